@@ -50,9 +50,7 @@ const folders = readdirSync(kernels).filter(
   (op) => asks(op) && op !== 'matmul-nf4' && op !== 'adapted-linear',
 );
 if (!directions.length && !folders.length && !asks('adapted-linear') && !asks('empty-run'))
-  throw new Error(
-    `expected --op to begin like an op, got ${options.op}: there are ${readdirSync(kernels).join(', ')}`,
-  );
+  throw new Error(`No op begins with ${options.op} (--op). There are: ${readdirSync(kernels).join(', ')}.`);
 
 const print: PrintRow = (row) => printRow(row, options.json);
 for (const threads of options.threads) {

@@ -35,7 +35,7 @@ export function benchOptions(args: readonly string[] = process.argv.slice(2)): B
   });
   const list = (value: string | undefined): string[] | undefined => value?.split(',');
   if (values.direction !== undefined && values.direction !== 'forward' && values.direction !== 'backward')
-    throw new TypeError(`expected forward or backward for --direction, got ${values.direction}`);
+    throw new TypeError(`--direction must be forward or backward (got ${values.direction})`);
   return {
     filters: positionals,
     json: values.json,

@@ -456,7 +456,7 @@ function checkAdapter({
     const limit = 2 ** -24 * (cols + rank + 8) * magnitude + 2 ** -8 * Math.abs(want);
     if (!(Math.abs(got - want) <= limit))
       throw new Error(
-        `adapted-linear: element ${at} is ${got} above the plain product, expected ${want} within ${limit}`,
+        `adapted-linear: element ${at} is ${got} above the plain product, but must be ${want} ± ${limit}`,
       );
   }
 }

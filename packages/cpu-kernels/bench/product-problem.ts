@@ -15,7 +15,7 @@ export function readShape(text: string): ProductShape {
   const match = /^(\d+(?:\+\d+)*)x(\d+)$/.exec(text);
   if (!match || Number(match[2]) % 64 !== 0)
     throw new Error(
-      `expected a shape like 2048x2048 or 576+192+192x576 (columns a multiple of 64), got ${text}`,
+      `a shape must be like 2048x2048 or 576+192+192x576, columns a multiple of 64 (got ${text})`,
     );
   return { rows: match[1].split('+').map(Number), cols: Number(match[2]) };
 }
@@ -114,7 +114,7 @@ export function checkProduct(
     return NF4_LEVELS[at & 1 ? pair & 15 : pair >> 4] * scales[Math.floor(at / BLOCK_SIZE)];
   };
   if (answer.length !== tokens * width)
-    throw new Error(`${who} ${shapeName(shape)}: expected ${tokens * width} numbers, got ${answer.length}`);
+    throw new Error(`${who} ${shapeName(shape)} has ${answer.length} numbers instead of ${tokens * width}`);
   for (let i = 0; i < CHECKED; i++) {
     const at = i < 2 ? [0, answer.length - 1][i] : (i * 7_919_777) % answer.length;
     const token = Math.floor(at / width);
@@ -131,7 +131,7 @@ export function checkProduct(
     if (!(Math.abs(answer[at] - sum) <= limit * magnitude))
       throw new Error(
         `${who}, ${forward ? 'forward' : 'input gradient'} of ${tokens} x ${shapeName(shape)}: element ` +
-          `${at} is ${answer[at]}, expected ${sum} within ${limit * magnitude}`,
+          `${at} is ${answer[at]}, but must be ${sum} ± ${limit * magnitude}`,
       );
   }
 }

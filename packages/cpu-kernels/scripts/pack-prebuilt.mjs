@@ -93,15 +93,17 @@ function checkPortable(binary) {
   for (const [library, version] of Object.entries(needs))
     if (isNewer(version, FLOORS[library]))
       throw new Error(
-        `[pack-prebuilt] expected symbols of ${library} ${FLOORS[library]} or older, got ${version}.`,
+        `[pack-prebuilt] the addon needs ${library} ${version}, but it must run with ${FLOORS[library]}.`,
       );
   const shown = [...symbols.matchAll(/^\S+ g\s+D\w?\s+(?!\*UND\*)\S+\s+\S+\s+(?:\S+\s+)?(\S+)$/gm)]
     .map(([, name]) => name)
     .filter((name) => !EXPORTS.includes(name));
   if (!symbols.includes(EXPORTS[0]))
-    throw new Error('[pack-prebuilt] expected the door of Node-API, got none.');
+    throw new Error('[pack-prebuilt] the addon exports no Node-API entry point.');
   if (shown.length)
-    throw new Error(`[pack-prebuilt] expected no symbols but Node's, got ${shown.slice(0, 5).join(', ')}.`);
+    throw new Error(
+      `[pack-prebuilt] the addon exports symbols other than Node's: ${shown.slice(0, 5).join(', ')}.`,
+    );
   return Object.entries(needs)
     .map(([library, version]) => `${library} ${version}`)
     .join(', ');

@@ -10,7 +10,7 @@ const folders = readdirSync(kernels).filter(
 );
 if (!folders.length)
   throw new Error(
-    `expected a kernel folder for ${filters.join(', ')}, got none of ${readdirSync(kernels).join(', ')}`,
+    `No kernel folder matches ${filters.join(', ')}. There are: ${readdirSync(kernels).join(', ')}.`,
   );
 for (const op of folders) {
   for (const file of readdirSync(new URL(`${op}/`, kernels)).filter((name) => name.endsWith('.bench.ts')))

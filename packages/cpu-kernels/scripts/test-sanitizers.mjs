@@ -70,10 +70,7 @@ function libraryPath(name) {
     encoding: 'utf8',
   }).stdout?.trim();
   if (!path?.includes('/'))
-    throw new Error(
-      `[sanitizers] expected ${name} beside ${compiler}, got none: install the compiler's sanitizer ` +
-        `libraries.`,
-    );
+    throw new Error(`[sanitizers] ${compiler} has no ${name}: install the compiler's sanitizer libraries.`);
   return path;
 }
 
@@ -117,7 +114,7 @@ function check(name, { says, flags, libraries, env }, vitestArguments) {
   ];
 }
 
-if (!compiler) throw new Error(`[sanitizers] expected a C++ compiler (${COMPILERS.join(', ')}), got none.`);
+if (!compiler) throw new Error(`[sanitizers] No C++ compiler was found (${COMPILERS.join(', ')}).`);
 const names = process.argv.slice(2).filter((argument) => argument in SANITIZERS);
 const rest = process.argv.slice(2).filter((argument) => !(argument in SANITIZERS));
 const problems = Object.entries(SANITIZERS)

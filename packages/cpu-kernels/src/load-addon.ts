@@ -51,7 +51,7 @@ function asAddon(loaded: unknown): NativeAddon {
     (name) => typeof (loaded as Partial<NativeAddon> | null | undefined)?.[name] !== 'function',
   );
   if (missing.length > 0)
-    throw new Error(`expected the addon of this package, got a module without ${missing.join(', ')}`);
+    throw new Error(`this module is not the addon of this package: it has no ${missing.join(', ')}`);
   return loaded as NativeAddon;
 }
 

@@ -43,20 +43,20 @@ export function openLevel({
   if (!loaded.addon)
     throw new QdyloraError('UNSUPPORTED', {
       where: 'cpu',
-      problem: `expected the native addon, got none: ${loaded.reason}`,
+      problem: `the native addon could not be loaded: ${loaded.reason}`,
       nextStep: loaded.nextStep,
     });
   const level = chooseLevel(loaded.addon.levels(), options.level);
   assertArgument(
     Number.isInteger(threads) && threads >= 1 && threads <= 1024,
     'cpu',
-    `expected a whole number in 1…1024 for threads, got ${String(threads)}`,
+    `\`threads\` must be a whole number within 1…1024 (got ${String(threads)})`,
     'Leave it out to use the cores that this process may run on.',
   );
   assertArgument(
     typeof batchInvariant === 'boolean',
     'cpu',
-    `expected true or false for batchInvariant, got ${String(batchInvariant)}`,
+    `\`batchInvariant\` must be true or false (got ${String(batchInvariant)})`,
     'Leave it out for the fastest kernels.',
   );
   return { addon: loaded.addon, level, native: loaded.addon.open(level, threads, batchInvariant) };
@@ -78,8 +78,8 @@ function chooseLevel(levels: readonly NativeLevel[], named: string | undefined):
   throw new QdyloraError('BAD_ARGUMENT', {
     where: named === undefined ? 'QDYLORA_CPU_LEVEL' : 'cpu',
     problem:
-      `expected one of ${offered.join(', ')} for the CPU level, got ${level}` +
-      `${missing ? `, which needs ${missing}` : isNotBuilt ? ', which is not built' : ''}`,
+      `the CPU level must be one of ${offered.join(', ')} (got ${level}` +
+      `${missing ? `, which needs ${missing}` : isNotBuilt ? ', which is not built' : ''})`,
     nextStep: isNotBuilt
       ? 'Build every level with `node scripts/build-addon.mjs` in the package @qdylora/cpu-kernels.'
       : 'Leave it out to get the best one.',
@@ -105,7 +105,7 @@ export const functionOf = ({ native: { functions } }: OpenLevel, name: string): 
   if (!call)
     throw new QdyloraError('NATIVE', {
       where: 'cpu',
-      problem: `expected the function ${name} in the addon, got none`,
+      problem: `the addon has no function ${name}`,
       nextStep: 'Rebuild it with `node scripts/build-addon.mjs --force`.',
     });
   const { lists = [] } = call;

@@ -13,8 +13,8 @@ export function preferLargePages(bytes: Uint8Array): void {
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'prefer-large-pages',
       problem:
-        `expected a Uint8Array, got ` +
-        `${(bytes as object | null | undefined)?.constructor.name ?? String(bytes)}`,
+        `\`bytes\` must be a Uint8Array (got ` +
+        `${(bytes as object | null | undefined)?.constructor.name ?? String(bytes)})`,
     });
   loadAddon().addon?.preferLargePages(bytes);
 }

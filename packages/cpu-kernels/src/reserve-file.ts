@@ -22,12 +22,12 @@ export function fileReserver(addonPath?: string): ReserveFile | undefined {
     assertArgument(
       Number.isInteger(fd),
       'reserve-file',
-      `expected the number of an open file, got ${String(fd)}`,
+      `\`fd\` must be the number of an open file (got ${String(fd)})`,
     );
     assertArgument(
       bytes >= 1 && bytes < MOST_BYTES,
       'reserve-file',
-      `expected a number of bytes within 1…${MOST_BYTES}, got ${String(bytes)}`,
+      `\`bytes\` must be within 1…${MOST_BYTES} (got ${String(bytes)})`,
     );
     const error = addon.reserveFile(fd, bytes);
     if (error === 0) return;

@@ -62,7 +62,7 @@ test('QDYLORA_CPU_LEVEL forces a level, and is named where it cannot run here', 
   expect([backend.level, cpuLevels()]).toMatchObject(['generic', { forced: 'generic' }]);
   vi.stubEnv('QDYLORA_CPU_LEVEL', 'avx4096');
   expect((await refusal(createCpuBackend())).message).toMatch(
-    /\[QDYLORA_CPU_LEVEL\] expected one of generic.*got avx4096/,
+    /\[QDYLORA_CPU_LEVEL\] the CPU level must be one of generic.*\(got avx4096\)/,
   );
   vi.unstubAllEnvs();
 });
@@ -90,7 +90,7 @@ test('a missing or broken addon is explained, not thrown by the loader', async (
   expect(await refusal(createCpuBackend({ addonPath: 'node:path' }))).toMatchObject({
     code: 'UNSUPPORTED',
     message: expect.stringMatching(
-      /expected the addon of this package, got a module without levels/,
+      /this module is not the addon of this package: it has no levels/,
     ) as string,
   });
 });

@@ -343,23 +343,29 @@ describe('cutting and merging', () => {
     expect(await adapted.state()).toEqual(state);
     await expect(
       adapted.load({ ...state, layers: state.layers.map((l) => ({ ...l, a: l.a.slice(1) })) }),
-    ).rejects.toThrowError(/expected 48 numbers \[8, 6\] for A of first, got 47/);
+    ).rejects.toThrowError(/A of first must have 48 numbers \[8, 6\] \(got 47\)/);
     await expect(adapted.load({ ...state, layers: state.layers.slice(1) })).rejects.toThrowError(
-      /an adapter for first, got none/,
+      /the adapter has nothing for the layer first/,
     );
   });
 });
 
 describe('ranks', () => {
-  test.each([[[]], [[0]], [[1, 1]], [[1.5]], [[-2]]])('the list %j is refused', (list) => {
-    expect(() => rankSet(list)).toThrowError(/\[ranks\] expected/);
+  test.each([
+    [[], /\[ranks\] the list of ranks is empty/],
+    [[0], /a rank must be a whole number within 1…4096 \(got 0\)/],
+    [[1, 1], /the rank 1 is listed twice/],
+    [[1.5], /\(got 1\.5\)/],
+    [[-2], /\(got -2\)/],
+  ])('the list %j is refused', (list, message) => {
+    expect(() => rankSet(list)).toThrowError(message);
   });
   test('a rank outside 1…maxRank is refused, whoever asks', async () => {
     const adapted = adaptedToy(1);
     const state = await adapted.state();
     for (const rank of [0, 9, 1.5, NaN]) {
-      expect(() => adapted.atRank(rank)).toThrowError(/expected a whole number within 1…8/);
-      expect(() => sliceRank(state, rank)).toThrowError(/expected a whole number within 1…8/);
+      expect(() => adapted.atRank(rank)).toThrowError(/the rank must be a whole number within 1…8/);
+      expect(() => sliceRank(state, rank)).toThrowError(/the rank must be a whole number within 1…8/);
     }
   });
   test('sampled ranks follow the distribution and depend on seed and step alone', () => {

@@ -19,17 +19,20 @@ const refused = (message: RegExp, code = 'BAD_ARGUMENT') =>
 
 describe('attachDyLora refuses', () => {
   it.each([
-    [{ ranks: [1, 2], lora_alpha: 64 }, /expected a known option, got lora_alpha/],
-    [{ ranks: [1, 2], target_modules: ['q_proj'] }, /got target_modules\. Did you mean targetModules\?/],
-    [{ alpha: 8 }, /expected a list of ranks.* for ranks, got nothing/],
-    [{ ranks: 5 }, /expected a list of ranks.* got 5/],
-    [{ ranks: [1], targetModules: 5 }, /for targetModules, got 5/],
-    [{ ranks: [1], alpha: '16' }, /\[lora_alpha\] expected a number > 0, got "16"/],
-    [{ ranks: [1], dropout: '0.1' }, /for dropout, got "0\.1"/],
-    [{ ranks: [1], seed: 0.3 }, /expected a whole number ≥ 0 for seed, got 0\.3/],
+    [{ ranks: [1, 2], lora_alpha: 64 }, /there is no option `lora_alpha`/],
+    [
+      { ranks: [1, 2], target_modules: ['q_proj'] },
+      /there is no option `target_modules`\. Did you mean `targetModules`\?/,
+    ],
+    [{ alpha: 8 }, /`ranks` is missing: it must be a list of ranks/],
+    [{ ranks: 5 }, /`ranks` must be a list of ranks.*\(got 5\)/],
+    [{ ranks: [1], targetModules: 5 }, /`targetModules` must be .*\(got 5\)/],
+    [{ ranks: [1], alpha: '16' }, /\[lora_alpha\] `alpha` must be a number > 0 \(got "16"\)/],
+    [{ ranks: [1], dropout: '0.1' }, /`dropout` must be .*\(got "0\.1"\)/],
+    [{ ranks: [1], seed: 0.3 }, /`seed` must be a whole number ≥ 0 \(got 0\.3\)/],
     [
       { ranks: [1], targetModules: ['q_proj', 'k_porj'] },
-      /expected at least one linear layer for \["k_porj"\], got none.*q_proj, k_proj/,
+      /no linear layer matches \["k_porj"\].*q_proj, k_proj/,
     ],
   ])('%j', (config, message) => {
     expect(() => attachDyLora(toy(), config as never)).toThrow(refused(message));
@@ -37,7 +40,7 @@ describe('attachDyLora refuses', () => {
 
   it('a model whose layers it does not reach', () => {
     expect(() => attachDyLora<Toy>({ ...toy(), withModules: toy }, { ranks: [1, 2] })).toThrow(
-      refused(/expected to reach 2 layers, got 0\. Attach adapters first, then group layers/),
+      refused(/2 layers match, but the model replaced 0\. Attach adapters first, then group layers/),
     );
   });
 });
@@ -50,10 +53,10 @@ it(
     const into = attachDyLora(toy(), { ranks: [1, 2], alpha: 8 });
     const state = await from.state();
     await expect(into.load(state)).rejects.toThrow(
-      refused(/expected alpha 8 and scaling sqrt for the adapter, got 64 and sqrt/, 'BAD_ADAPTER'),
+      refused(/the adapter must have alpha 8 and scaling sqrt, .*\(got 64 and sqrt\)/, 'BAD_ADAPTER'),
     );
     await expect(into.load({ ...state, alpha: 8, scaling: 'paper' as never })).rejects.toThrow(
-      refused(/got 8 and paper/, 'BAD_ADAPTER'),
+      refused(/\(got 8 and paper\)/, 'BAD_ADAPTER'),
     );
     await expect(
       into.load({
@@ -61,7 +64,7 @@ it(
         alpha: 8,
         layers: state.layers.map((own) => ({ ...own, a: own.a.map(() => NaN) })),
       }),
-    ).rejects.toThrow(refused(/expected finite numbers for A of block\.q_proj/, 'BAD_ADAPTER'));
+    ).rejects.toThrow(refused(/A of block\.q_proj has numbers that are not finite/, 'BAD_ADAPTER'));
     await into.load({ ...state, alpha: 8 });
     expect((await into.state()).layers[0].a).toEqual(state.layers[0].a);
   },
@@ -80,16 +83,16 @@ it.each([
   [[{ until: 2.5, rank: 1 }]],
 ])('parts %j of a pass are refused', (parts) => {
   expect(() => attachDyLora(toy(), { ranks: [1, 2] }).atRanks(parts)).toThrow(
-    refused(/\[atRanks\] expected parts whose ends rise, with weights > 0/),
+    refused(/\[atRanks\] the ends of the parts must rise, and their weights be > 0/),
   );
 });
 
 it('a sampler without a seed, or with a misspelt option, is refused', () => {
   expect(() => rankSampler(rankSet([1, 2]), {} as never)).toThrow(
-    refused(/expected a whole number ≥ 0 for seed, got nothing/),
+    refused(/`seed` is missing: it must be a whole number ≥ 0/),
   );
   expect(() => rankSampler(rankSet([1, 2]), { seed: 1, distrbution: 'uniform' } as never)).toThrow(
-    refused(/Did you mean distribution\?/),
+    refused(/Did you mean `distribution`\?/),
   );
 });
 
@@ -97,7 +100,7 @@ it.each([[0.3], [-1], [NaN], ['abc'], [null], [2 ** 53]])(
   'the seed %o, which would be another one, is refused',
   (seed) => {
     expect(() => createRng(seed as number)).toThrow(
-      refused(/expected a whole number within 0…2⁵³ − 1 for the seed/),
+      refused(/the seed must be a whole number within 0…2⁵³ − 1/),
     );
   },
 );

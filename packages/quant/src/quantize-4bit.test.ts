@@ -36,7 +36,7 @@ describe('sizes', () => {
   );
   it('a misspelt option is refused with the nearest name', () => {
     expect(() => quantizeNf4(filled(64, 1), { blocksize: 32 } as never)).toThrow(
-      /blocksize.*Did you mean blockSize/s,
+      /there is no option `blocksize`.*Did you mean `blockSize`/s,
     );
     expect(() => quantizeFp4(filled(64, 1), { doubleQuant: true } as never)).toThrow(/doubleQuant\b/);
   });
@@ -90,7 +90,7 @@ describe('refusals', () => {
   );
   it('a shape that the data does not fill', () => {
     expect(() => quantizeNf4({ data: new Float32Array(5), shape: [2, 3] })).toThrow(
-      '[quantize] expected 6 numbers for a matrix of [2, 3], got 5.',
+      '[quantize] a matrix of [2, 3] must have 6 numbers (got 5).',
     );
   });
   it.each([[[0, 4]], [[2.5, 2]], [[4]], [[2, 2, 1]]])('the shape %j', (shape) => {
@@ -100,21 +100,23 @@ describe('refusals', () => {
   });
   it('a NaN, by its index', () =>
     expect(() => quantizeNf4(row(1, 2, NaN))).toThrow(
-      '[quant] expected finite numbers to quantize, got NaN at index 2 (row-major).',
+      '[quant] the weights must be finite (got NaN at index 2, row-major).',
     ));
   it('parts that do not fit each other', () => {
     const matrix = quantizeNf4(filled(64, 1));
-    expect(() => quantizedMatrix({ ...matrix, shape: [1, 66] })).toThrow('expected [33] for codes, got [32]');
+    expect(() => quantizedMatrix({ ...matrix, shape: [1, 66] })).toThrow(
+      'codes must be [33], but it is [32]',
+    );
     expect(() => quantizedMatrix({ ...matrix, doubleQuantized: null })).toThrow(
-      'expected either absmax, or absmaxCodes, nestedAbsmax and nestedMap for the scales, got none',
+      'the scales must be either absmax, or absmaxCodes, nestedAbsmax and nestedMap (got none)',
     );
     expect(() => quantizedMatrix({ ...matrix, absmax: f32View([1], [1]) })).toThrow(
-      /expected either absmax, or .* got absmax, absmaxCodes, nestedAbsmax, nestedMap/,
+      /the scales must be either absmax, or .*\(got absmax, absmaxCodes, nestedAbsmax, nestedMap\)/,
     );
     expect(() => quantizedMatrix({ ...matrix, kind: 'int4' as never })).toThrow('expected nf4 or fp4');
     for (const shape of [[-1, -64], [0.5, 128], [64], null])
       expect(() => quantizedMatrix({ ...matrix, shape: shape as never }), String(shape)).toThrow(
-        'expected two whole numbers ≥ 1 for the shape of a matrix',
+        'the shape of a matrix must be two whole numbers ≥ 1',
       );
     expect(() =>
       quantizedMatrix({
@@ -128,7 +130,7 @@ describe('refusals', () => {
         doubleQuantized: null,
         absmax: viewOf('u8', [1], Uint8Array.of(1)) as never,
       }),
-    ).toThrow('expected f32 for absmax, got u8');
+    ).toThrow('absmax must be f32, but it is u8');
   });
 
   it.each([
@@ -139,7 +141,7 @@ describe('refusals', () => {
     ['undefined', undefined],
   ])('weights in an %s, by its name', (name, data) => {
     expect(() => quantizeNf4({ data: data as never, shape: [1, 64] })).toThrow(
-      `[quantize] expected a Float32Array for the weights of a matrix, got ${name}. Convert it`,
+      `[quantize] the weights of a matrix must be a Float32Array (got ${name}). Convert them`,
     );
   });
 

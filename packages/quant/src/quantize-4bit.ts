@@ -67,25 +67,24 @@ export function quantize4bit(
 
 function assertMatrix({ data, shape }: DenseMatrix): void {
   const where = 'quantize';
-  const got = (data as object | undefined)?.constructor?.name ?? typeof data;
-  if (!isElementArray('f32', data))
+  if (!isElementArray('f32', data)) {
+    const kind = (data as object | undefined)?.constructor?.name ?? typeof data;
     throw new QdyloraError('BAD_ARGUMENT', {
       where,
-      problem: `expected a Float32Array for the weights of a matrix, got ${got}`,
-      nextStep: 'Convert it: Float32Array.from(numbers), or float32FromBfloat16(bits).',
+      problem: `the weights of a matrix must be a Float32Array (got ${kind})`,
+      nextStep: 'Convert them: Float32Array.from(numbers), or float32FromBfloat16(bits).',
     });
+  }
   if (!isMatrixShape(shape))
     throw new QdyloraError('BAD_SHAPE', {
       where,
-      problem: `expected two whole numbers ≥ 1 for the shape of a matrix, got [${String(shape)}]`,
+      problem: `the shape of a matrix must be two whole numbers ≥ 1 (got [${String(shape)}])`,
       details: { shape },
     });
   if (elementCount(shape) !== data.length)
     throw new QdyloraError('BAD_SHAPE', {
       where,
-      problem:
-        `expected ${elementCount(shape)} numbers for a matrix of ${shapeText(shape)}, got ` +
-        `${data.length}`,
+      problem: `a matrix of ${shapeText(shape)} must have ${elementCount(shape)} numbers (got ${data.length})`,
       details: { shape, length: data.length },
     });
 }

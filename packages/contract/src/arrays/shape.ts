@@ -33,11 +33,10 @@ export const shapeText = (shape: Shape): string => `[${shape.join(', ')}]`;
 /** Throws `BAD_SHAPE` unless the shapes agree; −1 in `expected` allows any size. */
 export function assertShape(where: string, name: string, got: Shape, expected: Shape): void {
   if (fits(got, expected, true)) return;
+  const sizes = expected.map((size) => (size === -1 ? 'any' : size)).join(', ');
   throw new QdyloraError('BAD_SHAPE', {
     where,
-    problem:
-      `expected [${expected.map((size) => (size === -1 ? 'any' : size)).join(', ')}] for ${name}, ` +
-      `got ${shapeText(got)}`,
+    problem: `${name} must be [${sizes}], but it is ${shapeText(got)}`,
     details: { name, expected, got },
   });
 }

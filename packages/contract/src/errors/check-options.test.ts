@@ -78,30 +78,36 @@ describe('options of a function', () => {
   });
 
   it.each([
-    [undefined, '[fit] expected an object of options, got nothing. They are: learningRate, warmupSteps,'],
-    [[1], '[fit] expected an object of options, got [1].'],
-    [{}, '[fit] expected a number > 0 and ≤ 1 for learningRate, got nothing.'],
-    [{ learningRate: '0.1' }, '[fit] expected a number > 0 and ≤ 1 for learningRate, got "0.1".'],
-    [{ learningRate: NaN }, 'got NaN.'],
-    [{ learningRate: 0 }, 'got 0.'],
-    [{ learningRate: 2 }, 'got 2.'],
-    [{ learningRate: Infinity }, 'got Infinity.'],
-    [{ warmup_steps: 5 }, '[fit] expected a known option, got warmup_steps. Did you mean warmupSteps?'],
-    [{ shufle: true }, 'Did you mean shuffle?'],
-    [{ zzzzzzzzzz: 1 }, 'got zzzzzzzzzz. The options are: learningRate, warmupSteps,'],
+    [
+      undefined,
+      '[fit] the options must be an object (got nothing). The options are: learningRate, warmupSteps,',
+    ],
+    [[1], '[fit] the options must be an object (got [1]).'],
+    [{}, '[fit] `learningRate` is missing: it must be a number > 0 and ≤ 1.'],
+    [{ learningRate: '0.1' }, '[fit] `learningRate` must be a number > 0 and ≤ 1 (got "0.1").'],
+    [{ learningRate: NaN }, '(got NaN).'],
+    [{ learningRate: 0 }, '(got 0).'],
+    [{ learningRate: 2 }, '(got 2).'],
+    [{ learningRate: Infinity }, '(got Infinity).'],
+    [{ warmup_steps: 5 }, '[fit] there is no option `warmup_steps`. Did you mean `warmupSteps`?'],
+    [{ shufle: true }, 'Did you mean `shuffle`?'],
+    [{ zzzzzzzzzz: 1 }, 'there is no option `zzzzzzzzzz`. The options are: learningRate, warmupSteps,'],
     [
       { warmupSteps: 0.5 },
-      '[fit] expected a whole number ≥ 0 for warmupSteps, got 0.5. Correct it, or leave it out to get the ' +
+      '[fit] `warmupSteps` must be a whole number ≥ 0 (got 0.5). Correct it, or leave it out to get the ' +
         'default.',
     ],
-    [{ warmupSteps: 2 ** 60 }, 'expected a whole number'],
-    [{ shuffle: 'false' }, 'expected true or false for shuffle, got "false".'],
-    [{ shuffle: null }, 'got null.'],
-    [{ bits: '8' }, 'expected one of 8, 32 for bits, got "8".'],
-    [{ onStep: 5 }, 'expected a function for onStep, got 5.'],
-    [{ signal: new Controller() }, 'expected an AbortSignal (of a controller its signal) for signal'],
-    [{ memory: 0 }, 'expected a text, or a whole number ≥ 1, or null for memory, got 0.'],
-    [{ batches: {} }, 'expected an object with batchAt for batches, got {}.'],
+    [{ warmupSteps: 2 ** 60 }, '`warmupSteps` must be a whole number ≥ 0 (got 1152921504606846976).'],
+    [{ shuffle: 'false' }, '`shuffle` must be true or false (got "false").'],
+    [{ shuffle: null }, '`shuffle` must be true or false (got null).'],
+    [{ bits: '8' }, '`bits` must be one of 8, 32 (got "8").'],
+    [{ onStep: 5 }, '`onStep` must be a function (got 5).'],
+    [
+      { signal: new Controller() },
+      '`signal` must be an AbortSignal, such as `controller.signal` (got AbortController).',
+    ],
+    [{ memory: 0 }, '`memory` must be a string, or a whole number ≥ 1, or null (got 0).'],
+    [{ batches: {} }, '`batches` must be an object with batchAt (got {}).'],
   ])('%j are refused by name', (given, message) => {
     const needed =
       given === undefined ||

@@ -2,17 +2,18 @@ import { QdyloraError } from './errors.ts';
 import { nearestName } from './nearest-name.ts';
 import { shownValue } from './shown-value.ts';
 
-/** What may stand for one option of a function. `undefined` always may, unless it is required. */
+/** The values that one option of a function may have. `undefined` is allowed unless the option is required. */
 export interface OptionRule {
+  /** Completes the sentence "The option must be …": `a whole number ≥ 1`. */
   readonly expected: string;
   readonly isRequired: boolean;
   holds(value: unknown): boolean;
 }
 
-/** A rule for every option of `T`: the compiler sees to it that none is forgotten. */
+/** A rule for every option of `T`. The compiler refuses a table that lacks one. */
 export type OptionRules<T> = { readonly [K in keyof T]-?: OptionRule };
 
-/** A rule in words of one's own. */
+/** A rule of any kind. `expected` completes the sentence "The option must be …". */
 export const optionRule = (expected: string, holds: (value: unknown) => boolean): OptionRule => ({
   expected,
   isRequired: false,
@@ -55,9 +56,9 @@ export const wholeNumber = (least = 0): OptionRule =>
   );
 
 export const trueOrFalse = optionRule('true or false', (value) => typeof value === 'boolean');
-export const someText = optionRule('a text', (value) => typeof value === 'string');
+export const someText = optionRule('a string', (value) => typeof value === 'string');
 export const someFunction = optionRule('a function', (value) => typeof value === 'function');
-/** Checked by whoever uses it. */
+/** Any value: the function that uses it checks it. */
 export const anyValue = optionRule('a value', () => true);
 export const oneOf = (names: readonly unknown[]): OptionRule =>
   optionRule(`one of ${names.join(', ')}`, (value) => names.includes(value));
@@ -72,9 +73,9 @@ export const objectWith = (...methods: string[]): OptionRule =>
       methods.every((name) => typeof (value as Record<string, unknown>)[name] === 'function'),
   );
 
-/** The `signal` of an AbortController, not the controller. */
+/** The `signal` of an AbortController. The controller itself is refused. */
 export const abortSignal = optionRule(
-  'an AbortSignal (of a controller its signal)',
+  'an AbortSignal, such as `controller.signal`',
   (value) =>
     typeof value === 'object' &&
     value !== null &&
@@ -82,46 +83,48 @@ export const abortSignal = optionRule(
     typeof (value as { addEventListener?: unknown }).addEventListener === 'function',
 );
 
-export const orNull = (own: OptionRule): OptionRule => ({
-  ...own,
-  expected: `${own.expected}, or null`,
-  holds: (value) => value === null || own.holds(value),
+export const orNull = (rule: OptionRule): OptionRule => ({
+  ...rule,
+  expected: `${rule.expected}, or null`,
+  holds: (value) => value === null || rule.holds(value),
 });
 export const either = (one: OptionRule, other: OptionRule): OptionRule =>
   optionRule(`${one.expected}, or ${other.expected}`, (value) => one.holds(value) || other.holds(value));
-export const required = (own: OptionRule): OptionRule => ({ ...own, isRequired: true });
+export const required = (rule: OptionRule): OptionRule => ({ ...rule, isRequired: true });
 
 /**
- * Refuses options of a function that are none of its own, that it cannot do without, or that are of another
- * kind: what plain JavaScript would pass over in silence.
+ * Refuses unknown options of a function, missing required ones, and values of the wrong kind. Plain JavaScript
+ * would ignore all three silently.
  *
- * @throws QdyloraError BAD_ARGUMENT that names the option and what came; for an unknown one, the nearest that
- * there is
+ * @throws QdyloraError BAD_ARGUMENT that names the option and its value; for an unknown option, the nearest
+ * known one
  * @example
  * const rate = numberWithin({ least: 0 });
  * checkOptions('adamw', options, { learningRate: required(rate), weightDecay: rate });
  */
 export function checkOptions(
   where: string,
-  given: unknown,
+  options: unknown,
   rules: Readonly<Record<string, OptionRule>>,
 ): void {
-  if (typeof given !== 'object' || given === null || Array.isArray(given))
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
     throw refusal(
       where,
-      `expected an object of options, got ${shownValue(given)}`,
-      `They are: ${Object.keys(rules).join(', ')}.`,
+      `the options must be an object (got ${shownValue(options)})`,
+      `The options are: ${Object.keys(rules).join(', ')}.`,
     );
-  const options = given as Readonly<Record<string, unknown>>;
-  for (const name in options)
-    if (!Object.hasOwn(rules, name) && options[name] !== undefined)
+  const values = options as Readonly<Record<string, unknown>>;
+  for (const name in values)
+    if (!Object.hasOwn(rules, name) && values[name] !== undefined)
       throw unknownOption(where, name, Object.keys(rules));
   for (const [name, { expected, isRequired, holds }] of Object.entries(rules)) {
-    const value = options[name];
-    if (value === undefined ? isRequired : !holds(value))
+    const value = values[name];
+    if (value === undefined && isRequired)
+      throw refusal(where, `\`${name}\` is missing: it must be ${expected}`);
+    if (value !== undefined && !holds(value))
       throw refusal(
         where,
-        `expected ${expected} for ${name}, got ${shownValue(value)}`,
+        `\`${name}\` must be ${expected} (got ${shownValue(value)})`,
         isRequired ? undefined : 'Correct it, or leave it out to get the default.',
       );
   }
@@ -132,8 +135,8 @@ function unknownOption(where: string, name: string, known: readonly string[]): Q
   const near = nearestName(camelCased, known);
   return refusal(
     where,
-    `expected a known option, got ${name}`,
-    near ? `Did you mean ${near}?` : `The options are: ${known.join(', ')}.`,
+    `there is no option \`${name}\``,
+    near ? `Did you mean \`${near}\`?` : `The options are: ${known.join(', ')}.`,
   );
 }
 

@@ -52,7 +52,7 @@ const MARK = Symbol.for('qdylora.error');
 export class QdyloraError extends Error {
   readonly code: ErrorCode;
   readonly where: string;
-  /** What the reader can do now, as it stands at the end of the message; '' where nothing is said. */
+  /** What the reader can do now, as at the end of the message; '' if the error has none. */
   readonly nextStep: string;
   readonly details: Readonly<Record<string, unknown>>;
   readonly [MARK] = true;
@@ -72,13 +72,13 @@ export class QdyloraError extends Error {
   }
 }
 
-/** The one place where a message is put together. */
+/** The only place that composes a message. */
 export function errorMessage({ where, problem, nextStep }: ErrorParts): string {
   const sentence = /[.!?]$/.test(problem) ? problem : `${problem}.`;
   return `[${where}] ${sentence}${nextStep ? ` ${nextStep}` : ''}`;
 }
 
-/** The same error with `further` behind its own next step; of the base class, and caused by the first one. */
+/** The same error with `further` added to its next step. It is of the base class, and its cause is `error`. */
 export function withNextStep(error: QdyloraError, further: string): QdyloraError {
   const { code, where, nextStep, details, message } = error;
   const problem = message.slice(`[${where}] `.length, message.length - nextStep.length).trim();
@@ -91,12 +91,15 @@ export function withNextStep(error: QdyloraError, further: string): QdyloraError
   });
 }
 
-/** Memory that could not be had: `details` holds `requiredBytes` and `availableBytes` (NaN where unknown). */
+/** Memory that could not be allocated. `details` holds `requiredBytes` and `availableBytes` (NaN where unknown). */
 export class InsufficientMemoryError extends QdyloraError {
   constructor(requiredBytes: number, availableBytes: number, where = 'memory') {
+    const available = Number.isNaN(availableBytes)
+      ? 'the system has no room for them'
+      : `only ${availableBytes} are available`;
     super('OUT_OF_MEMORY', {
       where,
-      problem: `expected room for ${requiredBytes} bytes, got ${availableBytes}`,
+      problem: `${requiredBytes} bytes are needed, but ${available}`,
       nextStep: 'Use a smaller batch or sequence, gradient checkpointing, or a smaller lora_r.',
       details: { requiredBytes, availableBytes },
     });
@@ -105,21 +108,21 @@ export class InsufficientMemoryError extends QdyloraError {
 
 /** Use of an object after its `dispose`. */
 export class DisposedError extends QdyloraError {
-  constructor(what: string) {
+  constructor(name: string) {
     super('DISPOSED', {
-      where: what,
-      problem: `expected a live ${what}, got a disposed one`,
+      where: name,
+      problem: `the ${name} was used after it was disposed`,
       nextStep: 'Do not use it after dispose().',
     });
   }
 }
 
-/** An op that a backend has no kernel for, where the reference cannot run either. */
+/** A backend has no kernel for an op, and the reference cannot run in its memory. */
 export class MissingKernelError extends QdyloraError {
   constructor(op: string, backend: string) {
     super('MISSING_KERNEL', {
       where: backend,
-      problem: `expected a kernel for the op ${op}, got none`,
+      problem: `there is no kernel for the op ${op}`,
       nextStep: 'Choose another backend.',
       details: { op, backend },
     });
@@ -131,14 +134,14 @@ export class UnsupportedArchitectureError extends QdyloraError {
   constructor(where: string, got: string, supported: readonly string[]) {
     super('UNSUPPORTED_ARCHITECTURE', {
       where,
-      problem: `expected a supported architecture (${supported.join(', ')}) for model_type, got ${got}`,
+      problem: `the architecture ${got} is not supported. Supported: ${supported.join(', ')}`,
       nextStep: 'Choose another model, or add the family: see CONTRIBUTING.md.',
       details: { got, supported },
     });
   }
 }
 
-/** For the places that are asked a thousand times a step: the message is made only where it is thrown. */
+/** For checks that run a thousand times a step: the message is made only where it is thrown. */
 export const badArgument = (where: string, problem: string): QdyloraError =>
   new QdyloraError('BAD_ARGUMENT', { where, problem });
 

@@ -4,7 +4,7 @@ import { DisposedError, QdyloraError } from '../errors/errors.ts';
 import type { FreeList } from './free-list.ts';
 import type { Memory, MemoryUsage } from './memory.ts';
 import { Regions, type RegionOptions } from './regions.ts';
-import { elementCount, isSize, type Shape } from '../arrays/shape.ts';
+import { elementCount, isSize, shapeText, type Shape } from '../arrays/shape.ts';
 import type { Allocation } from '../arrays/storage.ts';
 
 /** What makes an arena's arrays real. `R`: one region, as the system gives it. */
@@ -77,14 +77,14 @@ export function createArena<R>({
       throw new QdyloraError('BAD_ARGUMENT', {
         where: name,
         problem:
-          `expected ${Object.keys(DTYPE_BYTES).join(', ')} for the elements of an array, got ` +
-          `${String(dtype)}`,
+          `the dtype of an array must be one of ${Object.keys(DTYPE_BYTES).join(', ')} ` +
+          `(got ${String(dtype)})`,
       });
     const length = elementCount(shape);
     if (!Number.isSafeInteger(length) || !shape.every(isSize))
       throw new QdyloraError('BAD_SHAPE', {
         where: name,
-        problem: `expected whole sizes ≥ 0 for an array, got [${shape.join(', ')}]`,
+        problem: `the sizes of an array must be whole numbers ≥ 0 (got ${shapeText(shape)})`,
       });
     const bytes = Math.max(ALIGNMENT, Math.ceil((length * DTYPE_BYTES[dtype]) / ALIGNMENT) * ALIGNMENT);
     const { region, offset } = regions.take(bytes);

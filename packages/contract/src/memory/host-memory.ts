@@ -68,8 +68,8 @@ export function createHostMemory(options: HostMemoryOptions = {}): Memory {
         throw new QdyloraError('BAD_SHAPE', {
           where: name,
           problem:
-            `expected at most ${data.length} values for an array of ${shapeText(view.shape)}, got ` +
-            `${values.length}`,
+            `an array of ${shapeText(view.shape)} takes at most ${data.length} values ` +
+            `(got ${values.length})`,
         });
       data.set(values as ArrayLike<number>);
     },

@@ -63,10 +63,7 @@ function hashName(name: string, start: number): number {
  */
 export function createRng(seed: number): Rng {
   if (!Number.isSafeInteger(seed) || seed < 0)
-    throw badArgument(
-      'seed',
-      `expected a whole number within 0…2⁵³ − 1 for the seed, got ${shownValue(seed)}`,
-    );
+    throw badArgument('seed', `the seed must be a whole number within 0…2⁵³ − 1 (got ${shownValue(seed)})`);
   return withKey(philox2x32(seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0, 0x5eed)[0]);
 }
 

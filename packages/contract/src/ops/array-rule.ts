@@ -1,10 +1,11 @@
 import type { Arrays, ArrayView } from '../arrays/array-view.ts';
 import type { DType } from '../arrays/dtype.ts';
+import { shapeText } from '../arrays/shape.ts';
 import { QdyloraError } from '../errors/errors.ts';
 
 /**
- * What an op takes for one input: its element types, how many axes it has (null: any), and whether a call may
- * leave it out. Sizes are for the op's `shapes`.
+ * One input of an op: its element types, its number of axes (null: any), and whether a call may leave it out.
+ * The op's `shapes` checks sizes.
  */
 export interface ArrayRule {
   readonly dtypes: readonly DType[];
@@ -16,22 +17,19 @@ const ruleOf =
   (...dtypes: DType[]) =>
   (axes: number | null): ArrayRule => ({ dtypes, axes, isOptional: false });
 
-/** Float32 numbers, in an array of so many axes (null: any). */
+/** Float32 numbers. `axes` is the number of axes (null: any). */
 export const f32Array = ruleOf('f32');
 /** Float32 or bfloat16 numbers. */
 export const floatArray = ruleOf('f32', 'bf16');
-/** Whole numbers of 32 bits: ids, targets, positions, ends of segments. */
+/** 32-bit integers: ids, targets, positions, ends of segments. */
 export const i32Array = ruleOf('i32');
-/** Bytes: codes of weights, of scales, of an optimizer's states. */
+/** Bytes: codes of weights, scales or optimizer states. */
 export const u8Array = ruleOf('u8');
 
 /** The same for an array that a call may leave out. */
 export const optional = (rule: ArrayRule): ArrayRule => ({ ...rule, isOptional: true });
 
-/**
- * A rule with its input's name: a list of them is walked faster than the names of an object, and every op of
- * a step asks.
- */
+/** A rule with its input's name. Every op of a step walks the list, which is faster than an object's keys. */
 export interface NamedRule extends ArrayRule {
   readonly name: string;
 }
@@ -40,8 +38,9 @@ export const namedRules = (takes: Readonly<Record<string, ArrayRule>>): readonly
   Object.entries(takes).map(([name, { dtypes, axes, isOptional }]) => ({ name, dtypes, axes, isOptional }));
 
 /**
- * Checks that a call has every input that its op cannot do without, each of an element type and with as many
- * axes as the op takes.
+ * Checks that all required inputs of a call are present, and that each has the dtype and the number of axes
+ * that the op declares.
+ *
  * @throws QdyloraError BAD_ARGUMENT (missing, no array, element type) or BAD_SHAPE (axes), naming the input
  */
 export function assertTaken(where: string, rules: readonly NamedRule[], inputs: Arrays): void {
@@ -58,17 +57,17 @@ export function assertTaken(where: string, rules: readonly NamedRule[], inputs: 
     if (axes !== null && view.shape.length !== axes)
       throw new QdyloraError('BAD_SHAPE', {
         where,
-        problem: `expected ${axesText(axes)} for ${name}, got [${view.shape.join(', ')}]`,
+        problem: `${name} must have ${axesText(axes)}, but it is ${shapeText(view.shape)}`,
       });
   }
 }
 
 function refuseMissing(where: string, name: string, rules: readonly NamedRule[], inputs: Arrays): never {
-  const got = Object.keys(inputs).filter((key) => inputs[key]);
+  const present = Object.keys(inputs).filter((key) => inputs[key]);
   const needed = rules.filter(({ isOptional }) => !isOptional).map((rule) => rule.name);
   throw new QdyloraError('BAD_ARGUMENT', {
     where,
-    problem: `expected the input ${name}, got ${got.join(', ') || 'none'}`,
+    problem: `the input ${name} is missing (got ${present.join(', ') || 'none'})`,
     nextStep: `A call needs ${needed.join(', ')}.`,
   });
 }
@@ -76,15 +75,15 @@ function refuseMissing(where: string, name: string, rules: readonly NamedRule[],
 function refuseNull(where: string, name: string, isOptional: boolean): never {
   throw new QdyloraError('BAD_ARGUMENT', {
     where,
-    problem: `expected an array view for ${name}, got null`,
-    nextStep: isOptional ? 'undefined leaves it out.' : undefined,
+    problem: `${name} must be an array view, but it is null`,
+    nextStep: isOptional ? 'Use undefined to leave it out.' : undefined,
   });
 }
 
 function refuseType(where: string, { name, dtypes }: NamedRule, view: ArrayView): never {
   throw new QdyloraError('BAD_ARGUMENT', {
     where,
-    problem: `expected ${dtypes.join(' or ')} for ${name}, got ${view.dtype}`,
+    problem: `${name} must be ${dtypes.join(' or ')}, but it is ${view.dtype}`,
   });
 }
 

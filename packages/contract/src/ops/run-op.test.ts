@@ -84,29 +84,31 @@ describe.each([
 
   test('without an input that it needs names it and all that it needs', () => {
     expect(call({ ids: undefined })).toBe(
-      'BAD_ARGUMENT [step] expected the input ids, got x. A call needs x, ids.',
+      'BAD_ARGUMENT [step] the input ids is missing (got x). A call needs x, ids.',
     );
-    expect(call({ ids: null })).toBe('BAD_ARGUMENT [step] expected an array view for ids, got null.');
+    expect(call({ ids: null })).toBe('BAD_ARGUMENT [step] ids must be an array view, but it is null.');
     expect(call({ bias: null })).toBe(
-      'BAD_ARGUMENT [step] expected an array view for bias, got null. undefined leaves it out.',
+      'BAD_ARGUMENT [step] bias must be an array view, but it is null. Use undefined to leave it out.',
     );
   });
 
   test('with another element type or another number of axes names the input', () => {
-    expect(call({ ids: f32View([2]) })).toBe('BAD_ARGUMENT [step] expected i32 for ids, got f32.');
+    expect(call({ ids: f32View([2]) })).toBe('BAD_ARGUMENT [step] ids must be i32, but it is f32.');
     expect(call({ x: i32View([2, 3], new Int32Array(6)) })).toBe(
-      'BAD_ARGUMENT [step] expected f32 or bf16 for x, got i32.',
+      'BAD_ARGUMENT [step] x must be f32 or bf16, but it is i32.',
     );
-    expect(call({ x: f32View([6]) })).toBe('BAD_SHAPE [step] expected 2 axes for x, got [6].');
-    expect(call({ bias: f32View([3, 1]) })).toBe('BAD_SHAPE [step] expected one axis for bias, got [3, 1].');
+    expect(call({ x: f32View([6]) })).toBe('BAD_SHAPE [step] x must have 2 axes, but it is [6].');
+    expect(call({ bias: f32View([3, 1]) })).toBe(
+      'BAD_SHAPE [step] bias must have one axis, but it is [3, 1].',
+    );
   });
 
   test('without an output that it changes names it, also where an attribute says that it adds', () => {
     expect(call({}, {})).toMatch(
-      /^BAD_ARGUMENT \[step\] expected the output state, which the call changes, got none/,
+      /^BAD_ARGUMENT \[step\] the output state is missing: the op changes it in place/,
     );
     expect(call({}, { state }, { factor: 2, accumulate: true })).toMatch(
-      /expected the output y, which the call changes, got none/,
+      /the output y is missing: the op changes it in place/,
     );
     expect(
       runOp(
@@ -121,14 +123,14 @@ describe.each([
 
   test('with an attribute that is no number, or no float type, names it', () => {
     expect(call({}, { state }, { factor: NaN })).toBe(
-      'BAD_ARGUMENT [step] expected a number for factor, got NaN.',
+      'BAD_ARGUMENT [step] factor must be a number, but it is NaN.',
     );
     expect(call({}, { state }, { factor: 1, outDtype: 'fp16' })).toBe(
-      'BAD_ARGUMENT [step] expected f32 or bf16 for outDtype, got fp16.',
+      'BAD_ARGUMENT [step] outDtype must be f32 or bf16, but it is fp16.',
     );
     expect(
       refusal(() => runOp(backend, step, placed({ x, ids }), undefined as never, placed({ state }))),
-    ).toMatch(/^BAD_ARGUMENT .*expected an object of attributes, got undefined/);
+    ).toMatch(/^BAD_ARGUMENT .*the attributes must be an object \(got undefined\)/);
   });
 });
 
@@ -160,7 +162,7 @@ describe('an array is refused', () => {
   test('that a memory is asked for: of no element type, of no size', () => {
     const memory = createHostMemory();
     expect(refusal(() => memory.allocate('f64' as never, [2]))).toMatch(
-      /^BAD_ARGUMENT \[host\] expected f32, bf16, i32, u8 for the elements of an array, got f64/,
+      /^BAD_ARGUMENT \[host\] the dtype of an array must be one of f32, bf16, i32, u8 \(got f64\)/,
     );
     for (const shape of [[-2, -2], [0.5, 2], ['4'], [NaN]])
       expect(
@@ -178,7 +180,7 @@ describe('an array is refused', () => {
       expect(refusal(use)).toMatch(/^DISPOSED/);
     await expect(memory.read(gone)).rejects.toMatchObject({ code: 'DISPOSED' });
     expect(refusal(() => memory.write(there, new Float32Array(hostData(there).length + 1)))).toMatch(
-      /^BAD_SHAPE \[host\] expected at most 4 values for an array of \[4\], got 5/,
+      /^BAD_SHAPE \[host\] an array of \[4\] takes at most 4 values \(got 5\)/,
     );
   });
 });

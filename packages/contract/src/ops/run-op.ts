@@ -126,18 +126,18 @@ function assertAttributes(
   if (typeof attributes !== 'object' || attributes === null)
     throw new QdyloraError('BAD_ARGUMENT', {
       where,
-      problem: `expected an object of attributes, got ${String(attributes)}`,
-      nextStep: 'Without attributes it is {}.',
+      problem: `the attributes must be an object (got ${String(attributes)})`,
+      nextStep: 'For no attributes, use {}.',
     });
   const values = attributes as Readonly<Record<string, unknown>>;
   for (const name in values) {
     const value = values[name];
     if (value !== value && !acceptsNaN)
-      throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected a number for ${name}, got NaN` });
+      throw new QdyloraError('BAD_ARGUMENT', { where, problem: `${name} must be a number, but it is NaN` });
     if (typeof value === 'string' && value !== 'f32' && value !== 'bf16' && name.endsWith('Dtype'))
       throw new QdyloraError('BAD_ARGUMENT', {
         where,
-        problem: `expected f32 or bf16 for ${name}, got ${value}`,
+        problem: `${name} must be f32 or bf16, but it is ${value}`,
       });
   }
 }
@@ -145,7 +145,7 @@ function assertAttributes(
 function refuseMissing(where: string, output: string): never {
   throw new QdyloraError('BAD_ARGUMENT', {
     where,
-    problem: `expected the output ${output}, which the call changes, got none`,
-    nextStep: 'Hand it in as the last argument: runOp(backend, op, inputs, attributes, { … }).',
+    problem: `the output ${output} is missing: the op changes it in place`,
+    nextStep: 'Pass it in the last argument: runOp(backend, op, inputs, attributes, { … }).',
   });
 }

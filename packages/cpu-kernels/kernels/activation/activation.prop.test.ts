@@ -23,6 +23,6 @@ test('the gradient is the same bits when it is written over dy', () => {
 test('an unknown kind is refused with the kinds that there are', () => {
   for (const backend of [createHostBackend(), levels[0].backends[0]])
     expect(() => runOp(backend, activation, { x: f32View([1]) }, { kind: 'swish' as never })).toThrow(
-      /silu, gelu, gelu_tanh, relu.*got swish/,
+      /must be one of silu, gelu, gelu_tanh, relu.*\(got swish\)/,
     );
 });

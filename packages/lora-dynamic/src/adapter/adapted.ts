@@ -87,7 +87,7 @@ export function activeParts(config: ResolvedAdapterConfig, parts: readonly Token
   if (!fit)
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'atRanks',
-      problem: `expected parts whose ends rise, with weights > 0, got ${shownValue(parts)}`,
+      problem: `the ends of the parts must rise, and their weights be > 0 (got ${shownValue(parts)})`,
     });
   const own = parts.map(({ until, rank, weight = 1 }) => ({ ...activeAt(config, rank), until, weight }));
   const rank = Math.max(...own.map((part) => part.rank));

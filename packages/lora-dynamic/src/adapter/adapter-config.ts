@@ -49,7 +49,7 @@ const isTargets = (value: unknown): boolean =>
 
 /** Numbers and names are looked at below. */
 const OPTIONS: OptionRules<AdapterConfig> = {
-  ranks: required(optionRule('a list of ranks, as [1, 2, 4, 8],', isRanks)),
+  ranks: required(optionRule('a list of ranks, such as [1, 2, 4, 8]', isRanks)),
   alpha: anyValue,
   scaling: anyValue,
   targetModules: optionRule("'all-linear', a regular expression or a list of names", isTargets),
@@ -69,9 +69,19 @@ export function resolveAdapterConfig(config: AdapterConfig): ResolvedAdapterConf
     dropout = 0,
     seed = 0,
   } = config;
-  check(Number.isFinite(alpha) && alpha > 0, 'lora_alpha', 'a number > 0', alpha);
-  check(RANK_SCALINGS.includes(scaling), 'lora_scaling', `one of ${RANK_SCALINGS.join(', ')}`, scaling);
-  check(UPDATE_RULES.includes(updateRule), 'update_rule', `one of ${UPDATE_RULES.join(', ')}`, updateRule);
+  check(Number.isFinite(alpha) && alpha > 0, 'lora_alpha', '`alpha` must be a number > 0', alpha);
+  check(
+    RANK_SCALINGS.includes(scaling),
+    'lora_scaling',
+    `\`scaling\` must be one of ${RANK_SCALINGS.join(', ')}`,
+    scaling,
+  );
+  check(
+    UPDATE_RULES.includes(updateRule),
+    'update_rule',
+    `\`updateRule\` must be one of ${UPDATE_RULES.join(', ')}`,
+    updateRule,
+  );
   return {
     ranks: 'blockStart' in config.ranks ? config.ranks : rankSet(config.ranks),
     alpha,
@@ -83,10 +93,10 @@ export function resolveAdapterConfig(config: AdapterConfig): ResolvedAdapterConf
   };
 }
 
-function check(holds: boolean, where: string, expected: string, got: unknown): void {
+function check(holds: boolean, where: string, rule: string, value: unknown): void {
   if (!holds)
     throw new QdyloraError('BAD_ARGUMENT', {
       where,
-      problem: `expected ${expected}, got ${shownValue(got)}`,
+      problem: `${rule} (got ${shownValue(value)})`,
     });
 }

@@ -1,4 +1,11 @@
-import { assertUsable, createRng, elementCount, QdyloraError, type Memory } from '@qdylora/contract';
+import {
+  assertUsable,
+  createRng,
+  elementCount,
+  QdyloraError,
+  shapeText,
+  type Memory,
+} from '@qdylora/contract';
 import { Linear, modulesOf, type Module, type Parameter } from '@qdylora/tensor';
 import { activeAt, activeParts, type AdaptableModel, type Adapted, type AttachReport } from './adapted.ts';
 import {
@@ -43,7 +50,7 @@ export function attachDyLora<M extends AdaptableModel<M>>(model: M, config: Adap
   if (layers.length !== matched.length)
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'attachDyLora',
-      problem: `expected to reach ${matched.length} layers, got ${layers.length}`,
+      problem: `${matched.length} layers match, but the model replaced ${layers.length}`,
       nextStep: 'Attach adapters first, then group layers.',
     });
   return {
@@ -75,7 +82,7 @@ function matcherOf(targets: TargetModules): (name: string) => boolean {
   } catch (cause) {
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'target_modules',
-      problem: `expected 'all-linear', a list of names or a regular expression, got ${targets}`,
+      problem: `${targets} is no regular expression`,
       cause,
     });
   }
@@ -85,8 +92,8 @@ function nothingMatched(targets: TargetModules, linears: readonly Module[]): Qdy
   const ends = [...new Set(linears.map((layer) => layer.name.split('.').at(-1)))];
   return new QdyloraError('BAD_ARGUMENT', {
     where: 'target_modules',
-    problem: `expected at least one linear layer for ${JSON.stringify(targets)}, got none`,
-    nextStep: `This model has: ${ends.join(', ')}; 'all-linear' takes them all.`,
+    problem: `no linear layer matches ${JSON.stringify(targets)}`,
+    nextStep: `This model has: ${ends.join(', ')}. 'all-linear' matches them all.`,
   });
 }
 
@@ -144,17 +151,17 @@ async function loadState(
       nextStep: 'Was the adapter trained on this base model, with these target_modules?',
     });
   if (state.maxRank !== maxRank)
-    throw problem(`expected rank ${maxRank} for the adapter, got ${state.maxRank}`);
+    throw problem(`the adapter must have rank ${maxRank} (got ${state.maxRank})`);
   if (state.alpha !== alpha || state.scaling !== scaling)
     throw problem(
-      `expected alpha ${alpha} and scaling ${scaling} for the adapter, got ${state.alpha} and ` +
-        `${state.scaling}: it would not compute what it did`,
+      `the adapter must have alpha ${alpha} and scaling ${scaling}, or it would compute something else ` +
+        `(got ${state.alpha} and ${state.scaling})`,
     );
   const unknown = state.layers.find(({ name }) => !layers.some((layer) => layer.name === name));
-  if (unknown) throw problem(`expected a layer of this model, got ${unknown.name}`);
+  if (unknown) throw problem(`this model has no layer ${unknown.name}`);
   for (const layer of layers) {
     const from = byName.get(layer.name);
-    if (!from) throw problem(`expected an adapter for ${layer.name}, got none`);
+    if (!from) throw problem(`the adapter has nothing for the layer ${layer.name}`);
     for (const [parameter, values, name] of [
       [layer.a, from.a, 'A'],
       [layer.b, from.b, 'B'],
@@ -162,11 +169,11 @@ async function loadState(
       assertUsable('adapter', parameter.name, parameter.view, memory);
       const length = elementCount(parameter.view.shape);
       if (!values.every(Number.isFinite))
-        throw problem(`expected finite numbers for ${name} of ${layer.name}, got others`);
+        throw problem(`${name} of ${layer.name} has numbers that are not finite`);
       if (values.length !== length)
         throw problem(
-          `expected ${length} numbers [${parameter.view.shape.join(', ')}] for ${name} of ${layer.name}, ` +
-            `got ${values.length}`,
+          `${name} of ${layer.name} must have ${length} numbers ${shapeText(parameter.view.shape)} ` +
+            `(got ${values.length})`,
         );
     }
   }

@@ -301,7 +301,7 @@ function assertLayers(
 ): number {
   const { layers, cols, parts } = attributes;
   if (layers.length < 1 || layers.length > GROUP_LAYERS)
-    throw badArgument(where, `expected 1 to ${GROUP_LAYERS} layers, got ${layers.length}`);
+    throw badArgument(where, `a group must have 1 to ${GROUP_LAYERS} layers (got ${layers.length})`);
   const r = groupRank(inputs, attributes);
   for (let i = 0; i < layers.length; i++) {
     const names = GROUP_NAMES[i];
@@ -311,13 +311,13 @@ function assertLayers(
     const bias = inputs[names.bias];
     if (needsWeights) assertBase(where, inputs, { ...layers[i], cols }, names);
     if (bias) assertShape(where, names.bias, bias.shape, [rows]);
-    if (!a !== !b) throw badArgument(where, `expected both or neither of ${names.a} and ${names.b}, got one`);
+    if (!a !== !b) throw badArgument(where, `${names.a} and ${names.b} must both be present, or neither`);
     if (!a) continue;
     if (a.shape[0] !== r)
       throw badArgument(
         where,
-        `expected adapters of one rank, got ` +
-          `${layers.map((_, j) => inputs[GROUP_NAMES[j].a]?.shape[0] ?? 'none').join(', ')}`,
+        `the adapters of a group must have one rank (got ` +
+          `${layers.map((_, j) => inputs[GROUP_NAMES[j].a]?.shape[0] ?? 'none').join(', ')})`,
       );
     assertParts(where, parts, inputs.x!.shape[0], r);
     assertShape(where, names.a, a.shape, [r, cols]);

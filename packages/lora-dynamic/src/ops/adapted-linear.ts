@@ -93,8 +93,8 @@ export function assertBase(
   if (!weight === !codes || !codes !== !levels)
     throw badArgument(
       where,
-      `expected either ${names.weight}, or ${names.codes}, ${names.levels} and the scales of a packed ` +
-        `matrix, got ${presentNames(inputs)}`,
+      `the base must be either ${names.weight}, or ${names.codes}, ${names.levels} and the scales of a ` +
+        `packed matrix (got ${presentNames(inputs)})`,
     );
   if (weight) assertShape(where, names.weight, weight.shape, [rows, cols]);
   else assertQuantized(where, inputs, attributes, names);
@@ -228,7 +228,7 @@ export const adaptedLinearBackward = defineOp({
     const tokens = i.dy.shape[0];
     const dx: ArraySpec | undefined = wantsDx ? { dtype: dxDtype, shape: [tokens, cols] } : undefined;
     if (!i.x && !wantsDx)
-      throw badArgument('adapted-linear-backward', 'expected x for gradients of the adapter alone, got none');
+      throw badArgument('adapted-linear-backward', 'x is missing: gradients of the adapter need it');
     if (i.x) assertShape('adapted-linear-backward', 'x', i.x.shape, [tokens, cols]);
     assertShape('adapted-linear-backward', 'dy', i.dy.shape, [-1, rows]);
     assertShape('adapted-linear-backward', 'u', i.u.shape, [tokens, r]);

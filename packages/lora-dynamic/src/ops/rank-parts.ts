@@ -39,7 +39,9 @@ export function assertParts(
   if (!fit || parts.at(-1)?.until !== tokens)
     throw new QdyloraError('BAD_ARGUMENT', {
       where,
-      problem: `expected parts that rise to ${tokens} rows, at ranks within 0…${r}, got ${shown || 'none'}`,
+      problem:
+        `the ends of the parts must rise to ${tokens} rows, and their ranks be within 0…${r} ` +
+        `(got ${shown || 'none'})`,
       details: { tokens, r },
     });
 }

@@ -27,9 +27,9 @@ export function rankProbabilities(set: RankSet, distribution: RankDistribution):
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'rank_distribution',
       problem:
-        `expected ${RANK_DISTRIBUTIONS.join(', ')}, or ${ranks.length} weights ≥ 0 with a positive ` +
-        `sum, got ${JSON.stringify(distribution)}`,
-      nextStep: `One weight for each of the ranks ${ranks.join(', ')}.`,
+        `the distribution must be ${RANK_DISTRIBUTIONS.join(', ')}, or ${ranks.length} weights ≥ 0 with a ` +
+        `positive sum (got ${JSON.stringify(distribution)})`,
+      nextStep: `Give one weight for each of the ranks ${ranks.join(', ')}.`,
     });
   }
   return weights.map((w) => w / total);

@@ -72,13 +72,13 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
   if (!RANK_SCHEDULES.includes(schedule)) {
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'rank_schedule',
-      problem: `expected one of ${RANK_SCHEDULES.join(', ')}, got ${String(schedule)}`,
+      problem: `the schedule must be one of ${RANK_SCHEDULES.join(', ')} (got ${String(schedule)})`,
     });
   }
   if (segments !== null && !(Number.isSafeInteger(segments) && segments >= 1))
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'rank_segments',
-      problem: `expected a whole number ≥ 1, got ${shownValue(segments)}`,
+      problem: `the number of segments must be a whole number ≥ 1 (got ${shownValue(segments)})`,
     });
   checkLossWeights(set, lossWeights);
   const probabilities = rankProbabilities(set, distribution);
@@ -122,8 +122,8 @@ function checkLossWeights({ ranks }: RankSet, weights: readonly number[] | null)
   throw new QdyloraError('BAD_ARGUMENT', {
     where: 'rank_loss_weights',
     problem:
-      `expected one factor > 0 for each of the ranks ${ranks.join(', ')}, got ` +
-      `${JSON.stringify(weights)}`,
+      `there must be one weight > 0 for each of the ranks ${ranks.join(', ')} ` +
+      `(got ${JSON.stringify(weights)})`,
     nextStep: 'A rank that should not be trained gets weight 0 in rank_distribution.',
   });
 }

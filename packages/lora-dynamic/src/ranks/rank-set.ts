@@ -27,11 +27,11 @@ export const LARGEST_RANK = 4096;
  */
 export function rankSet(ranks: Iterable<number>): RankSet {
   const sorted = [...ranks].sort((a, b) => a - b);
-  if (sorted.length === 0) throw badRank('at least one rank', 'an empty list');
+  if (sorted.length === 0) throw badRank('the list of ranks is empty');
   for (const [i, rank] of sorted.entries()) {
     if (!Number.isInteger(rank) || rank < 1 || rank > LARGEST_RANK)
-      throw badRank(`a whole number within 1…${LARGEST_RANK}`, String(rank));
-    if (rank === sorted[i - 1]) throw badRank('every rank once', `${rank} twice`);
+      throw badRank(`a rank must be a whole number within 1…${LARGEST_RANK} (got ${String(rank)})`);
+    if (rank === sorted[i - 1]) throw badRank(`the rank ${rank} is listed twice`);
   }
   const maxRank = sorted.at(-1)!;
   return {
@@ -42,8 +42,8 @@ export function rankSet(ranks: Iterable<number>): RankSet {
     assertUsable: (rank) => {
       if (!Number.isInteger(rank) || rank < 1 || rank > maxRank)
         throw badRank(
-          `a whole number within 1…${maxRank} (this adapter's ranks: ${sorted.join(', ')})`,
-          String(rank),
+          `the rank must be a whole number within 1…${maxRank} (got ${String(rank)}); ` +
+            `this adapter's ranks are ${sorted.join(', ')}`,
         );
     },
     [Symbol.iterator]: () => sorted[Symbol.iterator](),
@@ -57,9 +57,9 @@ export function powersOfTwoUpTo(maxRank: number): RankSet {
   return rankSet([...ranks, maxRank]);
 }
 
-const badRank = (expected: string, got: string): QdyloraError =>
+const badRank = (problem: string): QdyloraError =>
   new QdyloraError('BAD_ARGUMENT', {
     where: 'ranks',
-    problem: `expected ${expected} for a rank, got ${got}`,
+    problem,
     nextStep: 'Example: ranks: [1, 2, 4, 8].',
   });

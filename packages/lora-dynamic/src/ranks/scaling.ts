@@ -23,7 +23,7 @@ export function scaleAt(scaling: RankScaling, alpha: number, rank: number, maxRa
     default:
       throw new QdyloraError('BAD_ARGUMENT', {
         where: 'lora_scaling',
-        problem: `expected one of ${RANK_SCALINGS.join(', ')}, got ${String(scaling)}`,
+        problem: `the scaling must be one of ${RANK_SCALINGS.join(', ')} (got ${String(scaling)})`,
       });
   }
 }

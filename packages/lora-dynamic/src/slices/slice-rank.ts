@@ -69,7 +69,7 @@ export function adapterStateOf(
       if (a.length !== rank * inFeatures || b.length !== rank * outFeatures) {
         throw new QdyloraError('BAD_ADAPTER', {
           where: name,
-          problem: `expected rank ${rank} for every layer of a nested adapter, got ${a.length / inFeatures}`,
+          problem: `every layer of a nested adapter must have rank ${rank} (got ${a.length / inFeatures})`,
         });
       }
       return { name, inFeatures, outFeatures, a, b: untransposed(b, rank, outFeatures) };

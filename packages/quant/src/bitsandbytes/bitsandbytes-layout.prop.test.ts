@@ -121,10 +121,10 @@ describe('a file that does not fit is refused by name', () => {
     const { bytes } = cut.get('w')!;
     cut.set('w', { dtype: 'U8', shape: [63, 1], bytes: bytes.subarray(1) });
     expect(() => deserializeBitsandbytes('w', cut)).toThrow(
-      '[bitsandbytes] expected 64 packed bytes for w, got 63 (U8 [63, 1])',
+      '[bitsandbytes] w must have 64 packed bytes, but it has 63 (U8 [63, 1])',
     );
     const plain = small();
     plain.delete('w.nested_absmax');
-    expect(() => deserializeBitsandbytes('w', plain)).toThrow('expected F32 [2] for w.absmax, got U8 [2]');
+    expect(() => deserializeBitsandbytes('w', plain)).toThrow('w.absmax must be F32 [2], but it is U8 [2]');
   });
 });

@@ -95,7 +95,7 @@ export function deserializeBitsandbytes(
   const weights = elementCount(state.shape);
   const blocks = blockCount(weights, state.blockSize);
   if (!stateName.endsWith(state.kind))
-    throw badFile(`expected the kind that the name ${stateName} says, got ${state.kind}`);
+    throw badFile(`the kind in ${stateName} must agree with its name (got ${state.kind})`);
   const isNested = arrays.has(`${name}.nested_absmax`);
   const matrix = quantizedMatrix({
     kind: state.kind,
@@ -115,8 +115,7 @@ function storedScales(
   { nestedOffset }: QuantState,
   blocks: number,
 ): DoubleQuantizedScales {
-  if (nestedOffset === null)
-    throw badFile(`expected nested_offset in the state of ${name}, which has nested scales, got none`);
+  if (nestedOffset === null) throw badFile(`${name} has nested scales, but its state has no nested_offset`);
   return {
     codes: bytesView(take(`${name}.absmax`, arrays, 'U8', blocks)),
     absmax: storedF32(`${name}.nested_absmax`, arrays, blockCount(blocks, NESTED_BLOCK_SIZE)),
@@ -135,10 +134,12 @@ function storedCodes(
   if (!array) throw missing(name);
   const width = STORAGE_BYTES[array.dtype];
   if (width === undefined)
-    throw badFile(`expected ${Object.keys(STORAGE_BYTES).join(', ')} for ${name}, got ${array.dtype}`);
+    throw badFile(
+      `${name} must be one of ${Object.keys(STORAGE_BYTES).join(', ')}, but it is ${array.dtype}`,
+    );
   if (array.bytes.length !== byteCount || elementCount(array.shape) * width !== byteCount) {
     throw badFile(
-      `expected ${byteCount} packed bytes for ${name}, got ${array.bytes.length} (${array.dtype} ` +
+      `${name} must have ${byteCount} packed bytes, but it has ${array.bytes.length} (${array.dtype} ` +
         `${shapeText(array.shape)})`,
     );
   }
@@ -165,7 +166,7 @@ function take(
     array.bytes.length === length * STORAGE_BYTES[dtype];
   if (!isRight)
     throw badFile(
-      `expected ${dtype} [${length}] for ${name}, got ${array.dtype} ${shapeText(array.shape)} ` +
+      `${name} must be ${dtype} [${length}], but it is ${array.dtype} ${shapeText(array.shape)} ` +
         `(${array.bytes.length} bytes)`,
     );
   return array;
@@ -192,6 +193,6 @@ const badFile = (problem: string): QdyloraError =>
 const missing = (name: string): QdyloraError =>
   new QdyloraError('MISSING_TENSOR', {
     where: 'bitsandbytes',
-    problem: `expected ${name} in the file, got none`,
+    problem: `the file has no ${name}`,
     details: { name },
   });

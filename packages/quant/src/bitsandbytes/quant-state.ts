@@ -1,4 +1,4 @@
-import { QdyloraError } from '@qdylora/contract';
+import { QdyloraError, shownValue } from '@qdylora/contract';
 import { BLOCK_SIZES } from '../blocks/block-size.ts';
 import { QUANTIZATION_KINDS, type QuantizationKind } from '../codebooks/levels-of.ts';
 import { NESTED_BLOCK_SIZE } from '../blocks/double-quantize.ts';
@@ -50,16 +50,16 @@ const pythonFloat = (x: number): string => (Number.isInteger(x) ? x.toFixed(1) :
  */
 export function parseQuantState(name: string, bytes: Uint8Array): QuantState {
   const fields = parseJson(name, bytes);
-  const field = <T>(key: string, what: string, isRight: (value: unknown) => value is T): T => {
+  const field = <T>(key: string, expected: string, isRight: (value: unknown) => value is T): T => {
     if (isRight(fields[key])) return fields[key];
-    throw badState(name, `expected ${what} for ${key} in ${name}, got ${JSON.stringify(fields[key])}`);
+    throw badState(name, `${key} in ${name} must be ${expected} (got ${shownValue(fields[key])})`);
   };
   const isNested = fields.nested_offset !== undefined;
   if (isNested) field('nested_blocksize', String(NESTED_BLOCK_SIZE), oneOf([NESTED_BLOCK_SIZE]));
   return {
-    kind: field('quant_type', QUANTIZATION_KINDS.join(' or '), oneOf(QUANTIZATION_KINDS)),
-    blockSize: field('blocksize', BLOCK_SIZES.join(', '), oneOf(BLOCK_SIZES)),
-    sourceDtype: field('dtype', SOURCE_DTYPES.join(', '), oneOf(SOURCE_DTYPES)),
+    kind: field('quant_type', `one of ${QUANTIZATION_KINDS.join(', ')}`, oneOf(QUANTIZATION_KINDS)),
+    blockSize: field('blocksize', `one of ${BLOCK_SIZES.join(', ')}`, oneOf(BLOCK_SIZES)),
+    sourceDtype: field('dtype', `one of ${SOURCE_DTYPES.join(', ')}`, oneOf(SOURCE_DTYPES)),
     shape: field('shape', 'two whole numbers ≥ 1', isMatrixShape),
     nestedOffset: isNested ? Math.fround(field('nested_offset', 'a finite number', isFiniteNumber)) : null,
   };
@@ -67,17 +67,17 @@ export function parseQuantState(name: string, bytes: Uint8Array): QuantState {
 
 function parseJson(name: string, bytes: Uint8Array): Record<string, unknown> {
   if (bytes.length > LARGEST_STATE_BYTES)
-    throw badState(name, `expected at most ${LARGEST_STATE_BYTES} bytes for ${name}, got ${bytes.length}`);
+    throw badState(name, `${name} must have at most ${LARGEST_STATE_BYTES} bytes (got ${bytes.length})`);
   const text = String.fromCharCode(...bytes).replace(/\0+$/, '');
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
   } catch (cause) {
-    throw badState(name, `expected JSON for ${name}, got ${JSON.stringify(text.slice(0, 80))}`, cause);
+    throw badState(name, `${name} must be JSON (got ${shownValue(text)})`, cause);
   }
   if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed))
     return parsed as Record<string, unknown>;
-  throw badState(name, `expected a JSON object for ${name}, got ${text.slice(0, 80)}`);
+  throw badState(name, `${name} must be a JSON object (got ${text.slice(0, 80)})`);
 }
 
 const oneOf =

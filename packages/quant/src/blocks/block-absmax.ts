@@ -33,8 +33,8 @@ function nonFinite(values: Float32Array, from: number): QdyloraError {
   const index = values.findIndex((value, i) => i >= from && !Number.isFinite(value));
   return new QdyloraError('NON_FINITE', {
     where: 'quant',
-    problem: `expected finite numbers to quantize, got ${values[index]} at index ${index} (row-major)`,
-    nextStep: 'Look at the weights: a NaN or an infinity has no 4-bit code.',
+    problem: `the weights must be finite (got ${values[index]} at index ${index}, row-major)`,
+    nextStep: 'NaN and infinity have no 4-bit code.',
     details: { index, value: values[index] },
   });
 }

@@ -11,7 +11,7 @@ export function assertBlockSize(blockSize: number, where: string): void {
   if (BLOCK_SIZES.includes(blockSize)) return;
   throw new QdyloraError('UNSUPPORTED', {
     where,
-    problem: `expected ${BLOCK_SIZES.join(', ')} for the block size, got ${blockSize}`,
+    problem: `the block size must be one of ${BLOCK_SIZES.join(', ')} (got ${blockSize})`,
     details: { blockSize },
   });
 }

@@ -75,7 +75,7 @@ describe.each([
 describe('levelsOf', () => {
   it('refuses another kind and lists the supported ones', () => {
     expect(() => levelsOf('int4' as never)).toThrow(
-      '[quant] expected nf4 or fp4 for the kind of quantization, got int4.',
+      '[quant] the kind of quantization must be nf4 or fp4 (got int4).',
     );
     expect(() => levelsOf('constructor' as never)).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }));
   });

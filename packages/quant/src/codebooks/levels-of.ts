@@ -14,7 +14,7 @@ export function levelsOf(kind: QuantizationKind): readonly number[] {
   if (Object.hasOwn(LEVELS, kind)) return LEVELS[kind];
   throw new QdyloraError('UNSUPPORTED', {
     where: 'quant',
-    problem: `expected ${QUANTIZATION_KINDS.join(' or ')} for the kind of quantization, got ${String(kind)}`,
+    problem: `the kind of quantization must be ${QUANTIZATION_KINDS.join(' or ')} (got ${String(kind)})`,
     details: { kind },
   });
 }

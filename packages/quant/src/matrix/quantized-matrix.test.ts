@@ -32,12 +32,12 @@ test(
       codeOf(() =>
         quantizedMatrix({ ...plain, absmax: f32View([8], withBad(hostData(plain.absmax!), 7, NaN)) }),
       ),
-    ).toMatch(/^NON_FINITE.*absmax, got NaN at 7/);
+    ).toMatch(/^NON_FINITE.*the absmax must be finite \(got NaN at 7\)/);
     expect(
       codeOf(() =>
         quantizedMatrix({ ...plain, levels: f32View([16], withBad(hostData(plain.levels), 3, Infinity)) }),
       ),
-    ).toMatch(/^NON_FINITE.*levels, got Infinity at 3/);
+    ).toMatch(/^NON_FINITE.*the levels must be finite \(got Infinity at 3\)/);
     expect(
       codeOf(() =>
         quantizedMatrix({
@@ -45,7 +45,7 @@ test(
           doubleQuantized: { ...double, absmax: f32View([1], Float32Array.of(-Infinity)) },
         }),
       ),
-    ).toMatch(/^NON_FINITE.*scales of the scales, got -Infinity at 0/);
+    ).toMatch(/^NON_FINITE.*the scales of the scales must be finite \(got -Infinity at 0\)/);
     expect(
       codeOf(() =>
         quantizedMatrix({
@@ -53,13 +53,13 @@ test(
           doubleQuantized: { ...double, map: f32View([256], withBad(hostData(double.map), 255, NaN)) },
         }),
       ),
-    ).toMatch(/^NON_FINITE.*map of the scales, got NaN at 255/);
+    ).toMatch(/^NON_FINITE.*the map of the scales must be finite \(got NaN at 255\)/);
     expect(codeOf(() => quantizedMatrix({ ...nested, doubleQuantized: { ...double, offset: NaN } }))).toMatch(
       /^NON_FINITE.*offset/,
     );
     expect(
       codeOf(() => quantizedMatrix({ ...nested, doubleQuantized: { ...double, offset: 1e300 } })),
-    ).toMatch(/^NON_FINITE.*offset of the scales, got 1e\+300/);
+    ).toMatch(/^NON_FINITE.*the offset of the scales must be finite \(got 1e\+300/);
     expect(
       codeOf(() =>
         quantizedMatrix({
@@ -71,6 +71,6 @@ test(
           },
         }),
       ),
-    ).toMatch(/^NON_FINITE.*decoded scales, got Infinity at 0/);
+    ).toMatch(/^NON_FINITE.*the decoded scales must be finite \(got Infinity at 0\)/);
   },
 );

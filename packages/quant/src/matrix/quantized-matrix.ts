@@ -54,7 +54,7 @@ export function quantizedMatrix(parts: QuantizedParts): QuantizedMatrix {
   if (!isMatrixShape(shape))
     throw new QdyloraError('BAD_SHAPE', {
       where,
-      problem: `expected two whole numbers ≥ 1 for the shape of a matrix, got ${String(shape)}`,
+      problem: `the shape of a matrix must be two whole numbers ≥ 1 (got [${String(shape)}])`,
     });
   levelsOf(kind);
   assertArrays(where, inputs);
@@ -93,10 +93,10 @@ function assertFinite(name: string, view: ArrayView<'f32'>): void {
   for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) throw notFinite(name, i, data[i]);
 }
 
-const notFinite = (name: string, index: number, got: number): QdyloraError =>
+const notFinite = (name: string, index: number, value: number): QdyloraError =>
   new QdyloraError('NON_FINITE', {
     where: 'quantized-matrix',
-    problem: `expected finite numbers for ${name}, got ${got} at ${index}`,
+    problem: `the ${name} must be finite (got ${value} at ${index})`,
     nextStep: 'The file is damaged, or was quantized from weights that are not finite.',
     details: { index },
   });

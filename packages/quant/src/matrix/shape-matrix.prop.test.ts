@@ -83,5 +83,5 @@ test('it refuses block sizes that nobody reads', () => {
       tiled: false,
       array: (dtype, shape) => viewOf(dtype, shape, hostData(f32View(shape)) as never),
     }),
-  ).toThrow(/expected 32, 64.*for the block size, got 48/);
+  ).toThrow(/the block size must be one of 32, 64.*\(got 48\)/);
 });

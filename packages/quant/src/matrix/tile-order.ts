@@ -18,8 +18,8 @@ export function assertTiles(shape: readonly [number, number], blockSize: number,
     throw new QdyloraError('BAD_SHAPE', {
       where,
       problem:
-        `expected whole tiles of ${TILE_ROWS} × ${TILE_COLUMNS} and blocks of ${TILE_COLUMNS} for a ` +
-        `tiled matrix, got ${shapeText(shape)} in blocks of ${blockSize}`,
+        `a tiled matrix must have whole tiles of ${TILE_ROWS} × ${TILE_COLUMNS} and blocks of ` +
+        `${TILE_COLUMNS} (got ${shapeText(shape)} in blocks of ${blockSize})`,
     });
 }
 
@@ -78,7 +78,7 @@ function reorder<V extends Tileable>(
   if (source.length !== target.length)
     throw new QdyloraError('BAD_SHAPE', {
       where: 'tile-order',
-      problem: 'expected both arrays at offsets of whole words, or neither',
+      problem: 'only one of the two arrays starts at a multiple of 4 bytes',
     });
   const piece = (elements * source.length) / hostData(view).length;
   const bandLength = TILE_ROWS * columns * piece;

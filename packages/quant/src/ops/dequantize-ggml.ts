@@ -32,7 +32,7 @@ export const dequantizeGgml = defineOp({
     assertArgument(
       row % length === 0,
       'dequantize-ggml',
-      `expected rows of a multiple of ${length} for ${type}, got ${row}`,
+      `rows of ${type} must have a multiple of ${length} elements (got ${row})`,
     );
     assertShape('dequantize-ggml', 'blocks', blocks.shape, [(elementCount(shape) / length) * bytes]);
     return { values: { dtype: 'f32', shape } };
@@ -51,7 +51,7 @@ function ggmlBlock(type: string) {
   const supported = [...GGML_BLOCKS.keys()];
   throw new QdyloraError('UNSUPPORTED', {
     where: 'dequantize-ggml',
-    problem: `expected one of ${supported.join(', ')} for the type of blocks, got ${type}`,
+    problem: `the block type ${type} is not supported. Supported: ${supported.join(', ')}`,
     details: { type, supported },
   });
 }

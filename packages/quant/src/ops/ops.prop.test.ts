@@ -197,7 +197,7 @@ describe('arrays that do not fit are refused by name', () => {
     ['x', { ...inputs, x: f32View([1, 65]) }],
     ['bias', { ...inputs, bias: f32View([3]) }],
     ['either absmax, or absmaxCodes', { ...inputs, absmax: f32View([2]) }],
-    ['got none', { x, codes: matrix.codes, levels: matrix.levels }],
+    ['(got none)', { x, codes: matrix.codes, levels: matrix.levels }],
   ])('%s', (says, wrong) => {
     expect(() => runOp(backend, matmulNf4, wrong, attributes)).toThrow(
       expect.objectContaining({ code: 'BAD_SHAPE', message: expect.stringContaining(says) }),
@@ -205,7 +205,7 @@ describe('arrays that do not fit are refused by name', () => {
   });
   it('a block size that no one reads', () => {
     expect(() => runOp(backend, matmulNf4, inputs, { ...attributes, blockSize: 48 })).toThrow(
-      'expected 32, 64, 128, 256, 512, 1024, 2048, 4096 for the block size, got 48',
+      'the block size must be one of 32, 64, 128, 256, 512, 1024, 2048, 4096 (got 48)',
     );
   });
 });

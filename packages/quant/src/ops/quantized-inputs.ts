@@ -135,14 +135,14 @@ export function assertQuantized(
   if (absmax && !absmaxCodes && !nestedAbsmax && !nestedMap)
     return assertLength(where, names.absmax, absmax, blocks);
   if (absmax || !absmaxCodes || !nestedAbsmax || !nestedMap) {
-    const got = Object.entries({ absmax, absmaxCodes, nestedAbsmax, nestedMap })
+    const present = Object.entries({ absmax, absmaxCodes, nestedAbsmax, nestedMap })
       .filter(([, view]) => view)
       .map(([name]) => name);
     throw new QdyloraError('BAD_SHAPE', {
       where,
       problem:
-        `expected either absmax, or absmaxCodes, nestedAbsmax and nestedMap for the scales, got ` +
-        `${got.join(', ') || 'none'}`,
+        `the scales must be either absmax, or absmaxCodes, nestedAbsmax and nestedMap (got ` +
+        `${present.join(', ') || 'none'})`,
     });
   }
   assertLength(where, names.absmaxCodes, absmaxCodes, blocks);

@@ -1,4 +1,11 @@
-import { elementCount, QdyloraError, runOp, type ArrayView, type FloatView } from '@qdylora/contract';
+import {
+  elementCount,
+  QdyloraError,
+  runOp,
+  shapeText,
+  type ArrayView,
+  type FloatView,
+} from '@qdylora/contract';
 import { fill } from '../ops/elements/fill.ts';
 import { Parameter } from '../parameter.ts';
 import type { Tensor } from '../tensor.ts';
@@ -38,7 +45,7 @@ export function backward<V extends ArrayView = FloatView>(
   if (!seed && elementCount(root.view.shape) !== 1)
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'backward',
-      problem: `expected a scalar root or a seed, got shape [${root.view.shape.join(', ')}]`,
+      problem: `the root must be a scalar, or have a seed (got shape ${shapeText(root.view.shape)})`,
     });
   const one = seed ?? runOp(backend, fill, {}, { value: 1, shape: root.view.shape }).y;
   store.seed(root, one, ownsSeed);

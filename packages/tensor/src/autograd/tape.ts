@@ -65,8 +65,8 @@ export class Tape {
       throw new QdyloraError('BAD_ARGUMENT', {
         where,
         problem:
-          `expected a result that nothing else reads to write over, got ` +
-          `${noResult ? 'a leaf' : 'one that is still read'}`,
+          'a result may overwrite only an array that nothing else reads (got ' +
+          `${noResult ? 'a leaf' : 'one that is still read'})`,
       });
     return tensor.view;
   }

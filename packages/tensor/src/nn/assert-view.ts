@@ -14,7 +14,7 @@ export function assertView(where: string, view: unknown): void {
   assertArgument(
     typeof model === 'object' && model !== null,
     where,
-    `expected a model at a rank, { model, active }, got ${shownKind(view)}`,
+    `this must be a model at a rank, { model, active } (got ${shownKind(view)})`,
     view instanceof Promise ? 'Await it first.' : ADVICE,
   );
   const isRank =
@@ -23,8 +23,8 @@ export function assertView(where: string, view: unknown): void {
   assertArgument(
     isRank,
     where,
-    `expected a model at a rank, { model, active }, got ` +
-      `${active === undefined ? 'one without active' : `${shownValue(active)} for active`}`,
+    `this must be a model at a rank, { model, active } (got ` +
+      `${active === undefined ? 'one without active' : `${shownValue(active)} for active`})`,
     ADVICE,
   );
 }

@@ -82,27 +82,27 @@ describe('what only a program can give is refused by name before anything begins
     [
       'finetune',
       () => finetune({ ...common, outputDir: folder.in('never'), signal: controller }),
-      /\[finetune\] expected an AbortSignal \(of a controller its signal\) for signal/,
+      /\[finetune\] `signal` must be an AbortSignal, such as `controller\.signal`/,
     ],
     [
       'finetune, a callback',
       () => finetune({ ...common, outputDir: folder.in('never'), onSave: 5 as never }),
-      /expected a function for onSave, got 5/,
+      /`onSave` must be a function \(got 5\)/,
     ],
     [
       'evaluate',
       () => evaluate({ model, dataset: rows, signal: controller }),
-      /\[evaluate\] expected an AbortSignal/,
+      /\[evaluate\] `signal` must be an AbortSignal/,
     ],
     [
       'quantizeFolder',
       () => quantizeFolder({ model, outputDir: folder.in('never'), signal: controller }),
-      /\[quantize\] expected an AbortSignal/,
+      /\[quantize\] `signal` must be an AbortSignal/,
     ],
     [
       'planMemory',
       () => planMemory({ model, memoryBytes: '32GiB' as never }),
-      /\[plan\] expected a number > 0, or null for memoryBytes, got "32GiB"/,
+      /\[plan\] `memoryBytes` must be a number > 0, or null \(got "32GiB"\)/,
     ],
     ['finetune without options', () => finetune(undefined as never).result, /`model` has no value/],
   ])('%s', async (_, call, message) => {

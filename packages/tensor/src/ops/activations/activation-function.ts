@@ -64,7 +64,7 @@ export function activationFunction(kind: ActivationKind): ActivationFunction {
   if (!found)
     throw new QdyloraError('UNSUPPORTED', {
       where: 'activation',
-      problem: `expected one of ${ACTIVATION_KINDS.join(', ')} for the kind, got ${String(kind)}`,
+      problem: `the activation must be one of ${ACTIVATION_KINDS.join(', ')} (got ${String(kind)})`,
     });
   return found;
 }

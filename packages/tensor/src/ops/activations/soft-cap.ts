@@ -35,7 +35,7 @@ export const softCap = defineOp({
 });
 
 function assertCap(where: string, cap: number): void {
-  if (!(cap > 0)) throw badArgument(where, `expected a number > 0 for cap, got ${cap}`);
+  if (!(cap > 0)) throw badArgument(where, `cap must be a number > 0 (got ${cap})`);
 }
 
 /** dx = dy · (1 − (y / cap)²).  y, dy: any shape  →  dx: as dy; it may be the array of dy */

@@ -17,7 +17,7 @@ export const appendRows = defineOp({
     if (!(i.segments.shape[0] >= 1))
       throw new QdyloraError('BAD_SHAPE', {
         where: 'append-rows',
-        problem: `expected at least one entry for segments, got [${i.segments.shape.join(', ')}]`,
+        problem: 'segments must have at least one entry',
       });
     return { y: { dtype: 'f32', shape: [rows, i.x.shape[1]] } };
   },
@@ -31,7 +31,7 @@ export const appendRows = defineOp({
     if (from < 0 || end > rows)
       throw new QdyloraError('BAD_DATA', {
         where: 'append-rows',
-        problem: `expected ${tokens} rows that end within 0…${rows}, got the end ${end}`,
+        problem: `the ${tokens} rows must end within 0…${rows} (got ${end})`,
       });
     for (let i = 0; i < tokens * width; i++) yData[from * width + i] = xData[i];
   },

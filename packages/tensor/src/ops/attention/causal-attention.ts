@@ -196,13 +196,13 @@ function assertInputs(
   if (!areHeads)
     throw badArgument(
       op,
-      `expected whole numbers ≥ 1 for heads, kvHeads and headDim, and kvHeads to divide heads, got ` +
-        `${heads}, ${kvHeads} and ${headDim}`,
+      `heads, kvHeads and headDim must be whole numbers ≥ 1, and kvHeads must divide heads (got ` +
+        `${heads}, ${kvHeads} and ${headDim})`,
     );
   if (!(softCap >= 0 && Number.isInteger(window) && window >= 0))
     throw badArgument(
       op,
-      `expected 0 or more for softCap and for window, which is a whole number, got ${softCap} and ${window}`,
+      `softCap must be a number ≥ 0, and window a whole number ≥ 0 (got ${softCap} and ${window})`,
     );
   assertShape(op, 'q', i.q.shape, [-1, heads * headDim]);
   assertShape(op, 'k', i.k.shape, [-1, kvHeads * headDim]);

@@ -69,8 +69,8 @@ export const rope = defineOp({
     ))
       throw badArgument(
         'rope',
-        `expected a width of heads within the ${i.x.shape[1]} columns of x, with ${i.cos.shape[1]} pairs ` +
-          `to turn, for headDim, got ${headDim}`,
+        `headDim must divide the ${i.x.shape[1]} columns of x and hold the ${i.cos.shape[1]} rotated pairs ` +
+          `(got ${headDim})`,
       );
     assertShape('rope', 'cos', i.cos.shape, [i.x.shape[0], -1]);
     assertShape('rope', 'sin', i.sin.shape, i.cos.shape);

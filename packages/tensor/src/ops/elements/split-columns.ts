@@ -62,8 +62,7 @@ export const joinColumns = defineOp({
     { groups, widths, tokens }: SplitAttributes & { readonly tokens: number },
   ): { x: ArraySpec } {
     assertWidths('join-columns', groups, widths);
-    if (!isCount(tokens))
-      throw badArgument('join-columns', `expected a whole number of tokens, got ${tokens}`);
+    if (!isCount(tokens)) throw badArgument('join-columns', `tokens must be a whole number (got ${tokens})`);
     PARTS.forEach((name, p) => {
       if (i[name]) assertShape('join-columns', name, i[name].shape, [tokens, groups * (widths[p] ?? 0)]);
     });
@@ -92,10 +91,10 @@ function assertWidths(where: string, groups: number, widths: readonly number[]):
   if (!(isCount(groups) && widths.every(isCount)))
     throw badArgument(
       where,
-      `expected whole numbers for groups and widths, got ${groups} and ${widths.join(', ')}`,
+      `groups and widths must be whole numbers (got ${groups} and ${widths.join(', ')})`,
     );
   if (!(widths.length === 2 || widths.length === 3))
-    throw badArgument(where, `expected two or three widths, got ${widths.length}`);
+    throw badArgument(where, `there must be two or three widths (got ${widths.length})`);
 }
 
 const PARTS = ['first', 'second', 'third'] as const;

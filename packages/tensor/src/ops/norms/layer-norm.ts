@@ -24,7 +24,7 @@ export const layerNorm = defineOp({
   name: 'layer-norm',
   takes: { x: f32Array(2), weight: f32Array(1), bias: optional(f32Array(1)) },
   shapes(i: { x: FloatView; weight: F32; bias?: F32 | undefined }, { epsilon }: LayerNormAttributes) {
-    if (!(epsilon >= 0)) throw badArgument('layer-norm', `expected a number ≥ 0 for epsilon, got ${epsilon}`);
+    if (!(epsilon >= 0)) throw badArgument('layer-norm', `epsilon must be a number ≥ 0 (got ${epsilon})`);
     assertShape('layer-norm', 'x', i.x.shape, [-1, i.weight.shape[0]]);
     if (i.bias) assertShape('layer-norm', 'bias', i.bias.shape, i.weight.shape);
     const perToken = { dtype: 'f32' as const, shape: [i.x.shape[0]] };

@@ -26,8 +26,7 @@ export const residualNorm = defineOp({
   halves: ['y'],
   overwrites: { sum: ['a', 'b'] },
   shapes(i: { a: FloatView; b: FloatView; weight: F32 }, { outDtype = 'f32', epsilon }: RmsNormAttributes) {
-    if (!(epsilon >= 0))
-      throw badArgument('residual-norm', `expected a number ≥ 0 for epsilon, got ${epsilon}`);
+    if (!(epsilon >= 0)) throw badArgument('residual-norm', `epsilon must be a number ≥ 0 (got ${epsilon})`);
     assertShape('residual-norm', 'a', i.a.shape, [-1, i.weight.shape[0]]);
     assertShape('residual-norm', 'b', i.b.shape, i.a.shape);
     return {

@@ -33,7 +33,7 @@ export const rmsNorm = defineOp({
   halves: ['y'],
   shapes(i: { x: FloatView; weight: F32 }, { outDtype = 'f32', epsilon }: RmsNormAttributes) {
     const runs = runsOf('rms-norm', i);
-    if (!(epsilon >= 0)) throw badArgument('rms-norm', `expected a number ≥ 0 for epsilon, got ${epsilon}`);
+    if (!(epsilon >= 0)) throw badArgument('rms-norm', `epsilon must be a number ≥ 0 (got ${epsilon})`);
     return { y: { dtype: outDtype, shape: i.x.shape }, inverseRms: { dtype: 'f32', shape: [runs] } };
   },
   reference({ x, weight }, { y, inverseRms }: { y: FloatView; inverseRms: F32 }, { epsilon, weightOffset }) {

@@ -66,7 +66,7 @@ export function assertIdsWithin(ids: ArrayView<'i32'>, rows: number): void {
     if (id >= 0 && id < rows) continue;
     throw new QdyloraError('BAD_DATA', {
       where: 'embedding',
-      problem: `expected a token id within 0…${rows - 1} at position ${t}, got ${id}`,
+      problem: `token ids must be within 0…${rows - 1} (got ${id} at position ${t})`,
       nextStep: 'Does the tokenizer belong to the model?',
       details: { position: t, id, rows },
     });

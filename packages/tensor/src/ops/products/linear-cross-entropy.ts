@@ -56,7 +56,7 @@ export const linearCrossEntropy = defineOp({
     assertShape('linear-cross-entropy', 'targets', i.targets.shape, [tokens]);
     if (i.tokenWeights) assertShape('linear-cross-entropy', 'tokenWeights', i.tokenWeights.shape, [tokens]);
     if (!(softCap >= 0))
-      throw badArgument('linear-cross-entropy', `expected a number ≥ 0 for softCap, got ${softCap}`);
+      throw badArgument('linear-cross-entropy', `softCap must be a number ≥ 0 (got ${softCap})`);
     return {
       loss: { dtype: 'f32', shape: [1] },
       tokenLosses: { dtype: 'f32', shape: [tokens] },
@@ -124,8 +124,8 @@ function assertTarget(target: number, position: number, vocabulary: number): voi
   throw new QdyloraError('BAD_DATA', {
     where: 'linear-cross-entropy',
     problem:
-      `expected a target within 0…${vocabulary - 1} or ${IGNORED_TARGET} at position ${position}, ` +
-      `got ${target}`,
+      `targets must be within 0…${vocabulary - 1}, or ${IGNORED_TARGET} ` +
+      `(got ${target} at position ${position})`,
     nextStep: 'Does the tokenizer belong to the model?',
     details: { position, target, vocabulary },
   });
