@@ -60,8 +60,13 @@ export function benchRow(
   const gflops = perSecond(work.flops, best);
   const gbps = perSecond(work.bytes, best);
   const reached = gflops ?? gbps ?? NaN;
-  const ratios = (against: (times: readonly number[]) => number, own: number): Record<string, number> =>
-    Object.fromEntries(Object.entries(rivals).map(([name, times]) => [name, rounded(against(times) / own)]));
+  const ratios = (
+    against: (times: readonly number[]) => number,
+    ourSeconds: number,
+  ): Record<string, number> =>
+    Object.fromEntries(
+      Object.entries(rivals).map(([name, times]) => [name, rounded(against(times) / ourSeconds)]),
+    );
   return {
     ...named,
     ms: rounded(best * 1e3),

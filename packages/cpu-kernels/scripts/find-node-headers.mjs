@@ -48,7 +48,9 @@ function writeNodeApiHeaders(buildFolder) {
 }
 
 export function findNodeHeaders(env, buildFolder) {
-  const given = env.npm_package_config_node_gyp_nodedir || env.npm_config_nodedir;
+  const configured = env.npm_package_config_node_gyp_nodedir || env.npm_config_nodedir;
   const beside = [resolve(realpathSync(process.execPath), '..', '..'), process.config.variables.node_prefix];
-  return given || beside.find((folder) => folder && holdsHeaders(folder)) || writeNodeApiHeaders(buildFolder);
+  return (
+    configured || beside.find((folder) => folder && holdsHeaders(folder)) || writeNodeApiHeaders(buildFolder)
+  );
 }

@@ -48,7 +48,7 @@ function linkPortably(binary) {
   const archives = readdirSync(objects)
     .filter((name) => /^level_.*\.a$/.test(name))
     .map((name) => join(objects, name));
-  const own = [
+  const ownFiles = [
     join(objects, 'qdylora_cpu', 'build', 'generated', 'levels.o'),
     ...['native', join('native', 'door')].flatMap((folder) =>
       readdirSync(join(root, folder))
@@ -71,7 +71,7 @@ function linkPortably(binary) {
     '-o',
     binary,
     join(npm, 'glibc-floor.cpp'),
-    ...own,
+    ...ownFiles,
     '-Wl,--start-group',
     ...archives,
     '-Wl,--end-group',

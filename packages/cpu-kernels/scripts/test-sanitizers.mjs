@@ -102,15 +102,15 @@ function check(name, { says, flags, libraries, env }, vitestArguments) {
   );
   const reports = readdirSync(logs).map((file) => readFileSync(join(logs, file), 'utf8'));
   // a frame has the addon's name, or one of its functions'
-  const own = reports.filter((report) => /qdylora_cpu\.node|qdylora::/.test(report));
-  for (const report of own) console.log(report.slice(0, 8000));
+  const addonReports = reports.filter((report) => /qdylora_cpu\.node|qdylora::/.test(report));
+  for (const report of addonReports) console.log(report.slice(0, 8000));
   console.log(
-    `[sanitizers] ${says}: tests ended with ${status}; ${own.length} reports about the ` +
-      `addon${reports.length > own.length ? `, ${reports.length - own.length} about Node alone` : ''}.`,
+    `[sanitizers] ${says}: tests ended with ${status}; ${addonReports.length} reports about the addon, ` +
+      `${reports.length - addonReports.length} about Node alone.`,
   );
   return [
     ...(status === 0 ? [] : [`${name}: the tests ended with ${status}`]),
-    ...(own.length ? [`${name}: ${own.length} reports about the addon`] : []),
+    ...(addonReports.length ? [`${name}: ${addonReports.length} reports about the addon`] : []),
   ];
 }
 

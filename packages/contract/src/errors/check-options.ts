@@ -130,13 +130,13 @@ export function checkOptions(
   }
 }
 
-function unknownOption(where: string, name: string, known: readonly string[]): QdyloraError {
+function unknownOption(where: string, name: string, names: readonly string[]): QdyloraError {
   const camelCased = name.replace(/[_-]+([a-z0-9])/gi, (_, letter: string) => letter.toUpperCase());
-  const near = nearestName(camelCased, known);
+  const near = nearestName(camelCased, names);
   return refusal(
     where,
     `there is no option \`${name}\``,
-    near ? `Did you mean \`${near}\`?` : `The options are: ${known.join(', ')}.`,
+    near ? `Did you mean \`${near}\`?` : `The options are: ${names.join(', ')}.`,
   );
 }
 

@@ -2,13 +2,13 @@
 const LARGEST_SHARE = 0.4;
 
 /**
- * The known name that needs the fewest changed, added or dropped letters (Levenshtein 1966) to become `name`;
- * null where none is near.
+ * The candidate that needs the fewest changed, added or dropped letters (Levenshtein 1966) to become `name`;
+ * null if none is close.
  */
-export function nearestName(name: string, known: Iterable<string>): string | null {
+export function nearestName(name: string, candidates: Iterable<string>): string | null {
   let best: string | null = null;
   let fewest = Math.max(2, Math.floor(name.length * LARGEST_SHARE)) + 1;
-  for (const candidate of known) {
+  for (const candidate of candidates) {
     const distance = editDistance(name, candidate);
     if (distance < fewest) [best, fewest] = [candidate, distance];
   }

@@ -68,10 +68,10 @@ export function createDryMemory({ name = 'dry', regionBytes = 1 << 20 }: DryMemo
     }),
     onChange(view, bytes) {
       if (bytes < 0) notePeak();
-      const own = partOf.get(view) ?? part;
-      if (bytes > 0) partOf.set(view, own);
+      const owner = partOf.get(view) ?? part;
+      if (bytes > 0) partOf.set(view, owner);
       else partOf.delete(view);
-      live.set(own, (live.get(own) ?? 0) + bytes);
+      live.set(owner, (live.get(owner) ?? 0) + bytes);
       total += bytes;
     },
   });
@@ -92,7 +92,11 @@ export function createDryMemory({ name = 'dry', regionBytes = 1 << 20 }: DryMemo
     },
     parts() {
       notePeak();
-      return [...live].map(([own, liveBytes]) => ({ part: own, liveBytes, peakBytes: atPeak.get(own) ?? 0 }));
+      return [...live].map(([name, liveBytes]) => ({
+        part: name,
+        liveBytes,
+        peakBytes: atPeak.get(name) ?? 0,
+      }));
     },
     resetPeak() {
       arena.resetPeak();

@@ -87,9 +87,9 @@ export function shuffledIndices(length: number, rng: Rng, epoch = 0): Uint32Arra
   const order = Uint32Array.from({ length }, (_, i) => i);
   for (let i = length - 1; i > 0; i--) {
     const j = Math.floor((rng.words(i, epoch)[0] / 2 ** 32) * (i + 1));
-    const held = order[i];
+    const swapped = order[i];
     order[i] = order[j];
-    order[j] = held;
+    order[j] = swapped;
   }
   return order;
 }

@@ -44,10 +44,10 @@ export async function findRivals(threads: number, peersPython: string | undefine
   ): Promise<void> => {
     const process = startRival(command, args, { ...common, ...env });
     try {
-      const known = found.flatMap(({ methods }) => methods);
+      const methodNames = found.flatMap(({ methods }) => methods);
       const methods = (await process.ask('methods'))
         .split(' ')
-        .filter((method) => method && !known.includes(method));
+        .filter((method) => method && !methodNames.includes(method));
       if (methods.length) found.push({ process, methods });
       else process.end();
     } catch (error) {
@@ -75,12 +75,12 @@ export async function findRivals(threads: number, peersPython: string | undefine
 function buildLibraryRivals():
   { readonly path: string; readonly why: '' } | { readonly path: null; readonly why: string } {
   const path = here('../build/library-rivals');
-  const [compiler, ...own] = (process.env.CXX || 'g++').split(/\s+/);
+  const [compiler, ...compilerFlags] = (process.env.CXX || 'g++').split(/\s+/);
   const compile = (...more: string[]): ReturnType<typeof spawnSync> =>
     spawnSync(
       compiler!,
       [
-        ...own,
+        ...compilerFlags,
         '-std=c++20',
         '-O3',
         '-march=native',

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
  * is frozen, so that no spinning thread of it takes a core.
  */
 export interface RivalProcess {
-  /** @throws where the program ends before it answers, with what it said last. */
+  /** @throws where the program ends before it answers, with the end of its error output. */
   ask(line: string): Promise<string>;
   end(): void;
 }
@@ -18,10 +18,10 @@ export function startRival(
 ): RivalProcess {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } });
   let waiting: { resolve(answer: string): void; reject(error: Error): void } | null = null;
-  let said = '';
+  let stderrTail = '';
   const fail = (problem: string): void =>
-    waiting?.reject(new Error(`${command}: ${problem} ${said.trim().split('\n').at(-1) ?? ''}`.trim()));
-  child.stderr.on('data', (chunk: Buffer) => (said = (said + String(chunk)).slice(-2000)));
+    waiting?.reject(new Error(`${command}: ${problem} ${stderrTail.trim().split('\n').at(-1) ?? ''}`.trim()));
+  child.stderr.on('data', (chunk: Buffer) => (stderrTail = (stderrTail + String(chunk)).slice(-2000)));
   child.stdin.on('error', () => fail('closed its input.'));
   child.on('error', (error) => fail(error.message));
   child.on('exit', (code, signal) => fail(`ended with ${code ?? signal}.`));
@@ -31,7 +31,7 @@ export function startRival(
       if (child.exitCode !== null || child.signalCode !== null)
         throw new Error(
           `${command}: ended with ${child.exitCode ?? child.signalCode}. ` +
-            `${said.trim().split('\n').at(-1) ?? ''}`,
+            `${stderrTail.trim().split('\n').at(-1) ?? ''}`,
         );
       child.kill('SIGCONT');
       try {

@@ -89,10 +89,14 @@ export function activeParts(config: ResolvedAdapterConfig, parts: readonly Token
       where: 'atRanks',
       problem: `the ends of the parts must rise, and their weights be > 0 (got ${shownValue(parts)})`,
     });
-  const own = parts.map(({ until, rank, weight = 1 }) => ({ ...activeAt(config, rank), until, weight }));
-  const rank = Math.max(...own.map((part) => part.rank));
-  if (own.every((part) => part.rank === rank && part.weight === 1)) return activeAt(config, rank);
-  return { rank, trainFrom: Math.min(...own.map((part) => part.trainFrom)), parts: own };
+  const activeParts = parts.map(({ until, rank, weight = 1 }) => ({
+    ...activeAt(config, rank),
+    until,
+    weight,
+  }));
+  const rank = Math.max(...activeParts.map((part) => part.rank));
+  if (activeParts.every((part) => part.rank === rank && part.weight === 1)) return activeAt(config, rank);
+  return { rank, trainFrom: Math.min(...activeParts.map((part) => part.trainFrom)), parts: activeParts };
 }
 
 export const activeAt = ({ ranks, updateRule }: ResolvedAdapterConfig, rank: number): ActiveRank => {

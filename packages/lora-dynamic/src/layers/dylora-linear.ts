@@ -31,7 +31,7 @@ export class DyLoraLinear implements LinearLike {
   readonly b: Parameter;
   private readonly config: ResolvedAdapterConfig;
   private readonly dropoutName: string;
-  private readonly knownPrefixes = new Map<number, Prefixes>();
+  private readonly prefixesByKey = new Map<number, Prefixes>();
 
   constructor(base: Linear, a: ArrayView<'f32'>, b: ArrayView<'f32'>, config: ResolvedAdapterConfig) {
     this.name = base.name;
@@ -116,8 +116,8 @@ export class DyLoraLinear implements LinearLike {
   /** Made once for each rank and start, as long as the gradients stand where they stood. */
   private prefixes(rank: number, trainFrom: number): Prefixes {
     const key = rank * (this.config.ranks.maxRank + 1) + trainFrom;
-    const known = this.knownPrefixes.get(key);
-    if (known && known.ofA === this.a.gradient && known.ofB === this.b.gradient) return known;
+    const cached = this.prefixesByKey.get(key);
+    if (cached && cached.ofA === this.a.gradient && cached.ofB === this.b.gradient) return cached;
     const a = prefixOf(this.a, rank, trainFrom);
     const b = prefixOf(this.b, rank, trainFrom);
     const prefixes: Prefixes = {
@@ -136,7 +136,7 @@ export class DyLoraLinear implements LinearLike {
       ofA: this.a.gradient,
       ofB: this.b.gradient,
     };
-    this.knownPrefixes.set(key, prefixes);
+    this.prefixesByKey.set(key, prefixes);
     return prefixes;
   }
 
@@ -183,18 +183,18 @@ const ruleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinear> => 
   backward({ run, inputs, outputs, gradients, attributes, wants, into, pending, take }) {
     const dx = pending('x');
     const call = { ...inputs, bias: undefined, dy: gradients.y, u: outputs.u };
-    const own = { trainFrom, accumulate: dx !== undefined, dxDtype: inputs.x.dtype, ...attributes };
-    const given = { da: into('a'), db: into('b') };
+    const shared = { trainFrom, accumulate: dx !== undefined, dxDtype: inputs.x.dtype, ...attributes };
+    const parameterGradients = { da: into('a'), db: into('b') };
     const wantsDx = wants('x');
     const over = wantsDx && !dx && !inputs.xAdapter ? take('x') : undefined;
     if (over) {
       // The adapter's gradients first: then nobody needs x, and its gradient takes the place.
-      run(adaptedLinearBackward, call, { wantsDx: false, ...own }, given);
+      run(adaptedLinearBackward, call, { wantsDx: false, ...shared }, parameterGradients);
       return {
-        x: run(adaptedLinearBackward, { ...call, x: undefined }, { wantsDx, ...own }, { dx: over }).dx,
+        x: run(adaptedLinearBackward, { ...call, x: undefined }, { wantsDx, ...shared }, { dx: over }).dx,
       };
     }
-    const result = run(adaptedLinearBackward, call, { wantsDx, ...own }, { dx, ...given });
+    const result = run(adaptedLinearBackward, call, { wantsDx, ...shared }, { dx, ...parameterGradients });
     return { x: result.dx, xAdapter: result.dxAdapter };
   },
 });

@@ -78,12 +78,12 @@ const groups = new WeakMap<object, Group>();
 
 function groupOf(members: readonly GroupMember[]): Group {
   const key = members[0].adapter?.a ?? members[0].base;
-  const known = groups.get(key);
+  const cached = groups.get(key);
   if (
-    known?.members.length === members.length &&
-    known.members.every((member, i) => isSame(member, members[i]))
+    cached?.members.length === members.length &&
+    cached.members.every((member, i) => isSame(member, members[i]))
   )
-    return known;
+    return cached;
   const frozenMembers = members.map(({ base }) => frozen(base as Linear));
   const operands = members.map(({ adapter }, i) =>
     numbered<Tensor | undefined>(
@@ -127,15 +127,15 @@ const groupRuleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinear
     const dx = pending('x');
     const read = attributes.layers.flatMap((_, i) => (gradients[GROUP_NAMES[i].y] ? [i] : []));
     const operands: Record<string, ArrayView | undefined> = layersOf(inputs, read, attributes.layers.length);
-    const given: Record<string, ArrayView | undefined> = { dx };
+    const suppliedOutputs: Record<string, ArrayView | undefined> = { dx };
     read.forEach((i, at) => {
       const { y, u, a, b } = GROUP_NAMES[i];
-      const own = GROUP_NAMES[at];
-      operands[own.bias] = undefined;
-      operands[own.dy] = gradients[y];
-      operands[own.u] = outputs[u];
-      given[own.da] = into(a);
-      given[own.db] = into(b);
+      const names = GROUP_NAMES[at];
+      operands[names.bias] = undefined;
+      operands[names.dy] = gradients[y];
+      operands[names.u] = outputs[u];
+      suppliedOutputs[names.da] = into(a);
+      suppliedOutputs[names.db] = into(b);
     });
     const result = run(
       adaptedLinearGroupBackward,
@@ -147,7 +147,7 @@ const groupRuleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinear
         ...attributes,
         layers: read.map((i) => attributes.layers[i]),
       },
-      given,
+      suppliedOutputs,
     );
     return { x: result.dx };
   },

@@ -11,11 +11,11 @@ const frozenLayers = new WeakMap<Linear, Frozen>();
 
 /** A frozen layer's arrays, as constants, and its attributes in the adapted ops: the same in every pass. */
 export function frozen(layer: Linear): Frozen {
-  const known = frozenLayers.get(layer);
-  if (known) return known;
-  const made = frozenOf(layer);
-  frozenLayers.set(layer, made);
-  return made;
+  const cached = frozenLayers.get(layer);
+  if (cached) return cached;
+  const inputs = frozenOf(layer);
+  frozenLayers.set(layer, inputs);
+  return inputs;
 }
 
 function frozenOf({ weight, bias, outFeatures }: Linear): Frozen {

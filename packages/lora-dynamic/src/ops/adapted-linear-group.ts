@@ -94,21 +94,21 @@ export const GROUP_NAMES: readonly LayerNames[] = Array.from({ length: GROUP_LAY
 
 /** The arrays of layer i that stand in `arrays`. */
 export function layerOperands(arrays: Arrays, i: number): LayerOperands {
-  const own: Record<string, ArrayView> = {};
+  const operands: Record<string, ArrayView> = {};
   const names = GROUP_NAMES[i];
   for (const name of NAMES) {
     const array = arrays[names[name]];
-    if (array) own[name] = array;
+    if (array) operands[name] = array;
   }
-  return own;
+  return operands;
 }
 
 /** What one layer's record has, under its names in the group. */
 export function numbered<T>(record: Readonly<Record<string, T>>, i: number): Record<string, T> {
-  const own: Record<string, T> = {};
+  const numberedRecord: Record<string, T> = {};
   const names = GROUP_NAMES[i];
-  for (const name in record) own[names[name as keyof LayerNames]] = record[name]!;
-  return own;
+  for (const name in record) numberedRecord[names[name as keyof LayerNames]] = record[name]!;
+  return numberedRecord;
 }
 
 /**
@@ -171,14 +171,14 @@ export const adaptedLinearGroup = defineOp({
   },
   reference(inputs, outputs: Arrays, attributes) {
     attributes.layers.forEach((_, i) => {
-      const { y, u, ...own } = alone(
+      const { y, u, ...operands } = alone(
         { ...layerOperands(inputs, i), ...layerOperands(outputs, i) },
         inputs.x as F32,
         attributes,
         i,
       );
       adaptedLinear.reference(
-        { ...own, x: inputs.x as F32 } as never,
+        { ...operands, x: inputs.x as F32 } as never,
         { y: y!, u: u! },
         { ...attributes, ...attributes.layers[i], parts: inputs[GROUP_NAMES[i].a] && attributes.parts },
       );
@@ -255,15 +255,15 @@ export const adaptedLinearGroupBackward = defineOp({
     const x = inputs.x as F32;
     const dx = outputs.dx as F32 | undefined;
     attributes.layers.forEach((layer, i) => {
-      const { da, db, ...own } = alone(
+      const { da, db, ...operands } = alone(
         { ...layerOperands(inputs, i), ...layerOperands(outputs, i) },
         x,
         attributes,
         i,
       );
-      const trainFrom = Math.min(attributes.trainFrom, own.a!.shape[0]);
+      const trainFrom = Math.min(attributes.trainFrom, operands.a!.shape[0]);
       adaptedLinearBackward.reference(
-        { ...own, x } as never,
+        { ...operands, x } as never,
         { dx, da, db },
         {
           ...attributes,

@@ -83,7 +83,7 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
   checkLossWeights(set, lossWeights);
   const probabilities = rankProbabilities(set, distribution);
   const rng = createRng(seed).named('rank');
-  const own = rng.named('part');
+  const partRng = rng.named('part');
   const rankOf = (u: number): number => {
     let above = u;
     for (const [i, p] of probabilities.entries()) if ((above -= p) < 0) return set.ranks[i];
@@ -105,7 +105,7 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
         case 'stratified':
           return [rankOf((rng.uniform(step) + part / parts) % 1)];
         case 'each':
-          return [part === 0 ? rankAt(step) : rankOf(own.uniform(step, part))];
+          return [part === 0 ? rankAt(step) : rankOf(partRng.uniform(step, part))];
         case 'one':
           return [rankAt(step)];
       }

@@ -33,14 +33,13 @@ export function trainedRows({
 }
 
 /**
- * The rows of every adapter matrix that the optimizer may touch after passes at `seen` ranks: rising, apart
- * from each other.
+ * The rows of every adapter matrix that the optimizer may touch after passes at `passRanks`: rising and disjoint.
  */
 export function updatedRows(
   rule: UpdateRule,
   ranks: RankSet,
-  seen: Iterable<number>,
+  passRanks: Iterable<number>,
 ): (readonly [from: number, to: number])[] {
   if (rule === 'prefix') return [[0, ranks.maxRank]];
-  return [...new Set(seen)].sort((a, b) => a - b).map((rank) => [ranks.blockStart(rank), rank] as const);
+  return [...new Set(passRanks)].sort((a, b) => a - b).map((rank) => [ranks.blockStart(rank), rank] as const);
 }

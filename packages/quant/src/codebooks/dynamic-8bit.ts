@@ -22,14 +22,14 @@ export const unsignedDynamicMap = (): Float32Array => dynamicMap([1], 2);
  */
 function dynamicMap(signs: readonly number[], cellsOfSmallestDecade: number): Float32Array {
   const levels = new Float32Array(256); // two of them stay: 0 and 1
-  let made = 1;
+  let count = 1;
   levels[0] = 1;
   for (let decade = 0; decade < DECADES; decade++) {
     const cells = cellsOfSmallestDecade * 2 ** decade;
     const scale = Math.fround(1 / 10 ** (DECADES - 1 - decade));
     for (let cell = 0; cell < cells; cell++) {
       const middle = Math.fround((cellEdge(cell, cells) + cellEdge(cell + 1, cells)) / 2);
-      for (const sign of signs) levels[made++] = sign * Math.fround(middle * scale);
+      for (const sign of signs) levels[count++] = sign * Math.fround(middle * scale);
     }
   }
   return levels.sort();

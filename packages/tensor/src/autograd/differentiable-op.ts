@@ -5,7 +5,7 @@ export type Run = <I extends Arrays, O extends Arrays, A>(
   op: Op<I, O, A>,
   inputs: I,
   attributes: A,
-  given?: Partial<O>,
+  suppliedOutputs?: Partial<O>,
 ) => O;
 
 type InputsOf<T> =

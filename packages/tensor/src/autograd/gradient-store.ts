@@ -43,8 +43,8 @@ export class GradientStore {
   add(tensor: Tensor, contribution: FloatView): void {
     const present = this.byTensor.get(tensor);
     if (!present) return this.put(tensor, contribution);
-    const own = this.ownedBy(tensor) ?? this.copyFor(tensor, present);
-    runOp(this.backend, addInto, { x: contribution }, {}, { sum: own });
+    const sum = this.ownedBy(tensor) ?? this.copyFor(tensor, present);
+    runOp(this.backend, addInto, { x: contribution }, {}, { sum });
     if (!this.users.has(contribution)) this.backend.memory.release(contribution);
   }
 
@@ -65,9 +65,9 @@ export class GradientStore {
   }
 
   private copyFor(tensor: Tensor, present: FloatView): FloatView {
-    const own = runOp(this.backend, copy, { x: present }, {}).y;
+    const copied = runOp(this.backend, copy, { x: present }, {}).y;
     this.drop(tensor);
-    this.put(tensor, own);
-    return own;
+    this.put(tensor, copied);
+    return copied;
   }
 }

@@ -29,12 +29,12 @@ interface Waiting {
 export class LazyCalls {
   /** For everything in the pass that is not recorded: it finds all results there. */
   readonly backend: Backend;
-  private readonly own: Backend;
+  private readonly innerBackend: Backend;
   private readonly makers = new Map<ArrayView, Waiting>();
   private waiting: Waiting[] = [];
 
   constructor(backend: Backend) {
-    this.own = backend;
+    this.innerBackend = backend;
     this.backend = settling(backend, () => this.settle());
   }
 
@@ -43,7 +43,7 @@ export class LazyCalls {
     rule: DifferentiableOp<Op<I, O, A>, I, O, A>,
     inputs: I,
     attributes: A,
-    given: Partial<O>,
+    suppliedOutputs: Partial<O>,
   ): O {
     const after: Waiting[] = [];
     for (const name in inputs) {
@@ -52,11 +52,11 @@ export class LazyCalls {
       if (maker) after.push(maker);
     }
     if (!rule.readsNoInput) after.forEach(settleOne);
-    const { outputs, run } = prepareOp(this.own, rule.op, inputs, attributes, given);
+    const { outputs, run } = prepareOp(this.innerBackend, rule.op, inputs, attributes, suppliedOutputs);
     const used = rule.usesOutputs ?? [];
     const forBackward = (): void => {
       runOp(
-        this.own,
+        this.innerBackend,
         rule.op,
         inputs,
         rule.withoutResult!(attributes),
@@ -108,10 +108,10 @@ function settleOne(call: Waiting): void {
 function settling(backend: Backend, settle: () => void): Backend {
   const { memory } = backend;
   const first =
-    <P extends unknown[], R>(body: (...given: P) => R) =>
-    (...given: P): R => {
+    <P extends unknown[], R>(body: (...parameters: P) => R) =>
+    (...parameters: P): R => {
       settle();
-      return body(...given);
+      return body(...parameters);
     };
   const settled: Memory = {
     ...memory,

@@ -112,13 +112,13 @@ export function apply<I extends Arrays, O extends Arrays, A>(
     views[name] = tensor?.view;
     needsGradient ||= recorder.tape !== null && tensor?.needsGradient === true;
   }
-  const given: Record<string, ArrayView> = {};
+  const parameterGradients: Record<string, ArrayView> = {};
   const outs: Record<string, ArrayView> = {};
   for (const input in rule.gradientInForward) {
     const tensor = (inputs as Tensors)[input];
     const output = rule.gradientInForward[input] as string;
     if (recorder.tape && tensor instanceof Parameter && tensor.gradient)
-      outs[output] = given[output] = tensor.gradient;
+      outs[output] = parameterGradients[output] = tensor.gradient;
   }
   for (const output in over) {
     const tensor = (inputs as Tensors)[over[output]!]!;
@@ -132,7 +132,7 @@ export function apply<I extends Arrays, O extends Arrays, A>(
   for (const name in arrays) {
     const view = arrays[name];
     // a parameter's gradient is not the tape's to release
-    if (!(name in given)) outputs[name] = view && { view, needsGradient };
+    if (!(name in parameterGradients)) outputs[name] = view && { view, needsGradient };
   }
   if (needsGradient)
     recorder.tape!.nodes.push(nodeOf(rule, inputs as Tensors, views as I, outputs, arrays, attributes));
@@ -148,17 +148,17 @@ function nodeOf<I extends Arrays, O extends Arrays, A>(
   attributes: A,
 ): TapeNode {
   const usesOutputs = rule.usesOutputs ?? [];
-  const kept: Record<string, ArrayView | undefined> = {};
-  for (const name of usesOutputs) kept[name] = arrays[name];
+  const outputsForBackward: Record<string, ArrayView | undefined> = {};
+  for (const name of usesOutputs) outputsForBackward[name] = arrays[name];
   return {
     inputs,
     outputs,
     usesOutputs,
     backward: (gradients, { isRoot, tape, store, take }) =>
       rule.backward({
-        run: ((op, i, a, given) => runOp(tape.backend, op, i, a, given)) as Run,
+        run: ((op, i, a, o) => runOp(tape.backend, op, i, a, o)) as Run,
         inputs: views,
-        outputs: kept as unknown as O,
+        outputs: outputsForBackward as unknown as O,
         attributes,
         gradients: gradients as never,
         isRoot,

@@ -84,13 +84,13 @@ const operandsOf = new WeakMap<PackedWeight, Readonly<Record<string, Tensor>>>()
 
 /** A packed weight's arrays, those that there are, as constants: the same in every pass. */
 export function packedOperands(weight: PackedWeight): Readonly<Record<string, Tensor>> {
-  const known = operandsOf.get(weight);
-  if (known) return known;
-  const made = Object.fromEntries(
+  const cached = operandsOf.get(weight);
+  if (cached) return cached;
+  const operands = Object.fromEntries(
     Object.entries(weight.operands).flatMap(([name, view]) => (view ? [[name, constant(view)]] : [])),
   );
-  operandsOf.set(weight, made);
-  return made;
+  operandsOf.set(weight, operands);
+  return operands;
 }
 
 const rules = new WeakMap<Op, DifferentiableOp<Op, Arrays, Arrays, unknown>>();
@@ -100,8 +100,8 @@ function packedRule({
   multiply,
   multiplyInputGradient,
 }: PackedWeight): DifferentiableOp<Op, Arrays, Arrays, unknown> {
-  const known = rules.get(multiply);
-  if (known) return known;
+  const cached = rules.get(multiply);
+  if (cached) return cached;
   const rule: DifferentiableOp<Op, Arrays, Arrays, unknown> = {
     op: multiply,
     backward({ run, inputs, gradients, attributes, wants, pending }) {

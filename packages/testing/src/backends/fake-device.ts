@@ -190,8 +190,8 @@ function createDeviceMemory(space: AddressSpace, queue: Queue, onHostAccess: () 
     ...arena,
     space,
     constant(values) {
-      const known = constants.get(values);
-      if (known) return known;
+      const cached = constants.get(values);
+      if (cached) return cached;
       const view = arena.allocate('f32', [values.length]);
       arena.persist(view);
       write(view, values);

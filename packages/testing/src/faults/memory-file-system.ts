@@ -185,9 +185,9 @@ export class MemoryFileSystem {
     this.step(path);
     if (this.find(path) && options?.recursive) return undefined;
     if (this.find(path)) throw fault('EEXIST', path);
-    const made = options?.recursive ? this.mkdirSync(dirname(path), options) : undefined;
+    const firstFolder = options?.recursive ? this.mkdirSync(dirname(path), options) : undefined;
     this.change(dirname(path), basename(path), newFolder());
-    return made ?? path;
+    return firstFolder ?? path;
   }
 
   readdirSync(path: string, options?: { withFileTypes?: boolean }): unknown {

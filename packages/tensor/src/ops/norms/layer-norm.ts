@@ -133,12 +133,12 @@ export const differentiableLayerNorm: DifferentiableOp<typeof layerNorm> = {
   usesOutputs: ['mean', 'inverseDeviation'],
   backward({ run, inputs: { x, weight }, outputs: { mean, inverseDeviation }, gradients, into, pending }) {
     const dx = pending('x') as F32 | undefined;
-    const made = run(
+    const result = run(
       layerNormBackward,
       { x, weight, mean, inverseDeviation, dy: gradients.y },
       { accumulate: dx !== undefined },
       { dx, dWeight: into('weight'), dBias: into('bias') },
     );
-    return { x: made.dx };
+    return { x: result.dx };
   },
 };

@@ -58,15 +58,15 @@ export const differentiableResidualNorm: DifferentiableOp<typeof residualNorm> =
   backward({ run, inputs: { weight }, outputs: { sum, inverseRms }, gradients, attributes, into, spare }) {
     const later = gradients.sum as F32 | undefined;
     const dy = gradients.y as FloatView | undefined;
-    const own = spare('sum');
+    const spareSum = spare('sum');
     if (!dy) return { a: later, b: later };
     const { dx } = run(
       rmsNormBackward,
       { x: sum, weight, inverseRms, dy },
-      { accumulate: own !== undefined, ...attributes },
-      { dx: own, dWeight: into('weight') },
+      { accumulate: spareSum !== undefined, ...attributes },
+      { dx: spareSum, dWeight: into('weight') },
     );
-    if (later && !own) run(addInto, { x: later }, {}, { sum: dx });
+    if (later && !spareSum) run(addInto, { x: later }, {}, { sum: dx });
     return { a: dx, b: dx };
   },
 };
