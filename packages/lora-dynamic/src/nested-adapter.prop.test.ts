@@ -97,7 +97,7 @@ function passAt(adapted: Adapted<Toy>, rank: number | null, x: ArrayView<'f32'>,
     hostData(p.gradient!).fill(0);
   }
   const { start, y } = run(view.model, { ...inferenceContext(backend), tape, active: view.active }, x);
-  const [dx] = backward(tape, y, { seed: dy, wanted: [start] });
+  const [dx] = backward(tape, y, { seed: dy, leaves: [start] });
   return {
     y: hostData(y.view).slice(),
     dx: hostData(dx as ArrayView<'f32'>).slice(),
@@ -182,7 +182,7 @@ describe('a nested adapter at rank b', () => {
           h = addOf(backend, tape, frozen, outer);
           return { a, b };
         });
-        const [dx] = backward(tape, h, { seed: dy, wanted: [start] });
+        const [dx] = backward(tape, h, { seed: dy, leaves: [start] });
         const size =
           1 +
           Math.max(

@@ -2,6 +2,7 @@ import { createArena } from './arena.ts';
 import { hostData, byteLengthOf, type ArrayView } from '../arrays/array-view.ts';
 import { typedArray, type DataOf, type DType } from '../arrays/dtype.ts';
 import type { Memory } from './memory.ts';
+import { PartCounter, type PartUsage } from './part-counter.ts';
 import { elementCount, type Shape } from '../arrays/shape.ts';
 import { HostStorage, ShapeStorage, type AddressSpace } from '../arrays/storage.ts';
 
@@ -11,32 +12,34 @@ export interface DryMemoryOptions {
   readonly regionBytes?: number;
 }
 
-/** Bytes of one part of a plan: now, and at the moment at which all parts together were largest. */
-export interface PartUsage {
-  readonly part: string;
-  readonly liveBytes: number;
-  readonly peakBytes: number;
-}
-
-/** A memory that keeps books and has no bytes. */
+/** A memory that has no bytes and counts those that host memory would need. */
 export interface DryMemory extends Memory {
-  /** What is allocated while `body` runs counts as `part`. */
+  /** Arrays allocated while `body` runs count as `part`. */
   within<T>(part: string, body: () => T): T;
-  /** From now on allocations outside `within` count as `part`. */
+  /** Arrays allocated outside `within` count as `part` from now on. */
   begin(part: string): void;
   /** Every part, in the order in which they began. The peaks add up to `usage().peakBytes`. */
   parts(): readonly PartUsage[];
 }
 
-/** Where arrays of plans lie: nowhere. */
+/** The address space of planned arrays. They have no bytes. */
 export const DRY_SPACE: AddressSpace = { name: 'dry', isHost: false };
 
-/** Indices decide how much a kernel needs (segments of attention), and are few: they alone are real. */
+/** Only index arrays have bytes: kernels compute workspace sizes from them (segments of attention). */
 const isReal = (dtype: DType): boolean => dtype === 'i32';
 
+const dryArray = <D extends DType>(dtype: D, shape: Shape, length: number): ArrayView<D> => ({
+  dtype,
+  shape,
+  storage: isReal(dtype)
+    ? new HostStorage(typedArray(dtype, null, 0, length), DRY_SPACE)
+    : new ShapeStorage(byteLengthOf({ dtype, shape }), DRY_SPACE),
+  offset: 0,
+});
+
 /**
- * Decides like host memory where each array would lie and how long it lives, and hands out arrays that are
- * shapes only. A step that runs in it leaves behind what it would need.
+ * A memory whose arrays are shapes only. It decides like host memory where each array is placed and how long
+ * it lives, so `usage()` after a step says what the step needs.
  *
  * @example
  * const memory = createDryMemory();
@@ -44,64 +47,34 @@ const isReal = (dtype: DType): boolean => dtype === 'i32';
  * memory.parts(); // [{ part: 'weights', liveBytes: 2129920000, peakBytes: 2129920000 }]
  */
 export function createDryMemory({ name = 'dry', regionBytes = 1 << 20 }: DryMemoryOptions = {}): DryMemory {
-  const live = new Map<string, number>();
-  const partOf = new Map<ArrayView, string>();
-  let part = 'other';
-  let total = 0;
-  let peak = 0;
-  let atPeak: ReadonlyMap<string, number> = new Map();
-  /** The moment before an array goes is where a peak can be. */
-  const notePeak = (): void => {
-    if (total > peak) [peak, atPeak] = [total, new Map(live)];
-  };
+  const parts = new PartCounter();
   const arena = createArena<null>({
     name,
     regionBytes,
     reserve: () => null,
-    place: (dtype, shape, { length }) => ({
-      dtype,
-      shape,
-      storage: isReal(dtype)
-        ? new HostStorage(typedArray(dtype, null, 0, length), DRY_SPACE)
-        : new ShapeStorage(byteLengthOf({ dtype, shape }), DRY_SPACE),
-      offset: 0,
-    }),
-    onChange(view, bytes) {
-      if (bytes < 0) notePeak();
-      const owner = partOf.get(view) ?? part;
-      if (bytes > 0) partOf.set(view, owner);
-      else partOf.delete(view);
-      live.set(owner, (live.get(owner) ?? 0) + bytes);
-      total += bytes;
+    place: (dtype, shape, { length }) => dryArray(dtype, shape, length),
+    onChange: (view, bytes) => {
+      parts.count(view, bytes);
     },
   });
   return {
     ...arena,
     space: DRY_SPACE,
-    within(next, body) {
-      const before = part;
-      part = next;
+    within(part, body) {
+      const previous = parts.begin(part);
       try {
         return body();
       } finally {
-        part = before;
+        parts.begin(previous);
       }
     },
-    begin: (next) => {
-      part = next;
+    begin: (part) => {
+      parts.begin(part);
     },
-    parts() {
-      notePeak();
-      return [...live].map(([name, liveBytes]) => ({
-        part: name,
-        liveBytes,
-        peakBytes: atPeak.get(name) ?? 0,
-      }));
-    },
+    parts: () => parts.usage(),
     resetPeak() {
       arena.resetPeak();
-      peak = 0;
-      notePeak();
+      parts.resetPeak();
     },
     read: <D extends DType>(view: ArrayView<D>): Promise<DataOf[D]> =>
       Promise.resolve(

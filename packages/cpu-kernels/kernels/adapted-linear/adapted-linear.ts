@@ -14,8 +14,8 @@ import {
 import type { CpuDoor, NativeRecord, NativeValue } from '../../src/addon-functions.ts';
 
 /**
- * One layer as C++'s `Layer` has it; `names`: what its arrays are called in `inputs` and `outputs`. The
- * fields of the weight are written out twice: a record that is made by a spread takes 19 µs (Node 20).
+ * One layer as the C++ record `Layer`. `names`: the names of its arrays in `inputs` and `outputs`. The fields
+ * of the weight are written out in both functions, because a record made by a spread takes 19 µs (Node 20).
  */
 const forwardLayer = (
   inputs: Arrays,
@@ -42,7 +42,7 @@ const forwardLayer = (
   scale: layer.scale,
 });
 
-/** The same as C++'s `BackwardLayer` has it. */
+/** One layer as the C++ record `BackwardLayer`. */
 const backwardLayer = (
   inputs: Arrays,
   outputs: Arrays,
@@ -69,7 +69,7 @@ const backwardLayer = (
   scale: layer.scale,
 });
 
-/** Rows at ranks of their own, in the order of C++'s `RankParts`; a group without adapters has none. */
+/** Parts of the rows at different ranks, in the order of the C++ record `RankParts`. Without adapters: none. */
 const ranksOf = (rankParts: readonly RankPart[] | undefined, r: number): NativeValue[] => {
   const parts = r > 0 ? rankParts : undefined;
   return [
@@ -79,25 +79,20 @@ const ranksOf = (rankParts: readonly RankPart[] | undefined, r: number): NativeV
   ];
 };
 
-/**
- * True where a part gives no gradient to rows of A and B that another one trains, or gives one that counts
- * more or less.
- */
+/** True if the parts differ in the rows of A and B that they train, or in the weight of their gradients. */
 const cutsGradients = (parts: readonly RankPart[] | undefined, from: number): boolean =>
   parts?.some(({ trainFrom, weight = 1 }) => trainFrom > from || Math.fround(weight) !== 1) ?? false;
 
-export const adaptedLinearKernels = ({ native, withScratch }: CpuDoor): BoundKernel[] => {
-  const forwardFloats = native('adaptedForwardScratch');
+const forwardKernels = ({ native, withScratch }: CpuDoor): BoundKernel[] => {
+  const scratchFloats = native('adaptedForwardScratch');
   const forward = native('adaptedLinearForward');
-  const backwardFloats = native('adaptedBackwardScratch');
-  const backward = native('adaptedLinearBackward');
   return [
     bindKernel(adaptedLinear, (inputs, outputs, attributes) => {
       const { x, xAdapter } = inputs;
       const { cols, computeDtype, parts } = attributes;
       const [tokens, r] = outputs.u.shape as [number, number];
       const layer = forwardLayer(inputs as Arrays, outputs as Arrays, LAYER_NAMES, attributes);
-      withScratch(forwardFloats(tokens, cols, r, 1), (scratch) => {
+      withScratch(scratchFloats(tokens, cols, r, 1), (scratch) => {
         forward(
           x,
           xAdapter,
@@ -111,38 +106,13 @@ export const adaptedLinearKernels = ({ native, withScratch }: CpuDoor): BoundKer
         );
       });
     }),
-    bindKernel(adaptedLinearBackward, (inputs, outputs, attributes) => {
-      const { x, xAdapter, u } = inputs;
-      const { dx, dxAdapter } = outputs;
-      const { rows, cols, computeDtype, trainFrom, accumulate, parts } = attributes;
-      const [tokens, r] = u.shape as [number, number];
-      const layer = backwardLayer(inputs as Arrays, outputs as Arrays, LAYER_NAMES, attributes);
-      withScratch(backwardFloats(tokens, rows, r, 1, cutsGradients(parts, trainFrom)), (scratch) => {
-        // without da nobody reads x, so anything of its size may stand for it
-        backward(
-          x ?? dx!,
-          xAdapter,
-          [layer],
-          ...ranksOf(parts, r),
-          dx,
-          dxAdapter,
-          scratch,
-          tokens,
-          cols,
-          r,
-          trainFrom,
-          computeDtype === 'bf16',
-          accumulate,
-        );
-      });
-    }),
     bindKernel(adaptedLinearGroup, (inputs, outputs, attributes) => {
       const { layers, cols, computeDtype, parts } = attributes;
       const x = inputs.x!;
       const tokens = x.shape[0];
       const r = groupRank(inputs, attributes);
       const records = layers.map((layer, i) => forwardLayer(inputs, outputs, GROUP_NAMES[i], layer));
-      withScratch(forwardFloats(tokens, cols, r, layers.length), (scratch) => {
+      withScratch(scratchFloats(tokens, cols, r, layers.length), (scratch) => {
         forward(
           x,
           undefined,
@@ -156,34 +126,73 @@ export const adaptedLinearKernels = ({ native, withScratch }: CpuDoor): BoundKer
         );
       });
     }),
-    bindKernel(adaptedLinearGroupBackward, (inputs, outputs, attributes) => {
-      const { layers, cols, computeDtype, accumulate, parts } = attributes;
-      const x = inputs.x!;
-      const tokens = x.shape[0];
-      const r = groupRank(inputs, attributes);
-      const rows = layers.reduce((sum, layer) => sum + layer.rows, 0);
-      const trainFrom = Math.min(attributes.trainFrom, r);
-      const records = layers.map((layer, i) => backwardLayer(inputs, outputs, GROUP_NAMES[i], layer));
-      withScratch(
-        backwardFloats(tokens, rows, r, layers.length, cutsGradients(parts, trainFrom)),
-        (scratch) => {
-          backward(
-            x,
-            undefined,
-            records,
-            ...ranksOf(parts, r),
-            outputs.dx,
-            undefined,
-            scratch,
-            tokens,
-            cols,
-            r,
-            trainFrom,
-            computeDtype === 'bf16',
-            accumulate,
-          );
-        },
-      );
-    }),
   ];
 };
+
+const backwardKernel = ({ native, withScratch }: CpuDoor): BoundKernel => {
+  const scratchFloats = native('adaptedBackwardScratch');
+  const backward = native('adaptedLinearBackward');
+  return bindKernel(adaptedLinearBackward, (inputs, outputs, attributes) => {
+    const { x, xAdapter, u } = inputs;
+    const { dx, dxAdapter } = outputs;
+    const { rows, cols, computeDtype, trainFrom, accumulate, parts } = attributes;
+    const [tokens, r] = u.shape as [number, number];
+    const layer = backwardLayer(inputs as Arrays, outputs as Arrays, LAYER_NAMES, attributes);
+    withScratch(scratchFloats(tokens, rows, r, 1, cutsGradients(parts, trainFrom)), (scratch) => {
+      // without da nobody reads x, so any array of its size can take its place
+      backward(
+        x ?? dx!,
+        xAdapter,
+        [layer],
+        ...ranksOf(parts, r),
+        dx,
+        dxAdapter,
+        scratch,
+        tokens,
+        cols,
+        r,
+        trainFrom,
+        computeDtype === 'bf16',
+        accumulate,
+      );
+    });
+  });
+};
+
+const groupBackwardKernel = ({ native, withScratch }: CpuDoor): BoundKernel => {
+  const scratchFloats = native('adaptedBackwardScratch');
+  const backward = native('adaptedLinearBackward');
+  return bindKernel(adaptedLinearGroupBackward, (inputs, outputs, attributes) => {
+    const { layers, cols, computeDtype, accumulate, parts } = attributes;
+    const x = inputs.x!;
+    const tokens = x.shape[0];
+    const r = groupRank(inputs, attributes);
+    const rows = layers.reduce((sum, layer) => sum + layer.rows, 0);
+    const trainFrom = Math.min(attributes.trainFrom, r);
+    const records = layers.map((layer, i) => backwardLayer(inputs, outputs, GROUP_NAMES[i], layer));
+    const floats = scratchFloats(tokens, rows, r, layers.length, cutsGradients(parts, trainFrom));
+    withScratch(floats, (scratch) => {
+      backward(
+        x,
+        undefined,
+        records,
+        ...ranksOf(parts, r),
+        outputs.dx,
+        undefined,
+        scratch,
+        tokens,
+        cols,
+        r,
+        trainFrom,
+        computeDtype === 'bf16',
+        accumulate,
+      );
+    });
+  });
+};
+
+export const adaptedLinearKernels = (door: CpuDoor): BoundKernel[] => [
+  ...forwardKernels(door),
+  backwardKernel(door),
+  groupBackwardKernel(door),
+];

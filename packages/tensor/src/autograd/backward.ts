@@ -13,100 +13,139 @@ import { GradientStore } from './gradient-store.ts';
 import type { Tape, TapeNode } from './tape.ts';
 
 export interface BackwardOptions<V extends ArrayView = FloatView> {
-  /**
-   * Gradient of the root, of its element type; by default 1, for a root of shape [1]. It stays the caller's.
-   */
+  /** Gradient of the root, of its dtype. Default: 1, for a root of one element. The caller keeps the array. */
   readonly seed?: FloatView;
-  /** True where backward may add to the seed in place: nobody else reads it. */
+  /** True if backward may add to the seed in place, because nobody else reads it. */
   readonly ownsSeed?: boolean;
-  /**
-   * True where nobody reads the root's values any more: its memory is given back before anything else runs.
-   */
+  /** True if nobody reads the root's values any more: its memory is released before anything else runs. */
   readonly ownsRoot?: boolean;
-  /**
-   * Tensors whose gradients are handed back (leaves); all others are released as soon as they are used up.
-   */
-  readonly wanted?: readonly Tensor<V>[];
+  /** Tensors whose gradients are returned. All other gradients are released after their last use. */
+  readonly leaves?: readonly Tensor<V>[];
 }
 
 /**
- * Goes through the tape backwards once: adds to the gradients of trainable parameters, returns those of
- * `wanted` in its order, and releases every recorded result as soon as nothing needs it.
+ * Walks the tape backwards once. It adds to the gradients of trainable parameters, returns the gradients of
+ * `leaves` in their order, and releases every recorded result as soon as nothing needs it.
  *
- * @throws QdyloraError BAD_ARGUMENT where the root is no scalar and no seed is given.
+ * @throws QdyloraError BAD_ARGUMENT where the root is no scalar and has no seed
  */
 export function backward<V extends ArrayView = FloatView>(
   tape: Tape,
   root: Tensor,
-  { seed, ownsSeed = false, ownsRoot = false, wanted = [] }: BackwardOptions<V> = {},
+  { seed, ownsSeed = false, ownsRoot = false, leaves = [] }: BackwardOptions<V> = {},
 ): (V | undefined)[] {
   const { backend } = tape;
-  const store = new GradientStore(backend);
   if (!seed && elementCount(root.view.shape) !== 1)
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'backward',
       problem: `the root must be a scalar, or have a seed (got shape ${shapeText(root.view.shape)})`,
     });
+  const store = new GradientStore(backend);
   const one = seed ?? runOp(backend, fill, {}, { value: 1, shape: root.view.shape }).y;
   store.seed(root, one, ownsSeed);
-  const kept: readonly Tensor[] = ownsRoot ? wanted : [root, ...wanted];
   const nodes = tape.nodes.reverse();
-  const isReadAgain = readersOf(nodes, kept);
+  const retained: readonly Tensor[] = ownsRoot ? leaves : [root, ...leaves];
+  const pass: BackwardPass = {
+    tape,
+    store,
+    unseededRoot: seed ? null : root,
+    leaves,
+    retained,
+    isReadAgain: readersOf(nodes, retained),
+  };
   for (const [at, node] of nodes.entries()) {
-    const gradients: Record<string, FloatView> = {};
-    let hasGradient = false;
-    let isRoot = false;
-    for (const name in node.outputs) {
-      const tensor = node.outputs[name];
-      if (tensor === root) isRoot = !seed;
-      const gradient = tensor && store.get(tensor);
-      if (gradient) {
-        gradients[name] = gradient;
-        hasGradient = true;
-      }
-      if (tensor && !kept.includes(tensor) && !node.usesOutputs.includes(name) && !store.holds(tensor.view))
-        backend.memory.release(tensor.view); // every later use is behind us
-    }
-    if (hasGradient) {
-      const before: Record<string, FloatView | undefined> = {};
-      for (const name in node.inputs)
-        if (node.inputs[name]?.needsGradient) before[name] = store.get(node.inputs[name]);
-      const take = (name: string): ArrayView | undefined =>
-        isReadAgain(node.inputs[name], at) ? undefined : node.inputs[name]!.view;
-      const contributions = node.backward(gradients, { isRoot, tape, store, take });
-      for (const name in contributions) {
-        const contribution = contributions[name];
-        const tensor = node.inputs[name];
-        // the same array: the rule added in place
-        if (!contribution || !tensor || contribution === before[name]) continue;
-        if (tensor.needsGradient && !(tensor instanceof Parameter))
-          store.add(tensor, contribution as FloatView);
-        else if (!Object.values(gradients).includes(contribution as FloatView))
-          backend.memory.release(contribution);
-      }
-    }
-    for (const name in node.outputs) {
-      const tensor = node.outputs[name];
-      if (!tensor || wanted.includes(tensor as Tensor<V>)) continue;
-      store.drop(tensor);
-      if (!kept.includes(tensor) && !store.holds(tensor.view)) backend.memory.release(tensor.view);
-    }
+    const gradients = gradientsOf(node, store);
+    releaseUnusedOutputs(node, pass);
+    if (gradients) addContributions(node, at, gradients, pass);
+    releaseUsedGradients(node, pass);
   }
   nodes.length = 0;
   if (!seed) backend.memory.release(one);
-  return wanted.map((tensor) => store.get(tensor) as V | undefined);
+  return leaves.map((tensor) => store.get(tensor) as V | undefined);
+}
+
+/** What all nodes of one backward pass share. */
+interface BackwardPass {
+  readonly tape: Tape;
+  readonly store: GradientStore;
+  /** The root where its gradient is the 1 that backward starts from; else null. */
+  readonly unseededRoot: Tensor | null;
+  /** Tensors whose gradients are returned. */
+  readonly leaves: readonly Tensor[];
+  /** Tensors whose values outlive the pass. */
+  readonly retained: readonly Tensor[];
+  readonly isReadAgain: (tensor: Tensor | undefined, at: number) => boolean;
+}
+
+/** The gradients of a node's outputs, by name; null where it has none, so that its rule need not run. */
+function gradientsOf(node: TapeNode, store: GradientStore): Record<string, FloatView> | null {
+  const gradients: Record<string, FloatView> = {};
+  let hasGradient = false;
+  for (const name in node.outputs) {
+    const tensor = node.outputs[name];
+    const gradient = tensor && store.get(tensor);
+    if (!gradient) continue;
+    gradients[name] = gradient;
+    hasGradient = true;
+  }
+  return hasGradient ? gradients : null;
+}
+
+/** Releases the outputs that the node's own rule does not read: every later reader has run its rule. */
+function releaseUnusedOutputs(node: TapeNode, { tape, store, retained }: BackwardPass): void {
+  for (const name in node.outputs) {
+    const tensor = node.outputs[name];
+    if (tensor && !retained.includes(tensor) && !node.usesOutputs.includes(name) && !store.holds(tensor.view))
+      tape.backend.memory.release(tensor.view);
+  }
+}
+
+/** Runs the node's rule and adds what it returns to the gradients of the node's inputs. */
+function addContributions(
+  node: TapeNode,
+  at: number,
+  gradients: Record<string, FloatView>,
+  { tape, store, unseededRoot, isReadAgain }: BackwardPass,
+): void {
+  const before: Record<string, FloatView | undefined> = {};
+  for (const name in node.inputs)
+    if (node.inputs[name]?.needsGradient) before[name] = store.get(node.inputs[name]);
+  let isRoot = false;
+  for (const name in node.outputs) isRoot ||= unseededRoot !== null && node.outputs[name] === unseededRoot;
+  const take = (name: string): ArrayView | undefined =>
+    isReadAgain(node.inputs[name], at) ? undefined : node.inputs[name]!.view;
+  const contributions = node.backward(gradients, { isRoot, tape, store, take });
+  for (const name in contributions) {
+    const contribution = contributions[name];
+    const tensor = node.inputs[name];
+    // the same array: the rule added in place
+    if (!contribution || !tensor || contribution === before[name]) continue;
+    if (tensor.needsGradient && !(tensor instanceof Parameter)) store.add(tensor, contribution as FloatView);
+    else if (!Object.values(gradients).includes(contribution as FloatView))
+      tape.backend.memory.release(contribution);
+  }
+}
+
+/** Releases the gradients of a node's outputs, and the outputs themselves. */
+function releaseUsedGradients(node: TapeNode, { tape, store, leaves, retained }: BackwardPass): void {
+  for (const name in node.outputs) {
+    const tensor = node.outputs[name];
+    if (!tensor || leaves.includes(tensor)) continue;
+    store.drop(tensor);
+    if (!retained.includes(tensor) && !store.holds(tensor.view)) tape.backend.memory.release(tensor.view);
+  }
 }
 
 /**
- * Asks, of an input of the node at `at` (last call first), whether something still reads it after that node,
- * or under another name in it: its maker, a call before, or whoever asked to keep it. True for what is no
- * result.
- * The tape is looked through once, at the first question: once a question it would be half of what JavaScript
- * does in a step.
+ * Returns a test whether an input of the node at `at` (the last call is at 0) is read again after that node,
+ * or under a second name in it: by its maker's rule, by an earlier call, or because it is retained. True for a
+ * tensor that is no result.
+ * The index is built at the first question. Searching the tape at each question took half of the JavaScript
+ * time of a step.
  */
 function readersOf(
   nodes: readonly TapeNode[],
-  kept: readonly Tensor[],
+  retained: readonly Tensor[],
 ): (tensor: Tensor | undefined, at: number) => boolean {
   const makers = new Map<Tensor, TapeNode>();
   const lastReader = new Map<ArrayView, number>();
@@ -120,7 +159,7 @@ function readersOf(
   return (tensor, at) => {
     if (makers.size === 0) index();
     const maker = tensor && makers.get(tensor);
-    if (!maker || kept.includes(tensor) || maker.usesOutputs.some((name) => maker.outputs[name] === tensor))
+    if (!maker || retained.includes(tensor) || maker.usesOutputs.some((name) => maker.outputs[name] === tensor))
       return true;
     const { inputs } = nodes[at];
     let timesHere = 0;

@@ -24,7 +24,7 @@ export function gradcheck(
 ): GradcheckResult {
   const tape = new Tape(backend);
   const leaves = inputs.map((view) => leaf(view));
-  const gradients = backward(tape, scalar({ backend, tape }, leaves), { wanted: leaves });
+  const gradients = backward(tape, scalar({ backend, tape }, leaves), { leaves });
   const value = (moved: readonly ArrayView<'f32'>[]): number =>
     hostData(
       scalar(

@@ -366,7 +366,7 @@ function blocks(
       h = useRecompute ? recompute(ctx, h, body) : body(ctx, h);
     }
     const root = scalarOf(ctx, h);
-    const [dx] = backward(tape, root, { wanted: [x] });
+    const [dx] = backward(tape, root, { leaves: [x] });
     parameters.push(
       Object.assign(new Parameter('x', x.view), { gradient: f32View(dx!.shape, hostData(dx!).slice()) }),
     );
@@ -471,7 +471,7 @@ function gated(
     const g = gate.forward(ctx, x);
     const u = up.forward(ctx, x);
     const y = apply(ctx, differentiableActivationGate, { gate: g, up: u }, { kind: 'silu' }).y;
-    const [dx] = backward(tape, scalarOf(ctx, down.forward(ctx, y)), { wanted: readsAgain ? [x, u] : [x] });
+    const [dx] = backward(tape, scalarOf(ctx, down.forward(ctx, y)), { leaves: readsAgain ? [x, u] : [x] });
     return hostData(dx as ArrayView<'f32'>).slice();
   });
   return { gradient, live: [inGate, memory.usage().liveBytes] };

@@ -124,7 +124,7 @@ function pass(
   const dx = host.memory.scoped(() => {
     const body = blockOf(steps, parameters, seen);
     const end = useRecompute ? recompute(ctx, x, body) : body(ctx, x);
-    const [gradient] = backward(tape, end, { seed: seed1, wanted: [x] });
+    const [gradient] = backward(tape, end, { seed: seed1, leaves: [x] });
     return gradient ? Array.from(hostData(gradient)) : [];
   });
   return {

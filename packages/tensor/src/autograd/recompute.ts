@@ -41,7 +41,7 @@ export function recompute<X extends FloatTensor | null>(
             seed: gradients.output!,
             ownsSeed: store.ownedBy(output) !== undefined,
             ownsRoot: end.view !== x?.view,
-            wanted: start ? [start] : [],
+            leaves: start ? [start] : [],
           });
           return { x: dx };
         },
