@@ -159,7 +159,11 @@ function readersOf(
   return (tensor, at) => {
     if (makers.size === 0) index();
     const maker = tensor && makers.get(tensor);
-    if (!maker || retained.includes(tensor) || maker.usesOutputs.some((name) => maker.outputs[name] === tensor))
+    if (
+      !maker ||
+      retained.includes(tensor) ||
+      maker.usesOutputs.some((name) => maker.outputs[name] === tensor)
+    )
       return true;
     const { inputs } = nodes[at];
     let timesHere = 0;
