@@ -1,0 +1,54 @@
+import { describe, expect, test } from 'vitest';
+import { rankSampler, rankSet, scaleAt, sliceRank, updatedRows } from '../index.ts';
+import { adaptedToy } from '../../test/adapted-toy.ts';
+
+describe('ranks', () => {
+  test.each([
+    [[], /\[ranks\] the list of ranks is empty/],
+    [[0], /a rank must be a whole number within 1…4096 \(got 0\)/],
+    [[1, 1], /the rank 1 is listed twice/],
+    [[1.5], /\(got 1\.5\)/],
+    [[-2], /\(got -2\)/],
+  ])('the list %j is refused', (list, message) => {
+    expect(() => rankSet(list)).toThrowError(message);
+  });
+  test('a rank outside 1…maxRank is refused, whoever asks', async () => {
+    const adapted = adaptedToy(1);
+    const state = await adapted.state();
+    for (const rank of [0, 9, 1.5, NaN]) {
+      expect(() => adapted.atRank(rank)).toThrowError(/the rank must be a whole number within 1…8/);
+      expect(() => sliceRank(state, rank)).toThrowError(/the rank must be a whole number within 1…8/);
+    }
+  });
+  test('sampled ranks follow the distribution and depend on seed and step alone', () => {
+    const set = rankSet([1, 2, 4]);
+    const sampler = rankSampler(set, { distribution: [1, 0, 3], seed: 5 });
+    const counts = new Map<number, number>();
+    for (let step = 0; step < 8000; step++)
+      counts.set(sampler.rankAt(step), (counts.get(sampler.rankAt(step)) ?? 0) + 1);
+    expect(counts.get(2)).toBeUndefined();
+    // five standard deviations
+    expect(Math.abs(counts.get(4)! / 8000 - 0.75)).toBeLessThan(5 * Math.sqrt((0.75 * 0.25) / 8000));
+    expect(rankSampler(set, { distribution: [1, 0, 3], seed: 5 }).rankAt(77)).toBe(sampler.rankAt(77));
+  });
+  test('sandwich always has the largest rank in one part and the drawn one in the other', () => {
+    const sampler = rankSampler(rankSet([1, 2, 8]), { seed: 1, schedule: 'sandwich' });
+    for (let step = 0; step < 50; step++)
+      expect([sampler.ranksOfPart(step, 0, 2), sampler.ranksOfPart(step, 1, 2)]).toEqual([
+        [8],
+        [sampler.rankAt(step)],
+      ]);
+  });
+  test('the rows that newest_block may touch are the blocks of the ranks seen', () => {
+    expect(updatedRows('newest_block', rankSet([1, 4, 8]), [8, 1, 8])).toEqual([
+      [0, 1],
+      [4, 8],
+    ]);
+    expect(updatedRows('prefix', rankSet([1, 4, 8]), [1])).toEqual([[0, 8]]);
+  });
+  test('the scalings are alpha over b, over √b and over R', () => {
+    expect([scaleAt('paper', 8, 4, 64), scaleAt('sqrt', 8, 4, 64), scaleAt('constant', 8, 4, 64)]).toEqual([
+      2, 4, 0.125,
+    ]);
+  });
+});
