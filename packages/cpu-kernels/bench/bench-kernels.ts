@@ -13,7 +13,9 @@
  * All other ops run the benches of their own folders.
  */
 import { readdirSync } from 'node:fs';
-import { benchAdapter, benchShape, type Direction } from './bench-products.ts';
+import { benchAdapter } from './bench-adapter.ts';
+import { benchShape } from './bench-products.ts';
+import type { Direction } from './placed-product.ts';
 import { benchTeam } from './bench-team.ts';
 import { benchOptions } from './bench-options.ts';
 import { printRow, type PrintRow } from './bench-row.ts';

@@ -16,8 +16,8 @@ import { describe, expect, test } from 'vitest';
 import { everyLevel } from './every-level.ts';
 import { HALF_CALLS, halfNumbers, type HalfCall, type HalfSizes } from './half-calls.ts';
 
-// Arrays in an op's `halves` may be float32 or bf16. The same numbers in bf16 give the same bits, rounded once.
-// The conformance cases compare float32 with the reference, so together they cover bf16.
+// Arrays in an op's `halves` may be float32 or bf16. The same numbers in bf16 give the same bits, rounded
+// once. The conformance cases compare float32 with the reference, so together they cover bf16.
 const levels = await everyLevel([1, 2, 3], { batchInvariant: true });
 
 const arbitrarySizes: fc.Arbitrary<HalfSizes> = fc

@@ -38,8 +38,8 @@ const OPTIONS: OptionRules<QuantizeOptions> = { blockSize: anyValue, doubleQuant
  * Quantizes one matrix to 4 bits, as bitsandbytes does on the CPU: each block is scaled by its largest
  * magnitude, each weight takes the nearest level.
  *
- * @throws QdyloraError NON_FINITE for a NaN or an infinity; BAD_SHAPE; BAD_ARGUMENT for an array that is not a
- * Float32Array and for an unknown option; UNSUPPORTED for another kind or block size.
+ * @throws QdyloraError NON_FINITE for a NaN or an infinity; BAD_SHAPE; BAD_ARGUMENT for an array that is
+ * not a Float32Array and for an unknown option; UNSUPPORTED for another kind or block size.
  * @example quantize4bit('nf4', { data: weights, shape: [4096, 4096] }, { blockSize: 64 });
  */
 export function quantize4bit(
@@ -84,7 +84,8 @@ function assertMatrix({ data, shape }: DenseMatrix): void {
   if (elementCount(shape) !== data.length)
     throw new QdyloraError('BAD_SHAPE', {
       where,
-      problem: `a matrix of ${shapeText(shape)} must have ${elementCount(shape)} numbers (got ${data.length})`,
+      problem:
+        `a matrix of ${shapeText(shape)} must have ${elementCount(shape)} numbers (got ` + `${data.length})`,
       details: { shape, length: data.length },
     });
 }

@@ -2,7 +2,9 @@ import { QdyloraError } from './errors.ts';
 import { nearestName } from './nearest-name.ts';
 import { shownValue } from './shown-value.ts';
 
-/** The values that one option of a function may have. `undefined` is allowed unless the option is required. */
+/**
+ * The values that one option of a function may have. `undefined` is allowed unless the option is required.
+ */
 export interface OptionRule {
   /** Completes the sentence "The option must be …": `a whole number ≥ 1`. */
   readonly expected: string;
@@ -93,8 +95,8 @@ export const either = (one: OptionRule, other: OptionRule): OptionRule =>
 export const required = (rule: OptionRule): OptionRule => ({ ...rule, isRequired: true });
 
 /**
- * Refuses unknown options of a function, missing required ones, and values of the wrong kind. Plain JavaScript
- * would ignore all three silently.
+ * Refuses unknown options of a function, missing required ones, and values of the wrong kind. Plain
+ * JavaScript would ignore all three silently.
  *
  * @throws QdyloraError BAD_ARGUMENT that names the option and its value; for an unknown option, the nearest
  * known one

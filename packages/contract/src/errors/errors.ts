@@ -78,7 +78,9 @@ export function errorMessage({ where, problem, nextStep }: ErrorParts): string {
   return `[${where}] ${sentence}${nextStep ? ` ${nextStep}` : ''}`;
 }
 
-/** The same error with `further` added to its next step. It is of the base class, and its cause is `error`. */
+/**
+ * The same error with `further` added to its next step. It is of the base class, and its cause is `error`.
+ */
 export function withNextStep(error: QdyloraError, further: string): QdyloraError {
   const { code, where, nextStep, details, message } = error;
   const problem = message.slice(`[${where}] `.length, message.length - nextStep.length).trim();
@@ -91,7 +93,10 @@ export function withNextStep(error: QdyloraError, further: string): QdyloraError
   });
 }
 
-/** Memory that could not be allocated. `details` holds `requiredBytes` and `availableBytes` (NaN where unknown). */
+/**
+ * Memory that could not be allocated. `details` holds `requiredBytes` and `availableBytes` (NaN where
+ * unknown).
+ */
 export class InsufficientMemoryError extends QdyloraError {
   constructor(requiredBytes: number, availableBytes: number, where = 'memory') {
     const available = Number.isNaN(availableBytes)

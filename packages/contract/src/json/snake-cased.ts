@@ -5,7 +5,9 @@ export const snakeCase = (name: string): string =>
 /**
  * A record as JSON values: keys in snake_case at every depth, null for NaN and infinities.
  *
- * @example snakeCased({ standardError: NaN, byRank: [{ maxRank: 64 }] }); // { standard_error: null, by_rank: [{ max_rank: 64 }] }
+ * @example
+ * snakeCased({ standardError: NaN, byRank: [{ maxRank: 64 }] });
+ * // { standard_error: null, by_rank: [{ max_rank: 64 }] }
  */
 export function snakeCased(value: unknown): unknown {
   if (typeof value === 'number') return Number.isFinite(value) ? value : null;

@@ -7,7 +7,10 @@ export interface PartUsage {
   readonly peakBytes: number;
 }
 
-/** Counts the bytes of a memory by part: each array counts as the part that was current when it was allocated. */
+/**
+ * Counts the bytes of a memory by part: each array counts as the part that was current when it was
+ * allocated.
+ */
 export class PartCounter {
   private readonly liveBytes = new Map<string, number>();
   private readonly partOf = new Map<ArrayView, string>();

@@ -14,7 +14,9 @@ export interface RegionOptions<R> {
   discard?(region: R, offset: number, bytes: number): void;
 }
 
-/** The regions that a memory has reserved from the system. A block is placed at the first gap where it fits. */
+/**
+ * The regions that a memory has reserved from the system. A block is placed at the first gap where it fits.
+ */
 export class Regions<R> {
   private readonly options: RegionOptions<R>;
   private readonly lists: FreeList<R>[] = [];

@@ -69,7 +69,9 @@ const backwardLayer = (
   scale: layer.scale,
 });
 
-/** Parts of the rows at different ranks, in the order of the C++ record `RankParts`. Without adapters: none. */
+/**
+ * Parts of the rows at different ranks, in the order of the C++ record `RankParts`. Without adapters: none.
+ */
 const ranksOf = (rankParts: readonly RankPart[] | undefined, r: number): NativeValue[] => {
   const parts = r > 0 ? rankParts : undefined;
   return [

@@ -33,7 +33,8 @@ export function trainedRows({
 }
 
 /**
- * The rows of every adapter matrix that the optimizer may touch after passes at `passRanks`: rising and disjoint.
+ * The rows of every adapter matrix that the optimizer may touch after passes at `passRanks`: rising and
+ * disjoint.
  */
 export function updatedRows(
   rule: UpdateRule,

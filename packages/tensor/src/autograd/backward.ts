@@ -13,7 +13,9 @@ import { GradientStore } from './gradient-store.ts';
 import type { Tape, TapeNode } from './tape.ts';
 
 export interface BackwardOptions<V extends ArrayView = FloatView> {
-  /** Gradient of the root, of its dtype. Default: 1, for a root of one element. The caller keeps the array. */
+  /**
+   * Gradient of the root, of its dtype. Default: 1, for a root of one element. The caller keeps the array.
+   */
   readonly seed?: FloatView;
   /** True if backward may add to the seed in place, because nobody else reads it. */
   readonly ownsSeed?: boolean;
@@ -137,11 +139,10 @@ function releaseUsedGradients(node: TapeNode, { tape, store, leaves, retained }:
 }
 
 /**
- * Returns a test whether an input of the node at `at` (the last call is at 0) is read again after that node,
- * or under a second name in it: by its maker's rule, by an earlier call, or because it is retained. True for a
- * tensor that is no result.
- * The index is built at the first question. Searching the tape at each question took half of the JavaScript
- * time of a step.
+ * Returns a test whether an input of the node at `at` (the last call is at 0) is read again after that
+ * node, or under a second name in it: by its maker's rule, by an earlier call, or because it is retained.
+ * True for a tensor that is no result. The index is built at the first question. Searching the tape at each
+ * question took half of the JavaScript time of a step.
  */
 function readersOf(
   nodes: readonly TapeNode[],

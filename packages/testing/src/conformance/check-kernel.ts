@@ -11,8 +11,7 @@ import {
   type Op,
 } from '@qdylora/contract';
 import { describeBitDifference, describeDifference } from './compare.ts';
-import type { Capability } from './conformance-case.ts';
-import type { Bound } from './tolerance.ts';
+import type { Capability, KernelCall } from './conformance-case.ts';
 
 /** Backends that must give equal bits among themselves, for example one level at several thread counts. */
 export interface BackendGroup {
@@ -23,20 +22,6 @@ export interface BackendGroup {
   readonly lacks?: readonly Capability[];
   /** Set for backends without kernels, which run the references themselves. */
   readonly mayFallBack?: boolean;
-}
-
-/** One call of an op, in host memory, and how far its outputs may be from the reference's. */
-export interface KernelCall<I = Arrays, O = Arrays, A = unknown> {
-  readonly inputs: I;
-  readonly attributes: A;
-  /** Contents of the outputs that the op adds to or changes, before the call. */
-  readonly given?: Partial<O>;
-  readonly bound: Bound;
-  /**
-   * Judges outputs with several right answers in place of `bound`: the problem in words, or null. Arrays are
-   * in host memory.
-   */
-  readonly problemOf?: (outputs: O, expected: O) => string | null;
 }
 
 /**

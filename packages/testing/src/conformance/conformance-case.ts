@@ -1,12 +1,26 @@
 import type { Arrays, Op } from '@qdylora/contract';
 import type * as fc from 'fast-check';
-import type { KernelCall } from './check-kernel.ts';
+import type { Bound } from './tolerance.ts';
 
 /**
  * What some backends cannot do. `large`: calls whose references take seconds. `bf16 attention`: operands of
  * attention rounded to bf16 where a call asks for it, as the reference does.
  */
 export type Capability = 'large' | 'bf16 attention';
+
+/** One call of an op, in host memory, and how far its outputs may be from the reference's. */
+export interface KernelCall<I = Arrays, O = Arrays, A = unknown> {
+  readonly inputs: I;
+  readonly attributes: A;
+  /** Contents of the outputs that the op adds to or changes, before the call. */
+  readonly given?: Partial<O>;
+  readonly bound: Bound;
+  /**
+   * Judges outputs with several right answers in place of `bound`: the problem in words, or null. Arrays are
+   * in host memory.
+   */
+  readonly problemOf?: (outputs: O, expected: O) => string | null;
+}
 
 /** Calls of one op, which every backend's kernel has to answer as the op's reference does. */
 export interface ConformanceCase {
