@@ -81,11 +81,11 @@ function assertMatrix({ data, shape }: DenseMatrix): void {
       problem: `the shape of a matrix must be two whole numbers ≥ 1 (got [${String(shape)}])`,
       details: { shape },
     });
-  if (elementCount(shape) !== data.length)
+  const count = elementCount(shape);
+  if (count !== data.length)
     throw new QdyloraError('BAD_SHAPE', {
       where,
-      problem:
-        `a matrix of ${shapeText(shape)} must have ${elementCount(shape)} numbers (got ` + `${data.length})`,
+      problem: `a matrix of ${shapeText(shape)} must have ${count} numbers (got ${data.length})`,
       details: { shape, length: data.length },
     });
 }
