@@ -97,7 +97,7 @@ describe('options of a function', () => {
       '[fit] `warmupSteps` must be a whole number ≥ 0 (got 0.5). Correct it, or leave it out to get the ' +
         'default.',
     ],
-    [{ warmupSteps: 2 ** 60 }, '`warmupSteps` must be a whole number ≥ 0 (got 1152921504606846976).'],
+    [{ warmupSteps: 2 ** 60 }, '`warmupSteps` must be a whole number ≥ 0 (got 1152921504606847000).'],
     [{ shuffle: 'false' }, '`shuffle` must be true or false (got "false").'],
     [{ shuffle: null }, '`shuffle` must be true or false (got null).'],
     [{ bits: '8' }, '`bits` must be one of 8, 32 (got "8").'],

@@ -168,7 +168,7 @@ describe('an array is refused', () => {
       expect(
         refusal(() => memory.allocate('f32', shape as never)),
         String(shape),
-      ).toMatch(/^BAD_SHAPE .*expected whole sizes ≥ 0/);
+      ).toMatch(/^BAD_SHAPE .*the sizes of an array must be whole numbers ≥ 0/);
   });
 
   test('that is written, filled or read after its release, or with more values than it has', async () => {

@@ -232,15 +232,13 @@ describe('segments and loss weights', () => {
   });
 
   it.each([
-    [{ segments: 0 }, 'rank_segments'],
-    [{ segments: 1.5 }, 'rank_segments'],
-    [{ lossWeights: [1] }, 'rank_loss_weights'],
-    [{ lossWeights: [1, 0] }, 'rank_loss_weights'],
-    [{ lossWeights: [1, Infinity] }, 'rank_loss_weights'],
-    [{ schedule: 'some' }, 'rank_schedule'],
-  ])('refuses %j by name', (options, where) => {
-    expect(() => rankSampler(rankSet([1, 2]), { seed: 0, ...options } as never)).toThrow(
-      `[${where}] expected`,
-    );
+    [{ segments: 0 }, '[rank_segments] the number of segments must be a whole number ≥ 1 (got 0)'],
+    [{ segments: 1.5 }, '[rank_segments] the number of segments must be a whole number ≥ 1 (got 1.5)'],
+    [{ lossWeights: [1] }, '[rank_loss_weights] there must be one weight > 0 for each'],
+    [{ lossWeights: [1, 0] }, '[rank_loss_weights] there must be one weight > 0 for each'],
+    [{ lossWeights: [1, Infinity] }, '[rank_loss_weights] there must be one weight > 0 for each'],
+    [{ schedule: 'some' }, '[rank_schedule] the schedule must be one of'],
+  ])('refuses %j by name', (options, message) => {
+    expect(() => rankSampler(rankSet([1, 2]), { seed: 0, ...options } as never)).toThrow(message);
   });
 });
