@@ -29,6 +29,7 @@ export { nearestName } from './errors/nearest-name.ts';
 export * from './ops/op.ts';
 export * from './ops/packed-weight.ts';
 export * from './memory/page-store.ts';
+export type { PartUsage } from './memory/part-counter.ts';
 export type { RegionOptions } from './memory/regions.ts';
 export * from './backends/repeated-call.ts';
 export * from './numbers/rng.ts';
