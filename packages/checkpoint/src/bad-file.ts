@@ -1,10 +1,10 @@
 import { QdyloraError } from '@qdylora/contract';
 
-/** What is wrong with bytes that came from outside. */
+/** Parts of the error for an invalid file. */
 export interface BadFileParts {
-  /** The format that was being read: `safetensors`, `gguf`, `config.json`, … */
+  /** The format: `safetensors`, `gguf`, `config.json`, … */
   readonly format: string;
-  /** The file as the caller named it. */
+  /** The path as the caller named it. */
   readonly path: string;
   /** A sentence, or a clause in lower case that continues `path: `. */
   readonly problem: string;
@@ -13,10 +13,7 @@ export interface BadFileParts {
   readonly cause?: unknown;
 }
 
-/**
- * The one place where a complaint about a damaged or hostile file is put together: code `BAD_FILE`, file
- * named first, advice last.
- */
+/** Creates the error for a damaged or hostile file: code `BAD_FILE`, the file first, the advice last. */
 export function badFile({ format, path, problem, nextStep, details, cause }: BadFileParts): QdyloraError {
   return new QdyloraError('BAD_FILE', {
     where: format,
@@ -30,8 +27,8 @@ export function badFile({ format, path, problem, nextStep, details, cause }: Bad
 }
 
 /**
- * What a file is instead where a download went wrong in one of the usual ways; null for anything else.
- * `start`: its first bytes.
+ * Recognizes the usual results of a failed download; null for anything else. `start`: the first bytes of the
+ * file.
  */
 export function mistakenFile(start: Uint8Array): { readonly got: string; readonly nextStep: string } | null {
   const text = Buffer.from(start.buffer, start.byteOffset, Math.min(start.length, MISTAKEN_START)).toString(
@@ -48,6 +45,6 @@ const MISTAKEN_START = 64;
 
 const PRINTED_NAME_LENGTH = 200; // a hostile name may be 64 KiB; a message stays readable
 
-/** A name from a file as a message shows it: quoted, control characters escaped, cut when long. */
+/** A name from a file for a message: quoted, with control characters escaped, and shortened. */
 export const printedName = (name: string): string =>
   JSON.stringify(name.length > PRINTED_NAME_LENGTH ? `${name.slice(0, PRINTED_NAME_LENGTH)}…` : name);

@@ -5,7 +5,7 @@ import type { CheckpointConfig } from './config/hf-config.ts';
 import type { TensorEntry } from './tensor-entry.ts';
 import { once, type TokenizerFiles } from './tokenizer/tokenizer-files.ts';
 
-/** Ids that end or fill a generated text. */
+/** Ids that end or pad a generated text. */
 export interface GenerationIds {
   readonly eosTokenIds: readonly number[];
   readonly bosTokenId: number | null;
@@ -13,28 +13,32 @@ export interface GenerationIds {
 }
 
 /**
- * An open model on disk. Only headers and the config have been read; tensors, tokenizer and hashes come when
- * asked for.
+ * An open model on disk. Opening reads only headers and the config; tensors, tokenizer and hashes are read on
+ * request.
  */
 export interface Checkpoint extends Disposable {
   /**
-   * Short name without a host's path: the folder's or file's, or `org/name` inside the Hugging Face cache.
+   * Short name without local paths: the name of the folder or file, or `org/name` inside the Hugging Face
+   * cache.
    */
   readonly name: string;
   readonly path: string;
   readonly format: 'safetensors' | 'gguf';
-  /** @throws QdyloraError MISSING_FILE where a lone `.safetensors` file has no `config.json` beside it. */
+  /**
+   * The config. @throws QdyloraError MISSING_FILE if a single `.safetensors` file has no `config.json` beside
+   * it.
+   */
   readonly config: CheckpointConfig;
-  /** @throws QdyloraError MISSING_FILE where the folder holds a config but no weights. */
+  /** All tensors by name. @throws QdyloraError MISSING_FILE if the folder has a config but no weights. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   readonly tokenizerFiles: TokenizerFiles;
-  /** Content of `generation_config.json`. */
+  /** Content of `generation_config.json`; null if there is none. */
   readonly generationConfig: Readonly<Record<string, unknown>> | null;
-  /** From `generation_config.json`, else from the config. @throws QdyloraError BAD_CONFIG. */
+  /** Ids from `generation_config.json`, else from the config. @throws QdyloraError BAD_CONFIG. */
   readonly generation: GenerationIds;
   /**
-   * SHA-256 over names, dtypes, shapes and the first and last 4 KiB of every tensor: the same for the same
-   * weights, whatever their files are called.
+   * SHA-256 over names, dtypes, shapes and the first and last 4 KiB of every tensor. It depends on the
+   * weights, not on the names of their files.
    */
   fingerprint(): string;
   /** Closes the files; reading a tensor afterwards throws DisposedError. */
@@ -52,7 +56,7 @@ export interface CheckpointParts {
   readonly close: () => void;
 }
 
-/** Puts a checkpoint together from its parts. */
+/** Creates a checkpoint from its parts. */
 export function checkpointOf({
   name,
   path,

@@ -2,17 +2,16 @@ import { createHash } from 'node:crypto';
 import type { TensorEntry } from './tensor-entry.ts';
 
 /**
- * Bytes read at each end of a tensor: one page, so that the hash of a 70 GB checkpoint costs a few thousand
- * page reads.
+ * Bytes read at each end of a tensor: one page, so that hashing a checkpoint of 70 GB reads only a few
+ * thousand pages.
  */
 const END_BYTES = 4096;
 
 /**
  * SHA-256 over name, dtype, shape and the first and last 4 KiB of every tensor, in order of names; in hex.
  *
- * Cheap and stable: it tells checkpoints of different training apart, and says nothing about how tensors are
- * cut into files.
- * It is no proof against someone who changes bytes in the middle of a tensor on purpose.
+ * Cheap and stable: it distinguishes checkpoints of different training, and does not depend on how tensors
+ * are split into files. It does not detect a deliberate change in the middle of a tensor.
  */
 export function fingerprintOf(tensors: ReadonlyMap<string, TensorEntry>): string {
   const hash = createHash('sha256');

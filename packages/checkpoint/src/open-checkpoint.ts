@@ -21,8 +21,8 @@ import { once } from './tokenizer/tokenizer-files.ts';
 
 export interface OpenCheckpointOptions {
   /**
-   * Follow links that lead out of the folder (default: only inside it, or inside the Hugging Face cache of
-   * the same repository).
+   * Follows links that lead out of the folder. Default: only inside it, or inside the Hugging Face cache of
+   * the same repository.
    */
   readonly followLinks?: boolean;
 }
@@ -36,13 +36,11 @@ const ADAPTER_CONFIG_FILE = 'adapter_config.json';
 
 /**
  * Opens a model: a Hugging Face folder (one or several safetensors files), a single `.safetensors` or `.gguf`
- * file, or a folder with one `.gguf`.
- * Reads the config and the headers, and no tensor.
+ * file, or a folder with one `.gguf`. Reads the config and the headers, and no tensor.
  *
- * @throws QdyloraError MISSING_FILE where there is nothing to open; BAD_FILE, BAD_CONFIG, MISSING_TENSOR for
- * a damaged checkpoint; UNSUPPORTED_ARCHITECTURE for a GGUF file of an architecture that has no name table
- * here; BAD_ARGUMENT for what is no path, and options that are unknown or of another kind.
- *
+ * @throws QdyloraError MISSING_FILE if there is nothing to open; BAD_FILE, BAD_CONFIG, MISSING_TENSOR for a
+ * damaged checkpoint; UNSUPPORTED_ARCHITECTURE for a GGUF file of an unknown architecture; BAD_ARGUMENT for
+ * an invalid path, and for unknown or invalid options.
  * @example
  * using checkpoint = await openCheckpoint('models/smollm2');
  * checkpoint.tensors.get('model.norm.weight')?.shape;   // [576]
@@ -74,7 +72,7 @@ export async function openCheckpoint(
   });
 }
 
-/** With `file`, only that one of the folder, whose neighbours are optional. */
+/** Opens a folder. With `file`, only that file of it, and the files beside it are optional. */
 function openFolder(
   folder: string,
   { followLinks = false }: OpenCheckpointOptions,
@@ -88,7 +86,7 @@ function openFolder(
   if (!hasConfig && !file) throw missing(folder, 'config.json', withoutConfig(exists));
 
   const config = once(() => readHfConfig(inside(CONFIG_FILE)));
-  if (hasConfig) config(); // a bad config is told at once
+  if (hasConfig) config(); // reports an invalid config immediately
   const shards = weightFile ? openWeights(folder, weightFile, followLinks) : null;
   return checkpointOf({
     name: file ? basename(file, extname(file)) : folderName(folder),
@@ -108,8 +106,8 @@ function openFolder(
 }
 
 /**
- * `model.safetensors`, else its index, else the only `.safetensors`, else the only `.gguf`; null where there
- * is none or no single one.
+ * The weight file: `model.safetensors`, else its index, else the only `.safetensors`, else the only `.gguf`;
+ * null if there is none or more than one.
  */
 function weightFileOf(folder: string, exists: (name: string) => boolean): string | null {
   if (exists(MODEL_FILE)) return MODEL_FILE;
@@ -149,7 +147,7 @@ function withoutConfig(exists: (name: string) => boolean): string {
   return 'Name the folder that holds config.json and the weights.';
 }
 
-/** Weights of other programs: PyTorch's, TensorFlow's, Flax's, ONNX's. */
+/** Weight files of other frameworks: PyTorch, TensorFlow, Flax, ONNX. */
 const OTHER_WEIGHTS = /\.(bin|pth|pt|ckpt|h5|msgpack|onnx)$/;
 
 function withoutWeights(folder: string): QdyloraError {
@@ -172,7 +170,7 @@ function withoutWeights(folder: string): QdyloraError {
 }
 
 /**
- * The folder's own name; `org/name` for a snapshot in the Hugging Face cache
+ * The name of the folder; `org/name` for a snapshot in the Hugging Face cache
  * (`models--org--name/snapshots/<revision>`).
  */
 function folderName(folder: string): string {

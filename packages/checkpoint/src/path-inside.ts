@@ -3,10 +3,10 @@ import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { badFile, printedName } from './bad-file.ts';
 
 /**
- * The path of one file of a checkpoint folder (its name may come from a shard index), kept inside `folder`.
+ * The path of one file of a checkpoint folder (its name may come from a shard index), restricted to `folder`.
  *
  * Links may stay inside the folder, or inside the Hugging Face cache of the same repository
- * (`snapshots/<revision>` links to `../../blobs`); `followLinks` lets them lead anywhere.
+ * (`snapshots/<revision>` links to `../../blobs`); `followLinks` allows any target.
  *
  * @throws QdyloraError BAD_FILE for an absolute path, `..`, a backslash, a NUL, or a link that leads outside.
  */
@@ -32,7 +32,7 @@ export function pathInside(folder: string, name: string, format: string, followL
     );
   }
   const path = join(folder, name);
-  if (followLinks || !nodeFs.existsSync(path)) return path; // whoever opens it says that it is missing
+  if (followLinks || !nodeFs.existsSync(path)) return path; // opening it will report that it is missing
   const root = nodeFs.realpathSync(folder);
   const real = nodeFs.realpathSync(path);
   const allowed = basename(dirname(root)) === 'snapshots' ? dirname(dirname(root)) : root;

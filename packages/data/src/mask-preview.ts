@@ -51,7 +51,7 @@ export function maskPreview(example: Example, options: PreviewOptions): string {
   let shown = '';
   let from = 0;
   for (const { end, isTrained } of runsOf(example, length)) {
-    // a character of both runs goes to the later one
+    // a character that belongs to both runs is shown in the later one
     const to = end === length ? whole.length : Math.max(from, commonPrefix(textUpTo(end), whole));
     const part = visible(whole.slice(from, to));
     shown += isTrained ? `${open}${part}${close}` : part;

@@ -96,7 +96,7 @@ export function assertExamples(where: string, examples: unknown): asserts exampl
   );
   examples.forEach((example: Partial<Example> | null | undefined, index) => {
     for (const part of ['ids', 'labels'] as const) {
-      const values: unknown = example?.[part]; // by its tag, which arrays of another realm have too
+      const values: unknown = example?.[part]; // checked by its tag, which also works for arrays of another realm
       assertArgument(
         (values as { [Symbol.toStringTag]?: unknown } | undefined)?.[Symbol.toStringTag] === 'Int32Array',
         where,

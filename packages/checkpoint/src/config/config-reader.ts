@@ -2,13 +2,12 @@ import { QdyloraError } from '@qdylora/contract';
 import { kindOf } from '../json/read-json-file.ts';
 
 /**
- * Checked access to a record that came from a file: a value of the wrong kind is an error that names file and
- * key, never a guess.
- * A key that is missing or `null` takes the default; without a default it is an error.
+ * Checked access to a record from a file. A value of the wrong type is an error that names file and key. A
+ * missing or `null` value takes the default; without a default it is an error.
  */
 export interface ConfigReader {
   readonly raw: Readonly<Record<string, unknown>>;
-  /** True where the key is there and not `null`. */
+  /** True if the key is present and not `null`. */
   has(key: string): boolean;
   /** A whole number within ±(2⁵³ − 1). */
   integer(key: string, otherwise?: number): number;
@@ -17,13 +16,13 @@ export interface ConfigReader {
   boolean(key: string, otherwise?: boolean): boolean;
   string(key: string, otherwise?: string): string;
   strings(key: string, otherwise?: readonly string[]): readonly string[];
-  /** A reader of the same file for a record inside it; messages name `key.…`. */
+  /** A reader for a nested record of the same file; messages name `key.…`. */
   nested(key: string, values: Readonly<Record<string, unknown>>): ConfigReader;
   /** The error for a value that is not `what`. */
   wrong(what: string, key: string): QdyloraError;
 }
 
-/** @param path the file, as messages name it. */
+/** Creates a reader. @param path the file, for messages. */
 export function configReader(
   path: string,
   raw: Readonly<Record<string, unknown>>,

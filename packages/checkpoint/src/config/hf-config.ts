@@ -5,25 +5,23 @@ import { readQuantization, type QuantizationConfig } from './quantization-config
 import { readRope, type RopeConfig } from './rope-config.ts';
 
 /**
- * A `config.json`, checked where it is used. Nothing in it is ever executed (`auto_map` is only text),
- * unknown keys stay in `raw`, and the older spelling of transformers 4 reads like the newer one.
+ * A `config.json` whose values are checked when they are read. Nothing in it is executed (`auto_map` is only
+ * text). Unknown keys stay in `raw`. The older spelling of transformers 4 is read as the newer one.
  */
 export interface CheckpointConfig extends ConfigReader {
   readonly path: string;
   /** `model_type`: `llama`, `qwen2`, … */
   readonly modelType: string;
-  /**
-   * dtype of the weights as the config names it (`bfloat16`), without `torch.`; null where it says nothing.
-   */
+  /** dtype of the weights as the config names it (`bfloat16`), without `torch.`; null if it is missing. */
   readonly dtype: string | null;
-  /** Rotary parameters; of layers with full attention where kinds of layers differ. */
+  /** Rotary parameters; those of full-attention layers if kinds of layers differ. */
   readonly rope: RopeConfig;
   /**
-   * Rotary parameters of one kind of layer (`full_attention`, `sliding_attention`); undefined where the
-   * config says nothing of it.
+   * Rotary parameters of one kind of layer (`full_attention`, `sliding_attention`); undefined if the config
+   * has none for it.
    */
   ropeOf(layerType: string): RopeConfig | undefined;
-  /** Null for a plain checkpoint. */
+  /** Null for an unquantized checkpoint. */
   readonly quantization: QuantizationConfig | null;
 }
 
@@ -32,8 +30,8 @@ export const readHfConfig = (path: string): CheckpointConfig =>
   hfConfigOf(path, readJsonObject(path, 'config'));
 
 /**
- * Other names that transformers takes for keys of a config (`attribute_map`), by `model_type`; where both are
- * there, the other name wins, as it does there.
+ * Alternative names of config keys in transformers (`attribute_map`), by `model_type`. If both are present,
+ * the alternative name wins, as in transformers.
  */
 const OTHER_NAMES: ReadonlyMap<unknown, Readonly<Record<string, string>>> = new Map([
   [
@@ -56,9 +54,7 @@ function withOwnNames(raw: Readonly<Record<string, unknown>>): Readonly<Record<s
     : { ...raw, ...Object.fromEntries(renamed.map(([other, name]) => [name, raw[other]])) };
 }
 
-/**
- * The same for a record from elsewhere; `ropeFactors` are the per-frequency divisors that a GGUF file stores.
- */
+/** Reads a config from a record; `ropeFactors` are the per-frequency divisors that a GGUF file stores. */
 export function hfConfigOf(
   path: string,
   raw: Readonly<Record<string, unknown>>,

@@ -2,11 +2,11 @@ import type { ConfigReader } from './config-reader.ts';
 import { isRecord } from '../json/read-json-file.ts';
 
 /**
- * What `quantization_config` says. Which layers are packed is for the tensors to tell: a layer is 4-bit where
- * its `quant_state` tensor exists.
+ * The `quantization_config` of a checkpoint. Which layers are packed is decided by the tensors: a layer is
+ * 4-bit if its `quant_state` tensor exists.
  */
 export interface QuantizationConfig {
-  /** `bitsandbytes`, or whatever other word the file has (`gptq`, `awq`, …). */
+  /** `bitsandbytes`, or another method of the file (`gptq`, `awq`, …). */
   readonly method: string;
   readonly loadIn4bit: boolean;
   readonly loadIn8bit: boolean;
@@ -18,9 +18,7 @@ export interface QuantizationConfig {
   readonly raw: Readonly<Record<string, unknown>>;
 }
 
-/**
- * Reads `quantization_config`; null where the checkpoint is not quantized. @throws QdyloraError BAD_CONFIG.
- */
+/** Reads `quantization_config`; null if the checkpoint is not quantized. @throws QdyloraError BAD_CONFIG. */
 export function readQuantization(config: ConfigReader): QuantizationConfig | null {
   const { raw } = config;
   if (!config.has('quantization_config')) return null;

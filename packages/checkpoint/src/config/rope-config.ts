@@ -3,13 +3,14 @@ import { isRecord } from '../json/read-json-file.ts';
 import { canonicalJson } from '../write/canonical-json.ts';
 
 /**
- * Rotary embedding parameters in one spelling. `type` is the config's word (`default`, `linear`, `llama3`,
- * `yarn`, `dynamic`, `longrope`, …), or `factors` for a GGUF file that stores the divisor of every frequency.
+ * Rotary embedding parameters in one spelling. `type` is the value in the config (`default`, `linear`,
+ * `llama3`, `yarn`, `dynamic`, `longrope`, …), or `factors` for a GGUF file that stores a divisor for every
+ * frequency.
  */
 export interface RopeConfig {
   readonly type: string;
   readonly theta: number;
-  /** Share of each head's dimensions that rotates, 1 where the config says nothing. */
+  /** Fraction of each head's dimensions that is rotated; 1 if the config does not set it. */
   readonly partialRotaryFactor: number;
   readonly factor?: number;
   readonly originalMaxPositionEmbeddings?: number;
@@ -20,13 +21,13 @@ export interface RopeConfig {
   readonly betaSlow?: number;
   readonly mscale?: number;
   readonly mscaleAllDim?: number;
-  /** Only with `type: 'factors'`: every frequency is divided by its own, [rotary dimensions / 2]. */
+  /** Only with `type: 'factors'`: the divisor of every frequency, [rotary dimensions / 2]. */
   readonly factors?: Float32Array;
-  /** The parameters as the file has them. */
+  /** The parameters as stored in the file. */
   readonly raw: Readonly<Record<string, unknown>>;
 }
 
-/** What transformers assumes where a config has no base. */
+/** The default base of transformers. */
 const DEFAULT_THETA = 10_000;
 
 const NUMBERS = [
@@ -41,7 +42,7 @@ const NUMBERS = [
   ['mscale_all_dim', 'mscaleAllDim'],
 ] as const;
 
-/** The rotary parameters of one config, and of each kind of layer where they differ (Gemma 3). */
+/** The rotary parameters of a config, and of each kind of layer if they differ (Gemma 3). */
 export interface RopeConfigs {
   readonly rope: RopeConfig;
   readonly byLayerType: ReadonlyMap<string, RopeConfig>;
@@ -56,7 +57,7 @@ export interface RopeConfigs {
 export function readRope(config: ConfigReader): RopeConfigs {
   const parameters = recordAt(config, 'rope_parameters');
   const scaling = recordAt(config, 'rope_scaling');
-  // Gemma 3: layers with a window have their own base and no scaling
+  // Gemma 3: layers with a window have a different base and no scaling
   const local = config.number('rope_local_base_freq', 0);
   const theta = config.number('rope_theta', config.number('rotary_emb_base', DEFAULT_THETA));
   const partial = config.number('partial_rotary_factor', config.number('rotary_pct', 1));
@@ -84,7 +85,7 @@ export function readRope(config: ConfigReader): RopeConfigs {
     ? one('rope_parameters', parameters, theta)
     : one('rope_scaling', scaling ?? {}, theta);
   if (parameters && scaling && !isSame(rope, one('rope_scaling', scaling, theta)))
-    // transformers takes it, and its own base with it
+    // transformers would use rope_scaling, with its base
     throw config.wrong('the same as in rope_parameters, or nothing,', 'rope_scaling');
   return { rope, byLayerType: new Map([['full_attention', rope], ...ofWindows]) };
 }
@@ -95,7 +96,7 @@ const isSame = ({ raw: _, ...a }: RopeConfig, { raw: __, ...b }: RopeConfig): bo
 function recordAt(config: ConfigReader, key: string): Record<string, unknown> | undefined {
   const value = config.raw[key];
   if (config.has(key) && !isRecord(value)) throw config.wrong('an object', key);
-  return isRecord(value) && Object.keys(value).length > 0 ? value : undefined; // {} says nothing
+  return isRecord(value) && Object.keys(value).length > 0 ? value : undefined; // {} counts as missing
 }
 
 function ropeOf(values: ConfigReader, theta: number, partial: number): RopeConfig {

@@ -18,11 +18,9 @@ import { writeFailed } from '../write/write-failed.ts';
 import { removeQuietly, syncFolder, temporaryName, writeFileDurably } from '../write/write-file-durably.ts';
 
 export interface WriteFolderOptions {
-  /**
-   * Replace a folder that was written by this function before. Any other non-empty folder is never touched.
-   */
+  /** Replaces a folder that this function has written before. Any other non-empty folder is never touched. */
   readonly replace?: boolean;
-  /** Size and hash of files that were hashed when they were written; filled by `write`. */
+  /** Size and hash of files that were hashed while they were written; filled by `write`. */
   readonly known?: ReadonlyMap<string, FileRecord>;
   readonly fs?: FileSystem;
 }
@@ -34,19 +32,19 @@ const RULES: OptionRules<WriteFolderOptions> = {
 };
 
 /**
- * Fills the folder `temporary`, by itself or, for large files, by `files`, which hashes them on their way to
- * the disk.
+ * Fills the folder `temporary`, directly or, for large files, through `files`, which hashes bytes while
+ * writing them.
  */
 export type FillFolder = (temporary: string, files: FolderFiles) => Promise<void> | void;
 
 /**
- * Lets `write` fill a temporary folder, then makes it `path` in one step: every file and folder is synced,
- * `manifest.json` with sizes and SHA-256 comes last, then the rename, then the parent is synced. After a
- * crash at any moment `path` is absent, the old one, or the new one, and never half; in the moment between
- * the two renames of a replacement it is absent and `cleanOrphans` brings the old one back.
+ * Lets `write` fill a temporary folder, then renames it to `path`.
+ * Every file and folder is synced first; `manifest.json` with sizes and SHA-256 is written last. After a
+ * crash at any moment `path` is absent, the old folder, or the new folder, and never incomplete. Between the
+ * two renames of a replacement it is absent, and `cleanOrphans` restores the old one.
  *
- * @throws QdyloraError NOT_EMPTY where `path` holds something else; WRITE_FAILED where the disk refuses
- * (nothing has changed then); whatever `write` throws.
+ * @throws QdyloraError NOT_EMPTY if `path` holds something else; WRITE_FAILED on a disk error (nothing has
+ * changed then); any error of `write`.
  */
 export async function writeFolderAtomically(
   path: string,
@@ -74,21 +72,21 @@ export async function writeFolderAtomically(
     await seal(temporary, fs, new Map([...(known ?? []), ...files.records]));
     moveInto(temporary, target, fs);
     for (let at = parent; ; at = dirname(at)) {
-      // up to where the first new folder got its name
+      // up to the parent of the first new folder
       syncFolder(at, fs);
       if (firstMade === undefined || at === dirname(firstMade) || at === dirname(at)) break;
     }
   } catch (cause) {
-    await files.settled().catch(() => {}); // the first error is the one to tell
+    await files.settled().catch(() => {}); // the first error is the one to report
     removeQuietly(temporary, fs);
     throw writeFailed(path, cause);
   }
 }
 
 /**
- * What `writeFolderAtomically` asks first, for whoever works long before that.
+ * Runs the check of `writeFolderAtomically` early, before long work.
  *
- * @throws QdyloraError NOT_EMPTY where `path` holds something else
+ * @throws QdyloraError NOT_EMPTY if `path` holds something else
  */
 export function assertNewFolder(
   path: string,
@@ -129,7 +127,7 @@ function moveInto(temporary: string, target: string, fs: FileSystem): void {
   if (!isReplacement) {
     fs.renameSync(temporary, target);
     return;
-  } // an empty folder gives way
+  } // an empty folder is replaced
   const old = temporaryName(target, 'old');
   fs.renameSync(target, old);
   try {
@@ -138,15 +136,15 @@ function moveInto(temporary: string, target: string, fs: FileSystem): void {
     fs.renameSync(old, target);
     throw cause;
   }
-  syncFolder(dirname(target), fs); // the new one is durable before the old one goes
+  syncFolder(dirname(target), fs); // the new one is durable before the old one is removed
   removeQuietly(old, fs);
 }
 
 /**
- * Removes a folder of ours in one step: it is renamed to a temporary name first, so after a crash at any
- * moment it is whole or gone, and `cleanOrphans` clears the rest.
+ * Removes one of our folders atomically: it is renamed to a temporary name first, so after a crash at any
+ * moment it is complete or gone, and `cleanOrphans` removes the rest.
  *
- * @throws what the file system throws; the folder is whole then, or gone
+ * @throws errors of the file system; the folder is then complete, or gone
  */
 export function discardFolder(path: string, fs: FileSystem = NODE_FILE_SYSTEM): void {
   const target = resolve(path);
@@ -158,32 +156,32 @@ export function discardFolder(path: string, fs: FileSystem = NODE_FILE_SYSTEM): 
 
 export interface CleanOrphansOptions {
   /**
-   * Leftovers of a living process are kept when they changed at or after this time, in milliseconds since
-   * 1970. Default: when this process began.
+   * Leftovers of a running process are kept if they changed at or after this time, in milliseconds since
+   * 1970. Default: the start of this process.
    */
   readonly startedAt?: number;
   /**
-   * Nobody else writes here, by a lock that the caller holds: every leftover goes, also where its process'
-   * number has been given to another one since.
+   * True if the caller holds a lock, so that no other process writes here: every leftover is removed, even if
+   * its process number now belongs to another process.
    */
   readonly isAlone?: boolean;
   readonly fs?: FileSystem;
 }
 
-/** What was done: names inside the parent. */
+/** What was done; names are relative to the parent. */
 export interface CleanedOrphans {
   readonly removed: readonly string[];
   readonly restored: readonly string[];
 }
 
 /**
- * Clears what a crash left in `parent`: temporary folders and files go; an old folder that was being replaced
- * comes back if the new one never arrived.
+ * Removes what a crash left in `parent`. Temporary folders and files are removed. An old folder that was
+ * being replaced is restored if the new one is missing.
  *
- * A leftover belongs to the process in its name. It is cleared where that process is gone, or where the
- * number is our own and it is older than we are (in a container every run may have the same number).
+ * A leftover belongs to the process in its name. It is removed if that process has ended, or if the number is
+ * our own and the leftover is older than this process (in a container every run may have the same number).
  *
- * @throws QdyloraError WRITE_FAILED where the folder cannot be read or changed
+ * @throws QdyloraError WRITE_FAILED if the folder cannot be read or changed
  */
 export function cleanOrphans(
   parent: string,

@@ -5,14 +5,13 @@ import type { FileSystem } from '../write/file-system.ts';
 import { STAGING_BYTES, type FilePieces } from '../write/readable-bytes.ts';
 import { closeQuietly, syncInBackground } from '../write/write-file-durably.ts';
 
-/** Systems take 1,024 arrays in one call (IOV_MAX). */
+/** Arrays per system call: the usual limit (IOV_MAX). */
 const BATCH_PIECES = 1024;
-/** After so many bytes the disk is told to begin, so that at the end little is left to wait for. */
+/** Bytes after which the disk is told to start writing, so that little is left to wait for at the end. */
 const SYNC_BYTES = 2 ** 23;
 
 /**
- * New files of a folder that gets its name later: each is hashed while the system's threads write and sync
- * it.
+ * New files of a folder that is renamed later. Each is hashed while the system's threads write and sync it.
  */
 export interface FolderFiles {
   /**
@@ -27,16 +26,16 @@ export interface FolderFiles {
 }
 
 export interface FolderFilesOptions {
-  /** Bytes that go to the system in one call, and are hashed meanwhile. */
+  /** Bytes per system call; they are hashed while the call runs. */
   readonly batchBytes?: number;
   readonly syncBytes?: number;
 }
 
-/** The same with what its owner needs before the folder gets its name. */
+/** The interface for the owner, who completes the files before the folder is renamed. */
 export interface OwnedFolderFiles extends FolderFiles {
   /** Size and hash of every file written. */
   readonly records: ReadonlyMap<string, FileRecord>;
-  /** Resolves when every file is durable and closed.  @throws the first failure of a sync */
+  /** Resolves when every file is durable and closed. @throws the first failed sync */
   settled(): Promise<void>;
 }
 
@@ -72,7 +71,7 @@ export function folderFiles(
             size += piece.length;
           }
           await writing;
-          if (size - synced >= syncBytes && !isSyncing) sync(); // one at a time: the system's threads are few
+          if (size - synced >= syncBytes && !isSyncing) sync(); // one at a time, because Node has few file threads
         }
         sync();
         records.set(name, { size, sha256: hash.digest('hex') });
@@ -85,7 +84,7 @@ export function folderFiles(
               closeQuietly(fd, fs);
             }),
         );
-        closing.at(-1)!.catch(() => {}); // told by `settled`
+        closing.at(-1)!.catch(() => {}); // reported by `settled`
       }
     },
     async settled() {
@@ -96,8 +95,8 @@ export function folderFiles(
 }
 
 /**
- * All bytes in order, in lists of at most `batchBytes`. Bytes in memory are cut, not copied; others are read
- * into one buffer, which is free again when the next list is asked for.
+ * All bytes in order, in lists of at most `batchBytes`. Bytes in memory are sliced, not copied; others are
+ * read into one buffer, which is reused for the next list.
  */
 async function* batchesOf(pieces: FilePieces, batchBytes: number): AsyncGenerator<Uint8Array[]> {
   let staging: Uint8Array | null = null;
@@ -125,7 +124,7 @@ async function* batchesOf(pieces: FilePieces, batchBytes: number): AsyncGenerato
   if (batch.length > 0) yield batch;
 }
 
-/** A write may take fewer bytes than it was given; a full disk shows only on the next one. */
+/** Writes all bytes. A write may take fewer bytes than given; a full disk shows only on the next one. */
 async function writeAll(
   fd: number,
   batch: readonly Uint8Array[],
@@ -141,7 +140,7 @@ async function writeAll(
   }
 }
 
-/** What follows the first `count` bytes of a list. */
+/** The rest of a list after its first `count` bytes. */
 function behind(list: readonly Uint8Array[], count: number): readonly Uint8Array[] {
   let rest = count;
   const first = list.findIndex((piece) => (rest < piece.length ? true : ((rest -= piece.length), false)));

@@ -6,7 +6,7 @@ import { pathInside } from '../path-inside.ts';
 import { NODE_FILE_SYSTEM, type FileSystem } from '../write/file-system.ts';
 import { syncPathInBackground } from '../write/write-file-durably.ts';
 
-/** Written last into a folder: whoever finds it knows that everything else was there before. */
+/** The file that is written last: if it exists, all other files were complete. */
 export const MANIFEST_FILE = 'manifest.json';
 
 /** Version of the manifest itself. */
@@ -19,14 +19,14 @@ export interface FileRecord {
   readonly sha256: string;
 }
 
-/** `manifest.json`: size and hash of every other file of the folder, by its path inside, with `/`. */
+/** `manifest.json`: size and hash of every other file of the folder, by relative path with `/`. */
 export interface Manifest {
   readonly format: typeof FORMAT;
   readonly version: number;
   readonly files: Readonly<Record<string, FileRecord>>;
 }
 
-/** Why a folder is not whole. */
+/** Why a folder is incomplete. */
 export type FolderDamage =
   'no-folder' | 'no-manifest' | 'bad-manifest' | 'missing-file' | 'wrong-size' | 'wrong-hash';
 
@@ -40,9 +40,8 @@ export type FolderState =
     };
 
 /**
- * The manifest of a folder as it is now, every file of which is durable then: the disk takes a file while it
- * is hashed. `known`: files that were hashed when they were written. Links and devices are refused: a
- * checkpoint is files.
+ * Creates the manifest of a folder, and makes every file durable: the disk writes a file while it is hashed.
+ * `known`: files that were hashed while they were written. Links and devices are refused.
  */
 export async function syncAndMakeManifest(
   folder: string,
@@ -63,7 +62,7 @@ export async function syncAndMakeManifest(
   return { format: FORMAT, version: MANIFEST_VERSION, files };
 }
 
-/** What is known of a file from when it was written, if it has that size still. */
+/** The known record of a file, if it still has that size. */
 const knownRecord = (path: string, known: FileRecord | undefined, fs: FileSystem): FileRecord | undefined =>
   known && fs.lstatSync(path).size === known.size ? known : undefined;
 
@@ -88,9 +87,8 @@ export function filesBelow(folder: string, fs: FileSystem, prefix = ''): string[
 }
 
 /**
- * Checks a folder against its manifest: every file there, of the right size and hash. Files that the manifest
- * does not name are ignored.
- * Sizes come first, so most damage shows without reading anything.
+ * Checks a folder against its manifest: every file is present and has the right size and hash. Files outside
+ * the manifest are ignored. Sizes are compared first, so most damage is found without reading files.
  */
 export function validateFolder(path: string, fs: FileSystem = NODE_FILE_SYSTEM): FolderState {
   const damaged = (reason: FolderDamage, problem: string, file?: string): FolderState => ({
@@ -154,7 +152,7 @@ function parseManifest(text: string): Manifest | null {
   return Object.values(value.files).every(isRecordOfFile) ? (value as unknown as Manifest) : null;
 }
 
-/** What a manifest that is not ours to read says of itself. */
+/** The version in a manifest of an unknown format. */
 function versionIn(text: string): string {
   const value = tryOr<unknown>(() => JSON.parse(text), null);
   return isRecord(value) && value.format === FORMAT && value.version !== MANIFEST_VERSION

@@ -13,27 +13,28 @@ import type { Layout } from './tensor-layout.ts';
 
 type Names = Readonly<Record<string, string>>;
 
-/** One GGUF architecture: how its keys and tensors are called, and lie, in a Hugging Face checkpoint. */
+/** A GGUF architecture: how its keys, tensors and layouts map to a Hugging Face checkpoint. */
 export interface GgufArchitecture {
   /** `model_type` of the config. */
   readonly modelType: string;
   readonly className: string;
-  /** Where the layers stand: `model.layers`. */
+  /** Prefix of the layers: `model.layers`. */
   readonly layers: string;
-  /** Stems of tensors outside and inside of layers, GGUF → Hugging Face. */
+  /** Stems of tensor names outside and inside of layers, GGUF → Hugging Face. */
   readonly outer: Names;
   readonly inner: Names;
-  /** What the converter did to a tensor, by its stem; what isn't listed lies as it was. */
+  /** How the converter rearranged tensors, by stem; tensors that are not listed are unchanged. */
   readonly layouts?: Readonly<Record<string, Layout>>;
   /**
-   * Sizes (one number, or one per layer and all alike): config key → GGUF key behind the architecture's name.
+   * Sizes (one number, or one per layer, all equal): config key → GGUF key without the prefix of the
+   * architecture.
    */
   readonly sizes: Names;
   /** Config key of the norms' epsilon. */
   readonly epsilon: 'rms_norm_eps' | 'layer_norm_epsilon' | 'layer_norm_eps';
-  /** Values that every model of the family has, and that the file does not say. */
+  /** Values that all models of the family share, and that the file does not contain. */
   readonly fixed: Readonly<Record<string, unknown>>;
-  /** The rest of the config; see derived-config.ts. */
+  /** Further config values; see derived-config.ts. */
   readonly derived?: (facts: GgufFacts) => Record<string, unknown>;
 }
 
@@ -68,7 +69,7 @@ const LLAMA = {
   fixed: { hidden_act: 'silu' },
 } as const;
 
-/** Llama's names with biased LayerNorms and one fused matrix for q, k and v. */
+/** The names of Llama, with biased LayerNorms and one fused matrix for q, k and v. */
 const FUSED_INNER: Names = {
   attn_norm: 'input_layernorm',
   ffn_norm: 'post_attention_layernorm',
@@ -84,8 +85,8 @@ const GEMMA_LAYOUTS: Readonly<Record<string, Layout>> = {
 };
 
 /**
- * The architectures that are read. Each is proved on a file of llama.cpp's own converter, bit for bit against
- * the checkpoint that it was made from.
+ * The supported architectures. Each is tested on a file of llama.cpp's converter, bit for bit against the
+ * original checkpoint.
  */
 export const GGUF_ARCHITECTURES: ReadonlyMap<string, GgufArchitecture> = new Map<string, GgufArchitecture>([
   [
@@ -235,7 +236,7 @@ export const GGUF_ARCHITECTURES: ReadonlyMap<string, GgufArchitecture> = new Map
   ],
 ]);
 
-/** @throws UnsupportedArchitectureError naming the ones that are read. */
+/** The architecture of that name. @throws UnsupportedArchitectureError that lists the supported ones. */
 export function ggufArchitecture(path: string, name: unknown): GgufArchitecture {
   const found = typeof name === 'string' ? GGUF_ARCHITECTURES.get(name) : undefined;
   if (!found)
@@ -245,16 +246,16 @@ export function ggufArchitecture(path: string, name: unknown): GgufArchitecture 
   return found;
 }
 
-/** One tensor's place in a Hugging Face checkpoint, and how its values lie. */
+/** The name and layout of a tensor in a Hugging Face checkpoint. */
 export interface HuggingFacePlace {
   readonly name: string;
   readonly layout: Layout | undefined;
 }
 
 /**
- * `blk.3.attn_q.weight` → `model.layers.3.self_attn.q_proj.weight`.
+ * Maps `blk.3.attn_q.weight` → `model.layers.3.self_attn.q_proj.weight`.
  *
- * @throws QdyloraError UNSUPPORTED for a tensor without a place in this architecture (experts, for one).
+ * @throws QdyloraError UNSUPPORTED for a tensor that the architecture does not have (such as experts).
  */
 export function huggingFacePlace(
   path: string,

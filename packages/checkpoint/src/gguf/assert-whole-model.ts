@@ -1,7 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { GgufFile } from './file/read-gguf.ts';
 
-/** What a file can be besides a model, by `general.type`, and what to do about it. */
+/** Kinds of files other than models, by `general.type`, and what to do about them. */
 const OTHER_KINDS: Readonly<Record<string, string>> = {
   adapter: 'Name its base with --model; an adapter is read as PEFT writes it, with --adapter.',
   mmproj: 'Choose the file of the language model beside it.',
@@ -9,8 +9,8 @@ const OTHER_KINDS: Readonly<Record<string, string>> = {
 };
 
 /**
- * @throws QdyloraError UNSUPPORTED for one file of several, and for what is no model: an adapter, a projector
- * of images, statistics.
+ * Checks that a file is one whole model. @throws QdyloraError UNSUPPORTED for a part of a split model, and
+ * for other kinds: an adapter, an image projector, statistics.
  */
 export function assertWholeModel(path: string, { metadata }: Pick<GgufFile, 'metadata'>): void {
   const refuse = (problem: string, nextStep: string): QdyloraError =>

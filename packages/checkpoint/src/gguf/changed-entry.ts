@@ -3,17 +3,18 @@ import { printedName } from '../bad-file.ts';
 import { allocateBytes } from '../read/byte-source.ts';
 import type { TensorEntry } from '../tensor-entry.ts';
 
-/** Fills `target` with other values than the file has. */
+/** Computes `target` from the values of the file. */
 type Fill = (values: Float32Array, target: Float32Array) => void;
 
-/** A norm's weight without the 1 that the converter added (in float32, rounded there already). */
+/** A norm's weight minus the 1 that the converter added (in float32, where it was already rounded). */
 export const oneLess = (entry: TensorEntry): TensorEntry =>
   changedEntry(entry, entry.shape, (values, target) => {
     for (let i = 0; i < values.length; i++) target[i] = values[i] - 1;
   });
 
 /**
- * [out, in] → [in, out] of a matrix. Blocks run along the file's rows, so packed values come out as float32.
+ * Transposes a matrix, [out, in] → [in, out]. Blocks run along the rows of the file, so packed values become
+ * float32.
  */
 export function transposedEntry(entry: TensorEntry): TensorEntry {
   const [rows, columns] = entry.shape as readonly [number, number];
@@ -24,7 +25,7 @@ export function transposedEntry(entry: TensorEntry): TensorEntry {
   });
 }
 
-/** An entry whose values are computed from another's, as float32; bytes are those of the values. */
+/** An entry with float32 values that are computed from another entry; its bytes are those of the values. */
 function changedEntry(entry: TensorEntry, shape: readonly number[], fill: Fill): TensorEntry {
   const { name } = entry;
   const count = shape.reduce((product, size) => product * size, 1);

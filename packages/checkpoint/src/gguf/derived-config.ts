@@ -2,12 +2,12 @@ import { QdyloraError } from '@qdylora/contract';
 import type { GgufFacts } from './gguf-facts.ts';
 
 /**
- * Config keys that are not one key of the file, architecture by architecture: what `config.json` of the same
- * model would say.
+ * Config values that depend on several keys of the file, per architecture, as `config.json` of the same model
+ * has them.
  */
 type Derived = Record<string, unknown>;
 
-/** Models with grouped heads of a size of their own. */
+/** Head sizes of models that store them explicitly. */
 export const withHeadDim = (facts: GgufFacts): Derived => ({
   num_key_value_heads: facts.kvHeads,
   head_dim: facts.headDim,
@@ -21,8 +21,8 @@ export const llamaConfig = (facts: GgufFacts): Derived => ({
 });
 
 /**
- * Gemma 2 27b, told by its number of layers, divides q by the root of hidden / heads; the others by the root
- * of a head's size. The file does not say it; llama.cpp decides the same way.
+ * Number of layers of Gemma 2 27b, which scales q by √(hidden / heads); the other sizes use √headDim. The
+ * file does not contain the rule; llama.cpp decides the same way.
  */
 const GEMMA2_27B_LAYERS = 46;
 
@@ -40,7 +40,9 @@ export function gemma2Config(facts: GgufFacts): Derived {
   };
 }
 
-/** 7b: one key and value for all heads; 40b: groups of heads and two norms; 11b: groups and one norm. */
+/**
+ * Falcon 7b: one key and value for all heads. 40b: groups of heads and two norms. 11b: groups and one norm.
+ */
 export function falconConfig(facts: GgufFacts): Derived {
   const { kvHeads, tensors } = facts;
   const hasTwoNorms = tensors.has('blk.0.attn_norm_2.weight');
@@ -56,7 +58,7 @@ export function falconConfig(facts: GgufFacts): Derived {
 export const gptNeoXConfig = (facts: GgufFacts): Derived => ({
   use_parallel_residual: facts.values.boolean(facts.key('use_parallel_residual'), true),
   attention_bias: facts.tensors.has('blk.0.attn_qkv.bias'),
-  // left out, it would be a quarter
+  // without it, the default would be a quarter
   rope_parameters: { partial_rotary_factor: 1, ...ropeParameters(facts, facts.headDim) },
 });
 
@@ -83,8 +85,8 @@ export function phi3Config(facts: GgufFacts): Derived {
 }
 
 /**
- * `rope_parameters`; with `ownFactors` the caller reads the scaling itself. @throws QdyloraError UNSUPPORTED
- * for a factor whose meaning changed between versions.
+ * `rope_parameters`; with `ownFactors` the caller reads the scaling. @throws QdyloraError UNSUPPORTED for a
+ * factor whose meaning changed between versions.
  */
 function ropeParameters({ path, values, key }: GgufFacts, headDim: number, ownFactors = false): Derived {
   const parameters: Derived = {
@@ -99,7 +101,7 @@ function ropeParameters({ path, values, key }: GgufFacts, headDim: number, ownFa
   );
   if (scaling === 'none' || ownFactors) return parameters;
   if (values.number(key('rope.scaling.attn_factor'), 1) !== 1) {
-    // llama.cpp multiplies it into its own factor, in ways that changed between versions
+    // llama.cpp multiplies it into another factor, in ways that changed between versions
     throw new QdyloraError('UNSUPPORTED', {
       where: 'gguf',
       problem:

@@ -10,7 +10,7 @@ import type { GgufFile, GgufValue } from './file/read-gguf.ts';
 export const metadataReader = (path: string, metadata: ReadonlyMap<string, GgufValue>): ConfigReader =>
   configReader(path, Object.fromEntries(metadata));
 
-/** What the config is made from. @throws QdyloraError BAD_CONFIG; UNSUPPORTED for experts. */
+/** Collects the inputs of the config. @throws QdyloraError BAD_CONFIG; UNSUPPORTED for experts. */
 export function ggufFacts(
   path: string,
   { metadata, tensors }: GgufFile,
@@ -47,7 +47,7 @@ export function ggufFacts(
   };
 }
 
-/** What `config.json` of the same model would say. @throws QdyloraError BAD_CONFIG, UNSUPPORTED. */
+/** The `config.json` of the same model. @throws QdyloraError BAD_CONFIG, UNSUPPORTED. */
 export function ggufConfig(
   facts: GgufFacts,
   { modelType, className, sizes, epsilon, fixed, derived }: GgufArchitecture,
@@ -91,7 +91,7 @@ function positive(values: ConfigReader, key: string, otherwise?: number): number
   return value;
 }
 
-/** A number that may be written once or per layer; here all layers must agree. */
+/** A number that is stored once or per layer; all layers must agree. */
 function everyLayer(path: string, values: ConfigReader, key: string, otherwise?: number): number {
   const list = values.raw[key];
   if (!Array.isArray(list)) return positive(values, key, otherwise);

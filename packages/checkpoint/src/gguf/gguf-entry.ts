@@ -7,15 +7,14 @@ import type { TensorEntry } from '../tensor-entry.ts';
 import type { GgufTensor } from './file/read-gguf.ts';
 import type { RowOrder } from './tensor-layout.ts';
 
-/** Packed bytes are unpacked piece by piece, so that only the values lie in memory whole. */
+/** Blocks decoded at a time, so that only the values are in memory as a whole. */
 const PIECE_BLOCKS = 4096;
 
 type ReadInto = (target: Uint8Array, byteOffset: number) => void;
 
 /**
- * One tensor of a GGUF file under another name and, with `fileRowOf`, with its rows in another order: row r
- * of the entry is row `fileRowOf(r)` of the file. Blocks run along rows, so the order of rows can change
- * without unpacking.
+ * A tensor of a GGUF file under another name and, with `fileRowOf`, with another order of rows: row r of the
+ * entry is row `fileRowOf(r)` of the file. Blocks run along rows, so rows can be reordered without decoding.
  */
 export function ggufEntry(
   source: ByteSource,
@@ -48,7 +47,7 @@ export function ggufEntry(
       `The ${elementCount(shape)} values of ${label} do not fit into ${target.length}`,
     );
     const whole = fileRowOf ? memoryByteSource(readBytes()) : null;
-    // packed rows are few bytes
+    // packed rows are small
     const bytesOf: ReadInto = whole ? (piece, at) => whole.readInto(piece, at) : readInto;
     const block = GGML_BLOCKS.get(type.name);
     if (block) unpack(block, target, bytesOf);
@@ -77,8 +76,8 @@ const isReadable = (type: string): boolean =>
   GGML_BLOCKS.has(type) || (FLOAT_DTYPES as readonly string[]).includes(type);
 
 /**
- * A stretch of the file that holds rows wanted is read at once where so many times its rows are wanted:
- * rotated heads lie together.
+ * A range of the file is read at once if it has at most this many times the wanted rows: the rows of permuted
+ * heads are close together.
  */
 const MOST_ROWS_READ = 2;
 
@@ -102,7 +101,7 @@ function rowReader(inOrder: ReadInto, rowBytes: number, fileRowOf: RowOrder): Re
   };
 }
 
-/** The bytes from the first of some rows of the file to the last, where they lie close together. */
+/** The range from the first to the last of some rows of the file, if they are close together. */
 function stretchOf(
   inOrder: ReadInto,
   rowBytes: number,

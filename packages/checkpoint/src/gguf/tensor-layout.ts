@@ -2,14 +2,14 @@ import { badFile, printedName } from '../bad-file.ts';
 import type { GgufFacts } from './gguf-facts.ts';
 import type { GgufTensor } from './file/read-gguf.ts';
 
-/** What llama.cpp's converter does to a tensor, and what reading undoes. */
+/** Rearrangements of llama.cpp's converter, which reading reverses. */
 export type Layout =
-  /** The halves of each head's rows lie interleaved, so that neighbours rotate. */
+  /** The two halves of each head's rows are interleaved, so that rotated pairs are neighbours. */
   | 'interleaved-q'
   | 'interleaved-k'
   /**
-   * All queries, then all keys, then all values; a Hugging Face checkpoint has them group by group (Falcon)
-   * or head by head (GPT-NeoX).
+   * All queries, then all keys, then all values; a Hugging Face checkpoint has them by group (Falcon) or by
+   * head (GPT-NeoX).
    */
   | 'falcon-qkv'
   | 'neox-qkv'
@@ -18,14 +18,13 @@ export type Layout =
   /** [out, in] instead of GPT-2's [in, out]. */
   | 'transposed';
 
-/** Row of the file that holds row r of the Hugging Face checkpoint. */
+/** Maps row r of the Hugging Face checkpoint to a row of the file. */
 export type RowOrder = (row: number) => number;
 
 /**
- * The order of rows of a tensor; undefined where they lie as they were. Blocks run along rows, so packed rows
- * move as they are.
+ * The row order of a tensor; undefined if rows are unchanged. Blocks run along rows, so packed rows can move.
  *
- * @throws QdyloraError BAD_FILE where the rows cannot be those of the heads that the file names.
+ * @throws QdyloraError BAD_FILE if the number of rows does not match the heads in the file.
  */
 export function rowOrder(
   path: string,
@@ -50,7 +49,10 @@ export function rowOrder(
   return orderOf(layout, heads, kvHeads, headSize);
 }
 
-/** The order of a layout; `headSize(parts, multipleOf)` is the size of one of so many heads, or refuses. */
+/**
+ * The row order of a layout. `headSize(parts, multipleOf)` returns the size of one of `parts` heads, or
+ * throws.
+ */
 export function orderOf(
   layout: Layout | undefined,
   heads: number,
@@ -74,8 +76,8 @@ export function orderOf(
 }
 
 /**
- * Where the converter put row r of q or k. Hugging Face rotates row i of a head with row i + headSize / 2;
- * the file has such pairs side by side, as rows 2i and 2i + 1.
+ * The row order of q and k. Hugging Face rotates row i of a head with row i + headSize / 2; the file has such
+ * a pair as rows 2i and 2i + 1.
  */
 export function interleavedRow(headSize: number): RowOrder {
   const half = headSize / 2;
@@ -86,8 +88,8 @@ export function interleavedRow(headSize: number): RowOrder {
 }
 
 /**
- * Where row r of a fused matrix is: groups of (heads / kvHeads queries, a key, a value) there; all queries,
- * all keys, all values in the file.
+ * The row order of a fused matrix: groups of (heads / kvHeads queries, a key, a value) in Hugging Face; all
+ * queries, all keys, all values in the file.
  */
 export function groupedRow(headSize: number, heads: number, kvHeads: number): RowOrder {
   const queries = heads / kvHeads;

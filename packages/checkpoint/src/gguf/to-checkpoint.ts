@@ -19,9 +19,7 @@ import { readGguf, type GgufFile, type GgufTensor } from './file/read-gguf.ts';
 import { rowOrder } from './tensor-layout.ts';
 import { ggufTokenizerFiles } from './tokenizer/gguf-tokenizer.ts';
 
-/**
- * Frequency divisors lie in the file as tensors; in a Hugging Face checkpoint they are part of the config.
- */
+/** The tensor of frequency divisors; in a Hugging Face checkpoint they are part of the config. */
 const ROPE_FACTORS = 'rope_freqs.weight';
 const IN_CONFIG: ReadonlySet<string> = new Set([
   ROPE_FACTORS,
@@ -29,11 +27,11 @@ const IN_CONFIG: ReadonlySet<string> = new Set([
   'rope_factors_short.weight',
 ]);
 
-/** Divisors have half a head's size; a tensor of that name and any other size is an attack on memory. */
+/** Largest number of divisors: half a head's size. A larger tensor of that name would only waste memory. */
 const MAX_ROPE_FACTORS = 4096;
 
 /**
- * Opens a GGUF file as if it were a Hugging Face checkpoint: names, row order of fused and rotated matrices,
+ * Opens a GGUF file as if it were a Hugging Face checkpoint. Names, row order of fused and permuted matrices,
  * transposition, norms, config and tokenizer are translated; tensors stay packed until they are read.
  *
  * @throws QdyloraError BAD_FILE, MISSING_FILE, BAD_CONFIG, UNSUPPORTED_ARCHITECTURE, UNSUPPORTED.
@@ -113,7 +111,7 @@ function entryAt(
   return transposedEntry(entry);
 }
 
-/** Falcon's first norm has another name where there are two. */
+/** The architecture, with the name of Falcon's first norm in models with two norms. */
 function architectureOf(architecture: GgufArchitecture, { tensors }: GgufFacts): GgufArchitecture {
   return tensors.has('blk.0.attn_norm_2.weight') && 'attn_norm_2' in architecture.inner
     ? { ...architecture, inner: { ...architecture.inner, attn_norm: 'ln_mlp' } }

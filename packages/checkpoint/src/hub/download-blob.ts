@@ -12,8 +12,8 @@ import type { HubOptions } from './hub-options.ts';
 import { claimPartial } from './partial-file.ts';
 
 /**
- * A file as the hub lists it. `hash` is the SHA-256 of a large file, else git's own SHA-1 of a blob: the name
- * that it has in the cache.
+ * A file as the hub lists it. `hash` is the SHA-256 of a large file, else git's SHA-1 of a blob; the cache
+ * uses it as the file name.
  */
 export interface HubFile {
   readonly name: string;
@@ -21,19 +21,19 @@ export interface HubFile {
   readonly hash: string;
 }
 
-/** Tries until a download is given up; each goes on where the last one broke off. */
+/** Number of tries; each continues where the last one stopped. */
 const TRIES = 5;
 const FIRST_WAIT_MS = 500;
 
-/** Bytes hashed at a time when a part of a file is there already. */
+/** Bytes hashed at a time for a partial file that already exists. */
 const HASH_PIECE_BYTES = 2 ** 20;
 
 /**
- * Downloads a file to `path` by way of one beside it, going on where an earlier try stopped; size and hash
- * must be what the hub said. A second process that downloads the same file has its own.
+ * Downloads a file to `path` through a partial file beside it, and continues an earlier download. Size and
+ * hash must match those of the hub. A second process that downloads the same file has its own partial file.
  *
- * @throws QdyloraError BAD_FILE for other bytes than promised (nothing is kept); NETWORK after five broken
- * tries (what came is kept for the next time); ACCESS_DENIED, MISSING_FILE, WRITE_FAILED.
+ * @throws QdyloraError BAD_FILE for other bytes than listed (nothing is kept); NETWORK after five broken
+ * tries (the partial file is kept for the next run); ACCESS_DENIED, MISSING_FILE, WRITE_FAILED.
  */
 export async function downloadBlob(
   url: string,
@@ -58,7 +58,7 @@ export async function downloadBlob(
   }
 }
 
-/** Tries again where the connection broke; longer waits where the server asks for them. */
+/** Retries after a broken connection, with longer waits if the server asks for them. */
 async function receiveAll(
   url: string,
   partial: string,
@@ -78,7 +78,7 @@ async function receiveAll(
   }
 }
 
-/** One try: appends to what is there, then checks the whole. */
+/** One try: appends to the partial file, then checks the whole file. */
 async function receive(
   url: string,
   partial: string,
@@ -96,7 +96,7 @@ async function receive(
     if (done < size || size === 0) {
       const answer = await requestRest(url, fd, done, file, options);
       if (done > 0 && answer.response.status !== 206) {
-        // the server begins anew
+        // the server starts over
         nodeFs.ftruncateSync(fd, (done = 0));
         hash = hashOf(file);
       }
@@ -125,8 +125,7 @@ async function receive(
 }
 
 /**
- * Asks for the bytes from `done` on. A server that refuses, or sends another part, does not know what is
- * here: the next try begins anew.
+ * Requests the bytes from `done` on. If the server refuses or sends another range, the next try starts over.
  */
 async function requestRest(
   url: string,
@@ -156,10 +155,10 @@ async function requestRest(
   }
 }
 
-/** HTTP's word for a range that a file does not have. */
+/** HTTP status for a range beyond the file. */
 const RANGE_REFUSED = 416;
 
-/** Git hashes a header before the content. */
+/** Hash of a file. Git hashes a header before the content. */
 const hashOf = ({ hash, size }: HubFile): Hash =>
   hash.length === 64 ? createHash('sha256') : createHash('sha1').update(`blob ${size}\0`);
 

@@ -16,13 +16,12 @@ const WEIGHTS = 'model.safetensors';
 const CONFIG = 'config.json';
 
 /**
- * A model of the hub as a folder: the files that are needed, in the cache that Hugging Face's own libraries
- * use. What is there already is not downloaded again; offline, or where the hub does not answer, the cached
- * snapshot serves.
+ * Downloads the needed files of a hub model into the cache that Hugging Face's libraries use. Cached files
+ * are not downloaded again. Offline, or if the hub does not answer, the cached snapshot is used.
  *
  * @returns the snapshot's folder, for `openCheckpoint`
- * @throws QdyloraError BAD_ARGUMENT for a bad name; MISSING_FILE where there is no such model, or offline
- * where it is not cached (it says where it looked); ACCESS_DENIED, NETWORK, BAD_FILE, WRITE_FAILED,
+ * @throws QdyloraError BAD_ARGUMENT for an invalid name; MISSING_FILE if there is no such model, or offline
+ * if it is not cached (the message says where it looked); ACCESS_DENIED, NETWORK, BAD_FILE, WRITE_FAILED;
  * UNSUPPORTED for a repository without safetensors or a single GGUF file.
  */
 export async function fetchModel(text: string, options: HubOptions): Promise<string> {
@@ -51,7 +50,7 @@ export async function fetchModel(text: string, options: HubOptions): Promise<str
 }
 
 /**
- * The `config.json` of a model of the hub, without its weights: what is needed to plan for it.
+ * Downloads the `config.json` of a hub model without its weights, for plans.
  *
  * @returns path of the file in the cache
  * @throws QdyloraError as `fetchModel` does; MISSING_FILE for a repository without config.json
@@ -71,14 +70,14 @@ export async function fetchConfig(text: string, options: HubOptions): Promise<st
   return join(cache.snapshot(listing.commit), CONFIG);
 }
 
-/** An error of the hub that says why there is no model; any other is thrown. */
+/** Returns an error of the hub that explains a missing model; throws any other error. */
 function refusal(error: unknown): QdyloraError {
   if (QdyloraError.isInstance(error) && ['NETWORK', 'MISSING_FILE', 'ACCESS_DENIED'].includes(error.code))
     return error;
   throw error;
 }
 
-/** Why the hub was not asked, or did not give the model. */
+/** Explains why the hub was not asked, or did not return the model. */
 function whyNot(cause: QdyloraError | null): string {
   switch (cause?.code) {
     case undefined:
@@ -92,7 +91,7 @@ function whyNot(cause: QdyloraError | null): string {
   }
 }
 
-/** The error for a model that is neither a folder here, nor in the cache, nor to be had from the hub. */
+/** The error for a model that is no local folder, is not cached, and cannot be downloaded. */
 function noModel(text: string, looked: string, cause: QdyloraError | null): QdyloraError {
   const where = existsSync(text) ? `${text} is not in the cache` : `There is no folder ${text} here`;
   return new QdyloraError(cause && cause.code !== 'NETWORK' ? cause.code : 'MISSING_FILE', {
@@ -108,7 +107,7 @@ function noModel(text: string, looked: string, cause: QdyloraError | null): Qdyl
   });
 }
 
-/** The cached model where the hub was not asked or did not answer. */
+/** The cached model, if the hub was not asked or did not answer. */
 function cachedSnapshot(text: string, name: HubName, cache: HubCache, cause: QdyloraError | null): string {
   const commit = cache.commitOf(name.revision);
   const folder = commit && cache.snapshot(commit);
@@ -125,16 +124,16 @@ function cachedSnapshot(text: string, name: HubName, cache: HubCache, cause: Qdy
   });
 }
 
-/** True where config and all weights are there: a download may have stopped between two files. */
+/** True if config and all weights are present: a download may have stopped between two files. */
 function isComplete(folder: string): boolean {
-  const has = (file: string): boolean => existsSync(join(folder, file)); // false for a link to nothing
+  const has = (file: string): boolean => existsSync(join(folder, file)); // false for a dangling link
   if (existsSync(folder) && readdirSync(folder).some((file) => file.endsWith('.gguf') && has(file)))
     return true;
   if (!has(CONFIG)) return false;
   return has(INDEX) ? shardsIn(folder).every(has) : has(WEIGHTS);
 }
 
-/** Names of the shards of an index. */
+/** Shard names in an index. */
 function shardsIn(folder: string): string[] {
   const map = readJsonObject(join(folder, INDEX), 'shard-index', INDEX_LIMITS).weight_map;
   return isRecord(map)
@@ -189,7 +188,7 @@ function fileOf(entry: unknown): HubFile | null {
   return { name: entry.rfilename, size: size as number, hash };
 }
 
-/** Downloads one file of a listing into the cache, unless it is there. */
+/** Downloads one file of a listing into the cache, unless it is cached. */
 function getterOf(
   name: HubName,
   { commit, files }: Listing,
@@ -219,7 +218,7 @@ function getterOf(
   };
 }
 
-/** Small files first, so that a wrong model is told early; an index before its shards. */
+/** Downloads small files first, so that a wrong model is found early, and an index before its shards. */
 async function downloadAll(
   name: HubName,
   listing: Listing,
@@ -239,7 +238,7 @@ async function downloadAll(
   for (const shard of shardsIn(cache.snapshot(commit))) await get(shard);
 }
 
-/** A name from outside that becomes a path. */
+/** Checks a file name from the hub before it becomes a path. */
 function assertPlainPath(file: string): void {
   const isPlain =
     file.length <= 1024 &&

@@ -13,15 +13,15 @@ export interface HubCache {
   readonly folder: string;
   blob(hash: string): string;
   snapshot(commit: string): string;
-  /** The commit of a revision as it was last asked for; null where it never was. */
+  /** The cached commit of a revision; null if there is none. */
   commitOf(revision: string): string | null;
   writeRef(revision: string, commit: string): void;
-  /** Makes a file of a snapshot a link to its blob. */
+  /** Links a file of a snapshot to its blob. */
   link(commit: string, file: string, hash: string): void;
 }
 
 const COMMIT = /^[0-9a-f]{40}$/;
-/** A commit has 40 characters; whatever is far longer is something else. */
+/** Largest ref file: a commit has 40 characters. */
 const LARGEST_REF_BYTES = 1024;
 
 export const isCommit = (text: string): boolean => COMMIT.test(text);

@@ -8,14 +8,14 @@ export interface HubName {
 
 const PART = '[A-Za-z0-9][\\w.-]{0,95}';
 const NAME = new RegExp(`^(${PART}/${PART})(?:@(.+))?$`);
-/** Branches, tags, commits and `refs/pr/1`; the revision becomes a path in the cache. */
+/** Valid revisions: branches, tags, commits and `refs/pr/1`. A revision becomes a path in the cache. */
 const REVISION = /^[A-Za-z0-9][\w.-]*(?:\/[A-Za-z0-9][\w.-]*){0,4}$/;
 const LONGEST_REVISION = 200;
 
-/** True where a text can only be meant as a name on the hub: `org/name` or `org/name@revision`. */
+/** True if a text can only be a name on the hub: `org/name` or `org/name@revision`. */
 export const isHubName = (text: string): boolean => NAME.test(text);
 
-/** @throws QdyloraError BAD_ARGUMENT for anything but `org/name[@revision]`. */
+/** Parses a name. @throws QdyloraError BAD_ARGUMENT for anything but `org/name[@revision]`. */
 export function parseHubName(text: string): HubName {
   const [, repository, revision = 'main'] = (typeof text === 'string' && NAME.exec(text)) || [];
   if (

@@ -9,7 +9,7 @@ import {
   type OptionRules,
 } from '@qdylora/contract';
 
-/** What a download is told about: bytes of one file so far, and how many it has. */
+/** Progress of a download: received and total bytes of one file. */
 export interface HubProgress {
   readonly repository: string;
   readonly file: string;
@@ -17,7 +17,7 @@ export interface HubProgress {
   readonly totalBytes: number;
 }
 
-/** Where models come from and where they are kept. */
+/** Source and cache of models. */
 export interface HubOptions {
   /** The cache's folder: `$HF_HUB_CACHE`, else `$HF_HOME/hub`, else `~/.cache/huggingface/hub`. */
   readonly cacheFolder: string;
@@ -25,20 +25,20 @@ export interface HubOptions {
   readonly endpoint: string;
   /** Sent to the endpoint's own host only. */
   readonly token: string | null;
-  /** Nothing is asked of any server. */
+  /** True: no request to any server. */
   readonly isOffline: boolean;
   readonly onProgress?: (progress: HubProgress) => void;
   /**
-   * Told in one line what a person should know: that a cached model is used because the hub does not answer,
-   * for one.
+   * Called with one line for the user, for example that a cached model is used because the hub does not
+   * answer.
    */
   readonly onNotice?: (message: string) => void;
   readonly signal?: AbortSignal;
-  /** Default: the global one. */
+  /** Default: the global `fetch`. */
   readonly fetch?: typeof globalThis.fetch;
-  /** How long a server may send nothing until it counts as gone: a minute by default. */
+  /** Longest silence of a server before it counts as unreachable. Default: a minute. */
   readonly longestSilenceMs?: number;
-  /** Waits between two tries; a test needs no waiting. */
+  /** Waits between two tries; tests replace it. */
   readonly sleep?: (milliseconds: number) => Promise<void>;
 }
 

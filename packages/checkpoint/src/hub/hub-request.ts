@@ -4,25 +4,25 @@ import { assertJsonLimits, type JsonLimits } from '../json/json-limits.ts';
 import type { HubOptions } from './hub-options.ts';
 import { listenFor, type Listening } from './listen-for.ts';
 
-/** Redirects within one request: the hub needs one for a moved repository and one to its storage. */
+/** Redirects per request: the hub needs one for a moved repository and one to its storage. */
 const MAX_REDIRECTS = 8;
-/** A server that sends nothing for so long has gone, whatever its connection says. */
+/** Longest silence before a server counts as unreachable, even if the connection is open. */
 const LONGEST_SILENCE_MS = 60_000;
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 
 export interface HubResponse {
   readonly response: Response;
-  /** To be ended by a caller that does not read the body. */
+  /** The caller must end it if it does not read the body. */
   readonly listening: Listening;
-  /** Headers of every response on the way: the hub's come before those of its storage. */
+  /** Headers of all responses along the redirects; the hub's come before those of its storage. */
   readonly headers: readonly Headers[];
 }
 
 /**
- * One request, redirects followed by hand: the token goes to the endpoint's own host and to no other.
+ * Sends a request and follows redirects itself, so that the token goes only to the endpoint's host.
  *
- * @throws QdyloraError BAD_ARGUMENT for an endpoint or a token that cannot be one; NETWORK where no server
- * answers or an answer makes no sense; ACCESS_DENIED for 401 and 403; MISSING_FILE for 404.
+ * @throws QdyloraError BAD_ARGUMENT for an invalid endpoint or token; NETWORK if no server answers or an
+ * answer is invalid; ACCESS_DENIED for 401 and 403; MISSING_FILE for 404.
  */
 export async function hubRequest(
   url: string,
@@ -93,7 +93,7 @@ function hostOf(endpoint: string): string {
   });
 }
 
-/** What a header may hold; the token itself is never told. */
+/** Checks that a token is a valid header value; the message never shows the token. */
 function assertToken(token: string | null): void {
   if (token === null || /^[\x21-\x7e]+$/.test(token)) return;
   throw new QdyloraError('BAD_ARGUMENT', {
@@ -143,16 +143,16 @@ function checked(response: Response, url: string, { end }: Listening): Response 
   });
 }
 
-/** Longest wait that a server can ask for. */
+/** Longest wait that is respected. */
 const MAX_WAIT_MS = 60_000;
 
-/** How long the server asks to wait, as it does where there are too many requests. */
+/** The wait that a server requests after too many requests. */
 function waitOf({ headers }: Response): { readonly waitMs?: number } {
   const seconds = Number(headers.get('retry-after') ?? NaN);
   return seconds >= 0 ? { waitMs: Math.min(1000 * seconds, MAX_WAIT_MS) } : {};
 }
 
-/** Milliseconds that the server behind an error asked to wait; 0 where it did not. */
+/** The wait requested by the server of an error, in milliseconds; 0 without one. */
 export const waitAsked = ({ details: { waitMs } }: QdyloraError): number =>
   typeof waitMs === 'number' ? waitMs : 0;
 
@@ -172,7 +172,7 @@ const LISTING_LIMITS: JsonLimits = {
   values: 1_048_576,
 };
 
-/** The body, with a broken connection as a typed error. */
+/** The body; a broken connection is a typed error. */
 export async function* bodyOf({ response, listening }: HubResponse, url: string): AsyncGenerator<Uint8Array> {
   try {
     for await (const piece of response.body ?? []) {
@@ -193,7 +193,7 @@ export async function* bodyOf({ response, listening }: HubResponse, url: string)
   }
 }
 
-/** One request, and a second one where the server asks to wait. */
+/** Sends a request, and once more after the wait that the server requests. */
 async function patientRequest(url: string, options: HubOptions): Promise<HubResponse> {
   const { sleep = (ms: number) => setTimeout(ms), signal } = options;
   try {
@@ -207,7 +207,7 @@ async function patientRequest(url: string, options: HubOptions): Promise<HubResp
   }
 }
 
-/** JSON of one request. */
+/** Sends a request and parses its JSON. */
 export async function hubJson(url: string, options: HubOptions): Promise<unknown> {
   const answer = await patientRequest(url, options);
   const pieces: Uint8Array[] = [];

@@ -1,13 +1,13 @@
-/** What tells a server that has gone from one that is slow. */
+/** Detects a server that no longer sends anything. */
 export interface Listening {
-  /** Aborts where nothing was heard for too long, or where the caller's own does. */
+  /** Aborts after too long a silence, or with the caller's signal. */
   readonly signal: AbortSignal;
-  /** Something came: the wait begins anew. */
+  /** Restarts the wait; call it for each received part. */
   heard(): void;
   end(): void;
 }
 
-/** @param longestMs how long a server may send nothing */
+/** Creates the detector. @param longestMs longest silence in milliseconds */
 export function listenFor(longestMs: number, signal: AbortSignal | undefined): Listening {
   const silence = new AbortController();
   let timer: NodeJS.Timeout | undefined;

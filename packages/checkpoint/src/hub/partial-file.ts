@@ -5,30 +5,30 @@ import { basename, dirname, join } from 'node:path';
 import { isRunning } from '../folder/is-running.ts';
 
 /**
- * What a download grows in: `<path>.incomplete` between two runs, and a name of its own while a process
- * writes to it, so that no two ever write to one file.
+ * The file of an unfinished download: `<path>.incomplete` between two runs, and a separate name while a
+ * process writes to it, so that two processes never write to one file.
  */
 export interface PartialFile {
   readonly path: string;
-  /** Leaves what came to whoever goes on with it. */
+  /** Keeps the received bytes for the next download. */
   leave(): void;
 }
 
-/** A host's name as part of a file's. */
+/** The host name, as a part of file names. */
 const HOST = hostname()
   .replace(/[^\w.]/g, '_')
   .slice(0, 64);
 
 /**
- * Takes over what an earlier download of `path` left: one that ended, or one whose process on this machine is
- * gone. Where there is none, the file begins with the first write.
+ * Takes over the partial file of an earlier download of `path`: one that has ended, or whose process on this
+ * machine is gone. Without one, the file is created by the first write.
  */
 export function claimPartial(path: string): PartialFile {
   const left = `${path}.incomplete`;
   const claimed = `${left}-${HOST}-${process.pid}-${randomBytes(6).toString('hex')}`;
   for (const from of [left, ...abandoned(left)]) {
     try {
-      renameSync(from, claimed); // one process at most succeeds
+      renameSync(from, claimed); // at most one process succeeds
       break;
     } catch (cause) {
       if ((cause as { code?: string }).code !== 'ENOENT') throw cause;
@@ -44,7 +44,7 @@ export function claimPartial(path: string): PartialFile {
   };
 }
 
-/** Parts that killed processes left, the largest first. */
+/** Partial files of killed processes, the largest first. */
 function abandoned(left: string): string[] {
   const folder = dirname(left);
   const start = `${basename(left)}-${HOST}-`;
@@ -59,5 +59,8 @@ function abandoned(left: string): string[] {
     .map(({ path }) => path);
 }
 
-/** True also for what is no number of a process: such a file is somebody else's. */
+/**
+ * True for a running process, and for text that is not a process number: such a file belongs to something
+ * else.
+ */
 const isAlive = (pid: number): boolean => !Number.isSafeInteger(pid) || pid < 1 || isRunning(pid);

@@ -1,15 +1,13 @@
-/**
- * Reads the few JSON tokens that a file header is made of, straight from bytes and without building a tree.
- */
+/** Reads the few JSON tokens of a file header directly from bytes, without building a tree. */
 export interface JsonCursor {
   /** Byte offset of the next unread byte. */
   readonly position: number;
   skipSpace(): void;
   /** The next byte after white space, or −1 at the end. */
   peek(): number;
-  /** Takes the one character, after white space. */
+  /** Consumes the character, after white space; any other one is an error. */
   expect(character: string): void;
-  /** Takes the character if it is next, after white space. */
+  /** Consumes the character if it is next, after white space. */
   accept(character: string): boolean;
   /** A string in double quotes: valid UTF-8, no lone surrogates, at most `maxBytes` between the quotes. */
   string(what: string, maxBytes: number): string;
@@ -97,7 +95,7 @@ interface ScannedString {
   readonly isAscii: boolean;
 }
 
-/** Finds the end of the string whose text begins at `start`. In a problem, `%` stands for its name. */
+/** Finds the end of the string whose text begins at `start`. In a problem, `%` is replaced by its name. */
 function scanString(
   bytes: Uint8Array,
   start: number,
@@ -139,7 +137,7 @@ function scanWholeNumber(bytes: Uint8Array, start: number): number | null {
   return isWhole && Number.isSafeInteger(value) ? value : null;
 }
 
-/** `quoted` still has its quotes. */
+/** Decodes a string with its quotes. */
 function textOf(
   quoted: Uint8Array,
   decoder: { decode(bytes: Uint8Array): string },

@@ -1,9 +1,8 @@
 import { badFile } from '../bad-file.ts';
 
 /**
- * What a JSON document may have, so that one from a stranger costs neither seconds nor gigabytes: 16 MB of
- * `{},{},…` become 375 MB of values in 1.8 s, 16 MB of brackets inside brackets 486 MB (Node 20, 2 cores of a
- * Zen 4).
+ * Limits of a JSON document, so that a hostile one costs neither seconds nor gigabytes: 16 MB of `{},{},…`
+ * become 375 MB of values in 1.8 s, 16 MB of nested brackets 486 MB (Node 20, 2 cores of a Zen 4).
  */
 export interface JsonLimits {
   readonly bytes: number;
@@ -14,7 +13,7 @@ export interface JsonLimits {
   readonly values: number;
 }
 
-/** A config, an adapter's config, and the like: real ones have a few KiB. */
+/** Limits of a config or an adapter's config; real ones have a few KiB. */
 export const CONFIG_LIMITS: JsonLimits = {
   bytes: 4 * 2 ** 20,
   depth: 64,
@@ -24,7 +23,7 @@ export const CONFIG_LIMITS: JsonLimits = {
   values: 524_288,
 };
 
-/** The index of shards: the largest known, of 91,991 tensors, has 9 MB. */
+/** Limits of a shard index; the largest known one, of 91,991 tensors, has 9 MB. */
 export const INDEX_LIMITS: JsonLimits = {
   bytes: 16 * 2 ** 20,
   depth: 8,
@@ -35,8 +34,8 @@ export const INDEX_LIMITS: JsonLimits = {
 };
 
 /**
- * A `tokenizer.json`: Gemma 3's has 33 MB, 262,144 tokens in the vocabulary, 514,906 merges that are lists of
- * two, and 6,415 added tokens of seven keys.
+ * Limits of a `tokenizer.json`; Gemma 3's has 33 MB, 262,144 tokens in the vocabulary, 514,906 merges that
+ * are lists of two, and 6,415 added tokens of seven keys.
  */
 export const TOKENIZER_LIMITS: JsonLimits = {
   bytes: 64 * 2 ** 20,
@@ -56,10 +55,7 @@ const CLOSE_LIST = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
-/**
- * Counts what a document has, before anything is made of it. @throws QdyloraError BAD_FILE for one that is
- * past a limit
- */
+/** Checks the limits before parsing. @throws QdyloraError BAD_FILE for a document beyond a limit */
 export function assertJsonLimits(path: string, format: string, text: string, limits: JsonLimits): void {
   const refuse = (what: string, most: number): never => {
     throw badFile({ format, path, problem: `The JSON has more than ${most} ${what}.` });
@@ -97,7 +93,7 @@ export function assertJsonLimits(path: string, format: string, text: string, lim
   }
 }
 
-/** Where the string that begins at `at` ends; the end of the text where it does not. */
+/** The end of the string that begins at `at`; the end of the text if it is not closed. */
 function endOfString(text: string, at: number): number {
   for (let end = text.indexOf('"', at + 1); end >= 0; end = text.indexOf('"', end + 1)) {
     let escapes = 0;

@@ -1,12 +1,12 @@
-/** A string, or one of the three numbers that Python writes and JSON has no words for. */
+/** A string, or one of the three numbers that Python writes and JSON does not have. */
 const WORDS = /"(?:[^"\\]|\\[^])*"|-?\bInfinity\b|\bNaN\b/g;
 
 const MARK = '\u0000number:';
 
 /**
- * JSON as Python reads it: `NaN`, `Infinity` and `-Infinity` are numbers too.
+ * Parses JSON as Python does: `NaN`, `Infinity` and `-Infinity` are numbers.
  *
- * @throws SyntaxError for anything else that is no JSON
+ * @throws SyntaxError for any other invalid JSON
  */
 export function parsePythonJson(text: string): unknown {
   try {

@@ -4,8 +4,7 @@ import { assertJsonLimits, CONFIG_LIMITS, type JsonLimits } from './json-limits.
 import { parsePythonJson } from './parse-python-json.ts';
 
 /**
- * Text of a file: fatal UTF-8 (a byte-order mark stays and is seen). @throws QdyloraError MISSING_FILE,
- * BAD_FILE.
+ * Reads a text file in strict UTF-8; a byte-order mark is kept. @throws QdyloraError MISSING_FILE, BAD_FILE.
  */
 export function readTextFile(path: string, format: string, maxBytes: number = CONFIG_LIMITS.bytes): string {
   const source = openByteSource(path, format);
@@ -29,8 +28,8 @@ export function readTextFile(path: string, format: string, maxBytes: number = CO
 }
 
 /**
- * A JSON file whose top is an object. Keys stay own properties, `__proto__` too, so nothing read here reaches
- * a prototype.
+ * Reads a JSON file with an object at the top. Keys are own properties, `__proto__` included, so nothing
+ * reaches a prototype.
  *
  * @throws QdyloraError MISSING_FILE, BAD_FILE.
  */
@@ -45,7 +44,7 @@ export function readJsonObject(
   return value;
 }
 
-/** Any JSON file. @throws QdyloraError MISSING_FILE, BAD_FILE. */
+/** Reads a JSON file. @throws QdyloraError MISSING_FILE, BAD_FILE. */
 export function readJson(path: string, format: string, limits: JsonLimits = CONFIG_LIMITS): unknown {
   const text = readTextFile(path, format, limits.bytes);
   assertJsonLimits(path, format, text, limits);
@@ -81,7 +80,7 @@ export function readJson(path: string, format: string, limits: JsonLimits = CONF
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** What a value from JSON is, as a message says it. */
+/** Describes a JSON value, for a message. */
 export const kindOf = (value: unknown): string =>
   value === null
     ? 'null'

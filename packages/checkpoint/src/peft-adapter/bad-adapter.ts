@@ -1,6 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 
-/** What is wrong with an adapter's files. */
+/** The error for invalid adapter files. */
 export const badAdapter = (
   path: string,
   problem: string,
@@ -13,10 +13,7 @@ export const badAdapter = (
     details: { path, ...details },
   });
 
-/**
- * A feature of an adapter that is not read here; refused by name, because leaving it out would change the
- * model.
- */
+/** The error for an unsupported feature of an adapter, because ignoring it would change the model. */
 export const unsupportedAdapter = (
   path: string,
   feature: string,

@@ -2,18 +2,18 @@ import { configReader, type ConfigReader } from '../config/config-reader.ts';
 import { isRecord, readJsonObject } from '../json/read-json-file.ts';
 import { unsupportedAdapter } from './bad-adapter.ts';
 
-/** `adapter_config.json` of a LoRA adapter, in our words. */
+/** The `adapter_config.json` of a LoRA adapter. */
 export interface PeftAdapterConfig {
   readonly r: number;
   readonly loraAlpha: number;
-  /** Scale alpha / √r instead of alpha / r. */
+  /** True: scale alpha / √r instead of alpha / r. */
   readonly useRslora: boolean;
   /**
-   * Ends of module names, or one regular expression, or `all-linear`; null for PEFT's own choice per
+   * Suffixes of module names, or one regular expression, or `all-linear`; null for PEFT's default of the
    * architecture.
    */
   readonly targetModules: readonly string[] | string | null;
-  /** By pattern, in the order of the file. */
+  /** Ranks by pattern, in file order. */
   readonly rankPattern: ReadonlyMap<string, number>;
   readonly alphaPattern: ReadonlyMap<string, number>;
   readonly baseModel: string | null;
@@ -21,9 +21,12 @@ export interface PeftAdapterConfig {
   readonly fanInFanOut: boolean;
   readonly taskType: string | null;
   readonly peftVersion: string | null;
-  /** Ends of modules whose weights the adapter holds whole, in place of the base's (a head, an embedding). */
+  /**
+   * Suffixes of modules whose weights the adapter stores whole, in place of the base's (a head, an
+   * embedding).
+   */
   readonly modulesToSave: readonly string[];
-  /** A head that the base ties to its embedding is tied to the adapter's embedding too. */
+  /** True: a head that the base ties to its embedding is tied to the adapter's embedding too. */
   readonly ensureWeightTying: boolean;
   /** Keys that PEFT 0.21 does not know. PEFT drops them too. */
   readonly unknownKeys: readonly string[];
@@ -31,8 +34,8 @@ export interface PeftAdapterConfig {
 }
 
 /**
- * Fields that change what an adapter computes, in ways that are not read here. Their off values: null, false,
- * an empty list or record.
+ * Unsupported fields that change what an adapter computes. Null, false, and an empty list or record turn them
+ * off.
  */
 const VARIANTS = [
   'use_dora',
@@ -82,7 +85,7 @@ const OTHER_KEYS = [
   'runtime_config',
 ] as const;
 
-/** Ways to begin that take something out of the base weights; a reader would have to repeat it. */
+/** Initializations that change the base weights; reading such an adapter would have to repeat the change. */
 const BASE_CHANGING_INITS = /^(pissa|olora|corda|lora_ga|loftq)/;
 
 /**

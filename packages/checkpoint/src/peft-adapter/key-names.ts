@@ -1,22 +1,25 @@
-/** What one tensor of `adapter_model.safetensors` is. */
+/** The kind of a tensor in `adapter_model.safetensors`. */
 export type AdapterKey =
   | { readonly kind: 'a' | 'b'; readonly module: string }
-  /** A weight in place of the base's: `lm_head.weight`. */
+  /** A weight that replaces the base's: `lm_head.weight`. */
   | { readonly kind: 'saved'; readonly name: string }
   | { readonly kind: 'unsupported'; readonly feature: string };
 
 const PREFIX = 'base_model.model.';
 
 /**
- * `model.layers.0.self_attn.q_proj`, a → `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`.
+ * The key of a matrix: `model.layers.0.self_attn.q_proj`, a →
+ * `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`.
  */
 export const adapterKey = (module: string, matrix: 'a' | 'b'): string =>
   `${PREFIX}${module}.lora_${matrix.toUpperCase()}.weight`;
 
-/** `lm_head.weight` → `base_model.model.lm_head.weight`. */
+/** The key of a saved weight: `lm_head.weight` → `base_model.model.lm_head.weight`. */
 export const savedKey = (name: string): string => `${PREFIX}${name}`;
 
-/** The same, backwards. State dicts saved by hand keep the adapter's name (`lora_A.default.weight`). */
+/**
+ * Parses a key. State dicts that were saved manually contain the adapter's name (`lora_A.default.weight`).
+ */
 export function readAdapterKey(key: string): AdapterKey {
   if (key.startsWith(PREFIX)) {
     for (const [kind, endings] of ENDINGS) {
@@ -35,7 +38,7 @@ export function readAdapterKey(key: string): AdapterKey {
   };
 }
 
-/** In state dicts saved by hand. */
+/** A part of keys in state dicts that were saved manually. */
 const SAVED_PART = /\.modules_to_save\.default(?=\.(?:weight|bias)$)/;
 const WHOLE_WEIGHT = /^[^.].*\.(?:weight|bias)$/;
 

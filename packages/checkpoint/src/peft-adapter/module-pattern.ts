@@ -1,20 +1,20 @@
 import { unsupportedAdapter } from './bad-adapter.ts';
 
-/** A value per module: the first key that fits wins, in the order of the file. */
+/** The value of a module; the first matching key wins, in file order. */
 export type ModulePattern = (module: string) => number | undefined;
 
 /**
- * Names are matched by backtracking; with two unbounded repeats and PEFT's prefix that costs at most the cube
- * of this.
+ * Longest matched name. Matching backtracks; with two unbounded repeats and PEFT's prefix it costs at most
+ * the cube of this length.
  */
 const MAX_MODULE_NAME = 256;
 
 /**
  * PEFT's rule for `rank_pattern` and `alpha_pattern`: a key is a regular expression for the whole name or for
- * its end after a dot; `^` pins it to the whole name.
+ * a suffix after a dot; `^` restricts it to the whole name.
  *
  * @throws QdyloraError UNSUPPORTED for an expression that could take exponential time, or that JavaScript
- * cannot read.
+ * cannot parse.
  */
 export function modulePattern(
   path: string,

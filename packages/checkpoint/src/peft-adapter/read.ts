@@ -14,7 +14,7 @@ export const ADAPTER_CONFIG_FILE = 'adapter_config.json';
 export const ADAPTER_WEIGHTS_FILE = 'adapter_model.safetensors';
 export const SIDECAR_FILE = 'qdylora.json';
 
-/** The two matrices of one adapted module; it adds `scale · b · a · x`. */
+/** The two matrices of an adapted module, which adds `scale · b · a · x`. */
 export interface PeftLayer {
   /** [rank, inFeatures] */
   readonly a: Float32Array;
@@ -28,22 +28,22 @@ export interface PeftLayer {
 
 export interface PeftAdapter {
   readonly config: PeftAdapterConfig;
-  /** By module name (`model.layers.0.self_attn.q_proj`), in the order of the file. */
+  /** By module name (`model.layers.0.self_attn.q_proj`), in file order. */
   readonly layers: ReadonlyMap<string, PeftLayer>;
   /**
-   * Weights that stand in place of the base's, by the base's own names (`lm_head.weight`); `openSavedWeights`
+   * Shapes of weights that replace the base's, by the base's names (`lm_head.weight`); `openSavedWeights`
    * reads them.
    */
   readonly saved: ReadonlyMap<string, readonly number[]>;
-  /** Content of `qdylora.json`, null where there is none. */
+  /** Content of `qdylora.json`; null if there is none. */
   readonly sidecar: unknown;
 }
 
 /**
  * Reads a PEFT LoRA adapter folder.
  *
- * @throws QdyloraError MISSING_FILE; UNSUPPORTED naming the feature (DoRA, lora_bias, …) that would change
- * the model if it were left out; BAD_ADAPTER where config and weights disagree; BAD_CONFIG, BAD_FILE.
+ * @throws QdyloraError MISSING_FILE; UNSUPPORTED that names a feature (DoRA, lora_bias, …) that is not read
+ * and would change the model; BAD_ADAPTER if config and weights disagree; BAD_CONFIG, BAD_FILE.
  */
 export function readPeftAdapter(folder: string): PeftAdapter {
   assertArgument(
@@ -79,11 +79,11 @@ export function readPeftAdapter(folder: string): PeftAdapter {
   }
 }
 
-/** True for a folder that holds an adapter. */
+/** True for a folder with an adapter. */
 export const isPeftAdapter = (folder: string): boolean =>
   existsSync(join(folder, ADAPTER_CONFIG_FILE)) && statSync(join(folder, ADAPTER_CONFIG_FILE)).isFile();
 
-/** The weights of an adapter that stand in place of the base's, read when they are asked for. */
+/** Opens the weights of an adapter that replace the base's; each is read on request. */
 export function openSavedWeights(
   folder: string,
 ): { readonly tensors: ReadonlyMap<string, TensorEntry> } & Disposable {
@@ -94,7 +94,7 @@ export function openSavedWeights(
 
 type Pairs = ReadonlyMap<string, { readonly a?: TensorEntry; readonly b?: TensorEntry }>;
 
-/** LoRA matrices by module, and whole weights by name. */
+/** Sorts tensors into LoRA matrices by module, and whole weights by name. */
 function sortTensors(
   path: string,
   tensors: ReadonlyMap<string, TensorEntry>,
@@ -118,7 +118,7 @@ function sortTensors(
   return { pairs, saved };
 }
 
-/** Every module that the config says is stored whole must be there. */
+/** Checks that every module of `modules_to_save` has its weights. */
 function checkModulesToSave(
   path: string,
   { modulesToSave }: PeftAdapterConfig,

@@ -24,49 +24,52 @@ import { writeFileDurably } from '../write/write-file-durably.ts';
 import { adapterKey, savedKey } from './key-names.ts';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, SIDECAR_FILE } from './read.ts';
 
-/** One adapted module to write. */
+/** An adapted module to write. */
 export interface PeftLayerToWrite {
-  /** Module name, as in `model.layers.0.self_attn.q_proj`. */
+  /** Module name, such as `model.layers.0.self_attn.q_proj`. */
   readonly name: string;
-  /** [rank, in]; an array, or a source of F32, BF16 or F16 that is read while the file is written. */
+  /** [rank, in]; an array, or a source of F32, BF16 or F16 that is read during the write. */
   readonly a: Float32Array | TensorSource;
   /** [out, rank] */
   readonly b: Float32Array | TensorSource;
 }
 
-/** A slice of a nested adapter (`sliceRank` of `@qdylora/lora-dynamic`) has the first five of these. */
+/**
+ * Options of `writePeftAdapter`. A slice of a nested adapter (`sliceRank` of `@qdylora/lora-dynamic`) has the
+ * first five of them.
+ */
 export interface WritePeftAdapterOptions {
   readonly layers: Iterable<PeftLayerToWrite>;
   readonly rank: number;
   /** PEFT scales B·A by loraAlpha / rank. */
   readonly loraAlpha: number;
-  /** Scale by loraAlpha / √rank instead. */
+  /** True: PEFT scales by loraAlpha / √rank instead. */
   readonly useRslora?: boolean;
-  /** The factor on B·A, if known: the write is refused where `loraAlpha` and `rank` give another one. */
+  /** The factor of B·A, if known: the write is refused if `loraAlpha` and `rank` give another one. */
   readonly scale?: number;
   /**
-   * The base stores its matrices as [in, out] (GPT-2). A and B are [rank, in] and [out, rank] all the same;
-   * PEFT only has to know when it merges.
+   * True if the base stores its matrices as [in, out] (GPT-2). A and B stay [rank, in] and [out, rank]; PEFT
+   * needs the flag for merging.
    */
   readonly fanInFanOut?: boolean;
   /**
-   * Ends of module names; every layer must end in one of them. The full names of the layers by default, which
-   * adapt exactly these.
+   * Suffixes of module names; every layer must match one. Default: the full names of the layers, which match
+   * exactly these.
    */
   readonly targetModules?: readonly string[];
-  /** Name of the base model, as the hub knows it. A path of this machine would tell others nothing. */
+  /** Name of the base model on the hub. A local path would not help other people. */
   readonly baseModel?: string;
-  /** What else belongs to the adapter, as `qdylora.json`; PEFT does not read it. */
+  /** Further content of the adapter, written as `qdylora.json`; PEFT does not read it. */
   readonly sidecar?: object;
   /** Rank or alpha by full module name, for the layers that differ. */
   readonly rankPattern?: Readonly<Record<string, number>>;
   readonly alphaPattern?: Readonly<Record<string, number>>;
-  /** Weights that stand in place of the base's, by the base's own names, as `openSavedWeights` gives them. */
+  /** Weights that replace the base's, by the base's names, from `openSavedWeights`. */
   readonly saved?: ReadonlyMap<string, TensorEntry>;
-  /** Ends of the modules of `saved`, as PEFT's config lists them. */
+  /** Suffixes of the modules of `saved`, for PEFT's config. */
   readonly modulesToSave?: readonly string[];
   readonly ensureWeightTying?: boolean;
-  /** Replace an adapter that was written here before. */
+  /** Replaces an adapter that was written here before. */
   readonly replace?: boolean;
   readonly fs?: FileSystem;
 }
@@ -92,15 +95,14 @@ const RULES: OptionRules<WritePeftAdapterOptions> = {
 
 /**
  * Writes a folder that Hugging Face PEFT and vLLM load: `adapter_config.json`, `adapter_model.safetensors`,
- * our `qdylora.json` if given, and a manifest with their hashes. All or nothing; the same input gives the
- * same bytes: no time, path or host in them.
+ * `qdylora.json` if given, and a manifest with their hashes. The write is atomic, and the same input gives
+ * the same bytes: no time, path or host.
  *
- * PEFT sorts pattern keys when it saves and takes the first that fits when it loads, so keys are written as
- * `^` + full name: no two fit one module.
+ * PEFT sorts pattern keys when it saves and takes the first match when it loads. So keys are written as `^` +
+ * full name, and no two match one module.
  *
  * @throws QdyloraError BAD_ARGUMENT for layers, targets, patterns or a scale that do not fit together, and
- * options that are unknown or of another kind; NOT_EMPTY, WRITE_FAILED.
- *
+ * for unknown or invalid options; NOT_EMPTY, WRITE_FAILED.
  * @example
  * await writePeftAdapter('out/r8', { ...sliceRank(adapted.state(), 8), baseModel: 'org/name' });
  */
@@ -133,7 +135,7 @@ export async function writePeftAdapter(folder: string, options: WritePeftAdapter
   );
 }
 
-/** Largest relative difference of a scale that was rounded on its way through alpha. */
+/** Largest relative difference of a scale that was rounded through alpha. */
 const SCALE_TOLERANCE = 1e-6;
 
 function checkScale({ rank, loraAlpha, useRslora = false, scale }: WritePeftAdapterOptions): void {
@@ -204,7 +206,7 @@ function* tensorsOf(
     yield { name: savedKey(name), dtype, shape, bytes: readBytes };
 }
 
-/** One matrix of a layer, of which one size is the rank. */
+/** A matrix of a layer; one of its sizes is the rank. */
 function matrixTensor(
   name: string,
   values: Float32Array | TensorSource,
@@ -231,7 +233,7 @@ function matrixTensor(
   return tensorFrom(name, values);
 }
 
-/** Only fields that PEFT 0.21 knows, and that decide how the adapter loads. */
+/** The config: only fields that PEFT 0.21 knows and that decide how the adapter loads. */
 function configOf({
   rank,
   loraAlpha,

@@ -10,35 +10,31 @@ import {
 import { badFile } from '../bad-file.ts';
 import { pageReader, type PageReader, type PagesToRead } from './page-reader.ts';
 
-/** Bytes that can be read at any place, from one open file or from memory. */
+/** Bytes with random access, from one open file or from memory. */
 export interface ByteSource {
-  /** As error messages name it. */
+  /** The name in error messages. */
   readonly path: string;
   readonly name: string;
   readonly byteLength: number;
-  /**
-   * Fills `target` from `offset`; all of it or an error. @throws QdyloraError BAD_FILE where the bytes are
-   * not there.
-   */
+  /** Fills `target` completely from `offset`. @throws QdyloraError BAD_FILE if there are not enough bytes. */
   readInto(target: Uint8Array, offset: number): void;
   /**
-   * Reads by the system's threads, or by `read`, while the caller goes on, into some part of `place`, which
-   * is PAGES_AROUND longer than `length`; returns that part. Past the system's cache where that is faster and
-   * `place` begins on a page. `place` must stay, and the source open, until then.
+   * Reads in the background, with the system's threads or with `read`, into a part of `place`, which is
+   * PAGES_AROUND longer than `length`; returns that part. Bypasses the system's cache if that is faster and
+   * `place` begins on a page. Until it resolves, `place` must stay valid and the source open.
    */
   readPagesBehind(place: Uint8Array, bytes: PagesToRead): Promise<Uint8Array>;
   close(): void;
 }
 
-/** One system call reads at most this much: Node's length argument is a signed 32-bit number. */
+/** Bytes per system call: Node's length argument is a signed 32-bit number. */
 const READ_PIECE_BYTES = 2 ** 30;
 
 /**
- * Opens a regular file and reads through that one descriptor from then on, so that a file swapped under its
- * name changes nothing.
+ * Opens a regular file and reads through that one descriptor, so that replacing the file changes nothing.
  *
- * @throws QdyloraError BAD_ARGUMENT for what is no path; MISSING_FILE where there is none; BAD_FILE for a
- * directory, FIFO, socket or device, or where it cannot be read.
+ * @throws QdyloraError BAD_ARGUMENT for an invalid path; MISSING_FILE without a file; BAD_FILE for a
+ * directory, FIFO, socket or device, or if the file cannot be read.
  */
 export function openByteSource(path: string, format: string): ByteSource {
   assertArgument(
@@ -63,7 +59,7 @@ export function openByteSource(path: string, format: string): ByteSource {
     throw openError(path, format, cause);
   }
   try {
-    const stats = nodeFs.fstatSync(fd); // what was opened may not be what was looked at
+    const stats = nodeFs.fstatSync(fd); // the opened file may differ from the checked one
     refuse(stats);
     return fileSource(fd, path, format, stats.size);
   } catch (cause) {
@@ -161,7 +157,7 @@ const shrunkFile = (
     nextStep: 'The file shrank while it was open. Open it again once nobody writes to it.',
   });
 
-/** The same interface over bytes in memory. */
+/** A source over bytes in memory. */
 export function memoryByteSource(bytes: Uint8Array, path = 'memory', format = 'memory'): ByteSource {
   const readInto = (target: Uint8Array, offset: number): void => {
     if (offset + target.length > bytes.length)
@@ -190,14 +186,14 @@ export function memoryByteSource(bytes: Uint8Array, path = 'memory', format = 'm
   };
 }
 
-/** `length` bytes of their own memory. @throws InsufficientMemoryError where they do not fit. */
+/** Reads `length` bytes into new memory. @throws InsufficientMemoryError if they do not fit. */
 export function readBytes(source: ByteSource, offset: number, length: number): Uint8Array<ArrayBuffer> {
   const target = allocateBytes(length);
   source.readInto(target, offset);
   return target;
 }
 
-/** Zeroed bytes, or a typed error where the engine has no room. */
+/** Allocates zeroed bytes; a typed error if the engine has no room. */
 export function allocateBytes(length: number): Uint8Array<ArrayBuffer> {
   try {
     return new Uint8Array(length);

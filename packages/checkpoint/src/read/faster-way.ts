@@ -1,28 +1,28 @@
-/** Which of two ways to do the same was the faster, as far as it was tried. */
+/** Measures which of two ways to do the same work is faster. */
 export interface FasterWay<W> {
   /**
-   * The way to take now. On trial where it is not known to be the faster one: a part of the work shows as
-   * much.
+   * The way to use now. `isTrial`: not known to be the faster one, so a part of the work is enough to measure
+   * it.
    */
   next(): { readonly way: W; readonly other: W; readonly isTrial: boolean };
   took(way: W, bytes: number, milliseconds: number): void;
 }
 
-/** What takes no time to speak of says nothing. */
+/** Smallest work that is measured, in bytes. */
 export const LEAST_BYTES = 2 ** 20;
 
 /**
- * After so many the slower way is tried once more, then after twice as many, and so on: part of a file may
- * lie in a cache.
+ * The slower way is tried again after this number of uses, then after twice as many, and so on: a part of a
+ * file may be in a cache.
  */
 const FIRST_RETRY = 8;
 
-/** A rate is the best of so many: what else the machine does makes any single one slower, and none faster. */
+/** Number of rates of which the best counts: other load makes a measurement slower, never faster. */
 const RATES_KEPT = 4;
 
 /**
- * Tries both, the first one first, then takes what was faster the last few times that it was tried.
- * `handicap`: the first must be so many times as fast, since it costs something else.
+ * Tries both ways, then uses the one that was faster in the last trials. `handicap`: the first way must be
+ * this many times as fast, because it has other costs.
  */
 export function fasterWay<W>([first, second]: readonly [W, W], handicap = 1): FasterWay<W> {
   const rates = new Map<W, number[]>([

@@ -3,7 +3,7 @@ import { PAGE_BYTES } from '../write/write-blocks.ts';
 import { fasterWay, LEAST_BYTES } from './faster-way.ts';
 import type { FileRead, ReadFile } from '../thread/file-thread.ts';
 
-/** Room that a read of whole pages needs beyond its bytes. */
+/** Extra room for reading whole pages. */
 export const PAGES_AROUND = 2 * PAGE_BYTES;
 
 export interface PagesToRead {
@@ -12,24 +12,24 @@ export interface PagesToRead {
   readonly read?: ReadFile;
 }
 
-/** Reads one open file by other threads, through its cache or past it. */
+/** Reads one open file in the background, through the system's cache or past it. */
 export interface PageReader {
   /**
-   * Reads `length` bytes at `offset` into some part of `place`, which is PAGES_AROUND longer, and returns
-   * that part. Only a place that begins on a page is read into past the cache.
+   * Reads `length` bytes at `offset` into a part of `place`, which is PAGES_AROUND longer, and returns that
+   * part. Only a place that begins on a page can be read into past the cache.
    */
   read(place: Uint8Array, bytes: PagesToRead): Promise<Uint8Array>;
   close(): void;
 }
 
 /**
- * Past the cache the processor has nothing to copy and no page to find: 2.3 GB/s with 0.02 core-seconds a GB,
- * where a file that is not in the cache yet came through it at 1.0 to 1.8 GB/s with 0.35 (2 cores, 2026; a
- * model of 4.6 GB is quantized in 3.2 s instead of 4.3 to 17 s). One that is in the cache of a slow disk is
- * faster through it: what was faster is taken, through the cache only where that is worth the processor's
- * time.
+ * Creates a reader that chooses the faster way, through the system's cache or past it.
+ * Past the cache the processor copies nothing: 2.3 GB/s with 0.02 core-seconds per GB. A file that was not in
+ * the cache came through it at 1.0 to 1.8 GB/s with 0.35 core-seconds per GB (2 cores, 2026; a model of 4.6
+ * GB is quantized in 3.2 s instead of 4.3 to 17 s). A cached file on a slow disk is faster through the cache.
+ * The cache is used only if its speed is worth the processor's time.
  *
- * @param through reads through the cache; all of it or an error
+ * @param through reads through the cache; all bytes or an error
  */
 export function pageReader(
   fd: number,
@@ -53,7 +53,7 @@ export function pageReader(
             { fd: direct, offset: offset - shift + page, needed, read },
           );
           if (count >= needed) return ways.took(taken, to - from, milliseconds);
-          isRefused = true; // the descriptor stays: other reads may be under way
+          isRefused = true; // keep the descriptor: other reads may still use it
         }
         const start = now();
         await through(part.subarray(from, to), offset + from);
@@ -74,18 +74,21 @@ export function pageReader(
   };
 }
 
-/** A read through the cache takes 0.35 core-seconds a GB, in which as much could be quantized at 3 GB/s. */
+/**
+ * Handicap of the cache: a read through it takes 0.35 core-seconds per GB, in which the same amount could be
+ * quantized at 3 GB/s.
+ */
 const CACHE_HANDICAP = 1.5;
 
 /**
- * So much of a long read shows which way is faster: 8 MB through a cache that has none of it take 10 to 20
- * ms, in which the disk could have read 30 to 50 MB past it (2026).
+ * Bytes of a long read that are enough for a trial: 8 MB that are not cached take 10 to 20 ms through the
+ * cache, in which the disk could have read 30 to 50 MB past it (2026).
  */
 const TRIAL_BYTES = LEAST_BYTES + PAGE_BYTES;
 
 /**
- * The same file, opened once more by its descriptor; null where the system or the file system has no way past
- * its cache.
+ * Opens the same file again for reading past the cache; null if the system or the file system does not
+ * support it.
  */
 function openDirect(fd: number): number | null {
   const { O_DIRECT: past, O_RDONLY: reading } = nodeFs.constants as {
@@ -100,7 +103,7 @@ function openDirect(fd: number): number | null {
   }
 }
 
-/** By one of Node's threads for files. */
+/** Reads with one of Node's file threads. */
 const readBySystem: ReadFile = (fd, target, position) =>
   new Promise((resolve) => {
     const start = performance.now();
@@ -110,8 +113,8 @@ const readBySystem: ReadFile = (fd, target, position) =>
   });
 
 /**
- * Reads whole pages; fewer bytes than `needed` where the system refuses, or the file ends: who reads through
- * the cache then says why.
+ * Reads whole pages; fewer bytes than `needed` if the system refuses or the file ends. The read through the
+ * cache then reports the reason.
  */
 async function readPages(
   pages: Uint8Array,
@@ -133,5 +136,5 @@ async function readPages(
   return { count: done, milliseconds: took };
 }
 
-/** One system call reads at most this much. */
+/** Bytes per system call. */
 const LARGEST_READ = 2 ** 30;

@@ -1,6 +1,6 @@
 /**
- * Items in their order, in groups of at most `limit` bytes; an item that alone is larger has a group of its
- * own. There is always one group, if an empty one.
+ * Cuts items, in their order, into groups of at most `limit` bytes; a larger item has its own group. Returns
+ * at least one group, which may be empty.
  */
 export function cutByBytes<T>(items: Iterable<T>, bytesOf: (item: T) => number, limit: number): T[][] {
   const groups: T[][] = [[]];

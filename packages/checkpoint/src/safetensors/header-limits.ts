@@ -1,9 +1,7 @@
-/**
- * The format's own limit on the header, when reading and when writing (decimal, as the specification has it).
- */
+/** The format's limit for the header, for reading and writing (decimal, as in the specification). */
 export const MAX_HEADER_BYTES = 100_000_000;
 
-/** Bytes before the header: its length, a little-endian unsigned 64-bit number. */
+/** Size of the length field before the header: a little-endian unsigned 64-bit number. */
 export const LENGTH_FIELD_BYTES = 8;
 
 /**
@@ -13,18 +11,21 @@ export const LENGTH_FIELD_BYTES = 8;
 export const HEADER_ALIGNMENT = 8;
 
 /**
- * Longest tensor name, in bytes: the longest known real one has about 200; beyond 64 KiB a name is an attack
- * on whoever prints or stores it.
+ * Longest tensor name in bytes. The longest known real one has about 200; names over 64 KiB are attacks on
+ * programs that print or store them.
  */
 export const MAX_NAME_BYTES = 65_536;
 
 /**
- * Most tensors in one file: a 1-trillion-parameter mixture has about 100,000; each costs us about 300 bytes
+ * Most tensors in one file. A mixture of 1 trillion parameters has about 100,000; each needs about 300 bytes
  * of memory.
  */
 export const MAX_TENSORS = 1_000_000;
 
-/** Most dimensions of a tensor: torch stops at 64, real weights at 5; strides and messages stay small. */
+/**
+ * Most dimensions of a tensor. torch's limit is 64, real weights have up to 5; the limit keeps messages
+ * small.
+ */
 export const MAX_RANK = 16;
 
 /** Most entries of `__metadata__`: real files have one to fifty. */

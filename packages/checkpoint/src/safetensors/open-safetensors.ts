@@ -3,17 +3,17 @@ import { openByteSource, type ByteSource } from '../read/byte-source.ts';
 import { safetensorsEntry } from './read-array.ts';
 import { readSafetensorsHeader } from './read-header.ts';
 
-/** One open safetensors file. */
+/** An open safetensors file. */
 export interface SafetensorsFile extends Disposable {
   readonly path: string;
   readonly metadata: ReadonlyMap<string, string>;
-  /** By name, in the order of the header. */
+  /** By name, in header order. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   dispose(): void;
 }
 
 /**
- * Opens one file and reads its header; tensors are read when asked for. @throws QdyloraError BAD_FILE,
+ * Opens one file and reads its header; tensors are read on request. @throws QdyloraError BAD_FILE,
  * MISSING_FILE.
  */
 export function openSafetensors(path: string): SafetensorsFile {
@@ -26,7 +26,7 @@ export function openSafetensors(path: string): SafetensorsFile {
   }
 }
 
-/** The same over bytes from anywhere. */
+/** Opens safetensors bytes from any source. */
 export function safetensorsOf(source: ByteSource): SafetensorsFile {
   const { metadata, tensors, dataStart } = readSafetensorsHeader(source);
   const entries = new Map<string, TensorEntry>();

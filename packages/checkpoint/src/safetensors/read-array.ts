@@ -6,7 +6,7 @@ import { PAGES_AROUND } from '../read/page-reader.ts';
 import { assertFloatDtype, readAsFloat32 } from './read-float32.ts';
 import type { TensorLocation } from './read-header.ts';
 
-/** One tensor of an open safetensors file. */
+/** The entry of a tensor in an open safetensors file. */
 export function safetensorsEntry(
   source: ByteSource,
   dataStart: number,

@@ -1,15 +1,14 @@
 import { float32FromFloat16, QdyloraError } from '@qdylora/contract';
 
-/** Dtypes that `readFloat32` takes. */
+/** Dtypes that `readFloat32` supports. */
 export const FLOAT_DTYPES = ['F32', 'F16', 'BF16', 'F64'] as const;
 
 /**
- * Narrow values are widened piece by piece, so that a tensor never lies in memory twice; 1 MiB stays in the
- * second-level cache.
+ * Bytes converted at a time, so that a tensor is never in memory twice; 1 MiB fits in the second-level cache.
  */
 const PIECE_BYTES = 2 ** 20;
 
-/** @throws QdyloraError UNSUPPORTED for a dtype that is no float of 16 to 64 bits. */
+/** Checks a dtype. @throws QdyloraError UNSUPPORTED for anything but a float of 16 to 64 bits. */
 export function assertFloatDtype(dtype: string, label: string): void {
   if ((FLOAT_DTYPES as readonly string[]).includes(dtype)) return;
   throw new QdyloraError('UNSUPPORTED', {
@@ -21,7 +20,9 @@ export function assertFloatDtype(dtype: string, label: string): void {
   });
 }
 
-/** Fills `values` with those of a plain float dtype. @throws QdyloraError UNSUPPORTED for any other dtype. */
+/**
+ * Converts a plain float dtype to float32 in `values`. @throws QdyloraError UNSUPPORTED for any other dtype.
+ */
 export function readAsFloat32(
   dtype: string,
   values: Float32Array,
@@ -34,7 +35,7 @@ export function readAsFloat32(
   else readInto(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), 0);
 }
 
-/** How a piece of `length` narrow (or wide) values becomes float32 at `values[at…]`. */
+/** Converts `length` values of another width to float32 at `values[at…]`. */
 interface Widening {
   readonly bytes: number;
   convert(piece: ArrayBuffer, length: number, values: Float32Array, at: number): void;

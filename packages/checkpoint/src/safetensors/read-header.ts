@@ -11,7 +11,7 @@ import {
 } from './header-limits.ts';
 import { SAFETENSORS_DTYPE_BITS, SAFETENSORS_DTYPES } from './tensor-dtypes.ts';
 
-/** Where one tensor lies: bytes `[begin, end)`, counted from `dataStart`. */
+/** The position of a tensor: bytes `[begin, end)`, relative to `dataStart`. */
 export interface TensorLocation {
   readonly name: string;
   readonly dtype: string;
@@ -28,7 +28,7 @@ export interface SafetensorsHeader {
   readonly dataStart: number;
 }
 
-/** The entry that is being read, for messages; names are put into words only when something is wrong. */
+/** The current entry, for messages; names are formatted only for errors. */
 interface Place {
   tensor: string | null;
 }
@@ -39,11 +39,11 @@ type Fail = (problem: string, details?: Readonly<Record<string, unknown>>) => Er
  * Reads and checks the header of a safetensors file: `u64 N · N bytes of JSON · tensor bytes to the end of
  * the file`.
  *
- * Stricter than the reference reader where that is lenient: first byte `{`, no key twice, no unknown key in
- * an entry, whole numbers only, valid UTF-8, and tensor bytes that follow each other without hole or overlap
- * to the exact end of the file.
+ * Stricter than the reference reader: the first byte is `{`, no duplicate keys, no unknown keys in an entry,
+ * whole numbers only, valid UTF-8, and tensor bytes without holes or overlaps up to the exact end of the
+ * file.
  *
- * @throws QdyloraError BAD_FILE, naming the file, the tensor, what was expected and what came.
+ * @throws QdyloraError BAD_FILE that names the file, the tensor and the problem.
  */
 export function readSafetensorsHeader(source: ByteSource): SafetensorsHeader {
   const fail: Fail = (problem, details) =>
@@ -58,7 +58,7 @@ export function readSafetensorsHeader(source: ByteSource): SafetensorsHeader {
     });
   const length = headerLength(source, fail);
   if (length === 0 || readBytes(source, LENGTH_FIELD_BYTES, 1)[0] !== 0x7b)
-    throw fail('the header must begin with {'); // seen before 100 MB are read
+    throw fail('the header must begin with {'); // checked before 100 MB are read
   const bytes = readBytes(source, LENGTH_FIELD_BYTES, length);
   checkTensorCount(bytes, fail);
   const place: Place = { tensor: null };
@@ -108,7 +108,10 @@ function headerLength(source: ByteSource, fail: Fail): number {
   return Number(length);
 }
 
-/** Every entry has one `data_offsets`; counting them is a hundred times faster than reading the entries. */
+/**
+ * Checks the number of tensors. Every entry has one `data_offsets`; counting these is a hundred times faster
+ * than reading the entries.
+ */
 function checkTensorCount(bytes: Uint8Array, fail: Fail): void {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const mark = '"data_offsets"';
@@ -140,13 +143,13 @@ function scanHeader(
     if (total > room)
       throw fail(`the tensors need more than ${room} bytes together, at ${printedName(name)} (an overlap)`, {
         tensor: name,
-      }); // seen early: a bomb of overlaps costs nothing
+      }); // checked early, so that hostile overlaps cost nothing
     tensors.set(name, location);
   });
   return { metadata: metadata ?? new Map<string, string>(), tensors };
 }
 
-/** `{ "key": …, … }`; `visit` reads the value. */
+/** Reads an object `{ "key": …, … }`; `visit` reads a value. */
 function scanObject(cursor: JsonCursor, what: string, visit: (key: string) => void): void {
   cursor.expect('{');
   if (cursor.accept('}')) return;
@@ -216,7 +219,7 @@ function scanNumbers(cursor: JsonCursor, what: string, most: number, name: strin
   return numbers;
 }
 
-/** The bytes of a tensor are exactly what its dtype and shape need, and lie in the file. */
+/** Checks that a tensor has the bytes that its dtype and shape need, and that they are inside the file. */
 function checkSize({ name, dtype, shape, begin, end }: TensorLocation, room: number, fail: Fail): void {
   const bits = SAFETENSORS_DTYPE_BITS[dtype];
   const total = shape.includes(0) ? 0 : shape.reduce((product, size) => product * size, bits ?? 0);
@@ -246,9 +249,7 @@ function checkSize({ name, dtype, shape, begin, end }: TensorLocation, room: num
     );
 }
 
-/**
- * Tensor bytes follow each other from 0 to `room`, so that no byte belongs to two tensors and none to nobody.
- */
+/** Checks that tensors follow each other from 0 to `room`, without holes or overlaps. */
 function checkContiguous(locations: TensorLocation[], room: number, fail: Fail): void {
   locations.sort((a, b) => a.begin - b.begin || a.end - b.end);
   let at = 0;

@@ -7,23 +7,23 @@ import { MAX_TENSORS } from './header-limits.ts';
 import { openSafetensors, type SafetensorsFile } from './open-safetensors.ts';
 import type { TensorEntry } from '../tensor-entry.ts';
 
-/** A checkpoint over several files: its tensors, and the files to close. */
+/** A checkpoint in several files: its tensors, and the files to close. */
 export interface Shards {
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   readonly files: readonly SafetensorsFile[];
 }
 
-/** Every open shard holds a file descriptor; the largest known checkpoints have about 200. */
+/** Most shards: every open shard needs a file descriptor. The largest known checkpoints have about 200. */
 const MAX_SHARDS = 4096;
 
 /**
- * Opens the shards that `model.safetensors.index.json` names, and takes every tensor that they hold, also one
- * that its `weight_map` leaves out; one that several hold is that of the last of them by name. So
- * transformers (5.24) reads them, which takes from the index no more than the files' names. A tensor that the
- * index puts where it is not is refused all the same.
+ * Opens the shards of `model.safetensors.index.json`, with all tensors that they contain, also those missing
+ * from `weight_map`. If several shards contain a tensor, the last shard by name wins. This is the behavior of
+ * transformers 5.24, which reads only the file names from the index. A tensor that is not in the shard named
+ * by the index is refused.
  *
- * @throws QdyloraError MISSING_FILE for a shard that is not there; MISSING_TENSOR for a tensor that its shard
- * lacks; BAD_FILE for a damaged index or a shard outside the folder.
+ * @throws QdyloraError MISSING_FILE for a missing shard; MISSING_TENSOR for a tensor missing from its shard;
+ * BAD_FILE for a damaged index or a shard outside the folder.
  */
 export function openShards(folder: string, indexPath: string, followLinks = false): Shards {
   const weightMap = readWeightMap(indexPath);
@@ -42,7 +42,7 @@ export function openShards(folder: string, indexPath: string, followLinks = fals
   }
 }
 
-/** Python's order of strings. */
+/** Compares texts in Python's order. */
 const byCodePoints = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
 function readWeightMap(path: string): ReadonlyMap<string, string> {

@@ -1,6 +1,6 @@
 /**
- * Bits of one element of every dtype of the format, in the format's own order: a writer lays tensors out from
- * the last of these to the first, so the widest elements come first and all of them are aligned.
+ * Bits per element of every dtype, in the format's order. A writer lays tensors out from the last of these to
+ * the first, so the widest elements come first and all are aligned.
  */
 export const SAFETENSORS_DTYPE_BITS: Readonly<Record<string, number>> = Object.freeze({
   __proto__: null,

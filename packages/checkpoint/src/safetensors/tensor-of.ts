@@ -3,8 +3,8 @@ import type { TensorSource } from '../write/readable-bytes.ts';
 import type { TensorToStream, TensorToWrite } from './write-file.ts';
 
 /**
- * Arrays whose dtype is beyond doubt; a Uint16Array may hold U16, F16 or BF16, so those are written as `{
- * dtype, bytes }`.
+ * Arrays with an unambiguous dtype. A Uint16Array may hold U16, F16 or BF16, so such tensors are written as
+ * `{ dtype, bytes }`.
  */
 const DTYPES = [
   [Float32Array, 'F32'],
@@ -30,7 +30,8 @@ export type WritableArray =
   | BigUint64Array;
 
 /**
- * A tensor to write over an array's own memory. @throws QdyloraError BAD_ARGUMENT for another kind of array.
+ * A tensor to write from an array, without a copy. @throws QdyloraError BAD_ARGUMENT for another kind of
+ * array.
  */
 export function tensorOf(name: string, shape: readonly number[], values: WritableArray): TensorToWrite {
   const found = DTYPES.find(([Constructor]) => values instanceof Constructor);

@@ -23,8 +23,8 @@ import {
 import { SAFETENSORS_DTYPE_BITS, SAFETENSORS_DTYPES } from './tensor-dtypes.ts';
 
 /**
- * One tensor on its way to a file. A function is called when its turn comes, so only one tensor's bytes need
- * to be in memory, or one piece of them: a piece is done with when the next is asked for.
+ * A tensor to write. A function is called when the tensor is written, so only one tensor, or one piece of it,
+ * needs to be in memory: a piece may be reused when the next is requested.
  */
 export interface TensorToWrite {
   readonly name: string;
@@ -36,8 +36,8 @@ export interface TensorToWrite {
 }
 
 /**
- * The same where the bytes may also be read in pieces, out of device memory or another file, or arrive while
- * the caller goes on.
+ * A tensor to write whose bytes may also be read in pieces, from device memory or another file, or arrive
+ * asynchronously.
  */
 export type TensorToStream = Omit<TensorToWrite, 'bytes'> & {
   readonly bytes: Uint8Array | ReadableBytes | (() => TensorBytes | Promise<TensorBytes>);
@@ -47,8 +47,8 @@ export interface WriteSafetensorsOptions {
   /** `__metadata__`; Hugging Face's loaders expect `{ format: 'pt' }`. */
   readonly metadata?: Readonly<Record<string, string>>;
   /**
-   * true by default; false inside a folder that `writeFolderAtomically` fills, which syncs all its files
-   * together.
+   * False inside a folder that `writeFolderAtomically` fills, which syncs all its files together. Default:
+   * true.
    */
   readonly isSynced?: boolean;
   readonly fs?: FileSystem;
@@ -61,12 +61,11 @@ export const SAFETENSORS_RULES: OptionRules<WriteSafetensorsOptions> = {
 };
 
 /**
- * Writes a safetensors file, the same bytes for the same tensors in any order: widest dtype first, then by
- * name, metadata sorted, header padded with spaces. Temporary file, fsync, rename.
+ * Writes a safetensors file, with the same bytes for the same tensors in any order: widest dtype first, then
+ * by name, metadata sorted, header padded with spaces. Temporary file, fsync, rename.
  *
- * @throws QdyloraError BAD_ARGUMENT for a tensor whose bytes do not fit its dtype and shape; WRITE_FAILED
- * where the disk refuses.
- *
+ * @throws QdyloraError BAD_ARGUMENT for a tensor whose bytes do not fit its dtype and shape; WRITE_FAILED on
+ * a disk error.
  * @example
  * writeSafetensors('out.safetensors', [tensorOf('w', [2, 2], Float32Array.of(1, 2, 3, 4))]);
  */
@@ -86,7 +85,7 @@ export function writeSafetensors(
 }
 
 /**
- * The same file, written while the caller goes on; returns its size and hash. See `writeFileBehind`.
+ * Writes the same file in the background; returns its size and hash. See `writeFileBehind`.
  *
  * @throws QdyloraError BAD_ARGUMENT, WRITE_FAILED, as a rejection
  */
@@ -99,9 +98,9 @@ export async function streamSafetensors(
 }
 
 /**
- * The pieces of such a file, for `FolderFiles.write` and other writers of `FilePieces`.
+ * The pieces of a safetensors file, for `FolderFiles.write` and other writers of `FilePieces`.
  *
- * @throws QdyloraError BAD_ARGUMENT, at once or when a tensor's turn comes
+ * @throws QdyloraError BAD_ARGUMENT, immediately or when a tensor is read
  */
 export function safetensorsPieces(
   tensors: Iterable<TensorToStream>,
@@ -137,10 +136,13 @@ async function* streamedPieces(
 const countTensor = (tensor: TensorShape): ByteCount =>
   countBytes('safetensors', labelOf(tensor), tensorByteLength(tensor));
 
-/** What the header says of a tensor. */
+/** Header fields of a tensor. */
 type TensorShape = Pick<TensorToWrite, 'name' | 'dtype' | 'shape'>;
 
-/** Dtypes from the last of the format's list to the first, then names in order of their UTF-8 bytes. */
+/**
+ * Sorts tensors into file order: dtypes from the last of the format's list to the first, then names by their
+ * UTF-8 bytes.
+ */
 function inFileOrder<T extends TensorShape>(tensors: Iterable<T>): T[] {
   const keyed = [...tensors].map((tensor) => ({
     tensor,
@@ -194,7 +196,7 @@ function checkTensor(tensor: TensorShape, nameBytes: number): void {
   );
 }
 
-/** Bytes of a tensor in the file, whether they are there yet or not. */
+/** Bytes of a tensor in the file. */
 export const tensorByteLength = ({ dtype, shape }: TensorShape): number =>
   shape.reduce((product, size) => product * size, SAFETENSORS_DTYPE_BITS[dtype]) / 8;
 const labelOf = ({ name, dtype, shape }: TensorShape): string =>

@@ -11,10 +11,7 @@ import {
   type WriteSafetensorsOptions,
 } from './write-file.ts';
 
-/**
- * What Hugging Face writes per file by default (decimal): a shard stays below, unless one tensor alone is
- * larger.
- */
+/** Hugging Face's default size of a shard (decimal). A shard stays below it, unless one tensor is larger. */
 export const SHARD_BYTES = 5_000_000_000;
 
 export interface WriteShardsOptions extends WriteSafetensorsOptions {
@@ -28,8 +25,8 @@ const RULES: OptionRules<WriteShardsOptions> = {
 
 /**
  * Writes a model's tensors into a folder: `model.safetensors`, or `model-00001-of-0000N.safetensors` and
- * their index where they are too large for one file.
- * Tensors keep their order between shards; each is made when its turn comes.
+ * their index if they are too large for one file. Tensors keep their order across shards; each is created
+ * when it is written.
  *
  * @throws QdyloraError BAD_ARGUMENT, WRITE_FAILED
  */

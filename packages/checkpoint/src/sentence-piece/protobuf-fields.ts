@@ -1,4 +1,4 @@
-/** One field of a protobuf message: its number, and a whole number, or the bytes of everything else. */
+/** A field of a protobuf message: its number, and a whole number or bytes. */
 export interface ProtobufField {
   readonly number: number;
   readonly value: number | Uint8Array;
@@ -9,14 +9,14 @@ const FIXED_64 = 1;
 const LENGTH_DELIMITED = 2;
 const FIXED_32 = 5;
 
-/** Seven bits a byte: 64 bits have ten. */
+/** Longest varint: 64 bits in groups of seven. */
 const MAX_VARINT_BYTES = 10;
 
 /**
- * The fields of a protobuf message in their order. Whole numbers are read as signed 64-bit ones; what is
- * beyond 2⁵³ loses bits.
+ * The fields of a protobuf message in their order. Whole numbers are signed 64-bit numbers; beyond 2⁵³ they
+ * lose bits.
  *
- * @param fail makes the error for what is no message
+ * @param fail makes the error for invalid bytes
  */
 export function* protobufFields(
   bytes: Uint8Array,

@@ -3,8 +3,8 @@ import { openByteSource, readBytes } from '../read/byte-source.ts';
 import { protobufFields } from './protobuf-fields.ts';
 
 /**
- * What a SentencePiece model file (`tokenizer.model`) says, as far as tokens depend on it. Names are those of
- * its `sentencepiece_model.proto`, whose defaults fill what is left out.
+ * The parts of a SentencePiece model file (`tokenizer.model`) that tokens depend on. Names and defaults are
+ * those of its `sentencepiece_model.proto`.
  */
 export interface SentencePieceModel {
   readonly pieces: readonly SentencePiece[];
@@ -15,7 +15,7 @@ export interface SentencePieceModel {
   readonly eosId: number;
   readonly padId: number;
   readonly unkId: number;
-  /** Bytes of a map that the text goes through first; 0 = none. */
+  /** Size of the character map that is applied to the text first; 0 = none. */
   readonly charsmapBytes: number;
   readonly addDummyPrefix: boolean;
   readonly removeExtraWhitespaces: boolean;
@@ -25,14 +25,11 @@ export interface SentencePieceModel {
 export interface SentencePiece {
   readonly piece: string;
   readonly score: number;
-  /**
-   * NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER_DEFINED = 4, UNUSED = 5, BYTE = 6: the numbers that GGUF has
-   * too.
-   */
+  /** NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER_DEFINED = 4, UNUSED = 5, BYTE = 6, as in GGUF. */
   readonly type: number;
 }
 
-/** Gemma's, the largest known one, has 4.2 MB. */
+/** Largest file. The largest known one, Gemma's, has 4.2 MB. */
 const MAX_BYTES = 64 * 2 ** 20;
 
 /** Reads a SentencePiece model file.  @throws QdyloraError MISSING_FILE, BAD_FILE */
@@ -50,7 +47,7 @@ export function readSentencePiece(path: string): SentencePieceModel {
 
 type Fail = (problem: string) => Error;
 
-/** Fields by the numbers of the .proto file. */
+/** Builds the model from fields, by the numbers of the .proto file. */
 function modelOf(bytes: Uint8Array, fail: Fail): SentencePieceModel {
   const pieces: SentencePiece[] = [];
   let trainer: Message = new Map();
@@ -77,7 +74,7 @@ function modelOf(bytes: Uint8Array, fail: Fail): SentencePieceModel {
   };
 }
 
-/** The last value of each field, which is what counts. */
+/** The last value of each field, as protobuf defines. */
 type Message = ReadonlyMap<number, number | Uint8Array>;
 
 function message(value: number | Uint8Array, fail: Fail): Message {

@@ -9,11 +9,11 @@ const UNIGRAM = 1;
 const BPE = 2;
 
 /**
- * `tokenizer.json` of a SentencePiece model file, for a folder that has no other: what a GGUF file of the
- * same tokenizer would say, built by the same code.
+ * Makes a `tokenizer.json` from a SentencePiece model file, for a folder without one. The same code builds it
+ * for a GGUF file of the same tokenizer.
  *
  * @param addsBos `add_bos_token` of the folder's `tokenizer_config.json`
- * @throws QdyloraError MISSING_FILE, BAD_FILE; UNSUPPORTED, by name, for what would give other tokens
+ * @throws QdyloraError MISSING_FILE, BAD_FILE; UNSUPPORTED that names a feature that would give other tokens
  */
 export function sentencePieceTokenizer(path: string, addsBos: boolean): Record<string, unknown> {
   const model = readSentencePiece(path);

@@ -1,31 +1,31 @@
 import { sharedThread, type SharedThreadOptions } from './shared-thread.ts';
 
 /**
- * How many bytes came, 0 at the end of the file and where the system refuses; and how long that took, without
- * the time in which others were served.
+ * Number of bytes read (0 at the end of the file and if the system refuses), and the time of the read itself,
+ * without waiting for other requests.
  */
 export interface FileRead {
   readonly count: number;
   readonly milliseconds: number;
 }
 
-/** Reads from an open file into memory, while the caller goes on. */
+/** Reads from an open file into memory, in the background. */
 export type ReadFile = (fd: number, target: Uint8Array, position: number) => Promise<FileRead>;
 
 /**
- * Writes memory that threads share to an open file, while the caller goes on; returns how many bytes the
- * system took. @throws the system's error, with its `code`, as a rejection
+ * Writes shared memory to an open file in the background; returns the number of bytes written. @throws the
+ * system's error, with its `code`, as a rejection
  */
 export type WriteFile = (fd: number, bytes: Uint8Array, position: number) => Promise<number>;
 
 /**
- * A thread that does one read or write after another, in the order in which they were asked for. It reads
- * into places of its own.
+ * A thread that executes reads and writes one after another, in the order of the requests. It reads into its
+ * own places.
  */
 export interface FileThread {
-  /** Each begins on a page. */
+  /** Memory to read into; each place begins on a page. */
   readonly places: readonly Uint8Array[];
-  /** `target`: a part of one of the places. */
+  /** `target` must be a part of one of the places. */
   readonly read: ReadFile;
   readonly write: WriteFile;
   close(): Promise<void>;
@@ -33,11 +33,11 @@ export interface FileThread {
 
 export interface FileThreadOptions extends Pick<SharedThreadOptions, 'prepare'> {
   readonly places: number;
-  /** Whole pages. */
+  /** Size of a place, in whole pages. */
   readonly placeBytes: number;
 }
 
-/** What is done, the file, the memory with the part of it that is meant, and the place in the file. */
+/** Operation, file descriptor, memory with offset and length, and position in the file. */
 type Request = readonly [
   'readSync' | 'writeSync',
   fd: number,
@@ -66,10 +66,11 @@ parentPort.on('message', ([call, fd, memory, at, length, position]) => {
 `;
 
 /**
- * One long request at a time, in the file's order, keeps a disk as busy as several at once do, if the next
- * begins as soon as it ends, to which a caller that computes cannot see; and a read and a write that take
- * turns need less memory at a time (2 cores, a virtual machine, 2026: a model of 13.5 GB is quantized in 8.2
- * to 8.6 s instead of 9.2 to 9.6).
+ * Creates the thread.
+ * One long request at a time, in file order, keeps a disk as busy as several parallel ones, if the next
+ * request begins immediately, which a computing caller cannot ensure. Alternating reads and writes also need
+ * less memory (2 cores, a virtual machine, 2026: a model of 13.5 GB is quantized in 8.2 to 8.6 s instead of
+ * 9.2 to 9.6 s).
  */
 export function createFileThread({ places, placeBytes, prepare }: FileThreadOptions): FileThread {
   const thread = sharedThread<Request, Answer>(FILER, { bytes: places * placeBytes, prepare });
@@ -79,7 +80,7 @@ export function createFileThread({ places, placeBytes, prepare }: FileThreadOpti
       (_, i) => new Uint8Array(thread.memory, i * placeBytes, placeBytes),
     ),
     read: (fd, target, position) =>
-      // who reads another way says why this one failed
+      // the fallback read will report the reason
       thread.ask(['readSync', fd, target.buffer, target.byteOffset, target.length, position]),
     async write(fd, bytes, position) {
       const { count, failure } = await thread.ask([

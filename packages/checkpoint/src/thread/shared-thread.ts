@@ -1,14 +1,11 @@
 import { Worker } from 'node:worker_threads';
 
-/**
- * A thread that works on memory which it shares with its owner: one request after another, each with one
- * answer.
- */
+/** A thread that works on memory shared with its owner; each request has one answer. */
 export interface SharedThread<Request, Answer> {
   readonly memory: SharedArrayBuffer;
-  /** @throws the thread's error, as a rejection, once it has ended */
+  /** Sends a request. @throws the thread's error, as a rejection, after it has ended */
   ask(request: Request): Promise<Answer>;
-  /** A request without an answer. */
+  /** Sends a request without an answer. */
   tell(request: Request): void;
   close(): Promise<void>;
 }
@@ -16,13 +13,13 @@ export interface SharedThread<Request, Answer> {
 export interface SharedThreadOptions {
   readonly bytes: number;
   /**
-   * Told of the fresh memory before anyone touches it: whoever can have it backed by large pages, for fewer
+   * Called with the new memory before it is touched, for example to request large pages, which need fewer
    * requests to the disk.
    */
   readonly prepare?: (memory: Uint8Array) => void;
 }
 
-/** Memory of WebAssembly is all that JavaScript can get on page boundaries; a page of its own has 64 KiB. */
+/** WebAssembly memory: the only way in JavaScript to get page-aligned memory. Its pages have 64 KiB. */
 type WasmMemory = new (size: {
   readonly initial: number;
   readonly maximum: number;
@@ -32,8 +29,8 @@ type WasmMemory = new (size: {
 const WASM_PAGE_BYTES = 65_536;
 
 /**
- * @param source the thread's code, with `workerData` as the memory: a file of its own would have to be found
- * from sources and from every bundle
+ * Creates the thread. @param source its code, with `workerData` as the memory. A separate file would have to
+ * be located from sources and from every bundle.
  */
 export function sharedThread<Request, Answer>(
   source: string,

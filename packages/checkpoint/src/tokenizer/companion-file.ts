@@ -12,7 +12,7 @@ const COMPANIONS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * True for what a model's folder may have beside config and weights, and a copy of it takes along: `name` as
- * it stands below the folder, with `/`.
+ * True for files that accompany config and weights in a model folder and belong to a copy of it. `name` is
+ * relative to the folder, with `/`.
  */
 export const isCompanionFile = (name: string): boolean => COMPANIONS.has(name) || isTemplateFile(name);

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { isRecord, readTextFile } from '../json/read-json-file.ts';
 
-/** Chat templates by what they are for. */
+/** Chat templates by purpose. */
 export interface ChatTemplates {
   readonly default: string | null;
   readonly tool_use: string | null;
@@ -10,16 +10,15 @@ export interface ChatTemplates {
 
 const FILE = 'chat_template.jinja';
 
-/** The folder of the other templates: each is named after its file. */
+/** The folder of additional templates; each is named after its file. */
 export const TEMPLATE_FOLDER = 'additional_chat_templates';
 
-/** Names of a folder's template files, as they stand below it. */
+/** True for template files, by their name relative to the folder. */
 export const isTemplateFile = (name: string): boolean =>
   name === FILE || (dirname(name) === TEMPLATE_FOLDER && /^[^/\\]+\.jinja$/.test(basename(name)));
 
 /**
- * A folder's templates: its files, if it has any, else what `tokenizer_config.json` says. So transformers
- * reads them.
+ * A folder's templates: its files if it has any, else those of `tokenizer_config.json`, as in transformers.
  *
  * @param inside the path of a name below the folder
  */
@@ -38,8 +37,8 @@ export function folderTemplates(inside: (name: string) => string, configured: ()
 }
 
 /**
- * One template as text, or several by name, in a list or a record: without a `default`, transformers takes
- * none of them either.
+ * One template as text, or several by name, in a list or a record. Without a `default` none is used, as in
+ * transformers.
  */
 function namedTemplates(value: unknown): ChatTemplates {
   const all =

@@ -8,7 +8,7 @@ import { lazyTokenizerFiles, once, tokenContent, type TokenizerFiles } from './t
 import { classTokens, vocabularyTokenizer, type TokenizerKind } from './vocabulary-tokenizer.ts';
 import { hasToken, withDeclaredTokens } from './with-declared-tokens.ts';
 
-/** Tokens with a name, in the order in which transformers gives ids to those that have none. */
+/** Named special tokens, in the order in which transformers assigns missing ids. */
 const NAMED_TOKENS = [
   'bos_token',
   'eos_token',
@@ -20,8 +20,7 @@ const NAMED_TOKENS = [
 ] as const;
 
 /**
- * The tokenizer files of a Hugging Face folder. @throws QdyloraError BAD_FILE, when a damaged file is asked
- * for.
+ * The tokenizer files of a Hugging Face folder. @throws QdyloraError BAD_FILE when a damaged file is read.
  */
 export function folderTokenizerFiles(folder: string, followLinks = false): TokenizerFiles {
   const inside = (name: string): string => pathInside(folder, name, 'tokenizer', followLinks);
@@ -63,7 +62,7 @@ export function folderTokenizerFiles(folder: string, followLinks = false): Token
   });
 }
 
-/** `tokenizer.json`, or the same made from SentencePiece's model, or from a vocabulary and merges. */
+/** `tokenizer.json`, or its equivalent made from SentencePiece's model or from a vocabulary and merges. */
 function storedTokenizer(find: (name: string) => string | null, kind: TokenizerKind): unknown {
   const json = find('tokenizer.json');
   if (json !== null) return readJson(json, 'tokenizer', TOKENIZER_LIMITS);
@@ -76,7 +75,7 @@ function storedTokenizer(find: (name: string) => string | null, kind: TokenizerK
   return vocabularyTokenizer({ tokenizerConfig, modelType, vocab, merges });
 }
 
-/** Tokens by their key (`bos_token`): those of the tokenizer's class, then those that the files name. */
+/** Special tokens by key (`bos_token`): those of the tokenizer's class, overridden by those of the files. */
 const specialTokens = (
   kind: TokenizerKind,
   map: Readonly<Record<string, unknown>>,
@@ -92,17 +91,14 @@ const specialTokens = (
   ),
 });
 
-/** What a map of special tokens says that the config does not. */
+/** The entries of a special-tokens map that the config does not have. */
 const withoutRead = (
   map: Readonly<Record<string, unknown>>,
   config: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> =>
   Object.fromEntries(Object.entries(map).filter(([key]) => tokenContent(config[key]) === null));
 
-/**
- * Special tokens with names, the usual ones first, and those without: a record of `extra_special_tokens`
- * names its own.
- */
+/** Special tokens: named ones first, then unnamed ones. A record in `extra_special_tokens` names its own. */
 function declaredSpecial(
   special: Readonly<Record<string, unknown>>,
   config: Readonly<Record<string, unknown>>,

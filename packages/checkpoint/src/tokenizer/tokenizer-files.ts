@@ -1,28 +1,28 @@
 import { isRecord } from '../json/read-json-file.ts';
 
-/** Content of the tokens with a special meaning; null where the checkpoint names none. */
+/** Texts of the special tokens; null if the checkpoint has none. */
 export interface SpecialTokens {
   readonly bos: string | null;
   readonly eos: string | null;
   readonly pad: string | null;
 }
 
-/** What a tokenizer is made from. Every property is read when first asked for. */
+/** The files of a tokenizer. Each property is read on first use. */
 export interface TokenizerFiles {
   /**
-   * Content of `tokenizer.json`, or the same shape made from a GGUF file's vocabulary or, where a folder has
-   * no other, from SentencePiece's `tokenizer.model`; null where there is none.
+   * Content of `tokenizer.json`, or its equivalent made from a GGUF vocabulary or, in a folder without one,
+   * from SentencePiece's `tokenizer.model`; null if there is none.
    */
   readonly tokenizerJson: unknown | null;
   readonly tokenizerConfig: Readonly<Record<string, unknown>> | null;
-  /** The Jinja template as text; nothing is executed here. */
+  /** Jinja text of the chat template; nothing is executed here. */
   readonly chatTemplate: string | null;
-  /** The one named `tool_use` beside it, for conversations with tools; null where one does for all. */
+  /** The template named `tool_use`, for conversations with tools; null if one template serves both. */
   readonly toolTemplate: string | null;
   readonly specialTokens: SpecialTokens;
 }
 
-/** A special token is written as text, or as a record with `content`. */
+/** The text of a special token, which is stored as text or as a record with `content`. */
 export function tokenContent(value: unknown): string | null {
   if (typeof value === 'string') return value;
   return isRecord(value) && typeof value.content === 'string' ? value.content : null;

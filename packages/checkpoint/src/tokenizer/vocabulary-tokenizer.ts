@@ -6,9 +6,7 @@ import { TOKENIZER_LIMITS } from '../json/json-limits.ts';
 import { readJsonObject, readTextFile } from '../json/read-json-file.ts';
 import { tokenContent } from './tokenizer-files.ts';
 
-/**
- * How a class of tokenizers cuts words, as GGUF calls it, and its special tokens where the files name none.
- */
+/** How a class of tokenizers splits text, by its GGUF name, and its default special tokens. */
 interface TokenizerClass {
   readonly pre: string;
   readonly special: Readonly<Record<string, string>>;
@@ -17,8 +15,8 @@ interface TokenizerClass {
 const END = '<|endoftext|>';
 
 /**
- * The classes of transformers whose tokenizer is a `vocab.json` and a `merges.txt`; each has a `Fast` one
- * too.
+ * Tokenizer classes of transformers that consist of `vocab.json` and `merges.txt`; each also has a `Fast`
+ * variant.
  */
 const CLASSES: ReadonlyMap<string, TokenizerClass> = new Map<string, TokenizerClass>([
   ['GPT2Tokenizer', { pre: 'gpt-2', special: { unk_token: END, bos_token: END, eos_token: END } }],
@@ -29,7 +27,7 @@ const CLASSES: ReadonlyMap<string, TokenizerClass> = new Map<string, TokenizerCl
   ['Qwen2Tokenizer', { pre: 'qwen2', special: { unk_token: END, eos_token: END, pad_token: END } }],
 ]);
 
-/** The class that transformers takes for a model where no file names one. */
+/** The default class of a model in transformers. */
 const CLASS_OF_MODEL: ReadonlyMap<unknown, string> = new Map([
   ['gpt2', 'GPT2Tokenizer'],
   ['gpt_neox', 'GPTNeoXTokenizer'],
@@ -37,33 +35,28 @@ const CLASS_OF_MODEL: ReadonlyMap<unknown, string> = new Map([
   ['qwen3', 'Qwen2Tokenizer'],
 ]);
 
-/** What says how a folder's tokenizer is made. */
+/** The parts of a folder that determine its tokenizer class. */
 export interface TokenizerKind {
   readonly tokenizerConfig: Readonly<Record<string, unknown>>;
-  /** `model_type` of `config.json`, where it is asked for. */
+  /** Reads `model_type` of `config.json`. */
   readonly modelType: () => unknown;
 }
 
 export interface VocabularyFiles extends TokenizerKind {
   /** `vocab.json`: ids by token. */
   readonly vocab: string;
-  /** `merges.txt`: two pieces a line. */
+  /** `merges.txt`: two pieces per line. */
   readonly merges: string;
 }
 
-/**
- * Special tokens that a folder's tokenizer has where no file names them, by their keys in
- * `tokenizer_config.json`.
- */
+/** Default special tokens of a folder's tokenizer class, by their keys in `tokenizer_config.json`. */
 export const classTokens = (kind: TokenizerKind): Readonly<Record<string, string>> =>
   classOf(kind).found?.special ?? {};
 
 /**
- * `tokenizer.json` of the two files that GPT-2's kind of tokenizer has in a folder without it, as
- * transformers makes it of them.
+ * Makes a `tokenizer.json` from `vocab.json` and `merges.txt` of a folder without one, as transformers does.
  *
- * @throws QdyloraError UNSUPPORTED for a class of which we do not know how it cuts words; MISSING_FILE,
- * BAD_FILE
+ * @throws QdyloraError UNSUPPORTED for a class whose way to split text is unknown; MISSING_FILE, BAD_FILE
  */
 export function vocabularyTokenizer(files: VocabularyFiles): Record<string, unknown> {
   const { pre, special } = knownClass(files);
@@ -120,7 +113,7 @@ function knownClass(files: VocabularyFiles): TokenizerClass {
   });
 }
 
-/** Two pieces with a space between them in each line but the version's. */
+/** Reads merges: two pieces separated by a space in each line except the version line. */
 function readMerges(path: string): string[][] {
   const lines = readTextFile(path, 'tokenizer', TOKENIZER_LIMITS.bytes)
     .split('\n')

@@ -1,23 +1,27 @@
 import { isRecord } from '../json/read-json-file.ts';
 
-/** What files beside `tokenizer.json` say of tokens; anything of another shape says nothing. */
+/** Tokens declared in files other than `tokenizer.json`; values of an unexpected shape are ignored. */
 export interface DeclaredTokens {
   /** `added_tokens_decoder` of `tokenizer_config.json`. */
   readonly byId?: unknown;
   /** The older `added_tokens.json`. */
   readonly byContent?: unknown;
-  /** Those with a name (`bos_token`, …) in transformers' order, as text or as records with `content`. */
+  /** Named tokens (`bos_token`, …) in transformers' order, as text or as records with `content`. */
   readonly named?: readonly unknown[];
   /** `additional_special_tokens`, or `extra_special_tokens`. */
   readonly additional?: readonly unknown[];
 }
 
 /**
- * A `tokenizer.json` with the tokens that only other files of its folder name: those that have an id under
- * that id; special ones that the vocabulary has too, so that they are never split; and where additional ones
- * are in no vocabulary, all special tokens of which that is so, behind the last id. So transformers reads
- * them, but for a named one that is alone without an id: nothing is padded here, and a model has no row for
- * it. What `tokenizer.json` has, by content or by id, stays as it is.
+ * Adds the tokens that only other files of the folder declare, as transformers does.
+ *
+ * - Tokens with an id are added under that id.
+ * - Special tokens of the vocabulary are added too, so that they are never split.
+ * - If additional special tokens are not in the vocabulary, all special tokens without an id are appended
+ *   after the last id.
+ *
+ * Unlike transformers, a named token is not appended if it is the only one without an id: nothing is padded
+ * here, and the model has no row for it. Tokens of `tokenizer.json`, by content or by id, are unchanged.
  */
 export function withDeclaredTokens(
   json: unknown,
@@ -52,7 +56,7 @@ export function withDeclaredTokens(
   return missing.length === 0 ? json : { ...json, added_tokens: [...added, ...missing] };
 }
 
-/** True where a tokenizer.json has a token, in its vocabulary or added to it. */
+/** True if a tokenizer.json has a token, in its vocabulary or among the added tokens. */
 export function hasToken(json: unknown, content: string): boolean {
   if (!isRecord(json)) return false;
   return (
@@ -69,7 +73,7 @@ const hasPiece = (vocab: unknown, content: string): boolean =>
     ? vocab.some((piece) => contentOf(piece) === content)
     : isRecord(vocab) && Object.hasOwn(vocab, content);
 
-/** Ids by content, of a record (BPE) or a list of pieces (Unigram). */
+/** Ids by content, from a record (BPE) or a list of pieces (Unigram). */
 function vocabularyIds(vocab: unknown): Map<string, unknown> {
   if (Array.isArray(vocab)) return new Map(vocab.map((piece: unknown, id) => [contentOf(piece), id]));
   return new Map(isRecord(vocab) ? Object.entries(vocab) : []);
@@ -77,7 +81,7 @@ function vocabularyIds(vocab: unknown): Map<string, unknown> {
 
 const PLAIN = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: false };
 
-/** A special token as `added_tokens` has it, without its id. */
+/** A special token in the form of `added_tokens`, without its id. */
 function specialToken(token: unknown): Record<string, unknown>[] {
   if (typeof token === 'string') return token === '' ? [] : [{ ...PLAIN, special: true, content: token }];
   if (!isRecord(token) || typeof token.content !== 'string' || token.content === '') return [];

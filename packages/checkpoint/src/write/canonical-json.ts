@@ -1,6 +1,6 @@
 /**
- * JSON with sorted keys and an indent of two: the same value gives the same bytes, and reads like what
- * Python's `json.dump(indent=2, sort_keys=True)` writes.
+ * JSON with sorted keys and an indent of two. The same value gives the same bytes, which look like those of
+ * Python's `json.dump(indent=2, sort_keys=True)`.
  */
 export const canonicalJson = (value: unknown): string => JSON.stringify(sorted(value), null, 2);
 

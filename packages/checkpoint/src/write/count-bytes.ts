@@ -1,18 +1,18 @@
 import { assertArgument } from '@qdylora/contract';
 import type { FilePiece } from './readable-bytes.ts';
 
-/** Checks that the pieces of one tensor have as many bytes as its dtype and shape say. */
+/** Checks that the pieces of a tensor have the number of bytes of its dtype and shape. */
 export interface ByteCount {
-  /** Counts a piece and returns it. @throws QdyloraError BAD_ARGUMENT for a byte too many */
+  /** Counts a piece and returns it. @throws QdyloraError BAD_ARGUMENT for too many bytes */
   add<P extends FilePiece>(piece: P): P;
-  /** @throws QdyloraError BAD_ARGUMENT for a byte too few */
+  /** Ends the tensor. @throws QdyloraError BAD_ARGUMENT for too few bytes */
   end(): void;
 }
 
 /**
- * Counts the bytes of one tensor.
+ * Counts the bytes of a tensor.
  *
- * @param where the format, as errors name it
+ * @param where the format, for errors
  * @param label the tensor's name, dtype and shape
  */
 export function countBytes(where: string, label: string, expectedBytes: number): ByteCount {

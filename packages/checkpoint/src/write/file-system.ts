@@ -1,6 +1,6 @@
 import * as nodeFs from 'node:fs';
 
-/** The file system calls that writing needs; an argument, so that a test can make any one of them fail. */
+/** The file system calls of writers, passed as an argument so that a test can make any of them fail. */
 export type FileSystem = Pick<
   typeof nodeFs,
   | 'openSync'

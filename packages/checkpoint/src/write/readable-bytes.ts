@@ -1,8 +1,8 @@
 /**
- * Bytes that are read in pieces when they are needed, for example those of an array in device memory.
+ * Bytes that are read in pieces when needed, for example from an array in device memory.
  *
- * A writer asks for each byte once, in order, in pieces of at most STAGING_BYTES. It waits for one piece
- * before it asks for the next, and overwrites `into` as soon as the piece is on its way to the disk.
+ * A writer reads each byte once, in order, in pieces of at most STAGING_BYTES. It awaits one piece before it
+ * reads the next, and overwrites `into` as soon as the piece is being written.
  */
 export interface ReadableBytes {
   readonly byteLength: number;
@@ -12,7 +12,7 @@ export interface ReadableBytes {
 
 /** A tensor that is read in pieces: row-major, little-endian, `byteLength` as dtype and shape say. */
 export interface TensorSource extends ReadableBytes {
-  /** As safetensors names it: `F32`, `BF16`, `U8`, … */
+  /** Name of the dtype in safetensors: `F32`, `BF16`, `U8`, … */
   readonly dtype: string;
   readonly shape: readonly number[];
 }
@@ -20,23 +20,20 @@ export interface TensorSource extends ReadableBytes {
 /** A piece of a file: bytes in memory, written without a copy, or bytes that are read into a buffer first. */
 export type FilePiece = Uint8Array | ReadableBytes;
 
-/** The bytes of one tensor: one piece, or several, each of which may be reused when the next is asked for. */
+/** The bytes of a tensor: one piece, or several, each of which may be reused when the next is requested. */
 export type TensorBytes = FilePiece | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
-/** Pieces in the order of the file. */
+/** Pieces in file order. */
 export type FilePieces = Iterable<FilePiece> | AsyncIterable<FilePiece>;
 
-/**
- * Largest buffer between a source and the disk, one for each file that is being written: as much as goes to
- * the system in one call.
- */
+/** Largest buffer between a source and the disk, one per file being written: the size of one system call. */
 export const STAGING_BYTES = 2 ** 22;
 
 /**
- * Bytes that are made when the first piece is asked for, and dropped after the last one: an array is copied
+ * Bytes that are created when the first piece is read, and dropped after the last one: an array is copied
  * from a device only while it is being written.
  *
- * @param make called once; it gives exactly `byteLength` bytes
+ * @param make called once; returns exactly `byteLength` bytes
  */
 export function deferredBytes(byteLength: number, make: () => Promise<ArrayBufferView>): ReadableBytes {
   let bytes: Uint8Array | null = null;
@@ -57,7 +54,7 @@ export function deferredBytes(byteLength: number, make: () => Promise<ArrayBuffe
 export const piecesOfTensor = (bytes: TensorBytes): FilePieces =>
   bytes instanceof Uint8Array || 'read' in bytes ? [bytes] : bytes;
 
-/** All pieces as bytes, for a writer that is done with one before it asks for the next. */
+/** All pieces as bytes, for a writer that finishes one before it requests the next. */
 export async function* stagedPieces(
   pieces: FilePieces,
   stagingBytes = STAGING_BYTES,

@@ -2,33 +2,31 @@ import { createHash } from 'node:crypto';
 import type { WriteFile } from '../thread/file-thread.ts';
 import { sharedThread, type SharedThreadOptions } from '../thread/shared-thread.ts';
 
-/**
- * Places in memory that take turns: one is filled while the others are hashed and on their way to the disk.
- */
+/** Memory blocks used in turn: one is filled while the others are hashed and written. */
 export interface WriteBlocks {
   readonly places: readonly Uint8Array[];
-  /** Writes from the places; left out where the system's threads do. */
+  /** Writes from the blocks; undefined: the system's threads write. */
   readonly write?: WriteFile;
-  /** Begins the hash of another file. */
+  /** Starts the hash of the next file. */
   beginHash(): void;
-  /** Hashes the next bytes, which lie in one of the places; done when they may change. */
+  /** Hashes the next bytes, which are in one of the blocks; resolves when they may change. */
   hash(filled: Uint8Array): Promise<void>;
   /** SHA-256 of the bytes since `beginHash`, in hexadecimal. */
   digest(): Promise<string>;
 }
 
 /**
- * A block goes to the disk in one call, and each call waits for a turn of the event loop, of which a caller
- * that computes has few: so several are on their way at once.
+ * Size of a block, written in one call. Each call waits for a turn of the event loop, of which a computing
+ * caller has few, so several blocks are in flight.
  */
 export const BLOCK_BYTES = 2 ** 22;
 
 const BLOCKS = 4;
 
-/** What a write past the cache must begin and end on: the largest block of usual disks, and a page. */
+/** Alignment of writes past the cache: the largest block of usual disks, and a page. */
 export const PAGE_BYTES = 4096;
 
-/** JavaScript's own memory, hashed by whoever writes. */
+/** Blocks in ordinary memory, hashed by the writer itself. */
 export function plainBlocks(blockBytes = BLOCK_BYTES): WriteBlocks {
   let hash = createHash('sha256');
   return {
@@ -44,7 +42,7 @@ export function plainBlocks(blockBytes = BLOCK_BYTES): WriteBlocks {
   };
 }
 
-/** Blocks that are whole pages, with the thread that hashes them. */
+/** Blocks of whole pages, with the thread that hashes them. */
 export interface HashedBehind extends WriteBlocks {
   /** Ends the thread. */
   close(): Promise<void>;
@@ -61,12 +59,12 @@ parentPort.on('message', (request) => {
 `;
 
 export interface HashedBlocksOptions extends Pick<SharedThreadOptions, 'prepare'> {
-  /** Whole pages. */
+  /** Size of a block, in whole pages. */
   readonly blockBytes?: number;
   readonly write?: WriteFile;
 }
 
-/** Blocks in memory that a thread of their own hashes too, while the caller computes. */
+/** Creates blocks that a separate thread hashes while the caller computes. */
 export function createHashedBlocks({
   blockBytes = BLOCK_BYTES,
   write,

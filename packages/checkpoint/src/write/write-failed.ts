@@ -14,7 +14,7 @@ const NEXT_STEPS: Readonly<Record<string, string>> = {
 };
 
 /**
- * The error for a failed write, with the system's own error as its cause; errors of ours pass through
+ * The error for a failed write, with the system's error as its cause. Errors of this project are returned
  * unchanged.
  */
 export function writeFailed(path: string, cause: unknown): unknown {

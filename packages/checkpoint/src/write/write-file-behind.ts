@@ -11,21 +11,21 @@ import { syncFolder, temporaryName } from './write-file-durably.ts';
 
 export interface WriteBehindOptions {
   /**
-   * Reused from file to file, they cost no new memory. Whole pages of PAGE_BYTES that begin on one go past
-   * the system's cache where the file system has it so.
+   * Blocks to reuse for several files, which saves memory. Page-aligned blocks of whole pages are written
+   * past the system's cache if the file system supports it.
    */
   readonly blocks?: WriteBlocks;
 }
 
 /**
- * `writeFileDurably` while the caller goes on: the system's own threads write and sync, and the bytes are
- * hashed as they go. A caller that computes must let the event loop have turns.
+ * `writeFileDurably` in the background: the system's threads write and sync, and the bytes are hashed on the
+ * way. A computing caller must yield to the event loop.
  *
- * Past the cache the processor has nothing to copy, and no fresh page to clear, for bytes that nobody reads
- * soon: 0.7 to 0.9 GB/s instead of 0.1 to 0.4 (2 cores, 2026).
+ * Past the cache the processor copies nothing and clears no pages: 0.7 to 0.9 GB/s instead of 0.1 to 0.4 (2
+ * cores, 2026).
  *
- * @throws QdyloraError WRITE_FAILED, as a rejection; the temporary file is removed, an older file of the name
- * stays.
+ * @throws QdyloraError WRITE_FAILED, as a rejection; the temporary file is removed, and an older file of the
+ * name is kept.
  */
 export async function writeFileBehind(
   path: string,
@@ -47,14 +47,14 @@ export async function writeFileBehind(
         const write = before.then(() => file.write(filled, position));
         writes.push(write);
         uses[turn] = Promise.all([write, blocks.hash(filled)]);
-        uses[turn].catch(() => {}); // told where it is awaited
+        uses[turn].catch(() => {}); // reported where it is awaited
         size += filled.length;
       }
       await Promise.all(uses);
       await file.finish(size);
       sha256 = await blocks.digest();
     } finally {
-      await Promise.allSettled(uses); // the blocks are the caller's again
+      await Promise.allSettled(uses); // from here on the caller may reuse the blocks
       await file.close();
     }
     await rename(temporary, path);
@@ -66,12 +66,14 @@ export async function writeFileBehind(
   }
 }
 
-/** Each takes one of the four threads that Node has for files: as many are left for the caller's reads. */
+/**
+ * Writes in flight. Each uses one of Node's four file threads; the others are left for the caller's reads.
+ */
 const WRITES_AT_ONCE = 2;
 
 /**
- * `block.set(piece, at)`, which V8 does byte after byte where a block is shared and one of the two lies at an
- * odd place: 2.5 GB/s instead of 8 (Node 20, Sapphire Rapids, 2026).
+ * `block.set(piece, at)`, which V8 copies byte by byte if a block is shared and one of the two is unaligned:
+ * 2.5 GB/s instead of 8 (Node 20, Sapphire Rapids, 2026).
  */
 const copyInto = (block: Uint8Array, piece: Uint8Array, at: number): void => {
   Buffer.from(block.buffer, block.byteOffset, block.length).fill(piece, at, at + piece.length);
@@ -83,8 +85,8 @@ interface FilledBlock {
 }
 
 /**
- * All bytes in their order, as many at a time as a block holds; the blocks take turns, and each is filled
- * again when its last use has ended.
+ * Fills blocks with all bytes in their order. The blocks are used in turn, and each is refilled after its
+ * last use has ended.
  */
 async function* filledBlocks(
   pieces: FilePieces,
@@ -114,14 +116,14 @@ async function* filledBlocks(
 interface WritableFile {
   /** Writes a block, or the beginning of one, at `position`. */
   write(filled: Uint8Array, position: number): Promise<void>;
-  /** Cuts off what lies behind `size` bytes, and makes them durable. */
+  /** Truncates the file to `size` bytes, and makes them durable. */
   finish(size: number): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * Opens a new file past the cache, or through it where the system, its file system or the memory does not
- * allow that.
+ * Creates a file for writing past the cache, or through it if the system, the file system or the memory does
+ * not support that.
  */
 async function createFile(path: string, write: WriteFile = writeBySystem): Promise<WritableFile> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
@@ -131,7 +133,7 @@ async function createFile(path: string, write: WriteFile = writeBySystem): Promi
   const handle = await open(path, flags | (direct ?? 0)).catch((cause: unknown) => {
     if (!isRefused(cause)) throw cause;
     isDirect = false;
-    return open(path, flags & ~constants.O_EXCL); // it may have been made before it was refused
+    return open(path, flags & ~constants.O_EXCL); // it may have been created before the refusal
   });
   return {
     async write(filled, position) {
@@ -140,13 +142,13 @@ async function createFile(path: string, write: WriteFile = writeBySystem): Promi
           filled.buffer,
           filled.byteOffset,
           Math.ceil(filled.length / PAGE_BYTES) * PAGE_BYTES,
-        ); // what follows in the block is cut off at the end
+        ); // the rest of the block is truncated at the end
         try {
           return await writeAll(handle, whole, { position, write });
         } catch (cause) {
           if (!isRefused(cause)) throw cause;
           isDirect = false;
-          through ??= open(path, 'r+'); // other writes may be under way by the first descriptor
+          through ??= open(path, 'r+'); // other writes may still use the first descriptor
         }
       }
       await writeAll(await (through ?? handle), filled, { position, write });
@@ -162,11 +164,11 @@ async function createFile(path: string, write: WriteFile = writeBySystem): Promi
   };
 }
 
-/** How systems refuse to write past the cache. */
+/** True for the errors with which systems refuse to write past the cache. */
 const isRefused = (cause: unknown): boolean =>
   ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP'].includes((cause as { code?: string }).code!);
 
-/** By one of Node's threads for files. */
+/** Writes with one of Node's file threads. */
 const writeBySystem: WriteFile = (fd, bytes, position) =>
   new Promise((resolve, reject) => {
     writeByCallback(fd, bytes, 0, bytes.length, position, (error, count) =>
@@ -174,7 +176,7 @@ const writeBySystem: WriteFile = (fd, bytes, position) =>
     );
   });
 
-/** A write may take fewer bytes than it was given. */
+/** Writes all bytes; a write may take fewer bytes than given. */
 async function writeAll(
   file: FileHandle,
   bytes: Uint8Array,

@@ -4,7 +4,7 @@ import { NODE_FILE_SYSTEM, type FileSystem } from './file-system.ts';
 import { stagedPieces, type FilePieces } from './readable-bytes.ts';
 import { writeFailed } from './write-failed.ts';
 
-/** One system call writes at most this much: Node's length argument is a signed 32-bit number. */
+/** Bytes per system call: Node's length argument is a signed 32-bit number. */
 const WRITE_PIECE_BYTES = 2 ** 30;
 
 /**
@@ -15,11 +15,11 @@ export const temporaryName = (path: string, kind: 'tmp' | 'old' = 'tmp'): string
   `${path}.${kind}-${process.pid}-${randomBytes(6).toString('hex')}`;
 
 /**
- * Writes a file so that its name always stands for a whole one: temporary file, fsync, rename, fsync of the
- * folder. Pieces are taken one at a time.
+ * Writes a file so that its name always refers to a complete one: temporary file, fsync, rename, fsync of the
+ * folder. Pieces are read one at a time.
  *
- * @throws QdyloraError WRITE_FAILED with the system's error as cause; the temporary file is removed, an older
- * file of the name stays.
+ * @throws QdyloraError WRITE_FAILED with the system's error as cause; the temporary file is removed, and an
+ * older file of the name is kept.
  */
 export function writeFileDurably(
   path: string,
@@ -30,8 +30,8 @@ export function writeFileDurably(
 }
 
 /**
- * The same without fsync, inside a folder that `writeFolderAtomically` fills: there all files are synced
- * together, while they are hashed, before the folder gets its name.
+ * Writes a file without fsync, inside a folder that `writeFolderAtomically` fills: there all files are synced
+ * together, while they are hashed, before the folder is renamed.
  */
 export function writeFileUnsynced(
   path: string,
@@ -42,9 +42,9 @@ export function writeFileUnsynced(
 }
 
 /**
- * The same for pieces that arrive or are read while the file is written; see `FilePieces`.
+ * Writes a file whose pieces arrive or are read during the write; see `FilePieces`.
  *
- * @throws QdyloraError WRITE_FAILED; the error of a piece that cannot be read. Nothing is left then.
+ * @throws QdyloraError WRITE_FAILED; the error of a piece that cannot be read. No file is left then.
  */
 export async function streamFile(
   path: string,
@@ -62,10 +62,10 @@ export async function streamFile(
 }
 
 /**
- * Writes bytes at a place of a file that is there: for one that grows, as a log does. Nothing is synced, and
- * a failure may leave a part of them.
+ * Writes bytes at a position of an existing file, for growing files such as logs. Nothing is synced, and a
+ * failure may leave a part of the bytes.
  *
- * @param position bytes from the file's start; what lies there is overwritten
+ * @param position bytes from the file's start; existing bytes are overwritten
  * @throws QdyloraError WRITE_FAILED with the system's error as cause
  */
 export function writeFileAt(
@@ -102,11 +102,11 @@ function writeWhole(path: string, pieces: Iterable<Uint8Array>, options: WriteOp
   }
 }
 
-/** A file that gets its name when it is whole. */
+/** A file that is renamed when it is complete. */
 interface TemporaryFile {
   open(): void;
   write(bytes: Uint8Array): void;
-  /** Closes the file and gives it its name. */
+  /** Closes the file and renames it. */
   commit(): void;
   /** Closes and removes the file; returns the error to throw. */
   discard(cause: unknown): unknown;
@@ -125,7 +125,7 @@ function temporaryFile(path: string, { fs, isSynced }: WriteOptions): TemporaryF
     commit() {
       const open = fd!;
       if (isSynced) fs.fsyncSync(open);
-      fd = null; // a failed close has closed it too
+      fd = null; // a failed close also closes it
       fs.closeSync(open);
       fs.renameSync(temporary, path);
       if (isSynced) syncFolder(dirname(path), fs);
@@ -138,7 +138,7 @@ function temporaryFile(path: string, { fs, isSynced }: WriteOptions): TemporaryF
   };
 }
 
-/** A write may take fewer bytes than it was given; a full disk shows only on the next one. */
+/** Writes all bytes. A write may take fewer bytes than given; a full disk shows only on the next one. */
 function writeAll(fd: number, bytes: Uint8Array, fs: FileSystem, position: number | null = null): void {
   for (let done = 0; done < bytes.length;) {
     const wrote = fs.writeSync(
@@ -153,7 +153,7 @@ function writeAll(fd: number, bytes: Uint8Array, fs: FileSystem, position: numbe
   }
 }
 
-/** Makes a folder's entries durable. Windows cannot open folders, and needs no such call. */
+/** Makes a folder's entries durable. Windows cannot open folders, and does not need this. */
 export function syncFolder(path: string, fs: FileSystem): void {
   if (process.platform !== 'win32') syncPath(path, fs);
 }
@@ -169,8 +169,7 @@ export function syncPath(path: string, fs: FileSystem): void {
 }
 
 /**
- * The same in the background: the system's threads wait for the disk. A failure comes with the promise, never
- * before.
+ * fsync in the background, with the system's threads. A failure is a rejection of the returned promise only.
  */
 export async function syncPathInBackground(path: string, fs: FileSystem): Promise<void> {
   const fd = fs.openSync(path, 'r');
@@ -195,7 +194,7 @@ export function closeQuietly(fd: number, fs: FileSystem): void {
   }
 }
 
-/** Removes a file or folder of ours, if it is there. */
+/** Removes a file or folder of ours, if it exists. */
 export function removeQuietly(path: string, fs: FileSystem): void {
   try {
     fs.rmSync(path, { recursive: true, force: true });

@@ -151,7 +151,7 @@ function loop({ loopvar, iterable, body, defaultBlock }: For, scope: Scope): str
     if (leaving === 'Break') break;
     isAnyComplete ||= leaving === null;
   }
-  // As in Jinja: also where `break` or `continue` has cut every turn short.
+  // As in Jinja: also if `break` or `continue` has ended every iteration early.
   return isAnyComplete ? text : text + block(defaultBlock, scope);
 }
 

@@ -43,7 +43,7 @@ function misread(text: string, where: string): readonly [got: string, nextStep: 
     return [
       'only its beginning',
       'Write each object on one line (jq -c . does), or all of them as a list: [ {…}, {…} ].',
-    ]; // the first line of a file for people to read
+    ]; // the first line of pretty-printed JSON
   if (text.startsWith('\0') || text[1] === '\0')
     return [
       'what looks like UTF-16, or no text',

@@ -28,7 +28,7 @@ export async function spoolParquet(descriptor: number, file: string, signal?: Ab
   const [{ parquetMetadataAsync, parquetReadObjects, parquetSchema }, { compressors }] = await Promise.all([
     import('hyparquet'),
     import('hyparquet-compressors'),
-  ]); // 20 ms for who has such a file
+  ]); // loaded on demand: it takes 20 ms
   const buffer = asyncBuffer(descriptor);
   const metadata = await understood(file, () => parquetMetadataAsync(buffer, { geoparquet: false }));
   const schema = await understood(file, () => Promise.resolve(parquetSchema(metadata)));

@@ -75,7 +75,7 @@ function lastAtMost(rising: Float64Array, value: number): number {
 
 function nthBit(word: number, n: number): number {
   let rest = word;
-  for (let i = 0; i < n; i++) rest &= rest - 1; // takes away the lowest set bit
+  for (let i = 0; i < n; i++) rest &= rest - 1; // clears the lowest set bit
   return 31 - Math.clz32(rest & -rest);
 }
 

@@ -120,7 +120,7 @@ export function joinSources(sources: readonly ExampleSource[]): ExampleSource {
   const starts = [0];
   for (const { length } of sources) starts.push(starts.at(-1)! + length);
   const locate = (index: number): [ExampleSource, number] => {
-    let [first, behind] = [0, sources.length]; // a pattern may stand for thousands of files
+    let [first, behind] = [0, sources.length]; // bisection: a pattern may match thousands of files
     while (behind - first > 1) {
       const middle = (first + behind) >> 1;
       if (starts[middle] <= index) first = middle;

@@ -19,7 +19,7 @@ export function parseTemplate(source: string): Program {
   } catch (cause) {
     throw unreadable(firstBadTag(source, readTokens), cause);
   }
-  // The parser says what is missing, not where: the last token that it looked at is the place.
+  // The parser reports what is missing, but not where. The last token that it read is the place.
   let furthest = 0;
   const watched = new Proxy(tokens, {
     get(list, key) {

@@ -27,7 +27,7 @@ export function assertSameRun(path: string, saved: RunIdentity, current: RunIden
 
 function isDifferent(name: string, saved: unknown, current: unknown): boolean {
   if (name.endsWith('_hash') && (isAbsent(saved) || isAbsent(current))) return false;
-  if (name === 'total_steps' && Number(current) > Number(saved)) return false; // the run goes on for longer
+  if (name === 'total_steps' && Number(current) > Number(saved)) return false; // the run is extended
   return text(saved) !== text(current);
 }
 

@@ -107,7 +107,7 @@ export const thisProcess = (): ProcessIdentity => ({
  */
 function startTimeOf(pid: number): string | null {
   const stat = readText(`/proc/${pid}/stat`);
-  // the command in parentheses may hold spaces
+  // the command in parentheses may contain spaces
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
 }
 

@@ -149,7 +149,7 @@ function restoreRun(place: Place, parts: Omit<RunParts, 'progress'>, resume: Res
   if (restored.otherKernels) warnings.push({ code: 'OTHER_KERNELS', message: restored.otherKernels });
   for (const checkpoint of listCheckpoints(checkpoints, fs))
     if (checkpoint.step > restored.progress.step) setCheckpointAside(checkpoint.path, 'superseded', fs);
-  // a run that was killed between its last save and the removal of an older checkpoint saves no more
+  // needed if the run was killed between its last save and the removal of older checkpoints
   if (path) pruneCheckpoints(checkpoints, totalLimit, fs);
   return { progress: restored.progress, resumedFrom: path, warnings };
 }

@@ -53,7 +53,7 @@ function problemOf(path: string, fs: FileSystem): string | null {
   const missing = [STATE_FILE, PARAMETERS_FILE, OPTIMIZER_FILE].find(
     (name) => !fs.existsSync(join(path, name)),
   );
-  // whole, but another thing of ours: an adapter
+  // a whole folder of another kind, such as an adapter
   return missing === undefined ? null : `${path} has no ${missing}`;
 }
 

@@ -70,7 +70,7 @@ export async function saveState(
   await writeFolderAtomically(
     path,
     async (folder, files) => {
-      // the larger one first: the disk takes it while the other one is hashed
+      // the larger one first: it is written while the other one is hashed
       await files.write(OPTIMIZER_FILE, safetensorsPieces(states));
       await files.write(PARAMETERS_FILE, safetensorsPieces(parameters));
       writeFileUnsynced(join(folder, STATE_FILE), [new TextEncoder().encode(text)], fs);

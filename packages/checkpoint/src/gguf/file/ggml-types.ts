@@ -1,6 +1,6 @@
 import { GGML_BLOCKS } from '@qdylora/quant';
 
-/** One element type of ggml: blocks of `blockLength` values in `blockBytes` bytes, along rows. */
+/** An element type of ggml: blocks of `blockLength` values in `blockBytes` bytes, along rows. */
 export interface GgmlType {
   readonly name: string;
   readonly blockLength: number;
@@ -8,8 +8,8 @@ export interface GgmlType {
 }
 
 /**
- * Types that are no packed blocks, and packed ones whose values cannot be read: sizes are needed for all,
- * because tensors lie one after the other.
+ * Types without blocks, and packed types that are not decoded here. Their sizes are needed, because tensors
+ * follow each other.
  */
 const OTHERS: readonly (readonly [id: number, name: string, blockLength: number, blockBytes: number])[] = [
   [0, 'F32', 1, 4],
@@ -34,7 +34,7 @@ const OTHERS: readonly (readonly [id: number, name: string, blockLength: number,
   [41, 'Q1_0', 128, 18],
 ];
 
-/** Every type that a file may hold, by its number in the file. */
+/** All types, by their number in the file. */
 export const GGML_TYPES: ReadonlyMap<number, GgmlType> = new Map(
   [
     ...OTHERS.map(([id, name, blockLength, blockBytes]) => [id, { name, blockLength, blockBytes }] as const),

@@ -4,7 +4,7 @@ import { HeaderWindow } from './header-window.ts';
 /** Reads the numbers and strings of a GGUF header in order, through a window that moves along the file. */
 export interface GgufCursor {
   readonly position: number;
-  /** Bytes between here and the end of the file, or of the room that a header may take. */
+  /** Bytes up to the end of the file, or up to the limit of a header. */
   readonly remaining: number;
   u8(what: string): number;
   i8(what: string): number;
@@ -14,19 +14,19 @@ export interface GgufCursor {
   i32(what: string): number;
   f32(what: string): number;
   f64(what: string): number;
-  /** 64-bit numbers are `bigint` where a number cannot hold them. */
+  /** A 64-bit number; `bigint` if a number cannot hold it exactly. */
   u64(what: string): number | bigint;
   i64(what: string): number | bigint;
   /** A 64-bit count or size from 0 to `most`. */
   count(what: string, most: number): number;
-  /** A 64-bit length and that many bytes of valid UTF-8. */
+  /** A string: a 64-bit length and that many bytes of valid UTF-8. */
   string(what: string, maxBytes: number): string;
-  /** Moves past so many strings without looking at them. */
+  /** Skips `count` strings without decoding them. */
   skipStrings(count: number, what: string, maxBytes: number): void;
   skip(bytes: number, what: string): void;
 }
 
-/** A cursor at the start of the file. `fail` makes the error that is thrown. */
+/** Creates a cursor at the start of the file. `fail` makes the error that is thrown. */
 export function ggufCursor(source: ByteSource, fail: (problem: string) => Error): GgufCursor {
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   const window = new HeaderWindow(source, fail);
@@ -34,7 +34,7 @@ export function ggufCursor(source: ByteSource, fail: (problem: string) => Error)
   const stringBytes = (what: string, most: number): number => {
     const prefix = window.take(8, `the length of ${what}`);
     const { view } = window;
-    // no bigint: there are hundreds of thousands of tokens and merges
+    // no bigint, which is slow: there are hundreds of thousands of tokens and merges
     const length = view.getUint32(prefix, true) + view.getUint32(prefix + 4, true) * 2 ** 32;
     if (length > most) throw fail(`${what} must be at most ${most} bytes (got ${length})`);
     return length;
@@ -63,7 +63,7 @@ export function ggufCursor(source: ByteSource, fail: (problem: string) => Error)
       const length = stringBytes(what, maxBytes);
       const offset = window.take(length, what);
       const { bytes, start } = window;
-      // several times faster, and nearly all tokens are ASCII
+      // several times faster than UTF-8, and nearly all tokens are ASCII
       if (isAscii(bytes, offset, offset + length)) return bytes.toString('latin1', offset, offset + length);
       try {
         return decoder.decode(bytes.subarray(offset, offset + length));

@@ -1,10 +1,10 @@
 import { allocateBytes, type ByteSource } from '../../read/byte-source.ts';
 import { MAX_GGUF_HEADER_BYTES } from './gguf-limits.ts';
 
-/** Bytes fetched at a time: a token list is read in a few dozen system calls. */
+/** Bytes per read: a token list takes a few dozen system calls. */
 const WINDOW_BYTES = 2 ** 18;
 
-/** Bytes of the length before a string. */
+/** Bytes of the length field before a string. */
 const LENGTH_BYTES = 8;
 
 /** The part of a GGUF header that is in memory; `take` and `skip` move it along the file. */
@@ -17,7 +17,7 @@ export class HeaderWindow {
   #at = 0;
   readonly #source: ByteSource;
   readonly #fail: (problem: string) => Error;
-  /** Where the header ends at the latest. */
+  /** Upper limit of the header's end. */
   readonly #end: number;
 
   constructor(source: ByteSource, fail: (problem: string) => Error) {
@@ -34,7 +34,7 @@ export class HeaderWindow {
     return this.#end - this.position;
   }
 
-  /** Moves past the next `length` bytes, and returns their offset in the window. */
+  /** Advances by `length` bytes, and returns their offset in the window. */
   take(length: number, what: string): number {
     this.#assertRoom(length, what);
     if (this.#at + length > this.bytes.length) {
@@ -62,8 +62,8 @@ export class HeaderWindow {
   }
 
   /**
-   * Moves past at most `most` strings that are complete in the window and shorter than 4 GiB; returns how
-   * many. A vocabulary and its merges are hundreds of thousands of strings, so the loop reads locals only.
+   * Skips up to `most` strings that are complete in the window and shorter than 4 GiB; returns how many. A
+   * vocabulary and its merges are hundreds of thousands of strings, so the loop uses local variables only.
    */
   skipWhole(most: number): number {
     const { view } = this;

@@ -19,12 +19,12 @@ import {
 export type GgufScalar = number | bigint | boolean | string;
 export type GgufValue = GgufScalar | readonly GgufScalar[];
 
-/** Where one tensor lies. `shape` is row-major: the reverse of the order in the file. */
+/** The position and shape of a tensor. `shape` is row-major: the reverse of the order in the file. */
 export interface GgufTensor {
   readonly name: string;
   readonly type: GgmlType;
   readonly shape: readonly number[];
-  /** Offset in the file. */
+  /** Byte offset in the file. */
   readonly begin: number;
   readonly byteLength: number;
 }
@@ -40,17 +40,17 @@ type Fail = (problem: string, details?: Readonly<Record<string, unknown>>) => Er
 
 export interface ReadGgufOptions {
   /**
-   * Arrays of these keys are walked over and not kept: a vocabulary takes ten times as long as the rest of
-   * the header. Their strings are not looked at.
+   * Keys whose arrays are skipped: a vocabulary takes ten times as long as the rest of the header. Their
+   * strings are not decoded.
    */
   readonly leavesOut?: (key: string) => boolean;
 }
 
 /**
- * Reads and checks header, metadata and tensor list of a GGUF file; no tensor byte is read.
+ * Reads and checks the header, metadata and tensor list of a GGUF file; no tensor byte is read.
  *
- * @throws QdyloraError BAD_FILE for anything that a correct writer would not write: see `gguf-limits.ts` for
- * the limits.
+ * @throws QdyloraError BAD_FILE for a file that a correct writer would not produce, or beyond the limits in
+ * `gguf-limits.ts`.
  */
 export function readGguf(source: ByteSource, { leavesOut = () => false }: ReadGgufOptions = {}): GgufFile {
   const fail: Fail = (problem, details) => badFile({ format: 'gguf', path: source.path, problem, details });
@@ -144,7 +144,7 @@ function readMetadata(
   return metadata;
 }
 
-/** Moves past an array; the same bounds hold as for one that is read. */
+/** Skips an array, with the same limits as for an array that is read. */
 function walkOver(cursor: GgufCursor, elementType: number, length: number, what: string, fail: Fail): void {
   if (elementType === STRING_TYPE) cursor.skipStrings(length, what, MAX_GGUF_HEADER_BYTES);
   else cursor.skip(length * smallestBytes(elementType, what, fail), what);
@@ -153,7 +153,7 @@ function walkOver(cursor: GgufCursor, elementType: number, length: number, what:
 const ARRAY_TYPE = 9;
 const STRING_TYPE = 8;
 
-/** Metadata types by number: name, fewest bytes, and how one is read. */
+/** Metadata types by number: name, minimum size in bytes, and reader. */
 const SCALARS: ReadonlyMap<
   number,
   readonly [bytes: number, read: (cursor: GgufCursor, what: string, fail: Fail) => GgufScalar]
@@ -247,8 +247,8 @@ function readTensorInfo(cursor: GgufCursor, fail: Fail): GgufTensor {
 }
 
 /**
- * Tensors follow each other, each at the next multiple of the alignment, and end inside the file: no overlap,
- * no room for anything else.
+ * Checks that tensors follow each other, each at the next multiple of the alignment, and end inside the file:
+ * no overlaps and no gaps.
  */
 function checkLayout(tensors: readonly GgufTensor[], alignment: number, room: number, fail: Fail): void {
   let at = 0;

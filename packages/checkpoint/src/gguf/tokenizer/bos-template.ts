@@ -1,6 +1,6 @@
 import type { GgufVocabulary } from './vocabulary.ts';
 
-/** The post-processor that puts the begin token in front of a text, or nothing. */
+/** The post-processor that adds the begin token in front of a text if `addsBos`, and nothing otherwise. */
 export function bosTemplate(
   { special, vocab }: Pick<GgufVocabulary, 'special' | 'vocab'>,
   addsBos: boolean,

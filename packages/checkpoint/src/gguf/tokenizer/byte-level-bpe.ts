@@ -41,7 +41,7 @@ export function byteLevelBpe(
   };
 }
 
-/** `"Ġ t"` → `["Ġ", "t"]`; all three tokens must exist. */
+/** Parses merges: `"Ġ t"` → `["Ġ", "t"]`; both tokens and their join must exist. */
 function readMerges(path: string, metadata: ConfigReader, vocabulary: GgufVocabulary): [string, string][] {
   return metadata.strings('tokenizer.ggml.merges').map((merge) => {
     const space = merge.indexOf(' ', 1);

@@ -14,15 +14,15 @@ import { readVocabulary } from './vocabulary.ts';
 
 const TOOL_TEMPLATE = 'tokenizer.chat_template.tool_use';
 
-/** By the word in `tokenizer.ggml.model`. */
+/** Builders by the value of `tokenizer.ggml.model`. */
 const BUILDERS = { gpt2: byteLevelBpe, llama: sentencePieceBpe, t5: sentencePieceUnigram } as const;
 
 /**
- * The tokenizer of a GGUF file in the shape of Hugging Face's files. Metadata with all arrays is read when
- * the first of them is asked for.
+ * The tokenizer of a GGUF file in the form of Hugging Face's files. The metadata with all arrays is read on
+ * first use.
  *
- * @throws QdyloraError UNSUPPORTED, when `tokenizerJson` is asked for and the kind of tokenizer or of text
- * splitting is not known.
+ * @throws QdyloraError UNSUPPORTED from `tokenizerJson`, if the kind of tokenizer or of text splitting is not
+ * known.
  */
 export function ggufTokenizerFiles(path: string, readMetadata: () => ConfigReader): TokenizerFiles {
   const metadata = once(readMetadata);

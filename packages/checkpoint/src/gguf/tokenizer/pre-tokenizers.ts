@@ -3,13 +3,13 @@ import { printedName } from '../../bad-file.ts';
 import { isRecord } from '../../json/read-json-file.ts';
 import { canonicalJson } from '../../write/canonical-json.ts';
 
-/** The parts of `tokenizer.json` that depend on the kind of text splitting. */
+/** The parts of `tokenizer.json` that depend on how text is split. */
 export interface PreTokenizer {
   readonly normalizer: unknown;
   readonly preTokenizer: unknown;
-  /** A whole piece that is a token is taken as it is, before any merge. */
+  /** True if a piece that is itself a token is used directly, without merges. */
   readonly ignoreMerges: boolean;
-  /** Begins a text with the begin token where the file says nothing. */
+  /** True if a text begins with the begin token by default. */
   readonly addsBos: boolean;
 }
 
@@ -33,8 +33,8 @@ const wordsAndNumbers = (digits: string): string =>
   `?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
 
 /**
- * Words that end where a lower-case letter is followed by a capital, numbers of at most `digits` digits,
- * punctuation with line ends and slashes. `contraction`: what may follow a word.
+ * Words that end before a capital after a lower-case letter, numbers of at most `digits` digits, punctuation
+ * with line ends and slashes. `contraction`: the suffixes of a word.
  */
 const wordsByCase = (digits: string, contraction: string): string =>
   `[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+${contraction}` +
@@ -60,9 +60,9 @@ const LLAMA3: PreTokenizer = {
   ignoreMerges: true,
   addsBos: true,
 };
-/** OpenAI's cl100k, as Phi-4 has it: Llama 3's splitting, and merges from the bytes up. */
+/** OpenAI's cl100k, as in Phi-4: Llama 3's splitting, with merges from the bytes up. */
 const CL100K: PreTokenizer = { ...LLAMA3, ignoreMerges: false, addsBos: false };
-/** Mistral's Tekken: Nemo and later. */
+/** Mistral's Tekken, used since Nemo. */
 const TEKKEN: PreTokenizer = {
   normalizer: null,
   preTokenizer: splitThenBytes(wordsByCase('', '')),
@@ -84,10 +84,10 @@ const QWEN2: PreTokenizer = {
   addsBos: false,
 };
 
-/** GPT-NeoX's and OLMo's: composed characters, then GPT-2's splitting. */
+/** GPT-NeoX and OLMo: NFC, then GPT-2's splitting. */
 const OLMO: PreTokenizer = { ...GPT2, normalizer: { type: 'NFC' } };
 
-/** Falcon's: runs of punctuation, GPT-2's splitting, runs of digits, and those in threes. */
+/** Falcon: runs of punctuation, GPT-2's splitting, runs of digits, then groups of three digits. */
 const FALCON: PreTokenizer = {
   ...GPT2,
   preTokenizer: {
@@ -101,7 +101,7 @@ const FALCON: PreTokenizer = {
   },
 };
 
-/** DeepSeek Coder's: line ends, words, punctuation and Chinese each by a pattern of its own, then digits. */
+/** DeepSeek Coder: separate patterns for line ends, words, punctuation and Chinese, then digits. */
 const DEEPSEEK_CODER: PreTokenizer = {
   ...GPT2,
   preTokenizer: {
@@ -119,7 +119,7 @@ const DEEPSEEK_CODER: PreTokenizer = {
   },
 };
 
-/** By the word in `tokenizer.ggml.pre`; of those that mean the same, the one that is written stands first. */
+/** Splittings by the value of `tokenizer.ggml.pre`. Of equal ones, the first is written. */
 const PRE_TOKENIZERS: ReadonlyMap<string, PreTokenizer> = new Map([
   ['gpt-2', GPT2],
   ['phi-2', GPT2],
@@ -147,8 +147,8 @@ const PRE_TOKENIZERS: ReadonlyMap<string, PreTokenizer> = new Map([
 ]);
 
 /**
- * Parts without what changes no ids (offsets), with what is left out written out, and without sequences of
- * one.
+ * Normalizes parts for comparison: removes values that change no ids (offsets), adds omitted defaults, and
+ * unwraps sequences of one.
  */
 function essential(part: unknown): unknown {
   if (!isRecord(part)) return part ?? null;
@@ -171,8 +171,8 @@ function essential(part: unknown): unknown {
 }
 
 /**
- * The word for a tokenizer's own parts. @throws QdyloraError UNSUPPORTED where llama.cpp has none, or none
- * that is known here.
+ * The value of `tokenizer.ggml.pre` for a tokenizer's parts. @throws QdyloraError UNSUPPORTED if llama.cpp
+ * has no value for them, or none that is known here.
  */
 export function preTokenizerName(normalizer: unknown, parts: unknown, ignoreMerges: boolean): string {
   const same = (a: unknown, b: unknown): boolean =>
@@ -202,8 +202,8 @@ export function preTokenizerName(normalizer: unknown, parts: unknown, ignoreMerg
 }
 
 /**
- * Files from before the word was written (spring of 2024) leave it out; these architectures have had one
- * tokenizer each.
+ * Values for files without the key (written before spring 2024), for architectures that have always had one
+ * tokenizer.
  */
 const USUAL_WORDS: Readonly<Record<string, string>> = {
   gpt2: 'gpt-2',
@@ -214,8 +214,8 @@ const USUAL_WORDS: Readonly<Record<string, string>> = {
 };
 
 /**
- * What a file without the word means. @throws QdyloraError UNSUPPORTED where models of the architecture split
- * text in different ways: a guess would give other ids, and say nothing.
+ * The value for a file without the key. @throws QdyloraError UNSUPPORTED if models of the architecture split
+ * text in different ways: a guess would silently give other ids.
  */
 export function usualPreTokenizer(path: string, architecture: string): PreTokenizer {
   if (Object.hasOwn(USUAL_WORDS, architecture)) return preTokenizer(path, USUAL_WORDS[architecture]);
@@ -230,7 +230,7 @@ export function usualPreTokenizer(path: string, architecture: string): PreTokeni
   });
 }
 
-/** @throws QdyloraError UNSUPPORTED, listing the kinds that are known. */
+/** The splitting of that name. @throws QdyloraError UNSUPPORTED that lists the known ones. */
 export function preTokenizer(path: string, kind: string): PreTokenizer {
   const found = PRE_TOKENIZERS.get(kind);
   if (found) return found;

@@ -3,8 +3,7 @@ import type { ConfigReader } from '../../config/config-reader.ts';
 import type { GgufVocabulary } from './vocabulary.ts';
 
 /**
- * The score of every token of a SentencePiece vocabulary: how likely it is, as a logarithm. @throws
- * QdyloraError BAD_FILE
+ * The score of every token of a SentencePiece vocabulary: its log probability. @throws QdyloraError BAD_FILE
  */
 export function readScores(
   path: string,

@@ -7,8 +7,8 @@ const SPACE = '\u2581'; // ▁, SentencePiece's visible space
 
 /**
  * `tokenizer.json` of a SentencePiece vocabulary (`tokenizer.ggml.model = llama`): BPE with byte fallback.
- * SentencePiece joins whichever neighbours make the token with the best score, so every split of a token into
- * two tokens is a merge, best score first.
+ * SentencePiece joins the pair of neighbours whose joint token has the best score, so every split of a token
+ * into two tokens is a merge, ordered by score.
  *
  * @throws QdyloraError BAD_FILE, BAD_CONFIG.
  */
@@ -57,13 +57,13 @@ export function sentencePieceBpe(
 }
 
 /**
- * Longer tokens are never joined from two: the longest known useful one has 48 characters, and splits grow
- * with length.
+ * Longest token made by a merge: the longest known useful one has 48 characters, and the number of splits
+ * grows with length.
  */
 const MAX_MERGED_LENGTH = 256;
 
 /**
- * All pairs of tokens whose joint is a token, by the joint's score, best first; equal scores in order of the
+ * All pairs of tokens whose join is a token, ordered by its score, best first; equal scores in order of the
  * pair's ids.
  */
 export function mergesFromScores(

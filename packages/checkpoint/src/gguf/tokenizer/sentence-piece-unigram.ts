@@ -6,11 +6,10 @@ import type { GgufVocabulary } from './vocabulary.ts';
 const SPACE = '\u2581'; // ▁, SentencePiece's visible space
 
 /**
- * `tokenizer.json` of a Unigram vocabulary (`tokenizer.ggml.model = t5`, SentencePiece's other kind): of all
- * ways to cut a text into tokens, the one whose scores add up to most.
+ * `tokenizer.json` of a Unigram vocabulary (`tokenizer.ggml.model = t5`): of all ways to split a text into
+ * tokens, the one with the largest sum of scores.
  *
- * @throws QdyloraError BAD_FILE, BAD_CONFIG; UNSUPPORTED for a map of characters that the text goes through
- * first.
+ * @throws QdyloraError BAD_FILE, BAD_CONFIG; UNSUPPORTED for a vocabulary that maps characters first.
  */
 export function sentencePieceUnigram(
   path: string,
@@ -60,7 +59,7 @@ export function sentencePieceUnigram(
   };
 }
 
-/** `^` and `$` would also be the ends of lines. */
+/** Spaces at both ends of a text. `^` and `$` would also match at line ends. */
 const SPACES_AT_ENDS = '(?<![\\s\\S]) +| +(?![\\s\\S])';
 
 const replaced = (pattern: string, content: string): unknown => ({
@@ -69,7 +68,7 @@ const replaced = (pattern: string, content: string): unknown => ({
   content,
 });
 
-/** What stands around a text: this kind ends with the end token where the file says nothing. */
+/** The post-processor: this kind adds the end token by default. */
 function endTemplate({ special, vocab }: GgufVocabulary, metadata: ConfigReader): Record<string, unknown> {
   const bos = metadata.boolean('tokenizer.ggml.add_bos_token', false)
     ? special('tokenizer.ggml.bos_token_id')

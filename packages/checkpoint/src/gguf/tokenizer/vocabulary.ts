@@ -1,26 +1,26 @@
 import { badFile, printedName } from '../../bad-file.ts';
 import type { ConfigReader } from '../../config/config-reader.ts';
 
-/** Kinds of tokens in a GGUF vocabulary. */
+/** Token types of a GGUF vocabulary. */
 const UNKNOWN = 2;
 const CONTROL = 3;
 const USER_DEFINED = 4;
 
-/** The vocabulary of a GGUF file: `tokens[id]`, and which of them are matched before any splitting. */
+/** The vocabulary of a GGUF file: `tokens[id]`, and which of them are matched before splitting. */
 export interface GgufVocabulary {
   readonly tokens: readonly string[];
-  /** `tokenizer.json`'s own shape. */
+  /** Ids by token, as in `tokenizer.json`. */
   readonly vocab: Readonly<Record<string, number>>;
-  /** True for a token; several times as fast as looking in `vocab`. */
+  /** True for a token; several times as fast as a lookup in `vocab`. */
   has(token: string): boolean;
   readonly addedTokens: readonly Readonly<Record<string, unknown>>[];
-  /** Content of the token of an id key (`tokenizer.ggml.bos_token_id`), null where the file names none. */
+  /** The token of an id key (`tokenizer.ggml.bos_token_id`); null if the file has none. */
   special(key: string): string | null;
 }
 
 /**
- * @throws QdyloraError BAD_CONFIG for lists of other kinds; BAD_FILE for lists of other lengths, tokens given
- * twice, or ids outside.
+ * Reads the vocabulary. @throws QdyloraError BAD_CONFIG for lists of another type; BAD_FILE for lists of
+ * different lengths, duplicate tokens, or ids out of range.
  */
 export function readVocabulary(path: string, metadata: ConfigReader, format = 'gguf'): GgufVocabulary {
   const bad = (problem: string) => badFile({ format, path, problem });
@@ -32,7 +32,7 @@ export function readVocabulary(path: string, metadata: ConfigReader, format = 'g
         `${Array.isArray(types) ? types.length : 'no list'})`,
     );
 
-  // a token may be called __proto__
+  // without prototype: a token may be named __proto__
   const vocab: Record<string, number> = Object.create(null) as Record<string, number>;
   const addedTokens: Record<string, unknown>[] = [];
   const known = new Set<string>();

@@ -2,15 +2,15 @@ import { QdyloraError } from '@qdylora/contract';
 import { printedName } from '../../bad-file.ts';
 import { orderOf, type Layout, type RowOrder } from '../tensor-layout.ts';
 
-/** Heads of the model whose tensors are arranged. */
+/** Head counts of the model whose tensors are rearranged. */
 export interface Heads {
   readonly heads: number;
   readonly kvHeads: number;
 }
 
 /**
- * The order that llama.cpp expects rows in: row r of the checkpoint goes to row `order(r)`; undefined where
- * they stay. @throws QdyloraError BAD_SHAPE.
+ * The row order that llama.cpp expects: row r of the checkpoint is written at row `order(r)`; undefined if
+ * rows are unchanged. @throws QdyloraError BAD_SHAPE.
  */
 export function fileRowOrder(
   name: string,
@@ -29,7 +29,7 @@ export function fileRowOrder(
   return orderOf(layout, heads, kvHeads, headSize);
 }
 
-/** Rows in another order. values: [rows, columns] */
+/** Reorders rows. values: [rows, columns] */
 export function reorderedRows(values: Float32Array, rows: number, order: RowOrder | undefined): Float32Array {
   if (!order) return values;
   const columns = values.length / rows;
@@ -39,7 +39,7 @@ export function reorderedRows(values: Float32Array, rows: number, order: RowOrde
   return arranged;
 }
 
-/** [rows, columns] → [columns, rows] */
+/** Transposes [rows, columns] → [columns, rows]. */
 export function transposedValues(values: Float32Array, rows: number): Float32Array {
   const columns = values.length / rows;
   const turned = new Float32Array(values.length);

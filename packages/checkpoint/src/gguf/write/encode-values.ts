@@ -1,11 +1,11 @@
 import { bfloat16Array, float16Array } from '@qdylora/contract';
 import { quantizeQ8_0 } from './quantize-q8-0.ts';
 
-/** Element types that are written. */
+/** Element types that can be written. */
 export const GGUF_WRITE_TYPES = ['F32', 'F16', 'BF16', 'Q8_0'] as const;
 export type GgufWriteType = (typeof GGUF_WRITE_TYPES)[number];
 
-/** Float32 values as the bytes of a type; F16 and BF16 round to nearest even. */
+/** Encodes float32 values; F16 and BF16 round to nearest even. */
 export function encodeValues(values: Float32Array, type: GgufWriteType): Uint8Array {
   switch (type) {
     case 'F32':

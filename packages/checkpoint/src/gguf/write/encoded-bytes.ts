@@ -10,15 +10,15 @@ import { encodeValues, type GgufWriteType } from './encode-values.ts';
 /** Float32 values in memory, or a source of dtype F32 that is read while the file is written. */
 export type FloatValues = Float32Array | TensorSource;
 
-/** Puts the values of a whole tensor into another order, or changes them. */
+/** Rearranges or changes the values of a whole tensor. */
 export type Arrange = (values: Float32Array) => Float32Array;
 
 /** Number of values. */
 export const valueCount = (values: FloatValues): number => values.byteLength / Float32Array.BYTES_PER_ELEMENT;
 
 /**
- * The bytes of a tensor in the file. A source whose values stay in their order is encoded piece by piece; one
- * that must be rearranged is read whole first.
+ * The encoded bytes of a tensor. A source whose order is unchanged is encoded piece by piece; a source that
+ * must be rearranged is read as a whole first.
  *
  * @throws QdyloraError BAD_ARGUMENT for a source of another dtype
  */
@@ -35,7 +35,9 @@ export async function encodedBytes(
   return encodeValues(arrange ? arrange(whole) : whole, type);
 }
 
-/** Pieces of a source, each encoded. They begin and end on blocks, of 32 values or of one. */
+/**
+ * Encodes a source piece by piece. Pieces begin and end at block boundaries (blocks of 32 values, or of one).
+ */
 async function* encodedPieces(source: TensorSource, type: GgufWriteType): AsyncGenerator<Uint8Array> {
   for await (const { buffer, byteOffset, byteLength } of stagedPieces([source]))
     yield encodeValues(
@@ -44,7 +46,7 @@ async function* encodedPieces(source: TensorSource, type: GgufWriteType): AsyncG
     );
 }
 
-/** All values of a source. */
+/** Reads all values of a source. */
 async function readWhole(source: TensorSource): Promise<Float32Array> {
   const values = new Float32Array(valueCount(source));
   const bytes = new Uint8Array(values.buffer);

@@ -3,11 +3,12 @@ import { printedName } from '../../bad-file.ts';
 import { GGUF_ARCHITECTURES, type GgufArchitecture } from '../architectures.ts';
 import type { Layout } from '../tensor-layout.ts';
 
-/** Families that llama.cpp computes under another's name: Mistral is Llama up to the length of its window. */
+/** Families that llama.cpp computes under another name: Mistral is Llama up to the length of its window. */
 const UNDER_ANOTHER_NAME: Readonly<Record<string, string>> = { mistral: 'llama' };
 
 /**
- * The GGUF side of a `model_type`. @throws UnsupportedArchitectureError listing the ones that are written.
+ * The GGUF architecture of a `model_type`. @throws UnsupportedArchitectureError that lists the supported
+ * ones.
  */
 export function ggufArchitectureOf(
   modelType: string,
@@ -23,9 +24,9 @@ export function ggufArchitectureOf(
 }
 
 /**
- * `model.layers.3.self_attn.q_proj.weight` → `blk.3.attn_q.weight`: the table of names, backwards.
+ * Maps `model.layers.3.self_attn.q_proj.weight` → `blk.3.attn_q.weight`: the inverse of the table of names.
  *
- * @throws QdyloraError UNSUPPORTED for a tensor that the architecture has no place for.
+ * @throws QdyloraError UNSUPPORTED for a tensor that the architecture does not have.
  */
 export function ggufPlace(
   { layers, outer, inner, layouts = {} }: GgufArchitecture,

@@ -1,4 +1,4 @@
-/** One metadata value on its way to a file, with the type that it gets there. */
+/** A metadata value to write, with its type in the file. */
 export type MetadataToWrite =
   | { readonly u32: number }
   | { readonly f32: number }
@@ -8,7 +8,7 @@ export type MetadataToWrite =
   | { readonly i32s: readonly number[] }
   | { readonly f32s: readonly number[] };
 
-/** Numbers of the types in a file. */
+/** Type numbers in the file. */
 const U32 = 4;
 const I32 = 5;
 const F32 = 6;
@@ -16,7 +16,7 @@ const BOOL = 7;
 const TEXT = 8;
 const ARRAY = 9;
 
-/** Type number and value as bytes. */
+/** Encodes type number and value. */
 export function metadataBytes(value: MetadataToWrite): Buffer {
   if ('u32' in value) return Buffer.concat([u32(U32), u32(value.u32)]);
   if ('f32' in value) return Buffer.concat([u32(F32), f32(value.f32)]);
@@ -31,7 +31,7 @@ export function metadataBytes(value: MetadataToWrite): Buffer {
 const arrayBytes = (type: number, items: readonly Buffer[], length = items.length): Buffer =>
   Buffer.concat([u32(ARRAY), u32(type), u64(length), ...items]);
 
-/** A length and UTF-8. */
+/** Encodes a text: its length and UTF-8. */
 export function textBytes(text: string): Buffer {
   const bytes = Buffer.from(text);
   return Buffer.concat([u64(bytes.length), bytes]);

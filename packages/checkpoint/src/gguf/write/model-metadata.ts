@@ -6,7 +6,7 @@ import type { MetadataToWrite } from './metadata-value.ts';
 
 type Entries = [string, MetadataToWrite][];
 
-/** Heads of a config, whatever its family calls them. */
+/** Head counts of a config, under the names of its family. */
 export function headsOf(
   config: CheckpointConfig,
   { sizes }: GgufArchitecture,
@@ -27,10 +27,10 @@ export function headsOf(
 }
 
 /**
- * What a GGUF file says about the model, from its `config.json`.
+ * The GGUF metadata of a model, from its `config.json`.
  *
- * @throws QdyloraError UNSUPPORTED, naming the key, for a value that llama.cpp would silently compute in
- * another way.
+ * @throws QdyloraError UNSUPPORTED that names the key, for a value that llama.cpp would silently compute
+ * differently.
  */
 export function modelMetadata(
   name: string,
@@ -44,7 +44,7 @@ export function modelMetadata(
   refuseOtherActivation(config, architecture);
   const size = (key: string, gguf: string): number => {
     if (gguf === 'context_length') return Math.min(config.integer(key), unseenWindow(config));
-    // GPT-2 and Falcon may leave it out
+    // may be missing in GPT-2 and Falcon
     return gguf === 'feed_forward_length' ? config.integer(key, 4 * hiddenSize) : config.integer(key);
   };
   const entries: Entries = Object.entries(sizes).map(([key, gguf]) => [at(gguf), { u32: size(key, gguf) }]);
@@ -64,8 +64,8 @@ export function modelMetadata(
 }
 
 /**
- * What a token of Mistral or Phi-3 sees: llama.cpp lets it see more, so longer texts are not promised.
- * `sliding_window` left out is 4,096 for Mistral in transformers, null is none.
+ * The window of Mistral or Phi-3. llama.cpp does not apply it, so longer contexts are not declared. If
+ * `sliding_window` is missing, transformers uses 4,096 for Mistral; null means none.
  */
 function unseenWindow(config: CheckpointConfig): number {
   if (!['mistral', 'phi3'].includes(config.modelType)) return Infinity;
@@ -118,7 +118,7 @@ function ropeEntries(
   switch (rope.type) {
     case 'llama3':
     case 'factors':
-      // its loader knows the tensor of divisors for Llama alone
+      // llama.cpp loads the tensor of divisors only for Llama
       if (modelType !== 'llama') throw unspoken(path, `rope type ${rope.type}`, 'default, linear or yarn');
       return entries;
     case 'default':
@@ -149,8 +149,8 @@ function ropeEntries(
 }
 
 /**
- * Divisors of every frequency for `rope_freqs.weight`; null where there are none (Llama 3's rule: long
- * wavelengths by the factor, short ones not, a ramp between).
+ * Divisors of every frequency for `rope_freqs.weight`; null if there are none. Llama 3's rule: long
+ * wavelengths are divided by the factor, short ones by 1, with a ramp between.
  */
 export function ropeFactors({ rope }: CheckpointConfig, headDim: number): Float32Array | null {
   if (rope.factors) return rope.factors;
@@ -174,8 +174,9 @@ const GELU = ['gelu', 'gelu_new', 'gelu_pytorch_tanh', 'gelu_fast'];
 const SILU = ['silu', 'swish'];
 
 /**
- * Each architecture has one activation in llama.cpp, and its GELU is always the tanh form; the exact one is
- * written all the same, as by its own converter, but for GPT-2, which has the tanh form.
+ * Refuses an activation that llama.cpp does not compute. Each architecture has one activation there, and its
+ * GELU is always the tanh form. The exact GELU is accepted, as by llama.cpp's converter, except for GPT-2,
+ * which has the tanh form.
  */
 function refuseOtherActivation(config: CheckpointConfig, { fixed }: GgufArchitecture): void {
   const key = ['hidden_act', 'hidden_activation', 'activation', 'activation_function'].find((name) =>
@@ -188,7 +189,7 @@ function refuseOtherActivation(config: CheckpointConfig, { fixed }: GgufArchitec
   if (!accepted.includes(got)) throw unspoken(config.path, `${key} ${got}`, usual);
 }
 
-/** Values that GGUF has no word for, and that change the model. */
+/** Refuses values that GGUF cannot express and that change the model. */
 function refuseUnspoken(config: CheckpointConfig, headDim: number, hiddenPerHead: number): void {
   const { modelType, path } = config;
   const scalar = config.number('query_pre_attn_scalar', 256);
@@ -217,7 +218,7 @@ function refuseUnspoken(config: CheckpointConfig, headDim: number, hiddenPerHead
     throw unspoken(path, 'alibi, bias or sequential attention', 'none of them');
 }
 
-/** llama.cpp gives every other layer of Gemma 2 a window, and caps scores and logits. */
+/** Refuses other layers than llama.cpp computes for Gemma 2: a window in every other layer, and soft caps. */
 function refuseOtherLayers(config: CheckpointConfig): void {
   if (
     config.has('layer_types') &&

@@ -5,8 +5,9 @@ const BYTES = 34;
 const LARGEST_CODE = 127;
 
 /**
- * Values as Q8_0 blocks, with the bytes that ggml's reference quantizer makes: d = largest magnitude / 127 in
- * float32, code = value · (1 / d) rounded half away from zero, d stored as a half. values: a multiple of 32
+ * Encodes values as Q8_0 blocks, with the same bytes as ggml's reference quantizer: d = largest magnitude /
+ * 127 in float32, code = value · (1 / d) rounded half away from zero, d stored as a half. values: a multiple
+ * of 32
  */
 export function quantizeQ8_0(values: Float32Array): Uint8Array {
   assertArgument(

@@ -7,7 +7,7 @@ import type { MetadataToWrite } from './metadata-value.ts';
 
 type Entries = [string, MetadataToWrite][];
 
-/** Kinds of tokens in a GGUF vocabulary. */
+/** Token types of a GGUF vocabulary. */
 const NORMAL = 1;
 const UNKNOWN = 2;
 const CONTROL = 3;
@@ -35,8 +35,8 @@ interface TokenizerJson {
 }
 
 /**
- * A tokenizer as GGUF metadata; a model without one says so. @throws QdyloraError UNSUPPORTED for a kind that
- * llama.cpp has no name for.
+ * The GGUF metadata of a tokenizer, or of a model without one. @throws QdyloraError UNSUPPORTED for a kind
+ * that llama.cpp does not know.
  */
 export function tokenizerMetadata(
   files: TokenizerFiles | null,
@@ -82,10 +82,7 @@ interface Token {
   readonly kind: number;
 }
 
-/**
- * Tokens by id; rows of the embedding that have no token get a name of their own, as llama.cpp's converter
- * gives them.
- */
+/** Tokens by id. Rows of the embedding without a token get generated names, as in llama.cpp's converter. */
 function tokensOf({ model, added_tokens: added = [] }: TokenizerJson, vocabularySize: number): Token[] {
   const tokens: Token[] = Array.from({ length: vocabularySize }, (_, id) => ({
     text: `[PAD${id}]`,
@@ -138,8 +135,8 @@ function byteLevelEntries(json: TokenizerJson): Entries {
 }
 
 /**
- * llama.cpp joins whichever neighbours make the token with the best score: the rank of the merge, with the
- * sign turned.
+ * Scores of tokens. llama.cpp joins the pair of neighbours with the best score, so a score is the negative
+ * rank of the merge.
  */
 function sentencePieceEntries(json: TokenizerJson, tokens: readonly Token[]): Entries {
   const rankOf = new Map<string, number>();
@@ -177,7 +174,7 @@ function sentencePieceEntries(json: TokenizerJson, tokens: readonly Token[]): En
   ];
 }
 
-/** True where the post-processor puts the begin token in front. */
+/** True if the post-processor adds the begin token in front. */
 const addsBos = ({ post_processor: processor }: TokenizerJson, bos: string | null): boolean =>
   bos !== null && JSON.stringify(processor ?? null).includes(`"SpecialToken":{"id":${JSON.stringify(bos)}`);
 

@@ -16,7 +16,9 @@ import type { MetadataToWrite } from './metadata-value.ts';
 import { headsOf } from './model-metadata.ts';
 import { writeGguf, type GgufTensorToWrite } from './write-gguf.ts';
 
-/** One adapted matrix: it adds `scale · b · a · x`. a: [rank, in], b: [out, rank]; sources have dtype F32. */
+/**
+ * An adapted matrix, which adds `scale · b · a · x`. a: [rank, in], b: [out, rank]; sources have dtype F32.
+ */
 export interface GgufAdapterLayer {
   readonly name: string;
   readonly a: FloatValues;
@@ -26,9 +28,9 @@ export interface GgufAdapterLayer {
 
 export interface GgufAdapter {
   readonly layers: readonly GgufAdapterLayer[];
-  /** Factor on b · a, of all layers alike. */
+  /** Factor of b · a, equal for all layers. */
   readonly scale: number;
-  /** Of the base model: its architecture and heads decide names and the order of rows. */
+  /** Config of the base model. Its architecture and heads decide names and row order. */
   readonly config: CheckpointConfig;
   readonly name?: string;
 }
@@ -45,7 +47,7 @@ const RULES: OptionRules<GgufAdapter> = {
  * scales by alpha / rank, so alpha = scale · rank.
  *
  * @throws UnsupportedArchitectureError; QdyloraError UNSUPPORTED for layers of different ranks or a layer
- * that the architecture has no place for; WRITE_FAILED.
+ * that the architecture does not have; WRITE_FAILED.
  */
 export async function writeGgufAdapter(path: string, adapter: GgufAdapter): Promise<void> {
   checkOptions('gguf', adapter, RULES);

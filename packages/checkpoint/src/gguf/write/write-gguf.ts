@@ -10,8 +10,8 @@ import type { GgufWriteType } from './encode-values.ts';
 import { metadataBytes, textBytes, u32, u64, type MetadataToWrite } from './metadata-value.ts';
 
 /**
- * One tensor on its way to a file. `bytes` is called when its turn comes, so at most one tensor is in memory,
- * or one piece of one that is read in pieces.
+ * A tensor to write. `bytes` is called when the tensor is written, so at most one tensor is in memory, or one
+ * piece of a tensor that is read in pieces.
  */
 export interface GgufTensorToWrite {
   readonly name: string;
@@ -22,7 +22,7 @@ export interface GgufTensorToWrite {
 }
 
 export interface GgufToWrite {
-  /** In the order of the file; `general.architecture` among them. */
+  /** In file order; contains `general.architecture`. */
   readonly metadata: ReadonlyMap<string, MetadataToWrite>;
   readonly tensors: readonly GgufTensorToWrite[];
 }
@@ -32,8 +32,7 @@ const VERSION = 3;
 /**
  * Writes a GGUF file (version 3, little-endian, alignment 32): temporary file, fsync, rename.
  *
- * @throws QdyloraError BAD_ARGUMENT for tensors that do not fit the format; WRITE_FAILED where the disk
- * refuses.
+ * @throws QdyloraError BAD_ARGUMENT for tensors that do not fit the format; WRITE_FAILED on a disk error.
  */
 export async function writeGguf(
   path: string,

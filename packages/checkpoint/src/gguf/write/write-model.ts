@@ -20,7 +20,7 @@ import { headsOf, modelMetadata, ropeFactors } from './model-metadata.ts';
 import { tokenizerMetadata } from './tokenizer-metadata.ts';
 import { writeGguf, type GgufTensorToWrite } from './write-gguf.ts';
 
-/** One weight by its Hugging Face name; `values` is called when its turn comes. */
+/** A weight by its Hugging Face name; `values` is called when it is written. */
 export interface ModelTensor {
   readonly name: string;
   readonly shape: readonly number[];
@@ -34,7 +34,8 @@ export interface GgufModel {
   readonly tensors: Iterable<ModelTensor>;
   readonly tokenizer: TokenizerFiles | null;
   /**
-   * Type of the matrices; vectors stay F32, and rows that Q8_0 cannot hold (no multiple of 32) become F16.
+   * Type of the matrices. Vectors stay F32, and matrices with rows that Q8_0 cannot hold (not a multiple of
+   * 32) become F16.
    */
   readonly type: GgufWriteType;
 }
@@ -47,17 +48,17 @@ const RULES: OptionRules<GgufModel> = {
   type: required(oneOf(GGUF_WRITE_TYPES)),
 };
 
-/** llama.cpp's numbers for the type of most matrices, and the version of its packed types. */
+/** llama.cpp's number for the most frequent type of matrices. */
 const FILE_TYPES: Readonly<Record<GgufWriteType, number>> = { F32: 0, F16: 1, Q8_0: 7, BF16: 32 };
 const QUANTIZATION_VERSION = 2;
 const Q8_0_BLOCK = 32;
 
 /**
- * Writes a model as a GGUF file that llama.cpp loads: names, rows, metadata and tokenizer as its own
- * converter writes them. A tied head is left out.
+ * Writes a model as a GGUF file that llama.cpp loads, with names, rows, metadata and tokenizer as its
+ * converter writes them. A tied head is omitted.
  *
- * @throws UnsupportedArchitectureError; QdyloraError UNSUPPORTED for a config or tokenizer that GGUF has no
- * words for; WRITE_FAILED.
+ * @throws UnsupportedArchitectureError; QdyloraError UNSUPPORTED for a config or tokenizer that GGUF cannot
+ * express; WRITE_FAILED.
  */
 export async function writeGgufModel(path: string, model: GgufModel): Promise<void> {
   checkOptions('gguf', model, RULES);
@@ -118,7 +119,7 @@ function tensorAt(
   };
 }
 
-/** How a tensor's values change on their way into the file; null where they do not. */
+/** How the values of a tensor are rearranged for the file; null if they are unchanged. */
 function arrangement(layout: Layout | undefined, rows: number, order: RowOrder | undefined): Arrange | null {
   if (layout === 'transposed') return (values) => transposedValues(values, rows);
   if (layout === 'one-more') return (values) => values.map((value) => value + 1);

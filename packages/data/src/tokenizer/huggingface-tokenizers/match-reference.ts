@@ -64,7 +64,7 @@ export function matchPreTokenizer(part: unknown): unknown {
         pretokenizers: [onlyMatches(`[^${SPACE}]+`), split(PUNCTUATION, 'Isolated')],
       };
     default:
-      return part; // the library's own parts agree, or are refused by it
+      return part; // the library's other parts agree with Rust, or the library refuses them
   }
 }
 

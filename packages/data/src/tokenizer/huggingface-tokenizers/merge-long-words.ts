@@ -17,7 +17,7 @@ const ID = 2 ** 24;
 export function mergeLongWords({ model }: Tokenizer): void {
   if (!(model instanceof BPE) || model.end_of_word_suffix || model.continuing_subword_suffix) return;
   const short = model.bpe.bind(model);
-  let merges: Merges | null = null; // made when the first long word comes
+  let merges: Merges | null = null; // computed for the first long word
   model.bpe = (word) => {
     if (word.length <= LONG_WORD) return short(word);
     merges ??= mergesOf(model);
@@ -37,7 +37,7 @@ function mergesOf(model: BPE): Merges {
   const joints = new Map<number, number>();
   model.merges.forEach(([left, right], rank) => {
     const key = ids.get(left)! * ID + ids.get(right)!;
-    // of a pair given twice the last rank counts, as in the library
+    // the last rank of a duplicate pair counts, as in the library
     joints.set(key, rank * ID + ids.get(left + right)!);
   });
   return { ids, texts: model.vocab, joints };
@@ -67,7 +67,7 @@ function mergeWord(characters: readonly string[], { ids, texts, joints }: Merges
   for (let pair = heap.pop(); pair; pair = heap.pop()) {
     const { rank, at } = pair;
     const joint = symbols[at] === GONE ? undefined : jointAt(at);
-    // one of the two has been joined meanwhile
+    // one of the two has already been joined
     if (joint === undefined || Math.floor(joint / ID) !== rank) continue;
     const right = next[at];
     const behind = next[right];
@@ -90,7 +90,7 @@ function pairHeap(): {
   push(rank: number, at: number): void;
   pop(): { rank: number; at: number } | undefined;
 } {
-  const keys: number[] = []; // rank · 2^29 + place: a word has fewer characters than a string may have units
+  const keys: number[] = []; // rank · 2^29 + place; a string has fewer than 2^29 characters
   const swap = (a: number, b: number): void => {
     const key = keys[a];
     keys[a] = keys[b];

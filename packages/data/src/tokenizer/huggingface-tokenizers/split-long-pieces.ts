@@ -21,7 +21,7 @@ export function pieceSplitter(json: TokenizerJson): ((piece: string) => string[]
     model.continuing_subword_prefix
   )
     return null;
-  let joinable: ReadonlySet<string> | null = null; // made when the first long piece comes
+  let joinable: ReadonlySet<string> | null = null; // computed for the first long piece
   return (piece) => {
     if (piece.length <= LONG_PIECE) return [piece];
     joinable ??= new Set((model.merges ?? []).map((merge) => joint(mergePair(merge))));
