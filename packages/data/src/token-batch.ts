@@ -96,7 +96,8 @@ export function assertExamples(where: string, examples: unknown): asserts exampl
   );
   examples.forEach((example: Partial<Example> | null | undefined, index) => {
     for (const part of ['ids', 'labels'] as const) {
-      const values: unknown = example?.[part]; // checked by its tag, which also works for arrays of another realm
+      // checked by its tag, which also works for arrays of another realm
+      const values: unknown = example?.[part];
       assertArgument(
         (values as { [Symbol.toStringTag]?: unknown } | undefined)?.[Symbol.toStringTag] === 'Int32Array',
         where,

@@ -89,7 +89,7 @@ async function trainSteps(run: TrainingRun): Promise<void> {
       throwIfAborted(run);
       if (isEvaluationDue(run)) await evaluateRun(run);
       if (isSaveDue(run)) await saveRun(run);
-      if (isEvaluationDue(run)) continue; // onSave returned 'stop', so this is the last step: it is evaluated too
+      if (isEvaluationDue(run)) continue; // onSave returned 'stop': evaluate this last step
       if (isLastStep(run)) return;
       await takeStep(run);
       await nextTurn();

@@ -71,7 +71,7 @@ export function folderFiles(
             size += piece.length;
           }
           await writing;
-          if (size - synced >= syncBytes && !isSyncing) sync(); // one at a time, because Node has few file threads
+          if (size - synced >= syncBytes && !isSyncing) sync(); // one at a time: Node has few threads
         }
         sync();
         records.set(name, { size, sha256: hash.digest('hex') });

@@ -5,7 +5,7 @@ export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    if ((error as { code?: string }).code === 'ESRCH') return false; // EPERM: another user's process, but alive
+    if ((error as { code?: string }).code === 'ESRCH') return false; // EPERM: another user's process
   }
   return !hasEnded(pid);
 }

@@ -51,5 +51,6 @@ export function rowIndex(file: RowFile): RowIndex {
 function lineAfter(file: RowFile, place: Place, skip: number): Line {
   let left = skip;
   for (const line of file.rows(place)) if (left-- === 0) return line;
-  throw new RangeError(`no entry ${skip} after byte ${place.offset}`); // unreachable: assertUnchanged has checked the file
+  // unreachable: assertUnchanged has checked the file
+  throw new RangeError(`no entry ${skip} after byte ${place.offset}`);
 }
