@@ -20,4 +20,4 @@ export async function yieldToEvents(signal: AbortSignal | undefined, work: Abort
 
 /** `yieldToEvents` between rows of a dataset. */
 export const yieldBetweenRows = (signal: AbortSignal | undefined): Promise<void> =>
-  yieldToEvents(signal, { where: 'data', problem: 'the signal was aborted while rows were read' });
+  yieldToEvents(signal, { where: 'data', problem: 'The signal was aborted while rows were read' });

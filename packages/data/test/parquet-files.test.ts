@@ -151,7 +151,7 @@ describe('a Parquet file whose columns lie', () => {
       loadDataset(files.write('twice.parquet', new Uint8Array(twice)), { tokenizer: null }),
     ).rejects.toMatchObject({
       code: 'BAD_DATA',
-      message: expect.stringMatching(/a name of its own for every column/) as string,
+      message: expect.stringMatching(/a different name for each column/) as string,
     });
   });
 });

@@ -107,7 +107,7 @@ describe('chooseRank', () => {
   });
   it('refuses where all have diverged, no rank, or a level that is none', () => {
     expect(() => chooseRank([{ rank: 1, losses: losses([Infinity, 1]) }])).toThrow(
-      /no rank has a finite loss \(ranks 1\)/,
+      /No rank has a finite loss \(ranks 1\)/,
     );
     expect(() => chooseRank([])).toThrow(/at least one rank/);
     expect(() => chooseRank([{ rank: 1, losses: losses([1, 2]) }], 1)).toThrow(

@@ -39,7 +39,7 @@ export function chooseRank(measured: readonly RankLosses[], alpha = 0.05): RankC
   assertArgument(
     typeof alpha === 'number' && alpha > 0 && alpha < 1,
     'choose-rank',
-    `the level alpha must be a number between 0 and 1 (got ${shownValue(alpha)})`,
+    `The level alpha must be a number between 0 and 1 (got ${shownValue(alpha)})`,
   );
   const ascending = measured
     .map(({ rank, losses }) => ({ rank, losses, mean: ratioEstimate(losses).mean }))
@@ -66,6 +66,6 @@ export function chooseRank(measured: readonly RankLosses[], alpha = 0.05): RankC
 const allDiverged = (measured: readonly RankLosses[]): QdyloraError =>
   new QdyloraError('NON_FINITE', {
     where: 'choose-rank',
-    problem: `no rank has a finite loss (ranks ${measured.map(({ rank }) => rank).join(', ')})`,
+    problem: `No rank has a finite loss (ranks ${measured.map(({ rank }) => rank).join(', ')})`,
     nextStep: 'The adapter has diverged: train again with a smaller learning rate.',
   });

@@ -24,7 +24,7 @@ import { passReporter } from './pass-reporter.ts';
 /** Tokens of one pass: enough rows to keep a matrix product busy, and a few MB of activations. */
 export const DEFAULT_TOKENS_PER_BATCH = 2048;
 
-const ABORTED: AbortedWork = { where: 'eval', problem: 'the evaluation was aborted' };
+const ABORTED: AbortedWork = { where: 'eval', problem: 'The evaluation was aborted' };
 
 export interface PerplexityOptions {
   /** Tokens of one forward pass at most; a longer example is a pass of its own. 2048 by default. */
@@ -80,7 +80,7 @@ function assertCountedToken(counts: Float64Array): void {
   if (counts.some((count) => count > 0)) return;
   throw new QdyloraError('BAD_DATA', {
     where: 'perplexity',
-    problem: `there is no token to predict in ${counts.length} examples`,
+    problem: `There is no token to predict in ${counts.length} examples`,
     nextStep: 'Check whether eval_dataset is empty, or whether all of its text is prompt.',
   });
 }
@@ -89,7 +89,7 @@ function assertViews(views: unknown): void {
   assertArgument(
     Array.isArray(views),
     'perplexity',
-    `the views must be an array (got ${typeof views === 'object' ? 'an object' : shownValue(views)})`,
+    `The views must be an array (got ${typeof views === 'object' ? 'an object' : shownValue(views)})`,
     'Put a single view into an array: [view].',
   );
   views.forEach((view) => {

@@ -15,12 +15,12 @@ export function assertRankLosses(
   assertArgument(
     Array.isArray(measured) && measured.every(isRankLosses),
     where,
-    `the losses must be an array of { rank, losses: { sums, counts } } (got ${shownValue(measured)})`,
+    `The losses must be an array of { rank, losses: { sums, counts } } (got ${shownValue(measured)})`,
   );
   const ranks = measured.map(({ rank }) => rank);
-  assertArgument(ranks.length > 0, where, 'there must be at least one rank to choose from');
+  assertArgument(ranks.length > 0, where, 'There must be at least one rank to choose from');
   const repeated = ranks.find((rank, i) => ranks.indexOf(rank) < i);
-  assertArgument(repeated === undefined, where, `each rank may occur once (got ${repeated} twice)`);
+  assertArgument(repeated === undefined, where, `Each rank may occur once (got ${repeated} twice)`);
 }
 
 const isRankLosses = (entry: Partial<RankLosses> | null | undefined): entry is RankLosses =>

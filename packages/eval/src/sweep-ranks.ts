@@ -79,10 +79,10 @@ function risingRanks(ranks: unknown): number[] {
   assertArgument(
     distinct?.every((rank) => Number.isSafeInteger(rank)),
     'sweep-ranks',
-    `the ranks must be a list of whole numbers (got ${shownValue(distinct ?? ranks)})`,
+    `The ranks must be a list of whole numbers (got ${shownValue(distinct ?? ranks)})`,
     'Give adapted.ranks, or [1, 2, 4].',
   );
-  assertArgument(distinct!.length > 0, 'sweep-ranks', 'there must be at least one rank to measure');
+  assertArgument(distinct!.length > 0, 'sweep-ranks', 'There must be at least one rank to measure');
   return (distinct as number[]).sort((a, b) => a - b);
 }
 
@@ -90,7 +90,7 @@ function assertAtRank(atRank: unknown): void {
   assertArgument(
     typeof atRank === 'function',
     'sweep-ranks',
-    'the first argument must be a function from a rank to a view ' +
+    'The first argument must be a function from a rank to a view ' +
       `(got ${typeof atRank === 'object' ? 'an object' : shownValue(atRank)})`,
     'Give (rank) => adapted.atRank(rank).',
   );
@@ -100,7 +100,7 @@ function assertTask(task: unknown): void {
   assertArgument(
     typeof (task as Partial<EvalTask> | null | undefined)?.measure === 'function',
     'sweep-ranks',
-    'the task must be an object with name and measure',
+    'The task must be an object with name and measure',
     'Give perplexity(examples).',
   );
 }
@@ -114,7 +114,7 @@ function assertResults(
   assertArgument(
     Array.isArray(results) && results.length === viewCount,
     'sweep-ranks',
-    `the task ${name} must return ${viewCount} results, one for each view in their order ` +
+    `The task ${name} must return ${viewCount} results, one for each view in their order ` +
       `(got ${Array.isArray(results) ? results.length : shownValue(results)})`,
   );
 }

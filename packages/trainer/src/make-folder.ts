@@ -2,10 +2,10 @@ import { existsSync, mkdirSync, rmdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
- * A folder with those above it. Node's own `recursive` never returns where a folder that is there takes no
- * entry and says ENOENT, as /proc does (Node 20, 2026).
+ * Creates a folder and its missing parents. Node's `recursive` option never returns if an existing folder
+ * accepts no entries and reports ENOENT, as /proc does (Node 20, 2026).
  *
- * @returns takes back the folders that this made, as far as they are empty
+ * @returns a function that removes the created folders again, as far as they are empty
  */
 export function makeFolder(path: string): () => void {
   const newFolders = makeMissing(path);
@@ -18,7 +18,7 @@ export function makeFolder(path: string): () => void {
   };
 }
 
-/** The folders that were not there, the innermost first. */
+/** Creates missing folders; returns them, the innermost first. */
 function makeMissing(path: string): string[] {
   try {
     mkdirSync(path);

@@ -28,7 +28,7 @@ describe('what would train nothing, or something else, is refused:', () => {
     await expect(
       train({ ...tinyOptions(), model: first, optimizer: adamw(other.parameters(), { learningRate: 1e-2 }) })
         .result,
-    ).rejects.toThrow(refused(/the optimizer has a parameter, .*, that is not one of the model/));
+    ).rejects.toThrow(refused(/The optimizer has a parameter, .*, that is not one of the model/));
   });
 
   it('a second step of one optimizer beside the first', async () => {
@@ -41,7 +41,7 @@ describe('what would train nothing, or something else, is refused:', () => {
       'fulfilled',
       {
         status: 'rejected',
-        reason: refused(/the optimizer's previous step has not ended yet\. Await each step/),
+        reason: refused(/The optimizer's previous step has not ended yet\. Await each step/),
       },
     ]);
     await step();
@@ -52,7 +52,7 @@ describe('what would train nothing, or something else, is refused:', () => {
       await expect(
         train({ ...tinyOptions(), schedule: { warmupSteps: 0, at: () => rate as never } }).result,
         String(rate),
-      ).rejects.toThrow(refused(/\[schedule\] the learning rate must be .* at step 0/));
+      ).rejects.toThrow(refused(/\[schedule\] The learning rate must be .* at step 0/));
   });
 
   it('steps without a token to learn from, when there have been none but such', async () => {
@@ -66,7 +66,7 @@ describe('what would train nothing, or something else, is refused:', () => {
     };
     await expect(train({ ...options, batches: masked }).result).rejects.toMatchObject({
       code: 'BAD_DATA',
-      message: expect.stringMatching(/none of the first 3 steps had a token to learn from/) as string,
+      message: expect.stringMatching(/None of the first 3 steps had a token to learn from/) as string,
     });
   });
 

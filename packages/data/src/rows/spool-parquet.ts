@@ -53,7 +53,7 @@ export async function spoolParquet(descriptor: number, file: string, signal?: Ab
       rowStart = rowEnd;
       await yieldToEvents(signal, {
         where: file,
-        problem: 'the signal was aborted while a Parquet file was read',
+        problem: 'The signal was aborted while a Parquet file was read',
       });
     }
     return spool;
@@ -109,8 +109,7 @@ function assertColumns(
       `A Parquet file must have ${wanted} (got ${got})`,
       'The file may be damaged: make or download it again.',
     );
-  if (new Set(names).size < names.length)
-    throw damaged('a name of its own for every column', 'one name twice');
+  if (new Set(names).size < names.length) throw damaged('a different name for each column', 'one name twice');
   for (const { columns } of groups) {
     if (
       columns

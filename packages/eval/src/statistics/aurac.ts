@@ -21,18 +21,18 @@ export function aurac(ranks: readonly number[], gains: readonly number[], axis: 
   assertArgument(
     RANK_AXES.includes(axis),
     'aurac',
-    `the axis must be one of ${RANK_AXES.join(', ')} (got ${shownValue(axis)})`,
+    `The axis must be one of ${RANK_AXES.join(', ')} (got ${shownValue(axis)})`,
   );
   assertArgument(
     ranks.length > 0 && ranks.length === gains.length,
     'aurac',
-    `there must be one gain for each rank and at least one rank (got ${gains.length} gains for ` +
+    `There must be one gain for each rank and at least one rank (got ${gains.length} gains for ` +
       `${ranks.length} ranks)`,
   );
   assertArgument(
     ranks.every((rank, i) => rank > (ranks[i - 1] ?? 0)),
     'aurac',
-    `the ranks must be positive and rising (got ${ranks.join(', ')})`,
+    `The ranks must be positive and rising (got ${ranks.join(', ')})`,
   );
   if (ranks.length === 1) return gains[0];
   const positions = ranks.map((rank) => (axis === 'log2' ? Math.log2(rank) : rank));

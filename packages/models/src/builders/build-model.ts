@@ -72,7 +72,7 @@ export async function buildModel(files: WeightFiles, options: BuildOptions): Pro
   if (trainable && (stored || quantization.kind !== 'none')) {
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'build-model',
-      problem: 'a model in 4 bits cannot be trained in full',
+      problem: 'A model in 4 bits cannot be trained in full',
       nextStep: 'Set quantization: none, or choose method: qdylora.',
     });
   }

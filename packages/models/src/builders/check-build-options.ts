@@ -37,7 +37,7 @@ export function assertWeightFiles(where: string, files: unknown): void {
   assertArgument(
     typeof files === 'object' && files !== null && 'tensors' in files && 'config' in files,
     where,
-    `the first argument must be an open checkpoint (got ${isPromise ? 'a promise' : shownValue(files)})`,
+    `The first argument must be an open checkpoint (got ${isPromise ? 'a promise' : shownValue(files)})`,
     isPromise ? 'Await it first.' : "Open it first: await openCheckpoint('models/smollm2').",
   );
 }

@@ -40,7 +40,7 @@ export function assertNoOtherWeights(
     throw new QdyloraError('UNSUPPORTED', {
       where,
       problem:
-        `a ${modelType} model of this config does not use the tensor ${entry.name} ` +
+        `A ${modelType} model of this config does not use the tensor ${entry.name} ` +
         `${shapeText(entry.shape)}, and without it the model would compute something else`,
       nextStep:
         'Check whether config.json belongs to these weights (model_type, the number of layers, ' +

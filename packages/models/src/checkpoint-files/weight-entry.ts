@@ -22,7 +22,7 @@ function assertUnpacked({ name: where, tensors }: Tensors, weight: string): void
       throw new QdyloraError('UNSUPPORTED', {
         where,
         problem:
-          `the weights are quantized with ${method} (${packed}); ${weight} must be in full precision or in ` +
+          `The weights are quantized with ${method} (${packed}); ${weight} must be in full precision or in ` +
           'bitsandbytes 4-bit',
         nextStep: 'Start from the unquantized checkpoint.',
         details: { name: weight },
@@ -48,14 +48,14 @@ export function weightEntry(
   if (!entry)
     throw new QdyloraError('MISSING_TENSOR', {
       where,
-      problem: `the checkpoint has no tensor ${name} ${shapeText(shape)}`,
+      problem: `The checkpoint has no tensor ${name} ${shapeText(shape)}`,
       nextStep: 'Check whether it is complete, and of the architecture that its config names.',
       details: { name },
     });
   if (!sameShape(entry.shape, shape))
     throw new QdyloraError('BAD_SHAPE', {
       where,
-      problem: `the tensor ${name} is ${shapeText(entry.shape)}; the model needs ${shapeText(shape)}`,
+      problem: `The tensor ${name} is ${shapeText(entry.shape)}; the model needs ${shapeText(shape)}`,
       nextStep: 'Check whether config.json belongs to these weights.',
       details: { name },
     });

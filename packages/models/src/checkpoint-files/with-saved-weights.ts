@@ -112,7 +112,7 @@ function checkSaved(
     if (packed.has(name)) {
       throw new QdyloraError('UNSUPPORTED', {
         where,
-        problem: `the adapter stores the linear layer ${name} whole; only heads, embeddings and norms may be`,
+        problem: `The adapter stores the linear layer ${name} whole; only heads, embeddings and norms may be`,
         nextStep: 'Merge the adapter into its base model with PEFT, and open the result.',
         details: { name },
       });
@@ -122,7 +122,7 @@ function checkSaved(
       where,
       problem: modelShape
         ? `${name} of the adapter is ${shapeText(shape)}; the model needs ${shapeText(modelShape)}`
-        : `the model has no weight ${name}, which the adapter stores`,
+        : `The model has no weight ${name}, which the adapter stores`,
       nextStep: 'Use the base model that the adapter was trained on.',
       details: { name, shape },
     });

@@ -24,7 +24,7 @@ export function ropeFrequencies(rope: RopeConfig, rotaryDim: number, maxPosition
   if (!(rope.theta > 0))
     throw new QdyloraError('BAD_CONFIG', {
       where: 'rope',
-      problem: `rope_theta must be greater than 0 (got ${rope.theta})`,
+      problem: `\`rope_theta\` must be greater than 0 (got ${rope.theta})`,
     });
   const plain = Float64Array.from({ length: rotaryDim / 2 }, (_, p) => rope.theta ** ((-2 * p) / rotaryDim));
   switch (rope.type) {
@@ -47,7 +47,7 @@ export function ropeFrequencies(rope: RopeConfig, rotaryDim: number, maxPosition
     default:
       throw new QdyloraError('UNSUPPORTED', {
         where: 'rope',
-        problem: `the rope_type ${rope.type} is not implemented`,
+        problem: `The rope_type ${rope.type} is not implemented`,
         nextStep: `Supported are ${ROPE_TYPES.filter((type) => type !== 'factors').join(', ')}.`,
       });
   }
@@ -127,7 +127,7 @@ function longrope(plain: Float64Array, rope: RopeConfig, maxPositions: number): 
     throw new QdyloraError('BAD_CONFIG', {
       where: 'rope',
       problem:
-        `short_factor of the rope type longrope must be ${plain.length} numbers greater than 0 ` +
+        `\`short_factor\` of the rope type longrope must be ${plain.length} numbers greater than 0 ` +
         `(got ${Array.isArray(short) ? short.length : typeof short})`,
     });
   }
@@ -148,7 +148,7 @@ function needed(
   if (value === undefined || !(value > 0))
     throw new QdyloraError('BAD_CONFIG', {
       where: 'rope',
-      problem: `${key} of the rope type ${rope.type} must be greater than 0 (got ${value})`,
+      problem: `\`${key}\` of the rope type ${rope.type} must be greater than 0 (got ${value})`,
     });
   return value;
 }

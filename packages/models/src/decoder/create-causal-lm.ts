@@ -128,7 +128,7 @@ function assertPositions(name: string, limit: number, positions: Int32Array): vo
   if (position === undefined) return;
   throw new QdyloraError('BAD_ARGUMENT', {
     where: name,
-    problem: `this model computes sequences of at most ${limit} tokens (got position ${position})`,
+    problem: `This model computes sequences of at most ${limit} tokens (got position ${position})`,
     nextStep: 'Use shorter sequences: max_seq_length, max_new_tokens.',
     details: { limit },
   });

@@ -108,17 +108,17 @@ function assertPrompt(prompt: unknown, vocabularySize: number): asserts prompt i
   assertArgument(
     Array.isArray(prompt) || ArrayBuffer.isView(prompt),
     'generate',
-    `the prompt must be an array of token ids (got ${shownValue(prompt)})`,
+    `The prompt must be an array of token ids (got ${shownValue(prompt)})`,
     typeof prompt === 'string' ? 'Give tokenizer.encode(text).' : undefined,
   );
   const ids = prompt as ArrayLike<unknown>;
-  assertArgument(ids.length > 0, 'generate', 'the prompt must have at least one token');
+  assertArgument(ids.length > 0, 'generate', 'The prompt must have at least one token');
   for (let i = 0; i < ids.length; i++)
     if (!isId(ids[i], vocabularySize))
       assertArgument(
         false,
         'generate',
-        `the ids of the prompt must be below ${vocabularySize} (got ${shownValue(ids[i])} at ${i})`,
+        `The ids of the prompt must be below ${vocabularySize} (got ${shownValue(ids[i])} at ${i})`,
         'Encode it with the tokenizer of this model.',
       );
 }

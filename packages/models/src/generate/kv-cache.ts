@@ -51,7 +51,7 @@ export function createKvCache(
   assertArgument(
     Number.isSafeInteger(capacity) && capacity >= 1,
     'kv-cache',
-    `the capacity in tokens must be a whole number of at least 1 (got ${shownValue(capacity)})`,
+    `The capacity in tokens must be a whole number of at least 1 (got ${shownValue(capacity)})`,
   );
   const views: ArrayView[] = [];
   const lasting = <D extends 'f32' | 'i32'>(dtype: D, shape: readonly number[]): ArrayView<D> => {
@@ -90,7 +90,7 @@ export function createKvCache(
       if (end > capacity)
         throw new QdyloraError('BAD_ARGUMENT', {
           where: 'kv-cache',
-          problem: `the cache holds ${capacity} tokens at most (got ${end})`,
+          problem: `The cache holds ${capacity} tokens at most (got ${end})`,
           nextStep: 'Make a cache with a larger capacity.',
         });
       memory.write(segments, [0, end]);

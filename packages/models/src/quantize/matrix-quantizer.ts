@@ -148,7 +148,7 @@ async function assertFiniteScales(memory: Memory, absmax: ArrayView<'f32'>): Pro
   if (block >= 0)
     throw new QdyloraError('NON_FINITE', {
       where: 'quantize',
-      problem: `block ${block} holds a weight that is ${values[block]}`,
+      problem: `Block ${block} holds a weight that is ${values[block]}`,
       nextStep: 'The file is damaged, or the model was saved after training had failed.',
       details: { block },
     });

@@ -109,7 +109,7 @@ function storedMatrix(
   if (!sameShape(matrix.shape, shape))
     throw new QdyloraError('BAD_SHAPE', {
       where: checkpoint.name,
-      problem: `the packed matrix ${name} is ${shapeText(matrix.shape)}; the model needs ${shapeText(shape)}`,
+      problem: `The packed matrix ${name} is ${shapeText(matrix.shape)}; the model needs ${shapeText(shape)}`,
       nextStep: 'Check whether config.json belongs to these weights.',
       details: { name },
     });

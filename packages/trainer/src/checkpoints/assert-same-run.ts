@@ -3,10 +3,10 @@ import { QdyloraError } from '@qdylora/contract';
 import type { RunIdentity } from './run-state.ts';
 
 /**
- * Refuses to resume where a value differs from the first run's. An absent value equals null, so that a key
- * added by a later version does not end an older run; a hash (`…_hash`) that only one of them has is ignored.
+ * Refuses to resume if a value differs from that of the first run. A missing value equals null, so that a key
+ * added by a later version does not end an older run. A hash (`…_hash`) that only one run has is ignored.
  *
- * @throws QdyloraError BAD_RESUME listing every value that differs.
+ * @throws QdyloraError BAD_RESUME that lists every value that differs.
  */
 export function assertSameRun(path: string, saved: RunIdentity, current: RunIdentity): void {
   const names = [...new Set([...Object.keys(saved), ...Object.keys(current)])].sort();
@@ -17,7 +17,7 @@ export function assertSameRun(path: string, saved: RunIdentity, current: RunIden
   );
   throw new QdyloraError('BAD_RESUME', {
     where: 'resume',
-    problem: `this run has other values than the one that wrote ${path}: got ${differences.join(', ')}`,
+    problem: `This run has other values than the one that wrote ${path}: ${differences.join(', ')}`,
     nextStep:
       'Set them back, or start a new run in another output_dir: from the adapter of this one, to train it ' +
       'further.',

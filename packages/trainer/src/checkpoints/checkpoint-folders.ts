@@ -3,9 +3,9 @@ import { discardFolder, NODE_FILE_SYSTEM, type FileSystem } from '@qdylora/check
 import { QdyloraError } from '@qdylora/contract';
 
 /**
- * The checkpoints of a run, newest first; none where there is no such folder.
+ * The checkpoints of a run, newest first; empty if the folder does not exist.
  *
- * @throws QdyloraError BAD_RESUME where the folder cannot be read: a new run must not begin because of that.
+ * @throws QdyloraError BAD_RESUME if the folder cannot be read, because a new run must not begin then.
  */
 export function listCheckpoints(
   folder: string,
@@ -34,8 +34,8 @@ function namesIn(folder: string, fs: FileSystem): string[] {
 }
 
 /**
- * Removes all but the newest `keep` checkpoints, 1 at least; says whether any went. Called where the newest
- * is whole and durable, so a good one is always left.
+ * Removes all but the newest `keep` checkpoints (at least 1); returns whether any was removed. Call it when
+ * the newest one is durable, so that a good checkpoint is always left.
  */
 export function pruneCheckpoints(folder: string, keep: number, fs: FileSystem = NODE_FILE_SYSTEM): boolean {
   let isAnyGone = false;
@@ -51,8 +51,8 @@ export function pruneCheckpoints(folder: string, keep: number, fs: FileSystem = 
 }
 
 /**
- * Renames a checkpoint out of the run's way: `step-20.damaged`. Nothing of it is deleted, except an older one
- * set aside under the same name.
+ * Renames a checkpoint so that the run ignores it: `step-20.damaged`. Nothing is deleted, except an older
+ * checkpoint under that name.
  */
 export function setCheckpointAside(
   path: string,

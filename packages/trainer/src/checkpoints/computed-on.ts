@@ -5,8 +5,8 @@ export interface ComputedOn {
 }
 
 /**
- * The warning for a run that resumes with kernels that round differently; null where they are the same, or
- * where the checkpoint does not name them.
+ * The warning for a run that resumes with kernels that round differently; null if they are the same, or if
+ * the checkpoint does not name them.
  */
 export function warnOfOtherKernels(saved: ComputedOn | null, current: ComputedOn): string | null {
   if (!saved || (saved.backend === current.backend && saved.level === current.level)) return null;

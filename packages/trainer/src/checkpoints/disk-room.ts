@@ -2,9 +2,9 @@ import { NODE_FILE_SYSTEM, type FileSystem } from '@qdylora/checkpoint';
 import { DTYPE_BYTES, elementCount, QdyloraError, type DType, type Shape } from '@qdylora/contract';
 import type { Optimizer } from '../optimizers/optimizer.ts';
 
-/** State and manifest of a checkpoint. */
+/** Bytes of state and manifest of a checkpoint. */
 const SMALL_FILES_BYTES = 4096;
-/** One array's entry in the header of its file. */
+/** Bytes of one array's entry in the header of its file. */
 const HEADER_BYTES = 128;
 
 /** Bytes of a checkpoint: trained weights and optimizer state. */
@@ -18,8 +18,8 @@ export function checkpointBytes({ parameters, state }: Pick<Optimizer, 'paramete
 }
 
 /**
- * Bytes that this user may still write to the disk of an existing folder; null where the system does not
- * tell.
+ * Bytes that this user may still write to the disk of an existing folder; null if the system does not report
+ * them.
  */
 export function freeBytes(folder: string, fs: FileSystem = NODE_FILE_SYSTEM): number | null {
   try {
@@ -43,14 +43,14 @@ export interface NoRoom {
   /** What the room is for: `a checkpoint`. */
   readonly what: string;
   readonly neededBytes: number;
-  /** null where the system does not tell. */
+  /** null if the system does not report it. */
   readonly freeBytes: number | null;
   /** The last good checkpoint. */
   readonly checkpoint: string | null;
   readonly cause?: unknown;
 }
 
-/** The error for a disk that has no room: how much is missing, and which checkpoint is safe. */
+/** The error for a full disk: the missing size, and the last good checkpoint. */
 export function noRoom({
   folder,
   what,
@@ -64,7 +64,7 @@ export function noRoom({
   return new QdyloraError('WRITE_FAILED', {
     where: 'save',
     problem:
-      `the disk of ${folder} has no room for ${what} of ${megabytes(neededBytes)} ` +
+      `The disk of ${folder} has no room for ${what} of ${megabytes(neededBytes)} ` +
       `(${free === null ? 'it is full' : `${megabytes(free)} free`})`,
     nextStep: checkpoint
       ? `${remedy} The last good checkpoint is ${checkpoint}: go on from it with resume_from_checkpoint.`

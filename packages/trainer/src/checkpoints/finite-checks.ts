@@ -14,8 +14,8 @@ import type { Optimizer, StateArray } from '../optimizers/optimizer.ts';
 import { joinNeighbours } from './join-neighbours.ts';
 
 /**
- * True where all weights are numbers. They are asked in a few sums: arrays that were made one after the other
- * lie so.
+ * True if sums of squares show that all weights are finite; false if the sums do not cover all of them.
+ * Arrays that were allocated together are neighbours, so a few sums are enough.
  */
 export function areWeightsFinite(backend: Backend, { parameters }: Optimizer): boolean {
   const weights = backend.memory.space.isHost
@@ -28,8 +28,8 @@ export function areWeightsFinite(backend: Backend, { parameters }: Optimizer): b
 }
 
 /**
- * True where the arrays that the states lie in side by side tell that all are numbers, in a few sums instead
- * of one for each.
+ * True if sums of squares over the resident slabs show that all optimizer states are finite; false if the
+ * slabs do not cover all of them.
  */
 export function areStatesFinite(
   backend: Backend,
@@ -53,7 +53,12 @@ const hasFiniteSquares = (backend: Backend, x: ArrayView<'f32'>): boolean =>
     )[0],
   );
 
-/** The kernel's sum of squares tells nearly always; only where it doesn't, every number is looked at. */
+/**
+ * Checks that all values are finite. A sum of squares decides in nearly all cases; only if it is not finite,
+ * every number is checked.
+ *
+ * @throws QdyloraError NON_FINITE
+ */
 export function assertFinite(backend: Backend, name: string, values: DataOf[DType]): void {
   if (!(values instanceof Float32Array)) return; // codes of 8-bit states; their scales are float32
   if (backend.memory.space.isHost && hasFiniteSquares(backend, viewOf('f32', [values.length], values)))

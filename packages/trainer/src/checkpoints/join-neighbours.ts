@@ -1,7 +1,4 @@
-/**
- * The same numbers in fewer arrays: where one begins at the end of another, in the same buffer, they become
- * one. Nothing is copied.
- */
+/** Joins arrays that follow each other in the same buffer. Nothing is copied. */
 export function joinNeighbours(arrays: readonly Float32Array[]): Float32Array[] {
   const joined: Float32Array[] = [];
   const last = new Map<ArrayBufferLike, number>();

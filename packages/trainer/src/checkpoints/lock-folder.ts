@@ -9,8 +9,8 @@ import { makeFolder } from '../make-folder.ts';
 export const LOCK_FILE = 'lock.json';
 
 /**
- * Identifies a process beyond its pid, which the system may reuse. A field is null where the system does not
- * tell it.
+ * Identifies a process beyond its pid, which the system may reuse. A field is null if the system does not
+ * report it.
  */
 export interface ProcessIdentity {
   readonly pid: number;
@@ -20,7 +20,7 @@ export interface ProcessIdentity {
 }
 
 export interface FolderLock {
-  /** A sentence about the older lock that was taken over; null where there was none. */
+  /** A sentence about the older lock that was taken over; null without one. */
   readonly tookOver: string | null;
   /**
    * Removes the lock if it is still this process's. Also removes the folder if the lock created it and it is
@@ -29,14 +29,17 @@ export interface FolderLock {
   release(): void;
 }
 
-/** Two processes that find the same dead lock may each win once; after a third try another process has it. */
+/**
+ * Most attempts: two processes that find the same dead lock may each win once; after a third attempt another
+ * process has it.
+ */
 const MOST_ROUNDS = 3;
 
 /**
  * Makes this process the only one that writes checkpoints into `folder`. It takes over the lock of a process
  * that has ended.
  *
- * @throws QdyloraError BUSY_FOLDER where the holder of the lock runs, or may run on another machine;
+ * @throws QdyloraError BUSY_FOLDER if the holder of the lock runs, or may run on another machine;
  * WRITE_FAILED.
  * @example
  * const lock = lockFolder('runs/first');
@@ -86,7 +89,7 @@ function takeLock(folder: string, self: ProcessIdentity, unmake: () => void): Fo
 /**
  * Checks that this process could lock `folder`, and changes nothing.
  *
- * @throws QdyloraError BUSY_FOLDER where the holder of the lock runs, or may run on another machine.
+ * @throws QdyloraError BUSY_FOLDER if the holder of the lock runs, or may run on another machine.
  */
 export function assertFolderFree(folder: string, self: ProcessIdentity = thisProcess()): void {
   const path = join(folder, LOCK_FILE);
@@ -119,7 +122,7 @@ function mayLive(holder: ProcessIdentity, self: ProcessIdentity): boolean {
   return holder.startTime === null || now === null || holder.startTime === now;
 }
 
-/** Creates a file that appears with its full content; false where the file exists. */
+/** Creates a file that appears with its full content; false if the file exists. */
 function createWhole(path: string, text: string): boolean {
   const temporary = temporaryName(path);
   try {
@@ -200,7 +203,7 @@ const busy = (path: string, holder: ProcessIdentity | null): QdyloraError =>
   new QdyloraError('BUSY_FOLDER', {
     where: 'lock',
     problem:
-      `another run writes to this folder: the lock ${path} belongs to ` +
+      `Another run writes to this folder: the lock ${path} belongs to ` +
       `${holder ? `process ${holder.pid} on ${holder.host}` : 'another process'}`,
     nextStep: 'Wait for that run, or choose another output_dir. If no such run exists, delete the lock file.',
     details: { path, ...holder },

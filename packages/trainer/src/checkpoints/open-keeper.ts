@@ -10,39 +10,37 @@ import { saveState, type RunParts } from './save-state.ts';
 import type { WarningCode } from '../run/train-events.ts';
 
 export interface SaveOptions {
-  /** The run's folder: `checkpoints/step-<n>`, `adapter-best` and `lock.json` lie in it. */
+  /** The run's folder. It contains `checkpoints/step-<n>`, `adapter-best` and `lock.json`. */
   readonly folder: string;
-  /** Steps between two checkpoints. null: only one, at the end or where the run ends early. */
+  /** Steps between two checkpoints; null: only one, at the end or when the run ends early. */
   readonly every?: number | null;
-  /** How many checkpoints to keep; 2 by default, at least 1. */
+  /** Number of checkpoints to keep, at least 1. Default: 2. */
   readonly totalLimit?: number;
   /**
-   * Values that a resumed run must share; compared one by one, so the error can say which differs. JSON only.
+   * JSON values that a resumed run must share. They are compared one by one, so that the error can name the
+   * difference.
    */
   readonly config?: Readonly<Record<string, unknown>>;
   /** Adds files to each checkpoint, for example the adapter. */
   readonly write?: (folder: string) => void | Promise<void>;
-  /** Fills `adapter-best` each time that an evaluation is the best so far. */
+  /** Writes `adapter-best` after each evaluation that is the best so far. */
   readonly writeBest?: (folder: string) => void | Promise<void>;
-  /**
-   * Bytes of other files that the run writes; the disk must have room for them and one checkpoint. 0 by
-   * default.
-   */
+  /** Bytes of the other files of the run; the disk must have room for them and one checkpoint. Default: 0. */
   readonly otherBytes?: number;
-  /** How long the last save waits, trying again, while the disk is full; 0 by default. */
+  /** Longest wait of the last save while the disk is full, in seconds. Default: 0. */
   readonly waitForRoomSeconds?: number;
-  /** Every call that writes, finds and removes checkpoints goes through it; Node's by default. */
+  /** The file system calls that write, find and remove checkpoints. Default: Node's. */
   readonly fs?: FileSystem;
 }
 
 /**
- * - `latest`: resume from the newest whole checkpoint, or begin where there is none;
+ * - `latest`: resume from the newest whole checkpoint, or begin if there is none;
  * - a path: resume from that checkpoint;
  * - null: begin a new run.
  */
 export type ResumeFrom = 'latest' | (string & {}) | null;
 
-/** Where a run starts. */
+/** The state from which a run starts. */
 export interface Began {
   readonly progress: RunProgress;
   readonly resumedFrom: string | null;
@@ -52,22 +50,26 @@ export interface Began {
 /** The one writer of a run's folder, from `begin` to `close`. */
 export interface CheckpointKeeper {
   readonly newest: string | null;
-  /** @throws QdyloraError NOT_EMPTY for a new run over old checkpoints; BAD_RESUME where none can be used. */
+  /**
+   * Restores the run or begins a new one. @throws QdyloraError NOT_EMPTY for a new run over old checkpoints;
+   * BAD_RESUME if none is usable.
+   */
   begin(parts: Omit<RunParts, 'progress'>, resume: ResumeFrom): Began;
   /**
-   * @throws QdyloraError WRITE_FAILED where the disk has no room for a checkpoint and the run's other files.
+   * Checks the free space. @throws QdyloraError WRITE_FAILED if the disk has no room for a checkpoint and the
+   * run's other files.
    */
   assertRoom(parts: Pick<RunParts, 'optimizer'>): void;
-  /** How many bytes the next checkpoint will lack, as the disk is now; 0 where it has room. */
+  /** Bytes that the disk currently lacks for the next checkpoint; 0 if it has room. */
   missingBytes(parts: Pick<RunParts, 'optimizer'>): number;
   /**
    * Writes a checkpoint and removes those beyond `totalLimit`; on a full disk it removes those first.
    *
    * @returns the checkpoint's path
-   * @throws QdyloraError WRITE_FAILED; for a full disk it says how much is missing.
+   * @throws QdyloraError WRITE_FAILED; for a full disk with the missing size.
    */
   save(parts: RunParts): Promise<string>;
-  /** Writes `adapter-best`.  @returns its path, or null where `writeBest` was not given */
+  /** Writes `adapter-best`. @returns its path, or null without `writeBest` */
   saveBest(): Promise<string | null>;
   close(): void;
 }
@@ -84,14 +86,14 @@ interface Place {
 /**
  * Locks a folder for the checkpoints of one run.
  *
- * @throws QdyloraError BUSY_FOLDER where another run writes there.
+ * @throws QdyloraError BUSY_FOLDER if another run writes there.
  */
 export function openKeeper(options: SaveOptions): CheckpointKeeper {
   const { folder, totalLimit = 2, otherBytes = 0, write, writeBest, fs } = options;
   assertArgument(
     Number.isSafeInteger(totalLimit) && totalLimit >= 1,
     'save_total_limit',
-    `it must be a whole number of at least 1 (got ${totalLimit})`,
+    `\`save_total_limit\` must be a whole number of at least 1 (got ${totalLimit})`,
   );
   const place: Place = { folder, checkpoints: join(folder, 'checkpoints'), totalLimit, fs };
   const lock = lockFolder(folder);
@@ -154,7 +156,7 @@ function restoreRun(place: Place, parts: Omit<RunParts, 'progress'>, resume: Res
   return { progress: restored.progress, resumedFrom: path, warnings };
 }
 
-/** @returns the checkpoint to resume from; null for a run that begins */
+/** Chooses the checkpoint to resume from. @returns its path; null for a new run */
 function chooseStart(
   { checkpoints, fs }: Place,
   resume: ResumeFrom,
@@ -174,7 +176,7 @@ function chooseStart(
   if (!path && damaged.length > 0) {
     throw new QdyloraError('BAD_RESUME', {
       where: 'resume',
-      problem: `all ${damaged.length} checkpoints in ${checkpoints} are damaged: ${damaged[0].problem}`,
+      problem: `All ${damaged.length} checkpoints in ${checkpoints} are damaged: ${damaged[0].problem}`,
       nextStep: 'Restore one from a backup, or choose another output_dir.',
       details: { damaged },
     });
@@ -185,7 +187,8 @@ function chooseStart(
 }
 
 /**
- * Bytes that are free, or will be when older checkpoints are removed; null where the system does not tell.
+ * Free bytes, including those of older checkpoints that would be removed; null if the system does not report
+ * them.
  */
 function roomFor({ folder, checkpoints, fs }: Place, checkpointSize: number): number | null {
   const free = freeBytes(folder, fs);

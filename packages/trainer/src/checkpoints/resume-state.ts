@@ -26,15 +26,15 @@ import {
 } from './save-state.ts';
 
 export interface FoundCheckpoint {
-  /** The newest whole checkpoint; null where there is none. */
+  /** The newest whole checkpoint; null if there is none. */
   readonly path: string | null;
-  /** Newer ones that are not whole, and why. */
+  /** Newer checkpoints that are damaged, with the reason. */
   readonly damaged: readonly { readonly path: string; readonly problem: string }[];
 }
 
 /**
- * Looks for the newest checkpoint whose every file has the size and hash of its manifest. The folder's names
- * are never trusted alone.
+ * Finds the newest checkpoint whose files all have the size and hash in its manifest. A name alone is never
+ * trusted.
  */
 export function findCheckpoint(folder: string, fs: FileSystem = NODE_FILE_SYSTEM): FoundCheckpoint {
   const damaged: { path: string; problem: string }[] = [];
@@ -46,7 +46,7 @@ export function findCheckpoint(folder: string, fs: FileSystem = NODE_FILE_SYSTEM
   return { path: null, damaged };
 }
 
-/** Why nothing can go on from a folder; null where it is a whole checkpoint. */
+/** The reason why a folder cannot be resumed from; null for a whole checkpoint. */
 function problemOf(path: string, fs: FileSystem): string | null {
   const folder = validateFolder(path, fs);
   if (!folder.isValid) return folder.problem;
@@ -58,8 +58,8 @@ function problemOf(path: string, fs: FileSystem): string | null {
 }
 
 /**
- * `otherKernels`: a sentence where the checkpoint's steps were computed by kernels that round differently;
- * else null.
+ * Result of `resumeState`. `otherKernels`: a sentence if kernels that round differently computed the
+ * checkpoint's steps; else null.
  */
 export interface Resumed {
   readonly progress: RunProgress;
@@ -67,10 +67,10 @@ export interface Resumed {
 }
 
 /**
- * Puts weights, optimizer state and progress of a checkpoint back; the optimizer must be prepared. Everything
+ * Restores weights, optimizer state and progress of a checkpoint. The optimizer must be prepared. Everything
  * is checked before anything changes.
  *
- * @throws QdyloraError BAD_RESUME where the checkpoint is not whole or belongs to another run.
+ * @throws QdyloraError BAD_RESUME if the checkpoint is not whole or belongs to another run.
  */
 export function resumeState(
   path: string,
@@ -115,7 +115,7 @@ function savedArray(name: string, entry: TensorEntry): SavedArray {
     throw new QdyloraError('BAD_RESUME', {
       where: 'resume',
       problem:
-        `the dtype of ${name} must be one of ${Object.values(SAFETENSORS_NAMES).join(', ')} ` +
+        `The dtype of ${name} must be one of ${Object.values(SAFETENSORS_NAMES).join(', ')} ` +
         `(got ${entry.dtype})`,
     });
   const length = elementCount(entry.shape);

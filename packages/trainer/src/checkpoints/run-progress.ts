@@ -2,28 +2,28 @@ import type { EarlyStoppingState } from '../run/early-stopping.ts';
 import type { LossAverage } from '../run/loss-average.ts';
 
 /**
- * How far a run has come, besides weights and optimizer state. Everything random derives from (seed, step),
- * so a run needs nothing else to resume.
+ * Progress of a run, apart from weights and optimizer state. Everything random derives from (seed, step), so
+ * a run needs nothing else to resume.
  */
 export interface RunProgress {
-  /** Optimizer steps done, skipped ones included: the place in the data. */
+  /** Finished optimizer steps, skipped ones included; also the position in the data. */
   step: number;
   epoch: number;
   /** Tokens that went through the model. */
   tokens: number;
-  /** Number of steps that the run is planned for; null before it begins, and in older checkpoints. */
+  /** Planned number of steps; null before the run begins, and in older checkpoints. */
   totalSteps: number | null;
-  /** Loss of the last step that changed something; NaN before there is one. */
+  /** Loss of the last step that changed weights; NaN before the first one. */
   finalLoss: number;
-  /** null before the first step that changed something, and in older checkpoints. */
+  /** null before the first step that changed weights, and in older checkpoints. */
   lossAverage: LossAverage | null;
   skippedSteps: number;
-  /** Steps skipped as not finite since the last good one. */
+  /** Non-finite steps in a row, up to the newest step. */
   badInARow: number;
   /** Step of the last evaluation. */
   evaluatedAt: number;
   best: { step: number; score: number } | null;
-  /** null where nothing is watched. */
+  /** null without early stopping. */
   earlyStopping: EarlyStoppingState | null;
   /** Number of events emitted. */
   events: number;

@@ -13,7 +13,7 @@ export interface RunState {
   readonly progress: RunProgress;
   readonly counts: StepCounts;
   readonly identity: RunIdentity;
-  /** null in checkpoints from before it was recorded. */
+  /** null in checkpoints of versions that did not record it. */
   readonly computedOn: ComputedOn | null;
 }
 
@@ -52,9 +52,9 @@ const earlyStoppingJson = ({ on, best, bestStep, waited }: EarlyStoppingState): 
 });
 
 /**
- * The state that `runStateJson` wrote. `path` names the checkpoint in errors.
+ * Parses the state that `runStateJson` wrote. `path` names the checkpoint in errors.
  *
- * @throws QdyloraError BAD_RESUME naming the field that does not fit.
+ * @throws QdyloraError BAD_RESUME that names the invalid field.
  */
 export function parseRunState(path: string, json: unknown): RunState {
   const state = fieldsOf(path, 'the state', json);

@@ -22,7 +22,7 @@ export const STATE_FILE = 'state.json';
 export const PARAMETERS_FILE = 'parameters.safetensors';
 export const OPTIMIZER_FILE = 'optimizer.safetensors';
 
-/** What a checkpoint is made of. */
+/** The parts of a run that a checkpoint stores. */
 export interface RunParts {
   readonly backend: Backend;
   readonly optimizer: Optimizer;
@@ -31,12 +31,12 @@ export interface RunParts {
 }
 
 export interface SaveStateOptions {
-  /** Adds files of one's own (an adapter) to the folder before it is sealed. */
+  /** Adds further files (an adapter) to the folder before it is sealed. */
   readonly write?: (folder: string) => void | Promise<void>;
   readonly fs?: FileSystem;
 }
 
-/** Element types of a state as safetensors names them. */
+/** Names of element types in safetensors. */
 export const SAFETENSORS_NAMES: Readonly<Record<DType, string>> = {
   f32: 'F32',
   bf16: 'BF16',
@@ -45,10 +45,10 @@ export const SAFETENSORS_NAMES: Readonly<Record<DType, string>> = {
 };
 
 /**
- * Writes everything that a run needs to go on as if nothing had happened, all or nothing.
+ * Writes a checkpoint with everything that a run needs to resume bit for bit. The write is atomic.
  *
- * @throws QdyloraError NON_FINITE for weights or optimizer states that are no numbers, so that a good
- * checkpoint is never followed by a useless one; WRITE_FAILED where the disk refuses.
+ * @throws QdyloraError NON_FINITE for weights or optimizer states that are not finite, so that a useless
+ * checkpoint never follows a good one; WRITE_FAILED on a disk error.
  */
 export async function saveState(
   path: string,
@@ -80,12 +80,12 @@ export async function saveState(
   );
 }
 
-/** What a checkpoint says of the kernels behind it. */
+/** The kernels of a backend, as a checkpoint records them. */
 export const kernelsOf = ({ name, level }: Backend): ComputedOn => ({ backend: name, level: level ?? null });
 
 /**
- * The tensors of a checkpoint file. Host memory is checked first and written from where it is. From a device
- * one array at a time is copied to the host and checked, when its turn to be written comes. So are pages.
+ * The tensors of a checkpoint file. Host memory is checked first and written without a copy. From a device,
+ * one array at a time is copied to the host and checked when it is written; the same holds for pages.
  */
 function tensorsOf(
   isHost: boolean,

@@ -103,8 +103,8 @@ export interface LearningRateSchedule {
  * @throws QdyloraError BAD_ARGUMENT for an unknown name, numbers outside their range, or a setting that the
  * schedule does not have.
  * @example
- * learningRateSchedule({ name: 'cosine', learningRate: 2e-4, totalSteps: 100, warmupRatio: 0.03 }).at(3); //
- * 2e-4
+ * const options = { learningRate: 2e-4, totalSteps: 100, warmupRatio: 0.03 };
+ * learningRateSchedule({ name: 'cosine', ...options }).at(3); // 2e-4
  */
 export function learningRateSchedule(options: ScheduleOptions): LearningRateSchedule {
   checkOptions('lr_scheduler', options, OPTIONS);
@@ -141,7 +141,7 @@ function shapeOf(options: ScheduleOptions): ScheduleShape {
     default:
       throw new QdyloraError('BAD_ARGUMENT', {
         where: 'lr_scheduler',
-        problem: `there is no schedule named ${String(name)}`,
+        problem: `There is no schedule named ${String(name)}`,
         nextStep: `The names are ${SCHEDULE_NAMES.join(', ')}.`,
       });
   }
@@ -156,7 +156,7 @@ function checkSchedule(options: ScheduleOptions): void {
   );
   requireThat(
     isCount(totalSteps),
-    `the number of steps must be a whole number of at least 0 (got ${String(totalSteps)})`,
+    `The number of steps must be a whole number of at least 0 (got ${String(totalSteps)})`,
   );
   requireThat(
     warmupSteps === undefined || isCount(warmupSteps),

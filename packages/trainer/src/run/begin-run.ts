@@ -78,7 +78,7 @@ function assertTrainsModel({ model, optimizer }: ResolvedTrainOptions): void {
   if (!stranger) return;
   throw new QdyloraError('BAD_ARGUMENT', {
     where: 'train',
-    problem: `the optimizer has a parameter, ${stranger.name}, that is not one of the model`,
+    problem: `The optimizer has a parameter, ${stranger.name}, that is not one of the model`,
     nextStep: 'Make the optimizer from parameters() of the adapter that is trained.',
   });
 }

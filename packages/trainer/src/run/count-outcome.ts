@@ -30,7 +30,7 @@ function countEmptyStep({ progress, warn, options: { maxBadSteps } }: TrainingRu
   if (progress.step < maxBadSteps || progress.skippedSteps < progress.step) return;
   throw new QdyloraError('BAD_DATA', {
     where: 'train',
-    problem: `none of the first ${progress.step} steps had a token to learn from`,
+    problem: `None of the first ${progress.step} steps had a token to learn from`,
     nextStep:
       'Look at the rows with `qdylora inspect --dataset`: it shows which tokens count, and whether ' +
       'max_seq_length leaves any.',

@@ -32,17 +32,17 @@ export function checkEarlyStopping({
   assertArgument(
     on === 'aurac' || (Number.isSafeInteger(on) && on >= 1),
     'early_stopping',
-    `it must be a rank or aurac (got ${String(on)})`,
+    `\`early_stopping\` must be a rank or aurac (got ${String(on)})`,
   );
   assertArgument(
     Number.isSafeInteger(patience) && patience >= 1,
     'early_stopping_patience',
-    `it must be a whole number of at least 1 (got ${patience})`,
+    `\`early_stopping_patience\` must be a whole number of at least 1 (got ${patience})`,
   );
   assertArgument(
     Number.isFinite(minDelta) && minDelta >= 0,
     'early_stopping_min_delta',
-    `it must be a number of at least 0 (got ${minDelta})`,
+    `\`early_stopping_min_delta\` must be a number of at least 0 (got ${minDelta})`,
   );
 }
 
@@ -73,7 +73,7 @@ function watchedValue(on: number | 'aurac', { byRank, aurac }: Pick<EvalEvent, '
   const ranks = byRank.map(({ rank }) => rank).join(', ') || 'none';
   throw new QdyloraError('BAD_ARGUMENT', {
     where: 'early_stopping',
-    problem: `the evaluation has no ${missing}; its ranks are ${ranks}`,
+    problem: `The evaluation has no ${missing}; its ranks are ${ranks}`,
     nextStep:
       on === 'aurac'
         ? 'Evaluate the base beside the ranks, or watch one rank.'

@@ -8,7 +8,7 @@ export function throwIfAborted({ options: { signal }, progress }: TrainingRun): 
   if (!signal?.aborted) return;
   throw new QdyloraError('ABORTED', {
     where: 'train',
-    problem: `the run was aborted after step ${progress.step}`,
+    problem: `The run was aborted after step ${progress.step}`,
     cause: signal.reason,
   });
 }
@@ -53,7 +53,7 @@ function abortError(
 ): QdyloraError {
   return new QdyloraError('ABORTED', {
     where: 'train',
-    problem: `the run was aborted after step ${progress.step}${unsaved ? `; ${unsaved}` : ''}`,
+    problem: `The run was aborted after step ${progress.step}${unsaved ? `; ${unsaved}` : ''}`,
     nextStep: keeper ? howToResume(keeper) : undefined,
     details: { step: progress.step, checkpoint: keeper?.newest ?? null, failure },
     cause: signal?.reason ?? cause,

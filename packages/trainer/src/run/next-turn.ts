@@ -1,4 +1,4 @@
-/** Lets timers, messages and signals through before going on. */
+/** Gives timers, messages and signals a turn. */
 export const nextTurn = (): Promise<void> =>
   new Promise((resolve) => {
     setImmediate(resolve);

@@ -6,10 +6,10 @@ const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 10_000;
 
 /**
- * Runs `save`, and again and again while the disk is full, for up to `waitForRoomSeconds`: what the run has
- * learned since its newest checkpoint is in memory only. An abort ends the wait.
+ * Runs `save`, and repeats it while the disk is full, for up to `waitForRoomSeconds`: the steps since the
+ * newest checkpoint are in memory only. An abort ends the wait.
  *
- * @throws whatever the last try of `save` threw
+ * @throws the error of the last try
  */
 export async function retryWhileDiskIsFull(run: TrainingRun, save: () => Promise<string>): Promise<string> {
   const { save: saveOptions, signal, clock } = run.options;
@@ -31,7 +31,7 @@ export async function retryWhileDiskIsFull(run: TrainingRun, save: () => Promise
   }
 }
 
-/** Waits in short naps, since the signal of a worker is read when it is asked and tells nobody. */
+/** Waits in short intervals, because the signal of a worker changes without an event. */
 async function waitUnlessAborted(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   for (let left = milliseconds; left > 0 && !signal?.aborted; left -= FIRST_WAIT_MS)
     await new Promise((resolve) => {

@@ -238,7 +238,7 @@ describe('early stopping', () => {
 
   it('is refused at once without evaluations', () => {
     expect(() => stopping({ on: 4 }, { evaluate: undefined })).toThrow(
-      '[early_stopping] there are no evaluations to watch',
+      '[early_stopping] There are no evaluations to watch',
     );
   });
 });

@@ -9,7 +9,7 @@ export const isSaveDue = (run: TrainingRun): boolean =>
   run.keeper !== null && run.savedAt < run.progress.step && isDue(run, run.options.save?.every);
 
 /**
- * Saves the newest step. While steps follow, a failed write is a warning, since there will be another
+ * Saves the newest step. If steps follow, a failed write is a warning, since there will be another
  * checkpoint; after the last step it is an error.
  *
  * @throws QdyloraError WRITE_FAILED, NON_FINITE.
@@ -28,7 +28,7 @@ export async function saveRun(run: TrainingRun): Promise<void> {
 }
 
 /**
- * Saves the step that a run ends with. While the disk is full it waits for room, as long as the options say.
+ * Saves the last step of a run. While the disk is full it waits for room, for as long as the options allow.
  *
  * @throws QdyloraError WRITE_FAILED, NON_FINITE.
  */
@@ -44,7 +44,7 @@ export async function saveLastStep(run: TrainingRun): Promise<void> {
   await announceSave(run, { type: 'checkpoint', path, step: run.progress.step, kind: 'step' });
 }
 
-/** Writes the best adapter so far, where the run keeps one. */
+/** Writes the best adapter so far, if the run keeps one. */
 export async function saveBest(run: TrainingRun): Promise<void> {
   let path: string | null;
   try {
@@ -65,7 +65,7 @@ async function announceSave(run: TrainingRun, event: CheckpointEvent): Promise<v
   await heedCallback(run, run.options.onSave?.(event));
 }
 
-/** @throws the error itself where it is none of a write */
+/** Warns of a failed write. @throws any other error unchanged */
 function warnOfFailedWrite({ warn }: TrainingRun, error: unknown): void {
   if (!QdyloraError.isInstance(error)) throw error;
   if (error.code === 'WRITE_FAILED') return warn('WRITE_FAILED', error.message);
@@ -73,7 +73,7 @@ function warnOfFailedWrite({ warn }: TrainingRun, error: unknown): void {
   throw error;
 }
 
-/** Warns, once each time the disk gets full, that the next checkpoint will find no room. */
+/** Warns, once each time the disk becomes full, that the next checkpoint has no room. */
 function warnOfLowDisk(run: TrainingRun): void {
   const missingBytes = run.keeper!.missingBytes({ optimizer: run.options.optimizer });
   if (missingBytes > 0 && !run.isDiskLow)

@@ -8,10 +8,10 @@ import type { StepEvent } from './train-events.ts';
 import { heedCallback, type TrainingRun } from './training-run.ts';
 
 /**
- * One optimizer step: its passes, the update, the event and the callback.
+ * Takes one optimizer step: its passes, the update, the event and the callback.
  *
- * @throws QdyloraError ABORTED before an op where the signal fires; BAD_DATA and NON_FINITE_LOSS after too
- * many steps that could not be used.
+ * @throws QdyloraError ABORTED before an op if the signal fires; BAD_DATA and NON_FINITE_LOSS after too many
+ * unusable steps.
  */
 export async function takeStep(run: TrainingRun): Promise<void> {
   const { options, progress } = run;
@@ -71,6 +71,6 @@ function rateAt(schedule: LearningRateSchedule, step: number): number {
   if (Number.isFinite(rate) && rate >= 0) return rate;
   throw new QdyloraError('BAD_ARGUMENT', {
     where: 'schedule',
-    problem: `the learning rate must be a number of at least 0 (got ${shownValue(rate)} at step ${step})`,
+    problem: `The learning rate must be a number of at least 0 (got ${shownValue(rate)} at step ${step})`,
   });
 }

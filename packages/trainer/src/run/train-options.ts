@@ -172,7 +172,7 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions
     assertArgument(
       Number.isSafeInteger(value) && value >= least,
       name,
-      `it must be a whole number of at least ${least} (got ${shownValue(value)})`,
+      `\`${name}\` must be a whole number of at least ${least} (got ${shownValue(value)})`,
     );
   whole('max_steps', totalSteps, 0);
   whole('seed', seed, 0);
@@ -183,13 +183,13 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions
   assertArgument(
     !options.earlyStopping || evaluate,
     'early_stopping',
-    'there are no evaluations to watch',
+    'There are no evaluations to watch',
     'Give `evaluate` too.',
   );
   assertArgument(
     resume === null || save,
     'resume_from_checkpoint',
-    'there is no output folder to resume in',
+    'There is no output folder to resume in',
     'Give `save` too.',
   );
   return {

@@ -82,7 +82,7 @@ export async function accumulateGradients(
       if (signal?.aborted)
         throw new QdyloraError('ABORTED', {
           where: 'train',
-          problem: `the step was aborted after ${i} of ${passes.length} passes`,
+          problem: `The step was aborted after ${i} of ${passes.length} passes`,
           cause: signal.reason,
         });
     };

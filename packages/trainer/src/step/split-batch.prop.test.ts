@@ -25,7 +25,7 @@ describe('splitBatch', () => {
 
   it('refuses more parts than examples', () => {
     expect(() => splitBatch(collate(tinyExamples(1)))).toThrow(
-      /a batch of 1 segments cannot be split into 2 parts/,
+      /A batch of 1 segments cannot be split into 2 parts/,
     );
   });
 });

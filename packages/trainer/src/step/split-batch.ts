@@ -13,7 +13,7 @@ export function splitBatch(batch: TokenBatch, parts = 2): TokenBatch[] {
   assertArgument(
     Number.isSafeInteger(parts) && parts >= 1 && segments >= parts,
     'split-batch',
-    `a batch of ${segments} segments cannot be split into ${parts} parts`,
+    `A batch of ${segments} segments cannot be split into ${parts} parts`,
   );
   return Array.from({ length: parts }, (_, part) => segmentsOf(batch, cut(part), cut(part + 1)));
 }

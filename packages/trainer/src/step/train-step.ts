@@ -109,7 +109,7 @@ export async function runStep(
   assertArgument(
     !BUSY.has(optimizer),
     'trainStep',
-    "the optimizer's previous step has not ended yet",
+    "The optimizer's previous step has not ended yet",
     'Await each step.',
   );
   BUSY.add(optimizer);
@@ -127,13 +127,14 @@ function assertPass({ view, batch, weight = 1 }: Pass): void {
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'trainStep',
       problem:
-        `predictedTokens of a batch must be a whole number ` + `(got ${shownValue(batch.predictedTokens)})`,
+        `\`predictedTokens\` of a batch must be a whole number ` +
+        `(got ${shownValue(batch.predictedTokens)})`,
       nextStep: 'Make batches with collate or createBatches.',
     });
   if (!(Number.isFinite(weight) && weight > 0))
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'trainStep',
-      problem: `the weight of a pass must be a number greater than 0 (got ${shownValue(weight)})`,
+      problem: `The weight of a pass must be a number greater than 0 (got ${shownValue(weight)})`,
     });
 }
 

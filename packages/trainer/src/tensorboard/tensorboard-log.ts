@@ -45,7 +45,7 @@ export function openTensorboard(folder: string, options: TensorboardOptions = {}
   assertArgument(
     typeof folder === 'string',
     'tensorboard',
-    `the folder must be a text (got ${shownValue(folder)})`,
+    `The folder must be a text (got ${shownValue(folder)})`,
   );
   checkOptions('tensorboard', options, OPTIONS);
   const { startStep = 0, clock = Date.now } = options;
@@ -63,14 +63,14 @@ export function openTensorboard(folder: string, options: TensorboardOptions = {}
       assertArgument(
         Number.isSafeInteger(step) && step >= 0,
         'tensorboard',
-        `the step must be a whole number of at least 0 (got ${shownValue(step)})`,
+        `The step must be a whole number of at least 0 (got ${shownValue(step)})`,
       );
       assertArgument(
         typeof scalars === 'object' &&
           scalars !== null &&
           Object.values(scalars).every((value) => typeof value === 'number'),
         'tensorboard',
-        `scalars must be an object of numbers by tag (got ${shownValue(scalars)})`,
+        `\`scalars\` must be an object of numbers by tag (got ${shownValue(scalars)})`,
       );
       append(step, { scalars });
     },
