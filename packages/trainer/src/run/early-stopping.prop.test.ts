@@ -75,7 +75,7 @@ describe('early stopping', () => {
 
   it('refuses an evaluation without what is watched', () => {
     expect(() => watchEvaluation({ on: 8 }, null, evaluation(1, 1))).toThrow(
-      /\[early_stopping\] the evaluation has no loss of rank 8; its ranks are 1, 4/,
+      /\[early_stopping\] The evaluation has no loss of rank 8; its ranks are 1, 4/,
     );
     expect(() => watchEvaluation({ on: 'aurac' }, null, { ...evaluation(1, 1), aurac: null })).toThrow(
       /area under the rank curve/,
