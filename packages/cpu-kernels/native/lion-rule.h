@@ -4,7 +4,7 @@
 namespace qdylora::QD_LEVEL {
 
 // Lion's rule for a vector of weights (Chen et al. 2023): decay, a step of the learning rate against the sign
-// of a blend of m and g, then m's own blend.
+// of a blend of m and g, then m's own blend. rates = [rate, keepP, scale].
 struct LionRule {
   float rate;       // learning rate
   float blend;      // beta1
@@ -14,14 +14,14 @@ struct LionRule {
   float keepP;      // 1 − learningRate · weightDecay
   float scale;      // of gradients
 
-  LionRule(double learningRate, double beta1, double beta2, double weightDecay, double gradientScale)
-      : rate(static_cast<float>(learningRate)),
+  LionRule(const float* rates, double beta1, double beta2)
+      : rate(rates[0]),
         blend(static_cast<float>(beta1)),
         keepM(static_cast<float>(beta2)),
         restBlend(static_cast<float>(1 - beta1)),
         restM(static_cast<float>(1 - beta2)),
-        keepP(static_cast<float>(1 - learningRate * weightDecay)),
-        scale(static_cast<float>(gradientScale)) {}
+        keepP(rates[1]),
+        scale(rates[2]) {}
 
   QD_INLINE void update(F32x gradient, F32x& p, F32x& m) const {
     const F32x g = gradient * scale;

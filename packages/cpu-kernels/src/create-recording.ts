@@ -14,6 +14,9 @@ import { functionOf, nativeError, type OpenLevel } from './open-level.ts';
 import { reserveRegions } from './reserve-regions.ts';
 import { scratchIn } from './scratch-in.ts';
 
+/** Calls of a replay between two questions whether to go on: a layer of a model is about 22. */
+const PIECE_CALLS = 32;
+
 /** Smallest region of a recording's own memory: a token's temporaries are a few hundred kilobytes. */
 const REGION_BYTES = 2 ** 20;
 
@@ -121,16 +124,24 @@ export function createRecording(
         if (calls === before) between.push({ at: calls, run });
       },
     },
-    replay() {
+    replay(beforePiece) {
       assertUsable();
       lent.assertThere();
+      const replayPieces = (from: number, to: number): void => {
+        const step = beforePiece ? PIECE_CALLS : Infinity;
+        for (let at = from; at < to; at += step) {
+          beforePiece?.();
+          replayCalls(at, Math.min(at + step, to));
+        }
+      };
       let from = 0;
       for (const { at, run } of between) {
-        replayCalls(from, at);
+        replayPieces(from, at);
+        beforePiece?.();
         run();
         from = at;
       }
-      replayCalls(from, calls);
+      replayPieces(from, calls);
     },
     dispose,
     [Symbol.dispose]: dispose,

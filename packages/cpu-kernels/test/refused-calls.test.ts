@@ -137,15 +137,8 @@ const packedLayer = { ...quantizedAttributes(matrix), computeDtype: 'f32', scale
 const pair = { layers: [layer, layer], cols: 4, computeDtype: 'f32' };
 const group = { x: F(2, 4), weight0: F(3, 4), weight1: F(3, 4), a0: F(1, 4), b0: F(1, 3) };
 const groupBackward = { ...pair, accumulate: false, trainFrom: 0, wantsDx: true };
-const adamw = {
-  learningRate: 0.1,
-  beta1: 0.9,
-  beta2: 0.99,
-  epsilon: 1e-8,
-  weightDecay: 0,
-  step: 1,
-  gradientScale: 1,
-};
+const adamw = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8 };
+const adamwInputs = { gradient: F(3), rates: F(4) };
 const states = { parameter: F(3), m: F(3), v: F(3) };
 
 test.each<[string, unknown, object, object, RegExp, object?]>([
@@ -433,7 +426,7 @@ test.each<[string, unknown, object, object, RegExp, object?]>([
   [
     'a step without its second moments',
     adamwStep,
-    { gradient: F(3) },
+    adamwInputs,
     adamw,
     /the output v is missing: the op changes it/,
     { parameter: F(3), m: F(3) },
@@ -441,19 +434,20 @@ test.each<[string, unknown, object, object, RegExp, object?]>([
   [
     'a step that would divide by 0',
     adamwStep,
-    { gradient: F(3) },
+    adamwInputs,
     { ...adamw, beta1: 1 },
-    /expected 0 ≤ β < 1 for beta1 and beta2, got 1 and 0.99/,
+    /beta1 and beta2 must be at least 0 and below 1 \(got 1 and 0.99\)/,
     states,
   ],
   [
     'a step without a number',
     adamwStep,
-    { gradient: F(3) },
-    { ...adamw, learningRate: NaN },
-    /learningRate must be a number, but it is NaN/,
+    adamwInputs,
+    { ...adamw, epsilon: NaN },
+    /epsilon must be a number, but it is NaN/,
     states,
   ],
+  ['a step without all of its rates', adamwStep, { gradient: F(3), rates: F(3) }, adamw, /rates/, states],
 ])('%s is refused before any kernel runs', (_, op, inputs, attributes, message, given = {}) => {
   expectRefusal(
     op as Op,

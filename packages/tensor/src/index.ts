@@ -14,8 +14,13 @@ export * from './nn/rms-norm-layer.ts';
 export * from './ops/activations/activation.ts';
 export * from './ops/activations/activation-function.ts';
 export * from './ops/activations/activation-gate.ts';
-export * from './ops/optimizers/adamw-8bit-step.ts';
-export * from './ops/optimizers/adamw-step.ts';
+export { adamw8bitRates, adamw8bitStep } from './ops/optimizers/adamw-8bit-step.ts';
+export {
+  adamwRates,
+  adamwStep,
+  type AdamwAttributes,
+  type AdamwRates,
+} from './ops/optimizers/adamw-step.ts';
 export * from './ops/elements/add.ts';
 export * from './ops/attention/append-rows.ts';
 export * from './ops/attention/causal-attention.ts';
@@ -28,7 +33,7 @@ export * from './ops/products/linear.ts';
 export * from './ops/products/linear-argmax.ts';
 export * from './ops/products/linear-cross-entropy.ts';
 export * from './ops/optimizers/lion-8bit-step.ts';
-export { lionStep, type LionAttributes } from './ops/optimizers/lion-step.ts';
+export { lionRates, lionStep, type LionAttributes } from './ops/optimizers/lion-step.ts';
 export * from './ops/products/quantize-rows.ts';
 export * from './ops/elements/read-element.ts';
 export * from './ops/norms/residual-norm.ts';

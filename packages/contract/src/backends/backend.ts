@@ -60,9 +60,10 @@ export interface Recording extends Disposable {
    * Runs the calls again, in order, on the same arrays and attributes. The contents of arrays may have
    * changed (ids, positions, segments within the same arrays).
    *
+   * @param beforePiece called before each piece of the replay (some tens of calls); it throws to end the work
    * @throws DisposedError if the recording, its backend or an array that it reads is gone
    */
-  replay(): void;
+  replay(beforePiece?: () => void): void;
   dispose(): void;
 }
 

@@ -65,7 +65,8 @@ function recordingBackend(): Backend & { readonly replays: () => number } {
           run();
         },
       },
-      replay() {
+      replay(beforePiece) {
+        beforePiece?.();
         replays++;
         runs.forEach((run) => {
           run();

@@ -1,8 +1,8 @@
 import type { ArrayView } from '../arrays/array-view.ts';
-import type { Backend, Recording } from './backend.ts';
+import { wrapBackend, type Backend, type Recording } from './backend.ts';
 
 /** One computation, made many times on the same arrays, whose contents change in between. */
-export interface RepeatedCall<V extends ArrayView> extends Disposable {
+export interface RepeatedCall<V extends ArrayView | undefined> extends Disposable {
   /** Makes it once; the result is the same array each time, or takes the last one's place. */
   run(): V;
   dispose(): void;
@@ -13,41 +13,45 @@ export interface RepeatedCall<V extends ArrayView> extends Disposable {
  * cannot record it or measures each op (`measure`).
  * So `body` may depend on nothing that changes but the contents of arrays, and runs no op with gradients.
  */
-export const repeatedCall = <V extends ArrayView>(
+export const repeatedCall = <V extends ArrayView | undefined>(
   backend: Backend,
   body: (backend: Backend) => V,
 ): RepeatedCall<V> =>
   backend.record && !backend.measure
-    ? recordedCall(backend.record(), body, backend.beforeCall)
+    ? recordedCall(backend.record(), backend.beforeCall, body)
     : plainCall(backend, body);
 
-function recordedCall<V extends ArrayView>(
+function recordedCall<V extends ArrayView | undefined>(
   recording: Recording,
-  body: (backend: Backend) => V,
   beforeCall: Backend['beforeCall'],
+  body: (backend: Backend) => V,
 ): RepeatedCall<V> {
-  const { backend } = recording;
+  const backend = beforeCall ? wrapBackend(recording.backend, { beforeCall }) : recording.backend;
   const dispose = (): void => {
     recording.dispose();
   };
-  let result: V | undefined;
+  let first: { readonly result: V } | undefined;
   return {
     run() {
-      beforeCall?.();
-      if (result) recording.replay();
+      if (first) recording.replay(beforeCall);
       else
-        result = backend.memory.scoped(
-          () => body(backend),
-          (made) => [made],
-        );
-      return result;
+        first = {
+          result: backend.memory.scoped(
+            () => body(backend),
+            (made) => [made],
+          ),
+        };
+      return first.result;
     },
     dispose,
     [Symbol.dispose]: dispose,
   };
 }
 
-function plainCall<V extends ArrayView>(backend: Backend, body: (backend: Backend) => V): RepeatedCall<V> {
+function plainCall<V extends ArrayView | undefined>(
+  backend: Backend,
+  body: (backend: Backend) => V,
+): RepeatedCall<V> {
   const { memory } = backend;
   let result: V | undefined;
   const dispose = (): void => {

@@ -1,18 +1,13 @@
 import { f32View, viewOf } from '@qdylora/contract';
 import { signedDynamicMap, unsignedDynamicMap } from '@qdylora/quant';
-import { adamw8bitStep, adamwStep, stateBlocks } from '@qdylora/tensor';
+import { adamw8bitRates, adamw8bitStep, adamwRates, adamwStep, stateBlocks } from '@qdylora/tensor';
 import { normalView } from '@qdylora/testing';
 import { benchKernel } from '../../bench/bench-kernel.ts';
 
-const attributes = {
-  learningRate: 1e-3,
-  beta1: 0.9,
-  beta2: 0.999,
-  epsilon: 1e-8,
-  weightDecay: 0.01,
-  step: 3,
-  gradientScale: 1,
-};
+const attributes = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+const update = { learningRate: 1e-3, weightDecay: 0.01, step: 3, gradientScale: 1 };
+const rates = f32View([4], adamwRates(attributes, update));
+const rates8bit = f32View([4], adamw8bitRates(attributes, update));
 const maps = { mMap: f32View([256], signedDynamicMap()), vMap: f32View([256], unsignedDynamicMap()) };
 
 // Beside the 32-bit step over the same numbers: what 8 bits cost, or save, in time. The first shape is larger
@@ -32,7 +27,7 @@ for (const shape of [
   await benchKernel(adamwStep, [
     {
       label,
-      inputs: { gradient },
+      inputs: { gradient, rates },
       attributes,
       given: { parameter, m: f32View(shape), v: f32View(shape) },
       bytes: 28 * count,
@@ -41,8 +36,8 @@ for (const shape of [
   await benchKernel(adamw8bitStep, [
     {
       label,
-      inputs: { gradient, ...maps },
-      attributes,
+      inputs: { gradient, rates: rates8bit, ...maps },
+      attributes: { beta1: attributes.beta1, beta2: attributes.beta2 },
       given: {
         parameter,
         mCodes: codes(),
@@ -52,7 +47,7 @@ for (const shape of [
       },
       bytes: 16 * count,
       // two steps: a rounded value may fall on the other side of a limit, and move the next step
-      bound: (name) => (/Codes/.test(name) ? 1 : attributes.learningRate),
+      bound: (name) => (/Codes/.test(name) ? 1 : update.learningRate),
     },
   ]);
 }

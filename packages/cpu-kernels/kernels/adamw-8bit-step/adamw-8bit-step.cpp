@@ -4,8 +4,7 @@
 //   in its first cache.
 // Cost: reads 10 and writes 6 bytes per element (adamw-step: 16 and 12), but computes more: 58 cycles for 16
 //   numbers, 40 of them for the root and the quotient (Granite Rapids, 2026).
-// Assumes: step ≥ 1 and bitsandbytes' dynamic maps, both checked below; gradients with finite squares, which
-//   the caller ensures.
+// Assumes: bitsandbytes' dynamic maps, checked below; gradients with finite squares, which the caller ensures.
 // Dropped: levels and codes by table look-ups in memory: any map, but 11 cycles an element, 6 times the
 //   32-bit step (Zen 4, 2026).
 #include "../../native/state-codes.h"
@@ -14,13 +13,13 @@ namespace qdylora::QD_LEVEL {
 namespace {
 
 // p ← keep·p − stepSize·m / (√v + epsilon): stepSize and epsilon carry v's bias correction, which saves a
-// division.
+// division. rates = [stepSize, epsilon, keep, scale].
 struct AdamwRates {
   float stepSize, epsilon;
+  float keep;   // 1 − learningRate · weightDecay
+  float scale;  // of gradients
   float beta1, beta2;
   float rest1, rest2;  // 1 − beta1, 1 − beta2
-  float keep;          // 1 − learningRate · weightDecay
-  float scale;         // of gradients
 };
 
 using MMap = DynamicMap<true>;
@@ -57,14 +56,14 @@ QD_INLINE void adamwBlock(const AdamwRates& r, const MMap& mMap, const VMap& vMa
   vAbsmax = largestOf(vMost);
 }
 
-Status adamw8bitStep(Threads& threads, In<float> gradient, In<float> mMap, In<float> vMap,
+Status adamw8bitStep(Threads& threads, In<float> gradient, In<float> rates, In<float> mMap, In<float> vMap,
                      Out<float> parameter, Out<std::uint8_t> mCodes, Out<float> mAbsmax,
-                     Out<std::uint8_t> vCodes, Out<float> vAbsmax, Size rows, Size columns,
-                     double learningRate, double beta1, double beta2, double epsilon, double weightDecay,
-                     double step, double gradientScale) {
+                     Out<std::uint8_t> vCodes, Out<float> vAbsmax, Size rows, Size columns, double beta1,
+                     double beta2) {
   const Size count = times(rows, columns);
   const Size blocks = times(rows, (columns + STATE_BLOCK - 1) / STATE_BLOCK);
   QD_NEED(gradient, count);
+  QD_NEED(rates, 4);
   QD_NEED(mMap, 256);
   QD_NEED(vMap, 256);
   QD_NEED(parameter, count);
@@ -72,23 +71,21 @@ Status adamw8bitStep(Threads& threads, In<float> gradient, In<float> mMap, In<fl
   QD_NEED(mAbsmax, blocks);
   QD_NEED(vCodes, count);
   QD_NEED(vAbsmax, blocks);
-  if (!(step >= 1)) return unsupported("the step must be at least 1");
   MMap m;
   VMap v;
   if (!m.build(mMap.data) || !v.build(vMap.data))
     return unsupported("mMap and vMap must be the signed and the unsigned dynamic map of 8-bit optimizers");
-  const double rootCorrection = __builtin_sqrt(1 - __builtin_pow(beta2, step));
-  const AdamwRates rates{static_cast<float>(learningRate / (1 - __builtin_pow(beta1, step)) * rootCorrection),
-                         static_cast<float>(epsilon * rootCorrection),
-                         static_cast<float>(beta1),
-                         static_cast<float>(beta2),
-                         static_cast<float>(1 - beta1),
-                         static_cast<float>(1 - beta2),
-                         static_cast<float>(1 - learningRate * weightDecay),
-                         static_cast<float>(gradientScale)};
+  const AdamwRates stepRates{rates.data[0],
+                             rates.data[1],
+                             rates.data[2],
+                             rates.data[3],
+                             static_cast<float>(beta1),
+                             static_cast<float>(beta2),
+                             static_cast<float>(1 - beta1),
+                             static_cast<float>(1 - beta2)};
   forEachStateBlock(threads, rows, columns, [&](Size from, int n, Size block) {
     alignas(64) float first[STATE_BLOCK], second[STATE_BLOCK];
-    adamwBlock(rates, m, v, gradient.data + from, parameter.data + from, mCodes.data + from,
+    adamwBlock(stepRates, m, v, gradient.data + from, parameter.data + from, mCodes.data + from,
                vCodes.data + from, n, first, second, mAbsmax.data[block], vAbsmax.data[block]);
     encodeStates<0>(m, first, n, mAbsmax.data[block], mCodes.data + from);
     encodeStates<1>(v, second, n, vAbsmax.data[block], vCodes.data + from);

@@ -15,21 +15,14 @@ const stateArrays = (seed: number, shape: readonly [number, number]) => ({
 describe('an 8-bit AdamW step', () => {
   it('refuses maps that are not the dynamic ones', () => {
     const { parameter, m, v } = stateArrays(1, [1, 8]);
-    const attributes = {
-      learningRate: 1e-3,
-      beta1: 0.9,
-      beta2: 0.999,
-      epsilon: 1e-8,
-      weightDecay: 0,
-      step: 1,
-      gradientScale: 1,
-    };
+    const attributes = { beta1: 0.9, beta2: 0.999 };
+    const inputs = { gradient: f32View([1, 8]), rates: f32View([4]) };
     const linear = f32View(
       [256],
       Float32Array.from({ length: 256 }, (_, i) => (i - 127) / 128),
     );
     const run = (mMap: ArrayView<'f32'>, vMap: ArrayView<'f32'>) => () =>
-      runOp(levels[0].backends[0], adamw8bitStep, { gradient: f32View([1, 8]), mMap, vMap }, attributes, {
+      runOp(levels[0]!.backends[0]!, adamw8bitStep, { ...inputs, mMap, vMap }, attributes, {
         parameter,
         mCodes: m.codes,
         mAbsmax: m.absmax,

@@ -8,13 +8,14 @@ export const adamw8bitStepKernels = ({ native }: CpuDoor): BoundKernel[] => {
     bindKernel(
       adamw8bitStep,
       (
-        { gradient, mMap, vMap },
+        { gradient, rates, mMap, vMap },
         { parameter, mCodes, mAbsmax, vCodes, vAbsmax },
-        { learningRate, beta1, beta2, epsilon, weightDecay, step, gradientScale },
+        { beta1, beta2 },
       ) => {
         const [rows, columns] = gradient.shape;
         call(
           gradient,
+          rates,
           mMap,
           vMap,
           parameter,
@@ -24,13 +25,8 @@ export const adamw8bitStepKernels = ({ native }: CpuDoor): BoundKernel[] => {
           vAbsmax,
           rows,
           columns,
-          learningRate,
           beta1,
           beta2,
-          epsilon,
-          weightDecay,
-          step,
-          gradientScale,
         );
       },
     ),

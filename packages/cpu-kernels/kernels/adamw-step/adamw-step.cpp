@@ -1,8 +1,10 @@
-// Computes: one AdamW step in place, in torch's order: p·(1 − lr·decay); m ← β₁m + (1−β₁)g; v ← β₂v +
-//   (1−β₂)g²; p − stepSize·m / (√v / rootCorrection + ε), with g = gradient · gradientScale.
+// Computes: one AdamW step in place, in torch's order: p·keep; m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²;
+//   p − stepSize·m / (√v / rootCorrection + ε), with g = gradient · scale and
+//   rates = [stepSize, rootCorrection, keep, scale].
 // Owners: A thread owns a contiguous share of the elements; a lane is one element.
 // Cost: reads 16 and writes 12 bytes per element, with one square root and two divisions: bound by memory.
-// Assumes: step ≥ 1; lengths are checked below. Coefficients are computed in float64 and rounded once.
+// Assumes: lengths are checked below. Coefficients are computed in float64 and rounded once. The rates are
+//   an array, because a recorded step is replayed with the rates of another one.
 // Not done: approximate reciprocals and fused multiply-adds: torch uses neither, and the step is bound by
 //   memory anyway.
 #include "../../native/elementwise.h"
@@ -10,23 +12,22 @@
 namespace qdylora::QD_LEVEL {
 namespace {
 
-Status adamwStep(Threads& threads, In<float> gradient, Out<float> parameter, Out<float> m, Out<float> v,
-                 Size count, double learningRate, double beta1, double beta2, double epsilon,
-                 double weightDecay, double step, double gradientScale) {
+Status adamwStep(Threads& threads, In<float> gradient, In<float> rates, Out<float> parameter, Out<float> m,
+                 Out<float> v, Size count, double beta1, double beta2, double epsilon) {
   QD_NEED(gradient, count);
+  QD_NEED(rates, 4);
   QD_NEED(parameter, count);
   QD_NEED(m, count);
   QD_NEED(v, count);
-  if (!(step >= 1)) return unsupported("the step must be at least 1");
-  const float stepSize = static_cast<float>(learningRate / (1 - __builtin_pow(beta1, step)));
-  const float rootCorrection = static_cast<float>(__builtin_sqrt(1 - __builtin_pow(beta2, step)));
+  const float stepSize = rates.data[0];
+  const float rootCorrection = rates.data[1];
+  const float keep = rates.data[2];
+  const float scale = rates.data[3];
   const float b1 = static_cast<float>(beta1);
   const float b2 = static_cast<float>(beta2);
   const float rest1 = static_cast<float>(1 - beta1);
   const float rest2 = static_cast<float>(1 - beta2);
-  const float keep = static_cast<float>(1 - learningRate * weightDecay);
   const float least = static_cast<float>(epsilon);
-  const float scale = static_cast<float>(gradientScale);
   elementwise(threads, count, [=](Size i, int n) {
     const F32x g = loadFirst(gradient.data + i, n) * scale;
     const F32x first = b1 * loadFirst(m.data + i, n) + rest1 * g;

@@ -5,28 +5,8 @@ import type { CpuDoor } from '../../src/addon-functions.ts';
 export const adamwStepKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('adamwStep');
   return [
-    bindKernel(
-      adamwStep,
-      (
-        { gradient },
-        { parameter, m, v },
-        { learningRate, beta1, beta2, epsilon, weightDecay, step, gradientScale },
-      ) => {
-        call(
-          gradient,
-          parameter,
-          m,
-          v,
-          elementCount(gradient.shape),
-          learningRate,
-          beta1,
-          beta2,
-          epsilon,
-          weightDecay,
-          step,
-          gradientScale,
-        );
-      },
-    ),
+    bindKernel(adamwStep, ({ gradient, rates }, { parameter, m, v }, { beta1, beta2, epsilon }) => {
+      call(gradient, rates, parameter, m, v, elementCount(gradient.shape), beta1, beta2, epsilon);
+    }),
   ];
 };

@@ -1,6 +1,6 @@
 import { f32View, viewOf } from '@qdylora/contract';
 import { signedDynamicMap } from '@qdylora/quant';
-import { lion8bitStep, lionStep, stateBlocks } from '@qdylora/tensor';
+import { lion8bitStep, lionRates, lionStep, stateBlocks } from '@qdylora/tensor';
 import { normalView } from '@qdylora/testing';
 import { benchKernel } from '../../bench/bench-kernel.ts';
 
@@ -8,19 +8,27 @@ const shape = [512, 4096] as const;
 const [rows, columns] = shape;
 const count = rows * columns;
 const label = shape.join('x');
-const attributes = { learningRate: 1e-4, beta1: 0.9, beta2: 0.99, weightDecay: 0.01, gradientScale: 1 };
+const attributes = { beta1: 0.9, beta2: 0.99 };
+const update = { learningRate: 1e-4, weightDecay: 0.01, gradientScale: 1 };
+const rates = f32View([3], lionRates(update));
 const gradient = normalView(1, 'g', shape, 1e-3);
 const parameter = normalView(1, 'p', shape);
 const mMap = f32View([256], signedDynamicMap());
 
 // Beside the 32-bit step over the same numbers.
 await benchKernel(lionStep, [
-  { label, inputs: { gradient }, attributes, given: { parameter, m: f32View(shape) }, bytes: 20 * count },
+  {
+    label,
+    inputs: { gradient, rates },
+    attributes,
+    given: { parameter, m: f32View(shape) },
+    bytes: 20 * count,
+  },
 ]);
 await benchKernel(lion8bitStep, [
   {
     label,
-    inputs: { gradient, mMap },
+    inputs: { gradient, rates, mMap },
     attributes,
     given: {
       parameter,
@@ -29,6 +37,6 @@ await benchKernel(lion8bitStep, [
     },
     bytes: 14 * count,
     // two steps: a rounded value may fall on the other side of a limit, and move the next step
-    bound: (name) => (/Codes/.test(name) ? 1 : 2 * attributes.learningRate),
+    bound: (name) => (/Codes/.test(name) ? 1 : 2 * update.learningRate),
   },
 ]);

@@ -34,19 +34,19 @@ QD_INLINE float lionBlock(const LionRule& rule, const MMap& map, const float* gr
   return largestOf(most);
 }
 
-Status lion8bitStep(Threads& threads, In<float> gradient, In<float> mMap, Out<float> parameter,
-                    Out<std::uint8_t> mCodes, Out<float> mAbsmax, Size rows, Size columns,
-                    double learningRate, double beta1, double beta2, double weightDecay,
-                    double gradientScale) {
+Status lion8bitStep(Threads& threads, In<float> gradient, In<float> rates, In<float> mMap,
+                    Out<float> parameter, Out<std::uint8_t> mCodes, Out<float> mAbsmax, Size rows,
+                    Size columns, double beta1, double beta2) {
   const Size count = times(rows, columns);
   QD_NEED(gradient, count);
+  QD_NEED(rates, 3);
   QD_NEED(mMap, 256);
   QD_NEED(parameter, count);
   QD_NEED(mCodes, count);
   QD_NEED(mAbsmax, times(rows, (columns + STATE_BLOCK - 1) / STATE_BLOCK));
   MMap map;
   if (!map.build(mMap.data)) return unsupported("mMap must be the signed dynamic map of 8-bit optimizers");
-  const LionRule rule(learningRate, beta1, beta2, weightDecay, gradientScale);
+  const LionRule rule(rates.data, beta1, beta2);
   forEachStateBlock(threads, rows, columns, [&](Size from, int n, Size block) {
     alignas(64) float m[STATE_BLOCK];
     mAbsmax.data[block] = lionBlock(rule, map, gradient.data + from, parameter.data + from,

@@ -9,9 +9,10 @@ const levels = await everyLevel();
 describe('an 8-bit Lion step', () => {
   it('refuses a map that is not the signed dynamic one', () => {
     const m = stateOf(1, 'm', [1, 8], 1);
-    const attributes = { learningRate: 1e-4, beta1: 0.9, beta2: 0.99, weightDecay: 0, gradientScale: 1 };
+    const attributes = { beta1: 0.9, beta2: 0.99 };
+    const inputs = { gradient: f32View([1, 8]), rates: f32View([3]), mMap: V_MAP };
     expect(() =>
-      runOp(levels[0].backends[0], lion8bitStep, { gradient: f32View([1, 8]), mMap: V_MAP }, attributes, {
+      runOp(levels[0]!.backends[0]!, lion8bitStep, inputs, attributes, {
         parameter: f32View([1, 8]),
         mCodes: m.codes,
         mAbsmax: m.absmax,

@@ -7,26 +7,9 @@ export const lion8bitStepKernels = ({ native }: CpuDoor): BoundKernel[] => {
   return [
     bindKernel(
       lion8bitStep,
-      (
-        { gradient, mMap },
-        { parameter, mCodes, mAbsmax },
-        { learningRate, beta1, beta2, weightDecay, gradientScale },
-      ) => {
+      ({ gradient, rates, mMap }, { parameter, mCodes, mAbsmax }, { beta1, beta2 }) => {
         const [rows, columns] = gradient.shape;
-        call(
-          gradient,
-          mMap,
-          parameter,
-          mCodes,
-          mAbsmax,
-          rows,
-          columns,
-          learningRate,
-          beta1,
-          beta2,
-          weightDecay,
-          gradientScale,
-        );
+        call(gradient, rates, mMap, parameter, mCodes, mAbsmax, rows, columns, beta1, beta2);
       },
     ),
   ];

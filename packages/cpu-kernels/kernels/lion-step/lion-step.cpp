@@ -1,5 +1,5 @@
-// Computes: one Lion step in place: p·(1 − lr·decay) − lr·sign(β₁m + (1−β₁)g); m ← β₂m + (1−β₂)g, with g =
-//   gradient · gradientScale and sign(0) = 0.
+// Computes: one Lion step in place: p·keep − rate·sign(β₁m + (1−β₁)g); m ← β₂m + (1−β₂)g, with g =
+//   gradient · scale, sign(0) = 0 and rates = [rate, keep, scale].
 // Owners: A thread owns a contiguous share of the elements; a lane is one element.
 // Cost: reads 12 and writes 8 bytes per element: bound by memory.
 // Assumes: nothing; lengths are checked below. Coefficients are computed in float64 and rounded once.
@@ -11,12 +11,13 @@
 namespace qdylora::QD_LEVEL {
 namespace {
 
-Status lionStep(Threads& threads, In<float> gradient, Out<float> parameter, Out<float> m, Size count,
-                double learningRate, double beta1, double beta2, double weightDecay, double gradientScale) {
+Status lionStep(Threads& threads, In<float> gradient, In<float> rates, Out<float> parameter, Out<float> m,
+                Size count, double beta1, double beta2) {
   QD_NEED(gradient, count);
+  QD_NEED(rates, 3);
   QD_NEED(parameter, count);
   QD_NEED(m, count);
-  const LionRule rule(learningRate, beta1, beta2, weightDecay, gradientScale);
+  const LionRule rule(rates.data, beta1, beta2);
   elementwise(threads, count, [=](Size i, int n) {
     F32x p = loadFirst(parameter.data + i, n);
     F32x first = loadFirst(m.data + i, n);

@@ -5,21 +5,8 @@ import type { CpuDoor } from '../../src/addon-functions.ts';
 export const lionStepKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('lionStep');
   return [
-    bindKernel(
-      lionStep,
-      ({ gradient }, { parameter, m }, { learningRate, beta1, beta2, weightDecay, gradientScale }) => {
-        call(
-          gradient,
-          parameter,
-          m,
-          elementCount(gradient.shape),
-          learningRate,
-          beta1,
-          beta2,
-          weightDecay,
-          gradientScale,
-        );
-      },
-    ),
+    bindKernel(lionStep, ({ gradient, rates }, { parameter, m }, { beta1, beta2 }) => {
+      call(gradient, rates, parameter, m, elementCount(gradient.shape), beta1, beta2);
+    }),
   ];
 };

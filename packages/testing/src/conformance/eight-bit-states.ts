@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { hostData, createRng, f32View, viewOf, type ArrayView, type Shape } from '@qdylora/contract';
 import { signedDynamicMap, unsignedDynamicMap } from '@qdylora/quant';
-import { codeLimits, stateBlocks, STATE_BLOCK_SIZE, type LionAttributes } from '@qdylora/tensor';
+import {
+  codeLimits,
+  stateBlocks,
+  STATE_BLOCK_SIZE,
+  type AdamwRates,
+  type LionAttributes,
+} from '@qdylora/tensor';
 import { arbitrarySeed, arbitrarySize } from './arbitraries.ts';
 import { EPSILON, type Bound } from './tolerance.ts';
 
@@ -110,7 +116,7 @@ export function stateBound(
   };
 }
 
-export const arbitraryLion: fc.Arbitrary<LionAttributes> = fc.record({
+export const arbitraryLion: fc.Arbitrary<LionAttributes & Omit<AdamwRates, 'step'>> = fc.record({
   learningRate: fc.constantFrom(1e-4, 2e-3),
   beta1: fc.constantFrom(0, 0.9),
   beta2: fc.constantFrom(0.95, 0.99),

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { hostData, createHostBackend, f32View, runOp, viewOf } from '@qdylora/contract';
 import { signedDynamicMap, unsignedDynamicMap } from '@qdylora/quant';
-import { adamw8bitStep, codeLimits, encodeStateBlock, STATE_BLOCK_SIZE } from '@qdylora/tensor';
+import { adamw8bitRates, adamw8bitStep, codeLimits, encodeStateBlock, STATE_BLOCK_SIZE } from '@qdylora/tensor';
 import { goldenCases, type GoldenCase } from '@qdylora/testing';
 import { describe, expect, it } from 'vitest';
 
@@ -43,8 +43,9 @@ function stepFrom(golden: GoldenCase, step: number, outputs = recorded(golden, s
       .f32()
       .slice((step - 1) * n, step * n),
   );
-  const attributes = { learningRate, beta1, beta2, epsilon, weightDecay, step, gradientScale: 1 };
-  runOp(createHostBackend(), adamw8bitStep, { gradient, ...MAPS }, attributes, outputs);
+  const update = { learningRate, weightDecay, step, gradientScale: 1 };
+  const rates = f32View([4], adamw8bitRates({ beta1, beta2, epsilon }, update));
+  runOp(createHostBackend(), adamw8bitStep, { gradient, rates, ...MAPS }, { beta1, beta2 }, outputs);
   return { gradient, outputs };
 }
 

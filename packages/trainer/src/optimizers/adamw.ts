@@ -8,17 +8,13 @@ import {
   someFunction,
   someText,
   type ArrayView,
-  type Backend,
   type OptionRules,
 } from '@qdylora/contract';
-import { adamw8bitStep, adamwStep, type AdamwAttributes, type Parameter } from '@qdylora/tensor';
-import { dynamicMaps, MAPS_BYTES, type DynamicMaps } from './dynamic-maps.ts';
-import { checkUpdate } from './check-update.ts';
+import { adamw8bitRates, adamw8bitStep, adamwRates, adamwStep, type Parameter } from '@qdylora/tensor';
+import { momentOptimizer } from './moment-optimizer.ts';
 import type { Optimizer } from './optimizer.ts';
 import type { PagingOptions } from './paging/paged-states.ts';
-import { parameterStates, type StatePart } from './parameter-states.ts';
-import { absmaxOf, eightBitLayout, float32Layout } from './state-layout.ts';
-import { stepCounter } from './step-counter.ts';
+import { absmaxOf } from './state-layout.ts';
 
 type F32 = ArrayView<'f32'>;
 type U8 = ArrayView<'u8'>;
@@ -84,82 +80,44 @@ export function adamw(parameters: readonly Parameter[], options: AdamwOptions): 
     bits = 32,
     paging,
   } = options;
-  const states = parameterStates(
-    parameters,
-    (bits === 8 ? eightBitLayout : float32Layout)(['m', 'v']),
-    paging,
-  );
-  const counter = stepCounter();
-  const maps = dynamicMaps();
-  const dispose = (): void => {
-    maps.release();
-    states.dispose();
-    counter.load({ rows: [], rest: 0 }); // a state that begins anew is bias-corrected anew
-  };
-  return {
+  const constants = { beta1, beta2, epsilon };
+  return momentOptimizer(parameters, {
     name: `${paging ? 'paged_' : ''}adamw_${bits}bit`,
-    parameters,
     learningRate,
-    byteLength: states.byteLength + (bits === 8 ? MAPS_BYTES : 0),
-    ledger: states.ledger,
-    gradients: states.gradients,
-    resident: states.resident,
-    prepare(backend) {
-      states.prepare(backend);
-      // now: a step must not fail to get them halfway, and every step needs the same
-      if (bits === 8) maps.on(backend);
-    },
-    step(update) {
-      checkUpdate(parameters, update);
-      const backend = states.backend();
-      const { learningRate: rate, gradientScale } = update;
-      counter.advance(update.rows, (stretches) =>
-        states.update(stretches, (part) => {
-          stepPart(
-            backend,
-            part,
-            {
-              learningRate: rate,
-              gradientScale,
-              beta1,
-              beta2,
-              epsilon,
-              weightDecay: decays(part.parameter) ? weightDecay : 0,
-              step: part.step,
-            },
-            maps,
-          );
-        }),
+    moments: ['m', 'v'],
+    bits,
+    decays,
+    paging,
+    ratesOf: (update, { step, decays: isDecayed, isCoded }) =>
+      (isCoded ? adamw8bitRates : adamwRates)(constants, {
+        learningRate: update.learningRate,
+        gradientScale: update.gradientScale,
+        weightDecay: isDecayed ? weightDecay : 0,
+        step,
+      }),
+    step(backend, { weight: parameter, gradient, rates, arrays, maps }) {
+      const m = arrays.m!;
+      const v = arrays.v!;
+      if (!maps)
+        return void runOp(backend, adamwStep, { gradient, rates }, constants, {
+          parameter,
+          m: m as F32,
+          v: v as F32,
+        });
+      const { signed: mMap, unsigned: vMap } = maps;
+      runOp(
+        backend,
+        adamw8bitStep,
+        { gradient, rates, mMap, vMap },
+        { beta1, beta2 },
+        {
+          parameter,
+          mCodes: m as U8,
+          mAbsmax: arrays[absmaxOf('m')] as F32,
+          vCodes: v as U8,
+          vAbsmax: arrays[absmaxOf('v')] as F32,
+        },
       );
     },
-    state: () => ({ counts: counter.counts(), arrays: states.arrays() }),
-    load({ counts, arrays }) {
-      states.load(arrays);
-      counter.load(counts);
-    },
-    dispose,
-    [Symbol.dispose]: dispose,
-  };
-}
-
-function stepPart(
-  backend: Backend,
-  { weight: parameter, gradient, arrays }: StatePart,
-  attributes: AdamwAttributes,
-  maps: DynamicMaps,
-): void {
-  const m = arrays.m!;
-  const v = arrays.v!;
-  const mAbsmax = arrays[absmaxOf('m')];
-  const vAbsmax = arrays[absmaxOf('v')];
-  if (!mAbsmax)
-    return void runOp(backend, adamwStep, { gradient }, attributes, { parameter, m: m as F32, v: v as F32 });
-  const { signed: mMap, unsigned: vMap } = maps.on(backend);
-  runOp(backend, adamw8bitStep, { gradient, mMap, vMap }, attributes, {
-    parameter,
-    mCodes: m as U8,
-    mAbsmax: mAbsmax as F32,
-    vCodes: v as U8,
-    vAbsmax: vAbsmax as F32,
   });
 }

@@ -1,7 +1,8 @@
 import type { ArrayView, Backend } from '@qdylora/contract';
 import { signedDynamicMap, unsignedDynamicMap } from '@qdylora/quant';
 
-interface Maps {
+/** The 256 levels of signed and of unsigned 8-bit states. */
+export interface Maps {
   readonly signed: ArrayView<'f32'>;
   readonly unsigned: ArrayView<'f32'>;
 }

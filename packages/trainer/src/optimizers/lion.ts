@@ -6,17 +6,13 @@ import {
   runOp,
   someFunction,
   type ArrayView,
-  type Backend,
   type OptionRules,
 } from '@qdylora/contract';
-import { lion8bitStep, lionStep, type LionAttributes, type Parameter } from '@qdylora/tensor';
+import { lion8bitStep, lionRates, lionStep, type Parameter } from '@qdylora/tensor';
 import { isMatrix, type AdamwOptions } from './adamw.ts';
-import { checkUpdate } from './check-update.ts';
-import { dynamicMaps, MAPS_BYTES, type DynamicMaps } from './dynamic-maps.ts';
+import { momentOptimizer } from './moment-optimizer.ts';
 import type { Optimizer } from './optimizer.ts';
-import { parameterStates, type StatePart } from './parameter-states.ts';
-import { absmaxOf, eightBitLayout, float32Layout } from './state-layout.ts';
-import { stepCounter } from './step-counter.ts';
+import { absmaxOf } from './state-layout.ts';
 
 type F32 = ArrayView<'f32'>;
 
@@ -44,70 +40,27 @@ const OPTIONS: OptionRules<LionOptions> = {
 export function lion(parameters: readonly Parameter[], options: LionOptions): Optimizer {
   checkOptions('lion', options, OPTIONS);
   const { learningRate, beta1 = 0.9, beta2 = 0.99, weightDecay = 0, decays = isMatrix, bits = 32 } = options;
-  const states = parameterStates(parameters, (bits === 8 ? eightBitLayout : float32Layout)(['m']));
-  const counter = stepCounter();
-  const maps = dynamicMaps();
-  const dispose = (): void => {
-    maps.release();
-    states.dispose();
-    counter.load({ rows: [], rest: 0 });
-  };
-  return {
+  const betas = { beta1, beta2 };
+  return momentOptimizer(parameters, {
     name: `lion_${bits}bit`,
-    parameters,
     learningRate,
-    byteLength: states.byteLength + (bits === 8 ? MAPS_BYTES : 0),
-    ledger: states.ledger,
-    gradients: states.gradients,
-    resident: states.resident,
-    prepare(backend) {
-      states.prepare(backend);
-      // now: a step must not fail to get them halfway, and every step needs the same
-      if (bits === 8) maps.on(backend);
+    moments: ['m'],
+    bits,
+    decays,
+    ratesOf: (update, { decays: isDecayed }) =>
+      lionRates({
+        learningRate: update.learningRate,
+        gradientScale: update.gradientScale,
+        weightDecay: isDecayed ? weightDecay : 0,
+      }),
+    step(backend, { weight: parameter, gradient, rates, arrays, maps }) {
+      if (!maps)
+        return void runOp(backend, lionStep, { gradient, rates }, betas, { parameter, m: arrays.m as F32 });
+      runOp(backend, lion8bitStep, { gradient, rates, mMap: maps.signed }, betas, {
+        parameter,
+        mCodes: arrays.m as ArrayView<'u8'>,
+        mAbsmax: arrays[absmaxOf('m')] as F32,
+      });
     },
-    step(update) {
-      checkUpdate(parameters, update);
-      const { learningRate: rate, gradientScale, rows } = update;
-      const backend = states.backend();
-      counter.advance(rows, (stretches) =>
-        states.update(stretches, (part) => {
-          stepPart(
-            backend,
-            part,
-            {
-              learningRate: rate,
-              gradientScale,
-              beta1,
-              beta2,
-              weightDecay: decays(part.parameter) ? weightDecay : 0,
-            },
-            maps,
-          );
-        }),
-      );
-    },
-    state: () => ({ counts: counter.counts(), arrays: states.arrays() }),
-    load({ counts, arrays }) {
-      states.load(arrays);
-      counter.load(counts);
-    },
-    dispose,
-    [Symbol.dispose]: dispose,
-  };
-}
-
-function stepPart(
-  backend: Backend,
-  { weight: parameter, gradient, arrays }: StatePart,
-  attributes: LionAttributes,
-  maps: DynamicMaps,
-): void {
-  const mAbsmax = arrays[absmaxOf('m')];
-  if (!mAbsmax)
-    return void runOp(backend, lionStep, { gradient }, attributes, { parameter, m: arrays.m as F32 });
-  runOp(backend, lion8bitStep, { gradient, mMap: maps.on(backend).signed }, attributes, {
-    parameter,
-    mCodes: arrays.m as ArrayView<'u8'>,
-    mAbsmax: mAbsmax as F32,
   });
 }

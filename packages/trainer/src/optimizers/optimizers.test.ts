@@ -13,8 +13,10 @@ import { describe, expect, it } from 'vitest';
 import { parameterOf } from '../../test/tiny-model.ts';
 import { adamw } from './adamw.ts';
 import { createOptimizer, OPTIMIZER_NAMES, type OptimizerOptions } from './create-optimizer.ts';
+import { MAPS_BYTES } from './dynamic-maps.ts';
 import { lion } from './lion.ts';
 import type { Optimizer, SavedArray } from './optimizer.ts';
+import { RATES_BYTES } from './rate-table.ts';
 import { sgd } from './sgd.ts';
 
 const codeOf = (run: () => unknown): ErrorCode | undefined => {
@@ -127,9 +129,9 @@ describe('every optimizer', () => {
       const { residentBytes, pagedBytes } = optimizer.ledger();
       const gradientBytes = 4 * (256 + 2 ** 16);
       const arrays = [...optimizer.state().arrays.values()];
-      expect(residentBytes).toBe(
-        optimizer.byteLength - gradientBytes - (name.endsWith('8bit') ? 2 * 256 * 4 : 0),
-      ); // what the codes mean is no state
+      const mapBytes = name.endsWith('8bit') ? MAPS_BYTES : 0;
+      const rateBytes = name === 'sgd' ? 0 : RATES_BYTES;
+      expect(residentBytes).toBe(optimizer.byteLength - gradientBytes - mapBytes - rateBytes);
       if (pagedBytes === 0)
         expect(residentBytes).toBe(
           arrays.reduce((sum, { dtype, shape }) => sum + elementCount(shape) * DTYPE_BYTES[dtype], 0),

@@ -1,54 +1,97 @@
-import { hostData, badArgument, defineOp, elementCount, f32Array, type ArrayView } from '@qdylora/contract';
+import {
+  assertShape,
+  badArgument,
+  defineOp,
+  elementCount,
+  f32Array,
+  hostData,
+  type ArrayView,
+} from '@qdylora/contract';
 
 type F32 = ArrayView<'f32'>;
 
-/** `step` counts from 1. `gradientScale` multiplies the gradient first (1, or the clipping coefficient). */
+/** The numbers of AdamW that stay the same for a whole run. */
 export interface AdamwAttributes {
-  readonly learningRate: number;
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
+}
+
+/** The numbers of one AdamW step. */
+export interface AdamwRates {
+  readonly learningRate: number;
+  /** λ, decoupled from the gradient. */
   readonly weightDecay: number;
+  /** t: how many updates the rows have had, this one included. */
   readonly step: number;
+  /** s, a factor on the gradient: 1, or the clipping coefficient. */
   readonly gradientScale: number;
 }
 
 /**
  * One AdamW step in torch's order of operations, in place: decay first, then
- * m ← β₁m + (1−β₁)g,  v ← β₂v + (1−β₂)g²,  p ← p − (lr / (1−β₁ᵗ)) · m / (√v / √(1−β₂ᵗ) + ε).
- * gradient: any shape  →  parameter, m, v: as gradient  (Loshchilov & Hutter 2019)
+ * m ← β₁m + (1−β₁)g,  v ← β₂v + (1−β₂)g²,  p ← p − (lr / (1−β₁ᵗ)) · m / (√v / √(1−β₂ᵗ) + ε), with g = s · gradient.
+ *
+ * Numbers that change from step to step are an input, so that a recorded step can be replayed:
+ * rates = [lr / (1−β₁ᵗ), √(1−β₂ᵗ), 1 − lr·λ, s], from `adamwRates`.
+ *
+ * gradient: any shape  rates: [4]  →  parameter, m, v: as gradient  (Loshchilov & Hutter 2019)
  */
 export const adamwStep = defineOp({
   name: 'adamw-step',
-  takes: { gradient: f32Array(null) },
+  takes: { gradient: f32Array(null), rates: f32Array(1) },
   updates: ['parameter', 'm', 'v'],
-  shapes(i: { gradient: F32 }, attributes: AdamwAttributes) {
-    assertAdamwRates('adamw-step', attributes);
+  shapes(i: { gradient: F32; rates: F32 }, attributes: AdamwAttributes) {
+    assertBetas('adamw-step', attributes);
+    if (!(attributes.epsilon >= 0))
+      throw badArgument('adamw-step', `epsilon must be at least 0 (got ${attributes.epsilon})`);
+    assertShape('adamw-step', 'rates', i.rates.shape, [4]);
     const spec = { dtype: 'f32' as const, shape: i.gradient.shape };
     return { parameter: spec, m: spec, v: spec };
   },
-  reference({ gradient }, { parameter, m, v }: { parameter: F32; m: F32; v: F32 }, a) {
-    const stepSize = a.learningRate / (1 - a.beta1 ** a.step);
-    const rootCorrection = Math.sqrt(1 - a.beta2 ** a.step);
+  reference({ gradient, rates }, { parameter, m, v }: { parameter: F32; m: F32; v: F32 }, a) {
+    const [stepSize, rootCorrection, keep, scale] = hostData(rates) as unknown as FourNumbers;
     for (let i = 0; i < elementCount(gradient.shape); i++) {
-      const g = hostData(gradient)[i] * a.gradientScale;
-      const first = a.beta1 * hostData(m)[i] + (1 - a.beta1) * g;
-      const second = a.beta2 * hostData(v)[i] + (1 - a.beta2) * g * g;
-      const decayed = hostData(parameter)[i] * (1 - a.learningRate * a.weightDecay);
+      const g = hostData(gradient)[i]! * scale;
+      const first = a.beta1 * hostData(m)[i]! + (1 - a.beta1) * g;
+      const second = a.beta2 * hostData(v)[i]! + (1 - a.beta2) * g * g;
       hostData(parameter)[i] =
-        decayed - (stepSize * first) / (Math.sqrt(second) / rootCorrection + a.epsilon);
+        hostData(parameter)[i]! * keep -
+        (stepSize * first) / (Math.sqrt(second) / rootCorrection + a.epsilon);
       hostData(m)[i] = first;
       hostData(v)[i] = second;
     }
   },
 });
 
+/** Four numbers in the order of an input `rates`. */
+export type FourNumbers = readonly [number, number, number, number];
+
 /**
- * @throws QdyloraError BAD_ARGUMENT where the step would divide by 0 or take the root of a negative number
+ * The `rates` of one step, computed in float64; storing them as float32 is the only rounding.
+ *
+ * @throws QdyloraError BAD_ARGUMENT for a step below 1
  */
-export function assertAdamwRates(where: string, { beta1, beta2, epsilon, step }: AdamwAttributes): void {
+export function adamwRates(
+  { beta1, beta2 }: Pick<AdamwAttributes, 'beta1' | 'beta2'>,
+  { learningRate, weightDecay, step, gradientScale }: AdamwRates,
+): FourNumbers {
+  assertStep('adamw-step', step);
+  return [
+    learningRate / (1 - beta1 ** step),
+    Math.sqrt(1 - beta2 ** step),
+    1 - learningRate * weightDecay,
+    gradientScale,
+  ];
+}
+
+/** @throws QdyloraError BAD_ARGUMENT where a moment would not be a mean */
+export function assertBetas(where: string, { beta1, beta2 }: Pick<AdamwAttributes, 'beta1' | 'beta2'>): void {
   if (!(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1))
-    throw badArgument(where, `expected 0 ≤ β < 1 for beta1 and beta2, got ${beta1} and ${beta2}`);
-  if (!(epsilon >= 0)) throw badArgument(where, `expected a number ≥ 0 for epsilon, got ${epsilon}`);
-  if (!(step >= 1)) throw badArgument(where, `expected a step that counts from 1, got ${step}`);
+    throw badArgument(where, `beta1 and beta2 must be at least 0 and below 1 (got ${beta1} and ${beta2})`);
+}
+
+/** @throws QdyloraError BAD_ARGUMENT where the bias correction would divide by 0 */
+export function assertStep(where: string, step: number): void {
+  if (!(step >= 1)) throw badArgument(where, `the step must be at least 1 (got ${step})`);
 }

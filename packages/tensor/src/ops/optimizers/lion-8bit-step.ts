@@ -14,14 +14,15 @@ type U8 = ArrayView<'u8'>;
 /**
  * `lion-step` with m in 8 bits, in blocks as in `adamw-8bit-step`: decoded, updated, encoded again. The
  * parameter sees m before it is rounded.
- * gradient: [rows, columns] mMap: [256], rising → parameter: [rows, columns] mCodes: [rows, columns] mAbsmax:
- * [rows, ceil(columns / 256)]
+ * gradient: [rows, columns]  rates: [3]  mMap: [256], rising
+ * → parameter, mCodes: [rows, columns]  mAbsmax: [rows, ceil(columns / 256)]
  */
 export const lion8bitStep = defineOp({
   name: 'lion-8bit-step',
-  takes: { gradient: f32Array(2), mMap: f32Array(1) },
+  takes: { gradient: f32Array(2), rates: f32Array(1), mMap: f32Array(1) },
   updates: ['parameter', 'mCodes', 'mAbsmax'],
-  shapes(i: { gradient: F32; mMap: F32 }, _: LionAttributes) {
+  shapes(i: { gradient: F32; rates: F32; mMap: F32 }, _: LionAttributes) {
+    assertShape('lion-8bit-step', 'rates', i.rates.shape, [3]);
     assertShape('lion-8bit-step', 'mMap', i.mMap.shape, [256]);
     const { shape } = i.gradient;
     return {
@@ -31,10 +32,11 @@ export const lion8bitStep = defineOp({
     };
   },
   reference(
-    { gradient, mMap },
+    { gradient, rates, mMap },
     { parameter, mCodes, mAbsmax }: { parameter: F32; mCodes: U8; mAbsmax: F32 },
-    a,
+    betas,
   ) {
+    const update = lionUpdate(betas, rates);
     const m = {
       codes: hostData(mCodes),
       absmax: hostData(mAbsmax),
@@ -45,11 +47,10 @@ export const lion8bitStep = defineOp({
     forEachStateBlock(gradient.shape, (block) => {
       for (let j = 0; j < block.count; j++) {
         const i = block.from + j;
-        const { moved, first } = lionUpdate(
-          a,
-          hostData(parameter)[i],
-          m.map[m.codes[i]] * m.absmax[block.block],
-          hostData(gradient)[i],
+        const { moved, first } = update(
+          hostData(parameter)[i]!,
+          m.map[m.codes[i]!]! * m.absmax[block.block]!,
+          hostData(gradient)[i]!,
         );
         hostData(parameter)[i] = moved;
         next[j] = first;

@@ -1,49 +1,62 @@
-import { hostData, defineOp, elementCount, f32Array, type ArrayView } from '@qdylora/contract';
+import { assertShape, defineOp, elementCount, f32Array, hostData, type ArrayView } from '@qdylora/contract';
+import type { AdamwRates } from './adamw-step.ts';
 
 type F32 = ArrayView<'f32'>;
 
-/** `gradientScale` multiplies the gradient first (1, or the clipping coefficient). */
+/** The numbers of Lion that stay the same for a whole run. */
 export interface LionAttributes {
-  readonly learningRate: number;
   readonly beta1: number;
   readonly beta2: number;
-  readonly weightDecay: number;
-  readonly gradientScale: number;
 }
 
 /**
- * One Lion step in place, decay first: p ← p·(1 − lr·λ) − lr · sign(β₁m + (1−β₁)g), with sign(0) = 0, and m ←
- * β₂m + (1−β₂)g.
- * gradient: any shape  →  parameter, m: as gradient  (Chen et al. 2023, algorithm 2)
+ * One Lion step in place, decay first:
+ * p ← p·(1 − lr·λ) − lr · sign(β₁m + (1−β₁)g), with sign(0) = 0, and m ← β₂m + (1−β₂)g, with g = s · gradient.
+ *
+ * Numbers that change from step to step are an input, so that a recorded step can be replayed:
+ * rates = [lr, 1 − lr·λ, s], from `lionRates`.
+ *
+ * gradient: any shape  rates: [3]  →  parameter, m: as gradient  (Chen et al. 2023, algorithm 2)
  */
 export const lionStep = defineOp({
   name: 'lion-step',
-  takes: { gradient: f32Array(null) },
+  takes: { gradient: f32Array(null), rates: f32Array(1) },
   updates: ['parameter', 'm'],
-  shapes(i: { gradient: F32 }, _: LionAttributes) {
+  shapes(i: { gradient: F32; rates: F32 }, _: LionAttributes) {
+    assertShape('lion-step', 'rates', i.rates.shape, [3]);
     const spec = { dtype: 'f32' as const, shape: i.gradient.shape };
     return { parameter: spec, m: spec };
   },
-  reference({ gradient }, { parameter, m }: { parameter: F32; m: F32 }, a) {
+  reference({ gradient, rates }, { parameter, m }: { parameter: F32; m: F32 }, betas) {
+    const update = lionUpdate(betas, rates);
     for (let i = 0; i < elementCount(gradient.shape); i++) {
-      const { moved, first } = lionUpdate(a, hostData(parameter)[i], hostData(m)[i], hostData(gradient)[i]);
+      const { moved, first } = update(hostData(parameter)[i]!, hostData(m)[i]!, hostData(gradient)[i]!);
       hostData(parameter)[i] = moved;
       hostData(m)[i] = first;
     }
   },
 });
 
+/** The `rates` of one step, computed in float64; storing them as float32 is the only rounding. */
+export const lionRates = ({
+  learningRate,
+  weightDecay,
+  gradientScale,
+}: Omit<AdamwRates, 'step'>): readonly [number, number, number] => [
+  learningRate,
+  1 - learningRate * weightDecay,
+  gradientScale,
+];
+
 /** The rule for one weight: where it moves to, and its next momentum. */
 export function lionUpdate(
-  a: LionAttributes,
-  weight: number,
-  m: number,
-  gradient: number,
-): { moved: number; first: number } {
-  const g = gradient * a.gradientScale;
-  const direction = Math.sign(a.beta1 * m + (1 - a.beta1) * g);
-  return {
-    moved: weight * (1 - a.learningRate * a.weightDecay) - a.learningRate * direction,
-    first: a.beta2 * m + (1 - a.beta2) * g,
+  { beta1, beta2 }: LionAttributes,
+  rates: F32,
+): (weight: number, m: number, gradient: number) => { moved: number; first: number } {
+  const [rate, keep, scale] = hostData(rates) as unknown as readonly [number, number, number];
+  return (weight, m, gradient) => {
+    const g = gradient * scale;
+    const direction = Math.sign(beta1 * m + (1 - beta1) * g);
+    return { moved: weight * keep - rate * direction, first: beta2 * m + (1 - beta2) * g };
   };
 }

@@ -1,5 +1,5 @@
-import { hostData } from '@qdylora/contract';
-import { adamw8bitStep } from '@qdylora/tensor';
+import { f32View, hostData } from '@qdylora/contract';
+import { adamw8bitRates, adamw8bitStep } from '@qdylora/tensor';
 import fc from 'fast-check';
 import { normalView } from '../arbitraries.ts';
 import { conformanceCase } from '../conformance-case.ts';
@@ -49,8 +49,13 @@ export const adamw8bitStepCases = [
             (Math.sqrt(second[i]) / Math.sqrt(1 - beta2 ** step) + epsilon),
       };
       return {
-        inputs: { gradient, mMap: M_MAP, vMap: V_MAP },
-        attributes,
+        inputs: {
+          gradient,
+          rates: f32View([4], adamw8bitRates(attributes, attributes)),
+          mMap: M_MAP,
+          vMap: V_MAP,
+        },
+        attributes: { beta1, beta2 },
         given: { parameter, mCodes: m.codes, mAbsmax: m.absmax, vCodes: v.codes, vAbsmax: v.absmax },
         bound: (name, i, want) => bounds[name](name, i, want),
       };

@@ -1,11 +1,11 @@
 import { f32View, hostData } from '@qdylora/contract';
-import { adamwStep, type AdamwAttributes } from '@qdylora/tensor';
+import { adamwRates, adamwStep, type AdamwAttributes, type AdamwRates } from '@qdylora/tensor';
 import fc from 'fast-check';
 import { arbitrarySeed, arbitrarySize, normalView } from '../arbitraries.ts';
 import { conformanceCase } from '../conformance-case.ts';
 import { EPSILON, type Bound } from '../tolerance.ts';
 
-export const arbitraryAdamw: fc.Arbitrary<AdamwAttributes> = fc.record({
+export const arbitraryAdamw: fc.Arbitrary<AdamwAttributes & AdamwRates> = fc.record({
   learningRate: fc.constantFrom(1e-4, 2e-3),
   beta1: fc.constantFrom(0, 0.9),
   beta2: fc.constantFrom(0.95, 0.999),
@@ -23,7 +23,7 @@ interface StepNumbers {
   readonly v: Numbers;
 }
 
-function boundOf({ gradient, parameter, m, v }: StepNumbers, attributes: AdamwAttributes): Bound {
+function boundOf({ gradient, parameter, m, v }: StepNumbers, attributes: AdamwAttributes & AdamwRates): Bound {
   const { beta1, beta2, learningRate, step, epsilon, gradientScale } = attributes;
   return (name, i, want) => {
     const g = gradientScale * gradient[i];
@@ -62,9 +62,10 @@ export const adamwStepCases = [
         m: hostData(m),
         v: hostData(v),
       };
+      const { beta1, beta2, epsilon } = attributes;
       return {
-        inputs: { gradient },
-        attributes,
+        inputs: { gradient, rates: f32View([4], adamwRates(attributes, attributes)) },
+        attributes: { beta1, beta2, epsilon },
         given: { parameter, m, v },
         bound: boundOf(numbers, attributes),
       };

@@ -1,5 +1,5 @@
-import { hostData } from '@qdylora/contract';
-import { lion8bitStep } from '@qdylora/tensor';
+import { f32View, hostData } from '@qdylora/contract';
+import { lion8bitStep, lionRates } from '@qdylora/tensor';
 import fc from 'fast-check';
 import { normalView } from '../arbitraries.ts';
 import { conformanceCase } from '../conformance-case.ts';
@@ -41,8 +41,8 @@ export const lion8bitStepCases = [
           (Math.abs(directions[i]) > MOMENT * EPSILON * sizes[i] + 2 ** -147 ? 0 : 2 * learningRate),
       };
       return {
-        inputs: { gradient, mMap: M_MAP },
-        attributes,
+        inputs: { gradient, rates: f32View([3], lionRates(attributes)), mMap: M_MAP },
+        attributes: { beta1, beta2 },
         given: { parameter, mCodes: m.codes, mAbsmax: m.absmax },
         bound: (name, i, want) => bounds[name](name, i, want),
       };

@@ -1,5 +1,5 @@
-import { hostData } from '@qdylora/contract';
-import { lionStep } from '@qdylora/tensor';
+import { f32View, hostData } from '@qdylora/contract';
+import { lionRates, lionStep } from '@qdylora/tensor';
 import fc from 'fast-check';
 import { arbitrarySeed, arbitrarySize, normalView } from '../arbitraries.ts';
 import { conformanceCase } from '../conformance-case.ts';
@@ -17,8 +17,8 @@ export const lionStepCases = [
       const m = normalView(seed, 'm', [size], 0.1);
       const { beta1, beta2, learningRate, gradientScale } = attributes;
       return {
-        inputs: { gradient },
-        attributes,
+        inputs: { gradient, rates: f32View([3], lionRates(attributes)) },
+        attributes: { beta1, beta2 },
         given: { parameter, m },
         bound: (name, i, want) => {
           const g = gradientScale * hostData(gradient)[i];

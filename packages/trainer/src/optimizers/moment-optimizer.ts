@@ -1,0 +1,110 @@
+import { type ArrayView, type Backend } from '@qdylora/contract';
+import type { Parameter } from '@qdylora/tensor';
+import { checkUpdate } from './check-update.ts';
+import { dynamicMaps, MAPS_BYTES, type Maps } from './dynamic-maps.ts';
+import type { Optimizer, OptimizerUpdate } from './optimizer.ts';
+import type { PagingOptions } from './paging/paged-states.ts';
+import { parameterStates, type StatePart } from './parameter-states.ts';
+import { RATES_BYTES, rateTable, type RateKey, type Rates } from './rate-table.ts';
+import { repeatedUpdate } from './repeated-update.ts';
+import { absmaxOf, eightBitLayout, float32Layout } from './state-layout.ts';
+import { stepCounter, type Stretch } from './step-counter.ts';
+
+/** The rows of one op, with its numbers. */
+export interface MomentStep extends StatePart {
+  readonly rates: ArrayView<'f32'>;
+  /** Levels of 8-bit states; null where the states of these rows are float32. */
+  readonly maps: Maps | null;
+}
+
+/** How one optimizer differs from the others of its kind. */
+export interface MomentRule {
+  readonly name: string;
+  readonly learningRate: number;
+  /** Names of the moments: `m`, `v`. */
+  readonly moments: readonly string[];
+  readonly bits: 8 | 32;
+  readonly decays: (parameter: Parameter) => boolean;
+  readonly paging?: PagingOptions;
+  /** The numbers of one update for its op. */
+  ratesOf(update: OptimizerUpdate, key: RateKey): Rates;
+  /** Runs the op on some rows of one parameter. */
+  step(backend: Backend, rows: MomentStep): void;
+}
+
+/**
+ * An optimizer that keeps moments for each weight, in float32 or in 8 bits, and runs one op for each
+ * parameter.
+ * A row counts its own updates. Where all rows have had equally many, as in every run with update rule
+ * `prefix`, the ops of an update are the same each time but for their rates: they are recorded and replayed.
+ */
+export function momentOptimizer(parameters: readonly Parameter[], rule: MomentRule): Optimizer {
+  const { name, learningRate, bits, paging } = rule;
+  const hasCodes = bits === 8;
+  const states = parameterStates(
+    parameters,
+    (hasCodes ? eightBitLayout : float32Layout)(rule.moments),
+    paging,
+  );
+  const counter = stepCounter();
+  const maps = dynamicMaps();
+  const table = rateTable();
+  const repeated = repeatedUpdate();
+  const dispose = (): void => {
+    repeated.dispose();
+    table.dispose();
+    maps.release();
+    states.dispose();
+    counter.load({ rows: [], rest: 0 }); // a state that begins again is bias-corrected from the start
+  };
+  const updateRows = (stretches: readonly Stretch[], update: OptimizerUpdate): void => {
+    const backend = states.backend();
+    const steps = [...new Set(stretches.map(({ step }) => step))];
+    table.withRates(
+      steps,
+      (key) => rule.ratesOf(update, key),
+      (ratesAt) => {
+        const run = (target: Backend): void =>
+          states.update(stretches, (part) => {
+            const isCoded = absmaxOf('m') in part.arrays;
+            const rates = ratesAt({ step: part.step, decays: rule.decays(part.parameter), isCoded });
+            rule.step(target, { ...part, rates, maps: isCoded ? maps.on(backend) : null });
+          });
+        const isSameEachTime =
+          update.rows === null && stretches.length === 1 && states.ledger().pagedBytes === 0;
+        if (isSameEachTime) repeated.run(backend, [table.view(), ...arraysOf(parameters)], run);
+        else run(backend);
+      },
+    );
+  };
+  return {
+    name,
+    parameters,
+    learningRate,
+    byteLength: states.byteLength + RATES_BYTES + (hasCodes ? MAPS_BYTES : 0),
+    ledger: states.ledger,
+    gradients: states.gradients,
+    resident: states.resident,
+    prepare(backend) {
+      states.prepare(backend);
+      // now: a step must not fail to get them halfway, and every step needs the same
+      table.prepare(backend);
+      if (hasCodes) maps.on(backend);
+    },
+    step(update) {
+      checkUpdate(parameters, update);
+      counter.advance(update.rows, (stretches) => updateRows(stretches, update));
+    },
+    state: () => ({ counts: counter.counts(), arrays: states.arrays() }),
+    load({ counts, arrays }) {
+      states.load(arrays);
+      counter.load(counts);
+    },
+    dispose,
+    [Symbol.dispose]: dispose,
+  };
+}
+
+/** What others may replace: weights and gradients. */
+const arraysOf = (parameters: readonly Parameter[]): ArrayView[] =>
+  parameters.flatMap(({ view, gradient }) => [view, gradient!]);

@@ -1,0 +1,87 @@
+import { DTYPE_BYTES, partOf, type ArrayView, type Backend } from '@qdylora/contract';
+
+type F32 = ArrayView<'f32'>;
+
+/** The numbers of one step op that change from update to update, in the order of its input `rates`. */
+export type Rates = readonly number[];
+
+/** Which rates an op needs. */
+export interface RateKey {
+  /** How many updates the rows have had, this one included. */
+  readonly step: number;
+  readonly decays: boolean;
+  /** Whether the state is in 8 bits. */
+  readonly isCoded: boolean;
+}
+
+/** The `rates` of an update, as arrays that keep their place from update to update. */
+export interface RateTable {
+  /** Where the rates lie while all rows have had equally many updates. */
+  view(): F32;
+  /** Makes room for the rates of one step count, so that a step need not. */
+  prepare(backend: Backend): void;
+  /**
+   * Writes the rates for each of the step counts and runs `body`, which gets the array of a key.
+   * All of it is there before `body` begins.
+   */
+  withRates(
+    steps: readonly number[],
+    ratesOf: (key: RateKey) => Rates,
+    body: (arrayOf: (key: RateKey) => F32) => void,
+  ): void;
+  dispose(): void;
+}
+
+/** Room for the longest input `rates`. */
+const ROW = 4;
+
+/** Which rates one step count has. */
+const KINDS = [true, false].flatMap((decays) => [true, false].map((isCoded) => ({ decays, isCoded })));
+const ELEMENTS = KINDS.length * ROW;
+
+/** Bytes of a table. */
+export const RATES_BYTES = ELEMENTS * DTYPE_BYTES.f32;
+
+export function rateTable(): RateTable {
+  let table: { readonly backend: Backend; readonly view: F32 } | null = null;
+  const indexOf = (steps: readonly number[], { step, decays, isCoded }: RateKey): number =>
+    steps.indexOf(step) * KINDS.length +
+    KINDS.findIndex((kind) => kind.decays === decays && kind.isCoded === isCoded);
+  return {
+    view: () => table!.view,
+    prepare(backend) {
+      if (table) return;
+      const view = backend.memory.allocate('f32', [ELEMENTS]);
+      backend.memory.persist(view);
+      table = { backend, view };
+    },
+    withRates(steps, ratesOf, body) {
+      const { memory } = table!.backend;
+      const values = new Float32Array(steps.length * ELEMENTS);
+      const lengths: number[] = [];
+      steps.forEach((step, i) => {
+        KINDS.forEach((kind, j) => {
+          const rates = ratesOf({ step, ...kind });
+          values.set(rates, i * ELEMENTS + j * ROW);
+          lengths.push(rates.length);
+        });
+      });
+      const run = (view: F32): void => {
+        memory.write(view, values);
+        body((key) => {
+          const index = indexOf(steps, key);
+          return partOf(view, index * ROW, [lengths[index]!]);
+        });
+      };
+      if (steps.length === 1) run(table!.view);
+      else
+        memory.scoped(() => {
+          run(memory.allocate('f32', [values.length]));
+        });
+    },
+    dispose() {
+      if (table) table.backend.memory.release(table.view);
+      table = null;
+    },
+  };
+}
