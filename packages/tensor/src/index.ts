@@ -15,12 +15,7 @@ export * from './ops/activations/activation.ts';
 export * from './ops/activations/activation-function.ts';
 export * from './ops/activations/activation-gate.ts';
 export { adamw8bitRates, adamw8bitStep } from './ops/optimizers/adamw-8bit-step.ts';
-export {
-  adamwRates,
-  adamwStep,
-  type AdamwAttributes,
-  type AdamwRates,
-} from './ops/optimizers/adamw-step.ts';
+export { adamwRates, adamwStep, type AdamwAttributes, type AdamwRates } from './ops/optimizers/adamw-step.ts';
 export * from './ops/elements/add.ts';
 export * from './ops/attention/append-rows.ts';
 export * from './ops/attention/causal-attention.ts';
