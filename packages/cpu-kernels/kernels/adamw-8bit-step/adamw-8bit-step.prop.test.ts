@@ -22,7 +22,7 @@ describe('an 8-bit AdamW step', () => {
       Float32Array.from({ length: 256 }, (_, i) => (i - 127) / 128),
     );
     const run = (mMap: ArrayView<'f32'>, vMap: ArrayView<'f32'>) => () =>
-      runOp(levels[0]!.backends[0]!, adamw8bitStep, { ...inputs, mMap, vMap }, attributes, {
+      runOp(levels[0].backends[0], adamw8bitStep, { ...inputs, mMap, vMap }, attributes, {
         parameter,
         mCodes: m.codes,
         mAbsmax: m.absmax,

@@ -12,7 +12,7 @@ describe('an 8-bit Lion step', () => {
     const attributes = { beta1: 0.9, beta2: 0.99 };
     const inputs = { gradient: f32View([1, 8]), rates: f32View([3]), mMap: V_MAP };
     expect(() =>
-      runOp(levels[0]!.backends[0]!, lion8bitStep, inputs, attributes, {
+      runOp(levels[0].backends[0], lion8bitStep, inputs, attributes, {
         parameter: f32View([1, 8]),
         mCodes: m.codes,
         mAbsmax: m.absmax,

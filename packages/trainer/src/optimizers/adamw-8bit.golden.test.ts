@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { hostData, createHostBackend, f32View, runOp, viewOf } from '@qdylora/contract';
 import { signedDynamicMap, unsignedDynamicMap } from '@qdylora/quant';
-import { adamw8bitRates, adamw8bitStep, codeLimits, encodeStateBlock, STATE_BLOCK_SIZE } from '@qdylora/tensor';
+import {
+  adamw8bitRates,
+  adamw8bitStep,
+  codeLimits,
+  encodeStateBlock,
+  STATE_BLOCK_SIZE,
+} from '@qdylora/tensor';
 import { goldenCases, type GoldenCase } from '@qdylora/testing';
 import { describe, expect, it } from 'vitest';
 

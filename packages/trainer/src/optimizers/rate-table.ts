@@ -70,7 +70,7 @@ export function rateTable(): RateTable {
         memory.write(view, values);
         body((key) => {
           const index = indexOf(steps, key);
-          return partOf(view, index * ROW, [lengths[index]!]);
+          return partOf(view, index * ROW, [lengths[index]]);
         });
       };
       if (steps.length === 1) run(table!.view);

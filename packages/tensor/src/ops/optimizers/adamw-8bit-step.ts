@@ -81,11 +81,11 @@ export const adamw8bitStep = defineOp({
     forEachStateBlock(gradient.shape, (block) => {
       for (let j = 0; j < block.count; j++) {
         const i = block.from + j;
-        const g = hostData(gradient)[i]! * scale;
-        first[j] = a.beta1 * m.map[m.codes[i]!]! * m.absmax[block.block]! + (1 - a.beta1) * g;
-        second[j] = a.beta2 * v.map[v.codes[i]!]! * v.absmax[block.block]! + (1 - a.beta2) * g * g;
+        const g = hostData(gradient)[i] * scale;
+        first[j] = a.beta1 * m.map[m.codes[i]] * m.absmax[block.block] + (1 - a.beta1) * g;
+        second[j] = a.beta2 * v.map[v.codes[i]] * v.absmax[block.block] + (1 - a.beta2) * g * g;
         hostData(parameter)[i] =
-          hostData(parameter)[i]! * keep - (stepSize * first[j]!) / (Math.sqrt(second[j]!) + epsilon);
+          hostData(parameter)[i] * keep - (stepSize * first[j]) / (Math.sqrt(second[j]) + epsilon);
       }
       encodeStateBlock(m, block, first);
       encodeStateBlock(v, block, second, 1);

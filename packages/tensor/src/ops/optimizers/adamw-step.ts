@@ -52,11 +52,11 @@ export const adamwStep = defineOp({
   reference({ gradient, rates }, { parameter, m, v }: { parameter: F32; m: F32; v: F32 }, a) {
     const [stepSize, rootCorrection, keep, scale] = hostData(rates) as unknown as FourNumbers;
     for (let i = 0; i < elementCount(gradient.shape); i++) {
-      const g = hostData(gradient)[i]! * scale;
-      const first = a.beta1 * hostData(m)[i]! + (1 - a.beta1) * g;
-      const second = a.beta2 * hostData(v)[i]! + (1 - a.beta2) * g * g;
+      const g = hostData(gradient)[i] * scale;
+      const first = a.beta1 * hostData(m)[i] + (1 - a.beta1) * g;
+      const second = a.beta2 * hostData(v)[i] + (1 - a.beta2) * g * g;
       hostData(parameter)[i] =
-        hostData(parameter)[i]! * keep -
+        hostData(parameter)[i] * keep -
         (stepSize * first) / (Math.sqrt(second) / rootCorrection + a.epsilon);
       hostData(m)[i] = first;
       hostData(v)[i] = second;

@@ -48,9 +48,9 @@ export const lion8bitStep = defineOp({
       for (let j = 0; j < block.count; j++) {
         const i = block.from + j;
         const { moved, first } = update(
-          hostData(parameter)[i]!,
-          m.map[m.codes[i]!]! * m.absmax[block.block]!,
-          hostData(gradient)[i]!,
+          hostData(parameter)[i],
+          m.map[m.codes[i]] * m.absmax[block.block],
+          hostData(gradient)[i],
         );
         hostData(parameter)[i] = moved;
         next[j] = first;

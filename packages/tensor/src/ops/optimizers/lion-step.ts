@@ -30,7 +30,7 @@ export const lionStep = defineOp({
   reference({ gradient, rates }, { parameter, m }: { parameter: F32; m: F32 }, betas) {
     const update = lionUpdate(betas, rates);
     for (let i = 0; i < elementCount(gradient.shape); i++) {
-      const { moved, first } = update(hostData(parameter)[i]!, hostData(m)[i]!, hostData(gradient)[i]!);
+      const { moved, first } = update(hostData(parameter)[i], hostData(m)[i], hostData(gradient)[i]);
       hostData(parameter)[i] = moved;
       hostData(m)[i] = first;
     }

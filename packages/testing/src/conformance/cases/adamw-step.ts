@@ -23,7 +23,10 @@ interface StepNumbers {
   readonly v: Numbers;
 }
 
-function boundOf({ gradient, parameter, m, v }: StepNumbers, attributes: AdamwAttributes & AdamwRates): Bound {
+function boundOf(
+  { gradient, parameter, m, v }: StepNumbers,
+  attributes: AdamwAttributes & AdamwRates,
+): Bound {
   const { beta1, beta2, learningRate, step, epsilon, gradientScale } = attributes;
   return (name, i, want) => {
     const g = gradientScale * gradient[i];
