@@ -1,12 +1,12 @@
 import { type ArrayView, type Backend } from '@qdylora/contract';
 import type { Parameter } from '@qdylora/tensor';
 import { checkUpdate } from './check-update.ts';
-import { dynamicMaps, MAPS_BYTES, type Maps } from './dynamic-maps.ts';
+import { dynamicMaps, MAPS_BYTES, type DynamicMaps, type Maps } from './dynamic-maps.ts';
 import type { Optimizer, OptimizerUpdate } from './optimizer.ts';
 import type { PagingOptions } from './paging/paged-states.ts';
-import { parameterStates, type StatePart } from './parameter-states.ts';
-import { RATES_BYTES, rateTable, type RateKey, type Rates } from './rate-table.ts';
-import { repeatedUpdate } from './repeated-update.ts';
+import { parameterStates, type ParameterStates, type StatePart } from './parameter-states.ts';
+import { RATES_BYTES, rateTable, type RateKey, type Rates, type RateTable } from './rate-table.ts';
+import { repeatedUpdate, type RepeatedUpdate } from './repeated-update.ts';
 import { absmaxOf, eightBitLayout, float32Layout } from './state-layout.ts';
 import { stepCounter, type Stretch } from './step-counter.ts';
 
@@ -50,32 +50,13 @@ export function momentOptimizer(parameters: readonly Parameter[], rule: MomentRu
   const maps = dynamicMaps();
   const table = rateTable();
   const repeated = repeatedUpdate();
+  const ops: UpdateOps = { parameters, rule, states, maps, table, repeated };
   const dispose = (): void => {
     repeated.dispose();
     table.dispose();
     maps.release();
     states.dispose();
     counter.load({ rows: [], rest: 0 }); // a state that begins again is bias-corrected from the start
-  };
-  const updateRows = (stretches: readonly Stretch[], update: OptimizerUpdate): void => {
-    const backend = states.backend();
-    const steps = [...new Set(stretches.map(({ step }) => step))];
-    table.withRates(
-      steps,
-      (key) => rule.ratesOf(update, key),
-      (ratesAt) => {
-        const run = (target: Backend): void =>
-          states.update(stretches, (part) => {
-            const isCoded = absmaxOf('m') in part.arrays;
-            const rates = ratesAt({ step: part.step, decays: rule.decays(part.parameter), isCoded });
-            rule.step(target, { ...part, rates, maps: isCoded ? maps.on(backend) : null });
-          });
-        const isSameEachTime =
-          update.rows === null && stretches.length === 1 && states.ledger().pagedBytes === 0;
-        if (isSameEachTime) repeated.run(backend, [table.view(), ...arraysOf(parameters)], run);
-        else run(backend);
-      },
-    );
   };
   return {
     name,
@@ -93,7 +74,7 @@ export function momentOptimizer(parameters: readonly Parameter[], rule: MomentRu
     },
     step(update) {
       checkUpdate(parameters, update);
-      counter.advance(update.rows, (stretches) => updateRows(stretches, update));
+      counter.advance(update.rows, (stretches) => runUpdateOps(ops, stretches, update));
     },
     state: () => ({ counts: counter.counts(), arrays: states.arrays() }),
     load({ counts, arrays }) {
@@ -105,6 +86,41 @@ export function momentOptimizer(parameters: readonly Parameter[], rule: MomentRu
   };
 }
 
-/** What others may replace: weights and gradients. */
-const arraysOf = (parameters: readonly Parameter[]): ArrayView[] =>
+/** What the ops of an update read and write. */
+interface UpdateOps {
+  readonly parameters: readonly Parameter[];
+  readonly rule: MomentRule;
+  readonly states: ParameterStates;
+  readonly maps: DynamicMaps;
+  readonly table: RateTable;
+  readonly repeated: RepeatedUpdate;
+}
+
+/** Runs one op for each parameter and stretch of rows, or replays these ops where they are the same each time. */
+function runUpdateOps(
+  { parameters, rule, states, maps, table, repeated }: UpdateOps,
+  stretches: readonly Stretch[],
+  update: OptimizerUpdate,
+): void {
+  const backend = states.backend();
+  const isSameEachTime = update.rows === null && stretches.length === 1 && states.ledger().pagedBytes === 0;
+  const steps = [...new Set(stretches.map(({ step }) => step))];
+  table.withRates(
+    steps,
+    (key) => rule.ratesOf(update, key),
+    (ratesAt) => {
+      const run = (target: Backend): void =>
+        states.update(stretches, (part) => {
+          const isCoded = absmaxOf('m') in part.arrays;
+          const rates = ratesAt({ step: part.step, decays: rule.decays(part.parameter), isCoded });
+          rule.step(target, { ...part, rates, maps: isCoded ? maps.on(backend) : null });
+        });
+      if (isSameEachTime) repeated.run(backend, [table.view(), ...replaceableArrays(parameters)], run);
+      else run(backend);
+    },
+  );
+}
+
+/** Weights and gradients: arrays that somebody else may replace between two updates. */
+const replaceableArrays = (parameters: readonly Parameter[]): ArrayView[] =>
   parameters.flatMap(({ view, gradient }) => [view, gradient!]);
