@@ -76,7 +76,7 @@ export async function createCpuBackend({
     [Symbol.dispose]: dispose,
     kernel: (opName: string): Kernel | undefined => kernels.get(opName)?.run,
     native,
-    record: () => createRecording(backend, open, { poison, assertLive }),
+    record: () => createRecording(backend, open, { poison, regionBytes, assertLive }),
   };
   return backend;
 }

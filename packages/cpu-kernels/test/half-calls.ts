@@ -262,8 +262,8 @@ export const HALF_CALLS: Record<string, (sizes: HalfSizes) => HalfCall> = {
   dropout: ({ tokens, rows, seed }) =>
     call(
       dropout,
-      { x: halfNumbers(seed, 'x', [tokens, rows]) },
-      { probability: 0.3, key: seed >>> 0, counter: 3 },
+      { x: halfNumbers(seed, 'x', [tokens, rows]), counter: i32View([1], [3]) },
+      { probability: 0.3, key: seed >>> 0 },
     ),
   'a sum of gradients': ({ tokens, rows, seed }) =>
     call(

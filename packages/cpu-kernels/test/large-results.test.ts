@@ -1,4 +1,4 @@
-import { hostData, runOp, viewOf, type ArrayView, type Backend } from '@qdylora/contract';
+import { hostData, i32View, runOp, viewOf, type ArrayView, type Backend } from '@qdylora/contract';
 import {
   activation,
   activationBackward,
@@ -116,12 +116,12 @@ const RUNS: Record<
   dropout: {
     results: { y: 'f32' },
     run: (backend, results) =>
-      runOp(backend, dropout, { x }, { probability: 0.1, key: 7, counter: 3 }, results),
+      runOp(backend, dropout, { x, counter: i32View([1], [3]) }, { probability: 0.1, key: 7 }, results),
   },
   'dropout in bf16': {
     results: { y: 'bf16' },
     run: (backend, results) =>
-      runOp(backend, dropout, { x: halfX }, { probability: 0.1, key: 7, counter: 3 }, results),
+      runOp(backend, dropout, { x: halfX, counter: i32View([1], [3]) }, { probability: 0.1, key: 7 }, results),
   },
   embedding: {
     results: { y: 'f32' },

@@ -1,9 +1,6 @@
-export {
-  accumulateGradients,
-  clearGradients,
-  type Pass,
-  type PassOptions,
-} from './step/accumulate-gradients.ts';
+export { accumulateGradients, clearGradients, type AccumulateOptions } from './step/accumulate-gradients.ts';
+export { createPassRecorder, type PassRecorder } from './step/pass-recorder.ts';
+export type { Pass, PassOptions } from './step/run-pass.ts';
 export type { ResumeFrom, SaveOptions } from './checkpoints/open-keeper.ts';
 export {
   clipCoefficient,
@@ -32,7 +29,7 @@ export {
   type FolderLock,
   type ProcessIdentity,
 } from './checkpoints/lock-folder.ts';
-export type { LossBatch, LossModel, TrainingView } from './step/loss-model.ts';
+export type { LossArrays, LossBatch, LossModel, TrainingView } from './step/loss-model.ts';
 export { adamw, type AdamwOptions } from './optimizers/adamw.ts';
 export {
   createOptimizer,

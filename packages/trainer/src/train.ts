@@ -96,6 +96,8 @@ async function trainSteps(run: TrainingRun): Promise<void> {
     }
   } catch (error) {
     throw await endEarly(run, error);
+  } finally {
+    run.recorder.dispose();
   }
 }
 

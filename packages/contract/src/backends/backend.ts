@@ -64,6 +64,11 @@ export interface Recording extends Disposable {
    * @throws DisposedError if the recording, its backend or an array that it reads is gone
    */
   replay(beforePiece?: () => void): void;
+  /**
+   * Begins another recording, whose results lie in the same memory: for computations of which one never needs
+   * a result of another.
+   */
+  another(): Recording;
   dispose(): void;
 }
 

@@ -65,6 +65,7 @@ function recordingBackend(): Backend & { readonly replays: () => number } {
           run();
         },
       },
+      another: record,
       replay(beforePiece) {
         beforePiece?.();
         replays++;

@@ -5,6 +5,11 @@ import { wrapBackend, type Backend, type Recording } from './backend.ts';
 export interface RepeatedCall<V extends ArrayView | undefined> extends Disposable {
   /** Makes it once; the result is the same array each time, or takes the last one's place. */
   run(): V;
+  /**
+   * Another computation, without a result, whose temporaries take the place of those of this one where both
+   * are recorded.
+   */
+  another(body: (backend: Backend) => undefined): RepeatedCall<undefined>;
   dispose(): void;
 }
 
@@ -43,6 +48,7 @@ function recordedCall<V extends ArrayView | undefined>(
         };
       return first.result;
     },
+    another: (next) => recordedCall(recording.another(), beforeCall, next),
     dispose,
     [Symbol.dispose]: dispose,
   };
@@ -68,6 +74,7 @@ function plainCall<V extends ArrayView | undefined>(
       memory.persist(result);
       return result;
     },
+    another: (next) => plainCall(backend, next),
     dispose,
     [Symbol.dispose]: dispose,
   };

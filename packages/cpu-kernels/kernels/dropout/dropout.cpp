@@ -80,12 +80,14 @@ Status dropAs(Threads& threads, const T* x, T* y, Size count, double probability
   return ok();
 }
 
-Status dropout(Threads& threads, Dense x, OutDense y, Size count, double probability, std::uint32_t key,
-               std::uint32_t counter) {
+Status dropout(Threads& threads, Dense x, In<std::int32_t> counter, OutDense y, Size count,
+               double probability, std::uint32_t key) {
   QD_NEED(x, count);
+  QD_NEED(counter, 1);
   QD_NEED(y, count);
-  return x.f32 ? dropAs(threads, x.f32, y.f32, count, probability, key, counter)
-               : dropAs(threads, x.bf16, y.bf16, count, probability, key, counter);
+  const auto step = static_cast<std::uint32_t>(counter.data[0]);
+  return x.f32 ? dropAs(threads, x.f32, y.f32, count, probability, key, step)
+               : dropAs(threads, x.bf16, y.bf16, count, probability, key, step);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { hostData, f32View, runOp } from '@qdylora/contract';
+import { hostData, f32View, i32View, runOp } from '@qdylora/contract';
 import { dropout } from '@qdylora/tensor';
 import { everyLevel } from '../../test/every-level.ts';
 
@@ -11,8 +11,8 @@ test('about the asked share is dropped', () => {
     runOp(
       levels[0].backends[0],
       dropout,
-      { x: f32View([count], new Float32Array(count).fill(1)) },
-      { probability: 0.25, key: 5, counter: 6 },
+      { x: f32View([count], new Float32Array(count).fill(1)), counter: i32View([1], [6]) },
+      { probability: 0.25, key: 5 },
     ).y,
   );
   const dropped = y.filter((value) => value === 0).length / count;

@@ -5,8 +5,8 @@ import type { CpuDoor } from '../../src/addon-functions.ts';
 export const dropoutKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('dropout');
   return [
-    bindKernel(dropout, ({ x }, { y }, { probability, key, counter }) => {
-      call(x, y, elementCount(x.shape), probability, key >>> 0, counter >>> 0);
+    bindKernel(dropout, ({ x, counter }, { y }, { probability, key }) => {
+      call(x, counter, y, elementCount(x.shape), probability, key >>> 0);
     }),
   ];
 };

@@ -1,6 +1,7 @@
 import { rowsOf, type ArrayView, type FloatDType } from '@qdylora/contract';
 import {
   apply,
+  constant,
   differentiableDropout,
   Parameter,
   type ActiveRank,
@@ -143,12 +144,12 @@ export class DyLoraLinear implements LinearLike {
   private droppedOut(ctx: ForwardContext, x: FloatTensor): FloatTensor | undefined {
     const { dropout } = this.config;
     if (!ctx.dropout || dropout === 0) return undefined;
-    const { rng, step } = ctx.dropout;
+    const { rng, counter } = ctx.dropout;
     return apply(
       ctx,
       differentiableDropout,
-      { x },
-      { probability: dropout, key: rng.named(this.dropoutName).key, counter: step },
+      { x, counter: constant(counter) },
+      { probability: dropout, key: rng.named(this.dropoutName).key },
     ).y;
   }
 }

@@ -23,6 +23,13 @@ export interface BatchArrays {
   readonly segments: ArrayView<'i32'>;
 }
 
+/** The arrays of a loss. */
+export interface LossArrays extends BatchArrays {
+  readonly targets: ArrayView<'i32'>;
+  /** Factor on the loss of each token: [tokens] */
+  readonly tokenWeights?: ArrayView<'f32'> | undefined;
+}
+
 /** Copies token inputs into a backend's memory, in the open scope. */
 export const batchArrays = (backend: Backend, { ids, positions, segments }: TokenInputs): BatchArrays => ({
   ids: i32Array(backend, ids),

@@ -3,7 +3,7 @@ import type { ForwardContext, Linear, LinearLike, Parameter, Tensor } from '@qdy
 import type { FamilyConfig } from '../families/family-config.ts';
 import type { KvCache } from '../generate/kv-cache.ts';
 import type { TokenStep } from '../generate/token-step.ts';
-import type { LossInputs, TokenInputs } from './batch-arrays.ts';
+import type { LossArrays, LossInputs, TokenInputs } from './batch-arrays.ts';
 
 /**
  * A decoder-only language model: token ids in; hidden states, logits or a loss out.
@@ -46,6 +46,21 @@ export interface CausalLm {
     ctx: ForwardContext,
     inputs: LossInputs,
     options: { readonly lossScale: number },
+  ): { loss: Tensor<ArrayView<'f32'>>; tokenLosses: ArrayView<'f32'> };
+  /**
+   * What `loss` checks before it begins. A pass that is recorded checks the inputs of each replay so.
+   *
+   * @throws QdyloraError BAD_ARGUMENT where the model has no such position
+   */
+  assertInputs(inputs: Pick<TokenInputs, 'positions'>): void;
+  /**
+   * `loss` over arrays that are in place and stay there, so that the pass can be recorded and replayed.
+   *
+   * loss: [1] = Σ tokenWeights · tokenLosses
+   */
+  lossOfArrays(
+    ctx: ForwardContext,
+    arrays: LossArrays,
   ): { loss: Tensor<ArrayView<'f32'>>; tokenLosses: ArrayView<'f32'> };
   /** A key-value cache for `capacity` tokens, to be disposed. */
   createCache(capacity: number): KvCache;

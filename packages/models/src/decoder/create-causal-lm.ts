@@ -13,7 +13,7 @@ import type { FamilyConfig } from '../families/family-config.ts';
 import { createHeadCodes } from '../generate/head-codes.ts';
 import { createKvCache, type KvCache } from '../generate/kv-cache.ts';
 import { createTokenStep, type TokenStep } from '../generate/token-step.ts';
-import { batchArrays, type BatchArrays, type TokenInputs } from './batch-arrays.ts';
+import { batchArrays, i32Array, type BatchArrays, type TokenInputs } from './batch-arrays.ts';
 import type { DecoderModules } from './build-decoder.ts';
 import type { CausalLm } from './causal-lm.ts';
 import { decoderHidden } from './decoder-hidden.ts';
@@ -30,7 +30,7 @@ export function createCausalLm<C extends FamilyConfig, L>(
   backend: Backend,
   name: string,
 ): CausalLm {
-  const head = createModelHead(backend, modules.head.weight, config.logitSoftCap);
+  const head = createModelHead(modules.head.weight, config.logitSoftCap);
   const pass = createForwardPass(family, config, modules, backend, name);
   return {
     name,
@@ -45,7 +45,12 @@ export function createCausalLm<C extends FamilyConfig, L>(
     ...modelSizes(modules),
     hidden: pass.hidden,
     logits: (ctx, inputs) => head.logits(ctx, pass.hidden(ctx, inputs)),
-    loss: (ctx, inputs, { lossScale }) => head.loss(ctx, pass.hidden(ctx, inputs), inputs.targets, lossScale),
+    loss(ctx, inputs, { lossScale }) {
+      const hidden = pass.hidden(ctx, inputs);
+      return head.loss(ctx, hidden, { targets: i32Array(backend, inputs.targets) }, lossScale);
+    },
+    assertInputs: pass.assertInputs,
+    lossOfArrays: (ctx, arrays) => head.loss(ctx, pass.hiddenOf(ctx, arrays), arrays, 1),
     createCache: (capacity) => createKvCache(backend, config.attention, capacity),
     async nextLogits(ctx, inputs, cache) {
       return readOnce(backend, () => head.lastLogits(ctx, pass.hidden(ctx, inputs, cache)));
@@ -73,6 +78,10 @@ export function createCausalLm<C extends FamilyConfig, L>(
 }
 
 interface ForwardPass {
+  /** @throws QdyloraError BAD_ARGUMENT where the model has no such position */
+  assertInputs(inputs: Pick<TokenInputs, 'positions'>): void;
+  /** The pass over inputs that are in place, which it does not check. */
+  hiddenOf(ctx: ForwardContext, batch: BatchArrays): Tensor<F32>;
   hidden(ctx: ForwardContext, inputs: TokenInputs, cache?: KvCache): Tensor<F32>;
   /** Repeats the pass of one token, with what `answer` makes of its hidden state. */
   createStep<D extends 'f32' | 'i32'>(
@@ -92,9 +101,14 @@ function createForwardPass<C extends FamilyConfig, L>(
   // The last norm returns float32.
   const hiddenOf = (ctx: ForwardContext, batch: BatchArrays, cache?: KvCache): Tensor<F32> =>
     decoderHidden(family, config, modules, { ctx, batch, cache }) as Tensor<F32>;
+  const assertInputs = ({ positions }: Pick<TokenInputs, 'positions'>): void => {
+    assertPositions(name, config.positionLimit, positions);
+  };
   return {
+    assertInputs,
+    hiddenOf,
     hidden(ctx, inputs, cache) {
-      assertPositions(name, config.positionLimit, inputs.positions);
+      assertInputs(inputs);
       const run = (): Tensor<F32> => hiddenOf(ctx, batchArrays(backend, inputs), cache);
       return cache ? cache.extend(inputs.ids.length, run) : run();
     },

@@ -1,4 +1,4 @@
-import { rowsOf, runOp, type ArrayView, type Backend, type FloatView } from '@qdylora/contract';
+import { rowsOf, runOp, type ArrayView, type FloatView } from '@qdylora/contract';
 import {
   apply,
   constant,
@@ -11,7 +11,7 @@ import {
   type Tensor,
 } from '@qdylora/tensor';
 import type { HeadCodes } from '../generate/head-codes.ts';
-import { i32Array } from './batch-arrays.ts';
+import type { LossArrays } from './batch-arrays.ts';
 
 type F32 = ArrayView<'f32'>;
 
@@ -23,11 +23,11 @@ export interface ModelHead {
   lastLogits(ctx: ForwardContext, x: Tensor<F32>): F32;
   /** The id with the greatest logit in the last row: [1] */
   likeliest(ctx: ForwardContext, x: Tensor<F32>, codes?: HeadCodes): ArrayView<'i32'>;
-  /** loss: [1] = lossScale · Σ tokenLosses; tokenLosses: [tokens] */
+  /** loss: [1] = lossScale · Σ tokenWeights · tokenLosses; tokenLosses: [tokens] */
   loss(
     ctx: ForwardContext,
     x: Tensor<F32>,
-    targets: Int32Array,
+    arrays: Pick<LossArrays, 'targets' | 'tokenWeights'>,
     lossScale: number,
   ): { loss: Tensor<F32>; tokenLosses: F32 };
 }
@@ -37,7 +37,7 @@ export interface ModelHead {
  *
  * @param parameter [vocabulary, hidden]
  */
-export function createModelHead(backend: Backend, parameter: Parameter, softCap: number): ModelHead {
+export function createModelHead(parameter: Parameter, softCap: number): ModelHead {
   const weight = parameter as never;
   const logits = (ctx: ForwardContext, x: Tensor<F32>): Tensor<F32> => {
     const { computeDtype } = ctx;
@@ -52,12 +52,11 @@ export function createModelHead(backend: Backend, parameter: Parameter, softCap:
       const operands = { x: lastRow(x), weight: parameter.view as FloatView, ...codes?.operands };
       return runOp(ctx.backend, linearArgmax, operands, { computeDtype: ctx.computeDtype }).ids;
     },
-    loss(ctx, x, targetIds, lossScale) {
-      const targets = constant(i32Array(backend, targetIds));
+    loss(ctx, x, { targets, tokenWeights }, lossScale) {
       const { loss, tokenLosses } = apply(
         ctx,
         differentiableLinearCrossEntropy,
-        { x, weight, targets, tokenWeights: undefined },
+        { x, weight, targets: constant(targets), tokenWeights: tokenWeights && constant(tokenWeights) },
         { computeDtype: ctx.computeDtype, lossScale, softCap, gradient: ctx.tape !== null },
       );
       return { loss, tokenLosses: tokenLosses.view };

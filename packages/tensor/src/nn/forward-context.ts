@@ -1,4 +1,4 @@
-import type { FloatDType, Rng } from '@qdylora/contract';
+import type { ArrayView, FloatDType, Rng } from '@qdylora/contract';
 import type { Recorder } from '../autograd/tape.ts';
 import type { ComputeDtype } from '../ops/products/linear.ts';
 
@@ -46,8 +46,8 @@ export interface ForwardContext extends Recorder {
   readonly activationDtype?: FloatDType;
   /** null: the base model alone, as if there were no adapters. */
   readonly active: ActiveRank | null;
-  /** Present while training: dropout masks come from (rng, layer name, step). */
-  readonly dropout: { readonly rng: Rng; readonly step: number } | null;
+  /** Present while training: dropout masks come from (rng, layer name, counter). `counter`: [1], the step. */
+  readonly dropout: { readonly rng: Rng; readonly counter: ArrayView<'i32'> } | null;
   /** Gradient checkpointing. */
   readonly recompute: Recompute;
 }

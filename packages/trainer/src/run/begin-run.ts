@@ -1,6 +1,7 @@
 import { createRng, elementCount, QdyloraError } from '@qdylora/contract';
 import type { CheckpointKeeper } from '../checkpoints/open-keeper.ts';
 import { stateNameOf } from '../optimizers/create-optimizer.ts';
+import { createPassRecorder } from '../step/pass-recorder.ts';
 import { isAdapted } from '../step/passes-of-step.ts';
 import { freshProgress } from '../checkpoints/run-progress.ts';
 import type { EventQueue } from './event-queue.ts';
@@ -59,6 +60,7 @@ export async function beginRun(
     progress,
     identity,
     dropout: createRng(seed).named('dropout'),
+    recorder: createPassRecorder(backend),
     savedAt: progress.step,
     isDiskLow: false,
     isKeepable: true,

@@ -28,6 +28,7 @@ export async function takeStep(run: TrainingRun): Promise<void> {
     computeDtype: options.computeDtype,
     recompute: options.recompute,
     signal: options.signal,
+    recorder: run.recorder,
     dropout: { rng: run.dropout, step: index },
     beforeUpdate: () => {
       run.isKeepable = false;

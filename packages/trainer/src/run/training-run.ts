@@ -2,6 +2,7 @@ import type { Rng } from '@qdylora/contract';
 import type { CheckpointKeeper } from '../checkpoints/open-keeper.ts';
 import type { RunProgress } from '../checkpoints/run-progress.ts';
 import type { RunIdentity } from '../checkpoints/run-state.ts';
+import type { PassRecorder } from '../step/pass-recorder.ts';
 import { DEFAULT_PATIENCE } from './early-stopping.ts';
 import type { TrainEvent, TrainResult, WarningCode } from './train-events.ts';
 import type { CallbackResult, ResolvedTrainOptions } from './train-options.ts';
@@ -13,6 +14,7 @@ export interface TrainingRun {
   readonly progress: RunProgress;
   readonly identity: RunIdentity;
   readonly dropout: Rng;
+  readonly recorder: PassRecorder;
   /** Step of the newest checkpoint. */
   savedAt: number;
   /** Whether readers have been warned that the disk has no room for the next checkpoint. */

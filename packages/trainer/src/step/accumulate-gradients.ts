@@ -1,36 +1,16 @@
 import { wrapBackend, QdyloraError, rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
-import type { TokenBatch } from '@qdylora/data';
-import {
-  backward,
-  copy,
-  fill,
-  Tape,
-  type ComputeDtype,
-  type ForwardContext,
-  type Parameter,
-  type Recompute,
-} from '@qdylora/tensor';
+import { fill, type Parameter } from '@qdylora/tensor';
 import { nextTurn } from '../run/next-turn.ts';
 import type { TrainingView } from './loss-model.ts';
+import type { PassRecorder } from './pass-recorder.ts';
+import { runPass, type Pass, type PassOptions, type PassRun } from './run-pass.ts';
 import { gradientArrays, type Optimizer } from '../optimizers/optimizer.ts';
 
-/** One forward and backward pass: a batch, and the model at the rank that the pass trains. */
-export interface Pass {
-  readonly view: TrainingView;
-  readonly batch: TokenBatch;
-  /** Factor on the loss of the pass, for the gradient; 1 by default. */
-  readonly weight?: number;
-}
-
-export interface PassOptions {
-  /** `f32` by default. */
-  readonly computeDtype?: ComputeDtype;
-  /** Which blocks keep only their input and recompute the rest in the backward pass. */
-  readonly recompute?: Recompute;
-  /** Masks are a function of (rng, pass, layer, step). null: no dropout. */
-  readonly dropout?: ForwardContext['dropout'];
+export interface AccumulateOptions extends PassOptions {
   /** Checked before each op. */
   readonly signal?: AbortSignal;
+  /** Records passes of equal shapes and replays them; without it every pass runs op by op. */
+  readonly recorder?: PassRecorder | null;
 }
 
 /**
@@ -73,53 +53,27 @@ export async function accumulateGradients(
   passes: readonly Pass[],
   lossScale: number,
   losses: ArrayView<'f32'>,
-  options: PassOptions = {},
+  { signal, recorder, ...options }: AccumulateOptions = {},
 ): Promise<void> {
-  const { signal } = options;
-  for (const [i, pass] of passes.entries()) {
-    if (i > 0) await nextTurn();
+  for (const [index, pass] of passes.entries()) {
+    if (index > 0) await nextTurn();
     const throwIfAborted = (): void => {
       if (signal?.aborted)
         throw new QdyloraError('ABORTED', {
           where: 'train',
-          problem: `The step was aborted after ${i} of ${passes.length} passes`,
+          problem: `The step was aborted after ${index} of ${passes.length} passes`,
           cause: signal.reason,
         });
     };
     throwIfAborted();
-    const backend = wrapBackend(pass.view.model.backend, { beforeCall: throwIfAborted });
-    runPass(pass, backend, rowsOf(losses, i, i + 1), {
+    const run: PassRun = {
       ...options,
+      pass,
+      index,
       lossScale: lossScale * (pass.weight ?? 1),
-      dropout: dropoutOfPass(options.dropout, i),
-    });
+      loss: rowsOf(losses, index, index + 1),
+    };
+    if (recorder) recorder.run(run, throwIfAborted);
+    else runPass(wrapBackend(pass.view.model.backend, { beforeCall: throwIfAborted }), run);
   }
 }
-
-interface OnePass extends PassOptions {
-  readonly lossScale: number;
-}
-
-function runPass(
-  { view: { model, active }, batch }: Pass,
-  backend: Backend,
-  into: ArrayView<'f32'>,
-  { lossScale, computeDtype = 'f32', recompute = false, dropout = null }: OnePass,
-): void {
-  backend.memory.scoped(() => {
-    const tape = new Tape(backend);
-    const { loss } = model.loss(
-      { backend, tape, computeDtype, activationDtype: computeDtype, active, dropout, recompute },
-      batch,
-      { lossScale },
-    );
-    runOp(backend, copy, { x: loss.view }, {}, { y: into });
-    backward(tape, loss);
-  });
-}
-
-/**
- * A mask depends on the place of an entry in the activations, so each pass of a step has its own generator.
- */
-const dropoutOfPass = (dropout: PassOptions['dropout'], pass: number): PassOptions['dropout'] =>
-  dropout && { step: dropout.step, rng: dropout.rng.named(`pass ${pass}`) };

@@ -10,6 +10,15 @@ export interface LossBatch {
   readonly segments: Int32Array;
 }
 
+/** The arrays of a pass in the backend's memory. `tokenWeights`: [tokens], factors on the losses of tokens. */
+export interface LossArrays {
+  readonly ids: ArrayView<'i32'>;
+  readonly targets: ArrayView<'i32'>;
+  readonly positions: ArrayView<'i32'>;
+  readonly segments: ArrayView<'i32'>;
+  readonly tokenWeights: ArrayView<'f32'>;
+}
+
 /** What a model needs to be trained. @qdylora/models has such models. */
 export interface LossModel {
   readonly backend: Backend;
@@ -22,6 +31,13 @@ export interface LossModel {
     batch: LossBatch,
     options: { readonly lossScale: number },
   ): { readonly loss: Tensor<ArrayView<'f32'>>; readonly tokenLosses: ArrayView<'f32'> };
+  /**
+   * `loss` in two parts, for passes that are recorded and replayed: the checks of a batch, and the ops over
+   * arrays that stay in place. loss: [1] = Σ tokenWeights · token losses.
+   * The passes of a model without them are not recorded.
+   */
+  assertInputs?(batch: LossBatch): void;
+  lossOfArrays?(ctx: ForwardContext, arrays: LossArrays): { readonly loss: Tensor<ArrayView<'f32'>> };
   /** All dense weights, trainable or frozen. */
   parameters(): Parameter[];
 }

@@ -1,7 +1,7 @@
 import type { TokenBatch } from '@qdylora/data';
 import { updatedRows, type Adapted, type RankSampler } from '@qdylora/lora-dynamic';
 import type { RowRange } from '../optimizers/optimizer.ts';
-import type { Pass } from './accumulate-gradients.ts';
+import type { Pass } from './run-pass.ts';
 import type { LossModel } from './loss-model.ts';
 import { splitBatch } from './split-batch.ts';
 

@@ -18,12 +18,13 @@ import {
 import type { TokenBatch } from '@qdylora/data';
 import { trainedRows } from '@qdylora/lora-dynamic';
 import { assertView } from '@qdylora/tensor';
-import { accumulateGradients, clearArrays, type Pass, type PassOptions } from './accumulate-gradients.ts';
+import { accumulateGradients, clearArrays, type AccumulateOptions } from './accumulate-gradients.ts';
 import { clipCoefficient, DEFAULT_MAX_GRAD_NORM, globalNorm, sumSquares } from './clip-by-global-norm.ts';
 import type { TrainingView } from './loss-model.ts';
+import type { Pass } from './run-pass.ts';
 import { gradientArrays, type Optimizer, type RowRange } from '../optimizers/optimizer.ts';
 
-export interface StepOptions extends PassOptions {
+export interface StepOptions extends AccumulateOptions {
   /** The optimizer's `learningRate` by default. */
   readonly learningRate?: number;
   /** Clips the global gradient norm; 1 by default, null turns clipping off. */
@@ -86,6 +87,7 @@ const OPTIONS: OptionRules<StepOptions> = {
   recompute: anyValue,
   dropout: orNull(objectWith()),
   signal: abortSignal,
+  recorder: orNull(objectWith()),
 };
 
 /** Optimizers in the middle of a step: a second step would add to the gradients of the first. */

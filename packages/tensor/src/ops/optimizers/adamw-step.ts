@@ -56,8 +56,7 @@ export const adamwStep = defineOp({
       const first = a.beta1 * hostData(m)[i] + (1 - a.beta1) * g;
       const second = a.beta2 * hostData(v)[i] + (1 - a.beta2) * g * g;
       hostData(parameter)[i] =
-        hostData(parameter)[i] * keep -
-        (stepSize * first) / (Math.sqrt(second) / rootCorrection + a.epsilon);
+        hostData(parameter)[i] * keep - (stepSize * first) / (Math.sqrt(second) / rootCorrection + a.epsilon);
       hostData(m)[i] = first;
       hostData(v)[i] = second;
     }

@@ -1,3 +1,4 @@
+import { i32View } from '@qdylora/contract';
 import { dropout } from '@qdylora/tensor';
 import fc from 'fast-check';
 import { arbitrarySeed, arbitrarySize, normalView } from '../arbitraries.ts';
@@ -18,8 +19,8 @@ export const dropoutCases = [
     }),
     numRuns: 15,
     call: ({ size, seed, key, counter, probability }) => ({
-      inputs: { x: normalView(seed, 'x', [size]) },
-      attributes: { probability, key, counter },
+      inputs: { x: normalView(seed, 'x', [size]), counter: i32View([1], [counter]) },
+      attributes: { probability, key },
       bound: relativeBound(3), // the factor and the product round once each
     }),
   }),

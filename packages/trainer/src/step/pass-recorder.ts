@@ -1,0 +1,147 @@
+import {
+  repeatedCall,
+  runOp,
+  wrapBackend,
+  type ArrayView,
+  type Backend,
+  type RepeatedCall,
+} from '@qdylora/contract';
+import { copy } from '@qdylora/tensor';
+import type { LossArrays, LossModel } from './loss-model.ts';
+import { forwardAndBackward, runPass, type PassArrays, type PassRun } from './run-pass.ts';
+
+/**
+ * Records passes and replays them, where their shapes stay the same from step to step: a replayed pass runs
+ * no JavaScript. The bits are the same.
+ *
+ * A pass is recorded when the pass before it had as many tokens and sequences. Every rank, and every place in
+ * a step, is a recording of its own; their temporaries share one memory, which a pass of another shape frees.
+ */
+export interface PassRecorder extends Disposable {
+  /** Runs a pass or replays it. `beforeCall` throws to end it. */
+  run(run: PassRun, beforeCall: () => void): void;
+  /**
+   * Frees all recordings and their memory; the next pass records again. Call it before other work that needs
+   * memory, such as evaluation, and after weights or gradients have moved.
+   */
+  release(): void;
+  dispose(): void;
+}
+
+/** Recordings of passes of one shape, by what else they depend on. */
+interface Recordings {
+  readonly arrays: LossArrays & PassArrays & { readonly counter: ArrayView<'i32'> };
+  readonly calls: Map<string, RepeatedCall<undefined>>;
+}
+
+/**
+ * @param modelBackend the backend of the model; where it records nothing, every pass just runs
+ * @example
+ * using recorder = createPassRecorder(model.backend);
+ * for (let step = 0; step < 100; step++) await trainStep(view, batches.batchAt(step), optimizer, { recorder });
+ */
+export function createPassRecorder(modelBackend: Backend): PassRecorder {
+  let beforeCall = (): void => {};
+  const backend = wrapBackend(modelBackend, {
+    beforeCall: () => {
+      beforeCall();
+    },
+  });
+  let last: { readonly shape: string; readonly model: LossModel } | null = null;
+  let recordings: Recordings | null = null;
+  const release = (): void => {
+    if (recordings) freeRecordings(backend, recordings);
+    recordings = null;
+  };
+  const replay = (run: PassRun): void => {
+    recordings ??= startRecordings(backend, run);
+    const { arrays, calls } = recordings;
+    writeArrays(backend, run, arrays);
+    const key = JSON.stringify([run.index, run.pass.view.active]);
+    const call = calls.get(key) ?? recordedPass(backend, run, recordings);
+    calls.set(key, call);
+    call.run();
+    runOp(backend, copy, { x: arrays.loss }, {}, { y: run.loss });
+  };
+  return {
+    run(run, nextBeforeCall) {
+      beforeCall = nextBeforeCall;
+      const { model } = run.pass.view;
+      const shape = shapeOf(run);
+      const isRepeated = shape === last?.shape && model === last.model;
+      last = { shape, model };
+      if (!isRepeated) release();
+      if (!isRepeated || !isRecordable(backend, run)) return runPass(backend, run);
+      try {
+        replay(run);
+      } catch (error) {
+        release(); // half a recording must not be replayed
+        throw error;
+      }
+    },
+    release,
+    dispose: release,
+    [Symbol.dispose]: release,
+  };
+}
+
+const isRecordable = (backend: Backend, { pass }: PassRun): boolean =>
+  backend.record !== undefined && backend.measure === undefined && pass.view.model.lossOfArrays !== undefined;
+
+/** What the shapes of all arrays of a pass follow from, and which ops run. */
+const shapeOf = ({ pass, computeDtype, recompute, dropout }: PassRun): string =>
+  JSON.stringify([
+    pass.batch.ids.length,
+    pass.batch.segments.length,
+    computeDtype,
+    recompute,
+    dropout ? dropout.rng.key : null,
+  ]);
+
+function startRecordings({ memory }: Backend, { pass: { batch } }: PassRun): Recordings {
+  memory.trim(); // passes before lay there: the recordings take as much
+  const tokens = batch.ids.length;
+  const arrays = {
+    ids: memory.allocate('i32', [tokens]),
+    targets: memory.allocate('i32', [tokens]),
+    positions: memory.allocate('i32', [tokens]),
+    segments: memory.allocate('i32', [batch.segments.length]),
+    tokenWeights: memory.allocate('f32', [tokens]),
+    counter: memory.allocate('i32', [1]),
+    loss: memory.allocate('f32', [1]),
+  };
+  memory.persist(...Object.values(arrays));
+  return { arrays, calls: new Map() };
+}
+
+function freeRecordings({ memory }: Backend, { arrays, calls }: Recordings): void {
+  for (const call of calls.values()) call.dispose();
+  for (const view of Object.values(arrays)) memory.release(view);
+}
+
+function writeArrays(
+  { memory }: Backend,
+  { pass: { view, batch }, lossScale, dropout }: PassRun,
+  { ids, targets, positions, segments, tokenWeights, counter }: Recordings['arrays'],
+): void {
+  view.model.assertInputs?.(batch);
+  memory.write(ids, batch.ids);
+  memory.write(targets, batch.targets);
+  memory.write(positions, batch.positions);
+  memory.write(segments, batch.segments);
+  memory.write(tokenWeights, new Float32Array(batch.ids.length).fill(lossScale));
+  memory.write(counter, [dropout?.step ?? 0]);
+}
+
+function recordedPass(
+  backend: Backend,
+  run: PassRun,
+  { arrays, calls }: Recordings,
+): RepeatedCall<undefined> {
+  const { model } = run.pass.view;
+  const body = (recorder: Backend): undefined => {
+    forwardAndBackward(recorder, run, arrays, (ctx) => model.lossOfArrays!(ctx, arrays));
+  };
+  const [other] = calls.values();
+  return other ? other.another(body) : repeatedCall(backend, body);
+}

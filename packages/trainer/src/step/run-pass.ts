@@ -1,0 +1,87 @@
+import { runOp, type ArrayView, type Backend, type Rng } from '@qdylora/contract';
+import type { TokenBatch } from '@qdylora/data';
+import {
+  backward,
+  copy,
+  Tape,
+  type ComputeDtype,
+  type ForwardContext,
+  type Recompute,
+  type Tensor,
+} from '@qdylora/tensor';
+import type { TrainingView } from './loss-model.ts';
+
+type F32 = ArrayView<'f32'>;
+
+/** One forward and backward pass: a batch, and the model at the rank that the pass trains. */
+export interface Pass {
+  readonly view: TrainingView;
+  readonly batch: TokenBatch;
+  /** Factor on the loss of the pass, for the gradient; 1 by default. */
+  readonly weight?: number;
+}
+
+/** How all passes of a step are computed. */
+export interface PassOptions {
+  /** `f32` by default. */
+  readonly computeDtype?: ComputeDtype;
+  /** Which blocks keep only their input and recompute the rest in the backward pass. */
+  readonly recompute?: Recompute;
+  /** Masks are a function of (rng, pass, layer, step). null: no dropout. */
+  readonly dropout?: { readonly rng: Rng; readonly step: number } | null;
+}
+
+/** One pass of a step, with the numbers that it needs. */
+export interface PassRun extends PassOptions {
+  readonly pass: Pass;
+  /** Number of the pass in its step. */
+  readonly index: number;
+  /** Factor on the sum of the token losses, the pass's own weight included. */
+  readonly lossScale: number;
+  /** Gets lossScale · Σ token losses: [1] */
+  readonly loss: F32;
+}
+
+/** Runs a pass: adds lossScale · dΣ(token losses) to the gradients and releases all temporaries. */
+export function runPass(backend: Backend, run: PassRun): void {
+  const { pass, lossScale, dropout, loss } = run;
+  const { model } = pass.view;
+  backend.memory.scoped(() => {
+    const counter = dropout ? counterOf(backend, dropout.step) : null;
+    forwardAndBackward(backend, run, { counter, loss }, (ctx) => model.loss(ctx, pass.batch, { lossScale }));
+  });
+}
+
+/** The arrays of a pass besides its batch. `counter`: [1], for dropout; `loss`: [1], the result. */
+export interface PassArrays {
+  readonly counter: ArrayView<'i32'> | null;
+  readonly loss: F32;
+}
+
+/** The ops of a pass, in the open scope. Besides `run`'s options they depend on the contents of arrays only. */
+export function forwardAndBackward(
+  backend: Backend,
+  { pass, index, computeDtype = 'f32', recompute = false, dropout }: PassRun,
+  { counter, loss }: PassArrays,
+  lossOf: (ctx: ForwardContext) => { readonly loss: Tensor<F32> },
+): void {
+  const tape = new Tape(backend);
+  const root = lossOf({
+    backend,
+    tape,
+    computeDtype,
+    activationDtype: computeDtype,
+    active: pass.view.active,
+    // A mask depends on the place of an entry in the activations, so each pass has a generator of its own.
+    dropout: dropout && counter ? { rng: dropout.rng.named(`pass ${index}`), counter } : null,
+    recompute,
+  }).loss;
+  runOp(backend, copy, { x: root.view }, {}, { y: loss });
+  backward(tape, root);
+}
+
+function counterOf({ memory }: Backend, step: number): ArrayView<'i32'> {
+  const counter = memory.allocate('i32', [1]);
+  memory.write(counter, [step]);
+  return counter;
+}
