@@ -4,11 +4,12 @@
  *
  *     npm run bench training-step -- --model ../smollm2 [--peer-python .venv/bin/python]
  *         [--peer-compute f32|bf16] [--rounds 3] [--only with|without] [--steps 3] [--micro-batch 4]
- *         [--seq 512] [--threads 2] [--compute-dtype f32|bf16]
+ *         [--seq 512] [--threads 2] [--compute-dtype f32|bf16] [--no-recording]
  *
  * r = 64 on all linear layers, NF4 with double quantization, AdamW, random token ids, with and without
- * gradient checkpointing. Each measurement is a process of its own that runs the built packages, so its peak
- * (VmHWM, in 10⁶ kB) is its own. Ours and the peers take turns for some rounds, since cores may be shared.
+ * gradient checkpointing. Steps are recorded and replayed, as `train` does. Each measurement is a process of
+ * its own that runs the built packages, so its peak (VmHWM, in 10⁶ kB) is its own. Ours and the peers take
+ * turns for some rounds, since cores may be shared.
  * Prints one JSON row for each, then the medians and their ratios.
  */
 import { fileURLToPath } from 'node:url';
@@ -29,6 +30,7 @@ const { values } = parseArgs({
     seq: { type: 'string', default: '512' },
     threads: { type: 'string', default: '2' },
     'compute-dtype': { type: 'string', default: 'f32' },
+    'no-recording': { type: 'boolean', default: false },
   },
 });
 
@@ -38,6 +40,8 @@ interface Row {
   readonly tokens_per_second: number;
   readonly peak_gb: number;
   readonly loss?: number;
+  /** Share of a step's time that is spent outside the addon's functions. */
+  readonly outside_kernels?: number;
 }
 
 /** The young heap that the command's training thread has: three such spaces are 6 MB. */
@@ -57,6 +61,7 @@ function measureOurs(checkpointing: boolean): Row {
     threads: Number(threads),
     computeDtype,
     checkpointing,
+    isRecorded: !values['no-recording'],
   });
   return rowOfProcess<Row>(process.execPath, [
     YOUNG_HEAP,
@@ -116,6 +121,7 @@ function report(name: string, rounds: readonly Row[][]): void {
         who,
         'tokens/s': speed,
         'peak GB': peak,
+        'outside kernels': i === 0 ? median(rows.map((row) => row.outside_kernels!)) : null,
         'ours ×': i === 0 ? null : median(ratios),
         'ours × by round': i === 0 ? null : ratios.map((each) => each.toFixed(2)).join(', '),
       },

@@ -2,11 +2,12 @@
 // output.
 import { readFileSync } from 'node:fs';
 import { openCheckpoint } from '@qdylora/checkpoint';
-import { ceilingOf, createCpuBackend } from '@qdylora/cpu-kernels';
+import { wrapBackend } from '@qdylora/contract';
+import { ceilingOf, createCpuBackend, loadAddon } from '@qdylora/cpu-kernels';
 import { collate } from '@qdylora/data';
 import { attachDyLora } from '@qdylora/lora-dynamic';
 import { buildModel } from '@qdylora/models';
-import { adamw, trainStep } from '@qdylora/trainer';
+import { adamw, createPassRecorder, trainStep } from '@qdylora/trainer';
 
 const {
   model: folder,
@@ -16,57 +17,116 @@ const {
   threads,
   computeDtype,
   checkpointing,
+  isRecorded,
 } = JSON.parse(process.argv[2]);
 
-/**
- * Operations that the ops of a step count, and the fastest that this machine multiplied meanwhile, in
- * GFLOP/s.
- */
-const counted = { isOn: false, operations: 0, peak: 0 };
+/** Seconds inside the addon: in one of its functions, or in a replay. */
+const addonTime = { seconds: 0 };
+timeAddon(addonTime);
+
+/** Floating-point operations that the ops of one step count. */
+const operations = await countOperations();
+
 const cpu = await createCpuBackend({ threads });
-const backend = {
-  ...cpu,
-  aroundCall: ({ op, inputs, attributes }, run) => {
-    if (counted.isOn) counted.operations += op.flops?.(inputs, attributes) ?? 0;
-    run();
-  },
-};
-const checkpoint = await openCheckpoint(folder);
-const model = await buildModel(checkpoint, { backend });
+const backend = isRecorded ? cpu : wrapBackend(cpu, { record: undefined });
+const { vocabularySize, adapted, optimizer } = await prepare(backend);
+const recorder = isRecorded ? createPassRecorder(backend) : null;
 const peakNow = ceilingOf(cpu, computeDtype);
-checkpoint.dispose();
-const adapted = attachDyLora(model, { ranks: [1, 2, 4, 8, 16, 32, 64], seed: 7 });
-const optimizer = adamw(adapted.parameters(), { learningRate: 2e-4 });
 const seconds = [];
-
-/** Token ids of one row, which change from step to step. */
-const example = (step, row) =>
-  Int32Array.from({ length }, (_, t) => (step * 7919 + row * 104729 + t * 31) % model.config.vocabularySize);
-
+const sharesOutside = [];
+let peak = 0;
 let loss = NaN;
-for (let step = 0; step <= steps; step++) {
-  counted.isOn = step === 0; // the first step makes room, and counts
-  const batch = collate(
-    Array.from({ length: rows }, (_, row) => ({ ids: example(step, row), labels: example(step, row) })),
-  );
+// The first step makes room, the second one records.
+for (let step = -2; step < steps; step++) {
+  const batch = batchOf(step + 2, vocabularySize);
+  addonTime.seconds = 0;
   const start = performance.now();
   ({ loss } = await trainStep(adapted.atRank(64), batch, optimizer, {
     recompute: checkpointing,
     computeDtype,
+    recorder,
   }));
-  if (step > 0) seconds.push((performance.now() - start) / 1000);
-  for (let i = 0; i < 20; i++) counted.peak = Math.max(counted.peak, peakNow());
+  const stepSeconds = (performance.now() - start) / 1000;
+  if (step >= 0) {
+    seconds.push(stepSeconds);
+    sharesOutside.push(1 - addonTime.seconds / stepSeconds);
+  }
+  for (let i = 0; i < 20; i++) peak = Math.max(peak, peakNow());
 }
-const median = seconds.sort((a, b) => a - b)[Math.floor(seconds.length / 2)];
-const [, peak] = /VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'));
+const [, peakKilobytes] = /VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'));
 console.log(
   JSON.stringify({
     who: `qdylora ${backend.level}`,
     checkpointing,
-    tokens_per_second: (rows * length) / median,
-    of_ceiling: counted.operations / median / 1e9 / counted.peak,
-    mflop_per_token: counted.operations / (rows * length) / 1e6,
-    peak_gb: Number(peak) / 1e6,
+    tokens_per_second: (rows * length) / median(seconds),
+    outside_kernels: median(sharesOutside),
+    of_ceiling: operations / median(seconds) / 1e9 / peak,
+    mflop_per_token: operations / (rows * length) / 1e6,
+    peak_gb: Number(peakKilobytes) / 1e6,
     loss,
   }),
 );
+
+async function prepare(target) {
+  const checkpoint = await openCheckpoint(folder);
+  const model = await buildModel(checkpoint, { backend: target });
+  checkpoint.dispose();
+  const layers = attachDyLora(model, { ranks: [1, 2, 4, 8, 16, 32, 64], seed: 7 });
+  const adamW = adamw(layers.parameters(), { learningRate: 2e-4 });
+  return { vocabularySize: model.config.vocabularySize, adapted: layers, optimizer: adamW };
+}
+
+/** Random token ids, which change from step to step. */
+function batchOf(step, vocabulary) {
+  const example = (row) =>
+    Int32Array.from({ length }, (_, t) => (step * 7919 + row * 104729 + t * 31) % vocabulary);
+  return collate(Array.from({ length: rows }, (_, row) => ({ ids: example(row), labels: example(row) })));
+}
+
+/** A backend that measures replays nothing, so the count has a backend of its own, which is gone afterwards. */
+async function countOperations() {
+  using counted = await createCpuBackend({ threads });
+  let sum = 0;
+  const target = wrapBackend(counted, {
+    measure: ({ op, inputs, attributes }, run) => {
+      sum += op.flops?.(inputs, attributes) ?? 0;
+      run();
+    },
+  });
+  const prepared = await prepare(target);
+  await trainStep(prepared.adapted.atRank(64), batchOf(0, prepared.vocabularySize), prepared.optimizer, {
+    recompute: checkpointing,
+    computeDtype,
+  });
+  return sum;
+}
+
+/** Adds up the time that the addon's functions and replays take. */
+function timeAddon(total) {
+  const { addon, reason } = loadAddon();
+  if (!addon) throw new Error(reason);
+  const timed = (call) =>
+    Object.assign(
+      (...parameters) => {
+        const start = performance.now();
+        try {
+          return call(...parameters);
+        } finally {
+          total.seconds += (performance.now() - start) / 1000;
+        }
+      },
+      { lists: call.lists },
+    );
+  const { open } = addon;
+  addon.open = (...parameters) => {
+    const instance = open(...parameters);
+    const functions = Object.fromEntries(
+      Object.entries(instance.functions).map(([name, call]) => [name, timed(call)]),
+    );
+    return { ...instance, functions, replay: timed(instance.replay) };
+  };
+}
+
+function median(values) {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+}
