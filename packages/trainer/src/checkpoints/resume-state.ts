@@ -10,7 +10,7 @@ import {
 } from '@qdylora/checkpoint';
 import { elementCount, QdyloraError, typedArray, type DType } from '@qdylora/contract';
 import type { SavedArray } from '../optimizers/optimizer.ts';
-import { checkSaved, stateArrayOf } from '../optimizers/parameter-states.ts';
+import { checkSaved, stateArrayOf } from '../optimizers/states/state-array.ts';
 import { assertSameRun } from './assert-same-run.ts';
 import { warnOfOtherKernels } from './computed-on.ts';
 import type { RunProgress } from './run-progress.ts';

@@ -11,7 +11,7 @@ import {
 } from '@qdylora/checkpoint';
 import { DTYPE_BYTES, elementCount, type Backend, type DataOf, type DType } from '@qdylora/contract';
 import type { Optimizer, StateArray } from '../optimizers/optimizer.ts';
-import { stateArrayOf } from '../optimizers/parameter-states.ts';
+import { stateArrayOf } from '../optimizers/states/state-array.ts';
 import type { ComputedOn } from './computed-on.ts';
 import { areStatesFinite, areWeightsFinite, assertFinite } from './finite-checks.ts';
 import type { RunProgress } from './run-progress.ts';

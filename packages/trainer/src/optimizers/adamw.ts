@@ -14,7 +14,7 @@ import { adamw8bitRates, adamw8bitStep, adamwRates, adamwStep, type Parameter } 
 import { momentOptimizer } from './moment-optimizer.ts';
 import type { Optimizer } from './optimizer.ts';
 import type { PagingOptions } from './paging/paged-states.ts';
-import { absmaxOf } from './state-layout.ts';
+import { absmaxOf } from './states/state-layout.ts';
 
 type F32 = ArrayView<'f32'>;
 type U8 = ArrayView<'u8'>;

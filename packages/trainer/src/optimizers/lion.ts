@@ -12,7 +12,7 @@ import { lion8bitStep, lionRates, lionStep, type Parameter } from '@qdylora/tens
 import { isMatrix, type AdamwOptions } from './adamw.ts';
 import { momentOptimizer } from './moment-optimizer.ts';
 import type { Optimizer } from './optimizer.ts';
-import { absmaxOf } from './state-layout.ts';
+import { absmaxOf } from './states/state-layout.ts';
 
 type F32 = ArrayView<'f32'>;
 

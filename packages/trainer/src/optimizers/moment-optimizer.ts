@@ -4,10 +4,10 @@ import { checkUpdate } from './check-update.ts';
 import { dynamicMaps, MAPS_BYTES, type DynamicMaps, type Maps } from './dynamic-maps.ts';
 import type { Optimizer, OptimizerUpdate } from './optimizer.ts';
 import type { PagingOptions } from './paging/paged-states.ts';
-import { parameterStates, type ParameterStates, type StatePart } from './parameter-states.ts';
+import { parameterStates, type ParameterStates, type StatePart } from './states/parameter-states.ts';
 import { RATES_BYTES, rateTable, type RateKey, type Rates, type RateTable } from './rate-table.ts';
 import { repeatedUpdate, type RepeatedUpdate } from './repeated-update.ts';
-import { absmaxOf, eightBitLayout, float32Layout } from './state-layout.ts';
+import { absmaxOf, eightBitLayout, float32Layout } from './states/state-layout.ts';
 import { stepCounter, type Stretch } from './step-counter.ts';
 
 /** The rows of one op, with its numbers. */

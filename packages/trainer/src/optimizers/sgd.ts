@@ -15,8 +15,8 @@ import { addInto, copy, fill, scaleBy, type Parameter } from '@qdylora/tensor';
 import { isMatrix } from './adamw.ts';
 import { checkUpdate } from './check-update.ts';
 import type { Optimizer } from './optimizer.ts';
-import { parameterStates, type StatePart } from './parameter-states.ts';
-import { float32Layout } from './state-layout.ts';
+import { parameterStates, type StatePart } from './states/parameter-states.ts';
+import { float32Layout } from './states/state-layout.ts';
 import { stepCounter } from './step-counter.ts';
 
 type F32 = ArrayView<'f32'>;

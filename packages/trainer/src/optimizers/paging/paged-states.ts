@@ -9,7 +9,7 @@ import {
   type PageStore,
 } from '@qdylora/contract';
 import { sumOfSquares } from '@qdylora/tensor';
-import type { StateLayout } from '../state-layout.ts';
+import type { StateLayout } from '../states/state-layout.ts';
 import { openPageFile, type PageFileOptions } from './page-file.ts';
 import { slotKey, type Page, type PagePlan } from './plan-pages.ts';
 
@@ -47,14 +47,9 @@ export function openPagedStates(
   { fileBytes, slot }: PagePlan,
   { folder, reserve, open }: PagingOptions,
 ): PagedStates {
-  const { memory, name } = backend;
+  const { memory } = backend;
   const openStore = open ?? backend.openPageStore;
-  if (!openStore && !memory.space.isHost)
-    throw new QdyloraError('UNSUPPORTED', {
-      where: 'optimizer',
-      problem: `the backend ${name} has no room for pages of optimizer states`,
-      nextStep: 'Choose an optimizer that is not paged.',
-    });
+  if (!openStore && !memory.space.isHost) refuseWithoutStore(backend);
   const store = openStore?.(fileBytes) ?? openPageFile({ folder, byteLength: fileBytes, reserve });
   const arrays = new Map<string, ArrayView<'f32' | 'u8'>>();
   const dispose = (): void => {
@@ -71,15 +66,8 @@ export function openPagedStates(
     dispose();
     throw error;
   }
-  // JavaScript's own memory: a step must not fail to get it
-  const squares = viewOf('f32', [1], new Float32Array(1));
-  /** Pages of a file may come back damaged; those beside a device never leave memory. */
-  const assertNumbers = (view: ArrayView, kind: string): void => {
-    if (openStore || view.dtype !== 'f32') return;
-    runOp(backend, sumOfSquares, { x: view as ArrayView<'f32'> }, {}, { sum: squares });
-    if (!Number.isFinite(hostData(squares)[0]) && !hostData(view).every(Number.isFinite))
-      throw lostState(kind);
-  };
+  // Pages of a file may come back damaged; those beside a device never leave memory.
+  const assertNumbers = openStore ? null : finiteCheck(backend);
   let pageIns = 0;
   let waitSeconds = 0;
   const timed = (move: () => void): void => {
@@ -103,7 +91,7 @@ export function openPagedStates(
         store.read(offset!, all);
       });
       pageIns++;
-      for (const [kind, view] of views) assertNumbers(view, kind);
+      for (const [kind, view] of views) assertNumbers?.(view, kind);
       body(Object.fromEntries(views));
       if (isChanged)
         timed(() => {
@@ -114,10 +102,29 @@ export function openPagedStates(
   };
 }
 
+/** A check that throws where a float array holds NaN or infinity. Its memory is there from the start. */
+function finiteCheck(backend: Backend): (view: ArrayView, kind: string) => void {
+  const squares = viewOf('f32', [1], new Float32Array(1));
+  return (view, kind) => {
+    if (view.dtype !== 'f32') return;
+    runOp(backend, sumOfSquares, { x: view as ArrayView<'f32'> }, {}, { sum: squares });
+    if (!Number.isFinite(hostData(squares)[0]) && !hostData(view).every(Number.isFinite))
+      throw lostState(kind);
+  };
+}
+
+function refuseWithoutStore({ name }: Backend): never {
+  throw new QdyloraError('UNSUPPORTED', {
+    where: 'optimizer',
+    problem: `the backend ${name} has no room for pages of optimizer states`,
+    nextStep: 'Choose an optimizer that is not paged.',
+  });
+}
+
 const lostState = (kind: string): QdyloraError =>
   new QdyloraError('NON_FINITE', {
     where: 'optimizer',
-    problem: `expected numbers in a page of optimizer state (${kind}), got others`,
-    nextStep: 'The state is lost: go on from the last checkpoint.',
+    problem: `a page of optimizer state (${kind}) holds NaN or infinity`,
+    nextStep: 'The state is lost. Resume from the last checkpoint.',
     details: { kind },
   });

@@ -15,7 +15,7 @@ import { describe, expect, it } from 'vitest';
 import { parameterOf } from '../../../test/tiny-model.ts';
 import { adamw, type AdamwOptions } from '../adamw.ts';
 import type { Optimizer, RowRange } from '../optimizer.ts';
-import { float32Layout, layoutBytes } from '../state-layout.ts';
+import { float32Layout, layoutBytes } from '../states/state-layout.ts';
 import { openPageFile } from './page-file.ts';
 import type { PageStore } from '@qdylora/contract';
 import { planPages } from './plan-pages.ts';

@@ -1,5 +1,5 @@
 import { elementCount, QdyloraError } from '@qdylora/contract';
-import { layoutBytes, specBytes, type StateLayout, type StateSpec } from '../state-layout.ts';
+import { layoutBytes, specBytes, type StateLayout, type StateSpec } from '../states/state-layout.ts';
 
 /**
  * Some rows of one parameter's state, which move together. `offset`: where they lie in the page file; null:

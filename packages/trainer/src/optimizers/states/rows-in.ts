@@ -1,7 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { Parameter } from '@qdylora/tensor';
 import type { StateLayout } from './state-layout.ts';
-import type { Stretch } from './step-counter.ts';
+import type { Stretch } from '../step-counter.ts';
 
 /** Rows [from, to) of a layout that have had `step` updates. */
 export interface RowPart {

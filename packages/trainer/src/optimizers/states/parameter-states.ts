@@ -1,0 +1,296 @@
+import {
+  DTYPE_BYTES,
+  elementCount,
+  QdyloraError,
+  reshaped,
+  rowsOf,
+  type ArrayView,
+  type Backend,
+  type DType,
+} from '@qdylora/contract';
+import type { Parameter } from '@qdylora/tensor';
+import type { OptimizerLedger, SavedOptimizerState, StateArray } from '../optimizer.ts';
+import { openPagedStates, type PagedStates, type PagingOptions } from '../paging/paged-states.ts';
+import { planPages } from '../paging/plan-pages.ts';
+import {
+  prepareStates,
+  type PreparedStates,
+  type StatePage,
+  type StatePlan,
+  type WithPage,
+} from './prepare-states.ts';
+import { rowsIn, type RowPart } from './rows-in.ts';
+import { releaseSlabs, type Slabs } from './slabs.ts';
+import { checkSaved, stateArrayOfPages } from './state-array.ts';
+import type { StateLayout } from './state-layout.ts';
+import type { Stretch } from '../step-counter.ts';
+
+type F32 = ArrayView<'f32'>;
+
+/**
+ * Some rows of a parameter with the arrays that an optimizer keeps for them, by kind; `step` counts their
+ * updates.
+ */
+export interface StatePart {
+  readonly parameter: Parameter;
+  readonly weight: F32;
+  readonly gradient: F32;
+  readonly arrays: Readonly<Record<string, ArrayView>>;
+  readonly step: number;
+}
+
+/**
+ * The state of an optimizer: arrays for each parameter, named `<parameter>.<kind>`, in memory or on pages.
+ */
+export interface ParameterStates {
+  /** Gradients, and state that is in memory. */
+  readonly byteLength: number;
+  prepare(backend: Backend): void;
+  /** @throws QdyloraError BAD_ARGUMENT before `prepare`. */
+  backend(): Backend;
+  /**
+   * Calls `visit` for the rows of each stretch, parameter by parameter and page by page; what it changes in
+   * the arrays is kept. What is refused is refused before the first call.
+   */
+  update(stretches: readonly Stretch[], visit: (part: StatePart) => void): void;
+  ledger(): OptimizerLedger;
+  gradients(): readonly ArrayView<'f32'>[];
+  resident(): readonly ArrayView<'f32'>[];
+  arrays(): ReadonlyMap<string, StateArray>;
+  load(arrays: SavedOptimizerState['arrays']): void;
+  dispose(): void;
+}
+
+/**
+ * @param paging the budget of resident states, and where the rest goes; without it everything stays in memory
+ * @throws QdyloraError BAD_ARGUMENT for no parameters, two of one name, or a budget below one page;
+ * WRITE_FAILED (in `prepare`) where the disk has no room.
+ */
+export function parameterStates(
+  parameters: readonly Parameter[],
+  layoutOf: (parameter: Parameter) => StateLayout,
+  paging?: PagingOptions,
+): ParameterStates {
+  checkNames(parameters);
+  const layouts = parameters.map(layoutOf);
+  const plan = planPages(layouts, paging?.budgetBytes ?? Infinity);
+  let held: HeldStates | null = null;
+  const backend = (): Backend => held?.backend ?? refuseUnprepared();
+  const withPage: WithPage = (page, isChanged, body) => {
+    if (page.arrays) body(page.arrays);
+    else held!.paged!.withPage(page, layouts[page.owner], isChanged, body);
+  };
+  const arrays = (): Map<string, StateArray> =>
+    stateArrays({ backend: backend(), parameters, layouts, pages: held!.prepared.pages, withPage });
+  return {
+    byteLength: gradientBytes(parameters) + plan.residentBytes,
+    backend,
+    arrays,
+    prepare(next) {
+      if (held?.backend === next) return;
+      if (held) refuseSecondBackend(held.backend, next);
+      parameters.forEach(assertFloat32);
+      held = holdStates(next, { parameters, layouts, plan }, paging);
+    },
+    update(stretches, visit) {
+      updatePages(held?.prepared.pages ?? [], stretches, { parameters, layouts, visit, withPage });
+    },
+    ledger: () => ({
+      residentBytes: held ? plan.residentBytes : 0,
+      pagedBytes: held ? plan.pagedBytes : 0,
+      pageIns: held?.paged?.pageIns ?? 0,
+      waitSeconds: held?.paged?.waitSeconds ?? 0,
+    }),
+    gradients: () => held?.prepared.gradients ?? [],
+    resident: () => held?.prepared.states ?? [],
+    load(saved) {
+      const targets = arrays();
+      for (const [name, array] of targets) checkSaved(name, array, saved.get(name));
+      for (const [name, array] of targets) array.write(saved.get(name)!.read() as never);
+    },
+    dispose() {
+      if (held) releaseStates(held.backend, parameters, held.prepared.slabs, held.paged);
+      held = null;
+    },
+  };
+}
+
+/** All that `prepare` made, and where. */
+interface HeldStates {
+  readonly backend: Backend;
+  readonly prepared: PreparedStates;
+  readonly paged: PagedStates | null;
+}
+
+/** All or nothing: after an error a caller may free memory and try again. */
+function holdStates(backend: Backend, states: StatePlan, paging: PagingOptions | undefined): HeldStates {
+  const frozen = states.parameters.filter(({ needsGradient }) => !needsGradient);
+  const allocated: Slabs<DType>[] = [];
+  let paged: PagedStates | null = null;
+  try {
+    if (states.plan.fileBytes > 0) paged = openPagedStates(backend, states.plan, paging!);
+    return { backend, prepared: prepareStates(backend, states, allocated), paged };
+  } catch (error) {
+    releaseStates(backend, frozen, allocated, paged);
+    throw error;
+  }
+}
+
+function releaseStates(
+  { memory }: Backend,
+  trained: readonly Parameter[],
+  slabs: readonly Slabs<DType>[],
+  paged: PagedStates | null,
+): void {
+  for (const parameter of trained) parameter.freeze(memory);
+  for (const slab of slabs) releaseSlabs(memory, slab);
+  paged?.dispose();
+}
+
+const gradientBytes = (parameters: readonly Parameter[]): number =>
+  parameters.reduce((sum, { view }) => sum + elementCount(view.shape) * DTYPE_BYTES.f32, 0);
+
+interface StateArraysParts {
+  readonly backend: Backend;
+  readonly parameters: readonly Parameter[];
+  readonly layouts: readonly StateLayout[];
+  readonly pages: readonly StatePage[];
+  readonly withPage: WithPage;
+}
+
+/** All state arrays, by name. */
+function stateArrays({
+  backend,
+  parameters,
+  layouts,
+  pages,
+  withPage,
+}: StateArraysParts): Map<string, StateArray> {
+  const pagesOf: StatePage[][] = parameters.map(() => []);
+  for (const page of pages) pagesOf[page.owner].push(page);
+  return new Map(
+    parameters.flatMap(({ name }, owner) => {
+      const layout = layouts[owner];
+      return layout.arrays.map(
+        (spec) =>
+          [
+            `${name}.${spec.kind}`,
+            stateArrayOfPages({ backend, layout, spec, pages: pagesOf[owner], withPage }),
+          ] as const,
+      );
+    }),
+  );
+}
+
+interface PagesUpdate {
+  readonly parameters: readonly Parameter[];
+  readonly layouts: readonly StateLayout[];
+  readonly visit: (part: StatePart) => void;
+  readonly withPage: WithPage;
+}
+
+/** Finds the rows of all stretches first, so that what is refused is refused before the first visit. */
+function updatePages(
+  pages: readonly StatePage[],
+  stretches: readonly Stretch[],
+  { parameters, layouts, visit, withPage }: PagesUpdate,
+): void {
+  const work = pages
+    .map((page) => ({
+      page,
+      parts: stretches.flatMap((stretch) =>
+        rowsIn(page, stretch, parameters[page.owner], layouts[page.owner]),
+      ),
+    }))
+    .filter(({ parts }) => parts.length > 0);
+  for (const { page, parts } of work)
+    updatePage(page, parts, {
+      parameter: parameters[page.owner],
+      layout: layouts[page.owner],
+      visit,
+      withPage,
+    });
+}
+
+interface PageUpdate {
+  readonly parameter: Parameter;
+  readonly layout: StateLayout;
+  readonly visit: (part: StatePart) => void;
+  readonly withPage: WithPage;
+}
+
+/** Brings a page in once and updates its parts. */
+function updatePage(
+  page: StatePage,
+  parts: readonly RowPart[],
+  { parameter, layout, visit, withPage }: PageUpdate,
+): void {
+  const shape = [layout.rows, ...layout.row];
+  const weight = reshaped(parameter.view as F32, shape);
+  const gradient = reshaped(parameter.gradient!, shape);
+  withPage(page, true, (arrays) => {
+    for (const { from, to, step } of parts) {
+      const rowArrays = Object.fromEntries(
+        Object.entries(arrays).map(([kind, view]) => [
+          kind,
+          rowRange(view, { from: from - page.from, to: to - page.from }),
+        ]),
+      );
+      visit({
+        parameter,
+        step,
+        weight: rowRange(weight, { from, to }),
+        gradient: rowRange(gradient, { from, to }),
+        arrays: rowArrays,
+      });
+    }
+  });
+}
+
+const rowRange = <D extends DType>(
+  view: ArrayView<D>,
+  { from, to }: Pick<RowPart, 'from' | 'to'>,
+): ArrayView<D> => (from === 0 && to === view.shape[0] ? view : rowsOf(view, from, to));
+
+function checkNames(parameters: readonly Parameter[]): void {
+  const names = new Set<string>();
+  for (const { name } of parameters) {
+    if (names.has(name))
+      throw new QdyloraError('BAD_ARGUMENT', {
+        where: 'optimizer',
+        problem: `each parameter must be there once, but ${name} is there twice`,
+      });
+    names.add(name);
+  }
+  if (names.size === 0)
+    throw new QdyloraError('BAD_ARGUMENT', {
+      where: 'optimizer',
+      problem: 'there are no parameters to train',
+    });
+}
+
+function assertFloat32({ name, view }: Parameter): void {
+  if (view.dtype === 'f32') return;
+  throw new QdyloraError('UNSUPPORTED', {
+    where: 'optimizer',
+    problem: `the trained parameter ${name} must be float32, but it is ${view.dtype}`,
+    nextStep: 'Load the model in float32, or train adapters.',
+    details: { name, dtype: view.dtype },
+  });
+}
+
+function refuseUnprepared(): never {
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where: 'optimizer',
+    problem: 'the optimizer has no memory yet',
+    nextStep: 'Call prepare(backend) before the first step; trainStep and train do so.',
+  });
+}
+
+function refuseSecondBackend(first: Backend, second: Backend): never {
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where: 'optimizer',
+    problem: `the optimizer's states lie on the backend ${first.name}, so it cannot step on ${second.name}`,
+    nextStep: 'Call dispose() first, or make another optimizer.',
+  });
+}
