@@ -2,7 +2,6 @@ export { attentionAttributes, attentionInputs } from './cases/causal-attention.t
 export { ALL_CASES } from './cases/index.ts';
 export { arbitraryHead, arbitraryNearTies, arbitraryOutliers, type Head } from './cases/linear-argmax.ts';
 export { checkConformance, type ConformanceOptions } from './check-conformance.ts';
-export type { Capability } from './check-kernel.ts';
-export { conformanceCase, type ConformanceCase } from './conformance-case.ts';
+export { conformanceCase, type Capability, type ConformanceCase } from './conformance-case.ts';
 export * from './adapted-operands.ts';
 export * from './eight-bit-states.ts';
