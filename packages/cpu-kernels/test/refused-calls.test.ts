@@ -1,15 +1,4 @@
-import {
-  f32View,
-  i32View,
-  runOp,
-  typedArray,
-  viewOf,
-  type ArrayRule,
-  type ArrayView,
-  type Arrays,
-  type DType,
-  type Op,
-} from '@qdylora/contract';
+import { f32View, i32View, viewOf, type ArrayView, type Arrays, type Op } from '@qdylora/contract';
 import {
   adaptedLinear,
   adaptedLinearBackward,
@@ -36,91 +25,8 @@ import {
   softCapBackward,
   splitColumns,
 } from '@qdylora/tensor';
-import { describe, expect, test } from 'vitest';
-import { createCpuBackend } from '../src/index.ts';
-import { cpuKernels } from '../src/kernel-table.ts';
-
-const backend = await createCpuBackend({ threads: 1 });
-let calls = 0;
-/** The backend with kernels that only count: a call that is refused reaches none of them. */
-const counting = {
-  ...backend,
-  kernel: () => () => {
-    calls++;
-  },
-};
-
-function expectRefusal(
-  op: Op,
-  inputs: Arrays,
-  attributes: unknown,
-  expected: { code: string; message?: unknown },
-  given: Arrays = {},
-): void {
-  calls = 0;
-  expect(
-    () => runOp(counting, op, inputs, attributes, given),
-    `${op.name} ${Object.keys(inputs).join(', ')}`,
-  ).toThrow(expect.objectContaining(expected));
-  expect(calls, op.name).toBe(0);
-}
-
-const arrayOf = (dtype: DType, shape: readonly number[]): ArrayView =>
-  viewOf(
-    dtype,
-    shape,
-    typedArray(
-      dtype,
-      null,
-      0,
-      shape.reduce((product, size) => product * size, 1),
-    ),
-  );
-/** An array that a rule lets pass. */
-const fitting = ({ dtypes, axes }: ArrayRule): ArrayView =>
-  arrayOf(dtypes[0], new Array<number>(axes ?? 1).fill(1));
-const OPS = cpuKernels({ native: () => () => {} } as never).map(({ op }) => op);
-
-describe.each(OPS.map((op) => [op.name, op] as const))('%s, before any kernel runs,', (_, op) => {
-  const all = Object.fromEntries(Object.entries(op.takes).map(([name, rule]) => [name, fitting(rule)]));
-
-  test(
-    'refuses a call without an input that it needs, with one of another element type, or with another ' +
-      'number of axes, and names it',
-    () => {
-      for (const [name, { isOptional, dtypes, axes }] of Object.entries(op.takes)) {
-        if (!isOptional)
-          expectRefusal(
-            op,
-            { ...all, [name]: undefined },
-            {},
-            { code: 'BAD_ARGUMENT', message: expect.stringContaining(`the input ${name} is missing (got `) },
-          );
-        for (const dtype of (['f32', 'bf16', 'i32', 'u8'] as const).filter(
-          (other) => !dtypes.includes(other),
-        )) {
-          expectRefusal(
-            op,
-            { ...all, [name]: arrayOf(dtype, all[name].shape) },
-            {},
-            {
-              code: 'BAD_ARGUMENT',
-              message: expect.stringMatching(`\\b${name} must be .*, but it is ${dtype}`),
-            },
-          );
-        }
-        if (axes !== null)
-          for (const other of [axes - 1, axes + 1])
-            expectRefusal(
-              op,
-              { ...all, [name]: arrayOf(dtypes[0], new Array<number>(other).fill(1)) },
-              {},
-              { code: 'BAD_SHAPE', message: expect.stringMatching(`\\b${name} must have .*, but it is \\[`) },
-            );
-      }
-    },
-  );
-});
+import { expect, test } from 'vitest';
+import { expectRefusal } from './expect-refusal.ts';
 
 const F = (...shape: number[]): ArrayView<'f32'> => f32View(shape);
 const ends = i32View([2], [0, 4]);
