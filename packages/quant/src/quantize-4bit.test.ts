@@ -113,7 +113,9 @@ describe('refusals', () => {
     expect(() => quantizedMatrix({ ...matrix, absmax: f32View([1], [1]) })).toThrow(
       /the scales must be either absmax, or .*\(got absmax, absmaxCodes, nestedAbsmax, nestedMap\)/,
     );
-    expect(() => quantizedMatrix({ ...matrix, kind: 'int4' as never })).toThrow('must be nf4 or fp4 (got int4)');
+    expect(() => quantizedMatrix({ ...matrix, kind: 'int4' as never })).toThrow(
+      'must be nf4 or fp4 (got int4)',
+    );
     for (const shape of [[-1, -64], [0.5, 128], [64], null])
       expect(() => quantizedMatrix({ ...matrix, shape: shape as never }), String(shape)).toThrow(
         'the shape of a matrix must be two whole numbers ≥ 1',

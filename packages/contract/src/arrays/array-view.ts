@@ -4,8 +4,8 @@ import { elementCount, sameShape, shapeText, type Shape } from './shape.ts';
 import { HostStorage, type Storage } from './storage.ts';
 
 /**
- * A contiguous row-major array: its element type, its shape, and where it lies. Several views may share one
- * storage (rows of a matrix, a matrix under another shape).
+ * A contiguous row-major array: its dtype, its shape, its storage and its offset in the storage. Several
+ * views may share one storage (rows of a matrix, a matrix under another shape).
  */
 export interface ArrayView<D extends DType = DType> {
   readonly dtype: D;
@@ -59,11 +59,11 @@ export const i32View = (shape: Shape, values: ArrayLike<number>): ArrayView<'i32
   viewOf('i32', shape, Int32Array.from(values));
 
 /**
- * The elements of a view in host memory, not copied: exactly as many as its shape says.
+ * The elements of a view in host memory, without a copy: as many as its shape has.
  * Host kernels, references and explicit host edges (files, reports) call it; everything else awaits
  * `memory.read(view)`.
  *
- * @param name what the message calls the array
+ * @param name the array's name in messages
  * @throws QdyloraError BAD_ARGUMENT for an array in any other memory, and for one whose memory was freed
  */
 export function hostData<D extends DType>(view: ArrayView<D>, name?: string): DataOf[D] {
@@ -95,7 +95,7 @@ function refuseFreed({ dtype, shape }: ArrayView, name = 'an array'): never {
   });
 }
 
-/** Rows `[from, to)` along the first axis: the same memory. */
+/** A view of the rows `[from, to)` along the first axis. */
 export function rowsOf<D extends DType>(view: ArrayView<D>, from: number, to: number): ArrayView<D> {
   const { dtype, shape, storage, offset } = view;
   if (!(from >= 0 && from <= to && to <= shape[0]))
@@ -104,14 +104,14 @@ export function rowsOf<D extends DType>(view: ArrayView<D>, from: number, to: nu
   return { dtype, shape: [to - from, ...rowShape], storage, offset: offset + from * elementCount(rowShape) };
 }
 
-/** Elements `[from, from + count of shape)` of a view as an array of `shape`: the same memory. */
+/** A view of `shape` that begins at element `from` of another view. */
 export function partOf<D extends DType>(view: ArrayView<D>, from: number, shape: Shape): ArrayView<D> {
   if (!(from >= 0 && from + elementCount(shape) <= elementCount(view.shape)))
     refuse('array-view', `${shapeText(shape)} from element ${from} is not within ${shapeText(view.shape)}`);
   return { dtype: view.dtype, shape, storage: view.storage, offset: view.offset + from };
 }
 
-/** The same memory under another shape. */
+/** A view of the same memory with another shape. */
 export function reshaped<D extends DType>(view: ArrayView<D>, shape: Shape): ArrayView<D> {
   if (sameShape(view.shape, shape)) return view;
   if (elementCount(shape) !== elementCount(view.shape))

@@ -1,7 +1,7 @@
-/** Element types that kernels compute with; file formats know more (see @qdylora/checkpoint). */
+/** Element types of arrays. File formats have more (see @qdylora/checkpoint). */
 export type DType = 'f32' | 'bf16' | 'i32' | 'u8';
 
-/** The two types of real numbers: of weights as they are stored, and of rows between products. */
+/** The floating point types of weights and activations. */
 export type FloatDType = 'f32' | 'bf16';
 
 /** Bytes of one element. */
@@ -19,20 +19,22 @@ const CONSTRUCTORS = { f32: Float32Array, bf16: Uint16Array, i32: Int32Array, u8
 
 const TAGS = { f32: 'Float32Array', bf16: 'Uint16Array', i32: 'Int32Array', u8: 'Uint8Array' };
 
-/** True where `dtype` is the name of an element type. */
+/** True if `dtype` is the name of an element type. */
 export const isDType = (dtype: unknown): dtype is DType =>
   typeof dtype === 'string' && Object.hasOwn(DTYPE_BYTES, dtype);
 
 /**
- * True where `data` is the typed array that holds elements of `dtype`, also one of another realm (a frame, a
- * `vm` context, Jest).
+ * True if `data` is a typed array for elements of `dtype`, also one of another realm (a frame, a `vm`
+ * context).
  */
 export const isElementArray = (dtype: DType, data: unknown): boolean =>
   data instanceof CONSTRUCTORS[dtype] ||
   (ArrayBuffer.isView(data) &&
     (data as { [Symbol.toStringTag]?: string })[Symbol.toStringTag] === TAGS[dtype]);
 
-/** A typed array of `length` elements of `dtype` over `buffer` (or over new zeroed memory). */
+/**
+ * A typed array of `length` elements of `dtype` over `buffer`, or over new zeroed memory where it is null.
+ */
 export function typedArray<D extends DType>(
   dtype: D,
   buffer: ArrayBufferLike | null,

@@ -1,28 +1,28 @@
 import type { DataOf, DType } from './dtype.ts';
 
-/** A set of addresses. All operands of one call must lie in one space: that of the backend's memory. */
+/** Where bytes are. All operands of a call must be in the address space of the backend's memory. */
 export interface AddressSpace {
   readonly name: string;
-  /** True where JavaScript can read and write the bytes. */
+  /** True if JavaScript can read and write the bytes. */
   readonly isHost: boolean;
 }
 
-/** The address space of JavaScript itself; every host memory shares it. */
+/** The address space of JavaScript. All host memories share it. */
 export const HOST_SPACE: AddressSpace = { name: 'host', isHost: true };
 
-/** What an arena notes about one of its allocations. */
+/** An arena's record of one allocation. */
 export interface Allocation {
   readonly isReleased: boolean;
 }
 
 /**
- * The bytes of one allocation. It is opaque: it says in which address space it lies and how large it is; only
- * the memory that made it, and kernels of that memory's backend, know what is inside.
+ * The bytes of one allocation. It is opaque: it has an address space and a size. Only the memory that made
+ * it, and the kernels of that memory's backend, know its contents.
  */
 export interface Storage {
   readonly space: AddressSpace;
   readonly byteLength: number;
-  /** Set by the arena that made it; `undefined` for storage that belongs to somebody else. */
+  /** Set by the arena that made it; `undefined` for storage that no arena made. */
   allocation: Allocation | undefined;
 }
 
@@ -42,7 +42,7 @@ export class HostStorage<D extends DType = DType> implements Storage {
   }
 }
 
-/** Storage without bytes: shapes and sizes only, for plans. */
+/** Storage without bytes, for memory plans. */
 export class ShapeStorage implements Storage {
   readonly space: AddressSpace;
   readonly byteLength: number;

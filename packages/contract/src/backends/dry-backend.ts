@@ -10,8 +10,7 @@ export interface DryBackendOptions {
   readonly memory?: DryMemory;
   readonly packedLayout?: Backend['packedLayout'];
   /**
-   * What an op needs beside its arrays while it runs: allocated in the memory and given back. Without it ops
-   * need nothing.
+   * Allocates and releases the workspace of an op while it runs. By default ops need none.
    */
   readonly workspace?: (opName: string) => Kernel | undefined;
 }
@@ -19,8 +18,8 @@ export interface DryBackendOptions {
 const nothing: Kernel = () => {};
 
 /**
- * A backend without arithmetic: every op, known or new, takes its shape rule's outputs out of a dry memory
- * and leaves them as they are. Running a real step on it *is* the memory plan.
+ * A backend that computes nothing: each op allocates its outputs, by its shape rule, in a dry memory. Running
+ * a real step on it is the memory plan.
  *
  * @example
  * const backend = createDryBackend();

@@ -1,13 +1,13 @@
-/** Characters of a value that a message shows. */
+/** Most characters of a value in a message. */
 const LONGEST_SHOWN = 80;
 
-/** Of values in values: more is no help. */
+/** Deepest nesting of values that is shown. */
 const DEEPEST = 4;
 
 /**
- * A value as a message shows it: text in quotes, so that '3' is not 3; cut where it is long.
- * Messages are made before anybody knows whether they are needed: no more is looked at than is shown, and
- * nothing is asked that would have to be made first (a getter).
+ * A value as it appears in a message: strings in quotes, so that '3' differs from 3, and cut at 80
+ * characters. Some callers compose messages before they know whether they need them. So it reads no more
+ * than it shows, and calls no getters.
  */
 export function shownValue(value: unknown): string {
   const text = textOf(value, 0);
@@ -41,7 +41,7 @@ function* fieldsOf(record: object, depth: number): Generator<string> {
   }
 }
 
-/** Between brackets, as long as anybody will see. */
+/** Joins parts between brackets until the text is longer than what is shown. */
 function listText(brackets: '[]' | '{}', parts: Iterable<string>): string {
   let text = brackets[0];
   for (const part of parts) {

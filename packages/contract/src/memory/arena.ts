@@ -7,7 +7,7 @@ import { Regions, type RegionOptions } from './regions.ts';
 import { elementCount, isSize, shapeText, type Shape } from '../arrays/shape.ts';
 import type { Allocation } from '../arrays/storage.ts';
 
-/** What makes an arena's arrays real. `R`: one region, as the system gives it. */
+/** How an arena gets memory. `R`: one region, as the system returns it. */
 export interface ArenaOptions<R> extends RegionOptions<R> {
   readonly name: string;
   /** The array of `length` elements that begins `offset` bytes into the region. */
@@ -16,11 +16,11 @@ export interface ArenaOptions<R> extends RegionOptions<R> {
     shape: Shape,
     at: { readonly region: R; readonly offset: number; readonly length: number },
   ): ArrayView<D>;
-  /** Told of every block that is taken (bytes > 0) and given back (bytes < 0). */
+  /** Called for every block that is allocated (bytes > 0) or released (bytes < 0). */
   onChange?(view: ArrayView, bytes: number): void;
 }
 
-/** The part of a memory that decides where arrays lie and how long they live; it never looks into one. */
+/** The part of a memory that places arrays and ends their lives. It never accesses their contents. */
 export type Arena = Pick<
   Memory,
   | 'name'
@@ -36,7 +36,7 @@ export type Arena = Pick<
   | 'dispose'
 >;
 
-/** Where one array lies and how long; `place` is its index among the blocks of its scope. */
+/** One allocation. `place` is its index among the blocks of its scope. */
 interface Block<R> extends Allocation {
   readonly owner: Regions<R>;
   readonly view: ArrayView;
@@ -48,13 +48,13 @@ interface Block<R> extends Allocation {
   isReleased: boolean;
 }
 
-/** Every allocation starts on such a boundary: one cache line, and the widest vector register. */
+/** Alignment of allocations in bytes: one cache line, and the widest vector register. */
 const ALIGNMENT = 64;
 
 /**
- * Blocks inside large regions, so that a warmed-up step asks the system for nothing. Each takes the first
- * place where it fits: what lives long moves to the front and gaps stay few (a training step of SmolLM2-135M:
- * 1 % more than its arrays in regions of 64 MiB, where the smallest gap that fits left 6 %).
+ * Places arrays as blocks inside large regions, so that a warm step allocates nothing from the system. A
+ * block takes the first gap where it fits: long-lived blocks gather at the front, and few gaps remain. In a
+ * training step of SmolLM2-135M with regions of 64 MiB, gaps are 1 % of the memory; best fit left 6 %.
  */
 export function createArena<R>({
   name,
@@ -107,7 +107,7 @@ export function createArena<R>({
     return view;
   };
 
-  /** The block of a view that is the object which `allocate` returned, as long as it lives. */
+  /** The block of a view that `allocate` returned and that is alive. */
   const liveBlock = (view: ArrayView): Block<R> | undefined => {
     const block = view.storage?.allocation as Block<R> | undefined;
     return block && block.view === view && block.owner === regions && !block.isReleased && !disposed
@@ -181,7 +181,7 @@ export function createArena<R>({
   };
 }
 
-/** Takes a block out of its scope and puts it into another one, or into none. */
+/** Moves a block from its scope to another one, or to none. */
 function moveTo<R>(scope: Block<R>[] | null, block: Block<R>): void {
   const last = block.scope?.pop();
   if (last && last !== block) {

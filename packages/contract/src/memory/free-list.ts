@@ -1,13 +1,13 @@
-/** The free stretches of one region, sorted by offset; neighbours are joined when a block comes back. */
+/** The free ranges of one region, sorted by offset. Adjacent ranges are joined when a block is released. */
 export class FreeList<R> {
-  /** What the system gave. */
+  /** The region, as the system returned it. */
   readonly region: R;
   readonly byteLength: number;
-  /** End of the furthest block that there was since the last `discard`: behind it nothing was written. */
+  /** End of the furthest block since the last `discard`. Nothing was written beyond it. */
   touchedBytes = 0;
   private readonly offsets: number[] = [0];
   private readonly sizes: number[];
-  /** No stretch is larger: full regions, of which a large model has hundreds, need no look. */
+  /** Upper bound of the largest free range: full regions (a large model has hundreds) are skipped quickly. */
   private mostBytes: number;
 
   constructor(region: R, byteLength: number) {
@@ -17,12 +17,12 @@ export class FreeList<R> {
     this.mostBytes = byteLength;
   }
 
-  /** True where nothing is taken. */
+  /** True if no block is allocated. */
   get isEmpty(): boolean {
     return this.sizes[0] === this.byteLength;
   }
 
-  /** Offset of the first stretch that holds `bytes`, or −1. */
+  /** Allocates `bytes` in the first range that is large enough. @returns its offset, or −1 */
   take(bytes: number): number {
     if (bytes > this.mostBytes) return -1;
     const i = this.sizes.findIndex((size) => size >= bytes);
@@ -53,7 +53,7 @@ export class FreeList<R> {
   }
 
   /**
-   * Shows every free stretch that may have been written to; what lies behind the last block then counts as
+   * Calls `show` for every free range that may have been written. Bytes after the last block become
    * untouched.
    */
   discard(show: (offset: number, bytes: number) => void): void {
@@ -65,7 +65,7 @@ export class FreeList<R> {
       this.touchedBytes = Math.min(this.touchedBytes, this.offsets[last]);
   }
 
-  /** True where they were neighbours. */
+  /** @returns true if the ranges were adjacent */
   private joinWithNext(i: number): boolean {
     if (i + 1 === this.offsets.length || this.offsets[i] + this.sizes[i] !== this.offsets[i + 1])
       return false;

@@ -9,24 +9,24 @@ import { HOST_SPACE } from '../arrays/storage.ts';
 export interface HostMemoryOptions {
   readonly name?: string;
   /**
-   * Makes one region of memory; the default is a JavaScript ArrayBuffer. Throws InsufficientMemoryError when
-   * there is none.
+   * Reserves one region; by default a JavaScript ArrayBuffer. Throws InsufficientMemoryError if there is no
+   * memory.
    */
   readonly reserve?: (bytes: number) => ArrayBufferLike;
-  /** Gives a region back to the system. */
+  /** Returns a region to the system. */
   readonly unreserve?: (buffer: ArrayBufferLike) => void;
-  /** Lets the system take back the RAM of `bytes` at `offset`, where no array lies. */
+  /** Returns the RAM of an unused range to the system. */
   readonly discard?: (buffer: ArrayBufferLike, offset: number, bytes: number) => void;
   /** Smallest region, in bytes. */
   readonly regionBytes?: number;
-  /** Fills fresh float arrays with NaN, so that a test sees a read of memory that was never written. */
+  /** Fills fresh float arrays with NaN, so that tests detect reads of memory that was never written. */
   readonly poison?: boolean;
 }
 
 /** A quiet NaN as a bfloat16 bit pattern. */
 const BFLOAT16_NAN = 0x7fc0;
 
-/** Memory in typed arrays. */
+/** Host memory: arrays are typed arrays. */
 export function createHostMemory(options: HostMemoryOptions = {}): Memory {
   const {
     name = 'host',

@@ -3,64 +3,66 @@ import type { DataOf, DType } from '../arrays/dtype.ts';
 import type { Shape } from '../arrays/shape.ts';
 import type { AddressSpace } from '../arrays/storage.ts';
 
-/**
- * Bytes now in use, the most that were in use since the last reset, what is held from the system, and how
- * much of that any array has ever lain in: the system counts only those.
- */
 export interface MemoryUsage {
+  /** Bytes of live arrays. */
   readonly liveBytes: number;
+  /** The largest `liveBytes` since the last `resetPeak`. */
   readonly peakBytes: number;
+  /** Bytes reserved from the system. */
   readonly reservedBytes: number;
+  /** Reserved bytes that any array has ever covered. Only these can be in the resident set. */
   readonly touchedBytes: number;
 }
 
-/** Numbers in host memory, known by their object. */
+/** Numbers in host memory. */
 export type NumberList = Float32Array | Float64Array;
 
 /**
- * Where a backend keeps arrays. Allocations belong to the innermost open scope and end with it, so a step's
- * temporaries die with the step; what is allocated outside any scope lives until `release` or `dispose`.
- * Contents of a fresh array are undefined.
+ * The memory of a backend. An allocation belongs to the innermost open scope and is released with it, so a
+ * step's temporaries end with the step. An allocation outside all scopes lives until `release` or `dispose`.
+ * The contents of a fresh array are undefined.
  */
 export interface Memory extends Disposable {
   readonly name: string;
-  /** Where its arrays lie. In a host space, `hostData` reads and writes them. */
+  /** The address space of its arrays. In a host space, `hostData` reads and writes them. */
   readonly space: AddressSpace;
   allocate<D extends DType>(dtype: D, shape: Shape): ArrayView<D>;
-  /** Gives one allocation back early; a view that is not the object `allocate` returned is ignored. */
+  /**
+   * Releases one allocation early. Only the object that `allocate` returned counts; other views are
+   * ignored.
+   */
   release(view: ArrayView): void;
   /**
-   * True where this memory has given the array back: by `release`, at the end of its scope, or by `dispose`.
-   * Parts of an array (`rowsOf`) are not known by it.
+   * True if this memory has released the array: by `release`, at the end of its scope, or by `dispose`. Parts
+   * of an array (`rowsOf`) are not recognized.
    */
   isReleased?(view: ArrayView): boolean;
-  /** True of the very object that `allocate` returned, as long as it lives. */
+  /** True for the object that `allocate` returned, while it is alive. */
   isOwn?(view: ArrayView): boolean;
   /**
-   * Runs `body` in a new scope; what it allocated is released at the end, except the views that `keep` picks
-   * out of the result, which pass to the outer scope.
+   * Runs `body` in a new scope. Its allocations are released at the end, except the views that `keep` selects
+   * from the result: these pass to the outer scope.
    */
   scoped<T>(body: () => T, keep?: (result: T) => Iterable<ArrayView | undefined>): T;
   /** Moves allocations out of all scopes: they live until `release`. */
   persist(...views: (ArrayView | undefined)[]): void;
-  /** Copies values out; the one place where a caller waits for enqueued work. */
+  /** Copies values to the host after all enqueued work. The only place where a caller waits. */
   read<D extends DType>(view: ArrayView<D>): Promise<DataOf[D]>;
   write<D extends DType>(view: ArrayView<D>, values: ArrayLike<number>): void;
   /**
-   * Lets `body` make a fresh array's values: where they lie, if that is host memory, else on the way there. A
-   * memory without bytes never asks for them.
+   * Calls `body` with an array to fill: the view's own elements in host memory, else a staging array that is
+   * copied afterwards. A memory without bytes does not call it.
    */
   fill<D extends DType>(view: ArrayView<D>, body: (values: DataOf[D]) => void): void;
   /**
-   * An array of numbers that never change (frequencies, slopes): [values.length]. Made once for each `values`
-   * object and kept as long as the memory; host memory copies nothing.
+   * A persistent array of constants (frequencies, slopes): [values.length]. It is made once for each `values`
+   * object. Host memory copies nothing.
    */
   constant(values: NumberList): ArrayView<'f32'>;
   usage(): MemoryUsage;
   resetPeak(): void;
   /**
-   * Gives what is held and not in use back to the system, as far as it can be given back; views in use stay
-   * as they are.
+   * Returns unused reserved memory to the system, as far as possible. Live views are unchanged.
    */
   trim(): void;
   dispose(): void;

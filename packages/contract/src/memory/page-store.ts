@@ -1,23 +1,22 @@
 import type { ArrayView } from '../arrays/array-view.ts';
 
 /**
- * Where pages of optimizer state rest while they aren't needed: bytes at offsets, moved to and from arrays of
- * the backend's memory. A page's arrays (some rows of m, then the same rows of v) lie one after the other,
- * and a step walks the offsets upwards: read, update, write, next.
+ * Storage for pages of optimizer state that are not in use: bytes at offsets, copied from and to arrays of
+ * the backend's memory. The arrays of a page are contiguous (some rows of m, then the same rows of v). A
+ * step visits the pages in ascending order: read, update, write.
  *
- * Beside host memory it is a file. Beside a device it is pinned host memory: `read` and `write` enqueue
- * copies on a stream of their own, ordered with the compute stream by events, and neither blocks.
+ * For host memory it is a file. For a device it is pinned host memory: `read` and `write` enqueue copies on
+ * a second stream, ordered with the compute stream by events, and neither blocks.
  */
 export interface PageStore extends Disposable {
   readonly byteLength: number;
   /**
-   * Fills the arrays, one after the other, from `offset` on. Work that is enqueued on them later sees the new
-   * numbers.
+   * Fills the arrays, one after another, from `offset` on. Work enqueued later sees the new numbers.
    */
   read(offset: number, arrays: readonly ArrayView[]): void;
   /**
-   * Takes the arrays' numbers, as all work that is enqueued so far leaves them. @throws QdyloraError
-   * WRITE_FAILED where they cannot be kept; the state is lost then.
+   * Stores the arrays' numbers after all work enqueued so far. @throws QdyloraError WRITE_FAILED; the state
+   * is lost then
    */
   write(offset: number, arrays: readonly ArrayView[]): void;
   dispose(): void;

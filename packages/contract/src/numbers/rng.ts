@@ -2,13 +2,13 @@ import { badArgument } from '../errors/errors.ts';
 import { shownValue } from '../errors/shown-value.ts';
 
 /**
- * A counter-based generator: numbers are a pure function of (seed, name, counters), so nothing needs to be
- * saved to resume.
+ * A counter-based random number generator. Numbers are a pure function of (seed, name, counters), so resuming
+ * needs no saved state.
  * Philox 2x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
  */
 export interface Rng {
   readonly key: number;
-  /** The generator of a named purpose: `rng.named('dropout')`; equal names give equal streams. */
+  /** A generator for one purpose: `rng.named('dropout')`. Equal names give equal streams. */
   named(name: string): Rng;
   /** Two 32-bit words for a pair of counters. */
   words(counter: number, counter2?: number): readonly [number, number];
@@ -37,8 +37,8 @@ export function philox2x32(counter0: number, counter1: number, key: number): rea
 }
 
 /**
- * Upper 32 bits of a 32 × 32 bit product, as a signed number: 32-bit integer operations throughout (in
- * doubles it takes ten times as long).
+ * Upper 32 bits of a 32 × 32 bit product, as a signed number. 32-bit integer operations are 10× faster than
+ * doubles.
  */
 function mulHigh(x: number, y: number): number {
   const xl = x & 0xffff;
@@ -58,8 +58,11 @@ function hashName(name: string, start: number): number {
 }
 
 /**
- * @throws QdyloraError BAD_ARGUMENT for a seed that is no whole number ≥ 0: others would all give the same
- * numbers
+ * Makes a generator from a seed.
+ *
+ * @throws QdyloraError BAD_ARGUMENT for a seed that is no whole number ≥ 0: all such seeds would give the
+ * same numbers
+ * @example createRng(7).named('rank').uniform(41); // the 41st number of this stream, within [0, 1)
  */
 export function createRng(seed: number): Rng {
   if (!Number.isSafeInteger(seed) || seed < 0)

@@ -6,10 +6,10 @@ import type { Op } from './op.ts';
 import { elementCount, isSize, shapeText } from '../arrays/shape.ts';
 import { HostStorage, type Storage } from '../arrays/storage.ts';
 
-/** Most of an axis of an array without elements: a kernel may walk over its empty rows. */
+/** Largest axis of an array without elements: a kernel may loop over its empty rows. */
 const MOST_EMPTY = 2 ** 31;
 
-/** Refuses what is no array view, or one whose sizes are none. */
+/** Refuses a value that is no array view, and a view with invalid sizes. */
 function assertView(where: string, name: string, view: ArrayView): void {
   const { dtype, shape, storage, offset } = view;
   if (!isDType(dtype) || !Array.isArray(shape) || typeof storage?.space !== 'object')
@@ -41,11 +41,10 @@ function describe(view: ArrayView): string {
 }
 
 /**
- * Checks that an array is one and that its memory is there, before a kernel reads it: whole sizes, storage in
- * the backend's address space, long enough, not released. An array that the memory itself allocated and still
- * holds needs no further look.
+ * Checks an array before a kernel reads it: valid sizes, storage in the backend's address space, long enough,
+ * not released. An array that the memory allocated itself and that is alive needs no further check.
  *
- * @param memory the backend's; without it (outside of an op) any address space will do
+ * @param memory the backend's memory; without it any address space is allowed
  * @throws QdyloraError DISPOSED, BAD_ARGUMENT (no array view, element type, other memory) or BAD_SHAPE
  */
 export function assertUsable(where: string, name: string, view: ArrayView, memory?: Memory): void {
@@ -81,14 +80,14 @@ export function assertUsable(where: string, name: string, view: ArrayView, memor
     });
 }
 
-/** True where the buffer was given away: transferred, or back to the system. */
+/** True if the buffer was transferred or freed. */
 const isDetached = (storage: Storage): boolean =>
   storage instanceof HostStorage && storage.elements.buffer.byteLength === 0;
 
 /**
- * Refuses supplied outputs that share memory with an input or with each other, except an output that lies
- * exactly over an input which the op lets it overwrite. Outputs that the backend allocates are fresh.
- * Two buffer objects over one SharedArrayBuffer cannot be told apart.
+ * Refuses supplied outputs that alias an input or each other. The exception is an output at the address of an
+ * input that the op lets it overwrite (`overwrites`). Outputs that the backend allocates are fresh.
+ * Two buffer objects over one SharedArrayBuffer are not recognized as one.
  *
  * @throws QdyloraError BAD_ARGUMENT naming both arrays.
  */
@@ -130,7 +129,10 @@ function placeOf(name: string, view: ArrayView): Place {
   return { name, view, begin, end: begin + byteLengthOf(view) };
 }
 
-/** The ranges are compared first: V8 takes longer for a typed array's `buffer` than for all the rest. */
+/**
+ * Compares ranges first, because reading `buffer` of a typed array takes V8 longer than everything else
+ * here.
+ */
 const overlaps = (a: Place, b: Place): boolean =>
   a.begin < b.end && b.begin < a.end && sharesBytes(a.view.storage, b.view.storage);
 

@@ -2,8 +2,8 @@ import type { Arrays } from '../arrays/array-view.ts';
 import type { Op } from './op.ts';
 
 /**
- * A backend's own body of an op. All arrays are contiguous; outputs exist and have the op's shapes. It
- * enqueues work and returns nothing.
+ * A backend's implementation of an op. `runOp` has checked the call and allocated the outputs. The kernel
+ * enqueues its work and returns.
  */
 export type Kernel<I = Arrays, O = Arrays, A = unknown> = (inputs: I, outputs: O, attributes: A) => void;
 
@@ -13,7 +13,7 @@ export interface BoundKernel {
   readonly run: Kernel;
 }
 
-/** Pairs an op with its kernel; the compiler checks that they fit. */
+/** Pairs an op with its kernel. The compiler checks that their types agree. */
 export const bindKernel = <I extends Arrays, O extends Arrays, A>(
   op: Op<I, O, A>,
   run: Kernel<I, O, A>,

@@ -4,49 +4,68 @@ import type { Arrays, ArraySpec } from '../arrays/array-view.ts';
 export type SpecsOf<O> = { readonly [K in keyof O]: ArraySpec | undefined };
 
 /**
- * An op is a contract: names, shapes and a slow, clear reference in float64. Kernels of every backend are
- * tested against it.
- *
- * - `takes` says of every input what its elements are, how many axes it has, and whether a call may leave it
- *   out; `runOp` checks that first.
- * - `shapes` checks the sizes of the inputs and says what each output is (undefined = this call does not make
- *   it).
- * - `flops` counts a call's floating point operations (a multiply-add is two); an op without it is bound by
- *   the bytes that it moves.
- * - `accumulates` names the outputs that a call *adds to*; the caller hands them in, already holding numbers,
- *   or leaves them out where nobody wants them.
- * - `updates` names the outputs that a call changes in place and cannot do without; `addsWhereAsked` the one
- *   that it adds to where its attribute `accumulate` is true. Both must be handed in then.
- * - `acceptsNaN`: an attribute may be NaN. Everywhere else that is refused.
- * - `halves` names the inputs and outputs that may be bf16 as well as f32. A kernel takes them as they are;
- *   the reference always sees f32: `runOp` widens them, and rounds what it made.
- * - `overwrites` names, by output, the inputs that it may lie exactly over: element i is read before it is
- *   written, and by nobody later. No other overlap is allowed.
+ * An op: its interface, its shape rule, and a reference implementation in float64 that is the specification.
+ * Kernels of all backends are tested against the reference.
  */
 export interface Op<I extends Arrays = Arrays, O extends Arrays = Arrays, A = unknown> {
   readonly name: string;
+  /**
+   * Dtypes and number of axes of each input, and whether a call may leave it out. `runOp` checks them
+   * first.
+   */
   readonly takes: Readonly<Record<string, ArrayRule>>;
   /** `takes` as a list, made by `defineOp`. */
   readonly rules: readonly NamedRule[];
+  /** Outputs that a call adds to. The caller supplies them, or leaves out those that nobody needs. */
   readonly accumulates?: readonly (keyof O & string)[];
+  /** Outputs that a call changes in place. The caller must supply them. */
   readonly updates?: readonly (keyof O & string)[];
+  /** The output that a call adds to if its attribute `accumulate` is true. The caller must supply it then. */
   readonly addsWhereAsked?: keyof O & string;
+  /** Attributes may be NaN. All other ops refuse NaN. */
   readonly acceptsNaN?: true;
+  /**
+   * Inputs and outputs that may be f32 or bf16. A kernel receives them as they are. The reference always
+   * receives f32: `runReference` widens inputs and rounds results once.
+   */
   readonly halves?: readonly string[];
+  /**
+   * By output: the inputs that it may overwrite, at the same address. The op reads element i before it writes
+   * element i, and never later. No other overlap is allowed.
+   */
   readonly overwrites?: Readonly<Record<string, readonly (keyof I & string)[]>>;
+  /**
+   * Checks the sizes of the inputs. Returns dtype and shape of each output; undefined: not made by this
+   * call.
+   */
   shapes(inputs: I, attributes: A): SpecsOf<O>;
+  /**
+   * Floating point operations of a call; a multiply-add counts two. Absent for ops that are bound by
+   * memory.
+   */
   flops?(inputs: I, attributes: A): number;
+  /** Computes the outputs. All arrays are in host memory and contiguous. */
   reference(inputs: I, outputs: O, attributes: A): void;
 }
 
-/** An op as it is written down. */
+/** The argument of `defineOp`. */
 type Definition<I extends Arrays, O extends Arrays, A> = Omit<Op<I, O, A>, 'takes' | 'rules'> & {
   readonly takes: { readonly [K in keyof NoInfer<I> & string]-?: ArrayRule };
 };
 
 /**
- * Names the type parameters once, so that a call site never spells them; the compiler sees to it that `takes`
- * has a rule for every input.
+ * Defines an op. The type parameters are inferred from `shapes` and `reference`, and the compiler refuses a
+ * `takes` that lacks an input.
+ *
+ * @example
+ * const half = defineOp({
+ *   name: 'half',
+ *   takes: { x: f32Array(null) },
+ *   shapes: ({ x }: { x: ArrayView<'f32'> }) => ({ y: { dtype: 'f32', shape: x.shape } }),
+ *   reference({ x }, { y }: { y: ArrayView<'f32'> }) {
+ *     hostData(y).set(hostData(x).map((value) => value / 2));
+ *   },
+ * });
  */
 export const defineOp = <I extends Arrays, O extends Arrays, A>(op: Definition<I, O, A>): Op<I, O, A> => ({
   ...op,

@@ -31,15 +31,15 @@ export function runOp<I extends Arrays, O extends Arrays, A>(
   return outputs;
 }
 
-/** A call that waits: its outputs are there, their contents come with `run`. */
+/** A validated call: its outputs are allocated, `run` computes their contents. */
 export interface PreparedCall<O> {
   readonly outputs: O;
   run(): void;
 }
 
 /**
- * `runOp` up to the moment at which the kernel would run; until then its arrays have to live. @throws as
- * `runOp`
+ * `runOp` without running the kernel: validates the call and allocates the outputs. The arrays must live
+ * until `run`. @throws as `runOp`
  */
 export function prepareOp<I extends Arrays, O extends Arrays, A>(
   backend: Backend,
@@ -49,7 +49,7 @@ export function prepareOp<I extends Arrays, O extends Arrays, A>(
   suppliedOutputs: Partial<O> = {},
 ): PreparedCall<O> {
   const { memory } = backend;
-  // Loops over names and no lists of entries: of a kernel of a few microseconds the call would be half.
+  // Loops over names, not Object.entries: a short kernel takes microseconds, and lists would double that.
   for (const name in inputs) {
     const view = inputs[name];
     if (view) assertUsable(op.name, name, view, memory);
@@ -81,7 +81,7 @@ export function prepareOp<I extends Arrays, O extends Arrays, A>(
   return { outputs: outputs as O, run };
 }
 
-/** The outputs of a call: those that the caller supplied, checked, and fresh ones for the others. */
+/** The outputs of a call: the supplied ones, checked, and fresh arrays for the others. */
 function outputsOf<I extends Arrays, O extends Arrays, A>(
   { memory }: Backend,
   op: Op<I, O, A>,
@@ -115,10 +115,7 @@ function assertSupplied(where: string, name: string, view: ArrayView, spec: Arra
   });
 }
 
-/**
- * Numbers that are none, and names of float types that are none, would be taken for something by every kernel
- * in its own way.
- */
+/** Refuses NaN and unknown float types, which each kernel would interpret in its own way. */
 function assertAttributes(
   { name: where, acceptsNaN }: Pick<Op, 'name' | 'acceptsNaN'>,
   attributes: unknown,

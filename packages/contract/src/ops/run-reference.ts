@@ -3,8 +3,8 @@ import { bfloat16Array, float32FromBfloat16 } from '../numbers/bfloat16.ts';
 import type { Op } from './op.ts';
 
 /**
- * The reference on contiguous arrays in host memory; it sees those that are bf16 where the op allows it
- * (`halves`) as float32, and its results are rounded once, at the end.
+ * Runs an op's reference in host memory. Arrays in `halves` that are bf16 are widened to f32 for the
+ * reference, and their results are rounded once, at the end.
  */
 export function runReference<I extends Arrays, O extends Arrays, A>(
   op: Op<I, O, A>,
