@@ -55,8 +55,8 @@ try {
     loraDropout: 0.1,
     microBatchSize: 2,
     maxSteps: steps,
-    evalSteps: Math.round(steps / 4),
-    saveSteps: Math.round(steps / 4),
+    evalSteps: Math.round(steps / 30),
+    saveSteps: Math.round(steps / 30),
     outputDir: join(folder, 'run'),
     numThreads: 1,
   });
