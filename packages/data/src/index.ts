@@ -1,4 +1,9 @@
 export { BAD_ROW_POLICIES, type BadRowPolicy } from './bad-rows.ts';
+export {
+  BUILT_IN_TEMPLATES,
+  BUILT_IN_TEMPLATE_NAMES,
+  type BuiltInTemplate,
+} from './template/built-in-templates.ts';
 export { createBatches, splitIntoMicroBatches, type BatchOptions, type Batches } from './batching/batches.ts';
 export {
   createChatTemplate,

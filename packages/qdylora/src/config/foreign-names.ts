@@ -42,6 +42,7 @@ export const FOREIGN_NAMES: ReadonlyMap<string, ForeignName> = new Map(
     ],
     val_set_size: ['val_size', 'validation_split', 'test_size', 'eval_size'],
     dataset_format: ['format', 'dataset_type', 'chat_format'],
+    chat_template: ['template', 'chat_template_jinja', 'chat_template_path', 'conversation_template'],
     max_seq_length: [
       'max_length',
       'max_seq_len',

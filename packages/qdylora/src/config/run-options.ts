@@ -106,6 +106,11 @@ export interface RunOptions {
     | null;
   /** Apply the chat template to prompts and answers; rows of messages always use it (default: false). */
   readonly applyChatTemplate?: boolean;
+  /**
+   * Chat template in place of that of the model: a name, or the path of a Jinja file. It is stored with
+   * the adapter, and generate and eval use it.
+   */
+  readonly chatTemplate?: string | null;
   /** Compute the loss on answers only, where rows tell them from prompts; true by default. */
   readonly completionOnlyLoss?: boolean | null;
   /** Tokens of a row; longer rows are cut (default: 1024). */

@@ -30,6 +30,7 @@ const {
   dataset,
   datasetFormat,
   applyChatTemplate,
+  chatTemplate,
   completionOnlyLoss,
   maxSeqLength,
   outputDir,
@@ -73,6 +74,7 @@ export const EVALUATE_KEYS = {
   dataset,
   datasetFormat,
   applyChatTemplate,
+  chatTemplate,
   completionOnlyLoss,
   maxSeqLength,
   ranks: {
@@ -168,6 +170,7 @@ export const GENERATE_KEYS = {
   ...BASE_KEYS,
   rank,
   seed,
+  chatTemplate,
   prompt: textKey({
     group: 'Text',
     placeholder: 'text',
@@ -202,6 +205,7 @@ export const INSPECT_KEYS = {
   dataset,
   datasetFormat,
   applyChatTemplate,
+  chatTemplate,
   completionOnlyLoss,
   maxSeqLength,
   row: numberKey({ from: 1, whole: true }, 1, { group: 'Data', about: 'First row to show' }),

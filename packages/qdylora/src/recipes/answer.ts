@@ -35,6 +35,12 @@ export async function openAnswerer(
   { onNotice = () => {} }: RecipeHooks,
 ): Promise<Answerer> {
   const config = checkModelValues(GENERATE_KEYS, given);
+  if (config.raw && config.chatTemplate !== null)
+    throw new QdyloraError('BAD_CONFIG', {
+      where: 'raw',
+      problem: `\`raw\` writes the prompt as it is, without the chat template ${config.chatTemplate}.`,
+      nextStep: 'Leave one of them out.',
+    });
   const adapter = config.adapter === null ? null : readAdapter(config.adapter);
   if (!adapter && config.rank)
     throw new QdyloraError('BAD_CONFIG', {
@@ -71,7 +77,9 @@ function answererOf(
       ? adapter.adapted.atRank(rank)
       : { model: groupFrozenLayers(model), active: null };
   const { maxNewTokens, seed, temperature, topK, topP, raw } = config;
-  const style = tokenizer && promptStyle(tokenizer, adapter?.read.sidecar?.prompt ?? null, raw);
+  // a template that is asked for is used whatever was trained
+  const trained = config.chatTemplate === null ? (adapter?.read.sidecar?.prompt ?? null) : null;
+  const style = tokenizer && promptStyle(tokenizer, trained, raw);
   if (style) assertSystemIsShown(config, style);
   const stopIds = stopIdsOf(source.stopIds, tokenizer);
   const ids: Answerer['ids'] = (prompt, signal) =>

@@ -5,6 +5,7 @@ import { givenByOptions } from '../config/given-values.ts';
 import type { RunOptions } from '../config/resolve-run.ts';
 import { needOfRun } from './memory-plan/forecast-memory.ts';
 import { chooseBackend, type BackendChoice } from './opening/choose-backend.ts';
+import { chosenTemplate } from './opening/chosen-template.ts';
 import { openSource } from './opening/open-source.ts';
 import { warnOfPositions } from './opening/warn-of-positions.ts';
 import { shipRun, type ShippedRun } from './outputs/ship-run.ts';
@@ -96,7 +97,8 @@ export async function openRun(requested: PreparedRun, session: RunSession): Prom
     session.emit({ type: 'phase', phase: 'loading' });
     session.mark('Node and the program');
     // open: names and shapes; no weight is read yet
-    const source = await openSource(requested, { tell: notice, signal });
+    const template = chosenTemplate(requested);
+    const source = await openSource(requested, { tell: notice, signal, template });
     const chosen = owned.add(await chooseBackend(session.backend, { ...requested, warn: notice }));
     session.mark('kernels');
     const config = { ...requested, computeDtype: chosen.computeDtype(requested.computeDtype) };

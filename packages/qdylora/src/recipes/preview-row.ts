@@ -9,6 +9,7 @@ import {
   type TokenWeight,
 } from '@qdylora/data';
 import { QdyloraError } from '@qdylora/contract';
+import { watchTemplate } from './opening/chosen-template.ts';
 import { datasetOptions, type RowOptions } from './run/load-data.ts';
 
 /** One row as the model will see it. */
@@ -45,10 +46,12 @@ export async function previewRows(
 ): Promise<RowPreview[]> {
   const previews: RowPreview[] = [];
   let read = 0;
-  for await (const row of readLabelledRows(files, datasetOptions(options, options.tokenizer))) {
+  const watched = watchTemplate(options.tokenizer, options.chatTemplate);
+  for await (const row of readLabelledRows(files, datasetOptions(options, watched.tokenizer))) {
     if (++read >= first) previews.push(previewRow(row, read, options));
     if (previews.length === count) break;
   }
+  if (previews.length > 0) watched.assertTemplateUsed(previews[0].format);
   if (previews.length > 0) return previews;
   throw new QdyloraError('BAD_DATA', {
     where: files.join(', '),

@@ -11,6 +11,7 @@ import { inspectAdapter, type AdapterFacts } from '../../recipes/inspect-adapter
 import { inspectCheckpoint, type CheckpointFacts } from '../../recipes/inspect-checkpoint.ts';
 import { previewRows } from '../../recipes/preview-row.ts';
 import { runPaths } from '../../recipes/run-folder/output-folder.ts';
+import { chosenTemplate } from '../../recipes/opening/chosen-template.ts';
 import { localModel } from '../../recipes/opening/local-model.ts';
 import { openTokenizer } from '../../recipes/opening/open-base.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
@@ -85,7 +86,10 @@ async function showRows(
   flags: CommonFlags,
 ): Promise<void> {
   const tokenizer = config.model
-    ? await openTokenizer(await localModel(config.model, { tell: (text) => context.terminal.note(text) }))
+    ? await openTokenizer(
+        await localModel(config.model, { tell: (text) => context.terminal.note(text) }),
+        chosenTemplate({ ...config, adapter: null }),
+      )
     : null;
   const { terminal } = context;
   const previews = await previewRows(config.dataset!, { ...config, tokenizer });

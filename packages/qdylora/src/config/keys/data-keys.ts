@@ -1,4 +1,11 @@
-import { BAD_ROW_POLICIES, DATASET_FORMATS } from '@qdylora/data';
+import { statSync } from 'node:fs';
+import {
+  BAD_ROW_POLICIES,
+  BUILT_IN_TEMPLATE_NAMES,
+  BUILT_IN_TEMPLATES,
+  DATASET_FORMATS,
+  type BuiltInTemplate,
+} from '@qdylora/data';
 import * as z from 'zod';
 import {
   booleanKey,
@@ -9,6 +16,12 @@ import {
   optionalChoiceKey,
   type Key,
 } from '../key.ts';
+
+/** Whether a value of `chat_template` is a name; else it is a path. */
+export const isBuiltInTemplate = (chatTemplate: string): chatTemplate is BuiltInTemplate =>
+  Object.hasOwn(BUILT_IN_TEMPLATES, chatTemplate);
+
+const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 
 /** The rows: where they are, and how they become tokens. */
 export const DATA_KEYS = {
@@ -47,6 +60,20 @@ export const DATA_KEYS = {
     group: 'Data',
     about: 'Apply the chat template to prompts and answers; rows of messages always use it',
   }),
+  chatTemplate: {
+    group: 'Data',
+    about:
+      'Chat template in place of that of the model: a name, or the path of a Jinja file. It is stored with ' +
+      'the adapter, and generate and eval use it',
+    flag: 'text',
+    placeholder: 'name|path',
+    expected: `one of ${BUILT_IN_TEMPLATE_NAMES.join(', ')}, or the path of a Jinja file`,
+    schema: z
+      .string()
+      .refine((chatTemplate) => isBuiltInTemplate(chatTemplate) || isFile(chatTemplate))
+      .nullable()
+      .default(null),
+  },
   completionOnlyLoss: optionalBooleanKey({
     group: 'Data',
     about: 'Compute the loss on answers only, where rows tell them from prompts; true by default',

@@ -3,6 +3,16 @@ import { RANK_SCALINGS } from '@qdylora/lora-dynamic';
 import { QUANTIZATION_KINDS } from '@qdylora/quant';
 import * as z from 'zod';
 
+/** A chat template that was chosen in place of that of the model. */
+const templateSchema = z.object({
+  /** Of a built-in template; null: it comes from a file. */
+  name: z.string().nullable(),
+  /** Its Jinja text. */
+  source: z.string(),
+});
+
+export type StoredTemplate = z.output<typeof templateSchema>;
+
 /**
  * The content of `qdylora.json` beside a PEFT adapter: its ranks, the law of their scale, the base that it
  * was trained on, and how its prompts were written. It holds no time, path or host, so equal runs give equal
@@ -23,7 +33,14 @@ const sidecarSchema = z.object({
     double_quantization: z.boolean(),
     quantization_block_size: z.number().int(),
   }),
-  prompt: z.object({ dataset_format: z.string(), apply_chat_template: z.boolean() }).nullable().default(null),
+  prompt: z
+    .object({
+      dataset_format: z.string(),
+      apply_chat_template: z.boolean(),
+      chat_template: templateSchema.optional(),
+    })
+    .nullable()
+    .default(null),
 });
 
 export type AdapterSidecar = z.output<typeof sidecarSchema>;

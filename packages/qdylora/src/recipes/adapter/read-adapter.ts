@@ -68,14 +68,14 @@ export function readAdapter(folder: string): ReadAdapter {
 }
 
 /**
- * How the base of an adapter was stored when it was trained: a few lines of JSON instead of the whole
- * adapter. Null where that is not known.
+ * How an adapter was trained, without reading its arrays. Null for an adapter of another trainer, and where
+ * `readAdapter` says what is wrong.
  */
-export function storedBase(folder: string): AdapterSidecar['base'] | null {
+export function storedSidecar(folder: string): AdapterSidecar | null {
   const path = join(folder, 'qdylora.json');
   if (!existsSync(path)) return null;
   try {
-    return readSidecar(folder, JSON.parse(readFileSync(path, 'utf8')))?.base ?? null;
+    return readSidecar(folder, JSON.parse(readFileSync(path, 'utf8')));
   } catch (error) {
     if (QdyloraError.isInstance(error)) throw error;
     return null; // readAdapter says what is wrong with it

@@ -9,6 +9,7 @@ import {
 import { QdyloraError } from '@qdylora/contract';
 import { loadTokenizer, type Tokenizer } from '@qdylora/data';
 import { familyOf, withOwnHead } from '@qdylora/models';
+import type { StoredTemplate } from '../adapter/adapter-sidecar.ts';
 
 /** A base model on disk: opened and understood, nothing loaded. */
 export interface Base extends Disposable {
@@ -43,20 +44,27 @@ export async function openBase(model: string): Promise<Base> {
   }
 }
 
-/** A folder's tokenizer; null where it has none. The parsed files are not kept. */
-export async function openTokenizer(folder: string): Promise<Tokenizer | null> {
+/**
+ * A folder's tokenizer; null where it has none. The parsed files are not kept.
+ *
+ * @param template a chat template in place of that of the folder, also for conversations with tools
+ */
+export async function openTokenizer(
+  folder: string,
+  template: StoredTemplate | null = null,
+): Promise<Tokenizer | null> {
   using checkpoint = await openCheckpoint(folder);
-  return tokenizerOf(checkpoint);
+  return tokenizerOf(checkpoint, template);
 }
 
-function tokenizerOf({ tokenizerFiles }: Checkpoint): Tokenizer | null {
+function tokenizerOf({ tokenizerFiles }: Checkpoint, template: StoredTemplate | null): Tokenizer | null {
   if (tokenizerFiles.tokenizerJson === null) return null;
   const { bos, eos, pad } = tokenizerFiles.specialTokens;
   return loadTokenizer({
     tokenizerJson: tokenizerFiles.tokenizerJson,
     tokenizerConfig: tokenizerFiles.tokenizerConfig,
-    chatTemplate: tokenizerFiles.chatTemplate,
-    toolTemplate: tokenizerFiles.toolTemplate,
+    chatTemplate: template?.source ?? tokenizerFiles.chatTemplate,
+    toolTemplate: template ? null : tokenizerFiles.toolTemplate,
     specialTokens: { bos: bos ?? undefined, eos: eos ?? undefined, pad: pad ?? undefined },
   });
 }

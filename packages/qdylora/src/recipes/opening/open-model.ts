@@ -5,10 +5,11 @@ import { checkValues, type OutputOf } from '../../config/check-values.ts';
 import type { GivenValues } from '../../config/given-values.ts';
 import type { Key } from '../../config/key.ts';
 import { attachAdapter, type Warn } from '../adapter/attach-adapter.ts';
+import { chosenTemplate, type TemplateConfig } from './chosen-template.ts';
 import { chooseBackend, type BackendChoice, type ChosenBackend } from './choose-backend.ts';
 import { openSource, type ModelSource } from './open-source.ts';
 import { weightPrecision, type WeightPrecision } from './weight-precision.ts';
-import { storedBase, type ReadAdapter } from '../adapter/read-adapter.ts';
+import { storedSidecar, type ReadAdapter } from '../adapter/read-adapter.ts';
 
 /** Keys of the verbs that use a model without training it. */
 export type ModelConfig = {
@@ -20,7 +21,7 @@ export type ModelConfig = {
   readonly quantization: 'nf4' | 'fp4' | 'none' | null;
   readonly doubleQuantization: boolean;
   readonly quantizationBlockSize: number;
-};
+} & TemplateConfig;
 
 /** A model in memory, perhaps with an adapter around it. */
 export interface OpenModel extends Disposable {
@@ -39,7 +40,7 @@ export function checkModelValues<K extends Readonly<Record<string, Key>>>(
   given: GivenValues,
 ): OutputOf<K> {
   const folder = given.get('adapter')?.value;
-  const base = typeof folder === 'string' ? storedBase(folder) : null;
+  const base = typeof folder === 'string' ? storedSidecar(folder)?.base : null;
   return checkValues(
     keys,
     given,
@@ -76,7 +77,7 @@ export async function openModel(
       method: 'qdylora',
       seed: 0,
     },
-    { tell: warn, saved: read?.saved ?? null },
+    { tell: warn, saved: read?.saved ?? null, template: chosenTemplate(config) },
   );
   const chosen = await chooseBackend(backend ?? config.backend, {
     numThreads: config.numThreads,

@@ -13,6 +13,7 @@ import {
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { missingKey } from '../../config/missing-key.ts';
 import { localModel, type LocalModelOptions } from './local-model.ts';
+import type { StoredTemplate } from '../adapter/adapter-sidecar.ts';
 import { readAdapter, savedNotice, type AdapterSaved } from '../adapter/read-adapter.ts';
 import { assertNotAborted } from '../run/tell-abort.ts';
 import { assertTokenizerFits, openBase, openTokenizer, readInitConfig } from './open-base.ts';
@@ -31,6 +32,8 @@ export interface ModelSource {
   readonly stopIds: readonly number[];
   /** Folder or file whose tokenizer belongs to the model. */
   readonly tokenizerFolder: string;
+  /** In place of the chat template of that folder; null: that one. */
+  readonly template: StoredTemplate | null;
   /** Whole weights of an adapter that replace the model's: not trained, and written with it again. */
   readonly saved: AdapterSaved | null;
   /** Reads the tokenizer anew: who does not keep it, frees it. */
@@ -57,6 +60,8 @@ type SourceConfig = Pick<
 export interface OpenSourceOptions extends LocalModelOptions {
   /** Whole weights that replace the model's; by default those of `config.adapter`. */
   readonly saved?: AdapterSaved | null;
+  /** In place of the chat template of the model. */
+  readonly template?: StoredTemplate | null;
 }
 
 /**
@@ -67,7 +72,7 @@ export async function openSource(
   config: SourceConfig,
   options: OpenSourceOptions = {},
 ): Promise<ModelSource> {
-  return config.init ? randomSource(config.init, config) : checkpointSource(config, options);
+  return config.init ? randomSource(config.init, config, options) : checkpointSource(config, options);
 }
 
 const savedOf = (adapter: string | null): AdapterSaved | null =>
@@ -86,7 +91,7 @@ async function withSaved<T>(
 
 async function checkpointSource(
   config: SourceConfig,
-  { saved = savedOf(config.adapter), ...hub }: OpenSourceOptions,
+  { saved = savedOf(config.adapter), template = null, ...hub }: OpenSourceOptions,
 ): Promise<ModelSource> {
   if (!config.model) throw missingKey('model', 'Name the base model: --model path/to/folder.');
   if (saved) hub.tell?.(savedNotice(saved));
@@ -102,9 +107,10 @@ async function checkpointSource(
     fingerprint,
     config: ownConfig,
     tokenizerFolder: model,
+    template,
     saved,
     stopIds: base.checkpoint.generation.eosTokenIds,
-    openTokenizer: () => fittingTokenizer(model, vocabularySize),
+    openTokenizer: () => fittingTokenizer(model, vocabularySize, template),
     async build(backend, signal) {
       using again = await openBase(model);
       return await withSaved(again.checkpoint, saved, (files) =>
@@ -119,7 +125,11 @@ async function checkpointSource(
   };
 }
 
-async function randomSource(init: string, { model, seed }: SourceConfig): Promise<ModelSource> {
+async function randomSource(
+  init: string,
+  { model, seed }: SourceConfig,
+  { template = null }: OpenSourceOptions,
+): Promise<ModelSource> {
   const { config, folder } = readInitConfig(init);
   const { vocabularySize } = familyOf(config.modelType, init).readConfig(config);
   return {
@@ -127,18 +137,23 @@ async function randomSource(init: string, { model, seed }: SourceConfig): Promis
     vocabularySize,
     config,
     tokenizerFolder: model ?? folder,
+    template,
     saved: null,
     stopIds: [],
     fingerprint: createHash('sha256')
       .update(canonicalJson({ config: config.raw, seed }))
       .digest('hex'),
-    openTokenizer: () => fittingTokenizer(model ?? folder, vocabularySize),
+    openTokenizer: () => fittingTokenizer(model ?? folder, vocabularySize, template),
     build: (backend) => Promise.resolve(initializeModel(config.raw, { backend, seed })),
   };
 }
 
-async function fittingTokenizer(folder: string, vocabularySize: number): Promise<Tokenizer | null> {
-  const tokenizer = await openTokenizer(folder);
+async function fittingTokenizer(
+  folder: string,
+  vocabularySize: number,
+  template: StoredTemplate | null,
+): Promise<Tokenizer | null> {
+  const tokenizer = await openTokenizer(folder, template);
   assertTokenizerFits(tokenizer, vocabularySize, folder);
   return tokenizer;
 }

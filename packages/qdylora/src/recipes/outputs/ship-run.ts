@@ -95,6 +95,7 @@ async function writeWeights(opened: OpenedRun): Promise<void> {
     tensors: weightTensors(asStored(mergedWeights(model), model), saveDtype),
     config: configWithDtype(source.config, saveDtype),
     tokenizerFolder: source.tokenizerFolder,
+    template: source.template,
     replace: true,
   });
 }

@@ -36,6 +36,7 @@ export async function writeMergedGguf(
   source: ModelSource,
 ): Promise<void> {
   using tokenizerSource = await openCheckpoint(source.tokenizerFolder);
+  const { tokenizerFiles } = tokenizerSource;
   const { quantization_config: _, ...raw } = source.config.raw;
   const config = statedConfig(hfConfigOf(source.config.path, raw, source.config.rope.factors));
   await writeFolderAtomically(folder, (temporary) =>
@@ -43,7 +44,9 @@ export async function writeMergedGguf(
       name: source.name,
       config,
       tensors: weights,
-      tokenizer: tokenizerSource.tokenizerFiles,
+      tokenizer: source.template
+        ? { ...tokenizerFiles, chatTemplate: source.template.source, toolTemplate: null }
+        : tokenizerFiles,
       type: GGUF_TYPES[dtype]!,
     }),
   );
@@ -78,12 +81,13 @@ export const writeMergedFloats = (
   folder: string,
   weights: readonly ModelWeight[],
   dtype: SaveDtype,
-  { config, tokenizerFolder }: ModelSource,
+  { config, tokenizerFolder, template }: ModelSource,
 ): Promise<void> =>
   writeModelFolder(folder, {
     tensors: weightTensors(weights, dtype),
     config: configWithDtype(config, dtype),
     tokenizerFolder,
+    template,
   });
 
 /**
@@ -94,7 +98,7 @@ export async function writeMergedPacked(
   folder: string,
   weights: readonly ModelWeight[],
   packing: Packing,
-  { config, tokenizerFolder }: ModelSource,
+  { config, tokenizerFolder, template }: ModelSource,
   backend: Backend,
 ): Promise<number> {
   let errors = 0;
@@ -116,6 +120,7 @@ export async function writeMergedPacked(
     tensors,
     config: { ...configWithDtype(config, 'bf16'), quantization_config: quantizationConfig(packing, config) },
     tokenizerFolder,
+    template,
   });
   return squares === 0 ? 0 : Math.sqrt(errors / squares);
 }

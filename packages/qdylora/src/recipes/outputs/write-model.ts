@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
   canonicalJson,
@@ -13,6 +13,7 @@ import {
   type TensorToStream,
 } from '@qdylora/checkpoint';
 import { bfloat16Array, float16Array, QdyloraError } from '@qdylora/contract';
+import type { StoredTemplate } from '../adapter/adapter-sidecar.ts';
 
 export type SaveDtype = 'bf16' | 'f16' | 'f32';
 const CONFIG_DTYPES: Readonly<Record<SaveDtype, string>> = {
@@ -47,6 +48,8 @@ export interface ModelFolder {
   readonly config: Readonly<Record<string, unknown>>;
   /** Folder or file whose tokenizer belongs to the model; null = none. */
   readonly tokenizerFolder: string | null;
+  /** In place of the chat template of the tokenizer's folder. */
+  readonly template?: StoredTemplate | null;
   readonly replace?: boolean;
   /** Largest file of weights; 5 GB by default. */
   readonly shardBytes?: number;
@@ -55,13 +58,13 @@ export interface ModelFolder {
 /** Writes a Hugging Face folder, all or nothing: `config.json`, the weights, the tokenizer's files. */
 export async function writeModelFolder(
   folder: string,
-  { tensors, config, tokenizerFolder, replace, shardBytes }: ModelFolder,
+  { tensors, config, tokenizerFolder, template, replace, shardBytes }: ModelFolder,
 ): Promise<void> {
   await writeFolderAtomically(
     folder,
     async (temporary) => {
       await writeShards(temporary, tensors, { metadata: { format: 'pt' }, shardBytes });
-      await writeModelFiles(temporary, { config, tokenizerFolder });
+      await writeModelFiles(temporary, { config, tokenizerFolder, template });
     },
     { replace },
   );
@@ -84,10 +87,13 @@ const configJson = (config: Readonly<Record<string, unknown>>): string =>
 /** What stands beside the weights of a Hugging Face folder: `config.json` and the tokenizer's files. */
 export async function writeModelFiles(
   folder: string,
-  { config, tokenizerFolder }: Pick<ModelFolder, 'config' | 'tokenizerFolder'>,
+  { config, tokenizerFolder, template }: Pick<ModelFolder, 'config' | 'tokenizerFolder' | 'template'>,
 ): Promise<void> {
   writeFileDurably(join(folder, 'config.json'), [Buffer.from(configJson(config))]);
   if (tokenizerFolder !== null) await copyCompanions(tokenizerFolder, folder);
+  if (!template) return;
+  rmSync(join(folder, TEMPLATE_FOLDER), { recursive: true, force: true });
+  writeFileDurably(join(folder, 'chat_template.jinja'), [Buffer.from(template.source)]);
 }
 
 /** Copies files as they are; from a file that holds its tokenizer (GGUF), writes what was read out of it. */

@@ -12,6 +12,7 @@ const FREE_KEYS: ReadonlySet<KeyName> = new Set<KeyName>([
   'adapter',
   'dataset',
   'evalDataset',
+  'chatTemplate',
   'streaming',
   'outputDir',
   'resumeFromCheckpoint',

@@ -15,6 +15,10 @@ export const adapterMetadata = ({
     double_quantization: doubleQuantization,
     quantization_block_size: quantizationBlockSize,
   },
-  prompt: { dataset_format: data.report.format, apply_chat_template: applyChatTemplate },
+  prompt: {
+    dataset_format: data.report.format,
+    apply_chat_template: applyChatTemplate,
+    ...(source.template && { chat_template: source.template }),
+  },
   saved: source.saved,
 });

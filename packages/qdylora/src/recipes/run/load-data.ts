@@ -15,6 +15,7 @@ import {
   type Tokenizer,
 } from '@qdylora/data';
 import type { RunConfig } from '../../config/resolve-run.ts';
+import { closingNote, watchTemplate } from '../opening/chosen-template.ts';
 import type { ModelSource } from '../opening/open-source.ts';
 import type { RunSession } from './run-session.ts';
 
@@ -43,18 +44,23 @@ const STREAMED_BYTES = 64 * 2 ** 20;
 /** The keys that decide how rows become tokens. */
 export type RowOptions = Pick<
   RunConfig,
-  'maxSeqLength' | 'datasetFormat' | 'completionOnlyLoss' | 'applyChatTemplate'
+  'maxSeqLength' | 'datasetFormat' | 'completionOnlyLoss' | 'applyChatTemplate' | 'chatTemplate'
 > &
   Partial<Pick<RunConfig, 'onBadRow'>>;
 
 /** Reads a run's rows with the tokenizer of its model, says what a user should know of them, and frees it. */
 export async function readRows(
   config: RunConfig,
-  { openTokenizer, vocabularySize }: Pick<ModelSource, 'openTokenizer' | 'vocabularySize'>,
+  {
+    openTokenizer,
+    vocabularySize,
+    template,
+  }: Pick<ModelSource, 'openTokenizer' | 'vocabularySize' | 'template'>,
   { notice, signal }: Pick<RunSession, 'notice' | 'signal'>,
 ): Promise<RunData> {
-  const data = await loadRunData(config, await openTokenizer(), { vocabularySize, signal });
-  data.notes.forEach(notice);
+  const tokenizer = await openTokenizer();
+  const data = await loadRunData(config, tokenizer, { vocabularySize, signal });
+  for (const note of [closingNote(tokenizer, template), ...data.notes]) if (note) notice(note);
   return data;
 }
 
@@ -86,13 +92,15 @@ export async function loadRunData(
       problem: '`packing` and `group_by_length` exclude each other.',
       nextStep: 'Packing fills every sequence, so there is nothing left to group: leave one out.',
     });
+  const watched = watchTemplate(tokenizer, config.chatTemplate);
   const opened = await openTraining(dataset, config, {
-    ...datasetOptions(config, tokenizer, signal),
+    ...datasetOptions(config, watched.tokenizer, signal),
     weights: config.datasetWeights ?? undefined,
     heldOut: valSetSize,
     seed,
   });
   try {
+    watched.assertTemplateUsed(opened.report.format);
     const judging =
       evalDataset && (await loadDataset(evalDataset, datasetOptions(config, tokenizer, signal)));
     const judged = judging ? judging.training : opened.heldOut;
@@ -225,7 +233,9 @@ export async function loadEvalExamples(
   tokenizer: Tokenizer | null,
 ): Promise<Example[]> {
   const { limitTokens, vocabularySize, signal } = options;
-  const { training, report } = await loadDataset(files, datasetOptions(options, tokenizer, signal));
+  const watched = watchTemplate(tokenizer, options.chatTemplate);
+  const { training, report } = await loadDataset(files, datasetOptions(options, watched.tokenizer, signal));
+  watched.assertTemplateUsed(report.format);
   const examples =
     limitTokens === null ? training : firstTokens(training, limitTokens, report.format === 'plain_text');
   for (const example of examples) assertIdsFit(example, vocabularySize);

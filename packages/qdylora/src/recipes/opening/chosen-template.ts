@@ -1,0 +1,124 @@
+import { readFileSync } from 'node:fs';
+import { QdyloraError } from '@qdylora/contract';
+import { BUILT_IN_TEMPLATES, type ChatTemplate, type Tokenizer } from '@qdylora/data';
+import { isBuiltInTemplate } from '../../config/keys/data-keys.ts';
+import type { StoredTemplate } from '../adapter/adapter-sidecar.ts';
+import { storedSidecar } from '../adapter/read-adapter.ts';
+
+/** The largest templates that models have are a few dozen KiB. */
+const MOST_TEMPLATE_BYTES = 2 ** 20;
+
+/** What decides about the chat template of a run or a command. */
+export interface TemplateConfig {
+  /** The key `chat_template`: a name or the path of a Jinja file. */
+  readonly chatTemplate?: string | null;
+  /** Folder of an adapter, which may hold the template that it was trained with. */
+  readonly adapter: string | null;
+}
+
+/**
+ * The chat template to use instead of that of the model: of the key, else of the adapter. Null: that of the
+ * model.
+ *
+ * @throws QdyloraError MISSING_FILE for a file that cannot be read; BAD_CONFIG for one of more than 1 MiB
+ */
+export function chosenTemplate({ chatTemplate = null, adapter }: TemplateConfig): StoredTemplate | null {
+  if (chatTemplate === null)
+    return (adapter === null ? null : storedSidecar(adapter)?.prompt?.chat_template) ?? null;
+  if (isBuiltInTemplate(chatTemplate))
+    return { name: chatTemplate, source: BUILT_IN_TEMPLATES[chatTemplate] };
+  return { name: null, source: readTemplate(chatTemplate) };
+}
+
+function readTemplate(path: string): string {
+  let source: string;
+  try {
+    source = readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new QdyloraError('MISSING_FILE', {
+      where: path,
+      problem: `The chat template cannot be read: ${(cause as Error).message}`,
+      nextStep: 'Check the path.',
+      cause,
+    });
+  }
+  if (source.length > MOST_TEMPLATE_BYTES)
+    throw new QdyloraError('BAD_CONFIG', {
+      where: path,
+      problem: `A chat template has at most ${MOST_TEMPLATE_BYTES} bytes (got ${source.length}).`,
+      nextStep: 'Name a Jinja file.',
+    });
+  return source;
+}
+
+/** A tokenizer whose chat template is watched. */
+export interface WatchedTokenizer {
+  readonly tokenizer: Tokenizer | null;
+  /** @throws QdyloraError BAD_CONFIG where `chat_template` is set and no row went through the template */
+  assertTemplateUsed(format: string): void;
+}
+
+/** Watches whether rows go through the chat template that the key `chat_template` names. */
+export function watchTemplate(tokenizer: Tokenizer | null, chatTemplate: string | null): WatchedTokenizer {
+  if (!tokenizer?.chatTemplate || chatTemplate === null) return { tokenizer, assertTemplateUsed() {} };
+  const template = tokenizer.chatTemplate;
+  let isUsed = false;
+  const watched: ChatTemplate = {
+    ...template,
+    render(messages, options) {
+      isUsed = true;
+      return template.render(messages, options);
+    },
+    renderMarked(messages, options) {
+      isUsed = true;
+      return template.renderMarked(messages, options);
+    },
+  };
+  return {
+    tokenizer: { ...tokenizer, chatTemplate: watched },
+    assertTemplateUsed(format) {
+      if (isUsed) return;
+      throw new QdyloraError('BAD_CONFIG', {
+        where: 'chat_template',
+        problem:
+          `\`chat_template\` is ${chatTemplate}, but no row goes through a chat template: the format of the ` +
+          `rows is ${format}.`,
+        nextStep:
+          'Use rows of messages, set apply_chat_template: true for rows of prompts and answers, or leave ' +
+          'chat_template out.',
+      });
+    },
+  };
+}
+
+/**
+ * Token ids that the chat template writes after an answer: `<|im_end|>`, without white space around it. Empty
+ * where it writes nothing, or where the tokenizer has no template.
+ */
+export function closingIds({ chatTemplate, encode }: Tokenizer): number[] {
+  if (!chatTemplate) return [];
+  const answer = 'answer';
+  const messages = [
+    { role: 'user', content: 'question' },
+    { role: 'assistant', content: answer },
+  ];
+  try {
+    const text = chatTemplate.render(messages);
+    return encode(text.slice(text.lastIndexOf(answer) + answer.length).trim());
+  } catch (error) {
+    if (QdyloraError.isInstance(error)) return []; // it refuses this conversation, which nobody asked for
+    throw error;
+  }
+}
+
+/** What a user should know where a chosen template closes answers with more than one token; else null. */
+export function closingNote(tokenizer: Tokenizer | null, template: StoredTemplate | null): string | null {
+  if (!tokenizer || !template) return null;
+  const ids = closingIds(tokenizer);
+  if (ids.length < 2) return null;
+  return (
+    `The tokenizer has no token ${tokenizer.decode(ids)}, with which the chat template ends an answer: it is ` +
+    `split into ${ids.length} tokens, at which generation does not stop. The templates llama2, mistral, ` +
+    `zephyr and alpaca end answers with the end token of the tokenizer.`
+  );
+}
