@@ -137,7 +137,7 @@ try {
   );
   const expected = JSON.parse(readFileSync(join(folder, 'expected.json'), 'utf8')) as Expected;
 
-  using backend = await createCpuBackend({ threads: Number(values.threads) });
+  using backend = await createCpuBackend({ numThreads: Number(values.threads) });
   using checkpoint = await openCheckpoint(folder);
   const model = await buildModel(checkpoint, { backend, quantization: { kind: 'none' }, trainable: true });
   const start = performance.now();

@@ -8,7 +8,7 @@ import { timeTexts } from './time-texts.mjs';
 
 const { model: path, prompt, count, repeats, threads } = JSON.parse(process.argv[2]);
 
-const backend = await createCpuBackend({ threads });
+const backend = await createCpuBackend({ numThreads: threads });
 const checkpoint = await openCheckpoint(path);
 const model = await buildModel(checkpoint, { backend });
 checkpoint.dispose();

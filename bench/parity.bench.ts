@@ -107,7 +107,7 @@ async function report(label: string, createBackend: () => Backend | Promise<Back
 const host = await report('pure TypeScript (float64 inside ops)', createHostBackend);
 const withoutKernel = new Set<string>();
 const cpu = await createCpuBackend({
-  threads: 2,
+  numThreads: 2,
   level: values.level,
   onFallback: (op) => withoutKernel.add(op),
 });

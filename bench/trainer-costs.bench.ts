@@ -30,7 +30,7 @@ import { COST_OPTIONS } from './trainer-costs/cost-options.ts';
 const PARTS = { ranks: benchRanks, states: benchStates, paging: benchPaging, save: benchSave };
 
 const { model: folder, only, threads, computeDtype } = COST_OPTIONS;
-const backend = await createCpuBackend({ threads });
+const backend = await createCpuBackend({ numThreads: threads });
 console.log(`${folder}, ${backend.name} ${backend.level}, ${threads} threads, ${computeDtype}`);
 {
   using checkpoint = await openCheckpoint(folder);

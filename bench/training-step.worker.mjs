@@ -27,7 +27,7 @@ timeAddon(addonTime);
 /** Floating-point operations that the ops of one step count. */
 const operations = await countOperations();
 
-const cpu = await createCpuBackend({ threads });
+const cpu = await createCpuBackend({ numThreads: threads });
 const backend = isRecorded ? cpu : wrapBackend(cpu, { record: undefined });
 const { vocabularySize, adapted, optimizer } = await prepare(backend);
 const recorder = isRecorded ? createPassRecorder(backend) : null;
@@ -85,7 +85,7 @@ function batchOf(step, vocabulary) {
 
 /** A backend that measures replays nothing, so the count has a backend of its own, which is gone afterwards. */
 async function countOperations() {
-  using counted = await createCpuBackend({ threads });
+  using counted = await createCpuBackend({ numThreads: threads });
   let sum = 0;
   const target = wrapBackend(counted, {
     measure: ({ op, inputs, attributes }, run) => {

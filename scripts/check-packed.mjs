@@ -131,7 +131,7 @@ function diagnose(home) {
  * or why not.
  */
 const RUN_KERNEL = `import { createCpuBackend, loadAddon } from '@qdylora/cpu-kernels';
-const backend = await createCpuBackend({ threads: 2 }), y = new Float32Array(3);
+const backend = await createCpuBackend({ numThreads: 2 }), y = new Float32Array(3);
 backend.native('scaleBy')(new Float32Array([1, 2, 3]), new Float32Array([2]), y, y.length);
 backend.dispose();
 console.log(JSON.stringify({ path: loadAddon().path, y: [...y] }));`;

@@ -36,7 +36,7 @@ const bytes = (data: ArrayBufferView): Uint8Array =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 mkdirSync(folder, { recursive: true });
 
-const backend = await createCpuBackend({ threads: 2 });
+const backend = await createCpuBackend({ numThreads: 2 });
 const checkpoint = await openCheckpoint(values.model!);
 const model = await buildModel(checkpoint, {
   backend,

@@ -19,7 +19,7 @@ export async function benchAdapter(
   rank: number,
   { threads, level, print }: ProductField,
 ): Promise<void> {
-  using backend = await createCpuBackend({ threads, level });
+  using backend = await createCpuBackend({ numThreads: threads, level });
   const [rows] = shape.rows as [number];
   const { cols } = shape;
   const data = makeProblem(shape, tokens);
@@ -59,7 +59,7 @@ export async function benchAdapter(
           shape: `${shapeName(shape)} r${rank}`,
           m: tokens,
           compute,
-          threads: backend.threads,
+          threads: backend.numThreads,
           level: backend.level,
         },
         { flops: 2 * tokens * (rows * cols + rank * (rows + cols)) },

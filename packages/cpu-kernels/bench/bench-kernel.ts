@@ -48,7 +48,7 @@ export async function benchKernel<I extends Arrays, O extends Arrays, A>(
 ): Promise<void> {
   const { level, threads: threadCounts, only, json } = benchOptions();
   for (const threads of threadCounts) {
-    using backend = await createCpuBackend({ threads, level });
+    using backend = await createCpuBackend({ numThreads: threads, level });
     for (const one of cases.filter(({ label }) => !only || label.includes(only))) {
       await checkAnswer(backend, op, one);
       measure(backend, op, one, json);
@@ -64,7 +64,7 @@ async function checkAnswer<I extends Arrays, O extends Arrays, A>(
   const small = (one.flops ?? one.bytes ?? 0) < REFERENCE_FLOPS;
   const other: Backend = small
     ? createHostBackend()
-    : await createCpuBackend({ threads: backend.threads, level: 'generic' });
+    : await createCpuBackend({ numThreads: backend.numThreads, level: 'generic' });
   other.memory.scoped(() =>
     backend.memory.scoped(() => {
       const want = runPlaced(other, op, one)() as Arrays;
@@ -131,7 +131,14 @@ function measure<I extends Arrays, O extends Arrays, A>(
     }
     printRow(
       benchRow(
-        { op: op.name, shape: one.label, m: null, compute, threads: backend.threads, level: backend.level },
+        {
+          op: op.name,
+          shape: one.label,
+          m: null,
+          compute,
+          threads: backend.numThreads,
+          level: backend.level,
+        },
         one,
         seconds,
         peaks,

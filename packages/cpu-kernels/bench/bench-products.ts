@@ -44,7 +44,7 @@ async function benchProduct(
   folder: string,
   { threads, level, rivals, print }: ProductField,
 ): Promise<void> {
-  using backend = await createCpuBackend({ threads, level });
+  using backend = await createCpuBackend({ numThreads: threads, level });
   const isForward = direction === 'forward';
   const weights = placedWeights(backend, data);
   const products = COMPUTE.map((compute) =>
@@ -79,7 +79,7 @@ async function benchProduct(
           shape: shapeName(data.shape),
           m: tokens,
           compute,
-          threads: backend.threads,
+          threads: backend.numThreads,
           level: backend.level,
         },
         work,

@@ -7,7 +7,7 @@ const PAUSES = { hot: 0, asleep: 500 };
 /** What it costs to start a team of threads and to wait for it, when it has nothing to do. */
 export async function benchTeam(threads: number, level: string | undefined, print: PrintRow): Promise<void> {
   if (threads < 2) return;
-  using backend = await createCpuBackend({ threads, level });
+  using backend = await createCpuBackend({ numThreads: threads, level });
   for (const [state, pause] of Object.entries(PAUSES)) {
     const micros = Array.from({ length: 15 }, () => backend.native('emptyRun')(50, pause));
     print({
@@ -15,7 +15,7 @@ export async function benchTeam(threads: number, level: string | undefined, prin
       shape: state,
       m: null,
       compute: null,
-      threads: backend.threads,
+      threads: backend.numThreads,
       level: backend.level,
       ms: rounded(Math.min(...micros) / 1e3),
       msMedian: rounded(medianOf(micros) / 1e3),

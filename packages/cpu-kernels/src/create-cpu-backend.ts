@@ -1,15 +1,20 @@
 import {
+  checkOptions,
   CONTRACT_VERSION,
   createHostMemory,
   DisposedError,
   kernelTable,
+  numberWithin,
+  someFunction,
+  trueOrFalse,
   type Backend,
   type Kernel,
+  type OptionRules,
 } from '@qdylora/contract';
 import type { NativeFunction } from './addon-functions.ts';
 import { createRecording } from './create-recording.ts';
 import { cpuKernels } from './kernel-table.ts';
-import { functionOf, openLevel, type OpenLevelOptions } from './open-level.ts';
+import { functionOf, LEVEL_RULES, openLevel, type OpenLevelOptions } from './open-level.ts';
 import { reserveRegions } from './reserve-regions.ts';
 import { scratchIn } from './scratch-in.ts';
 
@@ -21,9 +26,16 @@ export interface CpuBackendOptions extends OpenLevelOptions {
   readonly onFallback?: (opName: string) => void;
 }
 
+const RULES: OptionRules<CpuBackendOptions> = {
+  ...LEVEL_RULES,
+  regionBytes: numberWithin({ above: 0 }),
+  poison: trueOrFalse,
+  onFallback: someFunction,
+};
+
 export interface CpuBackend extends Backend, Disposable {
   readonly level: string;
-  readonly threads: number;
+  readonly numThreads: number;
   /** A C++ function by name, for measurements. */
   native(name: string): NativeFunction;
   /** Ends the threads and gives the memory back. */
@@ -40,17 +52,14 @@ export const REGION_BYTES = 64 * 2 ** 20;
  * Host memory (on huge pages where the system has them) and the C++ kernels.
  *
  * @throws QdyloraError UNSUPPORTED where the addon is missing (with the reason); BAD_ARGUMENT where the level
- * cannot run here (with those that can).
+ * cannot run here (with those that can), and for an unknown option or one of another kind.
  * @example
- * const backend = await createCpuBackend({ threads: 2 });
+ * const backend = await createCpuBackend({ numThreads: 2 });
  */
-export async function createCpuBackend({
-  regionBytes = REGION_BYTES,
-  poison,
-  onFallback,
-  ...options
-}: CpuBackendOptions = {}): Promise<CpuBackend> {
-  const open = openLevel(options);
+export async function createCpuBackend(options: CpuBackendOptions = {}): Promise<CpuBackend> {
+  checkOptions('cpu', options, RULES);
+  const { regionBytes = REGION_BYTES, poison, onFallback, ...levelOptions } = options;
+  const open = openLevel(levelOptions);
   const memory = createHostMemory({ name: 'cpu', ...reserveRegions(open.addon), regionBytes, poison });
   const native = (name: string): NativeFunction => functionOf(open, name);
   const kernels = kernelTable(cpuKernels({ native, withScratch: scratchIn(memory) }));
@@ -69,7 +78,7 @@ export async function createCpuBackend({
     contractVersion: CONTRACT_VERSION,
     memory,
     level: open.level,
-    threads: open.native.threads,
+    numThreads: open.native.threads,
     packedLayout: 'tiles',
     onFallback,
     dispose,

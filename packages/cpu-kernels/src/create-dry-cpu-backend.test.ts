@@ -79,8 +79,8 @@ const calls = fc
 
 test('the dry cpu backend counts what the cpu backend allocates, workspaces included, op by op', async () => {
   for (const threads of [1, 2]) {
-    using real = await createCpuBackend({ threads });
-    using dry = createDryCpuBackend({ threads });
+    using real = await createCpuBackend({ numThreads: threads });
+    using dry = createDryCpuBackend({ numThreads: threads });
     fc.assert(
       fc.property(calls, (all) => {
         for (const { op, inputs, attributes, given = {} } of all) {
@@ -115,8 +115,8 @@ test('the dry cpu backend counts what the cpu backend allocates, workspaces incl
 });
 
 test('it has the level and threads that it is asked for, and refuses those that do not run here', () => {
-  using dry = createDryCpuBackend({ level: 'generic', threads: 3 });
-  expect([dry.level, dry.threads, dry.packedLayout, dry.memory.space.isHost]).toEqual([
+  using dry = createDryCpuBackend({ level: 'generic', numThreads: 3 });
+  expect([dry.level, dry.numThreads, dry.packedLayout, dry.memory.space.isHost]).toEqual([
     'generic',
     3,
     'tiles',

@@ -1,12 +1,18 @@
-import { createDryBackend, createDryMemory, kernelTable, type DryBackend } from '@qdylora/contract';
+import {
+  checkOptions,
+  createDryBackend,
+  createDryMemory,
+  kernelTable,
+  type DryBackend,
+} from '@qdylora/contract';
 import type { NativeFunction } from './addon-functions.ts';
 import { REGION_BYTES } from './create-cpu-backend.ts';
 import { cpuKernels } from './kernel-table.ts';
-import { functionOf, openLevel, type OpenLevelOptions } from './open-level.ts';
+import { functionOf, LEVEL_RULES, openLevel, type OpenLevelOptions } from './open-level.ts';
 
 export interface DryCpuBackend extends DryBackend, Disposable {
   readonly level: string;
-  readonly threads: number;
+  readonly numThreads: number;
   dispose(): void;
 }
 
@@ -24,6 +30,7 @@ const isWorkspace = (name: string): boolean => name.endsWith('Scratch');
  * @throws QdyloraError as `createCpuBackend` does
  */
 export function createDryCpuBackend(options: OpenLevelOptions = {}): DryCpuBackend {
+  checkOptions('dry cpu', options, LEVEL_RULES);
   const open = openLevel(options);
   const memory = createDryMemory({ name: 'dry cpu', regionBytes: REGION_BYTES });
   const inert: NativeFunction = () => NaN;
@@ -37,7 +44,7 @@ export function createDryCpuBackend(options: OpenLevelOptions = {}): DryCpuBacke
   return {
     ...createDryBackend({ memory, packedLayout: 'tiles', workspace: (opName) => kernels.get(opName)?.run }),
     level: open.level,
-    threads: open.native.threads,
+    numThreads: open.native.threads,
     dispose: open.native.close,
     [Symbol.dispose]: open.native.close,
   };

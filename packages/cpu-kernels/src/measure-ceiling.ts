@@ -11,7 +11,7 @@ const COPIED_FLOATS = 1 << 24;
  * may be shared. Its memory belongs to the open scope.
  */
 export function ceilingOf(backend: CpuBackend, what: 'f32' | 'bf16' | 'gbps'): () => number {
-  const copied = backend.memory.allocate('f32', [what === 'gbps' ? COPIED_FLOATS : backend.threads]);
+  const copied = backend.memory.allocate('f32', [what === 'gbps' ? COPIED_FLOATS : backend.numThreads]);
   const measure = backend.native(MEASUREMENTS[what]);
   const fallback = backend.native('fmaPeak');
   hostData(copied).fill(0);

@@ -1,4 +1,4 @@
-import { assertArgument, QdyloraError } from '@qdylora/contract';
+import { optionRule, QdyloraError, someText, trueOrFalse, type OptionRules } from '@qdylora/contract';
 import type { NativeAddon, NativeFunction, NativeLevel } from './addon-functions.ts';
 import { bestLevel, forcedLevel, levelsNotBuilt, noUsableLevel, TEST_LEVELS } from './cpu-levels.ts';
 import { flattenArguments } from './flatten-arguments.ts';
@@ -7,7 +7,7 @@ import { usableThreads } from './usable-threads.ts';
 
 export interface OpenLevelOptions {
   /** Threads of the kernels; default: `usableThreads()`. Results do not depend on it. */
-  readonly threads?: number;
+  readonly numThreads?: number;
   /**
    * Instruction set: `generic`, `avx2`, `avx512`, `avx512_bf16`, `amx_bf16`; default: what the environment
    * variable QDYLORA_CPU_LEVEL names, else the best that this machine has.
@@ -22,6 +22,18 @@ export interface OpenLevelOptions {
   readonly addonPath?: string;
 }
 
+const MOST_THREADS = 1024;
+
+export const LEVEL_RULES: OptionRules<OpenLevelOptions> = {
+  numThreads: optionRule(
+    `a whole number from 1 to ${MOST_THREADS}`,
+    (value) => Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MOST_THREADS,
+  ),
+  level: someText,
+  batchInvariant: trueOrFalse,
+  addonPath: someText,
+};
+
 /** The addon with its functions at one level, on a team of threads of their own. */
 export interface OpenLevel {
   readonly addon: NativeAddon;
@@ -31,10 +43,10 @@ export interface OpenLevel {
 
 /**
  * @throws QdyloraError UNSUPPORTED where the addon is missing (with the reason); BAD_ARGUMENT where the level
- * cannot run here (with those that can), or another option is none.
+ * cannot run here (with those that can).
  */
 export function openLevel({
-  threads = usableThreads(),
+  numThreads = usableThreads(),
   batchInvariant = false,
   addonPath,
   ...options
@@ -47,19 +59,7 @@ export function openLevel({
       nextStep: loaded.nextStep,
     });
   const level = chooseLevel(loaded.addon.levels(), options.level);
-  assertArgument(
-    Number.isInteger(threads) && threads >= 1 && threads <= 1024,
-    'cpu',
-    `\`threads\` must be a whole number within 1…1024 (got ${String(threads)})`,
-    'Leave it out to use the cores that this process may run on.',
-  );
-  assertArgument(
-    typeof batchInvariant === 'boolean',
-    'cpu',
-    `\`batchInvariant\` must be true or false (got ${String(batchInvariant)})`,
-    'Leave it out for the fastest kernels.',
-  );
-  return { addon: loaded.addon, level, native: loaded.addon.open(level, threads, batchInvariant) };
+  return { addon: loaded.addon, level, native: loaded.addon.open(level, numThreads, batchInvariant) };
 }
 
 /** The level that is named, or else the best. @throws QdyloraError where it cannot run. */

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { expect, test, vi } from 'vitest';
 import { hostData, InsufficientMemoryError, QdyloraError } from '@qdylora/contract';
-import { cpuLevels, createCpuBackend, loadAddon } from '../src/index.ts';
+import { cpuLevels, createCpuBackend, createDryCpuBackend, loadAddon } from '../src/index.ts';
 import { bestLevel } from '../src/cpu-levels.ts';
 import { reserveRegions } from '../src/reserve-regions.ts';
 
@@ -58,7 +58,7 @@ test('a level that cannot run here is refused with those that can', async () => 
 
 test('QDYLORA_CPU_LEVEL forces a level, and is named where it cannot run here', async () => {
   vi.stubEnv('QDYLORA_CPU_LEVEL', 'generic');
-  using backend = await createCpuBackend({ threads: 1, regionBytes: 1 << 20 });
+  using backend = await createCpuBackend({ numThreads: 1, regionBytes: 1 << 20 });
   expect([backend.level, cpuLevels()]).toMatchObject(['generic', { forced: 'generic' }]);
   vi.stubEnv('QDYLORA_CPU_LEVEL', 'avx4096');
   expect((await refusal(createCpuBackend())).message).toMatch(
@@ -73,12 +73,23 @@ test('an option of another kind is refused by its name, and a level of tests is 
       code: 'BAD_ARGUMENT',
       message: expect.stringContaining('batchInvariant') as string,
     });
-  for (const threads of [0, 1.5, 1025, '2', null])
-    expect(await refusal(createCpuBackend({ threads: threads as never }))).toMatchObject({
+  for (const numThreads of [0, 1.5, 1025, '2', null])
+    expect(await refusal(createCpuBackend({ numThreads: numThreads as never }))).toMatchObject({
       code: 'BAD_ARGUMENT',
-      nextStep: expect.stringContaining('Leave it out') as string,
+      message: expect.stringContaining('a whole number from 1 to 1024') as string,
+      nextStep: expect.stringContaining('leave it out') as string,
     });
   expect((await refusal(createCpuBackend({ level: 'avx4096' }))).message).not.toMatch(/avx2w16|avx2_tiles/);
+});
+
+test('an option that there is not, such as `threads`, is refused with the names of those that there are', async () => {
+  const unknown = { threads: 2 } as object;
+  const dry = Promise.resolve().then(() => createDryCpuBackend(unknown));
+  for (const backend of [createCpuBackend(unknown), dry])
+    expect(await refusal(backend)).toMatchObject({
+      code: 'BAD_ARGUMENT',
+      nextStep: expect.stringContaining('numThreads') as string,
+    });
 });
 
 test('a missing or broken addon is explained, not thrown by the loader', async () => {
@@ -96,7 +107,7 @@ test('a missing or broken addon is explained, not thrown by the loader', async (
 });
 
 test('a wrong call is a typed error that names the argument: kind, length, count', async () => {
-  using backend = await createCpuBackend({ threads: 1, regionBytes: 1 << 20 });
+  using backend = await createCpuBackend({ numThreads: 1, regionBytes: 1 << 20 });
   const scaleBy = backend.native('scaleBy');
   const x = new Float32Array(8);
   expect(() => scaleBy(x, x, x)).toThrow(/it takes 4 arguments \(got 3\)/);
@@ -109,7 +120,7 @@ test('a wrong call is a typed error that names the argument: kind, length, count
 });
 
 test('after dispose functions refuse, and memory is gone', async () => {
-  const backend = await createCpuBackend({ threads: 2, regionBytes: 1 << 20 });
+  const backend = await createCpuBackend({ numThreads: 2, regionBytes: 1 << 20 });
   const view = backend.memory.allocate('f32', [4]);
   const call = backend.native('scaleBy');
   backend.dispose();

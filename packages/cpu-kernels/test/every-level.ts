@@ -28,7 +28,13 @@ export async function everyLevel(
       label: name,
       backends: await Promise.all(
         threadCounts.map((threads) =>
-          createCpuBackend({ ...options, level: name, threads, poison: true, regionBytes: REGION_BYTES }),
+          createCpuBackend({
+            ...options,
+            level: name,
+            numThreads: threads,
+            poison: true,
+            regionBytes: REGION_BYTES,
+          }),
         ),
       ),
     })),

@@ -2,7 +2,7 @@ import { runOp, type Arrays, type Op } from '@qdylora/contract';
 import { expect } from 'vitest';
 import { createCpuBackend } from '../src/index.ts';
 
-const backend = await createCpuBackend({ threads: 1 });
+const backend = await createCpuBackend({ numThreads: 1 });
 let kernelCalls = 0;
 
 /** The backend with kernels that only count their calls. */

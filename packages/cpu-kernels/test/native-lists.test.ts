@@ -6,7 +6,7 @@ import type { NativeArgument, NativeRecord } from '../src/addon-functions.ts';
 import { flattenArguments, isList } from '../src/flatten-arguments.ts';
 import { functionOf, openLevel } from '../src/open-level.ts';
 
-const open = openLevel({ threads: 1 });
+const open = openLevel({ numThreads: 1 });
 afterAll(open.native.close);
 
 const [tokens, rows, cols, r] = [2, 3, 4, 1] as const;

@@ -154,7 +154,7 @@ test('a replayed token step has the bits of new calls, past every border of keys
                 for (const step of [plain, recorded]) step.set(ids[position % ids.length], position);
                 const got = [...hostData(again.run())];
                 expect(got.every(Number.isFinite), label).toBe(true);
-                expect(got, `${label}, ${backend.threads} threads, token ${position}`).toEqual([
+                expect(got, `${label}, ${backend.numThreads} threads, token ${position}`).toEqual([
                   ...hostData(anew.run()),
                 ]);
                 backend.memory.scoped(() => {
@@ -219,7 +219,7 @@ test(
   'a replay is refused once an array of it, the recording or the backend is gone, and one that fails ' +
     'can be made again',
   async () => {
-    using backend = await createCpuBackend({ threads: 1, regionBytes: 1 << 20 });
+    using backend = await createCpuBackend({ numThreads: 1, regionBytes: 1 << 20 });
     const step = stepOf(backend, {
       heads: 1,
       kvHeads: 1,
@@ -316,7 +316,7 @@ test(
 );
 
 test('after the backend nothing is recorded any more', async () => {
-  using backend = await createCpuBackend({ threads: 1, regionBytes: 1 << 20 });
+  using backend = await createCpuBackend({ numThreads: 1, regionBytes: 1 << 20 });
   const recording = backend.record!();
   const x = f32View([4]);
   backend.dispose();

@@ -80,7 +80,7 @@ describe('a replayed pass', () => {
     ],
   ])('has the bits of one that runs op by op: %s', async ([name, change], { skip }) => {
     skip(!levels.available, why);
-    using cpu = await createCpuBackend({ threads: 1, regionBytes: 1 << 16 });
+    using cpu = await createCpuBackend({ numThreads: 1, regionBytes: 1 << 16 });
     const counted = counting(cpu);
     const options = { ...BASE, ...change };
     const recorded = await outcomeOf(`${name} recorded`, { ...options, backend: counted.backend });
@@ -91,7 +91,7 @@ describe('a replayed pass', () => {
 
   it('follows shapes that change from pass to pass, and records none of these', async ({ skip }) => {
     skip(!levels.available, why);
-    using cpu = await createCpuBackend({ threads: 1, regionBytes: 1 << 16 });
+    using cpu = await createCpuBackend({ numThreads: 1, regionBytes: 1 << 16 });
     const options = { ...BASE, dataset: unequalRows };
     const recorded = await outcomeOf('changing recorded', { ...options, backend: cpu });
     const plain = wrapBackend(cpu, { record: undefined });
@@ -101,7 +101,7 @@ describe('a replayed pass', () => {
 
 it('a recorder of a backend that cannot record has nothing to free', async ({ skip }) => {
   skip(!levels.available, why);
-  using cpu = await createCpuBackend({ threads: 1, regionBytes: 1 << 16 });
+  using cpu = await createCpuBackend({ numThreads: 1, regionBytes: 1 << 16 });
   const before = cpu.memory.usage().liveBytes;
   const recorder = createPassRecorder(wrapBackend(cpu, { record: undefined }));
   recorder.release();

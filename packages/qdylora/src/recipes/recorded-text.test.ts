@@ -57,7 +57,7 @@ describe.each(CASES)('$name', ({ name }) => {
     skip,
   }) => {
     skip(!levels.available, why);
-    using backend = await createCpuBackend({ threads: 2, regionBytes: 1 << 22, poison: true });
+    using backend = await createCpuBackend({ numThreads: 2, regionBytes: 1 << 22, poison: true });
     const recorded = await viewsOf(name, backend);
     const anew = await viewsOf(name, wrapBackend(backend, { record: undefined }));
     for (const key of Object.keys(recorded)) {

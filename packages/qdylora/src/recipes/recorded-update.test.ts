@@ -58,7 +58,7 @@ describe('a replayed update', () => {
   it.each(OPTIMIZER_NAMES.flatMap((name) => [1, 2].map((threads) => ({ name, threads }))))(
     'of $name at $threads threads has the bits of one that is not recorded',
     async ({ name, threads }) => {
-      using backend = await createCpuBackend({ threads, regionBytes: 1 << 20 });
+      using backend = await createCpuBackend({ numThreads: threads, regionBytes: 1 << 20 });
       const optimizers = [prepared(name, backend), prepared(name, unrecorded(backend))];
       for (let step = 1; step <= 6; step++) {
         for (const optimizer of optimizers) takeStep(optimizer, step);
@@ -69,7 +69,7 @@ describe('a replayed update', () => {
   );
 
   it('follows partial updates of a 32-bit optimizer, after which rows have different counts', async () => {
-    using backend = await createCpuBackend({ threads: 1, regionBytes: 1 << 20 });
+    using backend = await createCpuBackend({ numThreads: 1, regionBytes: 1 << 20 });
     const optimizers = [prepared('adamw_32bit', backend), prepared('adamw_32bit', unrecorded(backend))];
     for (let step = 1; step <= 6; step++) {
       for (const optimizer of optimizers) takeStep(optimizer, step, step === 3 || step === 5);
@@ -79,7 +79,7 @@ describe('a replayed update', () => {
   });
 
   it('makes no op call and no array', async () => {
-    using backend = await createCpuBackend({ threads: 1, regionBytes: 1 << 20 });
+    using backend = await createCpuBackend({ numThreads: 1, regionBytes: 1 << 20 });
     let opCalls = 0;
     const counting = wrapBackend(backend, {
       record: () => {
@@ -101,7 +101,7 @@ describe('a replayed update', () => {
   });
 
   it('is recorded again after dispose', async () => {
-    using backend = await createCpuBackend({ threads: 1, regionBytes: 1 << 20 });
+    using backend = await createCpuBackend({ numThreads: 1, regionBytes: 1 << 20 });
     const optimizer = prepared('adamw_32bit', backend);
     takeStep(optimizer, 1);
     takeStep(optimizer, 2);
@@ -116,7 +116,7 @@ describe('a replayed update', () => {
   });
 
   it('asks beforeCall between its pieces, and records again after an abort', async () => {
-    using backend = await createCpuBackend({ threads: 1, regionBytes: 1 << 20 });
+    using backend = await createCpuBackend({ numThreads: 1, regionBytes: 1 << 20 });
     let isAborted = false;
     const abortable = wrapBackend(backend, {
       beforeCall: () => {

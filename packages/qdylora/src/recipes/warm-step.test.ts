@@ -52,7 +52,7 @@ describe('a step on the cpu backend', () => {
   ] as const)('asks the system for no memory once it is warm: %s', async ([name, change], { skip }) => {
     skip(!levels.available, why);
     // so small that each further array would need a region
-    using backend = await createCpuBackend({ threads: 2, regionBytes: 1 << 12 });
+    using backend = await createCpuBackend({ numThreads: 2, regionBytes: 1 << 12 });
     const reserved: number[] = [];
     for await (const event of finetune({ ...options(folder.in(name)), ...change, backend }))
       if (event.type === 'step') reserved.push(backend.memory.usage().reservedBytes);

@@ -95,26 +95,26 @@ async function cpuBackend({
   warn = () => {},
 }: ChooseBackendOptions): Promise<ChosenBackend> {
   const backend = await createCpuBackend({
-    threads: numThreads ?? usableThreads(),
+    numThreads: numThreads ?? usableThreads(),
     batchInvariant,
     onFallback: onceEach((op) =>
       warn(`There is no C++ kernel for ${op} yet: TypeScript computes it, slowly.`),
     ),
   });
   const usable = usableThreads();
-  if (backend.threads > usable)
+  if (backend.numThreads > usable)
     warn(
-      `num_threads ${backend.threads} is more than the ${usable} processor${usable === 1 ? '' : 's'} that ` +
+      `num_threads ${backend.numThreads} is more than the ${usable} processor${usable === 1 ? '' : 's'} that ` +
         `this process may use: threads will wait for each other, and each takes memory.`,
     );
-  const label = `cpu ${backend.level}, ${backend.threads} thread${backend.threads === 1 ? '' : 's'}`;
+  const label = `cpu ${backend.level}, ${backend.numThreads} thread${backend.numThreads === 1 ? '' : 's'}`;
   return chosen(backend, {
     label,
     fastestDtype: /bf16|amx/.test(backend.level) ? 'bf16' : 'f32',
     isOwn: true,
     ceilings: () => measuredCeilings(backend),
     end: backend.dispose,
-    dry: () => createDryCpuBackend({ level: backend.level, threads: backend.threads, batchInvariant }),
+    dry: () => createDryCpuBackend({ level: backend.level, numThreads: backend.numThreads, batchInvariant }),
   });
 }
 
