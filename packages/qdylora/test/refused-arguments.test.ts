@@ -40,7 +40,7 @@ import { expect, it } from 'vitest';
  */
 
 /** What a program in plain JavaScript may give. */
-type Given = never;
+type WrongArgument = never;
 
 const CONFIG = {
   model_type: 'llama',
@@ -62,7 +62,7 @@ const losses: ExampleLosses = { sums: Float64Array.of(1, 2), counts: Float64Arra
 const config = hfConfigOf('config.json', CONFIG);
 const atRank = (rank: number) => adapted.atRank(rank);
 const template = createChatTemplate('{{ messages | length }}');
-const returning = (results: unknown) => ({ name: 'own', measure: () => Promise.resolve(results as Given) });
+const returning = (results: unknown) => ({ name: 'own', measure: () => Promise.resolve(results as WrongArgument) });
 const BATCHING = {
   microBatchSize: 1,
   gradientAccumulationSteps: 1,
@@ -71,7 +71,7 @@ const BATCHING = {
   packing: false,
   maxSeqLength: 8,
 };
-const first = (from: unknown, prompt: unknown): unknown => generate(from as Given, prompt as Given).next();
+const first = (from: unknown, prompt: unknown): unknown => generate(from as WrongArgument, prompt as WrongArgument).next();
 
 type Refusal = readonly [name: string, call: () => unknown, message: RegExp];
 
@@ -82,11 +82,11 @@ const VIEWS: Refusal[] = (
     ['a promise', Promise.resolve(view), /Await it first/],
     ['nothing', undefined, /nothing/],
   ] as const
-).flatMap(([name, given, message]): Refusal[] => [
-  [`lossOver: ${name}`, () => lossOver(given as Given, examples), message],
-  [`measure: ${name}`, () => task.measure([given as Given]), message],
-  [`sweepRanks: ${name}`, () => sweepRanks(() => given as Given, [1], task), message],
-  [`generate: ${name}`, () => first(given, [1]), message],
+).flatMap(([name, argument, message]): Refusal[] => [
+  [`lossOver: ${name}`, () => lossOver(argument as WrongArgument, examples), message],
+  [`measure: ${name}`, () => task.measure([argument as WrongArgument]), message],
+  [`sweepRanks: ${name}`, () => sweepRanks(() => argument as WrongArgument, [1], task), message],
+  [`generate: ${name}`, () => first(argument, [1]), message],
 ]);
 
 const PROMPTS: Refusal[] = (
@@ -115,9 +115,9 @@ const EXAMPLES: Refusal[] = (
     ['one example alone', example, /array of examples/],
     ['nothing', undefined, /array of examples/],
   ] as const
-).flatMap(([name, given, message]): Refusal[] => [
-  [`collate: ${name}`, () => collate(given as Given), message],
-  [`lossOver: ${name}`, () => lossOver(view, given as Given), message],
+).flatMap(([name, argument, message]): Refusal[] => [
+  [`collate: ${name}`, () => collate(argument as WrongArgument), message],
+  [`lossOver: ${name}`, () => lossOver(view, argument as WrongArgument), message],
 ]);
 
 const SOURCES: Refusal[] = (
@@ -129,9 +129,9 @@ const SOURCES: Refusal[] = (
     ['a source without at', { length: 3 }, /length and at/],
     ['a source of a length that is a text', { length: '3', at: () => example }, /length and at/],
   ] as const
-).flatMap(([name, given, message]): Refusal[] => [
-  [`createBatches: ${name}`, () => createBatches(given as Given, BATCHING), message],
-  [`sourceOf: ${name}`, () => sourceOf(given as Given), message],
+).flatMap(([name, argument, message]): Refusal[] => [
+  [`createBatches: ${name}`, () => createBatches(argument as WrongArgument, BATCHING), message],
+  [`sourceOf: ${name}`, () => sourceOf(argument as WrongArgument), message],
 ]);
 
 const CONFIGS: Refusal[] = (
@@ -140,11 +140,11 @@ const CONFIGS: Refusal[] = (
     ['a text', '{}', /Parse it first/],
     ['an opened config', config, /Give its raw/],
   ] as const
-).flatMap(([name, given, message]): Refusal[] => [
-  [`describeModel: ${name}`, () => describeModel(given as Given), message],
-  [`initializeModel: ${name}`, () => initializeModel(given as Given, { backend }), message],
-  [`shapeModel: ${name}`, () => shapeModel(given as Given, { backend }), message],
-  [`hfConfigOf: ${name}`, () => hfConfigOf('config.json', given as Given), message],
+).flatMap(([name, argument, message]): Refusal[] => [
+  [`describeModel: ${name}`, () => describeModel(argument as WrongArgument), message],
+  [`initializeModel: ${name}`, () => initializeModel(argument as WrongArgument, { backend }), message],
+  [`shapeModel: ${name}`, () => shapeModel(argument as WrongArgument, { backend }), message],
+  [`hfConfigOf: ${name}`, () => hfConfigOf('config.json', argument as WrongArgument), message],
 ]);
 
 const CHOICES: Refusal[] = (
@@ -154,11 +154,11 @@ const CHOICES: Refusal[] = (
     ['a rank that is a text', [{ rank: '2', losses }], /losses must be/],
     ['nothing', undefined, /nothing/],
   ] as const
-).flatMap(([name, given, message]): Refusal[] => [
-  [`chooseRank: ${name}`, () => chooseRank(given as Given), message],
+).flatMap(([name, argument, message]): Refusal[] => [
+  [`chooseRank: ${name}`, () => chooseRank(argument as WrongArgument), message],
   [
     `rankReport: ${name}`,
-    () => rankReport({ task: 't', measured: given as Given, base: null }),
+    () => rankReport({ task: 't', measured: argument as WrongArgument, base: null }),
     /\[rank-report\]/,
   ],
 ]);
@@ -174,7 +174,7 @@ const PARTS: Refusal[] = [
   [{ until: 2.5, rank: 1 }],
 ].map((parts): Refusal => [
   `parts ${JSON.stringify(parts)}`,
-  () => adapted.atRanks(parts as Given),
+  () => adapted.atRanks(parts as WrongArgument),
   /\[atRanks\].*rise/,
 ]);
 
@@ -185,39 +185,39 @@ const SEEDS = [0.3, -1, NaN, 'abc', null, 2 ** 53].map((seed): Refusal => [
 ]);
 
 const SINGLE: Refusal[] = [
-  ['openCheckpoint', () => openCheckpoint(undefined as Given), /path of a folder/],
-  ['openSafetensors', () => openSafetensors(undefined as Given), /path of a file/],
-  ['readPeftAdapter', () => readPeftAdapter(undefined as Given), /path of an adapter's folder/],
-  ['parseHubName', () => parseHubName(undefined as Given), /org\/name@revision/],
-  ['writePeftAdapter', () => writePeftAdapter(undefined as Given, {} as Given), /path of a folder|layers/],
+  ['openCheckpoint', () => openCheckpoint(undefined as WrongArgument), /path of a folder/],
+  ['openSafetensors', () => openSafetensors(undefined as WrongArgument), /path of a file/],
+  ['readPeftAdapter', () => readPeftAdapter(undefined as WrongArgument), /path of an adapter's folder/],
+  ['parseHubName', () => parseHubName(undefined as WrongArgument), /org\/name@revision/],
+  ['writePeftAdapter', () => writePeftAdapter(undefined as WrongArgument, {} as WrongArgument), /path of a folder|layers/],
   [
     'writeFolderAtomically',
-    () => writeFolderAtomically(folder, undefined as Given),
+    () => writeFolderAtomically(folder, undefined as WrongArgument),
     /function that fills it/,
   ],
-  ['a folder without path', () => writeFolderAtomically(undefined as Given, () => {}), /path of a folder/],
-  ['buildModel of a path', () => buildModel('models/m' as Given, { backend }), /Open it first/],
-  ['buildModel of a promise', () => buildModel(Promise.resolve() as Given, { backend }), /Await it first/],
-  ['buildModel of nothing', () => buildModel(undefined as Given, { backend }), /nothing/],
-  ['loadDataset of a URL', () => loadDataset(new URL('file:///r') as Given, { tokenizer: null }), /URL/],
-  ['openDataset of numbers', () => openDataset([1] as Given, { tokenizer: null }), /\[1\]/],
-  ['splitIntoMicroBatches', () => splitIntoMicroBatches(examples, '2' as Given), /microBatchSize/],
-  ['no sequences', () => splitIntoMicroBatches(undefined as Given, 2), /array of examples/],
-  ['maskPreview', () => maskPreview({ ids: [1], labels: [1] } as Given, { tokenizer: null }), /ids/],
-  ['createChatTemplate', () => createChatTemplate(undefined as Given), /Jinja text/],
-  ['render of a text', () => template.render('Hello' as Given), /\[\{ role: 'user'/],
-  ['measure of one view', () => task.measure(view as Given), /into an array: \[view\]/],
-  ['sweepRanks of an adapter', () => sweepRanks(adapted as Given, [1], task), /\(rank\) => adapted\.atRank/],
-  ['sweepRanks at one rank', () => sweepRanks(atRank, 4 as Given, task), /adapted\.ranks, or \[1, 2, 4\]/],
-  ['sweepRanks at texts', () => sweepRanks(atRank, ['1'] as Given, task), /whole numbers.*\["1"\]/],
-  ['sweepRanks of examples', () => sweepRanks(atRank, [1], examples as Given), /perplexity\(examples\)/],
+  ['a folder without path', () => writeFolderAtomically(undefined as WrongArgument, () => {}), /path of a folder/],
+  ['buildModel of a path', () => buildModel('models/m' as WrongArgument, { backend }), /Open it first/],
+  ['buildModel of a promise', () => buildModel(Promise.resolve() as WrongArgument, { backend }), /Await it first/],
+  ['buildModel of nothing', () => buildModel(undefined as WrongArgument, { backend }), /nothing/],
+  ['loadDataset of a URL', () => loadDataset(new URL('file:///r') as WrongArgument, { tokenizer: null }), /URL/],
+  ['openDataset of numbers', () => openDataset([1] as WrongArgument, { tokenizer: null }), /\[1\]/],
+  ['splitIntoMicroBatches', () => splitIntoMicroBatches(examples, '2' as WrongArgument), /microBatchSize/],
+  ['no sequences', () => splitIntoMicroBatches(undefined as WrongArgument, 2), /array of examples/],
+  ['maskPreview', () => maskPreview({ ids: [1], labels: [1] } as WrongArgument, { tokenizer: null }), /ids/],
+  ['createChatTemplate', () => createChatTemplate(undefined as WrongArgument), /Jinja text/],
+  ['render of a text', () => template.render('Hello' as WrongArgument), /\[\{ role: 'user'/],
+  ['measure of one view', () => task.measure(view as WrongArgument), /into an array: \[view\]/],
+  ['sweepRanks of an adapter', () => sweepRanks(adapted as WrongArgument, [1], task), /\(rank\) => adapted\.atRank/],
+  ['sweepRanks at one rank', () => sweepRanks(atRank, 4 as WrongArgument, task), /adapted\.ranks, or \[1, 2, 4\]/],
+  ['sweepRanks at texts', () => sweepRanks(atRank, ['1'] as WrongArgument, task), /whole numbers.*\["1"\]/],
+  ['sweepRanks of examples', () => sweepRanks(atRank, [1], examples as WrongArgument), /perplexity\(examples\)/],
   ['a task of few results', () => sweepRanks(atRank, [1, 2], returning([losses])), /must return 3 results/],
   ['a task of no results', () => sweepRanks(atRank, [1], returning(undefined)), /nothing/],
-  ['chooseRank at a text', () => chooseRank([{ rank: 2, losses }], '0.05' as Given), /"0\.05"/],
-  ['adamw without options', () => adamw([], undefined as Given), /the options must be an object/],
-  ['openTensorboard', () => openTensorboard(undefined as Given), /folder/],
+  ['chooseRank at a text', () => chooseRank([{ rank: 2, losses }], '0.05' as WrongArgument), /"0\.05"/],
+  ['adamw without options', () => adamw([], undefined as WrongArgument), /the options must be an object/],
+  ['openTensorboard', () => openTensorboard(undefined as WrongArgument), /folder/],
   ['a step of TensorBoard', () => openTensorboard(folder).write(Infinity, { a: 1 }), /step.*Infinity/],
-  ['a scalar of TensorBoard', () => openTensorboard(folder).write(1, { a: 'x' } as Given), /\{"a":"x"\}/],
+  ['a scalar of TensorBoard', () => openTensorboard(folder).write(1, { a: 'x' } as WrongArgument), /\{"a":"x"\}/],
   ['a task of too few results', () => sweepRanks(atRank, [1, 2], returning([losses, losses])), /return 3/],
   [
     'a task of too few results without a base',
@@ -228,13 +228,13 @@ const SINGLE: Refusal[] = [
 
 const AXES = ['log', 'log10', undefined].map((axis): Refusal => [
   `aurac over ${axis}`,
-  () => aurac([1, 2], [0, 1], axis as Given),
+  () => aurac([1, 2], [0, 1], axis as WrongArgument),
   /log2, linear/,
 ]);
 
 const CAPACITIES = ['8', 0, 1.5, NaN, undefined].map((capacity): Refusal => [
   `a cache of ${capacity}`,
-  () => model.createCache(capacity as Given),
+  () => model.createCache(capacity as WrongArgument),
   /capacity/,
 ]);
 
@@ -242,7 +242,7 @@ const STEP_OPTIONS = [{ hasCode: true }, { hasCodes: 1 }].map((options): Refusal
   `createLikeliestStep with ${JSON.stringify(options)}`,
   () => {
     using cache = model.createCache(4);
-    return model.createLikeliestStep(inferenceContext(backend), cache, options as Given);
+    return model.createLikeliestStep(inferenceContext(backend), cache, options as WrongArgument);
   },
   /hasCodes/,
 ]);

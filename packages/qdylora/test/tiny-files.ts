@@ -39,10 +39,10 @@ export function writeTinyModel(
   { seed = 5, config = {}, tokenizer = false }: TinyOptions = {},
 ): string {
   const backend = createHostBackend();
-  const own = { ...TINY_CONFIG, ...config };
-  const model = initializeModel(own, { backend, seed });
+  const tinyConfig = { ...TINY_CONFIG, ...config };
+  const model = initializeModel(tinyConfig, { backend, seed });
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'config.json'), JSON.stringify(own));
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(tinyConfig));
   writeSafetensors(
     join(folder, 'model.safetensors'),
     model.parameters().map(({ name, view }) => ({

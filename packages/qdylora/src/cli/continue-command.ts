@@ -4,10 +4,10 @@ const RESUME = '--resume-from-checkpoint';
 
 /** `npx qdylora train run.yaml --resume-from-checkpoint auto`, to paste into a shell. */
 export function continueCommand(argv: readonly string[]): string {
-  const kept = argv.filter(
+  const words = argv.filter(
     (word, i) => word !== RESUME && argv[i - 1] !== RESUME && !word.startsWith(`${RESUME}=`),
   );
-  return ['npx', 'qdylora', ...kept, RESUME, 'auto'].map(shellWord).join(' ');
+  return ['npx', 'qdylora', ...words, RESUME, 'auto'].map(shellWord).join(' ');
 }
 
 const shellWord = (word: string): string =>

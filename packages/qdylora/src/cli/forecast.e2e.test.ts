@@ -15,13 +15,13 @@ const folder = temporaryPlace();
  */
 const WITHIN = 0.1;
 
-interface Said {
+interface Forecast {
   readonly parts: readonly string[];
   readonly megabytes: number;
 }
 
 /** What a line says that the process will need. */
-function saidIn(text: string): Said {
+function forecastIn(text: string): Forecast {
   const [, megabytes, parts = ''] = /will need at most ([\d.]+) MB: (.*)/.exec(text) ?? [];
   return {
     megabytes: Number(megabytes),
@@ -64,16 +64,17 @@ it.for<[string, string[]]>([
       outputDir,
       ...flags,
     ];
-    const dry = saidIn((await run(process.execPath, [...words, '--dry-run'])).stdout);
+    const dry = forecastIn((await run(process.execPath, [...words, '--dry-run'])).stdout);
     const { stderr } = await run(process.execPath, words);
-    const said = saidIn(stderr);
+    const forecast = forecastIn(stderr);
     const needed = Number(/needed at most ([\d.]+) MB/.exec(stderr)?.[1]);
     expect(
-      [said, dry].map(({ megabytes }) => Math.abs(megabytes / needed - 1) < WITHIN),
+      [forecast, dry].map(({ megabytes }) => Math.abs(megabytes / needed - 1) < WITHIN),
       `${stderr}\ndry run: ${dry.megabytes} MB`,
     ).toEqual([true, true]);
     // these may be too little to be told
-    const own = ({ parts }: Said): string[] => parts.filter((part) => !/loading|rows|kernels$/.test(part));
-    expect(own(dry)).toEqual(own(said));
+    const partsOfRun = ({ parts }: Forecast): string[] =>
+      parts.filter((part) => !/loading|rows|kernels$/.test(part));
+    expect(partsOfRun(dry)).toEqual(partsOfRun(forecast));
   },
 );

@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
 import { flagValue } from '../config/flag-value.ts';
-import { givenByFlags, type GivenValues } from '../config/given-values.ts';
+import { valuesOfFlags, type ExplicitValues } from '../config/explicit-values.ts';
 import { defaultText, type FlagKind, type Key } from '../config/key.ts';
 import { kebabCase } from '../config/names.ts';
 
@@ -43,10 +43,12 @@ function optionOf(name: string, key: Key): Option {
 }
 
 /** The values of keys among the options of a command. */
-export function givenFlags(keys: Keys, options: Readonly<Record<string, unknown>>): GivenValues {
-  const named = Object.entries(keys).filter(([name]) => options[name] !== undefined);
-  return givenByFlags(
-    Object.fromEntries(named.map(([name, { flag }]) => [name, flagValue(flag, String(options[name]))])),
+export function explicitFlags(keys: Keys, options: Readonly<Record<string, unknown>>): ExplicitValues {
+  const explicitEntries = Object.entries(keys).filter(([name]) => options[name] !== undefined);
+  return valuesOfFlags(
+    Object.fromEntries(
+      explicitEntries.map(([name, { flag }]) => [name, flagValue(flag, String(options[name]))]),
+    ),
   );
 }
 
@@ -60,17 +62,17 @@ export function writeOutBooleans(argv: readonly string[], keys: Keys): string[] 
       .filter(([, { flag }]) => flag.startsWith('boolean'))
       .map(([name, { flag }]) => [kebabCase(name), flag]),
   );
-  const written: string[] = [];
+  const words: string[] = [];
   for (let i = 0; i < argv.length; i++) {
     const word = argv[i];
     const name = word.startsWith('--') ? word.slice(2) : '';
-    if (word === '--') return [...written, ...argv.slice(i)];
+    if (word === '--') return [...words, ...argv.slice(i)];
     if (flags.has(name))
-      written.push(`--${name}=${isValueOf(flags.get(name)!, argv[i + 1]) ? argv[++i] : 'true'}`);
-    else if (name.startsWith('no-') && flags.has(name.slice(3))) written.push(`--${name.slice(3)}=false`);
-    else written.push(word);
+      words.push(`--${name}=${isValueOf(flags.get(name)!, argv[i + 1]) ? argv[++i] : 'true'}`);
+    else if (name.startsWith('no-') && flags.has(name.slice(3))) words.push(`--${name.slice(3)}=false`);
+    else words.push(word);
   }
-  return written;
+  return words;
 }
 
 /** Whether the word after a flag is its value. A number is one where the flag takes sizes. */

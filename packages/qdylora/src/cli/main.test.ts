@@ -194,7 +194,7 @@ describe('eval', () => {
 describe('plan', () => {
   it('says part by part what a run needs, from config.json alone, and whether it fits', async () => {
     const config = `${model}/config.json`;
-    const asked = [
+    const words = [
       'plan',
       '--model',
       config,
@@ -205,7 +205,7 @@ describe('plan', () => {
       '--max-seq-length',
       '128',
     ];
-    const { code, out } = await command(...asked, '--memory', '1GiB');
+    const { code, out } = await command(...words, '--memory', '1GiB');
     expect([code, out]).toEqual([
       0,
       expect.stringMatching(
@@ -218,14 +218,14 @@ describe('plan', () => {
         ),
       ),
     ]);
-    const document = JSON.parse((await command(...asked, '--memory', '1MiB', '--json')).out) as {
+    const document = JSON.parse((await command(...words, '--memory', '1MiB', '--json')).out) as {
       total_bytes: number;
       parts: { bytes: number }[];
       limit: object;
     };
     expect(document.parts.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(document.total_bytes);
     expect(document.limit).toEqual({ memory_bytes: 2 ** 20, fits: false, fit: null });
-    expect((await command(...asked, '--memory', '1MiB')).out).toMatch(
+    expect((await command(...words, '--memory', '1MiB')).out).toMatch(
       /It does not fit into 1\.0 MB: \d+ MB too much\.\nNo change of keys/,
     );
   });

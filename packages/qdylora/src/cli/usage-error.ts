@@ -1,6 +1,6 @@
 import { nearestName, QdyloraError } from '@qdylora/contract';
 import type { Command, CommanderError } from 'commander';
-import { SPELLINGS } from '../config/given-values.ts';
+import { SPELLINGS } from '../config/explicit-values.ts';
 import { adviceFor } from '../config/unknown-key.ts';
 
 /**

@@ -2,7 +2,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { rankProbabilities, rankSet } from '@qdylora/lora-dynamic';
 import { isPaged } from '@qdylora/trainer';
 import type { OutputOf } from './check-values.ts';
-import { SPELLINGS, type GivenValues } from './given-values.ts';
+import { SPELLINGS, type ExplicitValues } from './explicit-values.ts';
 import type { KEYS, KeyName } from './keys.ts';
 
 type Config = OutputOf<typeof KEYS>;
@@ -12,12 +12,12 @@ type NameKey = (key: KeyName) => string;
 
 /** The error for a value that is not allowed beside the others, at the place where its key was written. */
 export function refusedValue(
-  given: GivenValues,
+  explicit: ExplicitValues,
   key: KeyName,
   problem: (name: NameKey) => string,
   nextStep: string,
 ): QdyloraError {
-  const { value, where, spell } = given.get(key) ?? {
+  const { value, where, spell } = explicit.get(key) ?? {
     value: undefined,
     where: 'options',
     spell: SPELLINGS.options,
@@ -37,11 +37,16 @@ const UNUSED_KEYS: Readonly<Record<string, readonly KeyName[]>> = {
 };
 
 /** @throws QdyloraError BAD_CONFIG for a key that the optimizer would ignore */
-export function assertOptimizerKeys({ optimizer }: Config, given: GivenValues): void {
+export function assertOptimizerKeys({ optimizer }: Config, explicit: ExplicitValues): void {
   const refuse = (keys: readonly KeyName[], nextStep: string): void => {
     for (const key of keys)
-      if (given.get(key)?.value != null)
-        throw refusedValue(given, key, (name) => `The optimizer ${optimizer} has no ${name(key)}`, nextStep);
+      if (explicit.get(key)?.value != null)
+        throw refusedValue(
+          explicit,
+          key,
+          (name) => `The optimizer ${optimizer} has no ${name(key)}`,
+          nextStep,
+        );
   };
   if (!isPaged(optimizer))
     refuse(
@@ -55,13 +60,13 @@ export function assertOptimizerKeys({ optimizer }: Config, given: GivenValues): 
 export function assertRankListsFit(
   { rankDistribution, rankLossWeights }: Config,
   ranks: readonly number[],
-  given: GivenValues,
+  explicit: ExplicitValues,
 ): void {
   try {
     rankProbabilities(rankSet(ranks), rankDistribution);
   } catch {
     throw refusedValue(
-      given,
+      explicit,
       'rankDistribution',
       (name) => `${name('rankDistribution')} must hold one weight for each of the ranks ${ranks.join(', ')}`,
       'At least one weight must be positive.',
@@ -69,7 +74,7 @@ export function assertRankListsFit(
   }
   if (rankLossWeights && rankLossWeights.length !== ranks.length)
     throw refusedValue(
-      given,
+      explicit,
       'rankLossWeights',
       (name) =>
         `${name('rankLossWeights')} has ${rankLossWeights.length} numbers, but there are ` +
@@ -82,19 +87,19 @@ export function assertRankListsFit(
 export function assertEvaluationFits(
   { evalRanks, earlyStopping, evalSteps, evalDataset, valSetSize }: Config,
   ranks: readonly number[],
-  given: GivenValues,
+  explicit: ExplicitValues,
 ): void {
   const evaluatedRanks = evalRanks ?? ranks;
   if (evaluatedRanks.at(-1)! > ranks.at(-1)!)
     throw refusedValue(
-      given,
+      explicit,
       'evalRanks',
       (name) => `${name('evalRanks')} has rank ${evaluatedRanks.at(-1)}, but the largest is ${ranks.at(-1)}`,
       'Name ranks that the run trains.',
     );
   if (earlyStopping === null) return;
   const refuse = (problem: (name: NameKey) => string, nextStep: string): QdyloraError =>
-    refusedValue(given, 'earlyStopping', problem, nextStep);
+    refusedValue(explicit, 'earlyStopping', problem, nextStep);
   if (typeof earlyStopping === 'number' && !evaluatedRanks.includes(earlyStopping))
     throw refuse(
       (name) => `${name('earlyStopping')} watches rank ${earlyStopping}, which is not evaluated`,
@@ -124,18 +129,18 @@ const ADAPTER_ONLY_KEYS: readonly KeyName[] = [
 ];
 
 /** @throws QdyloraError BAD_CONFIG for a key that full training (`method: none`) has no use for */
-export function assertFullTraining(config: Config, given: GivenValues): void {
+export function assertFullTraining(config: Config, explicit: ExplicitValues): void {
   if (config.quantization !== 'none')
     throw refusedValue(
-      given,
+      explicit,
       'quantization',
       () => `Full training (method none) cannot train ${config.quantization} weights`,
       'Leave quantization out, or choose method: qdylora.',
     );
   for (const key of ADAPTER_ONLY_KEYS)
-    if (given.has(key))
+    if (explicit.has(key))
       throw refusedValue(
-        given,
+        explicit,
         key,
         (name) => `${name(key)} is about an adapter, and full training (method none) has none`,
         'Leave it out, or choose another method.',

@@ -1,7 +1,7 @@
 import { QdyloraError, shownValue } from '@qdylora/contract';
 import * as z from 'zod';
 import { likelySize } from './byte-size.ts';
-import { SPELLINGS, type Given, type GivenValues } from './given-values.ts';
+import { SPELLINGS, type ExplicitValue, type ExplicitValues } from './explicit-values.ts';
 import type { Key } from './key.ts';
 import { adviceFor, meantKey } from './unknown-key.ts';
 
@@ -33,29 +33,29 @@ export type OutputOf<K extends Keys> = z.output<ReturnType<typeof schemaOf<K>>>;
  */
 export function checkValues<K extends Keys>(
   keys: K,
-  given: GivenValues,
+  explicit: ExplicitValues,
   defaults: Readonly<Record<string, unknown>> = {},
 ): OutputOf<K> {
-  for (const [name, value] of given)
+  for (const [name, value] of explicit)
     if (!Object.hasOwn(keys, name) || value.spell(name) !== value.written)
       throw unknownKeyError(value, Object.keys(keys));
-  const explicit = [...given].map(([name, entry]) => [name, valueOf(keys[name], entry)] as const);
-  const values: Record<string, unknown> = { ...defaults, ...Object.fromEntries(explicit) };
+  const entries = [...explicit].map(([name, entry]) => [name, valueOf(keys[name], entry)] as const);
+  const values: Record<string, unknown> = { ...defaults, ...Object.fromEntries(entries) };
   const result = schemaOf(keys).safeParse(values);
   if (result.success) return result.data;
   const name = String(result.error.issues[0].path[0]);
   const inOptions = { value: values[name], where: 'options', spell: SPELLINGS.options };
-  throw wrongValueError(name, given.get(name) ?? inOptions, keys[name].expected);
+  throw wrongValueError(name, explicit.get(name) ?? inOptions, keys[name].expected);
 }
 
 /** A size without a unit is a number of bytes in TypeScript only; elsewhere it is checked as text. */
-const valueOf = ({ flag }: Key, { value, spell }: Given): unknown =>
+const valueOf = ({ flag }: Key, { value, spell }: ExplicitValue): unknown =>
   flag === 'size' && typeof value === 'number' && spell !== SPELLINGS.options ? String(value) : value;
 
 /** The error for a value that its key does not allow: `key` must be `expected`. */
 function wrongValueError(
   name: string,
-  { value, where, spell }: Pick<Given, 'value' | 'where' | 'spell'>,
+  { value, where, spell }: Pick<ExplicitValue, 'value' | 'where' | 'spell'>,
   expected: string,
 ): QdyloraError {
   const size = /size with a unit/.test(expected) ? likelySize(String(value)) : null;
@@ -67,7 +67,10 @@ function wrongValueError(
   });
 }
 
-function unknownKeyError({ where, written, value, spell }: Given, keys: readonly string[]): QdyloraError {
+function unknownKeyError(
+  { where, written, value, spell }: ExplicitValue,
+  keys: readonly string[],
+): QdyloraError {
   const unknown = { written, value, spell, keys };
   return new QdyloraError('BAD_CONFIG', {
     where,

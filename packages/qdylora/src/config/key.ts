@@ -96,7 +96,7 @@ export const choicesKey = <const C extends readonly [string, ...string[]]>(
 > => {
   const schema = z
     .union([z.literal('none'), z.enum(choices), z.array(z.enum([...choices, 'none']))])
-    .transform((given) => [...new Set([given].flat())].filter((word) => word !== 'none'));
+    .transform((words) => [...new Set([words].flat())].filter((word) => word !== 'none'));
   return {
     ...parts,
     flag: 'texts',

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
-import { givenByYaml, type GivenValues } from './given-values.ts';
+import { valuesOfYaml, type ExplicitValues } from './explicit-values.ts';
 
 /** A longer file is not a run file. */
 const MAX_YAML_BYTES = 2 ** 20;
@@ -14,7 +14,7 @@ export const ROWS = /\.(jsonl|parquet|txt)$/i;
  *
  * @throws QdyloraError MISSING_FILE; BAD_CONFIG with the line where it is not YAML of the form `key: value`
  */
-export async function readRunYaml(path: string): Promise<GivenValues> {
+export async function readRunYaml(path: string): Promise<ExplicitValues> {
   assertRunFile(path);
   let text: string;
   try {
@@ -56,7 +56,7 @@ const badYaml = (path: string, where: string, problem: string, nextStep = FORM):
   new QdyloraError('BAD_CONFIG', { where, problem, nextStep, details: { path } });
 
 /** The keys of a run file's text. `path` is for messages. */
-export async function parseRunYaml(text: string, path: string): Promise<GivenValues> {
+export async function parseRunYaml(text: string, path: string): Promise<ExplicitValues> {
   if (text.length > MAX_YAML_BYTES)
     throw badYaml(path, path, `A run file has at most ${MAX_YAML_BYTES} bytes (got ${text.length})`);
   if (text.includes('\0'))
@@ -91,5 +91,5 @@ export async function parseRunYaml(text: string, path: string): Promise<GivenVal
       );
     }
   });
-  return givenByYaml(entries);
+  return valuesOfYaml(entries);
 }

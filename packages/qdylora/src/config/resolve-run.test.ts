@@ -1,7 +1,7 @@
 import { snakeCase, QdyloraError } from '@qdylora/contract';
 import { OPTIMIZER_NAMES } from '@qdylora/trainer';
 import { describe, expect, it } from 'vitest';
-import { givenByFlags, givenByOptions, mergeGiven } from './given-values.ts';
+import { valuesOfFlags, valuesOfOptions, mergeExplicit } from './explicit-values.ts';
 import { KEY_NAMES } from './keys.ts';
 import { OPTIMIZERS } from './keys/training-keys.ts';
 import { FOREIGN_NAMES } from './foreign-names.ts';
@@ -176,22 +176,22 @@ describe('a run', () => {
   ])(
     'of %j and the flags %j takes what the flags say, also where the file says it by another key',
     async (yaml, flags, expected) => {
-      expect(resolveRun(mergeGiven(await parseRunYaml(yaml, 'run.yaml'), givenByFlags(flags)))).toMatchObject(
-        expected,
-      );
+      expect(
+        resolveRun(mergeExplicit(await parseRunYaml(yaml, 'run.yaml'), valuesOfFlags(flags))),
+      ).toMatchObject(expected);
     },
   );
 
   it('takes the ranks and the scale of the adapter that it starts from', async () => {
     const inherited = { ranks: [1, 4], loraAlpha: 3, loraScaling: 'paper' };
-    expect(resolveRun(givenByOptions({ adapter: 'a' }), inherited)).toMatchObject({
+    expect(resolveRun(valuesOfOptions({ adapter: 'a' }), inherited)).toMatchObject({
       ranks: [1, 4],
       loraR: 4,
       loraAlpha: 3,
       loraScaling: 'paper',
     });
     expect(
-      (await errorOf(() => resolveRun(givenByOptions({ adapter: 'a', loraR: 8 }), inherited))).message,
+      (await errorOf(() => resolveRun(valuesOfOptions({ adapter: 'a', loraR: 8 }), inherited))).message,
     ).toMatch(
       /^\[options\] The largest rank is 8, but .* adapter to start from is 4\. An adapter cannot grow/,
     );

@@ -7,7 +7,7 @@ import {
   refusedValue,
 } from './check-combinations.ts';
 import { checkValues, type OutputOf } from './check-values.ts';
-import type { GivenValues } from './given-values.ts';
+import type { ExplicitValues } from './explicit-values.ts';
 import { KEYS, type KeyName } from './keys.ts';
 import type { Method } from './keys/model-keys.ts';
 
@@ -38,53 +38,53 @@ const PRESET_VALUES = {
  *
  * @throws QdyloraError BAD_CONFIG for a value or a combination of values that is not allowed
  */
-export function resolveRun(given: GivenValues, inherited: Values = {}): RunConfig {
-  const { method, preset } = checkValues(KEYS, given);
+export function resolveRun(explicit: ExplicitValues, inherited: Values = {}): RunConfig {
+  const { method, preset } = checkValues(KEYS, explicit);
   const presetValues = preset ? PRESET_VALUES[preset] : {};
-  const values = checkValues(KEYS, given, { ...METHOD_VALUES[method], ...presetValues, ...inherited });
-  const config = withWarmup(values, given);
-  assertOptimizerKeys(config, given);
+  const values = checkValues(KEYS, explicit, { ...METHOD_VALUES[method], ...presetValues, ...inherited });
+  const config = withWarmup(values, explicit);
+  assertOptimizerKeys(config, explicit);
   if (method === 'none') {
-    assertFullTraining(config, given);
+    assertFullTraining(config, explicit);
     return config;
   }
   if (config.init)
     throw refusedValue(
-      given,
+      explicit,
       'init',
       (name) => `${name('init')} starts from random weights, which needs ${name('method')}: none`,
       'An adapter cannot learn on a frozen random base.',
     );
-  return withRanks(config, method, given, inherited);
+  return withRanks(config, method, explicit, inherited);
 }
 
 function withRanks(
   config: RunConfig,
   requestedMethod: Method,
-  given: GivenValues,
+  explicit: ExplicitValues,
   inherited: Values,
 ): RunConfig {
   const listedRanks = config.ranks;
-  const loraR = listedRanks && !given.has('loraR') ? listedRanks.at(-1)! : config.loraR;
+  const loraR = listedRanks && !explicit.has('loraR') ? listedRanks.at(-1)! : config.loraR;
   const adapterRank = (inherited.ranks as readonly number[] | undefined)?.at(-1);
   if (adapterRank !== undefined && loraR !== adapterRank)
     throw refusedValue(
-      given,
-      given.has('loraR') ? 'loraR' : 'ranks',
+      explicit,
+      explicit.has('loraR') ? 'loraR' : 'ranks',
       () => `The largest rank is ${loraR}, but that of the adapter to start from is ${adapterRank}`,
       'An adapter cannot grow or shrink: leave this key out.',
     );
   if (listedRanks && listedRanks.at(-1) !== loraR)
     throw refusedValue(
-      given,
+      explicit,
       'ranks',
       (name) => `The largest of ${name('ranks')} is ${listedRanks.at(-1)}, but ${name('loraR')} is ${loraR}`,
       'Leave the second one out: it is the largest of the ranks.',
     );
   const defaultRanks = METHODS_OF_ONE_RANK.includes(requestedMethod) ? [loraR] : powersOfTwoUpTo(loraR).ranks;
   const ranks = listedRanks ?? [...defaultRanks];
-  assertRankListsFit(config, ranks, given);
-  assertEvaluationFits(config, ranks, given);
+  assertRankListsFit(config, ranks, explicit);
+  assertEvaluationFits(config, ranks, explicit);
   return { ...config, loraR, ranks, method: methodOf(config.quantization !== 'none', ranks.length > 1) };
 }
 
@@ -97,13 +97,13 @@ function methodOf(isQuantized: boolean, isNested: boolean): Method {
 /** Warm-up as a fraction of the steps, where neither key is set and the schedule has one. */
 export const WARMUP_RATIO = 0.05;
 
-function withWarmup(config: RunConfig, given: GivenValues): RunConfig {
+function withWarmup(config: RunConfig, explicit: ExplicitValues): RunConfig {
   const { lrScheduler, warmupRatio, warmupSteps } = config;
   if (warmupSteps === null)
     return { ...config, warmupRatio: warmupRatio ?? (lrScheduler === 'constant' ? null : WARMUP_RATIO) };
   if (warmupRatio !== null)
     throw refusedValue(
-      given,
+      explicit,
       'warmupRatio',
       (name) => `${name('warmupRatio')} and ${name('warmupSteps')} both set the length of the warm-up`,
       'Leave one of them out.',

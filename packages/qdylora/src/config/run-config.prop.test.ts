@@ -3,13 +3,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { flagText } from './flag-value.ts';
-import { givenByOptions } from './given-values.ts';
+import { valuesOfOptions } from './explicit-values.ts';
 import { KEY_NAMES, KEYS } from './keys.ts';
 import { camelCase, kebabCase } from './names.ts';
 import { parseRunYaml } from './read-run-yaml.ts';
 import { resolveRun, type RunConfig } from './resolve-run.ts';
 import { runYaml } from './write-run-yaml.ts';
-import { addKeyFlags, givenFlags, writeOutBooleans } from '../cli/key-flags.ts';
+import { addKeyFlags, explicitFlags, writeOutBooleans } from '../cli/key-flags.ts';
 import { Command } from 'commander';
 
 const word = fc
@@ -74,16 +74,18 @@ const options = fc
 
 type Options = Record<string, unknown>;
 
-const byOptions = (given: Options): RunConfig => resolveRun(givenByOptions(given));
-const byYaml = async (given: Options): Promise<RunConfig> =>
+const byOptions = (runOptions: Options): RunConfig => resolveRun(valuesOfOptions(runOptions));
+const byYaml = async (runOptions: Options): Promise<RunConfig> =>
   resolveRun(
     await parseRunYaml(
-      stringify(Object.fromEntries(Object.entries(given).map(([key, value]) => [snakeCase(key), value]))),
+      stringify(
+        Object.fromEntries(Object.entries(runOptions).map(([key, value]) => [snakeCase(key), value])),
+      ),
       'run.yaml',
     ),
   );
-function byFlags(given: Options): RunConfig {
-  const argv = Object.entries(given).flatMap(([key, value]) =>
+function byFlags(runOptions: Options): RunConfig {
+  const argv = Object.entries(runOptions).flatMap(([key, value]) =>
     typeof value === 'boolean'
       ? [`--${value ? '' : 'no-'}${kebabCase(key)}`]
       : [`--${kebabCase(key)}`, flagText(value)],
@@ -91,7 +93,7 @@ function byFlags(given: Options): RunConfig {
   const command = addKeyFlags(new Command().exitOverride(), KEYS).parse(writeOutBooleans(argv, KEYS), {
     from: 'user',
   });
-  return resolveRun(givenFlags(KEYS, command.opts()));
+  return resolveRun(explicitFlags(KEYS, command.opts()));
 }
 
 describe('the keys of a run', () => {
@@ -105,10 +107,10 @@ describe('the keys of a run', () => {
 
   it('mean the same as YAML, as flags and as options', async () => {
     await fc.assert(
-      fc.asyncProperty(options, async (given) => {
-        const resolved = byOptions(given);
-        expect(await byYaml(given)).toEqual(resolved);
-        expect(byFlags(given)).toEqual(resolved);
+      fc.asyncProperty(options, async (runOptions) => {
+        const resolved = byOptions(runOptions);
+        expect(await byYaml(runOptions)).toEqual(resolved);
+        expect(byFlags(runOptions)).toEqual(resolved);
       }),
       { numRuns: 150 },
     );
@@ -116,8 +118,8 @@ describe('the keys of a run', () => {
 
   it('are the same again when run.yaml is read back', async () => {
     await fc.assert(
-      fc.asyncProperty(options, async (given) => {
-        const resolved = byOptions(given);
+      fc.asyncProperty(options, async (runOptions) => {
+        const resolved = byOptions(runOptions);
         expect(resolveRun(await parseRunYaml(await runYaml(resolved), 'run.yaml'))).toEqual(resolved);
       }),
       { numRuns: 150 },

@@ -3,7 +3,7 @@ import type { ChatMessage, Tokenizer } from '@qdylora/data';
 import { groupFrozenLayers } from '@qdylora/lora-dynamic';
 import { generate } from '@qdylora/models';
 import type { OutputOf } from '../config/check-values.ts';
-import type { GivenValues } from '../config/given-values.ts';
+import type { ExplicitValues } from '../config/explicit-values.ts';
 import { GENERATE_KEYS } from '../config/verb-keys.ts';
 import type { RecipeHooks } from './evaluate.ts';
 import { checkModelValues, openModel, type OpenModel } from './opening/open-model.ts';
@@ -31,10 +31,10 @@ export interface Answerer extends Disposable {
  * Opens a model to generate with. @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_ADAPTER, BAD_ARGUMENT, …
  */
 export async function openAnswerer(
-  given: GivenValues,
+  explicit: ExplicitValues,
   { onNotice = () => {} }: RecipeHooks,
 ): Promise<Answerer> {
-  const config = checkModelValues(GENERATE_KEYS, given);
+  const config = checkModelValues(GENERATE_KEYS, explicit);
   if (config.raw && config.chatTemplate !== null)
     throw new QdyloraError('BAD_CONFIG', {
       where: 'raw',

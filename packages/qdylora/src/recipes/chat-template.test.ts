@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { command } from '../../test/run-command.ts';
 import { rejection, run } from '../../test/tiny-run.ts';
 import { temporaryPlace, writeTinyModel } from '../../test/tiny-model.ts';
-import { givenByFlags } from '../config/given-values.ts';
+import { valuesOfFlags } from '../config/explicit-values.ts';
 import { openAnswerer } from './answer.ts';
 import { evaluate } from './evaluate.ts';
 import { mergeAdapter } from './merge-adapter.ts';
@@ -43,8 +43,8 @@ async function train(name: string, further: object): Promise<string> {
 
 /** The text of the prompt that `generate` reads. */
 async function promptText(flags: object, messages: readonly ChatMessage[] = exchange.slice(0, 1)) {
-  const given = givenByFlags({ model: base, backend: 'host', quantization: 'none', ...flags });
-  using answerer = await openAnswerer(given, {});
+  const explicit = valuesOfFlags({ model: base, backend: 'host', quantization: 'none', ...flags });
+  using answerer = await openAnswerer(explicit, {});
   return answerer.tokenizer!.decode(answerer.promptOf(messages));
 }
 

@@ -1,6 +1,6 @@
 import { lossOver, perplexity, sweepRanks, type MeasureOptions, type RankReport } from '@qdylora/eval';
 import type { InputOf, OutputOf } from '../config/check-values.ts';
-import { givenByOptions, type GivenValues } from '../config/given-values.ts';
+import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { EVALUATE_KEYS } from '../config/verb-keys.ts';
 import type { Warn } from './adapter/attach-adapter.ts';
 import { checkHooks } from './run/check-hooks.ts';
@@ -62,15 +62,15 @@ export async function evaluate({
   ...options
 }: EvaluateOptions = {}): Promise<Evaluation> {
   checkHooks('evaluate', { signal, onNotice, onProgress });
-  return evaluateGiven(givenByOptions(options), { signal, onNotice, onProgress, backend: options.backend });
+  return evaluateFrom(valuesOfOptions(options), { signal, onNotice, onProgress, backend: options.backend });
 }
 
-/** The same for values that stand elsewhere (flags). */
-export async function evaluateGiven(
-  given: GivenValues,
+/** The same for values from flags. */
+export async function evaluateFrom(
+  explicit: ExplicitValues,
   { backend, signal, onNotice = () => {}, onProgress }: RecipeHooks & { readonly backend?: BackendChoice },
 ): Promise<Evaluation> {
-  const config = checkModelValues(EVALUATE_KEYS, given);
+  const config = checkModelValues(EVALUATE_KEYS, explicit);
   if (!config.dataset) throw missingKey('dataset', 'Name the rows to judge by: --dataset rows.jsonl.');
   if (!config.adapter && Array.isArray(config.ranks))
     onNotice('There is no adapter, so ranks does nothing: the one row is the model.');

@@ -9,7 +9,7 @@ import {
 import { QdyloraError } from '@qdylora/contract';
 import { resortBySvd, sliceRank, type AdapterState, type SlicedAdapter } from '@qdylora/lora-dynamic';
 import { checkValues, type InputOf } from '../config/check-values.ts';
-import { givenByOptions, type GivenValues } from '../config/given-values.ts';
+import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { EXPORT_KEYS } from '../config/verb-keys.ts';
 import type { Warn } from './adapter/attach-adapter.ts';
 import type { RecipeHooks } from './evaluate.ts';
@@ -44,11 +44,11 @@ export interface ExportedAdapter {
  * await exportAdapter({ adapter: 'runs/smol/adapter', rank: 8, outputDir: 'runs/smol-r8' });
  */
 export const exportAdapter = ({ onNotice, ...options }: ExportAdapterOptions): Promise<ExportedAdapter> =>
-  exportGiven(givenByOptions(options), { onNotice });
+  exportFrom(valuesOfOptions(options), { onNotice });
 
-/** The same for values that stand elsewhere (flags). */
-export async function exportGiven(
-  given: GivenValues,
+/** The same for values from flags. */
+export async function exportFrom(
+  explicit: ExplicitValues,
   { onNotice = () => {} }: Pick<RecipeHooks, 'onNotice'> = {},
 ): Promise<ExportedAdapter> {
   const {
@@ -60,7 +60,7 @@ export async function exportGiven(
     model,
     force,
     baseModelName,
-  } = checkValues(EXPORT_KEYS, given);
+  } = checkValues(EXPORT_KEYS, explicit);
   if (!folder) throw missingKey('adapter', 'Name the adapter to cut: --adapter runs/first/adapter.');
   if (!outputDir)
     throw missingKey('output_dir', 'Name a folder for the result: --output-dir adapters/first-r8.');

@@ -67,12 +67,12 @@ describe.each(Object.entries(CASE_OF))('%s', (family, name) => {
         outputDir,
       });
       expect(difference!.largest).toBeLessThan(1e-4); // the same sums in another order
-      using own = await openCheckpoint(model);
+      using unmerged = await openCheckpoint(model);
       using merged = openSafetensors(`${outputDir}/model.safetensors`);
       const shapes = (
         entries: Iterable<{ readonly name: string; readonly shape: readonly number[] }>,
       ): object => Object.fromEntries([...entries].map((entry) => [entry.name, entry.shape]));
-      expect(shapes(merged.tensors.values())).toEqual(shapes(own.tensors.values()));
+      expect(shapes(merged.tensors.values())).toEqual(shapes(unmerged.tensors.values()));
       if (family === 'gemma2')
         expect(readFileSync(`${outputDir}/config.json`, 'utf8')).toMatch(
           /"attn_logit_softcapping": 4\.0,[^]*"final_logit_softcapping": 3\.0,/,
@@ -83,7 +83,7 @@ describe.each(Object.entries(CASE_OF))('%s', (family, name) => {
   test('quantized into a folder, it is what quantizing at load gives', async () => {
     const outputDir = folder.in(`${name}-nf4`);
     const notices: string[] = [];
-    const written = await quantizeFolder({
+    const quantized = await quantizeFolder({
       model,
       backend: 'host',
       outputDir,
@@ -92,7 +92,7 @@ describe.each(Object.entries(CASE_OF))('%s', (family, name) => {
       },
     });
     expect(notices.some((notice) => notice.includes('transformers'))).toBe(family === 'falcon');
-    expect(written.layers).toBe(
+    expect(quantized.layers).toBe(
       describeModel(JSON.parse(readFileSync(`${model}/config.json`, 'utf8')) as Record<string, unknown>)
         .linears.length,
     );
@@ -132,8 +132,8 @@ test('a matrix that files store as [in, out] keeps their dtype in its state', as
     outputDir: bf16,
   });
   await quantizeFolder({ model: bf16, backend: 'host', outputDir });
-  using written = openSafetensors(`${outputDir}/model.safetensors`);
-  const states = [...written.tensors.values()]
+  using file = openSafetensors(`${outputDir}/model.safetensors`);
+  const states = [...file.tensors.values()]
     .filter((entry) => entry.name.includes('.quant_state.'))
     .map((entry) => (JSON.parse(Buffer.from(entry.readBytes()).toString('utf8')) as { dtype: string }).dtype);
   expect([states.length, new Set(states)]).toEqual([8, new Set(['bfloat16'])]);
@@ -145,14 +145,14 @@ test.each(['gpt2-hub-names', 'falcon-7b-hub-names', 'llama-mha-hub-names', 'gpt-
     const outputDir = folder.in(name);
     const model = `${MODELS}${name}`;
     await quantizeFolder({ model, backend: 'host', outputDir });
-    using written = openSafetensors(`${outputDir}/model.safetensors`);
+    using file = openSafetensors(`${outputDir}/model.safetensors`);
     const { weights } = describeModel(
       JSON.parse(readFileSync(`${model}/config.json`, 'utf8')) as Record<string, unknown>,
     );
-    const known = new Set(weights.map((weight) => weight.name));
-    expect(
-      new Set([...written.tensors.keys()].map((key) => key.replace(/\.weight\..+$/, '.weight'))),
-    ).toEqual(known);
+    const weightNames = new Set(weights.map((weight) => weight.name));
+    expect(new Set([...file.tensors.keys()].map((key) => key.replace(/\.weight\..+$/, '.weight')))).toEqual(
+      weightNames,
+    );
     const original = `${MODELS}${name.replace('-hub-names', '')}`;
     expect((await evaluate({ ...judged, model: outputDir })).results[0].loss).toBe(
       (await evaluate({ ...judged, model: original, quantization: 'nf4' })).results[0].loss,

@@ -1,7 +1,7 @@
 import { wrapBackend } from '@qdylora/contract';
 import type { FileSystem } from '@qdylora/checkpoint';
 import type { TrainCallbacks, TrainResult } from '@qdylora/trainer';
-import { givenByOptions } from '../config/given-values.ts';
+import { valuesOfOptions } from '../config/explicit-values.ts';
 import type { RunOptions } from '../config/resolve-run.ts';
 import { needOfRun } from './memory-plan/forecast-memory.ts';
 import { chooseBackend, type BackendChoice } from './opening/choose-backend.ts';
@@ -62,7 +62,7 @@ export function finetune(
 ): FinetuneRun {
   const callbacks = { onStep, onEvaluate, onSave };
   checkHooks('finetune', { signal, fs, ...callbacks });
-  const config = prepareRun(givenByOptions(options));
+  const config = prepareRun(valuesOfOptions(options));
   const backend = options.backend ?? config.backend;
   return startRun((emit) => runPipeline(config, openSession({ backend, signal, fs, callbacks, emit })));
 }

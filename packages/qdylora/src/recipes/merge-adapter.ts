@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { assertNewFolder } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import type { InputOf, OutputOf } from '../config/check-values.ts';
-import { givenByOptions, type GivenValues } from '../config/given-values.ts';
+import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { FORMAT_DTYPES, type MergeDtype, type MergeFormat } from '../config/merge-formats.ts';
 import { MERGE_KEYS } from '../config/verb-keys.ts';
 import type { RecipeHooks } from './evaluate.ts';
@@ -45,15 +45,15 @@ export interface MergedModel {
  * UNSUPPORTED for a model that GGUF has no words for; NOT_EMPTY, WRITE_FAILED
  */
 export function mergeAdapter({ onNotice, ...options }: MergeAdapterOptions): Promise<MergedModel> {
-  return mergeGivenValues(givenByOptions(options), { backend: options.backend, onNotice });
+  return mergeFrom(valuesOfOptions(options), { backend: options.backend, onNotice });
 }
 
-/** The same for values that stand elsewhere (flags). */
-export async function mergeGivenValues(
-  given: GivenValues,
+/** The same for values from flags. */
+export async function mergeFrom(
+  explicit: ExplicitValues,
   hooks: Pick<RecipeHooks, 'onNotice'> & { readonly backend?: BackendChoice },
 ): Promise<MergedModel> {
-  const config = checkModelValues(MERGE_KEYS, given);
+  const config = checkModelValues(MERGE_KEYS, explicit);
   const { outputDir, format } = config;
   const dtype = dtypeOf(config);
   if (!outputDir)

@@ -7,7 +7,7 @@ import { describeModel } from '@qdylora/models';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { temporaryPlace, TINY_CONFIG, writeTinyModel, writeTinyRows } from '../../test/tiny-model.ts';
-import { givenByOptions } from '../config/given-values.ts';
+import { valuesOfOptions } from '../config/explicit-values.ts';
 import { prepareRun } from './run/prepare-run.ts';
 import { forecastMemory } from './memory-plan/forecast-memory.ts';
 import { openRun } from './finetune.ts';
@@ -165,7 +165,7 @@ describe('a plan from config.json alone', () => {
     "of Falcon-40b at ranks 1 to 64 on all linear layers fits the paper's card of 32 GB, tied or not, and " +
       'not without double quantization at 16 rows',
     async () => {
-      const asked = {
+      const planOptions = {
         maxSeqLength: 512,
         microBatchSize: 1,
         gradientCheckpointing: true,
@@ -177,7 +177,7 @@ describe('a plan from config.json alone', () => {
         ['falcon-40b', 41_303_293_952],
         ['falcon-40b-untied', 41_835_970_560],
       ] as const) {
-        const plan = await planMemory({ model: configFile(name), ...asked });
+        const plan = await planMemory({ model: configFile(name), ...planOptions });
         expect([plan.parameterCount, plan.config.ranks, plan.limit]).toEqual([
           parameters,
           [1, 2, 4, 8, 16, 32, 64],
@@ -187,7 +187,7 @@ describe('a plan from config.json alone', () => {
       }
       const { limit } = await planMemory({
         model: configFile('falcon-40b'),
-        ...asked,
+        ...planOptions,
         microBatchSize: 16,
         doubleQuantization: false,
       });
@@ -200,22 +200,23 @@ describe('a plan from config.json alone', () => {
 
   it('names the keys that make it fit, and says when none does', async () => {
     const model = configFile('llama-7b');
-    const asked = { model, backend: 'host', gradientCheckpointing: false } as const;
-    const { limit } = await planMemory({ ...asked, memoryBytes: 8 * GIB });
+    const planOptions = { model, backend: 'host', gradientCheckpointing: false } as const;
+    const { limit } = await planMemory({ ...planOptions, memoryBytes: 8 * GIB });
     expect(limit!.fit!.values).toEqual({
       gradient_checkpointing: true,
       micro_batch_size: 1,
       gradient_accumulation_steps: 8,
     });
     const changed = await planMemory({
-      ...asked,
+      ...planOptions,
       gradientCheckpointing: true,
       microBatchSize: 1,
       gradientAccumulationSteps: 8,
     });
-    const own = (plan: MemoryPlan): number => plan.totalBytes - partOf(plan, 'Node, program and kernels');
-    expect(own(changed)).toBeLessThan(8 * GIB);
-    expect((await planMemory({ ...asked, memoryBytes: 2 * GIB })).limit).toEqual({
+    const bytesOfRun = (plan: MemoryPlan): number =>
+      plan.totalBytes - partOf(plan, 'Node, program and kernels');
+    expect(bytesOfRun(changed)).toBeLessThan(8 * GIB);
+    expect((await planMemory({ ...planOptions, memoryBytes: 2 * GIB })).limit).toEqual({
       memoryBytes: 2 * GIB,
       fits: false,
       fit: null,
@@ -226,24 +227,24 @@ describe('a plan from config.json alone', () => {
     'runs as few layers again as fit into the memory that gradient_checkpointing names, and says how much ' +
       'it needs at least',
     async () => {
-      const asked = {
+      const planOptions = {
         model: configFile('llama-7b'),
         backend: 'host',
         microBatchSize: 1,
         maxSeqLength: 512,
       } as const;
-      const most = await planMemory({ ...asked, gradientCheckpointing: false });
-      const least = await planMemory(asked);
+      const most = await planMemory({ ...planOptions, gradientCheckpointing: false });
+      const least = await planMemory(planOptions);
       const between = Math.round((most.totalBytes + least.totalBytes) / 2);
-      const plan = await planMemory({ ...asked, gradientCheckpointing: `${between}B` });
+      const plan = await planMemory({ ...planOptions, gradientCheckpointing: `${between}B` });
       const { first } = plan.recompute as { first: number };
       expect([plan.totalBytes <= between, first > 0, first < 32]).toEqual([true, true, true]);
       const layerBytes = (most.totalBytes - least.totalBytes) / 32;
       expect(plan.totalBytes).toBeGreaterThan(between - 2 * layerBytes); // one layer less would not fit
-      expect((await planMemory({ ...asked, gradientCheckpointing: '1000GiB' })).recompute).toEqual({
+      expect((await planMemory({ ...planOptions, gradientCheckpointing: '1000GiB' })).recompute).toEqual({
         first: 0,
       });
-      await expect(planMemory({ ...asked, gradientCheckpointing: '2GiB' })).rejects.toThrow(
+      await expect(planMemory({ ...planOptions, gradientCheckpointing: '2GiB' })).rejects.toThrow(
         /needs at least [67]\.\d+ GB even if every layer is recomputed, more than 2GiB/,
       );
     },
@@ -328,16 +329,16 @@ describe('a plan from config.json alone', () => {
       } as const;
       const plan = await planMemory(options);
       const session = openSession({ backend: 'host' });
-      using opened = await openRun(prepareRun(givenByOptions(options)), session);
-      const { model: own, adapted } = opened.run;
+      using opened = await openRun(prepareRun(valuesOfOptions(options)), session);
+      const { model: runModel, adapted } = opened.run;
       const tables = (120 - 104) * 16 + 120 * 16;
       expect([plan.parameterCount, plan.trainableCount]).toEqual([
-        own.parameterCount,
+        runModel.parameterCount,
         adapted!.report.trainableCount,
       ]);
       expect(plan.parameterCount).toBe(plain.parameterCount + tables);
       expect(partOf(plan, 'base weights') + partOf(plan, 'adapter')).toBe(
-        own.backend.memory.usage().liveBytes,
+        runModel.backend.memory.usage().liveBytes,
       );
       const forecast = await forecastMemory(opened.config, opened, {
         dryBackend: opened.chosen.dry!,
@@ -378,16 +379,16 @@ describe('a plan from config.json alone', () => {
         ).notes;
       const linear = { rope_scaling: { type: 'linear', factor: 2 } };
       const yarn = { rope_scaling: { type: 'yarn', factor: 4, original_max_position_embeddings: 1024 } };
-      for (const [config, known] of [
+      for (const [config, positions] of [
         [llama, 2048],
         [{ ...llama, ...linear }, 4096],
         [{ ...llama, ...yarn }, 4096],
         [falcon, 2048],
       ] as const) {
-        expect(await notesOf(config, known)).toEqual([]);
-        expect(await notesOf(config, known + 1)).toEqual([
+        expect(await notesOf(config, positions)).toEqual([]);
+        expect(await notesOf(config, positions + 1)).toEqual([
           expect.stringMatching(
-            `^Rows may have up to ${known + 1} tokens, and the model was trained with ${known} positions`,
+            `^Rows may have up to ${positions + 1} tokens, and the model was trained with ${positions} positions`,
           ),
         ]);
       }
@@ -398,7 +399,7 @@ describe('a plan from config.json alone', () => {
     'of a model whose positions end judges rows of the length that the keys allow, and refuses longer ' +
       'ones as training does',
     async () => {
-      const asked = {
+      const planOptions = {
         model: configFile('gpt2', {
           model_type: 'gpt2',
           n_positions: 96,
@@ -412,8 +413,8 @@ describe('a plan from config.json alone', () => {
         valSetSize: 4,
       } as const;
       for (const maxSeqLength of [40, 96])
-        expect((await planMemory({ ...asked, maxSeqLength })).notes).toEqual([]);
-      await expect(planMemory({ ...asked, maxSeqLength: 97 })).rejects.toThrow(
+        expect((await planMemory({ ...planOptions, maxSeqLength })).notes).toEqual([]);
+      await expect(planMemory({ ...planOptions, maxSeqLength: 97 })).rejects.toThrow(
         /at most 96 tokens \(got position 96/,
       );
     },

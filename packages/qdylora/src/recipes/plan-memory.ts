@@ -1,7 +1,7 @@
 import { familyOf } from '@qdylora/models';
 import type { ComputeDtype, Recompute } from '@qdylora/tensor';
-import type { GivenValues } from '../config/given-values.ts';
-import { givenByOptions } from '../config/given-values.ts';
+import type { ExplicitValues } from '../config/explicit-values.ts';
+import { valuesOfOptions } from '../config/explicit-values.ts';
 import type { RunConfig, RunOptions } from '../config/resolve-run.ts';
 import { resolveShape } from './run/prepare-run.ts';
 import { checkHooks } from './run/check-hooks.ts';
@@ -59,23 +59,23 @@ export async function planMemory({
   ...options
 }: PlanMemoryOptions): Promise<MemoryPlan> {
   checkHooks('plan', { signal, memoryBytes });
-  return planMemoryGiven(givenByOptions(options), { signal, memoryBytes });
+  return planMemoryFrom(valuesOfOptions(options), { signal, memoryBytes });
 }
 
-export async function planMemoryGiven(
-  given: GivenValues,
+export async function planMemoryFrom(
+  explicit: ExplicitValues,
   { memoryBytes = null, ...hub }: PlanHooks = {},
 ): Promise<MemoryPlan> {
-  const asked = resolveShape(given);
-  const model = await plannedModel(asked, hub);
-  using chosen = await chooseBackend(asked.backend, {
-    numThreads: asked.numThreads,
-    batchInvariant: asked.batchInvariant,
+  const requested = resolveShape(explicit);
+  const model = await plannedModel(requested, hub);
+  using chosen = await chooseBackend(requested.backend, {
+    numThreads: requested.numThreads,
+    batchInvariant: requested.batchInvariant,
     warn: hub.tell,
   });
-  const config = { ...asked, computeDtype: chosen.computeDtype(asked.computeDtype) };
-  const own = partsOfThisProcess();
-  const step = await dryStep(config, model, { chosen, own });
+  const config = { ...requested, computeDtype: chosen.computeDtype(requested.computeDtype) };
+  const processParts = partsOfThisProcess();
+  const step = await dryStep(config, model, { chosen, processParts: processParts });
   const {
     forecast,
     recompute,
@@ -119,7 +119,11 @@ export async function planMemoryGiven(
                   config,
                   memoryBytes,
                   await needsOf(config, step, (changed, mostLayers) =>
-                    dryStep(changed as typeof config, model, { chosen, own, mostLayers }),
+                    dryStep(changed as typeof config, model, {
+                      chosen,
+                      processParts: processParts,
+                      mostLayers,
+                    }),
                   ),
                 ),
           },
@@ -144,7 +148,7 @@ function partsOfThisProcess(): MemoryPart[] {
 
 interface DryStepOptions {
   readonly chosen: ChosenBackend;
-  readonly own: readonly MemoryPart[];
+  readonly processParts: readonly MemoryPart[];
   readonly mostLayers?: number;
 }
 
@@ -155,7 +159,7 @@ interface DryStepOptions {
 async function dryStep(
   config: RunConfig & { readonly computeDtype: ComputeDtype },
   { config: model, dtype, dtypes }: PlannedModel,
-  { chosen: { dry }, own, mostLayers }: DryStepOptions,
+  { chosen: { dry }, processParts: processParts, mostLayers }: DryStepOptions,
 ): Promise<DryStep> {
   const { layers } = familyOf(model.modelType, model.path).readConfig(model);
   const judges = config.valSetSize > 0 || config.evalDataset !== null;
@@ -172,7 +176,7 @@ async function dryStep(
       recompute,
       mostLayers,
     });
-    return { planned, recompute, layers, forecast: sumOf([...own, ...partsOfRun(planned)]) };
+    return { planned, recompute, layers, forecast: sumOf([...processParts, ...partsOfRun(planned)]) };
   };
   return await runWith(
     await resolveRecompute(
@@ -195,16 +199,16 @@ const neededBy = ({ planned, forecast: { totalBytes } }: DryStep): Needed => ({
   stateBytes: phaseBytes(planned).states,
 });
 
-/** `known`: the step of `config` itself, which has been run. */
+/** `step`: that of `config` itself, which has been run. */
 async function needsOf(
   config: RunConfig,
-  known: DryStep,
+  step: DryStep,
   run: (config: RunConfig, mostLayers?: number) => Promise<DryStep>,
 ): Promise<NeedsOfRuns> {
-  const ownBytes = known.forecast.totalBytes - known.planned.touchedBytes;
+  const processBytes = step.forecast.totalBytes - step.planned.touchedBytes;
   const needs = needsOfRuns({
-    exact: async (changed) => neededBy(changed === config ? known : await run(changed)),
-    rough: roughNeeds(known.layers, ownBytes, async (changed, mostLayers) =>
+    exact: async (changed) => neededBy(changed === config ? step : await run(changed)),
+    rough: roughNeeds(step.layers, processBytes, async (changed, mostLayers) =>
       phaseBytes((await run(changed, mostLayers)).planned),
     ),
   });

@@ -41,18 +41,18 @@ describe('quantizeFolder', () => {
       const left = readdirSync(`${again}.partial`).filter((name) => name.startsWith('shard-'));
       expect([left.length > 0, existsSync(again)]).toEqual([true, false]);
       const times = left.map((name) => statSync(join(`${again}.partial`, name)).mtimeMs);
-      const seen: number[] = [];
-      await quantizeFolder({ ...options, outputDir: again, onProgress: ({ done }) => seen.push(done) });
+      const doneCounts: number[] = [];
+      await quantizeFolder({ ...options, outputDir: again, onProgress: ({ done }) => doneCounts.push(done) });
       expect(bytesOf(again)).toEqual(bytesOf(whole));
-      expect([existsSync(`${again}.partial`), seen.at(-1), readdirSync(again).length > 4]).toEqual([
+      expect([existsSync(`${again}.partial`), doneCounts.at(-1), readdirSync(again).length > 4]).toEqual([
         false,
         7,
         true,
       ]);
-      const written = readdirSync(again)
+      const writeTimes = readdirSync(again)
         .filter((name) => name.endsWith('.safetensors'))
         .map((name) => statSync(join(again, name)).mtimeMs);
-      for (const time of times) expect(written).toContain(time); // these were not made again
+      for (const time of times) expect(writeTimes).toContain(time); // these were not made again
       const { results } = await evaluate({ ...judged, model: again, quantization: 'nf4' });
       expect(results).toEqual((await evaluate({ ...judged, quantization: 'nf4' })).results);
     },

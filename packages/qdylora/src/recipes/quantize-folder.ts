@@ -14,7 +14,7 @@ import { preferLargePages } from '@qdylora/cpu-kernels';
 import { familyOf, locateWeights, withOwnHead, type LocatedWeight } from '@qdylora/models';
 import type { QuantizedMatrix, SourceDtype } from '@qdylora/quant';
 import { checkValues, type InputOf, type OutputOf } from '../config/check-values.ts';
-import { givenByOptions, type GivenValues } from '../config/given-values.ts';
+import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { QUANTIZE_KEYS } from '../config/verb-keys.ts';
 import type { RecipeHooks } from './evaluate.ts';
 import { checkHooks } from './run/check-hooks.ts';
@@ -75,15 +75,15 @@ export async function quantizeFolder({
   ...options
 }: QuantizeFolderOptions): Promise<QuantizedFolder> {
   checkHooks('quantize', { signal, onNotice, onProgress, shardBytes });
-  return quantizeGiven(givenByOptions(options), { backend, onNotice, onProgress, signal, shardBytes });
+  return quantizeFrom(valuesOfOptions(options), { backend, onNotice, onProgress, signal, shardBytes });
 }
 
-/** The same for values that stand elsewhere (flags). */
-export async function quantizeGiven(
-  given: GivenValues,
+/** The same for values from flags. */
+export async function quantizeFrom(
+  explicit: ExplicitValues,
   { backend, onNotice = () => {}, onProgress = () => {}, signal, shardBytes = SHARD_BYTES }: QuantizeHooks,
 ): Promise<QuantizedFolder> {
-  const config = checkValues(QUANTIZE_KEYS, given);
+  const config = checkValues(QUANTIZE_KEYS, explicit);
   const { outputDir } = config;
   if (!config.model) throw missingKey('model', 'Name the model to quantize: --model path/to/folder.');
   if (!outputDir)
@@ -115,12 +115,12 @@ export async function quantizeGiven(
     warn: onNotice,
   });
   await packShards(chosen.backend, shards, work, { config, layers, onProgress, signal });
-  const known = new Map<string, FileRecord>();
+  const records = new Map<string, FileRecord>();
   let bytesAfter = 0;
   await writeFolderAtomically(
     outputDir,
     async (temporary) => {
-      bytesAfter = work.moveInto(temporary, known);
+      bytesAfter = work.moveInto(temporary, records);
       await writeModelFiles(temporary, {
         config: {
           ...checkpoint.config.raw,
@@ -129,7 +129,7 @@ export async function quantizeGiven(
         tokenizerFolder: model,
       });
     },
-    { known },
+    { known: records },
   );
   work.remove();
   return { outputDir, layers, bytesBefore: sum(weights.map(({ entry }) => entry.byteLength)), bytesAfter };

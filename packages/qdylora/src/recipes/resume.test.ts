@@ -34,18 +34,18 @@ describe('a resumed run', () => {
       'bytes',
     async () => {
       // so that the other ranks are judged after the last step
-      const own = { ...common, evalRanks: [1] } as const;
+      const options = { ...common, evalRanks: [1] } as const;
       const stopped = async (outputDir: string, at: string): Promise<QdyloraError> => {
         const controller = new AbortController();
         const onSave = ({ step }: { step: number }): void => {
           if (at === 'last save' && step === 6) controller.abort();
         };
-        const started = finetune({ ...own, outputDir, onSave, signal: controller.signal });
+        const started = finetune({ ...options, outputDir, onSave, signal: controller.signal });
         return rejection(async () => {
           for await (const event of started) if (event.type === at) controller.abort();
         });
       };
-      await run({ ...own, outputDir: folder.in('never stopped') });
+      await run({ ...options, outputDir: folder.in('never stopped') });
       for (const [at, says, isThere] of [
         ['phase', 'Nothing was written: begin again with the same command.', false],
         ['plan', 'No checkpoint was written: ', true],
@@ -60,7 +60,7 @@ describe('a resumed run', () => {
           expect.stringContaining(says),
           isThere,
         ]);
-        await run({ ...own, outputDir, resumeFromCheckpoint: isThere ? 'auto' : undefined });
+        await run({ ...options, outputDir, resumeFromCheckpoint: isThere ? 'auto' : undefined });
         expect(bytesOf(join(outputDir, 'adapter'))).toEqual(bytesOf(folder.in('never stopped/adapter')));
       }
     },
@@ -72,15 +72,15 @@ describe('a resumed run', () => {
     async () => {
       const outputDir = folder.in('completions');
       const again = { ...common, outputDir, resumeFromCheckpoint: 'auto' } as const;
-      const said = 'completion_only_loss has no say';
+      const note = 'completion_only_loss has no say';
       const noticesOf = async (options: FinetuneOptions): Promise<string> =>
         (await run(options))
           .flatMap((event) =>
             event.type === 'ready' ? event.data.report.notes : event.type === 'notice' ? [event.message] : [],
           )
           .join();
-      expect(await noticesOf({ ...again, maxSteps: 2 })).not.toContain(said);
-      expect(await noticesOf({ ...again, completionOnlyLoss: true, maxSteps: 2 })).toContain(said);
+      expect(await noticesOf({ ...again, maxSteps: 2 })).not.toContain(note);
+      expect(await noticesOf({ ...again, completionOnlyLoss: true, maxSteps: 2 })).toContain(note);
       expect(await rejection(() => run({ ...again, completionOnlyLoss: false, maxSteps: 2 }))).toMatchObject({
         code: 'BAD_RESUME',
         message: expect.stringMatching(/got completion_only_loss false instead of true/) as string,

@@ -21,7 +21,7 @@ describe('what a run leaves behind', () => {
       const fixture = fileURLToPath(
         new URL('../../../checkpoint/fixtures/peft/adapters/modules-to-save', import.meta.url),
       );
-      const own = {
+      const config = {
         num_hidden_layers: 2,
         hidden_size: 64,
         vocab_size: 128,
@@ -29,7 +29,7 @@ describe('what a run leaves behind', () => {
         num_key_value_heads: 4,
         tie_word_embeddings: false,
       };
-      const base = writeTinyModel(folder.in('wider'), { config: own });
+      const base = writeTinyModel(folder.in('wider'), { config });
       const still = {
         ...common,
         ranks: undefined,

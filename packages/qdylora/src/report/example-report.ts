@@ -97,8 +97,8 @@ export function exampleRanks({
   const hardness = rng.named('hardness');
   const counts = Array.from({ length: examples }, (_, i) => 60 + Math.round(80 * lengths.uniform(i)));
   const drawn = (mean: number, spread: number): ExampleLosses => {
-    const own = rng.named(`loss ${mean}`);
-    const raw = counts.map((_, i) => 0.28 * hardness.normal(i) + spread * own.normal(i));
+    const noise = rng.named(`loss ${mean}`);
+    const raw = counts.map((_, i) => 0.28 * hardness.normal(i) + spread * noise.normal(i));
     const centre =
       raw.reduce((sum, x, i) => sum + x * counts[i], 0) / counts.reduce((sum, count) => sum + count, 0);
     return {

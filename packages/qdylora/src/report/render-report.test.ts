@@ -129,11 +129,11 @@ const textOf = (element: { readonly textContent: string | null } | null): string
  */
 function markupFault(markup: string): string | null {
   const open: string[] = [];
-  for (const [tag, close, name, rest] of markup.matchAll(/<(\/?)([\w:-]+)([^<>]*)>/g)) {
+  for (const [tag, close, name, attributes] of markup.matchAll(/<(\/?)([\w:-]+)([^<>]*)>/g)) {
     if (close) {
       if (open.pop() !== name) return tag;
-    } else if (!/^(\s+[\w:-]+="[^"<]*")*\s*\/?$/.test(rest!)) return tag;
-    else if (!rest!.endsWith('/')) open.push(name!);
+    } else if (!/^(\s+[\w:-]+="[^"<]*")*\s*\/?$/.test(attributes!)) return tag;
+    else if (!attributes!.endsWith('/')) open.push(name!);
   }
   return open.at(-1) ?? /&(?!amp;|lt;|gt;|quot;|#39;)/.exec(markup)?.[0] ?? null;
 }

@@ -1,11 +1,11 @@
 import { snakeCased } from '@qdylora/contract';
 import type { Command } from 'commander';
-import { mergeGiven } from '../../config/given-values.ts';
+import { mergeExplicit } from '../../config/explicit-values.ts';
 import { EVALUATE_KEYS } from '../../config/verb-keys.ts';
-import { evaluateGiven, type EvaluationRow } from '../../recipes/evaluate.ts';
+import { evaluateFrom, type EvaluationRow } from '../../recipes/evaluate.ts';
 import { precisionText } from '../../recipes/opening/weight-precision.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
-import { addKeyFlags, givenFlags } from '../key-flags.ts';
+import { addKeyFlags, explicitFlags } from '../key-flags.ts';
 import { showPasses } from '../render/progress.ts';
 import { evaluationTable } from '../render/table.ts';
 
@@ -23,7 +23,7 @@ export function addEvalCommand(program: Command, context: Context): void {
   command.action(async (flags: JudgeFlags) => {
     context.terminal.status('loading model and data …');
     const { results, precision } = await context.interruptible((signal) =>
-      evaluateGiven(judgeGiven(flags), {
+      evaluateFrom(evaluationValues(flags), {
         signal,
         onNotice: (message) => context.terminal.note(message),
         onProgress: showPasses(context.terminal, 'evaluating'),
@@ -37,8 +37,8 @@ export function addEvalCommand(program: Command, context: Context): void {
 }
 
 /** The values of a command that evaluates. */
-export const judgeGiven = (flags: JudgeFlags) =>
-  mergeGiven(givenFlags(EVALUATE_KEYS, { dataset: flags.data }), givenFlags(EVALUATE_KEYS, flags));
+export const evaluationValues = (flags: JudgeFlags) =>
+  mergeExplicit(explicitFlags(EVALUATE_KEYS, { dataset: flags.data }), explicitFlags(EVALUATE_KEYS, flags));
 
 const rowJson = ({ rank, loss, perplexity, tokens, standardError }: EvaluationRow): unknown =>
   snakeCased({ rank, loss, perplexity, tokens, standardError });

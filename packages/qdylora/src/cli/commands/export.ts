@@ -2,9 +2,9 @@ import { snakeCased } from '@qdylora/contract';
 import type { Command } from 'commander';
 import { byteSizeText } from '../../config/byte-size.ts';
 import { EXPORT_KEYS } from '../../config/verb-keys.ts';
-import { exportGiven, type ExportedAdapter } from '../../recipes/export-adapter.ts';
+import { exportFrom, type ExportedAdapter } from '../../recipes/export-adapter.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
-import { addKeyFlags, givenFlags } from '../key-flags.ts';
+import { addKeyFlags, explicitFlags } from '../key-flags.ts';
 
 export function addExportCommand(program: Command, context: Context): void {
   const command = program
@@ -16,7 +16,7 @@ export function addExportCommand(program: Command, context: Context): void {
     );
   addKeyFlags(command, EXPORT_KEYS).option('--json', 'Print one JSON document');
   command.action(async (flags: CommonFlags & Record<string, string | undefined>) => {
-    const exported = await exportGiven(givenFlags(EXPORT_KEYS, flags), {
+    const exported = await exportFrom(explicitFlags(EXPORT_KEYS, flags), {
       onNotice: (message) => context.terminal.note(context.terminal.paint('yellow', message)),
     });
     const { outputDir, rank, layers, bytes, loraAlpha, useRslora } = exported;

@@ -7,7 +7,7 @@ import { GENERATE_KEYS } from '../../config/verb-keys.ts';
 import { openAnswerer, type Answerer } from '../../recipes/answer.ts';
 import { precisionText } from '../../recipes/opening/weight-precision.ts';
 import type { CommonFlags, Context } from '../context.ts';
-import { addKeyFlags, givenFlags } from '../key-flags.ts';
+import { addKeyFlags, explicitFlags } from '../key-flags.ts';
 import type { Terminal } from '../terminal.ts';
 
 export function addGenerateCommand(program: Command, context: Context): void {
@@ -22,7 +22,7 @@ export function addGenerateCommand(program: Command, context: Context): void {
   command.action(async (flags: CommonFlags & Record<string, string | undefined>) => {
     const { terminal } = context;
     terminal.status('loading the model …');
-    using answerer = await openAnswerer(givenFlags(GENERATE_KEYS, flags), { onNotice: terminal.note });
+    using answerer = await openAnswerer(explicitFlags(GENERATE_KEYS, flags), { onNotice: terminal.note });
     terminal.status('');
     terminal.note(terminal.paint('dim', precisionText(answerer.precision)));
     const { prompt, promptIds, system } = answerer.config;

@@ -4,7 +4,7 @@ import { snakeCased, QdyloraError } from '@qdylora/contract';
 import type { Command } from 'commander';
 import { byteSizeText } from '../../config/byte-size.ts';
 import { checkValues, type OutputOf } from '../../config/check-values.ts';
-import { mergeGiven } from '../../config/given-values.ts';
+import { mergeExplicit } from '../../config/explicit-values.ts';
 import { ROWS } from '../../config/read-run-yaml.ts';
 import { INSPECT_KEYS } from '../../config/verb-keys.ts';
 import { inspectAdapter, type AdapterFacts } from '../../recipes/inspect-adapter.ts';
@@ -15,7 +15,7 @@ import { chosenTemplate } from '../../recipes/opening/chosen-template.ts';
 import { localModel } from '../../recipes/opening/local-model.ts';
 import { openTokenizer } from '../../recipes/opening/open-base.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
-import { addKeyFlags, givenFlags } from '../key-flags.ts';
+import { addKeyFlags, explicitFlags } from '../key-flags.ts';
 import { columns } from '../render/table.ts';
 import { previewLines } from '../render/token-lines.ts';
 import { maskPage } from '../../report/mask-page.ts';
@@ -36,9 +36,9 @@ export function addInspectCommand(program: Command, context: Context): void {
     async (path: string | undefined, flags: CommonFlags & Record<string, string | undefined>) => {
       const config = checkValues(
         INSPECT_KEYS,
-        mergeGiven(
-          givenFlags(INSPECT_KEYS, { dataset: flags.data, model: path }),
-          givenFlags(INSPECT_KEYS, flags),
+        mergeExplicit(
+          explicitFlags(INSPECT_KEYS, { dataset: flags.data, model: path }),
+          explicitFlags(INSPECT_KEYS, flags),
         ),
       );
       if (config.dataset) return showRows(config, context, flags);

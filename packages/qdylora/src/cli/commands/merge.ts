@@ -1,9 +1,9 @@
 import { snakeCased } from '@qdylora/contract';
 import type { Command } from 'commander';
 import { MERGE_KEYS } from '../../config/verb-keys.ts';
-import { mergeGivenValues } from '../../recipes/merge-adapter.ts';
+import { mergeFrom } from '../../recipes/merge-adapter.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
-import { addKeyFlags, givenFlags } from '../key-flags.ts';
+import { addKeyFlags, explicitFlags } from '../key-flags.ts';
 
 export function addMergeCommand(program: Command, context: Context): void {
   const command = program
@@ -16,7 +16,7 @@ export function addMergeCommand(program: Command, context: Context): void {
   addKeyFlags(command, MERGE_KEYS).option('--json', 'Print one JSON document');
   command.action(async (flags: CommonFlags & Record<string, string | undefined>) => {
     context.terminal.status('merging …');
-    const merged = await mergeGivenValues(givenFlags(MERGE_KEYS, flags), {
+    const merged = await mergeFrom(explicitFlags(MERGE_KEYS, flags), {
       onNotice: (message) => context.terminal.note(message),
     });
     const { outputDir, rank, layers, dtype, format, difference, packingError } = merged;

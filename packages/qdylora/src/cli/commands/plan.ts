@@ -3,15 +3,15 @@ import { totalmem } from 'node:os';
 import type { Command } from 'commander';
 import { byteSizeText } from '../../config/byte-size.ts';
 import { checkValues } from '../../config/check-values.ts';
-import { mergeGiven } from '../../config/given-values.ts';
+import { mergeExplicit } from '../../config/explicit-values.ts';
 import { KEYS } from '../../config/keys.ts';
 import { readRunYaml } from '../../config/read-run-yaml.ts';
 import { PLAN_KEYS } from '../../config/verb-keys.ts';
-import { planMemoryGiven, type MemoryPlan } from '../../recipes/plan-memory.ts';
+import { planMemoryFrom, type MemoryPlan } from '../../recipes/plan-memory.ts';
 import { recomputeText } from '../../recipes/memory-plan/resolve-recompute.ts';
 import { countText } from '../../report/number-text.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
-import { addKeyFlags, givenFlags } from '../key-flags.ts';
+import { addKeyFlags, explicitFlags } from '../key-flags.ts';
 import { durationText } from '../render/progress.ts';
 import { columns } from '../render/table.ts';
 import type { Terminal } from '../terminal.ts';
@@ -30,14 +30,14 @@ export function addPlanCommand(program: Command, context: Context): void {
   addKeyFlags(addKeyFlags(command, PLAN_KEYS), KEYS).option('--json', 'Print one JSON document');
   command.action(
     async (file: string | undefined, flags: CommonFlags & Record<string, string | undefined>) => {
-      const { memory } = checkValues(PLAN_KEYS, givenFlags(PLAN_KEYS, flags));
-      const given = mergeGiven(
+      const { memory } = checkValues(PLAN_KEYS, explicitFlags(PLAN_KEYS, flags));
+      const explicit = mergeExplicit(
         file === undefined ? new Map() : await readRunYaml(file),
-        givenFlags(KEYS, flags),
+        explicitFlags(KEYS, flags),
       );
       const tell = (text: string): void => context.terminal.note(text);
       const plan = await context.interruptible((signal) =>
-        planMemoryGiven(given, { memoryBytes: memory ?? totalmem(), signal, tell }),
+        planMemoryFrom(explicit, { memoryBytes: memory ?? totalmem(), signal, tell }),
       );
       const isThisMachine = memory === null;
       printResult(context, flags, snakeCased(plan), () => planLines(plan, isThisMachine, context.terminal));

@@ -2,9 +2,9 @@ import { snakeCased } from '@qdylora/contract';
 import type { Command } from 'commander';
 import { byteSizeText } from '../../config/byte-size.ts';
 import { QUANTIZE_KEYS } from '../../config/verb-keys.ts';
-import { quantizeGiven } from '../../recipes/quantize-folder.ts';
+import { quantizeFrom } from '../../recipes/quantize-folder.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
-import { addKeyFlags, givenFlags } from '../key-flags.ts';
+import { addKeyFlags, explicitFlags } from '../key-flags.ts';
 import { showPasses } from '../render/progress.ts';
 
 export function addQuantizeCommand(program: Command, context: Context): void {
@@ -19,7 +19,7 @@ export function addQuantizeCommand(program: Command, context: Context): void {
   addKeyFlags(command, QUANTIZE_KEYS).option('--json', 'Print one JSON document');
   command.action(async (flags: CommonFlags & Record<string, string | undefined>) => {
     const quantized = await context.interruptible((signal) =>
-      quantizeGiven(givenFlags(QUANTIZE_KEYS, flags), {
+      quantizeFrom(explicitFlags(QUANTIZE_KEYS, flags), {
         signal,
         onNotice: (message) => context.terminal.note(message),
         onProgress: showPasses(context.terminal, 'quantizing'),

@@ -4,15 +4,15 @@ import { writeFileDurably } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { rankReportJson, type RankReport } from '@qdylora/eval';
 import type { Command } from 'commander';
-import { givenByFlags, mergeGiven } from '../../config/given-values.ts';
+import { valuesOfFlags, mergeExplicit } from '../../config/explicit-values.ts';
 import { EVALUATE_KEYS } from '../../config/verb-keys.ts';
-import { evaluateGiven, type Evaluation } from '../../recipes/evaluate.ts';
+import { evaluateFrom, type Evaluation } from '../../recipes/evaluate.ts';
 import { renderReport } from '../../report/render-report.ts';
 import { printResult, type Context } from '../context.ts';
 import { addKeyFlags } from '../key-flags.ts';
 import { showPasses } from '../render/progress.ts';
 import { rankTable } from '../render/table.ts';
-import { judgeGiven, type JudgeFlags } from './eval.ts';
+import { evaluationValues, type JudgeFlags } from './eval.ts';
 
 export function addRanksCommand(program: Command, context: Context): void {
   const command = program
@@ -33,10 +33,10 @@ export function addRanksCommand(program: Command, context: Context): void {
         problem: 'There is no adapter whose ranks to evaluate',
         nextStep: 'Name it: --adapter runs/first/adapter.',
       });
-    const given = mergeGiven(givenByFlags({ compareWithBase: true }), judgeGiven(flags));
+    const explicit = mergeExplicit(valuesOfFlags({ compareWithBase: true }), evaluationValues(flags));
     context.terminal.status('loading model and data …');
     const evaluation = await context.interruptible((signal) =>
-      evaluateGiven(given, {
+      evaluateFrom(explicit, {
         signal,
         onNotice: (message) => context.terminal.note(message),
         onProgress: showPasses(context.terminal, 'evaluating'),

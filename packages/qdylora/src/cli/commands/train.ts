@@ -1,6 +1,6 @@
 import { snakeCased } from '@qdylora/contract';
 import type { Command } from 'commander';
-import { mergeGiven } from '../../config/given-values.ts';
+import { mergeExplicit } from '../../config/explicit-values.ts';
 import { KEYS } from '../../config/keys.ts';
 import { readRunYaml } from '../../config/read-run-yaml.ts';
 import { runYaml } from '../../config/write-run-yaml.ts';
@@ -11,7 +11,7 @@ import { prepareRun, type PreparedRun } from '../../recipes/run/prepare-run.ts';
 import { lossText } from '../../report/number-text.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { withContinueCommand } from '../continue-command.ts';
-import { addKeyFlags, givenFlags } from '../key-flags.ts';
+import { addKeyFlags, explicitFlags } from '../key-flags.ts';
 import { forecastLines } from '../render/memory-lines.ts';
 import { clockText } from '../render/progress.ts';
 import { rankTable } from '../render/table.ts';
@@ -38,7 +38,7 @@ export function addTrainCommand(program: Command, context: Context): void {
     .option('--json', 'Print one JSON document');
   command.action(async (file: string | undefined, flags: TrainFlags) => {
     const config = prepareRun(
-      mergeGiven(file === undefined ? new Map() : await readRunYaml(file), givenFlags(KEYS, flags)),
+      mergeExplicit(file === undefined ? new Map() : await readRunYaml(file), explicitFlags(KEYS, flags)),
     );
     if (flags.dryRun) return showPlan(config, context, flags);
     const onEvent = showTraining(context.terminal);

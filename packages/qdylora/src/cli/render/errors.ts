@@ -8,7 +8,7 @@ import { visibleText } from './visible-text.ts';
  */
 export function errorText(error: unknown, { paint }: Pick<Terminal, 'paint'>, isDebug: boolean): string {
   const lines = QdyloraError.isInstance(error)
-    ? ownLines(error, paint)
+    ? errorLines(error, paint)
     : [
         paint('red', `[qdylora] ${visibleText(messageOf(error))}`),
         'This should not have happened. --debug shows where; please report it.',
@@ -17,7 +17,7 @@ export function errorText(error: unknown, { paint }: Pick<Terminal, 'paint'>, is
   return lines.join('\n');
 }
 
-function ownLines({ name, message, nextStep }: QdyloraError, paint: Terminal['paint']): string[] {
+function errorLines({ name, message, nextStep }: QdyloraError, paint: Terminal['paint']): string[] {
   const kind = name === 'QdyloraError' ? '' : ` (${name})`;
   if (!nextStep || !message.endsWith(nextStep)) return [paint('red', visibleText(message) + kind)];
   return [

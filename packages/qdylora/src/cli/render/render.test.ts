@@ -11,11 +11,11 @@ import { showTraining } from './train-progress.ts';
 
 const environment = { isTty: false, hasColor: false, columns: 80, canAsk: false, outlivesTerminal: false };
 
-function terminalOf(own: Partial<typeof environment> = {}): { terminal: Terminal; err: () => string } {
+function terminalOf(settings: Partial<typeof environment> = {}): { terminal: Terminal; err: () => string } {
   let err = '';
   return {
     terminal: createTerminal(
-      { ...environment, ...own },
+      { ...environment, ...settings },
       {
         stdout: { write: () => {} },
         stderr: {

@@ -26,18 +26,18 @@ export function mergedWeights(
     weights.set(name, { name, shape, isLinear, values });
   };
   for (const module of modulesOf(modules)) {
-    const own = layers.get(module.name);
+    const adaptedLayer = layers.get(module.name);
     const weight = module instanceof Linear ? module.weight : null;
     for (const parameter of module.parameters())
       add(parameter.name, parameter.view.shape, parameter === weight, () =>
         decodedWeight(parameter, backend),
       );
-    if (own)
+    if (adaptedLayer)
       add(
         `${module.name}.weight`,
-        [own.outFeatures, own.inFeatures],
+        [adaptedLayer.outFeatures, adaptedLayer.inFeatures],
         true,
-        async () => (await mergedLayer(own, backend, rank)).weight,
+        async () => (await mergedLayer(adaptedLayer, backend, rank)).weight,
       );
     else if (weight && isPacked(weight))
       add(`${module.name}.weight`, weight.shape, true, () => decodedWeight(weight, backend));

@@ -70,10 +70,10 @@ describe.each(Object.entries(families))('%s', (family, { case: name, changed }) 
     const listed = [...expected.keys()].filter((key) => key.startsWith('merged.'));
     expect(listed.length).toBe(changed.length / 2); // layer 0 of two
     for (const key of listed) {
-      const own = merged.get(key.slice('merged.'.length))!;
+      const weight = merged.get(key.slice('merged.'.length))!;
       const theirs = expected.get(key)!;
-      const values = await own.values();
-      expect(own.shape, key).toEqual(theirs.shape);
+      const values = await weight.values();
+      expect(weight.shape, key).toEqual(theirs.shape);
       // Both round one float64 sum; theirs also rounds the product B·A before it is scaled.
       theirs.f32().forEach((value, i) => {
         if (!(Math.abs(values[i] - value) <= 2 ** -23 * Math.max(1, Math.abs(value))))

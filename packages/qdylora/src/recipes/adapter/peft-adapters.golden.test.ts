@@ -16,7 +16,7 @@ import { readAdapter } from './read-adapter.ts';
 /** What PEFT 0.21.2 computes with adapters that it saved, over a tiny Llama in f32 and in NF4. */
 const shared = sharedPath('fixtures/peft');
 const cases = shared ? goldenCases((file) => readFileSync(join(shared, file))) : [];
-const named = (name: string): GoldenCase => cases.find((c) => c.name === name)!;
+const goldenCase = (name: string): GoldenCase => cases.find((c) => c.name === name)!;
 
 const integers = (c: GoldenCase, role: string): number[] => Array.from(c.tensor(role).i64(), Number);
 /** The largest absolute value, or the largest distance from `other`. */
@@ -58,7 +58,7 @@ async function attached({
 
 /** The rows of the gradients' batch without their padding, as one packed batch. */
 function packedBatch(): TokenBatch {
-  const golden = named('batch');
+  const golden = goldenCase('batch');
   const [rows, width] = golden.tensor('ids').shape as [number, number];
   const [ids, mask, labels] = ['ids', 'mask', 'labels'].map((role) => integers(golden, role)) as [
     number[],
@@ -89,8 +89,8 @@ else
     )('logits: %s', async (_, golden) => {
       const { adapted, ctx } = await attached(golden);
       const want = golden.tensor('logits').f32();
-      const ids = integers(named('inputs'), 'ids');
-      const [rows, tokens] = named('inputs').tensor('ids').shape as [number, number];
+      const ids = integers(goldenCase('inputs'), 'ids');
+      const [rows, tokens] = goldenCase('inputs').tensor('ids').shape as [number, number];
       const got = Array.from({ length: rows }, (__, row) => [
         ...hostData(adapted.model.logits(ctx, oneSequence(ids.slice(row * tokens, (row + 1) * tokens))).view),
       ]).flat();
@@ -125,13 +125,13 @@ else
           const [, name, side] = /base_model\.model\.(.+)\.(lora_[AB])\.weight$/.exec(role)!;
           const { rank, scale, outFeatures } = layers.get(name!)!;
           const want = golden.tensor(role).f32();
-          const own = hostData(parameters.find((p) => p.name === `${name}.${side}`)!.gradient!);
+          const gradient = hostData(parameters.find((p) => p.name === `${name}.${side}`)!.gradient!);
           // theirs is B: [out, rank] before its layer's scale, ours [rank, out] before the scale of all;
           // rows past a narrow layer's own rank are filling
           const got =
             side === 'lora_A'
-              ? (i: number) => own[i]
-              : (i: number) => (scale / ownScale) * own[(i % rank) * outFeatures + Math.floor(i / rank)];
+              ? (i: number) => gradient[i]
+              : (i: number) => (scale / ownScale) * gradient[(i % rank) * outFeatures + Math.floor(i / rank)];
           expect(rank).toBeLessThanOrEqual(maxRank);
           expect(largest(want, got) / largest(want), role).toBeLessThanOrEqual(3.9e-5);
         }

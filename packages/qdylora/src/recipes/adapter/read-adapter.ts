@@ -88,8 +88,8 @@ function nestedState(
   { ranks, lora_alpha: alpha, lora_scaling: scaling }: AdapterSidecar,
 ): AdapterState {
   const set = rankSet(ranks);
-  const own = [...layers].map(([name, layer]) => ({ name, ...layer }));
-  if (set.maxRank !== config.r || own.some(({ rank }) => rank !== config.r)) {
+  const namedLayers = [...layers].map(([name, layer]) => ({ name, ...layer }));
+  if (set.maxRank !== config.r || namedLayers.some(({ rank }) => rank !== config.r)) {
     throw new QdyloraError('BAD_ADAPTER', {
       where: folder,
       problem:
@@ -99,7 +99,7 @@ function nestedState(
     });
   }
   return adapterStateOf(
-    { rank: config.r, scale: 1, loraAlpha: alpha, useRslora: scaling === 'sqrt', layers: own },
+    { rank: config.r, scale: 1, loraAlpha: alpha, useRslora: scaling === 'sqrt', layers: namedLayers },
     { ranks: set.ranks, alpha, scaling },
   );
 }
@@ -109,16 +109,16 @@ function nestedState(
  * 0, and scales are folded into B.
  */
 function singleRankState({ layers, config: { loraAlpha, useRslora } }: PeftAdapter): AdapterState {
-  const own = [...layers].map(([name, layer]) => ({ name, ...layer }));
-  const rank = own.reduce((most, layer) => Math.max(most, layer.rank), 1);
+  const namedLayers = [...layers].map(([name, layer]) => ({ name, ...layer }));
+  const rank = namedLayers.reduce((most, layer) => Math.max(most, layer.rank), 1);
   const scale = useRslora ? loraAlpha / Math.sqrt(rank) : loraAlpha / rank;
-  const isUniform = own.every((layer) => layer.rank === rank && layer.scale === scale);
+  const isUniform = namedLayers.every((layer) => layer.rank === rank && layer.scale === scale);
   if (isUniform && loraAlpha > 0)
     return adapterStateOf(
-      { rank, scale, loraAlpha, useRslora, layers: own },
+      { rank, scale, loraAlpha, useRslora, layers: namedLayers },
       { ranks: [rank], alpha: loraAlpha, scaling: useRslora ? 'sqrt' : 'constant' },
     );
-  const filled = own.map(({ name, inFeatures, outFeatures, a, b, rank: narrow, scale }) => {
+  const filled = namedLayers.map(({ name, inFeatures, outFeatures, a, b, rank: narrow, scale }) => {
     const wideA = new Float32Array(rank * inFeatures);
     const wideB = new Float32Array(outFeatures * rank);
     wideA.set(a);
@@ -140,11 +140,11 @@ function singleRankState({ layers, config: { loraAlpha, useRslora } }: PeftAdapt
  */
 export function ranksOf(
   { state, sidecar, folder }: ReadAdapter,
-  asked: 'all' | readonly number[],
+  requestedRanks: 'all' | readonly number[],
 ): readonly number[] {
-  if (asked === 'all') return state.ranks;
+  if (requestedRanks === 'all') return state.ranks;
   const set = rankSet(state.ranks);
-  for (const rank of asked) {
+  for (const rank of requestedRanks) {
     set.assertUsable(rank);
     if (sidecar === null && rank !== state.maxRank) {
       throw new QdyloraError('BAD_ADAPTER', {
@@ -155,5 +155,5 @@ export function ranksOf(
       });
     }
   }
-  return asked;
+  return requestedRanks;
 }

@@ -88,9 +88,14 @@ async function writeWithSaved(
   options: WritePeftAdapterOptions,
 ): Promise<void> {
   if (!saved) return writePeftAdapter(folder, options);
-  using own = openSavedWeights(saved.folder);
+  using savedWeights = openSavedWeights(saved.folder);
   const { modulesToSave, ensureWeightTying } = saved;
-  await writePeftAdapter(folder, { ...options, modulesToSave, ensureWeightTying, saved: own.tensors });
+  await writePeftAdapter(folder, {
+    ...options,
+    modulesToSave,
+    ensureWeightTying,
+    saved: savedWeights.tensors,
+  });
 }
 
 /**

@@ -16,9 +16,11 @@ export function attentionNeed(
   computeDtype: ComputeDtype,
 ): AttentionNeed {
   const unlike = [
-    ...new Map(layers.map((own) => [[own.heads, own.kvHeads, own.headDim, own.window].join(), own])).values(),
+    ...new Map(
+      layers.map((layer) => [[layer.heads, layer.kvHeads, layer.headDim, layer.window].join(), layer]),
+    ).values(),
   ];
-  return (segments) => Math.max(...unlike.map((own) => peakOf(segments, own)));
+  return (segments) => Math.max(...unlike.map((layer) => peakOf(segments, layer)));
 
   function peakOf(
     segments: Int32Array,

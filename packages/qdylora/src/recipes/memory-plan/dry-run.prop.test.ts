@@ -9,7 +9,7 @@ import {
   writeTinyModel,
   writeTinyRows,
 } from '../../../test/tiny-model.ts';
-import { givenByOptions } from '../../config/given-values.ts';
+import { valuesOfOptions } from '../../config/explicit-values.ts';
 import { OPTIMIZERS } from '../../config/keys/training-keys.ts';
 import type { PreparedRun } from '../run/prepare-run.ts';
 import { prepareRun } from '../run/prepare-run.ts';
@@ -64,7 +64,7 @@ function tinyRun(
     quantizationBlockSize,
     targetModules,
     loraDropout,
-    ...own
+    ...runOptions
   }: Options,
   backend: 'cpu' | 'host',
 ): PreparedRun {
@@ -83,8 +83,8 @@ function tinyRun(
   const adapter = method === 'none' ? {} : { ranks: [4], targetModules, loraDropout };
   const packed = method === 'qdylora' ? { doubleQuantization, quantizationBlockSize } : {};
   return prepareRun(
-    givenByOptions({
-      ...own,
+    valuesOfOptions({
+      ...runOptions,
       ...adapter,
       ...packed,
       method,
@@ -96,7 +96,7 @@ function tinyRun(
       backend,
       outputDir,
       numThreads: 2,
-      ...(own.optimizer.startsWith('paged') && { optimizerMemoryBudget: '64KiB' }),
+      ...(runOptions.optimizer.startsWith('paged') && { optimizerMemoryBudget: '64KiB' }),
     }),
   );
 }
@@ -112,10 +112,10 @@ async function bothBooks(prepared: PreparedRun, samplerOf: typeof atLargestRank 
   await train({ ...run.training, sampler: samplerOf(run.training.sampler, run.adapted?.ranks.maxRank ?? 0) })
     .result;
   await judgeOf(opened, session)?.at(2);
-  using asked = chosen.dry!();
+  using dryBackend = chosen.dry!();
   using dry = chosen.dry!();
-  const steps = largestSteps(config, { run, data }, asked);
-  const judged = largestJudged(config, { run, data }, asked);
+  const steps = largestSteps(config, { run, data }, dryBackend);
+  const judged = largestJudged(config, { run, data }, dryBackend);
   const planned = await dryRun(config, {
     backend: dry,
     model: source.config.raw,
@@ -141,8 +141,8 @@ const OTHER_GAPS = 0.01;
 
 async function lawOn(backend: 'cpu' | 'host', runs: number): Promise<void> {
   await fc.assert(
-    fc.asyncProperty(shapes, options, async (shape, own) => {
-      const { real, planned, isPaged } = await bothBooks(tinyRun(shape, own, backend));
+    fc.asyncProperty(shapes, options, async (shape, runOptions) => {
+      const { real, planned, isPaged } = await bothBooks(tinyRun(shape, runOptions, backend));
       expect(planned.peakBytes).toBe(real.peakBytes);
       // A paged optimizer's slot comes before the gradients, so that a full disk changes nothing; the plan
       // names gradients first, and gaps may differ.
@@ -194,7 +194,7 @@ test('and where rows of very different lengths are packed, whichever pass needs 
     max_position_embeddings: 512,
   };
   await fc.assert(
-    fc.asyncProperty(unlikeRows, async ({ seed, long, pieces, kvHeads, method, ranks, ...own }) => {
+    fc.asyncProperty(unlikeRows, async ({ seed, long, pieces, kvHeads, method, ranks, ...runOptions }) => {
       const outputDir = folder.in(`packed${count++}`);
       const dataset = writeRowsOf(`${outputDir}.jsonl`, [
         ...Array<number>(5).fill(long),
@@ -202,8 +202,8 @@ test('and where rows of very different lengths are packed, whichever pass needs 
       ]);
       const { real, planned } = await bothBooks(
         prepareRun(
-          givenByOptions({
-            ...own,
+          valuesOfOptions({
+            ...runOptions,
             seed,
             method,
             ...(method !== 'none' && { ranks }),
@@ -274,17 +274,17 @@ test(
     };
     const dataset = writeRowsOf(folder.in('alike.jsonl'), Array<number>(8).fill(256));
     await fc.assert(
-      fc.asyncProperty(unlikeParts, async ({ rankLossWeights, updateRule, ...own }) => {
+      fc.asyncProperty(unlikeParts, async ({ rankLossWeights, updateRule, ...runOptions }) => {
         const outputDir = folder.in(`parts${count++}`);
         const { real, planned } = await bothBooks(
           prepareRun(
-            givenByOptions({
-              ...own,
+            valuesOfOptions({
+              ...runOptions,
               rankLossWeights,
               updateRule,
               ranks: [2, 8, 64],
               method: 'qdylora',
-              model: writeTinyModel(`${outputDir}-model`, { config, seed: own.seed }),
+              model: writeTinyModel(`${outputDir}-model`, { config, seed: runOptions.seed }),
               dataset,
               maxSeqLength: 256,
               maxSteps: 1,

@@ -182,13 +182,13 @@ function withGradients(parts: readonly PartUsage[], optimizer: Optimizer): PartU
     (sum, { shape }) => sum + elementCount(shape) * DTYPE_BYTES.f32,
     0,
   ); // in whole cache lines already
-  return parts.flatMap((own) =>
-    own.part === PARTS.optimizer
+  return parts.flatMap((usage) =>
+    usage.part === PARTS.optimizer
       ? [
           { part: PARTS.gradients, liveBytes: bytes, peakBytes: bytes },
-          { part: PARTS.optimizer, liveBytes: own.liveBytes - bytes, peakBytes: own.peakBytes - bytes },
+          { part: PARTS.optimizer, liveBytes: usage.liveBytes - bytes, peakBytes: usage.peakBytes - bytes },
         ]
-      : [own],
+      : [usage],
   );
 }
 
@@ -234,8 +234,8 @@ export function fullestJudged({ maxSeqLength }: Pick<RunConfig, 'maxSeqLength'>)
   const full = Array.from({ length: Math.max(1, Math.floor(JUDGED_TOKENS / maxSeqLength)) }, () =>
     fullExample(maxSeqLength),
   );
-  const rest = JUDGED_TOKENS - full.length * maxSeqLength;
-  return rest > 0 ? [...full, fullExample(rest)] : full;
+  const restTokens = JUDGED_TOKENS - full.length * maxSeqLength;
+  return restTokens > 0 ? [...full, fullExample(restTokens)] : full;
 }
 
 /** A row of `length` tokens that are all counted. */

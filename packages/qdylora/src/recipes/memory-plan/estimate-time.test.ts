@@ -1,13 +1,13 @@
 import { createHostBackend } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
 import { resolveRun } from '../../config/resolve-run.ts';
-import { givenByOptions } from '../../config/given-values.ts';
+import { valuesOfOptions } from '../../config/explicit-values.ts';
 import { estimateTime, trainingOperations } from './estimate-time.ts';
 
 const model = { parameterCount: 1000, trainableCount: 10, hiddenSize: 64, layers: 4, recompute: false };
 const configOf = (options: object) => ({
   ...resolveRun(
-    givenByOptions({
+    valuesOfOptions({
       model: 'm',
       dataset: 'd',
       outputDir: 'o',

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { givenByOptions } from '../../config/given-values.ts';
+import { valuesOfOptions } from '../../config/explicit-values.ts';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { resolveShape } from '../run/prepare-run.ts';
 import { fitMemory } from './fit-memory.ts';
@@ -8,7 +8,7 @@ import { needsOfRuns, type Needed, type RoughlyNeeded } from './needs-of-runs.ts
 
 const GIB = 2 ** 30;
 const config = resolveShape(
-  givenByOptions({
+  valuesOfOptions({
     model: 'some',
     maxSeqLength: 1024,
     microBatchSize: 4,
@@ -52,17 +52,17 @@ test(
     let roughLooks = 0;
     await fc.assert(
       fc.asyncProperty(cases, async ({ memoryBytes, gapShare }) => {
-        const exactly = (own: RunConfig): Needed => {
-          const { leastBytes, stateBytes } = arraysOf(own);
+        const exactly = (runConfig: RunConfig): Needed => {
+          const { leastBytes, stateBytes } = arraysOf(runConfig);
           return { totalBytes: Math.round(leastBytes * (1 + gapShare)), stateBytes };
         };
         const all = await fitMemory(
           config,
           memoryBytes,
           needsOfRuns({
-            exact: (own) => {
+            exact: (runConfig) => {
               looks++;
-              return Promise.resolve(exactly(own));
+              return Promise.resolve(exactly(runConfig));
             },
             rough: () => Promise.resolve(null),
           }),
@@ -71,11 +71,11 @@ test(
           config,
           memoryBytes,
           needsOfRuns({
-            exact: (own) => {
+            exact: (runConfig) => {
               roughLooks++;
-              return Promise.resolve(exactly(own));
+              return Promise.resolve(exactly(runConfig));
             },
-            rough: (own) => Promise.resolve(arraysOf(own)),
+            rough: (runConfig) => Promise.resolve(arraysOf(runConfig)),
           }),
         );
         expect(some).toEqual(all);
@@ -87,19 +87,25 @@ test(
 );
 
 test('rough numbers that are far too low lead to the same, by looking at every run in the end', async () => {
-  const exact = (own: RunConfig): Promise<Needed> =>
-    Promise.resolve({ totalBytes: arraysOf(own).leastBytes, stateBytes: arraysOf(own).stateBytes });
+  const exact = (runConfig: RunConfig): Promise<Needed> =>
+    Promise.resolve({
+      totalBytes: arraysOf(runConfig).leastBytes,
+      stateBytes: arraysOf(runConfig).stateBytes,
+    });
   const memoryBytes = 6 * GIB;
-  const told = await fitMemory(
+  const fit = await fitMemory(
     config,
     memoryBytes,
     needsOfRuns({
       exact,
-      rough: async (own) => ({ ...arraysOf(own), leastBytes: arraysOf(own).leastBytes / 2 }),
+      rough: async (runConfig) => ({
+        ...arraysOf(runConfig),
+        leastBytes: arraysOf(runConfig).leastBytes / 2,
+      }),
     }),
   );
-  expect(told).toEqual(
+  expect(fit).toEqual(
     await fitMemory(config, memoryBytes, needsOfRuns({ exact, rough: () => Promise.resolve(null) })),
   );
-  expect(told!.totalBytes).toBeLessThanOrEqual(memoryBytes);
+  expect(fit!.totalBytes).toBeLessThanOrEqual(memoryBytes);
 });

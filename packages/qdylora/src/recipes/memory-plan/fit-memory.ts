@@ -63,12 +63,12 @@ export async function fitMemory(
   memoryBytes: number,
   needs: NeedsOfRuns,
 ): Promise<Fit | null> {
-  let own = config;
-  let fits = await needs.fits(own, memoryBytes);
+  let current = config;
+  let fits = await needs.fits(current, memoryBytes);
   const taken: Partial<RunConfig>[] = [];
   for (const change of CHANGES) {
     if (fits) break;
-    const before = own;
+    const before = current;
     const more = await moreAndMore(change, before, (least) =>
       needs.roomForStates(before, memoryBytes, least),
     );
@@ -76,7 +76,7 @@ export async function fitMemory(
     if (!most || !(await needs.isLess(most.config, before))) continue;
     fits = await needs.fits(most.config, memoryBytes);
     const used = fits ? more.slice(0, 1 + (await firstThatFits(more, memoryBytes, needs))) : more;
-    own = used.at(-1)!.config;
+    current = used.at(-1)!.config;
     taken.push(...used.map(({ values }) => values));
   }
   if (!fits) return null;
@@ -135,15 +135,15 @@ async function withoutIdle(
   memoryBytes: number,
   needs: NeedsOfRuns,
 ): Promise<Fit> {
-  let kept = taken;
+  let changes = taken;
   for (const one of taken.slice(0, -1).reverse()) {
-    const others = kept.filter((other) => other !== one);
-    if (await needs.fits(changed(config, others), memoryBytes)) kept = others;
+    const others = changes.filter((other) => other !== one);
+    if (await needs.fits(changed(config, others), memoryBytes)) changes = others;
   }
   const { values, totalBytes } = await raisedBudget(
-    Object.assign({}, ...kept) as Partial<RunConfig>,
+    Object.assign({}, ...changes) as Partial<RunConfig>,
     memoryBytes,
-    async (own) => (await needs.exact(changed(config, [own]))).totalBytes,
+    async (values) => (await needs.exact(changed(config, [values]))).totalBytes,
   );
   return {
     values: Object.fromEntries(

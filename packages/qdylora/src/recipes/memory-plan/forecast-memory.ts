@@ -50,9 +50,9 @@ export async function forecastMemory(
     dryRun(config, { backend, model, dtype, dtypes, steps, judged, recompute }),
   );
   collectGarbage();
-  const own = residentBytes() - run.model.backend.memory.usage().touchedBytes;
+  const processBytes = residentBytes() - run.model.backend.memory.usage().touchedBytes;
   return sumOf([
-    ...partsOfProcess(marks, own, 'left by loading'),
+    ...partsOfProcess(marks, processBytes, 'left by loading'),
     { part: 'JavaScript of the steps', bytes: JAVASCRIPT_BYTES },
     ...partsOfRun(planned),
   ]);
@@ -76,15 +76,15 @@ async function disposing<T extends Disposable, R>(
   resource: T,
   use: (resource: T) => R | Promise<R>,
 ): Promise<R> {
-  using own = resource;
-  return await use(own);
+  using disposable = resource;
+  return await use(disposable);
 }
 
 /** The parts of the books that a person wants to see, and the gaps that arrays leave. */
 export const partsOfRun = ({ parts, peakBytes, touchedBytes }: DryRun): MemoryPart[] => [
   ...[...Object.values(PARTS), WORKSPACES].flatMap((part) =>
     parts
-      .filter((own) => own.part === part && own.peakBytes > 0)
+      .filter((usage) => usage.part === part && usage.peakBytes > 0)
       .map(({ peakBytes: bytes }) => ({ part, bytes })),
   ),
   { part: 'gaps between arrays', bytes: touchedBytes - peakBytes },
@@ -96,18 +96,18 @@ export const sumOf = (parts: readonly MemoryPart[]): MemoryForecast => ({
 });
 
 /**
- * Shares `ownBytes`, what the process has beside its arrays, out among the marks: each gets what was added by
+ * Shares `processBytes`, what the process has beside its arrays, out among the marks: each gets what was added by
  * it, and is still there.
  */
-function partsOfProcess(marks: readonly ProcessMark[], ownBytes: number, rest: string): MemoryPart[] {
+function partsOfProcess(marks: readonly ProcessMark[], processBytes: number, lastPart: string): MemoryPart[] {
   let before = 0;
   const parts = marks.map(({ part, residentBytes: then }) => {
-    const until = Math.max(before, Math.min(then, ownBytes));
+    const until = Math.max(before, Math.min(then, processBytes));
     const bytes = until - before;
     before = until;
     return { part, bytes };
   });
-  return [...parts, { part: rest, bytes: Math.max(0, ownBytes - before) }];
+  return [...parts, { part: lastPart, bytes: Math.max(0, processBytes - before) }];
 }
 
 /**

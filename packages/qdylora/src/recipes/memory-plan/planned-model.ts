@@ -45,8 +45,8 @@ export async function plannedModel(
 }
 
 function withSaved({ config, dtype, dtypes: others }: PlannedModel, saved: AdapterSaved): PlannedModel {
-  using own = openSavedWeights(saved.folder);
-  const { tensors } = own;
+  using savedWeights = openSavedWeights(saved.folder);
+  const { tensors } = savedWeights;
   const dtypes = new Map([
     ...others,
     ...[...tensors].map(([name, tensor]) => [name, inMemory(tensor)] as const),
@@ -86,7 +86,7 @@ function plainMatrices({ path, modelType }: CheckpointConfig): PlannedModel['dty
           ({ dtype, shape }) => shape.length === 2 && ['F32', 'F16', 'BF16'].includes(dtype),
         );
         return plain.flatMap((entry) =>
-          [entry.name, `${base}${entry.name}`].map((own) => [own, inMemory(entry)] as const),
+          [entry.name, `${base}${entry.name}`].map((tensorName) => [tensorName, inMemory(entry)] as const),
         );
       }),
   );

@@ -11,28 +11,28 @@ import type { RunConfig } from '../../config/resolve-run.ts';
  * bytes on a backend whose books nobody can keep (`needOf` null)
  */
 export async function resolveRecompute(
-  asked: RunConfig['gradientCheckpointing'],
+  gradientCheckpointing: RunConfig['gradientCheckpointing'],
   layers: number,
   needOf: ((recompute: Recompute) => Promise<number>) | null,
 ): Promise<Recompute> {
-  if (typeof asked === 'boolean') return asked;
-  if (typeof asked === 'number') return { every: asked };
+  if (typeof gradientCheckpointing === 'boolean') return gradientCheckpointing;
+  if (typeof gradientCheckpointing === 'number') return { every: gradientCheckpointing };
   if (!needOf)
     throw new QdyloraError('UNSUPPORTED', {
       where: 'gradient_checkpointing',
       problem:
         'On your own backend, `gradient_checkpointing` must be true, false or a number of ' +
-        `layers (got ${asked}).`,
+        `layers (got ${gradientCheckpointing}).`,
       nextStep: 'What it needs is not known before it runs.',
     });
-  const bytes = readByteSize(asked)!;
+  const bytes = readByteSize(gradientCheckpointing)!;
   const least = await needOf({ first: layers });
   if (least > bytes) {
     throw new QdyloraError('BAD_CONFIG', {
       where: 'gradient_checkpointing',
       problem:
         `The run needs at least ${byteSizeText(least)} even if every layer is recomputed, more ` +
-        `than ${asked}.`,
+        `than ${gradientCheckpointing}.`,
       nextStep: 'npx qdylora plan --memory says what else to change.',
       details: { leastBytes: least, bytes },
     });

@@ -2,7 +2,7 @@ import { createDryBackend } from '@qdylora/contract';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { TINY_CONFIG } from '../../../test/tiny-model.ts';
-import { givenByOptions } from '../../config/given-values.ts';
+import { valuesOfOptions } from '../../config/explicit-values.ts';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { resolveShape } from '../run/prepare-run.ts';
 import { dryRun, fullestStep, fullExample, phaseBytes, type DryRun } from './dry-run.ts';
@@ -48,50 +48,56 @@ const FEW_TOKENS = {
 
 test('two models of a few layers tell the need of all layers, whichever phase is the fullest', async () => {
   await fc.assert(
-    fc.asyncProperty(shapes, options, async ({ hidden, intermediate, vocab, dtype, holdsOut }, own) => {
-      const model = {
-        ...TINY_CONFIG,
-        hidden_size: hidden,
-        intermediate_size: intermediate,
-        vocab_size: vocab,
-        num_hidden_layers: LAYERS,
-        num_attention_heads: 2,
-        num_key_value_heads: 1,
-        head_dim: hidden / 2,
-        tie_word_embeddings: false,
-        max_position_embeddings: 512,
-      };
-      const asked = resolveShape(
-        givenByOptions({
-          ...own,
-          model: 'some',
-          valSetSize: 0,
-          ...(own.optimizer.startsWith('paged') && { optimizerMemoryBudget: '64KiB' }),
-        }),
-      );
-      const config = { ...asked, computeDtype: 'f32' as const };
-      const run = (changed: RunConfig, mostLayers?: number): Promise<DryRun> =>
-        dryRun(
-          { ...changed, computeDtype: 'f32' },
-          {
-            backend: createDryBackend(),
-            model,
-            dtype,
-            steps: [fullestStep(changed)],
-            judged: holdsOut ? [[fullExample(512)]] : [],
-            recompute:
-              changed.gradientCheckpointing === 2 ? { every: 2 } : (changed.gradientCheckpointing as boolean),
-            mostLayers,
-          },
+    fc.asyncProperty(
+      shapes,
+      options,
+      async ({ hidden, intermediate, vocab, dtype, holdsOut }, runOptions) => {
+        const model = {
+          ...TINY_CONFIG,
+          hidden_size: hidden,
+          intermediate_size: intermediate,
+          vocab_size: vocab,
+          num_hidden_layers: LAYERS,
+          num_attention_heads: 2,
+          num_key_value_heads: 1,
+          head_dim: hidden / 2,
+          tie_word_embeddings: false,
+          max_position_embeddings: 512,
+        };
+        const requested = resolveShape(
+          valuesOfOptions({
+            ...runOptions,
+            model: 'some',
+            valSetSize: 0,
+            ...(runOptions.optimizer.startsWith('paged') && { optimizerMemoryBudget: '64KiB' }),
+          }),
         );
-      const rough = await roughNeeds(LAYERS, 1000, async (changed, mostLayers) =>
-        phaseBytes(await run(changed, mostLayers)),
-      )(config);
-      const whole = await run(config);
-      expect(Math.abs(rough!.leastBytes / (1000 + whole.peakBytes) - 1)).toBeLessThan(0.01);
-      expect(whole.parts.reduce((sum, { peakBytes }) => sum + peakBytes, 0)).toBe(whole.peakBytes);
-      expect(whole.parts.every(({ peakBytes }) => peakBytes >= 0)).toBe(true);
-    }),
+        const config = { ...requested, computeDtype: 'f32' as const };
+        const run = (changed: RunConfig, mostLayers?: number): Promise<DryRun> =>
+          dryRun(
+            { ...changed, computeDtype: 'f32' },
+            {
+              backend: createDryBackend(),
+              model,
+              dtype,
+              steps: [fullestStep(changed)],
+              judged: holdsOut ? [[fullExample(512)]] : [],
+              recompute:
+                changed.gradientCheckpointing === 2
+                  ? { every: 2 }
+                  : (changed.gradientCheckpointing as boolean),
+              mostLayers,
+            },
+          );
+        const rough = await roughNeeds(LAYERS, 1000, async (changed, mostLayers) =>
+          phaseBytes(await run(changed, mostLayers)),
+        )(config);
+        const whole = await run(config);
+        expect(Math.abs(rough!.leastBytes / (1000 + whole.peakBytes) - 1)).toBeLessThan(0.01);
+        expect(whole.parts.reduce((sum, { peakBytes }) => sum + peakBytes, 0)).toBe(whole.peakBytes);
+        expect(whole.parts.every(({ peakBytes }) => peakBytes >= 0)).toBe(true);
+      },
+    ),
     { numRuns: 60, examples: [[WIDE, FEW_TOKENS]] },
   );
 });

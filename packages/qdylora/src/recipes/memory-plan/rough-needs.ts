@@ -24,7 +24,7 @@ const FEW_LAYERS = 2;
  */
 export function roughNeeds(
   layers: number,
-  ownBytes: number,
+  processBytes: number,
   phasesOf: (config: RunConfig, mostLayers: number) => Promise<PhaseBytes>,
 ): (config: RunConfig) => Promise<RoughlyNeeded | null> {
   const unpaged = once(async (config: RunConfig): Promise<PhaseBytes | null> => {
@@ -55,7 +55,7 @@ export function roughNeeds(
     // a budget is of all layers together
     const stateBytes = paged ? Math.min(whole.states, budget!) : whole.states;
     return {
-      leastBytes: ownBytes + Math.max(whole.building, whole.training - whole.states + stateBytes),
+      leastBytes: processBytes + Math.max(whole.building, whole.training - whole.states + stateBytes),
       stateBytes,
     };
   };

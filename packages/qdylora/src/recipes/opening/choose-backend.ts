@@ -120,8 +120,8 @@ async function cpuBackend({
 
 /** The best of several short measurements: the cores may be shared. */
 function measuredCeilings(backend: CpuBackend): Ceilings {
-  const best = (what: 'f32' | 'bf16' | 'gbps'): number =>
-    backend.memory.scoped(() => Math.max(...Array.from({ length: 8 }, ceilingOf(backend, what))));
+  const best = (quantity: 'f32' | 'bf16' | 'gbps'): number =>
+    backend.memory.scoped(() => Math.max(...Array.from({ length: 8 }, ceilingOf(backend, quantity))));
   return { gflops: best('f32'), bf16Gflops: best('bf16'), gbps: best('gbps') };
 }
 
@@ -166,10 +166,10 @@ function chosen(
 }
 
 function onceEach(tell: (name: string) => void): (name: string) => void {
-  const told = new Set<string>();
+  const toldNames = new Set<string>();
   return (name) => {
-    if (told.has(name)) return;
-    told.add(name);
+    if (toldNames.has(name)) return;
+    toldNames.add(name);
     tell(name);
   };
 }

@@ -152,7 +152,7 @@ describe('byte-level BPE, split as tokenizer.ggml.pre says', () => {
   test('SentencePiece, BPE kind: the ids are those of llama.cpp', async () => {
     const { encode, decode } = await tokenizerOf('spm', 'llama', spm);
     expect(differing(encode, golden.ids.spm!)).toEqual([]);
-    for (const text of golden.texts.filter((own) => !own.includes('\u2581')))
+    for (const text of golden.texts.filter((text) => !text.includes('\u2581')))
       expect(decode(encode(text), { skipSpecialTokens: true })).toBe(text);
   });
 
@@ -168,12 +168,12 @@ describe('byte-level BPE, split as tokenizer.ggml.pre says', () => {
 });
 
 describe('a tokenizer.json written into a GGUF file', () => {
-  const own = fileURLToPath(new URL('../../../../data/fixtures/', import.meta.url));
+  const packageFolder = fileURLToPath(new URL('../../../../data/fixtures/', import.meta.url));
   const shared = sharedPath('fixtures/tokenizers/');
   const CASES: readonly (readonly [string, string | null, string, string])[] = [
-    ['smollm2', own, 'gpt2', 'smollm'],
-    ['tiny-llama3-style', own, 'gpt2', 'llama-bpe'],
-    ['tiny-llama2-style', own, 'llama', 'default'],
+    ['smollm2', packageFolder, 'gpt2', 'smollm'],
+    ['tiny-llama3-style', packageFolder, 'gpt2', 'llama-bpe'],
+    ['tiny-llama2-style', packageFolder, 'llama', 'default'],
     ['gpt2', shared, 'gpt2', 'gpt-2'],
     ['qwen2.5', shared, 'gpt2', 'qwen2'],
   ];

@@ -2,7 +2,7 @@ import type { Adapted } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import type { ComputeDtype } from '@qdylora/tensor';
 import { checkValues, type OutputOf } from '../../config/check-values.ts';
-import type { GivenValues } from '../../config/given-values.ts';
+import type { ExplicitValues } from '../../config/explicit-values.ts';
 import type { Key } from '../../config/key.ts';
 import { attachAdapter, type Warn } from '../adapter/attach-adapter.ts';
 import { chosenTemplate, type TemplateConfig } from './chosen-template.ts';
@@ -37,13 +37,13 @@ export interface OpenModel extends Disposable {
 /** Checks values; where an adapter is named, the way its base was stored is the default. */
 export function checkModelValues<K extends Readonly<Record<string, Key>>>(
   keys: K,
-  given: GivenValues,
+  explicit: ExplicitValues,
 ): OutputOf<K> {
-  const folder = given.get('adapter')?.value;
+  const folder = explicit.get('adapter')?.value;
   const base = typeof folder === 'string' ? storedSidecar(folder)?.base : null;
   return checkValues(
     keys,
-    given,
+    explicit,
     base
       ? {
           quantization: base.quantization,

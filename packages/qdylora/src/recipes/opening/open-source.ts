@@ -85,8 +85,8 @@ async function withSaved<T>(
   use: (files: WeightFiles) => T | Promise<T>,
 ): Promise<T> {
   if (!saved) return await use(files);
-  using own = openSavedWeights(saved.folder);
-  return await use(withSavedWeights(files, { ...saved, tensors: own.tensors }));
+  using savedWeights = openSavedWeights(saved.folder);
+  return await use(withSavedWeights(files, { ...saved, tensors: savedWeights.tensors }));
 }
 
 async function checkpointSource(
@@ -99,13 +99,13 @@ async function checkpointSource(
   using base = await openBase(model);
   const { name } = base;
   const fingerprint = base.checkpoint.fingerprint();
-  const ownConfig = await withSaved(base.checkpoint, saved, (files) => files.config);
-  const { vocabularySize } = familyOf(ownConfig.modelType, name).readConfig(ownConfig);
+  const modelConfig = await withSaved(base.checkpoint, saved, (files) => files.config);
+  const { vocabularySize } = familyOf(modelConfig.modelType, name).readConfig(modelConfig);
   return {
     name,
     vocabularySize,
     fingerprint,
-    config: ownConfig,
+    config: modelConfig,
     tokenizerFolder: model,
     template,
     saved,

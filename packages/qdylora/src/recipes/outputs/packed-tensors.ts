@@ -92,10 +92,10 @@ export const packedTensors = (
 
 function* writtenOnce(bytes: Uint8Array, matrix: QuantizedMatrix, memory: Memory): Generator<Uint8Array> {
   yield bytes;
-  const written = arraysOf(matrix).find(
+  const writtenView = arraysOf(matrix).find(
     (view) => hostData(view).buffer === bytes.buffer && hostData(view).byteOffset === bytes.byteOffset,
   );
-  if (written) memory.release(written);
+  if (writtenView) memory.release(writtenView);
 }
 
 /**

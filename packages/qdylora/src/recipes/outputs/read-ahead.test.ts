@@ -12,7 +12,7 @@ const {
 } = createReadingRings();
 afterAll(close);
 
-function written(name: string): ReturnType<typeof openSafetensors> {
+function openedFile(name: string): ReturnType<typeof openSafetensors> {
   const path = join(root, name);
   const halves = {
     name: 'c',
@@ -30,14 +30,14 @@ function written(name: string): ReturnType<typeof openSafetensors> {
 }
 
 it('gives the bytes of one tensor after another, each intact while the next are read', async () => {
-  using file = written('all');
+  using file = openedFile('all');
   const entries = ['b', 'a', 'c', 'd', 'a'].map((name) => file.tensors.get(name)!);
-  const seen: Uint8Array[] = [];
+  const chunks: Uint8Array[] = [];
   for await (const bytes of readAhead(ring, entries)) {
     await new Promise((resolve) => setTimeout(resolve, 5)); // the next ones have arrived meanwhile
-    seen.push(bytes.slice());
+    chunks.push(bytes.slice());
   }
-  expect(seen).toEqual(entries.map((entry) => entry.readBytes()));
+  expect(chunks).toEqual(entries.map((entry) => entry.readBytes()));
 });
 
 it('gives a large tensor in stretches that are its bytes when put together', async () => {
@@ -60,7 +60,7 @@ it('gives a large tensor in stretches that are its bytes when put together', asy
 });
 
 it('of two rings, each gives its own bytes while the other is read too', async () => {
-  using file = written('two');
+  using file = openedFile('two');
   const entries = ['a', 'b', 'c'].map((name) => file.tensors.get(name)!);
   const [one, two] = [readAhead(ring, entries), readAhead(other, [...entries].reverse())];
   for (let i = 0; i < 3; i++) {
@@ -73,7 +73,7 @@ it(
   'waits for the system where the caller stops, so that the next one has the ring for itself; where a ' +
     'file has shrunk it says so',
   async () => {
-    using file = written('short');
+    using file = openedFile('short');
     const entries = ['a', 'b', 'c'].map((name) => file.tensors.get(name)!);
     const coming = readAhead(ring, entries);
     await coming.next();
@@ -92,7 +92,7 @@ it(
 it('an ended thread leaves no one waiting', async () => {
   const ended = createReadingRings();
   await ended.close();
-  using file = written('ended');
+  using file = openedFile('ended');
   await expect(readAhead(ended.rings[0], [file.tensors.get('a')!]).next()).resolves.toMatchObject({
     value: expect.any(Uint8Array) as Uint8Array,
   }); // small: read through the cache

@@ -32,9 +32,9 @@ export interface ShardWork {
   write(index: number, tensors: readonly TensorToStream[], blocks: WriteBlocks): Promise<void>;
   /**
    * Puts all shards into a model's folder under Hugging Face's names, with their index; returns their bytes
-   * of tensors, and fills `known` with what was hashed as it was written.
+   * of tensors, and fills `records` with what was hashed as it was written.
    */
-  moveInto(folder: string, known: Map<string, FileRecord>): number;
+  moveInto(folder: string, records: Map<string, FileRecord>): number;
   remove(): void;
 }
 
@@ -64,25 +64,25 @@ export function shardWork(outputDir: string, identity: unknown, count: number): 
   }
   mkdirSync(folder, { recursive: true });
   writeFileDurably(join(folder, IDENTITY_FILE), [Buffer.from(canonicalJson({ identity: hash }))]);
-  const written = new Map<number, FileRecord>();
+  const writtenRecords = new Map<number, FileRecord>();
   const path = (index: number): string => join(folder, shardName(index));
   return {
     folder,
     has: (index) => existsSync(path(index)), // it got its name when it was whole
     async write(index, tensors, blocks) {
-      written.set(
+      writtenRecords.set(
         index,
         await streamSafetensors(path(index), tensors, { metadata: { format: 'pt' }, blocks }),
       );
     },
-    moveInto(target, known) {
+    moveInto(target, records) {
       const weightMap: Record<string, string> = Object.create(null) as Record<string, string>;
       let bytes = 0;
       for (let index = 0; index < count; index++) {
         const name =
           count === 1 ? 'model.safetensors' : `model-${digits(index + 1)}-of-${digits(count)}.safetensors`;
         linkOrCopy(path(index), join(target, name));
-        if (written.has(index)) known.set(name, written.get(index)!);
+        if (writtenRecords.has(index)) records.set(name, writtenRecords.get(index)!);
         using file = openSafetensors(path(index));
         for (const [tensor, { byteLength }] of file.tensors) {
           weightMap[tensor] = name;

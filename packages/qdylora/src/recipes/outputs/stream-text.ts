@@ -26,15 +26,16 @@ const isWhole = (text: string): boolean => !text.endsWith('\ufffd');
  * at once gives.
  */
 export async function* streamText(ids: AsyncIterable<number>, tokenizer: Tokenizer): AsyncGenerator<string> {
-  const seen: number[] = [];
-  let told = '';
+  const allIds: number[] = [];
+  let streamedText = '';
   for await (const id of ids) {
-    seen.push(id);
-    const text = tokenizer.decode(seen, { skipSpecialTokens: true });
-    if (!isWhole(text) || text.length <= told.length || !text.startsWith(told)) continue;
-    yield text.slice(told.length);
-    told = text;
+    allIds.push(id);
+    const text = tokenizer.decode(allIds, { skipSpecialTokens: true });
+    if (!isWhole(text) || text.length <= streamedText.length || !text.startsWith(streamedText)) continue;
+    yield text.slice(streamedText.length);
+    streamedText = text;
   }
-  const text = tokenizer.decode(seen, { skipSpecialTokens: true });
-  if (text.startsWith(told) && text.length > told.length) yield text.slice(told.length);
+  const text = tokenizer.decode(allIds, { skipSpecialTokens: true });
+  if (text.startsWith(streamedText) && text.length > streamedText.length)
+    yield text.slice(streamedText.length);
 }

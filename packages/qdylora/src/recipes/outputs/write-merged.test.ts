@@ -28,11 +28,14 @@ const LEFT_OUT: readonly [Record<string, unknown>, Record<string, unknown>][] = 
 
 test.each(LEFT_OUT)(
   '%j: a size that the config leaves to its family stands in what GGUF is written from',
-  (raw, own) => {
-    const given = { ...raw, num_hidden_layers: 1, vocab_size: 9 };
-    expect(statedConfig(hfConfigOf('config.json', given)).raw).toMatchObject({ ...given, ...own });
+  (raw, familyDefaults) => {
+    const statedRaw = { ...raw, num_hidden_layers: 1, vocab_size: 9 };
+    expect(statedConfig(hfConfigOf('config.json', statedRaw)).raw).toMatchObject({
+      ...statedRaw,
+      ...familyDefaults,
+    });
     expect(
-      statedConfig(hfConfigOf('config.json', { ...given, max_position_embeddings: 77 })).raw,
+      statedConfig(hfConfigOf('config.json', { ...statedRaw, max_position_embeddings: 77 })).raw,
     ).toMatchObject({ max_position_embeddings: 77 });
   },
 );

@@ -61,7 +61,7 @@ export function statedConfig(config: CheckpointConfig): CheckpointConfig {
     attention: [first],
   } = familyOf(modelType, path).readConfig(config);
   const { kvHeads, headDim, rope } = first!;
-  const own =
+  const familyValues =
     modelType === 'gpt2'
       ? { n_positions: maxPositions, layer_norm_epsilon: epsilon }
       : {
@@ -72,7 +72,7 @@ export function statedConfig(config: CheckpointConfig): CheckpointConfig {
               ? { layer_norm_eps: epsilon, rotary_pct: (2 * rope!.frequencies.length) / headDim }
               : { rms_norm_eps: epsilon, num_key_value_heads: kvHeads, head_dim: headDim }),
         };
-  const missing = Object.fromEntries(Object.entries(own).filter(([key]) => !config.has(key)));
+  const missing = Object.fromEntries(Object.entries(familyValues).filter(([key]) => !config.has(key)));
   return hfConfigOf(path, { ...raw, ...missing }, config.rope.factors);
 }
 

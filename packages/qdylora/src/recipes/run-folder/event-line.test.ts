@@ -49,10 +49,10 @@ async function logOf(name: string, options: Partial<FinetuneOptions>): Promise<L
  * them.
  */
 function undescribed(line: Line): string[] {
-  const known =
+  const fieldTypes =
     shipped.oneOf.find(({ properties }) => properties.type!.const === line.type)?.properties ?? {};
   return Object.keys(line)
-    .filter((name) => !(name in known))
+    .filter((name) => !(name in fieldTypes))
     .map((name) => `${line.type}.${name}`);
 }
 

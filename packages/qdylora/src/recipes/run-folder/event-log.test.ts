@@ -60,9 +60,9 @@ describe('the log of events', () => {
         heard++;
         const [first, last] = warnings as [LogWarningEvent, LogWarningEvent];
         expect(
-          warnings.map(({ type, code: own, path, reason }) => [
+          warnings.map(({ type, code: warningCode, path, reason }) => [
             type,
-            own,
+            warningCode,
             path,
             reason.slice(0, code.length),
           ]),

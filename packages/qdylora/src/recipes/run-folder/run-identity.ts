@@ -52,13 +52,13 @@ export function runIdentity(
   },
 ): Record<string, unknown> {
   const { fingerprint, rows, rowsHash, tokensHash, totalSteps } = facts;
-  const named = KEY_NAMES.filter((name) => !FREE_KEYS.has(name)).map(
+  const decidingValues = KEY_NAMES.filter((name) => !FREE_KEYS.has(name)).map(
     (name) => [snakeCase(name), config[name]] as const,
   );
   // Earlier versions wrote the default ratio also beside warmup_steps and without a warm-up: such a run can
   // be resumed. A key that is left out and one that is set to its default are the same run.
   return {
-    ...Object.fromEntries(named),
+    ...Object.fromEntries(decidingValues),
     completion_only_loss: config.completionOnlyLoss ?? true,
     warmup_ratio: config.warmupRatio ?? WARMUP_RATIO,
     base_fingerprint: fingerprint,

@@ -41,12 +41,12 @@ const ranksOf = (samples: ReportSamples): unknown =>
 function firingWhileTextsAreWritten(outputDir: string, times: number): AbortSignal {
   const controller = new AbortController();
   const { signal } = controller;
-  const own = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')!.get!;
-  let asked = 0;
+  const getAborted = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')!.get!;
+  let looks = 0;
   Object.defineProperty(signal, 'aborted', {
     get() {
-      if (existsSync(join(outputDir, 'adapter')) && ++asked === times) controller.abort();
-      return own.call(signal) as boolean;
+      if (existsSync(join(outputDir, 'adapter')) && ++looks === times) controller.abort();
+      return getAborted.call(signal) as boolean;
     },
   });
   return signal;

@@ -243,17 +243,17 @@ export async function loadEvalExamples(
 }
 
 function firstTokens(examples: readonly Example[], limit: number, cuts: boolean): Example[] {
-  const kept: Example[] = [];
+  const limited: Example[] = [];
   let left = limit;
   for (const example of examples) {
     const { ids, labels } = example;
     if (ids.length > left && !(cuts && left >= 2)) break;
-    kept.push(
+    limited.push(
       ids.length <= left ? example : { ...example, ids: ids.slice(0, left), labels: labels.slice(0, left) },
     );
     left -= Math.min(left, ids.length);
   }
-  if (kept.length > 0) return kept;
+  if (limited.length > 0) return limited;
   throw new QdyloraError('BAD_DATA', {
     where: 'limit_tokens',
     problem: `${limit} tokens leave no room for a row.`,

@@ -1,5 +1,5 @@
 import { resolveRun, type RunConfig } from '../../config/resolve-run.ts';
-import type { GivenValues } from '../../config/given-values.ts';
+import type { ExplicitValues } from '../../config/explicit-values.ts';
 import { missingKey } from '../../config/missing-key.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
 
@@ -11,8 +11,8 @@ export type PreparedRun = RunConfig & { readonly outputDir: string; readonly dat
  *
  * @throws QdyloraError BAD_CONFIG for what is wrong or missing
  */
-export function prepareRun(given: GivenValues): PreparedRun {
-  const config = resolveShape(given);
+export function prepareRun(explicit: ExplicitValues): PreparedRun {
+  const config = resolveShape(explicit);
   if (!config.dataset) throw missingKey('dataset', 'Name the rows to train on: --dataset rows.jsonl.');
   if (!config.outputDir)
     throw missingKey('output_dir', 'Name a folder for what the run writes: --output-dir runs/first.');
@@ -20,11 +20,11 @@ export function prepareRun(given: GivenValues): PreparedRun {
 }
 
 /** The same without a dataset and a place for what comes out: enough to plan from. */
-export function resolveShape(given: GivenValues): RunConfig {
-  const folder = given.get('adapter')?.value;
+export function resolveShape(explicit: ExplicitValues): RunConfig {
+  const folder = explicit.get('adapter')?.value;
   const { state } = typeof folder === 'string' ? readAdapter(folder) : { state: null };
   const config = resolveRun(
-    given,
+    explicit,
     state ? { ranks: state.ranks, loraAlpha: state.alpha, loraScaling: state.scaling } : {},
   );
   if (!config.model && !config.init)

@@ -41,7 +41,7 @@ export function rankChart(reading: RankReading, width: number): Html {
   const marks = report.ranks
     .filter(({ loss }) => Number.isFinite(loss))
     .map((row): Mark => markOf(row, frame));
-  const named = marks.filter(({ row }) => row === best || row === good);
+  const marked = marks.filter(({ row }) => row === best || row === good);
   const isDense = marks.length > MOST_FULL_MARKS;
   const radius = isDense ? 3 : 5;
   return html`<svg
@@ -51,13 +51,13 @@ export function rankChart(reading: RankReading, width: number): Html {
     role="img"
     aria-label="Held-out loss at each rank; the table has the figures"
   >
-    <g class="axis">${yAxis(frame)}${rankAxis(frame, marks, named)}</g>
+    <g class="axis">${yAxis(frame)}${rankAxis(frame, marks, marked)}</g>
     ${baseLine(reading, frame, marks)}
     <path class="curve" d="${pathThrough(marks)}" />
     <g class="${isDense ? 'dense' : 'sparse'}">
       ${marks.map((mark) => rankMark(mark, verdictOf(mark.row), reading.decimals, radius))}
     </g>
-    ${labels(named, marks, frame, reading)}
+    ${labels(marked, marks, frame, reading)}
   </svg>`;
 }
 
@@ -131,12 +131,12 @@ function yAxis({ left, right, top, bottom, y, ticks, tickDecimals, brokenAt }: F
  * Ranks under the axis: the named ones and both ends first, then powers of two, then as many others as there
  * is room for.
  */
-function rankAxis({ left, right, bottom }: Frame, marks: readonly Mark[], named: readonly Mark[]): Html {
+function rankAxis({ left, right, bottom }: Frame, marks: readonly Mark[], marked: readonly Mark[]): Html {
   const shown: Mark[] = [];
   const free = (mark: Mark): boolean => shown.every(({ x }) => Math.abs(x - mark.x) >= 24);
   const powers = marks.filter(({ row }) => Number.isInteger(Math.log2(row.rank)));
   const others = marks.length > MOST_FULL_MARKS ? [] : marks;
-  for (const mark of [...named, marks[0], marks.at(-1)!, ...powers, ...others])
+  for (const mark of [...marked, marks[0], marks.at(-1)!, ...powers, ...others])
     if (free(mark)) shown.push(mark);
   const ticks = shown.map(
     ({ x, row }) =>
@@ -222,7 +222,7 @@ function obstacles(marks: readonly Mark[]): Box[] {
 
 /** Names of the marked points. The best comes first: it lies lowest, so there is room below it. */
 function labels(
-  named: readonly Mark[],
+  marked: readonly Mark[],
   marks: readonly Mark[],
   frame: Frame,
   { best, decimals }: RankReading,
@@ -231,7 +231,7 @@ function labels(
   const { baseY } = frame;
   if (baseY !== null)
     taken.push({ left: frame.left, right: frame.right, top: baseY - 18, bottom: baseY + 18 });
-  return [...named]
+  return [...marked]
     .sort((a, b) => Number(b.row === best) - Number(a.row === best))
     .map((mark) => {
       const { rank, loss, adapterBytes } = mark.row;

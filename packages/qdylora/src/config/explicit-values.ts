@@ -2,7 +2,7 @@ import { snakeCase } from '@qdylora/contract';
 import { camelCase, kebabCase } from './names.ts';
 
 /** An explicit value and its place, so that a message can name the key as it is spelled there. */
-export interface Given {
+export interface ExplicitValue {
   readonly value: unknown;
   /** `run.yaml:12`, `command line`, `options`. */
   readonly where: string;
@@ -13,7 +13,7 @@ export interface Given {
 }
 
 /** Explicit values by key, in TypeScript's spelling. Keys without one are absent. */
-export type GivenValues = ReadonlyMap<string, Given>;
+export type ExplicitValues = ReadonlyMap<string, ExplicitValue>;
 
 /** How each place spells a key. */
 export const SPELLINGS = {
@@ -26,32 +26,35 @@ export const SPELLINGS = {
  * The options of a library call. Undefined and null mean left out. A backend object is not the value of a
  * key.
  */
-export function givenByOptions({ backend, ...options }: Readonly<Record<string, unknown>>): GivenValues {
-  const named = typeof backend === 'object' ? options : { ...options, backend };
-  const given = Object.entries(named).map(
+export function valuesOfOptions({
+  backend,
+  ...otherOptions
+}: Readonly<Record<string, unknown>>): ExplicitValues {
+  const options = typeof backend === 'object' ? otherOptions : { ...otherOptions, backend };
+  const entries = Object.entries(options).map(
     ([key, value]) => [key, { value, where: 'options', written: key, spell: SPELLINGS.options }] as const,
   );
-  return new Map(given.filter(([, { value }]) => value !== undefined && value !== null));
+  return new Map(entries.filter(([, { value }]) => value !== undefined && value !== null));
 }
 
 /** Values by name in YAML's spelling, each with its place (`run.yaml:12`). */
-export function givenByYaml(
+export function valuesOfYaml(
   values: Iterable<readonly [name: string, value: unknown, where: string]>,
-): GivenValues {
-  const given = [...values].map(
+): ExplicitValues {
+  const entries = [...values].map(
     ([written, value, where]) =>
       [camelCase(written), { value, where, written, spell: SPELLINGS.yaml }] as const,
   );
-  return new Map(given.filter(([, { value }]) => value !== undefined && value !== null));
+  return new Map(entries.filter(([, { value }]) => value !== undefined && value !== null));
 }
 
 /** The values of flags, by key in TypeScript's spelling. */
-export function givenByFlags(values: Readonly<Record<string, unknown>>): GivenValues {
-  const given = Object.entries(values).map(
+export function valuesOfFlags(values: Readonly<Record<string, unknown>>): ExplicitValues {
+  const entries = Object.entries(values).map(
     ([key, value]) =>
       [key, { value, where: 'command line', written: SPELLINGS.flags(key), spell: SPELLINGS.flags }] as const,
   );
-  return new Map(given.filter(([, { value }]) => value !== undefined));
+  return new Map(entries.filter(([, { value }]) => value !== undefined));
 }
 
 /** Keys that set the same thing in two ways. */
@@ -63,7 +66,7 @@ const TWO_WAYS: Readonly<Record<string, string>> = {
 };
 
 /** Later values override earlier ones, also those of a key that sets the same thing in another way. */
-export const mergeGiven = (...all: readonly GivenValues[]): GivenValues =>
+export const mergeExplicit = (...all: readonly ExplicitValues[]): ExplicitValues =>
   all.reduce(
     (merged, later) => new Map([...[...merged].filter(([key]) => !later.has(TWO_WAYS[key])), ...later]),
     new Map(),
