@@ -62,6 +62,7 @@ export async function planMemory({
   return planMemoryFrom(valuesOfOptions(options), { signal, memoryBytes });
 }
 
+/** The same for values from flags. */
 export async function planMemoryFrom(
   explicit: ExplicitValues,
   { memoryBytes = null, ...hub }: PlanHooks = {},
@@ -75,7 +76,7 @@ export async function planMemoryFrom(
   });
   const config = { ...requested, computeDtype: chosen.computeDtype(requested.computeDtype) };
   const processParts = partsOfThisProcess();
-  const step = await dryStep(config, model, { chosen, processParts: processParts });
+  const step = await dryStep(config, model, { chosen, processParts });
   const {
     forecast,
     recompute,
@@ -94,7 +95,8 @@ export async function planMemoryFrom(
     layers,
     recompute,
   });
-  const fits = memoryBytes === null || forecast.totalBytes <= memoryBytes;
+  const stepOf = (changed: RunConfig, mostLayers?: number): Promise<DryStep> =>
+    dryStep(changed as typeof config, model, { chosen, processParts, mostLayers });
   return {
     ...forecast,
     config,
@@ -107,27 +109,26 @@ export async function planMemoryFrom(
     trainableCount,
     adaptedLayers,
     layers,
-    limit:
-      memoryBytes === null
-        ? null
-        : {
-            memoryBytes,
-            fits,
-            fit: fits
-              ? null
-              : await fitMemory(
-                  config,
-                  memoryBytes,
-                  await needsOf(config, step, (changed, mostLayers) =>
-                    dryStep(changed as typeof config, model, {
-                      chosen,
-                      processParts: processParts,
-                      mostLayers,
-                    }),
-                  ),
-                ),
-          },
+    limit: memoryBytes === null ? null : await limitOf(memoryBytes, { config, step, stepOf }),
   };
+}
+
+interface LimitedRun {
+  readonly config: RunConfig;
+  /** The step of `config`. */
+  readonly step: DryStep;
+  /** The step of a changed run. */
+  readonly stepOf: (config: RunConfig, mostLayers?: number) => Promise<DryStep>;
+}
+
+/** Whether a run fits into `memoryBytes`, and what to change where it does not. */
+async function limitOf(
+  memoryBytes: number,
+  { config, step, stepOf }: LimitedRun,
+): Promise<MemoryPlan['limit']> {
+  if (step.forecast.totalBytes <= memoryBytes) return { memoryBytes, fits: true, fit: null };
+  const needs = await needsOf(config, step, stepOf);
+  return { memoryBytes, fits: false, fit: await fitMemory(config, memoryBytes, needs) };
 }
 
 /**
@@ -159,7 +160,7 @@ interface DryStepOptions {
 async function dryStep(
   config: RunConfig & { readonly computeDtype: ComputeDtype },
   { config: model, dtype, dtypes }: PlannedModel,
-  { chosen: { dry }, processParts: processParts, mostLayers }: DryStepOptions,
+  { chosen: { dry }, processParts, mostLayers }: DryStepOptions,
 ): Promise<DryStep> {
   const { layers } = familyOf(model.modelType, model.path).readConfig(model);
   const judges = config.valSetSize > 0 || config.evalDataset !== null;

@@ -1,18 +1,12 @@
-import { setImmediate } from 'node:timers/promises';
 import {
   assertNewFolder,
-  createHashedBlocks,
   cutByBytes,
   openCheckpoint,
   writeFolderAtomically,
   type FileRecord,
-  type TensorEntry,
-  type TensorToStream,
 } from '@qdylora/checkpoint';
-import { QdyloraError, type Backend, type Memory } from '@qdylora/contract';
-import { preferLargePages } from '@qdylora/cpu-kernels';
+import { QdyloraError } from '@qdylora/contract';
 import { familyOf, locateWeights, withOwnHead, type LocatedWeight } from '@qdylora/models';
-import type { QuantizedMatrix, SourceDtype } from '@qdylora/quant';
 import { checkValues, type InputOf, type OutputOf } from '../config/check-values.ts';
 import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { QUANTIZE_KEYS } from '../config/verb-keys.ts';
@@ -21,18 +15,10 @@ import { checkHooks } from './run/check-hooks.ts';
 import { chooseBackend, type BackendChoice } from './opening/choose-backend.ts';
 import { missingKey } from '../config/missing-key.ts';
 import { localModel } from './opening/local-model.ts';
-import {
-  packArriving,
-  packedTensors,
-  packMatrix,
-  quantizationConfig,
-  releaseMatrix,
-} from './outputs/packed-tensors.ts';
-import { createReadingRings, readAhead, type ReadingRing } from './outputs/read-ahead.ts';
-import { filesOf, shardWork, type ShardWork } from './outputs/shard-work.ts';
-import { isAsStored, type StoredDtype } from './outputs/values-of-bytes.ts';
-import { assertNotAborted } from './run/tell-abort.ts';
-import { bytesIn, writeModelFiles } from './outputs/write-model.ts';
+import { packShards } from './packing/pack-shards.ts';
+import { quantizationConfig } from './packing/packed-tensors.ts';
+import { filesOf, shardWork } from './packing/shard-work.ts';
+import { writeModelFiles } from './outputs/write-model.ts';
 
 export type QuantizeFolderOptions = Omit<InputOf<typeof QUANTIZE_KEYS>, 'backend'> & QuantizeHooks;
 
@@ -114,7 +100,12 @@ export async function quantizeFrom(
     numThreads: config.numThreads,
     warn: onNotice,
   });
-  await packShards(chosen.backend, shards, work, { config, layers, onProgress, signal });
+  let done = 0;
+  await packShards(chosen.backend, shards, work, {
+    packing: config,
+    onPacked: () => onProgress({ done: ++done, total: layers }),
+    signal,
+  });
   const records = new Map<string, FileRecord>();
   let bytesAfter = 0;
   await writeFolderAtomically(
@@ -135,94 +126,6 @@ export async function quantizeFrom(
   return { outputDir, layers, bytesBefore: sum(weights.map(({ entry }) => entry.byteLength)), bytesAfter };
 }
 
-interface Packing extends Pick<RecipeHooks, 'signal'> {
-  readonly config: Config;
-  readonly layers: number;
-  readonly onProgress: NonNullable<RecipeHooks['onProgress']>;
-}
-
-/**
- * Packs shard after shard, each written in its turn meanwhile; one at most waits packed. Those of tensors
- * that are only copied hold no memory, and come first: they are written while the first others are packed.
- */
-async function packShards(
-  backend: Backend,
-  shards: readonly (readonly LocatedWeight[])[],
-  work: ShardWork,
-  { config, layers, onProgress, signal }: Packing,
-): Promise<void> {
-  const { memory } = backend;
-  const isDone = shards.map((_, index) => work.has(index));
-  const {
-    rings: [ring, copyRing],
-    write,
-    close,
-  } = createReadingRings(preferLargePages);
-  const blocks = createHashedBlocks({ write, prepare: preferLargePages });
-  const coming = readAhead(
-    ring,
-    shards.flatMap((shard, index) =>
-      isDone[index]
-        ? []
-        : shard
-            .filter(({ isLinear, entry }) => isLinear && arrivingDtype(memory, entry))
-            .map(({ entry }) => entry),
-    ),
-  );
-  let done = 0;
-  let writing = Promise.resolve();
-  let packedBefore = writing;
-  try {
-    for (const [index, shard] of copiedFirst([...shards.entries()])) {
-      const tensors: TensorToStream[] = [];
-      const packed: QuantizedMatrix[] = [];
-      for (const weight of shard) {
-        assertNotAborted(signal, 'quantize');
-        if (!isDone[index] && weight.isLinear) {
-          const { entry } = weight;
-          const shape = entry.shape as [number, number];
-          const dtype = arrivingDtype(memory, entry);
-          const matrix = dtype
-            ? await packArriving(backend, coming, dtype, shape, config)
-            : await packMatrix(backend, entry, shape, config);
-          packed.push(matrix);
-          tensors.push(...packedTensors(weight.name, matrix, sourceDtypeOf(weight), memory));
-        } else if (!isDone[index]) {
-          tensors.push(plainTensor(weight, copyRing));
-        }
-        if (weight.isLinear) onProgress({ done: ++done, total: layers });
-        await setImmediate(); // the writer's turn
-      }
-      if (isDone[index]) continue;
-      if (packed.length > 0) await packedBefore;
-      writing = writing
-        .then(() => work.write(index, tensors, blocks))
-        .then(() => packed.forEach((matrix) => releaseMatrix(matrix, memory)));
-      writing.catch(() => {}); // told where it is awaited
-      if (packed.length > 0) packedBefore = writing;
-    }
-    await writing;
-  } finally {
-    await coming.return();
-    await writing.finally(() => Promise.all([blocks.close(), close()]));
-  }
-}
-
-/** Files with nothing to pack before the others. */
-function copiedFirst(
-  shards: readonly (readonly [number, readonly LocatedWeight[]])[],
-): readonly (readonly [number, readonly LocatedWeight[]])[] {
-  const isPacked = ([, shard]: (typeof shards)[number]): boolean => shard.some(({ isLinear }) => isLinear);
-  return [...shards.filter((shard) => !isPacked(shard)), ...shards.filter(isPacked)];
-}
-
-/**
- * The dtype of a matrix that is packed as its bytes arrive; null for one that must be converted on the way,
- * or lies in memory of another kind.
- */
-const arrivingDtype = (memory: Memory, entry: TensorEntry): StoredDtype | null =>
-  memory.space.isHost && entry.readBehind && isAsStored(entry.dtype) ? entry.dtype : null;
-
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 const packingOf = ({
   quantization,
@@ -237,33 +140,3 @@ const writtenBytes = ({ isLinear, entry: { shape, byteLength } }: LocatedWeight)
 
 /** Bits of a packed weight with its scales at the usual block size: 4 + 32/64; enough to cut files by. */
 const PACKED_BITS = 4.5;
-
-/** What a reader decodes to by default: the dtype that the weight had. */
-const sourceDtypeOf = ({ storedDtype }: LocatedWeight): SourceDtype =>
-  (({ F16: 'float16', F32: 'float32' }) as const)[storedDtype as 'F16' | 'F32'] ?? 'bfloat16';
-
-/** A tensor that is copied; what only GGUF can store becomes bfloat16. */
-function plainTensor({ name, entry }: LocatedWeight, ring: ReadingRing): TensorToStream {
-  const { dtype, shape } = entry;
-  if (['F32', 'F16', 'BF16'].includes(dtype))
-    return {
-      name,
-      dtype,
-      shape,
-      bytes: () => (entry.readBehind ? readAhead(ring, [entry]) : piecesOf(entry)),
-    };
-  return { name, dtype: 'BF16', shape, bytes: () => bytesIn(entry.readFloat32(), 'bf16') };
-}
-
-/** Stays in the second-level cache, and is one read of a file's usual stretch. */
-const PIECE_BYTES = 2 ** 20;
-
-/** The bytes of a tensor, in one piece of memory again and again. */
-function* piecesOf({ byteLength, readInto }: TensorEntry): Generator<Uint8Array> {
-  const piece = new Uint8Array(Math.min(PIECE_BYTES, byteLength));
-  for (let at = 0; at < byteLength; at += PIECE_BYTES) {
-    const part = piece.subarray(0, byteLength - at);
-    readInto(part, at);
-    yield part;
-  }
-}

@@ -13,81 +13,59 @@ beforeAll(async () => {
   await run({ ...common, outputDir: folder.in('first') });
 });
 
-describe('what a run leaves behind', () => {
-  it(
-    'goes on from an adapter of PEFT as it is: where nothing moves, the same bytes come out, with the ' +
-      'weights that it holds whole',
-    async () => {
-      const fixture = fileURLToPath(
-        new URL('../../../checkpoint/fixtures/peft/adapters/modules-to-save', import.meta.url),
-      );
-      const config = {
-        num_hidden_layers: 2,
-        hidden_size: 64,
-        vocab_size: 128,
-        num_attention_heads: 8,
-        num_key_value_heads: 4,
-        tie_word_embeddings: false,
-      };
-      const base = writeTinyModel(folder.in('wider'), { config });
-      const still = {
-        ...common,
-        ranks: undefined,
-        model: base,
-        adapter: fixture,
-        learningRate: 1e-30,
-        maxSteps: 1,
-      };
-      const notices = (await run({ ...still, outputDir: folder.in('from-peft') })).filter(
-        ({ type }) => type === 'notice',
-      );
-      expect(notices).toEqual(
-        expect.arrayContaining([
-          expect.objectContaining({
-            message: expect.stringMatching(
-              /holds lm_head\.weight, model\.embed_tokens\.weight whole/,
-            ) as string,
-          }),
-        ]),
-      );
-      const bytes = (path: string): string =>
-        readFileSync(join(path, 'adapter_model.safetensors')).toString('base64');
-      expect(bytes(folder.in('from-peft/adapter'))).toBe(bytes(fixture));
-      await exportAdapter({
-        adapter: folder.in('from-peft/adapter'),
-        rank: 8,
-        outputDir: folder.in('from-peft-r8'),
-      });
-      expect(bytes(folder.in('from-peft-r8'))).toBe(bytes(fixture));
-      expect(
-        (
-          await rejection(() =>
-            exportAdapter({
-              adapter: fixture,
-              format: 'gguf',
-              model: base,
-              outputDir: folder.in('from-peft-gguf'),
-            }),
-          )
-        ).message,
-      ).toMatch(/also holds lm_head\.weight/);
-      const { difference } = await mergeAdapter({
-        model: base,
-        adapter: fixture,
-        dtype: 'f32',
-        quantization: 'none',
-        backend: 'host',
-        outputDir: folder.in('from-peft-merged'),
-      });
-      expect(difference!.largest).toBeLessThan(1e-4);
-      using merged = await openCheckpoint(folder.in('from-peft-merged'));
-      using whole = openSafetensors(join(fixture, 'adapter_model.safetensors'));
-      expect([...merged.tensors.get('lm_head.weight')!.readFloat32()]).toEqual([
-        ...whole.tensors.get('base_model.model.lm_head.weight')!.readFloat32(),
-      ]);
-    },
+describe('an adapter of PEFT that holds weights whole', () => {
+  const fixture = fileURLToPath(
+    new URL('../../../checkpoint/fixtures/peft/adapters/modules-to-save', import.meta.url),
   );
+  const base = writeTinyModel(folder.in('wider'), {
+    config: {
+      num_hidden_layers: 2,
+      hidden_size: 64,
+      vocab_size: 128,
+      num_attention_heads: 8,
+      num_key_value_heads: 4,
+      tie_word_embeddings: false,
+    },
+  });
+  const bytes = (path: string): string =>
+    readFileSync(join(path, 'adapter_model.safetensors')).toString('base64');
 
+  it('comes out of a run in which nothing moves, and of an export at its rank, in the same bytes', async () => {
+    const outputDir = folder.in('from-peft');
+    const still = { ...common, ranks: undefined, learningRate: 1e-30, maxSteps: 1 };
+    const events = await run({ ...still, model: base, adapter: fixture, outputDir });
+    const notices = events.flatMap((event) => (event.type === 'notice' ? [event.message] : []));
+    expect(notices).toContainEqual(
+      expect.stringMatching(/holds lm_head\.weight, model\.embed_tokens\.weight whole/),
+    );
+    expect(bytes(folder.in('from-peft/adapter'))).toBe(bytes(fixture));
+    const exported = folder.in('from-peft-r8');
+    await exportAdapter({ adapter: folder.in('from-peft/adapter'), rank: 8, outputDir: exported });
+    expect(bytes(exported)).toBe(bytes(fixture));
+  });
+
+  it('is refused as GGUF, which has no place for them', async () => {
+    const outputDir = folder.in('from-peft-gguf');
+    const refused = await rejection(() =>
+      exportAdapter({ adapter: fixture, format: 'gguf', model: base, outputDir }),
+    );
+    expect(refused.message).toMatch(/also holds lm_head\.weight/);
+  });
+
+  it('merges them into the base', async () => {
+    const outputDir = folder.in('from-peft-merged');
+    const float = { dtype: 'f32', quantization: 'none', backend: 'host' } as const;
+    const { difference } = await mergeAdapter({ ...float, model: base, adapter: fixture, outputDir });
+    expect(difference!.largest).toBeLessThan(1e-4);
+    using merged = await openCheckpoint(outputDir);
+    using whole = openSafetensors(join(fixture, 'adapter_model.safetensors'));
+    expect([...merged.tensors.get('lm_head.weight')!.readFloat32()]).toEqual([
+      ...whole.tensors.get('base_model.model.lm_head.weight')!.readFloat32(),
+    ]);
+  });
+});
+
+describe('what a run leaves behind', () => {
   it('says the same through adapter, export and merge, at the same rank', async () => {
     const adapter = folder.in('first/adapter');
     const { results } = await evaluate({ ...judged, adapter, ranks: [2, 4] });

@@ -46,6 +46,8 @@ export interface DryRunOptions {
   readonly mostLayers?: number;
 }
 
+type DryConfig = RunConfig & { readonly computeDtype: ComputeDtype };
+
 /** The books of a run. */
 export interface DryRun {
   /** At the moment at which all together were largest. */
@@ -80,60 +82,18 @@ const nowhere = (byteLength: number): PageStore => ({
  *
  * @throws QdyloraError as building, attaching and preparing do
  */
-export async function dryRun(
-  config: RunConfig & { readonly computeDtype: ComputeDtype },
-  { backend, model: modelConfig, dtype, dtypes, steps, judged, recompute, mostLayers }: DryRunOptions,
-): Promise<DryRun> {
+export async function dryRun(config: DryConfig, options: DryRunOptions): Promise<DryRun> {
+  const { backend } = options;
   const { memory } = backend;
-  const { computeDtype, method } = config;
-  const isFull = method === 'none';
   memory.begin(PARTS.base);
-  const model = shapeModel(modelConfig, {
-    backend,
-    quantization: isFull ? { kind: 'none' } : quantizationOf(config),
-    dtype: isFull ? 'f32' : dtype,
-    ...(!isFull && { dtypes }),
-    mostLayers,
-  });
+  const model = buildShapes(config, options);
   const building = { peakBytes: memory.usage().peakBytes, parts: memory.parts() };
   memory.resetPeak();
   memory.begin(PARTS.adapter);
-  const adapted = isFull
-    ? null
-    : attachDyLora(model, {
-        ...adapterConfigOf(config),
-        ...(config.adapter && {
-          targetModules: readAdapter(config.adapter).state.layers.map(({ name }) => name),
-        }),
-      });
+  const adapted = config.method === 'none' ? null : attachShapes(model, config);
   const optimizer = preparedOptimizer(config, backend, adapted?.parameters() ?? model.parameters());
   memory.begin(PARTS.activations);
-  await train({
-    model: adapted ? withUnlikeParts(adapted, config) : model,
-    batches: { stepsPerEpoch: steps.length, batchAt: (step) => steps[step], epochAt: () => 0 },
-    sampler: adapted && atLargestRank(samplerOf(adapted, config), adapted.ranks.maxRank),
-    optimizer,
-    schedule: NO_SCHEDULE,
-    totalSteps: steps.length,
-    maxGradNorm: config.maxGradNorm || null,
-    seed: config.seed,
-    computeDtype,
-    recompute,
-    evaluate:
-      judged.length === 0
-        ? undefined
-        : {
-            every: steps.length,
-            run: () => {
-              memory.begin(PARTS.evaluation);
-              return judge(
-                adapted?.atRank(adapted.ranks.maxRank) ?? { model, active: null },
-                judged,
-                computeDtype,
-              );
-            },
-          },
-  }).result;
+  await trainSteps(config, { model, adapted, optimizer }, options);
   const { peakBytes, touchedBytes } = memory.usage();
   const training = { peakBytes, parts: withGradients(memory.parts(), optimizer) };
   optimizer.dispose();
@@ -145,6 +105,60 @@ export async function dryRun(
     trainableCount: adapted?.report.trainableCount ?? model.parameterCount,
     adaptedLayers: adapted?.layers.length ?? 0,
   };
+}
+
+/** The model in shapes; full training has float32 weights, whatever the files hold. */
+function buildShapes(
+  config: DryConfig,
+  { backend, model, dtype, dtypes, mostLayers }: DryRunOptions,
+): CausalLm {
+  return config.method === 'none'
+    ? shapeModel(model, { backend, quantization: { kind: 'none' }, dtype: 'f32', mostLayers })
+    : shapeModel(model, { backend, quantization: quantizationOf(config), dtype, dtypes, mostLayers });
+}
+
+/** The adapter of the run, or in the layers of the adapter that it starts from. */
+const attachShapes = (model: CausalLm, config: DryConfig): Adapted<CausalLm> =>
+  attachDyLora(model, {
+    ...adapterConfigOf(config),
+    ...(config.adapter && {
+      targetModules: readAdapter(config.adapter).state.layers.map(({ name }) => name),
+    }),
+  });
+
+interface DryTraining {
+  readonly model: CausalLm;
+  readonly adapted: Adapted<CausalLm> | null;
+  readonly optimizer: Optimizer;
+}
+
+/** Trains each step once at the largest rank, then judges where rows are held out. */
+async function trainSteps(
+  config: DryConfig,
+  { model, adapted, optimizer }: DryTraining,
+  { backend, steps, judged, recompute }: DryRunOptions,
+): Promise<void> {
+  const { computeDtype, maxGradNorm, seed } = config;
+  const evaluate = {
+    every: steps.length,
+    run: () => {
+      backend.memory.begin(PARTS.evaluation);
+      return judge(adapted?.atRank(adapted.ranks.maxRank) ?? { model, active: null }, judged, computeDtype);
+    },
+  };
+  await train({
+    model: adapted ? withUnlikeParts(adapted, config) : model,
+    batches: { stepsPerEpoch: steps.length, batchAt: (step) => steps[step], epochAt: () => 0 },
+    sampler: adapted && atLargestRank(samplerOf(adapted, config), adapted.ranks.maxRank),
+    optimizer,
+    schedule: NO_SCHEDULE,
+    totalSteps: steps.length,
+    maxGradNorm: maxGradNorm || null,
+    seed,
+    computeDtype,
+    recompute,
+    evaluate: judged.length === 0 ? undefined : evaluate,
+  }).result;
 }
 
 const NO_SCHEDULE: LearningRateSchedule = { warmupSteps: 0, at: () => 0 };

@@ -20,7 +20,7 @@ const FEW_LAYERS = 2;
 /**
  * What runs of a model of `layers` layers need, from two models of a few of them: what the larger needs more,
  * each layer more needs too. Null where that is not so: where memory decides how many layers run again.
- * `ownBytes`: what a process has beside its arrays.
+ * `processBytes`: what a process has beside its arrays.
  */
 export function roughNeeds(
   layers: number,

@@ -34,14 +34,17 @@ const golden = JSON.parse(gunzipSync(readFileSync(`${FOLDER}golden.json.gz`)).to
 const folder = temporaryPlace();
 const NORMAL = 1;
 
-/** The tokenizer of a GGUF file of one small model with this vocabulary. */
-async function tokenizerOf(
-  name: string,
-  model: string,
+/** The kind of a tokenizer: `tokenizer.ggml.model` and `tokenizer.ggml.pre`. */
+interface TokenizerKind {
+  readonly model: string;
+  readonly pre?: string;
+}
+
+/** The metadata of one small model with this vocabulary. */
+function metadataOf(
+  { model, pre }: TokenizerKind,
   { tokens, merges, scores, types }: Vocabulary,
-  pre?: string,
-) {
-  const path = folder.in(`${name}.gguf`);
+): Map<string, MetadataValue> {
   const numbers = {
     context_length: 64,
     embedding_length: 8,
@@ -49,38 +52,37 @@ async function tokenizerOf(
     feed_forward_length: 8,
     'attention.head_count': 1,
   };
+  const metadata = new Map<string, MetadataValue>([
+    ['general.architecture', { text: 'llama' }],
+    ...Object.entries(numbers).map(([key, u32]): [string, MetadataValue] => [`llama.${key}`, { u32 }]),
+    ['llama.attention.layer_norm_rms_epsilon', { f32: 1e-5 }],
+    ['tokenizer.ggml.model', { text: model }],
+  ]);
+  if (pre) metadata.set('tokenizer.ggml.pre', { text: pre });
+  metadata.set('tokenizer.ggml.tokens', { texts: tokens });
+  metadata.set('tokenizer.ggml.token_type', { i32s: types ?? tokens.map(() => NORMAL) });
+  if (merges) metadata.set('tokenizer.ggml.merges', { texts: merges });
+  if (scores) metadata.set('tokenizer.ggml.scores', { f32s: scores });
+  if (types) {
+    metadata.set('tokenizer.ggml.unknown_token_id', { u32: 0 });
+    metadata.set('tokenizer.ggml.bos_token_id', { u32: 1 });
+    metadata.set('tokenizer.ggml.eos_token_id', { u32: 2 });
+  }
+  if (model === 't5') {
+    metadata.set('tokenizer.ggml.add_space_prefix', { bool: true });
+    metadata.set('tokenizer.ggml.remove_extra_whitespaces', { bool: true });
+  }
+  return metadata;
+}
+
+/** The tokenizer of a GGUF file of one small model with this vocabulary. */
+async function tokenizerOf(name: string, model: string, vocabulary: Vocabulary, pre?: string) {
+  const path = folder.in(`${name}.gguf`);
+  const rows = vocabulary.tokens.length;
   await writeGguf(path, {
-    metadata: new Map<string, MetadataValue>([
-      ['general.architecture', { text: 'llama' }],
-      ...Object.entries(numbers).map(([key, u32]): [string, MetadataValue] => [`llama.${key}`, { u32 }]),
-      ['llama.attention.layer_norm_rms_epsilon', { f32: 1e-5 }],
-      ['tokenizer.ggml.model', { text: model }],
-      ...(pre ? [['tokenizer.ggml.pre', { text: pre }] as [string, MetadataValue]] : []),
-      ['tokenizer.ggml.tokens', { texts: tokens }],
-      ['tokenizer.ggml.token_type', { i32s: types ?? tokens.map(() => NORMAL) }],
-      ...(merges ? [['tokenizer.ggml.merges', { texts: merges }] as [string, MetadataValue]] : []),
-      ...(scores ? [['tokenizer.ggml.scores', { f32s: scores }] as [string, MetadataValue]] : []),
-      ...(types
-        ? ([
-            ['tokenizer.ggml.unknown_token_id', { u32: 0 }],
-            ['tokenizer.ggml.bos_token_id', { u32: 1 }],
-            ['tokenizer.ggml.eos_token_id', { u32: 2 }],
-          ] as [string, MetadataValue][])
-        : []),
-      ...(model === 't5'
-        ? ([
-            ['tokenizer.ggml.add_space_prefix', { bool: true }],
-            ['tokenizer.ggml.remove_extra_whitespaces', { bool: true }],
-          ] as [string, MetadataValue][])
-        : []),
-    ]),
+    metadata: metadataOf({ model, pre }, vocabulary),
     tensors: [
-      {
-        name: 'token_embd.weight',
-        type: 'F32',
-        shape: [tokens.length, 8],
-        bytes: () => new Uint8Array(tokens.length * 32),
-      },
+      { name: 'token_embd.weight', type: 'F32', shape: [rows, 8], bytes: () => new Uint8Array(rows * 32) },
     ],
   });
   using checkpoint = await openCheckpoint(path);

@@ -15,7 +15,7 @@ import { dequantize4bit } from '@qdylora/quant';
 import type { MergeDtype } from '../../config/merge-formats.ts';
 import type { ModelWeight } from '../adapter/adapted-weights.ts';
 import type { ModelSource } from '../opening/open-source.ts';
-import { packedTensors, packMatrix, quantizationConfig, type Packing } from './packed-tensors.ts';
+import { packedTensors, packMatrix, quantizationConfig, type Packing } from '../packing/packed-tensors.ts';
 import { configWithDtype, weightTensors, writeModelFolder, type SaveDtype } from './write-model.ts';
 
 const GGUF_TYPES: Readonly<Partial<Record<MergeDtype, GgufWriteType>>> = {
