@@ -82,7 +82,7 @@ test('an option of another kind is refused by its name, and a level of tests is 
   expect((await refusal(createCpuBackend({ level: 'avx4096' }))).message).not.toMatch(/avx2w16|avx2_tiles/);
 });
 
-test('an option that there is not, such as `threads`, is refused with the names of those that there are', async () => {
+test('an unknown option, such as `threads`, is refused with the names of the options', async () => {
   const unknown = { threads: 2 } as object;
   const dry = Promise.resolve().then(() => createDryCpuBackend(unknown));
   for (const backend of [createCpuBackend(unknown), dry])

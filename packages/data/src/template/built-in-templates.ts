@@ -1,20 +1,23 @@
 /**
- * Chat templates of well-known model families by name, as Jinja text for `createChatTemplate`, `loadTokenizer`
- * and every other program that reads chat templates. Beginning and end of text are the tokenizer's
- * (`bos_token`, `eos_token`). No template writes a system message of its own, except `alpaca`, whose
- * preamble it is.
+ * Chat templates of well-known model families by name, as Jinja text: for `createChatTemplate`,
+ * `loadTokenizer` and other programs that read chat templates. The marks of begin and end are the tokenizer's
+ * (`bos_token`, `eos_token`).
  *
- * | name | as in | a question and its answer |
+ * | name | as in | a question and its answer (⏎: newline) |
  * |---|---|---|
- * | `chatml` | Qwen, SmolLM2, Yi | `<\|im_start\|>user⏎…<\|im_end\|>⏎<\|im_start\|>assistant⏎…<\|im_end\|>⏎` |
- * | `llama3` | Llama 3 Instruct | headers of `<\|start_header_id\|>`, turns that end in `<\|eot_id\|>` |
- * | `llama2` | Llama 2 Chat | `<s>[INST] … [/INST] … </s>`; the system message in `<<SYS>>` |
- * | `mistral` | Mistral 7B Instruct v0.3 | `<s>[INST] …[/INST] …</s>` |
- * | `gemma` | Gemma 2 and 3 | `<bos><start_of_turn>user⏎…<end_of_turn>⏎<start_of_turn>model⏎…<end_of_turn>⏎` |
- * | `zephyr` | Zephyr, TinyLlama | `<\|user\|>⏎…</s>⏎<\|assistant\|>⏎…</s>⏎` |
- * | `alpaca` | Stanford Alpaca | `### Instruction:⏎…⏎⏎### Response:⏎…</s>⏎⏎`, after the preamble |
+ * | `chatml` | Qwen, SmolLM2, Yi | `<|im_start|>user⏎Q<|im_end|>⏎<|im_start|>assistant⏎A<|im_end|>⏎` |
+ * | `llama3` | Llama 3 Instruct | a header `<|start_header_id|>user<|end_header_id|>⏎⏎`, then `Q<|eot_id|>` |
+ * | `llama2` | Llama 2 Chat | `<s>[INST] Q [/INST] A </s>`; a system message stands in `<<SYS>>` |
+ * | `mistral` | Mistral 7B Instruct v0.3 | `<s>[INST] Q[/INST] A</s>` |
+ * | `gemma` | Gemma 2 and 3 | `<start_of_turn>user⏎Q<end_of_turn>⏎<start_of_turn>model⏎A<end_of_turn>⏎` |
+ * | `zephyr` | Zephyr, TinyLlama | `<|user|>⏎Q</s>⏎<|assistant|>⏎A</s>⏎` |
+ * | `alpaca` | Stanford Alpaca | the preamble, then `### Instruction:⏎Q⏎⏎### Response:⏎A</s>⏎⏎` |
  *
- * `llama2`, `mistral` and `gemma` have no system role: they write a system message before the first question.
+ * `llama2`, `mistral` and `gemma` have no turn for a system message: it becomes part of the first question. In
+ * `alpaca` it replaces the preamble.
+ *
+ * @example
+ * const tokenizer = loadTokenizer({ ...files, chatTemplate: BUILT_IN_TEMPLATES.chatml });
  */
 export const BUILT_IN_TEMPLATES = {
   chatml: [

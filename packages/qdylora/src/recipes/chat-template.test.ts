@@ -133,8 +133,8 @@ describe('chat_template', () => {
 
 describe('a chat_template that cannot be used', () => {
   const UNKNOWN =
-    '`--chat-template` must be one of chatml, llama3, llama2, mistral, gemma, zephyr, alpaca, or the path of ' +
-    'a Jinja file (got "chatmll")';
+    '`--chat-template` must be one of chatml, llama3, llama2, mistral, gemma, zephyr, alpaca, or the path ' +
+    'of a Jinja file (got "chatmll")';
 
   it.each(['train', 'eval', 'generate', 'inspect'])(
     '%s lists the names where it is unknown',

@@ -3,8 +3,8 @@ import { configFile, PAPER } from '../../test/paper-models.ts';
 import { planMemory } from '../index.ts';
 
 it(
-  'a plan says that rows may be longer than the positions that a model knows, as training does: scaled angles ' +
-    'reach further, ALiBi not',
+  'a plan says, as training does, that rows may be longer than the positions that a model knows: scaled ' +
+    'angles reach further, ALiBi does not',
   async () => {
     const llama = { ...PAPER['llama-7b'].config, num_hidden_layers: 1 };
     const falcon = {

@@ -96,8 +96,8 @@ export const sumOf = (parts: readonly MemoryPart[]): MemoryForecast => ({
 });
 
 /**
- * Shares `processBytes`, what the process has beside its arrays, out among the marks: each gets what was added by
- * it, and is still there.
+ * Divides `processBytes`, the memory of the process beside its arrays, among the marks: each gets what was
+ * added by it and is still there.
  */
 function partsOfProcess(marks: readonly ProcessMark[], processBytes: number, lastPart: string): MemoryPart[] {
   let before = 0;

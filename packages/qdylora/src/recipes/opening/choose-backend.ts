@@ -104,8 +104,8 @@ async function cpuBackend({
   const usable = usableThreads();
   if (backend.numThreads > usable)
     warn(
-      `num_threads ${backend.numThreads} is more than the ${usable} processor${usable === 1 ? '' : 's'} that ` +
-        `this process may use: threads will wait for each other, and each takes memory.`,
+      `num_threads ${backend.numThreads} is more than the ${usable} processor${usable === 1 ? '' : 's'} ` +
+        `that this process may use: threads will wait for each other, and each takes memory.`,
     );
   const label = `cpu ${backend.level}, ${backend.numThreads} thread${backend.numThreads === 1 ? '' : 's'}`;
   return chosen(backend, {

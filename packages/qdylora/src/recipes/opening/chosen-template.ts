@@ -81,8 +81,8 @@ export function watchTemplate(tokenizer: Tokenizer | null, chatTemplate: string 
       throw new QdyloraError('BAD_CONFIG', {
         where: 'chat_template',
         problem:
-          `\`chat_template\` is ${chatTemplate}, but no row goes through a chat template: the format of the ` +
-          `rows is ${format}.`,
+          `\`chat_template\` is ${chatTemplate}, but no row goes through a chat template: the format of ` +
+          `the rows is ${format}.`,
         nextStep:
           'Use rows of messages, set apply_chat_template: true for rows of prompts and answers, or leave ' +
           'chat_template out.',
@@ -117,8 +117,8 @@ export function closingNote(tokenizer: Tokenizer | null, template: StoredTemplat
   const ids = closingIds(tokenizer);
   if (ids.length < 2) return null;
   return (
-    `The tokenizer has no token ${tokenizer.decode(ids)}, with which the chat template ends an answer: it is ` +
-    `split into ${ids.length} tokens, at which generation does not stop. The templates llama2, mistral, ` +
-    `zephyr and alpaca end answers with the end token of the tokenizer.`
+    `The tokenizer has no token ${tokenizer.decode(ids)}, with which the chat template ends an answer: ` +
+    `it is split into ${ids.length} tokens, at which generation does not stop. The templates llama2, ` +
+    `mistral, zephyr and alpaca end answers with the end token of the tokenizer.`
   );
 }
