@@ -121,7 +121,13 @@ const RUNS: Record<
   'dropout in bf16': {
     results: { y: 'bf16' },
     run: (backend, results) =>
-      runOp(backend, dropout, { x: halfX, counter: i32View([1], [3]) }, { probability: 0.1, key: 7 }, results),
+      runOp(
+        backend,
+        dropout,
+        { x: halfX, counter: i32View([1], [3]) },
+        { probability: 0.1, key: 7 },
+        results,
+      ),
   },
   embedding: {
     results: { y: 'f32' },

@@ -62,7 +62,10 @@ const losses: ExampleLosses = { sums: Float64Array.of(1, 2), counts: Float64Arra
 const config = hfConfigOf('config.json', CONFIG);
 const atRank = (rank: number) => adapted.atRank(rank);
 const template = createChatTemplate('{{ messages | length }}');
-const returning = (results: unknown) => ({ name: 'own', measure: () => Promise.resolve(results as WrongArgument) });
+const returning = (results: unknown) => ({
+  name: 'own',
+  measure: () => Promise.resolve(results as WrongArgument),
+});
 const BATCHING = {
   microBatchSize: 1,
   gradientAccumulationSteps: 1,
@@ -71,7 +74,8 @@ const BATCHING = {
   packing: false,
   maxSeqLength: 8,
 };
-const first = (from: unknown, prompt: unknown): unknown => generate(from as WrongArgument, prompt as WrongArgument).next();
+const first = (from: unknown, prompt: unknown): unknown =>
+  generate(from as WrongArgument, prompt as WrongArgument).next();
 
 type Refusal = readonly [name: string, call: () => unknown, message: RegExp];
 
@@ -189,17 +193,33 @@ const SINGLE: Refusal[] = [
   ['openSafetensors', () => openSafetensors(undefined as WrongArgument), /path of a file/],
   ['readPeftAdapter', () => readPeftAdapter(undefined as WrongArgument), /path of an adapter's folder/],
   ['parseHubName', () => parseHubName(undefined as WrongArgument), /org\/name@revision/],
-  ['writePeftAdapter', () => writePeftAdapter(undefined as WrongArgument, {} as WrongArgument), /path of a folder|layers/],
+  [
+    'writePeftAdapter',
+    () => writePeftAdapter(undefined as WrongArgument, {} as WrongArgument),
+    /path of a folder|layers/,
+  ],
   [
     'writeFolderAtomically',
     () => writeFolderAtomically(folder, undefined as WrongArgument),
     /function that fills it/,
   ],
-  ['a folder without path', () => writeFolderAtomically(undefined as WrongArgument, () => {}), /path of a folder/],
+  [
+    'a folder without path',
+    () => writeFolderAtomically(undefined as WrongArgument, () => {}),
+    /path of a folder/,
+  ],
   ['buildModel of a path', () => buildModel('models/m' as WrongArgument, { backend }), /Open it first/],
-  ['buildModel of a promise', () => buildModel(Promise.resolve() as WrongArgument, { backend }), /Await it first/],
+  [
+    'buildModel of a promise',
+    () => buildModel(Promise.resolve() as WrongArgument, { backend }),
+    /Await it first/,
+  ],
   ['buildModel of nothing', () => buildModel(undefined as WrongArgument, { backend }), /nothing/],
-  ['loadDataset of a URL', () => loadDataset(new URL('file:///r') as WrongArgument, { tokenizer: null }), /URL/],
+  [
+    'loadDataset of a URL',
+    () => loadDataset(new URL('file:///r') as WrongArgument, { tokenizer: null }),
+    /URL/,
+  ],
   ['openDataset of numbers', () => openDataset([1] as WrongArgument, { tokenizer: null }), /\[1\]/],
   ['splitIntoMicroBatches', () => splitIntoMicroBatches(examples, '2' as WrongArgument), /microBatchSize/],
   ['no sequences', () => splitIntoMicroBatches(undefined as WrongArgument, 2), /array of examples/],
@@ -207,17 +227,33 @@ const SINGLE: Refusal[] = [
   ['createChatTemplate', () => createChatTemplate(undefined as WrongArgument), /Jinja text/],
   ['render of a text', () => template.render('Hello' as WrongArgument), /\[\{ role: 'user'/],
   ['measure of one view', () => task.measure(view as WrongArgument), /into an array: \[view\]/],
-  ['sweepRanks of an adapter', () => sweepRanks(adapted as WrongArgument, [1], task), /\(rank\) => adapted\.atRank/],
-  ['sweepRanks at one rank', () => sweepRanks(atRank, 4 as WrongArgument, task), /adapted\.ranks, or \[1, 2, 4\]/],
+  [
+    'sweepRanks of an adapter',
+    () => sweepRanks(adapted as WrongArgument, [1], task),
+    /\(rank\) => adapted\.atRank/,
+  ],
+  [
+    'sweepRanks at one rank',
+    () => sweepRanks(atRank, 4 as WrongArgument, task),
+    /adapted\.ranks, or \[1, 2, 4\]/,
+  ],
   ['sweepRanks at texts', () => sweepRanks(atRank, ['1'] as WrongArgument, task), /whole numbers.*\["1"\]/],
-  ['sweepRanks of examples', () => sweepRanks(atRank, [1], examples as WrongArgument), /perplexity\(examples\)/],
+  [
+    'sweepRanks of examples',
+    () => sweepRanks(atRank, [1], examples as WrongArgument),
+    /perplexity\(examples\)/,
+  ],
   ['a task of few results', () => sweepRanks(atRank, [1, 2], returning([losses])), /must return 3 results/],
   ['a task of no results', () => sweepRanks(atRank, [1], returning(undefined)), /nothing/],
   ['chooseRank at a text', () => chooseRank([{ rank: 2, losses }], '0.05' as WrongArgument), /"0\.05"/],
   ['adamw without options', () => adamw([], undefined as WrongArgument), /the options must be an object/],
   ['openTensorboard', () => openTensorboard(undefined as WrongArgument), /folder/],
   ['a step of TensorBoard', () => openTensorboard(folder).write(Infinity, { a: 1 }), /step.*Infinity/],
-  ['a scalar of TensorBoard', () => openTensorboard(folder).write(1, { a: 'x' } as WrongArgument), /\{"a":"x"\}/],
+  [
+    'a scalar of TensorBoard',
+    () => openTensorboard(folder).write(1, { a: 'x' } as WrongArgument),
+    /\{"a":"x"\}/,
+  ],
   ['a task of too few results', () => sweepRanks(atRank, [1, 2], returning([losses, losses])), /return 3/],
   [
     'a task of too few results without a base',

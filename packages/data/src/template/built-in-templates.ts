@@ -13,8 +13,8 @@
  * | `zephyr` | Zephyr, TinyLlama | `<|user|>⏎Q</s>⏎<|assistant|>⏎A</s>⏎` |
  * | `alpaca` | Stanford Alpaca | the preamble, then `### Instruction:⏎Q⏎⏎### Response:⏎A</s>⏎⏎` |
  *
- * `llama2`, `mistral` and `gemma` have no turn for a system message: it becomes part of the first question. In
- * `alpaca` it replaces the preamble.
+ * `llama2`, `mistral` and `gemma` have no turn for a system message: it becomes part of the first question.
+ * In `alpaca` it replaces the preamble.
  *
  * @example
  * const tokenizer = loadTokenizer({ ...files, chatTemplate: BUILT_IN_TEMPLATES.chatml });

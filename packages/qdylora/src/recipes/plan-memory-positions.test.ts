@@ -36,7 +36,8 @@ it(
       expect(await notesOf(config, positions)).toEqual([]);
       expect(await notesOf(config, positions + 1)).toEqual([
         expect.stringMatching(
-          `^Rows may have up to ${positions + 1} tokens, and the model was trained with ${positions} positions`,
+          `^Rows may have up to ${positions + 1} tokens, and the model was trained with ` +
+            `${positions} positions`,
         ),
       ]);
     }

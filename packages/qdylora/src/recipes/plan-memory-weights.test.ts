@@ -88,8 +88,8 @@ it(
 );
 
 it.each([{ quantization: 'none' }, { quantization: 'nf4' }] as const)(
-  'a plan counts weights that an adapter holds whole as the run has them: untied, of a grown vocabulary, each ' +
-    'in the type that it is stored in (%o)',
+  'a plan counts weights that an adapter holds whole as the run has them: untied, of a grown vocabulary, ' +
+    'each in the type that it is stored in (%o)',
   async ({ quantization }) => {
     const place = folder.in(`whole-${quantization}`);
     const model = writeTinyModel(`${place}-model`);

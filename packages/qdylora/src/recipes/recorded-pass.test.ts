@@ -74,10 +74,7 @@ describe('a replayed pass', () => {
     ['dropout', { loraDropout: 0.2 }],
     ['dropout and checkpointing', { loraDropout: 0.2, gradientCheckpointing: true }],
     ['bf16', { computeDtype: 'bf16' }],
-    [
-      'full training',
-      { method: 'none', ranks: undefined, quantization: 'none' } as Partial<FinetuneOptions>,
-    ],
+    ['full training', { method: 'none', ranks: undefined, quantization: 'none' } as Partial<FinetuneOptions>],
   ])('has the bits of one that runs op by op: %s', async ([name, change], { skip }) => {
     skip(!levels.available, why);
     using cpu = await createCpuBackend({ numThreads: 1, regionBytes: 1 << 16 });

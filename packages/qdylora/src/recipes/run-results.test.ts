@@ -30,7 +30,7 @@ describe('an adapter of PEFT that holds weights whole', () => {
   const bytes = (path: string): string =>
     readFileSync(join(path, 'adapter_model.safetensors')).toString('base64');
 
-  it('comes out of a run in which nothing moves, and of an export at its rank, in the same bytes', async () => {
+  it('has the same bytes after a run in which nothing moves, and after an export at its rank', async () => {
     const outputDir = folder.in('from-peft');
     const still = { ...common, ranks: undefined, learningRate: 1e-30, maxSteps: 1 };
     const events = await run({ ...still, model: base, adapter: fixture, outputDir });
