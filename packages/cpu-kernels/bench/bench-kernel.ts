@@ -18,7 +18,7 @@ export interface BenchCase<I, O, A> {
   readonly inputs: I;
   readonly attributes: A;
   /** Accumulated outputs; their contents do not matter for time. */
-  readonly given?: Partial<O>;
+  readonly suppliedOutputs?: Partial<O>;
   /**
    * Floating point operations (2 per multiply-add), compared with the FMA peak; or bytes moved, compared with
    * a copy.
@@ -94,7 +94,7 @@ async function checkAnswer<I extends Arrays, O extends Arrays, A>(
 function runPlaced<I extends Arrays, O extends Arrays, A>(
   backend: Backend,
   op: Op<I, O, A>,
-  { inputs, attributes, given = {} }: BenchCase<I, O, A>,
+  { inputs, attributes, suppliedOutputs = {} }: BenchCase<I, O, A>,
 ): () => O {
   const place = (arrays: Arrays): Arrays =>
     Object.fromEntries(
@@ -106,7 +106,7 @@ function runPlaced<I extends Arrays, O extends Arrays, A>(
       }),
     );
   const placed = place(inputs) as I;
-  let outputs = runOp(backend, op, placed, attributes, place(given as Arrays) as Partial<O>);
+  let outputs = runOp(backend, op, placed, attributes, place(suppliedOutputs as Arrays) as Partial<O>);
   return () => (outputs = runOp(backend, op, placed, attributes, outputs));
 }
 

@@ -151,10 +151,10 @@ test('discard gives the RAM of whole pages back, and touches nothing beside them
   const bytes = new Uint8Array(buffer).fill(1);
   const before = process.memoryUsage.rss();
   discard(buffer, 100, (48 << 20) - 100);
-  const given = before - process.memoryUsage.rss();
+  const suppliedOutputs = before - process.memoryUsage.rss();
   const at = [0, 99, 48 << 20, (64 << 20) - 1].map((i) => bytes[i]);
   expect(at).toEqual([1, 1, 1, 1]);
-  expect(given).toBeGreaterThan(40 << 20);
+  expect(suppliedOutputs).toBeGreaterThan(40 << 20);
   for (const [offset, size] of [
     [-1, 8],
     [0, 2 ** 27],

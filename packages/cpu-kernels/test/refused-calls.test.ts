@@ -354,7 +354,7 @@ test.each<[string, unknown, object, object, RegExp, object?]>([
     states,
   ],
   ['a step without all of its rates', adamwStep, { gradient: F(3), rates: F(3) }, adamw, /rates/, states],
-])('%s is refused before any kernel runs', (_, op, inputs, attributes, message, given = {}) => {
+])('%s is refused before any kernel runs', (_, op, inputs, attributes, message, suppliedOutputs = {}) => {
   expectRefusal(
     op as Op,
     inputs as Arrays,
@@ -363,6 +363,6 @@ test.each<[string, unknown, object, object, RegExp, object?]>([
       code: expect.stringMatching(/^BAD_(ARGUMENT|SHAPE)$/) as never,
       message: expect.stringMatching(message),
     },
-    given as Arrays,
+    suppliedOutputs as Arrays,
   );
 });

@@ -29,7 +29,7 @@ for (const shape of [
       label,
       inputs: { gradient, rates },
       attributes,
-      given: { parameter, m: f32View(shape), v: f32View(shape) },
+      suppliedOutputs: { parameter, m: f32View(shape), v: f32View(shape) },
       bytes: 28 * count,
     },
   ]);
@@ -38,7 +38,7 @@ for (const shape of [
       label,
       inputs: { gradient, rates: rates8bit, ...maps },
       attributes: { beta1: attributes.beta1, beta2: attributes.beta2 },
-      given: {
+      suppliedOutputs: {
         parameter,
         mCodes: codes(),
         mAbsmax: f32View(scales),

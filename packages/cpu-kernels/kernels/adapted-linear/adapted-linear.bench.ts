@@ -52,6 +52,6 @@ await benchKernel(
     flops: 2 * tokens * (rows * cols + 2 * r * (rows + cols)),
     attributes,
     inputs: { ...common, dy: normalView(1, 'dy', [tokens, rows]), u: normalView(1, 'u', [tokens, r]) },
-    given: { da: normalView(1, 'da', [r, cols]), db: normalView(1, 'db', [r, rows]) },
+    suppliedOutputs: { da: normalView(1, 'da', [r, cols]), db: normalView(1, 'db', [r, rows]) },
   })),
 );

@@ -10,7 +10,7 @@ await benchKernel(addInto, [
   {
     label: `${count} floats`,
     inputs: { x: a },
-    given: { sum: b },
+    suppliedOutputs: { sum: b },
     attributes: {},
     bytes: 12 * count,
     bound: () => Infinity,

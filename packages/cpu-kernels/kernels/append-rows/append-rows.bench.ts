@@ -10,7 +10,7 @@ await benchKernel(appendRows, [
     label: `${tokens} rows of ${width} into ${2 * tokens}`,
     inputs: { x: normalView(1, 'x', [tokens, width]), segments: i32View([2], [0, tokens + 7]) },
     attributes: { rows: 2 * tokens },
-    given: { y: normalView(1, 'y', [2 * tokens, width]) },
+    suppliedOutputs: { y: normalView(1, 'y', [2 * tokens, width]) },
     bytes: 8 * tokens * width,
   },
 ]);

@@ -23,7 +23,7 @@ await benchKernel(embeddingBackward, [
     label: `${tokens} of ${rows}×${hidden}`,
     inputs: { ids, dy: normalView(1, 'dy', [tokens, hidden]) },
     attributes: { rows },
-    given: { dWeight: normalView(1, 'dw', [rows, hidden]) },
+    suppliedOutputs: { dWeight: normalView(1, 'dw', [rows, hidden]) },
     bytes: 12 * tokens * hidden,
   },
 ]);

@@ -33,7 +33,7 @@ for (const [tokens, hidden] of [
       label: `${label} with gradients`,
       inputs: { x, weight, mean, inverseDeviation, dy },
       attributes: { accumulate: false },
-      given: { dWeight: normalView(1, 'dw', [hidden]), dBias: normalView(1, 'db', [hidden]) },
+      suppliedOutputs: { dWeight: normalView(1, 'dw', [hidden]), dBias: normalView(1, 'db', [hidden]) },
       bytes: 12 * count,
       bound: () => 1e-2,
     },

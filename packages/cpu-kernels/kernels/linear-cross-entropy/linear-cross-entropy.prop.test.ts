@@ -14,7 +14,7 @@ test('a target outside the vocabulary is refused, and a NaN logit makes its own 
   const weight = normalView(1, 'w', [5, 4]);
   const attributes = { computeDtype: 'f32' as const, lossScale: 1, gradient: false };
   for (const { backends } of levels) {
-    for (const given of [{}, { dWeight: normalView(1, 'dw', [5, 4]) }]) {
+    for (const suppliedOutputs of [{}, { dWeight: normalView(1, 'dw', [5, 4]) }]) {
       // two kernels
       const refused = expect.objectContaining({
         code: 'BAD_DATA',
@@ -28,7 +28,7 @@ test('a target outside the vocabulary is refused, and a NaN logit makes its own 
           linearCrossEntropy,
           { x, weight, targets: i32View([3], [-100, 5, -1]) },
           { ...attributes, gradient: true },
-          given,
+          suppliedOutputs,
         ),
       ).toThrow(refused);
     }

@@ -44,6 +44,6 @@ await benchKernel(
     flops,
     attributes,
     inputs: { x: normalView(1, 'x', [tokens, columns]), dy: normalView(1, 'dy', [tokens, out]) },
-    given: { dWeight: normalView(1, 'dw', [out, columns]) },
+    suppliedOutputs: { dWeight: normalView(1, 'dw', [out, columns]) },
   })),
 );

@@ -21,7 +21,7 @@ await benchKernel(lionStep, [
     label,
     inputs: { gradient, rates },
     attributes,
-    given: { parameter, m: f32View(shape) },
+    suppliedOutputs: { parameter, m: f32View(shape) },
     bytes: 20 * count,
   },
 ]);
@@ -30,7 +30,7 @@ await benchKernel(lion8bitStep, [
     label,
     inputs: { gradient, rates, mMap },
     attributes,
-    given: {
+    suppliedOutputs: {
       parameter,
       mCodes: viewOf('u8', shape, new Uint8Array(count)),
       mAbsmax: f32View([rows, stateBlocks(columns)]),

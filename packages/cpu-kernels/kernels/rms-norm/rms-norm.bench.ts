@@ -30,7 +30,7 @@ for (const [tokens, hidden] of [
       label: `${label} with dWeight`,
       inputs: { x, weight, inverseRms, dy },
       attributes: { ...attributes, accumulate: false },
-      given: { dWeight: normalView(1, 'dw', [hidden]) },
+      suppliedOutputs: { dWeight: normalView(1, 'dw', [hidden]) },
       bytes: 12 * count,
       bound: () => 1e-2,
     },

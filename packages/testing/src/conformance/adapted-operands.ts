@@ -79,17 +79,17 @@ export const adaptedAttributes = (base: Base, rows: number, cols: number, comput
  */
 export function adaptedBound<I extends Arrays, O extends Arrays, A extends { computeDtype: ComputeDtype }>(
   op: Op<I, O, A>,
-  { inputs, attributes, given = {} }: { inputs: I; attributes: A; given?: Partial<O> },
+  { inputs, attributes, suppliedOutputs = {} }: { inputs: I; attributes: A; suppliedOutputs?: Partial<O> },
   roundings: number,
 ): Bound {
-  const sums = magnitudeBound(op, inputs, attributes, roundings, given);
+  const sums = magnitudeBound(op, inputs, attributes, roundings, suppliedOutputs);
   if (attributes.computeDtype === 'f32') return sums;
   const isBase = (name: string) => /^(weight|levels)/.test(name);
   const withoutBase = Object.fromEntries(
     Object.entries(inputs).map(([name, view]) => [name, view && isBase(name) ? zerosLike(view) : view]),
   ) as I;
   const zeros = Object.fromEntries(
-    Object.entries(given).map(([name, view]) => [name, zerosLike(view as ArrayView)]),
+    Object.entries(suppliedOutputs).map(([name, view]) => [name, zerosLike(view as ArrayView)]),
   ) as Partial<O>;
   const steps = magnitudeBound(op, withoutBase, attributes, 2 ** -7 / EPSILON, zeros);
   return (name, index, want) =>

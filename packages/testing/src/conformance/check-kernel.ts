@@ -36,13 +36,13 @@ export async function checkKernel<I extends Arrays, O extends Arrays, A>(
   groups: readonly BackendGroup[],
   call: KernelCall<I, O, A>,
 ): Promise<void> {
-  const { inputs, attributes, given = {} } = call;
+  const { inputs, attributes, suppliedOutputs = {} } = call;
   const expected = runOp(
     createHostBackend(),
     op,
     inputs,
     attributes,
-    copiesOf(given as Arrays) as Partial<O>,
+    copiesOf(suppliedOutputs as Arrays) as Partial<O>,
   );
   const operands = Object.entries(inputs)
     .filter(([, view]) => view)
@@ -95,13 +95,19 @@ function bitProblem(where: string, got: Arrays, want: Arrays): string | null {
 async function runOnce<I extends Arrays, O extends Arrays, A>(
   backend: Backend,
   op: Op<I, O, A>,
-  { inputs, attributes, given = {} }: KernelCall<I, O, A>,
+  { inputs, attributes, suppliedOutputs = {} }: KernelCall<I, O, A>,
 ): Promise<{ outputs: O; inputs: I }> {
   const { memory } = backend;
   // Reads are enqueued before the scope ends and releases its arrays.
   const results = memory.scoped(() => {
     const placed = placedIn(memory, inputs);
-    const outputs = runOp(backend, op, placed, attributes, placedIn(memory, given as Arrays) as Partial<O>);
+    const outputs = runOp(
+      backend,
+      op,
+      placed,
+      attributes,
+      placedIn(memory, suppliedOutputs as Arrays) as Partial<O>,
+    );
     return { outputs: readFrom(memory, outputs), inputs: readFrom(memory, placed) };
   });
   return { outputs: await results.outputs, inputs: await results.inputs };

@@ -13,7 +13,7 @@ export interface KernelCall<I = Arrays, O = Arrays, A = unknown> {
   readonly inputs: I;
   readonly attributes: A;
   /** Contents of the outputs that the op adds to or changes, before the call. */
-  readonly given?: Partial<O>;
+  readonly suppliedOutputs?: Partial<O>;
   readonly bound: Bound;
   /**
    * Judges outputs with several right answers in place of `bound`: the problem in words, or null. Arrays are

@@ -34,9 +34,15 @@ export function magnitudeBound<I extends Arrays, O extends Arrays, A>(
   inputs: I,
   attributes: A,
   roundings: number,
-  given: Partial<O> = {},
+  suppliedOutputs: Partial<O> = {},
 ): Bound {
-  const magnitudes = runOp(createHostBackend(), op, absolutes(inputs), attributes, absolutes(given));
+  const magnitudes = runOp(
+    createHostBackend(),
+    op,
+    absolutes(inputs),
+    attributes,
+    absolutes(suppliedOutputs),
+  );
   return (name, index) =>
     roundings * EPSILON * (hostData(magnitudes[name] as ArrayView)[index] as number) + 2 ** -140;
 }

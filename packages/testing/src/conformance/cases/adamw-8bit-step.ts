@@ -56,7 +56,13 @@ export const adamw8bitStepCases = [
           vMap: V_MAP,
         },
         attributes: { beta1, beta2 },
-        given: { parameter, mCodes: m.codes, mAbsmax: m.absmax, vCodes: v.codes, vAbsmax: v.absmax },
+        suppliedOutputs: {
+          parameter,
+          mCodes: m.codes,
+          mAbsmax: m.absmax,
+          vCodes: v.codes,
+          vAbsmax: v.absmax,
+        },
         bound: (name, i, want) => bounds[name](name, i, want),
       };
     },

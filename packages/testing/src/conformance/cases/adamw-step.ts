@@ -69,7 +69,7 @@ export const adamwStepCases = [
       return {
         inputs: { gradient, rates: f32View([4], adamwRates(attributes, attributes)) },
         attributes: { beta1, beta2, epsilon },
-        given: { parameter, m, v },
+        suppliedOutputs: { parameter, m, v },
         bound: boundOf(numbers, attributes),
       };
     },

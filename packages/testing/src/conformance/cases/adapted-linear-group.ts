@@ -130,7 +130,7 @@ function backwardCall(setting: GroupSetting) {
       })),
     },
     attributes: { ...groupAttributes(setting), accumulate, trainFrom: firstTrained(setting), wantsDx },
-    given: {
+    suppliedOutputs: {
       ...(accumulate && wantsDx && { dx: normalView(seed, 'dx', [tokens, cols]) }),
       ...numberedArrays(setting, ({ rows, isAdapted, wantsGradients }, i) =>
         isAdapted && wantsGradients

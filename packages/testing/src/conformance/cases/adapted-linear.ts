@@ -105,7 +105,7 @@ function* backwardBlocks() {
     const call = {
       inputs: { ...operands, dy: normalView(1, 'dy', [tokens, rows]), u: uOf(1, tokens, r, parts) },
       attributes: { ...forward, accumulate: false, trainFrom: 0, wantsDx: true },
-      given: { da: normalView(1, 'da', [r, cols]), db: normalView(1, 'db', [r, rows]) },
+      suppliedOutputs: { da: normalView(1, 'da', [r, cols]), db: normalView(1, 'db', [r, rows]) },
     };
     yield { ...call, bound: adaptedBound(adaptedLinearBackward, call, rows + tokens + r + 6) };
   }
@@ -219,7 +219,7 @@ export const adaptedLinearCases = [
           wantsDx,
           parts,
         },
-        given: {
+        suppliedOutputs: {
           ...(accumulate && wantsDx && { dx: normalView(seed, 'dx', [tokens, cols]) }),
           ...(wantsGradients && {
             da: normalView(seed, 'da', [trained, cols]),

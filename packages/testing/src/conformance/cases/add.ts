@@ -25,7 +25,7 @@ export const addCases = [
     numRuns: 8,
     call: ({ size, seed }) => ({
       inputs: { x: normalView(seed, 'a', [size]) },
-      given: { sum: normalView(seed, 'b', [size]) },
+      suppliedOutputs: { sum: normalView(seed, 'b', [size]) },
       attributes: {},
       bound,
     }),

@@ -23,7 +23,7 @@ export const appendRowsCases = [
           segments: i32View([3], [0, 0, before + tokens]),
         },
         attributes: { rows },
-        given: { y: normalView(seed, 'y', [rows, width]) },
+        suppliedOutputs: { y: normalView(seed, 'y', [rows, width]) },
         bound: relativeBound(0),
       };
     },

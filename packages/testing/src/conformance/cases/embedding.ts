@@ -36,7 +36,7 @@ export const embeddingCases = [
     call: ({ rows, ids, hidden, seed }) => ({
       inputs: { ids: i32View([ids.length], ids), dy: normalView(seed, 'dy', [ids.length, hidden]) },
       attributes: { rows },
-      given: { dWeight: normalView(seed, 'dw', [rows, hidden]) },
+      suppliedOutputs: { dWeight: normalView(seed, 'dw', [rows, hidden]) },
       bound: relativeBound(0),
     }),
   }),

@@ -88,7 +88,7 @@ export const layerNormCases = [
       return {
         inputs,
         attributes: { accumulate },
-        given: {
+        suppliedOutputs: {
           ...(accumulate && { dx: normalView(seed, 'dx', [tokens, hidden]) }),
           ...(wantsWeight && { dWeight: normalView(seed, 'dw', [hidden]) }),
           ...(wantsBias && { dBias: normalView(seed, 'db', [hidden]) }),
@@ -102,7 +102,7 @@ export const layerNormCases = [
         {
           inputs: backwardInputs(1, tokens, hidden),
           attributes: { accumulate: false },
-          given: { dWeight: normalView(1, 'dw', [hidden]), dBias: normalView(1, 'db', [hidden]) },
+          suppliedOutputs: { dWeight: normalView(1, 'dw', [hidden]), dBias: normalView(1, 'db', [hidden]) },
           // blocks of 32, then 32 blocks: ≤ 64 roundings of sums of mixed sign
           bound: () => 64 * EPSILON * Math.sqrt(tokens) * 72,
         },

@@ -99,7 +99,7 @@ function largeLogits() {
   return {
     inputs,
     attributes: { computeDtype: 'f32' as const, lossScale: 1, gradient: true },
-    given: { dWeight: normalView(1, 'dw', [33, 1]) },
+    suppliedOutputs: { dWeight: normalView(1, 'dw', [33, 1]) },
     bound: boundFor(sizes, inputs, { factor: 1 }),
   };
 }
@@ -119,7 +119,7 @@ function* chunkedCalls() {
     yield {
       inputs,
       attributes: { computeDtype: 'f32' as const, lossScale: 1 / tokens, gradient: true },
-      given: { dWeight: normalView(seed, 'dw', [vocabulary, hidden]) },
+      suppliedOutputs: { dWeight: normalView(seed, 'dw', [vocabulary, hidden]) },
       bound: boundFor(sizes, inputs, { factor: 1 / tokens }),
     };
   }
@@ -172,7 +172,8 @@ export const linearCrossEntropyCases = [
       return {
         inputs,
         attributes: { computeDtype, lossScale: 0.125, softCap, gradient },
-        given: gradient && wantsWeight ? { dWeight: normalView(seed, 'dw', [vocabulary, hidden]) } : {},
+        suppliedOutputs:
+          gradient && wantsWeight ? { dWeight: normalView(seed, 'dw', [vocabulary, hidden]) } : {},
         bound: boundFor(sizes, inputs, { factor: 0.125, cap: softCap, computeDtype }),
       };
     },

@@ -79,12 +79,12 @@ export const linearCases = [
         weight: weightOf(dtype, seed, out, columns),
       };
       const attributes = { computeDtype, accumulate };
-      const given = accumulate ? { dx: normalView(seed, 'dx', [tokens, columns]) } : {};
+      const suppliedOutputs = accumulate ? { dx: normalView(seed, 'dx', [tokens, columns]) } : {};
       return {
         inputs,
         attributes,
-        given,
-        bound: magnitudeBound(linearInputGradient, inputs, attributes, sumRoundings(out), given),
+        suppliedOutputs,
+        bound: magnitudeBound(linearInputGradient, inputs, attributes, sumRoundings(out), suppliedOutputs),
       };
     },
   }),
@@ -98,15 +98,21 @@ export const linearCases = [
         dy: normalView(seed, 'dy', [tokens, out]),
       };
       const attributes = { computeDtype };
-      const given = {
+      const suppliedOutputs = {
         dWeight: normalView(seed, 'dw', [out, columns]),
         ...(hasBias && { dBias: normalView(seed, 'db', [out]) }),
       };
       return {
         inputs,
         attributes,
-        given,
-        bound: magnitudeBound(linearWeightGradient, inputs, attributes, sumRoundings(tokens), given),
+        suppliedOutputs,
+        bound: magnitudeBound(
+          linearWeightGradient,
+          inputs,
+          attributes,
+          sumRoundings(tokens),
+          suppliedOutputs,
+        ),
       };
     },
   }),

@@ -43,7 +43,7 @@ export const lion8bitStepCases = [
       return {
         inputs: { gradient, rates: f32View([3], lionRates(attributes)), mMap: M_MAP },
         attributes: { beta1, beta2 },
-        given: { parameter, mCodes: m.codes, mAbsmax: m.absmax },
+        suppliedOutputs: { parameter, mCodes: m.codes, mAbsmax: m.absmax },
         bound: (name, i, want) => bounds[name](name, i, want),
       };
     },

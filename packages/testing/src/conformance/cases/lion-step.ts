@@ -19,7 +19,7 @@ export const lionStepCases = [
       return {
         inputs: { gradient, rates: f32View([3], lionRates(attributes)) },
         attributes: { beta1, beta2 },
-        given: { parameter, m },
+        suppliedOutputs: { parameter, m },
         bound: (name, i, want) => {
           const g = gradientScale * hostData(gradient)[i];
           const oldM = hostData(m)[i];

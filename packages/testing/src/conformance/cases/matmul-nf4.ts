@@ -102,13 +102,19 @@ export const matmulNf4Cases = [
         dy: normalView(seed, 'dy', [tokens, rows]),
         ...packedWeight(seed, rows, cols, blockSize, isNested),
       };
-      const given = flag ? { dx: normalView(seed, 'dx', [tokens, cols]) } : {};
+      const suppliedOutputs = flag ? { dx: normalView(seed, 'dx', [tokens, cols]) } : {};
       const attributes = { rows, cols, blockSize, nestedOffset, computeDtype, accumulate: flag };
       return {
         inputs,
         attributes,
-        given,
-        bound: magnitudeBound(matmulNf4InputGradient, inputs, attributes, sumRoundings(rows), given),
+        suppliedOutputs,
+        bound: magnitudeBound(
+          matmulNf4InputGradient,
+          inputs,
+          attributes,
+          sumRoundings(rows),
+          suppliedOutputs,
+        ),
       };
     },
     *edges() {

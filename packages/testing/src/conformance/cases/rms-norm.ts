@@ -106,7 +106,7 @@ export const rmsNormCases = [
       return {
         inputs,
         attributes: { epsilon: 1e-5, weightOffset: 0, accumulate },
-        given: {
+        suppliedOutputs: {
           ...(accumulate && { dx: normalView(seed, 'dx', [tokens, hidden]) }),
           ...(wantsWeight && { dWeight: normalView(seed, 'dw', [hidden]) }),
         },
@@ -118,7 +118,7 @@ export const rmsNormCases = [
       yield {
         inputs: backwardInputs(1, [tokens, hidden], { epsilon: 1e-6, weightOffset: 1 }),
         attributes: { epsilon: 1e-6, weightOffset: 1, accumulate: false },
-        given: { dWeight: normalView(1, 'dw', [hidden]) },
+        suppliedOutputs: { dWeight: normalView(1, 'dw', [hidden]) },
         // blocks of 32, then 32 blocks: ≤ 64 roundings of sums of mixed sign
         bound: () => 64 * EPSILON * Math.sqrt(tokens) * 36,
       };
@@ -126,7 +126,7 @@ export const rmsNormCases = [
       yield {
         inputs: heads,
         attributes: { epsilon: 1e-5, weightOffset: 1, accumulate: false },
-        given: { dWeight: normalView(1, 'dw', [20]) },
+        suppliedOutputs: { dWeight: normalView(1, 'dw', [20]) },
         bound: backwardBound(heads.inverseRms, 40),
       };
     },
