@@ -97,7 +97,7 @@ describe('lossOver', () => {
 
   it.each([0, 1.5, NaN])('refuses %s tokens a batch', (tokensPerBatch) => {
     expect(() => perplexity(tinyExamples(3), { tokensPerBatch })).toThrow(
-      /whole number ≥ 1 for tokensPerBatch/,
+      `\`tokensPerBatch\` must be a whole number ≥ 1 (got ${tokensPerBatch})`,
     );
   });
 
