@@ -1,11 +1,11 @@
 import type { ArrayView, Memory } from '@qdylora/contract';
 import type { Tensor } from './tensor.ts';
 
-/** A named weight. While `gradient` is there, backward adds to it; without it the weight is frozen. */
+/** A named weight. It is trainable while it has a `gradient`, to which backward adds; else it is frozen. */
 export class Parameter implements Tensor {
   readonly name: string;
   readonly view: ArrayView;
-  /** Sum of gradients since it was last cleared; same shape as `view`, float32. */
+  /** Sum of all gradients since it was last cleared: float32, the shape of `view`. */
   gradient: ArrayView<'f32'> | null = null;
 
   constructor(name: string, view: ArrayView) {
@@ -18,8 +18,8 @@ export class Parameter implements Tensor {
   }
 
   /**
-   * Makes room for the gradient in `memory` (contents undefined: clear it before use), unless `gradient` is
-   * to hold it, which stays the caller's to release.
+   * Allocates the gradient in `memory`, with undefined contents: clear it before use. With `gradient`, that
+   * array is used instead, and the caller releases it.
    */
   makeTrainable(memory: Memory, gradient?: ArrayView<'f32'>): void {
     if (this.gradient) return;
@@ -27,7 +27,7 @@ export class Parameter implements Tensor {
     memory.persist(this.gradient);
   }
 
-  /** Gives the gradient back, where its memory is its own. */
+  /** Releases the gradient, unless the caller of `makeTrainable` owns it. */
   freeze(memory: Memory): void {
     if (this.gradient) memory.release(this.gradient);
     this.gradient = null;

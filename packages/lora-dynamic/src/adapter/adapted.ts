@@ -6,7 +6,7 @@ import type { DyLoraLinear } from '../layers/dylora-linear.ts';
 import type { RankSet } from '../ranks/rank-set.ts';
 import { trainFrom } from '../ranks/update-rule.ts';
 
-/** What a model must offer to be adapted: its tree of layers, and itself over another tree. */
+/** A model that can be adapted: a tree of layers, and a copy of itself with another tree. */
 export interface AdaptableModel<M> {
   readonly backend: Backend;
   readonly modules: unknown;
@@ -14,28 +14,27 @@ export interface AdaptableModel<M> {
 }
 
 /**
- * A model seen at one rank (or, with `active` null, without its adapter): the one thing that training,
- * evaluation and export share.
+ * A model at one rank, or with `active` null, without adapters. Training, evaluation and export all take it.
  */
 export interface RankView<M> {
   readonly model: M;
   readonly active: ActiveRank | null;
 }
 
-/** What attaching found. */
+/** The layers that matched, and those that did not. */
 export interface AttachReport {
-  /** Names of the layers that got an adapter. */
+  /** Names of the layers with an adapter. */
   readonly matched: readonly string[];
-  /** Linear layers that got none. */
+  /** Names of the linear layers without an adapter. */
   readonly unmatched: readonly string[];
-  /** Layers narrower than the largest rank: allowed, the rows past min(in, out) add nothing new. */
+  /** Layers narrower than the largest rank. This is allowed, but rows beyond min(in, out) add nothing. */
   readonly widerThanLayer: readonly string[];
   readonly trainableCount: number;
 }
 
 /**
- * Tokens of a pass, from the end of the part before up to the token `until`, at a rank of their own.
- * `weight`: what the adapters' gradients from them are multiplied by; 1 by default.
+ * Consecutive tokens of a pass at one rank: from the end of the previous part up to the token `until`.
+ * `weight` scales the gradients of the adapters from these tokens; default 1.
  */
 export interface TokensAtRank {
   readonly until: number;
@@ -43,7 +42,7 @@ export interface TokensAtRank {
   readonly weight?: number;
 }
 
-/** A model with nested adapters. The base's memory is shared, never changed. */
+/** A model with nested adapters. It shares the memory of the base model, which never changes. */
 export interface Adapted<M> {
   readonly model: M;
   readonly ranks: RankSet;
@@ -53,27 +52,23 @@ export interface Adapted<M> {
   /** @throws QdyloraError BAD_ARGUMENT unless 1 ≤ rank ≤ maxRank */
   atRank(rank: number): RankView<M>;
   /**
-   * Tokens of one pass at ranks of their own, part by part: nothing is computed twice. @throws as `atRank`;
-   * the pass, unless the last part ends with its tokens
+   * One pass with several ranks: each part of its tokens at its own rank. @throws as `atRank`; the pass
+   * throws unless the last part ends with its last token
    */
   atRanks(parts: readonly TokensAtRank[]): RankView<M>;
-  /** The same memory without the adapter. */
+  /** A view of the same memory without adapters. */
   base(): RankView<M>;
-  /** The adapters' matrices, A and B of each layer in the model's order; not the frozen base. */
+  /** A and B of each layer, in the model's order; not the frozen base. */
   parameters(): Parameter[];
   /** A copy of the adapter in host memory, at full rank. @throws QdyloraError DISPOSED */
   state(): Promise<AdapterState>;
   /**
-   * Puts the numbers of `state` into the adapters. @throws QdyloraError BAD_ADAPTER where layers or shapes
-   * differ
+   * Copies `state` into the adapters. @throws QdyloraError BAD_ADAPTER if layers, shapes or scaling differ
    */
   load(state: AdapterState): Promise<void>;
 }
 
-/**
- * Tokens of one pass at several ranks: each of `parts` up to the token `until`. A single rank where all are
- * at one.
- */
+/** The active ranks of a pass whose tokens have several ranks. If all parts agree, it is a single rank. */
 export function activeParts(config: ResolvedAdapterConfig, parts: readonly TokensAtRank[]): ActiveRank {
   const fit =
     parts.length > 0 &&

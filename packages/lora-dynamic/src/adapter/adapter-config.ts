@@ -14,20 +14,20 @@ import { RANK_SCALINGS, type RankScaling } from '../ranks/scaling.ts';
 import { UPDATE_RULES, type UpdateRule } from '../ranks/update-rule.ts';
 
 /**
- * Which linear layers get an adapter: all of them (not the head), names or dotted name ends, or one regular
- * expression for the whole name (PEFT's rules).
+ * The linear layers that get an adapter: all (except the head), names or dotted name ends, or one regular
+ * expression for the whole name (the rules of PEFT).
  */
 export type TargetModules = 'all-linear' | (string & {}) | readonly string[];
 
 export interface AdapterConfig {
   readonly ranks: RankSet | readonly number[];
-  /** 8 by default. */
+  /** Default 8. */
   readonly alpha?: number;
-  /** `sqrt` by default. */
+  /** Default `sqrt`. */
   readonly scaling?: RankScaling;
   readonly targetModules?: TargetModules;
   readonly updateRule?: UpdateRule;
-  /** Probability with which an entry of an adapter's input is dropped while training; 0 by default. */
+  /** Probability of dropping an entry of an adapter's input while training. Default 0. */
   readonly dropout?: number;
   readonly seed?: number;
 }
@@ -47,7 +47,7 @@ const isRanks = (value: unknown): boolean =>
 const isTargets = (value: unknown): boolean =>
   typeof value === 'string' || (Array.isArray(value) && value.every((name) => typeof name === 'string'));
 
-/** Numbers and names are looked at below. */
+/** `resolveAdapterConfig` checks the values with `anyValue` itself. */
 const OPTIONS: OptionRules<AdapterConfig> = {
   ranks: required(optionRule('a list of ranks, such as [1, 2, 4, 8]', isRanks)),
   alpha: anyValue,
@@ -58,7 +58,7 @@ const OPTIONS: OptionRules<AdapterConfig> = {
   seed: wholeNumber(),
 };
 
-/** Fills in the defaults.  @throws QdyloraError BAD_ARGUMENT that names the value that does not fit. */
+/** Fills in the defaults.  @throws QdyloraError BAD_ARGUMENT that names the invalid option */
 export function resolveAdapterConfig(config: AdapterConfig): ResolvedAdapterConfig {
   checkOptions('attachDyLora', config, OPTIONS);
   const {

@@ -9,7 +9,7 @@ export interface AdapterLayer {
   readonly b: Float32Array;
 }
 
-/** A whole nested adapter in plain memory. */
+/** A nested adapter at full rank, in host memory. */
 export interface AdapterState {
   readonly ranks: readonly number[];
   readonly maxRank: number;

@@ -19,10 +19,12 @@ import { DyLoraLinear } from '../layers/dylora-linear.ts';
 import { initializeAdapter } from './initialize.ts';
 
 /**
- * Wraps the matching linear layers of a model in nested adapters. B starts at 0, so every rank begins as the
- * base model.
+ * Wraps the matching linear layers of a model in nested adapters. B starts at 0, so every rank computes the
+ * base model at first.
  *
- * @throws QdyloraError BAD_ARGUMENT where nothing matches; the message lists the layers that there are.
+ * @throws QdyloraError BAD_ARGUMENT if no layer matches; the message lists the names of the layers
+ * @example const adapted = attachDyLora(model, { ranks: [1, 2, 4, 8], alpha: 8, targetModules: ['q_proj',
+ * 'v_proj'] }); const { model: view, active } = adapted.atRank(4);
  */
 export function attachDyLora<M extends AdaptableModel<M>>(model: M, config: AdapterConfig): Adapted<M> {
   const resolved = resolveAdapterConfig(config);
@@ -69,8 +71,8 @@ export function attachDyLora<M extends AdaptableModel<M>>(model: M, config: Adap
 }
 
 /**
- * PEFT's rules: a list matches whole names and dotted ends; a text is a regular expression for the whole
- * name.
+ * The rules of PEFT: a list matches whole names and dotted ends; a string is a regular expression for the
+ * whole name.
  */
 function matcherOf(targets: TargetModules): (name: string) => boolean {
   if (targets === 'all-linear') return () => true;
@@ -114,7 +116,7 @@ function reportOf(
   };
 }
 
-/** @throws QdyloraError DISPOSED where the backend is gone */
+/** @throws QdyloraError DISPOSED if the backend was disposed */
 async function numbersOf(memory: Memory, { name, view }: Parameter): Promise<Float32Array> {
   assertUsable('adapter', name, view, memory);
   return (await memory.read(view)) as Float32Array;

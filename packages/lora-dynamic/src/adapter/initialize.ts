@@ -1,8 +1,10 @@
 import type { ArrayView, Memory, Rng } from '@qdylora/contract';
 
 /**
- * A ~ U(±1/√in), B = 0, as PEFT's default (Kaiming with a = √5): independent of the rank, so a prefix is
- * distributed like a fresh smaller adapter. a: [maxRank, in] b: [maxRank, out]
+ * A ~ U(±1/√in), B = 0: the default of PEFT (Kaiming with a = √5). It does not depend on the rank, so a
+ * prefix is distributed like a new, smaller adapter.
+ *
+ * a: [maxRank, in]   b: [maxRank, out]
  */
 export function initializeAdapter(
   memory: Memory,

@@ -19,10 +19,7 @@ import { frozen } from './frozen-layer.ts';
 import type { RankPart } from '../ops/rank-parts.ts';
 import { scaleAt } from '../ranks/scaling.ts';
 
-/**
- * A frozen linear layer with a nested adapter around it. The rank of a pass stands in the forward context;
- * the layer itself has none.
- */
+/** A frozen linear layer with a nested adapter. The rank is in the forward context; the layer has no rank. */
 export class DyLoraLinear implements LinearLike {
   readonly name: string;
   readonly base: Linear;
@@ -72,10 +69,7 @@ export class DyLoraLinear implements LinearLike {
     }).y;
   }
 
-  /**
-   * In one op where the others are frozen layers too, and none of their adapters drops out a part of x of its
-   * own.
-   */
+  /** One op for all layers, if all are frozen and no adapter has a dropout mask of its own. */
   forwardTogether(
     ctx: ForwardContext,
     layers: readonly LinearLike[],
@@ -106,7 +100,7 @@ export class DyLoraLinear implements LinearLike {
     return { a, b, scale: this.scaleAt(rank) };
   }
 
-  /** The adapters of a model share their scaling, so what holds for one layer of a group holds for all. */
+  /** All adapters of a model have the same scaling, so the parts of one layer hold for its whole group. */
   private partsOf(active: ActiveRank | null): RankPart[] | undefined {
     return active?.parts?.map((part) => ({
       ...part,
@@ -114,7 +108,7 @@ export class DyLoraLinear implements LinearLike {
     }));
   }
 
-  /** Made once for each rank and start, as long as the gradients stand where they stood. */
+  /** Cached for each rank and start, while the gradient arrays stay the same. */
   private prefixes(rank: number, trainFrom: number): Prefixes {
     const key = rank * (this.config.ranks.maxRank + 1) + trainFrom;
     const cached = this.prefixesByKey.get(key);
@@ -155,8 +149,8 @@ export class DyLoraLinear implements LinearLike {
 }
 
 /**
- * The adapter's rows for a rank, and with them all that the op takes but x (its names, and those that
- * backward adds, are there already); `ofA`, `ofB`: the gradients that they were cut from.
+ * The adapter's rows at a rank, and all operands of the op except x. The names that backward adds are already
+ * present. `ofA`, `ofB`: the gradients whose rows they contain.
  */
 interface Prefixes {
   readonly a: Parameter;
@@ -167,8 +161,8 @@ interface Prefixes {
 }
 
 /**
- * Rows 0 … rank−1 of a parameter; of its gradient the rows trainFrom … rank−1. Nothing past the rank can be
- * reached through it.
+ * Rows 0 … rank−1 of a parameter, and rows trainFrom … rank−1 of its gradient. No row beyond the rank can be
+ * reached.
  */
 function prefixOf(parameter: Parameter, rank: number, trainFrom: number): Parameter {
   const prefix = new Parameter(parameter.name, rowsOf(parameter.view, 0, rank));
@@ -176,7 +170,7 @@ function prefixOf(parameter: Parameter, rank: number, trainFrom: number): Parame
   return prefix;
 }
 
-/** The backward of an adapted layer that trains its rows from `trainFrom` on. */
+/** The backward rule of an adapted layer that trains its rows from `trainFrom` on. */
 const ruleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinear> => ({
   op: adaptedLinear,
   usesOutputs: ['u'],
@@ -189,7 +183,7 @@ const ruleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinear> => 
     const wantsDx = wants('x');
     const over = wantsDx && !dx && !inputs.xAdapter ? take('x') : undefined;
     if (over) {
-      // The adapter's gradients first: then nobody needs x, and its gradient takes the place.
+      // The adapter's gradients first: after them nothing reads x, so its gradient can overwrite it.
       run(adaptedLinearBackward, call, { wantsDx: false, ...shared }, parameterGradients);
       return {
         x: run(adaptedLinearBackward, { ...call, x: undefined }, { wantsDx, ...shared }, { dx: over }).dx,

@@ -22,13 +22,13 @@ import {
 } from '../ops/adapted-linear-group.ts';
 import type { RankPart } from '../ops/rank-parts.ts';
 
-/** A layer of a group: a frozen one, with an adapter at the rank of the pass or without. */
+/** A frozen layer of a group, with or without an adapter at the rank of the pass. */
 export interface GroupMember {
   readonly base: LinearLike;
   readonly adapter?: { readonly a: Parameter; readonly b: Parameter; readonly scale: number };
 }
 
-/** `trainFrom`: the first row of the adapters that gets a gradient. */
+/** `trainFrom`: first row of the adapters that gets a gradient. */
 export interface GroupPass {
   readonly outDtype?: FloatDType;
   readonly trainFrom?: number;
@@ -36,8 +36,10 @@ export interface GroupPass {
 }
 
 /**
- * The results of layers that read one x, made in one op; undefined where they are too many, or one of them is
- * not frozen. x: [tokens, in] → [tokens, outᵢ] each
+ * The results of layers that read the same x, computed in one op; undefined if there are too many layers, or
+ * one is not frozen.
+ *
+ * x: [tokens, in] → [tokens, outᵢ] each
  */
 export function forwardGroup(
   ctx: ForwardContext,
@@ -64,8 +66,8 @@ const isFrozen = (base: LinearLike): boolean =>
   !base.bias?.needsGradient;
 
 /**
- * What the op takes of its members, whatever the pass. The names that backward adds are there already: an
- * object that gets many names one by one becomes a hash table.
+ * The operands of a group, which do not depend on the pass. The names that backward adds are already present:
+ * V8 makes a hash table of an object that gets many names one by one.
  */
 interface Group {
   readonly members: readonly GroupMember[];
@@ -73,7 +75,7 @@ interface Group {
   readonly layers: readonly GroupLayer[];
 }
 
-/** By the first adapter at its rank, or the first layer where there is none. */
+/** By the first adapter's prefix, or by the first layer where it has no adapter. */
 const groups = new WeakMap<object, Group>();
 
 function groupOf(members: readonly GroupMember[]): Group {
@@ -116,10 +118,10 @@ const isSame = (one: GroupMember, other: GroupMember): boolean =>
   one.adapter?.b === other.adapter?.b &&
   one.adapter?.scale === other.adapter?.scale;
 
-/** Names of the results that backward reads. */
+/** Outputs that backward reads. */
 const INNER_NAMES = GROUP_NAMES.map(({ u }) => u);
 
-/** The backward of a group that trains the rows of its adapters from `trainFrom` on. */
+/** The backward rule of a group that trains the rows of its adapters from `trainFrom` on. */
 const groupRuleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinearGroup> => ({
   op: adaptedLinearGroup,
   usesOutputs: INNER_NAMES,
@@ -153,7 +155,7 @@ const groupRuleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinear
   },
 });
 
-/** x and the arrays of some layers of a group, numbered anew; of all, as a rule. */
+/** x and the arrays of the layers `read`, renumbered from 0. Usually these are all layers. */
 const layersOf = (
   inputs: Arrays,
   read: readonly number[],

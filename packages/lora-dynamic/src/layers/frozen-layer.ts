@@ -1,7 +1,7 @@
 import { constant, isPacked, packedOperands, type Linear, type Tensor } from '@qdylora/tensor';
 import type { GroupLayer } from '../ops/adapted-linear-group.ts';
 
-/** What the adapted ops take of a frozen layer. */
+/** The operands and attributes of a frozen layer in the adapted ops. */
 interface Frozen {
   readonly operands: Readonly<Record<string, Tensor>>;
   readonly attributes: Omit<GroupLayer, 'scale'>;
@@ -9,7 +9,10 @@ interface Frozen {
 
 const frozenLayers = new WeakMap<Linear, Frozen>();
 
-/** A frozen layer's arrays, as constants, and its attributes in the adapted ops: the same in every pass. */
+/**
+ * The arrays of a frozen layer as constants, and its attributes. They are made once, and are the same in
+ * every pass.
+ */
 export function frozen(layer: Linear): Frozen {
   const cached = frozenLayers.get(layer);
   if (cached) return cached;

@@ -26,12 +26,12 @@ import { assertParts, type RankPart } from './rank-parts.ts';
 
 type F32 = ArrayView<'f32'>;
 
-/** Layers that a group has at most: q, k and v. */
+/** Most layers of a group: q, k and v. */
 export const GROUP_LAYERS = 3;
 
 /**
- * What is a layer's own: its frozen weight as in `AdaptedAttributes`, and the factor on B·A (1 where it has
- * no adapter).
+ * The attributes of one layer: its frozen weight as in `AdaptedAttributes`, and the factor on B·A (1 without
+ * an adapter).
  */
 export type GroupLayer = Pick<AdaptedAttributes, 'rows' | 'blockSize' | 'nestedOffset' | 'tiled' | 'scale'>;
 
@@ -40,13 +40,13 @@ export interface GroupAttributes {
   readonly cols: number;
   readonly computeDtype: ComputeDtype;
   readonly parts?: readonly RankPart[];
-  /** Of every y; f32 where left out. */
+  /** Of every y; default f32. */
   readonly outDtype?: FloatDType;
 }
 
 /**
- * One layer's arrays. In a group's inputs and outputs their names end with the layer's number: `codes0`,
- * `a0`, `y0`, `codes1` …
+ * The arrays of one layer. In a group, their names end with the layer's number: `codes0`, `a0`, `y0`,
+ * `codes1` …
  */
 export interface LayerOperands extends BaseOperands {
   readonly bias?: F32;
@@ -77,22 +77,22 @@ const NAMES = [
   'db',
 ] as const;
 
-/** The names of one layer's arrays, by what they are. */
+/** The names of one layer's arrays, by role. */
 export type LayerNames = Readonly<Record<(typeof NAMES)[number], string>>;
 
 const namesWith = (suffix: string | number): LayerNames =>
   Object.fromEntries(NAMES.map((name) => [name, `${name}${suffix}`])) as LayerNames;
 
 /**
- * Of a layer by itself, and of the layers of a group: made once, since a name that is put together anew has
- * to be looked up anew, too.
+ * The names in a single layer, and in each layer of a group. They are made once, because V8 looks up constant
+ * strings faster than composed ones.
  */
 export const LAYER_NAMES = namesWith('');
 export const GROUP_NAMES: readonly LayerNames[] = Array.from({ length: GROUP_LAYERS }, (_, i) =>
   namesWith(i),
 );
 
-/** The arrays of layer i that stand in `arrays`. */
+/** The arrays of layer i that are present in `arrays`. */
 export function layerOperands(arrays: Arrays, i: number): LayerOperands {
   const operands: Record<string, ArrayView> = {};
   const names = GROUP_NAMES[i];
@@ -103,7 +103,7 @@ export function layerOperands(arrays: Arrays, i: number): LayerOperands {
   return operands;
 }
 
-/** What one layer's record has, under its names in the group. */
+/** A record of one layer with its keys renamed to those of layer i in a group. */
 export function numbered<T>(record: Readonly<Record<string, T>>, i: number): Record<string, T> {
   const numberedRecord: Record<string, T> = {};
   const names = GROUP_NAMES[i];
@@ -112,13 +112,13 @@ export function numbered<T>(record: Readonly<Record<string, T>>, i: number): Rec
 }
 
 /**
- * What a group takes: a layer's rules once for each layer that it may have, each of them optional, since
- * there may be fewer.
+ * The input rules of a layer, repeated for each layer of a group. All are optional, since a group may have
+ * fewer layers.
  */
 const ofEachLayer = (rules: Readonly<Record<string, ArrayRule>>): Record<string, ArrayRule> =>
   Object.assign({}, ...GROUP_NAMES.map((_, i) => numbered(rules, i))) as Record<string, ArrayRule>;
 
-/** The rank of the layers that have an adapter; 0 where none has. */
+/** The rank of the layers with an adapter; 0 if none has one. */
 export function groupRank(arrays: Arrays, { layers }: GroupAttributes): number {
   let rank = 0;
   for (let i = 0; i < layers.length; i++) rank = Math.max(rank, arrays[GROUP_NAMES[i].a]?.shape[0] ?? 0);
@@ -126,11 +126,13 @@ export function groupRank(arrays: Arrays, { layers }: GroupAttributes): number {
 }
 
 /**
- * One to three frozen layers that read one x, with a nested adapter (`adapted-linear`) or without; all
- * adapters have one rank.
- * x: [tokens, in]; for layer i as in `adapted-linear` bias, a, b and the weight's arrays → yᵢ: [tokens, outᵢ]
- * uᵢ: [tokens, r], where it has an adapter
- * @throws QdyloraError BAD_ARGUMENT for another number of layers or adapters of several ranks; BAD_SHAPE
+ * One to three frozen layers that read the same x, each with or without a nested adapter (`adapted-linear`).
+ * All adapters have one rank.
+ *
+ * x: [tokens, in]; for layer i the bias, a, b and weight arrays of `adapted-linear`
+ * →   yᵢ: [tokens, outᵢ]   uᵢ: [tokens, r], if it has an adapter
+ *
+ * @throws QdyloraError BAD_ARGUMENT for more than three layers or adapters of several ranks; BAD_SHAPE
  */
 export const adaptedLinearGroup = defineOp({
   name: 'adapted-linear-group',
@@ -195,8 +197,10 @@ export interface GroupBackwardAttributes extends GroupAttributes {
 
 /**
  * The gradients of a group: dx = Σ over its layers, each as in `adapted-linear-backward`.
- * x: [tokens, in]; for layer i dyᵢ: [tokens, outᵢ], uᵢ: [tokens, r], a, b and the weight's arrays → dx:
- * [tokens, in] daᵢ: [r − trainFrom, in] dbᵢ: [r − trainFrom, outᵢ]
+ *
+ * x: [tokens, in]; for layer i dyᵢ: [tokens, outᵢ], uᵢ: [tokens, r], a, b and weight arrays
+ * →   dx: [tokens, in]   daᵢ: [r − trainFrom, in]   dbᵢ: [r − trainFrom, outᵢ]
+ *
  * @throws as `adapted-linear-group`
  */
 export const adaptedLinearGroupBackward = defineOp({
@@ -277,7 +281,7 @@ export const adaptedLinearGroupBackward = defineOp({
   },
 });
 
-/** A layer without adapter is one of rank 0. */
+/** A layer without an adapter, as a layer with an adapter of rank 0. */
 function alone(operands: LayerOperands, x: F32, { cols, layers }: GroupAttributes, i: number): LayerOperands {
   if (operands.a) return operands;
   const nothing = (shape: readonly number[]): F32 => f32View(shape, new Float32Array(0));
@@ -289,10 +293,7 @@ function alone(operands: LayerOperands, x: F32, { cols, layers }: GroupAttribute
   };
 }
 
-/**
- * Checks the layers of a group, of one after the other its weight, its bias and its adapter. @returns the
- * rank of their adapters, 0 where none has one
- */
+/** Checks weight, bias and adapter of each layer.  @returns the rank of the adapters; 0 if there are none */
 function assertLayers(
   where: string,
   inputs: Arrays,

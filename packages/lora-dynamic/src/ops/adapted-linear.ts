@@ -21,7 +21,7 @@ import { assertParts, partAt, type RankPart } from './rank-parts.ts';
 type F32 = ArrayView<'f32'>;
 type U8 = ArrayView<'u8'>;
 
-/** The frozen weight of an adapted layer: `weight` (dense), or the arrays of a packed matrix; never both. */
+/** The frozen weight of an adapted layer: either `weight` (dense), or the arrays of a packed matrix. */
 export interface BaseOperands {
   [name: string]: ArrayView | undefined;
   /** [out, in] */
@@ -35,8 +35,8 @@ export interface BaseOperands {
 }
 
 /**
- * `rows` = out, `cols` = in. `blockSize` and `nestedOffset` (0 for a dense weight) and `tiled` describe a
- * packed one. `scale`: the factor on B·A.
+ * `rows` = out, `cols` = in. `blockSize`, `nestedOffset` and `tiled` describe a packed weight (0 for a dense
+ * one). `scale`: the factor on B·A.
  */
 export interface AdaptedAttributes {
   readonly rows: number;
@@ -45,19 +45,19 @@ export interface AdaptedAttributes {
   readonly nestedOffset: number;
   readonly tiled?: boolean;
   /**
-   * `'bf16'` rounds both operands of every product to bfloat16, those of the adapter too (of the second one:
-   * the scaled u or g); sums are float32.
+   * `'bf16'` rounds both operands of every product to bfloat16, also in the adapter (the scaled u or g). Sums
+   * are float32.
    */
   readonly computeDtype: ComputeDtype;
   readonly scale: number;
   /**
-   * Rows at ranks of their own: their u and g are times the part's factor, and 0 past its rank. Left out: all
-   * rows use all of `a` and `b`.
+   * Parts of the rows at different ranks: their u and g are multiplied by the part's factor, and are 0 beyond
+   * its rank. Default: all rows use all of `a` and `b`.
    */
   readonly parts?: readonly RankPart[];
-  /** False: u alone, where nobody reads y. */
+  /** False: compute only u, because nothing reads y. */
   readonly wantsY?: boolean;
-  /** Of y; f32 where left out. */
+  /** Of y; default f32. */
   readonly outDtype?: FloatDType;
 }
 
@@ -74,7 +74,7 @@ export type BaseNames = Readonly<Record<keyof typeof BASE_INPUTS, string>>;
 
 const OWN_NAMES = Object.fromEntries(Object.keys(BASE_INPUTS).map((name) => [name, name])) as BaseNames;
 
-/** What a packed weight is described by, and the columns of any. */
+/** The attributes that describe the weight. */
 type BaseAttributes = Pick<AdaptedAttributes, 'rows' | 'cols' | 'blockSize' | 'nestedOffset' | 'tiled'>;
 
 /**
@@ -114,11 +114,15 @@ type ForwardInputs = BaseOperands & {
 };
 
 /**
- * A frozen layer and its nested adapter at rank r, in one:  u = xAdapter·Aᵀ,  y = x·Wᵀ + bias + scale·u·B.
- * `a` and `b` are the first r rows of the adapter, so nothing past r exists for a kernel. `xAdapter` (x after
- * dropout) is x where it is left out.
- * x, xAdapter: [tokens, in], f32 or bf16 a: [r, in] b: [r, out] bias: [out] → y: [tokens, out] u: [tokens, r]
- * (Rajabzadeh et al. 2024, with B stored transposed)
+ * A frozen layer and its nested adapter at rank r in one op (Rajabzadeh et al. 2024):
+ *
+ * u = xAdapter·Aᵀ,   y = x·Wᵀ + bias + scale·u·B
+ *
+ * `a` and `b` are the first r rows of the adapter, so a kernel cannot read beyond r. B is stored transposed.
+ * `xAdapter` is x after dropout; default x.
+ *
+ * x, xAdapter: [tokens, in], f32 or bf16   a: [r, in]   b: [r, out]   bias: [out]
+ * →   y: [tokens, out]   u: [tokens, r]
  */
 export const adaptedLinear = defineOp({
   name: 'adapted-linear',
@@ -180,8 +184,8 @@ export const adaptedLinear = defineOp({
 });
 
 /**
- * `accumulate`: adds to the dx that is handed in. `trainFrom`: the rows below it get no gradient. `wantsDx`:
- * make dx (and dxAdapter) at all. `dxDtype`: theirs, f32 where left out.
+ * `accumulate`: add to the supplied dx. `trainFrom`: rows below it get no gradient. `wantsDx`: compute dx
+ * (and dxAdapter). `dxDtype`: of both, default f32.
  */
 export interface AdaptedBackwardAttributes extends AdaptedAttributes {
   readonly accumulate: boolean;
@@ -190,7 +194,7 @@ export interface AdaptedBackwardAttributes extends AdaptedAttributes {
   readonly dxDtype?: FloatDType;
 }
 
-/** `x` may be left out where dx is wanted and da is not. */
+/** `x` may be absent if dx is computed and da is not. */
 type BackwardInputs = BaseOperands & {
   readonly dy: FloatView;
   readonly x?: FloatView;
@@ -201,12 +205,15 @@ type BackwardInputs = BaseOperands & {
 };
 
 /**
- * With g = scale·dy·Bᵀ: dx = dy·W + g·A, dA += gᵀ·xAdapter, dB += scale·uᵀ·dy; only rows trainFrom … r−1 of A
- * and B get a gradient, and from the rows of a part only those from its own `trainFrom` on, times its
- * `weight`. u: as the forward made it, with the same parts.
- * Where xAdapter is given, g·A goes to dxAdapter instead of dx.
- * dy: [tokens, out], f32 or bf16 → dx, dxAdapter: [tokens, in] da: [r − trainFrom, in] db: [r − trainFrom,
- * out]
+ * With g = scale·dy·Bᵀ:
+ * dx = dy·W + g·A,   dA += gᵀ·xAdapter,   dB += scale·uᵀ·dy
+ *
+ * Only rows trainFrom … r−1 of A and B get a gradient. The rows of a part contribute from the part's
+ * `trainFrom` on, multiplied by its `weight`. u is the result of the forward op with the same parts. With
+ * xAdapter, g·A goes to dxAdapter instead of dx.
+ *
+ * dy: [tokens, out], f32 or bf16
+ * →   dx, dxAdapter: [tokens, in]   da: [r − trainFrom, in]   db: [r − trainFrom, out]
  */
 export const adaptedLinearBackward = defineOp({
   name: 'adapted-linear-backward',

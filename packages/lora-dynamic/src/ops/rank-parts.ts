@@ -1,24 +1,21 @@
 import { QdyloraError } from '@qdylora/contract';
 
-/** Rows of a pass at a rank of their own: those from the end of the part before up to `until`. */
+/** Consecutive rows of a pass at one rank: from the end of the previous part up to `until`. */
 export interface RankPart {
   readonly until: number;
   /** Rows of A and B in use. */
   readonly rank: number;
-  /** First row of A and B that these rows give a gradient to. */
+  /** First row of A and B that gets a gradient from these rows. */
   readonly trainFrom: number;
-  /** What `scale` is multiplied by. */
+  /** Multiplies `scale`. */
   readonly factor: number;
-  /**
-   * What the gradients that these rows give to A and B are multiplied by; 1 by default. That of x is not:
-   * other layers weigh for themselves.
-   */
+  /** Multiplies the gradients of A and B from these rows; default 1. The gradient of x is not multiplied. */
   readonly weight?: number;
 }
 
 /**
- * @throws QdyloraError BAD_ARGUMENT where parts do not cover `tokens` rows in order, or a rank lies past `r`,
- * the rows that the adapters have.
+ * @throws QdyloraError BAD_ARGUMENT if the parts do not cover `tokens` rows in order, or a rank is above `r`,
+ * the rows of the adapters
  */
 export function assertParts(
   where: string,
@@ -46,7 +43,7 @@ export function assertParts(
     });
 }
 
-/** What holds for row `t`: the whole adapter where there are no parts. */
+/** The part of row `t`; the whole adapter if there are no parts. */
 export const partAt = (
   parts: readonly RankPart[] | undefined,
   t: number,

@@ -2,20 +2,21 @@ import { QdyloraError } from '@qdylora/contract';
 import type { RankSet } from './rank-set.ts';
 
 /**
- * How likely each rank of the set is:
- * - `uniform`: all alike. Of ranks 1, 2, 4 … R the rows past R/2 then see one step in seven (R = 64);
- * - `geometric`: each half as likely as the next smaller one;
- * - `tail_heavy`: in proportion to the rows that a rank adds, as a uniform draw from 1 … R is, rounded up to
- *   the next listed rank: the rows past R/2 see every other step;
- * - or one weight per rank.
+ * The probabilities of the ranks of a set.
+ * - `uniform`: equal. Of the ranks 1, 2, 4 … 64, the rows beyond 32 are then used in one step of seven.
+ * - `geometric`: each rank is half as likely as the next smaller one.
+ * - `tail_heavy`: in proportion to the rows that a rank adds, like a uniform draw from 1 … R rounded up to
+ *   the next
+ *   listed rank. The rows beyond R/2 are used in every second step.
+ * - One weight per rank.
  */
 export type RankDistribution = (typeof RANK_DISTRIBUTIONS)[number] | readonly number[];
 
 export const RANK_DISTRIBUTIONS = ['uniform', 'geometric', 'tail_heavy'] as const;
 
 /**
- * Probabilities of the ranks, in the set's order; they sum to 1. @throws QdyloraError BAD_ARGUMENT for
- * weights that do not fit.
+ * Probabilities of the ranks in the set's order; they sum to 1.  @throws QdyloraError BAD_ARGUMENT for
+ * invalid weights
  */
 export function rankProbabilities(set: RankSet, distribution: RankDistribution): number[] {
   const { ranks } = set;

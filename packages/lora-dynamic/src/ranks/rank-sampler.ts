@@ -12,16 +12,14 @@ import { rankProbabilities, type RankDistribution } from './rank-distribution.ts
 import type { RankSet } from './rank-set.ts';
 
 /**
- * Which ranks the parts of one optimizer step see:
- * - `one`: a single drawn rank (Valipour et al. 2023, as in QDyLoRA);
- * - `each`: every part draws for itself;
- * - `stratified`: the parts' draws are spread evenly over the distribution, so a step rarely sees one rank
- *   only;
- * - `sandwich`: every other part sees the largest rank, the rest one drawn rank;
- * - `all`: the whole batch once at every rank.
+ * The ranks of the parts of one optimizer step.
+ * - `one`: a single sampled rank (Valipour et al. 2023, as in QDyLoRA).
+ * - `each`: each part samples its own rank.
+ * - `stratified`: the samples of the parts are spread evenly over the distribution.
+ * - `sandwich`: every second part uses the largest rank, the others one sampled rank.
+ * - `all`: the whole batch runs once at every rank.
  *
- * A part is a micro batch, or some of its examples (`segments`). Except for `all` every token is seen once,
- * whatever the schedule.
+ * A part is a micro batch, or some of its examples (`segments`). Except for `all`, every token is used once.
  */
 export type RankSchedule = 'one' | 'each' | 'stratified' | 'sandwich' | 'all';
 export const RANK_SCHEDULES: readonly RankSchedule[] = ['one', 'each', 'stratified', 'sandwich', 'all'];
@@ -31,24 +29,24 @@ export interface RankSamplerOptions {
   readonly seed: number;
   readonly schedule?: RankSchedule;
   /**
-   * Parts that each micro batch is cut into, between its examples. By default 2 where a step has one micro
-   * batch and its parts see different ranks, else 1.
+   * Number of parts of each micro batch, split between examples. Default: 2 if a step has one micro batch and
+   * its parts have different ranks, else 1.
    */
   readonly segments?: number | null;
-  /** Factor on the loss of each rank, in the set's order; 1 by default. */
+  /** Factor on the loss of each rank, in the set's order; default 1. */
   readonly lossWeights?: readonly number[] | null;
 }
 
 export interface RankSampler {
   readonly schedule: RankSchedule;
   /**
-   * The drawn rank of a step: a pure function of (seed, step), the same on every machine and after every
+   * The sampled rank of a step: a pure function of (seed, step), the same on every machine and after every
    * resume.
    */
   rankAt(step: number): number;
-  /** Into how many parts each micro batch of a step is cut (at most: no example is). */
+  /** Number of parts of each micro batch. An example is never split, so there may be fewer. */
   segmentsOf(microBatches: number): number;
-  /** The ranks that part `part` of `parts` runs at, in order. */
+  /** The ranks at which part `part` of `parts` runs, in order. */
   ranksOfPart(step: number, part: number, parts: number): readonly number[];
   /** Factor on the loss of a pass at `rank`. */
   lossWeightOf(rank: number): number;
@@ -63,8 +61,12 @@ const OPTIONS: OptionRules<RankSamplerOptions> = {
 };
 
 /**
- * @throws QdyloraError BAD_ARGUMENT for a schedule or distribution that does not exist, or weights that do
- * not fit.
+ * Samples the ranks of training steps.
+ *
+ * @throws QdyloraError BAD_ARGUMENT for an unknown schedule or distribution, or invalid weights
+ * @example
+ * const sampler = rankSampler(rankSet([1, 2, 4, 8]), { distribution: 'uniform', seed: 7 });
+ * sampler.rankAt(0); // the same on every machine
  */
 export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSampler {
   checkOptions('rankSampler', options, OPTIONS);

@@ -1,27 +1,24 @@
 import { QdyloraError } from '@qdylora/contract';
 
-/** The ranks that one adapter serves: rising, each a prefix of the next. */
+/** The ranks of one adapter, rising. Each is a prefix of the next. */
 export interface RankSet extends Iterable<number> {
   readonly ranks: readonly number[];
   readonly maxRank: number;
   has(rank: number): boolean;
-  /**
-   * First row of the block that `rank` adds: the next smaller listed rank (0 for the smallest). Rows
-   * [blockStart(b), b) are the newest at b.
-   */
+  /** First row of the block that `rank` adds: the next smaller listed rank, 0 for the smallest. */
   blockStart(rank: number): number;
-  /** Throws BAD_ARGUMENT unless 1 ≤ rank ≤ maxRank; any such prefix is usable, also between listed ranks. */
+  /** Throws BAD_ARGUMENT unless 1 ≤ rank ≤ maxRank. Ranks between listed ones are usable too. */
   assertUsable(rank: number): void;
 }
 
-/** Largest rank that is accepted; beyond it an adapter outweighs the layer it adapts. */
+/** Largest accepted rank. Beyond it, an adapter is larger than the layer that it adapts. */
 export const LARGEST_RANK = 4096;
 
 /**
- * Checks a list of ranks once, so that nothing later has to.
+ * Checks and sorts a list of ranks.
  *
  * @throws QdyloraError BAD_ARGUMENT for an empty list, a repeated rank, or one that is no whole number within
- * 1…4096.
+ * 1…4096
  * @example
  * rankSet([8, 1, 4, 2]).ranks; // [1, 2, 4, 8]
  */

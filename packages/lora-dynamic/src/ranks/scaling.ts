@@ -1,12 +1,14 @@
 import { QdyloraError } from '@qdylora/contract';
 
 /**
- * The factor on B·A at rank b of R:
- * - `paper` alpha / b: DyLoRA's and QDyLoRA's; small ranks move much, large ones little, so the best rank
- *   tends to be a small one;
- * - `sqrt` alpha / √b: rank-stabilized (Kalajdzievski 2023); the best curve in short runs;
- * - `constant` alpha / R: a row weighs the same at every rank, so prefixes of an optimum can be optima; slow
- *   at small ranks in short runs.
+ * The factor on B·A at rank b of R.
+ * - `paper`: alpha / b, as in DyLoRA and QDyLoRA. Small ranks learn fast, large ones slowly, so the best rank
+ *   tends
+ *   to be small.
+ * - `sqrt`: alpha / √b, rank-stabilized (Kalajdzievski 2023). The best curve in short runs.
+ * - `constant`: alpha / R. A row has the same weight at every rank, so prefixes of an optimum can be optima.
+ *   Slow at
+ *   small ranks in short runs.
  */
 export type RankScaling = 'paper' | 'sqrt' | 'constant';
 export const RANK_SCALINGS: readonly RankScaling[] = ['paper', 'sqrt', 'constant'];
@@ -29,7 +31,7 @@ export function scaleAt(scaling: RankScaling, alpha: number, rank: number, maxRa
 }
 
 /**
- * How PEFT spells the same factor for an adapter of rank b: it divides lora_alpha by r, or by √r with
+ * The same factor in the keys of PEFT, for an adapter of rank b: PEFT divides lora_alpha by r, or by √r with
  * use_rslora.
  */
 export function peftScaling(

@@ -2,8 +2,8 @@ import type { ActiveRank } from '@qdylora/tensor';
 import type { RankSet } from './rank-set.ts';
 
 /**
- * `prefix`: a step at rank b trains the rows 0 … b−1. `newest_block`: only the rows that b adds to the next
- * smaller listed rank; all others stay as they are, bit for bit.
+ * The rows that a step at rank b trains. `prefix`: rows 0 … b−1. `newest_block`: only the rows that b adds to
+ * the next smaller listed rank; all other rows keep their bits.
  */
 export type UpdateRule = 'prefix' | 'newest_block';
 export const UPDATE_RULES: readonly UpdateRule[] = ['prefix', 'newest_block'];
@@ -12,12 +12,12 @@ export const UPDATE_RULES: readonly UpdateRule[] = ['prefix', 'newest_block'];
 export const trainFrom = (rule: UpdateRule, ranks: RankSet, rank: number): number =>
   rule === 'newest_block' ? ranks.blockStart(rank) : 0;
 
-/** A pass, as far as its rows are concerned. */
+/** The ranks of a pass. */
 type ActiveRows = Pick<ActiveRank, 'rank' | 'trainFrom'> & {
   readonly parts?: readonly Pick<ActiveRank, 'rank' | 'trainFrom'>[];
 };
 
-/** The rows of every adapter matrix that a pass gives a gradient to; rising, apart from each other. */
+/** The rows of every adapter matrix that get a gradient in a pass: rising and disjoint. */
 export function trainedRows({
   rank,
   trainFrom: from,

@@ -4,7 +4,7 @@ import type { Adapted } from '../adapter/adapted.ts';
 import type { DyLoraLinear } from '../layers/dylora-linear.ts';
 import { sliceLayer, type SlicedLayer } from './slice-rank.ts';
 
-/** A weight with its adapter folded in.  weight: [out, in] float32 */
+/** A weight with its adapter merged.  weight: [out, in] float32 */
 export interface MergedLayer {
   readonly name: string;
   readonly outFeatures: number;
@@ -13,8 +13,8 @@ export interface MergedLayer {
 }
 
 /**
- * Folds every adapter at rank r into a decoded copy of its frozen weight, one layer at a time; the model
- * stays as it is.
+ * Merges every adapter at rank r into a decoded copy of its frozen weight, one layer at a time. The model is
+ * unchanged.
  *
  * @throws QdyloraError BAD_ARGUMENT unless 1 ≤ rank ≤ maxRank
  */
@@ -26,7 +26,7 @@ export async function* mergeAtRank<M extends { readonly backend: Backend }>(
   for (const layer of layers) yield await mergedLayer(layer, model.backend, rank);
 }
 
-/** The same for one layer, at a usable rank. */
+/** The same for one layer, at a valid rank. */
 export async function mergedLayer(layer: DyLoraLinear, backend: Backend, rank: number): Promise<MergedLayer> {
   const { memory } = backend;
   const { name, outFeatures, inFeatures, base, a, b } = layer;
@@ -48,7 +48,7 @@ export async function mergedLayer(layer: DyLoraLinear, backend: Backend, rank: n
   };
 }
 
-/** weight + scale · B·A, summed in float64 and rounded once, in place.  weight: [out, in] */
+/** weight + scale · B·A in place, summed in float64 and rounded once.  weight: [out, in] */
 export function mergeLayer(
   weight: Float32Array,
   { a, b, inFeatures, outFeatures }: SlicedLayer,

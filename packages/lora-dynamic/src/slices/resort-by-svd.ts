@@ -5,9 +5,9 @@ import { scaleAt } from '../ranks/scaling.ts';
 import { singularValues } from './small-svd.ts';
 
 /**
- * The best rank-r adapter in the least-squares sense that the full-rank product holds: factors scale·B·A of
- * every layer by SVD and keeps the r largest singular values. The scale is folded in (loraAlpha = rank).
- * Whether it beats the trained prefix is for a held-out set to say.
+ * The best approximation of rank r, in the least-squares sense, of the adapter at full rank: factors
+ * scale·B·A of every layer by SVD, and keeps the r largest singular values. The scale is contained (loraAlpha
+ * = rank). Only a held-out set can tell whether it beats the trained prefix.
  *
  * @throws QdyloraError BAD_ARGUMENT unless 1 ≤ rank ≤ maxRank
  */

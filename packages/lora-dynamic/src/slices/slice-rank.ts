@@ -3,7 +3,7 @@ import type { AdapterLayer, AdapterState } from '../adapter/adapter-state.ts';
 import { rankSet } from '../ranks/rank-set.ts';
 import { peftScaling, scaleAt } from '../ranks/scaling.ts';
 
-/** One layer of a plain LoRA adapter in PEFT's shapes.  a: [rank, in]  b: [out, rank] */
+/** One layer of a plain LoRA adapter, in the shapes of PEFT.  a: [rank, in]  b: [out, rank] */
 export interface SlicedLayer {
   readonly name: string;
   readonly inFeatures: number;
@@ -13,8 +13,8 @@ export interface SlicedLayer {
 }
 
 /**
- * A plain LoRA adapter: `scale` is the factor on B·A; `loraAlpha` and `useRslora` make PEFT compute the same
- * factor.
+ * A plain LoRA adapter. `scale` is the factor on B·A; `loraAlpha` and `useRslora` give the same factor in
+ * PEFT.
  */
 export interface SlicedAdapter {
   readonly rank: number;
@@ -25,10 +25,13 @@ export interface SlicedAdapter {
 }
 
 /**
- * Cuts a nested adapter at rank r: rows 0 … r−1 of A and of B, as a plain LoRA adapter that computes what
- * training saw at that rank.
+ * Cuts a nested adapter at rank r: rows 0 … r−1 of A and B, as a plain LoRA adapter. It computes exactly what
+ * training computed at that rank.
  *
  * @throws QdyloraError BAD_ARGUMENT unless 1 ≤ rank ≤ maxRank
+ * @example
+ * const slice = sliceRank(await adapted.state(), 8);
+ * slice.layers[0].a.length; // 8 · in
  */
 export function sliceRank(state: AdapterState, rank: number): SlicedAdapter {
   const { scaling, alpha, maxRank } = state;
@@ -41,7 +44,7 @@ export function sliceRank(state: AdapterState, rank: number): SlicedAdapter {
   };
 }
 
-/** One layer cut at `rank`, which must be usable. */
+/** One layer at a valid rank. */
 export const sliceLayer = (
   { name, inFeatures, outFeatures, a, b }: AdapterLayer,
   rank: number,
@@ -54,8 +57,8 @@ export const sliceLayer = (
 });
 
 /**
- * The adapter back from PEFT's shapes, as the full rank of a nest. @throws QdyloraError BAD_ADAPTER where a
- * layer's size does not fit its rank
+ * The adapter state of a plain LoRA adapter, as the full rank of a nested one.  @throws QdyloraError
+ * BAD_ADAPTER if the size of a layer does not fit its rank
  */
 export function adapterStateOf(
   sliced: SlicedAdapter,
@@ -77,7 +80,7 @@ export function adapterStateOf(
   };
 }
 
-/** The first rows of B in PEFT's order: [≥ rank, out] → [out, rank], into `out` where it is given. */
+/** The first rows of B in the layout of PEFT: [≥ rank, out] → [out, rank], into `out` if it is present. */
 export function transposed(
   b: Float32Array,
   rank: number,

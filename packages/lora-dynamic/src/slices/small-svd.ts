@@ -1,16 +1,16 @@
-/** U·diag(s)·Vᵀ of a square matrix, singular values falling.  u, v: [n, n] (columns are the vectors) */
+/** U·diag(s)·Vᵀ of a square matrix, with falling singular values.  u, v: [n, n]; columns are the vectors */
 export interface Svd {
   readonly u: Float64Array;
   readonly s: Float64Array;
   readonly v: Float64Array;
 }
 
-/** Sweeps that one-sided Jacobi may take; it converges quadratically, 64 × 64 needs about ten. */
+/** Limit of sweeps. One-sided Jacobi converges quadratically; 64 × 64 needs about ten. */
 const MAX_SWEEPS = 60;
 
 /**
  * Singular value decomposition by one-sided Jacobi rotations (Hestenes 1958): slow and accurate, for matrices
- * of an adapter's rank. matrix: [n, n] row-major
+ * of an adapter's rank.  matrix: [n, n] row-major
  */
 export function singularValues(matrix: Float64Array, n: number): Svd {
   const w = Float64Array.from(matrix);

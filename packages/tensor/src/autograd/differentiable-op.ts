@@ -1,6 +1,6 @@
 import type { Arrays, ArrayView, Op } from '@qdylora/contract';
 
-/** Runs another op of the backward pass. */
+/** Runs an op in the backward pass. */
 export type Run = <I extends Arrays, O extends Arrays, A>(
   op: Op<I, O, A>,
   inputs: I,
@@ -13,54 +13,52 @@ type InputsOf<T> =
 type OutputsOf<T> = T extends Op<infer _I, infer O, infer _A> ? O : never;
 type AttributesOf<T> = T extends Op<infer _I, infer _O, infer A> ? A : never;
 
-/** What a backward rule sees of the forward call. */
+/** The forward call, as its backward rule sees it. */
 export interface BackwardCall<I, O, A> {
   readonly run: Run;
   readonly inputs: I;
-  /** The outputs that `usesOutputs` names; the others are gone by now. */
+  /** The outputs in `usesOutputs`. All others are released by now. */
   readonly outputs: O;
   readonly attributes: A;
-  /**
-   * Gradient of each output that has one, of the output's element type; outputs that nothing used are absent.
-   */
+  /** The gradient of each output, of the output's dtype. Outputs that nothing used have none. */
   readonly gradients: { readonly [K in keyof O]-?: NonNullable<O[K]> };
-  /** True where the output gradient is the 1 that backward starts from. */
+  /** True if the output's gradient is the 1 that backward starts from. */
   readonly isRoot: boolean;
-  /** Does this input want a gradient? */
+  /** True if this input needs a gradient. */
   wants(name: keyof I & string): boolean;
-  /** The gradient buffer of a trainable parameter, to add to; undefined for everything else. */
+  /** The gradient array of a trainable parameter, to add to; undefined for all other inputs. */
   into(name: keyof I & string): ArrayView<'f32'> | undefined;
   /**
-   * The gradient that this input already has from a later use and that the rule may add to in place; return
-   * the same view then.
+   * The gradient that this input already has from a later use. The rule may add to it in place; it then
+   * returns the same view.
    */
   pending<K extends keyof I & string>(name: K): NonNullable<I[K]> | undefined;
   /**
-   * The gradient of this output, where nobody else reads it: the rule may overwrite it and return it as the
+   * The gradient of this output if nobody else reads it. The rule may overwrite it and return it as the
    * gradient of an input.
    */
   spare<K extends keyof O & string>(name: K): NonNullable<O[K]> | undefined;
   /**
-   * The array of this input, where nothing else reads it any more: the rule may write over it, and return it
-   * as the input's gradient.
+   * The array of this input if nothing reads it any more. The rule may overwrite it and return it as the
+   * input's gradient.
    */
   take<K extends keyof I & string>(name: K): NonNullable<I[K]> | undefined;
 }
 
-/** An op with its backward in terms of other ops. */
+/** An op and its backward rule, in terms of other ops. */
 export interface DifferentiableOp<T = unknown, I = InputsOf<T>, O = OutputsOf<T>, A = AttributesOf<T>> {
   readonly op: T;
-  /** Outputs whose values backward reads; the memory of all others is given back before it runs. */
+  /** Outputs whose values the rule reads. All others are released before it runs. */
   readonly usesOutputs?: readonly (keyof O & string)[];
-  /** True where backward reads the values of no input: of a sum, for one. */
+  /** True if the rule reads no values of inputs, for instance that of a sum. */
   readonly readsNoInput?: boolean;
   /**
-   * The attributes of a call that makes only what `usesOutputs` names, where the op has those: for a pass
-   * whose results are known.
+   * The attributes of a call that computes only the outputs in `usesOutputs`: for recomputing a pass whose
+   * results are known.
    */
   withoutResult?(attributes: A): A;
-  /** Gradients that the forward pass itself adds up: input (a parameter) → accumulated output. */
+  /** Gradients that the forward op itself accumulates: input (a parameter) → accumulated output. */
   readonly gradientInForward?: Partial<Record<keyof I & string, keyof O & string>>;
-  /** Gradients of the inputs that are no parameters, by name. */
+  /** Returns the gradients of inputs by name. Gradients of parameters are added to `into(name)` instead. */
   backward(call: BackwardCall<I, O, A>): { readonly [K in keyof I]?: ArrayView | undefined };
 }

@@ -13,8 +13,9 @@ export interface GradcheckResult {
 
 /**
  * Compares the gradient of a scalar function with central differences, entry by entry.
- * `worst` is the largest |analytic − numeric| / max(1, |numeric|); in float32 expect about 1e-3 with the
- * default step.
+ *
+ * @returns `worst`: the largest |analytic − numeric| / max(1, |numeric|); about 1e-3 in float32 with the
+ * default step
  */
 export function gradcheck(
   backend: Backend,

@@ -4,21 +4,21 @@ import { copy } from '../ops/elements/copy.ts';
 import type { Tensor } from '../tensor.ts';
 
 /**
- * The gradients of one backward pass. One array may serve several tensors (both sides of a sum); only an
- * array with one user is added to in place.
+ * The gradients of one backward pass. One array may be the gradient of several tensors (both sides of a sum).
+ * Only an array with one user is added to in place.
  */
 export class GradientStore {
   private readonly byTensor = new Map<Tensor, FloatView>();
   private readonly users = new Map<FloatView, number>();
   private readonly backend: Backend;
-  /** Arrays that are not the store's to release: what backward was started with. */
+  /** Arrays that the store must not release: seeds of the caller. */
   private readonly foreign = new Set<FloatView>();
 
   constructor(backend: Backend) {
     this.backend = backend;
   }
 
-  /** Starts the pass; unless it is `owned`, the gradient stays as it is. */
+  /** Sets the root's gradient. Unless it is `owned`, the array is not changed. */
   seed(tensor: Tensor, gradient: FloatView, owned: boolean): void {
     if (!owned) this.foreign.add(gradient);
     this.put(tensor, gradient);
@@ -28,18 +28,18 @@ export class GradientStore {
     return this.byTensor.get(tensor);
   }
 
-  /** True where the array is somebody's gradient: a rule may have written it over a result. */
+  /** True if the array is the gradient of some tensor. A rule may have written a gradient over a result. */
   holds(view: ArrayView): boolean {
     return this.users.has(view as FloatView);
   }
 
-  /** The gradient of `tensor` if nobody else reads that array. */
+  /** The gradient of `tensor` if no other tensor shares its array. */
   ownedBy(tensor: Tensor): FloatView | undefined {
     const gradient = this.byTensor.get(tensor);
     return gradient && this.users.get(gradient) === 1 && !this.foreign.has(gradient) ? gradient : undefined;
   }
 
-  /** Adds a contribution; the array becomes the store's. */
+  /** Adds a contribution to the gradient of `tensor`. The store then owns the array. */
   add(tensor: Tensor, contribution: FloatView): void {
     const present = this.byTensor.get(tensor);
     if (!present) return this.put(tensor, contribution);
@@ -48,7 +48,7 @@ export class GradientStore {
     if (!this.users.has(contribution)) this.backend.memory.release(contribution);
   }
 
-  /** The gradient of `tensor` has been used up. */
+  /** Removes the gradient of `tensor`, and releases its array after the last user. */
   drop(tensor: Tensor): void {
     const gradient = this.byTensor.get(tensor);
     if (!gradient) return;

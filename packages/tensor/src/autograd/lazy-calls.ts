@@ -10,7 +10,7 @@ import {
 } from '@qdylora/contract';
 import type { DifferentiableOp } from './differentiable-op.ts';
 
-/** A recorded call that has not run. */
+/** A recorded call that has not run yet. */
 interface Waiting {
   readonly after: readonly Waiting[];
   readonly run: () => void;
@@ -19,15 +19,15 @@ interface Waiting {
 }
 
 /**
- * Runs a pass of which only the gradients matter, when its block runs again: a call waits until something
- * reads what it makes, and at the end only those run that backward reads from.
- * So a block's last projection and the sum behind it, whose values the forward pass has made already, are not
- * made twice.
- * The same ops run on the same numbers, if later: an op's result depends on its inputs alone, and the tape
- * lets nobody write over what a recorded call reads.
+ * Delays the calls of a recomputed pass, of which only the gradients matter. A call runs when something reads
+ * its result. At the end, only the calls run whose outputs backward reads.
+ *
+ * So the last projection of a block and the sum after it, whose values are known from the forward pass, are
+ * not computed twice. The same ops run on the same numbers: an op's result depends on its inputs alone, and
+ * the tape lets nothing overwrite an input of a recorded call.
  */
 export class LazyCalls {
-  /** For everything in the pass that is not recorded: it finds all results there. */
+  /** For all unrecorded work of the pass: it finds all results computed. */
   readonly backend: Backend;
   private readonly innerBackend: Backend;
   private readonly makers = new Map<ArrayView, Waiting>();
@@ -38,7 +38,7 @@ export class LazyCalls {
     this.backend = settling(backend, () => this.settle());
   }
 
-  /** As `runOp`, but its outputs may have no contents yet. */
+  /** As `runOp`, but the outputs may have no contents yet. */
   call<I extends Arrays, O extends Arrays, A>(
     rule: DifferentiableOp<Op<I, O, A>, I, O, A>,
     inputs: I,
@@ -75,7 +75,7 @@ export class LazyCalls {
     return outputs;
   }
 
-  /** Runs what backward reads from, and forgets the rest. */
+  /** Runs the calls whose outputs backward reads, and drops the others. */
   end(): void {
     for (const call of this.waiting.reverse()) {
       if (call.isDone || !call.runForBackward) continue;
@@ -104,7 +104,7 @@ function settleOne(call: Waiting): void {
   call.run();
 }
 
-/** A backend that calls `settle` before a kernel runs, and before anything is read, written or given back. */
+/** A backend that calls `settle` before a kernel runs, and before memory is read, written or released. */
 function settling(backend: Backend, settle: () => void): Backend {
   const { memory } = backend;
   const first =

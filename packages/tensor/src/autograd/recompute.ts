@@ -7,11 +7,13 @@ import { Tape, type TapeNode } from './tape.ts';
 type Body<X> = (ctx: ForwardContext, x: X) => FloatTensor;
 
 /**
- * Gradient checkpointing of one block: only its input and output are kept; backward runs the block again with
- * a tape of its own, without what only the output needs.
- * The same ops run in the same order on the same numbers, so the result is the same bit for bit. Without a
- * tape it just scopes the block's temporaries.
- * A block without an input (null) makes its own, and makes it again.
+ * Gradient checkpointing of one block. Only its input and output are kept. Backward runs the block again with
+ * a second tape, without the ops that only its output needs.
+ *
+ * The same ops run in the same order on the same numbers, so the gradients have the same bits. Without a tape
+ * it only scopes the block's temporaries.
+ *
+ * @param x null for a block without an input, which then makes its input again
  */
 export function recompute<X extends FloatTensor | null>(
   ctx: ForwardContext,

@@ -15,16 +15,18 @@ import type { LazyCalls } from './lazy-calls.ts';
 
 type Tensors = Readonly<Record<string, Tensor | undefined>>;
 
-/** What a node sees of the walk that it is part of. */
+/** What a node's rule can access of the backward pass. */
 export interface BackwardWalk {
   readonly isRoot: boolean;
   readonly tape: Tape;
   readonly store: GradientStore;
-  /** The array of an input; undefined where something still reads it. */
+  /**
+   * The array of an input if nothing reads it any more, so that the rule may overwrite it; else undefined.
+   */
   take(name: string): ArrayView | undefined;
 }
 
-/** One recorded call: what went in and out, and how gradients go back. */
+/** One recorded call: inputs, outputs and the rule for their gradients. */
 export interface TapeNode {
   readonly inputs: Tensors;
   readonly outputs: Tensors;
@@ -36,11 +38,13 @@ export interface TapeNode {
   ): Readonly<Record<string, ArrayView | undefined>>;
 }
 
-/** The order of the calls of one forward pass, read backwards once. */
+/**
+ * The recorded calls of one forward pass, in order. `backward` walks them once, from the last to the first.
+ */
 export class Tape {
   readonly nodes: TapeNode[] = [];
   readonly backend: Backend;
-  /** Where only the gradients of the pass matter. */
+  /** Set where only the gradients of the pass matter. */
   readonly lazy: LazyCalls | null;
   constructor(backend: Backend, lazy: LazyCalls | null = null) {
     this.backend = backend;
@@ -48,13 +52,13 @@ export class Tape {
   }
 
   /**
-   * Gives up the memory of a result to the op that reads it last.
-   * @throws QdyloraError BAD_ARGUMENT where backward may still read it: it is no result, another call reads
-   * it, or its own backward does.
+   * Lets an op overwrite the array of a result, whose last reader it is.
+   *
+   * @throws QdyloraError BAD_ARGUMENT if backward may still read it: it is a leaf, another call reads it, or
+   * its own rule does
    */
   handOver(tensor: Tensor, where: string): ArrayView {
-    // From the last call back to the maker, which is near: a look at every call of the pass for each of them
-    // would be cold memory, again and again.
+    // Searches backwards, because the maker is near: all calls of the pass would be cold memory.
     let at = this.nodes.length - 1;
     let isReadAgain = false;
     for (; at >= 0 && !holds(this.nodes[at].outputs, tensor); at--)
@@ -77,25 +81,24 @@ function holds(tensors: Tensors, tensor: Tensor): boolean {
   return false;
 }
 
-/**
- * The tensors that an op's inputs become: each may be a constant, a leaf, a parameter or an earlier result.
- */
+/** The tensors of an op's inputs. Each is a constant, a leaf, a parameter or an earlier result. */
 export type TensorsFor<I> = {
   readonly [K in keyof I]:
     Tensor<NonNullable<I[K]> & ArrayView> | (undefined extends I[K] ? undefined : never);
 };
 export type TensorsFrom<O> = { readonly [K in keyof O]-?: Tensor<NonNullable<O[K]> & ArrayView> };
 
-/** Where an op runs: a backend, and a tape where gradients are wanted. */
+/** The backend that ops run on, and the tape that records them (null: no gradients). */
 export interface Recorder {
   readonly backend: Backend;
   readonly tape: Tape | null;
 }
 
 /**
- * Runs an op on tensors and records it where a gradient has to flow back.
- * `over` names outputs that are written over an input whose last reader this is, `{ y: 'x' }`; the op has to
- * allow it.
+ * Runs an op on tensors, and records it if a gradient has to flow back.
+ *
+ * @param over outputs that overwrite an input, whose last reader this call is: `{ y: 'x' }`. The op has to
+ * allow it (`overwrites`).
  */
 export function apply<I extends Arrays, O extends Arrays, A>(
   recorder: Recorder,

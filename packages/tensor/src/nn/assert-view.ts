@@ -1,10 +1,10 @@
 import { assertArgument, shownValue } from '@qdylora/contract';
 
 /**
- * Refuses what is no model at a rank: where `active` is not there, as in all that attaching made, the base
- * alone would run without a word.
+ * Refuses a value that is no model at a rank. Without this check, a model without `active` would silently run
+ * without its adapters.
  *
- * @throws QdyloraError BAD_ARGUMENT with what to give instead
+ * @throws QdyloraError BAD_ARGUMENT with the call that is probably meant
  */
 export function assertView(where: string, view: unknown): void {
   const { model, active } = (typeof view === 'object' && view !== null ? view : {}) as {
@@ -33,7 +33,7 @@ const ADVICE =
   'Of an adapted model give adapted.atRank(8), or adapted.base() for the model without its adapter; of any ' +
   'other { model, active: null }.';
 
-/** A model is too long to be shown. */
+/** The kind of a value, since a whole model is too long for a message. */
 const shownKind = (view: unknown): string =>
   view instanceof Promise
     ? 'a promise'

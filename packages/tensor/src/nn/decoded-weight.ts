@@ -1,7 +1,10 @@
 import { fromBfloat16, runOp, type Backend } from '@qdylora/contract';
 import { isPacked, type LinearWeight } from './linear.ts';
 
-/** A weight as the forward pass sees it, copied to host memory as float32: row-major [out, in]. */
+/**
+ * A copy of a weight in host memory, as float32 in row-major order: [out, in]. These are exactly the numbers
+ * of the forward pass.
+ */
 export async function decodedWeight(weight: LinearWeight, backend: Backend): Promise<Float32Array> {
   const { memory } = backend;
   if (!isPacked(weight)) {

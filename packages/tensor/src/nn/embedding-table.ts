@@ -5,7 +5,7 @@ import type { Parameter } from '../parameter.ts';
 import { constant, type Tensor } from '../tensor.ts';
 import type { ForwardContext } from './forward-context.ts';
 
-/** Rows by token id.  ids: [tokens] → [tokens, hidden] */
+/** Rows of a table by token id.  ids: [tokens] → [tokens, hidden] */
 export class EmbeddingTable {
   readonly name: string;
   readonly weight: Parameter;

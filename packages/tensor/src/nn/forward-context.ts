@@ -3,19 +3,21 @@ import type { Recorder } from '../autograd/tape.ts';
 import type { ComputeDtype } from '../ops/products/linear.ts';
 
 /**
- * Rows of a pass (tokens) at a rank of their own: those from the end of the part before up to `until`.
- * `weight`: of the gradients that they give to the adapters; 1 by default.
+ * Consecutive rows (tokens) of a pass at one rank: from the end of the previous part up to `until`. `weight`
+ * scales the gradients of the adapters from these rows; default 1.
  */
 export interface ActivePart {
   readonly until: number;
+  /** Rows in use: 1 … maxRank. */
   readonly rank: number;
+  /** First row that gets a gradient: 0 (the whole prefix), or the start of the newest block. */
   readonly trainFrom: number;
   readonly weight?: number;
 }
 
 /**
- * Which part of the nested adapters this pass uses. A value, not a state: two passes with two ranks never
- * meet.
+ * The rank of the nested adapters in one pass. It is a value, not a state, so two passes at two ranks never
+ * interfere.
  */
 export interface ActiveRank {
   /** Rows in use: 1 … maxRank. */
@@ -23,16 +25,18 @@ export interface ActiveRank {
   /** First row whose gradient is made: 0 (the whole prefix), or the start of the newest block. */
   readonly trainFrom: number;
   /**
-   * Where tokens of one pass run at several ranks: which. `rank` is then their largest, `trainFrom` their
-   * smallest.
+   * Parts of the pass at different ranks. `rank` is then the largest rank, `trainFrom` the smallest start.
    */
   readonly parts?: readonly ActivePart[];
 }
 
 /**
- * Which blocks run again in backward instead of keeping what they compute: `true` = each by itself, so that
- * one input a block is kept; `every: n` = n of them at a time, one input for n blocks; `first: k` = each of
- * the first k, while the others keep theirs. The same bits for all.
+ * The blocks that run again in backward instead of keeping their activations (gradient checkpointing).
+ * - `true`: each block alone; one input per block is kept.
+ * - `every: n`: n blocks at a time; one input per n blocks is kept.
+ * - `first: k`: each of the first k blocks; the others keep their activations.
+ *
+ * The results have the same bits in all cases.
  */
 export type Recompute = boolean | { readonly every: number } | { readonly first: number };
 
@@ -40,19 +44,19 @@ export type Recompute = boolean | { readonly every: number } | { readonly first:
 export interface ForwardContext extends Recorder {
   readonly computeDtype: ComputeDtype;
   /**
-   * Of rows on their way from one product to the next inside a branch, and of their gradients: bf16 takes
-   * half the memory, and half the time on the way there. The residual sum stays float32. f32 where left out.
+   * Dtype of activations between the products of a branch, and of their gradients. bf16 halves their memory
+   * and traffic. The residual stream stays float32. Default: f32.
    */
   readonly activationDtype?: FloatDType;
-  /** null: the base model alone, as if there were no adapters. */
+  /** null: the base model without adapters. */
   readonly active: ActiveRank | null;
-  /** Present while training: dropout masks come from (rng, layer name, counter). `counter`: [1], the step. */
+  /** Present while training. Dropout masks derive from (rng, layer name, counter). counter: [1], the step */
   readonly dropout: { readonly rng: Rng; readonly counter: ArrayView<'i32'> } | null;
   /** Gradient checkpointing. */
   readonly recompute: Recompute;
 }
 
-/** A pass without gradients and adapters. */
+/** A pass without gradients and without adapters. */
 export const inferenceContext = (
   backend: Recorder['backend'],
   computeDtype: ComputeDtype = 'f32',

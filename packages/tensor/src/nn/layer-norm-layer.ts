@@ -4,7 +4,9 @@ import type { Parameter } from '../parameter.ts';
 import type { FloatTensor } from '../tensor.ts';
 import type { ForwardContext } from './forward-context.ts';
 
-/** Layer normalization with a learned weight and, in most families, a bias.  x: [tokens, hidden] → same */
+/**
+ * Layer normalization with a learned weight and, in most families, a bias.  x: [tokens, hidden] → same shape
+ */
 export class LayerNormLayer {
   readonly name: string;
   readonly weight: Parameter;

@@ -6,25 +6,22 @@ import type { Parameter } from '../parameter.ts';
 import { constant, type FloatTensor, type Tensor } from '../tensor.ts';
 import type { ForwardContext } from './forward-context.ts';
 
-/** A layer's weight: dense (it can be trained), or packed and frozen. */
+/** A weight of a linear layer: dense (can be trained), or packed (frozen). */
 export type LinearWeight = Parameter | PackedWeight;
 
 export const isPacked = (weight: LinearWeight): weight is PackedWeight => !('view' in weight);
 
-/**
- * What a layer that stands in a model's place for a linear layer can do: a plain one, or one with an adapter
- * around it.
- */
+/** A linear layer of a model, plain or with an adapter around it. */
 export interface LinearLike {
   readonly name: string;
   readonly inFeatures: number;
   readonly outFeatures: number;
-  /** x: [tokens, in] → [tokens, out], f32 unless `outDtype` says otherwise */
+  /** x: [tokens, in] → [tokens, out]; f32 by default */
   forward(ctx: ForwardContext, x: FloatTensor, outDtype?: FloatDType): FloatTensor;
   parameters(): Parameter[];
   /**
-   * This layer and others in one op, where there is one for them: the results in their order, or undefined.
-   * All read the same x; `this` is one of `layers`.
+   * The results of `layers`, which all read x, computed in one op; undefined where there is no such op.
+   * `this` is one of `layers`.
    */
   forwardTogether?(
     ctx: ForwardContext,
@@ -82,7 +79,7 @@ export class Linear implements LinearLike {
 
 const operandsOf = new WeakMap<PackedWeight, Readonly<Record<string, Tensor>>>();
 
-/** A packed weight's arrays, those that there are, as constants: the same in every pass. */
+/** The arrays of a packed weight as constants. They are made once, and are the same in every pass. */
 export function packedOperands(weight: PackedWeight): Readonly<Record<string, Tensor>> {
   const cached = operandsOf.get(weight);
   if (cached) return cached;
@@ -95,7 +92,7 @@ export function packedOperands(weight: PackedWeight): Readonly<Record<string, Te
 
 const rules = new WeakMap<Op, DifferentiableOp<Op, Arrays, Arrays, unknown>>();
 
-/** The gradient of a packed product: through x only, since the weight is frozen. */
+/** The gradient of a product with a packed weight. It flows through x only, since the weight is frozen. */
 function packedRule({
   multiply,
   multiplyInputGradient,
@@ -123,8 +120,9 @@ function packedRule({
 }
 
 /**
- * Layers that read one input (q, k, v; gate, up): in one op where a layer knows one for all of them, else one
- * after the other. x: [tokens, in] → [tokens, outᵢ] each, f32 unless `outDtype` says otherwise
+ * Runs layers that read one input (q, k, v; gate, up): in one op where there is one, else one after another.
+ *
+ * x: [tokens, in] → [tokens, outᵢ] each; f32 by default
  */
 export function projectTogether(
   ctx: ForwardContext,

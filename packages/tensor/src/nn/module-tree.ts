@@ -1,7 +1,7 @@
 import { Linear, type LinearLike } from './linear.ts';
 import type { Parameter } from '../parameter.ts';
 
-/** A layer: something with a name and parameters. Trees of layers are plain records and arrays. */
+/** A layer: a name and parameters. Trees of layers are plain records and arrays. */
 export interface Module {
   readonly name: string;
   parameters(): Parameter[];
@@ -20,15 +20,12 @@ export function modulesOf(tree: unknown): Module[] {
   return Object.values(tree).flatMap(modulesOf);
 }
 
-/** All parameters of a tree, each once (a tied weight stands in two layers). */
+/** All parameters of a tree. A tied weight, which is in two layers, appears once. */
 export const parametersOf = (tree: unknown): Parameter[] => [
   ...new Set(modulesOf(tree).flatMap((module) => module.parameters())),
 ];
 
-/**
- * A copy of the tree in which `replace` may put another layer in place of a linear one; all other layers are
- * shared.
- */
+/** A copy of the tree in which `replace` replaces linear layers. All other layers are shared. */
 export function mapLinears<T>(tree: T, replace: (layer: Linear) => LinearLike): T {
   if (tree instanceof Linear) return replace(tree) as T;
   if (isModule(tree) || typeof tree !== 'object' || tree === null) return tree;

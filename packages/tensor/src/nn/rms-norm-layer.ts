@@ -7,8 +7,9 @@ import type { FloatTensor } from '../tensor.ts';
 import type { ForwardContext } from './forward-context.ts';
 
 /**
- * Root-mean-square normalization with a learned weight, of a row or of each head in it. x: [tokens, runs ·
- * hidden] → same; the norm in f32 unless `outDtype` says otherwise
+ * Root-mean-square normalization with a learned weight, of a row or of each head in a row.
+ *
+ * x: [tokens, runs · hidden] → same shape; computed in f32, and f32 by default
  */
 export class RmsNormLayer {
   readonly name: string;
@@ -37,8 +38,10 @@ export class RmsNormLayer {
   }
 
   /**
-   * The residual sum of x and what a sublayer made of it, and its norm. The sum is written over `branch`,
-   * which nothing else may read. x, branch: [tokens, hidden] → both the same
+   * The residual sum of x and a branch, and the norm of the sum. The sum overwrites `branch`, which nothing
+   * else may read.
+   *
+   * x, branch: [tokens, hidden] → both the same shape
    */
   forwardSum(
     ctx: ForwardContext,

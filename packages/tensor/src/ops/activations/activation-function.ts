@@ -1,9 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 
-/**
- * What `hidden_act` of a checkpoint may mean: x·sigmoid(x); x·Φ(x); its form with tanh (`gelu_new`,
- * `gelu_pytorch_tanh`); max(x, 0).
- */
+/** Activation functions: x·sigmoid(x); x·Φ(x); its tanh form (`gelu_new`, `gelu_pytorch_tanh`); max(x, 0). */
 export const ACTIVATION_KINDS = ['silu', 'gelu', 'gelu_tanh', 'relu'] as const;
 export type ActivationKind = (typeof ACTIVATION_KINDS)[number];
 
@@ -58,7 +55,7 @@ const FUNCTIONS: Readonly<Record<ActivationKind, ActivationFunction>> = {
   relu: { value: (x) => (x < 0 ? 0 : x), slope: (x) => (x <= 0 ? 0 : 1) },
 };
 
-/** @throws QdyloraError UNSUPPORTED for another kind, naming those that there are. */
+/** The function of a kind.  @throws QdyloraError UNSUPPORTED for an unknown kind */
 export function activationFunction(kind: ActivationKind): ActivationFunction {
   const found = Object.hasOwn(FUNCTIONS, kind) && FUNCTIONS[kind];
   if (!found)

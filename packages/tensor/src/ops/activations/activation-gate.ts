@@ -12,8 +12,9 @@ import { activationFunction } from './activation-function.ts';
 import type { ActivationAttributes } from './activation.ts';
 
 /**
- * y = f(gate) · up, f named by `kind`: SwiGLU with `silu`, GeGLU with `gelu`. gate, up: [tokens, width], both
- * f32 or both bf16 → y: as gate (Shazeer 2020)
+ * y = f(gate) · up, with f named by `kind`: SwiGLU for `silu`, GeGLU for `gelu` (Shazeer 2020).
+ *
+ * gate, up: [tokens, width], both f32 or both bf16   →   y: as gate
  */
 export const activationGate = defineOp({
   name: 'activation-gate',
@@ -35,8 +36,9 @@ export const activationGate = defineOp({
 });
 
 /**
- * dUp = dy · f(gate), dGate = dy · up · f′(gate). dGate may be handed in as the very array of dy, dUp as that
- * of up.
+ * dUp = dy · f(gate),   dGate = dy · up · f′(gate)
+ *
+ * dGate may be the array of dy, and dUp the array of up.
  */
 export const activationGateBackward = defineOp({
   name: 'activation-gate-backward',

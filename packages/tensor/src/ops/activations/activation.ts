@@ -15,7 +15,7 @@ export interface ActivationAttributes {
   readonly kind: ActivationKind;
 }
 
-/** y = f(x), f named by `kind`: the nonlinearity of an MLP without a gate.  x: any shape  →  y: as x */
+/** y = f(x), with f named by `kind`: the nonlinearity of an MLP without a gate.  x: any shape → y: as x */
 export const activation = defineOp({
   name: 'activation',
   takes: { x: f32Array(null) },
@@ -31,7 +31,7 @@ export const activation = defineOp({
   },
 });
 
-/** dx = dy · f′(x). dx may be handed in as the very array of dy. */
+/** dx = dy · f′(x).  dx may be the array of dy. */
 export const activationBackward = defineOp({
   name: 'activation-backward',
   takes: { x: f32Array(null), dy: f32Array(null) },

@@ -15,10 +15,7 @@ export interface SoftCapAttributes {
   readonly cap: number;
 }
 
-/**
- * y = cap · tanh(x / cap): logits that never pass ±cap (Gemma 2). x: any shape → y: as x; it may be the array
- * of x
- */
+/** y = cap · tanh(x / cap): logits within ±cap (Gemma 2).  x: any shape → y: as x; may be the array of x */
 export const softCap = defineOp({
   name: 'soft-cap',
   takes: { x: f32Array(null) },
@@ -38,7 +35,7 @@ function assertCap(where: string, cap: number): void {
   if (!(cap > 0)) throw badArgument(where, `cap must be a number > 0 (got ${cap})`);
 }
 
-/** dx = dy · (1 − (y / cap)²).  y, dy: any shape  →  dx: as dy; it may be the array of dy */
+/** dx = dy · (1 − (y / cap)²).  y, dy: any shape → dx: as dy; may be the array of dy */
 export const softCapBackward = defineOp({
   name: 'soft-cap-backward',
   takes: { y: f32Array(null), dy: f32Array(null) },

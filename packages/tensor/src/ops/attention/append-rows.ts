@@ -3,11 +3,13 @@ import { hostData, defineOp, f32Array, i32Array, QdyloraError, type ArrayView } 
 type F32 = ArrayView<'f32'>;
 
 /**
- * Puts the newest rows in place: y[end − tokens + i] = x[i], where `end` is the last entry of `segments`; the
- * other rows of y stay (keys and values of a text so far).
- * The place comes from an array, so that a recorded call puts each token in its own.
- * x: [tokens, width] segments: [≥ 1] → y: [rows, width], handed in. @throws QdyloraError BAD_DATA where they
- * would lie outside y
+ * Writes the newest rows of a key-value cache: y[end − tokens + i] = x[i], with `end` the last entry of
+ * `segments`. The other rows of y are unchanged. The position comes from an array, so that a replayed call
+ * writes each token to its own row.
+ *
+ * x: [tokens, width]   segments: [≥ 1]   →   y: [rows, width], supplied
+ *
+ * @throws QdyloraError BAD_DATA if the rows are outside y
  */
 export const appendRows = defineOp({
   name: 'append-rows',

@@ -20,10 +20,9 @@ type F32 = ArrayView<'f32'>;
 type Ids = ArrayView<'i32'>;
 
 /**
- * `scale`: factor on q·k. `softCap`: 0, or c for scores c·tanh(score / c) (Gemma 2). `window`: 0, or how many
- * keys back (its own included) a query sees.
- * `computeDtype`: `bf16` rounds the operands of all products to bfloat16 first (q, k, v, the weights p, and
- * in backward dy and e); softmax and sums are float32 either way.
+ * `scale`: factor on q·k. `softCap`: 0, or c for scores c·tanh(score / c) (Gemma 2). `window`: 0, or the
+ * number of keys that a query sees, its own included. `computeDtype`: `bf16` rounds the operands of all
+ * products to bfloat16 (q, k, v, the weights p, and in backward dy and e); softmax and sums are float32.
  */
 export interface AttentionAttributes {
   readonly heads: number;
@@ -56,16 +55,21 @@ const ATTENTION_INPUTS = {
 };
 
 /**
- * Causal attention over packed sequences. Segment s has the queries querySegments[s]…querySegments[s+1] and
- * the keys keySegments[s]…keySegments[s+1]; its last query lines up with its last key, so query i stands at
- * position i + (keys − queries), sees the keys up to that one of its own segment and nothing of another.
- * Segments begin at 0 and rise; each has at least as many keys as queries. k and v may have rows past the
- * last segment's end, which nothing reads (the rest of a cache); rows of q there get no y and no logSumExp.
- * Query head h reads kv head floor(h / (heads / kvHeads)).
- * score = cap(scale · q·k) + alibiSlopes[h] · (key position − query position) (ALiBi: Press et al. 2022;
- * Falcon scales its slopes too: hand them in scaled).
- * q: [queries, heads · headDim] k, v: [keys, kvHeads · headDim], all f32 or all bf16 segments: [segments + 1]
- * alibiSlopes: [heads] → y: as q logSumExp: [heads, queries]
+ * Causal attention over packed sequences.
+ *
+ * score = cap(scale · q·k) + alibiSlopes[h] · (key position − query position),   y = softmax(score) · v
+ *
+ * q: [queries, heads · headDim]   k, v: [keys, kvHeads · headDim], all f32 or all bf16
+ * querySegments, keySegments: [segments + 1]   alibiSlopes: [heads]
+ * →   y: as q   logSumExp: [heads, queries]
+ *
+ * - Segment s has the queries from querySegments[s] to querySegments[s + 1], and the keys likewise. It has at
+ *   least as many keys as queries. Segments begin at 0 and rise.
+ * - The last query of a segment is at the position of its last key. A query sees the keys of its segment up
+ *   to its own position, and no other segment.
+ * - Query head h reads kv head floor(h / (heads / kvHeads)).
+ * - k and v may have unused rows after the last segment (a cache). Such rows of q get no y and no logSumExp.
+ * - ALiBi: Press et al. 2022. Falcon scales its slopes; pass them scaled.
  */
 export const causalAttention = defineOp({
   name: 'causal-attention',
@@ -100,9 +104,10 @@ export const causalAttention = defineOp({
 });
 
 /**
- * With p = exp(score − logSumExp), e = p·(dy·v − dy·y)·(slope of the cap): dv = pᵀ·dy, dq = scale·e·k, dk =
- * scale·eᵀ·q. Queries and keys are the same tokens.
- * The slopes of ALiBi are constants.
+ * With p = exp(score − logSumExp), e = p·(dy·v − dy·y)·(slope of the cap):
+ * dv = pᵀ·dy,   dq = scale·e·k,   dk = scale·eᵀ·q.
+ *
+ * Queries and keys are the same tokens. The slopes of ALiBi are constants.
  */
 export const causalAttentionBackward = defineOp({
   name: 'causal-attention-backward',

@@ -14,8 +14,10 @@ import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
 type F32 = ArrayView<'f32'>;
 
 /**
- * The angles of a batch, once for all layers: cos and sin of position · inverseFrequency, times `scale`
- * (YaRN's attention factor). positions: [tokens] inverseFrequencies: [pairs] → cos, sin: [tokens, pairs]
+ * cos and sin of position · inverseFrequency, times `scale` (the attention factor of YaRN): computed once per
+ * batch, for all layers.
+ *
+ * positions: [tokens]   inverseFrequencies: [pairs]   →   cos, sin: [tokens, pairs]
  */
 export const ropeTable = defineOp({
   name: 'rope-table',
@@ -41,8 +43,8 @@ export const ropeTable = defineOp({
 });
 
 /**
- * `headDim`: width of a head; its first 2·pairs entries turn, the rest pass. `inverse`: turns back (the
- * gradient).
+ * `headDim`: width of a head. Its first 2·pairs entries are rotated, the others are copied. `inverse`:
+ * rotates back (the gradient).
  */
 export interface RopeAttributes {
   readonly headDim: number;
@@ -50,10 +52,10 @@ export interface RopeAttributes {
 }
 
 /**
- * Rotary position embedding, halves convention: in every head, entry p and entry p + pairs turn together by
- * the angle of (token, p).
- * x: [tokens, heads · headDim], f32 or bf16 cos, sin: [tokens, pairs] → y: as x; it may be the array of x.
- * (Su et al. 2021)
+ * Rotary position embedding in the halves convention (Su et al. 2021): in every head, entries p and p + pairs
+ * are rotated by the angle of (token, p).
+ *
+ * x: [tokens, heads · headDim], f32 or bf16   cos, sin: [tokens, pairs]   →   y: as x; may be the array of x
  */
 export const rope = defineOp({
   name: 'rope',

@@ -12,7 +12,7 @@ import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
 
-/** y = a + b, the residual sum.  a, b: same shape  →  y; it may be the array of a or b */
+/** y = a + b, the residual sum.  a, b: same shape → y: as a; may be the array of a or b */
 export const add = defineOp({
   name: 'add',
   takes: { a: f32Array(null), b: f32Array(null) },
@@ -29,9 +29,7 @@ export const add = defineOp({
   },
 });
 
-/**
- * sum += x: how gradients of a value with several users come together. x: any shape, f32 or bf16 → sum: as x
- */
+/** sum += x, for gradients of a value with several users.  x: any shape, f32 or bf16 → sum: as x */
 export const addInto = defineOp({
   name: 'add-into',
   takes: { x: floatArray(null) },

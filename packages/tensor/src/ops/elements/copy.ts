@@ -1,6 +1,6 @@
 import { hostData, defineOp, elementCount, floatArray, type FloatView } from '@qdylora/contract';
 
-/** y = x; with `y` handed in, it writes there.  x: any shape  →  y: as x */
+/** y = x.  x: any shape → y: as x */
 export const copy = defineOp({
   name: 'copy',
   takes: { x: floatArray(null) },

@@ -2,7 +2,7 @@ import { hostData, defineOp, type ArrayView } from '@qdylora/contract';
 
 type F32 = ArrayView<'f32'>;
 
-/** Sets every entry of `y`, which the caller hands in, to `value`. */
+/** Sets every entry of y to `value`.  → y: `shape` */
 export const fill = defineOp({
   name: 'fill',
   takes: {},

@@ -1,8 +1,8 @@
 import { hostData, fromBfloat16, roundToBfloat16, type FloatView } from '@qdylora/contract';
 
 /**
- * How a reference reads an operand: element i as a number, rounded to bfloat16 first where the product
- * computes in bf16.
+ * How a reference reads an operand: element i as a number, rounded to bfloat16 if the product computes in
+ * bf16.
  */
 export function readElement(view: FloatView, computeDtype: 'f32' | 'bf16' = 'f32'): (i: number) => number {
   const data = hostData(view);

@@ -11,7 +11,7 @@ import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
 
-/** y = x · factor.  x: any shape  factor: [1]  →  y: as x; it may be the array of x */
+/** y = x · factor.  x: any shape   factor: [1]   →   y: as x; may be the array of x */
 export const scaleBy = defineOp({
   name: 'scale-by',
   takes: { x: f32Array(null), factor: f32Array(1) },

@@ -13,17 +13,18 @@ import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
 
-/** A row is `groups` times the pattern of two or three parts, whose columns `widths` counts. */
+/** A row consists of `groups` groups of two or three parts. `widths`: columns of each part. */
 export interface SplitAttributes {
   readonly groups: number;
   readonly widths: readonly [number, number] | readonly [number, number, number];
 }
 
 /**
- * Takes a fused projection apart: part i of every group goes to output i, group after group. `groups` 1: the
- * parts lie side by side (Phi-3, GPT-2); more: each group of heads has its queries, then its key, then its
+ * Splits a fused projection: part i of every group goes to output i, group after group. With one group the
+ * parts are side by side (Phi-3, GPT-2). With more, each group of heads has its queries, its key and its
  * value (Falcon, GPT-NeoX).
- * x: [tokens, groups · Σ widths]  →  first, second, third: [tokens, groups · its width]
+ *
+ * x: [tokens, groups · Σ widths]   →   first, second, third: [tokens, groups · its width]
  */
 export const splitColumns = defineOp({
   name: 'split-columns',
@@ -51,8 +52,9 @@ export const splitColumns = defineOp({
 });
 
 /**
- * The inverse, and so the gradient of `split-columns`; a part that is left out counts as zeros. first,
- * second, third: [tokens, groups · its width] → x: [tokens, groups · Σ widths]
+ * The inverse of `split-columns`, and so its gradient. A missing part counts as zeros.
+ *
+ * first, second, third: [tokens, groups · its width]   →   x: [tokens, groups · Σ widths]
  */
 export const joinColumns = defineOp({
   name: 'join-columns',
@@ -100,10 +102,7 @@ function assertWidths(where: string, groups: number, widths: readonly number[]):
 const PARTS = ['first', 'second', 'third'] as const;
 const rowWidth = (widths: readonly number[]): number => widths.reduce((sum, width) => sum + width, 0);
 
-/**
- * Visits each run of columns: its part, where it is in that part, where it is in x, and how many columns it
- * has.
- */
+/** Visits each run of columns: its part, its offset in that part, its offset in x, its number of columns. */
 function forEachRun(
   tokens: number,
   { groups, widths }: SplitAttributes,

@@ -16,9 +16,10 @@ export interface LayerNormAttributes {
 }
 
 /**
- * y = (x − mean(x)) · r · weight + bias, r = 1 / √(variance(x) + ε), the variance over all `hidden` entries.
- * x: [tokens, hidden] weight, bias: [hidden] → y: [tokens, hidden] mean, inverseDeviation (r): [tokens] (Ba
- * et al. 2016)
+ * y = (x − mean(x)) · r · weight + bias,   r = 1 / √(variance(x) + ε)   (Ba et al. 2016)
+ *
+ * x: [tokens, hidden]   weight, bias: [hidden]
+ * →   y: [tokens, hidden]   mean, inverseDeviation (r): [tokens]
  */
 export const layerNorm = defineOp({
   name: 'layer-norm',
@@ -59,9 +60,11 @@ export const layerNorm = defineOp({
 });
 
 /**
- * With n = (x − mean) · r and g = dy · weight: dx = r · (g − mean(g) − n · mean(g · n)) (added where
- * `accumulate`); dWeight += Σ dy · n, dBias += Σ dy over tokens.
- * dy: [tokens, hidden]  →  dx: [tokens, hidden]  dWeight, dBias: [hidden]
+ * With n = (x − mean) · r and g = dy · weight:
+ * dx = r · (g − mean(g) − n · mean(g · n)), added to dx if `accumulate`;
+ * dWeight += Σ dy · n,   dBias += Σ dy over tokens.
+ *
+ * dy: [tokens, hidden]   →   dx: [tokens, hidden]   dWeight, dBias: [hidden]
  */
 export const layerNormBackward = defineOp({
   name: 'layer-norm-backward',

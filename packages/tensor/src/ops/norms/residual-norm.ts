@@ -15,10 +15,10 @@ import { rmsNorm, rmsNormBackward, type RmsNormAttributes } from './rms-norm.ts'
 type F32 = ArrayView<'f32'>;
 
 /**
- * A residual sum and its RMS norm in one walk: sum = a + b, y = rms-norm(sum); the same bits as `add` and
- * then `rms-norm`.
- * a, b: [tokens, hidden] weight: [hidden] → sum, y: [tokens, hidden] inverseRms: [tokens]; sum may be the
- * array of a or b
+ * sum = a + b,   y = rms-norm(sum), in one pass over memory, with the same bits as `add` and `rms-norm`.
+ *
+ * a, b: [tokens, hidden]   weight: [hidden]
+ * →   sum, y: [tokens, hidden]   inverseRms: [tokens]; sum may be the array of a or b
  */
 export const residualNorm = defineOp({
   name: 'residual-norm',
@@ -48,10 +48,7 @@ export const residualNorm = defineOp({
   },
 });
 
-/**
- * The gradient of a and of b is that of the sum: what came from its later uses, plus what the norm sends
- * back.
- */
+/** The gradients of a and b are the gradient of the sum: that of its later uses, plus that of the norm. */
 export const differentiableResidualNorm: DifferentiableOp<typeof residualNorm> = {
   op: residualNorm,
   usesOutputs: ['sum', 'inverseRms'],

@@ -13,8 +13,8 @@ import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
 /**
- * `weightOffset`: 0, or 1 where a checkpoint stores the weight minus one (Gemma). `outDtype`: of y, f32 where
- * left out.
+ * `weightOffset`: 0, or 1 where a checkpoint stores the weight minus one (Gemma). `outDtype`: of y, default
+ * f32.
  */
 export interface RmsNormAttributes {
   readonly epsilon: number;
@@ -23,9 +23,10 @@ export interface RmsNormAttributes {
 }
 
 /**
- * y = x / √(mean(x²) + ε) · (weight + offset) for every run of `hidden` entries: a row, or each head of it
- * (the norms of q and k).
- * x: [tokens, runs · hidden] weight: [hidden] → y: as x inverseRms: [tokens · runs] (Zhang & Sennrich 2019)
+ * y = x / √(mean(x²) + ε) · (weight + offset) for every run of `hidden` entries: a whole row, or each head of
+ * a row (norms of q and k). (Zhang & Sennrich 2019)
+ *
+ * x: [tokens, runs · hidden]   weight: [hidden]   →   y: as x   inverseRms: [tokens · runs]
  */
 export const rmsNorm = defineOp({
   name: 'rms-norm',
@@ -54,7 +55,7 @@ export const rmsNorm = defineOp({
   },
 });
 
-/** Runs of all rows of x.  @throws QdyloraError BAD_SHAPE where a row is no whole number of runs */
+/** The number of runs in x.  @throws QdyloraError BAD_SHAPE if a row is no whole number of runs */
 function runsOf(where: string, { x, weight }: { readonly x: FloatView; readonly weight: F32 }): number {
   const [tokens, width] = x.shape as [number, number];
   const hidden = weight.shape[0];
@@ -64,9 +65,10 @@ function runsOf(where: string, { x, weight }: { readonly x: FloatView; readonly 
 }
 
 /**
- * With r = inverseRms, w = weight + offset, c = Σ dy·w·x / hidden: dx = r·w·dy − r³·c·x (added where
- * `accumulate`); dWeight += Σ dy·x·r over all runs.
- * dy: [tokens, runs · hidden], f32 or bf16  →  dx: f32, as dy  dWeight: [hidden]
+ * With r = inverseRms, w = weight + offset, c = Σ dy·w·x / hidden:
+ * dx = r·w·dy − r³·c·x, added to dx if `accumulate`;   dWeight += Σ dy·x·r over all runs.
+ *
+ * dy: [tokens, runs · hidden], f32 or bf16   →   dx: f32, as dy   dWeight: [hidden]
  */
 export const rmsNormBackward = defineOp({
   name: 'rms-norm-backward',

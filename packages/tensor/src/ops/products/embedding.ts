@@ -13,8 +13,9 @@ import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
 import { readElement } from '../elements/read-element.ts';
 
 /**
- * Rows of a table. weight: [rows, hidden] ids: [tokens] → y: [tokens, hidden]. @throws QdyloraError BAD_DATA
- * for an id outside the table.
+ * Rows of a table by id.  weight: [rows, hidden]   ids: [tokens]   →   y: [tokens, hidden]
+ *
+ * @throws QdyloraError BAD_DATA for an id outside the table
  */
 export const embedding = defineOp({
   name: 'embedding',
@@ -35,8 +36,9 @@ export const embedding = defineOp({
 });
 
 /**
- * dWeight[id] += dy for every token, in token order. ids: [tokens] dy: [tokens, hidden] → dWeight: [rows,
- * hidden]
+ * dWeight[id] += dy for every token, in token order.
+ *
+ * ids: [tokens]   dy: [tokens, hidden]   →   dWeight: [rows, hidden]
  */
 export const embeddingBackward = defineOp({
   name: 'embedding-backward',
@@ -58,7 +60,7 @@ export const embeddingBackward = defineOp({
   },
 });
 
-/** Throws BAD_DATA for the first id that is no row of a table with `rows` rows. */
+/** @throws QdyloraError BAD_DATA for the first id that is no row of a table with `rows` rows */
 export function assertIdsWithin(ids: ArrayView<'i32'>, rows: number): void {
   const idsData = hostData(ids);
   for (let t = 0; t < idsData.length; t++) {

@@ -15,13 +15,14 @@ import { readElement } from '../elements/read-element.ts';
 type F32 = ArrayView<'f32'>;
 
 /**
- * The head of a model and the greedy choice in one: the row of the weight with the greatest product, the
- * first of equals; a product that is NaN is never the greatest, and where all are, row 0 is taken.
- * `codes` and `scales` are what `quantizeRows` makes of the same weight: a kernel that has them reads these,
- * and of the weight only the rows that may still be the greatest, so the answer is the same and half of the
- * bytes of a bf16 head (a quarter of a float32 one) are read.
- * x: [tokens, in] weight: [out, in] codes: [out, in] scales: [out] → ids: [tokens] logits: [tokens], the
- * products of those rows
+ * Head and greedy choice in one op: the row of the weight with the largest product with x.
+ *
+ * The first of equal products wins. A NaN product never wins; if all are NaN, the result is row 0. `codes`
+ * and `scales` are `quantizeRows` of the same weight. A kernel can use them to rule out most rows, and reads
+ * only the others of the weight: the same answer for half of the bytes of a bf16 head.
+ *
+ * x: [tokens, in]   weight: [out, in]   codes: [out, in]   scales: [out]
+ * →   ids: [tokens]   logits: [tokens], the products of those rows
  */
 export const linearArgmax = defineOp({
   name: 'linear-argmax',

@@ -20,10 +20,9 @@ import { scaleBy } from '../elements/scale-by.ts';
 type F32 = ArrayView<'f32'>;
 
 /**
- * `computeDtype: 'bf16'` rounds both operands of every product, the gradient of the logits too. `lossScale`:
- * factor on the sum (1 / predicted tokens for a mean).
- * `gradient`: also make dx, and add to dWeight where it is handed in. `softCap`: a logit z becomes c·tanh(z /
- * c) (Gemma 2); 0 or left out: it stays.
+ * `computeDtype: 'bf16'` rounds both operands of every product, also the gradient of the logits. `lossScale`:
+ * factor on the sum (1 / predicted tokens for a mean). `gradient`: compute dx, and add to dWeight if it is
+ * supplied. `softCap`: a logit z becomes c·tanh(z / c) (Gemma 2); 0: no cap.
  */
 export interface CrossEntropyAttributes {
   readonly computeDtype: ComputeDtype;
@@ -32,16 +31,19 @@ export interface CrossEntropyAttributes {
   readonly softCap?: number;
 }
 
-/** Label of a token that is not counted, as in PyTorch. */
+/** The target of a token that does not count, as in PyTorch. */
 export const IGNORED_TARGET = -100;
 
 /**
- * Head and loss in one, so that the logits of all tokens never exist together:
- * loss = lossScale · Σ_t tokenWeights[t] · (logsumexp(z_t) − z_t[target_t]) with z_t = cap(x_t·Wᵀ), over
- * targets ≠ −100, and in the same pass its gradient.
- * x: [tokens, hidden]  weight: [vocabulary, hidden]  targets: [tokens]  tokenWeights: [tokens]
- * → loss: [1] tokenLosses: [tokens] (unscaled and unweighted; 0 where ignored) dx: [tokens, hidden] dWeight:
- * [vocabulary, hidden]
+ * Head and loss in one op, so that the logits of all tokens never exist at once:
+ *
+ * loss = lossScale · Σ_t tokenWeights[t] · (logsumexp(z_t) − z_t[target_t])   with z_t = cap(x_t·Wᵀ)
+ *
+ * over targets ≠ −100, and in the same pass its gradient.
+ *
+ * x: [tokens, hidden]   weight: [vocabulary, hidden]   targets: [tokens]   tokenWeights: [tokens]
+ * →   loss: [1]   tokenLosses: [tokens], unscaled and unweighted, 0 where ignored
+ *     dx: [tokens, hidden]   dWeight: [vocabulary, hidden]
  */
 export const linearCrossEntropy = defineOp({
   name: 'linear-cross-entropy',

@@ -14,20 +14,21 @@ import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
 import { readElement } from '../elements/read-element.ts';
 
 /**
- * Element type of a product's operands: `bf16` rounds both to bfloat16 first (as matrix units do); sums are
- * float32 either way.
+ * Dtype of the operands of a product. `bf16` rounds both to bfloat16 first, as matrix units do. Sums are
+ * float32.
  */
 export type ComputeDtype = FloatDType;
 
-/** `outDtype`: of the result, f32 where left out. */
+/** `outDtype`: of the result, default f32. */
 export interface LinearAttributes {
   readonly computeDtype: ComputeDtype;
   readonly outDtype?: FloatDType;
 }
 
 /**
- * y = x · Wᵀ + bias. x, y, their gradients and the weight: f32 or bf16. x: [tokens, in] weight: [out, in]
- * bias: [out] → y: [tokens, out]
+ * y = x · Wᵀ + bias.  x, y and the weight may be f32 or bf16.
+ *
+ * x: [tokens, in]   weight: [out, in]   bias: [out]   →   y: [tokens, out]
  */
 export const linear = defineOp({
   name: 'linear',
@@ -60,7 +61,9 @@ export const linear = defineOp({
 });
 
 /**
- * dx = dy · W (added to dx where `accumulate`). dy: [tokens, out] weight: [out, in] → dx: [tokens, in]
+ * dx = dy · W, added to dx if `accumulate`.
+ *
+ * dy: [tokens, out]   weight: [out, in]   →   dx: [tokens, in]
  */
 export const linearInputGradient = defineOp({
   name: 'linear-input-gradient',
@@ -91,8 +94,9 @@ export const linearInputGradient = defineOp({
 });
 
 /**
- * dWeight += dyᵀ · x and dBias += Σ dy over tokens. x: [tokens, in] dy: [tokens, out] → dWeight: [out, in]
- * dBias: [out]
+ * dWeight += dyᵀ · x,   dBias += Σ dy over tokens.
+ *
+ * x: [tokens, in]   dy: [tokens, out]   →   dWeight: [out, in]   dBias: [out]
  */
 export const linearWeightGradient = defineOp({
   name: 'linear-weight-gradient',

@@ -14,11 +14,11 @@ const LEAST_ROW_SCALE = 2 ** -100;
 const LARGEST_CODE = 127;
 
 /**
- * Rows as 8-bit integers with a scale each: scale = largest magnitude / 127, code = weight / scale to the
- * nearest even, so |weight − code · scale| ≤ scale / 2 up to rounding.
- * A row of zeros has scale 0. Where a row is not finite, or its scale below 2^-100, the scale is NaN and the
- * codes are 0.
- * weight: [rows, cols]  →  codes: [rows, cols], two's complement  scales: [rows]
+ * Rows as 8-bit integers with one scale each: scale = largest magnitude / 127, code = weight / scale rounded
+ * to nearest even. So |weight − code · scale| ≤ scale / 2, up to rounding. A row of zeros has scale 0. The
+ * scale is NaN and the codes are 0 if a row is not finite, or its scale is below 2⁻¹⁰⁰.
+ *
+ * weight: [rows, cols]   →   codes: [rows, cols], two's complement   scales: [rows]
  */
 export const quantizeRows = defineOp({
   name: 'quantize-rows',
