@@ -97,7 +97,7 @@ async function trainSteps(run: TrainingRun): Promise<void> {
   } catch (error) {
     throw await endEarly(run, error);
   } finally {
-    run.recorder.dispose();
+    run.recorder?.dispose();
   }
 }
 

@@ -60,7 +60,7 @@ export async function beginRun(
     progress,
     identity,
     dropout: createRng(seed).named('dropout'),
-    recorder: createPassRecorder(backend),
+    recorder: options.recordsPasses === false ? null : createPassRecorder(backend),
     savedAt: progress.step,
     isDiskLow: false,
     isKeepable: true,

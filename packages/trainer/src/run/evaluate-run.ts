@@ -13,7 +13,7 @@ export const isEvaluationDue = (run: TrainingRun): boolean =>
 export async function evaluateRun(run: TrainingRun): Promise<void> {
   const { options, progress } = run;
   const { step } = progress;
-  run.recorder.release();
+  run.recorder?.release();
   const evaluation = await options.evaluate!.run({ step, signal: options.signal });
   const { byRank, score = mean(byRank.map(({ loss }) => loss)), aurac = null } = evaluation;
   const isBest = score < (progress.best?.score ?? Infinity);

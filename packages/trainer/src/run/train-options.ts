@@ -11,6 +11,7 @@ import {
   shownValue,
   someFunction,
   someText,
+  trueOrFalse,
   type Backend,
   type OptionRules,
 } from '@qdylora/contract';
@@ -79,6 +80,8 @@ export interface TrainOptions extends TrainCallbacks {
   readonly computeDtype?: ComputeDtype;
   /** Which blocks recompute their activations in the backward pass: less memory, more time, the same bits. */
   readonly recompute?: Recompute;
+  /** False: never replay a pass (`PassRecorder`). True by default. The bits are the same. */
+  readonly recordsPasses?: boolean;
   readonly evaluate?: EvaluateOptions;
   /**
    * Called before the plan event and the first step, when the run has locked its folder. An error ends the
@@ -121,6 +124,7 @@ const OPTIONS: OptionRules<TrainOptions> = {
   seed: anyValue,
   computeDtype: oneOf(['f32', 'bf16']),
   recompute: anyValue,
+  recordsPasses: trueOrFalse,
   evaluate: objectWith('run'),
   onPlan: someFunction,
   earlyStopping: objectWith(),

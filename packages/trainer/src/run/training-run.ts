@@ -14,7 +14,7 @@ export interface TrainingRun {
   readonly progress: RunProgress;
   readonly identity: RunIdentity;
   readonly dropout: Rng;
-  readonly recorder: PassRecorder;
+  readonly recorder: PassRecorder | null;
   /** Step of the newest checkpoint. */
   savedAt: number;
   /** Whether readers have been warned that the disk has no room for the next checkpoint. */
