@@ -1,5 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import { ExactNumber } from './rows/exact-number.ts';
+import { ExactNumber } from './rows/json/exact-number.ts';
 
 /** The error of a row that cannot be used; `where` is `file:line`. */
 export const badData = (where: string, problem: string, nextStep: string, cause?: unknown): QdyloraError =>

@@ -1,4 +1,4 @@
-export { BAD_ROW_POLICIES, type BadRowPolicy } from './bad-rows.ts';
+export { BAD_ROW_POLICIES, type BadRowPolicy } from './dataset/bad-rows.ts';
 export {
   BUILT_IN_TEMPLATES,
   BUILT_IN_TEMPLATE_NAMES,
@@ -12,26 +12,26 @@ export {
   type ChatTemplateOptions,
   type RenderOptions,
 } from './template/chat-template.ts';
-export { DATASET_FORMATS, type DatasetFormat } from './dataset-format.ts';
+export { DATASET_FORMATS, type DatasetFormat } from './dataset/dataset-format.ts';
 export { alpacaPrompt } from './formats/alpaca.ts';
 export { opening } from './formats/label-exchange.ts';
 export { questionPrompt } from './formats/question-answer.ts';
 export { answerCharacters, type Conversation, type Span } from './template/answer-characters.ts';
-export { labelConversation, type ConversationOptions } from './label-conversation.ts';
-export { datasetBytes, type DatasetOptions } from './dataset-options.ts';
-export { type DatasetReport } from './dataset-report.ts';
-export { keepExample, noRowsYet, type LabelledRow, type RowCounts } from './keep-example.ts';
-export { loadDataset, readLabelledRows, type Dataset } from './load-dataset.ts';
-export { openDataset, type OpenDatasetOptions, type StreamedDataset } from './open-dataset.ts';
+export { labelConversation, type ConversationOptions } from './labels/label-conversation.ts';
+export { datasetBytes, type DatasetOptions } from './dataset/dataset-options.ts';
+export { type DatasetReport } from './dataset/dataset-report.ts';
+export { keepExample, noRowsYet, type LabelledRow, type RowCounts } from './dataset/keep-example.ts';
+export { loadDataset, readLabelledRows, type Dataset } from './dataset/load-dataset.ts';
+export { openDataset, type OpenDatasetOptions, type StreamedDataset } from './dataset/open-dataset.ts';
 export { loadTokenizer, type TokenizerFiles } from './tokenizer/load-tokenizer.ts';
 export { type Tokenizer } from './tokenizer/tokenizer.ts';
-export { maskPreview, type PreviewOptions } from './mask-preview.ts';
-export { maskPrompt, type LabelledTokens, type Piece } from './mask-prompt.ts';
+export { maskPreview, type PreviewOptions } from './labels/mask-preview.ts';
+export { maskPrompt, type LabelledTokens, type Piece } from './labels/mask-prompt.ts';
 export { packSequences } from './batching/pack-sequences.ts';
 export { readJsonl, type JsonlRow } from './rows/read-jsonl.ts';
-export { expandGlobs } from './rows/expand-globs.ts';
+export { expandGlobs } from './file-names/expand-globs.ts';
 export { readPlainText } from './rows/read-plain-text.ts';
-export { sharedFiles } from './rows/shared-files.ts';
+export { sharedFiles } from './file-names/shared-files.ts';
 export { type SpecialTokens } from './tokenizer/special-tokens.ts';
 export {
   firstExample,
@@ -41,7 +41,7 @@ export {
   type WeightedSource,
 } from './stream/example-source.ts';
 export { permuteIndex } from './stream/permute-index.ts';
-export { tokenWeights, type TokenWeight } from './token-weights.ts';
+export { tokenWeights, type TokenWeight } from './labels/token-weights.ts';
 export { yieldToEvents, type AbortedWork } from './yield-to-events.ts';
 export { textWindows } from './text-windows.ts';
 export {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { QdyloraError } from '@qdylora/contract';
 import { expect, test } from 'vitest';
 import { createChatTemplate, type ChatMessage } from '../src/index.ts';
-import { parseExactJson } from '../src/rows/parse-exact-json.ts';
+import { parseExactJson } from '../src/rows/json/parse-exact-json.ts';
 
 interface Case {
   readonly template: string;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseExactJson } from '../src/rows/parse-exact-json.ts';
-import { ExactNumber } from '../src/rows/exact-number.ts';
+import { parseExactJson } from '../src/rows/json/parse-exact-json.ts';
+import { ExactNumber } from '../src/rows/json/exact-number.ts';
 
 /** Exact values as `JSON.parse` would have given them. */
 function plain(value: unknown): unknown {

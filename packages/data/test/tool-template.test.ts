@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { loadTokenizer } from '../src/index.ts';
-import { labelConversation } from '../src/label-conversation.ts';
+import { labelConversation } from '../src/labels/label-conversation.ts';
 import { tokenizerJson } from './fixtures.ts';
 
 const turns = '{% for m in messages %}[{{ m.role }}]{{ m.content }};{% endfor %}';

@@ -7,7 +7,7 @@ import { badFile } from '../bad-file.ts';
 import { syncFolder } from '../write/write-file-durably.ts';
 import { NODE_FILE_SYSTEM } from '../write/file-system.ts';
 import { writeFailed } from '../write/write-failed.ts';
-import { bodyOf, hubRequest, waitAsked, type HubResponse } from './hub-request.ts';
+import { bodyOf, hubRequest, requestedWait, type HubResponse } from './hub-request.ts';
 import type { HubOptions } from './hub-options.ts';
 import { claimPartial } from './partial-file.ts';
 
@@ -73,7 +73,7 @@ async function receiveAll(
     } catch (error) {
       options.signal?.throwIfAborted();
       if (!QdyloraError.isInstance(error) || error.code !== 'NETWORK' || tries === TRIES) throw error;
-      await sleep(Math.max(FIRST_WAIT_MS * 2 ** (tries - 1), waitAsked(error)));
+      await sleep(Math.max(FIRST_WAIT_MS * 2 ** (tries - 1), requestedWait(error)));
     }
   }
 }

@@ -153,7 +153,7 @@ function waitOf({ headers }: Response): { readonly waitMs?: number } {
 }
 
 /** The wait requested by the server of an error, in milliseconds; 0 without one. */
-export const waitAsked = ({ details: { waitMs } }: QdyloraError): number =>
+export const requestedWait = ({ details: { waitMs } }: QdyloraError): number =>
   typeof waitMs === 'number' ? waitMs : 0;
 
 function reasonOf(cause: unknown): string {
@@ -199,7 +199,7 @@ async function patientRequest(url: string, options: HubOptions): Promise<HubResp
   try {
     return await hubRequest(url, options);
   } catch (error) {
-    const wait = QdyloraError.isInstance(error) ? waitAsked(error) : 0;
+    const wait = QdyloraError.isInstance(error) ? requestedWait(error) : 0;
     if (wait === 0) throw error;
     await sleep(wait);
     signal?.throwIfAborted();

@@ -1,6 +1,6 @@
-import { labelConversation } from '../label-conversation.ts';
+import { labelConversation } from '../labels/label-conversation.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { maskPrompt, type LabelledTokens } from '../mask-prompt.ts';
+import { maskPrompt, type LabelledTokens } from '../labels/mask-prompt.ts';
 import { assertTemplate, type Row, type RowSettings } from './row-format.ts';
 
 export interface Exchange {

@@ -1,8 +1,8 @@
 import { badData, kindOf } from '../bad-data.ts';
 import { templateFor, type ChatMessage, type ChatTemplate } from '../template/chat-template.ts';
-import { labelConversation } from '../label-conversation.ts';
-import type { LabelledTokens } from '../mask-prompt.ts';
-import { parseJsonText } from '../rows/parse-json-text.ts';
+import { labelConversation } from '../labels/label-conversation.ts';
+import type { LabelledTokens } from '../labels/mask-prompt.ts';
+import { parseJsonText } from '../rows/json/parse-json-text.ts';
 import { assertTemplate, assertTokenizer, type Row, type RowSettings } from './row-format.ts';
 
 /**

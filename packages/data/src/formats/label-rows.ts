@@ -1,5 +1,5 @@
-import { detectFormat, assertKeys, formatNamed, type DatasetFormat } from '../dataset-format.ts';
-import type { LabelledTokens } from '../mask-prompt.ts';
+import { detectFormat, assertKeys, formatNamed, type DatasetFormat } from '../dataset/dataset-format.ts';
+import type { LabelledTokens } from '../labels/mask-prompt.ts';
 import { rowHash } from '../rows/row-hash.ts';
 import type { Row, RowFormat, RowSettings } from './row-format.ts';
 

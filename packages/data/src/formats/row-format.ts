@@ -1,7 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
 import { badData, kindOf } from '../bad-data.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import type { LabelledTokens } from '../mask-prompt.ts';
+import type { LabelledTokens } from '../labels/mask-prompt.ts';
 
 /** A row, with its place for errors: `file:line`. */
 export interface Row {

@@ -1,5 +1,5 @@
 import { badData, kindOf } from '../bad-data.ts';
-import { parseJsonText } from '../rows/parse-json-text.ts';
+import { parseJsonText } from '../rows/json/parse-json-text.ts';
 import type { ChatMessage } from '../template/chat-template.ts';
 import { labelMessages } from './label-messages.ts';
 import type { Row, RowFormat } from './row-format.ts';

@@ -1,4 +1,4 @@
-import { maskPrompt } from '../mask-prompt.ts';
+import { maskPrompt } from '../labels/mask-prompt.ts';
 import { ending, opening } from './label-exchange.ts';
 import { assertTokenizer, textOf, type RowFormat } from './row-format.ts';
 

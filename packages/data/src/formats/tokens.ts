@@ -1,5 +1,5 @@
 import { badData, kindOf } from '../bad-data.ts';
-import type { LabelledTokens } from '../mask-prompt.ts';
+import type { LabelledTokens } from '../labels/mask-prompt.ts';
 import { NOT_COUNTED } from '../token-batch.ts';
 import type { Row, RowFormat } from './row-format.ts';
 

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { QdyloraError } from '@qdylora/contract';
 import { badData } from '../bad-data.ts';
-import { statOf } from './stat-of.ts';
+import { statOf } from '../file-names/stat-of.ts';
 
 /**
  * The longest line accepted: a context of 1 M tokens is about 4 MiB of text. A 2 GB line is refused before it
@@ -25,14 +25,14 @@ export interface Line extends Place {
   readonly bytes: Buffer;
   /** The position of the next one. */
   readonly next: Place;
-  /** Set in place of the bytes if the line is over the limit and `passesLong` is true. */
+  /** Set in place of the bytes if the line is over the limit and `skipsLongLines` is true. */
   readonly error?: Error;
 }
 
 export interface LineOptions {
   readonly maxLineBytes?: number;
   /** Continues after a line over the limit, which then has an error in place of bytes. Default: false. */
-  readonly passesLong?: boolean;
+  readonly skipsLongLines?: boolean;
 }
 
 /**
@@ -53,13 +53,13 @@ export function* readLines(file: string, maxLineBytes = MAX_LINE_BYTES): Generat
 
 /**
  * The lines of an open file from `from` on. @throws QdyloraError BAD_DATA for a line over `maxLineBytes`,
- * unless `passesLong`.
+ * unless `skipsLongLines`.
  */
 export function* linesOf(
   descriptor: number,
   file: string,
   from: Place,
-  { maxLineBytes = MAX_LINE_BYTES, passesLong = false }: LineOptions = {},
+  { maxLineBytes = MAX_LINE_BYTES, skipsLongLines = false }: LineOptions = {},
 ): Generator<Line> {
   let { line, offset } = from;
   const tooLong = (): Error =>
@@ -69,7 +69,7 @@ export function* linesOf(
       'Put one row on each line, or name the file .txt to train on its text.',
     );
   const isTooLong = (size: number): boolean => {
-    if (size > maxLineBytes && !passesLong) throw tooLong();
+    if (size > maxLineBytes && !skipsLongLines) throw tooLong();
     return size > maxLineBytes;
   };
   for (const { bytes, end } of splitLines(chunksOf(descriptor, offset), offset, isTooLong)) {

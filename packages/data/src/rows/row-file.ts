@@ -1,8 +1,8 @@
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import { badData } from '../bad-data.ts';
-import { jsonElements } from './json-elements.ts';
+import { jsonElements } from './json/json-elements.ts';
 import { BEGINNING, BYTE_ORDER_MARK, linesOf, openRegularFile, type Line, type Place } from './read-lines.ts';
-import { spoolParquet } from './spool-parquet.ts';
+import { spoolParquet } from './parquet/spool-parquet.ts';
 
 /** An open file of rows: JSON lines, a JSON list, or Parquet. */
 export interface RowFile {
@@ -36,7 +36,7 @@ export interface RowFile {
  */
 export async function openRowFile(
   file: string,
-  { signal, passesLong }: { readonly signal?: AbortSignal; readonly passesLong?: boolean } = {},
+  { signal, skipsLongLines }: { readonly signal?: AbortSignal; readonly skipsLongLines?: boolean } = {},
 ): Promise<RowFile> {
   const descriptor = openRegularFile(file);
   try {
@@ -48,7 +48,7 @@ export async function openRowFile(
       return rowFile(file, keptOpen(spool), {
         empty: 'a Parquet file without rows',
         where: ({ line }) => `${file}, row ${line}`,
-        rows: (from = BEGINNING) => linesOf(spool, file, from, { passesLong }),
+        rows: (from = BEGINNING) => linesOf(spool, file, from, { skipsLongLines }),
       });
     }
     const mark = start.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0;
@@ -63,7 +63,7 @@ export async function openRowFile(
               place: from ?? { offset: mark, line: 1 },
               isInside: from !== undefined,
             })
-        : (from = BEGINNING) => linesOf(opened.descriptor(), file, from, { passesLong }),
+        : (from = BEGINNING) => linesOf(opened.descriptor(), file, from, { skipsLongLines }),
     });
   } catch (error) {
     closeSync(descriptor);

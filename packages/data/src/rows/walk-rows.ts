@@ -1,7 +1,7 @@
-import type { BadRows } from '../bad-rows.ts';
+import type { BadRows } from '../dataset/bad-rows.ts';
 import type { Row } from '../formats/row-format.ts';
 import { decodeText } from './decode-text.ts';
-import { parseExactJson } from './parse-exact-json.ts';
+import { parseExactJson } from './json/parse-exact-json.ts';
 import { parseRow } from './parse-row.ts';
 import { noRows } from './read-jsonl.ts';
 import type { Line, Place } from './read-lines.ts';

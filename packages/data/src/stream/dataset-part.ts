@@ -1,5 +1,5 @@
-import type { RowCounts } from '../keep-example.ts';
-import type { HeldOutRule } from '../split-held-out.ts';
+import type { RowCounts } from '../dataset/keep-example.ts';
+import type { HeldOutRule } from '../dataset/split-held-out.ts';
 import type { Example } from '../token-batch.ts';
 import type { ExampleSource } from './example-source.ts';
 

@@ -1,4 +1,4 @@
-import type { DatasetFile, Reading } from '../dataset-options.ts';
+import type { DatasetFile, Reading } from '../dataset/dataset-options.ts';
 import { joinSources, mixSources, type ExampleSource } from './example-source.ts';
 
 /** The training examples of one file. */

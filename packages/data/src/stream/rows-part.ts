@@ -1,10 +1,10 @@
-import type { DatasetFile, Reading } from '../dataset-options.ts';
+import type { DatasetFile, Reading } from '../dataset/dataset-options.ts';
 import type { RowLabeller } from '../formats/label-rows.ts';
 import type { Row } from '../formats/row-format.ts';
-import { keepExample, noRowsYet, type RowCounts } from '../keep-example.ts';
+import { keepExample, noRowsYet, type RowCounts } from '../dataset/keep-example.ts';
 import { openRowFile, type RowFile } from '../rows/row-file.ts';
 import { walkRows } from '../rows/walk-rows.ts';
-import type { HeldOutRule } from '../split-held-out.ts';
+import type { HeldOutRule } from '../dataset/split-held-out.ts';
 import type { Example } from '../token-batch.ts';
 import { yieldBetweenRows } from '../yield-to-events.ts';
 import { createBitSet, type BitSet } from './bit-set.ts';
@@ -38,7 +38,7 @@ export async function rowsPart(
 ): Promise<DatasetPart> {
   const rows = await openRowFile(file.file, {
     signal: reading.signal,
-    passesLong: reading.onBadRow === 'skip',
+    skipsLongLines: reading.onBadRow === 'skip',
   });
   const state: PartState = {
     rows,

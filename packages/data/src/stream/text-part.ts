@@ -1,5 +1,5 @@
-import { readWindows, type DatasetFile, type Reading } from '../dataset-options.ts';
-import { keepExample } from '../keep-example.ts';
+import { readWindows, type DatasetFile, type Reading } from '../dataset/dataset-options.ts';
+import { keepExample } from '../dataset/keep-example.ts';
 import { rowHash } from '../rows/row-hash.ts';
 import type { Example } from '../token-batch.ts';
 import type { DatasetPart } from './dataset-part.ts';

@@ -40,10 +40,10 @@ export function modelMetadata(
   const { sizes, epsilon, modelType } = architecture;
   const { heads, kvHeads, headDim, hiddenSize } = headsOf(config, architecture);
   const at = (key: string): string => `${name}.${key}`;
-  refuseUnspoken(config, headDim, hiddenSize / heads);
+  refuseUnsupportedValues(config, headDim, hiddenSize / heads);
   refuseOtherActivation(config, architecture);
   const size = (key: string, gguf: string): number => {
-    if (gguf === 'context_length') return Math.min(config.integer(key), unseenWindow(config));
+    if (gguf === 'context_length') return Math.min(config.integer(key), windowOf(config));
     // may be missing in GPT-2 and Falcon
     return gguf === 'feed_forward_length' ? config.integer(key, 4 * hiddenSize) : config.integer(key);
   };
@@ -67,7 +67,7 @@ export function modelMetadata(
  * The window of Mistral or Phi-3. llama.cpp does not apply it, so longer contexts are not declared. If
  * `sliding_window` is missing, transformers uses 4,096 for Mistral; null means none.
  */
-function unseenWindow(config: CheckpointConfig): number {
+function windowOf(config: CheckpointConfig): number {
   if (!['mistral', 'phi3'].includes(config.modelType)) return Infinity;
   if (config.has('sliding_window')) return config.integer('sliding_window');
   return config.modelType === 'phi3' || Object.hasOwn(config.raw, 'sliding_window') ? Infinity : 4096;
@@ -119,7 +119,8 @@ function ropeEntries(
     case 'llama3':
     case 'factors':
       // llama.cpp loads the tensor of divisors only for Llama
-      if (modelType !== 'llama') throw unspoken(path, `rope type ${rope.type}`, 'default, linear or yarn');
+      if (modelType !== 'llama')
+        throw unsupportedByLlamaCpp(path, `rope type ${rope.type}`, 'default, linear or yarn');
       return entries;
     case 'default':
       return entries;
@@ -135,7 +136,11 @@ function ropeEntries(
           (value) => value !== undefined,
         )
       )
-        throw unspoken(path, 'attention_factor, beta_fast, beta_slow or mscale of yarn', 'none');
+        throw unsupportedByLlamaCpp(
+          path,
+          'yarn with attention_factor, beta_fast, beta_slow or mscale',
+          'yarn without them',
+        );
       return [
         ...entries,
         [at('rope.scaling.type'), { text: 'yarn' }],
@@ -144,7 +149,7 @@ function ropeEntries(
       ];
     }
     default:
-      throw unspoken(path, `rope type ${rope.type}`, 'default, linear, llama3 or yarn');
+      throw unsupportedByLlamaCpp(path, `rope type ${rope.type}`, 'default, linear, llama3 or yarn');
   }
 }
 
@@ -186,36 +191,40 @@ function refuseOtherActivation(config: CheckpointConfig, { fixed }: GgufArchitec
   if (key === undefined || !config.has(key)) return;
   const got = config.string(key);
   const accepted = usual === 'silu' ? SILU : config.modelType === 'gpt2' ? GELU.slice(1) : GELU;
-  if (!accepted.includes(got)) throw unspoken(config.path, `${key} ${got}`, usual);
+  if (!accepted.includes(got)) throw unsupportedByLlamaCpp(config.path, `${key} ${got}`, usual);
 }
 
 /** Refuses values that GGUF cannot express and that change the model. */
-function refuseUnspoken(config: CheckpointConfig, headDim: number, hiddenPerHead: number): void {
+function refuseUnsupportedValues(config: CheckpointConfig, headDim: number, hiddenPerHead: number): void {
   const { modelType, path } = config;
   const scalar = config.number('query_pre_attn_scalar', 256);
   const assumed = config.integer('num_hidden_layers', 0) === 46 ? hiddenPerHead : headDim;
   if (modelType === 'gemma2' && scalar !== assumed)
-    throw unspoken(path, `query_pre_attn_scalar ${scalar}`, String(assumed));
+    throw unsupportedByLlamaCpp(path, `query_pre_attn_scalar ${scalar}`, String(assumed));
   if ((modelType.startsWith('gemma') || modelType === 'qwen3') && config.boolean('attention_bias', false))
-    throw unspoken(path, 'attention_bias true', 'false');
+    throw unsupportedByLlamaCpp(path, 'attention_bias true', 'false');
   if (modelType === 'gpt_neox' && !config.boolean('attention_bias', true))
-    throw unspoken(path, 'attention_bias false', 'true');
+    throw unsupportedByLlamaCpp(path, 'attention_bias false', 'true');
   if (modelType === 'gpt_neox' && config.boolean('tie_word_embeddings', false))
-    throw unspoken(path, 'tie_word_embeddings true', 'false');
+    throw unsupportedByLlamaCpp(path, 'tie_word_embeddings true', 'false');
   if (modelType === 'gpt2' && !config.boolean('scale_attn_weights', true))
-    throw unspoken(path, 'scale_attn_weights false', 'true');
+    throw unsupportedByLlamaCpp(path, 'scale_attn_weights false', 'true');
   if (modelType === 'gemma2') refuseOtherLayers(config);
   if (modelType.startsWith('gemma') && !config.boolean('tie_word_embeddings', true))
-    throw unspoken(path, 'a head of its own', 'a head that is the embedding');
+    throw unsupportedByLlamaCpp(path, 'a separate head', 'a head that is the embedding');
   if (modelType.startsWith('qwen') && config.boolean('use_sliding_window', false))
-    throw unspoken(path, 'use_sliding_window true', 'false');
+    throw unsupportedByLlamaCpp(path, 'use_sliding_window true', 'false');
   if (
     modelType === 'falcon' &&
     (config.boolean('alibi', false) ||
       config.boolean('bias', false) ||
       !config.boolean('parallel_attn', true))
   )
-    throw unspoken(path, 'alibi, bias or sequential attention', 'none of them');
+    throw unsupportedByLlamaCpp(
+      path,
+      'alibi, bias or sequential attention',
+      'parallel attention without alibi and bias',
+    );
 }
 
 /** Refuses other layers than llama.cpp computes for Gemma 2: a window in every other layer, and soft caps. */
@@ -226,16 +235,20 @@ function refuseOtherLayers(config: CheckpointConfig): void {
       .strings('layer_types')
       .some((type, i) => type !== (i % 2 === 0 ? 'sliding_attention' : 'full_attention'))
   )
-    throw unspoken(config.path, 'other layer_types', 'sliding_attention and full_attention in turn');
+    throw unsupportedByLlamaCpp(
+      config.path,
+      'these layer_types',
+      'sliding_attention and full_attention in turn',
+    );
   for (const key of ['attn_logit_softcapping', 'final_logit_softcapping'])
     if (Object.hasOwn(config.raw, key) && !config.has(key))
-      throw unspoken(config.path, `${key} null`, 'a number');
+      throw unsupportedByLlamaCpp(config.path, `${key} null`, 'a number');
 }
 
-const unspoken = (path: string, got: string, expected: string): QdyloraError =>
+const unsupportedByLlamaCpp = (path: string, got: string, expected: string): QdyloraError =>
   new QdyloraError('UNSUPPORTED', {
     where: 'gguf',
-    problem: `${path}: llama.cpp computes only ${expected} here (got ${got}).`,
+    problem: `${path}: llama.cpp cannot compute ${got} here, only ${expected}.`,
     nextStep: 'Write safetensors instead.',
     details: { got },
   });

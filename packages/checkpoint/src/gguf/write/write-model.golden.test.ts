@@ -275,21 +275,27 @@ const GPT2 = { model_type: 'gpt2', n_embd: 48, n_head: 6 };
 
 /** Keys of a config that llama.cpp has no words for, and the error. */
 const REFUSED: readonly [Record<string, unknown>, RegExp][] = [
-  [{ query_pre_attn_scalar: 10 }, /computes only 12 here \(got query_pre_attn_scalar 10/],
-  [{}, /computes only 12 here \(got query_pre_attn_scalar 256/], // the default of transformers
-  [{ ...SCALE_12, tie_word_embeddings: false }, /got a head of its own/],
+  [{ query_pre_attn_scalar: 10 }, /cannot compute query_pre_attn_scalar 10 here, only 12\./],
+  [{}, /cannot compute query_pre_attn_scalar 256 here, only 12\./], // the default of transformers
+  [
+    { ...SCALE_12, tie_word_embeddings: false },
+    /cannot compute a separate head here, only a head that is the embedding\./,
+  ],
   [{ ...SCALE_12, attention_bias: true }, /attention_bias true/],
   [{ ...SCALE_12, attn_logit_softcapping: null }, /attn_logit_softcapping null/],
-  [{ ...SCALE_12, layer_types: ['full_attention', 'sliding_attention'] }, /other layer_types/],
+  [
+    { ...SCALE_12, layer_types: ['full_attention', 'sliding_attention'] },
+    /cannot compute these layer_types here, only sliding_attention and full_attention in turn\./,
+  ],
   [{ ...SCALE_12, hidden_activation: 'silu' }, /hidden_activation silu/],
-  [{ model_type: 'llama', hidden_act: 'gelu' }, /computes only silu here \(got hidden_act gelu/],
+  [{ model_type: 'llama', hidden_act: 'gelu' }, /cannot compute hidden_act gelu here, only silu\./],
   [{ model_type: 'qwen2', use_sliding_window: true }, /use_sliding_window true/],
   [{ model_type: 'qwen3', attention_bias: true }, /attention_bias true/],
-  [{ model_type: 'falcon', activation: 'relu' }, /computes only gelu here \(got activation relu/],
+  [{ model_type: 'falcon', activation: 'relu' }, /cannot compute activation relu here, only gelu\./],
   [{ model_type: 'gpt_neox', hidden_act: 'silu' }, /hidden_act silu/],
   [{ model_type: 'gpt_neox', attention_bias: false }, /attention_bias false/],
   [{ model_type: 'gpt_neox', tie_word_embeddings: true }, /tie_word_embeddings true/],
-  [{ ...GPT2, activation_function: 'gelu' }, /computes only gelu_new here \(got activation_function gelu/],
+  [{ ...GPT2, activation_function: 'gelu' }, /cannot compute activation_function gelu here, only gelu_new\./],
   [{ ...GPT2, scale_attn_weights: false }, /scale_attn_weights false/],
   [
     {
@@ -305,7 +311,7 @@ const REFUSED: readonly [Record<string, unknown>, RegExp][] = [
         original_max_position_embeddings: 32,
       },
     },
-    /computes only default, linear or yarn here \(got rope type llama3/,
+    /cannot compute rope type llama3 here, only default, linear or yarn\./,
   ],
 ];
 

@@ -1,5 +1,5 @@
 import { compareTexts } from './compare-texts.ts';
-import { ExactNumber } from '../../rows/exact-number.ts';
+import { ExactNumber } from '../../rows/json/exact-number.ts';
 import { floatText, type Step } from './python-text.ts';
 import { nameOf, itemsOf, PythonFloat, type Dict, type Value } from './values.ts';
 

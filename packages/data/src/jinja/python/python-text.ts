@@ -1,4 +1,4 @@
-import { ExactNumber } from '../../rows/exact-number.ts';
+import { ExactNumber } from '../../rows/json/exact-number.ts';
 import { PythonFloat, Tuple, type Dict, type Value } from './values.ts';
 
 /**

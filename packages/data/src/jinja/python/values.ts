@@ -1,4 +1,4 @@
-import { ExactNumber } from '../../rows/exact-number.ts';
+import { ExactNumber } from '../../rows/json/exact-number.ts';
 
 /**
  * A value of a template, as Python has it:

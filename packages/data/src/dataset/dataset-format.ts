@@ -1,13 +1,13 @@
 import { QdyloraError } from '@qdylora/contract';
-import { badData } from './bad-data.ts';
-import { alpacaFormat } from './formats/alpaca.ts';
-import { messagesFormat } from './formats/messages.ts';
-import { promptCompletionFormat } from './formats/prompt-completion.ts';
-import { questionAnswerFormat } from './formats/question-answer.ts';
-import type { Row, RowFormat } from './formats/row-format.ts';
-import { sharegptFormat } from './formats/sharegpt.ts';
-import { textFormat } from './formats/text.ts';
-import { tokensFormat } from './formats/tokens.ts';
+import { badData } from '../bad-data.ts';
+import { alpacaFormat } from '../formats/alpaca.ts';
+import { messagesFormat } from '../formats/messages.ts';
+import { promptCompletionFormat } from '../formats/prompt-completion.ts';
+import { questionAnswerFormat } from '../formats/question-answer.ts';
+import type { Row, RowFormat } from '../formats/row-format.ts';
+import { sharegptFormat } from '../formats/sharegpt.ts';
+import { textFormat } from '../formats/text.ts';
+import { tokensFormat } from '../formats/tokens.ts';
 
 /** The row formats, in the order in which they are tried on a first row. */
 export const ROW_FORMATS: readonly RowFormat[] = [

@@ -1,5 +1,5 @@
 import { assertArgument, shownValue } from '@qdylora/contract';
-import type { ExampleLosses } from './example-losses.ts';
+import type { ExampleLosses } from '../example-losses.ts';
 
 /** Losses of every example at one rank. */
 export interface RankLosses {

@@ -1,4 +1,4 @@
-import { badData } from '../bad-data.ts';
+import { badData } from '../../bad-data.ts';
 
 /** The deepest nesting accepted. Chat rows with tool schemas have fewer than 20 levels. */
 const MAX_DEPTH = 64;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { QdyloraError } from '@qdylora/contract';
-import { BYTES_OF_HASH, HASHES } from './rows/row-hash.ts';
+import { BYTES_OF_HASH, HASHES } from '../rows/row-hash.ts';
 
 /** Number of hashes digested together: digesting each alone would take as long as reading its row. */
 const WAITING = 1024;

@@ -1,7 +1,7 @@
-import { badData } from './bad-data.ts';
-import { answerCharacters, type Conversation, type Span } from './template/answer-characters.ts';
-import { templateFor, type ChatTemplate } from './template/chat-template.ts';
-import type { Tokenizer } from './tokenizer/tokenizer.ts';
+import { badData } from '../bad-data.ts';
+import { answerCharacters, type Conversation, type Span } from '../template/answer-characters.ts';
+import { templateFor, type ChatTemplate } from '../template/chat-template.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { maskPrompt, type LabelledTokens, type Piece } from './mask-prompt.ts';
 
 export interface ConversationOptions {

@@ -1,4 +1,4 @@
-import { badData } from '../bad-data.ts';
+import { badData } from '../../bad-data.ts';
 import { parseExactJson } from './parse-exact-json.ts';
 import { assertPlainJson } from './plain-json.ts';
 

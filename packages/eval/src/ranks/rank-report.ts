@@ -10,12 +10,12 @@ import {
   type OptionRules,
 } from '@qdylora/contract';
 import { chooseRank } from './choose-rank.ts';
-import type { ExampleLosses } from './example-losses.ts';
+import type { ExampleLosses } from '../example-losses.ts';
 import { assertRankLosses, type RankLosses } from './rank-losses.ts';
-import { aurac } from './statistics/aurac.ts';
-import { holmBonferroni } from './statistics/holm-bonferroni.ts';
-import { pairedTTest, type PairedDifference } from './statistics/paired-t-test.ts';
-import { ratioEstimate } from './statistics/ratio-estimate.ts';
+import { aurac } from '../statistics/aurac.ts';
+import { holmBonferroni } from '../statistics/holm-bonferroni.ts';
+import { pairedTTest, type PairedDifference } from '../statistics/paired-t-test.ts';
+import { ratioEstimate } from '../statistics/ratio-estimate.ts';
 
 /** Held-out loss of one model. */
 export interface MeasuredLoss {

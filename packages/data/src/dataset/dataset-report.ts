@@ -2,7 +2,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { PLAIN_TEXT, type DatasetFormat } from './dataset-format.ts';
 import type { DatasetFile, Reading } from './dataset-options.ts';
 import type { RowCounts } from './keep-example.ts';
-import { fileIdentity } from './rows/file-identity.ts';
+import { fileIdentity } from '../file-names/file-identity.ts';
 
 export interface DatasetReport {
   /** The format of each file; several formats are separated by commas. */
@@ -65,14 +65,14 @@ function notesOn({
   files,
   formats,
   tokenizer,
-  wasToldCompletionOnly,
+  hasExplicitCompletionOnly,
   applyChatTemplate,
   bad,
   unshown,
 }: Reading): string[] {
   const has = (...names: DatasetFormat[]): boolean => names.some((name) => formats.has(name));
   const notes: string[] = [];
-  if (wasToldCompletionOnly && has('text', PLAIN_TEXT, 'tokens'))
+  if (hasExplicitCompletionOnly && has('text', PLAIN_TEXT, 'tokens'))
     notes.push('completion_only_loss has no say in text and token rows: they tell no prompts from answers.');
   if (applyChatTemplate && has('text', PLAIN_TEXT, 'tokens'))
     notes.push('The chat template is not applied to text and token rows.');
@@ -132,7 +132,7 @@ function repeatedFiles(files: readonly DatasetFile[]): string[] {
  * The error for a dataset without anything to train on. `rows`: the total number of rows, if only a sample
  * was examined.
  */
-export function nothingLeft(
+export function noRowLeftError(
   { files, maxSeqLength, bad }: Reading,
   { rows: measured, reasons }: RowCounts,
   { rows = measured }: { readonly rows?: number } = {},

@@ -1,7 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
-import { datasetReport, nothingLeft, type DatasetReport } from './dataset-report.ts';
+import { datasetReport, noRowLeftError, type DatasetReport } from './dataset-report.ts';
 import {
-  checkAsked,
+  checkDatasetArguments,
   isPlainText,
   readWindows,
   resolveReading,
@@ -10,14 +10,14 @@ import {
   type Reading,
 } from './dataset-options.ts';
 import { keepExample, type LabelledRow } from './keep-example.ts';
-import { openRowFile } from './rows/row-file.ts';
-import { rowHash } from './rows/row-hash.ts';
-import { walkRows } from './rows/walk-rows.ts';
+import { openRowFile } from '../rows/row-file.ts';
+import { rowHash } from '../rows/row-hash.ts';
+import { walkRows } from '../rows/walk-rows.ts';
 import { heldOutRule } from './split-held-out.ts';
-import { arraySource } from './stream/example-source.ts';
-import { mixFiles } from './stream/mix-files.ts';
-import type { Example } from './token-batch.ts';
-import { yieldBetweenRows } from './yield-to-events.ts';
+import { arraySource } from '../stream/example-source.ts';
+import { mixFiles } from '../stream/mix-files.ts';
+import type { Example } from '../token-batch.ts';
+import { yieldBetweenRows } from '../yield-to-events.ts';
 
 export interface Dataset {
   readonly training: Example[];
@@ -48,7 +48,7 @@ export async function loadDataset(
   names: string | readonly string[],
   options: DatasetOptions,
 ): Promise<Dataset> {
-  checkAsked('load-dataset', names, options);
+  checkDatasetArguments('load-dataset', names, options);
   const reading = resolveReading(names, options);
   const { files, counts, limit, maxSeqLength, signal } = reading;
   const examples: Example[] = [];
@@ -68,7 +68,7 @@ export async function loadDataset(
     await yieldBetweenRows(signal);
     if (counts.rows >= limit) break;
   }
-  if (examples.length === 0) throw nothingLeft(reading, counts);
+  if (examples.length === 0) throw noRowLeftError(reading, counts);
   const heldOut = rule.heldOut();
   const isHeldOut = new Set(heldOut);
   const mixture = mixFiles(
@@ -108,7 +108,7 @@ export async function* readLabelledRows(
   names: string | readonly string[],
   options: DatasetOptions,
 ): AsyncGenerator<LabelledRow & { readonly format: string }> {
-  checkAsked('read-labelled-rows', names, options);
+  checkDatasetArguments('read-labelled-rows', names, options);
   const reading = resolveReading(names, options);
   for (const file of reading.files) {
     reading.formats.clear(); // each file has one format: that of its first row
@@ -131,7 +131,7 @@ async function* labelledRows(
     return;
   }
   const labeller = reading.labeller();
-  const rows = await openRowFile(file.file, { signal, passesLong: onBadRow === 'skip' });
+  const rows = await openRowFile(file.file, { signal, skipsLongLines: onBadRow === 'skip' });
   try {
     let entries = 0;
     for (const { row } of walkRows(rows, bad)) {

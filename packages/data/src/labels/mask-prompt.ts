@@ -1,4 +1,4 @@
-import { NOT_COUNTED } from './token-batch.ts';
+import { NOT_COUNTED } from '../token-batch.ts';
 
 /** A piece of a row. */
 export interface Piece {

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
 import type { AsyncBuffer, FileMetaData, SchemaTree } from 'hyparquet';
-import { badData } from '../bad-data.ts';
-import { yieldToEvents } from '../yield-to-events.ts';
+import { badData } from '../../bad-data.ts';
+import { yieldToEvents } from '../../yield-to-events.ts';
 import { parquetJson } from './parquet-json.ts';
 
 /**

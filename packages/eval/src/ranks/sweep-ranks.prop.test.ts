@@ -1,7 +1,7 @@
 import { rankSet } from '@qdylora/lora-dynamic';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { tinyAdapted, tinyExamples } from '../test/tiny-model.ts';
+import { tinyAdapted, tinyExamples } from '../../test/tiny-model.ts';
 import {
   adapterBytes,
   aurac,
@@ -14,7 +14,7 @@ import {
   sweepRanks,
   type EvalTask,
   type EvalView,
-} from './index.ts';
+} from '../index.ts';
 
 describe('sweepRanks', () => {
   it('tells its task only what belongs to measuring, and reads an iterator of ranks once', async () => {

@@ -9,9 +9,9 @@ import {
   wholeNumber,
   type OptionRules,
 } from '@qdylora/contract';
-import { commonPrefix } from './common-prefix.ts';
-import type { Tokenizer } from './tokenizer/tokenizer.ts';
-import { assertExamples, NOT_COUNTED, type Example } from './token-batch.ts';
+import { commonPrefix } from '../common-prefix.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { assertExamples, NOT_COUNTED, type Example } from '../token-batch.ts';
 
 export interface PreviewOptions {
   /** Null: ids are shown instead of text. */

@@ -1,7 +1,7 @@
 import { createRng } from '@qdylora/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { chooseRank, ratioEstimate, type ExampleLosses, type RankLosses } from './index.ts';
+import { chooseRank, ratioEstimate, type ExampleLosses, type RankLosses } from '../index.ts';
 
 /**
  * `examples` drawn once for all ranks: what is hard is hard for all; each rank adds its shift and its own

@@ -1,4 +1,4 @@
-import { countPredicted, type Example } from './token-batch.ts';
+import { countPredicted, type Example } from '../token-batch.ts';
 
 /** A tokenized row before it is cut. */
 export interface LabelledRow {

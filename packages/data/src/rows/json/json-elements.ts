@@ -1,5 +1,5 @@
-import { badData } from '../bad-data.ts';
-import { chunksOf, MAX_LINE_BYTES, type Line, type Place } from './read-lines.ts';
+import { badData } from '../../bad-data.ts';
+import { chunksOf, MAX_LINE_BYTES, type Line, type Place } from '../read-lines.ts';
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;

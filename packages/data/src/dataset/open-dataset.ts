@@ -1,20 +1,20 @@
 import { someFunction, trueOrFalse, type OptionRules } from '@qdylora/contract';
 import {
-  checkAsked,
+  checkDatasetArguments,
   DATASET_RULES,
   isPlainText,
   resolveReading,
   type DatasetOptions,
 } from './dataset-options.ts';
-import { datasetReport, nothingLeft, type DatasetReport } from './dataset-report.ts';
+import { datasetReport, noRowLeftError, type DatasetReport } from './dataset-report.ts';
 import { noRowsYet, type RowCounts } from './keep-example.ts';
 import { heldOutRule } from './split-held-out.ts';
-import type { DatasetPart } from './stream/dataset-part.ts';
-import type { ExampleSource } from './stream/example-source.ts';
-import { mixFiles } from './stream/mix-files.ts';
-import { rowsPart } from './stream/rows-part.ts';
-import { textPart } from './stream/text-part.ts';
-import type { Example } from './token-batch.ts';
+import type { DatasetPart } from '../stream/dataset-part.ts';
+import type { ExampleSource } from '../stream/example-source.ts';
+import { mixFiles } from '../stream/mix-files.ts';
+import { rowsPart } from '../stream/rows-part.ts';
+import { textPart } from '../stream/text-part.ts';
+import type { Example } from '../token-batch.ts';
 
 export interface OpenDatasetOptions extends DatasetOptions {
   /**
@@ -50,10 +50,10 @@ export interface StreamedDataset extends Disposable {
 const MOST_OPEN_FILES = 64;
 
 /** Number of rows sampled from all files if the first ones have nothing to train on. */
-const LOOKED_AT = 256;
+const SAMPLED_ROWS = 256;
 
 function hasExample({ length, at }: ExampleSource): boolean {
-  const stride = Math.max(1, length / LOOKED_AT);
+  const stride = Math.max(1, length / SAMPLED_ROWS);
   for (let i = 0; i < length; i += stride) if (at(Math.floor(i))) return true;
   return false;
 }
@@ -74,7 +74,7 @@ export async function openDataset(
   names: string | readonly string[],
   options: OpenDatasetOptions,
 ): Promise<StreamedDataset> {
-  checkAsked('open-dataset', names, options, RULES);
+  checkDatasetArguments('open-dataset', names, options, RULES);
   const reading = resolveReading(names, options);
   const { measure = false } = options;
   const rule = heldOutRule(reading.heldOut);
@@ -97,7 +97,7 @@ export async function openDataset(
       parts.push(part);
       rows = await part.walk(rule, rows);
     }
-    if (rows === 0 || (measure && reading.counts.tokens === 0)) throw nothingLeft(reading, reading.counts);
+    if (rows === 0 || (measure && reading.counts.tokens === 0)) throw noRowLeftError(reading, reading.counts);
     const heldOutRows = rule.heldOut();
     const heldOut = parts.flatMap((part) => part.take(heldOutRows));
     const readCounts = noRowsYet();
@@ -106,7 +106,7 @@ export async function openDataset(
       reading,
     );
     if (reading.counts.tokens === 0 && !hasExample(training))
-      throw nothingLeft(reading, reading.counts, { rows });
+      throw noRowLeftError(reading, reading.counts, { rows });
     return {
       training,
       heldOut,

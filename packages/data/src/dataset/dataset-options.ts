@@ -19,15 +19,15 @@ import {
 } from '@qdylora/contract';
 import { BAD_ROW_POLICIES, badRows, type BadRowPolicy, type BadRows } from './bad-rows.ts';
 import { PLAIN_TEXT, type DatasetFormat } from './dataset-format.ts';
-import { rowLabeller, type RowLabeller } from './formats/label-rows.ts';
-import { assertTokenizer } from './formats/row-format.ts';
+import { rowLabeller, type RowLabeller } from '../formats/label-rows.ts';
+import { assertTokenizer } from '../formats/row-format.ts';
 import { noRowsYet, type RowCounts } from './keep-example.ts';
-import type { Tokenizer } from './tokenizer/tokenizer.ts';
-import { expandGlobs } from './rows/expand-globs.ts';
-import { statOf } from './rows/stat-of.ts';
-import { readPlainText } from './rows/read-plain-text.ts';
-import { textWindows } from './text-windows.ts';
-import type { Example } from './token-batch.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { expandGlobs } from '../file-names/expand-globs.ts';
+import { statOf } from '../file-names/stat-of.ts';
+import { readPlainText } from '../rows/read-plain-text.ts';
+import { textWindows } from '../text-windows.ts';
+import type { Example } from '../token-batch.ts';
 
 export interface DatasetOptions {
   /** May be null only for rows of `input_ids`. */
@@ -87,7 +87,7 @@ export const DATASET_RULES: OptionRules<DatasetOptions> = {
  * Checks names and options. @throws QdyloraError BAD_ARGUMENT for file names that are not texts, and for
  * unknown or invalid options.
  */
-export function checkAsked(
+export function checkDatasetArguments(
   where: string,
   names: unknown,
   options: unknown,
@@ -128,7 +128,7 @@ export interface Reading extends Required<Omit<DatasetOptions, 'signal' | 'datas
   readonly unshown: Set<string>;
   readonly bad: BadRows;
   /** True if the caller set `completionOnlyLoss`. Notes about it are only for those callers. */
-  readonly wasToldCompletionOnly: boolean;
+  readonly hasExplicitCompletionOnly: boolean;
   /** Creates a labeller for one file. */
   labeller(): RowLabeller;
 }
@@ -183,7 +183,7 @@ export function resolveReading(names: string | readonly string[], options: Datas
     counts: noRowsYet(),
     unshown,
     bad: badRows(onBadRow),
-    wasToldCompletionOnly: options.completionOnlyLoss === true,
+    hasExplicitCompletionOnly: options.completionOnlyLoss === true,
     labeller: () => rowLabeller(settings, { datasetFormat, seed }),
   };
 }

@@ -1,8 +1,8 @@
 import { assertArgument, QdyloraError, shownValue } from '@qdylora/contract';
 import { assertRankLosses, type RankLosses } from './rank-losses.ts';
-import { holmBonferroni } from './statistics/holm-bonferroni.ts';
-import { pairedTTest, type PairedDifference } from './statistics/paired-t-test.ts';
-import { ratioEstimate } from './statistics/ratio-estimate.ts';
+import { holmBonferroni } from '../statistics/holm-bonferroni.ts';
+import { pairedTTest, type PairedDifference } from '../statistics/paired-t-test.ts';
+import { ratioEstimate } from '../statistics/ratio-estimate.ts';
 
 export interface RankChoice {
   /** The rank with the smallest held-out loss; among equals, the smallest. */

@@ -8,9 +8,9 @@ import {
 } from '@qdylora/contract';
 import { assertView } from '@qdylora/tensor';
 import { adapterBytes } from './adapter-bytes.ts';
-import type { EvalView } from './eval-model.ts';
-import { MEASURE_RULES, type EvalTask, type MeasureOptions } from './eval-task.ts';
-import type { ExampleLosses } from './example-losses.ts';
+import type { EvalView } from '../eval-model.ts';
+import { MEASURE_RULES, type EvalTask, type MeasureOptions } from '../eval-task.ts';
+import type { ExampleLosses } from '../example-losses.ts';
 import { rankReport, type RankReport } from './rank-report.ts';
 
 export interface SweepOptions extends MeasureOptions {

@@ -1,6 +1,6 @@
-import { commonPrefix } from './common-prefix.ts';
-import type { Tokenizer } from './tokenizer/tokenizer.ts';
-import { NOT_COUNTED, type Example } from './token-batch.ts';
+import { commonPrefix } from '../common-prefix.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { NOT_COUNTED, type Example } from '../token-batch.ts';
 
 /** A token, and whether the loss counts it. */
 export interface TokenWeight {
