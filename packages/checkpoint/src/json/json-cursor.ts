@@ -66,11 +66,7 @@ export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: nu
     skipSpace();
     const start = at;
     const value = scanWholeNumber(bytes, start);
-    if (value === null)
-      throw fail(
-        `${what} must be a whole number from 0 to 2^53 − 1 (got ${shownToken(bytes, start)})`,
-        start,
-      );
+    if (value === null) throw fail(notWhole(what, shownToken(bytes, start)), start);
     at += String(value).length;
     return value;
   };
@@ -87,6 +83,9 @@ export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: nu
     wholeNumber,
   };
 }
+
+const notWhole = (what: string, token: string): string =>
+  `${what} must be a whole number from 0 to 2^53 − 1 (got ${token})`;
 
 interface ScannedString {
   /** Offset of the closing quote. */
