@@ -179,10 +179,10 @@ function folderName(folder: string): string {
   return cached && basename(dirname(path)) === 'snapshots' ? cached[1].replaceAll('--', '/') : basename(path);
 }
 
-const missing = (folder: string, what: string, nextStep: string): QdyloraError =>
+const missing = (folder: string, content: string, nextStep: string): QdyloraError =>
   new QdyloraError('MISSING_FILE', {
     where: 'checkpoint',
-    problem: `${folder} has no ${what}.`,
+    problem: `${folder} has no ${content}.`,
     nextStep,
     details: { folder },
   });

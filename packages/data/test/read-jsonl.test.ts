@@ -70,7 +70,7 @@ describe('readJsonl', () => {
     [
       'UTF-16',
       Buffer.from('\ufeff{"text":"a"}\n', 'utf16le'),
-      /:1\] The file must be UTF-8 text \(got what looks like UTF-16/,
+      /:1\] The file must be UTF-8 text \(got text that looks like UTF-16/,
     ],
     ['a gzip file', gzipSync('{"text":"a"}\n'), /got a gzip file\)\. Unpack it first: gunzip/],
     [
@@ -134,17 +134,17 @@ describe('readPlainText', () => {
     [
       'UTF-16',
       Buffer.from('\ufeff{"text":"a"}', 'utf16le'),
-      /got what looks like UTF-16\)\. Convert it, for instance: iconv -f UTF-16 -t UTF-8/,
+      /got text that looks like UTF-16\)\. Convert it, for instance: iconv -f UTF-16 -t UTF-8/,
     ],
     [
       'UTF-16 without a mark',
       Buffer.from('{"text":"a"}', 'utf16le'),
-      /got what looks like UTF-16, or no text/,
+      /got text that looks like UTF-16, or no text/,
     ],
     [
       'UTF-16, high bytes first',
       Buffer.from('{"text":"a"}', 'utf16le').swap16(),
-      /got what looks like UTF-16, or no text/,
+      /got text that looks like UTF-16, or no text/,
     ],
     [
       'Latin-1',

@@ -18,8 +18,8 @@ export interface ConfigReader {
   strings(key: string, otherwise?: readonly string[]): readonly string[];
   /** A reader for a nested record of the same file; messages name `key.…`. */
   nested(key: string, values: Readonly<Record<string, unknown>>): ConfigReader;
-  /** The error for a value that is not `what`. */
-  wrong(what: string, key: string): QdyloraError;
+  /** The error for a value that does not meet `requirement`. */
+  wrong(requirement: string, key: string): QdyloraError;
 }
 
 /** Creates a reader. @param path the file, for messages. */
@@ -30,7 +30,7 @@ export function configReader(
 ): ConfigReader {
   const at = (key: string): unknown => (Object.hasOwn(raw, key) ? raw[key] : undefined);
   const take = <T>(
-    what: string,
+    requirement: string,
     key: string,
     otherwise: T | undefined,
     accepts: (value: unknown) => value is T,
@@ -38,12 +38,12 @@ export function configReader(
     const value = at(key);
     if (accepts(value)) return value;
     if ((value === undefined || value === null) && otherwise !== undefined) return otherwise;
-    throw wrong(what, key);
+    throw wrong(requirement, key);
   };
-  const wrong = (what: string, key: string): QdyloraError =>
+  const wrong = (requirement: string, key: string): QdyloraError =>
     new QdyloraError('BAD_CONFIG', {
       where: 'config',
-      problem: `${path}: \`${prefix}${key}\` must be ${what} (got ${kindOf(at(key))}).`,
+      problem: `${path}: \`${prefix}${key}\` must be ${requirement} (got ${kindOf(at(key))}).`,
       nextStep: 'Correct the file, or take the checkpoint from its source again.',
       details: { path, key: prefix + key, got: at(key) },
     });

@@ -60,9 +60,10 @@ export async function fetchConfig(text: string, options: HubOptions): Promise<st
   const name = parseHubName(text);
   const cache = hubCache(options.cacheFolder, name);
   const cached = cache.commitOf(name.revision);
-  const known = cached && join(cache.snapshot(cached), CONFIG);
-  if (known !== null && existsSync(known) && (options.isOffline || isCommit(name.revision))) return known;
-  if (options.isOffline) throw noModel(text, known ?? cache.folder, null);
+  const configPath = cached && join(cache.snapshot(cached), CONFIG);
+  if (configPath !== null && existsSync(configPath) && (options.isOffline || isCommit(name.revision)))
+    return configPath;
+  if (options.isOffline) throw noModel(text, configPath ?? cache.folder, null);
   const listing = await listFiles(name, options).catch((error: unknown) => {
     throw noModel(text, cache.folder, refusal(error));
   });
@@ -150,10 +151,10 @@ async function listFiles({ repository, revision }: HubName, options: HubOptions)
   const models = `${options.endpoint}/api/models`;
   const url = `${models}/${repository}/revision/${encodeURIComponent(revision)}?blobs=true`;
   const answer = await hubJson(url, options);
-  const bad = (what: string): QdyloraError =>
+  const invalidAnswer = (missing: string): QdyloraError =>
     new QdyloraError('NETWORK', {
       where: 'hub',
-      problem: `${url} did not answer with ${what}.`,
+      problem: `${url} did not answer with ${missing}.`,
       nextStep: 'Something between here and the hub answers in its place.',
       details: { url },
     });
@@ -163,11 +164,11 @@ async function listFiles({ repository, revision }: HubName, options: HubOptions)
     !isCommit(answer.sha) ||
     !Array.isArray(answer.siblings)
   )
-    throw bad('a commit and a list of files');
+    throw invalidAnswer('a commit and a list of files');
   const files = new Map<string, HubFile>();
   for (const entry of answer.siblings as readonly unknown[]) {
     const file = fileOf(entry);
-    if (!file) throw bad('a name, a size and a hash for every file');
+    if (!file) throw invalidAnswer('a name, a size and a hash for every file');
     files.set(file.name, file);
   }
   return { commit: answer.sha, files };

@@ -24,9 +24,9 @@ const HOST = hostname()
  * machine is gone. Without one, the file is created by the first write.
  */
 export function claimPartial(path: string): PartialFile {
-  const left = `${path}.incomplete`;
-  const claimed = `${left}-${HOST}-${process.pid}-${randomBytes(6).toString('hex')}`;
-  for (const from of [left, ...abandoned(left)]) {
+  const incomplete = `${path}.incomplete`;
+  const claimed = `${incomplete}-${HOST}-${process.pid}-${randomBytes(6).toString('hex')}`;
+  for (const from of [incomplete, ...partialsOfEndedProcesses(incomplete)]) {
     try {
       renameSync(from, claimed); // at most one process succeeds
       break;
@@ -38,16 +38,16 @@ export function claimPartial(path: string): PartialFile {
     path: claimed,
     leave() {
       if (!existsSync(claimed)) return;
-      if (statSync(claimed).size > 0) renameSync(claimed, left);
+      if (statSync(claimed).size > 0) renameSync(claimed, incomplete);
       else rmSync(claimed);
     },
   };
 }
 
 /** Partial files of killed processes, the largest first. */
-function abandoned(left: string): string[] {
-  const folder = dirname(left);
-  const start = `${basename(left)}-${HOST}-`;
+function partialsOfEndedProcesses(incomplete: string): string[] {
+  const folder = dirname(incomplete);
+  const start = `${basename(incomplete)}-${HOST}-`;
   const names = readdirSync(folder).filter(
     (name) =>
       name.startsWith(start) && !isAlive(Number(/^(\d+)-[0-9a-f]{12}$/.exec(name.slice(start.length))?.[1])),

@@ -10,9 +10,9 @@ export interface JsonCursor {
   /** Consumes the character if it is next, after white space. */
   accept(character: string): boolean;
   /** A string in double quotes: valid UTF-8, no lone surrogates, at most `maxBytes` between the quotes. */
-  string(what: string, maxBytes: number): string;
+  string(label: string, maxBytes: number): string;
   /** A whole number ≥ 0 without sign, fraction, exponent or leading zero, at most 2⁵³ − 1. */
-  wholeNumber(what: string): number;
+  wholeNumber(label: string): number;
 }
 
 const QUOTE = 0x22;
@@ -46,27 +46,27 @@ export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: nu
       throw fail(`the next character must be ${character} (got ${shownByte(bytes, at)})`, at);
   };
 
-  const string = (what: string, maxBytes: number): string => {
-    if (peek() !== QUOTE) throw fail(`${what} must be a string (got ${shownByte(bytes, at)})`, at);
+  const string = (label: string, maxBytes: number): string => {
+    if (peek() !== QUOTE) throw fail(`${label} must be a string (got ${shownByte(bytes, at)})`, at);
     const start = at + 1;
     const { end, hasEscapes, isAscii } = scanString(bytes, start, maxBytes, (problem, offset) =>
       fail(
-        problem.replace('%', () => what),
+        problem.replace('%', () => label),
         offset,
       ),
     );
     at = end + 1;
     if (isAscii && !hasEscapes) return latin1.toString('latin1', start, end);
     return textOf(bytes.subarray(start - 1, at), decoder, hasEscapes, (problem) =>
-      fail(`${what} ${problem}`, start),
+      fail(`${label} ${problem}`, start),
     );
   };
 
-  const wholeNumber = (what: string): number => {
+  const wholeNumber = (label: string): number => {
     skipSpace();
     const start = at;
     const value = scanWholeNumber(bytes, start);
-    if (value === null) throw fail(notWhole(what, shownToken(bytes, start)), start);
+    if (value === null) throw fail(notWhole(label, shownToken(bytes, start)), start);
     at += String(value).length;
     return value;
   };
@@ -84,8 +84,8 @@ export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: nu
   };
 }
 
-const notWhole = (what: string, token: string): string =>
-  `${what} must be a whole number from 0 to 2^53 − 1 (got ${token})`;
+const notWhole = (label: string, token: string): string =>
+  `${label} must be a whole number from 0 to 2^53 − 1 (got ${token})`;
 
 interface ScannedString {
   /** Offset of the closing quote. */

@@ -57,8 +57,8 @@ const CLOSE_OBJECT = 0x7d;
 
 /** Checks the limits before parsing. @throws QdyloraError BAD_FILE for a document beyond a limit */
 export function assertJsonLimits(path: string, format: string, text: string, limits: JsonLimits): void {
-  const refuse = (what: string, most: number): never => {
-    throw badFile({ format, path, problem: `The JSON has more than ${most} ${what}.` });
+  const refuse = (counted: string, most: number): never => {
+    throw badFile({ format, path, problem: `The JSON has more than ${most} ${counted}.` });
   };
   let depth = 0;
   let objects = 0;

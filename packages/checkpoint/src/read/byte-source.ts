@@ -77,9 +77,9 @@ function fileSource(fd: number, path: string, format: string, byteLength: number
   const readIntoBehind = async (target: Uint8Array, offset: number): Promise<void> => {
     assertOpen();
     for (let done = 0; done < target.length;) {
-      const got = await readPieceBehind(fd, target, done, offset + done, path, format);
-      if (got === 0) throw shrunkFile(format, path, { offset, wanted: target.length, got: done });
-      done += got;
+      const bytesRead = await readPieceBehind(fd, target, done, offset + done, path, format);
+      if (bytesRead === 0) throw shrunkFile(format, path, { offset, wanted: target.length, bytesRead: done });
+      done += bytesRead;
     }
   };
   return {
@@ -90,9 +90,10 @@ function fileSource(fd: number, path: string, format: string, byteLength: number
       assertOpen();
       let done = 0;
       while (done < target.length) {
-        const got = readPiece(fd, target, done, offset + done, path, format);
-        if (got === 0) throw shrunkFile(format, path, { offset, wanted: target.length, got: done });
-        done += got;
+        const bytesRead = readPiece(fd, target, done, offset + done, path, format);
+        if (bytesRead === 0)
+          throw shrunkFile(format, path, { offset, wanted: target.length, bytesRead: done });
+        done += bytesRead;
       }
     },
     async readPagesBehind(place, bytes) {
@@ -131,8 +132,13 @@ const readPieceBehind = (
   format: string,
 ): Promise<number> =>
   new Promise((resolve, reject) => {
-    nodeFs.read(fd, target, at, Math.min(READ_PIECE_BYTES, target.length - at), position, (cause, got) =>
-      cause ? reject(unreadable(format, path, position, cause)) : resolve(got),
+    nodeFs.read(
+      fd,
+      target,
+      at,
+      Math.min(READ_PIECE_BYTES, target.length - at),
+      position,
+      (cause, bytesRead) => (cause ? reject(unreadable(format, path, position, cause)) : resolve(bytesRead)),
     );
   });
 
@@ -148,12 +154,16 @@ const unreadable = (format: string, path: string, position: number, cause: unkno
 const shrunkFile = (
   format: string,
   path: string,
-  { offset, wanted, got }: { readonly offset: number; readonly wanted: number; readonly got: number },
+  {
+    offset,
+    wanted,
+    bytesRead,
+  }: { readonly offset: number; readonly wanted: number; readonly bytesRead: number },
 ): QdyloraError =>
   badFile({
     format,
     path,
-    problem: `There are only ${got} of the ${wanted} bytes at ${offset}.`,
+    problem: `There are only ${bytesRead} of the ${wanted} bytes at ${offset}.`,
     nextStep: 'The file shrank while it was open. Open it again once nobody writes to it.',
   });
 

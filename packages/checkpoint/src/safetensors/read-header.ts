@@ -150,11 +150,11 @@ function scanHeader(
 }
 
 /** Reads an object `{ "key": …, … }`; `visit` reads a value. */
-function scanObject(cursor: JsonCursor, what: string, visit: (key: string) => void): void {
+function scanObject(cursor: JsonCursor, keyLabel: string, visit: (key: string) => void): void {
   cursor.expect('{');
   if (cursor.accept('}')) return;
   do {
-    const key = cursor.string(what, MAX_NAME_BYTES);
+    const key = cursor.string(keyLabel, MAX_NAME_BYTES);
     cursor.expect(':');
     visit(key);
   } while (cursor.accept(','));
@@ -204,16 +204,16 @@ function scanEntry(cursor: JsonCursor, name: string, room: number, fail: Fail): 
   return location;
 }
 
-function scanNumbers(cursor: JsonCursor, what: string, most: number, name: string, fail: Fail): number[] {
+function scanNumbers(cursor: JsonCursor, label: string, most: number, name: string, fail: Fail): number[] {
   const numbers: number[] = [];
   cursor.expect('[');
   if (cursor.accept(']')) return numbers;
   do {
     if (numbers.length >= most)
-      throw fail(`${what} of ${printedName(name)} has more than ${most} numbers`, {
+      throw fail(`${label} of ${printedName(name)} has more than ${most} numbers`, {
         tensor: name,
       });
-    numbers.push(cursor.wholeNumber(`each number of ${what}`));
+    numbers.push(cursor.wholeNumber(`each number of ${label}`));
   } while (cursor.accept(','));
   cursor.expect(']');
   return numbers;

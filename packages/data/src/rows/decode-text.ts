@@ -12,22 +12,22 @@ export function decodeText(bytes: Uint8Array, where: string): string {
   try {
     return decoder.decode(bytes);
   } catch (cause) {
-    const { what, nextStep } = guess(bytes);
-    throw badData(where, `The file must be UTF-8 text (got ${what})`, nextStep, cause);
+    const { description, nextStep } = guess(bytes);
+    throw badData(where, `The file must be UTF-8 text (got ${description})`, nextStep, cause);
   }
 }
 
 interface Guess {
-  readonly what: string;
+  readonly description: string;
   readonly nextStep: string;
 }
 
 const packed = (kind: string, tool: string): Guess => ({
-  what: `a ${kind} file`,
+  description: `a ${kind} file`,
   nextStep: `Unpack it first: ${tool}.`,
 });
-const encoded = (what: string, name: string): Guess => ({
-  what,
+const encoded = (description: string, name: string): Guess => ({
+  description,
   nextStep: `Convert it, for instance: iconv -f ${name} -t UTF-8 in > out.`,
 });
 
@@ -38,8 +38,8 @@ const BEGINNINGS: readonly (readonly [start: string, guess: Guess])[] = [
   ['\x28\xb5\x2f\xfd', packed('zstd', 'unzstd')],
   ['BZh', packed('bzip2', 'bunzip2')],
   ['\xfd7zXZ', packed('xz', 'unxz')],
-  ['\xff\xfe', encoded('what looks like UTF-16', 'UTF-16')],
-  ['\xfe\xff', encoded('what looks like UTF-16', 'UTF-16')],
+  ['\xff\xfe', encoded('text that looks like UTF-16', 'UTF-16')],
+  ['\xfe\xff', encoded('text that looks like UTF-16', 'UTF-16')],
 ];
 
 const guess = (bytes: Uint8Array): Guess => {

@@ -46,7 +46,7 @@ function misread(text: string, where: string): readonly [got: string, nextStep: 
     ]; // the first line of pretty-printed JSON
   if (text.startsWith('\0') || text[1] === '\0')
     return [
-      'what looks like UTF-16, or no text',
+      'text that looks like UTF-16, or no text',
       'Convert it, for instance: iconv -f UTF-16 -t UTF-8 in.jsonl > out.jsonl',
     ];
   return undefined;

@@ -30,7 +30,7 @@ it.each<[string, () => unknown, string]>([
   [
     'encode with an option of Python',
     () => tokenizer.encode('a', { add_special_tokens: true } as Invalid),
-    'Did you mean addSpecialTokens?',
+    'Did you mean `addSpecialTokens`?',
   ],
   [
     'encode with a text for true',
@@ -43,7 +43,7 @@ it.each<[string, () => unknown, string]>([
   [
     'decode with an option of Python',
     () => tokenizer.decode([5], { skip_special_tokens: true } as Invalid),
-    'Did you mean skipSpecialTokens?',
+    'Did you mean `skipSpecialTokens`?',
   ],
   [
     'decode with a number for true',

@@ -6,24 +6,24 @@ export interface GgufCursor {
   readonly position: number;
   /** Bytes up to the end of the file, or up to the limit of a header. */
   readonly remaining: number;
-  u8(what: string): number;
-  i8(what: string): number;
-  u16(what: string): number;
-  i16(what: string): number;
-  u32(what: string): number;
-  i32(what: string): number;
-  f32(what: string): number;
-  f64(what: string): number;
+  u8(label: string): number;
+  i8(label: string): number;
+  u16(label: string): number;
+  i16(label: string): number;
+  u32(label: string): number;
+  i32(label: string): number;
+  f32(label: string): number;
+  f64(label: string): number;
   /** A 64-bit number; `bigint` if a number cannot hold it exactly. */
-  u64(what: string): number | bigint;
-  i64(what: string): number | bigint;
+  u64(label: string): number | bigint;
+  i64(label: string): number | bigint;
   /** A 64-bit count or size from 0 to `most`. */
-  count(what: string, most: number): number;
+  count(label: string, most: number): number;
   /** A string: a 64-bit length and that many bytes of valid UTF-8. */
-  string(what: string, maxBytes: number): string;
+  string(label: string, maxBytes: number): string;
   /** Skips `count` strings without decoding them. */
-  skipStrings(count: number, what: string, maxBytes: number): void;
-  skip(bytes: number, what: string): void;
+  skipStrings(count: number, label: string, maxBytes: number): void;
+  skip(bytes: number, label: string): void;
 }
 
 /** Creates a cursor at the start of the file. `fail` makes the error that is thrown. */
@@ -31,12 +31,12 @@ export function ggufCursor(source: ByteSource, fail: (problem: string) => Error)
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   const window = new HeaderWindow(source, fail);
   const numbers = numberReaders(window);
-  const stringBytes = (what: string, most: number): number => {
-    const prefix = window.take(8, `the length of ${what}`);
+  const stringBytes = (label: string, most: number): number => {
+    const prefix = window.take(8, `the length of ${label}`);
     const { view } = window;
     // no bigint, which is slow: there are hundreds of thousands of tokens and merges
     const length = view.getUint32(prefix, true) + view.getUint32(prefix + 4, true) * 2 ** 32;
-    if (length > most) throw fail(`${what} must be at most ${most} bytes (got ${length})`);
+    if (length > most) throw fail(`${label} must be at most ${most} bytes (got ${length})`);
     return length;
   };
   return {
@@ -47,28 +47,28 @@ export function ggufCursor(source: ByteSource, fail: (problem: string) => Error)
     get remaining() {
       return window.remaining;
     },
-    count(what, most) {
-      const value = numbers.u64(what);
-      if (value > most) throw fail(`${what} must be at most ${most} (got ${value})`);
+    count(label, most) {
+      const value = numbers.u64(label);
+      if (value > most) throw fail(`${label} must be at most ${most} (got ${value})`);
       return Number(value);
     },
-    skip: (bytes, what) => window.skip(bytes, what),
-    skipStrings(count, what, maxBytes) {
+    skip: (bytes, label) => window.skip(bytes, label),
+    skipStrings(count, label, maxBytes) {
       for (let left = count; left > 0; left--) {
         left -= window.skipWhole(left - 1);
-        window.skip(stringBytes(what, maxBytes), what);
+        window.skip(stringBytes(label, maxBytes), label);
       }
     },
-    string(what, maxBytes) {
-      const length = stringBytes(what, maxBytes);
-      const offset = window.take(length, what);
+    string(label, maxBytes) {
+      const length = stringBytes(label, maxBytes);
+      const offset = window.take(length, label);
       const { bytes, start } = window;
       // several times faster than UTF-8, and nearly all tokens are ASCII
       if (isAscii(bytes, offset, offset + length)) return bytes.toString('latin1', offset, offset + length);
       try {
         return decoder.decode(bytes.subarray(offset, offset + length));
       } catch {
-        throw fail(`${what} at byte ${start + offset} must be valid UTF-8 (got something else)`);
+        throw fail(`${label} at byte ${start + offset} must be valid UTF-8 (got something else)`);
       }
     },
   };
@@ -83,8 +83,8 @@ type NumberReaders = Pick<
 function numberReaders(window: HeaderWindow): NumberReaders {
   const reader =
     <T>(width: number, read: (view: DataView, offset: number) => T) =>
-    (what: string): T => {
-      const offset = window.take(width, what);
+    (label: string): T => {
+      const offset = window.take(width, label);
       return read(window.view, offset);
     };
   const narrow = (value: bigint): number | bigint =>

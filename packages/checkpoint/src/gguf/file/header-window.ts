@@ -35,8 +35,8 @@ export class HeaderWindow {
   }
 
   /** Advances by `length` bytes, and returns their offset in the window. */
-  take(length: number, what: string): number {
-    this.#assertRoom(length, what);
+  take(length: number, label: string): number {
+    this.#assertRoom(length, label);
     if (this.#at + length > this.bytes.length) {
       const { position } = this;
       const size = Math.min(this.#end - position, Math.max(WINDOW_BYTES, length));
@@ -50,8 +50,8 @@ export class HeaderWindow {
     return this.#at - length;
   }
 
-  skip(length: number, what: string): void {
-    this.#assertRoom(length, what);
+  skip(length: number, label: string): void {
+    this.#assertRoom(length, label);
     if (this.#at + length <= this.bytes.length) {
       this.#at += length;
       return;
@@ -80,12 +80,12 @@ export class HeaderWindow {
     return skipped;
   }
 
-  #assertRoom(length: number, what: string): void {
+  #assertRoom(length: number, label: string): void {
     if (length <= this.remaining) return;
     throw this.#fail(
       this.#end < this.#source.byteLength
-        ? `the header has more than ${MAX_GGUF_HEADER_BYTES} bytes, at ${what}`
-        : `${length} bytes are needed for ${what} at byte ${this.position}, but only ` +
+        ? `the header has more than ${MAX_GGUF_HEADER_BYTES} bytes, at ${label}`
+        : `${length} bytes are needed for ${label} at byte ${this.position}, but only ` +
             `${this.remaining} are left`,
     );
   }

@@ -113,17 +113,17 @@ function readMetadata(
   for (let i = 0; i < keyCount; i++) {
     const key = cursor.string('a metadata key', MAX_KEY_BYTES);
     if (metadata.has(key)) throw fail(`the key ${printedName(key)} occurs twice`, { key });
-    const what = `the value of ${printedName(key)}`;
+    const label = `the value of ${printedName(key)}`;
     const type = cursor.u32(`the type of ${printedName(key)}`);
     if (type !== ARRAY_TYPE) {
-      metadata.set(key, readScalar(cursor, type, what, fail));
+      metadata.set(key, readScalar(cursor, type, label, fail));
       continue;
     }
     const elementType = cursor.u32(`the element type of ${printedName(key)}`);
     const length = cursor.count(`the length of ${printedName(key)}`, MAX_ARRAY_ELEMENTS);
-    const bytes = length * smallestBytes(elementType, what, fail);
+    const bytes = length * smallestBytes(elementType, label, fail);
     if (bytes > cursor.remaining)
-      throw fail(`${what} needs at least ${bytes} bytes, but only ${cursor.remaining} are left`, {
+      throw fail(`${label} needs at least ${bytes} bytes, but only ${cursor.remaining} are left`, {
         key,
         length,
       });
@@ -133,21 +133,21 @@ function readMetadata(
           `${printedName(key)}`,
       );
     if (leavesOut(key)) {
-      walkOver(cursor, elementType, length, what, fail);
+      walkOver(cursor, elementType, length, label, fail);
       continue;
     }
     const values: GgufScalar[] = [];
-    const [, read] = scalarType(elementType, what, fail);
-    for (let j = 0; j < length; j++) values.push(read(cursor, what, fail));
+    const [, read] = scalarType(elementType, label, fail);
+    for (let j = 0; j < length; j++) values.push(read(cursor, label, fail));
     metadata.set(key, values);
   }
   return metadata;
 }
 
 /** Skips an array, with the same limits as for an array that is read. */
-function walkOver(cursor: GgufCursor, elementType: number, length: number, what: string, fail: Fail): void {
-  if (elementType === STRING_TYPE) cursor.skipStrings(length, what, MAX_GGUF_HEADER_BYTES);
-  else cursor.skip(length * smallestBytes(elementType, what, fail), what);
+function walkOver(cursor: GgufCursor, elementType: number, length: number, label: string, fail: Fail): void {
+  if (elementType === STRING_TYPE) cursor.skipStrings(length, label, MAX_GGUF_HEADER_BYTES);
+  else cursor.skip(length * smallestBytes(elementType, label, fail), label);
 }
 
 const ARRAY_TYPE = 9;
@@ -156,49 +156,49 @@ const STRING_TYPE = 8;
 /** Metadata types by number: name, minimum size in bytes, and reader. */
 const SCALARS: ReadonlyMap<
   number,
-  readonly [bytes: number, read: (cursor: GgufCursor, what: string, fail: Fail) => GgufScalar]
+  readonly [bytes: number, read: (cursor: GgufCursor, label: string, fail: Fail) => GgufScalar]
 > = new Map([
-  [0, [1, (c, what) => c.u8(what)]],
-  [1, [1, (c, what) => c.i8(what)]],
-  [2, [2, (c, what) => c.u16(what)]],
-  [3, [2, (c, what) => c.i16(what)]],
-  [4, [4, (c, what) => c.u32(what)]],
-  [5, [4, (c, what) => c.i32(what)]],
-  [6, [4, (c, what) => c.f32(what)]],
+  [0, [1, (c, label) => c.u8(label)]],
+  [1, [1, (c, label) => c.i8(label)]],
+  [2, [2, (c, label) => c.u16(label)]],
+  [3, [2, (c, label) => c.i16(label)]],
+  [4, [4, (c, label) => c.u32(label)]],
+  [5, [4, (c, label) => c.i32(label)]],
+  [6, [4, (c, label) => c.f32(label)]],
   [
     7,
     [
       1,
-      (c, what, fail) => {
-        const byte = c.u8(what);
-        if (byte > 1) throw fail(`${what} must be 0 or 1 (got ${byte})`);
+      (c, label, fail) => {
+        const byte = c.u8(label);
+        if (byte > 1) throw fail(`${label} must be 0 or 1 (got ${byte})`);
         return byte === 1;
       },
     ],
   ],
-  [STRING_TYPE, [8, (c, what) => c.string(what, MAX_GGUF_HEADER_BYTES)]],
-  [10, [8, (c, what) => c.u64(what)]],
-  [11, [8, (c, what) => c.i64(what)]],
-  [12, [8, (c, what) => c.f64(what)]],
-] satisfies [number, [number, (cursor: GgufCursor, what: string, fail: Fail) => GgufScalar]][]);
+  [STRING_TYPE, [8, (c, label) => c.string(label, MAX_GGUF_HEADER_BYTES)]],
+  [10, [8, (c, label) => c.u64(label)]],
+  [11, [8, (c, label) => c.i64(label)]],
+  [12, [8, (c, label) => c.f64(label)]],
+] satisfies [number, [number, (cursor: GgufCursor, label: string, fail: Fail) => GgufScalar]][]);
 
 function scalarType(
   type: number,
-  what: string,
+  label: string,
   fail: Fail,
-): readonly [number, (cursor: GgufCursor, what: string, fail: Fail) => GgufScalar] {
+): readonly [number, (cursor: GgufCursor, label: string, fail: Fail) => GgufScalar] {
   const found = SCALARS.get(type);
   if (!found)
     throw fail(
-      `${what} must be a metadata type from 0 to 12 (got ` +
+      `${label} must be a metadata type from 0 to 12 (got ` +
         `${type === ARRAY_TYPE ? 'an array inside an array' : type})`,
     );
   return found;
 }
 
-const readScalar = (cursor: GgufCursor, type: number, what: string, fail: Fail): GgufScalar =>
-  scalarType(type, what, fail)[1](cursor, what, fail);
-const smallestBytes = (type: number, what: string, fail: Fail): number => scalarType(type, what, fail)[0];
+const readScalar = (cursor: GgufCursor, type: number, label: string, fail: Fail): GgufScalar =>
+  scalarType(type, label, fail)[1](cursor, label, fail);
+const smallestBytes = (type: number, label: string, fail: Fail): number => scalarType(type, label, fail)[0];
 
 function readAlignment(metadata: ReadonlyMap<string, GgufValue>, fail: Fail): number {
   const alignment = metadata.get('general.alignment') ?? DEFAULT_ALIGNMENT;
