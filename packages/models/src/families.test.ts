@@ -49,7 +49,7 @@ const REFUSED: readonly [string, Record<string, unknown>, RegExp][] = [
   [
     'llama',
     { rope_parameters: { rope_type: 'dynamic', rope_theta: 1e4, factor: 2 } },
-    /the rope_type dynamic is not implemented/,
+    /The rope_type dynamic is not implemented/,
   ],
   [
     'llama',

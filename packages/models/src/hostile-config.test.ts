@@ -122,7 +122,7 @@ describe(
       ['num_attention_heads', '8', /`num_attention_heads` must be a whole number \(got string "8"\)/],
       ['rms_norm_eps', -1, /epsilon/],
       ['head_dim', 2 ** 31, /head_dim/],
-      ['rope_theta', 0, /rope_theta must be greater than 0 \(got 0\)/],
+      ['rope_theta', 0, /`rope_theta` must be greater than 0 \(got 0\)/],
     ])('%s = %j says what was expected', (key, value, message) => {
       expect(() =>
         describeModel({

@@ -47,6 +47,6 @@ it('and by the names of its tensors, where its config says nothing', () => {
   );
   expect(() => find(named('a.q_proj.weight_packed'))).toThrow(/compressed-tensors/);
   expect(() => find(named('b.q_proj.qweight'))).toThrow(
-    /the checkpoint has no tensor a\.q_proj\.weight \[8, 8\]/,
+    /The checkpoint has no tensor a\.q_proj\.weight \[8, 8\]/,
   );
 });

@@ -113,7 +113,7 @@ describe("weights of an adapter in place of the base's", () => {
     });
     await expect(built(savedOf([entryOf('score.weight', [2, width], 2)]))).rejects.toMatchObject({
       code: 'BAD_ADAPTER',
-      message: expect.stringContaining('the model has no weight score.weight') as string,
+      message: expect.stringContaining('The model has no weight score.weight') as string,
     });
     await expect(
       built(savedOf([entryOf('model.layers.0.self_attn.q_proj.weight', [width, width], 2)])),
