@@ -8,7 +8,7 @@ import {
   NOT_COUNTED,
   type BuiltInTemplate,
 } from '../src/index.ts';
-import { labelConversation } from '../src/label-conversation.ts';
+import { labelConversation } from '../src/labels/label-conversation.ts';
 import { tokenizerJson } from './fixtures.ts';
 
 const MESSAGES = [
