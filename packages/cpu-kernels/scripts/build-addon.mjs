@@ -1,6 +1,7 @@
 // Compiles the addon: `node scripts/build-addon.mjs [--own-level] [--force] [--verbose]` in the package
 // folder. Needs no network.
-// - Every instruction level that the compiler knows is built. `--own-level` builds only the one that this
+// - Every instruction level that the compiler knows is built. A level for tests, which stands in for another
+//   one, is built only where this machine lacks the other one. `--own-level` builds only the one that this
 //   machine will use, in a seventh of the time; a later full build compiles the others and links again.
 // - Where there is no compiler it prints one line and ends with 0: the TypeScript reference is used then.
 import { createHash } from 'node:crypto';
@@ -12,7 +13,7 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { COMPILERS, findCompiler } from './find-compiler.mjs';
 import { findNodeHeaders } from './find-node-headers.mjs';
-import { findOwnLevel } from './find-own-level.mjs';
+import { findOwnLevel, findTestedLevels } from './find-own-level.mjs';
 import { LEVELS } from './level-table.mjs';
 import { writeLevelSources } from './write-level-sources.mjs';
 
@@ -148,7 +149,9 @@ const record = existsSync(recordFile) ? JSON.parse(readFileSync(recordFile, 'utf
 const isCurrent = !force && record.hash === hash && existsSync(binary);
 const leftOut = isCurrent ? record.leftOut : refusedLevels(compiler);
 const available = LEVELS.map(({ name }) => name).filter((name) => !(name in leftOut));
-const levels = ownLevelOnly ? [findOwnLevel(root, compiler, available)] : available;
+const levels = ownLevelOnly
+  ? [findOwnLevel(root, compiler, available)]
+  : findTestedLevels(root, compiler, available);
 if (isCurrent && levels.every((level) => record.levels.includes(level)))
   finish(`unchanged (${record.levels.join(', ')}).`);
 

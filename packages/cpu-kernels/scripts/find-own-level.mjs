@@ -5,6 +5,18 @@ import { join } from 'node:path';
 import { LEVELS } from './level-table.mjs';
 
 /**
+ * Those of `names` that tests need on this machine: a level that stands in for another one is left out where
+ * the processor and the system can run the other one itself.
+ * @throws as `findOwnLevel`
+ */
+export function findTestedLevels(root, compiler, names) {
+  const missing = missingFeatures(root, compiler, names);
+  const standsIn = ({ standsInFor }) => standsInFor !== undefined && missing.get(standsInFor) === '';
+  const leftOut = new Set(LEVELS.filter(standsIn).map(({ name }) => name));
+  return names.filter((name) => !leftOut.has(name));
+}
+
+/**
  * The level that the loader will choose on this machine out of `names`, as `bestLevel` of src/cpu-levels.ts
  * does: the one that QDYLORA_CPU_LEVEL names, or else the best that the processor and the system can run.
  * @throws where the compiler cannot build the program that asks the processor.

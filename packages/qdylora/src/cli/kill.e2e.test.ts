@@ -5,7 +5,7 @@ import { temporaryPlace, writeTinyModel, writeTinyRows } from '../../test/tiny-m
 
 const isBuilt = existsSync(new URL('../../dist/train-worker.js', import.meta.url));
 /** `pnpm test:faults --kills 1000` is the same for longer. */
-const KILLS = 25;
+const KILLS = 12;
 /** Half a second of a processor each; the rest is for a machine and a disk that others use too. */
 const MOST_MILLISECONDS = 600_000;
 

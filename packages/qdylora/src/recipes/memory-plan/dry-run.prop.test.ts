@@ -156,14 +156,14 @@ async function lawOn(backend: 'cpu' | 'host', runs: number): Promise<void> {
 
 test(
   'a dry run needs, to the byte, what the same run needs in TypeScript: any model, method, optimizer, batch',
-  () => lawOn('host', 12),
+  () => lawOn('host', 8),
   120_000,
 );
 
 test('and what it needs with the C++ kernels, workspaces included', async ({ skip }) => {
   const loaded = loadAddon();
   skip(!loaded.addon, `the addon does not load: ${loaded.addon ? '' : loaded.reason}`);
-  await lawOn('cpu', 20);
+  await lawOn('cpu', 12);
 }, 120_000);
 
 /**
@@ -226,7 +226,7 @@ test('and where rows of very different lengths are packed, whichever pass needs 
       );
       expect(planned.peakBytes).toBe(real.peakBytes);
     }),
-    { numRuns: 12 },
+    { numRuns: 8 },
   );
 }, 240_000);
 
@@ -298,7 +298,7 @@ test(
         );
         expect(planned.peakBytes).toBe(real.peakBytes);
       }),
-      { numRuns: 25 },
+      { numRuns: 12 },
     );
   },
   240_000,

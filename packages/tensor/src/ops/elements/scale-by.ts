@@ -1,12 +1,4 @@
-import {
-  hostData,
-  assertShape,
-  defineOp,
-  elementCount,
-  f32Array,
-  type ArrayView,
-  type FloatView,
-} from '@qdylora/contract';
+import { hostData, assertShape, defineOp, f32Array, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -21,7 +13,10 @@ export const scaleBy = defineOp({
     return { y: { dtype: 'f32', shape: i.x.shape } };
   },
   reference({ x, factor }, { y }: { y: F32 }) {
-    for (let i = 0; i < elementCount(y.shape); i++) hostData(y)[i] = hostData(x)[i] * hostData(factor)[0];
+    const values = hostData(x);
+    const results = hostData(y);
+    const [scale] = hostData(factor);
+    for (let i = 0; i < results.length; i++) results[i] = values[i] * scale;
   },
 });
 

@@ -78,14 +78,15 @@ export const adamw8bitStep = defineOp({
     const [stepSize, epsilon, keep, scale] = hostData(rates) as unknown as FourNumbers;
     const first = new Float64Array(STATE_BLOCK_SIZE);
     const second = new Float64Array(STATE_BLOCK_SIZE);
+    const gradients = hostData(gradient);
+    const weights = hostData(parameter);
     forEachStateBlock(gradient.shape, (block) => {
       for (let j = 0; j < block.count; j++) {
         const i = block.from + j;
-        const g = hostData(gradient)[i] * scale;
+        const g = gradients[i] * scale;
         first[j] = a.beta1 * m.map[m.codes[i]] * m.absmax[block.block] + (1 - a.beta1) * g;
         second[j] = a.beta2 * v.map[v.codes[i]] * v.absmax[block.block] + (1 - a.beta2) * g * g;
-        hostData(parameter)[i] =
-          hostData(parameter)[i] * keep - (stepSize * first[j]) / (Math.sqrt(second[j]) + epsilon);
+        weights[i] = weights[i] * keep - (stepSize * first[j]) / (Math.sqrt(second[j]) + epsilon);
       }
       encodeStateBlock(m, block, first);
       encodeStateBlock(v, block, second, 1);

@@ -1,12 +1,4 @@
-import {
-  assertShape,
-  badArgument,
-  defineOp,
-  elementCount,
-  f32Array,
-  hostData,
-  type ArrayView,
-} from '@qdylora/contract';
+import { assertShape, badArgument, defineOp, f32Array, hostData, type ArrayView } from '@qdylora/contract';
 
 type F32 = ArrayView<'f32'>;
 
@@ -51,14 +43,18 @@ export const adamwStep = defineOp({
   },
   reference({ gradient, rates }, { parameter, m, v }: { parameter: F32; m: F32; v: F32 }, a) {
     const [stepSize, rootCorrection, keep, scale] = hostData(rates) as unknown as FourNumbers;
-    for (let i = 0; i < elementCount(gradient.shape); i++) {
-      const g = hostData(gradient)[i] * scale;
-      const first = a.beta1 * hostData(m)[i] + (1 - a.beta1) * g;
-      const second = a.beta2 * hostData(v)[i] + (1 - a.beta2) * g * g;
-      hostData(parameter)[i] =
-        hostData(parameter)[i] * keep - (stepSize * first) / (Math.sqrt(second) / rootCorrection + a.epsilon);
-      hostData(m)[i] = first;
-      hostData(v)[i] = second;
+    const gradients = hostData(gradient);
+    const weights = hostData(parameter);
+    const firstMoments = hostData(m);
+    const secondMoments = hostData(v);
+    for (let i = 0; i < gradients.length; i++) {
+      const g = gradients[i] * scale;
+      const first = a.beta1 * firstMoments[i] + (1 - a.beta1) * g;
+      const second = a.beta2 * secondMoments[i] + (1 - a.beta2) * g * g;
+      const step = (stepSize * first) / (Math.sqrt(second) / rootCorrection + a.epsilon);
+      weights[i] = weights[i] * keep - step;
+      firstMoments[i] = first;
+      secondMoments[i] = second;
     }
   },
 });

@@ -44,15 +44,13 @@ export const lion8bitStep = defineOp({
       limits: codeLimits(hostData(mMap)),
     };
     const next = new Float64Array(STATE_BLOCK_SIZE);
+    const gradients = hostData(gradient);
+    const weights = hostData(parameter);
     forEachStateBlock(gradient.shape, (block) => {
       for (let j = 0; j < block.count; j++) {
         const i = block.from + j;
-        const { moved, first } = update(
-          hostData(parameter)[i],
-          m.map[m.codes[i]] * m.absmax[block.block],
-          hostData(gradient)[i],
-        );
-        hostData(parameter)[i] = moved;
+        const { moved, first } = update(weights[i], m.map[m.codes[i]] * m.absmax[block.block], gradients[i]);
+        weights[i] = moved;
         next[j] = first;
       }
       encodeStateBlock(m, block, next);

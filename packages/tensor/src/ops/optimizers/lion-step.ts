@@ -1,4 +1,4 @@
-import { assertShape, defineOp, elementCount, f32Array, hostData, type ArrayView } from '@qdylora/contract';
+import { assertShape, defineOp, f32Array, hostData, type ArrayView } from '@qdylora/contract';
 import type { AdamwRates } from './adamw-step.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -29,10 +29,13 @@ export const lionStep = defineOp({
   },
   reference({ gradient, rates }, { parameter, m }: { parameter: F32; m: F32 }, betas) {
     const update = lionUpdate(betas, rates);
-    for (let i = 0; i < elementCount(gradient.shape); i++) {
-      const { moved, first } = update(hostData(parameter)[i], hostData(m)[i], hostData(gradient)[i]);
-      hostData(parameter)[i] = moved;
-      hostData(m)[i] = first;
+    const gradients = hostData(gradient);
+    const weights = hostData(parameter);
+    const moments = hostData(m);
+    for (let i = 0; i < gradients.length; i++) {
+      const { moved, first } = update(weights[i], moments[i], gradients[i]);
+      weights[i] = moved;
+      moments[i] = first;
     }
   },
 });

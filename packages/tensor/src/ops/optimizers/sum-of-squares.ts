@@ -1,4 +1,4 @@
-import { hostData, defineOp, elementCount, f32Array, type ArrayView } from '@qdylora/contract';
+import { hostData, defineOp, f32Array, type ArrayView } from '@qdylora/contract';
 
 type F32 = ArrayView<'f32'>;
 
@@ -12,7 +12,7 @@ export const sumOfSquares = defineOp({
   shapes: (_: { x: F32 }, __: Record<string, never>) => ({ sum: { dtype: 'f32', shape: [1] } }),
   reference({ x }, { sum }: { sum: F32 }) {
     let total = 0;
-    for (let i = 0; i < elementCount(x.shape); i++) total += hostData(x)[i] ** 2;
+    for (const value of hostData(x)) total += value ** 2;
     hostData(sum)[0] = total;
   },
 });
