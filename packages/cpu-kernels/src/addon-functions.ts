@@ -1,24 +1,24 @@
 import type { ArrayView } from '@qdylora/contract';
 
-/** A value that the addon takes; undefined stands for an array that is left out. */
+/** A value that the addon takes; undefined for an optional array that is absent. */
 export type PlainValue = Float32Array | Uint16Array | Int32Array | Uint8Array | number | boolean | undefined;
 
-/** The same or an array view in host memory, of which the addon gets the elements. */
+/** The same, or an array view in host memory, whose elements are passed. */
 export type NativeValue = ArrayView | PlainValue;
 
-/** One record of a list, by the field names that C++ gives it (`FieldNames`). */
+/** One record of a list, with the field names of C++ (`FieldNames`). */
 export type NativeRecord = Readonly<Record<string, NativeValue>>;
 
 /** An argument of a native function: a value, or a list of records, such as the layers of a group. */
 export type NativeArgument = NativeValue | readonly NativeRecord[];
 
 /**
- * A C++ kernel as its binding calls it. It checks its arguments; a wrong call throws QdyloraError NATIVE. A
- * measurement or a workspace size is returned, a kernel returns nothing.
+ * A C++ kernel as its binding calls it. It checks its arguments: a wrong call throws QdyloraError NATIVE.
+ * Kernels return nothing; measurements and workspace sizes return a number.
  */
 export type NativeFunction = (...parameters: NativeArgument[]) => number;
 
-/** A list among the parameters of an addon's function, as the addon describes it. */
+/** A list parameter of an addon function, as the addon describes it. */
 export interface NativeList {
   /** The most records that C++ takes. */
   readonly most: number;
@@ -26,7 +26,7 @@ export interface NativeList {
   readonly fields: readonly { readonly name: string; readonly empty: PlainValue }[];
 }
 
-/** A C++ kernel as the addon exports it: its lists are passed value by value (`flattenArguments`). */
+/** A C++ kernel as the addon exports it. Its lists are passed value by value (`flattenArguments`). */
 export interface AddonFunction {
   (...values: PlainValue[]): number;
   /** In the order of its parameters. */
@@ -36,21 +36,17 @@ export interface AddonFunction {
 /** What a kernel's binding is made from. */
 export interface CpuDoor {
   /**
-   * The C++ function of that name at this backend's level. @throws QdyloraError NATIVE where the addon has
-   * none.
+   * The C++ function of a name, at this backend's level.  @throws QdyloraError NATIVE if the addon has none
    */
   native(name: string): NativeFunction;
   /**
-   * Runs `body` with scratch floats (64-byte aligned) that the backend's memory counts; they end with the
+   * Runs `body` with scratch floats (64-byte aligned) from the backend's memory, which are released after the
    * call.
    */
   withScratch(floats: number, body: (scratch: ArrayView<'f32'>) => void): void;
 }
 
-/**
- * One instruction set that is compiled in; `missing` lists what this machine lacks for it ('' = it runs
- * here).
- */
+/** A compiled instruction set. `missing` lists the features that this machine lacks; '' if it runs here. */
 export interface NativeLevel {
   readonly name: string;
   readonly missing: string;

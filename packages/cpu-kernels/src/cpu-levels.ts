@@ -4,7 +4,8 @@ import type { NativeLevel } from './addon-functions.ts';
 import { loadAddon } from './load-addon.ts';
 
 /**
- * Levels that only tests ask for: code of one width run with another's instructions. Never chosen by itself.
+ * Levels for tests only: code of one width, executed with another instruction set. They are never chosen by
+ * default.
  */
 export const TEST_LEVELS: readonly string[] = LEVELS.filter(({ forTests }) => forTests).map(
   ({ name }) => name,

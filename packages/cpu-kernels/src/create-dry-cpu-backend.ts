@@ -16,18 +16,18 @@ export interface DryCpuBackend extends DryBackend, Disposable {
   dispose(): void;
 }
 
-/** Part of the books that kernels' scratch memory stands in. */
+/** The part of the memory plan that holds the scratch memory of kernels. */
 export const WORKSPACES = 'workspaces of kernels';
 
-/** How a workspace function is told from a kernel: by the end of its name. */
+/** Workspace functions have names that end in `Scratch`. */
 const isWorkspace = (name: string): boolean => name.endsWith('Scratch');
 
 /**
- * What the cpu backend would need, without its arithmetic: the same bindings ask the same C++ functions for
- * the size of their workspaces at this level and number of threads, take them from the same kind of regions,
- * and then call nothing.
+ * A backend that plans the memory of the cpu backend and computes nothing. The same bindings ask the same C++
+ * functions for the sizes of their workspaces, at this level and number of threads, allocate them, and call
+ * nothing else.
  *
- * @throws QdyloraError as `createCpuBackend` does
+ * @throws QdyloraError as `createCpuBackend`
  */
 export function createDryCpuBackend(options: OpenLevelOptions = {}): DryCpuBackend {
   checkOptions('dry cpu', options, LEVEL_RULES);

@@ -1,4 +1,4 @@
-/** What systems say of a file that was built for another processor or operating system. */
+/** Messages of systems for a file that was built for another processor or operating system. */
 const OTHER_PLATFORM = [
   '.node: cannot open shared object file',
   'invalid ELF header',
@@ -8,8 +8,7 @@ const OTHER_PLATFORM = [
 ];
 
 /**
- * Why the addon could not be loaded, in words that say what to do; `tried` lists paths and the system's
- * message for each.
+ * The reason why the addon could not be loaded, and what to do. `tried`: each path with the system's message.
  */
 export function explainLoadFailure(tried: readonly { readonly path: string; readonly error: unknown }[]): {
   readonly reason: string;

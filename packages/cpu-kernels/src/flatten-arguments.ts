@@ -1,7 +1,7 @@
 import { hostData } from '@qdylora/contract';
 import type { NativeArgument, NativeList, NativeRecord, NativeValue, PlainValue } from './addon-functions.ts';
 
-/** What C++ sees of a value: the elements of an array view, anything else as it is. */
+/** The value that C++ receives: the elements of an array view, anything else unchanged. */
 const plain = (value: NativeValue): PlainValue =>
   typeof value === 'object' && 'storage' in value ? hostData(value) : value;
 
@@ -11,7 +11,7 @@ export const isList = (argument: NativeArgument): argument is readonly NativeRec
 
 /**
  * The values that a C++ function takes. A list becomes the number of its records, then the fields of as many
- * records as C++ has room for, in C++'s order. C++ refuses a list with more records.
+ * records as C++ reserves, in its order. C++ refuses a list with more records.
  *
  * @param lists the function's own description of its lists
  * @throws QdyloraError BAD_ARGUMENT for an array view in the memory of a device

@@ -9,12 +9,12 @@ export type LoadedAddon =
   | { readonly addon: NativeAddon; readonly path: string }
   | { readonly addon: null; readonly reason: string; readonly nextStep: string };
 
-/** Every file that this process has loaded, among them its C library. */
+/** All files that this process has loaded, including its C library. */
 const MAPS = '/proc/self/maps';
 
 /**
- * Read from what is loaded: `process.report.getReport()` would tell too, and takes 10 to 26 ms each time (Zen
- * 3, Node 20, 2026).
+ * The C library, from the files that are loaded: `process.report.getReport()` takes 10 to 26 ms (Zen 3, Node
+ * 20, 2026).
  */
 const libc = (): string =>
   process.platform !== 'linux'
@@ -34,8 +34,8 @@ const EXPORTS = [
 ] as const satisfies (keyof NativeAddon)[];
 
 /**
- * Where an addon may lie: `path` alone where it is given; else the platform's package, then this package's
- * own build.
+ * Places of an addon: only `path` if it is set; else the platform's package, then the local build of this
+ * package.
  */
 const candidates = (path?: string): string[] =>
   path
@@ -45,7 +45,7 @@ const candidates = (path?: string): string[] =>
         fileURLToPath(new URL('../addon/build/Release/qdylora_cpu.node', import.meta.url)),
       ];
 
-/** Another module, which `path` may name, is none. */
+/** Refuses a module that is not the addon. */
 function asAddon(loaded: unknown): NativeAddon {
   const missing = EXPORTS.filter(
     (name) => typeof (loaded as Partial<NativeAddon> | null | undefined)?.[name] !== 'function',
@@ -55,7 +55,7 @@ function asAddon(loaded: unknown): NativeAddon {
   return loaded as NativeAddon;
 }
 
-/** Loads the native addon, or says why not; never throws. */
+/** Loads the native addon, or returns the reason why it cannot. It never throws. */
 export function loadAddon(path?: string): LoadedAddon {
   const require = createRequire(import.meta.url);
   const tried: { path: string; error: unknown }[] = [];

@@ -3,7 +3,7 @@ import { assertArgument } from '@qdylora/contract';
 import { loadAddon } from './load-addon.ts';
 
 /**
- * Takes `bytes` of the disk for an open file. @throws an error with the system's code, such as ENOSPC, or
+ * Reserves `bytes` of the disk for an open file.  @throws an error with the system's code, such as ENOSPC;
  * QdyloraError BAD_ARGUMENT
  */
 export type ReserveFile = (fd: number, bytes: number) => void;
@@ -12,7 +12,7 @@ export type ReserveFile = (fd: number, bytes: number) => void;
 const MOST_BYTES = 1e15;
 
 /**
- * posix_fallocate, in no time for any size; undefined without an addon, and where the system has no such
+ * posix_fallocate, which is fast for any size; undefined without an addon, and where the system has no such
  * call.
  */
 export function fileReserver(addonPath?: string): ReserveFile | undefined {

@@ -8,22 +8,25 @@ import {
 import type { QuantizedMatrix } from './matrix/quantized-matrix.ts';
 
 /**
- * All weights of a matrix in host memory as float32, row-major; the levels stored with it say what kind it
- * is. → [rows · cols]. @throws QdyloraError DISPOSED where its memory is gone
+ * All weights of a matrix in host memory, as float32 in row-major order. The kind is in the levels that the
+ * matrix stores.  → [rows · cols]
+ *
+ * @throws QdyloraError DISPOSED if its memory was disposed
  */
 export const dequantize4bit = (matrix: QuantizedMatrix): Float32Array =>
   decodeWeights(inputsOf(matrix), quantizedAttributes(matrix));
 
 /**
- * `dequantize4bit` by the name that goes with `quantizeNf4`.
+ * An alias of `dequantize4bit`, the counterpart of `quantizeNf4`.
  *
  * @example dequantizeNf4(quantizeNf4({ data: weights, shape: [2, 3] })).length; // 6
  */
 export const dequantizeNf4 = dequantize4bit;
 
 /**
- * The float32 scale of every block, whichever way it is stored. → [blocks]. @throws QdyloraError DISPOSED
- * where its memory is gone
+ * The float32 scale of every block, stored or decoded.  → [blocks]
+ *
+ * @throws QdyloraError DISPOSED if its memory was disposed
  */
 export const decodedAbsmax = (matrix: QuantizedMatrix): Float32Array =>
   decodeScales(inputsOf(matrix), quantizedAttributes(matrix));

@@ -18,28 +18,28 @@ import { doubleQuantize, NESTED_BLOCK_SIZE } from './blocks/double-quantize.ts';
 import { isMatrixShape, quantizedMatrix, type QuantizedMatrix } from './matrix/quantized-matrix.ts';
 import type { DoubleQuantizedScales } from './matrix/quantized-parts.ts';
 
-/** A dense matrix: `data` holds rows · cols numbers, row-major. */
+/** A dense matrix.  data: [rows · cols], row-major */
 export interface DenseMatrix {
   readonly data: Float32Array;
   readonly shape: readonly [number, number];
 }
 
 export interface QuantizeOptions {
-  /** Weights that share one scale: 32 … 4096, a power of two. Default 64. */
+  /** Weights per scale: a power of two, 32 … 4096. Default 64. */
   readonly blockSize?: number;
-  /** Scales in 8 bits each (0.127 bits a weight at block size 64) instead of 32 (0.5). Default true. */
+  /** Scales of 8 bits (0.127 bits a weight at block size 64) instead of 32 (0.5). Default true. */
   readonly doubleQuantization?: boolean;
 }
 
-/** `assertBlockSize` looks at the block size. */
+/** `assertBlockSize` checks the block size. */
 const OPTIONS: OptionRules<QuantizeOptions> = { blockSize: anyValue, doubleQuantization: trueOrFalse };
 
 /**
- * Quantizes one matrix to 4 bits, as bitsandbytes does on the CPU: each block is scaled by its largest
- * magnitude, each weight takes the nearest level.
+ * Quantizes a matrix to 4 bits, as bitsandbytes does on the CPU: each block is scaled by its largest
+ * magnitude, and each weight takes the nearest level.
  *
- * @throws QdyloraError NON_FINITE for a NaN or an infinity; BAD_SHAPE; BAD_ARGUMENT for an array that is
- * not a Float32Array and for an unknown option; UNSUPPORTED for another kind or block size.
+ * @throws QdyloraError NON_FINITE for NaN or infinity; BAD_SHAPE; BAD_ARGUMENT for data that is no
+ * Float32Array, or an unknown option; UNSUPPORTED for an unknown kind or block size
  * @example quantize4bit('nf4', { data: weights, shape: [4096, 4096] }, { blockSize: 64 });
  */
 export function quantize4bit(

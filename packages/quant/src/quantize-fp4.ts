@@ -2,9 +2,9 @@ import type { QuantizedMatrix } from './matrix/quantized-matrix.ts';
 import { quantize4bit, type DenseMatrix, type QuantizeOptions } from './quantize-4bit.ts';
 
 /**
- * Quantizes one matrix to FP4 as bitsandbytes does on the CPU: code 8 for the smallest positive numbers and 0
- * for the smallest negative ones (both decode to 0), and on a limit the lower value. CUDA's codes may differ
- * there, its decoded values only on a limit.
+ * Quantizes a matrix to FP4, as bitsandbytes does on the CPU. The smallest positive numbers get code 8, the
+ * smallest negative ones code 0 (both decode to 0); halfway between two levels, the lower one wins. CUDA may
+ * give other codes there.
  *
  * @throws as `quantize4bit`
  */

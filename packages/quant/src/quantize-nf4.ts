@@ -2,7 +2,7 @@ import type { Nf4Matrix } from './matrix/quantized-matrix.ts';
 import { quantize4bit, type DenseMatrix, type QuantizeOptions } from './quantize-4bit.ts';
 
 /**
- * Quantizes one matrix to 4-bit NormalFloat.
+ * Quantizes a matrix to 4-bit NormalFloat.
  *
  * @throws as `quantize4bit`
  * @example

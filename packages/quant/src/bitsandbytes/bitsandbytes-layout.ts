@@ -17,29 +17,28 @@ import { parseQuantState, quantStateBytes, type QuantState, type SourceDtype } f
 import { untileMatrix } from '../matrix/tile-matrix.ts';
 import { QUANTIZATION_KINDS } from '../codebooks/levels-of.ts';
 
-/** An array as a safetensors file holds it: little-endian bytes of `dtype`. */
+/** An array of a safetensors file: little-endian bytes of `dtype`. */
 export interface StoredArray {
   readonly dtype: string;
   readonly shape: readonly number[];
   readonly bytes: Uint8Array;
 }
 
-/** A quantized weight of a checkpoint, with the element type that it had before. */
+/** A quantized weight of a checkpoint, with its dtype before quantization. */
 export interface BitsandbytesWeight {
   readonly matrix: QuantizedMatrix;
   readonly sourceDtype: SourceDtype;
 }
 
 const STATE_INFIX = '.quant_state.bitsandbytes__';
-/** Types that `bnb_4bit_quant_storage` may give the packed bytes; only their width in bytes matters. */
+/** Dtypes of `bnb_4bit_quant_storage` for the packed bytes. Only their width in bytes matters. */
 const STORAGE_BYTES: Readonly<Record<string, number>> = { U8: 1, I8: 1, F16: 2, BF16: 2, F32: 4, F64: 8 };
 
 /**
- * A matrix as the named arrays that bitsandbytes, transformers and vLLM load: `name` itself (the packed
- * codes), its scales and tables, and its state as JSON.
- * `name` is the weight's, such as `model.layers.0.mlp.up_proj.weight`; `sourceDtype` is what a reader decodes
- * to by default.
+ * A matrix as the named arrays that bitsandbytes, transformers and vLLM load: the packed codes under `name`,
+ * its scales and codebooks, and its state as JSON.
  *
+ * @param name of the weight, such as `model.layers.0.mlp.up_proj.weight`
  * @example
  * const packed = quantizeNf4(matrix);
  * const arrays = serializeBitsandbytes('mlp.up_proj.weight', packed, { sourceDtype: 'bfloat16' });
@@ -71,19 +70,15 @@ export function serializeBitsandbytes(
   return arrays.set(`${name}${STATE_INFIX}${kind}`, { dtype: 'U8', shape: [state.length], bytes: state });
 }
 
-/**
- * The name of the JSON state of a weight among the names of a file, or undefined: then the weight is not in 4
- * bits.
- */
+/** The name of a weight's JSON state in a file; undefined if the weight is not in 4 bits. */
 export const quantStateName = (name: string, names: { has(name: string): boolean }): string | undefined =>
   QUANTIZATION_KINDS.map((kind) => `${name}${STATE_INFIX}${kind}`).find((key) => names.has(key));
 
 /**
- * Reads a matrix back from the named arrays of a file, with the tables that the file holds. Packed bytes may
- * be stored as U8 or, unchanged, as a 16- or 32-bit type.
- * The codes are a view of the file's bytes, not a copy.
+ * Reads a matrix from the named arrays of a file, with the codebooks of the file. Packed bytes may be stored
+ * as U8 or, unchanged, as a 16- or 32-bit dtype. The codes are a view of the file's bytes, not a copy.
  *
- * @throws QdyloraError MISSING_TENSOR, or BAD_FILE where an array or the state does not fit.
+ * @throws QdyloraError MISSING_TENSOR; BAD_FILE if an array or the state does not fit
  */
 export function deserializeBitsandbytes(
   name: string,

@@ -4,24 +4,22 @@ import { NESTED_BLOCK_SIZE, type DoubleQuantized } from '../blocks/double-quanti
 import { levelSearch, nearestLevel } from '../blocks/nearest-level.ts';
 
 /**
- * How scales become 8 bits: to the exact nearest number of the map (`doubleQuantize`), or to the bytes of
- * bitsandbytes' CPU library.
+ * Rounding of scales to 8 bits: to the exact nearest level (`doubleQuantize`), or to the bytes of the CPU
+ * library of bitsandbytes.
  */
 export const SCALE_ROUNDINGS = ['nearest', 'bitsandbytes'] as const;
 export type ScaleRounding = (typeof SCALE_ROUNDINGS)[number];
 
 /**
- * bitsandbytes' CPU library rounds to this many places on [−1, 1] before it looks for the nearest number of
- * its map.
+ * Number of steps on [−1, 1] to which the CPU library of bitsandbytes rounds before it searches its codebook.
  */
 const PLACES = 65536;
 
 /**
- * `doubleQuantize` with the bytes of bitsandbytes' CPU library, which are not always the nearest: x =
- * difference / nested absmax goes to one of 65,536 places first, so 0 becomes 2.1e-5 and about one code in
- * 600 is the neighbour of the nearest. The offset is torch's float32 mean on one thread; with more threads
- * torch cuts sums of 32,768 scales and more, so that its own offset then depends on their number. absmax:
- * [blocks]
+ * `doubleQuantize` with the bytes of the CPU library of bitsandbytes, which are not always the nearest. It
+ * rounds difference / nested absmax to 65,536 steps first: 0 becomes 2.1e-5, and about one code in 600 is a
+ * neighbour of the nearest. The offset is the float32 mean of PyTorch on one thread. With more threads,
+ * PyTorch splits sums of 32,768 scales and more, so its offset depends on their number.  absmax: [blocks]
  */
 export function doubleQuantizeAsBitsandbytes(absmax: Float32Array): DoubleQuantized {
   const offset = torchMean(absmax);
@@ -45,10 +43,10 @@ export function doubleQuantizeAsBitsandbytes(absmax: Float32Array): DoubleQuanti
 const placeOf = (x: number): number =>
   Math.floor(Math.fround(Math.fround(Math.fround(Math.fround(x + 1) * 0.5) * (PLACES - 1)) + 0.5));
 
-/** Numbers in one vector of torch's sum on x86-64, with AVX2 and with AVX-512. */
+/** Numbers in one vector of PyTorch's sum on x86-64, with AVX2 and with AVX-512. */
 const LANES = 8;
 
-/** torch's `mean` of float32 on one thread: its sums are float32, in this order. */
+/** The float32 mean of PyTorch on one thread: float32 sums in this order. */
 export function torchMean(values: Float32Array): number {
   const width = values.length < LANES ? 1 : LANES;
   const whole = values.length - (values.length % width);
@@ -58,10 +56,7 @@ export function torchMean(values: Float32Array): number {
   return Math.fround(total / values.length);
 }
 
-/**
- * Sums that are added to in turn, and levels of them: a level goes into the next one after each 2^power
- * additions.
- */
+/** Parallel sums, and levels of them: a level is added to the next one after every 2^power additions. */
 const ROWS = 4;
 const LEVELS = 4;
 const LEAST_POWER = 4;

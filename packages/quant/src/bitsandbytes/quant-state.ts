@@ -5,10 +5,10 @@ import { NESTED_BLOCK_SIZE } from '../blocks/double-quantize.ts';
 
 const SOURCE_DTYPES = ['float16', 'bfloat16', 'float32'] as const;
 
-/** Element type of a weight before it was quantized, and what a reader decodes it to by default. */
+/** Dtype of a weight before quantization. Readers decode to it by default. */
 export type SourceDtype = (typeof SOURCE_DTYPES)[number];
 
-/** What bitsandbytes keeps as JSON beside a quantized weight. */
+/** The JSON state that bitsandbytes stores beside a quantized weight. */
 export interface QuantState {
   readonly kind: QuantizationKind;
   readonly blockSize: number;
@@ -19,10 +19,10 @@ export interface QuantState {
   readonly nestedOffset: number | null;
 }
 
-/** A state is 120 to 180 bytes; whatever is far longer is something else. */
+/** A state has 120 to 180 bytes; anything much longer is no state. */
 const LARGEST_STATE_BYTES = 4096;
 
-/** The state as bitsandbytes writes it: ASCII JSON, Python's separators, its order of keys. */
+/** The state as bitsandbytes writes it: ASCII JSON with its order of keys and the separators of Python. */
 export function quantStateBytes({
   kind,
   blockSize,
@@ -41,12 +41,13 @@ export function quantStateBytes({
   return Uint8Array.from(`${plain}${nested}}`, (character) => character.charCodeAt(0));
 }
 
-/** `1` would be an int to Python, and so to torch. */
+/** `1` would be an int in Python, and so in PyTorch. */
 const pythonFloat = (x: number): string => (Number.isInteger(x) ? x.toFixed(1) : String(x));
 
 /**
- * Reads a state, strictly; NUL bytes at the end, which some writers leave, are ignored. @throws QdyloraError
- * BAD_FILE naming the field.
+ * Reads a state strictly. NUL bytes at the end, which some writers add, are ignored.
+ *
+ * @throws QdyloraError BAD_FILE naming the field
  */
 export function parseQuantState(name: string, bytes: Uint8Array): QuantState {
   const fields = parseJson(name, bytes);

@@ -5,12 +5,12 @@ const MAGNITUDE_BITS = 0x7fffffff;
 const INFINITY_BITS = 0x7f800000;
 
 /**
- * The largest magnitude of every block of a flat float32 array, exact.  values: [n]  →  [ceil(n / blockSize)]
- * It compares bit patterns: without their sign bits, float32 numbers rise as their bits do, and whatever
- * reaches infinity's pattern is infinite or NaN.
+ * The largest magnitude of every block of a flat float32 array, exact.  values: [n] → [ceil(n / blockSize)]
  *
- * @throws QdyloraError NON_FINITE with the index of the first value that is infinite or NaN
- * (`details.index`).
+ * It compares bit patterns: without their sign, float32 numbers are ordered as their bits, and a pattern from
+ * that of infinity on is infinite or NaN.
+ *
+ * @throws QdyloraError NON_FINITE with the index of the first value that is infinite or NaN (`details.index`)
  */
 export function blockAbsmax(values: Float32Array, blockSize: number): Float32Array {
   const bits = new Int32Array(values.buffer, values.byteOffset, values.length);

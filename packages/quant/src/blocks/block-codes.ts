@@ -2,14 +2,14 @@ import { levelsOf, type QuantizationKind } from '../codebooks/levels-of.ts';
 import { levelSearch, nearestLevel, type LevelSearch } from './nearest-level.ts';
 
 /**
- * Least divisor, bitsandbytes' floor: 1 / 1e-38 is still a finite float32, so a block of zeros or of smaller
- * numbers meets neither ∞ nor NaN.
+ * The smallest divisor, as in bitsandbytes: 1 / 1e-38 is a finite float32, so blocks of zeros or tiny numbers
+ * give neither infinity nor NaN.
  */
 export const SMALLEST_DIVISOR = Math.fround(1e-38);
 
 /**
- * Puts numbers of one block on the scale of the levels, in float32: full blocks multiply by the rounded
- * reciprocal, a short last block divides, as bitsandbytes' CPU code does.
+ * Scales numbers of one block to [−1, 1] in float32, as the CPU code of bitsandbytes: full blocks are
+ * multiplied by the rounded reciprocal, a short last block is divided.
  */
 export function normalizer(absmax: number, isFullBlock: boolean): (value: number) => number {
   const divisor = Math.max(absmax, SMALLEST_DIVISOR);
@@ -18,8 +18,9 @@ export function normalizer(absmax: number, isFullBlock: boolean): (value: number
 }
 
 /**
- * Packed 4-bit codes of a flat array, given its block scales. values: [n] absmax: [blocks] → [(n + 1) >> 1],
- * padded with the code of zero
+ * Packed 4-bit codes of a flat array for given block scales.
+ *
+ * values: [n]   absmax: [blocks]   →   [(n + 1) >> 1], padded with the code of zero
  */
 export function blockCodes(
   kind: QuantizationKind,
@@ -35,8 +36,8 @@ export function blockCodes(
 }
 
 /**
- * One block; `from` is even since block sizes are. 28.7 million weights take 1.0 s (Node 20, one core of a
- * Zen 4 server).
+ * Packs one block. `from` is even, because block sizes are. 28.7 million weights take 1.0 s (Node 20, one
+ * core of a Zen 4 server).
  */
 function packBlock(
   packed: Uint8Array,

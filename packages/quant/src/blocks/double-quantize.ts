@@ -3,10 +3,7 @@ import { normalizer } from './block-codes.ts';
 import { signedDynamicMap } from '../codebooks/dynamic-8bit.ts';
 import { levelSearch, nearestLevel } from './nearest-level.ts';
 
-/**
- * Scales that share one scale of the second level: what bitsandbytes writes, and the only size that its
- * kernels read.
- */
+/** Block scales per nested scale: the only number that bitsandbytes reads and writes. */
 export const NESTED_BLOCK_SIZE = 256;
 
 /** Block scales in 8 bits each: scale ≈ map[code] · absmax + offset. */
@@ -21,11 +18,10 @@ export interface DoubleQuantized {
 }
 
 /**
- * Quantizes the block scales once more: their mean is taken off, and every 256 differences share one scale in
- * the signed dynamic map.
- * Codes are the exact nearest ones, ties to the lower (bitsandbytes' CPU library rounds to 65,536 bins first
- * and is sometimes one off).
- * absmax: [blocks]  (Dettmers et al. 2023, section 3)
+ * Quantizes block scales to 8 bits: their mean is subtracted, and every 256 differences share one nested
+ * scale in the signed dynamic map (Dettmers et al. 2023, section 3). Codes are the exact nearest ones; ties
+ * take the lower. The CPU library of bitsandbytes rounds to 65,536 steps first and is sometimes off by one.
+ * absmax: [blocks]
  */
 export function doubleQuantize(absmax: Float32Array, offset = float32Mean(absmax)): DoubleQuantized {
   const differences = absmax.map((scale) => scale - offset);
@@ -47,10 +43,9 @@ export const decodedScale = ({ codes, absmax, map, offset }: DoubleQuantized, i:
   Math.fround(Math.fround(map[codes[i]] * absmax[Math.floor(i / NESTED_BLOCK_SIZE)]) + offset);
 
 /**
- * The mean, summed in float64 and rounded once to float32. torch sums in float32 in an order that depends on
- * the kind of processor and the number of threads (`torchMean`), so its mean may differ in the last bits (by
- * 0 or 1 unit in the last place in every golden case); the offset is stored, so every reader decodes the same
- * scales.
+ * The mean, summed in float64 and rounded once. PyTorch sums in float32, in an order that depends on the
+ * processor and the number of threads (`torchMean`), so its mean may differ in the last bit (by at most 1 ulp
+ * in every golden case). The offset is stored, so every reader decodes the same scales.
  */
 export function float32Mean(values: Float32Array): number {
   let sum = 0;

@@ -1,15 +1,15 @@
 /**
- * A code table made ready for searching: levels in rising order, the limits between neighbours, and the code
- * of each place in that order.
+ * A codebook prepared for searching: sorted levels, the limits between neighbours, and the code of each
+ * position.
  */
 export interface LevelSearch {
-  /** Float32 midpoints between neighbouring levels: one less than there are levels. */
+  /** Float32 midpoints between neighbouring levels: [levels − 1] */
   readonly limits: Float32Array;
-  /** Code by place. Equal levels (the two zeros of FP4) keep the order of their codes. */
+  /** Code by position. Equal levels (the two zeros of FP4) keep the order of their codes. */
   readonly codes: Uint8Array;
 }
 
-/** Sorts a table of 2ⁿ levels and computes its limits. */
+/** Sorts a codebook of 2ⁿ levels and computes its limits. */
 export function levelSearch(levels: ArrayLike<number>): LevelSearch {
   const codes = Uint8Array.from(
     Array.from({ length: levels.length }, (_, code) => code).sort((a, b) => levels[a] - levels[b]),
@@ -21,8 +21,8 @@ export function levelSearch(levels: ArrayLike<number>): LevelSearch {
 }
 
 /**
- * The code of the level nearest to `x` (a float32); exactly on a limit it is the lower level, as in
- * bitsandbytes. Binary search: log₂ comparisons.
+ * The code of the level nearest to `x` (a float32); on a limit the lower level, as in bitsandbytes. Binary
+ * search.
  */
 export function nearestLevel({ limits, codes }: LevelSearch, x: number): number {
   let place = 0;

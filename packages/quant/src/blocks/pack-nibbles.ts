@@ -1,6 +1,7 @@
 /**
- * Two codes a byte: the even element in the high nibble, the odd one in the low; an odd count ends with
- * `padding`. codes: [n] → [(n + 1) >> 1]
+ * Packs two codes a byte: the even element in the high nibble. An odd number is padded with `padding`.
+ *
+ * codes: [n] → [(n + 1) >> 1]
  */
 export function packNibbles(codes: ArrayLike<number>, padding = 0): Uint8Array {
   const packed = new Uint8Array((codes.length + 1) >>> 1);

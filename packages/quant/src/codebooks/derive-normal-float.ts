@@ -1,6 +1,6 @@
 /**
- * Largest probability, 1 − (1/30 + 1/32) / 2, as the seven digits that bitsandbytes writes; the unrounded
- * number gives other last bits.
+ * Largest probability, 1 − (1/30 + 1/32) / 2, with the seven digits of bitsandbytes. More digits change the
+ * last bits.
  */
 const TOP_PROBABILITY = 0.9677083;
 const POSITIVE_LEVELS = 8;
@@ -8,8 +8,8 @@ const NEGATIVE_LEVELS = 7;
 
 /**
  * NF4 from its definition: standard-normal quantiles at evenly spaced probabilities, eight above zero and
- * seven below, an exact zero between, scaled so that the largest is 1.
- * Probabilities and quantiles are rounded to float32 where bitsandbytes (NumPy, SciPy, torch) rounds them.
+ * seven below, with an exact zero between them, scaled so that the largest is 1. Probabilities and quantiles
+ * are rounded to float32 where bitsandbytes (NumPy, SciPy, PyTorch) rounds them.
  *
  * @example deriveNormalFloat(); // equals NF4_LEVELS, bit for bit
  */

@@ -1,24 +1,23 @@
 const DECADES = 7;
 
 /**
- * The signed dynamic map: 127 negative levels, zero at code 127, 128 positive ones, from −0.993 to 1. Scales
- * of 4-bit blocks and Adam's m are stored in it.
+ * The signed dynamic map: 127 negative levels, zero at code 127, 128 positive ones, from −0.993 to 1. It
+ * stores the scales of 4-bit blocks and Adam's m.
  */
 export const signedDynamicMap = (): Float32Array => dynamicMap([1, -1], 1);
 
 /**
- * The unsigned dynamic map: zero at code 0, then 255 positive levels from 3.25e-7 to 1. Adam's v is stored in
- * it.
+ * The unsigned dynamic map: zero at code 0, then 255 positive levels from 3.25e-7 to 1. It stores Adam's v.
  */
 export const unsignedDynamicMap = (): Float32Array => dynamicMap([1], 2);
 
 /**
- * 256 levels in rising order: for each decade 10⁻⁶ … 1 a doubling number of cells on [0.1, 1] · decade, each
- * level the middle of its cell; then 0 and 1.
- * The arithmetic follows torch's vectorised float32 `linspace` step by step (fused multiply-add, second half
- * counted back from 1, float32 decade), so the tables equal bitsandbytes' bit for bit; rounding the exact
- * formula instead would change 72 of the 256 signed levels and 100 of the unsigned.
- * Source: Dettmers et al. 2022 (8-bit optimizers), section 2.1.
+ * 256 sorted levels (Dettmers et al. 2022, section 2.1). Each decade 10⁻⁶ … 1 has twice as many cells on
+ * [0.1, 1] · decade as the one before, and the levels are the midpoints of the cells. 0 and 1 are added.
+ *
+ * The arithmetic follows the vectorised float32 `linspace` of PyTorch step by step (fused multiply-add,
+ * second half counted back from 1, float32 decade), so the tables equal those of bitsandbytes bit for bit.
+ * The exact formula would change 72 of the 256 signed levels and 100 of the unsigned.
  */
 function dynamicMap(signs: readonly number[], cellsOfSmallestDecade: number): Float32Array {
   const levels = new Float32Array(256); // two of them stay: 0 and 1
@@ -39,8 +38,8 @@ const FIRST_EDGE = Math.fround(0.1);
 const WIDTH = Math.fround(1 - FIRST_EDGE);
 
 /**
- * Edge i of the `cells + 1` of equal cells on [0.1, 1]. A float64 sum of an exact float64 product, rounded
- * once, is float32's fused multiply-add.
+ * Edge i of `cells` equal cells on [0.1, 1]. A float64 sum of an exact float64 product, rounded once, equals
+ * a float32 fused multiply-add.
  */
 function cellEdge(i: number, cells: number): number {
   const step = Math.fround(WIDTH / cells);

@@ -9,7 +9,7 @@ export type QuantizationKind = keyof typeof LEVELS;
 
 export const QUANTIZATION_KINDS = Object.keys(LEVELS) as readonly QuantizationKind[];
 
-/** The sixteen levels of a kind, by code. @throws QdyloraError UNSUPPORTED for a name that is no kind. */
+/** The sixteen levels of a kind, by code.  @throws QdyloraError UNSUPPORTED for an unknown kind */
 export function levelsOf(kind: QuantizationKind): readonly number[] {
   if (Object.hasOwn(LEVELS, kind)) return LEVELS[kind];
   throw new QdyloraError('UNSUPPORTED', {

@@ -1,9 +1,9 @@
 /**
  * The sixteen levels of 4-bit NormalFloat by code, each exactly a float32: quantiles of a normal distribution
- * scaled to [−1, 1], with an exact zero at code 7.
- * This is the only place where they are written; `deriveNormalFloat` computes them and a test holds the two
- * together.
- * Source: Dettmers et al. 2023 (QLoRA), appendix E, as bitsandbytes rounds them.
+ * scaled to [−1, 1], with an exact zero at code 7 (Dettmers et al. 2023, QLoRA, appendix E, rounded as in
+ * bitsandbytes).
+ *
+ * `deriveNormalFloat` computes them; a test compares both.
  */
 export const NF4_LEVELS: readonly number[] = [
   -1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,

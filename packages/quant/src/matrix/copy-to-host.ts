@@ -2,8 +2,8 @@ import { viewOf, type ArrayView, type DType, type Memory } from '@qdylora/contra
 import type { QuantizedMatrix } from './quantized-matrix.ts';
 
 /**
- * The matrix in host memory, for files: itself where it is there already, else a copy, and its arrays on the
- * device are released.
+ * The matrix in host memory, for files: the matrix itself if it is there already, else a copy. The arrays on
+ * the device are then released.
  */
 export async function copyToHost(matrix: QuantizedMatrix, memory: Memory): Promise<QuantizedMatrix> {
   if (memory.space.isHost) return matrix;

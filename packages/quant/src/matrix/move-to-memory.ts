@@ -1,10 +1,7 @@
 import { hostData, type ArrayView, type DType, type Memory } from '@qdylora/contract';
 import type { QuantizedMatrix } from './quantized-matrix.ts';
 
-/**
- * Copies the arrays of a matrix from host memory into a backend's, where they live until `release`, and
- * returns the matrix there.
- */
+/** Copies the arrays of a matrix from host memory to a backend's memory, where they live until `release`. */
 export function moveToMemory(matrix: QuantizedMatrix, memory: Memory): QuantizedMatrix {
   const move = <D extends DType>(view: ArrayView<D>): ArrayView<D> => {
     const there = memory.allocate(view.dtype, view.shape);

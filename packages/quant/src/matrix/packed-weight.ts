@@ -4,7 +4,7 @@ import { dequantizeBlockwise } from '../ops/dequantize-blockwise.ts';
 import { matmulNf4, matmulNf4InputGradient } from '../ops/matmul-nf4.ts';
 import { quantizedAttributes, quantizedInputs } from '../ops/quantized-inputs.ts';
 
-/** A quantized matrix as the weight of a linear layer; @qdylora/tensor's `Linear` takes it as it is. */
+/** A quantized matrix as the weight of a linear layer, for `Linear` of @qdylora/tensor. */
 export const packedWeight = (matrix: QuantizedMatrix): PackedWeight => ({
   kind: matrix.kind,
   shape: matrix.shape,

@@ -28,13 +28,13 @@ import type { QuantizedParts } from './quantized-parts.ts';
  */
 export interface QuantizedMatrix extends QuantizedParts {
   /**
-   * Codes and scales, over the number of weights: 4 + 32/blockSize, or 4 + 8/blockSize + 32/(256 ·
-   * blockSize), and rounding up for short ends.
+   * Bits of codes and scales per weight: 4 + 32/blockSize, or 4 + 8/blockSize + 32/(256 · blockSize), plus
+   * padding.
    */
   readonly bitsPerWeight: number;
   /**
-   * Bytes of codes and scales. The tables (64 bytes, and 1 KiB for double quantization) are the same for all
-   * matrices and not counted.
+   * Bytes of codes and scales. The codebooks (64 bytes, and 1 KiB for double quantization) are the same for
+   * all matrices and not counted.
    */
   readonly byteLength: number;
 }
@@ -42,10 +42,11 @@ export interface QuantizedMatrix extends QuantizedParts {
 export type Nf4Matrix = QuantizedMatrix;
 
 /**
- * Puts a matrix together. Its scales are looked at here, once, so that no kernel has to.
- * @throws QdyloraError BAD_SHAPE where an array does not fit the shape and block size, or both forms of the
- * scales are there; BAD_ARGUMENT for an element type; UNSUPPORTED for a kind or a block size that no one
- * reads; NON_FINITE for a scale or level that is no number, or would be none as a float32; DISPOSED.
+ * Assembles a matrix and checks it once: kernels do not check scales again.
+ *
+ * @throws QdyloraError BAD_SHAPE if an array does not fit the shape and block size, or both forms of the
+ * scales are present; BAD_ARGUMENT for a dtype; UNSUPPORTED for an unknown kind or block size; NON_FINITE for
+ * a scale or level that is not finite in float32; DISPOSED
  */
 export function quantizedMatrix(parts: QuantizedParts): QuantizedMatrix {
   const { kind, shape, codes, levels, absmax, doubleQuantized: nested } = parts;
@@ -81,7 +82,7 @@ export function quantizedMatrix(parts: QuantizedParts): QuantizedMatrix {
   return { ...parts, byteLength, bitsPerWeight: (8 * byteLength) / elementCount(shape) };
 }
 
-/** True of rows and columns of a matrix that has weights. */
+/** True for the shape of a non-empty matrix. */
 export const isMatrixShape = (shape: unknown): shape is readonly [number, number] =>
   Array.isArray(shape) && shape.length === 2 && shape.every((size) => Number.isInteger(size) && size >= 1);
 

@@ -16,8 +16,8 @@ export interface DoubleQuantizedScales {
 }
 
 /**
- * What a quantized matrix is made of; `absmax` and `doubleQuantized` are two forms of the same scales, and
- * one of them is null.
+ * The parts of a quantized matrix. `absmax` and `doubleQuantized` are two forms of the same scales; one is
+ * null.
  */
 export interface QuantizedParts {
   readonly kind: QuantizationKind;
@@ -31,12 +31,11 @@ export interface QuantizedParts {
   readonly absmax: ArrayView<'f32'> | null;
   readonly doubleQuantized: DoubleQuantizedScales | null;
   /**
-   * Codes and the scales of blocks (not the scales of scales) stand in tiles, see `tileMatrix`; else in
-   * row-major order.
+   * True if codes and block scales (not the nested scales) are in tiles, see `tileMatrix`; else row-major.
    */
   readonly tiled?: boolean;
 }
 
-/** Every array that a matrix consists of: for releasing it, or keeping it. */
+/** All arrays of a matrix, for releasing or keeping it. */
 export const arraysOf = ({ codes, levels, absmax, doubleQuantized: nested }: QuantizedParts): ArrayView[] =>
   [codes, levels, absmax, nested?.codes, nested?.absmax, nested?.map].filter((view) => view != null);

@@ -15,9 +15,7 @@ export interface ShapeMatrixOptions extends QuantizeOptions {
   readonly array: <D extends DType>(dtype: D, shape: Shape) => ArrayView<D>;
 }
 
-/**
- * A quantized matrix of arrays that need not hold numbers: what one of this shape consists of, for planning.
- */
+/** A quantized matrix of arrays without contents, for memory plans. */
 export function shapeMatrix({
   kind,
   shape,

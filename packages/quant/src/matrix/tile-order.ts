@@ -1,18 +1,18 @@
 import { hostData, QdyloraError, shapeText, viewOf, type ArrayView } from '@qdylora/contract';
 
 /**
- * A tile: so many rows of one block each. Kernels read a tile as one stretch of 1 KiB, forwards and
- * backwards.
+ * Rows of a tile, each with one block. Kernels read a tile as 1 KiB of contiguous codes, in forward and
+ * backward.
  */
 export const TILE_ROWS = 32;
-/** The block size that tiles are made of. */
+/** Columns of a tile: the block size that tiles need. */
 export const TILE_COLUMNS = 64;
 
-/** True where a matrix can be cut into whole tiles. */
+/** True if a matrix divides into whole tiles. */
 export const fitsTiles = ([rows, cols]: readonly [number, number], blockSize: number): boolean =>
   blockSize === TILE_COLUMNS && rows % TILE_ROWS === 0 && cols % TILE_COLUMNS === 0;
 
-/** @throws QdyloraError BAD_SHAPE where the matrix has no whole tiles. */
+/** @throws QdyloraError BAD_SHAPE if the matrix does not divide into whole tiles */
 export function assertTiles(shape: readonly [number, number], blockSize: number, where: string): void {
   if (!fitsTiles(shape, blockSize))
     throw new QdyloraError('BAD_SHAPE', {
@@ -33,8 +33,8 @@ type Tileable = ArrayView<'u8'> | ArrayView<'f32'>;
 const PIECE = { codes: TILE_COLUMNS / 2, scales: 1 } as const;
 
 /**
- * Codes or scales from row-major order into tiles; `into` may be the array itself: a band of 32 rows keeps
- * its place.
+ * Reorders codes or scales from row-major order into tiles. `into` may be the array itself: a band of 32 rows
+ * keeps its place.
  */
 export const toTiles = <V extends Tileable>(
   view: V,
@@ -58,7 +58,7 @@ const emptyLike = <V extends Tileable>(view: V): V =>
     new (hostData(view).constructor as Uint8ArrayConstructor)(hostData(view).length) as never,
   ) as V;
 
-/** The same bytes as 32-bit words, where they can be read so: four bytes of codes move at a time. */
+/** The same bytes as 32-bit words where they are aligned, so that four bytes of codes move at a time. */
 function asWords(data: Uint8Array | Float32Array, bytes: number): Uint8Array | Uint32Array | Float32Array {
   return data instanceof Float32Array || bytes % 4 !== 0 || data.byteOffset % 4 !== 0
     ? data

@@ -7,13 +7,14 @@ import {
   type QuantizedInputs,
 } from './quantized-inputs.ts';
 
-/** `valuesDtype`: float32 unless it says bfloat16, to which the float32 values are rounded once more. */
+/** `valuesDtype`: default float32; for bfloat16 the float32 values are rounded once more. */
 export type DequantizeAttributes = QuantizedAttributes & { readonly valuesDtype?: 'f32' | 'bf16' };
 
 /**
- * values[r, c] = fl(levels[code] · scale), with scale = absmax[b], or fl(fl(nestedMap[absmaxCodes[b]] ·
- * nestedAbsmax[b div 256]) + nestedOffset); exact to the bit.
- * codes: [ceil(rows · cols / 2)], scales as in `QuantizedInputs`  →  values: [rows, cols]
+ * values[r, c] = fl(levels[code] · scale), exact to the bit, with scale = absmax[b] or
+ * fl(fl(nestedMap[absmaxCodes[b]] · nestedAbsmax[b div 256]) + nestedOffset).
+ *
+ * codes: [ceil(rows · cols / 2)], scales as in `QuantizedInputs`   →   values: [rows, cols]
  */
 export const dequantizeBlockwise = defineOp({
   name: 'dequantize-blockwise',

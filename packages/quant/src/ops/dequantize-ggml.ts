@@ -19,9 +19,10 @@ export interface DequantizeGgmlAttributes {
 }
 
 /**
- * The values of ggml's packed blocks, as GGUF files have them; each file of `src/ggml` is one layout.
- * blocks: [values / values of a block · bytes of a block] → values: `shape`; exact to the bit, but for the
- * payload of NaN.
+ * The values of packed ggml blocks, as in GGUF files; each file of `src/ggml` is one layout. Exact to the
+ * bit, except for the payload of NaN.
+ *
+ * blocks: [values / values of a block · bytes of a block]   →   values: `shape`
  */
 export const dequantizeGgml = defineOp({
   name: 'dequantize-ggml',

@@ -21,8 +21,8 @@ import {
 type F32 = ArrayView<'f32'>;
 
 /**
- * `computeDtype: 'bf16'` rounds x (or dy) and the decoded weight to bfloat16 before the products, as matrix
- * units take them; `'f32'` rounds neither. `outDtype`: of y (or dx), f32 where left out.
+ * `computeDtype: 'bf16'` rounds x (or dy) and the decoded weight to bfloat16 before the product, as matrix
+ * units do. `outDtype`: of y (or dx), default f32.
  */
 export interface MatmulNf4Attributes extends QuantizedAttributes {
   readonly computeDtype: FloatDType;
@@ -30,9 +30,10 @@ export interface MatmulNf4Attributes extends QuantizedAttributes {
 }
 
 /**
- * y = x · Wᵀ + bias with a 4-bit W: [rows, cols] of either kind. Kernels sum in float32, the reference in
+ * y = x · Wᵀ + bias with a 4-bit W: [rows, cols] of any kind. Kernels sum in float32, the reference in
  * float64.
- * x: [tokens, cols], f32 or bf16  bias: [rows]  →  y: [tokens, rows]
+ *
+ * x: [tokens, cols], f32 or bf16   bias: [rows]   →   y: [tokens, rows]
  */
 export const matmulNf4 = defineOp({
   name: 'matmul-nf4',
@@ -62,9 +63,9 @@ export const matmulNf4 = defineOp({
 });
 
 /**
- * dx = dy · W, added to the dx that the caller hands in where `accumulate`. The decode is the forward's, bit
- * for bit.
- * dy: [tokens, rows]  →  dx: [tokens, cols]
+ * dx = dy · W, added to the supplied dx if `accumulate`. W is decoded exactly as in the forward op.
+ *
+ * dy: [tokens, rows]   →   dx: [tokens, cols]
  */
 export const matmulNf4InputGradient = defineOp({
   name: 'matmul-nf4-input-gradient',

@@ -16,12 +16,14 @@ export interface QuantizeBlockwiseAttributes {
 }
 
 /**
- * absmax[b] = max |values| of block b; code i = nearest level to values[i] / absmax, the lower one on a
- * limit; two codes a byte, high nibble first.
- * values: [n], float32 or bfloat16, which is widened exactly → codes: [ceil(n / 2)] absmax: [ceil(n /
- * blockSize)]
- * @throws QdyloraError NON_FINITE from the reference; a kernel may leave the check to its caller, and then
- * says so.
+ * absmax[b] = max |values| of block b;   code i = the level nearest to values[i] / absmax, the lower one on a
+ * limit. Two codes a byte, high nibble first.
+ *
+ * values: [n], float32 or bfloat16, which is widened exactly
+ * →   codes: [ceil(n / 2)]   absmax: [ceil(n / blockSize)]
+ *
+ * @throws QdyloraError NON_FINITE from the reference; a kernel may leave this check to its caller, and
+ * documents it
  */
 export const quantizeBlockwise = defineOp({
   name: 'quantize-blockwise',

@@ -3,11 +3,12 @@ import { blockCount } from '../blocks/block-size.ts';
 import { doubleQuantize, NESTED_BLOCK_SIZE } from '../blocks/double-quantize.ts';
 
 /**
- * Double quantization of block scales: offset = their mean; every 256 differences from it share one scale,
- * and each takes the nearest number of the signed dynamic map.
- * absmax: [blocks] → codes: [blocks] nestedAbsmax: [ceil(blocks / 256)] offset: [1] (Dettmers et al. 2023,
- * section 3)
- * @throws QdyloraError NON_FINITE from the reference.
+ * Double quantization of block scales (Dettmers et al. 2023, section 3): offset = their mean; every 256
+ * differences from it share one scale, and each takes the nearest level of the signed dynamic map.
+ *
+ * absmax: [blocks]   →   codes: [blocks]   nestedAbsmax: [ceil(blocks / 256)]   offset: [1]
+ *
+ * @throws QdyloraError NON_FINITE from the reference
  */
 export const quantizeScales = defineOp({
   name: 'quantize-scales',

@@ -16,9 +16,9 @@ import type { QuantizedParts } from '../matrix/quantized-parts.ts';
 import { assertTiles } from '../matrix/tile-order.ts';
 
 /**
- * The arrays of a quantized weight W: [rows, cols] as ops take them: either `absmax`, or the three of double
- * quantization.
- * Their scales must be finite: `quantizedMatrix` looks at them once, and no op does it again in every call.
+ * The arrays of a quantized weight W: [rows, cols] as inputs of ops: either `absmax`, or the three arrays of
+ * double quantization. Scales must be finite: `quantizedMatrix` checks them once, and ops do not check them
+ * again.
  */
 export type QuantizedInputs = {
   /** [(rows · cols + 1) >> 1] */
@@ -35,7 +35,7 @@ export type QuantizedInputs = {
   readonly nestedMap?: ArrayView<'f32'>;
 };
 
-/** What an op takes for them. */
+/** The input rules of these arrays. */
 export const QUANTIZED_INPUTS = {
   codes: u8Array(1),
   levels: f32Array(1),
@@ -46,8 +46,8 @@ export const QUANTIZED_INPUTS = {
 };
 
 /**
- * The numbers that say how the arrays are read. `nestedOffset` is a float32, 0 without double quantization.
- * `tiled`: codes and their scales stand in the order of `tileMatrix`.
+ * How the arrays are read. `nestedOffset`: a float32, 0 without double quantization. `tiled`: codes and block
+ * scales are in the order of `tileMatrix`.
  */
 export interface QuantizedAttributes {
   readonly rows: number;
@@ -58,8 +58,8 @@ export interface QuantizedAttributes {
 }
 
 /**
- * A matrix as inputs of an op: `runOp(backend, matmulNf4, { x, ...quantizedInputs(w) }, {
- * ...quantizedAttributes(w), computeDtype })`.
+ * The inputs of an op for a matrix: `runOp(backend, matmulNf4, { x, ...quantizedInputs(w) },
+ * { ...quantizedAttributes(w), computeDtype })`.
  */
 export const quantizedInputs = ({
   codes,
@@ -75,7 +75,7 @@ export const quantizedInputs = ({
   nestedMap: nested?.map,
 });
 
-/** A matrix as attributes of an op. */
+/** The attributes of an op for a matrix. */
 export const quantizedAttributes = ({
   shape,
   blockSize,
@@ -92,15 +92,16 @@ export const quantizedAttributes = ({
 const QUANTIZED_RULES = namedRules(QUANTIZED_INPUTS);
 
 /**
- * Checks that the arrays of a matrix are there, and of the element types that they have to be. @throws
- * QdyloraError DISPOSED, BAD_ARGUMENT, BAD_SHAPE
+ * Checks that the arrays of a matrix are present and have the right dtypes.
+ *
+ * @throws QdyloraError DISPOSED, BAD_ARGUMENT, BAD_SHAPE
  */
 export function assertArrays(where: string, inputs: QuantizedInputs): void {
   for (const [name, view] of Object.entries(inputs)) if (view) assertUsable(where, name, view);
   assertTaken(where, QUANTIZED_RULES, inputs);
 }
 
-/** Under which names a call has the arrays of a weight. */
+/** The names of a weight's arrays in a call. */
 export type QuantizedNames = Readonly<Record<keyof QuantizedInputs, string>>;
 
 const OWN_NAMES: QuantizedNames = {
@@ -113,8 +114,9 @@ const OWN_NAMES: QuantizedNames = {
 };
 
 /**
- * Checks the arrays of a quantized weight against its attributes. @throws QdyloraError BAD_SHAPE, UNSUPPORTED
- * for a block size.
+ * Checks the arrays of a quantized weight against its attributes.
+ *
+ * @throws QdyloraError BAD_SHAPE; UNSUPPORTED for a block size
  */
 export function assertQuantized(
   where: string,
@@ -150,7 +152,7 @@ export function assertQuantized(
   assertLength(where, names.nestedMap, nestedMap, 256);
 }
 
-/** Without a list of the one size: a step asks some thousand times. */
+/** Without a list for the shape: a step calls it some thousand times. */
 function assertLength(where: string, name: string, { shape }: ArrayView, length: number): void {
   if (shape.length !== 1 || shape[0] !== length) assertShape(where, name, shape, [length]);
 }
