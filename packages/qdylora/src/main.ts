@@ -4,8 +4,8 @@ import { survivePipes } from './cli/survive-pipes.ts';
 import { createTerminal } from './cli/terminal.ts';
 
 /**
- * Beside this file in dist. From source there is none: tsx does not reach into threads (Node 20), so training
- * runs in this one, and progress waits for each pass.
+ * In dist, the worker script is beside this file. From source there is none: tsx does not work in threads
+ * (Node 20), so training runs in this thread, and progress waits for each pass.
  */
 const trainWorker = import.meta.url.endsWith('.ts') ? null : new URL('./train-worker.js', import.meta.url);
 

@@ -7,7 +7,7 @@ import { planRun } from './recipes/plan-run.ts';
 import type { PreparedRun } from './recipes/run/prepare-run.ts';
 
 /**
- * The training thread: runs `finetune` and posts its events, or plans, so that the command's own thread stays
+ * The training thread: runs `finetune` and posts its events, or plans a run. The thread of the command stays
  * free for progress and Ctrl-C.
  */
 const port = parentPort!;

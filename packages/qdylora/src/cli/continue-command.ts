@@ -13,7 +13,7 @@ export function continueCommand(argv: readonly string[]): string {
 const shellWord = (word: string): string =>
   /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 
-/** The same error, which tells by a command how to continue a run that can be continued. */
+/** The same error with the command that continues the run, where the run can be continued. */
 export function withContinueCommand(error: unknown, argv: readonly string[]): unknown {
   if (!QdyloraError.isInstance(error) || !/resume[_-]from[_-]checkpoint/.test(error.nextStep)) return error;
   const { code, where, nextStep, details, message } = error;

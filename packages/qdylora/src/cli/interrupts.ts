@@ -2,7 +2,7 @@ import { QdyloraError } from '@qdylora/contract';
 import type { Terminal } from './terminal.ts';
 
 export interface InterruptOptions {
-  /** After SIGTERM and SIGHUP the process ends within so many seconds, saved or not. */
+  /** Seconds after SIGTERM and SIGHUP in which the process ends, saved or not. */
   readonly deadlineSeconds?: number;
   /** Ends the process by a signal. */
   readonly leave?: (signal: 'SIGINT' | 'SIGTERM') => void;
@@ -15,8 +15,8 @@ const interruption = (signal: string): QdyloraError =>
   new QdyloraError('ABORTED', { where: 'qdylora', problem: `The command was ended by ${signal}.` });
 
 /**
- * Dies by the signal itself, which a shell shows as 130 or 143: `process.exit` would wait until the training
- * thread's op has ended.
+ * Ends the process by the signal itself, which a shell shows as 130 or 143: `process.exit` would wait until
+ * the op of the training thread has ended.
  */
 function dieBy(signal: 'SIGINT' | 'SIGTERM'): void {
   process.removeAllListeners(signal);
@@ -24,10 +24,10 @@ function dieBy(signal: 'SIGINT' | 'SIGTERM'): void {
 }
 
 /**
- * Runs work whose signal Ctrl-C, SIGTERM and SIGHUP (the terminal has gone) fire, so that it saves and ends;
- * a second Ctrl-C leaves at once, and so do SIGTERM and SIGHUP after `deadlineSeconds`.
- * A command that outlives its terminal goes on: Node undoes what nohup does.
- * The handlers go with the work.
+ * Runs work with an AbortSignal that Ctrl-C, SIGTERM and SIGHUP (the terminal was closed) fire, so that the
+ * work saves and ends. A second Ctrl-C ends the process at once; so does the deadline after SIGTERM and
+ * SIGHUP (`deadlineSeconds`). Under nohup the command continues when its terminal closes: Node would undo
+ * what nohup does. The handlers are removed after the work.
  */
 export async function withInterrupts<T>(
   { note, outlivesTerminal }: Pick<Terminal, 'note' | 'outlivesTerminal'>,

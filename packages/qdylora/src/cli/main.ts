@@ -80,7 +80,7 @@ export async function main(
   }
 }
 
-/** Commander ends the command by an error also where it has shown help or the version. */
+/** Codes of the errors that commander throws after showing help or the version. */
 const HELP_CODES: ReadonlySet<string> = new Set([
   'commander.help',
   'commander.helpDisplayed',

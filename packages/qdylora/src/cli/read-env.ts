@@ -1,4 +1,6 @@
-/** What the surroundings of the command decide. The only place that reads them. */
+/**
+ * What the environment decides. The only file that reads environment variables and streams of the process.
+ */
 export interface Environment {
   /** Somebody watches: progress may redraw its line. */
   readonly isTty: boolean;
@@ -6,7 +8,7 @@ export interface Environment {
   readonly columns: number;
   /** Somebody can type. */
   readonly canAsk: boolean;
-  /** nohup started it: that the terminal goes is no reason to stop. */
+  /** True under nohup: the command continues when its terminal closes. */
   readonly outlivesTerminal: boolean;
 }
 

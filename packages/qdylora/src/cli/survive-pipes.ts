@@ -12,10 +12,9 @@ interface Process {
 const PIPE_GONE = 141;
 
 /**
- * Whoever read the notes may be gone (a terminal that was closed, a pager that has ended, a log on a full
- * disk): the work goes on without them.
- * Where nobody reads results any more (`| head -1`) the command ends without a word; where they cannot be
- * written, it says why. What a run writes is in its folder by then.
+ * Keeps the work going when the reader of standard error is gone (a closed terminal, an ended pager, a log on
+ * a full disk). Where the reader of standard output is gone (`| head -1`), the command ends silently; where
+ * results cannot be written for another reason, it says why. Files of a run are in its folder by then.
  */
 export function survivePipes({ stdout, stderr, exit }: Process): void {
   stderr.on('error', () => {});

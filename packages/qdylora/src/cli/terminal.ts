@@ -20,7 +20,7 @@ export interface Terminal extends Environment {
   /** Writes a line of progress, a warning or an error. */
   note(line: string): void;
   /**
-   * Draws the status line below the notes, cut to the width of the terminal; only where `isTty`. Empty text
+   * Draws the status line below the notes, cut to the width of the terminal. Only where `isTty`; empty text
    * removes it.
    */
   status(text: string): void;

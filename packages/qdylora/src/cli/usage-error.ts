@@ -4,7 +4,7 @@ import { SPELLINGS } from '../config/explicit-values.ts';
 import { adviceFor } from '../config/unknown-key.ts';
 
 /**
- * An error of the command line's form, in the words of all other errors.
+ * A wrong command line as an error like all others.
  *
  * @param program the program, whose commands and options are known
  * @param words the command line
@@ -41,7 +41,10 @@ export function usageError(error: CommanderError, program: Command, words: reado
   }
 }
 
-/** The option that was probably meant, in a sentence with a space behind it; empty where nothing is near. */
+/**
+ * A sentence that names the option that was probably meant, followed by a space; empty where no option is
+ * near.
+ */
 function optionAdvice(written: string, { options }: Command, words: readonly string[]): string {
   const keys = options.map((option) => option.attributeName());
   const valueWord = words[words.indexOf(written) + 1];

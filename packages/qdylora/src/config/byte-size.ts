@@ -9,7 +9,7 @@ const UNITS: Readonly<Record<string, number>> = {
   gib: 2 ** 30,
 };
 
-/** A number without a unit is taken for bytes from here on; below, the unit was forgotten. */
+/** From here on, a number without a unit means bytes; below, the unit was probably forgotten. */
 const SMALLEST_WITHOUT_UNIT = 2 ** 20;
 
 const SIZE = /^(\d+(?:\.\d+)?)\s*([A-Za-z]+)?$/;
@@ -26,10 +26,10 @@ export function readByteSize(text: string): number | null {
   return Object.hasOwn(UNITS, name) ? Math.round(Number(digits) * UNITS[name]) : null;
 }
 
-/** Numbers below this are gigabytes, where the unit was forgotten. */
+/** Numbers without a unit below this probably mean gigabytes. */
 const LIKELY_GIGABYTES = 256;
 
-/** `32` → `32GB`: what was meant by a size without a unit; null where the text is something else. */
+/** `32` → `32GB`: the likely meaning of a size without a unit; null for other text. */
 export function likelySize(text: string): string | null {
   const [, digits, unit] = SIZE.exec(text.trim()) ?? [];
   if (digits === undefined || unit !== undefined) return null;

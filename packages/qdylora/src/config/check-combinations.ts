@@ -7,7 +7,7 @@ import type { KEYS, KeyName } from './keys.ts';
 
 type Config = OutputOf<typeof KEYS>;
 
-/** Names a key as the place of the refused value spells it, in backticks. */
+/** A key as the place of the refused value spells it, in backticks. */
 type NameKey = (key: KeyName) => string;
 
 /** The error for a value that is not allowed beside the others, at the place where its key was written. */

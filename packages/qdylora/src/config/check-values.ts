@@ -26,10 +26,10 @@ export type InputOf<K extends Keys> = ReadableFields<z.input<ReturnType<typeof s
 export type OutputOf<K extends Keys> = z.output<ReturnType<typeof schemaOf<K>>>;
 
 /**
- * Checks values against their keys and fills in `defaults`, then the defaults of the keys.
+ * Checks explicit values against their keys and adds `defaults`, then the defaults of the keys.
  *
- * @throws QdyloraError BAD_CONFIG that names the key as it was spelled, its place, and what it must be. For
- * an unknown key, the nearest one, or our name for another trainer's.
+ * @throws QdyloraError BAD_CONFIG with the key as it was spelled, its place, and what it must be. For an
+ * unknown key: the nearest one, or our name for the name of another trainer.
  */
 export function checkValues<K extends Keys>(
   keys: K,
@@ -48,7 +48,7 @@ export function checkValues<K extends Keys>(
   throw wrongValueError(name, explicit.get(name) ?? inOptions, keys[name].expected);
 }
 
-/** A size without a unit is a number of bytes in TypeScript only; elsewhere it is checked as text. */
+/** In TypeScript a size may be a number of bytes; elsewhere it is text with a unit. */
 const valueOf = ({ flag }: Key, { value, spell }: ExplicitValue): unknown =>
   flag === 'size' && typeof value === 'number' && spell !== SPELLINGS.options ? String(value) : value;
 

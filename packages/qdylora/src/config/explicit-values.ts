@@ -23,8 +23,7 @@ export const SPELLINGS = {
 } as const;
 
 /**
- * The options of a library call. Undefined and null mean left out. A backend object is not the value of a
- * key.
+ * The options of a library call. Undefined and null mean left out. A backend object is not a value of a key.
  */
 export function valuesOfOptions({
   backend,

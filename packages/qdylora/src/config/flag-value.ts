@@ -1,8 +1,8 @@
 import type { FlagKind } from './key.ts';
 
 /**
- * The value of a flag's text: what the same key would have in YAML. Text of another kind stays text, so that
- * the check of the key reports it.
+ * The value of a flag: the same as in YAML. Text of another kind stays text, so that the check of the key
+ * refuses it.
  */
 export function flagValue(kind: FlagKind, text: string): unknown {
   switch (kind) {

@@ -13,7 +13,7 @@ export const KEY_GROUPS = [
 ] as const;
 export type KeyGroup = (typeof KEY_GROUPS)[number];
 
-/** How the text of a flag becomes the value that YAML would have held. */
+/** How the text of a flag becomes the value that YAML would have. */
 export type FlagKind =
   | 'text'
   | 'number'

@@ -6,7 +6,7 @@ import { valuesOfYaml, type ExplicitValues } from './explicit-values.ts';
 /** A longer file is not a run file. */
 const MAX_YAML_BYTES = 2 ** 20;
 
-/** Files of rows: what a shell passes as the run file where a pattern is not quoted. */
+/** Files of rows: a shell passes them as the run file where a pattern is not quoted. */
 export const ROWS = /\.(jsonl|parquet|txt)$/i;
 
 /**
@@ -55,7 +55,7 @@ const FORM = 'A run file holds lines of the form `learning_rate: 2e-4`, with a s
 const badYaml = (path: string, where: string, problem: string, nextStep = FORM): QdyloraError =>
   new QdyloraError('BAD_CONFIG', { where, problem, nextStep, details: { path } });
 
-/** The keys of a run file's text. `path` is for messages. */
+/** Parses the text of a run file. `path` is for messages. */
 export async function parseRunYaml(text: string, path: string): Promise<ExplicitValues> {
   if (text.length > MAX_YAML_BYTES)
     throw badYaml(path, path, `A run file has at most ${MAX_YAML_BYTES} bytes (got ${text.length})`);

@@ -2,7 +2,7 @@ import { snakeCase, nearestName } from '@qdylora/contract';
 import { FOREIGN_NAMES } from './foreign-names.ts';
 import { camelCase } from './names.ts';
 
-/** A name that is no key, and the place where it was written. */
+/** An unknown key and the place where it was written. */
 export interface UnknownKey {
   readonly written: string;
   /** Its value; undefined where it is not known. */
@@ -13,7 +13,7 @@ export interface UnknownKey {
   readonly keys: readonly string[];
 }
 
-/** The key that was probably meant, as its place spells it; null where nothing is near. */
+/** The key that was probably meant, as its place spells it; null where no key is near. */
 export function meantKey({ written, spell, keys }: UnknownKey): string | null {
   const foreign = foreignName(written);
   return foreign && keys.includes(foreign.key) ? spell(foreign.key) : nearestName(written, keys.map(spell));

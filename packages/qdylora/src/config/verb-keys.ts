@@ -15,8 +15,8 @@ import { QUANTIZATIONS } from './keys/model-keys.ts';
 import { MERGE_DTYPES, MERGE_FORMATS } from './merge-formats.ts';
 
 /**
- * Keys of the commands that do not train. Keys that they share with a run are those of the run, so that a
- * word means the same everywhere.
+ * Keys of the commands that do not train. A key that a run has too is the same object, so that a word means
+ * the same everywhere.
  */
 
 const {

@@ -28,7 +28,7 @@ export interface RecipeHooks {
 export type EvaluateOptions = Omit<InputOf<typeof EVALUATE_KEYS>, 'backend'> &
   RecipeHooks & { readonly backend?: BackendChoice };
 
-/** Loss over a set of examples at one rank; null: the model without an adapter. */
+/** Loss over examples at one rank; null: the model without an adapter. */
 export interface EvaluationRow {
   readonly rank: number | null;
   readonly loss: number;
@@ -47,7 +47,7 @@ export interface Evaluation {
 }
 
 /**
- * Loss and perplexity of a model over text or answers, at every asked rank of its adapter.
+ * Loss and perplexity of a model over text or answers, at each requested rank of its adapter.
  *
  * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_DATA, BAD_ADAPTER, …
  * @example

@@ -34,9 +34,9 @@ export interface ExportedAdapter {
 }
 
 /**
- * Cuts an adapter at one rank and writes it for PEFT, or as a GGUF file for llama.cpp: the same numbers that
- * training saw at that rank, or, with `svd`, the best rank-r approximation of the whole.
- * The base model is not needed, but for GGUF the config of it.
+ * Exports an adapter at one rank for PEFT, or as a GGUF file for llama.cpp: the same numbers that training
+ * used at that rank, or, with `svd`, the best rank-r approximation of the whole adapter. The base model is
+ * not needed; for GGUF its config is.
  *
  * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_ADAPTER; BAD_ARGUMENT for rank 0 or above the largest;
  * NOT_EMPTY, WRITE_FAILED
@@ -97,7 +97,7 @@ export async function exportFrom(
   };
 }
 
-/** A rank between two trained ones works, and was never optimized by itself. */
+/** A rank between two trained ones works, but no step has optimized it. */
 function warnOfUntrainedRank(rank: number, trained: readonly number[], warn: Warn): void {
   if (trained.includes(rank)) return;
   warn(
@@ -163,7 +163,7 @@ async function writeGgufSlice(
 }
 
 /**
- * What is cut off still serves the smaller ranks; sorted anew, its scale is part of it, so it is the same at
+ * A slice still serves the smaller ranks. With `svd` the scale is part of the matrices, so it is the same at
  * every rank.
  */
 function sidecarAt(

@@ -41,13 +41,13 @@ export type FinetuneOptions = Omit<RunOptions, 'backend' | 'dataset' | 'outputDi
 export type FinetuneResult = ShippedRun & { readonly training: TrainResult };
 
 /**
- * A run that has begun. Reading its events is optional. The first reader receives all events; later readers
- * receive events from the moment they subscribe.
+ * A started run. Reading its events is optional. The first reader receives all events; later readers receive
+ * events from the moment they subscribe.
  */
 export type FinetuneRun = StartedRun<FinetuneResult>;
 
 /**
- * Fine-tunes a model at every rank at once, and writes adapter, checkpoints, log and report into `outputDir`.
+ * Fine-tunes a model at all ranks in one run. Writes adapter, checkpoints, log and report into `outputDir`.
  *
  * @throws QdyloraError BAD_CONFIG or BAD_ARGUMENT at once for options that do not fit; every other error
  * rejects `result` and ends the iteration
@@ -85,8 +85,8 @@ async function runPipeline(requested: PreparedRun, session: RunSession): Promise
 }
 
 /**
- * Everything before the first step. Rows are read before the weights, so that the tokenizer's memory is free
- * again when they arrive.
+ * Everything before the first step. Rows are read before the weights, so that the memory of the tokenizer is
+ * free again when the weights are loaded.
  *
  * @throws QdyloraError whatever reading, choosing and building throw
  */

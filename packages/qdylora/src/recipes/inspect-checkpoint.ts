@@ -50,7 +50,7 @@ export async function inspectCheckpoint(path: string, tell?: Warn): Promise<Chec
   };
 }
 
-/** Weights of a model; of a 4-bit one two to a byte, and without its scales and tables. */
+/** Number of weights; of a 4-bit model two for each byte, without its scales and tables. */
 function parameterCount(entries: readonly TensorEntry[], isPacked: boolean): number {
   const count = ({ shape, dtype, name }: TensorEntry): number => {
     if (isPacked && /\.(absmax|quant_map|nested_\w+|quant_state\.\w+)$/.test(name)) return 0;

@@ -27,22 +27,21 @@ export interface MergedModel {
   readonly format: MergeFormat;
   readonly dtype: MergeDtype;
   /**
-   * Of a text's logits: the base with its adapter against what was written, opened again. Null where `check:
-   * false`.
+   * Difference between the logits of the base with its adapter and those of the result, opened again. Null
+   * with `check: false`.
    */
   readonly difference: LogitDifference | null;
-  /** Only of a merge into 4 bits: √(Σ error² / Σ weight²) of its matrices. */
+  /** Only for a merge into 4 bits: √(Σ error² / Σ weight²) over its matrices. */
   readonly packingError: number | null;
 }
 
 /**
- * Folds an adapter at one rank into a copy of its base and writes it: a Hugging Face folder (in files of at
- * most 5 GB), or a GGUF file for llama.cpp. The base is what the adapter saw in training: 4-bit weights are
- * decoded first, unless `quantization: none` asks for the original ones. Then what was written is opened and
- * compared.
+ * Merges an adapter at one rank into a copy of its base. Writes a Hugging Face folder (in files of at most 5
+ * GB) or a GGUF file for llama.cpp. The base is the one that training used: 4-bit weights are decoded first,
+ * unless `quantization: none` asks for the original weights. Then the result is opened and compared.
  *
- * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_ADAPTER; BAD_ARGUMENT for a rank that there is not;
- * UNSUPPORTED for a model that GGUF has no words for; NOT_EMPTY, WRITE_FAILED
+ * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_ADAPTER; BAD_ARGUMENT for a rank that the adapter does
+ * not have; UNSUPPORTED for a model that GGUF cannot describe; NOT_EMPTY, WRITE_FAILED
  */
 export function mergeAdapter({ onNotice, ...options }: MergeAdapterOptions): Promise<MergedModel> {
   return mergeFrom(valuesOfOptions(options), { backend: options.backend, onNotice });
@@ -71,8 +70,9 @@ export async function mergeFrom(
 }
 
 /**
- * The type of the merged weights, where the format has it; GGUF files are F16 unless told otherwise. @throws
- * QdyloraError BAD_CONFIG
+ * The type of the merged weights; F16 by default for GGUF.
+ *
+ * @throws QdyloraError BAD_CONFIG for a type that the format does not have
  */
 function dtypeOf({ format, dtype }: Config): MergeDtype {
   const chosen = dtype ?? (format === 'gguf' ? 'f16' : 'bf16');
@@ -93,7 +93,7 @@ interface Probe {
 type Written = Pick<MergedModel, 'rank' | 'layers' | 'packingError'> & { readonly probe: Probe | null };
 
 /**
- * Writes the model, and computes what the base with its adapter says; both are freed before the result is
+ * Writes the model and computes the logits of the base with its adapter. Both are freed before the result is
  * opened.
  */
 async function writeMerged(

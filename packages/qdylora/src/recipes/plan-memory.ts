@@ -19,7 +19,7 @@ import { roughNeeds } from './memory-plan/rough-needs.ts';
 import { collectGarbage, residentBytes } from './memory-plan/resident-memory.ts';
 import { NO_ROWS, warnOfPositions } from './opening/warn-of-positions.ts';
 
-/** What a run of some model would need, before any of its weights are there. */
+/** The memory of a run, planned before any of its weights exist. */
 export interface MemoryPlan extends MemoryForecast {
   readonly config: RunConfig;
   readonly modelType: string;
@@ -33,7 +33,7 @@ export interface MemoryPlan extends MemoryForecast {
   readonly time: TimeEstimate;
   /** What the user should know before such a run. */
   readonly notes: readonly string[];
-  /** Null where nobody asked. `fit`: what to change, null where it fits or nothing helps. */
+  /** Null without `memoryBytes`. `fit`: what to change; null where the run fits, or where nothing helps. */
   readonly limit: { readonly memoryBytes: number; readonly fits: boolean; readonly fit: Fit | null } | null;
 }
 
@@ -41,12 +41,12 @@ export interface PlanHooks extends LocalModelOptions {
   readonly memoryBytes?: number | null;
 }
 
-/** Every key of a run, none but `model` (or `init`) needed, and the memory that there is. */
+/** The keys of a run (only `model` or `init` is required), and the memory of the machine. */
 export type PlanMemoryOptions = RunOptions & Pick<PlanHooks, 'signal' | 'memoryBytes'>;
 
 /**
- * What training a model would need at most, part by part, from its `config.json` alone: the run's own step,
- * on a backend that keeps books and computes nothing.
+ * Forecasts the peak memory of training a model, part by part, from its `config.json` alone: the code of the
+ * run on a backend that allocates and computes nothing.
  *
  * @throws QdyloraError BAD_CONFIG, BAD_ARGUMENT; UnsupportedArchitectureError
  * @example
@@ -132,12 +132,12 @@ async function limitOf(
 }
 
 /**
- * A thread of its own (23 MB), what is left of a tokenizer and of loading, and some rows. Measured: 37 to 46
- * MB (SmolLM2-135M, 49 152 tokens, Node 20, 2026).
+ * The training thread (23 MB), remains of the tokenizer and of loading, and some rows. Measured: 37 to 46 MB
+ * (SmolLM2-135M, 49 152 tokens, Node 20, 2026).
  */
 const TRAINING_BYTES = 41e6;
 
-/** What this process has already, a training process has too. */
+/** The memory of this process, which a training process has too. */
 function partsOfThisProcess(): MemoryPart[] {
   collectGarbage();
   return [
@@ -153,10 +153,7 @@ interface DryStepOptions {
   readonly mostLayers?: number;
 }
 
-/**
- * The largest step that the keys allow, and a judging pass of as many tokens as one may have, where rows are
- * held out.
- */
+/** The largest step that the keys allow, and the largest evaluation pass where rows are held out. */
 async function dryStep(
   config: RunConfig & { readonly computeDtype: ComputeDtype },
   { config: model, dtype, dtypes }: PlannedModel,

@@ -27,19 +27,16 @@ export interface RunPlan {
   readonly passSeconds: number;
   readonly passTokens: number;
   readonly forecastSeconds: number;
-  /** What the whole process will need at most; null on a caller's own backend. */
+  /** Peak memory of the whole process; null for a backend of the caller. */
   readonly memory: MemoryForecast | null;
   readonly notes: readonly string[];
 }
 
-/**
- * Share of a training pass that a forward pass alone costs: backward is twice a forward, and recompute one
- * more.
- */
+/** Share of the forward pass in a training pass: backward costs twice a forward, recompute one more. */
 const forwardShare = (recompute: boolean): number => (recompute ? 1 / 4 : 1 / 3);
 
 /**
- * Loads everything, runs one micro batch, and says what the whole run would be. Nothing is written.
+ * Loads everything, runs one micro batch, and describes the whole run. Writes nothing.
  *
  * @throws whatever the run itself would throw up to there
  */
@@ -110,7 +107,7 @@ async function timePass({ model, training }: AssembledRun, signal?: AbortSignal)
 }
 
 /**
- * Time goes with tokens: those of the training steps, and those of the held-out rows at every rank and
+ * Time grows with tokens: those of the training steps, and those of the held-out rows at every rank and
  * without the adapter.
  */
 function secondsOf(

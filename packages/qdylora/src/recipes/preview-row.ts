@@ -22,7 +22,7 @@ export interface RowPreview {
   readonly tokens: readonly TokenWeight[];
   /** How many of them the loss counts. */
   readonly countedTokens: number;
-  /** Tokens behind max_seq_length, and those of them that the loss would have counted. */
+  /** Tokens beyond max_seq_length, and those of them that the loss would count. */
   readonly cutTokens: number;
   readonly lostTokens: number;
   /** Why the row would be left out of training; null where it would not. */
@@ -37,8 +37,9 @@ export interface PreviewRowsOptions extends RowOptions {
 }
 
 /**
- * Rows of files with the weight of every token, also those that training would leave out. @throws
- * QdyloraError BAD_DATA, BAD_CONFIG, MISSING_FILE
+ * Rows with the weight of every token, also rows that training would leave out.
+ *
+ * @throws QdyloraError BAD_DATA, BAD_CONFIG, MISSING_FILE
  */
 export async function previewRows(
   files: readonly string[],

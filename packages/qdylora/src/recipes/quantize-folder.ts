@@ -22,7 +22,7 @@ import { writeModelFiles } from './outputs/write-model.ts';
 
 export type QuantizeFolderOptions = Omit<InputOf<typeof QUANTIZE_KEYS>, 'backend'> & QuantizeHooks;
 
-/** Beside the hooks of every recipe: where it runs, and the largest file. */
+/** The hooks of every recipe, the backend, and the size of files. */
 type QuantizeHooks = RecipeHooks & { readonly backend?: BackendChoice; readonly shardBytes?: number };
 
 type Config = OutputOf<typeof QUANTIZE_KEYS>;
@@ -35,22 +35,22 @@ export interface QuantizedFolder {
 }
 
 /**
- * Largest file (decimal, as files are named). Two of them are held: one is written while the next is packed;
- * and an interrupted run does two again at most. The smaller they are the less memory is fresh, which costs 2
- * core-seconds a GB where a hypervisor has to find it (2026).
+ * Largest file, in decimal units. Two files are in memory: one is written while the next is packed. An
+ * interrupted run repeats at most two. Smaller files touch less fresh memory, which costs 2 core-seconds a GB
+ * under a hypervisor (2026).
  */
 const SHARD_BYTES = 125_000_000;
 
 /**
- * Quantizes a model's linear layers to 4 bits and writes the folder that transformers + bitsandbytes load.
+ * Quantizes the linear layers of a model to 4 bits and writes a folder that transformers + bitsandbytes load.
  * Head, embedding and norms stay as they are.
  *
- * Tensor after tensor is read once, a stretch ahead of what is packed, and written in files of about 0.13 GB,
- * each while the next is packed, so that peak memory is two files and some stretches. Finished files wait in
- * `<outputDir>.partial`: the same call goes on after the last of them, whatever ended the first one.
+ * Tensors are read once, in stretches, ahead of packing. They are written in files of about 0.13 GB, each
+ * while the next is packed, so peak memory is two files and some stretches. Finished files wait in
+ * `<outputDir>.partial`: the same call continues after the last of them.
  *
- * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_FILE; ABORTED, and the finished files wait; UNSUPPORTED
- * for a model that is quantized already; NON_FINITE; NOT_EMPTY, WRITE_FAILED
+ * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_FILE; ABORTED (finished files stay); UNSUPPORTED for a
+ * model that is quantized already; NON_FINITE; NOT_EMPTY, WRITE_FAILED
  */
 export async function quantizeFolder({
   onNotice,

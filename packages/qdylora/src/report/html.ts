@@ -32,9 +32,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/**
- * Control characters have no meaning in HTML, and lone halves of a pair none in UTF-8: both show as U+FFFD.
- */
+/** Control characters have no meaning in HTML, and lone surrogates none in UTF-8: both become U+FFFD. */
 const escaped = (text: string): string =>
   text
     .replaceAll('\r\n', '\n')

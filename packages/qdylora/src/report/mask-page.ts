@@ -3,7 +3,7 @@ import type { RowPreview } from '../recipes/preview-row.ts';
 import { html, type Html } from './html.ts';
 import { REPORT_STYLE } from './report-style.ts';
 
-/** Greens say "counted" without a word beside them only to some: counted tokens are underlined too. */
+/** Counted tokens are underlined too, since not all readers can tell the colours apart. */
 const STYLE = `
 .row{margin-top:36px}
 .tokens{
@@ -77,7 +77,7 @@ function rowSection({
   </section> `;
 }
 
-/** White space counts inside `.tokens`: there is none but that of the tokens. */
+/** White space counts inside `.tokens`, so there is none beside that of the tokens. */
 function tokenSpan({ id, text, weight }: TokenWeight, token: number): Html {
   const title = `token ${token}, id ${id}, weight ${weight}`;
   const classes = weight === 1 ? 'counted' : 'read';
@@ -86,7 +86,7 @@ function tokenSpan({ id, text, weight }: TokenWeight, token: number): Html {
 
 const NEWLINE: Html = { html: '<i>↵</i>\n' };
 
-/** A newline is a visible sign and a line break; a token whose character ends later is a dot. */
+/** A newline is a visible sign and a line break; a token that ends inside a character is a dot. */
 function pieces(text: string): Html[] {
   if (text === '') return [html`<i>·</i>`];
   return text.split('\n').flatMap((line, i) => (i === 0 ? [html`${line}`] : [NEWLINE, html`${line}`]));

@@ -1,4 +1,4 @@
-/** How the report writes numbers. A number that is none is a dash. */
+/** Numbers as the report writes them. NaN is a dash. */
 const orDash = (value: number, text: () => string): string => (Number.isFinite(value) ? text() : '–');
 
 const MINUS = '−';
@@ -32,7 +32,7 @@ export const signedText = (difference: number, decimals = 3): string =>
 export const errorText = (standardError: number, decimals = 3): string =>
   Number.isFinite(standardError) ? `± ${lossText(standardError, decimals)}` : '';
 
-/** Three digits that count: `2.36`, `47.5`, `1,234`; `1.23e9` from a million on. */
+/** Three significant digits: `2.36`, `47.5`, `1,234`; `1.23e9` from a million on. */
 export const perplexityText = (perplexity: number): string =>
   orDash(perplexity, () =>
     perplexity >= 1e6

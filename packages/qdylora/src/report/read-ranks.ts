@@ -13,11 +13,11 @@ export const VERDICT_TEXT: Readonly<Record<RankVerdict, string>> = {
   diverged: 'no finite loss',
 };
 
-/** A sweep with the answers that the headline, the charts and the table share. */
+/** A rank sweep with the conclusions that headline, charts and table share. */
 export interface RankReading {
   readonly report: RankReport;
   readonly best: RankRow;
-  /** The smallest rank that is not worse; the best where there is too little data to say. */
+  /** The smallest rank that is not worse; the best one where there is too little data. */
   readonly good: RankRow;
   readonly verdictOf: (row: RankRow) => RankVerdict;
   /** Decimals of losses and differences. */
@@ -27,7 +27,7 @@ export interface RankReading {
   readonly reason: string;
 }
 
-/** Says in words what a sweep has shown. null for a sweep without a finite loss. */
+/** Draws conclusions from a sweep; null for a sweep without a finite loss. */
 export function readRanks(report: RankReport | null): RankReading | null {
   const best = report?.ranks.find(({ rank }) => rank === report.bestRank);
   if (!report || !best || !Number.isFinite(best.loss)) return null;
@@ -61,8 +61,8 @@ function verdictOf(row: RankRow, report: RankReport): RankVerdict {
 }
 
 /**
- * `better`, `worse`, or null where the examples cannot tell the best rank from the base, or the base was not
- * measured.
+ * `better` or `worse`; null where the examples cannot tell the best rank from the base, or where the base was
+ * not evaluated.
  */
 export function againstBase({ versusBase }: RankRow, alpha: number): 'better' | 'worse' | null {
   if (!versusBase || !(versusBase.pValue < alpha)) return null;

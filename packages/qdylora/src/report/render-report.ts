@@ -21,13 +21,12 @@ export type {
   SamplePrompt,
 } from './report-data.ts';
 
-/** Forbids what the page does not need: scripts, and anything from elsewhere. */
+/** A content security policy that forbids scripts and all external resources. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
 
 /**
- * The report of a run as one HTML file that needs neither network nor script, in the light or the dark of its
- * reader, for a screen, a phone or paper.
- * Equal data give equal bytes.
+ * The report of a run as one HTML file without scripts or external resources, with light and dark colours,
+ * for screen, phone and paper. Equal data give equal bytes.
  *
  * @example
  * await writeFile('runs/smol/report.html', renderReport(data));

@@ -1,9 +1,6 @@
 import type { MeasuredLoss, RankReport } from '@qdylora/eval';
 
-/**
- * Everything that the report shows. Equal data give equal bytes: a date stands in it only where a setting
- * brings one.
- */
+/** The data of a report. Equal data give equal bytes: a date is in it only if a setting contains one. */
 export interface ReportData {
   /** Name of the base model, as a person would say it. */
   readonly model: string;
@@ -23,7 +20,7 @@ export interface ReportData {
   /** Held-out loss of a run without ranks (`method: none`). */
   readonly heldOut?: MeasuredLoss | null;
   readonly samples: ReportSamples;
-  /** What a reader should know besides: skipped steps, a fallback that was taken, … One sentence each. */
+  /** Further notes: skipped steps, a fallback, … One sentence each. */
   readonly notes: readonly string[];
   /** The command to try next. */
   readonly nextCommand: string | null;
@@ -34,7 +31,7 @@ export interface ReportSetting {
   readonly value: string;
 }
 
-/** One optimizer step; `rank` null: no adapter. A loss that is no finite number marks a skipped step. */
+/** One optimizer step; `rank` null: no adapter. A loss that is not finite marks a skipped step. */
 export interface ReportStep {
   readonly step: number;
   readonly loss: number;

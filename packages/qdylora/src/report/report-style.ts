@@ -245,7 +245,7 @@ td .error{display:block}
 }
 `;
 
-/** On paper: light colours, nothing that scrolls, nothing torn apart. */
+/** On paper: light colours, no scrolling, no page breaks inside charts. */
 const PRINT = `
 @media print{
 .tiles{grid-template-columns:repeat(auto-fit,minmax(140px,1fr))}

@@ -42,7 +42,7 @@ export function addGenerateCommand(program: Command, context: Context): void {
   });
 }
 
-/** The first token comes when the whole prompt has been read, which takes seconds for a long one. */
+/** The first token comes after the whole prompt was read, which takes seconds for a long prompt. */
 const readingText = (promptTokens: number): string =>
   `reading the prompt (${promptTokens.toLocaleString('en-US')} tokens) …`;
 
@@ -72,8 +72,8 @@ async function answerOnce(
 }
 
 /**
- * Reads a line, answers it, and so on until the input ends. Ctrl-C ends an answer, and between answers the
- * conversation. Without a chat template every line is a prompt of its own.
+ * Answers line after line until the input ends. Ctrl-C ends an answer, or the conversation between two
+ * answers. Without a chat template each line is a prompt by itself.
  */
 async function talk(answerer: Answerer, opening: readonly ChatMessage[], terminal: Terminal): Promise<void> {
   const reader = createInterface({ input: process.stdin, output: process.stderr });
@@ -102,7 +102,7 @@ async function talk(answerer: Answerer, opening: readonly ChatMessage[], termina
   }
 }
 
-/** Streams an answer and returns its text. After an abort that is the part that was written. */
+/** Streams an answer and returns its text; after an abort, the text so far. */
 async function streamAnswer(
   answerer: Answerer,
   messages: readonly ChatMessage[],

@@ -74,7 +74,7 @@ const trainedText = ({ adaptedLayers, trainableCount, config }: MemoryPlan): str
     : `${adaptedLayers} layers adapted, ranks ${config.ranks!.join(' ')}, ${countText(trainableCount)} ` +
       `trainable`;
 
-/** `Time: about 42 s for each step of 4 × 512 tokens`, and that of `max_steps` where they are set. */
+/** `Time: about 42 s for each step of 4 × 512 tokens`, and the time of `max_steps` where it is set. */
 function timeLine({ time, config }: MemoryPlan): string {
   const { stepSeconds, runSeconds, tokensPerSecond, operationsPerSecond } = time;
   const rows = config.microBatchSize * config.gradientAccumulationSteps;
@@ -101,6 +101,6 @@ function limitLines({ limit, totalBytes }: MemoryPlan, isThisMachine: boolean): 
   ];
 }
 
-/** A value as `run.yaml` takes it. Rounded down, a budget still fits. */
+/** A value as `run.yaml` takes it. A budget is rounded down, so that it still fits. */
 const valueText = (key: string, value: unknown): string =>
   key.endsWith('_budget') ? `${Math.floor((value as number) / 1e6)}MB` : String(value);

@@ -3,8 +3,8 @@ import type { Terminal } from '../terminal.ts';
 import { visibleText } from './visible-text.ts';
 
 /**
- * An error as a person reads it: what happened, then what to do; the stack only where it is asked for. It may
- * quote a file: no control character gets through.
+ * An error as text: what happened, then what to do; the stack only with `--debug`. A message may quote a
+ * file, so control characters are replaced.
  */
 export function errorText(error: unknown, { paint }: Pick<Terminal, 'paint'>, isDebug: boolean): string {
   const lines = QdyloraError.isInstance(error)

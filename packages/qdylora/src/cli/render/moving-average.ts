@@ -1,8 +1,8 @@
 /**
- * Exponential moving average that starts at the first value: each call adds a value and returns the average.
- * Values that are not finite are left out.
+ * Exponential moving average that starts at the first value. Each call adds a value and returns the average.
+ * Values that are not finite are ignored.
  *
- * @param newestWeight weight of the newest value, once there are many
+ * @param newestWeight weight of the newest value after many values
  */
 export function movingAverage(newestWeight: number): (value: number) => number {
   let weightedSum = 0;

@@ -46,7 +46,7 @@ function dataLine({ data: { training, heldOut, report }, config }: ReadyEvent): 
   ].join(', ');
 }
 
-/** How many rows were cut, and how many tokens of answers that cost. */
+/** How many rows were cut, and how many answer tokens they lost. */
 function cutText(report: ReadyEvent['data']['report'], maxSeqLength: number): string {
   const { rows, measuredRows, truncated, truncatedAnswers, lostTokens } = report;
   const measured = measuredRows < rows ? ` of the first ${measuredRows}` : '';

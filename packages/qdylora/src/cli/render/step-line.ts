@@ -14,8 +14,8 @@ export interface StepFigures {
 const LEAST_NEEDED = ['memory', 'rate', 'lr', 'ranks', 'bar'] as const;
 
 /**
- * `step 84/200 ▕████▏ avg loss 0.912 ranks 64+2 lr 1.8e-4 2,140 tok/s 688 MB 01:56 left`, or as much of it as
- * fits into `columns`. Infinitely many columns are a file: there is no bar.
+ * `step 84/200 ▕████▏ avg loss 0.912 ranks 64+2 lr 1.8e-4 2,140 tok/s 688 MB 01:56 left`, or the part of it
+ * that fits into `columns`. `Infinity` columns mean a file: without a bar.
  */
 export function stepLine(event: StepEvent, figures: StepFigures, columns: number): string {
   const { step, totalSteps, ranks, learningRate, tokensPerSecond, residentBytes } = event;

@@ -62,7 +62,7 @@ export function rankTable(
 const withError = (loss: number, standardError: number): string =>
   `${lossText(loss)} ${errorText(standardError)}`.trimEnd();
 
-/** In which way a rank stands out; empty for most. `isSmallest`: there is no smaller rank. */
+/** What is special about a rank; empty for most. `isSmallest`: there is no smaller rank. */
 function remark(
   rank: number,
   {

@@ -6,7 +6,7 @@ import { movingAverage } from './moving-average.ts';
 /** Weight of the newest step in the average time of a step. */
 const NEWEST_WEIGHT = 0.1;
 
-/** Forecasts how long a run still takes: its steps, and its evaluations, which have a share of their own. */
+/** Forecasts the time left of a run from its steps and, separately, its evaluations. */
 export interface TimeLeft {
   /** Notes what will be evaluated. */
   begin(event: ReadyEvent): void;

@@ -4,8 +4,8 @@ import type { Terminal } from '../terminal.ts';
 import { visibleText } from './visible-text.ts';
 
 /**
- * Grounds of neighbouring tokens, so that one sees where each begins: of those that the loss counts (greens),
- * and of the others (greys). 256-colour codes.
+ * Background colours of neighbouring tokens, which alternate so that token boundaries are visible: greens for
+ * tokens that the loss counts, greys for others. 256-colour codes.
  */
 const GROUNDS = [
   [236, 240],
@@ -37,8 +37,8 @@ export function previewLines(
 }
 
 /**
- * Each token on a ground of its own; a newline is shown and taken, and no ground runs on to the edge of the
- * terminal.
+ * Each token on a background of its own. A newline is shown as a sign and also breaks the line; no background
+ * reaches the edge of the terminal.
  */
 const shaded = (tokens: readonly TokenWeight[]): string =>
   tokens
@@ -49,7 +49,7 @@ const shaded = (tokens: readonly TokenWeight[]): string =>
     .join('');
 
 /**
- * Neighbours that count stand in brackets together. Tokens without a tokenizer are numbers, with spaces
+ * Without colours: brackets around neighbouring tokens that count. Without a tokenizer: ids with spaces
  * between.
  */
 function bracketed(tokens: readonly TokenWeight[]): string {

@@ -1,6 +1,6 @@
 import { QdyloraError, type ErrorCode } from '@qdylora/contract';
 
-/** An error as it crosses from one thread to another: a class does not survive the way. */
+/** An error in a form that can be posted between threads, which do not keep classes. */
 export interface PackedError {
   readonly code: ErrorCode | null;
   readonly name: string;

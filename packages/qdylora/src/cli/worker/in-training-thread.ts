@@ -5,14 +5,15 @@ import { packError, unpackError } from './error-transfer.ts';
 import type { FromWorker, ResultOf, ToWorker, TrainOrder } from './train-messages.ts';
 
 /**
- * Arrays live outside the heap, so short-lived objects need little room; V8's own choice costs 40 MB more
- * (SmolLM2-135M, Node 20, 2026).
+ * Arrays are outside the JavaScript heap, so the young generation needs little room; the default of V8 costs
+ * 40 MB more (SmolLM2-135M, Node 20, 2026).
  */
 const YOUNG_MEGABYTES = 6;
 
 /**
- * Does what is ordered in a thread of its own. @throws what the work throws; QdyloraError NATIVE where the
- * thread dies without a word
+ * Does the ordered work in a thread of its own.
+ *
+ * @throws whatever the work throws; QdyloraError NATIVE where the thread ends without a message
  */
 export function inTrainingThread<O extends TrainOrder>(
   script: URL,

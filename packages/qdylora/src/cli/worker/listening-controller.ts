@@ -1,14 +1,14 @@
 import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 
 /**
- * Milliseconds between two looks at the port: sooner than a person notices, and few enough that their cost
- * (after a kernel, whose numbers fill the caches, tens of µs each) is nothing beside the ops that ask.
+ * Milliseconds between two looks at the port: sooner than a person notices. A look costs tens of µs after a
+ * kernel has filled the caches, little beside the ops between two looks.
  */
 const PAUSE = 25;
 
 /**
- * A controller that any message of `port` aborts, with `reasonOf` of it. Its signal also looks at the port
- * whenever it is asked: while a thread computes, its event loop delivers nothing, and a pass may last
+ * A controller that any message of `port` aborts, with the reason `reasonOf(message)`. Reading its signal
+ * also looks at the port: while a thread computes, its event loop delivers no messages, and a pass may take
  * minutes.
  */
 export function listeningController<Message>(

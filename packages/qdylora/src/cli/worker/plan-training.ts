@@ -3,8 +3,8 @@ import type { PreparedRun } from '../../recipes/run/prepare-run.ts';
 import { inTrainingThread } from './in-training-thread.ts';
 
 /**
- * What a run would be, found out in the thread that it would have: its memory is counted as the run's own
- * would be. Without a script in this thread.
+ * Plans a run in the thread that would train it, so that its memory counts as in the run itself. Without a
+ * script, in this thread.
  */
 export const planTraining = (
   script: URL | null,

@@ -21,7 +21,10 @@ function isPattern(text: string): boolean {
   }
 }
 
-/** A plain name matches ends of names, also when it is the only one; other text is a regular expression. */
+/**
+ * A plain name matches the ends of layer names, also when it is the only one. Other text is a regular
+ * expression.
+ */
 const targetModules = z.union([
   z
     .string()

@@ -3,12 +3,12 @@ import type { CausalLm } from '@qdylora/models';
 import { decodedWeight, isPacked, Linear, modulesOf } from '@qdylora/tensor';
 import type { NamedWeight } from '../outputs/write-model.ts';
 
-/** A weight of a model as it lies in memory; `isLinear`: a matrix [out, in] that may be packed. */
+/** A weight of a model as memory holds it; `isLinear`: a matrix [out, in] that may be packed. */
 export type ModelWeight = NamedWeight & { readonly isLinear: boolean };
 
 /**
- * All weights of a model, those of `adapted` with their adapters folded in at `rank`, each made when its turn
- * comes.
+ * All weights of a model, with the adapters of `adapted` merged in at `rank`. Each is computed when it is
+ * asked for.
  */
 export function mergedWeights(
   { modules, backend }: CausalLm,

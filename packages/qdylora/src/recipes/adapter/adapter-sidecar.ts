@@ -14,9 +14,9 @@ const templateSchema = z.object({
 export type StoredTemplate = z.output<typeof templateSchema>;
 
 /**
- * The content of `qdylora.json` beside a PEFT adapter: its ranks, the law of their scale, the base that it
- * was trained on, and how its prompts were written. It holds no time, path or host, so equal runs give equal
- * bytes.
+ * The content of `qdylora.json` beside a PEFT adapter: its ranks, the formula of their scale, the base that
+ * it was trained on, and how its prompts were written. It holds no time, path or host, so equal runs give
+ * equal bytes.
  */
 const sidecarSchema = z.object({
   format: z.literal('qdylora-adapter'),
@@ -45,10 +45,14 @@ const sidecarSchema = z.object({
 
 export type AdapterSidecar = z.output<typeof sidecarSchema>;
 
-/** How the rows of the training became prompts, so that generation can repeat it. */
+/** How training wrote rows as prompts, so that generation can do the same. */
 export type TrainedPrompt = NonNullable<AdapterSidecar['prompt']>;
 
-/** Checks what was read; null stays null: an adapter from elsewhere.  @throws QdyloraError BAD_ADAPTER */
+/**
+ * Checks the content of a sidecar. Null stays null: an adapter of another trainer.
+ *
+ * @throws QdyloraError BAD_ADAPTER
+ */
 export function readSidecar(folder: string, value: unknown): AdapterSidecar | null {
   if (value === null) return null;
   const result = sidecarSchema.safeParse(value);

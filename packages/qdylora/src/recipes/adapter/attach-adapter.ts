@@ -4,7 +4,7 @@ import type { CausalLm } from '@qdylora/models';
 import { Linear, modulesOf } from '@qdylora/tensor';
 import type { ReadAdapter } from './read-adapter.ts';
 
-/** A sentence for the user about something that is allowed, and perhaps not meant. */
+/** Receives a sentence for the user about something that is allowed but perhaps not intended. */
 export type Warn = (message: string) => void;
 
 export interface BaseFacts {
@@ -13,9 +13,9 @@ export interface BaseFacts {
 }
 
 /**
- * Puts an adapter around the model that it was trained on.
+ * Attaches an adapter to the model that it was trained on.
  *
- * @param changes of a run that trains it further; they replace the adapter's own scale
+ * @param changes settings of a run that trains it further; they replace those of the adapter
  * @throws QdyloraError BAD_ADAPTER for a model of another architecture or other shapes
  */
 export async function attachAdapter(

@@ -10,21 +10,21 @@ import { QdyloraError } from '@qdylora/contract';
 import { adapterStateOf, rankSet, type AdapterState } from '@qdylora/lora-dynamic';
 import { readSidecar, type AdapterSidecar } from './adapter-sidecar.ts';
 
-/** An adapter from disk, as a nest of ranks. One that we did not train has a single rank: its own. */
+/** An adapter from disk with its nested ranks. An adapter of another trainer has one rank. */
 export interface ReadAdapter {
   readonly folder: string;
   readonly state: AdapterState;
   /** Null for an adapter from elsewhere. */
   readonly sidecar: AdapterSidecar | null;
   readonly baseModel: string | null;
-  /** Weights that it holds whole, in place of the base's; null without. */
+  /** Whole weights that replace those of the base; null: none. */
   readonly saved: AdapterSaved | null;
   /** PEFT's flag for a base that stores its matrices as [in, out]. */
   readonly fanInFanOut: boolean;
 }
 
 /**
- * Which weights of the base an adapter replaces; they are read from its folder when a model is built, and
+ * The weights of the base that an adapter replaces. They are read from its folder when a model is built and
  * when the adapter is written again.
  */
 export interface AdapterSaved extends Pick<PeftAdapterConfig, 'modulesToSave' | 'ensureWeightTying'> {
@@ -32,7 +32,7 @@ export interface AdapterSaved extends Pick<PeftAdapterConfig, 'modulesToSave' | 
   readonly names: readonly string[];
 }
 
-/** What a person should know where an adapter holds whole weights. */
+/** A notice for adapters that hold whole weights. */
 export const savedNotice = ({ names }: AdapterSaved): string =>
   `The adapter holds ${names.join(', ')} whole, in place of the base's. They are the same at every rank; ` +
   `where the base is shown without the adapter, it has them too.`;
@@ -40,7 +40,7 @@ export const savedNotice = ({ names }: AdapterSaved): string =>
 /**
  * Reads an adapter folder: ours with all its ranks and their scale, any other PEFT adapter at its full rank.
  *
- * @throws QdyloraError MISSING_FILE where there is none; BAD_ADAPTER, UNSUPPORTED, BAD_FILE
+ * @throws QdyloraError MISSING_FILE where there is no adapter; BAD_ADAPTER, UNSUPPORTED, BAD_FILE
  */
 export function readAdapter(folder: string): ReadAdapter {
   if (!isPeftAdapter(folder)) {
@@ -105,8 +105,8 @@ function nestedState(
 }
 
 /**
- * As it is where all layers have one rank and scale; else layers of smaller rank are filled up with rows of
- * 0, and scales are folded into B.
+ * Keeps the layers where all have one rank and scale. Otherwise layers of smaller rank get rows of zeros, and
+ * scales are multiplied into B.
  */
 function singleRankState({ layers, config: { loraAlpha, useRslora } }: PeftAdapter): AdapterState {
   const namedLayers = [...layers].map(([name, layer]) => ({ name, ...layer }));
@@ -133,10 +133,10 @@ function singleRankState({ layers, config: { loraAlpha, useRslora } }: PeftAdapt
 }
 
 /**
- * The ranks that are asked for: one, a list, or `all` of the adapter's.
+ * The requested ranks of an adapter: one, a list, or `all`.
  *
- * @throws QdyloraError BAD_ARGUMENT for rank 0 or above the largest; BAD_ADAPTER for a part of an adapter
- * that was trained at one rank only.
+ * @throws QdyloraError BAD_ARGUMENT for rank 0 or above the largest; BAD_ADAPTER for a smaller rank of an
+ * adapter that was trained at one rank only
  */
 export function ranksOf(
   { state, sidecar, folder }: ReadAdapter,

@@ -19,11 +19,11 @@ export type AdapterBase = AdapterSidecar['base'];
 export interface AdapterMetadata {
   readonly base: AdapterBase;
   readonly prompt: TrainedPrompt | null;
-  /** Whole weights that go from the adapter that the run started from into the new one. */
+  /** Whole weights that are copied from the adapter that the run started from. */
   readonly saved: AdapterSaved | null;
 }
 
-/** Writes a trained nest at its full rank, one matrix at a time. */
+/** Writes a trained adapter at its full rank, one matrix at a time. */
 export async function writeAdapted(
   folder: string,
   adapted: Adapted<CausalLm>,
@@ -67,11 +67,11 @@ export async function writeAdapted(
   });
 }
 
-/** The numbers of a parameter: where they lie, if that is host memory, else a copy. */
+/** The numbers of a parameter: a view of host memory, otherwise a copy. */
 const numbersOf = async (memory: Memory, { view }: Parameter): Promise<Float32Array> =>
   (memory.space.isHost ? hostData(view) : await memory.read(view)) as Float32Array;
 
-/** A float32 tensor that is made when its turn to be written comes. */
+/** A float32 tensor that is computed when it is written. */
 const float32Source = (
   shape: readonly [number, number],
   values: () => Promise<Float32Array>,
@@ -99,8 +99,8 @@ async function writeWithSaved(
 }
 
 /**
- * Writes one rank of a nest as a plain LoRA adapter, which serves all smaller listed ranks too; `sidecar`
- * null where its base is not known.
+ * Writes one rank of an adapter as a plain LoRA adapter, which also serves all smaller listed ranks.
+ * `sidecar` is null where its base is not known.
  */
 export async function writeSliced(
   folder: string,
@@ -127,7 +127,10 @@ export async function writeSliced(
   });
 }
 
-/** Ends of names where those mean exactly the matched layers, as in PEFT's own configs; else full names. */
+/**
+ * The last parts of layer names where they mean exactly the matched layers, as in configs that PEFT writes;
+ * otherwise full names.
+ */
 export function targetNames(matched: readonly string[], unmatched: readonly string[]): string[] {
   const ends = [...new Set(matched.map((name) => name.slice(name.lastIndexOf('.') + 1)))].sort();
   const isExact = !unmatched.some((name) => ends.some((end) => name === end || name.endsWith(`.${end}`)));

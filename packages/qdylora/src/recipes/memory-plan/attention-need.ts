@@ -2,13 +2,13 @@ import { runOp, type ArrayView, type DryBackend } from '@qdylora/contract';
 import type { AttentionConfig } from '@qdylora/models';
 import { causalAttention, causalAttentionBackward, type ComputeDtype } from '@qdylora/tensor';
 
-/** Bytes that attention needs at most for tokens that lie in `segments`: [segments + 1]. */
+/** Peak bytes of attention for tokens in `segments`: [segments + 1]. */
 export type AttentionNeed = (segments: Int32Array) => number;
 
 /**
- * What attention and its gradient take, workspaces included, in the layer that takes most. It is the only op
- * whose need depends on where segments begin: how keys are packed and into how many chunks a segment is cut
- * is the kernels' own affair, so they are asked, on a dry backend.
+ * Peak memory of attention and its gradient, workspaces included, in the layer that needs most. Attention is
+ * the only op whose memory depends on where segments begin: kernels decide how keys are packed and how a
+ * segment is cut into chunks. So this asks the kernels, on a dry backend.
  */
 export function attentionNeed(
   { memory, ...backend }: DryBackend,

@@ -27,47 +27,45 @@ export const PARTS = {
   evaluation: 'held-out loss',
 } as const;
 
-/** What a run is planned from: shapes of a model, and the rows of its largest steps. */
+/** A run to plan: shapes of a model, and the rows of its largest steps. */
 export interface DryRunOptions {
   readonly backend: DryBackend;
   /** Content of the model's `config.json`. */
   readonly model: Readonly<Record<string, unknown>>;
   /** How the checkpoint stores its tables and matrices. */
   readonly dtype: 'f32' | 'bf16';
-  /** Those of another type, by name. */
+  /** Arrays of another type, by name. */
   readonly dtypes?: ReadonlyMap<string, 'f32' | 'bf16'>;
-  /** The micro batches of each step of which no other is known to need more. */
+  /** The micro batches of each candidate for the largest step. */
   readonly steps: readonly (readonly TokenBatch[])[];
-  /** The rows of each pass of judging of which no other is known to need more; none: nothing is held out. */
+  /** The rows of each candidate for the largest evaluation pass; empty: nothing is held out. */
   readonly judged: readonly (readonly Example[])[];
   /** Which layers run again in backward. */
   readonly recompute: Recompute;
-  /** Only the first so many layers of the model; all by default. */
+  /** Number of layers to build, from the first; all by default. */
   readonly mostLayers?: number;
 }
 
 type DryConfig = RunConfig & { readonly computeDtype: ComputeDtype };
 
-/** The books of a run. */
+/** Memory of a run, part by part. */
 export interface DryRun {
-  /** At the moment at which all together were largest. */
+  /** At the peak of their sum. */
   readonly parts: readonly PartUsage[];
   readonly peakBytes: number;
-  /**
-   * `peakBytes` is the larger of both. Each grows evenly with the layers, whichever is the larger in the end.
-   */
+  /** `peakBytes` is the larger of the two peaks. Each grows linearly with the number of layers. */
   readonly phases: { readonly building: DryPhase; readonly training: DryPhase };
-  /** With the gaps between arrays: what the process has of its memory. */
+  /** Peak of the touched memory, gaps between arrays included. */
   readonly touchedBytes: number;
   readonly parameterCount: number;
   readonly trainableCount: number;
   readonly adaptedLayers: number;
 }
 
-/** Books of one phase of a run: building the model, or attaching, preparing, training and judging. */
+/** Memory of one phase: building the model, or everything from attaching to evaluation. */
 export type DryPhase = Pick<DryRun, 'parts' | 'peakBytes'>;
 
-/** A page that rests nowhere. */
+/** A page store without bytes. */
 const nowhere = (byteLength: number): PageStore => ({
   byteLength,
   read: () => {},
@@ -77,8 +75,9 @@ const nowhere = (byteLength: number): PageStore => ({
 });
 
 /**
- * A run's own code on a dry backend: builds the model out of shapes, attaches, prepares, trains one step at
- * the largest rank, judges. What the books say then is the plan; there is no second formula.
+ * Runs the code of a real run on a dry backend: builds the model from shapes, attaches the adapter, prepares
+ * the optimizer, trains one step at the largest rank, evaluates. Its memory is the plan; there is no second
+ * formula.
  *
  * @throws QdyloraError as building, attaching and preparing do
  */
@@ -107,7 +106,7 @@ export async function dryRun(config: DryConfig, options: DryRunOptions): Promise
   };
 }
 
-/** The model in shapes; full training has float32 weights, whatever the files hold. */
+/** Builds the model from shapes. Full training has float32 weights, whatever the files hold. */
 function buildShapes(
   config: DryConfig,
   { backend, model, dtype, dtypes, mostLayers }: DryRunOptions,
@@ -117,7 +116,7 @@ function buildShapes(
     : shapeModel(model, { backend, quantization: quantizationOf(config), dtype, dtypes, mostLayers });
 }
 
-/** The adapter of the run, or in the layers of the adapter that it starts from. */
+/** Attaches the adapter of the run; a run that starts from an adapter has its layers. */
 const attachShapes = (model: CausalLm, config: DryConfig): Adapted<CausalLm> =>
   attachDyLora(model, {
     ...adapterConfigOf(config),
@@ -132,7 +131,7 @@ interface DryTraining {
   readonly optimizer: Optimizer;
 }
 
-/** Trains each step once at the largest rank, then judges where rows are held out. */
+/** Trains each step once at the largest rank, then evaluates where rows are held out. */
 async function trainSteps(
   config: DryConfig,
   { model, adapted, optimizer }: DryTraining,
@@ -180,7 +179,7 @@ function preparedOptimizer(
   return optimizer;
 }
 
-/** Arrays of each phase, and the optimizer's states among those of training. */
+/** Peak bytes of each phase, and the bytes of the optimizer states. */
 export const phaseBytes = ({ phases: { building, training } }: DryRun) => ({
   building: building.peakBytes,
   training: training.peakBytes,
@@ -188,7 +187,7 @@ export const phaseBytes = ({ phases: { building, training } }: DryRun) => ({
 });
 
 /**
- * Gradients as a part of their own: an optimizer makes room for them and for its states together, and both
+ * Counts gradients as a part of their own: an optimizer allocates them together with its states, and both
  * stay.
  */
 function withGradients(parts: readonly PartUsage[], optimizer: Optimizer): PartUsage[] {
@@ -206,14 +205,14 @@ function withGradients(parts: readonly PartUsage[], optimizer: Optimizer): PartU
   );
 }
 
-/** The same parts of a step, each at the rank that needs most. */
+/** The same sampler at the largest rank. */
 export const atLargestRank = (sampler: RankSampler | null, maxRank: number): RankSampler | null =>
   sampler && { ...sampler, ranksOfPart: () => [maxRank] };
 
 /**
- * The same adapters, where the parts of a pass weigh differently if any of the run's may: a part that trains
- * other rows than the one beside it, or counts more or less, takes a workspace that parts alike do not. All
- * are at the largest rank, which needs most.
+ * The same adapter with different loss weights for the parts of a pass, if parts of the run may differ. A
+ * part that trains other rows than its neighbour, or has another weight, needs a workspace that equal parts
+ * do not need. All parts are at the largest rank, which needs most.
  */
 function withUnlikeParts(
   adapted: Adapted<CausalLm>,
@@ -231,7 +230,7 @@ function withUnlikeParts(
     : adapted;
 }
 
-/** A step whose every token counts, where rows are not read: the largest that the keys allow. */
+/** The largest step that the keys allow, where no rows were read: every token counts. */
 export function fullestStep({
   microBatchSize,
   gradientAccumulationSteps,
@@ -243,7 +242,7 @@ export function fullestStep({
   return Array.from({ length: Math.min(gradientAccumulationSteps, 2) }, () => batch);
 }
 
-/** A judging pass of as many tokens as one may have, in rows as long as the keys allow. */
+/** The largest evaluation pass, in rows as long as the keys allow. */
 export function fullestJudged({ maxSeqLength }: Pick<RunConfig, 'maxSeqLength'>): Example[] {
   const full = Array.from({ length: Math.max(1, Math.floor(JUDGED_TOKENS / maxSeqLength)) }, () =>
     fullExample(maxSeqLength),

@@ -2,15 +2,15 @@ import { snakeCase } from '@qdylora/contract';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { needsOfRuns, type NeedsOfRuns } from './needs-of-runs.ts';
 
-/** Keys that make a run fit, with the values that they should have, and what it then needs. */
+/** Values of keys with which a run fits, and the memory that it then needs. */
 export interface Fit {
   readonly values: Readonly<Record<string, unknown>>;
   readonly totalBytes: number;
 }
 
 /**
- * Other values for some keys; null where they change nothing. `roomForStates`: bytes that optimizer states
- * may have, if that is `least` at least.
+ * Other values for some keys; null where they change nothing. `roomForStates(least)`: bytes left for
+ * optimizer states; exact only where they are at least `least`.
  */
 type Change = (
   config: RunConfig,
@@ -18,14 +18,14 @@ type Change = (
 ) => Partial<RunConfig> | null | Promise<Partial<RunConfig> | null>;
 
 const MEBIBYTE = 2 ** 20;
-/** Smallest budget that is proposed: pages of 1 MiB, of which a slot takes an eighth at most. */
+/** Smallest proposed budget: pages of 1 MiB; a slot takes at most an eighth of it. */
 const LEAST_BUDGET = 64 * MEBIBYTE;
-/** What a page's slot and gaps may need beside the budget. */
+/** Allowance for the slots of pages and for gaps beside the budget. */
 const BUDGET_ROUNDING = 16 * MEBIBYTE;
 
 const half = (value: number): number => Math.floor(value / 2);
 
-/** From what costs least to what costs most: first those that leave every number of the run as it is. */
+/** From the cheapest to the most expensive. The first ones change no number of the run. */
 const CHANGES: readonly Change[] = [
   ({ gradientCheckpointing }) => (gradientCheckpointing === true ? null : { gradientCheckpointing: true }),
   ({ microBatchSize, gradientAccumulationSteps: steps }) =>
@@ -55,8 +55,8 @@ const CHANGES: readonly Change[] = [
 ];
 
 /**
- * The mildest changes with which a run fits into `memoryBytes`: taken in their order until it does, then
- * those that turn out not to be needed are dropped. Null where no change helps.
+ * The mildest changes with which a run fits into `memoryBytes`. Changes are added in their order until the
+ * run fits; then those that are not needed are dropped. Null where no change helps.
  */
 export async function fitMemory(
   config: RunConfig,
@@ -95,7 +95,7 @@ interface Changed {
   readonly config: RunConfig;
 }
 
-/** A change, and again and again as long as there is more of it. */
+/** Applies a change as often as it has an effect. */
 async function moreAndMore(
   change: Change,
   from: RunConfig,
@@ -110,7 +110,7 @@ async function moreAndMore(
   }
 }
 
-/** The place of the first that fits of ever smaller runs, of which the last one does. */
+/** Index of the first run that fits. Runs get smaller, and the last one fits. */
 async function firstThatFits(
   runs: readonly Changed[],
   memoryBytes: number,
@@ -126,8 +126,8 @@ async function firstThatFits(
 }
 
 /**
- * Drops each change, the last and hardest first, without which it fits too, and gives a page budget what is
- * left over.
+ * Drops each change without which the run fits too, the hardest first, and adds the spare memory to a page
+ * budget.
  */
 async function withoutIdle(
   config: RunConfig,
@@ -155,7 +155,7 @@ async function withoutIdle(
   };
 }
 
-/** Fewer pages to wait for: looked at where the budget grows by a quarter at least. */
+/** Raises the page budget by the spare memory, where it grows by a quarter at least. */
 async function raisedBudget(
   values: Partial<RunConfig>,
   memoryBytes: number,

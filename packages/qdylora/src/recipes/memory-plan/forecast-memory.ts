@@ -11,23 +11,23 @@ import type { RunData } from '../run/load-data.ts';
 import { collectGarbage, peakResidentBytes, residentBytes, type ProcessMark } from './resident-memory.ts';
 
 /**
- * What training itself adds to the JavaScript side: compiled code, events, checkpoints on their way to the
- * disk. Measured: 7 to 13 MB (SmolLM2-135M, Node 20, 2026).
+ * Bytes that training adds to the JavaScript side: compiled code, events, checkpoints being written.
+ * Measured: 7 to 13 MB (SmolLM2-135M, Node 20, 2026).
  */
 export const JAVASCRIPT_BYTES = 10e6;
 
 export interface ForecastOptions {
-  /** Made when it is needed: for as many threads and for the level of the backend that will run. */
+  /** Creates a dry backend with the threads and the level of the backend that will run. */
   readonly dryBackend: () => DryBackend & Disposable;
   readonly model: Readonly<Record<string, unknown>>;
   readonly marks: readonly ProcessMark[];
-  /** Which layers run again in backward; as the run was assembled by default. */
+  /** Layers to recompute; by default those of the assembled run. */
   readonly recompute?: Recompute;
 }
 
 /**
- * What the whole process will need at most. What is there already is measured; what the run adds comes from
- * its own steps on the dry backend, those with the largest micro batches of its rows.
+ * Forecasts the peak memory of the whole process. The present memory is measured. The memory that the run
+ * adds comes from its own largest steps on a dry backend.
  *
  * @throws QdyloraError as `dryRun` does
  */
@@ -59,8 +59,8 @@ export async function forecastMemory(
 }
 
 /**
- * Bytes of the whole process when some layers run again in backward; null for a caller's own backend, whose
- * needs are not known.
+ * Bytes of the whole process with some layers recomputed; null for a backend of the caller, whose needs are
+ * unknown.
  */
 export const needOfRun = (
   config: RunConfig & { readonly computeDtype: ComputeDtype },
@@ -80,7 +80,7 @@ async function disposing<T extends Disposable, R>(
   return await use(disposable);
 }
 
-/** The parts of the books that a person wants to see, and the gaps that arrays leave. */
+/** The parts to show, and the gaps between arrays. */
 export const partsOfRun = ({ parts, peakBytes, touchedBytes }: DryRun): MemoryPart[] => [
   ...[...Object.values(PARTS), WORKSPACES].flatMap((part) =>
     parts
@@ -111,8 +111,8 @@ function partsOfProcess(marks: readonly ProcessMark[], processBytes: number, las
 }
 
 /**
- * What the process has needed up to now, part by part. `arraysBytes`: what arrays have touched of the
- * backend's memory, at its largest.
+ * The peak memory of the process so far, part by part. `arraysBytes`: the peak of touched memory of the
+ * backend.
  */
 export function usedMemory(marks: readonly ProcessMark[], arraysBytes: number): MemoryForecast {
   const totalBytes = peakResidentBytes();

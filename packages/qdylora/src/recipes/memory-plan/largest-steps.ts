@@ -11,12 +11,13 @@ import { JUDGED_TOKENS } from '../run/judged-tokens.ts';
 import type { RunData } from '../run/load-data.ts';
 
 /**
- * Steps that are looked through: some 20 µs each. Rows are shuffled, so a longer run has hardly a larger one.
+ * Number of steps to inspect, at about 20 µs each. Rows are shuffled, so a longer run hardly has a larger
+ * step.
  */
 const MOST_STEPS = 4096;
 /**
- * Passes whose attention is asked about, those with most tokens first: some 50 µs each. Activations go with
- * tokens, so one of fewer tokens has to need far more for its attention.
+ * Number of passes whose attention is measured, those with most tokens first, at about 50 µs each.
+ * Activations grow with tokens, so a pass of fewer tokens would need far more for its attention.
  */
 const MOST_ASKED = 1024;
 
@@ -30,7 +31,7 @@ interface Candidate<P> {
   readonly attentionBytes: number;
 }
 
-/** A run whose steps and held-out rows are looked through. */
+/** A run whose steps and held-out rows are inspected. */
 interface Looked {
   readonly run: AssembledRun;
   readonly data: RunData;
@@ -38,12 +39,11 @@ interface Looked {
 type Config = RunConfig & { readonly computeDtype: ComputeDtype };
 
 /**
- * The steps of which no other one is known to need more: those with a pass that no other one is above in
- * tokens, in segments, and in what attention needs for segments of its lengths (one long segment is shared
- * out among threads in chunks with sums of their own, many short ones are filled up to whole groups). Where
- * rows stay in their files, the largest that the keys allow.
+ * Candidates for the largest step: those with a pass that no other pass dominates in tokens, segments and
+ * attention memory. (One long segment is divided among threads in chunks with sums of their own; many short
+ * segments are padded to whole groups.) Where rows stay in their files: the largest step that the keys allow.
  *
- * @param backend a dry one, which is asked for the needs of attention; its books are used up
+ * @param backend a dry backend, used up by the measurements of attention
  */
 export function largestSteps(
   config: Config,
@@ -60,10 +60,7 @@ export function largestSteps(
     .map((step) => run.batches.batchAt(step));
 }
 
-/**
- * The held-out rows of those passes of judging of which no other one is known to need more, pass by pass; as
- * `largestSteps`.
- */
+/** Candidates for the largest evaluation pass, by the same rule as `largestSteps`. */
 export function largestJudged(
   { computeDtype }: Config,
   { run, data: { heldOut } }: Looked,

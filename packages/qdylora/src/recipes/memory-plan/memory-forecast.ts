@@ -4,7 +4,7 @@ export interface MemoryPart {
   readonly bytes: number;
 }
 
-/** What a run will need at most, part by part; `totalBytes` is their sum. */
+/** Peak memory of a run, part by part; `totalBytes` is the sum. */
 export interface MemoryForecast {
   readonly parts: readonly MemoryPart[];
   readonly totalBytes: number;

@@ -1,14 +1,14 @@
 import type { RunConfig } from '../../config/resolve-run.ts';
 
-/** Books of a run at their fullest. */
+/** Peak memory of a run. */
 export interface Needed {
   readonly totalBytes: number;
   readonly stateBytes: number;
 }
 
 /**
- * What a run needs as two short dry runs tell: its arrays (`leastBytes`), which it needs in any case, and the
- * optimizer's states among them.
+ * An estimate from two short dry runs: the bytes of arrays (`leastBytes`, a lower bound) and of the optimizer
+ * states among them.
  */
 export interface RoughlyNeeded {
   readonly leastBytes: number;
@@ -16,23 +16,26 @@ export interface RoughlyNeeded {
 }
 
 /**
- * How the needs of a run are found: exactly, by its whole dry step; and roughly, in a fraction of the time,
- * or null where nothing but the whole step tells.
+ * Two ways to find the memory of a run: exactly, by its whole dry step; and roughly, in a fraction of the
+ * time. Rough is null where only the whole step can tell.
  */
 export interface NeedFinders {
   readonly exact: (config: RunConfig) => Promise<Needed>;
   readonly rough: (config: RunConfig) => Promise<RoughlyNeeded | null>;
 }
 
-/** Answers about runs, each found out once, and exactly only where rough numbers do not decide. */
+/**
+ * Answers questions about runs. Each run is computed once, and exactly only where the estimate does not
+ * decide.
+ */
 export interface NeedsOfRuns {
   exact(config: RunConfig): Promise<Needed>;
   fits(config: RunConfig, memoryBytes: number): Promise<boolean>;
   /** Whether `config` needs less than `other`. */
   isLess(config: RunConfig, other: RunConfig): Promise<boolean>;
   /**
-   * At most so many bytes of optimizer state have room beside everything else in `memoryBytes`; negative:
-   * none has.
+   * Bytes left for optimizer states beside everything else in `memoryBytes`; negative: none. Below `least`
+   * this may be an upper bound.
    */
   roomForStates(config: RunConfig, memoryBytes: number, least: number): Promise<number>;
 }
@@ -42,7 +45,7 @@ export interface NeedsOfRuns {
  * such layers (2026).
  */
 const mostBytes = ({ leastBytes }: RoughlyNeeded): number => 1.03 * leastBytes + 2 ** 27;
-/** Layers that are not alike (their biases, windows) move the rough numbers by less. */
+/** Layers that differ (biases, windows) change the estimate by less than this. */
 const ROUGHNESS = 0.01;
 
 export function needsOfRuns(finders: NeedFinders): NeedsOfRuns {
@@ -72,7 +75,7 @@ export function needsOfRuns(finders: NeedFinders): NeedsOfRuns {
   };
 }
 
-/** The same, asked once for each run. */
+/** Remembers the answer for each run. */
 export function once<T>(find: (config: RunConfig) => Promise<T>): (config: RunConfig) => Promise<T> {
   const found = new Map<string, Promise<T>>();
   return (config) => {

@@ -14,21 +14,21 @@ import { missingKey } from '../../config/missing-key.ts';
 import { localConfig, type LocalModelOptions } from '../opening/local-model.ts';
 import { readAdapter, type AdapterSaved } from '../adapter/read-adapter.ts';
 
-/** A model that is planned for: what its config says, and how its tables will lie in memory. */
+/** A model to plan for: its config, and the types of its arrays in memory. */
 export interface PlannedModel {
   readonly config: CheckpointConfig;
   readonly dtype: 'f32' | 'bf16';
   /**
-   * Of weights that the adapter holds whole, and of matrices that a 4-bit checkpoint left in more bits, by
-   * name.
+   * Exceptions by name: weights that the adapter holds whole, and matrices that a 4-bit checkpoint stores in
+   * more bits.
    */
   readonly dtypes: ReadonlyMap<string, 'f32' | 'bf16'>;
 }
 
 /**
- * Reads what a plan needs of a model: `config.json` alone, be it of a folder, a file of its own, or one of
- * the hub; of a .safetensors or .gguf file, and of a folder that says it is 4-bit, also the headers. An
- * adapter that the run starts from is looked at for weights that stand in place of the base's.
+ * Reads the facts that a plan needs: `config.json` (of a folder, alone, or on the hub); for a .safetensors or
+ * .gguf file and for a 4-bit folder also the headers. An adapter that the run starts from is searched for
+ * weights that replace those of the base.
  *
  * @throws UnsupportedArchitectureError; QdyloraError MISSING_FILE, BAD_FILE, BAD_CONFIG, BAD_ADAPTER
  */
@@ -60,7 +60,7 @@ function withSaved({ config, dtype, dtypes: others }: PlannedModel, saved: Adapt
 
 const NONE: PlannedModel['dtypes'] = new Map();
 
-/** bfloat16 stays as it is stored; everything else becomes float32 when it is loaded. */
+/** bfloat16 stays as it is; everything else becomes float32 at load. */
 const inMemory = ({ dtype }: Pick<TensorEntry, 'dtype'>): 'f32' | 'bf16' =>
   dtype === 'BF16' ? 'bf16' : 'f32';
 
@@ -71,8 +71,8 @@ const ofConfig = (config: CheckpointConfig): PlannedModel => ({
 });
 
 /**
- * Matrices that are not packed in the files beside a config, as far as they are there; with and without what
- * files saved without a head leave out of names.
+ * Matrices in the files beside a config that are not packed. Each has two names: files saved without a head
+ * leave out a prefix.
  */
 function plainMatrices({ path, modelType }: CheckpointConfig): PlannedModel['dtypes'] {
   const folder = dirname(path);

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** Bytes of RAM that this process has now: all threads, the program itself included. */
+/** Resident set size of this process, all threads and the program included. */
 export const residentBytes = (): number => process.memoryUsage.rss();
 
-/** The most that it ever had: VmHWM on Linux, elsewhere what getrusage says. */
+/** Peak resident set size: VmHWM on Linux, elsewhere by getrusage. */
 export function peakResidentBytes(): number {
   try {
     const [, kibibytes] = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
@@ -17,15 +17,14 @@ export function peakResidentBytes(): number {
 }
 
 /**
- * How often garbage is collected until the process has lost all of it: 10 ms each. Of a tokenizer that nobody
- * holds any more, the first gave back 0 to 18 MB, the second up to 22 MB, the third 4 MB, and further ones
- * nothing (Node 20, 2026).
+ * Number of collections until all garbage is freed, at 10 ms each. Of a released tokenizer, the first
+ * collection freed 0 to 18 MB, the second up to 22 MB, the third 4 MB, further ones nothing (Node 20, 2026).
  */
 const COLLECTIONS = 3;
 
 /**
- * Gives back what loading left in the JavaScript heap (parsed files, rows as text): V8 would keep it until it
- * needs room, beside arrays that it does not know of.
+ * Frees what loading left in the JavaScript heap (parsed files, rows as text). V8 would keep it until it
+ * needs room, because it does not know about the arrays outside.
  */
 export function collectGarbage(): void {
   setFlagsFromString('--expose-gc');
@@ -33,16 +32,13 @@ export function collectGarbage(): void {
   for (let i = 0; i < COLLECTIONS; i++) collect();
 }
 
-/**
- * Resident memory of the process at moments before its first step, in their order: what it had when `part`
- * was there.
- */
+/** Resident memory of the process when `part` had been loaded. */
 export interface ProcessMark {
   readonly part: string;
   readonly residentBytes: number;
 }
 
-/** Notes what the process has now, garbage aside, as the moment at which `part` was there. */
+/** Records the resident memory now, after a collection, for `part`. */
 export function markProcess(marks: ProcessMark[], part: string): void {
   collectGarbage();
   marks.push({ part, residentBytes: residentBytes() });

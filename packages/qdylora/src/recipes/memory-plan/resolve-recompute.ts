@@ -4,11 +4,11 @@ import { byteSizeText, readByteSize } from '../../config/byte-size.ts';
 import type { RunConfig } from '../../config/resolve-run.ts';
 
 /**
- * Which layers run again in backward, by what `gradient_checkpointing` says. Of bytes: as few of the first
- * layers as the whole run then fits with; `needOf` runs the step on a dry backend.
+ * Resolves `gradient_checkpointing` into the layers to recompute. For a size: as few of the first layers as
+ * let the whole run fit; `needOf` runs the step on a dry backend.
  *
- * @throws QdyloraError BAD_CONFIG where the run does not fit even if all layers run again; UNSUPPORTED for
- * bytes on a backend whose books nobody can keep (`needOf` null)
+ * @throws QdyloraError BAD_CONFIG where the run does not fit even if all layers are recomputed; UNSUPPORTED
+ * for a size on a backend that cannot be forecast (`needOf` null)
  */
 export async function resolveRecompute(
   gradientCheckpointing: RunConfig['gradientCheckpointing'],

@@ -2,9 +2,7 @@ import { isPaged } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { once, type RoughlyNeeded } from './needs-of-runs.ts';
 
-/**
- * Arrays of a run while its model is built, and from then on; and the optimizer's states among the latter.
- */
+/** Peak bytes of arrays while the model is built, and afterwards; and the bytes of the optimizer states. */
 export interface PhaseBytes {
   readonly building: number;
   readonly training: number;
@@ -12,15 +10,15 @@ export interface PhaseBytes {
 }
 
 /**
- * From so many layers on, the fullest moment of each phase is one inside a layer, or behind all of them, as
- * in the whole model.
+ * From this number of layers on, the peak of each phase is inside a layer or after all layers, as in the
+ * whole model.
  */
 const FEW_LAYERS = 2;
 
 /**
- * What runs of a model of `layers` layers need, from two models of a few of them: what the larger needs more,
- * each layer more needs too. Null where that is not so: where memory decides how many layers run again.
- * `processBytes`: what a process has beside its arrays.
+ * Estimates the memory of runs of `layers` layers from two models of a few layers: the difference between
+ * them is the memory of one layer. Null where this does not hold: where a memory target decides how many
+ * layers are recomputed. `processBytes`: memory of the process beside its arrays.
  */
 export function roughNeeds(
   layers: number,

@@ -24,23 +24,20 @@ export interface ChosenBackend extends Disposable {
   readonly backend: Backend;
   /** `cpu avx512, 2 threads`. */
   readonly label: string;
-  /** What computes products fastest here without loss that matters. */
+  /** The fastest type of matrix products without a loss that matters. */
   readonly fastestDtype: ComputeDtype;
-  /** The type that products are computed in: `auto` is the fastest. */
+  /** Resolves `compute_dtype`: `auto` is the fastest type. */
   computeDtype(choice: 'auto' | ComputeDtype): ComputeDtype;
-  /** Why something slower than expected runs, with what to do about it; else null. */
+  /** Why a slower backend than expected runs, and what to do about it; else null. */
   readonly reason: string | null;
-  /**
-   * Measures how fast this machine is at best, in about a second; null where there is no native code to
-   * measure with.
-   */
+  /** Measures the peak rates of this machine, in about a second; null without native code. */
   ceilings(): Ceilings | null;
   /**
-   * Makes a backend that keeps the books of this one and computes nothing; null for a caller's own, whose
-   * needs nobody here knows.
+   * Creates a dry backend with the memory needs of this one; null for a backend of the caller, whose needs
+   * are unknown.
    */
   readonly dry: (() => DryBackend & Disposable) | null;
-  /** Ends threads and memory; a caller's own backend stays. */
+  /** Ends threads and frees memory. A backend of the caller stays open. */
   dispose(): void;
 }
 
@@ -48,17 +45,16 @@ export interface ChooseBackendOptions {
   readonly numThreads?: number | null;
   readonly batchInvariant?: boolean;
   /**
-   * Told in one line where something slower than expected runs: the TypeScript backend, or (once each) an op
-   * without a kernel.
+   * Called where something slower than expected runs: the TypeScript backend, or (once each) an op without a
+   * kernel.
    */
   readonly warn?: Warn;
 }
 
 /**
- * The backend of a choice; `auto` takes the C++ kernels where they load, and TypeScript, with a notice, where
- * not.
+ * Opens a backend. `auto` takes the C++ kernels where they load; otherwise TypeScript, with a notice.
  *
- * @throws QdyloraError UNSUPPORTED where the kernels are asked for by name and do not load.
+ * @throws QdyloraError UNSUPPORTED where the kernels are named explicitly and do not load
  */
 export async function chooseBackend(
   choice: BackendChoice,
@@ -125,7 +121,7 @@ function measuredCeilings(backend: CpuBackend): Ceilings {
   return { gflops: best('f32'), bf16Gflops: best('bf16'), gbps: best('gbps') };
 }
 
-/** The reference implementations need no workspaces that count. */
+/** The references need no workspaces of a size that matters. */
 export const dryHostBackend = (): DryBackend & Disposable => ({
   ...createDryBackend(),
   [Symbol.dispose]: () => {},

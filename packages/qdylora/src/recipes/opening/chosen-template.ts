@@ -8,7 +8,7 @@ import { storedSidecar } from '../adapter/read-adapter.ts';
 /** The largest templates that models have are a few dozen KiB. */
 const MOST_TEMPLATE_BYTES = 2 ** 20;
 
-/** What decides about the chat template of a run or a command. */
+/** The settings that decide about a chat template. */
 export interface TemplateConfig {
   /** The key `chat_template`: a name or the path of a Jinja file. */
   readonly chatTemplate?: string | null;
@@ -17,8 +17,8 @@ export interface TemplateConfig {
 }
 
 /**
- * The chat template to use instead of that of the model: of the key, else of the adapter. Null: that of the
- * model.
+ * The chat template that replaces that of the model: named by the key, otherwise stored with the adapter.
+ * Null: the model keeps its own.
  *
  * @throws QdyloraError MISSING_FILE for a file that cannot be read; BAD_CONFIG for one of more than 1 MiB
  */
@@ -92,8 +92,8 @@ export function watchTemplate(tokenizer: Tokenizer | null, chatTemplate: string 
 }
 
 /**
- * Token ids that the chat template writes after an answer: `<|im_end|>`, without white space around it. Empty
- * where it writes nothing, or where the tokenizer has no template.
+ * Token ids that the chat template writes after an answer (`<|im_end|>`), without white space around them.
+ * Empty where it writes nothing, and for a tokenizer without a template.
  */
 export function closingIds({ chatTemplate, encode }: Tokenizer): number[] {
   if (!chatTemplate) return [];
@@ -111,7 +111,7 @@ export function closingIds({ chatTemplate, encode }: Tokenizer): number[] {
   }
 }
 
-/** What a user should know where a chosen template closes answers with more than one token; else null. */
+/** A notice where a chosen template ends answers with more than one token; else null. */
 export function closingNote(tokenizer: Tokenizer | null, template: StoredTemplate | null): string | null {
   if (!tokenizer || !template) return null;
   const ids = closingIds(tokenizer);

@@ -5,12 +5,12 @@ import { byteSizeText } from '../../config/byte-size.ts';
 import { hubSettings, type HubEnvironment } from '../../config/hub-settings.ts';
 import type { Warn } from '../adapter/attach-adapter.ts';
 
-/** Told at each tenth of a file that is large enough to wait for. */
+/** Smaller files are not reported. */
 const TOLD_FROM_BYTES = 10 * 2 ** 20;
 const TENTHS = 10;
 
 export interface LocalModelOptions {
-  /** Told of downloads: a line when a large file begins and at each tenth of it. */
+  /** Called for downloads: when a large file begins, and at each tenth of it. */
   readonly tell?: Warn;
   readonly signal?: AbortSignal;
   /** Where the hub, its cache and its token are; the process's own by default. */
@@ -18,8 +18,8 @@ export interface LocalModelOptions {
 }
 
 /**
- * A model as a path: a folder or file as it is; a name on the hub (`org/name[@revision]`), where nothing of
- * that name lies here, as its folder in the cache.
+ * The path of a model: a folder or file as it is. A name on the hub (`org/name[@revision]`), where no such
+ * path exists, is downloaded into the cache.
  *
  * @throws QdyloraError as `fetchModel` does
  */
@@ -37,8 +37,10 @@ export async function localModel(
 }
 
 /**
- * Where a model says what it is: the `config.json` of a folder, or of a name on the hub, whose weights are
- * not downloaded; a file as it is. @throws QdyloraError as `fetchConfig` does
+ * The path of a model's description: `config.json` of a folder, or of a name on the hub, whose weights are
+ * not downloaded; a file as it is.
+ *
+ * @throws QdyloraError as `fetchConfig` does
  */
 export async function localConfig(
   model: string,

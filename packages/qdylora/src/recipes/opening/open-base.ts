@@ -11,7 +11,7 @@ import { loadTokenizer, type Tokenizer } from '@qdylora/data';
 import { familyOf, withOwnHead } from '@qdylora/models';
 import type { StoredTemplate } from '../adapter/adapter-sidecar.ts';
 
-/** A base model on disk: opened and understood, nothing loaded. */
+/** An opened base model; no weight is loaded. */
 export interface Base extends Disposable {
   readonly checkpoint: Checkpoint;
   /** Short name without a path. */
@@ -21,7 +21,7 @@ export interface Base extends Disposable {
 }
 
 /**
- * Opens a base model and checks that its architecture is one of ours, before anything costly happens.
+ * Opens a base model and checks that its architecture is supported, before anything expensive happens.
  *
  * @throws UnsupportedArchitectureError; QdyloraError MISSING_FILE, BAD_FILE, BAD_CONFIG
  */
@@ -45,9 +45,9 @@ export async function openBase(model: string): Promise<Base> {
 }
 
 /**
- * A folder's tokenizer; null where it has none. The parsed files are not kept.
+ * The tokenizer of a folder; null where it has none. The parsed files are not kept.
  *
- * @param template a chat template in place of that of the folder, also for conversations with tools
+ * @param template replaces the chat templates of the folder, also the one for conversations with tools
  */
 export async function openTokenizer(
   folder: string,
@@ -70,7 +70,8 @@ function tokenizerOf({ tokenizerFiles }: Checkpoint, template: StoredTemplate | 
 }
 
 /**
- * A `config.json` without weights, for a run that starts from random ones; its folder may hold the tokenizer.
+ * Reads a `config.json` without weights, for a run that starts from random ones. Its folder may hold the
+ * tokenizer.
  */
 export function readInitConfig(path: string): { readonly config: CheckpointConfig; readonly folder: string } {
   const config = readHfConfig(path);
@@ -79,8 +80,9 @@ export function readInitConfig(path: string): { readonly config: CheckpointConfi
 }
 
 /**
- * A tokenizer with ids that the model has no rows for reads past its embedding. @throws QdyloraError
- * BAD_CONFIG
+ * Refuses a tokenizer with ids beyond the embedding of the model.
+ *
+ * @throws QdyloraError BAD_CONFIG
  */
 export function assertTokenizerFits(tokenizer: Tokenizer | null, vocabularySize: number, name: string): void {
   if (!tokenizer || tokenizer.vocabularySize <= vocabularySize) return;

@@ -11,7 +11,7 @@ import { openSource, type ModelSource } from './open-source.ts';
 import { weightPrecision, type WeightPrecision } from './weight-precision.ts';
 import { storedSidecar, type ReadAdapter } from '../adapter/read-adapter.ts';
 
-/** Keys of the verbs that use a model without training it. */
+/** Keys of the commands that use a model without training it. */
 export type ModelConfig = {
   readonly model: string | null;
   readonly backend: 'auto' | 'cpu' | 'host';
@@ -34,7 +34,10 @@ export interface OpenModel extends Disposable {
   dispose(): void;
 }
 
-/** Checks values; where an adapter is named, the way its base was stored is the default. */
+/**
+ * Checks the values of a command. Where an adapter is named, the default for the storage of the base is that
+ * of its training.
+ */
 export function checkModelValues<K extends Readonly<Record<string, Key>>>(
   keys: K,
   explicit: ExplicitValues,
@@ -61,8 +64,9 @@ export interface OpenModelOptions {
 }
 
 /**
- * Loads a model and puts its adapter around it. @throws QdyloraError whatever opening, reading and attaching
- * throw
+ * Loads a model and attaches its adapter.
+ *
+ * @throws QdyloraError whatever opening, reading and attaching throw
  */
 export async function openModel(
   config: ModelConfig,

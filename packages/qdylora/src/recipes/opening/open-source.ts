@@ -19,8 +19,8 @@ import { assertNotAborted } from '../run/tell-abort.ts';
 import { assertTokenizerFits, openBase, openTokenizer, readInitConfig } from './open-base.ts';
 
 /**
- * Where a run's weights come from: a checkpoint, or random numbers in the shape of a config. Nothing heavy is
- * held.
+ * The source of a run's weights: a checkpoint, or random numbers in the shape of a config. Holds nothing
+ * large.
  */
 export interface ModelSource {
   readonly name: string;
@@ -34,11 +34,16 @@ export interface ModelSource {
   readonly tokenizerFolder: string;
   /** In place of the chat template of that folder; null: that one. */
   readonly template: StoredTemplate | null;
-  /** Whole weights of an adapter that replace the model's: not trained, and written with it again. */
+  /**
+   * Whole weights of an adapter that replace those of the model. They are not trained, and are written with
+   * the new adapter.
+   */
   readonly saved: AdapterSaved | null;
-  /** Reads the tokenizer anew: who does not keep it, frees it. */
+  /** Reads the tokenizer again at each call, so that its memory is free when the caller drops it. */
   openTokenizer(): Promise<Tokenizer | null>;
   /**
+   * Loads the weights.
+   *
    * @throws QdyloraError ABORTED after the array during which `signal` fires, where the weights are read from
    * files
    */
@@ -65,8 +70,9 @@ export interface OpenSourceOptions extends LocalModelOptions {
 }
 
 /**
- * Opens what a run starts from. @throws QdyloraError BAD_CONFIG without a model;
- * UnsupportedArchitectureError; MISSING_FILE, BAD_FILE
+ * Opens the source of the weights.
+ *
+ * @throws QdyloraError BAD_CONFIG without a model; UnsupportedArchitectureError; MISSING_FILE, BAD_FILE
  */
 export async function openSource(
   config: SourceConfig,
@@ -78,7 +84,7 @@ export async function openSource(
 const savedOf = (adapter: string | null): AdapterSaved | null =>
   adapter === null ? null : readAdapter(adapter).saved;
 
-/** Gives `use` the checkpoint with an adapter's weights in it, where there are some. */
+/** Calls `use` with the checkpoint, in which the whole weights of an adapter replace those of the model. */
 async function withSaved<T>(
   files: WeightFiles,
   saved: AdapterSaved | null,

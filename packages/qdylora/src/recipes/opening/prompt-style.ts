@@ -18,9 +18,10 @@ const CONVERSATIONS = ['messages', 'sharegpt'];
 const PLAIN = ['prompt_completion', 'text', 'plain_text'];
 
 /**
- * The style that an adapter was trained with; without one, the chat template of the model where it has one.
+ * The style of the prompts that an adapter was trained with. Without an adapter: the chat template of the
+ * model, if it has one.
  *
- * @param trained null: no adapter, or one that does not say how it was trained
+ * @param trained null: no adapter, or one that does not store its style
  * @param raw true: the prompt as it is, whatever was trained
  * @throws QdyloraError BAD_CONFIG where a template is needed and the model has none
  */

@@ -10,12 +10,13 @@ interface PositionedRows extends Pick<RunData, 'heldOut'> {
   readonly training: Pick<RunData['training'], 'length' | 'lengthAt'>;
 }
 
-/** Nobody has seen a row. */
+/** No row was read. */
 export const NO_ROWS: PositionedRows = { training: { length: 0, lengthAt: null }, heldOut: [] };
 
 /**
- * Rotary angles go on past the positions that a model was trained with, and the model makes little of them
- * there. Rows that nobody has measured may be as long as they are cut to.
+ * Warns of rows that are longer than the positions that the model was trained with: rotary angles continue
+ * beyond them, but the model has not learned to use them. Rows that were not measured may be as long as
+ * `max_seq_length`.
  */
 export function warnOfPositions(
   config: PositionsConfig,
@@ -36,6 +37,6 @@ export function warnOfPositions(
     );
 }
 
-/** In every layer; scaled rotary angles reach further. */
+/** The smallest reach of all layers; scaled rotary angles reach further. */
 const knownPositions = ({ maxPositions, attention }: PositionsConfig): number =>
   attention.reduce((least, { rope }) => Math.min(least, rope?.reach ?? maxPositions), Infinity);

@@ -1,10 +1,10 @@
 import type { CausalLm } from '@qdylora/models';
 import { isPacked, Linear, modulesOf } from '@qdylora/tensor';
 
-/** How many matrices of a model are stored in which way: `{ nf4: 210, bf16: 1 }`, the most frequent first. */
+/** Number of matrices by storage: `{ nf4: 210, bf16: 1 }`, the most frequent first. */
 export type WeightPrecision = Readonly<Record<string, number>>;
 
-/** Counts the matrices of all linear layers, the head included, as they lie in memory. */
+/** Counts the matrices of all linear layers in memory, the head included. */
 export function weightPrecision({ modules }: Pick<CausalLm, 'modules'>): WeightPrecision {
   const counts = new Map<string, number>();
   for (const layer of modulesOf(modules)) {

@@ -11,7 +11,8 @@ const PROBE_TEXT =
 const PROBE_TOKENS = 48;
 
 /**
- * Token ids to compare two models on: the same for the same tokenizer; as many as the model can see at once.
+ * Token ids to compare two models on: the same for the same tokenizer, as many as the model has positions
+ * for.
  */
 export function probeIds(
   tokenizer: Tokenizer | null,
@@ -44,7 +45,7 @@ export interface LogitDifference {
   /** Largest and mean |difference| of a logit. */
   readonly largest: number;
   readonly mean: number;
-  /** Share of the tokens after which both find the same one likeliest. */
+  /** Share of the tokens after which both models predict the same token. */
   readonly agreement: number;
 }
 

@@ -36,7 +36,7 @@ export interface RunReport {
   readonly heldOutExamples: number;
   readonly heldOutTokens: number;
   readonly samples: ReportSamples;
-  /** What a reader should know: for one, that nothing was held out. */
+  /** Notes for the reader, such as that nothing was held out. */
   readonly notes: readonly string[];
 }
 

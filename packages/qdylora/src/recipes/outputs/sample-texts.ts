@@ -8,13 +8,10 @@ import type { ReportSamples } from '../../report/report-data.ts';
 
 /** Long enough to see whether an answer makes sense. */
 const NEW_TOKENS = 64;
-/** Of a row that is all answer (plain text), so much is told. */
+/** Tokens of the prompt, where a row is all answer (plain text). */
 const PROMPT_TOKENS = 24;
 
-/**
- * A report's texts; `isCut`: an abort came before the last of them, and those that were not whole are left
- * out.
- */
+/** Texts for a report. `isCut`: an abort came before the last of them; unfinished texts are left out. */
 export interface Samples {
   readonly samples: ReportSamples;
   readonly isCut: boolean;
@@ -31,8 +28,7 @@ export interface SampleOptions {
 
 /**
  * Greedy answers to one held-out (else training) prompt at a small, a middle and the largest rank; or the
- * reason why there are none. An abort ends them, and nothing else: they are the last part of a run, and the
- * least.
+ * reason why there are none. An abort ends only them: they are the last and least part of a run.
  */
 export async function sampleTexts(
   model: CausalLm,
@@ -97,7 +93,7 @@ function cutAtAnswer({ ids, labels }: Example): { prompt: Int32Array; answer: In
   return { prompt: ids.subarray(0, at), answer: ids.subarray(at, at + NEW_TOKENS) };
 }
 
-/** Three ranks that tell something: the smallest, the chosen or middle one, and the largest. */
+/** Three ranks to compare: the smallest, the chosen or middle one, and the largest. */
 export function sampleRanks(ranks: readonly number[], chosen: number | null): number[] {
   if (ranks.length <= 3) return [...ranks];
   const inner = ranks.slice(1, -1);

@@ -23,7 +23,7 @@ export interface FinishedTraining {
   readonly judgement: Judgement | null;
   /** All events of the run, also those of earlier processes. */
   readonly events: readonly EventLine[];
-  /** What was expected before the first step; null where it could not be forecast. */
+  /** The forecast before the first step; null where there was none. */
   readonly forecastBytes: number | null;
 }
 
@@ -65,7 +65,7 @@ export async function shipRun(
   return { report, files };
 }
 
-/** The tokenizer, texts and files that follow use the memory of the optimizer. */
+/** Frees the memory of the optimizer for the tokenizer, texts and files. */
 function freeTrainingMemory({ run: { model, training } }: OpenedRun): void {
   training.optimizer.dispose();
   model.backend.memory.trim();

@@ -22,8 +22,8 @@ const isSpecial = (id: number, tokenizer: Tokenizer): boolean =>
 const isWhole = (text: string): boolean => !text.endsWith('\ufffd');
 
 /**
- * Token ids as pieces of text, as soon as they are whole characters; together exactly what decoding all ids
- * at once gives.
+ * Token ids as pieces of text, each yielded when its characters are complete. Together they equal the
+ * decoding of all ids at once.
  */
 export async function* streamText(ids: AsyncIterable<number>, tokenizer: Tokenizer): AsyncGenerator<string> {
   const allIds: number[] = [];

@@ -28,7 +28,7 @@ const GGUF_TYPES: Readonly<Partial<Record<MergeDtype, GgufWriteType>>> = {
 /** The file of a GGUF folder. */
 export const GGUF_FILE = 'model.gguf';
 
-/** Writes `model.gguf` into a folder of its own, all or nothing; weights as checkpoints store them. */
+/** Writes `model.gguf` into a folder of its own, all or nothing. Weights are as checkpoints store them. */
 export async function writeMergedGguf(
   folder: string,
   weights: readonly ModelWeight[],
@@ -52,7 +52,7 @@ export async function writeMergedGguf(
   );
 }
 
-/** A config in which sizes stand that it leaves to its family: a GGUF file leaves out none of them. */
+/** Adds the sizes that a config leaves to its family: a GGUF file states all of them. */
 export function statedConfig(config: CheckpointConfig): CheckpointConfig {
   const { raw, path, modelType } = config;
   const {
@@ -76,7 +76,7 @@ export function statedConfig(config: CheckpointConfig): CheckpointConfig {
   return hfConfigOf(path, { ...raw, ...missing }, config.rope.factors);
 }
 
-/** Writes a Hugging Face folder of floats; weights as checkpoints store them. */
+/** Writes a Hugging Face folder of floats. Weights are as checkpoints store them. */
 export const writeMergedFloats = (
   folder: string,
   weights: readonly ModelWeight[],
@@ -91,8 +91,8 @@ export const writeMergedFloats = (
   });
 
 /**
- * Writes a folder whose matrices, [out, in] in every family, are in 4 bits again; returns how far they are
- * from the merged ones: √(Σ error² / Σ weight²).
+ * Writes a folder whose matrices, [out, in] in every family, are quantized to 4 bits again. Returns the
+ * relative error of the matrices: √(Σ error² / Σ weight²).
  */
 export async function writeMergedPacked(
   folder: string,

@@ -31,8 +31,9 @@ export interface NamedWeight {
 }
 
 /**
- * Weights as tensors of a safetensors file. @throws QdyloraError NON_FINITE, while it is written, for a value
- * that float16 cannot hold
+ * Weights as tensors of a safetensors file.
+ *
+ * @throws QdyloraError NON_FINITE, while it is written, for a value beyond float16
  */
 export const weightTensors = (weights: readonly NamedWeight[], dtype: SaveDtype): TensorToStream[] =>
   weights.map(({ name, shape, values }) => ({
@@ -84,7 +85,7 @@ const WHOLE_FLOAT = new RegExp(`^(\\s*"(?:${FLOAT_KEYS.join('|')})": -?\\d+)(,?)
 const configJson = (config: Readonly<Record<string, unknown>>): string =>
   canonicalJson(config).replace(WHOLE_FLOAT, '$1.0$2');
 
-/** What stands beside the weights of a Hugging Face folder: `config.json` and the tokenizer's files. */
+/** Writes the files beside the weights of a Hugging Face folder: `config.json` and the tokenizer. */
 export async function writeModelFiles(
   folder: string,
   { config, tokenizerFolder, template }: Pick<ModelFolder, 'config' | 'tokenizerFolder' | 'template'>,
@@ -96,7 +97,7 @@ export async function writeModelFiles(
   writeFileDurably(join(folder, 'chat_template.jinja'), [Buffer.from(template.source)]);
 }
 
-/** Copies files as they are; from a file that holds its tokenizer (GGUF), writes what was read out of it. */
+/** Copies the files of a tokenizer; from a file that contains one (GGUF), writes its content. */
 async function copyCompanions(from: string, to: string): Promise<void> {
   if (statSync(from).isDirectory() && existsSync(join(from, 'config.json'))) {
     for (const name of companionsIn(from)) {
@@ -133,8 +134,9 @@ const companionsOf = ({ tokenizerFiles, generationConfig }: Checkpoint): [string
 const LARGEST_HALF = 65504;
 
 /**
- * Numbers as the bytes of a safetensors file. @throws QdyloraError NON_FINITE for a value that float16 cannot
- * hold
+ * Numbers as the bytes of a safetensors file.
+ *
+ * @throws QdyloraError NON_FINITE for a value beyond float16
  */
 export function bytesIn(values: Float32Array, dtype: SaveDtype, name = 'a tensor'): Uint8Array {
   const stored =
@@ -154,7 +156,7 @@ function halfArray(values: Float32Array, name: string): Uint16Array {
   return float16Array(values);
 }
 
-/** The config of a model whose weights are of another type now, and in full precision. */
+/** The config of a model whose weights have a new type and are not quantized. */
 export function configWithDtype(config: CheckpointConfig, dtype: SaveDtype): Record<string, unknown> {
   const { quantization_config: _, torch_dtype: __, ...raw } = config.raw;
   return { ...raw, dtype: CONFIG_DTYPES[dtype] };

@@ -22,7 +22,7 @@ export interface Packing {
   readonly scaleRounding?: ScaleRounding;
 }
 
-/** A matrix in 4 bits, in the order of files, in host memory. */
+/** Quantizes a matrix to 4 bits, in the order of files, in host memory. */
 export const packMatrix = async (
   backend: Backend,
   values: Values,
@@ -40,8 +40,8 @@ export const packMatrix = async (
   );
 
 /**
- * The same for values whose bytes arrive stretch after stretch: takes those of one matrix. The event loop has
- * a turn after each.
+ * The same for values that arrive in stretches of bytes; takes the stretches of one matrix. The event loop
+ * runs after each.
  */
 export async function packArriving(
   backend: Backend,
@@ -68,14 +68,14 @@ export async function packArriving(
   }
 }
 
-/** Gives back the arrays of a matrix. */
+/** Releases the arrays of a matrix. */
 export function releaseMatrix(matrix: QuantizedMatrix, memory: Memory): void {
   for (const view of arraysOf(matrix)) memory.release(view);
 }
 
 /**
- * The arrays of a packed weight, as bitsandbytes names them. Those in `memory` are given back as soon as they
- * are written.
+ * The arrays of a packed weight, named as by bitsandbytes. Each array in `memory` is released after it was
+ * written.
  */
 export const packedTensors = (
   name: string,
@@ -99,8 +99,8 @@ function* writtenOnce(bytes: Uint8Array, matrix: QuantizedMatrix, memory: Memory
 }
 
 /**
- * `quantization_config` as transformers reads it: the head stays as it is, by its name in files and by that
- * in transformers; `llm_int8_threshold` is left out, because JSON cannot say that 6 is a float.
+ * `quantization_config` for transformers. The head stays as it is, under its name in files and its name in
+ * transformers. `llm_int8_threshold` is left out, because JSON cannot express that 6 is a float.
  */
 export const quantizationConfig = (
   { quantization, doubleQuantization }: Packing,

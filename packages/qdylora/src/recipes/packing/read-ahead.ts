@@ -8,27 +8,27 @@ import {
 } from '@qdylora/checkpoint';
 
 /**
- * So many bytes of a tensor are read at a time; the caller gives the event loop a turn after each. The less
- * memory takes turns, the faster a disk fills it: 2.6 to 2.9 GB/s into 8 MB, 1.6 to 2.1 into 32 MB or more;
- * and the shorter the stretches, the more turns they cost (2 cores, a virtual machine, 2026).
+ * Bytes of a tensor that are read at a time; the caller lets the event loop run after each. A disk fills less
+ * memory faster: 2.6 to 2.9 GB/s into 8 MB, 1.6 to 2.1 into 32 MB or more. Shorter stretches cost more turns
+ * (2 cores, a virtual machine, 2026).
  */
 export const STRETCH_BYTES = 2 ** 22;
 
 /**
- * One stretch is the caller's; the others are there or on their way, so that neither disk nor caller waits
- * where the other falters.
+ * One stretch belongs to the caller; the others are read or being read, so that a slow moment of disk or
+ * caller stops neither.
  */
 const PLACES = 3;
 
-/** Places that take turns, and who reads into them. */
+/** Places that are filled in turn, and the function that reads into them. */
 export interface ReadingRing {
   readonly places: readonly Uint8Array[];
   readonly read: ReadFile;
 }
 
 /**
- * Two rings of one thread, each for one reader at a time: one for who computes, the other for who copies. The
- * same thread writes.
+ * Two rings of one thread, each for one reader at a time: one for computing, one for copying. The same thread
+ * writes.
  */
 export interface ReadingRings {
   readonly rings: readonly [ReadingRing, ReadingRing];
@@ -54,11 +54,11 @@ export function createReadingRings(prepare?: (memory: Uint8Array) => void): Read
 }
 
 /**
- * The bytes of tensor after tensor, in stretches of at most STRETCH_BYTES, read while the caller works on
- * those before. They lie in the places of a ring: a stretch stays until the next one is asked for.
+ * The bytes of tensors one after another, in stretches of at most STRETCH_BYTES, read while the caller works
+ * on earlier ones. A stretch is valid until the next one is requested: it is in a place of a ring.
  *
- * @param entries tensors that can be read behind (`readBehind`)
- * @throws QdyloraError BAD_FILE where the bytes are not there
+ * @param entries tensors with `readBehind`
+ * @throws QdyloraError BAD_FILE where bytes are missing
  */
 export async function* readAhead(
   { places, read }: ReadingRing,

@@ -23,7 +23,7 @@ import { QdyloraError } from '@qdylora/contract';
 
 /**
  * Finished shards of a model that is being written, in a folder beside its place, so that an interrupted run
- * goes on with the next one.
+ * continues with the next one.
  */
 export interface ShardWork {
   readonly folder: string;
@@ -31,8 +31,8 @@ export interface ShardWork {
   /** Writes one shard, all or nothing, while the caller goes on. */
   write(index: number, tensors: readonly TensorToStream[], blocks: WriteBlocks): Promise<void>;
   /**
-   * Puts all shards into a model's folder under Hugging Face's names, with their index; returns their bytes
-   * of tensors, and fills `records` with what was hashed as it was written.
+   * Moves all shards into the folder of a model under Hugging Face's names, with their index. Returns their
+   * bytes of tensors, and adds hashes computed while writing to `records`.
    */
   moveInto(folder: string, records: Map<string, FileRecord>): number;
   remove(): void;
@@ -43,11 +43,11 @@ const digits = (n: number): string => String(n).padStart(5, '0');
 const shardName = (index: number): string => `shard-${digits(index)}.safetensors`;
 
 /**
- * Opens or begins the work folder `<outputDir>.partial`. One that belongs to other weights or settings is
- * begun anew.
+ * Opens or creates the work folder `<outputDir>.partial`. A folder of other weights or settings is started
+ * over.
  *
  * @param identity everything that decides the bytes of the shards
- * @throws QdyloraError NOT_EMPTY where something else lies there; WRITE_FAILED
+ * @throws QdyloraError NOT_EMPTY where the folder holds something else; WRITE_FAILED
  */
 export function shardWork(outputDir: string, identity: unknown, count: number): ShardWork {
   const folder = `${outputDir}.partial`;
@@ -110,7 +110,7 @@ function identityIn(folder: string): string | null {
   }
 }
 
-/** A second name costs nothing; where the file system has none, a copy. */
+/** Links the file, which costs nothing; copies it where the file system has no links. */
 function linkOrCopy(from: string, to: string): void {
   try {
     linkSync(from, to);
@@ -119,10 +119,7 @@ function linkOrCopy(from: string, to: string): void {
   }
 }
 
-/**
- * Sizes and times of the files that weights come from: enough to see that they are others, without reading
- * them.
- */
+/** Sizes and times of the weight files: enough to see a change without reading them. */
 export function filesOf(path: string): unknown {
   const names = statSync(path).isDirectory()
     ? readdirSync(path)

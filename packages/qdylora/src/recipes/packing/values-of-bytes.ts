@@ -11,8 +11,8 @@ export type StoredDtype = keyof typeof AS_STORED;
 export const isAsStored = (dtype: string): dtype is StoredDtype => Object.hasOwn(AS_STORED, dtype);
 
 /**
- * A file's bytes as numbers where they lie; those that begin at an odd place, as they may in a file, are
- * moved to the word's border before it, which must be theirs too.
+ * The bytes of a file as numbers, in place. Bytes at an unaligned offset are moved back to the word boundary
+ * before it, which must belong to the same buffer.
  */
 export function valuesOfBytes(stored: StoredDtype, bytes: Uint8Array): ArrayView<'bf16'> | ArrayView<'f32'> {
   const { dtype, Words } = AS_STORED[stored];

@@ -3,15 +3,14 @@ import type { TrainEvent } from '@qdylora/trainer';
 import * as z from 'zod';
 
 /**
- * The lines of `events.jsonl`, one schema a type of event: its fields and what they mean.
- * `events.schema.json` of this package is the same as JSON Schema.
- * It is stable: within one major version of qdylora a line gets new fields, and new types of lines come, but
- * none goes and none changes what it says.
+ * The lines of `events.jsonl`, one schema for each type of event. `events.schema.json` of this package is the
+ * same as JSON Schema. It is stable: within a major version, fields and types of lines may be added; none is
+ * removed or changes its meaning.
  */
 
 const whole = (about: string) => z.int().min(0).describe(about);
 const number = (about: string) => z.number().describe(about);
-/** null where it is infinite or no number: JSON has neither. */
+/** Null where the number is not finite, which JSON cannot express. */
 const finiteOrNull = (about: string) =>
   z.number().nullable().describe(`${about}; null where it is infinite or no number`);
 const step = whole('Optimizer steps done: the first step has 1');
@@ -139,14 +138,14 @@ const lines = [plan, stepLine, evaluation, checkpoint, warning, done] as const;
 export const eventLine = z.discriminatedUnion('type', lines);
 export type EventLine = z.infer<typeof eventLine>;
 
-/** An event as its line says it: a step without `total_steps`, which the plan says once. */
+/** An event as its line: a step without `total_steps`, which is in the plan. */
 export function eventJson(event: TrainEvent): unknown {
   if (event.type !== 'step') return snakeCased(event);
   const { totalSteps: _, ...fields } = event;
   return snakeCased(fields);
 }
 
-/** The lines of a log that this version knows; others, and a line that is not whole, are left out. */
+/** The lines of a log that this version knows. Others, and an incomplete line, are left out. */
 export const readEventLines = (text: string): EventLine[] =>
   text.split('\n').flatMap((line) => {
     const { success, data } = eventLine.safeParse(jsonOf(line));
@@ -180,7 +179,7 @@ type SnakeCased<T> = T extends readonly (infer Item)[]
       ? { [K in keyof T & string as SnakeCase<K>]: SnakeCased<T[K]> }
       : T;
 
-/** The line of an event: of a step without `total_steps`, which the plan says once. */
+/** The line of an event: of a step without `total_steps`, which is in the plan. */
 type LineOf<E extends TrainEvent> = E extends { type: 'step' }
   ? SnakeCased<Omit<E, 'totalSteps'>>
   : SnakeCased<E>;
@@ -189,8 +188,8 @@ type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
 type FieldsOf<Line, Type> = keyof Extract<Line, { type: Type }>;
 
 /**
- * The compiler's own check that the schema and the trainer's events have the same types with the same fields,
- * and that every value that the schema allows is one of the event's.
+ * A check by the compiler: the schema and the events of the trainer have the same types and fields, and every
+ * value that the schema allows is a value of the event.
  */
 type Agree = {
   [Type in TrainEvent['type'] | EventLine['type']]: Same<

@@ -11,14 +11,16 @@ import type { LogWarningEvent } from './finetune-events.ts';
 export interface EventLog {
   /** Appends an event, and the events before it that could not be written. Never throws. */
   write(event: TrainEvent): void;
-  /** All events of the run, those of earlier processes and those that wait in memory included. */
+  /** All events of the run, those of earlier processes and those waiting in memory included. */
   events(): EventLine[];
-  /** Tries a last time; if anything had failed, says how many events the file lacks. */
+  /** Tries a last time to write. If a write has failed, reports how many events the file lacks. */
   close(): void;
 }
 
 export interface EventLogOptions {
-  /** Steps done before this process: later lines of an earlier process, and a half line, are cut off. */
+  /**
+   * Steps done before this process. Later lines of an earlier process, and an incomplete line, are removed.
+   */
   readonly startStep: number;
   /** Called at the first failure, and once by `close`. */
   readonly warn: (warning: LogWarningEvent) => void;
@@ -93,8 +95,8 @@ interface LogFile {
 
 function openLogFile(path: string, startStep: number, fs: FileSystem): LogFile {
   /**
-   * Bytes of whole lines in the file; null until those of an earlier process are sorted. The next append
-   * overwrites part of a line beyond them, since it begins with the same bytes.
+   * Bytes of whole lines in the file; null until the lines of an earlier process are read. The next append
+   * overwrites an incomplete line beyond them, since it begins with the same bytes.
    */
   let wholeBytes: number | null = null;
   return {

@@ -29,15 +29,15 @@ export interface NoticeEvent {
 }
 
 /**
- * `events.jsonl` cannot be written or read: said at the first failure, and at the end with how many events
- * the file lacks. Training goes on.
+ * `events.jsonl` cannot be written or read. Emitted at the first failure, and at the end with the number of
+ * events that the file lacks. Training continues.
  */
 export interface LogWarningEvent extends Omit<WarningEvent, 'code'> {
   readonly code: 'LOG_NOT_WRITTEN';
   readonly path: string;
   /** The system's own words. */
   readonly reason: string;
-  /** Events of this process that are not in the file now; at the end: that never came into it. */
+  /** Events of this process that are not in the file now; at the end: events that were never written. */
   readonly unwrittenEvents: number;
 }
 
@@ -57,18 +57,12 @@ export interface ProfileEvent extends ProfileSummary {
   readonly file: string;
 }
 
-/**
- * What the whole process will need at most, part by part: from the run's own step in the books of a dry
- * backend. Said before the first step.
- */
+/** Forecast of the peak memory of the whole process, part by part. Emitted before the first step. */
 export interface ForecastEvent extends MemoryForecast {
   readonly type: 'forecast';
 }
 
-/**
- * What the process has needed at most, from its start to the last file; `forecastBytes` is null where nothing
- * could be said before.
- */
+/** Peak memory of the process up to the last file. `forecastBytes` is null where there was no forecast. */
 export interface MemoryEvent extends MemoryForecast {
   readonly type: 'memory';
   readonly forecastBytes: number | null;

@@ -8,8 +8,8 @@ export interface MetricSinks extends Disposable {
 }
 
 /**
- * Opened by the run's plan. One that cannot be written says so once and is given up: the run itself does not
- * depend on it.
+ * A sink opened with the plan of the run. One that cannot be written warns once and is closed; the run
+ * continues.
  */
 export function metricSinks(
   reportTo: RunConfig['reportTo'],

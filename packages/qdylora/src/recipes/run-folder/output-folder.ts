@@ -19,8 +19,8 @@ export const runPaths = (outputDir: string) => ({
 export const resumeFrom = (value: string | null): ResumeFrom => (value === 'auto' ? 'latest' : value);
 
 /**
- * Refuses a folder that is in use, holds something else or cannot be made, and a checkpoint that is not
- * there, before anything costly happens. Nothing is written.
+ * Refuses a folder that is in use, holds something else or cannot be created, and a checkpoint that does not
+ * exist, before anything expensive happens. Writes nothing.
  *
  * @throws QdyloraError BUSY_FOLDER, NOT_EMPTY, WRITE_FAILED, MISSING_FILE
  */
@@ -46,7 +46,7 @@ export function checkOutputFolder(outputDir: string, resume: string | null): voi
   });
 }
 
-/** Whether it is whole is seen when it is read: of a large one that takes a while. */
+/** Only its existence is checked: reading a large checkpoint takes a while. */
 function assertIsCheckpoint(path: string): void {
   if (existsSync(join(path, STATE_FILE))) return;
   throw new QdyloraError('MISSING_FILE', {
@@ -58,8 +58,8 @@ function assertIsCheckpoint(path: string): void {
 }
 
 /**
- * The folder, or the nearest one above it that is there, must take new entries. What only the first write
- * shows, an error then says.
+ * The folder, or the nearest existing one above it, must accept new entries. Problems that only a write shows
+ * are reported then.
  */
 function assertCanWrite(outputDir: string): void {
   let nearest = resolve(outputDir);

@@ -2,10 +2,7 @@ import { snakeCase } from '@qdylora/contract';
 import { KEY_NAMES, type KeyName } from '../../config/keys.ts';
 import { WARMUP_RATIO, type RunConfig } from '../../config/resolve-run.ts';
 
-/**
- * Keys that may change between two parts of one run: where things lie, how fast it goes, and how often it
- * looks around.
- */
+/** Keys that may change when a run is resumed: places, speed, and how often it evaluates and saves. */
 const FREE_KEYS: ReadonlySet<KeyName> = new Set<KeyName>([
   'model',
   'init',
@@ -38,8 +35,8 @@ const FREE_KEYS: ReadonlySet<KeyName> = new Set<KeyName>([
 ]);
 
 /**
- * What a resumed run must share with the first one: values that decide the numbers, the base's fingerprint,
- * and which rows, which tokens and how many steps there are.
+ * The values that a resumed run must share with the first one: keys that decide the numbers, the fingerprint
+ * of the base, the rows, their tokens and the number of steps.
  */
 export function runIdentity(
   config: RunConfig,

@@ -4,9 +4,10 @@ import type { RunSession } from './run-session.ts';
 import { assertNotAborted } from './tell-abort.ts';
 
 /**
- * Emits what is about to be trained, and the memory that it will need.
+ * Emits a description of the run and a forecast of its memory.
  *
- * @returns bytes of the whole process; null for a caller's own backend, which has no dry twin
+ * @returns forecast bytes of the whole process; null for a backend of the caller, which has no dry
+ * counterpart
  * @throws QdyloraError ABORTED
  */
 export async function announceRun(

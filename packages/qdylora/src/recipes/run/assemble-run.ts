@@ -56,7 +56,7 @@ export interface AssembleOptions {
   readonly needOf: ((run: AssembledRun, recompute: Recompute) => Promise<number>) | null;
 }
 
-/** Puts the optimizer, the rank sampler and the layers to recompute together with a model and its steps. */
+/** Combines a model and its steps with the optimizer, the rank sampler and the layers to recompute. */
 export async function assembleRun(
   config: RunConfig & { readonly computeDtype: ComputeDtype },
   { model, adapted, batches, totalSteps, schedule }: ModelToTrain & StepLayout,
@@ -91,7 +91,7 @@ export async function assembleRun(
   return { ...run, training: { ...run.training, recompute } };
 }
 
-/** Puts a new adapter around a model, or the one that the run starts from; null for full training. */
+/** Attaches a new adapter to a model, or the one that the run starts from; null for full training. */
 export async function attachForTraining(
   model: CausalLm,
   config: RunConfig,
@@ -122,7 +122,7 @@ export const adapterConfigOf = ({
   seed,
 }: RunConfig): AdapterConfig => ({ ranks: ranks!, alpha, scaling, targetModules, updateRule, dropout, seed });
 
-/** The ranks of each step; null for a single rank, since the trainer then takes the largest. */
+/** The sampler of ranks; null for a single rank: the trainer then takes the largest. */
 export const samplerOf = (
   { ranks }: Adapted<CausalLm>,
   {

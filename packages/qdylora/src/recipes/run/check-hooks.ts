@@ -13,8 +13,9 @@ const HOOKS = {
 };
 
 /**
- * What only a program can give is no key of a run, and is looked at here, before anything begins. @throws
- * QdyloraError BAD_ARGUMENT that names what is of another kind
+ * Checks the options that are no keys of a run, because only a program can pass them, before anything begins.
+ *
+ * @throws QdyloraError BAD_ARGUMENT that names an option of another kind
  */
 export const checkHooks = (where: string, hooks: { readonly [Name in keyof typeof HOOKS]?: unknown }): void =>
   checkOptions(where, hooks, HOOKS);

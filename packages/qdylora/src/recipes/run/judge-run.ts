@@ -7,15 +7,17 @@ import type { ModelToTrain } from './assemble-run.ts';
 import type { OpenedRun } from './opened-run.ts';
 import type { RunSession } from './run-session.ts';
 
-/** Judges what is trained. The newest judgement is kept, so the report needs no second pass over the data. */
+/**
+ * Evaluates the trained weights. The newest result is kept, so the report needs no second pass over the data.
+ */
 export interface Judge {
-  /** Judges the weights as they are; if `step` was judged last, returns that judgement. */
+  /** Evaluates the weights now. If `step` was evaluated last, returns that result. */
   at(step: number, signal?: AbortSignal): Promise<Judgement>;
-  /** The same for the trainer: at all ranks, or at a few, whose losses are not remembered. */
+  /** The evaluation for the trainer: at all ranks, or at some, whose losses are not kept. */
   forTrainer(every: number, ranks: readonly number[] | null): EvaluateOptions;
 }
 
-/** The judge of a run, which emits its progress; null where no row is held out. */
+/** The judge of a run, which emits progress; null where no row is held out. */
 export const judgeOf = (
   { config: { computeDtype }, data: { heldOut }, run }: OpenedRun,
   { emit }: RunSession,

@@ -13,7 +13,7 @@ export interface StepLayout {
 }
 
 /**
- * Lays out the steps of a run over its rows. Needs no model, so a schedule that does not fit is refused
+ * Computes the steps of a run from its rows. It needs no model, so a schedule that does not fit is refused
  * before one is built.
  *
  * @throws QdyloraError BAD_CONFIG, BAD_ARGUMENT for settings that the schedule does not have
@@ -89,7 +89,7 @@ function warnOfWarmup(
   }
 }
 
-/** A warm-up's first step has rate 0, as in transformers: a run of that step alone learns nothing. */
+/** The first step of a warm-up has rate 0, as in transformers, so a run of that step alone learns nothing. */
 function warnOfNoRate(schedule: LearningRateSchedule, totalSteps: number, warn: Warn): void {
   if (totalSteps === 0 || hasRate(schedule, totalSteps)) return;
   warn(

@@ -68,7 +68,7 @@ export async function learn(opened: OpenedRun, judge: Judge | null, session: Run
   return { training: await run.result, events: () => logs.current!.events() };
 }
 
-/** Says where a run is trained for more steps than it was planned for: later learning rates then differ. */
+/** Tells the user that a run is trained for more steps than planned, which changes later learning rates. */
 function noticeContinuation(checkpoint: string, totalSteps: number, notice: (message: string) => void): void {
   const state = JSON.parse(readFileSync(join(checkpoint, STATE_FILE), 'utf8')) as {
     readonly config?: { readonly total_steps?: number };
@@ -82,7 +82,7 @@ function noticeContinuation(checkpoint: string, totalSteps: number, notice: (mes
   );
 }
 
-/** Skipped steps are counted in the report, so each is no note of its own. */
+/** Skipped steps are counted in the report, so there is no note for each. */
 const isNoteworthy = (event: TrainEvent): event is Extract<TrainEvent, { type: 'warning' }> =>
   event.type === 'warning' && event.code !== 'NON_FINITE_LOSS';
 

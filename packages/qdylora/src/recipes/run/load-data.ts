@@ -20,8 +20,8 @@ import type { ModelSource } from '../opening/open-source.ts';
 import type { RunSession } from './run-session.ts';
 
 /**
- * Rows as tokens: what is trained on and what is held out. Where rows are in memory, the tokenizer is no part
- * of it, so that its memory can go.
+ * Rows as tokens, for training and held out. Where rows are in memory, this does not hold the tokenizer, so
+ * that its memory can be freed.
  */
 export interface RunData extends Disposable {
   readonly training: ExampleSource;
@@ -31,13 +31,13 @@ export interface RunData extends Disposable {
   readonly isStreamed: boolean;
   /** What a user should know of the rows. */
   readonly notes: readonly string[];
-  /** What became of streamed rows up to now; null where the report says it all. */
+  /** A summary of the streamed rows read so far; null where the report covers all rows. */
   readNote(): string | null;
 }
 
 /**
- * Rows take twice to eight times the bytes of their files as tokens in memory, and a second for every
- * megabyte.
+ * From this size on, rows stay in their files: as tokens in memory they take two to eight times the size of
+ * their files, and a second for every megabyte.
  */
 const STREAMED_BYTES = 64 * 2 ** 20;
 
@@ -48,7 +48,10 @@ export type RowOptions = Pick<
 > &
   Partial<Pick<RunConfig, 'onBadRow'>>;
 
-/** Reads a run's rows with the tokenizer of its model, says what a user should know of them, and frees it. */
+/**
+ * Reads the rows of a run with the tokenizer of its model and notifies the user of what is unusual. The
+ * tokenizer is freed afterwards.
+ */
 export async function readRows(
   config: RunConfig,
   {
@@ -65,10 +68,10 @@ export async function readRows(
 }
 
 /**
- * Reads a run's rows.
+ * Reads the rows of a run.
  *
- * @throws QdyloraError BAD_CONFIG without a dataset, or with two answers to what is held out; BAD_DATA,
- * MISSING_FILE
+ * @throws QdyloraError BAD_CONFIG without a dataset, where two keys set the held-out rows, or where no row
+ * goes through the chosen chat template; BAD_DATA, MISSING_FILE
  */
 export async function loadRunData(
   config: RunConfig,
@@ -123,7 +126,7 @@ export async function loadRunData(
   }
 }
 
-/** What a user should know of the rows that the model is judged by. */
+/** Notes on the held-out rows. */
 function heldOutNotes(
   { dataset, datasetWeights, evalDataset, valSetSize }: RunConfig,
   judged: number,
@@ -148,7 +151,7 @@ function heldOutNotes(
   ];
 }
 
-/** Notes on eval_dataset that those on dataset do not say already. */
+/** Notes on eval_dataset that are not also notes on dataset. */
 const furtherNotes = (judging: Dataset | null, { notes }: DatasetReport): string[] =>
   (judging?.report.notes ?? [])
     .filter((note) => !notes.includes(note))
@@ -191,7 +194,7 @@ const readNote = ({ rows, truncated, truncatedAnswers, lostTokens, dropped }: Ro
   `Of ${rows} rows read while training, ${truncated} were cut to max_seq_length, ${truncatedAnswers} of ` +
   `which lost ${lostTokens} answer tokens; ${dropped} had nothing to predict and were left out.`;
 
-/** Looks at each example as it is read: streamed ones do not exist before. */
+/** Checks each example when it is read: streamed ones do not exist earlier. */
 function withFittingIds(source: ExampleSource, vocabularySize: number): ExampleSource {
   return {
     length: source.length,
@@ -204,7 +207,7 @@ function withFittingIds(source: ExampleSource, vocabularySize: number): ExampleS
   };
 }
 
-/** The same for readers of rows, who take what is left out as their own defaults. */
+/** Options for readers of rows, which have defaults of their own for undefined ones. */
 export const datasetOptions = (
   { maxSeqLength, datasetFormat, completionOnlyLoss, applyChatTemplate, onBadRow }: RowOptions,
   tokenizer: Tokenizer | null,
@@ -220,8 +223,8 @@ export const datasetOptions = (
 });
 
 /**
- * Reads rows to judge a model by. Of plain text the first `limitTokens` are kept, in windows of
- * `maxSeqLength`; of rows, as many whole ones as fit.
+ * Reads rows to evaluate a model on. Of plain text, the first `limitTokens` in windows of `maxSeqLength`; of
+ * rows, as many whole ones as fit.
  */
 export async function loadEvalExamples(
   files: readonly string[],
@@ -261,7 +264,7 @@ function firstTokens(examples: readonly Example[], limit: number, cuts: boolean)
   });
 }
 
-/** Ids past the embedding would read memory that is not its own. */
+/** Refuses ids beyond the embedding, which would read other memory. */
 function assertIdsFit({ ids, labels, source }: Example, vocabularySize: number): void {
   const wrong = ids.find((id) => id >= vocabularySize) ?? labels.find((id) => id >= vocabularySize);
   if (wrong === undefined) return;

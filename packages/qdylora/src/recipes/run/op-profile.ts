@@ -1,9 +1,6 @@
 import { DTYPE_BYTES, elementCount, shapeText, type Arrays, type OpCall } from '@qdylora/contract';
 
-/**
- * The fastest that this machine can go, measured just now: GFLOP/s of multiply-adds of float32 and of bf16
- * numbers, GB/s of a copy.
- */
+/** Peak rates of this machine, measured now: GFLOP/s of multiply-adds in float32 and bf16, GB/s of a copy. */
 export interface Ceilings {
   readonly gflops: number;
   readonly bf16Gflops: number;
@@ -18,7 +15,7 @@ export interface ProfileRow {
   readonly seconds: number;
   /** Of the time that steps took. */
   readonly share: number;
-  /** One of the two: operations where the op counts them, else bytes read and written. */
+  /** One of the two rates: operations where the op counts them, else bytes read and written. */
   readonly gflops: number | null;
   readonly gbps: number | null;
   /** Of the ceiling; null where none was measured. */
@@ -37,11 +34,11 @@ export interface ProfileSummary {
 /** Times ops while steps run. */
 export interface OpProfile {
   readonly measure: (call: OpCall, run: () => void) => void;
-  /** Ops from here to `endStep` are the step's; those of loading and judging are nobody's. */
+  /** Starts a step: ops until `endStep` belong to it. Ops of loading and evaluation belong to no step. */
   beginStep(): void;
   /**
-   * Adds up what ran since `beginStep`: only now, since a step without a profile would not wait for that.
-   * `seconds`: what the step took.
+   * Adds up the ops since `beginStep`, after the step, so that this takes no time of the step. `seconds`:
+   * time of the step.
    */
   endStep(seconds: number): void;
   summary(ceilings: Ceilings | null): ProfileSummary;
@@ -53,8 +50,8 @@ export interface OpProfile {
 const TRACED_CALLS = 20_000;
 
 /**
- * A call of the step that runs, which waits to be added up; its operations are counted at once, since they
- * may depend on what its arrays hold.
+ * A call of the current step, to be added up at its end. Its operations are counted at once, since they may
+ * depend on the contents of its arrays.
  */
 interface Noted {
   readonly call: OpCall;
@@ -156,7 +153,7 @@ function summaryOf(
   };
 }
 
-/** What an op is judged by: its operations where it counts them, else the bytes that it moves. */
+/** The rate of an op: operations per second where it counts them, else bytes per second. */
 const rateOf = ({
   flops,
   bytes,
@@ -169,8 +166,8 @@ const rateOf = ({
   flops > 0 ? { gflops: flops / seconds / 1e9 } : { gbps: bytes / seconds / 1e9 };
 
 /**
- * What tells layers apart whatever the number of tokens: the rows and columns of their weights; of other ops
- * the shapes of the first two inputs in float32.
+ * Identifies layers independently of the number of tokens: rows and columns of their weights; for other ops
+ * the shapes of the first two float32 inputs.
  */
 function shapesOf({ inputs, attributes }: OpCall): string {
   const { rows, cols, layers } = attributes as {

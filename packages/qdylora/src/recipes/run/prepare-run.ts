@@ -3,13 +3,13 @@ import type { ExplicitValues } from '../../config/explicit-values.ts';
 import { missingKey } from '../../config/missing-key.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
 
-/** A run with everything that it needs to begin. */
+/** A resolved run with the values that it needs to start. */
 export type PreparedRun = RunConfig & { readonly outputDir: string; readonly dataset: string[] };
 
 /**
- * Resolves given values into a run. One that starts from an adapter takes over its ranks and scale.
+ * Resolves explicit values into a run. A run that starts from an adapter takes over its ranks and scale.
  *
- * @throws QdyloraError BAD_CONFIG for what is wrong or missing
+ * @throws QdyloraError BAD_CONFIG for a wrong or missing value
  */
 export function prepareRun(explicit: ExplicitValues): PreparedRun {
   const config = resolveShape(explicit);
@@ -19,7 +19,7 @@ export function prepareRun(explicit: ExplicitValues): PreparedRun {
   return config as PreparedRun;
 }
 
-/** The same without a dataset and a place for what comes out: enough to plan from. */
+/** The same without a dataset and an output folder: enough for a plan. */
 export function resolveShape(explicit: ExplicitValues): RunConfig {
   const folder = explicit.get('adapter')?.value;
   const { state } = typeof folder === 'string' ? readAdapter(folder) : { state: null };

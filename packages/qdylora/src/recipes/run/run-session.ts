@@ -14,11 +14,11 @@ export interface SessionOptions {
   readonly emit?: (event: FinetuneEvent) => void;
 }
 
-/** What all parts of one run share: who listens, the notes for its report, and its memory over time. */
+/** State shared by all parts of a run: listeners, notes for its report, and its memory over time. */
 export interface RunSession extends SessionOptions {
   readonly callbacks: TrainCallbacks;
   readonly emit: (event: FinetuneEvent) => void;
-  /** Sentences that the report repeats, in the order in which they were said. */
+  /** Notices that the report repeats, in their order. */
   readonly notes: string[];
   /** Resident memory of the process at moments before the first step. */
   readonly marks: ProcessMark[];

@@ -7,10 +7,10 @@ import type { OpenedRun } from './opened-run.ts';
 import type { RunSession } from './run-session.ts';
 import { tokensHash } from './tokens-hash.ts';
 
-/** A last save on a full disk waits for room: otherwise training that was paid for is lost. */
+/** The last save waits for room on a full disk, so that finished training is not lost. */
 const WAIT_FOR_ROOM_SECONDS = 600;
 
-/** Where a run saves, how often, and which values a resumed run must share with it. */
+/** Where and how often a run saves, and the values that a resumed run must share with it. */
 export function saveOptions(opened: OpenedRun, isJudged: boolean, { fs }: RunSession): SaveOptions {
   const { config, source, data, run } = opened;
   const { adapted } = run;
@@ -32,7 +32,9 @@ export function saveOptions(opened: OpenedRun, isJudged: boolean, { fs }: RunSes
   };
 }
 
-/** Bytes beside the checkpoints: the adapter and, if it is judged, the best one; or the whole model. */
+/**
+ * Bytes beside the checkpoints: the adapter and, where rows are held out, the best one; or the whole model.
+ */
 function resultBytes(
   { run: { model, adapted, training }, config: { saveDtype } }: OpenedRun,
   isJudged: boolean,

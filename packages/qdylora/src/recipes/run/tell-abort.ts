@@ -1,8 +1,9 @@
 import { QdyloraError, withNextStep } from '@qdylora/contract';
 
 /**
- * @throws QdyloraError ABORTED where the signal has fired; `where`: the part of the run that does not begin
- * or go on
+ * Ends the run if the signal has fired. `where`: the part of the run that does not start or continue.
+ *
+ * @throws QdyloraError ABORTED
  */
 export function assertNotAborted(signal: AbortSignal | undefined, where: string): void {
   if (signal?.aborted)
@@ -17,15 +18,17 @@ export function assertNotAborted(signal: AbortSignal | undefined, where: string)
 interface Part {
   /** `the run was stopped before its first step` */
   readonly problem: string;
-  /** What is written by then, and how to go on. */
+  /** The files written so far, and how to continue. */
   readonly nextStep: string;
-  /** True where an error loses nothing that `nextStep` does not bring back: then it says so too. */
+  /** True where `nextStep` recovers everything also after an error; the error then names it too. */
   readonly isKept?: boolean;
 }
 
 /**
- * @throws QdyloraError ABORTED in the words of `part` where `work` throws one; whatever else it throws, with
- * the next step of `part` beside its own where that still holds
+ * Runs `work`, and describes an abort in the words of `part`.
+ *
+ * @throws QdyloraError ABORTED with the problem and the next step of `part`; any other error of `work`, with
+ * that next step where it still holds
  */
 export async function tellingAbort<T>(
   { isKept = false, ...part }: Part,

@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 import type { ExampleSource } from '@qdylora/data';
 
-/** So many examples tell one tokenizer or chat template from another. */
+/** Number of examples that tell one tokenizer or chat template from another. */
 const EXAMPLES = 64;
 
-/** So many rows are asked for them: of streamed ones, some have nothing to predict. */
+/** Most rows to read for them: some streamed rows have nothing to predict. */
 const MOST_ASKED = 1024;
 
 /**
- * SHA-256 over tokens and labels of the first training examples: a run that goes on with another tokenizer,
- * template or mask than it began with has another one, though its rows are the same.
+ * SHA-256 over tokens and labels of the first training examples. A run that is resumed with another
+ * tokenizer, chat template or mask has another hash, though its rows are the same.
  */
 export function tokensHash(training: ExampleSource): string {
   const hash = createHash('sha256');

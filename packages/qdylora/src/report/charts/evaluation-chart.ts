@@ -16,8 +16,8 @@ interface Line {
 }
 
 /**
- * Held-out loss of each judged rank over the steps, the last best one in its colour; and below it the rank
- * that was best at each evaluation. null without a finite loss.
+ * Held-out loss of each evaluated rank over the steps, the finally best one highlighted; below it the best
+ * rank at each evaluation. Null without a finite loss.
  */
 export function evaluationChart(evaluations: readonly ReportEvaluation[], width: number): Html | null {
   const span = extent(evaluations.flatMap(({ byRank }) => byRank.map(({ loss }) => loss)));
@@ -110,7 +110,7 @@ function axes({ left, right, bottom }: Box, { x, y, domain, steps }: Axes): Html
     ><text class="title" x="${(left + right) / 2}" y="${bottom + 40}" text-anchor="middle">step</text>`;
 }
 
-/** The name of each line at its end; the best one first, and no name where another stands already. */
+/** The name of each line at its end, the best one first; no name where it would cover another. */
 function names(lines: readonly Line[], { right }: Box): Html {
   const taken: number[] = [];
   return html`${[...lines]

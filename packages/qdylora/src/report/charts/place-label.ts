@@ -13,7 +13,8 @@ const overlap = (a: Box, b: Box): number =>
 const area = ({ left, top, right, bottom }: Box): number => (right - left) * (bottom - top);
 
 /**
- * The first of the candidates that covers no obstacle and stays inside the frame, or the one that sins least.
+ * The first candidate that covers no obstacle and stays inside the frame; otherwise the one with the smallest
+ * overlap.
  */
 export function placeLabel(candidates: readonly Box[], obstacles: readonly Box[], frame: Box): Box {
   const costs = candidates.map(
@@ -30,7 +31,7 @@ export interface Anchor {
   readonly bottom: number;
 }
 
-/** Gaps between a point and its name: close by first, then farther off, where a line has to lead there. */
+/** Gaps between a point and its name: close by first, then farther away, with a line. */
 const GAPS = [6, 26, 46, 66] as const;
 
 /**

@@ -6,7 +6,9 @@ import { VERDICT_TEXT, type RankReading } from '../read-ranks.ts';
 import { boxesAround, leader, placeLabel, textWidth, type Box } from './place-label.ts';
 import { extent, linearScale, niceTicks, widened, type Interval, type Scale } from './scale.ts';
 
-/** Height of the strip beyond a break of the axis, where the base stands that would press all ranks flat. */
+/**
+ * Height of the strip beyond a break of the axis, for a base whose loss would flatten the curve of the ranks.
+ */
 const STRIP = 40;
 const FONT = 12.5;
 /** More points than this are drawn small. */
@@ -30,9 +32,8 @@ interface Mark {
 }
 
 /**
- * Held-out loss (with one standard error up and down) over log2 of the rank; the base as a reference line,
- * behind a break of the axis where it lies far off; the best rank and the smallest that is not worse are
- * named where they stand.
+ * Held-out loss (± one standard error) over log2 of the rank. The base is a reference line, behind a break of
+ * the axis where it is far away. The best rank and the smallest that is not worse are labelled.
  */
 export function rankChart(reading: RankReading, width: number): Html {
   const { report, best, good, verdictOf } = reading;
@@ -220,7 +221,7 @@ function obstacles(marks: readonly Mark[]): Box[] {
   return [...bars, ...line];
 }
 
-/** Names of the marked points. The best comes first: it lies lowest, so there is room below it. */
+/** Names of the marked points. The best comes first: it is the lowest, so there is room below it. */
 function labels(
   marked: readonly Mark[],
   marks: readonly Mark[],

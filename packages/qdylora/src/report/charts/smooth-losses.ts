@@ -6,10 +6,11 @@ export const smoothingWindow = (steps: number): number =>
   steps < 12 ? 1 : 2 * Math.max(1, Math.round(steps / 24)) + 1;
 
 /**
- * Mean over the steps around each one; losses that are not finite are left out, NaN where none is left. Near
- * the start the window is narrower on both sides,
- * so that a steep fall is not flattened; near the end only the steps to come are missing, so that the last
- * mean is no single step. losses: [steps]
+ * Mean over the steps around each step; losses that are not finite are ignored, NaN where none is left. Near
+ * the start the window is narrower on both sides, so that a steep fall is not flattened. Near the end only
+ * later steps are missing, so that the last mean is not a single step.
+ *
+ * @param losses [steps]
  */
 export function smoothLosses(losses: readonly number[], window: number): number[] {
   const half = (window - 1) / 2;

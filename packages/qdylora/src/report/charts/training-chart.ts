@@ -12,8 +12,8 @@ interface Point {
 }
 
 /**
- * Loss of every step (thin), its running mean (thick, named at its end), and below it the rank that each step
- * has drawn. null without a finite loss.
+ * Loss of every step (thin), its running mean (thick, labelled at its end), and below it the rank drawn in
+ * each step. Null without a finite loss.
  */
 export function trainingChart(steps: readonly ReportStep[], width: number): Html | null {
   const losses = steps.map(({ loss }) => loss);
@@ -51,7 +51,7 @@ export function trainingChart(steps: readonly ReportStep[], width: number): Html
   </svg>`;
 }
 
-/** All losses, but for a few that lie so far above the others that these would be pressed flat. */
+/** All losses except a few outliers that would flatten the others. */
 function lossDomain(losses: readonly number[]): Interval {
   const sorted = losses.filter(Number.isFinite).sort((a, b) => a - b);
   const at = (share: number): number => sorted[Math.round(share * (sorted.length - 1))];
@@ -107,8 +107,9 @@ function lines(raw: readonly Point[], smooth: readonly Point[], { left, right }:
 const finite = (points: readonly Point[]): Point[] => points.filter(({ y }) => Number.isFinite(y));
 
 /**
- * The lowest and the highest point of every pixel: a long run draws the same picture from few points. points:
- * rising x
+ * The lowest and the highest point of every pixel: the same picture of a long run from few points.
+ *
+ * @param points in the order of x
  */
 function thinned(points: readonly Point[], pixels: number): readonly Point[] {
   if (points.length <= 2 * pixels) return points;

@@ -6,7 +6,7 @@ import { twoWidths } from './two-widths.ts';
 
 const WIDTH = 1000;
 
-/** How ranks came along while the run trained; null where it was judged less than twice. */
+/** The evaluations between steps; null where there were fewer than two. */
 export function evaluationsSection(evaluations: readonly ReportEvaluation[]): Html | null {
   const chart = evaluations.length < 2 ? null : evaluationChart(evaluations, WIDTH);
   if (!chart) return null;

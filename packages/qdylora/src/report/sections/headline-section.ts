@@ -5,7 +5,7 @@ import { errorText, lossText, perplexityText, signedText } from '../number-text.
 import type { RankReading } from '../read-ranks.ts';
 import type { ReportData } from '../report-data.ts';
 
-/** The answer first: what to take, how big it is, and what it gains. */
+/** The main result: which rank to take, its size and its gain. */
 export function headlineSection(data: ReportData, reading: RankReading | null): Html {
   const subject = [data.model, data.dataset === null ? null : `tuned on ${data.dataset}`]
     .filter(Boolean)

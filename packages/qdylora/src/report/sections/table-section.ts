@@ -11,8 +11,8 @@ interface Column {
 }
 
 /**
- * All ranks in figures. The roles are spelled out because a phone lays a row out as a card, which would cost
- * it its meaning.
+ * All ranks in numbers. ARIA roles are explicit because a phone shows a row as a card, which would remove the
+ * meaning of the table.
  */
 export function tableSection(reading: RankReading): Html {
   const {
@@ -98,10 +98,7 @@ function cell(column: string, content: Html | null): Html {
 const withError = (value: Html | string, standardError: number, decimals: number): Html =>
   html`${value} <span class="error">${errorText(standardError, decimals)}</span>`;
 
-/**
- * A star where the difference is significant; the place for it is kept where it isn't, so that figures stand
- * below each other.
- */
+/** A star where the difference is significant. Its place is kept elsewhere, so that digits are aligned. */
 function differenceText(
   { mean, standardError, pValue }: PairedDifference,
   alpha: number,

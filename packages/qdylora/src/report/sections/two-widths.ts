@@ -4,7 +4,7 @@ import { html, type Html } from '../html.ts';
 const NARROW = 350;
 
 /**
- * A drawing twice, for a page and for a phone, of which the style sheet shows one: letters keep their size,
+ * A drawing in two widths, for a page and for a phone; the style sheet shows one. Letters keep their size,
  * where a scaled drawing would be unreadable.
  */
 export const twoWidths = (draw: (width: number) => Html | null, wide: number): Html =>
