@@ -136,15 +136,15 @@ describe('host memory', () => {
     expect(memory.usage()).toMatchObject({ liveBytes: 0 });
   });
   test('trim gives back the regions that hold nothing, and keeps what lives', () => {
-    const given: ArrayBufferLike[] = [];
-    const memory = createHostMemory({ regionBytes: 4096, unreserve: (buffer) => given.push(buffer) });
+    const returned: ArrayBufferLike[] = [];
+    const memory = createHostMemory({ regionBytes: 4096, unreserve: (buffer) => returned.push(buffer) });
     const kept = memory.allocate('f32', [1000]);
     const dropped = memory.allocate('f32', [1000]);
     hostData(kept).fill(7);
     memory.release(dropped);
     memory.trim();
     expect([
-      given.length,
+      returned.length,
       memory.usage().reservedBytes,
       hostData(kept).every((x) => x === 7),
       memory.allocate('f32', [1000]).shape,
@@ -171,10 +171,10 @@ describe('host memory', () => {
           for (const { view } of arrays) hostData(view).fill(7);
           for (const { kept, view } of arrays) if (!kept) memory.release(view);
           memory.trim();
-          const held = [...buffers].filter((buffer) =>
+          const reservedBuffers = [...buffers].filter((buffer) =>
             arrays.some(({ kept, view }) => kept && hostData(view).buffer === buffer),
           );
-          const sevens = held.reduce(
+          const sevens = reservedBuffers.reduce(
             (sum, buffer) => sum + new Float32Array(buffer).filter((x) => x === 7).length,
             0,
           );

@@ -100,9 +100,9 @@ function runPlaced<I extends Arrays, O extends Arrays, A>(
     Object.fromEntries(
       Object.entries(arrays).map(([name, view]) => {
         if (!view) return [name, view];
-        const own = backend.memory.allocate(view.dtype, view.shape) as ArrayView;
-        backend.memory.write(own, (hostData(view) as Float32Array).subarray(0, elementCount(view.shape)));
-        return [name, own];
+        const copy = backend.memory.allocate(view.dtype, view.shape) as ArrayView;
+        backend.memory.write(copy, (hostData(view) as Float32Array).subarray(0, elementCount(view.shape)));
+        return [name, copy];
       }),
     );
   const placed = place(inputs) as I;

@@ -98,10 +98,10 @@ test('the dry cpu backend counts what the cpu backend allocates, workspaces incl
                     return [name, view];
                   }),
                 );
-              const own = arrays(inputs);
+              const copies = arrays(inputs);
               const outputs = arrays(given);
               backend.memory.resetPeak();
-              runOp(backend, op, own, attributes, outputs);
+              runOp(backend, op, copies, attributes, outputs);
               return backend.memory.usage();
             }),
           );

@@ -66,9 +66,9 @@ function stepOf(backend: Backend, { heads, kvHeads, headDim, window, computeDtyp
   const kvWidth = kvHeads * headDim;
   const { memory } = backend;
   const placed = <V extends ArrayView>(view: V): V => {
-    const own = memory.allocate(view.dtype, view.shape);
-    memory.write(own, hostData(view));
-    return own as V;
+    const copy = memory.allocate(view.dtype, view.shape);
+    memory.write(copy, hostData(view));
+    return copy as V;
   };
   const table = placed<FloatView>(normalBfloat16View(seed, 'table', [VOCABULARY, width]));
   const norm = placed(normalView(seed, 'norm', [width]));
@@ -85,28 +85,29 @@ function stepOf(backend: Backend, { heads, kvHeads, headDim, window, computeDtyp
   const querySegments = placed(i32View([2], [0, 1]));
   const keySegments = placed(i32View([2], [0, 1]));
   const inverseFrequencies = f32View([1], [0.1]);
-  const pass = (own: Backend): ArrayView<'f32'> => {
-    const x = runOp(own, embedding, { weight: table, ids }, {}).y;
-    const { y } = runOp(own, rmsNorm, { x, weight: norm }, { epsilon: 1e-6, weightOffset: 0 });
-    const angles = runOp(own, ropeTable, { positions, inverseFrequencies }, { scale: 1 });
+  const pass = (passBackend: Backend): ArrayView<'f32'> => {
+    const x = runOp(passBackend, embedding, { weight: table, ids }, {}).y;
+    const { y } = runOp(passBackend, rmsNorm, { x, weight: norm }, { epsilon: 1e-6, weightOffset: 0 });
+    const angles = runOp(passBackend, ropeTable, { positions, inverseFrequencies }, { scale: 1 });
     const [q, k, v] = [wq, wk, wv].map(
       (weight) =>
-        runOp(own, linear, { x: y, weight, bias: undefined }, { computeDtype }).y as ArrayView<'f32'>,
+        runOp(passBackend, linear, { x: y, weight, bias: undefined }, { computeDtype }).y as ArrayView<'f32'>,
     ) as [ArrayView<'f32'>, ArrayView<'f32'>, ArrayView<'f32'>];
     if (headDim > 1)
-      for (const it of [q, k]) runOp(own, rope, { x: it, ...angles }, { headDim, inverse: false }, { y: it });
-    runOp(own, appendRows, { x: k, segments: keySegments }, { rows: CAPACITY }, { y: keys });
-    runOp(own, appendRows, { x: v, segments: keySegments }, { rows: CAPACITY }, { y: values });
+      for (const it of [q, k])
+        runOp(passBackend, rope, { x: it, ...angles }, { headDim, inverse: false }, { y: it });
+    runOp(passBackend, appendRows, { x: k, segments: keySegments }, { rows: CAPACITY }, { y: keys });
+    runOp(passBackend, appendRows, { x: v, segments: keySegments }, { rows: CAPACITY }, { y: values });
     const seen = runOp(
-      own,
+      passBackend,
       causalAttention,
       { q, k: keys, v: values, querySegments, keySegments },
       { heads, kvHeads, headDim, window, scale: 0.3, softCap: 0, computeDtype },
     ).y as ArrayView<'f32'>;
     return runOp(
-      own,
+      passBackend,
       linearArgmax,
-      { x: runOp(own, halved, { x: seen }, {}).y, weight: table, ...codes },
+      { x: runOp(passBackend, halved, { x: seen }, {}).y, weight: table, ...codes },
       { computeDtype },
     ).logits;
   };
@@ -174,9 +175,9 @@ test('two recordings take turns, and the body runs once for each', () => {
   const log: string[] = [];
   const body =
     (name: string) =>
-    (own: Backend): ArrayView<'f32'> => {
+    (passBackend: Backend): ArrayView<'f32'> => {
       log.push(name);
-      return runOp(own, halved, { x: factor }, {}).y;
+      return runOp(passBackend, halved, { x: factor }, {}).y;
     };
   using a = repeatedCall(backend!, body('a'));
   using b = repeatedCall(backend!, body('b'));
@@ -273,7 +274,10 @@ test('a view of a shrunk resizable buffer counts as gone, whether it tracks the 
   for (const length of [undefined, 1 << 20]) {
     const buffer = new Resizable(1 << 22, { maxByteLength: 1 << 22 });
     const x = viewOf('f32', [1 << 20], new Float32Array(buffer, 0, length));
-    using call = repeatedCall(backend!, (own) => runOp(own, scaleBy, { x, factor: f32View([1], [2]) }, {}).y);
+    using call = repeatedCall(
+      backend!,
+      (passBackend) => runOp(passBackend, scaleBy, { x, factor: f32View([1], [2]) }, {}).y,
+    );
     call.run();
     call.run();
     buffer.resize(8);
@@ -288,13 +292,14 @@ test(
     const [backend] = levels.at(-1)!.backends;
     const x = f32View([1 << 20]);
     const factor = f32View([1], [3]);
-    using call = repeatedCall(backend!, (own) => {
-      const sum = own.memory.scoped(
-        () => runOp(own, sumOfSquares, { x: runOp(own, scaleBy, { x, factor }, {}).y }, {}).sum,
-        (made) => [made],
+    using call = repeatedCall(backend!, (passBackend) => {
+      const sum = passBackend.memory.scoped(
+        () =>
+          runOp(passBackend, sumOfSquares, { x: runOp(passBackend, scaleBy, { x, factor }, {}).y }, {}).sum,
+        (result) => [result],
       );
-      own.memory.trim();
-      return runOp(own, scaleBy, { x: sum, factor }, {}).y;
+      passBackend.memory.trim();
+      return runOp(passBackend, scaleBy, { x: sum, factor }, {}).y;
     });
     call.run();
     hostData(x)[7] = 2;

@@ -33,7 +33,7 @@ const ends = i32View([2], [0, 4]);
 const matrix = quantizeNf4({ data: new Float32Array(256).fill(0.5), shape: [4, 64] });
 const attention = { heads: 2, kvHeads: 1, headDim: 4, scale: 1, softCap: 0, window: 0, computeDtype: 'f32' };
 const qkv = { q: F(4, 8), k: F(4, 4), v: F(4, 4), querySegments: ends, keySegments: ends };
-const made = { y: F(4, 8), logSumExp: F(2, 4), dy: F(4, 8) };
+const forwardResults = { y: F(4, 8), logSumExp: F(2, 4), dy: F(4, 8) };
 const layer = { rows: 3, cols: 4, blockSize: 64, nestedOffset: 0, computeDtype: 'f32', scale: 1 };
 const operands = { x: F(2, 4), weight: F(3, 4), a: F(1, 4), b: F(1, 3) };
 const backwardLayer = { ...layer, accumulate: false, trainFrom: 0, wantsDx: true };
@@ -72,14 +72,14 @@ test.each<[string, unknown, object, object, RegExp, object?]>([
   [
     'attention backward with y of another shape',
     causalAttentionBackward,
-    { ...qkv, ...made, y: F(2, 8) },
+    { ...qkv, ...forwardResults, y: F(2, 8) },
     attention,
     /y must be \[4, 8\], but it is \[2, 8\]/,
   ],
   [
     'attention backward with sums of another shape',
     causalAttentionBackward,
-    { ...qkv, ...made, logSumExp: F(2, 3) },
+    { ...qkv, ...forwardResults, logSumExp: F(2, 3) },
     attention,
     /logSumExp must be \[2, 4\], but it is/,
   ],

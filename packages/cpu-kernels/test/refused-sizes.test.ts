@@ -111,17 +111,19 @@ test(
       [1, 1, 2 ** 31],
     ];
     const segments = 'Int32Array.of(0, 2), Int32Array.of(0, 2)';
-    const forward = (own: readonly number[], ends: string): string =>
-      `f.causalAttention(many, many, many, ${ends}, undefined, many, many, big, 0, 0, ${own.join(', ')}, ` +
+    const forward = (headSizes: readonly number[], ends: string): string =>
+      `f.causalAttention(many, many, many, ${ends}, undefined, many, many, big, 0, 0, ${headSizes.join(', ')}, ` +
       `false, 0, 1, 0)`;
-    const backward = (own: readonly number[], ends: string): string =>
+    const backward = (headSizes: readonly number[], ends: string): string =>
       `f.causalAttentionBackward(many, many, many, ${ends}, undefined, many, many, many, many, many, many, ` +
-      `big, 0, 0, ${own.join(', ')}, false, 0, 1, 0)`;
-    for (const answer of answersOf(sizes.flatMap((own) => [forward(own, segments), backward(own, segments)])))
+      `big, 0, 0, ${headSizes.join(', ')}, false, 0, 1, 0)`;
+    for (const answer of answersOf(
+      sizes.flatMap((headSizes) => [forward(headSizes, segments), backward(headSizes, segments)]),
+    ))
       expect(answer).toMatch(/must be at least 1, and kvHeads must divide heads/);
-    const scratch = sizes.flatMap((own) => [
-      `f.causalAttentionScratch(${segments}, 2, 2, ${own.join(', ')}, false, false)`,
-      `f.causalAttentionBackwardScratch(${segments}, 2, 2, ${own.join(', ')}, false, false, 0)`,
+    const scratch = sizes.flatMap((headSizes) => [
+      `f.causalAttentionScratch(${segments}, 2, 2, ${headSizes.join(', ')}, false, false)`,
+      `f.causalAttentionBackwardScratch(${segments}, 2, 2, ${headSizes.join(', ')}, false, false, 0)`,
     ]);
     for (const answer of answersOf(scratch)) expect(answer).toBe('done');
     for (const answer of answersOf(

@@ -22,7 +22,7 @@ import {
 import { everyLevel } from './every-level.ts';
 
 const levels = await everyLevel();
-const backends = (await everyLevel([2], { batchInvariant: true })).map(({ backends: [own] }) => own!);
+const backends = (await everyLevel([2], { batchInvariant: true })).map(({ backends: [backend] }) => backend!);
 
 test(
   'products and decodes of a tiled matrix have the bits of the row-major one, where one kernel serves ' +

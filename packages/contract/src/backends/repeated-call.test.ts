@@ -32,9 +32,9 @@ test('without a recorder the body runs each time, and its arrays are given back'
   const live = (): number => backend.memory.usage().liveBytes;
   const before = live();
   let bodies = 0;
-  const call = repeatedCall(backend, (own) => {
+  const call = repeatedCall(backend, (callBackend) => {
     bodies++;
-    return runOp(own, doubled, { x: runOp(own, doubled, { x }, {}).y }, {}).y;
+    return runOp(callBackend, doubled, { x: runOp(callBackend, doubled, { x }, {}).y }, {}).y;
   });
   expect([...hostData(call.run())]).toEqual([4, 8, 12]);
   const once = live();
@@ -84,9 +84,9 @@ test('with a recorder it runs once, and not at all into a backend that measures'
   const backend = recordingBackend();
   const x = f32View([2], [1, 2]);
   let bodies = 0;
-  const body = (own: Backend): ArrayView<'f32'> => {
+  const body = (callBackend: Backend): ArrayView<'f32'> => {
     bodies++;
-    return runOp(own, doubled, { x }, {}).y;
+    return runOp(callBackend, doubled, { x }, {}).y;
   };
   using call = repeatedCall(backend, body);
   const result = call.run();
@@ -125,22 +125,22 @@ test('an abort is asked for before a computation is recorded and before each rep
 });
 
 test('layers of a backend add their hooks to those below, and an absent hook removes none', () => {
-  const asked: string[] = [];
+  const calls: string[] = [];
   const host = createHostBackend();
   const inner = wrapBackend(host, {
-    beforeCall: () => asked.push('inner'),
+    beforeCall: () => calls.push('inner'),
     measure: (_, run) => {
-      asked.push('inner measure');
+      calls.push('inner measure');
       run();
     },
   });
   const outer = wrapBackend(wrapBackend(inner, { beforeCall: undefined, measure: undefined }), {
-    beforeCall: () => asked.push('outer'),
+    beforeCall: () => calls.push('outer'),
     measure: (_, run) => {
-      asked.push('outer measure');
+      calls.push('outer measure');
       run();
     },
   });
   runOp(outer, doubled, { x: f32View([1], [3]) }, {});
-  expect(asked).toEqual(['outer', 'inner', 'outer measure', 'inner measure']);
+  expect(calls).toEqual(['outer', 'inner', 'outer measure', 'inner measure']);
 });

@@ -151,8 +151,13 @@ describe('a dry backend', () => {
 
   test('runs an op that nobody has heard of by its shape rule alone, and counts what it makes', () => {
     const { memory, ...backend } = createDryBackend();
-    const made = runOp({ memory, ...backend }, pair, { x: memory.allocate('f32', [5]) }, { wide: 10 ** 6 });
-    expect([made.y!.shape, made.z!.dtype, memory.usage().liveBytes]).toEqual([
+    const outputs = runOp(
+      { memory, ...backend },
+      pair,
+      { x: memory.allocate('f32', [5]) },
+      { wide: 10 ** 6 },
+    );
+    expect([outputs.y!.shape, outputs.z!.dtype, memory.usage().liveBytes]).toEqual([
       [10 ** 6],
       'bf16',
       64 + 4 * 10 ** 6 + 64,

@@ -88,11 +88,11 @@ test('a layer that is trained, or one too many, stays by itself', () => {
 test('names, sizes and parameters are those of the layer', () => {
   const { model } = modelOf(dense('one', 4, 6));
   const grouped = groupFrozenLayers(model).modules['one'];
-  const own = model.modules['one'];
+  const single = model.modules['one'];
   expect([grouped.name, grouped.inFeatures, grouped.outFeatures, grouped.parameters()]).toEqual([
-    own.name,
-    own.inFeatures,
-    own.outFeatures,
-    own.parameters(),
+    single.name,
+    single.inFeatures,
+    single.outFeatures,
+    single.parameters(),
   ]);
 });

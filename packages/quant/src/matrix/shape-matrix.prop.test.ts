@@ -47,21 +47,21 @@ test(
             { data: new Float32Array(elementCount(shape)).fill(1), shape },
             { blockSize, doubleQuantization },
           );
-          const made: ArrayView[] = [];
+          const arrays: ArrayView[] = [];
           const planned = shapeMatrix({
             kind,
             shape,
             blockSize,
             doubleQuantization,
             tiled,
-            array: (dtype, own) => {
-              made.push(shapeOnly(dtype, own));
-              return made.at(-1) as never;
+            array: (dtype, arrayShape) => {
+              arrays.push(shapeOnly(dtype, arrayShape));
+              return arrays.at(-1) as never;
             },
           });
           expect(outline(planned)).toEqual(outline(tiled ? tileMatrix(real) : real));
           const { codes, levels, absmax, doubleQuantized: nested } = planned;
-          expect(made).toEqual([
+          expect(arrays).toEqual([
             codes,
             levels,
             ...(absmax ? [absmax] : []),

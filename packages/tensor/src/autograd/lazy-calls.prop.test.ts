@@ -74,10 +74,10 @@ function blockOf(
             return ctx.backend.memory.scoped(
               () => {
                 // the copy lives no longer than the scope
-                const own = runOp(ctx.backend, copy, { x: x.view }, {}).y;
-                return apply(ctx, differentiableAdd, { a, b: constant(own) }, {}).y;
+                const copied = runOp(ctx.backend, copy, { x: x.view }, {}).y;
+                return apply(ctx, differentiableAdd, { a, b: constant(copied) }, {}).y;
               },
-              (made) => [made.view],
+              (result) => [result.view],
             );
           case 'add over':
             return apply(ctx, differentiableAdd, { a, b }, {}, isUnread ? { y: 'b' } : {}).y;
