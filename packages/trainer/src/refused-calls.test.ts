@@ -79,7 +79,7 @@ describe('what would train nothing, or something else, is refused:', () => {
       const optimizer = make(adapted.parameters(), { learningRate: 1e-2 });
       optimizer.prepare(adapted.model.backend);
       expect(() => optimizer.step({ learningRate: 1e-2, rows: null } as never)).toThrow(
-        refused(/expected a number \(1 without clipping\) for gradientScale, got nothing/),
+        refused(/gradientScale must be a finite number \(got nothing\)/),
       );
     }
     const adapted = tinyAdapted();

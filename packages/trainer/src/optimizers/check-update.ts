@@ -16,11 +16,16 @@ export function checkUpdate(
     if (!holds)
       throw new QdyloraError('BAD_ARGUMENT', {
         where: 'optimizer.step',
-        problem: `expected ${expected} for ${name}, got ${shownValue(got)}`,
+        problem: `${name} must be ${expected} (got ${shownValue(got)})`,
       });
   };
-  need(Number.isFinite(learningRate) && learningRate >= 0, 'a number ≥ 0', 'learningRate', learningRate);
-  need(Number.isFinite(gradientScale), 'a number (1 without clipping)', 'gradientScale', gradientScale);
+  need(
+    Number.isFinite(learningRate) && learningRate >= 0,
+    'a number of at least 0',
+    'learningRate',
+    learningRate,
+  );
+  need(Number.isFinite(gradientScale), 'a finite number', 'gradientScale', gradientScale);
   if (rows === null) return;
   const most = parameters.reduce((largest, { view }) => Math.max(largest, view.shape[0] ?? 1), 0);
   const fit =

@@ -91,7 +91,7 @@ export function createOptimizer(
   if (make) return make(parameters, options);
   throw new QdyloraError('UNSUPPORTED', {
     where: 'optimizer',
-    problem: `expected one of ${OPTIMIZER_NAMES.join(', ')} for optimizer, got ${name}`,
+    problem: `There is no optimizer ${name}; the optimizers are ${OPTIMIZER_NAMES.join(', ')}`,
     nextStep: 'adamw_32bit is the plain one.',
     details: { got: name, supported: OPTIMIZER_NAMES },
   });
@@ -101,7 +101,7 @@ function pagingOf(name: string, paging: PagingOptions | undefined): PagingOption
   if (paging) return paging;
   throw new QdyloraError('BAD_ARGUMENT', {
     where: 'optimizer',
-    problem: `expected a budget and a folder for pages (paging) for ${name}, got none`,
-    nextStep: `Give paging, or choose ${stateNameOf(name)}.`,
+    problem: `${name} needs the option paging: a budget and a folder for pages`,
+    nextStep: `Without paging, choose ${stateNameOf(name)}.`,
   });
 }

@@ -172,8 +172,8 @@ describe('every optimizer', () => {
 
   it('says which optimizers there are when asked for another', () => {
     expect(() => createOptimizer('adafactor', [one()], { learningRate: 1 })).toThrow(
-      'expected one of adamw_32bit, adamw_8bit, paged_adamw_32bit, paged_adamw_8bit, lion_8bit, sgd ' +
-        'for optimizer, got adafactor',
+      'There is no optimizer adafactor; the optimizers are adamw_32bit, adamw_8bit, paged_adamw_32bit, ' +
+        'paged_adamw_8bit, lion_8bit, sgd',
     );
   });
 
@@ -204,7 +204,7 @@ describe('every optimizer', () => {
   it('refuses to train a weight that is no float32, by name', () => {
     const half = new Parameter('layers.0.weight', viewOf('bf16', [2], Uint16Array.of(0, 0)));
     expect(() => adamw([half], { learningRate: 1 }).prepare(createHostBackend())).toThrow(
-      /float32 for the trained parameter layers\.0\.weight, got bf16/,
+      /The trained parameter layers\.0\.weight must be float32, but it is bf16/,
     );
   });
 });
@@ -242,7 +242,7 @@ describe('8-bit states', () => {
       new Array<number>(5000).fill(1),
     );
     expect(() => optimizer.step({ learningRate: 1, gradientScale: 1, rows: [[0, 7]] })).toThrow(
-      /all 5000 entries of bias, whose 8-bit state is in blocks, got 0…7/,
+      /bias has its 8-bit state in blocks, so all of its 5000 entries must be updated together \(got 0…7\)/,
     );
   });
 

@@ -106,8 +106,8 @@ function guard(folder: string, what: string, move: () => void): void {
     if (QdyloraError.isInstance(cause)) throw cause;
     throw new QdyloraError('WRITE_FAILED', {
       where: 'page_dir',
-      problem: `${folder}: expected a page of optimizer state to be ${what}, got ${(cause as Error).message}`,
-      nextStep: 'The state is lost: go on from the last checkpoint, with another page_dir.',
+      problem: `${folder}: a page of optimizer state could not be ${what}: ${(cause as Error).message}`,
+      nextStep: 'The state is lost. Resume from the last checkpoint, with another page_dir.',
       cause,
     });
   }
@@ -117,7 +117,7 @@ const noRoom = (folder: string, byteLength: number, cause: unknown): QdyloraErro
   new QdyloraError('WRITE_FAILED', {
     where: 'page_dir',
     problem:
-      `${folder}: expected room for ${byteLength} bytes of optimizer state, got ` +
+      `${folder}: ${byteLength} bytes for optimizer state could not be reserved: ` +
       `${(cause as Error).message}`,
     nextStep:
       `${isFull(cause) ? 'Free some space' : 'Make the folder writable'}, choose another page_dir, ` +

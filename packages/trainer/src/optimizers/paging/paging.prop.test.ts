@@ -182,7 +182,7 @@ describe('a plan of pages', () => {
       return 0;
     })();
     expect(() => planPages(layouts, least - 1)).toThrow(
-      new RegExp(`expected at least ${least} bytes, the size of one page, got ${least - 1}`),
+      new RegExp(`at least one page, ${least} bytes \\(got ${least - 1}\\)`),
     );
     expect(planPages(layouts, least).residentBytes).toBe(least);
   });
@@ -245,7 +245,7 @@ describe('a page file', () => {
   it('says which folder cannot be written', () => {
     const file = join(temporaryFolder(), 'not-a-folder');
     writeFileSync(file, '');
-    const noRoom = 'expected room for 1 bytes of optimizer state, got ENOTDIR';
+    const noRoom = '1 bytes for optimizer state could not be reserved: ENOTDIR';
     expect(() => openPageFile({ folder: join(file, 'pages'), byteLength: 1 })).toThrow(
       new RegExp(`\\[page_dir\\] .*not-a-folder/pages: ${noRoom}[^]*Make the folder writable`),
     );

@@ -63,7 +63,7 @@ export function planPages(layouts: readonly StateLayout[], budgetBytes: number):
   if (slotBytes > budgetBytes) {
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'optimizer_memory_budget',
-      problem: `expected at least ${slotBytes} bytes, the size of one page, got ${budgetBytes}`,
+      problem: `The budget must be at least one page, ${slotBytes} bytes (got ${budgetBytes})`,
       nextStep: 'Raise it.',
       details: { leastBytes: slotBytes, budgetBytes },
     });

@@ -258,14 +258,14 @@ function checkNames(parameters: readonly Parameter[]): void {
     if (names.has(name))
       throw new QdyloraError('BAD_ARGUMENT', {
         where: 'optimizer',
-        problem: `each parameter must be there once, but ${name} is there twice`,
+        problem: `Each parameter must be there once, but ${name} is there twice`,
       });
     names.add(name);
   }
   if (names.size === 0)
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'optimizer',
-      problem: 'there are no parameters to train',
+      problem: 'There are no parameters to train',
     });
 }
 
@@ -273,7 +273,7 @@ function assertFloat32({ name, view }: Parameter): void {
   if (view.dtype === 'f32') return;
   throw new QdyloraError('UNSUPPORTED', {
     where: 'optimizer',
-    problem: `the trained parameter ${name} must be float32, but it is ${view.dtype}`,
+    problem: `The trained parameter ${name} must be float32, but it is ${view.dtype}`,
     nextStep: 'Load the model in float32, or train adapters.',
     details: { name, dtype: view.dtype },
   });
@@ -282,7 +282,7 @@ function assertFloat32({ name, view }: Parameter): void {
 function refuseUnprepared(): never {
   throw new QdyloraError('BAD_ARGUMENT', {
     where: 'optimizer',
-    problem: 'the optimizer has no memory yet',
+    problem: 'The optimizer has no memory yet',
     nextStep: 'Call prepare(backend) before the first step; trainStep and train do so.',
   });
 }
@@ -290,7 +290,7 @@ function refuseUnprepared(): never {
 function refuseSecondBackend(first: Backend, second: Backend): never {
   throw new QdyloraError('BAD_ARGUMENT', {
     where: 'optimizer',
-    problem: `the optimizer's states lie on the backend ${first.name}, so it cannot step on ${second.name}`,
+    problem: `The optimizer's states lie on the backend ${first.name}, so it cannot step on ${second.name}`,
     nextStep: 'Call dispose() first, or make another optimizer.',
   });
 }

@@ -22,15 +22,15 @@ export function rowsIn(
   { name, view }: Parameter,
   { rows }: StateLayout,
 ): RowPart[] {
-  const own = view.shape[0];
-  const isOneRow = rows !== own;
-  const whole = stretch.from === 0 && stretch.to >= own;
-  if (isOneRow && stretch.from < own && !whole) {
+  const entryCount = view.shape[0];
+  const isOneRow = rows !== entryCount;
+  const whole = stretch.from === 0 && stretch.to >= entryCount;
+  if (isOneRow && stretch.from < entryCount && !whole) {
     throw new QdyloraError('UNSUPPORTED', {
       where: 'optimizer',
       problem:
-        `expected all ${own} entries of ${name}, whose 8-bit state is in blocks, got ` +
-        `${stretch.from}…${Math.min(stretch.to, own)}`,
+        `${name} has its 8-bit state in blocks, so all of its ${entryCount} entries must be updated together ` +
+        `(got ${stretch.from}…${Math.min(stretch.to, entryCount)})`,
       nextStep: 'Use a 32-bit optimizer, or train the whole vector.',
       details: { name },
     });
