@@ -18,7 +18,7 @@ export interface EvalBatch {
 export interface EvalModel {
   readonly backend: Backend;
   /**
-   * tokenLosses: [tokens], −log p of each counted target, 0 where not counted. The array is allocated in the
+   * tokenLosses: [tokens], −log p of each counted target, 0 if not counted. The array is allocated in the
    * memory scope that is open during the call.
    */
   loss(

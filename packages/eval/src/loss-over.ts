@@ -23,8 +23,8 @@ export interface LossReport {
  * Loss and perplexity of one view over examples: Σ losses / Σ counted tokens, with its standard error
  * (`ratioEstimate`).
  *
- * @throws QdyloraError BAD_DATA where no token is counted; BAD_ARGUMENT for a view without a rank, values
- * that are not examples, and unknown or wrong options; ABORTED where the signal fires
+ * @throws QdyloraError BAD_DATA if no token is counted; BAD_ARGUMENT for a view without a rank, values
+ * that are not examples, and unknown or wrong options; ABORTED if the signal fires
  * @example
  * const { loss, standardError } = await lossOver(adapted.atRank(8), heldOut);
  */

@@ -38,7 +38,7 @@ export const PERPLEXITY_RULES: OptionRules<PerplexityOptions> = { tokensPerBatch
  *
  * Examples without a counted token are not run; their sum and count are 0.
  *
- * @throws QdyloraError BAD_DATA where no token is counted; BAD_ARGUMENT for values that are not examples, and
+ * @throws QdyloraError BAD_DATA if no token is counted; BAD_ARGUMENT for values that are not examples, and
  * for unknown or wrong options
  * @example
  * const report = await sweepRanks((rank) => adapted.atRank(rank), adapted.ranks, perplexity(heldOut));

@@ -4,7 +4,7 @@ import { modulesOf } from '@qdylora/tensor';
 
 /**
  * Bytes of the adapter of `model` cut at `rank`, in float32: 4 · rank · Σ (in + out) over its adapted layers.
- * Null where the model has no adapted layers in `modules`.
+ * Null if the model has no adapted layers in `modules`.
  */
 export function adapterBytes(model: unknown, rank: number): number | null {
   const modules = typeof model === 'object' && model !== null && 'modules' in model ? model.modules : null;

@@ -29,7 +29,7 @@ export interface RankChoice {
  *
  * Source: Hsu, Constrained Simultaneous Confidence Intervals for Multiple Comparisons with the Best (1984).
  *
- * @throws QdyloraError BAD_ARGUMENT without ranks, or where one is given twice; NON_FINITE where no rank
+ * @throws QdyloraError BAD_ARGUMENT without ranks, or if one is given twice; NON_FINITE if no rank
  * has a finite loss
  * @example
  * chooseRank([{ rank: 4, losses: a }, { rank: 8, losses: b }]).smallestGoodRank;

@@ -36,7 +36,7 @@ export interface RankRow extends MeasuredLoss {
   readonly versusBase: PairedDifference | null;
   /** Loss minus the best rank's loss, likewise. */
   readonly versusBest: PairedDifference;
-  /** Bytes of an adapter cut at this rank, in float32; null where unknown. */
+  /** Bytes of an adapter cut at this rank, in float32; null if unknown. */
   readonly adapterBytes: number | null;
   /** The rank is in the confidence set: these examples do not distinguish it from the best. */
   readonly notWorse: boolean;
@@ -51,16 +51,16 @@ export interface RankReport {
   readonly tokens: number;
   /** Family-wise significance level of the comparisons. */
   readonly alpha: number;
-  /** Null where the base was not measured. */
+  /** Null if the base was not measured. */
   readonly base: MeasuredLoss | null;
   /** One row a rank, rising. */
   readonly ranks: readonly RankRow[];
   readonly bestRank: number;
   readonly smallestGoodRank: number;
   readonly confidenceSet: readonly number[];
-  /** Mean gain over the base, over log2 of the rank; null where the base was not measured. */
+  /** Mean gain over the base, over log2 of the rank; null if the base was not measured. */
   readonly aurac: number | null;
-  /** Mean gain over the base, over the rank; null where the base was not measured. */
+  /** Mean gain over the base, over the rank; null if the base was not measured. */
   readonly auracLinear: number | null;
   /**
    * Minimum detectable difference from the best rank, at the rank with the largest standard error: a true

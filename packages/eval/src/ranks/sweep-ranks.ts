@@ -35,8 +35,8 @@ const RULES: OptionRules<SweepOptions> = {
  * Each batch is prepared once and run under each view in turn, so all ranks are measured on the same tokens.
  *
  * @throws QdyloraError BAD_ARGUMENT without ranks, for views without a rank, for a task that returns another
- * number of results than views, and for unknown or wrong options; NON_FINITE where no rank has a finite loss;
- * ABORTED where the signal fires
+ * number of results than views, and for unknown or wrong options; NON_FINITE if no rank has a finite loss;
+ * ABORTED if the signal fires
  * @example
  * const report = await sweepRanks((rank) => adapted.atRank(rank), adapted.ranks, perplexity(heldOut));
  * report.smallestGoodRank;

@@ -21,7 +21,7 @@ export interface PairedDifference {
  * Pairing removes the variance that both models share because some examples are harder than others (Miller,
  * Adding Error Bars to Evals, 2024). A single example shows nothing: its p-value is 1.
  *
- * @throws QdyloraError BAD_ARGUMENT where the two were not measured on the same tokens
+ * @throws QdyloraError BAD_ARGUMENT if the two were not measured on the same tokens
  */
 export function pairedTTest(first: ExampleLosses, second: ExampleLosses): PairedDifference {
   assertArgument(

@@ -1,5 +1,5 @@
 /**
- * Two-sided p-value of Student's t distribution; NaN where `t` is NaN.
+ * Two-sided p-value of Student's t distribution; NaN if `t` is NaN.
  *
  *     P(|T| ≥ |t|) = I_x(ν/2, 1/2)    x = ν / (ν + t²), ν: degrees of freedom
  *

@@ -34,7 +34,7 @@ function assertUnpacked({ name: where, tensors }: Tensors, weight: string): void
  * The tensor of the weight `name` in a checkpoint.
  *
  * @param shape the shape that the checkpoint must have
- * @throws QdyloraError MISSING_TENSOR, BAD_SHAPE; UNSUPPORTED where another method has quantized the weight
+ * @throws QdyloraError MISSING_TENSOR, BAD_SHAPE; UNSUPPORTED if another method has quantized the weight
  */
 export function weightEntry(
   checkpoint: Tensors,

@@ -86,7 +86,7 @@ function byBaseNames(saved: SavedWeights, head: string): SavedWeights {
 }
 
 /**
- * True where PEFT trained a copy of the head or embedding: the other end of the tie keeps the base's
+ * True if PEFT trained a copy of the head or embedding: the other end of the tie keeps the base's
  * weight.
  */
 const unties = (

@@ -1,7 +1,7 @@
 import type { CheckpointConfig } from '@qdylora/checkpoint';
 
 /**
- * Reads a soft cap: 0 where it is null, `otherwise` where the key is missing.
+ * Reads a soft cap: 0 if it is null, `otherwise` if the key is missing.
  *
  * @throws QdyloraError BAD_CONFIG unless it is null or a number > 0
  */

@@ -43,7 +43,7 @@ function listedTypes(config: CheckpointConfig, layers: number): LayerType[] | nu
 }
 
 /**
- * Reads `sliding_window`: 0 where it is null, `otherwise` where the key is missing.
+ * Reads `sliding_window`: 0 if it is null, `otherwise` if the key is missing.
  *
  * @throws QdyloraError BAD_CONFIG unless it is null or a whole number ≥ 1
  */

@@ -19,10 +19,10 @@ export interface CausalLm {
   readonly backend: Backend;
   /** Tree of modules: embedding, layers, norm, head. */
   readonly modules: unknown;
-  /** Name endings of the layers that PEFT adapts by default in this family; null where it has no default. */
+  /** Name endings of the layers that PEFT adapts by default in this family; null if it has no default. */
   readonly peftTargets: readonly string[] | null;
   /**
-   * True where checkpoints of this family store linear weights as [in, out] (GPT-2): PEFT's `fan_in_fan_out`.
+   * True if checkpoints of this family store linear weights as [in, out] (GPT-2): PEFT's `fan_in_fan_out`.
    * In memory they are always [out, in].
    */
   readonly storesInOut: boolean;
@@ -50,7 +50,7 @@ export interface CausalLm {
   /**
    * What `loss` checks before it begins. A pass that is recorded checks the inputs of each replay so.
    *
-   * @throws QdyloraError BAD_ARGUMENT where the model has no such position
+   * @throws QdyloraError BAD_ARGUMENT if the model has no such position
    */
   assertInputs(inputs: Pick<TokenInputs, 'positions'>): void;
   /**

@@ -78,7 +78,7 @@ export function createCausalLm<C extends FamilyConfig, L>(
 }
 
 interface ForwardPass {
-  /** @throws QdyloraError BAD_ARGUMENT where the model has no such position */
+  /** @throws QdyloraError BAD_ARGUMENT if the model has no such position */
   assertInputs(inputs: Pick<TokenInputs, 'positions'>): void;
   /** The pass over inputs that are in place, which it does not check. */
   hiddenOf(ctx: ForwardContext, batch: BatchArrays): Tensor<F32>;

@@ -13,7 +13,7 @@ export interface AttentionConfig {
   readonly window: number;
   /** Bound c of a score, c · tanh(score / c); 0: none. */
   readonly softCap: number;
-  /** Rotary embedding; null where positions enter in another way. */
+  /** Rotary embedding; null if positions enter in another way. */
   readonly rope: RopeFrequencies | null;
   /** ALiBi's slopes as they are added to scores: [heads]; null without ALiBi. */
   readonly alibiSlopes: Float32Array | null;

@@ -29,11 +29,11 @@ export interface DecoderNames {
 export interface Family<C extends FamilyConfig = FamilyConfig, L = unknown> {
   readonly modelType: string;
   readonly names: DecoderNames;
-  /** Name endings of the layers that PEFT adapts by default; null where PEFT has no default. */
+  /** Name endings of the layers that PEFT adapts by default; null if PEFT has no default. */
   readonly peftTargets: readonly string[] | null;
   /** A warning for users who write a 4-bit checkpoint of this family for other programs. */
   readonly packedNotice?: string;
-  /** True where checkpoints store linear weights as [in, out]: GPT-2's Conv1D, PEFT's `fan_in_fan_out`. */
+  /** True if checkpoints store linear weights as [in, out]: GPT-2's Conv1D, PEFT's `fan_in_fan_out`. */
   readonly storesInOut?: boolean;
   /** @throws QdyloraError BAD_CONFIG; UNSUPPORTED for a value that this family does not implement */
   readConfig(config: CheckpointConfig): C;

@@ -31,7 +31,7 @@ export interface KvCache extends Disposable {
   /**
    * Runs a pass over new tokens, in which each layer appends once. `length` grows only if the pass succeeds.
    *
-   * @throws QdyloraError BAD_ARGUMENT where the tokens do not fit
+   * @throws QdyloraError BAD_ARGUMENT if the tokens do not fit
    */
   extend<T>(tokens: number, pass: () => T): T;
   dispose(): void;

@@ -7,7 +7,7 @@ export interface TokenStep<T> extends Disposable {
   /**
    * Adds a token to the cache and returns the answer.
    *
-   * @throws QdyloraError BAD_ARGUMENT where the cache is full, or where the model has no such position
+   * @throws QdyloraError BAD_ARGUMENT if the cache is full, or if the model has no such position
    */
   next(id: number): Promise<T>;
 }

@@ -18,6 +18,6 @@ export interface LayerPass {
   readonly attention: AttentionConfig;
   /** Rotary angles of the batch; null without rotary embedding. */
   readonly angles: RotaryAngles | null;
-  /** Keys and values of earlier tokens; undefined where a sequence is computed at once. */
+  /** Keys and values of earlier tokens; undefined if a sequence is computed at once. */
   readonly cache?: LayerCache | undefined;
 }

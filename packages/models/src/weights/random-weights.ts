@@ -3,7 +3,7 @@ import { Linear, Parameter } from '@qdylora/tensor';
 import type { WeightSource } from './weight-source.ts';
 
 /**
- * Random float32 weights: normal with mean 0 for matrices and tables, 0 for biases, 1 for norms (0 where they
+ * Random float32 weights: normal with mean 0 for matrices and tables, 0 for biases, 1 for norms (0 if they
  * store the weight minus one). Each value is a pure function of the rng, the tensor's name and its index.
  */
 export function randomWeights(backend: Backend, rng: Rng, standardDeviation: number): WeightSource {

@@ -55,7 +55,7 @@ export function readValues(
  */
 const PIECE_BYTES = 2 ** 20;
 
-/** Staging memory for the packed blocks of a checkpoint, in the open scope; undefined where it has none. */
+/** Staging memory for the packed blocks of a checkpoint, in the open scope; undefined if it has none. */
 export const pieceFor = (
   { memory }: Backend,
   tensors: Iterable<Pick<TensorEntry, 'dtype'>>,

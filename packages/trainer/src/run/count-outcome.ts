@@ -5,7 +5,7 @@ import type { TrainingRun } from './training-run.ts';
 /**
  * Counts a step as done or as skipped, and ends the run after too many skipped ones.
  *
- * @throws QdyloraError BAD_DATA where none of the first `maxBadSteps` steps had a token to learn from;
+ * @throws QdyloraError BAD_DATA if none of the first `maxBadSteps` steps had a token to learn from;
  * NON_FINITE_LOSS after `maxBadSteps` steps in a row whose loss, gradient or state was not finite.
  */
 export function countOutcome(run: TrainingRun, outcome: StepOutcome): void {

@@ -23,7 +23,7 @@ export interface EarlyStoppingState {
 
 export const DEFAULT_PATIENCE = 3;
 
-/** @throws QdyloraError BAD_ARGUMENT naming the option that does not fit. */
+/** Checks the options. @throws QdyloraError BAD_ARGUMENT that names the invalid option. */
 export function checkEarlyStopping({
   on,
   patience = DEFAULT_PATIENCE,
@@ -50,7 +50,7 @@ export function checkEarlyStopping({
  * The state after one more evaluation. NaN is never an improvement. A state that watched another value starts
  * over.
  *
- * @throws QdyloraError BAD_ARGUMENT where the evaluation does not have the watched value.
+ * @throws QdyloraError BAD_ARGUMENT if the evaluation does not have the watched value.
  */
 export function watchEvaluation(
   { on, minDelta = 0 }: EarlyStoppingOptions,

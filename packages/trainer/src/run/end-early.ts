@@ -3,7 +3,7 @@ import type { CheckpointKeeper } from '../checkpoints/open-keeper.ts';
 import { saveLastStep } from './save-run.ts';
 import type { TrainingRun } from './training-run.ts';
 
-/** @throws QdyloraError ABORTED where the signal has fired */
+/** Ends an aborted run. @throws QdyloraError ABORTED if the signal has fired */
 export function throwIfAborted({ options: { signal }, progress }: TrainingRun): void {
   if (!signal?.aborted) return;
   throw new QdyloraError('ABORTED', {
@@ -30,7 +30,7 @@ export async function endEarly(run: TrainingRun, cause: unknown): Promise<unknow
   return isAborted ? abortError(run, cause, { failure, unsaved }) : withProgress(run, cause, unsaved);
 }
 
-/** @returns the error of the save, or null */
+/** Saves the newest step if it is worth it. @returns the error of the save, or null */
 async function saveIfWorthIt(run: TrainingRun): Promise<unknown> {
   if (!run.keeper || !run.isKeepable || run.savedAt >= run.progress.step) return null;
   try {
@@ -60,7 +60,7 @@ function abortError(
   });
 }
 
-/** A `QdyloraError` says what is kept of the run; an error of a callback stays the very object it threw. */
+/** Adds to a `QdyloraError` what is saved of the run; an error of a callback stays the same object. */
 function withProgress(run: TrainingRun, error: unknown, unsaved: string | null): unknown {
   const { keeper, progress } = run;
   if (!QdyloraError.isInstance(error) || !keeper) return error;

@@ -28,7 +28,7 @@ export async function evaluateRun(run: TrainingRun): Promise<void> {
   if (isBest) await saveBest(run);
 }
 
-/** The rank of the lowest loss, the first of equals; null where no loss is a number. */
+/** The rank of the lowest loss, the first of equals; null if no loss is a number. */
 const bestRankOf = (byRank: readonly RankLoss[]): number | null =>
   byRank.reduce<RankLoss>((best, one) => (one.loss < best.loss ? one : best), { rank: null, loss: Infinity })
     .rank;

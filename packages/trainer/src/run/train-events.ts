@@ -69,7 +69,7 @@ export interface EvalEvent {
   /** The rank of the lowest loss, the first of equals; null without adapters, or where every loss is NaN. */
   readonly bestRank: number | null;
   /**
-   * Area under the rank curve: the mean gain over the base, over log2 of the rank; null where the base was
+   * Area under the rank curve: the mean gain over the base, over log2 of the rank; null if the base was
    * not evaluated.
    */
   readonly aurac: number | null;
@@ -121,7 +121,7 @@ export interface DoneEvent {
 export interface TrainResult {
   /** Optimizer steps done, over all processes of the run. */
   readonly step: number;
-  /** Loss of the last step that changed weights; NaN where there was none. */
+  /** Loss of the last step that changed weights; NaN if there was none. */
   readonly finalLoss: number;
   /** Tokens that went through the model, over all processes of the run. */
   readonly tokens: number;
@@ -129,7 +129,7 @@ export interface TrainResult {
   /** Wall time of this process. */
   readonly seconds: number;
   readonly best: { readonly step: number; readonly score: number } | null;
-  /** What ended the run before `totalSteps`; null where nothing did. */
+  /** What ended the run before `totalSteps`; null if nothing did. */
   readonly stoppedBy: 'early_stopping' | 'callback' | null;
   /** The newest checkpoint; null for a run without `save`. */
   readonly checkpoint: string | null;

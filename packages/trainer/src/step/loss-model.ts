@@ -10,7 +10,7 @@ export interface LossBatch {
   readonly segments: Int32Array;
 }
 
-/** The arrays of a pass in the backend's memory. `tokenWeights`: [tokens], factors on the losses of tokens. */
+/** The arrays of a pass in the backend's memory. `tokenWeights`: [tokens], factors of the token losses. */
 export interface LossArrays {
   readonly ids: ArrayView<'i32'>;
   readonly targets: ArrayView<'i32'>;
@@ -19,12 +19,12 @@ export interface LossArrays {
   readonly tokenWeights: ArrayView<'f32'>;
 }
 
-/** What a model needs to be trained. @qdylora/models has such models. */
+/** The interface of a model that can be trained. The models of @qdylora/models implement it. */
 export interface LossModel {
   readonly backend: Backend;
   /**
    * loss = lossScale · Σ over counted tokens, recorded on `ctx.tape`.
-   * → loss: [1]  tokenLosses: [tokens], 0 where not counted
+   * → loss: [1]  tokenLosses: [tokens], 0 if not counted
    */
   loss(
     ctx: ForwardContext,

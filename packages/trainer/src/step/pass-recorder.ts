@@ -11,11 +11,11 @@ import type { LossArrays, LossModel } from './loss-model.ts';
 import { forwardAndBackward, runPass, type PassArrays, type PassRun } from './run-pass.ts';
 
 /**
- * Records passes and replays them, where their shapes stay the same from step to step: a replayed pass runs
- * no JavaScript. The bits are the same.
+ * Records passes and replays them while their shapes stay the same: a replayed pass runs no JavaScript. The
+ * bits are the same.
  *
- * A pass is recorded when the pass before it had as many tokens and sequences. Every rank, and every place in
- * a step, is a recording of its own; their temporaries share one memory, which a pass of another shape frees.
+ * A pass is recorded if the pass before it had as many tokens and sequences. Each rank, and each position in
+ * a step, has its own recording. Their temporaries share one memory, which a pass of another shape frees.
  */
 export interface PassRecorder extends Disposable {
   /** Runs a pass or replays it. `beforeCall` throws to end it. */
@@ -28,17 +28,20 @@ export interface PassRecorder extends Disposable {
   dispose(): void;
 }
 
-/** Recordings of passes of one shape, by what else they depend on. */
+/** Recordings of passes of one shape, by the other values that they depend on. */
 interface Recordings {
   readonly arrays: LossArrays & PassArrays & { readonly counter: ArrayView<'i32'> };
   readonly calls: Map<string, RepeatedCall<undefined>>;
 }
 
 /**
- * @param modelBackend the backend of the model; where it records nothing, every pass just runs
+ * Creates a recorder.
+ *
+ * @param modelBackend the backend of the model; if it cannot record, every pass simply runs
  * @example
  * using recorder = createPassRecorder(model.backend);
- * for (let step = 0; step < 100; step++) await trainStep(view, batches.batchAt(step), optimizer, { recorder });
+ * for (let step = 0; step < 100; step++)
+ *   await trainStep(view, batches.batchAt(step), optimizer, { recorder });
  */
 export function createPassRecorder(modelBackend: Backend): PassRecorder {
   let beforeCall = (): void => {};
@@ -88,7 +91,7 @@ export function createPassRecorder(modelBackend: Backend): PassRecorder {
 const isRecordable = (backend: Backend, { pass }: PassRun): boolean =>
   backend.record !== undefined && backend.measure === undefined && pass.view.model.lossOfArrays !== undefined;
 
-/** What the shapes of all arrays of a pass follow from, and which ops run. */
+/** The values that determine the shapes of all arrays of a pass, and its ops. */
 const shapeOf = ({ pass, computeDtype, recompute, dropout }: PassRun): string =>
   JSON.stringify([
     pass.batch.ids.length,

@@ -58,7 +58,10 @@ export interface PassArrays {
   readonly loss: F32;
 }
 
-/** The ops of a pass, in the open scope. Besides `run`'s options they depend on the contents of arrays only. */
+/**
+ * The ops of a pass, in the open scope. Apart from the options of `run`, they depend only on contents of
+ * arrays.
+ */
 export function forwardAndBackward(
   backend: Backend,
   { pass, index, computeDtype = 'f32', recompute = false, dropout }: PassRun,

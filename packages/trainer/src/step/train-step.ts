@@ -44,7 +44,7 @@ export type StepStatus = 'updated' | 'non_finite' | 'no_tokens';
 
 export interface StepOutcome {
   readonly status: StepStatus;
-  /** The first of the three that is infinite or NaN; null where all are finite. */
+  /** The first of the three that is infinite or NaN; null if all are finite. */
   readonly nonFinite: 'loss' | 'gradient' | 'state' | null;
   /** Mean over the counted tokens of all passes. Weights of passes scale the gradient only. */
   readonly loss: number;
