@@ -11,9 +11,9 @@ const COPIED_FLOATS = 1 << 24;
  * Each call of the result measures once, in a few milliseconds. Use the best of several, since cores may be
  * shared. Its memory belongs to the open scope.
  */
-export function ceilingOf(backend: CpuBackend, what: 'f32' | 'bf16' | 'gbps'): () => number {
-  const copied = backend.memory.allocate('f32', [what === 'gbps' ? COPIED_FLOATS : backend.numThreads]);
-  const measure = backend.native(MEASUREMENTS[what]);
+export function ceilingOf(backend: CpuBackend, quantity: 'f32' | 'bf16' | 'gbps'): () => number {
+  const copied = backend.memory.allocate('f32', [quantity === 'gbps' ? COPIED_FLOATS : backend.numThreads]);
+  const measure = backend.native(MEASUREMENTS[quantity]);
   const fallback = backend.native('fmaPeak');
   hostData(copied).fill(0);
   const hasPairs = measure(copied) > 0; // the first one is slow

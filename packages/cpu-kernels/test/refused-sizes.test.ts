@@ -112,8 +112,8 @@ test(
     ];
     const segments = 'Int32Array.of(0, 2), Int32Array.of(0, 2)';
     const forward = (headSizes: readonly number[], ends: string): string =>
-      `f.causalAttention(many, many, many, ${ends}, undefined, many, many, big, 0, 0, ${headSizes.join(', ')}, ` +
-      `false, 0, 1, 0)`;
+      `f.causalAttention(many, many, many, ${ends}, undefined, many, many, ` +
+      `big, 0, 0, ${headSizes.join(', ')}, false, 0, 1, 0)`;
     const backward = (headSizes: readonly number[], ends: string): string =>
       `f.causalAttentionBackward(many, many, many, ${ends}, undefined, many, many, many, many, many, many, ` +
       `big, 0, 0, ${headSizes.join(', ')}, false, 0, 1, 0)`;

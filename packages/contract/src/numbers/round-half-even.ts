@@ -1,6 +1,6 @@
-/** The nearest whole number; of two equally near ones the even one, as processors round. */
+/** The neafraction whole number, ties to even, as processors round. */
 export function roundHalfEven(x: number): number {
   const down = Math.floor(x);
-  const rest = x - down;
-  return rest > 0.5 || (rest === 0.5 && down % 2 !== 0) ? down + 1 : down;
+  const fraction = x - down;
+  return fraction > 0.5 || (fraction === 0.5 && down % 2 !== 0) ? down + 1 : down;
 }

@@ -28,11 +28,11 @@ const viewOf = (tensor: GoldenTensor): ArrayView<'f32'> => f32View(tensor.shape 
 
 type Allowed = (want: number, largest: number) => number;
 
-function expectClose(got: FloatView, want: GoldenTensor, allowed: Allowed, what: string): void {
+function expectClose(got: FloatView, want: GoldenTensor, allowed: Allowed, label: string): void {
   const values = want.f64();
   const largest = values.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
   hostData(got).forEach((x, i) =>
-    expect(Math.abs(x - values[i]), `${what} at ${i}: got ${x}, want ${values[i]}`).toBeLessThanOrEqual(
+    expect(Math.abs(x - values[i]), `${label} at ${i}: got ${x}, want ${values[i]}`).toBeLessThanOrEqual(
       allowed(values[i], largest),
     ),
   );

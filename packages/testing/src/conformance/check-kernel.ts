@@ -47,9 +47,9 @@ export async function checkKernel<I extends Arrays, O extends Arrays, A>(
   const operands = Object.entries(inputs)
     .filter(([, view]) => view)
     .map(([name, view]) => `${name} ${view!.dtype} ${shapeText(view!.shape)}`);
-  const what = `${op.name} (${operands.join(', ')}; ${JSON.stringify(attributes)})`;
+  const callText = `${op.name} (${operands.join(', ')}; ${JSON.stringify(attributes)})`;
   for (const { label, backends, mayFallBack = false } of groups) {
-    const where = `${what} on ${label}`;
+    const where = `${callText} on ${label}`;
     let first: O | undefined;
     for (const backend of backends) {
       if (!mayFallBack && !backend.kernel(op.name)) throw new Error(`${where}: the backend has no kernel`);

@@ -6,11 +6,11 @@ export const numbersOf = (view: ArrayView): ArrayLike<number> =>
   view.dtype === 'bf16' ? Float32Array.from(hostData(view) as Uint16Array, fromBfloat16) : hostData(view);
 
 /**
- * The worst element beyond its bound, in words; null where all are within. NaN agrees with NaN, ∞ with the
- * same ∞.
+ * Describes the element that is furthest beyond its bound; null if all are within it. NaN agrees with NaN, ∞
+ * with the same ∞.
  */
 export function describeDifference(
-  what: string,
+  callText: string,
   got: ArrayView,
   want: ArrayView,
   bound: Bound,
@@ -30,14 +30,14 @@ export function describeDifference(
   }
   if (worst < 0) return null;
   return (
-    `${what}: output ${name} ${shapeText(want.shape)} at ${worst}: got ${g[worst]}, want ${w[worst]}, ` +
+    `${callText}: output ${name} ${shapeText(want.shape)} at ${worst}: got ${g[worst]}, want ${w[worst]}, ` +
     `off by ${Math.abs(g[worst] - w[worst])} where ${bound(name, worst, w[worst])} is allowed`
   );
 }
 
-/** The first element whose bits differ, in words; null where there is none. */
+/** Describes the first element whose bits differ; null if there is none. */
 export function describeBitDifference(
-  what: string,
+  callText: string,
   got: ArrayView,
   want: ArrayView,
   name: string,
@@ -47,7 +47,7 @@ export function describeBitDifference(
   for (let i = 0; i < w.length; i++) {
     if (!Object.is(g[i], w[i]))
       return (
-        `${what}: output ${name} ${shapeText(want.shape)} at ${i}: got ${g[i]}, want the same bits as ` +
+        `${callText}: output ${name} ${shapeText(want.shape)} at ${i}: got ${g[i]}, want the same bits as ` +
         `${w[i]}`
       );
   }

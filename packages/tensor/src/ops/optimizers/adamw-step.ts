@@ -21,8 +21,8 @@ export interface AdamwRates {
 }
 
 /**
- * One AdamW step in torch's order of operations, in place: decay first, then
- * m ← β₁m + (1−β₁)g,  v ← β₂v + (1−β₂)g²,  p ← p − (lr / (1−β₁ᵗ)) · m / (√v / √(1−β₂ᵗ) + ε), with g = s · gradient.
+ * One AdamW step in place, in PyTorch's order of operations: decay first, then, with g = s · gradient,
+ * m ← β₁m + (1−β₁)g,  v ← β₂v + (1−β₂)g²,  p ← p − (lr / (1−β₁ᵗ)) · m / (√v / √(1−β₂ᵗ) + ε).
  *
  * Numbers that change from step to step are an input, so that a recorded step can be replayed:
  * rates = [lr / (1−β₁ᵗ), √(1−β₂ᵗ), 1 − lr·λ, s], from `adamwRates`.

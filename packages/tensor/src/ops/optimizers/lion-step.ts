@@ -10,8 +10,8 @@ export interface LionAttributes {
 }
 
 /**
- * One Lion step in place, decay first:
- * p ← p·(1 − lr·λ) − lr · sign(β₁m + (1−β₁)g), with sign(0) = 0, and m ← β₂m + (1−β₂)g, with g = s · gradient.
+ * One Lion step in place, decay first. With g = s · gradient and sign(0) = 0:
+ * p ← p·(1 − lr·λ) − lr · sign(β₁m + (1−β₁)g),  m ← β₂m + (1−β₂)g.
  *
  * Numbers that change from step to step are an input, so that a recorded step can be replayed:
  * rates = [lr, 1 − lr·λ, s], from `lionRates`.
