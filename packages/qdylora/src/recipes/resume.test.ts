@@ -47,10 +47,10 @@ describe('a resumed run', () => {
       };
       await run({ ...options, outputDir: folder.in('never stopped') });
       for (const [at, says, isThere] of [
-        ['phase', 'Nothing was written: begin again with the same command.', false],
+        ['phase', 'Nothing was written. Start it again with the same command.', false],
         ['plan', 'No checkpoint was written: ', true],
         ['step', 'Go on from ', true],
-        ['last save', 'What it learned is in ', true],
+        ['last save', 'The trained weights are in ', true],
       ] as const) {
         const outputDir = folder.in(`stopped at ${at}`);
         const { code, nextStep } = await stopped(outputDir, at);

@@ -101,8 +101,8 @@ async function writeWeights(opened: OpenedRun): Promise<void> {
 }
 
 const SAMPLES_CUT =
-  'The run was stopped while it wrote its sample texts, so some or all of them are missing; what it ' +
-  'learned, and the rest of the report, is whole.';
+  'The run was stopped while it wrote its sample texts, so some or all of them are missing. The trained ' +
+  'weights and the rest of the report are complete.';
 
 async function writeSamples(
   { config: { computeDtype }, run: { model, adapted }, data, source }: OpenedRun,

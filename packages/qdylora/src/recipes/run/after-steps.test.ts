@@ -120,7 +120,7 @@ describe('after the last step', () => {
       expect([error?.code, error?.message]).toEqual([
         code,
         expect.stringMatching(
-          /\. .*What it learned is in .*step-2: the same command with --resume-from-checkpoint auto /,
+          /\. .*The trained weights are in .*step-2\. The same command with --resume-from-checkpoint auto /,
         ),
       ]);
       rmSync(inTheWay, { recursive: true });

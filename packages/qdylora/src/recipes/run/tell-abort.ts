@@ -16,7 +16,7 @@ export function assertNotAborted(signal: AbortSignal | undefined, where: string)
 
 /** A part of a run in which no step is done. */
 interface Part {
-  /** `the run was stopped before its first step` */
+  /** `The run was stopped before its first step` */
   readonly problem: string;
   /** The files written so far, and how to continue. */
   readonly nextStep: string;
@@ -46,18 +46,18 @@ export async function tellingAbort<T>(
 
 /** Reading rows, building the model, forecasting. */
 export const beforeSteps = (resume: string | null): Part => ({
-  problem: 'the run was stopped before its first step',
+  problem: 'The run was stopped before its first step',
   nextStep:
     resume === null
-      ? 'Nothing was written: begin again with the same command.'
-      : 'Nothing was written, and what is in its folder is as it was: go on with the same command.',
+      ? 'Nothing was written. Start it again with the same command.'
+      : 'Nothing was written, and its folder is unchanged. Continue with the same command.',
 });
 
 /** Judging, sample texts, adapter and report. */
 export const afterSteps = (checkpoint: string | null): Part => ({
-  problem: 'the run was stopped after its last step, before its adapter and report were written',
+  problem: 'The run was stopped after its last step, before its adapter and report were written',
   nextStep:
-    `What it learned is in ${checkpoint}: the same command with --resume-from-checkpoint auto ` +
+    `The trained weights are in ${checkpoint}. The same command with --resume-from-checkpoint auto ` +
     `writes adapter and report without a further step.`,
   isKept: true,
 });
