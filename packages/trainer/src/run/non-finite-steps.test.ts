@@ -123,7 +123,7 @@ describe('steps without a finite loss', () => {
     expect([failure.code, failure.message]).toEqual([
       'NON_FINITE',
       expect.stringMatching(
-        /a page of optimizer state \(v\) holds NaN or infinity\. .* Resume from the last checkpoint\./,
+        /page of optimizer state \(v\) holds NaN or infinity\. .* Resume from the last checkpoint\./,
       ),
     ]);
     expect(checkpointsIn(folder)).toEqual(['step-1', 'step-2']);
