@@ -88,7 +88,10 @@ describe('train', () => {
     const paged = [...train, '--optimizer', 'paged_adamw_32bit', '--optimizer-memory-budget', '4KiB'];
     writeFileSync(file, '');
     for (const [words, message] of [
-      [['--page-dir', `${file}/pages`], /page_dir\] .*no-folder\/pages: \d+ bytes for optimizer state could not be reserved/],
+      [
+        ['--page-dir', `${file}/pages`],
+        joined(/page_dir\] .*no-folder\/pages: /, /\d+ bytes for optimizer state could not be reserved/),
+      ],
       [
         ['--page-dir', folder.in('refused-pages/below'), '--optimizer-memory-budget', '1B'],
         /optimizer_memory_budget/,
