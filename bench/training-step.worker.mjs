@@ -83,7 +83,7 @@ function batchOf(step, vocabulary) {
   return collate(Array.from({ length: rows }, (_, row) => ({ ids: example(row), labels: example(row) })));
 }
 
-/** A backend that measures replays nothing, so the count has a backend of its own, which is gone afterwards. */
+/** A backend that measures replays nothing, so the count has a backend of its own, gone afterwards. */
 async function countOperations() {
   using counted = await createCpuBackend({ numThreads: threads });
   let sum = 0;

@@ -4,7 +4,8 @@
 //   in its first cache.
 // Cost: reads 10 and writes 6 bytes per element (adamw-step: 16 and 12), but computes more: 58 cycles for 16
 //   numbers, 40 of them for the root and the quotient (Granite Rapids, 2026).
-// Assumes: bitsandbytes' dynamic maps, checked below; gradients with finite squares, which the caller ensures.
+// Assumes: bitsandbytes' dynamic maps, checked below; gradients with finite squares, which the caller
+//   ensures.
 // Dropped: levels and codes by table look-ups in memory: any map, but 11 cycles an element, 6 times the
 //   32-bit step (Zen 4, 2026).
 #include "../../native/state-codes.h"

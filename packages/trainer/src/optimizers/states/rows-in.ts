@@ -29,8 +29,8 @@ export function rowsIn(
     throw new QdyloraError('UNSUPPORTED', {
       where: 'optimizer',
       problem:
-        `${name} has its 8-bit state in blocks, so all of its ${entryCount} entries must be updated together ` +
-        `(got ${stretch.from}…${Math.min(stretch.to, entryCount)})`,
+        `${name} has its 8-bit state in blocks, so all of its ${entryCount} entries must be updated ` +
+        `together (got ${stretch.from}…${Math.min(stretch.to, entryCount)})`,
       nextStep: 'Use a 32-bit optimizer, or train the whole vector.',
       details: { name },
     });
