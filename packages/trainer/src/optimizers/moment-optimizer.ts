@@ -96,7 +96,7 @@ interface UpdateOps {
   readonly repeated: RepeatedUpdate;
 }
 
-/** Runs one op for each parameter and stretch of rows, or replays these ops if they are the same as before. */
+/** Runs one op for each parameter and stretch of rows, or replays these ops if they are as before. */
 function runUpdateOps(
   { parameters, rule, states, maps, table, repeated }: UpdateOps,
   stretches: readonly Stretch[],
