@@ -45,6 +45,7 @@ for (let step = -2; step < steps; step++) {
     recompute: checkpointing,
     computeDtype,
     recorder,
+    rows: null, // all rows, as `train` does with update rule `prefix`
   }));
   const stepSeconds = (performance.now() - start) / 1000;
   if (step >= 0) {
@@ -85,7 +86,7 @@ function batchOf(step, vocabulary) {
 
 /** A backend that measures replays nothing, so the count has a backend of its own, gone afterwards. */
 async function countOperations() {
-  using counted = await createCpuBackend({ numThreads: threads });
+  const counted = await createCpuBackend({ numThreads: threads });
   let sum = 0;
   const target = wrapBackend(counted, {
     measure: ({ op, inputs, attributes }, run) => {
@@ -93,11 +94,12 @@ async function countOperations() {
       run();
     },
   });
-  const prepared = await prepare(target);
-  await trainStep(prepared.adapted.atRank(64), batchOf(0, prepared.vocabularySize), prepared.optimizer, {
+  const run = await prepare(target);
+  await trainStep(run.adapted.atRank(64), batchOf(0, run.vocabularySize), run.optimizer, {
     recompute: checkpointing,
     computeDtype,
   });
+  counted.dispose();
   return sum;
 }
 
