@@ -11,12 +11,12 @@ import {
   type Kernel,
   type OptionRules,
 } from '@qdylora/contract';
-import type { NativeFunction } from './addon-functions.ts';
-import { createRecording } from './create-recording.ts';
+import type { NativeFunction } from './addon/addon-functions.ts';
+import { createRecording } from './recording/create-recording.ts';
 import { cpuKernels } from './kernel-table.ts';
-import { functionOf, LEVEL_RULES, openLevel, type OpenLevelOptions } from './open-level.ts';
-import { reserveRegions } from './reserve-regions.ts';
-import { scratchIn } from './scratch-in.ts';
+import { functionOf, LEVEL_RULES, openLevel, type OpenLevelOptions } from './addon/open-level.ts';
+import { reserveRegions } from './memory/reserve-regions.ts';
+import { scratchIn } from './memory/scratch-in.ts';
 
 export interface CpuBackendOptions extends OpenLevelOptions {
   /** Smallest region that is taken from the system, in bytes. */

@@ -5,10 +5,10 @@ import {
   kernelTable,
   type DryBackend,
 } from '@qdylora/contract';
-import type { NativeFunction } from './addon-functions.ts';
+import type { NativeFunction } from './addon/addon-functions.ts';
 import { REGION_BYTES } from './create-cpu-backend.ts';
 import { cpuKernels } from './kernel-table.ts';
-import { functionOf, LEVEL_RULES, openLevel, type OpenLevelOptions } from './open-level.ts';
+import { functionOf, LEVEL_RULES, openLevel, type OpenLevelOptions } from './addon/open-level.ts';
 
 export interface DryCpuBackend extends DryBackend, Disposable {
   readonly level: string;

@@ -29,7 +29,7 @@ import { scaleByKernels } from '../kernels/scale-by/scale-by.ts';
 import { softCapKernels } from '../kernels/soft-cap/soft-cap.ts';
 import { splitColumnsKernels } from '../kernels/split-columns/split-columns.ts';
 import { sumOfSquaresKernels } from '../kernels/sum-of-squares/sum-of-squares.ts';
-import type { CpuDoor } from './addon-functions.ts';
+import type { CpuDoor } from './addon/addon-functions.ts';
 
 /** Every kernel folder, once. */
 const FOLDERS: readonly ((door: CpuDoor) => BoundKernel[])[] = [

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import type { NativeAddon } from './addon-functions.ts';
-import { explainLoadFailure } from './explain-load-failure.ts';
+import type { NativeAddon } from './addon/addon-functions.ts';
+import { explainLoadFailure } from './addon/explain-load-failure.ts';
 
 /** The addon, or the reason why there is none. */
 export type LoadedAddon =

@@ -5,8 +5,8 @@ import { Worker } from 'node:worker_threads';
 import { expect, test, vi } from 'vitest';
 import { hostData, InsufficientMemoryError, QdyloraError } from '@qdylora/contract';
 import { cpuLevels, createCpuBackend, createDryCpuBackend, loadAddon } from '../src/index.ts';
-import { bestLevel } from '../src/cpu-levels.ts';
-import { reserveRegions } from '../src/reserve-regions.ts';
+import { bestLevel } from '../src/addon/cpu-levels.ts';
+import { reserveRegions } from '../src/memory/reserve-regions.ts';
 
 const binary = fileURLToPath(new URL('../addon/build/Release/qdylora_cpu.node', import.meta.url));
 

@@ -2,9 +2,9 @@ import { f32View, QdyloraError, type Arrays, type ArrayView } from '@qdylora/con
 import { normalView } from '@qdylora/testing';
 import { afterAll, describe, expect, test } from 'vitest';
 import { adaptedLinearKernels } from '../kernels/adapted-linear/adapted-linear.ts';
-import type { NativeArgument, NativeRecord } from '../src/addon-functions.ts';
-import { flattenArguments, isList } from '../src/flatten-arguments.ts';
-import { functionOf, openLevel } from '../src/open-level.ts';
+import type { NativeArgument, NativeRecord } from '../src/addon/addon-functions.ts';
+import { flattenArguments, isList } from '../src/addon/flatten-arguments.ts';
+import { functionOf, openLevel } from '../src/addon/open-level.ts';
 
 const open = openLevel({ numThreads: 1 });
 afterAll(open.native.close);

@@ -1,6 +1,6 @@
 import { bindKernel, elementCount, type BoundKernel } from '@qdylora/contract';
 import { activationGate, activationGateBackward, ACTIVATION_KINDS } from '@qdylora/tensor';
-import type { CpuDoor } from '../../src/addon-functions.ts';
+import type { CpuDoor } from '../../src/addon/addon-functions.ts';
 
 export const activationGateKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const forward = native('activationGate');

@@ -1,6 +1,6 @@
 import { bindKernel, elementCount, type BoundKernel } from '@qdylora/contract';
 import { activation, activationBackward, ACTIVATION_KINDS } from '@qdylora/tensor';
-import type { CpuDoor } from '../../src/addon-functions.ts';
+import type { CpuDoor } from '../../src/addon/addon-functions.ts';
 
 export const activationKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const forward = native('activation');

@@ -1,6 +1,6 @@
 import { bindKernel, type BoundKernel } from '@qdylora/contract';
 import { adamw8bitStep } from '@qdylora/tensor';
-import type { CpuDoor } from '../../src/addon-functions.ts';
+import type { CpuDoor } from '../../src/addon/addon-functions.ts';
 
 export const adamw8bitStepKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('adamw8bitStep');

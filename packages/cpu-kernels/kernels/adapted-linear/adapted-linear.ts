@@ -11,7 +11,7 @@ import {
   type LayerNames,
   type RankPart,
 } from '@qdylora/lora-dynamic';
-import type { CpuDoor, NativeRecord, NativeValue } from '../../src/addon-functions.ts';
+import type { CpuDoor, NativeRecord, NativeValue } from '../../src/addon/addon-functions.ts';
 
 /**
  * One layer as the C++ record `Layer`. `names`: the names of its arrays in `inputs` and `outputs`. The fields

@@ -1,6 +1,6 @@
 import { bindKernel, elementCount, type BoundKernel } from '@qdylora/contract';
 import { add, addInto } from '@qdylora/tensor';
-import type { CpuDoor } from '../../src/addon-functions.ts';
+import type { CpuDoor } from '../../src/addon/addon-functions.ts';
 
 export const addKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const sum = native('add');

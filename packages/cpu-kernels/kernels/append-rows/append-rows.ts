@@ -1,6 +1,6 @@
 import { bindKernel, type ArrayView, type BoundKernel } from '@qdylora/contract';
 import { appendRows } from '@qdylora/tensor';
-import type { CpuDoor } from '../../src/addon-functions.ts';
+import type { CpuDoor } from '../../src/addon/addon-functions.ts';
 
 export const appendRowsKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('appendRows');

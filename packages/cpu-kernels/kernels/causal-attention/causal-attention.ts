@@ -1,6 +1,6 @@
 import { bindKernel, type BoundKernel } from '@qdylora/contract';
 import { causalAttention, causalAttentionBackward } from '@qdylora/tensor';
-import type { CpuDoor } from '../../src/addon-functions.ts';
+import type { CpuDoor } from '../../src/addon/addon-functions.ts';
 
 export const causalAttentionKernels = ({ native, withScratch }: CpuDoor): BoundKernel[] => {
   const forward = native('causalAttention');

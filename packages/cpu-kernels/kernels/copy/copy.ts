@@ -1,6 +1,6 @@
 import { bindKernel, elementCount, type BoundKernel } from '@qdylora/contract';
 import { copy } from '@qdylora/tensor';
-import type { CpuDoor } from '../../src/addon-functions.ts';
+import type { CpuDoor } from '../../src/addon/addon-functions.ts';
 
 export const copyKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('copy');

@@ -1,6 +1,6 @@
 import { bindKernel, type BoundKernel } from '@qdylora/contract';
 import { dequantizeBlockwise } from '@qdylora/quant';
-import type { CpuDoor } from '../../src/addon-functions.ts';
+import type { CpuDoor } from '../../src/addon/addon-functions.ts';
 
 export const dequantizeBlockwiseKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('dequantizeBlockwise');

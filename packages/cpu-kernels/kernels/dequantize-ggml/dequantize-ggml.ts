@@ -1,6 +1,6 @@
 import { bindKernel, type BoundKernel } from '@qdylora/contract';
 import { dequantizeGgml, GGML_BLOCKS } from '@qdylora/quant';
-import type { CpuDoor } from '../../src/addon-functions.ts';
+import type { CpuDoor } from '../../src/addon/addon-functions.ts';
 
 export const dequantizeGgmlKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('dequantizeGgml');

@@ -1,6 +1,6 @@
 import { bindKernel, type BoundKernel } from '@qdylora/contract';
 import { assertIdsWithin, embedding, embeddingBackward } from '@qdylora/tensor';
-import type { CpuDoor } from '../../src/addon-functions.ts';
+import type { CpuDoor } from '../../src/addon/addon-functions.ts';
 
 export const embeddingKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const forward = native('embedding');

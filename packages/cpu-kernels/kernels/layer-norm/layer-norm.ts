@@ -1,6 +1,6 @@
 import { bindKernel, type BoundKernel } from '@qdylora/contract';
 import { layerNorm, layerNormBackward } from '@qdylora/tensor';
-import type { CpuDoor } from '../../src/addon-functions.ts';
+import type { CpuDoor } from '../../src/addon/addon-functions.ts';
 
 export const layerNormKernels = ({ native, withScratch }: CpuDoor): BoundKernel[] => {
   const forward = native('layerNorm');

@@ -1,6 +1,6 @@
 import { bindKernel, type BoundKernel } from '@qdylora/contract';
 import { linearCrossEntropy } from '@qdylora/tensor';
-import type { CpuDoor } from '../../src/addon-functions.ts';
+import type { CpuDoor } from '../../src/addon/addon-functions.ts';
 
 export const linearCrossEntropyKernels = ({ native, withScratch }: CpuDoor): BoundKernel[] => {
   const wholeFloats = native('linearCrossEntropyScratch');

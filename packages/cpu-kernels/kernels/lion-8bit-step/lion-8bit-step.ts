@@ -1,6 +1,6 @@
 import { bindKernel, type BoundKernel } from '@qdylora/contract';
 import { lion8bitStep } from '@qdylora/tensor';
-import type { CpuDoor } from '../../src/addon-functions.ts';
+import type { CpuDoor } from '../../src/addon/addon-functions.ts';
 
 export const lion8bitStepKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('lion8bitStep');

@@ -1,6 +1,6 @@
 import { bindKernel, type BoundKernel } from '@qdylora/contract';
 import { matmulNf4, matmulNf4InputGradient } from '@qdylora/quant';
-import type { CpuDoor } from '../../src/addon-functions.ts';
+import type { CpuDoor } from '../../src/addon/addon-functions.ts';
 
 const forwardKernel = ({ native, withScratch }: CpuDoor): BoundKernel => {
   const scratchFloats = native('matmulNf4Scratch');

@@ -1,6 +1,6 @@
 import { bindKernel, type BoundKernel } from '@qdylora/contract';
 import { rope, ropeTable } from '@qdylora/tensor';
-import type { CpuDoor } from '../../src/addon-functions.ts';
+import type { CpuDoor } from '../../src/addon/addon-functions.ts';
 
 export const ropeKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const turn = native('rope');

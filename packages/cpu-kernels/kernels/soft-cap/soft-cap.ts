@@ -1,6 +1,6 @@
 import { bindKernel, elementCount, type BoundKernel } from '@qdylora/contract';
 import { softCap, softCapBackward } from '@qdylora/tensor';
-import type { CpuDoor } from '../../src/addon-functions.ts';
+import type { CpuDoor } from '../../src/addon/addon-functions.ts';
 
 export const softCapKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const forward = native('softCap');

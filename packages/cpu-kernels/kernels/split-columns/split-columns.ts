@@ -1,6 +1,6 @@
 import { bindKernel, type BoundKernel } from '@qdylora/contract';
 import { joinColumns, splitColumns } from '@qdylora/tensor';
-import type { CpuDoor } from '../../src/addon-functions.ts';
+import type { CpuDoor } from '../../src/addon/addon-functions.ts';
 
 export const splitColumnsKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const split = native('splitColumns');

@@ -1,8 +1,8 @@
 import { Option, type Command } from 'commander';
-import { flagValue } from '../config/flag-value.ts';
+import { flagValue } from '../config/values/flag-value.ts';
 import { valuesOfFlags, type ExplicitValues } from '../config/explicit-values.ts';
 import { defaultText, type FlagKind, type Key } from '../config/key.ts';
-import { kebabCase } from '../config/names.ts';
+import { kebabCase } from '../config/names/names.ts';
 
 type Keys = Readonly<Record<string, Key>>;
 

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { joined, tinyCommands } from '../../test/tiny-commands.ts';
-import { byteSizeText } from '../config/byte-size.ts';
+import { byteSizeText } from '../config/values/byte-size.ts';
 import { command, fromSource } from '../../test/run-command.ts';
 
 const { folder, model, rows, host, train } = tinyCommands();

@@ -1,7 +1,7 @@
 import { nearestName, QdyloraError } from '@qdylora/contract';
 import type { Command, CommanderError } from 'commander';
 import { SPELLINGS } from '../config/explicit-values.ts';
-import { adviceFor } from '../config/unknown-key.ts';
+import { adviceFor } from '../config/names/unknown-key.ts';
 
 /**
  * A wrong command line as an error like all others.

@@ -1,5 +1,5 @@
 import { snakeCase } from '@qdylora/contract';
-import { camelCase, kebabCase } from './names.ts';
+import { camelCase, kebabCase } from './names/names.ts';
 
 /** An explicit value and its place, so that a message can name the key as it is spelled there. */
 export interface ExplicitValue {

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { readByteSize } from './byte-size.ts';
+import { readByteSize } from './values/byte-size.ts';
 
 /** Headings of the help and of `run.yaml`. */
 export const KEY_GROUPS = [

@@ -4,9 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { valuesOfFlags, valuesOfOptions, mergeExplicit } from './explicit-values.ts';
 import { KEY_NAMES } from './keys.ts';
 import { OPTIMIZERS } from './keys/training-keys.ts';
-import { FOREIGN_NAMES } from './foreign-names.ts';
-import { byteSizeText, readByteSize } from './byte-size.ts';
-import { parseRunYaml } from './read-run-yaml.ts';
+import { FOREIGN_NAMES } from './names/foreign-names.ts';
+import { byteSizeText, readByteSize } from './values/byte-size.ts';
+import { parseRunYaml } from './yaml/read-run-yaml.ts';
 import { resolveRun } from './resolve-run.ts';
 
 const byYaml = async (text: string) => resolveRun(await parseRunYaml(text, 'run.yaml'));

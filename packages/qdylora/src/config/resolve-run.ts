@@ -5,8 +5,8 @@ import {
   assertOptimizerKeys,
   assertRankListsFit,
   refusedValue,
-} from './check-combinations.ts';
-import { checkValues, type OutputOf } from './check-values.ts';
+} from './values/check-combinations.ts';
+import { checkValues, type OutputOf } from './values/check-values.ts';
 import type { ExplicitValues } from './explicit-values.ts';
 import { KEYS, type KeyName } from './keys.ts';
 import type { Method } from './keys/model-keys.ts';

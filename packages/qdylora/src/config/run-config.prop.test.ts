@@ -2,13 +2,13 @@ import { snakeCase } from '@qdylora/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { flagText } from './flag-value.ts';
+import { flagText } from './values/flag-value.ts';
 import { valuesOfOptions } from './explicit-values.ts';
 import { KEY_NAMES, KEYS } from './keys.ts';
-import { camelCase, kebabCase } from './names.ts';
-import { parseRunYaml } from './read-run-yaml.ts';
+import { camelCase, kebabCase } from './names/names.ts';
+import { parseRunYaml } from './yaml/read-run-yaml.ts';
 import { resolveRun, type RunConfig } from './resolve-run.ts';
-import { runYaml } from './write-run-yaml.ts';
+import { runYaml } from './yaml/write-run-yaml.ts';
 import { addKeyFlags, explicitFlags, writeOutBooleans } from '../cli/key-flags.ts';
 import { Command } from 'commander';
 

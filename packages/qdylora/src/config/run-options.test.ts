@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, expectTypeOf, it } from 'vitest';
-import type { InputOf } from './check-values.ts';
+import type { InputOf } from './values/check-values.ts';
 import type { KEYS } from './keys.ts';
 import { runOptionsSource } from '../../scripts/run-options-source.ts';
 import type { RunOptions } from './run-options.ts';

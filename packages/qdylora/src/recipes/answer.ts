@@ -2,7 +2,7 @@ import { QdyloraError } from '@qdylora/contract';
 import type { ChatMessage, Tokenizer } from '@qdylora/data';
 import { groupFrozenLayers } from '@qdylora/lora-dynamic';
 import { generate } from '@qdylora/models';
-import type { OutputOf } from '../config/check-values.ts';
+import type { OutputOf } from '../config/values/check-values.ts';
 import type { ExplicitValues } from '../config/explicit-values.ts';
 import { GENERATE_KEYS } from '../config/verb-keys.ts';
 import type { RecipeHooks } from './evaluate.ts';

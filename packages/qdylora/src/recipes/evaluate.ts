@@ -1,12 +1,12 @@
 import { lossOver, perplexity, sweepRanks, type MeasureOptions, type RankReport } from '@qdylora/eval';
-import type { InputOf, OutputOf } from '../config/check-values.ts';
+import type { InputOf, OutputOf } from '../config/values/check-values.ts';
 import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { EVALUATE_KEYS } from '../config/verb-keys.ts';
 import type { Warn } from './adapter/attach-adapter.ts';
 import { checkHooks } from './run/check-hooks.ts';
 import type { BackendChoice } from './opening/choose-backend.ts';
 import { loadEvalExamples } from './run/load-data.ts';
-import { missingKey } from '../config/missing-key.ts';
+import { missingKey } from '../config/names/missing-key.ts';
 import { checkModelValues, openModel, type OpenModel } from './opening/open-model.ts';
 import type { WeightPrecision } from './opening/weight-precision.ts';
 import { ranksOf, readAdapter } from './adapter/read-adapter.ts';

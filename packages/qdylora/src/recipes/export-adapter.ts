@@ -8,12 +8,12 @@ import {
 } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { resortBySvd, sliceRank, type AdapterState, type SlicedAdapter } from '@qdylora/lora-dynamic';
-import { checkValues, type InputOf } from '../config/check-values.ts';
+import { checkValues, type InputOf } from '../config/values/check-values.ts';
 import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { EXPORT_KEYS } from '../config/verb-keys.ts';
 import type { Warn } from './adapter/attach-adapter.ts';
 import type { RecipeHooks } from './evaluate.ts';
-import { missingKey } from '../config/missing-key.ts';
+import { missingKey } from '../config/names/missing-key.ts';
 import { localModel } from './opening/local-model.ts';
 import { ranksOf, readAdapter, type ReadAdapter } from './adapter/read-adapter.ts';
 import { targetNames, writeSliced } from './adapter/write-adapter.ts';

@@ -12,17 +12,17 @@ import { shipRun, type ShippedRun } from './outputs/ship-run.ts';
 import { announceRun } from './run/announce-run.ts';
 import { assembleRun, attachForTraining } from './run/assemble-run.ts';
 import { checkHooks } from './run/check-hooks.ts';
-import { judgeOf } from './run/judge-run.ts';
-import { layOutSteps } from './run/lay-out-steps.ts';
-import { learn } from './run/learn.ts';
+import { judgeOf } from './run/judging/judge-run.ts';
+import { layOutSteps } from './run/steps/lay-out-steps.ts';
+import { learn } from './run/steps/learn.ts';
 import { readRows } from './run/load-data.ts';
-import { openProfile } from './run/op-profile.ts';
+import { openProfile } from './run/steps/op-profile.ts';
 import type { OpenedRun } from './run/opened-run.ts';
 import { ownedResources } from './run/owned-resources.ts';
 import { prepareRun, type PreparedRun } from './run/prepare-run.ts';
 import { openSession, type RunSession } from './run/run-session.ts';
 import { startRun, type StartedRun } from './run/start-run.ts';
-import { afterSteps, beforeSteps, tellingAbort } from './run/tell-abort.ts';
+import { afterSteps, beforeSteps, tellingAbort } from './run/steps/tell-abort.ts';
 import { checkOutputFolder } from './run-folder/output-folder.ts';
 
 /** The keys of a run in camelCase, and what only a program can pass. The run waits for its callbacks. */

@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import { assertNewFolder } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
-import type { InputOf, OutputOf } from '../config/check-values.ts';
+import type { InputOf, OutputOf } from '../config/values/check-values.ts';
 import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { FORMAT_DTYPES, type MergeDtype, type MergeFormat } from '../config/merge-formats.ts';
 import { MERGE_KEYS } from '../config/verb-keys.ts';
 import type { RecipeHooks } from './evaluate.ts';
 import { asStored, mergedWeights } from './adapter/adapted-weights.ts';
 import type { BackendChoice } from './opening/choose-backend.ts';
-import { missingKey } from '../config/missing-key.ts';
+import { missingKey } from '../config/names/missing-key.ts';
 import { checkModelValues, openModel } from './opening/open-model.ts';
 import { logitDifference, probeIds, probeLogits, type LogitDifference } from './outputs/probe-logits.ts';
 import { ranksOf, readAdapter } from './adapter/read-adapter.ts';

@@ -7,13 +7,13 @@ import {
 } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { familyOf, locateWeights, withOwnHead, type LocatedWeight } from '@qdylora/models';
-import { checkValues, type InputOf, type OutputOf } from '../config/check-values.ts';
+import { checkValues, type InputOf, type OutputOf } from '../config/values/check-values.ts';
 import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { QUANTIZE_KEYS } from '../config/verb-keys.ts';
 import type { RecipeHooks } from './evaluate.ts';
 import { checkHooks } from './run/check-hooks.ts';
 import { chooseBackend, type BackendChoice } from './opening/choose-backend.ts';
-import { missingKey } from '../config/missing-key.ts';
+import { missingKey } from '../config/names/missing-key.ts';
 import { localModel } from './opening/local-model.ts';
 import { packShards } from './packing/pack-shards.ts';
 import { quantizationConfig } from './packing/packed-tensors.ts';

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { cpus, freemem, totalmem } from 'node:os';
 import { cpuLevels, usableThreads, type CpuLevels } from '@qdylora/cpu-kernels';
 import type { Command } from 'commander';
-import { byteSizeText } from '../../config/byte-size.ts';
+import { byteSizeText } from '../../config/values/byte-size.ts';
 import { chooseBackend } from '../../recipes/opening/choose-backend.ts';
 import { VERSION } from '../../version.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';

@@ -1,6 +1,6 @@
 import { snakeCased } from '@qdylora/contract';
 import type { Command } from 'commander';
-import { byteSizeText } from '../../config/byte-size.ts';
+import { byteSizeText } from '../../config/values/byte-size.ts';
 import { EXPORT_KEYS } from '../../config/verb-keys.ts';
 import { exportFrom, type ExportedAdapter } from '../../recipes/export-adapter.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';

@@ -1,11 +1,11 @@
 import { snakeCased } from '@qdylora/contract';
 import { totalmem } from 'node:os';
 import type { Command } from 'commander';
-import { byteSizeText } from '../../config/byte-size.ts';
-import { checkValues } from '../../config/check-values.ts';
+import { byteSizeText } from '../../config/values/byte-size.ts';
+import { checkValues } from '../../config/values/check-values.ts';
 import { mergeExplicit } from '../../config/explicit-values.ts';
 import { KEYS } from '../../config/keys.ts';
-import { readRunYaml } from '../../config/read-run-yaml.ts';
+import { readRunYaml } from '../../config/yaml/read-run-yaml.ts';
 import { PLAN_KEYS } from '../../config/verb-keys.ts';
 import { planMemoryFrom, type MemoryPlan } from '../../recipes/plan-memory.ts';
 import { recomputeText } from '../../recipes/memory-plan/resolve-recompute.ts';

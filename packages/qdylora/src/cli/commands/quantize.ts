@@ -1,6 +1,6 @@
 import { snakeCased } from '@qdylora/contract';
 import type { Command } from 'commander';
-import { byteSizeText } from '../../config/byte-size.ts';
+import { byteSizeText } from '../../config/values/byte-size.ts';
 import { QUANTIZE_KEYS } from '../../config/verb-keys.ts';
 import { quantizeFrom } from '../../recipes/quantize-folder.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';

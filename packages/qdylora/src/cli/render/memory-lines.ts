@@ -1,4 +1,4 @@
-import { byteSizeText } from '../../config/byte-size.ts';
+import { byteSizeText } from '../../config/values/byte-size.ts';
 import type { MemoryEvent } from '../../recipes/run-folder/finetune-events.ts';
 import type { MemoryForecast } from '../../recipes/memory-plan/memory-forecast.ts';
 

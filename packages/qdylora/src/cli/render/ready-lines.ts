@@ -1,4 +1,4 @@
-import { byteSizeText } from '../../config/byte-size.ts';
+import { byteSizeText } from '../../config/values/byte-size.ts';
 import type { ReadyEvent } from '../../recipes/run-folder/finetune-events.ts';
 import { VERSION } from '../../version.ts';
 

@@ -1,5 +1,5 @@
 import type { StepEvent } from '@qdylora/trainer';
-import { byteSizeText } from '../../config/byte-size.ts';
+import { byteSizeText } from '../../config/values/byte-size.ts';
 import { lossText } from '../../report/number-text.ts';
 import { bar, clockText } from './progress.ts';
 

@@ -1,6 +1,6 @@
 import type { RankReport } from '@qdylora/eval';
 import type { EvaluationRow } from '../../recipes/evaluate.ts';
-import { byteSizeText } from '../../config/byte-size.ts';
+import { byteSizeText } from '../../config/values/byte-size.ts';
 import { errorText, lossText, perplexityText, signedText } from '../../report/number-text.ts';
 import type { Terminal } from '../terminal.ts';
 

@@ -1,6 +1,6 @@
 import { SCHEDULE_NAMES } from '@qdylora/trainer';
 import * as z from 'zod';
-import { readByteSize } from '../byte-size.ts';
+import { readByteSize } from '../values/byte-size.ts';
 import { bytesKey, choiceKey, numberKey, optionalNumberKey, textKey, type Key } from '../key.ts';
 
 /** Optimizers by their names in the field. */

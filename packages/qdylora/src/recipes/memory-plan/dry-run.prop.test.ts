@@ -15,7 +15,7 @@ import type { PreparedRun } from '../run/prepare-run.ts';
 import { prepareRun } from '../run/prepare-run.ts';
 import { atLargestRank, dryRun } from './dry-run.ts';
 import { largestJudged, largestSteps } from './largest-steps.ts';
-import { judgeOf } from '../run/judge-run.ts';
+import { judgeOf } from '../run/judging/judge-run.ts';
 import { openSession } from '../run/run-session.ts';
 import { openRun } from '../finetune.ts';
 

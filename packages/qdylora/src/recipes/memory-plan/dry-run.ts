@@ -13,7 +13,7 @@ import type { ComputeDtype, Recompute } from '@qdylora/tensor';
 import { gradientArrays, train, type LearningRateSchedule, type Optimizer } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { adapterConfigOf, optimizerOf, samplerOf } from '../run/assemble-run.ts';
-import { JUDGED_TOKENS } from '../run/judged-tokens.ts';
+import { JUDGED_TOKENS } from '../run/judging/judged-tokens.ts';
 import { quantizationOf } from '../opening/open-source.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
 

@@ -7,7 +7,7 @@ import type { RunConfig } from '../../config/resolve-run.ts';
 import type { AssembledRun } from '../run/assemble-run.ts';
 import { attentionNeed, type AttentionNeed } from './attention-need.ts';
 import { fullestStep } from './dry-run.ts';
-import { JUDGED_TOKENS } from '../run/judged-tokens.ts';
+import { JUDGED_TOKENS } from '../run/judging/judged-tokens.ts';
 import type { RunData } from '../run/load-data.ts';
 
 /**

@@ -10,7 +10,7 @@ import {
 } from '@qdylora/checkpoint';
 import { configWithSavedWeights, familyOf, withOwnHead } from '@qdylora/models';
 import type { RunConfig } from '../../config/resolve-run.ts';
-import { missingKey } from '../../config/missing-key.ts';
+import { missingKey } from '../../config/names/missing-key.ts';
 import { localConfig, type LocalModelOptions } from '../opening/local-model.ts';
 import { readAdapter, type AdapterSaved } from '../adapter/read-adapter.ts';
 

@@ -1,6 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { Recompute } from '@qdylora/tensor';
-import { byteSizeText, readByteSize } from '../../config/byte-size.ts';
+import { byteSizeText, readByteSize } from '../../config/values/byte-size.ts';
 import type { RunConfig } from '../../config/resolve-run.ts';
 
 /**

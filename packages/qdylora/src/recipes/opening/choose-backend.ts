@@ -14,7 +14,7 @@ import {
 } from '@qdylora/cpu-kernels';
 import type { ComputeDtype } from '@qdylora/tensor';
 import type { Warn } from '../adapter/attach-adapter.ts';
-import type { Ceilings } from '../run/op-profile.ts';
+import type { Ceilings } from '../run/steps/op-profile.ts';
 
 /** A backend by name, or one of the caller's own. */
 export type BackendChoice = 'auto' | 'cpu' | 'host' | Backend;

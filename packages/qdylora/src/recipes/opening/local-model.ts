@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fetchConfig, fetchModel, isHubName, type HubProgress } from '@qdylora/checkpoint';
-import { byteSizeText } from '../../config/byte-size.ts';
+import { byteSizeText } from '../../config/values/byte-size.ts';
 import { hubSettings, type HubEnvironment } from '../../config/hub-settings.ts';
 import type { Warn } from '../adapter/attach-adapter.ts';
 

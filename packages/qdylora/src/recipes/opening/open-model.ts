@@ -1,7 +1,7 @@
 import type { Adapted } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import type { ComputeDtype } from '@qdylora/tensor';
-import { checkValues, type OutputOf } from '../../config/check-values.ts';
+import { checkValues, type OutputOf } from '../../config/values/check-values.ts';
 import type { ExplicitValues } from '../../config/explicit-values.ts';
 import type { Key } from '../../config/key.ts';
 import { attachAdapter, type Warn } from '../adapter/attach-adapter.ts';

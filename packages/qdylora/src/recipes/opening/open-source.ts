@@ -11,11 +11,11 @@ import {
   type WeightFiles,
 } from '@qdylora/models';
 import type { RunConfig } from '../../config/resolve-run.ts';
-import { missingKey } from '../../config/missing-key.ts';
+import { missingKey } from '../../config/names/missing-key.ts';
 import { localModel, type LocalModelOptions } from './local-model.ts';
 import type { StoredTemplate } from '../adapter/adapter-sidecar.ts';
 import { readAdapter, savedNotice, type AdapterSaved } from '../adapter/read-adapter.ts';
-import { assertNotAborted } from '../run/tell-abort.ts';
+import { assertNotAborted } from '../run/steps/tell-abort.ts';
 import { assertTokenizerFits, openBase, openTokenizer, readInitConfig } from './open-base.ts';
 
 /**

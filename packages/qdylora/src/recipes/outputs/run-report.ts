@@ -5,7 +5,7 @@ import type { TrainResult } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import type { ReportData, ReportEvaluation, ReportSamples, ReportStep } from '../../report/report-data.ts';
 import { renderReport } from '../../report/render-report.ts';
-import type { Judgement } from '../run/judgement.ts';
+import type { Judgement } from '../run/judging/judgement.ts';
 import type { EventLine } from '../run-folder/event-line.ts';
 
 /** The numbers of a finished run: the content of `report.json`. */

@@ -6,7 +6,7 @@ import { writeAdapted } from '../adapter/write-adapter.ts';
 import { usedMemory } from '../memory-plan/forecast-memory.ts';
 import { collectGarbage } from '../memory-plan/resident-memory.ts';
 import { adapterMetadata } from '../run/adapter-metadata.ts';
-import type { Judgement } from '../run/judgement.ts';
+import type { Judgement } from '../run/judging/judgement.ts';
 import type { OpenedRun } from '../run/opened-run.ts';
 import type { RunSession } from '../run/run-session.ts';
 import type { EventLine } from '../run-folder/event-line.ts';

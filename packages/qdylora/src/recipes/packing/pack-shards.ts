@@ -10,7 +10,7 @@ import { preferLargePages } from '@qdylora/cpu-kernels';
 import type { LocatedWeight } from '@qdylora/models';
 import type { QuantizedMatrix, SourceDtype } from '@qdylora/quant';
 import { bytesIn } from '../outputs/write-model.ts';
-import { assertNotAborted } from '../run/tell-abort.ts';
+import { assertNotAborted } from '../run/steps/tell-abort.ts';
 import { packArriving, packedTensors, packMatrix, releaseMatrix, type Packing } from './packed-tensors.ts';
 import { createReadingRings, readAhead, type ReadingRing } from './read-ahead.ts';
 import type { ShardWork } from './shard-work.ts';

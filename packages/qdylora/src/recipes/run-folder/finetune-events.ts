@@ -3,7 +3,7 @@ import type { DatasetReport } from '@qdylora/data';
 import type { TrainEvent, WarningEvent } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import type { MemoryForecast } from '../memory-plan/memory-forecast.ts';
-import type { ProfileSummary } from '../run/op-profile.ts';
+import type { ProfileSummary } from '../run/steps/op-profile.ts';
 import type { RunReport } from '../outputs/run-report.ts';
 
 /** What is about to be trained, when model and data are loaded. */

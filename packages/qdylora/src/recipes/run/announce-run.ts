@@ -1,7 +1,7 @@
 import { forecastMemory } from '../memory-plan/forecast-memory.ts';
 import type { OpenedRun } from './opened-run.ts';
 import type { RunSession } from './run-session.ts';
-import { assertNotAborted } from './tell-abort.ts';
+import { assertNotAborted } from './steps/tell-abort.ts';
 
 /**
  * Emits a description of the run and a forecast of its memory.

@@ -20,7 +20,7 @@ import type { RunConfig } from '../../config/resolve-run.ts';
 import { attachAdapter, type BaseFacts, type Warn } from '../adapter/attach-adapter.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
 import { recomputeText, resolveRecompute } from '../memory-plan/resolve-recompute.ts';
-import type { StepLayout } from './lay-out-steps.ts';
+import type { StepLayout } from './steps/lay-out-steps.ts';
 
 /** Everything that `train` takes except events, evaluation and saving. */
 export interface AssembledRun {

@@ -1,4 +1,4 @@
-import { missingKey } from '../../config/missing-key.ts';
+import { missingKey } from '../../config/names/missing-key.ts';
 import { QdyloraError } from '@qdylora/contract';
 import {
   datasetBytes,

@@ -3,7 +3,7 @@ import type { ChosenBackend } from '../opening/choose-backend.ts';
 import type { ModelSource } from '../opening/open-source.ts';
 import type { AssembledRun } from './assemble-run.ts';
 import type { RunData } from './load-data.ts';
-import type { OpProfile } from './op-profile.ts';
+import type { OpProfile } from './steps/op-profile.ts';
 import type { PreparedRun } from './prepare-run.ts';
 
 /** A run up to its first step: rows read, model built and adapted. Disposing ends the backend. */

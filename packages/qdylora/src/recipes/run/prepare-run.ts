@@ -1,6 +1,6 @@
 import { resolveRun, type RunConfig } from '../../config/resolve-run.ts';
 import type { ExplicitValues } from '../../config/explicit-values.ts';
-import { missingKey } from '../../config/missing-key.ts';
+import { missingKey } from '../../config/names/missing-key.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
 
 /** A resolved run with the values that it needs to start. */

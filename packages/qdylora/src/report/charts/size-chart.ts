@@ -1,4 +1,4 @@
-import { byteSizeText } from '../../config/byte-size.ts';
+import { byteSizeText } from '../../config/values/byte-size.ts';
 import { html, type Html } from '../html.ts';
 import type { RankReading } from '../read-ranks.ts';
 import { linearScale } from './scale.ts';

@@ -1,5 +1,5 @@
 import type { MeasuredLoss, PairedDifference, RankRow } from '@qdylora/eval';
-import { byteSizeText } from '../../config/byte-size.ts';
+import { byteSizeText } from '../../config/values/byte-size.ts';
 import { html, type Html } from '../html.ts';
 import { errorText, lossText, perplexityText, pValueText, signedText } from '../number-text.ts';
 import { VERDICT_TEXT, type RankReading } from '../read-ranks.ts';

@@ -2,8 +2,8 @@ import { QdyloraError } from '@qdylora/contract';
 import { rankProbabilities, rankSet } from '@qdylora/lora-dynamic';
 import { isPaged } from '@qdylora/trainer';
 import type { OutputOf } from './check-values.ts';
-import { SPELLINGS, type ExplicitValues } from './explicit-values.ts';
-import type { KEYS, KeyName } from './keys.ts';
+import { SPELLINGS, type ExplicitValues } from '../explicit-values.ts';
+import type { KEYS, KeyName } from '../keys.ts';
 
 type Config = OutputOf<typeof KEYS>;
 

@@ -1,5 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import { loadAddon } from './load-addon.ts';
+import { loadAddon } from '../load-addon.ts';
 
 /**
  * Asks the system to back untouched memory with large pages. Disks then read and write it, past the system's

@@ -1,5 +1,5 @@
 import type { Memory } from '@qdylora/contract';
-import type { CpuDoor } from './addon-functions.ts';
+import type { CpuDoor } from '../addon/addon-functions.ts';
 
 /** Scratch of kernels in this memory, for the time of a call. */
 export const scratchIn =

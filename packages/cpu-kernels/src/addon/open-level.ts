@@ -2,7 +2,7 @@ import { optionRule, QdyloraError, someText, trueOrFalse, type OptionRules } fro
 import type { NativeAddon, NativeFunction, NativeLevel } from './addon-functions.ts';
 import { bestLevel, forcedLevel, levelsNotBuilt, noUsableLevel, TEST_LEVELS } from './cpu-levels.ts';
 import { flattenArguments } from './flatten-arguments.ts';
-import { loadAddon } from './load-addon.ts';
+import { loadAddon } from '../load-addon.ts';
 import { usableThreads } from './usable-threads.ts';
 
 export interface OpenLevelOptions {

@@ -1,9 +1,9 @@
 import { QdyloraError } from '@qdylora/contract';
 import { createBatches, type Batches } from '@qdylora/data';
 import { learningRateSchedule, type LearningRateSchedule } from '@qdylora/trainer';
-import type { RunConfig } from '../../config/resolve-run.ts';
-import type { Warn } from '../adapter/attach-adapter.ts';
-import type { RunData } from './load-data.ts';
+import type { RunConfig } from '../../../config/resolve-run.ts';
+import type { Warn } from '../../adapter/attach-adapter.ts';
+import type { RunData } from '../load-data.ts';
 
 /** The optimizer steps of a run: their rows, their number and their learning rates. */
 export interface StepLayout {

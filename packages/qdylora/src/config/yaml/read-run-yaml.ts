@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
-import { valuesOfYaml, type ExplicitValues } from './explicit-values.ts';
+import { valuesOfYaml, type ExplicitValues } from '../explicit-values.ts';
 
 /** A longer file is not a run file. */
 const MAX_YAML_BYTES = 2 ** 20;

@@ -3,9 +3,9 @@ import type { Example } from '@qdylora/data';
 import { aurac, lossOver, perplexity, sweepRanks, type MeasureOptions, type RankReport } from '@qdylora/eval';
 import type { EvaluateOptions, RankLoss } from '@qdylora/trainer';
 import type { Judgement } from './judgement.ts';
-import type { ModelToTrain } from './assemble-run.ts';
-import type { OpenedRun } from './opened-run.ts';
-import type { RunSession } from './run-session.ts';
+import type { ModelToTrain } from '../assemble-run.ts';
+import type { OpenedRun } from '../opened-run.ts';
+import type { RunSession } from '../run-session.ts';
 
 /**
  * Evaluates the trained weights. The newest result is kept, so the report needs no second pass over the data.

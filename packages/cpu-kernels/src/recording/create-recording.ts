@@ -6,13 +6,13 @@ import {
   type Memory,
   type Recording,
 } from '@qdylora/contract';
-import type { NativeFunction } from './addon-functions.ts';
-import { isList } from './flatten-arguments.ts';
-import { cpuKernels } from './kernel-table.ts';
+import type { NativeFunction } from '../addon/addon-functions.ts';
+import { isList } from '../addon/flatten-arguments.ts';
+import { cpuKernels } from '../kernel-table.ts';
 import { createLentArrays } from './lent-arrays.ts';
-import { functionOf, nativeError, type OpenLevel } from './open-level.ts';
-import { reserveRegions } from './reserve-regions.ts';
-import { scratchIn } from './scratch-in.ts';
+import { functionOf, nativeError, type OpenLevel } from '../addon/open-level.ts';
+import { reserveRegions } from '../memory/reserve-regions.ts';
+import { scratchIn } from '../memory/scratch-in.ts';
 
 /** Calls of a replay between two questions whether to go on: a layer of a model is about 22. */
 const PIECE_CALLS = 32;

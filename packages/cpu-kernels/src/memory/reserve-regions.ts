@@ -1,6 +1,6 @@
 import { freemem } from 'node:os';
 import { InsufficientMemoryError } from '@qdylora/contract';
-import type { NativeAddon } from './addon-functions.ts';
+import type { NativeAddon } from '../addon/addon-functions.ts';
 
 /** A JavaScript buffer holds less than this (V8 in Node 20). */
 const LARGEST_REGION = 2 ** 32 - 1;

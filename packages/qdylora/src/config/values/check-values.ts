@@ -1,9 +1,9 @@
 import { QdyloraError, shownValue } from '@qdylora/contract';
 import * as z from 'zod';
 import { likelySize } from './byte-size.ts';
-import { SPELLINGS, type ExplicitValue, type ExplicitValues } from './explicit-values.ts';
-import type { Key } from './key.ts';
-import { adviceFor, meantKey } from './unknown-key.ts';
+import { SPELLINGS, type ExplicitValue, type ExplicitValues } from '../explicit-values.ts';
+import type { Key } from '../key.ts';
+import { adviceFor, meantKey } from '../names/unknown-key.ts';
 
 type Keys = Readonly<Record<string, Key>>;
 type SchemasOf<K extends Keys> = { [N in keyof K]: K[N]['schema'] };

@@ -1,7 +1,7 @@
 import { snakeCase } from '@qdylora/contract';
-import { KEY_GROUPS, type Key } from './key.ts';
-import { KEY_NAMES, KEYS } from './keys.ts';
-import type { RunConfig } from './resolve-run.ts';
+import { KEY_GROUPS, type Key } from '../key.ts';
+import { KEY_NAMES, KEYS } from '../keys.ts';
+import type { RunConfig } from '../resolve-run.ts';
 
 /** A resolved run as YAML, in groups of keys. `train` reads it again. */
 export async function runYaml(config: RunConfig): Promise<string> {

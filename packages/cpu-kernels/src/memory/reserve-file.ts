@@ -1,6 +1,6 @@
 import { getSystemErrorName } from 'node:util';
 import { assertArgument } from '@qdylora/contract';
-import { loadAddon } from './load-addon.ts';
+import { loadAddon } from '../load-addon.ts';
 
 /**
  * Reserves `bytes` of the disk for an open file.  @throws an error with the system's code, such as ENOSPC;

@@ -1,4 +1,4 @@
-import type { FlagKind } from './key.ts';
+import type { FlagKind } from '../key.ts';
 
 /**
  * The value of a flag: the same as in YAML. Text of another kind stays text, so that the check of the key

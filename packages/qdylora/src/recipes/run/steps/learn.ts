@@ -10,16 +10,16 @@ import {
   type TrainOptions,
   type TrainResult,
 } from '@qdylora/trainer';
-import { runYaml } from '../../config/write-run-yaml.ts';
-import type { EventLine } from '../run-folder/event-line.ts';
-import { openEventLog, type EventLog } from '../run-folder/event-log.ts';
-import { metricSinks } from '../run-folder/metric-sinks.ts';
-import { resumeFrom, runPaths } from '../run-folder/output-folder.ts';
-import type { Judge } from './judge-run.ts';
+import { runYaml } from '../../../config/yaml/write-run-yaml.ts';
+import type { EventLine } from '../../run-folder/event-line.ts';
+import { openEventLog, type EventLog } from '../../run-folder/event-log.ts';
+import { metricSinks } from '../../run-folder/metric-sinks.ts';
+import { resumeFrom, runPaths } from '../../run-folder/output-folder.ts';
+import type { Judge } from '../judging/judge-run.ts';
 import type { OpProfile } from './op-profile.ts';
-import type { OpenedRun } from './opened-run.ts';
-import type { RunSession } from './run-session.ts';
-import { saveOptions } from './save-options.ts';
+import type { OpenedRun } from '../opened-run.ts';
+import type { RunSession } from '../run-session.ts';
+import { saveOptions } from '../save-options.ts';
 
 /** A run after its last step. */
 export interface Learned {

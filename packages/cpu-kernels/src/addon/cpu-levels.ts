@@ -1,7 +1,7 @@
 import { cpus } from 'node:os';
-import LEVELS from '../levels.json' with { type: 'json' };
+import LEVELS from '../../levels.json' with { type: 'json' };
 import type { NativeLevel } from './addon-functions.ts';
-import { loadAddon } from './load-addon.ts';
+import { loadAddon } from '../load-addon.ts';
 
 /**
  * Levels for tests only: code of one width, executed with another instruction set. They are never chosen by
