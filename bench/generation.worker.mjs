@@ -1,5 +1,6 @@
 // One measurement of generation.bench.ts: the order comes as JSON, one row of JSON goes to standard output.
 import { openCheckpoint } from '@qdylora/checkpoint';
+import { DTYPE_BYTES, elementCount } from '@qdylora/contract';
 import { createCpuBackend } from '@qdylora/cpu-kernels';
 import { groupFrozenLayers } from '@qdylora/lora-dynamic';
 import { buildModel, generate } from '@qdylora/models';
@@ -12,7 +13,8 @@ const backend = await createCpuBackend({ numThreads: threads });
 const checkpoint = await openCheckpoint(path);
 const model = await buildModel(checkpoint, { backend });
 checkpoint.dispose();
-const bytesOf = (weight) => (isPacked(weight) ? weight.byteLength : weight.view.data.byteLength);
+const bytesOf = (weight) =>
+  isPacked(weight) ? weight.byteLength : elementCount(weight.view.shape) * DTYPE_BYTES[weight.view.dtype];
 // Of the head a new token reads 8-bit codes, a scale for each row, and the few rows that can win.
 const [rows, columns] = model.modules.head.weight.view.shape;
 const headBytes = rows * (columns + 4);

@@ -10,16 +10,16 @@ export async function timeTexts(write, { prompt, vocabularySize, repeats }) {
   let writing = Infinity;
   for (let repeat = 0; repeat <= repeats; repeat++) {
     const start = performance.now();
-    const own = [];
+    const newIds = [];
     let first = start;
-    for await (const id of write(ids)) if (own.push(id) === 1) first = performance.now();
+    for await (const id of write(ids)) if (newIds.push(id) === 1) first = performance.now();
     const end = performance.now();
-    if (own.length < 2) throw new Error(`expected at least 2 new tokens, got ${own.length}`);
-    if (text && text.join() !== own.join()) throw new Error('expected the same text each time, got another');
-    text = own;
+    if (newIds.length < 2) throw new Error(`a text must have at least 2 new tokens (got ${newIds.length})`);
+    if (text && text.join() !== newIds.join()) throw new Error('two texts of the same prompt differ');
+    text = newIds;
     if (repeat === 0) continue;
     reading = Math.min(reading, first - start);
-    writing = Math.min(writing, (end - first) / (own.length - 1));
+    writing = Math.min(writing, (end - first) / (newIds.length - 1));
   }
   return { prompt_tokens_per_second: (prompt / reading) * 1000, new_tokens_per_second: 1000 / writing };
 }
