@@ -42,6 +42,9 @@ export interface CpuBackend extends Backend, Disposable {
   dispose(): void;
 }
 
+/** Region of a recording with few temporaries: those of a token are a few hundred kilobytes. */
+const TOKEN_REGION_BYTES = 2 ** 20;
+
 /**
  * Half as much leaves gaps at the ends of regions that add up to 3 % of a training step; twice as much saves
  * nothing more (SmolLM2-135M, 4 × 512 tokens).
@@ -85,7 +88,12 @@ export async function createCpuBackend(options: CpuBackendOptions = {}): Promise
     [Symbol.dispose]: dispose,
     kernel: (opName: string): Kernel | undefined => kernels.get(opName)?.run,
     native,
-    record: () => createRecording(backend, open, { poison, regionBytes, assertLive }),
+    record: ({ isLarge = false } = {}) =>
+      createRecording(backend, open, {
+        poison,
+        regionBytes: isLarge ? regionBytes : Math.min(regionBytes, TOKEN_REGION_BYTES),
+        assertLive,
+      }),
   };
   return backend;
 }

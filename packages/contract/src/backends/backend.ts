@@ -49,7 +49,12 @@ export interface Backend {
   /** Set by a recording's backend only: adds the call to the recording and runs it. */
   readonly recordCall?: (call: OpCall, run: () => void) => void;
   /** Begins a recording, where the backend can repeat calls faster than they are made (`repeatedCall`). */
-  readonly record?: () => Recording;
+  readonly record?: (options?: RecordOptions) => Recording;
+}
+
+export interface RecordOptions {
+  /** True for megabytes of temporaries: their memory is reserved in larger pieces. False by default. */
+  readonly isLarge?: boolean;
 }
 
 /** Recorded kernel calls, which can run again without JavaScript. */

@@ -1,5 +1,5 @@
 import type { ArrayView } from '../arrays/array-view.ts';
-import { wrapBackend, type Backend, type Recording } from './backend.ts';
+import { wrapBackend, type Backend, type Recording, type RecordOptions } from './backend.ts';
 
 /** One computation, made many times on the same arrays, whose contents change in between. */
 export interface RepeatedCall<V extends ArrayView | undefined> extends Disposable {
@@ -16,14 +16,15 @@ export interface RepeatedCall<V extends ArrayView | undefined> extends Disposabl
 /**
  * A computation that may be recorded: `body` runs at the first `run`, and then again only where the backend
  * cannot record it or measures each op (`measure`).
- * So `body` may depend on nothing that changes but the contents of arrays, and runs no op with gradients.
+ * So `body` may depend on nothing that changes but the contents of arrays.
  */
 export const repeatedCall = <V extends ArrayView | undefined>(
   backend: Backend,
   body: (backend: Backend) => V,
+  options?: RecordOptions,
 ): RepeatedCall<V> =>
   backend.record && !backend.measure
-    ? recordedCall(backend.record(), backend.beforeCall, body)
+    ? recordedCall(backend.record(options), backend.beforeCall, body)
     : plainCall(backend, body);
 
 function recordedCall<V extends ArrayView | undefined>(

@@ -6,7 +6,7 @@ import {
   type Memory,
   type Recording,
 } from '@qdylora/contract';
-import type { NativeFunction } from '../addon/addon-functions.ts';
+import type { NativeFunction, NativeRecord } from '../addon/addon-functions.ts';
 import { isList } from '../addon/flatten-arguments.ts';
 import { cpuKernels } from '../kernel-table.ts';
 import { createLentArrays } from './lent-arrays.ts';
@@ -157,14 +157,20 @@ function sharedMemory(open: OpenLevel, { poison, regionBytes }: RecordingOptions
 function createProgram({ native }: OpenLevel): NativeProgram {
   const program = native.createProgram();
   const arrays = new Set<object>();
+  const keepFields = (record: NativeRecord): void => {
+    for (const name in record) {
+      const value = record[name];
+      if (typeof value === 'object') arrays.add(value);
+    }
+  };
   let calls = 0;
   return {
     keeping:
       (call) =>
       (...parameters) => {
         for (const parameter of parameters)
-          for (const value of isList(parameter) ? parameter.flatMap(Object.values) : [parameter])
-            if (typeof value === 'object') arrays.add(value as object);
+          if (isList(parameter)) parameter.forEach(keepFields);
+          else if (typeof parameter === 'object') arrays.add(parameter);
         return call(...parameters);
       },
     extend(body) {

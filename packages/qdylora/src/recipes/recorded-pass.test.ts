@@ -51,7 +51,7 @@ function counting(backend: Backend): { readonly backend: Backend; replays: numbe
     [Symbol.dispose]: recording[Symbol.dispose],
   });
   return Object.assign(count, {
-    backend: wrapBackend(backend, { record: () => counted(backend.record!()) }),
+    backend: wrapBackend(backend, { record: (options) => counted(backend.record!(options)) }),
   });
 }
 

@@ -146,5 +146,5 @@ function recordedPass(
     forwardAndBackward(recorder, run, arrays, (ctx) => model.lossOfArrays!(ctx, arrays));
   };
   const [other] = calls.values();
-  return other ? other.another(body) : repeatedCall(backend, body);
+  return other ? other.another(body) : repeatedCall(backend, body, { isLarge: true });
 }
