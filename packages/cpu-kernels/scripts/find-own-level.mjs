@@ -17,8 +17,9 @@ export function findTestedLevels(root, compiler, names) {
 }
 
 /**
- * The level that the loader will choose on this machine out of `names`, as `bestLevel` of src/addon/cpu-levels.ts
- * does: the one that QDYLORA_CPU_LEVEL names, or else the best that the processor and the system can run.
+ * The level that the loader will choose on this machine out of `names`, as `bestLevel` of
+ * src/addon/cpu-levels.ts does: the one that QDYLORA_CPU_LEVEL names, or else the best that the processor and
+ * the system can run.
  * @throws where the compiler cannot build the program that asks the processor.
  */
 export function findOwnLevel(root, compiler, names) {
