@@ -13,6 +13,10 @@ export interface RepeatedCall<V extends ArrayView | undefined> extends Disposabl
   dispose(): void;
 }
 
+/** Whether a backend replays what it has recorded: one that measures does not, so that every op is seen. */
+export const canRecord = (backend: Backend): backend is Backend & Required<Pick<Backend, 'record'>> =>
+  backend.record !== undefined && backend.measure === undefined;
+
 /**
  * A computation that may be recorded: `body` runs at the first `run`, and then again only where the backend
  * cannot record it or measures each op (`measure`).
@@ -23,7 +27,7 @@ export const repeatedCall = <V extends ArrayView | undefined>(
   body: (backend: Backend) => V,
   options?: RecordOptions,
 ): RepeatedCall<V> =>
-  backend.record && !backend.measure
+  canRecord(backend)
     ? recordedCall(backend.record(options), backend.beforeCall, body)
     : plainCall(backend, body);
 

@@ -1,4 +1,4 @@
-import { repeatedCall, type ArrayView, type Backend, type RepeatedCall } from '@qdylora/contract';
+import { canRecord, repeatedCall, type ArrayView, type Backend, type RepeatedCall } from '@qdylora/contract';
 
 /** The ops of an optimizer's update, recorded the first time and replayed from then on. */
 export interface RepeatedUpdate {
@@ -20,7 +20,7 @@ export function repeatedUpdate(): RepeatedUpdate {
   };
   return {
     run(backend, arrays, body) {
-      if (!backend.record || backend.measure) {
+      if (!canRecord(backend)) {
         dispose();
         body(backend);
         return;

@@ -1,4 +1,5 @@
 import {
+  canRecord,
   repeatedCall,
   runOp,
   wrapBackend,
@@ -89,7 +90,7 @@ export function createPassRecorder(modelBackend: Backend): PassRecorder {
 }
 
 const isRecordable = (backend: Backend, { pass }: PassRun): boolean =>
-  backend.record !== undefined && backend.measure === undefined && pass.view.model.lossOfArrays !== undefined;
+  canRecord(backend) && pass.view.model.lossOfArrays !== undefined;
 
 /** The values that determine the shapes of all arrays of a pass, and its ops. */
 const shapeOf = ({ pass, computeDtype, recompute, dropout }: PassRun): string =>
@@ -132,7 +133,9 @@ function writeArrays(
   memory.write(targets, batch.targets);
   memory.write(positions, batch.positions);
   memory.write(segments, batch.segments);
-  memory.write(tokenWeights, new Float32Array(batch.ids.length).fill(lossScale));
+  memory.fill(tokenWeights, (values) => {
+    values.fill(lossScale);
+  });
   memory.write(counter, [dropout?.step ?? 0]);
 }
 
