@@ -56,7 +56,10 @@ test('a level that cannot run here is refused with those that can', async () => 
     );
 });
 
-test('QDYLORA_CPU_LEVEL forces a level, and is named where it cannot run here', async () => {
+test('QDYLORA_CPU_LEVEL forces a level, and is named where it cannot run here', async ({
+  onTestFinished,
+}) => {
+  onTestFinished(() => void vi.unstubAllEnvs());
   vi.stubEnv('QDYLORA_CPU_LEVEL', 'generic');
   using backend = await createCpuBackend({ numThreads: 1, regionBytes: 1 << 20 });
   expect([backend.level, cpuLevels()]).toMatchObject(['generic', { forced: 'generic' }]);
@@ -64,7 +67,6 @@ test('QDYLORA_CPU_LEVEL forces a level, and is named where it cannot run here', 
   expect((await refusal(createCpuBackend())).message).toMatch(
     /\[QDYLORA_CPU_LEVEL\] the CPU level must be one of generic.*\(got avx4096\)/,
   );
-  vi.unstubAllEnvs();
 });
 
 test('an option of another kind is refused by its name, and a level of tests is not offered', async () => {

@@ -4,7 +4,8 @@ import { expect, test, vi } from 'vitest';
 import { temporaryFolder } from '../files/temporary-folder.ts';
 import { recordRows } from './record-rows.ts';
 
-test('rows of one command make one table, and other tables of the machine stay', () => {
+test('rows of one command make one table, and other tables of the machine stay', ({ onTestFinished }) => {
+  onTestFinished(() => void vi.unstubAllEnvs());
   const folder = temporaryFolder();
   const text = (): string => readFileSync(join(folder, readdirSync(folder)[0]), 'utf8');
   recordRows([{ case: 'not recorded' }], folder);
@@ -20,5 +21,4 @@ test('rows of one command make one table, and other tables of the machine stay',
     'npm run bench a',
     'npm run bench b',
   ]);
-  vi.unstubAllEnvs();
 });
