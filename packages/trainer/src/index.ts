@@ -32,6 +32,13 @@ export {
 export type { LossArrays, LossBatch, LossModel, TrainingView } from './step/loss-model.ts';
 export { adamw, type AdamwOptions } from './optimizers/adamw.ts';
 export {
+  adapterRowRates,
+  RANK_RATES,
+  type AdapterRates,
+  type RankRates,
+} from './optimizers/adapter-row-rates.ts';
+export type { RowRate, RowRates } from './optimizers/row-rates.ts';
+export {
   createOptimizer,
   isPaged,
   OPTIMIZER_NAMES,

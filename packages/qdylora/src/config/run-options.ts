@@ -69,6 +69,13 @@ export interface RunOptions {
   readonly loraAlpha?: number;
   /** Scale at rank b of at most R: sqrt: alpha/√b; paper: alpha/b; constant: alpha/R (default: sqrt). */
   readonly loraScaling?: 'paper' | 'sqrt' | 'constant';
+  /** Learning rate of B over that of A (LoRA+) (default: 1). */
+  readonly loraplusLrRatio?: number;
+  /**
+   * Factors on the learning rate of the rows of B that each rank adds: uniform; inverse_sqrt: 1/√b; or
+   * one number per rank (default: uniform).
+   */
+  readonly rankRates?: 'uniform' | 'inverse_sqrt' | readonly number[];
   /** Rows that a step at rank b trains: all up to b, or only those that b adds (default: prefix). */
   readonly updateRule?: 'prefix' | 'newest_block';
   /** Dropout on the input of the adapter (default: 0). */

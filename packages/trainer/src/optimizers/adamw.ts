@@ -14,6 +14,7 @@ import { adamw8bitRates, adamw8bitStep, adamwRates, adamwStep, type Parameter } 
 import { momentOptimizer } from './moment-optimizer.ts';
 import type { Optimizer } from './optimizer.ts';
 import type { PagingOptions } from './paging/paged-states.ts';
+import type { RowRates } from './row-rates.ts';
 import { absmaxOf } from './states/state-layout.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -36,6 +37,8 @@ export interface AdamwOptions {
    * in 32 bits.
    */
   readonly bits?: 8 | 32;
+  /** Factors on the learning rate by row; 1 by default. */
+  readonly rowRates?: RowRates;
   /** Keeps the state within a budget; the rest goes to a file. The result is the same, bit for bit. */
   readonly paging?: PagingOptions;
 }
@@ -48,6 +51,7 @@ const OPTIONS: OptionRules<AdamwOptions> = {
   weightDecay: numberWithin({ least: 0 }),
   decays: someFunction,
   bits: oneOf([8, 32]),
+  rowRates: someFunction,
   paging: objectWith(),
 };
 const PAGING: OptionRules<PagingOptions> = {
@@ -79,6 +83,7 @@ export function adamw(parameters: readonly Parameter[], options: AdamwOptions): 
     decays = isMatrix,
     bits = 32,
     paging,
+    rowRates,
   } = options;
   const constants = { beta1, beta2, epsilon };
   return momentOptimizer(parameters, {
@@ -88,9 +93,10 @@ export function adamw(parameters: readonly Parameter[], options: AdamwOptions): 
     bits,
     decays,
     paging,
-    ratesOf: (update, { step, decays: isDecayed, isCoded }) =>
+    rowRates,
+    ratesOf: (update, { step, factor, decays: isDecayed, isCoded }) =>
       (isCoded ? adamw8bitRates : adamwRates)(constants, {
-        learningRate: update.learningRate,
+        learningRate: update.learningRate * factor,
         gradientScale: update.gradientScale,
         weightDecay: isDecayed ? weightDecay : 0,
         step,

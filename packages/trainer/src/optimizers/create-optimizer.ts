@@ -4,6 +4,7 @@ import { adamw } from './adamw.ts';
 import { lion } from './lion.ts';
 import type { Optimizer } from './optimizer.ts';
 import type { PagingOptions } from './paging/paged-states.ts';
+import type { RowRates } from './row-rates.ts';
 import { sgd } from './sgd.ts';
 
 /** What the config can say of any optimizer; each takes what it knows, with its own defaults. */
@@ -14,6 +15,8 @@ export interface OptimizerOptions {
   readonly beta2?: number;
   readonly epsilon?: number;
   readonly momentum?: number;
+  /** Factors on the learning rate by row; 1 by default. */
+  readonly rowRates?: RowRates;
   /** The paged ones need it. */
   readonly paging?: PagingOptions;
 }
@@ -27,13 +30,14 @@ const OPTIONS: OptionRules<OptimizerOptions> = {
   beta2: anyValue,
   epsilon: anyValue,
   momentum: anyValue,
+  rowRates: anyValue,
   paging: anyValue,
 };
 
 /** `bits`-bit AdamW; a name that begins with `paged_` needs paging, and only such a one takes it. */
 const adamwOf =
   (bits: 8 | 32, pagedName?: string): Maker =>
-  (parameters, { learningRate, weightDecay, beta1, beta2, epsilon, paging }) =>
+  (parameters, { learningRate, weightDecay, beta1, beta2, epsilon, rowRates, paging }) =>
     adamw(parameters, {
       learningRate,
       weightDecay,
@@ -41,6 +45,7 @@ const adamwOf =
       beta2,
       epsilon,
       bits,
+      rowRates,
       paging: pagedName === undefined ? undefined : pagingOf(pagedName, paging),
     });
 
@@ -51,13 +56,13 @@ const MAKERS: ReadonlyMap<string, Maker> = new Map<string, Maker>([
   ['paged_adamw_8bit', adamwOf(8, 'paged_adamw_8bit')],
   [
     'lion_8bit',
-    (parameters, { learningRate, weightDecay, beta1, beta2 }) =>
-      lion(parameters, { learningRate, weightDecay, beta1, beta2, bits: 8 }),
+    (parameters, { learningRate, weightDecay, beta1, beta2, rowRates }) =>
+      lion(parameters, { learningRate, weightDecay, beta1, beta2, bits: 8, rowRates }),
   ],
   [
     'sgd',
-    (parameters, { learningRate, weightDecay, momentum }) =>
-      sgd(parameters, { learningRate, weightDecay, momentum }),
+    (parameters, { learningRate, weightDecay, momentum, rowRates }) =>
+      sgd(parameters, { learningRate, weightDecay, momentum, rowRates }),
   ],
 ]);
 

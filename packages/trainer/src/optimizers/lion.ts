@@ -29,6 +29,7 @@ const OPTIONS: OptionRules<LionOptions> = {
   weightDecay: numberWithin({ least: 0 }),
   decays: someFunction,
   bits: oneOf([8, 32]),
+  rowRates: someFunction,
 };
 
 /**
@@ -39,7 +40,7 @@ const OPTIONS: OptionRules<LionOptions> = {
  */
 export function lion(parameters: readonly Parameter[], options: LionOptions): Optimizer {
   checkOptions('lion', options, OPTIONS);
-  const { learningRate, beta1 = 0.9, beta2 = 0.99, weightDecay = 0, decays = isMatrix, bits = 32 } = options;
+  const { learningRate, beta1 = 0.9, beta2 = 0.99, weightDecay = 0, decays = isMatrix, bits = 32, rowRates } = options;
   const betas = { beta1, beta2 };
   return momentOptimizer(parameters, {
     name: `lion_${bits}bit`,
@@ -47,9 +48,10 @@ export function lion(parameters: readonly Parameter[], options: LionOptions): Op
     moments: ['m'],
     bits,
     decays,
-    ratesOf: (update, { decays: isDecayed }) =>
+    rowRates,
+    ratesOf: (update, { factor, decays: isDecayed }) =>
       lionRates({
-        learningRate: update.learningRate,
+        learningRate: update.learningRate * factor,
         gradientScale: update.gradientScale,
         weightDecay: isDecayed ? weightDecay : 0,
       }),

@@ -5,9 +5,10 @@ import { dynamicMaps, MAPS_BYTES, type DynamicMaps, type Maps } from './dynamic-
 import type { Optimizer, OptimizerUpdate } from './optimizer.ts';
 import type { PagingOptions } from './paging/paged-states.ts';
 import { parameterStates, type ParameterStates, type StatePart } from './states/parameter-states.ts';
-import { RATES_BYTES, rateTable, type RateKey, type Rates, type RateTable } from './rate-table.ts';
+import { rateTable, type RateKey, type Rates, type RateTable } from './rate-table.ts';
 import { repeatedUpdate, type RepeatedUpdate } from './repeated-update.ts';
 import { absmaxOf, eightBitLayout, float32Layout } from './states/state-layout.ts';
+import { differentFactors, ratedStretches, UNIFORM_RATES, type RowRates } from './row-rates.ts';
 import { stepCounter, type Stretch } from './step-counter.ts';
 
 /** The rows of one op, with its numbers. */
@@ -26,6 +27,7 @@ export interface MomentRule {
   readonly bits: 8 | 32;
   readonly decays: (parameter: Parameter) => boolean;
   readonly paging?: PagingOptions;
+  readonly rowRates?: RowRates;
   /** The numbers of one update for its op. */
   ratesOf(update: OptimizerUpdate, key: RateKey): Rates;
   /** Runs the op on some rows of one parameter. */
@@ -39,7 +41,7 @@ export interface MomentRule {
  * `prefix`, the ops of an update are the same each time but for their rates: they are recorded and replayed.
  */
 export function momentOptimizer(parameters: readonly Parameter[], rule: MomentRule): Optimizer {
-  const { name, learningRate, bits, paging } = rule;
+  const { name, learningRate, bits, paging, rowRates = UNIFORM_RATES } = rule;
   const hasCodes = bits === 8;
   const states = parameterStates(
     parameters,
@@ -48,9 +50,9 @@ export function momentOptimizer(parameters: readonly Parameter[], rule: MomentRu
   );
   const counter = stepCounter();
   const maps = dynamicMaps();
-  const table = rateTable();
+  const table = rateTable(differentFactors(parameters, rowRates));
   const repeated = repeatedUpdate();
-  const ops: UpdateOps = { parameters, rule, states, maps, table, repeated };
+  const ops: UpdateOps = { parameters, rule, states, maps, table, repeated, rowRates };
   const dispose = (): void => {
     repeated.dispose();
     table.dispose();
@@ -62,7 +64,7 @@ export function momentOptimizer(parameters: readonly Parameter[], rule: MomentRu
     name,
     parameters,
     learningRate,
-    byteLength: states.byteLength + RATES_BYTES + (hasCodes ? MAPS_BYTES : 0),
+    byteLength: states.byteLength + table.byteLength + (hasCodes ? MAPS_BYTES : 0),
     ledger: states.ledger,
     gradients: states.gradients,
     resident: states.resident,
@@ -94,11 +96,12 @@ interface UpdateOps {
   readonly maps: DynamicMaps;
   readonly table: RateTable;
   readonly repeated: RepeatedUpdate;
+  readonly rowRates: RowRates;
 }
 
 /** Runs one op for each parameter and stretch of rows, or replays these ops if they are as before. */
 function runUpdateOps(
-  { parameters, rule, states, maps, table, repeated }: UpdateOps,
+  { parameters, rule, states, maps, table, repeated, rowRates }: UpdateOps,
   stretches: readonly Stretch[],
   update: OptimizerUpdate,
 ): void {
@@ -110,11 +113,15 @@ function runUpdateOps(
     (key) => rule.ratesOf(update, key),
     (ratesAt) => {
       const run = (target: Backend): void =>
-        states.update(stretches, (part) => {
-          const isCoded = absmaxOf('m') in part.arrays;
-          const rates = ratesAt({ step: part.step, decays: rule.decays(part.parameter), isCoded });
-          rule.step(target, { ...part, rates, maps: isCoded ? maps.on(backend) : null });
-        });
+        states.update(
+          (parameter) => ratedStretches(stretches, rowRates(parameter)),
+          (part) => {
+            const { step, factor, parameter } = part;
+            const isCoded = absmaxOf('m') in part.arrays;
+            const rates = ratesAt({ step, factor, decays: rule.decays(parameter), isCoded });
+            rule.step(target, { ...part, rates, maps: isCoded ? maps.on(backend) : null });
+          },
+        );
       if (isSameEachTime) repeated.run(backend, [table.view(), ...replaceableArrays(parameters)], run);
       else run(backend);
     },

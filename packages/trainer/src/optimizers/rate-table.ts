@@ -9,6 +9,8 @@ export type Rates = readonly number[];
 export interface RateKey {
   /** How many updates the rows have had, this one included. */
   readonly step: number;
+  /** Factor on the learning rate. */
+  readonly factor: number;
   readonly decays: boolean;
   /** Whether the state is in 8 bits. */
   readonly isCoded: boolean;
@@ -20,6 +22,7 @@ export interface RateTable {
   view(): F32;
   /** Makes room for the rates of one step count, so that a step need not. */
   prepare(backend: Backend): void;
+  readonly byteLength: number;
   /**
    * Writes the rates for each of the step counts and runs `body`, which gets the array of a key.
    * All of it is there before `body` begins.
@@ -37,32 +40,34 @@ const ROW = 4;
 
 /** Which rates one step count has. */
 const KINDS = [true, false].flatMap((decays) => [true, false].map((isCoded) => ({ decays, isCoded })));
-const ELEMENTS = KINDS.length * ROW;
 
-/** Bytes of a table. */
-export const RATES_BYTES = ELEMENTS * DTYPE_BYTES.f32;
-
-export function rateTable(): RateTable {
+/** @param factors the different factors on the learning rate */
+export function rateTable(factors: readonly number[]): RateTable {
+  const kinds = factors.flatMap((factor) => KINDS.map((kind) => ({ factor, ...kind })));
+  const elements = kinds.length * ROW;
   let table: { readonly backend: Backend; readonly view: F32 } | null = null;
-  const indexOf = (steps: readonly number[], { step, decays, isCoded }: RateKey): number =>
-    steps.indexOf(step) * KINDS.length +
-    KINDS.findIndex((kind) => kind.decays === decays && kind.isCoded === isCoded);
+  const indexOf = (steps: readonly number[], { step, factor, decays, isCoded }: RateKey): number =>
+    steps.indexOf(step) * kinds.length +
+    kinds.findIndex(
+      (kind) => kind.factor === factor && kind.decays === decays && kind.isCoded === isCoded,
+    );
   return {
     view: () => table!.view,
+    byteLength: elements * DTYPE_BYTES.f32,
     prepare(backend) {
       if (table) return;
-      const view = backend.memory.allocate('f32', [ELEMENTS]);
+      const view = backend.memory.allocate('f32', [elements]);
       backend.memory.persist(view);
       table = { backend, view };
     },
     withRates(steps, ratesOf, body) {
       const { memory } = table!.backend;
-      const values = new Float32Array(steps.length * ELEMENTS);
+      const values = new Float32Array(steps.length * elements);
       const lengths: number[] = [];
       steps.forEach((step, i) => {
-        KINDS.forEach((kind, j) => {
+        kinds.forEach((kind, j) => {
           const rates = ratesOf({ step, ...kind });
-          values.set(rates, i * ELEMENTS + j * ROW);
+          values.set(rates, i * elements + j * ROW);
           lengths.push(rates.length);
         });
       });

@@ -15,6 +15,7 @@ import { addInto, copy, fill, scaleBy, type Parameter } from '@qdylora/tensor';
 import { isMatrix } from './adamw.ts';
 import { checkUpdate } from './check-update.ts';
 import type { Optimizer } from './optimizer.ts';
+import { differentFactors, ratedStretches, UNIFORM_RATES, type RowRates } from './row-rates.ts';
 import { parameterStates, type StatePart } from './states/parameter-states.ts';
 import { float32Layout } from './states/state-layout.ts';
 import { stepCounter } from './step-counter.ts';
@@ -29,6 +30,8 @@ export interface SgdOptions {
   readonly weightDecay?: number;
   /** Which parameters decay: by default those with at least two axes. */
   readonly decays?: (parameter: Parameter) => boolean;
+  /** Factors on the learning rate by row; 1 by default. */
+  readonly rowRates?: RowRates;
 }
 
 const OPTIONS: OptionRules<SgdOptions> = {
@@ -36,6 +39,7 @@ const OPTIONS: OptionRules<SgdOptions> = {
   momentum: numberWithin({ least: 0, below: 1 }),
   weightDecay: numberWithin({ least: 0 }),
   decays: someFunction,
+  rowRates: someFunction,
 };
 
 /**
@@ -46,7 +50,8 @@ const OPTIONS: OptionRules<SgdOptions> = {
  */
 export function sgd(parameters: readonly Parameter[], options: SgdOptions): Optimizer {
   checkOptions('sgd', options, OPTIONS);
-  const { learningRate, momentum = 0, weightDecay = 0, decays = isMatrix } = options;
+  const { learningRate, momentum = 0, weightDecay = 0, decays = isMatrix, rowRates = UNIFORM_RATES } = options;
+  const factors = differentFactors(parameters, rowRates);
   const states = parameterStates(parameters, float32Layout(momentum > 0 ? ['velocity'] : []));
   const counter = stepCounter();
   return {
@@ -70,12 +75,15 @@ export function sgd(parameters: readonly Parameter[], options: SgdOptions): Opti
           scale: factorOf(backend, gradientScale),
           decay: factorOf(backend, weightDecay),
           momentum: factorOf(backend, momentum),
-          minusRate: factorOf(backend, -rate),
+          minusRates: new Map(factors.map((factor) => [factor, factorOf(backend, -rate * factor)])),
         };
         counter.advance(rows, (stretches) =>
-          states.update(stretches, (part) => {
-            stepPart(backend, part, step, weightDecay > 0 && decays(part.parameter));
-          }),
+          states.update(
+            (parameter) => ratedStretches(stretches, rowRates(parameter)),
+            (part) => {
+              stepPart(backend, part, step, weightDecay > 0 && decays(part.parameter));
+            },
+          ),
         );
       });
     },
@@ -94,7 +102,8 @@ interface Step {
   readonly scale: F32;
   readonly decay: F32;
   readonly momentum: F32;
-  readonly minusRate: F32;
+  /** −lr · factor of the rows */
+  readonly minusRates: ReadonlyMap<number, F32>;
 }
 
 /** Two arrays of the largest parameter's size. */
@@ -107,7 +116,7 @@ const factorOf = (backend: Backend, value: number): F32 => runOp(backend, fill, 
 
 function stepPart(
   backend: Backend,
-  { weight, gradient, arrays }: StatePart,
+  { weight, gradient, arrays, factor }: StatePart,
   step: Step,
   hasDecay: boolean,
 ): void {
@@ -121,7 +130,7 @@ function stepPart(
     add(backend, velocity, step.momentum, { product, sum: direction });
     runOp(backend, copy, { x: direction }, {}, { y: velocity });
   }
-  add(backend, direction, step.minusRate, { product, sum: weight });
+  add(backend, direction, step.minusRates.get(factor)!, { product, sum: weight });
 }
 
 /** sum ← sum + factor · x */

@@ -7,6 +7,7 @@ import {
   type RankSchedule,
   type UpdateRule,
 } from '@qdylora/lora-dynamic';
+import { RANK_RATES } from '@qdylora/trainer';
 import * as z from 'zod';
 import { choiceKey, numberKey, optionalNumberKey, textKey, type Key } from '../key.ts';
 
@@ -96,6 +97,19 @@ export const ADAPTER_KEYS = {
       about: 'Scale at rank b of at most R: sqrt: alpha/√b; paper: alpha/b; constant: alpha/R',
     },
   ),
+  loraplusLrRatio: numberKey({ from: 0, above: true }, 1, {
+    group: 'Adapter',
+    about: 'Learning rate of B over that of A (LoRA+)',
+  }),
+  rankRates: {
+    group: 'Adapter',
+    about:
+      'Factors on the learning rate of the rows of B that each rank adds: uniform; inverse_sqrt: 1/√b; or ' +
+      'one number per rank',
+    flag: 'word-or-numbers',
+    expected: `${RANK_RATES.join(', ')} or a list of factors`,
+    schema: z.union([z.enum(RANK_RATES), z.array(z.number().gt(0)).min(1)]).default('uniform'),
+  },
   updateRule: choiceKey<readonly [UpdateRule, ...UpdateRule[]], UpdateRule>(asTuple(UPDATE_RULES), 'prefix', {
     group: 'Adapter',
     about: 'Rows that a step at rank b trains: all up to b, or only those that b adds',

@@ -58,7 +58,7 @@ export function assertOptimizerKeys({ optimizer }: Config, explicit: ExplicitVal
 
 /** @throws QdyloraError BAD_CONFIG for weights that do not match the ranks */
 export function assertRankListsFit(
-  { rankDistribution, rankLossWeights }: Config,
+  { rankDistribution, rankLossWeights, rankRates }: Config,
   ranks: readonly number[],
   explicit: ExplicitValues,
 ): void {
@@ -72,15 +72,17 @@ export function assertRankListsFit(
       'At least one weight must be positive.',
     );
   }
-  if (rankLossWeights && rankLossWeights.length !== ranks.length)
-    throw refusedValue(
-      explicit,
-      'rankLossWeights',
-      (name) =>
-        `${name('rankLossWeights')} has ${rankLossWeights.length} numbers, but there are ` +
-        `${ranks.length} ranks`,
-      `Give one number > 0 for each of the ranks ${ranks.join(', ')}.`,
-    );
+  for (const [key, list] of [
+    ['rankLossWeights', rankLossWeights],
+    ['rankRates', rankRates],
+  ] as const)
+    if (Array.isArray(list) && list.length !== ranks.length)
+      throw refusedValue(
+        explicit,
+        key,
+        (name) => `${name(key)} has ${list.length} numbers, but there are ${ranks.length} ranks`,
+        `Give one number > 0 for each of the ranks ${ranks.join(', ')}.`,
+      );
 }
 
 /** @throws QdyloraError BAD_CONFIG for evaluations or early stopping that have nothing to evaluate */
@@ -126,6 +128,8 @@ const ADAPTER_ONLY_KEYS: readonly KeyName[] = [
   'earlyStopping',
   'rankSegments',
   'rankLossWeights',
+  'loraplusLrRatio',
+  'rankRates',
 ];
 
 /** @throws QdyloraError BAD_CONFIG for a key that full training (`method: none`) has no use for */

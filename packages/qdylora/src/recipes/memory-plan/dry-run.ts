@@ -12,7 +12,7 @@ import { shapeModel, type CausalLm } from '@qdylora/models';
 import type { ComputeDtype, Recompute } from '@qdylora/tensor';
 import { gradientArrays, train, type LearningRateSchedule, type Optimizer } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
-import { adapterConfigOf, optimizerOf, samplerOf } from '../run/assemble-run.ts';
+import { adapterConfigOf, optimizerOf, type ModelToTrain, samplerOf } from '../run/assemble-run.ts';
 import { JUDGED_TOKENS } from '../run/judging/judged-tokens.ts';
 import { quantizationOf } from '../opening/open-source.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
@@ -90,7 +90,7 @@ export async function dryRun(config: DryConfig, options: DryRunOptions): Promise
   memory.resetPeak();
   memory.begin(PARTS.adapter);
   const adapted = config.method === 'none' ? null : attachShapes(model, config);
-  const optimizer = preparedOptimizer(config, backend, adapted?.parameters() ?? model.parameters());
+  const optimizer = preparedOptimizer(config, backend, { model, adapted });
   memory.begin(PARTS.activations);
   await trainSteps(config, { model, adapted, optimizer }, options);
   const { peakBytes, touchedBytes } = memory.usage();
@@ -171,9 +171,9 @@ async function judge(view: EvalView, passes: readonly (readonly Example[])[], co
 function preparedOptimizer(
   config: RunConfig,
   backend: DryBackend,
-  parameters: Parameters<typeof optimizerOf>[0],
+  trained: ModelToTrain,
 ): Optimizer {
-  const optimizer = optimizerOf(parameters, config, nowhere);
+  const optimizer = optimizerOf(trained, config, nowhere);
   backend.memory.begin(PARTS.optimizer);
   optimizer.prepare(backend);
   return optimizer;

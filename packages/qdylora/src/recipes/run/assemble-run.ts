@@ -8,8 +8,9 @@ import {
   type RankSampler,
 } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
-import type { ComputeDtype, Parameter, Recompute } from '@qdylora/tensor';
+import type { ComputeDtype, Recompute } from '@qdylora/tensor';
 import {
+  adapterRowRates,
   createOptimizer,
   isPaged,
   type Optimizer,
@@ -72,7 +73,7 @@ export async function assembleRun(
       batches,
       totalSteps,
       sampler: adapted && samplerOf(adapted, config),
-      optimizer: optimizerOf(adapted?.parameters() ?? model.parameters(), config),
+      optimizer: optimizerOf({ model, adapted }, config),
       schedule,
       maxGradNorm: config.maxGradNorm || null,
       seed: config.seed,
@@ -139,17 +140,20 @@ export const samplerOf = (
 
 /** @param open opens the page store; by default a file. A plan passes one without bytes. */
 export const optimizerOf = (
-  parameters: readonly Parameter[],
+  { model, adapted }: ModelToTrain,
   config: RunConfig,
   open?: PagingOptions['open'],
 ): Optimizer =>
-  createOptimizer(config.optimizer, parameters, {
+  createOptimizer(config.optimizer, adapted?.parameters() ?? model.parameters(), {
     learningRate: config.learningRate,
     weightDecay: config.weightDecay,
     // undefined: the default of this optimizer
     beta1: config.adamBeta1 ?? undefined,
     beta2: config.adamBeta2 ?? undefined,
     epsilon: config.adamEpsilon ?? undefined,
+    rowRates: adapted
+      ? adapterRowRates(adapted, { bRatio: config.loraplusLrRatio, rankRates: config.rankRates })
+      : undefined,
     paging: pagingOf(config, open),
   });
 

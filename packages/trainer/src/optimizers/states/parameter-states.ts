@@ -23,7 +23,7 @@ import { rowsIn, type RowPart } from './rows-in.ts';
 import { releaseSlabs, type Slabs } from './slabs.ts';
 import { checkSaved, stateArrayOfPages } from './state-array.ts';
 import type { StateLayout } from './state-layout.ts';
-import type { Stretch } from '../step-counter.ts';
+import type { RatedStretch } from '../row-rates.ts';
 
 type F32 = ArrayView<'f32'>;
 
@@ -37,6 +37,8 @@ export interface StatePart {
   readonly gradient: F32;
   readonly arrays: Readonly<Record<string, ArrayView>>;
   readonly step: number;
+  /** Factor on the learning rate. */
+  readonly factor: number;
 }
 
 /**
@@ -49,10 +51,10 @@ export interface ParameterStates {
   /** @throws QdyloraError BAD_ARGUMENT before `prepare`. */
   backend(): Backend;
   /**
-   * Calls `visit` for the rows of each stretch, parameter by parameter and page by page; what it changes in
+   * Calls `visit` for the rows of each stretch of a parameter, parameter by parameter and page by page; what it changes in
    * the arrays is kept. What is refused is refused before the first call.
    */
-  update(stretches: readonly Stretch[], visit: (part: StatePart) => void): void;
+  update(stretchesOf: StretchesOf, visit: (part: StatePart) => void): void;
   ledger(): OptimizerLedger;
   gradients(): readonly ArrayView<'f32'>[];
   resident(): readonly ArrayView<'f32'>[];
@@ -92,8 +94,8 @@ export function parameterStates(
       parameters.forEach(assertFloat32);
       held = holdStates(next, { parameters, layouts, plan }, paging);
     },
-    update(stretches, visit) {
-      updatePages(held?.prepared.pages ?? [], stretches, { parameters, layouts, visit, withPage });
+    update(stretchesOf, visit) {
+      updatePages(held?.prepared.pages ?? [], stretchesOf, { parameters, layouts, visit, withPage });
     },
     ledger: () => ({
       residentBytes: held ? plan.residentBytes : 0,
@@ -182,6 +184,9 @@ function stateArrays({
   );
 }
 
+/** The rows of a parameter that an update touches. */
+export type StretchesOf = (parameter: Parameter) => readonly RatedStretch[];
+
 interface PagesUpdate {
   readonly parameters: readonly Parameter[];
   readonly layouts: readonly StateLayout[];
@@ -192,13 +197,13 @@ interface PagesUpdate {
 /** Finds the rows of all stretches first, so that what is refused is refused before the first visit. */
 function updatePages(
   pages: readonly StatePage[],
-  stretches: readonly Stretch[],
+  stretchesOf: StretchesOf,
   { parameters, layouts, visit, withPage }: PagesUpdate,
 ): void {
   const work = pages
     .map((page) => ({
       page,
-      parts: stretches.flatMap((stretch) =>
+      parts: stretchesOf(parameters[page.owner]).flatMap((stretch) =>
         rowsIn(page, stretch, parameters[page.owner], layouts[page.owner]),
       ),
     }))
@@ -229,7 +234,7 @@ function updatePage(
   const weight = reshaped(parameter.view as F32, shape);
   const gradient = reshaped(parameter.gradient!, shape);
   withPage(page, true, (arrays) => {
-    for (const { from, to, step } of parts) {
+    for (const { from, to, step, factor } of parts) {
       const rowArrays = Object.fromEntries(
         Object.entries(arrays).map(([kind, view]) => [
           kind,
@@ -239,6 +244,7 @@ function updatePage(
       visit({
         parameter,
         step,
+        factor,
         weight: rowRange(weight, { from, to }),
         gradient: rowRange(gradient, { from, to }),
         arrays: rowArrays,

@@ -1,13 +1,14 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { Parameter } from '@qdylora/tensor';
 import type { StateLayout } from './state-layout.ts';
-import type { Stretch } from '../step-counter.ts';
+import type { RatedStretch } from '../row-rates.ts';
 
-/** Rows [from, to) of a layout that have had `step` updates. */
+/** Rows [from, to) of a layout that have had `step` updates, with a factor on their learning rate. */
 export interface RowPart {
   readonly from: number;
   readonly to: number;
   readonly step: number;
+  readonly factor: number;
 }
 
 /**
@@ -18,7 +19,7 @@ export interface RowPart {
  */
 export function rowsIn(
   page: { readonly from: number; readonly to: number },
-  stretch: Stretch,
+  stretch: RatedStretch,
   { name, view }: Parameter,
   { rows }: StateLayout,
 ): RowPart[] {
@@ -37,5 +38,5 @@ export function rowsIn(
   }
   const from = isOneRow ? (whole ? 0 : rows) : Math.max(page.from, stretch.from);
   const to = Math.min(page.to, isOneRow ? rows : stretch.to);
-  return from < to ? [{ from, to, step: stretch.step }] : [];
+  return from < to ? [{ from, to, step: stretch.step, factor: stretch.factor }] : [];
 }

@@ -1,0 +1,86 @@
+// Runs the jobs of bench/research/jobs that have no result yet, one after the other, at low priority. It can
+// be stopped at any time: the next call goes on, a job from its newest checkpoint.
+//   node bench/research/queue.mjs --model ../smollm2 [--jobs first-causes] [--until 05:30]
+// Results are lines of JSON in bench/research/results/<file of jobs>.jsonl.
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, setPriority } from 'node:os';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const root = join(here, '..', '..');
+const runs = join(here, 'runs');
+
+const { values } = parseArgs({
+  options: {
+    model: { type: 'string' },
+    jobs: { type: 'string' },
+    until: { type: 'string' },
+    dataset: { type: 'string', default: join(root, 'examples/demo/gsm8k-train.jsonl') },
+    'eval-dataset': { type: 'string', default: join(root, 'examples/demo/gsm8k-test.jsonl') },
+  },
+});
+
+/** Jobs without a result, file by file. */
+function* waitingJobs() {
+  const files = readdirSync(join(here, 'jobs')).sort();
+  for (const file of files) {
+    const name = basename(file, '.json');
+    if (values.jobs !== undefined && values.jobs !== name) continue;
+    for (const { id } of JSON.parse(readFileSync(join(here, 'jobs', file), 'utf8')).jobs)
+      if (!finishedIds(name).has(id)) yield { file, name, id };
+  }
+}
+
+const resultsOf = (name) => join(here, 'results', `${name}.jsonl`);
+
+function finishedIds(name) {
+  if (!existsSync(resultsOf(name))) return new Set();
+  const lines = readFileSync(resultsOf(name), 'utf8').split('\n').filter(Boolean);
+  return new Set(lines.map((line) => JSON.parse(line).id));
+}
+
+const isPastEnd = () => values.until !== undefined && new Date().toTimeString().slice(0, 5) >= values.until;
+
+const commit = () =>
+  spawnSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).stdout.trim();
+
+function runJob({ file, name, id }) {
+  const folder = join(runs, id);
+  mkdirSync(folder, { recursive: true });
+  const { status } = spawnSync(
+    process.execPath,
+    ['--conditions=source', '--import', 'tsx', join(here, 'run-job.ts'), join(here, 'jobs', file), id].concat(
+      ...['model', 'dataset', 'eval-dataset'].map((flag) => [`--${flag}`, values[flag]]),
+      ['--output-dir', folder],
+    ),
+    { cwd: root, stdio: 'inherit' },
+  );
+  if (status !== 0) throw new Error(`The job ${id} ended with status ${status}.`);
+  const result = JSON.parse(readFileSync(join(folder, 'result.json'), 'utf8'));
+  mkdirSync(join(here, 'results'), { recursive: true });
+  appendFileSync(
+    resultsOf(name),
+    `${JSON.stringify({ ...result, commit: commit(), processor: cpus()[0].model })}\n`,
+  );
+  rmSync(folder, { recursive: true });
+}
+
+/** One queue at a time; the lock of a queue that no longer runs is taken over. */
+function lock() {
+  mkdirSync(runs, { recursive: true });
+  const file = join(runs, 'queue.pid');
+  if (existsSync(file) && existsSync(`/proc/${readFileSync(file, 'utf8')}`))
+    throw new Error(`A queue runs already (process ${readFileSync(file, 'utf8')}).`);
+  writeFileSync(file, String(process.pid));
+}
+
+if (!values.model) throw new Error('Name the folder of the base model: --model ../smollm2.');
+setPriority(15);
+lock();
+for (const job of waitingJobs()) {
+  if (isPastEnd()) break;
+  runJob(job);
+}

@@ -1,0 +1,188 @@
+// Trains the run of one job and writes the held-out losses of its ranks as one line of JSON.
+//   node --conditions=source --import tsx bench/research/run-job.ts <jobs.json> <id> --model … --dataset …
+//     --eval-dataset … --output-dir …
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { openCheckpoint } from '@qdylora/checkpoint';
+import type { Backend } from '@qdylora/contract';
+import { createCpuBackend } from '@qdylora/cpu-kernels';
+import { createBatches, loadDataset, loadTokenizer, type Batches, type Example } from '@qdylora/data';
+import { perplexity } from '@qdylora/eval';
+import { attachDyLora, rankSampler, type Adapted, type RankView } from '@qdylora/lora-dynamic';
+import { buildModel, type CausalLm } from '@qdylora/models';
+import {
+  adamw,
+  adapterRowRates,
+  learningRateSchedule,
+  passesOfStep,
+  runStep,
+  train,
+  type LearningRateSchedule,
+  type Optimizer,
+} from '@qdylora/trainer';
+import { readJobs, type Job } from './job.ts';
+
+const MAX_SEQ_LENGTH = 512;
+const WARM_UP_STEPS = 8;
+const SAVE_EVERY = 50;
+/** Tokens of one forward pass of the evaluation. */
+const TOKENS_PER_BATCH = 2048;
+
+interface Files {
+  readonly model: string;
+  readonly dataset: string;
+  readonly evalDataset: string;
+  readonly outputDir: string;
+}
+
+/** What a job works with. */
+interface Setting {
+  readonly job: Job;
+  readonly model: CausalLm;
+  readonly batches: Batches;
+  readonly schedule: LearningRateSchedule;
+  readonly outputDir: string;
+}
+
+/** A view of the trained model for each rank, and the tokens that went through the model. */
+interface Trained {
+  readonly views: readonly RankView<CausalLm>[];
+  readonly tokens: number;
+}
+
+async function runJob(job: Job, files: Files, backend: Backend): Promise<void> {
+  using checkpoint = await openCheckpoint(files.model);
+  const model = await buildModel(checkpoint, {
+    backend,
+    quantization: { kind: 'nf4', doubleQuantization: true },
+  });
+  const options = {
+    tokenizer: loadTokenizer(checkpoint.tokenizerFiles),
+    maxSeqLength: MAX_SEQ_LENGTH,
+    seed: job.seed,
+  };
+  const { training } = await loadDataset(files.dataset, options);
+  const heldOut = (await loadDataset(files.evalDataset, options)).training;
+  const batches = createBatches(training, {
+    microBatchSize: 4,
+    gradientAccumulationSteps: 2,
+    shuffle: true,
+    seed: job.seed,
+    packing: false,
+    maxSeqLength: MAX_SEQ_LENGTH,
+  });
+  const schedule = learningRateSchedule({
+    name: 'cosine',
+    learningRate: job.learningRate,
+    totalSteps: job.steps,
+    warmupSteps: WARM_UP_STEPS,
+    minLearningRateRatio: 0.1,
+  });
+  const setting: Setting = { job, model, batches, schedule, outputDir: files.outputDir };
+  const start = performance.now();
+  const { views, tokens } = await (job.kind === 'separate' ? trainSeparate(setting) : trainOne(setting));
+  const trainSeconds = (performance.now() - start) / 1000;
+  const rows = await lossesOf(job, views, heldOut);
+  writeFileSync(
+    join(files.outputDir, 'result.json'),
+    JSON.stringify({ ...job, tokens, trainSeconds: Math.round(trainSeconds), ...rows }),
+  );
+}
+
+const attach = (model: CausalLm, job: Job, ranks: readonly number[]): Adapted<CausalLm> =>
+  attachDyLora(model, { ranks, alpha: job.alpha, scaling: job.scaling, seed: job.seed });
+
+const optimizerOf = (adapted: Adapted<CausalLm>, { learningRate, bRatio, rankRates }: Job): Optimizer =>
+  adamw(adapted.parameters(), {
+    learningRate,
+    rowRates: adapterRowRates(adapted, { bRatio, rankRates }),
+  });
+
+const samplerOf = ({ ranks }: Adapted<CausalLm>, { schedule, distribution, seed }: Job) =>
+  ranks.ranks.length === 1 ? null : rankSampler(ranks, { schedule, distribution, seed });
+
+/** One adapter, nested or of a single rank. Goes on from its newest checkpoint. */
+async function trainOne({ job, model, batches, schedule, outputDir }: Setting): Promise<Trained> {
+  const adapted = attach(model, job, job.ranks);
+  using optimizer = optimizerOf(adapted, job);
+  const run = train({
+    model: adapted,
+    batches,
+    sampler: samplerOf(adapted, job),
+    optimizer,
+    schedule,
+    totalSteps: job.steps,
+    computeDtype: 'bf16',
+    save: { folder: outputDir, every: SAVE_EVERY, totalLimit: 1 },
+    resume: 'latest',
+  });
+  for await (const event of run)
+    if (event.type === 'step' && event.step % 10 === 0)
+      console.error(`${job.id} ${event.step}/${job.steps} ${event.smoothedLoss.toFixed(3)}`);
+  const { tokens } = await run.result;
+  return { views: job.ranks.map((rank) => adapted.atRank(rank)), tokens };
+}
+
+/** An adapter for each rank, in one run with the schedule of a nested one. */
+async function trainSeparate({ job, model, batches, schedule }: Setting): Promise<Trained> {
+  const nested = attach(model, job, job.ranks);
+  const sampler = samplerOf(nested, job);
+  const adapters = new Map(job.ranks.map((rank) => [rank, attach(model, job, [rank])]));
+  const optimizers = new Map([...adapters].map(([rank, adapted]) => [rank, optimizerOf(adapted, job)]));
+  let tokens = 0;
+  for (let step = 0; step < job.steps; step++) {
+    const { passes } = passesOfStep(step, batches.batchAt(step), nested, sampler);
+    const passRanks = passes.map(({ view }) => view.active!.rank);
+    for (const rank of new Set(passRanks)) {
+      const view = adapters.get(rank)!.atRank(rank);
+      const ofRank = passes.filter((_, i) => passRanks[i] === rank).map(({ batch }) => ({ view, batch }));
+      const outcome = await runStep(ofRank, optimizers.get(rank)!, {
+        learningRate: schedule.at(step),
+        computeDtype: 'bf16',
+      });
+      tokens += outcome.tokens;
+    }
+    if (step % 10 === 9) console.error(`${job.id} ${step + 1}/${job.steps}`);
+  }
+  return { views: [...adapters].map(([rank, adapted]) => adapted.atRank(rank)), tokens };
+}
+
+/** Held-out loss at each rank, and the loss of every row, for paired comparisons between runs. */
+async function lossesOf({ ranks }: Job, views: readonly RankView<CausalLm>[], heldOut: readonly Example[]) {
+  const results = await perplexity(heldOut, { tokensPerBatch: TOKENS_PER_BATCH }).measure(views, {
+    computeDtype: 'bf16',
+  });
+  const sum = (values: Float64Array): number => values.reduce((total, value) => total + value, 0);
+  return {
+    losses: Object.fromEntries(ranks.map((rank, i) => [rank, sum(results[i].sums) / sum(results[i].counts)])),
+    rowSums: Object.fromEntries(
+      ranks.map((rank, i) => [rank, [...results[i].sums].map((value) => Number(value.toFixed(3)))]),
+    ),
+    rowCounts: [...results[0].counts],
+  };
+}
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    model: { type: 'string' },
+    dataset: { type: 'string' },
+    'eval-dataset': { type: 'string' },
+    'output-dir': { type: 'string' },
+  },
+});
+const [file, id] = positionals;
+const job = readJobs(file).find((each) => each.id === id);
+if (!job) throw new Error(`${file} has no job ${id}`);
+using backend = await createCpuBackend();
+await runJob(
+  job,
+  {
+    model: values.model!,
+    dataset: values.dataset!,
+    evalDataset: values['eval-dataset']!,
+    outputDir: values['output-dir']!,
+  },
+  backend,
+);

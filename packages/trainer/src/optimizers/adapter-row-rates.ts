@@ -1,0 +1,59 @@
+import { QdyloraError, shownValue } from '@qdylora/contract';
+import type { Adapted, RankSet } from '@qdylora/lora-dynamic';
+import type { RowRates } from './row-rates.ts';
+
+/**
+ * Factors on the learning rate of B's rows, for the rows that each listed rank adds.
+ * - `uniform`: 1.
+ * - `inverse_sqrt`: 1/√b. With the scaling `constant` a row then counts the same at every rank, and an update
+ *   at rank b changes the output as much as under the scaling `sqrt`: Σ over j < b of 1/√j ≈ 2√b.
+ * - numbers: one factor > 0 for each listed rank.
+ */
+export type RankRates = 'uniform' | 'inverse_sqrt' | readonly number[];
+export const RANK_RATES = ['uniform', 'inverse_sqrt'] as const;
+
+export interface AdapterRates {
+  /** Learning rate of B over that of A (LoRA+, Hayou et al. 2024, arXiv 2402.12354); 1 by default. */
+  readonly bRatio?: number;
+  /** `uniform` by default. */
+  readonly rankRates?: RankRates;
+}
+
+/**
+ * Factors on the learning rates of an adapter's rows, for the option `rowRates` of an optimizer.
+ *
+ * @throws QdyloraError BAD_ARGUMENT for a ratio or factors that do not fit
+ * @example adamw(adapted.parameters(), { learningRate: 1e-3, rowRates: adapterRowRates(adapted, { bRatio: 4 }) })
+ */
+export function adapterRowRates(
+  { ranks, layers }: Pick<Adapted<unknown>, 'ranks' | 'layers'>,
+  { bRatio = 1, rankRates = 'uniform' }: AdapterRates,
+): RowRates {
+  if (!(Number.isFinite(bRatio) && bRatio > 0))
+    throw new QdyloraError('BAD_ARGUMENT', {
+      where: 'loraplus_lr_ratio',
+      problem: `The ratio must be a number greater than 0 (got ${shownValue(bRatio)})`,
+    });
+  const factors = factorsOf(ranks, rankRates);
+  const ofA = [{ until: Infinity, factor: 1 }];
+  const ofB = ranks.ranks.map((until, i) => ({ until, factor: bRatio * factors[i] }));
+  const isB = new Set(layers.map(({ b }) => b));
+  return (parameter) => (isB.has(parameter) ? ofB : ofA);
+}
+
+function factorsOf({ ranks }: RankSet, rankRates: RankRates): readonly number[] {
+  if (rankRates === 'uniform') return ranks.map(() => 1);
+  if (rankRates === 'inverse_sqrt') return ranks.map((rank) => 1 / Math.sqrt(rank));
+  const fit =
+    Array.isArray(rankRates) &&
+    rankRates.length === ranks.length &&
+    rankRates.every((factor) => Number.isFinite(factor) && factor > 0);
+  if (fit) return rankRates;
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where: 'rank_rates',
+    problem:
+      `There must be one factor greater than 0 for each of the ranks ${ranks.join(', ')} ` +
+      `(got ${shownValue(rankRates)})`,
+    nextStep: `Or give one of ${RANK_RATES.join(', ')}.`,
+  });
+}
