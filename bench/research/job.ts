@@ -23,6 +23,10 @@ export interface Job {
   /** Learning rate of B over that of A. */
   readonly bRatio: number;
   readonly rankRates: RankRates;
+  /** Where the adapter starts. */
+  readonly init: 'kaiming' | 'gradient';
+  /** Norm of A's rows under `gradient`; null: as under `kaiming`. */
+  readonly initRowNorm: number | null;
 }
 
 /** A file of jobs: what they are for, settings that all share, and the settings of each. */
@@ -45,6 +49,8 @@ const DEFAULTS = {
   distribution: 'uniform',
   bRatio: 1,
   rankRates: 'uniform',
+  init: 'kaiming',
+  initRowNorm: null,
 } as const satisfies Omit<Job, 'id'>;
 
 /** All jobs of a file, in order. */

@@ -17,6 +17,7 @@ import {
   learningRateSchedule,
   passesOfStep,
   runStep,
+  startFromGradients,
   train,
   type LearningRateSchedule,
   type Optimizer,
@@ -102,9 +103,24 @@ const optimizerOf = (adapted: Adapted<CausalLm>, { learningRate, bRatio, rankRat
 const samplerOf = ({ ranks }: Adapted<CausalLm>, { schedule, distribution, seed }: Job) =>
   ranks.ranks.length === 1 ? null : rankSampler(ranks, { schedule, distribution, seed });
 
+/** Steps whose rows the gradient start sees: 64 rows. */
+const START_STEPS = 8;
+
+async function start(adapted: Adapted<CausalLm>, { job, batches }: Setting): Promise<void> {
+  if (job.init === 'kaiming') return;
+  const rows = Array.from({ length: START_STEPS }, (_, step) => batches.batchAt(step)).flat();
+  await startFromGradients(adapted, rows, {
+    seed: job.seed,
+    computeDtype: 'bf16',
+    rowNorm: job.initRowNorm ?? undefined,
+  });
+}
+
 /** One adapter, nested or of a single rank. Goes on from its newest checkpoint. */
-async function trainOne({ job, model, batches, schedule, outputDir }: Setting): Promise<Trained> {
+async function trainOne(setting: Setting): Promise<Trained> {
+  const { job, model, batches, schedule, outputDir } = setting;
   const adapted = attach(model, job, job.ranks);
+  await start(adapted, setting);
   using optimizer = optimizerOf(adapted, job);
   const run = train({
     model: adapted,

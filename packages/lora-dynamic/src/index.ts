@@ -4,6 +4,8 @@ export * from './adapter/adapter-state.ts';
 export * from './adapter/attach-dylora.ts';
 export * from './layers/dylora-linear.ts';
 export * from './layers/grouped-linear.ts';
+export { orthonormalRows } from './linear-algebra/orthonormal-rows.ts';
+export { rowSpace, type RowSpace } from './linear-algebra/row-space.ts';
 export * from './adapter/initialize.ts';
 export * from './slices/merge-at-rank.ts';
 export * from './ops/adapted-linear.ts';

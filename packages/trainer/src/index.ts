@@ -1,3 +1,8 @@
+export {
+  KAIMING_ROW_NORM,
+  startFromGradients,
+  type GradientStartOptions,
+} from './adapter-start/start-from-gradients.ts';
 export { accumulateGradients, clearGradients, type AccumulateOptions } from './step/accumulate-gradients.ts';
 export { createPassRecorder, type PassRecorder } from './step/pass-recorder.ts';
 export type { Pass, PassOptions } from './step/run-pass.ts';

@@ -1,0 +1,136 @@
+import { createRng, QdyloraError, type ArrayView, type Memory } from '@qdylora/contract';
+import type { TokenBatch } from '@qdylora/data';
+import { orthonormalRows, rowSpace, type Adapted, type DyLoraLinear } from '@qdylora/lora-dynamic';
+import { accumulateGradients, clearGradients } from '../step/accumulate-gradients.ts';
+import type { LossModel } from '../step/loss-model.ts';
+import type { PassOptions } from '../step/run-pass.ts';
+
+export interface GradientStartOptions extends Omit<PassOptions, 'dropout'> {
+  readonly seed?: number;
+  /** Norm of each row of A; 1/√3 by default, the root mean square norm of the Kaiming start. */
+  readonly rowNorm?: number;
+  /** Ends the work before the next op. */
+  readonly signal?: AbortSignal;
+}
+
+/** Root mean square norm of a row of A ~ U(±1/√in): √(in · 1/(3·in)). */
+export const KAIMING_ROW_NORM = 1 / Math.sqrt(3);
+
+/**
+ * Starts an adapter on the directions in which the loss falls fastest: row k of A becomes the k-th right
+ * singular vector of the gradient G = ∂L/∂W of its layer (times `rowNorm`), and B = 0. A prefix of rows is
+ * then the best subspace of its rank for the first step (LoRA-One's subspace, arXiv 2502.01235, without its
+ * B ≠ 0; ordered, so that it fits every rank).
+ *
+ * G [out, in] is never formed. Both passes read gradients of the adapter alone (Halko et al. 2011):
+ * - with A = Ω (Gaussian) and B = 0, ∂L/∂B = s·Ω·Gᵀ: [maxRank, out]; its rows span the column space of G;
+ * - with A = 0 and B = Q, an orthonormal basis of these rows, ∂L/∂A = s·Q·G: [maxRank, in]; its right singular
+ *   vectors are those of G, as far as Q spans G's column space.
+ *
+ * Cost: two forward and backward passes over `batches`. Rows beyond the rank of G keep their random start.
+ *
+ * @throws QdyloraError BAD_ARGUMENT for batches without a counted token; ABORTED; NON_FINITE
+ * @example await startFromGradients(adapted, batches.batchAt(0), { seed: 7 });
+ */
+export async function startFromGradients(
+  adapted: Adapted<LossModel>,
+  batches: readonly TokenBatch[],
+  { seed = 0, rowNorm = KAIMING_ROW_NORM, ...options }: GradientStartOptions = {},
+): Promise<void> {
+  const { memory } = adapted.model.backend;
+  const rng = createRng(seed).named('gradient-start');
+  const parameters = adapted.parameters();
+  const wereFrozen = parameters.filter(({ needsGradient }) => !needsGradient);
+  const random = new Map(adapted.layers.map((layer) => [layer, randomRows(layer, rng.named(layer.name))]));
+  try {
+    for (const layer of adapted.layers) {
+      memory.write(layer.a.view as ArrayView<'f32'>, random.get(layer)!);
+      clear(memory, layer.b.view as ArrayView<'f32'>);
+    }
+    await addGradients(adapted, batches, options);
+    for (const layer of adapted.layers) {
+      const gradient = await gradientOf(memory, layer, 'b');
+      const { q } = orthonormalRows(gradient, adapted.ranks.maxRank, layer.outFeatures);
+      memory.write(layer.b.view as ArrayView<'f32'>, Float32Array.from(q));
+      clear(memory, layer.a.view as ArrayView<'f32'>);
+    }
+    await addGradients(adapted, batches, options);
+    for (const layer of adapted.layers) {
+      const { values, vectors } = rowSpace(
+        await gradientOf(memory, layer, 'a'),
+        adapted.ranks.maxRank,
+        layer.inFeatures,
+      );
+      const rows = orderedRows(values, vectors, random.get(layer)!, rowNorm);
+      memory.write(layer.a.view as ArrayView<'f32'>, rows);
+      clear(memory, layer.b.view as ArrayView<'f32'>);
+    }
+  } finally {
+    for (const parameter of wereFrozen) parameter.freeze(memory);
+  }
+}
+
+/** Gaussian rows of about the norm 1: [maxRank, in] */
+function randomRows({ a: { view }, inFeatures }: DyLoraLinear, rng: ReturnType<typeof createRng>): Float32Array {
+  const scale = 1 / Math.sqrt(inFeatures);
+  return Float32Array.from({ length: view.shape[0] * inFeatures }, (_, i) => scale * rng.normal(i));
+}
+
+/** Singular vectors of the norm `rowNorm`; random rows where the gradient has no more directions. */
+function orderedRows(
+  values: Float64Array,
+  vectors: Float64Array,
+  random: Float32Array,
+  rowNorm: number,
+): Float32Array {
+  const width = vectors.length / values.length;
+  return Float32Array.from(vectors, (value, i) => {
+    const hasDirection = values[Math.floor(i / width)] > 0;
+    return rowNorm * (hasDirection ? value : random[i]);
+  });
+}
+
+async function addGradients(
+  adapted: Adapted<LossModel>,
+  batches: readonly TokenBatch[],
+  options: Omit<GradientStartOptions, 'seed' | 'rowNorm'>,
+): Promise<void> {
+  const { memory } = adapted.model.backend;
+  const predictedTokens = batches.reduce((sum, batch) => sum + batch.predictedTokens, 0);
+  if (predictedTokens === 0)
+    throw new QdyloraError('BAD_ARGUMENT', {
+      where: 'adapter_init',
+      problem: 'The gradient start needs rows with at least one counted token',
+      nextStep: 'Give other rows, or adapter_init: kaiming.',
+    });
+  const view = adapted.atRank(adapted.ranks.maxRank);
+  const losses = memory.allocate('f32', [batches.length]);
+  memory.persist(losses);
+  try {
+    clearGradients(adapted.model, adapted.parameters());
+    await accumulateGradients(
+      batches.map((batch) => ({ view, batch })),
+      1 / predictedTokens,
+      losses,
+      options,
+    );
+  } finally {
+    memory.release(losses);
+  }
+}
+
+async function gradientOf(memory: Memory, layer: DyLoraLinear, name: 'a' | 'b'): Promise<Float32Array> {
+  const gradient = (await memory.read(layer[name].gradient!)) as Float32Array;
+  if (gradient.every(Number.isFinite)) return gradient;
+  throw new QdyloraError('NON_FINITE', {
+    where: 'adapter_init',
+    problem: `The gradient of ${layer.name} is infinite or NaN`,
+    nextStep: 'Use compute_dtype: f32, or adapter_init: kaiming.',
+  });
+}
+
+function clear(memory: Memory, view: ArrayView<'f32'>): void {
+  memory.fill(view, (values) => {
+    values.fill(0);
+  });
+}
