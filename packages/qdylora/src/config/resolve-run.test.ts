@@ -60,6 +60,9 @@ describe('a run', () => {
       { rankDistribution: 'tail_heavy', rankSchedule: 'each', rankSegments: 3 },
     ],
     ['ranks: [1, 8]\nrank_loss_weights: [0.5, 1]', { rankLossWeights: [0.5, 1] }],
+    ['rank_rates: inverse_sqrt\nloraplus_lr_ratio: 16', { rankRates: 'inverse_sqrt', loraplusLrRatio: 16 }],
+    ['ranks: [1, 8]\nrank_rates: [1, 0.5]', { rankRates: [1, 0.5] }],
+    ['adapter_init: gradient\nadapter_init_norm: 0.3', { adapterInit: 'gradient', adapterInitNorm: 0.3 }],
     ['eval_ranks: [64, 1, 1]', { evalRanks: [1, 64] }],
     [
       'eval_ranks: [3]\nearly_stopping: 3\neval_steps: 1\nval_set_size: 9',
@@ -139,6 +142,10 @@ describe('a run', () => {
     ['rank_distribution: [1, 2]', /`rank_distribution` must hold one weight for each of the ranks/],
     ['rank_loss_weights: [1, 2]', /`rank_loss_weights` has 2 numbers, but there are 7 ranks/],
     ['rank_loss_weights: [0]\nranks: [1]', /`rank_loss_weights` must be a list with one number > 0 for each/],
+    ['rank_rates: [1, 2]', /`rank_rates` has 2 numbers, but there are 7 ranks/],
+    ['rank_rates: slow', /`rank_rates` must be uniform, inverse_sqrt or a list of factors/],
+    ['adapter_init: gradient\nadapter: old', /`adapter_init` is the start of a new adapter, but `adapter`/],
+    ['adapter_init_norm: 1', /`adapter_init_norm` needs `adapter_init`: gradient/],
     ['eval_ranks: [128]', /`eval_ranks` has rank 128, but the largest is 64/],
     [
       'early_stopping: 3\neval_steps: 1\nval_set_size: 9',

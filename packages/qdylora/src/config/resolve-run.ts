@@ -1,6 +1,7 @@
 import { powersOfTwoUpTo } from '@qdylora/lora-dynamic';
 import {
   assertEvaluationFits,
+  assertAdapterInitFits,
   assertFullTraining,
   assertOptimizerKeys,
   assertRankListsFit,
@@ -84,6 +85,7 @@ function withRanks(
   const defaultRanks = METHODS_OF_ONE_RANK.includes(requestedMethod) ? [loraR] : powersOfTwoUpTo(loraR).ranks;
   const ranks = listedRanks ?? [...defaultRanks];
   assertRankListsFit(config, ranks, explicit);
+  assertAdapterInitFits(config, explicit);
   assertEvaluationFits(config, ranks, explicit);
   return { ...config, loraR, ranks, method: methodOf(config.quantization !== 'none', ranks.length > 1) };
 }

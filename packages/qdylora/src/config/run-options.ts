@@ -69,6 +69,13 @@ export interface RunOptions {
   readonly loraAlpha?: number;
   /** Scale at rank b of at most R: sqrt: alpha/√b; paper: alpha/b; constant: alpha/R (default: sqrt). */
   readonly loraScaling?: 'paper' | 'sqrt' | 'constant';
+  /**
+   * Start of A, with B = 0. kaiming: random, as in PEFT; gradient: the directions in which the loss
+   * falls fastest over the first 64 rows, most important first (default: kaiming).
+   */
+  readonly adapterInit?: 'kaiming' | 'gradient';
+  /** Norm of the rows of A under adapter_init: gradient; 0.577 by default. */
+  readonly adapterInitNorm?: number | null;
   /** Learning rate of B over that of A (LoRA+) (default: 1). */
   readonly loraplusLrRatio?: number;
   /**

@@ -16,6 +16,7 @@ import { judgeOf } from './run/judging/judge-run.ts';
 import { layOutSteps } from './run/steps/lay-out-steps.ts';
 import { learn } from './run/steps/learn.ts';
 import { readRows } from './run/load-data.ts';
+import { startAdapter } from './run/steps/start-adapter.ts';
 import { openProfile } from './run/steps/op-profile.ts';
 import type { OpenedRun } from './run/opened-run.ts';
 import { ownedResources } from './run/owned-resources.ts';
@@ -73,6 +74,7 @@ async function runPipeline(requested: PreparedRun, session: RunSession): Promise
   const before = beforeSteps(requested.resumeFromCheckpoint);
   using opened = await tellingAbort(before, () => openRun(requested, session));
   const forecastBytes = await tellingAbort(before, () => announceRun(opened, session));
+  await tellingAbort(before, () => startAdapter(opened, session));
   const judge = judgeOf(opened, session);
 
   const { training, events } = await learn(opened, judge, session);

@@ -1,12 +1,23 @@
-import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
+import { STATE_FILE } from '@qdylora/trainer';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { writeTinyModel } from '../../test/tiny-model.ts';
 import { bytesOf, rejection, run, stepsIn, tinyRun } from '../../test/tiny-run.ts';
 import { finetune, type FinetuneOptions } from '../index.ts';
 
 const { folder, rows, common } = tinyRun();
+
+/** The identity that the newest checkpoint of a run has stored. */
+const stateIn = (outputDir: string): Record<string, unknown> => {
+  const checkpoints = join(outputDir, 'checkpoints');
+  const newest = readdirSync(checkpoints).sort().at(-1)!;
+  const state = JSON.parse(readFileSync(join(checkpoints, newest, STATE_FILE), 'utf8')) as {
+    readonly config: Record<string, unknown>;
+  };
+  return state.config;
+};
 
 beforeAll(async () => {
   await run({ ...common, outputDir: folder.in('first') });
@@ -170,6 +181,34 @@ describe('a resumed run', () => {
       run({ ...common, outputDir: folder.in('stopped'), resumeFromCheckpoint: 'auto', learningRate: 1e-3 }),
     );
     expect([error.code, error.message]).toEqual(['BAD_RESUME', expect.stringMatching(/learning_rate/)]);
+  });
+
+  it('with a gradient start and row rates ends in the bytes of the whole run, and refuses others', async () => {
+    const options = {
+      ...common,
+      adapterInit: 'gradient',
+      loraplusLrRatio: 4,
+      rankRates: 'inverse_sqrt',
+    } as const satisfies Partial<FinetuneOptions>;
+    const outputDir = folder.in('started in halves');
+    const events = await run({ ...options, outputDir: folder.in('started whole') });
+    expect(events).toContainEqual({
+      type: 'notice',
+      message: expect.stringMatching(/^adapter_init gradient: two passes over \d+ rows took/) as string,
+    });
+    await run({ ...options, outputDir, onStep: ({ step }) => (step === 3 ? 'stop' : undefined) });
+    const identity = JSON.stringify(Object.keys(stateIn(outputDir)));
+    expect(identity).toMatch(/adapter_init.*loraplus_lr_ratio.*rank_rates/);
+    const again = { ...options, outputDir, resumeFromCheckpoint: 'auto' } as const;
+    const error = await rejection(() => run({ ...again, rankRates: 'uniform' }));
+    expect([error.code, error.message]).toEqual(['BAD_RESUME', expect.stringMatching(/rank_rates/)]);
+    await run(again);
+    expect(stepsIn(outputDir)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(bytesOf(join(outputDir, 'adapter'))).toEqual(bytesOf(folder.in('started whole/adapter')));
+  });
+
+  it('has none of the keys that earlier versions lacked, where they have their defaults', () => {
+    expect(Object.keys(stateIn(folder.in('first'))).join()).not.toMatch(/adapter_init|loraplus|rank_rates/);
   });
 
   it('resumes with other keys that decide no numbers, such as profile and save_steps', async () => {

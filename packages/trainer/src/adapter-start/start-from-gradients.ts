@@ -71,7 +71,10 @@ export async function startFromGradients(
 }
 
 /** Gaussian rows of about the norm 1: [maxRank, in] */
-function randomRows({ a: { view }, inFeatures }: DyLoraLinear, rng: ReturnType<typeof createRng>): Float32Array {
+function randomRows(
+  { a: { view }, inFeatures }: DyLoraLinear,
+  rng: ReturnType<typeof createRng>,
+): Float32Array {
   const scale = 1 / Math.sqrt(inFeatures);
   return Float32Array.from({ length: view.shape[0] * inFeatures }, (_, i) => scale * rng.normal(i));
 }

@@ -40,7 +40,15 @@ const OPTIONS: OptionRules<LionOptions> = {
  */
 export function lion(parameters: readonly Parameter[], options: LionOptions): Optimizer {
   checkOptions('lion', options, OPTIONS);
-  const { learningRate, beta1 = 0.9, beta2 = 0.99, weightDecay = 0, decays = isMatrix, bits = 32, rowRates } = options;
+  const {
+    learningRate,
+    beta1 = 0.9,
+    beta2 = 0.99,
+    weightDecay = 0,
+    decays = isMatrix,
+    bits = 32,
+    rowRates,
+  } = options;
   const betas = { beta1, beta2 };
   return momentOptimizer(parameters, {
     name: `lion_${bits}bit`,

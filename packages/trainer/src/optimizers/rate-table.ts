@@ -48,9 +48,7 @@ export function rateTable(factors: readonly number[]): RateTable {
   let table: { readonly backend: Backend; readonly view: F32 } | null = null;
   const indexOf = (steps: readonly number[], { step, factor, decays, isCoded }: RateKey): number =>
     steps.indexOf(step) * kinds.length +
-    kinds.findIndex(
-      (kind) => kind.factor === factor && kind.decays === decays && kind.isCoded === isCoded,
-    );
+    kinds.findIndex((kind) => kind.factor === factor && kind.decays === decays && kind.isCoded === isCoded);
   return {
     view: () => table!.view,
     byteLength: elements * DTYPE_BYTES.f32,

@@ -50,7 +50,13 @@ const OPTIONS: OptionRules<SgdOptions> = {
  */
 export function sgd(parameters: readonly Parameter[], options: SgdOptions): Optimizer {
   checkOptions('sgd', options, OPTIONS);
-  const { learningRate, momentum = 0, weightDecay = 0, decays = isMatrix, rowRates = UNIFORM_RATES } = options;
+  const {
+    learningRate,
+    momentum = 0,
+    weightDecay = 0,
+    decays = isMatrix,
+    rowRates = UNIFORM_RATES,
+  } = options;
   const factors = differentFactors(parameters, rowRates);
   const states = parameterStates(parameters, float32Layout(momentum > 0 ? ['velocity'] : []));
   const counter = stepCounter();

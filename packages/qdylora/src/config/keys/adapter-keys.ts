@@ -97,6 +97,16 @@ export const ADAPTER_KEYS = {
       about: 'Scale at rank b of at most R: sqrt: alpha/√b; paper: alpha/b; constant: alpha/R',
     },
   ),
+  adapterInit: choiceKey(['kaiming', 'gradient'], 'kaiming', {
+    group: 'Adapter',
+    about:
+      'Start of A, with B = 0. kaiming: random, as in PEFT; gradient: the directions in which the loss ' +
+      'falls fastest over the first 64 rows, most important first',
+  }),
+  adapterInitNorm: optionalNumberKey(
+    { from: 0, above: true },
+    { group: 'Adapter', about: 'Norm of the rows of A under adapter_init: gradient; 0.577 by default' },
+  ),
   loraplusLrRatio: numberKey({ from: 0, above: true }, 1, {
     group: 'Adapter',
     about: 'Learning rate of B over that of A (LoRA+)',

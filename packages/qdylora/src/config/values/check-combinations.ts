@@ -85,6 +85,27 @@ export function assertRankListsFit(
       );
 }
 
+/** @throws QdyloraError BAD_CONFIG for a start of an adapter that has one already, or that has no rows' norm */
+export function assertAdapterInitFits(
+  { adapter, adapterInit, adapterInitNorm }: Config,
+  explicit: ExplicitValues,
+): void {
+  if (adapterInit === 'gradient' && adapter !== null)
+    throw refusedValue(
+      explicit,
+      'adapterInit',
+      (name) => `${name('adapterInit')} is the start of a new adapter, but ${name('adapter')} names one`,
+      'Leave one of them out.',
+    );
+  if (adapterInit === 'kaiming' && adapterInitNorm !== null)
+    throw refusedValue(
+      explicit,
+      'adapterInitNorm',
+      (name) => `${name('adapterInitNorm')} needs ${name('adapterInit')}: gradient`,
+      'Leave it out, or choose that start.',
+    );
+}
+
 /** @throws QdyloraError BAD_CONFIG for evaluations or early stopping that have nothing to evaluate */
 export function assertEvaluationFits(
   { evalRanks, earlyStopping, evalSteps, evalDataset, valSetSize }: Config,
@@ -128,6 +149,8 @@ const ADAPTER_ONLY_KEYS: readonly KeyName[] = [
   'earlyStopping',
   'rankSegments',
   'rankLossWeights',
+  'adapterInit',
+  'adapterInitNorm',
   'loraplusLrRatio',
   'rankRates',
 ];

@@ -168,11 +168,7 @@ async function judge(view: EvalView, passes: readonly (readonly Example[])[], co
   return { byRank: [{ rank: null, loss: 0 }] };
 }
 
-function preparedOptimizer(
-  config: RunConfig,
-  backend: DryBackend,
-  trained: ModelToTrain,
-): Optimizer {
+function preparedOptimizer(config: RunConfig, backend: DryBackend, trained: ModelToTrain): Optimizer {
   const optimizer = optimizerOf(trained, config, nowhere);
   backend.memory.begin(PARTS.optimizer);
   optimizer.prepare(backend);

@@ -1,0 +1,105 @@
+import { f32View, hostData } from '@qdylora/contract';
+import { attachDyLora, rowSpace, type Adapted } from '@qdylora/lora-dynamic';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { tinyBatch, tinyExamples, tinyModel, type TinyModel } from '../../test/tiny-model.ts';
+import { accumulateGradients, clearGradients, KAIMING_ROW_NORM, startFromGradients } from '../index.ts';
+
+const HIDDEN = 8;
+const attached = (ranks: readonly number[]): Adapted<TinyModel> =>
+  attachDyLora(tinyModel(undefined, 3, HIDDEN), { ranks, targetModules: ['linear'], seed: 5 });
+
+const numbers = (view: Parameters<typeof hostData>[0]): Float32Array =>
+  Float32Array.from(hostData(view) as Float32Array);
+
+/**
+ * The gradient of each weight, [in, out], by an adapter as wide as the layer: with A = 1 and B = 0,
+ * ∂L/∂B = s·Gᵀ.
+ */
+async function fullGradients(batch: ReturnType<typeof tinyBatch>): Promise<Float32Array[]> {
+  const adapted = attached([HIDDEN]);
+  for (const { a } of adapted.layers)
+    (hostData(a.view) as Float32Array).forEach((_, i, values) => {
+      values[i] = i % (HIDDEN + 1) === 0 ? 1 : 0;
+    });
+  clearGradients(adapted.model, adapted.parameters());
+  await accumulateGradients(
+    [{ view: adapted.atRank(HIDDEN), batch }],
+    1 / batch.predictedTokens,
+    f32View([1]),
+  );
+  return adapted.layers.map(({ b }) => numbers(b.gradient!));
+}
+
+const transposed = (matrix: Float32Array): Float32Array =>
+  matrix.map((_, i) => matrix[(i % HIDDEN) * HIDDEN + Math.floor(i / HIDDEN)]);
+
+describe('the gradient start', () => {
+  it('has the right singular vectors of the gradient in its rows, in falling order', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 4, max: 9 }), fc.nat(100), async (count, seed) => {
+        const batch = tinyBatch(count, seed);
+        const adapted = attached([1, 2, HIDDEN]);
+        await startFromGradients(adapted, [batch], { seed });
+        const gradients = await fullGradients(batch);
+        adapted.layers.forEach((layer, index) => {
+          const { values, vectors } = rowSpace(transposed(gradients[index]), HIDDEN, HIDDEN);
+          const rows = numbers(layer.a.view);
+          for (let k = 0; k < HIDDEN; k++) {
+            // A vector is told apart from its neighbours by the gap between their singular values.
+            const gap = Math.min(
+              k > 0 ? values[k - 1] - values[k] : Infinity,
+              values[k] - (values[k + 1] ?? 0),
+            );
+            if (gap < 0.02 * values[0]) continue;
+            let cosine = 0;
+            for (let j = 0; j < HIDDEN; j++)
+              cosine += (rows[k * HIDDEN + j] * vectors[k * HIDDEN + j]) / KAIMING_ROW_NORM;
+            expect(Math.abs(cosine), `row ${k} of ${layer.name}`).toBeGreaterThan(0.999);
+          }
+        });
+      }),
+      { numRuns: 10 },
+    );
+  });
+
+  it('computes the base model at every rank, has rows of one norm, and the same bits each time', async () => {
+    const batch = tinyBatch(6, 2);
+    const start = async (rowNorm?: number): Promise<Adapted<TinyModel>> => {
+      const adapted = attached([1, 4]);
+      await startFromGradients(adapted, [batch], { seed: 9, rowNorm });
+      return adapted;
+    };
+    const adapted = await start(2);
+    const again = await start(2);
+    adapted.layers.forEach((layer, i) => {
+      const rows = numbers(layer.a.view);
+      expect(rows).toEqual(numbers(again.layers[i].a.view));
+      expect(numbers(layer.b.view).every((value) => value === 0)).toBe(true);
+      for (let k = 0; k < 4; k++)
+        expect(Math.hypot(...rows.subarray(k * HIDDEN, (k + 1) * HIDDEN))).toBeCloseTo(2, 5);
+      expect(layer.a.needsGradient).toBe(false);
+    });
+  });
+
+  it('keeps random rows where the gradient has fewer directions than the adapter has rows', async () => {
+    const example = tinyExamples(1, 4)[0];
+    const batch = tinyBatch(1, 4);
+    const adapted = attached([1, HIDDEN]);
+    await startFromGradients(adapted, [batch], {});
+    expect(example.ids.length).toBeLessThan(HIDDEN); // each token adds one direction at most
+    for (const { a } of adapted.layers) {
+      const rows = numbers(a.view);
+      expect(rows.every(Number.isFinite)).toBe(true);
+      for (let k = 0; k < HIDDEN; k++)
+        expect(Math.hypot(...rows.subarray(k * HIDDEN, (k + 1) * HIDDEN))).toBeGreaterThan(0.05);
+    }
+  });
+
+  it('refuses rows without a counted token', async () => {
+    const batch = tinyBatch(2, 1);
+    await expect(startFromGradients(attached([1]), [{ ...batch, predictedTokens: 0 }])).rejects.toThrow(
+      /at least one counted token/,
+    );
+  });
+});

@@ -1,0 +1,115 @@
+import { createHostBackend, createRng, hostData, QdyloraError } from '@qdylora/contract';
+import { Parameter } from '@qdylora/tensor';
+import { temporaryFolder } from '@qdylora/testing/node';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parameterOf, tinyAdapted } from '../../test/tiny-model.ts';
+import { adamw, adapterRowRates, createOptimizer, OPTIMIZER_NAMES, type RowRates } from '../index.ts';
+
+const ROWS = 6;
+/** Wide enough for 8-bit states, which begin at 4,096 elements. */
+const WIDTH = 768;
+const STEPS = 3;
+
+/** The weights after some steps of random gradients. */
+function trained(name: string, learningRate: number, rowRates?: RowRates): Float32Array {
+  const rng = createRng(3);
+  const random = (key: string): Float32Array =>
+    Float32Array.from({ length: ROWS * WIDTH }, (_, i) => rng.named(key).normal(i));
+  const weight = parameterOf('w', [ROWS, WIDTH], random('weight'));
+  const optimizer = createOptimizer(name, [weight], {
+    learningRate,
+    weightDecay: 0.1,
+    momentum: 0.9,
+    rowRates,
+    paging: { budgetBytes: 8 * WIDTH * 2, folder: temporaryFolder() },
+  });
+  optimizer.prepare(createHostBackend());
+  for (let step = 0; step < STEPS; step++) {
+    hostData(weight.gradient!).set(random(`gradient ${step}`));
+    optimizer.step({ learningRate, gradientScale: 0.5, rows: null });
+  }
+  const values = Float32Array.from(hostData(weight.view) as Float32Array);
+  optimizer.dispose();
+  return values;
+}
+
+const rowOf = (values: Float32Array, row: number): number[] => [
+  ...values.subarray(row * WIDTH, (row + 1) * WIDTH),
+];
+
+describe('row rates', () => {
+  it.each(OPTIMIZER_NAMES)('of %s train each row as an optimizer at that learning rate does', (name) => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.constantFrom(0.25, 1, 3), { minLength: 1, maxLength: ROWS }),
+        fc.nat(ROWS - 1),
+        (factors, row) => {
+          const rates = factors.map((factor, i) => ({
+            until: i === factors.length - 1 ? Infinity : i + 1,
+            factor,
+          }));
+          const values = trained(name, 0.01, () => rates);
+          const factor = factors[Math.min(row, factors.length - 1)];
+          expect(rowOf(values, row)).toEqual(rowOf(trained(name, 0.01 * factor), row));
+        },
+      ),
+      { numRuns: 12 },
+    );
+  });
+
+  it.each([
+    ['do not reach the last row', [{ until: ROWS - 1, factor: 1 }]],
+    [
+      'do not rise',
+      [
+        { until: 4, factor: 1 },
+        { until: 4, factor: 2 },
+        { until: ROWS, factor: 1 },
+      ],
+    ],
+    ['have a factor of 0', [{ until: ROWS, factor: 0 }]],
+    ['are none', []],
+  ])('that %s are refused', (_, rates) => {
+    const weight = parameterOf('w', [ROWS, 2], new Float32Array(ROWS * 2));
+    expect(() => adamw([weight], { learningRate: 1, rowRates: () => rates })).toThrow(QdyloraError);
+    expect(() => adamw([weight], { learningRate: 1, rowRates: () => rates })).toThrow(/row rates of w/);
+  });
+});
+
+describe('the row rates of an adapter', () => {
+  const adapted = tinyAdapted();
+  const [layer] = adapted.layers;
+
+  it('give A the learning rate itself, and B the ratio of LoRA+ at every row', () => {
+    const rates = adapterRowRates(adapted, { bRatio: 16 });
+    expect(rates(layer.a)).toEqual([{ until: Infinity, factor: 1 }]);
+    expect(rates(layer.b)).toEqual([1, 2, 4].map((until) => ({ until, factor: 16 })));
+  });
+
+  it('give the rows of B that rank b adds 1/√b, or the factor of their rank', () => {
+    expect(adapterRowRates(adapted, { rankRates: 'inverse_sqrt' })(layer.b)).toEqual([
+      { until: 1, factor: 1 },
+      { until: 2, factor: 1 / Math.SQRT2 },
+      { until: 4, factor: 0.5 },
+    ]);
+    expect(
+      adapterRowRates(adapted, { bRatio: 2, rankRates: [1, 3, 5] })(layer.b).map(({ factor }) => factor),
+    ).toEqual([2, 6, 10]);
+  });
+
+  it('leave other parameters as they are', () => {
+    const other = new Parameter('other', layer.a.view);
+    expect(adapterRowRates(adapted, { bRatio: 16 })(other)).toEqual([{ until: Infinity, factor: 1 }]);
+  });
+
+  it('are refused where there is not one factor above 0 for each rank', () => {
+    for (const rankRates of [
+      [1, 2],
+      [1, 2, 0],
+      [1, 2, NaN],
+    ])
+      expect(() => adapterRowRates(adapted, { rankRates })).toThrow(/each of the ranks 1, 2, 4/);
+    expect(() => adapterRowRates(adapted, { bRatio: 0 })).toThrow(/greater than 0/);
+  });
+});
