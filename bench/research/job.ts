@@ -25,8 +25,18 @@ export interface Job {
   readonly rankRates: RankRates;
   /** Where the adapter starts. */
   readonly init: 'kaiming' | 'gradient';
+  /** Trains slices further alone after the run; null: does not. */
+  readonly finish: Finish | null;
   /** Norm of A's rows under `gradient`; null: as under `kaiming`. */
   readonly initRowNorm: number | null;
+}
+
+/** How slices go on: each rank alone, once for each share of the run's steps, with a schedule of its own. */
+export interface Finish {
+  readonly ranks: readonly number[];
+  /** Steps as shares of those of the run. */
+  readonly shares: readonly number[];
+  readonly learningRate: number;
 }
 
 /** A file of jobs: what they are for, settings that all share, and the settings of each. */
@@ -50,6 +60,7 @@ const DEFAULTS = {
   bRatio: 1,
   rankRates: 'uniform',
   init: 'kaiming',
+  finish: null,
   initRowNorm: null,
 } as const satisfies Omit<Job, 'id'>;
 

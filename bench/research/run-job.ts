@@ -9,7 +9,13 @@ import type { Backend } from '@qdylora/contract';
 import { createCpuBackend } from '@qdylora/cpu-kernels';
 import { createBatches, loadDataset, loadTokenizer, type Batches, type Example } from '@qdylora/data';
 import { perplexity } from '@qdylora/eval';
-import { attachDyLora, rankSampler, type Adapted, type RankView } from '@qdylora/lora-dynamic';
+import {
+  attachDyLora,
+  rankSampler,
+  type Adapted,
+  type AdapterState,
+  type RankView,
+} from '@qdylora/lora-dynamic';
 import { buildModel, type CausalLm } from '@qdylora/models';
 import {
   adamw,
@@ -19,6 +25,7 @@ import {
   runStep,
   startFromGradients,
   train,
+  trainStep,
   type LearningRateSchedule,
   type Optimizer,
 } from '@qdylora/trainer';
@@ -50,6 +57,8 @@ interface Setting {
 interface Trained {
   readonly views: readonly RankView<CausalLm>[];
   readonly tokens: number;
+  /** The one adapter, if there is one. */
+  readonly adapted?: Adapted<CausalLm>;
 }
 
 async function runJob(job: Job, files: Files, backend: Backend): Promise<void> {
@@ -82,12 +91,15 @@ async function runJob(job: Job, files: Files, backend: Backend): Promise<void> {
   });
   const setting: Setting = { job, model, batches, schedule, outputDir: files.outputDir };
   const start = performance.now();
-  const { views, tokens } = await (job.kind === 'separate' ? trainSeparate(setting) : trainOne(setting));
+  const { views, tokens, adapted } = await (job.kind === 'separate'
+    ? trainSeparate(setting)
+    : trainOne(setting));
   const trainSeconds = (performance.now() - start) / 1000;
-  const rows = await lossesOf(job, views, heldOut);
+  const rows = await lossesOf(job.ranks, views, heldOut);
+  const finished = job.finish && adapted ? await finishSlices(setting, adapted, heldOut) : undefined;
   writeFileSync(
     join(files.outputDir, 'result.json'),
-    JSON.stringify({ ...job, tokens, trainSeconds: Math.round(trainSeconds), ...rows }),
+    JSON.stringify({ ...job, tokens, trainSeconds: Math.round(trainSeconds), ...rows, finished }),
   );
 }
 
@@ -137,7 +149,7 @@ async function trainOne(setting: Setting): Promise<Trained> {
     if (event.type === 'step' && event.step % 10 === 0)
       console.error(`${job.id} ${event.step}/${job.steps} ${event.smoothedLoss.toFixed(3)}`);
   const { tokens } = await run.result;
-  return { views: job.ranks.map((rank) => adapted.atRank(rank)), tokens };
+  return { views: job.ranks.map((rank) => adapted.atRank(rank)), tokens, adapted };
 }
 
 /** An adapter for each rank, in one run with the schedule of a nested one. */
@@ -164,8 +176,60 @@ async function trainSeparate({ job, model, batches, schedule }: Setting): Promis
   return { views: [...adapters].map(([rank, adapted]) => adapted.atRank(rank)), tokens };
 }
 
+/** Trains slices of a nested adapter further, each rank alone on the rows that follow those of the run. */
+async function finishSlices(setting: Setting, nested: Adapted<CausalLm>, heldOut: readonly Example[]) {
+  const { job, model, batches } = setting;
+  const { ranks, shares, learningRate } = job.finish!;
+  const state = await nested.state();
+  const results = [];
+  for (const rank of ranks)
+    for (const share of shares) {
+      const totalSteps = Math.ceil(share * job.steps);
+      const adapted = attach(model, { ...job, alpha: alphaOfSlice(job, rank) }, [rank]);
+      await adapted.load({
+        alpha: adapted.config.alpha,
+        scaling: job.scaling,
+        ranks: [rank],
+        maxRank: rank,
+        layers: cut(state, rank),
+      });
+      using optimizer = optimizerOf(adapted, { ...job, learningRate, rankRates: 'uniform' });
+      const schedule = learningRateSchedule({
+        name: 'cosine',
+        learningRate,
+        totalSteps,
+        warmupSteps: Math.min(WARM_UP_STEPS, Math.ceil(totalSteps / 4)),
+        minLearningRateRatio: 0.1,
+      });
+      for (let step = 0; step < totalSteps; step++)
+        await trainStep(adapted.atRank(rank), batches.batchAt(job.steps + step), optimizer, {
+          learningRate: schedule.at(step),
+          computeDtype: 'bf16',
+        });
+      const { losses, rowSums } = await lossesOf([rank], [adapted.atRank(rank)], heldOut);
+      console.error(`${job.id} finished ${rank} for ${totalSteps} steps: ${losses[rank].toFixed(4)}`);
+      results.push({ rank, share, steps: totalSteps, loss: losses[rank], rowSums: rowSums[rank] });
+    }
+  return results;
+}
+
+/** The scale of a slice alone is its scale in the nested adapter. */
+const alphaOfSlice = ({ scaling, alpha, ranks }: Job, rank: number): number =>
+  scaling === 'constant' ? (alpha * rank) / Math.max(...ranks) : alpha;
+
+const cut = ({ layers }: AdapterState, rank: number) =>
+  layers.map((layer) => ({
+    ...layer,
+    a: layer.a.slice(0, rank * layer.inFeatures),
+    b: layer.b.slice(0, rank * layer.outFeatures),
+  }));
+
 /** Held-out loss at each rank, and the loss of every row, for paired comparisons between runs. */
-async function lossesOf({ ranks }: Job, views: readonly RankView<CausalLm>[], heldOut: readonly Example[]) {
+async function lossesOf(
+  ranks: readonly number[],
+  views: readonly RankView<CausalLm>[],
+  heldOut: readonly Example[],
+) {
   const results = await perplexity(heldOut, { tokensPerBatch: TOKENS_PER_BATCH }).measure(views, {
     computeDtype: 'bf16',
   });
