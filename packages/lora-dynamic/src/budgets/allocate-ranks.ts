@@ -1,0 +1,44 @@
+import { QdyloraError } from '@qdylora/contract';
+import type { SortedLayer } from './sort-by-moments.ts';
+
+/** A layer as `allocateRanks` sees it. */
+export type RankedLayer = Pick<SortedLayer, 'name' | 'inFeatures' | 'outFeatures' | 'energies'>;
+
+/**
+ * Chooses a rank for each layer, so that all adapters together take at most `budgetBytes`: row by row, always
+ * the one that adds most energy per byte. Energies of a layer fall, so the choice is the best one up to the
+ * bytes of one row (a fractional knapsack). A layer may get rank 0: no adapter.
+ *
+ * A row of a layer takes bytesPerNumber · (in + out) bytes.
+ *
+ * @param bytesPerNumber 4 for float32, which PEFT saves
+ * @returns ranks by the name of the layer
+ * @throws QdyloraError BAD_ARGUMENT for a budget below the smallest row
+ */
+export function allocateRanks(
+  layers: readonly RankedLayer[],
+  budgetBytes: number,
+  bytesPerNumber = 4,
+): Map<string, number> {
+  const rowBytes = (layer: RankedLayer): number => bytesPerNumber * (layer.inFeatures + layer.outFeatures);
+  const smallest = Math.min(...layers.map(rowBytes));
+  if (!(budgetBytes >= smallest))
+    throw new QdyloraError('BAD_ARGUMENT', {
+      where: 'budget',
+      problem: `The budget is ${budgetBytes} bytes, but the smallest row of an adapter takes ${smallest}`,
+      nextStep: 'Raise the budget.',
+    });
+  const rows = layers.flatMap((layer) =>
+    [...layer.energies].map((energy, row) => ({ layer, row, gain: energy / rowBytes(layer) })),
+  );
+  rows.sort((left, right) => right.gain - left.gain || left.row - right.row);
+  const ranks = new Map(layers.map(({ name }) => [name, 0]));
+  let left = budgetBytes;
+  for (const { layer, row, gain } of rows) {
+    const fits = rowBytes(layer) <= left && ranks.get(layer.name) === row;
+    if (!fits || gain <= 0) continue;
+    ranks.set(layer.name, row + 1);
+    left -= rowBytes(layer);
+  }
+  return ranks;
+}

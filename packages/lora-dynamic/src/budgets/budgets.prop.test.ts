@@ -1,0 +1,161 @@
+import { createRng, f32View, hostData } from '@qdylora/contract';
+import { inferenceContext, constant } from '@qdylora/tensor';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { adaptedToy } from '../../test/adapted-toy.ts';
+import { allocateRanks, resortBySvd, sortByMoments, type AdapterState, type InputMoments } from '../index.ts';
+
+const RANK = 8;
+
+/** Second moments of random inputs of a layer: [RANK, RANK], and the inputs. */
+function momentsOf({ layers, maxRank }: AdapterState, seed: number, tokens = 40) {
+  const inputs = layers.map(({ name, inFeatures }) => {
+    const rng = createRng(seed).named(name);
+    // features of different sizes, so that the metric of the inputs matters
+    return Float64Array.from({ length: tokens * inFeatures }, (_, i) => rng.normal(i) * (1 + (i % inFeatures)));
+  });
+  const moments: InputMoments = new Map(
+    layers.map(({ name, inFeatures, a }, index) => {
+      const sums = new Float32Array(maxRank * maxRank);
+      for (let t = 0; t < tokens; t++) {
+        const u = Array.from({ length: maxRank }, (_, k) => {
+          let dot = 0;
+          for (let j = 0; j < inFeatures; j++)
+            dot += a[k * inFeatures + j] * inputs[index][t * inFeatures + j];
+          return dot;
+        });
+        for (let i = 0; i < maxRank; i++)
+          for (let j = 0; j < maxRank; j++) sums[i * maxRank + j] += u[i] * u[j];
+      }
+      return [name, sums];
+    }),
+  );
+  return { inputs, moments, tokens };
+}
+
+interface Factors {
+  /** [rank, in] */
+  readonly a: Float32Array;
+  /** [rank, out] */
+  readonly b: Float32Array;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+}
+
+/** B·A·x of the first `rank` rows, for all tokens. */
+function outputs({ a, b, inFeatures, outFeatures }: Factors, rank: number, x: Float64Array): Float64Array {
+  const tokens = x.length / inFeatures;
+  const y = new Float64Array(tokens * outFeatures);
+  for (let t = 0; t < tokens; t++)
+    for (let k = 0; k < rank; k++) {
+      let u = 0;
+      for (let j = 0; j < inFeatures; j++) u += a[k * inFeatures + j] * x[t * inFeatures + j];
+      for (let o = 0; o < outFeatures; o++) y[t * outFeatures + o] += b[k * outFeatures + o] * u;
+    }
+  return y;
+}
+
+const squares = (values: Float64Array): number => values.reduce((sum, value) => sum + value * value, 0);
+const difference = (left: Float64Array, right: Float64Array): number =>
+  squares(left.map((value, i) => value - right[i]));
+
+/** PEFT's [out, rank] as [rank, out]. */
+const rowsOf = (b: Float32Array, rank: number, outFeatures: number): Float32Array =>
+  Float32Array.from({ length: b.length }, (_, i) => b[(i % outFeatures) * rank + Math.floor(i / outFeatures)]);
+
+describe('rows sorted by moments', () => {
+  test('compute the same as the adapter, and each row adds the energy that it says', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(1000), async (seed) => {
+        const state = await adaptedToy(seed, { scaling: 'constant', alpha: RANK }).state();
+        const { inputs, moments } = momentsOf(state, seed);
+        sortByMoments(state, moments).forEach((sorted, index) => {
+          const x = inputs[index];
+          const whole = outputs(state.layers[index], RANK, x);
+          const size = squares(whole);
+          expect(difference(outputs(sorted, RANK, x), whole)).toBeLessThanOrEqual(1e-9 * size);
+          for (let rank = 0; rank < RANK; rank++) {
+            const left = difference(outputs(sorted, rank, x), whole);
+            const energyLeft = sorted.energies.subarray(rank).reduce((sum, energy) => sum + energy, 0);
+            expect(Math.abs(left - energyLeft)).toBeLessThanOrEqual(1e-5 * size);
+          }
+        });
+      }),
+      { numRuns: 10 },
+    );
+  });
+
+  test('leave no larger error on these inputs than an SVD that does not know them, at any rank', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(1000), fc.integer({ min: 1, max: RANK }), async (seed, rank) => {
+        const state = await adaptedToy(seed, { scaling: 'constant', alpha: RANK }).state();
+        const { inputs, moments } = momentsOf(state, seed);
+        const bySvd = resortBySvd(state, rank);
+        sortByMoments(state, moments).forEach((sorted, index) => {
+          const x = inputs[index];
+          const whole = outputs(state.layers[index], RANK, x);
+          const svd = bySvd.layers[index];
+          const plain = { ...svd, b: rowsOf(svd.b, rank, svd.outFeatures) };
+          expect(difference(outputs(sorted, rank, x), whole)).toBeLessThanOrEqual(
+            difference(outputs(plain, rank, x), whole) + 1e-5 * squares(whole),
+          );
+        });
+      }),
+      { numRuns: 10 },
+    );
+  });
+});
+
+describe('ranks under a budget', () => {
+  const arbitraryLayers = fc.array(
+    fc.record({
+      inFeatures: fc.integer({ min: 1, max: 9 }),
+      outFeatures: fc.integer({ min: 1, max: 9 }),
+      energies: fc
+        .array(fc.double({ min: 0, max: 100, noNaN: true }), { minLength: 1, maxLength: 5 })
+        .map((list) => Float64Array.from(list).sort().reverse()),
+    }),
+    { minLength: 1, maxLength: 5 },
+  );
+  const named = (layers: readonly { readonly inFeatures: number; readonly outFeatures: number }[]) =>
+    layers.map((layer, i) => ({ ...layer, name: `layer ${i}` }));
+
+  test('fit into it, and what is left out is worth no more per byte than what is in, but for what is too wide', () => {
+    fc.assert(
+      fc.property(arbitraryLayers, fc.integer({ min: 80, max: 800 }), (unnamed, budget) => {
+        const layers = named(unnamed) as unknown as Parameters<typeof allocateRanks>[0];
+        const ranks = allocateRanks(layers, budget);
+        const rowBytes = (layer: (typeof layers)[number]): number =>
+          4 * (layer.inFeatures + layer.outFeatures);
+        const bytes = layers.reduce((sum, layer) => sum + ranks.get(layer.name)! * rowBytes(layer), 0);
+        expect(bytes).toBeLessThanOrEqual(budget);
+        const gains = (layer: (typeof layers)[number]) => [...layer.energies].map((e) => e / rowBytes(layer));
+        const worstIn = Math.min(
+          ...layers.flatMap((layer) => gains(layer).slice(0, ranks.get(layer.name))),
+          Infinity,
+        );
+        for (const layer of layers) {
+          const next = gains(layer)[ranks.get(layer.name)!] ?? 0;
+          if (rowBytes(layer) <= budget - bytes) expect(next === 0 || next <= worstIn).toBe(true);
+        }
+      }),
+    );
+  });
+
+  test('do not fall when the budget rises', () => {
+    const layers = named([
+      { inFeatures: 3, outFeatures: 3 },
+      { inFeatures: 3, outFeatures: 3 },
+    ]).map((layer, i) => ({ ...layer, energies: Float64Array.of(9 - i, 4 - i, 1) }));
+    const totals = [24, 48, 96, 144].map((budget) =>
+      [...allocateRanks(layers, budget).values()].reduce((sum, rank) => sum + rank, 0),
+    );
+    expect(totals).toEqual([1, 2, 4, 6]);
+  });
+
+  test('are refused for a budget below one row', () => {
+    expect(() =>
+      allocateRanks([{ name: 'a', inFeatures: 3, outFeatures: 3, energies: Float64Array.of(1) }], 23),
+    ).toThrow(/smallest row of an adapter takes 24/);
+  });
+});

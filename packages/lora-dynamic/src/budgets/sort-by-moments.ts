@@ -1,0 +1,87 @@
+import type { AdapterLayer, AdapterState } from '../adapter/adapter-state.ts';
+import { orthonormalRows } from '../linear-algebra/orthonormal-rows.ts';
+import { singularValues } from '../linear-algebra/small-svd.ts';
+import { scaleAt } from '../ranks/scaling.ts';
+import type { InputMoments } from './input-moments.ts';
+
+/**
+ * A layer's adapter with its rows sorted by how much they change the output. The scale is contained: the
+ * adapter computes B·A·x.
+ */
+export interface SortedLayer extends AdapterLayer {
+  /** Σ over tokens of |change of the output|² that each row adds, falling: [maxRank] */
+  readonly energies: Float64Array;
+}
+
+/**
+ * Sorts the rows of an adapter at its largest rank, so that a prefix of k rows is the best approximation of
+ * rank k on the inputs that `moments` has seen: no other product of rank k has a smaller error
+ * Σ |ΔW·x − ΔW_k·x|² (Eckart and Young, in the metric of the inputs).
+ *
+ * With ΔW = s·B·A and H = Σ x·xᵀ, it is ΔW_k = U_k·U_kᵀ·ΔW, where U are the eigenvectors of
+ * ΔW·H·ΔWᵀ = s²·B·M·Bᵀ and M = A·H·Aᵀ. With B = Q·R (Q orthonormal), only s²·R·M·Rᵀ: [maxRank, maxRank] needs
+ * its eigenvectors.
+ *
+ * @returns the layers in their order; a: [maxRank, in], b: [maxRank, out]
+ */
+export function sortByMoments(state: AdapterState, moments: InputMoments): SortedLayer[] {
+  const scale = scaleAt(state.scaling, state.alpha, state.maxRank, state.maxRank);
+  return state.layers.map((layer) => sortedLayer(layer, state.maxRank, scale, moments.get(layer.name)!));
+}
+
+function sortedLayer(
+  layer: AdapterLayer,
+  rank: number,
+  scale: number,
+  moments: Float32Array,
+): SortedLayer {
+  const { inFeatures, outFeatures } = layer;
+  const { q, r } = orthonormalRows(layer.b, rank, outFeatures);
+  // b_k = Σ_i r[i, k]·q_i, so ΔW = s·Σ_i q_i ⊗ (Σ_k r[i, k]·a_k)
+  const core = product(product(r, Float64Array.from(moments), rank), transposed(r, rank), rank);
+  for (let i = 0; i < core.length; i++) core[i] *= scale * scale;
+  const { u, s: energies } = singularValues(core, rank);
+  const vectors = transposed(u, rank); // one eigenvector a row
+  const mixed = product(vectors, r, rank);
+  return {
+    name: layer.name,
+    inFeatures,
+    outFeatures,
+    a: combined(mixed, layer.a, { rank, width: inFeatures, factor: scale }),
+    b: combined(vectors, q, { rank, width: outFeatures, factor: 1 }),
+    energies,
+  };
+}
+
+/** left · right, all [n, n] */
+function product(left: Float64Array, right: Float64Array, n: number): Float64Array {
+  const result = new Float64Array(n * n);
+  for (let i = 0; i < n; i++)
+    for (let k = 0; k < n; k++) {
+      const factor = left[i * n + k];
+      for (let j = 0; j < n; j++) result[i * n + j] += factor * right[k * n + j];
+    }
+  return result;
+}
+
+const transposed = (matrix: Float64Array, n: number): Float64Array =>
+  matrix.map((_, i) => matrix[(i % n) * n + Math.floor(i / n)]);
+
+/** factor · weights · rows.  weights: [rank, rank]  rows: [rank, width]  →  [rank, width] */
+function combined(
+  weights: Float64Array,
+  rows: ArrayLike<number>,
+  { rank, width, factor }: { readonly rank: number; readonly width: number; readonly factor: number },
+): Float32Array {
+  const result = new Float32Array(rank * width);
+  const sums = new Float64Array(width);
+  for (let k = 0; k < rank; k++) {
+    sums.fill(0);
+    for (let i = 0; i < rank; i++) {
+      const weight = factor * weights[k * rank + i];
+      for (let j = 0; j < width; j++) sums[j] += weight * rows[i * width + j];
+    }
+    result.set(sums, k * width);
+  }
+  return result;
+}
