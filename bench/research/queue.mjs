@@ -80,9 +80,16 @@ function runJob({ file, name, id }) {
 function lock() {
   mkdirSync(runs, { recursive: true });
   const file = join(runs, 'queue.pid');
-  if (existsSync(file) && existsSync(`/proc/${readFileSync(file, 'utf8')}`))
-    throw new Error(`A queue runs already (process ${readFileSync(file, 'utf8')}).`);
+  const holder = existsSync(file) ? readFileSync(file, 'utf8') : null;
+  if (holder !== null && commandOf(holder).includes('queue.mjs'))
+    throw new Error(`A queue runs already (process ${holder}).`);
   writeFileSync(file, String(process.pid));
+}
+
+/** The command of a process; empty if there is none (Linux). */
+function commandOf(pid) {
+  const file = `/proc/${pid}/cmdline`;
+  return existsSync(file) ? readFileSync(file, 'utf8') : '';
 }
 
 if (!values.model) throw new Error('Name the folder of the base model: --model ../smollm2.');
