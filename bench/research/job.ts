@@ -27,6 +27,8 @@ export interface Job {
   readonly init: 'kaiming' | 'gradient';
   /** Trains slices further alone after the run; null: does not. */
   readonly finish: Finish | null;
+  /** Also measures adapters of the bytes of these ranks, sorted by energy: uniform and per layer. */
+  readonly budgetRanks: readonly number[];
   /** Norm of A's rows under `gradient`; null: as under `kaiming`. */
   readonly initRowNorm: number | null;
 }
@@ -61,6 +63,7 @@ const DEFAULTS = {
   rankRates: 'uniform',
   init: 'kaiming',
   finish: null,
+  budgetRanks: [],
   initRowNorm: null,
 } as const satisfies Omit<Job, 'id'>;
 

@@ -10,13 +10,17 @@ import { createCpuBackend } from '@qdylora/cpu-kernels';
 import { createBatches, loadDataset, loadTokenizer, type Batches, type Example } from '@qdylora/data';
 import { perplexity } from '@qdylora/eval';
 import {
+  allocateRanks,
   attachDyLora,
+  observeInputs,
   rankSampler,
+  sortByMoments,
   type Adapted,
   type AdapterState,
   type RankView,
 } from '@qdylora/lora-dynamic';
 import { buildModel, type CausalLm } from '@qdylora/models';
+import { inferenceContext } from '@qdylora/tensor';
 import {
   adamw,
   adapterRowRates,
@@ -97,9 +101,11 @@ async function runJob(job: Job, files: Files, backend: Backend): Promise<void> {
   const trainSeconds = (performance.now() - start) / 1000;
   const rows = await lossesOf(job.ranks, views, heldOut);
   const finished = job.finish && adapted ? await finishSlices(setting, adapted, heldOut) : undefined;
+  const budgets =
+    adapted && job.budgetRanks.length > 0 ? await measureBudgets(setting, adapted, heldOut) : undefined;
   writeFileSync(
     join(files.outputDir, 'result.json'),
-    JSON.stringify({ ...job, tokens, trainSeconds: Math.round(trainSeconds), ...rows, finished }),
+    JSON.stringify({ ...job, tokens, trainSeconds: Math.round(trainSeconds), ...rows, finished, budgets }),
   );
 }
 
@@ -209,6 +215,59 @@ async function finishSlices(setting: Setting, nested: Adapted<CausalLm>, heldOut
       const { losses, rowSums } = await lossesOf([rank], [adapted.atRank(rank)], heldOut);
       console.error(`${job.id} finished ${rank} for ${totalSteps} steps: ${losses[rank].toFixed(4)}`);
       results.push({ rank, share, steps: totalSteps, loss: losses[rank], rowSums: rowSums[rank] });
+    }
+  return results;
+}
+
+/** Tokens that decide the energies: those of the first 8 steps, 64 rows. */
+const BUDGET_STEPS = 8;
+
+/** Losses of adapters of the bytes of some ranks, cut by energy: at one rank everywhere, and per layer. */
+async function measureBudgets(
+  { job, model, batches }: Setting,
+  nested: Adapted<CausalLm>,
+  heldOut: readonly Example[],
+) {
+  const { maxRank } = nested.ranks;
+  const state = await nested.state();
+  using observer = observeInputs(model, nested);
+  for (let step = 0; step < BUDGET_STEPS; step++)
+    for (const batch of batches.batchAt(step))
+      model.backend.memory.scoped(() => {
+        const context = { ...inferenceContext(model.backend), active: observer.view.active };
+        observer.view.model.loss({ ...context, computeDtype: 'bf16' }, batch, { lossScale: 1 });
+      });
+  const sorted = sortByMoments(state, await observer.moments());
+  const rowBytes = sorted.reduce(
+    (sum, { inFeatures, outFeatures }) => sum + 4 * (inFeatures + outFeatures),
+    0,
+  );
+  const adapted = attach(model, { ...job, scaling: 'constant', alpha: maxRank }, [maxRank]);
+  const results = [];
+  for (const budgetRank of job.budgetRanks)
+    for (const kind of ['uniform', 'per-layer'] as const) {
+      const ranks =
+        kind === 'uniform'
+          ? new Map(sorted.map(({ name }) => [name, budgetRank]))
+          : allocateRanks(sorted, budgetRank * rowBytes);
+      const layers = sorted.map((layer) => {
+        const rank = ranks.get(layer.name)!;
+        return {
+          ...layer,
+          a: layer.a.map((value, i) => (i < rank * layer.inFeatures ? value : 0)),
+          b: layer.b.map((value, i) => (i < rank * layer.outFeatures ? value : 0)),
+        };
+      });
+      await adapted.load({ ranks: [maxRank], maxRank, alpha: maxRank, scaling: 'constant', layers });
+      const { losses, rowSums } = await lossesOf([maxRank], [adapted.atRank(maxRank)], heldOut);
+      console.error(`${job.id} ${kind} ${budgetRank}: ${losses[maxRank].toFixed(4)}`);
+      results.push({
+        kind,
+        budgetRank,
+        ranks: [...ranks.values()],
+        loss: losses[maxRank],
+        rowSums: rowSums[maxRank],
+      });
     }
   return results;
 }

@@ -12,7 +12,10 @@ function momentsOf({ layers, maxRank }: AdapterState, seed: number, tokens = 40)
   const inputs = layers.map(({ name, inFeatures }) => {
     const rng = createRng(seed).named(name);
     // features of different sizes, so that the metric of the inputs matters
-    return Float64Array.from({ length: tokens * inFeatures }, (_, i) => rng.normal(i) * (1 + (i % inFeatures)));
+    return Float64Array.from(
+      { length: tokens * inFeatures },
+      (_, i) => rng.normal(i) * (1 + (i % inFeatures)),
+    );
   });
   const moments: InputMoments = new Map(
     layers.map(({ name, inFeatures, a }, index) => {
@@ -61,7 +64,10 @@ const difference = (left: Float64Array, right: Float64Array): number =>
 
 /** PEFT's [out, rank] as [rank, out]. */
 const rowsOf = (b: Float32Array, rank: number, outFeatures: number): Float32Array =>
-  Float32Array.from({ length: b.length }, (_, i) => b[(i % outFeatures) * rank + Math.floor(i / outFeatures)]);
+  Float32Array.from(
+    { length: b.length },
+    (_, i) => b[(i % outFeatures) * rank + Math.floor(i / outFeatures)],
+  );
 
 describe('rows sorted by moments', () => {
   test('compute the same as the adapter, and each row adds the energy that it says', async () => {

@@ -29,12 +29,7 @@ export function sortByMoments(state: AdapterState, moments: InputMoments): Sorte
   return state.layers.map((layer) => sortedLayer(layer, state.maxRank, scale, moments.get(layer.name)!));
 }
 
-function sortedLayer(
-  layer: AdapterLayer,
-  rank: number,
-  scale: number,
-  moments: Float32Array,
-): SortedLayer {
+function sortedLayer(layer: AdapterLayer, rank: number, scale: number, moments: Float32Array): SortedLayer {
   const { inFeatures, outFeatures } = layer;
   const { q, r } = orthonormalRows(layer.b, rank, outFeatures);
   // b_k = Σ_i r[i, k]·q_i, so ΔW = s·Σ_i q_i ⊗ (Σ_k r[i, k]·a_k)
