@@ -1,9 +1,18 @@
-import { createRng, f32View, hostData } from '@qdylora/contract';
-import { inferenceContext, constant } from '@qdylora/tensor';
+import { createHostBackend, createRng, hostData } from '@qdylora/contract';
+import { inferenceContext, Linear, Parameter } from '@qdylora/tensor';
+import { randomF32, seededNumbers } from '@qdylora/testing';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { adaptedToy } from '../../test/adapted-toy.ts';
-import { allocateRanks, resortBySvd, sortByMoments, type AdapterState, type InputMoments } from '../index.ts';
+import { adaptedToy, runToy, toy } from '../../test/adapted-toy.ts';
+import {
+  allocateRanks,
+  attachDyLora,
+  observeInputs,
+  resortBySvd,
+  sortByMoments,
+  type AdapterState,
+  type InputMoments,
+} from '../index.ts';
 
 const RANK = 8;
 
@@ -68,6 +77,43 @@ const rowsOf = (b: Float32Array, rank: number, outFeatures: number): Float32Arra
     { length: b.length },
     (_, i) => b[(i % outFeatures) * rank + Math.floor(i / outFeatures)],
   );
+
+describe('observed inputs', () => {
+  test('are the sums of (A·x)(A·x)ᵀ over all passes, and the model computes the same bits', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(1000), async (seed) => {
+        const backend = createHostBackend({ poison: true });
+        const next = seededNumbers(seed);
+        const linear = (name: string, shape: [number, number]): Linear =>
+          new Linear(name, new Parameter(`${name}.weight`, randomF32(shape, next)));
+        const model = toy(backend, { first: linear('first', [5, 6]), second: linear('second', [4, 5]) });
+        const adapted = attachDyLora(model, { ranks: [1, 3], seed });
+        for (const { b } of adapted.layers) hostData(b.view).set(hostData(randomF32(b.view.shape, next)));
+        const passes = [randomF32([7, 6], next), randomF32([2, 6], next)];
+        using observer = observeInputs(model, adapted);
+        const { active } = observer.view;
+        const context = { ...inferenceContext(backend), active };
+        for (const x of passes)
+          expect(hostData(runToy(observer.view.model, context, x).y.view)).toEqual(
+            hostData(runToy(adapted.model, context, x).y.view),
+          );
+        const sums = (await observer.moments()).get('first')!;
+        const a = hostData(adapted.layers[0].a.view) as Float32Array;
+        const x = passes.flatMap((view) => [...hostData(view)]);
+        const u = Array.from({ length: 9 }, (_, t) =>
+          [0, 1, 2].map((k) => [0, 1, 2, 3, 4, 5].reduce((sum, j) => sum + a[k * 6 + j] * x[t * 6 + j], 0)),
+        );
+        for (let i = 0; i < 3; i++)
+          for (let j = 0; j < 3; j++)
+            expect(sums[i * 3 + j]).toBeCloseTo(
+              u.reduce((sum, row) => sum + row[i] * row[j], 0),
+              4,
+            );
+      }),
+      { numRuns: 10 },
+    );
+  });
+});
 
 describe('rows sorted by moments', () => {
   test('compute the same as the adapter, and each row adds the energy that it says', async () => {

@@ -4,7 +4,6 @@ import {
   linearWeightGradient,
   type FloatTensor,
   type ForwardContext,
-  type Linear,
   type LinearLike,
   type Parameter,
 } from '@qdylora/tensor';
