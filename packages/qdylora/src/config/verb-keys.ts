@@ -100,7 +100,9 @@ export const EXPORT_KEYS = {
   outputDir,
   model: textKey({
     group: 'Model',
-    about: 'Base model, for format gguf: its config decides the order of rows. No weights are read',
+    about:
+      'Base model. For format gguf its config decides the order of rows, and no weights are read; for ' +
+      'budget it runs over the rows of dataset',
   }),
   format: choiceKey(['peft', 'gguf'], 'peft', {
     group: 'Adapter',
@@ -108,6 +110,16 @@ export const EXPORT_KEYS = {
       'peft: adapter_config.json and adapter_model.safetensors, for PEFT and vLLM; gguf: adapter.gguf, for ' +
       'llama.cpp',
   }),
+  budget: bytesKey({
+    group: 'Adapter',
+    about:
+      'Size of the adapter (5MB), instead of a rank: each layer gets the rank that changes its output ' +
+      'most for its bytes. Needs model and dataset',
+  }),
+  dataset: {
+    ...dataset,
+    about: 'Rows of the task, for budget: the first 64 decide how much each layer needs',
+  },
   svd: booleanKey(false, {
     group: 'Adapter',
     about: 'Approximate the full adapter by its largest singular values, instead of cutting its rows',

@@ -13,6 +13,7 @@ import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.
 import { EXPORT_KEYS } from '../config/verb-keys.ts';
 import type { Warn } from './adapter/attach-adapter.ts';
 import type { RecipeHooks } from './evaluate.ts';
+import { exportUnderBudget } from './export-budget.ts';
 import { missingKey } from '../config/names/missing-key.ts';
 import { localModel } from './opening/local-model.ts';
 import { ranksOf, readAdapter, type ReadAdapter } from './adapter/read-adapter.ts';
@@ -22,6 +23,7 @@ export type ExportAdapterOptions = InputOf<typeof EXPORT_KEYS> & Pick<RecipeHook
 
 export interface ExportedAdapter {
   readonly outputDir: string;
+  /** The largest of the layers. */
   readonly rank: number;
   /** `base_model_name_or_path` of the written config; null where it is not known. */
   readonly baseModel: string | null;
@@ -36,7 +38,8 @@ export interface ExportedAdapter {
 /**
  * Exports an adapter at one rank for PEFT, or as a GGUF file for llama.cpp: the same numbers that training
  * used at that rank, or, with `svd`, the best rank-r approximation of the whole adapter. The base model is
- * not needed; for GGUF its config is.
+ * not needed; for GGUF its config is. With `budget`, each layer has a rank of its own, chosen by what it
+ * does to rows of the task; that needs the base model.
  *
  * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_ADAPTER; BAD_ARGUMENT for rank 0 or above the largest;
  * NOT_EMPTY, WRITE_FAILED
@@ -60,16 +63,35 @@ export async function exportFrom(
     model,
     force,
     baseModelName,
+    budget,
+    dataset,
   } = checkValues(EXPORT_KEYS, explicit);
   if (!folder) throw missingKey('adapter', 'Name the adapter to cut: --adapter runs/first/adapter.');
   if (!outputDir)
     throw missingKey('output_dir', 'Name a folder for the result: --output-dir adapters/first-r8.');
   const adapter = readAdapter(folder);
   const { state } = adapter;
-  const [rank] = ranksOf(adapter, [requestedRank ?? state.maxRank]) as [number];
-  if (!svd && !force) warnOfUntrainedRank(rank, state.ranks, onNotice);
   const baseModel = baseModelName ?? adapter.baseModel;
   if (format === 'peft' && baseModel !== null && !isHubName(baseModel)) warnOfLocalName(baseModel, onNotice);
+  if (budget !== null) {
+    refuseBeside('budget', { rank: requestedRank !== null, svd, force, format: format !== 'peft' });
+    const layered = await exportUnderBudget({
+      adapter,
+      budgetBytes: budget,
+      model,
+      dataset,
+      outputDir,
+      baseModel,
+      warn: onNotice,
+    });
+    return exportedOf(
+      adapter,
+      { ...layered, loraAlpha: layered.rank, useRslora: false },
+      { outputDir, baseModel },
+    );
+  }
+  const [rank] = ranksOf(adapter, [requestedRank ?? state.maxRank]) as [number];
+  if (!svd && !force) warnOfUntrainedRank(rank, state.ranks, onNotice);
   const sliced = svd ? resortBySvd(state, rank) : sliceRank(state, rank);
   if (format === 'gguf') await writeGgufSlice(outputDir, sliced, await baseConfig(model), adapter);
   else
@@ -84,17 +106,40 @@ export async function exportFrom(
         ),
       sidecar: sidecarAt(adapter, sliced, svd),
     });
-  const { layers, loraAlpha, useRslora } = sliced;
-  return {
-    outputDir,
+  return exportedOf(adapter, sliced, { outputDir, baseModel });
+}
+
+const exportedOf = (
+  { sidecar }: ReadAdapter,
+  {
     rank,
-    baseModel,
-    quantization: adapter.sidecar?.base.quantization ?? null,
-    layers: layers.length,
+    layers,
     loraAlpha,
     useRslora,
-    bytes: layers.reduce((sum, { a, b }) => sum + a.byteLength + b.byteLength, 0),
-  };
+  }: Pick<SlicedAdapter, 'rank' | 'loraAlpha' | 'useRslora'> & {
+    readonly layers: readonly { readonly a: Float32Array; readonly b: Float32Array }[];
+  },
+  place: Pick<ExportedAdapter, 'outputDir' | 'baseModel'>,
+): ExportedAdapter => ({
+  ...place,
+  rank,
+  quantization: sidecar?.base.quantization ?? null,
+  layers: layers.length,
+  loraAlpha,
+  useRslora,
+  bytes: layers.reduce((sum, { a, b }) => sum + a.byteLength + b.byteLength, 0),
+});
+
+/** @throws QdyloraError BAD_CONFIG for a key that has no meaning beside `key` */
+function refuseBeside(key: string, others: Readonly<Record<string, boolean>>): void {
+  const other = Object.keys(others).find((name) => others[name]);
+  if (other === undefined) return;
+  throw new QdyloraError('BAD_CONFIG', {
+    where: 'options',
+    problem: `\`${other}\` has no meaning beside \`${key}\`, which gives each layer its own rank`,
+    nextStep: `Leave one of them out.`,
+    details: { key: other },
+  });
 }
 
 /** A rank between two trained ones works, but no step has optimized it. */

@@ -12,7 +12,7 @@ export function addExportCommand(program: Command, context: Context): void {
     .summary('an adapter at one rank, for PEFT or llama.cpp')
     .description(
       'Writes an adapter at one rank in the format of Hugging Face PEFT, or as GGUF for llama.cpp. Of the ' +
-        'base model at most the config is read.',
+        'base model at most the config is read, except with --budget.',
     );
   addKeyFlags(command, EXPORT_KEYS).option('--json', 'Print one JSON document');
   command.action(async (flags: CommonFlags & Record<string, string | undefined>) => {
@@ -21,8 +21,8 @@ export function addExportCommand(program: Command, context: Context): void {
     });
     const { outputDir, rank, layers, bytes, loraAlpha, useRslora } = exported;
     printResult(context, flags, snakeCased(exported), () => [
-      `${outputDir}: rank ${rank}, ${layers} layers, ${byteSizeText(bytes)} (r ${rank}, lora_alpha ` +
-        `${loraAlpha}, use_rslora ${useRslora})`,
+      `${outputDir}: ${flags.budget ? 'ranks up to' : 'rank'} ${rank}, ${layers} layers, ` +
+        `${byteSizeText(bytes)} (r ${rank}, lora_alpha ${loraAlpha}, use_rslora ${useRslora})`,
       context.terminal.paint(
         'dim',
         flags.format === 'gguf'

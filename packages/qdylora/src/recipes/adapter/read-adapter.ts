@@ -59,7 +59,7 @@ export function readAdapter(folder: string): ReadAdapter {
   } = adapter;
   return {
     folder,
-    state: sidecar ? nestedState(folder, adapter, sidecar) : singleRankState(adapter),
+    state: isNested(adapter, sidecar) ? nestedState(folder, adapter, sidecar) : singleRankState(adapter),
     sidecar,
     baseModel,
     fanInFanOut,
@@ -81,6 +81,10 @@ export function storedSidecar(folder: string): AdapterSidecar | null {
     return null; // readAdapter says what is wrong with it
   }
 }
+
+/** One of ours, unless its layers have ranks of their own (`export --budget`). */
+const isNested = ({ config }: PeftAdapter, sidecar: AdapterSidecar | null): sidecar is AdapterSidecar =>
+  sidecar !== null && !(sidecar.ranks.length === 1 && config.rankPattern.size > 0);
 
 function nestedState(
   folder: string,

@@ -127,6 +127,46 @@ export async function writeSliced(
   });
 }
 
+/** One layer of an adapter whose layers have ranks of their own.  a: [rank, in]  b: [out, rank] */
+export interface RankedMatrices {
+  readonly name: string;
+  readonly rank: number;
+  readonly a: Float32Array;
+  readonly b: Float32Array;
+}
+
+/** Writes an adapter with a rank for each layer. It computes B·A·x: every layer's alpha is its rank. */
+export async function writeLayered(
+  folder: string,
+  layers: readonly RankedMatrices[],
+  { sidecar, baseModel, fanInFanOut }: Pick<ReadAdapter, 'sidecar' | 'baseModel' | 'fanInFanOut'>,
+): Promise<void> {
+  const rank = Math.max(...layers.map((layer) => layer.rank));
+  const pattern = Object.fromEntries(
+    layers.filter((layer) => layer.rank !== rank).map((layer) => [layer.name, layer.rank]),
+  );
+  const targetModules = layers.map(({ name }) => name);
+  await writePeftAdapter(folder, {
+    layers,
+    rank,
+    loraAlpha: rank,
+    rankPattern: pattern,
+    alphaPattern: pattern,
+    targetModules,
+    fanInFanOut,
+    baseModel: baseModel ?? undefined,
+    sidecar: sidecar
+      ? {
+          ...sidecar,
+          ranks: [rank],
+          lora_alpha: rank,
+          lora_scaling: 'constant',
+          target_modules: targetModules,
+        }
+      : undefined,
+  });
+}
+
 /**
  * The last parts of layer names where they mean exactly the matched layers, as in configs that PEFT writes;
  * otherwise full names.

@@ -1,0 +1,67 @@
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { rejection, run, tinyRun } from '../../test/tiny-run.ts';
+import { evaluate, exportAdapter } from '../index.ts';
+import { readAdapter } from './adapter/read-adapter.ts';
+
+const { folder, rows, model, common, judged } = tinyRun();
+const adapter = join(folder.in('run'), 'adapter');
+
+beforeAll(async () => {
+  await run({ ...common, outputDir: folder.in('run') });
+});
+
+const lossOf = async (path: string, rank?: number): Promise<number> => {
+  const options = { ...judged, adapter: path, ranks: rank === undefined ? ('all' as const) : [rank] };
+  return (await evaluate(options)).results[0].loss;
+};
+
+describe('an adapter under a budget', () => {
+  it('has the losses of the whole adapter where the budget holds all of it', async () => {
+    const outputDir = folder.in('whole');
+    const { bytes, rank } = await exportAdapter({ adapter, budget: 1e6, model, dataset: rows, outputDir });
+    expect(rank).toBe(4);
+    expect(bytes).toBeLessThan(1e6);
+    expect(await lossOf(outputDir)).toBeCloseTo(await lossOf(adapter, 4), 5);
+  });
+
+  it('stays within its bytes, keeps more of the gain than of them, and the prompt of the run', async () => {
+    const outputDir = folder.in('small');
+    const whole = readAdapter(adapter).state.layers.reduce(
+      (sum, { a, b }) => sum + 4 * (a.length + b.length),
+      0,
+    );
+    const budget = Math.round(whole / 3);
+    const exported = await exportAdapter({ adapter, budget, model, dataset: rows, outputDir });
+    expect(exported.bytes).toBeLessThanOrEqual(budget);
+    expect(exported.bytes).toBeGreaterThan(0.8 * budget);
+    const config = JSON.parse(readFileSync(join(outputDir, 'adapter_config.json'), 'utf8')) as {
+      readonly r: number;
+      readonly lora_alpha: number;
+      readonly rank_pattern: Record<string, number>;
+      readonly alpha_pattern: Record<string, number>;
+    };
+    expect(config.lora_alpha).toBe(config.r);
+    expect(config.alpha_pattern).toEqual(config.rank_pattern);
+    expect(statSync(join(outputDir, 'qdylora.json')).size).toBeGreaterThan(0);
+    expect(readAdapter(outputDir).sidecar!.prompt).toEqual(readAdapter(adapter).sidecar!.prompt);
+    const base = (await evaluate(judged)).results[0].loss;
+    const small = await lossOf(outputDir);
+    const full = await lossOf(adapter, 4);
+    expect(small).toBeLessThan(base);
+    // a third of the bytes keeps more than a third of the gain
+    expect(base - small).toBeGreaterThan((base - full) / 3);
+  });
+
+  it('says what it needs, and what has no meaning beside it', async () => {
+    const outputDir = folder.in('none');
+    const refused = (options: object): Promise<Error> =>
+      rejection(() => exportAdapter({ adapter, budget: 1e6, outputDir, model, dataset: rows, ...options }));
+    expect(await refused({ model: undefined })).toMatchObject({ code: 'BAD_CONFIG', message: /base model/ });
+    expect(await refused({ dataset: undefined })).toMatchObject({ code: 'BAD_CONFIG', message: /--dataset/ });
+    expect((await refused({ rank: 2 })).message).toMatch(/`rank` has no meaning beside `budget`/);
+    expect((await refused({ format: 'gguf' })).message).toMatch(/`format` has no meaning beside `budget`/);
+    expect((await refused({ budget: 1 })).message).toMatch(/budget/);
+  });
+});

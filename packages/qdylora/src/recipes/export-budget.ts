@@ -1,0 +1,99 @@
+import { QdyloraError } from '@qdylora/contract';
+import { lossOver } from '@qdylora/eval';
+import {
+  allocateRanks,
+  observeInputs,
+  sortByMoments,
+  transposed,
+  type SortedLayer,
+} from '@qdylora/lora-dynamic';
+import { valuesOfOptions } from '../config/explicit-values.ts';
+import { missingKey } from '../config/names/missing-key.ts';
+import { EVALUATE_KEYS } from '../config/verb-keys.ts';
+import type { Warn } from './adapter/attach-adapter.ts';
+import type { ReadAdapter } from './adapter/read-adapter.ts';
+import { writeLayered, type RankedMatrices } from './adapter/write-adapter.ts';
+import { checkModelValues, openModel } from './opening/open-model.ts';
+import { loadEvalExamples } from './run/load-data.ts';
+
+/** Rows that decide the ranks: as many as the gradient start sees. */
+const BUDGET_ROWS = 64;
+
+export interface BudgetOptions {
+  readonly adapter: ReadAdapter;
+  readonly budgetBytes: number;
+  readonly model: string | null;
+  readonly dataset: string | readonly string[] | null;
+  readonly outputDir: string;
+  /** For `base_model_name_or_path`. */
+  readonly baseModel: string | null;
+  readonly warn: Warn;
+}
+
+/** What was written: the rank of each layer, without those of rank 0. */
+export interface LayeredAdapter {
+  readonly rank: number;
+  readonly layers: readonly RankedMatrices[];
+}
+
+/**
+ * Writes an adapter of at most `budgetBytes`, with a rank of its own for each layer (PEFT's `rank_pattern`).
+ * The rows of every layer are sorted by how much they change its output over rows of the task
+ * (`sortByMoments`), and those with most energy per byte are kept (`allocateRanks`).
+ *
+ * @throws QdyloraError BAD_CONFIG without a model or rows; BAD_ARGUMENT for a budget below one row; whatever
+ * opening a model throws
+ */
+export async function exportUnderBudget({
+  adapter,
+  budgetBytes,
+  model,
+  dataset,
+  outputDir,
+  baseModel,
+  warn,
+}: BudgetOptions): Promise<LayeredAdapter> {
+  if (!model)
+    throw missingKey('model', 'Name the base model, which runs over the rows: --model path/to/folder.');
+  if (!dataset) throw missingKey('dataset', 'Name rows of the task: --dataset rows.jsonl.');
+  if (adapter.saved)
+    throw new QdyloraError('UNSUPPORTED', {
+      where: adapter.folder,
+      problem: `The adapter also holds whole weights (${adapter.saved.names.join(', ')}), which have no rank.`,
+      nextStep: 'Export it at one rank.',
+    });
+  const sorted = await sortedLayers(adapter, { model, dataset, warn });
+  const ranks = allocateRanks(sorted, budgetBytes);
+  const layers = sorted
+    .map((layer) => cutLayer(layer, ranks.get(layer.name)!))
+    .filter(({ rank }) => rank > 0);
+  await writeLayered(outputDir, layers, { ...adapter, baseModel });
+  return { rank: Math.max(...layers.map(({ rank }) => rank)), layers };
+}
+
+async function sortedLayers(
+  adapter: ReadAdapter,
+  { model, dataset, warn }: Required<Pick<BudgetOptions, 'model' | 'dataset' | 'warn'>>,
+): Promise<SortedLayer[]> {
+  const config = checkModelValues(
+    EVALUATE_KEYS,
+    valuesOfOptions({ model, dataset, adapter: adapter.folder }),
+  );
+  using opened = await openModel(config, { adapter, warn });
+  const { source, computeDtype } = opened;
+  const examples = await loadEvalExamples(
+    config.dataset!,
+    { ...config, vocabularySize: source.vocabularySize },
+    await source.openTokenizer(),
+  );
+  using observer = observeInputs(opened.model, opened.adapter!.adapted);
+  await lossOver(observer.view, examples.slice(0, BUDGET_ROWS), { computeDtype });
+  return sortByMoments(adapter.state, await observer.moments());
+}
+
+const cutLayer = ({ name, inFeatures, outFeatures, a, b }: SortedLayer, rank: number): RankedMatrices => ({
+  name,
+  rank,
+  a: a.slice(0, rank * inFeatures),
+  b: transposed(b, rank, outFeatures),
+});
