@@ -22,8 +22,8 @@ export interface MomentObserver<M> extends Disposable {
 }
 
 /**
- * Observes the inputs of the adapted layers: of x: [tokens, in], the moments M = Σ (A·x)(A·x)ᵀ over tokens. An
- * adapter changes its layer's output by s·B·A·x, so M is all that its size depends on:
+ * Observes the inputs x: [tokens, in] of the adapted layers: the moments M = Σ (A·x)(A·x)ᵀ over tokens. An
+ * adapter changes the output of its layer by s·B·A·x. The size of that change depends on M alone:
  * Σ |s·B·A·x|² = s²·tr(B·M·Bᵀ).
  *
  * @param model the model that was adapted

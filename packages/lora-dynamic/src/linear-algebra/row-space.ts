@@ -5,7 +5,7 @@ import { singularValues } from './small-svd.ts';
 export interface RowSpace {
   /** Singular values, falling: [rows] */
   readonly values: Float64Array;
-  /** Right singular vectors as rows, each of norm 1: [rows, width]. Where a singular value is 0, so is its row. */
+  /** Right singular vectors as rows of norm 1: [rows, width]. A row whose singular value is 0 is 0. */
   readonly vectors: Float64Array;
 }
 

@@ -59,7 +59,7 @@ export async function exportUnderBudget({
   if (adapter.saved)
     throw new QdyloraError('UNSUPPORTED', {
       where: adapter.folder,
-      problem: `The adapter also holds whole weights (${adapter.saved.names.join(', ')}), which have no rank.`,
+      problem: `It also holds whole weights (${adapter.saved.names.join(', ')}), which have no rank.`,
       nextStep: 'Export it at one rank.',
     });
   const sorted = await sortedLayers(adapter, { model, dataset, warn });

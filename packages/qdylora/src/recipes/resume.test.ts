@@ -183,7 +183,7 @@ describe('a resumed run', () => {
     expect([error.code, error.message]).toEqual(['BAD_RESUME', expect.stringMatching(/learning_rate/)]);
   });
 
-  it('with a gradient start and row rates ends in the bytes of the whole run, and refuses others', async () => {
+  it('with a gradient start and row rates ends in the bytes of one that was not stopped', async () => {
     const options = {
       ...common,
       adapterInit: 'gradient',

@@ -24,8 +24,8 @@ export const KAIMING_ROW_NORM = 1 / Math.sqrt(3);
  *
  * G [out, in] is never formed. Both passes read gradients of the adapter alone (Halko et al. 2011):
  * - with A = Ω (Gaussian) and B = 0, ∂L/∂B = s·Ω·Gᵀ: [maxRank, out]; its rows span the column space of G;
- * - with A = 0 and B = Q, an orthonormal basis of these rows, ∂L/∂A = s·Q·G: [maxRank, in]; its right singular
- *   vectors are those of G, as far as Q spans G's column space.
+ * - with A = 0 and B = Q, an orthonormal basis of these rows, ∂L/∂A = s·Q·G: [maxRank, in]. Its right
+ *   singular vectors are those of G, as far as Q spans G's column space.
  *
  * Cost: two forward and backward passes over `batches`. Rows beyond the rank of G keep their random start.
  *

@@ -23,7 +23,9 @@ export interface AdapterRates {
  * Factors on the learning rates of an adapter's rows, for the option `rowRates` of an optimizer.
  *
  * @throws QdyloraError BAD_ARGUMENT for a ratio or factors that do not fit
- * @example adamw(adapted.parameters(), { learningRate: 1e-3, rowRates: adapterRowRates(adapted, { bRatio: 4 }) })
+ * @example
+ * const rowRates = adapterRowRates(adapted, { bRatio: 4 });
+ * const optimizer = adamw(adapted.parameters(), { learningRate: 1e-3, rowRates });
  */
 export function adapterRowRates(
   { ranks, layers }: Pick<Adapted<unknown>, 'ranks' | 'layers'>,

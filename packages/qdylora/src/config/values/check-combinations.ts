@@ -85,7 +85,7 @@ export function assertRankListsFit(
       );
 }
 
-/** @throws QdyloraError BAD_CONFIG for a start of an adapter that has one already, or that has no rows' norm */
+/** @throws QdyloraError BAD_CONFIG for a start of an existing adapter, or a norm without its start */
 export function assertAdapterInitFits(
   { adapter, adapterInit, adapterInitNorm }: Config,
   explicit: ExplicitValues,

@@ -51,8 +51,8 @@ export interface ParameterStates {
   /** @throws QdyloraError BAD_ARGUMENT before `prepare`. */
   backend(): Backend;
   /**
-   * Calls `visit` for the rows of each stretch of a parameter, parameter by parameter and page by page; what it changes in
-   * the arrays is kept. What is refused is refused before the first call.
+   * Calls `visit` for the rows of each stretch of a parameter, parameter by parameter and page by page. Its
+   * changes of the arrays are kept. What is refused is refused before the first call.
    */
   update(stretchesOf: StretchesOf, visit: (part: StatePart) => void): void;
   ledger(): OptimizerLedger;
