@@ -172,7 +172,7 @@ describe('ranks under a budget', () => {
   const named = (layers: readonly { readonly inFeatures: number; readonly outFeatures: number }[]) =>
     layers.map((layer, i) => ({ ...layer, name: `layer ${i}` }));
 
-  test('fit into it, and no row that is left out and would fit is worth more per byte than one that is in', () => {
+  test('fit into it, and no row left out that would fit is worth more per byte than one that is in', () => {
     fc.assert(
       fc.property(arbitraryLayers, fc.integer({ min: 80, max: 800 }), (unnamed, budget) => {
         const layers = named(unnamed) as unknown as Parameters<typeof allocateRanks>[0];
