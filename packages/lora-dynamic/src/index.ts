@@ -20,4 +20,5 @@ export * from './ranks/rank-set.ts';
 export * from './slices/resort-by-svd.ts';
 export * from './ranks/scaling.ts';
 export * from './slices/slice-rank.ts';
+export * from './slices/slice-state.ts';
 export * from './ranks/update-rule.ts';

@@ -8,6 +8,7 @@ export {
   type RecipeProgress,
 } from './recipes/evaluate.ts';
 export { exportAdapter, type ExportAdapterOptions, type ExportedAdapter } from './recipes/export-adapter.ts';
+export { finishRank, type FinishOptions } from './recipes/finish-rank.ts';
 export { finetune, type FinetuneOptions, type FinetuneResult, type FinetuneRun } from './recipes/finetune.ts';
 export type {
   FinetuneEvent,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { mergeAtRank, mergeLayer, resortBySvd, sliceRank } from '../index.ts';
+import { mergeAtRank, mergeLayer, resortBySvd, sliceRank, sliceState } from '../index.ts';
 import { adaptedToy, baseWeightOf, arbitraryRank } from '../../test/adapted-toy.ts';
 
 describe('slicing and merging', () => {
@@ -17,6 +17,22 @@ describe('slicing and merging', () => {
         }
       }),
       { numRuns: 20 },
+    );
+  });
+
+  test('a sliced state computes, bit for bit, what the whole one computes at each of its ranks', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        arbitraryRank,
+        fc.integer({ min: 1, max: 8 }),
+        async ({ seed, rank, scaling }, other) => {
+          const state = await adaptedToy(seed, { scaling }).state();
+          const part = sliceState(state, Math.max(rank, other));
+          expect(part.ranks).toEqual([...new Set([...part.ranks, part.maxRank])]);
+          expect(sliceRank(part, Math.min(rank, other))).toEqual(sliceRank(state, Math.min(rank, other)));
+        },
+      ),
+      { numRuns: 40 },
     );
   });
 

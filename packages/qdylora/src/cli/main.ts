@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import {
   EVALUATE_KEYS,
   EXPORT_KEYS,
+  FINISH_ONLY_KEYS,
   GENERATE_KEYS,
   INSPECT_KEYS,
   MERGE_KEYS,
@@ -13,6 +14,7 @@ import { VERSION } from '../version.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addEvalCommand } from './commands/eval.ts';
 import { addExportCommand } from './commands/export.ts';
+import { addFinishCommand } from './commands/finish.ts';
 import { addGenerateCommand } from './commands/generate.ts';
 import { addInspectCommand } from './commands/inspect.ts';
 import { addMergeCommand } from './commands/merge.ts';
@@ -36,6 +38,7 @@ const ALL_KEYS = {
   ...QUANTIZE_KEYS,
   ...INSPECT_KEYS,
   ...PLAN_KEYS,
+  ...FINISH_ONLY_KEYS,
   ...KEYS,
 };
 
@@ -45,6 +48,7 @@ const COMMANDS = [
   addTrainCommand,
   addEvalCommand,
   addRanksCommand,
+  addFinishCommand,
   addExportCommand,
   addMergeCommand,
   addQuantizeCommand,

@@ -190,7 +190,7 @@ describe('a run', () => {
   );
 
   it('takes the ranks and the scale of the adapter that it starts from', async () => {
-    const inherited = { ranks: [1, 4], loraAlpha: 3, loraScaling: 'paper' };
+    const inherited = { ranks: [1, 4], loraAlpha: 3, loraScaling: 'paper' } as const;
     expect(resolveRun(valuesOfOptions({ adapter: 'a' }), inherited)).toMatchObject({
       ranks: [1, 4],
       loraR: 4,
@@ -200,7 +200,19 @@ describe('a run', () => {
     expect(
       (await errorOf(() => resolveRun(valuesOfOptions({ adapter: 'a', loraR: 8 }), inherited))).message,
     ).toMatch(
-      /^\[options\] The largest rank is 8, but .* adapter to start from is 4\. An adapter cannot grow/,
+      /^\[options\] The largest rank is 8, but .* to start from was trained at 1, 4\. Choose one .* cannot grow/,
+    );
+  });
+
+  it('of a smaller rank takes the slice: the ranks up to it, at the scale that they had', async () => {
+    const inherited = { ranks: [1, 4, 8], loraAlpha: 16, loraScaling: 'constant' } as const;
+    const at = (keys: object) => resolveRun(valuesOfOptions({ adapter: 'a', ...keys }), inherited);
+    const slice = { ranks: [1, 4], loraR: 4, loraAlpha: 8 };
+    expect(at({ loraR: 4 })).toMatchObject(slice); // 16 / 8 = 8 / 4
+    expect(at({ ranks: [1, 4] })).toMatchObject(slice);
+    expect(at({ ranks: [4], loraAlpha: 2 })).toMatchObject({ ...slice, ranks: [4], loraAlpha: 2 });
+    expect((await errorOf(() => at({ ranks: [1, 2] }))).message).toMatch(
+      /The largest rank is 2, but the adapter to start from was trained at 1, 4, 8\. Choose one/,
     );
   });
 });

@@ -1,4 +1,4 @@
-import { powersOfTwoUpTo } from '@qdylora/lora-dynamic';
+import { powersOfTwoUpTo, slicedAlpha, type RankScaling } from '@qdylora/lora-dynamic';
 import {
   assertEvaluationFits,
   assertAdapterInitFits,
@@ -33,13 +33,20 @@ const PRESET_VALUES = {
   paper: { rankSchedule: 'one', loraScaling: 'paper', loraAlpha: 16 },
 } as const satisfies Record<string, Values>;
 
+/** What a run takes over from the adapter that it starts from. */
+export interface InheritedValues {
+  readonly ranks: readonly number[];
+  readonly loraAlpha: number;
+  readonly loraScaling: RankScaling;
+}
+
 /**
  * Resolves presets and defaults. Explicit values override `inherited` ones (of an adapter that the run starts
  * from), which override presets, which override defaults.
  *
  * @throws QdyloraError BAD_CONFIG for a value or a combination of values that is not allowed
  */
-export function resolveRun(explicit: ExplicitValues, inherited: Values = {}): RunConfig {
+export function resolveRun(explicit: ExplicitValues, inherited: InheritedValues | null = null): RunConfig {
   const { method, preset } = checkValues(KEYS, explicit);
   const presetValues = preset ? PRESET_VALUES[preset] : {};
   const values = checkValues(KEYS, explicit, { ...METHOD_VALUES[method], ...presetValues, ...inherited });
@@ -63,18 +70,14 @@ function withRanks(
   config: RunConfig,
   requestedMethod: Method,
   explicit: ExplicitValues,
-  inherited: Values,
+  inherited: InheritedValues | null,
 ): RunConfig {
-  const listedRanks = config.ranks;
-  const loraR = listedRanks && !explicit.has('loraR') ? listedRanks.at(-1)! : config.loraR;
-  const adapterRank = (inherited.ranks as readonly number[] | undefined)?.at(-1);
-  if (adapterRank !== undefined && loraR !== adapterRank)
-    throw refusedValue(
-      explicit,
-      explicit.has('loraR') ? 'loraR' : 'ranks',
-      () => `The largest rank is ${loraR}, but that of the adapter to start from is ${adapterRank}`,
-      'An adapter cannot grow or shrink: leave this key out.',
-    );
+  const adapterRanks = inherited?.ranks;
+  const listedRanks = explicit.has('ranks') || !adapterRanks ? config.ranks : null;
+  const loraR = explicit.has('loraR')
+    ? config.loraR
+    : ((listedRanks ?? adapterRanks)?.at(-1) ?? config.loraR);
+  if (adapterRanks) assertAdapterHasRank(adapterRanks, loraR, explicit);
   if (listedRanks && listedRanks.at(-1) !== loraR)
     throw refusedValue(
       explicit,
@@ -82,12 +85,43 @@ function withRanks(
       (name) => `The largest of ${name('ranks')} is ${listedRanks.at(-1)}, but ${name('loraR')} is ${loraR}`,
       'Leave the second one out: it is the largest of the ranks.',
     );
-  const defaultRanks = METHODS_OF_ONE_RANK.includes(requestedMethod) ? [loraR] : powersOfTwoUpTo(loraR).ranks;
+  const defaultRanks = adapterRanks
+    ? adapterRanks.filter((rank) => rank <= loraR)
+    : METHODS_OF_ONE_RANK.includes(requestedMethod)
+      ? [loraR]
+      : powersOfTwoUpTo(loraR).ranks;
   const ranks = listedRanks ?? [...defaultRanks];
   assertRankListsFit(config, ranks, explicit);
   assertAdapterInitFits(config, explicit);
   assertEvaluationFits(config, ranks, explicit);
-  return { ...config, loraR, ranks, method: methodOf(config.quantization !== 'none', ranks.length > 1) };
+  return {
+    ...config,
+    loraR,
+    ranks,
+    loraAlpha: inherited && !explicit.has('loraAlpha') ? alphaAt(inherited, loraR) : config.loraAlpha,
+    method: methodOf(config.quantization !== 'none', ranks.length > 1),
+  };
+}
+
+/** The alpha of the adapter's slice at `rank`. */
+const alphaAt = ({ ranks, loraAlpha, loraScaling }: InheritedValues, rank: number): number =>
+  slicedAlpha({ scaling: loraScaling, alpha: loraAlpha, maxRank: ranks.at(-1)! }, rank);
+
+/**
+ * The largest rank of a run that starts from an adapter is one of the adapter's ranks: the run trains the
+ * adapter, or the slice of it at that rank.
+ *
+ * @throws QdyloraError BAD_CONFIG for any other rank
+ */
+function assertAdapterHasRank(adapterRanks: readonly number[], rank: number, explicit: ExplicitValues): void {
+  if (adapterRanks.includes(rank)) return;
+  throw refusedValue(
+    explicit,
+    explicit.has('loraR') ? 'loraR' : 'ranks',
+    () =>
+      `The largest rank is ${rank}, but the adapter to start from was trained at ${adapterRanks.join(', ')}`,
+    'Choose one of these ranks. An adapter cannot grow.',
+  );
 }
 
 /** The method of the resolved values: `quantization: none` alone makes a dylora run. */

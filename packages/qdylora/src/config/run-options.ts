@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly batchInvariant?: boolean;
   /** Seed of all random numbers (default: 0). */
   readonly seed?: number;
+  /** Seed of the order of the rows; seed by default. The held-out rows depend on seed alone. */
+  readonly dataSeed?: number | null;
   /** Preset for quantization and ranks; none: full training (default: qdylora). */
   readonly method?: 'qdylora' | 'dylora' | 'qlora' | 'lora' | 'none';
   /** paper: one rank a step, scale alpha/b, alpha 16 (QDyLoRA as published). */

@@ -68,8 +68,12 @@ export function finetune(
   return startRun((emit) => runPipeline(config, openSession({ backend, signal, fs, callbacks, emit })));
 }
 
-/** Open, read, compress, build and attach (`openRun`); then learn, judge, ship. */
-async function runPipeline(requested: PreparedRun, session: RunSession): Promise<FinetuneResult> {
+/**
+ * A whole run: open, read, compress, build and attach (`openRun`); then learn, judge, ship.
+ *
+ * @throws QdyloraError whatever a part throws
+ */
+export async function runPipeline(requested: PreparedRun, session: RunSession): Promise<FinetuneResult> {
   checkOutputFolder(requested.outputDir, requested.resumeFromCheckpoint);
   const before = beforeSteps(requested.resumeFromCheckpoint);
   using opened = await tellingAbort(before, () => openRun(requested, session));

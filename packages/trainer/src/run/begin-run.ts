@@ -9,6 +9,9 @@ import type { PlanEvent, TrainEvent, WarningCode } from './train-events.ts';
 import type { ResolvedTrainOptions } from './train-options.ts';
 import { isPatienceOver, type TrainingRun } from './training-run.ts';
 
+/** `evaluatedAt` of a run that has not even evaluated the weights that it starts from. */
+const BEFORE_FIRST_STEP = -1;
+
 /**
  * Prepares the optimizer, restores a checkpoint if the run resumes, checks that the disk has room for the
  * next one, and emits the plan.
@@ -27,6 +30,7 @@ export async function beginRun(
   optimizer.prepare(backend);
   const start = keeper?.begin({ backend, optimizer, identity }, options.resume);
   const progress = start?.progress ?? freshProgress();
+  if (!start?.resumedFrom && options.evaluate?.beforeFirstStep) progress.evaluatedAt = BEFORE_FIRST_STEP;
   if (progress.step < totalSteps) keeper?.assertRoom({ optimizer });
   const previousTotalSteps = progress.totalSteps === totalSteps ? null : progress.totalSteps;
   progress.totalSteps = totalSteps;

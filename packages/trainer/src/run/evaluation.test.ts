@@ -25,6 +25,23 @@ describe('evaluation', () => {
     ).toEqual([2, 4, 5]);
   });
 
+  it('comes before the first step too where that is asked for, and not again after a resume', async () => {
+    const folder = temporaryFolder();
+    const steps: number[] = [];
+    const evaluate = {
+      every: 3,
+      beforeFirstStep: true,
+      run: ({ step }: { step: number }) => {
+        steps.push(step);
+        return Promise.resolve({ byRank: [{ rank: 1, loss: 1 }] });
+      },
+    };
+    await eventsOf(tinyTrain({ totalSteps: 2, evaluate, save: { folder } }));
+    expect(steps).toEqual([0, 2]);
+    await eventsOf(tinyTrain({ totalSteps: 4, evaluate, save: { folder }, resume: 'latest' }));
+    expect(steps).toEqual([0, 2, 3, 4]);
+  });
+
   it('keeps the best adapter, once for each improvement', async () => {
     const folder = temporaryFolder();
     const written: number[] = [];

@@ -37,6 +37,8 @@ export interface StepBatches {
 export interface EvaluateOptions {
   /** Steps between two evaluations; the last step is always evaluated. */
   readonly every: number;
+  /** Also evaluate before the first step, as what a run that starts from an adapter is compared with. */
+  readonly beforeFirstStep?: boolean;
   /**
    * Evaluates the model. `score` (lower is better) decides what is best; the mean of the losses by default.
    * `aurac`: area under the rank curve. It should throw when `signal` fires.
@@ -137,7 +139,11 @@ const OPTIONS: OptionRules<TrainOptions> = {
   onEvaluate: someFunction,
   onSave: someFunction,
 };
-const EVALUATE: OptionRules<EvaluateOptions> = { every: required(anyValue), run: required(someFunction) };
+const EVALUATE: OptionRules<EvaluateOptions> = {
+  every: required(anyValue),
+  beforeFirstStep: trueOrFalse,
+  run: required(someFunction),
+};
 const EARLY_STOPPING: OptionRules<EarlyStoppingOptions> = {
   on: required(anyValue),
   patience: anyValue,

@@ -1,25 +1,13 @@
-import { snakeCased } from '@qdylora/contract';
 import type { Command } from 'commander';
 import { mergeExplicit } from '../../config/explicit-values.ts';
 import { KEYS } from '../../config/keys.ts';
 import { readRunYaml } from '../../config/yaml/read-run-yaml.ts';
-import { runYaml } from '../../config/yaml/write-run-yaml.ts';
-import type { FinetuneResult } from '../../recipes/finetune.ts';
-import { nextCommand } from '../../recipes/outputs/next-command.ts';
-import type { RunPlan } from '../../recipes/plan-run.ts';
-import { prepareRun, type PreparedRun } from '../../recipes/run/prepare-run.ts';
-import { lossText } from '../../report/number-text.ts';
-import { printResult, type CommonFlags, type Context } from '../context.ts';
-import { withContinueCommand } from '../continue-command.ts';
+import { prepareRun } from '../../recipes/run/prepare-run.ts';
+import type { Context } from '../context.ts';
 import { addKeyFlags, explicitFlags } from '../key-flags.ts';
-import { forecastLines } from '../render/memory-lines.ts';
-import { clockText } from '../render/progress.ts';
-import { rankTable } from '../render/table.ts';
-import { showTraining } from '../render/train-progress.ts';
-import { planTraining } from '../worker/plan-training.ts';
-import { finetuneInThread } from '../worker/finetune-in-thread.ts';
+import { runTraining, type TrainingFlags } from '../run-training.ts';
 
-type TrainFlags = CommonFlags & { readonly dryRun?: boolean } & Record<string, string | undefined>;
+type TrainFlags = TrainingFlags & Record<string, string | undefined>;
 
 export function addTrainCommand(program: Command, context: Context): void {
   const command = program
@@ -37,69 +25,10 @@ export function addTrainCommand(program: Command, context: Context): void {
     )
     .option('--json', 'Print one JSON document');
   command.action(async (file: string | undefined, flags: TrainFlags) => {
+    const explicit = explicitFlags(KEYS, flags);
     const config = prepareRun(
-      mergeExplicit(file === undefined ? new Map() : await readRunYaml(file), explicitFlags(KEYS, flags)),
+      mergeExplicit(file === undefined ? new Map() : await readRunYaml(file), explicit),
     );
-    if (flags.dryRun) return showPlan(config, context, flags);
-    const onEvent = showTraining(context.terminal);
-    const result = await context
-      .interruptible((signal) => finetuneInThread(context.trainWorker, config, { signal, onEvent }))
-      .catch((error: unknown) => {
-        throw withContinueCommand(error, context.argv);
-      });
-    printResult(context, flags, snakeCased({ ...result.report, files: result.files }), () =>
-      resultLines(config, result, context),
-    );
+    return runTraining(config, flags, context);
   });
-}
-
-function resultLines(
-  config: PreparedRun,
-  { report, files }: FinetuneResult,
-  { terminal }: Context,
-): string[] {
-  const { ranks, base, bestRank, smallestGoodRank, heldOut } = report;
-  const wholeModel = heldOut
-    ? [`held-out loss ${lossText(heldOut.loss)} ± ${lossText(heldOut.standardError)}`]
-    : [];
-  const losses =
-    ranks.length > 0
-      ? rankTable({ ranks, base, bestRank, smallestGoodRank, alpha: 0.05 }, terminal)
-      : wholeModel;
-  return [
-    ...losses,
-    `${files.adapter ? `adapter: ${files.adapter}` : `model: ${files.model}`}`,
-    `report: ${files.reportHtml}`,
-    `next: ${nextCommand(config, report)}`,
-  ];
-}
-
-async function showPlan(config: PreparedRun, context: Context, flags: CommonFlags): Promise<void> {
-  const { terminal } = context;
-  terminal.status('loading model and data, timing one pass …');
-  const plan = await context.interruptible((signal) =>
-    planTraining(context.trainWorker, config, { color: terminal.hasColor && !flags.json, signal }),
-  );
-  const values = await runYaml(plan.config);
-  printResult(context, flags, snakeCased(plan), () => planLines(plan, values, context));
-}
-
-function planLines(plan: RunPlan, values: string, { terminal: { paint } }: Context): string[] {
-  const rate = Math.round(plan.passTokens / plan.passSeconds);
-  return [
-    values.trimEnd(),
-    '',
-    paint('dim', 'first row, with the tokens that the loss counts:'),
-    plan.row,
-    '',
-    `${plan.totalSteps} steps (${plan.stepsPerEpoch} an epoch), ${plan.trainingRows} rows, ` +
-      `${plan.heldOutRows} held out`,
-    `${plan.layers > 0 ? `${plan.layers} layers adapted, ` : ''}${(plan.trainableCount / 1e6).toFixed(2)} ` +
-      `M trainable, on ${plan.backend}`,
-    `about ${clockText(plan.forecastSeconds)} (one micro batch of ${plan.passTokens} tokens took ` +
-      `${plan.passSeconds.toFixed(2)} s: ${rate.toLocaleString('en-US')} tok/s)`,
-    ...(plan.memory ? forecastLines(plan.memory) : []),
-    ...plan.notes.map((note) => paint('yellow', note)),
-    paint('dim', 'Nothing was written. Without --dry-run the run begins.'),
-  ];
 }

@@ -54,6 +54,13 @@ export const MODEL_KEYS = {
     group: 'Model',
     about: 'Seed of all random numbers',
   }),
+  dataSeed: optionalNumberKey(
+    { from: 0, to: Number.MAX_SAFE_INTEGER, whole: true },
+    {
+      group: 'Model',
+      about: 'Seed of the order of the rows; seed by default. The held-out rows depend on seed alone',
+    },
+  ),
 } satisfies Record<string, Key>;
 
 /** Which weights train, and how the others are stored. */

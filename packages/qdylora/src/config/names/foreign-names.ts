@@ -140,7 +140,7 @@ export const FOREIGN_NAMES: ReadonlyMap<string, ForeignName> = new Map(
     num_threads: ['threads', 'num_workers', 'n_threads'],
     group_by_length: ['length_grouping'],
     early_stopping_patience: ['patience'],
-    seed: ['random_seed', 'data_seed'],
+    seed: ['random_seed'],
   }).flatMap(([key, names]) =>
     names.map((name): [string, ForeignName] => [name, { key, isOpposite: OPPOSITES.has(name) }]),
   ),

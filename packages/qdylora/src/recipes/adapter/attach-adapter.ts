@@ -1,5 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import { attachDyLora, type Adapted, type AdapterConfig } from '@qdylora/lora-dynamic';
+import { attachDyLora, sliceState, type Adapted, type AdapterConfig } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import { Linear, modulesOf } from '@qdylora/tensor';
 import type { ReadAdapter } from './read-adapter.ts';
@@ -13,7 +13,7 @@ export interface BaseFacts {
 }
 
 /**
- * Attaches an adapter to the model that it was trained on.
+ * Attaches an adapter to the model that it was trained on, or its slice where `changes` has smaller ranks.
  *
  * @param changes settings of a run that trains it further; they replace those of the adapter
  * @throws QdyloraError BAD_ADAPTER for a model of another architecture or other shapes
@@ -33,8 +33,9 @@ export async function attachAdapter(
     ...changes,
     targetModules: state.layers.map(({ name }) => name),
   });
-  // `changes` may have another scale
-  await adapted.load({ ...state, alpha: adapted.config.alpha, scaling: adapted.config.scaling });
+  const { alpha, scaling, ranks } = adapted.config;
+  // `changes` may have another scale, and a smaller largest rank
+  await adapted.load({ ...sliceState(state, ranks.maxRank), alpha, scaling });
   return adapted;
 }
 

@@ -12,6 +12,7 @@ import type { RunSession } from '../run/run-session.ts';
 import type { EventLine } from '../run-folder/event-line.ts';
 import type { RunFiles } from '../run-folder/finetune-events.ts';
 import { runPaths } from '../run-folder/output-folder.ts';
+import { lossChange } from './loss-change.ts';
 import { nextCommand } from './next-command.ts';
 import { reportPage, runReport, writeReports, type ReportParts, type RunReport } from './run-report.ts';
 import { sampleRanks, sampleTexts } from './sample-texts.ts';
@@ -46,6 +47,8 @@ export async function shipRun(
   emit({ type: 'phase', phase: 'writing' });
   const readNote = data.readNote();
   if (readNote) notes.push(readNote);
+  const change = lossChange(events, judgement, training.step);
+  if (change) session.notice(change);
   await writeWeights(opened);
   const samples = await writeSamples(opened, judgement, session);
   const parts: ReportParts = {

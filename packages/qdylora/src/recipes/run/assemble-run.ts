@@ -101,7 +101,7 @@ export async function attachForTraining(
   if (config.method === 'none') return null;
   const adapterConfig = adapterConfigOf(config);
   const adapted = config.adapter
-    ? await attachAdapter(model, readAdapter(config.adapter), facts, adapterConfig)
+    ? await continueAdapter(model, config.adapter, facts, adapterConfig)
     : attachDyLora(model, adapterConfig);
   const { widerThanLayer } = adapted.report;
   if (widerThanLayer.length > 0)
@@ -109,6 +109,22 @@ export async function attachForTraining(
       `lora_r ${config.loraR} is more than ${widerThanLayer.length} layers are wide ` +
         `(${widerThanLayer[0]}, …): allowed, as in PEFT; the rows beyond add nothing new there.`,
     );
+  return adapted;
+}
+
+/** Attaches an adapter from disk, or its slice at the largest rank of the run, and says where it is from. */
+async function continueAdapter(
+  model: CausalLm,
+  folder: string,
+  facts: BaseFacts,
+  config: AdapterConfig,
+): Promise<Adapted<CausalLm>> {
+  const adapter = readAdapter(folder);
+  const adapted = await attachAdapter(model, adapter, facts, config);
+  const { maxRank, ranks } = adapter.state;
+  const rank = adapted.ranks.maxRank;
+  const part = rank < maxRank ? `rank ${rank} of ${folder}, which has the ranks ${ranks.join(', ')}` : folder;
+  facts.warn(`The run starts from ${part}.`);
   return adapted;
 }
 

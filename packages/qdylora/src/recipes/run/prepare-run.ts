@@ -25,7 +25,7 @@ export function resolveShape(explicit: ExplicitValues): RunConfig {
   const { state } = typeof folder === 'string' ? readAdapter(folder) : { state: null };
   const config = resolveRun(
     explicit,
-    state ? { ranks: state.ranks, loraAlpha: state.alpha, loraScaling: state.scaling } : {},
+    state && { ranks: state.ranks, loraAlpha: state.alpha, loraScaling: state.scaling },
   );
   if (!config.model && !config.init)
     throw missingKey('model', 'Name the base model: --model path/to/folder.');

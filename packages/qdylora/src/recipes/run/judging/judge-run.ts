@@ -14,7 +14,9 @@ export interface Judge {
   /** Evaluates the weights now. If `step` was evaluated last, returns that result. */
   at(step: number, signal?: AbortSignal): Promise<Judgement>;
   /** The evaluation for the trainer: at all ranks, or at some, whose losses are not kept. */
-  forTrainer(every: number, ranks: readonly number[] | null): EvaluateOptions;
+  forTrainer(
+    options: Pick<EvaluateOptions, 'every' | 'beforeFirstStep'> & { ranks: readonly number[] | null },
+  ): EvaluateOptions;
 }
 
 /** The judge of a run, which emits progress; null where no row is held out. */
@@ -73,8 +75,8 @@ export function createJudge(
 
   return {
     at,
-    forTrainer: (every, fewRanks) => ({
-      every,
+    forTrainer: ({ ranks: fewRanks, ...moments }) => ({
+      ...moments,
       async run({ step, signal }) {
         if (adapted && fewRanks) return atFewRanks(fewRanks, signal);
         const { ranks, whole } = await at(step, signal);

@@ -28,14 +28,22 @@ export function layOutSteps(config: RunConfig, data: RunData, warn: Warn): StepL
 }
 
 const batchesOf = (
-  { microBatchSize, gradientAccumulationSteps, seed, packing, maxSeqLength, groupByLength }: RunConfig,
+  {
+    microBatchSize,
+    gradientAccumulationSteps,
+    seed,
+    dataSeed,
+    packing,
+    maxSeqLength,
+    groupByLength,
+  }: RunConfig,
   { training }: RunData,
 ): Batches =>
   createBatches(training, {
     microBatchSize,
     gradientAccumulationSteps,
     shuffle: true,
-    seed,
+    seed: dataSeed ?? seed,
     packing,
     maxSeqLength,
     groupByLength,

@@ -95,7 +95,11 @@ function trainOptions(opened: OpenedRun, judge: Judge | null, session: RunSessio
     signal,
     resume: resumeFrom(config.resumeFromCheckpoint),
     earlyStopping: earlyStopping(opened),
-    evaluate: judge?.forTrainer(config.evalSteps || run.totalSteps, config.evalRanks),
+    evaluate: judge?.forTrainer({
+      every: config.evalSteps || run.totalSteps,
+      beforeFirstStep: config.adapter !== null,
+      ranks: config.evalRanks,
+    }),
     batches: profile ? beginningSteps(run.training.batches, profile) : run.training.batches,
     save: saveOptions(opened, judge !== null, session),
   };

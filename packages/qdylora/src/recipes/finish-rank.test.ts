@@ -1,0 +1,128 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { bytesOf, rejection, run, stepsIn, tinyRun } from '../../test/tiny-run.ts';
+import { finishRank, type FinetuneEvent, type FinetuneResult, type FinishOptions } from '../index.ts';
+import { stepsOfShare } from './finish/finish-values.ts';
+
+const { folder, common } = tinyRun();
+const earlier = folder.in('run');
+
+/** A finish of rank 2 of a run of six steps. */
+async function finish(
+  name: string,
+  options: Partial<FinishOptions> = {},
+): Promise<FinetuneResult & { readonly events: readonly FinetuneEvent[] }> {
+  const events: FinetuneEvent[] = [];
+  const finishing = finishRank({ run: earlier, rank: 2, outputDir: folder.in(name), ...options });
+  for await (const event of finishing) events.push(event);
+  return { ...(await finishing.result), events };
+}
+
+const lossesOf = (events: readonly FinetuneEvent[]) =>
+  events.flatMap((event) => (event.type === 'eval' ? [[event.step, event.byRank] as const] : []));
+
+describe('finishing one rank of a run', () => {
+  beforeAll(async () => {
+    await run({ ...common, loraScaling: 'constant', loraAlpha: 4, warmupSteps: 2, outputDir: earlier });
+  });
+
+  it('takes ceil(share · steps) steps, also where the product is not exact', () => {
+    expect([stepsOfShare(0.07, 100), stepsOfShare(0.1, 6), stepsOfShare(1, 7)]).toEqual([7, 1, 7]);
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1000 }), fc.integer({ min: 1, max: 100_000 }), (mille, steps) => {
+        expect(stepsOfShare(mille / 1000, steps)).toBe(Number((BigInt(mille * steps) + 999n) / 1000n));
+      }),
+    );
+  });
+
+  it("starts from exactly the slice's loss, and takes its share of the steps with the run's keys", async () => {
+    const report = JSON.parse(readFileSync(`${earlier}/report.json`, 'utf8')) as {
+      ranks: { rank: number; loss: number }[];
+    };
+    const { events, report: finished } = await finish('half', { share: 0.5 });
+    const { loss } = report.ranks.find(({ rank }) => rank === 2)!;
+    expect(lossesOf(events)[0]).toEqual([0, [{ rank: 2, loss }]]);
+    expect(lossesOf(events).map(([step]) => step)).toEqual([0, 3]);
+    expect(stepsIn(folder.in('half'))).toEqual([1, 2, 3]);
+    const ready = events.find(({ type }) => type === 'ready');
+    expect(ready).toMatchObject({
+      config: {
+        ranks: [2],
+        loraAlpha: 2, // 4 / 4 = 2 / 2
+        loraScaling: 'constant',
+        seed: 0,
+        dataSeed: 1,
+        learningRate: common.learningRate,
+        warmupSteps: 1,
+      },
+    });
+    expect(finished.notes).toEqual([
+      `The run starts from rank 2 of ${earlier}/adapter, which has the ranks 1, 2, 4.`,
+      expect.stringMatching(
+        /^Held-out loss before the first step → after 3 steps: \d\.\d{3} → \d\.\d{3} at rank 2\.$/,
+      ) as string,
+    ]);
+  });
+
+  it('takes what its caller says before what the run says', async () => {
+    const { events } = await finish('own-keys', { share: 1, maxSteps: 2, learningRate: 1e-3, dataSeed: 9 });
+    expect(events.find(({ type }) => type === 'ready')).toMatchObject({
+      config: { maxSteps: 2, learningRate: 1e-3, dataSeed: 9 },
+    });
+  });
+
+  it('of an interrupted finish resumes in the same bytes', async () => {
+    const controller = new AbortController();
+    const onStep = ({ step }: { step: number }): void => {
+      if (step === 2) controller.abort();
+    };
+    await rejection(() => finish('stopped', { share: 1, signal: controller.signal, onStep }));
+    const { events } = await finish('stopped', { share: 1, resumeFromCheckpoint: 'auto' });
+    await finish('whole', { share: 1 });
+    expect(lossesOf(events).map(([step]) => step)).toEqual([6]);
+    expect(bytesOf(folder.in('stopped/adapter'))).toEqual(bytesOf(folder.in('whole/adapter')));
+  });
+
+  it('is the same as training the adapter at that rank alone', async () => {
+    const { seed: _, ...keys } = { seed: 0, ...common };
+    const events = await run({
+      ...keys,
+      ranks: [2],
+      adapter: `${earlier}/adapter`,
+      dataSeed: 1,
+      warmupSteps: 2,
+      outputDir: folder.in('train-slice'),
+    });
+    expect(lossesOf(events)[0]![0]).toBe(0);
+    expect(bytesOf(folder.in('train-slice/adapter'))).toEqual(bytesOf(folder.in('whole/adapter')));
+  });
+
+  it('says what is wrong, and what to do', async () => {
+    const errorOf = async (options: Partial<FinishOptions>) =>
+      (await rejection(() => finish('no', options))).message;
+    const inFolder = (name: string, files: Record<string, string>): string => {
+      mkdirSync(folder.in(name));
+      for (const [file, text] of Object.entries(files)) writeFileSync(folder.in(`${name}/${file}`), text);
+      return folder.in(name);
+    };
+    const yaml = readFileSync(`${earlier}/run.yaml`, 'utf8');
+    expect(await errorOf({ run: folder.in('nowhere') })).toMatch(/^\[run\] There is no .*nowhere\. Name the/);
+    expect(await errorOf({ run: inFolder('empty', {}) })).toMatch(
+      /is not the folder of a run: it has no run\.yaml/,
+    );
+    expect(await errorOf({ run: inFolder('full', { 'run.yaml': 'method: none' }) })).toMatch(
+      /full trained a whole model \(method none\), so it has no adapter with ranks/,
+    );
+    expect(await errorOf({ run: inFolder('begun', { 'run.yaml': yaml }) })).toMatch(
+      /The run has not ended: there is no .*adapter\. Continue it first: npx qdylora train .*run\.yaml --resume/,
+    );
+    expect(await errorOf({ rank: 3 })).toMatch(/did not train rank 3: its ranks are 1, 2, 4\. Choose one/);
+    expect(await errorOf({ rank: 8 })).toMatch(/did not train rank 8: its ranks are 1, 2, 4/);
+    expect(await errorOf({ share: 2 })).toMatch(/`share` must be a number > 0 and ≤ 1 \(got 2\)/);
+    expect(await errorOf({ outputDir: earlier })).toMatch(/already exists and is not an empty folder/);
+    renameSync(common.model, folder.in('moved'));
+    expect(await errorOf({})).toMatch(/The base model of .*run is no longer at .*model\. .*: --model path/);
+    expect((await finish('moved-model', { model: folder.in('moved') })).report.steps).toBe(1);
+  });
+});

@@ -1,0 +1,50 @@
+import { valuesOfOptions } from '../config/explicit-values.ts';
+import type { NestedOnlyKey } from '../config/verb-keys.ts';
+import { prepareFinish } from './finish/finish-values.ts';
+import { runPipeline, type FinetuneOptions, type FinetuneRun } from './finetune.ts';
+import { checkHooks } from './run/check-hooks.ts';
+import { openSession } from './run/run-session.ts';
+import { startRun } from './run/start-run.ts';
+
+/** The earlier run and the chosen rank, and keys that override those of the earlier run. */
+export type FinishOptions = Partial<Omit<FinetuneOptions, NestedOnlyKey | 'outputDir'>> & {
+  /** Output folder of the earlier run. */
+  readonly run: string;
+  /** One of its ranks. */
+  readonly rank: number;
+  /** Steps as a share of those of the earlier run, in (0, 1]; 0.1 by default. */
+  readonly share?: number;
+  readonly outputDir: string;
+};
+
+/**
+ * Trains one rank of a finished run alone for ceil(share · steps) further steps. In a nested run the rows of
+ * a rank serve all larger ranks too; when one rank has been chosen, they need not any more.
+ *
+ * The new run starts from the first `rank` rows of A and B, with the scale that they had. Data, optimizer,
+ * learning rate and settings are those of the earlier run, with a schedule that warms up again and the rows
+ * in another order (`dataSeed`). Where rows are held out, it is evaluated before its first step too.
+ *
+ * @throws QdyloraError BAD_ARGUMENT at once for a wrong hook; every other error rejects `result` and ends the
+ * iteration
+ * @example
+ * const { result } = finishRank({ run: 'runs/smol', rank: 8, outputDir: 'runs/smol-r8' });
+ * const { report } = await result;
+ */
+export function finishRank({
+  run,
+  signal,
+  fs,
+  onStep,
+  onEvaluate,
+  onSave,
+  ...options
+}: FinishOptions): FinetuneRun {
+  const callbacks = { onStep, onEvaluate, onSave };
+  checkHooks('finishRank', { signal, fs, ...callbacks });
+  return startRun(async (emit) => {
+    const config = await prepareFinish(run, valuesOfOptions(options));
+    const backend = options.backend ?? config.backend;
+    return runPipeline(config, openSession({ backend, signal, fs, callbacks, emit }));
+  });
+}

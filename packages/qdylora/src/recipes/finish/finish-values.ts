@@ -1,0 +1,74 @@
+import { QdyloraError } from '@qdylora/contract';
+import { mergeExplicit, valuesOfOptions, type ExplicitValues } from '../../config/explicit-values.ts';
+import { missingKey } from '../../config/names/missing-key.ts';
+import { checkValues } from '../../config/values/check-values.ts';
+import { FINISH_ONLY_KEYS, isNestedOnly } from '../../config/verb-keys.ts';
+import { readAdapter } from '../adapter/read-adapter.ts';
+import { prepareRun, type PreparedRun } from '../run/prepare-run.ts';
+import { assertBaseExists, readFinishedRun, type FinishedRun } from './read-finished-run.ts';
+
+/**
+ * The run that finishes one rank of an earlier run: the keys of that run with one rank, its slice to start
+ * from, ceil(share · steps) steps and the rows in another order. Explicit values override all of them.
+ *
+ * @param folder output folder of the earlier run
+ * @throws QdyloraError MISSING_FILE, BAD_CONFIG, BAD_FILE
+ */
+export async function prepareFinish(folder: string, explicit: ExplicitValues): Promise<PreparedRun> {
+  const isOfFinish = ([name]: readonly [string, unknown]): boolean => Object.hasOwn(FINISH_ONLY_KEYS, name);
+  const { rank, share } = checkValues(FINISH_ONLY_KEYS, new Map([...explicit].filter(isOfFinish)));
+  const changes: ExplicitValues = new Map([...explicit].filter((entry) => !isOfFinish(entry)));
+  if (rank === null) throw missingKey('rank', 'Name the rank to finish: --rank 8.');
+  const run = await readFinishedRun(folder);
+  const { state } = readAdapter(run.adapter);
+  if (!state.ranks.includes(rank)) throw untrainedRank(run, rank, state.ranks);
+  if (!changes.has('model')) assertBaseExists(run);
+  return prepareRun(mergeExplicit(keptValues(run), finishedValues(run, { rank, share }), changes));
+}
+
+/** Keys of the earlier run that mean its own folder, or that its adapter brings along. */
+const REPLACED_KEYS: readonly string[] = ['outputDir', 'resumeFromCheckpoint', 'loraAlpha', 'loraScaling'];
+
+/** The keys of the earlier run, without those of its nested ranks and its folder. */
+const keptValues = ({ values }: FinishedRun): ExplicitValues =>
+  new Map([...values].filter(([name]) => !isNestedOnly(name) && !REPLACED_KEYS.includes(name)));
+
+/** Keys that count steps of the schedule: they shrink with the run. */
+const SCHEDULE_STEPS = ['warmupSteps', 'lrTimescale', 'lrNumDecaySteps'] as const;
+
+function finishedValues(
+  { adapter, values, steps }: FinishedRun,
+  { rank, share }: { readonly rank: number; readonly share: number },
+): ExplicitValues {
+  const numberOf = (key: string): number | null => {
+    const value = values.get(key)?.value;
+    return typeof value === 'number' ? value : null;
+  };
+  const scheduleSteps = SCHEDULE_STEPS.map((key) => {
+    const count = numberOf(key);
+    return [key, count === null ? undefined : stepsOfShare(share, count)] as const;
+  });
+  return valuesOfOptions({
+    adapter,
+    ranks: [rank],
+    maxSteps: stepsOfShare(share, steps),
+    dataSeed: (numberOf('dataSeed') ?? numberOf('seed') ?? 0) + 1,
+    ...(numberOf('earlyStopping') !== null && { earlyStopping: rank }),
+    ...Object.fromEntries(scheduleSteps),
+  });
+}
+
+/** Digits in which a product of a decimal share and a number of steps is what was meant: 0.07 · 100 is 7. */
+const DIGITS = 12;
+
+/** ceil(share · steps), where 0.07 · 100 = 7.000000000000001 counts as 7. */
+export const stepsOfShare = (share: number, steps: number): number =>
+  Math.ceil(Number((share * steps).toPrecision(DIGITS)));
+
+const untrainedRank = ({ folder }: FinishedRun, rank: number, ranks: readonly number[]): QdyloraError =>
+  new QdyloraError('BAD_CONFIG', {
+    where: 'rank',
+    problem: `${folder} did not train rank ${rank}: its ranks are ${ranks.join(', ')}.`,
+    nextStep: 'Choose one of them.',
+    details: { rank, ranks },
+  });

@@ -1,0 +1,86 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { isHubName } from '@qdylora/checkpoint';
+import { QdyloraError } from '@qdylora/contract';
+import type { ExplicitValues } from '../../config/explicit-values.ts';
+import { readRunYaml } from '../../config/yaml/read-run-yaml.ts';
+import { runPaths } from '../run-folder/output-folder.ts';
+
+/** A run that has ended, as its folder describes it. */
+export interface FinishedRun {
+  readonly folder: string;
+  /** Folder of its adapter. */
+  readonly adapter: string;
+  /** The keys of its `run.yaml`. */
+  readonly values: ExplicitValues;
+  /** Optimizer steps that it took. */
+  readonly steps: number;
+}
+
+/**
+ * Reads the folder of a run that has trained an adapter.
+ *
+ * @throws QdyloraError MISSING_FILE where there is no run, no adapter or no report; BAD_CONFIG for full
+ * training
+ */
+export async function readFinishedRun(folder: string): Promise<FinishedRun> {
+  const paths = runPaths(folder);
+  if (!existsSync(paths.run))
+    throw refusal(
+      existsSync(folder)
+        ? `${folder} is not the folder of a run: it has no run.yaml.`
+        : `There is no ${folder}.`,
+      'Name the output_dir of a run: runs/first.',
+    );
+  const values = await readRunYaml(paths.run);
+  if (values.get('method')?.value === 'none')
+    throw new QdyloraError('BAD_CONFIG', {
+      where: paths.run,
+      problem: `${folder} trained a whole model (method none), so it has no adapter with ranks.`,
+      nextStep: 'Name a run that trained an adapter.',
+    });
+  for (const path of [paths.adapter, paths.reportJson])
+    if (!existsSync(path))
+      throw refusal(
+        `The run has not ended: there is no ${path}.`,
+        `Continue it first: npx qdylora train ${paths.run} --resume-from-checkpoint auto.`,
+      );
+  return { folder, adapter: paths.adapter, values, steps: stepsIn(paths.reportJson) };
+}
+
+const refusal = (problem: string, nextStep: string): QdyloraError =>
+  new QdyloraError('MISSING_FILE', { where: 'run', problem, nextStep });
+
+/** @throws QdyloraError BAD_FILE */
+function stepsIn(reportJson: string): number {
+  const { steps } = reportOf(reportJson);
+  if (Number.isSafeInteger(steps) && (steps as number) > 0) return steps as number;
+  throw new QdyloraError('BAD_FILE', {
+    where: reportJson,
+    problem: `\`steps\` must be the number of steps of the run, at least 1 (got ${JSON.stringify(steps)}).`,
+    nextStep: 'Set the steps to take yourself: --max-steps 20.',
+  });
+}
+
+function reportOf(path: string): { readonly steps?: unknown } {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as { steps?: unknown };
+  } catch {
+    return {};
+  }
+}
+
+/**
+ * Refuses a base model that is no longer where the run found it. A name on the hub is left to the download.
+ *
+ * @throws QdyloraError MISSING_FILE
+ */
+export function assertBaseExists({ folder, values }: FinishedRun): void {
+  const model = values.get('model')?.value;
+  if (typeof model !== 'string' || existsSync(model) || isHubName(model)) return;
+  throw new QdyloraError('MISSING_FILE', {
+    where: 'model',
+    problem: `The base model of ${folder} is no longer at ${model}.`,
+    nextStep: 'Name the place where it is now: --model path/to/folder.',
+    details: { model },
+  });
+}
