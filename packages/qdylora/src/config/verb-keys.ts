@@ -196,6 +196,7 @@ export const NESTED_ONLY_KEYS = [
   'rankSchedule',
   'rankSegments',
   'rankLossWeights',
+  'rankRates',
   'updateRule',
   'evalRanks',
 ] as const satisfies readonly KeyName[];
