@@ -8,8 +8,8 @@ import { setUp } from './set-up.mjs';
 
 const OUTPUT = 'runs/demo';
 
-function main() {
-  setUp({ forRunning: true });
+async function main() {
+  await setUp({ forRunning: true });
   rmSync(join(root, OUTPUT), { recursive: true, force: true }); // the last demo's
   console.log(`
 [demo] One run trains LoRA adapters of rank 1, 2, 4 … 64 at the same time. The base is a small model that
@@ -61,4 +61,4 @@ function openOnDesktop(report) {
     .unref();
 }
 
-process.exitCode = main();
+process.exitCode = await main();

@@ -1,5 +1,5 @@
-// Runs one program to its end without a terminal on standard input, so that nothing can stop to ask.
-import { spawnSync } from 'node:child_process';
+// Runs programs without a terminal on standard input, so that nothing can stop to ask.
+import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -18,15 +18,29 @@ export function runCommand(command, args, { cwd = root, quiet = false, env = {} 
   return { status: result.status ?? 1, stdout: result.stdout ?? '', stderr: result.stderr ?? '' };
 }
 
-/**
- * The pnpm that package.json names, to the patch; npx fetches it once and puts it on the PATH of what it
- * starts (turbo needs that).
- */
-export function runPnpm(args, options = {}) {
-  const { packageManager } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-  return runCommand(
-    process.platform === 'win32' ? 'npx.cmd' : 'npx',
-    ['-y', packageManager, ...args],
-    options,
-  );
+/** Starts one program beside others. Resolves at its end to its exit status and all that it printed. */
+export function startCommand(command, args, { cwd = root, env = {} } = {}) {
+  const child = spawn(command, args, {
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
+  const chunks = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => chunks.push(chunk));
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (status) => resolve({ status: status ?? 1, output: Buffer.concat(chunks).toString() }));
+  });
 }
+
+/**
+ * The command of the pnpm that package.json names, to the patch; npx fetches it once and puts it on the PATH
+ * of what it starts (turbo needs that).
+ */
+export function pnpmCommand(args) {
+  const { packageManager } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  return [process.platform === 'win32' ? 'npx.cmd' : 'npx', ['-y', packageManager, ...args]];
+}
+
+/** Runs that pnpm, as `runCommand` does. */
+export const runPnpm = (args, options = {}) => runCommand(...pnpmCommand(args), options);

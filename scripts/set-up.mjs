@@ -6,7 +6,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { listFiles } from './list-files.mjs';
-import { root, runCommand, runPnpm } from './run-command.mjs';
+import { pnpmCommand, root, runPnpm, startCommand } from './run-command.mjs';
 
 const RECORD = join(root, 'node_modules', '.set-up');
 
@@ -41,20 +41,24 @@ function installDependencies() {
   writeFileSync(RECORD, hash);
 }
 
-/** `forRunning`: without types, and with the kernels of one level. */
-function buildPackages(forRunning) {
-  say('packages: building what changed …');
-  const env = { TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', TURBO_NO_UPDATE_NOTIFIER: '1' };
+/**
+ * `forRunning`: without types, and with the kernels of one level. The two builds run side by side: the types
+ * alone keep one processor busy for half a minute.
+ */
+async function buildPackages(forRunning) {
+  const levels = forRunning ? "those of this machine's instruction level" : 'every instruction level';
+  say(`packages: building what changed; kernels: ${levels} …`);
   const tasks = forRunning ? ['build'] : ['build', 'build-types'];
   const flags = ['--output-logs=errors-only', '--concurrency=2'];
-  demand('the build', runPnpm(['exec', 'turbo', 'run', ...tasks, ...flags], { env }));
-  say(
-    forRunning
-      ? "kernels: those of this machine's instruction level …"
-      : 'kernels: every instruction level …',
-  );
+  const env = { TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', TURBO_NO_UPDATE_NOTIFIER: '1' };
   const script = join(root, 'packages/cpu-kernels/scripts/build-addon.mjs');
-  demand('the native build', runCommand(process.execPath, [script, ...(forRunning ? ['--own-level'] : [])]));
+  const [packages, kernels] = await Promise.all([
+    startCommand(...pnpmCommand(['exec', 'turbo', 'run', ...tasks, ...flags]), { env }),
+    startCommand(process.execPath, [script, ...(forRunning ? ['--own-level'] : [])]),
+  ]);
+  for (const { output } of [packages, kernels]) console.log(output.trimEnd());
+  demand('the build', packages);
+  demand('the native build', kernels);
 }
 
 function say(line) {
@@ -68,14 +72,14 @@ function demand(what, { status }) {
 }
 
 /** Ends the process where a step fails. */
-export function setUp({ forRunning = false } = {}) {
+export async function setUp({ forRunning = false } = {}) {
   const start = performance.now();
   if (Number(process.versions.node.split('.')[0]) < 20)
     demand(`Node ${process.version} is too old: 20.19 or newer is needed; set-up`, { status: 1 });
   installDependencies();
-  buildPackages(forRunning);
+  await buildPackages(forRunning);
   say(`ready after ${((performance.now() - start) / 1000).toFixed(0)} s.`);
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href)
-  setUp({ forRunning: process.argv.includes('--for-running') });
+  await setUp({ forRunning: process.argv.includes('--for-running') });

@@ -34,8 +34,8 @@ function runTests(args) {
   }
 }
 
-setUp();
-const checks = checkAll();
+await setUp();
+const checks = await checkAll();
 console.log('\n[test] vitest over all packages');
 const tests = runTests(process.argv.slice(2));
 const passed = checks.passed + tests.passed;
