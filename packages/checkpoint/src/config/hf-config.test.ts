@@ -81,6 +81,10 @@ describe('what is read', () => {
     expect(gemma.ropeOf('sliding_attention')).toMatchObject({ type: 'default', theta: 100 });
     expect(gemma.ropeOf('full_attention')).toMatchObject({ type: 'linear', theta: 10_000, factor: 4 });
     expect(gemma.rope).toBe(gemma.ropeOf('full_attention'));
+    for (const parameters of [{}, { rope_parameters: { full_attention: {}, sliding_attention: {} } }]) {
+      const { rope } = hfConfigOf('config.json', { model_type: 'gemma3_text', ...parameters });
+      expect(rope.theta).toBe(1e6); // the default of transformers
+    }
   });
 
   it(

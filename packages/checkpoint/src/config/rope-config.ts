@@ -27,8 +27,10 @@ export interface RopeConfig {
   readonly raw: Readonly<Record<string, unknown>>;
 }
 
-/** The default base of transformers. */
-const DEFAULT_THETA = 10_000;
+/** The default base of transformers; that of layers with a window in Gemma 3. */
+export const DEFAULT_THETA = 10_000;
+/** The default base of transformers for layers of Gemma 3 without a window. */
+const GEMMA3_FULL_THETA = 1_000_000;
 
 const NUMBERS = [
   ['factor', 'factor'],
@@ -59,7 +61,8 @@ export function readRope(config: ConfigReader): RopeConfigs {
   const scaling = recordAt(config, 'rope_scaling');
   // Gemma 3: layers with a window have a different base and no scaling
   const local = config.number('rope_local_base_freq', 0);
-  const theta = config.number('rope_theta', config.number('rotary_emb_base', DEFAULT_THETA));
+  const defaultTheta = config.raw.model_type === 'gemma3_text' ? GEMMA3_FULL_THETA : DEFAULT_THETA;
+  const theta = config.number('rope_theta', config.number('rotary_emb_base', defaultTheta));
   const partial = config.number('partial_rotary_factor', config.number('rotary_pct', 1));
   const one = (key: string, values: Record<string, unknown>, base: number): RopeConfig =>
     ropeOf(config.nested(key, values), base, partial);

@@ -66,6 +66,7 @@ const DIFFERENT: Readonly<Record<string, readonly string[]>> = {
   // the converter writes 2048; 7b's config has a meaningless num_kv_heads
   falcon: ['max_position_embeddings', 'num_kv_heads', 'num_ln_in_parallel_attn'],
   gemma2: ['query_pre_attn_scalar'], // not in the file: a head's size, as llama.cpp takes it
+  gemma3_text: ['_sliding_window_pattern'], // layer_types say it
   gpt2: ['n_inner'], // null means 4 · n_embd
   qwen2: ['layer_types', 'sliding_window'],
   qwen3: ['layer_types', 'sliding_window'],

@@ -4,6 +4,7 @@ import type { GgufFacts } from './gguf-facts.ts';
 import {
   falconConfig,
   gemma2Config,
+  gemma3Config,
   gptNeoXConfig,
   llamaConfig,
   phi3Config,
@@ -60,6 +61,9 @@ const LLAMA_INNER: Names = {
   ffn_down: 'mlp.down_proj',
 };
 
+/** Norms of the queries and keys of each head (Qwen 3, Gemma 3). */
+const HEAD_NORMS: Names = { attn_q_norm: 'self_attn.q_norm', attn_k_norm: 'self_attn.k_norm' };
+
 const LLAMA = {
   layers: 'model.layers',
   outer: LLAMA_OUTER,
@@ -84,6 +88,18 @@ const GEMMA_LAYOUTS: Readonly<Record<string, Layout>> = {
   ffn_norm: 'one-more',
 };
 
+/** Gemma 2 and 3: a norm after each branch too. */
+const GEMMA2_TENSORS = {
+  inner: {
+    ...LLAMA_INNER,
+    post_attention_norm: 'post_attention_layernorm',
+    ffn_norm: 'pre_feedforward_layernorm',
+    post_ffw_norm: 'post_feedforward_layernorm',
+  },
+  layouts: { ...GEMMA_LAYOUTS, post_attention_norm: 'one-more', post_ffw_norm: 'one-more' },
+} as const;
+const GEMMA2_FIXED = { hidden_activation: 'gelu_pytorch_tanh', attention_bias: false } as const;
+
 /**
  * The supported architectures. Each is tested on a file of llama.cpp's converter, bit for bit against the
  * original checkpoint.
@@ -106,7 +122,7 @@ export const GGUF_ARCHITECTURES: ReadonlyMap<string, GgufArchitecture> = new Map
       ...LLAMA,
       modelType: 'qwen3',
       className: 'Qwen3ForCausalLM',
-      inner: { ...LLAMA_INNER, attn_q_norm: 'self_attn.q_norm', attn_k_norm: 'self_attn.k_norm' },
+      inner: { ...LLAMA_INNER, ...HEAD_NORMS },
       derived: llamaConfig,
     },
   ],
@@ -124,17 +140,23 @@ export const GGUF_ARCHITECTURES: ReadonlyMap<string, GgufArchitecture> = new Map
     'gemma2',
     {
       ...GEMMA,
+      ...GEMMA2_TENSORS,
       modelType: 'gemma2',
       className: 'Gemma2ForCausalLM',
-      fixed: { hidden_activation: 'gelu_pytorch_tanh', attention_bias: false },
-      inner: {
-        ...LLAMA_INNER,
-        post_attention_norm: 'post_attention_layernorm',
-        ffn_norm: 'pre_feedforward_layernorm',
-        post_ffw_norm: 'post_feedforward_layernorm',
-      },
-      layouts: { ...GEMMA_LAYOUTS, post_attention_norm: 'one-more', post_ffw_norm: 'one-more' },
+      fixed: GEMMA2_FIXED,
       derived: gemma2Config,
+    },
+  ],
+  [
+    'gemma3',
+    {
+      ...GEMMA,
+      modelType: 'gemma3_text',
+      className: 'Gemma3ForCausalLM',
+      fixed: { ...GEMMA2_FIXED, attn_logit_softcapping: null },
+      inner: { ...GEMMA2_TENSORS.inner, ...HEAD_NORMS },
+      layouts: { ...GEMMA2_TENSORS.layouts, attn_q_norm: 'one-more', attn_k_norm: 'one-more' },
+      derived: gemma3Config,
     },
   ],
   [

@@ -1,4 +1,13 @@
 import { QdyloraError } from '@qdylora/contract';
+import { DEFAULT_THETA } from '../config/rope-config.ts';
+import {
+  GEMMA2_RULES,
+  GEMMA3_RULES,
+  gemmaQueryScalar,
+  hasWindow,
+  layerType,
+  type GemmaRules,
+} from './gemma-rules.ts';
 import type { GgufFacts } from './gguf-facts.ts';
 
 /**
@@ -20,24 +29,59 @@ export const llamaConfig = (facts: GgufFacts): Derived => ({
   mlp_bias: facts.tensors.has('blk.0.ffn_up.bias'),
 });
 
-/**
- * Number of layers of Gemma 2 27b, which scales q by √(hidden / heads); the other sizes use √headDim. The
- * file does not contain the rule; llama.cpp decides the same way.
- */
-const GEMMA2_27B_LAYERS = 46;
-
 export function gemma2Config(facts: GgufFacts): Derived {
-  const { values, key, headDim, hiddenSize, heads, layers } = facts;
+  const { values, key } = facts;
   return {
     ...withHeadDim(facts),
-    query_pre_attn_scalar: layers === GEMMA2_27B_LAYERS ? hiddenSize / heads : headDim,
+    query_pre_attn_scalar: gemmaQueryScalar(GEMMA2_RULES, facts),
     attn_logit_softcapping: values.number(key('attn_logit_softcapping'), 50),
     final_logit_softcapping: values.number(key('final_logit_softcapping'), 30),
     sliding_window: values.integer(key('attention.sliding_window'), 4096),
-    layer_types: Array.from({ length: layers }, (_, i) =>
-      i % 2 === 0 ? 'sliding_attention' : 'full_attention',
-    ),
+    layer_types: layerTypes(facts, GEMMA2_RULES),
   };
+}
+
+/**
+ * Gemma 3: layers with a window have a rotary base of their own and no scaling. Without a window, all layers
+ * have full attention.
+ */
+export function gemma3Config(facts: GgufFacts): Derived {
+  const { values, key, headDim, layers } = facts;
+  const window = values.integer(key('attention.sliding_window'), 0);
+  const finalCap = key('final_logit_softcapping');
+  return {
+    ...withHeadDim(facts),
+    query_pre_attn_scalar: gemmaQueryScalar(GEMMA3_RULES, facts),
+    final_logit_softcapping: values.has(finalCap) ? values.number(finalCap) : null,
+    sliding_window: window > 0 ? window : null,
+    layer_types: window > 0 ? layerTypes(facts, GEMMA3_RULES) : Array<string>(layers).fill(layerType(false)),
+    rope_parameters: {
+      // llama.cpp and transformers differ in their default for this base, so the file must have it
+      full_attention: { ...ropeParameters(facts, headDim), rope_theta: values.number(key('rope.freq_base')) },
+      sliding_attention: {
+        rope_type: 'default',
+        rope_theta: values.number(key('rope.freq_base_swa'), DEFAULT_THETA),
+      },
+    },
+  };
+}
+
+/**
+ * `layer_types`: by the file's list or period, otherwise by the rule of the version.
+ *
+ * @throws QdyloraError BAD_CONFIG for a list of another length or type, and for a negative period.
+ */
+function layerTypes({ values, key, layers }: GgufFacts, { windowPeriod }: GemmaRules): string[] {
+  const name = key('attention.sliding_window_pattern');
+  const pattern = values.raw[name];
+  if (Array.isArray(pattern)) {
+    if (pattern.length !== layers || pattern.some((entry) => typeof entry !== 'boolean'))
+      throw values.wrong(`a period or a list of ${layers} booleans`, name);
+    return pattern.map(layerType);
+  }
+  const period = values.integer(name, windowPeriod);
+  if (period < 0) throw values.wrong('a whole number ≥ 0', name);
+  return Array.from({ length: layers }, (_, i) => layerType(hasWindow(period, i)));
 }
 
 /**
@@ -91,7 +135,7 @@ export function phi3Config(facts: GgufFacts): Derived {
 function ropeParameters({ path, values, key }: GgufFacts, headDim: number, ownFactors = false): Derived {
   const parameters: Derived = {
     rope_type: 'default',
-    rope_theta: values.number(key('rope.freq_base'), 10_000),
+    rope_theta: values.number(key('rope.freq_base'), DEFAULT_THETA),
   };
   const rotary = values.integer(key('rope.dimension_count'), headDim);
   if (rotary !== headDim) parameters.partial_rotary_factor = rotary / headDim;

@@ -1,6 +1,8 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { CheckpointConfig } from '../../config/hf-config.ts';
+import { DEFAULT_THETA } from '../../config/rope-config.ts';
 import type { GgufArchitecture } from '../architectures.ts';
+import { gemmaQueryScalar, gemmaRulesOf, hasWindow, layerType, type GemmaRules } from '../gemma-rules.ts';
 import type { Heads } from './arranged-values.ts';
 import type { MetadataToWrite } from './metadata-value.ts';
 
@@ -40,7 +42,8 @@ export function modelMetadata(
   const { sizes, epsilon, modelType } = architecture;
   const { heads, kvHeads, headDim, hiddenSize } = headsOf(config, architecture);
   const at = (key: string): string => `${name}.${key}`;
-  refuseUnsupportedValues(config, headDim, hiddenSize / heads);
+  refuseUnsupportedValues(config);
+  refuseOtherGemma(config, { heads, headDim, hiddenSize });
   refuseOtherActivation(config, architecture);
   const size = (key: string, gguf: string): number => {
     if (gguf === 'context_length') return Math.min(config.integer(key), windowOf(config));
@@ -81,6 +84,8 @@ function ownEntries(config: CheckpointConfig, modelType: string, at: (key: strin
         [at('final_logit_softcapping'), { f32: config.number('final_logit_softcapping', 30) }],
         [at('attention.sliding_window'), { u32: config.integer('sliding_window', 4096) }],
       ];
+    case 'gemma3_text':
+      return gemma3Entries(config, at);
     case 'falcon':
       return [[at('tensor_data_layout'), { text: 'jploski' }]];
     case 'gpt_neox':
@@ -101,6 +106,19 @@ function ownEntries(config: CheckpointConfig, modelType: string, at: (key: strin
     default:
       return [];
   }
+}
+
+/** The cap of a Gemma 3 model, its window, and the rotary base of layers with a window. */
+function gemma3Entries(config: CheckpointConfig, at: (key: string) => string): Entries {
+  const caps: Entries = config.has('final_logit_softcapping')
+    ? [[at('final_logit_softcapping'), { f32: config.number('final_logit_softcapping') }]]
+    : [];
+  if (!layerTypesOf(config).includes(layerType(true))) return caps;
+  return [
+    ...caps,
+    [at('attention.sliding_window'), { u32: config.integer('sliding_window', 4096) }],
+    [at('rope.freq_base_swa'), { f32: config.ropeOf('sliding_attention')?.theta ?? DEFAULT_THETA }],
+  ];
 }
 
 /** Rotary parameters. Llama 3's scaling is a tensor: see `ropeFactors`. */
@@ -131,6 +149,9 @@ function ropeEntries(
         [at('rope.scaling.factor'), { f32: rope.factor ?? 1 }],
       ];
     case 'yarn': {
+      // llama.cpp would scale attention in layers with a window too
+      if (modelType === 'gemma3_text')
+        throw unsupportedByLlamaCpp(path, 'rope type yarn', 'default or linear');
       if (
         [rope.attentionFactor, rope.betaFast, rope.betaSlow, rope.mscale, rope.mscaleAllDim].some(
           (value) => value !== undefined,
@@ -195,12 +216,8 @@ function refuseOtherActivation(config: CheckpointConfig, { fixed }: GgufArchitec
 }
 
 /** Refuses values that GGUF cannot express and that change the model. */
-function refuseUnsupportedValues(config: CheckpointConfig, headDim: number, hiddenPerHead: number): void {
+function refuseUnsupportedValues(config: CheckpointConfig): void {
   const { modelType, path } = config;
-  const scalar = config.number('query_pre_attn_scalar', 256);
-  const assumed = config.integer('num_hidden_layers', 0) === 46 ? hiddenPerHead : headDim;
-  if (modelType === 'gemma2' && scalar !== assumed)
-    throw unsupportedByLlamaCpp(path, `query_pre_attn_scalar ${scalar}`, String(assumed));
   if ((modelType.startsWith('gemma') || modelType === 'qwen3') && config.boolean('attention_bias', false))
     throw unsupportedByLlamaCpp(path, 'attention_bias true', 'false');
   if (modelType === 'gpt_neox' && !config.boolean('attention_bias', true))
@@ -209,9 +226,6 @@ function refuseUnsupportedValues(config: CheckpointConfig, headDim: number, hidd
     throw unsupportedByLlamaCpp(path, 'tie_word_embeddings true', 'false');
   if (modelType === 'gpt2' && !config.boolean('scale_attn_weights', true))
     throw unsupportedByLlamaCpp(path, 'scale_attn_weights false', 'true');
-  if (modelType === 'gemma2') refuseOtherLayers(config);
-  if (modelType.startsWith('gemma') && !config.boolean('tie_word_embeddings', true))
-    throw unsupportedByLlamaCpp(path, 'a separate head', 'a head that is the embedding');
   if (modelType.startsWith('qwen') && config.boolean('use_sliding_window', false))
     throw unsupportedByLlamaCpp(path, 'use_sliding_window true', 'false');
   if (
@@ -227,22 +241,69 @@ function refuseUnsupportedValues(config: CheckpointConfig, headDim: number, hidd
     );
 }
 
-/** Refuses other layers than llama.cpp computes for Gemma 2: a window in every other layer, and soft caps. */
-function refuseOtherLayers(config: CheckpointConfig): void {
-  if (
-    config.has('layer_types') &&
-    config
-      .strings('layer_types')
-      .some((type, i) => type !== (i % 2 === 0 ? 'sliding_attention' : 'full_attention'))
-  )
+/** Refuses values with which llama.cpp does not compute a Gemma model: it assumes others. */
+function refuseOtherGemma(
+  config: CheckpointConfig,
+  sizes: { readonly heads: number; readonly headDim: number; readonly hiddenSize: number },
+): void {
+  const { modelType, path } = config;
+  if (!modelType.startsWith('gemma')) return;
+  if (modelType !== 'gemma3_text' && !config.boolean('tie_word_embeddings', true))
+    throw unsupportedByLlamaCpp(path, 'a separate head', 'a head that is the embedding');
+  if (config.boolean('use_bidirectional_attention', false))
+    throw unsupportedByLlamaCpp(path, 'use_bidirectional_attention true', 'false');
+  const rules = gemmaRulesOf(modelType);
+  if (!rules) return;
+  const scalar = config.number('query_pre_attn_scalar', 256);
+  const assumed = gemmaQueryScalar(rules, { ...sizes, layers: config.integer('num_hidden_layers', 0) });
+  if (scalar !== assumed)
+    throw unsupportedByLlamaCpp(path, `query_pre_attn_scalar ${scalar}`, String(assumed));
+  refuseOtherLayers(config, rules);
+  if (modelType === 'gemma3_text') return refuseOtherGemma3(config);
+  for (const key of ['attn_logit_softcapping', 'final_logit_softcapping'])
+    if (Object.hasOwn(config.raw, key) && !config.has(key))
+      throw unsupportedByLlamaCpp(path, `${key} null`, 'a number');
+}
+
+function refuseOtherGemma3(config: CheckpointConfig): void {
+  if (config.has('attn_logit_softcapping'))
+    throw unsupportedByLlamaCpp(
+      config.path,
+      `attn_logit_softcapping ${config.number('attn_logit_softcapping')}`,
+      'null',
+    );
+  const type = config.ropeOf('sliding_attention')?.type ?? 'default';
+  if (type !== 'default')
+    throw unsupportedByLlamaCpp(config.path, `rope type ${type} in layers with a window`, 'default');
+}
+
+/**
+ * Refuses other layer types than llama.cpp assumes. A Gemma 3 model without any window is possible too: its
+ * file has no size of a window.
+ */
+function refuseOtherLayers(config: CheckpointConfig, { windowPeriod }: GemmaRules): void {
+  const types = layerTypesOf(config);
+  if (config.modelType === 'gemma3_text' && types.every((type) => type === layerType(false))) return;
+  if (types.some((type, i) => type !== layerType(hasWindow(windowPeriod, i))))
     throw unsupportedByLlamaCpp(
       config.path,
       'these layer_types',
-      'sliding_attention and full_attention in turn',
+      `full_attention in layers ${[1, 2, 3].map((i) => i * windowPeriod).join(', ')}, … and ` +
+        'sliding_attention in the others',
     );
-  for (const key of ['attn_logit_softcapping', 'final_logit_softcapping'])
-    if (Object.hasOwn(config.raw, key) && !config.has(key))
-      throw unsupportedByLlamaCpp(config.path, `${key} null`, 'a number');
+}
+
+/** The type of each layer of a Gemma 2 or 3 model. */
+function layerTypesOf(config: CheckpointConfig): readonly string[] {
+  if (config.has('layer_types')) return config.strings('layer_types');
+  const { windowPeriod } = gemmaRulesOf(config.modelType)!;
+  const period =
+    config.modelType === 'gemma3_text'
+      ? config.integer('sliding_window_pattern', config.integer('_sliding_window_pattern', windowPeriod))
+      : windowPeriod;
+  return Array.from({ length: config.integer('num_hidden_layers', 0) }, (_, i) =>
+    layerType(hasWindow(period, i)),
+  );
 }
 
 const unsupportedByLlamaCpp = (path: string, got: string, expected: string): QdyloraError =>
