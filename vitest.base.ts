@@ -16,6 +16,6 @@ export const testProject = (name: string) =>
       // sound because no module of the project keeps state from one call to the next, and a test that changes
       // the process (a variable of the environment, the working directory, a spy) changes it back.
       isolate: false,
-      setupFiles: [fileURLToPath(new URL('packages/testing/src/files/after-each-file.ts', import.meta.url))],
+      setupFiles: [fileURLToPath(new URL('packages/testing/src/vitest/set-up-file.ts', import.meta.url))],
     },
   });
