@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { rankSampler, rankSet, scaleAt, sliceRank, updatedRows } from '../index.ts';
+import { peftScaling, RANK_SCALINGS, rankSampler, rankSet, scaleAt, sliceRank, updatedRows } from '../index.ts';
 import { adaptedToy } from '../../test/adapted-toy.ts';
 
 describe('ranks', () => {
@@ -46,9 +46,13 @@ describe('ranks', () => {
     ]);
     expect(updatedRows('prefix', rankSet([1, 4, 8]), [1])).toEqual([[0, 8]]);
   });
-  test('the scalings are alpha over b, over √b and over R', () => {
-    expect([scaleAt('paper', 8, 4, 64), scaleAt('sqrt', 8, 4, 64), scaleAt('constant', 8, 4, 64)]).toEqual([
-      2, 4, 0.125,
-    ]);
+  test('the scalings are alpha over b, over √b, alpha itself, and alpha over R', () => {
+    expect(RANK_SCALINGS.map((scaling) => scaleAt(scaling, 8, 4, 64))).toEqual([2, 4, 8, 0.125]);
+  });
+  test.each(RANK_SCALINGS)('the scale of %s is the one that PEFT computes from its own keys', (scaling) => {
+    for (const rank of [1, 4, 9, 64]) {
+      const { loraAlpha, useRslora } = peftScaling(scaling, 8, rank, 64);
+      expect(loraAlpha / (useRslora ? Math.sqrt(rank) : rank)).toBeCloseTo(scaleAt(scaling, 8, rank, 64), 12);
+    }
   });
 });

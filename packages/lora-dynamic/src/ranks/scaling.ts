@@ -3,15 +3,19 @@ import { QdyloraError } from '@qdylora/contract';
 /**
  * The factor on B·A at rank b of R.
  * - `paper`: alpha / b, as in DyLoRA and QDyLoRA. Small ranks learn fast, large ones slowly, so the best rank
- *   tends
- *   to be small.
- * - `sqrt`: alpha / √b, rank-stabilized (Kalajdzievski 2023). The best curve in short runs.
- * - `constant`: alpha / R. A row has the same weight at every rank, so prefixes of an optimum can be optima.
- *   Slow at
- *   small ranks in short runs.
+ *   tends to be small.
+ * - `sqrt`: alpha / √b, rank-stabilized (Kalajdzievski 2023).
+ * - `uniform`: alpha. A row counts the same at every rank, so that a prefix of a good adapter can be good too.
+ *   Rows that large ranks add need smaller steps then: the row rates `inverse_sqrt`.
+ * - `constant`: alpha / R, the same in the numbers of an adapter of rank R.
  */
-export type RankScaling = 'paper' | 'sqrt' | 'constant';
-export const RANK_SCALINGS: readonly RankScaling[] = ['paper', 'sqrt', 'constant'];
+export type RankScaling = 'paper' | 'sqrt' | 'uniform' | 'constant';
+export const RANK_SCALINGS = [
+  'paper',
+  'sqrt',
+  'uniform',
+  'constant',
+] as const satisfies readonly RankScaling[];
 
 /** The factor on B·A at `rank`.  @throws QdyloraError BAD_ARGUMENT for an unknown scaling. */
 export function scaleAt(scaling: RankScaling, alpha: number, rank: number, maxRank: number): number {
@@ -20,6 +24,8 @@ export function scaleAt(scaling: RankScaling, alpha: number, rank: number, maxRa
       return alpha / rank;
     case 'sqrt':
       return alpha / Math.sqrt(rank);
+    case 'uniform':
+      return alpha;
     case 'constant':
       return alpha / maxRank;
     default:
@@ -40,6 +46,7 @@ export function peftScaling(
   rank: number,
   maxRank: number,
 ): { loraAlpha: number; useRslora: boolean } {
+  if (scaling === 'uniform') return { loraAlpha: alpha * rank, useRslora: false };
   if (scaling === 'constant') return { loraAlpha: (alpha * rank) / maxRank, useRslora: false };
   return { loraAlpha: alpha, useRslora: scaling === 'sqrt' };
 }

@@ -39,7 +39,7 @@ const options = fc
       rankDistribution: fc.constantFrom('uniform', 'geometric'),
       rankSchedule: fc.constantFrom('one', 'sandwich', 'all'),
       loraAlpha: fc.double({ min: 0.5, max: 64, noNaN: true }),
-      loraScaling: fc.constantFrom('paper', 'sqrt', 'constant'),
+      loraScaling: fc.constantFrom('paper', 'sqrt', 'uniform', 'constant'),
       targetModules: fc.oneof(
         fc.constant('all-linear'),
         fc.uniqueArray(fc.constantFrom('q_proj', 'k_proj', 'v_proj'), { minLength: 2 }),

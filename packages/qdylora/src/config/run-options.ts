@@ -67,10 +67,13 @@ export interface RunOptions {
   readonly rankSegments?: number | null;
   /** Factors on the losses of the ranks. */
   readonly rankLossWeights?: readonly number[] | null;
-  /** Numerator of the scale (default: 8). */
+  /** The scale, or its numerator (default: 8). */
   readonly loraAlpha?: number;
-  /** Scale at rank b of at most R: sqrt: alpha/√b; paper: alpha/b; constant: alpha/R (default: sqrt). */
-  readonly loraScaling?: 'paper' | 'sqrt' | 'constant';
+  /**
+   * Scale at rank b of at most R: uniform: alpha; sqrt: alpha/√b; paper: alpha/b; constant: alpha/R
+   * (default: sqrt).
+   */
+  readonly loraScaling?: 'paper' | 'sqrt' | 'uniform' | 'constant';
   /**
    * Start of A, with B = 0. kaiming: random, as in PEFT; gradient: the directions in which the loss
    * falls fastest over the first 64 rows, most important first (default: kaiming).

@@ -213,11 +213,12 @@ async function writeGgufSlice(
  */
 function sidecarAt(
   { sidecar, state }: ReadAdapter,
-  { rank, loraAlpha }: SlicedAdapter,
+  { rank, loraAlpha, scale }: SlicedAdapter,
   svd: boolean,
 ): ReadAdapter['sidecar'] {
   if (!sidecar) return null;
   const ranks = [...new Set([...state.ranks.filter((smaller) => smaller < rank), rank])];
   const scaling: AdapterState['scaling'] = svd ? 'constant' : state.scaling;
-  return { ...sidecar, ranks, lora_alpha: loraAlpha, lora_scaling: scaling };
+  const alpha = scaling === 'uniform' ? scale : loraAlpha;
+  return { ...sidecar, ranks, lora_alpha: alpha, lora_scaling: scaling };
 }

@@ -157,7 +157,7 @@ describe('ranks of segments and weights of ranks', () => {
           fc.nat(1000),
           fc.array(fc.constantFrom(1, 2, 4), { minLength: 2, maxLength: 3 }),
           fc.constantFrom<UpdateRule>('prefix', 'newest_block'),
-          fc.constantFrom<RankScaling>('paper', 'sqrt', 'constant'),
+          fc.constantFrom<RankScaling>('paper', 'sqrt', 'uniform', 'constant'),
           fc.array(fc.constantFrom(undefined, 0.25, 1, 3), { minLength: 3, maxLength: 3 }),
           fc.boolean(),
           async (count, seed, ranks, updateRule, lora, weights, recompute) => {

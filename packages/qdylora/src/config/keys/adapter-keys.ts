@@ -88,13 +88,17 @@ export const ADAPTER_KEYS = {
     expected: 'a list with one number > 0 for each rank',
     schema: z.array(z.number().gt(0)).min(1).nullable().default(null),
   },
-  loraAlpha: numberKey({ from: 0, above: true }, 8, { group: 'Adapter', about: 'Numerator of the scale' }),
+  loraAlpha: numberKey({ from: 0, above: true }, 8, {
+    group: 'Adapter',
+    about: 'The scale, or its numerator',
+  }),
   loraScaling: choiceKey<readonly [RankScaling, ...RankScaling[]], RankScaling>(
     asTuple(RANK_SCALINGS),
     'sqrt',
     {
       group: 'Adapter',
-      about: 'Scale at rank b of at most R: sqrt: alpha/√b; paper: alpha/b; constant: alpha/R',
+      about:
+        'Scale at rank b of at most R: uniform: alpha; sqrt: alpha/√b; paper: alpha/b; constant: alpha/R',
     },
   ),
   adapterInit: choiceKey(['kaiming', 'gradient'], 'kaiming', {

@@ -23,7 +23,7 @@ const sidecarSchema = z.object({
   version: z.literal(1),
   ranks: z.array(z.number().int().gte(1)).min(1),
   lora_alpha: z.number().gt(0),
-  lora_scaling: z.enum(RANK_SCALINGS as unknown as ['paper', 'sqrt', 'constant']),
+  lora_scaling: z.enum(RANK_SCALINGS),
   target_modules: z.array(z.string()).min(1),
   base: z.object({
     name: z.string(),
