@@ -21,7 +21,7 @@ async function errorOf(run: () => unknown): Promise<QdyloraError> {
 }
 
 describe('a run', () => {
-  it('is qdylora with powers of two up to 64, sandwich and alpha/√b where nothing is said', async () => {
+  it('is qdylora with powers of two up to 64, sandwich and one scale at all ranks where nothing is said', async () => {
     expect(await byYaml('model: m')).toMatchObject({
       method: 'qdylora',
       quantization: 'nf4',
@@ -30,7 +30,9 @@ describe('a run', () => {
       ranks: [1, 2, 4, 8, 16, 32, 64],
       loraR: 64,
       rankSchedule: 'sandwich',
-      loraScaling: 'sqrt',
+      loraScaling: 'uniform',
+      rankRates: 'inverse_sqrt',
+      learningRate: null,
       loraAlpha: 8,
       updateRule: 'prefix',
       targetModules: 'all-linear',

@@ -28,9 +28,12 @@ const METHOD_VALUES: Readonly<Record<Method, Values>> = {
 };
 const METHODS_OF_ONE_RANK: readonly Method[] = ['qlora', 'lora'];
 
-/** `preset: paper`: one rank a step, scale alpha/b, alpha 16 (QDyLoRA, Rajabzadeh et al. 2024). */
+/**
+ * `preset: paper`: one rank a step, scale alpha/b, alpha 16, and QLoRA's learning rate (QDyLoRA, Rajabzadeh et
+ * al. 2024).
+ */
 const PRESET_VALUES = {
-  paper: { rankSchedule: 'one', loraScaling: 'paper', loraAlpha: 16 },
+  paper: { rankSchedule: 'one', loraScaling: 'paper', loraAlpha: 16, learningRate: 2e-4 },
 } as const satisfies Record<string, Values>;
 
 /** What a run takes over from the adapter that it starts from. */
@@ -98,6 +101,7 @@ function withRanks(
     ...config,
     loraR,
     ranks,
+    rankRates: config.rankRates ?? (config.loraScaling === 'uniform' ? 'inverse_sqrt' : 'uniform'),
     loraAlpha: inherited && !explicit.has('loraAlpha') ? alphaAt(inherited, loraR) : config.loraAlpha,
     method: methodOf(config.quantization !== 'none', ranks.length > 1),
   };

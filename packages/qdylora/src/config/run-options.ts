@@ -71,7 +71,7 @@ export interface RunOptions {
   readonly loraAlpha?: number;
   /**
    * Scale at rank b of at most R: uniform: alpha; sqrt: alpha/√b; paper: alpha/b; constant: alpha/R
-   * (default: sqrt).
+   * (default: uniform).
    */
   readonly loraScaling?: 'paper' | 'sqrt' | 'uniform' | 'constant';
   /**
@@ -85,9 +85,9 @@ export interface RunOptions {
   readonly loraplusLrRatio?: number;
   /**
    * Factors on the learning rate of the rows of B that each rank adds: uniform; inverse_sqrt: 1/√b; or
-   * one number per rank (default: uniform).
+   * one number per rank. inverse_sqrt by default where lora_scaling is uniform, else uniform.
    */
-  readonly rankRates?: 'uniform' | 'inverse_sqrt' | readonly number[];
+  readonly rankRates?: 'uniform' | 'inverse_sqrt' | readonly number[] | null;
   /** Rows that a step at rank b trains: all up to b, or only those that b adds (default: prefix). */
   readonly updateRule?: 'prefix' | 'newest_block';
   /** Dropout on the input of the adapter (default: 0). */
@@ -146,8 +146,11 @@ export interface RunOptions {
   readonly numEpochs?: number;
   /** Optimizer steps, over as many epochs as they take; overrides num_epochs. */
   readonly maxSteps?: number | null;
-  /** Peak of the learning rate (default: 0.0002). */
-  readonly learningRate?: number;
+  /**
+   * Peak of the learning rate; by default 5e-4·(2000/hidden size)^0.78 for adapters, and 2e-4 for full
+   * training. qdylora tune looks for a better one.
+   */
+  readonly learningRate?: number | null;
   /** Decay of the learning rate after the warm-up (default: cosine). */
   readonly lrScheduler?:
     | 'constant'

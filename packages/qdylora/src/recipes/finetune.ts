@@ -12,6 +12,7 @@ import { shipRun, type ShippedRun } from './outputs/ship-run.ts';
 import { announceRun } from './run/announce-run.ts';
 import { assembleRun, attachForTraining } from './run/assemble-run.ts';
 import { checkHooks } from './run/check-hooks.ts';
+import { defaultLearningRate } from './run/steps/default-learning-rate.ts';
 import { judgeOf } from './run/judging/judge-run.ts';
 import { layOutSteps } from './run/steps/lay-out-steps.ts';
 import { learn } from './run/steps/learn.ts';
@@ -107,7 +108,11 @@ export async function openRun(requested: PreparedRun, session: RunSession): Prom
     const source = await openSource(requested, { tell: notice, signal, template });
     const chosen = owned.add(await chooseBackend(session.backend, { ...requested, warn: notice }));
     session.mark('kernels');
-    const config = { ...requested, computeDtype: chosen.computeDtype(requested.computeDtype) };
+    const config = {
+      ...requested,
+      computeDtype: chosen.computeDtype(requested.computeDtype),
+      learningRate: requested.learningRate ?? defaultLearningRate(requested, source.config),
+    };
     // read: rows become tokens, and tokens become steps
     const data = owned.add(await readRows(config, source, session));
     session.mark('tokenizer and rows');

@@ -94,7 +94,7 @@ export const ADAPTER_KEYS = {
   }),
   loraScaling: choiceKey<readonly [RankScaling, ...RankScaling[]], RankScaling>(
     asTuple(RANK_SCALINGS),
-    'sqrt',
+    'uniform',
     {
       group: 'Adapter',
       about:
@@ -119,10 +119,13 @@ export const ADAPTER_KEYS = {
     group: 'Adapter',
     about:
       'Factors on the learning rate of the rows of B that each rank adds: uniform; inverse_sqrt: 1/√b; or ' +
-      'one number per rank',
+      'one number per rank. inverse_sqrt by default where lora_scaling is uniform, else uniform',
     flag: 'word-or-numbers',
     expected: `${RANK_RATES.join(', ')} or a list of factors`,
-    schema: z.union([z.enum(RANK_RATES), z.array(z.number().gt(0)).min(1)]).default('uniform'),
+    schema: z
+      .union([z.enum(RANK_RATES), z.array(z.number().gt(0)).min(1)])
+      .nullable()
+      .default(null),
   },
   updateRule: choiceKey<readonly [UpdateRule, ...UpdateRule[]], UpdateRule>(asTuple(UPDATE_RULES), 'prefix', {
     group: 'Adapter',

@@ -35,10 +35,15 @@ const STEP_KEYS = {
     { from: 1, whole: true },
     { group: 'Training', about: 'Optimizer steps, over as many epochs as they take; overrides num_epochs' },
   ),
-  learningRate: numberKey({ from: 0, above: true }, 2e-4, {
-    group: 'Training',
-    about: 'Peak of the learning rate',
-  }),
+  learningRate: optionalNumberKey(
+    { from: 0, above: true },
+    {
+      group: 'Training',
+      about:
+        'Peak of the learning rate; by default 5e-4·(2000/hidden size)^0.78 for adapters, and 2e-4 for full ' +
+        'training. qdylora tune looks for a better one',
+    },
+  ),
   lrScheduler: choiceKey(SCHEDULE_NAMES, 'cosine', {
     group: 'Training',
     about: 'Decay of the learning rate after the warm-up',

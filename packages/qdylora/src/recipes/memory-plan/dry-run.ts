@@ -169,7 +169,9 @@ async function judge(view: EvalView, passes: readonly (readonly Example[])[], co
 }
 
 function preparedOptimizer(config: RunConfig, backend: DryBackend, trained: ModelToTrain): Optimizer {
-  const optimizer = optimizerOf(trained, config, nowhere);
+  // a plan computes nothing with the learning rate
+  const rated = { ...config, learningRate: config.learningRate ?? 1 };
+  const optimizer = optimizerOf(trained, rated, nowhere);
   backend.memory.begin(PARTS.optimizer);
   optimizer.prepare(backend);
   return optimizer;

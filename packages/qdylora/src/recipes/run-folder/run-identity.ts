@@ -1,5 +1,5 @@
 import { snakeCase } from '@qdylora/contract';
-import { KEY_NAMES, KEYS, type KeyName } from '../../config/keys.ts';
+import { KEY_NAMES, type KeyName } from '../../config/keys.ts';
 import { WARMUP_RATIO, type RunConfig } from '../../config/resolve-run.ts';
 
 /** Keys that may change when a run is resumed: places, speed, and how often it evaluates and saves. */
@@ -34,16 +34,17 @@ const FREE_KEYS: ReadonlySet<KeyName> = new Set<KeyName>([
   'pageDir',
 ]);
 
-/** Keys that earlier versions did not have, which trained as their defaults do. */
-const LATER_KEYS: ReadonlySet<KeyName> = new Set<KeyName>([
-  'adapterInit',
-  'adapterInitNorm',
-  'loraplusLrRatio',
-  'rankRates',
+/** Keys that earlier versions did not have, with the values that describe how those trained. */
+const LATER_KEYS: ReadonlyMap<KeyName, unknown> = new Map<KeyName, unknown>([
+  ['adapterInit', 'kaiming'],
+  ['adapterInitNorm', null],
+  ['loraplusLrRatio', 1],
+  ['rankRates', 'uniform'],
 ]);
 
-const isLaterDefault = (name: KeyName, value: unknown): boolean =>
-  LATER_KEYS.has(name) && value === KEYS[name].schema.parse(undefined);
+/** An earlier version trained so, and has not stored the key. */
+const isEarlierValue = (name: KeyName, value: unknown): boolean =>
+  LATER_KEYS.has(name) && value === LATER_KEYS.get(name);
 
 /**
  * The values that a resumed run must share with the first one: keys that decide the numbers, the fingerprint
@@ -61,7 +62,7 @@ export function runIdentity(
 ): Record<string, unknown> {
   const { fingerprint, rows, rowsHash, tokensHash, totalSteps } = facts;
   const decidingValues = KEY_NAMES.filter(
-    (name) => !FREE_KEYS.has(name) && !isLaterDefault(name, config[name]),
+    (name) => !FREE_KEYS.has(name) && !isEarlierValue(name, config[name]),
   ).map((name) => [snakeCase(name), config[name]] as const);
   // Earlier versions wrote the default ratio also beside warmup_steps and without a warm-up: such a run can
   // be resumed. A key that is left out and one that is set to its default are the same run.

@@ -21,6 +21,7 @@ import type { RunConfig } from '../../config/resolve-run.ts';
 import { attachAdapter, type BaseFacts, type Warn } from '../adapter/attach-adapter.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
 import { recomputeText, resolveRecompute } from '../memory-plan/resolve-recompute.ts';
+import type { RatedConfig } from './steps/default-learning-rate.ts';
 import type { StepLayout } from './steps/lay-out-steps.ts';
 
 /** Everything that `train` takes except events, evaluation and saving. */
@@ -59,7 +60,7 @@ export interface AssembleOptions {
 
 /** Combines a model and its steps with the optimizer, the rank sampler and the layers to recompute. */
 export async function assembleRun(
-  config: RunConfig & { readonly computeDtype: ComputeDtype },
+  config: RatedConfig & { readonly computeDtype: ComputeDtype },
   { model, adapted, batches, totalSteps, schedule }: ModelToTrain & StepLayout,
   { warn, needOf }: AssembleOptions,
 ): Promise<AssembledRun> {
@@ -157,7 +158,7 @@ export const samplerOf = (
 /** @param open opens the page store; by default a file. A plan passes one without bytes. */
 export const optimizerOf = (
   { model, adapted }: ModelToTrain,
-  config: RunConfig,
+  config: RatedConfig,
   open?: PagingOptions['open'],
 ): Optimizer =>
   createOptimizer(config.optimizer, adapted?.parameters() ?? model.parameters(), {
@@ -168,7 +169,7 @@ export const optimizerOf = (
     beta2: config.adamBeta2 ?? undefined,
     epsilon: config.adamEpsilon ?? undefined,
     rowRates: adapted
-      ? adapterRowRates(adapted, { bRatio: config.loraplusLrRatio, rankRates: config.rankRates })
+      ? adapterRowRates(adapted, { bRatio: config.loraplusLrRatio, rankRates: config.rankRates ?? undefined })
       : undefined,
     paging: pagingOf(config, open),
   });

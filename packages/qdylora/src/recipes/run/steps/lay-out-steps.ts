@@ -2,6 +2,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { createBatches, type Batches } from '@qdylora/data';
 import { learningRateSchedule, type LearningRateSchedule } from '@qdylora/trainer';
 import type { RunConfig } from '../../../config/resolve-run.ts';
+import type { RatedConfig } from './default-learning-rate.ts';
 import type { Warn } from '../../adapter/attach-adapter.ts';
 import type { RunData } from '../load-data.ts';
 
@@ -18,7 +19,7 @@ export interface StepLayout {
  *
  * @throws QdyloraError BAD_CONFIG, BAD_ARGUMENT for settings that the schedule does not have
  */
-export function layOutSteps(config: RunConfig, data: RunData, warn: Warn): StepLayout {
+export function layOutSteps(config: RatedConfig, data: RunData, warn: Warn): StepLayout {
   const batches = batchesOf(config, data);
   const totalSteps = countSteps(config, batches.stepsPerEpoch);
   const schedule = scheduleOf(config, totalSteps);
@@ -60,7 +61,7 @@ function countSteps({ maxSteps, numEpochs }: RunConfig, stepsPerEpoch: number): 
   });
 }
 
-const scheduleOf = (config: RunConfig, totalSteps: number): LearningRateSchedule =>
+const scheduleOf = (config: RatedConfig, totalSteps: number): LearningRateSchedule =>
   learningRateSchedule({
     name: config.lrScheduler,
     learningRate: config.learningRate,
