@@ -10,7 +10,7 @@ import { createBatches, loadDataset, loadTokenizer } from '@qdylora/data';
 import { perplexity, sweepRanks, type RankReport } from '@qdylora/eval';
 import { attachDyLora, rankSampler, rankSet, sliceRank } from '@qdylora/lora-dynamic';
 import { buildModel } from '@qdylora/models';
-import { adamw, trainStep } from '@qdylora/trainer';
+import { adamw, adapterRowRates, trainStep } from '@qdylora/trainer';
 
 export interface OwnTrainerOptions {
   readonly model: string;
@@ -40,7 +40,7 @@ export async function ownTrainer({
   const adapted = attachDyLora(model, {
     ranks,
     alpha: 8,
-    scaling: 'sqrt',
+    scaling: 'uniform', // a row counts the same at every rank …
     targetModules: 'all-linear',
     seed: 7,
   });
@@ -61,7 +61,9 @@ export async function ownTrainer({
     packing: false,
     maxSeqLength: 512,
   });
-  const optimizer = adamw(adapted.parameters(), { learningRate });
+  // … and the rows that large ranks add take smaller steps
+  const rowRates = adapterRowRates(adapted, { rankRates: 'inverse_sqrt' });
+  const optimizer = adamw(adapted.parameters(), { learningRate, rowRates });
   const sampler = rankSampler(ranks, { distribution: 'uniform', seed: 7 });
 
   for (let step = 0; step < steps; step++) {

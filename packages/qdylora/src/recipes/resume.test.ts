@@ -207,8 +207,11 @@ describe('a resumed run', () => {
     expect(bytesOf(join(outputDir, 'adapter'))).toEqual(bytesOf(folder.in('started whole/adapter')));
   });
 
-  it('has none of the keys that earlier versions lacked, where they have their defaults', () => {
-    expect(Object.keys(stateIn(folder.in('first'))).join()).not.toMatch(/adapter_init|loraplus|rank_rates/);
+  it('stores none of the keys that earlier versions lacked, where it trains as they did', async () => {
+    const outputDir = folder.in('earlier');
+    await run({ ...common, maxSteps: 1, loraScaling: 'sqrt', outputDir });
+    expect(Object.keys(stateIn(outputDir)).join()).not.toMatch(/adapter_init|loraplus|rank_rates/);
+    expect(stateIn(folder.in('first'))).toMatchObject({ rank_rates: 'inverse_sqrt' });
   });
 
   it('resumes with other keys that decide no numbers, such as profile and save_steps', async () => {
