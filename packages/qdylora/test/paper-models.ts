@@ -3,8 +3,6 @@ import { fileURLToPath } from 'node:url';
 import type { MemoryPlan } from '../src/index.ts';
 import { temporaryPlace } from './tiny-model.ts';
 
-const folder = temporaryPlace();
-
 /**
  * The config.json values of the paper's models, and what transformers makes of them
  * (packages/models/fixtures).
@@ -18,12 +16,12 @@ export const PAPER = (
   ) as { models: Record<string, { config: Record<string, unknown> }> }
 ).models;
 
-/** Writes a config of the paper's models, or another one, and returns its path. */
+/** Writes a config of the paper's models, or another one, into a folder of its own, and returns its path. */
 export function configFile(
   name: string,
   config: Readonly<Record<string, unknown>> = PAPER[name].config,
 ): string {
-  const file = folder.in(`${name}.json`);
+  const file = temporaryPlace().in(`${name}.json`);
   writeFileSync(file, JSON.stringify(config));
   return file;
 }
