@@ -22,6 +22,7 @@ export type {
   RunFiles,
 } from './recipes/run-folder/finetune-events.ts';
 export { mergeAdapter, type MergeAdapterOptions, type MergedModel } from './recipes/merge-adapter.ts';
+export { tuneLearningRate, type TunedRate, type TuneOptions } from './recipes/tune-learning-rate.ts';
 export { planMemory, type MemoryPlan, type PlanMemoryOptions } from './recipes/plan-memory.ts';
 export {
   quantizeFolder,

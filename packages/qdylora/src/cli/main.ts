@@ -8,6 +8,7 @@ import {
   MERGE_KEYS,
   PLAN_KEYS,
   QUANTIZE_KEYS,
+  TUNE_ONLY_KEYS,
 } from '../config/verb-keys.ts';
 import { KEYS } from '../config/keys.ts';
 import { VERSION } from '../version.ts';
@@ -22,6 +23,7 @@ import { addPlanCommand } from './commands/plan.ts';
 import { addQuantizeCommand } from './commands/quantize.ts';
 import { addRanksCommand } from './commands/ranks.ts';
 import { addTrainCommand } from './commands/train.ts';
+import { addTuneCommand } from './commands/tune.ts';
 import type { Context } from './context.ts';
 import { exitCodeOf, type ExitCode } from './exit-code.ts';
 import { HELP_FORMAT, WIDEST_HELP } from './format-help.ts';
@@ -39,12 +41,14 @@ const ALL_KEYS = {
   ...INSPECT_KEYS,
   ...PLAN_KEYS,
   ...FINISH_ONLY_KEYS,
+  ...TUNE_ONLY_KEYS,
   ...KEYS,
 };
 
 /** The commands, in the order in which they are needed. */
 const COMMANDS = [
   addPlanCommand,
+  addTuneCommand,
   addTrainCommand,
   addEvalCommand,
   addRanksCommand,

@@ -210,6 +210,30 @@ export const FINISH_KEYS: Readonly<Record<string, Key>> = {
   ...Object.fromEntries(Object.entries(KEYS).filter(([name]) => !isNestedOnly(name))),
 };
 
+/** What `tune` takes besides the keys of a run. */
+export const TUNE_ONLY_KEYS = {
+  rates: numberKey({ from: 2, to: 32, whole: true }, 6, {
+    group: 'Training',
+    about: 'Number of learning rates to try, in a grid around learning_rate',
+  }),
+  ratio: numberKey({ from: 1, above: true, to: 100 }, 2, {
+    group: 'Training',
+    about: 'Each rate of the grid over the one below it',
+  }),
+  budget: numberKey({ from: 0, above: true, to: 100 }, 1, {
+    group: 'Training',
+    about: 'Most optimizer steps of all candidates together, as a share of those of the run',
+  }),
+  alpha: booleanKey(false, {
+    group: 'Training',
+    about: 'Also try half and twice lora_alpha with every rate',
+  }),
+  rangeTest: booleanKey(false, {
+    group: 'Training',
+    about: 'Instead of a grid: 40 steps with an exponentially rising rate (the range test of Smith, 2017)',
+  }),
+} satisfies Record<string, Key>;
+
 /** What `plan` takes besides the keys of a run. */
 export const PLAN_KEYS = {
   memory: bytesKey({

@@ -3,6 +3,9 @@ import { dirname, join, resolve } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
 import { assertFolderFree, LOCK_FILE, STATE_FILE, type ResumeFrom } from '@qdylora/trainer';
 
+/** The folder of `tune`, which a run that begins leaves alone. */
+const TUNE_FOLDER = 'tune';
+
 /** Files and folders of a run. */
 export const runPaths = (outputDir: string) => ({
   adapter: join(outputDir, 'adapter'),
@@ -13,6 +16,7 @@ export const runPaths = (outputDir: string) => ({
   reportHtml: join(outputDir, 'report.html'),
   profile: join(outputDir, 'profile.json'),
   tensorboard: join(outputDir, 'tensorboard'),
+  tune: join(outputDir, TUNE_FOLDER),
 });
 
 /** `auto` in the words of the trainer. */
@@ -30,7 +34,7 @@ export function checkOutputFolder(outputDir: string, resume: string | null): voi
   if (!existsSync(outputDir)) return;
   const entries: (string | null)[] = statSync(outputDir).isDirectory() ? readdirSync(outputDir) : [null];
   if (entries.includes(LOCK_FILE)) assertFolderFree(outputDir);
-  const left = entries.filter((name) => name !== LOCK_FILE);
+  const left = entries.filter((name) => name !== LOCK_FILE && name !== TUNE_FOLDER);
   // somebody may have moved the file away
   const isRun = left.includes('run.yaml') || left.includes('checkpoints');
   if (left.length === 0 || (resume !== null && isRun)) return;

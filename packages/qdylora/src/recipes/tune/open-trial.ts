@@ -1,0 +1,110 @@
+import { createRng } from '@qdylora/contract';
+import type { Example } from '@qdylora/data';
+import { perplexity, ratioEstimate } from '@qdylora/eval';
+import { attachDyLora, type AdapterState } from '@qdylora/lora-dynamic';
+import type { CausalLm } from '@qdylora/models';
+import {
+  createPassRecorder,
+  passesOfStep,
+  runStep,
+  type Optimizer,
+  type StepOutcome,
+} from '@qdylora/trainer';
+import { adapterConfigOf, optimizerOf, samplerOf } from '../run/assemble-run.ts';
+import { JUDGED_TOKENS } from '../run/judging/judged-tokens.ts';
+import type { OpenedRun } from '../run/opened-run.ts';
+import type { Candidate, Trial } from './halve-candidates.ts';
+
+/** What all trials share: the frozen base, the rows, and the adapter that each starts from. */
+export interface TrialSetting {
+  readonly opened: OpenedRun;
+  /** The adapter before any step. */
+  readonly start: AdapterState;
+  /** Rows that no trial trains on. */
+  readonly judged: readonly Example[];
+  readonly signal?: AbortSignal;
+  /** Called after each optimizer step. */
+  readonly onStep?: (outcome: StepOutcome) => void;
+}
+
+/** A trial that a range test steps by hand, each step at its own rate. */
+export interface SteppedTrial extends Disposable {
+  /** Takes optimizer step `step`. */
+  take(step: number, learningRate: number): Promise<StepOutcome>;
+  /** Mean over the judged ranks of the loss over the judged rows. */
+  judge(): Promise<number>;
+  dispose(): void;
+}
+
+/** Attaches a copy of the start to the shared base, with an optimizer of its own. */
+export async function openTrial(
+  { opened, start, judged, signal, onStep }: TrialSetting,
+  { learningRate, loraAlpha }: Pick<Candidate, 'learningRate' | 'loraAlpha'>,
+): Promise<SteppedTrial> {
+  const config = { ...opened.config, learningRate, loraAlpha };
+  const { model, training } = opened.run;
+  const adapted = attachDyLora<CausalLm>(model, {
+    ...adapterConfigOf(config),
+    targetModules: start.layers.map(({ name }) => name),
+  });
+  await adapted.load({ ...start, alpha: loraAlpha });
+  const optimizer = optimizerOf({ model, adapted }, config);
+  const sampler = samplerOf(adapted, config);
+  const recorder = createPassRecorder(model.backend);
+  const dropout = createRng(config.seed).named('dropout');
+  const task = perplexity(judged, { tokensPerBatch: JUDGED_TOKENS });
+  const views = judgedRanks(adapted.ranks.ranks).map((rank) => adapted.atRank(rank));
+  const dispose = (): void => {
+    recorder.dispose();
+    optimizer.dispose();
+    for (const { view } of adapted.parameters()) model.backend.memory.release(view);
+  };
+  return {
+    async take(step, rate) {
+      const { passes, rows } = passesOfStep(step, training.batches.batchAt(step), adapted, sampler);
+      const outcome = await runStep(passes, optimizer satisfies Optimizer, {
+        learningRate: rate,
+        maxGradNorm: training.maxGradNorm,
+        rows,
+        computeDtype: config.computeDtype,
+        recompute: training.recompute,
+        signal,
+        recorder,
+        dropout: { rng: dropout, step },
+      });
+      onStep?.(outcome);
+      return outcome;
+    },
+    async judge() {
+      recorder.release();
+      const losses = await task.measure(views, { computeDtype: config.computeDtype, signal });
+      return losses.reduce((sum, one) => sum + ratioEstimate(one).mean, 0) / losses.length;
+    },
+    dispose,
+    [Symbol.dispose]: dispose,
+  };
+}
+
+/** The trial of a candidate: `trial` with a constant rate after a warm-up. */
+export function candidateTrial(trial: SteppedTrial, learningRate: number, warmupSteps: number): Trial {
+  let done = 0;
+  return {
+    async trainTo(step) {
+      for (; done < step; done++) {
+        const { status } = await trial.take(done, learningRate * warmupFactor(done, warmupSteps));
+        if (status === 'non_finite') return { steps: done + 1, loss: NaN };
+      }
+      return { steps: done, loss: await trial.judge() };
+    },
+    dispose: trial.dispose,
+  };
+}
+
+/** Rises from 1 / (warmupSteps + 1) to 1. Unlike a run's schedule it has no step at rate 0. */
+export const warmupFactor = (step: number, warmupSteps: number): number =>
+  Math.min(1, (step + 1) / (warmupSteps + 1));
+
+/** The smallest, the middle and the largest rank: enough to compare rates, and cheaper than all. */
+export const judgedRanks = (ranks: readonly number[]): number[] => [
+  ...new Set([ranks[0], ranks[Math.floor((ranks.length - 1) / 2)], ranks.at(-1)!]),
+];

@@ -1,0 +1,33 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { canonicalJson, writeFileDurably } from '@qdylora/checkpoint';
+import { snakeCased } from '@qdylora/contract';
+import { setYamlValues } from '../../config/yaml/set-yaml-values.ts';
+import { tunePage } from '../../report/tune-page.ts';
+import { runPaths } from '../run-folder/output-folder.ts';
+import type { TuneFiles, TuneResult } from './tune-result.ts';
+
+/** Writes `tune/tune.json`, `tune/tune.html`, and the chosen values into the run file. */
+export async function writeTuned(
+  outputDir: string,
+  runFile: string | null,
+  result: TuneResult,
+): Promise<TuneFiles> {
+  const { tune: folder } = runPaths(outputDir);
+  const files = { json: join(folder, 'tune.json'), html: join(folder, 'tune.html'), yaml: runFile };
+  mkdirSync(folder, { recursive: true });
+  writeFileDurably(files.json, [Buffer.from(canonicalJson(snakeCased(result)))]);
+  writeFileDurably(files.html, [Buffer.from(tunePage(result))]);
+  if (runFile !== null) {
+    const { learningRate, loraAlpha } = result;
+    const text = await setYamlValues(readFileSync(runFile, 'utf8'), {
+      learning_rate: rateText(learningRate),
+      ...(loraAlpha !== null && { lora_alpha: String(loraAlpha) }),
+    });
+    writeFileDurably(runFile, [Buffer.from(text)]);
+  }
+  return files;
+}
+
+/** `2e-4` */
+export const rateText = (rate: number): string => rate.toExponential();

@@ -1,0 +1,114 @@
+import { html, type Html } from '../html.ts';
+import { lossText } from '../number-text.ts';
+import type { Box } from './place-label.ts';
+import { extent, linearScale, niceTicks, widened, type Scale } from './scale.ts';
+
+/** Losses of several rates after the same number of steps. */
+export interface TuneCurve {
+  /** `after 8 steps` */
+  readonly name: string;
+  readonly points: readonly { readonly learningRate: number; readonly loss: number }[];
+}
+
+export interface TuneChartData {
+  readonly curves: readonly TuneCurve[];
+  readonly chosen: number;
+  /** `held-out loss` */
+  readonly lossName: string;
+}
+
+/**
+ * Loss over the logarithm of the learning rate: one line for each round, the last one highlighted, and the
+ * chosen rate marked. Losses far above the others are left out. Null without a finite loss.
+ */
+export function tuneChart({ curves, chosen, lossName }: TuneChartData, width: number): Html | null {
+  const points = curves.flatMap((curve) => curve.points);
+  const rates = extent([...points.map(({ learningRate }) => Math.log2(learningRate)), Math.log2(chosen)]);
+  const losses = extent(points.map(({ loss }) => loss));
+  if (!rates || !losses) return null;
+  const box: Box = { left: 52, right: width - 110, top: 34, bottom: width < 500 ? 230 : 300 };
+  const domain = widened(losses, 0.06);
+  const place = linearScale(widened(rates, 0.04), [box.left, box.right]);
+  const x: Scale = (rate) => place(Math.log2(rate));
+  const y = linearScale(domain, [box.bottom, box.top]);
+  const height = box.bottom + 46;
+  return html`<svg
+    viewBox="0 0 ${width} ${height}"
+    width="${width}"
+    height="${height}"
+    role="img"
+    aria-label="${lossName} over the learning rate; the table has the figures"
+  >
+    <g class="axis">${axes(box, { x, y, domain, rates: distinctRates(points), lossName })}</g>
+    <g class="evaluated best"><path d="M${x(chosen)} ${box.top}V${box.bottom}" stroke-dasharray="4 4" /></g>
+    ${curves.map((curve, i) => curveLine(curve, { x, y, right: box.right }, i === curves.length - 1))}
+  </svg>`;
+}
+
+/** Most rates that get a label. */
+const MOST_LABELS = 12;
+
+function distinctRates(points: readonly { readonly learningRate: number }[]): number[] {
+  const rates = [...new Set(points.map(({ learningRate }) => learningRate))].sort((a, b) => a - b);
+  const every = Math.ceil(rates.length / MOST_LABELS);
+  return rates.filter((_, i) => i % every === 0);
+}
+
+interface Axes {
+  readonly x: Scale;
+  readonly y: Scale;
+  readonly domain: readonly [number, number];
+  readonly rates: readonly number[];
+  readonly lossName: string;
+}
+
+function axes({ left, right, bottom }: Box, { x, y, domain, rates, lossName }: Axes): Html {
+  const { ticks, decimals } = niceTicks(domain, 5);
+  const grid = ticks.map(
+    (tick) =>
+      html`<path class="grid" d="M${left} ${y(tick)}H${right}" /><text
+          x="${left - 8}"
+          y="${y(tick) + 4}"
+          text-anchor="end"
+          >${lossText(tick, decimals)}</text
+        >`,
+  );
+  const under = rates.map(
+    (rate) =>
+      html`<path d="M${x(rate)} ${bottom}v5" /><text x="${x(rate)}" y="${bottom + 20}" text-anchor="middle"
+          >${rateLabel(rate)}</text
+        >`,
+  );
+  return html`${grid}<path d="M${left} ${bottom}H${right}" />${under}<text class="title" x="4" y="16"
+      >${lossName} (nats per token)</text
+    ><text class="title" x="${(left + right) / 2}" y="${bottom + 40}" text-anchor="middle"
+      >learning rate</text
+    >`;
+}
+
+const rateLabel = (rate: number): string => Number(rate.toPrecision(2)).toExponential();
+
+function curveLine(
+  { name, points }: TuneCurve,
+  { x, y, right }: { readonly x: Scale; readonly y: Scale; readonly right: number },
+  isLast: boolean,
+): Html {
+  const finite = points.filter(({ loss }) => Number.isFinite(loss));
+  const end = finite.at(-1);
+  const path = finite.map(
+    ({ learningRate, loss }, i) => html`${i > 0 ? 'L' : 'M'}${x(learningRate)} ${y(loss)}`,
+  );
+  const label = end
+    ? html`<text
+        class="label ${isLast ? 'strong' : ''}"
+        x="${Math.min(x(end.learningRate) + 6, right + 4)}"
+        y="${y(end.loss) + 4}"
+        >${name}</text
+      >`
+    : null;
+  return html`<g class="evaluated ${isLast ? 'best' : ''}"
+    ><path d="${path}" />${finite.map(
+      ({ learningRate, loss }) => html`<circle cx="${x(learningRate)}" cy="${y(loss)}" r="3" />`,
+    )}${label}</g
+  >`;
+}

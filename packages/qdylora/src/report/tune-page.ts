@@ -1,0 +1,102 @@
+import type { TriedCandidate } from '../recipes/tune/halve-candidates.ts';
+import type { TuneResult } from '../recipes/tune/tune-result.ts';
+import { tuneChart, type TuneChartData, type TuneCurve } from './charts/tune-chart.ts';
+import { html, type Html } from './html.ts';
+import { countOf, lossText } from './number-text.ts';
+import { REPORT_STYLE } from './report-style.ts';
+import { twoWidths } from './sections/two-widths.ts';
+
+const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
+const WIDTH = 1000;
+
+/** The search for a learning rate as one page that needs neither network nor script. */
+export function tunePage(result: TuneResult): string {
+  const { model, learningRate, loraAlpha, previousRate, spentSteps, notes } = result;
+  const data = chartData(result);
+  const alpha = loraAlpha === null ? '' : `, alpha ${loraAlpha}`;
+  return `${
+    html`<!doctype html>
+      <html lang="en">
+        <head>
+          <meta charset="utf-8" />
+          <meta http-equiv="Content-Security-Policy" content="${POLICY}" />
+          <meta name="viewport" content="width=device-width, initial-scale=1" />
+          <title>Learning rate ${learningRate.toExponential()}</title>
+          <style>
+            ${{ html: REPORT_STYLE }}
+          </style>
+        </head>
+        <body>
+          <main>
+            <p class="subject">${model}</p>
+            <h1>Learning rate ${learningRate.toExponential()}${alpha}</h1>
+            <p class="lead">
+              It was ${previousRate.toExponential()}. The search took
+              ${countOf(spentSteps, 'optimizer step')}.
+            </p>
+            <section>
+              <figure>${twoWidths((width) => tuneChart(data, width), WIDTH)}</figure>
+            </section>
+            ${result.candidates.length > 0 ? candidateSection(result) : null}
+            <section>${notes.map((note) => html`<p>${note}</p>`)}</section>
+          </main>
+        </body>
+      </html> `.html
+  }`;
+}
+
+function chartData(result: TuneResult): TuneChartData {
+  const { learningRate: chosen, method, range } = result;
+  if (method === 'range_test')
+    return { chosen, lossName: 'training loss', curves: [{ name: 'smoothed', points: range }] };
+  return { chosen, lossName: 'held-out loss', curves: roundCurves(result) };
+}
+
+/** One curve for each round, of the candidates with the chosen alpha that had not diverged. */
+function roundCurves({ candidates, loraAlpha }: TuneResult): TuneCurve[] {
+  const shown = candidates.filter((candidate) => loraAlpha === null || candidate.loraAlpha === loraAlpha);
+  const steps = [...new Set(shown.flatMap(({ history }) => history.map(({ step }) => step)))];
+  return steps
+    .sort((a, b) => a - b)
+    .map((step) => ({
+      name: `after ${countOf(step, 'step')}`,
+      points: shown.flatMap(({ learningRate, hasDiverged, history }) =>
+        history.flatMap((one, i) =>
+          one.step === step && !(hasDiverged && i === history.length - 1)
+            ? [{ learningRate, loss: one.loss }]
+            : [],
+        ),
+      ),
+    }))
+    .filter(({ points }) => points.length > 0);
+}
+
+function candidateRow({ learningRate, loraAlpha, steps, loss, hasDiverged }: TriedCandidate): Html {
+  const cells = [
+    learningRate.toExponential(),
+    String(loraAlpha),
+    String(steps),
+    lossText(loss),
+    hasDiverged ? 'diverged' : '',
+  ];
+  return html`<tr>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`;
+}
+
+function candidateSection({ candidates, startLoss, judgedRows, judgedRanks }: TuneResult): Html {
+  return html`<section>
+    <h2>Candidates</h2>
+    <table>
+      <thead>
+        <tr><th>rate</th><th>alpha</th><th>steps</th><th>held-out loss</th><th></th></tr>
+      </thead>
+      <tbody>
+        ${candidates.map(candidateRow)}
+      </tbody>
+    </table>
+    <p class="caption">
+      Mean over ranks ${judgedRanks.join(', ')} on ${countOf(judgedRows, 'held-out row')}; before any step
+      ${startLoss === null ? '–' : lossText(startLoss)}. Losses after different numbers of steps do not
+      compare.
+    </p>
+  </section>`;
+}
