@@ -196,7 +196,6 @@ export const NESTED_ONLY_KEYS = [
   'rankSchedule',
   'rankSegments',
   'rankLossWeights',
-  'rankRates',
   'updateRule',
   'evalRanks',
 ] as const satisfies readonly KeyName[];

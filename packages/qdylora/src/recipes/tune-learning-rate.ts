@@ -85,7 +85,7 @@ export async function tuneFrom(
 export async function planTune(explicit: ExplicitValues, hooks: TuneHooks): Promise<TunePlan> {
   const { settings, config } = prepareTune(explicit);
   using opened = await openTuned(config, sessionOf(config, hooks));
-  const grid = rateGrid({ ...settings, ...config });
+  const grid = rateGrid({ ...settings, ...opened.config });
   const budgetSteps = budgetOf(opened.run.totalSteps, settings);
   const plan = settings.rangeTest
     ? { rounds: [], steps: rangeStepsWithin(budgetSteps) }

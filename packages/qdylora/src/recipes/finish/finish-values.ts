@@ -31,7 +31,12 @@ const REPLACED_KEYS: readonly string[] = ['outputDir', 'resumeFromCheckpoint', '
 
 /** The keys of the earlier run, without those of its nested ranks and its folder. */
 const keptValues = ({ values }: FinishedRun): ExplicitValues =>
-  new Map([...values].filter(([name]) => !isNestedOnly(name) && !REPLACED_KEYS.includes(name)));
+  new Map([...values].filter(([name, { value }]) => !isReplaced(name) && !isRateList(name, value)));
+
+const isReplaced = (name: string): boolean => isNestedOnly(name) || REPLACED_KEYS.includes(name);
+
+/** One rate for each rank of the earlier run. */
+const isRateList = (name: string, value: unknown): boolean => name === 'rankRates' && Array.isArray(value);
 
 /** Keys that count steps of the schedule: they shrink with the run. */
 const SCHEDULE_STEPS = ['warmupSteps', 'lrTimescale', 'lrNumDecaySteps'] as const;
