@@ -2,7 +2,6 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Checkpoint } from '../checkpoint.ts';
 import { openCheckpoint } from '../open-checkpoint.ts';
 import { memoryByteSource, openByteSource } from '../read/byte-source.ts';
 import { errorOf, rejectionOf } from '../test-support/error-of.ts';
@@ -11,7 +10,6 @@ import {
   f32,
   f32s,
   flag,
-  flags,
   ggufBytes,
   text,
   texts,
@@ -172,66 +170,6 @@ describe('what a GGUF file says about its model', () => {
     ).toBe(16);
     await rejectionOf(openWith([u32s('llama.feed_forward_length', [16, 32])]), 'UNSUPPORTED');
     await rejectionOf(openWith([texts('llama.feed_forward_length', ['16'])]), 'BAD_CONFIG');
-  });
-
-  describe('for Gemma 3', () => {
-    const openGemma3 = (layers: number, keys: readonly GgufKey[]) =>
-      openWith([
-        ...LLAMA.slice(2).map(([key, ...value]): GgufKey => [key.replace('llama.', 'gemma3.'), ...value]),
-        text('general.architecture', 'gemma3'),
-        u32('gemma3.block_count', layers),
-        ...keys,
-      ]);
-    const theta = f32('gemma3.rope.freq_base', 1e6);
-    const window = u32('gemma3.attention.sliding_window', 512);
-    const fullLayers = ({ config }: Checkpoint): number[] =>
-      config.strings('layer_types').flatMap((type, i) => (type === 'full_attention' ? [i] : []));
-
-    it('every sixth layer has no window, unless the file has another period or a list', async () => {
-      const pattern = 'gemma3.attention.sliding_window_pattern';
-      expect(fullLayers(await openGemma3(13, [theta, window]))).toEqual([5, 11]);
-      expect(fullLayers(await openGemma3(7, [theta, window, u32(pattern, 3)]))).toEqual([2, 5]);
-      expect(fullLayers(await openGemma3(2, [theta, window, u32(pattern, 1)]))).toEqual([0, 1]);
-      expect(fullLayers(await openGemma3(2, [theta, window, u32(pattern, 0)]))).toEqual([]);
-      expect(fullLayers(await openGemma3(3, [theta, window, flags(pattern, [true, false, true])]))).toEqual([
-        1,
-      ]);
-      for (const wrong of [flags(pattern, [true]), u32s(pattern, [1, 0, 1])])
-        expect((await rejectionOf(openGemma3(3, [theta, window, wrong]), 'BAD_CONFIG')).message).toMatch(
-          /sliding_window_pattern` must be a period or a list of 3 booleans/,
-        );
-    });
-
-    it('a file without a window has full attention everywhere', async () => {
-      const checkpoint = await openGemma3(2, [theta]);
-      expect(fullLayers(checkpoint)).toEqual([0, 1]);
-      expect(checkpoint.config.raw.sliding_window).toBeNull();
-    });
-
-    it('layers with a window have another rotary base, and no scaling', async () => {
-      const scaling = [text('gemma3.rope.scaling.type', 'linear'), f32('gemma3.rope.scaling.factor', 8)];
-      const { config } = await openGemma3(6, [theta, window, ...scaling]);
-      expect(config.rope).toMatchObject({ type: 'linear', factor: 8, theta: 1e6 });
-      expect(config.ropeOf('sliding_attention')).toMatchObject({ type: 'default', theta: 1e4 });
-      const other = await openGemma3(6, [theta, window, f32('gemma3.rope.freq_base_swa', 500)]);
-      expect(other.config.ropeOf('sliding_attention')!.theta).toBe(500);
-      expect((await rejectionOf(openGemma3(6, [window]), 'BAD_CONFIG')).message).toMatch(
-        /`gemma3\.rope\.freq_base` must be a finite number \(got nothing\)/,
-      );
-    });
-
-    it('q is scaled by the size of a head, but by hidden / heads in the 27b model', async () => {
-      const width = u32('gemma3.attention.key_length', 6);
-      const scalar = async (layers: number) =>
-        (await openGemma3(layers, [theta, window, width])).config.number('query_pre_attn_scalar');
-      expect([await scalar(18), await scalar(62)]).toEqual([6, 4]);
-    });
-
-    it('logits are capped only where the file has a cap', async () => {
-      const cap = f32('gemma3.final_logit_softcapping', 30);
-      expect((await openGemma3(1, [theta])).config.raw.final_logit_softcapping).toBeNull();
-      expect((await openGemma3(1, [theta, cap])).config.raw.final_logit_softcapping).toBe(30);
-    });
   });
 
   it('what cannot be read is refused by name', async () => {

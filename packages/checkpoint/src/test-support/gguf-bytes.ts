@@ -92,11 +92,6 @@ export const u32s = (key: string, values: readonly number[]): GgufKey => [
   9,
   [{ u32: 4 }, { u64: values.length }, ...values.map((value) => ({ u32: value }))],
 ];
-export const flags = (key: string, values: readonly boolean[]): GgufKey => [
-  key,
-  9,
-  [{ u32: 7 }, { u64: values.length }, ...values.map((value) => ({ u8: value ? 1 : 0 }))],
-];
 export const f32s = (key: string, values: readonly number[]): GgufKey => [
   key,
   9,

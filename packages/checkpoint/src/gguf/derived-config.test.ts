@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import { hfConfigOf, type CheckpointConfig } from '../config/hf-config.ts';
+import { errorOf } from '../test-support/error-of.ts';
+import { ggufArchitecture } from './architectures.ts';
+import type { GgufValue } from './file/read-gguf.ts';
+import { ggufConfig, ggufFacts } from './gguf-config.ts';
+
+describe('the config of a Gemma 3 file', () => {
+  const configOf = (layers: number, keys: Readonly<Record<string, GgufValue>>): CheckpointConfig => {
+    const metadata = new Map<string, GgufValue>([
+      ['general.architecture', 'gemma3'],
+      ...Object.entries({
+        block_count: layers,
+        context_length: 64,
+        embedding_length: 8,
+        feed_forward_length: 16,
+        vocab_size: 4,
+        'attention.head_count': 2,
+        'attention.layer_norm_rms_epsilon': 1e-5,
+        ...keys,
+      }).map(([key, value]): [string, GgufValue] => [`gemma3.${key}`, value]),
+    ]);
+    const facts = ggufFacts(
+      'x.gguf',
+      { version: 3, alignment: 32, metadata, tensors: new Map() },
+      () => undefined,
+    );
+    return hfConfigOf('x.gguf', ggufConfig(facts, ggufArchitecture('x.gguf', 'gemma3')));
+  };
+  const theta = { 'rope.freq_base': 1e6 };
+  const windowed = { ...theta, 'attention.sliding_window': 512 };
+  const fullLayers = (config: CheckpointConfig): number[] =>
+    config.strings('layer_types').flatMap((type, i) => (type === 'full_attention' ? [i] : []));
+
+  it('has no window in every sixth layer, unless the file has another period or a list', () => {
+    const withPattern = (layers: number, pattern: GgufValue) =>
+      fullLayers(configOf(layers, { ...windowed, 'attention.sliding_window_pattern': pattern }));
+    expect(fullLayers(configOf(13, windowed))).toEqual([5, 11]);
+    expect(withPattern(7, 3)).toEqual([2, 5]);
+    expect(withPattern(2, 1)).toEqual([0, 1]);
+    expect(withPattern(2, 0)).toEqual([]);
+    expect(withPattern(3, [true, false, true])).toEqual([1]);
+    for (const wrong of [[true], [1, 0, 1]])
+      expect(errorOf(() => withPattern(3, wrong), 'BAD_CONFIG').message).toMatch(
+        /sliding_window_pattern` must be a period or a list of 3 booleans/,
+      );
+  });
+
+  it('has full attention everywhere if the file has no window', () => {
+    const config = configOf(2, theta);
+    expect(fullLayers(config)).toEqual([0, 1]);
+    expect(config.raw.sliding_window).toBeNull();
+  });
+
+  it('has another rotary base, and no scaling, in layers with a window', () => {
+    const config = configOf(6, { ...windowed, 'rope.scaling.type': 'linear', 'rope.scaling.factor': 8 });
+    expect(config.rope).toMatchObject({ type: 'linear', factor: 8, theta: 1e6 });
+    expect(config.ropeOf('sliding_attention')).toMatchObject({ type: 'default', theta: 1e4 });
+    const other = configOf(6, { ...windowed, 'rope.freq_base_swa': 500 });
+    expect(other.ropeOf('sliding_attention')!.theta).toBe(500);
+    expect(errorOf(() => configOf(6, {}), 'BAD_CONFIG').message).toMatch(
+      /`gemma3\.rope\.freq_base` must be a finite number \(got nothing\)/,
+    );
+  });
+
+  it('scales q by the size of a head, but by hidden / heads in the 27b model', () => {
+    const scalar = (layers: number) =>
+      configOf(layers, { ...windowed, 'attention.key_length': 6 }).number('query_pre_attn_scalar');
+    expect([scalar(18), scalar(62)]).toEqual([6, 4]);
+  });
+
+  it('caps logits only where the file has a cap', () => {
+    expect(configOf(1, theta).raw.final_logit_softcapping).toBeNull();
+    const capped = configOf(1, { ...theta, final_logit_softcapping: 30 });
+    expect(capped.raw.final_logit_softcapping).toBe(30);
+  });
+});
