@@ -27,13 +27,10 @@ export function lossCurves(curves: readonly LossCurve[]): string {
   const height = legendTop + curves.length * ROW + 12;
   const colourOf = (i: number): string => COLOURS[i % COLOURS.length];
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="13">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" ` +
+      `font-family="sans-serif" font-size="13">`,
     `<rect width="${WIDTH}" height="${height}" fill="#fff"/>`,
-    ...gridLines(low, high).map(
-      (loss) =>
-        `<line x1="${PLOT.left}" x2="${PLOT.right}" y1="${at(y(loss))}" y2="${at(y(loss))}" stroke="#e3e7ec"/>` +
-        `<text x="${PLOT.left - 8}" y="${at(y(loss) + 4)}" text-anchor="end" fill="#57606c">${loss.toFixed(2)}</text>`,
-    ),
+    ...gridLines(low, high).map((loss) => gridLine(loss.toFixed(2), y(loss))),
     ...ranks.map(
       (rank) =>
         `<text x="${at(x(rank))}" y="${PLOT.bottom + 20}" text-anchor="middle" fill="#57606c">${rank}</text>`,
@@ -49,6 +46,14 @@ export function lossCurves(curves: readonly LossCurve[]): string {
 }
 
 const at = (pixels: number): string => String(Math.round(pixels * 10) / 10);
+
+function gridLine(label: string, height: number): string {
+  const y = at(height);
+  return (
+    `<line x1="${PLOT.left}" x2="${PLOT.right}" y1="${y}" y2="${y}" stroke="#e3e7ec"/>` +
+    `<text x="${PLOT.left - 8}" y="${at(height + 4)}" text-anchor="end" fill="#57606c">${label}</text>`
+  );
+}
 
 /** Round numbers within the range, about five of them. */
 function gridLines(low: number, high: number): number[] {

@@ -50,7 +50,7 @@ function lossTable(results: readonly Result[]): string[] {
   ];
 }
 
-/** Each nested run against the best dedicated run of a rank, paired by held-out row, with Holm's correction. */
+/** Each nested run against the best dedicated run of a rank: paired by held-out row, Holm's correction. */
 function comparisonTable(results: readonly Result[]): string[] {
   const nested = results.filter(({ kind }) => kind === 'nested');
   const comparisons = nested.flatMap((run) =>
@@ -75,7 +75,9 @@ const comparisonRow = (
   { mean, standardError }: PairedDifference,
   after: readonly string[],
 ): string =>
-  `| ${[...before, `${mean > 0 ? '+' : ''}${mean.toFixed(4)}`, standardError.toFixed(4), ...after].join(' | ')} |`;
+  rowOf([...before, `${mean > 0 ? '+' : ''}${mean.toFixed(4)}`, standardError.toFixed(4), ...after]);
+
+const rowOf = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

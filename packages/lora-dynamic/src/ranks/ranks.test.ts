@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { peftScaling, RANK_SCALINGS, rankSampler, rankSet, scaleAt, sliceRank, updatedRows } from '../index.ts';
+import {
+  peftScaling,
+  RANK_SCALINGS,
+  rankSampler,
+  rankSet,
+  scaleAt,
+  sliceRank,
+  updatedRows,
+} from '../index.ts';
 import { adaptedToy } from '../../test/adapted-toy.ts';
 
 describe('ranks', () => {

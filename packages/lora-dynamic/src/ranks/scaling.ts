@@ -5,7 +5,7 @@ import { QdyloraError } from '@qdylora/contract';
  * - `paper`: alpha / b, as in DyLoRA and QDyLoRA. Small ranks learn fast, large ones slowly, so the best rank
  *   tends to be small.
  * - `sqrt`: alpha / √b, rank-stabilized (Kalajdzievski 2023).
- * - `uniform`: alpha. A row counts the same at every rank, so that a prefix of a good adapter can be good too.
+ * - `uniform`: alpha. A row counts the same at every rank, so a prefix of a good adapter can be good too.
  *   Rows that large ranks add need smaller steps then: the row rates `inverse_sqrt`.
  * - `constant`: alpha / R, the same in the numbers of an adapter of rank R.
  */

@@ -21,7 +21,7 @@ async function errorOf(run: () => unknown): Promise<QdyloraError> {
 }
 
 describe('a run', () => {
-  it('is qdylora with powers of two up to 64, sandwich and one scale at all ranks where nothing is said', async () => {
+  it('is qdylora at powers of two up to 64 in a sandwich, at one scale, by default', async () => {
     expect(await byYaml('model: m')).toMatchObject({
       method: 'qdylora',
       quantization: 'nf4',

@@ -29,8 +29,8 @@ const METHOD_VALUES: Readonly<Record<Method, Values>> = {
 const METHODS_OF_ONE_RANK: readonly Method[] = ['qlora', 'lora'];
 
 /**
- * `preset: paper`: one rank a step, scale alpha/b, alpha 16, and QLoRA's learning rate (QDyLoRA, Rajabzadeh et
- * al. 2024).
+ * `preset: paper`: one rank a step, scale alpha/b, alpha 16, and the learning rate of QLoRA (QDyLoRA,
+ * Rajabzadeh et al. 2024).
  */
 const PRESET_VALUES = {
   paper: { rankSchedule: 'one', loraScaling: 'paper', loraAlpha: 16, learningRate: 2e-4 },

@@ -147,8 +147,8 @@ export interface RunOptions {
   /** Optimizer steps, over as many epochs as they take; overrides num_epochs. */
   readonly maxSteps?: number | null;
   /**
-   * Peak of the learning rate; by default 5e-4·(2000/hidden size)^0.78 for adapters, and 2e-4 for full
-   * training. qdylora tune looks for a better one.
+   * Peak of the learning rate; by default 5e-4·(2000/hidden size)^0.78 for adapters, 2e-4 for full
+   * training.
    */
   readonly learningRate?: number | null;
   /** Decay of the learning rate after the warm-up (default: cosine). */

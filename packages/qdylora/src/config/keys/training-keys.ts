@@ -40,8 +40,8 @@ const STEP_KEYS = {
     {
       group: 'Training',
       about:
-        'Peak of the learning rate; by default 5e-4·(2000/hidden size)^0.78 for adapters, and 2e-4 for full ' +
-        'training. qdylora tune looks for a better one',
+        'Peak of the learning rate; by default 5e-4·(2000/hidden size)^0.78 for adapters, 2e-4 for full ' +
+        'training',
     },
   ),
   lrScheduler: choiceKey(SCHEDULE_NAMES, 'cosine', {
