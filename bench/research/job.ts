@@ -24,12 +24,12 @@ export interface Job {
   readonly bRatio: number;
   readonly rankRates: RankRates;
   /** Where the adapter starts. */
-  readonly init: 'kaiming' | 'gradient';
+  readonly init: 'kaiming' | 'gradient' | 'activations';
   /** Trains slices further alone after the run; null: does not. */
   readonly finish: Finish | null;
   /** Also measures adapters of the bytes of these ranks, sorted by energy: uniform and per layer. */
   readonly budgetRanks: readonly number[];
-  /** Norm of A's rows under `gradient`; null: as under `kaiming`. */
+  /** Norm of A's rows under the other starts; null: as under `kaiming`. */
   readonly initRowNorm: number | null;
 }
 

@@ -27,6 +27,7 @@ import {
   learningRateSchedule,
   passesOfStep,
   runStep,
+  startFromActivations,
   startFromGradients,
   train,
   trainStep,
@@ -124,14 +125,12 @@ const samplerOf = ({ ranks }: Adapted<CausalLm>, { schedule, distribution, seed 
 /** Steps whose rows the gradient start sees: 64 rows. */
 const START_STEPS = 8;
 
-async function start(adapted: Adapted<CausalLm>, { job, batches }: Setting): Promise<void> {
+async function start(adapted: Adapted<CausalLm>, { job, model, batches }: Setting): Promise<void> {
   if (job.init === 'kaiming') return;
   const rows = Array.from({ length: START_STEPS }, (_, step) => batches.batchAt(step)).flat();
-  await startFromGradients(adapted, rows, {
-    seed: job.seed,
-    computeDtype: 'bf16',
-    rowNorm: job.initRowNorm ?? undefined,
-  });
+  const options = { seed: job.seed, computeDtype: 'bf16', rowNorm: job.initRowNorm ?? undefined } as const;
+  if (job.init === 'gradient') await startFromGradients(adapted, rows, options);
+  else await startFromActivations(model, adapted, rows, options);
 }
 
 /** One adapter, nested or of a single rank. Goes on from its newest checkpoint. */
@@ -237,7 +236,7 @@ async function measureBudgets(
         const context = { ...inferenceContext(model.backend), active: observer.view.active };
         observer.view.model.loss({ ...context, computeDtype: 'bf16' }, batch, { lossScale: 1 });
       });
-  const sorted = sortByMoments(state, await observer.moments());
+  const sorted = sortByMoments(state, await observer.sums());
   const rowBytes = sorted.reduce(
     (sum, { inFeatures, outFeatures }) => sum + 4 * (inFeatures + outFeatures),
     0,

@@ -3,7 +3,13 @@ export * from './adapter/adapter-config.ts';
 export * from './adapter/adapter-state.ts';
 export * from './adapter/attach-dylora.ts';
 export { allocateRanks, type RankedLayer } from './budgets/allocate-ranks.ts';
-export { observeInputs, type InputMoments, type MomentObserver } from './budgets/input-moments.ts';
+export {
+  observeInputs,
+  observeProjections,
+  type InputMoments,
+  type InputObserver,
+  type InputSums,
+} from './budgets/observe-inputs.ts';
 export { sortByMoments, type SortedLayer } from './budgets/sort-by-moments.ts';
 export * from './layers/dylora-linear.ts';
 export * from './layers/grouped-linear.ts';

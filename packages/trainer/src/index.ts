@@ -1,8 +1,6 @@
-export {
-  KAIMING_ROW_NORM,
-  startFromGradients,
-  type GradientStartOptions,
-} from './adapter-start/start-from-gradients.ts';
+export { KAIMING_ROW_NORM } from './adapter-start/ordered-rows.ts';
+export { startFromActivations, type ActivationStartOptions } from './adapter-start/start-from-activations.ts';
+export { startFromGradients, type GradientStartOptions } from './adapter-start/start-from-gradients.ts';
 export { accumulateGradients, clearGradients, type AccumulateOptions } from './step/accumulate-gradients.ts';
 export { createPassRecorder, type PassRecorder } from './step/pass-recorder.ts';
 export type { Pass, PassOptions } from './step/run-pass.ts';

@@ -97,7 +97,7 @@ describe('observed inputs', () => {
           expect(hostData(runToy(observer.view.model, context, x).y.view)).toEqual(
             hostData(runToy(adapted.model, context, x).y.view),
           );
-        const sums = (await observer.moments()).get('first')!;
+        const sums = (await observer.sums()).get('first')!;
         const a = hostData(adapted.layers[0].a.view) as Float32Array;
         const x = passes.flatMap((view) => [...hostData(view)]);
         const u = Array.from({ length: 9 }, (_, t) =>

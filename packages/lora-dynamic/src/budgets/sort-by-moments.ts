@@ -2,7 +2,7 @@ import type { AdapterLayer, AdapterState } from '../adapter/adapter-state.ts';
 import { orthonormalRows } from '../linear-algebra/orthonormal-rows.ts';
 import { singularValues } from '../linear-algebra/small-svd.ts';
 import { scaleAt } from '../ranks/scaling.ts';
-import type { InputMoments } from './input-moments.ts';
+import type { InputMoments } from './observe-inputs.ts';
 
 /**
  * A layer's adapter with its rows sorted by how much they change the output. The scale is contained: the

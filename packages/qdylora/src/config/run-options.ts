@@ -76,10 +76,11 @@ export interface RunOptions {
   readonly loraScaling?: 'paper' | 'sqrt' | 'uniform' | 'constant';
   /**
    * Start of A, with B = 0. kaiming: random, as in PEFT; gradient: the directions in which the loss
-   * falls fastest over the first 64 rows, most important first (default: kaiming).
+   * falls fastest over the first 64 rows, most important first; activations: those in which the inputs
+   * of a layer vary most (EVA) (default: kaiming).
    */
-  readonly adapterInit?: 'kaiming' | 'gradient';
-  /** Norm of the rows of A under adapter_init: gradient; 0.577 by default. */
+  readonly adapterInit?: 'kaiming' | 'gradient' | 'activations';
+  /** Norm of the rows of A under another adapter_init than kaiming; 0.577 by default. */
   readonly adapterInitNorm?: number | null;
   /** Learning rate of B over that of A (LoRA+) (default: 1). */
   readonly loraplusLrRatio?: number;

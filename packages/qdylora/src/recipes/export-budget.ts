@@ -88,7 +88,7 @@ async function sortedLayers(
   );
   using observer = observeInputs(opened.model, opened.adapter!.adapted);
   await lossOver(observer.view, examples.slice(0, BUDGET_ROWS), { computeDtype });
-  return sortByMoments(adapter.state, await observer.moments());
+  return sortByMoments(adapter.state, await observer.sums());
 }
 
 const cutLayer = ({ name, inFeatures, outFeatures, a, b }: SortedLayer, rank: number): RankedMatrices => ({

@@ -1,9 +1,10 @@
-import { createRng, QdyloraError, type ArrayView, type Memory } from '@qdylora/contract';
+import { createRng, QdyloraError, type Memory } from '@qdylora/contract';
 import type { TokenBatch } from '@qdylora/data';
 import { orthonormalRows, rowSpace, type Adapted, type DyLoraLinear } from '@qdylora/lora-dynamic';
 import { accumulateGradients, clearGradients } from '../step/accumulate-gradients.ts';
 import type { LossModel } from '../step/loss-model.ts';
 import type { PassOptions } from '../step/run-pass.ts';
+import { KAIMING_ROW_NORM, orderedRows, randomRows, setRows } from './ordered-rows.ts';
 
 export interface GradientStartOptions extends Omit<PassOptions, 'dropout'> {
   readonly seed?: number;
@@ -12,9 +13,6 @@ export interface GradientStartOptions extends Omit<PassOptions, 'dropout'> {
   /** Ends the work before the next op. */
   readonly signal?: AbortSignal;
 }
-
-/** Root mean square norm of a row of A ~ U(±1/√in): √(in · 1/(3·in)). */
-export const KAIMING_ROW_NORM = 1 / Math.sqrt(3);
 
 /**
  * Starts an adapter on the directions in which the loss falls fastest: row k of A becomes the k-th right
@@ -43,54 +41,21 @@ export async function startFromGradients(
   const wereFrozen = parameters.filter(({ needsGradient }) => !needsGradient);
   const random = new Map(adapted.layers.map((layer) => [layer, randomRows(layer, rng.named(layer.name))]));
   try {
-    for (const layer of adapted.layers) {
-      memory.write(layer.a.view as ArrayView<'f32'>, random.get(layer)!);
-      clear(memory, layer.b.view as ArrayView<'f32'>);
-    }
+    for (const layer of adapted.layers) setRows(memory, layer, { a: random.get(layer)!, b: null });
     await addGradients(adapted, batches, options);
     for (const layer of adapted.layers) {
       const gradient = await gradientOf(memory, layer, 'b');
       const { q } = orthonormalRows(gradient, adapted.ranks.maxRank, layer.outFeatures);
-      memory.write(layer.b.view as ArrayView<'f32'>, Float32Array.from(q));
-      clear(memory, layer.a.view as ArrayView<'f32'>);
+      setRows(memory, layer, { a: null, b: Float32Array.from(q) });
     }
     await addGradients(adapted, batches, options);
     for (const layer of adapted.layers) {
-      const { values, vectors } = rowSpace(
-        await gradientOf(memory, layer, 'a'),
-        adapted.ranks.maxRank,
-        layer.inFeatures,
-      );
-      const rows = orderedRows(values, vectors, random.get(layer)!, rowNorm);
-      memory.write(layer.a.view as ArrayView<'f32'>, rows);
-      clear(memory, layer.b.view as ArrayView<'f32'>);
+      const space = rowSpace(await gradientOf(memory, layer, 'a'), adapted.ranks.maxRank, layer.inFeatures);
+      setRows(memory, layer, { a: orderedRows(space, random.get(layer)!, rowNorm), b: null });
     }
   } finally {
     for (const parameter of wereFrozen) parameter.freeze(memory);
   }
-}
-
-/** Gaussian rows of about the norm 1: [maxRank, in] */
-function randomRows(
-  { a: { view }, inFeatures }: DyLoraLinear,
-  rng: ReturnType<typeof createRng>,
-): Float32Array {
-  const scale = 1 / Math.sqrt(inFeatures);
-  return Float32Array.from({ length: view.shape[0] * inFeatures }, (_, i) => scale * rng.normal(i));
-}
-
-/** Singular vectors of the norm `rowNorm`; random rows where the gradient has no more directions. */
-function orderedRows(
-  values: Float64Array,
-  vectors: Float64Array,
-  random: Float32Array,
-  rowNorm: number,
-): Float32Array {
-  const width = vectors.length / values.length;
-  return Float32Array.from(vectors, (value, i) => {
-    const hasDirection = values[Math.floor(i / width)] > 0;
-    return rowNorm * (hasDirection ? value : random[i]);
-  });
 }
 
 async function addGradients(
@@ -129,11 +94,5 @@ async function gradientOf(memory: Memory, layer: DyLoraLinear, name: 'a' | 'b'):
     where: 'adapter_init',
     problem: `The gradient of ${layer.name} is infinite or NaN`,
     nextStep: 'Use compute_dtype: f32, or adapter_init: kaiming.',
-  });
-}
-
-function clear(memory: Memory, view: ArrayView<'f32'>): void {
-  memory.fill(view, (values) => {
-    values.fill(0);
   });
 }

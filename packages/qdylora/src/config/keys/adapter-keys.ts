@@ -101,15 +101,19 @@ export const ADAPTER_KEYS = {
         'Scale at rank b of at most R: uniform: alpha; sqrt: alpha/√b; paper: alpha/b; constant: alpha/R',
     },
   ),
-  adapterInit: choiceKey(['kaiming', 'gradient'], 'kaiming', {
+  adapterInit: choiceKey(['kaiming', 'gradient', 'activations'], 'kaiming', {
     group: 'Adapter',
     about:
       'Start of A, with B = 0. kaiming: random, as in PEFT; gradient: the directions in which the loss ' +
-      'falls fastest over the first 64 rows, most important first',
+      'falls fastest over the first 64 rows, most important first; activations: those in which the inputs ' +
+      'of a layer vary most (EVA)',
   }),
   adapterInitNorm: optionalNumberKey(
     { from: 0, above: true },
-    { group: 'Adapter', about: 'Norm of the rows of A under adapter_init: gradient; 0.577 by default' },
+    {
+      group: 'Adapter',
+      about: 'Norm of the rows of A under another adapter_init than kaiming; 0.577 by default',
+    },
   ),
   loraplusLrRatio: numberKey({ from: 0, above: true }, 1, {
     group: 'Adapter',

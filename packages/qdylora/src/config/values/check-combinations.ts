@@ -90,7 +90,7 @@ export function assertAdapterInitFits(
   { adapter, adapterInit, adapterInitNorm }: Config,
   explicit: ExplicitValues,
 ): void {
-  if (adapterInit === 'gradient' && adapter !== null)
+  if (adapterInit !== 'kaiming' && adapter !== null)
     throw refusedValue(
       explicit,
       'adapterInit',
@@ -101,8 +101,8 @@ export function assertAdapterInitFits(
     throw refusedValue(
       explicit,
       'adapterInitNorm',
-      (name) => `${name('adapterInitNorm')} needs ${name('adapterInit')}: gradient`,
-      'Leave it out, or choose that start.',
+      (name) => `${name('adapterInitNorm')} needs ${name('adapterInit')}: gradient or activations`,
+      'Leave it out, or choose such a start.',
     );
 }
 

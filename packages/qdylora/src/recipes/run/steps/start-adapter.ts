@@ -1,9 +1,9 @@
 import type { TokenBatch } from '@qdylora/data';
-import { startFromGradients } from '@qdylora/trainer';
+import { startFromActivations, startFromGradients } from '@qdylora/trainer';
 import type { OpenedRun } from '../opened-run.ts';
 import type { RunSession } from '../run-session.ts';
 
-/** Rows whose gradient decides the start; 64 rows of GSM8K have about 8,000 answer tokens. */
+/** Rows that decide the start; 64 rows of GSM8K have about 8,000 answer tokens. */
 const START_ROWS = 64;
 
 /**
@@ -19,16 +19,17 @@ export async function startAdapter(
   if (!adapted || config.adapterInit === 'kaiming') return;
   const begin = performance.now();
   const batches = firstRows(run.batches, run.totalSteps);
-  await startFromGradients(adapted, batches, {
+  const options = {
     seed: config.seed,
     rowNorm: config.adapterInitNorm ?? undefined,
     computeDtype: config.computeDtype,
-    recompute: training.recompute,
     signal,
-  });
+  };
+  if (config.adapterInit === 'activations') await startFromActivations(run.model, adapted, batches, options);
+  else await startFromGradients(adapted, batches, { ...options, recompute: training.recompute });
   const rows = rowCount(batches);
   const seconds = (performance.now() - begin) / 1000;
-  notice(`adapter_init gradient: two passes over ${rows} rows took ${seconds.toFixed(1)} s.`);
+  notice(`adapter_init ${config.adapterInit}: two passes over ${rows} rows took ${seconds.toFixed(1)} s.`);
 }
 
 /** Micro batches of the first steps: at least `START_ROWS` rows, or all of the run. */

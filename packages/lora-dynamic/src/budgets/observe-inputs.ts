@@ -1,0 +1,125 @@
+import { runOp, type ArrayView, type Backend } from '@qdylora/contract';
+import {
+  linear,
+  linearWeightGradient,
+  type FloatTensor,
+  type ForwardContext,
+  type LinearLike,
+  type Parameter,
+} from '@qdylora/tensor';
+import type { AdaptableModel, Adapted, RankView } from '../adapter/adapted.ts';
+import type { DyLoraLinear } from '../layers/dylora-linear.ts';
+
+/** Sums over tokens by the name of the layer, row-major. */
+export type InputSums = ReadonlyMap<string, Float32Array>;
+
+/** Sums of u·uᵀ with u = A·x: [maxRank, maxRank] each. */
+export type InputMoments = InputSums;
+
+/** Sums over what the adapters of a model read, while passes run over `view`. */
+export interface InputObserver<M> extends Disposable {
+  /** The model at its largest rank. Its forward passes add to the sums. */
+  readonly view: RankView<M>;
+  /** Waits for the passes so far and reads the sums. */
+  sums(): Promise<InputSums>;
+}
+
+/**
+ * Observes the inputs x: [tokens, in] of the adapted layers: the moments M = Σ (A·x)(A·x)ᵀ over tokens. An
+ * adapter changes the output of its layer by s·B·A·x. The size of that change depends on M alone:
+ * Σ |s·B·A·x|² = s²·tr(B·M·Bᵀ).
+ *
+ * @param model the model that was adapted
+ * @example
+ * using observer = observeInputs(model, adapted);
+ * await lossOver(observer.view, examples);
+ * const moments = await observer.sums();
+ */
+export const observeInputs = <M extends AdaptableModel<M>>(model: M, adapted: Adapted<M>): InputObserver<M> =>
+  observe(model, adapted, {
+    widthOf: () => adapted.ranks.maxRank,
+    add: (backend, { u, sums }) => addProduct(backend, u, u, sums),
+  });
+
+/**
+ * Observes Σ (A·x)·xᵀ = A·H over tokens, with H = Σ x·xᵀ: [maxRank, in]. A step of subspace iteration, which
+ * finds the directions in which the inputs vary most.
+ *
+ * @param model the model that was adapted
+ */
+export const observeProjections = <M extends AdaptableModel<M>>(
+  model: M,
+  adapted: Adapted<M>,
+): InputObserver<M> =>
+  observe(model, adapted, {
+    widthOf: ({ inFeatures }) => inFeatures,
+    add: (backend, { x, u, sums }) => addProduct(backend, u, x, sums),
+  });
+
+type Floats = ArrayView<'f32' | 'bf16'>;
+
+/** What is summed: arrays of [maxRank, width], and how a pass adds to them. */
+interface Observation {
+  readonly widthOf: (layer: DyLoraLinear) => number;
+  /** x: [tokens, in]  u = A·x: [tokens, maxRank] */
+  readonly add: (
+    backend: Backend,
+    inputs: { readonly x: Floats; readonly u: ArrayView<'f32'>; readonly sums: ArrayView<'f32'> },
+  ) => void;
+}
+
+function observe<M extends AdaptableModel<M>>(
+  model: M,
+  { layers, ranks, atRank }: Adapted<M>,
+  { widthOf, add }: Observation,
+): InputObserver<M> {
+  const { memory } = model.backend;
+  const observed = layers.map((layer) => {
+    const sums = memory.allocate('f32', [ranks.maxRank, widthOf(layer)]);
+    memory.persist(sums);
+    memory.fill(sums, (values) => {
+      values.fill(0);
+    });
+    return { layer, sums };
+  });
+  const byBase = new Map(observed.map((entry) => [entry.layer.base, entry]));
+  const observingModel = model.withModules((base) => {
+    const entry = byBase.get(base);
+    if (!entry) return base;
+    const { layer, sums } = entry;
+    return observingLayer(layer, (backend, x) => {
+      const weight = layer.a.view as ArrayView<'f32'>;
+      const { y: u } = runOp(backend, linear, { x, weight }, { computeDtype: 'f32' });
+      add(backend, { x, u: u as ArrayView<'f32'>, sums });
+    });
+  });
+  return {
+    view: { model: observingModel, active: atRank(ranks.maxRank).active },
+    async sums() {
+      const entries: [string, Float32Array][] = [];
+      for (const { layer, sums } of observed)
+        entries.push([layer.name, (await memory.read(sums)) as Float32Array]);
+      return new Map(entries);
+    },
+    [Symbol.dispose]() {
+      for (const { sums } of observed) memory.release(sums);
+    },
+  };
+}
+
+/** A layer that computes what `layer` does, and calls `onInput` in each forward pass. */
+const observingLayer = (layer: DyLoraLinear, onInput: (backend: Backend, x: Floats) => void): LinearLike => ({
+  name: layer.name,
+  inFeatures: layer.inFeatures,
+  outFeatures: layer.outFeatures,
+  parameters: (): Parameter[] => layer.parameters(),
+  forward(ctx: ForwardContext, x: FloatTensor, outDtype) {
+    onInput(ctx.backend, x.view);
+    return layer.forward(ctx, x, outDtype);
+  },
+});
+
+/** sums += leftᵀ · right.  left: [tokens, rows]  right: [tokens, width]  sums: [rows, width] */
+function addProduct(backend: Backend, left: ArrayView<'f32'>, right: Floats, sums: ArrayView<'f32'>): void {
+  runOp(backend, linearWeightGradient, { x: right, dy: left }, { computeDtype: 'f32' }, { dWeight: sums });
+}

@@ -1,0 +1,84 @@
+import { createRng, QdyloraError } from '@qdylora/contract';
+import type { TokenBatch } from '@qdylora/data';
+import {
+  observeProjections,
+  orthonormalRows,
+  rowSpace,
+  type AdaptableModel,
+  type Adapted,
+  type InputSums,
+} from '@qdylora/lora-dynamic';
+import { inferenceContext, type ComputeDtype } from '@qdylora/tensor';
+import { nextTurn } from '../run/next-turn.ts';
+import type { LossModel } from '../step/loss-model.ts';
+import { KAIMING_ROW_NORM, orderedRows, randomRows, setRows } from './ordered-rows.ts';
+
+export interface ActivationStartOptions {
+  readonly seed?: number;
+  /** Norm of each row of A; 1/√3 by default, as under the Kaiming start. */
+  readonly rowNorm?: number;
+  /** `f32` by default. */
+  readonly computeDtype?: ComputeDtype;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Starts an adapter on the directions in which its inputs vary most: row k of A becomes the k-th right
+ * singular vector of the inputs X: [tokens, in] of its layer (times `rowNorm`), and B = 0. The start of EVA
+ * (Paischer et al. 2024, arXiv 2410.07170), with one rank for all layers.
+ *
+ * With H = Xᵀ·X, two forward passes suffice, and no input is stored (subspace iteration, Halko et al. 2011):
+ * A = Ω (Gaussian) gives Ω·H; A = Q, an orthonormal basis of its rows, gives Q·H: [maxRank, in], whose right
+ * singular vectors are those of X, as far as Q spans them.
+ *
+ * @param model the model that was adapted
+ * @throws QdyloraError ABORTED
+ * @example await startFromActivations(model, adapted, batches.batchAt(0), { seed: 7 });
+ */
+export async function startFromActivations<M extends AdaptableModel<M> & LossModel>(
+  model: M,
+  adapted: Adapted<M>,
+  batches: readonly TokenBatch[],
+  { seed = 0, rowNorm = KAIMING_ROW_NORM, ...options }: ActivationStartOptions = {},
+): Promise<void> {
+  const { memory } = model.backend;
+  const { layers, ranks } = adapted;
+  const rng = createRng(seed).named('activation-start');
+  const random = new Map(layers.map((layer) => [layer.name, randomRows(layer, rng.named(layer.name))]));
+  for (const layer of layers) setRows(memory, layer, { a: random.get(layer.name)!, b: null });
+  const first = await projections(model, adapted, batches, options);
+  for (const layer of layers) {
+    const { q } = orthonormalRows(first.get(layer.name)!, ranks.maxRank, layer.inFeatures);
+    setRows(memory, layer, { a: Float32Array.from(q), b: null });
+  }
+  const second = await projections(model, adapted, batches, options);
+  for (const layer of layers) {
+    const space = rowSpace(second.get(layer.name)!, ranks.maxRank, layer.inFeatures);
+    setRows(memory, layer, { a: orderedRows(space, random.get(layer.name)!, rowNorm), b: null });
+  }
+}
+
+/** A·H of each layer over all batches: [maxRank, in] */
+async function projections<M extends AdaptableModel<M> & LossModel>(
+  model: M,
+  adapted: Adapted<M>,
+  batches: readonly TokenBatch[],
+  { computeDtype = 'f32', signal }: Pick<ActivationStartOptions, 'computeDtype' | 'signal'>,
+): Promise<InputSums> {
+  using observer = observeProjections(model, adapted);
+  const { view } = observer;
+  for (const batch of batches) {
+    if (signal?.aborted)
+      throw new QdyloraError('ABORTED', {
+        where: 'adapter_init',
+        problem: 'The start of the adapter was aborted',
+        cause: signal.reason,
+      });
+    await nextTurn();
+    model.backend.memory.scoped(() => {
+      const context = { ...inferenceContext(model.backend), active: view.active, computeDtype };
+      view.model.loss(context, batch, { lossScale: 1 });
+    });
+  }
+  return await observer.sums();
+}
