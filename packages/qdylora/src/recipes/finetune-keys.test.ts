@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { writeTinyRows } from '../../test/tiny-model.ts';
 import { bytesOf, rejection, run, tinyRun } from '../../test/tiny-run.ts';
@@ -7,6 +8,23 @@ import { finetune, type FinetuneEvent, type FinetuneOptions } from '../index.ts'
 const { folder, rows, common } = tinyRun();
 
 describe('keys of a run', () => {
+  it.each(['gradient', 'activations'] as const)(
+    'start an adapter on its %s, and say so',
+    async (adapterInit) => {
+      const short = { ...common, maxSteps: 1 } as const;
+      const events = await run({ ...short, adapterInit, outputDir: folder.in(adapterInit) });
+      expect(events).toContainEqual({
+        type: 'notice',
+        message: expect.stringMatching(
+          `^adapter_init ${adapterInit}: two passes over \\d+ rows took`,
+        ) as string,
+      });
+      const plain = folder.in(`${adapterInit} not`);
+      await run({ ...short, outputDir: plain });
+      expect(bytesOf(join(folder.in(adapterInit), 'adapter'))).not.toEqual(bytesOf(join(plain, 'adapter')));
+    },
+  );
+
   it(
     'judges a chosen few ranks between steps and all at the end, and keeps the curve of the best rank in ' +
       'the report, also over a resume',
