@@ -6,10 +6,13 @@ it(
   'a plan says, as training does, that rows may be longer than the positions that a model knows: scaled ' +
     'angles reach further, ALiBi does not',
   async () => {
-    const llama = { ...PAPER['llama-7b'].config, num_hidden_layers: 1 };
+    // Narrow, because only positions count here.
+    const narrow = { num_hidden_layers: 1, hidden_size: 64, intermediate_size: 64, num_attention_heads: 2 };
+    const llama = { ...PAPER['llama-7b'].config, ...narrow };
     const falcon = {
       ...PAPER['falcon-40b'].config,
-      num_hidden_layers: 1,
+      ...narrow,
+      num_kv_heads: 1,
       alibi: true,
       new_decoder_architecture: false,
     };
