@@ -66,6 +66,19 @@ describe('tuning a learning rate', () => {
     expect(readFileSync(folder.in('range/tune/tune.html'), 'utf8')).toContain('<svg');
   });
 
+  it('says of a stopped search that nothing was written', async () => {
+    const controller = new AbortController();
+    const onProgress = ({ done }: { done: number }): void => {
+      if (done === 3) controller.abort();
+    };
+    expect(await rejection(() => tune('aborted', { signal: controller.signal, onProgress }))).toMatchObject({
+      code: 'ABORTED',
+      where: 'tune',
+      message: expect.stringMatching(/The search was stopped\. Nothing was written/) as string,
+    });
+    expect(existsSync(folder.in('aborted'))).toBe(false);
+  });
+
   it('says what does not fit', async () => {
     const messageOf = async (options: Partial<TuneOptions>) =>
       (await rejection(() => tune('no', options))).message;

@@ -9,6 +9,7 @@ import type { OpenedRun } from './run/opened-run.ts';
 import { prepareRun, type PreparedRun } from './run/prepare-run.ts';
 import { openSession, type RunSession } from './run/run-session.ts';
 import { startAdapter } from './run/steps/start-adapter.ts';
+import { duringSearch, tellingAbort } from './run/steps/tell-abort.ts';
 import { searchRates } from './tune/search-rates.ts';
 import { testRange } from './tune/test-range.ts';
 import { judgedRanks, type TrialSetting } from './tune/open-trial.ts';
@@ -66,6 +67,11 @@ export async function tuneFrom(
   hooks: TuneHooks,
 ): Promise<TunedRate> {
   const { settings, config } = prepareTune(explicit);
+  const result = await tellingAbort(duringSearch, () => tuned(settings, config, hooks));
+  return { ...result, files: await writeTuned(config.outputDir, runFile, result) };
+}
+
+async function tuned(settings: TuneSettings, config: PreparedRun, hooks: TuneHooks): Promise<TuneResult> {
   const session = sessionOf(config, hooks);
   using opened = await openTuned(config, session);
   await startAdapter(opened, session);
@@ -77,8 +83,7 @@ export async function tuneFrom(
   };
   const search = settings.rangeTest ? testRange : searchRates;
   const found = await search(setting, settings, { onProgress: hooks.onProgress, notice: session.notice });
-  const result = { ...found, notes: [...session.notes] };
-  return { ...result, files: await writeTuned(config.outputDir, runFile, result) };
+  return { ...found, notes: [...session.notes] };
 }
 
 /** What a search would do; trains and writes nothing. */

@@ -16,6 +16,8 @@ export function assertNotAborted(signal: AbortSignal | undefined, where: string)
 
 /** A part of a run in which no step is done. */
 interface Part {
+  /** The command; train by default. */
+  readonly where?: string;
   /** `The run was stopped before its first step` */
   readonly problem: string;
   /** The files written so far, and how to continue. */
@@ -52,6 +54,13 @@ export const beforeSteps = (resume: string | null): Part => ({
       ? 'Nothing was written. Start it again with the same command.'
       : 'Nothing was written, and its folder is unchanged. Continue with the same command.',
 });
+
+/** Trying learning rates, of which nothing is kept. */
+export const duringSearch: Part = {
+  where: 'tune',
+  problem: 'The search was stopped',
+  nextStep: 'Nothing was written, and the run file is unchanged. Start it again with the same command.',
+};
 
 /** Judging, sample texts, adapter and report. */
 export const afterSteps = (checkpoint: string | null): Part => ({
