@@ -71,18 +71,22 @@ function roundCurves({ candidates, loraAlpha }: TuneResult): TuneCurve[] {
     .filter(({ points }) => points.length > 0);
 }
 
-function candidateRow({ learningRate, loraAlpha, steps, loss, hasDiverged }: TriedCandidate): Html {
+function candidateRow(candidate: TriedCandidate, isChosen: boolean): Html {
+  const { learningRate, loraAlpha, steps, loss, hasDiverged } = candidate;
   const cells = [
     learningRate.toExponential(),
     String(loraAlpha),
     String(steps),
     lossText(loss),
-    hasDiverged ? 'diverged' : '',
+    isChosen ? 'chosen' : hasDiverged ? 'diverged' : '',
   ];
   return html`<tr>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`;
 }
 
-function candidateSection({ candidates, startLoss, judgedRows, judgedRanks }: TuneResult): Html {
+function candidateSection(result: TuneResult): Html {
+  const { candidates, learningRate, loraAlpha, startLoss, judgedRows, judgedRanks } = result;
+  const isChosen = (candidate: TriedCandidate): boolean =>
+    candidate.learningRate === learningRate && candidate.loraAlpha === (loraAlpha ?? candidate.loraAlpha);
   return html`<section>
     <h2>Candidates</h2>
     <table>
@@ -90,7 +94,7 @@ function candidateSection({ candidates, startLoss, judgedRows, judgedRanks }: Tu
         <tr><th>rate</th><th>alpha</th><th>steps</th><th>held-out loss</th><th></th></tr>
       </thead>
       <tbody>
-        ${candidates.map(candidateRow)}
+        ${candidates.map((candidate) => candidateRow(candidate, isChosen(candidate)))}
       </tbody>
     </table>
     <p class="caption">
