@@ -13,10 +13,15 @@ export function lossChange(
 ): string | null {
   const before = events.find((event) => event.type === 'eval' && event.step === 0);
   if (before?.type !== 'eval' || !judgement?.ranks) return null;
-  const changes = judgement.ranks.ranks.flatMap(({ rank, loss }) => {
+  const pairs = judgement.ranks.ranks.flatMap(({ rank, loss }) => {
     const start = before.by_rank.find((one) => one.rank === rank)?.loss;
-    return start === undefined ? [] : [`${lossText(start ?? NaN)} → ${lossText(loss)} at rank ${rank}`];
+    return start === undefined ? [] : [{ rank, start: start ?? NaN, loss }];
   });
-  if (changes.length === 0) return null;
-  return `Held-out loss before the first step → after ${steps} steps: ${changes.join(', ')}.`;
+  if (pairs.length === 0) return null;
+  const changes = pairs.map(
+    ({ rank, start, loss }) => `${lossText(start)} → ${lossText(loss)} at rank ${rank}`,
+  );
+  const isWorse = pairs.reduce((sum, { start, loss }) => sum + loss - start, 0) > 0;
+  const hint = isWorse ? ' It rose: adapter-best has the weights of the best evaluation.' : '';
+  return `Held-out loss before the first step → after ${steps} steps: ${changes.join(', ')}.${hint}`;
 }

@@ -122,9 +122,10 @@ async function continueAdapter(
 ): Promise<Adapted<CausalLm>> {
   const adapter = readAdapter(folder);
   const adapted = await attachAdapter(model, adapter, facts, config);
-  const { maxRank, ranks } = adapter.state;
+  const { ranks } = adapter.state;
   const rank = adapted.ranks.maxRank;
-  const part = rank < maxRank ? `rank ${rank} of ${folder}, which has the ranks ${ranks.join(', ')}` : folder;
+  const isPart = adapted.ranks.ranks.length < ranks.length;
+  const part = isPart ? `rank ${rank} of ${folder}, which has the ranks ${ranks.join(', ')}` : folder;
   facts.warn(`The run starts from ${part}.`);
   return adapted;
 }
