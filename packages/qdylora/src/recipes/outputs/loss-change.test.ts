@@ -1,5 +1,4 @@
 import { expect, it } from 'vitest';
-import type { Judgement } from '../run/judging/judgement.ts';
 import type { EventLine } from '../run-folder/event-line.ts';
 import { lossChange } from './loss-change.ts';
 
@@ -13,12 +12,8 @@ const evaluated = (step: number, losses: Readonly<Record<number, number>>): Even
   is_best: false,
 });
 
-const judged = (losses: Readonly<Record<number, number>>): Judgement => ({
-  ranks: {
-    ranks: Object.entries(losses).map(([rank, loss]) => ({ rank: Number(rank), loss })),
-  } as Judgement['ranks'],
-  whole: null,
-});
+const judged = (losses: Readonly<Record<number, number>>): { rank: number; loss: number }[] =>
+  Object.entries(losses).map(([rank, loss]) => ({ rank: Number(rank), loss }));
 
 it('tells the change at the ranks that were evaluated before, and where the better weights are', () => {
   const events = [evaluated(0, { 2: 1.5 }), evaluated(3, { 2: 1.4 })];
@@ -31,5 +26,5 @@ it('tells the change at the ranks that were evaluated before, and where the bett
 
 it('says nothing of a run that was not evaluated before its first step', () => {
   expect(lossChange([evaluated(3, { 2: 1.4 })], judged({ 2: 1.25 }), 6)).toBeNull();
-  expect(lossChange([evaluated(0, { 2: 1.5 })], null, 6)).toBeNull();
+  expect(lossChange([evaluated(0, { 2: 1.5 })], [], 6)).toBeNull();
 });

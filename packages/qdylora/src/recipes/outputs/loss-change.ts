@@ -1,5 +1,5 @@
+import type { RankRow } from '@qdylora/eval';
 import { lossText } from '../../report/number-text.ts';
-import type { Judgement } from '../run/judging/judgement.ts';
 import type { EventLine } from '../run-folder/event-line.ts';
 
 /**
@@ -8,12 +8,12 @@ import type { EventLine } from '../run-folder/event-line.ts';
  */
 export function lossChange(
   events: readonly EventLine[],
-  judgement: Judgement | null,
+  ranks: readonly Pick<RankRow, 'rank' | 'loss'>[],
   steps: number,
 ): string | null {
   const before = events.find((event) => event.type === 'eval' && event.step === 0);
-  if (before?.type !== 'eval' || !judgement?.ranks) return null;
-  const pairs = judgement.ranks.ranks.flatMap(({ rank, loss }) => {
+  if (before?.type !== 'eval') return null;
+  const pairs = ranks.flatMap(({ rank, loss }) => {
     const start = before.by_rank.find((one) => one.rank === rank)?.loss;
     return start === undefined ? [] : [{ rank, start: start ?? NaN, loss }];
   });

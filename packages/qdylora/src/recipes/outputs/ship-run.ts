@@ -47,7 +47,7 @@ export async function shipRun(
   emit({ type: 'phase', phase: 'writing' });
   const readNote = data.readNote();
   if (readNote) notes.push(readNote);
-  const change = lossChange(events, judgement, training.step);
+  const change = lossChange(events, judgement?.ranks?.ranks ?? [], training.step);
   if (change) session.notice(change);
   await writeWeights(opened);
   const samples = await writeSamples(opened, judgement, session);
