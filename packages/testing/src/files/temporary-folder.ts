@@ -5,8 +5,8 @@ import { join } from 'node:path';
 const folders: string[] = [];
 
 /**
- * A fresh folder in `parent` that goes away when the test file ends. Modules that several files import call it
- * in functions only, because files share modules.
+ * A fresh folder in `parent` that goes away when the test file ends. Modules that several files import call
+ * it in functions only, because files share modules.
  */
 export function temporaryFolder(parent = tmpdir()): string {
   folders.push(mkdtempSync(join(parent, 'qdylora-test-')));
