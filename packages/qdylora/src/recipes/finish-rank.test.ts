@@ -53,7 +53,7 @@ describe('finishing one rank of a run', () => {
         loraScaling: 'constant',
         seed: 0,
         dataSeed: 1,
-        learningRate: common.learningRate,
+        learningRate: 0.2 * common.learningRate,
         warmupSteps: 1,
       },
     });
@@ -90,6 +90,7 @@ describe('finishing one rank of a run', () => {
       ...keys,
       ranks: [2],
       adapter: `${earlier}/adapter`,
+      learningRate: 0.2 * common.learningRate,
       dataSeed: 1,
       warmupSteps: 2,
       outputDir: folder.in('train-slice'),
