@@ -9,8 +9,8 @@ import { assertBaseExists, readFinishedRun, type FinishedRun } from './read-fini
 
 /**
  * The run that finishes one rank of an earlier run: the keys of that run with one rank, its slice to start
- * from, ceil(share · steps) steps, a fifth of its learning rate and the rows in another order. Explicit values
- * override all of them.
+ * from, ceil(share · steps) steps, a fifth of its learning rate and the rows in another order. Explicit
+ * values override all of them.
  *
  * @param folder output folder of the earlier run
  * @throws QdyloraError MISSING_FILE, BAD_CONFIG, BAD_FILE
@@ -44,7 +44,7 @@ const SCHEDULE_STEPS = ['warmupSteps', 'lrTimescale', 'lrNumDecaySteps'] as cons
 
 /**
  * Peak of the learning rate over that of the run. SmolLM2-135M on GSM8K: at half the peak of the run, 5 and
- * 10 % of its steps made rank 8 worse (0.761 to 0.787 and 0.775), because a short run has no time to come down.
+ * 10 % of its steps made rank 8 worse (0.761 to 0.787 and 0.775): a short run has no time to come down.
  */
 const RATE_SHARE = 0.2;
 
