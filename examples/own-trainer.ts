@@ -62,7 +62,7 @@ export async function ownTrainer({
     maxSeqLength: 512,
   });
   // … and the rows that large ranks add take smaller steps
-  const rowRates = adapterRowRates(adapted, { rankRates: 'inverse_sqrt' });
+  const rowRates = adapterRowRates(adapted, { rankRates: 'steep' });
   const optimizer = adamw(adapted.parameters(), { learningRate, rowRates });
   const sampler = rankSampler(ranks, { distribution: 'uniform', seed: 7 });
 

@@ -101,10 +101,19 @@ function withRanks(
     ...config,
     loraR,
     ranks,
-    rankRates: config.rankRates ?? (config.loraScaling === 'uniform' ? 'inverse_sqrt' : 'uniform'),
+    rankRates: config.rankRates ?? defaultRates(config, ranks),
     loraAlpha: inherited && !explicit.has('loraAlpha') ? alphaAt(inherited, loraR) : config.loraAlpha,
     method: methodOf(config.quantization !== 'none', ranks.length > 1),
   };
+}
+
+/**
+ * Smaller steps for the rows of large ranks where these rows count as much as all others. At a single rank
+ * 1/√b is what alpha/√b is for AdamW: the usual rank-stabilized LoRA.
+ */
+function defaultRates({ loraScaling }: RunConfig, ranks: readonly number[]): RunConfig['rankRates'] {
+  if (loraScaling !== 'uniform') return 'uniform';
+  return ranks.length > 1 ? 'steep' : 'inverse_sqrt';
 }
 
 /** The alpha of the adapter's slice at `rank`. */

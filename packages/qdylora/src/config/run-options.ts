@@ -85,10 +85,11 @@ export interface RunOptions {
   /** Learning rate of B over that of A (LoRA+) (default: 1). */
   readonly loraplusLrRatio?: number;
   /**
-   * Factors on the learning rate of the rows of B that each rank adds: uniform; inverse_sqrt: 1/√b; or
-   * one number per rank. inverse_sqrt by default where lora_scaling is uniform, else uniform.
+   * Factors on the learning rate of the rows of B that each rank adds: uniform; inverse_sqrt: 1/√b;
+   * steep: 1.5/b^0.77; or one number per rank. By default steep where lora_scaling is uniform
+   * (inverse_sqrt at a single rank), else uniform.
    */
-  readonly rankRates?: 'uniform' | 'inverse_sqrt' | readonly number[] | null;
+  readonly rankRates?: 'uniform' | 'inverse_sqrt' | 'steep' | readonly number[] | null;
   /** Rows that a step at rank b trains: all up to b, or only those that b adds (default: prefix). */
   readonly updateRule?: 'prefix' | 'newest_block';
   /** Dropout on the input of the adapter (default: 0). */

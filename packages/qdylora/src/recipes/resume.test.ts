@@ -211,7 +211,7 @@ describe('a resumed run', () => {
     const outputDir = folder.in('earlier');
     await run({ ...common, maxSteps: 1, loraScaling: 'sqrt', outputDir });
     expect(Object.keys(stateIn(outputDir)).join()).not.toMatch(/adapter_init|loraplus|rank_rates/);
-    expect(stateIn(folder.in('first'))).toMatchObject({ rank_rates: 'inverse_sqrt' });
+    expect(stateIn(folder.in('first'))).toMatchObject({ rank_rates: 'steep' });
   });
 
   it('resumes with other keys that decide no numbers, such as profile and save_steps', async () => {

@@ -7,10 +7,11 @@ import type { RowRates } from './row-rates.ts';
  * - `uniform`: 1.
  * - `inverse_sqrt`: 1/√b. With the scaling `constant` a row then counts the same at every rank, and an update
  *   at rank b changes the output as much as under the scaling `sqrt`: Σ over j < b of 1/√j ≈ 2√b.
+ * - `steep`: 1.5/b^0.77, which was better at most ranks on two models (docs/research/every-rank.md).
  * - numbers: one factor > 0 for each listed rank.
  */
-export type RankRates = 'uniform' | 'inverse_sqrt' | readonly number[];
-export const RANK_RATES = ['uniform', 'inverse_sqrt'] as const;
+export type RankRates = 'uniform' | 'inverse_sqrt' | 'steep' | readonly number[];
+export const RANK_RATES = ['uniform', 'inverse_sqrt', 'steep'] as const;
 
 export interface AdapterRates {
   /** Learning rate of B over that of A (LoRA+, Hayou et al. 2024, arXiv 2402.12354); 1 by default. */
@@ -46,6 +47,7 @@ export function adapterRowRates(
 function factorsOf({ ranks }: RankSet, rankRates: RankRates): readonly number[] {
   if (rankRates === 'uniform') return ranks.map(() => 1);
   if (rankRates === 'inverse_sqrt') return ranks.map((rank) => 1 / Math.sqrt(rank));
+  if (rankRates === 'steep') return ranks.map((rank) => 1.5 / rank ** 0.77);
   const fit =
     Array.isArray(rankRates) &&
     rankRates.length === ranks.length &&

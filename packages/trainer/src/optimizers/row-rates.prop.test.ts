@@ -87,12 +87,15 @@ describe('the row rates of an adapter', () => {
     expect(rates(layer.b)).toEqual([1, 2, 4].map((until) => ({ until, factor: 16 })));
   });
 
-  it('give the rows of B that rank b adds 1/√b, or the factor of their rank', () => {
+  it('give the rows of B that rank b adds 1/√b, 1.5/b^0.77, or the factor of their rank', () => {
     expect(adapterRowRates(adapted, { rankRates: 'inverse_sqrt' })(layer.b)).toEqual([
       { until: 1, factor: 1 },
       { until: 2, factor: 1 / Math.SQRT2 },
       { until: 4, factor: 0.5 },
     ]);
+    expect(
+      adapterRowRates(adapted, { rankRates: 'steep' })(layer.b).map(({ factor }) => factor.toFixed(3)),
+    ).toEqual(['1.500', '0.880', '0.516']);
     expect(
       adapterRowRates(adapted, { bRatio: 2, rankRates: [1, 3, 5] })(layer.b).map(({ factor }) => factor),
     ).toEqual([2, 6, 10]);

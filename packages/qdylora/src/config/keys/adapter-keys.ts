@@ -122,8 +122,9 @@ export const ADAPTER_KEYS = {
   rankRates: {
     group: 'Adapter',
     about:
-      'Factors on the learning rate of the rows of B that each rank adds: uniform; inverse_sqrt: 1/√b; or ' +
-      'one number per rank. inverse_sqrt by default where lora_scaling is uniform, else uniform',
+      'Factors on the learning rate of the rows of B that each rank adds: uniform; inverse_sqrt: 1/√b; ' +
+      'steep: 1.5/b^0.77; or one number per rank. By default steep where lora_scaling is uniform ' +
+      '(inverse_sqrt at a single rank), else uniform',
     flag: 'word-or-numbers',
     expected: `${RANK_RATES.join(', ')} or a list of factors`,
     schema: z
