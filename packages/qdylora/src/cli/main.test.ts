@@ -268,8 +268,8 @@ describe('the other verbs', () => {
     expect(JSON.parse(readFileSync(folder.in('r2/adapter_config.json'), 'utf8'))).toMatchObject({
       peft_type: 'LORA',
       r: 2,
-      use_rslora: true,
-      lora_alpha: 8,
+      use_rslora: false,
+      lora_alpha: 16,
     });
   });
 

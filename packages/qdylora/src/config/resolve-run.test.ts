@@ -156,6 +156,8 @@ describe('a run', () => {
     ['early_stopping: loss', /`early_stopping` must be a rank or aurac \(got "loss"\)/],
     ['early_stopping: 64\nval_set_size: 9', /`early_stopping` needs evaluations between steps/],
     ['early_stopping: 64\neval_steps: 1', /`early_stopping` needs held-out rows.*val_set_size/],
+    ['method: none\nadapter_init: gradient', /`adapter_init` is about an adapter, and full training/],
+    ['method: none\nrank_rates: uniform', /`rank_rates` is about an adapter/],
     ['method: none\nearly_stopping: aurac', /`early_stopping` is about an adapter/],
     ['report_to: csv', /`report_to` must be none or a list of tensorboard \(got "csv"\)/],
     ['report_to: [tensorboard, wandb]', /`report_to` must be none or a list of tensorboard \(got \["tenso/],

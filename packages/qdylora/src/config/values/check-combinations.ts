@@ -3,7 +3,7 @@ import { rankProbabilities, rankSet } from '@qdylora/lora-dynamic';
 import { isPaged } from '@qdylora/trainer';
 import type { OutputOf } from './check-values.ts';
 import { SPELLINGS, type ExplicitValues } from '../explicit-values.ts';
-import type { KEYS, KeyName } from '../keys.ts';
+import { KEYS, type KeyName } from '../keys.ts';
 
 type Config = OutputOf<typeof KEYS>;
 
@@ -165,7 +165,7 @@ export function assertFullTraining(config: Config, explicit: ExplicitValues): vo
       'Leave quantization out, or choose method: qdylora.',
     );
   for (const key of ADAPTER_ONLY_KEYS)
-    if (explicit.has(key))
+    if (explicit.has(key) && explicit.get(key)!.value !== KEYS[key].schema.parse(undefined))
       throw refusedValue(
         explicit,
         key,
