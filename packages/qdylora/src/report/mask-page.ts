@@ -1,7 +1,7 @@
 import type { TokenWeight } from '@qdylora/data';
 import type { RowPreview } from '../recipes/preview-row.ts';
 import { html, type Html } from './html.ts';
-import { REPORT_STYLE } from './report-style.ts';
+import { htmlPage } from './html-page.ts';
 
 /** Counted tokens are underlined too, since not all readers can tell the colours apart. */
 const STYLE = `
@@ -22,38 +22,21 @@ const STYLE = `
 .warning{color:var(--best)}
 `;
 
-const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
-
 /**
  * Rows with the weight of every token, as one page that needs neither network nor script: pointing at a token
  * shows its number, its id and its weight.
  */
 export const maskPage = (previews: readonly RowPreview[], model: string | null): string =>
-  `${
-    html`<!doctype html>
-      <html lang="en">
-        <head>
-          <meta charset="utf-8" />
-          <meta http-equiv="Content-Security-Policy" content="${POLICY}" />
-          <meta name="viewport" content="width=device-width, initial-scale=1" />
-          <title>What the loss counts</title>
-          <style>
-            ${{ html: REPORT_STYLE + STYLE }}
-          </style>
-        </head>
-        <body>
-          <main>
-            <p class="subject">${model ?? 'Token ids, without a tokenizer'}</p>
-            <h1>What the loss counts</h1>
-            <p class="lead">
-              Green tokens are learned; grey ones are only read. Every token has a shade of its own; ↵ is a
-              newline.
-            </p>
-            ${previews.map(rowSection)}
-          </main>
-        </body>
-      </html> `.html
-  }`;
+  htmlPage({
+    title: 'What the loss counts',
+    style: STYLE,
+    body: html`<p class="subject">${model ?? 'Token ids, without a tokenizer'}</p>
+      <h1>What the loss counts</h1>
+      <p class="lead">
+        Green tokens are learned; grey ones are only read. Every token has a shade of its own; ↵ is a newline.
+      </p>
+      ${previews.map(rowSection)}`,
+  });
 
 function rowSection({
   row,

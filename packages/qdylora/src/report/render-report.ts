@@ -1,7 +1,7 @@
 import { html } from './html.ts';
+import { htmlPage } from './html-page.ts';
 import { readRanks } from './read-ranks.ts';
 import type { ReportData } from './report-data.ts';
-import { REPORT_STYLE } from './report-style.ts';
 import { evaluationsSection } from './sections/evaluations-section.ts';
 import { headlineSection } from './sections/headline-section.ts';
 import { nextSection } from './sections/next-section.ts';
@@ -21,9 +21,6 @@ export type {
   SamplePrompt,
 } from './report-data.ts';
 
-/** A content security policy that forbids scripts and all external resources. */
-const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
-
 /**
  * The report of a run as one HTML file without scripts or external resources, with light and dark colours,
  * for screen, phone and paper. Equal data give equal bytes.
@@ -33,27 +30,12 @@ const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
  */
 export function renderReport(data: ReportData): string {
   const reading = readRanks(data.ranks);
-  return `${
-    html`<!doctype html>
-      <html lang="en">
-        <head>
-          <meta charset="utf-8" />
-          <meta http-equiv="Content-Security-Policy" content="${POLICY}" />
-          <meta name="viewport" content="width=device-width, initial-scale=1" />
-          <title>${`qdylora: ${data.model}`}</title>
-          <style>
-            ${{ html: REPORT_STYLE }}
-          </style>
-        </head>
-        <body>
-          <main>
-            ${headlineSection(data, reading)} ${reading && ranksSection(reading)}
+  return htmlPage({
+    title: `qdylora: ${data.model}`,
+    body: html`${headlineSection(data, reading)} ${reading && ranksSection(reading)}
             ${reading && tableSection(reading)} ${reading && nextSection(data.nextCommand)}
             ${evaluationsSection(data.evaluations ?? [])} ${trainingSection(data.steps)}
             ${samplesSection(data.samples, reading)} ${runSection(data)} ${reading && readingSection(reading)}
-            ${reading ? null : nextSection(data.nextCommand)}
-          </main>
-        </body>
-      </html>`.html
-  }\n`;
+            ${reading ? null : nextSection(data.nextCommand)}`,
+  });
 }

@@ -2,11 +2,10 @@ import type { TriedCandidate } from '../recipes/tune/halve-candidates.ts';
 import type { TuneResult } from '../recipes/tune/tune-result.ts';
 import { tuneChart, type TuneChartData, type TuneCurve } from './charts/tune-chart.ts';
 import { html, type Html } from './html.ts';
+import { htmlPage } from './html-page.ts';
 import { countOf, lossText } from './number-text.ts';
-import { REPORT_STYLE } from './report-style.ts';
 import { twoWidths } from './sections/two-widths.ts';
 
-const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
 const WIDTH = 1000;
 
 /** The search for a learning rate as one page that needs neither network nor script. */
@@ -14,35 +13,19 @@ export function tunePage(result: TuneResult): string {
   const { model, learningRate, loraAlpha, previousRate, spentSteps, notes } = result;
   const data = chartData(result);
   const alpha = loraAlpha === null ? '' : `, alpha ${loraAlpha}`;
-  return `${
-    html`<!doctype html>
-      <html lang="en">
-        <head>
-          <meta charset="utf-8" />
-          <meta http-equiv="Content-Security-Policy" content="${POLICY}" />
-          <meta name="viewport" content="width=device-width, initial-scale=1" />
-          <title>Learning rate ${learningRate.toExponential()}</title>
-          <style>
-            ${{ html: REPORT_STYLE }}
-          </style>
-        </head>
-        <body>
-          <main>
-            <p class="subject">${model}</p>
-            <h1>Learning rate ${learningRate.toExponential()}${alpha}</h1>
-            <p class="lead">
-              It was ${previousRate.toExponential()}. The search took
-              ${countOf(spentSteps, 'optimizer step')}.
-            </p>
-            <section>
-              <figure>${twoWidths((width) => tuneChart(data, width), WIDTH)}</figure>
-            </section>
-            ${result.candidates.length > 0 ? candidateSection(result) : null}
-            <section>${notes.map((note) => html`<p>${note}</p>`)}</section>
-          </main>
-        </body>
-      </html> `.html
-  }`;
+  return htmlPage({
+    title: `Learning rate ${learningRate.toExponential()}`,
+    body: html`<p class="subject">${model}</p>
+      <h1>Learning rate ${learningRate.toExponential()}${alpha}</h1>
+      <p class="lead">
+        It was ${previousRate.toExponential()}. The search took ${countOf(spentSteps, 'optimizer step')}.
+      </p>
+      <section>
+        <figure>${twoWidths((width) => tuneChart(data, width), WIDTH)}</figure>
+      </section>
+      ${result.candidates.length > 0 ? candidateSection(result) : null}
+      <section>${notes.map((note) => html`<p>${note}</p>`)}</section>`,
+  });
 }
 
 function chartData(result: TuneResult): TuneChartData {

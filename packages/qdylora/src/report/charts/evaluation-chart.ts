@@ -1,8 +1,8 @@
 import { html, type Html } from '../html.ts';
-import { countText, lossText } from '../number-text.ts';
 import type { ReportEvaluation } from '../report-data.ts';
+import { chartAxes, stepMarks } from './chart-axes.ts';
 import type { Box } from './place-label.ts';
-import { extent, linearScale, niceTicks, widened, type Scale } from './scale.ts';
+import { extent, linearScale, widened, type Scale } from './scale.ts';
 
 /** Height of a rank's row in the lower drawing. */
 const ROW = 15;
@@ -43,7 +43,14 @@ export function evaluationChart(evaluations: readonly ReportEvaluation[], width:
     aria-label="Held-out loss of each rank over the steps, and the best rank at each evaluation"
   >
     <g class="axis">
-      ${axes(box, { x, y, domain: widened(span, 0.06), steps: evaluations.map(({ step }) => step) })}
+      ${chartAxes(box, {
+        x,
+        y,
+        domain: widened(span, 0.06),
+        lossName: 'held-out loss',
+        marks: stepMarks(box, [evaluations[0].step, evaluations.at(-1)!.step]),
+        markName: 'step',
+      })}
     </g>
     ${lines.map(({ isBest, points }) => lossLine(points, isBest))}
     ${names(lines, box)} ${rows.length > 1 ? bestRanks(evaluations, rows, { ...box, top }, x) : null}
@@ -77,38 +84,6 @@ const pointsOf = (
 
 const pathOf = (points: Line['points']): Html =>
   html`${points.map(({ x, y }, i) => html`${i > 0 ? 'L' : 'M'}${x} ${y}`)}`;
-
-interface Axes {
-  readonly x: Scale;
-  readonly y: Scale;
-  readonly domain: readonly [number, number];
-  readonly steps: readonly number[];
-}
-
-function axes({ left, right, bottom }: Box, { x, y, domain, steps }: Axes): Html {
-  const { ticks, decimals } = niceTicks(domain, 5);
-  const across = niceTicks([steps[0], steps.at(-1)!], right - left < 400 ? 4 : 8).ticks.filter(
-    Number.isInteger,
-  );
-  const grid = ticks.map(
-    (tick) =>
-      html`<path class="grid" d="M${left} ${y(tick)}H${right}" /><text
-          x="${left - 8}"
-          y="${y(tick) + 4}"
-          text-anchor="end"
-          >${lossText(tick, decimals)}</text
-        >`,
-  );
-  const under = across.map(
-    (tick) =>
-      html`<path d="M${x(tick)} ${bottom}v5" /><text x="${x(tick)}" y="${bottom + 20}" text-anchor="middle"
-          >${countText(tick)}</text
-        >`,
-  );
-  return html`${grid}<path d="M${left} ${bottom}H${right}" />${under}<text class="title" x="4" y="16"
-      >held-out loss (nats per token)</text
-    ><text class="title" x="${(left + right) / 2}" y="${bottom + 40}" text-anchor="middle">step</text>`;
-}
 
 /** The name of each line at its end, the best one first; no name where it would cover another. */
 function names(lines: readonly Line[], { right }: Box): Html {

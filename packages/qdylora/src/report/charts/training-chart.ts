@@ -1,9 +1,10 @@
 import { html, type Html } from '../html.ts';
-import { countText, lossText } from '../number-text.ts';
+import { lossText } from '../number-text.ts';
 import type { ReportStep } from '../report-data.ts';
+import { chartAxes, stepMarks } from './chart-axes.ts';
 import type { Box } from './place-label.ts';
 import { rankStrip, rankStripHeight } from './rank-strip.ts';
-import { extent, linearScale, niceTicks, widened, type Interval, type Scale } from './scale.ts';
+import { extent, linearScale, widened, type Interval, type Scale } from './scale.ts';
 import { smoothingWindow, smoothLosses } from './smooth-losses.ts';
 
 interface Point {
@@ -44,7 +45,14 @@ export function trainingChart(steps: readonly ReportStep[], width: number): Html
     role="img"
     aria-label="Training loss over the steps"
   >
-    <g class="axis">${axes(box, { x, y, domain, steps: [first, last] })}</g>
+    <g class="axis">${chartAxes(box, {
+      x,
+      y,
+      domain,
+      lossName: 'training loss',
+      marks: stepMarks(box, [first, last]),
+      markName: 'step',
+    })}</g>
     ${lines(points(losses), window > 1 ? points(smooth) : [], box)}
     ${endLabel(window > 1 ? smooth : losses, steps.length === 1 ? x(first) + 8 : box.right + 4, clamped)}
     ${rankStrip(steps, { ...box, top: stripTop }, x)}
@@ -58,36 +66,6 @@ function lossDomain(losses: readonly number[]): Interval {
   const ceiling = at(0.98) + 0.5 * (at(0.98) - at(0.02));
   const [from, to] = extent(sorted)!;
   return widened([from, sorted.length >= 50 ? Math.min(to, ceiling) : to], 0.06);
-}
-
-interface Scales {
-  readonly x: Scale;
-  readonly y: Scale;
-  readonly domain: Interval;
-  readonly steps: Interval;
-}
-
-function axes({ left, right, bottom }: Box, { x, y, domain, steps }: Scales): Html {
-  const { ticks, decimals } = niceTicks(domain, 5);
-  const across = niceTicks(steps, right - left < 400 ? 4 : 8).ticks.filter(Number.isInteger);
-  const grid = ticks.map(
-    (tick) =>
-      html`<path class="grid" d="M${left} ${y(tick)}H${right}" /><text
-          x="${left - 8}"
-          y="${y(tick) + 4}"
-          text-anchor="end"
-          >${lossText(tick, decimals)}</text
-        >`,
-  );
-  const under = across.map(
-    (tick) =>
-      html`<path d="M${x(tick)} ${bottom}v5" /><text x="${x(tick)}" y="${bottom + 20}" text-anchor="middle"
-          >${countText(tick)}</text
-        >`,
-  );
-  return html`${grid}<path d="M${left} ${bottom}H${right}" />${under}<text class="title" x="4" y="16"
-      >training loss (nats per token)</text
-    ><text class="title" x="${(left + right) / 2}" y="${bottom + 40}" text-anchor="middle">step</text>`;
 }
 
 function lines(raw: readonly Point[], smooth: readonly Point[], { left, right }: Box): Html {

@@ -1,7 +1,7 @@
 import { html, type Html } from '../html.ts';
-import { lossText } from '../number-text.ts';
+import { chartAxes } from './chart-axes.ts';
 import type { Box } from './place-label.ts';
-import { extent, linearScale, niceTicks, widened, type Scale } from './scale.ts';
+import { extent, linearScale, widened, type Scale } from './scale.ts';
 
 /** Losses of several rates after the same number of steps. */
 export interface TuneCurve {
@@ -39,7 +39,14 @@ export function tuneChart({ curves, chosen, lossName }: TuneChartData, width: nu
     role="img"
     aria-label="${lossName} over the learning rate; the table has the figures"
   >
-    <g class="axis">${axes(box, { x, y, domain, rates: distinctRates(points), lossName })}</g>
+    <g class="axis">${chartAxes(box, {
+      x,
+      y,
+      domain,
+      lossName,
+      marks: distinctRates(points).map((rate) => ({ value: rate, label: rateLabel(rate) })),
+      markName: 'learning rate',
+    })}</g>
     <g class="evaluated best"><path d="M${x(chosen)} ${box.top}V${box.bottom}" stroke-dasharray="4 4" /></g>
     ${curves.map((curve, i) => curveLine(curve, { x, y, right: box.right }, i === curves.length - 1))}
   </svg>`;
@@ -52,38 +59,6 @@ function distinctRates(points: readonly { readonly learningRate: number }[]): nu
   const rates = [...new Set(points.map(({ learningRate }) => learningRate))].sort((a, b) => a - b);
   const every = Math.ceil(rates.length / MOST_LABELS);
   return rates.filter((_, i) => i % every === 0);
-}
-
-interface Axes {
-  readonly x: Scale;
-  readonly y: Scale;
-  readonly domain: readonly [number, number];
-  readonly rates: readonly number[];
-  readonly lossName: string;
-}
-
-function axes({ left, right, bottom }: Box, { x, y, domain, rates, lossName }: Axes): Html {
-  const { ticks, decimals } = niceTicks(domain, 5);
-  const grid = ticks.map(
-    (tick) =>
-      html`<path class="grid" d="M${left} ${y(tick)}H${right}" /><text
-          x="${left - 8}"
-          y="${y(tick) + 4}"
-          text-anchor="end"
-          >${lossText(tick, decimals)}</text
-        >`,
-  );
-  const under = rates.map(
-    (rate) =>
-      html`<path d="M${x(rate)} ${bottom}v5" /><text x="${x(rate)}" y="${bottom + 20}" text-anchor="middle"
-          >${rateLabel(rate)}</text
-        >`,
-  );
-  return html`${grid}<path d="M${left} ${bottom}H${right}" />${under}<text class="title" x="4" y="16"
-      >${lossName} (nats per token)</text
-    ><text class="title" x="${(left + right) / 2}" y="${bottom + 40}" text-anchor="middle"
-      >learning rate</text
-    >`;
 }
 
 const rateLabel = (rate: number): string => Number(rate.toPrecision(2)).toExponential();

@@ -1,0 +1,61 @@
+import { html, type Html } from '../html.ts';
+import { countText, lossText } from '../number-text.ts';
+import type { Box } from './place-label.ts';
+import { niceTicks, type Interval, type Scale } from './scale.ts';
+
+/** A labelled place on the horizontal axis. */
+export interface AxisMark {
+  readonly value: number;
+  readonly label: string;
+}
+
+export interface ChartAxes {
+  readonly x: Scale;
+  readonly y: Scale;
+  /** Losses from the bottom to the top. */
+  readonly domain: Interval;
+  /** `held-out loss` */
+  readonly lossName: string;
+  readonly marks: readonly AxisMark[];
+  /** `step` */
+  readonly markName: string;
+}
+
+/** Both axes of a chart of losses, with a grid line for every tick of the loss. */
+export function chartAxes(box: Box, { x, y, domain, lossName, marks, markName }: ChartAxes): Html {
+  const { left, right, bottom } = box;
+  const under = marks.map(
+    ({ value, label }) =>
+      html`<path d="M${x(value)} ${bottom}v5" /><text x="${x(value)}" y="${bottom + 20}" text-anchor="middle"
+          >${label}</text
+        >`,
+  );
+  return html`${lossGrid(box, y, niceTicks(domain, 5))}<path d="M${left} ${bottom}H${right}" />${under}<text
+      class="title"
+      x="4"
+      y="16"
+      >${lossName} (nats per token)</text
+    ><text class="title" x="${(left + right) / 2}" y="${bottom + 40}" text-anchor="middle">${markName}</text>`;
+}
+
+/** A grid line and a label for every tick of the loss. */
+export const lossGrid = (
+  { left, right }: Pick<Box, 'left' | 'right'>,
+  y: Scale,
+  { ticks, decimals }: { readonly ticks: readonly number[]; readonly decimals: number },
+): readonly Html[] =>
+  ticks.map(
+    (tick) =>
+      html`<path class="grid" d="M${left} ${y(tick)}H${right}" /><text
+          x="${left - 8}"
+          y="${y(tick) + 4}"
+          text-anchor="end"
+          >${lossText(tick, decimals)}</text
+        >`,
+  );
+
+/** Whole steps to label, fewer on a narrow drawing. */
+export const stepMarks = ({ left, right }: Box, steps: Interval): AxisMark[] =>
+  niceTicks(steps, right - left < 400 ? 4 : 8)
+    .ticks.filter(Number.isInteger)
+    .map((value) => ({ value, label: countText(value) }));
