@@ -14,9 +14,9 @@ import {
   attachDyLora,
   observeInputs,
   rankSampler,
+  sliceState,
   sortByMoments,
   type Adapted,
-  type AdapterState,
   type RankView,
 } from '@qdylora/lora-dynamic';
 import { buildModel, type CausalLm } from '@qdylora/models';
@@ -190,14 +190,9 @@ async function finishSlices(setting: Setting, nested: Adapted<CausalLm>, heldOut
   for (const rank of ranks)
     for (const share of shares) {
       const totalSteps = Math.ceil(share * job.steps);
-      const adapted = attach(model, { ...job, alpha: alphaOfSlice(job, rank) }, [rank]);
-      await adapted.load({
-        alpha: adapted.config.alpha,
-        scaling: job.scaling,
-        ranks: [rank],
-        maxRank: rank,
-        layers: cut(state, rank),
-      });
+      const slice = sliceState(state, rank);
+      const adapted = attach(model, { ...job, alpha: slice.alpha }, [rank]);
+      await adapted.load(slice);
       using optimizer = optimizerOf(adapted, { ...job, learningRate, rankRates: 'uniform' });
       const schedule = learningRateSchedule({
         name: 'cosine',
@@ -270,17 +265,6 @@ async function measureBudgets(
     }
   return results;
 }
-
-/** The scale of a slice alone is its scale in the nested adapter. */
-const alphaOfSlice = ({ scaling, alpha, ranks }: Job, rank: number): number =>
-  scaling === 'constant' ? (alpha * rank) / Math.max(...ranks) : alpha;
-
-const cut = ({ layers }: AdapterState, rank: number) =>
-  layers.map((layer) => ({
-    ...layer,
-    a: layer.a.slice(0, rank * layer.inFeatures),
-    b: layer.b.slice(0, rank * layer.outFeatures),
-  }));
 
 /** Held-out loss at each rank, and the loss of every row, for paired comparisons between runs. */
 async function lossesOf(

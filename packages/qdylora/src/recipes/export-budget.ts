@@ -3,8 +3,8 @@ import { lossOver } from '@qdylora/eval';
 import {
   allocateRanks,
   observeInputs,
+  sliceLayer,
   sortByMoments,
-  transposed,
   type SortedLayer,
 } from '@qdylora/lora-dynamic';
 import { valuesOfOptions } from '../config/explicit-values.ts';
@@ -65,7 +65,7 @@ export async function exportUnderBudget({
   const sorted = await sortedLayers(adapter, { model, dataset, warn });
   const ranks = allocateRanks(sorted, budgetBytes);
   const layers = sorted
-    .map((layer) => cutLayer(layer, ranks.get(layer.name)!))
+    .map((layer) => layerAtRank(layer, ranks.get(layer.name)!))
     .filter(({ rank }) => rank > 0);
   await writeLayered(outputDir, layers, { ...adapter, baseModel });
   return { rank: Math.max(...layers.map(({ rank }) => rank)), layers };
@@ -91,9 +91,7 @@ async function sortedLayers(
   return sortByMoments(adapter.state, await observer.sums());
 }
 
-const cutLayer = ({ name, inFeatures, outFeatures, a, b }: SortedLayer, rank: number): RankedMatrices => ({
-  name,
+const layerAtRank = (layer: SortedLayer, rank: number): RankedMatrices => ({
+  ...sliceLayer(layer, rank),
   rank,
-  a: a.slice(0, rank * inFeatures),
-  b: transposed(b, rank, outFeatures),
 });
