@@ -8,7 +8,7 @@ import { parameterStates, type ParameterStates, type StatePart } from './states/
 import { rateTable, type RateKey, type Rates, type RateTable } from './rate-table.ts';
 import { repeatedUpdate, type RepeatedUpdate } from './repeated-update.ts';
 import { absmaxOf, eightBitLayout, float32Layout } from './states/state-layout.ts';
-import { differentFactors, ratedStretches, UNIFORM_RATES, type RowRates } from './row-rates.ts';
+import type { RowRates } from './row-rates.ts';
 import { stepCounter, type Stretch } from './step-counter.ts';
 
 /** The rows of one op, with its numbers. */
@@ -41,18 +41,17 @@ export interface MomentRule {
  * `prefix`, the ops of an update are the same each time but for their rates: they are recorded and replayed.
  */
 export function momentOptimizer(parameters: readonly Parameter[], rule: MomentRule): Optimizer {
-  const { name, learningRate, bits, paging, rowRates = UNIFORM_RATES } = rule;
+  const { name, learningRate, bits, paging, rowRates } = rule;
   const hasCodes = bits === 8;
-  const states = parameterStates(
-    parameters,
-    (hasCodes ? eightBitLayout : float32Layout)(rule.moments),
+  const states = parameterStates(parameters, (hasCodes ? eightBitLayout : float32Layout)(rule.moments), {
     paging,
-  );
+    rowRates,
+  });
   const counter = stepCounter();
   const maps = dynamicMaps();
-  const table = rateTable(differentFactors(parameters, rowRates));
+  const table = rateTable(states.factors);
   const repeated = repeatedUpdate();
-  const ops: UpdateOps = { parameters, rule, states, maps, table, repeated, rowRates };
+  const ops: UpdateOps = { parameters, rule, states, maps, table, repeated };
   const dispose = (): void => {
     repeated.dispose();
     table.dispose();
@@ -96,12 +95,11 @@ interface UpdateOps {
   readonly maps: DynamicMaps;
   readonly table: RateTable;
   readonly repeated: RepeatedUpdate;
-  readonly rowRates: RowRates;
 }
 
 /** Runs one op for each parameter and stretch of rows, or replays these ops if they are as before. */
 function runUpdateOps(
-  { parameters, rule, states, maps, table, repeated, rowRates }: UpdateOps,
+  { parameters, rule, states, maps, table, repeated }: UpdateOps,
   stretches: readonly Stretch[],
   update: OptimizerUpdate,
 ): void {
@@ -113,15 +111,12 @@ function runUpdateOps(
     (key) => rule.ratesOf(update, key),
     (ratesAt) => {
       const run = (target: Backend): void =>
-        states.update(
-          (parameter) => ratedStretches(stretches, rowRates(parameter)),
-          (part) => {
-            const { step, factor, parameter } = part;
-            const isCoded = absmaxOf('m') in part.arrays;
-            const rates = ratesAt({ step, factor, decays: rule.decays(parameter), isCoded });
-            rule.step(target, { ...part, rates, maps: isCoded ? maps.on(backend) : null });
-          },
-        );
+        states.update(stretches, (part) => {
+          const { step, factor, parameter } = part;
+          const isCoded = absmaxOf('m') in part.arrays;
+          const rates = ratesAt({ step, factor, decays: rule.decays(parameter), isCoded });
+          rule.step(target, { ...part, rates, maps: isCoded ? maps.on(backend) : null });
+        });
       if (isSameEachTime) repeated.run(backend, [table.view(), ...replaceableArrays(parameters)], run);
       else run(backend);
     },

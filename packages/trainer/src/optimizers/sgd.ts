@@ -15,7 +15,7 @@ import { addInto, copy, fill, scaleBy, type Parameter } from '@qdylora/tensor';
 import { isMatrix } from './adamw.ts';
 import { checkUpdate } from './check-update.ts';
 import type { Optimizer } from './optimizer.ts';
-import { differentFactors, ratedStretches, UNIFORM_RATES, type RowRates } from './row-rates.ts';
+import type { RowRates } from './row-rates.ts';
 import { parameterStates, type StatePart } from './states/parameter-states.ts';
 import { float32Layout } from './states/state-layout.ts';
 import { stepCounter } from './step-counter.ts';
@@ -50,15 +50,8 @@ const OPTIONS: OptionRules<SgdOptions> = {
  */
 export function sgd(parameters: readonly Parameter[], options: SgdOptions): Optimizer {
   checkOptions('sgd', options, OPTIONS);
-  const {
-    learningRate,
-    momentum = 0,
-    weightDecay = 0,
-    decays = isMatrix,
-    rowRates = UNIFORM_RATES,
-  } = options;
-  const factors = differentFactors(parameters, rowRates);
-  const states = parameterStates(parameters, float32Layout(momentum > 0 ? ['velocity'] : []));
+  const { learningRate, momentum = 0, weightDecay = 0, decays = isMatrix, rowRates } = options;
+  const states = parameterStates(parameters, float32Layout(momentum > 0 ? ['velocity'] : []), { rowRates });
   const counter = stepCounter();
   return {
     name: 'sgd',
@@ -81,15 +74,12 @@ export function sgd(parameters: readonly Parameter[], options: SgdOptions): Opti
           scale: factorOf(backend, gradientScale),
           decay: factorOf(backend, weightDecay),
           momentum: factorOf(backend, momentum),
-          minusRates: new Map(factors.map((factor) => [factor, factorOf(backend, -rate * factor)])),
+          minusRates: new Map(states.factors.map((factor) => [factor, factorOf(backend, -rate * factor)])),
         };
         counter.advance(rows, (stretches) =>
-          states.update(
-            (parameter) => ratedStretches(stretches, rowRates(parameter)),
-            (part) => {
-              stepPart(backend, part, step, weightDecay > 0 && decays(part.parameter));
-            },
-          ),
+          states.update(stretches, (part) => {
+            stepPart(backend, part, step, weightDecay > 0 && decays(part.parameter));
+          }),
         );
       });
     },

@@ -23,7 +23,14 @@ import { rowsIn, type RowPart } from './rows-in.ts';
 import { releaseSlabs, type Slabs } from './slabs.ts';
 import { checkSaved, stateArrayOfPages } from './state-array.ts';
 import type { StateLayout } from './state-layout.ts';
-import type { RatedStretch } from '../row-rates.ts';
+import {
+  differentFactors,
+  ratedStretches,
+  UNIFORM_RATES,
+  type RatedStretch,
+  type RowRates,
+} from '../row-rates.ts';
+import type { Stretch } from '../step-counter.ts';
 
 type F32 = ArrayView<'f32'>;
 
@@ -41,20 +48,30 @@ export interface StatePart {
   readonly factor: number;
 }
 
+export interface StateOptions {
+  /** The budget of resident states, and where the rest goes; without it everything stays in memory. */
+  readonly paging?: PagingOptions;
+  /** Factors on the learning rate by row; 1 by default. */
+  readonly rowRates?: RowRates;
+}
+
 /**
  * The state of an optimizer: arrays for each parameter, named `<parameter>.<kind>`, in memory or on pages.
  */
 export interface ParameterStates {
   /** Gradients, and state that is in memory. */
   readonly byteLength: number;
+  /** The different factors on the learning rate. */
+  readonly factors: readonly number[];
   prepare(backend: Backend): void;
   /** @throws QdyloraError BAD_ARGUMENT before `prepare`. */
   backend(): Backend;
   /**
-   * Calls `visit` for the rows of each stretch of a parameter, parameter by parameter and page by page. Its
-   * changes of the arrays are kept. What is refused is refused before the first call.
+   * Calls `visit` for the rows of each stretch, parameter by parameter and page by page; where the factor on
+   * the learning rate changes, for each part alone. Its changes of the arrays are kept. What is refused is
+   * refused before the first call.
    */
-  update(stretchesOf: StretchesOf, visit: (part: StatePart) => void): void;
+  update(stretches: readonly Stretch[], visit: (part: StatePart) => void): void;
   ledger(): OptimizerLedger;
   gradients(): readonly ArrayView<'f32'>[];
   resident(): readonly ArrayView<'f32'>[];
@@ -64,16 +81,16 @@ export interface ParameterStates {
 }
 
 /**
- * @param paging the budget of resident states, and where the rest goes; without it everything stays in memory
  * @throws QdyloraError BAD_ARGUMENT for no parameters, two of one name, or a budget below one page;
  * WRITE_FAILED (in `prepare`) where the disk has no room.
  */
 export function parameterStates(
   parameters: readonly Parameter[],
   layoutOf: (parameter: Parameter) => StateLayout,
-  paging?: PagingOptions,
+  { paging, rowRates = UNIFORM_RATES }: StateOptions = {},
 ): ParameterStates {
   checkNames(parameters);
+  const factors = differentFactors(parameters, rowRates);
   const layouts = parameters.map(layoutOf);
   const plan = planPages(layouts, paging?.budgetBytes ?? Infinity);
   let held: HeldStates | null = null;
@@ -86,6 +103,7 @@ export function parameterStates(
     stateArrays({ backend: backend(), parameters, layouts, pages: held!.prepared.pages, withPage });
   return {
     byteLength: gradientBytes(parameters) + plan.residentBytes,
+    factors,
     backend,
     arrays,
     prepare(next) {
@@ -94,7 +112,9 @@ export function parameterStates(
       parameters.forEach(assertFloat32);
       held = holdStates(next, { parameters, layouts, plan }, paging);
     },
-    update(stretchesOf, visit) {
+    update(stretches, visit) {
+      const stretchesOf = (parameter: Parameter): readonly RatedStretch[] =>
+        ratedStretches(stretches, rowRates(parameter));
       updatePages(held?.prepared.pages ?? [], stretchesOf, { parameters, layouts, visit, withPage });
     },
     ledger: () => ({
@@ -185,7 +205,7 @@ function stateArrays({
 }
 
 /** The rows of a parameter that an update touches. */
-export type StretchesOf = (parameter: Parameter) => readonly RatedStretch[];
+type StretchesOf = (parameter: Parameter) => readonly RatedStretch[];
 
 interface PagesUpdate {
   readonly parameters: readonly Parameter[];
