@@ -13,8 +13,9 @@ export const testProject = (name: string) =>
       testTimeout: 120_000,
       hookTimeout: 120_000,
       // The files of a package share one process and their imports: 65 s of imports instead of 200 s. That is
-      // sound because no module of the project keeps state from one call to the next, and a test that changes
-      // the process (a variable of the environment, the working directory, a spy) changes it back.
+      // sound because modules keep no state that a result depends on (only caches of immutable values), and a
+      // test that changes the process (a variable of the environment, the working directory, a spy) changes it
+      // back.
       isolate: false,
       setupFiles: [fileURLToPath(new URL('packages/testing/src/vitest/set-up-file.ts', import.meta.url))],
     },

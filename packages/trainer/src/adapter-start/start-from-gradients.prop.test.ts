@@ -3,7 +3,8 @@ import { attachDyLora, rowSpace, type Adapted } from '@qdylora/lora-dynamic';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { tinyBatch, tinyExamples, tinyModel, type TinyModel } from '../../test/tiny-model.ts';
-import { accumulateGradients, clearGradients, KAIMING_ROW_NORM, startFromGradients } from '../index.ts';
+import { expectDirections } from '../../test/expect-directions.ts';
+import { accumulateGradients, clearGradients, startFromGradients } from '../index.ts';
 
 const HIDDEN = 8;
 const attached = (ranks: readonly number[]): Adapted<TinyModel> =>
@@ -44,19 +45,7 @@ describe('the gradient start', () => {
         const gradients = await fullGradients(batch);
         adapted.layers.forEach((layer, index) => {
           const { values, vectors } = rowSpace(transposed(gradients[index]), HIDDEN, HIDDEN);
-          const rows = numbers(layer.a.view);
-          for (let k = 0; k < HIDDEN; k++) {
-            // A vector is told apart from its neighbours by the gap between their singular values.
-            const gap = Math.min(
-              k > 0 ? values[k - 1] - values[k] : Infinity,
-              values[k] - (values[k + 1] ?? 0),
-            );
-            if (gap < 0.02 * values[0]) continue;
-            let cosine = 0;
-            for (let j = 0; j < HIDDEN; j++)
-              cosine += (rows[k * HIDDEN + j] * vectors[k * HIDDEN + j]) / KAIMING_ROW_NORM;
-            expect(Math.abs(cosine), `row ${k} of ${layer.name}`).toBeGreaterThan(0.999);
-          }
+          expectDirections(numbers(layer.a.view), { values: [...values], vectors }, layer.name);
         });
       }),
       { numRuns: 10 },
