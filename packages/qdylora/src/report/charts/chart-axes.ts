@@ -35,7 +35,9 @@ export function chartAxes(box: Box, { x, y, domain, lossName, marks, markName }:
       x="4"
       y="16"
       >${lossName} (nats per token)</text
-    ><text class="title" x="${(left + right) / 2}" y="${bottom + 40}" text-anchor="middle">${markName}</text>`;
+    ><text class="title" x="${(left + right) / 2}" y="${bottom + 40}" text-anchor="middle"
+      >${markName}</text
+    >`;
 }
 
 /** A grid line and a label for every tick of the loss. */
