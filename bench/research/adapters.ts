@@ -1,0 +1,45 @@
+import { attachDyLora, rankSampler, type Adapted, type RankSampler } from '@qdylora/lora-dynamic';
+import type { CausalLm } from '@qdylora/models';
+import {
+  adamw,
+  adapterRowRates,
+  startFromActivations,
+  startFromGradients,
+  type Optimizer,
+} from '@qdylora/trainer';
+import type { Job } from './job.ts';
+import type { Setting } from './setting.ts';
+
+/** The adapter of a job at these ranks. */
+export const attach = (model: CausalLm, job: Job, ranks: readonly number[]): Adapted<CausalLm> =>
+  attachDyLora(model, { ranks, alpha: job.alpha, scaling: job.scaling, seed: job.seed });
+
+export const optimizerOf = (
+  adapted: Adapted<CausalLm>,
+  { learningRate, bRatio, rankRates }: Job,
+): Optimizer =>
+  adamw(adapted.parameters(), {
+    learningRate,
+    rowRates: adapterRowRates(adapted, { bRatio, rankRates }),
+  });
+
+export const samplerOf = (
+  { ranks }: Adapted<CausalLm>,
+  { schedule, distribution, seed }: Job,
+): RankSampler | null =>
+  ranks.ranks.length === 1 ? null : rankSampler(ranks, { schedule, distribution, seed });
+
+/** Steps whose rows a start sees: 64 rows. */
+const START_STEPS = 8;
+
+/** Gives A the start of the job. */
+export async function startAdapter(
+  adapted: Adapted<CausalLm>,
+  { job, model, batches }: Setting,
+): Promise<void> {
+  if (job.init === 'kaiming') return;
+  const rows = Array.from({ length: START_STEPS }, (_, step) => batches.batchAt(step)).flat();
+  const options = { seed: job.seed, computeDtype: 'bf16', rowNorm: job.initRowNorm ?? undefined } as const;
+  if (job.init === 'gradient') await startFromGradients(adapted, rows, options);
+  else await startFromActivations(model, adapted, rows, options);
+}

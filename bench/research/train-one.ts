@@ -1,0 +1,39 @@
+import type { Adapted, RankView } from '@qdylora/lora-dynamic';
+import type { CausalLm } from '@qdylora/models';
+import { train } from '@qdylora/trainer';
+import { attach, optimizerOf, samplerOf, startAdapter } from './adapters.ts';
+import type { Setting } from './setting.ts';
+
+const SAVE_EVERY = 50;
+
+/** A view of the trained model for each rank, and the tokens that went through the model. */
+export interface Trained {
+  readonly views: readonly RankView<CausalLm>[];
+  readonly tokens: number;
+  /** The one adapter, if there is one. */
+  readonly adapted?: Adapted<CausalLm>;
+}
+
+/** Trains one adapter, nested or of a single rank. Resumes from its newest checkpoint. */
+export async function trainOne(setting: Setting): Promise<Trained> {
+  const { job, model, batches, schedule, outputDir } = setting;
+  const adapted = attach(model, job, job.ranks);
+  await startAdapter(adapted, setting);
+  using optimizer = optimizerOf(adapted, job);
+  const run = train({
+    model: adapted,
+    batches,
+    sampler: samplerOf(adapted, job),
+    optimizer,
+    schedule,
+    totalSteps: job.steps,
+    computeDtype: 'bf16',
+    save: { folder: outputDir, every: SAVE_EVERY, totalLimit: 1 },
+    resume: 'latest',
+  });
+  for await (const event of run)
+    if (event.type === 'step' && event.step % 10 === 0)
+      console.error(`${job.id} ${event.step}/${job.steps} ${event.smoothedLoss.toFixed(3)}`);
+  const { tokens } = await run.result;
+  return { views: job.ranks.map((rank) => adapted.atRank(rank)), tokens, adapted };
+}
