@@ -14,13 +14,15 @@ import type { Setting } from './setting.ts';
 export const attach = (model: CausalLm, job: Job, ranks: readonly number[]): Adapted<CausalLm> =>
   attachDyLora(model, { ranks, alpha: job.alpha, scaling: job.scaling, seed: job.seed });
 
+/** @param rateRanks the ranks that the job's rates belong to */
 export const optimizerOf = (
   adapted: Adapted<CausalLm>,
   { learningRate, bRatio, rankRates }: Job,
+  rateRanks = adapted.ranks.ranks,
 ): Optimizer =>
   adamw(adapted.parameters(), {
     learningRate,
-    rowRates: adapterRowRates(adapted, { bRatio, rankRates }),
+    rowRates: adapterRowRates(adapted, { bRatio, rankRates, rateRanks }),
   });
 
 export const samplerOf = (

@@ -39,7 +39,16 @@ export interface Finish {
   /** Steps as shares of those of the run. */
   readonly shares: readonly number[];
   readonly learningRate: number;
+  /** The rates of B's rows; several: each slice is finished with each. `nested` by default. */
+  readonly rates?: FinishRates | readonly FinishRates[];
 }
+
+/**
+ * Factors on the learning rate of B's rows while a slice is trained alone.
+ * - `nested`: each row keeps the factor that it had in the nested run.
+ * - `dedicated`: all rows have that of a dedicated run of the rank: under the scale alpha 1/√rank.
+ */
+export type FinishRates = 'nested' | 'dedicated';
 
 /** A file of jobs: what they are for, settings that all share, and the settings of each. */
 interface JobFile {

@@ -157,6 +157,7 @@ describe('a run', () => {
     ['early_stopping: 64\nval_set_size: 9', /`early_stopping` needs evaluations between steps/],
     ['early_stopping: 64\neval_steps: 1', /`early_stopping` needs held-out rows.*val_set_size/],
     ['method: none\nadapter_init: gradient', /`adapter_init` is about an adapter, and full training/],
+    ['method: none\nrate_ranks: [1]', /`rate_ranks` is about an adapter/],
     ['method: none\nrank_rates: uniform', /`rank_rates` is about an adapter/],
     ['method: none\nearly_stopping: aurac', /`early_stopping` is about an adapter/],
     ['report_to: csv', /`report_to` must be none or a list of tensorboard \(got "csv"\)/],
@@ -215,6 +216,21 @@ describe('a run', () => {
     expect(at({ ranks: [4], loraAlpha: 2 })).toMatchObject({ ...slice, ranks: [4], loraAlpha: 2 });
     expect((await errorOf(() => at({ ranks: [1, 2] }))).message).toMatch(
       /The largest rank is 2, but the adapter to start from was trained at 1, 4, 8\. Choose one/,
+    );
+  });
+
+  it('of a smaller rank keeps the rates of its rows: those of the ranks of the adapter', async () => {
+    const inherited = { ranks: [1, 4, 8], loraAlpha: 16, loraScaling: 'uniform' } as const;
+    const at = (keys: object) => resolveRun(valuesOfOptions({ adapter: 'a', ...keys }), inherited);
+    expect(at({ ranks: [4] })).toMatchObject({ rankRates: 'steep', rateRanks: [1, 4, 8] });
+    expect(at({ ranks: [4], rankRates: [3, 2, 1] })).toMatchObject({ rankRates: [3, 2, 1] });
+    expect(at({ ranks: [4], rateRanks: [4] })).toMatchObject({ rankRates: 'inverse_sqrt', rateRanks: [4] });
+    expect(at({})).toMatchObject({ rankRates: 'steep', rateRanks: null });
+    expect((await errorOf(() => at({ ranks: [4], rateRanks: [1, 2] }))).message).toMatch(
+      /The largest of `rateRanks` is 2, but a rank is 4\. Name the ranks of the run/,
+    );
+    expect((await errorOf(() => at({ ranks: [4], rankRates: [3, 2] }))).message).toMatch(
+      /`rankRates` has 2 numbers, but there are 3 ranks/,
     );
   });
 });

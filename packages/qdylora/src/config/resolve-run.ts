@@ -94,18 +94,26 @@ function withRanks(
       ? [loraR]
       : powersOfTwoUpTo(loraR).ranks;
   const ranks = listedRanks ?? [...defaultRanks];
-  assertRankListsFit(config, ranks, explicit);
+  const rateRanks = config.rateRanks ?? ratesOfAdapter(adapterRanks, ranks);
+  assertRankListsFit(config, { ranks, rateRanks: rateRanks ?? ranks }, explicit);
   assertAdapterInitFits(config, explicit);
   assertEvaluationFits(config, ranks, explicit);
   return {
     ...config,
     loraR,
     ranks,
-    rankRates: config.rankRates ?? defaultRates(config, ranks),
+    rankRates: config.rankRates ?? defaultRates(config, rateRanks ?? ranks),
+    rateRanks,
     loraAlpha: inherited && !explicit.has('loraAlpha') ? alphaAt(inherited, loraR) : config.loraAlpha,
     method: methodOf(config.quantization !== 'none', ranks.length > 1),
   };
 }
+
+/** The ranks of the adapter that the run starts from; null where there is none, or they are the run's. */
+const ratesOfAdapter = (
+  adapterRanks: readonly number[] | undefined,
+  ranks: readonly number[],
+): number[] | null => (adapterRanks && adapterRanks.join() !== ranks.join() ? [...adapterRanks] : null);
 
 /**
  * Smaller steps for the rows of large ranks where these rows count as much as all others. At a single rank

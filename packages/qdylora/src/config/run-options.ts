@@ -90,6 +90,11 @@ export interface RunOptions {
    * (inverse_sqrt at a single rank), else uniform.
    */
   readonly rankRates?: 'uniform' | 'inverse_sqrt' | 'steep' | readonly number[] | null;
+  /**
+   * Ranks of the factors of rank_rates. By default those of the adapter that the run starts from, so
+   * that its rows keep their rates, else ranks.
+   */
+  readonly rateRanks?: readonly number[] | null;
   /** Rows that a step at rank b trains: all up to b, or only those that b adds (default: prefix). */
   readonly updateRule?: 'prefix' | 'newest_block';
   /** Dropout on the input of the adapter (default: 0). */

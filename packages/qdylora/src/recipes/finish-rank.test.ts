@@ -99,6 +99,23 @@ describe('finishing one rank of a run', () => {
     expect(bytesOf(folder.in('train-slice/adapter'))).toEqual(bytesOf(folder.in('whole/adapter')));
   });
 
+  it('keeps the rates that the rows had, or takes those of a run of one rank', async () => {
+    const nested = folder.in('uniform');
+    await run({ ...common, maxSteps: 2, outputDir: nested });
+    const ratesOf = async (name: string, options: Partial<FinishOptions> = {}) => {
+      const { events } = await finish(name, { run: nested, share: 1, ...options });
+      const { config } = events.find(({ type }) => type === 'ready') as { config: object };
+      return config;
+    };
+    expect(await ratesOf('nested rates')).toMatchObject({ rankRates: 'steep', rateRanks: [1, 2, 4] });
+    const dedicated = { rankRates: 'inverse_sqrt', rateRanks: [2] } as const;
+    expect(await ratesOf('dedicated rates', dedicated)).toMatchObject(dedicated);
+    const again = await ratesOf('again', { run: folder.in('nested rates') });
+    expect(again).toMatchObject({ rankRates: 'steep', rateRanks: [1, 2, 4] });
+    const bytes = ['nested rates', 'dedicated rates'].map((name) => bytesOf(folder.in(`${name}/adapter`)));
+    expect(bytes[0]).not.toEqual(bytes[1]);
+  });
+
   it('says what is wrong, and what to do', async () => {
     const errorOf = async (options: Partial<FinishOptions>) =>
       (await rejection(() => finish('no', options))).message;

@@ -21,10 +21,10 @@ export type FinishOptions = Partial<Omit<FinetuneOptions, NestedOnlyKey | 'outpu
  * Trains one rank of a finished run alone for ceil(share · steps) further steps. In a nested run the rows of
  * a rank serve all larger ranks too; when one rank has been chosen, they need not any more.
  *
- * The new run starts from the first `rank` rows of A and B, with the scale that they had. Data, optimizer
- * and settings are those of the earlier run, with a schedule that warms up again to a fifth of its learning
- * rate, and the rows in another order (`dataSeed`). Where rows are held out, it is evaluated before its first
- * step too.
+ * The new run starts from the first `rank` rows of A and B. They keep their scale and their factors on the
+ * learning rate (`rateRanks`). Data, optimizer and settings are those of the earlier run, with a schedule
+ * that warms up again to a fifth of its learning rate, and the rows in another order (`dataSeed`). Where rows
+ * are held out, it is evaluated before its first step too.
  *
  * @throws QdyloraError BAD_ARGUMENT at once for a wrong hook; every other error rejects `result` and ends the
  * iteration

@@ -1,14 +1,14 @@
 import { QdyloraError, shownValue } from '@qdylora/contract';
-import type { Adapted, RankSet } from '@qdylora/lora-dynamic';
+import { rankSet, type Adapted } from '@qdylora/lora-dynamic';
 import type { RowRates } from './row-rates.ts';
 
 /**
- * Factors on the learning rate of B's rows, for the rows that each listed rank adds.
+ * Factors on the learning rate of B's rows, for the rows that each rank adds (`rateRanks`).
  * - `uniform`: 1.
  * - `inverse_sqrt`: 1/√b. With the scaling `constant` a row then counts the same at every rank, and an update
  *   at rank b changes the output as much as under the scaling `sqrt`: Σ over j < b of 1/√j ≈ 2√b.
  * - `steep`: 1.5/b^0.77, which was better at most ranks on two models (docs/research/every-rank.md).
- * - numbers: one factor > 0 for each listed rank.
+ * - numbers: one factor > 0 for each of these ranks.
  */
 export type RankRates = 'uniform' | 'inverse_sqrt' | 'steep' | readonly number[];
 export const RANK_RATES = ['uniform', 'inverse_sqrt', 'steep'] as const;
@@ -18,33 +18,45 @@ export interface AdapterRates {
   readonly bRatio?: number;
   /** `uniform` by default. */
   readonly rankRates?: RankRates;
+  /**
+   * Ranks whose rows get a factor each; those of the adapter by default. The largest is at least that of the
+   * adapter. A slice whose rows go on at the rates of their nested run names the ranks of that run.
+   */
+  readonly rateRanks?: readonly number[];
 }
 
 /**
  * Factors on the learning rates of an adapter's rows, for the option `rowRates` of an optimizer.
  *
- * @throws QdyloraError BAD_ARGUMENT for a ratio or factors that do not fit
+ * @throws QdyloraError BAD_ARGUMENT for a ratio, factors or ranks that do not fit
  * @example
  * const rowRates = adapterRowRates(adapted, { bRatio: 4 });
  * const optimizer = adamw(adapted.parameters(), { learningRate: 1e-3, rowRates });
  */
 export function adapterRowRates(
   { ranks, layers }: Pick<Adapted<unknown>, 'ranks' | 'layers'>,
-  { bRatio = 1, rankRates = 'uniform' }: AdapterRates,
+  { bRatio = 1, rankRates = 'uniform', rateRanks = ranks.ranks }: AdapterRates,
 ): RowRates {
   if (!(Number.isFinite(bRatio) && bRatio > 0))
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'loraplus_lr_ratio',
       problem: `The ratio must be a number greater than 0 (got ${shownValue(bRatio)})`,
     });
-  const factors = factorsOf(ranks, rankRates);
+  const blocks = rankSet(rateRanks);
+  if (blocks.maxRank < ranks.maxRank)
+    throw new QdyloraError('BAD_ARGUMENT', {
+      where: 'rate_ranks',
+      problem: `The largest rank is ${blocks.maxRank}, but the adapter has the rank ${ranks.maxRank}`,
+      nextStep: 'Name the ranks of the run that trained the rows.',
+    });
+  const factors = factorsOf(blocks.ranks, rankRates);
   const ofA = [{ until: Infinity, factor: 1 }];
-  const ofB = ranks.ranks.map((until, i) => ({ until, factor: bRatio * factors[i] }));
+  const ofB = blocks.ranks.map((until, i) => ({ until, factor: bRatio * factors[i] }));
   const isB = new Set(layers.map(({ b }) => b));
   return (parameter) => (isB.has(parameter) ? ofB : ofA);
 }
 
-function factorsOf({ ranks }: RankSet, rankRates: RankRates): readonly number[] {
+function factorsOf(ranks: readonly number[], rankRates: RankRates): readonly number[] {
   if (rankRates === 'uniform') return ranks.map(() => 1);
   if (rankRates === 'inverse_sqrt') return ranks.map((rank) => 1 / Math.sqrt(rank));
   if (rankRates === 'steep') return ranks.map((rank) => 1.5 / rank ** 0.77);

@@ -1,10 +1,19 @@
 import { createHostBackend, createRng, hostData, QdyloraError } from '@qdylora/contract';
+import { sliceState, type Adapted } from '@qdylora/lora-dynamic';
 import { Parameter } from '@qdylora/tensor';
 import { temporaryFolder } from '@qdylora/testing/node';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parameterOf, tinyAdapted } from '../../test/tiny-model.ts';
-import { adamw, adapterRowRates, createOptimizer, OPTIMIZER_NAMES, type RowRates } from '../index.ts';
+import { parameterOf, tinyAdapted, tinyBatch, type TinyModel } from '../../test/tiny-model.ts';
+import {
+  adamw,
+  adapterRowRates,
+  createOptimizer,
+  OPTIMIZER_NAMES,
+  trainStep,
+  type AdapterRates,
+  type RowRates,
+} from '../index.ts';
 
 const ROWS = 6;
 /** Wide enough for 8-bit states, which begin at 4,096 elements. */
@@ -77,6 +86,18 @@ describe('row rates', () => {
   });
 });
 
+/** Trains an adapter at one of its ranks for a few steps, whose gradients are clipped. */
+async function takeSteps(adapted: Adapted<TinyModel>, rank: number, rates: AdapterRates): Promise<void> {
+  const rowRates = adapterRowRates(adapted, rates);
+  const optimizer = adamw(adapted.parameters(), { learningRate: 0.01, weightDecay: 0.1, rowRates });
+  for (let step = 0; step < STEPS; step++)
+    await trainStep(adapted.atRank(rank), [tinyBatch(4, step)], optimizer, {
+      learningRate: 0.01,
+      maxGradNorm: 0.1,
+    });
+  optimizer.dispose();
+}
+
 describe('the row rates of an adapter', () => {
   const adapted = tinyAdapted();
   const [layer] = adapted.layers;
@@ -99,6 +120,30 @@ describe('the row rates of an adapter', () => {
     expect(
       adapterRowRates(adapted, { bRatio: 2, rankRates: [1, 3, 5] })(layer.b).map(({ factor }) => factor),
     ).toEqual([2, 6, 10]);
+  });
+
+  it.each(['uniform', 'inverse_sqrt', 'steep', [1.5, 0.7, 0.2]] as const)(
+    '%s train a slice alone as its nested run trains it at steps of that rank',
+    async (rankRates) => {
+      for (const rank of [1, 2, 3, 4]) {
+        const nested = tinyAdapted({ scaling: 'uniform' });
+        const slice = tinyAdapted({ scaling: 'uniform', ranks: [rank] });
+        await slice.load({ ...sliceState(await nested.state(), rank), ranks: [rank] });
+        await takeSteps(nested, rank, { rankRates });
+        await takeSteps(slice, rank, { rankRates, rateRanks: nested.ranks.ranks });
+        const { layers } = sliceState(await nested.state(), rank);
+        expect((await slice.state()).layers).toEqual(layers);
+      }
+    },
+  );
+
+  it('are refused where their ranks do not reach the last row', () => {
+    expect(() => adapterRowRates(adapted, { rateRanks: [1, 2] })).toThrow(
+      /largest rank is 2, but the adapter has the rank 4/,
+    );
+    expect(() => adapterRowRates(adapted, { rateRanks: [1, 8], rankRates: [1, 2, 3] })).toThrow(
+      /each of the ranks 1, 8/,
+    );
   });
 
   it('leave other parameters as they are', () => {

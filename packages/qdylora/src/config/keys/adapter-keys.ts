@@ -35,6 +35,14 @@ const targetModules = z.union([
   z.array(z.string().min(1)).min(1),
 ]);
 
+const ranksSchema = z
+  .array(z.number().int().gte(1).lte(4096))
+  .min(1)
+  .refine((list) => new Set(list).size === list.length)
+  .transform((list) => [...list].sort((a, b) => a - b))
+  .nullable()
+  .default(null);
+
 /** The adapter: its layers, its ranks, and how the ranks are trained. */
 export const ADAPTER_KEYS = {
   adapter: textKey({ group: 'Adapter', about: 'Folder of an adapter to start from' }),
@@ -44,13 +52,7 @@ export const ADAPTER_KEYS = {
     about: 'Ranks that the run trains; powers of two up to lora_r by default',
     flag: 'numbers',
     expected: 'a list of different whole numbers ≥ 1',
-    schema: z
-      .array(z.number().int().gte(1).lte(4096))
-      .min(1)
-      .refine((list) => new Set(list).size === list.length)
-      .transform((list) => [...list].sort((a, b) => a - b))
-      .nullable()
-      .default(null),
+    schema: ranksSchema,
   },
   rankDistribution: {
     group: 'Adapter',
@@ -131,6 +133,15 @@ export const ADAPTER_KEYS = {
       .union([z.enum(RANK_RATES), z.array(z.number().gt(0)).min(1)])
       .nullable()
       .default(null),
+  },
+  rateRanks: {
+    group: 'Adapter',
+    about:
+      'Ranks of the factors of rank_rates. By default those of the adapter that the run starts from, so ' +
+      'that its rows keep their rates, else ranks',
+    flag: 'numbers',
+    expected: 'a list of different whole numbers ≥ 1',
+    schema: ranksSchema,
   },
   updateRule: choiceKey<readonly [UpdateRule, ...UpdateRule[]], UpdateRule>(asTuple(UPDATE_RULES), 'prefix', {
     group: 'Adapter',

@@ -56,10 +56,10 @@ export function assertOptimizerKeys({ optimizer }: Config, explicit: ExplicitVal
   refuse(UNUSED_KEYS[optimizer] ?? [], 'Leave it out, or choose one of the adamw optimizers.');
 }
 
-/** @throws QdyloraError BAD_CONFIG for weights that do not match the ranks */
+/** @throws QdyloraError BAD_CONFIG for weights that do not match their ranks, or ranks that leave rows out */
 export function assertRankListsFit(
   { rankDistribution, rankLossWeights, rankRates }: Config,
-  ranks: readonly number[],
+  { ranks, rateRanks }: { readonly ranks: readonly number[]; readonly rateRanks: readonly number[] },
   explicit: ExplicitValues,
 ): void {
   try {
@@ -72,17 +72,24 @@ export function assertRankListsFit(
       'At least one weight must be positive.',
     );
   }
-  for (const [key, list] of [
-    ['rankLossWeights', rankLossWeights],
-    ['rankRates', rankRates],
+  for (const [key, list, listRanks] of [
+    ['rankLossWeights', rankLossWeights, ranks],
+    ['rankRates', rankRates, rateRanks],
   ] as const)
-    if (Array.isArray(list) && list.length !== ranks.length)
+    if (Array.isArray(list) && list.length !== listRanks.length)
       throw refusedValue(
         explicit,
         key,
-        (name) => `${name(key)} has ${list.length} numbers, but there are ${ranks.length} ranks`,
-        `Give one number > 0 for each of the ranks ${ranks.join(', ')}.`,
+        (name) => `${name(key)} has ${list.length} numbers, but there are ${listRanks.length} ranks`,
+        `Give one number > 0 for each of the ranks ${listRanks.join(', ')}.`,
       );
+  if (rateRanks.at(-1)! < ranks.at(-1)!)
+    throw refusedValue(
+      explicit,
+      'rateRanks',
+      (name) => `The largest of ${name('rateRanks')} is ${rateRanks.at(-1)}, but a rank is ${ranks.at(-1)}`,
+      'Name the ranks of the run that trained the rows, or leave it out.',
+    );
 }
 
 /** @throws QdyloraError BAD_CONFIG for a start of an existing adapter, or a norm without its start */
@@ -153,6 +160,7 @@ const ADAPTER_ONLY_KEYS: readonly KeyName[] = [
   'adapterInitNorm',
   'loraplusLrRatio',
   'rankRates',
+  'rateRanks',
 ];
 
 /** @throws QdyloraError BAD_CONFIG for a key that full training (`method: none`) has no use for */

@@ -21,23 +21,16 @@ export async function prepareFinish(folder: string, explicit: ExplicitValues): P
   const changes: ExplicitValues = new Map([...explicit].filter((entry) => !isOfFinish(entry)));
   if (rank === null) throw missingKey('rank', 'Name the rank to finish: --rank 8.');
   const run = await readFinishedRun(folder);
-  const { state } = readAdapter(run.adapter);
-  if (!state.ranks.includes(rank)) throw untrainedRank(run, rank, state.ranks);
+  const { ranks } = readAdapter(run.adapter).state;
+  if (!ranks.includes(rank)) throw untrainedRank(run, rank, ranks);
   if (!changes.has('model')) assertBaseExists(run);
-  return prepareRun(mergeExplicit(keptValues(run), finishedValues(run, { rank, share }), changes));
+  return prepareRun(mergeExplicit(finishedValues(run, { rank, share, ranks }), changes));
 }
 
 /** Keys of the earlier run that mean its own folder, or that its adapter brings along. */
 const REPLACED_KEYS: readonly string[] = ['outputDir', 'resumeFromCheckpoint', 'loraAlpha', 'loraScaling'];
 
-/** The keys of the earlier run, without those of its nested ranks and its folder. */
-const keptValues = ({ values }: FinishedRun): ExplicitValues =>
-  new Map([...values].filter(([name, { value }]) => !isReplaced(name) && !isRateList(name, value)));
-
-const isReplaced = (name: string): boolean => isNestedOnly(name) || REPLACED_KEYS.includes(name);
-
-/** One rate for each rank of the earlier run. */
-const isRateList = (name: string, value: unknown): boolean => name === 'rankRates' && Array.isArray(value);
+const isKept = (name: string): boolean => !isNestedOnly(name) && !REPLACED_KEYS.includes(name);
 
 /** Keys that count steps of the schedule: they shrink with the run. */
 const SCHEDULE_STEPS = ['warmupSteps', 'lrTimescale', 'lrNumDecaySteps'] as const;
@@ -48,9 +41,14 @@ const SCHEDULE_STEPS = ['warmupSteps', 'lrTimescale', 'lrNumDecaySteps'] as cons
  */
 const RATE_SHARE = 0.2;
 
+/** The keys of the earlier run with those that a finish changes. Rows keep the rates that they had. */
 function finishedValues(
   { adapter, values, steps }: FinishedRun,
-  { rank, share }: { readonly rank: number; readonly share: number },
+  {
+    rank,
+    share,
+    ranks,
+  }: { readonly rank: number; readonly share: number; readonly ranks: readonly number[] },
 ): ExplicitValues {
   const numberOf = (key: string): number | null => {
     const value = values.get(key)?.value;
@@ -61,15 +59,18 @@ function finishedValues(
     return [key, count === null ? undefined : stepsOfShare(share, count)] as const;
   });
   const runRate = numberOf('learningRate');
-  return valuesOfOptions({
+  const kept = new Map([...values].filter(([name]) => isKept(name)));
+  const changed = valuesOfOptions({
     adapter,
     ...(runRate !== null && { learningRate: RATE_SHARE * runRate }),
     ranks: [rank],
+    rateRanks: values.get('rateRanks')?.value ?? ranks,
     maxSteps: stepsOfShare(share, steps),
     dataSeed: (numberOf('dataSeed') ?? numberOf('seed') ?? 0) + 1,
     ...(numberOf('earlyStopping') !== null && { earlyStopping: rank }),
     ...Object.fromEntries(scheduleSteps),
   });
+  return mergeExplicit(kept, changed);
 }
 
 /** Digits in which a product of a decimal share and a number of steps is what was meant: 0.07 · 100 is 7. */

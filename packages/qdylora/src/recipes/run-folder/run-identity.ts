@@ -40,6 +40,7 @@ const LATER_KEYS: ReadonlyMap<KeyName, unknown> = new Map<KeyName, unknown>([
   ['adapterInitNorm', null],
   ['loraplusLrRatio', 1],
   ['rankRates', 'uniform'],
+  ['rateRanks', null],
 ]);
 
 /** An earlier version trained so, and has not stored the key. */

@@ -15,6 +15,7 @@ import {
   isPaged,
   type Optimizer,
   type PagingOptions,
+  type RowRates,
   type TrainOptions,
 } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
@@ -169,11 +170,15 @@ export const optimizerOf = (
     beta1: config.adamBeta1 ?? undefined,
     beta2: config.adamBeta2 ?? undefined,
     epsilon: config.adamEpsilon ?? undefined,
-    rowRates: adapted
-      ? adapterRowRates(adapted, { bRatio: config.loraplusLrRatio, rankRates: config.rankRates ?? undefined })
-      : undefined,
+    rowRates: adapted ? rowRatesOf(adapted, config) : undefined,
     paging: pagingOf(config, open),
   });
+
+const rowRatesOf = (
+  adapted: Adapted<CausalLm>,
+  { loraplusLrRatio: bRatio, rankRates, rateRanks }: RunConfig,
+): RowRates =>
+  adapterRowRates(adapted, { bRatio, rankRates: rankRates ?? undefined, rateRanks: rateRanks ?? undefined });
 
 /** Share of the free memory that optimizer states may take where `optimizer_memory_budget` is not set. */
 const BUDGET_SHARE = 1 / 2;
