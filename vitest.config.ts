@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  test: { projects: ['packages/*/vitest.config.ts', 'examples/vitest.config.ts'], maxWorkers: 2 },
+  test: {
+    projects: ['packages/*/vitest.config.ts', 'examples/vitest.config.ts', 'bench/vitest.config.ts'],
+    maxWorkers: 2,
+  },
 });

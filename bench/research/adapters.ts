@@ -11,8 +11,11 @@ import type { Job } from './job.ts';
 import type { Setting } from './setting.ts';
 
 /** The adapter of a job at these ranks. */
-export const attach = (model: CausalLm, job: Job, ranks: readonly number[]): Adapted<CausalLm> =>
-  attachDyLora(model, { ranks, alpha: job.alpha, scaling: job.scaling, seed: job.seed });
+export const attach = (
+  model: CausalLm,
+  { alpha, scaling, updateRule, seed }: Job,
+  ranks: readonly number[],
+): Adapted<CausalLm> => attachDyLora(model, { ranks, alpha, scaling, updateRule, seed });
 
 /** @param rateRanks the ranks that the job's rates belong to */
 export const optimizerOf = (

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { RankDistribution, RankScaling, RankSchedule } from '@qdylora/lora-dynamic';
+import type { RankDistribution, RankScaling, RankSchedule, UpdateRule } from '@qdylora/lora-dynamic';
 import type { RankRates } from '@qdylora/trainer';
 
 /**
@@ -8,10 +8,11 @@ import type { RankRates } from '@qdylora/trainer';
  * - `dedicated`: an ordinary adapter of one rank.
  * - `separate`: an adapter of its own for every rank. Each gets only the rows that a nested run gives to its
  *   rank, at the same steps: it tells the effect of few tokens from that of shared rows.
+ * - `matryoshka`: MatryoshkaLoRA, one forward pass for all ranks (`trainMatryoshka`).
  */
 export interface Job {
   readonly id: string;
-  readonly kind: 'nested' | 'dedicated' | 'separate';
+  readonly kind: 'nested' | 'dedicated' | 'separate' | 'matryoshka';
   readonly ranks: readonly number[];
   readonly learningRate: number;
   readonly steps: number;
@@ -31,6 +32,36 @@ export interface Job {
   readonly budgetRanks: readonly number[];
   /** Norm of A's rows under the other starts; null: as under `kaiming`. */
   readonly initRowNorm: number | null;
+  /** Rows that a step at rank b trains. */
+  readonly updateRule: UpdateRule;
+  /** Ranks of a nested run that have rows of their own: small ones, beside an adapter for all others. */
+  readonly privateRanks: readonly number[];
+  /** Also measures the trained adapter cut at smaller ranks in these ways. */
+  readonly cuts: readonly Cut[];
+  /** Trains the largest rank for most of the steps, and cuts of it further alone for the others. */
+  readonly squeeze: Squeeze | null;
+}
+
+/**
+ * How an adapter of the largest rank R is cut at rank b.
+ * - `prefix`: its first b rows, with the scale that they had at rank R.
+ * - `energy`: the best approximation of B·A of rank b (Eckart and Young): LoRA-Squeeze "Post" (arXiv
+ *   2602.10993).
+ * - `moments`: the best one for the inputs of the layer (`sortByMoments`).
+ */
+export type Cut = 'prefix' | 'energy' | 'moments';
+
+/**
+ * LoRA-Squeeze "Cont" (arXiv 2602.10993): a cut at rank b is trained further alone, on the rows that follow.
+ * The steps of both phases together are those of the job.
+ */
+export interface Squeeze {
+  readonly cut: Cut;
+  readonly ranks: readonly number[];
+  /** Steps of the second phase, as a share of those of the job. */
+  readonly share: number;
+  /** Peak of the second phase. */
+  readonly learningRate: number;
 }
 
 /** How slices go on: each rank alone, once for each share of the run's steps, with a schedule of its own. */
@@ -58,7 +89,7 @@ interface JobFile {
 }
 
 /** The settings of dynamic-rank runs so far: 8 rows a step, sandwich, alpha/√b, alpha 8. */
-const DEFAULTS = {
+export const DEFAULTS = {
   kind: 'nested',
   ranks: [1, 2, 4, 8, 16, 32, 64],
   learningRate: 1e-3,
@@ -74,6 +105,10 @@ const DEFAULTS = {
   finish: null,
   budgetRanks: [],
   initRowNorm: null,
+  updateRule: 'prefix',
+  privateRanks: [],
+  cuts: [],
+  squeeze: null,
 } as const satisfies Omit<Job, 'id'>;
 
 /** All jobs of a file, in order. */

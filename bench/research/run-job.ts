@@ -6,27 +6,48 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Backend } from '@qdylora/contract';
 import { createCpuBackend } from '@qdylora/cpu-kernels';
+import type { Adapted } from '@qdylora/lora-dynamic';
+import type { CausalLm } from '@qdylora/models';
 import { finishSlices } from './finish-slices.ts';
 import { heldOutLosses } from './held-out-losses.ts';
 import { readJobs, type Job } from './job.ts';
 import { measureBudgets } from './measure-budgets.ts';
-import { openSetting, type Files } from './setting.ts';
-import { trainOne } from './train-one.ts';
+import { measureCuts } from './measure-cuts.ts';
+import { openSetting, type Files, type Setting } from './setting.ts';
+import { trainMatryoshka } from './train-matryoshka.ts';
+import { trainOne, type Trained } from './train-one.ts';
 import { trainSeparate } from './train-separate.ts';
+import { trainSqueezed } from './train-squeezed.ts';
+
+/** Trains as the job's kind says. */
+function trainJob(setting: Setting): Promise<Trained> {
+  const { kind, privateRanks } = setting.job;
+  if (kind === 'matryoshka') return trainMatryoshka(setting);
+  if (kind === 'separate' || privateRanks.length > 0) return trainSeparate(setting);
+  return trainOne(setting);
+}
+
+/** What a job measures besides the losses of its ranks, on the one adapter of its run. */
+async function measureMore(setting: Setting, adapted: Adapted<CausalLm>, squeezeSteps: number) {
+  const { finish, budgetRanks, cuts, squeeze } = setting.job;
+  return {
+    finished: finish ? await finishSlices(setting, adapted) : undefined,
+    budgets: budgetRanks.length > 0 ? await measureBudgets(setting, adapted) : undefined,
+    cut: cuts.length > 0 ? await measureCuts(setting, adapted) : undefined,
+    squeezed: squeeze ? await trainSqueezed(setting, adapted, squeeze, squeezeSteps) : undefined,
+  };
+}
 
 async function runJob(job: Job, files: Files, backend: Backend): Promise<void> {
   const setting = await openSetting(job, files, backend);
   const start = performance.now();
-  const { views, tokens, adapted } = await (job.kind === 'separate'
-    ? trainSeparate(setting)
-    : trainOne(setting));
-  const trainSeconds = (performance.now() - start) / 1000;
+  const { views, tokens, adapted } = await trainJob(setting);
+  const trainSeconds = Math.round((performance.now() - start) / 1000);
   const rows = await heldOutLosses(job.ranks, views, setting.heldOut);
-  const finished = job.finish && adapted ? await finishSlices(setting, adapted) : undefined;
-  const budgets = adapted && job.budgetRanks.length > 0 ? await measureBudgets(setting, adapted) : undefined;
+  const more = adapted && (await measureMore(setting, adapted, job.steps - setting.job.steps));
   writeFileSync(
     join(files.outputDir, 'result.json'),
-    JSON.stringify({ ...job, tokens, trainSeconds: Math.round(trainSeconds), ...rows, finished, budgets }),
+    JSON.stringify({ ...job, tokens, trainSeconds, ...rows, ...more }),
   );
 }
 

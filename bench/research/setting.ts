@@ -15,7 +15,7 @@ export interface Files {
   readonly outputDir: string;
 }
 
-/** The model and the data of a job. */
+/** The model and the data of a job. `job.steps` are those of the run before it is squeezed. */
 export interface Setting {
   readonly job: Job;
   readonly model: CausalLm;
@@ -47,9 +47,20 @@ export async function openSetting(job: Job, files: Files, backend: Backend): Pro
     packing: false,
     maxSeqLength: MAX_SEQ_LENGTH,
   });
-  const { learningRate, steps } = job;
-  return { job, model, batches, heldOut, schedule: cosine(learningRate, steps), outputDir: files.outputDir };
+  const steps = job.steps - squeezeSteps(job);
+  return {
+    job: { ...job, steps },
+    model,
+    batches,
+    heldOut,
+    schedule: cosine(job.learningRate, steps),
+    outputDir: files.outputDir,
+  };
 }
+
+/** Steps of the second phase of a squeezed run. */
+export const squeezeSteps = ({ squeeze, steps }: Job): number =>
+  squeeze ? Math.round(squeeze.share * steps) : 0;
 
 /** Warm-up over 8 steps, or a quarter of a short run, then a cosine down to a tenth. */
 export const cosine = (learningRate: number, totalSteps: number): LearningRateSchedule =>

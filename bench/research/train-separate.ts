@@ -1,22 +1,37 @@
-import { passesOfStep, runStep } from '@qdylora/trainer';
-import { attach, optimizerOf, samplerOf } from './adapters.ts';
+import { scaleAt, type Adapted } from '@qdylora/lora-dynamic';
+import type { CausalLm } from '@qdylora/models';
+import { passesOfStep, runStep, type Optimizer } from '@qdylora/trainer';
+import { attach, optimizerOf, samplerOf, startAdapter } from './adapters.ts';
+import type { Job } from './job.ts';
 import type { Setting } from './setting.ts';
 import type { Trained } from './train-one.ts';
 
-/** Trains an adapter for each rank, in one run with the schedule of a nested one. */
-export async function trainSeparate({ job, model, batches, schedule }: Setting): Promise<Trained> {
-  const nested = attach(model, job, job.ranks);
-  const sampler = samplerOf(nested, job);
-  const adapters = new Map(job.ranks.map((rank) => [rank, attach(model, job, [rank])]));
-  const optimizers = new Map([...adapters].map(([rank, adapted]) => [rank, optimizerOf(adapted, job)]));
+/** An adapter with an optimizer of its own, and the ranks that it serves. */
+interface RankGroup {
+  readonly ranks: readonly number[];
+  readonly adapted: Adapted<CausalLm>;
+  readonly optimizer: Optimizer;
+}
+
+/**
+ * Trains several adapters in one run with the schedule of a nested one. A rank with rows of its own has an
+ * adapter that only its own tokens train; the other ranks share a nested one.
+ */
+export async function trainSeparate(setting: Setting): Promise<Trained> {
+  const { job, model, batches, schedule } = setting;
+  const allRanks = attach(model, job, job.ranks); // plans the steps
+  const sampler = samplerOf(allRanks, job);
+  const groups = await rankGroups(setting);
   let tokens = 0;
   for (let step = 0; step < job.steps; step++) {
-    const { passes } = passesOfStep(step, batches.batchAt(step), nested, sampler);
-    const passRanks = passes.map(({ view }) => view.active!.rank);
-    for (const rank of new Set(passRanks)) {
-      const view = adapters.get(rank)!.atRank(rank);
-      const ofRank = passes.filter((_, i) => passRanks[i] === rank).map(({ batch }) => ({ view, batch }));
-      const outcome = await runStep(ofRank, optimizers.get(rank)!, {
+    const { passes } = passesOfStep(step, batches.batchAt(step), allRanks, sampler);
+    for (const { ranks, adapted, optimizer } of groups) {
+      const groupPasses = passes.flatMap(({ view, batch }) => {
+        const { rank } = view.active!;
+        return ranks.includes(rank) ? [{ view: adapted.atRank(rank), batch }] : [];
+      });
+      if (groupPasses.length === 0) continue;
+      const outcome = await runStep(groupPasses, optimizer, {
         learningRate: schedule.at(step),
         computeDtype: 'bf16',
       });
@@ -24,5 +39,32 @@ export async function trainSeparate({ job, model, batches, schedule }: Setting):
     }
     if (step % 10 === 9) console.error(`${job.id} ${step + 1}/${job.steps}`);
   }
-  return { views: [...adapters].map(([rank, adapted]) => adapted.atRank(rank)), tokens };
+  for (const { optimizer } of groups) optimizer.dispose();
+  const groupOf = (rank: number): RankGroup => groups.find(({ ranks }) => ranks.includes(rank))!;
+  return { views: job.ranks.map((rank) => groupOf(rank).adapted.atRank(rank)), tokens };
+}
+
+async function rankGroups(setting: Setting): Promise<RankGroup[]> {
+  const { job } = setting;
+  const privateRanks = job.kind === 'separate' ? job.ranks : job.privateRanks;
+  const sharedRanks = job.ranks.filter((rank) => !privateRanks.includes(rank));
+  const privateJob = job.kind === 'separate' ? job : asDedicated(job);
+  const groups: RankGroup[] = [];
+  if (sharedRanks.length > 0) groups.push(await rankGroup(setting, job, sharedRanks));
+  for (const rank of privateRanks) groups.push(await rankGroup(setting, privateJob, [rank]));
+  return groups;
+}
+
+/** The scale and the rates of a dedicated run: alpha/√b, where alpha is the job's scale at rank 1. */
+const asDedicated = (job: Job): Job => ({
+  ...job,
+  alpha: scaleAt(job.scaling, job.alpha, 1, Math.max(...job.ranks)),
+  scaling: 'sqrt',
+  rankRates: 'uniform',
+});
+
+async function rankGroup(setting: Setting, job: Job, ranks: readonly number[]): Promise<RankGroup> {
+  const adapted = attach(setting.model, job, ranks);
+  await startAdapter(adapted, setting);
+  return { ranks, adapted, optimizer: optimizerOf(adapted, job) };
 }
