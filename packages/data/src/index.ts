@@ -52,3 +52,19 @@ export {
   type Example,
   type TokenBatch,
 } from './token-batch.ts';
+export { createRowTemplate, type RowTemplate } from './template/row-template.ts';
+export { readRowValues, type RowValues } from './rows/read-row-values.ts';
+export { areEqual } from './jinja/python/operators.ts';
+export { jsonText } from './jinja/python/json-text.ts';
+export { pythonRegex } from './jinja/python/python-regex.ts';
+export { capitalized, floatText, pythonText, stripped } from './jinja/python/python-text.ts';
+export {
+  itemsOf,
+  kindOf as pythonKindOf,
+  numberOf,
+  PythonFloat,
+  templateValue,
+  Tuple,
+  type Dict as PythonDict,
+  type Value as PythonValue,
+} from './jinja/python/values.ts';

@@ -21,3 +21,26 @@ export { pairedTTest, type PairedDifference } from './statistics/paired-t-test.t
 export { ratioEstimate, type RatioEstimate } from './statistics/ratio-estimate.ts';
 export { studentTPValue } from './statistics/student-t-p-value.ts';
 export { sweepRanks, type SweepOptions } from './ranks/sweep-ranks.ts';
+export { findTasks, TASK_NAMES, type ChosenTasks } from './tasks/built-in/find-tasks.ts';
+export { defineTask } from './tasks/definition/define-task.ts';
+export { readTaskYaml } from './tasks/definition/read-task-yaml.ts';
+export type { OutputType } from './tasks/definition/output-type.ts';
+export type { GroupDefinition, GroupMetric, TaskDefinition } from './tasks/definition/task-definition.ts';
+export { readDocuments, type ReadSplit, type TaskDocuments } from './tasks/documents/task-documents.ts';
+export type { PromptOptions } from './tasks/prompts/prompt-builder.ts';
+export {
+  buildRequests,
+  fewshotCount,
+  type JudgedDocument,
+  type RequestOptions,
+  type TaskRequests,
+} from './tasks/requests/build-requests.ts';
+export type { LogLikelihood, ModelRequest, ModelResponse } from './tasks/requests/model-request.ts';
+export { sampleLine, taskHash } from './tasks/results/sample-lines.ts';
+export {
+  DEFAULT_RESAMPLES,
+  scoreTask,
+  type MetricResult,
+  type Sample,
+  type TaskScores,
+} from './tasks/scoring/score-task.ts';

@@ -4,7 +4,7 @@ import { operate, operateOnOne } from './python/operators.ts';
 import type { Scope } from './scope.ts';
 import type { Argument, Binary, Call, Expression, FilterName, Member, Slice } from './syntax.ts';
 import { testNamed } from './tests.ts';
-import { DICT_METHODS, TEXT_METHODS } from './python/methods.ts';
+import { DICT_METHODS, LIST_METHODS, TEXT_METHODS } from './python/methods.ts';
 import {
   integerOf,
   isTrue,
@@ -34,6 +34,7 @@ export function evaluate(node: Expression, scope: Scope): Value {
   budget.step(1);
   try {
     const value = computed(node, scope);
+    if (value === undefined && rendering.isStrict) assertExists(node);
     if (typeof value === 'string') budget.size(value.length, 'text');
     else if (Array.isArray(value)) budget.size(value.length, 'list');
     return value;
@@ -41,6 +42,26 @@ export function evaluate(node: Expression, scope: Scope): Value {
     if (rendering.failure?.error !== error) rendering.failure = { error, node };
     throw error;
   }
+}
+
+/** @throws Error if the node reads something that does not exist, where that is an error (`isStrict`) */
+function assertExists(node: Expression): void {
+  if (node.type === 'Identifier') throw new Error(`'${node.value}' is undefined`);
+  if (node.type === 'MemberExpression') throw new Error('there is no such attribute or element');
+  if (node.type === 'SelectExpression') throw new Error('the condition is false, and there is no else');
+}
+
+/** The operand of `is defined` or `default`, which may not exist. */
+const evaluateLeniently = (node: Expression, scope: Scope): Value =>
+  node.type === 'Identifier' || node.type === 'MemberExpression'
+    ? computed(node, scope)
+    : evaluate(node, scope);
+
+const LENIENT_FILTERS: ReadonlySet<string> = new Set(['default', 'd']);
+const LENIENT_TESTS: ReadonlySet<string> = new Set(['defined', 'undefined']);
+
+function operandOf(operand: Expression, name: string, lenient: ReadonlySet<string>, scope: Scope): Value {
+  return lenient.has(name) ? evaluateLeniently(operand, scope) : evaluate(operand, scope);
 }
 
 function computed(node: Expression, scope: Scope): Value {
@@ -67,11 +88,16 @@ function computed(node: Expression, scope: Scope): Value {
     case 'BinaryExpression':
       return binary(node, scope);
     case 'FilterExpression':
-      return filtered(evaluate(node.operand, scope), node.filter, scope);
+      return filtered(
+        operandOf(node.operand, filterName(node.filter), LENIENT_FILTERS, scope),
+        node.filter,
+        scope,
+      );
     case 'TestExpression': {
       const test = testNamed(node.test.value);
       const { step } = scope.rendering.budget;
-      return test(evaluate(node.operand, scope), undefined, step) !== node.negate;
+      const operand = operandOf(node.operand, node.test.value, LENIENT_TESTS, scope);
+      return test(operand, undefined, step) !== node.negate;
     }
     case 'SelectExpression':
       return isTrue(evaluate(node.test, scope)) ? evaluate(node.lhs, scope) : undefined;
@@ -98,10 +124,15 @@ function binary({ operator, left, right }: Binary, scope: Scope): Value {
 
 /** `operand | filter` */
 export function filtered(operand: Value, filter: FilterName, scope: Scope): Value {
+  const name = filterName(filter);
+  const args = filter.type === 'Identifier' ? NO_ARGUMENTS : evaluateArguments(filter.args, scope);
+  return applyFilter(operand, name, args, scope.rendering.budget);
+}
+
+function filterName(filter: FilterName): string {
   const name = filter.type === 'Identifier' ? filter : filter.callee;
   if (name.type !== 'Identifier') throw new UnknownJinja(`Unknown filter: ${name.type}`);
-  const args = filter.type === 'Identifier' ? NO_ARGUMENTS : evaluateArguments(filter.args, scope);
-  return applyFilter(operand, name.value, args, scope.rendering.budget);
+  return name.value;
 }
 
 function called({ callee, args }: Call, scope: Scope): Value {
@@ -158,6 +189,10 @@ function methodOf(owner: Value, name: string, { rendering: { budget } }: Scope):
   if (typeof owner === 'string') {
     const method = TEXT_METHODS.get(name);
     return method && ((args) => method(owner, args, budget));
+  }
+  if (Array.isArray(owner)) {
+    const method = LIST_METHODS.get(name);
+    return method && ((args) => method(owner as readonly Value[], args, budget));
   }
   if (!(owner instanceof Map)) return undefined;
   const method = DICT_METHODS.get(name);

@@ -3,6 +3,7 @@ import type { Budget } from './budget.ts';
 import { jsonText } from './python/json-text.ts';
 import { compareValues } from './python/operators.ts';
 import { capitalized, parsedNumber, pythonText, stripped, titledWords } from './python/python-text.ts';
+import { pythonRegex } from './python/python-regex.ts';
 import { testNamed } from './tests.ts';
 import { dictItems, replaced } from './python/methods.ts';
 import {
@@ -52,6 +53,7 @@ const FILTERS: ReadonlyMap<string, Filter> = new Map([
   ['trim', filter(trim, 'chars')],
   ['indent', filter(indent, 'width', 'first', 'blank')],
   ['replace', filter(replace, 'old', 'new', 'count')],
+  ['regex_replace', filter(regexReplace, 'pattern', 'repl', 'count')],
   ['int', filter(int, 'default')],
   ['float', filter(float, 'default')],
   ['abs', filter(abs)],
@@ -126,6 +128,24 @@ function indent(
 
 function replace(operand: Value, [old, fresh, count]: readonly Value[], budget: Budget): Value {
   return replaced(pythonText(operand, budget.step), { old, fresh, count }, budget);
+}
+
+/** The harness's filter: `re.sub(pattern, repl, text, count)`. */
+function regexReplace(
+  operand: Value,
+  [pattern, replacement, count]: readonly Value[],
+  { size }: Budget,
+): Value {
+  const text = textOf(operand, 'regex_replace');
+  const fresh = textOf(replacement, 'regex_replace(repl)');
+  if (fresh.includes('\\')) throw new UnknownJinja('Unknown argument of the filter regex_replace: a group');
+  const most = count == null ? 0 : integerOf(count, 'regex_replace(count)');
+  let done = 0;
+  const replaced = text.replace(pythonRegex(textOf(pattern, 'regex_replace(pattern)')), (found) =>
+    most > 0 && done++ >= most ? found : fresh,
+  );
+  size(replaced.length, 'text');
+  return replaced;
 }
 
 function int(operand: Value, [otherwise = 0]: readonly Value[]): Value {

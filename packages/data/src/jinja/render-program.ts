@@ -56,6 +56,8 @@ export class TemplateFailure extends Error {
  * range(10 ** 5) %}`, or a text that is doubled repeatedly, end with `TemplateLimit` within a second.
  *
  * @param inputLength length of the template's inputs as text; the size limits are proportional to it
+ * @param isStrict reading a name or an element that does not exist fails, except in `is defined` and
+ * `default`
  * @throws TemplateFailure whose cause is an error of a function in `variables`, `UnknownJinja`,
  * `TemplateLimit` or an Error as Python raises it
  */
@@ -63,8 +65,14 @@ export function renderProgram(
   program: Program,
   variables: Readonly<Record<string, Value>>,
   inputLength: number,
+  { isStrict = false }: { readonly isStrict?: boolean } = {},
 ): string {
-  const rendering: Rendering = { budget: createBudget(inputLength), leaving: null, failure: null };
+  const rendering: Rendering = {
+    budget: createBudget(inputLength),
+    isStrict,
+    leaving: null,
+    failure: null,
+  };
   const scope = createScope(rendering);
   for (const [name, value] of Object.entries({ ...GLOBALS, ...variables })) scope.set(name, value);
   try {

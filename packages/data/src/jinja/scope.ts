@@ -5,6 +5,8 @@ import type { Value } from './python/values.ts';
 /** One rendering of a template. */
 export interface Rendering {
   readonly budget: Budget;
+  /** Reading a name or an element that does not exist fails, as with Jinja's `StrictUndefined`. */
+  readonly isStrict: boolean;
   /** Set by `{% break %}` and `{% continue %}` until the innermost loop handles it. */
   leaving: 'Break' | 'Continue' | null;
   /** The latest error, and the innermost part of the template that it comes from. */

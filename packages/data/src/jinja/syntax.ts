@@ -159,4 +159,8 @@ export type Tokens = ReturnType<typeof tokenize>;
 export const readTokens = (source: string): Tokens =>
   tokenize(source, { lstrip_blocks: true, trim_blocks: true });
 
+/** Tokens of a template of the harness: whitespace around blocks stays, also the last newline. */
+export const readUntrimmedTokens = (source: string): Tokens =>
+  tokenize(source.endsWith('\n') ? `${source}\n` : source, { lstrip_blocks: false, trim_blocks: false });
+
 export const readProgram = (tokens: Tokens): Program => parse(tokens) as unknown as Program;

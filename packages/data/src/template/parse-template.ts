@@ -5,19 +5,35 @@ import { firstBadTag, tagPlace } from './template-place.ts';
 /** The longest template accepted. Templates of models have up to 20 kB. */
 const MAX_SOURCE = 2 ** 20;
 
+/** What a template is, for errors, and how its whitespace is read. */
+export interface TemplateKind {
+  /** Where the template is written. */
+  readonly where: string;
+  readonly nextStep: string;
+  readonly read: (source: string) => Tokens;
+}
+
+export const CHAT_TEMPLATE: TemplateKind = {
+  where: 'chat template',
+  nextStep: 'Use the chat_template of the model that the tokenizer belongs to.',
+  read: readTokens,
+};
+
 /**
  * Parses a template.
  *
  * @throws QdyloraError BAD_CONFIG with line and column if it is not Jinja
  */
-export function parseTemplate(source: string): Program {
+export function parseTemplate(source: string, kind: TemplateKind = CHAT_TEMPLATE): Program {
+  const unreadable = (place: string, cause: unknown): QdyloraError =>
+    notJinja(kind, `The template cannot be read at ${place}: ${(cause as Error).message}`, cause);
   if (source.length > MAX_SOURCE)
-    throw notJinja(`The template has ${source.length} characters; at most ${MAX_SOURCE} are read`);
+    throw notJinja(kind, `The template has ${source.length} characters; at most ${MAX_SOURCE} are read`);
   let tokens: Tokens;
   try {
-    tokens = readTokens(source);
+    tokens = kind.read(source);
   } catch (cause) {
-    throw unreadable(firstBadTag(source, readTokens), cause);
+    throw unreadable(firstBadTag(source, kind.read), cause);
   }
   // The parser reports what is missing, but not where. The last token that it read is the place.
   let furthest = 0;
@@ -37,13 +53,5 @@ export function parseTemplate(source: string): Program {
   }
 }
 
-const unreadable = (place: string, cause: unknown): QdyloraError =>
-  notJinja(`The template cannot be read at ${place}: ${(cause as Error).message}`, cause);
-
-const notJinja = (problem: string, cause?: unknown): QdyloraError =>
-  new QdyloraError('BAD_CONFIG', {
-    where: 'chat template',
-    problem,
-    nextStep: 'Use the chat_template of the model that the tokenizer belongs to.',
-    cause,
-  });
+const notJinja = ({ where, nextStep }: TemplateKind, problem: string, cause?: unknown): QdyloraError =>
+  new QdyloraError('BAD_CONFIG', { where, problem, nextStep, cause });

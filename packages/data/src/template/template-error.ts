@@ -58,7 +58,7 @@ export function templateError(
  * The name of a filter, test, function or variable in a part of a template, for finding the part in its
  * source.
  */
-function wordOf(node: unknown): string | null {
+export function wordOf(node: unknown): string | null {
   const part = node as Readonly<
     Record<'type' | 'value' | 'filter' | 'test' | 'callee' | 'property', unknown>
   > | null;

@@ -1,6 +1,7 @@
 import { bindArguments } from './arguments.ts';
 import type { Budget } from '../budget.ts';
-import { capitalized, stripped, titled, wordsOf } from './python-text.ts';
+import { areEqual } from './operators.ts';
+import { capitalized, pythonText, stripped, titled, wordsOf } from './python-text.ts';
 import { integerOf, itemsOf, textOf, Tuple, type CallArguments, type Dict, type Value } from './values.ts';
 
 type Method<T> = (self: T, args: CallArguments, budget: Budget) => Value;
@@ -33,6 +34,29 @@ export const TEXT_METHODS: ReadonlyMap<string, Method<string>> = new Map<string,
     (text, args, budget) => {
       const [old, fresh, count] = bindArguments(args, ['old', 'new', 'count'], 'replace()');
       return replaced(text, { old, fresh, count }, budget);
+    },
+  ],
+]);
+
+/** Methods of a list. */
+export const LIST_METHODS: ReadonlyMap<string, Method<readonly Value[]>> = new Map<
+  string,
+  Method<readonly Value[]>
+>([
+  [
+    'index',
+    (list, args, { step }) => {
+      const [wanted] = bindArguments(args, ['value'], 'index()');
+      const index = list.findIndex((item) => areEqual(item, wanted, step));
+      if (index < 0) throw new Error(`${pythonText(wanted, step)} is not in the list`);
+      return index;
+    },
+  ],
+  [
+    'count',
+    (list, args, { step }) => {
+      const [wanted] = bindArguments(args, ['value'], 'count()');
+      return list.filter((item) => areEqual(item, wanted, step)).length;
     },
   ],
 ]);

@@ -39,10 +39,20 @@ export function wordsOf(text: string, most = -1): string[] {
   return found;
 }
 
-/** `str.capitalize`. */
+/** Title case where it is neither upper case nor its first letter: ŉ and the digraphs of Latin. */
+const TITLE_CASES: ReadonlyMap<string, string> = new Map([
+  ['ŉ', 'ʼN'],
+  ...(['Ǆǅǆ', 'Ǉǈǉ', 'Ǌǋǌ', 'Ǳǲǳ'] as const).flatMap(([upper, title, lower]) =>
+    [upper, title, lower].map((letter): [string, string] => [letter, title]),
+  ),
+]);
+
+/** `str.capitalize`: title case, so that ß becomes Ss. */
 export const capitalized = (text: string): string => {
   const [first = ''] = text;
-  return first.toUpperCase() + text.slice(first.length).toLowerCase();
+  const [upper = '', ...others] = first.toUpperCase();
+  const title = TITLE_CASES.get(first) ?? upper + others.join('').toLowerCase();
+  return title + text.slice(first.length).toLowerCase();
 };
 
 /** `str.title`: capitalizes every run of letters. */

@@ -1,0 +1,208 @@
+import { QdyloraError } from '@qdylora/contract';
+
+/**
+ * Translates a regular expression of Python's `re` for texts into JavaScript's, with the flags `gu`.
+ *
+ * Differences that it removes: `\s`, `\d`, `\w`, `\b` know all of Unicode in Python; `.` excludes only the
+ * newline; `$` also matches before a last newline; `\A`, `\Z`, `(?P<name>…)` and leading flags such as `(?s)`
+ * are spelled otherwise; a backslash may stand before any punctuation.
+ *
+ * @throws QdyloraError UNSUPPORTED for what JavaScript cannot express (`(?x)`, flags of a part, atomic
+ * groups, possessive quantifiers, conditions); BAD_CONFIG for an invalid expression
+ * @example
+ * pythonRegex('(?s).*#### '); // /[^]*#### /gu
+ */
+export function pythonRegex(pattern: string): RegExp {
+  const { flags, start } = leadingFlags(pattern);
+  const translator = new Translator(pattern, start, flags);
+  const source = translator.translate();
+  try {
+    return new RegExp(source, flags.has('i') ? 'giu' : 'gu');
+  } catch (cause) {
+    throw invalid(pattern, (cause as Error).message, cause);
+  }
+}
+
+/** White space of Python's `\s`. */
+const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
+const WORD = '\\p{L}\\p{N}_';
+const CLASSES: Readonly<Record<string, string>> = { s: SPACE, d: '\\p{Nd}', w: WORD };
+/** Control characters that a letter after a backslash means in both languages. */
+const SAME_ESCAPES: ReadonlySet<string> = new Set('nrtfv');
+const SYNTAX: ReadonlySet<string> = new Set('^$\\.*+?()[]{}|/');
+
+/** Flags at the beginning of an expression: `(?s)`, `(?im)`. */
+function leadingFlags(pattern: string): { readonly flags: ReadonlySet<string>; readonly start: number } {
+  const [group = '', letters = ''] = /^\(\?([aiLmsux]+)\)/.exec(pattern) ?? [];
+  if (/[aLx]/.test(letters)) throw unsupported(pattern, `the flags ${group}`);
+  return { flags: new Set(letters), start: group.length };
+}
+
+class Translator {
+  readonly #pattern: string;
+  readonly #flags: ReadonlySet<string>;
+  #at: number;
+
+  constructor(pattern: string, start: number, flags: ReadonlySet<string>) {
+    this.#pattern = pattern;
+    this.#flags = flags;
+    this.#at = start;
+  }
+
+  translate(): string {
+    let source = '';
+    while (this.#at < this.#pattern.length) source += this.#next();
+    return source;
+  }
+
+  #take(length = 1): string {
+    const text = this.#pattern.slice(this.#at, this.#at + length);
+    this.#at += length;
+    return text;
+  }
+
+  #startsWith(text: string): boolean {
+    return this.#pattern.startsWith(text, this.#at);
+  }
+
+  #next(): string {
+    const character = this.#pattern[this.#at];
+    switch (character) {
+      case '\\':
+        return this.#escape();
+      case '[':
+        return this.#class();
+      case '(':
+        return this.#group();
+      case '.':
+        this.#at++;
+        return this.#flags.has('s') ? '[^]' : '[^\\n]';
+      case '^':
+        this.#at++;
+        return this.#flags.has('m') ? '(?<![^\\n])' : '(?<![^])';
+      case '$':
+        this.#at++;
+        return this.#flags.has('m') ? '(?![^\\n])' : '(?=\\n?(?![^]))';
+      case '{':
+        return this.#brace();
+      case '}':
+      case ']':
+        this.#at++;
+        return `\\${character}`;
+      case '*':
+      case '+':
+      case '?':
+        return this.#quantifier(this.#take());
+      default:
+        this.#at++;
+        return character;
+    }
+  }
+
+  /** `{2,}` is a quantifier, `{,3}` counts from 0, and any other brace is a character. */
+  #brace(): string {
+    const [text, from, to] = /^\{(\d*)((?:,\d*)?)\}/.exec(this.#pattern.slice(this.#at)) ?? [];
+    if (text === undefined || text === '{}' || text === '{,}') {
+      this.#at++;
+      return '\\{';
+    }
+    this.#at += text.length;
+    return this.#quantifier(`{${from === '' ? '0' : from}${to}}`);
+  }
+
+  #quantifier(text: string): string {
+    if (this.#startsWith('+')) throw unsupported(this.#pattern, 'a possessive quantifier');
+    return this.#startsWith('?') ? `${text}${this.#take()}` : text;
+  }
+
+  #group(): string {
+    if (this.#startsWith('(?P<')) return `(?<${this.#take(4).slice(4)}`;
+    if (this.#startsWith('(?P=')) {
+      const [text, name] = /^\(\?P=(\w+)\)/.exec(this.#pattern.slice(this.#at)) ?? [''];
+      this.#at += text.length;
+      return `\\k<${name}>`;
+    }
+    if (this.#startsWith('(?#')) {
+      this.#at = this.#pattern.indexOf(')', this.#at) + 1 || this.#pattern.length;
+      return '';
+    }
+    const known = ['(?:', '(?=', '(?!', '(?<=', '(?<!'].find((opening) => this.#startsWith(opening));
+    if (known === undefined && this.#startsWith('(?'))
+      throw unsupported(
+        this.#pattern,
+        `a group that begins with ${this.#pattern.slice(this.#at, this.#at + 4)}`,
+      );
+    return this.#take(known?.length ?? 1);
+  }
+
+  #escape(): string {
+    this.#at++;
+    const letter = this.#take();
+    if (CLASSES[letter]) return `[${CLASSES[letter]}]`;
+    const lower = letter.toLowerCase();
+    if (CLASSES[lower]) return `[^${CLASSES[lower]}]`;
+    switch (letter) {
+      case 'b':
+        return `(?:(?<=[${WORD}])(?![${WORD}])|(?<![${WORD}])(?=[${WORD}]))`;
+      case 'B':
+        return `(?:(?<=[${WORD}])(?=[${WORD}])|(?<![${WORD}])(?![${WORD}]))`;
+      case 'A':
+        return '(?<![^])';
+      case 'Z':
+        return '(?![^])';
+      default:
+        return /[1-9]/.test(letter) ? `\\${letter}` : this.#characterEscape(letter);
+    }
+  }
+
+  /** What a backslash and a letter mean as one character, outside and inside of classes. */
+  #characterEscape(letter: string): string {
+    if (SAME_ESCAPES.has(letter)) return `\\${letter}`;
+    const lengths: Readonly<Record<string, number>> = { x: 2, u: 4, U: 8 };
+    if (lengths[letter]) return `\\u{${this.#take(lengths[letter])}}`;
+    if (letter === 'a') return '\\x07';
+    if (letter === '0') return '\\0';
+    if (/[A-Za-z]/.test(letter) || letter === '') throw invalid(this.#pattern, `bad escape \\${letter}`);
+    return SYNTAX.has(letter) || letter === '-' ? `\\${letter === '-' ? 'x2d' : letter}` : letter;
+  }
+
+  #class(): string {
+    this.#at++;
+    let source = '[';
+    if (this.#startsWith('^')) source += this.#take();
+    for (let isFirst = true; ; isFirst = false) {
+      const character = this.#take();
+      if (character === '') throw invalid(this.#pattern, 'unterminated character set');
+      if (character === ']' && !isFirst) return `${source}]`;
+      if (character === '\\') source += this.#classEscape();
+      else source += character === '[' || character === ']' ? `\\${character}` : character;
+    }
+  }
+
+  #classEscape(): string {
+    const letter = this.#take();
+    if (CLASSES[letter]) return CLASSES[letter];
+    if (CLASSES[letter.toLowerCase()]) return this.#negatedInClass(letter);
+    return letter === 'b' ? '\\x08' : this.#characterEscape(letter);
+  }
+
+  #negatedInClass(letter: string): string {
+    if (letter === 'D') return '\\P{Nd}';
+    throw unsupported(this.#pattern, `\\${letter} in a character set`);
+  }
+}
+
+const unsupported = (pattern: string, part: string): QdyloraError =>
+  new QdyloraError('UNSUPPORTED', {
+    where: 'regular expression',
+    problem: `${JSON.stringify(pattern)} has ${part}, which is not supported`,
+    nextStep: 'Write the expression another way.',
+  });
+
+const invalid = (pattern: string, problem: string, cause?: unknown): QdyloraError =>
+  new QdyloraError('BAD_CONFIG', {
+    where: 'regular expression',
+    problem: `${JSON.stringify(pattern)} is no regular expression: ${problem}`,
+    nextStep: 'Correct it. Expressions are written as for Python.',
+    cause,
+  });

@@ -1,0 +1,74 @@
+import type { PythonDict } from '@qdylora/data';
+import { textLengths } from '../scoring/text-lengths.ts';
+import type { BuiltInTask } from './built-in-task.ts';
+
+/** lm_eval/tasks/wikitext/wikitext.yaml of lm-evaluation-harness 0.4.13 (MIT). */
+const YAML = String.raw`task: wikitext
+dataset_path: EleutherAI/wikitext_document_level
+dataset_name: wikitext-2-raw-v1
+output_type: loglikelihood_rolling
+training_split: train
+validation_split: validation
+test_split: test
+doc_to_text: ""
+doc_to_target: !function preprocess_wikitext.wikitext_detokenizer
+process_results: !function preprocess_wikitext.process_results
+should_decontaminate: true
+doc_to_decontamination_query: "{{page}}"
+metric_list:
+  - metric: word_perplexity
+  - metric: byte_perplexity
+  - metric: bits_per_byte
+metadata:
+  version: 2.0
+`;
+
+const pageOf = (document: PythonDict): string => document.get('page') as string;
+
+/** Scored is the detokenized page; its log p is divided by the lengths of the page as it was. */
+export const WIKITEXT: BuiltInTask = {
+  yaml: YAML,
+  functions: {
+    target: (document) => detokenized(pageOf(document)),
+    lengths: (document) => textLengths(pageOf(document)),
+  },
+};
+
+type Replacement = readonly [pattern: string | RegExp, replacement: string];
+
+/** White space of Python's `\s`. */
+const S = '[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]*';
+/** A text between two marks, without white space around it. */
+const inside = (open: string, other: string, close: string): RegExp =>
+  new RegExp(`${open}${S}(${other}*?)${S}${close}`, 'g');
+
+/** `wikitext_detokenizer`, in its order. */
+const REPLACEMENTS: readonly Replacement[] = [
+  ["s '", "s'"],
+  [/\/' [0-9]\//g, "/'[0-9]/"],
+  [' @-@ ', '-'],
+  [' @,@ ', ','],
+  [' @.@ ', '.'],
+  [' : ', ': '],
+  [' ; ', '; '],
+  [' . ', '. '],
+  [' ! ', '! '],
+  [' ? ', '? '],
+  [' , ', ', '],
+  [inside('\\(', '[^)]', '\\)'), '($1)'],
+  [inside('\\[', '[^\\]]', '\\]'), '[$1]'],
+  [inside('\\{', '[^}]', '\\}'), '{$1}'],
+  [inside('"', '[^"]', '"'), '"$1"'],
+  [inside("'", "[^']", "'"), "'$1'"],
+  ['= = = =', '===='],
+  ['= = =', '==='],
+  ['= =', '=='],
+  [' \u00b0 ', '\u00b0'],
+  [' \n', '\n'],
+  ['\n ', '\n'],
+  [' N ', ' 1 '],
+  [" 's", "'s"],
+];
+
+const detokenized = (page: string): string =>
+  REPLACEMENTS.reduce((text, [pattern, replacement]) => text.replaceAll(pattern, replacement), page);

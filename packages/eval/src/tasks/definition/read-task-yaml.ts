@@ -1,0 +1,66 @@
+import { QdyloraError } from '@qdylora/contract';
+import { PythonFloat, type PythonDict, type PythonValue } from '@qdylora/data';
+import { parseDocument, type ScalarTag } from 'yaml';
+
+/** Begins a text that stands for a Python function: `!function utils.process_docs`. */
+export const FUNCTION_MARK = '!function ';
+
+/** A function by its name; it stays a text, because no Python runs here. */
+const functionTag: ScalarTag = {
+  tag: '!function',
+  resolve: (text) => FUNCTION_MARK + text,
+};
+
+/**
+ * Reads the YAML of a task as Python's `yaml` does: YAML 1.1, floats and whole numbers apart, `include`
+ * merged.
+ *
+ * @param where the file, for errors
+ * @param readInclude the text of an included file by its name
+ * @throws QdyloraError BAD_CONFIG for what is no YAML or no mapping
+ */
+export function readTaskYaml(
+  text: string,
+  where: string,
+  readInclude: (name: string) => { readonly text: string; readonly where: string } = refuseInclude(where),
+): PythonDict {
+  const document = parseDocument(text, {
+    version: '1.1',
+    intAsBigInt: true,
+    customTags: (tags) => [...tags, functionTag],
+  });
+  const [error] = document.errors;
+  if (error) throw badYaml(where, error.message);
+  const entries = valueOf(document.toJS({ mapAsMap: true }));
+  if (!(entries instanceof Map)) throw badYaml(where, 'it is no mapping of keys to values');
+  const own = new Map(entries as PythonDict);
+  const includes = own.get('include');
+  own.delete('include');
+  if (includes === undefined) return own;
+  const included = (Array.isArray(includes) ? (includes as PythonValue[]) : [includes]).flatMap((name) => {
+    const file = readInclude(String(name));
+    return [...readTaskYaml(file.text, file.where, readInclude)];
+  });
+  return new Map([...included.filter(([key]) => key !== 'task_list'), ...own]);
+}
+
+const refuseInclude = (where: string) => (name: string) => {
+  throw badYaml(where, `it includes ${name}, which cannot be found`);
+};
+
+/** Whole numbers are bigints here, and floats numbers: the reverse of what a template has. */
+function valueOf(value: unknown): PythonValue {
+  if (typeof value === 'bigint') return Number(value);
+  if (typeof value === 'number') return new PythonFloat(value);
+  if (Array.isArray(value)) return value.map(valueOf);
+  if (value instanceof Map)
+    return new Map([...(value as Map<unknown, unknown>)].map(([key, part]) => [String(key), valueOf(part)]));
+  return value as PythonValue;
+}
+
+const badYaml = (where: string, problem: string): QdyloraError =>
+  new QdyloraError('BAD_CONFIG', {
+    where,
+    problem: `The file cannot be read as a task: ${problem}`,
+    nextStep: 'Write it as for lm-evaluation-harness.',
+  });

@@ -1,0 +1,124 @@
+import { QdyloraError } from '@qdylora/contract';
+import {
+  createRowTemplate,
+  pythonKindOf,
+  itemsOf,
+  type PythonDict,
+  type PythonValue,
+  type RowTemplate,
+  type RowValues,
+} from '@qdylora/data';
+import type { Field, TaskDefinition } from '../definition/task-definition.ts';
+import { functionName } from '../definition/yaml-entries.ts';
+import { NotALiteral, parseLiteral } from '../python/parse-literal.ts';
+import { strOf } from '../python/text-rules.ts';
+
+/** Reads the fields of documents: `doc_to_text` and the like of the harness. */
+export interface DocumentFields {
+  text(row: RowValues, field?: Field): string;
+  target(row: RowValues, field?: Field): PythonValue;
+  choices(row: RowValues, field?: Field): readonly string[];
+  /** A field by its name, or a template. Null: nothing. */
+  resolved(row: RowValues, field: string | null, name: string): string;
+}
+
+/**
+ * Makes the readers of a task's fields.
+ *
+ * A field is the name of a column, a template or a fixed value. A target that is written in digits is a
+ * number where the task has choices; one that is written as a Python list is a list.
+ *
+ * @param columns names of the fields of the judged documents
+ */
+export function documentFields(task: TaskDefinition, columns: ReadonlySet<string>): DocumentFields {
+  const templates = new Map<string, RowTemplate>();
+  const rendered = (row: RowValues, source: string, name: string): string => {
+    const key = `${name} ${source}`;
+    const template = templates.get(key) ?? createRowTemplate(source, `${task.name}, ${name}`);
+    templates.set(key, template);
+    return template.render(row.value, row.where);
+  };
+  const hasChoices = task.choice !== undefined;
+
+  function text(row: RowValues, field: Field = task.text): string {
+    const value = typeof field !== 'string' ? field : columns.has(field) ? column(task, row, field) : null;
+    if (typeof value === 'string') return value;
+    const written = typeof field === 'string' && value === null ? rendered(row, field, 'doc_to_text') : null;
+    if (written !== null && !(hasChoices && isDigits(written))) return written;
+    throw badField(
+      task,
+      row,
+      'doc_to_text',
+      'must be a text (tasks with several contexts are not supported)',
+    );
+  }
+
+  function target(row: RowValues, field: Field = task.target): PythonValue {
+    if (typeof field !== 'string') return field;
+    if (functionName(field) !== null) return task.functions.target!(row.value);
+    if (columns.has(field)) return column(task, row, field);
+    const written = rendered(row, field, 'doc_to_target');
+    if (hasChoices && isDigits(written)) return Number(written);
+    const isListed = written.length >= 2 && written.startsWith('[') && written.endsWith(']');
+    return isListed ? (literalOf(written) ?? written) : written;
+  }
+
+  function choices(row: RowValues, field: Field = task.choice): readonly string[] {
+    const value =
+      typeof field !== 'string'
+        ? field instanceof Map
+          ? [...(field as PythonDict).values()]
+          : field
+        : columns.has(field)
+          ? column(task, row, field)
+          : literalOf(rendered(row, field, 'doc_to_choice'));
+    const list = itemsOf(value);
+    if (list !== null && list.length > 0 && list.every((item) => typeof item === 'string'))
+      return list as readonly string[];
+    throw badField(task, row, 'doc_to_choice', 'must be a list of texts');
+  }
+
+  return {
+    text,
+    target,
+    choices,
+    resolved(row, field, name) {
+      if (field === null || field === '') return '';
+      return row.value.has(field) ? strOf(column(task, row, field)) : rendered(row, field, name);
+    },
+  };
+}
+
+const isDigits = (text: string): boolean => /^[0-9]+$/.test(text);
+
+/** The value of a Python literal; undefined for another text. */
+function literalOf(text: string): PythonValue {
+  try {
+    return parseLiteral(text);
+  } catch (error) {
+    if (error instanceof NotALiteral) return undefined;
+    throw error;
+  }
+}
+
+function column(task: TaskDefinition, row: RowValues, name: string): PythonValue {
+  const value = row.value.get(name);
+  if (value !== undefined) return value;
+  throw new QdyloraError('BAD_DATA', {
+    where: row.where,
+    problem: `The row has no field ${JSON.stringify(name)}, which the task ${task.name} reads`,
+    nextStep: `Its fields are: ${[...row.value.keys()].join(', ')}.`,
+  });
+}
+
+export function badField(task: TaskDefinition, row: RowValues, field: string, problem: string): QdyloraError {
+  return new QdyloraError('BAD_DATA', {
+    where: row.where,
+    problem: `${field} of the task ${task.name} ${problem}`,
+    nextStep: 'Correct the row or the task.',
+  });
+}
+
+/** True for what Python calls an `int`; booleans are integers too. */
+export const isInteger = (value: PythonValue): boolean =>
+  pythonKindOf(value) === 'integer' || pythonKindOf(value) === 'boolean';

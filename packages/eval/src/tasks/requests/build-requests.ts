@@ -1,0 +1,135 @@
+import { numberOf, itemsOf, type PythonValue, type RowValues } from '@qdylora/data';
+import { QdyloraError } from '@qdylora/contract';
+import type { TaskDefinition } from '../definition/task-definition.ts';
+import type { TaskDocuments } from '../documents/task-documents.ts';
+import { badField, documentFields, isInteger } from '../prompts/document-fields.ts';
+import { createPromptBuilder, type PromptOptions } from '../prompts/prompt-builder.ts';
+import { endsWithSpace } from '../python/text-rules.ts';
+import type { ModelRequest } from './model-request.ts';
+
+export interface RequestOptions extends PromptOptions {
+  /** The first documents only: their number, or below 1 their share. Null: all. */
+  readonly limit: number | null;
+}
+
+/** A document with its requests. */
+export interface JudgedDocument {
+  readonly row: RowValues;
+  /** Its number in the split. */
+  readonly id: number;
+  readonly requests: readonly ModelRequest[];
+  readonly target: PythonValue;
+  readonly choices: readonly string[] | null;
+}
+
+/** The requests of a task, and what the scoring needs. */
+export interface TaskRequests {
+  readonly task: TaskDefinition;
+  readonly numFewshot: number;
+  readonly documents: readonly JudgedDocument[];
+  /** Documents of the split. */
+  readonly available: number;
+  /** Targets are lists of right answers: decided by the first document, as the harness does. */
+  readonly hasManyTargets: boolean;
+}
+
+/** The number of examples: that of the caller unless the task fixes 0, else the task's own, else 0. */
+export const fewshotCount = ({ numFewshot }: TaskDefinition, chosen: number | null): number =>
+  chosen === null || numFewshot === 0 ? (numFewshot ?? 0) : chosen;
+
+/**
+ * The requests of a task for its documents, equal to those of lm-evaluation-harness 0.4.13.
+ *
+ * @throws QdyloraError BAD_DATA with file and line for a document that does not fit the task
+ */
+export function buildRequests(
+  task: TaskDefinition,
+  documents: TaskDocuments,
+  options: RequestOptions,
+): TaskRequests {
+  const fields = documentFields(task, documents.fields);
+  const prompts = createPromptBuilder(task, documents, fields, options);
+  const { judged } = documents;
+  const first = judged[0];
+  const count = documentCount(judged.length, options.limit);
+  return {
+    task,
+    numFewshot: options.numFewshot,
+    available: judged.length,
+    hasManyTargets: itemsOf(fields.target(first)) !== null,
+    documents: judged.slice(0, count).map((row, id) => {
+      const target = fields.target(row);
+      const choices = task.choice === undefined ? null : fields.choices(row);
+      const prompt = prompts.promptOf(row);
+      const requests = requestsOf(task, { row, prompt, target, choices }, options);
+      return { row, id, requests, target, choices };
+    }),
+  };
+}
+
+function documentCount(available: number, limit: number | null): number {
+  if (limit === null) return available;
+  return Math.min(available, limit < 1 ? Math.ceil(available * limit) : Math.floor(limit));
+}
+
+interface PromptedDocument {
+  readonly row: RowValues;
+  readonly prompt: string;
+  readonly target: PythonValue;
+  readonly choices: readonly string[] | null;
+}
+
+function requestsOf(
+  task: TaskDefinition,
+  { row, prompt, target, choices }: PromptedDocument,
+  { chatTemplate }: RequestOptions,
+): ModelRequest[] {
+  switch (task.outputType) {
+    case 'loglikelihood':
+      return [{ type: 'loglikelihood', context: prompt, continuation: textTarget(task, row, target) }];
+    case 'loglikelihood_rolling':
+      return [{ type: 'loglikelihood_rolling', text: textTarget(task, row, target) }];
+    case 'generate_until':
+      return [{ type: 'generate_until', context: prompt, settings: task.generation! }];
+    case 'multiple_choice': {
+      const delimiter = choiceDelimiter(task, Boolean(chatTemplate));
+      const contexts = task.metrics.some(({ name }) => name === 'acc_mutual_info') ? [prompt, ''] : [prompt];
+      return contexts.flatMap((context) =>
+        choices!.map((choice) => ({
+          type: 'loglikelihood' as const,
+          context,
+          continuation: delimiter + choice,
+        })),
+      );
+    }
+    default:
+      throw new QdyloraError('UNSUPPORTED', {
+        where: task.name,
+        problem: `There is no output type ${String(task.outputType)}`,
+      });
+  }
+}
+
+/** After a chat template the delimiter is left out, unless the answer's beginning needs it. */
+function choiceDelimiter({ targetDelimiter, genPrefix }: TaskDefinition, usesTemplate: boolean): string {
+  if (!usesTemplate) return targetDelimiter;
+  return genPrefix && !endsWithSpace(genPrefix) ? targetDelimiter : '';
+}
+
+function textTarget(task: TaskDefinition, row: RowValues, target: PythonValue): string {
+  if (typeof target === 'string') return target;
+  throw badField(task, row, 'doc_to_target', 'must give a text');
+}
+
+/**
+ * The indices of the right choices; null for one that there is not.
+ *
+ * A target is an index, a choice, or a list of indices.
+ */
+export function goldIndices(target: PythonValue, choices: readonly string[]): (number | null)[] {
+  const indexOf = (value: PythonValue): number | null => {
+    const index = isInteger(value) ? numberOf(value)! : choices.indexOf(value as string);
+    return index < choices.length && index !== -1 ? index : null;
+  };
+  return (itemsOf(target) ?? [target]).map(indexOf);
+}
