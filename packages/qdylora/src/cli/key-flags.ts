@@ -16,6 +16,7 @@ const PLACEHOLDERS: Readonly<Record<FlagKind, string>> = {
   texts: 'name,…',
   'word-or-numbers': 'word|n,…',
   'word-or-texts': 'word|name,…',
+  'word-or-sizes': 'word|size,…',
 };
 
 /** Choices up to this length are shown as the option's value; longer ones in its description. */

@@ -23,7 +23,8 @@ export type FlagKind =
   | 'numbers'
   | 'texts'
   | 'word-or-numbers'
-  | 'word-or-texts';
+  | 'word-or-texts'
+  | 'word-or-sizes';
 
 /** One key of a run: its check, its default, and what help and errors say about it. */
 export interface Key<S extends z.ZodType = z.ZodType> {
@@ -189,6 +190,32 @@ const byteSize = z.union([
     return bytes ?? 0;
   }),
 ]);
+
+/** Rising and different sizes, or a word; one size need not be a list. Numbers of bytes in TypeScript. */
+export const sizesKey = <const W extends string>(
+  word: W,
+  parts: Parts,
+): Key<
+  z.ZodDefault<
+    z.ZodNullable<
+      z.ZodPipe<
+        z.ZodUnion<readonly [z.ZodLiteral<W>, typeof byteSize, z.ZodArray<typeof byteSize>]>,
+        z.ZodTransform<W | number[], W | number | number[]>
+      >
+    >
+  >
+> => ({
+  ...parts,
+  flag: 'word-or-sizes',
+  expected: `${word} or sizes with a unit, such as 1MB, 4MB`,
+  schema: optional(
+    z
+      .union([z.literal(word), byteSize, z.array(byteSize).min(1)])
+      .transform((value) =>
+        typeof value === 'string' ? value : [...new Set([value].flat())].sort((a, b) => a - b),
+      ),
+  ) as never,
+});
 
 /** A number of bytes in TypeScript; elsewhere text with a unit. */
 export const bytesKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable<typeof byteSize>>> => ({

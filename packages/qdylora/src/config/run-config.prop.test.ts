@@ -59,6 +59,9 @@ const options = fc
         whole(1, 1024),
         fc.constantFrom('8GiB', '1.5 GB', '64KiB'),
       ),
+      evalBudgets: fc.array(fc.oneof(whole(2 ** 20, 2 ** 40), fc.constantFrom('64KiB', '1.5 GB')), {
+        minLength: 1,
+      }),
       saveSteps: whole(0, 1000),
       warmupSteps: whole(0, 99),
       warmupRatio: fc.double({ min: 0, max: 0.9, noNaN: true }),
@@ -68,6 +71,7 @@ const options = fc
   .map(({ warmupRatio, ...chosen }) =>
     warmupRatio === undefined || chosen.warmupSteps !== undefined ? chosen : { ...chosen, warmupRatio },
   )
+  .map(({ evalBudgets, ...chosen }) => (chosen.valSetSize ? { ...chosen, evalBudgets } : chosen))
   .map((chosen) =>
     chosen.optimizerMemoryBudget === undefined ? chosen : { ...chosen, optimizer: 'paged_adamw_8bit' },
   );

@@ -223,6 +223,11 @@ export interface RunOptions {
   /** Ranks of the evaluations between steps; all by default. The final report covers all ranks. */
   readonly evalRanks?: readonly number[] | null;
   /**
+   * Sizes of adapters with a rank for each layer (1MB,4MB) to evaluate at the end, for the curve of loss
+   * over bytes in the report; ranks: the sizes of all ranks below the largest.
+   */
+  readonly evalBudgets?: 'ranks' | number | string | readonly (number | string)[] | null;
+  /**
    * End the run when evaluations stop improving: the held-out loss of one rank, or aurac (the gain over
    * the base across all evaluated ranks).
    */

@@ -198,6 +198,7 @@ export const NESTED_ONLY_KEYS = [
   'rankLossWeights',
   'updateRule',
   'evalRanks',
+  'evalBudgets',
 ] as const satisfies readonly KeyName[];
 export type NestedOnlyKey = (typeof NESTED_ONLY_KEYS)[number];
 

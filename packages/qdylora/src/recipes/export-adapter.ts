@@ -13,7 +13,7 @@ import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.
 import { EXPORT_KEYS } from '../config/verb-keys.ts';
 import type { Warn } from './adapter/attach-adapter.ts';
 import type { RecipeHooks } from './evaluate.ts';
-import { exportUnderBudget } from './export-budget.ts';
+import { exportUnderBudget } from './budgets/export-under-budget.ts';
 import { missingKey } from '../config/names/missing-key.ts';
 import { localModel } from './opening/local-model.ts';
 import { ranksOf, readAdapter, type ReadAdapter } from './adapter/read-adapter.ts';

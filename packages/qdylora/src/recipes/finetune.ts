@@ -3,6 +3,7 @@ import type { FileSystem } from '@qdylora/checkpoint';
 import type { TrainCallbacks, TrainResult } from '@qdylora/trainer';
 import { valuesOfOptions } from '../config/explicit-values.ts';
 import type { RunOptions } from '../config/resolve-run.ts';
+import { assertBudgetsFit } from './budgets/assert-budgets-fit.ts';
 import { needOfRun } from './memory-plan/forecast-memory.ts';
 import { chooseBackend, type BackendChoice } from './opening/choose-backend.ts';
 import { chosenTemplate } from './opening/chosen-template.ts';
@@ -123,6 +124,7 @@ export async function openRun(requested: PreparedRun, session: RunSession): Prom
     const model = await source.build(backend, signal);
     // attach: the adapter of all ranks, its optimizer and its rank sampler
     const adapted = await attachForTraining(model, config, { fingerprint: source.fingerprint, warn: notice });
+    if (adapted) assertBudgetsFit(config.evalBudgets, adapted);
     warnOfPositions(model.config, data, config.maxSeqLength, notice);
     const needOf = needOfRun(config, { data, chosen, source });
     const run = await assembleRun(config, { model, adapted, ...steps }, { warn: notice, needOf });

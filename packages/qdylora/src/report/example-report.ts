@@ -1,5 +1,6 @@
 import { createRng } from '@qdylora/contract';
 import { rankReport, type ExampleLosses, type RankReport } from '@qdylora/eval';
+import type { BudgetReport } from '../recipes/budgets/budget-report.ts';
 import type { ReportData, ReportEvaluation, ReportStep } from './report-data.ts';
 
 /** Losses of seven ranks and of the base as a run on SmolLM2-135M and GSM8K has given them. */
@@ -115,6 +116,41 @@ export function exampleRanks({
       losses: drawn(mean, noise),
     })),
   });
+}
+
+/** Sizes with a rank for each layer, which do as well as one rank of `saving` times their bytes. */
+export function exampleBudgets(ranks: RankReport, saving = 1.6): BudgetReport {
+  const cuts = ranks.ranks.slice(0, -1).map(({ rank, adapterBytes }, i) => ({
+    ...ranks.ranks[i],
+    budgetBytes: adapterBytes!,
+    adapterBytes: Math.round(0.998 * adapterBytes!),
+    smallestRank: Math.floor(rank / 4),
+    largestRank: Math.min(64, 4 * rank),
+  }));
+  const next = (i: number) => ranks.ranks[Math.min(i + 1, ranks.ranks.length - 1)];
+  return {
+    rows: 64,
+    budgets: cuts.map(({ budgetBytes, adapterBytes, smallestRank, largestRank, loss, standardError }, i) => {
+      const cutLoss = loss + Math.log2(saving) * (next(i).loss - loss);
+      return {
+        budgetBytes,
+        adapterBytes,
+        smallestRank,
+        largestRank,
+        loss: cutLoss,
+        standardError,
+        perplexity: Math.exp(cutLoss),
+      };
+    }),
+    equals: ranks.ranks.map(({ rank }, i) => {
+      const cut = i === ranks.ranks.length - 1 ? null : cuts[Math.max(0, i - 1)];
+      return {
+        rank,
+        budgetBytes: cut?.budgetBytes ?? null,
+        difference: cut && { mean: 0.001, standardError: 0.002, pValue: 0.6 },
+      };
+    }),
+  };
 }
 
 function exampleSteps(count: number): ReportStep[] {

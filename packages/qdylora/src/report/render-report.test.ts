@@ -1,6 +1,6 @@
 import { parseHTML } from 'linkedom';
 import { describe, expect, it } from 'vitest';
-import { exampleRanks, exampleReport } from './example-report.ts';
+import { exampleBudgets, exampleRanks, exampleReport } from './example-report.ts';
 import { renderReport } from './render-report.ts';
 import type { ReportData } from './report-data.ts';
 
@@ -105,6 +105,22 @@ const ODD: Readonly<Record<string, ReportData>> = {
           ],
         },
       ],
+    },
+  },
+  'sizes with a rank for each layer': { ...example, budgets: exampleBudgets(example.ranks!) },
+  'one size': {
+    ...example,
+    budgets: {
+      ...exampleBudgets(example.ranks!),
+      budgets: exampleBudgets(example.ranks!).budgets.slice(0, 1),
+    },
+  },
+  'sizes that diverged': {
+    ...example,
+    budgets: {
+      rows: 1,
+      equals: [],
+      budgets: exampleBudgets(example.ranks!).budgets.map((row) => ({ ...row, loss: NaN, adapterBytes: 0 })),
     },
   },
   'nothing at all': {
@@ -218,6 +234,29 @@ describe('the report', () => {
       expect(renderReport(ODD['one evaluation'])).not.toContain('Ranks over the steps');
     },
   );
+
+  it('says which size with a rank for each layer is as good as the recommended rank', () => {
+    const budgets = exampleBudgets(example.ranks!);
+    const leadOf = (changes: Partial<typeof budgets>): string => {
+      const page = documentOf(renderReport({ ...example, budgets: { ...budgets, ...changes } }));
+      const heading = [...page.querySelectorAll('h2')].find((h2) => textOf(h2) === 'Loss over bytes')!;
+      return textOf(heading.nextElementSibling);
+    };
+    const equalAt = (i: number | null) =>
+      budgets.equals.map((equal) => ({
+        ...equal,
+        budgetBytes: i === null ? null : budgets.budgets[i]!.budgetBytes,
+      }));
+    expect(leadOf({ equals: equalAt(0) })).toBe(
+      'With a rank for each layer, 0.3 MB are as good as rank 32 at every layer, which takes 9.8 MB, as ' +
+        'far as 200 examples can tell.',
+    );
+    expect(leadOf({ equals: equalAt(null) })).toBe(
+      'No measured size with a rank for each layer is as good as rank 32 at every layer, which takes ' +
+        '9.8 MB.',
+    );
+    expect(leadOf({ equals: [] })).toBe('One held-out example cannot tell sizes apart.');
+  });
 
   it('gives the reason for samples that are missing', () => {
     expect(renderReport({ ...example, samples: { missing: 'The model has no tokenizer.' } })).toContain(

@@ -2,6 +2,7 @@ import { html } from './html.ts';
 import { htmlPage } from './html-page.ts';
 import { readRanks } from './read-ranks.ts';
 import type { ReportData } from './report-data.ts';
+import { budgetsSection } from './sections/budgets-section.ts';
 import { evaluationsSection } from './sections/evaluations-section.ts';
 import { headlineSection } from './sections/headline-section.ts';
 import { nextSection } from './sections/next-section.ts';
@@ -33,7 +34,8 @@ export function renderReport(data: ReportData): string {
   return htmlPage({
     title: `qdylora: ${data.model}`,
     body: html`${headlineSection(data, reading)} ${reading && ranksSection(reading)}
-            ${reading && tableSection(reading)} ${reading && nextSection(data.nextCommand)}
+            ${reading && tableSection(reading)} ${reading && budgetsSection(reading, data.budgets)}
+            ${reading && nextSection(data.nextCommand)}
             ${evaluationsSection(data.evaluations ?? [])} ${trainingSection(data.steps)}
             ${samplesSection(data.samples, reading)} ${runSection(data)} ${reading && readingSection(reading)}
             ${reading ? null : nextSection(data.nextCommand)}`,

@@ -1,4 +1,5 @@
 import type { MeasuredLoss, RankReport } from '@qdylora/eval';
+import type { BudgetReport } from '../recipes/budgets/budget-report.ts';
 
 /** The data of a report. Equal data give equal bytes: a date is in it only if a setting contains one. */
 export interface ReportData {
@@ -17,6 +18,8 @@ export interface ReportData {
   readonly evaluations?: readonly ReportEvaluation[];
   /** The sweep over the ranks; null where nothing was held out, or there are no ranks. */
   readonly ranks: RankReport | null;
+  /** The adapter cut to several sizes with a rank for each layer; null or missing where none was measured. */
+  readonly budgets?: BudgetReport | null;
   /** Held-out loss of a run without ranks (`method: none`). */
   readonly heldOut?: MeasuredLoss | null;
   readonly samples: ReportSamples;

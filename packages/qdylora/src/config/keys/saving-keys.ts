@@ -1,6 +1,6 @@
 import { DEFAULT_PATIENCE } from '@qdylora/trainer';
 import * as z from 'zod';
-import { booleanKey, choiceKey, choicesKey, numberKey, textKey, type Key } from '../key.ts';
+import { booleanKey, choiceKey, choicesKey, numberKey, sizesKey, textKey, type Key } from '../key.ts';
 
 const group = 'Evaluation and saving';
 
@@ -33,6 +33,12 @@ export const SAVING_KEYS = {
       .nullable()
       .default(null),
   },
+  evalBudgets: sizesKey('ranks', {
+    group,
+    about:
+      'Sizes of adapters with a rank for each layer (1MB,4MB) to evaluate at the end, for the curve of ' +
+      'loss over bytes in the report; ranks: the sizes of all ranks below the largest',
+  }),
   earlyStopping: {
     group,
     about:

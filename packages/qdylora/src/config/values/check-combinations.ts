@@ -115,7 +115,7 @@ export function assertAdapterInitFits(
 
 /** @throws QdyloraError BAD_CONFIG for evaluations or early stopping that have nothing to evaluate */
 export function assertEvaluationFits(
-  { evalRanks, earlyStopping, evalSteps, evalDataset, valSetSize }: Config,
+  { evalRanks, evalBudgets, earlyStopping, evalSteps, evalDataset, valSetSize }: Config,
   ranks: readonly number[],
   explicit: ExplicitValues,
 ): void {
@@ -127,6 +127,7 @@ export function assertEvaluationFits(
       (name) => `${name('evalRanks')} has rank ${evaluatedRanks.at(-1)}, but the largest is ${ranks.at(-1)}`,
       'Name ranks that the run trains.',
     );
+  if (evalBudgets !== null) assertBudgets({ evalBudgets, evalDataset, valSetSize }, ranks, explicit);
   if (earlyStopping === null) return;
   const refuse = (problem: (name: NameKey) => string, nextStep: string): QdyloraError =>
     refusedValue(explicit, 'earlyStopping', problem, nextStep);
@@ -147,12 +148,36 @@ export function assertEvaluationFits(
     );
 }
 
+function assertBudgets(
+  { evalBudgets, evalDataset, valSetSize }: Pick<Config, 'evalBudgets' | 'evalDataset' | 'valSetSize'>,
+  ranks: readonly number[],
+  explicit: ExplicitValues,
+): void {
+  if (!evalDataset && valSetSize === 0)
+    throw refusedValue(
+      explicit,
+      'evalBudgets',
+      (name) => `${name('evalBudgets')} needs held-out rows`,
+      'Set val_set_size or eval_dataset.',
+    );
+  if (evalBudgets === 'ranks' && ranks.length === 1)
+    throw refusedValue(
+      explicit,
+      'evalBudgets',
+      (name) =>
+        `${name('evalBudgets')}: ranks means the sizes of all ranks below the largest, and the only rank ` +
+        `is ${ranks[0]}`,
+      'Give sizes, such as 1MB,4MB.',
+    );
+}
+
 /** Keys of an adapter, which full training does not have. */
 const ADAPTER_ONLY_KEYS: readonly KeyName[] = [
   'adapter',
   'ranks',
   'preset',
   'evalRanks',
+  'evalBudgets',
   'earlyStopping',
   'rankSegments',
   'rankLossWeights',

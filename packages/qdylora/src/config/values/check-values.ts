@@ -49,8 +49,11 @@ export function checkValues<K extends Keys>(
 }
 
 /** In TypeScript a size may be a number of bytes; elsewhere it is text with a unit. */
-const valueOf = ({ flag }: Key, { value, spell }: ExplicitValue): unknown =>
-  flag === 'size' && typeof value === 'number' && spell !== SPELLINGS.options ? String(value) : value;
+function valueOf({ flag }: Key, { value, spell }: ExplicitValue): unknown {
+  if (spell === SPELLINGS.options || (flag !== 'size' && flag !== 'word-or-sizes')) return value;
+  const textOf = (one: unknown): unknown => (typeof one === 'number' ? String(one) : one);
+  return Array.isArray(value) ? value.map(textOf) : textOf(value);
+}
 
 /** The error for a value that its key does not allow: `key` must be `expected`. */
 function wrongValueError(

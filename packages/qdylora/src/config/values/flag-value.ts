@@ -22,6 +22,7 @@ export function flagValue(kind: FlagKind, text: string): unknown {
     case 'word-or-numbers':
       return /^[a-z]/i.test(text) ? text : listOf(text).map(numberOr);
     case 'word-or-texts':
+    case 'word-or-sizes':
       return text.includes(',') ? listOf(text) : text;
   }
 }

@@ -25,7 +25,10 @@ export async function runYaml(config: RunConfig): Promise<string> {
 }
 
 /** Bytes need a unit: YAML refuses small numbers without one. */
-const withUnit = ({ flag }: Key, value: unknown): unknown =>
-  flag === 'size' && value !== null ? `${value as number}B` : value;
+function withUnit({ flag }: Key, value: unknown): unknown {
+  if (flag === 'size' && value !== null) return `${value as number}B`;
+  if (flag === 'word-or-sizes' && Array.isArray(value)) return value.map((bytes) => `${bytes as number}B`);
+  return value;
+}
 
 const ON_ONE_LINE = { lineWidth: 0, collectionStyle: 'flow', flowCollectionPadding: false } as const;

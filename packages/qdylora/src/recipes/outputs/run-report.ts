@@ -5,6 +5,7 @@ import type { TrainResult } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import type { ReportData, ReportEvaluation, ReportSamples, ReportStep } from '../../report/report-data.ts';
 import { renderReport } from '../../report/render-report.ts';
+import type { BudgetReport } from '../budgets/budget-report.ts';
 import type { Judgement } from '../run/judging/judgement.ts';
 import type { EventLine } from '../run-folder/event-line.ts';
 
@@ -35,6 +36,8 @@ export interface RunReport {
   readonly detectableDifference: number | null;
   readonly heldOutExamples: number;
   readonly heldOutTokens: number;
+  /** The adapter cut to the sizes of `eval_budgets`, with a rank for each layer; null without them. */
+  readonly budgets: BudgetReport | null;
   readonly samples: ReportSamples;
   /** Notes for the reader, such as that nothing was held out. */
   readonly notes: readonly string[];
@@ -45,6 +48,7 @@ export interface ReportParts {
   readonly modelName: string;
   readonly result: TrainResult;
   readonly judgement: Judgement | null;
+  readonly budgets: BudgetReport | null;
   /** All events of the run, also those of earlier processes. */
   readonly events: readonly EventLine[];
   readonly samples: ReportSamples;
@@ -56,6 +60,7 @@ export function runReport({
   modelName,
   result,
   judgement,
+  budgets,
   events,
   samples,
   notes,
@@ -83,6 +88,7 @@ export function runReport({
     detectableDifference: ranks?.detectableDifference ?? null,
     heldOutExamples: ranks?.examples ?? 0,
     heldOutTokens: ranks?.tokens ?? 0,
+    budgets,
     samples,
     notes,
   };
@@ -100,7 +106,7 @@ export function writeReports(
 
 /** The data of `report.html`. */
 export function reportPage(parts: ReportParts, nextCommand: string | null): ReportData {
-  const { config, modelName, judgement, events, samples, notes } = parts;
+  const { config, modelName, judgement, budgets, events, samples, notes } = parts;
   return {
     model: modelName,
     dataset: config.dataset?.join(', ') ?? null,
@@ -108,6 +114,7 @@ export function reportPage(parts: ReportParts, nextCommand: string | null): Repo
     steps: reportSteps(events),
     evaluations: reportEvaluations(events),
     ranks: judgement?.ranks ?? null,
+    budgets,
     heldOut: judgement?.whole ?? null,
     samples,
     notes,

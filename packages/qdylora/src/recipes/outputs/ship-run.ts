@@ -6,6 +6,7 @@ import { writeAdapted } from '../adapter/write-adapter.ts';
 import { usedMemory } from '../memory-plan/forecast-memory.ts';
 import { collectGarbage } from '../memory-plan/resident-memory.ts';
 import { adapterMetadata } from '../run/adapter-metadata.ts';
+import { judgeBudgets } from '../run/judging/judge-budgets.ts';
 import type { Judgement } from '../run/judging/judgement.ts';
 import type { OpenedRun } from '../run/opened-run.ts';
 import type { RunSession } from '../run/run-session.ts';
@@ -47,6 +48,7 @@ export async function shipRun(
   emit({ type: 'phase', phase: 'writing' });
   const readNote = data.readNote();
   if (readNote) notes.push(readNote);
+  const budgets = await judgeBudgets(opened, judgement, session);
   const change = lossChange(events, judgement?.ranks?.ranks ?? [], training.step);
   if (change) session.notice(change);
   await writeWeights(opened);
@@ -56,6 +58,7 @@ export async function shipRun(
     modelName: source.name,
     result: training,
     judgement,
+    budgets,
     events,
     samples,
     notes: [...notes],

@@ -21,6 +21,7 @@ const FREE_KEYS: ReadonlySet<KeyName> = new Set<KeyName>([
   'gradientCheckpointing',
   'evalSteps',
   'evalRanks',
+  'evalBudgets',
   'earlyStopping',
   'earlyStoppingPatience',
   'earlyStoppingMinDelta',

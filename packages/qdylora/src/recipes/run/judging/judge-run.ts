@@ -1,6 +1,15 @@
 import { JUDGED_TOKENS } from './judged-tokens.ts';
 import type { Example } from '@qdylora/data';
-import { aurac, lossOver, perplexity, sweepRanks, type MeasureOptions, type RankReport } from '@qdylora/eval';
+import {
+  aurac,
+  lossOver,
+  perplexity,
+  sweepRanks,
+  type EvalTask,
+  type ExampleLosses,
+  type MeasureOptions,
+  type RankReport,
+} from '@qdylora/eval';
 import type { EvaluateOptions, RankLoss } from '@qdylora/trainer';
 import type { Judgement } from './judgement.ts';
 import type { ModelToTrain } from '../assemble-run.ts';
@@ -49,12 +58,22 @@ export function createJudge(
 
   async function judge(signal?: AbortSignal): Promise<Judgement> {
     const options = { ...measuring, signal };
-    if (!adapted)
-      return { ranks: null, whole: await lossOver(base, heldOut, { ...options, tokensPerBatch }) };
-    return {
-      ranks: await sweepRanks((rank) => adapted.atRank(rank), adapted.ranks, task, options),
-      whole: null,
+    if (!adapted) {
+      const whole = await lossOver(base, heldOut, { ...options, tokensPerBatch });
+      return { ranks: null, rankLosses: [], whole };
+    }
+    const results: ExampleLosses[] = [];
+    const keepingTask: EvalTask = {
+      name: task.name,
+      async measure(views, measureOptions) {
+        results.push(...(await task.measure(views, measureOptions)));
+        return results;
+      },
     };
+    const ranks = await sweepRanks((rank) => adapted.atRank(rank), adapted.ranks, keepingTask, options);
+    // the last result is that of the base
+    const rankLosses = ranks.ranks.map(({ rank }, i) => ({ rank, losses: results[i] }));
+    return { ranks, rankLosses, whole: null };
   }
 
   async function at(step: number, signal?: AbortSignal): Promise<Judgement> {

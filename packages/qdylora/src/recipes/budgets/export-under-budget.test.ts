@@ -1,9 +1,9 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { rejection, run, tinyRun } from '../../test/tiny-run.ts';
-import { evaluate, exportAdapter } from '../index.ts';
-import { readAdapter } from './adapter/read-adapter.ts';
+import { rejection, run, tinyRun } from '../../../test/tiny-run.ts';
+import { evaluate, exportAdapter } from '../../index.ts';
+import { readAdapter } from '../adapter/read-adapter.ts';
 
 const { folder, rows, model, common, judged } = tinyRun();
 const adapter = join(folder.in('run'), 'adapter');

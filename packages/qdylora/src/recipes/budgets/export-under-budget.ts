@@ -1,23 +1,14 @@
 import { QdyloraError } from '@qdylora/contract';
-import { lossOver } from '@qdylora/eval';
-import {
-  allocateRanks,
-  observeInputs,
-  sliceLayer,
-  sortByMoments,
-  type SortedLayer,
-} from '@qdylora/lora-dynamic';
-import { valuesOfOptions } from '../config/explicit-values.ts';
-import { missingKey } from '../config/names/missing-key.ts';
-import { EVALUATE_KEYS } from '../config/verb-keys.ts';
-import type { Warn } from './adapter/attach-adapter.ts';
-import type { ReadAdapter } from './adapter/read-adapter.ts';
-import { writeLayered, type RankedMatrices } from './adapter/write-adapter.ts';
-import { checkModelValues, openModel } from './opening/open-model.ts';
-import { loadEvalExamples } from './run/load-data.ts';
-
-/** Rows that decide the ranks: as many as the gradient start sees. */
-const BUDGET_ROWS = 64;
+import { allocateRanks, sliceLayer, type SortedLayer } from '@qdylora/lora-dynamic';
+import { valuesOfOptions } from '../../config/explicit-values.ts';
+import { missingKey } from '../../config/names/missing-key.ts';
+import { EVALUATE_KEYS } from '../../config/verb-keys.ts';
+import type { Warn } from '../adapter/attach-adapter.ts';
+import type { ReadAdapter } from '../adapter/read-adapter.ts';
+import { writeLayered, type RankedMatrices } from '../adapter/write-adapter.ts';
+import { checkModelValues, openModel } from '../opening/open-model.ts';
+import { loadEvalExamples } from '../run/load-data.ts';
+import { BUDGET_ROWS, sortByTask } from './sort-by-task.ts';
 
 export interface BudgetOptions {
   readonly adapter: ReadAdapter;
@@ -86,9 +77,8 @@ async function sortedLayers(
     { ...config, vocabularySize: source.vocabularySize },
     await source.openTokenizer(),
   );
-  using observer = observeInputs(opened.model, opened.adapter!.adapted);
-  await lossOver(observer.view, examples.slice(0, BUDGET_ROWS), { computeDtype });
-  return sortByMoments(adapter.state, await observer.sums());
+  const parts = { model: opened.model, adapted: opened.adapter!.adapted, state: adapter.state };
+  return await sortByTask(parts, examples.slice(0, BUDGET_ROWS), { computeDtype });
 }
 
 const layerAtRank = (layer: SortedLayer, rank: number): RankedMatrices => ({
