@@ -71,7 +71,9 @@ const options = fc
   .map(({ warmupRatio, ...chosen }) =>
     warmupRatio === undefined || chosen.warmupSteps !== undefined ? chosen : { ...chosen, warmupRatio },
   )
-  .map(({ evalBudgets, ...chosen }) => (chosen.valSetSize ? { ...chosen, evalBudgets } : chosen))
+  .map(({ evalBudgets, ...chosen }) =>
+    chosen.valSetSize && evalBudgets ? { ...chosen, evalBudgets } : chosen,
+  )
   .map((chosen) =>
     chosen.optimizerMemoryBudget === undefined ? chosen : { ...chosen, optimizer: 'paged_adamw_8bit' },
   );
