@@ -81,6 +81,7 @@ export {
   type RunParts,
   type SaveStateOptions,
 } from './checkpoints/save-state.ts';
+export { sortAdapterRows } from './sorted-rows/sort-adapter-rows.ts';
 export { splitBatch } from './step/split-batch.ts';
 export { scalarsOfEvent } from './tensorboard/scalars-of-event.ts';
 export {

@@ -5,6 +5,7 @@ import { evaluateRun, isEvaluationDue } from './run/evaluate-run.ts';
 import { eventQueue, type EventQueue } from './run/event-queue.ts';
 import { nextTurn } from './run/next-turn.ts';
 import { isSaveDue, saveRun } from './run/save-run.ts';
+import { isSortDue, sortRun } from './run/sort-run.ts';
 import { takeStep } from './run/take-step.ts';
 import type { TrainEvent, TrainResult } from './run/train-events.ts';
 import { resolveTrainOptions, type ResolvedTrainOptions, type TrainOptions } from './run/train-options.ts';
@@ -22,7 +23,8 @@ export interface TrainRun extends AsyncIterable<TrainEvent> {
 /**
  * Trains a model in place and reports progress as typed events.
  *
- * Each round evaluates if it is due, saves if it is due, and then takes one optimizer step. A checkpoint
+ * Each round sorts rows if it is due, evaluates if it is due, saves if it is due, and then takes one optimizer
+ * step. A checkpoint
  * therefore holds everything that came before it, and a run that resumes from it computes bit for bit what
  * the uninterrupted run would have.
  *
@@ -87,6 +89,7 @@ async function trainSteps(run: TrainingRun): Promise<void> {
   try {
     for (;;) {
       throwIfAborted(run);
+      if (isSortDue(run)) await sortRun(run);
       if (isEvaluationDue(run)) await evaluateRun(run);
       if (isSaveDue(run)) await saveRun(run);
       if (isEvaluationDue(run)) continue; // onSave returned 'stop': evaluate this last step

@@ -13,6 +13,7 @@ import { tinyAdapted, tinyBatches, tinyModel } from './tiny-model.ts';
 
 export interface TinyRunOptions extends Partial<TrainOptions> {
   readonly rankSchedule?: RankSchedule;
+  readonly wideSteps?: number;
   readonly adapter?: Partial<AdapterConfig>;
   readonly microBatchSize?: number;
   readonly accumulate?: number;
@@ -33,6 +34,7 @@ export interface TinyRunOptions extends Partial<TrainOptions> {
  */
 export function tinyOptions({
   rankSchedule = 'sandwich',
+  wideSteps,
   adapter = { dropout: 0.2 },
   microBatchSize = 2,
   accumulate = 2,
@@ -48,7 +50,7 @@ export function tinyOptions({
   const options = {
     model: adapted,
     batches: tinyBatches(24, microBatchSize, accumulate, packing),
-    sampler: rankSampler(adapted.ranks, { seed: 1, schedule: rankSchedule }),
+    sampler: rankSampler(adapted.ranks, { seed: 1, schedule: rankSchedule, wideSteps }),
     totalSteps,
     seed: 3,
     optimizer: createOptimizer(optimizerName, adapted.parameters(), {

@@ -33,6 +33,8 @@ export interface RankSamplerOptions {
    * its parts have different ranks, else 1.
    */
   readonly segments?: number | null;
+  /** Number of first steps in which every part uses the largest rank; 0 by default. */
+  readonly wideSteps?: number;
   /** Factor on the loss of each rank, in the set's order; default 1. */
   readonly lossWeights?: readonly number[] | null;
 }
@@ -57,6 +59,7 @@ const OPTIONS: OptionRules<RankSamplerOptions> = {
   seed: required(wholeNumber()),
   schedule: anyValue,
   segments: anyValue,
+  wideSteps: wholeNumber(),
   lossWeights: anyValue,
 };
 
@@ -70,7 +73,7 @@ const OPTIONS: OptionRules<RankSamplerOptions> = {
  */
 export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSampler {
   checkOptions('rankSampler', options, OPTIONS);
-  const { distribution = 'uniform', seed, schedule = 'one', segments = null, lossWeights = null } = options;
+  const { distribution = 'uniform', seed, schedule = 'one', segments = null, wideSteps = 0, lossWeights = null } = options;
   if (!RANK_SCHEDULES.includes(schedule)) {
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'rank_schedule',
@@ -91,7 +94,7 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
     for (const [i, p] of probabilities.entries()) if ((above -= p) < 0) return set.ranks[i];
     return set.ranks[probabilities.findLastIndex((p) => p > 0)]; // u within rounding of 1
   };
-  const rankAt = (step: number): number => rankOf(rng.uniform(step));
+  const rankAt = (step: number): number => (step < wideSteps ? set.maxRank : rankOf(rng.uniform(step)));
   const hasUnlikeParts = schedule !== 'one' && schedule !== 'all';
   return {
     schedule,
@@ -99,6 +102,7 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
     segmentsOf: (microBatches) => (hasUnlikeParts ? (segments ?? (microBatches === 1 ? 2 : 1)) : 1),
     lossWeightOf: (rank) => lossWeights?.[set.ranks.indexOf(rank)] ?? 1,
     ranksOfPart(step, part, parts) {
+      if (step < wideSteps) return [set.maxRank];
       switch (schedule) {
         case 'all':
           return set.ranks;

@@ -30,6 +30,8 @@ const anyRun = fc.record({
   microBatchSize: fc.integer({ min: 1, max: 3 }),
   accumulate: fc.integer({ min: 1, max: 2 }),
   total: fc.integer({ min: 2, max: 8 }),
+  /** Steps at the largest rank alone, after which rows are sorted; 0: none. */
+  wideSteps: fc.integer({ min: 0, max: 3 }),
   /** The step after which the run is aborted. */
   stop: fc.integer({ min: 1, max: 8 }),
 });
@@ -43,6 +45,7 @@ const EVERYTHING_ON: Omit<AnyRun, 'optimizerName'> = {
   microBatchSize: 2,
   accumulate: 2,
   total: 5,
+  wideSteps: 0,
   stop: 3,
 };
 
@@ -52,7 +55,7 @@ const evaluate = {
 };
 
 const optionsOf = (
-  { updateRule, dropout, total, stop: _, ...options }: AnyRun,
+  { updateRule, dropout, total, wideSteps, stop: _, ...options }: AnyRun,
   pageFolder: string,
   extra: TinyRunOptions,
 ) =>
@@ -60,8 +63,10 @@ const optionsOf = (
     ...options,
     ...WIDE,
     paging: { budgetBytes: 6000, folder: pageFolder },
-    adapter: { ...WIDE.adapter, updateRule, dropout },
+    adapter: { ...WIDE.adapter, updateRule: wideSteps > 0 ? 'prefix' : updateRule, dropout },
     totalSteps: total,
+    wideSteps,
+    sortRowsAfter: wideSteps > 0 ? [wideSteps] : [],
     evaluate,
     ...extra,
   });
@@ -101,7 +106,10 @@ describe('a resumed run', () => {
       }),
       {
         numRuns: 12,
-        examples: OPTIMIZER_NAMES.map((optimizerName) => [{ ...EVERYTHING_ON, optimizerName }]),
+        examples: [
+          ...OPTIMIZER_NAMES.map((optimizerName): [AnyRun] => [{ ...EVERYTHING_ON, optimizerName }]),
+          [{ ...EVERYTHING_ON, optimizerName: 'adamw_8bit', wideSteps: 2 }],
+        ],
       },
     );
   });

@@ -22,6 +22,8 @@ export interface RunProgress {
   badInARow: number;
   /** Step of the last evaluation. */
   evaluatedAt: number;
+  /** Step after which the rows of the adapter were last sorted; 0: never. */
+  sortedAt: number;
   best: { step: number; score: number } | null;
   /** null without early stopping. */
   earlyStopping: EarlyStoppingState | null;
@@ -40,6 +42,7 @@ export const freshProgress = (): RunProgress => ({
   skippedSteps: 0,
   badInARow: 0,
   evaluatedAt: 0,
+  sortedAt: 0,
   best: null,
   earlyStopping: null,
   events: 0,

@@ -74,6 +74,11 @@ export interface TrainOptions extends TrainCallbacks {
   readonly optimizer: Optimizer;
   readonly schedule: LearningRateSchedule;
   readonly totalSteps: number;
+  /**
+   * Steps after which the rows of the adapter are sorted by their share of BᵀA (`sortAdapterRows`); none by
+   * default. A sort belongs after steps that trained the largest rank (`wideSteps` of `rankSampler`).
+   */
+  readonly sortRowsAfter?: readonly number[];
   /** 1 by default; null: no clipping. */
   readonly maxGradNorm?: number | null;
   /** Seed of the dropout masks; 0 by default. */
@@ -122,6 +127,7 @@ const OPTIONS: OptionRules<TrainOptions> = {
   optimizer: required(objectWith('prepare', 'step')),
   schedule: required(objectWith('at')),
   totalSteps: required(anyValue),
+  sortRowsAfter: anyValue,
   maxGradNorm: orNull(numberWithin({ above: 0 })),
   seed: anyValue,
   computeDtype: oneOf(['f32', 'bf16']),
@@ -189,6 +195,12 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions
   whole('max_bad_steps', maxBadSteps, 1);
   if (evaluate) whole('eval_steps', evaluate.every, 1);
   if (save?.every !== undefined && save.every !== null) whole('save_steps', save.every, 1);
+  for (const step of options.sortRowsAfter ?? []) whole('sortRowsAfter', step, 1);
+  assertArgument(
+    !options.sortRowsAfter?.length || isAdapted(model),
+    'train, sortRowsAfter',
+    'There are no adapters whose rows could be sorted',
+  );
   if (options.earlyStopping) checkEarlyStopping(options.earlyStopping);
   assertArgument(
     !options.earlyStopping || evaluate,

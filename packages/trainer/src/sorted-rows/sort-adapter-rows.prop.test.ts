@@ -1,0 +1,144 @@
+import { createHostBackend, createRng, hostData, QdyloraError } from '@qdylora/contract';
+import { mixRows, sliceRank } from '@qdylora/lora-dynamic';
+import { signedDynamicMap, unsignedDynamicMap } from '@qdylora/quant';
+import { temporaryFolder } from '@qdylora/testing/node';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parameterOf, tinyAdapted } from '../../test/tiny-model.ts';
+import { eventsOf, tinyOptions, tinyTrain } from '../../test/tiny-run.ts';
+import { createOptimizer, OPTIMIZER_NAMES, train, type Optimizer, type StateArray } from '../index.ts';
+import { mixStates } from './mix-states.ts';
+
+const ROWS = 4;
+/** Wide enough for 8-bit states, which begin at 4,096 elements. */
+const WIDTH = 1100;
+
+/** A matrix with one entry in each row and column: then also means of squares change exactly. */
+const anyScaledPermutation = fc
+  .tuple(
+    fc.shuffledSubarray([0, 1, 2, 3], { minLength: ROWS }),
+    fc.array(fc.constantFrom(-2, 0.5, 1, 3), { minLength: ROWS, maxLength: ROWS }),
+  )
+  .map(([order, factors]) => {
+    const mix = new Float64Array(ROWS * ROWS);
+    order.forEach((column, row) => {
+      mix[row * ROWS + column] = factors[row];
+    });
+    return mix;
+  });
+
+function optimizerAfterSteps(name: string, mix: Float64Array | null): Optimizer {
+  const rng = createRng(3);
+  const weight = parameterOf('w', [ROWS, WIDTH], new Float32Array(ROWS * WIDTH));
+  const optimizer = createOptimizer(name, [weight], {
+    learningRate: 0,
+    momentum: 0.9,
+    paging: { budgetBytes: 8 * WIDTH * 2, folder: temporaryFolder() },
+  });
+  optimizer.prepare(createHostBackend());
+  for (let step = 0; step < 3; step++) {
+    const gradient = Float32Array.from({ length: ROWS * WIDTH }, (_, i) => rng.named(`${step}`).normal(i));
+    hostData(weight.gradient!).set(mix ? mixRows(mix, gradient) : gradient);
+    optimizer.step({ learningRate: 0, gradientScale: 1, rows: null });
+  }
+  return optimizer;
+}
+
+/** The numbers of each state, decoded. */
+function numbersOf(optimizer: Optimizer): Map<string, Float32Array> {
+  const { arrays } = optimizer.state();
+  const numbers = new Map<string, Float32Array>();
+  for (const [name, array] of arrays) {
+    if (name.endsWith('_absmax')) continue;
+    const values = array.peek()!;
+    const absmax = (arrays.get(`${name}_absmax`) as StateArray<'f32'> | undefined)?.peek();
+    const map = name.endsWith('.v') ? unsignedDynamicMap() : signedDynamicMap();
+    const blocks = Math.ceil(WIDTH / 256);
+    numbers.set(
+      name,
+      Float32Array.from(values, (value, i) =>
+        absmax
+          ? map[value] * absmax[Math.floor(i / WIDTH) * blocks + Math.floor((i % WIDTH) / 256)]
+          : value,
+      ),
+    );
+  }
+  return numbers;
+}
+
+describe('the states of an optimizer', () => {
+  it.each(OPTIMIZER_NAMES)('of %s are mixed as if the gradients had been mixed', async (name) => {
+    await fc.assert(
+      fc.asyncProperty(anyScaledPermutation, async (mix) => {
+        using optimizer = optimizerAfterSteps(name, null);
+        await mixStates(optimizer, new Map([['w', mix]]));
+        using expected = optimizerAfterSteps(name, mix);
+        const expectedNumbers = numbersOf(expected);
+        for (const [state, values] of numbersOf(optimizer)) {
+          const want = expectedNumbers.get(state)!;
+          const most = want.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+          // the coarsest step between neighbouring 8-bit levels, relative to the largest number of a block
+          const bound = name.endsWith('8bit') ? most * 0.02 : most * 1e-6;
+          values.forEach((value, i) => {
+            if (Math.abs(value - want[i]) > bound)
+              expect.fail(`${state}[${i}] is ${value}, not ${want[i]} (bound ${bound})`);
+          });
+        }
+      }),
+      { numRuns: 8 },
+    );
+  });
+
+  it('of rows with different numbers of updates are refused, and stay as they were', async () => {
+    using optimizer = optimizerAfterSteps('adamw_32bit', null);
+    optimizer.step({ learningRate: 0, gradientScale: 1, rows: [[0, 2]] });
+    const before = numbersOf(optimizer).get('w.m')!.slice();
+    const mix = Float64Array.from({ length: ROWS * ROWS }, () => 1);
+    const failure: unknown = await mixStates(optimizer, new Map([['w', mix]])).catch((error: unknown) => error);
+    expect(QdyloraError.isInstance(failure) && failure.code).toBe('UNSUPPORTED');
+    expect(numbersOf(optimizer).get('w.m')).toEqual(before);
+  });
+});
+
+describe('a run that sorts rows', () => {
+  const wide = { wideSteps: 2, sortRowsAfter: [2], totalSteps: 2, adapter: { dropout: 0 } };
+
+  it('computes the same at the largest rank before and after the sort, and less at no smaller one', async () => {
+    const unsorted = tinyOptions({ ...wide, sortRowsAfter: [] });
+    const sorted = tinyOptions(wide);
+    await eventsOf(train(unsorted));
+    await eventsOf(train(sorted));
+    const before = await unsorted.adapted.state();
+    const after = await sorted.adapted.state();
+    expect(sliceRank(after, after.maxRank).layers[0].a).not.toEqual(sliceRank(before, before.maxRank).layers[0].a);
+    before.layers.forEach((layer, index) => {
+      const other = after.layers[index];
+      for (let o = 0; o < layer.outFeatures; o++)
+        for (let i = 0; i < layer.inFeatures; i++) {
+          const product = ({ a, b }: typeof layer): number => {
+            let sum = 0;
+            for (let k = 0; k < before.maxRank; k++)
+              sum += b[k * layer.outFeatures + o] * a[k * layer.inFeatures + i];
+            return sum;
+          };
+          expect(product(other)).toBeCloseTo(product(layer), 6);
+        }
+    });
+  });
+
+  it('is refused without adapters, or after a step below 1', () => {
+    expect(() => tinyTrain({ sortRowsAfter: [0] })).toThrow(/sortRowsAfter/);
+    const { adapted, ...options } = tinyOptions();
+    expect(() => train({ ...options, model: adapted.model, sampler: null, sortRowsAfter: [1] })).toThrow(
+      /no adapters whose rows/,
+    );
+  });
+
+  it('trains the largest rank alone before it', async () => {
+    const events = await eventsOf(tinyTrain({ ...wide, totalSteps: 4 }));
+    const ranks = events.flatMap((event) => (event.type === 'step' ? [event.ranks] : []));
+    const { maxRank } = tinyAdapted().ranks;
+    expect(ranks.slice(0, 2)).toEqual([[maxRank], [maxRank]]);
+    expect(ranks[3]).toContain(maxRank);
+  });
+});
