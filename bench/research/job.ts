@@ -36,6 +36,10 @@ export interface Job {
   readonly updateRule: UpdateRule;
   /** Ranks of a nested run that have rows of their own: small ones, beside an adapter for all others. */
   readonly privateRanks: readonly number[];
+  /** Share of the steps that train the largest rank alone; after them the rows are sorted. */
+  readonly wideShare: number;
+  /** Shares of the steps after which the rows are sorted, if others than `wideShare`. */
+  readonly sortShares: readonly number[] | null;
   /** Also measures the trained adapter cut at smaller ranks in these ways. */
   readonly cuts: readonly Cut[];
   /** Trains the largest rank for most of the steps, and cuts of it further alone for the others. */
@@ -107,6 +111,8 @@ export const DEFAULTS = {
   initRowNorm: null,
   updateRule: 'prefix',
   privateRanks: [],
+  wideShare: 0,
+  sortShares: null,
   cuts: [],
   squeeze: null,
 } as const satisfies Omit<Job, 'id'>;

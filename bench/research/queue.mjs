@@ -31,15 +31,17 @@ const { values } = parseArgs({
   },
 });
 
-/** Jobs without a result, file by file. */
-function* waitingJobs() {
-  const files = readdirSync(join(here, 'jobs')).sort();
-  for (const file of files) {
+/** The first job without a result, file by file; files may change between two jobs. */
+function nextJob() {
+  for (const file of readdirSync(join(here, 'jobs')).sort()) {
     const name = basename(file, '.json');
     if (values.jobs !== undefined && values.jobs !== name) continue;
-    for (const { id } of JSON.parse(readFileSync(join(here, 'jobs', file), 'utf8')).jobs)
-      if (!finishedIds(name).has(id)) yield { file, name, id };
+    const finished = finishedIds(name);
+    const { jobs } = JSON.parse(readFileSync(join(here, 'jobs', file), 'utf8'));
+    const waiting = jobs.find(({ id }) => !finished.has(id));
+    if (waiting) return { file, name, id: waiting.id };
   }
+  return null;
 }
 
 const resultsOf = (name) => join(here, 'results', `${name}.jsonl`);
@@ -95,7 +97,4 @@ function commandOf(pid) {
 if (!values.model) throw new Error('Name the folder of the base model: --model ../smollm2.');
 setPriority(15);
 lock();
-for (const job of waitingJobs()) {
-  if (isPastEnd()) break;
-  runJob(job);
-}
+for (let job = nextJob(); job && !isPastEnd(); job = nextJob()) runJob(job);

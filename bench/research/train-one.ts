@@ -2,6 +2,7 @@ import type { Adapted, RankView } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import { train } from '@qdylora/trainer';
 import { attach, optimizerOf, samplerOf, startAdapter } from './adapters.ts';
+import type { Job } from './job.ts';
 import type { Setting } from './setting.ts';
 
 const SAVE_EVERY = 50;
@@ -13,6 +14,10 @@ export interface Trained {
   /** The one adapter, if there is one. */
   readonly adapted?: Adapted<CausalLm>;
 }
+
+/** Steps after which rows are sorted. */
+const sortSteps = ({ wideShare, sortShares, steps }: Job): number[] =>
+  (sortShares ?? [wideShare]).map((share) => Math.round(share * steps)).filter((step) => step > 0);
 
 /** Trains one adapter, nested or of a single rank. Resumes from its newest checkpoint. */
 export async function trainOne(setting: Setting): Promise<Trained> {
@@ -27,6 +32,7 @@ export async function trainOne(setting: Setting): Promise<Trained> {
     optimizer,
     schedule,
     totalSteps: job.steps,
+    sortRowsAfter: sortSteps(job),
     computeDtype: 'bf16',
     save: { folder: outputDir, every: SAVE_EVERY, totalLimit: 1 },
     resume: 'latest',
