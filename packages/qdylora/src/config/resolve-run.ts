@@ -5,6 +5,7 @@ import {
   assertFullTraining,
   assertOptimizerKeys,
   assertRankListsFit,
+  obstacleToWideSteps,
   refusedValue,
 } from './values/check-combinations.ts';
 import { checkValues, type OutputOf } from './values/check-values.ts';
@@ -57,7 +58,7 @@ export function resolveRun(explicit: ExplicitValues, inherited: InheritedValues 
   assertOptimizerKeys(config, explicit);
   if (method === 'none') {
     assertFullTraining(config, explicit);
-    return config;
+    return { ...config, wideRatio: 0 };
   }
   if (config.init)
     throw refusedValue(
@@ -104,9 +105,27 @@ function withRanks(
     ranks,
     rankRates: config.rankRates ?? defaultRates(config, rateRanks ?? ranks),
     rateRanks,
+    wideRatio: wideRatioOf(config, ranks, explicit),
     loraAlpha: inherited && !explicit.has('loraAlpha') ? alphaAt(inherited, loraR) : config.loraAlpha,
     method: methodOf(config.quantization !== 'none', ranks.length > 1),
   };
+}
+
+/** Half of the steps: the best of 0.3, 0.5 and 0.7 on two models (docs/research/every-rank.md). */
+const DEFAULT_WIDE_RATIO = 0.5;
+
+/** Steps at the largest rank alone, where sorted rows can be what smaller ranks go on with. */
+function wideRatioOf(config: RunConfig, ranks: readonly number[], explicit: ExplicitValues): number {
+  const obstacle = obstacleToWideSteps(config, ranks);
+  if (obstacle === null) return config.wideRatio ?? DEFAULT_WIDE_RATIO;
+  if (config.wideRatio)
+    throw refusedValue(
+      explicit,
+      'wideRatio',
+      (name) => `${name('wideRatio')} ${obstacle(name)}`,
+      'Leave it out, or set it to 0.',
+    );
+  return 0;
 }
 
 /** The ranks of the adapter that the run starts from; null where there is none, or they are the run's. */

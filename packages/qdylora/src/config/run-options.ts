@@ -61,6 +61,11 @@ export interface RunOptions {
    */
   readonly rankSchedule?: 'one' | 'each' | 'stratified' | 'sandwich' | 'all';
   /**
+   * Share of the steps that train the largest rank alone; then rows are sorted by SVD, and all ranks
+   * train. By default 0.5 where the scale is the same at all ranks (uniform, constant), else 0.
+   */
+  readonly wideRatio?: number | null;
+  /**
    * Parts of a micro batch that train at ranks of their own; default: 2 where a step has one micro
    * batch, else 1. Where a step has a single part, ranks alternate from step to step.
    */

@@ -74,6 +74,15 @@ export const ADAPTER_KEYS = {
         'rank',
     },
   ),
+  wideRatio: optionalNumberKey(
+    { from: 0, to: 1, below: true },
+    {
+      group: 'Adapter',
+      about:
+        'Share of the steps that train the largest rank alone; then rows are sorted by SVD, and all ranks ' +
+        'train. By default 0.5 where the scale is the same at all ranks (uniform, constant), else 0',
+    },
+  ),
   rankSegments: optionalNumberKey(
     { from: 1, to: 4096, whole: true },
     {

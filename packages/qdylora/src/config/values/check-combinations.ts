@@ -92,6 +92,20 @@ export function assertRankListsFit(
     );
 }
 
+/** Why a run cannot train the largest rank alone first and then sort rows; null: it can. */
+export function obstacleToWideSteps(
+  { adapter, loraScaling, updateRule }: Config,
+  ranks: readonly number[],
+): ((name: NameKey) => string) | null {
+  if (ranks.length === 1) return () => 'needs several ranks';
+  if (loraScaling !== 'uniform' && loraScaling !== 'constant')
+    return (name) => `needs one scale at all ranks: ${name('loraScaling')} uniform or constant`;
+  if (updateRule !== 'prefix') return (name) => `needs ${name('updateRule')}: prefix`;
+  if (adapter !== null)
+    return (name) => `belongs to a new adapter, but ${name('adapter')} names one with trained ranks`;
+  return null;
+}
+
 /** @throws QdyloraError BAD_CONFIG for a start of an existing adapter, or a norm without its start */
 export function assertAdapterInitFits(
   { adapter, adapterInit, adapterInitNorm }: Config,
@@ -185,6 +199,7 @@ const ADAPTER_ONLY_KEYS: readonly KeyName[] = [
   'adapterInitNorm',
   'loraplusLrRatio',
   'rankRates',
+  'wideRatio',
   'rateRanks',
 ];
 

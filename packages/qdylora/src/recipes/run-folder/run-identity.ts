@@ -41,6 +41,7 @@ const LATER_KEYS: ReadonlyMap<KeyName, unknown> = new Map<KeyName, unknown>([
   ['adapterInitNorm', null],
   ['loraplusLrRatio', 1],
   ['rankRates', 'uniform'],
+  ['wideRatio', 0],
   ['rateRanks', null],
 ]);
 

@@ -39,6 +39,7 @@ export interface AssembledRun {
     | 'sampler'
     | 'optimizer'
     | 'schedule'
+    | 'sortRowsAfter'
     | 'totalSteps'
     | 'maxGradNorm'
     | 'seed'
@@ -65,6 +66,7 @@ export async function assembleRun(
   { model, adapted, batches, totalSteps, schedule }: ModelToTrain & StepLayout,
   { warn, needOf }: AssembleOptions,
 ): Promise<AssembledRun> {
+  const wideSteps = Math.round((config.wideRatio ?? 0) * totalSteps);
   const run: AssembledRun = {
     model,
     adapted,
@@ -74,7 +76,8 @@ export async function assembleRun(
       model: adapted ?? model,
       batches,
       totalSteps,
-      sampler: adapted && samplerOf(adapted, config),
+      sampler: adapted && samplerOf(adapted, config, wideSteps),
+      sortRowsAfter: wideSteps > 0 ? [wideSteps] : [],
       optimizer: optimizerOf({ model, adapted }, config),
       schedule,
       maxGradNorm: config.maxGradNorm || null,
@@ -142,7 +145,11 @@ export const adapterConfigOf = ({
   seed,
 }: RunConfig): AdapterConfig => ({ ranks: ranks!, alpha, scaling, targetModules, updateRule, dropout, seed });
 
-/** The sampler of ranks; null for a single rank: the trainer then takes the largest. */
+/**
+ * The sampler of ranks; null for a single rank: the trainer then takes the largest.
+ *
+ * @param wideSteps steps at the largest rank alone
+ */
 export const samplerOf = (
   { ranks }: Adapted<CausalLm>,
   {
@@ -152,10 +159,11 @@ export const samplerOf = (
     rankLossWeights: lossWeights,
     seed,
   }: RunConfig,
+  wideSteps = 0,
 ): RankSampler | null =>
   ranks.ranks.length === 1
     ? null
-    : rankSampler(ranks, { distribution, schedule, segments, lossWeights, seed });
+    : rankSampler(ranks, { distribution, schedule, segments, lossWeights, wideSteps, seed });
 
 /** @param open opens the page store; by default a file. A plan passes one without bytes. */
 export const optimizerOf = (
