@@ -23,8 +23,7 @@ export interface TrainRun extends AsyncIterable<TrainEvent> {
 /**
  * Trains a model in place and reports progress as typed events.
  *
- * Each round sorts rows if it is due, evaluates if it is due, saves if it is due, and then takes one optimizer
- * step. A checkpoint
+ * Each round sorts rows, evaluates and saves if that is due, and then takes one optimizer step. A checkpoint
  * therefore holds everything that came before it, and a run that resumes from it computes bit for bit what
  * the uninterrupted run would have.
  *

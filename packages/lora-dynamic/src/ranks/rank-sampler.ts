@@ -73,7 +73,14 @@ const OPTIONS: OptionRules<RankSamplerOptions> = {
  */
 export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSampler {
   checkOptions('rankSampler', options, OPTIONS);
-  const { distribution = 'uniform', seed, schedule = 'one', segments = null, wideSteps = 0, lossWeights = null } = options;
+  const {
+    distribution = 'uniform',
+    seed,
+    schedule = 'one',
+    segments = null,
+    wideSteps = 0,
+    lossWeights = null,
+  } = options;
   if (!RANK_SCHEDULES.includes(schedule)) {
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'rank_schedule',

@@ -90,9 +90,7 @@ describe('sorting rows', () => {
     const once = sortRows(await toyState(5)).state;
     const twice = sortRows(once).state;
     once.layers.forEach(({ a }, i) =>
-      a.forEach((value, at) =>
-        expect(Math.abs(twice.layers[i].a[at])).toBeCloseTo(Math.abs(value), 4),
-      ),
+      a.forEach((value, at) => expect(Math.abs(twice.layers[i].a[at])).toBeCloseTo(Math.abs(value), 4)),
     );
   });
 
