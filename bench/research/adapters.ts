@@ -30,11 +30,17 @@ export const optimizerOf = (
 
 export const samplerOf = (
   { ranks }: Adapted<CausalLm>,
-  { schedule, distribution, wideShare, steps, seed }: Job,
+  { schedule, distribution, segments, wideShare, steps, seed }: Job,
 ): RankSampler | null =>
   ranks.ranks.length === 1
     ? null
-    : rankSampler(ranks, { schedule, distribution, wideSteps: Math.round(wideShare * steps), seed });
+    : rankSampler(ranks, {
+        schedule,
+        distribution,
+        segments,
+        wideSteps: Math.round(wideShare * steps),
+        seed,
+      });
 
 /** Steps whose rows a start sees: 64 rows. */
 const START_STEPS = 8;

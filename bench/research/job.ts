@@ -21,6 +21,8 @@ export interface Job {
   readonly scaling: RankScaling;
   readonly schedule: RankSchedule;
   readonly distribution: RankDistribution;
+  /** Parts of a micro batch; null: the sampler's default. */
+  readonly segments: number | null;
   /** Learning rate of B over that of A. */
   readonly bRatio: number;
   readonly rankRates: RankRates;
@@ -103,6 +105,7 @@ export const DEFAULTS = {
   scaling: 'sqrt',
   schedule: 'sandwich',
   distribution: 'uniform',
+  segments: null,
   bRatio: 1,
   rankRates: 'uniform',
   init: 'kaiming',
