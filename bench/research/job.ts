@@ -40,6 +40,8 @@ export interface Job {
   readonly privateRanks: readonly number[];
   /** Share of the steps that train the largest rank alone; after them the rows are sorted. */
   readonly wideShare: number;
+  /** Whether the schedule begins again after the steps of `wideShare`, with a warm-up. */
+  readonly restart: boolean;
   /** Shares of the steps after which the rows are sorted, if others than `wideShare`. */
   readonly sortShares: readonly number[] | null;
   /** Also measures the trained adapter cut at smaller ranks in these ways. */
@@ -115,6 +117,7 @@ export const DEFAULTS = {
   updateRule: 'prefix',
   privateRanks: [],
   wideShare: 0,
+  restart: false,
   sortShares: null,
   cuts: [],
   squeeze: null,

@@ -53,7 +53,7 @@ export async function openSetting(job: Job, files: Files, backend: Backend): Pro
     model,
     batches,
     heldOut,
-    schedule: cosine(job.learningRate, steps),
+    schedule: job.restart ? twoCosines(job, steps) : cosine(job.learningRate, steps),
     outputDir: files.outputDir,
   };
 }
@@ -61,6 +61,17 @@ export async function openSetting(job: Job, files: Files, backend: Backend): Pro
 /** Steps of the second phase of a squeezed run. */
 export const squeezeSteps = ({ squeeze, steps }: Job): number =>
   squeeze ? Math.round(squeeze.share * steps) : 0;
+
+/** A cosine over the steps of the largest rank, and one over all others. */
+function twoCosines({ learningRate, wideShare }: Job, totalSteps: number): LearningRateSchedule {
+  const wideSteps = Math.round(wideShare * totalSteps);
+  const first = cosine(learningRate, wideSteps);
+  const second = cosine(learningRate, totalSteps - wideSteps);
+  return {
+    warmupSteps: first.warmupSteps,
+    at: (step) => (step < wideSteps ? first.at(step) : second.at(step - wideSteps)),
+  };
+}
 
 /** Warm-up over 8 steps, or a quarter of a short run, then a cosine down to a tenth. */
 export const cosine = (learningRate: number, totalSteps: number): LearningRateSchedule =>
