@@ -5,6 +5,7 @@ import { nextCommand } from '../recipes/outputs/next-command.ts';
 import type { RunPlan } from '../recipes/plan-run.ts';
 import type { PreparedRun } from '../recipes/run/prepare-run.ts';
 import { lossText } from '../report/number-text.ts';
+import { finishText } from '../report/sections/next-section.ts';
 import { printResult, type CommonFlags, type Context } from './context.ts';
 import { withContinueCommand } from './continue-command.ts';
 import { forecastLines } from './render/memory-lines.ts';
@@ -52,6 +53,7 @@ function resultLines(
     `${files.adapter ? `adapter: ${files.adapter}` : `model: ${files.model}`}`,
     `report: ${files.reportHtml}`,
     `next: ${nextCommand(config, report)}`,
+    ...(report.finish ? [`${finishText(report.finish)} ${report.finish.command}`] : []),
   ];
 }
 

@@ -170,13 +170,16 @@ export const QUANTIZE_KEYS = {
   }),
 } satisfies Record<string, Key>;
 
+/** Steps of a finish as a share of those of the run. */
+export const FINISH_SHARE = 0.1;
+
 /** What `finish` takes besides the keys of a run. */
 export const FINISH_ONLY_KEYS = {
   rank: optionalNumberKey(
     { from: 1, whole: true },
     { group: 'Adapter', about: 'The rank to train further, one of those that the run trained' },
   ),
-  share: numberKey({ from: 0, above: true, to: 1 }, 0.1, {
+  share: numberKey({ from: 0, above: true, to: 1 }, FINISH_SHARE, {
     group: 'Training',
     about: 'Steps, as a share of the steps that the run took',
   }),

@@ -8,6 +8,7 @@ import {
 } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { resortBySvd, sliceRank, type AdapterState, type SlicedAdapter } from '@qdylora/lora-dynamic';
+import { refusedValue } from '../config/values/check-combinations.ts';
 import { checkValues, type InputOf } from '../config/values/check-values.ts';
 import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { EXPORT_KEYS } from '../config/verb-keys.ts';
@@ -74,7 +75,7 @@ export async function exportFrom(
   const baseModel = baseModelName ?? adapter.baseModel;
   if (format === 'peft' && baseModel !== null && !isHubName(baseModel)) warnOfLocalName(baseModel, onNotice);
   if (budget !== null) {
-    refuseBeside('budget', { rank: requestedRank !== null, svd, force, format: format !== 'peft' });
+    refuseBesideBudget(explicit, { rank: requestedRank !== null, svd, force, format: format !== 'peft' });
     const layered = await exportUnderBudget({
       adapter,
       budgetBytes: budget,
@@ -130,16 +131,16 @@ const exportedOf = (
   bytes: layers.reduce((sum, { a, b }) => sum + a.byteLength + b.byteLength, 0),
 });
 
-/** @throws QdyloraError BAD_CONFIG for a key that has no meaning beside `key` */
-function refuseBeside(key: string, others: Readonly<Record<string, boolean>>): void {
+/** @throws QdyloraError BAD_CONFIG for a key that has no meaning beside `budget` */
+function refuseBesideBudget(explicit: ExplicitValues, others: Readonly<Record<string, boolean>>): void {
   const other = Object.keys(others).find((name) => others[name]);
   if (other === undefined) return;
-  throw new QdyloraError('BAD_CONFIG', {
-    where: 'options',
-    problem: `\`${other}\` has no meaning beside \`${key}\`, which gives each layer its own rank`,
-    nextStep: `Leave one of them out.`,
-    details: { key: other },
-  });
+  throw refusedValue(
+    explicit,
+    other,
+    (name) => `${name(other)} has no meaning beside ${name('budget')}, which gives each layer its own rank`,
+    'Leave one of them out.',
+  );
 }
 
 /** A rank between two trained ones works, but no step has optimized it. */

@@ -35,7 +35,13 @@ describe('tuning a learning rate', () => {
       learningRate: found.learningRate,
       outputDir: folder.in('first'),
     });
-    expect(events.at(-1)!.type).toBe('report');
+    const report = events.at(-1)!;
+    if (report.type !== 'report') throw new Error('expected a report');
+    const stable = found.candidates.filter(({ hasDiverged }) => !hasDiverged);
+    expect(report.report.learningRate).toMatchObject({
+      learningRate: found.learningRate,
+      tuned: { method: 'successive_halving', highestStable: stable.at(-1)!.learningRate },
+    });
     expect(existsSync(folder.in('first/tune/tune.json'))).toBe(true);
   });
 

@@ -1,7 +1,7 @@
 import { createRng } from '@qdylora/contract';
 import { rankReport, type ExampleLosses, type RankReport } from '@qdylora/eval';
 import type { BudgetReport } from '../recipes/budgets/budget-report.ts';
-import type { ReportData, ReportEvaluation, ReportStep } from './report-data.ts';
+import type { ReportData, ReportEvaluation, ReportSamples, ReportStep } from './report-data.ts';
 
 /** Losses of seven ranks and of the base as a run on SmolLM2-135M and GSM8K has given them. */
 const LOSSES: Readonly<Record<number, number>> = {
@@ -53,39 +53,56 @@ export function exampleReport({ steps = 150, ...options }: ExampleOptions = {}):
       Backend: 'cpu amx_bf16, 2 threads',
       Seed: '0',
     }).map(([name, value]) => ({ name, value })),
-    samples: {
-      prompts: [
-        {
-          prompt:
-            'Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in ' +
-            'May. How many clips did Natalia sell altogether in April and May?',
-          expected:
-            'Natalia sold 48/2 = 24 clips in May.\nNatalia sold 48+24 = 72 clips altogether in April and ' +
-            'May.\n#### 72',
-          byRank: [
-            {
-              rank: 1,
-              text:
-                'Natalia sold 48 clips in April.\nShe sold half as many in May, so she sold 48 ' +
-                'clips.\n#### 96',
-            },
-            {
-              rank: chosen,
-              text: 'In May she sold 48/2 = 24 clips.\nAltogether she sold 48+24 = 72 clips.\n#### 72',
-            },
-            {
-              rank: 64,
-              text: 'Natalia sold 48/2 = 24 clips in May.\nIn total she sold 48+24 = 72 clips.\n#### 72',
-            },
-          ],
-        },
-      ],
+    samples: exampleSamples(chosen),
+    rate: {
+      learningRate: 2e-3,
+      defaultRate: 1.3e-3,
+      ratio: 2e-3 / 1.3e-3,
+      clippedShare: 0.12,
+      largestRise: { share: 0.06, step: 41 },
+      tuned: { method: 'successive_halving', highestStable: 4e-3, steps: 24, lowestDiverged: 8e-3 },
+    },
+    finish: {
+      rank: chosen,
+      share: 0.1,
+      steps: Math.ceil(steps / 10),
+      seconds: 50,
+      command: `npx qdylora finish runs/smol --rank ${chosen} --output-dir runs/smol-r${chosen}-finished`,
     },
     nextCommand:
       `npx qdylora export --adapter runs/smol/adapter --rank ${chosen} --format peft --output-dir ` +
       `runs/smol-r${chosen}`,
   };
 }
+
+const exampleSamples = (chosen: number): ReportSamples => ({
+  prompts: [
+    {
+      prompt:
+        'Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in ' +
+        'May. How many clips did Natalia sell altogether in April and May?',
+      expected:
+        'Natalia sold 48/2 = 24 clips in May.\nNatalia sold 48+24 = 72 clips altogether in April and ' +
+        'May.\n#### 72',
+      byRank: [
+        {
+          rank: 1,
+          text:
+            'Natalia sold 48 clips in April.\nShe sold half as many in May, so she sold 48 ' +
+            'clips.\n#### 96',
+        },
+        {
+          rank: chosen,
+          text: 'In May she sold 48/2 = 24 clips.\nAltogether she sold 48+24 = 72 clips.\n#### 72',
+        },
+        {
+          rank: 64,
+          text: 'Natalia sold 48/2 = 24 clips in May.\nIn total she sold 48+24 = 72 clips.\n#### 72',
+        },
+      ],
+    },
+  ],
+});
 
 export function exampleRanks({
   losses = LOSSES,

@@ -3,6 +3,7 @@ import {
   countOf,
   countText,
   decimalsFor,
+  durationText,
   errorText,
   lossText,
   perplexityText,
@@ -36,6 +37,10 @@ describe('numbers of the report', () => {
     [pValueText(0.0421), 'p = 0.042'],
     [pValueText(0.5), 'p = 0.50'],
     [pValueText(NaN), 'p unknown'],
+    [durationText(0.2), 'one second'],
+    [durationText(89), '89 seconds'],
+    [durationText(200), '3 minutes'],
+    [durationText(12_600), '3.5 hours'],
   ])('%s is written as %s', (text, expected) => {
     expect(text).toBe(expected);
   });

@@ -43,6 +43,13 @@ export const perplexityText = (perplexity: number): string =>
 /** `12,345` */
 export const countText = (count: number): string => orDash(count, () => grouped(count, 0));
 
+/** `40 seconds`, `12 minutes`, `3.5 hours`. */
+export function durationText(seconds: number): string {
+  if (seconds < 90) return countOf(Math.max(1, Math.round(seconds)), 'second');
+  if (seconds < 90 * 60) return countOf(Math.round(seconds / 60), 'minute');
+  return `${grouped(seconds / 3600, 1)} hours`;
+}
+
 /** `p < 0.001`, `p = 0.042` */
 export const pValueText = (p: number): string =>
   Number.isFinite(p) ? (p < 0.001 ? 'p < 0.001' : `p = ${p.toFixed(p < 0.1 ? 3 : 2)}`) : 'p unknown';

@@ -258,6 +258,14 @@ describe('the report', () => {
     expect(leadOf({ equals: [] })).toBe('One held-out example cannot tell sizes apart.');
   });
 
+  it('says how near the learning rate was to the edge, and offers a finish with its price', () => {
+    const text = textOf(documentOf(renderReport(example)).querySelector('body'));
+    expect(text).toContain('2e-3, 1.5 times the default for this model (1.3e-3).');
+    expect(text).toContain('To get more from rank 32 alone (15 steps, 10 % of the run, about 50 seconds):');
+    expect(text).toContain('npx qdylora finish runs/smol --rank 32');
+    expect(renderReport({ ...example, rate: null, finish: null })).not.toMatch(/finish|learning rate \d/i);
+  });
+
   it('gives the reason for samples that are missing', () => {
     expect(renderReport({ ...example, samples: { missing: 'The model has no tokenizer.' } })).toContain(
       'No samples. The model has no tokenizer.',

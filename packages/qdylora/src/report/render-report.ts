@@ -35,9 +35,9 @@ export function renderReport(data: ReportData): string {
     title: `qdylora: ${data.model}`,
     body: html`${headlineSection(data, reading)} ${reading && ranksSection(reading)}
             ${reading && tableSection(reading)} ${reading && budgetsSection(reading, data.budgets)}
-            ${reading && nextSection(data.nextCommand)}
-            ${evaluationsSection(data.evaluations ?? [])} ${trainingSection(data.steps)}
+            ${reading && nextSection(data)}
+            ${evaluationsSection(data.evaluations ?? [])} ${trainingSection(data)}
             ${samplesSection(data.samples, reading)} ${runSection(data)} ${reading && readingSection(reading)}
-            ${reading ? null : nextSection(data.nextCommand)}`,
+            ${reading ? null : nextSection(data)}`,
   });
 }

@@ -1,5 +1,7 @@
 import type { MeasuredLoss, RankReport } from '@qdylora/eval';
 import type { BudgetReport } from '../recipes/budgets/budget-report.ts';
+import type { FinishOffer } from '../recipes/outputs/finish-offer.ts';
+import type { RateReport } from '../recipes/outputs/rate-report.ts';
 
 /** The data of a report. Equal data give equal bytes: a date is in it only if a setting contains one. */
 export interface ReportData {
@@ -23,10 +25,14 @@ export interface ReportData {
   /** Held-out loss of a run without ranks (`method: none`). */
   readonly heldOut?: MeasuredLoss | null;
   readonly samples: ReportSamples;
+  /** How near the learning rate was to the edge; null or missing where only an adapter was judged. */
+  readonly rate?: RateReport | null;
   /** Further notes: skipped steps, a fallback, … One sentence each. */
   readonly notes: readonly string[];
   /** The command to try next. */
   readonly nextCommand: string | null;
+  /** A finish of the recommended rank, to try instead. */
+  readonly finish?: FinishOffer | null;
 }
 
 export interface ReportSetting {

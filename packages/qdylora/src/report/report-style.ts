@@ -199,6 +199,7 @@ pre{
   white-space:pre-wrap;
   overflow-wrap:anywhere;
 }
+.next .other{margin:16px 0 8px}
 code{
   font:.9375rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;
   user-select:all;
@@ -249,7 +250,7 @@ td .error{display:block}
 const PRINT = `
 @media print{
 .tiles{grid-template-columns:repeat(auto-fit,minmax(140px,1fr))}
-.next .caption{display:none}
+.next .caption:last-child{display:none}
 main{max-width:none;padding:0}
 body{font-size:11pt;-webkit-print-color-adjust:exact;print-color-adjust:exact}
 section{margin-top:24px}

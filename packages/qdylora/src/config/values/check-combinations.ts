@@ -8,12 +8,12 @@ import { KEYS, type KeyName } from '../keys.ts';
 type Config = OutputOf<typeof KEYS>;
 
 /** A key as the place of the refused value spells it, in backticks. */
-type NameKey = (key: KeyName) => string;
+type NameKey = (key: string) => string;
 
 /** The error for a value that is not allowed beside the others, at the place where its key was written. */
 export function refusedValue(
   explicit: ExplicitValues,
-  key: KeyName,
+  key: string,
   problem: (name: NameKey) => string,
   nextStep: string,
 ): QdyloraError {

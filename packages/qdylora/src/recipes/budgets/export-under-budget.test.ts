@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { rejection, run, tinyRun } from '../../../test/tiny-run.ts';
 import { evaluate, exportAdapter } from '../../index.ts';
+import { valuesOfFlags } from '../../config/explicit-values.ts';
+import { exportFrom } from '../export-adapter.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
 
 const { folder, rows, model, common, judged } = tinyRun();
@@ -62,6 +64,11 @@ describe('an adapter under a budget', () => {
     expect(await refused({ dataset: undefined })).toMatchObject({ code: 'BAD_CONFIG', message: /--dataset/ });
     expect((await refused({ rank: 2 })).message).toMatch(/`rank` has no meaning beside `budget`/);
     expect((await refused({ format: 'gguf' })).message).toMatch(/`format` has no meaning beside `budget`/);
+    const flags = valuesOfFlags({ adapter, budget: '1MB', rank: 2, outputDir });
+    expect((await rejection(() => exportFrom(flags))).message).toBe(
+      '[command line] `--rank` has no meaning beside `--budget`, which gives each layer its own rank. ' +
+        'Leave one of them out.',
+    );
     expect((await refused({ budget: 1 })).message).toMatch(/budget/);
   });
 });

@@ -5,6 +5,8 @@ import type { TrainResult } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import type { ReportData, ReportEvaluation, ReportSamples, ReportStep } from '../../report/report-data.ts';
 import { renderReport } from '../../report/render-report.ts';
+import { finishOffer, type FinishOffer } from './finish-offer.ts';
+import type { RateReport } from './rate-report.ts';
 import type { BudgetReport } from '../budgets/budget-report.ts';
 import type { Judgement } from '../run/judging/judgement.ts';
 import type { EventLine } from '../run-folder/event-line.ts';
@@ -36,6 +38,10 @@ export interface RunReport {
   readonly detectableDifference: number | null;
   readonly heldOutExamples: number;
   readonly heldOutTokens: number;
+  /** How near the learning rate was to the edge. */
+  readonly learningRate: RateReport;
+  /** What it would take to train the recommended rank alone; null where there is nothing to offer. */
+  readonly finish: FinishOffer | null;
   /** The adapter cut to the sizes of `eval_budgets`, with a rank for each layer; null without them. */
   readonly budgets: BudgetReport | null;
   readonly samples: ReportSamples;
@@ -44,11 +50,12 @@ export interface RunReport {
 }
 
 export interface ReportParts {
-  readonly config: RunConfig;
+  readonly config: RunConfig & { readonly outputDir: string };
   readonly modelName: string;
   readonly result: TrainResult;
   readonly judgement: Judgement | null;
   readonly budgets: BudgetReport | null;
+  readonly rate: RateReport;
   /** All events of the run, also those of earlier processes. */
   readonly events: readonly EventLine[];
   readonly samples: ReportSamples;
@@ -61,6 +68,7 @@ export function runReport({
   result,
   judgement,
   budgets,
+  rate,
   events,
   samples,
   notes,
@@ -88,6 +96,8 @@ export function runReport({
     detectableDifference: ranks?.detectableDifference ?? null,
     heldOutExamples: ranks?.examples ?? 0,
     heldOutTokens: ranks?.tokens ?? 0,
+    learningRate: rate,
+    finish: finishOffer(config.outputDir, { judgement, events }),
     budgets,
     samples,
     notes,
@@ -105,8 +115,12 @@ export function writeReports(
 }
 
 /** The data of `report.html`. */
-export function reportPage(parts: ReportParts, nextCommand: string | null): ReportData {
-  const { config, modelName, judgement, budgets, events, samples, notes } = parts;
+export function reportPage(
+  parts: ReportParts,
+  { finish }: Pick<RunReport, 'finish'>,
+  nextCommand: string | null,
+): ReportData {
+  const { config, modelName, judgement, budgets, rate, events, samples, notes } = parts;
   return {
     model: modelName,
     dataset: config.dataset?.join(', ') ?? null,
@@ -117,8 +131,10 @@ export function reportPage(parts: ReportParts, nextCommand: string | null): Repo
     budgets,
     heldOut: judgement?.whole ?? null,
     samples,
+    rate,
     notes,
     nextCommand,
+    finish,
   };
 }
 

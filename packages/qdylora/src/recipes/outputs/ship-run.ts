@@ -15,6 +15,7 @@ import type { RunFiles } from '../run-folder/finetune-events.ts';
 import { runPaths } from '../run-folder/output-folder.ts';
 import { lossChange } from './loss-change.ts';
 import { nextCommand } from './next-command.ts';
+import { rateReport } from './rate-report.ts';
 import { reportPage, runReport, writeReports, type ReportParts, type RunReport } from './run-report.ts';
 import { sampleRanks, sampleTexts } from './sample-texts.ts';
 import { configWithDtype, weightTensors, writeModelFolder } from './write-model.ts';
@@ -53,18 +54,26 @@ export async function shipRun(
   if (change) session.notice(change);
   await writeWeights(opened);
   const samples = await writeSamples(opened, judgement, session);
+  const paths = runPaths(config.outputDir);
   const parts: ReportParts = {
     config,
     modelName: source.name,
     result: training,
     judgement,
     budgets,
+    rate: rateReport({
+      config,
+      modelConfig: source.config,
+      modelName: source.name,
+      events,
+      tuneFolder: paths.tune,
+    }),
     events,
     samples,
     notes: [...notes],
   };
   const report = runReport(parts);
-  writeReports(runPaths(config.outputDir), report, reportPage(parts, nextCommand(config, report)));
+  writeReports(paths, report, reportPage(parts, report, nextCommand(config, report)));
   const files = filesOf(opened);
   emit({ type: 'memory', ...usedMemory(marks, arraysBytes), forecastBytes });
   emit({ type: 'report', report, files });

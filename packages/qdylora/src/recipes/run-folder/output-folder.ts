@@ -1,7 +1,8 @@
 import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import type { FileSystem } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
-import { assertFolderFree, LOCK_FILE, STATE_FILE, type ResumeFrom } from '@qdylora/trainer';
+import { assertFolderFree, findCheckpoint, LOCK_FILE, STATE_FILE, type ResumeFrom } from '@qdylora/trainer';
 
 /** The folder of `tune`, which a run that begins leaves alone. */
 const TUNE_FOLDER = 'tune';
@@ -16,8 +17,19 @@ export const runPaths = (outputDir: string) => ({
   reportHtml: join(outputDir, 'report.html'),
   profile: join(outputDir, 'profile.json'),
   tensorboard: join(outputDir, 'tensorboard'),
+  checkpoints: join(outputDir, 'checkpoints'),
   tune: join(outputDir, TUNE_FOLDER),
 });
+
+/** Whether a run resumes from a checkpoint: `auto` may find none. */
+export const findsCheckpoint = (
+  {
+    outputDir,
+    resumeFromCheckpoint: resume,
+  }: { readonly outputDir: string; readonly resumeFromCheckpoint: string | null },
+  fs?: FileSystem,
+): boolean =>
+  resume === 'auto' ? findCheckpoint(runPaths(outputDir).checkpoints, fs).path !== null : resume !== null;
 
 /** `auto` in the words of the trainer. */
 export const resumeFrom = (value: string | null): ResumeFrom => (value === 'auto' ? 'latest' : value);

@@ -21,7 +21,7 @@ interface Line {
  */
 export function evaluationChart(evaluations: readonly ReportEvaluation[], width: number): Html | null {
   const span = extent(evaluations.flatMap(({ byRank }) => byRank.map(({ loss }) => loss)));
-  const ranks = judgedRanks(evaluations);
+  const ranks = evaluatedRanks(evaluations);
   if (!span) return null;
   const box: Box = { left: 52, right: width - 64, top: 34, bottom: width < 500 ? 200 : 230 };
   const rows = ranks.filter((rank) => rank !== null);
@@ -66,7 +66,7 @@ function lossLine(points: Line['points'], isBest: boolean): Html {
 }
 
 /** Ranks of any evaluation, rising. */
-export const judgedRanks = (evaluations: readonly ReportEvaluation[]): (number | null)[] =>
+export const evaluatedRanks = (evaluations: readonly ReportEvaluation[]): (number | null)[] =>
   [...new Set(evaluations.flatMap(({ byRank }) => byRank.map(({ rank }) => rank)))].sort(
     (a, b) => (a ?? 0) - (b ?? 0),
   );

@@ -1,4 +1,4 @@
-import { evaluationChart, judgedRanks } from '../charts/evaluation-chart.ts';
+import { evaluationChart, evaluatedRanks } from '../charts/evaluation-chart.ts';
 import { html, type Html } from '../html.ts';
 import { lossText } from '../number-text.ts';
 import type { ReportEvaluation } from '../report-data.ts';
@@ -18,7 +18,7 @@ export function evaluationsSection(evaluations: readonly ReportEvaluation[]): Ht
 }
 
 function caption(evaluations: readonly ReportEvaluation[]): string {
-  const isNested = judgedRanks(evaluations).length > 1;
+  const isNested = evaluatedRanks(evaluations).length > 1;
   const first = evaluations[0];
   const last = evaluations.at(-1)!;
   const best = evaluations.map(({ bestRank }) => bestRank).filter((rank) => rank !== null);

@@ -3,13 +3,14 @@ import { smoothingWindow } from '../charts/smooth-losses.ts';
 import { trainingChart } from '../charts/training-chart.ts';
 import { html, type Html } from '../html.ts';
 import { countOf, countText } from '../number-text.ts';
-import type { ReportStep } from '../report-data.ts';
+import type { ReportData, ReportStep } from '../report-data.ts';
+import { rateSentence } from './rate-sentence.ts';
 import { twoWidths } from './two-widths.ts';
 
 const WIDTH = 1000;
 
-/** Loss over the steps; null where only an adapter was judged. */
-export function trainingSection(steps: readonly ReportStep[]): Html | null {
+/** Loss over the steps, and how near the rate was to the edge; null where only an adapter was judged. */
+export function trainingSection({ steps, rate }: Pick<ReportData, 'steps' | 'rate'>): Html | null {
   if (steps.length === 0) return null;
   const window = smoothingWindow(steps.length);
   const skipped = steps.filter(({ loss }) => !Number.isFinite(loss)).length;
@@ -26,11 +27,12 @@ export function trainingSection(steps: readonly ReportStep[]): Html | null {
     return html`<section>
       <h2>Training loss</h2>
       <p>${caption}</p>
+      ${rate ? html`<p>${rateSentence(rate)}</p>` : null}
     </section>`;
   return html`<section>
     <h2>Training loss</h2>
     <figure>${twoWidths((width) => trainingChart(steps, width), WIDTH)}</figure>
-    ${caption && html`<p class="caption">${caption}</p>`}
+    ${caption && html`<p class="caption">${caption}</p>`} ${rate ? html`<p>${rateSentence(rate)}</p>` : null}
   </section>`;
 }
 

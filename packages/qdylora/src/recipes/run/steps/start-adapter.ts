@@ -7,7 +7,8 @@ import type { RunSession } from '../run-session.ts';
 const START_ROWS = 64;
 
 /**
- * Gives a new adapter the start that the run asks for. A resumed run overwrites it with its checkpoint.
+ * Gives a new adapter the start that the run asks for. A resumed run needs none: its checkpoint has the
+ * weights.
  *
  * @throws QdyloraError ABORTED, BAD_ARGUMENT, NON_FINITE
  */

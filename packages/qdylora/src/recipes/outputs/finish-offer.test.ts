@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest';
+import { exampleRanks, type ExampleOptions } from '../../report/example-report.ts';
+import type { EventLine } from '../run-folder/event-line.ts';
+import { finishOffer } from './finish-offer.ts';
+
+const events = Array.from(
+  { length: 150 },
+  (_, i) => ({ type: 'step', step: i + 1, step_seconds: i % 2 === 0 ? 3 : 5 }) as EventLine,
+);
+
+const offerOf = (options: ExampleOptions = {}) =>
+  finishOffer('runs/smol', {
+    judgement: { ranks: exampleRanks(options), rankLosses: [], whole: null },
+    events,
+  });
+
+describe('the offer of a finish', () => {
+  it('is a tenth of the steps at the smallest rank that is not worse, with its time', () => {
+    expect(offerOf()).toEqual({
+      rank: 32,
+      share: 0.1,
+      steps: 15,
+      seconds: 60,
+      command: 'npx qdylora finish runs/smol --rank 32 --output-dir runs/smol-r32-finished',
+    });
+  });
+
+  it.each<[string, ExampleOptions]>([
+    ['the largest rank, which trained in every step', { losses: { 1: 1, 64: 0.5 } }],
+    ['one rank', { losses: { 8: 0.8 } }],
+    ['a rank that is not better than the base', { base: 0.3 }],
+    ['one example, which cannot tell ranks apart', { examples: 1 }],
+    ['a run whose base was not evaluated', { base: null }],
+  ])('is not made for %s', (_, options) => {
+    expect(offerOf(options)).toBeNull();
+  });
+
+  it('is not made where nothing was held out', () => {
+    expect(finishOffer('runs/smol', { judgement: null, events })).toBeNull();
+  });
+});

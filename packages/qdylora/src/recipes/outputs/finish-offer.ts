@@ -1,0 +1,40 @@
+import { againstBase } from '../../report/read-ranks.ts';
+import { FINISH_SHARE } from '../../config/verb-keys.ts';
+import { stepsOfShare } from '../finish/finish-values.ts';
+import type { Judgement } from '../run/judging/judgement.ts';
+import type { EventLine } from '../run-folder/event-line.ts';
+
+/** A finish of one rank (`qdylora finish`), and what it would take. */
+export interface FinishOffer {
+  readonly rank: number;
+  /** Steps as a share of those of the run. */
+  readonly share: number;
+  readonly steps: number;
+  /** Its steps at the mean time of the steps of the run. */
+  readonly seconds: number;
+  readonly command: string;
+}
+
+/**
+ * Offers to train the recommended rank alone, where that rank shared its steps with larger ones and is better
+ * than the base. Null otherwise: for one rank, for the largest one, and where nothing was held out.
+ */
+export function finishOffer(
+  outputDir: string,
+  { judgement, events }: { readonly judgement: Judgement | null; readonly events: readonly EventLine[] },
+): FinishOffer | null {
+  const report = judgement?.ranks;
+  const row = report?.ranks.find(({ rank }) => rank === report.smallestGoodRank);
+  const seconds = events.flatMap((event) => (event.type === 'step' ? [event.step_seconds] : []));
+  if (!report || !row || seconds.length === 0) return null;
+  const { rank } = row;
+  if (rank === report.ranks.at(-1)!.rank || againstBase(row, report.alpha) !== 'better') return null;
+  const steps = stepsOfShare(FINISH_SHARE, seconds.length);
+  return {
+    rank,
+    share: FINISH_SHARE,
+    steps,
+    seconds: (steps * seconds.reduce((sum, value) => sum + value, 0)) / seconds.length,
+    command: `npx qdylora finish ${outputDir} --rank ${rank} --output-dir ${outputDir}-r${rank}-finished`,
+  };
+}
