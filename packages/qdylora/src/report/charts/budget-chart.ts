@@ -24,6 +24,7 @@ export interface SizeCurve {
 /** Labels of the horizontal axis are at least so far apart. */
 const LABEL_WIDTH = 66;
 const LEGEND_LINE = 18;
+const LEGEND_WIDTH = 190;
 
 /**
  * Held-out loss over the logarithm of the adapter's bytes, one line for each way of cutting it. Null without
@@ -84,9 +85,10 @@ function curveMarks(curve: SizeCurve, x: Scale, y: Scale): Html {
   return html`<g class="evaluated ${curve.isStrong ? 'best' : ''}"><path d="${path}" />${marks}</g>`;
 }
 
-/** The name of a line, in the lower left: curves of losses fall to the right. */
-function legend({ name, isStrong }: SizeCurve, { left, bottom }: Box, index: number): Html {
-  const y = bottom - 14 - index * LEGEND_LINE;
+/** The name of a line, in the upper right: curves of losses fall to the right. */
+function legend({ name, isStrong }: SizeCurve, { right, top }: Box, index: number): Html {
+  const left = right - LEGEND_WIDTH;
+  const y = top + 12 + index * LEGEND_LINE;
   return html`<g class="evaluated ${isStrong ? 'best' : ''}"
     ><path d="M${left + 10} ${y - 4}h22" /><circle cx="${left + 21}" cy="${y - 4}" r="3" /><text
       class="label"

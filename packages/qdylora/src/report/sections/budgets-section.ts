@@ -80,17 +80,17 @@ function verdictOf({ budgetBytes }: BudgetRow, equals: readonly EqualBudget[]): 
   return equal ? `as good as rank ${equal.rank}` : 'worse than every rank';
 }
 
-const COLUMNS = ['Size', 'Ranks of layers', 'Held-out loss'] as const;
+const COLUMNS = ['Ranks of layers', 'Held-out loss'] as const;
 
 function table({ decimals }: RankReading, { budgets, equals }: BudgetReport): Html {
   const rows = budgets.map((row) => {
     const { adapterBytes, smallestRank, largestRank, loss, standardError } = row;
     const cells = [
-      byteSizeText(adapterBytes),
       smallestRank === largestRank ? String(largestRank) : `${smallestRank} to ${largestRank}`,
       html`${lossText(loss, decimals)} <span class="error">${errorText(standardError, decimals)}</span>`,
     ];
-    return html`<tr role="row">
+    return html`<tr role="row" class="sized">
+      <th role="rowheader" scope="row">${byteSizeText(adapterBytes)}</th>
       ${cells.map((cell, i) => html`<td role="cell" data-name="${COLUMNS[i]!}">${cell}</td>`)}
       <td role="cell" class="verdict">${verdictOf(row, equals)}</td>
     </tr>`;
@@ -98,6 +98,7 @@ function table({ decimals }: RankReading, { budgets, equals }: BudgetReport): Ht
   return html`<table role="table">
     <thead role="rowgroup">
       <tr role="row">
+        <th role="columnheader" scope="col">Size</th>
         ${COLUMNS.map((name) => html`<th role="columnheader" scope="col">${name}</th>`)}
         <th role="columnheader" scope="col"><span class="hidden">Verdict</span></th>
       </tr>

@@ -14,9 +14,9 @@ const rate: RateReport = {
 it.each<[Partial<RateReport>, string]>([
   [
     {},
-    'Learning rate 2e-3, 2 times the default for this model (1e-3). The gradient was clipped in less than ' +
-      '1 % of the steps. The smoothed loss was never more than 4 % above its lowest value. In qdylora tune, ' +
-      '4e-3 did not diverge within 24 steps, and 8e-3, 4 times this rate, did.',
+    'Learning rate 2e-3, 2 times the default for this model (1e-3). The gradient was clipped in less ' +
+      'than 1 % of the steps. The smoothed loss was never more than 4 % above its lowest value. In qdylora ' +
+      'tune, 4e-3 did not diverge within 24 steps, and 8e-3, 4 times this rate, did.',
   ],
   [
     { learningRate: 1e-3, clippedShare: null, largestRise: { share: 0.31, step: 40 }, tuned: null },
