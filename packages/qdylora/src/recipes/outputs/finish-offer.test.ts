@@ -12,6 +12,7 @@ const offerOf = (options: ExampleOptions = {}) =>
   finishOffer('runs/smol', {
     judgement: { ranks: exampleRanks(options), rankLosses: [], whole: null },
     events,
+    runSteps: 150,
   });
 
 describe('the offer of a finish', () => {
@@ -36,6 +37,6 @@ describe('the offer of a finish', () => {
   });
 
   it('is not made where nothing was held out', () => {
-    expect(finishOffer('runs/smol', { judgement: null, events })).toBeNull();
+    expect(finishOffer('runs/smol', { judgement: null, events, runSteps: 150 })).toBeNull();
   });
 });

@@ -21,7 +21,15 @@ export interface FinishOffer {
  */
 export function finishOffer(
   outputDir: string,
-  { judgement, events }: { readonly judgement: Judgement | null; readonly events: readonly EventLine[] },
+  {
+    judgement,
+    events,
+    runSteps,
+  }: {
+    readonly judgement: Judgement | null;
+    readonly events: readonly EventLine[];
+    readonly runSteps: number;
+  },
 ): FinishOffer | null {
   const report = judgement?.ranks;
   const row = report?.ranks.find(({ rank }) => rank === report.smallestGoodRank);
@@ -29,7 +37,7 @@ export function finishOffer(
   if (!report || !row || seconds.length === 0) return null;
   const { rank } = row;
   if (rank === report.ranks.at(-1)!.rank || againstBase(row, report.alpha) !== 'better') return null;
-  const steps = stepsOfShare(FINISH_SHARE, seconds.length);
+  const steps = stepsOfShare(FINISH_SHARE, runSteps);
   return {
     rank,
     share: FINISH_SHARE,

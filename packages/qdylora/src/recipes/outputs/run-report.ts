@@ -97,7 +97,7 @@ export function runReport({
     heldOutExamples: ranks?.examples ?? 0,
     heldOutTokens: ranks?.tokens ?? 0,
     learningRate: rate,
-    finish: finishOffer(config.outputDir, { judgement, events }),
+    finish: finishOffer(config.outputDir, { judgement, events, runSteps: steps }),
     budgets,
     samples,
     notes,
