@@ -22,8 +22,8 @@ import type { Trained } from './train-one.ts';
  *
  *   y = x·Wᵀ + Σ_i P_i·(x·a_i)·b_i,   P_i = Σ over ranks r > i of s_r   (rows i from 0; s_r: scale of r)
  *
- * and rank r is served as s_r times its prefix. Here the adapter that is trained holds B̃ = P·B at scale 1, so
- * that the pass is an ordinary one at the largest rank. The coordinates of the optimizer stay those of B:
+ * and rank r is served as s_r times its prefix. Here the adapter that is trained holds B̃ = P·B at scale 1,
+ * so that the pass is an ordinary one at the largest rank. The coordinates of the optimizer stay those of B:
  * ∂L/∂B = P·∂L/∂B̃ is what is clipped and what AdamW sees, and a step of B̃ is P times that of B.
  *
  * The start of A is that of the other kinds, not the U(±1/√R) of the paper's code.

@@ -44,3 +44,7 @@ export {
   type Sample,
   type TaskScores,
 } from './tasks/scoring/score-task.ts';
+export { answerRequests, type AnswerOptions, type Answers } from './tasks/answering/answer-requests.ts';
+export type { ScoredTokens, TokenModel, TokenScore } from './tasks/answering/token-model.ts';
+export { resultsDocument, type RunFacts } from './tasks/results/results-document.ts';
+export { scoreGroups, type GroupResult, type GroupScores } from './tasks/scoring/score-groups.ts';

@@ -7,6 +7,12 @@ export {
   type RecipeHooks,
   type RecipeProgress,
 } from './recipes/evaluate.ts';
+export {
+  evaluateTasks,
+  type EvaluateTasksOptions,
+  type TaskEvaluation,
+} from './recipes/tasks/evaluate-tasks.ts';
+export type { TaskRow } from './recipes/tasks/task-rows.ts';
 export { exportAdapter, type ExportAdapterOptions, type ExportedAdapter } from './recipes/export-adapter.ts';
 export { finishRank, type FinishOptions } from './recipes/finish-rank.ts';
 export { finetune, type FinetuneOptions, type FinetuneResult, type FinetuneRun } from './recipes/finetune.ts';

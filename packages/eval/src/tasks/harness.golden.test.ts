@@ -14,7 +14,9 @@ import type { TaskDefinition } from './definition/task-definition.ts';
 import { readDocuments } from './documents/task-documents.ts';
 import { buildRequests, fewshotCount } from './requests/build-requests.ts';
 import type { ModelResponse } from './requests/model-request.ts';
+import { resultsDocument } from './results/results-document.ts';
 import { sampleLine, taskHash } from './results/sample-lines.ts';
+import { scoreGroups } from './scoring/score-groups.ts';
 import { scoreTask, type TaskScores } from './scoring/score-task.ts';
 
 /**
@@ -42,6 +44,19 @@ function answersOf(lines: readonly string[], task: TaskDefinition): ModelRespons
 /** `humaneval` is not executed here, so its samples have no metric. */
 const withoutExecution = (line: string): string =>
   line.replace('"metrics": ["pass@1"]', '"metrics": []').replace(/, "pass@1": 0\.0}$/, '}');
+
+/**
+ * Results without paths, the source of Python functions, and what would be executed; numbers to 12 digits.
+ */
+function comparable(results: unknown): unknown {
+  const text = JSON.stringify(results, (key, value: unknown) => {
+    if (key === 'metadata' || key === 'process_docs' || key === 'process_results') return undefined;
+    if (key.startsWith('pass') || key === 'filter_list' || key === 'metric_list') return undefined;
+    if (typeof value === 'string' && /^(def |<function|!function)/.test(value)) return undefined;
+    return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(12)) : value;
+  });
+  return JSON.parse(text) as unknown;
+}
 
 async function scoresOf(golden: HarnessCase, task: TaskDefinition): Promise<TaskScores> {
   const numFewshot = fewshotCount(task, golden.num_fewshot);
@@ -71,8 +86,10 @@ describe('tasks equal lm-evaluation-harness 0.4.13', () => {
     async (_name, golden) => {
       const { tasks, groups } = findTasks(golden.tasks, OWN);
       expect(groups.map(({ name }) => name).sort()).toEqual(Object.keys(golden.expected.groups ?? {}).sort());
+      const allScores: TaskScores[] = [];
       for (const task of tasks) {
         const scores = await scoresOf(golden, task);
+        allScores.push(scores);
         const lines = golden.samples[task.name]!.trim().split('\n').map(withoutExecution);
         expect(scores.samples.map(sampleLine)).toEqual(lines);
         expect(taskHash(scores)).toBe(golden.expected.task_hashes[task.name]);
@@ -87,6 +104,8 @@ describe('tasks equal lm-evaluation-harness 0.4.13', () => {
         const names = Object.keys(expected).filter((key) => /,/.test(key) && !/_stderr|pass@/.test(key));
         expect(scores.metrics.map(({ metric, filter }) => `${metric},${filter}`)).toEqual(names);
       }
+      const document = JSON.parse(resultsDocument(allScores, scoreGroups(groups, allScores), {})) as unknown;
+      expect(comparable(document)).toEqual(comparable(golden.expected));
     },
   );
 });

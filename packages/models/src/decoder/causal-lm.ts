@@ -62,6 +62,15 @@ export interface CausalLm {
     ctx: ForwardContext,
     arrays: LossArrays,
   ): { loss: Tensor<ArrayView<'f32'>>; tokenLosses: ArrayView<'f32'> };
+  /**
+   * How the model sees the targets, without gradients: tokenLosses: [tokens], −log p of each counted target,
+   * else 0; likeliest: [tokens], the most likely token where a target is counted, else −1. One pass; the
+   * logits are never all in memory.
+   */
+  scoreTargets(
+    ctx: ForwardContext,
+    inputs: LossInputs,
+  ): Promise<{ readonly tokenLosses: Float32Array; readonly likeliest: Int32Array }>;
   /** A key-value cache for `capacity` tokens, to be disposed. */
   createCache(capacity: number): KvCache;
   /** Logits after the last token, as a copy: [vocabulary] */

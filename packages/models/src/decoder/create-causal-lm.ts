@@ -19,6 +19,7 @@ import type { CausalLm } from './causal-lm.ts';
 import { decoderHidden } from './decoder-hidden.ts';
 import { createModelHead } from './model-head.ts';
 import { modelSizes } from './model-sizes.ts';
+import { scoreTargets } from './score-targets.ts';
 
 type F32 = ArrayView<'f32'>;
 
@@ -51,6 +52,7 @@ export function createCausalLm<C extends FamilyConfig, L>(
     },
     assertInputs: pass.assertInputs,
     lossOfArrays: (ctx, arrays) => head.loss(ctx, pass.hiddenOf(ctx, arrays), arrays, 1),
+    scoreTargets: (ctx, inputs) => scoreTargets(backend, head, inputs, ctx, () => pass.hidden(ctx, inputs)),
     createCache: (capacity) => createKvCache(backend, config.attention, capacity),
     async nextLogits(ctx, inputs, cache) {
       return readOnce(backend, () => head.lastLogits(ctx, pass.hidden(ctx, inputs, cache)));

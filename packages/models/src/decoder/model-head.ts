@@ -23,6 +23,8 @@ export interface ModelHead {
   lastLogits(ctx: ForwardContext, x: Tensor<F32>): F32;
   /** The id with the greatest logit in the last row: [1] */
   likeliest(ctx: ForwardContext, x: Tensor<F32>, codes?: HeadCodes): ArrayView<'i32'>;
+  /** The ids with the greatest logits in rows of x: [rows] */
+  likeliestOfRows(ctx: ForwardContext, x: F32): ArrayView<'i32'>;
   /** loss: [1] = lossScale · Σ tokenWeights · tokenLosses; tokenLosses: [tokens] */
   loss(
     ctx: ForwardContext,
@@ -44,14 +46,16 @@ export function createModelHead(parameter: Parameter, softCap: number): ModelHea
     const { y } = apply(ctx, differentiableLinear, { x, weight, bias: undefined }, { computeDtype });
     return softCap > 0 ? apply(ctx, differentiableSoftCap, { x: y }, { cap: softCap }).y : (y as Tensor<F32>);
   };
+  /** A soft cap is monotonic: it does not change which logit is the greatest. */
+  const greatest = (ctx: ForwardContext, x: F32, codes?: HeadCodes): ArrayView<'i32'> => {
+    const operands = { x, weight: parameter.view as FloatView, ...codes?.operands };
+    return runOp(ctx.backend, linearArgmax, operands, { computeDtype: ctx.computeDtype }).ids;
+  };
   return {
     logits,
     lastLogits: (ctx, x) => logits(ctx, constant(lastRow(x))).view,
-    likeliest(ctx, x, codes) {
-      // A soft cap is monotonic: it does not change which logit is the greatest.
-      const operands = { x: lastRow(x), weight: parameter.view as FloatView, ...codes?.operands };
-      return runOp(ctx.backend, linearArgmax, operands, { computeDtype: ctx.computeDtype }).ids;
-    },
+    likeliest: (ctx, x, codes) => greatest(ctx, lastRow(x), codes),
+    likeliestOfRows: (ctx, x) => greatest(ctx, x),
     loss(ctx, x, { targets, tokenWeights }, lossScale) {
       const { loss, tokenLosses } = apply(
         ctx,

@@ -8,6 +8,7 @@ import {
   MERGE_KEYS,
   PLAN_KEYS,
   QUANTIZE_KEYS,
+  TASK_ONLY_KEYS,
   TUNE_ONLY_KEYS,
 } from '../config/verb-keys.ts';
 import { KEYS } from '../config/keys.ts';
@@ -35,6 +36,7 @@ import { usageError } from './usage-error.ts';
 const ALL_KEYS = {
   ...GENERATE_KEYS,
   ...EVALUATE_KEYS,
+  ...TASK_ONLY_KEYS,
   ...EXPORT_KEYS,
   ...MERGE_KEYS,
   ...QUANTIZE_KEYS,

@@ -10,6 +10,7 @@ export const KEY_GROUPS = [
   'Text',
   'Training',
   'Evaluation and saving',
+  'Benchmarks',
 ] as const;
 export type KeyGroup = (typeof KEY_GROUPS)[number];
 

@@ -1,13 +1,15 @@
-import { snakeCased } from '@qdylora/contract';
+import { QdyloraError, snakeCase, snakeCased } from '@qdylora/contract';
 import type { Command } from 'commander';
 import { mergeExplicit } from '../../config/explicit-values.ts';
-import { EVALUATE_KEYS } from '../../config/verb-keys.ts';
+import { EVALUATE_KEYS, EVALUATE_TASKS_KEYS, TASK_ONLY_KEYS } from '../../config/verb-keys.ts';
 import { evaluateFrom, type EvaluationRow } from '../../recipes/evaluate.ts';
 import { precisionText } from '../../recipes/opening/weight-precision.ts';
+import { evaluateTasksFrom } from '../../recipes/tasks/evaluate-tasks.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, explicitFlags } from '../key-flags.ts';
 import { showPasses } from '../render/progress.ts';
 import { evaluationTable } from '../render/table.ts';
+import { taskTable } from '../render/task-table.ts';
 
 /** Flags of the commands that evaluate. `--data` is short for `--dataset`. */
 export type JudgeFlags = CommonFlags & Record<string, string | undefined>;
@@ -15,24 +17,62 @@ export type JudgeFlags = CommonFlags & Record<string, string | undefined>;
 export function addEvalCommand(program: Command, context: Context): void {
   const command = program
     .command('eval')
-    .summary('loss and perplexity, at any ranks')
-    .description('Loss and perplexity over text or answers, of a base model or of every rank of an adapter.');
-  addKeyFlags(command, EVALUATE_KEYS)
+    .summary('loss and perplexity, or benchmark tasks, at any ranks')
+    .description(
+      'Loss and perplexity over text or answers, of a base model or of every rank of an adapter. ' +
+        'With --tasks: benchmark tasks, with the numbers of lm-evaluation-harness.',
+    );
+  addKeyFlags(command, { ...EVALUATE_KEYS, ...TASK_ONLY_KEYS })
     .option('--data <path,…>', 'The same as --dataset')
     .option('--json', 'Print one JSON document');
   command.action(async (flags: JudgeFlags) => {
     context.terminal.status('loading model and data …');
-    const { results, precision } = await context.interruptible((signal) =>
-      evaluateFrom(evaluationValues(flags), {
-        signal,
-        onNotice: (message) => context.terminal.note(message),
-        onProgress: showPasses(context.terminal, 'evaluating'),
-      }),
-    );
-    printResult(context, flags, { precision, results: results.map(rowJson) }, () => [
-      ...evaluationTable(results, context.terminal),
-      context.terminal.paint('dim', precisionText(precision)),
-    ]);
+    await (flags.tasks === undefined ? judgeRows(flags, context) : judgeTasks(flags, context));
+  });
+}
+
+async function judgeRows(flags: JudgeFlags, context: Context): Promise<void> {
+  assertNone(flags, Object.keys(TASK_ONLY_KEYS), 'needs --tasks');
+  const { terminal } = context;
+  const { results, precision } = await context.interruptible((signal) =>
+    evaluateFrom(evaluationValues(flags), {
+      signal,
+      onNotice: (message) => terminal.note(message),
+      onProgress: showPasses(terminal, 'evaluating'),
+    }),
+  );
+  printResult(context, flags, { precision, results: results.map(rowJson) }, () => [
+    ...evaluationTable(results, terminal),
+    terminal.paint('dim', precisionText(precision)),
+  ]);
+}
+
+async function judgeTasks(flags: JudgeFlags, context: Context): Promise<void> {
+  const rowKeys = Object.keys(EVALUATE_KEYS).filter((key) => !(key in EVALUATE_TASKS_KEYS));
+  assertNone(flags, [...rowKeys, 'data'], 'does nothing with --tasks');
+  const { terminal } = context;
+  const { results, files, precision } = await context.interruptible((signal) =>
+    evaluateTasksFrom(explicitFlags(EVALUATE_TASKS_KEYS, flags), {
+      signal,
+      onNotice: (message) => terminal.note(message),
+      onProgress: showPasses(terminal, 'evaluating'),
+    }),
+  );
+  printResult(context, flags, { precision, files, results: snakeCased(results) }, () => [
+    ...taskTable(results, terminal),
+    terminal.paint('dim', precisionText(precision)),
+    ...files.map((file) => terminal.paint('dim', file)),
+  ]);
+}
+
+/** @throws QdyloraError BAD_CONFIG if one of these flags is given */
+function assertNone(flags: JudgeFlags, keys: readonly string[], problem: string): void {
+  const key = keys.find((each) => flags[each] !== undefined);
+  if (key === undefined) return;
+  throw new QdyloraError('BAD_CONFIG', {
+    where: snakeCase(key),
+    problem: `--${snakeCase(key).replaceAll('_', '-')} ${problem}.`,
+    nextStep: 'Leave it out, or see qdylora eval --help.',
   });
 }
 

@@ -1,0 +1,108 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { command } from '../../../test/run-command.ts';
+import { tinyCommands } from '../../../test/tiny-commands.ts';
+
+const QUIZ = `task: quiz
+dataset_path: made/quiz
+training_split: train
+test_split: test
+output_type: multiple_choice
+doc_to_text: "{{question}}"
+doc_to_target: gold
+doc_to_choice: choices
+`;
+
+describe('eval --tasks', () => {
+  const { folder, host, train, model } = tinyCommands();
+  const task = folder.in('quiz.yaml');
+  const data = folder.in('data');
+  const adapter = folder.in('run/adapter');
+  const flags = ['eval', ...host, '--task-data', data];
+  const quiz = (i: number): string =>
+    JSON.stringify({ question: `is ${i} odd?`, gold: i % 2, choices: ['no', 'yes'] });
+
+  beforeAll(async () => {
+    mkdirSync(join(data, 'quiz'), { recursive: true });
+    writeFileSync(task, QUIZ);
+    for (const split of ['train', 'test']) {
+      const rows = Array.from({ length: split === 'train' ? 5 : 4 }, (_, i) => quiz(i));
+      writeFileSync(join(data, `quiz/${split}.jsonl`), rows.join('\n'));
+    }
+    const { code, err } = await command(...train, '--output-dir', folder.in('run'));
+    expect(code, err).toBe(0);
+  });
+
+  it('every rank and the base have the results files of the harness, from the same requests', async () => {
+    const out = folder.in('out');
+    const own = ['--tasks', task, '--num-fewshot', '1', '--limit', '3', '--adapter', adapter];
+    const { code, out: text, err } = await command(...flags, ...own, '--output-dir', out, '--json');
+    expect(code, err).toBe(0);
+    const { results, files } = JSON.parse(text) as {
+      results: { rank: number | null; metric: string; value: number; documents: number }[];
+      files: string[];
+    };
+    expect(results.map(({ rank, metric }) => [rank, metric])).toEqual(
+      [null, 1, 2, 4].flatMap((rank) => [[rank, 'acc'], [rank, 'acc_norm']]), // prettier-ignore
+    );
+    expect(results.every(({ documents }) => documents === 3)).toBe(true);
+    expect(files).toHaveLength(4);
+    const documents = files.map(
+      (file) =>
+        JSON.parse(readFileSync(file, 'utf8')) as {
+          task_hashes: object;
+          'n-shot': object;
+          results: { quiz: { 'acc,none': number } };
+        },
+    );
+    for (const document of documents) expect(document.task_hashes).toEqual(documents[0]!.task_hashes);
+    expect(documents[0]!['n-shot']).toEqual({ quiz: 1 });
+    expect(documents.map(({ results: { quiz } }) => quiz['acc,none'])).toEqual(
+      results.filter(({ metric }) => metric === 'acc').map(({ value }) => value),
+    );
+    const [folderOfBase] = readdirSync(out).filter((name) => name.endsWith('__base'));
+    const samples = readdirSync(join(out, folderOfBase!)).find((name) => name.startsWith('samples_quiz_'));
+    expect(
+      readFileSync(join(out, folderOfBase!, samples!), 'utf8')
+        .trim()
+        .split('\n'),
+    ).toHaveLength(3);
+  });
+
+  it('the table has a line for each rank, and the best one is marked', async () => {
+    const { code, out } = await command(...flags, '--tasks', task, '--adapter', adapter, '--ranks', '2');
+    expect(code).toBe(0);
+    expect(out).toMatch(/quiz +acc +4 rows, 0 shots +base +\d\.\d{4} +± \d/);
+    expect(out).toMatch(/^ +2 +\d\.\d{4}/m);
+    expect(out).toContain('← best');
+  });
+
+  it('a model alone is one row, and what is too long is told', async () => {
+    const long = folder.in('long');
+    mkdirSync(long);
+    writeFileSync(
+      join(long, 'test.jsonl'),
+      JSON.stringify({ question: 'x'.repeat(300), gold: 0, choices: ['a', 'b'] }),
+    );
+    const { code, err } = await command('eval', ...host, '--task-data', long, '--tasks', task);
+    expect(code).toBe(0);
+    expect(err).toContain('2 prompts are longer than the 128 tokens that the model reads.');
+  });
+
+  it.each([
+    [['--tasks', 'gsm8'], 'Did you mean gsm8k?'],
+    [['--tasks', 'gsm8k'], 'There is no file of the split test in'],
+    [['--tasks', 'none.yaml'], 'There is no file none.yaml'],
+    [['--tasks', 'gsm8k', '--dataset', 'rows.jsonl'], '--dataset does nothing with --tasks.'],
+  ])('%j is refused', async (words, message) => {
+    const { code, err } = await command(...flags, ...words);
+    expect(code).not.toBe(0);
+    expect(err).toContain(message);
+  });
+
+  it('flags of tasks need tasks, and tasks need data', async () => {
+    expect((await command('eval', '--model', model, '--limit', '3')).err).toContain('--limit needs --tasks.');
+    expect((await command('eval', '--model', model, '--tasks', 'gsm8k')).err).toContain('--task-data data');
+  });
+});

@@ -1,0 +1,66 @@
+import {
+  answerRequests,
+  buildRequests,
+  fewshotCount,
+  readDocuments,
+  scoreTask,
+  type AnswerOptions,
+  type ChosenTasks,
+  type ModelResponse,
+  type PromptOptions,
+  type TaskRequests,
+  type TaskScores,
+  type TokenModel,
+} from '@qdylora/eval';
+import { readSplitIn } from './task-data.ts';
+
+export interface TaskRunOptions extends Pick<PromptOptions, 'chatTemplate' | 'isMultiturn'> {
+  readonly taskData: string;
+  readonly numFewshot: number | null;
+  readonly limit: number | null;
+  readonly signal?: AbortSignal;
+}
+
+/** The requests of all tasks: the same for every rank. */
+export async function requestsOfTasks(
+  { tasks }: ChosenTasks,
+  { taskData, signal, numFewshot: chosen, ...prompts }: TaskRunOptions,
+): Promise<readonly TaskRequests[]> {
+  const requests: TaskRequests[] = [];
+  for (const task of tasks) {
+    const numFewshot = fewshotCount(task, chosen);
+    const documents = await readDocuments(task, readSplitIn(taskData, task, signal), numFewshot > 0);
+    requests.push(buildRequests(task, documents, { ...prompts, numFewshot }));
+  }
+  return requests;
+}
+
+/** The scores of one view of a model. */
+export interface ViewScores {
+  readonly scores: readonly TaskScores[];
+  /** Requests whose context was cut. */
+  readonly cutContexts: number;
+}
+
+/** Answers the requests of all tasks with one model, and judges the answers. */
+export async function judgeTasks(
+  tasks: readonly TaskRequests[],
+  model: TokenModel,
+  options: AnswerOptions,
+): Promise<ViewScores> {
+  const asked = tasks.flatMap(({ task, documents }) =>
+    documents.flatMap(({ requests }) => requests.flatMap((request) => repeated(request, task.repeats))),
+  );
+  const { responses, cutContexts } = await answerRequests(asked, model, options);
+  let next = 0;
+  const scores = tasks.map((requests) => {
+    const { repeats } = requests.task;
+    const answers = requests.documents.map((document) =>
+      document.requests.map((): ModelResponse[] => responses.slice(next, (next += repeats))),
+    );
+    return scoreTask(requests, answers);
+  });
+  return { scores, cutContexts };
+}
+
+const repeated = <T>(item: T, count: number): T[] => new Array<T>(count).fill(item);

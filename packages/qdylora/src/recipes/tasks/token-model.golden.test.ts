@@ -1,0 +1,104 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { templateValue, type PythonDict } from '@qdylora/data';
+import { answerRequests, type LogLikelihood, type ModelRequest, type TokenModel } from '@qdylora/eval';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { valuesOfOptions } from '../../config/explicit-values.ts';
+import { EVALUATE_TASKS_KEYS } from '../../config/verb-keys.ts';
+import { checkModelValues, openModel, type OpenModel } from '../opening/open-model.ts';
+import { tokenModel } from './token-model.ts';
+
+interface Expected {
+  readonly max_length: number;
+  readonly pairs: readonly {
+    readonly context: string;
+    readonly continuation: string;
+    readonly log_likelihood: number;
+    readonly is_greedy: boolean;
+  }[];
+  readonly texts: readonly { readonly text: string; readonly log_likelihood: number }[];
+  readonly prompts: readonly {
+    readonly prompt: string;
+    readonly settings: Readonly<Record<string, unknown>>;
+    readonly text: string;
+  }[];
+}
+
+/**
+ * What lm-evaluation-harness 0.4.13 computes with the embedded base on transformers in float32, on windows of
+ * 64 tokens (packages/testing/makers/make_harness_model.py).
+ */
+const EXPECTED = JSON.parse(
+  readFileSync(new URL('../../../../eval/fixtures/harness/model.expected.json', import.meta.url), 'utf8'),
+) as Expected;
+const BASE = fileURLToPath(new URL('../../../../embedded-base/model', import.meta.url));
+/** Two float32 models of 8 layers differ by about 1e-5 in each log p; a text has up to 130 tokens. */
+const TOLERANCE_PER_TOKEN = 2e-5;
+
+describe('a model answers requests as the harness does', () => {
+  let opened: OpenModel;
+  let model: TokenModel;
+  beforeAll(async () => {
+    const config = checkModelValues(EVALUATE_TASKS_KEYS, valuesOfOptions({ model: BASE }));
+    opened = await openModel(config, { adapter: null, warn: () => {} });
+    const tokenizer = (await opened.source.openTokenizer())!;
+    const view = { model: opened.model, active: null };
+    const stopIds = [tokenizer.eosId!];
+    model = {
+      ...tokenModel(view, { tokenizer, stopIds, computeDtype: 'f32' }),
+      maxLength: EXPECTED.max_length,
+    };
+  });
+  afterAll(() => opened.dispose());
+
+  const answers = async (requests: readonly ModelRequest[]) => answerRequests(requests, model);
+
+  it('likelihoods of continuations, alone and in batches', async () => {
+    const requests = EXPECTED.pairs.map(({ context, continuation }): ModelRequest => ({
+      type: 'loglikelihood',
+      context,
+      continuation,
+    }));
+    const { responses, cutContexts } = await answers(requests);
+    expect(cutContexts).toBe(3);
+    EXPECTED.pairs.forEach((pair, i) => {
+      const { logLikelihood, isGreedy } = responses[i] as LogLikelihood;
+      const tokens = model.tokenizer.encode(pair.continuation).length;
+      expect(Math.abs(logLikelihood - pair.log_likelihood), pair.continuation).toBeLessThan(
+        tokens * TOLERANCE_PER_TOKEN,
+      );
+      expect(isGreedy).toBe(pair.is_greedy);
+    });
+    const [alone] = (await answers(requests.slice(3, 4))).responses as LogLikelihood[];
+    expect(alone!.logLikelihood).toBeCloseTo((responses[3] as LogLikelihood).logLikelihood, 4);
+  });
+
+  it('likelihoods of whole texts, in windows', async () => {
+    const { responses } = await answers(
+      EXPECTED.texts.map(({ text }): ModelRequest => ({ type: 'loglikelihood_rolling', text })),
+    );
+    EXPECTED.texts.forEach(({ text, log_likelihood: expected }, i) => {
+      const tokens = model.tokenizer.encode(text).length;
+      expect(Math.abs((responses[i] as number) - expected)).toBeLessThanOrEqual(tokens * TOLERANCE_PER_TOKEN);
+    });
+  });
+
+  it('generated texts up to a stop text, with prompts that are too long', async () => {
+    const { responses, cutContexts } = await answers(
+      EXPECTED.prompts.map(({ prompt, settings }): ModelRequest => ({
+        type: 'generate_until',
+        context: prompt,
+        settings: templateValue(settings) as PythonDict,
+      })),
+    );
+    expect(responses).toEqual(EXPECTED.prompts.map(({ text }) => text));
+    expect(cutContexts).toBeGreaterThan(0);
+  });
+
+  it('sampling is refused', async () => {
+    const settings = templateValue({ until: ['.'], do_sample: true }) as PythonDict;
+    await expect(answers([{ type: 'generate_until', context: 'a', settings }])).rejects.toThrow(
+      'Tasks are judged by greedy decoding, and the task asks for sampling',
+    );
+  });
+});
