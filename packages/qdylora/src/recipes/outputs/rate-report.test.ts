@@ -15,8 +15,8 @@ const reportOf = (changes: Partial<RateReportParts> = {}, tune?: object | string
   if (tune !== undefined)
     writeFileSync(join(tuneFolder, 'tune.json'), typeof tune === 'string' ? tune : JSON.stringify(tune));
   return rateReport({
-    config: { learningRate: 2e-3, method: 'qdylora', maxGradNorm: 1, loraAlpha: 8 },
-    modelConfig: { integer: () => 2000 },
+    config: { learningRate: 2e-3, maxGradNorm: 1, loraAlpha: 8 },
+    defaultRate: 5e-4,
     modelName: 'smol',
     events: [],
     tuneFolder,
@@ -46,7 +46,7 @@ describe('the distance of a learning rate from the edge', () => {
       { grad_norm: null },
     ]);
     expect(reportOf({ events }).clippedShare).toBe(0.5);
-    const config = { learningRate: 2e-3, method: 'qdylora', maxGradNorm: 0, loraAlpha: 8 } as const;
+    const config = { learningRate: 2e-3, maxGradNorm: 0, loraAlpha: 8 } as const;
     expect(reportOf({ events, config }).clippedShare).toBeNull();
   });
 

@@ -1,8 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CheckpointConfig } from '@qdylora/checkpoint';
 import * as z from 'zod';
-import { defaultLearningRate, type RatedConfig } from '../run/steps/default-learning-rate.ts';
+import type { RatedConfig } from '../run/steps/default-learning-rate.ts';
 import type { EventLine } from '../run-folder/event-line.ts';
 
 /** How near the learning rate of a run was to the edge beyond which training diverges, as far as is known. */
@@ -39,8 +38,9 @@ export interface TunedEdge {
 }
 
 export interface RateReportParts {
-  readonly config: Pick<RatedConfig, 'learningRate' | 'method' | 'maxGradNorm' | 'loraAlpha'>;
-  readonly modelConfig: Pick<CheckpointConfig, 'integer'>;
+  readonly config: Pick<RatedConfig, 'learningRate' | 'maxGradNorm' | 'loraAlpha'>;
+  /** The default for the model. */
+  readonly defaultRate: number;
   readonly modelName: string;
   readonly events: readonly EventLine[];
   /** The folder of `tune`. */
@@ -49,13 +49,12 @@ export interface RateReportParts {
 
 export function rateReport({
   config,
-  modelConfig,
+  defaultRate,
   modelName,
   events,
   tuneFolder,
 }: RateReportParts): RateReport {
   const { learningRate, maxGradNorm, loraAlpha } = config;
-  const defaultRate = defaultLearningRate(config, modelConfig);
   return {
     learningRate,
     defaultRate,

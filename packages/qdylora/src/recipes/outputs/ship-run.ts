@@ -15,6 +15,7 @@ import type { RunFiles } from '../run-folder/finetune-events.ts';
 import { runPaths } from '../run-folder/output-folder.ts';
 import { lossChange } from './loss-change.ts';
 import { nextCommand } from './next-command.ts';
+import { defaultLearningRate } from '../run/steps/default-learning-rate.ts';
 import { rateReport } from './rate-report.ts';
 import { reportPage, runReport, writeReports, type ReportParts, type RunReport } from './run-report.ts';
 import { sampleRanks, sampleTexts } from './sample-texts.ts';
@@ -63,7 +64,7 @@ export async function shipRun(
     budgets,
     rate: rateReport({
       config,
-      modelConfig: source.config,
+      defaultRate: defaultLearningRate(config, source.config),
       modelName: source.name,
       events,
       tuneFolder: paths.tune,

@@ -1,4 +1,5 @@
 import type { CheckpointConfig } from '@qdylora/checkpoint';
+import { familyOf } from '@qdylora/models';
 import type { RunConfig } from '../../../config/resolve-run.ts';
 
 /** The values of a run with its learning rate resolved. */
@@ -14,10 +15,8 @@ const FULL_TRAINING_RATE = 2e-4;
  * It gives 1.3e-3 at a hidden size of 576, where the best rates on GSM8K were 1e-3 to 2e-3
  * (docs/research/every-rank.md). At 4096 and 8192 it gives 2.9e-4 and 1.7e-4; QLoRA used 2e-4 and 1e-4 there.
  */
-export function defaultLearningRate(
-  { method }: Pick<RunConfig, 'method'>,
-  config: Pick<CheckpointConfig, 'integer'>,
-): number {
+export function defaultLearningRate({ method }: Pick<RunConfig, 'method'>, config: CheckpointConfig): number {
   if (method === 'none') return FULL_TRAINING_RATE;
-  return Number((5e-4 * (2000 / config.integer('hidden_size')) ** 0.781).toPrecision(2));
+  const { hiddenSize } = familyOf(config.modelType, config.path).readConfig(config);
+  return Number((5e-4 * (2000 / hiddenSize) ** 0.781).toPrecision(2));
 }
