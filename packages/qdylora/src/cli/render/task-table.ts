@@ -22,7 +22,7 @@ export function taskTable(rows: readonly TaskRow[], { paint }: Pick<Terminal, 'p
       i === 0 ? row.task : '',
       i === 0 ? `${row.metric}${row.filter === 'none' ? '' : `, ${row.filter}`}` : '',
       i === 0 ? `${row.documents} rows, ${row.numFewshot} shots` : '',
-      row.rank === null ? 'base' : String(row.rank),
+      row.rank === null ? (lines.length > 1 ? 'base' : 'model') : String(row.rank),
       row.value.toFixed(DIGITS),
       row.standardError === null ? '' : `± ${row.standardError.toFixed(DIGITS)}`,
       row === best && lines.length > 1 ? '← best' : '',
