@@ -244,6 +244,7 @@ export const NESTED_ONLY_KEYS = [
   'rankSchedule',
   'rankSegments',
   'rankLossWeights',
+  'wideRatio',
   'updateRule',
   'evalRanks',
   'evalBudgets',

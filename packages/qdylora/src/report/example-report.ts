@@ -159,7 +159,7 @@ export function exampleBudgets(ranks: RankReport, saving = 1.6): BudgetReport {
         perplexity: Math.exp(cutLoss),
       };
     }),
-    equals: ranks.ranks.map(({ rank }, i) => {
+    smallestNotWorse: ranks.ranks.map(({ rank }, i) => {
       const cut = i === ranks.ranks.length - 1 ? null : cuts[Math.max(0, i - 1)];
       return {
         rank,

@@ -119,7 +119,7 @@ const ODD: Readonly<Record<string, ReportData>> = {
     ...example,
     budgets: {
       rows: 1,
-      equals: [],
+      smallestNotWorse: [],
       budgets: exampleBudgets(example.ranks!).budgets.map((row) => ({ ...row, loss: NaN, adapterBytes: 0 })),
     },
   },
@@ -235,27 +235,27 @@ describe('the report', () => {
     },
   );
 
-  it('says which size with a rank for each layer is as good as the recommended rank', () => {
+  it('says which size with a rank for each layer is not worse than the recommended rank', () => {
     const budgets = exampleBudgets(example.ranks!);
     const leadOf = (changes: Partial<typeof budgets>): string => {
       const page = documentOf(renderReport({ ...example, budgets: { ...budgets, ...changes } }));
       const heading = [...page.querySelectorAll('h2')].find((h2) => textOf(h2) === 'Loss over bytes')!;
       return textOf(heading.nextElementSibling);
     };
-    const equalAt = (i: number | null) =>
-      budgets.equals.map((equal) => ({
+    const notWorseAt = (i: number | null) =>
+      budgets.smallestNotWorse.map((equal) => ({
         ...equal,
         budgetBytes: i === null ? null : budgets.budgets[i]!.budgetBytes,
       }));
-    expect(leadOf({ equals: equalAt(0) })).toBe(
-      'With a rank for each layer, 0.3 MB are as good as rank 32 at every layer, which takes 9.8 MB, as ' +
-        'far as 200 examples can tell.',
+    expect(leadOf({ smallestNotWorse: notWorseAt(0) })).toBe(
+      'With a rank for each layer, 0.3 MB are not worse than rank 32 at every layer, which takes 9.8 MB, ' +
+        'as far as 200 examples can tell.',
     );
-    expect(leadOf({ equals: equalAt(null) })).toBe(
-      'No measured size with a rank for each layer is as good as rank 32 at every layer, which takes ' +
+    expect(leadOf({ smallestNotWorse: notWorseAt(null) })).toBe(
+      'Every measured size with a rank for each layer is worse than rank 32 at every layer, which takes ' +
         '9.8 MB.',
     );
-    expect(leadOf({ equals: [] })).toBe('One held-out example cannot tell sizes apart.');
+    expect(leadOf({ smallestNotWorse: [] })).toBe('One held-out example cannot tell sizes apart.');
   });
 
   it('says how near the learning rate was to the edge, and offers a finish with its price', () => {

@@ -23,7 +23,7 @@ export interface BudgetRow extends MeasuredLoss {
  * The smallest budget that is not significantly worse than one rank at every layer, by a one-sided reading of
  * paired t-tests that are Holm-adjusted over the budgets.
  */
-export interface EqualBudget {
+export interface NotWorseBudget {
   readonly rank: number;
   /** Null where every budget is worse. */
   readonly budgetBytes: number | null;
@@ -38,7 +38,7 @@ export interface BudgetReport {
   /** Rising in bytes. */
   readonly budgets: readonly BudgetRow[];
   /** One for each rank, rising. None for a single held-out example, which cannot tell losses apart. */
-  readonly equals: readonly EqualBudget[];
+  readonly smallestNotWorse: readonly NotWorseBudget[];
 }
 
 /** Losses of one adapter under a budget. */
@@ -62,15 +62,15 @@ export function budgetReport({ rows, measured, ranks, alpha }: BudgetReportParts
       const { mean: loss, standardError } = ratioEstimate(losses);
       return { ...budget, loss, standardError, perplexity: Math.exp(loss) };
     }),
-    equals: isComparable ? ranks.map((rank) => equalBudget(rank, measured, alpha)) : [],
+    smallestNotWorse: isComparable ? ranks.map((rank) => notWorseBudget(rank, measured, alpha)) : [],
   };
 }
 
-function equalBudget(
+function notWorseBudget(
   { rank, losses }: RankLosses,
   measured: readonly MeasuredBudget[],
   alpha: number,
-): EqualBudget {
+): NotWorseBudget {
   const differences = measured.map((budget) => pairedTTest(budget.losses, losses));
   const pValues = holmBonferroni(differences.map(({ pValue }) => pValue));
   const first = differences.findIndex(({ mean }, i) => mean <= 0 || (mean > 0 && pValues[i] >= alpha));

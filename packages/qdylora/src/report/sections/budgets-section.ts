@@ -1,4 +1,4 @@
-import type { BudgetReport, BudgetRow, EqualBudget } from '../../recipes/budgets/budget-report.ts';
+import type { BudgetReport, BudgetRow, NotWorseBudget } from '../../recipes/budgets/budget-report.ts';
 import { byteSizeText } from '../../config/values/byte-size.ts';
 import { budgetChart, type SizeCurve } from '../charts/budget-chart.ts';
 import { html, type Html } from '../html.ts';
@@ -56,33 +56,36 @@ function curvesOf({ report, decimals }: RankReading, { budgets }: BudgetReport):
   ];
 }
 
-/** Which size with a rank for each layer is as good as the recommended rank. */
+/** Which size with a rank for each layer is not worse than the recommended rank. */
 export function budgetSentence(
   { good, report: { examples } }: RankReading,
-  { budgets, equals }: BudgetReport,
+  { budgets, smallestNotWorse }: BudgetReport,
 ): string {
-  const equal = equals.find(({ rank }) => rank === good.rank);
+  const notWorse = smallestNotWorse.find(({ rank }) => rank === good.rank);
   const rank = `rank ${good.rank} at every layer, which takes ${byteSizeText(good.adapterBytes!)}`;
-  if (!equal) return 'One held-out example cannot tell sizes apart.';
-  const row = budgets.find(({ budgetBytes }) => budgetBytes === equal.budgetBytes);
-  if (!row) return `No measured size with a rank for each layer is as good as ${rank}.`;
+  if (!notWorse) return 'One held-out example cannot tell sizes apart.';
+  const row = budgets.find(({ budgetBytes }) => budgetBytes === notWorse.budgetBytes);
+  if (!row) return `Every measured size with a rank for each layer is worse than ${rank}.`;
   const size = byteSizeText(row.adapterBytes);
   return row.adapterBytes < good.adapterBytes!
-    ? `With a rank for each layer, ${size} are as good as ${rank}, as far as ${examples} examples can tell.`
-    : `A rank for each layer saves nothing here: the smallest measured size that is as good as ${rank}, is ` +
-        `${size}.`;
+    ? `With a rank for each layer, ${size} are not worse than ${rank}, as far as ${examples} examples can ` +
+        'tell.'
+    : `A rank for each layer saves nothing here: the smallest measured size that is not worse than ` +
+        `${rank}, is ${size}.`;
 }
 
 /** The largest rank that an adapter of this size is not worse than. */
-function verdictOf({ budgetBytes }: BudgetRow, equals: readonly EqualBudget[]): string {
-  if (equals.length === 0) return '';
-  const equal = equals.findLast((one) => one.budgetBytes !== null && one.budgetBytes <= budgetBytes);
-  return equal ? `as good as rank ${equal.rank}` : 'worse than every rank';
+function verdictOf({ budgetBytes }: BudgetRow, smallestNotWorse: readonly NotWorseBudget[]): string {
+  if (smallestNotWorse.length === 0) return '';
+  const notWorse = smallestNotWorse.findLast(
+    (one) => one.budgetBytes !== null && one.budgetBytes <= budgetBytes,
+  );
+  return notWorse ? `not worse than rank ${notWorse.rank}` : 'worse than every rank';
 }
 
 const COLUMNS = ['Ranks of layers', 'Held-out loss'] as const;
 
-function table({ decimals }: RankReading, { budgets, equals }: BudgetReport): Html {
+function table({ decimals }: RankReading, { budgets, smallestNotWorse }: BudgetReport): Html {
   const rows = budgets.map((row) => {
     const { adapterBytes, smallestRank, largestRank, loss, standardError } = row;
     const cells = [
@@ -92,7 +95,7 @@ function table({ decimals }: RankReading, { budgets, equals }: BudgetReport): Ht
     return html`<tr role="row" class="sized">
       <th role="rowheader" scope="row">${byteSizeText(adapterBytes)}</th>
       ${cells.map((cell, i) => html`<td role="cell" data-name="${COLUMNS[i]!}">${cell}</td>`)}
-      <td role="cell" class="verdict">${verdictOf(row, equals)}</td>
+      <td role="cell" class="verdict">${verdictOf(row, smallestNotWorse)}</td>
     </tr>`;
   });
   return html`<table role="table">
@@ -111,5 +114,5 @@ function table({ decimals }: RankReading, { budgets, equals }: BudgetReport): Ht
 
 const caption = ({ report: { alpha } }: RankReading, { rows }: BudgetReport): string =>
   `Cut from the largest rank: ${countOf(rows, 'training row')} decided which rows of which layer are worth ` +
-  `their bytes (qdylora export --budget writes such an adapter). “As good as” means that the held-out ` +
+  `their bytes (qdylora export --budget writes such an adapter). “Not worse” means that the held-out ` +
   `examples cannot tell that it is worse, pair by pair, at α = ${alpha}.`;
