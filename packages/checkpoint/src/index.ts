@@ -36,6 +36,7 @@ export type { FloatValues } from './gguf/write/encoded-bytes.ts';
 export { writeGgufAdapter, type GgufAdapter, type GgufAdapterLayer } from './gguf/write/write-adapter.ts';
 export { writeGguf, type GgufTensorToWrite, type GgufToWrite } from './gguf/write/write-gguf.ts';
 export { writeGgufModel, type GgufModel, type ModelTensor } from './gguf/write/write-model.ts';
+export { fetchDataset } from './hub/fetch-dataset.ts';
 export { fetchConfig, fetchModel } from './hub/fetch-model.ts';
 export { isHubName, parseHubName, type HubName } from './hub/hub-name.ts';
 export type { HubOptions, HubProgress } from './hub/hub-options.ts';

@@ -1,15 +1,13 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkOptions, QdyloraError } from '@qdylora/contract';
-import { printedName } from '../bad-file.ts';
 import { isCompanionFile } from '../tokenizer/companion-file.ts';
 import { INDEX_LIMITS } from '../json/json-limits.ts';
 import { isRecord, readJsonObject } from '../json/read-json-file.ts';
-import { downloadBlob, type HubFile } from './download-blob.ts';
 import { hubCache, isCommit, type HubCache } from './hub-cache.ts';
+import { getterOf, listFiles, type Listing } from './hub-files.ts';
 import { parseHubName, type HubName } from './hub-name.ts';
 import { HUB_RULES, type HubOptions } from './hub-options.ts';
-import { hubJson } from './hub-request.ts';
 
 const INDEX = 'model.safetensors.index.json';
 const WEIGHTS = 'model.safetensors';
@@ -142,83 +140,6 @@ function shardsIn(folder: string): string[] {
     : [];
 }
 
-interface Listing {
-  readonly commit: string;
-  readonly files: ReadonlyMap<string, HubFile>;
-}
-
-async function listFiles({ repository, revision }: HubName, options: HubOptions): Promise<Listing> {
-  const models = `${options.endpoint}/api/models`;
-  const url = `${models}/${repository}/revision/${encodeURIComponent(revision)}?blobs=true`;
-  const answer = await hubJson(url, options);
-  const invalidAnswer = (missing: string): QdyloraError =>
-    new QdyloraError('NETWORK', {
-      where: 'hub',
-      problem: `${url} did not answer with ${missing}.`,
-      nextStep: 'Something between here and the hub answers in its place.',
-      details: { url },
-    });
-  if (
-    !isRecord(answer) ||
-    typeof answer.sha !== 'string' ||
-    !isCommit(answer.sha) ||
-    !Array.isArray(answer.siblings)
-  )
-    throw invalidAnswer('a commit and a list of files');
-  const files = new Map<string, HubFile>();
-  for (const entry of answer.siblings as readonly unknown[]) {
-    const file = fileOf(entry);
-    if (!file) throw invalidAnswer('a name, a size and a hash for every file');
-    files.set(file.name, file);
-  }
-  return { commit: answer.sha, files };
-}
-
-function fileOf(entry: unknown): HubFile | null {
-  if (!isRecord(entry) || typeof entry.rfilename !== 'string') return null;
-  const lfs = isRecord(entry.lfs) ? entry.lfs : null;
-  const size = lfs?.size ?? entry.size;
-  const hash = lfs?.sha256 ?? entry.blobId;
-  if (
-    !Number.isSafeInteger(size) ||
-    (size as number) < 0 ||
-    typeof hash !== 'string' ||
-    !/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(hash)
-  )
-    return null;
-  return { name: entry.rfilename, size: size as number, hash };
-}
-
-/** Downloads one file of a listing into the cache, unless it is cached. */
-function getterOf(
-  name: HubName,
-  { commit, files }: Listing,
-  cache: HubCache,
-  options: HubOptions,
-): (file: string) => Promise<void> {
-  return async (file) => {
-    assertPlainPath(file);
-    const listed = files.get(file);
-    if (!listed)
-      throw new QdyloraError('MISSING_FILE', {
-        where: 'hub',
-        problem: `There is no ${printedName(file)} in ${name.repository}.`,
-        nextStep: 'The repository is not complete; choose another revision.',
-        details: { file },
-      });
-    const encodedPath = file.split('/').map(encodeURIComponent).join('/');
-    if (!existsSync(cache.blob(listed.hash)))
-      await downloadBlob(
-        `${options.endpoint}/${name.repository}/resolve/${commit}/${encodedPath}`,
-        cache.blob(listed.hash),
-        listed,
-        name.repository,
-        options,
-      );
-    cache.link(commit, file, listed.hash);
-  };
-}
-
 /** Downloads small files first, so that a wrong model is found early, and an index before its shards. */
 async function downloadAll(
   name: HubName,
@@ -237,21 +158,6 @@ async function downloadAll(
   if (files.has(WEIGHTS)) return get(WEIGHTS);
   await get(INDEX);
   for (const shard of shardsIn(cache.snapshot(commit))) await get(shard);
-}
-
-/** Checks a file name from the hub before it becomes a path. */
-function assertPlainPath(file: string): void {
-  const isPlain =
-    file.length <= 1024 &&
-    !/[\0\\]/.test(file) &&
-    file.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
-  if (!isPlain)
-    throw new QdyloraError('BAD_FILE', {
-      where: 'hub',
-      problem: `The file name ${printedName(file)} leads out of the repository.`,
-      nextStep: 'Do not use this repository.',
-      details: { file },
-    });
 }
 
 const noWeights = ({ repository }: HubName, ggufs: readonly string[]): QdyloraError =>

@@ -3,11 +3,11 @@ import { dirname, join, relative } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
 import { writeFailed } from '../write/write-failed.ts';
 import { writeFileDurably } from '../write/write-file-durably.ts';
-import type { HubName } from './hub-name.ts';
+import type { HubName, RepositoryKind } from './hub-name.ts';
 
 /**
- * `models--org--name` in the cache: `refs/<revision>` holds a commit, `snapshots/<commit>/<file>` links to
- * `blobs/<hash>`.
+ * `models--org--name` or `datasets--org--name` in the cache: `refs/<revision>` holds a commit,
+ * `snapshots/<commit>/<file>` links to `blobs/<hash>`.
  */
 export interface HubCache {
   readonly folder: string;
@@ -26,8 +26,12 @@ const LARGEST_REF_BYTES = 1024;
 
 export const isCommit = (text: string): boolean => COMMIT.test(text);
 
-export function hubCache(cacheFolder: string, { repository }: HubName): HubCache {
-  const folder = join(cacheFolder, `models--${repository.replaceAll('/', '--')}`);
+export function hubCache(
+  cacheFolder: string,
+  { repository }: HubName,
+  kind: RepositoryKind = 'models',
+): HubCache {
+  const folder = join(cacheFolder, `${kind}--${repository.replaceAll('/', '--')}`);
   const refPath = (revision: string): string => join(folder, 'refs', revision);
   return {
     folder,

@@ -33,3 +33,6 @@ export function parseHubName(text: string): HubName {
     nextStep: "Write it as it stands on the model's page.",
   });
 }
+
+/** What a repository holds; the hub has an address of its own for each kind. */
+export type RepositoryKind = 'models' | 'datasets';

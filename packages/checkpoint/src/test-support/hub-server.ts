@@ -89,8 +89,9 @@ function answerer(
     const [, storedName, storedFile] = /^\/storage\/([^/]+\/[^/]+)\/(.+)$/.exec(path) ?? [];
     if (storedFile)
       return send(request, response, repositories[storedName!].files[storedFile], faults.get(storedFile));
-    const [, api, revision] = /^\/api\/models\/([^/]+\/[^/]+)\/revision\/(.+)$/.exec(path) ?? [];
-    const [, name = api, , file] = /^\/([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(path) ?? [];
+    const [, api, revision] = /^\/api\/(?:models|datasets)\/([^/]+\/[^/]+)\/revision\/(.+)$/.exec(path) ?? [];
+    const [, name = api, , file] =
+      /^(?:\/datasets)?\/([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(path) ?? [];
     if (name && moved[name]) return end(307, { location: path.replace(name, moved[name]) });
     const repository = name ? repositories[name] : undefined;
     if (!repository || revision === 'missing') return end(404);

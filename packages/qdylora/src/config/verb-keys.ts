@@ -110,7 +110,9 @@ export const TASK_ONLY_KEYS = {
   taskData: textKey({
     group: 'Benchmarks',
     placeholder: 'folder',
-    about: 'Folder with the rows of the tasks: gsm8k/test.jsonl, gsm8k/train.jsonl, … (also Parquet)',
+    about:
+      'Folder with the rows of the tasks: gsm8k/test.jsonl, gsm8k/train.jsonl, … (also Parquet); by ' +
+      'default they are downloaded from the hub',
   }),
   numFewshot: optionalNumberKey(
     { from: 0, whole: true },

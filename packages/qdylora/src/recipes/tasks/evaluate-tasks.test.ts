@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { command } from '../../../test/run-command.ts';
 import { tinyCommands } from '../../../test/tiny-commands.ts';
+import { isSplitFile } from './task-data.ts';
 
 const QUIZ = `task: quiz
 dataset_path: made/quiz
@@ -101,8 +102,19 @@ describe('eval --tasks', () => {
     expect(err).toContain(message);
   });
 
-  it('flags of tasks need tasks, and tasks need data', async () => {
+  it('flags of tasks need tasks', async () => {
     expect((await command('eval', '--model', model, '--limit', '3')).err).toContain('--limit needs --tasks.');
-    expect((await command('eval', '--model', model, '--tasks', 'gsm8k')).err).toContain('--task-data data');
+  });
+
+  it.each([
+    ['main/test-00000-of-00001.parquet', 'test', 'main', true],
+    ['socratic/test-00000-of-00001.parquet', 'test', 'main', false],
+    ['data/validation.jsonl', 'validation', null, true],
+    ['test.json', 'test', null, true],
+    ['data/testing.jsonl', 'test', null, false],
+    ['main/train-00000-of-00001.parquet', 'test', 'main', false],
+    ['a/b/test.parquet', 'test', null, false],
+  ])('%s is a file of %s in %s: %s', (file, split, configuration, expected) => {
+    expect(isSplitFile(file, split, configuration)).toBe(expected);
   });
 });

@@ -58,8 +58,6 @@ export async function evaluateTasksFrom(
 ): Promise<TaskEvaluation> {
   const config = checkModelValues(EVALUATE_TASKS_KEYS, explicit);
   const chosen = chooseTasks(config);
-  if (!config.taskData)
-    throw missingKey('taskData', 'Name the folder with the rows of the tasks: --task-data data.');
   const adapter = config.adapter === null ? null : readAdapter(config.adapter);
   const ranks = adapter ? ranksOf(adapter, config.ranks) : [];
   using opened = await openModel(config, { adapter, backend, warn: onNotice });
@@ -67,6 +65,7 @@ export async function evaluateTasksFrom(
   const { computeDtype, source } = opened;
   const requests = await requestsOfTasks(chosen, {
     taskData: config.taskData,
+    tell: onNotice,
     numFewshot: config.numFewshot,
     limit: config.limit,
     signal,

@@ -12,10 +12,13 @@ import {
   type TaskScores,
   type TokenModel,
 } from '@qdylora/eval';
-import { readSplitIn } from './task-data.ts';
+import type { Warn } from '../adapter/attach-adapter.ts';
+import { readSplitIn, readSplitOnHub } from './task-data.ts';
 
 export interface TaskRunOptions extends Pick<PromptOptions, 'chatTemplate' | 'isMultiturn'> {
-  readonly taskData: string;
+  /** Null: the rows come from the hub. */
+  readonly taskData: string | null;
+  readonly tell?: Warn;
   readonly numFewshot: number | null;
   readonly limit: number | null;
   readonly signal?: AbortSignal;
@@ -24,12 +27,14 @@ export interface TaskRunOptions extends Pick<PromptOptions, 'chatTemplate' | 'is
 /** The requests of all tasks: the same for every rank. */
 export async function requestsOfTasks(
   { tasks }: ChosenTasks,
-  { taskData, signal, numFewshot: chosen, ...prompts }: TaskRunOptions,
+  { taskData, signal, tell, numFewshot: chosen, ...prompts }: TaskRunOptions,
 ): Promise<readonly TaskRequests[]> {
   const requests: TaskRequests[] = [];
   for (const task of tasks) {
     const numFewshot = fewshotCount(task, chosen);
-    const documents = await readDocuments(task, readSplitIn(taskData, task, signal), numFewshot > 0);
+    const readSplit =
+      taskData === null ? readSplitOnHub(task, { signal, tell }) : readSplitIn(taskData, task, signal);
+    const documents = await readDocuments(task, readSplit, numFewshot > 0);
     requests.push(buildRequests(task, documents, { ...prompts, numFewshot }));
   }
   return requests;

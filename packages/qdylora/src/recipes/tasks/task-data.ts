@@ -1,8 +1,11 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { fetchDataset, isHubName } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
-import { readRowValues } from '@qdylora/data';
+import { readRowValues, type RowValues } from '@qdylora/data';
 import type { ReadSplit, TaskDefinition } from '@qdylora/eval';
+import { hubSettings, type HubEnvironment } from '../../config/hub-settings.ts';
+import type { Warn } from '../adapter/attach-adapter.ts';
 
 const TYPES = ['jsonl', 'json', 'parquet'] as const;
 
@@ -21,9 +24,7 @@ export function readSplitIn(folder: string, task: TaskDefinition, signal?: Abort
     for (const place of places) {
       const files = filesOf(place, split);
       if (files.length === 0) continue;
-      const parts = [];
-      for (const file of files) parts.push(await readRowValues(file, signal));
-      return parts.flat();
+      return readAll(files, signal);
     }
     throw new QdyloraError('MISSING_FILE', {
       where: task.name,
@@ -52,4 +53,55 @@ function filesOf(place: string, split: string): readonly string[] {
     .filter((file) => file.startsWith(`${split}-`) && file.endsWith('.parquet'))
     .sort()
     .map((file) => join(place, file));
+}
+
+async function readAll(files: readonly string[], signal?: AbortSignal): Promise<RowValues[]> {
+  const parts: RowValues[][] = [];
+  for (const file of files) parts.push(await readRowValues(file, signal));
+  return parts.flat();
+}
+
+export interface HubDataOptions {
+  readonly signal?: AbortSignal;
+  readonly tell?: Warn;
+  /** Where the hub, its cache and its token are; the process's own by default. */
+  readonly env?: HubEnvironment;
+}
+
+/**
+ * Reads the splits of a task's data set from the hub by its name (`openai/gsm8k`), through the cache of
+ * Hugging Face's libraries. Only the files of the split are downloaded, and code in a repository is never
+ * run.
+ *
+ * @throws QdyloraError as `fetchDataset` and `readRowValues` do; MISSING_FILE for a split that is no file
+ * there
+ */
+export function readSplitOnHub(
+  { name, datasetPath, datasetName }: TaskDefinition,
+  { signal, tell, env = process.env }: HubDataOptions,
+): ReadSplit {
+  const problem = (text: string): QdyloraError =>
+    new QdyloraError('MISSING_FILE', {
+      where: name,
+      problem: text,
+      nextStep: 'Give the rows as files: --task-data data.',
+    });
+  return async (split) => {
+    if (datasetPath === null || !isHubName(datasetPath))
+      throw problem(`The task names no data set of the hub (got ${datasetPath ?? 'none'})`);
+    const options = { ...hubSettings(env), signal, onNotice: tell };
+    const files = await fetchDataset(datasetPath, (file) => isSplitFile(file, split, datasetName), options);
+    if (files.length === 0)
+      throw problem(`${datasetPath} has no JSON or Parquet files of the split ${split} on the hub`);
+    return readAll(files, signal);
+  };
+}
+
+/** `main/test-00000-of-00001.parquet`, `data/test.jsonl`: the files of a split of one configuration. */
+export function isSplitFile(file: string, split: string, configuration: string | null): boolean {
+  const folder = file.includes('/') ? file.slice(0, file.lastIndexOf('/')) : '';
+  const isInPlace = configuration === null ? !folder.includes('/') : folder === configuration;
+  const fileName = basename(file);
+  const end = fileName.startsWith(split) ? fileName.slice(split.length) : '';
+  return isInPlace && /^(-.*)?\.(jsonl|json|parquet)$/.test(end);
 }
