@@ -66,9 +66,10 @@ export async function answerRequests(
   }
   const texts = new Map<number, string>();
   for (const i of writings) {
-    await yieldToEvents(options.signal, ABORTED);
+    const beforeToken = (): Promise<void> => yieldToEvents(options.signal, ABORTED);
+    await beforeToken();
     const { ids, settings } = encoded[i].writing!;
-    texts.set(i, await writeUntil(model, ids, settings));
+    texts.set(i, await writeUntil(model, ids, settings, beforeToken));
     reportPass();
   }
   let next = 0;

@@ -40,11 +40,14 @@ export function cutPrompt(
  *
  * A stop text is looked for in the last tokens as soon as they are written; then the text is cut at the first
  * occurrence of each one.
+ *
+ * @param beforeToken awaited before each further token; throws to end the work
  */
 export async function writeUntil(
   model: TokenModel,
   prompt: readonly number[],
   { stops, maxNewTokens }: GenerationSettings,
+  beforeToken: () => Promise<void>,
 ): Promise<string> {
   const { tokenizer } = model;
   const ends = endTexts(tokenizer, stops);
@@ -54,6 +57,7 @@ export async function writeUntil(
   for await (const id of model.generate(prompt, maxNewTokens)) {
     ids.push(id);
     if (isStopped()) break;
+    await beforeToken();
   }
   const text = tokenizer.decode(ids, { skipSpecialTokens: true });
   return ends.reduce((rest, end) => (end.text === '' ? rest : rest.split(end.text, 1)[0]), text);

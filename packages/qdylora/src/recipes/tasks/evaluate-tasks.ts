@@ -79,7 +79,7 @@ export async function evaluateTasksFrom(
   const date = new Date();
   for (const [v, rank] of views.entries()) {
     const view = viewAt(opened, rank);
-    const model = tokenModel(view, { tokenizer, stopIds, computeDtype, signal });
+    const model = tokenModel(view, { tokenizer, stopIds, computeDtype });
     const { scores, cutContexts } = await judgeTasks(requests, model, {
       signal,
       onProgress:

@@ -95,6 +95,26 @@ describe('a model answers requests as the harness does', () => {
     expect(cutContexts).toBeGreaterThan(0);
   });
 
+  it('an aborted evaluation ends between two tokens', async () => {
+    const abort = new AbortController();
+    const settings = templateValue({ until: [], max_gen_toks: 40 }) as PythonDict;
+    const counting: TokenModel = {
+      ...model,
+      async *generate(prompt, maxNewTokens) {
+        let written = 0;
+        for await (const id of model.generate(prompt, maxNewTokens)) {
+          if (++written === 3) abort.abort();
+          if (written > 3) throw new Error('it went on');
+          yield id;
+        }
+      },
+    };
+    const request: ModelRequest = { type: 'generate_until', context: 'Once', settings };
+    await expect(answerRequests([request], counting, { signal: abort.signal })).rejects.toThrow(
+      'The evaluation was aborted',
+    );
+  });
+
   it('sampling is refused', async () => {
     const settings = templateValue({ until: ['.'], do_sample: true }) as PythonDict;
     await expect(answers([{ type: 'generate_until', context: 'a', settings }])).rejects.toThrow(

@@ -8,13 +8,12 @@ export interface TokenModelOptions {
   /** Ids that end a generated text. */
   readonly stopIds: readonly number[];
   readonly computeDtype: ComputeDtype;
-  readonly signal?: AbortSignal;
 }
 
 /** A model at one rank, or without its adapter (`active: null`), as the tasks of `@qdylora/eval` ask it. */
 export function tokenModel(
   view: { readonly model: CausalLm; readonly active: ActiveRank | null },
-  { tokenizer, stopIds, computeDtype, signal }: TokenModelOptions,
+  { tokenizer, stopIds, computeDtype }: TokenModelOptions,
 ): TokenModel {
   const { model, active } = view;
   const ctx = { ...inferenceContext(model.backend, computeDtype), activationDtype: computeDtype, active };
@@ -35,8 +34,7 @@ export function tokenModel(
         return { logLikelihood, isGreedy };
       });
     },
-    generate: (prompt, maxNewTokens) =>
-      generate(view, prompt, { maxNewTokens, stopIds, computeDtype, signal }),
+    generate: (prompt, maxNewTokens) => generate(view, prompt, { maxNewTokens, stopIds, computeDtype }),
   };
 }
 
