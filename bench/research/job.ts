@@ -1,5 +1,11 @@
 import { readFileSync } from 'node:fs';
-import type { RankDistribution, RankScaling, RankSchedule, UpdateRule } from '@qdylora/lora-dynamic';
+import type {
+  LevelSchedule,
+  RankDistribution,
+  RankScaling,
+  RankSchedule,
+  UpdateRule,
+} from '@qdylora/lora-dynamic';
 import type { RankRates } from '@qdylora/trainer';
 
 /**
@@ -32,6 +38,16 @@ export interface Job {
   readonly finish: Finish | null;
   /** Also measures adapters of the bytes of these ranks, sorted by energy: uniform and per layer. */
   readonly budgetRanks: readonly number[];
+  /** Storage of the base; `none`: as in the checkpoint (16 bits). */
+  readonly quantization: 'nf4' | 'none';
+  /** Quantization levels that the run trains at, in bits a weight. */
+  readonly levels: readonly number[];
+  readonly levelSchedule: LevelSchedule;
+  /**
+   * Levels at which the trained adapter is also measured, at all ranks, beside the base at that level: the
+   * result's `byLevel`. They may be other levels than those of training.
+   */
+  readonly evalLevels: readonly number[];
   /** Norm of A's rows under the other starts; null: as under `kaiming`. */
   readonly initRowNorm: number | null;
   /** Rows that a step at rank b trains. */
@@ -113,6 +129,10 @@ export const DEFAULTS = {
   init: 'kaiming',
   finish: null,
   budgetRanks: [],
+  quantization: 'nf4',
+  levels: [4],
+  levelSchedule: 'sampled',
+  evalLevels: [],
   initRowNorm: null,
   updateRule: 'prefix',
   privateRanks: [],

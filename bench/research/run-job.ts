@@ -11,6 +11,7 @@ import type { CausalLm } from '@qdylora/models';
 import { finishSlices } from './finish-slices.ts';
 import { heldOutLosses } from './held-out-losses.ts';
 import { readJobs, type Job } from './job.ts';
+import { measureLevels } from './levels.ts';
 import { measureBudgets } from './measure-budgets.ts';
 import { measureCuts } from './measure-cuts.ts';
 import { openSetting, type Files, type Setting } from './setting.ts';
@@ -29,8 +30,9 @@ function trainJob(setting: Setting): Promise<Trained> {
 
 /** What a job measures besides the losses of its ranks, on the one adapter of its run. */
 async function measureMore(setting: Setting, adapted: Adapted<CausalLm>, squeezeSteps: number) {
-  const { finish, budgetRanks, cuts, squeeze } = setting.job;
+  const { finish, budgetRanks, cuts, squeeze, evalLevels } = setting.job;
   return {
+    byLevel: evalLevels.length > 0 ? await measureLevels(setting, adapted) : undefined,
     finished: finish ? await finishSlices(setting, adapted) : undefined,
     budgets: budgetRanks.length > 0 ? await measureBudgets(setting, adapted) : undefined,
     cut: cuts.length > 0 ? await measureCuts(setting, adapted) : undefined,

@@ -30,7 +30,11 @@ export async function openSetting(job: Job, files: Files, backend: Backend): Pro
   using checkpoint = await openCheckpoint(files.model);
   const model = await buildModel(checkpoint, {
     backend,
-    quantization: { kind: 'nf4', doubleQuantization: true },
+    quantization: {
+      kind: job.quantization,
+      doubleQuantization: true,
+      levels: [...new Set([...job.levels, ...job.evalLevels])],
+    },
   });
   const options = {
     tokenizer: loadTokenizer(checkpoint.tokenizerFiles),

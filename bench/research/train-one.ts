@@ -1,8 +1,9 @@
-import type { Adapted, RankView } from '@qdylora/lora-dynamic';
+import { anchorLevel, type Adapted, type RankView } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import { train } from '@qdylora/trainer';
 import { attach, optimizerOf, samplerOf, startAdapter } from './adapters.ts';
 import type { Job } from './job.ts';
+import { feedbackOf, levelsOf } from './levels.ts';
 import type { Setting } from './setting.ts';
 
 const SAVE_EVERY = 50;
@@ -29,6 +30,8 @@ export async function trainOne(setting: Setting): Promise<Trained> {
     model: adapted,
     batches,
     sampler: samplerOf(adapted, job),
+    levels: levelsOf(job),
+    evaluate: feedbackOf(setting, adapted),
     optimizer,
     schedule,
     totalSteps: job.steps,
@@ -41,5 +44,6 @@ export async function trainOne(setting: Setting): Promise<Trained> {
     if (event.type === 'step' && event.step % 10 === 0)
       console.error(`${job.id} ${event.step}/${job.steps} ${event.smoothedLoss.toFixed(3)}`);
   const { tokens } = await run.result;
-  return { views: job.ranks.map((rank) => adapted.atRank(rank)), tokens, adapted };
+  const level = anchorLevel(job.levels);
+  return { views: job.ranks.map((rank) => adapted.atRank(rank, { level })), tokens, adapted };
 }

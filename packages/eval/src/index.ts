@@ -20,6 +20,7 @@ export { holmBonferroni } from './statistics/holm-bonferroni.ts';
 export { pairedTTest, type PairedDifference } from './statistics/paired-t-test.ts';
 export { ratioEstimate, type RatioEstimate } from './statistics/ratio-estimate.ts';
 export { studentTPValue } from './statistics/student-t-p-value.ts';
+export { sweepLevels, type Grid, type LevelReport } from './ranks/sweep-levels.ts';
 export { sweepRanks, type SweepOptions } from './ranks/sweep-ranks.ts';
 export { findTasks, TASK_NAMES, type ChosenTasks } from './tasks/built-in/find-tasks.ts';
 export { defineTask } from './tasks/definition/define-task.ts';

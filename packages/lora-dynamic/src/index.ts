@@ -13,6 +13,15 @@ export {
 export { sortByMoments, type SortedLayer } from './budgets/sort-by-moments.ts';
 export * from './layers/dylora-linear.ts';
 export * from './layers/grouped-linear.ts';
+export {
+  anchorLevel,
+  LEVEL_SCHEDULES,
+  levelSampler,
+  type LevelSampler,
+  type LevelSamplerOptions,
+  type LevelSchedule,
+} from './levels/level-sampler.ts';
+export { modelAtLevel, quantizationLevelsOf } from './levels/model-at-level.ts';
 export { orthonormalRows } from './linear-algebra/orthonormal-rows.ts';
 export { rowSpace, type RowSpace } from './linear-algebra/row-space.ts';
 export * from './adapter/initialize.ts';

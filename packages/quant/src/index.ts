@@ -19,11 +19,11 @@ export { NF4_LEVELS } from './codebooks/nf4.ts';
 export { decodedAbsmax, dequantize4bit, dequantizeNf4 } from './dequantize-nf4.ts';
 export { doubleQuantize, NESTED_BLOCK_SIZE, type DoubleQuantized } from './blocks/double-quantize.ts';
 export { GGML_BLOCKS, type GgmlBlock } from './ggml/ggml-blocks.ts';
-export { moveToMemory } from './matrix/move-to-memory.ts';
+export { moveLevelsAndScales, moveToMemory } from './matrix/move-to-memory.ts';
 export { levelSearch, nearestLevel, type LevelSearch } from './blocks/nearest-level.ts';
 export { quantizedMatrix, type Nf4Matrix, type QuantizedMatrix } from './matrix/quantized-matrix.ts';
 export { arraysOf, type DoubleQuantizedScales, type QuantizedParts } from './matrix/quantized-parts.ts';
-export { copyToHost } from './matrix/copy-to-host.ts';
+export { copyToHost, readMatrix } from './matrix/copy-to-host.ts';
 export { dequantizeBlockwise, type DequantizeAttributes } from './ops/dequantize-blockwise.ts';
 export { dequantizeGgml, type DequantizeGgmlAttributes } from './ops/dequantize-ggml.ts';
 export { matmulNf4, matmulNf4InputGradient, type MatmulNf4Attributes } from './ops/matmul-nf4.ts';
@@ -37,6 +37,13 @@ export {
   type QuantizedAttributes,
   type QuantizedInputs,
 } from './ops/quantized-inputs.ts';
+export {
+  leveledWeight,
+  QUANTIZATION_LEVELS,
+  STORED_LEVEL,
+  type OtherLevels,
+} from './levels/leveled-weight.ts';
+export { threeBitMatrix, type ThreeBitOptions } from './levels/three-bit-matrix.ts';
 export { packedWeight } from './matrix/packed-weight.ts';
 export { nibbleAt, packNibbles, unpackNibbles } from './blocks/pack-nibbles.ts';
 export { quantize4bit, type DenseMatrix, type QuantizeOptions } from './quantize-4bit.ts';

@@ -14,9 +14,8 @@ import { blockAbsmax } from './blocks/block-absmax.ts';
 import { blockCodes } from './blocks/block-codes.ts';
 import { assertBlockSize } from './blocks/block-size.ts';
 import { levelsOf, type QuantizationKind } from './codebooks/levels-of.ts';
-import { doubleQuantize, NESTED_BLOCK_SIZE } from './blocks/double-quantize.ts';
 import { isMatrixShape, quantizedMatrix, type QuantizedMatrix } from './matrix/quantized-matrix.ts';
-import type { DoubleQuantizedScales } from './matrix/quantized-parts.ts';
+import { storedScales } from './matrix/stored-scales.ts';
 
 /** A dense matrix.  data: [rows · cols], row-major */
 export interface DenseMatrix {
@@ -60,8 +59,7 @@ export function quantize4bit(
     blockSize,
     levels,
     codes: viewOf('u8', [codes.length], codes),
-    absmax: doubleQuantization ? null : f32View([absmax.length], absmax),
-    doubleQuantized: doubleQuantization ? doubleQuantizedViews(absmax) : null,
+    ...storedScales(absmax, doubleQuantization),
   });
 }
 
@@ -88,15 +86,4 @@ function assertMatrix({ data, shape }: DenseMatrix): void {
       problem: `a matrix of ${shapeText(shape)} must have ${count} numbers (got ${data.length})`,
       details: { shape, length: data.length },
     });
-}
-
-function doubleQuantizedViews(scales: Float32Array): DoubleQuantizedScales {
-  const { codes, absmax, map, offset } = doubleQuantize(scales);
-  return {
-    codes: viewOf('u8', [codes.length], codes),
-    absmax: f32View([absmax.length], absmax),
-    map: f32View([map.length], map),
-    offset,
-    blockSize: NESTED_BLOCK_SIZE,
-  };
 }

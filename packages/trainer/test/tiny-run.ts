@@ -9,7 +9,7 @@ import {
   type TrainOptions,
   type TrainRun,
 } from '../src/index.ts';
-import { tinyAdapted, tinyBatches, tinyModel } from './tiny-model.ts';
+import { tinyAdapted, tinyBatches, tinyModel, type TinyModel } from './tiny-model.ts';
 
 export interface TinyRunOptions extends Partial<TrainOptions> {
   readonly rankSchedule?: RankSchedule;
@@ -26,6 +26,8 @@ export interface TinyRunOptions extends Partial<TrainOptions> {
    * Width of the model; with one of 64 and ranks up to 64 an adapter is just large enough for 8-bit states.
    */
   readonly hidden?: number;
+  /** The model to adapt, in place of a new one of that width. */
+  readonly base?: TinyModel;
 }
 
 /**
@@ -43,9 +45,10 @@ export function tinyOptions({
   optimizerName = 'adamw_32bit',
   paging,
   hidden,
+  base = tinyModel(undefined, undefined, hidden),
   ...trainOptions
 }: TinyRunOptions = {}) {
-  const adapted = tinyAdapted(adapter, tinyModel(undefined, undefined, hidden));
+  const adapted = tinyAdapted(adapter, base);
   const totalSteps = trainOptions.totalSteps ?? 6;
   const options = {
     model: adapted,

@@ -9,6 +9,7 @@ export interface PackedWeight {
   readonly kind: string;
   /** [out, in] */
   readonly shape: readonly [number, number];
+  /** Of all arrays, those of other quantization levels included. */
   readonly byteLength: number;
   /** The inputs of `multiply` besides x. */
   readonly operands: Arrays;
@@ -17,4 +18,8 @@ export interface PackedWeight {
   readonly multiplyInputGradient: Op;
   /** operands → values: [out, in] float32, exactly the weights that the products use */
   readonly decode: Op;
+  /** A second packed matrix that belongs to the weight: W is the sum of both. */
+  readonly residual?: PackedWeight;
+  /** The same weight at other quantization levels, by bits a weight. They share its arrays. */
+  readonly otherLevels?: ReadonlyMap<number, PackedWeight>;
 }

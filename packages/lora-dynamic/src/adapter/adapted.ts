@@ -21,6 +21,12 @@ export interface RankView<M> {
   readonly active: ActiveRank | null;
 }
 
+/** The quantization level of a view. */
+export interface LevelOptions {
+  /** Bits a weight of the frozen base; by default 4, the level that every quantized weight has. */
+  readonly level?: number;
+}
+
 /** The layers that matched, and those that did not. */
 export interface AttachReport {
   /** Names of the layers with an adapter. */
@@ -46,18 +52,25 @@ export interface TokensAtRank {
 export interface Adapted<M> {
   readonly model: M;
   readonly ranks: RankSet;
+  /** Quantization levels of the base, rising, in bits a weight; none where it is not quantized. */
+  readonly levels: readonly number[];
   readonly config: ResolvedAdapterConfig;
   readonly report: AttachReport;
   readonly layers: readonly DyLoraLinear[];
-  /** @throws QdyloraError BAD_ARGUMENT unless 1 ≤ rank ≤ maxRank */
-  atRank(rank: number): RankView<M>;
+  /**
+   * The model at a rank, and at a quantization level of its base; 4 bits by default. The adapter is the same
+   * at every level.
+   *
+   * @throws QdyloraError BAD_ARGUMENT unless 1 ≤ rank ≤ maxRank and the level is one of `levels`
+   */
+  atRank(rank: number, options?: LevelOptions): RankView<M>;
   /**
    * One pass with several ranks: each part of its tokens at its own rank. @throws as `atRank`; the pass
    * throws unless the last part ends with its last token
    */
-  atRanks(parts: readonly TokensAtRank[]): RankView<M>;
+  atRanks(parts: readonly TokensAtRank[], options?: LevelOptions): RankView<M>;
   /** A view of the same memory without adapters. */
-  base(): RankView<M>;
+  base(options?: LevelOptions): RankView<M>;
   /** A and B of each layer, in the model's order; not the frozen base. */
   parameters(): Parameter[];
   /** A copy of the adapter in host memory, at full rank. @throws QdyloraError DISPOSED */

@@ -4,9 +4,11 @@ import {
   elementCount,
   QdyloraError,
   shapeText,
+  type ArrayView,
   type Memory,
 } from '@qdylora/contract';
-import { Linear, modulesOf, type Module, type Parameter } from '@qdylora/tensor';
+import { Linear, modulesOf, Parameter, type Module } from '@qdylora/tensor';
+import { adaptedModels, quantizationLevelsOf } from '../levels/model-at-level.ts';
 import { activeAt, activeParts, type AdaptableModel, type Adapted, type AttachReport } from './adapted.ts';
 import {
   resolveAdapterConfig,
@@ -46,7 +48,9 @@ export function attachDyLora<M extends AdaptableModel<M>>(model: M, config: Adap
     const b = memory.allocate('f32', [ranks.maxRank, layer.outFeatures]);
     memory.persist(a, b);
     initializeAdapter(memory, { a, b }, rng.named(`init.${layer.name}`));
-    layers.push(new DyLoraLinear(layer, a, b, resolved));
+    const parameter = (name: string, view: ArrayView): Parameter =>
+      new Parameter(`${layer.name}.${name}`, view);
+    layers.push(new DyLoraLinear(layer, parameter('lora_A', a), parameter('lora_B', b), resolved));
     return layers.at(-1)!;
   });
   if (layers.length !== matched.length)
@@ -55,15 +59,18 @@ export function attachDyLora<M extends AdaptableModel<M>>(model: M, config: Adap
       problem: `${matched.length} layers match, but the model replaced ${layers.length}`,
       nextStep: 'Attach adapters first, then group layers.',
     });
+  const byBase = new Map(layers.map((layer) => [layer.base, layer]));
+  const modelAt = adaptedModels(model, adaptedModel, (base) => byBase.get(base));
   return {
     model: adaptedModel,
     ranks,
+    levels: quantizationLevelsOf(model),
     config: resolved,
     layers,
     report: reportOf(linears, layers, ranks.maxRank),
-    atRank: (rank) => ({ model: adaptedModel, active: activeAt(resolved, rank) }),
-    atRanks: (parts) => ({ model: adaptedModel, active: activeParts(resolved, parts) }),
-    base: () => ({ model: adaptedModel, active: null }),
+    atRank: (rank, { level } = {}) => ({ model: modelAt(level), active: activeAt(resolved, rank) }),
+    atRanks: (parts, { level } = {}) => ({ model: modelAt(level), active: activeParts(resolved, parts) }),
+    base: ({ level } = {}) => ({ model: modelAt(level), active: null }),
     parameters: () => layers.flatMap((layer) => [layer.a, layer.b]),
     state: () => copyState(memory, layers, resolved),
     load: (state) => loadState(memory, layers, resolved, state),

@@ -4,6 +4,7 @@ import {
   constant,
   differentiableDropout,
   Parameter,
+  plusResidual,
   type ActiveRank,
   type DifferentiableOp,
   type FloatTensor,
@@ -31,11 +32,11 @@ export class DyLoraLinear implements LinearLike {
   private readonly dropoutName: string;
   private readonly prefixesByKey = new Map<number, Prefixes>();
 
-  constructor(base: Linear, a: ArrayView<'f32'>, b: ArrayView<'f32'>, config: ResolvedAdapterConfig) {
+  constructor(base: Linear, a: Parameter, b: Parameter, config: ResolvedAdapterConfig) {
     this.name = base.name;
     this.base = base;
-    this.a = new Parameter(`${base.name}.lora_A`, a);
-    this.b = new Parameter(`${base.name}.lora_B`, b);
+    this.a = a;
+    this.b = b;
     this.config = config;
     this.dropoutName = `dropout.${base.name}`;
   }
@@ -50,6 +51,11 @@ export class DyLoraLinear implements LinearLike {
     return [...this.base.parameters(), this.a, this.b];
   }
 
+  /** The same adapter around its layer at a quantization level. @throws as `Linear.atLevel` */
+  atLevel(bits: number): DyLoraLinear {
+    return new DyLoraLinear(this.base.atLevel(bits), this.a, this.b, this.config);
+  }
+
   scaleAt(rank: number): number {
     return scaleAt(this.config.scaling, this.config.alpha, rank, this.config.ranks.maxRank);
   }
@@ -58,15 +64,17 @@ export class DyLoraLinear implements LinearLike {
     if (!ctx.active) return this.base.forward(ctx, x, outDtype);
     const { rank, trainFrom } = ctx.active;
     const { attributes } = frozen(this.base);
+    const { residual } = this.base;
     const inputs = { ...this.prefixes(rank, trainFrom).operands, x, xAdapter: this.droppedOut(ctx, x) };
-    return apply(ctx, ruleFrom(trainFrom), inputs as never, {
+    const { y } = apply(ctx, ruleFrom(trainFrom), inputs as never, {
       cols: this.inFeatures,
       computeDtype: ctx.computeDtype,
       scale: this.scaleAt(rank),
       parts: this.partsOf(ctx.active),
-      outDtype,
+      outDtype: residual ? 'f32' : outDtype,
       ...attributes,
-    }).y;
+    });
+    return residual ? plusResidual(ctx, y, residual.forward(ctx, x)) : y;
   }
 
   /** One op for all layers, if all are frozen and no adapter has a dropout mask of its own. */

@@ -3,6 +3,7 @@ import {
   apply,
   isPacked,
   Linear,
+  plusResidual,
   type DifferentiableOp,
   type FloatTensor,
   type ForwardContext,
@@ -49,15 +50,38 @@ export function forwardGroup(
 ): FloatTensor[] | undefined {
   if (members.length > GROUP_LAYERS || !members.every(({ base }) => isFrozen(base))) return undefined;
   const { operands, layers } = groupOf(members);
+  const residuals = members.flatMap(({ base }) => (base as Linear).residual ?? []);
   const inputs = { ...operands, x };
   const results = apply(ctx, groupRuleFrom(trainFrom), inputs as never, {
     layers,
     cols: members[0].base.inFeatures,
     computeDtype: ctx.computeDtype,
     parts,
-    outDtype,
+    outDtype: residuals.length > 0 ? 'f32' : outDtype,
   });
-  return members.map((_, i) => results[GROUP_NAMES[i].y] as FloatTensor);
+  const sums = members.map((_, i) => results[GROUP_NAMES[i].y] as FloatTensor);
+  return residuals.length > 0 ? plusResiduals(ctx, members, sums, x) : sums;
+}
+
+/** The results of a group, with the products of those of its layers that have residuals added to them. */
+function plusResiduals(
+  ctx: ForwardContext,
+  members: readonly GroupMember[],
+  results: readonly FloatTensor[],
+  x: FloatTensor,
+): FloatTensor[] {
+  const residuals = members.map(({ base }) => (base as Linear).residual);
+  const present = residuals.filter((residual) => residual !== null);
+  const products = forwardGroup(
+    ctx,
+    present.map((base) => ({ base })),
+    x,
+    {},
+  )!;
+  return results.map((result, i) => {
+    const residual = residuals[i];
+    return residual ? plusResidual(ctx, result, products[present.indexOf(residual)]) : result;
+  });
 }
 
 const isFrozen = (base: LinearLike): boolean =>

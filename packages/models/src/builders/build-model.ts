@@ -80,7 +80,7 @@ export async function buildModel(files: WeightFiles, options: BuildOptions): Pro
   try {
     const source = checkpointWeights(checkpoint, {
       backend,
-      quantization: stored ? { kind: 'none' } : quantization,
+      quantization: stored ? { ...quantization, kind: 'none' } : quantization,
       trainable,
       piece,
       onProgress,

@@ -63,7 +63,11 @@ function asStored(options: ShapeWeightsOptions, stored: QuantizationConfig): Sha
   const { quantType, doubleQuantization, skipModules } = stored;
   return {
     ...options,
-    quantization: { kind: quantType as 'nf4', doubleQuantization },
+    quantization: {
+      kind: quantType as 'nf4',
+      doubleQuantization,
+      levels: options.quantization?.levels,
+    },
     isPlain: (layer) => isSkipped(layer, skipModules) || (options.dtypes?.has(`${layer}.weight`) ?? false),
   };
 }

@@ -1,5 +1,6 @@
-import { oneOf, required, trueOrFalse, wholeNumber, type OptionRules } from '@qdylora/contract';
+import { oneOf, optionRule, required, trueOrFalse, wholeNumber, type OptionRules } from '@qdylora/contract';
 import {
+  QUANTIZATION_LEVELS,
   QUANTIZATION_KINDS,
   SCALE_ROUNDINGS,
   type QuantizationKind,
@@ -15,11 +16,22 @@ export interface Quantization {
   readonly blockSize?: number;
   /** How scales are rounded to 8 bits; `nearest` by default. `bitsandbytes` works in host memory only. */
   readonly scaleRounding?: ScaleRounding;
+  /**
+   * Levels in bits a weight that the model can compute at (`modelAtLevel`), some of 3, 4 and 8; [4] by
+   * default. Level 4 is always there. 3 and 8 need `kind: 'nf4'`.
+   */
+  readonly levels?: readonly number[];
 }
+
+const isLevels = (value: unknown): boolean =>
+  Array.isArray(value) &&
+  value.length > 0 &&
+  value.every((level) => QUANTIZATION_LEVELS.includes(level as 4));
 
 export const QUANTIZATION_RULES: OptionRules<Quantization> = {
   kind: required(oneOf(['none', ...QUANTIZATION_KINDS])),
   doubleQuantization: trueOrFalse,
   blockSize: wholeNumber(1),
   scaleRounding: oneOf(SCALE_ROUNDINGS),
+  levels: optionRule(`a list of ${QUANTIZATION_LEVELS.join(', ')}`, isLevels),
 };

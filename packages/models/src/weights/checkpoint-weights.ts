@@ -1,9 +1,15 @@
 import { transposedEntry, type TensorEntry } from '@qdylora/checkpoint';
-import { QdyloraError, sameShape, shapeText, type ArrayView, type Backend } from '@qdylora/contract';
+import {
+  QdyloraError,
+  sameShape,
+  shapeText,
+  type ArrayView,
+  type Backend,
+  type PackedWeight,
+} from '@qdylora/contract';
 import {
   deserializeBitsandbytes,
   moveToMemory,
-  packedWeight,
   quantStateName,
   tileMatrix,
   type QuantizedMatrix,
@@ -13,6 +19,7 @@ import { Linear, Parameter } from '@qdylora/tensor';
 import { storedName, weightEntry } from '../checkpoint-files/weight-entry.ts';
 import type { WeightFiles } from '../checkpoint-files/with-saved-weights.ts';
 import type { Quantization } from '../quantize/quantization.ts';
+import { quantizeLevels } from '../quantize/quantize-levels.ts';
 import { quantizeOn } from '../quantize/quantize-on.ts';
 import { readValues } from './read-values.ts';
 import type { AsyncWeightSource } from './weight-source.ts';
@@ -65,22 +72,26 @@ export function checkpointWeights(
   const packed = async (
     name: string,
     shape: readonly [number, number],
-  ): Promise<QuantizedMatrix | undefined> => {
+  ): Promise<PackedWeight | undefined> => {
     const stored = storedName(name, base, checkpoint);
-    if (quantStateName(stored, tensors))
-      return moveToMemory(arrangedFor(backend, storedMatrix(checkpoint, stored, shape)), memory);
-    if (quantization.kind === 'none') return undefined;
-    return read(matrixOf(name, shape), (entry) =>
-      quantizeOn(backend, quantization.kind as 'nf4', { ...entry, piece }, shape, quantization),
-    );
+    if (quantStateName(stored, tensors)) {
+      const matrix = moveToMemory(arrangedFor(backend, storedMatrix(checkpoint, stored, shape)), memory);
+      return quantizeLevels(backend, matrix, null, quantization);
+    }
+    const { kind } = quantization;
+    if (kind === 'none') return undefined;
+    return read(matrixOf(name, shape), async (entry) => {
+      const values = { ...entry, piece };
+      const matrix = await quantizeOn(backend, kind, values, shape, quantization);
+      return quantizeLevels(backend, matrix, values, quantization);
+    });
   };
   return {
     async linear(name, shape, { bias: hasBias = false } = {}) {
       const weightName = `${name}.weight`;
-      const matrix = await packed(weightName, shape);
-      const weight = matrix
-        ? packedWeight(matrix)
-        : await parameter(weightName, matrixOf(weightName, shape), trainable);
+      const weight =
+        (await packed(weightName, shape)) ??
+        (await parameter(weightName, matrixOf(weightName, shape), trainable));
       const biasName = `${name}.bias`;
       const bias = hasBias ? await parameter(biasName, entryOf(biasName, [shape[0]]), true) : null;
       return new Linear(name, weight, bias);

@@ -9,13 +9,16 @@ import {
   type Backend,
   type DType,
   type OptionRules,
+  type PackedWeight,
   type Shape,
 } from '@qdylora/contract';
 import {
+  leveledWeight,
   packedWeight,
   quantizeBlockwise,
   quantizeScales,
   shapeMatrix,
+  STORED_LEVEL,
   type QuantizedMatrix,
 } from '@qdylora/quant';
 import { Linear, Parameter } from '@qdylora/tensor';
@@ -66,7 +69,7 @@ export function shapeWeights(options: ShapeWeightsOptions = {}): WeightSource {
     linear(name, shape, { bias = false } = {}) {
       const weight =
         backend && quantization.kind !== 'none' && !isPlain(name)
-          ? packedWeight(packed(backend, quantization, { shape, dtype }))
+          ? leveled(backend, quantization, { shape, dtype })
           : parameter(`${name}.weight`, shape, typeOf(`${name}.weight`));
       return new Linear(name, weight, bias ? parameter(`${name}.bias`, [shape[0]]) : null);
     },
@@ -81,11 +84,33 @@ function lasting<D extends DType>({ memory }: Backend, dtype: D, shape: Shape): 
   return view;
 }
 
+/** A matrix to quantize. */
+interface Dense {
+  readonly shape: readonly [number, number];
+  readonly dtype: 'f32' | 'bf16';
+}
+
+/** A packed weight with its levels. All arrays are allocated in the order of `quantizeLevels`. */
+function leveled(backend: Backend, quantization: Quantization, dense: Dense): PackedWeight {
+  const matrix = packed(backend, quantization, dense);
+  const { levels = [] } = quantization;
+  const { memory } = backend;
+  if (levels.every((level) => level === STORED_LEVEL)) return packedWeight(matrix);
+  const readOnce = (dtype: 'f32'): void => {
+    memory.release(memory.allocate(dtype, dense.shape));
+  };
+  readOnce('f32'); // decoded
+  readOnce('f32'); // what was quantized
+  const threeBits = levels.includes(3) ? { ...matrix, ...levelsAndScales(backend, matrix) } : undefined;
+  const residual = levels.includes(8) ? packed(backend, quantization, { ...dense, dtype: 'f32' }) : undefined;
+  return leveledWeight(matrix, { threeBits, residual });
+}
+
 /** A packed matrix. It and its temporary arrays are allocated in the order of `matrixQuantizer`. */
 function packed(
   backend: Backend,
   { kind, blockSize = 64, doubleQuantization = true }: Quantization,
-  { shape, dtype }: { readonly shape: readonly [number, number]; readonly dtype: 'f32' | 'bf16' },
+  { shape, dtype }: Dense,
 ): QuantizedMatrix {
   return backend.memory.scoped(() => {
     const matrix = shapeMatrix({
@@ -111,4 +136,23 @@ function packed(
       runOp(backend, quantizeScales, { absmax }, {}, { codes: nested.codes, nestedAbsmax: nested.absmax });
     return matrix;
   });
+}
+
+/** The codebook and scales of a matrix at another level, in the order of `moveLevelsAndScales`. */
+function levelsAndScales(
+  backend: Backend,
+  { levels, absmax, doubleQuantized: nested }: QuantizedMatrix,
+): Pick<QuantizedMatrix, 'levels' | 'absmax' | 'doubleQuantized'> {
+  const like = <D extends DType>(view: ArrayView<D>): ArrayView<D> =>
+    lasting(backend, view.dtype, view.shape);
+  return {
+    levels: like(levels),
+    absmax: absmax && like(absmax),
+    doubleQuantized: nested && {
+      ...nested,
+      codes: like(nested.codes),
+      absmax: like(nested.absmax),
+      map: like(nested.map),
+    },
+  };
 }

@@ -3,6 +3,7 @@ import {
   assertEvaluationFits,
   assertAdapterInitFits,
   assertFullTraining,
+  assertLevelsFit,
   assertOptimizerKeys,
   assertRankListsFit,
   obstacleToWideSteps,
@@ -99,6 +100,7 @@ function withRanks(
   assertRankListsFit(config, { ranks, rateRanks: rateRanks ?? ranks }, explicit);
   assertAdapterInitFits(config, explicit);
   assertEvaluationFits(config, ranks, explicit);
+  assertLevelsFit(config, explicit);
   return {
     ...config,
     loraR,

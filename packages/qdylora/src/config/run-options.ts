@@ -43,6 +43,16 @@ export interface RunOptions {
   readonly doubleQuantization?: boolean;
   /** Weights that share one scale (default: 64). */
   readonly quantizationBlockSize?: number;
+  /**
+   * Bits a weight at which the frozen matrices are used: 4 (nf4), 3 (the same codes, fewer values), 8 (a
+   * second nf4 matrix for what the first leaves over). Of several, each step uses one (default: 4).
+   */
+  readonly quantizationLevels?: readonly number[];
+  /**
+   * Level of each step. sampled: of two steps one at 4 bits, one at another level; descending: from most
+   * bits to fewest; feedback: fewer bits after each evaluation that does not improve (default: sampled).
+   */
+  readonly levelSchedule?: 'sampled' | 'descending' | 'feedback';
   /** Folder of an adapter to start from. */
   readonly adapter?: string | null;
   /** The largest rank (default: 64). */

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { SCALE_ROUNDINGS } from '@qdylora/quant';
+import { QUANTIZATION_LEVELS, SCALE_ROUNDINGS } from '@qdylora/quant';
 import {
   booleanKey,
   bytesKey,
@@ -52,6 +52,18 @@ const rank = optionalNumberKey(
   { group: 'Adapter', about: 'Rank of the adapter; the largest by default' },
 );
 
+const level = {
+  group: 'Method',
+  about: 'Bits a weight at which nf4 matrices are used; 4 by default',
+  flag: 'number',
+  expected: `one of ${QUANTIZATION_LEVELS.join(', ')}`,
+  schema: z
+    .number()
+    .refine((bits) => QUANTIZATION_LEVELS.includes(bits as never))
+    .nullable()
+    .default(null),
+} satisfies Key;
+
 /** A model with or without an adapter. */
 const BASE_KEYS = {
   model,
@@ -72,6 +84,7 @@ const rankList = z
 
 export const EVALUATE_KEYS = {
   ...BASE_KEYS,
+  level,
   dataset,
   datasetFormat,
   applyChatTemplate,
@@ -296,6 +309,7 @@ export const PLAN_KEYS = {
 export const GENERATE_KEYS = {
   ...BASE_KEYS,
   rank,
+  level,
   seed,
   chatTemplate,
   prompt: textKey({

@@ -1,7 +1,8 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { ChatMessage, Tokenizer } from '@qdylora/data';
-import { groupFrozenLayers } from '@qdylora/lora-dynamic';
+import { groupFrozenLayers, modelAtLevel } from '@qdylora/lora-dynamic';
 import { generate } from '@qdylora/models';
+import { STORED_LEVEL } from '@qdylora/quant';
 import type { OutputOf } from '../config/values/check-values.ts';
 import type { ExplicitValues } from '../config/explicit-values.ts';
 import { GENERATE_KEYS } from '../config/verb-keys.ts';
@@ -72,10 +73,11 @@ function answererOf(
   tokenizer: Tokenizer | null,
 ): Answerer {
   const { model, adapter, source, computeDtype, precision } = opened;
+  const level = config.level ?? STORED_LEVEL;
   const view =
     adapter && rank !== null
-      ? adapter.adapted.atRank(rank)
-      : { model: groupFrozenLayers(model), active: null };
+      ? adapter.adapted.atRank(rank, { level })
+      : { model: groupFrozenLayers(modelAtLevel(model, level)), active: null };
   const { maxNewTokens, seed, temperature, topK, topP, raw } = config;
   // a template that is asked for is used whatever was trained
   const trained = config.chatTemplate === null ? (adapter?.read.sidecar?.prompt ?? null) : null;

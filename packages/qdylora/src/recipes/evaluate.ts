@@ -1,4 +1,6 @@
 import { lossOver, perplexity, sweepRanks, type MeasureOptions, type RankReport } from '@qdylora/eval';
+import { modelAtLevel } from '@qdylora/lora-dynamic';
+import { STORED_LEVEL } from '@qdylora/quant';
 import type { InputOf, OutputOf } from '../config/values/check-values.ts';
 import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { EVALUATE_KEYS } from '../config/verb-keys.ts';
@@ -87,8 +89,8 @@ export async function evaluateFrom(
     model: opened.source.name,
     precision: opened.precision,
     ...(ranks
-      ? await judgeRanks(opened, { ranks, compareWithBase: config.compareWithBase }, examples, options)
-      : await judgeModel(opened, examples, options)),
+      ? await judgeRanks(opened, { ...config, ranks }, examples, options)
+      : await judgeModel(opened, config.level, examples, options)),
   };
 }
 
@@ -96,6 +98,7 @@ type Examples = Parameters<typeof perplexity>[0];
 
 async function judgeModel(
   { model }: OpenModel,
+  level: number | null,
   examples: Examples,
   options: MeasureOptions,
 ): Promise<Pick<Evaluation, 'results' | 'report'>> {
@@ -104,20 +107,25 @@ async function judgeModel(
     perplexity: exp,
     tokens,
     standardError,
-  } = await lossOver({ model, active: null }, examples, options);
+  } = await lossOver({ model: modelAtLevel(model, level ?? STORED_LEVEL), active: null }, examples, options);
   return { results: [{ rank: null, loss, perplexity: exp, tokens, standardError }], report: null };
 }
 
 async function judgeRanks(
   { model, adapter }: OpenModel,
-  { ranks, compareWithBase }: { readonly ranks: readonly number[]; readonly compareWithBase: boolean },
+  {
+    ranks,
+    compareWithBase,
+    level: chosenLevel,
+  }: Pick<EvaluateConfig, 'compareWithBase' | 'level'> & { readonly ranks: readonly number[] },
   examples: Examples,
   options: MeasureOptions,
 ): Promise<Pick<Evaluation, 'results' | 'report'>> {
   const { adapted } = adapter!;
-  const report = await sweepRanks((rank) => adapted.atRank(rank), ranks, perplexity(examples), {
+  const level = chosenLevel ?? STORED_LEVEL;
+  const report = await sweepRanks((rank) => adapted.atRank(rank, { level }), ranks, perplexity(examples), {
     ...options,
-    base: compareWithBase ? { model, active: null } : null,
+    base: compareWithBase ? { model: modelAtLevel(model, level), active: null } : null,
   });
   return {
     results: report.ranks.map(({ rank, loss, perplexity: exp, standardError }) => ({

@@ -87,7 +87,7 @@ export async function runPipeline(requested: PreparedRun, session: RunSession): 
   const { training, events } = await learn(opened, judge, session);
 
   const shipped = await tellingAbort(afterSteps(training.checkpoint), async () => {
-    const judgement = judge && (await judge.at(training.step, session.signal));
+    const judgement = judge && (await judge.atEnd(training.step, session.signal));
     return shipRun(opened, { training, judgement, events: events(), forecastBytes }, session);
   });
   return { ...shipped, training };

@@ -93,7 +93,8 @@ async function timePass({ model, training }: AssembledRun, signal?: AbortSignal)
   // no state: nothing is updated, and no page file is opened
   for (const parameter of optimizer.parameters) parameter.makeTrainable(backend.memory);
   clearGradients(model, optimizer.parameters);
-  const { passes } = passesOfStep(0, batches.batchAt(0), training.model, sampler);
+  const level = training.levels?.levelAt(0, 0);
+  const { passes } = passesOfStep(0, batches.batchAt(0), training.model, sampler, { level });
   const [first] = passes;
   const losses = backend.memory.allocate('f32', [1]);
   const start = performance.now();

@@ -5,6 +5,7 @@ import type { ReportData } from './report-data.ts';
 import { budgetsSection } from './sections/budgets-section.ts';
 import { evaluationsSection } from './sections/evaluations-section.ts';
 import { headlineSection } from './sections/headline-section.ts';
+import { levelsSection } from './sections/levels-section.ts';
 import { nextSection } from './sections/next-section.ts';
 import { ranksSection } from './sections/ranks-section.ts';
 import { readingSection } from './sections/reading-section.ts';
@@ -35,7 +36,7 @@ export function renderReport(data: ReportData): string {
     title: `qdylora: ${data.model}`,
     body: html`${headlineSection(data, reading)} ${reading && ranksSection(reading)}
             ${reading && tableSection(reading)} ${reading && budgetsSection(reading, data.budgets)}
-            ${reading && nextSection(data)}
+            ${data.levels ? levelsSection(data.levels) : null} ${reading && nextSection(data)}
             ${evaluationsSection(data.evaluations ?? [])} ${trainingSection(data)}
             ${samplesSection(data.samples, reading)} ${runSection(data)} ${reading && readingSection(reading)}
             ${reading ? null : nextSection(data)}`,

@@ -1,4 +1,4 @@
-import type { MeasuredLoss, RankReport } from '@qdylora/eval';
+import type { LevelReport, MeasuredLoss, RankReport } from '@qdylora/eval';
 import type { BudgetReport } from '../recipes/budgets/budget-report.ts';
 import type { FinishOffer } from '../recipes/outputs/finish-offer.ts';
 import type { RateReport } from '../recipes/outputs/rate-report.ts';
@@ -22,6 +22,8 @@ export interface ReportData {
   readonly ranks: RankReport | null;
   /** The adapter cut to several sizes with a rank for each layer; null or missing where none was measured. */
   readonly budgets?: BudgetReport | null;
+  /** The sweep at each quantization level, rising; missing where there is one level. */
+  readonly levels?: readonly LevelReport[];
   /** Held-out loss of a run without ranks (`method: none`). */
   readonly heldOut?: MeasuredLoss | null;
   readonly samples: ReportSamples;

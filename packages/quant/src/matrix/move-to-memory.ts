@@ -2,24 +2,32 @@ import { hostData, type ArrayView, type DType, type Memory } from '@qdylora/cont
 import type { QuantizedMatrix } from './quantized-matrix.ts';
 
 /** Copies the arrays of a matrix from host memory to a backend's memory, where they live until `release`. */
-export function moveToMemory(matrix: QuantizedMatrix, memory: Memory): QuantizedMatrix {
-  const move = <D extends DType>(view: ArrayView<D>): ArrayView<D> => {
-    const there = memory.allocate(view.dtype, view.shape);
-    memory.persist(there);
-    memory.write(there, hostData(view));
-    return there;
-  };
-  const { codes, levels, absmax, doubleQuantized: nested } = matrix;
+export const moveToMemory = (matrix: QuantizedMatrix, memory: Memory): QuantizedMatrix => ({
+  ...matrix,
+  codes: moveView(matrix.codes, memory),
+  ...moveLevelsAndScales(matrix, memory),
+});
+
+/** The same for all arrays but the codes, for a matrix whose codes are there already. */
+export function moveLevelsAndScales(
+  { levels, absmax, doubleQuantized: nested }: QuantizedMatrix,
+  memory: Memory,
+): Pick<QuantizedMatrix, 'levels' | 'absmax' | 'doubleQuantized'> {
   return {
-    ...matrix,
-    codes: move(codes),
-    levels: move(levels),
-    absmax: absmax && move(absmax),
+    levels: moveView(levels, memory),
+    absmax: absmax && moveView(absmax, memory),
     doubleQuantized: nested && {
       ...nested,
-      codes: move(nested.codes),
-      absmax: move(nested.absmax),
-      map: move(nested.map),
+      codes: moveView(nested.codes, memory),
+      absmax: moveView(nested.absmax, memory),
+      map: moveView(nested.map, memory),
     },
   };
+}
+
+function moveView<D extends DType>(view: ArrayView<D>, memory: Memory): ArrayView<D> {
+  const moved = memory.allocate(view.dtype, view.shape);
+  memory.persist(moved);
+  memory.write(moved, hostData(view));
+  return moved;
 }

@@ -3,7 +3,7 @@ import { isPacked, type LinearWeight } from './linear.ts';
 
 /**
  * A copy of a weight in host memory, as float32 in row-major order: [out, in]. These are exactly the numbers
- * of the forward pass.
+ * of the forward pass; the sum of a weight and its residual is rounded once more.
  */
 export async function decodedWeight(weight: LinearWeight, backend: Backend): Promise<Float32Array> {
   const { memory } = backend;
@@ -17,5 +17,7 @@ export async function decodedWeight(weight: LinearWeight, backend: Backend): Pro
   );
   const values = (await memory.read(decoded)) as Float32Array;
   memory.release(decoded);
-  return values;
+  if (!weight.residual) return values;
+  const residual = await decodedWeight(weight.residual, backend);
+  return values.map((value, i) => value + residual[i]);
 }

@@ -1,6 +1,7 @@
-import type { Arrays, FloatDType, Op, PackedWeight } from '@qdylora/contract';
+import { QdyloraError, type Arrays, type FloatDType, type Op, type PackedWeight } from '@qdylora/contract';
 import { apply } from '../autograd/tape.ts';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
+import { differentiableAdd } from '../ops/elements/add.ts';
 import { differentiableLinear } from '../ops/products/linear.ts';
 import type { Parameter } from '../parameter.ts';
 import { constant, type FloatTensor, type Tensor } from '../tensor.ts';
@@ -36,11 +37,15 @@ export class Linear implements LinearLike {
   readonly name: string;
   readonly weight: LinearWeight;
   readonly bias: Parameter | null;
+  /** The product with the residual of a packed weight, which is added; null where it has none. */
+  readonly residual: Linear | null;
 
   constructor(name: string, weight: LinearWeight, bias: Parameter | null = null) {
     this.name = name;
     this.weight = weight;
     this.bias = bias;
+    this.residual =
+      isPacked(weight) && weight.residual ? new Linear(`${name}.residual`, weight.residual) : null;
   }
 
   private get shape(): readonly number[] {
@@ -68,14 +73,43 @@ export class Linear implements LinearLike {
       ).y;
     }
     const inputs = { x, bias: this.bias ?? undefined, ...packedOperands(this.weight) };
-    return apply(
+    const { y } = apply(
       ctx,
       packedRule(this.weight),
       inputs as never,
-      { computeDtype, outDtype, ...this.weight.attributes } as never,
-    ).y as FloatTensor;
+      { computeDtype, outDtype: this.residual ? 'f32' : outDtype, ...this.weight.attributes } as never,
+    );
+    return this.residual
+      ? plusResidual(ctx, y as FloatTensor, this.residual.forward(ctx, x))
+      : (y as FloatTensor);
+  }
+
+  /**
+   * The same layer at a quantization level of its weight: `bits` a weight. A dense layer has one level, so it
+   * is the layer itself.
+   *
+   * @throws QdyloraError UNSUPPORTED for a level that the packed weight does not have
+   */
+  atLevel(bits: number): Linear {
+    if (!isPacked(this.weight)) return this;
+    const weight = this.weight.otherLevels?.get(bits);
+    if (weight) return new Linear(this.name, weight, this.bias);
+    throw new QdyloraError('UNSUPPORTED', {
+      where: this.name,
+      problem: `The weight has no quantization level of ${bits} bits`,
+      nextStep: `Build the model with it: quantization: { kind: 'nf4', levels: [${bits}, 4] }.`,
+      details: { level: bits },
+    });
   }
 }
+
+/**
+ * y + residual, in place of y. Both are float32: two results in bfloat16 would round the sum twice.
+ *
+ * y, residual: [tokens, out]
+ */
+export const plusResidual = (ctx: ForwardContext, y: FloatTensor, residual: FloatTensor): FloatTensor =>
+  apply(ctx, differentiableAdd, { a: y, b: residual }, {}, { y: 'a' }).y;
 
 const operandsOf = new WeakMap<PackedWeight, Readonly<Record<string, Tensor>>>();
 

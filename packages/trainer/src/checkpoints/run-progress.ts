@@ -25,6 +25,8 @@ export interface RunProgress {
   /** Step after which the rows of the adapter were last sorted; 0: never. */
   sortedAt: number;
   best: { step: number; score: number } | null;
+  /** Evaluations that were not the best so far; counted where the quantization level follows them. */
+  plateaus: number;
   /** null without early stopping. */
   earlyStopping: EarlyStoppingState | null;
   /** Number of events emitted. */
@@ -44,6 +46,7 @@ export const freshProgress = (): RunProgress => ({
   evaluatedAt: 0,
   sortedAt: 0,
   best: null,
+  plateaus: 0,
   earlyStopping: null,
   events: 0,
 });

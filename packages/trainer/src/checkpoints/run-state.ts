@@ -37,6 +37,7 @@ export function runStateJson({ progress, counts, identity, computedOn }: RunStat
     evaluated_at: progress.evaluatedAt,
     ...(progress.sortedAt > 0 && { sorted_at: progress.sortedAt }),
     best: progress.best,
+    ...(progress.plateaus > 0 && { plateaus: progress.plateaus }),
     ...(earlyStopping && { early_stopping: earlyStoppingJson(earlyStopping) }),
     events_offset: progress.events,
     optimizer_steps: { rows: counts.rows, rest: counts.rest },
@@ -88,6 +89,7 @@ function parseProgress(path: string, state: Fields): RunProgress {
     evaluatedAt: state.count('evaluated_at'),
     sortedAt: isAbsent(record.sorted_at) ? 0 : state.count('sorted_at'),
     best: best && { step: best.count('step'), score: best.number('score') },
+    plateaus: isAbsent(record.plateaus) ? 0 : state.count('plateaus'),
     earlyStopping: parseEarlyStopping(path, record.early_stopping),
     events: state.count('events_offset'),
   };

@@ -22,6 +22,7 @@ export async function evaluateRun(run: TrainingRun): Promise<void> {
     progress.earlyStopping = watchEvaluation(options.earlyStopping, progress.earlyStopping, event);
   progress.evaluatedAt = step;
   if (isBest) progress.best = { step, score };
+  else if (options.levels?.schedule === 'feedback') progress.plateaus++;
   run.emit(event);
   if (isPatienceOver(options, progress) && !isLastStep(run)) run.stoppedBy = 'early_stopping';
   await heedCallback(run, options.onEvaluate?.(event));

@@ -15,12 +15,15 @@ import { heedCallback, type TrainingRun } from './training-run.ts';
  */
 export async function takeStep(run: TrainingRun): Promise<void> {
   const { options, progress } = run;
-  const { batches, model, sampler, optimizer, clock } = options;
+  const { batches, model, sampler, levels, optimizer, clock } = options;
   const index = progress.step;
   const start = clock();
   const pagingBefore = optimizer.ledger();
   const learningRate = rateAt(options.schedule, index);
-  const { passes, rows, rank, ranks } = passesOfStep(index, batches.batchAt(index), model, sampler);
+  const level = levels?.levelAt(index, progress.plateaus);
+  const { passes, rows, rank, ranks } = passesOfStep(index, batches.batchAt(index), model, sampler, {
+    level,
+  });
   const outcome = await runStep(passes, optimizer, {
     learningRate,
     maxGradNorm: options.maxGradNorm,
@@ -51,6 +54,7 @@ export async function takeStep(run: TrainingRun): Promise<void> {
     smoothedLoss: progress.lossAverage?.value ?? NaN,
     rank,
     ranks,
+    ...(level !== undefined && { level }),
     learningRate,
     gradNorm,
     tokens,

@@ -37,6 +37,8 @@ export interface StepEvent {
   readonly rank: number | null;
   /** The different ranks that the step trained, largest first; none without adapters. */
   readonly ranks: readonly number[];
+  /** The quantization level of the step, in bits a weight; missing in a run without `levels`. */
+  readonly level?: number;
   readonly learningRate: number;
   /** Global norm of the gradient, before clipping. */
   readonly gradNorm: number;

@@ -16,7 +16,7 @@ import {
   type OptionRules,
 } from '@qdylora/contract';
 import type { TokenBatch } from '@qdylora/data';
-import type { Adapted, RankSampler } from '@qdylora/lora-dynamic';
+import type { Adapted, LevelSampler, RankSampler } from '@qdylora/lora-dynamic';
 import type { ComputeDtype, Recompute } from '@qdylora/tensor';
 import type { ResumeFrom, SaveOptions } from '../checkpoints/open-keeper.ts';
 import { checkEarlyStopping, type EarlyStoppingOptions } from './early-stopping.ts';
@@ -71,6 +71,8 @@ export interface TrainOptions extends TrainCallbacks {
   readonly batches: StepBatches;
   /** Draws the ranks of each step. null: always the largest rank, as in ordinary LoRA. */
   readonly sampler: RankSampler | null;
+  /** Chooses the quantization level of each step; null by default: the level that the model has. */
+  readonly levels?: LevelSampler | null;
   readonly optimizer: Optimizer;
   readonly schedule: LearningRateSchedule;
   readonly totalSteps: number;
@@ -124,6 +126,7 @@ const OPTIONS: OptionRules<TrainOptions> = {
   model: required(objectWith()),
   batches: required(objectWith('batchAt', 'epochAt')),
   sampler: required(orNull(objectWith('ranksOfPart', 'segmentsOf'))),
+  levels: orNull(objectWith('levelAt', 'levels')),
   optimizer: required(objectWith('prepare', 'step')),
   schedule: required(objectWith('at')),
   totalSteps: required(anyValue),
@@ -208,6 +211,7 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions
     'There are no evaluations to watch',
     'Give `evaluate` too.',
   );
+  assertLevelsFit(options);
   assertArgument(
     resume === null || save,
     'resume_from_checkpoint',
@@ -222,6 +226,27 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions
     resume,
     clock,
   };
+}
+
+/**
+ * @throws QdyloraError BAD_ARGUMENT for levels that the model does not have, or feedback without evaluations
+ */
+function assertLevelsFit({ model, levels, evaluate }: TrainOptions): void {
+  if (!levels) return;
+  const modelLevels = isAdapted(model) ? model.levels : [];
+  assertArgument(
+    levels.levels.every((level) => modelLevels.includes(level)),
+    'quantization_levels',
+    `The levels ${levels.levels.join(', ')} must be levels of the model (it has ` +
+      `${modelLevels.join(', ') || 'none'})`,
+    "Build the model with them: quantization: { kind: 'nf4', levels: [3, 4, 8] }.",
+  );
+  assertArgument(
+    levels.schedule !== 'feedback' || evaluate,
+    'level_schedule',
+    'The schedule feedback follows the held-out loss, and nothing is evaluated',
+    'Give `evaluate` too.',
+  );
 }
 
 /** Deepest nesting of a config; a deeper one is taken for a cycle. */

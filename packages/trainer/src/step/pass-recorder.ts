@@ -15,8 +15,9 @@ import { forwardAndBackward, runPass, type PassArrays, type PassRun } from './ru
  * Records passes and replays them while their shapes stay the same: a replayed pass runs no JavaScript. The
  * bits are the same.
  *
- * A pass is recorded if the pass before it had as many tokens and sequences. Each rank, and each position in
- * a step, has its own recording. Their temporaries share one memory, which a pass of another shape frees.
+ * A pass is recorded if the pass before it had as many tokens and sequences. Each rank, each quantization
+ * level and each position in a step has its own recording. Their temporaries share one memory, which a pass
+ * of another shape frees.
  */
 export interface PassRecorder extends Disposable {
   /** Runs a pass or replays it. `beforeCall` throws to end it. */
@@ -51,7 +52,15 @@ export function createPassRecorder(modelBackend: Backend): PassRecorder {
       beforeCall();
     },
   });
-  let last: { readonly shape: string; readonly model: LossModel } | null = null;
+  let last: { readonly shape: string; readonly backend: Backend } | null = null;
+  const numbers = new WeakMap<LossModel, number>();
+  let modelCount = 0;
+  /** A number for each model. A model at two quantization levels is two models on one backend. */
+  const numberOf = (model: LossModel): number => {
+    const number = numbers.get(model) ?? modelCount++;
+    numbers.set(model, number);
+    return number;
+  };
   let recordings: Recordings | null = null;
   const release = (): void => {
     if (recordings) freeRecordings(backend, recordings);
@@ -61,7 +70,7 @@ export function createPassRecorder(modelBackend: Backend): PassRecorder {
     recordings ??= startRecordings(backend, run);
     const { arrays, calls } = recordings;
     writeArrays(backend, run, arrays);
-    const key = JSON.stringify([run.index, run.pass.view.active]);
+    const key = JSON.stringify([run.index, numberOf(run.pass.view.model), run.pass.view.active]);
     const call = calls.get(key) ?? recordedPass(backend, run, recordings);
     calls.set(key, call);
     call.run();
@@ -70,10 +79,10 @@ export function createPassRecorder(modelBackend: Backend): PassRecorder {
   return {
     run(run, nextBeforeCall) {
       beforeCall = nextBeforeCall;
-      const { model } = run.pass.view;
+      const { backend: passBackend } = run.pass.view.model;
       const shape = shapeOf(run);
-      const isRepeated = shape === last?.shape && model === last.model;
-      last = { shape, model };
+      const isRepeated = shape === last?.shape && passBackend === last.backend;
+      last = { shape, backend: passBackend };
       if (!isRepeated) release();
       if (!isRepeated || !isRecordable(backend, run)) return runPass(backend, run);
       try {

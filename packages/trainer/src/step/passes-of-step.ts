@@ -19,6 +19,12 @@ export interface StepPlan {
   readonly ranks: readonly number[];
 }
 
+/** What a step trains besides its ranks. */
+export interface StepPlanOptions {
+  /** Quantization level of all passes, in bits a weight; 4 by default. Only of an adapted model. */
+  readonly level?: number;
+}
+
 /**
  * Plans which parts of a step's micro batches run at which ranks. The parts of one micro batch go through the
  * model in one pass, each with its own rank and weight, except where the schedule runs a part at several
@@ -31,6 +37,7 @@ export function passesOfStep(
   batches: readonly TokenBatch[],
   model: Adapted<LossModel> | LossModel,
   sampler: RankSampler | null,
+  { level }: StepPlanOptions = {},
 ): StepPlan {
   if (!isAdapted(model)) {
     const passes = batches.map((batch) => ({ view: { model, active: null }, batch }));
@@ -44,7 +51,7 @@ export function passesOfStep(
   const [firstRank] = partRanks;
   const isOneRank = firstRank !== undefined && partRanks.every((rank) => rank === firstRank);
   return {
-    passes: rankedBatches.flatMap((rankedBatch) => passesOfBatch(rankedBatch, model, sampler)),
+    passes: rankedBatches.flatMap((rankedBatch) => passesOfBatch(rankedBatch, model, sampler, level)),
     rows: updatedRows(config.updateRule, ranks, partRanks),
     rank: isOneRank ? firstRank : (sampler?.rankAt(step) ?? ranks.maxRank),
     ranks: [...new Set(partRanks)].sort((a, b) => b - a),
@@ -70,21 +77,22 @@ function passesOfBatch(
   { batch, parts }: RankedBatch,
   model: Adapted<LossModel>,
   sampler: RankSampler | null,
+  level: number | undefined,
 ): Pass[] {
   const weightOf = (rank: number): number | undefined => sampler?.lossWeightOf(rank);
   const tokens = parts.reduce((sum, part) => sum + part.batch.ids.length, 0);
   if (tokens > batch.ids.length)
     return parts.map((part) => ({
-      view: model.atRank(part.rank),
+      view: model.atRank(part.rank, { level }),
       batch: part.batch,
       weight: weightOf(part.rank),
     }));
   const weight = weightOf(parts[0].rank);
   const ends = endsOf(parts);
   if (parts.every(({ rank }) => weightOf(rank) === weight))
-    return [{ view: model.atRanks(ends), batch, weight }];
+    return [{ view: model.atRanks(ends, { level }), batch, weight }];
   const weighted = ends.map((part) => ({ ...part, weight: weightOf(part.rank) }));
-  return [{ view: model.atRanks(weighted), batch }];
+  return [{ view: model.atRanks(weighted, { level }), batch }];
 }
 
 /** Up to which token of their micro batch each part goes. */

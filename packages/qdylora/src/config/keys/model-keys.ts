@@ -1,4 +1,5 @@
-import { BLOCK_SIZES } from '@qdylora/quant';
+import { LEVEL_SCHEDULES, type LevelSchedule } from '@qdylora/lora-dynamic';
+import { BLOCK_SIZES, QUANTIZATION_LEVELS } from '@qdylora/quant';
 import * as z from 'zod';
 import {
   booleanKey,
@@ -88,4 +89,28 @@ export const METHOD_KEYS = {
       .refine((size) => BLOCK_SIZES.includes(size as never))
       .default(64),
   },
+  quantizationLevels: {
+    group: 'Method',
+    about:
+      'Bits a weight at which the frozen matrices are used: 4 (nf4), 3 (the same codes, fewer values), 8 ' +
+      '(a second nf4 matrix for what the first leaves over). Of several, each step uses one',
+    flag: 'numbers',
+    expected: `a list of different ones of ${QUANTIZATION_LEVELS.join(', ')}`,
+    schema: z
+      .array(z.number().refine((level) => QUANTIZATION_LEVELS.includes(level as never)))
+      .min(1)
+      .refine((list) => new Set(list).size === list.length)
+      .transform((list) => [...list].sort((a, b) => a - b))
+      .default([4]),
+  },
+  levelSchedule: choiceKey<readonly [LevelSchedule, ...LevelSchedule[]], LevelSchedule>(
+    LEVEL_SCHEDULES as unknown as readonly [LevelSchedule, ...LevelSchedule[]],
+    'sampled',
+    {
+      group: 'Method',
+      about:
+        'Level of each step. sampled: of two steps one at 4 bits, one at another level; descending: from ' +
+        'most bits to fewest; feedback: fewer bits after each evaluation that does not improve',
+    },
+  ),
 } satisfies Record<string, Key>;

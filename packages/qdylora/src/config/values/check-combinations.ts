@@ -185,6 +185,29 @@ function assertBudgets(
     );
 }
 
+/** @throws QdyloraError BAD_CONFIG for levels of weights that are not nf4, or feedback without evaluations */
+export function assertLevelsFit(
+  { quantization, quantizationLevels, levelSchedule, evalSteps, evalDataset, valSetSize }: Config,
+  explicit: ExplicitValues,
+): void {
+  if (quantization !== 'nf4' && quantizationLevels.some((level) => level !== 4))
+    throw refusedValue(
+      explicit,
+      'quantizationLevels',
+      (name) =>
+        `${name('quantizationLevels')} ${quantizationLevels.join(', ')} needs ${name('quantization')}: nf4 ` +
+        `(got ${quantization})`,
+      'Leave one of them out.',
+    );
+  if (levelSchedule === 'feedback' && (evalSteps === 0 || (!evalDataset && valSetSize === 0)))
+    throw refusedValue(
+      explicit,
+      'levelSchedule',
+      (name) => `${name('levelSchedule')} feedback follows evaluations between steps, and there are none`,
+      'Set eval_steps, and val_set_size or eval_dataset.',
+    );
+}
+
 /** Keys of an adapter, which full training does not have. */
 const ADAPTER_ONLY_KEYS: readonly KeyName[] = [
   'adapter',
@@ -201,6 +224,8 @@ const ADAPTER_ONLY_KEYS: readonly KeyName[] = [
   'rankRates',
   'wideRatio',
   'rateRanks',
+  'quantizationLevels',
+  'levelSchedule',
 ];
 
 /** @throws QdyloraError BAD_CONFIG for a key that full training (`method: none`) has no use for */
@@ -213,7 +238,7 @@ export function assertFullTraining(config: Config, explicit: ExplicitValues): vo
       'Leave quantization out, or choose method: qdylora.',
     );
   for (const key of ADAPTER_ONLY_KEYS)
-    if (explicit.has(key) && explicit.get(key)!.value !== KEYS[key].schema.parse(undefined))
+    if (explicit.has(key) && !isDefault(key, explicit.get(key)!.value))
       throw refusedValue(
         explicit,
         key,
@@ -221,3 +246,7 @@ export function assertFullTraining(config: Config, explicit: ExplicitValues): vo
         'Leave it out, or choose another method.',
       );
 }
+
+/** Compares as JSON, since a list is never the same object as another. */
+const isDefault = (key: KeyName, value: unknown): boolean =>
+  JSON.stringify(value) === JSON.stringify(KEYS[key].schema.parse(undefined));

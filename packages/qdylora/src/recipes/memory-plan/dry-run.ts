@@ -7,12 +7,18 @@ import {
 } from '@qdylora/contract';
 import { collate, type Example, type TokenBatch } from '@qdylora/data';
 import { lossOver, type EvalView } from '@qdylora/eval';
-import { attachDyLora, type Adapted, type RankSampler } from '@qdylora/lora-dynamic';
+import { attachDyLora, type Adapted, type LevelSampler, type RankSampler } from '@qdylora/lora-dynamic';
 import { shapeModel, type CausalLm } from '@qdylora/models';
 import type { ComputeDtype, Recompute } from '@qdylora/tensor';
 import { gradientArrays, train, type LearningRateSchedule, type Optimizer } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
-import { adapterConfigOf, optimizerOf, type ModelToTrain, samplerOf } from '../run/assemble-run.ts';
+import {
+  adapterConfigOf,
+  levelSamplerOf,
+  optimizerOf,
+  type ModelToTrain,
+  samplerOf,
+} from '../run/assemble-run.ts';
 import { JUDGED_TOKENS } from '../run/judging/judged-tokens.ts';
 import { quantizationOf } from '../opening/open-source.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
@@ -131,24 +137,28 @@ interface DryTraining {
   readonly optimizer: Optimizer;
 }
 
-/** Trains each step once at the largest rank, then evaluates where rows are held out. */
+/** Trains each step once at the largest rank and the most bits, then evaluates where rows are held out. */
 async function trainSteps(
   config: DryConfig,
   { model, adapted, optimizer }: DryTraining,
   { backend, steps, judged, recompute }: DryRunOptions,
 ): Promise<void> {
   const { computeDtype, maxGradNorm, seed } = config;
+  const levels = adapted && atMostBits(levelSamplerOf(config, steps.length));
+  const level = levels?.levels.at(-1);
   const evaluate = {
     every: steps.length,
     run: () => {
       backend.memory.begin(PARTS.evaluation);
-      return judge(adapted?.atRank(adapted.ranks.maxRank) ?? { model, active: null }, judged, computeDtype);
+      const view = adapted?.atRank(adapted.ranks.maxRank, { level }) ?? { model, active: null };
+      return judge(view, judged, computeDtype);
     },
   };
   await train({
     model: adapted ? withUnlikeParts(adapted, config) : model,
     batches: { stepsPerEpoch: steps.length, batchAt: (step) => steps[step], epochAt: () => 0 },
     sampler: adapted && atLargestRank(samplerOf(adapted, config), adapted.ranks.maxRank),
+    levels,
     optimizer,
     schedule: NO_SCHEDULE,
     totalSteps: steps.length,
@@ -207,6 +217,10 @@ function withGradients(parts: readonly PartUsage[], optimizer: Optimizer): PartU
 export const atLargestRank = (sampler: RankSampler | null, maxRank: number): RankSampler | null =>
   sampler && { ...sampler, ranksOfPart: () => [maxRank] };
 
+/** The same levels with every step at the most bits, which need the most memory. */
+export const atMostBits = (levels: LevelSampler | null): LevelSampler | null =>
+  levels && { ...levels, schedule: 'sampled', levelAt: () => levels.levels.at(-1)! };
+
 /**
  * The same adapter with different loss weights for the parts of a pass, if parts of the run may differ. A
  * part that trains other rows than its neighbour, or has another weight, needs a workspace that equal parts
@@ -220,9 +234,10 @@ function withUnlikeParts(
   return mayDiffer
     ? {
         ...adapted,
-        atRanks: (parts) =>
+        atRanks: (parts, options) =>
           adapted.atRanks(
             parts.length > 1 ? parts.map((part, i) => ({ ...part, weight: 1 + (i % 2) })) : parts,
+            options,
           ),
       }
     : adapted;

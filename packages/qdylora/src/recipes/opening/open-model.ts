@@ -1,5 +1,6 @@
 import type { Adapted } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
+import { STORED_LEVEL } from '@qdylora/quant';
 import type { ComputeDtype } from '@qdylora/tensor';
 import { checkValues, type OutputOf } from '../../config/values/check-values.ts';
 import type { ExplicitValues } from '../../config/explicit-values.ts';
@@ -21,6 +22,8 @@ export type ModelConfig = {
   readonly quantization: 'nf4' | 'fp4' | 'none' | null;
   readonly doubleQuantization: boolean;
   readonly quantizationBlockSize: number;
+  /** Bits a weight at which the model is used; null: as it is stored. */
+  readonly level?: number | null;
 } & TemplateConfig;
 
 /** A model in memory, perhaps with an adapter around it. */
@@ -76,6 +79,7 @@ export async function openModel(
     {
       ...config,
       quantization: config.quantization ?? 'none', // as it is stored
+      quantizationLevels: [config.level ?? STORED_LEVEL],
       init: null,
       adapter: null,
       method: 'qdylora',

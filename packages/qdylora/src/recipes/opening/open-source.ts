@@ -8,6 +8,7 @@ import {
   initializeModel,
   withSavedWeights,
   type CausalLm,
+  type Quantization,
   type WeightFiles,
 } from '@qdylora/models';
 import type { RunConfig } from '../../config/resolve-run.ts';
@@ -59,6 +60,7 @@ type SourceConfig = Pick<
   | 'quantization'
   | 'doubleQuantization'
   | 'quantizationBlockSize'
+  | 'quantizationLevels'
   | 'seed'
 >;
 
@@ -168,8 +170,13 @@ export const quantizationOf = ({
   quantization,
   doubleQuantization,
   quantizationBlockSize,
-}: Pick<RunConfig, 'quantization' | 'doubleQuantization' | 'quantizationBlockSize'>) => ({
+  quantizationLevels,
+}: Pick<
+  RunConfig,
+  'quantization' | 'doubleQuantization' | 'quantizationBlockSize' | 'quantizationLevels'
+>): Quantization => ({
   kind: quantization,
   doubleQuantization,
   blockSize: quantizationBlockSize,
+  levels: quantizationLevels,
 });

@@ -1,6 +1,6 @@
 import { snakeCased } from '@qdylora/contract';
 import { canonicalJson, writeFileDurably } from '@qdylora/checkpoint';
-import type { MeasuredLoss, RankReport, RankRow } from '@qdylora/eval';
+import type { LevelReport, MeasuredLoss, RankReport, RankRow } from '@qdylora/eval';
 import type { TrainResult } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import type { ReportData, ReportEvaluation, ReportSamples, ReportStep } from '../../report/report-data.ts';
@@ -10,6 +10,13 @@ import type { RateReport } from './rate-report.ts';
 import type { BudgetReport } from '../budgets/budget-report.ts';
 import type { Judgement } from '../run/judging/judgement.ts';
 import type { EventLine } from '../run-folder/event-line.ts';
+
+/** Held-out losses at one quantization level. `base`: without the adapter. */
+export interface LevelLosses {
+  readonly level: number;
+  readonly base: MeasuredLoss | null;
+  readonly ranks: readonly (MeasuredLoss & { readonly rank: number })[];
+}
 
 /** The numbers of a finished run: the content of `report.json`. */
 export interface RunReport {
@@ -30,6 +37,8 @@ export interface RunReport {
   readonly heldOut: MeasuredLoss | null;
   /** One row a rank, rising; none where nothing is held out. */
   readonly ranks: readonly RankRow[];
+  /** The same at each quantization level, in bits a weight; missing where the run has one level. */
+  readonly levels?: readonly LevelLosses[];
   readonly bestRank: number | null;
   readonly smallestGoodRank: number | null;
   readonly confidenceSet: readonly number[];
@@ -88,6 +97,7 @@ export function runReport({
     base: ranks?.base ?? null,
     heldOut: judgement?.whole ?? null,
     ranks: ranks?.ranks ?? [],
+    ...(judgement?.levels && { levels: judgement.levels.map(levelLosses) }),
     bestRank: ranks?.bestRank ?? null,
     smallestGoodRank: ranks?.smallestGoodRank ?? null,
     confidenceSet: ranks?.confidenceSet ?? [],
@@ -103,6 +113,17 @@ export function runReport({
     notes,
   };
 }
+
+const levelLosses = ({ level, report: { base, ranks } }: LevelReport): LevelLosses => ({
+  level,
+  base,
+  ranks: ranks.map(({ rank, loss, standardError, perplexity }) => ({
+    rank,
+    loss,
+    standardError,
+    perplexity,
+  })),
+});
 
 /** Writes `report.json` and `report.html`. */
 export function writeReports(
@@ -129,6 +150,7 @@ export function reportPage(
     evaluations: reportEvaluations(events),
     ranks: judgement?.ranks ?? null,
     budgets,
+    levels: judgement?.levels,
     heldOut: judgement?.whole ?? null,
     samples,
     rate,
@@ -147,6 +169,8 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
     rankSchedule,
     quantization,
     doubleQuantization,
+    quantizationLevels,
+    levelSchedule,
     learningRate,
     lrScheduler,
     microBatchSize,
@@ -162,7 +186,7 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
         ['Rank schedule', rankSchedule],
       ]
     : [];
-  const settings: [string, unknown][] = [
+  const settings: (readonly [string, unknown])[] = [
     ['Method', method],
     ...adapter,
     [
@@ -171,6 +195,9 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
         ? 'not quantized'
         : `${quantization}${doubleQuantization ? ' + double quantization' : ''}`,
     ],
+    ...(quantizationLevels.some((level) => level !== 4)
+      ? [['Quantization levels', `${quantizationLevels.join(', ')} bits, ${levelSchedule}`] as const]
+      : []),
     ['Steps', result.step],
     ['Tokens', result.tokens.toLocaleString('en-US')],
     ['Rows a step', `${microBatchSize} × ${gradientAccumulationSteps}`],

@@ -22,6 +22,8 @@ export interface SampleOptions {
   readonly stopIds: readonly number[];
   readonly example: Example | undefined;
   readonly ranks: readonly number[];
+  /** Quantization level of the base, in bits a weight. */
+  readonly level: number;
   readonly computeDtype: ComputeDtype;
   readonly signal?: AbortSignal;
 }
@@ -33,7 +35,7 @@ export interface SampleOptions {
 export async function sampleTexts(
   model: CausalLm,
   adapted: Adapted<CausalLm> | null,
-  { tokenizer, stopIds, example, ranks, computeDtype, signal }: SampleOptions,
+  { tokenizer, stopIds, example, ranks, level, computeDtype, signal }: SampleOptions,
 ): Promise<Samples> {
   const none = (missing: string, isCut = false): Samples => ({ samples: { missing }, isCut });
   if (!tokenizer) return none('The model has no tokenizer, so its tokens cannot be shown as text.');
@@ -41,7 +43,7 @@ export async function sampleTexts(
   const { prompt, answer } = cutAtAnswer(example);
   if (prompt.length === 0) return none('The row has no tokens before its answer.');
   const views = adapted
-    ? ranks.map((rank) => ({ rank, ...adapted.atRank(rank) }))
+    ? ranks.map((rank) => ({ rank, ...adapted.atRank(rank, { level }) }))
     : [{ rank: null, model, active: null }];
   const byRank: { rank: number | null; text: string }[] = [];
   for (const view of views) {

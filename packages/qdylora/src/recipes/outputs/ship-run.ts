@@ -1,4 +1,5 @@
 import { firstExample } from '@qdylora/data';
+import { anchorLevel } from '@qdylora/lora-dynamic';
 import type { TrainResult } from '@qdylora/trainer';
 import type { ReportSamples } from '../../report/report-data.ts';
 import { asStored, mergedWeights } from '../adapter/adapted-weights.ts';
@@ -121,7 +122,7 @@ const SAMPLES_CUT =
   'weights and the rest of the report are complete.';
 
 async function writeSamples(
-  { config: { computeDtype }, run: { model, adapted }, data, source }: OpenedRun,
+  { config: { computeDtype, quantizationLevels }, run: { model, adapted }, data, source }: OpenedRun,
   judgement: Judgement | null,
   { signal, notice }: RunSession,
 ): Promise<ReportSamples> {
@@ -133,6 +134,7 @@ async function writeSamples(
     stopIds: source.stopIds,
     example: data.heldOut[0] ?? firstExample(data.training),
     ranks,
+    level: anchorLevel(quantizationLevels),
     computeDtype,
     signal,
   });

@@ -44,6 +44,7 @@ const stepLine = z
     smoothed_loss: finiteOrNull('Moving average of the loss over about ten steps'),
     rank: rank.describe('The drawn rank; null without adapters'),
     ranks: z.array(z.int().min(1)).describe('The different ranks that the step trained, largest first'),
+    level: z.int().min(1).optional().describe('Bits a weight of the base; missing in a run of one level'),
     learning_rate: number('Of this step'),
     grad_norm: finiteOrNull('Global norm of the gradient before clipping'),
     tokens: whole('Tokens that went through the model'),

@@ -43,11 +43,13 @@ const LATER_KEYS: ReadonlyMap<KeyName, unknown> = new Map<KeyName, unknown>([
   ['rankRates', 'uniform'],
   ['wideRatio', 0],
   ['rateRanks', null],
+  ['quantizationLevels', [4]],
+  ['levelSchedule', 'sampled'],
 ]);
 
 /** An earlier version trained so, and has not stored the key. */
 const isEarlierValue = (name: KeyName, value: unknown): boolean =>
-  LATER_KEYS.has(name) && value === LATER_KEYS.get(name);
+  LATER_KEYS.has(name) && JSON.stringify(value) === JSON.stringify(LATER_KEYS.get(name));
 
 /**
  * The values that a resumed run must share with the first one: keys that decide the numbers, the fingerprint

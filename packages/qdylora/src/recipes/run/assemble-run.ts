@@ -2,9 +2,11 @@ import { availableBytes, fileReserver } from '@qdylora/cpu-kernels';
 import type { Batches } from '@qdylora/data';
 import {
   attachDyLora,
+  levelSampler,
   rankSampler,
   type AdapterConfig,
   type Adapted,
+  type LevelSampler,
   type RankSampler,
 } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
@@ -37,6 +39,7 @@ export interface AssembledRun {
     | 'model'
     | 'batches'
     | 'sampler'
+    | 'levels'
     | 'optimizer'
     | 'schedule'
     | 'sortRowsAfter'
@@ -78,6 +81,7 @@ export async function assembleRun(
       totalSteps,
       sampler: adapted && samplerOf(adapted, config, wideSteps),
       sortRowsAfter: wideSteps > 0 ? [wideSteps] : [],
+      levels: adapted && levelSamplerOf(config, totalSteps),
       optimizer: optimizerOf({ model, adapted }, config),
       schedule,
       maxGradNorm: config.maxGradNorm || null,
@@ -164,6 +168,15 @@ export const samplerOf = (
   ranks.ranks.length === 1
     ? null
     : rankSampler(ranks, { distribution, schedule, segments, lossWeights, wideSteps, seed });
+
+/** The sampler of quantization levels; null where the model has its 4 bits alone, or is not quantized. */
+export const levelSamplerOf = (
+  { quantization, quantizationLevels, levelSchedule: schedule, seed }: RunConfig,
+  totalSteps: number,
+): LevelSampler | null =>
+  quantization === 'none' || quantizationLevels.every((level) => level === 4)
+    ? null
+    : levelSampler(quantizationLevels, { schedule, seed, totalSteps });
 
 /** @param open opens the page store; by default a file. A plan passes one without bytes. */
 export const optimizerOf = (

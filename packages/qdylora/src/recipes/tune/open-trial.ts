@@ -53,7 +53,9 @@ export async function openTrial(
   const recorder = createPassRecorder(model.backend);
   const dropout = createRng(config.seed).named('dropout');
   const task = perplexity(judged, { tokensPerBatch: JUDGED_TOKENS });
-  const views = judgedRanks(adapted.ranks.ranks).map((rank) => adapted.atRank(rank));
+  const views = judgedRanks(adapted.ranks.ranks).map((rank) =>
+    adapted.atRank(rank, { level: training.levels?.anchor }),
+  );
   const dispose = (): void => {
     recorder.dispose();
     optimizer.dispose();
@@ -61,7 +63,9 @@ export async function openTrial(
   };
   return {
     async take(step, rate) {
-      const { passes, rows } = passesOfStep(step, training.batches.batchAt(step), adapted, sampler);
+      const level = training.levels?.levelAt(step, 0);
+      const batches = training.batches.batchAt(step);
+      const { passes, rows } = passesOfStep(step, batches, adapted, sampler, { level });
       const outcome = await runStep(passes, optimizer satisfies Optimizer, {
         learningRate: rate,
         maxGradNorm: training.maxGradNorm,

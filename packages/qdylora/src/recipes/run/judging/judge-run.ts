@@ -4,12 +4,16 @@ import {
   aurac,
   lossOver,
   perplexity,
+  sweepLevels,
   sweepRanks,
   type EvalTask,
   type ExampleLosses,
+  type LevelReport,
   type MeasureOptions,
   type RankReport,
 } from '@qdylora/eval';
+import { anchorLevel, modelAtLevel } from '@qdylora/lora-dynamic';
+import { STORED_LEVEL } from '@qdylora/quant';
 import type { EvaluateOptions, RankLoss } from '@qdylora/trainer';
 import type { Judgement } from './judgement.ts';
 import type { ModelToTrain } from '../assemble-run.ts';
@@ -22,6 +26,8 @@ import type { RunSession } from '../run-session.ts';
 export interface Judge {
   /** Evaluates the weights now. If `step` was evaluated last, returns that result. */
   at(step: number, signal?: AbortSignal): Promise<Judgement>;
+  /** The same, with the grid of ranks and quantization levels where the run has several levels. */
+  atEnd(step: number, signal?: AbortSignal): Promise<Judgement>;
   /** The evaluation for the trainer: at all ranks, or at some, whose losses are not kept. */
   forTrainer(
     options: Pick<EvaluateOptions, 'every' | 'beforeFirstStep'> & { ranks: readonly number[] | null },
@@ -30,7 +36,7 @@ export interface Judge {
 
 /** The judge of a run, which emits progress; null where no row is held out. */
 export const judgeOf = (
-  { config: { computeDtype }, data: { heldOut }, run }: OpenedRun,
+  { config: { computeDtype, quantizationLevels }, data: { heldOut }, run }: OpenedRun,
   { emit }: RunSession,
 ): Judge | null =>
   heldOut.length === 0
@@ -38,21 +44,27 @@ export const judgeOf = (
     : createJudge(run, heldOut, {
         computeDtype,
         tokensPerBatch: JUDGED_TOKENS,
+        levels: quantizationLevels,
         onProgress: (progress) => emit({ type: 'phase', phase: 'judging', ...progress }),
       });
 
 export interface JudgeOptions extends Omit<MeasureOptions, 'signal'> {
   readonly tokensPerBatch: number;
+  /** Quantization levels of the run; [4] by default. Losses between steps are those of the anchor. */
+  readonly levels?: readonly number[];
 }
 
 /** @param heldOut rows; none of them may be trained on */
 export function createJudge(
   { model, adapted }: ModelToTrain,
   heldOut: readonly Example[],
-  { tokensPerBatch, ...measuring }: JudgeOptions,
+  { tokensPerBatch, levels = [STORED_LEVEL], ...measuring }: JudgeOptions,
 ): Judge {
   const task = perplexity(heldOut, { tokensPerBatch });
-  const base = { model, active: null };
+  const level = anchorLevel(levels);
+  const base = { model: modelAtLevel(model, level), active: null };
+  const atRank: AtLevel = (rank, bits) => adapted!.atRank(rank, { level: bits });
+  const atAnchor = (rank: number) => atRank(rank, level);
   let newest: { readonly step: number; readonly judgement: Judgement } | null = null;
   let baseLoss: number | null = null; // the base is frozen: measured once
 
@@ -62,18 +74,7 @@ export function createJudge(
       const whole = await lossOver(base, heldOut, { ...options, tokensPerBatch });
       return { ranks: null, rankLosses: [], whole };
     }
-    const results: ExampleLosses[] = [];
-    const keepingTask: EvalTask = {
-      name: task.name,
-      async measure(views, measureOptions) {
-        results.push(...(await task.measure(views, measureOptions)));
-        return results;
-      },
-    };
-    const ranks = await sweepRanks((rank) => adapted.atRank(rank), adapted.ranks, keepingTask, options);
-    // the last result is that of the base
-    const rankLosses = ranks.ranks.map(({ rank }, i) => ({ rank, losses: results[i] }));
-    return { ranks, rankLosses, whole: null };
+    return { ...(await sweepKeeping(atAnchor, adapted.ranks, task, options)), whole: null };
   }
 
   async function at(step: number, signal?: AbortSignal): Promise<Judgement> {
@@ -87,13 +88,22 @@ export function createJudge(
   ): ReturnType<EvaluateOptions['run']> {
     const options = { ...measuring, signal };
     baseLoss ??= (await lossOver(base, heldOut, { ...options, tokensPerBatch })).loss;
-    const sweep = await sweepRanks((rank) => adapted!.atRank(rank), ranks, task, { ...options, base: null });
+    const sweep = await sweepRanks(atAnchor, ranks, task, { ...options, base: null });
     const gains = sweep.ranks.map(({ loss }) => baseLoss! - loss);
     return { byRank: rankLosses(sweep), aurac: aurac(ranks, gains, 'log2') };
   }
 
+  async function atEnd(step: number, signal?: AbortSignal): Promise<Judgement> {
+    const judgement = await at(step, signal);
+    if (!adapted || levels.length === 1) return judgement;
+    const grid = { ranks: adapted.ranks, levels: levels.filter((bits) => bits !== level) };
+    const others = await sweepLevels(atRank, grid, task, { ...measuring, signal });
+    return { ...judgement, levels: rising([{ level, report: judgement.ranks! }, ...others]) };
+  }
+
   return {
     at,
+    atEnd,
     forTrainer: ({ ranks: fewRanks, ...moments }) => ({
       ...moments,
       async run({ step, signal }) {
@@ -107,3 +117,25 @@ export function createJudge(
 }
 
 const rankLosses = ({ ranks }: RankReport): RankLoss[] => ranks.map(({ rank, loss }) => ({ rank, loss }));
+
+const rising = (reports: readonly LevelReport[]): LevelReport[] =>
+  [...reports].sort((a, b) => a.level - b.level);
+
+type AtLevel = Parameters<typeof sweepLevels>[0];
+
+/** A sweep over the ranks, and the losses of every row at each of them. */
+async function sweepKeeping(
+  ...[atRank, ranks, task, options]: Required<Parameters<typeof sweepRanks>>
+): Promise<Pick<Judgement, 'ranks' | 'rankLosses'>> {
+  const results: ExampleLosses[] = [];
+  const keepingTask: EvalTask = {
+    name: task.name,
+    async measure(views, measureOptions) {
+      results.push(...(await task.measure(views, measureOptions)));
+      return results;
+    },
+  };
+  const report = await sweepRanks(atRank, ranks, keepingTask, options);
+  // the last result is that of the base
+  return { ranks: report, rankLosses: report.ranks.map(({ rank }, i) => ({ rank, losses: results[i] })) };
+}

@@ -1,4 +1,4 @@
-import type { MeasuredLoss, RankLosses, RankReport } from '@qdylora/eval';
+import type { LevelReport, MeasuredLoss, RankLosses, RankReport } from '@qdylora/eval';
 
 /** Held-out losses of a run: at every rank, or of the whole model in full training. */
 export interface Judgement {
@@ -6,4 +6,6 @@ export interface Judgement {
   /** The losses of every held-out row at each of these ranks; none in full training. */
   readonly rankLosses: readonly RankLosses[];
   readonly whole: MeasuredLoss | null;
+  /** The ranks at every quantization level of the run, where it has several; measured after the last step. */
+  readonly levels?: readonly LevelReport[];
 }

@@ -1,0 +1,49 @@
+import { anchorLevel, levelSampler, type Adapted, type LevelSampler } from '@qdylora/lora-dynamic';
+import type { CausalLm } from '@qdylora/models';
+import type { TrainOptions } from '@qdylora/trainer';
+import { heldOutLosses, type LossesByRank } from './held-out-losses.ts';
+import type { Job } from './job.ts';
+import type { Setting } from './setting.ts';
+
+/** The levels of a run; null where it has its 4 bits alone. */
+export const levelsOf = ({ levels, levelSchedule: schedule, seed, steps }: Job): LevelSampler | null =>
+  levels.every((level) => level === 4) ? null : levelSampler(levels, { schedule, seed, totalSteps: steps });
+
+/** Steps between two evaluations that the schedule `feedback` follows, and their held-out rows. */
+const FEEDBACK_STEPS = 15;
+const FEEDBACK_ROWS = 32;
+
+/** The evaluations that the schedule `feedback` follows: the largest rank over the first held-out rows. */
+export const feedbackOf = (
+  { job: { levels, levelSchedule }, heldOut }: Setting,
+  adapted: Adapted<CausalLm>,
+): TrainOptions['evaluate'] =>
+  levelSchedule === 'feedback'
+    ? {
+        every: FEEDBACK_STEPS,
+        async run() {
+          const rank = adapted.ranks.maxRank;
+          const view = adapted.atRank(rank, { level: anchorLevel(levels) });
+          const { losses } = await heldOutLosses([rank], [view], heldOut.slice(0, FEEDBACK_ROWS));
+          return { byRank: [{ rank, loss: losses[rank] }] };
+        },
+      }
+    : undefined;
+
+/** Held-out losses at one level; `base`: without the adapter. */
+type LossesAtLevel = Omit<LossesByRank, 'rowCounts'> & { readonly base: number };
+
+/** Measures the trained adapter at each evaluated level, by its bits. */
+export async function measureLevels(
+  { job: { ranks, evalLevels }, heldOut }: Setting,
+  adapted: Adapted<CausalLm>,
+): Promise<Record<string, LossesAtLevel>> {
+  const byLevel: Record<string, LossesAtLevel> = {};
+  for (const level of evalLevels) {
+    const views = ranks.map((rank) => adapted.atRank(rank, { level }));
+    const { losses, rowSums } = await heldOutLosses(ranks, views, heldOut);
+    const base = await heldOutLosses([0], [adapted.base({ level })], heldOut);
+    byLevel[level] = { base: base.losses[0], losses, rowSums };
+  }
+  return byLevel;
+}

@@ -1,0 +1,109 @@
+import {
+  anyValue,
+  checkOptions,
+  createRng,
+  QdyloraError,
+  required,
+  shownValue,
+  wholeNumber,
+  type OptionRules,
+} from '@qdylora/contract';
+import { QUANTIZATION_LEVELS, STORED_LEVEL } from '@qdylora/quant';
+
+/**
+ * The quantization level of each optimizer step.
+ * - `sampled`: of every two steps one, in random order, is at the anchor level, the other at a level drawn
+ *   from the rest. Ranks are drawn independently. So with the rank schedule `sandwich` (half of the parts of
+ *   each step at the largest rank) every pair of rank and level is trained.
+ * - `descending`: from most bits to fewest, each for the same number of steps.
+ * - `feedback`: starts with most bits. Each evaluation that does not improve the held-out loss moves the run
+ *   to the next level with fewer bits (the "predefined learning feedback" of Rajabzadeh et al. 2024,
+ *   section 5).
+ */
+export type LevelSchedule = 'sampled' | 'descending' | 'feedback';
+export const LEVEL_SCHEDULES: readonly LevelSchedule[] = ['sampled', 'descending', 'feedback'];
+
+export interface LevelSamplerOptions {
+  /** Default `sampled`. */
+  readonly schedule?: LevelSchedule;
+  readonly seed: number;
+  /** Steps of the run; `descending` needs it. */
+  readonly totalSteps?: number;
+}
+
+export interface LevelSampler {
+  readonly schedule: LevelSchedule;
+  /** Rising. */
+  readonly levels: readonly number[];
+  /** The level that evaluations use: 4 bits if it is in the list, else the one with most bits. */
+  readonly anchor: number;
+  /**
+   * The level of all passes of a step: a pure function of the seed, the step and the number of evaluations so
+   * far that did not improve. Only `feedback` reads the latter.
+   */
+  levelAt(step: number, plateaus: number): number;
+}
+
+const OPTIONS: OptionRules<LevelSamplerOptions> = {
+  schedule: anyValue,
+  seed: required(wholeNumber()),
+  totalSteps: wholeNumber(),
+};
+
+/**
+ * Chooses the quantization levels of training steps.
+ *
+ * @param levels different levels, some of 3, 4 and 8
+ * @throws QdyloraError BAD_ARGUMENT for other levels, an unknown schedule, or `descending` without its steps
+ * @example
+ * const levels = levelSampler([3, 4, 8], { seed: 7 });
+ * levels.levelAt(0, 0); // the same on every machine
+ */
+export function levelSampler(levels: readonly number[], options: LevelSamplerOptions): LevelSampler {
+  checkOptions('levelSampler', options, OPTIONS);
+  const { schedule = 'sampled', seed, totalSteps } = options;
+  assertLevels(levels);
+  const rising = [...levels].sort((a, b) => a - b);
+  const falling = rising.toReversed();
+  const anchor = anchorLevel(levels);
+  const others = rising.filter((level) => level !== anchor);
+  const rng = createRng(seed).named('level');
+  const orderRng = rng.named('order');
+  const isAnchored = (step: number): boolean => {
+    const isSecond = orderRng.uniform(Math.floor(step / 2)) < 1 / 2;
+    return (step % 2 === 1) === isSecond;
+  };
+  const levelAt: Readonly<Record<LevelSchedule, LevelSampler['levelAt']>> = {
+    sampled: (step) =>
+      others.length === 0 || isAnchored(step)
+        ? anchor
+        : others[Math.floor(rng.uniform(step) * others.length)]!,
+    descending: (step) =>
+      falling[Math.min(falling.length - 1, Math.floor((step * falling.length) / (totalSteps ?? 1)))],
+    feedback: (_, plateaus) => falling[Math.min(falling.length - 1, plateaus)],
+  };
+  if (!LEVEL_SCHEDULES.includes(schedule))
+    throw badLevels(`the schedule must be one of ${LEVEL_SCHEDULES.join(', ')} (got ${String(schedule)})`);
+  if (schedule === 'descending' && totalSteps === undefined)
+    throw badLevels('the schedule descending needs `totalSteps`, the number of steps of the run');
+  return { schedule, levels: rising, anchor, levelAt: levelAt[schedule] };
+}
+
+/** The level of a list that evaluations use: 4 bits if it is there, else the one with most bits. */
+export const anchorLevel = (levels: readonly number[]): number =>
+  levels.includes(STORED_LEVEL) ? STORED_LEVEL : Math.max(...levels);
+
+function assertLevels(levels: readonly number[]): void {
+  const fit =
+    Array.isArray(levels) &&
+    levels.length > 0 &&
+    new Set(levels).size === levels.length &&
+    levels.every((level) => QUANTIZATION_LEVELS.includes(level as 4));
+  if (!fit)
+    throw badLevels(
+      `the levels must be different ones of ${QUANTIZATION_LEVELS.join(', ')} (got ${shownValue(levels)})`,
+    );
+}
+
+const badLevels = (problem: string): QdyloraError =>
+  new QdyloraError('BAD_ARGUMENT', { where: 'quantization_levels', problem });

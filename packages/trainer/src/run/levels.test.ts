@@ -1,0 +1,93 @@
+import { hostData, type ArrayView } from '@qdylora/contract';
+import { levelSampler, type LevelSampler } from '@qdylora/lora-dynamic';
+import { dequantizeNf4, leveledWeight, moveToMemory, quantizeNf4, threeBitMatrix } from '@qdylora/quant';
+import { isPacked, Linear } from '@qdylora/tensor';
+import { temporaryFolder } from '@qdylora/testing/node';
+import { expect, it } from 'vitest';
+import { numbersOf, tinyAdapted, tinyBatch, tinyModel, type TinyModel } from '../../test/tiny-model.ts';
+import { eventsOf, eventsOfType, tinyOptions, type TinyRunOptions } from '../../test/tiny-run.ts';
+import { passesOfStep, train, type TrainEvent } from '../index.ts';
+
+/** The tiny model with its two linear layers at the levels 3, 4 and 8. */
+function leveledModel(): TinyModel {
+  const model = tinyModel();
+  const { memory } = model.backend;
+  return model.withModules((layer) => {
+    if (isPacked(layer.weight)) return layer;
+    const data = hostData(layer.weight.view as ArrayView<'f32'>);
+    const shape = [layer.outFeatures, layer.inFeatures] as const;
+    const matrix = moveToMemory(quantizeNf4({ data, shape }), memory);
+    const decoded = dequantizeNf4(matrix);
+    const residual = quantizeNf4({ data: data.map((value, i) => value - decoded[i]), shape });
+    const weight = leveledWeight(matrix, {
+      threeBits: threeBitMatrix(matrix, data),
+      residual: moveToMemory(residual, memory),
+    });
+    return new Linear(layer.name, weight, layer.bias);
+  });
+}
+
+/** Steps (number, loss, level) and final numbers of a run over a new leveled model. */
+async function outcomeOf(levels: LevelSampler | null, extra: TinyRunOptions = {}) {
+  const options = tinyOptions({ base: leveledModel(), levels, ...extra });
+  const events = await eventsOf(train(options));
+  return { steps: stepsOf(events), numbers: numbersOf(options.adapted.parameters()) };
+}
+
+const stepsOf = (events: readonly TrainEvent[]) =>
+  eventsOfType(events, 'step').map(({ step, loss, level }) => ({ step, loss, level }));
+
+it('all passes of a step are at its level, the same model at each time', () => {
+  const adapted = tinyAdapted({}, leveledModel());
+  for (const level of [3, 4, 8]) {
+    const { passes } = passesOfStep(0, [tinyBatch(4), tinyBatch(2)], adapted, null, { level });
+    expect(new Set(passes.map(({ view }) => view.model))).toEqual(
+      new Set([adapted.atRank(1, { level }).model]),
+    );
+  }
+});
+
+it('each step has the level of its sampler, and levels change the losses', async () => {
+  const sampler = levelSampler([3, 4, 8], { seed: 2 });
+  const { steps } = await outcomeOf(sampler);
+  const plain = await outcomeOf(null);
+  expect(steps.map(({ level }) => level)).toEqual([0, 1, 2, 3, 4, 5].map((step) => sampler.levelAt(step, 0)));
+  expect(steps.map(({ loss }) => loss)).not.toEqual(plain.steps.map(({ loss }) => loss));
+  expect(plain.steps.every((step) => step.level === undefined)).toBe(true);
+});
+
+it('a run at level 4 alone has the bits of a run without levels', async () => {
+  const plain = await outcomeOf(null);
+  const four = await outcomeOf(levelSampler([4], { seed: 2 }));
+  expect(four.numbers).toEqual(plain.numbers);
+  expect(four.steps.map(({ loss }) => loss)).toEqual(plain.steps.map(({ loss }) => loss));
+});
+
+it.each(['sampled', 'feedback'] as const)(
+  'a resumed run with %s levels has the bits of a whole one',
+  async (schedule) => {
+    const levels = levelSampler([3, 4, 8], { seed: 2, schedule });
+    const losses = [3, 4, 2, 5, 6, 7]; // evaluations 2, 4, 5 and 6 do not improve
+    const evaluate = {
+      every: 1,
+      run: ({ step }: { step: number }) =>
+        Promise.resolve({ byRank: [{ rank: 1, loss: losses[step - 1]! }] }),
+    };
+    const whole = await outcomeOf(levels, { evaluate });
+    const save = { folder: temporaryFolder() };
+    const begin = await outcomeOf(levels, { evaluate, save, totalSteps: 3 });
+    const end = await outcomeOf(levels, { evaluate, save, resume: 'latest' });
+    expect([...begin.steps, ...end.steps]).toEqual(whole.steps);
+    expect(end.numbers).toEqual(whole.numbers);
+    if (schedule === 'feedback') expect(whole.steps.map(({ level }) => level)).toEqual([8, 8, 4, 4, 3, 3]);
+  },
+);
+
+it('levels that the model does not have, and feedback without evaluations, are refused', async () => {
+  const levels = levelSampler([3, 4], { seed: 2 });
+  expect(() => train(tinyOptions({ levels }))).toThrow(/3, 4 must be levels of the model \(it has none\)/);
+  const feedback = levelSampler([3, 4], { seed: 2, schedule: 'feedback' });
+  expect(() => train(tinyOptions({ base: leveledModel(), levels: feedback }))).toThrow(
+    /follows the held-out loss, and nothing is evaluated/,
+  );
+});
