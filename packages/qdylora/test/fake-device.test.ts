@@ -86,6 +86,7 @@ describe('on a device that JavaScript cannot reach, as on the host, bit for bit:
     ['lion_8bit', { optimizer: 'lion_8bit' }],
     ['sgd', { optimizer: 'sgd', learningRate: 0.1 }],
     ['gradient checkpointing', { gradientCheckpointing: true }],
+    ['quantization levels', { quantizationLevels: [3, 8], doubleQuantization: false }],
     ['one rank a step', { rankSchedule: 'one', updateRule: 'newest_block' }],
     ['full training', { method: 'none', ranks: undefined, loraDropout: undefined }],
     ['FP4 without double quantization', { quantization: 'fp4', doubleQuantization: false }],

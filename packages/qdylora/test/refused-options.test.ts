@@ -12,7 +12,7 @@ import {
   type Example,
 } from '@qdylora/data';
 import { lossOver, perplexity, rankReport, sweepRanks } from '@qdylora/eval';
-import { attachDyLora, rankSampler, rankSet } from '@qdylora/lora-dynamic';
+import { attachDyLora, levelSampler, rankSampler, rankSet } from '@qdylora/lora-dynamic';
 import {
   buildModel,
   generate,
@@ -332,6 +332,12 @@ const TABLE: readonly RefusedCalls[] = [
     (options) => rankSampler(rankSet([1, 2]), options),
     { seed: 1 },
     [[{ seed: undefined }], [{ distrbution: 'uniform' }]],
+  ],
+  [
+    'levelSampler',
+    (options) => levelSampler([3, 4], options),
+    { seed: 1 },
+    [[{ seed: undefined }], [{ totalSteps: 1.5 }], [{ shedule: 'sampled' }]],
   ],
   ...CHECKPOINT_CALLS,
 ];

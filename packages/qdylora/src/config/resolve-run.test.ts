@@ -75,6 +75,9 @@ describe('a run', () => {
     ['method: none', { wideRatio: 0 }],
     ['ranks: [1, 8]\nrank_rates: [1, 0.5]', { rankRates: [1, 0.5] }],
     ['adapter_init: gradient\nadapter_init_norm: 0.3', { adapterInit: 'gradient', adapterInitNorm: 0.3 }],
+    ['quantization_levels: [8, 3, 4]', { quantizationLevels: [3, 4, 8], levelSchedule: 'sampled' }],
+    ['quantization: none\nquantization_levels: [4]', { quantizationLevels: [4] }],
+    ['method: none\nquantization_levels: [4]\nlevel_schedule: sampled', { quantizationLevels: [4] }],
     ['eval_ranks: [64, 1, 1]', { evalRanks: [1, 64] }],
     [
       'eval_ranks: [3]\nearly_stopping: 3\neval_steps: 1\nval_set_size: 9',
@@ -164,6 +167,14 @@ describe('a run', () => {
     ['method: none\nwide_ratio: 0.5', /`wide_ratio` is about an adapter/],
     ['adapter_init: gradient\nadapter: old', /`adapter_init` is the start of a new adapter, but `adapter`/],
     ['adapter_init_norm: 1', /`adapter_init_norm` needs `adapter_init`: gradient/],
+    ['quantization_levels: [2]', /`quantization_levels` must be a list of different ones of 3, 4, 8 \(got/],
+    ['quantization_levels: [4, 4]', /`quantization_levels` must be a list of different ones/],
+    [
+      'quantization: fp4\nquantization_levels: [3, 4]',
+      /`quantization_levels` 3, 4 needs `quantization`: nf4 \(got fp4\)/,
+    ],
+    ['level_schedule: feedback', /`level_schedule` feedback follows evaluations between steps/],
+    ['method: none\nquantization_levels: [3]', /`quantization_levels` is about an adapter/],
     ['eval_ranks: [128]', /`eval_ranks` has rank 128, but the largest is 64/],
     [
       'early_stopping: 3\neval_steps: 1\nval_set_size: 9',

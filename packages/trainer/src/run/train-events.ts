@@ -38,7 +38,7 @@ export interface StepEvent {
   /** The different ranks that the step trained, largest first; none without adapters. */
   readonly ranks: readonly number[];
   /** The quantization level of the step, in bits a weight; missing in a run without `levels`. */
-  readonly level?: number;
+  readonly level?: number | undefined;
   readonly learningRate: number;
   /** Global norm of the gradient, before clipping. */
   readonly gradNorm: number;

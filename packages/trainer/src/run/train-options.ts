@@ -126,7 +126,7 @@ const OPTIONS: OptionRules<TrainOptions> = {
   model: required(objectWith()),
   batches: required(objectWith('batchAt', 'epochAt')),
   sampler: required(orNull(objectWith('ranksOfPart', 'segmentsOf'))),
-  levels: orNull(objectWith('levelAt', 'levels')),
+  levels: orNull(objectWith('levelAt')),
   optimizer: required(objectWith('prepare', 'step')),
   schedule: required(objectWith('at')),
   totalSteps: required(anyValue),

@@ -37,6 +37,7 @@ async function attached({
       method: 'qdylora',
       quantization: 'none',
       doubleQuantization: true,
+      quantizationLevels: [4],
       quantizationBlockSize: 64,
       seed: 0,
     },

@@ -13,7 +13,7 @@ import { valuesOfOptions } from '../../config/explicit-values.ts';
 import { OPTIMIZERS } from '../../config/keys/training-keys.ts';
 import type { PreparedRun } from '../run/prepare-run.ts';
 import { prepareRun } from '../run/prepare-run.ts';
-import { atLargestRank, dryRun } from './dry-run.ts';
+import { atLargestRank, atMostBits, dryRun } from './dry-run.ts';
 import { largestJudged, largestSteps } from './largest-steps.ts';
 import { judgeOf } from '../run/judging/judge-run.ts';
 import { openSession } from '../run/run-session.ts';
@@ -34,6 +34,7 @@ const options = fc.record({
   method: fc.constantFrom('qdylora' as const, 'dylora' as const, 'none' as const),
   doubleQuantization: fc.boolean(),
   quantizationBlockSize: fc.constantFrom(64, 128),
+  quantizationLevels: fc.constantFrom([4], [3], [3, 4], [3, 4, 8]),
   optimizer: fc.constantFrom(...OPTIMIZERS),
   gradientCheckpointing: fc.oneof(fc.boolean(), fc.integer({ min: 1, max: 3 })),
   microBatchSize: fc.integer({ min: 1, max: 4 }),
@@ -62,6 +63,7 @@ function tinyRun(
     method,
     doubleQuantization,
     quantizationBlockSize,
+    quantizationLevels,
     targetModules,
     loraDropout,
     ...runOptions
@@ -81,7 +83,8 @@ function tinyRun(
     tie_word_embeddings: isTied,
   };
   const adapter = method === 'none' ? {} : { ranks: [4], targetModules, loraDropout };
-  const packed = method === 'qdylora' ? { doubleQuantization, quantizationBlockSize } : {};
+  const packed =
+    method === 'qdylora' ? { doubleQuantization, quantizationBlockSize, quantizationLevels } : {};
   return prepareRun(
     valuesOfOptions({
       ...runOptions,
@@ -111,8 +114,9 @@ async function bothBooks(prepared: PreparedRun, samplerOf: typeof atLargestRank 
   const { config, source, data, run, chosen } = opened;
   const sampler = samplerOf(run.training.sampler, run.adapted?.ranks.maxRank ?? 0);
   // A replayed pass has its temporaries in the recording's memory, which this backend does not count.
-  await train({ ...run.training, sampler, recordsPasses: false }).result;
-  await judgeOf(opened, session)?.at(2);
+  const levels = atMostBits(run.training.levels ?? null);
+  await train({ ...run.training, sampler, levels, recordsPasses: false }).result;
+  await judgeOf(opened, session)?.atEnd(2);
   using dryBackend = chosen.dry!();
   using dry = chosen.dry!();
   const steps = largestSteps(config, { run, data }, dryBackend);

@@ -177,7 +177,7 @@ type SnakeCased<T> = T extends readonly (infer Item)[]
   : T extends number
     ? T | null
     : T extends object
-      ? { [K in keyof T & string as SnakeCase<K>]: SnakeCased<T[K]> }
+      ? { [K in keyof T as SnakeCase<K & string>]: SnakeCased<T[K]> }
       : T;
 
 /** The line of an event: of a step without `total_steps`, which is in the plan. */

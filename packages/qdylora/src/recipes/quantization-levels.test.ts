@@ -1,0 +1,91 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { run, tinyRun } from '../../test/tiny-run.ts';
+import { evaluate, finetune, planMemory, type FinetuneOptions } from '../index.ts';
+
+const { folder, model, rows, common } = tinyRun();
+const NF4 = { ...common, quantization: 'nf4' } as const;
+const LEVELS = { ...NF4, quantizationLevels: [3, 4, 8] } as const;
+
+/** Report, losses and levels of the steps, and the bytes of the adapter. */
+async function outcomeOf(name: string, options: Omit<FinetuneOptions, 'outputDir'>) {
+  const outputDir = folder.in(name);
+  const steps = (await run({ ...options, outputDir })).flatMap((event) =>
+    event.type === 'step' ? [{ loss: event.loss, level: event.level }] : [],
+  );
+  const adapter = readFileSync(join(outputDir, 'adapter', 'adapter_model.safetensors')).toString('base64');
+  return { steps, adapter, outputDir };
+}
+
+describe('a run at several quantization levels', () => {
+  it('trains at each, and reports the loss at every pair of rank and level', async () => {
+    const { steps, outputDir } = await outcomeOf('levels', LEVELS);
+    expect(new Set(steps.map(({ level }) => level)).size).toBeGreaterThan(1);
+    const report = JSON.parse(readFileSync(join(outputDir, 'report.json'), 'utf8'));
+    expect(report.levels.map(({ level }: { level: number }) => level)).toEqual([3, 4, 8]);
+    expect(report.levels[1].base).toEqual(report.base);
+    expect(report.levels[1].ranks.map(({ loss }: { loss: number }) => loss)).toEqual(
+      report.ranks.map(({ loss }: { loss: number }) => loss),
+    );
+    expect(new Set(report.levels.map(({ base }: { base: { loss: number } }) => base.loss)).size).toBe(3);
+    const page = readFileSync(join(outputDir, 'report.html'), 'utf8');
+    expect(page).toContain('Ranks and quantization levels');
+    expect(page).toContain('8 bits');
+    const judged = { model, dataset: rows, backend: 'host', adapter: join(outputDir, 'adapter') } as const;
+    const at = async (level: number) =>
+      (await evaluate({ ...judged, level })).results.map(({ loss }) => loss);
+    expect(await at(4)).toEqual((await evaluate(judged)).results.map(({ loss }) => loss));
+    expect(await at(3)).not.toEqual(await at(4));
+    await expect(evaluate({ ...judged, quantization: 'none', level: 3 })).rejects.toThrow(
+      /is not quantized has no quantization levels/,
+    );
+  });
+
+  it('of level 4 alone is the run without the key, bit for bit', async () => {
+    const plain = await outcomeOf('plain', NF4);
+    const four = await outcomeOf('four', { ...NF4, quantizationLevels: [4] });
+    expect({ ...four, outputDir: '' }).toEqual({ ...plain, outputDir: '' });
+    const report = readFileSync(join(plain.outputDir, 'report.json'), 'utf8');
+    expect(report).not.toContain('"levels"');
+  });
+
+  it('resumes bit for bit, also where the level follows the held-out loss', async () => {
+    for (const levelSchedule of ['sampled', 'feedback'] as const) {
+      const options = { ...LEVELS, levelSchedule, evalSteps: 1, learningRate: 1 };
+      const whole = await outcomeOf(`whole-${levelSchedule}`, options);
+      const name = `part-${levelSchedule}`;
+      const parts = [
+        await outcomeOf(name, {
+          ...options,
+          maxSteps: 6,
+          onStep: ({ step }) => (step === 3 ? 'stop' : undefined),
+        }),
+        await outcomeOf(name, { ...options, resumeFromCheckpoint: 'latest' }),
+      ];
+      expect(parts.flatMap(({ steps }) => steps)).toEqual(whole.steps);
+      expect(parts[1]!.adapter).toBe(whole.adapter);
+    }
+  });
+
+  it('is planned with the memory of its levels', async () => {
+    const bytesOf = async (quantizationLevels: number[]) => {
+      const plan = await planMemory({ ...NF4, outputDir: folder.in('none'), quantizationLevels });
+      return plan.parts.find(({ part }) => part === 'base weights')!.bytes;
+    };
+    const [four, three, all] = [await bytesOf([4]), await bytesOf([3, 4]), await bytesOf([3, 4, 8])];
+    expect(three).toBeGreaterThan(four);
+    expect(all).toBeGreaterThan(three);
+  });
+});
+
+it('a run that has other levels cannot be resumed', async () => {
+  const { outputDir } = await outcomeOf('first', { ...LEVELS, maxSteps: 2 });
+  const other = finetune({
+    ...NF4,
+    quantizationLevels: [3, 4],
+    outputDir,
+    resumeFromCheckpoint: 'latest',
+  });
+  await expect(other.result).rejects.toThrow(/quantization_levels \[3,4\] instead of \[3,4,8\]/);
+});
