@@ -72,7 +72,7 @@ describe('a replayed pass', () => {
     ['rank schedule `one`', { rankSchedule: 'one' }],
     ['newest_block', { rankSchedule: 'one', updateRule: 'newest_block' }],
     ['dropout', { loraDropout: 0.2 }],
-    ['quantization levels', { quantization: 'nf4', quantizationLevels: [3, 4, 8] }],
+    ['quantization levels', { quantization: 'nf4', quantizationLevels: [4, 8], ranks: [4] }],
     ['dropout and checkpointing', { loraDropout: 0.2, gradientCheckpointing: true }],
     ['bf16', { computeDtype: 'bf16' }],
     ['full training', { method: 'none', ranks: undefined, quantization: 'none' } as Partial<FinetuneOptions>],
