@@ -64,8 +64,8 @@ export interface CausalLm {
   ): { loss: Tensor<ArrayView<'f32'>>; tokenLosses: ArrayView<'f32'> };
   /**
    * How the model sees the targets, without gradients: tokenLosses: [tokens], −log p of each counted target,
-   * else 0; likeliest: [tokens], the most likely token where a target is counted, else −1. One pass; the
-   * logits are never all in memory.
+   * else 0; likeliest: [tokens], the most likely token from the first counted target of a sequence to its
+   * last one, else −1. One pass; the logits are never all in memory.
    */
   scoreTargets(
     ctx: ForwardContext,
