@@ -1,0 +1,2 @@
+export function listKernelSources(root: string): { readonly name: string; readonly path: string }[];
+export function hashSources(root: string): Record<string, string>;

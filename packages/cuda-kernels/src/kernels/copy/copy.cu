@@ -1,0 +1,20 @@
+// Computes: y = x, from and to float32 or bfloat16.
+// Owners: a thread owns four consecutive elements; blocks cover the array.
+// Cost: 8 bytes per element in float32, 4 in bfloat16: bound by the bandwidth of memory.
+// Assumes: arrays of n elements that do not overlap (runOp checks); any alignment.
+// Dropped: nothing yet. A copy between equal dtypes could be one cuMemcpyDtoDAsync; a kernel keeps the choice
+//   of the stream and of graphs in one place. Not measured on a device.
+#include "elementwise.h"
+
+template <class From, class To>
+__device__ void copyRun(const From* x, To* y, Size n) {
+  const Run run = runOfThread(n);
+  float values[4];
+  loadRun(x, run, values);
+  storeRun(y, run, values);
+}
+
+extern "C" __global__ void copyF32ToF32(const float* x, float* y, Size n) { copyRun(x, y, n); }
+extern "C" __global__ void copyF32ToBf16(const float* x, BFloat16* y, Size n) { copyRun(x, y, n); }
+extern "C" __global__ void copyBf16ToF32(const BFloat16* x, float* y, Size n) { copyRun(x, y, n); }
+extern "C" __global__ void copyBf16ToBf16(const BFloat16* x, BFloat16* y, Size n) { copyRun(x, y, n); }
