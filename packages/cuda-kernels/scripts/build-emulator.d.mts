@@ -1,0 +1,1 @@
+export function buildEmulator(): Promise<string | null>;
