@@ -1,0 +1,90 @@
+import { checkKernel } from '@qdylora/testing';
+import { expect, test } from 'vitest';
+import { openCubins } from '../src/index.ts';
+import { createEmulatedBackend } from './emulated-backend.ts';
+import { openEmulator } from './emulator.ts';
+import { mutantsOf } from './mutants-of.ts';
+import { halvedCall, smallCalls, type SmallCall } from './small-calls.ts';
+
+/** QDYLORA_DEEP=1: the bounds of all kernels too; prints what was caught. */
+const isDeep = process.env.QDYLORA_DEEP === '1';
+const emulator = await openEmulator();
+const cubins = await openCubins();
+const ptxOf = (source: string): string => Buffer.from(cubins.image(source, 'compute_80')).toString('utf8');
+
+/** Ends a mutant that never ends by itself; the calls run a tenth of that. */
+const MOST_INSTRUCTIONS = 3e6;
+
+/** The sources, with the ops that run their kernels. */
+const SOURCES: Readonly<Record<string, readonly string[]>> = {
+  'activation-gate': ['activation-gate', 'activation-gate-backward'],
+  add: ['add', 'add-into'],
+  copy: ['copy'],
+  'dequantize-blockwise': ['dequantize-blockwise'],
+  fill: ['fill'],
+  'rms-norm': ['rms-norm', 'residual-norm', 'rms-norm-backward'],
+  rope: ['rope', 'rope-table'],
+  'scale-by': ['scale-by'],
+};
+const WITH_BARRIERS = ['dequantize-blockwise', 'rms-norm'];
+
+/** Calls of each case that may be tried, and of each kernel that are. */
+const CALLS_OF_CASE = 12;
+const CALLS_OF_KERNEL = 4;
+
+/** The first thing that is wrong with the PTX, or null where all calls pass. */
+async function problemOf(
+  source: string,
+  ptx: string,
+  calls: readonly SmallCall[],
+  onLaunch?: (kernel: string) => void,
+): Promise<string | null> {
+  const backends = [false, true].map((isSkewed) =>
+    createEmulatedBackend({
+      emulator: emulator!,
+      ptxOf: (name) => (name === source ? ptx : ptxOf(name)),
+      seed: 11,
+      isSkewed,
+      mostInstructions: MOST_INSTRUCTIONS,
+      onLaunch,
+    }),
+  );
+  try {
+    for (const { op, call } of calls) await checkKernel(op, [{ label: source, backends }], call);
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** Kernel → a few calls that launch it, all of which pass on the PTX as it is. */
+async function callsOfKernels(source: string): Promise<ReadonlyMap<string, readonly SmallCall[]>> {
+  const plain = smallCalls(SOURCES[source], CALLS_OF_CASE);
+  const halves = plain.filter(({ op }) => op.halves?.length).map(halvedCall);
+  const byKernel = new Map<string, SmallCall[]>();
+  for (const call of [...plain, ...halves]) {
+    const launched = new Set<string>();
+    const problem = await problemOf(source, ptxOf(source), [call], (kernel) => launched.add(kernel));
+    expect(problem).toBe(null);
+    for (const kernel of launched) byKernel.set(kernel, [...(byKernel.get(kernel) ?? []), call]);
+  }
+  return new Map([...byKernel].map(([kernel, calls]) => [kernel, calls.slice(0, CALLS_OF_KERNEL)]));
+}
+
+test.skipIf(!emulator).each(isDeep ? Object.keys(SOURCES) : WITH_BARRIERS)(
+  'every barrier, mask and wait that is taken from %s is caught',
+  async (source) => {
+    const calls = await callsOfKernels(source);
+    const survivors: string[] = [];
+    const counts: Record<string, { caught: number; all: number }> = {};
+    for (const { kind, kernel, instruction, ptx } of mutantsOf(ptxOf(source))) {
+      if (kind === 'bound' && !isDeep) continue;
+      const count = (counts[kind] ??= { caught: 0, all: 0 });
+      count.all++;
+      if (await problemOf(source, ptx, calls.get(kernel) ?? [])) count.caught++;
+      else survivors.push(`${kind} ${kernel}: ${instruction}`);
+    }
+    if (isDeep) console.log(source, counts, survivors);
+    expect(survivors.filter((survivor) => !survivor.startsWith('bound'))).toEqual([]);
+  },
+);
