@@ -16,6 +16,8 @@ import { fillKernels } from '../kernels/fill/fill.ts';
 import { layerNormKernels } from '../kernels/layer-norm/layer-norm.ts';
 import { linearArgmaxKernels } from '../kernels/linear-argmax/linear-argmax.ts';
 import { linearCrossEntropyKernels } from '../kernels/linear-cross-entropy/linear-cross-entropy.ts';
+import { linearCrossEntropyTopKKernels } from '../kernels/linear-cross-entropy-top-k/linear-cross-entropy-top-k.ts';
+import { linearDistillationKernels } from '../kernels/linear-distillation/linear-distillation.ts';
 import { linearKernels } from '../kernels/linear/linear.ts';
 import { lion8bitStepKernels } from '../kernels/lion-8bit-step/lion-8bit-step.ts';
 import { lionStepKernels } from '../kernels/lion-step/lion-step.ts';
@@ -50,6 +52,8 @@ const FOLDERS: readonly ((door: CpuDoor) => BoundKernel[])[] = [
   layerNormKernels,
   linearArgmaxKernels,
   linearCrossEntropyKernels,
+  linearCrossEntropyTopKKernels,
+  linearDistillationKernels,
   linearKernels,
   lion8bitStepKernels,
   lionStepKernels,

@@ -7,14 +7,12 @@ import {
   floatArray,
   i32Array,
   optional,
-  QdyloraError,
-  roundToBfloat16,
   type ArrayView,
   type FloatView,
 } from '@qdylora/contract';
 import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
+import { assertTarget, IGNORED_TARGET, readHead, sumOfExponentials } from './head-logits.ts';
 import type { ComputeDtype } from './linear.ts';
-import { readElement } from '../elements/read-element.ts';
 import { scaleBy } from '../elements/scale-by.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -30,9 +28,6 @@ export interface CrossEntropyAttributes {
   readonly gradient: boolean;
   readonly softCap?: number;
 }
-
-/** The target of a token that does not count, as in PyTorch. */
-export const IGNORED_TARGET = -100;
 
 /**
  * Head and loss in one op, so that the logits of all tokens never exist at once:
@@ -80,58 +75,32 @@ export const linearCrossEntropy = defineOp({
     const { loss, tokenLosses, dx, dWeight } = outputs;
     const targetsData = hostData(targets);
     const tokenWeightsData = tokenWeights && hostData(tokenWeights);
-    const lossData = hostData(loss);
     const tokenLossesData = hostData(tokenLosses);
-    const dxData = dx && hostData(dx);
-    const dWeightData = dWeight && hostData(dWeight);
-    const [tokens, hidden] = x.shape as [number, number];
+    const [tokens] = x.shape as [number];
     const vocabulary = weight.shape[0];
-    const xAt = readElement(x, computeDtype);
-    const wAt = readElement(weight, computeDtype);
-    const logits = new Float64Array(vocabulary);
+    const head = readHead({ x, weight }, { computeDtype, softCap });
     let total = 0;
     for (let t = 0; t < tokens; t++) {
       const target = targetsData[t];
       const factor = lossScale * (tokenWeightsData?.[t] ?? 1);
       tokenLossesData[t] = 0;
-      if (dxData) dxData.fill(0, t * hidden, (t + 1) * hidden);
+      if (dx) hostData(dx).fill(0, t * x.shape[1], (t + 1) * x.shape[1]);
       if (target === IGNORED_TARGET) continue;
-      assertTarget(target, t, vocabulary);
-      for (let c = 0; c < vocabulary; c++) {
-        logits[c] = 0;
-        for (let j = 0; j < hidden; j++) logits[c] += xAt(t * hidden + j) * wAt(c * hidden + j);
-        if (softCap > 0) logits[c] = softCap * Math.tanh(logits[c] / softCap);
-      }
-      const largest = logits.reduce((a, b) => Math.max(a, b));
-      const sum = logits.reduce((s, z) => s + Math.exp(z - largest), 0);
+      assertTarget('linear-cross-entropy', target, t, vocabulary);
+      const logits = head.logitsOf(t);
+      const { largest, sum } = sumOfExponentials(logits);
       const tokenLoss = largest + Math.log(sum) - logits[target];
       tokenLossesData[t] = tokenLoss;
       total += tokenLoss * factor;
-      for (let c = 0; c < vocabulary && (dx || dWeight); c++) {
-        const slope = softCap > 0 ? 1 - (logits[c] / softCap) ** 2 : 1;
-        const exact = slope * factor * (Math.exp(logits[c] - largest) / sum - (c === target ? 1 : 0));
-        const gradient = computeDtype === 'bf16' ? roundToBfloat16(exact) : exact;
-        for (let j = 0; j < hidden; j++) {
-          if (dxData) dxData[t * hidden + j] += gradient * wAt(c * hidden + j);
-          if (dWeightData) dWeightData[c * hidden + j] += gradient * xAt(t * hidden + j);
-        }
-      }
+      if (!dx && !dWeight) continue;
+      const gradients = logits.map(
+        (z, c) => factor * (Math.exp(z - largest) / sum - (c === target ? 1 : 0)),
+      );
+      head.addGradients(t, { logits, gradients }, { dx, dWeight });
     }
-    lossData[0] = total;
+    hostData(loss)[0] = total;
   },
 });
-
-function assertTarget(target: number, position: number, vocabulary: number): void {
-  if (target >= 0 && target < vocabulary) return;
-  throw new QdyloraError('BAD_DATA', {
-    where: 'linear-cross-entropy',
-    problem:
-      `targets must be within 0…${vocabulary - 1}, or ${IGNORED_TARGET} ` +
-      `(got ${target} at position ${position})`,
-    nextStep: 'Does the tokenizer belong to the model?',
-    details: { position, target, vocabulary },
-  });
-}
 
 /**
  * The gradient exists already when backward begins; a loss that is the root (gradient 1) hands it on

@@ -18,6 +18,8 @@ import { layerNormCases } from './layer-norm.ts';
 import { linearCases } from './linear.ts';
 import { linearArgmaxCases } from './linear-argmax.ts';
 import { linearCrossEntropyCases } from './linear-cross-entropy.ts';
+import { linearCrossEntropyTopKCases } from './linear-cross-entropy-top-k.ts';
+import { linearDistillationCases } from './linear-distillation.ts';
 import { lion8bitStepCases } from './lion-8bit-step.ts';
 import { lionStepCases } from './lion-step.ts';
 import { matmulNf4Cases } from './matmul-nf4.ts';
@@ -52,6 +54,8 @@ export const ALL_CASES: readonly ConformanceCase[] = [
   ...linearCases,
   ...linearArgmaxCases,
   ...linearCrossEntropyCases,
+  ...linearCrossEntropyTopKCases,
+  ...linearDistillationCases,
   ...lion8bitStepCases,
   ...lionStepCases,
   ...matmulNf4Cases,

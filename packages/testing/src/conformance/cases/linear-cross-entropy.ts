@@ -6,7 +6,7 @@ import { numbersOf } from '../compare.ts';
 import { conformanceCase } from '../conformance-case.ts';
 import { EPSILON, type Bound } from '../tolerance.ts';
 
-interface Sizes {
+export interface HeadSizes {
   readonly tokens: number;
   readonly hidden: number;
   readonly vocabulary: number;
@@ -30,8 +30,8 @@ interface LossScale {
  * A soft cap moves a logit by no more than it was moved, and adds its own rounding, 8·ε·cap; its slope 1 − t²
  * is off by 2·δ/cap + 4·ε.
  */
-function boundFor(
-  { tokens, hidden, vocabulary }: Sizes,
+export function boundFor(
+  { tokens, hidden, vocabulary }: HeadSizes,
   { x, weight }: { readonly x: ArrayView; readonly weight: ArrayView },
   { factor, cap = 0, computeDtype = 'f32' }: LossScale,
 ): Bound {
@@ -65,7 +65,7 @@ function boundFor(
 }
 
 /** Targets: [tokens], a share `ignored` of them without a target. */
-function targetsOf({ tokens, vocabulary, seed }: Sizes, ignored: number): ArrayView<'i32'> {
+export function targetsOf({ tokens, vocabulary, seed }: HeadSizes, ignored: number): ArrayView<'i32'> {
   const rng = createRng(seed).named('targets');
   return i32View(
     [tokens],
@@ -75,13 +75,22 @@ function targetsOf({ tokens, vocabulary, seed }: Sizes, ignored: number): ArrayV
   );
 }
 
+/** Weights of tokens: [tokens], some of them 0. */
+export const tokenWeightsOf = ({ tokens }: HeadSizes): ArrayView<'f32'> =>
+  f32View(
+    [tokens],
+    Float32Array.from({ length: tokens }, (_, t) => (t % 3) / 2),
+  );
+
+export const arbitraryHeadSizes: fc.Arbitrary<HeadSizes> = fc.record({
+  tokens: arbitrarySize(40),
+  hidden: arbitrarySize(80),
+  vocabulary: arbitrarySize(300).map((n) => Math.max(n, 1)),
+  seed: arbitrarySeed,
+});
+
 const parameters = fc.record({
-  sizes: fc.record({
-    tokens: arbitrarySize(40),
-    hidden: arbitrarySize(80),
-    vocabulary: arbitrarySize(300).map((n) => Math.max(n, 1)),
-    seed: arbitrarySeed,
-  }),
+  sizes: arbitraryHeadSizes,
   ignored: fc.constantFrom(0, 0.3, 1),
   computeDtype: fc.constantFrom<ComputeDtype>('f32', 'bf16'),
   isHalf: fc.boolean(),
@@ -162,12 +171,7 @@ export const linearCrossEntropyCases = [
           ? normalBfloat16View(seed, 'w', [vocabulary, hidden])
           : normalView(seed, 'w', [vocabulary, hidden], 0.3),
         targets: targetsOf(sizes, ignored),
-        tokenWeights: isWeighted
-          ? f32View(
-              [tokens],
-              Float32Array.from({ length: tokens }, (_, t) => (t % 3) / 2),
-            )
-          : undefined,
+        tokenWeights: isWeighted ? tokenWeightsOf(sizes) : undefined,
       };
       return {
         inputs,

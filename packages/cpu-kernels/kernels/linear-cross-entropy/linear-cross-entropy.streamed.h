@@ -1,0 +1,403 @@
+// Computes: head and loss in one, for a head that is not trained; all logits never exist at once. A block of
+//   the vocabulary gives logits of some rows. These become unnormalized weights of a running softmax, as in
+//   attention, and the weights times the same block of W are added to dx. At the end dx = factor · (dx / Σ −
+//   W[target]).
+// Owners: a thread owns rows. The blocks of W of a round are packed by all threads together, once for logits
+//   and once for dx, between two barriers.
+// Cost: 2·active·vocabulary·hidden operations, twice that with dx. W is read twice per 1,024 rows of a
+//   thread; logits stay in the second-level cache.
+// Assumes: contiguous arrays; lengths and targets are checked in `streamHead`. Workspace: about 4 MiB of
+//   packed W, and 5 MiB a thread, for any number of tokens.
+// Variants: a `Classes` sees the logits of each row block by block, may change them before they are summed,
+//   and turns the sums of a row into its loss and its gradient. `TargetClass` is the cross-entropy alone.
+// Dropped: whole chunks of logits in memory: twice the time with tile registers, since it is bound by memory.
+//   A trained head still does so (linear-cross-entropy.cpp).
+#pragma once
+#include "linear-cross-entropy.logit-rows.h"
+#include "../../native/gemm/product.h"
+
+namespace qdylora::QD_LEVEL {
+namespace {
+
+// Columns of a block; rows that pass over it together; rows that a part holds at a time; floats of packed W,
+// roughly.
+constexpr Size BLOCK_COLUMNS = 512;
+constexpr Size BLOCK_ROWS = 128;
+constexpr Size MOST_PART_ROWS = 1024;
+constexpr Size PACKED_WEIGHT = Size{1} << 20;
+// Exponents by which a logit may exceed the subtracted one before the sums so far are rescaled.
+constexpr float SLACK = 8.f;
+
+struct Sizes {
+  Size hidden, vocabulary;
+  bool pairs;
+  Size words() const { return wordsOf(hidden, pairs); }
+  Size blockWords() const { return wordsOf(BLOCK_COLUMNS, pairs); }
+  Size paddedHidden() const { return roundUp(hidden, PANEL); }
+  // Floats of a block of W, packed for logits and for dx.
+  Size forLogits() const { return BLOCK_COLUMNS * words(); }
+  Size forGradient() const { return paddedHidden() * blockWords(); }
+  Size blocks() const { return divideUp(vocabulary, BLOCK_COLUMNS); }
+  // Blocks of a round.
+  Size together() const {
+    return larger<Size>(1, smaller(blocks(), PACKED_WEIGHT / larger<Size>(forLogits() + forGradient(), 1)));
+  }
+  // The depth of a product's logits is cut where its panels would leave the first-level cache.
+  Size depthStep() const {
+    return words() <= mostWords(pairs) ? larger<Size>(hidden, 1)
+                                       : roundUp(divideUp(hidden, divideUp(words(), mostWords(pairs))), 64);
+  }
+};
+
+// A thread's scratch.
+struct ThreadScratch {
+  float* x;         // packed stripes of its rows
+  float* dx;        // [rows][hidden]: not yet divided by the sum
+  float* logits;    // of a row group and a block
+  float* weights;   // packed stripes of the group's softmax weights
+  float* largest;   // [rows]: the exponent that is subtracted
+  float* ofTarget;  // [rows]: the logit of the target
+  double* sum;      // [rows]: Σ weights
+  float* classes;   // [rows][Classes::rowFloats()]
+  LateRows* late;
+};
+// The floats of each of its arrays, on cache lines. `rows`: the most that it holds.
+struct ThreadSizes {
+  Size x;
+  Size dx;
+  Size logits;
+  Size weights;
+  Size row;   // of `largest` and of `ofTarget`
+  Size sums;  // of `sum`
+  Size classes;
+
+  ThreadSizes(const Sizes& s, Size rows, Size classFloats)
+      : x(roundUp(roundUp(rows, ROW_UNIT) * s.words() + WIDTH, 16)),
+        dx(roundUp(rows * s.hidden, 16)),
+        logits(BLOCK_ROWS * BLOCK_COLUMNS),
+        weights(BLOCK_ROWS * s.blockWords()),
+        row(roundUp(rows, 16)),
+        sums(roundUp(2 * rows, 16)),
+        classes(roundUp(rows * classFloats, 16)) {}
+  Size floats() const { return x + dx + logits + weights + 2 * row + sums + classes; }
+};
+ThreadScratch threadScratchAt(float* at, const ThreadSizes& sizes, LateRows& late) {
+  const auto take = [&](Size floats) {
+    float* here = at;
+    at += floats;
+    return here;
+  };
+  float* x = take(sizes.x);
+  float* dx = take(sizes.dx);
+  float* logits = take(sizes.logits);
+  float* weights = take(sizes.weights);
+  float* largest = take(sizes.row);
+  float* ofTarget = take(sizes.row);
+  double* sum = reinterpret_cast<double*>(take(sizes.sums));
+  return {x, dx, logits, weights, largest, ofTarget, sum, take(sizes.classes), &late};
+}
+Size partRows(Size tokens) { return roundUp(smaller(larger<Size>(tokens, 1), MOST_PART_ROWS), ROW_UNIT); }
+
+Size scratchFloats(const Sizes& s, Size tokens, Size classFloats, int threads) {
+  return roundUp(s.together() * (s.forLogits() + s.forGradient()), 16) +
+         static_cast<Size>(threads) * ThreadSizes(s, partRows(tokens), classFloats).floats();
+}
+
+// The workspace of `streamHead`; `classFloats`: what its `Classes` keeps of a row.
+double headScratch(Threads& threads, Size tokens, Size hidden, Size vocabulary, Size classFloats, bool bf16) {
+  const Sizes sizes{hidden, vocabulary, BF16_PAIRS && bf16};
+  return static_cast<double>(scratchFloats(sizes, tokens, classFloats, threads.count()));
+}
+
+// A block of the vocabulary.
+struct Block {
+  Size begin, columns;  // rows [begin, begin + columns) of W
+  float* forLogits;     // packed panels, for x·Wᵀ
+  float* forGradient;   // packed panels, for weights·W
+};
+
+struct Head {
+  Dense weight;
+  Sizes sizes;
+  bool bf16;
+  Columns asRows() const { return rowsAsColumns(weight.f32, weight.bf16, sizes.hidden, bf16); }
+  Columns from(Size row) const {
+    return columnsOf(weight.f32 ? weight.f32 + row * sizes.hidden : nullptr,
+                     weight.bf16 ? weight.bf16 + row * sizes.hidden : nullptr, sizes.hidden, bf16);
+  }
+  Form form() const { return sizes.pairs ? Form::pairs : asRows().single(); }
+  float at(Size row, Size j) const {
+    const float v =
+        weight.f32 ? weight.f32[row * sizes.hidden + j] : fromBf16(weight.bf16[row * sizes.hidden + j]);
+    return bf16 ? roundToBf16(v) : v;
+  }
+};
+
+// This part's share of a block's panels.
+void packBlock(const Head& head, const Block& block, bool gradient, int parts, int part) {
+  const Sizes& s = head.sizes;
+  const Range panels = shareOf(divideUp(block.columns, PANEL), parts, part);
+  for (Size k = 0, before = 0; k < s.hidden && panels.begin < panels.end; k += s.depthStep()) {
+    const Size depth = smaller(s.depthStep(), s.hidden - k);
+    const Size words = wordsOf(depth, s.pairs);
+    const Size column = panels.begin * PANEL;
+    packDensePanels(head.asRows(), head.form(), block.begin + column,
+                    smaller(panels.end * PANEL, block.columns) - column, k, depth,
+                    block.forLogits + BLOCK_COLUMNS * before + column * words);
+    before += words;
+  }
+  const Range columns = shareOf(s.hidden, parts, part, PANEL);
+  if (!gradient || columns.begin >= columns.end) return;
+  packDensePanels(head.from(block.begin), head.form(), columns.begin, columns.end - columns.begin, 0,
+                  block.columns, block.forGradient + columns.begin * wordsOf(block.columns, s.pairs));
+}
+
+// Some rows of a thread, at most BLOCK_ROWS.
+struct RowGroup {
+  Size begin, count;  // rows [begin, begin + count)
+  Size tiles;         // stripes that they are cut into
+};
+
+template <class Visit>
+void eachStripe(const RowGroup& group, bool pairs, const Visit& visit) {
+  for (Size i = 0; i < group.tiles; i++) {
+    const Range rows = tileRows(group.count, group.tiles, i, pairs);
+    visit(rows.begin, rows.end - rows.begin, roundUp(rows.end - rows.begin, rowUnit(pairs, false)));
+  }
+}
+
+// logits[count][BLOCK_COLUMNS] = x · Wᵀ of a block.
+void makeLogits(const Sizes& s, const Block& block, const RowGroup& group, const ThreadScratch& thread) {
+  for (Size k = 0, before = 0; k < s.hidden; k += s.depthStep()) {
+    const Size words = wordsOf(smaller(s.depthStep(), s.hidden - k), s.pairs);
+    for (Size p = 0; p < block.columns; p += PANEL) {
+      eachStripe(group, s.pairs, [&](Size first, Size rows, Size height) {
+        const Segment segment{thread.x + (group.begin + first) * s.words() + before * height,
+                              block.forLogits + BLOCK_COLUMNS * before + p * words,
+                              words,
+                              nullptr,
+                              0,
+                              nullptr};
+        multiplyTile(
+            rows, {&segment, 1, s.pairs, thread.logits + first * BLOCK_COLUMNS + p, BLOCK_COLUMNS, nowhere(),
+                   PANEL, k == 0 ? Start::overwrite : Start::add, nullptr, thread.late, 0});
+      });
+    }
+    before += words;
+  }
+  thread.late->finish();
+  for (Size i = 0; s.hidden == 0 && i < group.count * BLOCK_COLUMNS; i++) thread.logits[i] = 0.f;
+}
+
+// The operands that all variants share.
+struct HeadLoss {
+  In<float> x;
+  Dense weight;
+  In<std::int32_t> targets;
+  OptionalIn<float> tokenWeights;
+  Out<float> loss, tokenLosses;
+  OptionalOut<float> dx;
+  Out<float> scratch;
+  Size tokens, hidden, vocabulary;
+  double lossScale;
+  float softCap;
+  bool bf16;
+};
+
+// A token's row, and after the last block what it has summed.
+struct HeadRow {
+  Size token;
+  std::int32_t target;
+  float largest, ofTarget;  // the exponent that is subtracted; the logit of the target
+  double sum;               // Σ weights
+  const float* dx;          // [hidden]: Σ weights · W, with the slopes of the cap
+};
+
+// The cross-entropy of a row, and its gradient.
+void finishCrossEntropy(const Head& head, const HeadLoss& loss, const HeadRow& row) {
+  const Size t = row.token;
+  const Size hidden = loss.hidden;
+  const Size target = static_cast<Size>(row.target);
+  loss.tokenLosses.data[t] = static_cast<float>(
+      static_cast<double>(row.largest) - static_cast<double>(row.ofTarget) + __builtin_log(row.sum));
+  const float factor = factorOf(t, loss.lossScale, loss.tokenWeights);
+  const float slope = slopeOfCap(row.ofTarget, loss.softCap);
+  const float scale = static_cast<float>(static_cast<double>(factor) / row.sum);
+  for (Size j = 0; loss.dx.data && j < hidden; j++)
+    loss.dx.data[t * hidden + j] = row.dx[j] * scale - factor * slope * head.at(target, j);
+}
+
+struct TargetClass {
+  // Floats that are kept of a row from block to block.
+  Size rowFloats() const { return 0; }
+  // A block of a row's logits, before they are summed.
+  void see(float*, const Block&, Size, float*) const {}
+  void finish(const Head& head, const HeadLoss& loss, const HeadRow& row, float*) const {
+    finishCrossEntropy(head, loss, row);
+  }
+};
+
+// One row's logits of a block → its weights, and what the row has summed so far.
+template <class Classes>
+void updateRow(float* z, const Block& block, Size row, Size token, const HeadLoss& loss, bool isFirst,
+               const Classes& classes, const ThreadScratch& thread) {
+  const float cap = loss.softCap;
+  const Size hidden = loss.hidden;
+  const bool gradient = loss.dx.data != nullptr;
+  if (cap > 0.f) capRow(z, block.columns, cap);
+  const Size target = static_cast<Size>(loss.targets.data[token]);
+  const Size at = target - block.begin;
+  if (target >= block.begin && at < block.columns) thread.ofTarget[row] = z[at];
+  classes.see(z, block, token, thread.classes + row * classes.rowFloats());
+  const float highest = largestOfRow(z, block.columns);
+  const float before = thread.largest[row];
+  if (isFirst) {
+    thread.largest[row] = highest;
+    thread.sum[row] = 0;
+  } else if (highest > before + SLACK) {
+    const float change = exponential(all(before - highest))[0];
+    thread.largest[row] = highest;
+    thread.sum[row] *= static_cast<double>(change);
+    float* dx = thread.dx + row * hidden;
+    for (Size j = 0; gradient && j < hidden; j += WIDTH) {
+      const int n = static_cast<int>(smaller<Size>(WIDTH, hidden - j));
+      storeFirst(dx + j, loadFirst(dx + j, n) * change, n);
+    }
+  }
+  thread.sum[row] += sumOfExponentials(z, block.columns, thread.largest[row], gradient && cap == 0.f);
+  if (gradient && cap > 0.f) weighCapped(z, block.columns, cap, thread.largest[row], 1.f);
+}
+
+// dx[count][hidden] (+)= weights · W of a block.
+void addGradients(const Head& head, const Block& block, const RowGroup& group, bool isFirst,
+                  const ThreadScratch& thread) {
+  const Sizes& s = head.sizes;
+  const Size words = wordsOf(block.columns, s.pairs);
+  const Rows weights = rowMajor(thread.logits, BLOCK_COLUMNS, group.count, head.bf16);
+  eachStripe(group, s.pairs, [&](Size first, Size rows, Size) {
+    packStripe(weights, s.pairs, first, rows, 0, block.columns, thread.weights + first * words);
+  });
+  for (Size p = 0; p < s.hidden; p += PANEL) {
+    eachStripe(group, s.pairs, [&](Size first, Size rows, Size) {
+      const Segment segment{
+          thread.weights + first * words, block.forGradient + p * words, words, nullptr, 0, nullptr};
+      multiplyTile(rows, {&segment, 1, s.pairs, thread.dx + (group.begin + first) * s.hidden + p, s.hidden,
+                          nowhere(), smaller(PANEL, s.hidden - p), isFirst ? Start::overwrite : Start::add,
+                          nullptr, thread.late, 0});
+    });
+  }
+  thread.late->finish();
+}
+
+template <class Classes>
+Status streamHead(Threads& threads, const HeadLoss& operands, const Classes& classes) {
+  const In<float>& x = operands.x;
+  const In<std::int32_t>& targets = operands.targets;
+  const OptionalOut<float>& dx = operands.dx;
+  const Size tokens = operands.tokens;
+  const Size hidden = operands.hidden;
+  const Size vocabulary = operands.vocabulary;
+  const bool bf16 = operands.bf16;
+  if (vocabulary > MOST_VOCABULARY) return unsupported(TOO_MANY_LOGITS);
+  const Head head{operands.weight, {hidden, vocabulary, BF16_PAIRS && bf16}, bf16};
+  const Sizes& s = head.sizes;
+  QD_NEED(x, times(tokens, hidden));
+  QD_NEED(operands.weight, times(vocabulary, hidden));
+  QD_NEED(targets, tokens);
+  QD_NEED_IF_GIVEN(operands.tokenWeights, tokens);
+  QD_NEED(operands.loss, 1);
+  QD_NEED(operands.tokenLosses, tokens);
+  QD_NEED_IF_GIVEN(dx, times(tokens, hidden));
+  QD_NEED(operands.scratch, scratchFloats(s, tokens, classes.rowFloats(), threads.count()));
+  Size active = 0;
+  for (Size t = 0; t < tokens; t++) {
+    const std::int32_t target = targets.data[t];
+    operands.tokenLosses.data[t] = 0.f;
+    if (target == IGNORED_TARGET) {
+      for (Size j = 0; dx.data && j < hidden; j++) dx.data[t * hidden + j] = 0.f;
+      continue;
+    }
+    if (target < 0 || static_cast<Size>(target) >= vocabulary) return badData(BAD_TARGET, t, target);
+    active++;
+  }
+  const int parts = partsForProduct(threads, active, vocabulary, hidden);
+  const Size room = partRows(tokens);
+  const Size together = s.together();
+  const Size rounds = divideUp(active, room * static_cast<Size>(parts));
+  float* const packed = operands.scratch.data;
+  threads.run(parts, [&](int part) {
+    [[maybe_unused]] const TileRegisters registers;
+    const ThreadSizes sizes(s, room, classes.rowFloats());
+    LateRows late;
+    const ThreadScratch thread =
+        threadScratchAt(packed + roundUp(together * (s.forLogits() + s.forGradient()), 16) +
+                            static_cast<Size>(part) * sizes.floats(),
+                        sizes, late);
+    // the next token to look at, and how many tokens before it count
+    Size token[MOST_PART_ROWS];
+    Size next = 0;
+    Size passed = 0;
+    for (Size round = 0; round < rounds; round++) {
+      const Size from = active * round / rounds;
+      const Range inRound = shareOf(active * (round + 1) / rounds - from, parts, part);
+      const Range mine{from + inRound.begin, from + inRound.end};
+      const Size count = mine.end - mine.begin;
+      for (; passed < mine.end; next++) {
+        if (targets.data[next] == IGNORED_TARGET) continue;
+        if (passed >= mine.begin) token[passed - mine.begin] = next;
+        passed++;
+      }
+      const auto eachGroup = [&](const auto& visit) {
+        for (Size begin = 0; begin < count; begin += BLOCK_ROWS) {
+          const Size rows = smaller(BLOCK_ROWS, count - begin);
+          visit(RowGroup{begin, rows, divideUp(rows, stripeRows(s.pairs))});
+        }
+      };
+      eachGroup([&](const RowGroup& group) {
+        // Rows that count need not be adjacent: they are gathered in the memory of dx first.
+        for (Size i = 0; i < group.count; i++)
+          copyFloats(x.data + token[group.begin + i] * hidden, thread.dx + i * hidden, hidden);
+        const Rows rows = rowMajor(thread.dx, hidden, group.count, bf16);
+        eachStripe(group, s.pairs, [&](Size first, Size height, Size) {
+          packStripe(rows, s.pairs, first, height, 0, hidden, thread.x + (group.begin + first) * s.words());
+        });
+      });
+      for (Size b = 0; b < s.blocks(); b += together) {
+        const auto blockAt = [&](Size i) {
+          const Size begin = (b + i) * BLOCK_COLUMNS;
+          return Block{begin, smaller(BLOCK_COLUMNS, vocabulary - begin), packed + i * s.forLogits(),
+                       packed + together * s.forLogits() + i * s.forGradient()};
+        };
+        const Size blocks = smaller(together, s.blocks() - b);
+        for (Size i = 0; i < blocks; i++) packBlock(head, blockAt(i), dx.data, parts, part);
+        threads.barrier();
+        for (Size i = 0; i < blocks; i++) {
+          const Block block = blockAt(i);
+          const bool isFirst = b + i == 0;
+          eachGroup([&](const RowGroup& group) {
+            makeLogits(s, block, group, thread);
+            for (Size r = 0; r < group.count; r++)
+              updateRow(thread.logits + r * BLOCK_COLUMNS, block, group.begin + r, token[group.begin + r],
+                        operands, isFirst, classes, thread);
+            if (dx.data) addGradients(head, block, group, isFirst, thread);
+          });
+        }
+        threads.barrier();
+      }
+      for (Size i = 0; i < count; i++) {
+        const HeadRow row{token[i],           targets.data[token[i]], thread.largest[i],
+                          thread.ofTarget[i], thread.sum[i],          thread.dx + i * hidden};
+        classes.finish(head, operands, row, thread.classes + i * classes.rowFloats());
+      }
+    }
+  });
+  double total = 0;
+  for (Size t = 0; t < tokens; t++)
+    total += static_cast<double>(operands.tokenLosses.data[t]) *
+             static_cast<double>(factorOf(t, operands.lossScale, operands.tokenWeights));
+  operands.loss.data[0] = static_cast<float>(total);
+  return ok();
+}
+
+}  // namespace
+}  // namespace qdylora::QD_LEVEL

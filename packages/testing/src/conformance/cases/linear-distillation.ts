@@ -1,0 +1,87 @@
+import { createHostBackend, hostData, runOp, type FloatView } from '@qdylora/contract';
+import { linearCrossEntropyTopK, linearDistillation, type ComputeDtype } from '@qdylora/tensor';
+import fc from 'fast-check';
+import { normalBfloat16View, normalView } from '../arbitraries.ts';
+import { conformanceCase } from '../conformance-case.ts';
+import { arbitraryHeadSizes, boundFor, targetsOf, tokenWeightsOf, type HeadSizes } from './linear-cross-entropy.ts';
+import { topKOf } from './linear-cross-entropy-top-k.ts';
+
+const host = createHostBackend();
+
+/** Hidden states, targets, and the classes that a head with the same weight predicts from other states. */
+function inputsOf(sizes: HeadSizes, weight: FloatView, { topK, ignored }: { topK: number; ignored: number }) {
+  const { tokens, hidden, seed } = sizes;
+  const targets = targetsOf(sizes, ignored);
+  const wide = normalView(seed, 'wide', [tokens, hidden]);
+  const { topIds, topLogProbabilities, tailMass } = runOp(
+    host,
+    linearCrossEntropyTopK,
+    { x: wide, weight, targets },
+    { computeDtype: 'f32', lossScale: 1, gradient: false, topK },
+  );
+  const x = normalView(seed, 'x', [tokens, hidden]);
+  return { x, weight, targets, topIds, topLogProbabilities, tailMass };
+}
+
+const parameters = fc.record({
+  sizes: arbitraryHeadSizes,
+  share: fc.double({ min: 0, max: 1, noNaN: true }),
+  ignored: fc.constantFrom(0, 0.3, 1),
+  computeDtype: fc.constantFrom<ComputeDtype>('f32', 'bf16'),
+  isHalf: fc.boolean(),
+  softCap: fc.constantFrom(0, 0, 1, 30),
+  isWeighted: fc.boolean(),
+  gradient: fc.boolean(),
+  distillation: fc.constantFrom(0, 0.3, 0.5, 1),
+});
+
+/** Many rows, and classes of the row that fill the first block of the vocabulary. */
+function* largeCalls() {
+  for (const [sizes, topK, rise] of [
+    [{ tokens: 2500, hidden: 2, vocabulary: 1100, seed: 5 }, 64, 60],
+    [{ tokens: 40, hidden: 33, vocabulary: 7000, seed: 7 }, 64, -60],
+    [{ tokens: 30, hidden: 3, vocabulary: 1100, seed: 8 }, 600, -60],
+    [{ tokens: 30, hidden: 3, vocabulary: 1100, seed: 9 }, 1100, 60],
+  ] as const) {
+    const { tokens, hidden, vocabulary, seed } = sizes;
+    const weight = normalView(seed, 'w', [vocabulary, hidden], 0.1);
+    for (let c = 0; c < vocabulary; c++) hostData(weight)[c * hidden] = (rise * c) / vocabulary;
+    const inputs = inputsOf(sizes, weight, { topK, ignored: 0.2 });
+    for (const softCap of [0, 20])
+      for (const computeDtype of ['f32', 'bf16'] as const)
+        yield {
+          inputs,
+          attributes: { computeDtype, lossScale: 1 / tokens, softCap, gradient: true, distillation: 0.5 },
+          bound: boundFor(sizes, inputs, { factor: 1 / tokens, cap: softCap, computeDtype }),
+        };
+  }
+}
+
+/**
+ * The bound of a cross-entropy holds: loss and gradient are sums over the same softmax, with weights of at
+ * most 2 in all, and logarithms of tails are as exact as those of sums over all classes.
+ */
+export const linearDistillationCases = [
+  conformanceCase(linearDistillation, {
+    title: 'in loss, token losses and gradient, for any number of classes',
+    parameters,
+    numRuns: 60,
+    call({ sizes, share, ignored, computeDtype, isHalf, softCap, isWeighted, gradient, distillation }) {
+      const { hidden, vocabulary, seed } = sizes;
+      const weight = isHalf
+        ? normalBfloat16View(seed, 'w', [vocabulary, hidden])
+        : normalView(seed, 'w', [vocabulary, hidden], 0.3);
+      const inputs = inputsOf(sizes, weight, { topK: topKOf(share, vocabulary), ignored });
+      return {
+        inputs: { ...inputs, tokenWeights: isWeighted ? tokenWeightsOf(sizes) : undefined },
+        attributes: { computeDtype, lossScale: 0.125, softCap, gradient, distillation },
+        bound: boundFor(sizes, inputs, { factor: 0.125, cap: softCap, computeDtype }),
+      };
+    },
+  }),
+  conformanceCase(linearDistillation, {
+    title: 'for many rows, and classes that fill a block of the vocabulary',
+    needs: 'large',
+    edges: largeCalls,
+  }),
+];
