@@ -7,6 +7,7 @@ export { assertView } from './nn/assert-view.ts';
 export * from './nn/decoded-weight.ts';
 export * from './nn/embedding-table.ts';
 export * from './nn/forward-context.ts';
+export * from './nn/head-loss.ts';
 export * from './nn/layer-norm-layer.ts';
 export * from './nn/linear.ts';
 export * from './nn/module-tree.ts';

@@ -3,7 +3,7 @@ export { startFromActivations, type ActivationStartOptions } from './adapter-sta
 export { startFromGradients, type GradientStartOptions } from './adapter-start/start-from-gradients.ts';
 export { accumulateGradients, clearGradients, type AccumulateOptions } from './step/accumulate-gradients.ts';
 export { createPassRecorder, type PassRecorder } from './step/pass-recorder.ts';
-export type { Pass, PassOptions } from './step/run-pass.ts';
+export type { Pass, PassDistillation, PassOptions } from './step/run-pass.ts';
 export type { ResumeFrom, SaveOptions } from './checkpoints/open-keeper.ts';
 export {
   clipCoefficient,

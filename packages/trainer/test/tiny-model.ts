@@ -10,10 +10,9 @@ import { collate, createBatches, type Example } from '@qdylora/data';
 import { attachDyLora, type AdaptableModel, type AdapterConfig, type Adapted } from '@qdylora/lora-dynamic';
 import {
   apply,
-  constant,
   differentiableAdd,
-  differentiableLinearCrossEntropy,
   EmbeddingTable,
+  headLoss,
   Linear,
   mapLinears,
   Parameter,
@@ -72,7 +71,8 @@ function modelOver(backend: Backend, modules: Modules): TinyModel {
     modules,
     withModules: (replace) => modelOver(backend, { ...modules, blocks: mapLinears(modules.blocks, replace) }),
     parameters: () => parametersOf(modules),
-    loss(ctx, batch, { lossScale }) {
+    vocabularySize: VOCABULARY,
+    loss(ctx, batch, { lossScale, softTargets }) {
       const ids = i32(backend, batch.ids);
       const targets = i32(backend, batch.targets);
       let x: FloatTensor = modules.embedding.forward(ctx, ids);
@@ -86,18 +86,8 @@ function modelOver(backend: Backend, modules: Modules): TinyModel {
           ).y;
         x = ctx.recompute ? recompute(ctx, x, body) : body(ctx, x);
       }
-      const inputs = {
-        x,
-        weight: modules.head.weight as never,
-        targets: constant(targets),
-        tokenWeights: undefined,
-      };
-      const { loss, tokenLosses } = apply(ctx, differentiableLinearCrossEntropy, inputs, {
-        computeDtype: ctx.computeDtype,
-        lossScale,
-        gradient: ctx.tape !== null,
-      });
-      return { loss, tokenLosses: tokenLosses.view };
+      const { weight } = modules.head as Linear & { readonly weight: Parameter };
+      return headLoss(ctx, { x: x as never, weight, targets }, { lossScale, softTargets });
     },
   };
 }

@@ -1,5 +1,5 @@
 import type { QdyloraError } from '@qdylora/contract';
-import { rankSampler, type AdapterConfig, type RankSchedule } from '@qdylora/lora-dynamic';
+import { rankSampler, type AdapterConfig, type Distillation, type RankSchedule } from '@qdylora/lora-dynamic';
 import {
   createOptimizer,
   learningRateSchedule,
@@ -14,6 +14,7 @@ import { tinyAdapted, tinyBatches, tinyModel, type TinyModel } from './tiny-mode
 export interface TinyRunOptions extends Partial<TrainOptions> {
   readonly rankSchedule?: RankSchedule;
   readonly wideSteps?: number;
+  readonly distillation?: Distillation | null;
   readonly adapter?: Partial<AdapterConfig>;
   readonly microBatchSize?: number;
   readonly accumulate?: number;
@@ -37,6 +38,7 @@ export interface TinyRunOptions extends Partial<TrainOptions> {
 export function tinyOptions({
   rankSchedule = 'sandwich',
   wideSteps,
+  distillation = null,
   adapter = { dropout: 0.2 },
   microBatchSize = 2,
   accumulate = 2,
@@ -53,7 +55,7 @@ export function tinyOptions({
   const options = {
     model: adapted,
     batches: tinyBatches(24, microBatchSize, accumulate, packing),
-    sampler: rankSampler(adapted.ranks, { seed: 1, schedule: rankSchedule, wideSteps }),
+    sampler: rankSampler(adapted.ranks, { seed: 1, schedule: rankSchedule, wideSteps, distillation }),
     totalSteps,
     seed: 3,
     optimizer: createOptimizer(optimizerName, adapted.parameters(), {

@@ -19,7 +19,19 @@ export const linearCrossEntropyTopKKernels = ({ native, withScratch }: CpuDoor):
         const losses = [loss, tokenLosses, dx] as const;
         const classes = [topIds, topLogProbabilities, tailMass] as const;
         withScratch(floats(...sizes, isBf16), (scratch) => {
-          call(x, weight, targets, tokenWeights, ...losses, ...classes, scratch, ...sizes, lossScale, softCap, isBf16);
+          call(
+            x,
+            weight,
+            targets,
+            tokenWeights,
+            ...losses,
+            ...classes,
+            scratch,
+            ...sizes,
+            lossScale,
+            softCap,
+            isBf16,
+          );
         });
       },
     ),

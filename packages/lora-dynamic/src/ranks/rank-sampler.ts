@@ -2,6 +2,8 @@ import {
   anyValue,
   checkOptions,
   createRng,
+  objectWith,
+  orNull,
   QdyloraError,
   required,
   shownValue,
@@ -24,6 +26,17 @@ import type { RankSet } from './rank-set.ts';
 export type RankSchedule = 'one' | 'each' | 'stratified' | 'sandwich' | 'all';
 export const RANK_SCHEDULES: readonly RankSchedule[] = ['one', 'each', 'stratified', 'sandwich', 'all'];
 
+/**
+ * Distillation of a step's largest rank into its drawn one: both run over the same rows, and the drawn rank
+ * learns (1 − weight)·CE + weight·KL from the largest rank's predictions.
+ */
+export interface Distillation {
+  /** Share of the divergence in the loss of the drawn rank, within (0, 1]. */
+  readonly weight: number;
+  /** Classes of each token that are compared one by one; all others are one class. */
+  readonly topK: number;
+}
+
 export interface RankSamplerOptions {
   readonly distribution?: RankDistribution;
   readonly seed: number;
@@ -37,10 +50,14 @@ export interface RankSamplerOptions {
   readonly wideSteps?: number;
   /** Factor on the loss of each rank, in the set's order; default 1. */
   readonly lossWeights?: readonly number[] | null;
+  /** Only with the schedule `sandwich`, and without `segments`; null by default. */
+  readonly distillation?: Distillation | null;
 }
 
 export interface RankSampler {
   readonly schedule: RankSchedule;
+  /** Not null: every micro batch runs twice, whole, at the largest rank and at the drawn one. */
+  readonly distillation?: Distillation | null;
   /**
    * The sampled rank of a step: a pure function of (seed, step), the same on every machine and after every
    * resume.
@@ -61,6 +78,7 @@ const OPTIONS: OptionRules<RankSamplerOptions> = {
   segments: anyValue,
   wideSteps: wholeNumber(),
   lossWeights: anyValue,
+  distillation: orNull(objectWith()),
 };
 
 /**
@@ -80,6 +98,7 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
     segments = null,
     wideSteps = 0,
     lossWeights = null,
+    distillation = null,
   } = options;
   if (!RANK_SCHEDULES.includes(schedule)) {
     throw new QdyloraError('BAD_ARGUMENT', {
@@ -93,6 +112,7 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
       problem: `the number of segments must be a whole number ≥ 1 (got ${shownValue(segments)})`,
     });
   checkLossWeights(set, lossWeights);
+  if (distillation) checkDistillation(distillation, schedule, segments);
   const probabilities = rankProbabilities(set, distribution);
   const rng = createRng(seed).named('rank');
   const partRng = rng.named('part');
@@ -105,6 +125,7 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
   const hasUnlikeParts = schedule !== 'one' && schedule !== 'all';
   return {
     schedule,
+    distillation,
     rankAt,
     segmentsOf: (microBatches) => (hasUnlikeParts ? (segments ?? (microBatches === 1 ? 2 : 1)) : 1),
     lossWeightOf: (rank) => lossWeights?.[set.ranks.indexOf(rank)] ?? 1,
@@ -124,6 +145,26 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
       }
     },
   };
+}
+
+const DISTILLATION: OptionRules<Distillation> = { weight: required(anyValue), topK: required(anyValue) };
+
+function checkDistillation(distillation: Distillation, schedule: RankSchedule, segments: number | null): void {
+  checkOptions('rankSampler, distillation', distillation, DISTILLATION);
+  const { weight, topK } = distillation;
+  const refuse = (problem: string, nextStep?: string): QdyloraError =>
+    new QdyloraError('BAD_ARGUMENT', { where: 'distillation', problem, nextStep });
+  if (!(weight > 0 && weight <= 1))
+    throw refuse(`the weight must be greater than 0 and at most 1 (got ${shownValue(weight)})`);
+  if (!(Number.isSafeInteger(topK) && topK >= 1))
+    throw refuse(`topK must be a whole number ≥ 1 (got ${shownValue(topK)})`);
+  if (schedule !== 'sandwich')
+    throw refuse(
+      `a step of the schedule ${schedule} has no largest rank to learn from`,
+      'Choose the schedule sandwich.',
+    );
+  if (segments !== null)
+    throw refuse('micro batches run whole at both ranks, so `segments` has no meaning', 'Leave it out.');
 }
 
 function checkLossWeights({ ranks }: RankSet, weights: readonly number[] | null): void {

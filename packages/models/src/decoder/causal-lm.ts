@@ -1,5 +1,5 @@
 import type { ArrayView, Backend } from '@qdylora/contract';
-import type { ForwardContext, Linear, LinearLike, Parameter, Tensor } from '@qdylora/tensor';
+import type { ForwardContext, Linear, LinearLike, Parameter, SoftTargetUse, Tensor } from '@qdylora/tensor';
 import type { FamilyConfig } from '../families/family-config.ts';
 import type { KvCache } from '../generate/kv-cache.ts';
 import type { TokenStep } from '../generate/token-step.ts';
@@ -33,6 +33,8 @@ export interface CausalLm {
   readonly parameterCount: number;
   /** Bytes of all weights in memory; a tied head counts once. */
   readonly weightBytes: number;
+  /** Number of classes of the head. */
+  readonly vocabularySize: number;
   /** Hidden states after the last norm: [tokens, hidden] */
   hidden(ctx: ForwardContext, inputs: TokenInputs, cache?: KvCache): Tensor<ArrayView<'f32'>>;
   /** Logits of every token: [tokens, vocabulary]. For short inputs: all rows are in memory together. */
@@ -41,11 +43,12 @@ export interface CausalLm {
    * Cross-entropy of the targets; the logits are never all in memory.
    *
    * loss: [1] = lossScale · Σ tokenLosses. tokenLosses: [tokens], −log p of each counted target, else 0.
+   * With `softTargets` the pass also writes its predictions there, or learns from those of another pass.
    */
   loss(
     ctx: ForwardContext,
     inputs: LossInputs,
-    options: { readonly lossScale: number },
+    options: { readonly lossScale: number; readonly softTargets?: SoftTargetUse | undefined },
   ): { loss: Tensor<ArrayView<'f32'>>; tokenLosses: ArrayView<'f32'> };
   /**
    * What `loss` checks before it begins. A pass that is recorded checks the inputs of each replay so.
@@ -61,6 +64,7 @@ export interface CausalLm {
   lossOfArrays(
     ctx: ForwardContext,
     arrays: LossArrays,
+    softTargets?: SoftTargetUse,
   ): { loss: Tensor<ArrayView<'f32'>>; tokenLosses: ArrayView<'f32'> };
   /**
    * How the model sees the targets, without gradients: tokenLosses: [tokens], −log p of each counted target,

@@ -44,14 +44,17 @@ export function createCausalLm<C extends FamilyConfig, L>(
     withModules: (replace) => createCausalLm(family, config, mapLinears(modules, replace), backend, name),
     parameters: () => parametersOf(modules),
     ...modelSizes(modules),
+    vocabularySize: config.vocabularySize,
     hidden: pass.hidden,
     logits: (ctx, inputs) => head.logits(ctx, pass.hidden(ctx, inputs)),
-    loss(ctx, inputs, { lossScale }) {
+    loss(ctx, inputs, { lossScale, softTargets }) {
       const hidden = pass.hidden(ctx, inputs);
-      return head.loss(ctx, hidden, { targets: i32Array(backend, inputs.targets) }, lossScale);
+      const targets = i32Array(backend, inputs.targets);
+      return head.loss(ctx, hidden, { targets }, { lossScale, softTargets });
     },
     assertInputs: pass.assertInputs,
-    lossOfArrays: (ctx, arrays) => head.loss(ctx, pass.hiddenOf(ctx, arrays), arrays, 1),
+    lossOfArrays: (ctx, arrays, softTargets) =>
+      head.loss(ctx, pass.hiddenOf(ctx, arrays), arrays, { lossScale: 1, softTargets }),
     scoreTargets: (ctx, inputs) => scoreTargets(backend, head, inputs, ctx, () => pass.hidden(ctx, inputs)),
     createCache: (capacity) => createKvCache(backend, config.attention, capacity),
     async nextLogits(ctx, inputs, cache) {

@@ -3,10 +3,11 @@ import {
   apply,
   constant,
   differentiableLinear,
-  differentiableLinearCrossEntropy,
   differentiableSoftCap,
+  headLoss,
   linearArgmax,
   type ForwardContext,
+  type HeadLossOptions,
   type Parameter,
   type Tensor,
 } from '@qdylora/tensor';
@@ -30,7 +31,7 @@ export interface ModelHead {
     ctx: ForwardContext,
     x: Tensor<F32>,
     arrays: Pick<LossArrays, 'targets' | 'tokenWeights'>,
-    lossScale: number,
+    options: Omit<HeadLossOptions, 'softCap'>,
   ): { loss: Tensor<F32>; tokenLosses: F32 };
 }
 
@@ -56,15 +57,8 @@ export function createModelHead(parameter: Parameter, softCap: number): ModelHea
     lastLogits: (ctx, x) => logits(ctx, constant(lastRow(x))).view,
     likeliest: (ctx, x, codes) => greatest(ctx, lastRow(x), codes),
     likeliestOfRows: (ctx, x) => greatest(ctx, x),
-    loss(ctx, x, { targets, tokenWeights }, lossScale) {
-      const { loss, tokenLosses } = apply(
-        ctx,
-        differentiableLinearCrossEntropy,
-        { x, weight, targets: constant(targets), tokenWeights: tokenWeights && constant(tokenWeights) },
-        { computeDtype: ctx.computeDtype, lossScale, softCap, gradient: ctx.tape !== null },
-      );
-      return { loss, tokenLosses: tokenLosses.view };
-    },
+    loss: (ctx, x, { targets, tokenWeights }, options) =>
+      headLoss(ctx, { x, weight: parameter, targets, tokenWeights }, { ...options, softCap }),
   };
 }
 

@@ -97,15 +97,16 @@ export interface Recorder {
 /**
  * Runs an op on tensors, and records it if a gradient has to flow back.
  *
- * @param over outputs that overwrite an input, whose last reader this call is: `{ y: 'x' }`. The op has to
- * allow it (`overwrites`).
+ * @param over where outputs go instead of fresh arrays. `{ y: 'x' }`: over an input, whose last reader this
+ * call is; the op has to allow it (`overwrites`). `{ y: view }`: into an array of the caller, which the tape
+ * does not release, and which is no result that a gradient flows through.
  */
 export function apply<I extends Arrays, O extends Arrays, A>(
   recorder: Recorder,
   rule: DifferentiableOp<Op<I, O, A>, I, O, A>,
   inputs: TensorsFor<I>,
   attributes: A,
-  over: { readonly [K in keyof O]?: keyof I & string } = {},
+  over: { readonly [K in keyof O]?: (keyof I & string) | O[K] } = {},
 ): TensorsFrom<O> {
   // all names at once: one by one, more than a dozen make V8 keep them in a hash table
   const views: Record<string, ArrayView | undefined> = { ...(inputs as object) };
@@ -115,16 +116,21 @@ export function apply<I extends Arrays, O extends Arrays, A>(
     views[name] = tensor?.view;
     needsGradient ||= recorder.tape !== null && tensor?.needsGradient === true;
   }
-  const parameterGradients: Record<string, ArrayView> = {};
+  const callerArrays: Record<string, ArrayView> = {};
   const outs: Record<string, ArrayView> = {};
   for (const input in rule.gradientInForward) {
     const tensor = (inputs as Tensors)[input];
     const output = rule.gradientInForward[input] as string;
     if (recorder.tape && tensor instanceof Parameter && tensor.gradient)
-      outs[output] = parameterGradients[output] = tensor.gradient;
+      outs[output] = callerArrays[output] = tensor.gradient;
   }
   for (const output in over) {
-    const tensor = (inputs as Tensors)[over[output]!]!;
+    const place = over[output] as string | ArrayView;
+    if (typeof place !== 'string') {
+      outs[output] = callerArrays[output] = place;
+      continue;
+    }
+    const tensor = (inputs as Tensors)[place]!;
     outs[output] = recorder.tape ? recorder.tape.handOver(tensor, rule.op.name) : tensor.view;
   }
   const lazy = recorder.tape?.lazy;
@@ -134,8 +140,8 @@ export function apply<I extends Arrays, O extends Arrays, A>(
   const outputs: Record<string, Tensors[string]> = {};
   for (const name in arrays) {
     const view = arrays[name];
-    // a parameter's gradient is not the tape's to release
-    if (!(name in parameterGradients)) outputs[name] = view && { view, needsGradient };
+    // the gradient of a parameter, or an array of the caller, is not the tape's to release
+    if (!(name in callerArrays)) outputs[name] = view && { view, needsGradient };
   }
   if (needsGradient)
     recorder.tape!.nodes.push(nodeOf(rule, inputs as Tensors, views as I, outputs, arrays, attributes));

@@ -4,6 +4,7 @@ import {
   createHostBackend,
   hostData,
   f32View,
+  i32View,
   runOp,
   type ArrayView,
   type FloatView,
@@ -18,6 +19,8 @@ import {
   activationGateBackward,
   layerNorm,
   layerNormBackward,
+  linearCrossEntropyTopK,
+  linearDistillation,
 } from '../index.ts';
 
 const FOLDER = fileURLToPath(new URL('../../fixtures/', import.meta.url));
@@ -54,7 +57,7 @@ const onceRounded: Allowed = (want) => 2 ** -24 * Math.abs(want) + 480 * 2 ** -5
 
 it('has golden files with the hashes of SHA256SUMS', () => {
   for (const { file, said, hash } of goldenSums(FOLDER)) expect(hash, file).toBe(said);
-  expect([ofOp('layer-norm').length, ofOp('activation').length]).toEqual([4, 4]);
+  expect(['layer-norm', 'activation', 'distillation'].map((op) => ofOp(op).length)).toEqual([4, 4, 4]);
 });
 
 describe("layer-norm is torch's", () => {
@@ -119,4 +122,55 @@ describe("activations are torch's, each number rounded once", () => {
       expectClose(dUp, c.tensor('d_up'), onceRounded, 'dUp');
     },
   );
+});
+
+describe("distillation is torch's", () => {
+  const names = ofOp('distillation').map((c) => [c.name, c] as const);
+
+  it.each(names)('%s: ids, log-probabilities and tail of the most likely classes', (name, c) => {
+    const { topIds, topLogProbabilities, tailMass } = topClasses(c);
+    expect([...hostData(topIds)]).toEqual((c.facts.top_ids as number[][]).flat());
+    expectClose(topLogProbabilities, c.tensor('top_log_probabilities'), onceRounded, name);
+    expectClose(tailMass, c.tensor('tail_mass'), onceRounded, name);
+  });
+
+  it.each(names)('%s: losses and the gradient of x', (name, c) => {
+    const { topIds, topLogProbabilities, tailMass } = topClasses(c);
+    const targets = targetsOf(c);
+    const { tokenLosses, dx } = runOp(
+      backend,
+      linearDistillation,
+      {
+        x: viewOf(c.tensor('x')),
+        weight: viewOf(c.tensor('head')),
+        targets,
+        topIds,
+        topLogProbabilities,
+        tailMass,
+      },
+      { ...attributesOf(c), distillation: c.facts.weight as number },
+    );
+    // log p and the tail are rounded to float32: each moves by 2⁻²⁴ of at most 16
+    expectClose(tokenLosses, c.tensor('token_losses'), () => 32 * 2 ** -24, `${name}, loss`);
+    // Σ |p moved| · |W|, over a mean of tokens
+    expectClose(dx!, c.tensor('dx'), () => 64 * 2 ** -24, `${name}, dx`);
+  });
+
+  const targetsOf = (c: GoldenCase): ArrayView<'i32'> => {
+    const targets = c.facts.targets as number[];
+    return i32View([targets.length], targets);
+  };
+  const attributesOf = (c: GoldenCase) => ({
+    computeDtype: 'f32' as const,
+    lossScale: 1 / (c.facts.targets as number[]).length,
+    softCap: c.facts.soft_cap as number,
+    gradient: true,
+  });
+  const topClasses = (c: GoldenCase) =>
+    runOp(
+      backend,
+      linearCrossEntropyTopK,
+      { x: viewOf(c.tensor('wide')), weight: viewOf(c.tensor('head')), targets: targetsOf(c) },
+      { ...attributesOf(c), topK: c.facts.k as number },
+    );
 });

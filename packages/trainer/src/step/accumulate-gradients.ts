@@ -4,6 +4,7 @@ import { nextTurn } from '../run/next-turn.ts';
 import type { TrainingView } from './loss-model.ts';
 import type { PassRecorder } from './pass-recorder.ts';
 import { runPass, type Pass, type PassOptions, type PassRun } from './run-pass.ts';
+import { createSoftTargetMemory } from './soft-target-memory.ts';
 import { gradientArrays, type Optimizer } from '../optimizers/optimizer.ts';
 
 export interface AccumulateOptions extends PassOptions {
@@ -55,25 +56,35 @@ export async function accumulateGradients(
   losses: ArrayView<'f32'>,
   { signal, recorder, ...options }: AccumulateOptions = {},
 ): Promise<void> {
-  for (const [index, pass] of passes.entries()) {
-    if (index > 0) await nextTurn();
-    const throwIfAborted = (): void => {
-      if (signal?.aborted)
-        throw new QdyloraError('ABORTED', {
-          where: 'train',
-          problem: `The step was aborted after ${index} of ${passes.length} passes`,
-          cause: signal.reason,
-        });
-    };
-    throwIfAborted();
-    const run: PassRun = {
-      ...options,
-      pass,
-      index,
-      lossScale: lossScale * (pass.weight ?? 1),
-      loss: rowsOf(losses, index, index + 1),
-    };
-    if (recorder) recorder.run(run, throwIfAborted);
-    else runPass(wrapBackend(pass.view.model.backend, { beforeCall: throwIfAborted }), run);
+  if (passes.length === 0) return;
+  const softTargets = createSoftTargetMemory(passes[0].view.model.backend);
+  try {
+    for (const [index, pass] of passes.entries()) {
+      if (index > 0) await nextTurn();
+      const throwIfAborted = (): void => {
+        if (signal?.aborted)
+          throw new QdyloraError('ABORTED', {
+            where: 'train',
+            problem: `The step was aborted after ${index} of ${passes.length} passes`,
+            cause: signal.reason,
+          });
+      };
+      throwIfAborted();
+      const run: PassRun = {
+        ...options,
+        pass,
+        index,
+        lossScale: lossScale * (pass.weight ?? 1),
+        loss: rowsOf(losses, index, index + 1),
+      };
+      if (recorder) {
+        recorder.run(run, throwIfAborted);
+        continue;
+      }
+      const backend = wrapBackend(pass.view.model.backend, { beforeCall: throwIfAborted });
+      runPass(backend, { ...run, softTargets: softTargets.of(pass) });
+    }
+  } finally {
+    softTargets.release();
   }
 }

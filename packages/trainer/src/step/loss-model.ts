@@ -1,6 +1,6 @@
 import type { ArrayView, Backend } from '@qdylora/contract';
 import type { RankView } from '@qdylora/lora-dynamic';
-import type { ForwardContext, Parameter, Tensor } from '@qdylora/tensor';
+import type { ForwardContext, Parameter, SoftTargetUse, Tensor } from '@qdylora/tensor';
 
 /** The arrays of one pass: `ids`, `targets`, `positions`: [tokens]  `segments`: [examples + 1] */
 export interface LossBatch {
@@ -22,14 +22,18 @@ export interface LossArrays {
 /** The interface of a model that can be trained. The models of @qdylora/models implement it. */
 export interface LossModel {
   readonly backend: Backend;
+  /** Number of classes of the head. A model that names it heeds `softTargets`; others cannot distil. */
+  readonly vocabularySize?: number;
   /**
    * loss = lossScale · Σ over counted tokens, recorded on `ctx.tape`.
    * → loss: [1]  tokenLosses: [tokens], 0 if not counted
+   * With `softTargets` the pass also writes its predictions there, or learns from those of another pass
+   * (`headLoss` of tensor).
    */
   loss(
     ctx: ForwardContext,
     batch: LossBatch,
-    options: { readonly lossScale: number },
+    options: { readonly lossScale: number; readonly softTargets?: SoftTargetUse | undefined },
   ): { readonly loss: Tensor<ArrayView<'f32'>>; readonly tokenLosses: ArrayView<'f32'> };
   /**
    * `loss` in two parts, for passes that are recorded and replayed: the checks of a batch, and the ops over
@@ -37,7 +41,11 @@ export interface LossModel {
    * The passes of a model without them are not recorded.
    */
   assertInputs?(batch: LossBatch): void;
-  lossOfArrays?(ctx: ForwardContext, arrays: LossArrays): { readonly loss: Tensor<ArrayView<'f32'>> };
+  lossOfArrays?(
+    ctx: ForwardContext,
+    arrays: LossArrays,
+    softTargets?: SoftTargetUse,
+  ): { readonly loss: Tensor<ArrayView<'f32'>> };
   /** All dense weights, trainable or frozen. */
   parameters(): Parameter[];
 }

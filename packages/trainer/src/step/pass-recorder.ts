@@ -9,7 +9,14 @@ import {
 } from '@qdylora/contract';
 import { copy } from '@qdylora/tensor';
 import type { LossArrays, LossModel } from './loss-model.ts';
-import { forwardAndBackward, runPass, type PassArrays, type PassRun } from './run-pass.ts';
+import {
+  forwardAndBackward,
+  runPass,
+  type PassArrays,
+  type PassRun,
+  type SoftTargetRun,
+} from './run-pass.ts';
+import { createSoftTargetMemory } from './soft-target-memory.ts';
 
 /**
  * Records passes and replays them while their shapes stay the same: a replayed pass runs no JavaScript. The
@@ -62,28 +69,35 @@ export function createPassRecorder(modelBackend: Backend): PassRecorder {
     return number;
   };
   let recordings: Recordings | null = null;
-  const release = (): void => {
+  const softTargets = createSoftTargetMemory(modelBackend);
+  const forget = (): void => {
     if (recordings) freeRecordings(backend, recordings);
     recordings = null;
   };
-  const replay = (run: PassRun): void => {
+  const release = (): void => {
+    forget();
+    softTargets.release();
+  };
+  const replay = (run: PassRun & SoftTargetRun): void => {
     recordings ??= startRecordings(backend, run);
     const { arrays, calls } = recordings;
     writeArrays(backend, run, arrays);
-    const key = JSON.stringify([run.index, numberOf(run.pass.view.model), run.pass.view.active]);
+    const { view, distillation } = run.pass;
+    const key = JSON.stringify([run.index, numberOf(view.model), view.active, distillation]);
     const call = calls.get(key) ?? recordedPass(backend, run, recordings);
     calls.set(key, call);
     call.run();
     runOp(backend, copy, { x: arrays.loss }, {}, { y: run.loss });
   };
   return {
-    run(run, nextBeforeCall) {
+    run(passRun, nextBeforeCall) {
       beforeCall = nextBeforeCall;
-      const { backend: passBackend } = run.pass.view.model;
-      const shape = shapeOf(run);
+      const { backend: passBackend } = passRun.pass.view.model;
+      const shape = shapeOf(passRun);
       const isRepeated = shape === last?.shape && passBackend === last.backend;
       last = { shape, backend: passBackend };
-      if (!isRepeated) release();
+      if (!isRepeated) forget();
+      const run = { ...passRun, softTargets: softTargets.of(passRun.pass) };
       if (!isRepeated || !isRecordable(backend, run)) return runPass(backend, run);
       try {
         replay(run);
@@ -106,6 +120,7 @@ const shapeOf = ({ pass, computeDtype, recompute, dropout }: PassRun): string =>
   JSON.stringify([
     pass.batch.ids.length,
     pass.batch.segments.length,
+    pass.distillation?.topK,
     computeDtype,
     recompute,
     dropout ? dropout.rng.key : null,
@@ -150,12 +165,12 @@ function writeArrays(
 
 function recordedPass(
   backend: Backend,
-  run: PassRun,
+  run: PassRun & SoftTargetRun,
   { arrays, calls }: Recordings,
 ): RepeatedCall<undefined> {
   const { model } = run.pass.view;
   const body = (recorder: Backend): undefined => {
-    forwardAndBackward(recorder, run, arrays, (ctx) => model.lossOfArrays!(ctx, arrays));
+    forwardAndBackward(recorder, run, arrays, (ctx) => model.lossOfArrays!(ctx, arrays, run.softTargets));
   };
   const [other] = calls.values();
   return other ? other.another(body) : repeatedCall(backend, body, { isLarge: true });

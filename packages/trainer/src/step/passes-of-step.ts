@@ -1,7 +1,7 @@
 import type { TokenBatch } from '@qdylora/data';
-import { updatedRows, type Adapted, type RankSampler } from '@qdylora/lora-dynamic';
+import { updatedRows, type Adapted, type Distillation, type RankSampler } from '@qdylora/lora-dynamic';
 import type { RowRange } from '../optimizers/optimizer.ts';
-import type { Pass } from './run-pass.ts';
+import type { Pass, PassDistillation } from './run-pass.ts';
 import type { LossModel } from './loss-model.ts';
 import { splitBatch } from './split-batch.ts';
 
@@ -29,6 +29,9 @@ export interface StepPlanOptions {
  * Plans which parts of a step's micro batches run at which ranks. The parts of one micro batch go through the
  * model in one pass, each with its own rank and weight, except where the schedule runs a part at several
  * ranks.
+ *
+ * With distillation each micro batch runs twice, at the largest rank and then at the drawn one, which learns
+ * from the first; so a step has as many different rows as half of its passes hold.
  *
  * A model without adapters has no ranks. `sampler` null: always the largest rank, as in ordinary LoRA.
  */
@@ -65,6 +68,7 @@ export const isAdapted = (model: Adapted<LossModel> | LossModel): model is Adapt
 interface Part {
   readonly batch: TokenBatch;
   readonly rank: number;
+  readonly distillation?: PassDistillation;
 }
 
 interface RankedBatch {
@@ -86,6 +90,7 @@ function passesOfBatch(
       view: model.atRank(part.rank, { level }),
       batch: part.batch,
       weight: weightOf(part.rank),
+      ...(part.distillation && { distillation: part.distillation }),
     }));
   const weight = weightOf(parts[0].rank);
   const ends = endsOf(parts);
@@ -110,6 +115,8 @@ const FEWEST_TURNS = 2;
  * there the ranks take turns over the steps.
  */
 function rankBatches(step: number, batches: readonly TokenBatch[], sampler: RankSampler): RankedBatch[] {
+  const { distillation } = sampler;
+  if (distillation) return batches.map((batch) => pairOf(step, batch, { ...sampler, distillation }));
   const segments = sampler.segmentsOf(batches.length);
   const pieces = batches.map((batch) =>
     splitBatch(batch, Math.max(1, Math.min(segments, batch.segments.length - 1))),
@@ -125,4 +132,24 @@ function rankBatches(step: number, batches: readonly TokenBatch[], sampler: Rank
       return sampler.ranksOfPart(step, part, turns || pieceCount).map((rank) => ({ batch: piece, rank }));
     }),
   }));
+}
+
+/** A whole micro batch at the largest rank, and once more at the drawn rank, which learns from the first. */
+function pairOf(
+  step: number,
+  batch: TokenBatch,
+  { ranksOfPart, distillation: { topK, weight } }: RankSampler & { readonly distillation: Distillation },
+): RankedBatch {
+  const roles: readonly PassDistillation[] = [
+    { role: 'teacher', topK },
+    { role: 'student', topK, weight },
+  ];
+  return {
+    batch,
+    parts: roles.map((distillation, part) => ({
+      batch,
+      rank: ranksOfPart(step, part, roles.length)[0],
+      distillation,
+    })),
+  };
 }

@@ -7,6 +7,7 @@ import {
   type ComputeDtype,
   type ForwardContext,
   type Recompute,
+  type SoftTargetUse,
   type Tensor,
 } from '@qdylora/tensor';
 import type { TrainingView } from './loss-model.ts';
@@ -19,7 +20,18 @@ export interface Pass {
   readonly batch: TokenBatch;
   /** Factor on the loss of the pass, for the gradient; 1 by default. */
   readonly weight?: number;
+  /** The part of the pass in a pair that distils; undefined: none. */
+  readonly distillation?: PassDistillation;
 }
+
+/**
+ * Two passes over one batch, one after the other: the teacher keeps its predictions, the `topK` most likely
+ * classes of each token; the student learns from them with the share `weight` of its loss. No gradient flows
+ * back to the teacher.
+ */
+export type PassDistillation =
+  | { readonly role: 'teacher'; readonly topK: number }
+  | { readonly role: 'student'; readonly topK: number; readonly weight: number };
 
 /** How all passes of a step are computed. */
 export interface PassOptions {
@@ -42,13 +54,20 @@ export interface PassRun extends PassOptions {
   readonly loss: F32;
 }
 
+/** What the pass has to do with the arrays between the two passes of a pair. */
+export interface SoftTargetRun {
+  readonly softTargets?: SoftTargetUse | undefined;
+}
+
 /** Runs a pass: adds lossScale · dΣ(token losses) to the gradients and releases all temporaries. */
-export function runPass(backend: Backend, run: PassRun): void {
-  const { pass, lossScale, dropout, loss } = run;
+export function runPass(backend: Backend, run: PassRun & SoftTargetRun): void {
+  const { pass, lossScale, dropout, loss, softTargets } = run;
   const { model } = pass.view;
   backend.memory.scoped(() => {
     const counter = dropout ? counterOf(backend, dropout.step) : null;
-    forwardAndBackward(backend, run, { counter, loss }, (ctx) => model.loss(ctx, pass.batch, { lossScale }));
+    forwardAndBackward(backend, run, { counter, loss }, (ctx) =>
+      model.loss(ctx, pass.batch, { lossScale, softTargets }),
+    );
   });
 }
 

@@ -46,7 +46,10 @@ export interface StepOutcome {
   readonly status: StepStatus;
   /** The first of the three that is infinite or NaN; null if all are finite. */
   readonly nonFinite: 'loss' | 'gradient' | 'state' | null;
-  /** Mean over the counted tokens of all passes. Weights of passes scale the gradient only. */
+  /**
+   * Mean over the counted tokens of all passes; of a pass that learns from another one, of the loss that it
+   * learns. Weights of passes scale the gradient only.
+   */
   readonly loss: number;
   /** Global norm of the gradient, before clipping. */
   readonly gradNorm: number;
@@ -108,6 +111,7 @@ export async function runStep(
 ): Promise<StepOutcome> {
   checkOptions('trainStep', options, OPTIONS);
   passes.forEach(assertPass);
+  passes.forEach(assertPair);
   assertArgument(
     !BUSY.has(optimizer),
     'trainStep',
@@ -138,6 +142,33 @@ function assertPass({ view, batch, weight = 1 }: Pass): void {
       where: 'trainStep',
       problem: `The weight of a pass must be a number greater than 0 (got ${shownValue(weight)})`,
     });
+}
+
+/**
+ * Refuses a pass that would learn from predictions of other rows, or of none.
+ *
+ * @throws QdyloraError BAD_ARGUMENT
+ */
+function assertPair({ view, batch, distillation }: Pass, index: number, passes: readonly Pass[]): void {
+  if (!distillation) return;
+  if (!view.model.vocabularySize)
+    throw new QdyloraError('BAD_ARGUMENT', {
+      where: 'trainStep',
+      problem: 'Distillation needs a model that names its `vocabularySize` and heeds `softTargets`',
+      nextStep: 'Turn distillation off for this model.',
+    });
+  if (distillation.role === 'teacher') return;
+  const before = passes[index - 1];
+  const isAfterTeacher =
+    before?.distillation?.role === 'teacher' &&
+    before.distillation.topK === distillation.topK &&
+    before.batch === batch;
+  assertArgument(
+    isAfterTeacher,
+    'trainStep',
+    `Pass ${index} learns from a teacher, but the pass before it is no teacher of the same batch`,
+    'Make the passes with passesOfStep.',
+  );
 }
 
 async function stepOver(

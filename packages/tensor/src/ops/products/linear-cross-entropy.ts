@@ -93,9 +93,7 @@ export const linearCrossEntropy = defineOp({
       tokenLossesData[t] = tokenLoss;
       total += tokenLoss * factor;
       if (!dx && !dWeight) continue;
-      const gradients = logits.map(
-        (z, c) => factor * (Math.exp(z - largest) / sum - (c === target ? 1 : 0)),
-      );
+      const gradients = logits.map((z, c) => factor * (Math.exp(z - largest) / sum - (c === target ? 1 : 0)));
       head.addGradients(t, { logits, gradients }, { dx, dWeight });
     }
     hostData(loss)[0] = total;

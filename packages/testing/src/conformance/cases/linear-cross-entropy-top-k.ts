@@ -4,7 +4,13 @@ import fc from 'fast-check';
 import { normalBfloat16View, normalView } from '../arbitraries.ts';
 import { conformanceCase } from '../conformance-case.ts';
 import { EPSILON, type Bound } from '../tolerance.ts';
-import { arbitraryHeadSizes, boundFor, targetsOf, tokenWeightsOf, type HeadSizes } from './linear-cross-entropy.ts';
+import {
+  arbitraryHeadSizes,
+  boundFor,
+  targetsOf,
+  tokenWeightsOf,
+  type HeadSizes,
+} from './linear-cross-entropy.ts';
 
 /**
  * Sorted logits move by no more than the logits, so log-probabilities are within the bound of a token's loss,

@@ -3,7 +3,13 @@ import { linearCrossEntropyTopK, linearDistillation, type ComputeDtype } from '@
 import fc from 'fast-check';
 import { normalBfloat16View, normalView } from '../arbitraries.ts';
 import { conformanceCase } from '../conformance-case.ts';
-import { arbitraryHeadSizes, boundFor, targetsOf, tokenWeightsOf, type HeadSizes } from './linear-cross-entropy.ts';
+import {
+  arbitraryHeadSizes,
+  boundFor,
+  targetsOf,
+  tokenWeightsOf,
+  type HeadSizes,
+} from './linear-cross-entropy.ts';
 import { topKOf } from './linear-cross-entropy-top-k.ts';
 
 const host = createHostBackend();

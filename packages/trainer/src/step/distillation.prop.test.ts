@@ -1,0 +1,194 @@
+import { createHostBackend, f32View, hostData } from '@qdylora/contract';
+import { collate, type TokenBatch } from '@qdylora/data';
+import { rankSampler, type Distillation, type RankSamplerOptions } from '@qdylora/lora-dynamic';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { numbersOf, tinyAdapted, tinyBatch, tinyExamples, tinyModel } from '../../test/tiny-model.ts';
+import { accumulateGradients, clearGradients, passesOfStep, runStep, sgd, type Pass } from '../index.ts';
+
+type TinyAdapted = ReturnType<typeof tinyAdapted>;
+
+const HALF: Distillation = { weight: 0.5, topK: 4 };
+const samplerOf = ({ ranks }: TinyAdapted, options: Partial<RankSamplerOptions> = {}) =>
+  rankSampler(ranks, { seed: 1, schedule: 'sandwich', distillation: HALF, ...options });
+
+/** Gradients of the passes: of A and B of each layer. */
+async function gradientsAfter(adapted: TinyAdapted, passes: readonly Pass[]): Promise<Float32Array[]> {
+  clearGradients(adapted.model, adapted.parameters());
+  await accumulateGradients(passes, 1, f32View([passes.length]));
+  return adapted.parameters().map(({ gradient }) => hostData(gradient!).slice());
+}
+
+const sumOf = (...terms: readonly Float32Array[][]): number[][] =>
+  terms[0].map((first, p) => Array.from(first, (_, i) => terms.reduce((sum, each) => sum + each[p][i], 0)));
+
+function expectClose(got: readonly ArrayLike<number>[], want: readonly ArrayLike<number>[]): void {
+  const largest = Math.max(...want.flatMap((each) => Array.from(each, Math.abs)));
+  got.forEach((each, p) =>
+    Array.from(each).forEach((value, i) => {
+      expect(Math.abs(value - want[p][i])).toBeLessThanOrEqual(1e-5 * largest);
+    }),
+  );
+}
+
+describe('a step with distillation', () => {
+  it('runs each micro batch at the largest rank, then at the drawn one, whatever was drawn', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 4 }),
+        fc.nat(200),
+        (sizes, step) => {
+          const adapted = tinyAdapted();
+          const batches = sizes.map((size) => collate(tinyExamples(size)));
+          const sampler = samplerOf(adapted);
+          const drawn = sampler.rankAt(step);
+          const { passes, rank, ranks } = passesOfStep(step, batches, adapted, sampler);
+          expect(passes.map(({ view, batch }) => [view.active!.rank, batch])).toEqual(
+            batches.flatMap((batch) => [
+              [4, batch],
+              [drawn, batch],
+            ]),
+          );
+          expect(passes.map(({ distillation }) => distillation!.role)).toEqual(
+            batches.flatMap(() => ['teacher', 'student']),
+          );
+          expect(rank).toBe(drawn);
+          expect(ranks).toEqual(drawn === 4 ? [4] : [4, drawn]);
+        },
+      ),
+    );
+  });
+
+  it('adds no gradient to the largest rank but that of its own pass', async () => {
+    const adapted = tinyAdapted({ updateRule: 'newest_block' });
+    const batch = tinyBatch();
+    const step = stepOf(adapted, 1);
+    const { passes } = passesOfStep(step, [batch], adapted, samplerOf(adapted));
+    const pair = await gradientsAfter(adapted, passes);
+    const teacher = await gradientsAfter(adapted, [{ view: adapted.atRank(4), batch }]);
+    // under newest_block the drawn rank 1 trains row 0 alone, and rank 4 the rows 2 and 3
+    pair.forEach((gradient, p) => {
+      const width = gradient.length / 4;
+      expect(gradient.subarray(2 * width)).toEqual(teacher[p].subarray(2 * width));
+    });
+  });
+
+  it('has the gradient of its teacher, and a mixture of cross-entropy and divergence', async () => {
+    const adapted = tinyAdapted();
+    const batch = tinyBatch();
+    const step = stepOf(adapted, 2);
+    const ofWeight = async (weight: number) =>
+      gradientsAfter(
+        adapted,
+        passesOfStep(step, [batch], adapted, samplerOf(adapted, { distillation: { ...HALF, weight } }))
+          .passes,
+      );
+    const teacher = await gradientsAfter(adapted, [{ view: adapted.atRank(4), batch }]);
+    const crossEntropy = await gradientsAfter(adapted, [{ view: adapted.atRank(2), batch }]);
+    const pure = await ofWeight(1);
+    const quarter = await ofWeight(0.25);
+    // teacher + (1 − λ)·CE + λ·KL, with teacher + KL = pure
+    const want = sumOf(
+      pure.map((each) => each.map((x) => 0.25 * x)),
+      teacher.map((each) => each.map((x) => 0.75 * x)),
+      crossEntropy.map((each) => each.map((x) => 0.75 * x)),
+    );
+    expectClose(quarter, want);
+  });
+
+  it('learns nothing from a teacher that predicts the same', async () => {
+    const adapted = tinyAdapted();
+    const batch = tinyBatch();
+    const { passes } = passesOfStep(
+      stepOf(adapted, 4),
+      [batch],
+      adapted,
+      samplerOf(adapted, { distillation: { weight: 1, topK: 100 } }),
+    );
+    const teacher = await gradientsAfter(adapted, [{ view: adapted.atRank(4), batch }]);
+    expectClose(await gradientsAfter(adapted, passes), teacher);
+  });
+
+  it('weighs each pass by the weight of its rank', async () => {
+    const adapted = tinyAdapted();
+    const { passes } = passesOfStep(
+      stepOf(adapted, 1),
+      [tinyBatch()],
+      adapted,
+      samplerOf(adapted, { lossWeights: [3, 1, 0.5] }),
+    );
+    expect(passes.map(({ weight }) => weight)).toEqual([0.5, 3]);
+  });
+
+  it('holds no memory afterwards', async () => {
+    const backend = createHostBackend({ poison: true });
+    const adapted = tinyAdapted({}, tinyModel(backend));
+    const optimizer = sgd(adapted.parameters(), { learningRate: 0.1 });
+    const take = async (step: number) => {
+      const batches = [tinyBatch(3), tinyBatch(5)];
+      await runStep(passesOfStep(step, batches, adapted, samplerOf(adapted)).passes, optimizer);
+      return backend.memory.usage().liveBytes;
+    };
+    const first = await take(0);
+    expect(await take(1)).toBe(first);
+  });
+});
+
+/** A step whose drawn rank is `rank`. */
+const stepOf = (adapted: TinyAdapted, rank: number): number =>
+  Array.from({ length: 100 }, (_, step) => step).find((step) => samplerOf(adapted).rankAt(step) === rank)!;
+
+describe('a pass that learns from another one', () => {
+  const student = { role: 'student', ...HALF } as const;
+  const teacher = { role: 'teacher', topK: HALF.topK } as const;
+  const adapted = tinyAdapted();
+  const batch = tinyBatch();
+  const pass = (distillation: Pass['distillation'], of: TokenBatch = batch): Pass => ({
+    view: adapted.atRank(2),
+    batch: of,
+    distillation,
+  });
+  const step = (passes: readonly Pass[]) => runStep(passes, sgd(adapted.parameters(), { learningRate: 0 }));
+
+  it.each([
+    ['alone', [pass(student)]],
+    ['after a pass without predictions', [pass(undefined), pass(student)]],
+    ['after a teacher of other rows', [pass(teacher, tinyBatch(3)), pass(student)]],
+    ['after a teacher of more classes', [pass({ ...teacher, topK: 5 }), pass(student)]],
+  ])('is refused %s', async (_, passes) => {
+    await expect(step(passes)).rejects.toThrow(
+      'learns from a teacher, but the pass before it is no teacher of the same batch',
+    );
+  });
+
+  it('is refused for a model that does not name its vocabulary', async () => {
+    const { view } = pass(teacher);
+    const silent = { ...view, model: { ...view.model, vocabularySize: undefined } };
+    await expect(step([{ ...pass(teacher), view: silent }])).rejects.toThrow(
+      'Distillation needs a model that names its `vocabularySize`',
+    );
+  });
+
+  it('is refused beside a head that is trained', async () => {
+    const bare = tinyModel();
+    for (const parameter of bare.parameters()) parameter.makeTrainable(bare.backend.memory);
+    const passes = [{ ...pass(teacher), view: { model: bare, active: null } }];
+    await expect(runStep(passes, sgd(bare.parameters(), { learningRate: 0 }))).rejects.toThrow(
+      'Soft targets need a frozen head, but head is trained',
+    );
+  });
+
+  it('changes nothing where distillation is off', async () => {
+    const weightsAfter = async (distillation: Distillation | null | undefined) => {
+      const trained = tinyAdapted();
+      const optimizer = sgd(trained.parameters(), { learningRate: 0.1 });
+      const sampler = rankSampler(trained.ranks, { seed: 1, schedule: 'sandwich', distillation });
+      for (let at = 0; at < 3; at++) {
+        const { passes, rows } = passesOfStep(at, [tinyBatch(4), tinyBatch(3)], trained, sampler);
+        await runStep(passes, optimizer, { rows });
+      }
+      return numbersOf(trained.parameters());
+    };
+    expect(await weightsAfter(null)).toEqual(await weightsAfter(undefined));
+  });
+});
