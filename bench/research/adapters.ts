@@ -28,19 +28,13 @@ export const optimizerOf = (
     rowRates: adapterRowRates(adapted, { bRatio, rankRates, rateRanks }),
   });
 
-export const samplerOf = (
-  { ranks }: Adapted<CausalLm>,
-  { schedule, distribution, segments, wideShare, steps, seed }: Job,
-): RankSampler | null =>
-  ranks.ranks.length === 1
-    ? null
-    : rankSampler(ranks, {
-        schedule,
-        distribution,
-        segments,
-        wideSteps: Math.round(wideShare * steps),
-        seed,
-      });
+export function samplerOf({ ranks }: Adapted<CausalLm>, job: Job): RankSampler | null {
+  if (ranks.ranks.length === 1) return null;
+  const { schedule, distribution, segments, seed, distillation: weight, distillationTopK: topK } = job;
+  const distillation = weight > 0 ? { weight, topK } : null;
+  const wideSteps = Math.round(job.wideShare * job.steps);
+  return rankSampler(ranks, { schedule, distribution, segments, wideSteps, distillation, seed });
+}
 
 /** Steps whose rows a start sees: 64 rows. */
 const START_STEPS = 8;

@@ -29,6 +29,12 @@ export interface Job {
   readonly distribution: RankDistribution;
   /** Parts of a micro batch; null: the sampler's default. */
   readonly segments: number | null;
+  /**
+   * Share of the divergence from the largest rank in the loss of the drawn one; 0: none. A step then has 4
+   * different rows, each at both ranks, in place of 8.
+   */
+  readonly distillation: number;
+  readonly distillationTopK: number;
   /** Learning rate of B over that of A. */
   readonly bRatio: number;
   readonly rankRates: RankRates;
@@ -124,6 +130,8 @@ export const DEFAULTS = {
   schedule: 'sandwich',
   distribution: 'uniform',
   segments: null,
+  distillation: 0,
+  distillationTopK: 64,
   bRatio: 1,
   rankRates: 'uniform',
   init: 'kaiming',

@@ -19,7 +19,10 @@ export interface Files {
 export interface Setting {
   readonly job: Job;
   readonly model: CausalLm;
+  /** Steps of 8 rows. */
   readonly batches: Batches;
+  /** The steps of the run: 8 rows, or 4 that run twice (distillation). */
+  readonly trainedBatches: Batches;
   readonly heldOut: readonly Example[];
   readonly schedule: LearningRateSchedule;
   readonly outputDir: string;
@@ -43,19 +46,21 @@ export async function openSetting(job: Job, files: Files, backend: Backend): Pro
   };
   const { training } = await loadDataset(files.dataset, options);
   const heldOut = (await loadDataset(files.evalDataset, options)).training;
-  const batches = createBatches(training, {
-    microBatchSize: 4,
-    gradientAccumulationSteps: 2,
-    shuffle: true,
-    seed: job.seed,
-    packing: false,
-    maxSeqLength: MAX_SEQ_LENGTH,
-  });
+  const batchesOf = (gradientAccumulationSteps: number): Batches =>
+    createBatches(training, {
+      microBatchSize: 4,
+      gradientAccumulationSteps,
+      shuffle: true,
+      seed: job.seed,
+      packing: false,
+      maxSeqLength: MAX_SEQ_LENGTH,
+    });
   const steps = job.steps - squeezeSteps(job);
   return {
     job: { ...job, steps },
     model,
-    batches,
+    batches: batchesOf(2),
+    trainedBatches: batchesOf(job.distillation > 0 ? 1 : 2),
     heldOut,
     schedule: job.restart ? twoCosines(job, steps) : cosine(job.learningRate, steps),
     outputDir: files.outputDir,

@@ -22,13 +22,13 @@ const sortSteps = ({ wideShare, sortShares, steps }: Job): number[] =>
 
 /** Trains one adapter, nested or of a single rank. Resumes from its newest checkpoint. */
 export async function trainOne(setting: Setting): Promise<Trained> {
-  const { job, model, batches, schedule, outputDir } = setting;
+  const { job, model, trainedBatches, schedule, outputDir } = setting;
   const adapted = attach(model, job, job.ranks);
   await startAdapter(adapted, setting);
   using optimizer = optimizerOf(adapted, job);
   const run = train({
     model: adapted,
-    batches,
+    batches: trainedBatches,
     sampler: samplerOf(adapted, job),
     levels: levelsOf(job),
     evaluate: feedbackOf(setting, adapted),

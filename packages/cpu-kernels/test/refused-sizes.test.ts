@@ -81,6 +81,10 @@ test(
         '0, 0, 2 ** 50, 1, 0, false)',
       'f.linearCrossEntropy(none, none, new Int32Array(0), undefined, four, none, none, none, big, 0, 0, 2 ' +
         '** 50, 1, 0, false)',
+      'f.linearCrossEntropyTopK(none, none, new Int32Array(0), undefined, four, none, undefined, ' +
+        'new Int32Array(0), none, none, big, 0, 0, 2 ** 50, 2, 1, 0, false)',
+      'f.linearDistillation(none, none, new Int32Array(0), undefined, new Int32Array(0), none, none, four, ' +
+        'none, undefined, big, 0, 0, 2 ** 50, 2, 1, 1, 0, false)',
     ];
     for (const answer of answersOf(refused)) expect(answer).toMatch(/fewer than 2\^31 rows/);
     const layer =

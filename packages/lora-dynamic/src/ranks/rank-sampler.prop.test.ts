@@ -231,12 +231,22 @@ describe('segments and loss weights', () => {
     ]);
   });
 
-  it.each([
+  const sandwichWith = (change: object, options: object = {}): object => ({
+    schedule: 'sandwich',
+    distillation: { weight: 0.5, topK: 64, ...change },
+    ...options,
+  });
+
+  it.each<[object, string]>([
     [{ segments: 0 }, '[rank_segments] the number of segments must be a whole number ≥ 1 (got 0)'],
     [{ segments: 1.5 }, '[rank_segments] the number of segments must be a whole number ≥ 1 (got 1.5)'],
     [{ lossWeights: [1] }, '[rank_loss_weights] there must be one weight > 0 for each'],
     [{ lossWeights: [1, 0] }, '[rank_loss_weights] there must be one weight > 0 for each'],
     [{ lossWeights: [1, Infinity] }, '[rank_loss_weights] there must be one weight > 0 for each'],
+    [sandwichWith({ weight: 0 }), '[distillation] the weight must be greater than 0 and at most 1 (got 0)'],
+    [sandwichWith({ topK: 0.5 }), '[distillation] topK must be a whole number ≥ 1 (got 0.5)'],
+    [sandwichWith({}, { schedule: 'one' }), '[distillation] a step of the schedule one has no largest rank'],
+    [sandwichWith({}, { segments: 2 }), '[distillation] micro batches run whole at both ranks'],
     [{ schedule: 'some' }, '[rank_schedule] the schedule must be one of'],
   ])('refuses %j by name', (options, message) => {
     expect(() => rankSampler(rankSet([1, 2]), { seed: 0, ...options } as never)).toThrow(message);

@@ -1,7 +1,8 @@
 import { powersOfTwoUpTo, slicedAlpha, type RankScaling } from '@qdylora/lora-dynamic';
 import {
-  assertEvaluationFits,
   assertAdapterInitFits,
+  assertDistillationFits,
+  assertEvaluationFits,
   assertFullTraining,
   assertLevelsFit,
   assertOptimizerKeys,
@@ -98,6 +99,7 @@ function withRanks(
   const ranks = listedRanks ?? [...defaultRanks];
   const rateRanks = config.rateRanks ?? ratesOfAdapter(adapterRanks, ranks);
   assertRankListsFit(config, { ranks, rateRanks: rateRanks ?? ranks }, explicit);
+  assertDistillationFits(config, ranks, explicit);
   assertAdapterInitFits(config, explicit);
   assertEvaluationFits(config, ranks, explicit);
   assertLevelsFit(config, explicit);

@@ -82,6 +82,14 @@ export interface RunOptions {
   readonly rankSegments?: number | null;
   /** Factors on the losses of the ranks. */
   readonly rankLossWeights?: readonly number[] | null;
+  /**
+   * With the schedule sandwich: the drawn rank runs over the same rows as the largest and learns from
+   * its predictions, (1 - w)·cross-entropy + w·divergence; 0: off. A step then has half as many
+   * different rows (default: 0).
+   */
+  readonly distillation?: number;
+  /** Most likely tokens that distillation compares one by one; all others count together (default: 64). */
+  readonly distillationTopK?: number;
   /** The scale, or its numerator (default: 8). */
   readonly loraAlpha?: number;
   /**

@@ -260,6 +260,8 @@ export const NESTED_ONLY_KEYS = [
   'rankSegments',
   'rankLossWeights',
   'wideRatio',
+  'distillation',
+  'distillationTopK',
   'updateRule',
   'evalRanks',
   'evalBudgets',

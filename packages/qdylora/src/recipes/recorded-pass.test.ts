@@ -75,6 +75,7 @@ describe('a replayed pass', () => {
     ['quantization levels', { quantization: 'nf4', quantizationLevels: [4, 8], ranks: [4] }],
     ['dropout and checkpointing', { loraDropout: 0.2, gradientCheckpointing: true }],
     ['bf16', { computeDtype: 'bf16' }],
+    ['distillation', { distillation: 0.5, distillationTopK: 8 }],
     ['full training', { method: 'none', ranks: undefined, quantization: 'none' } as Partial<FinetuneOptions>],
   ])('has the bits of one that runs op by op: %s', async ([name, change], { skip }) => {
     skip(!levels.available, why);

@@ -5,7 +5,7 @@ import { STATE_FILE } from '@qdylora/trainer';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { writeTinyModel } from '../../test/tiny-model.ts';
 import { bytesOf, rejection, run, stepsIn, tinyRun } from '../../test/tiny-run.ts';
-import { finetune, type FinetuneOptions } from '../index.ts';
+import { finetune, type FinetuneEvent, type FinetuneOptions } from '../index.ts';
 
 const { folder, rows, common } = tinyRun();
 
@@ -209,10 +209,28 @@ describe('a resumed run', () => {
     expect(bytesOf(join(outputDir, 'adapter'))).toEqual(bytesOf(folder.in('started whole/adapter')));
   });
 
+  it('with distillation ends in the bytes of one that was not stopped, and sees half of the rows', async () => {
+    const options = { ...common, distillation: 0.5, distillationTopK: 9 } as const;
+    const outputDir = folder.in('distilled in halves');
+    const whole = await run({ ...options, outputDir: folder.in('distilled whole') });
+    await run({ ...options, outputDir, onStep: ({ step }) => (step === 3 ? 'stop' : undefined) });
+    const again = { ...options, outputDir, resumeFromCheckpoint: 'auto' } as const;
+    const error = await rejection(() => run({ ...again, distillation: 0 }));
+    expect([error.code, error.message]).toEqual(['BAD_RESUME', expect.stringMatching(/distillation/)]);
+    await run(again);
+    expect(bytesOf(join(outputDir, 'adapter'))).toEqual(bytesOf(folder.in('distilled whole/adapter')));
+    const plain = await run({ ...common, outputDir: folder.in('not distilled') });
+    const stepsPerEpoch = (events: readonly FinetuneEvent[]) =>
+      events.flatMap((event) => (event.type === 'plan' ? [event.stepsPerEpoch] : []));
+    expect(stepsPerEpoch(whole)).toEqual(stepsPerEpoch(plain).map((steps) => 2 * steps));
+  });
+
   it('stores none of the keys that earlier versions lacked, where it trains as they did', async () => {
     const outputDir = folder.in('earlier');
     await run({ ...common, maxSteps: 1, loraScaling: 'sqrt', outputDir });
-    expect(Object.keys(stateIn(outputDir)).join()).not.toMatch(/adapter_init|loraplus|rank_rates|rate_ranks/);
+    expect(Object.keys(stateIn(outputDir)).join()).not.toMatch(
+      /adapter_init|loraplus|rank_rates|rate_ranks|distillation/,
+    );
     expect(stateIn(folder.in('first'))).toMatchObject({ rank_rates: 'steep' });
   });
 

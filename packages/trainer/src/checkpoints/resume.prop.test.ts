@@ -22,6 +22,8 @@ const bestOf = (events: readonly TrainEvent[]) =>
 const WIDE = { hidden: 64, adapter: { ranks: [1, 16, 64] } };
 const anyRun = fc.record({
   rankSchedule: fc.constantFrom(...RANK_SCHEDULES),
+  /** Where the schedule is a sandwich. */
+  distils: fc.boolean(),
   updateRule: fc.constantFrom('prefix' as const, 'newest_block' as const),
   dropout: fc.constantFrom(0, 0.3),
   recompute: fc.boolean(),
@@ -38,6 +40,7 @@ const anyRun = fc.record({
 type AnyRun = typeof anyRun extends fc.Arbitrary<infer Run> ? Run : never;
 const EVERYTHING_ON: Omit<AnyRun, 'optimizerName'> = {
   rankSchedule: 'sandwich',
+  distils: true,
   updateRule: 'newest_block',
   dropout: 0.3,
   recompute: false,
@@ -55,13 +58,14 @@ const evaluate = {
 };
 
 const optionsOf = (
-  { updateRule, dropout, total, wideSteps, stop: _, ...options }: AnyRun,
+  { distils, updateRule, dropout, total, wideSteps, stop: _, ...options }: AnyRun,
   pageFolder: string,
   extra: TinyRunOptions,
 ) =>
   tinyOptions({
     ...options,
     ...WIDE,
+    distillation: distils && options.rankSchedule === 'sandwich' ? { weight: 0.5, topK: 4 } : null,
     paging: { budgetBytes: 6000, folder: pageFolder },
     adapter: { ...WIDE.adapter, updateRule: wideSteps > 0 ? 'prefix' : updateRule, dropout },
     totalSteps: total,

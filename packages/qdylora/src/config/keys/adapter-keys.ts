@@ -99,6 +99,17 @@ export const ADAPTER_KEYS = {
     expected: 'a list with one number > 0 for each rank',
     schema: z.array(z.number().gt(0)).min(1).nullable().default(null),
   },
+  distillation: numberKey({ from: 0, to: 1 }, 0, {
+    group: 'Adapter',
+    about:
+      'With the schedule sandwich: the drawn rank runs over the same rows as the largest and learns from ' +
+      'its predictions, (1 - w)·cross-entropy + w·divergence; 0: off. A step then has half as many ' +
+      'different rows',
+  }),
+  distillationTopK: numberKey({ from: 1, whole: true }, 64, {
+    group: 'Adapter',
+    about: 'Most likely tokens that distillation compares one by one; all others count together',
+  }),
   loraAlpha: numberKey({ from: 0, above: true }, 8, {
     group: 'Adapter',
     about: 'The scale, or its numerator',

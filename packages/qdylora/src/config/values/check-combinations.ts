@@ -94,16 +94,54 @@ export function assertRankListsFit(
 
 /** Why a run cannot train the largest rank alone first and then sort rows; null: it can. */
 export function obstacleToWideSteps(
-  { adapter, loraScaling, updateRule }: Config,
+  { adapter, loraScaling, updateRule, distillation }: Config,
   ranks: readonly number[],
 ): ((name: NameKey) => string) | null {
   if (ranks.length === 1) return () => 'needs several ranks';
+  if (distillation > 0)
+    return (name) => `has no drawn rank that could learn, so it excludes ${name('distillation')}`;
   if (loraScaling !== 'uniform' && loraScaling !== 'constant')
     return (name) => `needs one scale at all ranks: ${name('loraScaling')} uniform or constant`;
   if (updateRule !== 'prefix') return (name) => `needs ${name('updateRule')}: prefix`;
   if (adapter !== null)
     return (name) => `belongs to a new adapter, but ${name('adapter')} names one with trained ranks`;
   return null;
+}
+
+/** @throws QdyloraError BAD_CONFIG for distillation without a largest and a drawn rank over the same rows */
+export function assertDistillationFits(
+  { distillation, rankSchedule, rankSegments, microBatchSize, gradientAccumulationSteps }: Config,
+  ranks: readonly number[],
+  explicit: ExplicitValues,
+): void {
+  if (distillation === 0) return;
+  const refuse = (problem: (name: NameKey) => string, nextStep: string): QdyloraError =>
+    refusedValue(explicit, 'distillation', problem, nextStep);
+  if (ranks.length === 1)
+    throw refuse(
+      (name) => `${name('distillation')} needs several ranks, but the run has only rank ${ranks[0]}`,
+      'Leave it out, or choose method: qdylora.',
+    );
+  if (rankSchedule !== 'sandwich')
+    throw refuse(
+      (name) => `${name('distillation')} needs ${name('rankSchedule')}: sandwich (got ${rankSchedule})`,
+      'In other schedules no step has the largest rank to learn from.',
+    );
+  if (rankSegments !== null)
+    throw refusedValue(
+      explicit,
+      'rankSegments',
+      (name) => `${name('rankSegments')} has no meaning beside ${name('distillation')}`,
+      'Leave it out: micro batches run whole at both ranks.',
+    );
+  if ((microBatchSize * gradientAccumulationSteps) % 2 === 1)
+    throw refuse(
+      (name) =>
+        `${name('distillation')} runs each row twice, so ${name('microBatchSize')} · ` +
+        `${name('gradientAccumulationSteps')} must be even (got ${microBatchSize} · ` +
+        `${gradientAccumulationSteps})`,
+      'Make one of them even.',
+    );
 }
 
 /** @throws QdyloraError BAD_CONFIG for a start of an existing adapter, or a norm without its start */
@@ -218,6 +256,8 @@ const ADAPTER_ONLY_KEYS: readonly KeyName[] = [
   'earlyStopping',
   'rankSegments',
   'rankLossWeights',
+  'distillation',
+  'distillationTopK',
   'adapterInit',
   'adapterInitNorm',
   'loraplusLrRatio',

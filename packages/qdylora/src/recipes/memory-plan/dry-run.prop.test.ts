@@ -234,6 +234,39 @@ test('and where rows of very different lengths are packed, whichever pass needs 
   );
 }, 240_000);
 
+test('and with distillation, whose arrays between two passes are counted', async ({ skip }) => {
+  const loaded = loadAddon();
+  skip(!loaded.addon, `the addon does not load: ${loaded.addon ? '' : loaded.reason}`);
+  const peaks: number[] = [];
+  for (const [distillation, distillationTopK] of [
+    [0, 1],
+    [0.5, 1],
+    [0.5, 100],
+  ]) {
+    const outputDir = folder.in(`distilled${count++}`);
+    const { real, planned } = await bothBooks(
+      prepareRun(
+        valuesOfOptions({
+          distillation,
+          distillationTopK,
+          ranks: [2, 8],
+          method: 'qdylora',
+          model: writeTinyModel(`${outputDir}-model`),
+          dataset: rows,
+          maxSeqLength: 16,
+          maxSteps: 2,
+          backend: 'cpu',
+          outputDir,
+          numThreads: 2,
+        }),
+      ),
+    );
+    expect(planned.peakBytes).toBe(real.peakBytes);
+    peaks.push(planned.peakBytes);
+  }
+  expect(peaks[2]).toBeGreaterThan(peaks[1]);
+}, 240_000);
+
 /** Adapters that are large beside their layers, so that what their parts need is the fullest moment. */
 const unlikeParts = fc.record({
   seed: fc.nat(1000),

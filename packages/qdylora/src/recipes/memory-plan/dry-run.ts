@@ -11,6 +11,7 @@ import { attachDyLora, type Adapted, type LevelSampler, type RankSampler } from 
 import { shapeModel, type CausalLm } from '@qdylora/models';
 import type { ComputeDtype, Recompute } from '@qdylora/tensor';
 import { gradientArrays, train, type LearningRateSchedule, type Optimizer } from '@qdylora/trainer';
+import { distinctRows } from '../../config/distinct-rows.ts';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import {
   adapterConfigOf,
@@ -244,12 +245,11 @@ function withUnlikeParts(
 }
 
 /** The largest step that the keys allow, where no rows were read: every token counts. */
-export function fullestStep({
-  microBatchSize,
-  gradientAccumulationSteps,
-  maxSeqLength,
-}: Pick<RunConfig, 'microBatchSize' | 'gradientAccumulationSteps' | 'maxSeqLength'>): TokenBatch[] {
-  const example = fullExample(maxSeqLength);
+export function fullestStep(
+  config: Parameters<typeof distinctRows>[0] & Pick<RunConfig, 'maxSeqLength'>,
+): TokenBatch[] {
+  const { microBatchSize, gradientAccumulationSteps } = distinctRows(config);
+  const example = fullExample(config.maxSeqLength);
   const batch = collate(Array.from({ length: microBatchSize }, () => example));
   // a third pass takes the second's place
   return Array.from({ length: Math.min(gradientAccumulationSteps, 2) }, () => batch);

@@ -167,6 +167,7 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
     loraScaling,
     loraAlpha,
     rankSchedule,
+    distillation,
     quantization,
     doubleQuantization,
     quantizationLevels,
@@ -184,6 +185,7 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
         ['Ranks', ranks.join(', ')],
         ['Scaling', `${loraScaling}, alpha ${loraAlpha}`],
         ['Rank schedule', rankSchedule],
+        ...(distillation > 0 ? [['Distillation', distillation] as [string, unknown]] : []),
       ]
     : [];
   const settings: (readonly [string, unknown])[] = [
@@ -200,7 +202,10 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
       : []),
     ['Steps', result.step],
     ['Tokens', result.tokens.toLocaleString('en-US')],
-    ['Rows a step', `${microBatchSize} × ${gradientAccumulationSteps}`],
+    [
+      'Rows a step',
+      `${microBatchSize} × ${gradientAccumulationSteps}${distillation > 0 ? ', each twice' : ''}`,
+    ],
     ['Longest row', `${maxSeqLength} tokens`],
     ['Learning rate', `${learningRate}, ${lrScheduler}`],
     ['Compute', computeDtype],

@@ -37,6 +37,8 @@ const FREE_KEYS: ReadonlySet<KeyName> = new Set<KeyName>([
 
 /** Keys that earlier versions did not have, with the values that describe how those trained. */
 const LATER_KEYS: ReadonlyMap<KeyName, unknown> = new Map<KeyName, unknown>([
+  ['distillation', 0],
+  ['distillationTopK', 64],
   ['adapterInit', 'kaiming'],
   ['adapterInitNorm', null],
   ['loraplusLrRatio', 1],

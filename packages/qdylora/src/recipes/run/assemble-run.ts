@@ -161,13 +161,17 @@ export const samplerOf = (
     rankSchedule: schedule,
     rankSegments: segments,
     rankLossWeights: lossWeights,
+    distillation: weight,
+    distillationTopK: topK,
     seed,
   }: RunConfig,
   wideSteps = 0,
-): RankSampler | null =>
-  ranks.ranks.length === 1
+): RankSampler | null => {
+  const distillation = weight > 0 ? { weight, topK } : null;
+  return ranks.ranks.length === 1
     ? null
-    : rankSampler(ranks, { distribution, schedule, segments, lossWeights, wideSteps, seed });
+    : rankSampler(ranks, { distribution, schedule, segments, lossWeights, wideSteps, distillation, seed });
+};
 
 /** The sampler of quantization levels; null where the model has its 4 bits alone, or is not quantized. */
 export const levelSamplerOf = (

@@ -1,6 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
 import { createBatches, type Batches } from '@qdylora/data';
 import { learningRateSchedule, type LearningRateSchedule } from '@qdylora/trainer';
+import { distinctRows } from '../../../config/distinct-rows.ts';
 import type { RunConfig } from '../../../config/resolve-run.ts';
 import type { RatedConfig } from './default-learning-rate.ts';
 import type { Warn } from '../../adapter/attach-adapter.ts';
@@ -28,27 +29,17 @@ export function layOutSteps(config: RatedConfig, data: RunData, warn: Warn): Ste
   return { batches, totalSteps, schedule };
 }
 
-const batchesOf = (
-  {
-    microBatchSize,
-    gradientAccumulationSteps,
-    seed,
-    dataSeed,
-    packing,
-    maxSeqLength,
-    groupByLength,
-  }: RunConfig,
-  { training }: RunData,
-): Batches =>
-  createBatches(training, {
-    microBatchSize,
-    gradientAccumulationSteps,
+const batchesOf = (config: RunConfig, { training }: RunData): Batches => {
+  const { seed, dataSeed, packing, maxSeqLength, groupByLength } = config;
+  return createBatches(training, {
+    ...distinctRows(config),
     shuffle: true,
     seed: dataSeed ?? seed,
     packing,
     maxSeqLength,
     groupByLength,
   });
+};
 
 function countSteps({ maxSteps, numEpochs }: RunConfig, stepsPerEpoch: number): number {
   const steps = maxSteps ?? Math.ceil(numEpochs * stepsPerEpoch);
