@@ -16,7 +16,7 @@ import { fillKernels } from '../kernels/fill/fill.ts';
 import { layerNormKernels } from '../kernels/layer-norm/layer-norm.ts';
 import { linearArgmaxKernels } from '../kernels/linear-argmax/linear-argmax.ts';
 import { linearCrossEntropyKernels } from '../kernels/linear-cross-entropy/linear-cross-entropy.ts';
-import { linearCrossEntropyTopKKernels } from '../kernels/linear-cross-entropy-top-k/linear-cross-entropy-top-k.ts';
+import { crossEntropyTopKKernels } from '../kernels/linear-cross-entropy-top-k/linear-cross-entropy-top-k.ts';
 import { linearDistillationKernels } from '../kernels/linear-distillation/linear-distillation.ts';
 import { linearKernels } from '../kernels/linear/linear.ts';
 import { lion8bitStepKernels } from '../kernels/lion-8bit-step/lion-8bit-step.ts';
@@ -52,7 +52,7 @@ const FOLDERS: readonly ((door: CpuDoor) => BoundKernel[])[] = [
   layerNormKernels,
   linearArgmaxKernels,
   linearCrossEntropyKernels,
-  linearCrossEntropyTopKKernels,
+  crossEntropyTopKKernels,
   linearDistillationKernels,
   linearKernels,
   lion8bitStepKernels,

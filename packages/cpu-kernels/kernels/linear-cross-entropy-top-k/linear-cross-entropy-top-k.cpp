@@ -2,7 +2,8 @@
 //   each row the k classes with the largest logits: their ids, log-probabilities in descending order, and the
 //   probability of all other classes.
 // Owners: a thread owns rows, and of each a heap of its k best classes so far, the least at the root.
-// Cost: a comparison a logit, and k·ln(vocabulary / k) replaced roots of ln k steps each: 425 for 64 of 49,152.
+// Cost: a comparison a logit, and k·ln(vocabulary / k) replaced roots of log k steps each: 425 for 64 of
+//   49,152.
 // Assumes: k ≤ vocabulary. Workspace: 8·k bytes for each row that a thread holds, besides the shared one. A
 //   class is one whole number, so that equal logits go by the smaller id, and NaN has a place.
 // Not done: a buffer of candidates with a selection where it is full: fewer steps, more code.

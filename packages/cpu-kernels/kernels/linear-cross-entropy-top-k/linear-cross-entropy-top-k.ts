@@ -2,7 +2,7 @@ import { bindKernel, type BoundKernel } from '@qdylora/contract';
 import { linearCrossEntropyTopK } from '@qdylora/tensor';
 import type { CpuDoor } from '../../src/addon/addon-functions.ts';
 
-export const linearCrossEntropyTopKKernels = ({ native, withScratch }: CpuDoor): BoundKernel[] => {
+export const crossEntropyTopKKernels = ({ native, withScratch }: CpuDoor): BoundKernel[] => {
   const floats = native('linearCrossEntropyTopKScratch');
   const call = native('linearCrossEntropyTopK');
   return [

@@ -5,8 +5,8 @@
 //   the running softmax and dx sum over the tail alone, and no small tail is a difference of large sums. At
 //   the end dx = factor · ((q_tail − λ·p_tail) · dx / Σ + Σ_i (q_i − λ·p_i) · W[i] − (1 − λ) · W[target]).
 // Cost: k comparisons of a row and block of 512 columns, and k rows of W at the end of each row.
-// Assumes: the ids of a row differ; that they are within the vocabulary is checked below. Workspace: 4·k bytes
-//   for each row that a thread holds, besides the shared one.
+// Assumes: the ids of a row differ; that they are within the vocabulary is checked below. Workspace: 4·k
+//   bytes for each row that a thread holds, besides the shared one.
 // Not done: ids sorted once, with one comparison a block: 2 µs of a row's 100 and more.
 #include "../linear-cross-entropy/linear-cross-entropy.streamed.h"
 
@@ -112,11 +112,10 @@ Status linearDistillation(Threads& threads, In<float> x, Dense weight, In<std::i
     if (counts && (ids.data[i] < 0 || static_cast<Size>(ids.data[i]) >= vocabulary))
       return badData("ids of soft targets must be within the vocabulary", i / k, ids.data[i]);
   }
-  return streamHead(
-      threads,
-      {x, weight, targets, tokenWeights, loss, tokenLosses, dx, scratch, tokens, hidden, vocabulary,
-       lossScale, softCap, bf16},
-      SoftClasses{k, ids, logProbabilities, tailMass, distillation, hiddenLogit(softCap)});
+  return streamHead(threads,
+                    {x, weight, targets, tokenWeights, loss, tokenLosses, dx, scratch, tokens, hidden,
+                     vocabulary, lossScale, softCap, bf16},
+                    SoftClasses{k, ids, logProbabilities, tailMass, distillation, hiddenLogit(softCap)});
 }
 
 }  // namespace

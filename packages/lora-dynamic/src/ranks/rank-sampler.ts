@@ -149,7 +149,11 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
 
 const DISTILLATION: OptionRules<Distillation> = { weight: required(anyValue), topK: required(anyValue) };
 
-function checkDistillation(distillation: Distillation, schedule: RankSchedule, segments: number | null): void {
+function checkDistillation(
+  distillation: Distillation,
+  schedule: RankSchedule,
+  segments: number | null,
+): void {
   checkOptions('rankSampler, distillation', distillation, DISTILLATION);
   const { weight, topK } = distillation;
   const refuse = (problem: string, nextStep?: string): QdyloraError =>

@@ -209,7 +209,7 @@ describe('a resumed run', () => {
     expect(bytesOf(join(outputDir, 'adapter'))).toEqual(bytesOf(folder.in('started whole/adapter')));
   });
 
-  it('with distillation ends in the bytes of one that was not stopped, and sees half of the rows', async () => {
+  it('with distillation ends in the same bytes, and has twice as many steps an epoch', async () => {
     const options = { ...common, distillation: 0.5, distillationTopK: 9 } as const;
     const outputDir = folder.in('distilled in halves');
     const whole = await run({ ...options, outputDir: folder.in('distilled whole') });

@@ -92,7 +92,7 @@ export const linearCrossEntropyTopK = defineOp({
   },
 });
 
-/** The rule of `differentiableLinearCrossEntropy`; the classes are no function that a gradient flows through. */
+/** The rule of `differentiableLinearCrossEntropy`. No gradient flows through the classes. */
 export const differentiableLinearCrossEntropyTopK: DifferentiableOp<typeof linearCrossEntropyTopK> = {
   op: linearCrossEntropyTopK,
   usesOutputs: ['dx'],
