@@ -159,7 +159,7 @@ describe('a run', () => {
     ['rank_distribution: [1, 2]', /`rank_distribution` must hold one weight for each of the ranks/],
     ['rank_loss_weights: [1, 2]', /`rank_loss_weights` has 2 numbers, but there are 7 ranks/],
     ['rank_loss_weights: [0]\nranks: [1]', /`rank_loss_weights` must be a list with one number > 0 for each/],
-    ['distillation: 2', /`distillation` must be a number ≥ 0 and ≤ 1 \(got 2\)/],
+    ['distillation: 2', /`distillation` must be a number from 0 to 1 \(got 2\)/],
     ['distillation: 1\nlora_r: 1', /`distillation` needs several ranks, but the run has only rank 1/],
     ['distillation: 1\npreset: paper', /`distillation` needs `rank_schedule`: sandwich \(got one\)/],
     ['distillation: 1\nrank_segments: 2', /`rank_segments` has no meaning beside `distillation`/],
