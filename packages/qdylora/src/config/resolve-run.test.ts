@@ -66,7 +66,7 @@ describe('a run', () => {
       { rankDistribution: 'tail_heavy', rankSchedule: 'each', rankSegments: 3 },
     ],
     ['ranks: [1, 8]\nrank_loss_weights: [0.5, 1]', { rankLossWeights: [0.5, 1] }],
-    ['distillation: 0.5', { distillation: 0.5, distillationTopK: 64 }],
+    ['distillation: 0.5', { distillation: 0.5, distillationTopK: 64, wideRatio: 0 }],
     ['distillation_top_k: 8', { distillation: 0, distillationTopK: 8 }],
     ['rank_rates: inverse_sqrt\nloraplus_lr_ratio: 16', { rankRates: 'inverse_sqrt', loraplusLrRatio: 16 }],
     ['wide_ratio: 0.25\nlora_scaling: constant', { wideRatio: 0.25 }],
@@ -162,6 +162,7 @@ describe('a run', () => {
     ['distillation: 2', /`distillation` must be a number from 0 to 1 \(got 2\)/],
     ['distillation: 1\nlora_r: 1', /`distillation` needs several ranks, but the run has only rank 1/],
     ['distillation: 1\npreset: paper', /`distillation` needs `rank_schedule`: sandwich \(got one\)/],
+    ['distillation: 1\nwide_ratio: 0.5', /`wide_ratio` has no drawn rank that could learn/],
     ['distillation: 1\nrank_segments: 2', /`rank_segments` has no meaning beside `distillation`/],
     [
       'distillation: 1\nmicro_batch_size: 3\ngradient_accumulation_steps: 1',
