@@ -18,7 +18,7 @@ export async function scoreTargets(
   const views = memory.scoped(
     () => {
       const x = hidden();
-      const { tokenLosses } = head.loss(ctx, x, { targets: i32Array(backend, targets) }, 1);
+      const { tokenLosses } = head.loss(ctx, x, { targets: i32Array(backend, targets) }, { lossScale: 1 });
       const ids = ranges.map(([from, to]) => head.likeliestOfRows(ctx, rowsOf(x.view, from, to)));
       return { tokenLosses, ids };
     },
