@@ -1,4 +1,4 @@
-// Computes: y = x, from and to float32 or bfloat16.
+// Computes: y = x, of float32 or of bfloat16.
 // Owners: a thread owns four consecutive elements; blocks cover the array.
 // Cost: 8 bytes per element in float32, 4 in bfloat16: bound by the bandwidth of memory.
 // Assumes: arrays of n elements that do not overlap (runOp checks); any alignment.
@@ -6,15 +6,13 @@
 //   of the stream and of graphs in one place. Not measured on a device.
 #include "elementwise.h"
 
-template <class From, class To>
-__device__ void copyRun(const From* x, To* y, Size n) {
+template <class T>
+__device__ void copyRun(const T* x, T* y, Size n) {
   const Run run = runOfThread(n);
   float values[4];
   loadRun(x, run, values);
   storeRun(y, run, values);
 }
 
-extern "C" __global__ void copyF32ToF32(const float* x, float* y, Size n) { copyRun(x, y, n); }
-extern "C" __global__ void copyF32ToBf16(const float* x, BFloat16* y, Size n) { copyRun(x, y, n); }
-extern "C" __global__ void copyBf16ToF32(const BFloat16* x, float* y, Size n) { copyRun(x, y, n); }
-extern "C" __global__ void copyBf16ToBf16(const BFloat16* x, BFloat16* y, Size n) { copyRun(x, y, n); }
+extern "C" __global__ void copyF32(const float* x, float* y, Size n) { copyRun(x, y, n); }
+extern "C" __global__ void copyBf16(const BFloat16* x, BFloat16* y, Size n) { copyRun(x, y, n); }

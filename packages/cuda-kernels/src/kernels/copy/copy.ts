@@ -9,7 +9,7 @@ export const copyKernels = ({ launch }: CudaDoor): BoundKernel[] => [
     const n = elementCount(x.shape);
     launch({
       module: 'copy',
-      kernel: `copy${dtypeSuffix(x)}To${dtypeSuffix(y)}`,
+      kernel: `copy${dtypeSuffix(x)}`,
       ...elementwiseGrid(n),
       arguments: [input(x), output(y), u64(n)],
     });
