@@ -3,9 +3,11 @@ import type { CausalLm } from '@qdylora/models';
 import {
   adamw,
   adapterRowRates,
+  prefixPreconditioner,
   startFromActivations,
   startFromGradients,
   type Optimizer,
+  type Preconditioner,
 } from '@qdylora/trainer';
 import type { Job } from './job.ts';
 import type { Setting } from './setting.ts';
@@ -27,6 +29,11 @@ export const optimizerOf = (
     learningRate,
     rowRates: adapterRowRates(adapted, { bRatio, rankRates, rateRanks }),
   });
+
+export const preconditionerOf = (
+  adapted: Adapted<CausalLm>,
+  { preconditioner }: Job,
+): Preconditioner | null => (preconditioner === 'prefix' ? prefixPreconditioner(adapted) : null);
 
 export function samplerOf({ ranks }: Adapted<CausalLm>, job: Job): RankSampler | null {
   if (ranks.ranks.length === 1) return null;

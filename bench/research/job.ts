@@ -58,6 +58,8 @@ export interface Job {
   readonly initRowNorm: number | null;
   /** Rows that a step at rank b trains. */
   readonly updateRule: UpdateRule;
+  /** What changes the gradients before AdamW. */
+  readonly preconditioner: 'none' | 'prefix';
   /** Ranks of a nested run that have rows of their own: small ones, beside an adapter for all others. */
   readonly privateRanks: readonly number[];
   /** Share of the steps that train the largest rank alone; after them the rows are sorted. */
@@ -143,6 +145,7 @@ export const DEFAULTS = {
   evalLevels: [],
   initRowNorm: null,
   updateRule: 'prefix',
+  preconditioner: 'none',
   privateRanks: [],
   wideShare: 0,
   restart: false,

@@ -3,14 +3,14 @@
 //     --eval-dataset … --output-dir …
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import type { Backend } from '@qdylora/contract';
 import { createCpuBackend } from '@qdylora/cpu-kernels';
 import type { Adapted } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import { finishSlices } from './finish-slices.ts';
 import { heldOutLosses } from './held-out-losses.ts';
-import { readJobs, type Job } from './job.ts';
+import type { Job } from './job.ts';
+import { jobArguments } from './job-arguments.ts';
 import { measureLevels } from './levels.ts';
 import { measureBudgets } from './measure-budgets.ts';
 import { measureCuts } from './measure-cuts.ts';
@@ -53,26 +53,6 @@ async function runJob(job: Job, files: Files, backend: Backend): Promise<void> {
   );
 }
 
-const { positionals, values } = parseArgs({
-  allowPositionals: true,
-  options: {
-    model: { type: 'string' },
-    dataset: { type: 'string' },
-    'eval-dataset': { type: 'string' },
-    'output-dir': { type: 'string' },
-  },
-});
-const [file, id] = positionals;
-const job = readJobs(file).find((each) => each.id === id);
-if (!job) throw new Error(`${file} has no job ${id}`);
+const { job, files } = jobArguments();
 using backend = await createCpuBackend();
-await runJob(
-  job,
-  {
-    model: values.model!,
-    dataset: values.dataset!,
-    evalDataset: values['eval-dataset']!,
-    outputDir: values['output-dir']!,
-  },
-  backend,
-);
+await runJob(job, files, backend);

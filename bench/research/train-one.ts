@@ -1,7 +1,7 @@
 import { anchorLevel, type Adapted, type RankView } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import { train } from '@qdylora/trainer';
-import { attach, optimizerOf, samplerOf, startAdapter } from './adapters.ts';
+import { attach, optimizerOf, preconditionerOf, samplerOf, startAdapter } from './adapters.ts';
 import type { Job } from './job.ts';
 import { feedbackOf, levelsOf } from './levels.ts';
 import type { Setting } from './setting.ts';
@@ -36,6 +36,7 @@ export async function trainOne(setting: Setting): Promise<Trained> {
     schedule,
     totalSteps: job.steps,
     sortRowsAfter: sortSteps(job),
+    preconditioner: preconditionerOf(adapted, job),
     computeDtype: 'bf16',
     save: { folder: outputDir, every: SAVE_EVERY, totalLimit: 1 },
     resume: 'latest',

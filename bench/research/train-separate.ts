@@ -1,7 +1,7 @@
 import { scaleAt, type Adapted } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import { passesOfStep, runStep, type Optimizer } from '@qdylora/trainer';
-import { attach, optimizerOf, samplerOf, startAdapter } from './adapters.ts';
+import { attach, optimizerOf, preconditionerOf, samplerOf, startAdapter } from './adapters.ts';
 import type { Job } from './job.ts';
 import type { Setting } from './setting.ts';
 import type { Trained } from './train-one.ts';
@@ -33,6 +33,7 @@ export async function trainSeparate(setting: Setting): Promise<Trained> {
       if (groupPasses.length === 0) continue;
       const outcome = await runStep(groupPasses, optimizer, {
         learningRate: schedule.at(step),
+        preconditioner: preconditionerOf(adapted, job),
         computeDtype: 'bf16',
       });
       tokens += outcome.tokens;

@@ -63,6 +63,11 @@ export type {
 export { openPageFile, type PageFileOptions } from './optimizers/paging/page-file.ts';
 export type { PagingOptions } from './optimizers/paging/paged-states.ts';
 export { sgd, type SgdOptions } from './optimizers/sgd.ts';
+export {
+  PRECONDITIONERS,
+  prefixPreconditioner,
+  type Preconditioner,
+} from './preconditioner/prefix-preconditioner.ts';
 export { passesOfStep, type StepPlan } from './step/passes-of-step.ts';
 export { listCheckpoints } from './checkpoints/checkpoint-folders.ts';
 export {

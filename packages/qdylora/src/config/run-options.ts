@@ -120,6 +120,11 @@ export interface RunOptions {
   readonly rateRanks?: readonly number[] | null;
   /** Rows that a step at rank b trains: all up to b, or only those that b adds (default: prefix). */
   readonly updateRule?: 'prefix' | 'newest_block';
+  /**
+   * What changes the gradients before the optimizer: none; prefix: gradients of A and B at rank b are
+   * scaled by (B·Bᵀ + 0.01)⁻¹ and (A·Aᵀ + 0.01)⁻¹ of the first b rows (Riemannian) (default: none).
+   */
+  readonly preconditioner?: 'none' | 'prefix';
   /** Dropout on the input of the adapter (default: 0). */
   readonly loraDropout?: number;
   /**

@@ -183,12 +183,13 @@ describe('a resumed run', () => {
     expect([error.code, error.message]).toEqual(['BAD_RESUME', expect.stringMatching(/learning_rate/)]);
   });
 
-  it('with a gradient start and row rates ends in the bytes of one that was not stopped', async () => {
+  it('with a gradient start, row rates and a preconditioner has the bytes of a whole run', async () => {
     const options = {
       ...common,
       adapterInit: 'gradient',
       loraplusLrRatio: 4,
       rankRates: 'inverse_sqrt',
+      preconditioner: 'prefix',
     } as const satisfies Partial<FinetuneOptions>;
     const outputDir = folder.in('started in halves');
     const events = await run({ ...options, outputDir: folder.in('started whole') });
@@ -198,7 +199,7 @@ describe('a resumed run', () => {
     });
     await run({ ...options, outputDir, onStep: ({ step }) => (step === 3 ? 'stop' : undefined) });
     const identity = JSON.stringify(Object.keys(stateIn(outputDir)));
-    expect(identity).toMatch(/adapter_init.*loraplus_lr_ratio.*rank_rates/);
+    expect(identity).toMatch(/adapter_init.*loraplus_lr_ratio.*preconditioner.*rank_rates/);
     const again = { ...options, outputDir, resumeFromCheckpoint: 'auto' } as const;
     const error = await rejection(() => run({ ...again, rankRates: 'uniform' }));
     expect([error.code, error.message]).toEqual(['BAD_RESUME', expect.stringMatching(/rank_rates/)]);
@@ -229,7 +230,7 @@ describe('a resumed run', () => {
     const outputDir = folder.in('earlier');
     await run({ ...common, maxSteps: 1, loraScaling: 'sqrt', outputDir });
     expect(Object.keys(stateIn(outputDir)).join()).not.toMatch(
-      /adapter_init|loraplus|rank_rates|rate_ranks|distillation/,
+      /adapter_init|loraplus|rank_rates|rate_ranks|distillation|precond/,
     );
     expect(stateIn(folder.in('first'))).toMatchObject({ rank_rates: 'steep' });
   });

@@ -28,6 +28,7 @@ export async function takeStep(run: TrainingRun): Promise<void> {
     learningRate,
     maxGradNorm: options.maxGradNorm,
     rows,
+    preconditioner: options.preconditioner,
     computeDtype: options.computeDtype,
     recompute: options.recompute,
     signal: options.signal,

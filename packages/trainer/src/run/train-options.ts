@@ -21,6 +21,7 @@ import type { ComputeDtype, Recompute } from '@qdylora/tensor';
 import type { ResumeFrom, SaveOptions } from '../checkpoints/open-keeper.ts';
 import { checkEarlyStopping, type EarlyStoppingOptions } from './early-stopping.ts';
 import type { LearningRateSchedule } from '../learning-rate/learning-rate-schedule.ts';
+import type { Preconditioner } from '../preconditioner/prefix-preconditioner.ts';
 import type { LossModel } from '../step/loss-model.ts';
 import type { Optimizer } from '../optimizers/optimizer.ts';
 import { isAdapted } from '../step/passes-of-step.ts';
@@ -83,6 +84,8 @@ export interface TrainOptions extends TrainCallbacks {
   readonly sortRowsAfter?: readonly number[];
   /** 1 by default; null: no clipping. */
   readonly maxGradNorm?: number | null;
+  /** Changes the gradients of each step before the update; null by default. */
+  readonly preconditioner?: Preconditioner | null;
   /** Seed of the dropout masks; 0 by default. */
   readonly seed?: number;
   /** `f32` by default. */
@@ -132,6 +135,7 @@ const OPTIONS: OptionRules<TrainOptions> = {
   totalSteps: required(anyValue),
   sortRowsAfter: anyValue,
   maxGradNorm: orNull(numberWithin({ above: 0 })),
+  preconditioner: orNull(objectWith('precondition')),
   seed: anyValue,
   computeDtype: oneOf(['f32', 'bf16']),
   recompute: anyValue,

@@ -21,6 +21,7 @@ import { assertView } from '@qdylora/tensor';
 import { accumulateGradients, clearArrays, type AccumulateOptions } from './accumulate-gradients.ts';
 import { clipCoefficient, DEFAULT_MAX_GRAD_NORM, globalNorm, sumSquares } from './clip-by-global-norm.ts';
 import type { TrainingView } from './loss-model.ts';
+import type { Preconditioner } from '../preconditioner/prefix-preconditioner.ts';
 import type { Pass } from './run-pass.ts';
 import { gradientArrays, type Optimizer, type RowRange } from '../optimizers/optimizer.ts';
 
@@ -31,6 +32,8 @@ export interface StepOptions extends AccumulateOptions {
   readonly maxGradNorm?: number | null;
   /** Rows of the adapters that the optimizer may touch; null: all. */
   readonly rows?: readonly RowRange[] | null;
+  /** Changes the gradients before the update, with the clipping coefficient of the plain ones; null: none. */
+  readonly preconditioner?: Preconditioner | null;
   /** Called right before weights and optimizer state change; what fails earlier leaves them unchanged. */
   readonly beforeUpdate?: () => void;
 }
@@ -85,6 +88,7 @@ const OPTIONS: OptionRules<StepOptions> = {
   learningRate: numberWithin({ least: 0 }),
   maxGradNorm: orNull(numberWithin({ above: 0 })),
   rows: orNull(anyValue),
+  preconditioner: orNull(objectWith('precondition')),
   beforeUpdate: someFunction,
   computeDtype: oneOf(['f32', 'bf16']),
   recompute: anyValue,
@@ -180,6 +184,7 @@ async function stepOver(
     learningRate = optimizer.learningRate,
     maxGradNorm = DEFAULT_MAX_GRAD_NORM,
     rows = null,
+    preconditioner,
     beforeUpdate,
   } = options;
   const counted = passes.filter(({ batch }) => batch.predictedTokens > 0);
@@ -204,6 +209,7 @@ async function stepOver(
         ? 'state'
         : null;
   if (!nonFinite) {
+    await preconditioner?.precondition(counted);
     beforeUpdate?.();
     optimizer.step({ learningRate, gradientScale: clipCoefficient(gradNorm, maxGradNorm), rows });
   }

@@ -7,7 +7,7 @@ import {
   type RankSchedule,
   type UpdateRule,
 } from '@qdylora/lora-dynamic';
-import { RANK_RATES } from '@qdylora/trainer';
+import { PRECONDITIONERS, RANK_RATES } from '@qdylora/trainer';
 import * as z from 'zod';
 import { choiceKey, numberKey, optionalNumberKey, textKey, type Key } from '../key.ts';
 
@@ -166,6 +166,12 @@ export const ADAPTER_KEYS = {
   updateRule: choiceKey<readonly [UpdateRule, ...UpdateRule[]], UpdateRule>(asTuple(UPDATE_RULES), 'prefix', {
     group: 'Adapter',
     about: 'Rows that a step at rank b trains: all up to b, or only those that b adds',
+  }),
+  preconditioner: choiceKey(PRECONDITIONERS, 'none', {
+    group: 'Adapter',
+    about:
+      'What changes the gradients before the optimizer: none; prefix: gradients of A and B at rank b are ' +
+      'scaled by (B·Bᵀ + 0.01)⁻¹ and (A·Aᵀ + 0.01)⁻¹ of the first b rows (Riemannian)',
   }),
   loraDropout: numberKey({ from: 0, to: 1, below: true }, 0, {
     group: 'Adapter',

@@ -266,6 +266,7 @@ const ADAPTER_ONLY_KEYS: readonly KeyName[] = [
   'rateRanks',
   'quantizationLevels',
   'levelSchedule',
+  'preconditioner',
 ];
 
 /** @throws QdyloraError BAD_CONFIG for a key that full training (`method: none`) has no use for */

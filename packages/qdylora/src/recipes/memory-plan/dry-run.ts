@@ -17,8 +17,9 @@ import {
   adapterConfigOf,
   levelSamplerOf,
   optimizerOf,
-  type ModelToTrain,
+  preconditionerOf,
   samplerOf,
+  type ModelToTrain,
 } from '../run/assemble-run.ts';
 import { JUDGED_TOKENS } from '../run/judging/judged-tokens.ts';
 import { quantizationOf } from '../opening/open-source.ts';
@@ -164,6 +165,7 @@ async function trainSteps(
     schedule: NO_SCHEDULE,
     totalSteps: steps.length,
     maxGradNorm: maxGradNorm || null,
+    preconditioner: adapted && preconditionerOf(adapted, config),
     seed,
     computeDtype,
     recompute,

@@ -47,6 +47,7 @@ const LATER_KEYS: ReadonlyMap<KeyName, unknown> = new Map<KeyName, unknown>([
   ['rateRanks', null],
   ['quantizationLevels', [4]],
   ['levelSchedule', 'sampled'],
+  ['preconditioner', 'none'],
 ]);
 
 /** An earlier version trained so, and has not stored the key. */

@@ -15,8 +15,10 @@ import {
   adapterRowRates,
   createOptimizer,
   isPaged,
+  prefixPreconditioner,
   type Optimizer,
   type PagingOptions,
+  type Preconditioner,
   type RowRates,
   type TrainOptions,
 } from '@qdylora/trainer';
@@ -45,6 +47,7 @@ export interface AssembledRun {
     | 'sortRowsAfter'
     | 'totalSteps'
     | 'maxGradNorm'
+    | 'preconditioner'
     | 'seed'
     | 'computeDtype'
     | 'recompute'
@@ -85,6 +88,7 @@ export async function assembleRun(
       optimizer: optimizerOf({ model, adapted }, config),
       schedule,
       maxGradNorm: config.maxGradNorm || null,
+      preconditioner: adapted && preconditionerOf(adapted, config),
       seed: config.seed,
       computeDtype: config.computeDtype,
     },
@@ -181,6 +185,12 @@ export const levelSamplerOf = (
   quantization === 'none' || quantizationLevels.every((level) => level === 4)
     ? null
     : levelSampler(quantizationLevels, { schedule, seed, totalSteps });
+
+/** What changes the gradients of a step; null: nothing does. */
+export const preconditionerOf = (
+  adapted: Adapted<CausalLm>,
+  { preconditioner }: RunConfig,
+): Preconditioner | null => (preconditioner === 'prefix' ? prefixPreconditioner(adapted) : null);
 
 /** @param open opens the page store; by default a file. A plan passes one without bytes. */
 export const optimizerOf = (

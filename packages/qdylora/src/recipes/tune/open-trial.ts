@@ -10,7 +10,7 @@ import {
   type Optimizer,
   type StepOutcome,
 } from '@qdylora/trainer';
-import { adapterConfigOf, optimizerOf, samplerOf } from '../run/assemble-run.ts';
+import { adapterConfigOf, optimizerOf, preconditionerOf, samplerOf } from '../run/assemble-run.ts';
 import { JUDGED_TOKENS } from '../run/judging/judged-tokens.ts';
 import type { OpenedRun } from '../run/opened-run.ts';
 import type { Candidate, Trial } from './halve-candidates.ts';
@@ -49,6 +49,7 @@ export async function openTrial(
   });
   await adapted.load({ ...start, alpha: loraAlpha });
   const optimizer = optimizerOf({ model, adapted }, config);
+  const preconditioner = preconditionerOf(adapted, config);
   const sampler = samplerOf(adapted, config);
   const recorder = createPassRecorder(model.backend);
   const dropout = createRng(config.seed).named('dropout');
@@ -70,6 +71,7 @@ export async function openTrial(
         learningRate: rate,
         maxGradNorm: training.maxGradNorm,
         rows,
+        preconditioner,
         computeDtype: config.computeDtype,
         recompute: training.recompute,
         signal,
