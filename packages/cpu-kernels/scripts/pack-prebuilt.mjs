@@ -65,7 +65,7 @@ function linkPortably(binary) {
     '-pthread',
     '-s',
     '-Wl,--gc-sections',
-    '-Wl,--wrap=log,--wrap=pow',
+    '-Wl,--wrap=exp,--wrap=log,--wrap=pow',
     `-Wl,--version-script=${join(npm, 'exports.map')}`,
     '-Wl,--exclude-libs,ALL',
     '-o',
