@@ -74,7 +74,7 @@ describe('a run', () => {
     ['preset: paper', { wideRatio: 0 }],
     ['update_rule: newest_block', { wideRatio: 0 }],
     ['method: lora', { wideRatio: 0 }],
-    ['method: none', { wideRatio: 0 }],
+    ['method: none', { wideRatio: null }],
     ['ranks: [1, 8]\nrank_rates: [1, 0.5]', { rankRates: [1, 0.5] }],
     ['preconditioner: prefix', { preconditioner: 'prefix' }],
     ['adapter_init: gradient\nadapter_init_norm: 0.3', { adapterInit: 'gradient', adapterInitNorm: 0.3 }],

@@ -60,7 +60,7 @@ export function resolveRun(explicit: ExplicitValues, inherited: InheritedValues 
   assertOptimizerKeys(config, explicit);
   if (method === 'none') {
     assertFullTraining(config, explicit);
-    return { ...config, wideRatio: 0 };
+    return config;
   }
   if (config.init)
     throw refusedValue(
