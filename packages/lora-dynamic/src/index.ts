@@ -35,6 +35,6 @@ export * from './ranks/rank-set.ts';
 export * from './slices/resort-by-svd.ts';
 export * from './ranks/scaling.ts';
 export * from './slices/slice-rank.ts';
-export { mixRows, sortRows, type RowMix, type SortedRows } from './slices/sort-rows.ts';
+export { mixRows, sortLayerRows, sortRows, type RowMix, type SortedRows } from './slices/sort-rows.ts';
 export * from './slices/slice-state.ts';
 export * from './ranks/update-rule.ts';

@@ -87,8 +87,8 @@ async function trainInFolder(
 async function trainSteps(run: TrainingRun): Promise<void> {
   try {
     for (;;) {
+      if (isSortDue(run)) await sortRun(run); // before an abort: a checkpoint of this step has sorted rows
       throwIfAborted(run);
-      if (isSortDue(run)) await sortRun(run);
       if (isEvaluationDue(run)) await evaluateRun(run);
       if (isSaveDue(run)) await saveRun(run);
       if (isEvaluationDue(run)) continue; // onSave returned 'stop': evaluate this last step

@@ -31,12 +31,20 @@ export interface SortedRows {
  * A row of A that depends on the rows before it, as in a layer narrower than maxRank, becomes 0 in both.
  */
 export function sortRows(state: AdapterState): SortedRows {
-  const mixes = new Map(state.layers.map((layer) => [layer.name, sortingMix(layer, state.maxRank)]));
-  const layers = state.layers.map((layer) => {
-    const { ofA, ofB } = mixes.get(layer.name)!;
-    return { ...layer, a: mixRows(ofA, layer.a), b: mixRows(ofB, layer.b) };
-  });
-  return { state: { ...state, layers }, mixes };
+  const sorted = state.layers.map((layer) => sortLayerRows(layer, state.maxRank));
+  return {
+    state: { ...state, layers: sorted.map(({ layer }) => layer) },
+    mixes: new Map(sorted.map(({ layer, mix }) => [layer.name, mix])),
+  };
+}
+
+/** Sorts the rows of one layer, as `sortRows` does.  a: [rank, in]  b: [rank, out] */
+export function sortLayerRows(
+  layer: AdapterLayer,
+  rank: number,
+): { readonly layer: AdapterLayer; readonly mix: RowMix } {
+  const mix = sortingMix(layer, rank);
+  return { layer: { ...layer, a: mixRows(mix.ofA, layer.a), b: mixRows(mix.ofB, layer.b) }, mix };
 }
 
 /** weights · rows.  weights: [rank, rank]  rows: [rank, width]  →  [rank, width] */

@@ -113,6 +113,7 @@ describe('a resumed run', () => {
         examples: [
           ...OPTIMIZER_NAMES.map((optimizerName): [AnyRun] => [{ ...EVERYTHING_ON, optimizerName }]),
           [{ ...EVERYTHING_ON, optimizerName: 'adamw_8bit', wideSteps: 2 }],
+          [{ ...EVERYTHING_ON, optimizerName: 'adamw_32bit', total: 3, wideSteps: 3, stop: 3 }],
         ],
       },
     );

@@ -2,7 +2,7 @@ import { QdyloraError, shownValue } from '@qdylora/contract';
 import { mixRows } from '@qdylora/lora-dynamic';
 import { signedDynamicMap, unsignedDynamicMap } from '@qdylora/quant';
 import { codeLimits, encodeStateBlock, forEachStateBlock, STATE_BLOCK_SIZE } from '@qdylora/tensor';
-import type { Optimizer, StateArray, StepCounts } from '../optimizers/optimizer.ts';
+import type { Optimizer, StateArray } from '../optimizers/optimizer.ts';
 import { absmaxOf } from '../optimizers/states/state-layout.ts';
 
 /** States that are means of gradients (`signed`), and of their squares. */
@@ -13,35 +13,30 @@ const KINDS = [
 ] as const;
 
 /**
- * Changes an optimizer's states as the mixes change the gradients. Where a gradient becomes M·g, its mean m
- * becomes M·m. A mean of squares v becomes M²·v with the squares of M's entries, as if the gradients of
+ * Changes the states of one parameter as a mix changes its gradient. Where the gradient becomes M·g, its mean
+ * m becomes M·m. A mean of squares v becomes M²·v with the squares of M's entries, as if the gradients of
  * different rows were independent.
  *
- * mixes: by name of parameter, [rows, rows]
- *
- * @throws QdyloraError UNSUPPORTED where the rows have had different numbers of updates
+ * mix: [rows, rows]
  */
-export async function mixStates(
-  optimizer: Optimizer,
-  mixes: ReadonlyMap<string, Float64Array>,
-): Promise<void> {
-  const { arrays, counts } = optimizer.state();
-  assertOneCount(optimizer.name, counts, Math.max(...[...mixes.values()].map(({ length }) => length)) ** 0.5);
-  for (const [name, mix] of mixes)
-    for (const { kind, isSquare } of KINDS) {
-      const weights = isSquare ? mix.map((weight) => weight * weight) : mix;
-      const absmax = arrays.get(`${name}.${absmaxOf(kind)}`);
-      const values = arrays.get(`${name}.${kind}`);
-      if (absmax) await mixCodes(values as StateArray<'u8'>, absmax as StateArray<'f32'>, weights, isSquare);
-      else values?.write(mixRows(weights, (await values.read()) as Float32Array));
-    }
+export async function mixStates(optimizer: Optimizer, name: string, mix: Float64Array): Promise<void> {
+  const { arrays } = optimizer.state();
+  for (const { kind, isSquare } of KINDS) {
+    const weights = isSquare ? mix.map((weight) => weight * weight) : mix;
+    const absmax = arrays.get(`${name}.${absmaxOf(kind)}`);
+    const values = arrays.get(`${name}.${kind}`);
+    if (absmax) await mixCodes(values as StateArray<'u8'>, absmax as StateArray<'f32'>, weights, isSquare);
+    else values?.write(mixRows(weights, (await values.read()) as Float32Array));
+  }
 }
 
-function assertOneCount(where: string, { rows, rest }: StepCounts, rowCount: number): void {
+/** @throws QdyloraError UNSUPPORTED where the first rows have had different numbers of updates */
+export function assertOneCount(optimizer: Optimizer, rowCount: number): void {
+  const { rows, rest } = optimizer.state().counts;
   const counts = Array.from({ length: rowCount }, (_, row) => rows[row] ?? rest);
   if (counts.every((count) => count === counts[0])) return;
   throw new QdyloraError('UNSUPPORTED', {
-    where,
+    where: optimizer.name,
     problem: `The rows have had different numbers of updates (${shownValue([...new Set(counts)])})`,
     nextStep: 'Sort rows only after steps that trained all of them: update_rule: prefix.',
   });

@@ -1,27 +1,33 @@
-import { sortRows, type Adapted } from '@qdylora/lora-dynamic';
-import type { LossModel } from '../step/loss-model.ts';
+import type { ArrayView } from '@qdylora/contract';
+import { sortLayerRows, type Adapted } from '@qdylora/lora-dynamic';
+import { setRows } from '../adapter-start/ordered-rows.ts';
 import type { Optimizer } from '../optimizers/optimizer.ts';
-import { mixStates } from './mix-states.ts';
+import type { LossModel } from '../step/loss-model.ts';
+import { assertOneCount, mixStates } from './mix-states.ts';
+
+type F32 = ArrayView<'f32'>;
 
 /**
  * Sorts the rows of an adapter by their share of the product BᵀA in the middle of a run (`sortRows`), and
  * mixes the optimizer's states alike, so that the run goes on. At the largest rank nothing changes but
  * roundings. A prefix becomes the best approximation of its rank, as in LoRA-Squeeze (arXiv 2602.10993).
  *
- * @throws QdyloraError UNSUPPORTED for an optimizer whose states it does not know
+ * Layers follow one another, so it needs host memory for one layer and its states.
+ *
+ * @throws QdyloraError UNSUPPORTED where the rows have had different numbers of updates; nothing has changed
+ * then
  * @example await sortAdapterRows(adapted, optimizer);
  */
 export async function sortAdapterRows(adapted: Adapted<LossModel>, optimizer: Optimizer): Promise<void> {
-  const { state, mixes } = sortRows(await adapted.state());
-  const mixOf = new Map(
-    adapted.layers.flatMap(({ name, a, b }) => {
-      const { ofA, ofB } = mixes.get(name)!;
-      return [
-        [a.name, ofB],
-        [b.name, ofA],
-      ] as const;
-    }),
-  );
-  await mixStates(optimizer, mixOf);
-  await adapted.load(state);
+  const { maxRank } = adapted.ranks;
+  const { memory } = adapted.model.backend;
+  assertOneCount(optimizer, maxRank);
+  for (const target of adapted.layers) {
+    const { name, inFeatures, outFeatures, a, b } = target;
+    const rows = { a: await memory.read(a.view as F32), b: await memory.read(b.view as F32) };
+    const { layer, mix } = sortLayerRows({ name, inFeatures, outFeatures, ...rows }, maxRank);
+    await mixStates(optimizer, a.name, mix.ofB);
+    await mixStates(optimizer, b.name, mix.ofA);
+    setRows(memory, target, layer);
+  }
 }
