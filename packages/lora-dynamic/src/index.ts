@@ -22,6 +22,7 @@ export {
   type LevelSchedule,
 } from './levels/level-sampler.ts';
 export { modelAtLevel, quantizationLevelsOf } from './levels/model-at-level.ts';
+export { mixRows } from './linear-algebra/mix-rows.ts';
 export { orthonormalRows } from './linear-algebra/orthonormal-rows.ts';
 export { rowSpace, type RowSpace } from './linear-algebra/row-space.ts';
 export * from './adapter/initialize.ts';
@@ -35,6 +36,6 @@ export * from './ranks/rank-set.ts';
 export * from './slices/resort-by-svd.ts';
 export * from './ranks/scaling.ts';
 export * from './slices/slice-rank.ts';
-export { mixRows, sortLayerRows, sortRows, type RowMix, type SortedRows } from './slices/sort-rows.ts';
+export { sortLayerRows, sortRows, type RowMix, type SortedRows } from './slices/sort-rows.ts';
 export * from './slices/slice-state.ts';
 export * from './ranks/update-rule.ts';

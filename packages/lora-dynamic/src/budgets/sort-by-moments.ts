@@ -1,4 +1,5 @@
 import type { AdapterLayer, AdapterState } from '../adapter/adapter-state.ts';
+import { mixRows } from '../linear-algebra/mix-rows.ts';
 import { orthonormalRows } from '../linear-algebra/orthonormal-rows.ts';
 import { singularValues } from '../linear-algebra/small-svd.ts';
 import { scaleAt } from '../ranks/scaling.ts';
@@ -42,8 +43,11 @@ function sortedLayer(layer: AdapterLayer, rank: number, scale: number, moments: 
     name: layer.name,
     inFeatures,
     outFeatures,
-    a: combined(mixed, layer.a, { rank, width: inFeatures, factor: scale }),
-    b: combined(vectors, q, { rank, width: outFeatures, factor: 1 }),
+    a: mixRows(
+      mixed.map((weight) => scale * weight),
+      layer.a,
+    ),
+    b: mixRows(vectors, q),
     energies,
   };
 }
@@ -61,22 +65,3 @@ function product(left: Float64Array, right: Float64Array, n: number): Float64Arr
 
 const transposed = (matrix: Float64Array, n: number): Float64Array =>
   matrix.map((_, i) => matrix[(i % n) * n + Math.floor(i / n)]);
-
-/** factor · weights · rows.  weights: [rank, rank]  rows: [rank, width]  →  [rank, width] */
-function combined(
-  weights: Float64Array,
-  rows: ArrayLike<number>,
-  { rank, width, factor }: { readonly rank: number; readonly width: number; readonly factor: number },
-): Float32Array {
-  const result = new Float32Array(rank * width);
-  const sums = new Float64Array(width);
-  for (let k = 0; k < rank; k++) {
-    sums.fill(0);
-    for (let i = 0; i < rank; i++) {
-      const weight = factor * weights[k * rank + i];
-      for (let j = 0; j < width; j++) sums[j] += weight * rows[i * width + j];
-    }
-    result.set(sums, k * width);
-  }
-  return result;
-}

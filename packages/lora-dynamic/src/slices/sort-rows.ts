@@ -1,4 +1,5 @@
 import type { AdapterLayer, AdapterState } from '../adapter/adapter-state.ts';
+import { mixRows } from '../linear-algebra/mix-rows.ts';
 import { orthonormalRows } from '../linear-algebra/orthonormal-rows.ts';
 import { singularValues } from '../linear-algebra/small-svd.ts';
 
@@ -47,23 +48,6 @@ export function sortLayerRows(
   return { layer: { ...layer, a: mixRows(mix.ofA, layer.a), b: mixRows(mix.ofB, layer.b) }, mix };
 }
 
-/** weights · rows.  weights: [rank, rank]  rows: [rank, width]  →  [rank, width] */
-export function mixRows(weights: Float64Array, rows: Float32Array): Float32Array {
-  const rank = Math.sqrt(weights.length);
-  const width = rows.length / rank;
-  const result = new Float32Array(rows.length);
-  const sums = new Float64Array(width);
-  for (let k = 0; k < rank; k++) {
-    sums.fill(0);
-    for (let i = 0; i < rank; i++) {
-      const weight = weights[k * rank + i];
-      for (let j = 0; j < width; j++) sums[j] += weight * rows[i * width + j];
-    }
-    result.set(sums, k * width);
-  }
-  return result;
-}
-
 function sortingMix({ a, b, inFeatures }: AdapterLayer, rank: number): RowMix {
   const { r: upper } = orthonormalRows(a, rank, inFeatures); // Lᵀ
   const { v: vectors } = singularValues(gramOf(mixRows(upper, b), rank), rank);
@@ -76,7 +60,9 @@ function sortingMix({ a, b, inFeatures }: AdapterLayer, rank: number): RowMix {
     for (let j = 0; j < rank; j++) {
       ofA[k * rank + j] = norm * solved[j];
       let sum = 0;
-      for (let i = 0; i < rank; i++) sum += vector[i] * upper[i * rank + j];
+      for (let i = 0; i < rank; i++) {
+        sum += vector[i] * upper[i * rank + j];
+      }
       ofB[k * rank + j] = norm > 0 ? sum / norm : 0;
     }
   }
@@ -90,7 +76,9 @@ function gramOf(rows: Float32Array, rank: number): Float64Array {
   for (let i = 0; i < rank; i++)
     for (let k = 0; k <= i; k++) {
       let sum = 0;
-      for (let j = 0; j < width; j++) sum += rows[i * width + j] * rows[k * width + j];
+      for (let j = 0; j < width; j++) {
+        sum += rows[i * width + j] * rows[k * width + j];
+      }
       gram[i * rank + k] = sum;
       gram[k * rank + i] = sum;
     }
@@ -105,7 +93,9 @@ function solveTriangular(upper: Float64Array, y: Float64Array): Float64Array {
     const pivot = upper[j * n + j];
     if (pivot === 0) continue;
     let sum = y[j];
-    for (let i = j + 1; i < n; i++) sum -= x[i] * upper[j * n + i];
+    for (let i = j + 1; i < n; i++) {
+      sum -= x[i] * upper[j * n + i];
+    }
     x[j] = sum / pivot;
   }
   return x;
