@@ -1,14 +1,16 @@
 import { hostData, viewOf, type ArrayView } from '@qdylora/contract';
-import { linearCrossEntropyTopK, type ComputeDtype } from '@qdylora/tensor';
+import { linearCrossEntropyTopK } from '@qdylora/tensor';
 import fc from 'fast-check';
-import { normalBfloat16View, normalView } from '../arbitraries.ts';
+import { normalView } from '../arbitraries.ts';
 import { conformanceCase } from '../conformance-case.ts';
 import { EPSILON, type Bound } from '../tolerance.ts';
 import {
   arbitraryHeadSizes,
   boundFor,
+  headInputs,
+  headParameters,
+  risingWeight,
   targetsOf,
-  tokenWeightsOf,
   type HeadSizes,
 } from './linear-cross-entropy.ts';
 
@@ -38,16 +40,10 @@ function topKBound(
   };
 }
 
-const parameters = fc.record({
-  sizes: arbitraryHeadSizes,
-  share: fc.double({ min: 0, max: 1, noNaN: true }),
-  ignored: fc.constantFrom(0, 0.3, 1),
-  computeDtype: fc.constantFrom<ComputeDtype>('f32', 'bf16'),
-  isHalf: fc.boolean(),
-  softCap: fc.constantFrom(0, 0, 1, 30),
-  isWeighted: fc.boolean(),
-  gradient: fc.boolean(),
-});
+/** Share of the vocabulary that is listed. */
+export const arbitraryShare = fc.double({ min: 0, max: 1, noNaN: true });
+
+const parameters = fc.record({ ...headParameters, share: arbitraryShare });
 
 /** k of a share of the vocabulary: 1 up to all classes. */
 export const topKOf = (share: number, vocabulary: number): number =>
@@ -68,10 +64,12 @@ function* largeCalls() {
     [{ tokens: 40, hidden: 33, vocabulary: 7000, seed: 7 }, 64, -60],
     [{ tokens: 30, hidden: 3, vocabulary: 1100, seed: 8 }, 600, 60],
   ] as const) {
-    const { tokens, hidden, vocabulary, seed } = sizes;
-    const weight = normalView(seed, 'w', [vocabulary, hidden], 0.1);
-    for (let c = 0; c < vocabulary; c++) hostData(weight)[c * hidden] = (rise * c) / vocabulary;
-    const inputs = { x: normalView(seed, 'x', [tokens, hidden]), weight, targets: targetsOf(sizes, 0.2) };
+    const { tokens, hidden, seed } = sizes;
+    const inputs = {
+      x: normalView(seed, 'x', [tokens, hidden]),
+      weight: risingWeight(sizes, rise),
+      targets: targetsOf(sizes, 0.2),
+    };
     for (const computeDtype of ['f32', 'bf16'] as const)
       yield {
         inputs,
@@ -101,16 +99,8 @@ export const linearCrossEntropyTopKCases = [
     parameters,
     numRuns: 60,
     call: ({ sizes, share, ignored, computeDtype, isHalf, softCap, isWeighted, gradient }) => {
-      const { tokens, hidden, vocabulary, seed } = sizes;
-      const inputs = {
-        x: normalView(seed, 'x', [tokens, hidden]),
-        weight: isHalf
-          ? normalBfloat16View(seed, 'w', [vocabulary, hidden])
-          : normalView(seed, 'w', [vocabulary, hidden], 0.3),
-        targets: targetsOf(sizes, ignored),
-        tokenWeights: isWeighted ? tokenWeightsOf(sizes) : undefined,
-      };
-      const topK = topKOf(share, vocabulary);
+      const inputs = headInputs(sizes, { isHalf, ignored, isWeighted });
+      const topK = topKOf(share, sizes.vocabulary);
       return {
         inputs,
         attributes: { computeDtype, lossScale: 0.125, softCap, gradient, topK },
@@ -120,7 +110,7 @@ export const linearCrossEntropyTopKCases = [
   }),
   conformanceCase(linearCrossEntropyTopK, {
     title: 'in the ids of classes, where many logits are equal',
-    parameters: fc.record({ sizes: arbitraryHeadSizes, share: fc.double({ min: 0, max: 1, noNaN: true }) }),
+    parameters: fc.record({ sizes: arbitraryHeadSizes, share: arbitraryShare }),
     numRuns: 40,
     call: ({ sizes, share }) => {
       const { tokens, hidden, vocabulary, seed } = sizes;

@@ -1,4 +1,12 @@
-import { createRng, f32View, hostData, i32View, viewOf, type ArrayView } from '@qdylora/contract';
+import {
+  createRng,
+  f32View,
+  hostData,
+  i32View,
+  viewOf,
+  type ArrayView,
+  type FloatView,
+} from '@qdylora/contract';
 import { IGNORED_TARGET, linearCrossEntropy, type ComputeDtype } from '@qdylora/tensor';
 import fc from 'fast-check';
 import { arbitrarySeed, arbitrarySize, normalBfloat16View, normalView } from '../arbitraries.ts';
@@ -89,7 +97,8 @@ export const arbitraryHeadSizes: fc.Arbitrary<HeadSizes> = fc.record({
   seed: arbitrarySeed,
 });
 
-const parameters = fc.record({
+/** What calls of every op of the head vary. */
+export const headParameters = {
   sizes: arbitraryHeadSizes,
   ignored: fc.constantFrom(0, 0.3, 1),
   computeDtype: fc.constantFrom<ComputeDtype>('f32', 'bf16'),
@@ -97,7 +106,32 @@ const parameters = fc.record({
   softCap: fc.constantFrom(0, 0, 1, 30),
   isWeighted: fc.boolean(),
   gradient: fc.boolean(),
-  wantsWeight: fc.boolean(),
+};
+
+const parameters = fc.record({ ...headParameters, wantsWeight: fc.boolean() });
+
+/** A weight of the head: [vocabulary, hidden] */
+export const headWeight = ({ hidden, vocabulary, seed }: HeadSizes, isHalf: boolean): FloatView =>
+  isHalf
+    ? normalBfloat16View(seed, 'w', [vocabulary, hidden])
+    : normalView(seed, 'w', [vocabulary, hidden], 0.3);
+
+/** A weight whose logits rise by about `rise` along the vocabulary, or fall. */
+export function risingWeight({ hidden, vocabulary, seed }: HeadSizes, rise: number): ArrayView<'f32'> {
+  const weight = normalView(seed, 'w', [vocabulary, hidden], 0.1);
+  for (let c = 0; c < vocabulary; c++) hostData(weight)[c * hidden] = (rise * c) / vocabulary;
+  return weight;
+}
+
+/** Hidden states, weight, targets and token weights of one call. */
+export const headInputs = (
+  sizes: HeadSizes,
+  { isHalf, ignored, isWeighted }: { isHalf: boolean; ignored: number; isWeighted: boolean },
+) => ({
+  x: normalView(sizes.seed, 'x', [sizes.tokens, sizes.hidden]),
+  weight: headWeight(sizes, isHalf),
+  targets: targetsOf(sizes, ignored),
+  tokenWeights: isWeighted ? tokenWeightsOf(sizes) : undefined,
 });
 
 /** Logits of ±1e4. */
@@ -144,11 +178,9 @@ function* frozenHeadCalls() {
     { tokens: 20, hidden: 1500, vocabulary: 1030, seed: 6 },
     { tokens: 40, hidden: 33, vocabulary: 7000, seed: 7 },
   ]) {
-    const { tokens, hidden, vocabulary, seed } = sizes;
+    const { tokens, hidden, seed } = sizes;
     const x = normalView(seed, 'x', [tokens, hidden]);
-    const weight = normalView(seed, 'w', [vocabulary, hidden], 0.1);
-    for (let c = 0; c < vocabulary; c++) hostData(weight)[c * hidden] = (60 * c) / vocabulary;
-    const inputs = { x, weight, targets: targetsOf(sizes, 0.2) };
+    const inputs = { x, weight: risingWeight(sizes, 60), targets: targetsOf(sizes, 0.2) };
     for (const computeDtype of ['f32', 'bf16'] as const)
       yield {
         inputs,
@@ -164,15 +196,8 @@ export const linearCrossEntropyCases = [
     parameters,
     numRuns: 80,
     call: ({ sizes, ignored, computeDtype, isHalf, softCap, isWeighted, gradient, wantsWeight }) => {
-      const { tokens, hidden, vocabulary, seed } = sizes;
-      const inputs = {
-        x: normalView(seed, 'x', [tokens, hidden]),
-        weight: isHalf
-          ? normalBfloat16View(seed, 'w', [vocabulary, hidden])
-          : normalView(seed, 'w', [vocabulary, hidden], 0.3),
-        targets: targetsOf(sizes, ignored),
-        tokenWeights: isWeighted ? tokenWeightsOf(sizes) : undefined,
-      };
+      const { hidden, vocabulary, seed } = sizes;
+      const inputs = headInputs(sizes, { isHalf, ignored, isWeighted });
       return {
         inputs,
         attributes: { computeDtype, lossScale: 0.125, softCap, gradient },

@@ -1,16 +1,18 @@
-import { createHostBackend, hostData, runOp, type FloatView } from '@qdylora/contract';
-import { linearCrossEntropyTopK, linearDistillation, type ComputeDtype } from '@qdylora/tensor';
+import { createHostBackend, runOp, type FloatView } from '@qdylora/contract';
+import { linearCrossEntropyTopK, linearDistillation } from '@qdylora/tensor';
 import fc from 'fast-check';
-import { normalBfloat16View, normalView } from '../arbitraries.ts';
+import { normalView } from '../arbitraries.ts';
 import { conformanceCase } from '../conformance-case.ts';
 import {
-  arbitraryHeadSizes,
   boundFor,
+  headParameters,
+  headWeight,
+  risingWeight,
   targetsOf,
   tokenWeightsOf,
   type HeadSizes,
 } from './linear-cross-entropy.ts';
-import { topKOf } from './linear-cross-entropy-top-k.ts';
+import { arbitraryShare, topKOf } from './linear-cross-entropy-top-k.ts';
 
 const host = createHostBackend();
 
@@ -30,14 +32,8 @@ function inputsOf(sizes: HeadSizes, weight: FloatView, { topK, ignored }: { topK
 }
 
 const parameters = fc.record({
-  sizes: arbitraryHeadSizes,
-  share: fc.double({ min: 0, max: 1, noNaN: true }),
-  ignored: fc.constantFrom(0, 0.3, 1),
-  computeDtype: fc.constantFrom<ComputeDtype>('f32', 'bf16'),
-  isHalf: fc.boolean(),
-  softCap: fc.constantFrom(0, 0, 1, 30),
-  isWeighted: fc.boolean(),
-  gradient: fc.boolean(),
+  ...headParameters,
+  share: arbitraryShare,
   distillation: fc.constantFrom(0, 0.3, 0.5, 1),
 });
 
@@ -49,10 +45,8 @@ function* largeCalls() {
     [{ tokens: 30, hidden: 3, vocabulary: 1100, seed: 8 }, 600, -60],
     [{ tokens: 30, hidden: 3, vocabulary: 1100, seed: 9 }, 1100, 60],
   ] as const) {
-    const { tokens, hidden, vocabulary, seed } = sizes;
-    const weight = normalView(seed, 'w', [vocabulary, hidden], 0.1);
-    for (let c = 0; c < vocabulary; c++) hostData(weight)[c * hidden] = (rise * c) / vocabulary;
-    const inputs = inputsOf(sizes, weight, { topK, ignored: 0.2 });
+    const { tokens } = sizes;
+    const inputs = inputsOf(sizes, risingWeight(sizes, rise), { topK, ignored: 0.2 });
     for (const softCap of [0, 20])
       for (const computeDtype of ['f32', 'bf16'] as const)
         yield {
@@ -73,11 +67,8 @@ export const linearDistillationCases = [
     parameters,
     numRuns: 60,
     call({ sizes, share, ignored, computeDtype, isHalf, softCap, isWeighted, gradient, distillation }) {
-      const { hidden, vocabulary, seed } = sizes;
-      const weight = isHalf
-        ? normalBfloat16View(seed, 'w', [vocabulary, hidden])
-        : normalView(seed, 'w', [vocabulary, hidden], 0.3);
-      const inputs = inputsOf(sizes, weight, { topK: topKOf(share, vocabulary), ignored });
+      const topK = topKOf(share, sizes.vocabulary);
+      const inputs = inputsOf(sizes, headWeight(sizes, isHalf), { topK, ignored });
       return {
         inputs: { ...inputs, tokenWeights: isWeighted ? tokenWeightsOf(sizes) : undefined },
         attributes: { computeDtype, lossScale: 0.125, softCap, gradient, distillation },
