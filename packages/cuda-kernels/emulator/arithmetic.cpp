@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include "ptx.h"
 
 namespace emulator {
@@ -61,45 +62,10 @@ Float moved(Float value, int steps) {
       value, steps > 0 ? std::numeric_limits<Float>::infinity() : -std::numeric_limits<Float>::infinity());
 }
 
-template <class Float>
-bool compares(Compare compare, Float a, Float b) {
-  const bool unordered = std::isnan(a) || std::isnan(b);
+/** The six comparisons that integers and ordered floats share; nothing for all others. */
+template <class Number>
+std::optional<bool> comparesOrdered(Compare compare, Number a, Number b) {
   switch (compare) {
-    case Compare::eq:
-      return a == b;
-    case Compare::ne:
-      return !unordered && a != b;
-    case Compare::lt:
-      return a < b;
-    case Compare::le:
-      return a <= b;
-    case Compare::gt:
-      return a > b;
-    case Compare::ge:
-      return a >= b;
-    case Compare::equ:
-      return unordered || a == b;
-    case Compare::neu:
-      return unordered || a != b;
-    case Compare::ltu:
-      return unordered || a < b;
-    case Compare::leu:
-      return unordered || a <= b;
-    case Compare::gtu:
-      return unordered || a > b;
-    case Compare::geu:
-      return unordered || a >= b;
-    case Compare::num:
-      return !unordered;
-    case Compare::nan:
-      return unordered;
-  }
-  return false;
-}
-
-template <class Integer>
-bool comparesIntegers(const Instruction& i, Integer a, Integer b) {
-  switch (i.compare) {
     case Compare::eq:
       return a == b;
     case Compare::ne:
@@ -113,8 +79,44 @@ bool comparesIntegers(const Instruction& i, Integer a, Integer b) {
     case Compare::ge:
       return a >= b;
     default:
-      refuse(i);
+      return std::nullopt;
   }
+}
+
+/** equ … geu, which hold for a NaN too, as eq … ge; others stay. */
+Compare withoutUnordered(Compare compare) {
+  switch (compare) {
+    case Compare::equ:
+      return Compare::eq;
+    case Compare::neu:
+      return Compare::ne;
+    case Compare::ltu:
+      return Compare::lt;
+    case Compare::leu:
+      return Compare::le;
+    case Compare::gtu:
+      return Compare::gt;
+    case Compare::geu:
+      return Compare::ge;
+    default:
+      return compare;
+  }
+}
+
+template <class Float>
+bool compares(Compare compare, Float a, Float b) {
+  const bool unordered = std::isnan(a) || std::isnan(b);
+  if (compare == Compare::num) return !unordered;
+  if (compare == Compare::nan) return unordered;
+  const Compare ordered = withoutUnordered(compare);
+  return unordered ? ordered != compare : *comparesOrdered(ordered, a, b);
+}
+
+template <class Integer>
+bool comparesIntegers(const Instruction& i, Integer a, Integer b) {
+  const std::optional<bool> result = comparesOrdered(i.compare, a, b);
+  if (!result) refuse(i);
+  return *result;
 }
 
 template <class Float>

@@ -12,9 +12,9 @@ import {
   type DataOf,
   type DType,
   type Memory,
-  type NumberList,
   type Storage,
 } from '@qdylora/contract';
+import { constantsOf } from '@qdylora/testing';
 import { cudaKernels } from '../src/kernel-table.ts';
 import type { Argument, CudaDoor } from '../src/launch/launch.ts';
 import type { EmulatedArgument, Emulator } from './emulator.ts';
@@ -113,7 +113,6 @@ function createEmulatedMemory(isSkewed: boolean): Memory {
       offset: 0,
     }),
   });
-  const constants = new WeakMap<NumberList, ArrayView<'f32'>>();
   const write = <D extends DType>(view: ArrayView<D>, values: ArrayLike<number>): void => {
     const data = typedArray(view.dtype, null, 0, elementCount(view.shape));
     (data as Float32Array).set(values as Float32Array);
@@ -124,15 +123,7 @@ function createEmulatedMemory(isSkewed: boolean): Memory {
   return {
     ...arena,
     space: SPACE,
-    constant(values) {
-      const cached = constants.get(values);
-      if (cached) return cached;
-      const view = arena.allocate('f32', [values.length]);
-      arena.persist(view);
-      write(view, values);
-      constants.set(values, view);
-      return view;
-    },
+    constant: constantsOf({ ...arena, write }),
     read<D extends DType>(view: ArrayView<D>): Promise<DataOf[D]> {
       const { bytes, written } = partOf(view);
       const missing = written.indexOf(0);

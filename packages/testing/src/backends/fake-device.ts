@@ -16,11 +16,11 @@ import {
   type DataOf,
   type DType,
   type Memory,
-  type NumberList,
   type Op,
   type PageStore,
   type Storage,
 } from '@qdylora/contract';
+import { constantsOf } from './constants-of.ts';
 
 /** What a fake device has seen so far. */
 export interface FakeDeviceCounts {
@@ -180,7 +180,6 @@ function createDeviceMemory(space: AddressSpace, queue: Queue, onHostAccess: () 
     if (arena.isReleased!(view)) throw new DisposedError('array');
     return inside(view);
   };
-  const constants = new WeakMap<NumberList, ArrayView<'f32'>>();
   const write = <D extends DType>(view: ArrayView<D>, values: ArrayLike<number>): void => {
     const target = alive(view);
     const copy = Array.from(values); // the caller may change its array before the queue runs
@@ -189,15 +188,7 @@ function createDeviceMemory(space: AddressSpace, queue: Queue, onHostAccess: () 
   return {
     ...arena,
     space,
-    constant(values) {
-      const cached = constants.get(values);
-      if (cached) return cached;
-      const view = arena.allocate('f32', [values.length]);
-      arena.persist(view);
-      write(view, values);
-      constants.set(values, view);
-      return view;
-    },
+    constant: constantsOf({ ...arena, write }),
     async read<D extends DType>(view: ArrayView<D>): Promise<DataOf[D]> {
       const source = alive(view);
       const copy = viewOf(view.dtype, view.shape, typedArray(view.dtype, null, 0, hostData(source).length));
