@@ -115,7 +115,7 @@ function withRanks(
   };
 }
 
-/** Half of the steps: the best of 0.3, 0.5 and 0.7 on two models (docs/research/every-rank.md). */
+/** Half of the steps: better than 0 and 0.3 on SmolLM2-135M (docs/research/every-rank.md). */
 const DEFAULT_WIDE_RATIO = 0.5;
 
 /** Steps at the largest rank alone, where sorted rows can be what smaller ranks go on with. */
