@@ -16,6 +16,7 @@ export { assertUsable } from './ops/assert-usable.ts';
 export * from './backends/backend.ts';
 export * from './numbers/bfloat16.ts';
 export * from './errors/check-options.ts';
+export { constantsOf } from './memory/constants-of.ts';
 export * from './backends/dry-backend.ts';
 export * from './memory/dry-memory.ts';
 export * from './arrays/dtype.ts';

@@ -196,7 +196,10 @@ Area& Block::areaOf(Space space, std::uint64_t& address) {
     return shared;
   }
   const std::uint64_t window = address / ARRAY_WINDOW;
-  if (window >= 1 && window <= launch.arrays.size()) return launch.arrays[window - 1];
+  if (window >= 1 && window <= launch.arrays.size() && !launch.arrays[window - 1].isUnwatched)
+    return launch.arrays[window - 1];
+  for (Area& area : launch.arrays)  // at their addresses on the device
+    if (area.isUnwatched && address - area.base < area.size) return area;
   throw Report("address " + std::to_string(address) + " is in no array of the launch");
 }
 

@@ -38,6 +38,8 @@ class Area {
   std::size_t size = 0;
   std::size_t granule = 1;  // bytes of a shadow
   bool isWritable = false;
+  // Memory of a whole device, of which an array is only a part: bounds and alignment are checked, no more.
+  bool isUnwatched = false;
   std::vector<Shadow> shadows;  // empty where nobody writes
 
   // `nc`: a load that may be cached as if nobody wrote the array in this launch.

@@ -1,5 +1,6 @@
 import {
   CONTRACT_VERSION,
+  constantsOf,
   createArena,
   DTYPE_BYTES,
   elementCount,
@@ -14,7 +15,6 @@ import {
   type Memory,
   type Storage,
 } from '@qdylora/contract';
-import { constantsOf } from '@qdylora/testing';
 import { cudaKernels } from '../src/kernel-table.ts';
 import type { Argument, CudaDoor } from '../src/launch/launch.ts';
 import type { EmulatedArgument, Emulator } from './emulator.ts';

@@ -1,6 +1,5 @@
 export * from './arbitraries/arrays.ts';
 export * from './arbitraries/packed-weight.ts';
-export { constantsOf } from './backends/constants-of.ts';
 export * from './backends/fake-device.ts';
 export * from './conformance/ops-of.ts';
 export * from './conformance/arbitraries.ts';

@@ -94,19 +94,27 @@ export function withNextStep(error: QdyloraError, further: string): QdyloraError
 }
 
 /**
- * Memory that could not be allocated. `details` holds `requiredBytes` and `availableBytes` (NaN where
- * unknown).
+ * Memory that could not be allocated. `details` holds `requiredBytes`, `availableBytes` (NaN where unknown)
+ * and the entries of `ledger`: how many bytes are in use for what.
  */
 export class InsufficientMemoryError extends QdyloraError {
-  constructor(requiredBytes: number, availableBytes: number, where = 'memory') {
+  constructor(
+    requiredBytes: number,
+    availableBytes: number,
+    where = 'memory',
+    ledger: Readonly<Record<string, number>> = {},
+  ) {
     const available = Number.isNaN(availableBytes)
       ? 'the system has no room for them'
       : `only ${availableBytes} are available`;
+    const entries = Object.entries(ledger).map(([name, bytes]) => `${name} ${bytes}`);
     super('OUT_OF_MEMORY', {
       where,
-      problem: `${requiredBytes} bytes are needed, but ${available}`,
+      problem:
+        `${requiredBytes} bytes are needed, but ${available}` +
+        (entries.length > 0 ? ` (${entries.join(', ')})` : ''),
       nextStep: 'Use a smaller batch or sequence, gradient checkpointing, or a smaller lora_r.',
-      details: { requiredBytes, availableBytes },
+      details: { ...ledger, requiredBytes, availableBytes },
     });
   }
 }

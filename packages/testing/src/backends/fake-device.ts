@@ -1,5 +1,6 @@
 import {
   byteLengthOf,
+  constantsOf,
   createArena,
   CONTRACT_VERSION,
   DisposedError,
@@ -20,7 +21,6 @@ import {
   type PageStore,
   type Storage,
 } from '@qdylora/contract';
-import { constantsOf } from './constants-of.ts';
 
 /** What a fake device has seen so far. */
 export interface FakeDeviceCounts {

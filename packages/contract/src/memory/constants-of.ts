@@ -1,6 +1,7 @@
-import type { ArrayView, Memory, NumberList } from '@qdylora/contract';
+import type { ArrayView } from '../arrays/array-view.ts';
+import type { Memory, NumberList } from './memory.ts';
 
-/** `constant` of a memory that copies each list once, by its other functions. */
+/** `constant` of a device's memory: it copies each list once, by the other functions of the memory. */
 export function constantsOf({
   allocate,
   persist,

@@ -1,0 +1,3 @@
+export function buildAddon(): Promise<
+  { readonly path: string; readonly why?: undefined } | { readonly path?: undefined; readonly why: string }
+>;

@@ -1,0 +1,1 @@
+export function buildFakeDriver(): Promise<string | null>;

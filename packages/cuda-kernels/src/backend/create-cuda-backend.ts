@@ -1,0 +1,159 @@
+import {
+  checkOptions,
+  CONTRACT_VERSION,
+  DisposedError,
+  kernelTable,
+  numberWithin,
+  someText,
+  wholeNumber,
+  type AddressSpace,
+  type Backend,
+  type Memory,
+  type OptionRules,
+} from '@qdylora/contract';
+import { openCubins } from '../archive/open-cubins.ts';
+import { enterDevice, type DeviceContext } from '../driver/device-context.ts';
+import type { CudaDevice } from '../driver/list-cuda-devices.ts';
+import { openDriver, type OpenDriverOptions } from '../driver/open-driver.ts';
+import { cudaKernels } from '../kernel-table.ts';
+import { createLauncher, type Launcher } from '../launch/launcher.ts';
+import { scratchIn } from '../launch/scratch-in.ts';
+import { createCudaMemory } from '../memory/create-cuda-memory.ts';
+import { regionsInside, regionsOfDevice } from '../memory/region-source.ts';
+import { StagingRing } from '../memory/staging-ring.ts';
+import { createRecording } from './create-recording.ts';
+
+export interface CudaBackendOptions extends OpenDriverOptions {
+  /** Number of the device, as `listCudaDevices` shows it. Default: 0. */
+  readonly device?: number;
+  /**
+   * Reserves one region of so many bytes at once, and nothing later. Default: regions are reserved as they
+   * are needed.
+   */
+  readonly memoryBytes?: number;
+  /** Smallest region where `memoryBytes` is not given. */
+  readonly regionBytes?: number;
+}
+
+const RULES: OptionRules<CudaBackendOptions> = {
+  libraryPath: someText,
+  addonPath: someText,
+  device: wholeNumber(),
+  memoryBytes: wholeNumber(1),
+  regionBytes: numberWithin({ above: 0 }),
+};
+
+export interface CudaBackend extends Backend, Disposable {
+  /** The images that run: `sm_80`, or `compute_90` for PTX that the driver compiled. */
+  readonly level: string;
+  readonly device: CudaDevice;
+  /** Ends all work and returns the memory to the device. */
+  dispose(): void;
+}
+
+/** As on the CPU: half as much leaves gaps of 3 % of a training step at the ends of regions. */
+const REGION_BYTES = 64 * 2 ** 20;
+/** Region of a recording with few temporaries: the driver gives no less. */
+const TOKEN_REGION_BYTES = 2 * 2 ** 20;
+
+/**
+ * The memory of an NVIDIA GPU and the CUDA kernels. Calls enqueue; `memory.read` waits. Ops without a kernel
+ * throw MissingKernelError.
+ *
+ * @throws QdyloraError UNSUPPORTED where there is no GPU, no driver, or no kernel for it;
+ * InsufficientMemoryError where the device has no `memoryBytes`
+ * @example
+ * using backend = await createCudaBackend();
+ * const y = runOp(backend, copy, { x }, {});
+ * console.log(await backend.memory.read(y));
+ */
+export async function createCudaBackend(options: CudaBackendOptions = {}): Promise<CudaBackend> {
+  checkOptions('cuda', options, RULES);
+  const cubins = await openCubins();
+  const context = enterDevice(openDriver(options), options.device ?? 0);
+  try {
+    const level = cubins.pick(context.device.capability);
+    const launcher = createLauncher(context, cubins, level);
+    const backend = backendOn({ context, staging: new StagingRing(context), launcher, level }, options);
+    if (options.memoryBytes !== undefined) reserveNow(backend);
+    return backend;
+  } catch (error) {
+    context.dispose();
+    throw error;
+  }
+}
+
+/** The only region is reserved with the first array. */
+function reserveNow(backend: CudaBackend): void {
+  const { memory } = backend;
+  try {
+    memory.release(memory.allocate('u8', [1]));
+  } catch (error) {
+    backend.dispose();
+    throw error;
+  }
+}
+
+/** What a backend is made of. */
+interface Parts {
+  readonly context: DeviceContext;
+  readonly staging: StagingRing;
+  readonly launcher: Launcher;
+  readonly level: string;
+}
+
+function backendOn(
+  { context, staging, launcher, level }: Parts,
+  { memoryBytes, regionBytes = REGION_BYTES }: CudaBackendOptions,
+): CudaBackend {
+  const space: AddressSpace = { name: `cuda:${context.device.index}`, isHost: false };
+  const memory = createCudaMemory({
+    name: 'cuda',
+    space,
+    regions: regionsOfDevice(context, memoryBytes),
+    staging,
+    regionBytes: memoryBytes ?? regionBytes,
+  });
+  const kernels = kernelTable(cudaKernels({ launch: launcher.launch, withScratch: scratchIn(memory) }));
+  const recordings = new Set<Disposable>();
+  let isDisposed = false;
+  const dispose = (): void => {
+    if (isDisposed) return;
+    isDisposed = true;
+    for (const recording of recordings) recording[Symbol.dispose]();
+    staging.dispose();
+    memory.dispose();
+    launcher.dispose();
+    context.dispose();
+  };
+  const assertLive = (): void => {
+    if (isDisposed) throw new DisposedError('backend');
+  };
+  const createRecordingMemory = (isLarge: boolean): Memory =>
+    createCudaMemory({
+      name: 'cuda recording',
+      space,
+      regions: regionsInside(memory),
+      staging,
+      regionBytes: isLarge ? regionBytes : Math.min(regionBytes, TOKEN_REGION_BYTES),
+    });
+  const backend: CudaBackend = {
+    name: 'cuda',
+    contractVersion: CONTRACT_VERSION,
+    level,
+    device: context.device,
+    memory,
+    kernel: (opName) => kernels.get(opName)?.run,
+    record: ({ isLarge = false } = {}) =>
+      createRecording(backend, {
+        context,
+        launcher,
+        recordings,
+        assertLive,
+        createMemory: () => createRecordingMemory(isLarge),
+      }),
+    dispose,
+    [Symbol.dispose]: dispose,
+  };
+  return backend;
+}

@@ -1,0 +1,68 @@
+import { checkOptions, QdyloraError, someText, type OptionRules } from '@qdylora/contract';
+import type { CudaDriver } from '../addon/addon-functions.ts';
+import type { ComputeCapability } from '../archive/pick-target.ts';
+import { cudaVersionText, openDriver, type OpenDriverOptions } from './open-driver.ts';
+
+/** One GPU, as the driver describes it. */
+export interface CudaDevice {
+  /** Its number, as `createCudaBackend` takes it. CUDA_VISIBLE_DEVICES changes the numbers. */
+  readonly index: number;
+  readonly name: string;
+  readonly capability: ComputeCapability;
+  readonly memoryBytes: number;
+  readonly multiprocessors: number;
+}
+
+/** The GPUs of this machine, or why there are none. */
+export type CudaDevices =
+  | {
+      readonly available: true;
+      /** The newest CUDA that the driver knows: `12.9`. */
+      readonly driver: string;
+      readonly devices: readonly CudaDevice[];
+    }
+  | { readonly available: false; readonly reason: string };
+
+/** Numbers of CUdevice_attribute. */
+const ATTRIBUTES = { multiprocessors: 16, capabilityMajor: 75, capabilityMinor: 76 };
+
+const RULES: OptionRules<OpenDriverOptions> = { libraryPath: someText, addonPath: someText };
+
+/** The device of a number. @throws QdyloraError for what the driver refuses */
+export function describeDevice(driver: CudaDriver, index: number): CudaDevice {
+  const device = driver.cuDeviceGet(index);
+  const attribute = (number: number): number => driver.cuDeviceGetAttribute(number, device);
+  return {
+    index,
+    name: driver.cuDeviceGetName(device),
+    capability: {
+      major: attribute(ATTRIBUTES.capabilityMajor),
+      minor: attribute(ATTRIBUTES.capabilityMinor),
+    },
+    memoryBytes: driver.cuDeviceTotalMem(device),
+    multiprocessors: attribute(ATTRIBUTES.multiprocessors),
+  };
+}
+
+/**
+ * Lists the GPUs of this machine. Where there are none, it says why and what to do; it throws only for wrong
+ * options.
+ *
+ * @example
+ * const found = listCudaDevices();
+ * console.log(found.available ? found.devices.map(({ name }) => name) : found.reason);
+ */
+export function listCudaDevices(options: OpenDriverOptions = {}): CudaDevices {
+  checkOptions('cuda', options, RULES);
+  try {
+    const driver = openDriver(options);
+    return {
+      available: true,
+      driver: cudaVersionText(driver.cuDriverGetVersion()),
+      devices: Array.from({ length: driver.cuDeviceGetCount() }, (_, index) => describeDevice(driver, index)),
+    };
+  } catch (error) {
+    if (!QdyloraError.isInstance(error)) throw error;
+    return { available: false, reason: error.message };
+  }
+}
