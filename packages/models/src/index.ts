@@ -1,4 +1,13 @@
 export * from './decoder/batch-arrays.ts';
+export {
+  createDecodeEngine,
+  type DecodeEngine,
+  type DecodeEngineOptions,
+  type EngineUsage,
+} from './batching/decode-engine.ts';
+export type { DecodeEvent, DecodeOptions, DecodeView, TokenChance } from './batching/decode-request.ts';
+export { kvTokenBytes } from './batching/kv-pool.ts';
+export type { TokenScores } from './batching/sequence-pass.ts';
 export { buildModel, type BuildOptions } from './builders/build-model.ts';
 export { describeModel, type ModelDescription, type WeightShape } from './builders/describe-model.ts';
 export { initializeModel, type InitializeOptions } from './builders/initialize-model.ts';

@@ -15,6 +15,7 @@ import { lossOver, perplexity, rankReport, sweepRanks } from '@qdylora/eval';
 import { attachDyLora, levelSampler, rankSampler, rankSet } from '@qdylora/lora-dynamic';
 import {
   buildModel,
+  createDecodeEngine,
   generate,
   initializeModel,
   matrixQuantizer,
@@ -220,6 +221,33 @@ const TABLE: readonly RefusedCalls[] = [
       [{ stopIds: 2 }],
       [{ stopIds: [null] }],
       [{ computeDtype: 'float32' }],
+      [{ signal: controller }],
+    ],
+  ],
+  [
+    'createDecodeEngine',
+    (options) => createDecodeEngine(model, options as never),
+    { capacityTokens: 8 },
+    [
+      [{ capacity_tokens: 8 }],
+      [{ capacityTokens: 0 }],
+      [{ maxRunning: 0 }],
+      [{ maxWaiting: '5' }],
+      [{ computeDtype: 'float32' }],
+      [{ pause: 1 }],
+    ],
+  ],
+  [
+    'engine.decode',
+    (options) =>
+      createDecodeEngine(model, { capacityTokens: 8 }).decode({ model, active: null }, [1], options),
+    {},
+    [
+      [{ max_new_tokens: 5 }],
+      [{ maxNewTokens: '5' }],
+      [{ repetitionPenalty: 0 }],
+      [{ topLogProbabilities: true }],
+      [{ scorePrompt: 'yes' }],
       [{ signal: controller }],
     ],
   ],

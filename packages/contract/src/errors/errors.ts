@@ -14,6 +14,7 @@ export type ErrorCode =
   | 'BAD_CONFIG'
   | 'BAD_DATA'
   | 'BAD_ADAPTER'
+  | 'BUSY'
   | 'BUSY_FOLDER'
   | 'NOT_EMPTY'
   | 'BAD_RESUME'

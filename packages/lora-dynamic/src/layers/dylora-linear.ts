@@ -69,7 +69,7 @@ export class DyLoraLinear implements LinearLike {
     const { y } = apply(ctx, ruleFrom(trainFrom), inputs as never, {
       cols: this.inFeatures,
       computeDtype: ctx.computeDtype,
-      scale: this.scaleAt(rank),
+      scale: this.opScale(ctx.active),
       parts: this.partsOf(ctx.active),
       outDtype: residual ? 'f32' : outDtype,
       ...attributes,
@@ -103,16 +103,24 @@ export class DyLoraLinear implements LinearLike {
     });
   }
 
-  private adapterAt({ rank, trainFrom }: ActiveRank): GroupMember['adapter'] {
-    const { a, b } = this.prefixes(rank, trainFrom);
-    return { a, b, scale: this.scaleAt(rank) };
+  private adapterAt(active: ActiveRank): GroupMember['adapter'] {
+    const { a, b } = this.prefixes(active.rank, active.trainFrom);
+    return { a, b, scale: this.opScale(active) };
   }
 
-  /** All adapters of a model have the same scaling, so the parts of one layer hold for its whole group. */
+  /** The factor on B·A of the whole pass: 1 where each part has its scale for a factor. */
+  private opScale({ rank, parts }: ActiveRank): number {
+    return parts ? 1 : this.scaleAt(rank);
+  }
+
+  /**
+   * The factor of a part is its scale, so that its rows have the bits of a pass at that rank alone. All
+   * adapters of a model have the same scaling, so the parts of one layer hold for its whole group.
+   */
   private partsOf(active: ActiveRank | null): RankPart[] | undefined {
     return active?.parts?.map((part) => ({
       ...part,
-      factor: this.scaleAt(part.rank) / this.scaleAt(active.rank),
+      factor: part.rank === 0 ? 0 : this.scaleAt(part.rank),
     }));
   }
 

@@ -1,9 +1,10 @@
 import type { ArrayView, Backend } from '@qdylora/contract';
 import type { ForwardContext, Linear, LinearLike, Parameter, SoftTargetUse, Tensor } from '@qdylora/tensor';
 import type { FamilyConfig } from '../families/family-config.ts';
-import type { KvCache } from '../generate/kv-cache.ts';
+import type { KvCache, LayerCache } from '../generate/kv-cache.ts';
 import type { TokenStep } from '../generate/token-step.ts';
-import type { LossArrays, LossInputs, TokenInputs } from './batch-arrays.ts';
+import type { BatchArrays, LossArrays, LossInputs, TokenInputs } from './batch-arrays.ts';
+import type { ModelHead } from './model-head.ts';
 
 /**
  * A decoder-only language model: token ids in; hidden states, logits or a loss out.
@@ -37,6 +38,17 @@ export interface CausalLm {
   readonly vocabularySize: number;
   /** Hidden states after the last norm: [tokens, hidden] */
   hidden(ctx: ForwardContext, inputs: TokenInputs, cache?: KvCache): Tensor<ArrayView<'f32'>>;
+  /**
+   * `hidden` over arrays that are in place, with a cache for each layer: the pass of many sequences that
+   * continue, which can be recorded and replayed. Positions are checked by `assertInputs`.
+   */
+  hiddenOfArrays(
+    ctx: ForwardContext,
+    arrays: BatchArrays,
+    caches: readonly LayerCache[],
+  ): Tensor<ArrayView<'f32'>>;
+  /** Hidden states to logits, losses and tokens. */
+  readonly head: ModelHead;
   /** Logits of every token: [tokens, vocabulary]. For short inputs: all rows are in memory together. */
   logits(ctx: ForwardContext, inputs: TokenInputs): Tensor<ArrayView<'f32'>>;
   /**

@@ -11,7 +11,7 @@ import { mapLinears, parametersOf, type ForwardContext, type Tensor } from '@qdy
 import type { Family } from '../families/family.ts';
 import type { FamilyConfig } from '../families/family-config.ts';
 import { createHeadCodes } from '../generate/head-codes.ts';
-import { createKvCache, type KvCache } from '../generate/kv-cache.ts';
+import { createKvCache, type KvCache, type LayerCaches } from '../generate/kv-cache.ts';
 import { createTokenStep, type TokenStep } from '../generate/token-step.ts';
 import { batchArrays, i32Array, type BatchArrays, type TokenInputs } from './batch-arrays.ts';
 import type { DecoderModules } from './build-decoder.ts';
@@ -46,6 +46,8 @@ export function createCausalLm<C extends FamilyConfig, L>(
     ...modelSizes(modules),
     vocabularySize: config.vocabularySize,
     hidden: pass.hidden,
+    hiddenOfArrays: (ctx, arrays, layers) => pass.hiddenOf(ctx, arrays, { layers }),
+    head,
     logits: (ctx, inputs) => head.logits(ctx, pass.hidden(ctx, inputs)),
     loss(ctx, inputs, { lossScale, softTargets }) {
       const hidden = pass.hidden(ctx, inputs);
@@ -86,7 +88,7 @@ interface ForwardPass {
   /** @throws QdyloraError BAD_ARGUMENT if the model has no such position */
   assertInputs(inputs: Pick<TokenInputs, 'positions'>): void;
   /** The pass over inputs that are in place, which it does not check. */
-  hiddenOf(ctx: ForwardContext, batch: BatchArrays): Tensor<F32>;
+  hiddenOf(ctx: ForwardContext, batch: BatchArrays, cache?: LayerCaches): Tensor<F32>;
   hidden(ctx: ForwardContext, inputs: TokenInputs, cache?: KvCache): Tensor<F32>;
   /** Repeats the pass of one token, with what `answer` makes of its hidden state. */
   createStep<D extends 'f32' | 'i32'>(
@@ -104,7 +106,7 @@ function createForwardPass<C extends FamilyConfig, L>(
   name: string,
 ): ForwardPass {
   // The last norm returns float32.
-  const hiddenOf = (ctx: ForwardContext, batch: BatchArrays, cache?: KvCache): Tensor<F32> =>
+  const hiddenOf = (ctx: ForwardContext, batch: BatchArrays, cache?: LayerCaches): Tensor<F32> =>
     decoderHidden(family, config, modules, { ctx, batch, cache }) as Tensor<F32>;
   const assertInputs = ({ positions }: Pick<TokenInputs, 'positions'>): void => {
     assertPositions(name, config.positionLimit, positions);

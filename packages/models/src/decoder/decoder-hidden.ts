@@ -11,7 +11,7 @@ import {
 import type { RopeFrequencies } from '../config/rope-frequencies.ts';
 import type { Family } from '../families/family.ts';
 import type { AttentionConfig, FamilyConfig } from '../families/family-config.ts';
-import type { KvCache } from '../generate/kv-cache.ts';
+import type { LayerCaches } from '../generate/kv-cache.ts';
 import type { Hidden } from '../layers/layer-pass.ts';
 import { rotaryAngles, type RotaryAngles } from '../layers/rotary-angles.ts';
 import type { BatchArrays } from './batch-arrays.ts';
@@ -21,7 +21,7 @@ import { recomputeSpans } from './recompute-spans.ts';
 export interface DecoderPass {
   readonly ctx: ForwardContext;
   readonly batch: BatchArrays;
-  readonly cache?: KvCache | undefined;
+  readonly cache?: LayerCaches | undefined;
 }
 
 /**

@@ -16,16 +16,23 @@ import type { LossArrays } from './batch-arrays.ts';
 
 type F32 = ArrayView<'f32'>;
 
+export interface LikeliestOptions {
+  readonly codes?: HeadCodes | undefined;
+  readonly into?: ArrayView<'i32'>;
+}
+
 /** Hidden states to logits, losses and tokens. x: [tokens, hidden] */
 export interface ModelHead {
-  /** [tokens, vocabulary] */
-  logits(ctx: ForwardContext, x: Tensor<F32>): Tensor<F32>;
+  /** [vocabulary, hidden] */
+  readonly weight: FloatView;
+  /** [tokens, vocabulary], written to `into` where it is given */
+  logits(ctx: ForwardContext, x: Tensor<F32>, into?: F32): Tensor<F32>;
   /** Logits of the last row: [1, vocabulary] */
   lastLogits(ctx: ForwardContext, x: Tensor<F32>): F32;
   /** The id with the greatest logit in the last row: [1] */
   likeliest(ctx: ForwardContext, x: Tensor<F32>, codes?: HeadCodes): ArrayView<'i32'>;
-  /** The ids with the greatest logits in rows of x: [rows] */
-  likeliestOfRows(ctx: ForwardContext, x: F32): ArrayView<'i32'>;
+  /** The ids with the greatest logits in rows of x: [rows], written to `into` where it is given */
+  likeliestOfRows(ctx: ForwardContext, x: F32, options?: LikeliestOptions): ArrayView<'i32'>;
   /** loss: [1] = lossScale · Σ tokenWeights · tokenLosses; tokenLosses: [tokens] */
   loss(
     ctx: ForwardContext,
@@ -42,21 +49,31 @@ export interface ModelHead {
  */
 export function createModelHead(parameter: Parameter, softCap: number): ModelHead {
   const weight = parameter as never;
-  const logits = (ctx: ForwardContext, x: Tensor<F32>): Tensor<F32> => {
+  const logits = (ctx: ForwardContext, x: Tensor<F32>, into?: F32): Tensor<F32> => {
     const { computeDtype } = ctx;
-    const { y } = apply(ctx, differentiableLinear, { x, weight, bias: undefined }, { computeDtype });
-    return softCap > 0 ? apply(ctx, differentiableSoftCap, { x: y }, { cap: softCap }).y : (y as Tensor<F32>);
+    const inputs = { x, weight, bias: undefined };
+    const over = into && { y: into };
+    if (softCap <= 0)
+      return apply(ctx, differentiableLinear, inputs, { computeDtype }, over).y as Tensor<F32>;
+    const { y } = apply(ctx, differentiableLinear, inputs, { computeDtype });
+    return apply(ctx, differentiableSoftCap, { x: y }, { cap: softCap }, over).y;
   };
   /** A soft cap is monotonic: it does not change which logit is the greatest. */
-  const greatest = (ctx: ForwardContext, x: F32, codes?: HeadCodes): ArrayView<'i32'> => {
+  const greatest = (
+    ctx: ForwardContext,
+    x: F32,
+    { codes, into }: LikeliestOptions = {},
+  ): ArrayView<'i32'> => {
     const operands = { x, weight: parameter.view as FloatView, ...codes?.operands };
-    return runOp(ctx.backend, linearArgmax, operands, { computeDtype: ctx.computeDtype }).ids;
+    const attributes = { computeDtype: ctx.computeDtype };
+    return runOp(ctx.backend, linearArgmax, operands, attributes, into && { ids: into }).ids;
   };
   return {
+    weight: parameter.view as FloatView,
     logits,
     lastLogits: (ctx, x) => logits(ctx, constant(lastRow(x))).view,
-    likeliest: (ctx, x, codes) => greatest(ctx, lastRow(x), codes),
-    likeliestOfRows: (ctx, x) => greatest(ctx, x),
+    likeliest: (ctx, x, codes) => greatest(ctx, lastRow(x), { codes }),
+    likeliestOfRows: greatest,
     loss: (ctx, x, { targets, tokenWeights }, options) =>
       headLoss(ctx, { x, weight: parameter, targets, tokenWeights }, { ...options, softCap }),
   };

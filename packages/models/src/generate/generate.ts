@@ -1,12 +1,9 @@
 import {
   abortSignal,
-  assertArgument,
   checkOptions,
   createRng,
   numberWithin,
   oneOf,
-  optionRule,
-  shownValue,
   wholeNumber,
   type OptionRules,
 } from '@qdylora/contract';
@@ -19,6 +16,7 @@ import {
 } from '@qdylora/tensor';
 import { oneSequence, type TokenInputs } from '../decoder/batch-arrays.ts';
 import type { CausalLm } from '../decoder/causal-lm.ts';
+import { assertPrompt, someIds } from './assert-prompt.ts';
 import { chooseToken, type SamplingOptions } from './choose-token.ts';
 import type { KvCache } from './kv-cache.ts';
 
@@ -35,10 +33,6 @@ export interface GenerateOptions extends SamplingOptions {
   readonly signal?: AbortSignal;
 }
 
-const someIds = optionRule(
-  'an array of ids',
-  (value) => Array.isArray(value) && value.every((id) => Number.isSafeInteger(id)),
-);
 const RULES: OptionRules<GenerateOptions> = {
   maxNewTokens: wholeNumber(),
   temperature: numberWithin({ least: 0 }),
@@ -78,7 +72,7 @@ export async function* generate(
 ): AsyncGenerator<number> {
   assertView('generate', view);
   checkOptions('generate', options, RULES);
-  assertPrompt(prompt, view.model.config.vocabularySize);
+  assertPrompt('generate', prompt, view.model.config.vocabularySize);
   const { maxNewTokens = 128, stopIds = [], computeDtype = 'f32', temperature = 0, signal } = options;
   const { model, active } = view;
   using cache = model.createCache(prompt.length + maxNewTokens);
@@ -103,28 +97,6 @@ export async function* generate(
     await ids.return(undefined);
   }
 }
-
-function assertPrompt(prompt: unknown, vocabularySize: number): asserts prompt is ArrayLike<number> {
-  assertArgument(
-    Array.isArray(prompt) || ArrayBuffer.isView(prompt),
-    'generate',
-    `The prompt must be an array of token ids (got ${shownValue(prompt)})`,
-    typeof prompt === 'string' ? 'Give tokenizer.encode(text).' : undefined,
-  );
-  const ids = prompt as ArrayLike<unknown>;
-  assertArgument(ids.length > 0, 'generate', 'The prompt must have at least one token');
-  for (let i = 0; i < ids.length; i++)
-    if (!isId(ids[i], vocabularySize))
-      assertArgument(
-        false,
-        'generate',
-        `The ids of the prompt must be below ${vocabularySize} (got ${shownValue(ids[i])} at ${i})`,
-        'Encode it with the tokenizer of this model.',
-      );
-}
-
-const isId = (id: unknown, vocabularySize: number): boolean =>
-  Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) < vocabularySize;
 
 /** What both ways of choosing tokens read. */
 interface Decoding {

@@ -21,9 +21,13 @@ export interface LayerCache {
   append(backend: Backend, k: F32, v: F32): { k: Tensor<F32>; v: Tensor<F32>; segments: ArrayView<'i32'> };
 }
 
-/** Key-value cache of one sequence. */
-export interface KvCache extends Disposable {
+/** A cache for each layer. */
+export interface LayerCaches {
   readonly layers: readonly LayerCache[];
+}
+
+/** Key-value cache of one sequence. */
+export interface KvCache extends LayerCaches, Disposable {
   /** Tokens in the cache. */
   readonly length: number;
   /** Tokens that fit. */

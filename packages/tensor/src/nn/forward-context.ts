@@ -8,7 +8,7 @@ import type { ComputeDtype } from '../ops/products/linear.ts';
  */
 export interface ActivePart {
   readonly until: number;
-  /** Rows in use: 1 … maxRank. */
+  /** Rows in use: 1 … maxRank, or 0: the base without adapters. */
   readonly rank: number;
   /** First row that gets a gradient: 0 (the whole prefix), or the start of the newest block. */
   readonly trainFrom: number;

@@ -1,0 +1,177 @@
+import {
+  assertArgument,
+  badArgument,
+  checkOptions,
+  oneOf,
+  QdyloraError,
+  required,
+  someFunction,
+  wholeNumber,
+  type OptionRules,
+} from '@qdylora/contract';
+import { inferenceContext, type ComputeDtype } from '@qdylora/tensor';
+import type { CausalLm } from '../decoder/causal-lm.ts';
+import {
+  decodeRequest,
+  type DecodeEvent,
+  type DecodeOptions,
+  type DecodeRequest,
+  type DecodeView,
+} from './decode-request.ts';
+import { createJob, createJobQueue, jobsOfPass, type JobQueue } from './job-queue.ts';
+import { createKvPool } from './kv-pool.ts';
+import { createPassRunner, type PassRunner } from './pass-runner.ts';
+
+export interface DecodeEngineOptions {
+  /** Tokens of all requests together whose keys and values are kept. */
+  readonly capacityTokens: number;
+  /** Requests that are computed together at most; 8 by default. */
+  readonly maxRunning?: number;
+  /** Requests that wait for a place at most; further ones are refused. Default: 64. */
+  readonly maxWaiting?: number;
+  /** `f32` by default. */
+  readonly computeDtype?: ComputeDtype;
+  /** Awaited between two passes, so that other work gets its turn; by default a timer of 0 ms. */
+  readonly pause?: () => Promise<void>;
+}
+
+export interface EngineUsage {
+  readonly running: number;
+  readonly waiting: number;
+  readonly reservedTokens: number;
+  readonly capacityTokens: number;
+  /** These three count since the engine began. */
+  readonly promptTokens: number;
+  readonly newTokens: number;
+  readonly passes: number;
+}
+
+/**
+ * Answers many requests together. Each pass computes the next tokens of all running requests, also of
+ * different ranks; when one ends, a waiting one takes its place before the next pass.
+ */
+export interface DecodeEngine {
+  /**
+   * Begins a request and returns its events. It is cancelled when the reader leaves or the signal fires.
+   *
+   * @throws QdyloraError BAD_ARGUMENT for wrong options, or more tokens than the engine holds; BUSY where too
+   * many requests wait. The events throw the signal's reason, or ABORTED when the engine closes.
+   */
+  decode(view: DecodeView, prompt: ArrayLike<number>, options?: DecodeOptions): AsyncIterable<DecodeEvent>;
+  usage(): EngineUsage;
+  /** Ends all requests, waits for the current pass and releases all memory. */
+  close(): Promise<void>;
+}
+
+const RULES: OptionRules<DecodeEngineOptions> = {
+  capacityTokens: required(wholeNumber(1)),
+  maxRunning: wholeNumber(1),
+  maxWaiting: wholeNumber(),
+  computeDtype: oneOf(['f32', 'bf16']),
+  pause: someFunction,
+};
+
+const timer = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
+
+/**
+ * Creates an engine for a model and all adapters around it (views of the same base).
+ *
+ * A request gets the same tokens alone and beside others where the backend's results do not depend on other
+ * rows (`batchInvariant` of the cpu backend, the host backend).
+ *
+ * @throws QdyloraError BAD_ARGUMENT, OUT_OF_MEMORY
+ * @example
+ * const engine = createDecodeEngine(model, { capacityTokens: 4096 });
+ * for await (const event of engine.decode(adapted.atRank(8), tokenizer.encode('Hello')))
+ *   if (event.type === 'token') process.stdout.write(tokenizer.decode([event.id]));
+ */
+export function createDecodeEngine(model: CausalLm, options: DecodeEngineOptions): DecodeEngine {
+  checkOptions('decode-engine', options, RULES);
+  const { capacityTokens, maxRunning = 8, maxWaiting = 64, pause = timer } = options;
+  const pool = createKvPool(model.backend, model.config.attention, capacityTokens);
+  const queue = createJobQueue(pool.ranges, maxRunning);
+  const runner = createPassRunner(inferenceContext(model.backend, options.computeDtype), pool);
+  const totals: Totals = { promptTokens: 0, newTokens: 0, passes: 0 };
+  let working: Promise<void> | null = null;
+  let isClosed = false;
+  const work = async (): Promise<void> => {
+    for (;;) {
+      await pause();
+      queue.admit();
+      if (queue.running.length === 0) break;
+      await runPass(queue, runner, totals);
+    }
+    runner.trim();
+    working = null;
+  };
+  return {
+    decode(view, prompt, decodeOptions = {}) {
+      if (isClosed) throw closedError();
+      const request = decodeRequest(view, prompt, decodeOptions);
+      assertFits(request, model, capacityTokens);
+      request.signal?.throwIfAborted();
+      if (queue.waiting.length >= maxWaiting && !queue.hasPlace) throw busyError(queue.waiting.length);
+      const job = createJob(request);
+      queue.add(job);
+      working ??= work();
+      return job.events;
+    },
+    usage: () => ({
+      running: queue.running.filter(({ job }) => !job.isOver).length,
+      waiting: queue.waiting.filter(({ isOver }) => !isOver).length,
+      reservedTokens: capacityTokens - pool.ranges.freeTokens,
+      capacityTokens,
+      ...totals,
+    }),
+    async close() {
+      if (isClosed) return;
+      isClosed = true;
+      for (const job of [...queue.running.map((each) => each.job), ...queue.waiting]) job.end(closedError());
+      await working;
+      runner[Symbol.dispose]();
+      pool[Symbol.dispose]();
+    },
+  };
+}
+
+type Totals = { -readonly [K in 'promptTokens' | 'newTokens' | 'passes']: number };
+
+/** One pass of one model: the next tokens of its running jobs. An error ends these jobs only. */
+async function runPass({ running }: JobQueue, runner: PassRunner, totals: Totals): Promise<void> {
+  const model = runner.nextOf(running.map(({ job }) => job.request.model));
+  const jobs = jobsOfPass(running.filter(({ job }) => job.request.model === model));
+  try {
+    const sequences = jobs.map(({ row }) => row.next());
+    const results = await runner.run(model, sequences);
+    totals.passes++;
+    for (const [i, { job, row }] of jobs.entries()) {
+      totals.promptTokens += row.nextPromptTokens;
+      if (sequences[i].wantsLikeliest || sequences[i].wantsLogits) totals.newTokens++;
+      if (!job.isOver && row.advance(results[i])) job.end();
+    }
+  } catch (error) {
+    for (const { job } of jobs) job.end(error);
+  }
+}
+
+function assertFits({ model, places }: DecodeRequest, base: CausalLm, capacityTokens: number): void {
+  if (model.config !== base.config || model.backend !== base.backend)
+    throw badArgument('decode', 'the view must be of the base that the engine was created for');
+  assertArgument(
+    places <= capacityTokens,
+    'decode',
+    `A request of ${places} tokens does not fit the ${capacityTokens} tokens of the engine`,
+    'Ask for fewer tokens, or create the engine with a larger capacityTokens.',
+  );
+}
+
+const busyError = (waiting: number): QdyloraError =>
+  new QdyloraError('BUSY', {
+    where: 'decode',
+    problem: `${waiting} requests wait already`,
+    nextStep: 'Try again later, or create the engine with a larger maxWaiting.',
+    details: { waiting },
+  });
+
+const closedError = (): QdyloraError =>
+  new QdyloraError('ABORTED', { where: 'decode', problem: 'The engine was closed' });

@@ -1,0 +1,120 @@
+import {
+  abortSignal,
+  assertArgument,
+  checkOptions,
+  numberWithin,
+  trueOrFalse,
+  wholeNumber,
+  type OptionRules,
+} from '@qdylora/contract';
+import { assertView, type ActiveRank } from '@qdylora/tensor';
+import type { CausalLm } from '../decoder/causal-lm.ts';
+import type { SamplingOptions } from '../generate/choose-token.ts';
+import { assertPrompt, someIds } from '../generate/assert-prompt.ts';
+import type { TokenScores } from './sequence-pass.ts';
+
+/** A model at a rank. */
+export interface DecodeView {
+  readonly model: CausalLm;
+  readonly active: ActiveRank | null;
+}
+
+export interface DecodeOptions extends SamplingOptions {
+  /** Tokens after the prompt at most; 0 only reads the prompt. Default: 128. */
+  readonly maxNewTokens?: number;
+  /** Seed of sampling; 0 by default. */
+  readonly seed?: number;
+  /** Ids that end the text; they are not yielded. */
+  readonly stopIds?: readonly number[];
+  /** Above 1: tokens that occurred before are less likely; 1 by default. */
+  readonly repetitionPenalty?: number;
+  /** Yields the log-probability of each new token, and so many of the most likely ones. Default: none. */
+  readonly topLogProbabilities?: number;
+  /** Scores the tokens of the prompt too, with `topLogProbabilities` classes each (at least one). */
+  readonly scorePrompt?: boolean;
+  /** Ends the request: its place goes to the next one after the current pass. */
+  readonly signal?: AbortSignal;
+}
+
+export interface TokenChance {
+  readonly id: number;
+  readonly logProbability: number;
+}
+
+/** What a request yields, in this order: `prompt` once, then tokens, then `end` once. */
+export type DecodeEvent =
+  | {
+      readonly type: 'prompt';
+      /** Of token i the prediction of token i + 1; null unless `scorePrompt`. */
+      readonly scores: TokenScores | null;
+    }
+  | {
+      readonly type: 'token';
+      readonly id: number;
+      /** Of the model, before temperature and penalties; null unless `topLogProbabilities`. */
+      readonly logProbability: number | null;
+      readonly top: readonly TokenChance[];
+    }
+  | {
+      readonly type: 'end';
+      /** `stop`: one of `stopIds` followed; `length`: `maxNewTokens` were written. */
+      readonly reason: 'stop' | 'length';
+    };
+
+const RULES: OptionRules<DecodeOptions> = {
+  maxNewTokens: wholeNumber(),
+  temperature: numberWithin({ least: 0 }),
+  topK: wholeNumber(),
+  topP: numberWithin({ least: 0, most: 1 }),
+  seed: wholeNumber(),
+  stopIds: someIds,
+  repetitionPenalty: numberWithin({ least: 0.01 }),
+  topLogProbabilities: wholeNumber(),
+  scorePrompt: trueOrFalse,
+  signal: abortSignal,
+};
+
+/** A checked request with all defaults. */
+export interface DecodeRequest extends Required<Omit<DecodeOptions, 'signal' | 'topLogProbabilities'>> {
+  readonly model: CausalLm;
+  /** 0: the base. */
+  readonly rank: number;
+  readonly prompt: readonly number[];
+  readonly topLogProbabilities: number | null;
+  readonly signal: AbortSignal | null;
+  /** Places in the pool: the prompt and all new tokens but the last, which no pass reads. */
+  readonly places: number;
+}
+
+/** @throws QdyloraError BAD_ARGUMENT */
+export function decodeRequest(
+  view: DecodeView,
+  prompt: ArrayLike<number>,
+  options: DecodeOptions,
+): DecodeRequest {
+  const where = 'decode';
+  assertView(where, view);
+  checkOptions(where, options, RULES);
+  const { model, active } = view;
+  assertPrompt(where, prompt, model.vocabularySize);
+  assertArgument(active?.parts === undefined, where, 'A request must have one rank (got parts of several)');
+  const { maxNewTokens = 128 } = options;
+  const places = prompt.length + Math.max(0, maxNewTokens - 1);
+  model.assertInputs({ positions: Int32Array.of(places - 1) });
+  return {
+    model,
+    rank: active?.rank ?? 0,
+    prompt: Array.from(prompt),
+    maxNewTokens,
+    temperature: options.temperature ?? 0,
+    topK: options.topK ?? 0,
+    topP: options.topP ?? 1,
+    seed: options.seed ?? 0,
+    stopIds: options.stopIds ?? [],
+    repetitionPenalty: options.repetitionPenalty ?? 1,
+    topLogProbabilities: options.topLogProbabilities ?? null,
+    scorePrompt: options.scorePrompt ?? false,
+    signal: options.signal ?? null,
+    places,
+  };
+}

@@ -1,0 +1,173 @@
+import { createRng, type Rng } from '@qdylora/contract';
+import { chooseToken } from '../generate/choose-token.ts';
+import { penalizeRepetition } from '../generate/penalize-repetition.ts';
+import type { DecodeEvent, DecodeRequest, TokenChance } from './decode-request.ts';
+import type { EventChannel } from './event-channel.ts';
+import type { PassSequence, SequenceResult, TokenScores } from './sequence-pass.ts';
+import type { TokenRange } from './token-ranges.ts';
+
+/**
+ * Tokens of a prompt that one pass reads, so that other requests need not wait long for their next token. The
+ * last piece of a prompt is never shorter. Pieces have whole tiles of the attention kernels, so a prompt has
+ * the same bits in pieces.
+ */
+export const PROMPT_PIECE = 256;
+
+/** The ignored target of the losses. */
+const NO_TARGET = -100;
+
+/** A request that has its place in the pool. */
+export interface DecodeRow {
+  readonly request: DecodeRequest;
+  readonly range: TokenRange;
+  /** Tokens of the prompt that the next pass has to read; 0: it is read. */
+  readonly nextPromptTokens: number;
+  /** What the next pass has to do. */
+  next(): PassSequence;
+  /** Takes the results of that pass, and tells the reader. True: the request is answered. */
+  advance(result: SequenceResult): boolean;
+}
+
+/** How many tokens of the remaining prompt the next piece has. */
+const pieceOf = (remaining: number): number => (remaining >= 2 * PROMPT_PIECE ? PROMPT_PIECE : remaining);
+
+export function createDecodeRow(
+  request: DecodeRequest,
+  range: TokenRange,
+  events: Pick<EventChannel<DecodeEvent>, 'push'>,
+): DecodeRow {
+  const { prompt, maxNewTokens, scorePrompt, stopIds } = request;
+  const chooser = tokenChooser(request);
+  const pieces: TokenScores[] = [];
+  let filled = 0;
+  let pending: readonly number[] = prompt.slice(0, pieceOf(prompt.length));
+  let written = 0;
+  const isReading = (): boolean => filled < prompt.length;
+  const isLastPiece = (): boolean => filled + pending.length >= prompt.length;
+  return {
+    request,
+    range,
+    get nextPromptTokens() {
+      return isReading() ? pending.length : 0;
+    },
+    next() {
+      const writes = isLastPiece() && maxNewTokens > 0;
+      return {
+        range,
+        filled,
+        ids: pending,
+        rank: request.rank,
+        wantsLikeliest: writes && chooser.wantsLikeliest,
+        wantsLogits: writes && chooser.wantsLogits,
+        scoring: scorePrompt && isReading() ? scoringOf(request, filled, pending.length) : null,
+      };
+    },
+    advance(result) {
+      const wasReading = isReading();
+      if (result.scores) pieces.push(result.scores);
+      filled += pending.length;
+      if (isReading()) {
+        pending = prompt.slice(filled, filled + pieceOf(prompt.length - filled));
+        return false;
+      }
+      if (wasReading) events.push({ type: 'prompt', scores: scorePrompt ? joined(pieces) : null });
+      if (maxNewTokens === 0) return end('length');
+      const token = chooser.choose(result, written);
+      if (stopIds.includes(token.id)) return end('stop');
+      events.push({ type: 'token', ...token });
+      pending = [token.id];
+      written++;
+      return written === maxNewTokens && end('length');
+    },
+  };
+
+  function end(reason: 'stop' | 'length'): true {
+    events.push({ type: 'end', reason });
+    return true;
+  }
+}
+
+/** Each token of a piece predicts the one after it; what follows the last token of a prompt is not known. */
+function scoringOf({ prompt, topLogProbabilities }: DecodeRequest, from: number, count: number) {
+  const targets = Int32Array.from({ length: count }, (_, i) => prompt[from + i + 1] ?? NO_TARGET);
+  return { targets, topK: Math.max(1, topLogProbabilities ?? 0) };
+}
+
+function joined(pieces: readonly TokenScores[]): TokenScores {
+  const floats = (field: 'logProbabilities' | 'topLogProbabilities'): Float32Array =>
+    Float32Array.from(pieces.flatMap((piece) => [...piece[field]]));
+  return {
+    logProbabilities: floats('logProbabilities'),
+    topIds: Int32Array.from(pieces.flatMap(({ topIds }) => [...topIds])),
+    topLogProbabilities: floats('topLogProbabilities'),
+  };
+}
+
+interface ChosenToken {
+  readonly id: number;
+  readonly logProbability: number | null;
+  readonly top: readonly TokenChance[];
+}
+
+interface TokenChooser {
+  readonly wantsLikeliest: boolean;
+  readonly wantsLogits: boolean;
+  choose(result: SequenceResult, step: number): ChosenToken;
+}
+
+/** Greedy choices come from the head's own op; sampling, penalties and log-probabilities need logits. */
+function tokenChooser(request: DecodeRequest): TokenChooser {
+  const { prompt, temperature, topK, topP, seed, repetitionPenalty, topLogProbabilities } = request;
+  const rng: Rng = createRng(seed).named('generate');
+  const isGreedy = temperature <= 0 && repetitionPenalty === 1;
+  const seenIds = new Set(repetitionPenalty === 1 ? [] : prompt);
+  const idOf = ({ likeliest, logits }: SequenceResult, step: number): number => {
+    if (isGreedy) return likeliest!;
+    const penalized = repetitionPenalty === 1 ? logits! : logits!.slice();
+    penalizeRepetition(penalized, seenIds, repetitionPenalty);
+    return temperature <= 0
+      ? indexOfLargest(penalized)
+      : chooseToken(penalized, { temperature, topK, topP }, rng, step);
+  };
+  return {
+    wantsLikeliest: isGreedy,
+    wantsLogits: !isGreedy || topLogProbabilities !== null,
+    choose(result, step) {
+      const id = idOf(result, step);
+      if (repetitionPenalty !== 1) seenIds.add(id);
+      if (topLogProbabilities === null) return { id, logProbability: null, top: [] };
+      return { id, ...chancesOf(result.logits!, id, topLogProbabilities) };
+    },
+  };
+}
+
+/** The first of equal numbers; NaN is never the largest. */
+function indexOfLargest(values: Float32Array): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++)
+    if (values[i] > values[best] || !(values[best] >= -Infinity)) best = i;
+  return best;
+}
+
+/** log softmax of a token and of the `count` most likely ones. */
+function chancesOf(logits: Float32Array, id: number, count: number): Omit<ChosenToken, 'id'> {
+  const largest = logits[indexOfLargest(logits)];
+  let sum = 0;
+  for (const logit of logits) sum += Math.exp(logit - largest);
+  const logSum = largest + Math.log(sum);
+  const top = largestIds(logits, count).map((each) => ({ id: each, logProbability: logits[each] - logSum }));
+  return { logProbability: logits[id] - logSum, top };
+}
+
+/** The ids of the `count` largest logits, the largest first; of equal ones the smaller id. */
+function largestIds(logits: Float32Array, count: number): number[] {
+  const ids: number[] = [];
+  for (let id = 0; id < logits.length && count > 0; id++) {
+    if (ids.length === count && !(logits[id] > logits[ids[count - 1]])) continue;
+    let at = ids.length;
+    while (at > 0 && logits[id] > logits[ids[at - 1]]) at--;
+    ids.splice(at, 0, id);
+    if (ids.length > count) ids.pop();
+  }
+  return ids;
+}

@@ -1,0 +1,94 @@
+import { rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
+import { appendRows, constant } from '@qdylora/tensor';
+import type { AttentionConfig } from '../families/family-config.ts';
+import type { LayerCache } from '../generate/kv-cache.ts';
+import { createTokenRanges, type TokenRange, type TokenRanges } from './token-ranges.ts';
+
+type F32 = ArrayView<'f32'>;
+type I32 = ArrayView<'i32'>;
+
+/** The new tokens of one sequence in a pass: the next rows of its range. */
+export interface NewTokens {
+  readonly range: TokenRange;
+  readonly count: number;
+}
+
+/** Where the sequences of a pass end in the pool, as arrays that a replayed pass reads again. */
+export interface PoolSegments {
+  /** Segments of the keys, with those between the sequences, which have no queries. */
+  readonly keySegments: I32;
+  /** Tokens of each sequence in its range, the new ones included: [sequences] */
+  readonly ends: I32;
+}
+
+/** Keys and values of many sequences in one array a layer. */
+export interface KvPool extends Disposable {
+  readonly ranges: TokenRanges;
+  /** Bytes of a token's keys and values in all layers. */
+  readonly tokenBytes: number;
+  /** The caches of a pass over new tokens of sequences, in the order of their ranges. */
+  cachesOf(sequences: readonly NewTokens[], segments: PoolSegments): readonly LayerCache[];
+}
+
+/** Bytes of the keys and values of one token: float32, in all layers. */
+export const kvTokenBytes = (attention: readonly AttentionConfig[]): number =>
+  attention.reduce((sum, { kvHeads, headDim }) => sum + 2 * 4 * kvHeads * headDim, 0);
+
+/**
+ * Allocates keys and values for `capacity` tokens of all sequences together; released by dispose.
+ *
+ * A sequence has consecutive rows, so attention over many sequences is one op: each sequence is a segment,
+ * and the rows between two of them are a segment without queries.
+ */
+export function createKvPool(
+  { memory }: Backend,
+  attention: readonly AttentionConfig[],
+  capacity: number,
+): KvPool {
+  const views: ArrayView[] = [];
+  const rows = (width: number): F32 => {
+    const view = memory.allocate('f32', [capacity, width]);
+    memory.persist(view);
+    views.push(view);
+    return view;
+  };
+  const layers = attention.map(({ kvHeads, headDim }) => ({
+    keys: rows(kvHeads * headDim),
+    values: rows(kvHeads * headDim),
+  }));
+  return {
+    ranges: createTokenRanges(capacity),
+    tokenBytes: kvTokenBytes(attention),
+    cachesOf: (sequences, { keySegments, ends }) =>
+      layers.map(({ keys, values }) => ({
+        append(backend, k, v) {
+          appendTo(backend, sequences, { x: k, pool: keys, ends });
+          appendTo(backend, sequences, { x: v, pool: values, ends });
+          return { k: constant(keys), v: constant(values), segments: keySegments };
+        },
+      })),
+    [Symbol.dispose]() {
+      for (const view of views.splice(0)) memory.release(view);
+    },
+  };
+}
+
+/** Writes the new rows of each sequence into its range. x: [new tokens, width]   pool: [capacity, width] */
+function appendTo(
+  backend: Backend,
+  sequences: readonly NewTokens[],
+  { x, pool, ends }: { readonly x: F32; readonly pool: F32; readonly ends: I32 },
+): void {
+  let from = 0;
+  for (const [i, { range, count }] of sequences.entries()) {
+    const { start, length } = range;
+    runOp(
+      backend,
+      appendRows,
+      { x: rowsOf(x, from, from + count), segments: rowsOf(ends, i, i + 1) },
+      { rows: length },
+      { y: rowsOf(pool, start, start + length) },
+    );
+    from += count;
+  }
+}

@@ -1,0 +1,108 @@
+import type { ActiveRank } from '@qdylora/tensor';
+import type { TokenRange } from './token-ranges.ts';
+
+/** The next tokens of one sequence in a pass. */
+export interface PassSequence {
+  readonly range: TokenRange;
+  /** Tokens that are in the range already. */
+  readonly filled: number;
+  /** The new tokens. */
+  readonly ids: readonly number[];
+  /** Rank of the adapter; 0: the base without it. */
+  readonly rank: number;
+  /** The most likely token after the last one is computed. */
+  readonly wantsLikeliest: boolean;
+  /** The logits after the last token are computed. */
+  readonly wantsLogits: boolean;
+  /** Every new token's prediction of the next one is scored; null: none is. */
+  readonly scoring: SequenceScoring | null;
+}
+
+export interface SequenceScoring {
+  /** The token that follows each new token, −100 where it is not known: [new tokens] */
+  readonly targets: Int32Array;
+  /** Classes to yield of each token. */
+  readonly topK: number;
+}
+
+/** Of each new token of a sequence, what the model predicts to follow it. */
+export interface TokenScores {
+  /** log p of the target: [tokens]; 0 where there is no target */
+  readonly logProbabilities: Float32Array;
+  /** The most likely classes, of each token the most likely first: [tokens · topK] */
+  readonly topIds: Int32Array;
+  /** [tokens · topK] */
+  readonly topLogProbabilities: Float32Array;
+}
+
+export interface SequenceResult {
+  readonly likeliest: number | null;
+  /** [vocabulary] */
+  readonly logits: Float32Array | null;
+  readonly scores: TokenScores | null;
+}
+
+/** Everything about a pass but the contents of its arrays: equal layouts can be replayed. */
+export interface PassLayout {
+  readonly key: string;
+  readonly tokens: number;
+  readonly sequences: readonly {
+    readonly range: TokenRange;
+    readonly count: number;
+    readonly rank: number;
+    /** Row of the last token in the pass. */
+    readonly last: number;
+    readonly scoring: SequenceScoring | null;
+    /** First row in the pass. */
+    readonly from: number;
+  }[];
+  /** Sequences of which the most likely token is computed, and those with logits. */
+  readonly likeliest: readonly number[];
+  readonly logits: readonly number[];
+  /** Null: all tokens are the base's. */
+  readonly active: ActiveRank | null;
+  /** True where each sequence has one token and none is scored, so that the pass is likely to repeat. */
+  readonly isDecoding: boolean;
+}
+
+/** @param sequences in the order of their ranges */
+export function layoutOf(sequences: readonly PassSequence[]): PassLayout {
+  let tokens = 0;
+  const laidOut = sequences.map(({ range, ids, rank, scoring }) => {
+    const from = tokens;
+    tokens += ids.length;
+    return { range, rank, scoring, count: ids.length, from, last: tokens - 1 };
+  });
+  const indexesOf = (isWanted: (sequence: PassSequence) => boolean): number[] =>
+    sequences.flatMap((sequence, i) => (isWanted(sequence) ? [i] : []));
+  return {
+    tokens,
+    sequences: laidOut,
+    likeliest: indexesOf(({ wantsLikeliest }) => wantsLikeliest),
+    logits: indexesOf(({ wantsLogits }) => wantsLogits),
+    active: activeOf(laidOut),
+    isDecoding: sequences.every(({ ids, scoring }) => ids.length === 1 && scoring === null),
+    key: sequences
+      .map(
+        ({ range: { start, length }, ids, rank, wantsLikeliest, wantsLogits, scoring }) =>
+          `${start}+${length}:${ids.length}@${rank}${wantsLikeliest ? 'i' : ''}${wantsLogits ? 'l' : ''}` +
+          `${scoring ? `s${scoring.topK}` : ''}`,
+      )
+      .join(' '),
+  };
+}
+
+/** The rank of all tokens, where they share one; else parts at the ranks of the sequences. */
+function activeOf(sequences: PassLayout['sequences']): ActiveRank | null {
+  const rank = sequences.reduce((largest, sequence) => Math.max(largest, sequence.rank), 0);
+  if (rank === 0) return null;
+  if (sequences.every((sequence) => sequence.rank === rank)) return { rank, trainFrom: 0 };
+  const parts: { until: number; rank: number; trainFrom: number }[] = [];
+  for (const sequence of sequences) {
+    const until = sequence.last + 1;
+    const before = parts.at(-1);
+    if (before?.rank === sequence.rank) before.until = until;
+    else parts.push({ until, rank: sequence.rank, trainFrom: 0 });
+  }
+  return { rank, trainFrom: 0, parts };
+}
