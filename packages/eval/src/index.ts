@@ -1,5 +1,5 @@
 export { adapterBytes } from './ranks/adapter-bytes.ts';
-export { chooseRank, type RankChoice } from './ranks/choose-rank.ts';
+export { chooseRank, type PairedTest, type RankChoice } from './ranks/choose-rank.ts';
 export type { EvalBatch, EvalModel, EvalView } from './eval-model.ts';
 export type { EvalProgress, EvalTask, MeasureOptions } from './eval-task.ts';
 export type { ExampleLosses } from './example-losses.ts';
@@ -15,13 +15,26 @@ export {
   type RankRow,
 } from './ranks/rank-report.ts';
 export { rankReportJson } from './ranks/rank-report-json.ts';
+export {
+  scoreReport,
+  type DocumentScores,
+  type MeasuredScore,
+  type RankScores,
+  type ScoreReport,
+  type ScoreReportParts,
+  type ScoreRow,
+} from './ranks/score-report.ts';
 export { aurac, type RankAxis } from './statistics/aurac.ts';
 export { holmBonferroni } from './statistics/holm-bonferroni.ts';
+export { mcNemarTest, midPValue } from './statistics/mcnemar-test.ts';
 export { pairedTTest, type PairedDifference } from './statistics/paired-t-test.ts';
 export { ratioEstimate, type RatioEstimate } from './statistics/ratio-estimate.ts';
 export { studentTPValue } from './statistics/student-t-p-value.ts';
+export { effectiveSize, wilsonInterval, type ConfidenceInterval } from './statistics/wilson-interval.ts';
 export { sweepLevels, type Grid, type LevelReport } from './ranks/sweep-levels.ts';
 export { sweepRanks, type SweepOptions } from './ranks/sweep-ranks.ts';
+export { compareRanks, type ComparisonOptions, type ScoredView } from './tasks/comparison/compare-ranks.ts';
+export { recommendRanks, type RankRecommendation } from './tasks/comparison/recommend-ranks.ts';
 export { findTasks, TASK_NAMES, type ChosenTasks } from './tasks/built-in/find-tasks.ts';
 export { defineTask } from './tasks/definition/define-task.ts';
 export { readTaskYaml } from './tasks/definition/read-task-yaml.ts';

@@ -1,8 +1,12 @@
 import { assertArgument, QdyloraError, shownValue } from '@qdylora/contract';
+import type { ExampleLosses } from '../example-losses.ts';
 import { assertRankLosses, type RankLosses } from './rank-losses.ts';
 import { holmBonferroni } from '../statistics/holm-bonferroni.ts';
 import { pairedTTest, type PairedDifference } from '../statistics/paired-t-test.ts';
 import { ratioEstimate } from '../statistics/ratio-estimate.ts';
+
+/** A two-sided paired test of two models on the same examples: `pairedTTest` or `mcNemarTest`. */
+export type PairedTest = (first: ExampleLosses, second: ExampleLosses) => PairedDifference;
 
 export interface RankChoice {
   /** The rank with the smallest held-out loss; among equals, the smallest. */
@@ -18,7 +22,7 @@ export interface RankChoice {
 }
 
 /**
- * Confidence set for the best rank: the ranks that a paired t-test does not distinguish from the one with the
+ * Confidence set for the best rank: the ranks that a paired test does not distinguish from the one with the
  * smallest loss, Holm-adjusted at level α.
  *
  * The set holds the truly best rank with confidence of at least 1 − α. To leave it out, another rank must
@@ -34,7 +38,11 @@ export interface RankChoice {
  * @example
  * chooseRank([{ rank: 4, losses: a }, { rank: 8, losses: b }]).smallestGoodRank;
  */
-export function chooseRank(measured: readonly RankLosses[], alpha = 0.05): RankChoice {
+export function chooseRank(
+  measured: readonly RankLosses[],
+  alpha = 0.05,
+  test: PairedTest = pairedTTest,
+): RankChoice {
   assertRankLosses('choose-rank', measured);
   assertArgument(
     typeof alpha === 'number' && alpha > 0 && alpha < 1,
@@ -47,10 +55,9 @@ export function chooseRank(measured: readonly RankLosses[], alpha = 0.05): RankC
     .sort((a, b) => a.mean - b.mean || a.rank - b.rank);
   const [best, ...others] = ascending;
   if (!best) throw allDiverged(measured);
-  const differences = others.map(({ losses }) => pairedTTest(losses, best.losses));
-  const pValues = holmBonferroni(differences.map(({ pValue }) => pValue));
+  const differences = compareWithEach(others, best.losses, test);
   const byRank = new Map<number, PairedDifference>([[best.rank, { mean: 0, standardError: 0, pValue: 1 }]]);
-  others.forEach(({ rank }, i) => byRank.set(rank, { ...differences[i], pValue: pValues[i] }));
+  others.forEach(({ rank }, i) => byRank.set(rank, differences[i]));
   const confidenceSet = [...byRank]
     .filter(([, { pValue }]) => pValue >= alpha)
     .map(([rank]) => rank)
@@ -61,6 +68,17 @@ export function chooseRank(measured: readonly RankLosses[], alpha = 0.05): RankC
     smallestGoodRank: confidenceSet[0],
     versusBest: measured.map(({ rank }) => byRank.get(rank) ?? { mean: NaN, standardError: NaN, pValue: 0 }),
   };
+}
+
+/** Each rank against the same other model, with Holm-adjusted p-values. */
+export function compareWithEach(
+  measured: readonly RankLosses[],
+  other: ExampleLosses,
+  test: PairedTest,
+): PairedDifference[] {
+  const differences = measured.map(({ losses }) => test(losses, other));
+  const pValues = holmBonferroni(differences.map(({ pValue }) => pValue));
+  return differences.map((difference, i) => ({ ...difference, pValue: pValues[i] }));
 }
 
 const allDiverged = (measured: readonly RankLosses[]): QdyloraError =>

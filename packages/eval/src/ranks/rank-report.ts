@@ -9,11 +9,11 @@ import {
   someText,
   type OptionRules,
 } from '@qdylora/contract';
-import { chooseRank } from './choose-rank.ts';
+import { chooseRank, compareWithEach } from './choose-rank.ts';
 import type { ExampleLosses } from '../example-losses.ts';
 import { assertRankLosses, type RankLosses } from './rank-losses.ts';
 import { aurac } from '../statistics/aurac.ts';
-import { holmBonferroni } from '../statistics/holm-bonferroni.ts';
+import { detectableDifference } from '../statistics/detectable-difference.ts';
 import { pairedTTest, type PairedDifference } from '../statistics/paired-t-test.ts';
 import { ratioEstimate } from '../statistics/ratio-estimate.ts';
 
@@ -87,9 +87,6 @@ const RULES: OptionRules<RankReportParts> = {
   adapterBytes: someFunction,
 };
 
-/** z(0.975) + z(0.8): standard errors that a two-sided test at 5 % detects with power 80 %. */
-const DETECTABLE_STANDARD_ERRORS = 1.959964 + 0.841621;
-
 /**
  * Means, standard errors, comparisons and the choice of a rank, from the losses of every example at every
  * rank.
@@ -104,7 +101,7 @@ export function rankReport(parts: RankReportParts): RankReport {
   const { task, measured, base, alpha = 0.05, adapterBytes = () => null } = parts;
   const rising = [...measured].sort((a, b) => a.rank - b.rank);
   const { versusBest, confidenceSet, bestRank, smallestGoodRank } = chooseRank(rising, alpha);
-  const versusBase = base && againstBase(rising, base);
+  const versusBase = base && compareWithEach(rising, base, pairedTTest);
   const baseLoss = base && measuredLoss(base);
   const ranks = rising.map(({ rank, losses }, i): RankRow => ({
     rank,
@@ -127,7 +124,11 @@ export function rankReport(parts: RankReportParts): RankReport {
     confidenceSet,
     aurac: baseLoss && meanGain(ranks, baseLoss, 'log2'),
     auracLinear: baseLoss && meanGain(ranks, baseLoss, 'linear'),
-    detectableDifference: detectableDifference(ranks, bestRank),
+    detectableDifference: detectableDifference(
+      ranks
+        .filter(({ rank, loss }) => rank !== bestRank && Number.isFinite(loss))
+        .map((row) => row.versusBest.standardError),
+    ),
   };
 }
 
@@ -136,22 +137,9 @@ function measuredLoss(losses: ExampleLosses): MeasuredLoss {
   return { loss: mean, standardError, perplexity: Math.exp(mean) };
 }
 
-function againstBase(measured: readonly RankLosses[], base: ExampleLosses): PairedDifference[] {
-  const differences = measured.map(({ losses }) => pairedTTest(losses, base));
-  const pValues = holmBonferroni(differences.map(({ pValue }) => pValue));
-  return differences.map((difference, i) => ({ ...difference, pValue: pValues[i] }));
-}
-
 const meanGain = (ranks: readonly RankRow[], base: MeasuredLoss, axis: 'log2' | 'linear'): number =>
   aurac(
     ranks.map(({ rank }) => rank),
     ranks.map(({ loss }) => base.loss - loss),
     axis,
   );
-
-function detectableDifference(ranks: readonly RankRow[], bestRank: number): number | null {
-  const standardErrors = ranks
-    .filter(({ rank, loss }) => rank !== bestRank && Number.isFinite(loss))
-    .map(({ versusBest }) => versusBest.standardError);
-  return standardErrors.length === 0 ? null : DETECTABLE_STANDARD_ERRORS * Math.max(...standardErrors);
-}

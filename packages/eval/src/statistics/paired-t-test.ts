@@ -24,17 +24,23 @@ export interface PairedDifference {
  * @throws QdyloraError BAD_ARGUMENT if the two were not measured on the same tokens
  */
 export function pairedTTest(first: ExampleLosses, second: ExampleLosses): PairedDifference {
-  assertArgument(
-    first.counts.length === second.counts.length &&
-      first.counts.every((count, i) => count === second.counts[i]),
-    'paired-t-test',
-    'the two models were not measured on the same examples: their token counts differ',
-  );
-  const { mean, standardError, examples } = ratioEstimate({
-    sums: first.sums.map((sum, i) => sum - second.sums[i]),
-    counts: first.counts,
-  });
+  const { mean, standardError, examples } = ratioEstimate(differencesOf('paired-t-test', first, second));
   if (examples < 2) return { mean, standardError, pValue: 1 };
   if (standardError === 0) return { mean, standardError, pValue: mean === 0 ? 1 : 0 };
   return { mean, standardError, pValue: studentTPValue(mean / standardError, examples - 1) };
+}
+
+/**
+ * Losses of the first model minus losses of the second, example by example.
+ *
+ * @throws QdyloraError BAD_ARGUMENT if the two were not measured on the same tokens
+ */
+export function differencesOf(where: string, first: ExampleLosses, second: ExampleLosses): ExampleLosses {
+  assertArgument(
+    first.counts.length === second.counts.length &&
+      first.counts.every((count, i) => count === second.counts[i]),
+    where,
+    'the two models were not measured on the same examples: their token counts differ',
+  );
+  return { sums: first.sums.map((sum, i) => sum - second.sums[i]), counts: first.counts };
 }

@@ -8,6 +8,7 @@ import {
   type HarnessCase,
 } from '../../test/harness-cases.ts';
 import { findTasks } from './built-in/find-tasks.ts';
+import { compareRanks } from './comparison/compare-ranks.ts';
 import { defineTask } from './definition/define-task.ts';
 import { readTaskYaml } from './definition/read-task-yaml.ts';
 import type { TaskDefinition } from './definition/task-definition.ts';
@@ -103,6 +104,11 @@ describe('tasks equal lm-evaluation-harness 0.4.13', () => {
         }
         const names = Object.keys(expected).filter((key) => /,/.test(key) && !/_stderr|pass@/.test(key));
         expect(scores.metrics.map(({ metric, filter }) => `${metric},${filter}`)).toEqual(names);
+      }
+      const view = { rank: 4, scores: allScores, groups: scoreGroups(groups, allScores) };
+      for (const { task, metric, filter, ranks } of compareRanks([view])) {
+        const expected = golden.expected.results[task]![`${metric},${filter}`] as number;
+        expect(Math.abs(ranks[0].score / expected - 1) || 0).toBeLessThan(1e-12);
       }
       const document = JSON.parse(resultsDocument(allScores, scoreGroups(groups, allScores), {})) as unknown;
       expect(comparable(document)).toEqual(comparable(golden.expected));

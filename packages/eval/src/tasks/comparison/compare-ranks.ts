@@ -1,0 +1,109 @@
+import { scoreReport, type DocumentScores, type ScoreReport } from '../../ranks/score-report.ts';
+import type { GroupScores } from '../scoring/score-groups.ts';
+import type { MetricResult, TaskScores } from '../scoring/score-task.ts';
+import { DOCUMENT_SCALES, type DocumentScale } from './document-scores.ts';
+
+/** The scores of all tasks at one rank. */
+export interface ScoredView {
+  /** Null: the base, without its adapter. */
+  readonly rank: number | null;
+  readonly scores: readonly TaskScores[];
+  readonly groups: readonly GroupScores[];
+}
+
+export interface ComparisonOptions {
+  /** 0.05 by default. */
+  readonly alpha?: number;
+  readonly adapterBytes?: (rank: number) => number | null;
+}
+
+/** A metric of a task or a group, and where its documents are. */
+interface ComparedMetric {
+  readonly task: string;
+  readonly metric: string;
+  readonly filter: string;
+  readonly higherIsBetter: boolean;
+  readonly scale: DocumentScale;
+  /** The tasks whose documents are compared: those of a group. */
+  readonly members: readonly string[];
+  /** Each task counts the same, whatever its number of documents. */
+  readonly isUnweighted: boolean;
+}
+
+/**
+ * Compares ranks document by document for each metric of each task and group. Groups come last. Metrics
+ * without a score of a single document, such as BLEU, are left out. Without ranks there is nothing to compare.
+ *
+ * The documents of a group are those of all its tasks; the interval of a proportion is clustered by task.
+ *
+ * @param views of the same requests
+ */
+export function compareRanks(
+  views: readonly ScoredView[],
+  options: ComparisonOptions = {},
+): readonly ScoreReport[] {
+  const ranked = views.flatMap((view) => (view.rank === null ? [] : [{ ...view, rank: view.rank }]));
+  const base = views.find(({ rank }) => rank === null) ?? null;
+  if (ranked.length === 0) return [];
+  return comparedMetrics(ranked[0]).map(({ scale, members, isUnweighted, ...names }) => {
+    const resultsOf = (view: ScoredView) => memberResults(view, members, names);
+    const scoresOf = (view: ScoredView): DocumentScores =>
+      pooled(resultsOf(view).map(({ items }) => scale.scoresOf(items)), isUnweighted);
+    return scoreReport({
+      ...names,
+      ...options,
+      aggregate: scale.aggregate,
+      measured: ranked.map((view) => ({ rank: view.rank, scores: scoresOf(view) })),
+      base: base && scoresOf(base),
+      clusters:
+        members.length > 1
+          ? resultsOf(ranked[0]).flatMap(({ items }, m) => new Array<number>(items.length).fill(m))
+          : null,
+    });
+  });
+}
+
+function comparedMetrics({ scores, groups }: ScoredView): ComparedMetric[] {
+  const ofTasks = scores.flatMap(({ requests: { task }, metrics }) =>
+    metrics.flatMap(({ metric, filter }): ComparedMetric[] => {
+      const { aggregation, higherIsBetter } = task.metrics.find(({ name }) => name === metric)!;
+      const scale = DOCUMENT_SCALES.get(aggregation);
+      const members = [task.name];
+      return scale
+        ? [{ task: task.name, metric, filter, higherIsBetter, scale, members, isUnweighted: false }]
+        : [];
+    }),
+  );
+  const ofGroups = groups.flatMap(({ group, tasks, metrics }) =>
+    metrics.flatMap(({ metric, filter }): ComparedMetric[] => {
+      const first = ofTasks.find((each) => tasks.includes(each.task) && each.metric === metric);
+      const isUnweighted = !group.metrics.find((each) => each.metric === metric)!.isWeighted;
+      return first ? [{ ...first, task: group.name, filter, members: tasks, isUnweighted }] : [];
+    }),
+  );
+  return [...ofTasks, ...ofGroups];
+}
+
+const memberResults = (
+  { scores }: ScoredView,
+  members: readonly string[],
+  { metric, filter }: Pick<ComparedMetric, 'metric' | 'filter'>,
+): MetricResult[] =>
+  scores
+    .filter(({ requests }) => members.includes(requests.task.name))
+    .flatMap(({ metrics }) => metrics)
+    .filter((result) => result.metric === metric && result.filter === filter);
+
+/** The documents of all tasks; unweighted: a document counts 1/n, so that each task counts the same. */
+function pooled(tasks: readonly DocumentScores[], isUnweighted: boolean): DocumentScores {
+  const weighted = isUnweighted
+    ? tasks.map(({ sums, counts }) => ({
+        sums: sums.map((sum) => sum / sums.length),
+        counts: counts.map((count) => count / counts.length),
+      }))
+    : tasks;
+  return {
+    sums: Float64Array.from(weighted.flatMap(({ sums }) => [...sums])),
+    counts: Float64Array.from(weighted.flatMap(({ counts }) => [...counts])),
+  };
+}
