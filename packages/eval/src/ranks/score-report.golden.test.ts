@@ -58,20 +58,23 @@ describe('statistics of scores, against scipy and statsmodels', () => {
     nearEnds(wilsonInterval(correct / size, size), interval);
   });
 
-  it.each(expected.clustered)('the interval of a proportion in clusters of $effective_size documents', (one) => {
-    const size = effectiveSize(one.scores, one.clusters);
-    near(size, one.effective_size);
-    const report = scoreReport({
-      task: 'group',
-      metric: 'acc',
-      filter: 'none',
-      higherIsBetter: true,
-      measured: [{ rank: 4, scores: scoresOf(one.scores) }],
-      base: null,
-      clusters: one.clusters,
-    });
-    nearEnds(report.ranks[0].interval, one.interval);
-  });
+  it.each(expected.clustered)(
+    'the interval of a proportion in clusters of $effective_size documents',
+    (one) => {
+      const size = effectiveSize(one.scores, one.clusters);
+      near(size, one.effective_size);
+      const report = scoreReport({
+        task: 'group',
+        metric: 'acc',
+        filter: 'none',
+        higherIsBetter: true,
+        measured: [{ rank: 4, scores: scoresOf(one.scores) }],
+        base: null,
+        clusters: one.clusters,
+      });
+      nearEnds(report.ranks[0].interval, one.interval);
+    },
+  );
 
   it.each(expected.reports)('scores, comparisons and choice of five ranks', (one) => {
     const report = scoreReport({

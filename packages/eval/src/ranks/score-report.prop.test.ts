@@ -72,16 +72,20 @@ describe('mid-p values', () => {
 describe('intervals', () => {
   it("Wilson's holds its proportion, lies in [0, 1] and shrinks with the sample", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 500 }), fc.double({ min: 0, max: 1, noNaN: true }), (n, share) => {
-        const p = Math.round(share * n) / n;
-        const [low, high] = wilsonInterval(p, n);
-        expect(low).toBeGreaterThanOrEqual(0);
-        expect(high).toBeLessThanOrEqual(1);
-        expect(low).toBeLessThanOrEqual(p + 1e-12);
-        expect(high).toBeGreaterThanOrEqual(p - 1e-12);
-        const [wideLow, wideHigh] = wilsonInterval(p, n / 2);
-        expect(wideHigh - wideLow).toBeGreaterThanOrEqual(high - low);
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 500 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (n, share) => {
+          const p = Math.round(share * n) / n;
+          const [low, high] = wilsonInterval(p, n);
+          expect(low).toBeGreaterThanOrEqual(0);
+          expect(high).toBeLessThanOrEqual(1);
+          expect(low).toBeLessThanOrEqual(p + 1e-12);
+          expect(high).toBeGreaterThanOrEqual(p - 1e-12);
+          const [wideLow, wideHigh] = wilsonInterval(p, n / 2);
+          expect(wideHigh - wideLow).toBeGreaterThanOrEqual(high - low);
+        },
+      ),
     );
   });
   it('clusters never make a sample larger, and copies of documents add nothing', () => {

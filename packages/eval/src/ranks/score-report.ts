@@ -91,7 +91,8 @@ export interface ScoreReportParts extends Pick<ScoreReport, 'task' | 'metric' | 
  *
  * @throws QdyloraError as `chooseRank`; BAD_ARGUMENT where ranks were judged on different documents
  * @example
- * const scores = (...sums: number[]) => ({ sums: Float64Array.from(sums), counts: new Float64Array(3).fill(1) });
+ * const counts = new Float64Array(3).fill(1);
+ * const scores = (...sums: number[]) => ({ sums: Float64Array.from(sums), counts });
  * const measured = [{ rank: 4, scores: scores(0, 1, 1) }, { rank: 8, scores: scores(1, 1, 1) }];
  * const names = { task: 'quiz', metric: 'acc', filter: 'none', higherIsBetter: true };
  * scoreReport({ ...names, measured, base: null }).smallestGoodRank; // 4: three documents cannot tell

@@ -16,7 +16,8 @@ import { ratioEstimate } from './ratio-estimate.ts';
  * @throws QdyloraError BAD_ARGUMENT for other differences, or if the two were not measured on the same
  * examples
  * @example
- * const losses = (...sums: number[]) => ({ sums: Float64Array.from(sums), counts: new Float64Array(4).fill(1) });
+ * const counts = new Float64Array(4).fill(1);
+ * const losses = (...sums: number[]) => ({ sums: Float64Array.from(sums), counts });
  * mcNemarTest(losses(0, 0, 0, 1), losses(1, 1, 1, 1)).pValue; // 0.125: 3 discordant examples, all one way
  */
 export function mcNemarTest(first: ExampleLosses, second: ExampleLosses): PairedDifference {
@@ -57,5 +58,5 @@ export function midPValue(b: number, c: number): number {
   return Math.min(1, pValue);
 }
 
-/** Discordant examples that are significant at level α if all point in one direction: the least m with 2⁻ᵐ < α. */
+/** Discordant examples that are significant if all point in one direction: the least m with 2⁻ᵐ < α. */
 export const fewestDiscordant = (alpha: number): number => Math.floor(Math.log2(1 / alpha)) + 1;

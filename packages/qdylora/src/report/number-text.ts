@@ -32,6 +32,12 @@ export const signedText = (difference: number, decimals = 3): string =>
 export const errorText = (standardError: number, decimals = 3): string =>
   Number.isFinite(standardError) ? `± ${lossText(standardError, decimals)}` : '';
 
+/** `0.386 to 0.439`; nothing where the interval is not known. */
+export const intervalText = ([low, high]: readonly [number, number], decimals = 3): string =>
+  Number.isFinite(low) && Number.isFinite(high)
+    ? `${lossText(low, decimals)} to ${lossText(high, decimals)}`
+    : '';
+
 /** Three significant digits: `2.36`, `47.5`, `1,234`; `1.23e9` from a million on. */
 export const perplexityText = (perplexity: number): string =>
   orDash(perplexity, () =>

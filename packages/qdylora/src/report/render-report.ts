@@ -12,6 +12,7 @@ import { readingSection } from './sections/reading-section.ts';
 import { runSection } from './sections/run-section.ts';
 import { samplesSection } from './sections/samples-section.ts';
 import { tableSection } from './sections/table-section.ts';
+import { tasksSection } from './sections/tasks-section.ts';
 import { trainingSection } from './sections/training-section.ts';
 
 export type {
@@ -36,7 +37,8 @@ export function renderReport(data: ReportData): string {
     title: `qdylora: ${data.model}`,
     body: html`${headlineSection(data, reading)} ${reading && ranksSection(reading)}
             ${reading && tableSection(reading)} ${reading && budgetsSection(reading, data.budgets)}
-            ${data.levels ? levelsSection(data.levels) : null} ${reading && nextSection(data)}
+            ${data.tasks ? tasksSection(data.tasks) : null} ${data.levels ? levelsSection(data.levels) : null}
+            ${reading && nextSection(data)}
             ${evaluationsSection(data.evaluations ?? [])} ${trainingSection(data)}
             ${samplesSection(data.samples, reading)} ${runSection(data)} ${reading && readingSection(reading)}
             ${reading ? null : nextSection(data)}`,

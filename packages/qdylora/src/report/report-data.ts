@@ -1,6 +1,7 @@
 import type { LevelReport, MeasuredLoss, RankReport } from '@qdylora/eval';
 import type { BudgetReport } from '../recipes/budgets/budget-report.ts';
 import type { FinishOffer } from '../recipes/outputs/finish-offer.ts';
+import type { TaskResults } from './read-tasks.ts';
 import type { RateReport } from '../recipes/outputs/rate-report.ts';
 
 /** The data of a report. Equal data give equal bytes: a date is in it only if a setting contains one. */
@@ -26,6 +27,8 @@ export interface ReportData {
   readonly levels?: readonly LevelReport[];
   /** Held-out loss of a run without ranks (`method: none`). */
   readonly heldOut?: MeasuredLoss | null;
+  /** Benchmark tasks; null or missing where none were judged. */
+  readonly tasks?: TaskResults | null;
   readonly samples: ReportSamples;
   /** How near the learning rate was to the edge; null or missing where only an adapter was judged. */
   readonly rate?: RateReport | null;

@@ -90,6 +90,16 @@ const TILES = `
 const CHARTS = `
 .pair{display:flex;flex-wrap:wrap;gap:16px 30px;align-items:flex-start}
 .pair figure{flex:1 1 310px;min-width:0}
+.equals{
+  display:grid;
+  grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));
+  gap:24px 30px;
+  margin-top:20px;
+}
+.equals figure{min-width:0}
+.single{margin-top:20px}
+.choices{padding-left:1.2em;max-width:52em}
+.choices li + li{margin-top:4px}
 .pair figure:first-child{flex:2 1 600px}
 svg{
   display:block;
@@ -141,6 +151,11 @@ th,td{
 }
 thead th{font-size:.8125rem;font-weight:600;color:var(--quiet);border-bottom-color:var(--rule)}
 tbody th{font-weight:650}
+.scrolled{overflow-x:auto}
+td .tag{font-size:.875em}
+.scrolled th{white-space:normal}
+.scrolled td :is(.error,.tag){display:block}
+td .tag:is(.not-worse,.worse){color:var(--quiet);font-weight:400}
 td.verdict,th:last-child{text-align:left;padding-left:18px}
 .error{color:var(--quiet);font-size:.875em}
 .star{display:inline-block;width:.6em;text-align:left}

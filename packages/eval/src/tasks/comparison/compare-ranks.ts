@@ -32,7 +32,7 @@ interface ComparedMetric {
 
 /**
  * Compares ranks document by document for each metric of each task and group. Groups come last. Metrics
- * without a score of a single document, such as BLEU, are left out. Without ranks there is nothing to compare.
+ * without a score of a single document, such as BLEU, are left out. Without ranks the list is empty.
  *
  * The documents of a group are those of all its tasks; the interval of a proportion is clustered by task.
  *
@@ -48,7 +48,10 @@ export function compareRanks(
   return comparedMetrics(ranked[0]).map(({ scale, members, isUnweighted, ...names }) => {
     const resultsOf = (view: ScoredView) => memberResults(view, members, names);
     const scoresOf = (view: ScoredView): DocumentScores =>
-      pooled(resultsOf(view).map(({ items }) => scale.scoresOf(items)), isUnweighted);
+      pooled(
+        resultsOf(view).map(({ items }) => scale.scoresOf(items)),
+        isUnweighted,
+      );
     return scoreReport({
       ...names,
       ...options,

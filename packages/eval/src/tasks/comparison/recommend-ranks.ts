@@ -9,7 +9,7 @@ export interface RankRecommendation {
   readonly rankForAll: number | null;
 }
 
-/** Chooses one metric for each task, and the smallest rank that is good at all tasks. Null without reports. */
+/** Chooses a metric for each task, and the smallest rank that is good at all tasks. Null without reports. */
 export function recommendRanks(
   reports: readonly ScoreReport[],
   groups: readonly GroupScores[],

@@ -5,6 +5,7 @@ import { EVALUATE_KEYS, EVALUATE_TASKS_KEYS, TASK_ONLY_KEYS } from '../../config
 import { evaluateFrom, type EvaluationRow } from '../../recipes/evaluate.ts';
 import { precisionText } from '../../recipes/opening/weight-precision.ts';
 import { evaluateTasksFrom } from '../../recipes/tasks/evaluate-tasks.ts';
+import { taskReportJson } from '../../recipes/tasks/write-task-report.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, explicitFlags } from '../key-flags.ts';
 import { showPasses } from '../render/progress.ts';
@@ -51,17 +52,20 @@ async function judgeTasks(flags: JudgeFlags, context: Context): Promise<void> {
   const rowKeys = Object.keys(EVALUATE_KEYS).filter((key) => !(key in EVALUATE_TASKS_KEYS));
   assertNone(flags, [...rowKeys, 'data'], 'does nothing with --tasks');
   const { terminal } = context;
-  const { results, files, precision } = await context.interruptible((signal) =>
+  const evaluation = await context.interruptible((signal) =>
     evaluateTasksFrom(explicitFlags(EVALUATE_TASKS_KEYS, flags), {
       signal,
       onNotice: (message) => terminal.note(message),
       onProgress: showPasses(terminal, 'evaluating'),
     }),
   );
-  printResult(context, flags, { precision, files, results: snakeCased(results) }, () => [
-    ...taskTable(results, terminal),
+  const { results, files, precision, report } = evaluation;
+  const document = { precision, files, report, results: snakeCased(results), ...taskReportJson(evaluation) };
+  printResult(context, flags, document, () => [
+    ...taskTable(results, evaluation, terminal),
     terminal.paint('dim', precisionText(precision)),
     ...files.map((file) => terminal.paint('dim', file)),
+    ...(report === null ? [] : [`report: ${report}`]),
   ]);
 }
 

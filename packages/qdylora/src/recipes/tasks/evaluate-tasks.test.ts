@@ -40,15 +40,29 @@ describe('eval --tasks', () => {
     const own = ['--tasks', task, '--num-fewshot', '1', '--limit', '3', '--adapter', adapter];
     const { code, out: text, err } = await command(...flags, ...own, '--output-dir', out, '--json');
     expect(code, err).toBe(0);
-    const { results, files } = JSON.parse(text) as {
+    const document = JSON.parse(text) as {
       results: { rank: number | null; metric: string; value: number; documents: number }[];
       files: string[];
+      report: string;
+      comparisons: unknown[];
+      recommendation: object;
     };
+    const { results, files } = document;
     expect(results.map(({ rank, metric }) => [rank, metric])).toEqual(
       [null, 1, 2, 4].flatMap((rank) => [[rank, 'acc'], [rank, 'acc_norm']]), // prettier-ignore
     );
     expect(results.every(({ documents }) => documents === 3)).toBe(true);
     expect(files).toHaveLength(4);
+    expect(document.comparisons).toMatchObject([
+      { task: 'quiz', metric: 'acc', test: 'mcnemar', documents: 3, ranks: [{ rank: 1 }, {}, {}] },
+      { task: 'quiz', metric: 'acc_norm', confidence_set: [1, 2, 4] },
+    ]);
+    expect(document.recommendation).toMatchObject({ by_task: [{ task: 'quiz', rank: 1 }], rank_for_all: 1 });
+    expect(JSON.parse(readFileSync(join(out, 'task-report.json'), 'utf8'))).toMatchObject({
+      recommendation: document.recommendation,
+    });
+    expect(document.report).toBe(join(out, 'report.html'));
+    expect(readFileSync(document.report, 'utf8')).toContain('3 documents cannot tell any rank');
     const documents = files.map(
       (file) =>
         JSON.parse(readFileSync(file, 'utf8')) as {
@@ -69,6 +83,13 @@ describe('eval --tasks', () => {
         .trim()
         .split('\n'),
     ).toHaveLength(3);
+  });
+
+  it('below the table a sentence says which rank to take', async () => {
+    const { code, out } = await command(...flags, '--tasks', task, '--adapter', adapter);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^quiz: Rank 1.* 4 documents cannot tell any rank/m);
+    expect(out.replaceAll('\n', ' ')).toMatch(/Rank 1 cannot be told from the base\./);
   });
 
   it('the table has a line for each rank, and the best one is marked', async () => {

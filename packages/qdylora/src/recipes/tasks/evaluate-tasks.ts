@@ -1,34 +1,49 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { ChatMessage, Tokenizer } from '@qdylora/data';
-import { findTasks, scoreGroups, TASK_NAMES, type ChosenTasks, type RunFacts } from '@qdylora/eval';
+import {
+  adapterBytes,
+  compareRanks,
+  findTasks,
+  recommendRanks,
+  scoreGroups,
+  TASK_NAMES,
+  type ChosenTasks,
+  type ScoredView,
+  type TaskRequests,
+} from '@qdylora/eval';
+import type { TaskResults } from '../../report/read-tasks.ts';
 import { valuesOfOptions, type ExplicitValues } from '../../config/explicit-values.ts';
 import { missingKey } from '../../config/names/missing-key.ts';
-import type { InputOf, OutputOf } from '../../config/values/check-values.ts';
+import type { InputOf } from '../../config/values/check-values.ts';
 import { EVALUATE_TASKS_KEYS } from '../../config/verb-keys.ts';
-import { VERSION } from '../../version.ts';
 import { ranksOf, readAdapter } from '../adapter/read-adapter.ts';
 import type { RecipeHooks } from '../evaluate.ts';
 import type { BackendChoice } from '../opening/choose-backend.ts';
 import { checkModelValues, openModel, type OpenModel } from '../opening/open-model.ts';
 import type { WeightPrecision } from '../opening/weight-precision.ts';
 import { checkHooks } from '../run/check-hooks.ts';
-import { judgeTasks, requestsOfTasks } from './judge-tasks.ts';
+import type { EvaluateTasksConfig } from './evaluate-tasks-config.ts';
+import { judgeTasks, requestsOfTasks, type TaskRunOptions } from './judge-tasks.ts';
 import { isTaskFile, readOwnTask } from './own-task.ts';
 import { taskRows, type TaskRow } from './task-rows.ts';
 import { tokenModel } from './token-model.ts';
-import { sanitizedName, writeTaskResults } from './write-task-results.ts';
+import { factsOf, modelName } from './run-facts.ts';
+import { writeTaskReport } from './write-task-report.ts';
+import { writeTaskResults } from './write-task-results.ts';
 
-export type EvaluateTasksConfig = OutputOf<typeof EVALUATE_TASKS_KEYS>;
 export type EvaluateTasksOptions = Omit<InputOf<typeof EVALUATE_TASKS_KEYS>, 'backend'> &
   RecipeHooks & { readonly backend?: BackendChoice };
 
-export interface TaskEvaluation {
+/** Scores of a model on benchmark tasks; the comparisons between its ranks are those of `TaskResults`. */
+export interface TaskEvaluation extends TaskResults {
   readonly model: string;
   readonly precision: WeightPrecision;
   /** One for each rank, task, metric and filter: the base first, then rising ranks. */
   readonly results: readonly TaskRow[];
   /** The results files that were written, in the order of the ranks. */
   readonly files: readonly string[];
+  /** The page with the comparisons, `report.html`; null without `output_dir` or without ranks. */
+  readonly report: string | null;
 }
 
 /**
@@ -63,17 +78,10 @@ export async function evaluateTasksFrom(
   using opened = await openModel(config, { adapter, backend, warn: onNotice });
   const tokenizer = await requiredTokenizer(opened);
   const { computeDtype, source } = opened;
-  const requests = await requestsOfTasks(chosen, {
-    taskData: config.taskData,
-    tell: onNotice,
-    numFewshot: config.numFewshot,
-    limit: config.limit,
-    signal,
-    chatTemplate: config.applyChatTemplate ? templateOf(tokenizer) : null,
-    isMultiturn: config.applyChatTemplate === true,
-  });
+  const requests = await requestsFor(chosen, config, { tokenizer, signal, tell: onNotice });
   const stopIds = [...new Set([...source.stopIds, ...(tokenizer.eosId === null ? [] : [tokenizer.eosId])])];
   const views = [...(adapter && !config.compareWithBase ? [] : [null]), ...ranks];
+  const scored: ScoredView[] = [];
   const results: TaskRow[] = [];
   const files: string[] = [];
   const date = new Date();
@@ -90,6 +98,7 @@ export async function evaluateTasksFrom(
     });
     if (v === 0 && cutContexts > 0) onNotice(cutNotice(cutContexts, model.maxLength));
     const groups = scoreGroups(chosen.groups, scores);
+    scored.push({ rank, scores, groups });
     results.push(...taskRows(rank, scores, groups));
     if (config.outputDir !== null)
       files.push(
@@ -103,8 +112,31 @@ export async function evaluateTasksFrom(
         }),
       );
   }
-  return { model: source.name, precision: opened.precision, results, files };
+  const comparisons = compareRanks(scored, { adapterBytes: (rank) => adapterBytes(opened.model, rank) });
+  const recommendation = recommendRanks(comparisons, scored[0].groups);
+  const judged = { model: source.name, comparisons, recommendation };
+  return {
+    ...judged,
+    precision: opened.precision,
+    results,
+    files,
+    report: config.outputDir === null ? null : writeTaskReport(config.outputDir, judged, config),
+  };
 }
+
+const requestsFor = (
+  chosen: ChosenTasks,
+  { taskData, numFewshot, limit, applyChatTemplate }: EvaluateTasksConfig,
+  { tokenizer, ...hooks }: Pick<TaskRunOptions, 'signal' | 'tell'> & { readonly tokenizer: Tokenizer },
+): Promise<readonly TaskRequests[]> =>
+  requestsOfTasks(chosen, {
+    ...hooks,
+    taskData,
+    numFewshot,
+    limit,
+    chatTemplate: applyChatTemplate ? templateOf(tokenizer) : null,
+    isMultiturn: applyChatTemplate === true,
+  });
 
 /** @throws QdyloraError BAD_CONFIG without tasks, or for an unknown one */
 function chooseTasks({ tasks }: EvaluateTasksConfig): ChosenTasks {
@@ -148,44 +180,6 @@ function templateOf({
 const viewAt = ({ model, adapter }: OpenModel, rank: number | null) =>
   rank === null ? { model, active: null } : adapter!.adapted.atRank(rank);
 
-/** `smol:r8`, `smol:base`; the model's own name without an adapter. */
-const modelName = ({ source, adapter }: OpenModel, rank: number | null): string =>
-  adapter ? `${source.name}:${rank === null ? 'base' : `r${rank}`}` : source.name;
-
 const cutNotice = (count: number, maxLength: number): string =>
   `${count} prompts are longer than the ${maxLength} tokens that the model reads. Their beginnings are cut ` +
   'off, as by lm-evaluation-harness.';
-
-/** What the harness tells about model and run. */
-function factsOf(
-  opened: OpenModel,
-  rank: number | null,
-  { limit, computeDtype, tasks }: EvaluateTasksConfig,
-  { date, tokenizer, maxLength }: { date: Date; tokenizer: Tokenizer; maxLength: number },
-): RunFacts {
-  const name = modelName(opened, rank);
-  const special = (id: number | null): readonly [string, number] | null =>
-    id === null ? null : [tokenizer.decode([id]), id];
-  return {
-    config: new Map<string, RunFacts[string]>([
-      ['model', 'qdylora'],
-      ['model_args', `pretrained=${opened.source.name}${rank === null ? '' : `,rank=${rank}`}`],
-      ['model_dtype', computeDtype],
-      ['tasks', tasks],
-      ['limit', limit],
-      ['bootstrap_iters', 100_000],
-      ['fewshot_seed', 1234],
-    ]),
-    date: Math.floor(date.getTime() / 1000),
-    lm_eval_version: '0.4.13',
-    qdylora_version: VERSION,
-    tokenizer_pad_token: special(tokenizer.padId),
-    tokenizer_eos_token: special(tokenizer.eosId),
-    tokenizer_bos_token: special(tokenizer.bosId),
-    eot_token_id: tokenizer.eosId,
-    max_length: maxLength,
-    model_source: 'qdylora',
-    model_name: name,
-    model_name_sanitized: sanitizedName(name),
-  };
-}

@@ -53,7 +53,7 @@ export function budgetChart(curves: readonly SizeCurve[], width: number): Html |
       x,
       y,
       domain,
-      lossName: 'held-out loss',
+      valueName: 'held-out loss (nats per token)',
       marks: sizeMarks(points, x),
       markName: 'bytes of the adapter',
     })}</g>
@@ -65,7 +65,7 @@ const finitePoints = ({ points }: SizeCurve): SizedLoss[] =>
   points.filter(({ bytes, loss }) => Number.isFinite(loss) && bytes > 0);
 
 /** The sizes of points, from the largest on, as far as there is room. */
-function sizeMarks(points: readonly SizedLoss[], x: Scale): AxisMark[] {
+export function sizeMarks(points: readonly { readonly bytes: number }[], x: Scale): AxisMark[] {
   const marks: AxisMark[] = [];
   for (const { bytes } of [...points].sort((a, b) => b.bytes - a.bytes))
     if (marks.every(({ value }) => Math.abs(x(value) - x(bytes)) >= LABEL_WIDTH))

@@ -12,17 +12,17 @@ export interface AxisMark {
 export interface ChartAxes {
   readonly x: Scale;
   readonly y: Scale;
-  /** Losses from the bottom to the top. */
+  /** Values from the bottom to the top. */
   readonly domain: Interval;
-  /** `held-out loss` */
-  readonly lossName: string;
+  /** `held-out loss (nats per token)` */
+  readonly valueName: string;
   readonly marks: readonly AxisMark[];
   /** `step` */
   readonly markName: string;
 }
 
-/** Both axes of a chart of losses, with a grid line for every tick of the loss. */
-export function chartAxes(box: Box, { x, y, domain, lossName, marks, markName }: ChartAxes): Html {
+/** Both axes of a chart, with a grid line for every tick of the value. */
+export function chartAxes(box: Box, { x, y, domain, valueName, marks, markName }: ChartAxes): Html {
   const { left, right, bottom } = box;
   const under = marks.map(
     ({ value, label }) =>
@@ -30,18 +30,18 @@ export function chartAxes(box: Box, { x, y, domain, lossName, marks, markName }:
           >${label}</text
         >`,
   );
-  return html`${lossGrid(box, y, niceTicks(domain, 5))}<path d="M${left} ${bottom}H${right}" />${under}<text
+  return html`${valueGrid(box, y, niceTicks(domain, 5))}<path d="M${left} ${bottom}H${right}" />${under}<text
       class="title"
       x="4"
       y="16"
-      >${lossName} (nats per token)</text
+      >${valueName}</text
     ><text class="title" x="${(left + right) / 2}" y="${bottom + 40}" text-anchor="middle"
       >${markName}</text
     >`;
 }
 
-/** A grid line and a label for every tick of the loss. */
-export const lossGrid = (
+/** A grid line and a label for every tick of the value. */
+export const valueGrid = (
   { left, right }: Pick<Box, 'left' | 'right'>,
   y: Scale,
   { ticks, decimals }: { readonly ticks: readonly number[]; readonly decimals: number },

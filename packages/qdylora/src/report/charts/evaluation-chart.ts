@@ -47,7 +47,7 @@ export function evaluationChart(evaluations: readonly ReportEvaluation[], width:
         x,
         y,
         domain: widened(span, 0.06),
-        lossName: 'held-out loss',
+        valueName: 'held-out loss (nats per token)',
         marks: stepMarks(box, [evaluations[0].step, evaluations.at(-1)!.step]),
         markName: 'step',
       })}

@@ -2,7 +2,7 @@ import type { RankRow } from '@qdylora/eval';
 import { byteSizeText } from '../../config/values/byte-size.ts';
 import { html, type Html } from '../html.ts';
 import { errorText, lossText } from '../number-text.ts';
-import { lossGrid } from './chart-axes.ts';
+import { valueGrid } from './chart-axes.ts';
 import { VERDICT_TEXT, type RankReading } from '../read-ranks.ts';
 import { boxesAround, leader, placeLabel, textWidth, type Box } from './place-label.ts';
 import { extent, linearScale, niceTicks, widened, type Interval, type Scale } from './scale.ts';
@@ -110,7 +110,7 @@ function markOf(row: RankRow, { x, y }: Frame): Mark {
 }
 
 function yAxis({ left, right, top, bottom, y, ticks, tickDecimals, brokenAt }: Frame): Html {
-  const lines = lossGrid({ left, right }, y, { ticks, decimals: tickDecimals });
+  const lines = valueGrid({ left, right }, y, { ticks, decimals: tickDecimals });
   const stroke =
     brokenAt === null
       ? html`<path d="M${left} ${top}V${bottom}" />`

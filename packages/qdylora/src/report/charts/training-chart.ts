@@ -49,7 +49,7 @@ export function trainingChart(steps: readonly ReportStep[], width: number): Html
       x,
       y,
       domain,
-      lossName: 'training loss',
+      valueName: 'training loss (nats per token)',
       marks: stepMarks(box, [first, last]),
       markName: 'step',
     })}</g>

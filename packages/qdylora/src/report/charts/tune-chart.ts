@@ -43,7 +43,7 @@ export function tuneChart({ curves, chosen, lossName }: TuneChartData, width: nu
       x,
       y,
       domain,
-      lossName,
+      valueName: `${lossName} (nats per token)`,
       marks: distinctRates(points).map((rate) => ({ value: rate, label: rateLabel(rate) })),
       markName: 'learning rate',
     })}</g>

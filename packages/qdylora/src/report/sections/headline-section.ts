@@ -3,6 +3,7 @@ import { byteSizeText } from '../../config/values/byte-size.ts';
 import { html, type Html } from '../html.ts';
 import { errorText, lossText, perplexityText, signedText } from '../number-text.ts';
 import type { RankReading } from '../read-ranks.ts';
+import { tasksHeadline } from '../read-tasks.ts';
 import type { ReportData } from '../report-data.ts';
 
 /** The main result: which rank to take, its size and its gain. */
@@ -19,7 +20,7 @@ export function headlineSection(data: ReportData, reading: RankReading | null): 
   </header>`;
 }
 
-function withoutRanks({ heldOut, ranks }: ReportData): {
+function withoutRanks({ heldOut, ranks, tasks }: ReportData): {
   readonly headline: string;
   readonly reason: string;
 } {
@@ -34,6 +35,11 @@ function withoutRanks({ heldOut, ranks }: ReportData): {
     return {
       headline: 'No held-out loss is finite',
       reason: 'The training has diverged: train again with a smaller learning rate.',
+    };
+  if (tasks?.recommendation)
+    return {
+      headline: tasksHeadline(tasks.recommendation),
+      reason: 'The smallest rank that the documents do not distinguish from the best one is enough.',
     };
   return {
     headline: 'Nothing was held out',

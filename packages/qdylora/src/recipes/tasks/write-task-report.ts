@@ -1,0 +1,77 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { canonicalJson, writeFileDurably } from '@qdylora/checkpoint';
+import { snakeCased } from '@qdylora/contract';
+import type { RankRecommendation, ScoreReport } from '@qdylora/eval';
+import type { TaskResults } from '../../report/read-tasks.ts';
+import { renderReport } from '../../report/render-report.ts';
+import type { EvaluateTasksConfig } from './evaluate-tasks-config.ts';
+
+/**
+ * Writes the comparisons of the ranks: `task-report.json` for programs, `report.html` for people.
+ *
+ * @returns the page; null where there are no ranks to compare
+ * @throws QdyloraError WRITE_FAILED
+ */
+export function writeTaskReport(
+  folder: string,
+  { model, ...tasks }: TaskResults & { readonly model: string },
+  config: EvaluateTasksConfig,
+): string | null {
+  if (!tasks.recommendation) return null;
+  mkdirSync(folder, { recursive: true });
+  writeFileDurably(join(folder, 'task-report.json'), [
+    Buffer.from(canonicalJson({ model, ...taskReportJson(tasks) })),
+  ]);
+  const page = join(folder, 'report.html');
+  writeFileDurably(page, [Buffer.from(renderReport(pageData(model, tasks, config)))]);
+  return page;
+}
+
+/** Comparisons and recommendation as JSON values: keys in snake_case. */
+export const taskReportJson = ({ comparisons, recommendation }: TaskResults) => ({
+  comparisons: snakeCased(comparisons),
+  recommendation: recommendation && {
+    by_task: recommendation.byTask.map(choiceJson),
+    rank_for_all: recommendation.rankForAll,
+  },
+});
+
+const choiceJson = ({ task, metric, filter, smallestGoodRank, bestRank, confidenceSet }: ScoreReport) => ({
+  task,
+  metric,
+  filter,
+  rank: smallestGoodRank,
+  best_rank: bestRank,
+  confidence_set: confidenceSet,
+});
+
+function pageData(model: string, tasks: TaskResults, { adapter, limit, numFewshot }: EvaluateTasksConfig) {
+  const { byTask } = tasks.recommendation!;
+  const settings = {
+    Adapter: adapter!,
+    Tasks: byTask.map(({ task }) => task).join(', '),
+    'Examples in a prompt': numFewshot === null ? 'those of the task' : String(numFewshot),
+    Limit: limit === null ? 'all documents' : String(limit),
+    Numbers: 'those of lm-evaluation-harness 0.4.13',
+  };
+  return {
+    model,
+    dataset: null,
+    settings: Object.entries(settings).map(([name, value]) => ({ name, value })),
+    steps: [],
+    ranks: null,
+    tasks,
+    samples: { missing: 'The samples_*.jsonl files have every prompt and answer.' },
+    notes: [],
+    nextCommand: exportCommand(adapter!, chosenRank(tasks.recommendation!)),
+  };
+}
+
+/** The command that exports the recommended rank. */
+export const exportCommand = (adapter: string, rank: number): string =>
+  `npx qdylora export --adapter ${adapter} --rank ${rank} --format peft --output-dir adapter-r${rank}`;
+
+/** The rank to take from a recommendation: that for all tasks, else that of the first one. */
+export const chosenRank = ({ byTask, rankForAll }: RankRecommendation): number =>
+  rankForAll ?? byTask[0].smallestGoodRank;
