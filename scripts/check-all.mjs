@@ -15,7 +15,10 @@ const CHECKS = new Map([
   script('check-format'),
   script('check-packed'),
   script('check-lengths'),
-  ['oxlint', pnpmCommand(['exec', 'oxlint', '--deny-warnings', 'packages', 'scripts', 'bench', 'examples'])],
+  [
+    'oxlint',
+    pnpmCommand(['exec', 'oxlint', '--deny-warnings', 'packages', 'scripts', 'bench', 'examples', 'docs']),
+  ],
   script('check-boundaries'),
   script('check-cycles'),
   script('check-kernel-folders'),

@@ -7,7 +7,7 @@ import { listFiles } from './list-files.mjs';
 import { reportCheck } from './report-check.mjs';
 import { root } from './run-command.mjs';
 
-const FOLDERS = ['packages', 'examples', 'bench', 'scripts'];
+const FOLDERS = ['packages', 'examples', 'bench', 'scripts', 'docs'];
 
 /** The files of the same package that a file imports or re-exports, values and types alike. */
 function importsOf(file) {

@@ -8,7 +8,7 @@ import { reportCheck } from './report-check.mjs';
 import { root, runCommand } from './run-command.mjs';
 
 const LONGEST_LINE = 110;
-const FOLDERS = ['packages', 'scripts', 'examples', 'bench'];
+const FOLDERS = ['packages', 'scripts', 'examples', 'bench', 'docs'];
 const fix = process.argv.includes('--fix');
 const require = createRequire(import.meta.url);
 

@@ -41,7 +41,7 @@ function functionsOf(path, text) {
   return found;
 }
 
-const files = ['packages', 'scripts', 'examples', 'bench'].flatMap((folder) =>
+const files = ['packages', 'scripts', 'examples', 'bench', 'docs'].flatMap((folder) =>
   listFiles(join(root, folder), /\.(ts|mts|mjs|js|cpp|h|cu|py)$/),
 );
 const tooLong = new Map();

@@ -8,6 +8,7 @@ const MADE_BY_MACHINE = new Set([
   'build',
   'runs',
   'coverage',
+  'cache',
   '.git',
   '.turbo',
   '.venv',

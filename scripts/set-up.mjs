@@ -1,6 +1,7 @@
 // Everything that a fresh clone needs: dependencies, built packages, native kernels. Quick when nothing
-// changed. `node scripts/set-up.mjs --for-running` builds what the command needs and no more: no types, and
-// the kernels of the one instruction level that this machine uses. A later full set-up adds the others.
+// changed. `node scripts/set-up.mjs --for-running` builds what the command needs and no more: no types, no
+// tools of the documentation, and the kernels of the one instruction level that this machine uses. A later
+// full set-up adds the others.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -12,7 +13,7 @@ const RECORD = join(root, 'node_modules', '.set-up');
 
 /** Changes when an install could change something. */
 function hashOfManifests() {
-  const manifests = ['packages', 'examples', 'bench'].flatMap((folder) =>
+  const manifests = ['packages', 'examples', 'bench', 'docs'].flatMap((folder) =>
     listFiles(join(root, folder), /^package\.json$/),
   );
   const hash = createHash('sha256').update(process.version).update(root);
@@ -24,9 +25,12 @@ function hashOfManifests() {
   return hash.digest('hex');
 }
 
-function installDependencies() {
+/** `forRunning`: without the tools of the documentation, a third of all bytes. */
+export function installDependencies({ forRunning = false } = {}) {
   const hash = hashOfManifests();
-  if (existsSync(RECORD) && readFileSync(RECORD, 'utf8') === hash) return say('dependencies: unchanged.');
+  const record = existsSync(RECORD) ? readFileSync(RECORD, 'utf8') : '';
+  if (record === hash || (forRunning && record === `${hash} for running`))
+    return say('dependencies: unchanged.');
   say('dependencies: installing with the pinned pnpm …');
   demand(
     'pnpm install',
@@ -36,9 +40,10 @@ function installDependencies() {
       '--prefer-offline',
       '--config.confirmModulesPurge=false',
       '--reporter=append-only',
+      ...(forRunning ? ['--filter=!@qdylora/docs'] : []),
     ]),
   );
-  writeFileSync(RECORD, hash);
+  writeFileSync(RECORD, forRunning ? `${hash} for running` : hash);
 }
 
 /**
@@ -76,7 +81,7 @@ export async function setUp({ forRunning = false } = {}) {
   const start = performance.now();
   if (Number(process.versions.node.split('.')[0]) < 20)
     demand(`Node ${process.version} is too old: 20.19 or newer is needed; set-up`, { status: 1 });
-  installDependencies();
+  installDependencies({ forRunning });
   await buildPackages(forRunning);
   say(`ready after ${((performance.now() - start) / 1000).toFixed(0)} s.`);
 }

@@ -1,28 +1,52 @@
 /** Stable codes of the errors that this project throws; programs switch on these, not on messages. */
 export type ErrorCode =
+  /** An argument of a function, or an option that it does not know. The caller is at fault. */
   | 'BAD_ARGUMENT'
+  /** Arrays of an op, or the matrices of a file, whose sizes do not go together. */
   | 'BAD_SHAPE'
+  /** A value that must be finite is infinite or not a number: weights of a file, an adapter to be saved. */
   | 'NON_FINITE'
+  /** An object was used after its `dispose`. */
   | 'DISPOSED'
+  /** Memory could not be allocated. `details` has `requiredBytes` and `availableBytes`. */
   | 'OUT_OF_MEMORY'
+  /** The backend has no kernel for an op, and JavaScript cannot reach its memory to compute it. */
   | 'MISSING_KERNEL'
+  /** A value that is valid in itself and not implemented here. The message lists what is supported. */
   | 'UNSUPPORTED'
+  /** A model family that is not implemented. The message lists those that are. */
   | 'UNSUPPORTED_ARCHITECTURE'
+  /** A file is not what its name says: cut short, damaged, or of another format. */
   | 'BAD_FILE'
+  /** A file or a folder is not there, or cannot be read. */
   | 'MISSING_FILE'
+  /** A weight that the model needs is in none of its files. */
   | 'MISSING_TENSOR'
+  /** A key of a run or of a command has a value that is not allowed, alone or beside the others. */
   | 'BAD_CONFIG'
+  /** A row of a dataset cannot be used. `on_bad_row` says whether it ends the run. */
   | 'BAD_DATA'
+  /** An adapter cannot be read, or does not belong to its base. */
   | 'BAD_ADAPTER'
+  /** The program has as much work as it can take; asking again later may work. */
   | 'BUSY'
+  /** Another process writes to the folder. */
   | 'BUSY_FOLDER'
+  /** The folder for the result has content that would be lost. */
   | 'NOT_EMPTY'
+  /** A checkpoint is damaged, or belongs to a run with other values. */
   | 'BAD_RESUME'
+  /** Every learning rate that `tune` tried diverged. */
   | 'NON_FINITE_LOSS'
+  /** A file could not be written: a full disk, missing rights. */
   | 'WRITE_FAILED'
+  /** The work was ended from outside: Ctrl-C, SIGTERM or an AbortSignal. */
   | 'ABORTED'
+  /** The compiled kernels reported a failure. */
   | 'NATIVE'
+  /** The hub could not be reached, or answered with an error. */
   | 'NETWORK'
+  /** The hub refuses access to a model or a dataset: a licence to accept, or a missing token. */
   | 'ACCESS_DENIED';
 
 export interface ErrorParts {

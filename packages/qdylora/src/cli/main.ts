@@ -97,7 +97,8 @@ const HELP_CODES: ReadonlySet<string> = new Set([
   'commander.version',
 ]);
 
-function createProgram(context: Context): Command {
+/** The command line: every verb with its flags. */
+export function createProgram(context: Context): Command {
   const { terminal } = context;
   const helpColumns = (): number => Math.min(terminal.columns, WIDEST_HELP);
   const program = new Command('qdylora');

@@ -1,0 +1,59 @@
+import { createProgram, KEY_NAMES, kebabCase } from '../app-sources.ts';
+import { anchor, code, escapeText, generatedPage, table } from './markdown.ts';
+
+type Command = ReturnType<typeof createProgram>;
+type Option = Command['options'][number];
+
+const SHOWN_NOWHERE = (): void => {};
+
+/** Every command with its arguments and flags, as its own help shows them. */
+export function commandPage(): string {
+  const program = createProgram({
+    terminal: { write: SHOWN_NOWHERE, note: SHOWN_NOWHERE, columns: 110 } as never,
+    argv: [],
+    trainWorker: null,
+    interruptible: () => Promise.reject(new Error('a page runs no command')),
+  });
+  const { commands } = program;
+  return generatedPage('Commands', 'the flags of packages/qdylora/src/cli', [
+    'Results go to standard output; progress, warnings and errors to standard error. With `--json`, ' +
+      'standard output is ' +
+      'one JSON document, also for failures.',
+    'Exit codes: 0 success, 1 failure, 2 bad usage or input, 130 interrupted, 143 ended by SIGTERM.',
+    table(
+      ['command', 'does'],
+      commands.map((command) => [
+        `[${code(command.name())}](#${command.name()})`,
+        escapeText(command.summary() || command.description()),
+      ]),
+    ),
+    ...commands.map(commandSection),
+  ]);
+}
+
+const KEY_FLAGS: ReadonlySet<string> = new Set(KEY_NAMES.map((name) => `--${kebabCase(name)}`));
+
+function commandSection(command: Command): string {
+  const usage = `npx qdylora ${command.name()} ${command.usage()}`;
+  const options = command.options.filter((option) => !option.hidden);
+  return [
+    `## ${command.name()} {#${command.name()}}`,
+    escapeText(command.description()),
+    `\`\`\`text\n${usage}\n\`\`\``,
+    ...command.registeredArguments.map(
+      (argument) => `- ${code(argument.name())}: ${escapeText(argument.description)}`,
+    ),
+    table(
+      ['flag', 'does'],
+      options.map((option) => [flagCell(command, option), escapeText(option.description)]),
+    ),
+  ].join('\n\n');
+}
+
+/** The flag with an anchor of its own; the flag of a key links to the page of keys. */
+function flagCell(command: Command, { long, flags }: Option): string {
+  const id = `${command.name()}-${anchor(long!.slice(2))}`;
+  const shown = code(flags);
+  const isKey = KEY_FLAGS.has(long!) && ['train', 'plan', 'tune', 'finish'].includes(command.name());
+  return `<a id="${id}"></a>${isKey ? `[${shown}](./keys.md#${anchor(long!.slice(2))})` : shown}`;
+}

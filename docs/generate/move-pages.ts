@@ -1,0 +1,38 @@
+import { snakeCase } from '@qdylora/contract';
+import { defaultText, FOREIGN_NAMES, KEY_NAMES, KEYS } from '../app-sources.ts';
+import { anchor, code, escapeText, generatedPage, table } from './markdown.ts';
+import { TRAINERS, type Trainer } from './trainers.ts';
+
+const KEY_OF = new Map(KEY_NAMES.map((name) => [snakeCase(name), name]));
+
+/** One page for each other trainer: its names, and our key for each, as the command itself maps them. */
+export const movePages = (): ReadonlyMap<string, string> =>
+  new Map(TRAINERS.map((trainer) => [`${trainer.file}.md`, movePage(trainer)]));
+
+function movePage({ title, place, names, notes }: Trainer): string {
+  return generatedPage(title, 'the names that packages/qdylora/src/config/names knows', [
+    `The settings are in ${place}. The command knows these names: an unknown key is an error that says ours.`,
+    table(['there', 'here', 'what it is', 'default here'], names.map(nameRow)),
+    '## What is different',
+    notes.map((note) => `- ${note}`).join('\n'),
+    '## The smallest file',
+    '```yaml\nmodel: path/to/model\ndataset: rows.jsonl\nval_set_size: 200\noutput_dir: runs/first\n```',
+    'Then `npx qdylora train run.yaml`. All other keys have defaults: see [Keys](/reference/keys).',
+  ]);
+}
+
+function nameRow(name: string): string[] {
+  const { key, isOpposite } = ourKey(name)!;
+  const { about, ...rest } = KEYS[KEY_OF.get(key)!];
+  const standard = /\(default: (.*)\)/.exec(defaultText({ about, ...rest }))?.[1];
+  return [
+    code(name),
+    `[${code(key)}](/reference/keys#${anchor(key)})${isOpposite ? ', the opposite' : ''}`,
+    escapeText(about),
+    standard === undefined ? '' : code(standard),
+  ];
+}
+
+/** Our key for a name; undefined for one that the code does not know. */
+export const ourKey = (name: string): { readonly key: string; readonly isOpposite: boolean } | undefined =>
+  KEY_OF.has(name) ? { key: name, isOpposite: false } : FOREIGN_NAMES.get(name);

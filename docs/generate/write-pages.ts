@@ -1,0 +1,39 @@
+// Writes all pages that are generated from the sources, except those of the API (write-api.ts). They
+// are not in git:
+// each build writes them, so that none is ever older than the code.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { commandPage } from './command-page.ts';
+import { errorPage } from './error-page.ts';
+import { eventPage } from './event-page.ts';
+import { keyPage } from './key-page.ts';
+import { movePages } from './move-pages.ts';
+import { reportPage } from './report-page.ts';
+
+/** Path below docs/ → text. */
+export function generatedPages(): Map<string, string> {
+  return new Map([
+    ['reference/keys.md', keyPage()],
+    ['reference/commands.md', commandPage()],
+    ['reference/events.md', eventPage()],
+    ['reference/report.md', reportPage()],
+    ['reference/errors.md', errorPage()],
+    ...[...movePages()].map(([file, text]) => [`move/${file}`, text] as const),
+  ]);
+}
+
+export function writePages(folder: string): number {
+  const pages = generatedPages();
+  for (const [path, text] of pages) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  }
+  return pages.size;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const start = performance.now();
+  const count = writePages(fileURLToPath(new URL('..', import.meta.url)));
+  console.log(`[pages] ${count} pages in ${((performance.now() - start) / 1000).toFixed(0)} s.`);
+}
