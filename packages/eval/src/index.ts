@@ -58,6 +58,7 @@ export {
   type Sample,
   type TaskScores,
 } from './tasks/scoring/score-task.ts';
+export { requestKey, type AnswerCache } from './tasks/answering/answer-cache.ts';
 export { answerRequests, type AnswerOptions, type Answers } from './tasks/answering/answer-requests.ts';
 export type { ScoredTokens, TokenModel, TokenScore } from './tasks/answering/token-model.ts';
 export { resultsDocument, type RunFacts } from './tasks/results/results-document.ts';

@@ -135,6 +135,13 @@ export const TASK_ONLY_KEYS = {
     { from: 0, above: true },
     { group: 'Benchmarks', about: 'Judge only the first n rows of each task; below 1: their share' },
   ),
+  cacheRequests: textKey({
+    group: 'Benchmarks',
+    placeholder: 'folder',
+    about:
+      'Folder that keeps every answer, so that an interrupted evaluation continues where it was; ' +
+      'by default answers/ in output_dir',
+  }),
   outputDir: {
     ...outputDir,
     group: 'Benchmarks',

@@ -4,6 +4,7 @@ import type { MeasureOptions } from '../../eval-task.ts';
 import { passReporter } from '../../pass-reporter.ts';
 import { DEFAULT_TOKENS_PER_BATCH } from '../../perplexity.ts';
 import type { LogLikelihood, ModelRequest, ModelResponse } from '../requests/model-request.ts';
+import type { AnswerCache } from './answer-cache.ts';
 import { encodePair, encodeText, prefixToken, rollingWindows, scoredTokens } from './encode-requests.ts';
 import { generationSettings, type GenerationSettings } from './generation-settings.ts';
 import type { ScoredTokens, TokenModel } from './token-model.ts';
@@ -14,6 +15,8 @@ const ABORTED: AbortedWork = { where: 'tasks', problem: 'The evaluation was abor
 export interface AnswerOptions extends Pick<MeasureOptions, 'signal' | 'onProgress' | 'clock'> {
   /** Tokens of one forward pass at most; 2048 by default. */
   readonly tokensPerBatch?: number;
+  /** Answers that the same model gave before. What is in it is not computed again; new answers are added. */
+  readonly cache?: AnswerCache;
 }
 
 /** The responses to requests, in their order. */
@@ -35,7 +38,6 @@ interface EncodedRequest {
  * Answers requests as lm-evaluation-harness 0.4.13 does with a causal model: the same tokens, cuts, windows
  * and stop rules. Likelihoods are sums in float64 of the model's float32 values.
  *
- *
  * @throws QdyloraError BAD_DATA, BAD_CONFIG, UNSUPPORTED for requests that the model cannot answer; ABORTED
  */
 export async function answerRequests(
@@ -43,11 +45,18 @@ export async function answerRequests(
   model: TokenModel,
   options: AnswerOptions = {},
 ): Promise<Answers> {
+  const { cache, signal } = options;
   const encoded = requests.map((request) => encodeRequest(request, model));
-  const windows = encoded.flatMap((request) => request.windows);
-  const scored = windows.map(({ ids }) => ids.length);
+  const responses = requests.map((request) => cache?.find(request));
+  const settle = (index: number, response: ModelResponse): void => {
+    responses[index] = response;
+    cache?.add(requests[index], response);
+  };
+  const open = [...encoded.keys()].filter((i) => responses[i] === undefined);
+  const windows = open.flatMap((request) => encoded[request].windows.map((tokens) => ({ request, tokens })));
+  const scored = windows.map(({ tokens }) => tokens.ids.length);
   const groups = groupByTokenBudget(scored, options.tokensPerBatch ?? DEFAULT_TOKENS_PER_BATCH);
-  const writings = [...encoded.keys()].filter((i) => encoded[i].writing !== null);
+  const writings = open.filter((i) => encoded[i].writing !== null);
   const reportPass = passReporter(
     [
       ...groups.map((group) => group.reduce((sum, i) => sum + scored[i], 0)),
@@ -55,29 +64,29 @@ export async function answerRequests(
     ],
     options,
   );
-  const scores: LogLikelihood[] = [];
+  const parts = new Map(open.map((request): [number, LogLikelihood[]] => [request, []]));
+  const firstWindows = new Map(windows.map(({ request }, w) => [request, w]).reverse() as [number, number][]);
   for (const group of groups) {
-    await yieldToEvents(options.signal, ABORTED);
-    const results = await model.score(group.map((i) => windows[i]));
-    group.forEach((window, i) => {
-      scores[window] = results[i];
+    await yieldToEvents(signal, ABORTED);
+    const results = await model.score(group.map((w) => windows[w].tokens));
+    group.forEach((w, i) => {
+      const { request } = windows[w];
+      const ofRequest = parts.get(request)!;
+      ofRequest[w - firstWindows.get(request)!] = results[i];
+      const isWhole = Object.keys(ofRequest).length === encoded[request].windows.length;
+      if (isWhole) settle(request, scoredResponse(requests[request], ofRequest));
     });
     reportPass();
   }
-  const texts = new Map<number, string>();
   for (const i of writings) {
-    const beforeToken = (): Promise<void> => yieldToEvents(options.signal, ABORTED);
+    const beforeToken = (): Promise<void> => yieldToEvents(signal, ABORTED);
     await beforeToken();
     const { ids, settings } = encoded[i].writing!;
-    texts.set(i, await writeUntil(model, ids, settings, beforeToken));
+    settle(i, await writeUntil(model, ids, settings, beforeToken));
     reportPass();
   }
-  let next = 0;
   return {
-    responses: requests.map((request, i) => {
-      const parts = scores.slice(next, (next += encoded[i].windows.length));
-      return responseOf(request, parts, texts.get(i));
-    }),
+    responses: requests.map((request, i) => responses[i] ?? scoredResponse(request, [])),
     cutContexts: encoded.filter(({ isCut }) => isCut).length,
   };
 }
@@ -102,17 +111,8 @@ function encodeRequest(request: ModelRequest, model: TokenModel): EncodedRequest
   }
 }
 
-function responseOf(
-  request: ModelRequest,
-  parts: readonly LogLikelihood[],
-  text: string | undefined,
-): ModelResponse {
-  switch (request.type) {
-    case 'loglikelihood':
-      return parts[0];
-    case 'loglikelihood_rolling':
-      return parts.reduce((sum, { logLikelihood }) => sum + logLikelihood, 0);
-    case 'generate_until':
-      return text!;
-  }
-}
+/** The response from the scores of all windows of a request; an empty text has none. */
+const scoredResponse = (request: ModelRequest, parts: readonly LogLikelihood[]): ModelResponse =>
+  request.type === 'loglikelihood'
+    ? parts[0]
+    : parts.reduce((sum, { logLikelihood }) => sum + logLikelihood, 0);

@@ -1,8 +1,11 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { command } from '../../../test/run-command.ts';
 import { tinyCommands } from '../../../test/tiny-commands.ts';
+import type { QdyloraError } from '@qdylora/contract';
+import type { RecipeProgress } from '../evaluate.ts';
+import { evaluateTasks } from './evaluate-tasks.ts';
 import { isSplitFile } from './task-data.ts';
 
 const QUIZ = `task: quiz
@@ -98,6 +101,51 @@ describe('eval --tasks', () => {
     expect(out).toMatch(/quiz +acc +4 rows, 0 shots +base +\d\.\d{4} +± \d/);
     expect(out).toMatch(/^ +2 +\d\.\d{4}/m);
     expect(out).toContain('← best');
+  });
+
+  it('an interrupted evaluation names what is finished, continues, and has the same results', async () => {
+    const out = folder.in('interrupted');
+    const options = { model, adapter, tasks: [task], taskData: data, outputDir: out };
+    const quiet = { ...options, backend: 'host', quantization: 'none', ranks: [1, 2] } as const;
+    const controller = new AbortController();
+    const seen: RecipeProgress[] = [];
+    const onProgress = (progress: RecipeProgress): void => {
+      seen.push(progress);
+      if (progress.done > progress.total / 2) controller.abort();
+    };
+    const stopped = await evaluateTasks({ ...quiet, signal: controller.signal, onProgress }).then(
+      () => null,
+      (error: QdyloraError) => error,
+    );
+    expect(stopped).toMatchObject({
+      code: 'ABORTED',
+      details: { files: new Array(3).fill(expect.any(String)) },
+    });
+    expect(stopped!.message).toMatch(/finished: .*:base.*run the same command again to continue/s);
+    expect(seen.every(({ secondsLeft }) => secondsLeft! >= 0)).toBe(true);
+    const counts: number[] = [];
+    const again = await evaluateTasks({ ...quiet, onProgress: ({ done }) => counts.push(done) });
+    const fresh = await evaluateTasks({ ...quiet, outputDir: folder.in('fresh') });
+    expect(again.results).toEqual(fresh.results);
+    const third = await evaluateTasks({ ...quiet, onProgress: () => counts.push(-1) });
+    expect(third.results).toEqual(fresh.results);
+    expect(counts).not.toContain(-1);
+  });
+
+  it('a changed adapter never has answers of the one before', async () => {
+    const kept = folder.in('kept');
+    const changed = folder.in('changed');
+    cpSync(adapter, changed, { recursive: true });
+    const options = { model, tasks: [task], taskData: data, cacheRequests: kept };
+    const quiet = { ...options, backend: 'host', quantization: 'none', ranks: [2] } as const;
+    await evaluateTasks({ ...quiet, adapter });
+    const files = readdirSync(kept);
+    expect(files).toHaveLength(2);
+    const weights = readFileSync(join(changed, 'adapter_model.safetensors'));
+    weights[weights.length - 1]! ^= 1;
+    writeFileSync(join(changed, 'adapter_model.safetensors'), weights);
+    await evaluateTasks({ ...quiet, adapter: changed });
+    expect(readdirSync(kept).filter((file) => !files.includes(file))).toHaveLength(1);
   });
 
   it('a model alone is one row, and what is too long is told', async () => {

@@ -8,6 +8,7 @@ import {
   scoreGroups,
   TASK_NAMES,
   type ChosenTasks,
+  type AnswerOptions,
   type ScoredView,
   type TaskRequests,
 } from '@qdylora/eval';
@@ -27,6 +28,8 @@ import { judgeTasks, requestsOfTasks, type TaskRunOptions } from './judge-tasks.
 import { isTaskFile, readOwnTask } from './own-task.ts';
 import { taskRows, type TaskRow } from './task-rows.ts';
 import { tokenModel } from './token-model.ts';
+import { answerFolder, modelAnswers } from './model-answers.ts';
+import { progressOfViews } from './progress-of-views.ts';
 import { factsOf, modelName } from './run-facts.ts';
 import { writeTaskReport } from './write-task-report.ts';
 import { writeTaskResults } from './write-task-results.ts';
@@ -77,51 +80,96 @@ export async function evaluateTasksFrom(
   const ranks = adapter ? ranksOf(adapter, config.ranks) : [];
   using opened = await openModel(config, { adapter, backend, warn: onNotice });
   const tokenizer = await requiredTokenizer(opened);
-  const { computeDtype, source } = opened;
   const requests = await requestsFor(chosen, config, { tokenizer, signal, tell: onNotice });
-  const stopIds = [...new Set([...source.stopIds, ...(tokenizer.eosId === null ? [] : [tokenizer.eosId])])];
   const views = [...(adapter && !config.compareWithBase ? [] : [null]), ...ranks];
-  const scored: ScoredView[] = [];
-  const results: TaskRow[] = [];
-  const files: string[] = [];
-  const date = new Date();
-  for (const [v, rank] of views.entries()) {
-    const view = viewAt(opened, rank);
-    const model = tokenModel(view, { tokenizer, stopIds, computeDtype });
-    const { scores, cutContexts } = await judgeTasks(requests, model, {
-      signal,
-      onProgress:
-        onProgress &&
-        (({ done, total }) => {
-          onProgress({ done: v * total + done, total: views.length * total });
-        }),
-    });
-    if (v === 0 && cutContexts > 0) onNotice(cutNotice(cutContexts, model.maxLength));
-    const groups = scoreGroups(chosen.groups, scores);
-    scored.push({ rank, scores, groups });
-    results.push(...taskRows(rank, scores, groups));
-    if (config.outputDir !== null)
-      files.push(
-        writeTaskResults({
-          folder: config.outputDir,
-          modelName: modelName(opened, rank),
-          date,
-          scores,
-          groups,
-          facts: factsOf(opened, rank, config, { date, tokenizer, maxLength: model.maxLength }),
-        }),
-      );
+  const progressOf = progressOfViews(views.length, onProgress);
+  const judging: Judging = { config, chosen, opened, tokenizer, requests, date: new Date() };
+  const answersOf = modelAnswers(opened, config);
+  const judged: JudgedView[] = [];
+  try {
+    for (const [v, rank] of views.entries()) {
+      const hooks = { signal, onProgress: progressOf(v), cache: answersOf(rank) };
+      const { notice, ...view } = await judgeView(judging, rank, hooks);
+      if (v === 0 && notice !== null) onNotice(notice);
+      judged.push(view);
+    }
+  } catch (error) {
+    if (!QdyloraError.isInstance(error) || error.code !== 'ABORTED') throw error;
+    throw stoppedEarly(error, judged.length > 0 ? summaryOf(judging, judged) : null, judging);
   }
-  const comparisons = compareRanks(scored, { adapterBytes: (rank) => adapterBytes(opened.model, rank) });
-  const recommendation = recommendRanks(comparisons, scored[0].groups);
-  const judged = { model: source.name, comparisons, recommendation };
+  return summaryOf(judging, judged);
+}
+
+/** What is the same for all ranks of an evaluation. */
+interface Judging {
+  readonly config: EvaluateTasksConfig;
+  readonly chosen: ChosenTasks;
+  readonly opened: OpenModel;
+  readonly tokenizer: Tokenizer;
+  readonly requests: readonly TaskRequests[];
+  /** The time in the files' names. */
+  readonly date: Date;
+}
+
+/** The scores at one rank, and the results file that was written; null: none. */
+interface JudgedView extends ScoredView {
+  readonly file: string | null;
+}
+
+async function judgeView(
+  { config, chosen, opened, tokenizer, requests, date }: Judging,
+  rank: number | null,
+  hooks: Pick<AnswerOptions, 'signal' | 'onProgress' | 'cache'>,
+): Promise<JudgedView & { readonly notice: string | null }> {
+  const { source, computeDtype } = opened;
+  const stopIds = [...new Set([...source.stopIds, ...(tokenizer.eosId === null ? [] : [tokenizer.eosId])])];
+  const model = tokenModel(viewAt(opened, rank), { tokenizer, stopIds, computeDtype });
+  const { scores, cutContexts } = await judgeTasks(requests, model, hooks);
+  const groups = scoreGroups(chosen.groups, scores);
+  const facts = factsOf(opened, rank, config, { date, tokenizer, maxLength: model.maxLength });
+  const { outputDir: folder } = config;
+  const file =
+    folder === null
+      ? null
+      : writeTaskResults({ folder, modelName: modelName(opened, rank), date, scores, groups, facts });
+  const notice = cutContexts > 0 ? cutNotice(cutContexts, model.maxLength) : null;
+  return { rank, scores, groups, file, notice };
+}
+
+/** Compares the ranks that were judged, and writes the report. */
+function summaryOf({ opened, config }: Judging, judged: readonly JudgedView[]): TaskEvaluation {
+  const comparisons = compareRanks(judged, { adapterBytes: (rank) => adapterBytes(opened.model, rank) });
+  const recommendation = recommendRanks(comparisons, judged[0].groups);
+  const compared = { model: opened.source.name, comparisons, recommendation };
   return {
-    ...judged,
+    ...compared,
     precision: opened.precision,
-    results,
-    files,
-    report: config.outputDir === null ? null : writeTaskReport(config.outputDir, judged, config),
+    results: judged.flatMap(({ rank, scores, groups }) => taskRows(rank, scores, groups)),
+    files: judged.flatMap(({ file }) => file ?? []),
+    report: config.outputDir === null ? null : writeTaskReport(config.outputDir, compared, config),
   };
+}
+
+/** The abort of an evaluation in its own words: which ranks are finished, and how to continue. */
+function stoppedEarly(
+  { cause }: QdyloraError,
+  finished: TaskEvaluation | null,
+  { config, opened }: Judging,
+): QdyloraError {
+  const names = [...new Set(finished?.results.map(({ rank }) => modelName(opened, rank)))];
+  const folder = answerFolder(config);
+  const files = [...(finished?.files ?? []), ...(finished?.report ? [finished.report] : [])];
+  const written = files.length > 0 ? `Written: ${files.join(', ')}. ` : '';
+  return new QdyloraError('ABORTED', {
+    where: 'tasks',
+    problem: `The evaluation was aborted; finished: ${names.length > 0 ? names.join(', ') : 'no rank'}`,
+    nextStep:
+      folder === null
+        ? `${written}With --output-dir or --cache-requests the answers would be kept.`
+        : `${written}The answers so far are in ${folder}: run the same command again to continue.`,
+    details: { files },
+    cause,
+  });
 }
 
 const requestsFor = (

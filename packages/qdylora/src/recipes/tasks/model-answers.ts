@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { canonicalJson } from '@qdylora/checkpoint';
+import type { AnswerCache } from '@qdylora/eval';
+import type { OpenModel } from '../opening/open-model.ts';
+import { openAnswerFile } from './answer-file.ts';
+import type { EvaluateTasksConfig } from './evaluate-tasks-config.ts';
+import { modelName } from './run-facts.ts';
+import { sanitizedName } from './write-task-results.ts';
+
+/** Where answers are kept: `cache_requests`, else in `output_dir`; null: nowhere. */
+export const answerFolder = ({ cacheRequests, outputDir }: EvaluateTasksConfig): string | null =>
+  cacheRequests ?? (outputDir === null ? null : join(outputDir, 'answers'));
+
+/**
+ * The kept answers of each rank; undefined: nothing is kept. A file belongs to everything that decides an
+ * answer: weights, tokenizer, config, adapter, rank, storage of the weights, precision and kernels. If one of
+ * them changes, so does the file's name.
+ */
+export function modelAnswers(
+  opened: OpenModel,
+  config: EvaluateTasksConfig,
+): (rank: number | null) => AnswerCache | undefined {
+  const folder = answerFolder(config);
+  if (folder === null) return () => undefined;
+  const { source, adapter, chosen, computeDtype, precision } = opened;
+  const adapterHash = adapter && hashFiles(adapter.read.folder, /\.(safetensors|bin|json)$/);
+  const common = {
+    weights: source.fingerprint,
+    files: hashFiles(source.tokenizerFolder, /token|vocab|merges|special|config\.json$/),
+    compute_dtype: computeDtype,
+    precision,
+    quantization: config.quantization,
+    double_quantization: config.doubleQuantization,
+    quantization_block_size: config.quantizationBlockSize,
+    backend: chosen.backend.name,
+    level: chosen.backend.level ?? null,
+    batch_invariant: config.batchInvariant,
+  };
+  return (rank) => {
+    const usesAdapter = rank !== null || adapter?.read.saved;
+    const identity = canonicalJson({ ...common, rank, adapter: usesAdapter ? adapterHash : null });
+    const hash = createHash('sha256').update(identity).digest('hex').slice(0, 16);
+    return openAnswerFile(join(folder, `${sanitizedName(modelName(opened, rank))}-${hash}.jsonl`));
+  };
+}
+
+/** SHA-256 over the names and bytes of a file, or of the matching files of a folder. */
+function hashFiles(path: string, names: RegExp): string {
+  const isFolder = existsSync(path) && statSync(path).isDirectory();
+  const files = isFolder
+    ? readdirSync(path, { withFileTypes: true })
+        .filter((entry) => !entry.isDirectory() && names.test(entry.name))
+        .map(({ name }) => name)
+        .sort()
+    : [];
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(`${file}\n`).update(readFileSync(join(path, file)));
+  return hash.digest('hex');
+}
