@@ -69,7 +69,7 @@ function checkPackage({ folder, path, manifest }) {
   const manifestPath = join(path, 'package.json');
   if (!allowed) return complain(manifestPath, `${folder} is not in the table of ARCHITECTURE.md §2`);
   const mayImport = (other) => allowed[0] === 'everything' || allowed.includes(other);
-  const dependencies = Object.keys(manifest.dependencies ?? {});
+  const dependencies = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies });
   const forTests = [...Object.keys(manifest.devDependencies ?? {}), ...rootTools];
   const used = new Set();
   for (const name of dependencies)

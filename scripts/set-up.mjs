@@ -57,13 +57,16 @@ async function buildPackages(forRunning) {
   const flags = ['--output-logs=errors-only', '--concurrency=2'];
   const env = { TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', TURBO_NO_UPDATE_NOTIFIER: '1' };
   const script = join(root, 'packages/cpu-kernels/scripts/build-addon.mjs');
-  const [packages, kernels] = await Promise.all([
+  const cudaScript = join(root, 'packages/cuda-kernels/scripts/build-addon.mjs');
+  const [packages, kernels, cuda] = await Promise.all([
     startCommand(...pnpmCommand(['exec', 'turbo', 'run', ...tasks, ...flags]), { env }),
     startCommand(process.execPath, [script, ...(forRunning ? ['--own-level'] : [])]),
+    startCommand(process.execPath, [cudaScript]),
   ]);
-  for (const { output } of [packages, kernels]) console.log(output.trimEnd());
+  for (const { output } of [packages, kernels, cuda]) console.log(output.trimEnd());
   demand('the build', packages);
   demand('the native build', kernels);
+  demand('the build of the CUDA addon', cuda);
 }
 
 function say(line) {

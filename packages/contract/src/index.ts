@@ -28,6 +28,7 @@ export * from './ops/kernel.ts';
 export * from './memory/memory.ts';
 export { nearestName } from './errors/nearest-name.ts';
 export * from './ops/op.ts';
+export { opsOf } from './ops/ops-of.ts';
 export * from './ops/packed-weight.ts';
 export * from './memory/page-store.ts';
 export type { PartUsage } from './memory/part-counter.ts';

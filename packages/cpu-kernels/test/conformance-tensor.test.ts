@@ -1,5 +1,5 @@
 import * as owner from '@qdylora/tensor';
-import { opsOf } from '@qdylora/testing';
+import { opsOf } from '@qdylora/contract';
 import { testConformance } from './test-conformance.ts';
 
 await testConformance(opsOf(owner));

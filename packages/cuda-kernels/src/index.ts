@@ -1,7 +1,7 @@
 export type { CubinImage, CubinIndex } from './archive/cubin-index.ts';
 export { openCubins, type CubinArchive } from './archive/open-cubins.ts';
 export { pickTarget, type ComputeCapability } from './archive/pick-target.ts';
-export { cudaKernels } from './kernel-table.ts';
+export { cudaKernels, cudaOpNames } from './kernel-table.ts';
 export type { Argument, CudaDoor, Launch } from './launch/launch.ts';
 export type { OpenDriverOptions } from './driver/open-driver.ts';
 export { listCudaDevices, type CudaDevice, type CudaDevices } from './driver/list-cuda-devices.ts';

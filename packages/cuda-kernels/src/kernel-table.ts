@@ -23,3 +23,7 @@ const FOLDERS: readonly ((door: CudaDoor) => BoundKernel[])[] = [
 
 /** All kernels of the package, bound to a device. */
 export const cudaKernels = (door: CudaDoor): BoundKernel[] => FOLDERS.flatMap((folder) => folder(door));
+
+/** Names of the ops that have a kernel. */
+export const cudaOpNames = (): ReadonlySet<string> =>
+  new Set(cudaKernels({ launch() {}, withScratch() {} }).map(({ op }) => op.name));

@@ -1,6 +1,6 @@
 import { ALL_CASES, checkConformance } from '@qdylora/testing/conformance';
 import { expect, test } from 'vitest';
-import { cudaKernels } from '../src/index.ts';
+import { cudaOpNames } from '../src/index.ts';
 import { NOTHING, openFakeDriver, withFakeBackend } from './fake-driver.ts';
 
 // The backend as users have it, on the driver that works without a GPU. The emulator checks the kernels
@@ -9,9 +9,7 @@ import { NOTHING, openFakeDriver, withFakeBackend } from './fake-driver.ts';
 const library = await openFakeDriver();
 const isDeep = process.env.QDYLORA_DEEP === '1';
 
-const ops = new Set(
-  cudaKernels({ launch: () => undefined, withScratch: () => undefined }).map(({ op }) => op.name),
-);
+const ops = cudaOpNames();
 
 /** Capabilities with the images that they get. */
 const DEVICES = [

@@ -13,6 +13,8 @@ import { add, copy, fill, rmsNorm, rmsNormBackward, scaleBy } from '@qdylora/ten
 import { normalView } from '@qdylora/testing';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { buildAddon } from '../scripts/build-addon.mjs';
+import { versionsAboveFloors } from '../scripts/pack-prebuilt.mjs';
 import { createCudaBackend, listCudaDevices, type CudaBackend } from '../src/index.ts';
 import { NOTHING, openFakeDriver, withFakeBackend, withFakeDriver } from './fake-driver.ts';
 
@@ -274,6 +276,7 @@ describe('what cannot run', () => {
     const found = listCudaDevices({ libraryPath: 'libno-such-driver.so.1' });
     expect(found).toEqual({
       available: false,
+      hasDriver: false,
       reason: expect.stringMatching(/^\[cuda\] there is no NVIDIA driver here \(libno-such.*\n?/) as string,
     });
     await expect(createCudaBackend({ libraryPath: 'libno-such-driver.so.1' })).rejects.toMatchObject({
@@ -322,4 +325,9 @@ test.skipIf(!library)('devices are listed as the driver describes them', async (
       })),
     });
   });
+});
+
+test.skipIf(!library || process.arch !== 'x64')('the addon runs on glibc 2.28', async () => {
+  const { path } = await buildAddon();
+  expect(versionsAboveFloors(path!)).toEqual([]);
 });

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createHostBackend, type Backend } from '@qdylora/contract';
+import { createHostBackend, opsOf, type Backend } from '@qdylora/contract';
 import * as loraDynamic from '@qdylora/lora-dynamic';
 import { buildModel, generate } from '@qdylora/models';
 import { openCheckpoint } from '@qdylora/checkpoint';
 import * as quant from '@qdylora/quant';
 import * as tensor from '@qdylora/tensor';
-import { createFakeDevice, opsOf, type FakeDevice } from '@qdylora/testing';
+import { createFakeDevice, type FakeDevice } from '@qdylora/testing';
 import { describe, expect, it } from 'vitest';
 import { evaluate, exportAdapter, finetune, mergeAdapter, type FinetuneOptions } from '../src/index.ts';
 import { temporaryPlace, writeTinyModel } from './tiny-model.ts';

@@ -36,5 +36,6 @@ export function loadAddon(path?: string): CudaAddon {
     nextStep:
       'Build it with `node scripts/build-addon.mjs` in the package @qdylora/cuda-kernels (needs Linux and ' +
       'g++ or clang++), or use the cpu backend.',
+    details: { hasDriver: false },
   });
 }

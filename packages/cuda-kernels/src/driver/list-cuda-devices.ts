@@ -21,7 +21,12 @@ export type CudaDevices =
       readonly driver: string;
       readonly devices: readonly CudaDevice[];
     }
-  | { readonly available: false; readonly reason: string };
+  | {
+      readonly available: false;
+      /** True where a driver is installed, and yet nothing can run. */
+      readonly hasDriver: boolean;
+      readonly reason: string;
+    };
 
 /** Numbers of CUdevice_attribute. */
 const ATTRIBUTES = { multiprocessors: 16, capabilityMajor: 75, capabilityMinor: 76 };
@@ -63,6 +68,6 @@ export function listCudaDevices(options: OpenDriverOptions = {}): CudaDevices {
     };
   } catch (error) {
     if (!QdyloraError.isInstance(error)) throw error;
-    return { available: false, reason: error.message };
+    return { available: false, hasDriver: error.details.hasDriver !== false, reason: error.message };
   }
 }

@@ -39,6 +39,7 @@ export function openDriver({ libraryPath = 'libcuda.so.1', addonPath }: OpenDriv
       where: 'cuda',
       problem: `there is no NVIDIA driver here (${failure})`,
       nextStep: 'Install the driver of the GPU, or use the cpu backend.',
+      details: { hasDriver: false },
     });
   if (missing) throw tooOld(`its library lacks ${missing}`);
   const driver = withCudaErrors<CudaDriver>(calls);

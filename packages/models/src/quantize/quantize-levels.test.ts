@@ -1,7 +1,7 @@
-import { createHostBackend, hostData, type Backend } from '@qdylora/contract';
+import { createHostBackend, hostData, opsOf, type Backend } from '@qdylora/contract';
 import * as quant from '@qdylora/quant';
 import { decodedWeight } from '@qdylora/tensor';
-import { createFakeDevice, normalView, opsOf } from '@qdylora/testing';
+import { createFakeDevice, normalView } from '@qdylora/testing';
 import { expect, it } from 'vitest';
 import { quantizeLevels } from './quantize-levels.ts';
 import { quantizeOn } from './quantize-on.ts';

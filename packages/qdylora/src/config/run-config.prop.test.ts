@@ -26,7 +26,7 @@ const options = fc
       outputDir: word,
       adapter: word,
       seed: whole(0, 1e9),
-      backend: fc.constantFrom('auto', 'cpu', 'host'),
+      backend: fc.constantFrom('auto', 'cpu', 'cuda', 'host'),
       computeDtype: fc.constantFrom('f32', 'bf16', 'auto'),
       numThreads: whole(1, 8),
       batchInvariant: fc.boolean(),

@@ -13,10 +13,10 @@ export interface RunOptions {
    */
   readonly init?: string | null;
   /**
-   * cpu: C++ kernels; host: TypeScript only; auto: the fastest that works on this machine (default:
-   * auto).
+   * cpu: C++ kernels; cuda: an NVIDIA GPU; host: TypeScript only; auto: the fastest that works on this
+   * machine (default: auto).
    */
-  readonly backend?: 'auto' | 'cpu' | 'host';
+  readonly backend?: 'auto' | 'cpu' | 'cuda' | 'host';
   /**
    * Type of the operands of matrix products; auto: bf16 where the processor has instructions for it
    * (default: auto).

@@ -1,4 +1,4 @@
-import { createHostBackend, hostData, type ArrayView, type Kernel } from '@qdylora/contract';
+import { createHostBackend, hostData, opsOf, type ArrayView, type Kernel } from '@qdylora/contract';
 import * as loraDynamic from '@qdylora/lora-dynamic';
 import * as quant from '@qdylora/quant';
 import * as tensor from '@qdylora/tensor';
@@ -7,7 +7,6 @@ import { createFakeDevice } from '../backends/fake-device.ts';
 import { ALL_CASES } from './cases/index.ts';
 import { checkConformance } from './check-conformance.ts';
 import { checkKernel } from './check-kernel.ts';
-import { opsOf } from './ops-of.ts';
 
 const ops = opsOf(tensor, quant, loraDynamic);
 const device = createFakeDevice({ ops, burst: 3 });

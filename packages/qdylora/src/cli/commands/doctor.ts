@@ -5,6 +5,7 @@ import { cpuLevels, usableThreads, type CpuLevels } from '@qdylora/cpu-kernels';
 import type { Command } from 'commander';
 import { byteSizeText } from '../../config/values/byte-size.ts';
 import { chooseBackend } from '../../recipes/opening/choose-backend.ts';
+import { inspectCuda, obstacleText, type CudaInspection } from '../../recipes/opening/inspect-cuda.ts';
 import { VERSION } from '../../version.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { columns } from '../render/table.ts';
@@ -21,6 +22,10 @@ interface Diagnosis {
   /** Null where none was found. */
   readonly compiler: string | null;
   readonly kernels: CpuLevels;
+  readonly cuda: Omit<CudaInspection, 'cuda' | 'obstacle'> & {
+    /** Why the cuda backend is not used; '' where it is. */
+    readonly notUsed: string;
+  };
   readonly backend: string;
   readonly computeDtype: string;
   readonly notice: string | null;
@@ -42,6 +47,8 @@ export function addDoctorCommand(program: Command, context: Context): void {
 }
 
 async function diagnose(): Promise<Diagnosis> {
+  const { driver, hasDriver, devices, missingOps, obstacle } = await inspectCuda();
+  const notUsed = obstacleText({ driver, hasDriver, devices, missingOps, obstacle });
   using chosen = await chooseBackend('auto');
   return {
     version: VERSION,
@@ -53,6 +60,7 @@ async function diagnose(): Promise<Diagnosis> {
     freeBytes: freemem(),
     compiler: findCompiler(),
     kernels: cpuLevels(),
+    cuda: { driver, hasDriver, devices, missingOps, notUsed },
     backend: chosen.label,
     computeDtype: chosen.fastestDtype,
     notice: chosen.reason,
@@ -83,6 +91,7 @@ function linesOf(d: Diagnosis): [string, string][] {
     ['memory', `${byteSizeText(d.memoryBytes)}, ${byteSizeText(d.freeBytes)} free`],
     ['compiler', d.compiler ?? 'none found (c++, g++, clang++)'],
     ...kernelLines(d.kernels),
+    ...cudaLines(d.cuda),
     ['backend', d.backend],
     ['compute dtype', `${d.computeDtype} for compute_dtype: auto`],
   ];
@@ -100,5 +109,17 @@ function kernelLines(kernels: CpuLevels): [string, string][] {
       missing ? `no: needs ${missing}` : name === used ? `yes, used${why}` : 'yes',
     ]),
     ...notBuilt.map((name): [string, string] => [`  ${name}`, 'not built']),
+  ];
+}
+
+function cudaLines({ driver, devices, notUsed }: Diagnosis['cuda']): [string, string][] {
+  return [
+    ...(driver ? [['CUDA driver', `CUDA ${driver}`] satisfies [string, string]] : []),
+    ...devices.map(({ index, name, memoryBytes, capability, kernels }): [string, string] => [
+      `  GPU ${index}`,
+      `${name}, ${byteSizeText(memoryBytes)}, capability ${capability}, ` +
+        (kernels ? `kernels ${kernels}` : 'no kernels'),
+    ]),
+    ['cuda', notUsed ? `not used: ${notUsed}` : 'used: GPU 0'],
   ];
 }

@@ -14,7 +14,7 @@ import {
 export const METHODS = ['qdylora', 'dylora', 'qlora', 'lora', 'none'] as const;
 export type Method = (typeof METHODS)[number];
 export const QUANTIZATIONS = ['nf4', 'fp4', 'none'] as const;
-export const BACKENDS = ['auto', 'cpu', 'host'] as const;
+export const BACKENDS = ['auto', 'cpu', 'cuda', 'host'] as const;
 
 /** The base model, and how the machine computes with it. */
 export const MODEL_KEYS = {
@@ -32,7 +32,9 @@ export const MODEL_KEYS = {
   }),
   backend: choiceKey(BACKENDS, 'auto', {
     group: 'Model',
-    about: 'cpu: C++ kernels; host: TypeScript only; auto: the fastest that works on this machine',
+    about:
+      'cpu: C++ kernels; cuda: an NVIDIA GPU; host: TypeScript only; auto: the fastest that works on this ' +
+      'machine',
   }),
   computeDtype: choiceKey(['auto', 'f32', 'bf16'], 'auto', {
     group: 'Model',

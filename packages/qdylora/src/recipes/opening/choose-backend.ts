@@ -15,9 +15,10 @@ import {
 import type { ComputeDtype } from '@qdylora/tensor';
 import type { Warn } from '../adapter/attach-adapter.ts';
 import type { Ceilings } from '../run/steps/op-profile.ts';
+import { inspectCuda, obstacleText, type CudaKernels } from './inspect-cuda.ts';
 
 /** A backend by name, or one of the caller's own. */
-export type BackendChoice = 'auto' | 'cpu' | 'host' | Backend;
+export type BackendChoice = 'auto' | 'cpu' | 'cuda' | 'host' | Backend;
 
 /** A backend with what a person wants to know about it. */
 export interface ChosenBackend extends Disposable {
@@ -52,9 +53,11 @@ export interface ChooseBackendOptions {
 }
 
 /**
- * Opens a backend. `auto` takes the C++ kernels where they load; otherwise TypeScript, with a notice.
+ * Opens a backend. `auto` takes the GPU where it has kernels for all ops; otherwise the C++ kernels where
+ * they load; otherwise TypeScript. It says so where it takes the next one.
  *
- * @throws QdyloraError UNSUPPORTED where the kernels are named explicitly and do not load
+ * @throws QdyloraError UNSUPPORTED where a backend is named explicitly and does not load; MISSING_KERNEL with
+ * their list where `cuda` lacks ops
  */
 export async function chooseBackend(
   choice: BackendChoice,
@@ -64,8 +67,13 @@ export async function chooseBackend(
     return chosen(choice, { label: choice.name, fastestDtype: 'f32', dry: null });
   if (choice === 'host') return hostBackend();
   if (choice === 'cpu') return cpuBackend(options);
+  const { cuda, ...inspection } = await inspectCuda();
+  const { obstacle, hasDriver } = inspection;
+  if (cuda && !obstacle) return cudaBackend(cuda);
+  if (choice === 'cuda') throw obstacle!;
+  if (hasDriver) options.warn?.(`The GPU is not used: ${obstacleText(inspection)}`);
   try {
-    return await cpuBackend(options);
+    return await cpuBackend(options, hasDriver ? '' : ' (no GPU)');
   } catch (error) {
     if (!QdyloraError.isInstance(error) || error.code === 'BAD_ARGUMENT') throw error;
     options.warn?.(
@@ -85,11 +93,25 @@ const hostBackend = (reason: string | null = null): ChosenBackend =>
     dry: dryHostBackend,
   });
 
-async function cpuBackend({
-  numThreads,
-  batchInvariant,
-  warn = () => {},
-}: ChooseBackendOptions): Promise<ChosenBackend> {
+async function cudaBackend(cuda: CudaKernels): Promise<ChosenBackend> {
+  const backend = await cuda.createCudaBackend();
+  const { name, capability } = backend.device;
+  return chosen(backend, {
+    label: `cuda ${backend.level}, ${name}`,
+    // tensor cores multiply bfloat16 from capability 8.0 on
+    fastestDtype: capability.major >= 8 ? 'bf16' : 'f32',
+    isOwn: true,
+    end: backend.dispose,
+    // its kernels need no workspaces of a size that matters
+    dry: dryHostBackend,
+  });
+}
+
+/** @param remark what the label says besides */
+async function cpuBackend(
+  { numThreads, batchInvariant, warn = () => {} }: ChooseBackendOptions,
+  remark = '',
+): Promise<ChosenBackend> {
   const backend = await createCpuBackend({
     numThreads: numThreads ?? usableThreads(),
     batchInvariant,
@@ -103,7 +125,8 @@ async function cpuBackend({
       `num_threads ${backend.numThreads} is more than the ${usable} processor${usable === 1 ? '' : 's'} ` +
         `that this process may use: threads will wait for each other, and each takes memory.`,
     );
-  const label = `cpu ${backend.level}, ${backend.numThreads} thread${backend.numThreads === 1 ? '' : 's'}`;
+  const label =
+    `cpu ${backend.level}, ${backend.numThreads} thread${backend.numThreads === 1 ? '' : 's'}` + remark;
   return chosen(backend, {
     label,
     fastestDtype: /bf16|amx/.test(backend.level) ? 'bf16' : 'f32',

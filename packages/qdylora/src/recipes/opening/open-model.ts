@@ -15,7 +15,7 @@ import { storedSidecar, type ReadAdapter } from '../adapter/read-adapter.ts';
 /** Keys of the commands that use a model without training it. */
 export type ModelConfig = {
   readonly model: string | null;
-  readonly backend: 'auto' | 'cpu' | 'host';
+  readonly backend: 'auto' | 'cpu' | 'cuda' | 'host';
   readonly numThreads: number | null;
   readonly batchInvariant: boolean;
   readonly computeDtype: 'auto' | ComputeDtype;

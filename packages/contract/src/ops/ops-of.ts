@@ -1,4 +1,4 @@
-import type { Op } from '@qdylora/contract';
+import type { Op } from './op.ts';
 
 const isOp = (value: unknown): value is Op =>
   typeof value === 'object' &&

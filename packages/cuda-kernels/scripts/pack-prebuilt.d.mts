@@ -1,0 +1,1 @@
+export function versionsAboveFloors(addon: string): string[];

@@ -1,0 +1,122 @@
+import { opsOf, QdyloraError } from '@qdylora/contract';
+import * as loraDynamic from '@qdylora/lora-dynamic';
+import * as quant from '@qdylora/quant';
+import * as tensor from '@qdylora/tensor';
+
+/** The CUDA package, which is loaded only where it is wanted. */
+export type CudaKernels = typeof import('@qdylora/cuda-kernels');
+
+/** A GPU that the driver shows. */
+interface InspectedDevice {
+  readonly index: number;
+  readonly name: string;
+  /** `8.6`. */
+  readonly capability: string;
+  readonly memoryBytes: number;
+  /** The compiled kernels that it runs: `sm_86`; null where there are none for it. */
+  readonly kernels: string | null;
+}
+
+/** What this machine has for the cuda backend. */
+export interface CudaInspection {
+  /** Null where the package is not installed. */
+  readonly cuda: CudaKernels | null;
+  /** The newest CUDA that the driver knows; null where no driver works. */
+  readonly driver: string | null;
+  /** True where there is a driver, whether it works or not. */
+  readonly hasDriver: boolean;
+  readonly devices: readonly InspectedDevice[];
+  /** Ops without a CUDA kernel. */
+  readonly missingOps: readonly string[];
+  /** Why the backend cannot be used, with what to do; null where it can. */
+  readonly obstacle: QdyloraError | null;
+}
+
+/** Finds out whether the cuda backend can be used here. It throws nothing that the machine can cause. */
+export async function inspectCuda(): Promise<CudaInspection> {
+  const cuda = await importCudaKernels();
+  if (!cuda)
+    return {
+      cuda,
+      driver: null,
+      hasDriver: false,
+      devices: [],
+      missingOps: [],
+      obstacle: unsupported('the package @qdylora/cuda-kernels is not installed'),
+    };
+  const found = cuda.listCudaDevices();
+  const missingOps = opsWithout(cuda.cudaOpNames());
+  if (!found.available) {
+    const { hasDriver, reason } = found;
+    const obstacle = unsupported(reason.replace(/^\[cuda\] /, ''), '');
+    return { cuda, driver: null, hasDriver, devices: [], missingOps, obstacle };
+  }
+  const cubins = await cuda.openCubins();
+  const devices = found.devices.map(({ capability, ...device }) => ({
+    ...device,
+    capability: `${capability.major}.${capability.minor}`,
+    kernels: kernelsFor(cubins, capability),
+  }));
+  return {
+    cuda,
+    driver: found.driver,
+    hasDriver: true,
+    devices,
+    missingOps,
+    obstacle: obstacleOf(devices[0], missingOps),
+  };
+}
+
+/** Why the backend cannot be used, in short; '' where it can. */
+export const obstacleText = ({ obstacle, missingOps }: Omit<CudaInspection, 'cuda'>): string =>
+  obstacle?.code === 'MISSING_KERNEL'
+    ? `${missingOps.length} ops have no CUDA kernel yet.`
+    : (obstacle?.message.replace(/^\[cuda\] /, '') ?? '');
+
+function obstacleOf(device: InspectedDevice | undefined, missingOps: readonly string[]): QdyloraError | null {
+  if (device?.kernels == null)
+    return unsupported(
+      device
+        ? `there are no kernels for ${device.name}, of compute capability ${device.capability}`
+        : 'the NVIDIA driver shows no GPU to this process',
+    );
+  if (missingOps.length === 0) return null;
+  return new QdyloraError('MISSING_KERNEL', {
+    where: 'cuda',
+    problem: `${missingOps.length} ops have no CUDA kernel yet: ${missingOps.join(', ')}`,
+    nextStep: 'Use the cpu backend.',
+    details: { missingOps },
+  });
+}
+
+/** Names of all ops that a run may meet, without those that have a kernel. */
+const opsWithout = (withKernel: ReadonlySet<string>): readonly string[] =>
+  opsOf(tensor, quant, loraDynamic)
+    .map(({ name }) => name)
+    .filter((name) => !withKernel.has(name))
+    .sort();
+
+function kernelsFor(
+  cubins: Awaited<ReturnType<CudaKernels['openCubins']>>,
+  capability: Parameters<typeof cubins.pick>[0],
+): string | null {
+  try {
+    return cubins.pick(capability);
+  } catch (error) {
+    if (QdyloraError.isInstance(error) && error.code === 'UNSUPPORTED') return null;
+    throw error;
+  }
+}
+
+const unsupported = (problem: string, nextStep = 'Use the cpu backend.'): QdyloraError =>
+  new QdyloraError('UNSUPPORTED', { where: 'cuda', problem, nextStep });
+
+/** It is an optional package. */
+async function importCudaKernels(): Promise<CudaKernels | null> {
+  try {
+    return await import('@qdylora/cuda-kernels');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND') return null;
+    throw error;
+  }
+}

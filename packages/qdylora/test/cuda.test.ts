@@ -1,0 +1,107 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { listCudaDevices } from '@qdylora/cuda-kernels';
+import { describe, expect, test } from 'vitest';
+import { command, type Ended } from './run-command.ts';
+import { tinyCommands } from './tiny-commands.ts';
+
+// What the program says of GPUs: without a driver, and with the fake driver of cuda-kernels, which the loader
+// of the system finds as it finds a real one.
+
+const { model } = tinyCommands();
+const plan = ['plan', '--model', `${model}/config.json`];
+
+const found = listCudaDevices();
+const hasDriver = found.available || found.hasDriver;
+
+/** Prints its folder, or why there is none. */
+function buildFakeDriver(): string {
+  const home = dirname(createRequire(import.meta.url).resolve('@qdylora/cuda-kernels/package.json'));
+  return execFileSync(process.execPath, [join(home, 'scripts', 'build-fake-driver.mjs')], {
+    encoding: 'utf8',
+  }).trim();
+}
+
+const folder = buildFakeDriver();
+const canBuild = !folder.startsWith('[');
+
+const commandScript = fileURLToPath(new URL('run-commands.ts', import.meta.url));
+
+/** Runs command lines in one process whose loader finds the fake driver, each with its settings of it. */
+async function commandsWithGpu(
+  calls: readonly (readonly [string, ...string[]])[],
+): Promise<readonly Ended[]> {
+  const env = { ...process.env, LD_LIBRARY_PATH: folder, NO_COLOR: '1' };
+  const words = ['--conditions=source', '--import', 'tsx', commandScript, JSON.stringify(calls)];
+  const { stdout } = await promisify(execFile)(process.execPath, words, { env });
+  return JSON.parse(stdout) as Ended[];
+}
+
+interface CudaDiagnosis {
+  readonly backend: string;
+  readonly cuda: {
+    readonly driver: string | null;
+    readonly devices: readonly object[];
+    readonly missing_ops: readonly string[];
+    readonly not_used: string;
+  };
+}
+
+describe.skipIf(hasDriver)('without a driver', () => {
+  test('auto computes on the CPU and says that there is no GPU', async () => {
+    const { cuda, backend } = JSON.parse((await command('doctor', '--json')).out) as CudaDiagnosis;
+    expect(backend).toMatch(/^cpu .* \(no GPU\)$|^host/);
+    expect(cuda).toMatchObject({
+      driver: null,
+      devices: [],
+      not_used: expect.stringMatching(
+        /^there is no NVIDIA driver here \(.*\)\. Install the driver/,
+      ) as string,
+    });
+  });
+
+  test('cuda is refused in one line', async () => {
+    const { code, err } = await command(...plan, '--backend', 'cuda');
+    expect([code, err]).toEqual([2, expect.stringMatching(/there is no NVIDIA driver here/) as string]);
+  });
+});
+
+const diagnosisOf = ({ out }: Ended): CudaDiagnosis => JSON.parse(out) as CudaDiagnosis;
+
+test.skipIf(!canBuild)('with a GPU, doctor, auto and cuda say why it is not used', async () => {
+  const settings = 'capability=8.6 memory=8589934592 driver=12040';
+  const [json, text, auto, explicit, old] = await commandsWithGpu([
+    [settings, 'doctor', '--json'],
+    [settings, 'doctor'],
+    [settings, ...plan],
+    [settings, ...plan, '--backend', 'cuda'],
+    ['capability=6.1', ...plan],
+  ]);
+  const { cuda, backend } = diagnosisOf(json);
+  expect(cuda).toMatchObject({
+    driver: '12.4',
+    devices: [{ index: 0, name: 'Fake GPU', capability: '8.6', memory_bytes: 8589934592, kernels: 'sm_86' }],
+  });
+  expect(text.out).toMatch(/ {2}GPU 0 +Fake GPU, 8\.\d+ GB, capability 8\.6, kernels sm_86\n/);
+  expect(old).toMatchObject({
+    code: 0,
+    err: expect.stringMatching(
+      /The GPU is not used: there are no kernels for Fake GPU, of compute capability 6\.1/,
+    ) as string,
+  });
+  const { missing_ops: missing } = cuda;
+  const notUsed = `${missing.length} ops have no CUDA kernel yet`;
+  if (missing.length === 0) {
+    expect([cuda.not_used, backend.startsWith('cuda '), auto.code, explicit.code]).toEqual(['', true, 0, 0]);
+    return;
+  }
+  expect([cuda.not_used, backend.startsWith('cuda ')]).toEqual([`${notUsed}.`, false]);
+  expect([auto.code, auto.err]).toEqual([0, expect.stringContaining(`The GPU is not used: ${notUsed}.\n`)]);
+  expect([explicit.code, explicit.err.replaceAll(/\s+/g, ' ')]).toEqual([
+    1,
+    expect.stringContaining(`${notUsed}: ${missing.join(', ')}`),
+  ]);
+});
