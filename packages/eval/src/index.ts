@@ -24,6 +24,13 @@ export {
   type ScoreReportParts,
   type ScoreRow,
 } from './ranks/score-report.ts';
+export {
+  raceRanks,
+  RACE_SHARE,
+  type DroppedRank,
+  type RaceOptions,
+  type RaceResult,
+} from './ranks/race-ranks.ts';
 export { aurac, type RankAxis } from './statistics/aurac.ts';
 export { holmBonferroni } from './statistics/holm-bonferroni.ts';
 export { mcNemarTest, midPValue } from './statistics/mcnemar-test.ts';
@@ -33,6 +40,7 @@ export { studentTPValue } from './statistics/student-t-p-value.ts';
 export { effectiveSize, wilsonInterval, type ConfidenceInterval } from './statistics/wilson-interval.ts';
 export { sweepLevels, type Grid, type LevelReport } from './ranks/sweep-levels.ts';
 export { sweepRanks, type SweepOptions } from './ranks/sweep-ranks.ts';
+export { DOCUMENT_SCALES, type DocumentScale } from './tasks/comparison/document-scores.ts';
 export { compareRanks, type ComparisonOptions, type ScoredView } from './tasks/comparison/compare-ranks.ts';
 export { recommendRanks, type RankRecommendation } from './tasks/comparison/recommend-ranks.ts';
 export { findTasks, TASK_NAMES, type ChosenTasks } from './tasks/built-in/find-tasks.ts';

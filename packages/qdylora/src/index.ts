@@ -12,7 +12,7 @@ export {
   type EvaluateTasksOptions,
   type TaskEvaluation,
 } from './recipes/tasks/evaluate-tasks.ts';
-export type { TaskResults } from './report/read-tasks.ts';
+export type { TaskRace, TaskResults } from './report/read-tasks.ts';
 export type { TaskRow } from './recipes/tasks/task-rows.ts';
 export { exportAdapter, type ExportAdapterOptions, type ExportedAdapter } from './recipes/export-adapter.ts';
 export { finishRank, type FinishOptions } from './recipes/finish-rank.ts';

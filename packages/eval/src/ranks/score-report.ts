@@ -108,11 +108,11 @@ export function scoreReport({
 }: ScoreReportParts): ScoreReport {
   const rising = [...measured].sort((a, b) => a.rank - b.rank);
   const sign = names.higherIsBetter ? -1 : 1;
-  const losses = rising.map(({ rank, scores }): RankLosses => ({ rank, losses: scaled(scores, sign) }));
+  const losses = rising.map(({ rank, scores }): RankLosses => ({ rank, losses: scaledLosses(scores, sign) }));
   const isBinary = [...rising.map(({ scores }) => scores), ...(base ? [base] : [])].every(isRightOrWrong);
   const test = isBinary ? mcNemarTest : pairedTTest;
   const { versusBest, confidenceSet, bestRank, smallestGoodRank } = chooseRank(losses, alpha, test);
-  const versusBase = base && compareWithEach(losses, scaled(base, sign), test);
+  const versusBase = base && compareWithEach(losses, scaledLosses(base, sign), test);
   const { counts } = rising[0].scores;
   assertArgument(
     clusters === null || clusters.length === counts.length,
@@ -152,7 +152,8 @@ export function scoreReport({
   };
 }
 
-const scaled = ({ sums, counts }: DocumentScores, sign: number): ExampleLosses => ({
+/** Losses from scores: negated (`sign` −1) where high scores are good. */
+export const scaledLosses = ({ sums, counts }: DocumentScores, sign: number): ExampleLosses => ({
   sums: sums.map((sum) => sign * sum),
   counts,
 });
@@ -163,7 +164,8 @@ const signed = (difference: PairedDifference, sign: number): PairedDifference =>
   mean: sign * difference.mean + 0,
 });
 
-const isRightOrWrong = ({ sums, counts }: DocumentScores): boolean =>
+/** Every score is 0 or 1. */
+export const isRightOrWrong = ({ sums, counts }: DocumentScores): boolean =>
   counts.every((count) => count === 1) && sums.every((sum) => sum === 0 || sum === 1);
 
 const proportionInterval = (

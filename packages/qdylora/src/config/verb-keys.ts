@@ -135,6 +135,10 @@ export const TASK_ONLY_KEYS = {
     { from: 0, above: true },
     { group: 'Benchmarks', about: 'Judge only the first n rows of each task; below 1: their share' },
   ),
+  racing: booleanKey(false, {
+    group: 'Benchmarks',
+    about: 'Drop ranks that cannot be the best any more while rows remain; says what it saved',
+  }),
   cacheRequests: textKey({
     group: 'Benchmarks',
     placeholder: 'folder',

@@ -1,4 +1,4 @@
-import type { PairedDifference, RankRecommendation, ScoreReport, ScoreRow } from '@qdylora/eval';
+import type { PairedDifference, RankRecommendation, RaceResult, ScoreReport, ScoreRow } from '@qdylora/eval';
 import { countOf, lossText } from './number-text.ts';
 
 /** Benchmark tasks that were judged at every rank. */
@@ -7,6 +7,17 @@ export interface TaskResults {
   readonly comparisons: readonly ScoreReport[];
   /** Null where there is no rank to choose. */
   readonly recommendation: RankRecommendation | null;
+  /** With `racing`: which ranks were dropped from which task, and when; otherwise empty. */
+  readonly races: readonly TaskRace[];
+}
+
+/** A race of the ranks on a task or a group. */
+export interface TaskRace extends Pick<RaceResult, 'survivors' | 'dropped'> {
+  readonly task: string;
+  /** The tasks of the group, or the task itself. */
+  readonly tasks: readonly string[];
+  /** Of the answers that judging every rank on every document takes. */
+  readonly savedShare: number;
 }
 
 export type ScoreVerdict = 'only' | 'best' | 'smallest-good' | 'not-worse' | 'worse';
@@ -34,40 +45,53 @@ export const metricName = ({ metric, filter }: Pick<ScoreReport, 'metric' | 'fil
   filter === 'none' ? metric : `${metric}, ${filter}`;
 
 /** Which rank to take for a task, and what that rests on. */
-export function taskSentence(report: ScoreReport): string {
-  const { documents, ranks, bestRank, smallestGoodRank, confidenceSet, detectableDifference } = report;
+export function taskSentence(report: ScoreReport, races: readonly TaskRace[]): string {
+  const { documents, ranks, smallestGoodRank, detectableDifference } = report;
+  const race = races.find(({ task }) => task === report.task) ?? null;
   const good = ranks.find(({ rank }) => rank === smallestGoodRank)!;
   const base = baseClause(good, report);
-  if (ranks.length === 1) return `Rank ${good.rank} scores ${lossText(good.score)}.${base}`;
+  const saved = race ? ` ${raceSentence(race, documents)}` : '';
+  if (ranks.length === 1 && !race?.dropped.length)
+    return `Rank ${good.rank} scores ${lossText(good.score)}.${base}`;
   if (documents < 2) return 'One document cannot tell ranks apart.';
   const fineness =
     detectableDifference && detectableDifference > 0
       ? ` Differences below about ${lossText(detectableDifference)} would mostly go unseen.`
       : '';
-  return `${choiceClause(report, bestRank, confidenceSet)}${fineness}${base}`;
+  return `${choiceClause(report, race)}${fineness}${base}${saved}`;
 }
 
-function choiceClause(
-  { documents, ranks, smallestGoodRank }: ScoreReport,
-  best: number,
-  confidenceSet: readonly number[],
-): string {
+function choiceClause(report: ScoreReport, race: TaskRace | null): string {
+  const { documents, ranks, bestRank: best, smallestGoodRank: good, confidenceSet } = report;
   const over = countOf(documents, 'document');
-  if (confidenceSet.length === ranks.length && best === smallestGoodRank)
+  const dropped = race?.dropped ?? [];
+  if (dropped.some(({ reason }) => reason === 'indifferent'))
+    return `Rank ${good} is enough: no other rank is better by as much as one percentage point.`;
+  const isEvery = confidenceSet.length === ranks.length + dropped.length;
+  if (isEvery && best === good)
     return `Rank ${best}, the smallest, has the best score; ${over} cannot tell any rank from it.`;
-  if (confidenceSet.length === ranks.length)
+  if (best !== good)
     return (
-      `Rank ${smallestGoodRank} is enough: rank ${best} has the best score, but ${over} cannot tell any ` +
-      'rank from it.'
+      `Rank ${good} is enough: rank ${best} has the best score, but ${over} cannot tell ` +
+      (isEvery ? 'any rank from it.' : `ranks ${confidenceSet.join(', ')} apart.`)
     );
-  if (best !== smallestGoodRank)
-    return (
-      `Rank ${smallestGoodRank} is enough: rank ${best} has the best score, but ${over} cannot tell ranks ` +
-      `${confidenceSet.join(', ')} apart.`
-    );
-  return best === ranks[0].rank
+  return [...ranks, ...dropped].every(({ rank }) => rank >= best)
     ? `Rank ${best}, the smallest, is already the best.`
     : `Rank ${best} is the best, and every smaller rank is worse.`;
+}
+
+/** Which ranks left a race and when, and what that saved. */
+export function raceSentence({ dropped, savedShare }: TaskRace, documents: number): string {
+  if (dropped.length === 0) return 'Racing dropped no rank and saved nothing.';
+  const looks = [...new Set(dropped.map((one) => one.documents))];
+  const byLook = looks.map((look) => {
+    const ranks = dropped.filter((one) => one.documents === look).map(({ rank }) => rank);
+    return `${ranks.length > 1 ? 'ranks' : 'rank'} ${ranks.join(', ')} after ${look}`;
+  });
+  return (
+    `Racing dropped ${byLook.join(' and ')} of ${countOf(documents, 'document')}, and saved ` +
+    `${Math.round(100 * savedShare)} % of the answers.`
+  );
 }
 
 /** What the comparison with the base says of a rank; nothing where it is better. */

@@ -36,7 +36,7 @@ interface ComparedMetric {
  *
  * The documents of a group are those of all its tasks; the interval of a proportion is clustered by task.
  *
- * @param views of the same requests
+ * @param views of the same requests; a rank that a race has dropped lacks the tasks of that race
  */
 export function compareRanks(
   views: readonly ScoredView[],
@@ -45,8 +45,9 @@ export function compareRanks(
   const ranked = views.flatMap((view) => (view.rank === null ? [] : [{ ...view, rank: view.rank }]));
   const base = views.find(({ rank }) => rank === null) ?? null;
   if (ranked.length === 0) return [];
-  return comparedMetrics(ranked[0]).map(({ scale, members, isUnweighted, ...names }) => {
+  return comparedMetrics(ranked).map(({ scale, members, isUnweighted, ...names }) => {
     const resultsOf = (view: ScoredView) => memberResults(view, members, names);
+    const judged = ranked.filter((view) => resultsOf(view).length > 0);
     const scoresOf = (view: ScoredView): DocumentScores =>
       pooled(
         resultsOf(view).map(({ items }) => scale.scoresOf(items)),
@@ -56,17 +57,25 @@ export function compareRanks(
       ...names,
       ...options,
       aggregate: scale.aggregate,
-      measured: ranked.map((view) => ({ rank: view.rank, scores: scoresOf(view) })),
+      measured: judged.map((view) => ({ rank: view.rank, scores: scoresOf(view) })),
       base: base && scoresOf(base),
       clusters:
         members.length > 1
-          ? resultsOf(ranked[0]).flatMap(({ items }, m) => new Array<number>(items.length).fill(m))
+          ? resultsOf(judged[0]).flatMap(({ items }, m) => new Array<number>(items.length).fill(m))
           : null,
     });
   });
 }
 
-function comparedMetrics({ scores, groups }: ScoredView): ComparedMetric[] {
+/** The metrics that any of the views has, each once. */
+function comparedMetrics(views: readonly ScoredView[]): ComparedMetric[] {
+  const keyOf = ({ task, metric, filter }: ComparedMetric): string => JSON.stringify([task, metric, filter]);
+  const all = views.map(metricsOfView);
+  const tasksFirst = [...all.flatMap(({ ofTasks }) => ofTasks), ...all.flatMap(({ ofGroups }) => ofGroups)];
+  return [...new Map(tasksFirst.map((metric) => [keyOf(metric), metric])).values()];
+}
+
+function metricsOfView({ scores, groups }: ScoredView) {
   const ofTasks = scores.flatMap(({ requests: { task }, metrics }) =>
     metrics.flatMap(({ metric, filter }): ComparedMetric[] => {
       const { aggregation, higherIsBetter } = task.metrics.find(({ name }) => name === metric)!;
@@ -84,7 +93,7 @@ function comparedMetrics({ scores, groups }: ScoredView): ComparedMetric[] {
       return first ? [{ ...first, task: group.name, filter, members: tasks, isUnweighted }] : [];
     }),
   );
-  return [...ofTasks, ...ofGroups];
+  return { ofTasks, ofGroups };
 }
 
 const memberResults = (

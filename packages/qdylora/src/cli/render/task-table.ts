@@ -56,21 +56,22 @@ export function taskTable(
 }
 
 /** The verdict on a rank; where documents cannot be compared, and between base and rank, the best value. */
-function remarkOf(row: TaskRow, lines: readonly TaskRow[], { comparisons }: TaskResults): string {
+function remarkOf(row: TaskRow, lines: readonly TaskRow[], { comparisons, races }: TaskResults): string {
   const report = comparisons.find((each) => keyOf(each) === keyOf(row));
   const isBest = lines.length > 1 && row === bestOf(lines);
   const { rank } = row;
-  if (!report || rank === null || report.ranks.length === 1) return isBest ? '← best' : '';
+  if (!report || rank === null || (report.ranks.length === 1 && races.length === 0))
+    return isBest ? '← best' : '';
   const verdict = scoreVerdict({ rank, notWorse: report.confidenceSet.includes(rank) }, report);
   const isMarked = verdict === 'best' || verdict === 'smallest-good';
   return `${isMarked ? '← ' : ''}${verdict === 'best' && isBest ? 'best' : SCORE_VERDICT_TEXT[verdict]}`;
 }
 
-function sentences({ recommendation }: TaskResults): string[] {
+function sentences({ recommendation, races }: TaskResults): string[] {
   if (!recommendation) return [];
   const all = allTasksSentence(recommendation);
   return [
-    ...recommendation.byTask.map((report) => `${report.task}: ${taskSentence(report)}`),
+    ...recommendation.byTask.map((report) => `${report.task}: ${taskSentence(report, races)}`),
     ...(all === '' ? [] : [all]),
   ].flatMap((sentence) => wrapText(sentence, SENTENCE_WIDTH));
 }

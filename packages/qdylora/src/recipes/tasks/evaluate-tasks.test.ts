@@ -132,6 +132,20 @@ describe('eval --tasks', () => {
     expect(counts).not.toContain(-1);
   });
 
+  it('a race that drops no rank says so, and changes no number', async () => {
+    const many = folder.in('many');
+    mkdirSync(many);
+    writeFileSync(join(many, 'test.jsonl'), Array.from({ length: 60 }, (_, i) => quiz(i)).join('\n'));
+    const options = { model, adapter, tasks: [task], taskData: many, ranks: [2, 4] };
+    const quiet = { ...options, backend: 'host', quantization: 'none', compareWithBase: false } as const;
+    const raced = await evaluateTasks({ ...quiet, racing: true });
+    expect(raced.races).toEqual([
+      { task: 'quiz', tasks: ['quiz'], survivors: [2, 4], dropped: [], savedShare: 0 },
+    ]);
+    expect(raced.comparisons[0]!.alpha).toBe(0.025);
+    expect(raced.results).toEqual((await evaluateTasks(quiet)).results);
+  });
+
   it('a changed adapter never has answers of the one before', async () => {
     const kept = folder.in('kept');
     const changed = folder.in('changed');

@@ -4,6 +4,7 @@ import {
   adapterBytes,
   compareRanks,
   findTasks,
+  RACE_SHARE,
   recommendRanks,
   scoreGroups,
   TASK_NAMES,
@@ -11,8 +12,9 @@ import {
   type AnswerOptions,
   type ScoredView,
   type TaskRequests,
+  type TokenModel,
 } from '@qdylora/eval';
-import type { TaskResults } from '../../report/read-tasks.ts';
+import type { TaskRace, TaskResults } from '../../report/read-tasks.ts';
 import { valuesOfOptions, type ExplicitValues } from '../../config/explicit-values.ts';
 import { missingKey } from '../../config/names/missing-key.ts';
 import type { InputOf } from '../../config/values/check-values.ts';
@@ -30,9 +32,13 @@ import { taskRows, type TaskRow } from './task-rows.ts';
 import { tokenModel } from './token-model.ts';
 import { answerFolder, modelAnswers } from './model-answers.ts';
 import { progressOfViews } from './progress-of-views.ts';
+import { raceTasks, requestsOfRank } from './race-tasks.ts';
 import { factsOf, modelName } from './run-facts.ts';
 import { writeTaskReport } from './write-task-report.ts';
 import { writeTaskResults } from './write-task-results.ts';
+
+/** Error rate of the choice of a rank. With a race, a part of it goes to the race. */
+const ALPHA = 0.05;
 
 export type EvaluateTasksOptions = Omit<InputOf<typeof EVALUATE_TASKS_KEYS>, 'backend'> &
   RecipeHooks & { readonly backend?: BackendChoice };
@@ -81,23 +87,34 @@ export async function evaluateTasksFrom(
   using opened = await openModel(config, { adapter, backend, warn: onNotice });
   const tokenizer = await requiredTokenizer(opened);
   const requests = await requestsFor(chosen, config, { tokenizer, signal, tell: onNotice });
-  const views = [...(adapter && !config.compareWithBase ? [] : [null]), ...ranks];
-  const progressOf = progressOfViews(views.length, onProgress);
   const judging: Judging = { config, chosen, opened, tokenizer, requests, date: new Date() };
   const answersOf = modelAnswers(opened, config);
+  const views = [...(adapter && !config.compareWithBase ? [] : [null]), ...ranks];
   const judged: JudgedView[] = [];
+  let races: readonly TaskRace[] = [];
   try {
+    if (config.racing && ranks.length > 1)
+      races = await raceTasks(ranks, requests, {
+        signal,
+        onProgress,
+        groups: chosen.groups,
+        modelAt: (rank) => modelAt(judging, rank),
+        answersOf,
+      });
+    const progressOf = progressOfViews(views.length, onProgress);
     for (const [v, rank] of views.entries()) {
+      const remaining = requestsOfRank(rank, requests, races);
+      if (remaining.length === 0) continue;
       const hooks = { signal, onProgress: progressOf(v), cache: answersOf(rank) };
-      const { notice, ...view } = await judgeView(judging, rank, hooks);
+      const { notice, ...view } = await judgeView({ ...judging, requests: remaining }, rank, hooks);
       if (v === 0 && notice !== null) onNotice(notice);
       judged.push(view);
     }
   } catch (error) {
     if (!QdyloraError.isInstance(error) || error.code !== 'ABORTED') throw error;
-    throw stoppedEarly(error, judged.length > 0 ? summaryOf(judging, judged) : null, judging);
+    throw stoppedEarly(error, judged.length > 0 ? summaryOf(judging, judged, races) : null, judging);
   }
-  return summaryOf(judging, judged);
+  return summaryOf(judging, judged, races);
 }
 
 /** What is the same for all ranks of an evaluation. */
@@ -116,16 +133,23 @@ interface JudgedView extends ScoredView {
   readonly file: string | null;
 }
 
+function modelAt(
+  { opened, tokenizer }: Pick<Judging, 'opened' | 'tokenizer'>,
+  rank: number | null,
+): TokenModel {
+  const { source, computeDtype } = opened;
+  const stopIds = [...new Set([...source.stopIds, ...(tokenizer.eosId === null ? [] : [tokenizer.eosId])])];
+  return tokenModel(viewAt(opened, rank), { tokenizer, stopIds, computeDtype });
+}
+
 async function judgeView(
   { config, chosen, opened, tokenizer, requests, date }: Judging,
   rank: number | null,
   hooks: Pick<AnswerOptions, 'signal' | 'onProgress' | 'cache'>,
 ): Promise<JudgedView & { readonly notice: string | null }> {
-  const { source, computeDtype } = opened;
-  const stopIds = [...new Set([...source.stopIds, ...(tokenizer.eosId === null ? [] : [tokenizer.eosId])])];
-  const model = tokenModel(viewAt(opened, rank), { tokenizer, stopIds, computeDtype });
+  const model = modelAt({ opened, tokenizer }, rank);
   const { scores, cutContexts } = await judgeTasks(requests, model, hooks);
-  const groups = scoreGroups(chosen.groups, scores);
+  const groups = scoreGroups(chosen.groups, scores).filter(({ metrics }) => metrics.length > 0);
   const facts = factsOf(opened, rank, config, { date, tokenizer, maxLength: model.maxLength });
   const { outputDir: folder } = config;
   const file =
@@ -137,10 +161,17 @@ async function judgeView(
 }
 
 /** Compares the ranks that were judged, and writes the report. */
-function summaryOf({ opened, config }: Judging, judged: readonly JudgedView[]): TaskEvaluation {
-  const comparisons = compareRanks(judged, { adapterBytes: (rank) => adapterBytes(opened.model, rank) });
-  const recommendation = recommendRanks(comparisons, judged[0].groups);
-  const compared = { model: opened.source.name, comparisons, recommendation };
+function summaryOf(
+  { opened, config, chosen }: Judging,
+  judged: readonly JudgedView[],
+  races: readonly TaskRace[],
+): TaskEvaluation {
+  const comparisons = compareRanks(judged, {
+    alpha: config.racing ? ALPHA * (1 - RACE_SHARE) : ALPHA,
+    adapterBytes: (rank) => adapterBytes(opened.model, rank),
+  });
+  const recommendation = recommendRanks(comparisons, scoreGroups(chosen.groups, []));
+  const compared = { model: opened.source.name, comparisons, recommendation, races };
   return {
     ...compared,
     precision: opened.precision,

@@ -51,7 +51,7 @@ export interface ViewScores {
 export async function judgeTasks(
   tasks: readonly TaskRequests[],
   model: TokenModel,
-  options: AnswerOptions,
+  options: AnswerOptions & { readonly resamples?: number },
 ): Promise<ViewScores> {
   const asked = tasks.flatMap(({ task, documents }) =>
     documents.flatMap(({ requests }) => requests.flatMap((request) => repeated(request, task.repeats))),
@@ -63,7 +63,7 @@ export async function judgeTasks(
     const answers = requests.documents.map((document) =>
       document.requests.map((): ModelResponse[] => responses.slice(next, (next += repeats))),
     );
-    return scoreTask(requests, answers);
+    return scoreTask(requests, answers, options.resamples);
   });
   return { scores, cutContexts };
 }

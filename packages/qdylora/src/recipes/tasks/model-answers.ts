@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { canonicalJson } from '@qdylora/checkpoint';
 import type { AnswerCache } from '@qdylora/eval';
 import type { OpenModel } from '../opening/open-model.ts';
-import { openAnswerFile } from './answer-file.ts';
+import { openAnswers } from './open-answers.ts';
 import type { EvaluateTasksConfig } from './evaluate-tasks-config.ts';
 import { modelName } from './run-facts.ts';
 import { sanitizedName } from './write-task-results.ts';
@@ -14,16 +14,26 @@ export const answerFolder = ({ cacheRequests, outputDir }: EvaluateTasksConfig):
   cacheRequests ?? (outputDir === null ? null : join(outputDir, 'answers'));
 
 /**
- * The kept answers of each rank; undefined: nothing is kept. A file belongs to everything that decides an
- * answer: weights, tokenizer, config, adapter, rank, storage of the weights, precision and kernels. If one of
- * them changes, so does the file's name.
+ * The answers of each rank, in files where there is a folder for them. A file belongs to everything that
+ * decides an answer: weights, tokenizer, config, adapter, rank, storage of the weights, precision and
+ * kernels. If one of them changes, so does the file's name.
  */
 export function modelAnswers(
   opened: OpenModel,
   config: EvaluateTasksConfig,
-): (rank: number | null) => AnswerCache | undefined {
+): (rank: number | null) => AnswerCache {
+  const pathOf = answerPaths(opened, config);
+  const caches = new Map<number | null, AnswerCache>();
+  return (rank) => {
+    const cache = caches.get(rank) ?? openAnswers(pathOf(rank));
+    caches.set(rank, cache);
+    return cache;
+  };
+}
+
+function answerPaths(opened: OpenModel, config: EvaluateTasksConfig): (rank: number | null) => string | null {
   const folder = answerFolder(config);
-  if (folder === null) return () => undefined;
+  if (folder === null) return () => null;
   const { source, adapter, chosen, computeDtype, precision } = opened;
   const adapterHash = adapter && hashFiles(adapter.read.folder, /\.(safetensors|bin|json)$/);
   const common = {
@@ -42,7 +52,7 @@ export function modelAnswers(
     const usesAdapter = rank !== null || adapter?.read.saved;
     const identity = canonicalJson({ ...common, rank, adapter: usesAdapter ? adapterHash : null });
     const hash = createHash('sha256').update(identity).digest('hex').slice(0, 16);
-    return openAnswerFile(join(folder, `${sanitizedName(modelName(opened, rank))}-${hash}.jsonl`));
+    return join(folder, `${sanitizedName(modelName(opened, rank))}-${hash}.jsonl`);
   };
 }
 

@@ -29,8 +29,9 @@ export function writeTaskReport(
 }
 
 /** Comparisons and recommendation as JSON values: keys in snake_case. */
-export const taskReportJson = ({ comparisons, recommendation }: TaskResults) => ({
+export const taskReportJson = ({ comparisons, recommendation, races }: TaskResults) => ({
   comparisons: snakeCased(comparisons),
+  races: snakeCased(races),
   recommendation: recommendation && {
     by_task: recommendation.byTask.map(choiceJson),
     rank_for_all: recommendation.rankForAll,

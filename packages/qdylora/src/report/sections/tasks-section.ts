@@ -18,7 +18,7 @@ const PAIRED_WIDTH = 485;
 const SINGLE_WIDTH = 760;
 
 /** Scores on benchmark tasks: the choice for each, its score against bytes, and one table of all. */
-export function tasksSection({ comparisons, recommendation }: TaskResults): Html | null {
+export function tasksSection({ comparisons, recommendation, races }: TaskResults): Html | null {
   if (!recommendation) return null;
   const { byTask } = recommendation;
   const width = byTask.length > 1 ? PAIRED_WIDTH : SINGLE_WIDTH;
@@ -26,7 +26,7 @@ export function tasksSection({ comparisons, recommendation }: TaskResults): Html
   return html`<section>
       <h2>Scores on tasks</h2>
       <ul class="choices">
-        ${byTask.map((report) => html`<li><strong>${report.task}</strong>: ${taskSentence(report)}</li>`)}
+        ${byTask.map((one) => html`<li><strong>${one.task}</strong>: ${taskSentence(one, races)}</li>`)}
       </ul>
       ${forAll(recommendation)}
       <div class="${byTask.length > 1 ? 'equals' : 'single'}">${charts}</div>
@@ -53,7 +53,8 @@ const chartOf = (report: ScoreReport, wide: number): Html =>
 
 /** A row a rank, a column a metric of a task. */
 function scoreTable(comparisons: readonly ScoreReport[]): Html {
-  const ranks = comparisons[0].ranks;
+  const rows = new Map(comparisons.flatMap(({ ranks }) => ranks).map((row) => [row.rank, row]));
+  const rising = [...rows.values()].sort((a, b) => a.rank - b.rank);
   const hasBase = comparisons.some(({ base }) => base);
   return html`<div class="scrolled" tabindex="0">
     <table role="table">
@@ -65,7 +66,7 @@ function scoreTable(comparisons: readonly ScoreReport[]): Html {
         </tr>
       </thead>
       <tbody role="rowgroup">
-        ${hasBase ? baseRow(comparisons) : null} ${ranks.map((row, i) => rankRow(row, i, comparisons))}
+        ${hasBase ? baseRow(comparisons) : null} ${rising.map((row) => rankRow(row, comparisons))}
       </tbody>
     </table>
   </div>`;
@@ -80,11 +81,13 @@ const baseRow = (comparisons: readonly ScoreReport[]): Html =>
     <td role="cell" data-name="Adapter">–</td>
   </tr>`;
 
-function rankRow({ rank, adapterBytes }: ScoreRow, index: number, comparisons: readonly ScoreReport[]): Html {
+/** A rank that a race has dropped has no score over all documents. */
+function rankRow({ rank, adapterBytes }: ScoreRow, comparisons: readonly ScoreReport[]): Html {
   return html`<tr role="row">
     <th role="rowheader" scope="row">${String(rank)}</th>
     ${comparisons.map((report) => {
-      const row = report.ranks[index];
+      const row = report.ranks.find((one) => one.rank === rank);
+      if (!row) return scoreCell(report, null, html` <span class="tag worse">dropped</span>`);
       const verdict = scoreVerdict(row, report);
       return scoreCell(
         report,

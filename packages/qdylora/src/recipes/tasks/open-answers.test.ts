@@ -4,7 +4,7 @@ import { temporaryFolder } from '@qdylora/testing/node';
 import fc from 'fast-check';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openAnswerFile } from './answer-file.ts';
+import { openAnswers } from './open-answers.ts';
 
 const request = (context: string): ModelRequest => ({ type: 'loglikelihood', context, continuation: ' a' });
 const answers: fc.Arbitrary<ModelResponse> = fc.oneof(
@@ -19,9 +19,9 @@ describe('a file of answers', () => {
       fc.property(fc.uniqueArray(fc.string(), { maxLength: 6 }), fc.array(answers), (contexts, values) => {
         const path = join(temporaryFolder(), 'model/answers.jsonl');
         const kept = contexts.slice(0, values.length);
-        const file = openAnswerFile(path);
+        const file = openAnswers(path);
         kept.forEach((context, i) => file.add(request(context), values[i]!));
-        const again = openAnswerFile(path);
+        const again = openAnswers(path);
         kept.forEach((context, i) => expect(again.find(request(context))).toStrictEqual(values[i]));
         expect(again.find(request(`${contexts.join('')}!`))).toBeUndefined();
       }),
@@ -31,19 +31,19 @@ describe('a file of answers', () => {
 
   it('drops a line that was cut off, and appends after the whole ones', () => {
     const path = join(temporaryFolder(), 'answers.jsonl');
-    openAnswerFile(path).add(request('é'), 'one');
+    openAnswers(path).add(request('é'), 'one');
     const whole = readFileSync(path, 'utf8');
     appendFileSync(path, whole.slice(0, -5));
-    const file = openAnswerFile(path);
+    const file = openAnswers(path);
     expect(file.find(request('é'))).toBe('one');
     file.add(request('b'), -0);
     expect(readFileSync(path, 'utf8').startsWith(whole)).toBe(true);
-    expect(openAnswerFile(path).find(request('b'))).toBe(-0);
+    expect(openAnswers(path).find(request('b'))).toBe(-0);
   });
 
   it('is refused with its line where it holds something else', () => {
     const path = join(temporaryFolder(), 'answers.jsonl');
     writeFileSync(path, '{"request":"x","text":"a"}\n{"rank":1}\n');
-    expect(() => openAnswerFile(path)).toThrow(/answers.jsonl:2.*not an answer/s);
+    expect(() => openAnswers(path)).toThrow(/answers.jsonl:2.*not an answer/s);
   });
 });

@@ -12,21 +12,23 @@ interface AnswerLine {
 }
 
 /**
- * Answers in a JSONL file, which grows as they are given: an evaluation that was interrupted continues where
- * it was. A line that was cut off by the end of a process is removed.
+ * Answers in memory and in a JSONL file, which grows as they are given: an evaluation that was interrupted
+ * continues where it was. A line that was cut off by the end of a process is removed. `path` null: in memory
+ * only.
  *
  * @throws QdyloraError BAD_FILE for a line that is no answer; WRITE_FAILED
  */
-export function openAnswerFile(path: string): AnswerCache {
+export function openAnswers(path: string | null): AnswerCache {
   const answers = new Map<string, ModelResponse>();
-  for (const { request, ...answer } of readLines(path)) answers.set(request, responseOf(answer));
+  for (const { request, ...answer } of path === null ? [] : readLines(path))
+    answers.set(request, responseOf(answer));
   return {
     find: (request) => answers.get(requestKey(request)),
     add(request, response) {
       const key = requestKey(request);
       if (answers.has(key)) return; // a repeated request
       answers.set(key, response);
-      append(path, `${JSON.stringify({ request: key, ...answerOf(response) })}\n`);
+      if (path !== null) append(path, `${JSON.stringify({ request: key, ...answerOf(response) })}\n`);
     },
   };
 }
