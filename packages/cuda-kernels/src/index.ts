@@ -10,3 +10,4 @@ export {
   type CudaBackend,
   type CudaBackendOptions,
 } from './backend/create-cuda-backend.ts';
+export type { CudaMeasurements } from './backend/measure.ts';

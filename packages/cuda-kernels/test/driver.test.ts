@@ -1,61 +1,23 @@
 import {
   f32View,
-  hostData,
   InsufficientMemoryError,
   QdyloraError,
   repeatedCall,
   rowsOf,
   runOp,
   type ArrayView,
-  type Backend,
 } from '@qdylora/contract';
-import { add, copy, fill, rmsNorm, rmsNormBackward, scaleBy } from '@qdylora/tensor';
-import { normalView } from '@qdylora/testing';
+import { copy } from '@qdylora/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { buildAddon } from '../scripts/build-addon.mjs';
 import { versionsAboveFloors } from '../scripts/pack-prebuilt.mjs';
 import { createCudaBackend, listCudaDevices, type CudaBackend } from '../src/index.ts';
+import { placed, WORK_SIZE, workOf } from './device-work.ts';
 import { NOTHING, openFakeDriver, withFakeBackend, withFakeDriver } from './fake-driver.ts';
 
 const library = (await openFakeDriver())!;
 const options = { libraryPath: library };
-
-/** A copy on the device. */
-function placed<V extends ArrayView>(backend: Backend, view: V): V {
-  const copied = backend.memory.allocate(view.dtype, view.shape);
-  backend.memory.write(copied, hostData(view));
-  return copied as V;
-}
-
-const [ROWS, HIDDEN] = [37, 96];
-
-/** Work that uses each part of a backend: copies both ways, kernels, scratch, constants, recordings. */
-async function workOf(backend: Backend): Promise<Float32Array> {
-  const { memory } = backend;
-  const x = placed(backend, normalView(1, 'x', [ROWS, HIDDEN]));
-  const weight = placed(backend, normalView(1, 'w', [HIDDEN]));
-  const attributes = { epsilon: 1e-5, weightOffset: 0 };
-  const { y, inverseRms } = runOp(backend, rmsNorm, { x, weight }, attributes);
-  const dWeight = runOp(backend, fill, {}, { value: 0, shape: [HIDDEN] }).y as ArrayView<'f32'>;
-  const { dx } = runOp(
-    backend,
-    rmsNormBackward,
-    { x, weight, inverseRms, dy: y },
-    { ...attributes, accumulate: false },
-    { dWeight },
-  );
-  const factor = memory.constant(Float32Array.of(0.5));
-  using halving = repeatedCall(backend, (inner) => {
-    const half = runOp(inner, scaleBy, { x: dx as ArrayView<'f32'>, factor }, {}).y;
-    return runOp(inner, add, { a: half, b: half }, {}).y;
-  });
-  halving.run();
-  memory.write(dx as ArrayView<'f32'>, new Float32Array(ROWS * HIDDEN).fill(3));
-  const doubled = await memory.read(halving.run());
-  const again = await memory.read(halving.run());
-  return Float32Array.of(...doubled, ...again, ...(await memory.read(dWeight)));
-}
 
 /** Runs the work on a new backend; what it throws is returned. */
 const outcomeOf = async (settings: string) => {
@@ -80,7 +42,7 @@ describe.skipIf(!library)('the work of a backend', () => {
     for (const seed of [0, 1, 2, 3, 4, 5]) results.push((await outcomeOf(`seed=${seed}`)).outcome);
     for (const result of results) expect(result).toEqual(results[0]);
     expect(results[0]).toBeInstanceOf(Float32Array);
-    expect([...(results[0] as Float32Array).slice(0, 2 * ROWS * HIDDEN)].every((v) => v === 3)).toBe(true);
+    expect([...(results[0] as Float32Array).slice(0, 2 * WORK_SIZE)].every((v) => v === 3)).toBe(true);
   });
 
   test('ends with a typed error at the n-th allocation for every n, and frees everything', async () => {

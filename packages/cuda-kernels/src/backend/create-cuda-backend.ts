@@ -22,6 +22,7 @@ import { createCudaMemory } from '../memory/create-cuda-memory.ts';
 import { regionsInside, regionsOfDevice } from '../memory/region-source.ts';
 import { StagingRing } from '../memory/staging-ring.ts';
 import { createRecording } from './create-recording.ts';
+import { measurementsOn, type CudaMeasurements } from './measure.ts';
 
 export interface CudaBackendOptions extends OpenDriverOptions {
   /** Number of the device, as `listCudaDevices` shows it. Default: 0. */
@@ -43,7 +44,7 @@ const RULES: OptionRules<CudaBackendOptions> = {
   regionBytes: numberWithin({ above: 0 }),
 };
 
-export interface CudaBackend extends Backend, Disposable {
+export interface CudaBackend extends Backend, CudaMeasurements, Disposable {
   /** The images that run: `sm_80`, or `compute_90` for PTX that the driver compiled. */
   readonly level: string;
   readonly device: CudaDevice;
@@ -144,6 +145,7 @@ function backendOn(
     device: context.device,
     memory,
     kernel: (opName) => kernels.get(opName)?.run,
+    ...measurementsOn(context),
     record: ({ isLarge = false } = {}) =>
       createRecording(backend, {
         context,

@@ -1,0 +1,117 @@
+/**
+ * Every op that is bound by the bandwidth of memory, against the driver's own copy on the same device in the
+ * same run: `npm run bench gpu [-- --json --tokens 16384]`. Each kernel is first compared with its reference
+ * on some calls. The rate of a kernel is the bytes that it must read and write, by the time of the device.
+ * Ends with 2 where there is no GPU.
+ */
+import { ALL_CASES, checkConformance } from '@qdylora/testing/conformance';
+import { recordRows } from '@qdylora/testing/bench';
+import { cudaOpNames, createCudaBackend, listCudaDevices, type CudaBackend } from '../src/index.ts';
+import { benchCalls, type BenchCall } from './bench-calls.ts';
+
+/** Runs of each call: one warms up, each of the others is measured over so many calls. */
+const REPEATS = 7;
+const CALLS = 20;
+const COPY_BYTES = 256 * 2 ** 20;
+/** Rows of 2048 numbers: arrays of 128 MiB in float32, more than the caches of any GPU. */
+const TOKENS = 16384;
+
+interface Row {
+  readonly op: string;
+  readonly shape: string;
+  readonly microseconds: number;
+  /** (slowest − fastest) / median, of the repeats. */
+  readonly spread: number;
+  readonly gbps: number;
+  /** Of the rate of the driver's copy. */
+  readonly ratio: number;
+}
+
+interface Timing {
+  readonly microseconds: number;
+  readonly spread: number;
+}
+
+async function timeOf(backend: CudaBackend, enqueue: () => void): Promise<Timing> {
+  const times: number[] = [];
+  for (let repeat = 0; repeat <= REPEATS; repeat++) {
+    const milliseconds = await backend.millisecondsOf(() => {
+      for (let call = 0; call < CALLS; call++) enqueue();
+    });
+    if (repeat > 0) times.push((milliseconds * 1000) / CALLS);
+  }
+  times.sort((a, b) => a - b);
+  const median = times[REPEATS >> 1];
+  return { microseconds: median, spread: (times[REPEATS - 1] - times[0]) / median };
+}
+
+/** Compares each kernel with its reference. @throws Error for the first call that disagrees */
+async function checkKernels(backend: CudaBackend, ops: ReadonlySet<string>): Promise<void> {
+  const cases = ALL_CASES.filter(({ op }) => ops.has(op.name));
+  await checkConformance([{ label: backend.level, backends: [backend] }], cases, {
+    numRuns: 2,
+    withEdges: false,
+    seed: 1,
+  });
+}
+
+function rowOf({ op, shape, bytes }: Omit<BenchCall, 'enqueue'>, timing: Timing, copyGbps: number): Row {
+  const gbps = bytes / timing.microseconds / 1000;
+  return { op, shape, ...timing, gbps, ratio: gbps / copyGbps };
+}
+
+async function measureAll(
+  backend: CudaBackend,
+  tokens: number,
+  print: (row: Row) => void,
+): Promise<readonly Row[]> {
+  const { memory } = backend;
+  const rows: Row[] = [];
+  const add = (row: Row): void => {
+    rows.push(row);
+    print(row);
+  };
+  const bytes = Math.min(COPY_BYTES, 2 ** Math.floor(Math.log2(backend.device.memoryBytes / 8)));
+  const [from, to] = [1, 2].map(() => memory.allocate('u8', [bytes]));
+  const copy = await timeOf(backend, () => {
+    backend.copyByDriver(from, to);
+  });
+  const copyGbps = (2 * bytes) / copy.microseconds / 1000;
+  add(rowOf({ op: 'driver copy', shape: `${bytes} u8`, bytes: 2 * bytes }, copy, copyGbps));
+  memory.release(from);
+  memory.release(to);
+  for (const call of benchCalls(backend, tokens))
+    add(rowOf(call, await timeOf(backend, call.enqueue), copyGbps));
+  return rows;
+}
+
+const textOf = ({ op, shape, microseconds, spread, gbps, ratio }: Row): string =>
+  `${op.padEnd(26)}${shape.padEnd(22)}${microseconds.toFixed(1).padStart(10)} µs ` +
+  `${gbps.toFixed(1).padStart(8)} GB/s ${(100 * ratio).toFixed(0).padStart(4)} % of copy ` +
+  `(± ${(50 * spread).toFixed(0)} %)`;
+
+async function main(words: readonly string[]): Promise<number> {
+  const json = words.includes('--json');
+  const tokens = words.includes('--tokens') ? Number(words[words.indexOf('--tokens') + 1]) : TOKENS;
+  const found = listCudaDevices();
+  if (!found.available) {
+    console.error(`[bench gpu] nothing was measured: ${found.reason}`);
+    return 2;
+  }
+  using backend = await createCudaBackend();
+  const ops = cudaOpNames();
+  const { name } = backend.device;
+  const machine = { device: name, kernels: backend.level, driver: found.driver };
+  if (!json) console.log(`${name}, kernels ${backend.level}, CUDA ${found.driver}`);
+  await checkKernels(backend, ops);
+  const rows = await measureAll(backend, tokens, (row) => {
+    console.log(json ? JSON.stringify({ bench: 'gpu', ...machine, ...row }) : textOf(row));
+  });
+  recordRows(rows.map((row) => ({ ...machine, ...row })));
+  const measured = new Set(rows.map(({ op }) => op));
+  const left = [...ops].filter((op) => !measured.has(op));
+  if (left.length > 0) console.error(`[bench gpu] no bench yet: ${left.join(', ')}`);
+  return 0;
+}
+
+process.exitCode = await main(process.argv.slice(2));
