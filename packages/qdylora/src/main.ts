@@ -13,4 +13,5 @@ survivePipes(process);
 process.exitCode = await main(process.argv.slice(2), {
   terminal: createTerminal(readEnvironment(), process),
   trainWorker,
+  page: new URL('../page/', import.meta.url),
 });

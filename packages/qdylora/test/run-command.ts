@@ -32,8 +32,11 @@ export async function commandAt(columns: number, ...argv: string[]): Promise<End
       },
     },
   );
-  return { code: await main(argv, { terminal, trainWorker: null }), out, err };
+  return { code: await main(argv, { terminal, trainWorker: null, page: PAGE }), out, err };
 }
+
+/** Folder of the page that `serve` shows. */
+export const PAGE = new URL('../page/', import.meta.url);
 
 const script = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 

@@ -7,8 +7,13 @@ export interface Context {
   readonly argv: readonly string[];
   /** The script of the training thread; null: training runs in the thread of the command. */
   readonly trainWorker: URL | null;
-  /** Runs work with a signal that the first Ctrl-C and SIGTERM fire. The second Ctrl-C ends the process. */
-  interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;
+  /** Folder of the files of the page that `serve` shows. */
+  readonly page: URL;
+  /**
+   * Runs work with a signal that the first Ctrl-C and SIGTERM fire. The second Ctrl-C ends the process.
+   * `stopping` says what happens after the first one.
+   */
+  interruptible<T>(work: (signal: AbortSignal) => Promise<T>, stopping?: string): Promise<T>;
 }
 
 /** Flags of every command that are not keys. */

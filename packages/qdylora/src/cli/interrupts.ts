@@ -2,6 +2,8 @@ import { QdyloraError } from '@qdylora/contract';
 import type { Terminal } from './terminal.ts';
 
 export interface InterruptOptions {
+  /** What happens after the first signal. */
+  readonly stopping?: string | undefined;
   /** Seconds after SIGTERM and SIGHUP in which the process ends, saved or not. */
   readonly deadlineSeconds?: number;
   /** Ends the process by a signal. */
@@ -34,12 +36,13 @@ export async function withInterrupts<T>(
   work: (signal: AbortSignal) => Promise<T>,
   options: InterruptOptions = {},
 ): Promise<T> {
-  const { deadlineSeconds = DEADLINE_SECONDS, leave = dieBy } = options;
+  const { stopping = 'Stopping and saving what is done', deadlineSeconds = DEADLINE_SECONDS } = options;
+  const { leave = dieBy } = options;
   const controller = new AbortController();
   let deadline: NodeJS.Timeout | undefined;
   const onInterrupt = (): void => {
     if (controller.signal.aborted) return leave('SIGINT');
-    note('Stopping and saving what is done; Ctrl-C again leaves at once.');
+    note(`${stopping}; Ctrl-C again leaves at once.`);
     controller.abort(interruption('SIGINT'));
   };
   const leaveLate = (): void => {
@@ -48,7 +51,7 @@ export async function withInterrupts<T>(
   };
   const stopSoon = (by: 'SIGTERM' | 'SIGHUP') => (): void => {
     if (deadline) return;
-    note(`Stopping and saving what is done, within ${deadlineSeconds} s.`);
+    note(`${stopping}, within ${deadlineSeconds} s.`);
     deadline = setTimeout(leaveLate, deadlineSeconds * 1000);
     controller.abort(interruption(by));
   };

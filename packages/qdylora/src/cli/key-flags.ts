@@ -43,6 +43,10 @@ function optionOf(name: string, key: Key): Option {
   ).helpGroup(`${group}:`);
 }
 
+/** The option of a key that may be repeated: its value is the list of all texts. */
+export const repeatedFlag = (name: string, key: Key): Option =>
+  optionOf(name, key).argParser((text: string, before: readonly string[] = []) => [...before, text]);
+
 /** The values of keys among the options of a command. */
 export function explicitFlags(keys: Keys, options: Readonly<Record<string, unknown>>): ExplicitValues {
   const explicitEntries = Object.entries(keys).filter(([name]) => options[name] !== undefined);

@@ -295,6 +295,27 @@ describe('the other verbs', () => {
     ).toBe('u:hello\na:'.length);
   });
 
+  it('generate ends at a stop text, and says where max_new_tokens ended an answer', async () => {
+    const adapter = ['--adapter', folder.in('run/adapter'), '--prompt', 'hello', '--raw'];
+    const answer = async (...words: string[]) => {
+      const { out, err } = await command('generate', ...host, ...adapter, ...words, '--json');
+      const document = JSON.parse(out) as { text: string; ids: number[]; finish_reason: string };
+      return { ...document, note: /max_new_tokens/.test(err) };
+    };
+    const whole = await answer('--max-new-tokens', '12');
+    expect(whole).toMatchObject({ finish_reason: 'length', note: true });
+    const stop = whole.text.slice(1, 3);
+    const end = whole.text.indexOf(stop);
+    expect(await answer('--max-new-tokens', '12', '--stop', stop)).toMatchObject({
+      text: whole.text.slice(0, end),
+      ids: whole.ids.slice(0, end),
+      finish_reason: 'stop',
+      note: false,
+    });
+    const penalized = await answer('--max-new-tokens', '12', '--repetition-penalty', '5');
+    expect(new Set(penalized.ids).size).toBeGreaterThan(new Set(whole.ids).size);
+  });
+
   it('doctor names the node, the compiler and the backend that runs', async () => {
     expect(JSON.parse((await command('doctor', '--json')).out)).toMatchObject({
       node: process.version,

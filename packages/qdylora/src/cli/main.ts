@@ -12,6 +12,7 @@ import {
   TUNE_ONLY_KEYS,
 } from '../config/verb-keys.ts';
 import { KEYS } from '../config/keys.ts';
+import { SERVE_KEYS } from '../config/serve-keys.ts';
 import { VERSION } from '../version.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addEvalCommand } from './commands/eval.ts';
@@ -23,6 +24,7 @@ import { addMergeCommand } from './commands/merge.ts';
 import { addPlanCommand } from './commands/plan.ts';
 import { addQuantizeCommand } from './commands/quantize.ts';
 import { addRanksCommand } from './commands/ranks.ts';
+import { addServeCommand } from './commands/serve.ts';
 import { addTrainCommand } from './commands/train.ts';
 import { addTuneCommand } from './commands/tune.ts';
 import type { Context } from './context.ts';
@@ -34,6 +36,7 @@ import { errorJson, errorText } from './render/errors.ts';
 import { usageError } from './usage-error.ts';
 
 const ALL_KEYS = {
+  ...SERVE_KEYS,
   ...GENERATE_KEYS,
   ...EVALUATE_KEYS,
   ...TASK_ONLY_KEYS,
@@ -59,6 +62,7 @@ const COMMANDS = [
   addMergeCommand,
   addQuantizeCommand,
   addGenerateCommand,
+  addServeCommand,
   addInspectCommand,
   addDoctorCommand,
 ];
@@ -66,7 +70,7 @@ const COMMANDS = [
 /** Runs one command line (without `node` and the script) and returns its exit code. Does not throw. */
 export async function main(
   argv: readonly string[],
-  { terminal, trainWorker }: Pick<Context, 'terminal' | 'trainWorker'>,
+  { terminal, trainWorker, page }: Pick<Context, 'terminal' | 'trainWorker' | 'page'>,
 ): Promise<ExitCode> {
   const words = writeOutBooleans(argv, ALL_KEYS);
   const isDebug = words.includes('--debug');
@@ -75,7 +79,8 @@ export async function main(
     terminal,
     argv,
     trainWorker,
-    interruptible: (work) => withInterrupts(terminal, work),
+    page,
+    interruptible: (work, stopping) => withInterrupts(terminal, work, { stopping }),
   });
   try {
     await program.parseAsync(words, { from: 'user' });

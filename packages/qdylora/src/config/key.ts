@@ -8,6 +8,7 @@ export const KEY_GROUPS = [
   'Adapter',
   'Data',
   'Text',
+  'Server',
   'Training',
   'Evaluation and saving',
   'Benchmarks',

@@ -65,7 +65,7 @@ const level = {
 } satisfies Key;
 
 /** A model with or without an adapter. */
-const BASE_KEYS = {
+export const BASE_KEYS = {
   model,
   backend,
   computeDtype,
@@ -352,6 +352,27 @@ export const GENERATE_KEYS = {
     group: 'Text',
     about: 'Sample from the likeliest tokens with this total probability',
   }),
+  repetitionPenalty: numberKey({ from: 0.01, to: 10 }, 1, {
+    group: 'Text',
+    about: 'Above 1: tokens of the prompt and the answer so far are less likely',
+  }),
+  stop: {
+    group: 'Text',
+    placeholder: 'text,…',
+    about: 'Texts at which the answer ends; they are not part of it',
+    flag: 'texts',
+    expected: 'a text or a list of texts',
+    schema: z
+      .union([
+        z
+          .string()
+          .min(1)
+          .transform((one) => [one]),
+        z.array(z.string().min(1)).min(1),
+      ])
+      .nullable()
+      .default(null),
+  },
 } satisfies Record<string, Key>;
 
 export const INSPECT_KEYS = {

@@ -1,8 +1,10 @@
+import { setImmediate } from 'node:timers/promises';
 import { QdyloraError } from '@qdylora/contract';
 import type { ChatMessage, Tokenizer } from '@qdylora/data';
 import { groupFrozenLayers, modelAtLevel } from '@qdylora/lora-dynamic';
-import { generate } from '@qdylora/models';
+import { createDecodeEngine, type DecodeView } from '@qdylora/models';
 import { STORED_LEVEL } from '@qdylora/quant';
+import type { ComputeDtype } from '@qdylora/tensor';
 import type { OutputOf } from '../config/values/check-values.ts';
 import type { ExplicitValues } from '../config/explicit-values.ts';
 import { GENERATE_KEYS } from '../config/verb-keys.ts';
@@ -11,7 +13,8 @@ import { checkModelValues, openModel, type OpenModel } from './opening/open-mode
 import { promptStyle, type PromptStyle } from './opening/prompt-style.ts';
 import type { WeightPrecision } from './opening/weight-precision.ts';
 import { ranksOf, readAdapter } from './adapter/read-adapter.ts';
-import { stopIdsOf, streamText } from './outputs/stream-text.ts';
+import { stopIdsOf } from './outputs/stop-ids.ts';
+import { decodeText, type TextEvent } from './text/decode-text.ts';
 
 export type GenerateConfig = OutputOf<typeof GENERATE_KEYS>;
 
@@ -24,8 +27,8 @@ export interface Answerer extends Disposable {
   readonly usesTemplate: boolean;
   /** Token ids of what the model reads. */
   promptOf(messages: readonly ChatMessage[]): number[];
-  ids(prompt: readonly number[], signal?: AbortSignal): AsyncGenerator<number>;
-  text(prompt: readonly number[], signal?: AbortSignal): AsyncGenerator<string>;
+  /** The answer in pieces. Without a tokenizer their texts are empty. */
+  answer(prompt: readonly number[], signal?: AbortSignal): AsyncGenerator<TextEvent>;
 }
 
 /**
@@ -59,6 +62,12 @@ export async function openAnswerer(
         problem: 'The model has no tokenizer, so it cannot read a prompt.',
         nextStep: 'Give token ids: --prompt-ids 1,2,3.',
       });
+    if (!tokenizer && config.stop)
+      throw new QdyloraError('BAD_CONFIG', {
+        where: 'stop',
+        problem: 'The model has no tokenizer, so its tokens cannot be compared with a text.',
+        nextStep: 'Leave --stop out.',
+      });
     return answererOf(opened, config, rank, tokenizer);
   } catch (error) {
     opened.dispose();
@@ -78,24 +87,58 @@ function answererOf(
     adapter && rank !== null
       ? adapter.adapted.atRank(rank, { level })
       : { model: groupFrozenLayers(modelAtLevel(model, level)), active: null };
-  const { maxNewTokens, seed, temperature, topK, topP, raw } = config;
   // a template that is asked for is used whatever was trained
   const trained = config.chatTemplate === null ? (adapter?.read.sidecar?.prompt ?? null) : null;
-  const style = tokenizer && promptStyle(tokenizer, trained, raw);
+  const style = tokenizer && promptStyle(tokenizer, trained, config.raw);
   if (style) assertSystemIsShown(config, style);
-  const stopIds = stopIdsOf(source.stopIds, tokenizer);
-  const ids: Answerer['ids'] = (prompt, signal) =>
-    generate(view, prompt, { maxNewTokens, seed, temperature, topK, topP, stopIds, computeDtype, signal });
   return {
     config,
     tokenizer,
     precision,
     usesTemplate: style?.usesTemplate ?? false,
-    ids,
     [Symbol.dispose]: opened.dispose,
     promptOf: (messages) => style!.encode(messages),
-    text: (prompt, signal) => streamText(ids(prompt, signal), tokenizer!),
+    answer: (prompt, signal) =>
+      answerOf(view, prompt, {
+        config,
+        tokenizer,
+        stopIds: stopIdsOf(source.stopIds, tokenizer),
+        computeDtype,
+        signal,
+      }),
   };
+}
+
+interface AnswerOptions {
+  readonly config: GenerateConfig;
+  readonly tokenizer: Tokenizer | null;
+  readonly stopIds: readonly number[];
+  readonly computeDtype: ComputeDtype;
+  readonly signal: AbortSignal | undefined;
+}
+
+const NO_TEXT: Pick<Tokenizer, 'decode'> = { decode: () => '' };
+
+/** One request to an engine of its own: the code that `serve` runs. */
+async function* answerOf(
+  view: DecodeView,
+  prompt: readonly number[],
+  { config, tokenizer, stopIds, computeDtype, signal }: AnswerOptions,
+): AsyncGenerator<TextEvent> {
+  const { maxNewTokens, seed, temperature, topK, topP, repetitionPenalty, stop } = config;
+  const engine = createDecodeEngine(view.model, {
+    capacityTokens: prompt.length + maxNewTokens,
+    maxRunning: 1,
+    computeDtype,
+    pause: () => setImmediate(),
+  });
+  try {
+    const options = { maxNewTokens, seed, temperature, topK, topP, repetitionPenalty, stopIds };
+    const events = engine.decode(view, prompt, signal ? { ...options, signal } : options);
+    yield* decodeText(events, tokenizer ?? NO_TEXT, stop ?? []);
+  } finally {
+    await engine.close();
+  }
 }
 
 /** @throws QdyloraError BAD_CONFIG where a system message would not reach the model */

@@ -3,12 +3,19 @@ import { setImmediate } from 'node:timers/promises';
 import { QdyloraError } from '@qdylora/contract';
 import type { ChatMessage } from '@qdylora/data';
 import type { Command } from 'commander';
+import { mergeExplicit, valuesOfFlags } from '../../config/explicit-values.ts';
 import { GENERATE_KEYS } from '../../config/verb-keys.ts';
 import { openAnswerer, type Answerer } from '../../recipes/answer.ts';
 import { precisionText } from '../../recipes/opening/weight-precision.ts';
+import type { FinishReason } from '../../recipes/text/decode-text.ts';
 import type { CommonFlags, Context } from '../context.ts';
-import { addKeyFlags, explicitFlags } from '../key-flags.ts';
+import { addKeyFlags, explicitFlags, repeatedFlag } from '../key-flags.ts';
 import type { Terminal } from '../terminal.ts';
+
+const { stop, ...FLAGS } = GENERATE_KEYS;
+
+/** `--stop` may be repeated: a text may hold a comma. */
+type GenerateFlags = CommonFlags & { readonly stop?: readonly string[] } & Record<string, unknown>;
 
 export function addGenerateCommand(program: Command, context: Context): void {
   const command = program
@@ -18,11 +25,14 @@ export function addGenerateCommand(program: Command, context: Context): void {
       'Streams an answer to a prompt, at any rank of an adapter. Without --prompt: a conversation in the ' +
         'terminal.',
     );
-  addKeyFlags(command, GENERATE_KEYS).option('--json', 'Print one JSON document');
-  command.action(async (flags: CommonFlags & Record<string, string | undefined>) => {
+  addKeyFlags(command, FLAGS)
+    .addOption(repeatedFlag('stop', stop))
+    .option('--json', 'Print one JSON document');
+  command.action(async (flags: GenerateFlags) => {
     const { terminal } = context;
     terminal.status('loading the model …');
-    using answerer = await openAnswerer(explicitFlags(GENERATE_KEYS, flags), { onNotice: terminal.note });
+    const explicit = mergeExplicit(explicitFlags(FLAGS, flags), valuesOfFlags({ stop: flags.stop }));
+    using answerer = await openAnswerer(explicit, { onNotice: terminal.note });
     terminal.status('');
     terminal.note(terminal.paint('dim', precisionText(answerer.precision)));
     const { prompt, promptIds, system } = answerer.config;
@@ -52,23 +62,47 @@ async function answerOnce(
   { terminal, interruptible }: Context,
   { json }: CommonFlags,
 ): Promise<void> {
-  const { tokenizer } = answerer;
   const ids: number[] = [];
+  let text = '';
+  let finish: FinishReason = 'stop';
   terminal.status(readingText(prompt.length));
   await setImmediate(); // reading blocks the thread
   await interruptible(async (signal) => {
-    const pieces = tokenizer && !json ? answerer.text(prompt, signal) : answerer.ids(prompt, signal);
-    for await (const piece of pieces) {
-      if (typeof piece === 'number') ids.push(piece);
-      if (json) terminal.status(`${ids.length} tokens …`);
-      else terminal.write(typeof piece === 'number' ? `${ids.length > 1 ? ' ' : ''}${piece}` : piece);
-      await setImmediate(); // lets Ctrl-C through
+    for await (const event of answerer.answer(prompt, signal)) {
+      if (event.type === 'end') finish = event.reason;
+      if (event.type !== 'text') continue;
+      const newIds = event.tokens.map(({ id }) => id);
+      text += event.text;
+      if (json) terminal.status(`${ids.length + newIds.length} tokens …`);
+      else
+        terminal.write(answerer.tokenizer ? event.text : `${ids.length > 0 ? ' ' : ''}${newIds.join(' ')}`);
+      ids.push(...newIds);
     }
   });
-  if (!json) return terminal.out('');
-  const text = tokenizer?.decode(ids, { skipSpecialTokens: true }) ?? null;
-  const { precision } = answerer;
-  terminal.out(JSON.stringify({ text, ids, prompt_tokens: prompt.length, precision }, null, 2));
+  if (!json) terminal.out('');
+  noteLength(answerer, finish, terminal);
+  if (!json) return;
+  const { precision, tokenizer } = answerer;
+  const document = {
+    text: tokenizer ? text : null,
+    ids,
+    finish_reason: finish,
+    prompt_tokens: prompt.length,
+    precision,
+  };
+  terminal.out(JSON.stringify(document, null, 2));
+}
+
+/** Says that an answer may go on. */
+function noteLength({ config: { maxNewTokens } }: Answerer, finish: FinishReason, terminal: Terminal): void {
+  if (finish !== 'length') return;
+  const tokens = `${maxNewTokens.toLocaleString('en-US')} token${maxNewTokens === 1 ? '' : 's'}`;
+  terminal.note(
+    terminal.paint(
+      'dim',
+      `The answer ended at ${tokens} (max_new_tokens): --max-new-tokens ${2 * maxNewTokens}.`,
+    ),
+  );
 }
 
 /**
@@ -106,18 +140,22 @@ async function talk(answerer: Answerer, opening: readonly ChatMessage[], termina
 async function streamAnswer(
   answerer: Answerer,
   messages: readonly ChatMessage[],
-  { status, write }: Terminal,
+  terminal: Terminal,
   signal: AbortSignal,
 ): Promise<string> {
   const prompt = answerer.promptOf(messages);
   let answer = '';
-  status(readingText(prompt.length));
+  let finish: FinishReason = 'stop';
+  terminal.status(readingText(prompt.length));
   await setImmediate(); // reading blocks the thread
-  for await (const piece of answerer.text(prompt)) {
-    write(piece);
-    answer += piece;
-    await setImmediate(); // lets keys through
+  for await (const event of answerer.answer(prompt)) {
+    if (event.type === 'end') finish = event.reason;
+    if (event.type !== 'text') continue;
+    terminal.write(event.text);
+    answer += event.text;
     if (signal.aborted) break;
   }
+  if (finish === 'length') terminal.out('');
+  noteLength(answerer, finish, terminal);
   return answer;
 }

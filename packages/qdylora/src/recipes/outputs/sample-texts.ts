@@ -3,7 +3,7 @@ import { NOT_COUNTED, type Example, type Tokenizer } from '@qdylora/data';
 import type { Adapted } from '@qdylora/lora-dynamic';
 import { generate, type CausalLm } from '@qdylora/models';
 import type { ComputeDtype } from '@qdylora/tensor';
-import { stopIdsOf } from './stream-text.ts';
+import { stopIdsOf } from './stop-ids.ts';
 import type { ReportSamples } from '../../report/report-data.ts';
 
 /** Long enough to see whether an answer makes sense. */

@@ -1,0 +1,57 @@
+import * as z from 'zod';
+import { booleanKey, bytesKey, numberKey, optionalNumberKey, textKey, type Key } from './key.ts';
+import { KEYS } from './keys.ts';
+import { BASE_KEYS } from './verb-keys.ts';
+
+/** What `serve` takes; its adapters are named apart. */
+export const SERVE_KEYS = {
+  ...BASE_KEYS,
+  batchInvariant: booleanKey(true, {
+    group: 'Model',
+    about:
+      'An answer does not depend on the requests beside it; false is faster, and answers may differ in ' +
+      'close choices',
+  }),
+  chatTemplate: KEYS.chatTemplate,
+  host: {
+    ...textKey({
+      group: 'Server',
+      placeholder: 'address',
+      about: 'Address to listen at. One that other machines reach needs api_key',
+    }),
+    schema: z.string().min(1).default('127.0.0.1'),
+  },
+  port: numberKey({ from: 0, to: 65_535, whole: true }, 8080, {
+    group: 'Server',
+    about: 'Port to listen at; 0: any that is free',
+  }),
+  apiKey: textKey({
+    group: 'Server',
+    placeholder: 'key',
+    about: 'Key that requests must bring, as Authorization: Bearer key',
+  }),
+  maxConcurrency: numberKey({ from: 1, to: 1024, whole: true }, 8, {
+    group: 'Server',
+    about: 'Answers that are written at the same time',
+  }),
+  maxQueue: numberKey({ from: 0, to: 100_000, whole: true }, 64, {
+    group: 'Server',
+    about: 'Answers that wait for their turn; further requests get status 503',
+  }),
+  context: optionalNumberKey(
+    { from: 2, whole: true },
+    {
+      group: 'Server',
+      about: 'Tokens of a prompt and its answer at most; by default those of the model, at most 8192',
+    },
+  ),
+  kvMemory: bytesKey({
+    group: 'Server',
+    about: 'Memory for the keys and values of all answers; 1GB by default',
+  }),
+  maxBody: bytesKey({ group: 'Server', about: 'Largest body of a request; 4MB by default' }),
+  timeout: numberKey({ from: 0, above: true }, 600, {
+    group: 'Server',
+    about: 'Seconds after which a request is ended with status 504',
+  }),
+} satisfies Record<string, Key>;

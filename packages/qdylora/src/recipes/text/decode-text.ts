@@ -1,0 +1,65 @@
+import type { Tokenizer } from '@qdylora/data';
+import type { DecodeEvent, TokenChance, TokenScores } from '@qdylora/models';
+import { createStopFinder } from './stop-finder.ts';
+import { createTextDecoder } from './text-decoder.ts';
+
+/** Why a text ended: a stop token or stop string, or `max_new_tokens`. */
+export type FinishReason = 'stop' | 'length';
+
+/** A written token and where its text begins in the answer. */
+export interface WrittenToken {
+  readonly id: number;
+  readonly offset: number;
+  readonly logProbability: number | null;
+  readonly top: readonly TokenChance[];
+}
+
+export type TextEvent =
+  | { readonly type: 'prompt'; readonly scores: TokenScores | null }
+  /** `tokens`: those whose text begins before the end of this piece. Either may be empty. */
+  | { readonly type: 'text'; readonly text: string; readonly tokens: readonly WrittenToken[] }
+  /** `tokens`: all that the model wrote, also those of a stop string. */
+  | { readonly type: 'end'; readonly reason: FinishReason; readonly tokens: number };
+
+/**
+ * The events of a request as text, which ends before the first stop string. The reader of the events leaves
+ * when one is found, so that the request is cancelled.
+ */
+export async function* decodeText(
+  events: AsyncIterable<DecodeEvent>,
+  tokenizer: Pick<Tokenizer, 'decode'>,
+  stops: readonly string[] = [],
+): AsyncGenerator<TextEvent> {
+  const decoder = createTextDecoder(tokenizer);
+  const finder = createStopFinder(stops);
+  const pending: WrittenToken[] = [];
+  let decodedLength = 0;
+  let yieldedLength = 0;
+  let count = 0;
+  /** The piece with the tokens that begin in it. At the end tokens without text belong to it too. */
+  const pieceOf = (text: string, isLast = false): TextEvent => {
+    yieldedLength += text.length;
+    const end = pending.findIndex(({ offset }) => offset >= yieldedLength);
+    const tokens = isLast || end < 0 ? pending.splice(0) : pending.splice(0, end);
+    return { type: 'text', text, tokens };
+  };
+  for await (const event of events) {
+    if (event.type === 'prompt') {
+      yield event;
+    } else if (event.type === 'token') {
+      const { id, logProbability, top } = event;
+      count++;
+      pending.push({ id, logProbability, top, offset: decodedLength });
+      const piece = decoder.push(id);
+      decodedLength += piece.length;
+      const { text, isStopped } = finder.push(piece);
+      if (text !== '') yield pieceOf(text);
+      if (isStopped) return yield { type: 'end', reason: 'stop', tokens: count };
+    } else {
+      const { text, isStopped } = finder.push(decoder.finish());
+      const rest = isStopped ? text : text + finder.finish();
+      if (rest !== '' || pending.length > 0) yield pieceOf(rest, !isStopped);
+      yield { type: 'end', reason: isStopped ? 'stop' : event.reason, tokens: count };
+    }
+  }
+}

@@ -1,0 +1,73 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { isPeftAdapter } from '@qdylora/checkpoint';
+import { QdyloraError } from '@qdylora/contract';
+import { readRunYaml } from '../config/yaml/read-run-yaml.ts';
+import { runPaths } from '../recipes/run-folder/output-folder.ts';
+
+/** Where an adapter to serve is, and what its run says about it. */
+export interface AdapterSource {
+  /** The name of its models. */
+  readonly name: string;
+  /** Folder of the adapter. */
+  readonly folder: string;
+  /** The base model of its run; null for an adapter without a run. */
+  readonly model: string | null;
+  /** The smallest rank of the report that is not worse than the best one; null without a report. */
+  readonly recommendedRank: number | null;
+}
+
+const NAME = /^[\w.-]{1,100}$/;
+
+/**
+ * Reads `folder` or `name=folder`: the folder of an adapter, or of a run. Without a name: that of the run's
+ * folder, else that of the adapter's.
+ *
+ * @throws QdyloraError MISSING_FILE where there is no adapter; BAD_CONFIG for a name that is none
+ */
+export async function adapterSource(text: string): Promise<AdapterSource> {
+  const equals = text.indexOf('=');
+  const isNamed = equals > 0 && !existsSync(text);
+  const path = isNamed ? text.slice(equals + 1) : text;
+  const folder = isPeftAdapter(path) ? path : runPaths(path).adapter;
+  if (!isPeftAdapter(folder))
+    throw new QdyloraError('MISSING_FILE', {
+      where: 'adapter',
+      problem: `There is no adapter in ${path}, nor in its folder adapter.`,
+      nextStep: 'Name the output_dir of a run, or the folder of an adapter.',
+      details: { folder: path },
+    });
+  const run = dirname(resolve(folder));
+  const isOfRun = existsSync(runPaths(run).run);
+  const name = isNamed ? text.slice(0, equals) : basename(isOfRun ? run : resolve(folder));
+  if (!NAME.test(name))
+    throw new QdyloraError('BAD_CONFIG', {
+      where: 'adapter',
+      problem:
+        `The name of a model has letters, digits, dots, hyphens and underscores ` +
+        `(got ${JSON.stringify(name)}).`,
+      nextStep: `Give it one: --adapter my-model=${path}.`,
+    });
+  return {
+    name,
+    folder,
+    model: isOfRun ? await modelOfRun(runPaths(run).run) : null,
+    recommendedRank: recommendedRank(join(run, 'report.json')),
+  };
+}
+
+async function modelOfRun(runYaml: string): Promise<string | null> {
+  const model = (await readRunYaml(runYaml)).get('model')?.value;
+  return typeof model === 'string' ? model : null;
+}
+
+function recommendedRank(reportJson: string): number | null {
+  if (!existsSync(reportJson)) return null;
+  try {
+    const report = JSON.parse(readFileSync(reportJson, 'utf8')) as Record<string, unknown>;
+    const rank = report.smallest_good_rank ?? report.best_rank;
+    return Number.isSafeInteger(rank) ? (rank as number) : null;
+  } catch {
+    return null; // a report is advice: the adapter is served without it
+  }
+}

@@ -1,0 +1,41 @@
+import type { ChatMessage } from '@qdylora/data';
+import * as z from 'zod';
+import { IDLE_FIELDS, SAMPLING_FIELDS } from './request-fields.ts';
+
+const part = z.looseObject({
+  type: z.literal('text', { error: 'only parts of type text are supported' }),
+  text: z.string(),
+});
+
+const message = z.looseObject({
+  role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']),
+  content: z
+    .union([z.string(), z.array(part)], { error: 'a text or a list of text parts is needed' })
+    .nullish()
+    .transform((content) =>
+      Array.isArray(content) ? content.map(({ text }) => text).join('') : (content ?? null),
+    ),
+});
+
+/** The body of `/v1/chat/completions`. */
+export const chatRequest = z.strictObject({
+  ...SAMPLING_FIELDS,
+  ...IDLE_FIELDS,
+  messages: z.array(message).min(1),
+  max_tokens: z.number().int().gte(1).nullish(),
+  max_completion_tokens: z.number().int().gte(1).nullish(),
+  logprobs: z.boolean().nullish(),
+  top_logprobs: z.number().int().gte(0).lte(20).nullish(),
+  tools: z
+    .array(z.looseObject({ type: z.literal('function'), function: z.looseObject({ name: z.string() }) }))
+    .nullish(),
+  tool_choice: z.enum(['auto', 'none'], { error: 'only auto and none are supported' }).nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
+  response_format: z.looseObject({ type: z.literal('text', { error: 'only text is supported' }) }).nullish(),
+});
+
+export type ChatRequest = z.output<typeof chatRequest>;
+
+/** Messages as templates know them: `developer` is the newer name of `system`. */
+export const chatMessages = ({ messages }: ChatRequest): ChatMessage[] =>
+  messages.map((each) => ({ ...each, role: each.role === 'developer' ? 'system' : each.role }));

@@ -1,0 +1,86 @@
+import type { Tokenizer } from '@qdylora/data';
+import type { TokenChance, TokenScores } from '@qdylora/models';
+import type { WrittenToken } from '../../recipes/text/decode-text.ts';
+import { createTextDecoder } from '../../recipes/text/text-decoder.ts';
+
+/** Log-probabilities in the form of `/v1/completions`: lists with one entry a token. */
+export interface CompletionLogprobs {
+  readonly tokens: string[];
+  /** Null for the first token of a prompt, which nothing predicts. */
+  readonly token_logprobs: (number | null)[];
+  readonly top_logprobs: (Readonly<Record<string, number>> | null)[];
+  readonly text_offset: number[];
+}
+
+/** JSON has no infinity; OpenAI writes −9999 for what cannot happen. */
+export const LEAST_LOGPROB = -9999;
+export const finite = (logProbability: number): number =>
+  Number.isFinite(logProbability) ? logProbability : LEAST_LOGPROB;
+
+type Decoding = Pick<Tokenizer, 'decode' | 'tokenText'>;
+
+/** @param shift characters before the answer: those of an echoed prompt */
+export function logprobsOfTokens(
+  tokens: readonly WrittenToken[],
+  tokenizer: Decoding,
+  shift: number,
+): CompletionLogprobs {
+  return {
+    tokens: tokens.map(({ id }) => tokenizer.tokenText(id)),
+    token_logprobs: tokens.map(({ logProbability }) => finite(logProbability!)),
+    top_logprobs: tokens.map(({ top }) => byText(top, tokenizer)),
+    text_offset: tokens.map(({ offset }) => offset + shift),
+  };
+}
+
+/** Of several tokens with one text the most likely counts. */
+function byText(chances: readonly TokenChance[], tokenizer: Decoding): Record<string, number> {
+  const texts = Object.create(null) as Record<string, number>;
+  for (const { id, logProbability } of chances) texts[tokenizer.tokenText(id)] ??= finite(logProbability);
+  return texts;
+}
+
+/**
+ * The log-probabilities of an echoed prompt. The entry of a token among the most likely ones has the same
+ * bits as its own: clients compare them to see whether it was the most likely.
+ */
+export function logprobsOfPrompt(
+  ids: readonly number[],
+  scores: TokenScores,
+  { tokenizer, topCount }: { readonly tokenizer: Decoding; readonly topCount: number },
+): CompletionLogprobs {
+  const perToken = scores.topIds.length / ids.length;
+  const own = (i: number): number => scores.logProbabilities[i - 1];
+  const topOf = (i: number): TokenChance[] =>
+    Array.from({ length: topCount }, (_, k) => {
+      const at = (i - 1) * perToken + k;
+      const id = scores.topIds[at];
+      return { id, logProbability: id === ids[i] ? own(i) : scores.topLogProbabilities[at] };
+    });
+  return {
+    tokens: ids.map((id) => tokenizer.tokenText(id)),
+    token_logprobs: ids.map((_, i) => (i === 0 ? null : finite(own(i)))),
+    top_logprobs: ids.map((_, i) => (i === 0 ? null : byText(topOf(i), tokenizer))),
+    text_offset: offsetsOf(ids, tokenizer),
+  };
+}
+
+function offsetsOf(ids: readonly number[], tokenizer: Decoding): number[] {
+  const decoder = createTextDecoder(tokenizer);
+  let length = 0;
+  return ids.map((id) => {
+    const offset = length;
+    length += decoder.push(id).length;
+    return offset;
+  });
+}
+
+export const joinedLogprobs = (
+  first: CompletionLogprobs,
+  second: CompletionLogprobs,
+): CompletionLogprobs => ({
+  tokens: [...first.tokens, ...second.tokens],
+  token_logprobs: [...first.token_logprobs, ...second.token_logprobs],
+  top_logprobs: [...first.top_logprobs, ...second.top_logprobs],
+  text_offset: [...first.text_offset, ...second.text_offset],
+});

@@ -1,0 +1,154 @@
+import type { Context, Hono } from 'hono';
+import type { SSEStreamingApi } from 'hono/streaming';
+import type { ListedModel } from '../served-models.ts';
+import { ApiError, apiErrorOf, errorBody } from './api-error.ts';
+import { beginChatCompletion } from './chat-completions.ts';
+import { chatRequest } from './chat-request.ts';
+import { completionRequest } from './completion-request.ts';
+import { beginCompletion, type Completion } from './completions.ts';
+import { demandKey, demandLocalName, jsonBody } from './guards.ts';
+import { checkBody } from './request-fields.ts';
+import { requestLife, type RequestLife } from './request-life.ts';
+import type { Service } from './service.ts';
+
+/** A static file of the page. */
+export interface PageFile {
+  readonly type: string;
+  readonly text: string;
+}
+
+export interface AppOptions {
+  /** Null: requests need no key, and must name one of `hosts`. */
+  readonly apiKey: string | null;
+  readonly hosts: readonly string[];
+  readonly mostBodyBytes: number;
+  /** The files of the page by path: `/`, `/chat.js` … */
+  readonly page: ReadonlyMap<string, PageFile>;
+  readonly memoryUsage: () => { readonly liveBytes: number; readonly reservedBytes: number };
+}
+
+/** Nothing but this server is loaded by the page. */
+const PAGE_HEADERS = {
+  'content-security-policy': "default-src 'self'; img-src data:; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'cache-control': 'no-cache',
+};
+
+/** The routes of a server. Hono is loaded here, so that other commands do not wait for it. */
+export async function createApp(service: Service, options: AppOptions): Promise<Hono> {
+  const { Hono } = await import('hono');
+  const { bodyLimit } = await import('hono/body-limit');
+  const { streamSSE } = await import('hono/streaming');
+  const app = new Hono();
+  app.use(async (c, next) => {
+    const begin = performance.now();
+    await next();
+    const isKnown = c.req.path.startsWith('/v1/') && c.res.status !== 404;
+    const route = isKnown ? c.req.path.replace(/^(\/v1\/models)\/.*/, '$1/:id') : 'other';
+    service.metrics.addRequest(route, c.res.status, (performance.now() - begin) / 1000);
+  });
+  app.onError((error, c) => {
+    const api = apiErrorOf(error, service.onError);
+    if (api.status === 503) c.header('retry-after', '1');
+    return c.json(errorBody(api), api.status);
+  });
+  app.notFound((c) =>
+    c.json(errorBody(new ApiError(404, 'not_found', `There is no ${c.req.method} ${c.req.path}.`)), 404),
+  );
+  if (options.apiKey === null) app.use(demandLocalName(options.hosts));
+  else for (const path of ['/v1/*', '/metrics']) app.use(path, demandKey(options.apiKey));
+  app.use(
+    bodyLimit({
+      maxSize: options.mostBodyBytes,
+      onError: () => {
+        throw new ApiError(413, 'body_too_large', `A body has at most ${options.mostBodyBytes} bytes.`);
+      },
+    }),
+  );
+  addFacts(app, service, options);
+  const answer = async (c: Context, isStream: boolean, begin: (life: RequestLife) => Completion) => {
+    const { closing, timeoutMs } = service;
+    const life = requestLife({ client: c.req.raw.signal, closing, timeoutMs });
+    try {
+      const completion = begin(life);
+      if (isStream)
+        return streamSSE(c, (sse) => streamChunks(sse, completion, service).finally(life.release));
+      const whole = await completion.whole();
+      life.release();
+      return c.json(whole);
+    } catch (error) {
+      life.abort(error);
+      life.release();
+      throw error;
+    }
+  };
+  app.post('/v1/completions', async (c) => {
+    const request = checkBody(completionRequest, await modelBody(c, service));
+    return answer(c, request.stream === true, (life) => beginCompletion(service, request, life));
+  });
+  app.post('/v1/chat/completions', async (c) => {
+    const request = checkBody(chatRequest, await modelBody(c, service));
+    return answer(c, request.stream === true, (life) => beginChatCompletion(service, request, life));
+  });
+  return app;
+}
+
+/** The body of a request for a model that is served. @throws ApiError 404 for another one */
+async function modelBody(c: Context, { models }: Service): Promise<unknown> {
+  const body = await jsonBody(c);
+  const model = typeof body === 'object' && body !== null ? (body as { model?: unknown }).model : undefined;
+  if (typeof model === 'string') assertServed(model, models);
+  return body;
+}
+
+function assertServed(id: string, models: Service['models']): void {
+  try {
+    models.find(id);
+  } catch (error) {
+    throw new ApiError(404, 'model_not_found', (error as Error).message, 'model');
+  }
+}
+
+async function streamChunks(sse: SSEStreamingApi, completion: Completion, service: Service): Promise<void> {
+  const send = (value: unknown): Promise<void> => sse.writeSSE({ data: JSON.stringify(value) });
+  try {
+    await completion.chunks(send);
+    await sse.writeSSE({ data: '[DONE]' });
+  } catch (error) {
+    if (!sse.aborted) await send(errorBody(apiErrorOf(error, service.onError)));
+  }
+}
+
+/** Routes that answer at once: models, health, metrics and the page. */
+function addFacts(app: Hono, service: Service, { page, memoryUsage }: AppOptions): void {
+  const { models, engine, metrics, closing } = service;
+  const began = service.clock();
+  const modelJson = ({ id, rank, adapter, isRecommended, usesTemplate }: ListedModel) => ({
+    id,
+    object: 'model',
+    created: began,
+    owned_by: 'qdylora',
+    adapter,
+    rank,
+    recommended: isRecommended,
+    chat_template: usesTemplate,
+  });
+  app.get('/v1/models', (c) => c.json({ object: 'list', data: models.list.map(modelJson) }));
+  app.get('/v1/models/:id', (c) => {
+    const id = c.req.param('id');
+    assertServed(id, models);
+    const { adapter, rank } = models.find(id);
+    const { name, recommendedRank, style } = adapter;
+    const listed = { id, rank, adapter: name, isRecommended: rank === recommendedRank, ...style };
+    return c.json(modelJson({ ...listed, usesTemplate: style.usesTemplate }));
+  });
+  app.get('/health', (c) =>
+    closing.aborted ? c.json({ status: 'shutting down' }, 503) : c.json({ status: 'ok' }),
+  );
+  app.get('/metrics', (c) => {
+    c.header('content-type', 'text/plain; version=0.0.4; charset=utf-8');
+    return c.body(metrics.text(engine.usage(), memoryUsage()));
+  });
+  for (const [path, { type, text }] of page)
+    app.get(path, (c) => c.body(text, 200, { ...PAGE_HEADERS, 'content-type': type }));
+}

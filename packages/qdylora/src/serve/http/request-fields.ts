@@ -1,0 +1,65 @@
+import { nearestName } from '@qdylora/contract';
+import * as z from 'zod';
+import { ApiError } from './api-error.ts';
+
+const MOST_STOPS = 16;
+const MOST_CHOICES = 16;
+
+/** Null means left out, as in OpenAI's own schemas. */
+const optional = <S extends z.ZodType>(schema: S) =>
+  schema.nullish().transform((value) => value ?? undefined);
+
+const stopText = z.string().min(1).max(1000);
+/** A penalty that this server does not have: only its neutral value is accepted. */
+const neutral = optional(z.literal(0, { error: 'only 0 is supported; use repetition_penalty' }));
+
+/** Fields of both endpoints that say how to write. */
+export const SAMPLING_FIELDS = {
+  model: z.string().min(1).max(200),
+  temperature: optional(z.number().gte(0).lte(2)),
+  top_p: optional(z.number().gte(0).lte(1)),
+  top_k: optional(z.number().int().gte(0)),
+  repetition_penalty: optional(z.number().gte(0.01).lte(10)),
+  seed: optional(z.number().int()),
+  stop: optional(z.union([stopText.transform((text) => [text]), z.array(stopText).max(MOST_STOPS)])),
+  n: optional(z.number().int().gte(1).lte(MOST_CHOICES)),
+  stream: optional(z.boolean()),
+  stream_options: optional(z.looseObject({ include_usage: z.boolean().optional() })),
+  presence_penalty: neutral,
+  frequency_penalty: neutral,
+  logit_bias: optional(z.strictObject({}, { error: 'logit_bias is not supported' })),
+};
+
+/** Fields that change nothing here, and that clients send by themselves. */
+export const IDLE_FIELDS = {
+  user: z.unknown().optional(),
+  metadata: z.unknown().optional(),
+  store: z.unknown().optional(),
+  service_tier: z.unknown().optional(),
+  prompt_cache_key: z.unknown().optional(),
+  safety_identifier: z.unknown().optional(),
+};
+
+export type SamplingFields = z.output<z.ZodObject<typeof SAMPLING_FIELDS>>;
+
+/** @throws ApiError 400 that names the first field that is wrong */
+export function checkBody<S extends z.ZodObject>(schema: S, body: unknown): z.output<S> {
+  const result = schema.safeParse(body);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  if (issue.code === 'unrecognized_keys' && issue.path.length === 0) {
+    const [name] = issue.keys;
+    const nearest = nearestName(name, Object.keys(schema.shape));
+    const advice = nearest ? ` Did you mean ${nearest}?` : '';
+    throw new ApiError(400, 'unknown_field', `There is no field ${shown(name)}.${advice}`, name);
+  }
+  const param = issue.path.join('.') || null;
+  throw new ApiError(400, 'invalid_field', `${param ?? 'The body'}: ${issue.message}.`, param);
+}
+
+const shown = (name: string): string => JSON.stringify(name.slice(0, 100));
+
+/** Bits of a seed: whole numbers of any sign become those of the generator. */
+const SEED_BITS = 53;
+
+export const seedOf = (seed: number): number => Number(BigInt.asUintN(SEED_BITS, BigInt(seed)));

@@ -1,0 +1,120 @@
+import type { DecodeEngine, DecodeOptions } from '@qdylora/models';
+import { decodeText, type TextEvent } from '../../recipes/text/decode-text.ts';
+import type { ServedModel, ServedModels } from '../served-models.ts';
+import { ApiError } from './api-error.ts';
+import type { Metrics } from './metrics.ts';
+import type { RequestLife } from './request-life.ts';
+import { seedOf, type SamplingFields } from './request-fields.ts';
+
+/** What the endpoints share. */
+export interface Service {
+  readonly models: ServedModels;
+  readonly engine: DecodeEngine;
+  readonly metrics: Metrics;
+  /** Tokens of a prompt and its answer at most. */
+  readonly contextTokens: number;
+  /** Requests that run and wait at most. */
+  readonly mostRequests: number;
+  /** Milliseconds after which a request is ended. */
+  readonly timeoutMs: number;
+  /** Seconds since 1970. */
+  readonly clock: () => number;
+  /** An unused id. */
+  readonly newId: () => string;
+  /** Seed of a request that has none. */
+  readonly newSeed: () => number;
+  /** Fires when the server ends. */
+  readonly closing: AbortSignal;
+  /** Receives errors that clients are not told. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** One answer of a request. */
+export interface Choice {
+  readonly index: number;
+  readonly prompt: readonly number[];
+  readonly events: AsyncIterable<TextEvent>;
+}
+
+export interface ChoicesOptions {
+  readonly model: ServedModel;
+  readonly fields: SamplingFields;
+  readonly stopIds: readonly number[];
+  readonly maxNewTokens: number;
+  readonly scoring: Pick<DecodeOptions, 'scorePrompt' | 'topLogProbabilities'>;
+  readonly life: RequestLife;
+}
+
+/**
+ * Begins all answers of a request: `n` for each prompt. Either all of them run or wait, or none does.
+ *
+ * @throws ApiError for prompts that are too long or too many; QdyloraError BUSY
+ */
+export function beginChoices(
+  service: Service,
+  prompts: readonly (readonly number[])[],
+  { model, fields, stopIds, maxNewTokens, scoring, life }: ChoicesOptions,
+): Choice[] {
+  const { engine, metrics } = service;
+  const perPrompt = fields.n ?? 1;
+  if (prompts.length * perPrompt > service.mostRequests)
+    throw new ApiError(
+      400,
+      'too_many_prompts',
+      `A request has at most ${service.mostRequests} answers here (got ${prompts.length * perPrompt}).`,
+      'prompt',
+    );
+  for (const prompt of prompts) assertFits(prompt.length, maxNewTokens, service.contextTokens);
+  const seed = seedOf(fields.seed ?? service.newSeed());
+  try {
+    return prompts.flatMap((prompt, p) =>
+      Array.from({ length: perPrompt }, (_, i): Choice => {
+        const events = engine.decode(model.view, prompt, {
+          maxNewTokens,
+          stopIds,
+          temperature: fields.temperature ?? 1,
+          topP: fields.top_p ?? 1,
+          topK: fields.top_k ?? 0,
+          repetitionPenalty: fields.repetition_penalty ?? 1,
+          seed: (seed + i) % Number.MAX_SAFE_INTEGER,
+          signal: life.signal,
+          ...scoring,
+        });
+        metrics.addPrompt(prompt.length);
+        const texts = decodeText(events, model.adapter.tokenizer, fields.stop);
+        return { index: p * perPrompt + i, prompt, events: metrics.counted(texts) };
+      }),
+    );
+  } catch (error) {
+    life.abort(error);
+    throw error;
+  }
+}
+
+function assertFits(promptTokens: number, maxNewTokens: number, contextTokens: number): void {
+  if (promptTokens === 0) throw new ApiError(400, 'empty_prompt', 'The prompt has no tokens.', 'prompt');
+  if (promptTokens + maxNewTokens <= contextTokens) return;
+  throw new ApiError(
+    400,
+    'context_length_exceeded',
+    `This model's context is ${contextTokens} tokens, but ${promptTokens + maxNewTokens} are asked for ` +
+      `(${promptTokens} in the prompt, ${maxNewTokens} in the answer).`,
+    'max_tokens',
+  );
+}
+
+export interface Usage {
+  readonly prompt_tokens: number;
+  readonly completion_tokens: number;
+  readonly total_tokens: number;
+}
+
+/** Each prompt counts once, however many answers it gets. */
+export function usageOf(prompts: readonly (readonly number[])[], completionTokens: number): Usage {
+  const promptTokens = prompts.reduce((sum, prompt) => sum + prompt.length, 0);
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+  };
+}

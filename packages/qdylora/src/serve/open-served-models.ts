@@ -1,0 +1,113 @@
+import { QdyloraError } from '@qdylora/contract';
+import type { Adapted } from '@qdylora/lora-dynamic';
+import type { CausalLm } from '@qdylora/models';
+import { mergeExplicit, valuesOfFlags, type ExplicitValues } from '../config/explicit-values.ts';
+import type { OutputOf } from '../config/values/check-values.ts';
+import { SERVE_KEYS } from '../config/serve-keys.ts';
+import { attachAdapter, type Warn } from '../recipes/adapter/attach-adapter.ts';
+import { readAdapter, type ReadAdapter } from '../recipes/adapter/read-adapter.ts';
+import { chosenTemplate } from '../recipes/opening/chosen-template.ts';
+import { openTokenizer } from '../recipes/opening/open-base.ts';
+import { checkModelValues, openModel, type OpenModel } from '../recipes/opening/open-model.ts';
+import { promptStyle } from '../recipes/opening/prompt-style.ts';
+import { stopIdsOf } from '../recipes/outputs/stop-ids.ts';
+import type { AdapterSource } from './adapter-source.ts';
+import { servedModels, type ServedAdapter, type ServedModels } from './served-models.ts';
+
+export type ServeConfig = OutputOf<typeof SERVE_KEYS>;
+
+/** A base in memory with all adapters around it. */
+export interface OpenServedModels extends Disposable {
+  readonly config: ServeConfig;
+  readonly opened: OpenModel;
+  readonly models: ServedModels;
+}
+
+/**
+ * Loads the base once and attaches all adapters to it.
+ *
+ * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_ADAPTER, …
+ */
+export async function openServedModels(
+  sources: readonly AdapterSource[],
+  explicit: ExplicitValues,
+  warn: Warn,
+): Promise<OpenServedModels> {
+  assertDistinct(sources);
+  const reads = sources.map(({ folder }) => readAdapter(folder));
+  assertOneBase(reads);
+  const [first] = sources;
+  const folder = valuesOfFlags({ adapter: first.folder });
+  const config = checkModelValues(SERVE_KEYS, mergeExplicit(explicit, folder));
+  const model = config.model ?? first.model ?? reads[0].baseModel;
+  const opened = await openModel({ ...config, model }, { adapter: reads[0], warn });
+  try {
+    const adapters: ServedAdapter[] = [];
+    for (const [i, source] of sources.entries()) {
+      const facts = { fingerprint: opened.source.fingerprint, warn };
+      const adapted = i === 0 ? opened.adapter!.adapted : await attachAdapter(opened.model, reads[i], facts);
+      adapters.push(await servedAdapter(opened, { source, read: reads[i], adapted, config }));
+    }
+    return { config, opened, models: servedModels(adapters), [Symbol.dispose]: opened.dispose };
+  } catch (error) {
+    opened.dispose();
+    throw error;
+  }
+}
+
+interface AdapterParts {
+  readonly source: AdapterSource;
+  readonly read: ReadAdapter;
+  readonly adapted: Adapted<CausalLm>;
+  readonly config: ServeConfig;
+}
+
+async function servedAdapter(
+  { source: { stopIds, tokenizerFolder, name: baseName } }: OpenModel,
+  { source, read, adapted, config: { chatTemplate } }: AdapterParts,
+): Promise<ServedAdapter> {
+  const template = chosenTemplate({ chatTemplate, adapter: source.folder });
+  const tokenizer = await openTokenizer(tokenizerFolder, template);
+  if (!tokenizer)
+    throw new QdyloraError('BAD_CONFIG', {
+      where: baseName,
+      problem: 'The model has no tokenizer, so it cannot be served.',
+      nextStep: 'Put tokenizer.json beside its weights.',
+    });
+  const { ranks, maxRank } = read.state;
+  const trained = chatTemplate === null ? (read.sidecar?.prompt ?? null) : null;
+  const recommended = source.recommendedRank;
+  return {
+    name: source.name,
+    adapted,
+    ranks,
+    isNested: read.sidecar !== null,
+    recommendedRank: recommended !== null && recommended <= maxRank ? recommended : maxRank,
+    tokenizer,
+    style: promptStyle(tokenizer, trained, false),
+    stopIds: [...new Set([...stopIds, ...(tokenizer.eosId === null ? [] : [tokenizer.eosId])])],
+    chatStopIds: stopIdsOf(stopIds, tokenizer),
+  };
+}
+
+function assertDistinct(sources: readonly AdapterSource[]): void {
+  const names = sources.map(({ name }) => name);
+  const repeated = names.find((name, i) => names.indexOf(name) < i);
+  if (repeated === undefined) return;
+  throw new QdyloraError('BAD_CONFIG', {
+    where: 'adapter',
+    problem: `Two adapters are called ${repeated}.`,
+    nextStep: 'Give each a name of its own: --adapter first=runs/a --adapter second=runs/b.',
+  });
+}
+
+/** Whole weights of an adapter replace those of the base, so such an adapter cannot share it. */
+function assertOneBase(reads: readonly ReadAdapter[]): void {
+  const whole = reads.find(({ saved }) => saved !== null);
+  if (!whole || reads.length === 1) return;
+  throw new QdyloraError('BAD_ADAPTER', {
+    where: whole.folder,
+    problem: 'The adapter replaces weights of the base, so it cannot be served beside another one.',
+    nextStep: 'Serve it alone.',
+  });
+}

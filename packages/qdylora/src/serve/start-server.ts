@@ -1,0 +1,189 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import type { Server } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
+import { QdyloraError } from '@qdylora/contract';
+import { createDecodeEngine, kvTokenBytes, type EngineUsage } from '@qdylora/models';
+import { createApp } from './http/create-app.ts';
+import { createMetrics } from './http/metrics.ts';
+import type { Service } from './http/service.ts';
+import type { OpenServedModels } from './open-served-models.ts';
+import { readPage } from './read-page.ts';
+
+/** A server that listens. */
+export interface RunningServer {
+  /** `http://127.0.0.1:8080`. */
+  readonly url: string;
+  readonly contextTokens: number;
+  readonly capacityTokens: number;
+  usage(): EngineUsage;
+  /**
+   * Takes no new requests, ends the running ones when the grace is over, and releases all memory but the
+   * model's.
+   */
+  close(): Promise<void>;
+}
+
+export interface ServerOptions {
+  /** Folder of the page's files. */
+  readonly page: URL;
+  /** Receives errors that clients are not told. */
+  readonly onError: (error: unknown) => void;
+  /** Milliseconds that running requests get when the server closes. */
+  readonly graceMs?: number;
+}
+
+const DEFAULT_GRACE_MS = 5000;
+const DEFAULT_BODY_BYTES = 4 * 2 ** 20;
+/** 1 GiB: 23,000 tokens of SmolLM2-135M, 1,000 of Llama 2 7B. */
+const DEFAULT_KV_BYTES = 2 ** 30;
+/** Names of this machine in a request's Host. */
+const LOCAL_NAMES = ['127.0.0.1', 'localhost', '[::1]'];
+/** Longer than proxies and clients keep a connection: they must not send into one that is being closed. */
+const KEEP_ALIVE_MS = 65_000;
+/** The longest that a client may take to send its request. */
+const RECEIVE_MS = 60_000;
+/** Where neither the model nor the user says how long a context is, and the memory allows more. */
+const MOST_CONTEXT = 8192;
+
+const isLocal = (host: string): boolean => ['127.0.0.1', 'localhost', '::1'].includes(host);
+
+/**
+ * Serves models over HTTP.
+ *
+ * @throws QdyloraError BAD_CONFIG for an open host without a key, a context that does not fit, or a port that
+ * is taken
+ */
+export async function startServer(served: OpenServedModels, options: ServerOptions): Promise<RunningServer> {
+  const { config, opened, models } = served;
+  assertGuarded(config.host, config.apiKey);
+  const { memory } = opened.model.backend;
+  const { contextTokens, capacityTokens } = sizesOf(served);
+  const closing = new AbortController();
+  const engine = createDecodeEngine(opened.model, {
+    capacityTokens,
+    maxRunning: config.maxConcurrency,
+    maxWaiting: config.maxQueue,
+    computeDtype: opened.computeDtype,
+    pause: () => setImmediate(),
+  });
+  const service: Service = {
+    models,
+    engine,
+    metrics: createMetrics(),
+    contextTokens,
+    mostRequests: config.maxConcurrency + config.maxQueue,
+    timeoutMs: config.timeout * 1000,
+    clock: () => Math.floor(Date.now() / 1000),
+    newId: () => randomBytes(12).toString('hex'),
+    newSeed: () => randomInt(2 ** 48 - 1),
+    closing: closing.signal,
+    onError: options.onError,
+  };
+  const app = await createApp(service, {
+    apiKey: config.apiKey,
+    hosts: [...LOCAL_NAMES, config.host],
+    mostBodyBytes: config.maxBody ?? DEFAULT_BODY_BYTES,
+    page: readPage(options.page),
+    memoryUsage: () => memory.usage(),
+  });
+  const { createAdaptorServer } = await import('@hono/node-server');
+  const server = createAdaptorServer({ fetch: app.fetch }) as Server;
+  server.requestTimeout = RECEIVE_MS;
+  server.headersTimeout = RECEIVE_MS;
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
+  try {
+    const port = await listen(server, config);
+    const name = config.host.includes(':') ? `[${config.host}]` : config.host;
+    return {
+      url: `http://${name}:${port}`,
+      contextTokens,
+      capacityTokens,
+      usage: () => engine.usage(),
+      close: () => closeServer(server, { engine, closing, graceMs: options.graceMs ?? DEFAULT_GRACE_MS }),
+    };
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+}
+
+/** @throws QdyloraError BAD_CONFIG */
+function assertGuarded(host: string, apiKey: string | null): void {
+  if (isLocal(host) || apiKey !== null) return;
+  throw new QdyloraError('BAD_CONFIG', {
+    where: 'host',
+    problem: `Other machines can reach ${host}, so a server there needs an API key.`,
+    nextStep: 'Set one: --api-key, or leave --host out to serve this machine only.',
+  });
+}
+
+/** The context, and the tokens whose keys and values fit the memory. @throws QdyloraError BAD_CONFIG */
+function sizesOf({ config, opened: { model } }: OpenServedModels) {
+  const { maxPositions, positionLimit, attention } = model.config;
+  const limit = Math.min(maxPositions, positionLimit);
+  const fitting = Math.floor((config.kvMemory ?? DEFAULT_KV_BYTES) / kvTokenBytes(attention));
+  const contextTokens = config.context ?? Math.min(limit, MOST_CONTEXT, fitting);
+  const problem =
+    contextTokens > limit
+      ? `The model reads ${limit} tokens, and the context has ${contextTokens}.`
+      : contextTokens > fitting || fitting < 2
+        ? `Keys and values of ${fitting} tokens fit kv_memory, and the context has ${contextTokens}.`
+        : null;
+  if (problem !== null)
+    throw new QdyloraError('BAD_CONFIG', {
+      where: 'context',
+      problem,
+      nextStep: 'Set a smaller --context, or a larger --kv-memory.',
+    });
+  return { contextTokens, capacityTokens: Math.min(fitting, contextTokens * config.maxConcurrency) };
+}
+
+function listen(
+  server: Server,
+  { host, port }: { readonly host: string; readonly port: number },
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) =>
+      reject(
+        new QdyloraError('BAD_CONFIG', {
+          where: 'port',
+          problem: `The server cannot listen at ${host}:${port}: ${cause.message}.`,
+          nextStep: 'Choose another one: --port 0 takes any that is free.',
+          cause,
+        }),
+      ),
+    );
+    server.listen(port, host, () => {
+      const address = server.address();
+      resolve(typeof address === 'object' && address ? address.port : port);
+    });
+  });
+}
+
+interface Closing {
+  readonly engine: Service['engine'];
+  readonly closing: AbortController;
+  readonly graceMs: number;
+}
+
+async function closeServer(server: Server, { engine, closing, graceMs }: Closing): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
+  const grace = setTimeout(() => {
+    closing.abort(shuttingDown());
+    setTimeout(() => server.closeAllConnections(), LAST_WORDS_MS).unref();
+  }, graceMs);
+  await closed;
+  clearTimeout(grace);
+  clearInterval(idle);
+  if (!closing.signal.aborted) closing.abort(shuttingDown());
+  await engine.close();
+}
+
+/** Connections become idle when their last answer is sent. */
+const IDLE_CHECK_MS = 50;
+/** Time for the error objects of requests that are ended. */
+const LAST_WORDS_MS = 500;
+
+const shuttingDown = (): QdyloraError =>
+  new QdyloraError('ABORTED', { where: 'serve', problem: 'The server is shutting down' });
