@@ -1,10 +1,10 @@
-// lm-evaluation-harness as a client of `qdylora serve`, against `qdylora eval --tasks`: the same requests must
-// get the same numbers. Exit status 1 where a score differs.
+// lm-evaluation-harness as a client of `qdylora serve`, against `qdylora eval --tasks`: the same requests
+// must get the same numbers. Exit status 1 where a score differs.
 //
-//   node bench/peers/lm-eval-against-server.mjs --python .venv/bin/python --model DIR --adapter DIR --ranks 1,4
+//   node bench/peers/lm-eval-against-server.mjs --python PYTHON --model DIR --adapter DIR --ranks 1,4
 //
-// --python: a Python with lm_eval 0.4.13 ([api]). Two tasks on made rows: multiple choice (likelihoods of echoed
-// prompts) and generated text with a stop string. Both sides compute in float32 and batch invariant.
+// --python: a Python with lm_eval 0.4.13 ([api]). Two tasks on made rows: multiple choice (likelihoods of
+// echoed prompts) and generated text with stop strings. Both sides compute in float32, batch invariant.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -94,25 +94,18 @@ function runIn(program, words, env = {}) {
 /** The newest results and samples below a folder, by task. */
 function resultsIn(path) {
   const names = readdirSync(path, { recursive: true }).map(String).sort();
-  const results = JSON.parse(
-    readFileSync(
-      join(
-        path,
-        names.findLast((each) => /results_.*\.json$/.test(each)),
-      ),
-      'utf8',
-    ),
-  );
+  const textOf = (isWanted) => readFileSync(join(path, names.findLast(isWanted)), 'utf8');
   const samples = {};
   for (const task of Object.keys(TASKS)) {
-    const file = names.findLast((each) => each.includes(`samples_${task}_`));
-    const lines = readFileSync(join(path, file), 'utf8').trim().split('\n').map(JSON.parse);
-    samples[task] = lines.sort((a, b) => a.doc_id - b.doc_id);
+    const lines = textOf((name) => name.includes(`samples_${task}_`))
+      .trim()
+      .split('\n');
+    samples[task] = lines.map((line) => JSON.parse(line)).sort((a, b) => a.doc_id - b.doc_id);
   }
-  return { scores: results.results, samples };
+  return { scores: JSON.parse(textOf((name) => /results_.*\.json$/.test(name))).results, samples };
 }
 
-/** Of two lists of responses: how many there are, how many are equal, the largest difference of two numbers. */
+/** Of two lists of responses: their number, how many are equal, the largest difference of two numbers. */
 function compareSamples(ours, theirs) {
   let count = 0;
   let equal = 0;
@@ -143,16 +136,22 @@ try {
     const theirs = join(folder, `theirs-${rank}`);
     const ours = join(folder, `ours-${rank}`);
     const id = rank === '0' ? 'peer:base' : `peer:r${rank}`;
-    const args = `model=${id},base_url=${url},tokenizer=${model},tokenizer_backend=huggingface,num_concurrent=4,max_length=512`;
+    const client = `model=${id},base_url=${url},tokenizer=${model},tokenizer_backend=huggingface`;
+    const tasks = ['--tasks', files.join(',')];
+    const limits = 'num_concurrent=4,max_length=512';
     runIn(
       values.python,
-      ['-m', 'lm_eval', '--model', 'local-completions', '--model_args', args, '--tasks', files.join(','),
-        '--output_path', theirs, '--log_samples'],
+      [
+        ...['-m', 'lm_eval', '--model', 'local-completions', '--model_args', `${client},${limits}`],
+        ...[...tasks, '--output_path', theirs, '--log_samples'],
+      ],
       { HF_HUB_OFFLINE: '1', HF_DATASETS_CACHE: join(folder, 'cache'), OPENAI_API_KEY: 'none' },
-    ); // prettier-ignore
+    );
     const ranks = rank === '0' ? [] : ['--adapter', adapter, '--ranks', rank, '--compare-with-base=false'];
-    runIn(process.execPath, [...qdylora, 'eval', ...common, ...ranks, '--batch-invariant',
-      '--tasks', files.join(','), '--task-data', folder, '--output-dir', ours], { TSX_TSCONFIG_PATH: join(root, 'tsconfig.json') }); // prettier-ignore
+    runIn(process.execPath, [
+      ...[...qdylora, 'eval', ...common, ...ranks, '--batch-invariant', ...tasks],
+      ...['--task-data', folder, '--output-dir', ours],
+    ]);
     const [a, b] = [resultsIn(ours), resultsIn(theirs)];
     for (const task of Object.keys(TASKS)) {
       for (const metric of Object.keys(b.scores[task]).filter((key) =>

@@ -31,50 +31,47 @@ interface Message {
   readonly error?: { readonly message: string };
 }
 
-/** Opens a page in a fresh profile. Speaks the DevTools protocol over pipes: JSON with a NUL after each message. */
-export async function openPage(chromium: string, url: string, size = '1100,900'): Promise<BrowserPage> {
-  const child = spawn(
-    chromium,
-    [
-      '--headless=new',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--remote-debugging-pipe',
-      `--window-size=${size}`,
-      `--user-data-dir=${temporaryFolder()}`,
-    ],
-    { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] },
-  );
-  const [, , , input, output] = child.stdio as unknown as [
-    null,
-    null,
-    null,
-    NodeJS.WritableStream,
-    NodeJS.ReadableStream,
-  ];
+type Call = (method: string, params?: object, sessionId?: string) => Promise<Record<string, any>>;
+
+/** A browser in a fresh profile, spoken to over pipes: JSON with a NUL after each message. */
+function startBrowser(chromium: string, onEvent: (message: Message) => void) {
+  const flags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--remote-debugging-pipe'];
+  const place = ['--window-size=1100,900', `--user-data-dir=${temporaryFolder()}`];
+  const child = spawn(chromium, [...flags, ...place], {
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+  });
+  const input = child.stdio[3] as unknown as NodeJS.WritableStream;
+  const output = child.stdio[4] as unknown as NodeJS.ReadableStream;
   const waiting = new Map<number, (message: Message) => void>();
-  const problems: string[] = [];
   let rest = '';
   output.on('data', (data: Buffer) => {
     const messages = (rest + data.toString()).split('\0');
     rest = messages.pop()!;
     for (const text of messages) {
       const message = JSON.parse(text) as Message;
-      if (message.id !== undefined) waiting.get(message.id)?.(message);
-      const { method, params = {} } = message;
-      if (method === 'Runtime.exceptionThrown')
-        problems.push(params.exceptionDetails.exception?.description as string);
-      if (method === 'Log.entryAdded' && params.entry.level === 'error')
-        problems.push(params.entry.text as string);
+      if (message.id === undefined) onEvent(message);
+      else waiting.get(message.id)?.(message);
     }
   });
   let lastId = 0;
-  const call = (method: string, params: object = {}, sessionId?: string): Promise<Record<string, any>> =>
+  const call: Call = (method, params = {}, sessionId) =>
     new Promise((resolve, reject) => {
       const id = ++lastId;
       waiting.set(id, ({ result, error }) => (error ? reject(new Error(error.message)) : resolve(result!)));
       input.write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
     });
+  return { child, call };
+}
+
+/** Opens a page with the DevTools protocol. */
+export async function openPage(chromium: string, url: string): Promise<BrowserPage> {
+  const problems: string[] = [];
+  const { child, call } = startBrowser(chromium, ({ method, params = {} }) => {
+    if (method === 'Runtime.exceptionThrown')
+      problems.push(params.exceptionDetails.exception?.description as string);
+    if (method === 'Log.entryAdded' && params.entry.level === 'error')
+      problems.push(params.entry.text as string);
+  });
   const { targetId } = await call('Target.createTarget', { url: 'about:blank' });
   const { sessionId } = await call('Target.attachToTarget', { targetId, flatten: true });
   const inPage = (method: string, params: object = {}) => call(method, params, sessionId as string);
@@ -83,11 +80,8 @@ export async function openPage(chromium: string, url: string, size = '1100,900')
   return {
     problems,
     async evaluate(expression) {
-      const { result, exceptionDetails } = await inPage('Runtime.evaluate', {
-        expression,
-        awaitPromise: true,
-        returnByValue: true,
-      });
+      const options = { expression, awaitPromise: true, returnByValue: true };
+      const { result, exceptionDetails } = await inPage('Runtime.evaluate', options);
       if (exceptionDetails) throw new Error(exceptionDetails.exception?.description as string);
       return result.value;
     },

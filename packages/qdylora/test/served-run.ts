@@ -55,7 +55,11 @@ export async function trainRuns(model: string, names: readonly string[], steps =
 export const tinyModel = (): string => writeTinyModel(temporaryPlace().in('model'), { tokenizer: true });
 
 /** Serves runs at a free port. */
-export async function serveRuns(adapters: readonly string[], flags: object = {}): Promise<ServedRun> {
+export async function serveRuns(
+  adapters: readonly string[],
+  flags: object = {},
+  graceMs = 200,
+): Promise<ServedRun> {
   const sources = await Promise.all(adapters.map(adapterSource));
   const opened = await openServedModels(
     sources,
@@ -66,7 +70,7 @@ export async function serveRuns(adapters: readonly string[], flags: object = {})
   const server = await startServer(opened, {
     page: PAGE,
     onError: (error) => errors.push(error),
-    graceMs: 200,
+    graceMs,
   });
   return {
     server,

@@ -183,10 +183,10 @@ describe('limits of time and of the queue', () => {
   });
 
   test('a server that closes answers what is short, and refuses what is long', async () => {
-    const closing = await serveRuns([runs[0]], { maxConcurrency: 1 });
+    const closing = await serveRuns([runs[0]], { maxConcurrency: 1 }, 60_000);
     const before = closing.liveBytes();
     const answer = post(closing.url, '/v1/completions', { model: 'smol', prompt: 'a', max_tokens: 2 });
-    await sleep(20);
+    while (closing.server.usage().passes === 0) await sleep(1);
     await closing.server.close();
     expect((await answer).status).toBe(200);
     expect(closing.liveBytes()).toBeLessThan(before); // keys and values
