@@ -12,6 +12,7 @@ export function commandPage(): string {
     terminal: { write: SHOWN_NOWHERE, note: SHOWN_NOWHERE, columns: 110 } as never,
     argv: [],
     trainWorker: null,
+    page: new URL('page:none'),
     interruptible: () => Promise.reject(new Error('a page runs no command')),
   });
   const { commands } = program;
