@@ -46,8 +46,13 @@ export type ErrorCode =
   | 'NATIVE'
   /** The hub could not be reached, or answered with an error. */
   | 'NETWORK'
+<<<<<<< HEAD
   /** The hub refuses access to a model or a dataset: a licence to accept, or a missing token. */
   | 'ACCESS_DENIED';
+=======
+  | 'ACCESS_DENIED'
+  | 'COLLECTIVE_FAILED';
+>>>>>>> bdc734e0 (Add collectives between processes on any MPI library)
 
 export interface ErrorParts {
   /** Where it happened: a package, a file, a key, a line. */

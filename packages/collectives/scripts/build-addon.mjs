@@ -1,0 +1,49 @@
+// Compiles the MPI addon: `node scripts/build-addon.mjs` in the package folder. It writes
+// prebuilt/<platform>-<arch>/mpi.node and the hash of its sources. Needs a C++17 compiler, but neither MPI
+// nor a network.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const native = join(root, 'native');
+const COMPILERS = ['g++', 'c++', 'clang++'];
+/** No library beside libc: the addon runs on glibc 2.28 and newer, whatever built it. */
+const FLAGS = ['-std=c++17', '-O2', '-fPIC', '-Wall', '-Wextra', '-fno-exceptions', '-fno-rtti'];
+const LINKS = ['-shared', '-s', '-static-libgcc', '-static-libstdc++'];
+
+const sources = () =>
+  readdirSync(native)
+    .filter((file) => /\.(cpp|h)$/.test(file))
+    .sort();
+
+/** Of the sources that the addon is compiled from. */
+export function sourceHash() {
+  const hash = createHash('sha256').update([...FLAGS, ...LINKS].join(' '));
+  for (const file of sources()) hash.update(`\0${file}\0`).update(readFileSync(join(native, file)));
+  return hash.digest('hex');
+}
+
+/** @returns the path of the addon */
+export function buildAddon() {
+  const compiler = process.env.CXX || COMPILERS.find((name) => spawnSync(name, ['--version']).status === 0);
+  if (!compiler)
+    throw new Error(`There is no C++ compiler (tried ${COMPILERS.join(', ')}). Name one with CXX.`);
+  const { include_dir: include } = createRequire(import.meta.url)('node-api-headers');
+  const folder = join(root, 'prebuilt', `${process.platform}-${process.arch}`);
+  const addon = join(folder, 'mpi.node');
+  mkdirSync(folder, { recursive: true });
+  const files = sources().filter((file) => file.endsWith('.cpp'));
+  const inputs = files.map((file) => join(native, file));
+  const args = [...FLAGS, ...LINKS, `-I${include}`, ...inputs, '-o', addon];
+  if (process.platform === 'darwin') args.push('-undefined', 'dynamic_lookup');
+  const { status, error } = spawnSync(compiler, args, { stdio: 'inherit' });
+  if (status !== 0) throw error ?? new Error(`${compiler} ended with status ${status}.`);
+  writeFileSync(join(folder, 'sources.sha256'), `${sourceHash()}\n`);
+  return addon;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(buildAddon());

@@ -1,0 +1,67 @@
+import { QdyloraError } from '@qdylora/contract';
+import type { Communicator } from '../communicator.ts';
+import { connectMpi } from '../mpi/connect-mpi.ts';
+import { abiOf, MPI_LIBRARIES, type MpiLibrary } from '../mpi/mpi-libraries.ts';
+import { oneProcess } from '../one-process.ts';
+import { readLauncher, type Launcher } from './read-launcher.ts';
+
+export interface ConnectWorldOptions {
+  /** Variables of the process; `process.env` by default. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** As of `connectMpi`. */
+  readonly timeoutSeconds?: number;
+}
+
+/**
+ * Joins the workers that a launcher started: `mpirun -n 4 node program.js`, `srun -n 4 node program.js`.
+ * Without a launcher, or for one worker, it is a world of one process.
+ *
+ * `QDYLORA_MPI_LIBRARY` names the library where the launcher's own is not found.
+ *
+ * @throws QdyloraError UNSUPPORTED where no library can be opened, or for several workers of torchrun;
+ * COLLECTIVE_FAILED where the library knows another number of workers than the launcher
+ * @example
+ * await using world = await connectWorld();
+ * await world.allReduce(gradients);
+ */
+export async function connectWorld({
+  env = process.env,
+  timeoutSeconds,
+}: ConnectWorldOptions = {}): Promise<Communicator> {
+  const launcher = readLauncher(env);
+  if (!launcher || (launcher.size === 1 && launcher.name !== 'openmpi' && launcher.name !== 'mpich'))
+    return oneProcess();
+  const world = connectMpi({ libraries: librariesFor(launcher, env), timeoutSeconds });
+  if (world.size === launcher.size) return world;
+  throw new QdyloraError('COLLECTIVE_FAILED', {
+    where: 'mpi',
+    problem:
+      `The launcher (${launcher.name}) has ${launcher.size} workers, ` +
+      `but ${world.library} knows ${world.size}`,
+    nextStep:
+      'The library belongs to another MPI. Name that of the launcher: QDYLORA_MPI_LIBRARY=/path/libmpi.so.',
+  });
+}
+
+/** @throws QdyloraError UNSUPPORTED for torchrun, which starts processes without MPI */
+function librariesFor(
+  { name, size }: Launcher,
+  { QDYLORA_MPI_LIBRARY: path }: Readonly<Record<string, string | undefined>>,
+): readonly MpiLibrary[] {
+  if (path) return [{ path, abi: abiOf(path) ?? (name === 'mpich' ? 'mpich' : 'openmpi') }];
+  const { openmpi, mpich, standard } = MPI_LIBRARIES;
+  switch (name) {
+    case 'openmpi':
+      return openmpi;
+    case 'mpich':
+      return [...mpich, ...standard];
+    case 'slurm':
+      return [...openmpi, ...mpich, ...standard];
+    case 'torchrun':
+      throw new QdyloraError('UNSUPPORTED', {
+        where: 'torchrun',
+        problem: `torchrun started ${size} workers, but gives them no MPI`,
+        nextStep: `Start them with mpirun -n ${size}, or with srun.`,
+      });
+  }
+}

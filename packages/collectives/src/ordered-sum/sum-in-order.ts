@@ -1,0 +1,88 @@
+import type { Communicator } from '../communicator.ts';
+import { blocksOf, termsOfWorker, type TermRange } from './blocks.ts';
+
+/**
+ * Adds numbered terms that the workers hold. Every worker gets the sum, with the same bits for any number of
+ * workers.
+ *
+ * Floating-point sums depend on their order. Here the order depends on the number of terms alone: a binary
+ * tree over the terms, as in `blocksOf`, and the roots of its blocks from the last to the first. Each worker
+ * has added the terms of its own blocks. The workers exchange shards of the blocks (all-to-all), each adds
+ * one shard, and all get the sum (all-gather). A worker sends about twice the length of the array, however many
+ * workers there are, if each of them has one block: where the number of terms is a multiple of a power of two
+ * times that of workers.
+ *
+ * @param count terms of all workers together, at least 1
+ * @param sums the sums of this worker's blocks, in the order of `blocksOf(termsOfWorker(count, …))`: each
+ * [length]
+ * @param length of each array; needed where this worker has no block
+ * @returns the sum: [length]
+ * @example
+ * const sum = await sumInOrder(world, { count: 8, sums: [mine], length: mine.length });
+ */
+export async function sumInOrder(
+  world: Pick<Communicator, 'rank' | 'size' | 'allToAll' | 'allGather'>,
+  { count, sums, length }: OrderedTerms,
+): Promise<Float32Array> {
+  if (world.size === 1) {
+    const byStart = new Map(blocksOf({ from: 0, to: count }).map(({ from }, i) => [from, sums[i]]));
+    return sumOfTree(count, ({ from }) => byStart.get(from) ?? null);
+  }
+  const shard = Math.ceil(length / world.size);
+  const received = await exchangeBlocks(world, { count, sums, length }, shard);
+  const mine = sumOfTree(count, ({ from, to }) => received.get(`${from}-${to}`) ?? null);
+  const all = new Float32Array(shard * world.size);
+  await world.allGather(mine, all);
+  return all.subarray(0, length);
+}
+
+export interface OrderedTerms {
+  readonly count: number;
+  readonly sums: readonly Float32Array[];
+  readonly length: number;
+}
+
+/** This worker's shard of every block: [shard], by `from-to`. */
+async function exchangeBlocks(
+  world: Pick<Communicator, 'size' | 'allToAll'>,
+  { count, sums, length }: OrderedTerms,
+  shard: number,
+): Promise<ReadonlyMap<string, Float32Array>> {
+  const { size } = world;
+  const blocks = Array.from({ length: size }, (_, worker) => blocksOf(termsOfWorker(count, worker, size)));
+  const rounds = Math.max(...blocks.map((own) => own.length));
+  const shards = new Map<string, Float32Array>();
+  for (let round = 0; round < rounds; round++) {
+    const parts = new Float32Array(shard * size);
+    if (sums[round]) parts.set(sums[round].subarray(0, length));
+    const received = new Float32Array(shard * size);
+    await world.allToAll(parts, received);
+    blocks.forEach((own, worker) => {
+      const block = own[round];
+      if (block)
+        shards.set(`${block.from}-${block.to}`, received.subarray(worker * shard, (worker + 1) * shard));
+    });
+  }
+  return shards;
+}
+
+/** The sum of terms [0, count), from the blocks that are known: null where a block is not. */
+function sumOfTree(count: number, known: (block: TermRange) => Float32Array | null): Float32Array {
+  const roots = blocksOf({ from: 0, to: count });
+  const sum = sumOfBlock(roots.at(-1)!, known).slice();
+  for (const root of roots.slice(0, -1).reverse()) addTo(sum, sumOfBlock(root, known));
+  return sum;
+}
+
+function sumOfBlock(block: TermRange, known: (block: TermRange) => Float32Array | null): Float32Array {
+  const sum = known(block);
+  if (sum) return sum;
+  const middle = (block.from + block.to) / 2;
+  const total = sumOfBlock({ from: block.from, to: middle }, known).slice();
+  addTo(total, sumOfBlock({ from: middle, to: block.to }, known));
+  return total;
+}
+
+function addTo(sum: Float32Array, terms: Float32Array): void {
+  for (let i = 0; i < sum.length; i++) sum[i] += terms[i];
+}

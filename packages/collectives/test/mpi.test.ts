@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { sourceHash } from '../scripts/build-addon.mjs';
+import { installedLaunchers, launch } from './launch.ts';
+
+const launchers = installedLaunchers();
+/** A worker starts in a second; machines with other work take longer. */
+const TIMEOUT = 120_000;
+
+describe('the compiled addon', () => {
+  it('was compiled from the sources that are here', () => {
+    const hash = readFileSync(new URL('../prebuilt/linux-x64/sources.sha256', import.meta.url), 'utf8');
+    expect(hash.trim(), 'run `node scripts/build-addon.mjs` in packages/collectives').toBe(sourceHash());
+  });
+});
+
+describe.each(launchers)('$name', (launcher) => {
+  it.each([1, 2, 3, 4])(
+    'runs every collective on %i workers',
+    async (count) => {
+      const { status, output } = await launch(launcher, count, 'every-collective.ts');
+      const lines = output
+        .split('\n')
+        .filter((line) => line.includes('all right'))
+        .sort();
+      expect(lines, output).toHaveLength(count);
+      lines.forEach((line, rank) => {
+        expect(line).toContain(`worker ${rank} of ${count}`);
+      });
+      expect(status).toBe(0);
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'ends all workers when one is killed',
+    async () => {
+      const { status, output } = await launch(launcher, 3, 'lost-worker.ts', 'killed');
+      expect(status).not.toBe(0);
+      expect(output).not.toContain('not reached');
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'ends all workers when one hangs, and names the collective',
+    async () => {
+      const { status, output, seconds } = await launch(launcher, 2, 'lost-worker.ts', 'hangs');
+      expect(status).not.toBe(0);
+      expect(output).toContain(
+        '[worker 0 of 2] The collective all-reduce failed: It did not end within 2 seconds. ' +
+          'Look at the messages of the other workers: one of them has ended, hangs, or cannot be reached.',
+      );
+      expect(seconds).toBeLessThan(60); // it hangs for 60 seconds
+    },
+    TIMEOUT,
+  );
+});
