@@ -8,9 +8,9 @@ import { blocksOf, termsOfWorker, type TermRange } from './blocks.ts';
  * Floating-point sums depend on their order. Here the order depends on the number of terms alone: a binary
  * tree over the terms, as in `blocksOf`, and the roots of its blocks from the last to the first. Each worker
  * has added the terms of its own blocks. The workers exchange shards of the blocks (all-to-all), each adds
- * one shard, and all get the sum (all-gather). A worker sends about twice the length of the array, however many
- * workers there are, if each of them has one block: where the number of terms is a multiple of a power of two
- * times that of workers.
+ * one shard, and all get the sum (all-gather). A worker that has one block sends about twice the length of
+ * the array, however many workers there are. Each has one block where all have the same number of terms, a
+ * power of two.
  *
  * @param count terms of all workers together, at least 1
  * @param sums the sums of this worker's blocks, in the order of `blocksOf(termsOfWorker(count, …))`: each
