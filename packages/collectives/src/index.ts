@@ -1,3 +1,5 @@
+export { assertAgreement } from './assert-agreement.ts';
+export { broadcastText } from './broadcast-text.ts';
 export type { Communicator, NumberArray, Reduction, SentArray } from './communicator.ts';
 export { connectWorld, type ConnectWorldOptions } from './launcher/connect-world.ts';
 export { readLauncher, type Launcher, type LauncherName } from './launcher/read-launcher.ts';

@@ -1,4 +1,5 @@
 import { openKeeper } from './checkpoints/open-keeper.ts';
+import { agreeToStop } from './run/agree-to-stop.ts';
 import { beginRun } from './run/begin-run.ts';
 import { endEarly, throwIfAborted } from './run/end-early.ts';
 import { evaluateRun, isEvaluationDue } from './run/evaluate-run.ts';
@@ -70,7 +71,8 @@ async function trainInFolder(
   options: ResolvedTrainOptions,
   events: EventQueue<TrainEvent>,
 ): Promise<TrainResult> {
-  const keeper = options.save ? openKeeper(options.save) : null;
+  const isSaver = (options.workers?.rank ?? 0) === 0;
+  const keeper = options.save && isSaver ? openKeeper(options.save) : null;
   try {
     const start = options.clock();
     const run = await beginRun(options, events, keeper);
@@ -88,10 +90,12 @@ async function trainSteps(run: TrainingRun): Promise<void> {
   try {
     for (;;) {
       if (isSortDue(run)) await sortRun(run); // before an abort: a checkpoint of this step has sorted rows
-      throwIfAborted(run);
+      if (!run.options.workers) throwIfAborted(run);
       if (isEvaluationDue(run)) await evaluateRun(run);
       if (isSaveDue(run)) await saveRun(run);
       if (isEvaluationDue(run)) continue; // onSave returned 'stop': evaluate this last step
+      await agreeToStop(run);
+      if (isEvaluationDue(run)) continue; // another worker ends the run with this step
       if (isLastStep(run)) return;
       await takeStep(run);
       await nextTurn();

@@ -1,5 +1,8 @@
+import { broadcastText } from '@qdylora/collectives';
 import { createRng, elementCount, QdyloraError } from '@qdylora/contract';
-import type { CheckpointKeeper } from '../checkpoints/open-keeper.ts';
+import type { Began, CheckpointKeeper } from '../checkpoints/open-keeper.ts';
+import { resumeState } from '../checkpoints/resume-state.ts';
+import type { RunParts } from '../checkpoints/save-state.ts';
 import { stateNameOf } from '../optimizers/create-optimizer.ts';
 import { createPassRecorder } from '../step/pass-recorder.ts';
 import { isAdapted } from '../step/passes-of-step.ts';
@@ -28,7 +31,7 @@ export async function beginRun(
   const identity = { ...save?.config, seed, optimizer: stateNameOf(optimizer.name) };
   assertTrainsModel(options);
   optimizer.prepare(backend);
-  const start = keeper?.begin({ backend, optimizer, identity }, options.resume);
+  const start = await beginTogether({ backend, optimizer, identity }, options, keeper);
   const progress = start?.progress ?? freshProgress();
   if (!start?.resumedFrom && options.evaluate?.beforeFirstStep) progress.evaluatedAt = BEFORE_FIRST_STEP;
   if (progress.step < totalSteps) keeper?.assertRoom({ optimizer });
@@ -69,10 +72,28 @@ export async function beginRun(
     isDiskLow: false,
     isKeepable: true,
     failedSave: null,
+    isStopAgreed: false,
     stoppedBy: isPatienceOver(options, progress) ? 'early_stopping' : null,
     emit,
     warn,
   };
+}
+
+/**
+ * Restores the run. The worker that saves chooses the checkpoint, and the others begin with the same one.
+ *
+ * @throws QdyloraError NOT_EMPTY, BAD_RESUME
+ */
+async function beginTogether(
+  parts: Omit<RunParts, 'progress'>,
+  { workers, resume }: ResolvedTrainOptions,
+  keeper: CheckpointKeeper | null,
+): Promise<Began | null> {
+  const start = keeper?.begin(parts, resume) ?? null;
+  if (!workers) return start;
+  const path = await broadcastText(workers, start?.resumedFrom ?? null);
+  if (workers.rank === 0 || path === null) return start;
+  return { progress: resumeState(path, parts).progress, resumedFrom: path, warnings: [] };
 }
 
 /** An optimizer over another model's weights would run to the end and train nothing. */

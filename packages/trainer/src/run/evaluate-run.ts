@@ -14,7 +14,9 @@ export async function evaluateRun(run: TrainingRun): Promise<void> {
   const { options, progress } = run;
   const { step } = progress;
   run.recorder?.release();
-  const evaluation = await options.evaluate!.run({ step, signal: options.signal });
+  // the other workers wait for this one at the end of the step
+  const signal = options.workers ? undefined : options.signal;
+  const evaluation = await options.evaluate!.run({ step, signal });
   const { byRank, score = mean(byRank.map(({ loss }) => loss)), aurac = null } = evaluation;
   const isBest = score < (progress.best?.score ?? Infinity);
   const event: EvalEvent = { type: 'eval', step, byRank, bestRank: bestRankOf(byRank), aurac, score, isBest };

@@ -31,6 +31,7 @@ export async function takeStep(run: TrainingRun): Promise<void> {
     preconditioner: options.preconditioner,
     computeDtype: options.computeDtype,
     recompute: options.recompute,
+    workers: options.workers,
     signal: options.signal,
     recorder: run.recorder,
     dropout: { rng: run.dropout, step: index },

@@ -15,6 +15,7 @@ import {
   type Backend,
   type OptionRules,
 } from '@qdylora/contract';
+import type { Communicator } from '@qdylora/collectives';
 import type { TokenBatch } from '@qdylora/data';
 import type { Adapted, LevelSampler, RankSampler } from '@qdylora/lora-dynamic';
 import type { ComputeDtype, Recompute } from '@qdylora/tensor';
@@ -103,6 +104,12 @@ export interface TrainOptions extends TrainCallbacks {
   /** Needs `evaluate`. */
   readonly earlyStopping?: EarlyStoppingOptions;
   readonly save?: SaveOptions;
+  /**
+   * The workers that share the passes of each step (`runStep`); null by default. All of them call `train` with
+   * the same options. The first one saves; a run that resumes begins on all of them with its checkpoint. An
+   * abort of one ends the run of all after the step.
+   */
+  readonly workers?: Communicator | null;
   /** null by default. Needs `save`. */
   readonly resume?: ResumeFrom;
   /** Skipped steps in a row that end the run; 10 by default. */
@@ -144,6 +151,7 @@ const OPTIONS: OptionRules<TrainOptions> = {
   onPlan: someFunction,
   earlyStopping: objectWith(),
   save: objectWith(),
+  workers: orNull(objectWith('allToAll')),
   resume: orNull(someText),
   maxBadSteps: anyValue,
   signal: abortSignal,

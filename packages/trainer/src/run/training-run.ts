@@ -28,6 +28,8 @@ export interface TrainingRun {
   failedSave: unknown;
   /** Why the newest step is the last one, where that is before `totalSteps`; else null. */
   stoppedBy: TrainResult['stoppedBy'];
+  /** Whether all workers know that the newest step is the last one. */
+  isStopAgreed: boolean;
   emit(event: TrainEvent): void;
   warn(code: WarningCode, message: string): void;
 }

@@ -12,6 +12,8 @@ export interface AccumulateOptions extends PassOptions {
   readonly signal?: AbortSignal;
   /** Records passes of equal shapes and replays them; without it every pass runs op by op. */
   readonly recorder?: PassRecorder | null;
+  /** Number of the first pass in its step; 0 by default. Dropout masks depend on the numbers. */
+  readonly firstIndex?: number;
 }
 
 /**
@@ -54,7 +56,7 @@ export async function accumulateGradients(
   passes: readonly Pass[],
   lossScale: number,
   losses: ArrayView<'f32'>,
-  { signal, recorder, ...options }: AccumulateOptions = {},
+  { signal, recorder, firstIndex = 0, ...options }: AccumulateOptions = {},
 ): Promise<void> {
   if (passes.length === 0) return;
   const softTargets = createSoftTargetMemory(passes[0].view.model.backend);
@@ -73,7 +75,7 @@ export async function accumulateGradients(
       const run: PassRun = {
         ...options,
         pass,
-        index,
+        index: firstIndex + index,
         lossScale: lossScale * (pass.weight ?? 1),
         loss: rowsOf(losses, index, index + 1),
       };

@@ -15,6 +15,7 @@ import {
   type Memory,
   type OptionRules,
 } from '@qdylora/contract';
+import type { Communicator } from '@qdylora/collectives';
 import type { TokenBatch } from '@qdylora/data';
 import { trainedRows } from '@qdylora/lora-dynamic';
 import { assertView } from '@qdylora/tensor';
@@ -23,6 +24,7 @@ import { clipCoefficient, DEFAULT_MAX_GRAD_NORM, globalNorm, sumSquares } from '
 import type { TrainingView } from './loss-model.ts';
 import type { Preconditioner } from '../preconditioner/prefix-preconditioner.ts';
 import type { Pass } from './run-pass.ts';
+import { shareAccumulation } from './share-accumulation.ts';
 import { gradientArrays, type Optimizer, type RowRange } from '../optimizers/optimizer.ts';
 
 export interface StepOptions extends AccumulateOptions {
@@ -34,6 +36,11 @@ export interface StepOptions extends AccumulateOptions {
   readonly rows?: readonly RowRange[] | null;
   /** Changes the gradients before the update, with the clipping coefficient of the plain ones; null: none. */
   readonly preconditioner?: Preconditioner | null;
+  /**
+   * The workers that share the passes of the step. All of them call it with the same passes, and all get the
+   * same update, with the same bits for any number of workers. null: this process runs all passes.
+   */
+  readonly workers?: Communicator | null;
   /** Called right before weights and optimizer state change; what fails earlier leaves them unchanged. */
   readonly beforeUpdate?: () => void;
 }
@@ -89,12 +96,14 @@ const OPTIONS: OptionRules<StepOptions> = {
   maxGradNorm: orNull(numberWithin({ above: 0 })),
   rows: orNull(anyValue),
   preconditioner: orNull(objectWith('precondition')),
+  workers: orNull(objectWith('allToAll')),
   beforeUpdate: someFunction,
   computeDtype: oneOf(['f32', 'bf16']),
   recompute: anyValue,
   dropout: orNull(objectWith()),
   signal: abortSignal,
   recorder: orNull(objectWith()),
+  firstIndex: anyValue,
 };
 
 /** Optimizers in the middle of a step: a second step would add to the gradients of the first. */
@@ -185,6 +194,7 @@ async function stepOver(
     maxGradNorm = DEFAULT_MAX_GRAD_NORM,
     rows = null,
     preconditioner,
+    workers,
     beforeUpdate,
   } = options;
   const counted = passes.filter(({ batch }) => batch.predictedTokens > 0);
@@ -196,10 +206,15 @@ async function stepOver(
   optimizer.prepare(model.backend);
   const gradients = gradientArrays(optimizer);
   clearArrays(model.backend, gradients);
+  const lossScale = 1 / predictedTokens;
+  const accumulate = (losses: ArrayView<'f32'>): Promise<void> =>
+    workers
+      ? shareAccumulation({ passes: counted, lossScale, losses, optimizer, workers }, options)
+      : accumulateGradients(counted, lossScale, losses, options);
   const { loss, gradNorm, hasBadState } = await readReport(
     counted,
     { gradients, states: optimizer.resident?.() ?? [] },
-    (losses) => accumulateGradients(counted, 1 / predictedTokens, losses, options),
+    (losses) => accumulate(losses),
   );
   const nonFinite = !Number.isFinite(loss)
     ? 'loss'

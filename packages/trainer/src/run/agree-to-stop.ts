@@ -1,0 +1,25 @@
+import { QdyloraError } from '@qdylora/contract';
+import type { TrainingRun } from './training-run.ts';
+
+/**
+ * Ends the run of all workers after the newest step, where one of them was aborted or a callback ends it: the
+ * others would wait for it in the next step. Does nothing without workers, and after the last step.
+ *
+ * @throws QdyloraError ABORTED on all workers if the signal of one fired
+ */
+export async function agreeToStop(run: TrainingRun): Promise<void> {
+  const { workers, signal, totalSteps } = run.options;
+  if (!workers || run.isStopAgreed || run.progress.step >= totalSteps) return;
+  const flags = Int32Array.of(signal?.aborted ? 1 : 0, run.stoppedBy === null ? 0 : 1);
+  await workers.allReduce(flags, 'max');
+  const [isAborted, isStopped] = flags;
+  if (isAborted)
+    throw new QdyloraError('ABORTED', {
+      where: 'train',
+      problem: signal?.aborted ? 'The run was aborted' : 'Another worker was asked to stop',
+      cause: signal?.reason,
+    });
+  if (!isStopped) return;
+  run.isStopAgreed = true;
+  run.stoppedBy ??= 'callback';
+}

@@ -1,0 +1,118 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { localWorld, oneProcess, type Communicator } from '@qdylora/collectives';
+import type { RankSchedule } from '@qdylora/lora-dynamic';
+import { temporaryFolder } from '@qdylora/testing/node';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { numbersOf } from '../../test/tiny-model.ts';
+import { failureOf, tinyOptions, type TinyRunOptions } from '../../test/tiny-run.ts';
+import { train, type StepEvent } from '../index.ts';
+
+/** What one worker has at the end. */
+interface Outcome {
+  readonly numbers: readonly Float32Array[];
+  readonly losses: readonly number[];
+}
+
+async function trainOn(workers: Communicator | null, options: TinyRunOptions): Promise<Outcome> {
+  const own = tinyOptions(options);
+  const losses: number[] = [];
+  const onStep = ({ loss, gradNorm }: StepEvent): void => {
+    losses.push(loss, gradNorm);
+  };
+  await train({ ...own, workers, onStep }).result;
+  return { numbers: numbersOf(own.adapted.parameters()), losses };
+}
+
+/** Trains on n workers; each has a model of its own. */
+const trainOnAll = (size: number, options: TinyRunOptions): Promise<Outcome[]> =>
+  Promise.all(localWorld(size).map((world) => trainOn(world, options)));
+
+describe('a run on several workers', () => {
+  it('has the same bits for any number of them', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 2, max: 5 }),
+        fc.integer({ min: 1, max: 4 }),
+        fc.constantFrom<RankSchedule>('one', 'each', 'stratified', 'sandwich', 'all'),
+        fc.constantFrom('adamw_32bit', 'sgd'),
+        async (size, accumulate, rankSchedule, optimizerName) => {
+          const options = { totalSteps: 3, accumulate, rankSchedule, optimizerName };
+          const alone = await trainOn(oneProcess(), options);
+          for (const outcome of await trainOnAll(size, options)) expect(outcome).toEqual(alone);
+        },
+      ),
+      { numRuns: 8 },
+    );
+  });
+
+  it('learns what a run without workers learns, but for the order of sums', async () => {
+    const options = { totalSteps: 3, accumulate: 4 };
+    const alone = await trainOn(null, options);
+    const [shared] = await trainOnAll(2, options);
+    shared.losses.forEach((loss, i) => {
+      expect(Math.abs(loss - alone.losses[i])).toBeLessThan(1e-5 * alone.losses[i]);
+    });
+  });
+
+  it('with distillation keeps teacher and student on one worker', async () => {
+    const options = { totalSteps: 3, accumulate: 3, distillation: { weight: 0.5, topK: 4 } };
+    const alone = await trainOn(oneProcess(), options);
+    for (const outcome of await trainOnAll(2, options)) expect(outcome).toEqual(alone);
+  });
+
+  it('goes on from its checkpoint on any other number of workers', async () => {
+    const whole = await trainOn(oneProcess(), { totalSteps: 6, accumulate: 3 });
+    const folder = temporaryFolder();
+    const save = { folder };
+    await Promise.all(
+      localWorld(3).map((workers) => trainOn(workers, { totalSteps: 3, accumulate: 3, save })),
+    );
+    expect(readdirSync(join(folder, 'checkpoints'))).toEqual(['step-3']);
+    const outcomes = await Promise.all(
+      localWorld(2).map((workers) =>
+        trainOn(workers, { totalSteps: 6, accumulate: 3, save, resume: 'latest' }),
+      ),
+    );
+    for (const { numbers } of outcomes) expect(numbers).toEqual(whole.numbers);
+  });
+
+  it.each([0, 1])('ends on all of them after the step in which worker %i is aborted', async (aborted) => {
+    const folder = temporaryFolder();
+    const runs = localWorld(2).map((workers) => {
+      const controller = new AbortController();
+      const onStep = ({ step }: StepEvent): void => {
+        if (step === 2 && workers.rank === aborted) controller.abort();
+      };
+      return failureOf(
+        train({ ...tinyOptions({ save: { folder } }), workers, onStep, signal: controller.signal }),
+      );
+    });
+    for (const { code } of await Promise.all(runs)) expect(code).toBe('ABORTED');
+    expect(readdirSync(join(folder, 'checkpoints'))).toEqual(['step-2']);
+  });
+
+  it.each([0, 1])('ends on all of them where a callback of worker %i ends it', async (stopping) => {
+    const runs = localWorld(2).map(async (workers) => {
+      const own = tinyOptions();
+      const onStep = ({ step }: StepEvent): 'stop' | undefined =>
+        step === 2 && workers.rank === stopping ? 'stop' : undefined;
+      return (await train({ ...own, workers, onStep }).result).step;
+    });
+    expect(await Promise.all(runs)).toEqual([2, 2]);
+  });
+
+  it('sends no rows beyond the largest rank of the step', async () => {
+    const sent: number[] = [];
+    const worlds = localWorld(2).map((world): Communicator => ({
+      ...world,
+      allToAll(parts, received) {
+        sent.push(parts.length);
+        return world.allToAll(parts, received);
+      },
+    }));
+    await Promise.all(worlds.map((world) => trainOn(world, { totalSteps: 8, rankSchedule: 'one' })));
+    expect(new Set(sent).size).toBeGreaterThan(1);
+  });
+});
