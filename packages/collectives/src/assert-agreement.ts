@@ -20,7 +20,9 @@ export async function assertAgreement(
     if (name === undefined) return;
     throw new QdyloraError('COLLECTIVE_FAILED', {
       where: `worker ${index + 1} of ${world.size}`,
-      problem: `Its ${name} is ${other[name] ?? 'missing'}, but that of worker 0 is ${first[name] ?? 'missing'}`,
+      problem:
+        `Its ${name} is ${other[name] ?? 'missing'}, ` +
+        `but that of worker 0 is ${first[name] ?? 'missing'}`,
       nextStep: 'Start the same program with the same options and files on all workers.',
       details: { name, worker: index + 1 },
     });

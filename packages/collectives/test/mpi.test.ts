@@ -1,9 +1,17 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { installedLaunchers, launch, type MpiLauncher } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
 import { sourceHash } from '../scripts/build-addon.mjs';
-import { installedLaunchers, launch } from './launch.ts';
 
 const launchers = installedLaunchers();
+
+/** Runs a file of this folder on n workers. */
+const launchFile = (launcher: MpiLauncher, count: number, file: string, ...words: readonly string[]) => {
+  const path = fileURLToPath(new URL(file, import.meta.url));
+  return launch(launcher, count, ['--conditions=source', '--import', 'tsx', path, ...words]);
+};
+
 /** A worker starts in a second; machines with other work take longer. */
 const TIMEOUT = 120_000;
 
@@ -18,7 +26,7 @@ describe.each(launchers)('$name', (launcher) => {
   it.each([1, 2, 3, 4])(
     'runs every collective on %i workers',
     async (count) => {
-      const { status, output } = await launch(launcher, count, 'every-collective.ts');
+      const { status, output } = await launchFile(launcher, count, 'every-collective.ts');
       const lines = output
         .split('\n')
         .filter((line) => line.includes('all right'))
@@ -35,7 +43,7 @@ describe.each(launchers)('$name', (launcher) => {
   it(
     'ends all workers when one is killed',
     async () => {
-      const { status, output } = await launch(launcher, 3, 'lost-worker.ts', 'killed');
+      const { status, output } = await launchFile(launcher, 3, 'lost-worker.ts', 'killed');
       expect(status).not.toBe(0);
       expect(output).not.toContain('not reached');
     },
@@ -45,7 +53,7 @@ describe.each(launchers)('$name', (launcher) => {
   it(
     'ends all workers when one hangs, and names the collective',
     async () => {
-      const { status, output, seconds } = await launch(launcher, 2, 'lost-worker.ts', 'hangs');
+      const { status, output, seconds } = await launchFile(launcher, 2, 'lost-worker.ts', 'hangs');
       expect(status).not.toBe(0);
       expect(output).toContain(
         '[worker 0 of 2] The collective all-reduce failed: It did not end within 2 seconds. ' +

@@ -1,22 +1,39 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { connectWorld, type Communicator } from '@qdylora/collectives';
 import { packError, unpackError } from './cli/worker/error-transfer.ts';
 import { listeningController } from './cli/worker/listening-controller.ts';
 import type { FromWorker, ToWorker, TrainOrder } from './cli/worker/train-messages.ts';
+import { threadsOfWorker, withWorkerName } from './cli/worker/worker-of-world.ts';
 import { finetune, type FinetuneResult } from './recipes/finetune.ts';
 import { planRun } from './recipes/plan-run.ts';
+import { assistRun } from './recipes/run/assist-run.ts';
 import type { PreparedRun } from './recipes/run/prepare-run.ts';
 
 /**
  * The training thread: runs `finetune` and posts its events, or plans a run. The thread of the command stays
- * free for progress and Ctrl-C.
+ * free for progress and Ctrl-C. Under an MPI launcher it joins the workers; only the first one has a result.
  */
 const port = parentPort!;
 const post = (message: FromWorker): void => port.postMessage(message);
 const order = workerData as TrainOrder;
 const { signal } = listeningController(port, ({ reason }: ToWorker) => unpackError(reason));
 
-async function train(options: PreparedRun): Promise<FinetuneResult> {
-  const run = finetune({ ...options, signal });
+async function train(requested: PreparedRun): Promise<FinetuneResult | null> {
+  const workers = await connectWorld();
+  if (workers.library === 'one process') return lead(requested, null);
+  const options = { ...requested, numThreads: requested.numThreads ?? threadsOfWorker() };
+  try {
+    const result =
+      workers.rank === 0 ? await lead(options, workers) : await assistRun(options, { workers, signal });
+    await workers.close();
+    return result ?? null;
+  } catch (error) {
+    throw withWorkerName(error, workers);
+  }
+}
+
+async function lead(options: PreparedRun, workers: Communicator | null): Promise<FinetuneResult> {
+  const run = finetune({ ...options, workers, signal });
   for await (const event of run) post({ type: 'event', event });
   return run.result;
 }

@@ -3,3 +3,10 @@ export * from './files/temporary-folder.ts';
 export * from './files/with-small-disk.ts';
 export * from './fixtures/golden-sums.ts';
 export * from './fixtures/shared-path.ts';
+export {
+  installedLaunchers,
+  launch,
+  startLaunch,
+  type LaunchOutcome,
+  type MpiLauncher,
+} from './mpi/launch.ts';

@@ -20,6 +20,7 @@ import { addExportCommand } from './commands/export.ts';
 import { addFinishCommand } from './commands/finish.ts';
 import { addGenerateCommand } from './commands/generate.ts';
 import { addInspectCommand } from './commands/inspect.ts';
+import { addLaunchCommand } from './commands/launch.ts';
 import { addMergeCommand } from './commands/merge.ts';
 import { addPlanCommand } from './commands/plan.ts';
 import { addQuantizeCommand } from './commands/quantize.ts';
@@ -55,6 +56,7 @@ const COMMANDS = [
   addPlanCommand,
   addTuneCommand,
   addTrainCommand,
+  addLaunchCommand,
   addEvalCommand,
   addRanksCommand,
   addFinishCommand,

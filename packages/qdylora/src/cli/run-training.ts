@@ -30,6 +30,7 @@ export async function runTraining(
     .catch((error: unknown) => {
       throw withContinueCommand(error, context.argv);
     });
+  if (!result) return; // the first worker of the run shows it
   printResult(context, flags, snakeCased({ ...result.report, files: result.files }), () =>
     resultLines(config, result, context),
   );

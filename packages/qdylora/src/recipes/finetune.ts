@@ -1,5 +1,6 @@
 import { wrapBackend } from '@qdylora/contract';
 import type { FileSystem } from '@qdylora/checkpoint';
+import type { Communicator } from '@qdylora/collectives';
 import type { TrainCallbacks, TrainResult } from '@qdylora/trainer';
 import { valuesOfOptions } from '../config/explicit-values.ts';
 import type { RunOptions } from '../config/resolve-run.ts';
@@ -10,6 +11,7 @@ import { chosenTemplate } from './opening/chosen-template.ts';
 import { openSource } from './opening/open-source.ts';
 import { warnOfPositions } from './opening/warn-of-positions.ts';
 import { shipRun, type ShippedRun } from './outputs/ship-run.ts';
+import { agreeOnRun } from './run/agree-on-run.ts';
 import { announceRun } from './run/announce-run.ts';
 import { assembleRun, attachForTraining } from './run/assemble-run.ts';
 import { checkHooks } from './run/check-hooks.ts';
@@ -37,6 +39,11 @@ export type FinetuneOptions = Omit<RunOptions, 'backend' | 'dataset' | 'outputDi
     readonly backend?: BackendChoice;
     /** On an abort the last whole step is saved, and `result` rejects with code ABORTED. */
     readonly signal?: AbortSignal;
+    /**
+     * The workers that share the steps (`connectWorld`); this one must be the first. The others call
+     * `assistRun`.
+     */
+    readonly workers?: Communicator | null;
     /** Checkpoints and `events.jsonl` are written through it; Node's file system by default. */
     readonly fs?: FileSystem;
   };
@@ -61,13 +68,15 @@ export type FinetuneRun = StartedRun<FinetuneResult>;
  * const { report } = await run.result;
  */
 export function finetune(
-  { signal, fs, onStep, onEvaluate, onSave, ...options }: FinetuneOptions = {} as FinetuneOptions,
+  { signal, fs, workers, onStep, onEvaluate, onSave, ...options }: FinetuneOptions = {} as FinetuneOptions,
 ): FinetuneRun {
   const callbacks = { onStep, onEvaluate, onSave };
   checkHooks('finetune', { signal, fs, ...callbacks });
   const config = prepareRun(valuesOfOptions(options));
   const backend = options.backend ?? config.backend;
-  return startRun((emit) => runPipeline(config, openSession({ backend, signal, fs, callbacks, emit })));
+  return startRun((emit) =>
+    runPipeline(config, openSession({ backend, signal, fs, callbacks, workers, emit })),
+  );
 }
 
 /**
@@ -80,6 +89,7 @@ export async function runPipeline(requested: PreparedRun, session: RunSession): 
   const before = beforeSteps(requested.resumeFromCheckpoint);
   using opened = await tellingAbort(before, () => openRun(requested, session));
   const forecastBytes = await tellingAbort(before, () => announceRun(opened, session));
+  await agreeOnRun(opened, session);
   if (!findsCheckpoint(requested, session.fs))
     await tellingAbort(before, () => startAdapter(opened, session));
   const judge = judgeOf(opened, session);

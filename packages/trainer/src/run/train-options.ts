@@ -105,9 +105,9 @@ export interface TrainOptions extends TrainCallbacks {
   readonly earlyStopping?: EarlyStoppingOptions;
   readonly save?: SaveOptions;
   /**
-   * The workers that share the passes of each step (`runStep`); null by default. All of them call `train` with
-   * the same options. The first one saves; a run that resumes begins on all of them with its checkpoint. An
-   * abort of one ends the run of all after the step.
+   * The workers that share the passes of each step (`runStep`); null by default. All of them call `train`
+   * with the same options. The first one saves; a run that resumes begins on all of them with its checkpoint.
+   * An abort of one ends the run of all after the step.
    */
   readonly workers?: Communicator | null;
   /** null by default. Needs `save`. */

@@ -27,8 +27,8 @@ export interface SharedStep {
 /**
  * `accumulateGradients`, with the passes shared out over workers. Every worker gets the gradients and the
  * losses of all passes. They have the same bits for any number of workers: the gradient of each term is
- * computed alone, and the terms are added in an order that depends on their number (`sumInOrder`). A term is a
- * pass, or a pair of which one pass learns from the other.
+ * computed alone, and the terms are added in an order that depends on their number (`sumInOrder`). A term is
+ * a pass, or a pair of which one pass learns from the other.
  *
  * Rows of adapters beyond the largest rank of the step have no gradient and are not sent.
  *

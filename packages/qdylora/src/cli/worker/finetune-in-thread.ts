@@ -8,12 +8,16 @@ export interface WorkerHooks {
   readonly onEvent: (event: FinetuneEvent) => void;
 }
 
-/** Fine-tunes in a thread of its own, or without a script in this one. */
+/**
+ * Fine-tunes in a thread of its own, or without a script in this one.
+ *
+ * @returns null on a worker that is not the first of its run
+ */
 export const finetuneInThread = (
   script: URL | null,
   options: PreparedRun,
   hooks: WorkerHooks,
-): Promise<FinetuneResult> =>
+): Promise<FinetuneResult | null> =>
   script ? inTrainingThread(script, { task: 'train', options }, hooks) : finetuneHere(options, hooks);
 
 async function finetuneHere(options: PreparedRun, { signal, onEvent }: WorkerHooks): Promise<FinetuneResult> {

@@ -9,8 +9,10 @@ export type TrainOrder =
   | { readonly task: 'train'; readonly options: PreparedRun }
   | { readonly task: 'plan'; readonly config: PreparedRun; readonly color: boolean };
 
-/** What comes of an order. */
-export type ResultOf<O extends TrainOrder> = O extends { readonly task: 'train' } ? FinetuneResult : RunPlan;
+/** What comes of an order. Of several workers that train together, only the first has a result. */
+export type ResultOf<O extends TrainOrder> = O extends { readonly task: 'train' }
+  ? FinetuneResult | null
+  : RunPlan;
 
 /** From the command to the training thread: finish the pass, save, end. */
 export type ToWorker = { readonly type: 'stop'; readonly reason: PackedError };

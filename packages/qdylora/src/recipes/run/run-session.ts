@@ -1,3 +1,4 @@
+import type { Communicator } from '@qdylora/collectives';
 import type { FileSystem } from '@qdylora/checkpoint';
 import type { TrainCallbacks } from '@qdylora/trainer';
 import { markProcess, type ProcessMark } from '../memory-plan/resident-memory.ts';
@@ -11,6 +12,8 @@ export interface SessionOptions {
   /** Checkpoints and `events.jsonl` are written through it; Node's file system by default. */
   readonly fs?: FileSystem;
   readonly callbacks?: TrainCallbacks;
+  /** The workers that share the steps; null: this process alone. */
+  readonly workers?: Communicator | null;
   readonly emit?: (event: FinetuneEvent) => void;
 }
 

@@ -12,7 +12,7 @@ const WAIT_FOR_ROOM_SECONDS = 600;
 
 /** Where and how often a run saves, and the values that a resumed run must share with it. */
 export function saveOptions(opened: OpenedRun, isJudged: boolean, { fs }: RunSession): SaveOptions {
-  const { config, source, data, run } = opened;
+  const { config, run } = opened;
   const { adapted } = run;
   return {
     folder: config.outputDir,
@@ -21,16 +21,20 @@ export function saveOptions(opened: OpenedRun, isJudged: boolean, { fs }: RunSes
     fs,
     otherBytes: resultBytes(opened, isJudged),
     waitForRoomSeconds: WAIT_FOR_ROOM_SECONDS,
-    config: runIdentity(config, {
-      fingerprint: source.fingerprint,
-      rows: data.training.length,
-      rowsHash: data.report.fingerprint,
-      tokensHash: tokensHash(data.training),
-      totalSteps: run.totalSteps,
-    }),
+    config: runIdentityOf(opened),
     writeBest: adapted ? (folder) => writeAdapted(folder, adapted, adapterMetadata(opened)) : undefined,
   };
 }
+
+/** The values that make a run what it is: its options, model and rows. */
+export const runIdentityOf = ({ config, source, data, run }: OpenedRun) =>
+  runIdentity(config, {
+    fingerprint: source.fingerprint,
+    rows: data.training.length,
+    rowsHash: data.report.fingerprint,
+    tokensHash: tokensHash(data.training),
+    totalSteps: run.totalSteps,
+  });
 
 /**
  * Bytes beside the checkpoints: the adapter and, where rows are held out, the best one; or the whole model.

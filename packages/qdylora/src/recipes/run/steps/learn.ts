@@ -93,6 +93,7 @@ function trainOptions(opened: OpenedRun, judge: Judge | null, session: RunSessio
     ...run.training,
     ...callbacks,
     signal,
+    workers: session.workers,
     resume: resumeFrom(config.resumeFromCheckpoint),
     earlyStopping: earlyStopping(opened),
     evaluate: judge?.forTrainer({

@@ -1,5 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 
 /** A launcher of this machine, and how it starts n workers. */
 export interface MpiLauncher {
@@ -25,24 +24,40 @@ export function installedLaunchers(): MpiLauncher[] {
   });
 }
 
-/** Runs a file of this folder on n workers. */
+export interface LaunchOutcome {
+  readonly status: number | null;
+  /** What all workers and the launcher printed. */
+  readonly output: string;
+  readonly seconds: number;
+}
+
+/** Runs `node` with these arguments on n workers. */
 export function launch(
+  launcher: MpiLauncher,
+  count: number,
+  nodeArgs: readonly string[],
+): Promise<LaunchOutcome> {
+  const { outcome } = startLaunch(launcher, count, nodeArgs);
+  return outcome;
+}
+
+/** The same, with the process of the launcher. */
+export function startLaunch(
   { command, args }: MpiLauncher,
   count: number,
-  file: string,
-  ...rest: readonly string[]
-): Promise<{ readonly status: number | null; readonly output: string; readonly seconds: number }> {
-  const path = fileURLToPath(new URL(file, import.meta.url));
+  nodeArgs: readonly string[],
+): { readonly child: ChildProcess; readonly outcome: Promise<LaunchOutcome> } {
   const start = performance.now();
-  const node = [process.execPath, '--conditions=source', '--import', 'tsx', path, ...rest];
-  const child = spawn(command, [...args(count), ...node], {
+  const child = spawn(command, [...args(count), process.execPath, ...nodeArgs], {
+    // workers that wait leave the processor to those that compute
     env: { ...process.env, OMPI_MCA_mpi_yield_when_idle: '1' },
   });
   let output = '';
   child.stdout.on('data', (text) => (output += String(text)));
   child.stderr.on('data', (text) => (output += String(text)));
-  return new Promise((done, fail) => {
+  const outcome = new Promise<LaunchOutcome>((done, fail) => {
     child.on('error', fail);
     child.on('close', (status) => done({ status, output, seconds: (performance.now() - start) / 1000 }));
   });
+  return { child, outcome };
 }

@@ -1,0 +1,54 @@
+import type { Command } from 'commander';
+import { launchWorkers } from '../../launch/launch-workers.ts';
+import type { CommonFlags, Context } from '../context.ts';
+import { QdyloraError } from '@qdylora/contract';
+
+type LaunchFlags = CommonFlags & {
+  readonly n: string;
+  readonly hosts?: string;
+  readonly maxRestarts: string;
+};
+
+export function addLaunchCommand(program: Command, context: Context): void {
+  program
+    .command('launch')
+    .argument('<run.yaml>', 'The run that all workers train together')
+    .argument('[flags...]', 'Flags of `qdylora train`, after --')
+    .summary('train one run on several processes or hosts, by MPI')
+    .description(
+      'Starts workers with the MPI launcher of this machine (mpirun or mpiexec), which train one run ' +
+        'together: `mpirun -n 4 qdylora train run.yaml` does the same. The trained adapter has the same bits ' +
+        'for any number of workers.',
+    )
+    .requiredOption('-n <workers>', 'Number of workers')
+    .option('--hosts <names>', 'Hosts of the workers, separated by commas; they need the same files')
+    .option('--max-restarts <count>', 'Starts all workers again from the last checkpoint, this often', '0')
+    .action(async (file: string, flags: readonly string[], options: LaunchFlags) => {
+      const status = await context.interruptible((signal) =>
+        launchWorkers({
+          workers: wholeNumber('-n', options.n, 1),
+          hosts: options.hosts?.split(',').map((host) => host.trim()) ?? [],
+          maxRestarts: wholeNumber('--max-restarts', options.maxRestarts, 0),
+          words: ['train', file, ...flags],
+          signal,
+          note: (text) => context.terminal.note(text),
+        }),
+      );
+      if (status === 0) return;
+      throw new QdyloraError('COLLECTIVE_FAILED', {
+        where: 'launch',
+        problem: `The workers ended with status ${status}`,
+        nextStep: 'The message of the worker that failed is above.',
+      });
+    });
+}
+
+/** @throws QdyloraError BAD_ARGUMENT */
+function wholeNumber(flag: string, text: string, least: number): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= least) return value;
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where: flag,
+    problem: `${flag} must be a whole number of at least ${least} (got ${text})`,
+  });
+}

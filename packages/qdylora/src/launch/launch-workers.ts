@@ -1,0 +1,55 @@
+import { spawn } from 'node:child_process';
+import { launcherCommand } from './launcher-command.ts';
+
+export interface LaunchOptions {
+  readonly workers: number;
+  /** Empty: all on this machine. */
+  readonly hosts: readonly string[];
+  readonly maxRestarts: number;
+  /** The command line of each worker, without `node` and the script. */
+  readonly words: readonly string[];
+  /** Is passed on to the launcher, which stops all workers. */
+  readonly signal: AbortSignal;
+  readonly note: (text: string) => void;
+}
+
+/** The status of processes that a signal ends by request: Ctrl-C and SIGTERM. */
+const INTERRUPTED = [130, 143];
+
+/**
+ * Starts the workers with the launcher of this machine, and again from their last checkpoint where they fail.
+ *
+ * @returns the exit status of the last start
+ * @throws QdyloraError MISSING_FILE where there is no launcher
+ */
+export async function launchWorkers(options: LaunchOptions): Promise<number> {
+  const { words, maxRestarts, signal, note } = options;
+  const command = launcherCommand(options);
+  let status = await startOnce(command, words, signal);
+  for (let restart = 1; restart <= maxRestarts; restart++) {
+    if (status === 0 || signal.aborted || INTERRUPTED.includes(status)) break;
+    note(
+      `The workers ended with status ${status}: start ${restart} of ${maxRestarts} from their last checkpoint.`,
+    );
+    status = await startOnce(command, [...words, '--resume-from-checkpoint', 'auto'], signal);
+  }
+  return status;
+}
+
+function startOnce(
+  { command, args }: { readonly command: string; readonly args: readonly string[] },
+  words: readonly string[],
+  signal: AbortSignal,
+): Promise<number> {
+  const child = spawn(command, [...args, process.execPath, process.argv[1], ...words], { stdio: 'inherit' });
+  const stop = (): void => {
+    child.kill('SIGTERM');
+  };
+  signal.addEventListener('abort', stop);
+  return new Promise<number>((done, fail) => {
+    child.on('error', fail);
+    child.on('close', (status) => done(status ?? INTERRUPTED[0]));
+  }).finally(() => {
+    signal.removeEventListener('abort', stop);
+  });
+}

@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { installedLaunchers, launch, startLaunch } from '@qdylora/testing/node';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { temporaryPlace, writeTinyModel, writeTinyRows } from '../../test/tiny-model.ts';
+
+const COMMAND = fileURLToPath(new URL('../../bin/qdylora.js', import.meta.url));
+const isBuilt = existsSync(new URL('../../dist/train-worker.js', import.meta.url));
+const TIMEOUT = 300_000;
+
+const launchers = isBuilt ? installedLaunchers() : [];
+if (!isBuilt) console.log('skipped: packages/qdylora/dist is not built');
+
+describe.each(launchers)('qdylora train on workers of $name', (launcher) => {
+  const place = temporaryPlace();
+  let common: string[] = [];
+
+  beforeAll(() => {
+    const model = writeTinyModel(place.in('model'));
+    const dataset = writeTinyRows(place.in('rows.jsonl'));
+    common = ['train', '--model', model, '--dataset', dataset, '--ranks', '1,2,4', '--val-set-size', '2'];
+    common.push('--micro-batch-size', '1', '--gradient-accumulation-steps', '3', '--save-steps', '2');
+  });
+
+  const train = (count: number, folder: string, ...words: readonly string[]) =>
+    launch(launcher, count, [COMMAND, ...common, '--output-dir', place.in(folder), ...words]);
+
+  const hashOf = (folder: string): string =>
+    createHash('sha256')
+      .update(readFileSync(join(place.in(folder), 'adapter', 'adapter_model.safetensors')))
+      .digest('hex');
+
+  it(
+    'writes the same adapter for 1, 2 and 3 of them, and goes on from a checkpoint on another number',
+    async () => {
+      for (const count of [1, 2, 3]) {
+        const { status, output } = await train(count, `on-${count}`, '--max-steps', '4');
+        expect(status, output).toBe(0);
+      }
+      expect(hashOf('on-2')).toBe(hashOf('on-1'));
+      expect(hashOf('on-3')).toBe(hashOf('on-1'));
+      // one worker shows progress and result
+      const { output } = await train(3, 'on-2', '--max-steps', '6', '--resume-from-checkpoint', 'auto');
+      expect(output.match(/^report: /gm)).toHaveLength(1);
+      await train(1, 'on-1', '--max-steps', '6', '--resume-from-checkpoint', 'auto');
+      expect(hashOf('on-2')).toBe(hashOf('on-1'));
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'ends on all of them where one is stopped, and keeps the last step',
+    async () => {
+      const folder = place.in('stopped');
+      const words = [COMMAND, ...common, '--output-dir', folder, '--max-steps', '100000'];
+      const { child, outcome } = startLaunch(launcher, 2, words);
+      while (
+        !existsSync(join(folder, 'checkpoints')) ||
+        readdirSync(join(folder, 'checkpoints')).length === 0
+      )
+        await new Promise((wake) => setTimeout(wake, 100));
+      child.kill('SIGTERM');
+      const { status, output } = await outcome;
+      expect(status, output).not.toBe(0);
+      expect(readdirSync(join(folder, 'checkpoints')).length).toBeGreaterThan(0);
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'is refused where a worker has other options, with the worker and the option',
+    async () => {
+      const words = [...common, '--max-steps', '2', '--output-dir', place.in('different')];
+      const program = place.in('worker.mjs');
+      writeFileSync(program, withRateOfRank(words));
+      const { status, output } = await launch(launcher, 2, [program]);
+      expect(status, output).not.toBe(0);
+      expect(output).toContain('[worker 1 of 2] Its learning_rate is 0.002, but that of worker 0 is 0.001.');
+    },
+    TIMEOUT,
+  );
+});
+
+/** A program of a worker that trains with a learning rate of its own. */
+const withRateOfRank = (words: readonly string[]): string => `
+  const rank = Number(process.env.OMPI_COMM_WORLD_RANK ?? process.env.PMI_RANK);
+  const rate = ['--learning-rate', rank === 0 ? '1e-3' : '2e-3'];
+  process.argv = [process.execPath, ${JSON.stringify(COMMAND)}, ...${JSON.stringify(words)}, ...rate];
+  import(process.argv[1]);`;

@@ -1,0 +1,43 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Communicator } from '@qdylora/collectives';
+import { checkHooks } from './check-hooks.ts';
+import { findsCheckpoint } from '../run-folder/output-folder.ts';
+import { agreeOnRun } from './agree-on-run.ts';
+import { judgeOf } from './judging/judge-run.ts';
+import { openRun } from '../finetune.ts';
+import type { PreparedRun } from './prepare-run.ts';
+import { openSession } from './run-session.ts';
+import { learn } from './steps/learn.ts';
+import { startAdapter } from './steps/start-adapter.ts';
+
+export interface AssistOptions {
+  /** The workers of the run; this one is not the first. */
+  readonly workers: Communicator;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Computes this worker's share of a run whose first worker calls `finetune`. It trains a model of its own with
+ * the same bits, and leaves no file behind: the first worker saves and reports.
+ *
+ * @throws QdyloraError what `finetune` throws
+ * @example
+ * const workers = await connectWorld();
+ * if (workers.rank > 0) await assistRun(prepareRun(options), { workers });
+ */
+export async function assistRun(requested: PreparedRun, { workers, signal }: AssistOptions): Promise<void> {
+  checkHooks('assist-run', { signal });
+  const isResumed = findsCheckpoint(requested);
+  const outputDir = mkdtempSync(join(tmpdir(), 'qdylora-worker-'));
+  try {
+    const session = openSession({ backend: requested.backend, signal, workers });
+    using opened = await openRun({ ...requested, outputDir }, session);
+    await agreeOnRun(opened, session);
+    if (!isResumed) await startAdapter(opened, session);
+    await learn(opened, judgeOf(opened, session), session);
+  } finally {
+    rmSync(outputDir, { recursive: true, force: true });
+  }
+}
