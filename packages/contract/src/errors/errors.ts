@@ -46,13 +46,10 @@ export type ErrorCode =
   | 'NATIVE'
   /** The hub could not be reached, or answered with an error. */
   | 'NETWORK'
-<<<<<<< HEAD
   /** The hub refuses access to a model or a dataset: a licence to accept, or a missing token. */
-  | 'ACCESS_DENIED';
-=======
   | 'ACCESS_DENIED'
+  /** A call between the workers of a run failed, or they do not train the same run. */
   | 'COLLECTIVE_FAILED';
->>>>>>> bdc734e0 (Add collectives between processes on any MPI library)
 
 export interface ErrorParts {
   /** Where it happened: a package, a file, a key, a line. */

@@ -29,7 +29,8 @@ export async function launchWorkers(options: LaunchOptions): Promise<number> {
   for (let restart = 1; restart <= maxRestarts; restart++) {
     if (status === 0 || signal.aborted || INTERRUPTED.includes(status)) break;
     note(
-      `The workers ended with status ${status}: start ${restart} of ${maxRestarts} from their last checkpoint.`,
+      `The workers ended with status ${status}: ` +
+        `start ${restart} of ${maxRestarts} from their last checkpoint.`,
     );
     status = await startOnce(command, [...words, '--resume-from-checkpoint', 'auto'], signal);
   }

@@ -1,7 +1,7 @@
+import { QdyloraError } from '@qdylora/contract';
 import type { Command } from 'commander';
 import { launchWorkers } from '../../launch/launch-workers.ts';
 import type { CommonFlags, Context } from '../context.ts';
-import { QdyloraError } from '@qdylora/contract';
 
 type LaunchFlags = CommonFlags & {
   readonly n: string;
@@ -17,8 +17,8 @@ export function addLaunchCommand(program: Command, context: Context): void {
     .summary('train one run on several processes or hosts, by MPI')
     .description(
       'Starts workers with the MPI launcher of this machine (mpirun or mpiexec), which train one run ' +
-        'together: `mpirun -n 4 qdylora train run.yaml` does the same. The trained adapter has the same bits ' +
-        'for any number of workers.',
+        'together: `mpirun -n 4 qdylora train run.yaml` does the same. The trained adapter has the same ' +
+        'bits for any number of workers.',
     )
     .requiredOption('-n <workers>', 'Number of workers')
     .option('--hosts <names>', 'Hosts of the workers, separated by commas; they need the same files')

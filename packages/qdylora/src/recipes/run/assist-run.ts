@@ -19,8 +19,8 @@ export interface AssistOptions {
 }
 
 /**
- * Computes this worker's share of a run whose first worker calls `finetune`. It trains a model of its own with
- * the same bits, and leaves no file behind: the first worker saves and reports.
+ * Computes this worker's share of a run whose first worker calls `finetune`. It trains a model of its own
+ * with the same bits, and leaves no file behind: the first worker saves and reports.
  *
  * @throws QdyloraError what `finetune` throws
  * @example
