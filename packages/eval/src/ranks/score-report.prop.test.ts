@@ -95,7 +95,7 @@ describe('intervals', () => {
         const clusters = twice.map((_, i) => i >> 1);
         const size = effectiveSize(twice, clusters);
         expect(size).toBeLessThanOrEqual(twice.length);
-        const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+        const mean = values.reduce<number>((sum, value) => sum + value, 0) / values.length;
         if (mean > 0 && mean < 1) expect(size).toBeCloseTo(values.length - 1, 9);
       }),
     );
