@@ -1,7 +1,7 @@
 // Writes all pages that are generated from the sources, except those of the API (write-api.ts). They
 // are not in git:
 // each build writes them, so that none is ever older than the code.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { commandPage } from './command-page.ts';
@@ -9,6 +9,7 @@ import { errorPage } from './error-page.ts';
 import { eventPage } from './event-page.ts';
 import { keyPage } from './key-page.ts';
 import { movePages } from './move-pages.ts';
+import { rankCurve, reportStyle } from './report-assets.ts';
 import { reportPage } from './report-page.ts';
 
 /** Path below docs/ → text. */
@@ -23,12 +24,22 @@ export function generatedPages(): Map<string, string> {
   ]);
 }
 
+/** What the theme shows of a report: path below docs/ → text. */
+const themeFiles = (): Map<string, string> =>
+  new Map([
+    ['.vitepress/theme/generated/rank-curve.json', rankCurve()],
+    ['.vitepress/theme/generated/report.css', reportStyle()],
+  ]);
+
+/** Also copies the model that pages run. Returns the number of pages. */
 export function writePages(folder: string): number {
   const pages = generatedPages();
-  for (const [path, text] of pages) {
+  for (const [path, text] of [...pages, ...themeFiles()]) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), text);
   }
+  const model = fileURLToPath(new URL('../../packages/embedded-base/model', import.meta.url));
+  cpSync(model, join(folder, 'public/model'), { recursive: true });
   return pages.size;
 }
 

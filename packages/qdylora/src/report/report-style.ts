@@ -31,6 +31,9 @@ const DARK: typeof LIGHT = {
   'best-ground': '#3a2613',
 };
 
+/** For pages that choose between light and dark themselves. */
+export const REPORT_COLOURS = { light: LIGHT, dark: DARK };
+
 const variables = (colours: typeof LIGHT): string =>
   Object.entries(colours)
     .map(([name, colour]) => `--${name}:${colour}`)
@@ -87,7 +90,8 @@ const TILES = `
 .tile .about{font-size:.8125rem;line-height:1.45;color:var(--quiet);font-variant-numeric:tabular-nums}
 `;
 
-const CHARTS = `
+/** Charts alone, for pages that show one. They need the colours. */
+export const CHART_STYLE = `
 .pair{display:flex;flex-wrap:wrap;gap:16px 30px;align-items:flex-start}
 .pair figure{flex:1 1 310px;min-width:0}
 .equals{
@@ -281,7 +285,7 @@ export const REPORT_STYLE = [
     `(prefers-color-scheme:dark){:root{color-scheme:dark;${variables(DARK)}}}`,
   PAGE,
   TILES,
-  CHARTS,
+  CHART_STYLE,
   TABLE,
   TEXTS,
   PHONE,

@@ -24,6 +24,7 @@ import {
 import { JUDGED_TOKENS } from '../run/judging/judged-tokens.ts';
 import { quantizationOf } from '../opening/open-source.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
+import type { MemoryPart } from './memory-forecast.ts';
 
 /** Names of a plan's parts, in the order in which a run needs them. */
 export const PARTS = {
@@ -188,6 +189,19 @@ function preparedOptimizer(config: RunConfig, backend: DryBackend, trained: Mode
   backend.memory.begin(PARTS.optimizer);
   optimizer.prepare(backend);
   return optimizer;
+}
+
+/** The parts to show: those of a plan in their order, then what kernels need, and the gaps between arrays. */
+export function partsOfRun({ parts, peakBytes, touchedBytes }: DryRun): MemoryPart[] {
+  const order: readonly string[] = Object.values(PARTS);
+  const place = (part: string): number => (order.includes(part) ? order.indexOf(part) : order.length);
+  return [
+    ...parts
+      .filter((usage) => usage.peakBytes > 0)
+      .sort((one, other) => place(one.part) - place(other.part))
+      .map(({ part, peakBytes: bytes }) => ({ part, bytes })),
+    { part: 'gaps between arrays', bytes: touchedBytes - peakBytes },
+  ];
 }
 
 /** Peak bytes of each phase, and the bytes of the optimizer states. */

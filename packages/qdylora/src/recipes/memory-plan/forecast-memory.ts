@@ -1,20 +1,13 @@
 import type { DryBackend } from '@qdylora/contract';
-import { WORKSPACES } from '@qdylora/cpu-kernels';
 import type { ComputeDtype, Recompute } from '@qdylora/tensor';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import type { AssembledRun, AssembleOptions } from '../run/assemble-run.ts';
 import type { OpenedRun } from '../run/opened-run.ts';
-import { dryRun, PARTS, type DryRun } from './dry-run.ts';
-import type { MemoryForecast, MemoryPart } from './memory-forecast.ts';
+import { dryRun, partsOfRun } from './dry-run.ts';
+import { JAVASCRIPT_BYTES, sumOf, type MemoryForecast, type MemoryPart } from './memory-forecast.ts';
 import { largestJudged, largestSteps } from './largest-steps.ts';
 import type { RunData } from '../run/load-data.ts';
 import { collectGarbage, peakResidentBytes, residentBytes, type ProcessMark } from './resident-memory.ts';
-
-/**
- * Bytes that training adds to the JavaScript side: compiled code, events, checkpoints being written.
- * Measured: 7 to 13 MB (SmolLM2-135M, Node 20, 2026).
- */
-export const JAVASCRIPT_BYTES = 10e6;
 
 export interface ForecastOptions {
   /** Creates a dry backend with the threads and the level of the backend that will run. */
@@ -79,21 +72,6 @@ async function disposing<T extends Disposable, R>(
   using disposable = resource;
   return await use(disposable);
 }
-
-/** The parts to show, and the gaps between arrays. */
-export const partsOfRun = ({ parts, peakBytes, touchedBytes }: DryRun): MemoryPart[] => [
-  ...[...Object.values(PARTS), WORKSPACES].flatMap((part) =>
-    parts
-      .filter((usage) => usage.part === part && usage.peakBytes > 0)
-      .map(({ peakBytes: bytes }) => ({ part, bytes })),
-  ),
-  { part: 'gaps between arrays', bytes: touchedBytes - peakBytes },
-];
-
-export const sumOf = (parts: readonly MemoryPart[]): MemoryForecast => ({
-  parts,
-  totalBytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
-});
 
 /**
  * Divides `processBytes`, the memory of the process beside its arrays, among the marks: each gets what was

@@ -38,7 +38,7 @@ export async function plannedModel(
 ): Promise<PlannedModel> {
   const path = init ?? (model && (await localConfig(model, hub)));
   if (!path) throw missingKey('model', 'Name the base model: --model path/to/config.json.');
-  const planned = path.endsWith('.json') ? ofConfig(readHfConfig(path)) : await ofWeights(path);
+  const planned = path.endsWith('.json') ? plannedFromConfig(readHfConfig(path)) : await ofWeights(path);
   familyOf(planned.config.modelType, path).readConfig(planned.config);
   const saved = adapter ? readAdapter(adapter).saved : null;
   return saved ? withSaved(planned, saved) : planned;
@@ -64,7 +64,8 @@ const NONE: PlannedModel['dtypes'] = new Map();
 const inMemory = ({ dtype }: Pick<TensorEntry, 'dtype'>): 'f32' | 'bf16' =>
   dtype === 'BF16' ? 'bf16' : 'f32';
 
-const ofConfig = (config: CheckpointConfig): PlannedModel => ({
+/** A model of which only the config is known. */
+export const plannedFromConfig = (config: CheckpointConfig): PlannedModel => ({
   config,
   dtype: config.dtype === 'bfloat16' ? 'bf16' : 'f32',
   dtypes: config.quantization ? plainMatrices(config) : NONE,

@@ -215,7 +215,7 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
 }
 
 /** The evaluations of a run. */
-const reportEvaluations = (events: readonly EventLine[]): ReportEvaluation[] =>
+export const reportEvaluations = (events: readonly EventLine[]): ReportEvaluation[] =>
   events
     .filter((event) => event.type === 'eval')
     .map(({ step, by_rank: byRank, best_rank: bestRank, aurac }) => ({
@@ -226,7 +226,7 @@ const reportEvaluations = (events: readonly EventLine[]): ReportEvaluation[] =>
     }));
 
 /** The steps of a run. */
-const reportSteps = (events: readonly EventLine[]): ReportStep[] =>
+export const reportSteps = (events: readonly EventLine[]): ReportStep[] =>
   events
     .filter((event) => event.type === 'step')
     .map(({ step, loss, rank, learning_rate: learningRate }) => ({

@@ -1,0 +1,156 @@
+import type { DryBackend } from '@qdylora/contract';
+import { familyOf } from '@qdylora/models';
+import type { ComputeDtype, Recompute } from '@qdylora/tensor';
+import type { RunConfig } from '../../config/resolve-run.ts';
+import { NO_ROWS, warnOfPositions } from '../opening/warn-of-positions.ts';
+import { dryRun, fullestJudged, fullestStep, partsOfRun, phaseBytes, type DryRun } from './dry-run.ts';
+import { fitMemory, type Fit } from './fit-memory.ts';
+import { sumOf, type MemoryForecast, type MemoryPart } from './memory-forecast.ts';
+import { needsOfRuns, type Needed, type NeedsOfRuns } from './needs-of-runs.ts';
+import type { PlannedModel } from './planned-model.ts';
+import { resolveRecompute } from './resolve-recompute.ts';
+import { roughNeeds } from './rough-needs.ts';
+
+/** What training a model needs, and whether that fits. */
+export interface ModelPlan extends MemoryForecast {
+  readonly parameterCount: number;
+  readonly trainableCount: number;
+  readonly adaptedLayers: number;
+  readonly layers: number;
+  /** Which layers run again in backward. */
+  readonly recompute: Recompute;
+  /** What the user should know before such a run. */
+  readonly notes: readonly string[];
+  /** Null without `memoryBytes`. `fit`: what to change; null where the run fits, or where nothing helps. */
+  readonly limit: { readonly memoryBytes: number; readonly fits: boolean; readonly fit: Fit | null } | null;
+}
+
+export interface PlanModelOptions {
+  /** Creates a dry backend with the memory needs of the one that will run. */
+  readonly dry: () => DryBackend & Disposable;
+  /** Memory of the process beside its arrays. */
+  readonly processParts: readonly MemoryPart[];
+  readonly memoryBytes: number | null;
+}
+
+type PlannedConfig = RunConfig & { readonly computeDtype: ComputeDtype };
+
+/**
+ * The plan of a model whose config is read: the code of the run, on shapes. Needs no file and no native code,
+ * so the documentation runs it in the page.
+ *
+ * @throws QdyloraError as `dryRun` does
+ */
+export async function planModel(
+  config: PlannedConfig,
+  model: PlannedModel,
+  { memoryBytes, ...options }: PlanModelOptions,
+): Promise<ModelPlan> {
+  const step = await dryStep(config, model, options);
+  const {
+    forecast,
+    recompute,
+    layers,
+    planned: { parameterCount, trainableCount, adaptedLayers },
+  } = step;
+  const notes: string[] = [];
+  const family = familyOf(model.config.modelType, model.config.path).readConfig(model.config);
+  warnOfPositions(family, NO_ROWS, config.maxSeqLength, (note) => {
+    notes.push(note);
+  });
+  const stepOf = (changed: RunConfig, mostLayers?: number): Promise<DryStep> =>
+    dryStep(changed as PlannedConfig, model, { ...options, mostLayers });
+  return {
+    ...forecast,
+    recompute,
+    notes,
+    parameterCount,
+    trainableCount,
+    adaptedLayers,
+    layers,
+    limit: memoryBytes === null ? null : await limitOf(memoryBytes, { config, step, stepOf }),
+  };
+}
+
+interface LimitedRun {
+  readonly config: RunConfig;
+  /** The step of `config`. */
+  readonly step: DryStep;
+  /** The step of a changed run. */
+  readonly stepOf: (config: RunConfig, mostLayers?: number) => Promise<DryStep>;
+}
+
+/** Whether a run fits into `memoryBytes`, and what to change where it does not. */
+async function limitOf(
+  memoryBytes: number,
+  { config, step, stepOf }: LimitedRun,
+): Promise<ModelPlan['limit']> {
+  if (step.forecast.totalBytes <= memoryBytes) return { memoryBytes, fits: true, fit: null };
+  const needs = await needsOf(config, step, stepOf);
+  return { memoryBytes, fits: false, fit: await fitMemory(config, memoryBytes, needs) };
+}
+
+interface DryStepOptions extends Pick<PlanModelOptions, 'dry' | 'processParts'> {
+  readonly mostLayers?: number;
+}
+
+/** The largest step that the keys allow, and the largest evaluation pass where rows are held out. */
+async function dryStep(
+  config: PlannedConfig,
+  { config: model, dtype, dtypes }: PlannedModel,
+  { dry, processParts, mostLayers }: DryStepOptions,
+): Promise<DryStep> {
+  const { layers } = familyOf(model.modelType, model.path).readConfig(model);
+  const judges = config.valSetSize > 0 || config.evalDataset !== null;
+  const judged = judges ? [fullestJudged(config)] : [];
+  const runWith = async (recompute: Recompute): Promise<DryStep> => {
+    using backend = dry();
+    const planned = await dryRun(config, {
+      backend,
+      model: model.raw,
+      dtype,
+      dtypes,
+      steps: [fullestStep(config)],
+      judged,
+      recompute,
+      mostLayers,
+    });
+    return { planned, recompute, layers, forecast: sumOf([...processParts, ...partsOfRun(planned)]) };
+  };
+  return await runWith(
+    await resolveRecompute(
+      config.gradientCheckpointing,
+      layers,
+      async (recompute) => (await runWith(recompute)).forecast.totalBytes,
+    ),
+  );
+}
+
+interface DryStep {
+  readonly planned: DryRun;
+  readonly layers: number;
+  readonly recompute: Recompute;
+  readonly forecast: MemoryForecast;
+}
+
+const neededBy = ({ planned, forecast: { totalBytes } }: DryStep): Needed => ({
+  totalBytes,
+  stateBytes: phaseBytes(planned).states,
+});
+
+/** `step`: that of `config` itself, which has been run. */
+async function needsOf(
+  config: RunConfig,
+  step: DryStep,
+  run: (config: RunConfig, mostLayers?: number) => Promise<DryStep>,
+): Promise<NeedsOfRuns> {
+  const processBytes = step.forecast.totalBytes - step.planned.touchedBytes;
+  const needs = needsOfRuns({
+    exact: async (changed) => neededBy(changed === config ? step : await run(changed)),
+    rough: roughNeeds(step.layers, processBytes, async (changed, mostLayers) =>
+      phaseBytes((await run(changed, mostLayers)).planned),
+    ),
+  });
+  await needs.exact(config);
+  return needs;
+}
