@@ -1,13 +1,16 @@
 import { defineConfig } from 'vitepress';
 import llms from 'vitepress-plugin-llms';
 import { NAVIGATION, SIDEBAR } from './navigation.ts';
+import { nodeStandIns } from './node-stand-ins.ts';
 
 export default defineConfig({
   title: 'qdylora',
   description: 'Fine-tune a language model at every LoRA rank in one run, in TypeScript.',
   lang: 'en',
   cleanUrls: false,
-  srcExclude: ['node_modules/**', 'generate/**', 'test/**', 'README.md'],
+  // no icon: a browser that is told of none asks for one
+  head: [['link', { rel: 'icon', href: 'data:,' }]],
+  srcExclude: ['node_modules/**'],
   themeConfig: {
     nav: NAVIGATION,
     sidebar: SIDEBAR,
@@ -15,9 +18,11 @@ export default defineConfig({
     search: { provider: 'local', options: { detailedView: true } },
   },
   vite: {
-    plugins: [llms({ domain: '', ignoreFiles: ['reference/api/index.md'] })],
+    plugins: [nodeStandIns(), llms({ ignoreFiles: ['reference/api/index.md'] })],
+    // pages run the packages from their sources
     resolve: { conditions: ['source'] },
-    worker: { format: 'es' },
-    build: { chunkSizeWarningLimit: 2000 },
+    esbuild: { target: 'es2022' },
+    worker: { format: 'es', plugins: () => [nodeStandIns()] },
+    build: { target: 'es2022', chunkSizeWarningLimit: 4000 },
   },
 });

@@ -2,61 +2,85 @@ import type { DefaultTheme } from 'vitepress';
 import { API_PACKAGES } from '../generate/write-api.ts';
 import { TRAINERS } from '../generate/trainers.ts';
 
-/**
- * The groups of the navigation, in the order in which a reader needs them. A page that is not here is found
- * by no one.
- */
-export const SIDEBAR: DefaultTheme.SidebarItem[] = [
-  {
-    text: 'Start',
-    items: [
-      { text: 'Install', link: '/start/install' },
-      { text: 'Five minutes', link: '/start/five-minutes' },
-      { text: 'A real model', link: '/start/real-model' },
-      { text: 'Your own data', link: '/start/own-data' },
-    ],
-  },
-  {
-    text: 'Understand',
-    items: [{ text: 'Which rank', link: '/understand/which-rank' }],
-  },
-  {
-    text: 'Do',
-    items: [
-      { text: 'Data formats', link: '/do/data-formats' },
-      { text: 'Chat templates and masks', link: '/do/chat-templates' },
-      { text: 'Export and merge', link: '/do/export-and-merge' },
-      { text: 'PEFT, vLLM, llama.cpp, Ollama', link: '/do/use-elsewhere' },
-    ],
-  },
-  {
-    text: 'Reference',
-    items: [
-      { text: 'Commands', link: '/reference/commands' },
-      { text: 'Keys', link: '/reference/keys' },
-      { text: 'Events', link: '/reference/events' },
-      { text: 'Report fields', link: '/reference/report' },
-      { text: 'Errors', link: '/reference/errors' },
-      { text: 'Files', link: '/reference/files' },
-      {
-        text: 'API',
-        collapsed: true,
-        items: API_PACKAGES.map((name) => ({ text: name, link: `/reference/api/${name}` })),
-      },
-    ],
-  },
-  {
-    text: 'Move here',
-    collapsed: true,
-    items: TRAINERS.map(({ file, title }) => ({ text: title, link: `/move/${file}` })),
-  },
-  {
-    text: 'Trust',
-    items: [{ text: 'Is every rank as good?', link: '/research/every-rank' }],
-  },
+type Group = readonly [title: string, pages: Readonly<Record<string, string>>, isCollapsed?: boolean];
+
+/** The groups of the navigation, in the order in which a reader needs them. Every page is in one of them. */
+const GROUPS: readonly Group[] = [
+  [
+    'Start',
+    {
+      'start/install': 'Install',
+      'start/five-minutes': 'Five minutes',
+      'start/real-model': 'A real model',
+      'start/own-data': 'Your own data',
+      'start/in-the-page': 'Try it here',
+    },
+  ],
+  [
+    'Decide',
+    {
+      'decide/will-it-fit': 'Will it fit?',
+      'decide/method-and-preset': 'Method, preset, rank',
+      'decide/compared': 'Compared with others',
+      'decide/read-a-report': 'Read a report',
+    },
+  ],
+  [
+    'Understand',
+    {
+      'understand/nested-ranks': 'Nested ranks',
+      'understand/which-rank': 'Which rank',
+      'understand/nf4': 'NF4',
+      'understand/memory': 'Where each byte goes',
+      'understand/determinism': 'Determinism and resume',
+    },
+  ],
+  [
+    'Do',
+    {
+      'do/data-formats': 'Data formats',
+      'do/chat-templates': 'Chat templates and masks',
+      'do/evaluate': 'Evaluate',
+      'do/export-and-merge': 'Export and merge',
+      'do/use-elsewhere': 'PEFT, vLLM, llama.cpp, Ollama',
+      'do/own-trainer': 'A trainer of your own',
+      'do/extend': 'Add an op, a kernel, a family',
+    },
+  ],
+  ['Move here', Object.fromEntries(TRAINERS.map(({ file, title }) => [`move/${file}`, title])), true],
+  [
+    'Reference',
+    {
+      'reference/commands': 'Commands',
+      'reference/keys': 'Keys',
+      'reference/events': 'Events',
+      'reference/report': 'Report fields',
+      'reference/errors': 'Errors',
+      'reference/files': 'Files',
+    },
+  ],
+  ['API', Object.fromEntries(API_PACKAGES.map((name) => [`reference/api/${name}`, name])), true],
+  [
+    'Trust',
+    {
+      'trust/support': 'What is proved',
+      'trust/benchmarks': 'Benchmarks',
+      'trust/limits': 'Limits',
+      'research/every-rank': 'Is every rank as good?',
+      'agents/agents': 'For agents',
+    },
+  ],
 ];
+
+export const SIDEBAR: DefaultTheme.SidebarItem[] = GROUPS.map(([text, pages, isCollapsed]) => ({
+  text,
+  ...(isCollapsed && { collapsed: true }),
+  items: Object.entries(pages).map(([path, title]) => ({ text: title, link: `/${path}` })),
+}));
 
 export const NAVIGATION: DefaultTheme.NavItem[] = [
   { text: 'Start', link: '/start/install' },
-  { text: 'Reference', link: '/reference/commands' },
+  { text: 'Will it fit?', link: '/decide/will-it-fit' },
+  { text: 'Keys', link: '/reference/keys' },
+  { text: 'Commands', link: '/reference/commands' },
 ];

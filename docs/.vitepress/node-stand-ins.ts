@@ -20,15 +20,17 @@ const WRITTEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 };
 
 /**
- * Modules of Node for a bundle that runs in a page. Packages import them for the parts that read files; a page
- * uses the other parts. Whatever is called all the same throws and says its name.
+ * Modules of Node for a bundle that runs in a page. Packages import them for the parts that read files; a
+ * page uses the other parts. Whatever is called all the same throws and says its name.
  */
 export function nodeStandIns(): Plugin {
   return {
     name: 'node-stand-ins',
     enforce: 'pre',
-    resolveId: (id) =>
-      id.startsWith('node:') && builtinModules.includes(id.slice(5)) ? `\0${id}` : undefined,
+    resolveId(id, _, { ssr } = {}) {
+      const name = id.replace(/^node:/, '');
+      return !ssr && builtinModules.includes(name) ? `\0node:${name}` : undefined;
+    },
     load: (id) => (id.startsWith('\0node:') ? standIn(id.slice('\0node:'.length)) : undefined),
   };
 }

@@ -1,4 +1,4 @@
-// Copies a run of `npm run demo` for the site: its report, its events, and its adapter up to rank 16 in bfloat16.
+// Copies a run of `npm run demo` for the site: report, events, and the adapter up to rank 16 in bfloat16.
 // node --conditions=source --import tsx generate/make-demo.ts ../runs/demo
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';

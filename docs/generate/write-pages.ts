@@ -4,6 +4,7 @@
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { benchmarkPage } from './benchmark-page.ts';
 import { commandPage } from './command-page.ts';
 import { errorPage } from './error-page.ts';
 import { eventPage } from './event-page.ts';
@@ -20,6 +21,7 @@ export function generatedPages(): Map<string, string> {
     ['reference/events.md', eventPage()],
     ['reference/report.md', reportPage()],
     ['reference/errors.md', errorPage()],
+    ['trust/benchmarks.md', benchmarkPage()],
     ...[...movePages()].map(([file, text]) => [`move/${file}`, text] as const),
   ]);
 }

@@ -8,7 +8,7 @@ const NO_PAGES = new Set(['node_modules', 'generate', 'test', 'public', '.vitepr
 
 /** Paths below docs/ of the pages that people write, with their text. */
 export function writtenPages(): ReadonlyMap<string, string> {
-  const isGenerated = (path: string): boolean => /^reference.(?!files)/.test(path);
+  const isGenerated = (path: string): boolean => /^reference.(?!files)|^trust.benchmarks/.test(path);
   const walk = (folder: string): string[] =>
     readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
       const path = join(folder, entry.name);

@@ -28,7 +28,7 @@ describe('will it fit', () => {
     expect(counted).toEqual(KNOWN_MODELS.map(({ name, parameterCount }) => [name, parameterCount]));
   });
 
-  it('the plan of a page has the bytes of the command, part by part, and proposes the same changes', async () => {
+  it('a page plans the bytes of the command, part by part, and proposes the same changes', async () => {
     const { config } = KNOWN_MODELS.find(({ name }) => name === 'Qwen3-0.6B')!;
     const file = join(temporaryFolder(), 'config.json');
     writeFileSync(file, JSON.stringify(config));

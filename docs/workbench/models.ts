@@ -49,7 +49,7 @@ const qwen2 = (
 
 const LLAMA_32 = { vocab_size: 128256, max_position_embeddings: 131072, tie_word_embeddings: true };
 
-/** The models of the paper first, then current ones by size. A test compares the counts with those of the code. */
+/** The models of the paper, then current ones by size. A test compares the counts with those of the code. */
 export const KNOWN_MODELS: readonly KnownModel[] = [
   {
     name: 'LLaMA-7b (paper)',

@@ -1,3 +1,4 @@
+import './page-globals.ts';
 import { hfConfigOf, memoryByteSource, safetensorsOf, type Checkpoint } from '@qdylora/checkpoint';
 import { createHostBackend } from '@qdylora/contract';
 import { loadTokenizer, type Tokenizer } from '@qdylora/data';

@@ -15,7 +15,7 @@ export interface DroppedFiles {
   readonly events?: string;
 }
 
-/** `report.html` of a run, from its `report.json`, its `events.jsonl`, or both. @throws Error for other files */
+/** `report.html` of a run, from `report.json`, `events.jsonl`, or both. @throws Error for other files */
 export function reportOf({ report, events }: DroppedFiles): string {
   const lines = events === undefined ? [] : readEventLines(events);
   if (events !== undefined && lines.length === 0)

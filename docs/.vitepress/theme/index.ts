@@ -1,5 +1,34 @@
+import { defineAsyncComponent } from 'vue';
 import type { Theme } from 'vitepress';
 import DefaultTheme from 'vitepress/theme-without-fonts';
+import RankCurve from './components/RankCurve.vue';
+import './generated/report.css';
 import './style.css';
 
-export default { extends: DefaultTheme } satisfies Theme;
+/** The interactive parts are loaded by the pages that have them. */
+export default {
+  extends: DefaultTheme,
+  enhanceApp({ app }) {
+    app.component('RankCurve', RankCurve);
+    app.component(
+      'FitPlanner',
+      defineAsyncComponent(() => import('./components/FitPlanner.vue')),
+    );
+    app.component(
+      'Nf4Playground',
+      defineAsyncComponent(() => import('./components/Nf4Playground.vue')),
+    );
+    app.component(
+      'NestedRanks',
+      defineAsyncComponent(() => import('./components/NestedRanks.vue')),
+    );
+    app.component(
+      'ReportViewer',
+      defineAsyncComponent(() => import('./components/ReportViewer.vue')),
+    );
+    app.component(
+      'TryIt',
+      defineAsyncComponent(() => import('./components/TryIt.vue')),
+    );
+  },
+} satisfies Theme;
