@@ -42,6 +42,7 @@ const GROUPS: readonly Group[] = [
       'do/chat-templates': 'Chat templates and masks',
       'do/evaluate': 'Evaluate',
       'do/export-and-merge': 'Export and merge',
+      'do/serve': 'Serve',
       'do/use-elsewhere': 'PEFT, vLLM, llama.cpp, Ollama',
       'do/own-trainer': 'A trainer of your own',
       'do/extend': 'Add an op, a kernel, a family',
