@@ -67,6 +67,7 @@ export {
   type TaskScores,
 } from './tasks/scoring/score-task.ts';
 export { requestKey, type AnswerCache } from './tasks/answering/answer-cache.ts';
+export { programsOf, withPassRates } from './tasks/scoring/pass-rates.ts';
 export { answerRequests, type AnswerOptions, type Answers } from './tasks/answering/answer-requests.ts';
 export type { ScoredTokens, TokenModel, TokenScore } from './tasks/answering/token-model.ts';
 export { resultsDocument, type RunFacts } from './tasks/results/results-document.ts';

@@ -135,6 +135,10 @@ export const TASK_ONLY_KEYS = {
     { from: 0, above: true },
     { group: 'Benchmarks', about: 'Judge only the first n rows of each task; below 1: their share' },
   ),
+  allowCodeExecution: booleanKey(false, {
+    group: 'Benchmarks',
+    about: 'Run the programs that the model writes for humaneval, in a sandbox, and judge them (pass@1)',
+  }),
   racing: booleanKey(false, {
     group: 'Benchmarks',
     about: 'Drop ranks that cannot be the best any more while rows remain; says what it saved',

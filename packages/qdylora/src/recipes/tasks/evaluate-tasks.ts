@@ -20,6 +20,7 @@ import { missingKey } from '../../config/names/missing-key.ts';
 import type { InputOf } from '../../config/values/check-values.ts';
 import { EVALUATE_TASKS_KEYS } from '../../config/verb-keys.ts';
 import { ranksOf, readAdapter } from '../adapter/read-adapter.ts';
+import type { Warn } from '../adapter/attach-adapter.ts';
 import type { RecipeHooks } from '../evaluate.ts';
 import type { BackendChoice } from '../opening/choose-backend.ts';
 import { checkModelValues, openModel, type OpenModel } from '../opening/open-model.ts';
@@ -31,6 +32,8 @@ import { isTaskFile, readOwnTask } from './own-task.ts';
 import { taskRows, type TaskRow } from './task-rows.ts';
 import { tokenModel } from './token-model.ts';
 import { answerFolder, modelAnswers } from './model-answers.ts';
+import { judgePrograms } from './programs/judge-programs.ts';
+import { openSandbox, type Sandbox } from './programs/open-sandbox.ts';
 import { progressOfViews } from './progress-of-views.ts';
 import { raceTasks, requestsOfRank } from './race-tasks.ts';
 import { factsOf, modelName } from './run-facts.ts';
@@ -84,10 +87,11 @@ export async function evaluateTasksFrom(
   const chosen = chooseTasks(config);
   const adapter = config.adapter === null ? null : readAdapter(config.adapter);
   const ranks = adapter ? ranksOf(adapter, config.ranks) : [];
+  const sandbox = config.allowCodeExecution ? openTaskSandbox(chosen, onNotice) : null;
   using opened = await openModel(config, { adapter, backend, warn: onNotice });
   const tokenizer = await requiredTokenizer(opened);
   const requests = await requestsFor(chosen, config, { tokenizer, signal, tell: onNotice });
-  const judging: Judging = { config, chosen, opened, tokenizer, requests, date: new Date() };
+  const judging: Judging = { config, chosen, opened, tokenizer, requests, date: new Date(), sandbox };
   const answersOf = modelAnswers(opened, config);
   const views = [...(adapter && !config.compareWithBase ? [] : [null]), ...ranks];
   const judged: JudgedView[] = [];
@@ -117,6 +121,15 @@ export async function evaluateTasksFrom(
   return summaryOf(judging, judged, races);
 }
 
+/** The sandbox for programs, before anything is loaded; null where no task has any. */
+function openTaskSandbox({ tasks }: ChosenTasks, tell: Warn): Sandbox | null {
+  if (!tasks.some(({ functions }) => functions.prediction)) return null;
+  const sandbox = openSandbox();
+  if (!sandbox.isIsolated)
+    tell('Programs of the model have limits on time and memory, but may use the network: no unshare here.');
+  return sandbox;
+}
+
 /** What is the same for all ranks of an evaluation. */
 interface Judging {
   readonly config: EvaluateTasksConfig;
@@ -126,6 +139,8 @@ interface Judging {
   readonly requests: readonly TaskRequests[];
   /** The time in the files' names. */
   readonly date: Date;
+  /** Null: no code of a model is executed. */
+  readonly sandbox: Sandbox | null;
 }
 
 /** The scores at one rank, and the results file that was written; null: none. */
@@ -143,12 +158,13 @@ function modelAt(
 }
 
 async function judgeView(
-  { config, chosen, opened, tokenizer, requests, date }: Judging,
+  { config, chosen, opened, tokenizer, requests, date, sandbox }: Judging,
   rank: number | null,
   hooks: Pick<AnswerOptions, 'signal' | 'onProgress' | 'cache'>,
 ): Promise<JudgedView & { readonly notice: string | null }> {
   const model = modelAt({ opened, tokenizer }, rank);
-  const { scores, cutContexts } = await judgeTasks(requests, model, hooks);
+  const { scores: answered, cutContexts } = await judgeTasks(requests, model, hooks);
+  const scores = sandbox ? await judgePrograms(answered, sandbox, hooks.signal) : answered;
   const groups = scoreGroups(chosen.groups, scores).filter(({ metrics }) => metrics.length > 0);
   const facts = factsOf(opened, rank, config, { date, tokenizer, maxLength: model.maxLength });
   const { outputDir: folder } = config;

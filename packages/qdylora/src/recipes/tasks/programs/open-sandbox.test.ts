@@ -1,0 +1,55 @@
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { describe, expect, it } from 'vitest';
+import { openSandbox } from './open-sandbox.ts';
+
+const hasPython = spawnSync('python3', ['--version']).status === 0;
+const sandbox = hasPython ? openSandbox() : null;
+const leftovers = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('qdylora-program-'));
+
+describe.runIf(hasPython)('the sandbox', () => {
+  it.each([
+    ['a right program', 'def f(x):\n    return x\n\ndef check(c):\n    assert c(3) == 3\ncheck(f)', true],
+    ['a wrong answer', 'def f(x):\n    return 0\nassert f(3) == 3', false],
+    ['bad syntax', 'def f(:', false],
+    ['an early exit', 'import sys\nsys.exit(0)', false],
+    ['an exit past Python', 'import os\nos._exit(0)', false],
+    ['a main block, which does not run', 'if __name__ == "__main__":\n    raise ValueError', true],
+    ['printing', 'print("é" * 100)', true],
+    ['reading input', 'input()', false],
+    ['starting a process', 'import subprocess\nsubprocess.run(["true"])', false],
+    ['removing a file', 'import os\nos.remove("program.py")', false],
+    ['too much memory', 'a = bytearray(1 << 31)', false],
+    ['a deep recursion', 'def f(): f()\nf()', false],
+  ])('%s', async (_, program, passes) => {
+    expect(await sandbox!.passes(program)).toBe(passes);
+    expect(leftovers()).toEqual([]);
+  });
+
+  it('ends an endless program, also one that catches everything', async () => {
+    const stubborn = 'while True:\n    try:\n        while True: pass\n    except BaseException: pass';
+    expect(await Promise.all(['while True: pass', stubborn].map((one) => sandbox!.passes(one)))).toEqual([
+      false,
+      false,
+    ]);
+  });
+
+  it.runIf(sandbox?.isIsolated)('has no network, not even the own machine', async () => {
+    const connect = (host: string): string =>
+      `import socket\ntry:\n    socket.create_connection(("${host}", 80), 1)\n` +
+      'except ConnectionRefusedError:\n    raise\nexcept OSError:\n    pass';
+    expect(await sandbox!.passes(connect('127.0.0.1'))).toBe(true);
+    expect(await sandbox!.passes(connect('192.0.2.1'))).toBe(true);
+  });
+
+  it('ends with its signal', async () => {
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), 300);
+    const begin = performance.now();
+    expect(
+      await sandbox!.passes('while True:\n  try:\n    1\n  except BaseException: 1', controller.signal),
+    ).toBe(false);
+    expect(performance.now() - begin).toBeLessThan(10_000);
+  });
+});
