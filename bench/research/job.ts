@@ -62,6 +62,8 @@ export interface Job {
   readonly preconditioner: 'none' | 'prefix';
   /** Ranks of a nested run that have rows of their own: small ones, beside an adapter for all others. */
   readonly privateRanks: readonly number[];
+  /** Learning rate of the rows of `privateRanks` over that of the run. */
+  readonly privateRate: number;
   /** Share of the steps that train the largest rank alone; after them the rows are sorted. */
   readonly wideShare: number;
   /** Whether the schedule begins again after the steps of `wideShare`, with a warm-up. */
@@ -147,6 +149,7 @@ export const DEFAULTS = {
   updateRule: 'prefix',
   preconditioner: 'none',
   privateRanks: [],
+  privateRate: 1,
   wideShare: 0,
   restart: false,
   sortShares: null,

@@ -142,4 +142,14 @@ describe('a rank with rows of its own', () => {
       withSetting({ ...job, privateRanks }, async (setting) => (await trainer(setting)).tokens);
     expect(await tokens([1], trainSeparate)).toBe(await tokens([], trainOne));
   });
+
+  it('begins with the first row of the largest rank, sorted after its steps', () =>
+    withSetting({ ...job, scaling: 'uniform', wideShare: 0.5, privateRate: 1e-6 }, async (setting) => {
+      const own = { ...setting, job: { ...setting.job, privateRanks: [1] } };
+      const losses = await lossesOf(setting, await trainSeparate(own));
+      const half = { ...setting, job: { ...setting.job, steps: 3, cuts: ['energy'] as const } };
+      const { adapted } = await trainOne({ ...half, job: { ...half.job, wideShare: 1 } });
+      const { energy } = await measureCuts(half, adapted!);
+      expect(losses[1]).toBeCloseTo(energy!.losses[1], 2); // A and B are rounded to bf16 in other scales
+    }));
 });

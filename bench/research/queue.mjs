@@ -31,6 +31,9 @@ const { values } = parseArgs({
   },
 });
 
+/** Jobs that did not end well; they are tried again when the queue is started again. */
+const failed = new Set();
+
 /** The first job without a result, file by file; files may change between two jobs. */
 function nextJob() {
   for (const file of readdirSync(join(here, 'jobs')).sort()) {
@@ -38,7 +41,7 @@ function nextJob() {
     if (values.jobs !== undefined && values.jobs !== name) continue;
     const finished = finishedIds(name);
     const { jobs } = JSON.parse(readFileSync(join(here, 'jobs', file), 'utf8'));
-    const waiting = jobs.find(({ id }) => !finished.has(id));
+    const waiting = jobs.find(({ id }) => !finished.has(id) && !failed.has(id));
     if (waiting) return { file, name, id: waiting.id };
   }
   return null;
@@ -68,7 +71,11 @@ function runJob({ file, name, id }) {
     ),
     { cwd: root, stdio: 'inherit' },
   );
-  if (status !== 0) throw new Error(`The job ${id} ended with status ${status}.`);
+  if (status !== 0) {
+    console.error(`The job ${id} ended with status ${status}. The others go on.`);
+    failed.add(id);
+    return;
+  }
   const result = JSON.parse(readFileSync(join(folder, 'result.json'), 'utf8'));
   mkdirSync(join(here, 'results'), { recursive: true });
   appendFileSync(
@@ -98,3 +105,4 @@ if (!values.model) throw new Error('Name the folder of the base model: --model .
 setPriority(15);
 lock();
 for (let job = nextJob(); job && !isPastEnd(); job = nextJob()) runJob(job);
+if (failed.size > 0) process.exitCode = 1;

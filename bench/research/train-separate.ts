@@ -1,7 +1,8 @@
 import { scaleAt, type Adapted } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
-import { passesOfStep, runStep, type Optimizer } from '@qdylora/trainer';
+import { passesOfStep, runStep, sortAdapterRows, type Optimizer } from '@qdylora/trainer';
 import { attach, optimizerOf, preconditionerOf, samplerOf, startAdapter } from './adapters.ts';
+import { cutAt, cutState } from './cut-state.ts';
 import type { Job } from './job.ts';
 import type { Setting } from './setting.ts';
 import type { Trained } from './train-one.ts';
@@ -11,28 +12,33 @@ interface RankGroup {
   readonly ranks: readonly number[];
   readonly adapted: Adapted<CausalLm>;
   readonly optimizer: Optimizer;
+  /** Its learning rate over that of the run. */
+  readonly rate: number;
 }
 
 /**
  * Trains several adapters in one run with the schedule of a nested one. A rank with rows of its own has an
- * adapter that only its own tokens train; the other ranks share a nested one.
+ * adapter that only its own tokens train; the other ranks share a nested one. After the steps of `wideShare`
+ * the rows of the nested one are sorted, and the others begin with its first rows.
  */
 export async function trainSeparate(setting: Setting): Promise<Trained> {
   const { job, model, batches, schedule } = setting;
   const allRanks = attach(model, job, job.ranks); // plans the steps
   const sampler = samplerOf(allRanks, job);
   const groups = await rankGroups(setting);
+  const wideSteps = Math.round(job.wideShare * job.steps);
   let tokens = 0;
   for (let step = 0; step < job.steps; step++) {
+    if (wideSteps > 0 && step === wideSteps) await startFromLargest(setting, groups);
     const { passes } = passesOfStep(step, batches.batchAt(step), allRanks, sampler);
-    for (const { ranks, adapted, optimizer } of groups) {
+    for (const { ranks, adapted, optimizer, rate } of groups) {
       const groupPasses = passes.flatMap(({ view, batch }) => {
         const { rank } = view.active!;
         return ranks.includes(rank) ? [{ view: adapted.atRank(rank), batch }] : [];
       });
       if (groupPasses.length === 0) continue;
       const outcome = await runStep(groupPasses, optimizer, {
-        learningRate: schedule.at(step),
+        learningRate: rate * schedule.at(step),
         preconditioner: preconditionerOf(adapted, job),
         computeDtype: 'bf16',
       });
@@ -51,9 +57,16 @@ async function rankGroups(setting: Setting): Promise<RankGroup[]> {
   const sharedRanks = job.ranks.filter((rank) => !privateRanks.includes(rank));
   const privateJob = job.kind === 'separate' ? job : asDedicated(job);
   const groups: RankGroup[] = [];
-  if (sharedRanks.length > 0) groups.push(await rankGroup(setting, job, sharedRanks));
-  for (const rank of privateRanks) groups.push(await rankGroup(setting, privateJob, [rank]));
+  if (sharedRanks.length > 0) groups.push(await rankGroup(setting, job, sharedRanks, 1));
+  for (const rank of privateRanks) groups.push(await rankGroup(setting, privateJob, [rank], job.privateRate));
   return groups;
+}
+
+/** Sorts the rows of the nested adapter, and gives the first ones to the adapters of small ranks. */
+async function startFromLargest(setting: Setting, [nested, ...others]: readonly RankGroup[]): Promise<void> {
+  await sortAdapterRows(nested.adapted, nested.optimizer);
+  const state = await cutState(setting, nested.adapted, 'prefix');
+  for (const { ranks, adapted } of others) await adapted.load(cutAt(state, ranks[0], adapted.config));
 }
 
 /** The scale and the rates of a dedicated run: alpha/√b, where alpha is the job's scale at rank 1. */
@@ -64,8 +77,13 @@ const asDedicated = (job: Job): Job => ({
   rankRates: 'uniform',
 });
 
-async function rankGroup(setting: Setting, job: Job, ranks: readonly number[]): Promise<RankGroup> {
+async function rankGroup(
+  setting: Setting,
+  job: Job,
+  ranks: readonly number[],
+  rate: number,
+): Promise<RankGroup> {
   const adapted = attach(setting.model, job, ranks);
   await startAdapter(adapted, setting);
-  return { ranks, adapted, optimizer: optimizerOf(adapted, job) };
+  return { ranks, adapted, optimizer: optimizerOf(adapted, job), rate };
 }
