@@ -5,7 +5,13 @@ export {
   type DecodeEngineOptions,
   type EngineUsage,
 } from './batching/decode-engine.ts';
-export type { DecodeEvent, DecodeOptions, DecodeView, TokenChance } from './batching/decode-request.ts';
+export type {
+  ChosenToken,
+  DecodeEvent,
+  DecodeOptions,
+  DecodeView,
+  TokenChance,
+} from './batching/decode-request.ts';
 export { kvTokenBytes } from './batching/kv-pool.ts';
 export type { TokenScores } from './batching/sequence-pass.ts';
 export { buildModel, type BuildOptions } from './builders/build-model.ts';

@@ -41,6 +41,14 @@ export interface TokenChance {
   readonly logProbability: number;
 }
 
+/** A token that was chosen, and how likely it was. */
+export interface ChosenToken {
+  readonly id: number;
+  /** Of the model, before temperature and penalties; null unless `topLogProbabilities`. */
+  readonly logProbability: number | null;
+  readonly top: readonly TokenChance[];
+}
+
 /** What a request yields, in this order: `prompt` once, then tokens, then `end` once. */
 export type DecodeEvent =
   | {
@@ -48,17 +56,13 @@ export type DecodeEvent =
       /** Of token i the prediction of token i + 1; null unless `scorePrompt`. */
       readonly scores: TokenScores | null;
     }
-  | {
-      readonly type: 'token';
-      readonly id: number;
-      /** Of the model, before temperature and penalties; null unless `topLogProbabilities`. */
-      readonly logProbability: number | null;
-      readonly top: readonly TokenChance[];
-    }
+  | ({ readonly type: 'token' } & ChosenToken)
   | {
       readonly type: 'end';
       /** `stop`: one of `stopIds` followed; `length`: `maxNewTokens` were written. */
       readonly reason: 'stop' | 'length';
+      /** The one of `stopIds` that followed; null where there was none. */
+      readonly stopToken: ChosenToken | null;
     };
 
 const RULES: OptionRules<DecodeOptions> = {

@@ -1,7 +1,7 @@
 import { createRng, type Rng } from '@qdylora/contract';
 import { chooseToken } from '../generate/choose-token.ts';
 import { penalizeRepetition } from '../generate/penalize-repetition.ts';
-import type { DecodeEvent, DecodeRequest, TokenChance } from './decode-request.ts';
+import type { ChosenToken, DecodeEvent, DecodeRequest } from './decode-request.ts';
 import type { EventChannel } from './event-channel.ts';
 import type { PassSequence, SequenceResult, TokenScores } from './sequence-pass.ts';
 import type { TokenRange } from './token-ranges.ts';
@@ -73,7 +73,7 @@ export function createDecodeRow(
       if (wasReading) events.push({ type: 'prompt', scores: scorePrompt ? joined(pieces) : null });
       if (maxNewTokens === 0) return end('length');
       const token = chooser.choose(result, written);
-      if (stopIds.includes(token.id)) return end('stop');
+      if (stopIds.includes(token.id)) return end('stop', token);
       events.push({ type: 'token', ...token });
       pending = [token.id];
       written++;
@@ -81,8 +81,8 @@ export function createDecodeRow(
     },
   };
 
-  function end(reason: 'stop' | 'length'): true {
-    events.push({ type: 'end', reason });
+  function end(reason: 'stop' | 'length', stopToken: ChosenToken | null = null): true {
+    events.push({ type: 'end', reason, stopToken });
     return true;
   }
 }
@@ -101,12 +101,6 @@ function joined(pieces: readonly TokenScores[]): TokenScores {
     topIds: Int32Array.from(pieces.flatMap(({ topIds }) => [...topIds])),
     topLogProbabilities: floats('topLogProbabilities'),
   };
-}
-
-interface ChosenToken {
-  readonly id: number;
-  readonly logProbability: number | null;
-  readonly top: readonly TokenChance[];
 }
 
 interface TokenChooser {

@@ -69,6 +69,17 @@ describe('answers', () => {
     expect([answered, run.server.usage().reservedTokens, run.liveBytes()]).toEqual([1000, 0, before]);
   });
 
+  test('an echoed prompt has log-probabilities for its tokens and one more, also a stop token', async () => {
+    for (const prompt of ['a', 'b', 'la la', 'hello', '1']) {
+      const request = { prompt, max_tokens: 1, logprobs: 1, echo: true, temperature: 2 };
+      for (let seed = 0; seed < 20; seed++) {
+        const [{ logprobs }] = (await complete({ ...request, seed })).json.choices;
+        for (const list of Object.values(logprobs as Record<string, unknown[]>))
+          expect(list).toHaveLength(prompt.length + 1);
+      }
+    }
+  });
+
   test('adapters of one base differ, and share it', async () => {
     const scoresOf = async (model: string): Promise<unknown> =>
       (await complete({ model, max_tokens: 4, logprobs: 1, echo: true })).json.choices[0].logprobs;

@@ -60,7 +60,7 @@ async function* eventsOf(text: string, onLeave: () => void): AsyncGenerator<Deco
     yield { type: 'prompt', scores: null };
     for (const id of new TextEncoder().encode(text))
       yield { type: 'token', id, logProbability: -id, top: [] };
-    yield { type: 'end', reason: 'length' };
+    yield { type: 'end', reason: 'length', stopToken: null };
   } finally {
     onLeave();
   }
@@ -91,7 +91,7 @@ test('tokens come with the text that begins in them, and none of a stop string',
     text: 'hello',
     ids: 'hello',
     offsets: [0, 1, 2, 3, 4],
-    end: { type: 'end', reason: 'length', tokens: 5 },
+    end: { type: 'end', reason: 'length', tokens: 5, stopToken: null },
   });
   expect(await textOf('one\nQ: two', ['\nQ:', '!'])).toMatchObject({
     hasLeft: true,

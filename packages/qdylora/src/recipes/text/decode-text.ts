@@ -1,5 +1,5 @@
 import type { Tokenizer } from '@qdylora/data';
-import type { DecodeEvent, TokenChance, TokenScores } from '@qdylora/models';
+import type { ChosenToken, DecodeEvent, TokenScores } from '@qdylora/models';
 import { createStopFinder } from './stop-finder.ts';
 import { createTextDecoder } from './text-decoder.ts';
 
@@ -7,11 +7,8 @@ import { createTextDecoder } from './text-decoder.ts';
 export type FinishReason = 'stop' | 'length';
 
 /** A written token and where its text begins in the answer. */
-export interface WrittenToken {
-  readonly id: number;
+export interface WrittenToken extends ChosenToken {
   readonly offset: number;
-  readonly logProbability: number | null;
-  readonly top: readonly TokenChance[];
 }
 
 export type TextEvent =
@@ -19,7 +16,13 @@ export type TextEvent =
   /** `tokens`: those whose text begins before the end of this piece. Either may be empty. */
   | { readonly type: 'text'; readonly text: string; readonly tokens: readonly WrittenToken[] }
   /** `tokens`: all that the model wrote, also those of a stop string. */
-  | { readonly type: 'end'; readonly reason: FinishReason; readonly tokens: number };
+  | {
+      readonly type: 'end';
+      readonly reason: FinishReason;
+      readonly tokens: number;
+      /** The stop token that followed the text; null where there was none. */
+      readonly stopToken: WrittenToken | null;
+    };
 
 /**
  * The events of a request as text, which ends before the first stop string. The reader of the events leaves
@@ -54,12 +57,18 @@ export async function* decodeText(
       decodedLength += piece.length;
       const { text, isStopped } = finder.push(piece);
       if (text !== '') yield pieceOf(text);
-      if (isStopped) return yield { type: 'end', reason: 'stop', tokens: count };
+      if (isStopped) return yield { type: 'end', reason: 'stop', tokens: count, stopToken: null };
     } else {
       const { text, isStopped } = finder.push(decoder.finish());
       const rest = isStopped ? text : text + finder.finish();
       if (rest !== '' || pending.length > 0) yield pieceOf(rest, !isStopped);
-      yield { type: 'end', reason: isStopped ? 'stop' : event.reason, tokens: count };
+      const stopToken = isStopped ? null : event.stopToken;
+      yield {
+        type: 'end',
+        reason: isStopped ? 'stop' : event.reason,
+        tokens: count,
+        stopToken: stopToken && { ...stopToken, offset: yieldedLength },
+      };
     }
   }
 }

@@ -122,7 +122,9 @@ function partOf(
 ): CompletionPart {
   if (event.type === 'text')
     return { text: event.text, logprobs: logprobsOf(event.tokens), finish: null, tokens: 0 };
-  return { text: '', logprobs: null, finish: event.reason, tokens: event.tokens };
+  // clients that score an echoed prompt leave the last token out, so there has to be one
+  const logprobs = event.stopToken && logprobsOf([event.stopToken]);
+  return { text: '', logprobs, finish: event.reason, tokens: event.tokens };
 }
 
 async function joined(parts: AsyncIterable<CompletionPart>): Promise<CompletionPart> {

@@ -1,0 +1,105 @@
+// Tokens a second that servers write for several clients at once: `qdylora serve`, and llama.cpp's
+// `llama-server` where one is named, in turn, on the same prompts and threads.
+//
+//   node bench/peers/served-tokens.mjs --model DIR --adapter DIR [--rank 8] [--clients 1,8,32] [--new 64]
+//       [--threads 2] [--compute-dtype bf16] [--batch-invariant false]
+//       [--llama-server PROGRAM --gguf FILE]
+//
+// Every client sends one request after another; all requests of a round have the same length. Prints one JSON
+// row for each server and number of clients: the best of three rounds, after one that warms up.
+// llama-server has no adapter, so the comparison favours it.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const { values } = parseArgs({
+  options: {
+    model: { type: 'string' },
+    adapter: { type: 'string' },
+    rank: { type: 'string', default: '8' },
+    clients: { type: 'string', default: '1,8,32' },
+    new: { type: 'string', default: '64' },
+    rounds: { type: 'string', default: '3' },
+    threads: { type: 'string', default: '2' },
+    'compute-dtype': { type: 'string', default: 'bf16' },
+    'batch-invariant': { type: 'string', default: 'true' },
+    'llama-server': { type: 'string' },
+    gguf: { type: 'string' },
+  },
+});
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const clientCounts = values.clients.split(',').map(Number);
+const most = Math.max(...clientCounts);
+const newTokens = Number(values.new);
+const CONTEXT = 256;
+
+/** A text for each client, so that no prompt is another one's prefix. */
+const promptOf = (client) =>
+  `Letter ${client}: the history of the river and of the people who live beside it is`;
+
+async function complete(url, model, client) {
+  const response = await fetch(`${url}/v1/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model, prompt: promptOf(client), max_tokens: newTokens, temperature: 0 }),
+  });
+  if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
+  return (await response.json()).usage.completion_tokens;
+}
+
+async function measure(who, url, model) {
+  for (const clients of clientCounts) {
+    let best = 0;
+    for (let round = 0; round <= Number(values.rounds); round++) {
+      const began = performance.now();
+      const counts = await Promise.all(Array.from({ length: clients }, (_, i) => complete(url, model, i)));
+      const tokens = counts.reduce((sum, count) => sum + count, 0);
+      if (round > 0) best = Math.max(best, tokens / ((performance.now() - began) / 1000));
+    }
+    console.log(
+      JSON.stringify({ who, clients, new_tokens: newTokens, tokens_per_second: Number(best.toFixed(1)) }),
+    );
+  }
+}
+
+/** Runs a server for as long as `use` lasts. */
+async function withServer(program, words, urlOf, use) {
+  const child = spawn(program, words, { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] });
+  try {
+    await use(await urlOf(child));
+  } finally {
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+  }
+}
+
+const ours = [
+  ...['--conditions=source', '--import', 'tsx', join(root, 'packages/qdylora/src/main.ts'), 'serve'],
+  ...[`peer=${resolve(values.adapter)}`, '--model', resolve(values.model), '--port', '0'],
+  ...['--num-threads', values.threads, '--compute-dtype', values['compute-dtype']],
+  ...['--batch-invariant', values['batch-invariant'], '--max-concurrency', String(most)],
+  ...['--max-queue', String(most), '--context', String(CONTEXT), '--quantization', 'nf4'],
+];
+const firstLine = async (child) =>
+  (await once(child.stdout, 'data'))[0].toString().trim().replace(/\/v1$/, '');
+await withServer(process.execPath, ours, firstLine, (url) => measure('qdylora', url, `peer:r${values.rank}`));
+
+const LLAMA_PORT = '8931';
+async function whenHealthy() {
+  const url = `http://127.0.0.1:${LLAMA_PORT}`;
+  for (let i = 0; i < 600; i++) {
+    const response = await fetch(`${url}/health`).catch(() => null);
+    if (response?.ok) return url;
+    await sleep(100);
+  }
+  throw new Error('llama-server does not answer');
+}
+const theirs = [
+  ...['-m', values.gguf && resolve(values.gguf), '--port', LLAMA_PORT, '-t', values.threads],
+  ...['-np', String(most), '-c', String(CONTEXT * most)],
+];
+if (values['llama-server'])
+  await withServer(values['llama-server'], theirs, whenHealthy, (url) => measure('llama-server', url, 'any'));
