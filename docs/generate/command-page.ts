@@ -52,9 +52,10 @@ function commandSection(command: Command): string {
 }
 
 /** The flag with an anchor of its own; the flag of a key links to the page of keys. */
-function flagCell(command: Command, { long, flags }: Option): string {
-  const id = `${command.name()}-${anchor(long!.slice(2))}`;
+function flagCell(command: Command, { long, short, flags }: Option): string {
+  const flag = long ?? short!;
+  const name = anchor(flag.replace(/^-+/, ''));
   const shown = code(flags);
-  const isKey = KEY_FLAGS.has(long!) && ['train', 'plan', 'tune', 'finish'].includes(command.name());
-  return `<a id="${id}"></a>${isKey ? `[${shown}](./keys.md#${anchor(long!.slice(2))})` : shown}`;
+  const isKey = KEY_FLAGS.has(flag) && ['train', 'plan', 'tune', 'finish'].includes(command.name());
+  return `<a id="${command.name()}-${name}"></a>${isKey ? `[${shown}](./keys.md#${name})` : shown}`;
 }
