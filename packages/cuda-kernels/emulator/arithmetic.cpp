@@ -120,7 +120,7 @@ bool comparesIntegers(const Instruction& i, Integer a, Integer b) {
 }
 
 template <class Float>
-Bits evaluateFloat(const Instruction& i, const Bits (&operands)[MOST_SOURCES], int approximation) {
+Bits evaluateFloat(const Instruction& i, const Bits (&operands)[MOST_OPERANDS], int approximation) {
   const bool flush = i.flushesSubnormals;
   const Float a = flushed(asFloat<Float>(operands[0]), flush);
   const Float b = flushed(asFloat<Float>(operands[1]), flush);
@@ -217,7 +217,7 @@ Bits shifted(const Instruction& i, Bits a, Bits b) {
 Bits fieldMask(Bits length) { return length >= 64 ? ~0ull : (1ull << length) - 1; }
 
 // bfe: the field of a at position b with length c. bfi: b with the field at c, of length d, replaced by a.
-Bits bitField(const Instruction& i, const Bits (&operands)[MOST_SOURCES]) {
+Bits bitField(const Instruction& i, const Bits (&operands)[MOST_OPERANDS]) {
   const int width = 8 * i.type.bytes;
   if (i.opcode == Opcode::bfi) {
     const Bits position = operands[2] & 255;
@@ -230,7 +230,7 @@ Bits bitField(const Instruction& i, const Bits (&operands)[MOST_SOURCES]) {
   return position >= 64 ? 0 : truncated(operands[0], i.type.bytes) >> position & fieldMask(operands[2] & 255);
 }
 
-Bits permuted(const Bits (&operands)[MOST_SOURCES]) {
+Bits permuted(const Bits (&operands)[MOST_OPERANDS]) {
   const Bits bytes = truncated(operands[0], 4) | truncated(operands[1], 4) << 32;
   Bits result = 0;
   for (int k = 0; k < 4; k++) {
@@ -242,7 +242,7 @@ Bits permuted(const Bits (&operands)[MOST_SOURCES]) {
   return result;
 }
 
-Bits evaluateInteger(const Instruction& i, const Bits (&operands)[MOST_SOURCES]) {
+Bits evaluateInteger(const Instruction& i, const Bits (&operands)[MOST_OPERANDS]) {
   const int bytes = i.type.bytes;
   const Bits a = operands[0];
   const Bits b = operands[1];
@@ -341,7 +341,7 @@ Bits converted(const Instruction& i, Bits value) {
   return i.type.bytes == 4 ? bitsOf(flushed(static_cast<float>(x), i.flushesSubnormals)) : bitsOf(x);
 }
 
-Bits comparison(const Instruction& i, const Bits (&operands)[MOST_SOURCES]) {
+Bits comparison(const Instruction& i, const Bits (&operands)[MOST_OPERANDS]) {
   const Bits a = operands[0];
   const Bits b = operands[1];
   const int bytes = i.type.bytes;
@@ -371,7 +371,7 @@ Bits comparison(const Instruction& i, const Bits (&operands)[MOST_SOURCES]) {
 
 Bits truncated(Bits value, int bytes) { return bytes == 8 ? value : value & ((1ull << 8 * bytes) - 1); }
 
-Bits evaluate(const Instruction& i, const Bits (&operands)[MOST_SOURCES], int approximation) {
+Bits evaluate(const Instruction& i, const Bits (&operands)[MOST_OPERANDS], int approximation) {
   if (i.type.bytes == 0) refuse(i);
   switch (i.opcode) {
     case Opcode::mov:

@@ -129,6 +129,8 @@ bool Block::step(Thread& thread) {
     case Opcode::bar:
       thread.state = Thread::State::atBarrier;
       return false;
+    case Opcode::ldmatrix:
+    case Opcode::mma:
     case Opcode::shfl:
     case Opcode::vote:
     case Opcode::warpBar:
@@ -174,7 +176,7 @@ void Block::compute(Thread& thread, const Instruction& i) {
       registers[i.destinations[k]] = truncated(packed >> k * bits, bits / 8);
     return;
   }
-  std::uint64_t operands[MOST_SOURCES] = {};
+  std::uint64_t operands[MOST_OPERANDS] = {};
   for (int k = 0; k < i.sourceCount; k++) operands[k] = registers[i.sources[k]];
   if (i.negatesLast) operands[i.sourceCount - 1] = !operands[i.sourceCount - 1];
   const std::uint64_t result = evaluate(i, operands, launch.approximation);

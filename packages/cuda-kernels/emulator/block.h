@@ -84,6 +84,10 @@ class Block {
   void shuffle(const Instruction& i, std::uint32_t mask, int first);
   void voteOn(const Instruction& i, std::uint32_t mask, int first);
   [[noreturn]] void reportDeadlock() const;
+
+  // matrix.cpp: a warp's small matrices
+  void loadMatrices(const Instruction& i, int first);
+  void multiply(const Instruction& i, int first);
 };
 
 }  // namespace emulator

@@ -30,6 +30,7 @@ const OpcodeRule OPCODES[] = {
     {"ex2", Opcode::ex2, "approx ftz "},
     {"fence", Opcode::fence, "sc acq_rel cta gpu "},
     {"fma", Opcode::fma, "rn rm rp rz ftz "},
+    {"ldmatrix", Opcode::ldmatrix, "sync aligned m8n8 x1 x2 x4 trans shared "},
     {"ld", Opcode::ld, "global shared param nc v2 v4 "},
     {"lg2", Opcode::lg2, "approx ftz "},
     {"mad", Opcode::mad, "lo hi wide "},
@@ -114,8 +115,9 @@ void applyModifier(const std::string& word, Instruction& i) {
   if (word == "sat") i.saturates = true;
   if (word == "approx" || word == "full") i.isApproximate = true;
   if (word == "nc") i.isReadOnly = true;
-  if (word == "v2") i.elements = 2;
-  if (word == "v4") i.elements = 4;
+  if (word == "v2" || word == "x2") i.elements = 2;
+  if (word == "v4" || word == "x4") i.elements = 4;
+  if (word == "trans") i.isTransposed = true;
   if (word == "commit_group") i.opcode = Opcode::cpCommit;
   if (word == "wait_group") i.opcode = Opcode::cpWait;
 }
@@ -141,7 +143,24 @@ bool parseType(const std::string& word, Type& type) {
   return lookUp(TYPES, word, type);
 }
 
+// mma: 16-bit factors, sums in float32. True where the name is one of these.
+static bool decodeMma(const std::string& name, Instruction& i) {
+  for (const int depth : {8, 16})
+    for (const bool isHalf : {false, true}) {
+      const std::string factor = isHalf ? "f16" : "bf16";
+      if (name != "mma.sync.aligned.m16n8k" + std::to_string(depth) + ".row.col.f32." + factor + "." +
+                      factor + ".f32")
+        continue;
+      i.opcode = Opcode::mma;
+      i.depth = depth;
+      i.hasHalfFactors = isHalf;
+      return true;
+    }
+  return false;
+}
+
 void decodeName(const std::string& name, Instruction& i) {
+  if (decodeMma(name, i)) return;
   const std::size_t end = name.find('.');
   const std::string stem = name.substr(0, end);
   const OpcodeRule* rule = nullptr;

@@ -319,7 +319,7 @@ class KernelParser {
 
   static bool usesAddress(const Instruction& i, int which) {
     if (i.opcode == Opcode::cpAsync) return true;
-    return which == 0 && (i.opcode == Opcode::ld || i.opcode == Opcode::st);
+    return which == 0 && (i.opcode == Opcode::ld || i.opcode == Opcode::st || i.opcode == Opcode::ldmatrix);
   }
 };
 

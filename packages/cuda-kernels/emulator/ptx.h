@@ -63,8 +63,10 @@ enum class Opcode : std::uint8_t {
   ret,
   st,
   trap,
-  // Threads together (block.cpp, warp.cpp).
+  // Threads together (block.cpp, warp.cpp, matrix.cpp).
   bar,
+  ldmatrix,
+  mma,
   shfl,
   vote,
   warpBar,
@@ -79,7 +81,8 @@ enum class Shuffle : std::uint8_t { up, down, butterfly, index };
 enum class Vote : std::uint8_t { ballot, any, all };
 
 constexpr int MOST_ELEMENTS = 4;  // of a vector operand
-constexpr int MOST_SOURCES = 5;
+constexpr int MOST_OPERANDS = 5;  // of an instruction of the first group
+constexpr int MOST_SOURCES = 10;  // mma: four, two and four registers
 
 struct Instruction {
   Opcode opcode = Opcode::trap;
@@ -100,7 +103,10 @@ struct Instruction {
   bool isOfSharedSpace = false;  // cvta.shared, cvta.to.shared
   bool isToSpace = false;        // cvta.to: from a generic address
   bool negatesLast = false;      // the last source is a negated predicate
-  int elements = 1;              // of a vector load or store
+  bool isTransposed = false;     // ldmatrix.trans
+  bool hasHalfFactors = false;   // mma: f16, not bf16
+  int depth = 0;                 // of mma: terms of a sum
+  int elements = 1;              // of a vector load or store; matrices of ldmatrix
   int destinations[MOST_ELEMENTS] = {};
   int destinationCount = 0;
   int sources[MOST_SOURCES] = {};
@@ -168,7 +174,7 @@ constexpr std::uint64_t SHARED_WINDOW = 1ull << 60;
 
 // The result of an instruction of the first group, from its operands. `approximation`: steps in the last
 // place by which approximate functions are off, −1 to 1.
-std::uint64_t evaluate(const Instruction& instruction, const std::uint64_t (&operands)[MOST_SOURCES],
+std::uint64_t evaluate(const Instruction& instruction, const std::uint64_t (&operands)[MOST_OPERANDS],
                        int approximation);
 std::uint64_t truncated(std::uint64_t value, int bytes);
 

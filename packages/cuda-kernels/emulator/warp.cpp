@@ -46,9 +46,13 @@ void Block::reportDeadlock() const {
   throw Report(kernel.name + ": no thread can run");
 }
 
-// The lanes that an instruction names, without those past the end of the block.
+// The lanes that an instruction names, without those past the end of the block. Matrices need all of them.
 std::uint32_t Block::maskOf(const Thread& thread, int count) const {
   const Instruction& i = kernel.code[static_cast<std::size_t>(thread.at)];
+  if (i.opcode == Opcode::mma || i.opcode == Opcode::ldmatrix) {
+    if (count != WARP) fail(thread, "a product of matrices needs a whole warp");
+    return ~0u;
+  }
   const std::uint64_t mask = thread.registers[i.sources[i.sourceCount - 1]];
   return static_cast<std::uint32_t>(mask) & (count == WARP ? ~0u : (1u << count) - 1);
 }
@@ -77,6 +81,8 @@ bool Block::releaseWarp(int first, int count) {
     const Instruction& i = kernel.code[static_cast<std::size_t>(thread.at)];
     if (i.opcode == Opcode::shfl) shuffle(i, mask, first);
     if (i.opcode == Opcode::vote) voteOn(i, mask, first);
+    if (i.opcode == Opcode::ldmatrix) loadMatrices(i, first);
+    if (i.opcode == Opcode::mma) multiply(i, first);
     const std::uint32_t wholeWarp = count == WARP ? ~0u : (1u << count) - 1;
     if (i.opcode == Opcode::warpBar && mask == wholeWarp)
       warpEpochs[static_cast<std::size_t>(first / WARP)]++;

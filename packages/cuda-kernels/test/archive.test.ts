@@ -10,6 +10,14 @@ import { readCubinResources } from './read-cubin-resources.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const cubins = await openCubins();
 
+/** Two blocks of 128 threads on a multiprocessor, which has 65,536 registers. */
+const MOST_REGISTERS = 255;
+/** Bytes of spills and stack where ptxas keeps to 128 registers, for four blocks on a multiprocessor. */
+const SPILLS: Readonly<Record<string, readonly [spillBytes: string, stackBytes: string]>> = {
+  'keyGradients128 sm_90': ['148', '24'],
+  'queryGradientsTensor128 sm_90': ['24', '8'],
+};
+
 test('the archive was made from the sources as they are', () => {
   expect(cubins.index.sources, 'run scripts/build-cubins.mjs').toEqual(hashSources(root));
 });
@@ -20,7 +28,7 @@ test('every source has an image for every target, each with its checksum', () =>
   expect(cubins.index.images.length).toBe(listKernelSources(root).length * cubins.targets.length);
 });
 
-test('registers and shared memory in the table are those of the cubins, and no kernel spills', () => {
+test('registers and shared memory in the table are those of the cubins, and only two kernels spill', () => {
   const [, ...rows] = readFileSync(join(root, 'prebuilt', 'registers.tsv'), 'utf8')
     .trimEnd()
     .split('\n');
@@ -28,8 +36,8 @@ test('registers and shared memory in the table are those of the cubins, and no k
   for (const row of rows) {
     const [source, kernel, target, registers, spillBytes, stackBytes, sharedBytes] = row.split('\t');
     inTable.set(`${source} ${kernel} ${target}`, `${registers} ${sharedBytes}`);
-    expect([spillBytes, stackBytes], row).toEqual(['0', '0']);
-    expect(Number(registers), row).toBeLessThanOrEqual(64);
+    expect([spillBytes, stackBytes], row).toEqual(SPILLS[`${kernel} ${target}`] ?? ['0', '0']);
+    expect(Number(registers), row).toBeLessThanOrEqual(MOST_REGISTERS);
   }
   const inCubins = new Map<string, string>();
   for (const { source, target } of cubins.index.images) {

@@ -152,6 +152,49 @@ describe.skipIf(!emulator)('the emulator', () => {
     );
   });
 
+  test('multiplies matrices of a warp, and needs all of its lanes', () => {
+    // Every element of both factors is 1 (bfloat16): a sum of 16.
+    const ones = 0x3f803f80;
+    const product = `
+      .reg .f32 %f<4>;
+      mov.u32 %x, ${ones};
+      mov.f32 %f0, 0f3F000000;
+      mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
+        {%f0, %f1, %f2, %f3}, {%x, %x, %x, %x}, {%x, %x}, {%f0, %f0, %f0, %f0};
+      st.global.f32 [%at], %f3;`;
+    const words = runPlanted(kernelOf(product), { threads: 32 });
+    expect(new Set(new Float32Array(words.buffer, 0, 32))).toEqual(new Set([16.5]));
+    expect(() => runPlanted(kernelOf(product), { threads: 31 })).toThrow(/needs a whole warp/);
+  });
+
+  test('loads matrices from the addresses of eight lanes each, turned where asked', () => {
+    const load = (modifier: string): string => `
+      mov.u32 %s, words;
+      shl.b32 %x, %t, 2;
+      add.u32 %x, %s, %x;
+      shl.b32 %y, %t, 17;
+      or.b32 %y, %y, %t;
+      st.shared.u32 [%x], %y;
+      bar.warp.sync -1;
+      and.b32 %x, %t, 7;
+      shl.b32 %x, %x, 4;
+      add.u32 %x, %s, %x;
+      ldmatrix.sync.aligned.m8n8.x1${modifier}.shared.b16 {%y}, [%x];
+      st.global.u32 [%at], %y;`;
+    // lane t wrote (t, 2t) to elements 2t and 2t + 1: its own word again, or a column of the matrix
+    const straight = runPlanted(kernelOf(load(''), WORDS), { threads: 32 });
+    expect([...straight.slice(0, 32)]).toEqual(Array.from({ length: 32 }, (_, t) => t | (t << 17)));
+    const turned = runPlanted(kernelOf(load('.trans'), WORDS), { threads: 32 });
+    const elementAt = (row: number, column: number): number =>
+      (4 * row + Math.floor(column / 2)) * (column % 2 ? 2 : 1);
+    expect([...turned.slice(0, 32)]).toEqual(
+      Array.from({ length: 32 }, (_, t) => {
+        const [column, row] = [Math.floor(t / 4), (t % 4) * 2];
+        return elementAt(row, column) | (elementAt(row + 1, column) << 16);
+      }),
+    );
+  });
+
   test('names an instruction or a modifier that it does not know', () => {
     expect(() => emulator!.load(kernelOf('dp4a.u32.u32 %x, %x, %x, %x;'))).toThrow(
       /does not know the instruction dp4a.u32.u32/,

@@ -6,10 +6,18 @@ import {
   quantizedInputs,
   tileMatrix,
 } from '@qdylora/quant';
-import { rmsNorm, rmsNormBackward } from '@qdylora/tensor';
-import { checkKernel, EPSILON, normalView, relativeBound } from '@qdylora/testing';
+import { linear, linearInputGradient, linearWeightGradient, rmsNorm, rmsNormBackward } from '@qdylora/tensor';
+import {
+  checkKernel,
+  EPSILON,
+  magnitudeBound,
+  normalBfloat16View,
+  normalView,
+  relativeBound,
+} from '@qdylora/testing';
 import { expect, test } from 'vitest';
 import { openCubins } from '../src/index.ts';
+import { tileCalls } from './attention-calls.ts';
 import { createEmulatedBackend } from './emulated-backend.ts';
 import { openEmulator } from './emulator.ts';
 
@@ -68,5 +76,51 @@ test.skipIf(!emulator)('rows longer than a block are normalized, forward and bac
     attributes: { ...attributes, accumulate: false },
     suppliedOutputs: { dWeight: normalView(1, 'dw', [hidden]) },
     bound: () => (hidden + 20) * EPSILON * largest,
+  });
+});
+
+test.skipIf(!emulator).each(['f32', 'bf16'] as const)(
+  'attention agrees for heads of 32, 80 and 256, and for chunks of keys, in %s',
+  async (computeDtype) => {
+    for (const { op, call } of tileCalls(computeDtype)) await checkKernel(op, groups(), call);
+  },
+);
+
+/** Products of so many tiles of 128 × 128 that large tiles are chosen, with an odd depth. */
+const LARGE = { rows: 130, columns: 64 * 128, depth: 41 } as const;
+
+test.skipIf(!emulator)('large tiles agree, for float32 and bfloat16 operands', async () => {
+  const { rows, columns, depth } = LARGE;
+  const attributes = { computeDtype: 'bf16' as const };
+  const [group] = groups();
+  const once = [{ ...group, backends: group.backends.slice(1) }];
+  const forward = {
+    x: normalView(1, 'x', [rows, depth]),
+    weight: normalBfloat16View(1, 'w', [columns, depth]),
+  };
+  await checkKernel(linear, once, {
+    inputs: forward,
+    attributes,
+    bound: magnitudeBound(linear, forward, attributes, depth + 3),
+  });
+  const backward = {
+    dy: normalView(1, 'dy', [rows, depth]),
+    weight: normalBfloat16View(1, 'w', [depth, columns]),
+  };
+  await checkKernel(linearInputGradient, once, {
+    inputs: backward,
+    attributes: { ...attributes, accumulate: false },
+    bound: magnitudeBound(linearInputGradient, backward, { ...attributes, accumulate: false }, depth + 3),
+  });
+  const gradient = {
+    dy: normalBfloat16View(1, 'dy', [depth, rows]),
+    x: normalBfloat16View(1, 'x', [depth, columns]),
+  };
+  const suppliedOutputs = { dWeight: normalView(1, 'dw', [rows, columns]) };
+  await checkKernel(linearWeightGradient, once, {
+    inputs: gradient,
+    attributes,
+    suppliedOutputs,
+    bound: magnitudeBound(linearWeightGradient, gradient, attributes, depth + 4, suppliedOutputs),
   });
 });

@@ -65,8 +65,7 @@ export function halvedCall({ op, call }: SmallCall): SmallCall {
       ...call,
       inputs: halved(call.inputs, names),
       suppliedOutputs: call.suppliedOutputs && halved(call.suppliedOutputs, names),
-      attributes:
-        'epsilon' in attributes && names.includes('y') ? { ...attributes, outDtype: 'bf16' } : attributes,
+      attributes: { ...attributes, outDtype: 'bf16', dxDtype: 'bf16' },
       bound: (name, index, want) =>
         (1 + 2 ** -6) * call.bound(name, index, want) + (names.includes(name) ? 2 ** -7 * Math.abs(want) : 0),
     },

@@ -16,8 +16,9 @@ __device__ inline float toFloat(BFloat16 value) {
 // Rounds to nearest, ties to even. NaN stays a quiet NaN.
 __device__ inline BFloat16 roundToBfloat16(float value) {
   const unsigned bits = __float_as_uint(value);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return {static_cast<unsigned short>(bits >> 16 | 0x40u)};
-  return {static_cast<unsigned short>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16)};
+  const bool isNan = (bits & 0x7fffffffu) > 0x7f800000u;
+  const unsigned rounded = bits + 0x7fffu + (bits >> 16 & 1u);
+  return {static_cast<unsigned short>((isNan ? bits | 0x400000u : rounded) >> 16)};
 }
 
 __device__ inline void put(float& target, float value) { target = value; }

@@ -6,56 +6,10 @@
 // Assumes: arrays of n elements of one dtype (runOp checks). dGate may be the array of dy, dUp that of up: a
 //   thread reads its elements first. Any alignment.
 // Dropped: a kernel for each kind: the branch is uniform. Not measured on a device.
+#include "activation.h"
 #include "elementwise.h"
 
 namespace {
-
-enum Kind { SILU, GELU, GELU_TANH, RELU };
-
-// f(x) and f′(x)
-struct Activation {
-  float value;
-  float slope;
-};
-
-__device__ float sigmoid(float x) { return 1.f / (1.f + expf(-x)); }
-
-__device__ Activation silu(float x) {
-  const float s = sigmoid(x);
-  return {x * s, s * (1.f + x * sigmoid(-x))};
-}
-
-__device__ Activation gelu(float x) {
-  const float density = expf(-.5f * x * x) * .3989422804f;  // 1 / √(2π)
-  const float probability = normcdff(x);
-  return {x * probability, probability + x * density};
-}
-
-// ½·(1 + tanh(u/2)) = sigmoid(u) with u = √(8/π)·(x + 0.044715·x³)
-__device__ Activation geluTanh(float x) {
-  constexpr float ROOT = 1.5957691216f;  // √(8/π)
-  const float cube = .044715f * x * x * x;
-  const float u = ROOT * (x + cube);
-  const float s = sigmoid(u);
-  return {x * s, s * (1.f + sigmoid(-u) * ROOT * (x + 3.f * cube))};
-}
-
-__device__ Activation relu(float x) { return {x < 0.f ? 0.f : x, x <= 0.f ? 0.f : 1.f}; }
-
-__device__ Activation activation(int kind, float x) {
-  switch (kind) {
-    case SILU:
-      return silu(x);
-    case GELU:
-      return gelu(x);
-    case GELU_TANH:
-      return geluTanh(x);
-    case RELU:
-      return relu(x);
-    default:
-      __trap();
-  }
-}
 
 template <class T>
 __device__ void activationGate(const T* gate, const T* up, T* y, Size n, int kind) {

@@ -2,18 +2,12 @@ import { bindKernel, type ArrayView, type BoundKernel, type FloatView } from '@q
 import { residualNorm, rmsNorm, rmsNormBackward } from '@qdylora/tensor';
 import { dtypeSuffix } from '../../launch/dtype-suffix.ts';
 import { f32, i32, input, output, u64, type CudaDoor } from '../../launch/launch.ts';
+import { rowThreads } from '../../launch/row-threads.ts';
 
-const WARP = 32;
-/** Threads of a block at most: LARGEST_BLOCK in src/device/block-sum.h. */
-const LARGEST_BLOCK = 256;
 /** Rows of one partial sum of the weight's gradient: ROWS_OF_PARTIAL in rms-norm.cu. */
 const PARTIAL_ROWS = 32;
 /** Columns of a block of the weight's gradient. */
 const GRADIENT_THREADS = 128;
-
-/** Whole warps, with at most one column a thread where the row is short. */
-const rowThreads = (hidden: number): number =>
-  Math.min(LARGEST_BLOCK, Math.max(1, Math.ceil(hidden / WARP)) * WARP);
 
 const forwardKernels = (door: CudaDoor): BoundKernel[] => [
   bindKernel(rmsNorm, ({ x, weight }, { y, inverseRms }, { epsilon, weightOffset }) => {

@@ -1,0 +1,50 @@
+import type { ArrayView, FloatDType, FloatView } from '@qdylora/contract';
+import type { BaseOperands, GroupLayer, RankPart } from '@qdylora/lora-dynamic';
+import type { CudaDoor } from '../../launch/launch.ts';
+import { launchProduct, withMatrix } from '../linear/launch-product.ts';
+import { multiplyFrozen, type FrozenWeight } from '../matmul-nf4/frozen-weight.ts';
+import { scaleRanks } from './scale-ranks.ts';
+
+type F32 = ArrayView<'f32'>;
+
+export type LayerAttributes = GroupLayer & { readonly cols: number; readonly computeDtype: FloatDType };
+
+/** u = xAdapter·Aᵀ, scaled and cut by parts; y = x·Wᵀ + bias + scale·u·B. */
+export function forwardLayer(
+  door: CudaDoor,
+  {
+    x,
+    xAdapter = x,
+    bias,
+    a,
+    b,
+    y,
+    u,
+    ...weight
+  }: BaseOperands & {
+    readonly x: FloatView;
+    readonly xAdapter?: FloatView;
+    readonly bias?: F32;
+    readonly a?: F32;
+    readonly b?: F32;
+    readonly y?: FloatView;
+    readonly u?: F32;
+  },
+  attributes: LayerAttributes & { readonly parts?: readonly RankPart[] },
+): void {
+  const { parts, scale, computeDtype } = attributes;
+  if (u) launchProduct(door, { form: 'Nt', computeDtype, a: xAdapter, b: a!, c: u });
+  if (u && parts)
+    scaleRanks(door, u, u, { parts, rule: ({ rank, factor }) => ({ low: 0, high: rank, factor }) });
+  if (!y) return;
+  const [tokens, r] = u?.shape ?? [0, 0];
+  if (!u || tokens === 0 || r === 0)
+    return multiplyFrozen(door, weight as FrozenWeight, { x, bias, y }, attributes);
+  withMatrix(door, { dtype: 'f32', shape: [tokens, r] }, (scaled) => {
+    scaleRanks(door, u, scaled as F32, {
+      parts: [{ until: tokens, rank: r, trainFrom: 0, factor: 1 }],
+      rule: () => ({ low: 0, high: r, factor: scale }),
+    });
+    multiplyFrozen(door, weight as FrozenWeight, { x, bias, plus: { a: scaled, b: b! }, y }, attributes);
+  });
+}

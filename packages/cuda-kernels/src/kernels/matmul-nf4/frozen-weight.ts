@@ -1,0 +1,96 @@
+import type { ArrayView, FloatDType, FloatView } from '@qdylora/contract';
+import type { QuantizedAttributes, QuantizedInputs } from '@qdylora/quant';
+import type { CudaDoor } from '../../launch/launch.ts';
+import { f32, i32, input, output, u32 } from '../../launch/launch.ts';
+import { launchDequantize, scaleArguments } from '../dequantize-blockwise/launch-dequantize.ts';
+import { launchProduct, withMatrix, type Factors } from '../linear/launch-product.ts';
+
+/** MOST_TOKENS in matmul-nf4.cu. */
+const MOST_FEW_ROWS = 4;
+const WARPS_OF_BLOCK = 4;
+const WARP = 32;
+
+/** A frozen weight: dense, or the arrays of a packed matrix, of [rows, cols]. */
+export type FrozenWeight = Partial<QuantizedInputs> & { readonly weight?: FloatView };
+
+type WeightAttributes = QuantizedAttributes & { readonly computeDtype: FloatDType };
+
+/** Calls `body` with W: [rows, cols], which is decoded to a temporary array where it is packed. */
+export function withDecoded(
+  door: CudaDoor,
+  weight: FrozenWeight,
+  attributes: WeightAttributes,
+  body: (weight: FloatView) => void,
+): void {
+  if (weight.weight) return body(weight.weight);
+  const { rows, cols, computeDtype } = attributes;
+  withMatrix(door, { dtype: computeDtype, shape: [rows, cols] }, (decoded) => {
+    launchDequantize(door, weight as QuantizedInputs, decoded, attributes);
+    body(decoded);
+  });
+}
+
+/** y = before + x·Wᵀ + bias + plus. */
+export function multiplyFrozen(
+  door: CudaDoor,
+  weight: FrozenWeight,
+  {
+    x,
+    bias,
+    plus,
+    y,
+  }: {
+    readonly x: FloatView;
+    readonly bias?: ArrayView<'f32'>;
+    readonly plus?: Factors;
+    readonly y: FloatView;
+  },
+  attributes: WeightAttributes,
+): void {
+  const { cols, blockSize, tiled, computeDtype } = attributes;
+  const hasWholeBlocks = tiled || cols % blockSize === 0;
+  if (!weight.weight && x.shape[0] <= MOST_FEW_ROWS && hasWholeBlocks) {
+    const packed = weight as QuantizedInputs;
+    if (!plus) return launchFewRows(door, packed, { x, bias, y }, attributes);
+    return withMatrix(door, { dtype: 'f32', shape: y.shape as [number, number] }, (before) => {
+      launchFewRows(door, packed, { x, bias, y: before }, attributes);
+      launchProduct(door, { form: 'Nn', computeDtype, ...plus, before, c: y });
+    });
+  }
+  withDecoded(door, weight, attributes, (decoded) =>
+    launchProduct(door, { form: 'Nt', computeDtype, a: x, b: decoded, plus, bias, c: y }),
+  );
+}
+
+function launchFewRows(
+  { launch }: CudaDoor,
+  weight: QuantizedInputs,
+  { x, bias, y }: { readonly x: FloatView; readonly bias?: ArrayView<'f32'>; readonly y: FloatView },
+  { rows, cols, blockSize, nestedOffset, tiled, computeDtype }: WeightAttributes,
+): void {
+  const tokens = x.shape[0];
+  launch({
+    module: 'matmul-nf4',
+    kernel: weight.absmax ? 'fewRows' : 'fewRowsNested',
+    blocks: tokens === 0 ? 0 : Math.ceil(rows / WARPS_OF_BLOCK),
+    threads: WARPS_OF_BLOCK * WARP,
+    arguments: [
+      input(x),
+      i32(x.dtype === 'bf16' ? 1 : 0),
+      input(weight.codes),
+      input(weight.levels),
+      ...scaleArguments(weight),
+      input(bias ?? weight.levels),
+      i32(bias ? 1 : 0),
+      output(y),
+      i32(y.dtype === 'bf16' ? 1 : 0),
+      i32(tokens),
+      i32(rows),
+      i32(cols),
+      i32(blockSize),
+      u32(tiled ? cols / blockSize : 0),
+      i32(computeDtype === 'bf16' ? 1 : 0),
+      ...(weight.absmax ? [] : [f32(nestedOffset)]),
+    ],
+  });
+}
