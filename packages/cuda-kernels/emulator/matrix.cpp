@@ -118,6 +118,7 @@ void Block::multiply(const Instruction& i, int first) {
   }
   for (int lane = 0; lane < LANES; lane++) {
     std::uint64_t* registers = threads[static_cast<std::size_t>(first + lane)].registers;
+    float sums[4];  // all of them before a register is written: the summand may be in the same ones
     for (int element = 0; element < 4; element++) {
       const int row = lane / 4 + element / 2 * 8;
       const int column = lane % 4 * 2 + element % 2;
@@ -125,9 +126,11 @@ void Block::multiply(const Instruction& i, int first) {
       for (int k = 0; k < i.depth; k++) terms[k] = static_cast<double>(left[row][k]) * right[k][column];
       float c;
       std::memcpy(&c, &registers[i.sources[leftRegisters + rightRegisters + element]], sizeof c);
-      c = addProducts(c, terms, i.depth, launch.approximation);
+      sums[element] = addProducts(c, terms, i.depth, launch.approximation);
+    }
+    for (int element = 0; element < 4; element++) {
       registers[i.destinations[element]] = 0;
-      std::memcpy(&registers[i.destinations[element]], &c, sizeof c);
+      std::memcpy(&registers[i.destinations[element]], &sums[element], sizeof(float));
     }
   }
 }
