@@ -4,7 +4,8 @@ export interface Mutant {
   readonly kernel: string;
   /** The instruction that was changed. */
   readonly instruction: string;
-  readonly ptx: string;
+  /** The whole module with that change, made when it is asked for: some have a million characters. */
+  readonly ptx: () => string;
 }
 
 interface Mutation {
@@ -41,9 +42,8 @@ export function mutantsOf(ptx: string): Mutant[] {
     kernel = /\.entry (\w+)/.exec(line)?.[1] ?? kernel;
     const mutation = MUTATIONS.find(({ pattern }) => pattern.test(line));
     if (!mutation) continue;
-    const changed = [...lines];
-    changed[index] = mutation.change(line);
-    mutants.push({ kind: mutation.kind, kernel, instruction: line.trim(), ptx: changed.join('\n') });
+    const ptx = (): string => lines.with(index, mutation.change(line)).join('\n');
+    mutants.push({ kind: mutation.kind, kernel, instruction: line.trim(), ptx });
   }
   return mutants;
 }

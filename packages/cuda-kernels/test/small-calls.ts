@@ -31,7 +31,8 @@ export function smallCalls(opNames: readonly string[], count: number): SmallCall
   return ALL_CASES.filter(({ op }) => opNames.includes(op.name)).flatMap(({ op, random }) => {
     const calls: SmallCall[] = [];
     for (const parameters of random ? fc.sample(random.parameters, { numRuns: 100, seed: 5 }) : []) {
-      if (((parameters as { size?: number }).size ?? 0) > MOST_ELEMENTS) continue;
+      const { size } = parameters as { size?: unknown };
+      if (typeof size === 'number' && size > MOST_ELEMENTS) continue;
       const call = random!.call(parameters) as SmallCall['call'];
       if (fits(call.inputs)) calls.push({ op, call });
       if (calls.length === count) break;
