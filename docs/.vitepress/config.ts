@@ -10,7 +10,9 @@ export default defineConfig({
   cleanUrls: false,
   // no icon: a browser that is told of none asks for one
   head: [['link', { rel: 'icon', href: 'data:,' }]],
-  srcExclude: ['node_modules/**'],
+  srcExclude: ['node_modules/**', 'public/**'],
+  // the usual themes have colours that are too faint on the grounds of report.html
+  markdown: { theme: { light: 'github-light-high-contrast', dark: 'github-dark-high-contrast' } },
   themeConfig: {
     nav: NAVIGATION,
     sidebar: SIDEBAR,

@@ -2,7 +2,7 @@ import type { DefaultTheme } from 'vitepress';
 import { API_PACKAGES } from '../generate/write-api.ts';
 import { TRAINERS } from '../generate/trainers.ts';
 
-type Group = readonly [title: string, pages: Readonly<Record<string, string>>, isCollapsed?: boolean];
+type Group = readonly [title: string, pages: Readonly<Record<string, string>>];
 
 /** The groups of the navigation, in the order in which a reader needs them. Every page is in one of them. */
 const GROUPS: readonly Group[] = [
@@ -48,7 +48,7 @@ const GROUPS: readonly Group[] = [
       'do/extend': 'Add an op, a kernel, a family',
     },
   ],
-  ['Move here', Object.fromEntries(TRAINERS.map(({ file, title }) => [`move/${file}`, title])), true],
+  ['Move here', Object.fromEntries(TRAINERS.map(({ file, title }) => [`move/${file}`, title]))],
   [
     'Reference',
     {
@@ -60,7 +60,7 @@ const GROUPS: readonly Group[] = [
       'reference/files': 'Files',
     },
   ],
-  ['API', Object.fromEntries(API_PACKAGES.map((name) => [`reference/api/${name}`, name])), true],
+  ['API', Object.fromEntries(API_PACKAGES.map((name) => [`reference/api/${name}`, name]))],
   [
     'Trust',
     {
@@ -73,9 +73,8 @@ const GROUPS: readonly Group[] = [
   ],
 ];
 
-export const SIDEBAR: DefaultTheme.SidebarItem[] = GROUPS.map(([text, pages, isCollapsed]) => ({
+export const SIDEBAR: DefaultTheme.SidebarItem[] = GROUPS.map(([text, pages]) => ({
   text,
-  ...(isCollapsed && { collapsed: true }),
   items: Object.entries(pages).map(([path, title]) => ({ text: title, link: `/${path}` })),
 }));
 
