@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { chromium, type Browser, type Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { questionPrompt } from '@qdylora/data';
 import { generate } from '@qdylora/models';
 import { KNOWN_MODELS } from '../workbench/models.ts';
@@ -89,11 +89,12 @@ async function shoot(page: Page, name: string): Promise<void> {
     await page.screenshot({ path: join(folder, `${name.replaceAll('/', '-')}.png`), fullPage: true });
 }
 
-const inBrowser = obstacle === null ? it : it.skip;
-if (obstacle !== null) it('the site works in a browser', (context) => context.skip(obstacle));
+beforeEach(({ skip }) => {
+  if (obstacle !== null) skip(obstacle);
+});
 
 describe('every kind of page', () => {
-  inBrowser.each(PAGES)(
+  it.each(PAGES)(
     '%s: no error, no foreign request, nothing serious for axe, light and dark',
     async (path) => {
       for (const colorScheme of ['light', 'dark'] as const) {
@@ -122,7 +123,7 @@ describe('every kind of page', () => {
     },
   );
 
-  inBrowser.each(PAGES)('%s: nothing is wider than a phone of 360 pixels', async (path) => {
+  it.each(PAGES)('%s: nothing is wider than a phone of 360 pixels', async (path) => {
     const { page } = await visit(path, { viewport: { width: 360, height: 740 }, isMobile: true });
     await shoot(page, `${path}-phone`);
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
@@ -130,7 +131,7 @@ describe('every kind of page', () => {
   });
 });
 
-inBrowser('the landing page needs at most 150 kB of script, and its curve tells loss and bytes', async () => {
+it('the landing page needs at most 150 kB of script, and its curve tells loss and bytes', async () => {
   const { page, scriptBytes } = await visit('index');
   expect(scriptBytes()).toBeLessThan(150_000);
   await page.locator('.for-wide .mark .target').nth(3).hover();
@@ -138,7 +139,7 @@ inBrowser('the landing page needs at most 150 kB of script, and its curve tells 
   await page.context().close();
 });
 
-inBrowser('will it fit: what a person chooses is planned with the bytes of the command', async () => {
+it('will it fit: what a person chooses is planned with the bytes of the command', async () => {
   const { page, problems } = await visit('decide/will-it-fit');
   await page.selectOption('[name=model]', 'Falcon-40b (paper)');
   await page.fill('[name=rows]', '1');
@@ -170,7 +171,7 @@ inBrowser('will it fit: what a person chooses is planned with the bytes of the c
   await page.context().close();
 });
 
-inBrowser('the NF4 playground follows block size and double quantization, and takes a file', async () => {
+it('the NF4 playground follows block size and double quantization, and takes a file', async () => {
   const { page, problems } = await visit('understand/nf4');
   const verdict = page.locator('.verdict');
   await page.getByText('4.127 bits a weight').waitFor();
@@ -185,7 +186,7 @@ inBrowser('the NF4 playground follows block size and double quantization, and ta
   await page.context().close();
 });
 
-inBrowser('nested ranks: the arrow keys move the rank, and loss and bytes follow', async () => {
+it('nested ranks: the arrow keys move the rank, and loss and bytes follow', async () => {
   const { page, problems } = await visit('understand/nested-ranks');
   const slider = page.locator('[name=rank]');
   await page.getByText('mlp.down_proj').waitFor();
@@ -200,24 +201,21 @@ inBrowser('nested ranks: the arrow keys move the rank, and loss and bytes follow
   await page.context().close();
 });
 
-inBrowser(
-  'the report viewer shows dropped files as report.html does, and says what is wrong with others',
-  async () => {
-    const { page, problems } = await visit('decide/read-a-report');
-    const demo = (name: string): string => join(docsFolder, 'public/demo', name);
-    await page.setInputFiles('[name=files]', [demo('report.json'), demo('events.jsonl')]);
-    const frame = page.frameLocator('iframe');
-    await frame.getByText('rank 64').first().waitFor();
-    expect(await frame.locator('svg').count()).toBeGreaterThan(2);
-    await shoot(page, 'report-viewer');
-    await page.setInputFiles('[name=files]', demo('adapter/manifest.json'));
-    expect(await page.locator('.problem').textContent()).toContain('no report.json');
-    expect(problems).toEqual([]);
-    await page.context().close();
-  },
-);
+it('the report viewer shows dropped files as report.html does, and says what is wrong with others', async () => {
+  const { page, problems } = await visit('decide/read-a-report');
+  const demo = (name: string): string => join(docsFolder, 'public/demo', name);
+  await page.setInputFiles('[name=files]', [demo('report.json'), demo('events.jsonl')]);
+  const frame = page.frameLocator('iframe');
+  await frame.getByText('rank 64').first().waitFor();
+  expect(await frame.locator('svg').count()).toBeGreaterThan(2);
+  await shoot(page, 'report-viewer');
+  await page.setInputFiles('[name=files]', demo('adapter/manifest.json'));
+  expect(await page.locator('.problem').textContent()).toContain('no report.json');
+  expect(problems).toEqual([]);
+  await page.context().close();
+});
 
-inBrowser('try it: the page writes the tokens that the packages write in Node', async () => {
+it('try it: the page writes the tokens that the packages write in Node', async () => {
   const { page, problems } = await visit('start/in-the-page');
   await page.getByRole('button', { name: 'Answer' }).click();
   await page.getByText('by the TypeScript backend').waitFor({ timeout: 300_000 });
@@ -236,7 +234,7 @@ inBrowser('try it: the page writes the tokens that the packages write in Node', 
   await page.context().close();
 });
 
-inBrowser('the search finds a key and an error code by the keyboard alone', async () => {
+it('the search finds a key and an error code by the keyboard alone', async () => {
   const { page } = await visit('index');
   for (const [text, target] of [
     ['wide_ratio', '/reference/keys.html#wide-ratio'],

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { connectWorld, type Communicator } from '@qdylora/collectives';
+import { QdyloraError } from '@qdylora/contract';
 import { packError, unpackError } from './cli/worker/error-transfer.ts';
 import { listeningController } from './cli/worker/listening-controller.ts';
 import type { FromWorker, ToWorker, TrainOrder } from './cli/worker/train-messages.ts';
@@ -28,6 +29,8 @@ async function train(requested: PreparedRun): Promise<FinetuneResult | null> {
     await workers.close();
     return result ?? null;
   } catch (error) {
+    // All workers stop after the same step. The launcher ends those that still save when the first one leaves.
+    if (QdyloraError.isInstance(error) && error.code === 'ABORTED') await workers.close();
     throw withWorkerName(error, workers);
   }
 }
