@@ -201,7 +201,7 @@ it('nested ranks: the arrow keys move the rank, and loss and bytes follow', asyn
   await page.context().close();
 });
 
-it('the report viewer shows dropped files as report.html does, and says what is wrong with others', async () => {
+it('the report viewer shows dropped files as report.html does, and says what is wrong', async () => {
   const { page, problems } = await visit('decide/read-a-report');
   const demo = (name: string): string => join(docsFolder, 'public/demo', name);
   await page.setInputFiles('[name=files]', [demo('report.json'), demo('events.jsonl')]);

@@ -29,7 +29,7 @@ async function train(requested: PreparedRun): Promise<FinetuneResult | null> {
     await workers.close();
     return result ?? null;
   } catch (error) {
-    // All workers stop after the same step. The launcher ends those that still save when the first one leaves.
+    // All workers stop after the same step. When the first one leaves, the launcher ends those that save.
     if (QdyloraError.isInstance(error) && error.code === 'ABORTED') await workers.close();
     throw withWorkerName(error, workers);
   }
