@@ -109,15 +109,17 @@ export function errorMessage({ where, problem, nextStep }: ErrorParts): string {
  * The same error with `further` added to its next step. It is of the base class, and its cause is `error`.
  */
 export function withNextStep(error: QdyloraError, further: string): QdyloraError {
-  const { code, where, nextStep, details, message } = error;
-  const problem = message.slice(`[${where}] `.length, message.length - nextStep.length).trim();
-  return new QdyloraError(code, {
-    where,
-    problem,
-    nextStep: nextStep ? `${nextStep} ${further}` : further,
-    details,
-    cause: error,
-  });
+  return withParts(error, { nextStep: error.nextStep ? `${error.nextStep} ${further}` : further });
+}
+
+/** The same error with another place or next step. It is of the base class, and its cause is `error`. */
+export function withParts(
+  error: QdyloraError,
+  { where = error.where, nextStep = error.nextStep }: Partial<Pick<ErrorParts, 'where' | 'nextStep'>>,
+): QdyloraError {
+  const { code, details, message } = error;
+  const problem = message.slice(`[${error.where}] `.length, message.length - error.nextStep.length).trim();
+  return new QdyloraError(code, { where, problem, nextStep, details, cause: error });
 }
 
 /**

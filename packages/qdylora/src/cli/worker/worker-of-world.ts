@@ -1,6 +1,6 @@
 import { availableParallelism, cpus } from 'node:os';
 import { readLauncher, type Communicator } from '@qdylora/collectives';
-import { QdyloraError } from '@qdylora/contract';
+import { QdyloraError, withParts } from '@qdylora/contract';
 
 /**
  * Threads of this worker: all processors that the launcher bound it to. Where it did not bind it, the workers
@@ -15,12 +15,5 @@ export function threadsOfWorker(): number | null {
 /** The error with the worker that has it: all workers of a run print to one terminal. */
 export function withWorkerName(error: unknown, { rank, size }: Communicator): unknown {
   if (size === 1 || !QdyloraError.isInstance(error) || error.where.startsWith('worker ')) return error;
-  const { code, where, nextStep, details, message } = error;
-  return new QdyloraError(code, {
-    where: `worker ${rank} of ${size}: ${where}`,
-    problem: message.slice(`[${where}] `.length, message.length - nextStep.length).trim(),
-    nextStep: nextStep || undefined,
-    details,
-    cause: error,
-  });
+  return withParts(error, { where: `worker ${rank} of ${size}: ${error.where}` });
 }
