@@ -1,4 +1,4 @@
-import { runOp, rowsOf, type ArrayView, type Backend } from '@qdylora/contract';
+import { elementCount, runOp, rowsOf, type ArrayView, type Backend } from '@qdylora/contract';
 import {
   areSiblings,
   sumInOrder,
@@ -79,7 +79,7 @@ interface GradientBlocks {
   setAside(): void;
   /** Takes what the gradients hold as that of a term, and adds the sums of its siblings. */
   join(term: number): void;
-  /** Calls `read` for each block, from the first to the last, with its sums in the gradients. */
+  /** Calls `read` for each block, from the last to the first, with its sums in the gradients. */
   forEachFromLast(read: () => Promise<void>): Promise<void>;
   release(): void;
 }
@@ -156,7 +156,7 @@ async function exchange(
   blocks: GradientBlocks,
   { count, views, backend: { memory }, workers }: Exchange,
 ): Promise<void> {
-  const lengths = views.map(({ shape }) => shape.reduce((product, size) => product * size, 1));
+  const lengths = views.map(({ shape }) => elementCount(shape));
   const length = lengths.reduce((sum, each) => sum + each, 0);
   const sums: Float32Array[] = [];
   await blocks.forEachFromLast(async () => {
