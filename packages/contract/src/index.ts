@@ -33,6 +33,7 @@ export * from './ops/packed-weight.ts';
 export * from './memory/page-store.ts';
 export type { PartUsage } from './memory/part-counter.ts';
 export type { RegionOptions } from './memory/regions.ts';
+export { scratchIn } from './memory/scratch-in.ts';
 export * from './backends/repeated-call.ts';
 export * from './numbers/rng.ts';
 export * from './numbers/round-half-even.ts';

@@ -5,6 +5,7 @@ import {
   DisposedError,
   kernelTable,
   numberWithin,
+  scratchIn,
   someFunction,
   trueOrFalse,
   type Backend,
@@ -16,7 +17,6 @@ import { createRecording } from './recording/create-recording.ts';
 import { cpuKernels } from './kernel-table.ts';
 import { functionOf, LEVEL_RULES, openLevel, type OpenLevelOptions } from './addon/open-level.ts';
 import { reserveRegions } from './memory/reserve-regions.ts';
-import { scratchIn } from './memory/scratch-in.ts';
 
 export interface CpuBackendOptions extends OpenLevelOptions {
   /** Smallest region that is taken from the system, in bytes. */

@@ -2,6 +2,7 @@ import {
   createHostMemory,
   DisposedError,
   kernelTable,
+  scratchIn,
   type Backend,
   type Memory,
   type Recording,
@@ -12,7 +13,6 @@ import { cpuKernels } from '../kernel-table.ts';
 import { createLentArrays } from './lent-arrays.ts';
 import { functionOf, nativeError, type OpenLevel } from '../addon/open-level.ts';
 import { reserveRegions } from '../memory/reserve-regions.ts';
-import { scratchIn } from '../memory/scratch-in.ts';
 
 /** Calls of a replay between two questions whether to go on: a layer of a model is about 22. */
 const PIECE_CALLS = 32;

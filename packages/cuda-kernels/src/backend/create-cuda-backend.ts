@@ -4,6 +4,7 @@ import {
   DisposedError,
   kernelTable,
   numberWithin,
+  scratchIn,
   someText,
   wholeNumber,
   type AddressSpace,
@@ -17,7 +18,6 @@ import type { CudaDevice } from '../driver/list-cuda-devices.ts';
 import { openDriver, type OpenDriverOptions } from '../driver/open-driver.ts';
 import { cudaKernels } from '../kernel-table.ts';
 import { createLauncher, type Launcher } from '../launch/launcher.ts';
-import { scratchIn } from '../launch/scratch-in.ts';
 import { createCudaMemory } from '../memory/create-cuda-memory.ts';
 import { regionsInside, regionsOfDevice } from '../memory/region-source.ts';
 import { StagingRing } from '../memory/staging-ring.ts';

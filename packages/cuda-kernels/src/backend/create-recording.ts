@@ -1,6 +1,7 @@
 import {
   DisposedError,
   kernelTable,
+  scratchIn,
   type Arrays,
   type ArrayView,
   type Backend,
@@ -12,7 +13,6 @@ import type { Handle } from '../addon/addon-functions.ts';
 import { ignoringFailures, type DeviceContext } from '../driver/device-context.ts';
 import { cudaKernels } from '../kernel-table.ts';
 import type { Launcher, PackedLaunch } from '../launch/launcher.ts';
-import { scratchIn } from '../launch/scratch-in.ts';
 
 export interface RecordingParts {
   readonly context: DeviceContext;
