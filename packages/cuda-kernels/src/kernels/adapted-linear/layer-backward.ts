@@ -2,7 +2,7 @@ import type { ArrayView, FloatView } from '@qdylora/contract';
 import type { RankPart } from '@qdylora/lora-dynamic';
 import type { CudaDoor } from '../../launch/launch.ts';
 import { launchProduct, withMatrix } from '../linear/launch-product.ts';
-import { withDecoded, type FrozenWeight } from '../matmul-nf4/frozen-weight.ts';
+import { frozenInputGradient, type FrozenWeight } from '../matmul-nf4/frozen-weight.ts';
 import type { LayerAttributes } from './layer-forward.ts';
 import { scaleRanks } from './scale-ranks.ts';
 
@@ -50,17 +50,7 @@ export function inputGradient(
   { g, before, dx }: { readonly g?: F32; readonly before?: FloatView; readonly dx: FloatView },
 ): void {
   const plus = g && a && a.shape[0] > 0 ? { a: g, b: a } : undefined;
-  withDecoded(door, weight, attributes, (decoded) =>
-    launchProduct(door, {
-      form: 'Nn',
-      computeDtype: attributes.computeDtype,
-      a: dy,
-      b: decoded,
-      plus,
-      before,
-      c: dx,
-    }),
-  );
+  frozenInputGradient(door, weight, { dy, plus, before, dx }, attributes);
 }
 
 /** da += gᵀ·x and db += scale·uᵀ·dy, of the rows from `trainFrom` on, weighted by parts. */

@@ -16,7 +16,7 @@ export type FrozenWeight = Partial<QuantizedInputs> & { readonly weight?: FloatV
 type WeightAttributes = QuantizedAttributes & { readonly computeDtype: FloatDType };
 
 /** Calls `body` with W: [rows, cols], which is decoded to a temporary array where it is packed. */
-export function withDecoded(
+function withDecoded(
   door: CudaDoor,
   weight: FrozenWeight,
   attributes: WeightAttributes,
@@ -59,6 +59,29 @@ export function multiplyFrozen(
   }
   withDecoded(door, weight, attributes, (decoded) =>
     launchProduct(door, { form: 'Nt', computeDtype, a: x, b: decoded, plus, bias, c: y }),
+  );
+}
+
+/** dx = before + dy·W + plus. */
+export function frozenInputGradient(
+  door: CudaDoor,
+  weight: FrozenWeight,
+  {
+    dy,
+    plus,
+    before,
+    dx,
+  }: {
+    readonly dy: FloatView;
+    readonly plus?: Factors;
+    readonly before?: FloatView;
+    readonly dx: FloatView;
+  },
+  attributes: WeightAttributes,
+): void {
+  const { computeDtype } = attributes;
+  withDecoded(door, weight, attributes, (decoded) =>
+    launchProduct(door, { form: 'Nn', computeDtype, a: dy, b: decoded, plus, before, c: dx }),
   );
 }
 
