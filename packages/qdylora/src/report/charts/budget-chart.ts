@@ -1,7 +1,7 @@
 import type { MeasuredLoss } from '@qdylora/eval';
 import { byteSizeText } from '../../config/values/byte-size.ts';
 import { html, type Html } from '../html.ts';
-import { chartAxes, type AxisMark } from './chart-axes.ts';
+import { chartSvg, type AxisMark } from './chart-axes.ts';
 import type { Box } from './place-label.ts';
 import { extent, linearScale, widened, type Scale } from './scale.ts';
 
@@ -42,23 +42,19 @@ export function budgetChart(curves: readonly SizeCurve[], width: number): Html |
   const y = linearScale(domain, [box.bottom, box.top]);
   const height = box.bottom + 46;
   const rising = [...curves].sort((a, b) => Number(a.isStrong) - Number(b.isStrong));
-  return html`<svg
-    viewBox="0 0 ${width} ${height}"
-    width="${width}"
-    height="${height}"
-    role="img"
-    aria-label="Held-out loss over the bytes of the adapter; the tables have the figures"
-  >
-    <g class="axis">${chartAxes(box, {
+  return chartSvg(
+    { width, height, label: 'Held-out loss over the bytes of the adapter; the tables have the figures' },
+    box,
+    {
       x,
       y,
       domain,
       valueName: 'held-out loss (nats per token)',
       marks: sizeMarks(points, x),
       markName: 'bytes of the adapter',
-    })}</g>
-    ${rising.map((curve) => curveMarks(curve, x, y))} ${curves.map((curve, i) => legend(curve, box, i))}
-  </svg>`;
+    },
+    html`${rising.map((curve) => curveMarks(curve, x, y))} ${curves.map((curve, i) => legend(curve, box, i))}`,
+  );
 }
 
 const finitePoints = ({ points }: SizeCurve): SizedLoss[] =>

@@ -21,6 +21,31 @@ export interface ChartAxes {
   readonly markName: string;
 }
 
+/** The size of a drawing, and what it says to those who cannot see it. */
+export interface ChartFrame {
+  readonly width: number;
+  readonly height: number;
+  readonly label: string;
+}
+
+/** A drawing with both axes, and `content` over them. */
+export const chartSvg = (
+  { width, height, label }: ChartFrame,
+  box: Box,
+  axes: ChartAxes,
+  content: Html,
+): Html =>
+  html`<svg
+    viewBox="0 0 ${width} ${height}"
+    width="${width}"
+    height="${height}"
+    role="img"
+    aria-label="${label}"
+  >
+    <g class="axis">${chartAxes(box, axes)}</g>
+    ${content}
+  </svg>`;
+
 /** Both axes of a chart, with a grid line for every tick of the value. */
 export function chartAxes(box: Box, { x, y, domain, valueName, marks, markName }: ChartAxes): Html {
   const { left, right, bottom } = box;

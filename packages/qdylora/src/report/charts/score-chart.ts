@@ -4,7 +4,7 @@ import { html, type Html } from '../html.ts';
 import { intervalText, lossText } from '../number-text.ts';
 import { metricName, SCORE_VERDICT_TEXT, scoreVerdict } from '../read-tasks.ts';
 import { sizeMarks } from './budget-chart.ts';
-import { chartAxes } from './chart-axes.ts';
+import { chartSvg } from './chart-axes.ts';
 import type { Box } from './place-label.ts';
 import { extent, linearScale, widened, type Scale } from './scale.ts';
 
@@ -35,14 +35,14 @@ export function scoreChart(report: ScoreReport, width: number): Html | null {
   const marks = rows.map((row): Mark => ({ row, x: x(row.adapterBytes!), y: y(row.score) }));
   const front = marks.filter(({ row }) => isOnFront(row, report));
   const height = box.bottom + 46;
-  return html`<svg
-    viewBox="0 0 ${width} ${height}"
-    width="${width}"
-    height="${height}"
-    role="img"
-    aria-label="Score of each rank on ${report.task} over the bytes of the adapter; the table has the figures"
-  >
-    <g class="axis">${chartAxes(box, {
+  return chartSvg(
+    {
+      width,
+      height,
+      label: `Score of each rank on ${report.task} over the bytes of the adapter; the table has the figures`,
+    },
+    box,
+    {
       x,
       y,
       domain,
@@ -52,11 +52,11 @@ export function scoreChart(report: ScoreReport, width: number): Html | null {
         x,
       ),
       markName: 'bytes of the adapter',
-    })}</g>
-    ${report.base ? baseLine(report.base.score, box, y) : null}
+    },
+    html`${report.base ? baseLine(report.base.score, box, y) : null}
     <path class="curve" d="${front.map((mark, i) => html`${i === 0 ? 'M' : 'L'}${mark.x} ${mark.y}`)}" />
-    ${marks.map((mark) => scoreMark(mark, report, y))}
-  </svg>`;
+    ${marks.map((mark) => scoreMark(mark, report, y))}`,
+  );
 }
 
 /** No smaller rank has a score as good as this one. */

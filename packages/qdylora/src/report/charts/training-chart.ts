@@ -1,7 +1,7 @@
 import { html, type Html } from '../html.ts';
 import { lossText } from '../number-text.ts';
 import type { ReportStep } from '../report-data.ts';
-import { chartAxes, stepMarks } from './chart-axes.ts';
+import { chartSvg, stepMarks } from './chart-axes.ts';
 import type { Box } from './place-label.ts';
 import { rankStrip, rankStripHeight } from './rank-strip.ts';
 import { extent, linearScale, widened, type Interval, type Scale } from './scale.ts';
@@ -38,25 +38,21 @@ export function trainingChart(steps: readonly ReportStep[], width: number): Html
     values.map((value, i) => ({ x: x(steps[i].step), y: Number.isFinite(value) ? clamped(value) : NaN }));
   const stripTop = box.bottom + 62;
   const height = stripTop + rankStripHeight(steps);
-  return html`<svg
-    viewBox="0 0 ${width} ${height}"
-    width="${width}"
-    height="${height}"
-    role="img"
-    aria-label="Training loss over the steps"
-  >
-    <g class="axis">${chartAxes(box, {
+  return chartSvg(
+    { width, height, label: 'Training loss over the steps' },
+    box,
+    {
       x,
       y,
       domain,
       valueName: 'training loss (nats per token)',
       marks: stepMarks(box, [first, last]),
       markName: 'step',
-    })}</g>
-    ${lines(points(losses), window > 1 ? points(smooth) : [], box)}
+    },
+    html`${lines(points(losses), window > 1 ? points(smooth) : [], box)}
     ${endLabel(window > 1 ? smooth : losses, steps.length === 1 ? x(first) + 8 : box.right + 4, clamped)}
-    ${rankStrip(steps, { ...box, top: stripTop }, x)}
-  </svg>`;
+    ${rankStrip(steps, { ...box, top: stripTop }, x)}`,
+  );
 }
 
 /** All losses except a few outliers that would flatten the others. */

@@ -1,5 +1,5 @@
 import { html, type Html } from '../html.ts';
-import { chartAxes } from './chart-axes.ts';
+import { chartSvg } from './chart-axes.ts';
 import type { Box } from './place-label.ts';
 import { extent, linearScale, widened, type Scale } from './scale.ts';
 
@@ -32,24 +32,20 @@ export function tuneChart({ curves, chosen, lossName }: TuneChartData, width: nu
   const x: Scale = (rate) => place(Math.log2(rate));
   const y = linearScale(domain, [box.bottom, box.top]);
   const height = box.bottom + 46;
-  return html`<svg
-    viewBox="0 0 ${width} ${height}"
-    width="${width}"
-    height="${height}"
-    role="img"
-    aria-label="${lossName} over the learning rate; the table has the figures"
-  >
-    <g class="axis">${chartAxes(box, {
+  return chartSvg(
+    { width, height, label: `${lossName} over the learning rate; the table has the figures` },
+    box,
+    {
       x,
       y,
       domain,
       valueName: `${lossName} (nats per token)`,
       marks: distinctRates(points).map((rate) => ({ value: rate, label: rateLabel(rate) })),
       markName: 'learning rate',
-    })}</g>
-    <g class="evaluated best"><path d="M${x(chosen)} ${box.top}V${box.bottom}" stroke-dasharray="4 4" /></g>
-    ${curves.map((curve, i) => curveLine(curve, { x, y, right: box.right }, i === curves.length - 1))}
-  </svg>`;
+    },
+    html`<g class="evaluated best"><path d="M${x(chosen)} ${box.top}V${box.bottom}" stroke-dasharray="4 4" /></g>
+    ${curves.map((curve, i) => curveLine(curve, { x, y, right: box.right }, i === curves.length - 1))}`,
+  );
 }
 
 /** Most rates that get a label. */
