@@ -9,7 +9,7 @@ import {
 } from '@qdylora/contract';
 import { assertView, type ActiveRank } from '@qdylora/tensor';
 import type { CausalLm } from '../decoder/causal-lm.ts';
-import type { SamplingOptions } from '../generate/choose-token.ts';
+import { SAMPLING_RULES, type SamplingOptions } from '../generate/choose-token.ts';
 import { assertPrompt, someIds } from '../generate/assert-prompt.ts';
 import type { TokenScores } from './sequence-pass.ts';
 
@@ -67,9 +67,7 @@ export type DecodeEvent =
 
 const RULES: OptionRules<DecodeOptions> = {
   maxNewTokens: wholeNumber(),
-  temperature: numberWithin({ least: 0 }),
-  topK: wholeNumber(),
-  topP: numberWithin({ least: 0, most: 1 }),
+  ...SAMPLING_RULES,
   seed: wholeNumber(),
   stopIds: someIds,
   repetitionPenalty: numberWithin({ least: 0.01 }),

@@ -1,4 +1,4 @@
-import type { Rng } from '@qdylora/contract';
+import { numberWithin, wholeNumber, type OptionRules, type Rng } from '@qdylora/contract';
 
 /** How the next token is chosen. */
 export interface SamplingOptions {
@@ -12,6 +12,13 @@ export interface SamplingOptions {
    */
   readonly topP?: number;
 }
+
+/** Checks of the options, for all that sample. */
+export const SAMPLING_RULES: OptionRules<SamplingOptions> = {
+  temperature: numberWithin({ least: 0 }),
+  topK: wholeNumber(),
+  topP: numberWithin({ least: 0, most: 1 }),
+};
 
 /** Likely tokens are first searched this many temperatures below the greatest logit, then twice as far. */
 const NEAR = 4;

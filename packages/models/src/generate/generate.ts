@@ -2,7 +2,6 @@ import {
   abortSignal,
   checkOptions,
   createRng,
-  numberWithin,
   oneOf,
   wholeNumber,
   type OptionRules,
@@ -17,7 +16,7 @@ import {
 import { oneSequence, type TokenInputs } from '../decoder/batch-arrays.ts';
 import type { CausalLm } from '../decoder/causal-lm.ts';
 import { assertPrompt, someIds } from './assert-prompt.ts';
-import { chooseToken, type SamplingOptions } from './choose-token.ts';
+import { chooseToken, SAMPLING_RULES, type SamplingOptions } from './choose-token.ts';
 import type { KvCache } from './kv-cache.ts';
 
 export interface GenerateOptions extends SamplingOptions {
@@ -35,9 +34,7 @@ export interface GenerateOptions extends SamplingOptions {
 
 const RULES: OptionRules<GenerateOptions> = {
   maxNewTokens: wholeNumber(),
-  temperature: numberWithin({ least: 0 }),
-  topK: wholeNumber(),
-  topP: numberWithin({ least: 0, most: 1 }),
+  ...SAMPLING_RULES,
   seed: wholeNumber(),
   stopIds: someIds,
   computeDtype: oneOf(['f32', 'bf16']),

@@ -40,17 +40,25 @@ function readLines(path: string): AnswerLine[] {
   if (end < text.length) truncateSync(path, Buffer.byteLength(text.slice(0, end)));
   const lines = text.slice(0, end).split('\n').slice(0, -1);
   return lines.map((line, i) => {
-    try {
-      const answer = JSON.parse(line) as AnswerLine;
-      if (typeof answer.request === 'string' && ('text' in answer || 'log_likelihood' in answer))
-        return answer;
-    } catch {} // reported below
+    const answer = answerIn(line);
+    if (answer) return answer;
     throw new QdyloraError('BAD_FILE', {
       where: `${path}:${i + 1}`,
       problem: 'This line is not an answer',
       nextStep: 'Delete the file: its requests are answered again.',
     });
   });
+}
+
+/** Null where the line is no answer. */
+function answerIn(line: string): AnswerLine | null {
+  try {
+    const answer = JSON.parse(line) as AnswerLine;
+    const isAnswer = typeof answer.request === 'string' && ('text' in answer || 'log_likelihood' in answer);
+    return isAnswer ? answer : null;
+  } catch {
+    return null; // it is no JSON
+  }
 }
 
 /** JSON has no infinities, no NaN and no −0: they are texts. */
