@@ -40,6 +40,19 @@ struct Elements {
   Element element = Element::U8;
 };
 
+struct ArrayKind {
+  napi_typedarray_type type;
+  Element element;
+  size_t bytesEach;
+};
+
+constexpr ArrayKind ARRAY_KINDS[] = {
+    {napi_float32_array, Element::F32, 4},
+    {napi_float64_array, Element::F64, 8},
+    {napi_int32_array, Element::I32, 4},
+    {napi_uint8_array, Element::U8, 1},
+};
+
 bool readElements(napi_env env, napi_value array, Elements& elements) {
   napi_typedarray_type type;
   void* data;
@@ -48,26 +61,13 @@ bool readElements(napi_env env, napi_value array, Elements& elements) {
   if (napi_get_typedarray_info(env, array, &type, &elements.count, &data, &buffer, &offset) != napi_ok)
     return false;
   elements.data = static_cast<char*>(data);
-  switch (type) {
-    case napi_float32_array:
-      elements.element = Element::F32;
-      elements.bytesEach = 4;
-      return true;
-    case napi_float64_array:
-      elements.element = Element::F64;
-      elements.bytesEach = 8;
-      return true;
-    case napi_int32_array:
-      elements.element = Element::I32;
-      elements.bytesEach = 4;
-      return true;
-    case napi_uint8_array:
-      elements.element = Element::U8;
-      elements.bytesEach = 1;
-      return true;
-    default:
-      return false;
+  for (const ArrayKind& kind : ARRAY_KINDS) {
+    if (kind.type != type) continue;
+    elements.element = kind.element;
+    elements.bytesEach = kind.bytesEach;
+    return true;
   }
+  return false;
 }
 
 enum class Call { AllReduce, Broadcast, AllGather, AllToAll, Barrier };
@@ -222,9 +222,10 @@ napi_value open(napi_env env, napi_callback_info info) {
   bool threads = false;
   int rank = 0;
   int size = 0;
-  const int codes[] = {mpi->initialize(&threads), mpi->rank(&rank), mpi->size(&size)};
-  for (const int code : codes)
-    if (code != 0) return throwCode(env, code);
+  int code = mpi->initialize(&threads);
+  if (code == 0) code = mpi->rank(&rank);
+  if (code == 0) code = mpi->size(&size);
+  if (code != 0) return throwCode(env, code);
   static char version[VERSION_SIZE];
   mpi->version(version);
   napi_value world;
