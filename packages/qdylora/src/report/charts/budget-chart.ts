@@ -42,6 +42,8 @@ export function budgetChart(curves: readonly SizeCurve[], width: number): Html |
   const y = linearScale(domain, [box.bottom, box.top]);
   const height = box.bottom + 46;
   const rising = [...curves].sort((a, b) => Number(a.isStrong) - Number(b.isStrong));
+  const marks = rising.map((curve) => curveMarks(curve, x, y));
+  const legends = curves.map((curve, i) => legend(curve, box, i));
   return chartSvg(
     { width, height, label: 'Held-out loss over the bytes of the adapter; the tables have the figures' },
     box,
@@ -53,7 +55,7 @@ export function budgetChart(curves: readonly SizeCurve[], width: number): Html |
       marks: sizeMarks(points, x),
       markName: 'bytes of the adapter',
     },
-    html`${rising.map((curve) => curveMarks(curve, x, y))} ${curves.map((curve, i) => legend(curve, box, i))}`,
+    html`${marks} ${legends}`,
   );
 }
 

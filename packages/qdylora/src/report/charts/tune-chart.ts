@@ -32,6 +32,7 @@ export function tuneChart({ curves, chosen, lossName }: TuneChartData, width: nu
   const x: Scale = (rate) => place(Math.log2(rate));
   const y = linearScale(domain, [box.bottom, box.top]);
   const height = box.bottom + 46;
+  const atChosen = html`M${x(chosen)} ${box.top}V${box.bottom}`;
   return chartSvg(
     { width, height, label: `${lossName} over the learning rate; the table has the figures` },
     box,
@@ -43,7 +44,7 @@ export function tuneChart({ curves, chosen, lossName }: TuneChartData, width: nu
       marks: distinctRates(points).map((rate) => ({ value: rate, label: rateLabel(rate) })),
       markName: 'learning rate',
     },
-    html`<g class="evaluated best"><path d="M${x(chosen)} ${box.top}V${box.bottom}" stroke-dasharray="4 4" /></g>
+    html`<g class="evaluated best"><path d="${atChosen}" stroke-dasharray="4 4" /></g>
     ${curves.map((curve, i) => curveLine(curve, { x, y, right: box.right }, i === curves.length - 1))}`,
   );
 }
