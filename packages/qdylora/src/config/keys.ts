@@ -3,6 +3,7 @@ import { DATA_KEYS } from './keys/data-keys.ts';
 import { METHOD_KEYS, MODEL_KEYS } from './keys/model-keys.ts';
 import { SAVING_KEYS } from './keys/saving-keys.ts';
 import { TRAINING_KEYS } from './keys/training-keys.ts';
+import { WORKER_KEYS } from './keys/worker-keys.ts';
 
 /**
  * Every key of a run, once. YAML keys, flags, TypeScript options, defaults, help and error messages all come
@@ -14,6 +15,7 @@ export const KEYS = {
   ...ADAPTER_KEYS,
   ...DATA_KEYS,
   ...TRAINING_KEYS,
+  ...WORKER_KEYS,
   ...SAVING_KEYS,
 };
 

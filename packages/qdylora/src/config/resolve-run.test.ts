@@ -77,6 +77,7 @@ describe('a run', () => {
     ['method: none', { wideRatio: null }],
     ['ranks: [1, 8]\nrank_rates: [1, 0.5]', { rankRates: [1, 0.5] }],
     ['preconditioner: prefix', { preconditioner: 'prefix' }],
+    ['fast_reduce: true\nmethod: none', { fastReduce: true }],
     ['adapter_init: gradient\nadapter_init_norm: 0.3', { adapterInit: 'gradient', adapterInitNorm: 0.3 }],
     ['quantization_levels: [8, 3, 4]', { quantizationLevels: [3, 4, 8], levelSchedule: 'sampled' }],
     ['quantization: none\nquantization_levels: [4]', { quantizationLevels: [4] }],

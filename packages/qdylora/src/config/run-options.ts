@@ -239,6 +239,11 @@ export interface RunOptions {
    * true).
    */
   readonly gradientCheckpointing?: boolean | number | string;
+  /**
+   * Several processes: add gradients in the order of the MPI library. Faster, but the last bits of the
+   * result depend on the number of processes (default: false).
+   */
+  readonly fastReduce?: boolean;
   /** Folder for everything that the run writes. */
   readonly outputDir?: string | null;
   /**

@@ -51,6 +51,19 @@ describe.each(launchers)('qdylora train on workers of $name', (launcher) => {
   );
 
   it(
+    'says with --fast-reduce that the bits depend on their number, in the log and in the report',
+    async () => {
+      const { status, output } = await train(2, 'fast', '--max-steps', '2', '--fast-reduce');
+      expect(status, output).toBe(0);
+      const notice =
+        /fast_reduce: gradients are added in the order of .*, so the last bits .* processes \(2\)\./;
+      expect(output).toMatch(notice);
+      expect(readFileSync(join(place.in('fast'), 'report.json'), 'utf8')).toMatch(notice);
+    },
+    TIMEOUT,
+  );
+
+  it(
     'ends on all of them where one is stopped, and keeps the last step',
     async () => {
       const folder = place.in('stopped');

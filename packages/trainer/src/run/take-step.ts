@@ -32,6 +32,7 @@ export async function takeStep(run: TrainingRun): Promise<void> {
     computeDtype: options.computeDtype,
     recompute: options.recompute,
     workers: options.workers,
+    gradientSum: options.gradientSum,
     signal: options.signal,
     recorder: run.recorder,
     dropout: { rng: run.dropout, step: index },

@@ -23,6 +23,7 @@ import type { ResumeFrom, SaveOptions } from '../checkpoints/open-keeper.ts';
 import { checkEarlyStopping, type EarlyStoppingOptions } from './early-stopping.ts';
 import type { LearningRateSchedule } from '../learning-rate/learning-rate-schedule.ts';
 import type { Preconditioner } from '../preconditioner/prefix-preconditioner.ts';
+import type { GradientSum } from '../sharing/gradient-sum.ts';
 import type { LossModel } from '../step/loss-model.ts';
 import type { Optimizer } from '../optimizers/optimizer.ts';
 import { isAdapted } from '../step/passes-of-step.ts';
@@ -110,6 +111,11 @@ export interface TrainOptions extends TrainCallbacks {
    * An abort of one ends the run of all after the step.
    */
   readonly workers?: Communicator | null;
+  /**
+   * How the workers add their gradients; null by default: in an order that their number does not change
+   * (`runStep`).
+   */
+  readonly gradientSum?: GradientSum | null;
   /** null by default. Needs `save`. */
   readonly resume?: ResumeFrom;
   /** Skipped steps in a row that end the run; 10 by default. */
@@ -152,6 +158,7 @@ const OPTIONS: OptionRules<TrainOptions> = {
   earlyStopping: objectWith(),
   save: objectWith(),
   workers: orNull(objectWith('allToAll')),
+  gradientSum: orNull(objectWith('add')),
   resume: orNull(someText),
   maxBadSteps: anyValue,
   signal: abortSignal,

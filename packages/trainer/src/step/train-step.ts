@@ -24,7 +24,8 @@ import { clipCoefficient, DEFAULT_MAX_GRAD_NORM, globalNorm, sumSquares } from '
 import type { TrainingView } from './loss-model.ts';
 import type { Preconditioner } from '../preconditioner/prefix-preconditioner.ts';
 import type { Pass } from './run-pass.ts';
-import { shareAccumulation } from './share-accumulation.ts';
+import type { GradientSum } from '../sharing/gradient-sum.ts';
+import { shareAccumulation } from '../sharing/share-accumulation.ts';
 import { gradientArrays, type Optimizer, type RowRange } from '../optimizers/optimizer.ts';
 
 export interface StepOptions extends AccumulateOptions {
@@ -41,6 +42,11 @@ export interface StepOptions extends AccumulateOptions {
    * same update, with the same bits for any number of workers. null: this process runs all passes.
    */
   readonly workers?: Communicator | null;
+  /**
+   * How the workers add their gradients, for instance `librarySum`: then the last bits depend on their
+   * number. null, the default: in an order that they do not depend on.
+   */
+  readonly gradientSum?: GradientSum | null;
   /** Called right before weights and optimizer state change; what fails earlier leaves them unchanged. */
   readonly beforeUpdate?: () => void;
 }
@@ -97,6 +103,7 @@ const OPTIONS: OptionRules<StepOptions> = {
   rows: orNull(anyValue),
   preconditioner: orNull(objectWith('precondition')),
   workers: orNull(objectWith('allToAll')),
+  gradientSum: orNull(objectWith('add')),
   beforeUpdate: someFunction,
   computeDtype: oneOf(['f32', 'bf16']),
   recompute: anyValue,
@@ -195,6 +202,7 @@ async function stepOver(
     rows = null,
     preconditioner,
     workers,
+    gradientSum = null,
     beforeUpdate,
   } = options;
   const counted = passes.filter(({ batch }) => batch.predictedTokens > 0);
@@ -209,7 +217,7 @@ async function stepOver(
   const lossScale = 1 / predictedTokens;
   const accumulate = (losses: ArrayView<'f32'>): Promise<void> =>
     workers
-      ? shareAccumulation({ passes: counted, lossScale, losses, optimizer, workers }, options)
+      ? shareAccumulation({ passes: counted, lossScale, losses, optimizer, workers, gradientSum }, options)
       : accumulateGradients(counted, lossScale, losses, options);
   const { loss, gradNorm, hasBadState } = await readReport(
     counted,

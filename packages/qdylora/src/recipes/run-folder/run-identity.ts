@@ -48,6 +48,7 @@ const LATER_KEYS: ReadonlyMap<KeyName, unknown> = new Map<KeyName, unknown>([
   ['quantizationLevels', [4]],
   ['levelSchedule', 'sampled'],
   ['preconditioner', 'none'],
+  ['fastReduce', false],
 ]);
 
 /** An earlier version trained so, and has not stored the key. */

@@ -15,6 +15,7 @@ import type { EventLine } from '../../run-folder/event-line.ts';
 import { openEventLog, type EventLog } from '../../run-folder/event-log.ts';
 import { metricSinks } from '../../run-folder/metric-sinks.ts';
 import { resumeFrom, runPaths } from '../../run-folder/output-folder.ts';
+import { gradientSumOf, reductionNotice } from '../gradient-sum-of.ts';
 import type { Judge } from '../judging/judge-run.ts';
 import type { OpProfile } from './op-profile.ts';
 import type { OpenedRun } from '../opened-run.ts';
@@ -38,6 +39,8 @@ export async function learn(opened: OpenedRun, judge: Judge | null, session: Run
   const { config, profile } = opened;
   const { emit, notes, notice, callbacks, fs } = session;
   const paths = runPaths(config.outputDir);
+  const reduction = session.workers && reductionNotice(config, session.workers);
+  if (reduction) notice(reduction);
   const logs: { current: EventLog | null } = { current: null };
   const onPlan: TrainOptions['onPlan'] = async ({ startStep, totalSteps, resumedFrom }) => {
     if (resumedFrom) noticeContinuation(resumedFrom, totalSteps, notice);
@@ -94,6 +97,7 @@ function trainOptions(opened: OpenedRun, judge: Judge | null, session: RunSessio
     ...callbacks,
     signal,
     workers: session.workers,
+    gradientSum: gradientSumOf(config),
     resume: resumeFrom(config.resumeFromCheckpoint),
     earlyStopping: earlyStopping(opened),
     evaluate: judge?.forTrainer({

@@ -1,0 +1,67 @@
+import { areSiblings, type TermRange } from '@qdylora/collectives';
+import { runOp, type ArrayView, type Backend } from '@qdylora/contract';
+import { addInto, copy } from '@qdylora/tensor';
+import { clearArrays } from '../step/accumulate-gradients.ts';
+
+type F32 = ArrayView<'f32'>;
+
+/** The sums of neighbouring terms: the newest one in the arrays of the gradients, the others beside them. */
+export interface GradientBlocks {
+  /** Copies the newest sum and clears the gradients for the next term. */
+  setAside(): void;
+  /** Takes what the gradients hold as that of a term, and adds the sums of its siblings. */
+  join(term: number): void;
+  /** Calls `read` for each block, from the last to the first, with its sums in the gradients. */
+  forEachFromLast(read: () => Promise<void>): Promise<void>;
+  release(): void;
+}
+
+export function gradientBlocks(backend: Backend, gradients: readonly F32[]): GradientBlocks {
+  const { memory } = backend;
+  const aside: { readonly range: TermRange; readonly arrays: readonly F32[] }[] = [];
+  let newest: TermRange | null = null;
+  const free = (arrays: readonly F32[]): void => {
+    for (const array of arrays) memory.release(array);
+  };
+  return {
+    setAside() {
+      const arrays = gradients.map((gradient) => {
+        const array = memory.allocate('f32', gradient.shape);
+        memory.persist(array);
+        runOp(backend, copy, { x: gradient }, {}, { y: array });
+        return array;
+      });
+      aside.push({ range: newest!, arrays });
+      clearArrays(backend, gradients);
+    },
+    join(term) {
+      newest = { from: term, to: term + 1 };
+      for (let last = aside.at(-1); last && areSiblings(last.range, newest); last = aside.at(-1)) {
+        const { arrays, range } = aside.pop()!;
+        addArrays(backend, arrays, gradients);
+        free(arrays);
+        newest = { from: range.from, to: newest.to };
+      }
+    },
+    async forEachFromLast(read) {
+      if (!newest) return;
+      await read();
+      for (let last = aside.pop(); last; last = aside.pop()) {
+        last.arrays.forEach((x, i) => {
+          runOp(backend, copy, { x }, {}, { y: gradients[i] });
+        });
+        free(last.arrays);
+        await read();
+      }
+    },
+    release() {
+      for (const { arrays } of aside.splice(0)) free(arrays);
+    },
+  };
+}
+
+const addArrays = (backend: Backend, from: readonly F32[], to: readonly F32[]): void => {
+  from.forEach((x, i) => {
+    runOp(backend, addInto, { x }, {}, { sum: to[i] });
+  });
+};

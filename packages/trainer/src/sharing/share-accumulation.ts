@@ -1,0 +1,144 @@
+import { elementCount, runOp, rowsOf, type ArrayView, type Backend } from '@qdylora/contract';
+import { sumInOrder, termsOfWorker, type Communicator, type TermRange } from '@qdylora/collectives';
+import { fill } from '@qdylora/tensor';
+import { gradientArrays, type Optimizer } from '../optimizers/optimizer.ts';
+import { accumulateGradients, type AccumulateOptions } from '../step/accumulate-gradients.ts';
+import type { Pass } from '../step/run-pass.ts';
+import { gradientBlocks, type GradientBlocks } from './gradient-blocks.ts';
+import type { GradientSum } from './gradient-sum.ts';
+import { packViews, unpackViews } from './pack-views.ts';
+
+type F32 = ArrayView<'f32'>;
+
+/** What the workers compute together. */
+export interface SharedStep {
+  /** All passes of the step, the same on every worker. */
+  readonly passes: readonly Pass[];
+  readonly lossScale: number;
+  /** Gets lossScale · weight · Σ(token losses) of each pass: [passes] */
+  readonly losses: F32;
+  readonly optimizer: Pick<Optimizer, 'parameters' | 'gradients'>;
+  readonly workers: Communicator;
+  /** How gradients are added; null: in an order that the number of workers does not change. */
+  readonly gradientSum: GradientSum | null;
+}
+
+/**
+ * `accumulateGradients`, with the passes shared out over workers. Every worker gets the gradients and the
+ * losses of all passes. Without `gradientSum` they have the same bits for any number of workers: the gradient
+ * of each term is computed alone, and the terms are added in an order that depends on their number
+ * (`sumInOrder`). A term is a pass, or a pair of which one pass learns from the other.
+ *
+ * Rows of adapters beyond the largest rank of the step have no gradient and are not sent.
+ *
+ * An abort waits for the end of the step, since the other workers wait for this one.
+ */
+export async function shareAccumulation(
+  step: SharedStep,
+  { signal: _, ...options }: AccumulateOptions,
+): Promise<void> {
+  const { passes, losses, workers, gradientSum } = step;
+  const { backend } = passes[0].view.model;
+  const terms = termsOf(passes);
+  const plan = { ...step, terms, range: termsOfWorker(terms.length, workers.rank, workers.size), options };
+  runOp(backend, fill, {}, { value: 0, shape: losses.shape }, { y: losses });
+  if (gradientSum) await addInAnyOrder({ ...plan, gradientSum });
+  else await addInOrder(plan);
+  await exchangeLosses(backend, losses, workers);
+}
+
+/** Ranges of the passes that belong together. */
+function termsOf(passes: readonly Pass[]): TermRange[] {
+  const terms: TermRange[] = [];
+  for (let from = 0; from < passes.length;) {
+    const to = from + (passes[from].distillation?.role === 'teacher' ? 2 : 1);
+    terms.push({ from, to });
+    from = to;
+  }
+  return terms;
+}
+
+/** A step, and the part of it that this worker computes. */
+interface PlannedStep extends SharedStep {
+  readonly terms: readonly TermRange[];
+  /** The terms of this worker. */
+  readonly range: TermRange;
+  readonly options: Omit<AccumulateOptions, 'signal'>;
+}
+
+/** Runs the passes of some terms, which add to the gradients. */
+function runTerms(
+  { passes, lossScale, losses, terms, options }: PlannedStep,
+  { from, to }: TermRange,
+): Promise<void> {
+  const first = terms[from].from;
+  const end = terms[to - 1].to;
+  return accumulateGradients(passes.slice(first, end), lossScale, rowsOf(losses, first, end), {
+    ...options,
+    firstIndex: first,
+  });
+}
+
+async function addInAnyOrder(plan: PlannedStep & { readonly gradientSum: GradientSum }): Promise<void> {
+  const { range, passes, optimizer, workers, gradientSum } = plan;
+  const { memory } = passes[0].view.model.backend;
+  if (range.to > range.from) await runTerms(plan, range);
+  if (workers.size === 1) return;
+  const views = sentViews(passes, optimizer);
+  const packed = await packViews(memory, views);
+  await gradientSum.add(workers, packed);
+  unpackViews(memory, packed.values, views);
+}
+
+async function addInOrder(plan: PlannedStep): Promise<void> {
+  const { passes, optimizer, range, terms, workers } = plan;
+  const { backend } = passes[0].view.model;
+  const blocks = gradientBlocks(backend, gradientArrays(optimizer));
+  try {
+    for (let term = range.from; term < range.to; term++) {
+      if (term > range.from) blocks.setAside();
+      await runTerms(plan, { from: term, to: term + 1 });
+      blocks.join(term);
+    }
+    await exchange(blocks, { count: terms.length, views: sentViews(passes, optimizer), backend, workers });
+  } finally {
+    blocks.release();
+  }
+}
+
+/** The gradients that passes of these ranks have: of adapters the first rows, of other weights all. */
+function sentViews(passes: readonly Pass[], { parameters }: Pick<Optimizer, 'parameters'>): F32[] {
+  const gradients = parameters.map(({ gradient }) => gradient!);
+  const ranks = passes.map(({ view }) => view.active?.rank ?? null);
+  if (ranks.includes(null)) return gradients;
+  const largest = Math.max(...(ranks as number[]));
+  return gradients.map((gradient) => rowsOf(gradient, 0, Math.min(largest, gradient.shape[0])));
+}
+
+interface Exchange {
+  /** Terms of all workers. */
+  readonly count: number;
+  readonly views: readonly F32[];
+  readonly backend: Backend;
+  readonly workers: Communicator;
+}
+
+/** Replaces the gradients of this worker by the sum over all terms of all workers. */
+async function exchange(
+  blocks: GradientBlocks,
+  { count, views, backend: { memory }, workers }: Exchange,
+): Promise<void> {
+  const length = views.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const sums: Float32Array[] = [];
+  await blocks.forEachFromLast(async () => {
+    sums.unshift((await packViews(memory, views)).values);
+  });
+  unpackViews(memory, await sumInOrder(workers, { count, sums, length }), views);
+}
+
+/** Each worker has its own losses, and 0 for the others: their sum is exact. */
+async function exchangeLosses({ memory }: Backend, losses: F32, workers: Communicator): Promise<void> {
+  const values = Float32Array.from(await memory.read(losses));
+  await workers.allReduce(values);
+  memory.write(losses, values);
+}
