@@ -1,5 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { Communicator } from './communicator.ts';
+import { gatherParts } from './gather-parts.ts';
 
 /**
  * Checks that all workers have the same values: of another version, file or option, a worker would compute
@@ -34,15 +35,6 @@ async function gatherTexts(
   world: Pick<Communicator, 'size' | 'allGather'>,
   text: string,
 ): Promise<readonly string[]> {
-  const own = new TextEncoder().encode(text);
-  const lengths = new Int32Array(world.size);
-  await world.allGather(Int32Array.of(own.length), lengths);
-  const longest = Math.max(...lengths);
-  const padded = new Uint8Array(longest);
-  padded.set(own);
-  const all = new Uint8Array(longest * world.size);
-  await world.allGather(padded, all);
-  return Array.from(lengths, (length, worker) =>
-    new TextDecoder().decode(all.subarray(worker * longest, worker * longest + length)),
-  );
+  const parts = await gatherParts(world, new TextEncoder().encode(text));
+  return parts.map((part) => new TextDecoder().decode(part));
 }

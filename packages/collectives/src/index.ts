@@ -1,6 +1,7 @@
 export { assertAgreement } from './assert-agreement.ts';
 export { broadcastText } from './broadcast-text.ts';
 export type { Communicator, NumberArray, Reduction, SentArray } from './communicator.ts';
+export { gatherParts } from './gather-parts.ts';
 export { connectWorld, type ConnectWorldOptions } from './launcher/connect-world.ts';
 export { readLauncher, type Launcher, type LauncherName } from './launcher/read-launcher.ts';
 export { connectMpi, DEFAULT_TIMEOUT_SECONDS, type ConnectMpiOptions } from './mpi/connect-mpi.ts';

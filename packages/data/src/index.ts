@@ -12,6 +12,7 @@ export {
   type ChatTemplateOptions,
   type RenderOptions,
 } from './template/chat-template.ts';
+export type { SharedBatches, StepShare } from './batching/share-step.ts';
 export { DATASET_FORMATS, type DatasetFormat } from './dataset/dataset-format.ts';
 export { alpacaPrompt } from './formats/alpaca.ts';
 export { opening } from './formats/label-exchange.ts';

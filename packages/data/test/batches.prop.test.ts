@@ -55,40 +55,6 @@ describe('createBatches', () => {
     );
   });
 
-  it(
-    'shares each step among the workers: together they have what one has, and nobody has two more than ' +
-      'another',
-    () => {
-      fc.assert(
-        fc.property(
-          numberedExamples(),
-          options(),
-          fc.integer({ min: 1, max: 4 }),
-          fc.nat(20),
-          (examples, settings, workers, step) => {
-            const alone = createBatches(examples, {
-              ...settings,
-              gradientAccumulationSteps: settings.gradientAccumulationSteps * workers,
-            });
-            const shared = Array.from({ length: workers }, (_, worker) =>
-              createBatches(examples, { ...settings, worker, workers }),
-            );
-            expect(sorted(shared.flatMap(({ batchAt }) => numbers(batchAt(step))))).toEqual(
-              sorted(numbers(alone.batchAt(step))),
-            );
-            expect(new Set(shared.map(({ stepsPerEpoch }) => stepsPerEpoch))).toEqual(
-              new Set([alone.stepsPerEpoch]),
-            );
-            // there workers share packs, which hold different numbers of examples
-            if (settings.packing) return;
-            const counts = shared.map(({ batchAt }) => numbers(batchAt(step)).length);
-            expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
-          },
-        ),
-      );
-    },
-  );
-
   it('fills every step but the last of an epoch, in micro batches that are full but for the last', () => {
     fc.assert(
       fc.property(numberedExamples(), options(fc.constant(false)), (examples, settings) => {
@@ -155,16 +121,13 @@ describe('createBatches', () => {
     expect(orderOf(7, 0)).not.toEqual(orderOf(8, 0));
   });
 
-  it('refuses no examples, sizes below one, a worker that does not exist and a step below zero', () => {
+  it('refuses no examples, sizes below one and a step below zero', () => {
     expect(() => createBatches([], settings)).toThrow(expect.objectContaining({ code: 'BAD_DATA' }));
     expect(() => createBatches(examples, { ...settings, microBatchSize: 0 })).toThrow(
       /`microBatchSize` must be a whole number ≥ 1 \(got 0\)/,
     );
     expect(() => createBatches(examples, { ...settings, gradientAccumulationSteps: 1.5 })).toThrow(
       /`gradientAccumulationSteps` must be .*\(got 1\.5\)/,
-    );
-    expect(() => createBatches(examples, { ...settings, worker: 2, workers: 2 })).toThrow(
-      /`worker` must be within 0…1 \(got 2/,
     );
     expect(() => createBatches(examples, settings).batchAt(-1)).toThrow(/The step must be .*≥ 0 \(got -1/);
   });

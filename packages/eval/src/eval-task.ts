@@ -1,4 +1,4 @@
-import { abortSignal, oneOf, someFunction, type OptionRules } from '@qdylora/contract';
+import { abortSignal, objectWith, oneOf, orNull, someFunction, type OptionRules } from '@qdylora/contract';
 import type { ComputeDtype } from '@qdylora/tensor';
 import type { EvalView } from './eval-model.ts';
 import type { ExampleLosses } from './example-losses.ts';
@@ -13,12 +13,25 @@ export interface EvalProgress {
   readonly secondsLeft: number;
 }
 
+/** Workers that share an evaluation; a `Communicator` of @qdylora/collectives is one. */
+export interface EvalWorkers {
+  readonly rank: number;
+  readonly size: number;
+  /** Replaces `values` on every worker by their sum over all workers. */
+  allReduce(values: Float64Array): Promise<void>;
+}
+
 export interface MeasureOptions {
   /** `f32` by default. */
   readonly computeDtype?: ComputeDtype;
   /** Checked between forward passes. */
   readonly signal?: AbortSignal;
-  /** Called after each forward pass. */
+  /**
+   * The workers that share the forward passes. All of them measure the same views on the same examples, and
+   * all get the results of one process, bit for bit. null by default.
+   */
+  readonly workers?: EvalWorkers | null;
+  /** Called after each forward pass of this worker. */
   readonly onProgress?: (progress: EvalProgress) => void;
   /** Seconds since any fixed moment, for `secondsLeft`; `performance.now() / 1000` by default. */
   readonly clock?: () => number;
@@ -27,6 +40,7 @@ export interface MeasureOptions {
 export const MEASURE_RULES: OptionRules<MeasureOptions> = {
   computeDtype: oneOf(['f32', 'bf16']),
   signal: abortSignal,
+  workers: orNull(objectWith('allReduce')),
   onProgress: someFunction,
   clock: someFunction,
 };

@@ -1,7 +1,7 @@
 export { adapterBytes } from './ranks/adapter-bytes.ts';
 export { chooseRank, type PairedTest, type RankChoice } from './ranks/choose-rank.ts';
 export type { EvalBatch, EvalModel, EvalView } from './eval-model.ts';
-export type { EvalProgress, EvalTask, MeasureOptions } from './eval-task.ts';
+export type { EvalProgress, EvalTask, EvalWorkers, MeasureOptions } from './eval-task.ts';
 export type { ExampleLosses } from './example-losses.ts';
 export { groupByTokenBudget } from './group-by-token-budget.ts';
 export { lossOver, type LossReport } from './loss-over.ts';

@@ -5,7 +5,33 @@ import { inferenceContext } from '@qdylora/tensor';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { tinyAdapted, tinyExamples, VOCABULARY } from '../test/tiny-model.ts';
-import { groupByTokenBudget, lossOver, perplexity, type EvalProgress } from './index.ts';
+import {
+  groupByTokenBudget,
+  lossOver,
+  perplexity,
+  type EvalProgress,
+  type EvalWorkers,
+  type MeasureOptions,
+} from './index.ts';
+
+/** Workers that meet once and add what they bring. */
+function summingWorkers(size: number): EvalWorkers[] {
+  const brought: Float64Array[] = [];
+  let settle = (): void => {};
+  const met = new Promise<void>((resolve) => (settle = resolve));
+  return Array.from({ length: size }, (_, rank) => ({
+    rank,
+    size,
+    async allReduce(values) {
+      brought.push(values);
+      if (brought.length === size) settle();
+      await met;
+      const others = brought.filter((each) => each !== values).map((each) => each.slice());
+      await Promise.resolve(); // all have copied
+      for (const each of others) for (let i = 0; i < values.length; i++) values[i] += each[i];
+    },
+  }));
+}
 
 const hasTokens = (examples: readonly Example[]): boolean =>
   examples.some(({ labels }) => countPredicted(labels) > 0);
@@ -79,6 +105,30 @@ describe('lossOver', () => {
     const alone = await lossOver(view, examples);
     const { loss, standardError, perExample } = await lossOver(view, [empty, ...examples]);
     expect([loss, standardError, perExample.counts[0]]).toEqual([alone.loss, alone.standardError, 0]);
+  });
+
+  it('has the same bits on any number of workers, which share the passes', async () => {
+    const sizes = fc.integer({ min: 1, max: 4 });
+    await fc.assert(
+      fc.asyncProperty(sizes, fc.integer({ min: 4, max: 40 }), async (size, budget) => {
+        const examples = tinyExamples(12);
+        const measure = (options: MeasureOptions) => {
+          const adapted = tinyAdapted();
+          const views = [adapted.atRank(1), adapted.atRank(4), adapted.base()];
+          return perplexity(examples, { tokensPerBatch: budget }).measure(views, options);
+        };
+        const alone = await measure({});
+        const passes = Array.from({ length: size }, () => 0);
+        const shared = await Promise.all(
+          summingWorkers(size).map((workers) =>
+            measure({ workers, onProgress: ({ done }) => (passes[workers.rank] = done) }),
+          ),
+        );
+        for (const results of shared) expect(results).toEqual(alone);
+        expect(Math.max(...passes) - Math.min(...passes)).toBeLessThanOrEqual(3); // one group, three views
+      }),
+      { numRuns: 10 },
+    );
   });
 
   it('has no standard error for a single example', async () => {

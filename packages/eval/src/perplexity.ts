@@ -17,7 +17,8 @@ import {
 } from '@qdylora/data';
 import { assertView, inferenceContext } from '@qdylora/tensor';
 import type { EvalView } from './eval-model.ts';
-import { MEASURE_RULES, type EvalTask, type MeasureOptions } from './eval-task.ts';
+import { MEASURE_RULES, type EvalTask, type EvalWorkers, type MeasureOptions } from './eval-task.ts';
+import type { ExampleLosses } from './example-losses.ts';
 import { groupByTokenBudget } from './group-by-token-budget.ts';
 import { passReporter } from './pass-reporter.ts';
 
@@ -58,9 +59,10 @@ export function perplexity(examples: readonly Example[], options: PerplexityOpti
       const results = views.map(() => ({ sums: new Float64Array(examples.length), counts }));
       const tokensOf = (group: readonly number[]): number =>
         group.reduce((sum, i) => sum + examples[i].ids.length, 0);
-      const passTokens = groups.flatMap((group) => views.map(() => tokensOf(group)));
+      const ownGroups = groupsOfWorker(groups, measureOptions.workers);
+      const passTokens = ownGroups.flatMap((group) => views.map(() => tokensOf(group)));
       const reportPass = passReporter(passTokens, measureOptions);
-      for (const group of groups) {
+      for (const group of ownGroups) {
         const batch = collate(group.map((i) => examples[i]));
         for (const [v, view] of views.entries()) {
           await yieldToEvents(measureOptions.signal, ABORTED);
@@ -71,6 +73,7 @@ export function perplexity(examples: readonly Example[], options: PerplexityOpti
           reportPass();
         }
       }
+      if (measureOptions.workers) await joinSums(results, measureOptions.workers);
       return results;
     },
   };
@@ -106,6 +109,26 @@ function groupCounted(
   const counted = [...examples.keys()].filter((i) => counts[i] > 0);
   const lengths = counted.map((i) => examples[i].ids.length);
   return groupByTokenBudget(lengths, tokensPerBatch).map((group) => group.map((i) => counted[i]));
+}
+
+/** The groups are sorted by their length, so every n-th of them is a fair share. */
+const groupsOfWorker = (
+  groups: readonly (readonly number[])[],
+  workers: EvalWorkers | null | undefined,
+): readonly (readonly number[])[] =>
+  workers ? groups.filter((_, i) => i % workers.size === workers.rank) : groups;
+
+/** Each example was measured by one worker and is 0 on the others: the sum is exact. */
+async function joinSums(results: readonly ExampleLosses[], workers: EvalWorkers): Promise<void> {
+  const examples = results[0]?.sums.length ?? 0;
+  const all = new Float64Array(results.length * examples);
+  results.forEach(({ sums }, view) => {
+    all.set(sums, view * examples);
+  });
+  await workers.allReduce(all);
+  results.forEach(({ sums }, view) => {
+    sums.set(all.subarray(view * examples, (view + 1) * examples));
+  });
 }
 
 /** One forward pass without gradients; the summed loss of each segment: [examples] */

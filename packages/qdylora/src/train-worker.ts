@@ -4,7 +4,8 @@ import { QdyloraError } from '@qdylora/contract';
 import { packError, unpackError } from './cli/worker/error-transfer.ts';
 import { listeningController } from './cli/worker/listening-controller.ts';
 import type { FromWorker, ToWorker, TrainOrder } from './cli/worker/train-messages.ts';
-import { threadsOfWorker, withWorkerName } from './cli/worker/worker-of-world.ts';
+import { withWorkerName } from './cli/worker/worker-of-world.ts';
+import { threadsOfWorker } from './launch/threads-of-worker.ts';
 import { finetune, type FinetuneResult } from './recipes/finetune.ts';
 import { planRun } from './recipes/plan-run.ts';
 import { assistRun } from './recipes/run/assist-run.ts';
@@ -22,7 +23,8 @@ const { signal } = listeningController(port, ({ reason }: ToWorker) => unpackErr
 async function train(requested: PreparedRun): Promise<FinetuneResult | null> {
   const workers = await connectWorld();
   if (workers.library === 'one process') return lead(requested, null);
-  const options = { ...requested, numThreads: requested.numThreads ?? threadsOfWorker() };
+  const threads = await threadsOfWorker(workers);
+  const options = { ...requested, numThreads: requested.numThreads ?? threads };
   try {
     const result =
       workers.rank === 0 ? await lead(options, workers) : await assistRun(options, { workers, signal });

@@ -15,6 +15,7 @@ import { collate, type Example, type TokenBatch } from '../token-batch.ts';
 import { lengthGroupedSteps } from './length-grouped-steps.ts';
 import { packSource } from './pack-source.ts';
 import { lengthsOf, singleSequences } from './sequences.ts';
+import { shareStep, type SharedBatches, type StepShare } from './share-step.ts';
 
 export interface BatchOptions {
   /** Sequences in one forward pass: examples, or packs of examples. */
@@ -35,9 +36,6 @@ export interface BatchOptions {
    * steps is random in each epoch. Not with packing, which fills every sequence. Default: false.
    */
   readonly groupByLength?: boolean;
-  /** Index of this process among `workers` processes, which share the sequences of every step. */
-  readonly worker?: number;
-  readonly workers?: number;
 }
 
 const RULES: OptionRules<BatchOptions> = {
@@ -48,23 +46,25 @@ const RULES: OptionRules<BatchOptions> = {
   packing: required(trueOrFalse),
   maxSeqLength: required(wholeNumber(1)),
   groupByLength: trueOrFalse,
-  worker: wholeNumber(),
-  workers: wholeNumber(1),
 };
 
 export interface Batches {
   readonly stepsPerEpoch: number;
-  /** Sequences per step over all workers; the last step of an epoch may have fewer. */
+  /** Sequences per step; the last step of an epoch may have fewer. */
   readonly examplesPerStep: number;
   /** Sequences per epoch: examples, or packs of examples. */
   readonly sequences: number;
   /**
-   * This worker's micro batches of one optimizer step.
-   * A pure function of `step`, so a resumed run needs no cursor. Empty if a short last step has no sequence
-   * for this worker. For a streamed dataset the rows of the step are read now; rows without a token to
-   * predict are left out.
+   * The micro batches of one optimizer step.
+   * A pure function of `step`, so a resumed run needs no cursor. For a streamed dataset the rows of the step
+   * are read now; rows without a token to predict are left out.
    */
   batchAt(step: number): TokenBatch[];
+  /**
+   * The same for one of several workers, which reads only the rows of its own micro batches. All workers call
+   * it.
+   */
+  shareAt(step: number, share: StepShare): Promise<SharedBatches>;
   epochAt(step: number): number;
 }
 
@@ -79,13 +79,13 @@ export interface Batches {
  */
 export function createBatches(examples: readonly Example[] | ExampleSource, options: BatchOptions): Batches {
   checkOptions('batches', options, RULES);
-  const { microBatchSize, gradientAccumulationSteps, worker = 0, workers = 1 } = options;
+  const { microBatchSize, gradientAccumulationSteps } = options;
   const source = sourceOf(examples);
   check(source, options);
   const sequences = options.packing ? packSource(source, options) : singleSequences(source);
-  const perStep = microBatchSize * gradientAccumulationSteps * workers;
+  const perStep = microBatchSize * gradientAccumulationSteps;
   const stepsPerEpoch = Math.ceil(sequences.length / perStep);
-  const placesOf = stepOrder(source, sequences.length, perStep, options);
+  const orderOfEpoch = stepOrder(source, sequences.length, perStep, options);
   const epochAt = (step: number): number => {
     assertArgument(
       Number.isSafeInteger(step) && step >= 0,
@@ -94,18 +94,20 @@ export function createBatches(examples: readonly Example[] | ExampleSource, opti
     );
     return Math.floor(step / stepsPerEpoch);
   };
+  const placesOf = (step: number): number[] => orderOfEpoch(epochAt(step), step % stepsPerEpoch);
   return {
     stepsPerEpoch,
     examplesPerStep: perStep,
     sequences: sequences.length,
     epochAt,
-    batchAt(step) {
-      const mine = placesOf(epochAt(step), step % stepsPerEpoch).filter((_, i) => i % workers === worker);
-      return splitIntoMicroBatches(
-        mine.map((index) => sequences.at(index)).filter((group) => group.length > 0),
+    batchAt: (step) =>
+      splitIntoMicroBatches(
+        placesOf(step)
+          .map((index) => sequences.at(index))
+          .filter((group) => group.length > 0),
         microBatchSize,
-      );
-    },
+      ),
+    shareAt: async (step, share) => shareStep(sequences, placesOf(step), { microBatchSize, share }),
   };
 }
 
@@ -157,10 +159,7 @@ function stepOrder(
   };
 }
 
-function check(
-  { length }: ExampleSource,
-  { packing, groupByLength: grouped = false, worker = 0, workers = 1 }: BatchOptions,
-): void {
+function check({ length }: ExampleSource, { packing, groupByLength: grouped = false }: BatchOptions): void {
   if (length === 0)
     throw new QdyloraError('BAD_DATA', {
       where: 'batches',
@@ -173,5 +172,4 @@ function check(
     '`packing` and `group_by_length` exclude each other',
     'Packing fills every sequence, so there is nothing left to group.',
   );
-  assertArgument(worker < workers, 'batches', `\`worker\` must be within 0…${workers - 1} (got ${worker})`);
 }

@@ -1,4 +1,6 @@
 import {
+  objectWith,
+  orNull,
   QdyloraError,
   required,
   someFunction,
@@ -14,6 +16,7 @@ import type { CausalLm } from '../decoder/causal-lm.ts';
 import { createCausalLm } from '../decoder/create-causal-lm.ts';
 import { familyOf } from '../families/family-of.ts';
 import type { Quantization } from '../quantize/quantization.ts';
+import type { LoadWorkers } from '../quantize/share-quantization.ts';
 import { checkpointWeights } from '../weights/checkpoint-weights.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { pieceFor } from '../weights/read-values.ts';
@@ -35,7 +38,12 @@ export interface BuildOptions {
   readonly quantization?: Quantization;
   /** Keep all weights in float32, for full training. Requires `quantization: { kind: 'none' }`. */
   readonly trainable?: boolean;
-  /** Called after each tensor. */
+  /**
+   * The workers that share the quantizing: each quantizes a part of the matrices and sends it to the others.
+   * All of them build the same model, and get the bits of one process. null by default.
+   */
+  readonly workers?: LoadWorkers | null;
+  /** Called after each tensor that this process reads. */
   readonly onProgress?: (bytesRead: number) => void;
 }
 
@@ -43,6 +51,7 @@ const BUILD_RULES: OptionRules<BuildOptions> = {
   backend: required(someBackend),
   quantization: someQuantization,
   trainable: trueOrFalse,
+  workers: orNull(objectWith('broadcast')),
   onProgress: someFunction,
 };
 
@@ -61,7 +70,7 @@ const BUILD_RULES: OptionRules<BuildOptions> = {
 export async function buildModel(files: WeightFiles, options: BuildOptions): Promise<CausalLm> {
   assertWeightFiles('build-model', files);
   checkBuildOptions('build-model', options, BUILD_RULES);
-  const { backend, quantization = { kind: 'nf4' }, trainable = false, onProgress } = options;
+  const { backend, quantization = { kind: 'nf4' }, trainable = false, workers = null, onProgress } = options;
   const checkpoint = withOwnHead(files);
   const { config, name } = checkpoint;
   const family = familyOf(config.modelType, name);
@@ -83,6 +92,7 @@ export async function buildModel(files: WeightFiles, options: BuildOptions): Pro
       quantization: stored ? { ...quantization, kind: 'none' } : quantization,
       trainable,
       piece,
+      workers,
       onProgress,
       base: family.names.base,
       storesInOut: family.storesInOut ?? false,

@@ -28,8 +28,8 @@ export async function quantizeLevels(
   values: Values | null,
   quantization: Quantization,
 ): Promise<PackedWeight> {
+  if (isOneLevel(quantization)) return packedWeight(matrix);
   const { levels = [STORED_LEVEL] } = quantization;
-  if (levels.every((level) => level === STORED_LEVEL)) return packedWeight(matrix);
   const decoded = await decodedWeight(packedWeight(matrix), backend);
   const weights = values ? await weightsOf(backend, values, matrix.shape) : decoded;
   if (levels.includes(8) && !values) throw noResidual();
@@ -46,6 +46,10 @@ export async function quantizeLevels(
       : undefined,
   });
 }
+
+/** Whether a matrix has no arrays beside those of its 4 bits. */
+export const isOneLevel = ({ levels = [STORED_LEVEL] }: Quantization): boolean =>
+  levels.every((level) => level === STORED_LEVEL);
 
 const noResidual = (): QdyloraError =>
   new QdyloraError('UNSUPPORTED', {

@@ -10,6 +10,7 @@ import {
 import {
   deserializeBitsandbytes,
   moveToMemory,
+  packedWeight,
   quantStateName,
   tileMatrix,
   type QuantizedMatrix,
@@ -21,8 +22,9 @@ import type { WeightFiles } from '../checkpoint-files/with-saved-weights.ts';
 import type { Quantization } from '../quantize/quantization.ts';
 import { quantizeLevels } from '../quantize/quantize-levels.ts';
 import { quantizeOn } from '../quantize/quantize-on.ts';
+import { shareQuantization, type LoadWorkers } from '../quantize/share-quantization.ts';
 import { readValues } from './read-values.ts';
-import type { AsyncWeightSource } from './weight-source.ts';
+import type { AsyncWeightSource, MatrixRequest } from './weight-source.ts';
 
 export interface CheckpointWeightsOptions {
   readonly backend: Backend;
@@ -35,7 +37,9 @@ export interface CheckpointWeightsOptions {
   readonly storesInOut: boolean;
   /** Staging memory for packed blocks while they are unpacked (`pieceFor`). */
   readonly piece?: ArrayView<'u8'>;
-  /** Called after each tensor. */
+  /** The workers that share the quantizing; null: this process alone. */
+  readonly workers: LoadWorkers | null;
+  /** Called after each tensor that this process reads. */
   readonly onProgress?: (bytesRead: number) => void;
 }
 
@@ -46,10 +50,9 @@ export interface CheckpointWeightsOptions {
  */
 export function checkpointWeights(
   checkpoint: WeightFiles,
-  { backend, quantization, trainable, piece, onProgress, base, storesInOut }: CheckpointWeightsOptions,
+  options: CheckpointWeightsOptions,
 ): AsyncWeightSource {
-  const { tensors } = checkpoint;
-  const { memory } = backend;
+  const { backend, trainable, piece, onProgress, base, storesInOut } = options;
   let bytesRead = 0;
   const entryOf = (name: string, shape: readonly number[]): TensorEntry =>
     weightEntry(checkpoint, base, name, shape);
@@ -62,31 +65,16 @@ export function checkpointWeights(
   const inMemory = (entry: TensorEntry, asFloat32: boolean): Promise<ArrayView> =>
     read(entry, () => {
       const view = readValues(backend, { ...entry, piece }, entry.shape, asFloat32);
-      memory.persist(view);
+      backend.memory.persist(view);
       return view;
     });
   const parameter = async (name: string, entry: TensorEntry, asFloat32: boolean): Promise<Parameter> =>
     new Parameter(name, await inMemory(entry, asFloat32));
   const matrixOf = (name: string, shape: readonly [number, number]): TensorEntry =>
     storesInOut ? transposedEntry(entryOf(name, shape.toReversed())) : entryOf(name, shape);
-  const packed = async (
-    name: string,
-    shape: readonly [number, number],
-  ): Promise<PackedWeight | undefined> => {
-    const stored = storedName(name, base, checkpoint);
-    if (quantStateName(stored, tensors)) {
-      const matrix = moveToMemory(arrangedFor(backend, storedMatrix(checkpoint, stored, shape)), memory);
-      return quantizeLevels(backend, matrix, null, quantization);
-    }
-    const { kind } = quantization;
-    if (kind === 'none') return undefined;
-    return read(matrixOf(name, shape), async (entry) => {
-      const values = { ...entry, piece };
-      const matrix = await quantizeOn(backend, kind, values, shape, quantization);
-      return quantizeLevels(backend, matrix, values, quantization);
-    });
-  };
+  const { packed, prepare } = packedWeights(checkpoint, options, { read, matrixOf });
   return {
+    prepare,
     async linear(name, shape, { bias: hasBias = false } = {}) {
       const weightName = `${name}.weight`;
       const weight =
@@ -98,6 +86,62 @@ export function checkpointWeights(
     },
     table: (name, shape) => parameter(`${name}.weight`, entryOf(`${name}.weight`, shape), trainable),
     vector: (name, size) => parameter(name, entryOf(name, [size]), true),
+  };
+}
+
+type MatrixShape = readonly [number, number];
+
+/** How the matrices of a checkpoint are found and read. */
+interface MatrixReader {
+  matrixOf(name: string, shape: MatrixShape): TensorEntry;
+  /** Reads a tensor and counts its bytes. */
+  read<T>(entry: TensorEntry, take: (entry: TensorEntry) => T | Promise<T>): Promise<T>;
+}
+
+interface PackedWeights {
+  /** Quantizes the matrices where workers do it together. */
+  prepare(matrices: readonly MatrixRequest[]): Promise<void>;
+  /** The weight of a layer in 4 bits; undefined where it stays as it is. */
+  packed(name: string, shape: MatrixShape): Promise<PackedWeight | undefined>;
+}
+
+function packedWeights(
+  checkpoint: WeightFiles,
+  options: CheckpointWeightsOptions,
+  { read, matrixOf }: MatrixReader,
+): PackedWeights {
+  const { backend, quantization, piece, base } = options;
+  let shared: ReadonlyMap<string, QuantizedMatrix> = new Map(); // of `prepare`, by name
+  const storedAs = (name: string): { readonly stored: string; readonly isPacked: boolean } => {
+    const stored = storedName(name, base, checkpoint);
+    return { stored, isPacked: quantStateName(stored, checkpoint.tensors) !== undefined };
+  };
+  return {
+    async prepare(matrices) {
+      const weights = matrices.map(({ name, shape }) => ({ name: `${name}.weight`, shape }));
+      const unpacked = weights.filter(({ name }) => !storedAs(name).isPacked);
+      shared = await shareQuantization(unpacked, options, ({ name, shape }, kind) =>
+        read(matrixOf(name, shape), (entry) =>
+          quantizeOn(backend, kind, { ...entry, piece }, shape, quantization),
+        ),
+      );
+    },
+    async packed(name, shape) {
+      const { stored, isPacked } = storedAs(name);
+      if (isPacked) {
+        const arranged = arrangedFor(backend, storedMatrix(checkpoint, stored, shape));
+        return quantizeLevels(backend, moveToMemory(arranged, backend.memory), null, quantization);
+      }
+      const { kind } = quantization;
+      if (kind === 'none') return undefined;
+      const matrix = shared.get(name);
+      if (matrix) return packedWeight(matrix);
+      return read(matrixOf(name, shape), async (entry) => {
+        const values = { ...entry, piece };
+        const matrix = await quantizeOn(backend, kind, values, shape, quantization);
+        return quantizeLevels(backend, matrix, values, quantization);
+      });
+    },
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Linear, Parameter } from '@qdylora/tensor';
 import { shapeWeights } from './shape-weights.ts';
-import type { AsyncWeightSource, WeightSource } from './weight-source.ts';
+import type { AsyncWeightSource, MatrixRequest, WeightSource } from './weight-source.ts';
 
 /**
  * Builds modules from a source that takes time, one weight at a time, in the order in which `build` asks.
@@ -12,12 +12,14 @@ export async function loadWeights<M>(
   build: (weights: WeightSource) => M,
 ): Promise<M> {
   const loads: (() => Promise<void>)[] = [];
+  const matrices: MatrixRequest[] = [];
   const linears = new Map<string, Linear>();
   const tables = new Map<string, Parameter>();
   const vectors = new Map<string, Parameter>();
   const shapes = shapeWeights();
   build({
     linear(...request) {
+      matrices.push({ name: request[0], shape: request[1] });
       loads.push(async () => void linears.set(request[0], await source.linear(...request)));
       return shapes.linear(...request);
     },
@@ -30,6 +32,7 @@ export async function loadWeights<M>(
       return shapes.vector(...request);
     },
   });
+  await source.prepare?.(matrices);
   for (const load of loads) await load();
   return build({
     linear: (name) => linears.get(name)!,

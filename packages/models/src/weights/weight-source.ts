@@ -18,4 +18,14 @@ export type AsyncWeightSource = {
   readonly [K in keyof WeightSource]: (
     ...request: Parameters<WeightSource[K]>
   ) => Promise<ReturnType<WeightSource[K]>>;
+} & {
+  /** Called once, before all others, with the matrices that will be asked for, in their order. */
+  readonly prepare?: (matrices: readonly MatrixRequest[]) => Promise<void>;
 };
+
+/** A matrix that a model asks its source for. */
+export interface MatrixRequest {
+  readonly name: string;
+  /** [out, in] */
+  readonly shape: readonly [number, number];
+}

@@ -1,10 +1,7 @@
 import { spawn } from 'node:child_process';
-import { launcherCommand } from './launcher-command.ts';
+import { launcherCommand, type WorkerPlaces } from './launcher-command.ts';
 
-export interface LaunchOptions {
-  readonly workers: number;
-  /** Empty: all on this machine. */
-  readonly hosts: readonly string[];
+export interface LaunchOptions extends WorkerPlaces {
   readonly maxRestarts: number;
   /** The command line of each worker, without `node` and the script. */
   readonly words: readonly string[];

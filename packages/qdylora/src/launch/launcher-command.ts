@@ -11,24 +11,26 @@ export interface LauncherCommand {
   readonly args: readonly string[];
 }
 
+export interface WorkerPlaces {
+  readonly workers: number;
+  /** Empty: all on this machine. */
+  readonly hosts: readonly string[];
+  /** Sockets of each host. Workers that fill them evenly are bound to one each. */
+  readonly sockets: number;
+}
+
 /**
  * The launcher of this machine, and its flags for that many workers.
  *
  * @throws QdyloraError MISSING_FILE where there is none
  */
-export function launcherCommand({
-  workers,
-  hosts,
-}: {
-  readonly workers: number;
-  readonly hosts: readonly string[];
-}): LauncherCommand {
+export function launcherCommand(places: WorkerPlaces): LauncherCommand {
   for (const command of LAUNCHERS) {
     const { status, stdout } = spawnSync(command, ['--version'], { encoding: 'utf8' });
     if (status !== 0) continue;
     return {
       command,
-      args: /open ?mpi|open-mpi/i.test(stdout) ? openMpiFlags(workers, hosts) : mpichFlags(workers, hosts),
+      args: /open ?mpi|open-mpi/i.test(stdout) ? openMpiFlags(places) : mpichFlags(places),
     };
   }
   throw new QdyloraError('MISSING_FILE', {
@@ -38,18 +40,28 @@ export function launcherCommand({
   });
 }
 
+/**
+ * Whether each socket gets equally many workers. A worker that runs on two sockets reads half of its weights
+ * from the memory of the other one.
+ */
+const fillsSockets = ({ workers, hosts, sockets }: WorkerPlaces): boolean =>
+  sockets > 1 && workers % (sockets * Math.max(1, hosts.length)) === 0;
+
 /** Open MPI would bind a worker to one processor, and refuse root and more workers than processors. */
-function openMpiFlags(workers: number, hosts: readonly string[]): string[] {
+export function openMpiFlags(places: WorkerPlaces): string[] {
+  const { workers, hosts } = places;
   const isCrowded = hosts.length === 0 && workers > availableParallelism();
   return [
     ...(userInfo().uid === 0 ? ['--allow-run-as-root'] : []),
     ...(isCrowded ? ['--oversubscribe'] : []),
-    ...['--bind-to', 'none', '-np', String(workers)],
+    ...(fillsSockets(places) ? ['--map-by', 'socket', '--bind-to', 'socket'] : ['--bind-to', 'none']),
+    ...['-np', String(workers)],
     ...(hosts.length > 0 ? ['--host', hosts.join(',')] : []),
   ];
 }
 
-const mpichFlags = (workers: number, hosts: readonly string[]): string[] => [
-  ...['-np', String(workers)],
-  ...(hosts.length > 0 ? ['-hosts', hosts.join(',')] : []),
+export const mpichFlags = (places: WorkerPlaces): string[] => [
+  ...(fillsSockets(places) ? ['-map-by', 'socket', '-bind-to', 'socket'] : []),
+  ...['-np', String(places.workers)],
+  ...(places.hosts.length > 0 ? ['-hosts', places.hosts.join(',')] : []),
 ];

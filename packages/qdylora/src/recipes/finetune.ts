@@ -11,7 +11,7 @@ import { chosenTemplate } from './opening/chosen-template.ts';
 import { openSource } from './opening/open-source.ts';
 import { warnOfPositions } from './opening/warn-of-positions.ts';
 import { shipRun, type ShippedRun } from './outputs/ship-run.ts';
-import { agreeOnRun } from './run/agree-on-run.ts';
+import { agreeOnModel, agreeOnRun } from './run/agree-on-run.ts';
 import { announceRun } from './run/announce-run.ts';
 import { assembleRun, attachForTraining } from './run/assemble-run.ts';
 import { checkHooks } from './run/check-hooks.ts';
@@ -132,7 +132,8 @@ export async function openRun(requested: PreparedRun, session: RunSession): Prom
     // compress and build: each matrix is quantized as it is read
     const profile = config.profile ? openProfile() : null;
     const backend = profile ? wrapBackend(chosen.backend, { measure: profile.measure }) : chosen.backend;
-    const model = await source.build(backend, signal);
+    await agreeOnModel({ ...config, fingerprint: source.fingerprint }, session);
+    const model = await source.build(backend, { signal, workers: session.workers });
     // attach: the adapter of all ranks, its optimizer and its rank sampler
     const adapted = await attachForTraining(model, config, { fingerprint: source.fingerprint, warn: notice });
     if (adapted) assertBudgetsFit(config.evalBudgets, adapted);

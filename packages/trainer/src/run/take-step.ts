@@ -1,9 +1,9 @@
 import { QdyloraError, shownValue } from '@qdylora/contract';
 import type { LearningRateSchedule } from '../learning-rate/learning-rate-schedule.ts';
-import { passesOfStep } from '../step/passes-of-step.ts';
 import { runStep } from '../step/train-step.ts';
 import { countOutcome } from './count-outcome.ts';
 import { averageWith } from './loss-average.ts';
+import { planStep } from './plan-step.ts';
 import type { StepEvent } from './train-events.ts';
 import { heedCallback, type TrainingRun } from './training-run.ts';
 
@@ -15,15 +15,13 @@ import { heedCallback, type TrainingRun } from './training-run.ts';
  */
 export async function takeStep(run: TrainingRun): Promise<void> {
   const { options, progress } = run;
-  const { batches, model, sampler, levels, optimizer, clock } = options;
+  const { batches, levels, optimizer, clock } = options;
   const index = progress.step;
   const start = clock();
   const pagingBefore = optimizer.ledger();
   const learningRate = rateAt(options.schedule, index);
   const level = levels?.levelAt(index, progress.plateaus);
-  const { passes, rows, rank, ranks } = passesOfStep(index, batches.batchAt(index), model, sampler, {
-    level,
-  });
+  const { passes, rows, rank, ranks } = await planStep(index, options, level);
   const outcome = await runStep(passes, optimizer, {
     learningRate,
     maxGradNorm: options.maxGradNorm,

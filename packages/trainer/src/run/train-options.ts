@@ -16,7 +16,7 @@ import {
   type OptionRules,
 } from '@qdylora/contract';
 import type { Communicator } from '@qdylora/collectives';
-import type { TokenBatch } from '@qdylora/data';
+import type { SharedBatches, StepShare, TokenBatch } from '@qdylora/data';
 import type { Adapted, LevelSampler, RankSampler } from '@qdylora/lora-dynamic';
 import type { ComputeDtype, Recompute } from '@qdylora/tensor';
 import type { ResumeFrom, SaveOptions } from '../checkpoints/open-keeper.ts';
@@ -34,6 +34,8 @@ export interface StepBatches {
   readonly stepsPerEpoch: number;
   /** Micro batches of optimizer step `step` (from 0): a pure function of it. */
   batchAt(step: number): readonly TokenBatch[];
+  /** The same for one of several workers. Without it each worker reads all rows of a step. */
+  shareAt?(step: number, share: StepShare): Promise<SharedBatches>;
   epochAt(step: number): number;
 }
 

@@ -1,11 +1,12 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { localWorld, oneProcess, type Communicator } from '@qdylora/collectives';
+import { createBatches, type ExampleSource } from '@qdylora/data';
 import type { RankSchedule } from '@qdylora/lora-dynamic';
 import { temporaryFolder } from '@qdylora/testing/node';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { numbersOf } from '../../test/tiny-model.ts';
+import { numbersOf, tinyExamples } from '../../test/tiny-model.ts';
 import { failureOf, tinyOptions, type TinyRunOptions } from '../../test/tiny-run.ts';
 import { train, type StepEvent } from '../index.ts';
 
@@ -54,6 +55,37 @@ describe('a run on several workers', () => {
     shared.losses.forEach((loss, i) => {
       expect(Math.abs(loss - alone.losses[i])).toBeLessThan(1e-5 * alone.losses[i]);
     });
+  });
+
+  it('reads each row on one worker, where rows stay in their file, and has the same bits', async () => {
+    const examples = tinyExamples(24);
+    const reads: number[] = [];
+    const source: ExampleSource = {
+      length: examples.length,
+      lengthAt: null,
+      at(index) {
+        reads.push(index);
+        return index % 5 === 0 ? null : examples[index]; // rows without a token to predict
+      },
+    };
+    const streamed = () =>
+      createBatches(source, {
+        microBatchSize: 2,
+        gradientAccumulationSteps: 4,
+        shuffle: true,
+        seed: 2,
+        packing: false,
+        maxSeqLength: 64,
+      });
+    const options = { totalSteps: 3, accumulate: 4 };
+    const alone = await trainOn(oneProcess(), { ...options, batches: streamed() });
+    const readAlone = reads.splice(0).length;
+    const shared = await Promise.all(
+      localWorld(2).map((world) => trainOn(world, { ...options, batches: streamed() })),
+    );
+    for (const outcome of shared) expect(outcome).toEqual(alone);
+    // at the border between two workers a micro batch is read by both
+    expect(reads.length).toBeLessThanOrEqual(readAlone + 3 * 2 * 2);
   });
 
   it('with distillation keeps teacher and student on one worker', async () => {

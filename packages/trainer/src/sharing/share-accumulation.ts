@@ -7,6 +7,7 @@ import type { Pass } from '../step/run-pass.ts';
 import { gradientBlocks, type GradientBlocks } from './gradient-blocks.ts';
 import type { GradientSum } from './gradient-sum.ts';
 import { packViews, unpackViews } from './pack-views.ts';
+import { termsOf } from './passes-of-worker.ts';
 
 type F32 = ArrayView<'f32'>;
 
@@ -45,17 +46,6 @@ export async function shareAccumulation(
   if (gradientSum) await addInAnyOrder({ ...plan, gradientSum });
   else await addInOrder(plan);
   await exchangeLosses(backend, losses, workers);
-}
-
-/** Ranges of the passes that belong together. */
-function termsOf(passes: readonly Pass[]): TermRange[] {
-  const terms: TermRange[] = [];
-  for (let from = 0; from < passes.length;) {
-    const to = from + (passes[from].distillation?.role === 'teacher' ? 2 : 1);
-    terms.push({ from, to });
-    from = to;
-  }
-  return terms;
 }
 
 /** A step, and the part of it that this worker computes. */

@@ -8,6 +8,8 @@ import { splitBatch } from './split-batch.ts';
 /** The passes of one optimizer step, and what it may change. */
 export interface StepPlan {
   readonly passes: readonly Pass[];
+  /** The index of the micro batch that each pass is a part of: [passes] */
+  readonly batchOfPass: readonly number[];
   /** Rows that the optimizer may touch; null: all rows of every parameter. */
   readonly rows: readonly RowRange[] | null;
   /**
@@ -44,7 +46,7 @@ export function passesOfStep(
 ): StepPlan {
   if (!isAdapted(model)) {
     const passes = batches.map((batch) => ({ view: { model, active: null }, batch }));
-    return { passes, rows: null, rank: null, ranks: [] };
+    return { passes, batchOfPass: [...passes.keys()], rows: null, rank: null, ranks: [] };
   }
   const { ranks, config } = model;
   const rankedBatches = sampler
@@ -53,8 +55,10 @@ export function passesOfStep(
   const partRanks = rankedBatches.flatMap(({ parts }) => parts.map(({ rank }) => rank));
   const [firstRank] = partRanks;
   const isOneRank = firstRank !== undefined && partRanks.every((rank) => rank === firstRank);
+  const passes = rankedBatches.map((rankedBatch) => passesOfBatch(rankedBatch, model, sampler, level));
   return {
-    passes: rankedBatches.flatMap((rankedBatch) => passesOfBatch(rankedBatch, model, sampler, level)),
+    passes: passes.flat(),
+    batchOfPass: passes.flatMap((ofBatch, index) => ofBatch.map(() => index)),
     rows: updatedRows(config.updateRule, ranks, partRanks),
     rank: isOneRank ? firstRank : (sampler?.rankAt(step) ?? ranks.maxRank),
     ranks: [...new Set(partRanks)].sort((a, b) => b - a),

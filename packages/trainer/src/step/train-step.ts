@@ -25,6 +25,7 @@ import type { TrainingView } from './loss-model.ts';
 import type { Preconditioner } from '../preconditioner/prefix-preconditioner.ts';
 import type { Pass } from './run-pass.ts';
 import type { GradientSum } from '../sharing/gradient-sum.ts';
+import { countedPasses } from '../sharing/passes-of-worker.ts';
 import { shareAccumulation } from '../sharing/share-accumulation.ts';
 import { gradientArrays, type Optimizer, type RowRange } from '../optimizers/optimizer.ts';
 
@@ -39,7 +40,8 @@ export interface StepOptions extends AccumulateOptions {
   readonly preconditioner?: Preconditioner | null;
   /**
    * The workers that share the passes of the step. All of them call it with the same passes, and all get the
-   * same update, with the same bits for any number of workers. null: this process runs all passes.
+   * same update, with the same bits for any number of workers. Of the batches that another worker runs, only
+   * the lengths count. null: this process runs all passes.
    */
   readonly workers?: Communicator | null;
   /**
@@ -205,7 +207,7 @@ async function stepOver(
     gradientSum = null,
     beforeUpdate,
   } = options;
-  const counted = passes.filter(({ batch }) => batch.predictedTokens > 0);
+  const counted = countedPasses(passes);
   const tokens = counted.reduce((sum, { batch }) => sum + batch.ids.length, 0);
   const predictedTokens = counted.reduce((sum, { batch }) => sum + batch.predictedTokens, 0);
   if (predictedTokens === 0)

@@ -1,10 +1,11 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { Command } from 'commander';
 import { launchWorkers } from '../../launch/launch-workers.ts';
+import { usableSockets } from '../../launch/processors.ts';
 import type { CommonFlags, Context } from '../context.ts';
 
 type LaunchFlags = CommonFlags & {
-  readonly n: string;
+  readonly n?: string;
   readonly hosts?: string;
   readonly maxRestarts: string;
 };
@@ -20,14 +21,18 @@ export function addLaunchCommand(program: Command, context: Context): void {
         'together: `mpirun -n 4 qdylora train run.yaml` does the same. The trained adapter has the same ' +
         'bits for any number of workers.',
     )
-    .requiredOption('-n <workers>', 'Number of workers')
+    .option('-n <workers>', 'Number of workers; by default one for each processor socket of each host')
     .option('--hosts <names>', 'Hosts of the workers, separated by commas; they need the same files')
     .option('--max-restarts <count>', 'Starts all workers again from the last checkpoint, this often', '0')
     .action(async (file: string, flags: readonly string[], options: LaunchFlags) => {
+      const hosts = options.hosts?.split(',').map((host) => host.trim()) ?? [];
+      const sockets = usableSockets();
+      const count = options.n ?? String(sockets * Math.max(1, hosts.length));
       const status = await context.interruptible((signal) =>
         launchWorkers({
-          workers: wholeNumber('-n', options.n, 1),
-          hosts: options.hosts?.split(',').map((host) => host.trim()) ?? [],
+          workers: wholeNumber('-n', count, 1),
+          hosts,
+          sockets,
           maxRestarts: wholeNumber('--max-restarts', options.maxRestarts, 0),
           words: ['train', file, ...flags],
           signal,

@@ -8,6 +8,7 @@ import {
   initializeModel,
   withSavedWeights,
   type CausalLm,
+  type LoadWorkers,
   type Quantization,
   type WeightFiles,
 } from '@qdylora/models';
@@ -43,12 +44,15 @@ export interface ModelSource {
   /** Reads the tokenizer again at each call, so that its memory is free when the caller drops it. */
   openTokenizer(): Promise<Tokenizer | null>;
   /**
-   * Loads the weights.
+   * Loads the weights. Several workers share the quantizing.
    *
    * @throws QdyloraError ABORTED after the array during which `signal` fires, where the weights are read from
    * files
    */
-  build(backend: Backend, signal?: AbortSignal): Promise<CausalLm>;
+  build(
+    backend: Backend,
+    options?: { readonly signal?: AbortSignal; readonly workers?: LoadWorkers | null },
+  ): Promise<CausalLm>;
 }
 
 type SourceConfig = Pick<
@@ -119,13 +123,14 @@ async function checkpointSource(
     saved,
     stopIds: base.checkpoint.generation.eosTokenIds,
     openTokenizer: () => fittingTokenizer(model, vocabularySize, template),
-    async build(backend, signal) {
+    async build(backend, { signal, workers } = {}) {
       using again = await openBase(model);
       return await withSaved(again.checkpoint, saved, (files) =>
         buildModel(files, {
           backend,
           quantization: quantizationOf(config),
           trainable: config.method === 'none',
+          workers,
           onProgress: () => assertNotAborted(signal, 'build-model'),
         }),
       );

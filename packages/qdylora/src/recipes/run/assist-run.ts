@@ -36,7 +36,9 @@ export async function assistRun(requested: PreparedRun, { workers, signal }: Ass
     using opened = await openRun({ ...requested, outputDir }, session);
     await agreeOnRun(opened, session);
     if (!isResumed) await startAdapter(opened, session);
-    await learn(opened, judgeOf(opened, session), session);
+    const judge = judgeOf(opened, session);
+    const { training } = await learn(opened, judge, session);
+    await judge?.atEnd(training.step);
   } finally {
     rmSync(outputDir, { recursive: true, force: true });
   }

@@ -34,10 +34,10 @@ export interface Judge {
   ): EvaluateOptions;
 }
 
-/** The judge of a run, which emits progress; null where no row is held out. */
+/** The judge of a run, which emits progress; null where no row is held out. Workers share its passes. */
 export const judgeOf = (
   { config: { computeDtype, quantizationLevels }, data: { heldOut }, run }: OpenedRun,
-  { emit }: RunSession,
+  { emit, workers }: RunSession,
 ): Judge | null =>
   heldOut.length === 0
     ? null
@@ -45,6 +45,7 @@ export const judgeOf = (
         computeDtype,
         tokensPerBatch: JUDGED_TOKENS,
         levels: quantizationLevels,
+        workers,
         onProgress: (progress) => emit({ type: 'phase', phase: 'judging', ...progress }),
       });
 
@@ -69,7 +70,7 @@ export function createJudge(
   let baseLoss: number | null = null; // the base is frozen: measured once
 
   async function judge(signal?: AbortSignal): Promise<Judgement> {
-    const options = { ...measuring, signal };
+    const options = stoppable(measuring, signal);
     if (!adapted) {
       const whole = await lossOver(base, heldOut, { ...options, tokensPerBatch });
       return { ranks: null, rankLosses: [], whole };
@@ -86,7 +87,7 @@ export function createJudge(
     ranks: readonly number[],
     signal?: AbortSignal,
   ): ReturnType<EvaluateOptions['run']> {
-    const options = { ...measuring, signal };
+    const options = stoppable(measuring, signal);
     baseLoss ??= (await lossOver(base, heldOut, { ...options, tokensPerBatch })).loss;
     const sweep = await sweepRanks(atAnchor, ranks, task, { ...options, base: null });
     const gains = sweep.ranks.map(({ loss }) => baseLoss! - loss);
@@ -97,7 +98,7 @@ export function createJudge(
     const judgement = await at(step, signal);
     if (!adapted || levels.length === 1) return judgement;
     const grid = { ranks: adapted.ranks, levels: levels.filter((bits) => bits !== level) };
-    const others = await sweepLevels(atRank, grid, task, { ...measuring, signal });
+    const others = await sweepLevels(atRank, grid, task, stoppable(measuring, signal));
     return { ...judgement, levels: rising([{ level, report: judgement.ranks! }, ...others]) };
   }
 
@@ -115,6 +116,12 @@ export function createJudge(
     }),
   };
 }
+
+/** Where one worker leaves an evaluation, the others would wait for it: with workers it goes to its end. */
+const stoppable = (options: MeasureOptions, signal?: AbortSignal): MeasureOptions => ({
+  ...options,
+  signal: options.workers ? undefined : signal,
+});
 
 const rankLosses = ({ ranks }: RankReport): RankLoss[] => ranks.map(({ rank, loss }) => ({ rank, loss }));
 

@@ -127,6 +127,12 @@ const beginningSteps = (batches: StepBatches, profile: OpProfile): StepBatches =
     profile.beginStep();
     return batches.batchAt(step);
   },
+  shareAt:
+    batches.shareAt &&
+    ((step, share) => {
+      profile.beginStep();
+      return batches.shareAt!(step, share);
+    }),
 });
 
 function writeProfile({ profile, chosen, config }: OpenedRun, { emit }: RunSession): void {

@@ -1,0 +1,19 @@
+import { expect, it } from 'vitest';
+import { mpichFlags, openMpiFlags, type WorkerPlaces } from './launcher-command.ts';
+
+const BOUND = { 'Open MPI': ['--map-by', 'socket', '--bind-to', 'socket'], MPICH: ['-bind-to', 'socket'] };
+
+it.each<[string, WorkerPlaces, boolean]>([
+  ['one worker for each of two sockets', { workers: 2, hosts: [], sockets: 2 }, true],
+  ['two workers for each of two sockets', { workers: 4, hosts: [], sockets: 2 }, true],
+  ['one for each socket of two hosts', { workers: 4, hosts: ['a', 'b'], sockets: 2 }, true],
+  ['three workers on two sockets', { workers: 3, hosts: [], sockets: 2 }, false],
+  ['two workers on one socket', { workers: 2, hosts: [], sockets: 1 }, false],
+  ['two hosts with one worker each', { workers: 2, hosts: ['a', 'b'], sockets: 2 }, false],
+])('%s', (_, places, isBound) => {
+  const openMpi = openMpiFlags(places);
+  expect(openMpi.join(' ').includes(BOUND['Open MPI'].join(' '))).toBe(isBound);
+  expect(openMpi.includes('none')).toBe(!isBound);
+  expect(mpichFlags(places).join(' ').includes(BOUND.MPICH.join(' '))).toBe(isBound);
+  expect(openMpi.join(' ')).toContain(`-np ${places.workers}`);
+});

@@ -1,0 +1,46 @@
+import { gatherParts, termsOfWorker, type Communicator } from '@qdylora/collectives';
+import { passesOfWorker } from '../sharing/passes-of-worker.ts';
+import { passesOfStep, type StepPlan } from '../step/passes-of-step.ts';
+import type { ResolvedTrainOptions, StepBatches } from './train-options.ts';
+
+/**
+ * The passes of a step. Of several workers each reads only the rows of its own passes, where the batches can
+ * tell them apart (`shareAt`). All workers make the same plan.
+ */
+export async function planStep(
+  step: number,
+  { batches, model, sampler, workers }: ResolvedTrainOptions,
+  level: number | undefined,
+): Promise<StepPlan> {
+  const planOf = (microBatches: Parameters<typeof passesOfStep>[1]): StepPlan =>
+    passesOfStep(step, microBatches, model, sampler, { level });
+  if (!workers || !batches.shareAt) return planOf(batches.batchAt(step));
+  return planShared(step, batches as Required<StepBatches>, { workers, planOf });
+}
+
+/**
+ * Which passes a worker runs depends on the lengths of all rows, so it is known only when the workers have
+ * told each other theirs. Each first reads its share of the micro batches. What it needs of others is read
+ * then: at the borders, where micro batches have several passes or rows were left out.
+ */
+async function planShared(
+  step: number,
+  batches: Required<StepBatches>,
+  {
+    workers,
+    planOf,
+  }: {
+    readonly workers: Communicator;
+    readonly planOf: (microBatches: Parameters<typeof passesOfStep>[1]) => StepPlan;
+  },
+): Promise<StepPlan> {
+  const { rank, size } = workers;
+  const shared = await batches.shareAt(step, {
+    rangeOf: (count) => termsOfWorker(count, rank, size),
+    gather: (part) => gatherParts(workers, part),
+  });
+  const draft = planOf(shared.batches);
+  const own = new Set(passesOfWorker(draft.passes, workers));
+  const needed = new Set(draft.batchOfPass.filter((_, i) => own.has(draft.passes[i])));
+  return planOf(shared.batches.map((batch, i) => (needed.has(i) ? shared.read(i) : batch)));
+}

@@ -1,0 +1,28 @@
+import { termsOfWorker, type Communicator, type TermRange } from '@qdylora/collectives';
+import type { Pass } from '../step/run-pass.ts';
+
+/** Ranges of the passes that one worker runs together: single ones, and pairs that distil. */
+export function termsOf(passes: readonly Pass[]): TermRange[] {
+  const terms: TermRange[] = [];
+  for (let from = 0; from < passes.length;) {
+    const to = from + (passes[from].distillation?.role === 'teacher' ? 2 : 1);
+    terms.push({ from, to });
+    from = to;
+  }
+  return terms;
+}
+
+/** The passes without a token to predict are left out: nothing is learned from them. */
+export const countedPasses = (passes: readonly Pass[]): Pass[] =>
+  passes.filter(({ batch }) => batch.predictedTokens > 0);
+
+/** The passes of a step that this worker runs, as `shareAccumulation` shares them out. */
+export function passesOfWorker(
+  passes: readonly Pass[],
+  { rank, size }: Pick<Communicator, 'rank' | 'size'>,
+): Pass[] {
+  const counted = countedPasses(passes);
+  const terms = termsOf(counted);
+  const { from, to } = termsOfWorker(terms.length, rank, size);
+  return terms.slice(from, to).flatMap((term) => counted.slice(term.from, term.to));
+}
