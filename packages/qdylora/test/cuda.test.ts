@@ -1,10 +1,9 @@
-import { execFile, execFileSync } from 'node:child_process';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { listCudaDevices } from '@qdylora/cuda-kernels';
 import { describe, expect, test } from 'vitest';
+import { buildFakeDriver } from './fake-cuda.ts';
 import { command, type Ended } from './run-command.ts';
 import { tinyCommands } from './tiny-commands.ts';
 
@@ -17,16 +16,7 @@ const plan = ['plan', '--model', `${model}/config.json`];
 const found = listCudaDevices();
 const hasDriver = found.available || found.hasDriver;
 
-/** Prints its folder, or why there is none. */
-function buildFakeDriver(): string {
-  const home = dirname(createRequire(import.meta.url).resolve('@qdylora/cuda-kernels/package.json'));
-  return execFileSync(process.execPath, [join(home, 'scripts', 'build-fake-driver.mjs')], {
-    encoding: 'utf8',
-  }).trim();
-}
-
-const folder = buildFakeDriver();
-const canBuild = !folder.startsWith('[');
+const driver = buildFakeDriver();
 
 const commandScript = fileURLToPath(new URL('run-commands.ts', import.meta.url));
 
@@ -34,7 +24,7 @@ const commandScript = fileURLToPath(new URL('run-commands.ts', import.meta.url))
 async function commandsWithGpu(
   calls: readonly (readonly [string, ...string[]])[],
 ): Promise<readonly Ended[]> {
-  const env = { ...process.env, LD_LIBRARY_PATH: folder, NO_COLOR: '1' };
+  const env = { ...process.env, LD_LIBRARY_PATH: driver!.folder, NO_COLOR: '1' };
   const words = ['--conditions=source', '--import', 'tsx', commandScript, JSON.stringify(calls)];
   const { stdout } = await promisify(execFile)(process.execPath, words, { env });
   return JSON.parse(stdout) as Ended[];
@@ -71,7 +61,7 @@ describe.skipIf(hasDriver)('without a driver', () => {
 
 const diagnosisOf = ({ out }: Ended): CudaDiagnosis => JSON.parse(out) as CudaDiagnosis;
 
-test.skipIf(!canBuild)('with a GPU, doctor, auto and cuda say why it is not used', async () => {
+test.skipIf(!driver)('with a GPU, doctor, auto and cuda say why it is not used', async () => {
   const settings = 'capability=8.6 memory=8589934592 driver=12040';
   const [json, text, auto, explicit, old] = await commandsWithGpu([
     [settings, 'doctor', '--json'],
@@ -96,6 +86,10 @@ test.skipIf(!canBuild)('with a GPU, doctor, auto and cuda say why it is not used
   const notUsed = `${missing.length} ops have no CUDA kernel yet`;
   if (missing.length === 0) {
     expect([cuda.not_used, backend.startsWith('cuda '), auto.code, explicit.code]).toEqual(['', true, 0, 0]);
+    expect(auto.err.replaceAll(/\s+/g, ' ')).toContain(
+      'The GPU is used: Fake GPU. The CUDA kernels have run in an emulator only',
+    );
+    expect(explicit.err).not.toContain('The GPU is used');
     return;
   }
   expect([cuda.not_used, backend.startsWith('cuda ')]).toEqual([`${notUsed}.`, false]);

@@ -69,7 +69,7 @@ export async function chooseBackend(
   if (choice === 'cpu') return cpuBackend(options);
   const { cuda, ...inspection } = await inspectCuda();
   const { obstacle, hasDriver } = inspection;
-  if (cuda && !obstacle) return cudaBackend(cuda);
+  if (cuda && !obstacle) return cudaBackend(cuda, choice === 'auto' ? options.warn : undefined);
   if (choice === 'cuda') throw obstacle!;
   if (hasDriver) options.warn?.(`The GPU is not used: ${obstacleText(inspection)}`);
   try {
@@ -93,9 +93,14 @@ const hostBackend = (reason: string | null = null): ChosenBackend =>
     dry: dryHostBackend,
   });
 
-async function cudaBackend(cuda: CudaKernels): Promise<ChosenBackend> {
+/** @param warn told where nobody asked for the GPU */
+async function cudaBackend(cuda: CudaKernels, warn?: Warn): Promise<ChosenBackend> {
   const backend = await cuda.createCudaBackend();
   const { name, capability } = backend.device;
+  warn?.(
+    `The GPU is used: ${name}. The CUDA kernels have run in an emulator only: compare a short run with ` +
+      `--backend cpu.`,
+  );
   return chosen(backend, {
     label: `cuda ${backend.level}, ${name}`,
     // tensor cores multiply bfloat16 from capability 8.0 on

@@ -1,0 +1,36 @@
+import { createHostBackend, createRng, hostData, wrapBackend, type Backend } from '@qdylora/contract';
+
+/** Relative change of a float32 result: 32 units in the last place, as of a sum of a hundred terms. */
+const FLOAT_CHANGE = 32 * 2 ** -24;
+/** Share of the bfloat16 results that become their neighbour: where such a change crosses a midpoint. */
+const CHANGED_HALVES = FLOAT_CHANGE / 2 ** -8;
+
+/** Ops that must give their bits: what is counted, copied, packed or drawn. */
+const EXACT_OPS = /^(fill|copy|append-rows|quantize|split|dropout)|-step$/;
+
+/**
+ * The host backend, with rounding errors of the size that the conformance cases allow to kernels: each
+ * float32 result of each op is changed by up to 32 units in its last place, up or down by the seed. A correct
+ * backend may be as far from the host backend as the results of a whole run move by that.
+ */
+export function createPerturbedBackend(seed: number): Backend {
+  const rng = createRng(seed).named('perturbation');
+  let drawn = 0;
+  const change = (): number => 2 * rng.uniform(drawn++) - 1;
+  return wrapBackend(createHostBackend(), {
+    measure({ op, outputs }, run) {
+      run();
+      if (EXACT_OPS.test(op.name)) return;
+      for (const view of Object.values(outputs)) {
+        if (view?.dtype === 'f32') {
+          const values = hostData(view);
+          for (let i = 0; i < values.length; i++) values[i] *= 1 + FLOAT_CHANGE * change();
+        } else if (view?.dtype === 'bf16') {
+          const halves = hostData(view);
+          for (let i = 0; i < halves.length; i++)
+            if (halves[i] !== 0 && Math.abs(change()) < CHANGED_HALVES) halves[i] ^= 1;
+        }
+      }
+    },
+  });
+}
