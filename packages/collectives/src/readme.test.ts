@@ -6,6 +6,6 @@ import * as collectives from './index.ts';
 
 it('the README shows values that its examples really give', async () => {
   const values = await runReadme(readme as string, { '@qdylora/collectives': collectives });
-  expect(values.length).toBe(2);
+  expect(values.length).toBe(3);
   for (const { code, got, said } of values) expect(got, code).toEqual(said);
 });

@@ -4,6 +4,7 @@ export { startFromGradients, type GradientStartOptions } from './adapter-start/s
 export { accumulateGradients, clearGradients, type AccumulateOptions } from './step/accumulate-gradients.ts';
 export { createPassRecorder, type PassRecorder } from './step/pass-recorder.ts';
 export type { Pass, PassDistillation, PassOptions } from './step/run-pass.ts';
+export { compressedGradients } from './sharing/compressed-gradients.ts';
 export { librarySum, type GradientSum, type PackedGradients } from './sharing/gradient-sum.ts';
 export type { ResumeFrom, SaveOptions } from './checkpoints/open-keeper.ts';
 export {

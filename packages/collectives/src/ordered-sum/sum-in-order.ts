@@ -53,8 +53,7 @@ async function exchangeBlocks(
   const rounds = Math.max(...blocks.map((own) => own.length));
   const shards = new Map<string, Float32Array>();
   for (let round = 0; round < rounds; round++) {
-    const parts = new Float32Array(shard * size);
-    if (sums[round]) parts.set(sums[round].subarray(0, length));
+    const parts = padded(sums[round], { length, to: shard * size });
     const received = new Float32Array(shard * size);
     await world.allToAll(parts, received);
     blocks.forEach((own, worker) => {
@@ -64,6 +63,17 @@ async function exchangeBlocks(
     });
   }
   return shards;
+}
+
+/** The array itself where it needs no zeros at its end; undefined: zeros. */
+function padded(
+  values: Float32Array | undefined,
+  { length, to }: { readonly length: number; readonly to: number },
+): Float32Array {
+  if (values?.length === to) return values;
+  const parts = new Float32Array(to);
+  if (values) parts.set(values.subarray(0, length));
+  return parts;
 }
 
 /** The sum of terms [0, count), from the blocks that are known: null where a block is not. */

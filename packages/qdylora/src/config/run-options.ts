@@ -244,6 +244,11 @@ export interface RunOptions {
    * result depend on the number of processes (default: false).
    */
   readonly fastReduce?: boolean;
+  /**
+   * Several processes: send gradients as bf16 or int8. The next step makes up for the rounding. For slow
+   * networks; the result depends on the number of processes (default: none).
+   */
+  readonly gradientCompression?: 'none' | 'bf16' | 'int8';
   /** Folder for everything that the run writes. */
   readonly outputDir?: string | null;
   /**

@@ -6,29 +6,10 @@ import type { RankSchedule } from '@qdylora/lora-dynamic';
 import { temporaryFolder } from '@qdylora/testing/node';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { numbersOf, tinyExamples } from '../../test/tiny-model.ts';
-import { failureOf, tinyOptions, type TinyRunOptions } from '../../test/tiny-run.ts';
+import { tinyExamples } from '../../test/tiny-model.ts';
+import { failureOf, tinyOptions } from '../../test/tiny-run.ts';
+import { trainOn, trainOnAll } from '../../test/train-on-all.ts';
 import { train, type StepEvent } from '../index.ts';
-
-/** What one worker has at the end. */
-interface Outcome {
-  readonly numbers: readonly Float32Array[];
-  readonly losses: readonly number[];
-}
-
-async function trainOn(workers: Communicator | null, options: TinyRunOptions): Promise<Outcome> {
-  const own = tinyOptions(options);
-  const losses: number[] = [];
-  const onStep = ({ loss, gradNorm }: StepEvent): void => {
-    losses.push(loss, gradNorm);
-  };
-  await train({ ...own, workers, onStep }).result;
-  return { numbers: numbersOf(own.adapted.parameters()), losses };
-}
-
-/** Trains on n workers; each has a model of its own. */
-const trainOnAll = (size: number, options: TinyRunOptions): Promise<Outcome[]> =>
-  Promise.all(localWorld(size).map((world) => trainOn(world, options)));
 
 describe('a run on several workers', () => {
   it('has the same bits for any number of them', async () => {

@@ -49,6 +49,7 @@ const LATER_KEYS: ReadonlyMap<KeyName, unknown> = new Map<KeyName, unknown>([
   ['levelSchedule', 'sampled'],
   ['preconditioner', 'none'],
   ['fastReduce', false],
+  ['gradientCompression', 'none'],
 ]);
 
 /** An earlier version trained so, and has not stored the key. */

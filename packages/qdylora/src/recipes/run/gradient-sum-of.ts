@@ -1,17 +1,25 @@
 import type { Communicator } from '@qdylora/collectives';
-import { librarySum, type GradientSum } from '@qdylora/trainer';
+import { compressedGradients, librarySum, type GradientSum } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 
 /** How the workers add their gradients; null: in the order that their number does not change. */
-export const gradientSumOf = ({ fastReduce }: RunConfig): GradientSum | null =>
-  fastReduce ? librarySum : null;
+export function gradientSumOf({ fastReduce, gradientCompression }: RunConfig): GradientSum | null {
+  if (gradientCompression !== 'none') return compressedGradients(gradientCompression);
+  return fastReduce ? librarySum : null;
+}
 
 /** What a run on these workers gives up, as a sentence for the log and the report; null: nothing. */
 export function reductionNotice(
-  { fastReduce }: RunConfig,
+  { fastReduce, gradientCompression }: RunConfig,
   { size, library }: Pick<Communicator, 'size' | 'library'>,
 ): string | null {
-  if (!fastReduce || size === 1) return null;
+  if (size === 1) return null;
+  if (gradientCompression !== 'none')
+    return (
+      `gradient_compression: gradients are sent as ${gradientCompression}, so the result depends on the ` +
+      `number of processes (${size}).`
+    );
+  if (!fastReduce) return null;
   return (
     `fast_reduce: gradients are added in the order of ${library}, so the last bits of the result depend on ` +
     `the number of processes (${size}).`

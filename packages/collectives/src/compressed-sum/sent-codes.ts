@@ -1,0 +1,96 @@
+/**
+ * How numbers are sent in fewer bytes: `bf16` in two, `int8` in one, with a scale for each block of 256.
+ */
+export type SentFormat = 'bf16' | 'int8';
+
+export const SENT_FORMATS = ['bf16', 'int8'] as const satisfies readonly SentFormat[];
+
+/** Numbers that share a scale, as in 8-bit optimizers (Dettmers et al. 2022). */
+const BLOCK = 256;
+const LARGEST_CODE = 127;
+/** Smallest float32 with all its bits; below, a scale is 0. */
+const SMALLEST_SCALE = 2 ** -126;
+/** Added to a float64 and taken away again, it rounds to the nearest whole number, ties to even. */
+const ROUNDER = 1.5 * 2 ** 52;
+
+interface Codec {
+  /** Bytes of `count` numbers. */
+  byteLength(count: number): number;
+  encode(values: Float32Array, bytes: Uint8Array): void;
+  decode(bytes: Uint8Array, values: Float32Array): void;
+}
+
+const scaleBytes = (count: number): number => 4 * Math.ceil(count / BLOCK);
+
+/** value ≈ scale · code, scale = absmax / 127. A block that is not finite is all NaN. */
+const INT8: Codec = {
+  byteLength: (count) => scaleBytes(count) + count,
+  encode(values, bytes) {
+    const scales = scalesIn(bytes, values.length);
+    const codes = codesIn(bytes, values.length);
+    for (let block = 0; block < scales.length; block++) {
+      const from = block * BLOCK;
+      const to = Math.min(values.length, from + BLOCK);
+      const scale = scaleOf(values, from, to);
+      scales[block] = scale;
+      const inverse = scale > 0 ? 1 / scale : 0;
+      for (let i = from; i < to; i++) codes[i] = values[i] * inverse + ROUNDER - ROUNDER;
+    }
+  },
+  decode(bytes, values) {
+    const scales = scalesIn(bytes, values.length);
+    const codes = codesIn(bytes, values.length);
+    for (let block = 0; block < scales.length; block++) {
+      const to = Math.min(values.length, (block + 1) * BLOCK);
+      const scale = scales[block];
+      for (let i = block * BLOCK; i < to; i++) values[i] = scale * codes[i];
+    }
+  },
+};
+
+function scaleOf(values: Float32Array, from: number, to: number): number {
+  let absmax = 0;
+  let sum = 0;
+  for (let i = from; i < to; i++) {
+    const size = Math.abs(values[i]);
+    if (size > absmax) absmax = size;
+    sum += size;
+  }
+  if (!(sum < Infinity)) return NaN; // float64: no sum of 256 finite float32 overflows
+  const scale = Math.fround(absmax / LARGEST_CODE);
+  return scale < SMALLEST_SCALE ? 0 : scale;
+}
+
+const scalesIn = ({ buffer, byteOffset }: Uint8Array, count: number): Float32Array =>
+  new Float32Array(buffer, byteOffset, scaleBytes(count) / 4);
+
+const codesIn = ({ buffer, byteOffset }: Uint8Array, count: number): Int8Array =>
+  new Int8Array(buffer, byteOffset + scaleBytes(count), count);
+
+/** The upper half of a float32, rounded to nearest even; NaN stays a NaN. */
+const BF16: Codec = {
+  byteLength: (count) => 2 * count,
+  encode(values, { buffer, byteOffset }) {
+    const bits = bitsOf(values);
+    const halves = new Uint16Array(buffer, byteOffset, values.length);
+    for (let i = 0; i < bits.length; i++) {
+      const b = bits[i];
+      const isNaN = (b & 0x7fffffff) > 0x7f800000;
+      halves[i] = isNaN ? (b >>> 16) | 0x0040 : (b + 0x7fff + ((b >>> 16) & 1)) >>> 16;
+    }
+  },
+  decode({ buffer, byteOffset }, values) {
+    const bits = bitsOf(values);
+    const halves = new Uint16Array(buffer, byteOffset, values.length);
+    for (let i = 0; i < bits.length; i++) bits[i] = halves[i] << 16;
+  },
+};
+
+const bitsOf = ({ buffer, byteOffset, length }: Float32Array): Uint32Array =>
+  new Uint32Array(buffer, byteOffset, length);
+
+/** Encodes and decodes arrays. Bytes begin at a multiple of 4 in their buffer, so `byteLength` is one. */
+export function codecOf(format: SentFormat): Codec {
+  const codec = format === 'bf16' ? BF16 : INT8;
+  return { ...codec, byteLength: (count) => 4 * Math.ceil(codec.byteLength(count) / 4) };
+}

@@ -1,0 +1,51 @@
+import { sumCompressed, type SentFormat } from '@qdylora/collectives';
+import type { GradientSum, PackedGradients } from './gradient-sum.ts';
+
+/**
+ * Sends gradients as bf16 or int8. What rounding takes away from a step is added to the next one
+ * (`sumCompressed`). A worker keeps one float32 array of the size of the gradients for it. The array is not
+ * part of a checkpoint: a run that resumes loses at most one quantum of each element and worker. It is not
+ * sorted with the rows either (`sortRowsAfter`).
+ *
+ * One object belongs to one run.
+ *
+ * @example
+ * train({ …, workers, gradientSum: compressedGradients('int8') });
+ */
+export function compressedGradients(format: SentFormat): GradientSum {
+  /** What has not been sent, of the rows of each parameter that were ever sent. */
+  const residuals: Float32Array[] = [];
+  return {
+    async add(workers, { values, lengths }) {
+      lengths.forEach((length, i) => {
+        residuals[i] = withLength(residuals[i] ?? new Float32Array(), length);
+      });
+      const residual = new Float32Array(values.length);
+      eachPart(lengths, (i, from, to) => {
+        residual.set(residuals[i].subarray(0, to - from), from);
+      });
+      await sumCompressed(workers, { values, residual, format });
+      eachPart(lengths, (i, from, to) => {
+        residuals[i].set(residual.subarray(from, to));
+      });
+    },
+  };
+}
+
+/** The array, or a longer copy that ends with zeros. */
+function withLength(values: Float32Array, length: number): Float32Array {
+  if (values.length >= length) return values;
+  const longer = new Float32Array(length);
+  longer.set(values);
+  return longer;
+}
+
+function eachPart(
+  lengths: PackedGradients['lengths'],
+  visit: (parameter: number, from: number, to: number) => void,
+): void {
+  let from = 0;
+  lengths.forEach((length, i) => {
+    visit(i, from, (from += length));
+  });
+}
