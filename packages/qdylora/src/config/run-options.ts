@@ -245,8 +245,8 @@ export interface RunOptions {
    */
   readonly fastReduce?: boolean;
   /**
-   * Several processes: send gradients as bf16 or int8. The next step makes up for the rounding. For slow
-   * networks; the result depends on the number of processes (default: none).
+   * Several processes: send gradients as bf16 or int8, for slow networks. The next step makes up for the
+   * rounding. The result depends on the number of processes (default: none).
    */
   readonly gradientCompression?: 'none' | 'bf16' | 'int8';
   /** Folder for everything that the run writes. */

@@ -12,7 +12,7 @@ export const WORKER_KEYS = {
   gradientCompression: choiceKey(['none', ...SENT_FORMATS], 'none', {
     group: 'Training',
     about:
-      'Several processes: send gradients as bf16 or int8. The next step makes up for the rounding. For slow ' +
-      'networks; the result depends on the number of processes',
+      'Several processes: send gradients as bf16 or int8, for slow networks. The next step makes up for the ' +
+      'rounding. The result depends on the number of processes',
   }),
 } satisfies Record<string, Key>;
