@@ -9,7 +9,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { recordRows } from '@qdylora/testing/bench';
+import { recordRows, type ResultRow } from '@qdylora/testing/bench';
 import { installedLaunchers, launch } from '@qdylora/testing/node';
 
 const { values } = parseArgs({ options: { workers: { type: 'string', default: '2,3,4' } } });
@@ -26,5 +26,5 @@ for (const launcher of installedLaunchers())
     if (status !== 0) throw new Error(output);
     const rows = output.split('\n').filter((line) => line.startsWith('{'));
     for (const row of rows) console.log(row);
-    recordRows(rows.map((row) => JSON.parse(row) as Record<string, unknown>));
+    recordRows(rows.map((row) => JSON.parse(row) as ResultRow));
   }
