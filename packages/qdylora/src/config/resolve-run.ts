@@ -7,6 +7,7 @@ import {
   assertLevelsFit,
   assertOptimizerKeys,
   assertRankListsFit,
+  assertWorkerRanksFit,
   obstacleToWideSteps,
   refusedValue,
 } from './values/check-combinations.ts';
@@ -103,6 +104,7 @@ function withRanks(
   assertAdapterInitFits(config, explicit);
   assertEvaluationFits(config, ranks, explicit);
   assertLevelsFit(config, explicit);
+  assertWorkerRanksFit(config, ranks, explicit);
   return {
     ...config,
     loraR,

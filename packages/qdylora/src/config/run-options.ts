@@ -249,6 +249,11 @@ export interface RunOptions {
    * rounding. The result depends on the number of processes (default: none).
    */
   readonly gradientCompression?: 'none' | 'bf16' | 'int8';
+  /**
+   * Several processes: the largest rank that each of them trains (8,64). It runs larger ranks at its
+   * own, and each row of the adapter gets the mean over the processes that trained it.
+   */
+  readonly maxRankByWorker?: readonly number[] | null;
   /** Folder for everything that the run writes. */
   readonly outputDir?: string | null;
   /**

@@ -51,14 +51,17 @@ describe.each(launchers)('qdylora train on workers of $name', (launcher) => {
   );
 
   it(
-    'says with --fast-reduce that the bits depend on their number, in the log and in the report',
+    'trains ranks by worker in the order of the library, and says that the bits depend on their number',
     async () => {
-      const { status, output } = await train(2, 'fast', '--max-steps', '2', '--fast-reduce');
+      const words = ['--max-steps', '2', '--fast-reduce', '--max-rank-by-worker', '2,4'];
+      const { status, output } = await train(2, 'ranks', ...words);
       expect(status, output).toBe(0);
       const notice =
-        /fast_reduce: gradients are added in the order of .*, so the last bits .* processes \(2\)\./;
+        /fast_reduce: gradients are added in the order of .*, so the last bits .*processes \(2\)\./;
       expect(output).toMatch(notice);
-      expect(readFileSync(join(place.in('fast'), 'report.json'), 'utf8')).toMatch(notice);
+      expect(readFileSync(join(place.in('ranks'), 'report.json'), 'utf8')).toMatch(notice);
+      const state = readFileSync(join(place.in('ranks'), 'checkpoints', 'step-2', 'state.json'), 'utf8');
+      expect(JSON.parse(state)).toMatchObject({ config: { max_rank_by_worker: [2, 4] } });
     },
     TIMEOUT,
   );

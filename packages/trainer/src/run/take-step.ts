@@ -1,5 +1,7 @@
 import { QdyloraError, shownValue } from '@qdylora/contract';
 import type { LearningRateSchedule } from '../learning-rate/learning-rate-schedule.ts';
+import type { WorkerRanks } from '../sharing/limited-ranks.ts';
+import type { StepPlan } from '../step/passes-of-step.ts';
 import { runStep } from '../step/train-step.ts';
 import { countOutcome } from './count-outcome.ts';
 import { averageWith } from './loss-average.ts';
@@ -25,12 +27,13 @@ export async function takeStep(run: TrainingRun): Promise<void> {
   const outcome = await runStep(passes, optimizer, {
     learningRate,
     maxGradNorm: options.maxGradNorm,
-    rows,
+    rows: rowsWithin(rows, options.maxRanks),
     preconditioner: options.preconditioner,
     computeDtype: options.computeDtype,
     recompute: options.recompute,
     workers: options.workers,
     gradientSum: options.gradientSum,
+    maxRanks: options.maxRanks,
     signal: options.signal,
     recorder: run.recorder,
     dropout: { rng: run.dropout, step: index },
@@ -71,6 +74,10 @@ export async function takeStep(run: TrainingRun): Promise<void> {
   countOutcome(run, outcome);
   await heedCallback(run, options.onStep?.(event));
 }
+
+/** Rows that no worker trains keep their bits, also under weight decay. */
+const rowsWithin = (rows: StepPlan['rows'], maxRanks: WorkerRanks | null | undefined): StepPlan['rows'] =>
+  maxRanks ? [[0, Math.max(...maxRanks)]] : rows;
 
 function rateAt(schedule: LearningRateSchedule, step: number): number {
   const rate = schedule.at(step);

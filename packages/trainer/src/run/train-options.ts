@@ -24,6 +24,7 @@ import { checkEarlyStopping, type EarlyStoppingOptions } from './early-stopping.
 import type { LearningRateSchedule } from '../learning-rate/learning-rate-schedule.ts';
 import type { Preconditioner } from '../preconditioner/prefix-preconditioner.ts';
 import type { GradientSum } from '../sharing/gradient-sum.ts';
+import type { WorkerRanks } from '../sharing/limited-ranks.ts';
 import type { LossModel } from '../step/loss-model.ts';
 import type { Optimizer } from '../optimizers/optimizer.ts';
 import { isAdapted } from '../step/passes-of-step.ts';
@@ -118,6 +119,11 @@ export interface TrainOptions extends TrainCallbacks {
    * (`runStep`).
    */
   readonly gradientSum?: GradientSum | null;
+  /**
+   * The largest rank that each worker trains: [workers] (`runStep`); null by default: all ranks. Each worker
+   * holds all rows, evaluates them, and sorts them.
+   */
+  readonly maxRanks?: WorkerRanks | null;
   /** null by default. Needs `save`. */
   readonly resume?: ResumeFrom;
   /** Skipped steps in a row that end the run; 10 by default. */
@@ -161,6 +167,7 @@ const OPTIONS: OptionRules<TrainOptions> = {
   save: objectWith(),
   workers: orNull(objectWith('allToAll')),
   gradientSum: orNull(objectWith('add')),
+  maxRanks: orNull(anyValue),
   resume: orNull(someText),
   maxBadSteps: anyValue,
   signal: abortSignal,
@@ -233,6 +240,7 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions
     'Give `evaluate` too.',
   );
   assertLevelsFit(options);
+  assertWorkerRanksFit(options);
   assertArgument(
     resume === null || save,
     'resume_from_checkpoint',
@@ -268,6 +276,33 @@ function assertLevelsFit({ model, levels, evaluate }: TrainOptions): void {
     'The schedule feedback follows the held-out loss, and nothing is evaluated',
     'Give `evaluate` too.',
   );
+}
+
+/**
+ * @throws QdyloraError BAD_ARGUMENT unless each worker has a rank of an adapter that is trained by prefixes
+ */
+function assertWorkerRanksFit({ model, workers, maxRanks, preconditioner }: TrainOptions): void {
+  if (!maxRanks) return;
+  const size = workers?.size ?? 1;
+  const where = 'max_rank_by_worker';
+  assertArgument(
+    maxRanks.length === size,
+    where,
+    `There must be one rank for each worker (got ${maxRanks.length} for ${size})`,
+    'Start as many processes as there are ranks.',
+  );
+  assertArgument(
+    isAdapted(model) && model.config.updateRule === 'prefix' && !preconditioner,
+    where,
+    'Ranks by worker need an adapter with update rule prefix, and no preconditioner',
+  );
+  const { maxRank } = model.ranks;
+  for (const rank of maxRanks)
+    assertArgument(
+      Number.isInteger(rank) && rank >= 1 && rank <= maxRank,
+      where,
+      `The rank of a worker must be a whole number from 1 to ${maxRank} (got ${shownValue(rank)})`,
+    );
 }
 
 /** Deepest nesting of a config; a deeper one is taken for a cycle. */

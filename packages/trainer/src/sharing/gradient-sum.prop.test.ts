@@ -48,7 +48,10 @@ async function gradientsOn(
   const passes = choose(step.passes);
   const losses = backend.memory.allocate('f32', [passes.length]);
   backend.memory.persist(losses);
-  await shareAccumulation({ passes, lossScale: 0.01, losses, optimizer, workers, gradientSum }, {});
+  await shareAccumulation(
+    { passes, lossScale: 0.01, losses, optimizer, workers, gradientSum, maxRanks: null },
+    {},
+  );
   return gradients();
 }
 

@@ -6,6 +6,7 @@ import { accumulateGradients, type AccumulateOptions } from '../step/accumulate-
 import type { Pass } from '../step/run-pass.ts';
 import { gradientBlocks, type GradientBlocks } from './gradient-blocks.ts';
 import type { GradientSum } from './gradient-sum.ts';
+import { limitRanks, rowFactors, scaleRows, type RowFactor, type WorkerRanks } from './limited-ranks.ts';
 import { packViews, unpackViews } from './pack-views.ts';
 import { termsOf } from './passes-of-worker.ts';
 
@@ -22,6 +23,8 @@ export interface SharedStep {
   readonly workers: Communicator;
   /** How gradients are added; null: in an order that the number of workers does not change. */
   readonly gradientSum: GradientSum | null;
+  /** The largest rank that each worker trains; null: all ranks. */
+  readonly maxRanks: WorkerRanks | null;
 }
 
 /**
@@ -29,6 +32,9 @@ export interface SharedStep {
  * losses of all passes. Without `gradientSum` they have the same bits for any number of workers: the gradient
  * of each term is computed alone, and the terms are added in an order that depends on their number
  * (`sumInOrder`). A term is a pass, or a pair of which one pass learns from the other.
+ *
+ * With `maxRanks` a worker runs its passes at ranks that are cut to its own, and the gradient of a row is a
+ * mean over the tokens of the workers that trained it (`rowFactors`).
  *
  * Rows of adapters beyond the largest rank of the step have no gradient and are not sent.
  *
@@ -38,50 +44,60 @@ export async function shareAccumulation(
   step: SharedStep,
   { signal: _, ...options }: AccumulateOptions,
 ): Promise<void> {
-  const { passes, losses, workers, gradientSum } = step;
-  const { backend } = passes[0].view.model;
-  const terms = termsOf(passes);
-  const plan = { ...step, terms, range: termsOfWorker(terms.length, workers.rank, workers.size), options };
+  const { losses, workers, gradientSum, maxRanks, passes: drawn } = step;
+  const { backend } = drawn[0].view.model;
+  const terms = termsOf(drawn);
+  const range = termsOfWorker(terms.length, workers.rank, workers.size);
+  const passes = maxRanks ? limitRanks(drawn, terms, maxRanks) : drawn;
+  const factors = maxRanks
+    ? await rowFactors(workers, { drawn, limited: passes, range: passesIn(terms, range) })
+    : [];
+  const plan = { ...step, passes, terms, range, factors, options };
   runOp(backend, fill, {}, { value: 0, shape: losses.shape }, { y: losses });
   if (gradientSum) await addInAnyOrder({ ...plan, gradientSum });
   else await addInOrder(plan);
   await exchangeLosses(backend, losses, workers);
 }
 
+/** The passes of some terms. */
+const passesIn = (terms: readonly TermRange[], { from, to }: TermRange): TermRange =>
+  from === to ? { from: 0, to: 0 } : { from: terms[from].from, to: terms[to - 1].to };
+
 /** A step, and the part of it that this worker computes. */
 interface PlannedStep extends SharedStep {
   readonly terms: readonly TermRange[];
   /** The terms of this worker. */
   readonly range: TermRange;
+  readonly factors: readonly RowFactor[];
   readonly options: Omit<AccumulateOptions, 'signal'>;
 }
 
 /** Runs the passes of some terms, which add to the gradients. */
 function runTerms(
   { passes, lossScale, losses, terms, options }: PlannedStep,
-  { from, to }: TermRange,
+  range: TermRange,
 ): Promise<void> {
-  const first = terms[from].from;
-  const end = terms[to - 1].to;
-  return accumulateGradients(passes.slice(first, end), lossScale, rowsOf(losses, first, end), {
+  const { from, to } = passesIn(terms, range);
+  return accumulateGradients(passes.slice(from, to), lossScale, rowsOf(losses, from, to), {
     ...options,
-    firstIndex: first,
+    firstIndex: from,
   });
 }
 
 async function addInAnyOrder(plan: PlannedStep & { readonly gradientSum: GradientSum }): Promise<void> {
-  const { range, passes, optimizer, workers, gradientSum } = plan;
+  const { range, passes, optimizer, workers, factors, gradientSum } = plan;
   const { memory } = passes[0].view.model.backend;
   if (range.to > range.from) await runTerms(plan, range);
   if (workers.size === 1) return;
   const views = sentViews(passes, optimizer);
   const packed = await packViews(memory, views);
   await gradientSum.add(workers, packed);
+  scaleRows(packed.values, views, factors);
   unpackViews(memory, packed.values, views);
 }
 
 async function addInOrder(plan: PlannedStep): Promise<void> {
-  const { passes, optimizer, range, terms, workers } = plan;
+  const { passes, optimizer, range, terms, workers, factors } = plan;
   const { backend } = passes[0].view.model;
   const blocks = gradientBlocks(backend, gradientArrays(optimizer));
   try {
@@ -90,7 +106,8 @@ async function addInOrder(plan: PlannedStep): Promise<void> {
       await runTerms(plan, { from: term, to: term + 1 });
       blocks.join(term);
     }
-    await exchange(blocks, { count: terms.length, views: sentViews(passes, optimizer), backend, workers });
+    const views = sentViews(passes, optimizer);
+    await exchange(blocks, { count: terms.length, views, factors, backend, workers });
   } finally {
     blocks.release();
   }
@@ -109,6 +126,7 @@ interface Exchange {
   /** Terms of all workers. */
   readonly count: number;
   readonly views: readonly F32[];
+  readonly factors: readonly RowFactor[];
   readonly backend: Backend;
   readonly workers: Communicator;
 }
@@ -116,14 +134,16 @@ interface Exchange {
 /** Replaces the gradients of this worker by the sum over all terms of all workers. */
 async function exchange(
   blocks: GradientBlocks,
-  { count, views, backend: { memory }, workers }: Exchange,
+  { count, views, factors, backend: { memory }, workers }: Exchange,
 ): Promise<void> {
   const length = views.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const sums: Float32Array[] = [];
   await blocks.forEachFromLast(async () => {
     sums.unshift((await packViews(memory, views)).values);
   });
-  unpackViews(memory, await sumInOrder(workers, { count, sums, length }), views);
+  const total = await sumInOrder(workers, { count, sums, length });
+  scaleRows(total, views, factors);
+  unpackViews(memory, total, views);
 }
 
 /** Each worker has its own losses, and 0 for the others: their sum is exact. */

@@ -25,6 +25,7 @@ import type { TrainingView } from './loss-model.ts';
 import type { Preconditioner } from '../preconditioner/prefix-preconditioner.ts';
 import type { Pass } from './run-pass.ts';
 import type { GradientSum } from '../sharing/gradient-sum.ts';
+import type { WorkerRanks } from '../sharing/limited-ranks.ts';
 import { countedPasses } from '../sharing/passes-of-worker.ts';
 import { shareAccumulation } from '../sharing/share-accumulation.ts';
 import { gradientArrays, type Optimizer, type RowRange } from '../optimizers/optimizer.ts';
@@ -49,6 +50,11 @@ export interface StepOptions extends AccumulateOptions {
    * number. null, the default: in an order that they do not depend on.
    */
   readonly gradientSum?: GradientSum | null;
+  /**
+   * The largest rank that each worker trains: [workers]. It runs larger ranks at its own, and each row gets
+   * the mean over the workers that trained it. Needs update rule `prefix`. null, the default: all ranks.
+   */
+  readonly maxRanks?: WorkerRanks | null;
   /** Called right before weights and optimizer state change; what fails earlier leaves them unchanged. */
   readonly beforeUpdate?: () => void;
 }
@@ -106,6 +112,7 @@ const OPTIONS: OptionRules<StepOptions> = {
   preconditioner: orNull(objectWith('precondition')),
   workers: orNull(objectWith('allToAll')),
   gradientSum: orNull(objectWith('add')),
+  maxRanks: orNull(anyValue),
   beforeUpdate: someFunction,
   computeDtype: oneOf(['f32', 'bf16']),
   recompute: anyValue,
@@ -205,6 +212,7 @@ async function stepOver(
     preconditioner,
     workers,
     gradientSum = null,
+    maxRanks = null,
     beforeUpdate,
   } = options;
   const counted = countedPasses(passes);
@@ -217,9 +225,10 @@ async function stepOver(
   const gradients = gradientArrays(optimizer);
   clearArrays(model.backend, gradients);
   const lossScale = 1 / predictedTokens;
+  const shared = { passes: counted, lossScale, optimizer, gradientSum, maxRanks };
   const accumulate = (losses: ArrayView<'f32'>): Promise<void> =>
     workers
-      ? shareAccumulation({ passes: counted, lossScale, losses, optimizer, workers, gradientSum }, options)
+      ? shareAccumulation({ ...shared, losses, workers }, options)
       : accumulateGradients(counted, lossScale, losses, options);
   const { loss, gradNorm, hasBadState } = await readReport(
     counted,

@@ -246,6 +246,34 @@ export function assertLevelsFit(
     );
 }
 
+/** @throws QdyloraError BAD_CONFIG for ranks of workers that are no ranks of the run, or leave rows out */
+export function assertWorkerRanksFit(
+  { maxRankByWorker, updateRule, preconditioner }: Config,
+  ranks: readonly number[],
+  explicit: ExplicitValues,
+): void {
+  if (maxRankByWorker === null) return;
+  const refuse = (problem: (name: NameKey) => string, nextStep: string): QdyloraError =>
+    refusedValue(explicit, 'maxRankByWorker', problem, nextStep);
+  const stranger = maxRankByWorker.find((rank) => !ranks.includes(rank));
+  if (stranger !== undefined)
+    throw refuse(
+      (name) => `${name('maxRankByWorker')} has rank ${stranger}, which the run does not train`,
+      `Choose from its ranks: ${ranks.join(', ')}.`,
+    );
+  if (Math.max(...maxRankByWorker) < ranks.at(-1)!)
+    throw refuse(
+      (name) => `No process of ${name('maxRankByWorker')} trains rank ${ranks.at(-1)}`,
+      'Give one of them the largest rank, or lower lora_r.',
+    );
+  if (updateRule !== 'prefix' || preconditioner !== 'none')
+    throw refuse(
+      (name) =>
+        `${name('maxRankByWorker')} needs ${name('updateRule')}: prefix and ${name('preconditioner')}: none`,
+      'Leave one of them out.',
+    );
+}
+
 /** Keys of an adapter, which full training does not have. */
 const ADAPTER_ONLY_KEYS: readonly KeyName[] = [
   'adapter',
@@ -267,6 +295,7 @@ const ADAPTER_ONLY_KEYS: readonly KeyName[] = [
   'quantizationLevels',
   'levelSchedule',
   'preconditioner',
+  'maxRankByWorker',
 ];
 
 /** @throws QdyloraError BAD_CONFIG for a key that full training (`method: none`) has no use for */

@@ -168,6 +168,7 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
     loraAlpha,
     rankSchedule,
     distillation,
+    maxRankByWorker,
     quantization,
     doubleQuantization,
     quantizationLevels,
@@ -185,6 +186,9 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
         ['Ranks', ranks.join(', ')],
         ['Scaling', `${loraScaling}, alpha ${loraAlpha}`],
         ['Rank schedule', rankSchedule],
+        ...(maxRankByWorker
+          ? [['Largest rank by worker', maxRankByWorker.join(', ')] as [string, unknown]]
+          : []),
         ...(distillation > 0 ? [['Distillation', distillation] as [string, unknown]] : []),
       ]
     : [];

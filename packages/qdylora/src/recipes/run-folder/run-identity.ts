@@ -50,6 +50,7 @@ const LATER_KEYS: ReadonlyMap<KeyName, unknown> = new Map<KeyName, unknown>([
   ['preconditioner', 'none'],
   ['fastReduce', false],
   ['gradientCompression', 'none'],
+  ['maxRankByWorker', null],
 ]);
 
 /** An earlier version trained so, and has not stored the key. */

@@ -98,6 +98,7 @@ function trainOptions(opened: OpenedRun, judge: Judge | null, session: RunSessio
     signal,
     workers: session.workers,
     gradientSum: gradientSumOf(config),
+    maxRanks: config.maxRankByWorker,
     resume: resumeFrom(config.resumeFromCheckpoint),
     earlyStopping: earlyStopping(opened),
     evaluate: judge?.forTrainer({
