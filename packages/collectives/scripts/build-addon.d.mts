@@ -1,2 +1,2 @@
 export function sourceHash(): string;
-export function buildAddon(): string;
+export function buildAddons(): string;

@@ -1,6 +1,6 @@
-// Compiles the MPI addon: `node scripts/build-addon.mjs` in the package folder. It writes
-// prebuilt/<platform>-<arch>/mpi.node and the hash of its sources. Needs a C++17 compiler, but neither MPI
-// nor a network.
+// Compiles the addons of MPI and NCCL: `node scripts/build-addon.mjs` in the package folder. It writes
+// prebuilt/<platform>-<arch>/{mpi,nccl}.node and the hash of their sources. Needs a C++17 compiler, but
+// neither MPI, CUDA nor a network.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -11,39 +11,52 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const native = join(root, 'native');
 const COMPILERS = ['g++', 'c++', 'clang++'];
-/** No library beside libc: the addon runs on glibc 2.28 and newer, whatever built it. */
-const FLAGS = ['-std=c++17', '-O2', '-fPIC', '-Wall', '-Wextra', '-fno-exceptions', '-fno-rtti'];
-const LINKS = ['-shared', '-s', '-static-libgcc', '-static-libstdc++'];
+/** No library beside libc: the addons run on glibc 2.28 and newer, whatever built them. */
+const FLAGS = [
+  '-std=c++17',
+  '-O2',
+  '-fPIC',
+  '-fvisibility=hidden',
+  '-Wall',
+  '-Wextra',
+  '-fno-exceptions',
+  '-fno-rtti',
+];
+const LINKS = ['-shared', '-s', '-nodefaultlibs', '-lc'];
+
+const ADDONS = ['mpi', 'nccl'];
 
 const sources = () =>
-  readdirSync(native)
+  readdirSync(native, { recursive: true })
     .filter((file) => /\.(cpp|h)$/.test(file))
     .sort();
 
-/** Of the sources that the addon is compiled from. */
+/** Of the sources that the addons are compiled from. */
 export function sourceHash() {
   const hash = createHash('sha256').update([...FLAGS, ...LINKS].join(' '));
   for (const file of sources()) hash.update(`\0${file}\0`).update(readFileSync(join(native, file)));
   return hash.digest('hex');
 }
 
-/** @returns the path of the addon */
-export function buildAddon() {
+/** @returns the folder of the addons */
+export function buildAddons() {
   const compiler = process.env.CXX || COMPILERS.find((name) => spawnSync(name, ['--version']).status === 0);
   if (!compiler)
     throw new Error(`There is no C++ compiler (tried ${COMPILERS.join(', ')}). Name one with CXX.`);
   const { include_dir: include } = createRequire(import.meta.url)('node-api-headers');
   const folder = join(root, 'prebuilt', `${process.platform}-${process.arch}`);
-  const addon = join(folder, 'mpi.node');
   mkdirSync(folder, { recursive: true });
-  const files = sources().filter((file) => file.endsWith('.cpp'));
-  const inputs = files.map((file) => join(native, file));
-  const args = [...FLAGS, ...LINKS, `-I${include}`, ...inputs, '-o', addon];
-  if (process.platform === 'darwin') args.push('-undefined', 'dynamic_lookup');
-  const { status, error } = spawnSync(compiler, args, { stdio: 'inherit' });
-  if (status !== 0) throw error ?? new Error(`${compiler} ended with status ${status}.`);
+  for (const addon of ADDONS) {
+    const inputs = sources()
+      .filter((file) => file.startsWith(`${addon}/`) && file.endsWith('.cpp'))
+      .map((file) => join(native, file));
+    const args = [...FLAGS, `-I${include}`, ...inputs, '-o', join(folder, `${addon}.node`), ...LINKS];
+    if (process.platform === 'darwin') args.push('-undefined', 'dynamic_lookup');
+    const { status, error } = spawnSync(compiler, args, { stdio: 'inherit' });
+    if (status !== 0) throw error ?? new Error(`${compiler} ended with status ${status}.`);
+  }
   writeFileSync(join(folder, 'sources.sha256'), `${sourceHash()}\n`);
-  return addon;
+  return folder;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(buildAddon());
+if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(buildAddons());

@@ -8,6 +8,7 @@ export { connectWorld, type ConnectWorldOptions } from './launcher/connect-world
 export { readLauncher, type Launcher, type LauncherName } from './launcher/read-launcher.ts';
 export { connectMpi, DEFAULT_TIMEOUT_SECONDS, type ConnectMpiOptions } from './mpi/connect-mpi.ts';
 export { MPI_LIBRARIES, type MpiAbi, type MpiLibrary } from './mpi/mpi-libraries.ts';
+export { connectNccl, type ConnectNcclOptions } from './nccl/connect-nccl.ts';
 export { oneProcess } from './one-process.ts';
 export { areSiblings, blocksOf, termsOfWorker, type TermRange } from './ordered-sum/blocks.ts';
 export { sumInOrder, type OrderedTerms } from './ordered-sum/sum-in-order.ts';

@@ -1,5 +1,6 @@
-// A worker of test/mpi.test.ts: runs every collective and prints a line if all results are right.
-import { connectWorld } from '../src/index.ts';
+// A worker of mpi.test.ts and nccl.test.ts: runs every collective and prints a line if all results are right.
+// Two paths, of NCCL and of the driver: over NCCL.
+import { connectNccl, connectWorld } from '../src/index.ts';
 
 const problems: string[] = [];
 const check = (what: string, got: ArrayLike<number>, want: readonly number[]): void => {
@@ -7,7 +8,9 @@ const check = (what: string, got: ArrayLike<number>, want: readonly number[]): v
     problems.push(`${what}: ${String(Array.from(got))}, not ${String(want)}`);
 };
 
-const world = await connectWorld({ timeoutSeconds: 60 });
+const [ncclPath, cudaPath] = process.argv.slice(2);
+const joined = await connectWorld({ timeoutSeconds: 60 });
+const world = ncclPath ? await connectNccl(joined, { ncclPath, cudaPath, timeoutSeconds: 60 }) : joined;
 const { rank, size } = world;
 const ranks = Array.from({ length: size }, (_, worker) => worker);
 const sum = ranks.reduce((total, worker) => total + worker, 0);

@@ -20,6 +20,13 @@ describe('the compiled addon', () => {
     const hash = readFileSync(new URL('../prebuilt/linux-x64/sources.sha256', import.meta.url), 'utf8');
     expect(hash.trim(), 'run `node scripts/build-addon.mjs` in packages/collectives').toBe(sourceHash());
   });
+
+  it.each(['mpi', 'nccl'])('of %s needs no glibc that is newer than 2.28', (name) => {
+    const addon = readFileSync(new URL(`../prebuilt/linux-x64/${name}.node`, import.meta.url), 'latin1');
+    const versions = [...addon.matchAll(/GLIBC_2\.(\d+)/g)].map(([, minor]) => Number(minor));
+    expect(versions.length).toBeGreaterThan(0);
+    expect(Math.max(...versions)).toBeLessThanOrEqual(28);
+  });
 });
 
 describe.each(launchers)('$name', (launcher) => {

@@ -1,7 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { Communicator } from '../communicator.ts';
 import { connectMpi } from '../mpi/connect-mpi.ts';
-import { abiOf, MPI_LIBRARIES, type MpiLibrary } from '../mpi/mpi-libraries.ts';
+import { MPI_LIBRARIES, type MpiLibrary } from '../mpi/mpi-libraries.ts';
 import { oneProcess } from '../one-process.ts';
 import { readLauncher, type Launcher } from './read-launcher.ts';
 
@@ -48,7 +48,7 @@ function librariesFor(
   { name, size }: Launcher,
   { QDYLORA_MPI_LIBRARY: path }: Readonly<Record<string, string | undefined>>,
 ): readonly MpiLibrary[] {
-  if (path) return [{ path, abi: abiOf(path) ?? (name === 'mpich' ? 'mpich' : 'openmpi') }];
+  if (path) return [{ path, abi: null }];
   const { openmpi, mpich, standard } = MPI_LIBRARIES;
   switch (name) {
     case 'openmpi':

@@ -62,5 +62,7 @@ it('a library that cannot be opened is named, with the reason', async () => {
 
 it('a library without the functions of MPI is refused', async () => {
   const env = { ...OPEN_MPI, QDYLORA_MPI_LIBRARY: 'libm.so.6' };
-  await expect(connectWorld({ env })).rejects.toThrow('Tried: libm.so.6 (it has no MPI_Initialized).');
+  await expect(connectWorld({ env })).rejects.toThrow(
+    'Tried: libm.so.6 (it has no MPI_Get_library_version).',
+  );
 });

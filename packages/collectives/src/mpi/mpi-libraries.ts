@@ -10,10 +10,11 @@ export type MpiAbi = 'openmpi' | 'mpich' | 'standard';
 export interface MpiLibrary {
   /** A path, or a name that the system's loader finds. */
   readonly path: string;
-  readonly abi: MpiAbi;
+  /** null: the library is asked what it is. */
+  readonly abi: MpiAbi | null;
 }
 
-/** In the order of native/mpi-library.h. */
+/** In the order of native/mpi/mpi-library.h. */
 const ABIS: readonly MpiAbi[] = ['openmpi', 'mpich', 'standard'];
 
 /** The libraries of each interface, by the names under which they are installed. */
@@ -26,21 +27,42 @@ export const MPI_LIBRARIES: Readonly<Record<MpiAbi, readonly MpiLibrary[]>> = {
   standard: [{ path: 'libmpi_abi.so.1', abi: 'standard' }],
 };
 
-/** The interface of a library, by its name; null: unknown. */
-export function abiOf(path: string): MpiAbi | null {
-  const name = path.slice(path.lastIndexOf('/') + 1);
-  if (name.startsWith('libmpi_abi')) return 'standard';
-  if (/^libmpi(ch|fort|cxx)?\.so\.12/.test(name) || name.startsWith('libmpich')) return 'mpich';
-  return name.startsWith('libmpi.so') ? 'openmpi' : null;
+/** How libraries of each interface begin their version (MPI_Get_library_version). */
+const VERSIONS: Readonly<Record<'openmpi' | 'mpich', RegExp>> = {
+  openmpi: /^(Open MPI|IBM Spectrum MPI)/,
+  mpich: /^(MPICH|Intel\(R\) MPI|MPI VERSION *: *CRAY MPICH|MVAPICH)/,
+};
+
+/**
+ * The binary interface of a library, by its name and version.
+ *
+ * @throws QdyloraError UNSUPPORTED where it is none of those that are known
+ */
+export function abiOf(path: string, version: string): MpiAbi {
+  if (path.slice(path.lastIndexOf('/') + 1).startsWith('libmpi_abi')) return 'standard';
+  const found = (['openmpi', 'mpich'] as const).find((abi) => VERSIONS[abi].test(version));
+  if (found) return found;
+  throw new QdyloraError('UNSUPPORTED', {
+    where: 'mpi',
+    problem:
+      `${path} says that it is "${version.split('\n')[0].slice(0, 200)}", ` +
+      'and the binary interface of that library is not known',
+    nextStep:
+      'Supported are Open MPI 4 and 5, MPICH 3.1 and newer with its relatives (Intel MPI, Cray MPICH, ' +
+      'MVAPICH), and any library with the interface of MPI 5 (libmpi_abi.so.1). Start the workers with one ' +
+      'of them.',
+    details: { path, version },
+  });
 }
 
-/** @throws QdyloraError UNSUPPORTED where none can be opened */
+/** @throws QdyloraError UNSUPPORTED where none can be opened, or where the interface of one is not known */
 export function openFirstLibrary(addon: MpiAddon, libraries: readonly MpiLibrary[]): OpenedWorld {
   const refusals: string[] = [];
   for (const { path, abi } of libraries) {
     try {
-      return addon.open(path, ABIS.indexOf(abi));
+      return addon.open(path, ABIS.indexOf(abi ?? abiOf(path, addon.identify(path))));
     } catch (error) {
+      if (QdyloraError.isInstance(error)) throw error;
       refusals.push(`${path} (${(error as Error).message})`);
     }
   }

@@ -7,11 +7,11 @@
 #pragma once
 #include <cstddef>
 
+#include "../typed-arrays.h"
+
 namespace qdylora {
 
 enum class Abi { OpenMpi, Mpich, Standard };
-enum class Element { F32, F64, I32, U8 };
-enum class Reduction { Sum, Max, Min };
 
 /** Functions of the opened library. Each returns 0, or MPI's error code. Counts are in elements. */
 struct MpiLibrary {
@@ -36,6 +36,9 @@ struct MpiLibrary {
 struct OpenError {
   char text[1024] = "";
 };
+
+/** Asks a library for its name and version (a buffer of 8192 bytes). False: it is no MPI library. */
+bool identifyLibrary(const char* path, char* version, OpenError& error);
 
 /** Opens a library once for the process. Null, and `error` says why, where it is no MPI library. */
 const MpiLibrary* openMpiLibrary(const char* path, Abi, OpenError& error);

@@ -1,17 +1,8 @@
 #include "mpi-library.h"
 
-#include <dlfcn.h>
-
 #include <cstdint>
-#include <cstdio>
-#include <cstring>
 
-#if defined(__x86_64__) && defined(__GLIBC__)
-// Linked on a newer system, the addon would need glibc 2.34, where these moved from libdl to libc.
-__asm__(".symver dlopen, dlopen@GLIBC_2.2.5");
-__asm__(".symver dlsym, dlsym@GLIBC_2.2.5");
-__asm__(".symver dlerror, dlerror@GLIBC_2.2.5");
-#endif
+#include "../symbols.h"
 
 namespace qdylora {
 namespace {
@@ -109,25 +100,6 @@ constexpr MpiLibrary tableOf() {
           Library::allToAll,   Library::barrier,   Library::message,   Library::version};
 }
 
-/** Looks symbols up, and remembers the first one that is missing. */
-struct Symbols {
-  void* library;
-  OpenError& error;
-
-  void* at(const char* name) {
-    void* symbol = dlsym(library, name);
-    if (symbol == nullptr && error.text[0] == '\0')
-      std::snprintf(error.text, sizeof error.text, "it has no %s", name);
-    return symbol;
-  }
-  template <class Function>
-  void read(Function& function, const char* name) {
-    void* symbol = at(name);
-    static_assert(sizeof symbol == sizeof function, "a function fits a pointer");
-    std::memcpy(&function, &symbol, sizeof symbol);
-  }
-};
-
 template <class Handle>
 void readFunctions(Symbols& symbols) {
   auto& mpi = Opened<Handle>::mpi;
@@ -195,18 +167,20 @@ const MpiLibrary* opened = nullptr;
 
 }  // namespace
 
+bool identifyLibrary(const char* path, char* version, OpenError& error) {
+  Symbols symbols(path, error.text, sizeof error.text);
+  int (*getVersion)(char*, int*);
+  symbols.read(getVersion, "MPI_Get_library_version");
+  int length = 0;
+  version[0] = '\0';
+  return symbols.areAllThere() && getVersion(version, &length) == 0;
+}
+
 const MpiLibrary* openMpiLibrary(const char* path, Abi abi, OpenError& error) {
   if (opened != nullptr) return opened;
-  // Open MPI's plugins look for the symbols of libmpi among the global ones.
-  void* library = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
-  if (library == nullptr) {
-    std::snprintf(error.text, sizeof error.text, "%s", dlerror());
-    return nullptr;
-  }
-  Symbols symbols{library, error};
+  Symbols symbols(path, error.text, sizeof error.text);
   const MpiLibrary* table = readLibrary(abi, symbols);
-  if (error.text[0] != '\0') return nullptr;
-  return opened = table;
+  return symbols.areAllThere() ? opened = table : nullptr;
 }
 
 }  // namespace qdylora

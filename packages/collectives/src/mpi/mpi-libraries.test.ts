@@ -1,0 +1,18 @@
+import { expect, it } from 'vitest';
+import { abiOf, type MpiAbi } from './mpi-libraries.ts';
+
+it.each<[string, string, MpiAbi]>([
+  ['/usr/lib/libmpi.so.40', 'Open MPI v5.0.7, package: Debian OpenMPI', 'openmpi'],
+  ['/opt/mpi/libmpi.so', 'MPICH Version:      4.2.1\nMPICH Release date: …', 'mpich'],
+  ['/opt/intel/libmpi.so.12', 'Intel(R) MPI Library 2021.13 for Linux* OS\n', 'mpich'],
+  ['/opt/cray/libmpi.so', 'MPI VERSION    : CRAY MPICH version 8.1.29.7', 'mpich'],
+  ['libmpi_abi.so.1', 'MPICH Version:      5.0.2', 'standard'],
+])('%s that says %j has its interface', (path, version, abi) => {
+  expect(abiOf(path, version)).toBe(abi);
+});
+
+it('refuses a library of another kind, and says what it is and what is supported', () => {
+  const refused = (): unknown => abiOf('/opt/hpe/libmpi.so', 'HPE MPT 2.25\nmore');
+  expect(refused).toThrow(/hpe\/libmpi\.so says that it is "HPE MPT 2\.25", and .* is not known/);
+  expect(refused).toThrow(/Supported are Open MPI 4 and 5, MPICH 3\.1 and newer/);
+});
