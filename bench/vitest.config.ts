@@ -1,4 +1,4 @@
 import { mergeConfig } from 'vitest/config';
 import { testProject } from '../vitest.base.ts';
 
-export default mergeConfig(testProject('bench'), { test: { include: ['research/*.test.ts'] } });
+export default mergeConfig(testProject('bench'), { test: { include: ['*.test.ts', 'research/*.test.ts'] } });

@@ -1,11 +1,13 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { connectWorld, type Communicator } from '@qdylora/collectives';
 import { QdyloraError } from '@qdylora/contract';
+import { usableThreads } from '@qdylora/cpu-kernels';
 import { packError, unpackError } from './cli/worker/error-transfer.ts';
 import { listeningController } from './cli/worker/listening-controller.ts';
 import type { FromWorker, ToWorker, TrainOrder } from './cli/worker/train-messages.ts';
-import { withWorkerName } from './cli/worker/worker-of-world.ts';
-import { threadsOfWorker } from './launch/threads-of-worker.ts';
+import { asErrorOfWorker } from './cli/worker/worker-of-world.ts';
+import { placesText, placeWorkers } from './launch/place-workers.ts';
+import { shareOfThreads } from './launch/share-of-threads.ts';
 import { finetune, type FinetuneResult } from './recipes/finetune.ts';
 import { planRun } from './recipes/plan-run.ts';
 import { assistRun } from './recipes/run/assist-run.ts';
@@ -23,17 +25,19 @@ const { signal } = listeningController(port, ({ reason }: ToWorker) => unpackErr
 async function train(requested: PreparedRun): Promise<FinetuneResult | null> {
   const workers = await connectWorld();
   if (workers.library === 'one process') return lead(requested, null);
-  const threads = await threadsOfWorker(workers);
+  const placed = await placeWorkers(workers);
+  const threads = shareOfThreads(placed, workers.rank, usableThreads());
   const options = { ...requested, numThreads: requested.numThreads ?? threads };
+  if (workers.rank === 0) post({ type: 'event', event: { type: 'notice', message: placesText(placed) } });
   try {
     const result =
       workers.rank === 0 ? await lead(options, workers) : await assistRun(options, { workers, signal });
     await workers.close();
     return result ?? null;
   } catch (error) {
-    // All workers stop after the same step. When the first one leaves, the launcher ends those that save.
-    if (QdyloraError.isInstance(error) && error.code === 'ABORTED') await workers.close();
-    throw withWorkerName(error, workers);
+    // When one worker leaves, the launcher ends the others; where all stop together, one may still save.
+    if (QdyloraError.isInstance(error) && error.details.isAgreed) await workers.close();
+    throw asErrorOfWorker(error, workers);
   }
 }
 

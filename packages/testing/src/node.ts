@@ -10,3 +10,5 @@ export {
   type LaunchOutcome,
   type MpiLauncher,
 } from './mpi/launch.ts';
+export { twoHosts, whyNoTwoHosts, type Link, type TwoHosts } from './mpi/two-hosts.ts';
+export { workerProcesses, type WorkerProcess } from './mpi/worker-processes.ts';

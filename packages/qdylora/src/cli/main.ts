@@ -35,6 +35,7 @@ import { withInterrupts } from './interrupts.ts';
 import { writeOutBooleans } from './key-flags.ts';
 import { errorJson, errorText } from './render/errors.ts';
 import { usageError } from './usage-error.ts';
+import { isShownByFirst } from './worker/worker-of-world.ts';
 
 const ALL_KEYS = {
   ...SERVE_KEYS,
@@ -92,7 +93,7 @@ export async function main(
     if (thrown instanceof CommanderError && HELP_CODES.has(thrown.code)) return thrown.exitCode === 0 ? 0 : 2;
     const error = thrown instanceof CommanderError ? usageError(thrown, program, words) : thrown;
     if (isJson) terminal.out(JSON.stringify(errorJson(error), null, 2));
-    terminal.note(errorText(error, terminal, isDebug));
+    if (!isShownByFirst(error)) terminal.note(errorText(error, terminal, isDebug));
     return exitCodeOf(error);
   }
 }

@@ -10,8 +10,20 @@ export interface LaunchOptions extends WorkerPlaces {
   readonly note: (text: string) => void;
 }
 
-/** The status of processes that a signal ends by request: Ctrl-C and SIGTERM. */
-const INTERRUPTED = [130, 143];
+/** The status of processes that a signal ends by request (Ctrl-C, SIGTERM), and of bad options or files. */
+const FINAL = [130, 143, 2];
+
+/** Open MPI says it, and ends with status 0, where a host does not answer any more. */
+const LOST_HOST = /has lost communication with a remote daemon/;
+
+/** Open MPI 4 and 5 would notice a host that is gone, but has not said so, after five minutes. */
+const QUICK_TO_NOTICE = Object.fromEntries(
+  ['OMPI', 'PRTE'].flatMap((prefix) => [
+    [`${prefix}_MCA_oob_tcp_keepalive_time`, '10'],
+    [`${prefix}_MCA_oob_tcp_keepalive_intvl`, '5'],
+    [`${prefix}_MCA_oob_tcp_keepalive_probes`, '3'],
+  ]),
+);
 
 /**
  * Starts the workers with the launcher of this machine, and again from their last checkpoint where they fail.
@@ -24,7 +36,7 @@ export async function launchWorkers(options: LaunchOptions): Promise<number> {
   const command = launcherCommand(options);
   let status = await startOnce(command, words, signal);
   for (let restart = 1; restart <= maxRestarts; restart++) {
-    if (status === 0 || signal.aborted || INTERRUPTED.includes(status)) break;
+    if (status === 0 || signal.aborted || FINAL.includes(status)) break;
     note(
       `The workers ended with status ${status}: ` +
         `start ${restart} of ${maxRestarts} from their last checkpoint.`,
@@ -39,14 +51,22 @@ function startOnce(
   words: readonly string[],
   signal: AbortSignal,
 ): Promise<number> {
-  const child = spawn(command, [...args, process.execPath, process.argv[1], ...words], { stdio: 'inherit' });
+  const child = spawn(command, [...args, process.execPath, process.argv[1], ...words], {
+    stdio: ['inherit', 'inherit', 'pipe'],
+    env: { ...QUICK_TO_NOTICE, ...process.env },
+  });
+  let isHostLost = false;
+  child.stderr.on('data', (text: Buffer) => {
+    isHostLost ||= LOST_HOST.test(String(text));
+    process.stderr.write(text);
+  });
   const stop = (): void => {
     child.kill('SIGTERM');
   };
   signal.addEventListener('abort', stop);
   return new Promise<number>((done, fail) => {
     child.on('error', fail);
-    child.on('close', (status) => done(status ?? INTERRUPTED[0]));
+    child.on('close', (status) => done(isHostLost ? status || 1 : (status ?? FINAL[0])));
   }).finally(() => {
     signal.removeEventListener('abort', stop);
   });

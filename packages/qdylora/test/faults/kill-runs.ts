@@ -1,11 +1,10 @@
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { canonicalJson, validateFolder } from '@qdylora/checkpoint';
 import { createRng } from '@qdylora/contract';
 import { OPTIMIZER_NAMES } from '@qdylora/trainer';
+import { compareLeftovers, leftoversOf, noteKill, type Damage, type Leftovers } from './leftovers.ts';
 
 const COMMAND = fileURLToPath(new URL('../../bin/qdylora.js', import.meta.url));
 
@@ -21,18 +20,9 @@ export interface KillOptions {
   readonly onProgress?: (so: KillReport) => void;
 }
 
-export interface KillReport {
-  kills: number;
-  /** Kills after which a save was left half done: a temporary folder lay beside the checkpoints. */
-  killsInSaves: number;
+export interface KillReport extends Damage {
   /** Kills that were timed from the start of their process, not from the moment when it was under way. */
   killsInStarts: number;
-  /** Runs that came to their end, each compared with one that nobody killed. */
-  runs: number;
-  /** Sentences; all of them empty where the promise holds. */
-  readonly corrupt: string[];
-  readonly lost: string[];
-  readonly different: string[];
 }
 
 /**
@@ -74,11 +64,6 @@ const VARIANTS: readonly Variant[] = OPTIMIZER_NAMES.flatMap((optimizer, i) => [
 ]);
 
 /**
- * What a finished run leaves, by relative path: a digest of each file whose bytes must not depend on kills.
- */
-type Leftovers = Readonly<Record<string, string>>;
-
-/**
  * Trains with the built command, kills it with SIGKILL at random instants, resumes with `auto`, again and
  * again, for every optimizer in turn. After each kill: is every folder under a final name whole, and is every
  * save that `events.jsonl` tells of still there? After each run that ends: has it the bytes and the losses of
@@ -111,7 +96,8 @@ export async function killRuns(options: KillOptions): Promise<KillReport> {
       ({ isOver } = await runUntil(argumentsOf(variant, folder, options), kill));
       if (isEarly && !isOver) report.killsInStarts++;
       if (!isOver) noteKill(folder, `kill ${report.kills + 1}, ${variant.name}`, report);
-      else compare(leftoversOf(folder), leftovers, `run ${report.runs + 1}, ${variant.name}`, report);
+      else
+        compareLeftovers(leftoversOf(folder), leftovers, `run ${report.runs + 1}, ${variant.name}`, report);
       options.onProgress?.(report);
     }
     rmSync(folder, { recursive: true, force: true });
@@ -211,75 +197,6 @@ async function runUntil(
       `expected the command to end well or to be killed, got exit code ${code}: ${errors.slice(-2000)}`,
     );
   return { isOver: code === 0, startMilliseconds: way - start, runMilliseconds: end - way };
-}
-
-/** What a kill has left: everything under a final name is whole, and no acknowledged save is missing. */
-function noteKill(folder: string, at: string, report: KillReport): void {
-  report.kills++;
-  const checkpoints = join(folder, 'checkpoints');
-  const names = existsSync(checkpoints) ? readdirSync(checkpoints) : [];
-  if (names.some((name) => name.includes('.tmp-'))) report.killsInSaves++;
-  const finals = [
-    ...names.filter((name) => /^step-\d+$/.test(name)).map((name) => join('checkpoints', name)),
-    ...['adapter', 'adapter-best'].filter((name) => existsSync(join(folder, name))),
-  ];
-  for (const name of finals) {
-    const state = validateFolder(join(folder, name));
-    if (!state.isValid) report.corrupt.push(`${at}: ${name}: ${state.problem}`);
-  }
-  const saves = eventsIn(folder).filter(({ type, kind }) => type === 'checkpoint' && kind === 'step');
-  const newest = Math.max(0, ...names.map((name) => Number(/^step-(\d+)$/.exec(name)?.[1] ?? 0)));
-  const acknowledged = Math.max(0, ...saves.map(({ step }) => step));
-  if (newest < acknowledged)
-    report.lost.push(`${at}: the save of step ${acknowledged} was acknowledged, and the newest is ${newest}`);
-}
-
-interface LoggedEvent {
-  readonly type: string;
-  readonly kind?: string;
-  readonly step: number;
-  readonly loss?: number;
-  readonly rank?: number;
-}
-
-/** Whole lines of the log; a kill may cut the last one. */
-function eventsIn(folder: string): LoggedEvent[] {
-  const path = join(folder, 'events.jsonl');
-  const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : [];
-  return lines.map((line) => JSON.parse(line) as LoggedEvent);
-}
-
-function leftoversOf(folder: string): Leftovers {
-  const digest = (bytes: Buffer | string): string => createHash('sha256').update(bytes).digest('hex');
-  const found: Record<string, string> = {};
-  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()) {
-    const path = join(folder, name);
-    if (/\.(safetensors)$|adapter_config\.json$|qdylora\.json$/.test(name))
-      found[name] = digest(readFileSync(path));
-    else if (name.endsWith('state.json'))
-      found[name] = digest(
-        canonicalJson({ ...(JSON.parse(readFileSync(path, 'utf8')) as object), events_offset: 0 }),
-      ); // a warning that a dead process' lock was taken over is an event too
-    else if (/\.(json|jsonl|html|yaml)$|^(checkpoints|adapter|adapter-best)$|step-\d+$/.test(name))
-      found[name] = 'there';
-    else found[name] = 'unexpected';
-  }
-  found['losses'] = canonicalJson(
-    eventsIn(folder)
-      .filter(({ type }) => type === 'step')
-      .map(({ step, loss, rank }) => [step, loss, rank]),
-  );
-  return found;
-}
-
-function compare(got: Leftovers, want: Leftovers, at: string, report: KillReport): void {
-  report.runs++;
-  for (const name of new Set([...Object.keys(got), ...Object.keys(want)])) {
-    if (got[name] !== want[name])
-      report.different.push(
-        `${at}: ${name} is ${got[name] ?? 'missing'}, without kills ${want[name] ?? 'missing'}`,
-      );
-  }
 }
 
 /** A report as one line. */

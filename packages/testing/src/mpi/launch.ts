@@ -47,17 +47,20 @@ export function startLaunch(
   count: number,
   nodeArgs: readonly string[],
 ): { readonly child: ChildProcess; readonly outcome: Promise<LaunchOutcome> } {
-  const start = performance.now();
   const child = spawn(command, [...args(count), process.execPath, ...nodeArgs], {
     // workers that wait leave the processor to those that compute
     env: { ...process.env, OMPI_MCA_mpi_yield_when_idle: '1' },
   });
+  return { child, outcome: watchLaunch(child) };
+}
+
+/** Collects what a launcher prints until it ends. */
+export function watchLaunch(child: ChildProcess): Promise<LaunchOutcome> {
+  const start = performance.now();
   let output = '';
-  child.stdout.on('data', (text) => (output += String(text)));
-  child.stderr.on('data', (text) => (output += String(text)));
-  const outcome = new Promise<LaunchOutcome>((done, fail) => {
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text) => (output += String(text)));
+  return new Promise<LaunchOutcome>((done, fail) => {
     child.on('error', fail);
     child.on('close', (status) => done({ status, output, seconds: (performance.now() - start) / 1000 }));
   });
-  return { child, outcome };
 }

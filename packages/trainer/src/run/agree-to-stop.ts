@@ -10,16 +10,17 @@ import type { TrainingRun } from './training-run.ts';
 export async function agreeToStop(run: TrainingRun): Promise<void> {
   const { workers, signal, totalSteps } = run.options;
   if (!workers || run.isStopAgreed || run.progress.step >= totalSteps) return;
-  const flags = Int32Array.of(signal?.aborted ? 1 : 0, run.stoppedBy === null ? 0 : 1);
+  const { rank, size } = workers;
+  const flags = Int32Array.of(signal?.aborted ? size - rank : 0, run.stoppedBy === null ? 0 : 1);
   await workers.allReduce(flags, 'max');
-  const [isAborted, isStopped] = flags;
-  if (isAborted)
+  const [aborted, isStopped] = flags;
+  run.isStopAgreed = aborted > 0 || isStopped > 0;
+  if (aborted > 0)
     throw new QdyloraError('ABORTED', {
       where: 'train',
-      problem: signal?.aborted ? 'The run was aborted' : 'Another worker was asked to stop',
+      problem: signal?.aborted ? 'The run was aborted' : 'A worker was asked to stop',
+      details: { isAgreed: true, worker: size - aborted }, // the first of those that were asked
       cause: signal?.reason,
     });
-  if (!isStopped) return;
-  run.isStopAgreed = true;
-  run.stoppedBy ??= 'callback';
+  if (isStopped) run.stoppedBy ??= 'callback';
 }

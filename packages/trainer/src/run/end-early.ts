@@ -55,10 +55,21 @@ function abortError(
     where: 'train',
     problem: `The run was aborted after step ${progress.step}${unsaved ? `; ${unsaved}` : ''}`,
     nextStep: keeper ? howToResume(keeper) : undefined,
-    details: { step: progress.step, checkpoint: keeper?.newest ?? null, failure },
+    details: {
+      step: progress.step,
+      checkpoint: keeper?.newest ?? null,
+      failure,
+      ...agreementOf(cause),
+    },
     cause: signal?.reason ?? cause,
   });
 }
+
+/** Whether all workers stop together, and the one that was asked to. */
+const agreementOf = (cause: unknown): object => {
+  const { isAgreed, worker } = QdyloraError.isInstance(cause) ? cause.details : {};
+  return isAgreed ? { isAgreed, worker } : {};
+};
 
 /** Adds to a `QdyloraError` what is saved of the run; an error of a callback stays the same object. */
 function withProgress(run: TrainingRun, error: unknown, unsaved: string | null): unknown {

@@ -1,11 +1,14 @@
 import { localWorld } from '@qdylora/collectives';
 import { expect, it } from 'vitest';
-import { shareOfThreads, threadsOfWorker, type PlacedWorker } from './threads-of-worker.ts';
+import { placesText, placeWorkers } from './place-workers.ts';
+import { shareOfThreads } from './share-of-threads.ts';
+
+type Place = Parameters<typeof shareOfThreads>[0][number];
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
-const on = (processors: readonly number[], host = 'a'): PlacedWorker => ({ host, processors });
+const on = (processors: readonly number[], host = 'a'): Place => ({ host, processors });
 
-it.each<[string, PlacedWorker[], number, (number | null)[]]>([
+it.each<[string, Place[], number, (number | null)[]]>([
   ['is bound to a socket of its own', [on(range(0, 8)), on(range(8, 16))], 8, [null, null]],
   ['shares all processors', [on(range(0, 8)), on(range(0, 8))], 8, [4, 4]],
   ['shares them with two others', [on(range(0, 3)), on(range(0, 3)), on(range(0, 3))], 3, [1, 1, 1]],
@@ -18,7 +21,10 @@ it.each<[string, PlacedWorker[], number, (number | null)[]]>([
   expect(workers.map((_worker, rank) => shareOfThreads(workers, rank, usable))).toEqual(threads);
 });
 
-it('workers of one process share its processors', async () => {
-  const [first, second] = await Promise.all(localWorld(2).map(threadsOfWorker));
-  expect(first).toBe(second);
+it('workers of one process share its processors, and are named by their process', async () => {
+  const [first, second] = await Promise.all(localWorld(2).map(placeWorkers));
+  expect(first).toEqual(second);
+  expect(shareOfThreads(first, 0, 2)).toBe(shareOfThreads(second, 1, 2));
+  const host = `${process.pid} on ${first[0].host}`;
+  expect(placesText(first)).toBe(`2 workers, by process: 0 is ${host}, 1 is ${host}.`);
 });

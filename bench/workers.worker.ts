@@ -1,0 +1,95 @@
+/**
+ * A worker of workers.bench.ts: trains the embedded base on random tokens. Worker 0 prints a row of JSON.
+ * The order comes as JSON.
+ */
+import { fileURLToPath } from 'node:url';
+import { openCheckpoint } from '@qdylora/checkpoint';
+import { connectWorld, oneProcess, type Communicator } from '@qdylora/collectives';
+import { createRng } from '@qdylora/contract';
+import { createCpuBackend } from '@qdylora/cpu-kernels';
+import { createBatches, type Example } from '@qdylora/data';
+import { attachDyLora } from '@qdylora/lora-dynamic';
+import { buildModel } from '@qdylora/models';
+import { createOptimizer, learningRateSchedule, train } from '@qdylora/trainer';
+import { median } from './median.ts';
+import { timedWorld } from './timed-world.ts';
+import type { LinkCosts, WorkerOrder, WorkerRow } from './workers.bench.ts';
+
+const order = JSON.parse(process.argv[2]) as WorkerOrder;
+const { rank, tokens, microBatches, steps } = order;
+
+/** The first steps make room and record. */
+const WARM_STEPS = 3;
+
+const world = await connectWorld();
+const timed = timedWorld(world);
+const row = { ...(await trainTimed()), ...(await linkCosts(world)) };
+if (world.rank === 0) console.log(JSON.stringify(row));
+await world.close();
+
+async function trainTimed(): Promise<Omit<WorkerRow, keyof LinkCosts>> {
+  const backend = await createCpuBackend({ numThreads: 1 });
+  using checkpoint = await openCheckpoint(
+    fileURLToPath(new URL('../packages/embedded-base/model', import.meta.url)),
+  );
+  const workers = world.library === oneProcess().library ? null : timed.world;
+  const model = await buildModel(checkpoint, { backend, quantization: { kind: 'nf4' }, workers });
+  const adapted = attachDyLora(model, { ranks: [rank], alpha: rank, dropout: 0, seed: 1 });
+  const optimizer = createOptimizer('adamw_32bit', adapted.parameters(), { learningRate: 1e-3 });
+  const totalSteps = WARM_STEPS + steps;
+  const stepSeconds: number[] = [];
+  const waits: number[] = [];
+  let before = timed.seconds;
+  const run = train({
+    ...{ model: adapted, optimizer, totalSteps, workers, sampler: null },
+    batches: createBatches(randomExamples(model.vocabularySize), {
+      ...{ microBatchSize: 1, gradientAccumulationSteps: microBatches },
+      ...{ shuffle: true, seed: 1, packing: false, maxSeqLength: tokens },
+    }),
+    schedule: learningRateSchedule({ name: 'constant', learningRate: 1e-3, totalSteps }),
+    onStep(event) {
+      stepSeconds.push(event.stepSeconds);
+      waits.push(timed.seconds - before);
+      before = timed.seconds;
+    },
+  });
+  await run.result;
+  return {
+    stepSeconds: median(stepSeconds.slice(WARM_STEPS)),
+    communicationSeconds: median(waits.slice(WARM_STEPS)),
+    gradientElements: adapted.parameters().reduce((sum, { view }) => sum + view.shape[0] * view.shape[1], 0),
+  };
+}
+
+/** Examples of equal length, so that all passes take equally long. */
+function randomExamples(vocabulary: number): Example[] {
+  const rng = createRng(1);
+  return Array.from({ length: 64 }, (_, example) => {
+    const ids = Int32Array.from({ length: tokens }, (_, i) =>
+      Math.floor(rng.uniform(example, i) * vocabulary),
+    );
+    return { ids, labels: ids };
+  });
+}
+
+/** What an exchange costs on this link: seconds of a tiny one, and bytes a second of a large one. */
+async function linkCosts(workers: Communicator): Promise<LinkCosts> {
+  const timeOf = async (length: number, repeats: number): Promise<number> => {
+    const parts = new Float32Array(length * workers.size);
+    const received = new Float32Array(length * workers.size);
+    const seconds: number[] = [];
+    for (let repeat = 0; repeat < repeats; repeat++) {
+      const start = performance.now();
+      await workers.allToAll(parts, received);
+      seconds.push((performance.now() - start) / 1000);
+    }
+    return median(seconds);
+  };
+  const tiny = await timeOf(1, 15);
+  const large = await timeOf(LARGE, 5);
+  const sentBytes = 4 * LARGE * (workers.size - 1);
+  return { latencySeconds: tiny, bytesPerSecond: sentBytes / Math.max(1e-9, large - tiny) };
+}
+
+/** Elements to each worker: 4 MB. */
+const LARGE = 1_000_000;
