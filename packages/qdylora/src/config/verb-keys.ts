@@ -278,6 +278,7 @@ export const NESTED_ONLY_KEYS = [
   'distillation',
   'distillationTopK',
   'updateRule',
+  'maxRankByWorker',
   'evalRanks',
   'evalBudgets',
 ] as const satisfies readonly KeyName[];

@@ -25,6 +25,13 @@ const lossesOf = (events: readonly FinetuneEvent[]) =>
 describe('finishing one rank of a run', () => {
   beforeAll(async () => {
     await run({ ...common, loraScaling: 'constant', loraAlpha: 4, warmupSteps: 2, outputDir: earlier });
+    // as of a run on two workers: a finish has one rank, and any number of workers
+    const yaml = readFileSync(`${earlier}/run.yaml`, 'utf8');
+    expect(yaml).toContain('max_rank_by_worker: null');
+    writeFileSync(
+      `${earlier}/run.yaml`,
+      yaml.replace('max_rank_by_worker: null', 'max_rank_by_worker: [2, 4]'),
+    );
   });
 
   it('takes ceil(share · steps) steps, also where the product is not exact', () => {
