@@ -143,6 +143,16 @@ test.skipIf(!driver).each(RUNS.slice(0, isDeep ? undefined : OF_NPM_TEST))(
   },
 );
 
+test.skipIf(!driver)('a paged optimizer trains the bits of one whose states stay on the device', async () => {
+  const train = (name: string, changes: Partial<FinetuneOptions>): Promise<FakeRun<Trained>> =>
+    onFakeCuda(driver!, 'capability=7.5 seed=7', (backend) => trained(backend, place.in(name), changes));
+  const budget = { optimizer: 'paged_adamw_32bit', optimizerMemoryBudget: '1KiB' } as const;
+  const resident = resultOf(await train('resident', {}));
+  const paged = await train('paged', budget);
+  expect(resultOf(paged)).toEqual(resident);
+  expect(paged.calls.filter((name) => name === 'cuStreamCreate')).toHaveLength(2);
+});
+
 describe.skipIf(!driver)('a run that fails', () => {
   const whole = place.in('whole');
   const settings = 'capability=8.0 seed=5';

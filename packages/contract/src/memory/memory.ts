@@ -60,6 +60,8 @@ export interface Memory extends Disposable {
    */
   constant(values: NumberList): ArrayView<'f32'>;
   usage(): MemoryUsage;
+  /** Bytes that a device has left, as far as its driver knows. Absent for host memory. */
+  freeBytes?(): number;
   resetPeak(): void;
   /**
    * Returns unused reserved memory to the system, as far as possible. Live views are unchanged.

@@ -1,5 +1,14 @@
 import type { ArrayView } from '../arrays/array-view.ts';
 
+/** Arrays that a page store fills. */
+export interface PageArrival {
+  /**
+   * Orders later work behind the copies: work enqueued from now on sees the new numbers. Work enqueued since
+   * `read` must not touch the arrays, and may run beside the copies. It is called at most once.
+   */
+  wait(): void;
+}
+
 /**
  * Storage for pages of optimizer state that are not in use: bytes at offsets, copied from and to arrays of
  * the backend's memory. The arrays of a page are contiguous (some rows of m, then the same rows of v). A
@@ -11,9 +20,10 @@ import type { ArrayView } from '../arrays/array-view.ts';
 export interface PageStore extends Disposable {
   readonly byteLength: number;
   /**
-   * Fills the arrays, one after another, from `offset` on. Work enqueued later sees the new numbers.
+   * Begins to fill the arrays, one after another, from `offset` on. All work enqueued so far still sees the
+   * old numbers.
    */
-  read(offset: number, arrays: readonly ArrayView[]): void;
+  read(offset: number, arrays: readonly ArrayView[]): PageArrival;
   /**
    * Stores the arrays' numbers after all work enqueued so far. @throws QdyloraError WRITE_FAILED; the state
    * is lost then

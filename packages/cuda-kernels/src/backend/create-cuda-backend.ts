@@ -20,6 +20,7 @@ import { cudaKernels } from '../kernel-table.ts';
 import { createLauncher, type Launcher } from '../launch/launcher.ts';
 import { createCudaMemory } from '../memory/create-cuda-memory.ts';
 import { regionsInside, regionsOfDevice } from '../memory/region-source.ts';
+import { openPinnedPages } from '../memory/pinned-pages.ts';
 import { StagingRing } from '../memory/staging-ring.ts';
 import { createRecording } from './create-recording.ts';
 import { measurementsOn, type CudaMeasurements } from './measure.ts';
@@ -95,6 +96,12 @@ function reserveNow(backend: CudaBackend): void {
   }
 }
 
+/** The same thing, which `list` ends later. */
+function kept<T extends Disposable>(thing: T, list: Disposable[]): T {
+  list.push(thing);
+  return thing;
+}
+
 /** What a backend is made of. */
 interface Parts {
   readonly context: DeviceContext;
@@ -117,11 +124,12 @@ function backendOn(
   });
   const kernels = kernelTable(cudaKernels({ launch: launcher.launch, withScratch: scratchIn(memory) }));
   const recordings = new Set<Disposable>();
+  const pageStores: Disposable[] = [];
   let isDisposed = false;
   const dispose = (): void => {
     if (isDisposed) return;
     isDisposed = true;
-    for (const recording of recordings) recording[Symbol.dispose]();
+    for (const dependent of [...recordings, ...pageStores]) dependent[Symbol.dispose]();
     staging.dispose();
     memory.dispose();
     launcher.dispose();
@@ -143,7 +151,7 @@ function backendOn(
     contractVersion: CONTRACT_VERSION,
     level,
     device: context.device,
-    memory,
+    memory: { ...memory, freeBytes: () => context.driver.cuMemGetInfo()[0] },
     kernel: (opName) => kernels.get(opName)?.run,
     ...measurementsOn(context),
     record: ({ isLarge = false } = {}) =>
@@ -154,6 +162,7 @@ function backendOn(
         assertLive,
         createMemory: () => createRecordingMemory(isLarge),
       }),
+    openPageStore: (byteLength) => kept(openPinnedPages(context, byteLength), pageStores),
     dispose,
     [Symbol.dispose]: dispose,
   };

@@ -1,5 +1,6 @@
 import { byteLengthOf, type ArrayView } from '@qdylora/contract';
 import type { DeviceContext } from '../driver/device-context.ts';
+import { EVENT_BLOCKING_SYNC } from '../driver/flags.ts';
 import { addressOf } from '../memory/cuda-storage.ts';
 
 /** What benches need of a backend. */
@@ -9,8 +10,6 @@ export interface CudaMeasurements {
   /** Enqueues the driver's own copy between two arrays of equal size: the ceiling of other copies. */
   copyByDriver(from: ArrayView, to: ArrayView): void;
 }
-
-const EVENT_BLOCKING_SYNC = 1;
 
 export const measurementsOn = ({ driver, stream }: DeviceContext): CudaMeasurements => ({
   async millisecondsOf(enqueue) {

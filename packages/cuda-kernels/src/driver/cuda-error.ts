@@ -14,10 +14,13 @@ const FAULTY_KERNEL = `${RESTART} If it happens again, report it: a kernel has a
 const UPDATE = 'Update the NVIDIA driver, or use the cpu backend.';
 const THIS_PACKAGE = 'Report it: this package made a wrong call.';
 
+/** The CUresult where there is no memory. */
+export const OUT_OF_MEMORY = 2;
+
 /** CUresult → what it means, for the results that this package has met or can foresee. */
 const MEANINGS: Readonly<Record<number, Meaning>> = {
   1: { problem: 'an argument is not allowed', nextStep: THIS_PACKAGE },
-  2: {
+  [OUT_OF_MEMORY]: {
     problem: 'the device or the system has no memory left for it',
     nextStep: 'Use a smaller batch or sequence, or end other programs on this GPU.',
     code: 'OUT_OF_MEMORY',

@@ -1,4 +1,5 @@
 import type { CudaDriver, Handle } from '../addon/addon-functions.ts';
+import { STREAM_NON_BLOCKING } from './flags.ts';
 import { describeDevice, type CudaDevice } from './list-cuda-devices.ts';
 
 /** One device in use: its context, and the stream on which all work of a backend runs in order. */
@@ -9,9 +10,6 @@ export interface DeviceContext {
   /** Destroys the stream and leaves the context, after all work. It does not throw. */
   dispose(): void;
 }
-
-/** The stream does not wait for work of others on the default stream. */
-const STREAM_NON_BLOCKING = 1;
 
 /** @throws QdyloraError for what the driver refuses */
 export function enterDevice(driver: CudaDriver, index: number): DeviceContext {

@@ -6,6 +6,7 @@ import {
   type MemoryUsage,
 } from '@qdylora/contract';
 import type { Handle } from '../addon/addon-functions.ts';
+import { OUT_OF_MEMORY } from '../driver/cuda-error.ts';
 import { ignoringFailures, type DeviceContext } from '../driver/device-context.ts';
 import { addressOf } from './cuda-storage.ts';
 
@@ -15,9 +16,6 @@ export interface RegionSource {
   reserve(bytes: number, usage: MemoryUsage): Handle;
   unreserve(region: Handle): void;
 }
-
-/** CUDA_ERROR_OUT_OF_MEMORY. */
-const OUT_OF_MEMORY = 2;
 
 /** Regions from the driver, `mostBytes` in all. An error has the ledger of the memory and of the device. */
 export const regionsOfDevice = ({ driver }: DeviceContext, mostBytes = Infinity): RegionSource => ({

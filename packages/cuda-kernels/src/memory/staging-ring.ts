@@ -1,5 +1,6 @@
 import type { CudaDriver, Handle } from '../addon/addon-functions.ts';
 import { ignoringFailures, type DeviceContext } from '../driver/device-context.ts';
+import { EVENT_BLOCKING_SYNC, EVENT_DISABLE_TIMING } from '../driver/flags.ts';
 
 /**
  * Segments of the ring, and bytes of one: a copy runs while the next one is staged. 4 MiB take about 0.2 ms
@@ -9,9 +10,6 @@ const SEGMENTS = 4;
 const SEGMENT_BYTES = 4 * 2 ** 20;
 /** Copies begin at multiples of this: of a cache line. */
 const ALIGNMENT = 64;
-
-const EVENT_BLOCKING_SYNC = 1;
-const EVENT_DISABLE_TIMING = 2;
 
 /** A piece of a download: pinned memory that has, or will have, what goes into `bytes`. */
 interface Piece {

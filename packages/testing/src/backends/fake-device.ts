@@ -226,7 +226,21 @@ function createPinnedPages(byteLength: number, queue: Queue): PageStore {
   return {
     byteLength,
     read(offset, arrays) {
-      for (const { page, array } of copies(offset, arrays)) queue.add(() => array.set(page));
+      const moves = copies(offset, arrays).map((move) => ({
+        ...move,
+        staging: new Uint8Array(move.page.length),
+      }));
+      // what touches the arrays before they have arrived finds NaN, and what changes them has no effect
+      for (const { page, array, staging } of moves)
+        queue.add(() => {
+          staging.set(page);
+          array.fill(0xff);
+        });
+      return {
+        wait() {
+          for (const { array, staging } of moves) queue.add(() => array.set(staging));
+        },
+      };
     },
     write(offset, arrays) {
       for (const { page, array } of copies(offset, arrays)) queue.add(() => page.set(array));

@@ -1,5 +1,6 @@
 import {
   checkOptions,
+  trueOrFalse,
   numberWithin,
   objectWith,
   oneOf,
@@ -59,6 +60,7 @@ const PAGING: OptionRules<PagingOptions> = {
   folder: someText,
   reserve: someFunction,
   open: someFunction,
+  isDoubleBuffered: trueOrFalse,
 };
 
 export const isMatrix = ({ view }: Parameter): boolean => view.shape.length >= 2;

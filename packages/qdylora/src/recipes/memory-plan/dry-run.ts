@@ -77,7 +77,7 @@ export type DryPhase = Pick<DryRun, 'parts' | 'peakBytes'>;
 /** A page store without bytes. */
 const nowhere = (byteLength: number): PageStore => ({
   byteLength,
-  read: () => {},
+  read: () => ({ wait() {} }),
   write: () => {},
   dispose: () => {},
   [Symbol.dispose]: () => {},

@@ -1,3 +1,4 @@
+import type { Backend } from '@qdylora/contract';
 import { availableBytes, fileReserver } from '@qdylora/cpu-kernels';
 import type { Batches } from '@qdylora/data';
 import {
@@ -206,7 +207,7 @@ export const optimizerOf = (
     beta2: config.adamBeta2 ?? undefined,
     epsilon: config.adamEpsilon ?? undefined,
     rowRates: adapted ? rowRatesOf(adapted, config) : undefined,
-    paging: pagingOf(config, open),
+    paging: pagingOf(config, model.backend, open),
   });
 
 const rowRatesOf = (
@@ -218,13 +219,17 @@ const rowRatesOf = (
 /** Share of the free memory that optimizer states may take where `optimizer_memory_budget` is not set. */
 const BUDGET_SHARE = 1 / 2;
 
+/** Beside a device pages rest in pinned memory, and one moves while another is updated. */
 const pagingOf = (
   { optimizer, optimizerMemoryBudget, pageDir, outputDir }: RunConfig,
+  { memory, openPageStore }: Backend,
   open?: PagingOptions['open'],
 ): PagingOptions | undefined =>
   isPaged(optimizer)
     ? {
-        budgetBytes: optimizerMemoryBudget ?? Math.floor(availableBytes() * BUDGET_SHARE),
+        budgetBytes:
+          optimizerMemoryBudget ?? Math.floor((memory.freeBytes?.() ?? availableBytes()) * BUDGET_SHARE),
+        isDoubleBuffered: openPageStore !== undefined,
         folder: pageDir ?? outputDir ?? '.',
         reserve: fileReserver(),
         open,

@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync, openSync, readvSync, unlinkSync, writeSync, writevSync } from 'node:fs';
 import { join } from 'node:path';
-import { DisposedError, hostData, QdyloraError, type ArrayView, type PageStore } from '@qdylora/contract';
+import {
+  DisposedError,
+  hostData,
+  QdyloraError,
+  type ArrayView,
+  type PageArrival,
+  type PageStore,
+} from '@qdylora/contract';
 import { makeFolder } from '../../make-folder.ts';
 
 export interface PageFileOptions {
@@ -56,12 +63,16 @@ export function openPageFile({ folder, byteLength, reserve = writeZeros }: PageF
     [Symbol.dispose]: dispose,
     read: (offset, arrays) => {
       guard(folder, 'read', () => transfer(readvSync, arrays, offset));
+      return ARRIVED;
     },
     write: (offset, arrays) => {
       guard(folder, 'written', () => transfer(writevSync, arrays, offset));
     },
   };
 }
+
+/** A file is read when `read` returns. */
+const ARRIVED: PageArrival = { wait() {} };
 
 function openUnlinked(folder: string, byteLength: number): number {
   const path = join(folder, `optimizer-pages-${process.pid}-${randomUUID()}.tmp`);

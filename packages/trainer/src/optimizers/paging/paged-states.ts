@@ -6,6 +6,7 @@ import {
   viewOf,
   type ArrayView,
   type Backend,
+  type PageArrival,
   type PageStore,
 } from '@qdylora/contract';
 import { sumOfSquares } from '@qdylora/tensor';
@@ -18,14 +19,25 @@ export interface PagingOptions extends Pick<PageFileOptions, 'folder' | 'reserve
   readonly budgetBytes: number;
   /** Where pages rest instead of a file in `folder`: beside a device, or, for a plan, nowhere. */
   readonly open?: (byteLength: number) => PageStore;
+  /**
+   * Two pages are in memory at the same time: one moves while the other is updated. For stores beside a
+   * device, whose copies do not block; false by default.
+   */
+  readonly isDoubleBuffered?: boolean;
 }
 
-/** The pages that are not in memory for good, and the slot in which they take turns. */
+/** Pages that are in memory at the same time. */
+export const slotCountOf = ({ isDoubleBuffered = false }: PagingOptions): number =>
+  isDoubleBuffered ? 2 : 1;
+
+/** The pages that are not in memory for good, and the slots in which they take turns. */
 export interface PagedStates {
   /** Pages brought in so far. */
   readonly pageIns: number;
   /** Time spent on reading and writing them so far. */
   readonly waitSeconds: number;
+  /** Begins to bring a page in for the `withPage` that follows the next one, where a second slot is there. */
+  prefetch(page: Page, layout: StateLayout): void;
   /** Brings a page in, runs `body` on its arrays, and, where they changed, writes them back. */
   withPage(
     page: Page,
@@ -36,32 +48,38 @@ export interface PagedStates {
   dispose(): void;
 }
 
+type Slot = ReadonlyMap<string, ArrayView<'f32' | 'u8'>>;
+
+/** A page on its way into a slot. */
+interface IncomingPage {
+  readonly page: Page;
+  readonly slot: Slot;
+  readonly arrival: PageArrival;
+}
+
 /**
- * Reserves the file first, then the slot.
+ * Reserves the file first, then the slots.
  *
  * @throws QdyloraError WRITE_FAILED where the disk has no room; UNSUPPORTED on a backend whose memory a file
  * cannot be read into.
  */
 export function openPagedStates(
   backend: Backend,
-  { fileBytes, slot }: PagePlan,
+  plan: PagePlan,
   { folder, reserve, open }: PagingOptions,
 ): PagedStates {
   const { memory } = backend;
   const openStore = open ?? backend.openPageStore;
   if (!openStore && !memory.space.isHost) refuseWithoutStore(backend);
-  const store = openStore?.(fileBytes) ?? openPageFile({ folder, byteLength: fileBytes, reserve });
-  const arrays = new Map<string, ArrayView<'f32' | 'u8'>>();
+  const store = openStore?.(plan.fileBytes) ?? openPageFile({ folder, byteLength: plan.fileBytes, reserve });
+  const allocated: ArrayView[] = [];
   const dispose = (): void => {
     store.dispose();
-    for (const view of arrays.values()) memory.release(view);
+    for (const view of allocated) memory.release(view);
   };
+  let slots: readonly Slot[];
   try {
-    for (const [key, { dtype, elements }] of slot) {
-      const view = memory.allocate(dtype, [elements]);
-      memory.persist(view);
-      arrays.set(key, view);
-    }
+    slots = allocateSlots(memory, plan, allocated);
   } catch (error) {
     dispose();
     throw error;
@@ -70,11 +88,16 @@ export function openPagedStates(
   const assertNumbers = openStore ? null : finiteCheck(backend);
   let pageIns = 0;
   let waitSeconds = 0;
-  const timed = (move: () => void): void => {
+  const timed = <T>(move: () => T): T => {
     const start = performance.now();
-    move();
+    const result = move();
     waitSeconds += (performance.now() - start) / 1000;
+    return result;
   };
+  const turns = slotTurns(slots, ({ offset }, views) => {
+    pageIns++;
+    return timed(() => store.read(offset!, views));
+  });
   return {
     get pageIns() {
       return pageIns;
@@ -82,25 +105,77 @@ export function openPagedStates(
     get waitSeconds() {
       return waitSeconds;
     },
-    withPage({ from, to, offset }, layout, isChanged, body) {
-      const views = layout.arrays.map(
-        (spec) => [spec.kind, partOf(arrays.get(slotKey(spec))!, 0, [to - from, ...spec.row])] as const,
-      );
-      const all = views.map(([, view]) => view);
-      timed(() => {
-        store.read(offset!, all);
-      });
-      pageIns++;
+    prefetch: turns.prefetch,
+    withPage(page, layout, isChanged, body) {
+      const views = turns.take(page, layout);
       for (const [kind, view] of views) assertNumbers?.(view, kind);
       body(Object.fromEntries(views));
+      const changed = views.map(([, view]) => view);
       if (isChanged)
         timed(() => {
-          store.write(offset!, all);
+          store.write(page.offset!, changed);
         });
     },
     dispose,
   };
 }
+
+/** @param allocated gets each array as soon as it is there */
+function allocateSlots(
+  memory: Backend['memory'],
+  { slot, slotCount }: PagePlan,
+  allocated: ArrayView[],
+): readonly Slot[] {
+  return Array.from({ length: slotCount }, () => {
+    const arrays = new Map<string, ArrayView<'f32' | 'u8'>>();
+    for (const [key, { dtype, elements }] of slot) {
+      const view = memory.allocate(dtype, [elements]);
+      memory.persist(view);
+      allocated.push(view);
+      arrays.set(key, view);
+    }
+    return arrays;
+  });
+}
+
+/** Slots in which pages take turns. */
+interface SlotTurns {
+  prefetch(page: Page, layout: StateLayout): void;
+  /** The arrays of the page, by kind, ordered behind its arrival. */
+  take(page: Page, layout: StateLayout): PageViews;
+}
+
+function slotTurns(
+  slots: readonly Slot[],
+  read: (page: Page, views: readonly ArrayView[]) => PageArrival,
+): SlotTurns {
+  let incoming: readonly IncomingPage[] = [];
+  const bringIn = (page: Page, layout: StateLayout): IncomingPage => {
+    // a page that nobody took gives its slot up: the copies into it are in order
+    if (incoming.length === slots.length) incoming = incoming.slice(1);
+    const slot = slots.find((one) => incoming.every((other) => other.slot !== one))!;
+    const views = viewsOf(slot, page, layout).map(([, view]) => view);
+    return { page, slot, arrival: read(page, views) };
+  };
+  return {
+    prefetch(page, layout) {
+      const isComing = incoming.some((one) => one.page === page);
+      if (slots.length > 1 && !isComing) incoming = [...incoming, bringIn(page, layout)];
+    },
+    take(page, layout) {
+      const { slot, arrival } = incoming.find((one) => one.page === page) ?? bringIn(page, layout);
+      incoming = incoming.filter((one) => one.page !== page);
+      arrival.wait();
+      return viewsOf(slot, page, layout);
+    },
+  };
+}
+
+type PageViews = readonly (readonly [kind: string, view: ArrayView])[];
+
+/** The arrays of a page in a slot, by kind. */
+const viewsOf = (slot: Slot, { from, to }: Page, { arrays }: StateLayout): PageViews =>
+  arrays.map((spec) => [spec.kind, partOf(slot.get(slotKey(spec))!, 0, [to - from, ...spec.row])] as const);
 
 /** A check that throws where a float array holds NaN or infinity. Its memory is there from the start. */
 function finiteCheck(backend: Backend): (view: ArrayView, kind: string) => void {

@@ -82,9 +82,11 @@ describe('a paged optimizer', () => {
           updates: anyUpdates,
         }),
         fc.integer({ min: 3000, max: totalBytes }),
-        (run, budgetBytes) => {
+        fc.boolean(),
+        (run, bytes, isDoubleBuffered) => {
+          const budgetBytes = isDoubleBuffered ? 2 * bytes : bytes;
           const plain = afterUpdates(run, undefined);
-          const paged = afterUpdates(run, { budgetBytes, folder: temporaryFolder() });
+          const paged = afterUpdates(run, { budgetBytes, isDoubleBuffered, folder: temporaryFolder() });
           expect(paged.weights).toEqual(plain.weights);
           expect(paged.state).toEqual(plain.state);
           expect(paged.ledger.residentBytes).toBeLessThanOrEqual(budgetBytes);
@@ -115,6 +117,7 @@ describe('a paged optimizer', () => {
             own ?? new Uint8Array(hostData(view).byteLength),
           );
         });
+        return { wait() {} };
       },
     });
     const paged = afterUpdates(run, { budgetBytes: 4096, folder: '/nowhere', open: store });

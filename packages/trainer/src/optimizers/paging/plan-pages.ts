@@ -21,8 +21,10 @@ export interface SlotArray {
 export interface PagePlan {
   /** In order of parameters and rows, which is the order of offsets too. */
   readonly pages: readonly Page[];
-  /** Arrays of the slot by `slotKey`; empty where nothing is paged. */
+  /** Arrays of a slot by `slotKey`; empty where nothing is paged. */
   readonly slot: ReadonlyMap<string, SlotArray>;
+  /** Slots of these arrays. */
+  readonly slotCount: number;
   readonly residentBytes: number;
   readonly pagedBytes: number;
   /** Bytes of the page file. */
@@ -31,7 +33,7 @@ export interface PagePlan {
 
 /** Pages aim at this size: a guess, small beside any budget that pays; other sizes were not measured. */
 const PAGE_BYTES = 2 ** 20;
-/** A page is at most such a part of the budget, so that the slot is small beside what stays resident. */
+/** All slots together are at most such a part of the budget, so that they are small beside what stays. */
 const SLOT_SHARE = 8;
 /** Pages begin on the file system's blocks: a write never has to read half a block first. */
 const FILE_BLOCK = 4096;
@@ -43,27 +45,29 @@ export const slotKey = ({ kind, dtype }: StateSpec): string => `${kind} ${dtype}
  * shares one slot. A step reads every page once, in a circle, so keeping the most recent ones instead (LRU)
  * would keep exactly those that are needed last.
  *
- * @throws QdyloraError BAD_ARGUMENT for a budget that cannot hold one row.
+ * @param slotCount pages that are in memory at the same time
+ * @throws QdyloraError BAD_ARGUMENT for a budget that cannot hold one row in each slot.
  */
-export function planPages(layouts: readonly StateLayout[], budgetBytes: number): PagePlan {
+export function planPages(layouts: readonly StateLayout[], budgetBytes: number, slotCount = 1): PagePlan {
   const total = layouts.reduce((sum, layout) => sum + layoutBytes(layout, layout.rows), 0);
   if (total <= budgetBytes)
     return {
       pages: layouts.map(({ rows }, owner) => ({ owner, from: 0, to: rows, offset: null })),
       slot: new Map(),
+      slotCount,
       residentBytes: total,
       pagedBytes: 0,
       fileBytes: 0,
     };
   const cut = layouts.flatMap((layout, owner) =>
-    cutRows(layout, owner, Math.min(PAGE_BYTES, budgetBytes / SLOT_SHARE)),
+    cutRows(layout, owner, Math.min(PAGE_BYTES, budgetBytes / (SLOT_SHARE * slotCount))),
   );
   const slot = slotFor(layouts, cut);
-  const slotBytes = bytesOfSlot(slot);
+  const slotBytes = slotCount * bytesOfSlot(slot);
   if (slotBytes > budgetBytes) {
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'optimizer_memory_budget',
-      problem: `The budget must be at least one page, ${slotBytes} bytes (got ${budgetBytes})`,
+      problem: `The budget must be at least ${pagesText(slotCount)}, ${slotBytes} bytes (got ${budgetBytes})`,
       nextStep: 'Raise it.',
       details: { leastBytes: slotBytes, budgetBytes },
     });
@@ -79,8 +83,17 @@ export function planPages(layouts: readonly StateLayout[], budgetBytes: number):
     if (isFull) fileBytes += Math.ceil(bytes / FILE_BLOCK) * FILE_BLOCK;
     else residentBytes += bytes;
   }
-  return { pages, slot, residentBytes, pagedBytes: total - (residentBytes - slotBytes), fileBytes };
+  return {
+    pages,
+    slot,
+    slotCount,
+    residentBytes,
+    pagedBytes: total - (residentBytes - slotBytes),
+    fileBytes,
+  };
 }
+
+const pagesText = (count: number): string => (count === 1 ? 'one page' : `${count} pages`);
 
 /** Pages of whole rows, about equally many in each. */
 function cutRows(layout: StateLayout, owner: number, pageBytes: number): Omit<Page, 'offset'>[] {

@@ -10,7 +10,12 @@ import {
 } from '@qdylora/contract';
 import type { Parameter } from '@qdylora/tensor';
 import type { OptimizerLedger, SavedOptimizerState, StateArray } from '../optimizer.ts';
-import { openPagedStates, type PagedStates, type PagingOptions } from '../paging/paged-states.ts';
+import {
+  openPagedStates,
+  slotCountOf,
+  type PagedStates,
+  type PagingOptions,
+} from '../paging/paged-states.ts';
 import { planPages } from '../paging/plan-pages.ts';
 import {
   prepareStates,
@@ -92,15 +97,19 @@ export function parameterStates(
   checkNames(parameters);
   const factors = differentFactors(parameters, rowRates);
   const layouts = parameters.map(layoutOf);
-  const plan = planPages(layouts, paging?.budgetBytes ?? Infinity);
+  const plan = planPages(layouts, paging?.budgetBytes ?? Infinity, paging && slotCountOf(paging));
   let held: HeldStates | null = null;
   const backend = (): Backend => held?.backend ?? refuseUnprepared();
   const withPage: WithPage = (page, isChanged, body) => {
     if (page.arrays) body(page.arrays);
     else held!.paged!.withPage(page, layouts[page.owner], isChanged, body);
   };
+  const prefetch = (page: StatePage): void => {
+    if (!page.arrays) held!.paged!.prefetch(page, layouts[page.owner]);
+  };
+  const access = { parameters, layouts, withPage, prefetch };
   const arrays = (): Map<string, StateArray> =>
-    stateArrays({ backend: backend(), parameters, layouts, pages: held!.prepared.pages, withPage });
+    stateArrays({ backend: backend(), pages: held!.prepared.pages, ...access });
   return {
     byteLength: gradientBytes(parameters) + plan.residentBytes,
     factors,
@@ -115,7 +124,7 @@ export function parameterStates(
     update(stretches, visit) {
       const stretchesOf = (parameter: Parameter): readonly RatedStretch[] =>
         ratedStretches(stretches, rowRates(parameter));
-      updatePages(held?.prepared.pages ?? [], stretchesOf, { parameters, layouts, visit, withPage });
+      updatePages(held?.prepared.pages ?? [], stretchesOf, { ...access, visit });
     },
     ledger: () => ({
       residentBytes: held ? plan.residentBytes : 0,
@@ -212,13 +221,14 @@ interface PagesUpdate {
   readonly layouts: readonly StateLayout[];
   readonly visit: (part: StatePart) => void;
   readonly withPage: WithPage;
+  readonly prefetch: (page: StatePage) => void;
 }
 
 /** Finds the rows of all stretches first, so that what is refused is refused before the first visit. */
 function updatePages(
   pages: readonly StatePage[],
   stretchesOf: StretchesOf,
-  { parameters, layouts, visit, withPage }: PagesUpdate,
+  { parameters, layouts, visit, withPage, prefetch }: PagesUpdate,
 ): void {
   const work = pages
     .map((page) => ({
@@ -228,13 +238,16 @@ function updatePages(
       ),
     }))
     .filter(({ parts }) => parts.length > 0);
-  for (const { page, parts } of work)
+  for (const [i, { page, parts }] of work.entries()) {
+    // before the updates of this page are enqueued: the copies do not wait for them
+    if (i + 1 < work.length) prefetch(work[i + 1].page);
     updatePage(page, parts, {
       parameter: parameters[page.owner],
       layout: layouts[page.owner],
       visit,
       withPage,
     });
+  }
 }
 
 interface PageUpdate {

@@ -1,0 +1,102 @@
+import { byteLengthOf, DisposedError, QdyloraError, type ArrayView, type PageStore } from '@qdylora/contract';
+import type { Handle } from '../addon/addon-functions.ts';
+import { OUT_OF_MEMORY } from '../driver/cuda-error.ts';
+import { ignoringFailures, type DeviceContext } from '../driver/device-context.ts';
+import { EVENT_DISABLE_TIMING, STREAM_NON_BLOCKING } from '../driver/flags.ts';
+import { addressOf } from './cuda-storage.ts';
+
+/** Zeros are copied in pieces of this size. */
+const ZEROS_BYTES = 2 ** 20;
+
+/**
+ * Pages of optimizer state in pinned host memory, zero at first. All copies are on one stream of their own,
+ * in order, so a page that is read again has what was written to it. Two kinds of events order them with the
+ * compute stream:
+ *
+ * - a copy in either direction waits for all work that is enqueued before it: work that still uses the arrays
+ *   that `read` overwrites, or computes the numbers that `write` stores;
+ * - compute waits for the copies of `read` where `wait` is called.
+ *
+ * @throws QdyloraError OUT_OF_MEMORY where the system has no pinned memory of that size
+ */
+export function openPinnedPages(context: DeviceContext, byteLength: number): PageStore {
+  const { driver, stream: compute } = context;
+  const pinned = allocatePinned(context, byteLength);
+  const undo: (() => void)[] = [() => driver.cuMemFreeHost(pinned)];
+  const dispose = (): void => ignoringFailures(...undo.splice(0).reverse());
+  const arrived: Handle[] = [];
+  const createEvent = (): Handle => {
+    const event = driver.cuEventCreate(EVENT_DISABLE_TIMING);
+    undo.push(() => driver.cuEventDestroy(event));
+    return event;
+  };
+  let copies: Handle;
+  let computed: Handle;
+  try {
+    copies = driver.cuStreamCreate(STREAM_NON_BLOCKING);
+    // the last thing that is undone before the memory is freed, and after it has ended
+    undo.push(() => driver.cuStreamDestroy(copies));
+    computed = createEvent();
+    undo.push(() => driver.cuStreamSynchronize(copies));
+    fillWithZeros(context, pinned, byteLength);
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+  /** Enqueues a copy of each array, after all work that is enqueued now. */
+  const copyAll = (
+    offset: number,
+    arrays: readonly ArrayView[],
+    copy: (page: Handle, array: Handle, bytes: number) => void,
+  ): void => {
+    if (undo.length === 0) throw new DisposedError('page store');
+    driver.cuEventRecord(computed, compute);
+    driver.cuStreamWaitEvent(copies, computed, 0);
+    let page = pinned + offset;
+    for (const view of arrays) {
+      const bytes = byteLengthOf(view);
+      if (bytes > 0) copy(page, addressOf(view), bytes);
+      page += bytes;
+    }
+  };
+  return {
+    byteLength,
+    read(offset, arrays) {
+      copyAll(offset, arrays, (page, array, bytes) => driver.cuMemcpyHtoDAsync(array, page, bytes, copies));
+      const event = arrived.pop() ?? createEvent();
+      driver.cuEventRecord(event, copies);
+      return {
+        wait() {
+          driver.cuStreamWaitEvent(compute, event, 0);
+          arrived.push(event); // a wait is for the record before it, so the event can be recorded again
+        },
+      };
+    },
+    write(offset, arrays) {
+      copyAll(offset, arrays, (page, array, bytes) => driver.cuMemcpyDtoHAsync(page, array, bytes, copies));
+    },
+    dispose,
+    [Symbol.dispose]: dispose,
+  };
+}
+
+function allocatePinned({ driver }: DeviceContext, byteLength: number): Handle {
+  try {
+    return driver.cuMemHostAlloc(byteLength, 0);
+  } catch (error) {
+    if (!QdyloraError.isInstance(error) || error.details.result !== OUT_OF_MEMORY) throw error;
+    throw new QdyloraError('OUT_OF_MEMORY', {
+      where: 'cuda',
+      problem: `the system has no ${byteLength} bytes of pinned memory for pages of optimizer states`,
+      nextStep: 'Raise optimizer_memory_budget, or choose an optimizer that is not paged.',
+      details: { requiredBytes: byteLength },
+      cause: error,
+    });
+  }
+}
+
+function fillWithZeros({ driver }: DeviceContext, address: Handle, byteLength: number): void {
+  const zeros = new Uint8Array(Math.min(byteLength, ZEROS_BYTES));
+  for (let at = 0; at < byteLength; at += zeros.length)
+    driver.copyToPinned(address + at, zeros.subarray(0, byteLength - at));
+}
