@@ -2,7 +2,6 @@ import { Command, CommanderError } from 'commander';
 import {
   EVALUATE_KEYS,
   EXPORT_KEYS,
-  FINISH_ONLY_KEYS,
   GENERATE_KEYS,
   INSPECT_KEYS,
   MERGE_KEYS,
@@ -11,6 +10,7 @@ import {
   TASK_ONLY_KEYS,
   TUNE_ONLY_KEYS,
 } from '../config/verb-keys.ts';
+import { FINISH_ONLY_KEYS } from '../config/finish-keys.ts';
 import { KEYS } from '../config/keys.ts';
 import { SERVE_KEYS } from '../config/serve-keys.ts';
 import { VERSION } from '../version.ts';

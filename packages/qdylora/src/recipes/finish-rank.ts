@@ -1,5 +1,5 @@
 import { valuesOfOptions } from '../config/explicit-values.ts';
-import type { NestedOnlyKey } from '../config/verb-keys.ts';
+import type { NestedOnlyKey } from '../config/finish-keys.ts';
 import { prepareFinish } from './finish/finish-values.ts';
 import { runPipeline, type FinetuneOptions, type FinetuneRun } from './finetune.ts';
 import { checkHooks } from './run/check-hooks.ts';

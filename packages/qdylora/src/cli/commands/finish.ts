@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { FINISH_KEYS } from '../../config/verb-keys.ts';
+import { FINISH_KEYS } from '../../config/finish-keys.ts';
 import { prepareFinish } from '../../recipes/finish/finish-values.ts';
 import type { Context } from '../context.ts';
 import { addKeyFlags, explicitFlags } from '../key-flags.ts';

@@ -2,7 +2,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { mergeExplicit, valuesOfOptions, type ExplicitValues } from '../../config/explicit-values.ts';
 import { missingKey } from '../../config/names/missing-key.ts';
 import { checkValues } from '../../config/values/check-values.ts';
-import { FINISH_ONLY_KEYS, isNestedOnly } from '../../config/verb-keys.ts';
+import { FINISH_ONLY_KEYS, isNestedOnly } from '../../config/finish-keys.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
 import { prepareRun, type PreparedRun } from '../run/prepare-run.ts';
 import { assertBaseExists, readFinishedRun, type FinishedRun } from './read-finished-run.ts';

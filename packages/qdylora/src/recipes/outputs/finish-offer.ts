@@ -1,5 +1,5 @@
 import { againstBase } from '../../report/read-ranks.ts';
-import { FINISH_SHARE } from '../../config/verb-keys.ts';
+import { FINISH_SHARE } from '../../config/finish-keys.ts';
 import { stepsOfShare } from '../finish/finish-values.ts';
 import type { Judgement } from '../run/judging/judgement.ts';
 import type { EventLine } from '../run-folder/event-line.ts';

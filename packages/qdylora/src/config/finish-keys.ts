@@ -1,0 +1,49 @@
+import { numberKey, optionalNumberKey, type Key } from './key.ts';
+import { KEYS, type KeyName } from './keys.ts';
+
+/** Steps of a finish as a share of those of the run. */
+export const FINISH_SHARE = 0.1;
+
+/** What `finish` takes besides the keys of a run. */
+export const FINISH_ONLY_KEYS = {
+  rank: optionalNumberKey(
+    { from: 1, whole: true },
+    { group: 'Adapter', about: 'The rank to train further, one of those that the run trained' },
+  ),
+  share: numberKey({ from: 0, above: true, to: 1 }, FINISH_SHARE, {
+    group: 'Training',
+    about: 'Steps, as a share of the steps that the run took',
+  }),
+} satisfies Record<string, Key>;
+
+/** Keys that a run of one slice does not have. */
+export const NESTED_ONLY_KEYS = [
+  'method',
+  'preset',
+  'init',
+  'adapter',
+  'adapterInit',
+  'adapterInitNorm',
+  'loraR',
+  'ranks',
+  'rankDistribution',
+  'rankSchedule',
+  'rankSegments',
+  'rankLossWeights',
+  'wideRatio',
+  'distillation',
+  'distillationTopK',
+  'updateRule',
+  'maxRankByWorker',
+  'evalRanks',
+  'evalBudgets',
+] as const satisfies readonly KeyName[];
+export type NestedOnlyKey = (typeof NESTED_ONLY_KEYS)[number];
+
+export const isNestedOnly = (name: string): name is NestedOnlyKey =>
+  (NESTED_ONLY_KEYS as readonly string[]).includes(name);
+
+export const FINISH_KEYS: Readonly<Record<string, Key>> = {
+  ...FINISH_ONLY_KEYS,
+  ...Object.fromEntries(Object.entries(KEYS).filter(([name]) => !isNestedOnly(name))),
+};
