@@ -48,39 +48,38 @@ export async function sumCompressed(
   const codec = codecOf(format);
   const shardLength = Math.ceil(values.length / size);
   const shardBytes = codec.byteLength(shardLength);
-  const padded = new Float32Array(shardLength * size);
-  for (let i = 0; i < values.length; i++) padded[i] = values[i] + residual[i];
-  const shardOf = (worker: number): Float32Array =>
-    padded.subarray(worker * shardLength, (worker + 1) * shardLength);
+  /** The last shards are shorter, or empty. */
+  const shardOf = (array: Float32Array, worker: number): Float32Array =>
+    array.subarray(worker * shardLength, (worker + 1) * shardLength);
   const bytesOf = (bytes: Uint8Array, worker: number): Uint8Array =>
     bytes.subarray(worker * shardBytes, (worker + 1) * shardBytes);
 
+  for (let i = 0; i < values.length; i++) residual[i] += values[i];
   const sent = new Uint8Array(shardBytes * size);
-  for (let worker = 0; worker < size; worker++) codec.encode(shardOf(worker), bytesOf(sent, worker));
-  const decoded = new Float32Array(shardLength);
   for (let worker = 0; worker < size; worker++) {
-    codec.decode(bytesOf(sent, worker), decoded);
-    leaveRest(shardOf(worker), decoded);
+    codec.encode(shardOf(residual, worker), bytesOf(sent, worker));
+    codec.decode(bytesOf(sent, worker), shardOf(values, worker));
   }
+  leaveRest(residual, values);
   const received = new Uint8Array(shardBytes * size);
   await world.allToAll(sent, received);
 
-  const sum = new Float32Array(shardLength);
+  const sum = new Float32Array(shardOf(values, rank).length);
+  const decoded = new Float32Array(sum.length);
   for (let worker = 0; worker < size; worker++) {
     codec.decode(bytesOf(received, worker), decoded);
-    for (let i = 0; i < shardLength; i++) sum[i] += decoded[i];
+    for (let i = 0; i < sum.length; i++) sum[i] += decoded[i];
   }
-  const sumBytes = new Uint8Array(shardBytes);
+  const sumBytes = bytesOf(sent, 0);
   codec.encode(sum, sumBytes);
   codec.decode(sumBytes, decoded);
   leaveRest(sum, decoded);
-  const rest = shardOf(rank);
-  for (let i = 0; i < shardLength; i++) rest[i] += sum[i];
-  residual.set(padded.subarray(0, residual.length));
+  const rest = shardOf(residual, rank);
+  for (let i = 0; i < sum.length; i++) rest[i] += sum[i];
 
   await world.allGather(sumBytes, received);
-  for (let worker = 0; worker < size; worker++) codec.decode(bytesOf(received, worker), shardOf(worker));
-  values.set(padded.subarray(0, values.length));
+  for (let worker = 0; worker < size; worker++)
+    codec.decode(bytesOf(received, worker), shardOf(values, worker));
 }
 
 /** Replaces numbers by the part of them that was not sent. */
