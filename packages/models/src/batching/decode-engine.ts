@@ -29,6 +29,11 @@ export interface DecodeEngineOptions {
   readonly maxRunning?: number;
   /** Requests that wait for a place at most; further ones are refused. Default: 64. */
   readonly maxWaiting?: number;
+  /**
+   * Tokens of prompts that one pass reads at most; a request that is being written waits as long for its next
+   * token. At least 64; 256 by default.
+   */
+  readonly passTokens?: number;
   /** `f32` by default. */
   readonly computeDtype?: ComputeDtype;
   /** Awaited between two passes, so that other work gets its turn; by default a timer of 0 ms. */
@@ -40,15 +45,18 @@ export interface EngineUsage {
   readonly waiting: number;
   readonly reservedTokens: number;
   readonly capacityTokens: number;
-  /** These three count since the engine began. */
+  /** These four count since the engine began. `promptTokens`: those that were computed. */
   readonly promptTokens: number;
+  /** Tokens of prompts whose keys and values came from another request that begins alike. */
+  readonly sharedPromptTokens: number;
   readonly newTokens: number;
   readonly passes: number;
 }
 
 /**
  * Answers many requests together. Each pass computes the next tokens of all running requests, also of
- * different ranks; when one ends, a waiting one takes its place before the next pass.
+ * different ranks; when one ends, a waiting one takes its place before the next pass. What requests at one
+ * rank have in common at their beginnings is computed once, as long as the pool has room to keep it.
  */
 export interface DecodeEngine {
   /**
@@ -67,6 +75,7 @@ const RULES: OptionRules<DecodeEngineOptions> = {
   capacityTokens: required(wholeNumber(1)),
   maxRunning: wholeNumber(1),
   maxWaiting: wholeNumber(),
+  passTokens: wholeNumber(64),
   computeDtype: oneOf(['f32', 'bf16']),
   pause: someFunction,
 };
@@ -87,9 +96,9 @@ const timer = (): Promise<void> => new Promise((resolve) => setTimeout(resolve))
  */
 export function createDecodeEngine(model: CausalLm, options: DecodeEngineOptions): DecodeEngine {
   checkOptions('decode-engine', options, RULES);
-  const { capacityTokens, maxRunning = 8, maxWaiting = 64, pause = timer } = options;
+  const { capacityTokens, maxRunning = 8, maxWaiting = 64, passTokens = 256, pause = timer } = options;
   const pool = createKvPool(model.backend, model.config.attention, capacityTokens);
-  const queue = createJobQueue(pool.ranges, maxRunning);
+  const queue = createJobQueue(pool, { maxRunning, passTokens });
   const runner = createPassRunner(inferenceContext(model.backend, options.computeDtype), pool);
   const totals: Totals = { promptTokens: 0, newTokens: 0, passes: 0 };
   let working: Promise<void> | null = null;
@@ -99,7 +108,7 @@ export function createDecodeEngine(model: CausalLm, options: DecodeEngineOptions
       await pause();
       queue.admit();
       if (queue.running.length === 0) break;
-      await runPass(queue, runner, totals);
+      await runPass(queue, { runner, totals, passTokens });
     }
     runner.trim();
     working = null;
@@ -119,7 +128,8 @@ export function createDecodeEngine(model: CausalLm, options: DecodeEngineOptions
     usage: () => ({
       running: queue.running.filter(({ job }) => !job.isOver).length,
       waiting: queue.waiting.filter(({ isOver }) => !isOver).length,
-      reservedTokens: capacityTokens - pool.ranges.freeTokens,
+      reservedTokens: queue.reservedTokens,
+      sharedPromptTokens: queue.sharedTokens,
       capacityTokens,
       ...totals,
     }),
@@ -136,10 +146,19 @@ export function createDecodeEngine(model: CausalLm, options: DecodeEngineOptions
 
 type Totals = { -readonly [K in 'promptTokens' | 'newTokens' | 'passes']: number };
 
+interface PassWork {
+  readonly runner: PassRunner;
+  readonly totals: Totals;
+  readonly passTokens: number;
+}
+
 /** One pass of one model: the next tokens of its running jobs. An error ends these jobs only. */
-async function runPass({ running }: JobQueue, runner: PassRunner, totals: Totals): Promise<void> {
+async function runPass({ running }: JobQueue, { runner, totals, passTokens }: PassWork): Promise<void> {
   const model = runner.nextOf(running.map(({ job }) => job.request.model));
-  const jobs = jobsOfPass(running.filter(({ job }) => job.request.model === model));
+  const jobs = jobsOfPass(
+    running.filter(({ job }) => job.request.model === model),
+    passTokens,
+  );
   try {
     const sequences = jobs.map(({ row }) => row.next());
     const results = await runner.run(model, sequences);

@@ -32,6 +32,13 @@ export interface DecodeOptions extends SamplingOptions {
   readonly topLogProbabilities?: number;
   /** Scores the tokens of the prompt too, with `topLogProbabilities` classes each (at least one). */
   readonly scorePrompt?: boolean;
+  /**
+   * The first token of the prompt whose prediction is scored, with `scorePrompt`; 1 by default, the second
+   * token.
+   */
+  readonly scoreFrom?: number;
+  /** Tokens that are scored as the one after the prompt, with `scorePrompt`. Default: none. */
+  readonly nextTargets?: readonly number[];
   /** Ends the request: its place goes to the next one after the current pass. */
   readonly signal?: AbortSignal;
 }
@@ -53,8 +60,10 @@ export interface ChosenToken {
 export type DecodeEvent =
   | {
       readonly type: 'prompt';
-      /** Of token i the prediction of token i + 1; null unless `scorePrompt`. */
+      /** Of each token from `scoreFrom` − 1 on the prediction of the next one; null unless `scorePrompt`. */
       readonly scores: TokenScores | null;
+      /** Of the last token the prediction of each of `nextTargets`; null unless `scorePrompt`. */
+      readonly nextScores: TokenScores | null;
     }
   | ({ readonly type: 'token' } & ChosenToken)
   | {
@@ -73,6 +82,8 @@ const RULES: OptionRules<DecodeOptions> = {
   repetitionPenalty: numberWithin({ least: 0.01 }),
   topLogProbabilities: wholeNumber(),
   scorePrompt: trueOrFalse,
+  scoreFrom: wholeNumber(1),
+  nextTargets: someIds,
   signal: abortSignal,
 };
 
@@ -100,7 +111,12 @@ export function decodeRequest(
   const { model, active } = view;
   assertPrompt(where, prompt, model.vocabularySize);
   assertArgument(active?.parts === undefined, where, 'A request must have one rank (got parts of several)');
-  const { maxNewTokens = 128 } = options;
+  const { maxNewTokens = 128, scoreFrom = 1 } = options;
+  assertArgument(
+    scoreFrom <= prompt.length,
+    where,
+    `\`scoreFrom\` must be within the ${prompt.length} tokens of the prompt (got ${scoreFrom})`,
+  );
   const places = prompt.length + Math.max(0, maxNewTokens - 1);
   model.assertInputs({ positions: Int32Array.of(places - 1) });
   return {
@@ -116,6 +132,8 @@ export function decodeRequest(
     repetitionPenalty: options.repetitionPenalty ?? 1,
     topLogProbabilities: options.topLogProbabilities ?? null,
     scorePrompt: options.scorePrompt ?? false,
+    scoreFrom,
+    nextTargets: options.nextTargets ?? [],
     signal: options.signal ?? null,
     places,
   };

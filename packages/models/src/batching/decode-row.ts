@@ -3,15 +3,25 @@ import { chooseToken } from '../generate/choose-token.ts';
 import { penalizeRepetition } from '../generate/penalize-repetition.ts';
 import type { ChosenToken, DecodeEvent, DecodeRequest } from './decode-request.ts';
 import type { EventChannel } from './event-channel.ts';
-import type { PassSequence, SequenceResult, TokenScores } from './sequence-pass.ts';
+import type { PassSequence, SequenceResult, SequenceScoring, TokenScores } from './sequence-pass.ts';
 import type { TokenRange } from './token-ranges.ts';
 
 /**
- * Tokens of a prompt that one pass reads, so that other requests need not wait long for their next token. The
- * last piece of a prompt is never shorter. Pieces have whole tiles of the attention kernels, so a prompt has
- * the same bits in pieces.
+ * From so many queries on, attention kernels compute every query alike, so that a prompt has the same bits in
+ * pieces: fewer than 9, or, beyond 1,024 keys, fewer than 33, may be computed in another way.
  */
-export const PROMPT_PIECE = 256;
+const LEAST_QUERIES = { most: 9, ofLongPrompts: 33, longPrompt: 1024 };
+
+/**
+ * How many first tokens of a prompt may come from another request without a change of any bit: not those whose
+ * predictions are scored, and some new tokens have to remain.
+ */
+export function reusableTokens({ prompt, scorePrompt, scoreFrom }: DecodeRequest): number {
+  const { most, ofLongPrompts, longPrompt } = LEAST_QUERIES;
+  const leastNew = prompt.length > longPrompt ? ofLongPrompts : most;
+  const unscored = scorePrompt ? scoreFrom - 1 : prompt.length;
+  return Math.max(0, Math.min(unscored, prompt.length - leastNew));
+}
 
 /** The ignored target of the losses. */
 const NO_TARGET = -100;
@@ -22,25 +32,40 @@ export interface DecodeRow {
   readonly range: TokenRange;
   /** Tokens of the prompt that the next pass has to read; 0: it is read. */
   readonly nextPromptTokens: number;
+  /** Tokens of the prompt whose keys and values are in the range. */
+  readonly promptTokensRead: number;
   /** What the next pass has to do. */
   next(): PassSequence;
   /** Takes the results of that pass, and tells the reader. True: the request is answered. */
   advance(result: SequenceResult): boolean;
 }
 
-/** How many tokens of the remaining prompt the next piece has. */
-const pieceOf = (remaining: number): number => (remaining >= 2 * PROMPT_PIECE ? PROMPT_PIECE : remaining);
+export interface DecodeRowOptions {
+  readonly range: TokenRange;
+  readonly events: Pick<EventChannel<DecodeEvent>, 'push'>;
+  /**
+   * Tokens of a prompt that one pass reads, so that other requests need not wait long for their next token.
+   * The last piece of a prompt is never shorter.
+   */
+  readonly passTokens: number;
+  /** First tokens of the prompt that are in the range already. */
+  readonly filled: number;
+}
 
 export function createDecodeRow(
   request: DecodeRequest,
-  range: TokenRange,
-  events: Pick<EventChannel<DecodeEvent>, 'push'>,
+  { range, events, passTokens, filled: reused }: DecodeRowOptions,
 ): DecodeRow {
   const { prompt, maxNewTokens, scorePrompt, stopIds } = request;
+  /** The next tokens of the prompt to read. */
+  const pieceAt = (from: number): readonly number[] => {
+    const remaining = prompt.length - from;
+    return prompt.slice(from, from + (remaining >= 2 * passTokens ? passTokens : remaining));
+  };
   const chooser = tokenChooser(request);
   const pieces: TokenScores[] = [];
-  let filled = 0;
-  let pending: readonly number[] = prompt.slice(0, pieceOf(prompt.length));
+  let filled = reused;
+  let pending = pieceAt(filled);
   let written = 0;
   const isReading = (): boolean => filled < prompt.length;
   const isLastPiece = (): boolean => filled + pending.length >= prompt.length;
@@ -49,6 +74,9 @@ export function createDecodeRow(
     range,
     get nextPromptTokens() {
       return isReading() ? pending.length : 0;
+    },
+    get promptTokensRead() {
+      return Math.min(filled, prompt.length);
     },
     next() {
       const writes = isLastPiece() && maxNewTokens > 0;
@@ -67,10 +95,10 @@ export function createDecodeRow(
       if (result.scores) pieces.push(result.scores);
       filled += pending.length;
       if (isReading()) {
-        pending = prompt.slice(filled, filled + pieceOf(prompt.length - filled));
+        pending = pieceAt(filled);
         return false;
       }
-      if (wasReading) events.push({ type: 'prompt', scores: scorePrompt ? joined(pieces) : null });
+      if (wasReading) events.push({ type: 'prompt', ...promptScores(request, pieces) });
       if (maxNewTokens === 0) return end('length');
       const token = chooser.choose(result, written);
       if (stopIds.includes(token.id)) return end('stop', token);
@@ -87,10 +115,46 @@ export function createDecodeRow(
   }
 }
 
-/** Each token of a piece predicts the one after it; what follows the last token of a prompt is not known. */
-function scoringOf({ prompt, topLogProbabilities }: DecodeRequest, from: number, count: number) {
-  const targets = Int32Array.from({ length: count }, (_, i) => prompt[from + i + 1] ?? NO_TARGET);
-  return { targets, topK: Math.max(1, topLogProbabilities ?? 0) };
+/**
+ * The predictions of a piece that are scored: of each token from `scoreFrom − 1` on, and after the last token
+ * of the prompt that of each of `nextTargets`. Null: none.
+ */
+function scoringOf(
+  { prompt, topLogProbabilities, scoreFrom, nextTargets }: DecodeRequest,
+  from: number,
+  count: number,
+): SequenceScoring | null {
+  const rows: number[] = [];
+  const targets: number[] = [];
+  for (let token = Math.max(from, scoreFrom - 1); token < from + count; token++) {
+    rows.push(token - from);
+    targets.push(prompt[token + 1] ?? NO_TARGET);
+  }
+  if (from + count === prompt.length) {
+    for (const target of nextTargets) {
+      rows.push(count - 1);
+      targets.push(target);
+    }
+  }
+  return rows.length > 0 ? { rows, targets, topK: Math.max(1, topLogProbabilities ?? 0) } : null;
+}
+
+/** The scores of a whole prompt, and those of `nextTargets`. */
+function promptScores({ scorePrompt, nextTargets }: DecodeRequest, pieces: readonly TokenScores[]) {
+  if (!scorePrompt) return { scores: null, nextScores: null };
+  const all = joined(pieces);
+  const rows = all.logProbabilities.length;
+  const promptRows = rows - nextTargets.length;
+  return { scores: partOfScores(all, 0, promptRows), nextScores: partOfScores(all, promptRows, rows) };
+}
+
+function partOfScores(all: TokenScores, from: number, to: number): TokenScores {
+  const topK = all.topIds.length / all.logProbabilities.length;
+  return {
+    logProbabilities: all.logProbabilities.slice(from, to),
+    topIds: all.topIds.slice(from * topK, to * topK),
+    topLogProbabilities: all.topLogProbabilities.slice(from * topK, to * topK),
+  };
 }
 
 function joined(pieces: readonly TokenScores[]): TokenScores {

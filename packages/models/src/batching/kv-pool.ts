@@ -1,5 +1,5 @@
 import { rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
-import { appendRows, constant } from '@qdylora/tensor';
+import { appendRows, constant, copy } from '@qdylora/tensor';
 import type { AttentionConfig } from '../families/family-config.ts';
 import type { LayerCache } from '../generate/kv-cache.ts';
 import { createTokenRanges, type TokenRange, type TokenRanges } from './token-ranges.ts';
@@ -28,6 +28,8 @@ export interface KvPool extends Disposable {
   readonly tokenBytes: number;
   /** The caches of a pass over new tokens of sequences, in the order of their ranges. */
   cachesOf(sequences: readonly NewTokens[], segments: PoolSegments): readonly LayerCache[];
+  /** Copies the keys and values of the first tokens of a range to the beginning of another one. */
+  copyTokens(from: TokenRange, to: TokenRange, count: number): void;
 }
 
 /** Bytes of the keys and values of one token: float32, in all layers. */
@@ -41,10 +43,11 @@ export const kvTokenBytes = (attention: readonly AttentionConfig[]): number =>
  * and the rows between two of them are a segment without queries.
  */
 export function createKvPool(
-  { memory }: Backend,
+  backend: Backend,
   attention: readonly AttentionConfig[],
   capacity: number,
 ): KvPool {
+  const { memory } = backend;
   const views: ArrayView[] = [];
   const rows = (width: number): F32 => {
     const view = memory.allocate('f32', [capacity, width]);
@@ -67,6 +70,12 @@ export function createKvPool(
           return { k: constant(keys), v: constant(values), segments: keySegments };
         },
       })),
+    copyTokens(from, to, count) {
+      for (const pool of layers.flatMap(({ keys, values }) => [keys, values])) {
+        const x = rowsOf(pool, from.start, from.start + count);
+        runOp(backend, copy, { x }, {}, { y: rowsOf(pool, to.start, to.start + count) });
+      }
+    },
     [Symbol.dispose]() {
       for (const view of views.splice(0)) memory.release(view);
     },

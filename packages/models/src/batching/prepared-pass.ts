@@ -46,9 +46,9 @@ interface PassArrays {
   readonly logits: F32;
 }
 
-/** The scored arrays of one sequence. */
+/** The scored arrays of the sequences with equal `topK`, one after another. */
 interface Scored {
-  readonly sequence: number;
+  readonly sequences: readonly number[];
   readonly arrays: SoftTargets;
   readonly tokenLosses: F32;
 }
@@ -69,16 +69,18 @@ export function preparePass(
   });
   let call: RepeatedCall<undefined> | null = null;
   let runs = 0;
-  const body = (recorder: Backend, headCodes?: HeadCodes): Scored[] =>
-    compute(model, layout, {
-      ctx: { ...ctx, backend: recorder, active: layout.active },
-      pool,
-      arrays,
-      headCodes,
-    });
+  const computation = { pool, arrays, ctx: { ...ctx, active: layout.active } };
   const record = (): RepeatedCall<undefined> => {
     const headCodes = codes();
-    return repeatedCall(backend, (recorder) => void body(recorder, headCodes));
+    return repeatedCall(backend, (recorder) => {
+      const recorded = { ...computation.ctx, backend: recorder };
+      computeTokens(model, layout, { ...computation, ctx: recorded, headCodes });
+      return undefined;
+    });
+  };
+  const compute = (sequences: readonly PassSequence[]): Scored[] => {
+    const x = computeTokens(model, layout, computation);
+    return score(model.head, { ctx: computation.ctx, x, layout, sequences });
   };
   return {
     layout,
@@ -92,9 +94,9 @@ export function preparePass(
         writeEnds(memory, arrays, sequences, tokensAfter);
       }
       if (call) call.run();
-      const scored = call ? [] : memory.scoped(() => body(backend), keptViews);
+      const scored = call ? [] : memory.scoped(() => compute(sequences), keptViews);
       try {
-        return await readResults(memory, layout, arrays, scored);
+        return await readResults(memory, sequences, { layout, arrays, scored });
       } finally {
         for (const view of keptViews(scored)) memory.release(view);
       }
@@ -182,55 +184,95 @@ interface Computation {
   readonly headCodes?: HeadCodes | undefined;
 }
 
-/** The ops of a pass. Likeliest tokens and logits are written into `arrays`. */
-function compute(
+/**
+ * The ops of a pass; likeliest tokens and logits are written into `arrays`. Returns the hidden states:
+ * [tokens, hidden].
+ */
+function computeTokens(
   model: CausalLm,
   { sequences, likeliest, logits }: PassLayout,
   { ctx, pool, arrays, headCodes }: Computation,
-): Scored[] {
+): F32 {
   const { head } = model;
-  const x = model.hiddenOfArrays(ctx, arrays.batch, pool.cachesOf(sequences, arrays.segments));
+  const x = model.hiddenOfArrays(ctx, arrays.batch, pool.cachesOf(sequences, arrays.segments)).view;
   const count = likeliest.length;
   if (count + logits.length > 0) {
-    const { y } = runOp(ctx.backend, embedding, { weight: x.view, ids: arrays.lastRows }, {});
+    const { y } = runOp(ctx.backend, embedding, { weight: x, ids: arrays.lastRows }, {});
     if (count > 0)
       head.likeliestOfRows(ctx, rowsOf(y, 0, count), { codes: headCodes, into: arrays.likeliest });
     if (logits.length > 0) head.logits(ctx, constant(rowsOf(y, count, y.shape[0])), arrays.logits);
   }
-  return sequences.flatMap(({ scoring, from, last }, sequence) => {
-    if (!scoring) return [];
-    const rows = constant(rowsOf(x.view, from, last + 1));
-    const { memory } = ctx.backend;
-    const tokens = last + 1 - from;
-    const targets = memory.allocate('i32', [tokens]);
-    memory.write(targets, scoring.targets);
+  return x;
+}
+
+interface Scoring {
+  readonly ctx: ForwardContext;
+  /** [tokens, hidden] */
+  readonly x: F32;
+  readonly layout: PassLayout;
+  readonly sequences: readonly PassSequence[];
+}
+
+/** The scored predictions of all sequences: one loss for those with equal `topK`. */
+function score(head: CausalLm['head'], { ctx, x, layout, sequences }: Scoring): Scored[] {
+  const { memory } = ctx.backend;
+  const groups = new Map<number, number[]>();
+  for (const [i, { scoring }] of sequences.entries())
+    if (scoring) groups.set(scoring.topK, [...(groups.get(scoring.topK) ?? []), i]);
+  return [...groups].map(([topK, members]) => {
+    const rows = members.flatMap((i) =>
+      sequences[i].scoring!.rows.map((row) => layout.sequences[i].from + row),
+    );
+    const ids = memory.allocate('i32', [rows.length]);
+    memory.write(ids, rows);
+    const { y } = runOp(ctx.backend, embedding, { weight: x, ids }, {});
+    const targets = memory.allocate('i32', [rows.length]);
+    memory.write(
+      targets,
+      members.flatMap((i) => sequences[i].scoring!.targets),
+    );
     const soft: SoftTargets = {
-      topIds: memory.allocate('i32', [tokens, scoring.topK]),
-      topLogProbabilities: memory.allocate('f32', [tokens, scoring.topK]),
-      tailMass: memory.allocate('f32', [tokens]),
+      topIds: memory.allocate('i32', [rows.length, topK]),
+      topLogProbabilities: memory.allocate('f32', [rows.length, topK]),
+      tailMass: memory.allocate('f32', [rows.length]),
     };
     const softTargets = { role: 'teacher', arrays: soft } as const;
-    const { tokenLosses } = head.loss(ctx, rows, { targets }, { lossScale: 1, softTargets });
-    return [{ sequence, arrays: soft, tokenLosses }];
+    const { tokenLosses } = head.loss(ctx, constant(y), { targets }, { lossScale: 1, softTargets });
+    return { sequences: members, arrays: soft, tokenLosses };
   });
+}
+
+interface PassResults {
+  readonly layout: PassLayout;
+  readonly arrays: PassArrays;
+  readonly scored: readonly Scored[];
 }
 
 async function readResults(
   memory: Backend['memory'],
-  { sequences, likeliest, logits }: PassLayout,
-  arrays: PassArrays,
-  scored: readonly Scored[],
+  sequences: readonly PassSequence[],
+  { layout: { likeliest, logits }, arrays, scored }: PassResults,
 ): Promise<SequenceResult[]> {
   const ids = likeliest.length > 0 ? await memory.read(arrays.likeliest) : new Int32Array(0);
   const rows = logits.length > 0 ? await memory.read(arrays.logits) : new Float32Array(0);
   const vocabularySize = arrays.logits.shape[1];
   const scores = new Map<number, TokenScores>();
-  for (const { sequence, arrays: soft, tokenLosses } of scored)
-    scores.set(sequence, {
-      logProbabilities: (await memory.read(tokenLosses)).map((loss) => -loss),
-      topIds: await memory.read(soft.topIds),
-      topLogProbabilities: await memory.read(soft.topLogProbabilities),
-    });
+  for (const { sequences: members, arrays: soft, tokenLosses } of scored) {
+    const topK = soft.topIds.shape[1];
+    const losses = await memory.read(tokenLosses);
+    const topIds = await memory.read(soft.topIds);
+    const topLogProbabilities = await memory.read(soft.topLogProbabilities);
+    let from = 0;
+    for (const i of members) {
+      const to = from + sequences[i].scoring!.rows.length;
+      scores.set(i, {
+        logProbabilities: losses.slice(from, to).map((loss) => -loss),
+        topIds: topIds.slice(from * topK, to * topK),
+        topLogProbabilities: topLogProbabilities.slice(from * topK, to * topK),
+      });
+      from = to;
+    }
+  }
   return sequences.map((_, i) => {
     const id = likeliest.indexOf(i);
     const row = logits.indexOf(i);

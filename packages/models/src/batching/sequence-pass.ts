@@ -14,24 +14,26 @@ export interface PassSequence {
   readonly wantsLikeliest: boolean;
   /** The logits after the last token are computed. */
   readonly wantsLogits: boolean;
-  /** Every new token's prediction of the next one is scored; null: none is. */
+  /** Predictions that are scored; null: none are. */
   readonly scoring: SequenceScoring | null;
 }
 
 export interface SequenceScoring {
-  /** The token that follows each new token, −100 where it is not known: [new tokens] */
-  readonly targets: Int32Array;
-  /** Classes to yield of each token. */
+  /** New tokens whose predictions are scored, counted from the first one; a token may occur again. */
+  readonly rows: readonly number[];
+  /** The token that follows each of these, −100 where it is not known: [rows] */
+  readonly targets: readonly number[];
+  /** Classes to yield of each of these. */
   readonly topK: number;
 }
 
-/** Of each new token of a sequence, what the model predicts to follow it. */
+/** What the model predicts to follow some tokens of a sequence. */
 export interface TokenScores {
-  /** log p of the target: [tokens]; 0 where there is no target */
+  /** log p of the target: [rows]; 0 where there is no target */
   readonly logProbabilities: Float32Array;
-  /** The most likely classes, of each token the most likely first: [tokens · topK] */
+  /** The most likely classes, of each token the most likely first: [rows · topK] */
   readonly topIds: Int32Array;
-  /** [tokens · topK] */
+  /** [rows · topK] */
   readonly topLogProbabilities: Float32Array;
 }
 
@@ -52,7 +54,6 @@ export interface PassLayout {
     readonly rank: number;
     /** Row of the last token in the pass. */
     readonly last: number;
-    readonly scoring: SequenceScoring | null;
     /** First row in the pass. */
     readonly from: number;
   }[];
@@ -68,10 +69,10 @@ export interface PassLayout {
 /** @param sequences in the order of their ranges */
 export function layoutOf(sequences: readonly PassSequence[]): PassLayout {
   let tokens = 0;
-  const laidOut = sequences.map(({ range, ids, rank, scoring }) => {
+  const laidOut = sequences.map(({ range, ids, rank }) => {
     const from = tokens;
     tokens += ids.length;
-    return { range, rank, scoring, count: ids.length, from, last: tokens - 1 };
+    return { range, rank, count: ids.length, from, last: tokens - 1 };
   });
   const indexesOf = (isWanted: (sequence: PassSequence) => boolean): number[] =>
     sequences.flatMap((sequence, i) => (isWanted(sequence) ? [i] : []));
@@ -86,7 +87,7 @@ export function layoutOf(sequences: readonly PassSequence[]): PassLayout {
       .map(
         ({ range: { start, length }, ids, rank, wantsLikeliest, wantsLogits, scoring }) =>
           `${start}+${length}:${ids.length}@${rank}${wantsLikeliest ? 'i' : ''}${wantsLogits ? 'l' : ''}` +
-          `${scoring ? `s${scoring.topK}` : ''}`,
+          `${scoring ? 's' : ''}`,
       )
       .join(' '),
   };

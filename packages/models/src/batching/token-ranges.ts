@@ -14,12 +14,22 @@ export interface TokenRanges {
   reserve(length: number): TokenRange | null;
   /** @throws QdyloraError BAD_ARGUMENT for a range that is not reserved */
   release(range: TokenRange): void;
+  /**
+   * Releases all places of a range but the first ones, and returns these.
+   *
+   * @throws QdyloraError BAD_ARGUMENT for a range that is not reserved
+   */
+  shrink(range: TokenRange, length: number): TokenRange;
 }
 
 export function createTokenRanges(capacity: number): TokenRanges {
   const reserved = new Set<TokenRange>();
   let freeTokens = capacity;
   const byStart = (): TokenRange[] => [...reserved].sort((a, b) => a.start - b.start);
+  const release = (range: TokenRange): void => {
+    if (!reserved.delete(range)) throw badArgument('token-ranges', 'the range must be reserved');
+    freeTokens += range.length;
+  };
   return {
     capacity,
     get freeTokens() {
@@ -37,9 +47,13 @@ export function createTokenRanges(capacity: number): TokenRanges {
       freeTokens -= length;
       return range;
     },
-    release(range) {
-      if (!reserved.delete(range)) throw badArgument('token-ranges', 'the range must be reserved');
-      freeTokens += range.length;
+    release,
+    shrink(range, length) {
+      release(range);
+      const first: TokenRange = { start: range.start, length };
+      reserved.add(first);
+      freeTokens -= length;
+      return first;
     },
   };
 }
