@@ -3,7 +3,8 @@ import { chooseToken } from '../generate/choose-token.ts';
 import { penalizeRepetition } from '../generate/penalize-repetition.ts';
 import type { ChosenToken, DecodeEvent, DecodeRequest } from './decode-request.ts';
 import type { EventChannel } from './event-channel.ts';
-import type { PassSequence, SequenceResult, SequenceScoring, TokenScores } from './sequence-pass.ts';
+import { promptScores, scoringOf } from './prompt-scores.ts';
+import type { PassSequence, SequenceResult, TokenScores } from './sequence-pass.ts';
 import type { TokenRange } from './token-ranges.ts';
 
 /**
@@ -22,9 +23,6 @@ export function reusableTokens({ prompt, scorePrompt, scoreFrom }: DecodeRequest
   const unscored = scorePrompt ? scoreFrom - 1 : prompt.length;
   return Math.max(0, Math.min(unscored, prompt.length - leastNew));
 }
-
-/** The ignored target of the losses. */
-const NO_TARGET = -100;
 
 /** A request that has its place in the pool. */
 export interface DecodeRow {
@@ -52,16 +50,18 @@ export interface DecodeRowOptions {
   readonly filled: number;
 }
 
+/** The tokens of a prompt that are read together, from the first unread one on. */
+function nextPiece(prompt: readonly number[], from: number, passTokens: number): readonly number[] {
+  const remaining = prompt.length - from;
+  return prompt.slice(from, from + (remaining >= 2 * passTokens ? passTokens : remaining));
+}
+
 export function createDecodeRow(
   request: DecodeRequest,
   { range, events, passTokens, filled: reused }: DecodeRowOptions,
 ): DecodeRow {
   const { prompt, maxNewTokens, scorePrompt, stopIds } = request;
-  /** The next tokens of the prompt to read. */
-  const pieceAt = (from: number): readonly number[] => {
-    const remaining = prompt.length - from;
-    return prompt.slice(from, from + (remaining >= 2 * passTokens ? passTokens : remaining));
-  };
+  const pieceAt = (from: number): readonly number[] => nextPiece(prompt, from, passTokens);
   const chooser = tokenChooser(request);
   const pieces: TokenScores[] = [];
   let filled = reused;
@@ -113,58 +113,6 @@ export function createDecodeRow(
     events.push({ type: 'end', reason, stopToken });
     return true;
   }
-}
-
-/**
- * The predictions of a piece that are scored: of each token from `scoreFrom − 1` on, and after the last token
- * of the prompt that of each of `nextTargets`. Null: none.
- */
-function scoringOf(
-  { prompt, topLogProbabilities, scoreFrom, nextTargets }: DecodeRequest,
-  from: number,
-  count: number,
-): SequenceScoring | null {
-  const rows: number[] = [];
-  const targets: number[] = [];
-  for (let token = Math.max(from, scoreFrom - 1); token < from + count; token++) {
-    rows.push(token - from);
-    targets.push(prompt[token + 1] ?? NO_TARGET);
-  }
-  if (from + count === prompt.length) {
-    for (const target of nextTargets) {
-      rows.push(count - 1);
-      targets.push(target);
-    }
-  }
-  return rows.length > 0 ? { rows, targets, topK: Math.max(1, topLogProbabilities ?? 0) } : null;
-}
-
-/** The scores of a whole prompt, and those of `nextTargets`. */
-function promptScores({ scorePrompt, nextTargets }: DecodeRequest, pieces: readonly TokenScores[]) {
-  if (!scorePrompt) return { scores: null, nextScores: null };
-  const all = joined(pieces);
-  const rows = all.logProbabilities.length;
-  const promptRows = rows - nextTargets.length;
-  return { scores: partOfScores(all, 0, promptRows), nextScores: partOfScores(all, promptRows, rows) };
-}
-
-function partOfScores(all: TokenScores, from: number, to: number): TokenScores {
-  const topK = all.topIds.length / all.logProbabilities.length;
-  return {
-    logProbabilities: all.logProbabilities.slice(from, to),
-    topIds: all.topIds.slice(from * topK, to * topK),
-    topLogProbabilities: all.topLogProbabilities.slice(from * topK, to * topK),
-  };
-}
-
-function joined(pieces: readonly TokenScores[]): TokenScores {
-  const floats = (field: 'logProbabilities' | 'topLogProbabilities'): Float32Array =>
-    Float32Array.from(pieces.flatMap((piece) => [...piece[field]]));
-  return {
-    logProbabilities: floats('logProbabilities'),
-    topIds: Int32Array.from(pieces.flatMap(({ topIds }) => [...topIds])),
-    topLogProbabilities: floats('topLogProbabilities'),
-  };
 }
 
 interface TokenChooser {

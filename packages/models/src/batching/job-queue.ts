@@ -1,9 +1,8 @@
 import type { DecodeEvent, DecodeRequest } from './decode-request.ts';
-import { createDecodeRow, reusableTokens, type DecodeRow } from './decode-row.ts';
+import { createDecodeRow, type DecodeRow } from './decode-row.ts';
 import { createEventChannel, type EventChannel } from './event-channel.ts';
-import { createKeptPrompts, LEAST_SHARED, sharedTokens, type KeptPrompt } from './kept-prompts.ts';
 import type { KvPool } from './kv-pool.ts';
-import type { TokenRange } from './token-ranges.ts';
+import { createPlaces } from './places.ts';
 
 /** A request with its reader. */
 export interface Job {
@@ -68,61 +67,9 @@ export function createJob(request: DecodeRequest): Job {
 }
 
 export function createJobQueue(pool: KvPool, { maxRunning, passTokens }: JobQueueOptions): JobQueue {
-  const { ranges } = pool;
-  const keptPrompts = createKeptPrompts(ranges);
   let running: RunningJob[] = [];
   let waiting: Job[] = [];
-  let takenOver = 0;
-
-  function retire({ row: { request, range, promptTokensRead } }: RunningJob): void {
-    keptPrompts.keep(request, promptTokensRead, range);
-  }
-
-  /** Places for a request. Kept prompts give way, `spared` last; null: there is no room. */
-  function reserve(places: number, spared: KeptPrompt | null): TokenRange | null {
-    for (;;) {
-      const range = ranges.reserve(places);
-      if (range || !keptPrompts.evict(spared)) return range;
-    }
-  }
-
-  /** True where a running job still reads tokens that the request could take over. */
-  function isBeingRead(request: DecodeRequest, atHand: number): boolean {
-    return running.some(({ row }) => {
-      if (row.promptTokensRead === row.request.prompt.length) return false;
-      return Math.min(sharedTokens(row.request, request), reusableTokens(request)) >= atHand + LEAST_SHARED;
-    });
-  }
-
-  /** The range in the pool that begins most like the request, and how many tokens can be taken over. */
-  function beginningOf(request: DecodeRequest): Beginning {
-    const kept = keptPrompts.longestOf(request);
-    const candidates: Beginning[] = running.map(({ row: { request: other, range, promptTokensRead } }) => ({
-      kept: null,
-      range,
-      tokens: Math.min(sharedTokens(other, request), promptTokensRead),
-    }));
-    if (kept) candidates.push({ kept, range: kept.range, tokens: sharedTokens(kept, request) });
-    const best = candidates.reduce((most, each) => (each.tokens > most.tokens ? each : most), NOTHING);
-    const tokens = Math.min(best.tokens, reusableTokens(request));
-    return tokens < LEAST_SHARED ? NOTHING : { ...best, tokens };
-  }
-
-  /** False where there is no room. */
-  function start(job: Job, beginning: Beginning): boolean {
-    const { request, events } = job;
-    let { range: source, tokens } = beginning;
-    let range = reserve(request.places, beginning.kept);
-    if (!range && beginning.kept) {
-      range = reserve(request.places, null);
-      ({ range: source, tokens } = NOTHING);
-    }
-    if (!range) return false;
-    if (source) pool.copyTokens(source, range, tokens);
-    takenOver += tokens;
-    running.push({ job, row: createDecodeRow(request, { range, events, passTokens, filled: tokens }) });
-    return true;
-  }
+  const places = createPlaces(pool, () => running.map(({ row }) => row));
 
   return {
     get running() {
@@ -135,43 +82,31 @@ export function createJobQueue(pool: KvPool, { maxRunning, passTokens }: JobQueu
       return running.length < maxRunning && waiting.length === 0;
     },
     get reservedTokens() {
-      return ranges.capacity - ranges.freeTokens - keptPrompts.tokens;
+      return places.reservedTokens;
     },
     get sharedTokens() {
-      return takenOver;
+      return places.sharedTokens;
     },
     add(job) {
       waiting.push(job);
     },
     admit() {
-      for (const each of running) if (each.job.isOver) retire(each);
+      for (const { job, row } of running) if (job.isOver) places.giveBack(row);
       running = running.filter(({ job }) => !job.isOver);
       const candidates = waiting.filter(({ isOver }) => !isOver);
       waiting = [];
       while (candidates.length > 0 && running.length < maxRunning) {
         const job = candidates.shift()!;
-        const beginning = beginningOf(job.request);
-        if (isBeingRead(job.request, beginning.tokens)) {
-          waiting.push(job);
-        } else if (!start(job, beginning)) {
-          waiting.push(job);
-          break;
-        }
+        const { request, events } = job;
+        const place = places.isBeingRead(request) ? 'later' : places.take(request);
+        if (place === 'later' || !place) waiting.push(job);
+        else running.push({ job, row: createDecodeRow(request, { ...place, events, passTokens }) });
+        if (!place) break;
       }
       waiting.push(...candidates);
     },
   };
 }
-
-/** Tokens in the pool with which a request begins. */
-interface Beginning {
-  /** The kept prompt that has them; null: a running request has them. */
-  readonly kept: KeptPrompt | null;
-  readonly range: TokenRange | null;
-  readonly tokens: number;
-}
-
-const NOTHING: Beginning = { kept: null, range: null, tokens: 0 };
 
 /**
  * The jobs of the next pass, in the order of their ranges: all that write, and those that read their prompts,

@@ -7,10 +7,10 @@ import {
   MERGE_KEYS,
   PLAN_KEYS,
   QUANTIZE_KEYS,
-  TASK_ONLY_KEYS,
   TUNE_ONLY_KEYS,
 } from '../config/verb-keys.ts';
 import { FINISH_ONLY_KEYS } from '../config/finish-keys.ts';
+import { TASK_ONLY_KEYS } from '../config/task-keys.ts';
 import { KEYS } from '../config/keys.ts';
 import { SERVE_KEYS } from '../config/serve-keys.ts';
 import { VERSION } from '../version.ts';

@@ -4,7 +4,6 @@ import {
   booleanKey,
   bytesKey,
   choiceKey,
-  filesKey,
   numberKey,
   optionalChoiceKey,
   optionalNumberKey,
@@ -105,67 +104,6 @@ export const EVALUATE_KEYS = {
   compareWithBase: booleanKey(false, {
     group: 'Evaluation and saving',
     about: 'Also evaluate the base without its adapter, and compare row by row',
-  }),
-} satisfies Record<string, Key>;
-
-/** What `eval` takes for benchmark tasks only. */
-export const TASK_ONLY_KEYS = {
-  tasks: {
-    ...filesKey({
-      group: 'Benchmarks',
-      placeholder: 'name,…',
-      about:
-        'Judge on benchmark tasks, every rank and the base: gsm8k, mmlu, …, or a YAML file of ' +
-        'lm-evaluation-harness',
-    }),
-    expected: 'a task or a list of tasks',
-  },
-  taskData: textKey({
-    group: 'Benchmarks',
-    placeholder: 'folder',
-    about:
-      'Folder with the rows of the tasks: gsm8k/test.jsonl, gsm8k/train.jsonl, … (also Parquet); by ' +
-      'default they are downloaded from the hub',
-  }),
-  numFewshot: optionalNumberKey(
-    { from: 0, whole: true },
-    { group: 'Benchmarks', about: 'Examples in each prompt; those of the task by default' },
-  ),
-  limit: optionalNumberKey(
-    { from: 0, above: true },
-    { group: 'Benchmarks', about: 'Judge only the first n rows of each task; below 1: their share' },
-  ),
-  allowCodeExecution: booleanKey(false, {
-    group: 'Benchmarks',
-    about: 'Run the programs that the model writes for humaneval, in a sandbox, and judge them (pass@1)',
-  }),
-  racing: booleanKey(false, {
-    group: 'Benchmarks',
-    about: 'Drop ranks that cannot be the best any more while rows remain; says what it saved',
-  }),
-  cacheRequests: textKey({
-    group: 'Benchmarks',
-    placeholder: 'folder',
-    about:
-      'Folder that keeps every answer, so that an interrupted evaluation continues where it was; ' +
-      'by default answers/ in output_dir',
-  }),
-  outputDir: {
-    ...outputDir,
-    group: 'Benchmarks',
-    about: 'Folder for results_*.json and samples_*.jsonl of lm-evaluation-harness, for each rank',
-  },
-} satisfies Record<string, Key>;
-
-export const EVALUATE_TASKS_KEYS = {
-  ...BASE_KEYS,
-  ...TASK_ONLY_KEYS,
-  applyChatTemplate,
-  chatTemplate,
-  ranks: EVALUATE_KEYS.ranks,
-  compareWithBase: booleanKey(true, {
-    group: 'Evaluation and saving',
-    about: 'Also judge the base without its adapter',
   }),
 } satisfies Record<string, Key>;
 

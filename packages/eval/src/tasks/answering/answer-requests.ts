@@ -1,14 +1,13 @@
 import { yieldToEvents, type AbortedWork } from '@qdylora/data';
-import { groupByTokenBudget } from '../../group-by-token-budget.ts';
 import type { MeasureOptions } from '../../eval-task.ts';
 import { passReporter } from '../../pass-reporter.ts';
 import { DEFAULT_TOKENS_PER_BATCH } from '../../perplexity.ts';
 import type { LogLikelihood, ModelRequest, ModelResponse } from '../requests/model-request.ts';
 import type { AnswerCache } from './answer-cache.ts';
-import { encodePair, encodeText, prefixToken, rollingWindows, scoredTokens } from './encode-requests.ts';
-import { generationSettings, type GenerationSettings } from './generation-settings.ts';
+import { encodeRequest, type EncodedRequest } from './encode-request.ts';
+import { groupByPrefix, sortByPrefix } from './group-by-prefix.ts';
 import type { ScoredTokens, TokenModel } from './token-model.ts';
-import { cutPrompt, writeUntil, type CutPrompt } from './write-until.ts';
+import { writeUntil } from './write-until.ts';
 
 const ABORTED: AbortedWork = { where: 'tasks', problem: 'The evaluation was aborted' };
 
@@ -24,14 +23,6 @@ export interface Answers {
   readonly responses: readonly ModelResponse[];
   /** Requests whose context was longer than the model reads, so that its beginning was cut off. */
   readonly cutContexts: number;
-}
-
-/** A request as tokens. */
-interface EncodedRequest {
-  /** Windows to score; none for a generated text. */
-  readonly windows: readonly ScoredTokens[];
-  readonly writing: (CutPrompt & { readonly settings: GenerationSettings }) | null;
-  readonly isCut: boolean;
 }
 
 /**
@@ -53,63 +44,86 @@ export async function answerRequests(
     cache?.add(requests[index], response);
   };
   const open = [...encoded.keys()].filter((i) => responses[i] === undefined);
-  const windows = open.flatMap((request) => encoded[request].windows.map((tokens) => ({ request, tokens })));
-  const scored = windows.map(({ tokens }) => tokens.ids.length);
-  const groups = groupByTokenBudget(scored, options.tokensPerBatch ?? DEFAULT_TOKENS_PER_BATCH);
-  const writings = open.filter((i) => encoded[i].writing !== null);
+  const windows = windowsOf(open, encoded);
+  const groups = groupByPrefix(
+    windows.map(({ tokens }) => tokens.ids),
+    options.tokensPerBatch ?? DEFAULT_TOKENS_PER_BATCH,
+  );
+  const writings = sortByPrefix(
+    open.filter((i) => encoded[i].writing !== null),
+    (i) => encoded[i].writing!.ids,
+  );
   const reportPass = passReporter(
     [
-      ...groups.map((group) => group.reduce((sum, i) => sum + scored[i], 0)),
+      ...groups.map((group) => group.reduce((sum, w) => sum + windows[w].tokens.ids.length, 0)),
       ...writings.map((i) => encoded[i].writing!.ids.length),
     ],
     options,
   );
   const parts = new Map(open.map((request): [number, LogLikelihood[]] => [request, []]));
-  const firstWindows = new Map(windows.map(({ request }, w) => [request, w]).reverse() as [number, number][]);
-  for (const group of groups) {
-    await yieldToEvents(signal, ABORTED);
+  const beforeStep = (): Promise<void> => yieldToEvents(signal, ABORTED);
+  const scoreGroup = async (group: readonly number[]): Promise<void> => {
     const results = await model.score(group.map((w) => windows[w].tokens));
     group.forEach((w, i) => {
-      const { request } = windows[w];
+      const { request, place } = windows[w];
       const ofRequest = parts.get(request)!;
-      ofRequest[w - firstWindows.get(request)!] = results[i];
+      ofRequest[place] = results[i];
       const isWhole = Object.keys(ofRequest).length === encoded[request].windows.length;
       if (isWhole) settle(request, scoredResponse(requests[request], ofRequest));
     });
-    reportPass();
-  }
-  for (const i of writings) {
-    const beforeToken = (): Promise<void> => yieldToEvents(signal, ABORTED);
-    await beforeToken();
+  };
+  const write = async (i: number): Promise<void> => {
     const { ids, settings } = encoded[i].writing!;
-    settle(i, await writeUntil(model, ids, settings, beforeToken));
+    settle(i, await writeUntil(model, ids, settings, beforeStep));
+  };
+  const steps = [...groups.map((group) => () => scoreGroup(group)), ...writings.map((i) => () => write(i))];
+  await runSteps(steps, model.concurrency ?? 1, async (step) => {
+    await beforeStep();
+    await step();
     reportPass();
-  }
+  });
   return {
     responses: requests.map((request, i) => responses[i] ?? scoredResponse(request, [])),
     cutContexts: encoded.filter(({ isCut }) => isCut).length,
   };
 }
 
-function encodeRequest(request: ModelRequest, model: TokenModel): EncodedRequest {
-  const { tokenizer, maxLength } = model;
-  switch (request.type) {
-    case 'loglikelihood': {
-      const pair = encodePair(tokenizer, request.context, request.continuation);
-      const isCut = pair.context.length + pair.continuation.length > maxLength + 1;
-      return { windows: [scoredTokens(pair, maxLength)], writing: null, isCut };
+/**
+ * Runs steps in their order, several at once. After an error no further step begins, and the error is thrown
+ * when the running ones have ended.
+ */
+async function runSteps<T>(
+  steps: readonly T[],
+  concurrency: number,
+  run: (step: T) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const work = async (): Promise<void> => {
+    while (next < steps.length) {
+      try {
+        await run(steps[next++]);
+      } catch (error) {
+        next = steps.length;
+        throw error;
+      }
     }
-    case 'loglikelihood_rolling': {
-      const pairs = rollingWindows(encodeText(tokenizer, request.text), prefixToken(tokenizer), maxLength);
-      return { windows: pairs.map((pair) => scoredTokens(pair, maxLength)), writing: null, isCut: false };
-    }
-    case 'generate_until': {
-      const settings = generationSettings(request.settings);
-      const cut = cutPrompt(model, request.context, settings.maxNewTokens);
-      return { windows: [], writing: { ...cut, settings }, isCut: cut.cutTokens > 0 };
-    }
-  }
+  };
+  const workers = Array.from({ length: Math.min(concurrency, steps.length) }, work);
+  const failed = (await Promise.allSettled(workers)).find(({ status }) => status === 'rejected');
+  if (failed?.status === 'rejected') throw failed.reason;
 }
+
+/** Window `place` of a request. */
+interface Window {
+  readonly request: number;
+  readonly place: number;
+  readonly tokens: ScoredTokens;
+}
+
+const windowsOf = (open: readonly number[], encoded: readonly EncodedRequest[]): Window[] =>
+  open.flatMap((request) =>
+    encoded[request].windows.map((tokens, place): Window => ({ request, place, tokens })),
+  );
 
 /** The response from the scores of all windows of a request; an empty text has none. */
 const scoredResponse = (request: ModelRequest, parts: readonly LogLikelihood[]): ModelResponse =>

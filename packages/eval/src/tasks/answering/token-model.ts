@@ -18,7 +18,9 @@ export interface TokenModel {
   readonly tokenizer: Tokenizer;
   /** Tokens that the model reads at once. */
   readonly maxLength: number;
-  /** One pass over all sequences. */
+  /** Calls that it computes together: so many are made at once. 1 by default. */
+  readonly concurrency?: number;
+  /** Scores of all sequences; sequences that begin alike come one after another. */
   score(sequences: readonly ScoredTokens[]): Promise<TokenScore[]>;
   /** Greedy decoding, which may end early. */
   generate(prompt: readonly number[], maxNewTokens: number): AsyncIterable<number>;

@@ -20,7 +20,7 @@ export interface CutPrompt {
  * @throws QdyloraError BAD_CONFIG where the answer alone fills the model
  */
 export function cutPrompt(
-  { tokenizer, maxLength }: TokenModel,
+  { tokenizer, maxLength }: Pick<TokenModel, 'tokenizer' | 'maxLength'>,
   prompt: string,
   maxNewTokens: number,
 ): CutPrompt {

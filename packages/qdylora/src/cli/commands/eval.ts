@@ -1,7 +1,8 @@
 import { QdyloraError, snakeCase, snakeCased } from '@qdylora/contract';
 import type { Command } from 'commander';
 import { mergeExplicit } from '../../config/explicit-values.ts';
-import { EVALUATE_KEYS, EVALUATE_TASKS_KEYS, TASK_ONLY_KEYS } from '../../config/verb-keys.ts';
+import { EVALUATE_TASKS_KEYS, TASK_ONLY_KEYS } from '../../config/task-keys.ts';
+import { EVALUATE_KEYS } from '../../config/verb-keys.ts';
 import { evaluateFrom, type EvaluationRow } from '../../recipes/evaluate.ts';
 import { precisionText } from '../../recipes/opening/weight-precision.ts';
 import { evaluateTasksFrom } from '../../recipes/tasks/evaluate-tasks.ts';

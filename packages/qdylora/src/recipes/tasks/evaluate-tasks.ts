@@ -12,13 +12,12 @@ import {
   type AnswerOptions,
   type ScoredView,
   type TaskRequests,
-  type TokenModel,
 } from '@qdylora/eval';
 import type { TaskRace, TaskResults } from '../../report/read-tasks.ts';
 import { valuesOfOptions, type ExplicitValues } from '../../config/explicit-values.ts';
 import { missingKey } from '../../config/names/missing-key.ts';
 import type { InputOf } from '../../config/values/check-values.ts';
-import { EVALUATE_TASKS_KEYS } from '../../config/verb-keys.ts';
+import { EVALUATE_TASKS_KEYS } from '../../config/task-keys.ts';
 import { ranksOf, readAdapter } from '../adapter/read-adapter.ts';
 import type { Warn } from '../adapter/attach-adapter.ts';
 import type { RecipeHooks } from '../evaluate.ts';
@@ -30,7 +29,7 @@ import type { EvaluateTasksConfig } from './evaluate-tasks-config.ts';
 import { judgeTasks, requestsOfTasks, type TaskRunOptions } from './judge-tasks.ts';
 import { isTaskFile, readOwnTask } from './own-task.ts';
 import { taskRows, type TaskRow } from './task-rows.ts';
-import { tokenModel } from './token-model.ts';
+import { openTaskModels, type TaskModels } from './task-models.ts';
 import { answerFolder, modelAnswers } from './model-answers.ts';
 import { judgePrograms } from './programs/judge-programs.ts';
 import { openSandbox, type Sandbox } from './programs/open-sandbox.ts';
@@ -91,9 +90,10 @@ export async function evaluateTasksFrom(
   using opened = await openModel(config, { adapter, backend, warn: onNotice });
   const tokenizer = await requiredTokenizer(opened);
   const requests = await requestsFor(chosen, config, { tokenizer, signal, tell: onNotice });
-  const judging: Judging = { config, chosen, opened, tokenizer, requests, date: new Date(), sandbox };
-  const answersOf = modelAnswers(opened, config);
   const views = [...(adapter && !config.compareWithBase ? [] : [null]), ...ranks];
+  await using models = openTaskModels(opened, { tokenizer, requests, views: views.length, signal });
+  const judging: Judging = { config, chosen, opened, tokenizer, requests, models, date: new Date(), sandbox };
+  const answersOf = modelAnswers(opened, config);
   const judged: JudgedView[] = [];
   let races: readonly TaskRace[] = [];
   try {
@@ -102,18 +102,22 @@ export async function evaluateTasksFrom(
         signal,
         onProgress,
         groups: chosen.groups,
-        modelAt: (rank) => modelAt(judging, rank),
+        modelAt: (rank) => models.at(rank),
         answersOf,
       });
     const progressOf = progressOfViews(views.length, onProgress);
-    for (const [v, rank] of views.entries()) {
+    const judgeRank = async (rank: number | null, v: number): Promise<void> => {
       const remaining = requestsOfRank(rank, requests, races);
-      if (remaining.length === 0) continue;
+      if (remaining.length === 0) return;
       const hooks = { signal, onProgress: progressOf(v), cache: answersOf(rank) };
       const { notice, ...view } = await judgeView({ ...judging, requests: remaining }, rank, hooks);
       if (v === 0 && notice !== null) onNotice(notice);
       judged.push(view);
-    }
+    };
+    const outcomes = await Promise.allSettled(views.map(judgeRank));
+    judged.sort((a, b) => (a.rank ?? 0) - (b.rank ?? 0));
+    const failed = outcomes.find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
   } catch (error) {
     if (!QdyloraError.isInstance(error) || error.code !== 'ABORTED') throw error;
     throw stoppedEarly(error, judged.length > 0 ? summaryOf(judging, judged, races) : null, judging);
@@ -137,6 +141,7 @@ interface Judging {
   readonly opened: OpenModel;
   readonly tokenizer: Tokenizer;
   readonly requests: readonly TaskRequests[];
+  readonly models: TaskModels;
   /** The time in the files' names. */
   readonly date: Date;
   /** Null: no code of a model is executed. */
@@ -148,21 +153,12 @@ interface JudgedView extends ScoredView {
   readonly file: string | null;
 }
 
-function modelAt(
-  { opened, tokenizer }: Pick<Judging, 'opened' | 'tokenizer'>,
-  rank: number | null,
-): TokenModel {
-  const { source, computeDtype } = opened;
-  const stopIds = [...new Set([...source.stopIds, ...(tokenizer.eosId === null ? [] : [tokenizer.eosId])])];
-  return tokenModel(viewAt(opened, rank), { tokenizer, stopIds, computeDtype });
-}
-
 async function judgeView(
-  { config, chosen, opened, tokenizer, requests, date, sandbox }: Judging,
+  { config, chosen, opened, tokenizer, requests, models, date, sandbox }: Judging,
   rank: number | null,
   hooks: Pick<AnswerOptions, 'signal' | 'onProgress' | 'cache'>,
 ): Promise<JudgedView & { readonly notice: string | null }> {
-  const model = modelAt({ opened, tokenizer }, rank);
+  const model = models.at(rank);
   const { scores: answered, cutContexts } = await judgeTasks(requests, model, hooks);
   const scores = sandbox ? await judgePrograms(answered, sandbox, hooks.signal) : answered;
   const groups = scoreGroups(chosen.groups, scores).filter(({ metrics }) => metrics.length > 0);
@@ -271,9 +267,6 @@ function templateOf({
     });
   };
 }
-
-const viewAt = ({ model, adapter }: OpenModel, rank: number | null) =>
-  rank === null ? { model, active: null } : adapter!.adapted.atRank(rank);
 
 const cutNotice = (count: number, maxLength: number): string =>
   `${count} prompts are longer than the ${maxLength} tokens that the model reads. Their beginnings are cut ` +

@@ -2,26 +2,25 @@ import type { EvalProgress } from '@qdylora/eval';
 import type { RecipeProgress } from '../evaluate.ts';
 
 /**
- * Progress over several views of a model that answer the same requests one after another. The time left of
- * the later views is that of the present one.
+ * Progress over several views of a model that answer the same requests together. The time left is that of the
+ * slowest view.
  *
- * @param now seconds of a monotonic clock
- * @returns the progress function of view v, to be called when it begins
+ * @returns the progress function of view v
  */
 export function progressOfViews(
   views: number,
   onProgress: ((progress: RecipeProgress) => void) | undefined,
-  now: () => number = () => performance.now() / 1000,
 ): (v: number) => ((progress: EvalProgress) => void) | undefined {
+  const byView = new Map<number, EvalProgress>();
   return (v) => {
     if (!onProgress) return undefined;
-    const begin = now();
-    return ({ done, total, secondsLeft }) => {
-      const secondsOfView = now() - begin + secondsLeft;
+    return (progress) => {
+      byView.set(v, progress);
+      const all = [...byView.values()];
       onProgress({
-        done: v * total + done,
-        total: views * total,
-        secondsLeft: secondsLeft + (views - v - 1) * secondsOfView,
+        done: all.reduce((sum, { done }) => sum + done, 0),
+        total: views * progress.total,
+        secondsLeft: all.reduce((most, { secondsLeft }) => Math.max(most, secondsLeft), 0),
       });
     };
   };

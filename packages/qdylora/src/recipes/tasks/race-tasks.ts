@@ -45,21 +45,16 @@ export async function raceTasks(
     const { aggregation, higherIsBetter } = members[0].task.metrics[0];
     const scale = DOCUMENT_SCALES.get(aggregation)!;
     const documents = shuffledDocuments(task, members);
-    const measure = async (
-      racing: readonly number[],
-      from: number,
-      to: number,
-    ): Promise<DocumentScores[]> => {
+    const measure = (racing: readonly number[], from: number, to: number): Promise<DocumentScores[]> => {
       const part = partOf(members, documents.slice(from, to));
-      const measured: DocumentScores[] = [];
-      for (const rank of racing) {
+      const measureRank = async (rank: number): Promise<DocumentScores> => {
         const { signal } = options;
         const answers = { signal, cache: options.answersOf(rank), resamples: 0 };
         const { scores } = await judgeTasks(part, options.modelAt(rank), answers);
-        measured.push(scale.scoresOf(scores.flatMap(({ metrics }) => metrics[0].items)));
         progress(to - from);
-      }
-      return measured;
+        return scale.scoresOf(scores.flatMap(({ metrics }) => metrics[0].items));
+      };
+      return Promise.all(racing.map(measureRank));
     };
     const indifference = aggregation === 'mean' ? INDIFFERENCE : null;
     const race = await raceRanks(ranks, counts[c], measure, { higherIsBetter, indifference });

@@ -1,56 +1,78 @@
-import { NOT_COUNTED, type Tokenizer } from '@qdylora/data';
+import type { Tokenizer } from '@qdylora/data';
 import type { ScoredTokens, TokenModel, TokenScore } from '@qdylora/eval';
-import { generate, type CausalLm } from '@qdylora/models';
-import { inferenceContext, type ActiveRank, type ComputeDtype } from '@qdylora/tensor';
+import type { DecodeEngine, DecodeView, TokenScores } from '@qdylora/models';
 
 export interface TokenModelOptions {
+  readonly engine: DecodeEngine;
   readonly tokenizer: Tokenizer;
   /** Ids that end a generated text. */
   readonly stopIds: readonly number[];
-  readonly computeDtype: ComputeDtype;
+  /** Calls that the engine gets at once. */
+  readonly concurrency: number;
 }
 
-/** A model at one rank, or without its adapter (`active: null`), as the tasks of `@qdylora/eval` ask it. */
+/**
+ * A model at one rank, or without its adapter (`active: null`), as the tasks of `@qdylora/eval` ask it. Its
+ * requests share the passes of an engine with those of other ranks.
+ */
 export function tokenModel(
-  view: { readonly model: CausalLm; readonly active: ActiveRank | null },
-  { tokenizer, stopIds, computeDtype }: TokenModelOptions,
+  view: DecodeView,
+  { engine, tokenizer, stopIds, concurrency }: TokenModelOptions,
 ): TokenModel {
-  const { model, active } = view;
-  const ctx = { ...inferenceContext(model.backend, computeDtype), activationDtype: computeDtype, active };
   return {
     tokenizer,
-    maxLength: model.config.maxPositions,
+    maxLength: view.model.config.maxPositions,
+    concurrency,
     async score(sequences) {
-      const inputs = lossInputs(sequences);
-      const { tokenLosses, likeliest } = await model.scoreTargets(ctx, inputs);
-      return sequences.map((_, s): TokenScore => {
-        let logLikelihood = 0;
-        let isGreedy = true;
-        for (let t = inputs.segments[s]; t < inputs.segments[s + 1]; t++) {
-          if (inputs.targets[t] === NOT_COUNTED) continue;
-          logLikelihood -= tokenLosses[t];
-          isGreedy &&= likeliest[t] === inputs.targets[t];
+      const scores = new Array<TokenScore>(sequences.length);
+      const scoreAlike = async (members: readonly number[]): Promise<void> => {
+        const { ids, targets } = sequences[members[0]];
+        const nextTargets = members.map((i) => sequences[i].targets.at(-1)!);
+        const scoreFrom = ids.length - targets.length + 1;
+        const options = { maxNewTokens: 0, scorePrompt: true, scoreFrom, nextTargets };
+        for await (const event of engine.decode(view, ids, options)) {
+          if (event.type !== 'prompt') continue;
+          for (const [place, i] of members.entries())
+            scores[i] = tokenScore(sequences[i].targets, event.scores!, partAt(event.nextScores!, place));
         }
-        return { logLikelihood, isGreedy };
-      });
+      };
+      await Promise.all(groupByInput(sequences).map(scoreAlike));
+      return scores;
     },
-    generate: (prompt, maxNewTokens) => generate(view, prompt, { maxNewTokens, stopIds, computeDtype }),
+    async *generate(prompt, maxNewTokens) {
+      for await (const event of engine.decode(view, prompt, { maxNewTokens, stopIds }))
+        if (event.type === 'token') yield event.id;
+    },
   };
 }
 
-/** Sequences one after another; the targets belong to the last ids of each. */
-function lossInputs(sequences: readonly ScoredTokens[]) {
-  const segments = [0];
-  for (const { ids } of sequences) segments.push(segments.at(-1)! + ids.length);
-  return {
-    ids: Int32Array.from(sequences.flatMap(({ ids }) => ids)),
-    positions: Int32Array.from(sequences.flatMap(({ ids }) => [...ids.keys()])),
-    targets: Int32Array.from(
-      sequences.flatMap(({ ids, targets }) => [
-        ...new Array<number>(ids.length - targets.length).fill(NOT_COUNTED),
-        ...targets,
-      ]),
-    ),
-    segments: Int32Array.from(segments),
-  };
+/** Sequences that differ only in their last target, which the model does not read. */
+function groupByInput(sequences: readonly ScoredTokens[]): number[][] {
+  const groups = new Map<string, number[]>();
+  for (const [i, { ids, targets }] of sequences.entries()) {
+    const key = `${ids.join()} ${targets.length}`;
+    const members = groups.get(key);
+    if (members) members.push(i);
+    else groups.set(key, [i]);
+  }
+  return [...groups.values()];
 }
+
+/** The first prediction is that of target 0; the last target is scored apart. */
+function tokenScore(targets: readonly number[], scores: TokenScores, last: TokenScores): TokenScore {
+  let logLikelihood = 0;
+  let isGreedy = true;
+  for (const [i, target] of targets.entries()) {
+    const { logProbabilities, topIds } = i === targets.length - 1 ? last : scores;
+    const row = i === targets.length - 1 ? 0 : i;
+    logLikelihood += logProbabilities[row];
+    isGreedy &&= topIds[row] === target;
+  }
+  return { logLikelihood, isGreedy };
+}
+
+const partAt = ({ logProbabilities, topIds, topLogProbabilities }: TokenScores, i: number): TokenScores => ({
+  logProbabilities: logProbabilities.subarray(i, i + 1),
+  topIds: topIds.subarray(i, i + 1),
+  topLogProbabilities: topLogProbabilities.subarray(i, i + 1),
+});

@@ -57,7 +57,7 @@ test('a text ends before its first stop string, and nothing of that was told bef
 
 async function* eventsOf(text: string, onLeave: () => void): AsyncGenerator<DecodeEvent> {
   try {
-    yield { type: 'prompt', scores: null };
+    yield { type: 'prompt', scores: null, nextScores: null };
     for (const id of new TextEncoder().encode(text))
       yield { type: 'token', id, logProbability: -id, top: [] };
     yield { type: 'end', reason: 'length', stopToken: null };
