@@ -63,12 +63,13 @@ const diagnosisOf = ({ out }: Ended): CudaDiagnosis => JSON.parse(out) as CudaDi
 
 test.skipIf(!driver)('with a GPU, doctor, auto and cuda say why it is not used', async () => {
   const settings = 'capability=8.6 memory=8589934592 driver=12040';
-  const [json, text, auto, explicit, old] = await commandsWithGpu([
+  const [json, text, auto, explicit, old, turing] = await commandsWithGpu([
     [settings, 'doctor', '--json'],
     [settings, 'doctor'],
     [settings, ...plan],
     [settings, ...plan, '--backend', 'cuda'],
     ['capability=6.1', ...plan],
+    ['capability=7.5', ...plan, '--backend', 'cuda', '--compute-dtype', 'bf16'],
   ]);
   const { cuda, backend } = diagnosisOf(json);
   expect(cuda).toMatchObject({
@@ -90,6 +91,10 @@ test.skipIf(!driver)('with a GPU, doctor, auto and cuda say why it is not used',
       'The GPU is used: Fake GPU. The CUDA kernels have run in an emulator only',
     );
     expect(explicit.err).not.toContain('The GPU is used');
+    expect([turing.code, turing.err.replaceAll(/\s+/g, ' ')]).toEqual([
+      0,
+      expect.stringContaining('Fake GPU has no bfloat16 instructions (compute capability 7.5)'),
+    ]);
     return;
   }
   expect([cuda.not_used, backend.startsWith('cuda ')]).toEqual([`${notUsed}.`, false]);

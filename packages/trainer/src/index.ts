@@ -106,6 +106,13 @@ export type {
   TrainOptions,
 } from './run/train-options.ts';
 export {
+  DEFAULT_LOSS_SCALING,
+  firstLossScale,
+  nextLossScale,
+  type LossScale,
+  type LossScaling,
+} from './step/loss-scale.ts';
+export {
   runStep,
   trainStep,
   type StepOptions,

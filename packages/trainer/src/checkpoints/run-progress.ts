@@ -1,5 +1,6 @@
 import type { EarlyStoppingState } from '../run/early-stopping.ts';
 import type { LossAverage } from '../run/loss-average.ts';
+import type { LossScale } from '../step/loss-scale.ts';
 
 /**
  * Progress of a run, apart from weights and optimizer state. Everything random derives from (seed, step), so
@@ -29,6 +30,8 @@ export interface RunProgress {
   plateaus: number;
   /** null without early stopping. */
   earlyStopping: EarlyStoppingState | null;
+  /** Of the next step; null without loss scaling. */
+  lossScale: LossScale | null;
   /** Number of events emitted. */
   events: number;
 }
@@ -48,5 +51,6 @@ export const freshProgress = (): RunProgress => ({
   best: null,
   plateaus: 0,
   earlyStopping: null,
+  lossScale: null,
   events: 0,
 });

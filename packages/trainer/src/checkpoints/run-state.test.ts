@@ -17,6 +17,7 @@ const state: RunState = {
     evaluatedAt: 10,
     best: { step: 10, score: 0.1 + 0.2 },
     earlyStopping: { on: 'aurac', best: 1 / 7, bestStep: 5, waited: 2 },
+    lossScale: { scale: 4096, goodSteps: 7 },
     events: 17,
   },
   counts: { rows: [1, 1, 3], rest: 0 },
@@ -38,6 +39,7 @@ describe('the state of a run as JSON', () => {
   it('of an older version comes back with null for what it did not have', () => {
     const {
       early_stopping: _earlyStopping,
+      loss_scale: _lossScale,
       computed_on: _computedOn,
       total_steps: _totalSteps,
       loss_average: _lossAverage,
@@ -45,7 +47,13 @@ describe('the state of a run as JSON', () => {
     } = throughJson(runStateJson(state));
     expect(parseRunState('at', older)).toEqual({
       ...state,
-      progress: { ...state.progress, earlyStopping: null, totalSteps: null, lossAverage: null },
+      progress: {
+        ...state.progress,
+        earlyStopping: null,
+        totalSteps: null,
+        lossAverage: null,
+        lossScale: null,
+      },
       computedOn: null,
     });
   });

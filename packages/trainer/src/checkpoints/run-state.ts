@@ -2,6 +2,7 @@ import { QdyloraError } from '@qdylora/contract';
 import type { StepCounts } from '../optimizers/optimizer.ts';
 import type { EarlyStoppingState } from '../run/early-stopping.ts';
 import type { LossAverage } from '../run/loss-average.ts';
+import type { LossScale } from '../step/loss-scale.ts';
 import type { ComputedOn } from './computed-on.ts';
 import type { RunProgress } from './run-progress.ts';
 
@@ -39,6 +40,7 @@ export function runStateJson({ progress, counts, identity, computedOn }: RunStat
     best: progress.best,
     ...(progress.plateaus > 0 && { plateaus: progress.plateaus }),
     ...(earlyStopping && { early_stopping: earlyStoppingJson(earlyStopping) }),
+    ...(progress.lossScale && { loss_scale: lossScaleJson(progress.lossScale) }),
     events_offset: progress.events,
     optimizer_steps: { rows: counts.rows, rest: counts.rest },
     ...(computedOn && { computed_on: computedOn }),
@@ -51,6 +53,11 @@ const earlyStoppingJson = ({ on, best, bestStep, waited }: EarlyStoppingState): 
   best: Number.isFinite(best) ? best : null,
   best_step: bestStep,
   waited,
+});
+
+const lossScaleJson = ({ scale, goodSteps }: LossScale): Record<string, unknown> => ({
+  scale,
+  good_steps: goodSteps,
 });
 
 /**
@@ -91,6 +98,7 @@ function parseProgress(path: string, state: Fields): RunProgress {
     best: best && { step: best.count('step'), score: best.number('score') },
     plateaus: isAbsent(record.plateaus) ? 0 : state.count('plateaus'),
     earlyStopping: parseEarlyStopping(path, record.early_stopping),
+    lossScale: parseLossScale(path, record.loss_scale),
     events: state.count('events_offset'),
   };
 }
@@ -107,6 +115,14 @@ function parseLossAverage(path: string, json: unknown): LossAverage | null {
   if (isAbsent(json)) return null;
   const average = fieldsOf(path, '`loss_average`', json);
   return { value: average.number('value'), weight: average.number('weight') };
+}
+
+function parseLossScale(path: string, json: unknown): LossScale | null {
+  if (isAbsent(json)) return null;
+  const lossScale = fieldsOf(path, '`loss_scale`', json);
+  const scale = lossScale.number('scale');
+  if (!(scale > 0)) throw badState(path, '`loss_scale.scale` must be greater than 0', scale);
+  return { scale, goodSteps: lossScale.count('good_steps') };
 }
 
 function parseEarlyStopping(path: string, json: unknown): EarlyStoppingState | null {

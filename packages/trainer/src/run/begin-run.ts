@@ -5,6 +5,7 @@ import { resumeState } from '../checkpoints/resume-state.ts';
 import type { RunParts } from '../checkpoints/save-state.ts';
 import { stateNameOf } from '../optimizers/create-optimizer.ts';
 import { createPassRecorder } from '../step/pass-recorder.ts';
+import { firstLossScale } from '../step/loss-scale.ts';
 import { isAdapted } from '../step/passes-of-step.ts';
 import { freshProgress } from '../checkpoints/run-progress.ts';
 import type { EventQueue } from './event-queue.ts';
@@ -27,13 +28,14 @@ export async function beginRun(
   events: EventQueue<TrainEvent>,
   keeper: CheckpointKeeper | null,
 ): Promise<TrainingRun> {
-  const { optimizer, backend, batches, seed, totalSteps, save } = options;
+  const { optimizer, backend, batches, seed, totalSteps, save, lossScaling: scaling } = options;
   const identity = { ...save?.config, seed, optimizer: stateNameOf(optimizer.name) };
   assertTrainsModel(options);
   optimizer.prepare(backend);
   const start = await beginTogether({ backend, optimizer, identity }, options, keeper);
   const progress = start?.progress ?? freshProgress();
   if (!start?.resumedFrom && options.evaluate?.beforeFirstStep) progress.evaluatedAt = BEFORE_FIRST_STEP;
+  progress.lossScale = scaling ? (progress.lossScale ?? firstLossScale(scaling)) : null;
   if (progress.step < totalSteps) keeper?.assertRoom({ optimizer });
   const previousTotalSteps = progress.totalSteps === totalSteps ? null : progress.totalSteps;
   progress.totalSteps = totalSteps;

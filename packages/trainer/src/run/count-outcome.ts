@@ -1,4 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
+import { nextLossScale } from '../step/loss-scale.ts';
 import type { StepOutcome } from '../step/train-step.ts';
 import type { TrainingRun } from './training-run.ts';
 
@@ -14,15 +15,37 @@ export function countOutcome(run: TrainingRun, outcome: StepOutcome): void {
     case 'updated':
       progress.finalLoss = outcome.loss;
       progress.badInARow = 0;
-      return;
+      return changeLossScale(run, true);
     case 'no_tokens':
       progress.skippedSteps++;
       return countEmptyStep(run);
     case 'non_finite':
       progress.skippedSteps++;
+      if (isOverflow(run, outcome)) return backOff(run);
       progress.badInARow++;
+      if (outcome.nonFinite !== 'state') changeLossScale(run, false);
       return countBadStep(run, outcome);
   }
+}
+
+/** At a scale of at most 1 a gradient that is not finite is no overflow of the scale. */
+const isOverflow = ({ progress: { lossScale } }: TrainingRun, { nonFinite }: StepOutcome): boolean =>
+  nonFinite === 'gradient' && lossScale !== null && lossScale.scale > 1;
+
+function backOff(run: TrainingRun): void {
+  const { progress } = run;
+  const before = progress.lossScale?.scale;
+  changeLossScale(run, false);
+  run.warn(
+    'NON_FINITE_LOSS',
+    `step ${progress.step} was skipped: its gradient overflowed at loss scale ${before}; the next one has ` +
+      `${progress.lossScale?.scale}`,
+  );
+}
+
+function changeLossScale({ progress, options: { lossScaling } }: TrainingRun, isFinite: boolean): void {
+  if (progress.lossScale && lossScaling)
+    progress.lossScale = nextLossScale(progress.lossScale, isFinite, lossScaling);
 }
 
 function countEmptyStep({ progress, warn, options: { maxBadSteps } }: TrainingRun): void {

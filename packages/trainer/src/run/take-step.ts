@@ -2,6 +2,7 @@ import { QdyloraError, shownValue } from '@qdylora/contract';
 import type { LearningRateSchedule } from '../learning-rate/learning-rate-schedule.ts';
 import type { WorkerRanks } from '../sharing/limited-ranks.ts';
 import type { StepPlan } from '../step/passes-of-step.ts';
+import type { OptimizerLedger } from '../optimizers/optimizer.ts';
 import { runStep } from '../step/train-step.ts';
 import { countOutcome } from './count-outcome.ts';
 import { averageWith } from './loss-average.ts';
@@ -29,6 +30,7 @@ export async function takeStep(run: TrainingRun): Promise<void> {
     maxGradNorm: options.maxGradNorm,
     rows: rowsWithin(rows, options.maxRanks),
     preconditioner: options.preconditioner,
+    lossFactor: progress.lossScale?.scale,
     computeDtype: options.computeDtype,
     recompute: options.recompute,
     workers: options.workers,
@@ -44,7 +46,6 @@ export async function takeStep(run: TrainingRun): Promise<void> {
   run.isKeepable = true;
   const stepSeconds = clock() - start;
   const { loss, gradNorm, tokens } = outcome;
-  const paging = optimizer.ledger();
   progress.step++;
   progress.epoch = batches.epochAt(index);
   progress.tokens += tokens;
@@ -60,15 +61,13 @@ export async function takeStep(run: TrainingRun): Promise<void> {
     ranks,
     ...(level !== undefined && { level }),
     learningRate,
+    ...(progress.lossScale && { lossScale: progress.lossScale.scale }),
     gradNorm,
     tokens,
     tokensPerSecond: stepSeconds > 0 ? tokens / stepSeconds : 0,
     stepSeconds,
     residentBytes: process.memoryUsage.rss(),
-    optimizerResidentBytes: paging.residentBytes,
-    optimizerPagedBytes: paging.pagedBytes,
-    pageIns: paging.pageIns - pagingBefore.pageIns,
-    pageWaitSeconds: paging.waitSeconds - pagingBefore.waitSeconds,
+    ...pagingBetween(pagingBefore, optimizer.ledger()),
   };
   run.emit(event);
   countOutcome(run, outcome);
@@ -78,6 +77,14 @@ export async function takeStep(run: TrainingRun): Promise<void> {
 /** Rows that no worker trains keep their bits, also under weight decay. */
 const rowsWithin = (rows: StepPlan['rows'], maxRanks: WorkerRanks | null | undefined): StepPlan['rows'] =>
   maxRanks ? [[0, Math.max(...maxRanks)]] : rows;
+
+/** The numbers of a step event about paging, from the ledgers before and after the step. */
+const pagingBetween = (before: OptimizerLedger, after: OptimizerLedger) => ({
+  optimizerResidentBytes: after.residentBytes,
+  optimizerPagedBytes: after.pagedBytes,
+  pageIns: after.pageIns - before.pageIns,
+  pageWaitSeconds: after.waitSeconds - before.waitSeconds,
+});
 
 function rateAt(schedule: LearningRateSchedule, step: number): number {
   const rate = schedule.at(step);

@@ -40,6 +40,8 @@ export interface StepEvent {
   /** The quantization level of the step, in bits a weight; missing in a run without `levels`. */
   readonly level?: number | undefined;
   readonly learningRate: number;
+  /** Factor on the loss of this step; missing in a run without `lossScaling`. */
+  readonly lossScale?: number | undefined;
   /** Global norm of the gradient, before clipping. */
   readonly gradNorm: number;
   /** Tokens that went through the model. */

@@ -26,6 +26,7 @@ import type { Preconditioner } from '../preconditioner/prefix-preconditioner.ts'
 import type { GradientSum } from '../sharing/gradient-sum.ts';
 import type { WorkerRanks } from '../sharing/limited-ranks.ts';
 import type { LossModel } from '../step/loss-model.ts';
+import { checkLossScaling, type LossScaling } from '../step/loss-scale.ts';
 import type { Optimizer } from '../optimizers/optimizer.ts';
 import { isAdapted } from '../step/passes-of-step.ts';
 import type { CheckpointEvent, EvalEvent, PlanEvent, RankLoss, StepEvent } from './train-events.ts';
@@ -91,6 +92,11 @@ export interface TrainOptions extends TrainCallbacks {
   readonly maxGradNorm?: number | null;
   /** Changes the gradients of each step before the update; null by default. */
   readonly preconditioner?: Preconditioner | null;
+  /**
+   * Scales the loss so that small gradients stay within the range of float16; {}: as torch does by default.
+   * A step whose gradient overflows is skipped, and the next one has a smaller scale. null by default: none.
+   */
+  readonly lossScaling?: LossScaling | null;
   /** Seed of the dropout masks; 0 by default. */
   readonly seed?: number;
   /** `f32` by default. */
@@ -157,6 +163,7 @@ const OPTIONS: OptionRules<TrainOptions> = {
   sortRowsAfter: anyValue,
   maxGradNorm: orNull(numberWithin({ above: 0 })),
   preconditioner: orNull(objectWith('precondition')),
+  lossScaling: orNull(objectWith()),
   seed: anyValue,
   computeDtype: oneOf(['f32', 'bf16']),
   recompute: anyValue,
@@ -203,6 +210,7 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions
   checkOptions('train', options, OPTIONS);
   if (options.evaluate) checkOptions('train, evaluate', options.evaluate, EVALUATE);
   if (options.earlyStopping) checkOptions('train, earlyStopping', options.earlyStopping, EARLY_STOPPING);
+  if (options.lossScaling) checkLossScaling(options.lossScaling);
   if (options.save) checkOptions('train, save', options.save, SAVE);
   if (options.save?.config) assertJson(options.save.config);
   const {

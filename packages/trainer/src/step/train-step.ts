@@ -55,6 +55,11 @@ export interface StepOptions extends AccumulateOptions {
    * the mean over the workers that trained it. Needs update rule `prefix`. null, the default: all ranks.
    */
   readonly maxRanks?: WorkerRanks | null;
+  /**
+   * Factor on the loss, which the update takes out of the gradients again: a power of two changes no bit, and
+   * keeps small gradients in the range of float16 (`nextLossScale`). 1 by default.
+   */
+  readonly lossFactor?: number;
   /** Called right before weights and optimizer state change; what fails earlier leaves them unchanged. */
   readonly beforeUpdate?: () => void;
 }
@@ -113,6 +118,7 @@ const OPTIONS: OptionRules<StepOptions> = {
   workers: orNull(objectWith('allToAll')),
   gradientSum: orNull(objectWith('add')),
   maxRanks: orNull(anyValue),
+  lossFactor: numberWithin({ above: 0 }),
   beforeUpdate: someFunction,
   computeDtype: oneOf(['f32', 'bf16']),
   recompute: anyValue,
@@ -213,6 +219,7 @@ async function stepOver(
     workers,
     gradientSum = null,
     maxRanks = null,
+    lossFactor = 1,
     beforeUpdate,
   } = options;
   const counted = countedPasses(passes);
@@ -224,28 +231,29 @@ async function stepOver(
   optimizer.prepare(model.backend);
   const gradients = gradientArrays(optimizer);
   clearArrays(model.backend, gradients);
-  const lossScale = 1 / predictedTokens;
+  const lossScale = lossFactor / predictedTokens;
   const shared = { passes: counted, lossScale, optimizer, gradientSum, maxRanks };
   const accumulate = (losses: ArrayView<'f32'>): Promise<void> =>
     workers
       ? shareAccumulation({ ...shared, losses, workers }, options)
       : accumulateGradients(counted, lossScale, losses, options);
-  const { loss, gradNorm, hasBadState } = await readReport(
-    counted,
-    { gradients, states: optimizer.resident?.() ?? [] },
-    (losses) => accumulate(losses),
+  const report = await readReport(counted, { gradients, states: optimizer.resident?.() ?? [] }, (losses) =>
+    accumulate(losses),
   );
+  const loss = report.loss / lossFactor;
+  const gradNorm = report.gradNorm / lossFactor;
   const nonFinite = !Number.isFinite(loss)
     ? 'loss'
     : !Number.isFinite(gradNorm)
       ? 'gradient'
-      : hasBadState
+      : report.hasBadState
         ? 'state'
         : null;
   if (!nonFinite) {
     await preconditioner?.precondition(counted);
     beforeUpdate?.();
-    optimizer.step({ learningRate, gradientScale: clipCoefficient(gradNorm, maxGradNorm), rows });
+    const gradientScale = clipCoefficient(gradNorm, maxGradNorm) / lossFactor;
+    optimizer.step({ learningRate, gradientScale, rows });
   }
   return { status: nonFinite ? 'non_finite' : 'updated', nonFinite, loss, gradNorm, tokens, predictedTokens };
 }

@@ -69,7 +69,7 @@ export async function chooseBackend(
   if (choice === 'cpu') return cpuBackend(options);
   const { cuda, ...inspection } = await inspectCuda();
   const { obstacle, hasDriver } = inspection;
-  if (cuda && !obstacle) return cudaBackend(cuda, choice === 'auto' ? options.warn : undefined);
+  if (cuda && !obstacle) return cudaBackend(cuda, choice === 'auto', options.warn);
   if (choice === 'cuda') throw obstacle!;
   if (hasDriver) options.warn?.(`The GPU is not used: ${obstacleText(inspection)}`);
   try {
@@ -93,23 +93,43 @@ const hostBackend = (reason: string | null = null): ChosenBackend =>
     dry: dryHostBackend,
   });
 
-/** @param warn told where nobody asked for the GPU */
-async function cudaBackend(cuda: CudaKernels, warn?: Warn): Promise<ChosenBackend> {
+/** Bfloat16 instructions, and tensor cores for it, begin with this compute capability: sm_80. */
+const BFLOAT16_CAPABILITY = 8;
+
+/** @param isAuto whether nobody asked for the GPU */
+async function cudaBackend(
+  cuda: CudaKernels,
+  isAuto: boolean,
+  warn: Warn = () => {},
+): Promise<ChosenBackend> {
   const backend = await cuda.createCudaBackend();
   const { name, capability } = backend.device;
-  warn?.(
-    `The GPU is used: ${name}. The CUDA kernels have run in an emulator only: compare a short run with ` +
-      `--backend cpu.`,
-  );
-  return chosen(backend, {
+  const hasBfloat16 = capability.major >= BFLOAT16_CAPABILITY;
+  if (isAuto)
+    warn(
+      `The GPU is used: ${name}. The CUDA kernels have run in an emulator only: compare a short run with ` +
+        `--backend cpu.`,
+    );
+  const opened = chosen(backend, {
     label: `cuda ${backend.level}, ${name}`,
-    // tensor cores multiply bfloat16 from capability 8.0 on
-    fastestDtype: capability.major >= 8 ? 'bf16' : 'f32',
+    fastestDtype: hasBfloat16 ? 'bf16' : 'f32',
     isOwn: true,
     end: backend.dispose,
     // its kernels need no workspaces of a size that matters
     dry: dryHostBackend,
   });
+  return {
+    ...opened,
+    computeDtype(choice) {
+      if (choice === 'bf16' && !hasBfloat16)
+        warn(
+          `compute_dtype bf16: ${name} has no bfloat16 instructions (compute capability ` +
+            `${capability.major}.${capability.minor}). Operands are rounded to bfloat16 and multiplied in ` +
+            `float32, so f32 is as fast.`,
+        );
+      return opened.computeDtype(choice);
+    },
+  };
 }
 
 /** @param remark what the label says besides */

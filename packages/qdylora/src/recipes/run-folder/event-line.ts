@@ -46,6 +46,7 @@ const stepLine = z
     ranks: z.array(z.int().min(1)).describe('The different ranks that the step trained, largest first'),
     level: z.int().min(1).optional().describe('Bits a weight of the base; missing in a run of one level'),
     learning_rate: number('Of this step'),
+    loss_scale: number('Factor on the loss; missing in a run without loss scaling').optional(),
     grad_norm: finiteOrNull('Global norm of the gradient before clipping'),
     tokens: whole('Tokens that went through the model'),
     tokens_per_second: number('tokens / step_seconds'),
