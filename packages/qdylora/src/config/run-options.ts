@@ -250,7 +250,7 @@ export interface RunOptions {
    */
   readonly gradientCompression?: 'none' | 'bf16' | 'int8';
   /**
-   * Several processes: the largest rank that each of them trains (8,64). It runs larger ranks at its
+   * Several processes: the largest rank that each of them trains (64,8). It runs larger ranks at its
    * own, and each row of the adapter gets the mean over the processes that trained it.
    */
   readonly maxRankByWorker?: readonly number[] | null;

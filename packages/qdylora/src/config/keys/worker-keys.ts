@@ -19,7 +19,7 @@ export const WORKER_KEYS = {
   maxRankByWorker: {
     group: 'Training',
     about:
-      'Several processes: the largest rank that each of them trains (8,64). It runs larger ranks at its ' +
+      'Several processes: the largest rank that each of them trains (64,8). It runs larger ranks at its ' +
       'own, and each row of the adapter gets the mean over the processes that trained it',
     flag: 'numbers',
     expected: 'a list of whole numbers ≥ 1, one for each of two processes or more',
