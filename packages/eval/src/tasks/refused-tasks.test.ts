@@ -35,7 +35,7 @@ describe('wrong tasks are refused with what to do', () => {
   });
 
   it('each built-in task is defined', () => {
-    expect(findTasks(TASK_NAMES).tasks).toHaveLength(9 + 57);
+    expect(findTasks(TASK_NAMES).tasks).toHaveLength(9 + 2 * 57);
   });
 
   it.each([

@@ -12,8 +12,10 @@ export interface AnswerCache {
 /** SHA-256 of all that a model is asked: equal keys mean equal requests, also of another task. */
 export function requestKey(request: ModelRequest): string {
   switch (request.type) {
-    case 'loglikelihood':
-      return hashText(JSON.stringify([request.type, request.context, request.continuation]));
+    case 'loglikelihood': {
+      const { type, context, continuation, isToken } = request;
+      return hashText(JSON.stringify([type, context, continuation, ...(isToken ? ['token'] : [])]));
+    }
     case 'loglikelihood_rolling':
       return hashText(JSON.stringify([request.type, request.text]));
     case 'generate_until':

@@ -1,6 +1,13 @@
 import type { Tokenizer } from '@qdylora/data';
 import type { ModelRequest } from '../requests/model-request.ts';
-import { encodePair, encodeText, prefixToken, rollingWindows, scoredTokens } from './encode-requests.ts';
+import {
+  encodePair,
+  encodeText,
+  encodeToken,
+  prefixToken,
+  rollingWindows,
+  scoredTokens,
+} from './encode-requests.ts';
 import { generationSettings, type GenerationSettings } from './generation-settings.ts';
 import type { ScoredTokens, TokenModel } from './token-model.ts';
 import { cutPrompt, type CutPrompt } from './write-until.ts';
@@ -43,7 +50,8 @@ export function tokensOfRequest(request: ModelRequest, reader: RequestReader): n
 function encode(request: ModelRequest, { tokenizer, maxLength }: RequestReader): EncodedRequest {
   switch (request.type) {
     case 'loglikelihood': {
-      const pair = encodePair(tokenizer, request.context, request.continuation);
+      const encodes = request.isToken ? encodeToken : encodePair;
+      const pair = encodes(tokenizer, request.context, request.continuation);
       const isCut = pair.context.length + pair.continuation.length > maxLength + 1;
       return { windows: [scoredTokens(pair, maxLength)], writing: null, isCut };
     }

@@ -47,6 +47,15 @@ export function encodePair(tokenizer: Tokenizer, context: string, continuation: 
   return { context: contextIds, continuation: encodeText(tokenizer, start + end).slice(contextIds.length) };
 }
 
+/** A prompt after the token that begins a text, if there is one, and the first token of an answer. */
+export function encodeToken(tokenizer: Tokenizer, context: string, answer: string): TokenPair {
+  const { bosId } = tokenizer;
+  const ids = tokenizer.encode(context, { addSpecialTokens: false });
+  const opening = bosId === null || ids[0] === bosId ? [] : [bosId];
+  const continuation = tokenizer.encode(answer, { addSpecialTokens: false }).slice(0, 1);
+  return { context: [...opening, ...ids], continuation };
+}
+
 /**
  * What the model reads for a pair: at most `maxLength` tokens, cut from the left, and never the last one.
  *

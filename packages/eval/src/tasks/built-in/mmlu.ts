@@ -91,7 +91,7 @@ metadata:
 `;
 
 /** lm_eval/tasks/mmlu/default/mmlu_<subject>.yaml, without the tag. */
-function subjectYaml(subject: string, field: string): string {
+function subjectYaml(subject: string, field: string, prefix = 'mmlu'): string {
   const topic = subject.replaceAll('_', ' ');
   const description = `The following are multiple choice questions (with answers) about ${topic}.\n\n`;
   return (
@@ -99,19 +99,29 @@ function subjectYaml(subject: string, field: string): string {
     [
       `dataset_name: ${subject}`,
       `description: ${JSON.stringify(description)}`,
-      `tag: mmlu_${field}_tasks`,
-      `task: mmlu_${subject}`,
+      `tag: ${prefix}_${field}_tasks`,
+      `task: ${prefix}_${subject}`,
       `task_alias: ${subject}`,
     ].join('\n')
   );
 }
 
-/** The 57 subjects of MMLU by name: `mmlu_anatomy`, … */
+/**
+ * The 57 subjects of MMLU by name: `mmlu_anatomy`, … as the harness scores them, and `mmlu_qlora_anatomy`, … as
+ * QLoRA does (Dettmers et al. 2023): after the same prompt, 5 examples by default, it compares the logits of
+ * the four tokens A, B, C, D, each encoded apart from the prompt.
+ */
 export const MMLU_TASKS: ReadonlyMap<string, BuiltInTask> = new Map(
   FIELDS.flatMap((field) =>
-    SUBJECTS[field].map((subject): [string, BuiltInTask] => [
-      `mmlu_${subject}`,
-      { yaml: subjectYaml(subject, field) },
+    SUBJECTS[field].flatMap((subject): [string, BuiltInTask][] => [
+      [`mmlu_${subject}`, { yaml: subjectYaml(subject, field) }],
+      [
+        `mmlu_qlora_${subject}`,
+        {
+          yaml: `${subjectYaml(subject, field, 'mmlu_qlora')}\nnum_fewshot: 5`,
+          functions: { choicesAreTokens: true },
+        },
+      ],
     ]),
   ),
 );
@@ -124,7 +134,10 @@ const group = (name: string, alias: string, members: readonly string[]): GroupDe
   version: 2,
 });
 
-/** `mmlu` and its four fields: means weighted by the number of questions (micro). */
+/**
+ * `mmlu` and its four fields: means weighted by the number of questions (micro). `mmlu_qlora`: the mean over its
+ * subjects (macro).
+ */
 export const MMLU_GROUPS: readonly GroupDefinition[] = [
   group(
     'mmlu',
@@ -138,4 +151,11 @@ export const MMLU_GROUPS: readonly GroupDefinition[] = [
       SUBJECTS[field].map((subject) => `mmlu_${subject}`),
     ),
   ),
+  {
+    name: 'mmlu_qlora',
+    alias: 'mmlu_qlora',
+    members: FIELDS.flatMap((field) => SUBJECTS[field].map((subject) => `mmlu_qlora_${subject}`)),
+    metrics: [{ metric: 'acc', isWeighted: false, filters: null }],
+    version: 1,
+  },
 ];

@@ -92,6 +92,13 @@ function requestsOf(
     case 'generate_until':
       return [{ type: 'generate_until', context: prompt, settings: task.generation! }];
     case 'multiple_choice': {
+      if (task.functions.choicesAreTokens)
+        return choices!.map((choice) => ({
+          type: 'loglikelihood' as const,
+          context: prompt,
+          continuation: choice,
+          isToken: true,
+        }));
       const delimiter = choiceDelimiter(task, Boolean(chatTemplate));
       const contexts = task.metrics.some(({ name }) => name === 'acc_mutual_info') ? [prompt, ''] : [prompt];
       return contexts.flatMap((context) =>

@@ -3,7 +3,13 @@ import type { PythonDict } from '@qdylora/data';
 /** What a task asks of a model. */
 export type ModelRequest =
   /** log p of a continuation after a context, and whether greedy decoding would write it. */
-  | { readonly type: 'loglikelihood'; readonly context: string; readonly continuation: string }
+  | {
+      readonly type: 'loglikelihood';
+      readonly context: string;
+      readonly continuation: string;
+      /** Only the first token of the continuation counts, encoded apart from the context. Default: false. */
+      readonly isToken?: boolean;
+    }
   /** log p of a whole text. */
   | { readonly type: 'loglikelihood_rolling'; readonly text: string }
   /** The text that the model writes after a context. `settings`: `generation_kwargs`. */

@@ -32,6 +32,18 @@ interface Expected {
 const EXPECTED = JSON.parse(
   readFileSync(new URL('../../../../eval/fixtures/harness/model.expected.json', import.meta.url), 'utf8'),
 ) as Expected;
+interface Letters {
+  readonly cases: readonly {
+    readonly prompt: string;
+    readonly letter_logits: readonly number[];
+    readonly choice: number;
+  }[];
+}
+
+/** Logits of A, B, C, D on transformers (packages/testing/makers/make_qlora_letters.py). */
+const LETTERS = JSON.parse(
+  readFileSync(new URL('../../../../eval/fixtures/qlora/letters.expected.json', import.meta.url), 'utf8'),
+) as Letters;
 const BASE = fileURLToPath(new URL('../../../../embedded-base/model', import.meta.url));
 /** Two float32 models of 8 layers differ by about 1e-5 in each log p; a text has up to 130 tokens. */
 const TOLERANCE_PER_TOKEN = 2e-5;
@@ -77,6 +89,27 @@ describe('a model answers requests as the harness does', () => {
     });
     const [alone] = (await answers(requests.slice(3, 4))).responses as LogLikelihood[];
     expect(alone).toEqual(responses[3]);
+  });
+
+  it('letters as QLoRA scores them', async () => {
+    const whole = { ...model, maxLength: opened.model.config.maxPositions };
+    const requests = LETTERS.cases.flatMap(({ prompt }) =>
+      [...'ABCD'].map((letter): ModelRequest => ({
+        type: 'loglikelihood',
+        context: prompt,
+        continuation: letter,
+        isToken: true,
+      })),
+    );
+    const { responses } = await answerRequests(requests, whole);
+    LETTERS.cases.forEach(({ letter_logits: logits, choice }, i) => {
+      const scores = (responses as LogLikelihood[]).slice(4 * i, 4 * i + 4).map((each) => each.logLikelihood);
+      expect(scores.indexOf(Math.max(...scores))).toBe(choice);
+      logits.forEach((logit, k) => {
+        const difference = scores[k]! - scores[0]! - (logit - logits[0]!);
+        expect(Math.abs(difference)).toBeLessThan(2 * TOLERANCE_PER_TOKEN);
+      });
+    });
   });
 
   it('likelihoods of whole texts, in windows', async () => {
