@@ -1,5 +1,5 @@
-// What benchmark tasks cost: `qdylora eval --tasks` at one rank and at all ranks, and lm-evaluation-harness on
-// transformers, in turn, on the same rows and threads. Scores of the two must agree.
+// What benchmark tasks cost: `qdylora eval --tasks` at one rank and at all ranks, and lm-evaluation-harness
+// on transformers, in turn, on the same rows and threads. Prints how far the responses of the two agree.
 //
 //   node bench/peers/task-costs.mjs --python PYTHON --model DIR [--adapter DIR --ranks 1,2,4,8,16,32,64]
 //       [--gsm8k DIR] [--task choice|text] [--rows 8] [--shots 5] [--rounds 3] [--threads 2] [--new 64]

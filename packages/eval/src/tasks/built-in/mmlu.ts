@@ -107,9 +107,9 @@ function subjectYaml(subject: string, field: string, prefix = 'mmlu'): string {
 }
 
 /**
- * The 57 subjects of MMLU by name: `mmlu_anatomy`, … as the harness scores them, and `mmlu_qlora_anatomy`, … as
- * QLoRA does (Dettmers et al. 2023): after the same prompt, 5 examples by default, it compares the logits of
- * the four tokens A, B, C, D, each encoded apart from the prompt.
+ * The 57 subjects of MMLU by name: `mmlu_anatomy`, … as the harness scores them, and `mmlu_qlora_anatomy`, …
+ * as QLoRA does (Dettmers et al. 2023): after the same prompt, 5 examples by default, it compares the logits
+ * of the four tokens A, B, C, D, each encoded apart from the prompt.
  */
 export const MMLU_TASKS: ReadonlyMap<string, BuiltInTask> = new Map(
   FIELDS.flatMap((field) =>
@@ -135,8 +135,8 @@ const group = (name: string, alias: string, members: readonly string[]): GroupDe
 });
 
 /**
- * `mmlu` and its four fields: means weighted by the number of questions (micro). `mmlu_qlora`: the mean over its
- * subjects (macro).
+ * `mmlu` and its four fields: means weighted by the number of questions (micro). `mmlu_qlora`: the mean over
+ * its subjects (macro).
  */
 export const MMLU_GROUPS: readonly GroupDefinition[] = [
   group(

@@ -36,7 +36,7 @@ export interface TaskFunctions {
   readonly target?: (document: PythonDict) => PythonValue;
   /** `process_results` of a rolling likelihood: words and bytes of the document. */
   readonly lengths?: (document: PythonDict) => { readonly words: number; readonly bytes: number };
-  /** Choices are the first token of their texts, encoded apart from the prompt; the prompt begins with BOS. */
+  /** A choice is the first token of its text, encoded apart from the prompt, which begins with BOS. */
   readonly choicesAreTokens?: boolean;
   /** The last filter: the judged text from the document and a response. */
   readonly prediction?: (document: PythonDict, response: string) => string;
