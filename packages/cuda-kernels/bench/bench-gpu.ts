@@ -1,13 +1,16 @@
 /**
- * Every op that is bound by the bandwidth of memory, against the driver's own copy on the same device in the
- * same run: `npm run bench gpu [-- --json --tokens 16384]`. Each kernel is first compared with its reference
- * on some calls. The rate of a kernel is the bytes that it must read and write, by the time of the device.
+ * Ops that are bound by the bandwidth of memory, and the products of a model of 7B, against the driver's own
+ * copy on the same device in the same run: `npm run bench gpu [-- --json --tokens 16384]`. Each kernel is
+ * first compared with its reference on some calls. The rate of a kernel is the bytes that it must read and
+ * write, by the time of the device.
  * Ends with 2 where there is no GPU.
  */
 import { ALL_CASES, checkConformance } from '@qdylora/testing/conformance';
 import { recordRows } from '@qdylora/testing/bench';
 import { cudaOpNames, createCudaBackend, listCudaDevices, type CudaBackend } from '../src/index.ts';
-import { benchCalls, type BenchCall } from './bench-calls.ts';
+import type { BenchCall } from './bench-call.ts';
+import { benchCalls } from './bench-calls.ts';
+import { productCalls } from './product-calls.ts';
 
 /** Runs of each call: one warms up, each of the others is measured over so many calls. */
 const REPEATS = 7;
@@ -15,6 +18,8 @@ const CALLS = 20;
 const COPY_BYTES = 256 * 2 ** 20;
 /** Rows of 2048 numbers: arrays of 128 MiB in float32, more than the caches of any GPU. */
 const TOKENS = 16384;
+/** Tokens of the products of a training step; those of decoding have one. */
+const TRAINED_TOKENS = 2048;
 
 interface Row {
   readonly op: string;
@@ -23,6 +28,8 @@ interface Row {
   /** (slowest − fastest) / median, of the repeats. */
   readonly spread: number;
   readonly gbps: number;
+  /** 10¹² operations of products a second; 0 for an op without any. */
+  readonly tflops: number;
   /** Of the rate of the driver's copy. */
   readonly ratio: number;
 }
@@ -55,9 +62,13 @@ async function checkKernels(backend: CudaBackend, ops: ReadonlySet<string>): Pro
   });
 }
 
-function rowOf({ op, shape, bytes }: Omit<BenchCall, 'enqueue'>, timing: Timing, copyGbps: number): Row {
+function rowOf(
+  { op, shape, bytes, flops }: Omit<BenchCall, 'enqueue'>,
+  timing: Timing,
+  copyGbps: number,
+): Row {
   const gbps = bytes / timing.microseconds / 1000;
-  return { op, shape, ...timing, gbps, ratio: gbps / copyGbps };
+  return { op, shape, ...timing, gbps, tflops: flops / timing.microseconds / 1e6, ratio: gbps / copyGbps };
 }
 
 async function measureAll(
@@ -77,17 +88,19 @@ async function measureAll(
     backend.copyByDriver(from, to);
   });
   const copyGbps = (2 * bytes) / copy.microseconds / 1000;
-  add(rowOf({ op: 'driver copy', shape: `${bytes} u8`, bytes: 2 * bytes }, copy, copyGbps));
+  add(rowOf({ op: 'driver copy', shape: `${bytes} u8`, bytes: 2 * bytes, flops: 0 }, copy, copyGbps));
   memory.release(from);
   memory.release(to);
-  for (const call of benchCalls(backend, tokens))
+  const products = [TRAINED_TOKENS, 1].flatMap((count) => productCalls(backend, count));
+  for (const call of [...benchCalls(backend, tokens), ...products])
     add(rowOf(call, await timeOf(backend, call.enqueue), copyGbps));
   return rows;
 }
 
-const textOf = ({ op, shape, microseconds, spread, gbps, ratio }: Row): string =>
+const textOf = ({ op, shape, microseconds, spread, gbps, tflops, ratio }: Row): string =>
   `${op.padEnd(26)}${shape.padEnd(22)}${microseconds.toFixed(1).padStart(10)} µs ` +
-  `${gbps.toFixed(1).padStart(8)} GB/s ${(100 * ratio).toFixed(0).padStart(4)} % of copy ` +
+  `${gbps.toFixed(1).padStart(8)} GB/s ${tflops.toFixed(1).padStart(6)} TFLOP/s ` +
+  `${(100 * ratio).toFixed(0).padStart(4)} % of copy ` +
   `(± ${(50 * spread).toFixed(0)} %)`;
 
 async function main(words: readonly string[]): Promise<number> {
