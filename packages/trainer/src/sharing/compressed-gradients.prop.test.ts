@@ -11,7 +11,8 @@ describe('compressed gradients', () => {
         fc.constantFrom(...SENT_FORMATS),
         fc.integer({ min: 2, max: 4 }),
         fc.array(fc.constantFrom(1, 2, 4), { minLength: 1, maxLength: 10 }),
-        async (format, size, ranks) => {
+        fc.constantFrom(1, 2, 0.5),
+        async (format, size, ranks, growth) => {
           const worlds = localWorld(size);
           const sums = worlds.map(() => compressedGradients(format));
           const widths = [3, 5];
@@ -22,18 +23,24 @@ describe('compressed gradients', () => {
           // the last step sends all rows, so that what earlier ones left behind is sent too
           for (const [step, rank] of [...ranks, 4].entries()) {
             const lengths = widths.map((width) => rank * width);
+            const lossFactor = growth ** step; // as of loss scaling: it changes between steps
             const arrays = worlds.map((_, worker) =>
-              Float32Array.from({ length: lengths[0] + lengths[1] }, (__, i) => numberAt(worker, step, i)),
+              Float32Array.from(
+                { length: lengths[0] + lengths[1] },
+                (__, i) => lossFactor * numberAt(worker, step, i),
+              ),
             );
             const addTo = (totals: readonly Float64Array[], values: Float32Array): void => {
               let start = 0;
               lengths.forEach((length, parameter) => {
-                for (let i = 0; i < length; i++) totals[parameter][i] += values[start++];
+                for (let i = 0; i < length; i++) totals[parameter][i] += values[start++] / lossFactor;
               });
             };
             for (const values of arrays) addTo(exact, values);
             await Promise.all(
-              worlds.map((world, worker) => sums[worker].add(world, { values: arrays[worker], lengths })),
+              worlds.map((world, worker) =>
+                sums[worker].add(world, { values: arrays[worker], lengths, lossFactor }),
+              ),
             );
             addTo(added, arrays[0]);
           }

@@ -15,8 +15,13 @@ import type { GradientSum, PackedGradients } from './gradient-sum.ts';
 export function compressedGradients(format: SentFormat): GradientSum {
   /** What has not been sent, of the rows of each parameter that were ever sent. */
   const residuals: Float32Array[] = [];
+  /** The residuals are gradients times this. */
+  let residualFactor = 1;
   return {
-    async add(workers, { values, lengths }) {
+    async add(workers, { values, lengths, lossFactor }) {
+      if (lossFactor !== residualFactor)
+        for (const residual of residuals) scale(residual, lossFactor / residualFactor);
+      residualFactor = lossFactor;
       lengths.forEach((length, i) => {
         residuals[i] = withLength(residuals[i] ?? new Float32Array(), length);
       });
@@ -30,6 +35,10 @@ export function compressedGradients(format: SentFormat): GradientSum {
       });
     },
   };
+}
+
+function scale(values: Float32Array, factor: number): void {
+  for (let i = 0; i < values.length; i++) values[i] *= factor;
 }
 
 /** The array, or a longer copy that ends with zeros. */

@@ -49,7 +49,7 @@ async function gradientsOn(
   const losses = backend.memory.allocate('f32', [passes.length]);
   backend.memory.persist(losses);
   await shareAccumulation(
-    { passes, lossScale: 0.01, losses, optimizer, workers, gradientSum, maxRanks: null },
+    { passes, lossScale: 0.01, lossFactor: 1, losses, optimizer, workers, gradientSum, maxRanks: null },
     {},
   );
   return gradients();

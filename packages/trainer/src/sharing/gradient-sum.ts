@@ -5,6 +5,8 @@ export interface PackedGradients {
   readonly values: Float32Array;
   /** Elements of each parameter: [parameters] */
   readonly lengths: readonly number[];
+  /** The values are gradients times this (`lossFactor` of the step). */
+  readonly lossFactor: number;
 }
 
 /** Adds the gradients of the workers where their sum need not have the same bits for any number of them. */

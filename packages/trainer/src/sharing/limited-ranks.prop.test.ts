@@ -45,7 +45,7 @@ async function gradientsOf(
   const passes = choose(passesOfStep(step, batches, adapted, sampler).passes);
   const losses = backend.memory.allocate('f32', [passes.length]);
   backend.memory.persist(losses);
-  const shared = { passes, lossScale: 1, losses, optimizer, workers, gradientSum, maxRanks };
+  const shared = { passes, lossScale: 1, lossFactor: 1, losses, optimizer, workers, gradientSum, maxRanks };
   await shareAccumulation(shared, {});
   const gradients = optimizer.parameters.map(({ gradient }) => gradient!);
   return {

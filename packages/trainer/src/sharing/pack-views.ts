@@ -4,7 +4,10 @@ import type { PackedGradients } from './gradient-sum.ts';
 type F32 = ArrayView<'f32'>;
 
 /** Copies arrays into one, in their order. */
-export async function packViews(memory: Memory, views: readonly F32[]): Promise<PackedGradients> {
+export async function packViews(
+  memory: Memory,
+  views: readonly F32[],
+): Promise<Pick<PackedGradients, 'values' | 'lengths'>> {
   const lengths = views.map(({ shape }) => elementCount(shape));
   const values = new Float32Array(lengths.reduce((sum, length) => sum + length, 0));
   let start = 0;

@@ -17,6 +17,8 @@ export interface SharedStep {
   /** All passes of the step, the same on every worker. */
   readonly passes: readonly Pass[];
   readonly lossScale: number;
+  /** The part of `lossScale` that scales the loss against underflow; 1: none. */
+  readonly lossFactor: number;
   /** Gets lossScale · weight · Σ(token losses) of each pass: [passes] */
   readonly losses: F32;
   readonly optimizer: Pick<Optimizer, 'parameters' | 'gradients'>;
@@ -85,13 +87,13 @@ function runTerms(
 }
 
 async function addInAnyOrder(plan: PlannedStep & { readonly gradientSum: GradientSum }): Promise<void> {
-  const { range, passes, optimizer, workers, factors, gradientSum } = plan;
+  const { range, passes, optimizer, workers, factors, lossFactor, gradientSum } = plan;
   const { memory } = passes[0].view.model.backend;
   if (range.to > range.from) await runTerms(plan, range);
   if (workers.size === 1) return;
   const views = sentViews(passes, optimizer);
   const packed = await packViews(memory, views);
-  await gradientSum.add(workers, packed);
+  await gradientSum.add(workers, { ...packed, lossFactor });
   scaleRows(packed.values, views, factors);
   unpackViews(memory, packed.values, views);
 }

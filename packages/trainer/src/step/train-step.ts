@@ -232,7 +232,7 @@ async function stepOver(
   const gradients = gradientArrays(optimizer);
   clearArrays(model.backend, gradients);
   const lossScale = lossFactor / predictedTokens;
-  const shared = { passes: counted, lossScale, optimizer, gradientSum, maxRanks };
+  const shared = { passes: counted, lossScale, lossFactor, optimizer, gradientSum, maxRanks };
   const accumulate = (losses: ArrayView<'f32'>): Promise<void> =>
     workers
       ? shareAccumulation({ ...shared, losses, workers }, options)
