@@ -1,4 +1,4 @@
-/** The neafraction whole number, ties to even, as processors round. */
+/** The nearest whole number, ties to even, as processors round. */
 export function roundHalfEven(x: number): number {
   const down = Math.floor(x);
   const fraction = x - down;
