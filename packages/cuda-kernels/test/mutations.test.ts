@@ -5,7 +5,7 @@ import { tileCalls } from './attention-calls.ts';
 import { createEmulatedBackend } from './emulated-backend.ts';
 import { openEmulator } from './emulator.ts';
 import { mutantsOf } from './mutants-of.ts';
-import { halvedCall, smallCalls, type SmallCall } from './small-calls.ts';
+import { deepCalls, halvedCall, smallCalls, type SmallCall } from './small-calls.ts';
 
 /** QDYLORA_DEEP=1: the bounds of all kernels too; prints what was caught. */
 const isDeep = process.env.QDYLORA_DEEP === '1';
@@ -35,7 +35,14 @@ const SOURCES: Readonly<Record<string, readonly string[]>> = {
   embedding: ['embedding', 'embedding-backward'],
   fill: ['fill'],
   'layer-norm': ['layer-norm', 'layer-norm-backward'],
-  linear: ['linear', 'linear-input-gradient', 'linear-weight-gradient'],
+  // the second pair of factors of a product is the adapter's
+  linear: [
+    'linear',
+    'linear-input-gradient',
+    'linear-weight-gradient',
+    'adapted-linear',
+    'adapted-linear-backward',
+  ],
   'linear-argmax': ['linear-argmax'],
   'linear-cross-entropy': ['linear-cross-entropy'],
   'linear-cross-entropy-top-k': ['linear-cross-entropy-top-k'],
@@ -58,9 +65,17 @@ const WITH_BARRIERS = ['adamw-8bit-step', 'dequantize-blockwise', 'quantize-rows
 /** The same templates as their small tiles, in calls that are too large for this test. */
 const NOT_CALLED = /^largeProduct/;
 
+/**
+ * Mutants that change nothing. The second pair of factors of a product is the adapter's: float32, which is
+ * never copied by `cp.async`.
+ */
+const HARMLESS: Readonly<Record<string, readonly string[]>> = {
+  linear: ['wait productNtBf16: cp.async.wait_group 1;'],
+};
+
 /** Calls of each case that may be tried, and of each kernel that are. */
 const CALLS_OF_CASE = 12;
-const CALLS_OF_KERNEL = 4;
+const CALLS_OF_KERNEL = 15;
 
 /** The first thing that is wrong with the PTX, or null where all calls pass. */
 async function problemOf(
@@ -91,18 +106,31 @@ async function problemOf(
 async function callsOfKernels(source: string): Promise<ReadonlyMap<string, readonly SmallCall[]>> {
   const ops = SOURCES[source];
   const plain = [
+    ...deepCalls(ops, CALLS_OF_CASE),
     ...smallCalls(ops, CALLS_OF_CASE),
     ...tileCalls(source.endsWith('.tensor') ? 'bf16' : 'f32').filter(({ op }) => ops.includes(op.name)),
   ];
-  const halves = plain.filter(({ op }) => op.halves?.length).map(halvedCall);
+  const calls = plain.flatMap((call) => (call.op.halves?.length ? [call, halvedCall(call)] : [call]));
   const byKernel = new Map<string, SmallCall[]>();
-  for (const call of [...plain, ...halves]) {
+  for (const call of calls) {
     const launched = new Set<string>();
     const problem = await problemOf(source, ptxOf(source), [call], (kernel) => launched.add(kernel));
     expect(problem).toBe(null);
     for (const kernel of launched) byKernel.set(kernel, [...(byKernel.get(kernel) ?? []), call]);
   }
-  return new Map([...byKernel].map(([kernel, calls]) => [kernel, calls.slice(0, CALLS_OF_KERNEL)]));
+  return new Map([...byKernel].map(([kernel, list]) => [kernel, ofEachOp(list)]));
+}
+
+/** Some calls of a kernel: the first of each op, then the second of each. */
+function ofEachOp(calls: readonly SmallCall[]): SmallCall[] {
+  const places = new Map<string, number>();
+  const ordered = calls.map((call) => {
+    const place = places.get(call.op.name) ?? 0;
+    places.set(call.op.name, place + 1);
+    return { call, place };
+  });
+  ordered.sort((first, second) => first.place - second.place);
+  return ordered.slice(0, CALLS_OF_KERNEL).map(({ call }) => call);
 }
 
 test.skipIf(!emulator).each(isDeep ? Object.keys(SOURCES) : WITH_BARRIERS)(
@@ -119,6 +147,11 @@ test.skipIf(!emulator).each(isDeep ? Object.keys(SOURCES) : WITH_BARRIERS)(
       else survivors.push(`${kind} ${kernel}: ${instruction}`);
     }
     if (isDeep) console.log(source, counts, survivors);
-    expect(survivors.filter((survivor) => !survivor.startsWith('bound'))).toEqual([]);
+    const unexplained = survivors.filter((survivor) => !survivor.startsWith('bound'));
+    for (const harmless of HARMLESS[source] ?? []) {
+      const place = unexplained.indexOf(harmless);
+      if (place >= 0) unexplained.splice(place, 1);
+    }
+    expect(unexplained).toEqual([]);
   },
 );

@@ -26,20 +26,60 @@ const fits = (arrays: Arrays): boolean =>
     return count > 0 && count <= MOST_ELEMENTS;
   });
 
+/** Some of the parameters of a random call, which take the place of those that were drawn. */
+type Sizes = Readonly<Record<string, number>>;
+
+/** Parameters with these sizes; cases of a head hold theirs in a record. */
+function withSizes(drawn: unknown, sizes: Sizes): object {
+  const parameters = drawn as { readonly sizes?: object };
+  if (parameters.sizes) return { ...parameters, sizes: { ...parameters.sizes, ...sizes } };
+  return { ...parameters, ...sizes };
+}
+
 /** At most `count` small calls of each case of the ops, from the random calls of the conformance suite. */
-export function smallCalls(opNames: readonly string[], count: number): SmallCall[] {
+export function smallCalls(opNames: readonly string[], count: number, sizes: Sizes = {}): SmallCall[] {
   return ALL_CASES.filter(({ op }) => opNames.includes(op.name)).flatMap(({ op, random }) => {
     const calls: SmallCall[] = [];
-    for (const parameters of random ? fc.sample(random.parameters, { numRuns: 100, seed: 5 }) : []) {
-      const { size } = parameters as { size?: unknown };
+    for (const drawn of random ? fc.sample(random.parameters, { numRuns: 100, seed: 5 }) : []) {
+      const { size } = drawn as { size?: unknown };
       if (typeof size === 'number' && size > MOST_ELEMENTS) continue;
-      const call = random!.call(parameters) as SmallCall['call'];
+      const call = random!.call(withSizes(drawn, sizes) as never) as SmallCall['call'];
       if (fits(call.inputs)) calls.push({ op, call });
       if (calls.length === count) break;
     }
     return calls;
   });
 }
+
+/**
+ * Sizes of products with three steps of depth (32 of tensor cores, 16 of multiply-adds): the first tile of
+ * shared memory is filled a second time. Rows of multiples of 8 elements are copied by `cp.async`.
+ */
+const DEEP_SIZES: Readonly<Record<string, readonly Sizes[]>> = {
+  linear: [{ tokens: 9, out: 12, columns: 72 }],
+  'linear-input-gradient': [{ tokens: 9, out: 72, columns: 16 }],
+  'linear-weight-gradient': [{ tokens: 72, out: 16, columns: 24 }],
+  'matmul-nf4': [{ tokens: 9, rows: 12, cols: 128 }],
+  'adapted-linear': [{ tokens: 9, rows: 12, cols: 128, r: 72 }],
+  'adapted-linear-backward': [
+    { tokens: 9, rows: 72, cols: 16, r: 72 },
+    { tokens: 72, rows: 16, cols: 24, r: 8 },
+  ],
+  ...Object.fromEntries(
+    ['linear-cross-entropy', 'linear-cross-entropy-top-k', 'linear-distillation'].map((name) => [
+      name,
+      [
+        { tokens: 9, hidden: 72, vocabulary: 16 },
+        { tokens: 9, hidden: 16, vocabulary: 72 },
+        { tokens: 72, hidden: 16, vocabulary: 24 },
+      ],
+    ]),
+  ),
+};
+
+/** At most `count` calls of each deep product of the ops. */
+export const deepCalls = (opNames: readonly string[], count: number): SmallCall[] =>
+  opNames.flatMap((name) => (DEEP_SIZES[name] ?? []).flatMap((sizes) => smallCalls([name], count, sizes)));
 
 /** The arrays that the op takes as halves, in bfloat16. */
 const halved = <T extends Arrays>(arrays: T, names: readonly string[]): T =>
