@@ -19,6 +19,8 @@ const WRITTEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
 };
 
+const ADDON = /new URL\('[^']+\.node', import\.meta\.url\)/g;
+
 /**
  * Modules of Node for a bundle that runs in a page. Packages import them for the parts that read files; a
  * page uses the other parts. Whatever is called all the same throws and says its name.
@@ -32,6 +34,9 @@ export function nodeStandIns(): Plugin {
       return !ssr && builtinModules.includes(name) ? `\0node:${name}` : undefined;
     },
     load: (id) => (id.startsWith('\0node:') ? standIn(id.slice('\0node:'.length)) : undefined),
+    // a compiled addon that a source names by its address would be copied into the site
+    transform: (code) =>
+      code.includes(".node'") ? code.replaceAll(ADDON, 'new URL("file:///none")') : undefined,
   };
 }
 

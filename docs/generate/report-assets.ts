@@ -27,8 +27,9 @@ const variables = (colours: Readonly<Record<string, string>>): string =>
     .map(([name, colour]) => `--${name}:${colour};`)
     .join('');
 
-/** Colours and charts of `report.html` for the theme of the site. */
+/** Colours and charts of `report.html` for the theme of the site. Paper is white, as there. */
 export const reportStyle = (): string =>
-  `:root{${variables(REPORT_COLOURS.light)}}\n.dark{${variables(REPORT_COLOURS.dark)}}\n` +
+  `:root{${variables(REPORT_COLOURS.light)}}\n` +
+  `@media screen{.dark{${variables(REPORT_COLOURS.dark)}}}\n` +
   `.rank-curve{--mark:initial;${CHART_STYLE}}\n` +
   '.rank-curve .best{--mark:var(--best)}\n.rank-curve .smallest-good{--mark:var(--good)}\n';

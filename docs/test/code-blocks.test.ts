@@ -1,66 +1,25 @@
-import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import ts from 'typescript';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { snakeCase } from '@qdylora/contract';
-import { temporaryFolder } from '@qdylora/testing/node';
 import { KEY_NAMES } from '../app-sources.ts';
+import { movePages } from '../generate/move-pages.ts';
+import { Checkout, isInstalled } from './checkout.ts';
 import { codeBlocks, docsFolder, writtenPages, type CodeBlock } from './read-pages.ts';
 
 const root = join(docsFolder, '..');
-/** Those of research/ start runs of hours. */
-const pages = [...writtenPages()]
-  .filter(([path]) => !path.startsWith('research'))
-  .map(([path, text]) => ({ path, blocks: codeBlocks(text) }));
-const isSkipped = ({ info }: CodeBlock): boolean => info.startsWith('skip=');
+const pages = [...writtenPages()].map(([path, text]) => ({ path, blocks: codeBlocks(text) }));
 
 /**
- * The model that stands in for those that pages download: their names are in the cache of the hub, which is
- * offline.
+ * What stands behind the language of a block: `output` (of the block before), `server` (runs while the blocks
+ * after it do), `skip="reason"`, `needs="program"`.
  */
-const STAND_IN = join(root, 'packages/embedded-base/model');
-const HUB_NAMES = ['HuggingFaceTB/SmolLM2-135M-Instruct'];
-
-/** A folder as the pages assume it: a checkout with rows of one's own. */
-function checkout(): string {
-  const folder = temporaryFolder();
-  for (const name of ['packages', 'examples']) symlinkSync(join(root, name), join(folder, name));
-  symlinkSync(join(docsFolder, 'node_modules'), join(folder, 'node_modules'));
-  const rows = readFileSync(join(root, 'examples/demo/gsm8k-train.jsonl'), 'utf8').split('\n').slice(0, 40);
-  writeFileSync(join(folder, 'rows.jsonl'), `${rows.join('\n')}\n`);
-  for (const name of HUB_NAMES) {
-    const model = join(folder, 'hub/hub', `models--${name.replace('/', '--')}`);
-    mkdirSync(join(model, 'refs'), { recursive: true });
-    writeFileSync(join(model, 'refs/main'), '0123456789abcdef0123456789abcdef01234567');
-    cpSync(STAND_IN, join(model, 'snapshots/0123456789abcdef0123456789abcdef01234567'), { recursive: true });
-  }
-  mkdirSync(join(folder, 'bin'));
-  const command = join(root, 'packages/qdylora/bin/qdylora.js');
-  writeFileSync(join(folder, 'bin/npx'), `#!/bin/sh\nshift\nexec "${process.execPath}" "${command}" "$@"\n`);
-  chmodSync(join(folder, 'bin/npx'), 0o755);
-  return folder;
-}
-
-interface Ended {
-  readonly status: number | null;
-  readonly text: string;
-}
-
-function run(folder: string, command: string, args: readonly string[]): Ended {
-  const { status, stdout, stderr } = spawnSync(command, args, {
-    cwd: folder,
-    encoding: 'utf8',
-    env: {
-      ...process.env,
-      PATH: `${join(folder, 'bin')}:${dirname(process.execPath)}:${process.env.PATH}`,
-      HF_HOME: join(folder, 'hub'),
-      HF_HUB_OFFLINE: '1',
-      NO_COLOR: '1',
-    },
-  });
-  return { status, text: `${stdout}${stderr}` };
-}
+const noted = ({ info }: CodeBlock, name: 'skip' | 'needs'): string | null =>
+  new RegExp(`^${name}="(.+)"$`).exec(info)?.[1] ?? null;
+const isRun = (block: CodeBlock): boolean =>
+  ['sh', 'ts'].includes(block.language) && noted(block, 'skip') === null;
+const isOutput = ({ info }: CodeBlock): boolean => info === 'output';
 
 /** Text without what depends on the machine: numbers, what they lead to, and the spaces that align them. */
 const shapeOf = (text: string): string[] =>
@@ -75,38 +34,51 @@ const shapeOf = (text: string): string[] =>
     .filter((line) => line !== '');
 
 describe.each(pages.filter(({ blocks }) => blocks.some(isRun)))('$path', ({ blocks }) => {
-  const folder = checkout();
+  const checkout = new Checkout();
   let last = '';
-  it.each(blocks.filter((block) => isRun(block) || block.info === 'output'))(
+  afterAll(() => checkout.stopServer());
+  it.for(blocks.filter((block) => isRun(block) || isOutput(block)))(
     'line $line: the block $language $info does what the page says',
-    ({ language, info, text }) => {
-      if (info === 'output') {
+    async (block, { skip }) => {
+      const { language, info, text } = block;
+      const program = noted(block, 'needs');
+      if (program !== null && !isInstalled(program)) skip(`${program} is not installed`);
+      if (isOutput(block)) {
         expect(shapeOf(last).join('\n')).toContain(shapeOf(text).join('\n'));
         return;
       }
+      if (info === 'server') {
+        last = await checkout.startServer(text);
+        return;
+      }
       const { status, text: printed } =
-        language === 'sh' ? run(folder, 'sh', ['-ec', text]) : runProgram(folder, text);
+        language === 'sh' ? checkout.runShell(text) : checkout.runProgram(text);
       expect(status, printed).toBe(0);
       last = printed;
     },
   );
 });
 
-function isRun(block: CodeBlock): boolean {
-  return ['sh', 'ts'].includes(block.language) && !isSkipped(block);
-}
-
-function runProgram(folder: string, text: string): Ended {
-  writeFileSync(join(folder, 'program.mts'), text);
-  return run(folder, process.execPath, [
-    '--import',
-    join(root, 'node_modules/tsx/dist/esm/index.mjs'),
-    'program.mts',
-  ]);
-}
+it('every block is run or checked, or says why not', () => {
+  const CHECKED = ['sh', 'ts', 'json', 'yaml'];
+  const others = pages.flatMap(({ path, blocks }) =>
+    blocks
+      .filter((block) => !(CHECKED.includes(block.language) && noted(block, 'skip') === null))
+      .filter((block) => !isOutput(block))
+      .map((block) => ({ place: `${path}:${block.line}`, reason: noted(block, 'skip') })),
+  );
+  expect(others.filter(({ reason }) => reason === null)).toEqual([]);
+  const all = pages.reduce((sum, { blocks }) => sum + blocks.length, 0);
+  console.log(
+    [
+      `[docs] ${all - others.length} of ${all} blocks are run or checked. Not run:`,
+      ...others.map(({ place, reason }) => `[docs]   ${place}: ${reason}`),
+    ].join('\n'),
+  );
+});
 
 it('every TypeScript block compiles in strict mode, against the published types', () => {
-  const folder = checkout();
+  const { folder } = new Checkout();
   const names = pages.flatMap(({ path, blocks }) =>
     blocks
       .filter(({ language, info }) => language === 'ts' && info === '')
@@ -134,9 +106,17 @@ it('every TypeScript block compiles in strict mode, against the published types'
   expect(names.length).toBeGreaterThan(0);
 });
 
+it('every JSON block is JSON', () => {
+  const texts = pages.flatMap(({ blocks }) =>
+    blocks.filter(({ language }) => language === 'json').map(({ text }) => text),
+  );
+  for (const text of texts) expect(() => JSON.parse(text) as unknown, text).not.toThrow();
+});
+
 it('every YAML block of a run has keys that exist', () => {
   const known = new Set(KEY_NAMES.map(snakeCase));
-  const unknown = pages.flatMap(({ path, blocks }) =>
+  const generated = [...movePages()].map(([path, text]) => ({ path, blocks: codeBlocks(text) }));
+  const unknown = [...pages, ...generated].flatMap(({ path, blocks }) =>
     blocks
       .filter(({ language }) => language === 'yaml')
       .flatMap(({ text }) => [...text.matchAll(/^(\w+):/gm)].map(([, key]) => key))

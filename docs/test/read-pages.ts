@@ -4,11 +4,10 @@ import { fileURLToPath } from 'node:url';
 
 export const docsFolder = fileURLToPath(new URL('..', import.meta.url));
 
-const NO_PAGES = new Set(['node_modules', 'generate', 'test', 'public', '.vitepress', 'api', 'move']);
+const NO_PAGES = new Set(['node_modules', 'generate', 'test', 'public', '.vitepress']);
 
-/** Paths below docs/ of the pages that people write, with their text. */
-export function writtenPages(): ReadonlyMap<string, string> {
-  const isGenerated = (path: string): boolean => /^reference.(?!files)|^trust.benchmarks/.test(path);
+/** Paths below docs/ of all pages that are there, with their text. A build writes those that git has not. */
+export function allPages(): ReadonlyMap<string, string> {
   const walk = (folder: string): string[] =>
     readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
       const path = join(folder, entry.name);
@@ -17,11 +16,16 @@ export function writtenPages(): ReadonlyMap<string, string> {
     });
   return new Map(
     walk(docsFolder)
-      .filter((path) => !isGenerated(path))
       .sort()
       .map((path) => [path, readFileSync(join(docsFolder, path), 'utf8')]),
   );
 }
+
+const isGenerated = (path: string): boolean => /^move|^reference.(?!files)|^trust.benchmarks/.test(path);
+
+/** The pages that people write. */
+export const writtenPages = (): ReadonlyMap<string, string> =>
+  new Map([...allPages()].filter(([path]) => !isGenerated(path)));
 
 export interface CodeBlock {
   readonly language: string;

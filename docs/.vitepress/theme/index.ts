@@ -5,7 +5,10 @@ import RankCurve from './components/RankCurve.vue';
 import './generated/report.css';
 import './style.css';
 
-/** The interactive parts are loaded by the pages that have them. */
+/**
+ * The interactive parts are loaded by the pages that have them. A part must not be called as its page is
+ * (nested-ranks.md, NestedRanks): the search would render the page inside itself.
+ */
 export default {
   extends: DefaultTheme,
   enhanceApp({ app }) {
@@ -19,8 +22,8 @@ export default {
       defineAsyncComponent(() => import('./components/Nf4Playground.vue')),
     );
     app.component(
-      'NestedRanks',
-      defineAsyncComponent(() => import('./components/NestedRanks.vue')),
+      'RankSlider',
+      defineAsyncComponent(() => import('./components/RankSlider.vue')),
     );
     app.component(
       'ReportViewer',
