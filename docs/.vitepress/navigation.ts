@@ -13,6 +13,7 @@ const GROUPS: readonly Group[] = [
       'start/five-minutes': 'Five minutes',
       'start/real-model': 'A real model',
       'start/own-data': 'Your own data',
+      'start/on-a-gpu': 'On a GPU',
       'start/in-the-page': 'Try it here',
     },
   ],
@@ -21,6 +22,7 @@ const GROUPS: readonly Group[] = [
     {
       'decide/will-it-fit': 'Will it fit?',
       'decide/method-and-preset': 'Method, preset, rank',
+      'decide/by-accuracy': 'Choose a rank by accuracy',
       'decide/compared': 'Compared with others',
       'decide/read-a-report': 'Read a report',
     },
@@ -43,6 +45,7 @@ const GROUPS: readonly Group[] = [
       'do/evaluate': 'Evaluate',
       'do/export-and-merge': 'Export and merge',
       'do/serve': 'Serve',
+      'do/several-processes': 'Several processes and hosts',
       'do/use-elsewhere': 'PEFT, vLLM, llama.cpp, Ollama',
       'do/own-trainer': 'A trainer of your own',
       'do/extend': 'Add an op, a kernel, a family',

@@ -2,10 +2,17 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
-import { anchor, code, escapeText, generatedPage } from './markdown.ts';
+import { anchor, code, escapeText, generatedPage, table } from './markdown.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 const TABLE = 'packages/contract/src/errors/errors.ts';
+
+/** For readers who search for a code that does not exist: its name, by the code that there is. */
+const OTHER_NAMES: Readonly<Record<string, string>> = { BAD_DATA: 'BAD_ROW', OUT_OF_MEMORY: 'OOM' };
+
+/** A section that search finds by the other name. */
+const otherName = (code: string, name: string): string =>
+  `### ${name} {#${anchor(name)}}\n\nThere is no code \`${name}\`: it is \`${code}\`, above.`;
 
 /** A place in the sources that throws: what it says, with … for the values. */
 export interface ThrownMessage {
@@ -27,6 +34,10 @@ export function errorPage(): string {
       '"where", ' +
       '"message" } }`.',
     'The messages below are read from the sources; `…` stands for a value.',
+    table(
+      ['code', 'means'],
+      errorCodes().map(({ name, about }) => [`[${code(name)}](#${anchor(name)})`, escapeText(about)]),
+    ),
     ...errorCodes().map(({ name, about }) =>
       codeSection(
         name,
@@ -45,8 +56,10 @@ function codeSection(name: string, about: string, messages: readonly ThrownMessa
     `## ${name} {#${anchor(name)}}`,
     escapeText(about),
     ...shown.map(
-      ({ problem, nextStep }) => `- ${escapeText(problem)}${nextStep ? ` *${escapeText(nextStep)}*` : ''}`,
+      ({ problem, nextStep }) =>
+        `- ${escapeText(problem)}${/\w/.test(nextStep) ? ` *${escapeText(nextStep)}*` : ''}`,
     ),
+    ...(OTHER_NAMES[name] ? [otherName(name, OTHER_NAMES[name])] : []),
   ]
     .join('\n\n')
     .replaceAll('\n\n- ', '\n- ')
@@ -105,21 +118,23 @@ function messageOf(node: ts.Node): Omit<ThrownMessage, 'file'> | null {
   const callee = node.expression.getText();
   const [first, second, third, fourth] = node.arguments ?? [];
   if (callee === 'badArgument' && second)
-    return { code: 'BAD_ARGUMENT', problem: textOf(second), nextStep: '' };
+    return { code: 'BAD_ARGUMENT', problem: messageText(second), nextStep: '' };
   if (callee === 'assertArgument' && third)
-    return { code: 'BAD_ARGUMENT', problem: textOf(third), nextStep: fourth ? textOf(fourth) : '' };
+    return { code: 'BAD_ARGUMENT', problem: messageText(third), nextStep: fourth ? messageText(fourth) : '' };
   if (callee === 'refusedValue' && third)
-    return { code: 'BAD_CONFIG', problem: textOf(third), nextStep: fourth ? textOf(fourth) : '' };
+    return { code: 'BAD_CONFIG', problem: messageText(third), nextStep: fourth ? messageText(fourth) : '' };
   if (!['QdyloraError', 'super'].includes(callee) || !first || !ts.isStringLiteral(first)) return null;
   if (!second || !ts.isObjectLiteralExpression(second)) return null;
   const field = (name: string): string => {
     const property = second.properties.find((each) => each.name?.getText() === name);
-    return property && ts.isPropertyAssignment(property) ? textOf(property.initializer) : '';
+    return property && ts.isPropertyAssignment(property) ? messageText(property.initializer) : '';
   };
   return { code: first.text, problem: field('problem'), nextStep: field('nextStep') };
 }
 
-/** A string as far as the source shows it. */
+/** A string as far as the source shows it; values side by side are one `…`. */
+const messageText = (node: ts.Node): string => textOf(node).replace(/…+/g, '…');
+
 function textOf(node: ts.Node): string {
   if (ts.isStringLiteralLike(node)) return node.text;
   if (ts.isTemplateExpression(node))

@@ -19,6 +19,7 @@ export const API_PACKAGES = [
   'eval',
   'tensor',
   'contract',
+  'collectives',
   'cpu-kernels',
 ];
 

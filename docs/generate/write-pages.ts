@@ -8,6 +8,7 @@ import { benchmarkPage } from './benchmark-page.ts';
 import { commandPage } from './command-page.ts';
 import { errorPage } from './error-page.ts';
 import { eventPage } from './event-page.ts';
+import { fitsTable } from './fits-table.ts';
 import { keyPage } from './key-page.ts';
 import { movePages } from './move-pages.ts';
 import { rankCurve, reportStyle } from './report-assets.ts';
@@ -26,17 +27,18 @@ export function generatedPages(): Map<string, string> {
   ]);
 }
 
-/** What the theme shows of a report: path below docs/ → text. */
-const themeFiles = (): Map<string, string> =>
+/** Parts of pages, and what the theme shows of a report: path below docs/ → text. */
+const themeFiles = async (): Promise<Map<string, string>> =>
   new Map([
     ['.vitepress/theme/generated/rank-curve.json', rankCurve()],
     ['.vitepress/theme/generated/report.css', reportStyle()],
+    ['.vitepress/theme/generated/fits.md', await fitsTable()],
   ]);
 
 /** Also copies the model that pages run. Returns the number of pages. */
-export function writePages(folder: string): number {
+export async function writePages(folder: string): Promise<number> {
   const pages = generatedPages();
-  for (const [path, text] of [...pages, ...themeFiles()]) {
+  for (const [path, text] of [...pages, ...(await themeFiles())]) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), text);
   }
@@ -47,6 +49,6 @@ export function writePages(folder: string): number {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const start = performance.now();
-  const count = writePages(fileURLToPath(new URL('..', import.meta.url)));
+  const count = await writePages(fileURLToPath(new URL('..', import.meta.url)));
   console.log(`[pages] ${count} pages in ${((performance.now() - start) / 1000).toFixed(0)} s.`);
 }
