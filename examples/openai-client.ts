@@ -12,7 +12,7 @@ export interface Question {
   readonly maxTokens?: number;
 }
 
-/** Streams the answer of every rank that the server has, and of the base. Returns them by the model's name. */
+/** Streams the answers of every rank of the server and of the base. Returns them by the model's name. */
 export async function askEveryRank(
   { baseURL, question, maxTokens = 64 }: Question,
   write: (text: string) => unknown = (text) => process.stdout.write(text),

@@ -14,8 +14,8 @@ import type { TokenRange } from './token-ranges.ts';
 const LEAST_QUERIES = { most: 9, ofLongPrompts: 33, longPrompt: 1024 };
 
 /**
- * How many first tokens of a prompt may come from another request without a change of any bit: not those whose
- * predictions are scored, and some new tokens have to remain.
+ * How many first tokens of a prompt may come from another request without a change of any bit. Tokens whose
+ * predictions are scored may not, and some new tokens have to remain.
  */
 export function reusableTokens({ prompt, scorePrompt, scoreFrom }: DecodeRequest): number {
   const { most, ofLongPrompts, longPrompt } = LEAST_QUERIES;
