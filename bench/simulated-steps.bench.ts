@@ -5,8 +5,8 @@
  *         [--spread 0.02] [--seconds-per-gradient-gb 1.5]
  *
  * The defaults are SmolLM2-135M at r = 64 with micro batches of 4 · 512 tokens on 2 cores: 615 tokens a
- * second (`training-step`), 305,280 gradient elements a rank. The first link is what `workers` measures
- * between two hosts, the others are those of data sheets. Strong scaling shares out 64 micro batches; weak
+ * second (`training-step`), 305,280 gradient elements a rank, 0.29 s for an exact sum of 78 MB on two workers
+ * (`reduction`). Links have nominal rates and latencies. Strong scaling shares out 64 micro batches; weak
  * scaling has as many as workers.
  */
 import { parseArgs } from 'node:util';

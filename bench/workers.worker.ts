@@ -21,6 +21,9 @@ const { rank, tokens, microBatches, steps } = order;
 /** The first steps make room and record. */
 const WARM_STEPS = 3;
 
+/** Elements that a large exchange sends to each worker: 4 MB. */
+const LARGE = 1_000_000;
+
 const world = await connectWorld();
 const timed = timedWorld(world);
 const row = { ...(await trainTimed()), ...(await linkCosts(world)) };
@@ -90,6 +93,3 @@ async function linkCosts(workers: Communicator): Promise<LinkCosts> {
   const sentBytes = 4 * LARGE * (workers.size - 1);
   return { latencySeconds: tiny, bytesPerSecond: sentBytes / Math.max(1e-9, large - tiny) };
 }
-
-/** Elements to each worker: 4 MB. */
-const LARGE = 1_000_000;

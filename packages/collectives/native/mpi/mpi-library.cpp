@@ -1,6 +1,7 @@
 #include "mpi-library.h"
 
 #include <cstdint>
+#include <cstdlib>
 
 #include "../symbols.h"
 
@@ -178,6 +179,9 @@ bool identifyLibrary(const char* path, char* version, OpenError& error) {
 
 const MpiLibrary* openMpiLibrary(const char* path, Abi abi, OpenError& error) {
   if (opened != nullptr) return opened;
+  // By default UCX, below MPICH, overwrites the first instructions of munmap and madvise, which
+  // V8's other threads run meanwhile: some starts crashed. With `reloc` it replaces pointers instead.
+  setenv("UCX_MEM_MMAP_HOOK_MODE", "reloc", 0);
   Symbols symbols(path, error.text, sizeof error.text);
   const MpiLibrary* table = readLibrary(abi, symbols);
   return symbols.areAllThere() ? opened = table : nullptr;

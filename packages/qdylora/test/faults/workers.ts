@@ -39,7 +39,13 @@ try {
       console.log(`${faultTable(so)}\n`);
     },
   });
-  const problems = [...report.hanging, ...report.corrupt, ...report.lost, ...report.different];
+  const problems = [
+    ...report.hanging,
+    ...report.crashes,
+    ...report.corrupt,
+    ...report.lost,
+    ...report.different,
+  ];
   for (const problem of problems) console.error(problem);
   console.log(`${faultTable(report)}, seed ${values.seed}`);
   process.exitCode = problems.length > 0 ? 1 : 0;

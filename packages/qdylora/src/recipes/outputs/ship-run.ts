@@ -50,7 +50,7 @@ export async function shipRun(
   freeTrainingMemory(opened);
   emit({ type: 'phase', phase: 'writing' });
   const readNote = data.readNote();
-  if (readNote) notes.push(readNote);
+  if (readNote) notes.push(ofWorker(readNote, session));
   const budgets = await judgeBudgets(opened, judgement, session);
   const change = lossChange(events, judgement?.ranks?.ranks ?? [], training.step);
   if (change) session.notice(change);
@@ -81,6 +81,10 @@ export async function shipRun(
   emit({ type: 'report', report, files });
   return { report, files };
 }
+
+/** A note on what this process alone has read. */
+const ofWorker = (note: string, { workers }: RunSession): string =>
+  workers && workers.size > 1 ? `Worker 0 of ${workers.size}: ${note}` : note;
 
 /** Frees the memory of the optimizer for the tokenizer, texts and files. */
 function freeTrainingMemory({ run: { model, training } }: OpenedRun): void {

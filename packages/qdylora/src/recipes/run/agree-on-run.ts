@@ -12,11 +12,12 @@ import { runIdentityOf } from './save-options.ts';
  */
 export async function agreeOnModel(
   model: Parameters<typeof quantizationOf>[0] & { readonly fingerprint: string },
-  { workers }: RunSession,
+  { workers }: Pick<RunSession, 'workers'>,
+  version = VERSION,
 ): Promise<void> {
   if (!workers) return;
   await assertAgreement(workers, {
-    version: VERSION,
+    version,
     model: model.fingerprint,
     quantization: JSON.stringify(quantizationOf(model)),
   });

@@ -1,0 +1,90 @@
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { installedLaunchers, workerProcesses } from '@qdylora/testing/node';
+import { describe, expect, it } from 'vitest';
+import { FAULT_MODEL } from '../../test/faults/kill-runs.ts';
+import { killWorkers, type FaultRow } from '../../test/faults/kill-workers.ts';
+import { temporaryPlace, writeTinyModel, writeTinyRows } from '../../test/tiny-model.ts';
+
+const COMMAND = fileURLToPath(new URL('../../bin/qdylora.js', import.meta.url));
+const isBuilt = existsSync(new URL('../../dist/train-worker.js', import.meta.url));
+/** A handful; `pnpm test:faults:workers` does the same for longer, with a full disk too. */
+const KILLS = 3;
+const TIMEOUT = 600_000;
+
+describe('workers, of which one is killed or stopped at a random instant', () => {
+  it(
+    'all end soon, lose no acknowledged save, and go on to the bytes of an undisturbed run',
+    async ({ skip }) => {
+      skip(!isBuilt, 'packages/qdylora/dist is not built');
+      const launchers = installedLaunchers().slice(0, 1);
+      skip(launchers.length === 0, 'there is no MPI launcher');
+      const folder = temporaryPlace(existsSync('/dev/shm') ? '/dev/shm' : undefined);
+      const seed = Date.now() % 2 ** 30;
+      const report = await killWorkers({
+        model: writeTinyModel(folder.in('model'), FAULT_MODEL),
+        dataset: writeTinyRows(folder.in('rows.jsonl')),
+        ...{ scratch: folder.path, launchers, faults: ['SIGKILL', 'SIGTERM'], counts: [2] },
+        ...{ kills: KILLS, seed },
+      });
+      const nothing = { hanging: [], crashes: [], corrupt: [], lost: [], different: [] };
+      expect({ ...report, seed }).toMatchObject({ ...nothing, kills: KILLS, seed });
+      const rows: FaultRow[] = Object.values(report.rows);
+      expect(rows.reduce((sum, { faults }) => sum + faults, 0)).toBe(KILLS);
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'are started again by `launch --max-restarts`, from the last checkpoint, to the same bytes',
+    async ({ skip }) => {
+      skip(!isBuilt || installedLaunchers().length === 0, 'no build, or no MPI launcher');
+      const place = temporaryPlace();
+      const model = writeTinyModel(place.in('model'));
+      const dataset = writeTinyRows(place.in('rows.jsonl'));
+      const keys = { model, dataset, ranks: '[1, 2, 4]', max_steps: 24, save_steps: 2, num_threads: 1 };
+      const shape = { micro_batch_size: 1, gradient_accumulation_steps: 4, val_set_size: 2 };
+      const writeRun = (name: string): string => {
+        const lines = Object.entries({ ...keys, ...shape, output_dir: place.in(name) });
+        writeFileSync(place.in(`${name}.yaml`), lines.map(([key, value]) => `${key}: ${value}\n`).join(''));
+        return place.in(`${name}.yaml`);
+      };
+      const undisturbed = startRun(writeRun('whole'), 0);
+      expect(await undisturbed.status, undisturbed.output()).toBe(0);
+      const disturbed = startRun(writeRun('killed'), 4);
+      for (const step of [2, 8]) {
+        const hasSaved = () => existsSync(join(place.in('killed'), 'checkpoints', `step-${step}`));
+        while (!hasSaved() && !disturbed.isOver()) await new Promise((wake) => setTimeout(wake, 10));
+        const worker = workerProcesses(place.in('killed.yaml')).find(({ rank }) => rank === 1);
+        if (worker) process.kill(worker.pid, 'SIGKILL');
+      }
+      expect(await disturbed.status, disturbed.output()).toBe(0);
+      expect(disturbed.output()).toMatch(/: start 1 of 4 from their last checkpoint/);
+      const adapterOf = (name: string): Buffer =>
+        readFileSync(join(place.in(name), 'adapter', 'adapter_model.safetensors'));
+      expect(adapterOf('killed').equals(adapterOf('whole'))).toBe(true);
+    },
+    TIMEOUT,
+  );
+});
+
+/** `qdylora launch` on two workers, which it starts again so often. */
+function startRun(file: string, maxRestarts: number) {
+  const words = [COMMAND, 'launch', '-n', '2', '--max-restarts', String(maxRestarts), file];
+  const child = spawn(process.execPath, words, {
+    env: { ...process.env, OMPI_MCA_mpi_yield_when_idle: '1' },
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (text: Buffer) => (output += String(text)));
+  let isOver = false;
+  const status = new Promise<number | null>((done) =>
+    child.on('close', (code) => {
+      isOver = true;
+      done(code);
+    }),
+  );
+  return { status, output: () => output, isOver: () => isOver };
+}
