@@ -1,7 +1,10 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { connectWorld, type Communicator } from '@qdylora/collectives';
 import { QdyloraError } from '@qdylora/contract';
 import { usableThreads } from '@qdylora/cpu-kernels';
+import { finishedWorkersFolder } from './cli/read-env.ts';
 import { packError, unpackError } from './cli/worker/error-transfer.ts';
 import { listeningController } from './cli/worker/listening-controller.ts';
 import type { FromWorker, ToWorker, TrainOrder } from './cli/worker/train-messages.ts';
@@ -41,6 +44,12 @@ async function train(requested: PreparedRun): Promise<FinetuneResult | null> {
   }
 }
 
+/** An MPI launcher may end with status 0 after a worker was killed: `qdylora launch` counts these files. */
+function saySuccess(): void {
+  const folder = finishedWorkersFolder();
+  if (folder !== null) writeFileSync(join(folder, String(process.pid)), '');
+}
+
 async function lead(options: PreparedRun, workers: Communicator | null): Promise<FinetuneResult> {
   const run = finetune({ ...options, workers, signal });
   for await (const event of run) post({ type: 'event', event });
@@ -48,13 +57,12 @@ async function lead(options: PreparedRun, workers: Communicator | null): Promise
 }
 
 try {
-  post({
-    type: 'result',
-    result:
-      order.task === 'train'
-        ? await train(order.options)
-        : await planRun(order.config, { color: order.color, signal }),
-  });
+  const result =
+    order.task === 'train'
+      ? await train(order.options)
+      : await planRun(order.config, { color: order.color, signal });
+  saySuccess();
+  post({ type: 'result', result });
 } catch (error) {
   post({ type: 'error', error: packError(error) });
 } finally {

@@ -28,3 +28,9 @@ export function readEnvironment(): Environment {
     outlivesTerminal: /(^|\/)nohup$/.test(startedBy),
   };
 }
+
+/** The variable in which `qdylora launch` names the folder for its workers' signs of success. */
+export const FINISHED_WORKERS = 'QDYLORA_FINISHED_WORKERS';
+
+/** The folder in which a worker of `qdylora launch` says that it has finished; null for others. */
+export const finishedWorkersFolder = (): string | null => process.env[FINISHED_WORKERS] ?? null;

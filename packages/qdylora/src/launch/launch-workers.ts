@@ -1,5 +1,9 @@
 import { spawn } from 'node:child_process';
-import { launcherCommand, type WorkerPlaces } from './launcher-command.ts';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FINISHED_WORKERS } from '../cli/read-env.ts';
+import { launcherCommand, type LauncherCommand, type WorkerPlaces } from './launcher-command.ts';
 
 export interface LaunchOptions extends WorkerPlaces {
   readonly maxRestarts: number;
@@ -34,26 +38,54 @@ const QUICK_TO_NOTICE = Object.fromEntries(
 export async function launchWorkers(options: LaunchOptions): Promise<number> {
   const { words, maxRestarts, signal, note } = options;
   const command = launcherCommand(options);
-  let status = await startOnce(command, words, signal);
+  let status = await startOnce(command, words, options);
   for (let restart = 1; restart <= maxRestarts; restart++) {
     if (status === 0 || signal.aborted || FINAL.includes(status)) break;
     note(
       `The workers ended with status ${status}: ` +
         `start ${restart} of ${maxRestarts} from their last checkpoint.`,
     );
-    status = await startOnce(command, [...words, '--resume-from-checkpoint', 'auto'], signal);
+    status = await startOnce(command, [...words, '--resume-from-checkpoint', 'auto'], options);
   }
   return status;
 }
 
-function startOnce(
-  { command, args }: { readonly command: string; readonly args: readonly string[] },
+/**
+ * The status of one start. Workers of this machine leave a file each when they finish: 0 of the launcher
+ * without all of these files is a failure. Folders of other hosts are not seen from here.
+ */
+async function startOnce(
+  launcher: LauncherCommand,
   words: readonly string[],
-  signal: AbortSignal,
+  { workers, hosts, signal, note }: LaunchOptions,
+): Promise<number> {
+  if (hosts.length > 0) return runLauncher(launcher, words, { signal, variables: {} });
+  const folder = mkdtempSync(join(tmpdir(), 'qdylora-launch-'));
+  try {
+    const status = await runLauncher(launcher, words, { signal, variables: { [FINISHED_WORKERS]: folder } });
+    const finished = readdirSync(folder).length;
+    if (status !== 0 || finished === workers) return status;
+    note(`The launcher ended with status 0, but only ${finished} of ${workers} workers finished.`);
+    return 1;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+interface LauncherRun {
+  readonly signal: AbortSignal;
+  /** Added to the environment of the launcher, which passes it on. */
+  readonly variables: Readonly<Record<string, string>>;
+}
+
+function runLauncher(
+  { command, args }: LauncherCommand,
+  words: readonly string[],
+  { signal, variables }: LauncherRun,
 ): Promise<number> {
   const child = spawn(command, [...args, process.execPath, process.argv[1], ...words], {
     stdio: ['inherit', 'inherit', 'pipe'],
-    env: { ...QUICK_TO_NOTICE, ...process.env },
+    env: { ...QUICK_TO_NOTICE, ...process.env, ...variables },
   });
   let isHostLost = false;
   child.stderr.on('data', (text: Buffer) => {

@@ -1,0 +1,60 @@
+import { chmodSync, writeFileSync } from 'node:fs';
+import { delimiter } from 'node:path';
+import { afterEach, expect, it } from 'vitest';
+import { temporaryPlace } from '../../test/tiny-model.ts';
+import { launchWorkers } from './launch-workers.ts';
+
+const place = temporaryPlace();
+const { PATH } = process.env;
+
+afterEach(() => {
+  process.env.PATH = PATH;
+});
+
+/** Puts a launcher first that ends with status 0 after these lines of a shell. */
+function useLauncher(lines: string): void {
+  const file = place.in('mpirun');
+  writeFileSync(
+    file,
+    `#!/bin/sh\n[ "$1" = --version ] && echo 'mpirun (Open MPI) 5.0.7' && exit 0\n${lines}\n`,
+  );
+  chmodSync(file, 0o755);
+  process.env.PATH = [place.in('.'), PATH].join(delimiter);
+}
+
+async function launchTwo(hosts: readonly string[], maxRestarts = 0) {
+  const notes: string[] = [];
+  const status = await launchWorkers({
+    workers: 2,
+    hosts,
+    sockets: 1,
+    maxRestarts,
+    words: ['train', 'run.yaml'],
+    signal: new AbortController().signal,
+    note: (text) => notes.push(text),
+  });
+  return { status, notes };
+}
+
+it('takes status 0 for a failure where a worker has not finished', async () => {
+  useLauncher('touch "$QDYLORA_FINISHED_WORKERS/1"');
+  const { status, notes } = await launchTwo([]);
+  expect(status).toBe(1);
+  expect(notes).toEqual(['The launcher ended with status 0, but only 1 of 2 workers finished.']);
+});
+
+it('starts again after such a failure, and ends with 0 once all have finished', async () => {
+  const tried = place.in('tried');
+  useLauncher(
+    `[ -e ${tried} ] && touch "$QDYLORA_FINISHED_WORKERS/0" "$QDYLORA_FINISHED_WORKERS/1"\ntouch ${tried}`,
+  );
+  const { status, notes } = await launchTwo([], 2);
+  expect(status).toBe(0);
+  expect(notes).toHaveLength(2);
+  expect(notes[1]).toContain('start 1 of 2');
+});
+
+it('relies on the status where workers run on other hosts, whose files it does not see', async () => {
+  useLauncher('exit 0');
+  expect(await launchTwo(['a', 'b'])).toEqual({ status: 0, notes: [] });
+});
