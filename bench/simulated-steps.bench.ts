@@ -1,13 +1,14 @@
 /**
- * Efficiency of data-parallel training on more workers than we have: `simulateStep` with measured costs.
+ * Efficiency of data-parallel training on more workers than we have: `simulateStep`. Not checked
+ * against measured runs yet.
  *
  *     npm run bench simulated-steps [--pass-seconds 3.33] [--gradient-mb 78] [--update-seconds 0.05]
  *         [--spread 0.02] [--seconds-per-gradient-gb 1.5]
  *
  * The defaults are SmolLM2-135M at r = 64 with micro batches of 4 · 512 tokens on 2 cores: 615 tokens a
  * second (`training-step`), 305,280 gradient elements a rank, 0.29 s for an exact sum of 78 MB on two workers
- * (`reduction`). Links have nominal rates and latencies. Strong scaling shares out 64 micro batches; weak
- * scaling has as many as workers.
+ * (`reduction`). The time of an update and the spread of a pass are assumed; links have nominal rates and
+ * latencies. Strong scaling shares out 64 micro batches; weak scaling has as many as workers.
  */
 import { parseArgs } from 'node:util';
 import { recordRows } from '@qdylora/testing/bench';
