@@ -69,7 +69,12 @@ export {
 export { requestKey, type AnswerCache } from './tasks/answering/answer-cache.ts';
 export { programsOf, withPassRates } from './tasks/scoring/pass-rates.ts';
 export { answerRequests, type AnswerOptions, type Answers } from './tasks/answering/answer-requests.ts';
-export { tokensOfRequest } from './tasks/answering/encode-request.ts';
+export {
+  requestEncoder,
+  tokensOfRequest,
+  type EncodedRequest,
+  type RequestEncoder,
+} from './tasks/answering/encode-request.ts';
 export type { ScoredTokens, TokenModel, TokenScore } from './tasks/answering/token-model.ts';
 export { resultsDocument, type RunFacts } from './tasks/results/results-document.ts';
 export { scoreGroups, type GroupResult, type GroupScores } from './tasks/scoring/score-groups.ts';

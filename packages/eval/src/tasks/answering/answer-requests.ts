@@ -4,7 +4,7 @@ import { passReporter } from '../../pass-reporter.ts';
 import { DEFAULT_TOKENS_PER_BATCH } from '../../perplexity.ts';
 import type { LogLikelihood, ModelRequest, ModelResponse } from '../requests/model-request.ts';
 import type { AnswerCache } from './answer-cache.ts';
-import { encodeRequest, type EncodedRequest } from './encode-request.ts';
+import { requestEncoder, type EncodedRequest, type RequestEncoder } from './encode-request.ts';
 import { groupByPrefix, sortByPrefix } from './group-by-prefix.ts';
 import type { ScoredTokens, TokenModel } from './token-model.ts';
 import { writeUntil } from './write-until.ts';
@@ -16,6 +16,8 @@ export interface AnswerOptions extends Pick<MeasureOptions, 'signal' | 'onProgre
   readonly tokensPerBatch?: number;
   /** Answers that the same model gave before. What is in it is not computed again; new answers are added. */
   readonly cache?: AnswerCache;
+  /** The encoder of the model, where several ranks share one (`requestEncoder`). */
+  readonly encode?: RequestEncoder;
 }
 
 /** The responses to requests, in their order. */
@@ -36,8 +38,8 @@ export async function answerRequests(
   model: TokenModel,
   options: AnswerOptions = {},
 ): Promise<Answers> {
-  const { cache, signal } = options;
-  const encoded = requests.map((request) => encodeRequest(request, model));
+  const { cache, signal, encode = requestEncoder(model) } = options;
+  const encoded = requests.map(encode);
   const responses = requests.map((request) => cache?.find(request));
   const settle = (index: number, response: ModelResponse): void => {
     responses[index] = response;
@@ -109,8 +111,8 @@ async function runSteps<T>(
     }
   };
   const workers = Array.from({ length: Math.min(concurrency, steps.length) }, work);
-  const failed = (await Promise.allSettled(workers)).find(({ status }) => status === 'rejected');
-  if (failed?.status === 'rejected') throw failed.reason;
+  await Promise.allSettled(workers);
+  await Promise.all(workers);
 }
 
 /** Window `place` of a request. */

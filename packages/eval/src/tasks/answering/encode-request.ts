@@ -1,4 +1,3 @@
-import type { Tokenizer } from '@qdylora/data';
 import type { ModelRequest } from '../requests/model-request.ts';
 import {
   encodePair,
@@ -23,26 +22,25 @@ export interface EncodedRequest {
   readonly isCut: boolean;
 }
 
-/** Tokens of requests, by reader: all ranks are asked the same. */
-const encodedByTokenizer = new WeakMap<Tokenizer, Map<number, WeakMap<ModelRequest, EncodedRequest>>>();
-
 /**
  * The tokens that a model reads for a request.
  *
  * @throws QdyloraError BAD_DATA, BAD_CONFIG, UNSUPPORTED for a request that it cannot answer
  */
-export function encodeRequest(request: ModelRequest, reader: RequestReader): EncodedRequest {
-  const byLength =
-    encodedByTokenizer.get(reader.tokenizer) ?? new Map<number, WeakMap<ModelRequest, never>>();
-  const encoded = byLength.get(reader.maxLength) ?? new WeakMap<ModelRequest, EncodedRequest>();
-  const found = encoded.get(request) ?? encode(request, reader);
-  encodedByTokenizer.set(reader.tokenizer, byLength.set(reader.maxLength, encoded.set(request, found)));
-  return found;
+export type RequestEncoder = (request: ModelRequest) => EncodedRequest;
+
+/** Encodes each request once: all ranks of a model are asked the same. */
+export function requestEncoder(reader: RequestReader): RequestEncoder {
+  const encoded = new WeakMap<ModelRequest, EncodedRequest>();
+  return (request) => {
+    const tokens = encoded.get(request) ?? encode(request, reader);
+    encoded.set(request, tokens);
+    return tokens;
+  };
 }
 
 /** The most tokens that the model holds for a request: those that it reads, and those that it writes. */
-export function tokensOfRequest(request: ModelRequest, reader: RequestReader): number {
-  const { windows, writing } = encodeRequest(request, reader);
+export function tokensOfRequest({ windows, writing }: EncodedRequest): number {
   const written = writing ? writing.ids.length + writing.settings.maxNewTokens : 0;
   return windows.reduce((most, { ids }) => Math.max(most, ids.length), written);
 }

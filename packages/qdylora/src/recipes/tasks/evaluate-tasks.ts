@@ -103,21 +103,23 @@ export async function evaluateTasksFrom(
         onProgress,
         groups: chosen.groups,
         modelAt: (rank) => models.at(rank),
+        encode: models.encode,
         answersOf,
       });
     const progressOf = progressOfViews(views.length, onProgress);
     const judgeRank = async (rank: number | null, v: number): Promise<void> => {
       const remaining = requestsOfRank(rank, requests, races);
       if (remaining.length === 0) return;
-      const hooks = { signal, onProgress: progressOf(v), cache: answersOf(rank) };
+      const { encode } = models;
+      const hooks = { signal, onProgress: progressOf(v), cache: answersOf(rank), encode };
       const { notice, ...view } = await judgeView({ ...judging, requests: remaining }, rank, hooks);
       if (v === 0 && notice !== null) onNotice(notice);
       judged.push(view);
     };
-    const outcomes = await Promise.allSettled(views.map(judgeRank));
+    const judgements = views.map(judgeRank);
+    await Promise.allSettled(judgements);
     judged.sort((a, b) => (a.rank ?? 0) - (b.rank ?? 0));
-    const failed = outcomes.find(({ status }) => status === 'rejected');
-    if (failed?.status === 'rejected') throw failed.reason;
+    await Promise.all(judgements);
   } catch (error) {
     if (!QdyloraError.isInstance(error) || error.code !== 'ABORTED') throw error;
     throw stoppedEarly(error, judged.length > 0 ? summaryOf(judging, judged, races) : null, judging);
@@ -156,7 +158,7 @@ interface JudgedView extends ScoredView {
 async function judgeView(
   { config, chosen, opened, tokenizer, requests, models, date, sandbox }: Judging,
   rank: number | null,
-  hooks: Pick<AnswerOptions, 'signal' | 'onProgress' | 'cache'>,
+  hooks: Pick<AnswerOptions, 'signal' | 'onProgress' | 'cache' | 'encode'>,
 ): Promise<JudgedView & { readonly notice: string | null }> {
   const model = models.at(rank);
   const { scores: answered, cutContexts } = await judgeTasks(requests, model, hooks);

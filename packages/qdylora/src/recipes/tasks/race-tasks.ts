@@ -5,6 +5,7 @@ import {
   type AnswerCache,
   type DocumentScores,
   type GroupDefinition,
+  type RequestEncoder,
   type TaskRequests,
   type TokenModel,
 } from '@qdylora/eval';
@@ -24,6 +25,8 @@ interface Contest {
 export interface RaceTasksOptions extends Pick<RecipeHooks, 'signal' | 'onProgress'> {
   readonly groups: readonly GroupDefinition[];
   readonly modelAt: (rank: number) => TokenModel;
+  /** Of all these models. */
+  readonly encode?: RequestEncoder;
   readonly answersOf: (rank: number) => AnswerCache;
 }
 
@@ -48,8 +51,8 @@ export async function raceTasks(
     const measure = (racing: readonly number[], from: number, to: number): Promise<DocumentScores[]> => {
       const part = partOf(members, documents.slice(from, to));
       const measureRank = async (rank: number): Promise<DocumentScores> => {
-        const { signal } = options;
-        const answers = { signal, cache: options.answersOf(rank), resamples: 0 };
+        const { signal, encode } = options;
+        const answers = { signal, cache: options.answersOf(rank), encode, resamples: 0 };
         const { scores } = await judgeTasks(part, options.modelAt(rank), answers);
         progress(to - from);
         return scale.scoresOf(scores.flatMap(({ metrics }) => metrics[0].items));

@@ -1,6 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Tokenizer } from '@qdylora/data';
-import { tokensOfRequest, type TaskRequests, type TokenModel } from '@qdylora/eval';
+import {
+  requestEncoder,
+  tokensOfRequest,
+  type RequestEncoder,
+  type TaskRequests,
+  type TokenModel,
+} from '@qdylora/eval';
 import { groupFrozenLayers } from '@qdylora/lora-dynamic';
 import { createDecodeEngine, kvTokenBytes, type DecodeView } from '@qdylora/models';
 import type { OpenModel } from '../opening/open-model.ts';
@@ -8,6 +14,8 @@ import { tokenModel } from './token-model.ts';
 
 /** A model at every rank, on one decode engine: requests of all ranks share its passes. */
 export interface TaskModels extends AsyncDisposable {
+  /** Of all these models. */
+  readonly encode: RequestEncoder;
   /** Null: without the adapter. */
   at(rank: number | null): TokenModel;
 }
@@ -34,10 +42,10 @@ export function openTaskModels(
 ): TaskModels {
   const { model, adapter, source, computeDtype } = opened;
   const base: DecodeView = adapter?.adapted.base() ?? { model: groupFrozenLayers(model), active: null };
-  const reader = { tokenizer, maxLength: model.config.maxPositions };
+  const encode = requestEncoder({ tokenizer, maxLength: model.config.maxPositions });
   const longest = requests
     .flatMap(({ documents }) => documents.flatMap((document) => document.requests))
-    .reduce((most, request) => Math.max(most, tokensOfRequest(request, reader)), 1);
+    .reduce((most, request) => Math.max(most, tokensOfRequest(encode(request))), 1);
   const fitting = Math.floor(KV_BYTES / kvTokenBytes(model.config.attention));
   const engine = createDecodeEngine(model, {
     capacityTokens: Math.max(longest, Math.min(fitting, MOST_RUNNING * longest)),
@@ -56,6 +64,7 @@ export function openTaskModels(
   const onAbort = (): void => void engine.close();
   signal?.addEventListener('abort', onAbort);
   return {
+    encode,
     at: (rank) => tokenModel(rank === null ? base : adapter!.adapted.atRank(rank), options),
     async [Symbol.asyncDispose]() {
       signal?.removeEventListener('abort', onAbort);

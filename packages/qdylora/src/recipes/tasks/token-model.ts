@@ -1,6 +1,6 @@
 import type { Tokenizer } from '@qdylora/data';
 import type { ScoredTokens, TokenModel, TokenScore } from '@qdylora/eval';
-import type { DecodeEngine, DecodeView, TokenScores } from '@qdylora/models';
+import type { DecodeEngine, DecodeEvent, DecodeView } from '@qdylora/models';
 
 export interface TokenModelOptions {
   readonly engine: DecodeEngine;
@@ -33,7 +33,7 @@ export function tokenModel(
         for await (const event of engine.decode(view, ids, options)) {
           if (event.type !== 'prompt') continue;
           for (const [place, i] of members.entries())
-            scores[i] = tokenScore(sequences[i].targets, event.scores!, partAt(event.nextScores!, place));
+            scores[i] = tokenScore(sequences[i].targets, event, place);
         }
       };
       await Promise.all(groupByInput(sequences).map(scoreAlike));
@@ -58,21 +58,24 @@ function groupByInput(sequences: readonly ScoredTokens[]): number[][] {
   return [...groups.values()];
 }
 
-/** The first prediction is that of target 0; the last target is scored apart. */
-function tokenScore(targets: readonly number[], scores: TokenScores, last: TokenScores): TokenScore {
+/**
+ * The first prediction is that of target 0; the last target is scored apart, as one of `nextTargets`.
+ *
+ * @param place of the last target among `nextTargets`
+ */
+function tokenScore(
+  targets: readonly number[],
+  { scores, nextScores }: Extract<DecodeEvent, { readonly type: 'prompt' }>,
+  place: number,
+): TokenScore {
   let logLikelihood = 0;
   let isGreedy = true;
   for (const [i, target] of targets.entries()) {
-    const { logProbabilities, topIds } = i === targets.length - 1 ? last : scores;
-    const row = i === targets.length - 1 ? 0 : i;
+    const isLast = i === targets.length - 1;
+    const { logProbabilities, topIds } = isLast ? nextScores! : scores!;
+    const row = isLast ? place : i;
     logLikelihood += logProbabilities[row];
     isGreedy &&= topIds[row] === target;
   }
   return { logLikelihood, isGreedy };
 }
-
-const partAt = ({ logProbabilities, topIds, topLogProbabilities }: TokenScores, i: number): TokenScores => ({
-  logProbabilities: logProbabilities.subarray(i, i + 1),
-  topIds: topIds.subarray(i, i + 1),
-  topLogProbabilities: topLogProbabilities.subarray(i, i + 1),
-});

@@ -73,7 +73,9 @@ async function runProgram(
       const kill = (): void => {
         try {
           process.kill(-child.pid!, 'SIGKILL');
-        } catch {} // it has ended
+        } catch {
+          // it has ended
+        }
       };
       const timer = setTimeout(kill, KILL_SECONDS * 1000);
       signal?.addEventListener('abort', kill);
