@@ -1,3 +1,4 @@
+import { gatherParts, localWorld } from '@qdylora/collectives';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -28,18 +29,6 @@ const arbitraryOptions: fc.Arbitrary<BatchOptions> = fc
     maxSeqLength: 24,
   }));
 
-/** Parts that the workers bring; all get them when the last one has come. */
-function meetingPoint(size: number): (worker: number, part: Int32Array) => Promise<Int32Array[]> {
-  const parts: Int32Array[] = [];
-  let settle = (_: Int32Array[]): void => {};
-  const all = new Promise<Int32Array[]>((resolve) => (settle = resolve));
-  return (worker, part) => {
-    parts[worker] = part;
-    if (Object.keys(parts).length === size) settle(parts);
-    return all;
-  };
-}
-
 /** The range of a worker: neighbours, about equally many. */
 const rangeOf = (count: number, worker: number, size: number): ReturnType<StepShare['rangeOf']> => ({
   from: Math.floor((worker * count) / size),
@@ -51,9 +40,8 @@ function shareAmong(
   size: number,
   { step, options, source }: { step: number; options: BatchOptions; source: ExampleSource },
 ): Promise<{ shared: SharedBatches; reads: number[] }[]> {
-  const meet = meetingPoint(size);
   return Promise.all(
-    Array.from({ length: size }, async (_, worker) => {
+    localWorld(size).map(async (world) => {
       const reads: number[] = [];
       const watched: ExampleSource = {
         ...source,
@@ -63,8 +51,8 @@ function shareAmong(
         },
       };
       const shared = await createBatches(watched, options).shareAt(step, {
-        rangeOf: (count) => rangeOf(count, worker, size),
-        gather: (part) => meet(worker, part),
+        rangeOf: (count) => rangeOf(count, world.rank, size),
+        gather: (part) => gatherParts(world, part),
       });
       return { shared, reads };
     }),

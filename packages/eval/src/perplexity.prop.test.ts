@@ -1,3 +1,4 @@
+import { localWorld } from '@qdylora/collectives';
 import type { Parameter } from '@qdylora/tensor';
 import { hostData } from '@qdylora/contract';
 import { collate, countPredicted, type Example } from '@qdylora/data';
@@ -5,33 +6,7 @@ import { inferenceContext } from '@qdylora/tensor';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { tinyAdapted, tinyExamples, VOCABULARY } from '../test/tiny-model.ts';
-import {
-  groupByTokenBudget,
-  lossOver,
-  perplexity,
-  type EvalProgress,
-  type EvalWorkers,
-  type MeasureOptions,
-} from './index.ts';
-
-/** Workers that meet once and add what they bring. */
-function summingWorkers(size: number): EvalWorkers[] {
-  const brought: Float64Array[] = [];
-  let settle = (): void => {};
-  const met = new Promise<void>((resolve) => (settle = resolve));
-  return Array.from({ length: size }, (_, rank) => ({
-    rank,
-    size,
-    async allReduce(values) {
-      brought.push(values);
-      if (brought.length === size) settle();
-      await met;
-      const others = brought.filter((each) => each !== values).map((each) => each.slice());
-      await Promise.resolve(); // all have copied
-      for (const each of others) for (let i = 0; i < values.length; i++) values[i] += each[i];
-    },
-  }));
-}
+import { groupByTokenBudget, lossOver, perplexity, type EvalProgress, type MeasureOptions } from './index.ts';
 
 const hasTokens = (examples: readonly Example[]): boolean =>
   examples.some(({ labels }) => countPredicted(labels) > 0);
@@ -120,7 +95,7 @@ describe('lossOver', () => {
         const alone = await measure({});
         const passes = Array.from({ length: size }, () => 0);
         const shared = await Promise.all(
-          summingWorkers(size).map((workers) =>
+          localWorld(size).map((workers) =>
             measure({ workers, onProgress: ({ done }) => (passes[workers.rank] = done) }),
           ),
         );
