@@ -1,21 +1,13 @@
-import { localWorld, type Communicator } from '@qdylora/collectives';
-import { hostData } from '@qdylora/contract';
-import { rankSampler, type RankSchedule } from '@qdylora/lora-dynamic';
+import { localWorld, oneProcess, type Communicator } from '@qdylora/collectives';
+import type { RankSchedule } from '@qdylora/lora-dynamic';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { tinyAdapted, tinyBatches } from '../../test/tiny-model.ts';
-import { clearGradients } from '../step/accumulate-gradients.ts';
-import { passesOfStep } from '../step/passes-of-step.ts';
+import { gradientsOfStep, type SharedStepOptions, type StepSetting } from '../../test/gradients-of-step.ts';
 import type { Pass } from '../step/run-pass.ts';
-import { adamw } from '../index.ts';
 import { librarySum, type GradientSum } from './gradient-sum.ts';
-import { shareAccumulation } from './share-accumulation.ts';
 
-interface StepShape {
+interface StepShape extends StepSetting {
   readonly size: number;
-  readonly accumulate: number;
-  readonly rankSchedule: RankSchedule;
-  readonly step: number;
 }
 
 const anyStep: fc.Arbitrary<StepShape> = fc.record({
@@ -25,38 +17,18 @@ const anyStep: fc.Arbitrary<StepShape> = fc.record({
   step: fc.nat(7),
 });
 
-/** The passes of a step on a new model, and what they leave in the gradients. */
-function openStep({ accumulate, rankSchedule, step }: StepShape) {
-  const adapted = tinyAdapted();
-  const optimizer = adamw(adapted.parameters(), { learningRate: 1e-2 });
-  const sampler = rankSampler(adapted.ranks, { seed: 1, schedule: rankSchedule });
-  const batches = tinyBatches(24, 2, accumulate).batchAt(step);
-  const { backend } = adapted.model;
-  clearGradients({ backend }, optimizer);
-  const gradients = (): number[] =>
-    optimizer.parameters.flatMap(({ gradient }) => Array.from(hostData(gradient!)));
-  return { backend, optimizer, gradients, passes: passesOfStep(step, batches, adapted, sampler).passes };
-}
-
+/** The gradients of all parameters, one after the other. */
 async function gradientsOn(
   workers: Communicator,
   shape: StepShape,
-  gradientSum: GradientSum | null,
-  choose = (passes: readonly Pass[]): readonly Pass[] => passes,
+  options: Pick<SharedStepOptions, 'gradientSum' | 'choose'>,
 ): Promise<number[]> {
-  const { backend, optimizer, gradients, ...step } = openStep(shape);
-  const passes = choose(step.passes);
-  const losses = backend.memory.allocate('f32', [passes.length]);
-  backend.memory.persist(losses);
-  await shareAccumulation(
-    { passes, lossScale: 0.01, lossFactor: 1, losses, optimizer, workers, gradientSum, maxRanks: null },
-    {},
-  );
-  return gradients();
+  const { values } = await gradientsOfStep(workers, shape, { lossScale: 0.01, ...options });
+  return values.flatMap((gradient) => Array.from(gradient));
 }
 
 const gradientsOnAll = (shape: StepShape, gradientSum: GradientSum | null): Promise<number[][]> =>
-  Promise.all(localWorld(shape.size).map((workers) => gradientsOn(workers, shape, gradientSum)));
+  Promise.all(localWorld(shape.size).map((workers) => gradientsOn(workers, shape, { gradientSum })));
 
 describe('a sum in the order of the library', () => {
   it('is the same on all workers, and the exact one within its bound', async () => {
@@ -65,9 +37,10 @@ describe('a sum in the order of the library', () => {
         const [exact] = await gradientsOnAll(shape, null);
         const [sum, ...others] = await gradientsOnAll(shape, librarySum);
         for (const other of others) expect(other).toEqual(sum);
-        const { passes } = openStep(shape);
+        let passes: readonly Pass[] = [];
+        await gradientsOn(oneProcess(), shape, { choose: (all) => (passes = all) });
         const terms = await Promise.all(
-          passes.map((_, i) => gradientsOn(localWorld(1)[0], shape, null, (all) => [all[i]])),
+          passes.map((_, i) => gradientsOn(oneProcess(), shape, { choose: (all) => [all[i]] })),
         );
         sum.forEach((value, i) => {
           const size = terms.reduce((total, term) => total + Math.abs(term[i]), 0);

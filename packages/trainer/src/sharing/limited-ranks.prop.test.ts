@@ -1,64 +1,19 @@
-import { localWorld, oneProcess, type Communicator } from '@qdylora/collectives';
+import { localWorld, oneProcess } from '@qdylora/collectives';
 import { hostData } from '@qdylora/contract';
-import { rankSampler, type RankSchedule } from '@qdylora/lora-dynamic';
+import type { RankSchedule } from '@qdylora/lora-dynamic';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { tinyAdapted, tinyBatches } from '../../test/tiny-model.ts';
+import { gradientsOfStep } from '../../test/gradients-of-step.ts';
 import { failureOf, tinyOptions } from '../../test/tiny-run.ts';
 import { trainOn, trainOnAll } from '../../test/train-on-all.ts';
-import { adamw, librarySum, train, type GradientSum } from '../index.ts';
-import { clearGradients } from '../step/accumulate-gradients.ts';
-import { passesOfStep } from '../step/passes-of-step.ts';
+import { librarySum, train } from '../index.ts';
 import type { Pass } from '../step/run-pass.ts';
 import { limitRanks, type WorkerRanks } from './limited-ranks.ts';
 import { termsOf } from './passes-of-worker.ts';
-import { shareAccumulation } from './share-accumulation.ts';
 
 const MAX_RANK = 4;
 const anySchedule = fc.constantFrom<RankSchedule>('one', 'each', 'stratified', 'sandwich', 'all');
 const anySum = fc.constantFrom(null, librarySum);
-
-/** Gradients of each parameter, [rows · columns], with their numbers of columns. */
-interface Gradients {
-  readonly values: readonly Float64Array[];
-  readonly columns: readonly number[];
-}
-
-interface Setting {
-  readonly rankSchedule: RankSchedule;
-  readonly accumulate: number;
-  readonly step: number;
-}
-
-/** The gradients of some passes of a step, computed on a new model. */
-async function gradientsOf(
-  workers: Communicator,
-  { rankSchedule, accumulate, step }: Setting,
-  { maxRanks = null, gradientSum = null, choose = (passes) => passes }: Choice,
-): Promise<Gradients> {
-  const adapted = tinyAdapted();
-  const { backend } = adapted.model;
-  const optimizer = adamw(adapted.parameters(), { learningRate: 1e-2 });
-  const sampler = rankSampler(adapted.ranks, { seed: 1, schedule: rankSchedule });
-  clearGradients({ backend }, optimizer);
-  const batches = tinyBatches(24, 2, accumulate).batchAt(step);
-  const passes = choose(passesOfStep(step, batches, adapted, sampler).passes);
-  const losses = backend.memory.allocate('f32', [passes.length]);
-  backend.memory.persist(losses);
-  const shared = { passes, lossScale: 1, lossFactor: 1, losses, optimizer, workers, gradientSum, maxRanks };
-  await shareAccumulation(shared, {});
-  const gradients = optimizer.parameters.map(({ gradient }) => gradient!);
-  return {
-    values: gradients.map((gradient) => Float64Array.from(hostData(gradient))),
-    columns: gradients.map(({ shape }) => shape[1]),
-  };
-}
-
-interface Choice {
-  readonly maxRanks?: WorkerRanks | null;
-  readonly gradientSum?: GradientSum | null;
-  readonly choose?: (passes: readonly Pass[]) => readonly Pass[];
-}
 
 /** Counted tokens of a pass at a rank of at least `least`. */
 function tokensFrom({ view: { active }, batch }: Pass, least: number): number {
@@ -113,7 +68,7 @@ describe('ranks by worker', () => {
         async (maxRanks, setting, gradientSum) => {
           const all = await Promise.all(
             localWorld(maxRanks.length).map((world) =>
-              gradientsOf(world, setting, { maxRanks, gradientSum }),
+              gradientsOfStep(world, setting, { maxRanks, gradientSum }),
             ),
           );
           for (const gradients of all) expect(gradients).toEqual(all[0]);
@@ -124,10 +79,10 @@ describe('ranks by worker', () => {
             drawn = passes;
             return (limited = limitRanks(passes, termsOf(passes), maxRanks));
           };
-          await gradientsOf(oneProcess(), setting, { choose: limit });
+          await gradientsOfStep(oneProcess(), setting, { choose: limit });
           const terms = await Promise.all(
             limited.map((_, i) =>
-              gradientsOf(oneProcess(), setting, { choose: (passes) => [limit(passes)[i]] }),
+              gradientsOfStep(oneProcess(), setting, { choose: (passes) => [limit(passes)[i]] }),
             ),
           );
           const sumOf = (passes: readonly Pass[], row: number): number =>
