@@ -1,13 +1,10 @@
-import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { createHostBackend, QdyloraError, type Backend } from '@qdylora/contract';
 import { readSafetensors } from '@qdylora/testing';
 import { describe, expect, test } from 'vitest';
 import { finetune, type FinetuneOptions } from '../src/index.ts';
-import { buildFakeDriver, onFakeCuda, type FakeRun } from './fake-cuda.ts';
+import { buildFakeDriver, commandsWithGpu, onFakeCuda, type FakeRun } from './fake-cuda.ts';
 import { createPerturbedBackend } from './perturbed-backend.ts';
 import { command, type Ended } from './run-command.ts';
 import { temporaryPlace, writeRowsOf, writeTinyModel } from './tiny-model.ts';
@@ -235,16 +232,6 @@ describe.skipIf(!driver)('a run that fails', () => {
   });
 });
 
-const commandScript = fileURLToPath(new URL('run-commands.ts', import.meta.url));
-
-/** Runs command lines in one process whose loader finds the fake driver, as a GPU's driver is found. */
-async function commandsWithGpu(...lines: readonly (readonly string[])[]): Promise<readonly Ended[]> {
-  const env = { ...process.env, LD_LIBRARY_PATH: driver!.folder, NO_COLOR: '1' };
-  const calls = JSON.stringify(lines.map((words) => ['capability=8.0 seed=2', ...words]));
-  const words = ['--conditions=source', '--import', 'tsx', commandScript, calls];
-  return JSON.parse((await promisify(execFile)(process.execPath, words, { env })).stdout) as Ended[];
-}
-
 test.skipIf(!driver)('the command trains, resumes, evaluates and generates with --backend cuda', async () => {
   const run = place.in('commands');
   const on = ['--model', model, '--backend', 'cuda', '--compute-dtype', 'f32'];
@@ -263,12 +250,13 @@ test.skipIf(!driver)('the command trains, resumes, evaluates and generates with 
     '--json',
   ];
   const answer = ['generate', '--adapter', join(run, 'adapter'), '--prompt-ids', '5,6', '--json'];
-  const ended = await commandsWithGpu(
-    [...train, '--max-steps', '1'],
-    [...train, '--max-steps', '2', '--resume-from-checkpoint', 'auto'],
-    [...judge, ...on],
-    [...answer, '--max-new-tokens', '3', ...on],
-  );
+  const settings = 'capability=8.0 seed=2';
+  const ended = await commandsWithGpu(driver!, [
+    [settings, ...train, '--max-steps', '1'],
+    [settings, ...train, '--max-steps', '2', '--resume-from-checkpoint', 'auto'],
+    [settings, ...judge, ...on],
+    [settings, ...answer, '--max-new-tokens', '3', ...on],
+  ]);
   for (const { code, err } of ended) expect([code, err]).toEqual([0, err]);
   const [first, resumed, judged, answered] = ended;
   for (const { out, err } of [first, resumed]) expect(out + err).toContain('cuda sm_80, Fake GPU');

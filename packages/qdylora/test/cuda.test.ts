@@ -1,9 +1,6 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { listCudaDevices } from '@qdylora/cuda-kernels';
 import { describe, expect, test } from 'vitest';
-import { buildFakeDriver } from './fake-cuda.ts';
+import { buildFakeDriver, commandsWithGpu } from './fake-cuda.ts';
 import { command, type Ended } from './run-command.ts';
 import { tinyCommands } from './tiny-commands.ts';
 
@@ -17,18 +14,6 @@ const found = listCudaDevices();
 const hasDriver = found.available || found.hasDriver;
 
 const driver = buildFakeDriver();
-
-const commandScript = fileURLToPath(new URL('run-commands.ts', import.meta.url));
-
-/** Runs command lines in one process whose loader finds the fake driver, each with its settings of it. */
-async function commandsWithGpu(
-  calls: readonly (readonly [string, ...string[]])[],
-): Promise<readonly Ended[]> {
-  const env = { ...process.env, LD_LIBRARY_PATH: driver!.folder, NO_COLOR: '1' };
-  const words = ['--conditions=source', '--import', 'tsx', commandScript, JSON.stringify(calls)];
-  const { stdout } = await promisify(execFile)(process.execPath, words, { env });
-  return JSON.parse(stdout) as Ended[];
-}
 
 interface CudaDiagnosis {
   readonly backend: string;
@@ -63,7 +48,7 @@ const diagnosisOf = ({ out }: Ended): CudaDiagnosis => JSON.parse(out) as CudaDi
 
 test.skipIf(!driver)('with a GPU, doctor, auto and cuda say why it is not used', async () => {
   const settings = 'capability=8.6 memory=8589934592 driver=12040';
-  const [json, text, auto, explicit, old, turing] = await commandsWithGpu([
+  const [json, text, auto, explicit, old, turing] = await commandsWithGpu(driver!, [
     [settings, 'doctor', '--json'],
     [settings, 'doctor'],
     [settings, ...plan],

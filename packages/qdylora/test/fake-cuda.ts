@@ -1,9 +1,12 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { createCudaBackend } from '@qdylora/cuda-kernels';
 import { temporaryFolder } from '@qdylora/testing/node';
+import type { Ended } from './run-command.ts';
 
 /** The driver of cuda-kernels that works without a GPU: the folder of its library. */
 export interface FakeDriver {
@@ -18,6 +21,22 @@ export function buildFakeDriver(): FakeDriver | null {
     encoding: 'utf8',
   }).trim();
   return printed.startsWith('[') ? null : { folder: printed, library: join(printed, 'libcuda.so.1') };
+}
+
+const commandScript = fileURLToPath(new URL('run-commands.ts', import.meta.url));
+
+/**
+ * Runs command lines in one process whose loader finds the fake driver, as a GPU's driver is found. Each has
+ * its settings of the driver before its words.
+ */
+export async function commandsWithGpu(
+  { folder }: FakeDriver,
+  calls: readonly (readonly [settings: string, ...words: string[]])[],
+): Promise<readonly Ended[]> {
+  const env = { ...process.env, LD_LIBRARY_PATH: folder, NO_COLOR: '1' };
+  const words = ['--conditions=source', '--import', 'tsx', commandScript, JSON.stringify(calls)];
+  const { stdout } = await promisify(execFile)(process.execPath, words, { env });
+  return JSON.parse(stdout) as Ended[];
 }
 
 type CudaBackend = Awaited<ReturnType<typeof createCudaBackend>>;

@@ -1,4 +1,5 @@
 export * from './faults/memory-file-system.ts';
+export * from './files/mount-small-disk.ts';
 export * from './files/temporary-folder.ts';
 export * from './files/with-small-disk.ts';
 export * from './fixtures/golden-sums.ts';
@@ -7,6 +8,7 @@ export {
   installedLaunchers,
   launch,
   startLaunch,
+  watchLaunch,
   type LaunchOutcome,
   type MpiLauncher,
 } from './mpi/launch.ts';

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { installedLaunchers, launch, startLaunch, workerProcesses } from '@qdylora/testing/node';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { fileOrEnd } from '../../test/file-or-end.ts';
 import { temporaryPlace, writeTinyModel, writeTinyRows } from '../../test/tiny-model.ts';
 
 const COMMAND = fileURLToPath(new URL('../../bin/qdylora.js', import.meta.url));
@@ -72,12 +73,7 @@ describe.each(launchers)('qdylora train on workers of $name', (launcher) => {
       const folder = place.in('stopped');
       const words = [COMMAND, ...common, '--output-dir', folder, '--max-steps', '100000'];
       const { outcome } = startLaunch(launcher, 2, words);
-      const hasSaved = (): boolean => existsSync(join(folder, 'checkpoints', 'step-2'));
-      let isOver = false;
-      void outcome.finally(() => {
-        isOver = true;
-      });
-      while (!isOver && !hasSaved()) await new Promise((wake) => setTimeout(wake, 20));
+      await fileOrEnd(join(folder, 'checkpoints', 'step-2'), outcome);
       process.kill(workerProcesses(folder).find(({ rank }) => rank === 1)!.pid, 'SIGTERM');
       const { output } = await outcome;
       // one error, of the worker that was stopped

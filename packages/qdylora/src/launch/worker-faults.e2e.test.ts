@@ -2,10 +2,11 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { installedLaunchers, workerProcesses } from '@qdylora/testing/node';
+import { installedLaunchers, watchLaunch, workerProcesses, type LaunchOutcome } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
 import { FAULT_MODEL } from '../../test/faults/kill-runs.ts';
 import { killWorkers, type FaultRow } from '../../test/faults/kill-workers.ts';
+import { fileOrEnd } from '../../test/file-or-end.ts';
 import { temporaryPlace, writeTinyModel, writeTinyRows } from '../../test/tiny-model.ts';
 
 const COMMAND = fileURLToPath(new URL('../../bin/qdylora.js', import.meta.url));
@@ -26,8 +27,12 @@ describe('workers, of which one is killed or stopped at a random instant', () =>
       const report = await killWorkers({
         model: writeTinyModel(folder.in('model'), FAULT_MODEL),
         dataset: writeTinyRows(folder.in('rows.jsonl')),
-        ...{ scratch: folder.path, launchers, faults: ['SIGKILL', 'SIGTERM'], counts: [2] },
-        ...{ kills: KILLS, seed },
+        scratch: folder.path,
+        launchers,
+        faults: ['SIGKILL', 'SIGTERM'],
+        counts: [2],
+        kills: KILLS,
+        seed,
       });
       const nothing = { hanging: [], crashes: [], corrupt: [], lost: [], different: [] };
       expect({ ...report, seed }).toMatchObject({ ...nothing, kills: KILLS, seed });
@@ -51,17 +56,17 @@ describe('workers, of which one is killed or stopped at a random instant', () =>
         writeFileSync(place.in(`${name}.yaml`), lines.map(([key, value]) => `${key}: ${value}\n`).join(''));
         return place.in(`${name}.yaml`);
       };
-      const undisturbed = startRun(writeRun('whole'), 0);
-      expect(await undisturbed.status, undisturbed.output()).toBe(0);
-      const disturbed = startRun(writeRun('killed'), 4);
+      const undisturbed = await runTwo(writeRun('whole'), 0);
+      expect(undisturbed.status, undisturbed.output).toBe(0);
+      const outcome = runTwo(writeRun('killed'), 4);
       for (const step of [2, 8]) {
-        const hasSaved = () => existsSync(join(place.in('killed'), 'checkpoints', `step-${step}`));
-        while (!hasSaved() && !disturbed.isOver()) await new Promise((wake) => setTimeout(wake, 10));
+        await fileOrEnd(join(place.in('killed'), 'checkpoints', `step-${step}`), outcome);
         const worker = workerProcesses(place.in('killed.yaml')).find(({ rank }) => rank === 1);
         if (worker) process.kill(worker.pid, 'SIGKILL');
       }
-      expect(await disturbed.status, disturbed.output()).toBe(0);
-      expect(disturbed.output()).toMatch(/: start 1 of 4 from their last checkpoint/);
+      const { status, output } = await outcome;
+      expect(status, output).toBe(0);
+      expect(output).toMatch(/: start 1 of 4 from their last checkpoint/);
       const adapterOf = (name: string): Buffer =>
         readFileSync(join(place.in(name), 'adapter', 'adapter_model.safetensors'));
       expect(adapterOf('killed').equals(adapterOf('whole'))).toBe(true);
@@ -71,20 +76,9 @@ describe('workers, of which one is killed or stopped at a random instant', () =>
 });
 
 /** `qdylora launch` on two workers, which it starts again so often. */
-function startRun(file: string, maxRestarts: number) {
+function runTwo(file: string, maxRestarts: number): Promise<LaunchOutcome> {
   const words = [COMMAND, 'launch', '-n', '2', '--max-restarts', String(maxRestarts), file];
-  const child = spawn(process.execPath, words, {
-    env: { ...process.env, OMPI_MCA_mpi_yield_when_idle: '1' },
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (text: Buffer) => (output += String(text)));
-  let isOver = false;
-  const status = new Promise<number | null>((done) =>
-    child.on('close', (code) => {
-      isOver = true;
-      done(code);
-    }),
+  return watchLaunch(
+    spawn(process.execPath, words, { env: { ...process.env, OMPI_MCA_mpi_yield_when_idle: '1' } }),
   );
-  return { status, output: () => output, isOver: () => isOver };
 }

@@ -1,11 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { openCheckpoint } from '@qdylora/checkpoint';
 import { createHostBackend, type Backend, type QdyloraError } from '@qdylora/contract';
 import { cpuLevels, createCpuBackend } from '@qdylora/cpu-kernels';
-import { attachDyLora, type Adapted } from '@qdylora/lora-dynamic';
+import type { Adapted } from '@qdylora/lora-dynamic';
 import {
-  buildModel,
   createDecodeEngine,
   generate,
   oneSequence,
@@ -16,32 +12,12 @@ import {
   type DecodeView,
 } from '@qdylora/models';
 import { inferenceContext } from '@qdylora/tensor';
-import { modelCases } from '@qdylora/testing';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { adapterAround, DECODE_CASES, decodeModel, LLAMA } from '../../test/decode-cases.ts';
 
-const FOLDER = fileURLToPath(new URL('../../../models/fixtures/', import.meta.url));
 const levels = cpuLevels();
 const why = levels.available ? '' : levels.reason;
-const CASES = modelCases((file) => readFileSync(`${FOLDER}${file}`)).filter(
-  ({ name }) => !name.endsWith('hub-names'),
-);
-const RANKS = [1, 2, 4];
-
-async function fixture(name: string, backend: Backend): Promise<CausalLm> {
-  using checkpoint = await openCheckpoint(`${FOLDER}${name}`);
-  return await buildModel(checkpoint, { backend });
-}
-
-/** A nested adapter whose B is not 0. */
-function adapterAround(model: CausalLm, phase = 0): Adapted<CausalLm> {
-  const adapted = attachDyLora(model, { ranks: RANKS, seed: 7 });
-  for (const { view } of adapted.parameters())
-    model.backend.memory.fill(view, (values) => {
-      for (let i = 0; i < values.length; i++) values[i] = 0.3 * Math.sin(i + phase + values.length);
-    });
-  return adapted;
-}
 
 interface Asked {
   readonly rank: number;
@@ -82,11 +58,11 @@ async function generated(view: DecodeView, { prompt, options }: Asked): Promise<
 const decodeWith = (engine: DecodeEngine, adapted: Adapted<CausalLm>, { rank, prompt, options }: Asked) =>
   eventsOf(engine.decode(viewOf(adapted, rank), prompt, options));
 
-describe.each(CASES)('$name', ({ name }) => {
+describe.each(DECODE_CASES)('$name', ({ name }) => {
   test('requests of several ranks in one batch get the tokens of `generate` alone', async ({ skip }) => {
     skip(!levels.available, why);
     using backend = await createCpuBackend({ numThreads: 2, batchInvariant: true, poison: true });
-    const adapted = adapterAround(await fixture(name, backend));
+    const adapted = adapterAround(await decodeModel(name, backend));
     const { vocabularySize } = adapted.model;
     const before = backend.memory.usage().liveBytes;
     await fc.assert(
@@ -112,7 +88,6 @@ describe.each(CASES)('$name', ({ name }) => {
 });
 
 describe('on llama', () => {
-  const LLAMA = CASES.find(({ name }) => name.startsWith('llama'))!.name;
   const PROMPT = [3, 1, 4, 1, 5];
 
   /** An engine on a fresh adapted model; all its memory is released again at the end. */
@@ -121,7 +96,7 @@ describe('on llama', () => {
     use: (engine: DecodeEngine, adapted: Adapted<CausalLm>, other: Adapted<CausalLm>) => Promise<void>,
     backend: Backend = createHostBackend(),
   ): Promise<void> {
-    const base = await fixture(LLAMA, backend);
+    const base = await decodeModel(LLAMA, backend);
     const adapted = adapterAround(base);
     const other = adapterAround(base, 1);
     const before = backend.memory.usage().liveBytes;

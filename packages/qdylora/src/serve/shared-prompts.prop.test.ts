@@ -1,11 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { openCheckpoint } from '@qdylora/checkpoint';
 import { createHostBackend, type Backend } from '@qdylora/contract';
 import { cpuLevels, createCpuBackend } from '@qdylora/cpu-kernels';
-import { attachDyLora, type Adapted } from '@qdylora/lora-dynamic';
+import type { Adapted } from '@qdylora/lora-dynamic';
 import {
-  buildModel,
   createDecodeEngine,
   type CausalLm,
   type DecodeEngine,
@@ -13,28 +9,14 @@ import {
   type DecodeOptions,
   type EngineUsage,
 } from '@qdylora/models';
-import { modelCases } from '@qdylora/testing';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { adapterAround, DECODE_CASES, decodeModel, LLAMA } from '../../test/decode-cases.ts';
 
-const FOLDER = fileURLToPath(new URL('../../../models/fixtures/', import.meta.url));
 const levels = cpuLevels();
 const why = levels.available ? '' : levels.reason;
-const CASES = modelCases((file) => readFileSync(`${FOLDER}${file}`)).filter(
-  ({ name }) => !name.endsWith('hub-names'),
-);
-const LLAMA = CASES.find(({ name }) => name.startsWith('llama'))!.name;
-const RANKS = [1, 2, 4];
-
-async function adaptedModel(name: string, backend: Backend): Promise<Adapted<CausalLm>> {
-  using checkpoint = await openCheckpoint(`${FOLDER}${name}`);
-  const adapted = attachDyLora(await buildModel(checkpoint, { backend }), { ranks: RANKS, seed: 7 });
-  for (const { view } of adapted.parameters())
-    backend.memory.fill(view, (values) => {
-      for (let i = 0; i < values.length; i++) values[i] = 0.3 * Math.sin(i + values.length);
-    });
-  return adapted;
-}
+const adaptedModel = async (name: string, backend: Backend): Promise<Adapted<CausalLm>> =>
+  adapterAround(await decodeModel(name, backend));
 
 interface Asked {
   readonly rank: number;
@@ -106,7 +88,7 @@ const arbitraryRequests = (vocabularySize: number): fc.Arbitrary<Asked[]> => {
     );
 };
 
-describe.each(CASES)('$name', ({ name }) => {
+describe.each(DECODE_CASES)('$name', ({ name }) => {
   test('requests that begin alike get what each gets alone', async ({ skip }) => {
     skip(!levels.available, why);
     using backend = await createCpuBackend({ numThreads: 2, batchInvariant: true, poison: true });

@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createRng } from '@qdylora/contract';
-import { workerProcesses, type MpiLauncher } from '@qdylora/testing/node';
+import { startLaunch, workerProcesses, type MpiLauncher } from '@qdylora/testing/node';
 import { fillDisk } from './fill-disk.ts';
 import { compareLeftovers, leftoversOf, noteKill, type Damage, type Leftovers } from './leftovers.ts';
 
@@ -61,8 +60,15 @@ const MOST_SECONDS = 60;
 export async function killWorkers(options: WorkerFaultOptions): Promise<WorkerFaultReport> {
   const { scratch, kills, seed, launchers, faults, counts } = options;
   const report: WorkerFaultReport = {
-    ...{ kills: 0, killsInSaves: 0, runs: 0, rows: {}, hanging: [], crashes: [] },
-    ...{ corrupt: [], lost: [], different: [] },
+    kills: 0,
+    killsInSaves: 0,
+    runs: 0,
+    rows: {},
+    hanging: [],
+    crashes: [],
+    corrupt: [],
+    lost: [],
+    different: [],
   };
   const rng = createRng(seed).named('faults');
   const draw = <T>(list: readonly T[], place: number): T =>
@@ -77,7 +83,12 @@ export async function killWorkers(options: WorkerFaultOptions): Promise<WorkerFa
       const afterMilliseconds = rng.uniform(report.kills, 3 + 4 * report.runs) * whole.milliseconds;
       const at = `fault ${report.kills + 1}, ${fault} on ${launcher.name}, ${count} workers`;
       const outcome = await disturb(wordsOf(folder, options), {
-        ...{ launcher, count, fault, afterMilliseconds, folder, scratch },
+        launcher,
+        count,
+        fault,
+        afterMilliseconds,
+        folder,
+        scratch,
         rank: Math.floor(rng.uniform(report.kills, 90) * count),
       });
       ({ isOver } = outcome);
@@ -122,8 +133,13 @@ async function undisturbed(
   let leftovers: Leftovers = {};
   for (const launcher of launchers) {
     const outcome = await disturb(wordsOf(folder, options), {
-      ...{ launcher, count: options.counts[0], fault: null, rank: 0, afterMilliseconds: 0 },
-      ...{ folder, scratch: options.scratch },
+      launcher,
+      count: options.counts[0],
+      fault: null,
+      rank: 0,
+      afterMilliseconds: 0,
+      folder,
+      scratch: options.scratch,
     });
     if (!outcome.isOver) throw new Error(`A run that nobody disturbs must end: ${outcome.output}`);
     leftovers = lastingOf(folder);
@@ -163,16 +179,8 @@ interface FaultOutcome {
 /** Runs the command on workers, and lets a fault happen to one of them. */
 async function disturb(words: readonly string[], disturbance: Disturbance): Promise<FaultOutcome> {
   const { launcher, count, fault, rank, afterMilliseconds, folder, scratch } = disturbance;
-  const args = [...launcher.args(count), process.execPath, COMMAND, ...words];
-  const child = spawn(launcher.command, args, {
-    env: { ...process.env, OMPI_MCA_mpi_yield_when_idle: '1' },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (text: Buffer) => (output += String(text)));
+  const { outcome } = startLaunch(launcher, count, [COMMAND, ...words]);
   let start = performance.now();
-  const closed = new Promise<number | null>((resolve) => child.on('close', resolve));
   let didHappen = false;
   let pid = 0;
   let disk: Disposable | null = null;
@@ -185,10 +193,10 @@ async function disturb(words: readonly string[], disturbance: Disturbance): Prom
     start = performance.now();
     kill(pid, fault === 'SIGTERM' ? 'SIGTERM' : 'SIGKILL');
   }, afterMilliseconds);
-  const isHanging = await isLate(closed, () => didHappen, start);
+  const isHanging = await isLate(outcome, () => didHappen, start);
   clearTimeout(timer);
   if (isHanging) for (const { pid } of workerProcesses(folder)) kill(pid, 'SIGKILL');
-  const status = await closed;
+  const { status, output } = await outcome;
   const isLeft = isHanging || !(await areGone(folder));
   const seconds = (performance.now() - start) / 1000;
   (disk as Disposable | null)?.[Symbol.dispose]();

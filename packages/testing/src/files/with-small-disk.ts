@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process';
 import type { TestContext } from 'vitest';
+import { mountSmallDisk } from './mount-small-disk.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
 /**
@@ -8,16 +8,15 @@ import { temporaryFolder } from './temporary-folder.ts';
  */
 export function withSmallDisk(context: Pick<TestContext, 'skip'>, body: (folder: string) => void): void {
   const folder = temporaryFolder();
+  let disk: Disposable;
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', folder], { stdio: 'pipe' });
+    disk = mountSmallDisk(folder, '64k');
   } catch (error) {
-    return context.skip(
-      `a small tmpfs cannot be mounted here: ${(error as Error).message.trim().split('\n').at(-1)}`,
-    );
+    return context.skip((error as Error).message);
   }
   try {
     body(folder);
   } finally {
-    execFileSync('umount', [folder]);
+    disk[Symbol.dispose]();
   }
 }

@@ -88,7 +88,7 @@ export async function twoHosts({ megabitsPerSecond, delayMilliseconds }: Link): 
   };
 }
 
-/** As `qdylora launch` sets it: Open MPI would notice a host that is gone after five minutes. */
+/** As in `qdylora launch`, but sooner: Open MPI would notice a host that is gone after five minutes. */
 const QUICK_TO_NOTICE = {
   PRTE_MCA_oob_tcp_keepalive_time: '5',
   PRTE_MCA_oob_tcp_keepalive_intvl: '2',
