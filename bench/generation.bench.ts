@@ -19,7 +19,7 @@ import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { recordRows } from '@qdylora/testing/bench';
-import { median } from './median.ts';
+import { median } from './median.mjs';
 import { rowOfProcess } from './row-of-process.ts';
 
 const { values } = parseArgs({

@@ -28,7 +28,7 @@ import { createCpuBackend } from '@qdylora/cpu-kernels';
 import { quantizeOn, type Values } from '@qdylora/models';
 import { quantizeFolder } from 'qdylora';
 import { recordRows } from '@qdylora/testing/bench';
-import { median } from './median.ts';
+import { median } from './median.mjs';
 import { rowOfProcess } from './row-of-process.ts';
 
 const { values } = parseArgs({

@@ -1,6 +1,6 @@
 /** A worker of reduction.bench.ts: times sums of gradients over all workers; worker 0 prints the rows. */
 import { blocksOf, connectWorld, sumCompressed, sumInOrder, termsOfWorker } from '@qdylora/collectives';
-import { median } from './median.ts';
+import { median } from './median.mjs';
 
 /** Elements of A and B a rank: SmolLM2-135M, 30 layers, adapters on all linear layers. */
 const ELEMENTS_A_RANK = 305_280;

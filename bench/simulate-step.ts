@@ -61,6 +61,7 @@ export function simulateStep(costs: StepCosts, run: SimulatedRun): SimulatedStep
 
 function meanStep(costs: StepCosts, run: SimulatedRun): { seconds: number; waiting: number } {
   const rng = createRng(1).named('stragglers');
+  const exchange = exchangeSeconds(costs, run);
   let seconds = 0;
   let waiting = 0;
   for (let step = 0; step < STEPS; step++) {
@@ -70,10 +71,9 @@ function meanStep(costs: StepCosts, run: SimulatedRun): { seconds: number; waiti
       return (to - from) * costs.passSeconds * Math.max(0, noise);
     });
     const slowest = Math.max(...passes);
-    const own = passes.reduce((sum, each) => sum + each, 0) / run.workers;
-    const exchange = exchangeSeconds(costs, run);
+    const mean = passes.reduce((sum, each) => sum + each, 0) / run.workers;
     seconds += slowest + exchange + costs.updateSeconds;
-    waiting += slowest - own + exchange;
+    waiting += slowest - mean + exchange;
   }
   return { seconds: seconds / STEPS, waiting: waiting / STEPS };
 }

@@ -49,8 +49,12 @@ for (const [link, costs] of Object.entries(LINKS))
       );
       const rounded = (value: number): number => Number(value.toPrecision(3));
       const row = {
-        ...{ link, scaling, workers, 'micro batches': microBatches },
-        ...{ 'step s': rounded(seconds), communication: rounded(communicationShare) },
+        link,
+        scaling,
+        workers,
+        'micro batches': microBatches,
+        'step s': rounded(seconds),
+        communication: rounded(communicationShare),
         efficiency: rounded(efficiency),
       };
       console.log(JSON.stringify(row));

@@ -15,7 +15,7 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { recordRows } from '@qdylora/testing/bench';
-import { median } from './median.ts';
+import { median } from './median.mjs';
 import { rowOfProcess } from './row-of-process.ts';
 
 const { values } = parseArgs({

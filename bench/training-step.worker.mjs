@@ -8,6 +8,7 @@ import { collate } from '@qdylora/data';
 import { attachDyLora } from '@qdylora/lora-dynamic';
 import { buildModel } from '@qdylora/models';
 import { adamw, createPassRecorder, trainStep } from '@qdylora/trainer';
+import { median } from './median.mjs';
 
 const {
   model: folder,
@@ -127,8 +128,4 @@ function timeAddon(total) {
     );
     return { ...instance, functions, replay: timed(instance.replay) };
   };
-}
-
-function median(values) {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 }

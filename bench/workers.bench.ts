@@ -50,11 +50,12 @@ const order: WorkerOrder = {
   rank: Number(values.rank),
 };
 
-const WORKER = [
-  ...['--conditions=source', '--import', 'tsx', fileURLToPath(new URL('workers.worker.ts', import.meta.url))],
-];
+const WORKER = fileURLToPath(new URL('workers.worker.ts', import.meta.url));
 const wordsOf = (changes: Partial<WorkerOrder> = {}): string[] => [
-  ...WORKER,
+  '--conditions=source',
+  '--import',
+  'tsx',
+  WORKER,
   JSON.stringify({ ...order, ...changes }),
 ];
 
@@ -97,7 +98,12 @@ function print(where: string, workers: number, row: WorkerRow, costs: StepCosts 
 }
 
 const costsOn = ({ latencySeconds, bytesPerSecond }: LinkCosts): StepCosts => ({
-  ...{ passSeconds, updateSeconds, secondsPerGradientByte, latencySeconds, bytesPerSecond, spread: 0 },
+  passSeconds,
+  updateSeconds,
+  secondsPerGradientByte,
+  latencySeconds,
+  bytesPerSecond,
+  spread: 0,
 });
 
 print('no launcher', 1, alone, null);

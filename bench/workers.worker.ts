@@ -11,7 +11,7 @@ import { createBatches, type Example } from '@qdylora/data';
 import { attachDyLora } from '@qdylora/lora-dynamic';
 import { buildModel } from '@qdylora/models';
 import { createOptimizer, learningRateSchedule, train } from '@qdylora/trainer';
-import { median } from './median.ts';
+import { median } from './median.mjs';
 import { timedWorld } from './timed-world.ts';
 import type { LinkCosts, WorkerOrder, WorkerRow } from './workers.bench.ts';
 
@@ -44,10 +44,18 @@ async function trainTimed(): Promise<Omit<WorkerRow, keyof LinkCosts>> {
   const waits: number[] = [];
   let before = timed.seconds;
   const run = train({
-    ...{ model: adapted, optimizer, totalSteps, workers, sampler: null },
+    model: adapted,
+    optimizer,
+    totalSteps,
+    workers,
+    sampler: null,
     batches: createBatches(randomExamples(model.vocabularySize), {
-      ...{ microBatchSize: 1, gradientAccumulationSteps: microBatches },
-      ...{ shuffle: true, seed: 1, packing: false, maxSeqLength: tokens },
+      microBatchSize: 1,
+      gradientAccumulationSteps: microBatches,
+      shuffle: true,
+      seed: 1,
+      packing: false,
+      maxSeqLength: tokens,
     }),
     schedule: learningRateSchedule({ name: 'constant', learningRate: 1e-3, totalSteps }),
     onStep(event) {

@@ -2,7 +2,7 @@
 // on transformers, in turn, on the same rows and threads. Prints how far the responses of the two agree.
 //
 //   node bench/peers/task-costs.mjs --python PYTHON --model DIR [--adapter DIR --ranks 1,2,4,8,16,32,64]
-//       [--gsm8k DIR] [--task choice|text] [--rows 8] [--shots 5] [--rounds 3] [--threads 2] [--new 64]
+//       --gsm8k DIR [--task choice|text] [--rows 8] [--shots 5] [--rounds 3] [--threads 2] [--new 64]
 //
 // --python: a Python with lm_eval 0.4.13 ([hf]). --gsm8k: train.jsonl and test.jsonl of GSM8K. `choice`: four
 // answers of one letter after the same worked examples, as in MMLU; `text`: generated solutions. Both sides
@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { median } from '../median.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -22,7 +23,7 @@ const { values } = parseArgs({
     adapter: { type: 'string' },
     ranks: { type: 'string', default: '1,2,4,8,16,32,64' },
     rank: { type: 'string', default: '8' },
-    gsm8k: { type: 'string', default: '/work/shared/data/gsm8k' },
+    gsm8k: { type: 'string' },
     task: { type: 'string', default: 'choice' },
     rows: { type: 'string', default: '8' },
     shots: { type: 'string', default: '5' },
@@ -32,6 +33,8 @@ const { values } = parseArgs({
     batch: { type: 'string', default: '4' },
   },
 });
+for (const name of ['model', 'gsm8k'])
+  if (!values[name]) throw new Error(`--${name} is missing: see the lines at the top of this file.`);
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'qdylora-task-costs-'));
 const model = resolve(values.model);
@@ -142,8 +145,6 @@ const SIDES = {
       }
     : {}),
 };
-
-const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 
 /** The largest difference of two log-likelihoods, and how many texts are equal. */
 function agreement(one, other) {

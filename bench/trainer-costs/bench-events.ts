@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { recordRows } from '@qdylora/testing/bench';
 import { finetune } from 'qdylora';
-import { median } from '../median.ts';
+import { median } from '../median.mjs';
 import { COST_OPTIONS } from './cost-options.ts';
 import { milliseconds } from './report-ratio.ts';
 

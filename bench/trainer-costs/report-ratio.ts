@@ -1,5 +1,5 @@
 import { recordRows } from '@qdylora/testing/bench';
-import { median } from '../median.ts';
+import { median } from '../median.mjs';
 
 export const milliseconds = (seconds: number): string => `${(1000 * seconds).toFixed(1)} ms`;
 

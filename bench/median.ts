@@ -1,3 +1,0 @@
-/** The middle of some numbers; of an even count the upper one. */
-export const median = (numbers: readonly number[]): number =>
-  [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
