@@ -11,15 +11,16 @@ import type { TokenRange } from './token-ranges.ts';
  * From so many queries on, attention kernels compute every query alike, so that a prompt has the same bits in
  * pieces: fewer than 9, or, beyond 1,024 keys, fewer than 33, may be computed in another way.
  */
-const LEAST_QUERIES = { most: 9, ofLongPrompts: 33, longPrompt: 1024 };
+const LEAST_QUERIES = 9;
+const LEAST_QUERIES_OF_LONG_PROMPTS = 33;
+const LONG_PROMPT = 1024;
 
 /**
  * How many first tokens of a prompt may come from another request without a change of any bit. Tokens whose
  * predictions are scored may not, and some new tokens have to remain.
  */
 export function reusableTokens({ prompt, scorePrompt, scoreFrom }: DecodeRequest): number {
-  const { most, ofLongPrompts, longPrompt } = LEAST_QUERIES;
-  const leastNew = prompt.length > longPrompt ? ofLongPrompts : most;
+  const leastNew = prompt.length > LONG_PROMPT ? LEAST_QUERIES_OF_LONG_PROMPTS : LEAST_QUERIES;
   const unscored = scorePrompt ? scoreFrom - 1 : prompt.length;
   return Math.max(0, Math.min(unscored, prompt.length - leastNew));
 }

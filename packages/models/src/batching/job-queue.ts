@@ -98,10 +98,16 @@ export function createJobQueue(pool: KvPool, { maxRunning, passTokens }: JobQueu
       while (candidates.length > 0 && running.length < maxRunning) {
         const job = candidates.shift()!;
         const { request, events } = job;
-        const place = places.isBeingRead(request) ? 'later' : places.take(request);
-        if (place === 'later' || !place) waiting.push(job);
-        else running.push({ job, row: createDecodeRow(request, { ...place, events, passTokens }) });
-        if (!place) break;
+        if (places.isBeingRead(request)) {
+          waiting.push(job);
+          continue;
+        }
+        const place = places.take(request);
+        if (!place) {
+          waiting.push(job);
+          break;
+        }
+        running.push({ job, row: createDecodeRow(request, { ...place, events, passTokens }) });
       }
       waiting.push(...candidates);
     },

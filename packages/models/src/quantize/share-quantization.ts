@@ -71,7 +71,10 @@ function emptyMatrix(
   { kind, doubleQuantization, blockSize }: Quantization & { readonly kind: QuantizationKind },
 ): QuantizedMatrix {
   const matrix = shapeMatrix({
-    ...{ kind, shape, blockSize, doubleQuantization },
+    kind,
+    shape,
+    blockSize,
+    doubleQuantization,
     tiled: backend.packedLayout === 'tiles',
     array: (dtype, size) => backend.memory.allocate(dtype, size),
   });

@@ -13,6 +13,7 @@ import {
   packedWeight,
   quantStateName,
   tileMatrix,
+  type QuantizationKind,
   type QuantizedMatrix,
   type StoredArray,
 } from '@qdylora/quant';
@@ -116,14 +117,17 @@ function packedWeights(
     const stored = storedName(name, base, checkpoint);
     return { stored, isPacked: quantStateName(stored, checkpoint.tensors) !== undefined };
   };
+  const quantized = (
+    entry: TensorEntry,
+    shape: MatrixShape,
+    kind: QuantizationKind,
+  ): Promise<QuantizedMatrix> => quantizeOn(backend, kind, { ...entry, piece }, shape, quantization);
   return {
     async prepare(matrices) {
       const weights = matrices.map(({ name, shape }) => ({ name: `${name}.weight`, shape }));
       const unpacked = weights.filter(({ name }) => !storedAs(name).isPacked);
       shared = await shareQuantization(unpacked, options, ({ name, shape }, kind) =>
-        read(matrixOf(name, shape), (entry) =>
-          quantizeOn(backend, kind, { ...entry, piece }, shape, quantization),
-        ),
+        read(matrixOf(name, shape), (entry) => quantized(entry, shape, kind)),
       );
     },
     async packed(name, shape) {
@@ -138,8 +142,7 @@ function packedWeights(
       if (matrix) return packedWeight(matrix);
       return read(matrixOf(name, shape), async (entry) => {
         const values = { ...entry, piece };
-        const matrix = await quantizeOn(backend, kind, values, shape, quantization);
-        return quantizeLevels(backend, matrix, values, quantization);
+        return quantizeLevels(backend, await quantized(entry, shape, kind), values, quantization);
       });
     },
   };
