@@ -64,6 +64,14 @@ inline napi_value throwError(napi_env env, const char* message) {
   return nullptr;
 }
 
+inline napi_value createError(napi_env env, const char* message) {
+  napi_value text;
+  napi_value error;
+  napi_create_string_utf8(env, message, NAPI_AUTO_LENGTH, &text);
+  napi_create_error(env, nullptr, text, &error);
+  return error;
+}
+
 inline void setNumber(napi_env env, napi_value object, const char* name, int value) {
   napi_value number;
   napi_create_int32(env, value, &number);

@@ -1,6 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { Communicator } from './communicator.ts';
-import { gatherParts } from './gather-parts.ts';
+import { gatherTexts } from './gather-texts.ts';
 
 /**
  * Checks that all workers have the same values: of another version, file or option, a worker would compute
@@ -25,16 +25,7 @@ export async function assertAgreement(
         `Its ${name} is ${other[name] ?? 'missing'}, ` +
         `but that of worker 0 is ${first[name] ?? 'missing'}`,
       nextStep: 'Start the same program with the same options and files on all workers.',
-      details: { name, worker: index + 1 },
+      details: { name, worker: index + 1, isAgreed: true },
     });
   });
-}
-
-/** The text of every worker, on every worker. */
-async function gatherTexts(
-  world: Pick<Communicator, 'size' | 'allGather'>,
-  text: string,
-): Promise<readonly string[]> {
-  const parts = await gatherParts(world, new TextEncoder().encode(text));
-  return parts.map((part) => new TextDecoder().decode(part));
 }

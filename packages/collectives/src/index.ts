@@ -2,6 +2,7 @@ export { assertAgreement } from './assert-agreement.ts';
 export { broadcastText } from './broadcast-text.ts';
 export type { Communicator, NumberArray, Reduction, SentArray } from './communicator.ts';
 export { gatherParts } from './gather-parts.ts';
+export { gatherTexts } from './gather-texts.ts';
 export { SENT_FORMATS, type SentFormat } from './compressed-sum/sent-codes.ts';
 export { sumCompressed, type CompressedTerms } from './compressed-sum/sum-compressed.ts';
 export { connectWorld, type ConnectWorldOptions } from './launcher/connect-world.ts';

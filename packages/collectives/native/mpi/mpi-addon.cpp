@@ -63,11 +63,7 @@ class Collective : public qdylora::Task {
     if (code_ == 0) return nullptr;
     char message[MESSAGE_SIZE];
     mpi->message(code_, message);
-    napi_value text;
-    napi_value error;
-    napi_create_string_utf8(env, message, NAPI_AUTO_LENGTH, &text);
-    napi_create_error(env, nullptr, text, &error);
-    return error;
+    return qdylora::createError(env, message);
   }
 
  private:

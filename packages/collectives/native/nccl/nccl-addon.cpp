@@ -22,13 +22,10 @@ using qdylora::throwError;
 NcclWorld world;
 
 napi_value errorOf(napi_env env, const NcclFailure& failure) {
-  napi_value text;
-  napi_value error;
   napi_value isDriver;
   char message[512];
   std::snprintf(message, sizeof message, "%s: %s", failure.call, world.message(failure));
-  napi_create_string_utf8(env, message, NAPI_AUTO_LENGTH, &text);
-  napi_create_error(env, nullptr, text, &error);
+  const napi_value error = qdylora::createError(env, message);
   qdylora::setText(env, error, "call", failure.call);
   qdylora::setNumber(env, error, "result", failure.result);
   napi_get_boolean(env, failure.isDriver, &isDriver);

@@ -1,3 +1,5 @@
+import { bfloat16Array, float32FromBfloat16 } from '@qdylora/contract';
+
 /**
  * How numbers are sent in fewer bytes: `bf16` in two, `int8` in one, with a scale for each block of 256.
  */
@@ -67,27 +69,14 @@ const scalesIn = ({ buffer, byteOffset }: Uint8Array, count: number): Float32Arr
 const codesIn = ({ buffer, byteOffset }: Uint8Array, count: number): Int8Array =>
   new Int8Array(buffer, byteOffset + scaleBytes(count), count);
 
-/** The upper half of a float32, rounded to nearest even; NaN stays a NaN. */
 const BF16: Codec = {
   byteLength: (count) => 2 * count,
-  encode(values, { buffer, byteOffset }) {
-    const bits = bitsOf(values);
-    const halves = new Uint16Array(buffer, byteOffset, values.length);
-    for (let i = 0; i < bits.length; i++) {
-      const b = bits[i];
-      const isNaN = (b & 0x7fffffff) > 0x7f800000;
-      halves[i] = isNaN ? (b >>> 16) | 0x0040 : (b + 0x7fff + ((b >>> 16) & 1)) >>> 16;
-    }
-  },
-  decode({ buffer, byteOffset }, values) {
-    const bits = bitsOf(values);
-    const halves = new Uint16Array(buffer, byteOffset, values.length);
-    for (let i = 0; i < bits.length; i++) bits[i] = halves[i] << 16;
-  },
+  encode: (values, bytes) => void bfloat16Array(values, halvesIn(bytes, values.length)),
+  decode: (bytes, values) => void float32FromBfloat16(halvesIn(bytes, values.length), values),
 };
 
-const bitsOf = ({ buffer, byteOffset, length }: Float32Array): Uint32Array =>
-  new Uint32Array(buffer, byteOffset, length);
+const halvesIn = ({ buffer, byteOffset }: Uint8Array, count: number): Uint16Array =>
+  new Uint16Array(buffer, byteOffset, count);
 
 /** Encodes and decodes arrays. Bytes begin at a multiple of 4 in their buffer, so `byteLength` is one. */
 export function codecOf(format: SentFormat): Codec {

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { gatherParts, type Communicator } from '@qdylora/collectives';
+import { gatherTexts, type Communicator } from '@qdylora/collectives';
 import { allowedProcessors } from './processors.ts';
 
 /** A worker: its process, and the processors that it may run on. */
@@ -12,8 +12,8 @@ export interface PlacedWorker {
 /** Where all workers run, in their order. All of them call it. */
 export async function placeWorkers(world: Communicator): Promise<PlacedWorker[]> {
   const placed: PlacedWorker = { host: hostname(), pid: process.pid, processors: allowedProcessors() };
-  const parts = await gatherParts(world, new TextEncoder().encode(JSON.stringify(placed)));
-  return parts.map((part) => JSON.parse(new TextDecoder().decode(part)) as PlacedWorker);
+  const texts = await gatherTexts(world, JSON.stringify(placed));
+  return texts.map((text) => JSON.parse(text) as PlacedWorker);
 }
 
 /** Workers that are named one by one. */

@@ -24,7 +24,8 @@ export async function agreeOnModel(
 }
 
 /**
- * Checks that all workers have the same version, options, model and rows, and kernels that round alike.
+ * Checks that all workers have the same options, model and rows, and kernels that round alike. The version
+ * was checked when they opened the model (`agreeOnModel`).
  *
  * @throws QdyloraError COLLECTIVE_FAILED on all of them, with what differs
  */
@@ -32,7 +33,6 @@ export async function agreeOnRun(opened: OpenedRun, { workers }: RunSession): Pr
   if (!workers) return;
   const identity = Object.entries(runIdentityOf(opened)).map(([key, value]) => [key, JSON.stringify(value)]);
   await assertAgreement(workers, {
-    version: VERSION,
     kernels: opened.chosen.label.split(',')[0],
     ...(Object.fromEntries(identity) as Record<string, string>),
   });
