@@ -10,4 +10,5 @@ export {
   type CudaBackend,
   type CudaBackendOptions,
 } from './backend/create-cuda-backend.ts';
+export { createDryCudaBackend } from './backend/create-dry-cuda-backend.ts';
 export type { CudaMeasurements } from './backend/measure.ts';

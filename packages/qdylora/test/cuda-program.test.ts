@@ -98,6 +98,9 @@ async function assertNearHost(
 /** A bound as large as an update would say nothing: Adam and Lion change a weight by the learning rate. */
 const MOST_BOUND = 0.2;
 
+/** Three layers: one input leaves while another one is used. */
+const deep = writeTinyModel(place.in('deep'), { config: { ...config, num_hidden_layers: 3 } });
+
 /** States of parameters with fewer than 4096 elements stay in float32: the table of tokens has more. */
 const large = writeTinyModel(place.in('large'), { config: { ...config, vocab_size: 264 } });
 const full = { method: 'none', ranks: undefined, model: large, saveDtype: 'f32' } as const;
@@ -161,6 +164,18 @@ test.skipIf(!driver)('a paged optimizer trains the bits of one whose states stay
   resident ??= resultOf(await onDevice('7.5', 'resident', { computeDtype: 'f32' })); // this test alone
   expect(resultOf(paged)).toEqual(resident);
   expect(paged.calls.filter((name) => name === 'cuStreamCreate')).toHaveLength(2);
+});
+
+test.skipIf(!driver)('offloaded activations train the bits of those that stay on the device', async () => {
+  const changes = { computeDtype: 'f32', model: deep, maxSteps: 1 } as const;
+  const kept = await onDevice('7.5', 'kept', changes);
+  for (const seed of isDeep ? [1, 2, 3, 4] : [1, 2]) {
+    const offloaded = await onFakeCuda(driver!, `capability=7.5 seed=${seed}`, (backend) =>
+      trained(backend, place.in(`offloaded-${seed}`), { ...changes, activationOffload: true }),
+    );
+    expect(resultOf(offloaded)).toEqual(resultOf(kept));
+    expect(offloaded.calls.filter((name) => name === 'cuStreamCreate')).toHaveLength(2);
+  }
 });
 
 describe.skipIf(!driver)('a run that fails', () => {

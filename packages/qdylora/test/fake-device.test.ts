@@ -98,6 +98,25 @@ describe('on a device that JavaScript cannot reach, as on the host, bit for bit:
     expect(Object.keys(files).length).toBeGreaterThan(0);
   });
 
+  it('training with activations that rest beside the device, which the host refuses', async () => {
+    const changes = { activationOffload: true };
+    const adapterOf = ({ losses, files }: Awaited<ReturnType<typeof trained>>) => ({
+      losses,
+      adapter: files['adapter/adapter_model.safetensors'],
+    });
+    const device = newDevice();
+    const offloaded = await trained(device, place.in('offloaded'), changes);
+    expect(device.counts().hostAccesses).toBe(0);
+    expect(adapterOf(offloaded)).toEqual(
+      adapterOf(await trained(createHostBackend(), place.in('not-offloaded'), {})),
+    );
+    await expect(trained(createHostBackend(), place.in('refused'), changes)).rejects.toMatchObject({
+      code: 'BAD_CONFIG',
+      where: 'activation_offload',
+      message: expect.stringContaining('on the backend host they are there already') as string,
+    });
+  });
+
   it('a run that stops and resumes, with a paged optimizer', async () => {
     const changes = {
       optimizer: 'paged_adamw_32bit',

@@ -1,6 +1,13 @@
 export * from './autograd/backward.ts';
 export * from './autograd/differentiable-op.ts';
 export * from './autograd/gradcheck.ts';
+export {
+  canOffload,
+  createInputOffload,
+  type InputOffload,
+  type KeptInput,
+  type OffloadingBackend,
+} from './autograd/input-offload.ts';
 export * from './autograd/recompute.ts';
 export { apply, Tape, type Recorder, type TapeNode } from './autograd/tape.ts';
 export { assertView } from './nn/assert-view.ts';

@@ -35,8 +35,8 @@ export interface Backend {
   /** Called each time a reference runs in place of a kernel. */
   readonly onFallback?: (opName: string) => void;
   /**
-   * Opens a store of `byteLength` bytes for pages of optimizer state beside a device. Absent for host memory,
-   * where a file is used.
+   * Opens a store of `byteLength` bytes beside a device, for pages of optimizer state and for activations.
+   * Absent for host memory, where a file is used.
    */
   readonly openPageStore?: (byteLength: number) => PageStore;
   /** Called before each op, and before each replay of a recording. It throws to end the work (abort). */

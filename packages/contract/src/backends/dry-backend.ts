@@ -1,14 +1,19 @@
 import { CONTRACT_VERSION, type Backend } from './backend.ts';
 import { createDryMemory, type DryMemory } from '../memory/dry-memory.ts';
+import type { PageStore } from '../memory/page-store.ts';
 import type { Kernel } from '../ops/kernel.ts';
 
 export interface DryBackend extends Backend {
   readonly memory: DryMemory;
+  /** The most bytes that its page stores had at one time: host memory beside a device. */
+  pageBytes(): number;
 }
 
 export interface DryBackendOptions {
   readonly memory?: DryMemory;
   readonly packedLayout?: Backend['packedLayout'];
+  /** True to plan for a device: the backend opens page stores, without bytes. False by default. */
+  readonly hasPageStores?: boolean;
   /**
    * Allocates and releases the workspace of an op while it runs. By default ops need none.
    */
@@ -29,13 +34,42 @@ const nothing: Kernel = () => {};
 export function createDryBackend({
   memory = createDryMemory(),
   packedLayout,
+  hasPageStores = false,
   workspace,
 }: DryBackendOptions = {}): DryBackend {
+  const pages = createDryPages();
   return {
     name: 'dry',
     contractVersion: CONTRACT_VERSION,
     memory,
     packedLayout,
     kernel: (opName) => workspace?.(opName) ?? nothing,
+    pageBytes: pages.peakBytes,
+    ...(hasPageStores && { openPageStore: pages.open }),
+  };
+}
+
+/** Page stores without bytes, and the most bytes that those which were open at one time would have had. */
+function createDryPages() {
+  let liveBytes = 0;
+  let peakBytes = 0;
+  return {
+    peakBytes: () => peakBytes,
+    open(byteLength: number): PageStore {
+      liveBytes += byteLength;
+      peakBytes = Math.max(peakBytes, liveBytes);
+      let isOpen = true;
+      const dispose = (): void => {
+        if (isOpen) liveBytes -= byteLength;
+        isOpen = false;
+      };
+      return {
+        byteLength,
+        read: () => ({ wait() {} }),
+        write: () => ({ wait() {} }),
+        dispose,
+        [Symbol.dispose]: dispose,
+      };
+    },
   };
 }

@@ -9,10 +9,18 @@ export interface PageArrival {
   wait(): void;
 }
 
+/** Arrays that a page store copies from. */
+export interface PageDeparture {
+  /**
+   * Orders later work behind the copies: work enqueued from now on may overwrite the arrays. A `read` into
+   * the same arrays needs no wait.
+   */
+  wait(): void;
+}
+
 /**
- * Storage for pages of optimizer state that are not in use: bytes at offsets, copied from and to arrays of
- * the backend's memory. The arrays of a page are contiguous (some rows of m, then the same rows of v). A
- * step visits the pages in ascending order: read, update, write.
+ * Storage for numbers that are not in use: pages of optimizer state, inputs of recomputed blocks. It has
+ * bytes at offsets, copied from and to arrays of the backend's memory, one array after another.
  *
  * For host memory it is a file. For a device it is pinned host memory: `read` and `write` enqueue copies on
  * a second stream, ordered with the compute stream by events, and neither blocks.
@@ -25,9 +33,10 @@ export interface PageStore extends Disposable {
    */
   read(offset: number, arrays: readonly ArrayView[]): PageArrival;
   /**
-   * Stores the arrays' numbers after all work enqueued so far. @throws QdyloraError WRITE_FAILED; the state
-   * is lost then
+   * Stores the arrays' numbers after all work enqueued so far. A `read` that follows sees them.
+   *
+   * @throws QdyloraError WRITE_FAILED; the state is lost then
    */
-  write(offset: number, arrays: readonly ArrayView[]): void;
+  write(offset: number, arrays: readonly ArrayView[]): PageDeparture;
   dispose(): void;
 }

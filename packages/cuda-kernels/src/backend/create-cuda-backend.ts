@@ -23,6 +23,7 @@ import { regionsInside, regionsOfDevice } from '../memory/region-source.ts';
 import { openPinnedPages } from '../memory/pinned-pages.ts';
 import { StagingRing } from '../memory/staging-ring.ts';
 import { createRecording } from './create-recording.ts';
+import { REGION_BYTES } from './region-bytes.ts';
 import { measurementsOn, type CudaMeasurements } from './measure.ts';
 
 export interface CudaBackendOptions extends OpenDriverOptions {
@@ -53,8 +54,6 @@ export interface CudaBackend extends Backend, CudaMeasurements, Disposable {
   dispose(): void;
 }
 
-/** As on the CPU: half as much leaves gaps of 3 % of a training step at the ends of regions. */
-const REGION_BYTES = 64 * 2 ** 20;
 /** Region of a recording with few temporaries: the driver gives no less. */
 const TOKEN_REGION_BYTES = 2 * 2 ** 20;
 

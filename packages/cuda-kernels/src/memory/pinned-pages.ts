@@ -9,47 +9,73 @@ import { addressOf } from './cuda-storage.ts';
 const ZEROS_BYTES = 2 ** 20;
 
 /**
- * Pages of optimizer state in pinned host memory, zero at first. All copies are on one stream of their own,
- * in order, so a page that is read again has what was written to it. Two kinds of events order them with the
- * compute stream:
+ * Pages in pinned host memory, zero at first. All copies are on one stream of their own, in order, so a page
+ * that is read again has what was written to it. Two kinds of events order them with the compute stream:
  *
  * - a copy in either direction waits for all work that is enqueued before it: work that still uses the arrays
  *   that `read` overwrites, or computes the numbers that `write` stores;
- * - compute waits for the copies of `read` where `wait` is called.
+ * - compute waits for the copies of `read` and of `write` where `wait` is called.
  *
  * @throws QdyloraError OUT_OF_MEMORY where the system has no pinned memory of that size
  */
 export function openPinnedPages(context: DeviceContext, byteLength: number): PageStore {
-  const { driver, stream: compute } = context;
+  const { driver } = context;
   const pinned = allocatePinned(context, byteLength);
   const undo: (() => void)[] = [() => driver.cuMemFreeHost(pinned)];
   const dispose = (): void => ignoringFailures(...undo.splice(0).reverse());
-  const arrived: Handle[] = [];
   const createEvent = (): Handle => {
     const event = driver.cuEventCreate(EVENT_DISABLE_TIMING);
     undo.push(() => driver.cuEventDestroy(event));
     return event;
   };
-  let copies: Handle;
-  let computed: Handle;
   try {
-    copies = driver.cuStreamCreate(STREAM_NON_BLOCKING);
+    const copies = driver.cuStreamCreate(STREAM_NON_BLOCKING);
     // the last thing that is undone before the memory is freed, and after it has ended
     undo.push(() => driver.cuStreamDestroy(copies));
-    computed = createEvent();
+    const computed = createEvent();
     undo.push(() => driver.cuStreamSynchronize(copies));
     fillWithZeros(context, pinned, byteLength);
+    const assertOpen = (): void => {
+      if (undo.length === 0) throw new DisposedError('page store');
+    };
+    const moves = pageMoves({ context, pinned, copies, computed, createEvent, assertOpen });
+    return { byteLength, ...moves, dispose, [Symbol.dispose]: dispose };
   } catch (error) {
     dispose();
     throw error;
   }
+}
+
+/** What the copies of a page store use. */
+interface PageMoveParts {
+  readonly context: DeviceContext;
+  readonly pinned: Handle;
+  /** The stream of the copies. */
+  readonly copies: Handle;
+  /** Marks the work that copies come after. */
+  readonly computed: Handle;
+  createEvent(): Handle;
+  /** @throws DisposedError */
+  assertOpen(): void;
+}
+
+function pageMoves({
+  context: { driver, stream: compute },
+  pinned,
+  copies,
+  computed,
+  createEvent,
+  assertOpen,
+}: PageMoveParts): Pick<PageStore, 'read' | 'write'> {
+  /** Events that nobody waits for any more. */
+  const idleEvents: Handle[] = [];
   /** Enqueues a copy of each array, after all work that is enqueued now. */
   const copyAll = (
     offset: number,
     arrays: readonly ArrayView[],
     copy: (page: Handle, array: Handle, bytes: number) => void,
   ): void => {
-    if (undo.length === 0) throw new DisposedError('page store');
+    assertOpen();
     driver.cuEventRecord(computed, compute);
     driver.cuStreamWaitEvent(copies, computed, 0);
     let page = pinned + offset;
@@ -59,24 +85,27 @@ export function openPinnedPages(context: DeviceContext, byteLength: number): Pag
       page += bytes;
     }
   };
+  /** Marks the copies that are enqueued so far. */
+  const recordCopies = (): Handle => {
+    const event = idleEvents.pop() ?? createEvent();
+    driver.cuEventRecord(event, copies);
+    return event;
+  };
+  const computeAfter = (event: Handle): void => {
+    driver.cuStreamWaitEvent(compute, event, 0);
+    idleEvents.push(event); // a wait is for the record before it, so the event can be recorded again
+  };
   return {
-    byteLength,
     read(offset, arrays) {
       copyAll(offset, arrays, (page, array, bytes) => driver.cuMemcpyHtoDAsync(array, page, bytes, copies));
-      const event = arrived.pop() ?? createEvent();
-      driver.cuEventRecord(event, copies);
-      return {
-        wait() {
-          driver.cuStreamWaitEvent(compute, event, 0);
-          arrived.push(event); // a wait is for the record before it, so the event can be recorded again
-        },
-      };
+      const event = recordCopies();
+      return { wait: () => computeAfter(event) };
     },
     write(offset, arrays) {
       copyAll(offset, arrays, (page, array, bytes) => driver.cuMemcpyDtoHAsync(page, array, bytes, copies));
+      // most writes are never waited for: they need no event
+      return { wait: () => computeAfter(recordCopies()) };
     },
-    dispose,
-    [Symbol.dispose]: dispose,
   };
 }
 
@@ -87,8 +116,10 @@ function allocatePinned({ driver }: DeviceContext, byteLength: number): Handle {
     if (!QdyloraError.isInstance(error) || error.details.result !== OUT_OF_MEMORY) throw error;
     throw new QdyloraError('OUT_OF_MEMORY', {
       where: 'cuda',
-      problem: `the system has no ${byteLength} bytes of pinned memory for pages of optimizer states`,
-      nextStep: 'Raise optimizer_memory_budget, or choose an optimizer that is not paged.',
+      problem: `the system has no ${byteLength} bytes of pinned memory for pages beside the device`,
+      nextStep:
+        'Turn activation_offload off, raise optimizer_memory_budget, or choose an optimizer that is not ' +
+        'paged.',
       details: { requiredBytes: byteLength },
       cause: error,
     });

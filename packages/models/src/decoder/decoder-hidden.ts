@@ -1,4 +1,4 @@
-import { runOp } from '@qdylora/contract';
+import { DTYPE_BYTES, runOp } from '@qdylora/contract';
 import {
   apply,
   constant,
@@ -47,8 +47,12 @@ export function decoderHidden<C extends FamilyConfig, L>(
     };
     return family.block(modules.layers[i]!, config, pass, input ?? embedded(config, modules, inner, batch));
   };
+  const spans = recomputeSpans(ctx, modules.layers.length);
+  // the first span makes its input again
+  const kept = spans.filter(({ from, isRecomputed }) => from > 0 && isRecomputed).length;
+  ctx.offload?.reserve(kept, batch.ids.shape[0] * config.hiddenSize * DTYPE_BYTES.f32);
   let x: Hidden | null = null;
-  for (const { from, to, isRecomputed } of recomputeSpans(ctx, modules.layers.length)) {
+  for (const { from, to, isRecomputed } of spans) {
     const span = (inner: ForwardContext, input: Hidden | null): Hidden | null => {
       let y = input;
       for (let i = from; i < to; i++)

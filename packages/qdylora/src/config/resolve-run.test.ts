@@ -158,6 +158,10 @@ describe('a run', () => {
       'warmup_ratio: 0.05\nwarmup_steps: 5',
       /\[run\.yaml:1\] `warmup_ratio` and `warmup_steps` both set .* warm-up\. Leave one of them out/,
     ],
+    [
+      'activation_offload: true\ngradient_checkpointing: false',
+      /\[run\.yaml:1\] `activation_offload` moves the inputs .* `gradient_checkpointing`: false no layer/,
+    ],
     ['adam_beta2: 1', /`adam_beta2` must be a number ≥ 0 and < 1 \(got 1\)/],
     ['optimizer: adam', /`optimizer` must be one of adamw_32bit, adamw_8bit/],
     ['rank_distribution: [1, 2]', /`rank_distribution` must hold one weight for each of the ranks/],

@@ -5,6 +5,7 @@ import {
   assertEvaluationFits,
   assertFullTraining,
   assertLevelsFit,
+  assertOffloadFits,
   assertOptimizerKeys,
   assertRankListsFit,
   assertWorkerRanksFit,
@@ -59,6 +60,7 @@ export function resolveRun(explicit: ExplicitValues, inherited: InheritedValues 
   const values = checkValues(KEYS, explicit, { ...METHOD_VALUES[method], ...presetValues, ...inherited });
   const config = withWarmup(values, explicit);
   assertOptimizerKeys(config, explicit);
+  assertOffloadFits(config, explicit);
   if (method === 'none') {
     assertFullTraining(config, explicit);
     return config;

@@ -240,6 +240,11 @@ export interface RunOptions {
    */
   readonly gradientCheckpointing?: boolean | number | string;
   /**
+   * On a GPU: the inputs of layers that run again in backward rest in pinned memory of the system until
+   * then. Same results (default: false).
+   */
+  readonly activationOffload?: boolean;
+  /**
    * Several processes: add gradients in the order of the MPI library. Faster, but the last bits of the
    * result depend on the number of processes (default: false).
    */

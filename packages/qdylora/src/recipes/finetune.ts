@@ -141,6 +141,7 @@ export async function openRun(requested: PreparedRun, session: RunSession): Prom
     const needOf = needOfRun(config, { data, chosen, source });
     const run = await assembleRun(config, { model, adapted, ...steps }, { warn: notice, needOf });
     owned.add(run.training.optimizer);
+    if (run.training.offload) owned.add(run.training.offload);
     return { config, source, chosen, data, run, profile, [Symbol.dispose]: owned.dispose };
   } catch (error) {
     owned.dispose();

@@ -72,10 +72,11 @@ export async function planMemoryFrom(
     layers,
     recompute,
   });
-  const { parts, totalBytes, notes, adaptedLayers, limit } = plan;
+  const { parts, totalBytes, pinnedBytes, notes, adaptedLayers, limit } = plan;
   return {
     parts,
     totalBytes,
+    ...(pinnedBytes !== undefined && { pinnedBytes }),
     config,
     recompute,
     time,

@@ -88,7 +88,7 @@ interface TimedPass {
 
 /** One micro batch forward and backward: the first pass of the first step. */
 async function timePass({ model, training }: AssembledRun, signal?: AbortSignal): Promise<TimedPass> {
-  const { optimizer, batches, sampler, computeDtype, recompute } = training;
+  const { optimizer, batches, sampler, computeDtype, recompute, offload } = training;
   const { backend } = model;
   // no state: nothing is updated, and no page file is opened
   for (const parameter of optimizer.parameters) parameter.makeTrainable(backend.memory);
@@ -98,7 +98,7 @@ async function timePass({ model, training }: AssembledRun, signal?: AbortSignal)
   const [first] = passes;
   const losses = backend.memory.allocate('f32', [1]);
   const start = performance.now();
-  await accumulateGradients([first!], 1, losses, { computeDtype, recompute, signal });
+  await accumulateGradients([first!], 1, losses, { computeDtype, recompute, offload, signal });
   await backend.memory.read(losses);
   return {
     seconds: (performance.now() - start) / 1000,

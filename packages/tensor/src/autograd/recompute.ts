@@ -11,7 +11,7 @@ type Body<X> = (ctx: ForwardContext, x: X) => FloatTensor;
  * a second tape, without the ops that only its output needs.
  *
  * The same ops run in the same order on the same numbers, so the gradients have the same bits. Without a tape
- * it only scopes the block's temporaries.
+ * it only scopes the block's temporaries. With `ctx.offload` the input rests beside the device until then.
  *
  * @param x null for a block without an input, which then makes its input again
  */
@@ -21,34 +21,40 @@ export function recompute<X extends FloatTensor | null>(
   body: Body<X>,
 ): FloatTensor {
   const { memory } = ctx.backend;
+  const kept = (ctx.tape && x && ctx.offload?.keep(x.view)) ?? null;
   const { view } = memory.scoped(
     () => body({ ...ctx, tape: null }, x),
     (result) => [result.view],
   );
   if (!ctx.tape) return { view, needsGradient: false };
+  if (view !== x?.view) kept?.leave();
   const output = { view, needsGradient: true };
   const node: TapeNode = {
     inputs: x ? { x } : {},
     outputs: { output },
     usesOutputs: [],
-    backward: (gradients, { store }) =>
-      memory.scoped(
+    backward: (gradients, { store }) => {
+      const input = kept ? kept.take() : x?.view;
+      const result = memory.scoped(
         () => {
           const lazy = new LazyCalls(ctx.backend);
           const tape = new Tape(ctx.backend, lazy);
-          const start = x && leaf(x.view);
-          const end = body({ ...ctx, backend: lazy.backend, tape }, start as X);
+          const start = input ? leaf(input) : null;
+          const end = body({ ...ctx, backend: lazy.backend, tape, offload: null }, start as X);
           lazy.end();
           const [dx] = backward(tape, end, {
             seed: gradients.output!,
             ownsSeed: store.ownedBy(output) !== undefined,
-            ownsRoot: end.view !== x?.view,
+            ownsRoot: end.view !== input,
             leaves: start ? [start] : [],
           });
           return { x: dx };
         },
-        (result) => [result.x],
-      ),
+        ({ x: dx }) => [dx],
+      );
+      if (kept) memory.release(input!);
+      return result;
+    },
   };
   ctx.tape.nodes.push(node);
   return output;

@@ -1,4 +1,5 @@
 import type { ArrayView, FloatDType, Rng } from '@qdylora/contract';
+import type { InputOffload } from '../autograd/input-offload.ts';
 import type { Recorder } from '../autograd/tape.ts';
 import type { ComputeDtype } from '../ops/products/linear.ts';
 
@@ -54,6 +55,11 @@ export interface ForwardContext extends Recorder {
   readonly dropout: { readonly rng: Rng; readonly counter: ArrayView<'i32'> } | null;
   /** Gradient checkpointing. */
   readonly recompute: Recompute;
+  /**
+   * Where the inputs of recomputed blocks rest until backward; null, the default: they stay where they are.
+   * Nothing but its block may read such an input.
+   */
+  readonly offload?: InputOffload | null;
 }
 
 /** A pass without gradients and without adapters. */

@@ -244,6 +244,7 @@ function createPinnedPages(byteLength: number, queue: Queue): PageStore {
     },
     write(offset, arrays) {
       for (const { page, array } of copies(offset, arrays)) queue.add(() => page.set(array));
+      return { wait() {} };
     },
     dispose() {},
     [Symbol.dispose]() {},

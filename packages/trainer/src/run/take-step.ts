@@ -33,6 +33,7 @@ export async function takeStep(run: TrainingRun): Promise<void> {
     lossFactor: progress.lossScale?.scale,
     computeDtype: options.computeDtype,
     recompute: options.recompute,
+    offload: options.offload,
     workers: options.workers,
     gradientSum: options.gradientSum,
     maxRanks: options.maxRanks,

@@ -18,7 +18,7 @@ import {
 import type { Communicator } from '@qdylora/collectives';
 import type { SharedBatches, StepShare, TokenBatch } from '@qdylora/data';
 import type { Adapted, LevelSampler, RankSampler } from '@qdylora/lora-dynamic';
-import type { ComputeDtype, Recompute } from '@qdylora/tensor';
+import type { ComputeDtype, InputOffload, Recompute } from '@qdylora/tensor';
 import type { ResumeFrom, SaveOptions } from '../checkpoints/open-keeper.ts';
 import { checkEarlyStopping, type EarlyStoppingOptions } from './early-stopping.ts';
 import type { LearningRateSchedule } from '../learning-rate/learning-rate-schedule.ts';
@@ -103,6 +103,8 @@ export interface TrainOptions extends TrainCallbacks {
   readonly computeDtype?: ComputeDtype;
   /** Which blocks recompute their activations in the backward pass: less memory, more time, the same bits. */
   readonly recompute?: Recompute;
+  /** Where the inputs of recomputed blocks rest until backward; null by default: on the device. */
+  readonly offload?: InputOffload | null;
   /** False: never replay a pass (`PassRecorder`). True by default. The bits are the same. */
   readonly recordsPasses?: boolean;
   readonly evaluate?: EvaluateOptions;
@@ -167,6 +169,7 @@ const OPTIONS: OptionRules<TrainOptions> = {
   seed: anyValue,
   computeDtype: oneOf(['f32', 'bf16']),
   recompute: anyValue,
+  offload: orNull(objectWith('keep')),
   recordsPasses: trueOrFalse,
   evaluate: objectWith('run'),
   onPlan: someFunction,

@@ -112,8 +112,9 @@ export function createPassRecorder(modelBackend: Backend): PassRecorder {
   };
 }
 
-const isRecordable = (backend: Backend, { pass }: PassRun): boolean =>
-  canRecord(backend) && pass.view.model.lossOfArrays !== undefined;
+/** Copies beside the device are no ops, so a recording would leave them out. */
+const isRecordable = (backend: Backend, { pass, offload }: PassRun): boolean =>
+  canRecord(backend) && !offload && pass.view.model.lossOfArrays !== undefined;
 
 /** The values that determine the shapes of all arrays of a pass, and its ops. */
 const shapeOf = ({ pass, computeDtype, recompute, dropout }: PassRun): string =>

@@ -6,6 +6,7 @@ import {
   Tape,
   type ComputeDtype,
   type ForwardContext,
+  type InputOffload,
   type Recompute,
   type SoftTargetUse,
   type Tensor,
@@ -39,6 +40,11 @@ export interface PassOptions {
   readonly computeDtype?: ComputeDtype;
   /** Which blocks keep only their input and recompute the rest in the backward pass. */
   readonly recompute?: Recompute;
+  /**
+   * Where the inputs of recomputed blocks rest between forward and backward; null by default: on the device.
+   * Such a pass is not recorded.
+   */
+  readonly offload?: InputOffload | null;
   /** Masks are a function of (rng, pass, layer, step). null: no dropout. */
   readonly dropout?: { readonly rng: Rng; readonly step: number } | null;
 }
@@ -61,14 +67,19 @@ export interface SoftTargetRun {
 
 /** Runs a pass: adds lossScale · dΣ(token losses) to the gradients and releases all temporaries. */
 export function runPass(backend: Backend, run: PassRun & SoftTargetRun): void {
-  const { pass, lossScale, dropout, loss, softTargets } = run;
+  const { pass, lossScale, dropout, loss, softTargets, offload } = run;
   const { model } = pass.view;
-  backend.memory.scoped(() => {
-    const counter = dropout ? counterOf(backend, dropout.step) : null;
-    forwardAndBackward(backend, run, { counter, loss }, (ctx) =>
-      model.loss(ctx, pass.batch, { lossScale, softTargets }),
-    );
-  });
+  try {
+    backend.memory.scoped(() => {
+      const counter = dropout ? counterOf(backend, dropout.step) : null;
+      forwardAndBackward(backend, run, { counter, loss }, (ctx) =>
+        model.loss(ctx, pass.batch, { lossScale, softTargets }),
+      );
+    });
+  } catch (error) {
+    offload?.reset();
+    throw error;
+  }
 }
 
 /** The arrays of a pass besides its batch. `counter`: [1], for dropout; `loss`: [1], the result. */
@@ -83,7 +94,7 @@ export interface PassArrays {
  */
 export function forwardAndBackward(
   backend: Backend,
-  { pass, index, computeDtype = 'f32', recompute = false, dropout }: PassRun,
+  { pass, index, computeDtype = 'f32', recompute = false, offload = null, dropout }: PassRun,
   { counter, loss }: PassArrays,
   lossOf: (ctx: ForwardContext) => { readonly loss: Tensor<F32> },
 ): void {
@@ -97,6 +108,7 @@ export function forwardAndBackward(
     // A mask depends on the place of an entry in the activations, so each pass has a generator of its own.
     dropout: dropout && counter ? { rng: dropout.rng.named(`pass ${index}`), counter } : null,
     recompute,
+    offload,
   }).loss;
   runOp(backend, copy, { x: root.view }, {}, { y: loss });
   backward(tape, root);

@@ -122,6 +122,7 @@ const OPTIONS: OptionRules<StepOptions> = {
   beforeUpdate: someFunction,
   computeDtype: oneOf(['f32', 'bf16']),
   recompute: anyValue,
+  offload: orNull(objectWith('keep')),
   dropout: orNull(objectWith()),
   signal: abortSignal,
   recorder: orNull(objectWith()),

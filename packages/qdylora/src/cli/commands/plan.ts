@@ -46,7 +46,7 @@ export function addPlanCommand(program: Command, context: Context): void {
 }
 
 function planLines(plan: MemoryPlan, isThisMachine: boolean, { paint }: Terminal): string[] {
-  const { config, parts, totalBytes } = plan;
+  const { config, parts, totalBytes, pinnedBytes } = plan;
   const partRows = parts
     .filter(({ bytes }) => bytes > 0)
     .map(({ part, bytes }) => [part, byteSizeText(bytes)]);
@@ -61,6 +61,9 @@ function planLines(plan: MemoryPlan, isThisMachine: boolean, { paint }: Terminal
       `${config.computeDtype}`,
     '',
     ...columns([...partRows, ['total, at most', byteSizeText(totalBytes)]], ['left', 'right']),
+    ...(pinnedBytes
+      ? [`and ${byteSizeText(pinnedBytes)} of pinned memory of the system, beside the GPU`]
+      : []),
     '',
     ...limitLines(plan, isThisMachine),
     timeLine(plan),

@@ -1,7 +1,7 @@
 import { SCHEDULE_NAMES } from '@qdylora/trainer';
 import * as z from 'zod';
 import { readByteSize } from '../values/byte-size.ts';
-import { bytesKey, choiceKey, numberKey, optionalNumberKey, textKey, type Key } from '../key.ts';
+import { booleanKey, bytesKey, choiceKey, numberKey, optionalNumberKey, textKey, type Key } from '../key.ts';
 
 /** Optimizers by their names in the field. */
 export const OPTIMIZERS = [
@@ -123,6 +123,12 @@ const OPTIMIZER_KEYS = {
     expected: 'true, false, a number of layers from 1 to 1024, or a size with a unit such as 8GB',
     schema: gradientCheckpointing.default(true),
   },
+  activationOffload: booleanKey(false, {
+    group: 'Training',
+    about:
+      'On a GPU: the inputs of layers that run again in backward rest in pinned memory of the system until ' +
+      'then. Same results',
+  }),
 } satisfies Record<string, Key>;
 
 export const TRAINING_KEYS = { ...STEP_KEYS, ...OPTIMIZER_KEYS };

@@ -56,6 +56,22 @@ export function assertOptimizerKeys({ optimizer }: Config, explicit: ExplicitVal
   refuse(UNUSED_KEYS[optimizer] ?? [], 'Leave it out, or choose one of the adamw optimizers.');
 }
 
+/** @throws QdyloraError BAD_CONFIG for offloaded inputs of layers that are not recomputed */
+export function assertOffloadFits(
+  { activationOffload, gradientCheckpointing }: Config,
+  explicit: ExplicitValues,
+): void {
+  if (!activationOffload || gradientCheckpointing !== false) return;
+  throw refusedValue(
+    explicit,
+    'activationOffload',
+    (name) =>
+      `${name('activationOffload')} moves the inputs of layers that run again in backward, but with ` +
+      `${name('gradientCheckpointing')}: false no layer does`,
+    'Leave one of them out.',
+  );
+}
+
 /** @throws QdyloraError BAD_CONFIG for weights that do not match their ranks, or ranks that leave rows out */
 export function assertRankListsFit(
   { rankDistribution, rankLossWeights, rankRates }: Config,

@@ -9,7 +9,7 @@ import { collate, type Example, type TokenBatch } from '@qdylora/data';
 import { lossOver, type EvalView } from '@qdylora/eval';
 import { attachDyLora, type Adapted, type LevelSampler, type RankSampler } from '@qdylora/lora-dynamic';
 import { shapeModel, type CausalLm } from '@qdylora/models';
-import type { ComputeDtype, Recompute } from '@qdylora/tensor';
+import type { ComputeDtype, InputOffload, Recompute } from '@qdylora/tensor';
 import { gradientArrays, train, type LearningRateSchedule, type Optimizer } from '@qdylora/trainer';
 import { distinctRows } from '../../config/distinct-rows.ts';
 import type { RunConfig } from '../../config/resolve-run.ts';
@@ -21,6 +21,7 @@ import {
   samplerOf,
   type ModelToTrain,
 } from '../run/assemble-run.ts';
+import { offloadOf } from '../run/offload-of.ts';
 import { JUDGED_TOKENS } from '../run/judging/judged-tokens.ts';
 import { quantizationOf } from '../opening/open-source.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
@@ -66,6 +67,8 @@ export interface DryRun {
   readonly phases: { readonly building: DryPhase; readonly training: DryPhase };
   /** Peak of the touched memory, gaps between arrays included. */
   readonly touchedBytes: number;
+  /** Pinned memory of the system beside a device: offloaded activations, pages of optimizer states. */
+  readonly pinnedBytes: number;
   readonly parameterCount: number;
   readonly trainableCount: number;
   readonly adaptedLayers: number;
@@ -74,11 +77,11 @@ export interface DryRun {
 /** Memory of one phase: building the model, or everything from attaching to evaluation. */
 export type DryPhase = Pick<DryRun, 'parts' | 'peakBytes'>;
 
-/** A page store without bytes. */
+/** A page store without bytes, of a run whose pages are in a file. */
 const nowhere = (byteLength: number): PageStore => ({
   byteLength,
   read: () => ({ wait() {} }),
-  write: () => {},
+  write: () => ({ wait() {} }),
   dispose: () => {},
   [Symbol.dispose]: () => {},
 });
@@ -101,7 +104,8 @@ export async function dryRun(config: DryConfig, options: DryRunOptions): Promise
   const adapted = config.method === 'none' ? null : attachShapes(model, config);
   const optimizer = preparedOptimizer(config, backend, { model, adapted });
   memory.begin(PARTS.activations);
-  await trainSteps(config, { model, adapted, optimizer }, options);
+  using offload = offloadOf(config, backend);
+  await trainSteps(config, { model, adapted, optimizer, offload }, options);
   const { peakBytes, touchedBytes } = memory.usage();
   const training = { peakBytes, parts: withGradients(memory.parts(), optimizer) };
   optimizer.dispose();
@@ -109,6 +113,7 @@ export async function dryRun(config: DryConfig, options: DryRunOptions): Promise
     ...(building.peakBytes > peakBytes ? building : training),
     phases: { building, training },
     touchedBytes,
+    pinnedBytes: backend.pageBytes(),
     parameterCount: model.parameterCount,
     trainableCount: adapted?.report.trainableCount ?? model.parameterCount,
     adaptedLayers: adapted?.layers.length ?? 0,
@@ -138,12 +143,13 @@ interface DryTraining {
   readonly model: CausalLm;
   readonly adapted: Adapted<CausalLm> | null;
   readonly optimizer: Optimizer;
+  readonly offload: InputOffload | null;
 }
 
 /** Trains each step once at the largest rank and the most bits, then evaluates where rows are held out. */
 async function trainSteps(
   config: DryConfig,
-  { model, adapted, optimizer }: DryTraining,
+  { model, adapted, optimizer, offload }: DryTraining,
   { backend, steps, judged, recompute }: DryRunOptions,
 ): Promise<void> {
   const { computeDtype, maxGradNorm, seed } = config;
@@ -170,6 +176,7 @@ async function trainSteps(
     seed,
     computeDtype,
     recompute,
+    offload,
     evaluate: judged.length === 0 ? undefined : evaluate,
   }).result;
 }
@@ -185,7 +192,7 @@ async function judge(view: EvalView, passes: readonly (readonly Example[])[], co
 function preparedOptimizer(config: RunConfig, backend: DryBackend, trained: ModelToTrain): Optimizer {
   // a plan computes nothing with the learning rate
   const rated = { ...config, learningRate: config.learningRate ?? 1 };
-  const optimizer = optimizerOf(trained, rated, nowhere);
+  const optimizer = optimizerOf(trained, rated, backend.openPageStore ?? nowhere);
   backend.memory.begin(PARTS.optimizer);
   optimizer.prepare(backend);
   return optimizer;

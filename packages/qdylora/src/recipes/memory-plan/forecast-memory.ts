@@ -44,11 +44,12 @@ export async function forecastMemory(
   );
   collectGarbage();
   const processBytes = residentBytes() - run.model.backend.memory.usage().touchedBytes;
-  return sumOf([
+  const parts = [
     ...partsOfProcess(marks, processBytes, 'left by loading'),
     { part: 'JavaScript of the steps', bytes: JAVASCRIPT_BYTES },
     ...partsOfRun(planned),
-  ]);
+  ];
+  return sumOf(parts, planned.pinnedBytes);
 }
 
 /**

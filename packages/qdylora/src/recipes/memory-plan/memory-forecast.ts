@@ -8,11 +8,14 @@ export interface MemoryPart {
 export interface MemoryForecast {
   readonly parts: readonly MemoryPart[];
   readonly totalBytes: number;
+  /** Pinned memory of the system, beside the total; absent where a run needs none. */
+  readonly pinnedBytes?: number;
 }
 
-export const sumOf = (parts: readonly MemoryPart[]): MemoryForecast => ({
+export const sumOf = (parts: readonly MemoryPart[], pinnedBytes = 0): MemoryForecast => ({
   parts,
   totalBytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
+  ...(pinnedBytes > 0 && { pinnedBytes }),
 });
 
 /**

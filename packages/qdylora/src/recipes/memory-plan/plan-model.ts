@@ -115,7 +115,8 @@ async function dryStep(
       recompute,
       mostLayers,
     });
-    return { planned, recompute, layers, forecast: sumOf([...processParts, ...partsOfRun(planned)]) };
+    const forecast = sumOf([...processParts, ...partsOfRun(planned)], planned.pinnedBytes);
+    return { planned, recompute, layers, forecast };
   };
   return await runWith(
     await resolveRecompute(

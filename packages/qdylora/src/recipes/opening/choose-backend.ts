@@ -115,8 +115,7 @@ async function cudaBackend(
     fastestDtype: hasBfloat16 ? 'bf16' : 'f32',
     isOwn: true,
     end: backend.dispose,
-    // its kernels need no workspaces of a size that matters
-    dry: dryHostBackend,
+    dry: cuda.createDryCudaBackend,
   });
   return {
     ...opened,

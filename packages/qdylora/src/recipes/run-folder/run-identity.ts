@@ -19,6 +19,7 @@ const FREE_KEYS: ReadonlySet<KeyName> = new Set<KeyName>([
   'numEpochs',
   'maxSteps',
   'gradientCheckpointing',
+  'activationOffload',
   'evalSteps',
   'evalRanks',
   'evalBudgets',

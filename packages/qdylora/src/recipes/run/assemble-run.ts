@@ -27,6 +27,7 @@ import type { RunConfig } from '../../config/resolve-run.ts';
 import { attachAdapter, type BaseFacts, type Warn } from '../adapter/attach-adapter.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
 import { recomputeText, resolveRecompute } from '../memory-plan/resolve-recompute.ts';
+import { offloadOf } from './offload-of.ts';
 import type { RatedConfig } from './steps/default-learning-rate.ts';
 import type { StepLayout } from './steps/lay-out-steps.ts';
 
@@ -52,6 +53,7 @@ export interface AssembledRun {
     | 'seed'
     | 'computeDtype'
     | 'recompute'
+    | 'offload'
   >;
 }
 
@@ -92,6 +94,7 @@ export async function assembleRun(
       preconditioner: adapted && preconditionerOf(adapted, config),
       seed: config.seed,
       computeDtype: config.computeDtype,
+      offload: offloadOf(config, model.backend),
     },
   };
   const { gradientCheckpointing } = config;

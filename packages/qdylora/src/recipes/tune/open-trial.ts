@@ -74,6 +74,7 @@ export async function openTrial(
         preconditioner,
         computeDtype: config.computeDtype,
         recompute: training.recompute,
+        offload: training.offload,
         signal,
         recorder,
         dropout: { rng: dropout, step },

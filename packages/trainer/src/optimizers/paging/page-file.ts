@@ -7,6 +7,7 @@ import {
   QdyloraError,
   type ArrayView,
   type PageArrival,
+  type PageDeparture,
   type PageStore,
 } from '@qdylora/contract';
 import { makeFolder } from '../../make-folder.ts';
@@ -63,16 +64,17 @@ export function openPageFile({ folder, byteLength, reserve = writeZeros }: PageF
     [Symbol.dispose]: dispose,
     read: (offset, arrays) => {
       guard(folder, 'read', () => transfer(readvSync, arrays, offset));
-      return ARRIVED;
+      return DONE;
     },
     write: (offset, arrays) => {
       guard(folder, 'written', () => transfer(writevSync, arrays, offset));
+      return DONE;
     },
   };
 }
 
-/** A file is read when `read` returns. */
-const ARRIVED: PageArrival = { wait() {} };
+/** A file is read when `read` returns, and written when `write` does. */
+const DONE = { wait() {} } satisfies PageArrival & PageDeparture;
 
 function openUnlinked(folder: string, byteLength: number): number {
   const path = join(folder, `optimizer-pages-${process.pid}-${randomUUID()}.tmp`);

@@ -27,7 +27,10 @@ export async function startAdapter(
     signal,
   };
   if (config.adapterInit === 'activations') await startFromActivations(run.model, adapted, batches, options);
-  else await startFromGradients(adapted, batches, { ...options, recompute: training.recompute });
+  else {
+    const { recompute, offload } = training;
+    await startFromGradients(adapted, batches, { ...options, recompute, offload });
+  }
   const rows = rowCount(batches);
   const seconds = (performance.now() - begin) / 1000;
   notice(`adapter_init ${config.adapterInit}: two passes over ${rows} rows took ${seconds.toFixed(1)} s.`);

@@ -1,0 +1,44 @@
+import {
+  constantsOf,
+  createDryBackend,
+  createDryMemory,
+  kernelTable,
+  type DryBackend,
+} from '@qdylora/contract';
+import { cudaKernels } from '../kernel-table.ts';
+import { REGION_BYTES } from './region-bytes.ts';
+
+/** The part of the memory plan that holds temporary arrays of kernels. */
+export const WORKSPACES = 'workspaces of kernels';
+
+/**
+ * A backend that plans the memory of the cuda backend, and computes nothing: the same bindings allocate the
+ * same temporary arrays, and launch nothing. It needs no GPU and no driver.
+ *
+ * @example
+ * const backend = createDryCudaBackend();
+ * runOp(backend, matmulNf4, inputs, attributes);
+ * backend.memory.parts(); // the decoded weight is among the workspaces
+ */
+export function createDryCudaBackend(): DryBackend & Disposable {
+  const dry = createDryMemory({ name: 'dry cuda', regionBytes: REGION_BYTES });
+  // unlike host memory, a device has a copy of each constant
+  const memory = { ...dry, constant: constantsOf(dry) };
+  const kernels = kernelTable(
+    cudaKernels({
+      launch() {},
+      withScratch(length, body) {
+        const scratch = memory.within(WORKSPACES, () => memory.allocate('f32', [length]));
+        try {
+          body(scratch);
+        } finally {
+          memory.release(scratch);
+        }
+      },
+    }),
+  );
+  return {
+    ...createDryBackend({ memory, hasPageStores: true, workspace: (opName) => kernels.get(opName)?.run }),
+    [Symbol.dispose]: memory.dispose,
+  };
+}
