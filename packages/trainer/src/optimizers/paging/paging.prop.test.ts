@@ -109,6 +109,7 @@ describe('a paged optimizer', () => {
       [Symbol.dispose]: () => {},
       write: (offset, arrays) => {
         kept.set(offset, copies(arrays));
+        return { wait() {} };
       },
       read: (offset, arrays) => {
         arrays.forEach((view, i) => {
