@@ -8,13 +8,15 @@
 #include <vector>
 
 #include "bind-call.h"
+#include "cublas.h"
 
 namespace qdylora {
 namespace {
 
-// A driver and what its functions point to.
+// A driver, the libraries beside it, and what their functions point to.
 struct OpenDriver {
   Driver driver;
+  std::vector<std::unique_ptr<Cublas>> cublas;
   std::vector<std::unique_ptr<Entry>> entries;
 };
 
@@ -171,6 +173,46 @@ napi_value endWaits(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+void setText(napi_env env, napi_value object, const char* name, const std::string& text) {
+  napi_value value;
+  napi_create_string_utf8(env, text.c_str(), text.size(), &value);
+  napi_set_named_property(env, object, name, value);
+}
+
+bool addCublasCalls(napi_env env, napi_value object, OpenDriver& open, const CublasCalls& calls) {
+#define QD_BIND(name, parameters)                                                                            \
+  open.entries.push_back(                                                                                    \
+      std::make_unique<Entry>(Entry{&open.driver, #name, reinterpret_cast<void (*)()>(calls.name), false})); \
+  if (!addFunction(env, object, #name, Bound<decltype(calls.name)>::invoke, open.entries.back().get()))      \
+    return false;
+  QD_CUBLAS_CALLS(QD_BIND)
+#undef QD_BIND
+  return true;
+}
+
+// openCublas(path) → { failure, missing, version, … }: as `open` does it for the driver
+napi_value openCublas(napi_env env, napi_callback_info info) {
+  void* data = nullptr;
+  ArgumentReader reader{env, {}};
+  std::string path;
+  napi_get_cb_info(env, info, &reader.count, reader.values, nullptr, &data);
+  if (!reader.readText(path)) return throwWrongCall(env, "openCublas");
+  auto& open = *static_cast<OpenDriver*>(data);
+  auto cublas = std::make_unique<Cublas>();
+  const std::string failure = cublas->open(path.c_str());
+  napi_value result = nullptr;
+  if (napi_create_object(env, &result) != napi_ok) return nullptr;
+  setText(env, result, "failure", failure);
+  setText(env, result, "missing", cublas->missing());
+  if (!failure.empty() || !cublas->missing().empty()) return result;
+  napi_value version = nullptr;
+  napi_create_double(env, static_cast<double>(cublas->calls.cublasLtGetVersion()), &version);
+  napi_set_named_property(env, result, "version", version);
+  if (!addCublasCalls(env, result, open, cublas->calls)) return nullptr;
+  open.cublas.push_back(std::move(cublas));
+  return result;
+}
+
 bool addCalls(napi_env env, napi_value object, OpenDriver& open) {
 #define QD_BIND(name, symbol, parameters)                                                 \
   open.entries.push_back(std::make_unique<Entry>(                                         \
@@ -189,13 +231,7 @@ bool addCalls(napi_env env, napi_value object, OpenDriver& open) {
       {"endWaits", endWaits}};
   for (const auto& other : OTHERS)
     if (!addFunction(env, object, other.name, other.callback, &open.driver)) return false;
-  return true;
-}
-
-void setText(napi_env env, napi_value object, const char* name, const std::string& text) {
-  napi_value value;
-  napi_create_string_utf8(env, text.c_str(), text.size(), &value);
-  napi_set_named_property(env, object, name, value);
+  return addFunction(env, object, "openCublas", openCublas, &open);
 }
 
 // open(path) → { failure, missing, … }: `failure` is '' or why the library cannot be opened; `missing` lists

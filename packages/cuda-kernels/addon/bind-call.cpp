@@ -4,9 +4,9 @@
 
 namespace qdylora {
 
-napi_value makeFailure(napi_env env, const Driver& driver, const char* call, Result result) {
-  const char* name = nullptr;
-  if (!driver.calls.cuGetErrorName || driver.calls.cuGetErrorName(result, &name) != 0 || !name) name = "";
+namespace {
+
+napi_value makeNamedFailure(napi_env env, const char* call, Result result, const char* name) {
   const std::string message = std::string(call) + " returned " + std::to_string(result);
   napi_value text, error, value;
   napi_create_string_utf8(env, message.c_str(), NAPI_AUTO_LENGTH, &text);
@@ -18,6 +18,20 @@ napi_value makeFailure(napi_env env, const Driver& driver, const char* call, Res
   napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &value);
   napi_set_named_property(env, error, "errorName", value);
   return error;
+}
+
+}  // namespace
+
+napi_value makeFailure(napi_env env, const Driver& driver, const char* call, Result result) {
+  const char* name = nullptr;
+  if (!driver.calls.cuGetErrorName || driver.calls.cuGetErrorName(result, &name) != 0 || !name) name = "";
+  return makeNamedFailure(env, call, result, name);
+}
+
+napi_value throwFailure(napi_env env, const Entry& entry, Result result) {
+  if (entry.isDriverCall) return throwFailure(env, *entry.driver, entry.name, result);
+  napi_throw(env, makeNamedFailure(env, entry.name, result, ""));
+  return nullptr;
 }
 
 napi_value throwFailure(napi_env env, const Driver& driver, const char* call, Result result) {

@@ -1,5 +1,6 @@
-// Makes a driver call a Node function: numbers, names and bytes in, results out. Addresses and handles are
-// numbers in JavaScript: they are below 2⁵³ on every system that the driver runs on.
+// Makes a call of the driver or of cuBLASLt a Node function: numbers, names and bytes in, results out.
+// Addresses and handles are numbers in JavaScript: they are below 2⁵³ on every system that the driver runs
+// on.
 #pragma once
 #include <node_api.h>
 
@@ -18,10 +19,13 @@ struct Entry {
   Driver* driver;
   const char* name;
   void (*call)();
+  bool isDriverCall = true;
 };
 
 // Throws an error with the properties `call` and `result`, and `errorName` as the driver spells it.
 napi_value throwFailure(napi_env env, const Driver& driver, const char* call, Result result);
+// The same for a call of another library, whose results the driver has no names for.
+napi_value throwFailure(napi_env env, const Entry& entry, Result result);
 // The same error, not thrown.
 napi_value makeFailure(napi_env env, const Driver& driver, const char* call, Result result);
 // Throws a TypeError: a wrong call of this addon, not a failure of the driver.
@@ -32,11 +36,14 @@ bool addFunction(napi_env env, napi_value object, const char* name, napi_callbac
 // JavaScript's numbers from here on are not all whole.
 constexpr double LEAST_INEXACT = 9007199254740992.0;
 
+// Of cublasLtMatmul.
+constexpr std::size_t MOST_ARGUMENTS = 16;
+
 // Reads arguments one after another. False = one is missing or of another kind.
 struct ArgumentReader {
   napi_env env;
-  napi_value values[8];
-  std::size_t count = 8;
+  napi_value values[MOST_ARGUMENTS];
+  std::size_t count = MOST_ARGUMENTS;
   std::size_t next = 0;
 
   template <class Number>
@@ -158,8 +165,7 @@ struct Bound<Result (*)(Parameters...)> {
     if (const Result result = entry.driver->enter())
       return throwFailure(env, *entry.driver, "cuCtxSetCurrent", result);
     const auto call = reinterpret_cast<Result (*)(Parameters...)>(entry.call);
-    if (const Result result = call(std::get<I>(slots).pass()...))
-      return throwFailure(env, *entry.driver, entry.name, result);
+    if (const Result result = call(std::get<I>(slots).pass()...)) return throwFailure(env, entry, result);
     ResultList results{env};
     (results.add(std::get<I>(slots)), ...);
     return results.value();

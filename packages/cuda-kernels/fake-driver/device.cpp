@@ -38,6 +38,7 @@ void Device::forgetAll() {
   functions.clear();
   graphs = {};
   executables = {};
+  blas = {};
 }
 
 int Device::begin(const std::string& name) {
@@ -58,9 +59,11 @@ void Device::end(const std::string& name, int result) {
   if (settings.logPath.empty()) return;
   std::FILE* log = std::fopen(settings.logPath.c_str(), "a");
   if (!log) return;
-  std::fprintf(log, "%s %d memory=%zu pinned=%zu streams=%zu events=%zu modules=%zu graphs=%zu contexts=%d\n",
+  std::fprintf(log,
+               "%s %d memory=%zu pinned=%zu streams=%zu events=%zu modules=%zu graphs=%zu blas=%zu "
+               "contexts=%d\n",
                name.c_str(), result, memory.count(), pinned.count(), streamHandles.count(), events.count(),
-               modules.count(), graphs.count() + executables.count(), contexts);
+               modules.count(), graphs.count() + executables.count(), blas.count(), contexts);
   std::fclose(log);
 }
 

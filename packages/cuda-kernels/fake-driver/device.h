@@ -5,6 +5,7 @@
 #include <mutex>
 #include <string>
 
+#include "blas.h"
 #include "device-memory.h"
 #include "images.h"
 #include "results.h"
@@ -34,6 +35,17 @@ class Handles {
   std::map<const void*, std::shared_ptr<T>> things;
 };
 
+// What cuBLASLt has handed out.
+struct BlasHandles {
+  Handles<int> libraries;
+  Handles<Description> descriptions;
+  Handles<Layout> layouts;
+  Handles<Preference> preferences;
+  std::size_t count() const {
+    return libraries.count() + descriptions.count() + layouts.count() + preferences.count();
+  }
+};
+
 class Device {
  public:
   std::recursive_mutex mutex;
@@ -46,6 +58,7 @@ class Device {
   Handles<LoadedModule> modules;
   Handles<Graph> graphs;
   Handles<Graph> executables;
+  BlasHandles blas;
   std::map<const void*, std::shared_ptr<LoadedFunction>> functions;
   bool isInitialized = false;
   int contexts = 0;  // how often the primary one was retained

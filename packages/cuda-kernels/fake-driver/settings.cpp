@@ -34,6 +34,8 @@ Settings parseSettings(const std::string& text) {
       settings.devices = std::stoi(value);
     else if (name == "driver")
       settings.driver = std::stoi(value);
+    else if (name == "cublas")
+      settings.cublas = std::stoull(value);
     else if (name == "seed")
       settings.seed = std::stoull(value);
     else if (name == "fail")

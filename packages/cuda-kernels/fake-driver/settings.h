@@ -1,6 +1,7 @@
 // What a test asks of the fake driver, in the environment variable QDYLORA_FAKE_CUDA: words such as
 // `capability=8.6 memory=1048576 seed=3 driver=12090 devices=1 fail=cuMemAlloc_v2:3:2 log=/tmp/log`.
-// - capability, memory (bytes), devices, driver (as cuDriverGetVersion says it): of the machine
+// - capability, memory (bytes), devices, driver (as cuDriverGetVersion says it), cublas (as
+//   cublasLtGetVersion does): of the machine
 // - seed: of the order in which streams and threads run
 // - fail=CALL:N:RESULT: the n-th use of the call returns the result and does nothing
 // - log=FILE: a line for each call: its name, its result, and how many of each kind of thing are alive then
@@ -16,6 +17,7 @@ struct Settings {
   std::size_t memoryBytes = std::size_t{1} << 30;
   int devices = 1;
   int driver = 12090;
+  std::size_t cublas = 120905;
   std::uint64_t seed = 1;
   std::string failingCall;
   int failingUse = 0;

@@ -1,8 +1,8 @@
 // Compiles the driver that works without a GPU, for tests: `node scripts/build-fake-driver.mjs` in the
-// package folder prints the folder with libcuda.so.1. Beside it is images.bin: the archive's cubins, each
-// with PTX of the same source, which the emulator runs in its place.
+// package folder prints the folder with libcuda.so.1 and libcublasLt.so.12. Beside them is images.bin: the
+// archive's cubins, each with PTX of the same source, which the emulator runs in its place.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
@@ -41,6 +41,15 @@ function writeImages(file) {
   renameSync(`${file}.${process.pid}`, file);
 }
 
+/** The same library under the name of cuBLASLt, whose calls it has too: both share the device. */
+function linkCublas(directory) {
+  try {
+    symlinkSync('libcuda.so.1', join(directory, 'libcublasLt.so.12'));
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
+  }
+}
+
 /** The path of libcuda.so.1, or null where there is no compiler. */
 export async function buildFakeDriver() {
   const compiler = findCompiler();
@@ -62,6 +71,7 @@ export async function buildFakeDriver() {
     output: (hash) => join(folder, 'build', `${hash}-${images}`, 'libcuda.so.1'),
   });
   writeImages(join(dirname(library), 'images.bin'));
+  linkCublas(dirname(library));
   return library;
 }
 

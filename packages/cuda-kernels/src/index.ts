@@ -10,5 +10,7 @@ export {
   type CudaBackend,
   type CudaBackendOptions,
 } from './backend/create-cuda-backend.ts';
-export { createDryCudaBackend } from './backend/create-dry-cuda-backend.ts';
+export { createDryCudaBackend, type DryCudaOptions } from './backend/create-dry-cuda-backend.ts';
+export { inspectCublas } from './products/inspect-cublas.ts';
+export type { CublasInUse, ProductOptions } from './products/open-library.ts';
 export type { CudaMeasurements } from './backend/measure.ts';

@@ -77,5 +77,6 @@ export const NOTHING: Ledger = {
   events: 0,
   modules: 0,
   graphs: 0,
+  blas: 0,
   contexts: 0,
 };

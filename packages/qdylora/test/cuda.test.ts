@@ -62,6 +62,9 @@ test.skipIf(!driver)('with a GPU, doctor, auto and cuda say why it is not used',
     devices: [{ index: 0, name: 'Fake GPU', capability: '8.6', memory_bytes: 8589934592, kernels: 'sm_86' }],
   });
   expect(text.out).toMatch(/ {2}GPU 0 +Fake GPU, 8\.\d+ GB, capability 8\.6, kernels sm_86\n/);
+  expect(text.out).toMatch(
+    /products +own kernels: libcublasLt\.so\.12 12\.9\.5 is there, but not measured on this GPU\n/,
+  );
   expect(old).toMatchObject({
     code: 0,
     err: expect.stringMatching(

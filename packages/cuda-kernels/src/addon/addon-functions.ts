@@ -68,6 +68,74 @@ export interface CudaDriver {
   cuGraphLaunch(graph: Handle, stream: Handle): void;
   cuGraphDestroy(graph: Handle): void;
   cuGraphExecDestroy(graph: Handle): void;
+
+  /** Opens cuBLASLt, whose calls run in the same context. */
+  openCublas(libraryPath: string): OpenedCublas;
+}
+
+/**
+ * The calls of cuBLASLt, as addon/cublas-api.h declares them. They throw as those of the driver do; `result`
+ * is a cublasStatus_t, and `errorName` is ''.
+ */
+export interface CublasCalls {
+  cublasLtCreate(): Handle;
+  cublasLtDestroy(library: Handle): void;
+  cublasLtMatmulDescCreate(computeType: number, scaleType: number): Handle;
+  cublasLtMatmulDescDestroy(description: Handle): void;
+  cublasLtMatmulDescSetAttribute(
+    description: Handle,
+    attribute: number,
+    value: Uint8Array,
+    bytes: number,
+  ): void;
+  cublasLtMatrixLayoutCreate(type: number, rows: number, columns: number, leading: number): Handle;
+  cublasLtMatrixLayoutDestroy(layout: Handle): void;
+  cublasLtMatmulPreferenceCreate(): Handle;
+  cublasLtMatmulPreferenceDestroy(preference: Handle): void;
+  cublasLtMatmulPreferenceSetAttribute(
+    preference: Handle,
+    attribute: number,
+    value: Uint8Array,
+    bytes: number,
+  ): void;
+  /** Writes `wanted` results of 96 bytes into `results`, and returns how many there are. */
+  cublasLtMatmulAlgoGetHeuristic(
+    library: Handle,
+    description: Handle,
+    a: Handle,
+    b: Handle,
+    c: Handle,
+    d: Handle,
+    preference: Handle,
+    wanted: number,
+    results: Uint8Array,
+  ): number;
+  cublasLtMatmul(
+    library: Handle,
+    description: Handle,
+    alpha: Uint8Array,
+    a: Handle,
+    aLayout: Handle,
+    b: Handle,
+    bLayout: Handle,
+    beta: Uint8Array,
+    c: Handle,
+    cLayout: Handle,
+    d: Handle,
+    dLayout: Handle,
+    algorithm: Uint8Array,
+    workspace: Handle,
+    workspaceBytes: number,
+    stream: Handle,
+  ): void;
+}
+
+/** What `openCublas` returns: the calls and the version only where `failure` and `missing` are ''. */
+export interface OpenedCublas extends CublasCalls {
+  readonly failure: string;
+  readonly missing: string;
+  /** 10000 · major + 100 · minor + patch. */
+  readonly version: number;
 }
 
 /** What a call of the driver throws. */

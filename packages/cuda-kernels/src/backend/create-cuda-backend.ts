@@ -4,6 +4,7 @@ import {
   DisposedError,
   kernelTable,
   numberWithin,
+  oneOf,
   scratchIn,
   someText,
   wholeNumber,
@@ -22,11 +23,18 @@ import { createCudaMemory } from '../memory/create-cuda-memory.ts';
 import { regionsInside, regionsOfDevice } from '../memory/region-source.ts';
 import { openPinnedPages } from '../memory/pinned-pages.ts';
 import { StagingRing } from '../memory/staging-ring.ts';
+import type { ProductLibrary } from '../products/library-product.ts';
+import {
+  openLibrary,
+  type CublasInUse,
+  type OpenLibrary,
+  type ProductOptions,
+} from '../products/open-library.ts';
 import { createRecording } from './create-recording.ts';
 import { REGION_BYTES } from './region-bytes.ts';
 import { measurementsOn, type CudaMeasurements } from './measure.ts';
 
-export interface CudaBackendOptions extends OpenDriverOptions {
+export interface CudaBackendOptions extends OpenDriverOptions, ProductOptions {
   /** Number of the device, as `listCudaDevices` shows it. Default: 0. */
   readonly device?: number;
   /**
@@ -44,12 +52,19 @@ const RULES: OptionRules<CudaBackendOptions> = {
   device: wholeNumber(),
   memoryBytes: wholeNumber(1),
   regionBytes: numberWithin({ above: 0 }),
+  products: oneOf(['table', 'library', 'own']),
+  productTable: someText,
+  cublasPath: someText,
 };
 
 export interface CudaBackend extends Backend, CudaMeasurements, Disposable {
   /** The images that run: `sm_80`, or `compute_90` for PTX that the driver compiled. */
   readonly level: string;
   readonly device: CudaDevice;
+  /** cuBLASLt, or why there is none. */
+  readonly cublas: CublasInUse;
+  /** Which products it computes, and its workspaces, for plans (`createDryCudaBackend`); null without it. */
+  readonly library: Pick<ProductLibrary, 'isFaster' | 'workspaceBytes'> | null;
   /** Ends all work and returns the memory to the device. */
   dispose(): void;
 }
@@ -75,7 +90,8 @@ export async function createCudaBackend(options: CudaBackendOptions = {}): Promi
   try {
     const level = cubins.pick(context.device.capability);
     const launcher = createLauncher(context, cubins, level);
-    const backend = backendOn({ context, staging: new StagingRing(context), launcher, level }, options);
+    const products = await openLibrary(context, options);
+    const backend = backendOn({ context, launcher, level, ...products }, options);
     if (options.memoryBytes !== undefined) reserveNow(backend);
     return backend;
   } catch (error) {
@@ -101,18 +117,40 @@ function kept<T extends Disposable>(thing: T, list: Disposable[]): T {
   return thing;
 }
 
+/** A memory of temporaries, in regions that are arrays of the backend's memory. */
+const recordingMemory = (memory: Memory, staging: StagingRing, regionBytes: number): Memory =>
+  createCudaMemory({
+    name: 'cuda recording',
+    space: memory.space,
+    regions: regionsInside(memory),
+    staging,
+    regionBytes,
+  });
+
+/** Opens the staging ring; where that fails, the library is closed again. */
+function openStaging(context: DeviceContext, library: OpenLibrary | null): StagingRing {
+  try {
+    return new StagingRing(context);
+  } catch (error) {
+    library?.dispose();
+    throw error;
+  }
+}
+
 /** What a backend is made of. */
 interface Parts {
   readonly context: DeviceContext;
-  readonly staging: StagingRing;
+  readonly cublas: CublasInUse;
+  readonly library: OpenLibrary | null;
   readonly launcher: Launcher;
   readonly level: string;
 }
 
 function backendOn(
-  { context, staging, launcher, level }: Parts,
+  { context, cublas, library, launcher, level }: Parts,
   { memoryBytes, regionBytes = REGION_BYTES }: CudaBackendOptions,
 ): CudaBackend {
+  const staging = openStaging(context, library);
   const space: AddressSpace = { name: `cuda:${context.device.index}`, isHost: false };
   const memory = createCudaMemory({
     name: 'cuda',
@@ -121,7 +159,9 @@ function backendOn(
     staging,
     regionBytes: memoryBytes ?? regionBytes,
   });
-  const kernels = kernelTable(cudaKernels({ launch: launcher.launch, withScratch: scratchIn(memory) }));
+  const kernels = kernelTable(
+    cudaKernels({ launch: launcher.launch, withScratch: scratchIn(memory), library: library ?? undefined }),
+  );
   const recordings = new Set<Disposable>();
   const pageStores: Disposable[] = [];
   let isDisposed = false;
@@ -131,25 +171,20 @@ function backendOn(
     for (const dependent of [...recordings, ...pageStores]) dependent[Symbol.dispose]();
     staging.dispose();
     memory.dispose();
+    library?.dispose();
     launcher.dispose();
     context.dispose();
   };
   const assertLive = (): void => {
     if (isDisposed) throw new DisposedError('backend');
   };
-  const createRecordingMemory = (isLarge: boolean): Memory =>
-    createCudaMemory({
-      name: 'cuda recording',
-      space,
-      regions: regionsInside(memory),
-      staging,
-      regionBytes: isLarge ? regionBytes : Math.min(regionBytes, TOKEN_REGION_BYTES),
-    });
   const backend: CudaBackend = {
     name: 'cuda',
     contractVersion: CONTRACT_VERSION,
     level,
     device: context.device,
+    cublas,
+    library,
     memory: { ...memory, freeBytes: () => context.driver.cuMemGetInfo()[0] },
     kernel: (opName) => kernels.get(opName)?.run,
     ...measurementsOn(context),
@@ -157,9 +192,11 @@ function backendOn(
       createRecording(backend, {
         context,
         launcher,
+        library,
         recordings,
         assertLive,
-        createMemory: () => createRecordingMemory(isLarge),
+        createMemory: () =>
+          recordingMemory(memory, staging, isLarge ? regionBytes : Math.min(regionBytes, TOKEN_REGION_BYTES)),
       }),
     openPageStore: (byteLength) => kept(openPinnedPages(context, byteLength), pageStores),
     dispose,

@@ -9,14 +9,18 @@ import {
   type Recording,
   type Storage,
 } from '@qdylora/contract';
+import type { CudaDoor } from '../launch/launch.ts';
 import type { Handle } from '../addon/addon-functions.ts';
 import { ignoringFailures, type DeviceContext } from '../driver/device-context.ts';
 import { cudaKernels } from '../kernel-table.ts';
-import type { Launcher, PackedLaunch } from '../launch/launcher.ts';
+import type { Launcher } from '../launch/launcher.ts';
+import type { OpenLibrary } from '../products/open-library.ts';
 
 export interface RecordingParts {
   readonly context: DeviceContext;
   readonly launcher: Launcher;
+  /** cuBLASLt, where it is used. */
+  readonly library: OpenLibrary | null;
   /** The backend's recordings, which end with it. */
   readonly recordings: Set<Disposable>;
   /** A memory for temporaries. */
@@ -69,7 +73,7 @@ function sharedMemory(memory: Memory): SharedMemory {
 
 function recordingIn(shared: SharedMemory, backend: Backend, parts: RecordingParts): Recording {
   parts.assertLive();
-  const launches: PackedLaunch[] = [];
+  const launches: (() => void)[] = [];
   const lent = new Map<Storage, ArrayView>();
   let graph: Handle | undefined;
   let isDisposed = false;
@@ -95,7 +99,7 @@ function recordingIn(shared: SharedMemory, backend: Backend, parts: RecordingPar
   // The graph writes again where released arrays were: their regions stay until all of it ends.
   const memory: Memory = { ...shared.memory, trim() {}, dispose, [Symbol.dispose]: dispose };
   const recording: Recording = {
-    backend: recordingBackend(backend, { memory, launches, launcher: parts.launcher }, (call, run) => {
+    backend: recordingBackend(backend, { memory, launches, parts }, (call, run) => {
       assertUsable();
       dropGraph();
       lend(call.inputs);
@@ -126,15 +130,17 @@ function recordingBackend(
   {
     memory,
     launches,
-    launcher,
-  }: { readonly memory: Memory; readonly launches: PackedLaunch[]; readonly launcher: Launcher },
+    parts: { launcher, library },
+  }: { readonly memory: Memory; readonly launches: (() => void)[]; readonly parts: RecordingParts },
   recordCall: Backend['recordCall'],
 ): Backend {
-  const door = {
-    launch: (launch: Parameters<Launcher['launchAndKeep']>[0]) => {
-      launches.push(launcher.launchAndKeep(launch));
+  const door: CudaDoor = {
+    launch(launch) {
+      const kept = launcher.launchAndKeep(launch);
+      launches.push(() => launcher.launchAgain(kept));
     },
     withScratch: scratchIn(memory),
+    library: library?.recorded((enqueueAgain) => launches.push(enqueueAgain)),
   };
   const kernels = kernelTable(cudaKernels(door));
   return {
@@ -149,12 +155,12 @@ function recordingBackend(
 }
 
 /** Captures the launches on the stream, which runs none of them meanwhile. @returns the graph to launch */
-function createGraph({ context, launcher }: RecordingParts, launches: readonly PackedLaunch[]): Handle {
+function createGraph({ context }: RecordingParts, launches: readonly (() => void)[]): Handle {
   const { driver, stream } = context;
   driver.cuStreamBeginCapture(stream, CAPTURE_MODE_THREAD_LOCAL);
   let captured: Handle | undefined;
   try {
-    for (const launch of launches) launcher.launchAgain(launch);
+    for (const launchAgain of launches) launchAgain();
     captured = driver.cuStreamEndCapture(stream);
     return driver.cuGraphInstantiate(captured, 0);
   } catch (error) {

@@ -1,5 +1,6 @@
 import { QdyloraError, type ErrorCode } from '@qdylora/contract';
 import type { DriverFailure } from '../addon/addon-functions.ts';
+import { cublasError, isCublasFailure } from '../products/cublas-error.ts';
 
 /** What a CUresult means to a person. */
 interface Meaning {
@@ -107,7 +108,10 @@ export function cudaError(failure: DriverFailure): QdyloraError {
 
 /** The same functions; what they throw, and what their promises reject with, are errors of ours. */
 export function withCudaErrors<T extends object>(calls: T): T {
-  const translated = (error: unknown): unknown => (isDriverFailure(error) ? cudaError(error) : error);
+  const translated = (error: unknown): unknown => {
+    if (!isDriverFailure(error)) return error;
+    return isCublasFailure(error) ? cublasError(error) : cudaError(error);
+  };
   const wrap =
     (call: (...values: unknown[]) => unknown) =>
     (...values: unknown[]): unknown => {

@@ -1,4 +1,5 @@
 import type { ArrayView } from '@qdylora/contract';
+import type { ProductLibrary } from '../products/library-product.ts';
 
 /** One argument of a kernel, with the type that its C++ declaration has. */
 export type Argument =
@@ -34,4 +35,6 @@ export interface CudaDoor {
   launch(launch: Launch): void;
   /** Calls `body` with a temporary array: [length]. Its contents are undefined. */
   withScratch(length: number, body: (scratch: ArrayView<'f32'>) => void): void;
+  /** cuBLASLt, where it is used. */
+  readonly library?: ProductLibrary;
 }

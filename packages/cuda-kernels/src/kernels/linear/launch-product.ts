@@ -1,5 +1,7 @@
 import { DTYPE_BYTES, type ArrayView, type FloatDType, type FloatView } from '@qdylora/contract';
 import { i32, input, output, type CudaDoor } from '../../launch/launch.ts';
+import { multiplyByLibrary } from '../../products/multiply-by-library.ts';
+import type { Product } from './product.ts';
 
 /** Tiles of linear.cu: rows, columns and threads of a block. */
 const SMALL = { size: 64, threads: 128 } as const;
@@ -7,31 +9,16 @@ const LARGE = { size: 128, threads: 256 } as const;
 /** Large tiles are for products that still give every multiprocessor of a large device one of them. */
 const FEWEST_LARGE_TILES = 128;
 
-/** a · b. */
-export interface Factors {
-  readonly a: FloatView;
-  readonly b: FloatView;
+/** Enqueues c = before + a·b + plus + bias: by cuBLASLt where it is faster, else by our own kernels. */
+export function launchProduct(door: CudaDoor, product: Product): void {
+  const isDone = multiplyByLibrary(door, product, {
+    launch: (rest) => launchOwnProduct(door, rest),
+    withSum: (shape, body) => withMatrix(door, { dtype: 'f32', shape }, body),
+  });
+  if (!isDone) launchOwnProduct(door, product);
 }
 
-export interface Product extends Factors {
-  /**
-   * `Nt`: a [rows, depth], b [columns, depth]. `Nn`: a [rows, depth], b [depth, columns].
-   * `Tn`: a [depth, rows], b [depth, columns].
-   */
-  readonly form: 'Nt' | 'Nn' | 'Tn';
-  readonly computeDtype: FloatDType;
-  /** Added to it: a [rows, depth₂], b [depth₂, columns]. Not in the form Tn. */
-  readonly plus?: Factors;
-  /** [rows, columns]; may be the array of c. */
-  readonly before?: FloatView;
-  /** [columns] */
-  readonly bias?: ArrayView<'f32'>;
-  /** [rows, columns] */
-  readonly c: FloatView;
-}
-
-/** Launches c = before + a·b + plus + bias. */
-export function launchProduct({ launch }: CudaDoor, product: Product): void {
+function launchOwnProduct({ launch }: CudaDoor, product: Product): void {
   const { form, computeDtype, a, b, plus = { a, b }, before = a, bias = b, c } = product;
   const [rows, columns] = c.shape as [number, number];
   const tilesOf = (size: number): number => Math.ceil(rows / size) * Math.ceil(columns / size);

@@ -3,7 +3,8 @@ import type { QuantizedAttributes, QuantizedInputs } from '@qdylora/quant';
 import type { CudaDoor } from '../../launch/launch.ts';
 import { f32, i32, input, output, u32 } from '../../launch/launch.ts';
 import { launchDequantize, scaleArguments } from '../dequantize-blockwise/launch-dequantize.ts';
-import { launchProduct, withMatrix, type Factors } from '../linear/launch-product.ts';
+import { launchProduct, withMatrix } from '../linear/launch-product.ts';
+import type { Factors } from '../linear/product.ts';
 
 /** MOST_TOKENS in matmul-nf4.cu. */
 const MOST_FEW_ROWS = 4;

@@ -47,8 +47,9 @@ export function addDoctorCommand(program: Command, context: Context): void {
 }
 
 async function diagnose(): Promise<Diagnosis> {
-  const { driver, hasDriver, devices, missingOps, obstacle } = await inspectCuda();
-  const notUsed = obstacleText({ driver, hasDriver, devices, missingOps, obstacle });
+  const inspection = await inspectCuda();
+  const { driver, hasDriver, devices, missingOps, products } = inspection;
+  const notUsed = obstacleText(inspection);
   using chosen = await chooseBackend('auto');
   return {
     version: VERSION,
@@ -60,7 +61,7 @@ async function diagnose(): Promise<Diagnosis> {
     freeBytes: freemem(),
     compiler: findCompiler(),
     kernels: cpuLevels(),
-    cuda: { driver, hasDriver, devices, missingOps, notUsed },
+    cuda: { driver, hasDriver, devices, missingOps, products, notUsed },
     backend: chosen.label,
     computeDtype: chosen.fastestDtype,
     notice: chosen.reason,
@@ -112,7 +113,7 @@ function kernelLines(kernels: CpuLevels): [string, string][] {
   ];
 }
 
-function cudaLines({ driver, devices, notUsed }: Diagnosis['cuda']): [string, string][] {
+function cudaLines({ driver, devices, products, notUsed }: Diagnosis['cuda']): [string, string][] {
   return [
     ...(driver ? [['CUDA driver', `CUDA ${driver}`] satisfies [string, string]] : []),
     ...devices.map(({ index, name, memoryBytes, capability, kernels }): [string, string] => [
@@ -120,6 +121,7 @@ function cudaLines({ driver, devices, notUsed }: Diagnosis['cuda']): [string, st
       `${name}, ${byteSizeText(memoryBytes)}, capability ${capability}, ` +
         (kernels ? `kernels ${kernels}` : 'no kernels'),
     ]),
+    ...(products ? [['products', products] satisfies [string, string]] : []),
     ['cuda', notUsed ? `not used: ${notUsed}` : 'used: GPU 0'],
   ];
 }

@@ -115,7 +115,7 @@ async function cudaBackend(
     fastestDtype: hasBfloat16 ? 'bf16' : 'f32',
     isOwn: true,
     end: backend.dispose,
-    dry: cuda.createDryCudaBackend,
+    dry: () => cuda.createDryCudaBackend(backend),
   });
   return {
     ...opened,

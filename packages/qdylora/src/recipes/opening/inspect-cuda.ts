@@ -28,6 +28,8 @@ export interface CudaInspection {
   readonly devices: readonly InspectedDevice[];
   /** Ops without a CUDA kernel. */
   readonly missingOps: readonly string[];
+  /** What computes products, our own kernels or cuBLASLt, and why; null without a GPU. */
+  readonly products: string | null;
   /** Why the backend cannot be used, with what to do; null where it can. */
   readonly obstacle: QdyloraError | null;
 }
@@ -42,6 +44,7 @@ export async function inspectCuda(): Promise<CudaInspection> {
       hasDriver: false,
       devices: [],
       missingOps: [],
+      products: null,
       obstacle: unsupported('the package @qdylora/cuda-kernels is not installed'),
     };
   const found = cuda.listCudaDevices();
@@ -49,7 +52,7 @@ export async function inspectCuda(): Promise<CudaInspection> {
   if (!found.available) {
     const { hasDriver, reason } = found;
     const obstacle = unsupported(reason.replace(/^\[cuda\] /, ''), '');
-    return { cuda, driver: null, hasDriver, devices: [], missingOps, obstacle };
+    return { cuda, driver: null, hasDriver, devices: [], missingOps, products: null, obstacle };
   }
   const cubins = await cuda.openCubins();
   const devices = found.devices.map(({ capability, ...device }) => ({
@@ -63,8 +66,18 @@ export async function inspectCuda(): Promise<CudaInspection> {
     hasDriver: true,
     devices,
     missingOps,
+    products: productsText(await cuda.inspectCublas()),
     obstacle: obstacleOf(devices[0], missingOps),
   };
+}
+
+/** `own kernels: no libcublasLt (…)`. */
+function productsText(cublas: Awaited<ReturnType<CudaKernels['inspectCublas']>>): string {
+  if (!cublas.isFound) return `own kernels: no cuBLASLt (${cublas.reason})`;
+  const { library, version, measuredProducts } = cublas;
+  return measuredProducts > 0
+    ? `own kernels or ${library} ${version}, by a table of ${measuredProducts} measured products`
+    : `own kernels: ${library} ${version} is there, but not measured on this GPU`;
 }
 
 /** Why the backend cannot be used, in short; '' where it can. */

@@ -1,0 +1,71 @@
+import { DTYPE_BYTES, type ArrayView, type FloatView } from '@qdylora/contract';
+import type { CudaDoor } from '../launch/launch.ts';
+import type { Product } from '../kernels/linear/product.ts';
+import type { LibraryProduct, ProductLibrary } from './library-product.ts';
+
+/** Arrays and their rows begin at multiples of this: algorithms for tensor cores need it. */
+const ALIGNMENT_BYTES = 16;
+
+const isAligned = ({ dtype, offset, shape }: ArrayView): boolean =>
+  [offset, shape[1]].every((elements) => (elements * DTYPE_BYTES[dtype]) % ALIGNMENT_BYTES === 0);
+
+/** What the library's part of a product needs of our own. */
+export interface OwnProducts {
+  launch(product: Product): void;
+  /** Calls `body` with a temporary array: [rows, columns]. */
+  withSum(shape: readonly [number, number], body: (sum: FloatView) => void): void;
+}
+
+/**
+ * Computes a product by the library, where it is there and the faster way. An adapter, which has float32
+ * factors, is added by our own kernel afterwards: in place where c is float32, else from a temporary array.
+ *
+ * @returns false where nothing was enqueued
+ */
+export function multiplyByLibrary(door: CudaDoor, product: Product, own: OwnProducts): boolean {
+  const { library } = door;
+  const { form, computeDtype, a, b, plus, before, bias, c } = product;
+  const [rows, columns] = c.shape as [number, number];
+  const depth = form === 'Tn' ? a.shape[0] : a.shape[1];
+  const isPossible =
+    library !== undefined &&
+    computeDtype === 'bf16' &&
+    a.dtype === 'bf16' &&
+    b.dtype === 'bf16' &&
+    rows * columns * depth > 0 &&
+    [a, b, c, before ?? c].every(isAligned);
+  if (!isPossible) return false;
+  const hasPlus = plus !== undefined;
+  // with an adapter the library's result is float32, and the bias comes with the adapter
+  const dtype = hasPlus ? 'f32' : c.dtype;
+  if (before && before.dtype !== dtype) return false;
+  if (bias && !hasPlus && dtype !== 'f32') return false;
+  if (!library.isFaster({ form, rows, columns, depth, dtype: c.dtype, hasPlus })) return false;
+  const multiplyInto = (target: FloatView): void =>
+    withWorkspace(door, library, {
+      plan: { form, rows, columns, depth, dtype, hasBias: !hasPlus && bias !== undefined },
+      a,
+      b,
+      before,
+      bias: hasPlus ? undefined : bias,
+      c: target,
+    });
+  if (!hasPlus) {
+    multiplyInto(c);
+    return true;
+  }
+  const addAdapter = (sum: FloatView): void =>
+    own.launch({ form: 'Nn', computeDtype, ...plus, before: sum, bias, c });
+  const both = (sum: FloatView): void => {
+    multiplyInto(sum);
+    addAdapter(sum);
+  };
+  if (c.dtype === 'f32') both(c);
+  else own.withSum([rows, columns], both);
+  return true;
+}
+
+function withWorkspace(door: CudaDoor, library: ProductLibrary, product: LibraryProduct): void {
+  const words = Math.ceil(library.workspaceBytes(product.plan) / DTYPE_BYTES.f32);
+  door.withScratch(words, (workspace) => library.multiply(product, workspace));
+}
