@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { installedLaunchers, launch, startLaunch, workerProcesses } from '@qdylora/testing/node';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { fileOrEnd } from '../../test/file-or-end.ts';
@@ -22,31 +24,43 @@ describe.each(launchers)('qdylora train on workers of $name', (launcher) => {
     const model = writeTinyModel(place.in('model'));
     const dataset = writeTinyRows(place.in('rows.jsonl'));
     common = ['train', '--model', model, '--dataset', dataset, '--ranks', '1,2,4', '--val-set-size', '2'];
-    common.push('--micro-batch-size', '1', '--gradient-accumulation-steps', '3', '--save-steps', '2');
+    common.push('--micro-batch-size', '1', '--gradient-accumulation-steps', '5', '--save-steps', '2');
   });
 
   const train = (count: number, folder: string, ...words: readonly string[]) =>
     launch(launcher, count, [COMMAND, ...common, '--output-dir', place.in(folder), ...words]);
 
-  const hashOf = (folder: string): string =>
-    createHash('sha256')
-      .update(readFileSync(join(place.in(folder), 'adapter', 'adapter_model.safetensors')))
-      .digest('hex');
+  /** Of all files of the last checkpoint and of the adapter, by their paths. */
+  const hashesOf = (folder: string, step: number): Record<string, string> =>
+    Object.fromEntries(
+      [`checkpoints/step-${step}`, 'adapter'].flatMap((part) =>
+        readdirSync(join(place.in(folder), part)).map((name) => [
+          `${part}/${name}`,
+          createHash('sha256')
+            .update(readFileSync(join(place.in(folder), part, name)))
+            .digest('hex'),
+        ]),
+      ),
+    );
 
   it(
-    'writes the same adapter for 1, 2 and 3 of them, and goes on from a checkpoint on another number',
+    'writes the bytes of a run without a launcher for 1, 2 and 3 of them, and goes on from a checkpoint on ' +
+      'another number',
     async () => {
+      const words = [COMMAND, ...common, '--output-dir', place.in('alone'), '--max-steps', '4'];
+      await promisify(execFile)(process.execPath, words);
+      const alone = hashesOf('alone', 4);
+      expect(Object.keys(alone)).toContain('checkpoints/step-4/parameters.safetensors');
       for (const count of [1, 2, 3]) {
         const { status, output } = await train(count, `on-${count}`, '--max-steps', '4');
         expect(status, output).toBe(0);
+        expect(hashesOf(`on-${count}`, 4)).toEqual(alone);
       }
-      expect(hashOf('on-2')).toBe(hashOf('on-1'));
-      expect(hashOf('on-3')).toBe(hashOf('on-1'));
       // one worker shows progress and result
       const { output } = await train(3, 'on-2', '--max-steps', '6', '--resume-from-checkpoint', 'auto');
       expect(output.match(/^report: /gm)).toHaveLength(1);
       await train(1, 'on-1', '--max-steps', '6', '--resume-from-checkpoint', 'auto');
-      expect(hashOf('on-2')).toBe(hashOf('on-1'));
+      expect(hashesOf('on-2', 6)).toEqual(hashesOf('on-1', 6));
     },
     TIMEOUT,
   );

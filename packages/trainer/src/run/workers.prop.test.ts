@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { localWorld, oneProcess, type Communicator } from '@qdylora/collectives';
+import { localWorld, type Communicator } from '@qdylora/collectives';
 import { createBatches, type ExampleSource } from '@qdylora/data';
 import type { RankSchedule } from '@qdylora/lora-dynamic';
 import { temporaryFolder } from '@qdylora/testing/node';
@@ -12,30 +12,21 @@ import { trainOn, trainOnAll } from '../../test/train-on-all.ts';
 import { train, type StepEvent } from '../index.ts';
 
 describe('a run on several workers', () => {
-  it('has the same bits for any number of them', async () => {
+  it('has the bits of a run without workers, for any number of them', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.integer({ min: 2, max: 5 }),
-        fc.integer({ min: 1, max: 4 }),
+        fc.integer({ min: 1, max: 5 }),
+        fc.integer({ min: 1, max: 9 }),
         fc.constantFrom<RankSchedule>('one', 'each', 'stratified', 'sandwich', 'all'),
         fc.constantFrom('adamw_32bit', 'sgd'),
         async (size, accumulate, rankSchedule, optimizerName) => {
           const options = { totalSteps: 3, accumulate, rankSchedule, optimizerName };
-          const alone = await trainOn(oneProcess(), options);
+          const alone = await trainOn(null, options);
           for (const outcome of await trainOnAll(size, options)) expect(outcome).toEqual(alone);
         },
       ),
       { numRuns: 8 },
     );
-  });
-
-  it('learns what a run without workers learns, but for the order of sums', async () => {
-    const options = { totalSteps: 3, accumulate: 4 };
-    const alone = await trainOn(null, options);
-    const [shared] = await trainOnAll(2, options);
-    shared.losses.forEach((loss, i) => {
-      expect(Math.abs(loss - alone.losses[i])).toBeLessThan(1e-5 * alone.losses[i]);
-    });
   });
 
   it('reads each row on one worker, where rows stay in their file, and has the same bits', async () => {
@@ -59,7 +50,7 @@ describe('a run on several workers', () => {
         maxSeqLength: 64,
       });
     const options = { totalSteps: 3, accumulate: 4 };
-    const alone = await trainOn(oneProcess(), { ...options, batches: streamed() });
+    const alone = await trainOn(null, { ...options, batches: streamed() });
     const readAlone = reads.splice(0).length;
     const shared = await Promise.all(
       localWorld(2).map((world) => trainOn(world, { ...options, batches: streamed() })),
@@ -71,12 +62,12 @@ describe('a run on several workers', () => {
 
   it('with distillation keeps teacher and student on one worker', async () => {
     const options = { totalSteps: 3, accumulate: 3, distillation: { weight: 0.5, topK: 4 } };
-    const alone = await trainOn(oneProcess(), options);
+    const alone = await trainOn(null, options);
     for (const outcome of await trainOnAll(2, options)) expect(outcome).toEqual(alone);
   });
 
   it('goes on from its checkpoint on any other number of workers', async () => {
-    const whole = await trainOn(oneProcess(), { totalSteps: 6, accumulate: 3 });
+    const whole = await trainOn(null, { totalSteps: 6, accumulate: 3 });
     const folder = temporaryFolder();
     const save = { folder };
     await Promise.all(

@@ -11,11 +11,18 @@ export interface GradientBlocks {
   setAside(): void;
   /** Takes what the gradients hold as that of a term, and adds the sums of its siblings. */
   join(term: number): void;
+  /** Adds all blocks, from the last to the first, as `sumInOrder` adds the roots of its tree. */
+  addAll(): void;
   /** Calls `read` for each block, from the last to the first, with its sums in the gradients. */
   forEachFromLast(read: () => Promise<void>): Promise<void>;
   release(): void;
 }
 
+/**
+ * Adds terms in the tree of `sumInOrder`. Besides the gradients it needs room for ⌊log2 n⌋ sums of n terms.
+ *
+ * @param gradients the rows that any of the terms has gradients of
+ */
 export function gradientBlocks(backend: Backend, gradients: readonly F32[]): GradientBlocks {
   const { memory } = backend;
   const aside: { readonly range: TermRange; readonly arrays: readonly F32[] }[] = [];
@@ -25,13 +32,14 @@ export function gradientBlocks(backend: Backend, gradients: readonly F32[]): Gra
   };
   return {
     setAside() {
-      const arrays = gradients.map((gradient) => {
+      const arrays: F32[] = [];
+      aside.push({ range: newest!, arrays }); // before memory may run out: `release` frees what it has by then
+      for (const gradient of gradients) {
         const array = memory.allocate('f32', gradient.shape);
         memory.persist(array);
+        arrays.push(array);
         runOp(backend, copy, { x: gradient }, {}, { y: array });
-        return array;
-      });
-      aside.push({ range: newest!, arrays });
+      }
       clearArrays(backend, gradients);
     },
     join(term) {
@@ -41,6 +49,12 @@ export function gradientBlocks(backend: Backend, gradients: readonly F32[]): Gra
         addArrays(backend, arrays, gradients);
         free(arrays);
         newest = { from: range.from, to: newest.to };
+      }
+    },
+    addAll() {
+      for (let last = aside.pop(); last; last = aside.pop()) {
+        addArrays(backend, last.arrays, gradients);
+        free(last.arrays);
       }
     },
     async forEachFromLast(read) {

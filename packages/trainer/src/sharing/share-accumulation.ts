@@ -2,6 +2,7 @@ import { elementCount, runOp, rowsOf, type ArrayView, type Backend } from '@qdyl
 import { sumInOrder, termsOfWorker, type Communicator, type TermRange } from '@qdylora/collectives';
 import { fill } from '@qdylora/tensor';
 import { gradientArrays, type Optimizer } from '../optimizers/optimizer.ts';
+import { nextTurn } from '../run/next-turn.ts';
 import { accumulateGradients, type AccumulateOptions } from '../step/accumulate-gradients.ts';
 import type { Pass } from '../step/run-pass.ts';
 import { gradientBlocks, type GradientBlocks } from './gradient-blocks.ts';
@@ -12,7 +13,7 @@ import { termsOf } from './passes-of-worker.ts';
 
 type F32 = ArrayView<'f32'>;
 
-/** What the workers compute together. */
+/** What the workers compute together; one process is a world of one (`oneProcess`). */
 export interface SharedStep {
   /** All passes of the step, the same on every worker. */
   readonly passes: readonly Pass[];
@@ -40,12 +41,10 @@ export interface SharedStep {
  *
  * Rows of adapters beyond the largest rank of the step have no gradient and are not sent.
  *
- * An abort waits for the end of the step, since the other workers wait for this one.
+ * @throws QdyloraError ABORTED as `accumulateGradients`; of several workers none may pass a signal, since the
+ * others wait for it
  */
-export async function shareAccumulation(
-  step: SharedStep,
-  { signal: _, ...options }: AccumulateOptions,
-): Promise<void> {
+export async function shareAccumulation(step: SharedStep, options: AccumulateOptions): Promise<void> {
   const { losses, workers, gradientSum, maxRanks, passes: drawn } = step;
   const { backend } = drawn[0].view.model;
   const terms = termsOf(drawn);
@@ -55,10 +54,11 @@ export async function shareAccumulation(
     ? await rowFactors(workers, { drawn, limited: passes, range: passesIn(terms, range) })
     : [];
   const plan = { ...step, passes, terms, range, factors, options };
-  runOp(backend, fill, {}, { value: 0, shape: losses.shape }, { y: losses });
+  const isAlone = workers.size === 1;
+  if (!isAlone) runOp(backend, fill, {}, { value: 0, shape: losses.shape }, { y: losses });
   if (gradientSum) await addInAnyOrder({ ...plan, gradientSum });
   else await addInOrder(plan);
-  await exchangeLosses(backend, losses, workers);
+  if (!isAlone) await exchangeLosses(backend, losses, workers);
 }
 
 /** The passes of some terms. */
@@ -71,7 +71,7 @@ interface PlannedStep extends SharedStep {
   /** The terms of this worker. */
   readonly range: TermRange;
   readonly factors: readonly RowFactor[];
-  readonly options: Omit<AccumulateOptions, 'signal'>;
+  readonly options: AccumulateOptions;
 }
 
 /** Runs the passes of some terms, which add to the gradients. */
@@ -101,15 +101,20 @@ async function addInAnyOrder(plan: PlannedStep & { readonly gradientSum: Gradien
 async function addInOrder(plan: PlannedStep): Promise<void> {
   const { passes, optimizer, range, terms, workers, factors } = plan;
   const { backend } = passes[0].view.model;
-  const blocks = gradientBlocks(backend, gradientArrays(optimizer));
+  const views = sentViews(passes, optimizer);
+  const hasAllRows = views.every(({ shape }, i) => shape[0] === optimizer.parameters[i].view.shape[0]);
+  const blocks = gradientBlocks(backend, hasAllRows ? gradientArrays(optimizer) : views); // fewer, if they can be
   try {
     for (let term = range.from; term < range.to; term++) {
-      if (term > range.from) blocks.setAside();
+      if (term > range.from) {
+        await nextTurn();
+        blocks.setAside();
+      }
       await runTerms(plan, { from: term, to: term + 1 });
       blocks.join(term);
     }
-    const views = sentViews(passes, optimizer);
-    await exchange(blocks, { count: terms.length, views, factors, backend, workers });
+    if (workers.size === 1) blocks.addAll();
+    else await exchange(blocks, { count: terms.length, views, factors, backend, workers });
   } finally {
     blocks.release();
   }

@@ -67,7 +67,7 @@ export async function accumulateGradients(
         if (signal?.aborted)
           throw new QdyloraError('ABORTED', {
             where: 'train',
-            problem: `The step was aborted after ${index} of ${passes.length} passes`,
+            problem: `The step was aborted before the end of its pass ${firstIndex + index}`,
             cause: signal.reason,
           });
       };

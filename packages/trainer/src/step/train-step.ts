@@ -15,11 +15,11 @@ import {
   type Memory,
   type OptionRules,
 } from '@qdylora/contract';
-import type { Communicator } from '@qdylora/collectives';
+import { oneProcess, type Communicator } from '@qdylora/collectives';
 import type { TokenBatch } from '@qdylora/data';
 import { trainedRows } from '@qdylora/lora-dynamic';
 import { assertView } from '@qdylora/tensor';
-import { accumulateGradients, clearArrays, type AccumulateOptions } from './accumulate-gradients.ts';
+import { clearArrays, type AccumulateOptions } from './accumulate-gradients.ts';
 import { clipCoefficient, DEFAULT_MAX_GRAD_NORM, globalNorm, sumSquares } from './clip-by-global-norm.ts';
 import type { TrainingView } from './loss-model.ts';
 import type { Preconditioner } from '../preconditioner/prefix-preconditioner.ts';
@@ -42,12 +42,14 @@ export interface StepOptions extends AccumulateOptions {
   /**
    * The workers that share the passes of the step. All of them call it with the same passes, and all get the
    * same update, with the same bits for any number of workers. Of the batches that another worker runs, only
-   * the lengths count. null: this process runs all passes.
+   * the lengths count. An abort waits for the end of the step, since the other workers wait for this one.
+   * null: this process runs all passes, with the bits of any number of workers.
    */
   readonly workers?: Communicator | null;
   /**
    * How the workers add their gradients, for instance `librarySum`: then the last bits depend on their
-   * number. null, the default: in an order that they do not depend on.
+   * number, and one process adds each pass to the sum of those before. null, the default: in an order that
+   * depends on the number of passes alone, which needs memory for ⌊log2 n⌋ more gradients in steps of n passes.
    */
   readonly gradientSum?: GradientSum | null;
   /**
@@ -236,8 +238,8 @@ async function stepOver(
   const shared = { passes: counted, lossScale, lossFactor, optimizer, gradientSum, maxRanks };
   const accumulate = (losses: ArrayView<'f32'>): Promise<void> =>
     workers
-      ? shareAccumulation({ ...shared, losses, workers }, options)
-      : accumulateGradients(counted, lossScale, losses, options);
+      ? shareAccumulation({ ...shared, losses, workers }, { ...options, signal: undefined })
+      : shareAccumulation({ ...shared, losses, workers: oneProcess() }, options);
   const report = await readReport(counted, { gradients, states: optimizer.resident?.() ?? [] }, (losses) =>
     accumulate(losses),
   );

@@ -38,7 +38,7 @@ const options = fc.record({
   optimizer: fc.constantFrom(...OPTIMIZERS),
   gradientCheckpointing: fc.oneof(fc.boolean(), fc.integer({ min: 1, max: 3 })),
   microBatchSize: fc.integer({ min: 1, max: 4 }),
-  gradientAccumulationSteps: fc.integer({ min: 1, max: 3 }),
+  gradientAccumulationSteps: fc.integer({ min: 1, max: 4 }),
   loraDropout: fc.constantFrom(0, 0.1),
   targetModules: fc.constantFrom<'all-linear' | string[]>('all-linear', ['q_proj', 'down_proj']),
   packing: fc.boolean(),

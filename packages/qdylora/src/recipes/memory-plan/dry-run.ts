@@ -22,6 +22,7 @@ import {
   type ModelToTrain,
 } from '../run/assemble-run.ts';
 import { offloadOf } from '../run/offload-of.ts';
+import { gradientSumOf } from '../run/gradient-sum-of.ts';
 import { JUDGED_TOKENS } from '../run/judging/judged-tokens.ts';
 import { quantizationOf } from '../opening/open-source.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
@@ -172,6 +173,7 @@ async function trainSteps(
     schedule: NO_SCHEDULE,
     totalSteps: steps.length,
     maxGradNorm: maxGradNorm || null,
+    gradientSum: gradientSumOf(config),
     preconditioner: adapted && preconditionerOf(adapted, config),
     seed,
     computeDtype,
@@ -267,15 +269,20 @@ function withUnlikeParts(
     : adapted;
 }
 
+/** Micro batches of a planned step. From here on, twice as many need room for one more gradient. */
+const MOST_PLANNED = 1024;
+
 /** The largest step that the keys allow, where no rows were read: every token counts. */
 export function fullestStep(
-  config: Parameters<typeof distinctRows>[0] & Pick<RunConfig, 'maxSeqLength'>,
+  config: Parameters<typeof distinctRows>[0] &
+    Pick<RunConfig, 'maxSeqLength' | 'fastReduce' | 'gradientCompression'>,
 ): TokenBatch[] {
   const { microBatchSize, gradientAccumulationSteps } = distinctRows(config);
   const example = fullExample(config.maxSeqLength);
   const batch = collate(Array.from({ length: microBatchSize }, () => example));
-  // a third pass takes the second's place
-  return Array.from({ length: Math.min(gradientAccumulationSteps, 2) }, () => batch);
+  // where no sums are kept, a third pass takes the second's place
+  const most = gradientSumOf(config) ? 2 : MOST_PLANNED;
+  return Array.from({ length: Math.min(gradientAccumulationSteps, most) }, () => batch);
 }
 
 /** The largest evaluation pass, in rows as long as the keys allow. */

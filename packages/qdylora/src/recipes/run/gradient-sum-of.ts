@@ -2,15 +2,17 @@ import type { Communicator } from '@qdylora/collectives';
 import { compressedGradients, librarySum, type GradientSum } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 
+type SumKeys = Pick<RunConfig, 'fastReduce' | 'gradientCompression'>;
+
 /** How the workers add their gradients; null: in the order that their number does not change. */
-export function gradientSumOf({ fastReduce, gradientCompression }: RunConfig): GradientSum | null {
+export function gradientSumOf({ fastReduce, gradientCompression }: SumKeys): GradientSum | null {
   if (gradientCompression !== 'none') return compressedGradients(gradientCompression);
   return fastReduce ? librarySum : null;
 }
 
 /** What a run on these workers gives up, as a sentence for the log and the report; null: nothing. */
 export function reductionNotice(
-  { fastReduce, gradientCompression }: RunConfig,
+  { fastReduce, gradientCompression }: SumKeys,
   { size, library }: Pick<Communicator, 'size' | 'library'>,
 ): string | null {
   if (size === 1) return null;
