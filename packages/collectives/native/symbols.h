@@ -26,6 +26,8 @@ class Symbols {
 
   bool areAllThere() const { return error_[0] == '\0'; }
 
+  bool has(const char* name) const { return library_ != nullptr && dlsym(library_, name) != nullptr; }
+
   void* at(const char* name) {
     if (library_ == nullptr) return nullptr;
     void* symbol = dlsym(library_, name);

@@ -28,7 +28,7 @@ const ADDONS = ['mpi', 'nccl'];
 
 const sources = () =>
   readdirSync(native, { recursive: true })
-    .filter((file) => /\.(cpp|h)$/.test(file))
+    .filter((file) => /\.(cpp|c|h)$/.test(file))
     .sort();
 
 /** Of the sources that the addons are compiled from. */

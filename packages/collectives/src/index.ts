@@ -8,7 +8,7 @@ export { sumCompressed, type CompressedTerms } from './compressed-sum/sum-compre
 export { connectWorld, type ConnectWorldOptions } from './launcher/connect-world.ts';
 export { readLauncher, type Launcher, type LauncherName } from './launcher/read-launcher.ts';
 export { connectMpi, DEFAULT_TIMEOUT_SECONDS, type ConnectMpiOptions } from './mpi/connect-mpi.ts';
-export { MPI_LIBRARIES, type MpiAbi, type MpiLibrary } from './mpi/mpi-libraries.ts';
+export { MPI_LIBRARIES, shimCommand, type MpiAbi, type MpiLibrary } from './mpi/mpi-libraries.ts';
 export { connectNccl, type ConnectNcclOptions } from './nccl/connect-nccl.ts';
 export { oneProcess } from './one-process.ts';
 export { areSiblings, blocksOf, termsOfWorker, type TermRange } from './ordered-sum/blocks.ts';

@@ -21,7 +21,7 @@ export function loadAddon(name: 'mpi' | 'nccl'): unknown {
 }
 
 /** The folder of this package: above `src` or `dist`. */
-function packageFolder(): string {
+export function packageFolder(): string {
   for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder))
     if (existsSync(join(folder, 'package.json'))) return folder;
 }

@@ -15,7 +15,6 @@ using qdylora::Abi;
 using qdylora::Elements;
 using qdylora::MpiLibrary;
 using qdylora::readElements;
-using qdylora::Reduction;
 using qdylora::setNumber;
 using qdylora::setText;
 using qdylora::throwError;
@@ -68,20 +67,20 @@ class Collective : public qdylora::Task {
 
  private:
   int call() const {
+    const int element = static_cast<int>(source.element);
     switch (call_) {
       case Call::AllReduce:
         return inParts(source.count, [&](size_t from, int count) {
-          return mpi->allReduce(source.data + from * source.bytesEach, count, source.element,
-                                static_cast<Reduction>(argument));
+          return mpi->allReduce(source.data + from * source.bytesEach, count, element, argument);
         });
       case Call::Broadcast:
         return inParts(source.count, [&](size_t from, int count) {
-          return mpi->broadcast(source.data + from * source.bytesEach, count, source.element, argument);
+          return mpi->broadcast(source.data + from * source.bytesEach, count, element, argument);
         });
       case Call::AllGather:
-        return mpi->allGather(source.data, target.data, static_cast<int>(source.count), source.element);
+        return mpi->allGather(source.data, target.data, static_cast<int>(source.count), element);
       case Call::AllToAll:
-        return mpi->allToAll(source.data, target.data, static_cast<int>(source.count / size), source.element);
+        return mpi->allToAll(source.data, target.data, static_cast<int>(source.count / size), element);
       case Call::Barrier:
         return mpi->barrier();
     }
@@ -133,7 +132,10 @@ napi_value barrier(napi_env env, napi_callback_info) {
   return (new Collective(Call::Barrier))->start(env);
 }
 
-/** identify(path): what the library says that it is (MPI_Get_library_version), before MPI is initialized. */
+/**
+ * identify(path): { version, isShim }: what the library says that it is (MPI_Get_library_version), before MPI is
+ * initialized.
+ */
 napi_value identify(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value argument;
@@ -143,10 +145,13 @@ napi_value identify(napi_env env, napi_callback_info info) {
     return throwError(env, "A path is needed.");
   qdylora::OpenError error;
   static char version[VERSION_SIZE];
-  if (!qdylora::identifyLibrary(path, version, error)) return throwError(env, error.text);
-  napi_value text;
-  napi_create_string_utf8(env, version, NAPI_AUTO_LENGTH, &text);
-  return text;
+  bool isShim = false;
+  if (!qdylora::identifyLibrary(path, version, isShim, error)) return throwError(env, error.text);
+  napi_value identity;
+  napi_create_object(env, &identity);
+  setText(env, identity, "version", version);
+  setNumber(env, identity, "isShim", isShim ? 1 : 0);
+  return identity;
 }
 
 /** open(path, abi): opens the library and initializes MPI; returns { rank, size, threads, version }. */
@@ -163,7 +168,7 @@ napi_value open(napi_env env, napi_callback_info info) {
   const MpiLibrary* library = qdylora::openMpiLibrary(path, static_cast<Abi>(abi), error);
   if (library == nullptr) return throwError(env, error.text);
   mpi = library;
-  bool threads = false;
+  int threads = 0;
   int rank = 0;
   int size = 0;
   int code = mpi->initialize(&threads);
@@ -176,7 +181,7 @@ napi_value open(napi_env env, napi_callback_info info) {
   napi_create_object(env, &world);
   setNumber(env, world, "rank", rank);
   setNumber(env, world, "size", size);
-  setNumber(env, world, "threads", threads ? 1 : 0);
+  setNumber(env, world, "threads", threads);
   setText(env, world, "version", version);
   return world;
 }

@@ -45,9 +45,9 @@ struct Opened {
   static Functions<Handle> mpi;
   static Constants<Handle> constants;
 
-  static Handle of(Element element) { return constants.elements[static_cast<int>(element)]; }
+  static Handle of(int element) { return constants.elements[element]; }
 
-  static int initialize(bool* threads) {
+  static int initialize(int* threads) {
     int isInitialized = 0;
     int level = constants.threadsSerialized;
     mpi.Initialized(&isInitialized);
@@ -62,17 +62,17 @@ struct Opened {
   static int abort(int status) { return mpi.Abort(constants.world, status); }
   static int rank(int* rank) { return mpi.Comm_rank(constants.world, rank); }
   static int size(int* size) { return mpi.Comm_size(constants.world, size); }
-  static int allReduce(void* values, int count, Element element, Reduction reduction) {
-    const Handle operation = constants.reductions[static_cast<int>(reduction)];
+  static int allReduce(void* values, int count, int element, int reduction) {
+    const Handle operation = constants.reductions[reduction];
     return mpi.Allreduce(constants.inPlace, values, count, of(element), operation, constants.world);
   }
-  static int broadcast(void* values, int count, Element element, int root) {
+  static int broadcast(void* values, int count, int element, int root) {
     return mpi.Bcast(values, count, of(element), root, constants.world);
   }
-  static int allGather(const void* part, void* all, int count, Element element) {
+  static int allGather(const void* part, void* all, int count, int element) {
     return mpi.Allgather(part, count, of(element), all, count, of(element), constants.world);
   }
-  static int allToAll(const void* parts, void* received, int count, Element element) {
+  static int allToAll(const void* parts, void* received, int count, int element) {
     return mpi.Alltoall(parts, count, of(element), received, count, of(element), constants.world);
   }
   static int barrier() { return mpi.Barrier(constants.world); }
@@ -153,7 +153,15 @@ Constants<void*> standardConstants() {
 const MpiLibrary POINTER_TABLE = tableOf<void*>();
 const MpiLibrary INT_TABLE = tableOf<int>();
 
+/** Null, without an error of `symbols`: it was compiled for another table. */
+const MpiLibrary* readShim(Symbols& symbols) {
+  const MpiLibrary* (*tableOfVersion)(int) = nullptr;
+  symbols.read(tableOfVersion, QDYLORA_MPI_TABLE_FUNCTION);
+  return symbols.areAllThere() ? tableOfVersion(QDYLORA_MPI_TABLE_VERSION) : nullptr;
+}
+
 const MpiLibrary* readLibrary(Abi abi, Symbols& symbols) {
+  if (abi == Abi::Shim) return readShim(symbols);
   if (abi == Abi::Mpich) {
     readFunctions<int>(symbols);
     Opened<int>::constants = mpichConstants();
@@ -166,24 +174,32 @@ const MpiLibrary* readLibrary(Abi abi, Symbols& symbols) {
 
 const MpiLibrary* opened = nullptr;
 
+/**
+ * By default UCX, below MPICH, overwrites the first instructions of munmap and madvise, which V8's other threads
+ * run meanwhile: some starts crashed. With `reloc` it replaces pointers instead. It reads this when it is loaded.
+ */
+void keepUcxFromCode() { setenv("UCX_MEM_MMAP_HOOK_MODE", "reloc", 0); }
+
 }  // namespace
 
-bool identifyLibrary(const char* path, char* version, OpenError& error) {
+bool identifyLibrary(const char* path, char* version, bool& isShim, OpenError& error) {
+  keepUcxFromCode();
   Symbols symbols(path, error.text, sizeof error.text);
   int (*getVersion)(char*, int*);
   symbols.read(getVersion, "MPI_Get_library_version");
   int length = 0;
   version[0] = '\0';
+  isShim = symbols.has(QDYLORA_MPI_TABLE_FUNCTION);
   return symbols.areAllThere() && getVersion(version, &length) == 0;
 }
 
 const MpiLibrary* openMpiLibrary(const char* path, Abi abi, OpenError& error) {
   if (opened != nullptr) return opened;
-  // By default UCX, below MPICH, overwrites the first instructions of munmap and madvise, which
-  // V8's other threads run meanwhile: some starts crashed. With `reloc` it replaces pointers instead.
-  setenv("UCX_MEM_MMAP_HOOK_MODE", "reloc", 0);
+  keepUcxFromCode();
   Symbols symbols(path, error.text, sizeof error.text);
   const MpiLibrary* table = readLibrary(abi, symbols);
+  if (symbols.areAllThere() && table == nullptr)
+    std::snprintf(error.text, sizeof error.text, "it was compiled for another version: compile it again");
   return symbols.areAllThere() ? opened = table : nullptr;
 }
 

@@ -3,8 +3,8 @@ import type { CollectiveAddon } from '../queued-communicator.ts';
 
 /** The functions of native/mpi/mpi-addon.cpp. */
 export interface MpiAddon extends CollectiveAddon {
-  /** What a library says that it is. MPI need not be initialized. */
-  identify(library: string): string;
+  /** What a library says that it is; 1: it is a shim. MPI need not be initialized. */
+  identify(library: string): { readonly version: string; readonly isShim: 0 | 1 };
   open(library: string, abi: number): OpenedWorld;
   finalize(): void;
   abort(status: number): void;

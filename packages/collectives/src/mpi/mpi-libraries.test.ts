@@ -8,11 +8,16 @@ it.each<[string, string, MpiAbi]>([
   ['/opt/cray/libmpi.so', 'MPI VERSION    : CRAY MPICH version 8.1.29.7', 'mpich'],
   ['libmpi_abi.so.1', 'MPICH Version:      5.0.2', 'standard'],
 ])('%s that says %j has its interface', (path, version, abi) => {
-  expect(abiOf(path, version)).toBe(abi);
+  expect(abiOf(path, { version, isShim: 0 })).toBe(abi);
 });
 
 it('refuses a library of another kind, and says what it is and what is supported', () => {
-  const refused = (): unknown => abiOf('/opt/hpe/libmpi.so', 'HPE MPT 2.25\nmore');
+  const refused = (): unknown => abiOf('/opt/hpe/libmpi.so', { version: 'HPE MPT 2.25\nmore', isShim: 0 });
   expect(refused).toThrow(/hpe\/libmpi\.so says that it is "HPE MPT 2\.25", and .* is not known/);
   expect(refused).toThrow(/Supported are Open MPI 4 and 5, MPICH 3\.1 and newer/);
+  expect(refused).toThrow(/mpicc -shared -fPIC -O2 .*mpi-shim\.c -o qdylora-mpi\.so/);
+});
+
+it('takes a shim for what it is, whatever library it calls', () => {
+  expect(abiOf('/home/me/qdylora-mpi.so', { version: 'HPE MPT 2.25', isShim: 1 })).toBe('shim');
 });

@@ -1,11 +1,13 @@
+import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
+import { packageFolder } from '../load-addon.ts';
 import type { MpiAddon, OpenedWorld } from './mpi-addon.ts';
 
 /**
  * Binary interface of a library: `openmpi` (Open MPI 4 and 5), `mpich` (MPICH 3.1 and newer, Intel MPI, Cray
- * MPICH, MVAPICH), `standard` (that of MPI 5).
+ * MPICH, MVAPICH), `standard` (that of MPI 5), `shim` (compiled from native/mpi/mpi-shim.c over any other one).
  */
-export type MpiAbi = 'openmpi' | 'mpich' | 'standard';
+export type MpiAbi = 'openmpi' | 'mpich' | 'standard' | 'shim';
 
 export interface MpiLibrary {
   /** A path, or a name that the system's loader finds. */
@@ -15,10 +17,10 @@ export interface MpiLibrary {
 }
 
 /** In the order of native/mpi/mpi-library.h. */
-const ABIS: readonly MpiAbi[] = ['openmpi', 'mpich', 'standard'];
+const ABIS: readonly MpiAbi[] = ['openmpi', 'mpich', 'standard', 'shim'];
 
 /** The libraries of each interface, by the names under which they are installed. */
-export const MPI_LIBRARIES: Readonly<Record<MpiAbi, readonly MpiLibrary[]>> = {
+export const MPI_LIBRARIES: Readonly<Record<Exclude<MpiAbi, 'shim'>, readonly MpiLibrary[]>> = {
   openmpi: [{ path: 'libmpi.so.40', abi: 'openmpi' }],
   mpich: [
     { path: 'libmpi.so.12', abi: 'mpich' },
@@ -26,6 +28,12 @@ export const MPI_LIBRARIES: Readonly<Record<MpiAbi, readonly MpiLibrary[]>> = {
   ],
   standard: [{ path: 'libmpi_abi.so.1', abi: 'standard' }],
 };
+
+const SHIM_FILE = 'qdylora-mpi.so';
+
+/** Compiles a shim over the library of an `mpicc`, for libraries whose binary interface is not known. */
+export const shimCommand = (mpicc = 'mpicc'): string =>
+  `${mpicc} -shared -fPIC -O2 ${join(packageFolder(), 'native', 'mpi', 'mpi-shim.c')} -o ${SHIM_FILE}`;
 
 /** How libraries of each interface begin their version (MPI_Get_library_version). */
 const VERSIONS: Readonly<Record<'openmpi' | 'mpich', RegExp>> = {
@@ -38,7 +46,8 @@ const VERSIONS: Readonly<Record<'openmpi' | 'mpich', RegExp>> = {
  *
  * @throws QdyloraError UNSUPPORTED where it is none of those that are known
  */
-export function abiOf(path: string, version: string): MpiAbi {
+export function abiOf(path: string, { version, isShim }: ReturnType<MpiAddon['identify']>): MpiAbi {
+  if (isShim === 1) return 'shim';
   if (path.slice(path.lastIndexOf('/') + 1).startsWith('libmpi_abi')) return 'standard';
   const found = (['openmpi', 'mpich'] as const).find((abi) => VERSIONS[abi].test(version));
   if (found) return found;
@@ -49,8 +58,8 @@ export function abiOf(path: string, version: string): MpiAbi {
       'and the binary interface of that library is not known',
     nextStep:
       'Supported are Open MPI 4 and 5, MPICH 3.1 and newer with its relatives (Intel MPI, Cray MPICH, ' +
-      'MVAPICH), and any library with the interface of MPI 5 (libmpi_abi.so.1). Start the workers with one ' +
-      'of them.',
+      'MVAPICH), and any library with the interface of MPI 5 (libmpi_abi.so.1). For another one compile a ' +
+      `shim with its mpicc, and name it: ${shimCommand()}; export QDYLORA_MPI_LIBRARY=$PWD/${SHIM_FILE}`,
     details: { path, version },
   });
 }

@@ -1,8 +1,10 @@
-import { snakeCased } from '@qdylora/contract';
 import { execFileSync } from 'node:child_process';
 import { cpus, freemem, totalmem } from 'node:os';
+import { shimCommand } from '@qdylora/collectives';
+import { snakeCased } from '@qdylora/contract';
 import { cpuLevels, usableThreads, type CpuLevels } from '@qdylora/cpu-kernels';
 import type { Command } from 'commander';
+import { MPI_LAUNCHERS } from '../../launch/launcher-command.ts';
 import { byteSizeText } from '../../config/values/byte-size.ts';
 import { chooseBackend } from '../../recipes/opening/choose-backend.ts';
 import { inspectCuda, obstacleText, type CudaInspection } from '../../recipes/opening/inspect-cuda.ts';
@@ -25,6 +27,12 @@ interface Diagnosis {
   readonly cuda: Omit<CudaInspection, 'cuda' | 'obstacle'> & {
     /** Why the cuda backend is not used; '' where it is. */
     readonly notUsed: string;
+  };
+  readonly mpi: {
+    /** What the launcher of `qdylora launch` says that it is; null: there is none. */
+    readonly launcher: string | null;
+    /** Compiles what calls an MPI library whose binary interface is not known; null: there is no `mpicc`. */
+    readonly shimCommand: string | null;
   };
   readonly backend: string;
   readonly computeDtype: string;
@@ -59,18 +67,25 @@ async function diagnose(): Promise<Diagnosis> {
     threads: usableThreads(),
     memoryBytes: totalmem(),
     freeBytes: freemem(),
-    compiler: findCompiler(),
+    compiler: firstThatAnswers(COMPILERS),
     kernels: cpuLevels(),
     cuda: { driver, hasDriver, devices, missingOps, products, notUsed },
+    mpi: {
+      launcher: firstThatAnswers(MPI_LAUNCHERS),
+      shimCommand: firstThatAnswers(['mpicc']) === null ? null : shimCommand(),
+    },
     backend: chosen.label,
     computeDtype: chosen.fastestDtype,
     notice: chosen.reason,
   };
 }
 
-/** The first C++ compiler that answers. */
-function findCompiler(): string | null {
-  for (const name of ['c++', 'g++', 'clang++']) {
+/** Of C++. */
+const COMPILERS = ['c++', 'g++', 'clang++'];
+
+/** What the first of these programs says that it is. */
+function firstThatAnswers(names: readonly string[]): string | null {
+  for (const name of names) {
     try {
       return execFileSync(name, ['--version'], {
         encoding: 'utf8',
@@ -90,9 +105,10 @@ function linesOf(d: Diagnosis): [string, string][] {
     ['platform', d.platform],
     ['processor', `${d.cpu}, ${d.threads} threads`],
     ['memory', `${byteSizeText(d.memoryBytes)}, ${byteSizeText(d.freeBytes)} free`],
-    ['compiler', d.compiler ?? 'none found (c++, g++, clang++)'],
+    ['compiler', d.compiler ?? `none found (${COMPILERS.join(', ')})`],
     ...kernelLines(d.kernels),
     ...cudaLines(d.cuda),
+    ...mpiLines(d.mpi),
     ['backend', d.backend],
     ['compute dtype', `${d.computeDtype} for compute_dtype: auto`],
   ];
@@ -125,3 +141,8 @@ function cudaLines({ driver, devices, products, notUsed }: Diagnosis['cuda']): [
     ['cuda', notUsed ? `not used: ${notUsed}` : 'used: GPU 0'],
   ];
 }
+
+const mpiLines = ({ launcher, shimCommand: command }: Diagnosis['mpi']): [string, string][] => [
+  ['MPI launcher', launcher ?? 'none: apt-get install openmpi-bin, or mpich'],
+  ...(command ? [['  an unknown MPI needs', command] satisfies [string, string]] : []),
+];
