@@ -1,16 +1,15 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { connectWorld, type Communicator } from '@qdylora/collectives';
 import { QdyloraError } from '@qdylora/contract';
 import { usableThreads } from '@qdylora/cpu-kernels';
-import { finishedWorkersFolder } from './cli/read-env.ts';
+import { launchedWorker } from './cli/read-env.ts';
 import { packError, unpackError } from './cli/worker/error-transfer.ts';
 import { listeningController } from './cli/worker/listening-controller.ts';
 import type { FromWorker, ToWorker, TrainOrder } from './cli/worker/train-messages.ts';
 import { asErrorOfWorker } from './cli/worker/worker-of-world.ts';
 import { placesText, placeWorkers } from './launch/place-workers.ts';
 import { shareOfThreads } from './launch/share-of-threads.ts';
+import { leaveSign } from './launch/worker-signs.ts';
 import { finetune, type FinetuneResult } from './recipes/finetune.ts';
 import { planRun } from './recipes/plan-run.ts';
 import { assistRun } from './recipes/run/assist-run.ts';
@@ -44,10 +43,10 @@ async function train(requested: PreparedRun): Promise<FinetuneResult | null> {
   }
 }
 
-/** An MPI launcher may end with status 0 after a worker was killed: `qdylora launch` counts these files. */
+/** An MPI launcher may end with status 0 after a worker was killed: `qdylora launch` counts these signs. */
 function saySuccess(): void {
-  const folder = finishedWorkersFolder();
-  if (folder !== null) writeFileSync(join(folder, String(process.pid)), '');
+  const worker = launchedWorker();
+  if (worker) leaveSign(worker.folder, 'finished', worker.rank);
 }
 
 async function lead(options: PreparedRun, workers: Communicator | null): Promise<FinetuneResult> {

@@ -13,6 +13,7 @@ import { FINISH_ONLY_KEYS } from '../config/finish-keys.ts';
 import { TASK_ONLY_KEYS } from '../config/task-keys.ts';
 import { KEYS } from '../config/keys.ts';
 import { SERVE_KEYS } from '../config/serve-keys.ts';
+import { leaveSign } from '../launch/worker-signs.ts';
 import { VERSION } from '../version.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addEvalCommand } from './commands/eval.ts';
@@ -33,6 +34,7 @@ import { exitCodeOf, type ExitCode } from './exit-code.ts';
 import { HELP_FORMAT, WIDEST_HELP } from './format-help.ts';
 import { withInterrupts } from './interrupts.ts';
 import { writeOutBooleans } from './key-flags.ts';
+import { launchedWorker } from './read-env.ts';
 import { errorJson, errorText } from './render/errors.ts';
 import { usageError } from './usage-error.ts';
 import { isShownByFirst } from './worker/worker-of-world.ts';
@@ -93,9 +95,16 @@ export async function main(
     if (thrown instanceof CommanderError && HELP_CODES.has(thrown.code)) return thrown.exitCode === 0 ? 0 : 2;
     const error = thrown instanceof CommanderError ? usageError(thrown, program, words) : thrown;
     if (isJson) terminal.out(JSON.stringify(errorJson(error), null, 2));
-    if (!isShownByFirst(error)) terminal.note(errorText(error, terminal, isDebug));
+    if (!isShownByFirst(error)) showError(errorText(error, terminal, isDebug), terminal);
     return exitCodeOf(error);
   }
+}
+
+/** Shows an error. A launcher may lose it: it ends all workers as soon as one has failed. */
+function showError(text: string, terminal: Context['terminal']): void {
+  const worker = launchedWorker();
+  if (worker) leaveSign(worker.folder, 'error', worker.rank, text);
+  terminal.note(text);
 }
 
 /** Codes of the errors that commander throws after showing help or the version. */

@@ -1,3 +1,5 @@
+import { readLauncher } from '@qdylora/collectives';
+
 /**
  * What the environment decides. The only file that reads environment variables and streams of the process.
  */
@@ -29,8 +31,12 @@ export function readEnvironment(): Environment {
   };
 }
 
-/** The variable in which `qdylora launch` names the folder for its workers' signs of success. */
-export const FINISHED_WORKERS = 'QDYLORA_FINISHED_WORKERS';
+/** The variable in which `qdylora launch` names the folder for the signs of its workers. */
+export const WORKER_SIGNS = 'QDYLORA_WORKER_SIGNS';
 
-/** The folder in which a worker of `qdylora launch` says that it has finished; null for others. */
-export const finishedWorkersFolder = (): string | null => process.env[FINISHED_WORKERS] ?? null;
+/** Where a worker of `qdylora launch` leaves its signs, and its number; null for other processes. */
+export function launchedWorker(): { readonly folder: string; readonly rank: number } | null {
+  const folder = process.env[WORKER_SIGNS];
+  const launcher = readLauncher(process.env);
+  return folder && launcher ? { folder, rank: launcher.rank } : null;
+}

@@ -28,6 +28,7 @@ async function launchTwo(hosts: readonly string[], maxRestarts = 0) {
     workers: 2,
     hosts,
     sockets: 1,
+    launcher: null,
     maxRestarts,
     words: ['train', 'run.yaml'],
     signal: new AbortController().signal,
@@ -37,17 +38,42 @@ async function launchTwo(hosts: readonly string[], maxRestarts = 0) {
 }
 
 it('takes status 0 for a failure where a worker has not finished', async () => {
-  useLauncher('touch "$QDYLORA_FINISHED_WORKERS/1"');
+  useLauncher('touch "$QDYLORA_WORKER_SIGNS/finished-1"');
   const { status, notes } = await launchTwo([]);
   expect(status).toBe(1);
   expect(notes).toEqual(['The launcher ended with status 0, but only 1 of 2 workers finished.']);
 });
 
+/** The launcher's last words are its program: here each worker sleeps, the second one for a shorter time. */
+const START_BOTH = `while [ "$1" != sh ]; do shift; done
+  PMI_RANK=0 "$1" "$2" "$3" "$4" sleep 60 & first=$!
+  PMI_RANK=1 "$1" "$2" "$3" "$4" sleep 60 & second=$!`;
+
+it.each([0, 1])('names worker %i where it is the first to be killed', async (rank) => {
+  const [killed, other] = rank === 0 ? ['first', 'second'] : ['second', 'first'];
+  useLauncher(`${START_BOTH}
+    sleep 0.3; kill -9 $${killed}; sleep 0.05; kill -9 $${other}; wait; exit 9`);
+  const { status, notes } = await launchTwo([]);
+  expect(status).toBe(9);
+  expect(notes).toEqual([
+    expect.stringMatching(
+      new RegExp(`^\\[worker ${rank} of 2\\] Its process \\d+ ended first, without an error\\.$`),
+    ),
+  ]);
+});
+
+it('shows the error of a worker that its launcher lost, and no error twice', async () => {
+  useLauncher(`cd "$QDYLORA_WORKER_SIGNS"
+    printf '[worker 0 of 2: data] No row.\\n  Look at x.' > error-0
+    printf '[worker 1 of 2: data] No column.' > error-1
+    echo '[worker 1 of 2: data] No column.' >&2
+    exit 2`);
+  expect((await launchTwo([])).notes).toEqual(['[worker 0 of 2: data] No row.\n  Look at x.']);
+});
+
 it('starts again after such a failure, and ends with 0 once all have finished', async () => {
   const tried = place.in('tried');
-  useLauncher(
-    `[ -e ${tried} ] && touch "$QDYLORA_FINISHED_WORKERS/0" "$QDYLORA_FINISHED_WORKERS/1"\ntouch ${tried}`,
-  );
+  useLauncher(`[ -e ${tried} ] && cd "$QDYLORA_WORKER_SIGNS" && touch finished-0 finished-1\ntouch ${tried}`);
   const { status, notes } = await launchTwo([], 2);
   expect(status).toBe(0);
   expect(notes).toHaveLength(2);

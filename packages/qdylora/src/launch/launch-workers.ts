@@ -1,11 +1,15 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FINISHED_WORKERS } from '../cli/read-env.ts';
+import { WORKER_SIGNS } from '../cli/read-env.ts';
 import { launcherCommand, type LauncherCommand, type WorkerPlaces } from './launcher-command.ts';
+import { watchProcesses, type EndedProcess } from './watch-processes.ts';
+import { countFinished, errorOf, hasFinished } from './worker-signs.ts';
 
 export interface LaunchOptions extends WorkerPlaces {
+  /** The launcher to call; null: the first that is installed. */
+  readonly launcher: string | null;
   readonly maxRestarts: number;
   /** The command line of each worker, without `node` and the script. */
   readonly words: readonly string[];
@@ -37,7 +41,7 @@ const QUICK_TO_NOTICE = Object.fromEntries(
  */
 export async function launchWorkers(options: LaunchOptions): Promise<number> {
   const { words, maxRestarts, signal, note } = options;
-  const command = launcherCommand(options);
+  const command = launcherCommand(options, options.launcher);
   let status = await startOnce(command, words, options);
   for (let restart = 1; restart <= maxRestarts; restart++) {
     if (status === 0 || signal.aborted || FINAL.includes(status)) break;
@@ -51,25 +55,52 @@ export async function launchWorkers(options: LaunchOptions): Promise<number> {
 }
 
 /**
- * The status of one start. Workers of this machine leave a file each when they finish: 0 of the launcher
- * without all of these files is a failure. Folders of other hosts are not seen from here.
+ * The status of one start. Workers of this machine leave a sign when they finish: 0 of the launcher without all
+ * of these signs is a failure. After a failure this says what the launcher has left out. Folders of other hosts
+ * are not seen from here.
  */
 async function startOnce(
   launcher: LauncherCommand,
   words: readonly string[],
   { workers, hosts, signal, note }: LaunchOptions,
 ): Promise<number> {
-  if (hosts.length > 0) return runLauncher(launcher, words, { signal, variables: {} });
+  const command = [process.execPath, process.argv[1], ...words];
+  if (hosts.length > 0) return (await runLauncher(launcher, command, { signal, variables: {} })).status;
   const folder = mkdtempSync(join(tmpdir(), 'qdylora-launch-'));
   try {
-    const status = await runLauncher(launcher, words, { signal, variables: { [FINISHED_WORKERS]: folder } });
-    const finished = readdirSync(folder).length;
-    if (status !== 0 || finished === workers) return status;
-    note(`The launcher ended with status 0, but only ${finished} of ${workers} workers finished.`);
-    return 1;
+    using watch = watchProcesses(folder, workers);
+    const { status, printed } = await runLauncher(launcher, watch.watched(command), {
+      signal,
+      variables: { [WORKER_SIGNS]: folder },
+    });
+    const finished = countFinished(folder);
+    if (status === 0 && finished === workers) return 0;
+    if (status === 0)
+      note(`The launcher ended with status 0, but only ${finished} of ${workers} workers finished.`);
+    for (const text of unsaidOf(folder, { workers, printed, ended: watch.ended })) note(text);
+    return status || 1;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+interface FailedStart {
+  readonly workers: number;
+  /** To standard error, by the launcher and by all workers. */
+  readonly printed: string;
+  readonly ended: readonly EndedProcess[];
+}
+
+/** Errors that the launcher lost, and the worker that ended without any. */
+function unsaidOf(folder: string, { workers, printed, ended }: FailedStart): string[] {
+  const errors = Array.from({ length: workers }, (_, rank) => errorOf(folder, rank));
+  const lost = errors.filter((error) => error !== null && !printed.includes(error.split('\n', 1)[0]));
+  const first = ended.find(({ rank }) => !hasFinished(folder, rank));
+  const killed =
+    first && errors[first.rank] === null
+      ? [`[worker ${first.rank} of ${workers}] Its process ${first.pid} ended first, without an error.`]
+      : [];
+  return [...(lost as string[]), ...killed];
 }
 
 interface LauncherRun {
@@ -78,27 +109,38 @@ interface LauncherRun {
   readonly variables: Readonly<Record<string, string>>;
 }
 
+/** The end of what was printed is kept: errors come last. */
+const KEPT_CHARACTERS = 2 ** 20;
+
+interface LauncherEnd {
+  readonly status: number;
+  /** To standard error, by the launcher and by all workers. */
+  readonly printed: string;
+}
+
 function runLauncher(
   { command, args }: LauncherCommand,
   words: readonly string[],
   { signal, variables }: LauncherRun,
-): Promise<number> {
-  const child = spawn(command, [...args, process.execPath, process.argv[1], ...words], {
+): Promise<LauncherEnd> {
+  const child = spawn(command, [...args, ...words], {
     stdio: ['inherit', 'inherit', 'pipe'],
     env: { ...QUICK_TO_NOTICE, ...process.env, ...variables },
   });
   let isHostLost = false;
+  let printed = '';
   child.stderr.on('data', (text: Buffer) => {
     isHostLost ||= LOST_HOST.test(String(text));
+    printed = (printed + String(text)).slice(-KEPT_CHARACTERS);
     process.stderr.write(text);
   });
   const stop = (): void => {
     child.kill('SIGTERM');
   };
   signal.addEventListener('abort', stop);
-  return new Promise<number>((done, fail) => {
+  return new Promise<LauncherEnd>((done, fail) => {
     child.on('error', fail);
-    child.on('close', (status) => done(isHostLost ? status || 1 : (status ?? FINAL[0])));
+    child.on('close', (status) => done({ status: isHostLost ? status || 1 : (status ?? FINAL[0]), printed }));
   }).finally(() => {
     signal.removeEventListener('abort', stop);
   });

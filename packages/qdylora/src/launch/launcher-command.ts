@@ -3,7 +3,7 @@ import { availableParallelism, userInfo } from 'node:os';
 import { QdyloraError } from '@qdylora/contract';
 
 /** The names under which MPI launchers are installed, in the order in which they are tried. */
-const LAUNCHERS = ['mpirun', 'mpiexec', 'mpirun.openmpi', 'mpirun.mpich', 'mpiexec.hydra'];
+export const MPI_LAUNCHERS = ['mpirun', 'mpiexec', 'mpirun.openmpi', 'mpirun.mpich', 'mpiexec.hydra'];
 
 export interface LauncherCommand {
   readonly command: string;
@@ -22,10 +22,12 @@ export interface WorkerPlaces {
 /**
  * The launcher of this machine, and its flags for that many workers.
  *
+ * @param chosen the only one to try; null: those that are known, in turn
  * @throws QdyloraError MISSING_FILE where there is none
  */
-export function launcherCommand(places: WorkerPlaces): LauncherCommand {
-  for (const command of LAUNCHERS) {
+export function launcherCommand(places: WorkerPlaces, chosen: string | null): LauncherCommand {
+  const candidates = chosen === null ? MPI_LAUNCHERS : [chosen];
+  for (const command of candidates) {
     const { status, stdout } = spawnSync(command, ['--version'], { encoding: 'utf8' });
     if (status !== 0) continue;
     return {
@@ -35,7 +37,7 @@ export function launcherCommand(places: WorkerPlaces): LauncherCommand {
   }
   throw new QdyloraError('MISSING_FILE', {
     where: 'launch',
-    problem: `There is no MPI launcher (tried ${LAUNCHERS.join(', ')})`,
+    problem: `There is no MPI launcher (tried ${candidates.join(', ')})`,
     nextStep: 'Install one: apt-get install openmpi-bin, or apt-get install mpich.',
   });
 }

@@ -1,8 +1,9 @@
-import { existsSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createRng } from '@qdylora/contract';
-import { startLaunch, workerProcesses, type MpiLauncher } from '@qdylora/testing/node';
+import { watchLaunch, workerProcesses, type MpiLauncher } from '@qdylora/testing/node';
 import { fillDisk } from './fill-disk.ts';
 import { compareLeftovers, leftoversOf, noteKill, type Damage, type Leftovers } from './leftovers.ts';
 
@@ -52,7 +53,7 @@ export interface WorkerFaultReport extends Damage {
 const MOST_SECONDS = 60;
 
 /**
- * Trains on several workers and does something to one of them at a random instant, resumes on another number
+ * Trains on several workers (`qdylora launch`) and does something to one of them at a random instant, resumes on another number
  * of workers, again and again. After each fault: have all workers ended soon, is every checkpoint whole, and
  * is every save that was acknowledged still there? After each run that ends: has it the bytes of one that
  * nobody disturbed?
@@ -105,12 +106,23 @@ export async function killWorkers(options: WorkerFaultOptions): Promise<WorkerFa
   return report;
 }
 
-const wordsOf = (folder: string, { model, dataset }: WorkerFaultOptions): string[] => [
-  ...['train', '--model', model, '--dataset', dataset, '--val-set-size', '4', '--ranks', '1,16,64'],
-  ...['--lora-dropout', '0.2', '--micro-batch-size', '2', '--gradient-accumulation-steps', '4'],
-  ...['--num-threads', '1', '--max-steps', '12', '--save-steps', '2', '--eval-steps', '6'],
-  ...['--learning-rate', '0.01', '--resume-from-checkpoint', 'auto', '--output-dir', folder],
-];
+/** Writes the run, and returns the words after `launch`. */
+function wordsOf(folder: string, { model, dataset, scratch }: WorkerFaultOptions): string[] {
+  const file = join(scratch, 'run.yaml');
+  const keys = {
+    ...{ model, dataset, val_set_size: 4, ranks: '[1, 16, 64]', lora_dropout: 0.2, learning_rate: 0.01 },
+    ...{ micro_batch_size: 2, gradient_accumulation_steps: 4, num_threads: 1 },
+    ...{ max_steps: 12, save_steps: 2, eval_steps: 6 },
+  };
+  if (!existsSync(file))
+    writeFileSync(
+      file,
+      Object.entries(keys)
+        .map(([key, value]) => `${key}: ${value}\n`)
+        .join(''),
+    );
+  return [file, '--', '--resume-from-checkpoint', 'auto', '--output-dir', folder];
+}
 
 /** The result. A worker that is asked to stop saves a step that is not due, so other checkpoints differ. */
 const lastingOf = (folder: string): Leftovers =>
@@ -172,26 +184,28 @@ interface FaultOutcome {
   readonly isHanging: boolean;
   readonly rank: number;
   readonly count: number;
-  /** Of the worker that it happened to. */
-  readonly pid: number;
 }
 
 /** Runs the command on workers, and lets a fault happen to one of them. */
 async function disturb(words: readonly string[], disturbance: Disturbance): Promise<FaultOutcome> {
   const { launcher, count, fault, rank, afterMilliseconds, folder, scratch } = disturbance;
-  const { outcome } = startLaunch(launcher, count, [COMMAND, ...words]);
+  const launched = ['launch', '-n', String(count), '--launcher', launcher.command, ...words];
+  const outcome = watchLaunch(
+    spawn(process.execPath, [COMMAND, ...launched], {
+      // workers that wait leave the processor to those that compute
+      env: { ...process.env, OMPI_MCA_mpi_yield_when_idle: '1', OMPI_MCA_btl: 'sm,self' },
+    }),
+  );
   let start = performance.now();
   let didHappen = false;
-  let pid = 0;
   let disk: Disposable | null = null;
   const timer = setTimeout(() => {
     const worker = workerProcesses(folder).find((each) => each.rank === rank);
     if (!fault || !worker) return; // it starts just now, or has ended
     didHappen = true;
-    pid = worker.pid;
     if (fault === 'full disk') disk = fillDisk(scratch);
     start = performance.now();
-    kill(pid, fault === 'SIGTERM' ? 'SIGTERM' : 'SIGKILL');
+    kill(worker.pid, fault === 'SIGTERM' ? 'SIGTERM' : 'SIGKILL');
   }, afterMilliseconds);
   const isHanging = await isLate(outcome, () => didHappen, start);
   clearTimeout(timer);
@@ -203,7 +217,7 @@ async function disturb(words: readonly string[], disturbance: Disturbance): Prom
   // a launcher may end with status 0 although a worker was killed
   const isOver = status === 0 && existsSync(join(folder, 'report.json'));
   const isCrash = !isOver && !didHappen;
-  return { isOver, isCrash, output, seconds, isHanging: isLeft, rank, count, pid };
+  return { isOver, isCrash, output, seconds, isHanging: isLeft, rank, count };
 }
 
 /** Waits for the end. @returns true where it does not come in time after the fault */
@@ -238,7 +252,7 @@ function kill(pid: number, signal: NodeJS.Signals): void {
 }
 
 function noteFault(
-  { output, seconds, isHanging, rank, count, pid }: FaultOutcome,
+  { output, seconds, isHanging, rank, count }: FaultOutcome,
   name: string,
   at: string,
   report: WorkerFaultReport,
@@ -246,10 +260,8 @@ function noteFault(
   const row = (report.rows[name] ??= { faults: 0, seconds: [], named: 0, errors: 0 });
   row.faults++;
   row.seconds.push(seconds);
-  // ours; Open MPI's "rank 1 … exited on signal"; MPICH's "PID 4711 RUNNING AT", by our list of processes
-  const isNamed =
-    new RegExp(`\\[worker ${rank} of ${count}|\\brank ${rank}\\b`, 'i').test(output) ||
-    (output.includes(`PID ${pid} `) && output.includes(`${rank} is ${pid} on `));
+  // ours, or Open MPI's "rank 1 … exited on signal"
+  const isNamed = new RegExp(`\\[worker ${rank} of ${count}|\\brank ${rank}\\b`, 'i').test(output);
   if (isNamed) row.named++;
   row.errors += new Set(Array.from(output.matchAll(/\[worker (\d+) of/g), ([, worker]) => worker)).size;
   if (isHanging) report.hanging.push(`${at}: some worker was still there after ${Math.round(seconds)} s`);

@@ -7,6 +7,7 @@ import type { CommonFlags, Context } from '../context.ts';
 type LaunchFlags = CommonFlags & {
   readonly n?: string;
   readonly hosts?: string;
+  readonly launcher?: string;
   readonly maxRestarts: string;
 };
 
@@ -23,6 +24,10 @@ export function addLaunchCommand(program: Command, context: Context): void {
     )
     .option('-n <workers>', 'Number of workers; by default one for each processor socket of each host')
     .option('--hosts <names>', 'Hosts of the workers, separated by commas; they need the same files')
+    .option(
+      '--launcher <command>',
+      'The MPI launcher to call (mpirun.mpich); by default the first that is installed',
+    )
     .option('--max-restarts <count>', 'Starts all workers again from the last checkpoint, this often', '0')
     .action(async (file: string, flags: readonly string[], options: LaunchFlags) => {
       const hosts = options.hosts?.split(',').map((host) => host.trim()) ?? [];
@@ -32,6 +37,7 @@ export function addLaunchCommand(program: Command, context: Context): void {
         launchWorkers({
           workers: wholeNumber('-n', count, 1),
           hosts,
+          launcher: options.launcher ?? null,
           sockets,
           maxRestarts: wholeNumber('--max-restarts', options.maxRestarts, 0),
           words: ['train', file, ...flags],

@@ -1,0 +1,53 @@
+import { spawnSync } from 'node:child_process';
+import { constants, openSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { join } from 'node:path';
+
+/** The process of a worker that has ended. */
+export interface EndedProcess {
+  readonly rank: number;
+  readonly pid: number;
+}
+
+/** Watches the processes of workers on this machine. */
+export interface ProcessWatch extends Disposable {
+  /** In the order of their ends. The first one ended by itself; a launcher ends the others. */
+  readonly ended: readonly EndedProcess[];
+  /** The command of a worker, by which it is watched. It does nothing else where it runs on another host. */
+  watched(command: readonly string[]): string[];
+}
+
+/**
+ * Watches workers from before they run. Each keeps one end of a pipe open, which the system closes when its
+ * process ends, however it ends. A shell opens it, and then becomes the worker. (Of MPICH's launcher the message
+ * names a process, but not always the one that failed.)
+ *
+ * @param folder for the pipes
+ */
+export function watchProcesses(folder: string, workers: number): ProcessWatch {
+  const ended: EndedProcess[] = [];
+  const paths = Array.from({ length: workers }, (_, rank) => join(folder, `process-${rank}`));
+  spawnSync('mkfifo', paths);
+  const sockets = paths.map((path, rank) => {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const socket = new Socket({ fd, readable: true, writable: false });
+    let pid = '';
+    socket.on('data', (text: Buffer) => (pid += String(text)));
+    socket.on('end', () => ended.push({ rank, pid: Number(pid) }));
+    return socket.unref();
+  });
+  return {
+    ended,
+    watched: (command) => ['sh', '-c', OPEN_PIPE, folder, ...command],
+    [Symbol.dispose]() {
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+/** Opens the pipe of this worker, says its process, and becomes the command. */
+const OPEN_PIPE = [
+  'pipe="$0/process-${OMPI_COMM_WORLD_RANK:-$PMI_RANK}"', // eslint-disable-line no-template-curly-in-string
+  'if [ -p "$pipe" ]; then exec 9>"$pipe"; echo $$ >&9; fi',
+  'exec "$@"',
+].join('\n');
