@@ -133,8 +133,8 @@ napi_value barrier(napi_env env, napi_callback_info) {
 }
 
 /**
- * identify(path): { version, isShim }: what the library says that it is (MPI_Get_library_version), before MPI is
- * initialized.
+ * identify(path): { version, isShim }: what the library says that it is (MPI_Get_library_version), before MPI
+ * is initialized.
  */
 napi_value identify(napi_env env, napi_callback_info info) {
   size_t count = 1;

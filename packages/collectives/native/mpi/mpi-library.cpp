@@ -175,8 +175,9 @@ const MpiLibrary* readLibrary(Abi abi, Symbols& symbols) {
 const MpiLibrary* opened = nullptr;
 
 /**
- * By default UCX, below MPICH, overwrites the first instructions of munmap and madvise, which V8's other threads
- * run meanwhile: some starts crashed. With `reloc` it replaces pointers instead. It reads this when it is loaded.
+ * By default UCX, below MPICH, overwrites the first instructions of munmap and madvise, which V8's other
+ * threads run meanwhile: some starts crashed. With `reloc` it replaces pointers instead. It reads this when
+ * it is loaded.
  */
 void keepUcxFromCode() { setenv("UCX_MEM_MMAP_HOOK_MODE", "reloc", 0); }
 

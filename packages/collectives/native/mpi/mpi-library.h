@@ -21,8 +21,8 @@ struct OpenError {
 };
 
 /**
- * Asks a library for its name and version (a buffer of 8192 bytes); `isShim`: it was compiled from mpi-shim.c.
- * False: it is no MPI library.
+ * Asks a library for its name and version (a buffer of 8192 bytes); `isShim`: it was compiled from
+ * mpi-shim.c. False: it is no MPI library.
  */
 bool identifyLibrary(const char* path, char* version, bool& isShim, OpenError& error);
 

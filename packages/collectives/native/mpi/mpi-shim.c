@@ -1,6 +1,6 @@
 /*
- * The table of mpi-table.h over the <mpi.h> of any MPI library, for those whose binary interface the addon does
- * not know. Compiled by the library's own compiler, which links the library:
+ * The table of mpi-table.h over the <mpi.h> of any MPI library, for those whose binary interface the addon
+ * does not know. Compiled by the library's own compiler, which links the library:
  *
  *     mpicc -shared -fPIC -O2 mpi-shim.c -o qdylora-mpi.so
  *     QDYLORA_MPI_LIBRARY=$PWD/qdylora-mpi.so mpirun -n 4 npx qdylora train run.yaml

@@ -9,8 +9,8 @@
 #define QDYLORA_MPI_TABLE_FUNCTION "qdyloraMpiTable"
 
 /**
- * Functions of the opened library. Each returns 0, or MPI's error code. Counts are in elements. `element` is 0
- * (float), 1 (double), 2 (int32) or 3 (uint8); `reduction` is 0 (sum), 1 (max) or 2 (min).
+ * Functions of the opened library. Each returns 0, or MPI's error code. Counts are in elements. `element` is
+ * 0 (float), 1 (double), 2 (int32) or 3 (uint8); `reduction` is 0 (sum), 1 (max) or 2 (min).
  */
 typedef struct QdyloraMpiTable {
   /** Initializes MPI unless it is; `threads`: 1 where other threads may call it, one at a time, else 0. */

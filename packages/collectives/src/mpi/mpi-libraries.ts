@@ -5,7 +5,8 @@ import type { MpiAddon, OpenedWorld } from './mpi-addon.ts';
 
 /**
  * Binary interface of a library: `openmpi` (Open MPI 4 and 5), `mpich` (MPICH 3.1 and newer, Intel MPI, Cray
- * MPICH, MVAPICH), `standard` (that of MPI 5), `shim` (compiled from native/mpi/mpi-shim.c over any other one).
+ * MPICH, MVAPICH), `standard` (that of MPI 5), `shim` (compiled from native/mpi/mpi-shim.c over any other
+ * one).
  */
 export type MpiAbi = 'openmpi' | 'mpich' | 'standard' | 'shim';
 

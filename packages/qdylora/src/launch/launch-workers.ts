@@ -55,9 +55,9 @@ export async function launchWorkers(options: LaunchOptions): Promise<number> {
 }
 
 /**
- * The status of one start. Workers of this machine leave a sign when they finish: 0 of the launcher without all
- * of these signs is a failure. After a failure this says what the launcher has left out. Folders of other hosts
- * are not seen from here.
+ * The status of one start. Workers of this machine leave a sign when they finish: 0 of the launcher without
+ * all of these signs is a failure. After a failure this says what the launcher has left out. Folders of other
+ * hosts are not seen from here.
  */
 async function startOnce(
   launcher: LauncherCommand,

@@ -19,8 +19,8 @@ export interface ProcessWatch extends Disposable {
 
 /**
  * Watches workers from before they run. Each keeps one end of a pipe open, which the system closes when its
- * process ends, however it ends. A shell opens it, and then becomes the worker. (Of MPICH's launcher the message
- * names a process, but not always the one that failed.)
+ * process ends, however it ends. A shell opens it, and then becomes the worker. (Of MPICH's launcher the
+ * message names a process, but not always the one that failed.)
  *
  * @param folder for the pipes
  */

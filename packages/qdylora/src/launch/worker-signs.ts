@@ -2,8 +2,8 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * Signs that the workers of `qdylora launch` leave in a folder of this machine. Launchers end all workers as soon
- * as one has failed, and may lose what it printed last.
+ * Signs that the workers of `qdylora launch` leave in a folder of this machine. Launchers end all workers as
+ * soon as one has failed, and may lose what it printed last.
  */
 type SignKind = 'finished' | 'error';
 

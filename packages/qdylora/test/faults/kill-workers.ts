@@ -53,10 +53,10 @@ export interface WorkerFaultReport extends Damage {
 const MOST_SECONDS = 60;
 
 /**
- * Trains on several workers (`qdylora launch`) and does something to one of them at a random instant, resumes on another number
- * of workers, again and again. After each fault: have all workers ended soon, is every checkpoint whole, and
- * is every save that was acknowledged still there? After each run that ends: has it the bytes of one that
- * nobody disturbed?
+ * Trains on several workers (`qdylora launch`) and does something to one of them at a random instant, resumes
+ * on another number of workers, again and again. After each fault: have all workers ended soon, is every
+ * checkpoint whole, and is every save that was acknowledged still there? After each run that ends: has it the
+ * bytes of one that nobody disturbed?
  */
 export async function killWorkers(options: WorkerFaultOptions): Promise<WorkerFaultReport> {
   const { scratch, kills, seed, launchers, faults, counts } = options;

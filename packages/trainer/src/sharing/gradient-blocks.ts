@@ -33,7 +33,7 @@ export function gradientBlocks(backend: Backend, gradients: readonly F32[]): Gra
   return {
     setAside() {
       const arrays: F32[] = [];
-      aside.push({ range: newest!, arrays }); // before memory may run out: `release` frees what it has by then
+      aside.push({ range: newest!, arrays }); // first: where memory runs out, `release` frees what it has
       for (const gradient of gradients) {
         const array = memory.allocate('f32', gradient.shape);
         memory.persist(array);

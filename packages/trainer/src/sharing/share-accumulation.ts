@@ -103,7 +103,8 @@ async function addInOrder(plan: PlannedStep): Promise<void> {
   const { backend } = passes[0].view.model;
   const views = sentViews(passes, optimizer);
   const hasAllRows = views.every(({ shape }, i) => shape[0] === optimizer.parameters[i].view.shape[0]);
-  const blocks = gradientBlocks(backend, hasAllRows ? gradientArrays(optimizer) : views); // fewer, if they can be
+  // the optimizer's own arrays are fewer where they lie side by side
+  const blocks = gradientBlocks(backend, hasAllRows ? gradientArrays(optimizer) : views);
   try {
     for (let term = range.from; term < range.to; term++) {
       if (term > range.from) {

@@ -4,8 +4,8 @@ import { countedPasses, termsOf } from './passes-of-worker.ts';
 
 /**
  * How many sums of gradients one process keeps beside the gradients while each pass of a step runs
- * (`gradientBlocks`): one for each node of the tree that earlier passes have completed. Passes without a token
- * to predict do not run and are left out.
+ * (`gradientBlocks`): one for each node of the tree that earlier passes have completed. Passes without a
+ * token to predict do not run and are left out.
  */
 export function sumsAside(passes: readonly Pass[]): Map<Pass, number> {
   const counted = countedPasses(passes);

@@ -49,7 +49,8 @@ export interface StepOptions extends AccumulateOptions {
   /**
    * How the workers add their gradients, for instance `librarySum`: then the last bits depend on their
    * number, and one process adds each pass to the sum of those before. null, the default: in an order that
-   * depends on the number of passes alone, which needs memory for ⌊log2 n⌋ more gradients in steps of n passes.
+   * depends on the number of passes alone, which needs memory for ⌊log2 n⌋ more gradients in steps of n
+   * passes.
    */
   readonly gradientSum?: GradientSum | null;
   /**
