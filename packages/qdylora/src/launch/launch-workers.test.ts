@@ -1,4 +1,4 @@
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { temporaryPlace } from '../../test/tiny-model.ts';
@@ -60,6 +60,14 @@ it.each([0, 1])('names worker %i where it is the first to be killed', async (ran
       new RegExp(`^\\[worker ${rank} of 2\\] Its process \\d+ ended first, without an error\\.$`),
     ),
   ]);
+});
+
+it('leaves the files that the launcher opened for a worker as they are', async () => {
+  const seen = place.in('seen');
+  useLauncher(`while [ "$1" != sh ]; do shift; done
+    PMI_RANK=0 "$1" "$2" "$3" "$4" sh -c 'echo mine >&9' 9>${seen}; exit 1`);
+  await launchTwo([]);
+  expect(readFileSync(seen, 'utf8')).toBe('mine\n');
 });
 
 it('shows the error of a worker that its launcher lost, and no error twice', async () => {

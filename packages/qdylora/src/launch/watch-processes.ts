@@ -45,9 +45,14 @@ export function watchProcesses(folder: string, workers: number): ProcessWatch {
   };
 }
 
-/** Opens the pipe of this worker, says its process, and becomes the command. */
+/**
+ * Opens the pipe of this worker, says its process, and becomes the command. The launcher's own open files
+ * must stay as they are (`PMI_FD` of MPICH), so the pipe gets a number that is free.
+ */
 const OPEN_PIPE = [
-  'pipe="$0/process-${OMPI_COMM_WORLD_RANK:-$PMI_RANK}"', // eslint-disable-line no-template-curly-in-string
-  'if [ -p "$pipe" ]; then exec 9>"$pipe"; echo $$ >&9; fi',
+  'pipe="$0/process-${OMPI_COMM_WORLD_RANK:-$PMI_RANK}"',
+  'for n in 9 8 7 6 5 4 3; do',
+  '  if [ -p "$pipe" ] && [ ! -e /dev/fd/$n ]; then eval "exec $n>\\$pipe; echo \\$\\$ >&$n"; break; fi',
+  'done',
   'exec "$@"',
 ].join('\n');
