@@ -5,7 +5,7 @@ import type { Pass } from '../step/run-pass.ts';
 export function termsOf(passes: readonly Pass[]): TermRange[] {
   const terms: TermRange[] = [];
   for (let from = 0; from < passes.length;) {
-    const to = from + (passes[from].distillation?.role === 'teacher' ? 2 : 1);
+    const to = from + (passes[from + 1]?.distillation?.role === 'student' ? 2 : 1);
     terms.push({ from, to });
     from = to;
   }
