@@ -48,7 +48,14 @@ export function callOf<I extends Arrays, O extends Arrays, A>(
     inputs,
     attributes,
     outputs,
-  }: { readonly inputs: I; readonly attributes: A; readonly outputs?: Partial<O> },
+    bytes,
+  }: {
+    readonly inputs: I;
+    readonly attributes: A;
+    readonly outputs?: Partial<O>;
+    /** Instead of those of all arrays. */
+    readonly bytes?: number;
+  },
 ): BenchCall {
   const all = runOp(backend, op, inputs, attributes, outputs);
   const arrays = [...new Set([...Object.values(inputs), ...Object.values(all)])].filter((view) => !!view);
@@ -59,7 +66,7 @@ export function callOf<I extends Arrays, O extends Arrays, A>(
   return {
     op: op.name,
     shape: `${largest.shape.join(' × ')} ${largest.dtype}`,
-    bytes: sizeOf(arrays) + sizeOf(changed),
+    bytes: bytes ?? sizeOf(arrays) + sizeOf(changed),
     flops: op.flops?.(inputs, attributes) ?? 0,
     enqueue: () => {
       runOp(backend, op, inputs, attributes, all);

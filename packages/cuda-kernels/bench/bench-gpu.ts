@@ -10,6 +10,7 @@ import { recordRows } from '@qdylora/testing/bench';
 import { cudaOpNames, createCudaBackend, listCudaDevices, type CudaBackend } from '../src/index.ts';
 import type { BenchCall } from './bench-call.ts';
 import { benchCalls } from './bench-calls.ts';
+import { otherCalls } from './other-calls.ts';
 import { productCalls } from './product-calls.ts';
 
 /** Runs of each call: one warms up, each of the others is measured over so many calls. */
@@ -92,8 +93,8 @@ async function measureAll(
   memory.release(from);
   memory.release(to);
   const products = [TRAINED_TOKENS, 1].flatMap((count) => productCalls(backend, count));
-  for (const call of [...benchCalls(backend, tokens), ...products])
-    add(rowOf(call, await timeOf(backend, call.enqueue), copyGbps));
+  const bound = [...benchCalls(backend, tokens), ...otherCalls(backend, tokens)];
+  for (const call of [...bound, ...products]) add(rowOf(call, await timeOf(backend, call.enqueue), copyGbps));
   return rows;
 }
 

@@ -1,11 +1,20 @@
-import type { ArrayView, Backend } from '@qdylora/contract';
-import { adaptedLinear, adaptedLinearBackward } from '@qdylora/lora-dynamic';
+import type { Arrays, ArrayView, Backend } from '@qdylora/contract';
+import {
+  adaptedLinear,
+  adaptedLinearBackward,
+  adaptedLinearGroup,
+  adaptedLinearGroupBackward,
+  numbered,
+} from '@qdylora/lora-dynamic';
 import { matmulNf4, matmulNf4InputGradient } from '@qdylora/quant';
 import {
   causalAttention,
   causalAttentionBackward,
   linear,
+  linearArgmax,
   linearCrossEntropy,
+  linearCrossEntropyTopK,
+  linearDistillation,
   linearInputGradient,
   linearWeightGradient,
 } from '@qdylora/tensor';
@@ -15,6 +24,8 @@ import { BLOCK_SIZE, callOf, packedInputs, placed, type BenchCall } from './benc
 const [COLS, ROWS] = [4096, 11008];
 const [HEADS, HEAD_DIM] = [32, 128];
 const VOCABULARY = 32000;
+/** Classes of a token that a distilled pass learns from, by default. */
+const TOP_K = 64;
 /** The largest rank of a run by default. */
 const RANK = 64;
 
@@ -36,7 +47,7 @@ export function productCalls(backend: Backend, tokens: number): BenchCall[] {
     callOf(backend, matmulNf4, { inputs: { x, ...codes }, attributes: { ...quantized, ...products } }),
     callOf(backend, adaptedLinear, { inputs: { x, a, b, ...codes }, attributes: adapted }),
   ];
-  if (tokens === 1) return forward;
+  if (tokens === 1) return [...forward, argmaxCall(backend)];
   const dy = placed(backend, 'bf16', [tokens, ROWS]);
   const u = placed(backend, 'f32', [tokens, RANK]);
   const backward = { ...products, accumulate: false };
@@ -57,8 +68,36 @@ export function productCalls(backend: Backend, tokens: number): BenchCall[] {
       attributes: { ...adapted, accumulate: false, trainFrom: 0, wantsDx: true, dxDtype: 'bf16' },
       outputs: { da: placed(backend, 'f32', [RANK, COLS]), db: placed(backend, 'f32', [RANK, ROWS]) },
     }),
+    ...groupCalls(backend, tokens),
     ...attentionCalls(backend, tokens),
-    headCall(backend, tokens),
+    ...headCalls(backend, tokens),
+  ];
+}
+
+/** Arrays of q, k and v, with the names that they have in a group. */
+const ofEachLayer = (arraysOf: () => Readonly<Record<string, ArrayView | undefined>>): Arrays =>
+  Object.assign({}, ...[0, 1, 2].map((i) => numbered(arraysOf(), i))) as Arrays;
+
+/** The projections of attention of a 4-bit base with adapters: q, k and v. */
+function groupCalls(backend: Backend, tokens: number): BenchCall[] {
+  const layer = { rows: COLS, blockSize: BLOCK_SIZE, nestedOffset: 0, tiled: false, scale: 1 };
+  const attributes = { layers: [layer, layer, layer], cols: COLS, computeDtype: 'bf16' } as const;
+  const factor = (): ArrayView => placed(backend, 'f32', [RANK, COLS]);
+  const inputs: Arrays = {
+    x: placed(backend, 'bf16', [tokens, COLS]),
+    ...ofEachLayer(() => ({ ...packedInputs(backend, COLS * COLS), a: factor(), b: factor() })),
+  };
+  const ofBackward = ofEachLayer(() => ({
+    dy: placed(backend, 'bf16', [tokens, COLS]),
+    u: placed(backend, 'f32', [tokens, RANK]),
+  }));
+  return [
+    callOf(backend, adaptedLinearGroup, { inputs, attributes: { ...attributes, outDtype: 'bf16' } }),
+    callOf(backend, adaptedLinearGroupBackward, {
+      inputs: { ...inputs, ...ofBackward },
+      attributes: { ...attributes, accumulate: false, trainFrom: 0, wantsDx: true },
+      outputs: ofEachLayer(() => ({ da: factor(), db: factor() })),
+    }),
   ];
 }
 
@@ -86,14 +125,38 @@ function attentionCalls(backend: Backend, tokens: number): BenchCall[] {
   ];
 }
 
-/** The head of a frozen base and its loss, with the gradient of its input. */
-const headCall = (backend: Backend, tokens: number): BenchCall =>
-  callOf(backend, linearCrossEntropy, {
+/** Head and loss of a frozen base with the gradient of its input, alone and in a pair that distils. */
+function headCalls(backend: Backend, tokens: number): BenchCall[] {
+  const inputs = {
+    x: placed(backend, 'f32', [tokens, COLS]),
+    weight: placed(backend, 'bf16', [VOCABULARY, COLS]),
+    targets: placed(backend, 'i32', [tokens]),
+    tokenWeights: undefined,
+  };
+  const attributes = { computeDtype: 'bf16', lossScale: 1 / tokens, gradient: true } as const;
+  const soft = {
+    topIds: placed(backend, 'i32', [tokens, TOP_K]),
+    topLogProbabilities: placed(backend, 'f32', [tokens, TOP_K]),
+    tailMass: placed(backend, 'f32', [tokens]),
+  };
+  return [
+    callOf(backend, linearCrossEntropy, { inputs, attributes, outputs: { dWeight: undefined } }),
+    callOf(backend, linearCrossEntropyTopK, { inputs, attributes: { ...attributes, topK: TOP_K } }),
+    callOf(backend, linearDistillation, {
+      inputs: { ...inputs, ...soft },
+      attributes: { ...attributes, distillation: 0.5 },
+    }),
+  ];
+}
+
+/** The head of a step of decoding: the likeliest token. */
+const argmaxCall = (backend: Backend): BenchCall =>
+  callOf(backend, linearArgmax, {
     inputs: {
-      x: placed(backend, 'f32', [tokens, COLS]),
+      x: placed(backend, 'f32', [1, COLS]),
       weight: placed(backend, 'bf16', [VOCABULARY, COLS]),
-      targets: placed(backend, 'i32', [tokens]),
+      codes: undefined,
+      scales: undefined,
     },
-    attributes: { computeDtype: 'bf16', lossScale: 1 / tokens, gradient: true },
-    outputs: { dWeight: undefined },
+    attributes: { computeDtype: 'bf16' },
   });

@@ -1,6 +1,7 @@
 import { createDryBackend } from '@qdylora/contract';
 import { benchCalls } from './bench-calls.ts';
 import type { BenchCall } from './bench-call.ts';
+import { otherCalls } from './other-calls.ts';
 import { productCalls } from './product-calls.ts';
 
 /** Rates of a device by its data sheet: bytes and operations a second. */
@@ -29,7 +30,7 @@ const floorMicroseconds = ({ bytes, flops }: BenchCall, device: Device): number 
   1e6 * Math.max(bytes / device.bytes, flops / device.flops);
 
 /**
- * The floor of each op that has a bench, as tab-separated lines: op, largest array, rows or tokens, bytes,
+ * The floor of each op, as tab-separated lines: op, largest array, rows or tokens, bytes,
  * operations, and microseconds on each device.
  */
 export function rooflineTable(): string {
@@ -42,8 +43,12 @@ export function rooflineTable(): string {
     ...DEVICES.map(({ name }) => `${name} µs`),
   ];
   const rows = [ROWS, ...TOKENS].flatMap((count) => {
-    const calls = count === ROWS ? benchCalls : productCalls;
-    return calls(createDryBackend(), count).map((call) => [
+    const backend = createDryBackend();
+    const calls =
+      count === ROWS
+        ? [...benchCalls(backend, count), ...otherCalls(backend, count)]
+        : productCalls(backend, count);
+    return calls.map((call) => [
       call.op,
       call.shape,
       count,
