@@ -9,6 +9,7 @@ import {
   someFunction,
   trueOrFalse,
   type Backend,
+  type FloatDType,
   type Kernel,
   type OptionRules,
 } from '@qdylora/contract';
@@ -51,6 +52,9 @@ const TOKEN_REGION_BYTES = 2 ** 20;
  */
 export const REGION_BYTES = 64 * 2 ** 20;
 
+/** Float types that the C++ kernels take. They have no float16, which no level multiplies faster. */
+export const CPU_FLOAT_DTYPES: readonly FloatDType[] = ['f32', 'bf16'];
+
 /**
  * Host memory (on huge pages where the system has them) and the C++ kernels.
  *
@@ -80,6 +84,7 @@ export async function createCpuBackend(options: CpuBackendOptions = {}): Promise
     name: 'cpu',
     contractVersion: CONTRACT_VERSION,
     memory,
+    floatDtypes: CPU_FLOAT_DTYPES,
     level: open.level,
     numThreads: open.native.threads,
     packedLayout: 'tiles',

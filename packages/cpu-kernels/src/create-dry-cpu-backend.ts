@@ -6,7 +6,7 @@ import {
   type DryBackend,
 } from '@qdylora/contract';
 import type { NativeFunction } from './addon/addon-functions.ts';
-import { REGION_BYTES } from './create-cpu-backend.ts';
+import { CPU_FLOAT_DTYPES, REGION_BYTES } from './create-cpu-backend.ts';
 import { cpuKernels } from './kernel-table.ts';
 import { functionOf, LEVEL_RULES, openLevel, type OpenLevelOptions } from './addon/open-level.ts';
 
@@ -42,7 +42,12 @@ export function createDryCpuBackend(options: OpenLevelOptions = {}): DryCpuBacke
     }),
   );
   return {
-    ...createDryBackend({ memory, packedLayout: 'tiles', workspace: (opName) => kernels.get(opName)?.run }),
+    ...createDryBackend({
+      memory,
+      packedLayout: 'tiles',
+      floatDtypes: CPU_FLOAT_DTYPES,
+      workspace: (opName) => kernels.get(opName)?.run,
+    }),
     level: open.level,
     numThreads: open.native.threads,
     dispose: open.native.close,

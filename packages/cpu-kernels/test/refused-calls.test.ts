@@ -285,7 +285,21 @@ test.each<[string, unknown, object, object, RegExp, object?]>([
     linear,
     { x: F(1, 4), weight: F(2, 4) },
     { computeDtype: 'fp16' },
-    /computeDtype must be f32 or bf16, but it is fp16/,
+    /computeDtype must be f32 or bf16 or f16, but it is fp16/,
+  ],
+  [
+    'a product in float16, which only GPUs multiply',
+    linear,
+    { x: F(1, 4), weight: F(2, 4) },
+    { computeDtype: 'f16' },
+    /computeDtype is f16, but the backend cpu computes in f32 and bf16 only\. Use f32 or bf16, or another/,
+  ],
+  [
+    'an array of float16',
+    linear,
+    { x: viewOf('f16', [1, 4], new Uint16Array(4)), weight: F(2, 4) },
+    { computeDtype: 'bf16' },
+    /the array x is f16, but the backend cpu computes in f32 and bf16 only/,
   ],
   [
     'heads of no width',
@@ -360,7 +374,7 @@ test.each<[string, unknown, object, object, RegExp, object?]>([
     inputs as Arrays,
     attributes,
     {
-      code: expect.stringMatching(/^BAD_(ARGUMENT|SHAPE)$/) as never,
+      code: expect.stringMatching(/^(BAD_(ARGUMENT|SHAPE)|UNSUPPORTED)$/) as never,
       message: expect.stringMatching(message),
     },
     suppliedOutputs as Arrays,

@@ -1,4 +1,12 @@
-import { abortSignal, objectWith, oneOf, orNull, someFunction, type OptionRules } from '@qdylora/contract';
+import {
+  abortSignal,
+  FLOAT_DTYPES,
+  objectWith,
+  oneOf,
+  orNull,
+  someFunction,
+  type OptionRules,
+} from '@qdylora/contract';
 import type { ComputeDtype } from '@qdylora/tensor';
 import type { EvalView } from './eval-model.ts';
 import type { ExampleLosses } from './example-losses.ts';
@@ -38,7 +46,7 @@ export interface MeasureOptions {
 }
 
 export const MEASURE_RULES: OptionRules<MeasureOptions> = {
-  computeDtype: oneOf(['f32', 'bf16']),
+  computeDtype: oneOf(FLOAT_DTYPES),
   signal: abortSignal,
   workers: orNull(objectWith('allReduce')),
   onProgress: someFunction,

@@ -10,10 +10,11 @@ const EXACT_OPS = /^(fill|copy|append-rows|quantize|split|dropout)|-step$/;
 
 /**
  * The host backend, with rounding errors of the size that the conformance cases allow to kernels: each
- * float32 result of each op is changed by up to 32 units in its last place, up or down by the seed. A correct
+ * float32 result of each op is changed by up to 32 units in its last place (or `relativeChange` of itself),
+ * up or down by the seed. A correct
  * backend may be as far from the host backend as the results of a whole run move by that.
  */
-export function createPerturbedBackend(seed: number): Backend {
+export function createPerturbedBackend(seed: number, relativeChange = FLOAT_CHANGE): Backend {
   const rng = createRng(seed).named('perturbation');
   let drawn = 0;
   const change = (): number => 2 * rng.uniform(drawn++) - 1;
@@ -24,7 +25,7 @@ export function createPerturbedBackend(seed: number): Backend {
       for (const view of Object.values(outputs)) {
         if (view?.dtype === 'f32') {
           const values = hostData(view);
-          for (let i = 0; i < values.length; i++) values[i] *= 1 + FLOAT_CHANGE * change();
+          for (let i = 0; i < values.length; i++) values[i] *= 1 + relativeChange * change();
         } else if (view?.dtype === 'bf16') {
           const halves = hostData(view);
           for (let i = 0; i < halves.length; i++)

@@ -6,7 +6,7 @@ export interface Tensor<V extends ArrayView = ArrayView> {
   readonly needsGradient: boolean;
 }
 
-/** A tensor of f32 or bf16. */
+/** A tensor of f32, bf16 or f16. */
 export type FloatTensor = Tensor<FloatView>;
 
 /** A value without a gradient: inputs, frozen tables, ids. */

@@ -1,5 +1,6 @@
 import type { Kernel } from '../ops/kernel.ts';
 import type { Arrays } from '../arrays/array-view.ts';
+import type { FloatDType } from '../arrays/dtype.ts';
 import type { Op } from '../ops/op.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { PageStore } from '../memory/page-store.ts';
@@ -25,6 +26,11 @@ export interface Backend {
   readonly level?: string;
   readonly contractVersion: number;
   readonly memory: Memory;
+  /**
+   * Float types of arrays and of `computeDtype` that the kernels take; `runOp` refuses others. Default: f32
+   * and bf16.
+   */
+  readonly floatDtypes?: readonly FloatDType[];
   /** The kernel of an op, or undefined: then the reference runs, where memory is host memory. */
   kernel(opName: string): Kernel | undefined;
   /**

@@ -1,3 +1,4 @@
+import { FLOAT_DTYPES } from '../arrays/dtype.ts';
 import { CONTRACT_VERSION, type Backend } from './backend.ts';
 import { createDryMemory, type DryMemory } from '../memory/dry-memory.ts';
 import type { PageStore } from '../memory/page-store.ts';
@@ -14,6 +15,8 @@ export interface DryBackendOptions {
   readonly packedLayout?: Backend['packedLayout'];
   /** True to plan for a device: the backend opens page stores, without bytes. False by default. */
   readonly hasPageStores?: boolean;
+  /** Default: all. */
+  readonly floatDtypes?: Backend['floatDtypes'];
   /**
    * Allocates and releases the workspace of an op while it runs. By default ops need none.
    */
@@ -35,6 +38,7 @@ export function createDryBackend({
   memory = createDryMemory(),
   packedLayout,
   hasPageStores = false,
+  floatDtypes = FLOAT_DTYPES,
   workspace,
 }: DryBackendOptions = {}): DryBackend {
   const pages = createDryPages();
@@ -43,6 +47,7 @@ export function createDryBackend({
     contractVersion: CONTRACT_VERSION,
     memory,
     packedLayout,
+    floatDtypes,
     kernel: (opName) => workspace?.(opName) ?? nothing,
     pageBytes: pages.peakBytes,
     ...(hasPageStores && { openPageStore: pages.open }),

@@ -1,3 +1,4 @@
+import { FLOAT_DTYPES } from '../arrays/dtype.ts';
 import { CONTRACT_VERSION, type Backend } from './backend.ts';
 import { createHostMemory, type HostMemoryOptions } from '../memory/host-memory.ts';
 
@@ -9,5 +10,6 @@ export const createHostBackend = (options: HostMemoryOptions = {}): Backend => (
   name: 'host',
   contractVersion: CONTRACT_VERSION,
   memory: createHostMemory(options),
+  floatDtypes: FLOAT_DTYPES,
   kernel: () => undefined,
 });

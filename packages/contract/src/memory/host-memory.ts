@@ -1,8 +1,9 @@
 import { createArena } from './arena.ts';
 import { f32View, hostData, viewOf, type ArrayView } from '../arrays/array-view.ts';
-import { typedArray, type DataOf, type DType } from '../arrays/dtype.ts';
+import { typedArray, type DataOf, type DType, type HalfDType } from '../arrays/dtype.ts';
 import { DisposedError, QdyloraError } from '../errors/errors.ts';
 import type { Memory } from './memory.ts';
+import { isHalfDType } from '../numbers/half-types.ts';
 import { elementCount, shapeText } from '../arrays/shape.ts';
 import { HOST_SPACE } from '../arrays/storage.ts';
 
@@ -23,8 +24,8 @@ export interface HostMemoryOptions {
   readonly poison?: boolean;
 }
 
-/** A quiet NaN as a bfloat16 bit pattern. */
-const BFLOAT16_NAN = 0x7fc0;
+/** Bit patterns of a quiet NaN. */
+const HALF_NAN: Readonly<Record<HalfDType, number>> = { bf16: 0x7fc0, f16: 0x7e00 };
 
 /** Host memory: arrays are typed arrays. */
 export function createHostMemory(options: HostMemoryOptions = {}): Memory {
@@ -45,7 +46,7 @@ export function createHostMemory(options: HostMemoryOptions = {}): Memory {
     place(dtype, shape, { region, offset, length }) {
       const view = viewOf(dtype, shape, typedArray(dtype, region, offset, length));
       if (poison && dtype === 'f32') hostData(view).fill(NaN);
-      if (poison && dtype === 'bf16') hostData(view).fill(BFLOAT16_NAN);
+      if (poison && isHalfDType(dtype)) hostData(view).fill(HALF_NAN[dtype]);
       return view;
     },
   });

@@ -46,11 +46,13 @@ export function toFloat16(value: number): number {
  * Float32 values as IEEE half bits: `toFloat16` of each, by whole-number arithmetic on the bits, many times
  * faster.
  */
-export function float16Array(values: Float32Array): Uint16Array<ArrayBuffer> {
+export function float16Array<B extends ArrayBufferLike = ArrayBuffer>(
+  values: Float32Array,
+  out: Uint16Array<B> = new Uint16Array(values.length) as Uint16Array<B>,
+): Uint16Array<B> {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  const halves = new Uint16Array(values.length);
-  for (let i = 0; i < values.length; i++) halves[i] = halfBits(bits[i], values[i]);
-  return halves;
+  for (let i = 0; i < values.length; i++) out[i] = halfBits(bits[i], values[i]);
+  return out;
 }
 
 /** Bits of float32: 2^16, infinity, and 2^−14, the smallest normal half. */

@@ -1,5 +1,5 @@
 import type { Arrays, ArrayView } from '../arrays/array-view.ts';
-import type { DType } from '../arrays/dtype.ts';
+import { FLOAT_DTYPES, type DType } from '../arrays/dtype.ts';
 import { shapeText } from '../arrays/shape.ts';
 import { QdyloraError } from '../errors/errors.ts';
 
@@ -19,8 +19,8 @@ const ruleOf =
 
 /** Float32 numbers. `axes` is the number of axes (null: any). */
 export const f32Array = ruleOf('f32');
-/** Float32 or bfloat16 numbers. */
-export const floatArray = ruleOf('f32', 'bf16');
+/** Numbers of any floating point type. */
+export const floatArray = ruleOf(...FLOAT_DTYPES);
 /** 32-bit integers: ids, targets, positions, ends of segments. */
 export const i32Array = ruleOf('i32');
 /** Bytes: codes of weights, scales or optimizer states. */

@@ -25,7 +25,7 @@ export interface Op<I extends Arrays = Arrays, O extends Arrays = Arrays, A = un
   /** Attributes may be NaN. All other ops refuse NaN. */
   readonly acceptsNaN?: true;
   /**
-   * Inputs and outputs that may be f32 or bf16. A kernel receives them as they are. The reference always
+   * Inputs and outputs that may be f32, bf16 or f16. A kernel receives them as they are. The reference always
    * receives f32: `runReference` widens inputs and rounds results once.
    */
   readonly halves?: readonly string[];

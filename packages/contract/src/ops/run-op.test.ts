@@ -95,7 +95,7 @@ describe.each([
   test('with another element type or another number of axes names the input', () => {
     expect(call({ ids: f32View([2]) })).toBe('BAD_ARGUMENT [step] ids must be i32, but it is f32.');
     expect(call({ x: i32View([2, 3], new Int32Array(6)) })).toBe(
-      'BAD_ARGUMENT [step] x must be f32 or bf16, but it is i32.',
+      'BAD_ARGUMENT [step] x must be f32 or bf16 or f16, but it is i32.',
     );
     expect(call({ x: f32View([6]) })).toBe('BAD_SHAPE [step] x must have 2 axes, but it is [6].');
     expect(call({ bias: f32View([3, 1]) })).toBe(
@@ -126,7 +126,7 @@ describe.each([
       'BAD_ARGUMENT [step] factor must be a number, but it is NaN.',
     );
     expect(call({}, { state }, { factor: 1, outDtype: 'fp16' })).toBe(
-      'BAD_ARGUMENT [step] outDtype must be f32 or bf16, but it is fp16.',
+      'BAD_ARGUMENT [step] outDtype must be f32 or bf16 or f16, but it is fp16.',
     );
     expect(
       refusal(() => runOp(backend, step, placed({ x, ids }), undefined as never, placed({ state }))),
@@ -142,10 +142,10 @@ describe('an array is refused', () => {
   test('that is no array view, by what it is', () => {
     expect(
       refusal(() => runOp(host, step, { x, ids }, attributes, { state: new Float32Array(6) as never })),
-    ).toMatch(/state must be an array view of f32, bf16, i32, u8, but it is Float32Array/);
+    ).toMatch(/state must be an array view of f32, bf16, f16, i32, u8, but it is Float32Array/);
     expect(call(new Float32Array(6))).toBe(
-      'BAD_ARGUMENT [step] x must be an array view of f32, bf16, i32, u8, but it is Float32Array. viewOf, ' +
-        'f32View and i32View make one.',
+      'BAD_ARGUMENT [step] x must be an array view of f32, bf16, f16, i32, u8, but it is Float32Array. ' +
+        'viewOf, f32View and i32View make one.',
     );
     expect(call({ ...x, dtype: 'f64' })).toMatch(/is of element type f64/);
     expect(call({ dtype: 'f32', data: hostData(x) })).toMatch(/is one without shape and storage/);
@@ -162,7 +162,7 @@ describe('an array is refused', () => {
   test('that a memory is asked for: of no element type, of no size', () => {
     const memory = createHostMemory();
     expect(refusal(() => memory.allocate('f64' as never, [2]))).toMatch(
-      /^BAD_ARGUMENT \[host\] the dtype of an array must be one of f32, bf16, i32, u8 \(got f64\)/,
+      /^BAD_ARGUMENT \[host\] the dtype of an array must be one of f32, bf16, f16, i32, u8 \(got f64\)/,
     );
     for (const shape of [[-2, -2], [0.5, 2], ['4'], [NaN]])
       expect(

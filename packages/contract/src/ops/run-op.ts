@@ -2,6 +2,9 @@ import { assertTaken } from './array-rule.ts';
 import { assertApart, assertUsable } from './assert-usable.ts';
 import type { Arrays, ArraySpec, ArrayView } from '../arrays/array-view.ts';
 import type { Backend, OpCall } from '../backends/backend.ts';
+import { FLOAT_DTYPES, isFloatDType } from '../arrays/dtype.ts';
+import { assertFloatDtype } from '../backends/float-dtypes.ts';
+import { isHalfDType } from '../numbers/half-types.ts';
 import { MissingKernelError, QdyloraError } from '../errors/errors.ts';
 import type { Kernel } from './kernel.ts';
 import type { Memory } from '../memory/memory.ts';
@@ -52,9 +55,11 @@ export function prepareOp<I extends Arrays, O extends Arrays, A>(
   // Loops over names, not Object.entries: a short kernel takes microseconds, and lists would double that.
   for (const name in inputs) {
     const view = inputs[name];
-    if (view) assertUsable(op.name, name, view, memory);
+    if (!view) continue;
+    assertUsable(op.name, name, view, memory);
+    if (isHalfDType(view.dtype)) assertFloatDtype(backend, op.name, `the array ${name}`, view.dtype);
   }
-  assertAttributes(op as Pick<Op, 'name' | 'acceptsNaN'>, attributes);
+  assertAttributes(op as Pick<Op, 'name' | 'acceptsNaN'>, attributes, backend);
   assertTaken(op.name, op.rules, inputs);
   const outputs = outputsOf(
     backend,
@@ -115,10 +120,11 @@ function assertSupplied(where: string, name: string, view: ArrayView, spec: Arra
   });
 }
 
-/** Refuses NaN and unknown float types, which each kernel would interpret in its own way. */
+/** Refuses NaN and float types that the kernels do not know: each would interpret them in its own way. */
 function assertAttributes(
   { name: where, acceptsNaN }: Pick<Op, 'name' | 'acceptsNaN'>,
   attributes: unknown,
+  backend: Backend,
 ): void {
   if (typeof attributes !== 'object' || attributes === null)
     throw new QdyloraError('BAD_ARGUMENT', {
@@ -131,11 +137,13 @@ function assertAttributes(
     const value = values[name];
     if (value !== value && !acceptsNaN)
       throw new QdyloraError('BAD_ARGUMENT', { where, problem: `${name} must be a number, but it is NaN` });
-    if (typeof value === 'string' && value !== 'f32' && value !== 'bf16' && name.endsWith('Dtype'))
+    if (typeof value !== 'string' || !name.endsWith('Dtype')) continue;
+    if (!isFloatDType(value))
       throw new QdyloraError('BAD_ARGUMENT', {
         where,
-        problem: `${name} must be f32 or bf16, but it is ${value}`,
+        problem: `${name} must be ${FLOAT_DTYPES.join(' or ')}, but it is ${value}`,
       });
+    assertFloatDtype(backend, where, name, value);
   }
 }
 

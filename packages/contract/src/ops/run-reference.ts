@@ -1,10 +1,11 @@
 import { hostData, f32View, type Arrays, type ArrayView } from '../arrays/array-view.ts';
-import { bfloat16Array, float32FromBfloat16 } from '../numbers/bfloat16.ts';
+import type { HalfDType } from '../arrays/dtype.ts';
+import { isHalfDType, narrowHalves, widenHalves } from '../numbers/half-types.ts';
 import type { Op } from './op.ts';
 
 /**
- * Runs an op's reference in host memory. Arrays in `halves` that are bf16 are widened to f32 for the
- * reference, and their results are rounded once, at the end.
+ * Runs an op's reference in host memory. Arrays in `halves` that are bf16 or f16 are widened to f32 for
+ * the reference, and their results are rounded once, at the end.
  */
 export function runReference<I extends Arrays, O extends Arrays, A>(
   op: Op<I, O, A>,
@@ -12,8 +13,8 @@ export function runReference<I extends Arrays, O extends Arrays, A>(
   outputs: O,
   attributes: A,
 ): void {
-  const isHalf = (name: string, view: ArrayView | undefined): view is ArrayView<'bf16'> =>
-    view?.dtype === 'bf16' && op.halves?.includes(name) === true;
+  const isHalf = (name: string, view: ArrayView | undefined): view is ArrayView<HalfDType> =>
+    isHalfDType(view?.dtype) && op.halves?.includes(name) === true;
   const widened = <T extends Arrays>(arrays: T): T =>
     Object.fromEntries(
       Object.entries(arrays).map(([name, view]) => [name, isHalf(name, view) ? widen(view) : view]),
@@ -21,8 +22,9 @@ export function runReference<I extends Arrays, O extends Arrays, A>(
   const wide = widened(outputs);
   op.reference(widened(inputs), wide, attributes);
   for (const [name, view] of Object.entries(outputs))
-    if (isHalf(name, view)) bfloat16Array(hostData(wide[name] as ArrayView<'f32'>), hostData(view));
+    if (isHalf(name, view))
+      narrowHalves(view.dtype, hostData(wide[name] as ArrayView<'f32'>), hostData(view));
 }
 
-const widen = (view: ArrayView<'bf16'>): ArrayView<'f32'> =>
-  f32View(view.shape, float32FromBfloat16(hostData(view)));
+const widen = (view: ArrayView<HalfDType>): ArrayView<'f32'> =>
+  f32View(view.shape, widenHalves(view.dtype, hostData(view)));

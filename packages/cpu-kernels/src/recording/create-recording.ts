@@ -112,7 +112,7 @@ function recordingIn(
 
 /** The backend that ops are recorded on: the kernels of `backend`, on memory of the recording. */
 function recordingBackend(
-  { name, level, contractVersion, packedLayout, onFallback }: Backend,
+  { name, level, contractVersion, floatDtypes, packedLayout, onFallback }: Backend,
   open: OpenLevel,
   { memory, keeping }: { readonly memory: Memory; readonly keeping: NativeProgram['keeping'] },
   recordCall: Backend['recordCall'],
@@ -123,6 +123,7 @@ function recordingBackend(
     name,
     level,
     contractVersion,
+    floatDtypes,
     packedLayout,
     onFallback,
     memory,

@@ -126,7 +126,7 @@ function recordingIn(shared: SharedMemory, backend: Backend, parts: RecordingPar
 
 /** The backend that ops are recorded on: the same kernels, on memory of the recording. */
 function recordingBackend(
-  { name, level, contractVersion, memory: outer }: Backend,
+  { name, level, contractVersion, floatDtypes, memory: outer }: Backend,
   {
     memory,
     launches,
@@ -147,6 +147,7 @@ function recordingBackend(
     name,
     level,
     contractVersion,
+    floatDtypes,
     // constants outlive the recording, and a replay must find them written
     memory: { ...memory, constant: outer.constant },
     kernel: (opName) => kernels.get(opName)?.run,

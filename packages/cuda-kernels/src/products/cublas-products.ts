@@ -6,7 +6,7 @@ import { cublasError } from './cublas-error.ts';
 import type { LibraryProduct, ProductPlan } from './library-product.ts';
 
 /** cudaDataType. */
-const TYPES: Readonly<Record<FloatDType, number>> = { f32: 0, bf16: 14 };
+const TYPES: Readonly<Record<FloatDType, number>> = { f32: 0, bf16: 14, f16: 2 };
 /** cublasComputeType_t: float32 sums. */
 const COMPUTE_F32 = 68;
 /** cublasLtMatmulDescAttributes_t. */

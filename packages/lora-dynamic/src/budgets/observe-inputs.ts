@@ -1,4 +1,4 @@
-import { runOp, type ArrayView, type Backend } from '@qdylora/contract';
+import { runOp, type ArrayView, type Backend, type FloatView } from '@qdylora/contract';
 import {
   linear,
   linearWeightGradient,
@@ -56,15 +56,13 @@ export const observeProjections = <M extends AdaptableModel<M>>(
     add: (backend, { x, u, sums }) => addProduct(backend, u, x, sums),
   });
 
-type Floats = ArrayView<'f32' | 'bf16'>;
-
 /** What is summed: arrays of [maxRank, width], and how a pass adds to them. */
 interface Observation {
   readonly widthOf: (layer: DyLoraLinear) => number;
   /** x: [tokens, in]  u = A·x: [tokens, maxRank] */
   readonly add: (
     backend: Backend,
-    inputs: { readonly x: Floats; readonly u: ArrayView<'f32'>; readonly sums: ArrayView<'f32'> },
+    inputs: { readonly x: FloatView; readonly u: ArrayView<'f32'>; readonly sums: ArrayView<'f32'> },
   ) => void;
 }
 
@@ -108,7 +106,10 @@ function observe<M extends AdaptableModel<M>>(
 }
 
 /** A layer that computes what `layer` does, and calls `onInput` in each forward pass. */
-const observingLayer = (layer: DyLoraLinear, onInput: (backend: Backend, x: Floats) => void): LinearLike => ({
+const observingLayer = (
+  layer: DyLoraLinear,
+  onInput: (backend: Backend, x: FloatView) => void,
+): LinearLike => ({
   name: layer.name,
   inFeatures: layer.inFeatures,
   outFeatures: layer.outFeatures,
@@ -120,6 +121,11 @@ const observingLayer = (layer: DyLoraLinear, onInput: (backend: Backend, x: Floa
 });
 
 /** sums += leftᵀ · right.  left: [tokens, rows]  right: [tokens, width]  sums: [rows, width] */
-function addProduct(backend: Backend, left: ArrayView<'f32'>, right: Floats, sums: ArrayView<'f32'>): void {
+function addProduct(
+  backend: Backend,
+  left: ArrayView<'f32'>,
+  right: FloatView,
+  sums: ArrayView<'f32'>,
+): void {
   runOp(backend, linearWeightGradient, { x: right, dy: left }, { computeDtype: 'f32' }, { dWeight: sums });
 }

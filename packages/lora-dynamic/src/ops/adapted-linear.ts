@@ -6,7 +6,7 @@ import {
   f32Array,
   floatArray,
   optional,
-  roundToBfloat16,
+  rounderTo,
   u8Array,
   type ArraySpec,
   type ArrayView,
@@ -45,8 +45,8 @@ export interface AdaptedAttributes {
   readonly nestedOffset: number;
   readonly tiled?: boolean;
   /**
-   * `'bf16'` rounds both operands of every product to bfloat16, also in the adapter (the scaled u or g). Sums
-   * are float32.
+   * A type of two bytes: both operands of every product are rounded to it, also in the adapter (the scaled u
+   * or g). Sums are float32.
    */
   readonly computeDtype: ComputeDtype;
   readonly scale: number;
@@ -121,7 +121,7 @@ type ForwardInputs = BaseOperands & {
  * `a` and `b` are the first r rows of the adapter, so a kernel cannot read beyond r. B is stored transposed.
  * `xAdapter` is x after dropout; default x.
  *
- * x, xAdapter: [tokens, in], f32 or bf16   a: [r, in]   b: [r, out]   bias: [out]
+ * x, xAdapter: [tokens, in], f32, bf16 or f16   a: [r, in]   b: [r, out]   bias: [out]
  * →   y: [tokens, out]   u: [tokens, r]
  */
 export const adaptedLinear = defineOp({
@@ -157,7 +157,7 @@ export const adaptedLinear = defineOp({
     const { x, xAdapter = x, bias, a, b } = inputs;
     const { rows, cols, scale, computeDtype, parts } = attributes;
     const [tokens, r] = u.shape as [number, number];
-    const as = operand(computeDtype);
+    const as = rounderTo(computeDtype);
     const adapterInput = hostData(xAdapter);
     const aData = hostData(a);
     const bData = hostData(b);
@@ -212,7 +212,7 @@ type BackwardInputs = BaseOperands & {
  * `trainFrom` on, multiplied by its `weight`. u is the result of the forward op with the same parts. With
  * xAdapter, g·A goes to dxAdapter instead of dx.
  *
- * dy: [tokens, out], f32 or bf16
+ * dy: [tokens, out], f32, bf16 or f16
  * →   dx, dxAdapter: [tokens, in]   da: [r − trainFrom, in]   db: [r − trainFrom, out]
  */
 export const adaptedLinearBackward = defineOp({
@@ -262,7 +262,7 @@ export const adaptedLinearBackward = defineOp({
     const { dy, x, xAdapter = x, u, a, b } = inputs;
     const { rows, cols, scale, trainFrom, accumulate, computeDtype, parts } = attributes;
     const [tokens, r] = u.shape as [number, number];
-    const as = operand(computeDtype);
+    const as = rounderTo(computeDtype);
     const dyData = hostData(dy);
     const adapterInput = xAdapter && hostData(xAdapter);
     const uData = hostData(u);
@@ -310,10 +310,6 @@ export const adaptedLinearBackward = defineOp({
     }
   },
 });
-
-/** An operand of a product, as the compute type takes it. */
-const operand = (computeDtype: ComputeDtype): ((value: number) => number) =>
-  computeDtype === 'bf16' ? roundToBfloat16 : (value) => value;
 
 /** row[j] += Σ_t product(t, j). */
 function addProducts(

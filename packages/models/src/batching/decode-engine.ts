@@ -2,6 +2,7 @@ import {
   assertArgument,
   badArgument,
   checkOptions,
+  FLOAT_DTYPES,
   oneOf,
   QdyloraError,
   required,
@@ -76,7 +77,7 @@ const RULES: OptionRules<DecodeEngineOptions> = {
   maxRunning: wholeNumber(1),
   maxWaiting: wholeNumber(),
   passTokens: wholeNumber(64),
-  computeDtype: oneOf(['f32', 'bf16']),
+  computeDtype: oneOf(FLOAT_DTYPES),
   pause: someFunction,
 };
 

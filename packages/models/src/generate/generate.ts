@@ -2,6 +2,7 @@ import {
   abortSignal,
   checkOptions,
   createRng,
+  FLOAT_DTYPES,
   oneOf,
   wholeNumber,
   type OptionRules,
@@ -37,7 +38,7 @@ const RULES: OptionRules<GenerateOptions> = {
   ...SAMPLING_RULES,
   seed: wholeNumber(),
   stopIds: someIds,
-  computeDtype: oneOf(['f32', 'bf16']),
+  computeDtype: oneOf(FLOAT_DTYPES),
   signal: abortSignal,
 };
 

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { FLOAT_DTYPES } from '@qdylora/contract';
 import { QUANTIZATION_LEVELS, SCALE_ROUNDINGS } from '@qdylora/quant';
 import {
   booleanKey,
@@ -42,7 +43,7 @@ const quantization = optionalChoiceKey(QUANTIZATIONS, {
   about: 'Storage of the frozen matrices; by default that of the training run, else that of the files',
 });
 /** Exact by default: measurements must not depend on the processor. */
-const computeDtype = choiceKey(['auto', 'f32', 'bf16'], 'f32', {
+const computeDtype = choiceKey(['auto', ...FLOAT_DTYPES], 'f32', {
   group: 'Model',
   about: KEYS.computeDtype.about,
 });

@@ -1,4 +1,11 @@
-import { hostData, bfloat16Array, defineOp, type ArrayView } from '@qdylora/contract';
+import {
+  defineOp,
+  hostData,
+  isHalfDType,
+  narrowHalves,
+  type FloatDType,
+  type FloatView,
+} from '@qdylora/contract';
 import { decodeWeights } from './decode-weights.ts';
 import {
   assertQuantized,
@@ -7,8 +14,8 @@ import {
   type QuantizedInputs,
 } from './quantized-inputs.ts';
 
-/** `valuesDtype`: default float32; for bfloat16 the float32 values are rounded once more. */
-export type DequantizeAttributes = QuantizedAttributes & { readonly valuesDtype?: 'f32' | 'bf16' };
+/** `valuesDtype`: default float32; for others the float32 values are rounded once more. */
+export type DequantizeAttributes = QuantizedAttributes & { readonly valuesDtype?: FloatDType };
 
 /**
  * values[r, c] = fl(levels[code] · scale), exact to the bit, with scale = absmax[b] or
@@ -23,9 +30,9 @@ export const dequantizeBlockwise = defineOp({
     assertQuantized('dequantize-blockwise', inputs, attributes);
     return { values: { dtype: attributes.valuesDtype ?? 'f32', shape: [attributes.rows, attributes.cols] } };
   },
-  reference(inputs, { values }: { values: ArrayView<'f32'> | ArrayView<'bf16'> }, attributes) {
+  reference(inputs, { values }: { values: FloatView }, attributes) {
     const weights = decodeWeights(inputs, attributes);
-    if (values.dtype === 'bf16') bfloat16Array(weights, hostData(values));
+    if (isHalfDType(values.dtype)) narrowHalves(values.dtype, weights, hostData(values) as Uint16Array);
     else hostData(values).set(weights);
   },
 });

@@ -5,7 +5,7 @@ import {
   f32Array,
   floatArray,
   optional,
-  roundToBfloat16,
+  rounderTo,
   type ArrayView,
   type FloatDType,
   type FloatView,
@@ -21,8 +21,8 @@ import {
 type F32 = ArrayView<'f32'>;
 
 /**
- * `computeDtype: 'bf16'` rounds x (or dy) and the decoded weight to bfloat16 before the product, as matrix
- * units do. `outDtype`: of y (or dx), default f32.
+ * `computeDtype` of two bytes: x (or dy) and the decoded weight are rounded to it before the product, as
+ * matrix units do. `outDtype`: of y (or dx), default f32.
  */
 export interface MatmulNf4Attributes extends QuantizedAttributes {
   readonly computeDtype: FloatDType;
@@ -33,7 +33,7 @@ export interface MatmulNf4Attributes extends QuantizedAttributes {
  * y = x · Wᵀ + bias with a 4-bit W: [rows, cols] of any kind. Kernels sum in float32, the reference in
  * float64.
  *
- * x: [tokens, cols], f32 or bf16   bias: [rows]   →   y: [tokens, rows]
+ * x: [tokens, cols], of any float type   bias: [rows]   →   y: [tokens, rows]
  */
 export const matmulNf4 = defineOp({
   name: 'matmul-nf4',
@@ -93,5 +93,5 @@ export const matmulNf4InputGradient = defineOp({
   },
 });
 
-const rounded = (values: Float32Array, computeDtype: 'f32' | 'bf16'): Float32Array =>
-  computeDtype === 'bf16' ? values.map(roundToBfloat16) : values;
+const rounded = (values: Float32Array, computeDtype: FloatDType): Float32Array =>
+  computeDtype === 'f32' ? values : values.map(rounderTo(computeDtype));

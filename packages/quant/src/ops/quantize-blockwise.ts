@@ -1,4 +1,12 @@
-import { hostData, defineOp, float32FromBfloat16, floatArray, type ArrayView } from '@qdylora/contract';
+import {
+  defineOp,
+  floatArray,
+  hostData,
+  isHalfDType,
+  widenHalves,
+  type ArrayView,
+  type FloatView,
+} from '@qdylora/contract';
 import { blockAbsmax } from '../blocks/block-absmax.ts';
 import { blockCodes } from '../blocks/block-codes.ts';
 import { assertBlockSize, blockCount } from '../blocks/block-size.ts';
@@ -19,7 +27,7 @@ export interface QuantizeBlockwiseAttributes {
  * absmax[b] = max |values| of block b;   code i = the level nearest to values[i] / absmax, the lower one on a
  * limit. Two codes a byte, high nibble first.
  *
- * values: [n], float32 or bfloat16, which is widened exactly
+ * values: [n], of any float type, which is widened exactly
  * →   codes: [ceil(n / 2)]   absmax: [ceil(n / blockSize)]
  *
  * @throws QdyloraError NON_FINITE from the reference; a kernel may leave this check to its caller, and
@@ -28,10 +36,7 @@ export interface QuantizeBlockwiseAttributes {
 export const quantizeBlockwise = defineOp({
   name: 'quantize-blockwise',
   takes: { values: floatArray(1) },
-  shapes(
-    { values }: { values: ArrayView<'f32'> | ArrayView<'bf16'> },
-    { kind, blockSize, tileColumns }: QuantizeBlockwiseAttributes,
-  ) {
+  shapes({ values }: { values: FloatView }, { kind, blockSize, tileColumns }: QuantizeBlockwiseAttributes) {
     assertBlockSize(blockSize, 'quantize-blockwise');
     levelsOf(kind);
     const n = values.shape[0];
@@ -47,10 +52,10 @@ export const quantizeBlockwise = defineOp({
     { kind, blockSize, tileColumns },
   ) {
     const n = values.shape[0];
-    const flat =
-      values.dtype === 'bf16'
-        ? float32FromBfloat16(hostData(values).subarray(0, n))
-        : hostData(values).subarray(0, n);
+    const data = hostData(values).subarray(0, n);
+    const flat = isHalfDType(values.dtype)
+      ? widenHalves(values.dtype, data as Uint16Array)
+      : (data as Float32Array);
     const scales = blockAbsmax(flat, blockSize);
     hostData(absmax).set(scales);
     hostData(codes).set(blockCodes(kind, flat, scales, blockSize));

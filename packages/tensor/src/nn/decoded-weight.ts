@@ -1,4 +1,4 @@
-import { fromBfloat16, runOp, type Backend } from '@qdylora/contract';
+import { isHalfDType, runOp, widenHalves, type Backend } from '@qdylora/contract';
 import { isPacked, type LinearWeight } from './linear.ts';
 
 /**
@@ -8,8 +8,9 @@ import { isPacked, type LinearWeight } from './linear.ts';
 export async function decodedWeight(weight: LinearWeight, backend: Backend): Promise<Float32Array> {
   const { memory } = backend;
   if (!isPacked(weight)) {
+    const { dtype } = weight.view;
     const values = await memory.read(weight.view);
-    return values instanceof Float32Array ? values : Float32Array.from(values, fromBfloat16);
+    return isHalfDType(dtype) ? widenHalves(dtype, values as Uint16Array) : (values as Float32Array);
   }
   const decoded = memory.scoped(
     () => runOp(backend, weight.decode, weight.operands, weight.attributes).values!,

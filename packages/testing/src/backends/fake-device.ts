@@ -4,6 +4,7 @@ import {
   createArena,
   CONTRACT_VERSION,
   DisposedError,
+  FLOAT_DTYPES,
   hostData,
   HostStorage,
   runReference,
@@ -68,6 +69,7 @@ export function createFakeDevice({ ops, burst = 64 }: FakeDeviceOptions): FakeDe
     name: 'fake-device',
     contractVersion: CONTRACT_VERSION,
     memory,
+    floatDtypes: FLOAT_DTYPES,
     kernel: (opName) => {
       const op = byName.get(opName);
       return (
@@ -155,7 +157,7 @@ const inside = <D extends DType>(view: ArrayView<D>): ArrayView<D> => ({
 const onDevice = <A extends Arrays>(arrays: A): A =>
   Object.fromEntries(Object.entries(arrays).map(([name, view]) => [name, view && inside(view)])) as A;
 
-const NOT_WRITTEN = { f32: NaN, bf16: 0x7fc0, i32: 0x7e7e7e7e, u8: 0x7e } as const;
+const NOT_WRITTEN = { f32: NaN, bf16: 0x7fc0, f16: 0x7e00, i32: 0x7e7e7e7e, u8: 0x7e } as const;
 
 function createDeviceMemory(space: AddressSpace, queue: Queue, onHostAccess: () => void): Memory {
   const arena = createArena<null>({

@@ -1,9 +1,9 @@
-import { hostData, fromBfloat16, shapeText, type ArrayView } from '@qdylora/contract';
+import { hostData, isHalfDType, shapeText, widenHalves, type ArrayView } from '@qdylora/contract';
 import type { Bound } from './tolerance.ts';
 
-/** The values of a view as numbers; bf16 is widened. */
+/** The values of a view as numbers; types of two bytes are widened. */
 export const numbersOf = (view: ArrayView): ArrayLike<number> =>
-  view.dtype === 'bf16' ? Float32Array.from(hostData(view) as Uint16Array, fromBfloat16) : hostData(view);
+  isHalfDType(view.dtype) ? widenHalves(view.dtype, hostData(view) as Uint16Array) : hostData(view);
 
 /**
  * Describes the element that is furthest beyond its bound; null if all are within it. NaN agrees with NaN, ∞

@@ -1,6 +1,7 @@
 import {
   hostData,
   elementCount,
+  isHalfDType,
   runOp,
   createHostBackend,
   viewOf,
@@ -58,9 +59,9 @@ function absolutes<T extends Arrays>(arrays: T): T {
             view.shape,
             Float32Array.from(hostData(view).subarray(0, elementCount(view.shape)) as Float32Array, Math.abs),
           )
-        : view?.dtype === 'bf16'
+        : isHalfDType(view?.dtype)
           ? viewOf(
-              'bf16',
+              view.dtype,
               view.shape,
               Uint16Array.from(
                 hostData(view).subarray(0, elementCount(view.shape)) as Uint16Array,

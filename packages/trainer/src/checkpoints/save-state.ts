@@ -40,6 +40,7 @@ export interface SaveStateOptions {
 export const SAFETENSORS_NAMES: Readonly<Record<DType, string>> = {
   f32: 'F32',
   bf16: 'BF16',
+  f16: 'F16',
   i32: 'I32',
   u8: 'U8',
 };

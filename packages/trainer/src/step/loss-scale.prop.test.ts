@@ -117,6 +117,39 @@ describe('a run with loss scaling', () => {
     expect(resumed.weights.at(-1)).toEqual(whole.weights.at(-1));
   });
 
+  it('backs off at the range of float16, where float32 goes on', async () => {
+    const lossScaling = { initialScale: 2 ** 30 };
+    const wide = await ranTo({ lossScaling, computeDtype: 'f32' });
+    expect(wide.result.skippedSteps).toBe(0);
+    const { result, steps, weights } = await ranTo({ lossScaling, computeDtype: 'f16', totalSteps: 30 });
+    const scales = steps.map(({ lossScale }) => lossScale!);
+    expect(result.skippedSteps).toBeGreaterThan(5);
+    // each skipped step halves the scale and leaves the weights as they are
+    for (const [i, { gradNorm }] of steps.entries()) {
+      const isSkipped = !Number.isFinite(gradNorm);
+      if (i + 1 < steps.length) expect(scales[i + 1]).toBe(isSkipped ? scales[i] / 2 : scales[i]);
+      if (isSkipped) expect(weights[i + 1]).toEqual(weights[i]);
+      else expect(weights[i + 1]).not.toEqual(weights[i]);
+    }
+    expect(steps.at(-1)!.gradNorm).toBeLessThan(Infinity);
+  });
+
+  it('in float16 resumes with its scale, and computes the same bits', async () => {
+    const lossScaling = { initialScale: 2 ** 24, growthSteps: 2 };
+    const common = { lossScaling, computeDtype: 'f16', totalSteps: 14 } as const;
+    const whole = await ranTo(common);
+    expect(whole.result.skippedSteps).toBeGreaterThan(1);
+    expect(whole.result.skippedSteps).toBeLessThan(12);
+    const save = { folder: temporaryFolder(), every: 1 };
+    const first = tinyOptions({ ...common, save });
+    await train({ ...first, onStep: ({ step }) => (step === 9 ? 'stop' : undefined) }).result;
+    const resumed = await ranTo({ ...common, save, resume: 'latest' });
+    expect(resumed.weights.at(-1)).toEqual(whole.weights.at(-1));
+    expect(resumed.steps.map(({ lossScale }) => lossScale)).toEqual(
+      whole.steps.slice(-resumed.steps.length).map(({ lossScale }) => lossScale),
+    );
+  });
+
   it.each([
     [{ initialScale: 0 }, 'initialScale'],
     [{ growthFactor: 1 }, 'growthFactor'],

@@ -1,3 +1,4 @@
+import { FLOAT_DTYPES } from '@qdylora/contract';
 import { LEVEL_SCHEDULES, type LevelSchedule } from '@qdylora/lora-dynamic';
 import { BLOCK_SIZES, QUANTIZATION_LEVELS } from '@qdylora/quant';
 import * as z from 'zod';
@@ -36,9 +37,11 @@ export const MODEL_KEYS = {
       'cpu: C++ kernels; cuda: an NVIDIA GPU; host: TypeScript only; auto: the fastest that works on this ' +
       'machine',
   }),
-  computeDtype: choiceKey(['auto', 'f32', 'bf16'], 'auto', {
+  computeDtype: choiceKey(['auto', ...FLOAT_DTYPES], 'auto', {
     group: 'Model',
-    about: 'Type of the operands of matrix products; auto: bf16 where the processor has instructions for it',
+    about:
+      'Type of the operands of matrix products; f16 trains with dynamic loss scaling; auto: bf16 where the ' +
+      'processor has instructions for it',
   }),
   numThreads: optionalNumberKey(
     { from: 1, to: 1024, whole: true },

@@ -1,4 +1,5 @@
 import {
+  assertFloatDtype,
   createDryBackend,
   createHostBackend,
   QdyloraError,
@@ -27,7 +28,11 @@ export interface ChosenBackend extends Disposable {
   readonly label: string;
   /** The fastest type of matrix products without a loss that matters. */
   readonly fastestDtype: ComputeDtype;
-  /** Resolves `compute_dtype`: `auto` is the fastest type. */
+  /**
+   * Resolves `compute_dtype`: `auto` is the fastest type.
+   *
+   * @throws QdyloraError UNSUPPORTED for a type that the backend does not compute in
+   */
   computeDtype(choice: 'auto' | ComputeDtype): ComputeDtype;
   /** Why a slower backend than expected runs, and what to do about it; else null. */
   readonly reason: string | null;
@@ -202,7 +207,11 @@ function chosen(
     ...about,
     reason,
     ceilings,
-    computeDtype: (choice) => (choice === 'auto' ? about.fastestDtype : choice),
+    computeDtype(choice) {
+      if (choice === 'auto') return about.fastestDtype;
+      assertFloatDtype(backend, 'compute_dtype', 'compute_dtype', choice);
+      return choice;
+    },
     dispose,
     [Symbol.dispose]: dispose,
   };

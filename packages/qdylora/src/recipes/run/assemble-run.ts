@@ -50,6 +50,7 @@ export interface AssembledRun {
     | 'totalSteps'
     | 'maxGradNorm'
     | 'preconditioner'
+    | 'lossScaling'
     | 'seed'
     | 'computeDtype'
     | 'recompute'
@@ -92,6 +93,7 @@ export async function assembleRun(
       schedule,
       maxGradNorm: config.maxGradNorm || null,
       preconditioner: adapted && preconditionerOf(adapted, config),
+      lossScaling: config.computeDtype === 'f16' ? {} : null,
       seed: config.seed,
       computeDtype: config.computeDtype,
       offload: offloadOf(config, model.backend),

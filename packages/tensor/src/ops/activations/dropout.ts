@@ -24,7 +24,7 @@ export interface DropoutAttributes {
  * The mask is the same for the same key and counter, so the op is its own gradient. The counter (the step, as
  * a uint32) is an input, so that a recorded pass can be replayed with the masks of another step.
  *
- * x: any shape, f32 or bf16  counter: [1]  →  y: as x
+ * x: any shape, f32, bf16 or f16  counter: [1]  →  y: as x
  */
 export const dropout = defineOp({
   name: 'dropout',

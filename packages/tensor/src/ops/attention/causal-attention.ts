@@ -8,7 +8,7 @@ import {
   floatArray,
   i32Array,
   optional,
-  roundToBfloat16,
+  rounderTo,
   type ArrayView,
   type FloatView,
 } from '@qdylora/contract';
@@ -59,7 +59,7 @@ const ATTENTION_INPUTS = {
  *
  * score = cap(scale · q·k) + alibiSlopes[h] · (key position − query position),   y = softmax(score) · v
  *
- * q: [queries, heads · headDim]   k, v: [keys, kvHeads · headDim], all f32 or all bf16
+ * q: [queries, heads · headDim]   k, v: [keys, kvHeads · headDim], all of one float type
  * querySegments, keySegments: [segments + 1]   alibiSlopes: [heads]
  * →   y: as q   logSumExp: [heads, queries]
  *
@@ -89,7 +89,7 @@ export const causalAttention = defineOp({
     const yData = hostData(y);
     const logSumExpData = hostData(logSumExp);
     const v = readElement(inputs.v, computeDtype);
-    const round = rounding(attributes);
+    const round = rounderTo(computeDtype);
     forEachQuery(inputs, attributes, ({ head, query, firstKey, lastKey, qAt, kvAt, score }) => {
       const scores = Array.from({ length: lastKey - firstKey + 1 }, (_, j) => score(firstKey + j).value);
       const largest = Math.max(...scores);
@@ -140,7 +140,7 @@ export const causalAttentionBackward = defineOp({
     const logSumExpData = hostData(inputs.logSumExp);
     const { headDim, scale, computeDtype } = attributes;
     const queries = inputs.q.shape[0];
-    const round = rounding(attributes);
+    const round = rounderTo(computeDtype);
     const [q, k, v, dy] = [inputs.q, inputs.k, inputs.v, inputs.dy].map((array) =>
       readElement(array, computeDtype),
     ) as [Read, Read, Read, Read];
@@ -220,8 +220,6 @@ function assertInputs(
 const isCount = (value: number): boolean => Number.isInteger(value) && value >= 1;
 
 type Read = (i: number) => number;
-const rounding = ({ computeDtype }: AttentionAttributes): Read =>
-  computeDtype === 'bf16' ? roundToBfloat16 : (x) => x;
 
 /** `slope`: derivative of the score with respect to scale · q·k. */
 interface Score {

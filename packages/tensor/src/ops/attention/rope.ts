@@ -55,7 +55,8 @@ export interface RopeAttributes {
  * Rotary position embedding in the halves convention (Su et al. 2021): in every head, entries p and p + pairs
  * are rotated by the angle of (token, p).
  *
- * x: [tokens, heads · headDim], f32 or bf16   cos, sin: [tokens, pairs]   →   y: as x; may be the array of x
+ * x: [tokens, heads · headDim], f32, bf16 or f16   cos, sin: [tokens, pairs]
+ * →   y: as x; may be the array of x
  */
 export const rope = defineOp({
   name: 'rope',

@@ -29,7 +29,7 @@ export const add = defineOp({
   },
 });
 
-/** sum += x, for gradients of a value with several users.  x: any shape, f32 or bf16 → sum: as x */
+/** sum += x, for gradients of a value with several users.  x: any shape, f32, bf16 or f16 → sum: as x */
 export const addInto = defineOp({
   name: 'add-into',
   takes: { x: floatArray(null) },

@@ -1,12 +1,21 @@
-import { hostData, fromBfloat16, roundToBfloat16, type FloatView } from '@qdylora/contract';
+import {
+  halfReader,
+  hostData,
+  isHalfDType,
+  rounderTo,
+  type FloatDType,
+  type FloatView,
+} from '@qdylora/contract';
 
 /**
- * How a reference reads an operand: element i as a number, rounded to bfloat16 if the product computes in
- * bf16.
+ * How a reference reads an operand: element i as a number, rounded to the type that the product computes in.
  */
-export function readElement(view: FloatView, computeDtype: 'f32' | 'bf16' = 'f32'): (i: number) => number {
+export function readElement(view: FloatView, computeDtype: FloatDType = 'f32'): (i: number) => number {
   const data = hostData(view);
-  if (view.dtype === 'bf16') return (i) => fromBfloat16(data[i]);
-  if (computeDtype === 'bf16') return (i) => roundToBfloat16(data[i]);
-  return (i) => data[i];
+  const round = rounderTo(computeDtype);
+  if (!isHalfDType(view.dtype)) return computeDtype === 'f32' ? (i) => data[i] : (i) => round(data[i]);
+  const read = halfReader(view.dtype);
+  return view.dtype === computeDtype || computeDtype === 'f32'
+    ? (i) => read(data[i])
+    : (i) => round(read(data[i]));
 }

@@ -68,7 +68,7 @@ function runsOf(where: string, { x, weight }: { readonly x: FloatView; readonly 
  * With r = inverseRms, w = weight + offset, c = Σ dy·w·x / hidden:
  * dx = r·w·dy − r³·c·x, added to dx if `accumulate`;   dWeight += Σ dy·x·r over all runs.
  *
- * dy: [tokens, runs · hidden], f32 or bf16   →   dx: f32, as dy   dWeight: [hidden]
+ * dy: [tokens, runs · hidden], f32, bf16 or f16   →   dx: f32, as dy   dWeight: [hidden]
  */
 export const rmsNormBackward = defineOp({
   name: 'rms-norm-backward',

@@ -1,4 +1,4 @@
-import { hostData, QdyloraError, roundToBfloat16, type ArrayView, type FloatView } from '@qdylora/contract';
+import { hostData, QdyloraError, rounderTo, type ArrayView, type FloatView } from '@qdylora/contract';
 import { readElement } from '../elements/read-element.ts';
 import type { ComputeDtype } from './linear.ts';
 
@@ -49,6 +49,7 @@ export function readHead(
   const [vocabulary, hidden] = weight.shape as [number, number];
   const xAt = readElement(x, computeDtype);
   const wAt = readElement(weight, computeDtype);
+  const round = rounderTo(computeDtype);
   const logits = new Float64Array(vocabulary);
   return {
     logitsOf(t) {
@@ -64,8 +65,7 @@ export function readHead(
       const dWeightData = dWeight && hostData(dWeight);
       for (let c = 0; c < vocabulary; c++) {
         const slope = softCap > 0 ? 1 - (token.logits[c] / softCap) ** 2 : 1;
-        const exact = slope * token.gradients[c];
-        const gradient = computeDtype === 'bf16' ? roundToBfloat16(exact) : exact;
+        const gradient = round(slope * token.gradients[c]);
         for (let j = 0; j < hidden; j++) {
           if (dxData) dxData[t * hidden + j] += gradient * wAt(c * hidden + j);
           if (dWeightData) dWeightData[c * hidden + j] += gradient * xAt(t * hidden + j);

@@ -26,7 +26,7 @@ export interface LinearAttributes {
 }
 
 /**
- * y = x · Wᵀ + bias.  x, y and the weight may be f32 or bf16.
+ * y = x · Wᵀ + bias.  x, y and the weight may be f32, bf16 or f16.
  *
  * x: [tokens, in]   weight: [out, in]   bias: [out]   →   y: [tokens, out]
  */
