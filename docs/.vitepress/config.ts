@@ -3,6 +3,8 @@ import llms from 'vitepress-plugin-llms';
 import { emptyOnServer } from './empty-on-server.ts';
 import { NAVIGATION, SIDEBAR } from './navigation.ts';
 import { nodeStandIns } from './node-stand-ins.ts';
+import { SEARCH_INDEX, SEARCH_QUERY } from './search.ts';
+import { markTypedBlocks, renderForSearch, typeHovers } from './type-hovers.ts';
 import { writeApiForAgents } from './write-api-for-agents.ts';
 
 export default defineConfig({
@@ -14,7 +16,11 @@ export default defineConfig({
   head: [['link', { rel: 'icon', href: 'data:,' }]],
   srcExclude: ['node_modules/**', 'public/**'],
   // the usual themes have colours that are too faint on the grounds of report.html
-  markdown: { theme: { light: 'github-light-high-contrast', dark: 'github-dark-high-contrast' } },
+  markdown: {
+    theme: { light: 'github-light-high-contrast', dark: 'github-dark-high-contrast' },
+    config: markTypedBlocks,
+    codeTransformers: [typeHovers],
+  },
   buildEnd: writeApiForAgents,
   themeConfig: {
     nav: NAVIGATION,
@@ -24,12 +30,8 @@ export default defineConfig({
       provider: 'local',
       options: {
         detailedView: true,
-        // the API is most of the text: whoever wants it writes the name of a function
-        miniSearch: {
-          searchOptions: {
-            boostDocument: (page: string) => (page.includes('/reference/api/') ? 0.25 : 1),
-          },
-        },
+        _render: renderForSearch,
+        miniSearch: { options: SEARCH_INDEX, searchOptions: SEARCH_QUERY },
         // the button shows `Ctrl K` too: its name has what is shown, in the same order
         translations: { button: { buttonText: 'Search ', buttonAriaLabel: 'Search K' } },
       },

@@ -2,8 +2,10 @@ import { defineAsyncComponent } from 'vue';
 import type { Theme } from 'vitepress';
 import DefaultTheme from 'vitepress/theme-without-fonts';
 import RankCurve from './components/RankCurve.vue';
+import { showTypes } from './show-types.ts';
 import './generated/report.css';
 import './style.css';
+import './types.css';
 
 /**
  * The interactive parts are loaded by the pages that have them. A part must not be called as its page is
@@ -12,6 +14,7 @@ import './style.css';
 export default {
   extends: DefaultTheme,
   enhanceApp({ app }) {
+    if (!import.meta.env.SSR) showTypes();
     app.component('RankCurve', RankCurve);
     app.component(
       'FitPlanner',

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { expect, it } from 'vitest';
 import { docsFolder } from '../read-pages.ts';
-import { PHONE_VIEWPORT, type Site } from './open-site.ts';
+import { PHONE_VIEWPORT, seriousViolations, shoot, type Site } from './open-site.ts';
 
 /** The machine may be busy with other tests. */
 const PATIENCE = { timeout: 120_000 };
@@ -20,6 +20,7 @@ const CASES: readonly KeyboardCase[] = [
   ['nested ranks', 'understand/nested-ranks', useRanks],
   ['the report viewer', 'decide/read-a-report', useViewer],
   ['try it', 'start/in-the-page', useModel],
+  ['the types of a block of code', 'do/own-trainer', useTypes],
   ['the search', 'index', useSearch],
   ['the menu of a phone, and the switch to dark', 'start/install', useMenu],
 ];
@@ -101,6 +102,25 @@ async function useModel(page: Page): Promise<void> {
   await tabTo(page, '.workbench button');
   await page.keyboard.press('Enter');
   await page.locator('pre.answer').waitFor(PATIENCE);
+}
+
+async function useTypes(page: Page): Promise<void> {
+  const type = page.locator('.type-of:popover-open');
+  await tabTo(page, 'pre.twoslash');
+  await page.keyboard.press('ArrowRight');
+  await type.filter({ hasText: 'pathToFileURL' }).waitFor();
+  await page.keyboard.press('ArrowRight');
+  await type.filter({ hasText: 'parseArgs' }).waitFor();
+  expect(await type.count()).toBe(1);
+  expect(await seriousViolations(page)).toEqual([]);
+  await shoot(page, 'types');
+  await page.keyboard.press('Escape');
+  expect(await type.count()).toBe(0);
+  await page
+    .locator('.typed', { hasText: /^quantizeNf4/ })
+    .first()
+    .hover();
+  await type.filter({ hasText: 'Nf4Matrix' }).waitFor();
 }
 
 async function useSearch(page: Page): Promise<void> {

@@ -15,6 +15,9 @@ export const CHROMIUM = (process.env.PATH ?? '')
   .flatMap((folder) => NAMES.map((name) => join(folder, name)))
   .find(existsSync);
 
+/** The machine may be busy with other tests. */
+const PATIENCE_MS = 110_000;
+
 /** The narrowest phone that the site is made for. */
 export const PHONE_VIEWPORT = { width: 360, height: 740 };
 
@@ -78,6 +81,7 @@ const addressOf = (origin: string, path: string): string =>
 /** Resolves when the page's program runs, so that buttons do what they say. */
 async function visit(browser: Browser, address: string, options: BrowserContextOptions): Promise<Visit> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   const problems: string[] = [];
   let scriptBytes = 0;
