@@ -86,4 +86,5 @@ export const NAVIGATION: DefaultTheme.NavItem[] = [
   { text: 'Will it fit?', link: '/decide/will-it-fit' },
   { text: 'Keys', link: '/reference/keys' },
   { text: 'Commands', link: '/reference/commands' },
+  { text: 'Errors', link: '/reference/errors' },
 ];

@@ -36,7 +36,10 @@ export function errorPage(): string {
     'The messages below are read from the sources; `…` stands for a value.',
     table(
       ['code', 'means'],
-      errorCodes().map(({ name, about }) => [`[${code(name)}](#${anchor(name)})`, escapeText(about)]),
+      errorCodes().flatMap(({ name, about }) => [
+        [`[${code(name)}](#${anchor(name)})`, escapeText(about)],
+        ...(OTHER_NAMES[name] ? [[code(OTHER_NAMES[name]), `no code: it is ${code(name)}`]] : []),
+      ]),
     ),
     ...errorCodes().map(({ name, about }) =>
       codeSection(
