@@ -36,6 +36,7 @@ export function partCases(site: () => Site): void {
 async function planFalcon(page: Page): Promise<void> {
   const verdict = page.locator('.verdict');
   await page.selectOption('[name=model]', 'Falcon-40b (paper)');
+  expect(await verdict.textContent()).toBe('Planning the step …');
   await page.fill('[name=rows]', '1');
   await page.selectOption('[name=memory]', '32');
   await verdict.filter({ hasText: 'It fits into 32 GB' }).filter({ hasText: '30.' }).waitFor(PATIENCE);
@@ -50,6 +51,8 @@ async function planFalcon(page: Page): Promise<void> {
   await page.selectOption('[name=model]', '');
   await page.fill('[name=config]', JSON.stringify({ model_type: 'mamba' }));
   await page.locator('.problem', { hasText: 'mamba is not supported' }).waitFor(PATIENCE);
+  await page.fill('[name=config]', '{ "model_type": ');
+  await page.locator('.problem', { hasText: 'This is not the JSON of a config.json' }).waitFor(PATIENCE);
   await shoot(page, 'will-it-fit-refused');
 }
 
