@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -66,8 +67,17 @@ export class Checkout {
     return this.run(process.execPath, ['--import', loader, 'program.mts']);
   }
 
-  /** Starts the server of a block, which the blocks after it talk to. Resolves with what it printed. */
+  /** Runs a Python block. */
+  runPython(text: string): Ended {
+    return this.run('python3', ['-c', text]);
+  }
+
+  /**
+   * Starts the server of a block, which the blocks after it talk to, in place of the one before. Resolves with
+   * what it printed.
+   */
   async startServer(text: string): Promise<string> {
+    this.stopServer();
     const words = ['-ec', `exec ${text.trim()} --port 0`];
     const child = spawn('sh', words, { cwd: this.folder, env: this.environment() });
     let printed = '';
@@ -110,10 +120,14 @@ export class Checkout {
       HF_HOME: join(this.folder, 'hub'),
       HF_HUB_OFFLINE: '1',
       NO_COLOR: '1',
+      // of a server that other machines may reach
+      KEY: randomUUID(),
     };
   }
 }
 
-/** True where the shell finds the program. */
-export const isInstalled = (program: string): boolean =>
-  spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
+/** True where the shell finds the program, or Python 3 the modules. */
+export const isInstalled = (needed: string, language: string): boolean =>
+  language === 'python'
+    ? spawnSync('python3', ['-c', `import ${needed}`]).status === 0
+    : spawnSync('sh', ['-c', `command -v ${needed}`]).status === 0;

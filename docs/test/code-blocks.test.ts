@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { snakeCase } from '@qdylora/contract';
 import { KEY_NAMES } from '../app-sources.ts';
 import { movePages } from '../generate/move-pages.ts';
-import { Checkout, isInstalled } from './checkout.ts';
+import { Checkout, isInstalled, type Ended } from './checkout.ts';
 import { codeBlocks, docsFolder, writtenPages, type CodeBlock } from './read-pages.ts';
 
 const root = join(docsFolder, '..');
@@ -13,12 +13,12 @@ const pages = [...writtenPages()].map(([path, text]) => ({ path, blocks: codeBlo
 
 /**
  * What stands behind the language of a block: `output` (of the block before), `server` (runs while the blocks
- * after it do), `skip="reason"`, `needs="program"`.
+ * after it do), `skip="reason"`, `needs="program"`; of Python `needs="module, module"`.
  */
 const noted = ({ info }: CodeBlock, name: 'skip' | 'needs'): string | null =>
   new RegExp(`^${name}="(.+)"$`).exec(info)?.[1] ?? null;
 const isRun = (block: CodeBlock): boolean =>
-  ['sh', 'ts'].includes(block.language) && noted(block, 'skip') === null;
+  ['sh', 'ts', 'python'].includes(block.language) && noted(block, 'skip') === null;
 const isOutput = ({ info }: CodeBlock): boolean => info === 'output';
 
 /** Text without what depends on the machine: numbers, what they lead to, and the spaces that align them. */
@@ -33,6 +33,11 @@ const shapeOf = (text: string): string[] =>
     )
     .filter((line) => line !== '');
 
+function runBlock(checkout: Checkout, { language, text }: CodeBlock): Ended {
+  if (language === 'sh') return checkout.runShell(text);
+  return language === 'python' ? checkout.runPython(text) : checkout.runProgram(text);
+}
+
 describe.each(pages.filter(({ blocks }) => blocks.some(isRun)))('$path', ({ blocks }) => {
   const checkout = new Checkout();
   let last = '';
@@ -41,8 +46,8 @@ describe.each(pages.filter(({ blocks }) => blocks.some(isRun)))('$path', ({ bloc
     'line $line: the block $language $info does what the page says',
     async (block, { skip }) => {
       const { language, info, text } = block;
-      const program = noted(block, 'needs');
-      if (program !== null && !isInstalled(program)) skip(`${program} is not installed`);
+      const needed = noted(block, 'needs');
+      if (needed !== null && !isInstalled(needed, language)) skip(`not installed: ${needed}`);
       if (isOutput(block)) {
         expect(shapeOf(last).join('\n')).toContain(shapeOf(text).join('\n'));
         return;
@@ -51,8 +56,7 @@ describe.each(pages.filter(({ blocks }) => blocks.some(isRun)))('$path', ({ bloc
         last = await checkout.startServer(text);
         return;
       }
-      const { status, text: printed } =
-        language === 'sh' ? checkout.runShell(text) : checkout.runProgram(text);
+      const { status, text: printed } = runBlock(checkout, block);
       expect(status, printed).toBe(0);
       last = printed;
     },
@@ -60,7 +64,7 @@ describe.each(pages.filter(({ blocks }) => blocks.some(isRun)))('$path', ({ bloc
 });
 
 it('every block is run or checked, or says why not', () => {
-  const CHECKED = ['sh', 'ts', 'json', 'yaml'];
+  const CHECKED = ['sh', 'ts', 'python', 'json', 'yaml'];
   const others = pages.flatMap(({ path, blocks }) =>
     blocks
       .filter((block) => !(CHECKED.includes(block.language) && noted(block, 'skip') === null))
