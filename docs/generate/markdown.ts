@@ -25,10 +25,18 @@ export const code = (text: string): string =>
 export const table = (headings: readonly string[], rows: readonly (readonly string[])[]): string =>
   [headings, headings.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 
-/** A page whose source is another file; readers of the repository are told which. */
-export const generatedPage = (title: string, source: string, parts: readonly string[]): string =>
+/**
+ * A page whose source is another file; readers of the repository are told which. Wide tables get smaller text,
+ * and the room of the outline.
+ */
+export const generatedPage = (
+  title: string,
+  source: string,
+  parts: readonly string[],
+  look: readonly ('aside: false' | 'pageClass: wide-tables')[] = [],
+): string =>
   [
-    `---\ntitle: ${title}\neditLink: false\n---`,
+    ['---', `title: ${title}`, 'editLink: false', ...look, '---'].join('\n'),
     `<!-- Generated from ${source} by docs/generate: do not edit. -->`,
     `# ${title}`,
     ...parts,

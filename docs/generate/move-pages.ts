@@ -10,7 +10,7 @@ export const movePages = (): ReadonlyMap<string, string> =>
   new Map(TRAINERS.map((trainer) => [`${trainer.file}.md`, movePage(trainer)]));
 
 function movePage({ title, place, names, notes }: Trainer): string {
-  return generatedPage(title, 'the names that packages/qdylora/src/config/names knows', [
+  const parts = [
     `The settings are in ${place}. The command knows these names: an unknown key is an error that says ours.`,
     table(['there', 'here', 'what it is', 'default here'], names.map(nameRow)),
     '## What is different',
@@ -18,7 +18,9 @@ function movePage({ title, place, names, notes }: Trainer): string {
     '## The smallest file',
     '```yaml\nmodel: path/to/model\ndataset: rows.jsonl\nval_set_size: 200\noutput_dir: runs/first\n```',
     'Then `npx qdylora train run.yaml`. All other keys have defaults: see [Keys](/reference/keys).',
-  ]);
+  ];
+  const source = 'the names that packages/qdylora/src/config/names knows';
+  return generatedPage(title, source, parts, ['aside: false', 'pageClass: wide-tables']);
 }
 
 function nameRow(name: string): string[] {
