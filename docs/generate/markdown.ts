@@ -26,8 +26,8 @@ export const table = (headings: readonly string[], rows: readonly (readonly stri
   [headings, headings.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 
 /**
- * A page whose source is another file; readers of the repository are told which. Wide tables get smaller text,
- * and the room of the outline.
+ * A page whose source is another file; readers of the repository are told which. Wide tables get smaller
+ * text, and the room of the outline.
  */
 export const generatedPage = (
   title: string,

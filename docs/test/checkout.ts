@@ -73,8 +73,8 @@ export class Checkout {
   }
 
   /**
-   * Starts the server of a block, which the blocks after it talk to, in place of the one before. Resolves with
-   * what it printed.
+   * Starts the server of a block, which the blocks after it talk to, in place of the one before. Resolves
+   * with what it printed.
    */
   async startServer(text: string): Promise<string> {
     this.stopServer();
