@@ -24,7 +24,7 @@ export function createStopFinder(stops: readonly string[]): StopFinder {
 }
 
 /** Length of the longest end of `text` with which a stop string begins. */
-function longestBeginning(text: string, stops: readonly string[]): number {
+export function longestBeginning(text: string, stops: readonly string[]): number {
   let longest = 0;
   for (const stop of stops)
     for (let length = Math.min(stop.length - 1, text.length); length > longest; length--)

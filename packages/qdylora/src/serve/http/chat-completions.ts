@@ -1,7 +1,10 @@
 import type { Tokenizer } from '@qdylora/data';
-import type { FinishReason, WrittenToken } from '../../recipes/text/decode-text.ts';
+import type { WrittenToken } from '../../recipes/text/decode-text.ts';
 import type { ServedModel } from '../served-models.ts';
+import { toolCallFormatOf } from '../tool-calls/tool-call-format.ts';
+import { createToolCallReader, type ToolCallReader } from '../tool-calls/tool-call-reader.ts';
 import { ApiError } from './api-error.ts';
+import { readChatAnswer, type ChatEvent, type ChatFinish } from './chat-answer.ts';
 import { chatMessages, type ChatRequest } from './chat-request.ts';
 import { finite } from './completion-logprobs.ts';
 import type { Completion } from './completions.ts';
@@ -20,7 +23,7 @@ type ChatLogprobs = {
 /** Begins the answers to a request of `/v1/chat/completions`. @throws as `beginChoices` */
 export function beginChatCompletion(service: Service, request: ChatRequest, life: RequestLife): Completion {
   const model = service.models.find(request.model);
-  const prompt = promptOf(model, request);
+  const { prompt, readsCalls } = promptOf(model, request);
   const topCount = request.logprobs ? (request.top_logprobs ?? 0) : null;
   const room = service.contextTokens - prompt.length;
   const choices = beginChoices(service, [prompt], {
@@ -32,18 +35,20 @@ export function beginChatCompletion(service: Service, request: ChatRequest, life
     life,
   });
   const { tokenizer } = model.adapter;
+  const answerOf = ({ events }: Choice): AsyncIterable<ChatEvent> =>
+    readChatAnswer(events, { reader: readsCalls(), newId: service.newId });
   const envelope = { id: `chatcmpl-${service.newId()}`, created: service.clock(), model: model.id };
   const logprobsOf = (tokens: readonly WrittenToken[]): ChatLogprobs | null =>
     topCount === null ? null : chatLogprobs(tokens, tokenizer);
   return {
     async whole() {
-      const answers = await Promise.all(choices.map(wholeAnswer));
+      const answers = await Promise.all(choices.map((choice) => wholeAnswer(answerOf(choice))));
       return {
         ...envelope,
         object: 'chat.completion',
-        choices: answers.map(({ content, tokens, finish }, index) => ({
+        choices: answers.map(({ message, tokens, finish }, index) => ({
           index,
-          message: { role: 'assistant', content, refusal: null },
+          message: { role: 'assistant', ...message, refusal: null },
           logprobs: logprobsOf(tokens),
           finish_reason: finish,
         })),
@@ -60,7 +65,9 @@ export function beginChatCompletion(service: Service, request: ChatRequest, life
           ...chunk,
           choices: [{ index, delta, logprobs: tokens && logprobsOf(tokens), finish_reason: finish }],
         });
-      const counts = await Promise.all(choices.map((choice) => streamChoice(choice, sendDelta)));
+      const counts = await Promise.all(
+        choices.map((choice) => streamAnswer(choice.index, answerOf(choice), sendDelta)),
+      );
       if (!request.stream_options?.include_usage) return;
       const usage = usageOf(
         [prompt],
@@ -71,18 +78,36 @@ export function beginChatCompletion(service: Service, request: ChatRequest, life
   };
 }
 
+/** A call as the interface has it; in a stream with its number. */
+interface ToolCallJson {
+  readonly index?: number;
+  readonly id: string;
+  readonly type: 'function';
+  readonly function: { readonly name: string; readonly arguments: string };
+}
 type SendDelta = (
   index: number,
-  delta: { readonly role?: 'assistant'; readonly content?: string },
-  end?: { readonly tokens?: readonly WrittenToken[]; readonly finish?: FinishReason },
+  delta: {
+    readonly role?: 'assistant';
+    readonly content?: string;
+    readonly tool_calls?: readonly ToolCallJson[];
+  },
+  end?: { readonly tokens?: readonly WrittenToken[]; readonly finish?: ChatFinish },
 ) => Promise<void>;
 
 /** Sends the answer as it comes, and returns the number of its tokens. */
-async function streamChoice({ index, events }: Choice, sendDelta: SendDelta): Promise<number> {
+async function streamAnswer(
+  index: number,
+  answer: AsyncIterable<ChatEvent>,
+  sendDelta: SendDelta,
+): Promise<number> {
   await sendDelta(index, { role: 'assistant', content: '' });
   let count = 0;
-  for await (const event of events) {
+  let callCount = 0;
+  for await (const event of answer) {
     if (event.type === 'text') await sendDelta(index, { content: event.text }, { tokens: event.tokens });
+    if (event.type === 'call')
+      await sendDelta(index, { tool_calls: [{ index: callCount++, ...callJson(event) }] });
     if (event.type !== 'end') continue;
     count = event.tokens;
     await sendDelta(index, {}, { finish: event.reason });
@@ -90,33 +115,55 @@ async function streamChoice({ index, events }: Choice, sendDelta: SendDelta): Pr
   return count;
 }
 
-async function wholeAnswer({ events }: Choice) {
+const callJson = ({ id, call }: Extract<ChatEvent, { type: 'call' }>): ToolCallJson => ({
+  id,
+  type: 'function',
+  function: { name: call.name, arguments: call.arguments },
+});
+
+async function wholeAnswer(answer: AsyncIterable<ChatEvent>) {
   let content = '';
-  let finish: FinishReason = 'stop';
+  let finish: ChatFinish = 'stop';
   let count = 0;
   const tokens: WrittenToken[] = [];
-  for await (const event of events) {
+  const calls: ToolCallJson[] = [];
+  for await (const event of answer) {
     if (event.type === 'text') {
       content += event.text;
       tokens.push(...event.tokens);
-    }
-    if (event.type === 'end') {
+    } else if (event.type === 'call') {
+      calls.push(callJson(event));
+    } else {
       finish = event.reason;
       count = event.tokens;
     }
   }
-  return { content, tokens, finish, count };
+  const message =
+    calls.length > 0 ? { content: content === '' ? null : content, tool_calls: calls } : { content };
+  return { message, tokens, finish, count };
+}
+
+/** A prompt, and how to read calls of tools from an answer to it. */
+interface ChatPrompt {
+  readonly prompt: number[];
+  /** A reader for one answer; null where none is to be found, or the template shows no format. */
+  readsCalls(): ToolCallReader | null;
 }
 
 /** @throws ApiError 400 where the prompt's form cannot show all that the request has */
-function promptOf({ adapter: { name, style, tokenizer } }: ServedModel, request: ChatRequest): number[] {
+function promptOf({ adapter: { name, style, tokenizer } }: ServedModel, request: ChatRequest): ChatPrompt {
   const messages = chatMessages(request);
   const tools = request.tool_choice === 'none' ? [] : (request.tools ?? []);
   if (tools.length > 0) {
     const template = tokenizer.chatTemplate?.forTools ?? tokenizer.chatTemplate;
     if (!style.usesTemplate || !template?.source.includes('tools'))
       throw new ApiError(400, 'tools_not_supported', `The chat template of ${name} takes no tools.`, 'tools');
-    return tokenizer.encode(template.render(messages, { addGenerationPrompt: true, tools }));
+    const format = toolCallFormatOf(template.source);
+    const names = new Set(tools.map((tool) => tool.function.name));
+    return {
+      prompt: tokenizer.encode(template.render(messages, { addGenerationPrompt: true, tools })),
+      readsCalls: () => format && createToolCallReader(format, names),
+    };
   }
   if (!style.usesTemplate && messages.length > 1)
     throw new ApiError(
@@ -128,7 +175,7 @@ function promptOf({ adapter: { name, style, tokenizer } }: ServedModel, request:
     );
   if (!style.usesTemplate && messages[0].content === null)
     throw new ApiError(400, 'invalid_field', 'messages.0.content: a text is needed.', 'messages');
-  return style.encode(messages);
+  return { prompt: style.encode(messages), readsCalls: () => null };
 }
 
 const chatLogprobs = (tokens: readonly WrittenToken[], tokenizer: Tokenizer): ChatLogprobs => {

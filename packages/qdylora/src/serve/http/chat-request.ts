@@ -7,6 +7,21 @@ const part = z.looseObject({
   text: z.string(),
 });
 
+/** A call of an earlier answer. Templates write its arguments themselves, so they get the object. */
+const toolCall = z.looseObject({
+  function: z.looseObject({
+    name: z.string(),
+    arguments: z.string().transform((text, context) => {
+      try {
+        return JSON.parse(text) as unknown;
+      } catch {
+        context.addIssue('the arguments of a call are an object, as JSON text');
+        return z.NEVER;
+      }
+    }),
+  }),
+});
+
 const message = z.looseObject({
   role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']),
   content: z
@@ -15,6 +30,7 @@ const message = z.looseObject({
     .transform((content) =>
       Array.isArray(content) ? content.map(({ text }) => text).join('') : (content ?? null),
     ),
+  tool_calls: z.array(toolCall).nullish(),
 });
 
 /** The body of `/v1/chat/completions`. */

@@ -1,0 +1,103 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { toolCallFormatOf, type ToolCallFormat } from './tool-call-format.ts';
+import { createToolCallReader } from './tool-call-reader.ts';
+
+const NAMES = new Set(['add', 'weather']);
+
+/** All text and calls of an answer that comes in these pieces. */
+function read(format: ToolCallFormat, pieces: readonly string[]) {
+  const reader = createToolCallReader(format, NAMES);
+  const told = [...pieces.map((piece) => reader.push(piece)), reader.finish()];
+  return {
+    text: told.map(({ text }) => text).join(''),
+    calls: told.flatMap(({ calls }) => calls.map((call) => `${call.name}${call.arguments}`)),
+  };
+}
+
+const CALL = '{"name": "add", "arguments": {"a": 1, "b": "</x>"}}';
+const OTHER = '{"name": "weather", "parameters": {}}';
+const FOUND = ['add{"a":1,"b":"</x>"}', 'weather{}'];
+
+describe('calls', () => {
+  test.each<[string, ToolCallFormat, string, string]>([
+    ['in tags', 'tagged', `<tool_call>\n${CALL}\n</tool_call>\n<tool_call>${OTHER}</tool_call>\n`, ''],
+    [
+      'in tags after a text',
+      'tagged',
+      `Wait. \n<tool_call>${CALL}</tool_call><tool_call>${OTHER}</tool_call>`,
+      'Wait.',
+    ],
+    ['in a list', 'list', ` [${CALL}, ${OTHER}]`, ''],
+    ['in a list behind its marker', 'list', `[TOOL_CALLS][${CALL}, ${OTHER}]`, ''],
+    ['as objects', 'object', `${CALL}; ${OTHER}`, ''],
+    ['as objects behind a tag', 'object', `<|python_tag|>${CALL};${OTHER}`, ''],
+  ])('%s are found, whatever pieces the answer comes in', (_, format, answer, text) => {
+    fc.assert(
+      fc.property(fc.array(fc.nat({ max: answer.length }), { maxLength: 20 }), (places) => {
+        const cuts = [0, ...places.sort((a, b) => a - b), answer.length];
+        const pieces = cuts.slice(1).map((end, i) => answer.slice(cuts[i], end));
+        expect(read(format, pieces)).toEqual({ text, calls: FOUND });
+      }),
+    );
+  });
+
+  test('arguments that are a text of JSON are the object that it holds', () => {
+    const answer = '{"name": "add", "arguments": "{\\"a\\": 2}"}';
+    expect(read('object', [answer]).calls).toEqual(['add{"a":2}']);
+  });
+});
+
+const FORMATS = ['tagged', 'list', 'object'] as const;
+
+test('an answer without calls is the text as it is, and of plain text only white space is held back', () => {
+  const part = fc.oneof(
+    fc.string(),
+    fc.constantFrom(
+      '<tool_call>',
+      '</tool_call>',
+      '[TOOL_CALLS]',
+      '[',
+      '{',
+      ' ',
+      '\n',
+      '{"name": "none"}',
+      CALL.slice(1),
+    ),
+  );
+  fc.assert(
+    fc.property(fc.constantFrom(...FORMATS), fc.array(part), (format, pieces) => {
+      expect(read(format, pieces)).toEqual({ text: pieces.join(''), calls: [] });
+    }),
+  );
+  fc.assert(
+    fc.property(fc.constantFrom(...FORMATS), fc.stringMatching(/^\w[\w ,.]*$/), (format, text) => {
+      expect(createToolCallReader(format, NAMES).push(text).text.trimEnd()).toBe(text.trimEnd());
+    }),
+  );
+});
+
+test('what looks like a call but is none stays text', () => {
+  for (const json of [
+    '{"name": "sub", "arguments": {}}',
+    '{"name": "add", "arguments": [1]}',
+    '{"name": "add"',
+    '[]',
+  ]) {
+    expect(read('tagged', [`<tool_call>${json}</tool_call>`])).toEqual({
+      text: `<tool_call>${json}</tool_call>`,
+      calls: [],
+    });
+    for (const format of ['list', 'object'] as const)
+      expect(read(format, [json])).toEqual({ text: json, calls: [] });
+  }
+});
+
+test('the format is that of the template', () => {
+  expect(toolCallFormatOf("'\\n<tool_call>\\n' + tool_call.arguments | tojson")).toBe('tagged');
+  expect(toolCallFormatOf('{{- "[TOOL_CALLS] [" }}')).toBe('list');
+  expect(toolCallFormatOf('Respond in the format {"name": function name, "parameters": dictionary')).toBe(
+    'object',
+  );
+  expect(toolCallFormatOf('{{ tools | tojson }}')).toBeNull();
+});
