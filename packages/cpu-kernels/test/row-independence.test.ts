@@ -8,9 +8,11 @@ import { everyLevel } from './every-level.ts';
 
 const levels = await everyLevel([2], { batchInvariant: true });
 const ROWS = 83;
-const TOKENS = 47;
+const TILED_ROWS = 96;
+/** More rows than any kernel for few or for some rows takes. */
+const TOKENS = 300;
 
-/** y: [tokens, 83] of the same first rows of x, each product in its own way. */
+/** y: [tokens, 83 or 96] of the same first rows of x, each product in its own way. */
 const PRODUCTS: Record<
   string,
   { cols: number; run(backend: Backend, x: ArrayView<'f32'>, computeDtype: 'f32' | 'bf16'): FloatView }
@@ -35,6 +37,16 @@ const PRODUCTS: Record<
         { rows: ROWS, cols: 104, blockSize: 64, nestedOffset: 0, computeDtype },
       ).y,
   },
+  'a 4-bit weight in tiles': {
+    cols: 1536,
+    run: (backend, x, computeDtype) =>
+      runOp(
+        backend,
+        matmulNf4,
+        { x, bias: normalView(1, 'bias', [TILED_ROWS]), ...packedWeight(1, TILED_ROWS, 1536, 64, true) },
+        { rows: TILED_ROWS, cols: 1536, blockSize: 64, tiled: true, nestedOffset: 0.03, computeDtype },
+      ).y,
+  },
   'a float32 weight': {
     cols: 1031,
     run: (backend, x, computeDtype) =>
@@ -55,6 +67,20 @@ const PRODUCTS: Record<
         { computeDtype },
       ).y,
   },
+  'a wide bfloat16 weight with a bias': {
+    cols: 640,
+    run: (backend, x, computeDtype) =>
+      runOp(
+        backend,
+        linear,
+        {
+          x,
+          weight: normalBfloat16View(1, 'w', [TILED_ROWS, 640]),
+          bias: normalView(1, 'bias', [TILED_ROWS]),
+        },
+        { computeDtype },
+      ).y,
+  },
   'an adapted 4-bit weight': {
     cols: 576,
     run: (backend, x, computeDtype) =>
@@ -70,6 +96,29 @@ const PRODUCTS: Record<
         { rows: ROWS, cols: 576, blockSize: 64, nestedOffset: 0.03, computeDtype, scale: 0.5 },
       ).y!,
   },
+  'an adapted 4-bit weight in tiles': {
+    cols: 1536,
+    run: (backend, x, computeDtype) =>
+      runOp(
+        backend,
+        adaptedLinear,
+        {
+          x,
+          ...packedWeight(1, TILED_ROWS, 1536, 64, true),
+          a: normalView(1, 'a', [24, 1536]),
+          b: normalView(1, 'b', [24, TILED_ROWS]),
+        } as never,
+        {
+          rows: TILED_ROWS,
+          cols: 1536,
+          blockSize: 64,
+          tiled: true,
+          nestedOffset: 0.03,
+          computeDtype,
+          scale: 0.5,
+        },
+      ).y!,
+  },
 };
 
 describe.each(levels)('at $label, batch invariant', ({ backends: [backend] }) => {
@@ -79,11 +128,12 @@ describe.each(levels)('at $label, batch invariant', ({ backends: [backend] }) =>
       for (const computeDtype of ['f32', 'bf16'] as const) {
         const x = normalView(1, 'x', [TOKENS, cols]);
         const all = hostData(run(backend!, x, computeDtype));
-        for (const tokens of [1, 2, 3, 4, 5, 13])
+        const rows = all.length / TOKENS;
+        for (const tokens of [1, 2, 3, 4, 5, 13, 16, 17, 100, 140])
           expect(
             hostData(run(backend!, rowsOf(x, 0, tokens), computeDtype)),
             `${tokens} tokens, ${computeDtype}`,
-          ).toEqual(all.slice(0, tokens * ROWS));
+          ).toEqual(all.slice(0, tokens * rows));
       }
     },
   );

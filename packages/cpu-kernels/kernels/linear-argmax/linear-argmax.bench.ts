@@ -20,4 +20,10 @@ await benchKernel(linearArgmax, [
     attributes: { computeDtype: 'bf16' },
     bytes: out * inFeatures,
   },
+  {
+    label: `${out}×${inFeatures} by codes, 8 tokens`,
+    inputs: { x: normalView(1, 'x', [8, inFeatures]), weight, ...codes },
+    attributes: { computeDtype: 'bf16' },
+    bytes: 2 * out * inFeatures,
+  },
 ]);

@@ -5,10 +5,10 @@
 //   at most 56, in a text of SmolLM2-135M). Their products are computed from W itself; the answer is the one
 //   without codes, bit for bit.
 // Owners: a thread owns a range of rows.
-// Cost: one byte read per weight with codes, two or four without: bound by memory. 3 instructions for WIDTH
-//   weights.
+// Cost: one byte read per weight with codes, two or four without, for up to TOGETHER tokens: bound by memory
+//   for one. 2 instructions for WIDTH weights, and one for each token.
 // Assumes: nothing about values: rows whose bound is not a number are all computed from W. Scratch: x of each
-//   thread, the products of codes, the best of each thread.
+//   thread, the products of codes, the best of each thread; each for TOGETHER tokens.
 // Not done: x in 16-bit integers as well: half the instructions, but another error to bound, and memory is
 //   the limit.
 #include "../../native/gemm/blocking.h"
@@ -53,25 +53,38 @@ struct Exact {
   QD_INLINE const void* address(Size i) const { return data + i; }
 };
 
-// Σ x·w over a row that begins at element `from`.
-template <class W>
-QD_INLINE float dot(const float* x, const W& w, Size from, Size in) {
+// Tokens that share the reading of a row: their sums stay in registers.
+constexpr int TOGETHER = WIDTH == 16 ? 4 : 2;
+
+// Σ x·w over a row that begins at element `from`, for TOKENS x that are `apart` floats apart. A token's sum
+// has the same bits whatever tokens come with it.
+template <int TOKENS, class W>
+QD_INLINE void dots(const float* x, Size apart, const W& w, Size from, Size in, float (&out)[TOKENS]) {
   constexpr Size STEP = CHAINS * WIDTH;
-  F32x sums[CHAINS] = {};
+  F32x sums[TOKENS][CHAINS];
+  for (auto& token : sums)
+    for (F32x& sum : token) sum = F32x{};
   Size i = 0;
   for (; i + STEP <= in; i += STEP) {
     const char* first = static_cast<const char*>(w.address(from + i));
     for (const char* line = first; line < static_cast<const char*>(w.address(from + i + STEP)); line += LINE)
       __builtin_prefetch(line + AHEAD);
 #pragma GCC unroll 4
-    for (Size c = 0; c < CHAINS; c++)
-      sums[c] = fma(load(x + i + c * WIDTH), w.at(from + i + c * WIDTH, WIDTH), sums[c]);
+    for (Size c = 0; c < CHAINS; c++) {
+      const F32x weights = w.at(from + i + c * WIDTH, WIDTH);
+#pragma GCC unroll 4
+      for (Size t = 0; t < TOKENS; t++)
+        sums[t][c] = fma(load(x + t * apart + i + c * WIDTH), weights, sums[t][c]);
+    }
   }
   for (; i < in; i += WIDTH) {
     const int n = static_cast<int>(smaller<Size>(WIDTH, in - i));
-    sums[0] = fma(loadFirst(x + i, n), w.at(from + i, n), sums[0]);
+    const F32x weights = w.at(from + i, n);
+#pragma GCC unroll 4
+    for (Size t = 0; t < TOKENS; t++) sums[t][0] = fma(loadFirst(x + t * apart + i, n), weights, sums[t][0]);
   }
-  return sumOf((sums[0] + sums[1]) + (sums[2] + sums[3]));
+#pragma GCC unroll 4
+  for (Size t = 0; t < TOKENS; t++) out[t] = sumOf((sums[t][0] + sums[t][1]) + (sums[t][2] + sums[t][3]));
 }
 
 // The greatest product so far; row NONE before the first. NaN is never greater, and gives way to any number.
@@ -95,26 +108,31 @@ struct Head {
   bool bf16;  // operands are rounded to bf16
 };
 
-// The scratch: x of each thread, then what all threads read.
+// The scratch: x of each thread, then what all threads read; each for `tokens` tokens.
 struct Room {
   float* x;
-  float* products;  // [out]: of the codes
-  float* bests;     // BEST_FLOATS of each thread
+  Size apart;       // from one token's x to the next one's
+  float* products;  // [tokens][out]: of the codes
+  float* bests;     // BEST_FLOATS of each thread and token
+  int tokens;
 
-  Room(float* scratch, const Head& head, int parts, int part) {
-    const Size staged = roundUp(head.in, WIDTH);
-    x = scratch + staged * static_cast<Size>(part);
-    products = scratch + staged * static_cast<Size>(parts);
-    bests = products + head.out;
+  Room(float* scratch, const Head& head, int tokens, int parts, int part)
+      : apart(roundUp(head.in, WIDTH)), tokens(tokens) {
+    const Size ofPart = apart * static_cast<Size>(tokens);
+    x = scratch + ofPart * static_cast<Size>(part);
+    products = scratch + ofPart * static_cast<Size>(parts);
+    bests = products + head.out * static_cast<Size>(tokens);
   }
-  QD_INLINE float& lowerBound(int part) const { return bests[BEST_FLOATS * static_cast<Size>(part)]; }
-  QD_INLINE Best best(int part) const {
+  QD_INLINE float& lowerBound(int part, int token) const {
+    return bests[BEST_FLOATS * static_cast<Size>(part * tokens + token)];
+  }
+  QD_INLINE Best best(int part, int token) const {
     Best b;
-    __builtin_memcpy(static_cast<void*>(&b), &lowerBound(part) + 1, sizeof b);
+    __builtin_memcpy(static_cast<void*>(&b), &lowerBound(part, token) + 1, sizeof b);
     return b;
   }
-  QD_INLINE void keep(int part, const Best& b) const {
-    __builtin_memcpy(&lowerBound(part) + 1, &b, sizeof b);
+  QD_INLINE void keep(int part, int token, const Best& b) const {
+    __builtin_memcpy(&lowerBound(part, token) + 1, &b, sizeof b);
   }
 };
 
@@ -142,63 +160,114 @@ float errorPerScale(const Head& head, float sumOfX) {
          sumOfX;
 }
 
-// The greatest lower bound of the products of the rows; the products with their codes into `products`.
-float multiplyCodes(const Head& head, Range rows, const float* x, float perScale, float* products) {
-  float most = -__builtin_inff();
+// The greatest lower bound of each token's products with the rows; the products with their codes into
+// `room.products`. perScale: [TOKENS]
+template <int TOKENS>
+void multiplyCodes(const Head& head, Range rows, const Room& room, const float* perScale,
+                   float (&most)[TOKENS]) {
+  for (float& bound : most) bound = -__builtin_inff();
   for (Size n = rows.begin; n < rows.end; n++) {
+    float sums[TOKENS];
+    dots<TOKENS>(room.x, room.apart, Codes{head.codes}, n * head.in, head.in, sums);
     const float scale = head.scales[n];
-    const float product = scale * dot(x, Codes{head.codes}, n * head.in, head.in);
-    const float low = product - __builtin_fabsf(scale) * perScale;
-    products[n] = product;
-    if (low > most) most = low;
+#pragma GCC unroll 4
+    for (Size t = 0; t < TOKENS; t++) {
+      const float product = scale * sums[t];
+      const float low = product - __builtin_fabsf(scale) * perScale[t];
+      room.products[t * head.out + n] = product;
+      if (low > most[t]) most[t] = low;
+    }
   }
-  return most;
 }
 
+// The best of all rows for each token.
+template <int TOKENS, class W>
+void bestOfAll(const Head& head, const W& w, Range rows, const Room& room, Best (&best)[TOKENS]) {
+  for (Size n = rows.begin; n < rows.end; n++) {
+    float products[TOKENS];
+    dots<TOKENS>(room.x, room.apart, w, n * head.in, head.in, products);
+    for (Size t = 0; t < TOKENS; t++) best[t].meet(n, products[t]);
+  }
+}
+
+// The best of the rows that can win: whose upper bound, by their codes, reaches `least`.
 template <class W>
-Best bestOf(const Head& head, const W& w, Range rows, const float* x, float perScale, float least,
-            const float* products) {
+Best bestOfScreened(const Head& head, const W& w, Range rows, const float* x, float perScale, float least,
+                    const float* products) {
   Best best;
   for (Size n = rows.begin; n < rows.end; n++) {
-    if (products && products[n] + __builtin_fabsf(head.scales[n]) * perScale < least) continue;
-    best.meet(n, dot(x, w, n * head.in, head.in));
+    if (products[n] + __builtin_fabsf(head.scales[n]) * perScale < least) continue;
+    float product[1];
+    dots<1>(x, 0, w, n * head.in, head.in, product);
+    best.meet(n, product[0]);
   }
   return best;
 }
 
-Best bestOf(const Head& head, Range rows, const float* x, float perScale, float least,
-            const float* products) {
+// Calls body(w) with the weight as it enters the exact products.
+template <class Body>
+QD_INLINE void withWeight(const Head& head, const Body& body) {
   if (head.weight.bf16)
-    return bestOf(head, Exact<BFloat16, false>{head.weight.bf16}, rows, x, perScale, least, products);
-  if (head.bf16) return bestOf(head, Exact<float, true>{head.weight.f32}, rows, x, perScale, least, products);
-  return bestOf(head, Exact<float, false>{head.weight.f32}, rows, x, perScale, least, products);
+    body(Exact<BFloat16, false>{head.weight.bf16});
+  else if (head.bf16)
+    body(Exact<float, true>{head.weight.f32});
+  else
+    body(Exact<float, false>{head.weight.f32});
 }
 
-// One token: every thread its rows; in row order the first of equals wins.
-Best choose(Threads& threads, const Head& head, const float* token, float* scratch) {
+// One thread's rows, for TOKENS tokens.
+template <int TOKENS>
+void chooseRows(Threads& threads, const Head& head, const float* x, const Room& room, int parts, int part) {
+  const Range rows = shareOf(head.out, parts, part);
+  float perScale[TOKENS];
+  for (Size t = 0; t < TOKENS; t++)
+    perScale[t] = errorPerScale(head, stage(x + t * head.in, head, room.x + t * room.apart));
+  Best best[TOKENS];
+  if (!head.codes) {
+    withWeight(head, [&](const auto& w) { bestOfAll<TOKENS>(head, w, rows, room, best); });
+  } else {
+    float bounds[TOKENS];
+    multiplyCodes<TOKENS>(head, rows, room, perScale, bounds);
+    for (int t = 0; t < TOKENS; t++) room.lowerBound(part, t) = bounds[t];
+    threads.barrier();
+    for (int t = 0; t < TOKENS; t++) {
+      float least = -__builtin_inff();
+      for (int p = 0; p < parts; p++) least = larger(room.lowerBound(p, t), least);
+      if (!(least < __builtin_inff())) least = -__builtin_inff();
+      const Size at = static_cast<Size>(t);
+      withWeight(head, [&](const auto& w) {
+        best[t] = bestOfScreened(head, w, rows, room.x + at * room.apart, perScale[t], least,
+                                 room.products + at * head.out);
+      });
+    }
+  }
+  for (int t = 0; t < TOKENS; t++) room.keep(part, t, best[t]);
+}
+
+// Up to TOGETHER tokens: every thread its rows; in row order the first of equals wins.
+void choose(Threads& threads, const Head& head, const float* x, int tokens, float* scratch, Best* best) {
   const int parts = threads.partsFor(static_cast<double>(head.out) * static_cast<double>(head.in), GRAIN);
   threads.run(parts, [&](int part) {
-    const Room room(scratch, head, parts, part);
-    const Range rows = shareOf(head.out, parts, part);
-    const float perScale = errorPerScale(head, stage(token, head, room.x));
-    float least = -__builtin_inff();
-    if (head.codes) {
-      room.lowerBound(part) = multiplyCodes(head, rows, room.x, perScale, room.products);
-      threads.barrier();
-      for (int p = 0; p < parts; p++) least = larger(room.lowerBound(p), least);
-      if (!(least < __builtin_inff())) least = -__builtin_inff();
+    const Room room(scratch, head, tokens, parts, part);
+    if (tokens == 1) return chooseRows<1>(threads, head, x, room, parts, part);
+    if (tokens == 2) return chooseRows<2>(threads, head, x, room, parts, part);
+    if constexpr (TOGETHER == 4) {
+      if (tokens == 3) return chooseRows<3>(threads, head, x, room, parts, part);
+      return chooseRows<4>(threads, head, x, room, parts, part);
     }
-    room.keep(part, bestOf(head, rows, room.x, perScale, least, head.codes ? room.products : nullptr));
   });
-  const Room room(scratch, head, parts, 0);
-  Best best;
-  for (int p = 0; p < parts; p++)
-    if (const Best other = room.best(p); other.row != Best::NONE) best.meet(other.row, other.product);
-  return best;
+  const Room room(scratch, head, tokens, parts, 0);
+  for (int t = 0; t < tokens; t++) {
+    best[t] = {};
+    for (int p = 0; p < parts; p++)
+      if (const Best other = room.best(p, t); other.row != Best::NONE) best[t].meet(other.row, other.product);
+  }
 }
 
-double linearArgmaxScratch(Threads& threads, Size out, Size in) {
-  return static_cast<double>((roundUp(in, WIDTH) + BEST_FLOATS) * static_cast<Size>(threads.count()) + out);
+double linearArgmaxScratch(Threads& threads, Size tokens, Size out, Size in) {
+  const Size together = larger<Size>(1, smaller<Size>(TOGETHER, tokens));
+  const Size ofThread = roundUp(in, WIDTH) + BEST_FLOATS;
+  return static_cast<double>(together * (ofThread * static_cast<Size>(threads.count()) + out));
 }
 
 Status linearArgmax(Threads& threads, In<float> x, Dense weight, OptionalIn<std::uint8_t> codes,
@@ -212,13 +281,17 @@ Status linearArgmax(Threads& threads, In<float> x, Dense weight, OptionalIn<std:
   QD_NEED_IF_GIVEN(scales, out);
   QD_NEED(ids, tokens);
   QD_NEED(logits, tokens);
-  QD_NEED(scratch, linearArgmaxScratch(threads, out, in));
+  QD_NEED(scratch, linearArgmaxScratch(threads, tokens, out, in));
   const bool screens = codes.data && scales.data;
   const Head head{weight, screens ? codes.data : nullptr, scales.data, out, in, bf16};
-  for (Size t = 0; t < tokens; t++) {
-    const Best best = choose(threads, head, x.data + t * in, scratch.data);
-    ids.data[t] = static_cast<std::int32_t>(best.row);
-    logits.data[t] = best.product;
+  for (Size from = 0; from < tokens; from += TOGETHER) {
+    const int count = static_cast<int>(smaller<Size>(TOGETHER, tokens - from));
+    Best best[TOGETHER];
+    choose(threads, head, x.data + from * in, count, scratch.data, best);
+    for (int t = 0; t < count; t++) {
+      ids.data[from + static_cast<Size>(t)] = static_cast<std::int32_t>(best[t].row);
+      logits.data[from + static_cast<Size>(t)] = best[t].product;
+    }
   }
   return ok();
 }

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createHostBackend, f32View, hostData, runOp } from '@qdylora/contract';
+import { createHostBackend, f32View, hostData, rowsOf, runOp, type ArrayView } from '@qdylora/contract';
 import { linearArgmax, quantizeRows } from '@qdylora/tensor';
-import { normalView } from '@qdylora/testing';
+import { normalBfloat16View, normalView } from '@qdylora/testing';
 import { arbitraryHead, arbitraryNearTies, arbitraryOutliers } from '@qdylora/testing/conformance';
 import { everyLevel } from '../../test/every-level.ts';
 
@@ -28,6 +28,22 @@ test('the answer has the same bits with codes and without', () => {
     }),
     { numRuns: 100 },
   );
+});
+
+test("a token's answer has the same bits whatever tokens come with it, with codes and without", () => {
+  const weight = normalBfloat16View(1, 'w', [301, 83]);
+  const codes = runOp(host, quantizeRows, { weight }, {});
+  for (const operands of [{ weight }, { weight, ...codes }])
+    for (const { label, backend } of backends) {
+      const answers = (x: ArrayView<'f32'>): number[][] => {
+        const { ids, logits } = runOp(backend, linearArgmax, { x, ...operands }, { computeDtype: 'bf16' });
+        return [[...hostData(ids)], [...hostData(logits)]];
+      };
+      const x = normalView(1, 'x', [11, 83]);
+      const [ids, logits] = answers(x);
+      for (let token = 0; token < 11; token++)
+        expect(answers(rowsOf(x, token, token + 1)), label).toEqual([[ids[token]], [logits[token]]]);
+    }
 });
 
 test('of equal rows the first is the answer', () => {

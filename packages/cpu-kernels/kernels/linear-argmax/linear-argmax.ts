@@ -8,7 +8,7 @@ export const linearArgmaxKernels = ({ native, withScratch }: CpuDoor): BoundKern
   return [
     bindKernel(linearArgmax, ({ x, weight, codes, scales }, { ids, logits }, { computeDtype }) => {
       const [out, inFeatures] = weight.shape as [number, number];
-      withScratch(scratchFloats(out, inFeatures), (scratch) => {
+      withScratch(scratchFloats(x.shape[0], out, inFeatures), (scratch) => {
         call(
           x,
           weight,

@@ -12,10 +12,9 @@ struct LateTile {
   BFloat16* half;
   Size stride;
   bool past = false;    // the caches: rows are whole cache lines
-  bool across = false;  // sums are in order [n][m]; only then do the next three apply
+  bool across = false;  // sums are in order [n][m]; only then do the next two apply
   bool add = false;     // to C as well
-  const float* bias = nullptr;
-  Size columns = 0;  // n that exist
+  Size columns = 0;     // n that exist
 };
 
 // The sums of a tile, added or stored a few rows at a time while the next tile is computed. Stores of a whole
@@ -93,11 +92,6 @@ class LateRows {
       columnsOf(tile_.before + n * PANEL, before);
 #pragma GCC unroll 4
       for (Size i = 0; i < ACROSS; i++) out[i] += before[i];
-    }
-    if (tile_.bias) {
-      const F32x bias = loadFirst(tile_.bias + n, existing(n));
-#pragma GCC unroll 4
-      for (Size i = 0; i < ACROSS; i++) out[i] += bias;
     }
   }
   QD_INLINE int existing(Size n) const { return static_cast<int>(smaller<Size>(WIDTH, tile_.columns - n)); }

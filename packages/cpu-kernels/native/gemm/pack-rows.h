@@ -34,8 +34,8 @@ QD_INLINE Rows columnMajor(const Dense& data, Size stride, Size height, bool bf1
 void packTileRows(const Rows& a, Size row0, Size rows, Size k0, Size depth, float* out);
 void packStripe(const Rows& a, bool pairs, Size row0, Size rows, Size k0, Size depth, float* out);
 // The same rows as the columns of a panel, for products with the operands in each other's place:
-// [wordsOf(depth) / 16][2 tiles][16 words][16 rows], filled up with zeros. `a` is row-major, and the
-// level has tiles.
+// [wordsOf(depth) / 16][2 tiles][16 words][16 rows], filled up with zeros; the second tiles are not written
+// where there are up to 16 rows. `a` is row-major, and the level has tiles.
 void packTilePanel(const Rows& a, Size row0, Size rows, Size k0, Size depth, float* out);
 
 }  // namespace qdylora::QD_LEVEL

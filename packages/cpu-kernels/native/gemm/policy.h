@@ -7,9 +7,9 @@
 // per-level/multiply-rectangle.cpp (groups of panels, blocks of the depth, tiles). Sizes that are fixed when
 // the level is compiled are in blocking.h.
 //
-// Three decisions can change the bits of a result, since they change the order of its sum: `goesAcross`,
-// `scalesSums` and `wholeTerms`. They depend on the number of rows, so a batch-invariant backend uses none of
-// them. No other decision changes a result.
+// Two decisions can change the bits of a result, since they change the order of its sum: `scalesSums` and
+// `wholeTerms`. They depend on the number of rows, so a batch-invariant backend uses none of them. No other
+// decision changes a result.
 namespace qdylora::QD_LEVEL {
 
 // ---- How operands are packed: once per call, for all row blocks ----
@@ -28,11 +28,13 @@ struct Packing {
 //   1536 deep: 192 rows −7 %, 256 −8 %, 1,024 +7 %
 //   576 deep:  128 rows −5 %, 192 −1 %, 256 0 to +10 %
 // (up to 64 rows Granite Rapids, else Emerald Rapids, 2026).
+// The sums have the same order. A product that is added to a float32 C is not turned: C would have to be added
+// after the first block of the depth, and lies the other way.
 constexpr Size MOST_TILES_ACROSS = 4;
 constexpr Size MOST_TILES_ACROSS_DEEP = 8;
-QD_INLINE bool goesAcross(const Threads& threads, const Stage* stages, int count, Size rows) {
+QD_INLINE bool goesAcross(const Stage* stages, int count, Size rows) {
   const bool pairs = stages[0].packs[0].term.pairs();
-  if (threads.isBatchInvariant() || !fillsTiles(pairs)) return false;
+  if (!fillsTiles(pairs)) return false;
   const Term& weight = stages[count - 1].jobs[0].terms[0].term;
   if (!weight.b.transposed) return false;
   const bool isDeep = wordsOf(weight.depth, pairs) > mostWords(pairs);
@@ -40,6 +42,8 @@ QD_INLINE bool goesAcross(const Threads& threads, const Stage* stages, int count
   for (int s = 0; s < count; s++) {
     for (int i = 0; i < stages[s].packCount; i++)
       if (stages[s].packs[i].term.a.transposed) return false;
+    for (int j = 0; j < stages[s].jobCount; j++)
+      if (stages[s].jobs[j].product.to.add && !stages[s].jobs[j].product.to.half) return false;
   }
   return true;
 }
@@ -53,7 +57,7 @@ QD_INLINE bool scalesSums(const Threads& threads, const Stage& last, Size rows) 
 }
 
 QD_INLINE Packing choosePacking(const Threads& threads, const Stage* stages, int count, Size rows) {
-  return {stages[0].packs[0].term.pairs(), goesAcross(threads, stages, count, rows),
+  return {stages[0].packs[0].term.pairs(), goesAcross(stages, count, rows),
           scalesSums(threads, stages[count - 1], rows)};
 }
 
@@ -159,6 +163,10 @@ QD_INLINE bool areRead(const Threads& threads, const Stage* stages, int count, S
   return false;
 }
 
+// True where few rows are multiplied with the operands in each other's place, weights being decoded on the
+// way (multiply-few-across.cpp).
+QD_INLINE bool readsAcross(const RowBlock& block) { return block.packing.across && block.rows <= AMX_ROWS; }
+
 // True where the terms from `first` on are multiplied without panels (few-rows.h).
 QD_INLINE bool readsAllDirectly(const Job& job, int first, Size rows) {
   if (job.product.to.half) return false;
@@ -191,11 +199,11 @@ QD_INLINE bool keepsSumsApart(const Destination& to, bool past, bool across) {
   return to.half || past || across;
 }
 
-// What the first block of the depth finds in C. Across, sums are kept apart, and what they are added to comes
-// last.
+// What the first block of the depth finds in C. Across, sums are kept apart, and those of earlier terms are
+// added last.
 QD_INLINE Start firstStart(const Destination& to, bool across, bool isAdded) {
-  if (across) return Start::overwrite;
-  if (isAdded || (to.add && !to.half)) return Start::add;
+  if (isAdded) return across ? Start::overwrite : Start::add;
+  if (to.add && !to.half) return Start::add;
   return to.bias ? Start::bias : Start::overwrite;
 }
 

@@ -22,4 +22,9 @@ struct Rectangle {
 void multiplyRectangle(const Threads& threads, const Job& job, const RowBlock& block, const Rectangle& mine,
                        const float* packed, const Room& room);
 
+// The same for few rows across (readsAcross), by columns [32 · panels.begin, 32 · panels.end) of C: the terms
+// of a job from `first` on.
+void multiplyFewAcross(const Job& job, int first, const RowBlock& block, Range panels, const float* packed,
+                       const Room& room);
+
 }  // namespace qdylora::QD_LEVEL

@@ -10,6 +10,7 @@
 //   are written directly; other sums wait in 4 KiB of the thread, and are finished while the next tile is
 //   computed.
 // Dropped: see gemm/late-rows.h, for sums that do not wait.
+#include "../gemm/bias-across.h"
 #include "../gemm/tile.h"
 
 namespace qdylora::QD_LEVEL {
@@ -118,7 +119,10 @@ void multiplyTilesAcross(Size rows, const TileTask& t) {
   const bool adds = t.start == Start::add;
   LateRows& late = *t.late;
   QD_TILE_FENCE;
-  clearTiles<HIGH, WIDE>();
+  if (t.start == Start::bias)
+    loadBiasAcross<HIGH, WIDE>(t.bias, t.columns, late.room());
+  else
+    clearTiles<HIGH, WIDE>();
   for (int i = 0; i < t.count; i++) {
     addTileProducts<HIGH, WIDE, Stream::right>({t.segments[i].stripe, 64, TILE_BYTES, HIGH * TILE_BYTES},
                                                {t.segments[i].panel, 64, TILE_BYTES, 2 * TILE_BYTES},
@@ -133,9 +137,9 @@ void multiplyTilesAcross(Size rows, const TileTask& t) {
   storeTiles<HIGH, WIDE>(late.room(), PANEL_BYTES);
   QD_TILE_FENCE;
   if (isLast)
-    late.hand({adds ? t.c : nullptr, PANEL, t.to.f32, t.to.half, t.to.stride, t.to.past, true, t.to.add,
-               t.bias, t.columns},
-              rows);
+    late.hand(
+        {adds ? t.c : nullptr, PANEL, t.to.f32, t.to.half, t.to.stride, t.to.past, true, t.to.add, t.columns},
+        rows);
   else
     late.hand({t.c, PANEL, t.c, nullptr, PANEL}, HIGH * AMX_ROWS);
 }

@@ -313,7 +313,11 @@ void multiplyRectangle(const Threads& threads, const Job& job, const RowBlock& b
   if (mine.tiles.begin == mine.tiles.end || mine.panels.begin == mine.panels.end) return;
   const int whole = wholeTerms(threads, job, block.rows);
   if (whole > 0) multiplyWholeTerms(job, whole, block, mine, room);
-  if (whole < job.count) multiplyGroups(job, whole, block, mine, packed, room);
+  if (whole == job.count) return;
+  if (readsAcross(block))
+    multiplyFewAcross(job, whole, block, mine.panels, packed, room);
+  else
+    multiplyGroups(job, whole, block, mine, packed, room);
 }
 
 }  // namespace qdylora::QD_LEVEL

@@ -72,7 +72,7 @@ template <class T>
 void packPanel(const Rows& a, const T* first, Size rows, Size depth, float* out) {
   for (Size k = 0; k < depth; k += STEPS) {
     const Size count = smaller(STEPS, depth - k);
-    for (Size g = 0; g < PANEL; g += WIDTH) {
+    for (Size g = 0; g < rows; g += WIDTH) {
       float* to = out + k / 2 * PANEL + g * AMX_WORDS;
       I32x square[WIDTH];
 #pragma GCC unroll 16

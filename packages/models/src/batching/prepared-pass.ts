@@ -71,7 +71,7 @@ export function preparePass(
   let runs = 0;
   const computation = { pool, arrays, ctx: { ...ctx, active: layout.active } };
   const record = (): RepeatedCall<undefined> => {
-    const headCodes = codes();
+    const headCodes = codes(); // before the recording, which holds only what is repeated
     return repeatedCall(backend, (recorder) => {
       const recorded = { ...computation.ctx, backend: recorder };
       computeTokens(model, layout, { ...computation, ctx: recorded, headCodes });
@@ -79,7 +79,8 @@ export function preparePass(
     });
   };
   const compute = (sequences: readonly PassSequence[]): Scored[] => {
-    const x = computeTokens(model, layout, computation);
+    const headCodes = layout.likeliest.length > 0 ? codes() : undefined;
+    const x = computeTokens(model, layout, { ...computation, headCodes });
     return score(model.head, { ctx: computation.ctx, x, layout, sequences });
   };
   return {
