@@ -6,8 +6,8 @@ namespace qdylora::QD_LEVEL {
 
 #if defined(QD_TILES)
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__) && QD_WIDTH == 16
-// Half `half` of a run, 32 weights from 16 of its 32 bytes: byte i / 2 for weight i, then its nibble. Bit 4 of
-// an index is another weight's, so `table` holds its 16 numbers twice.
+// Half `half` of a run, 32 weights from 16 of its 32 bytes: byte i / 2 for weight i, then its nibble. Bit 4
+// of an index is another weight's, so `table` holds its 16 numbers twice.
 template <int HALF>
 QD_INLINE I32x lookUpHalf(__m512i codes, __m512i table) {
   typedef char Bytes __attribute__((vector_size(64)));
@@ -45,8 +45,8 @@ QD_INLINE void decodeRun(const std::uint8_t* codes, F32x levels, float scale, fl
 #endif
 }
 
-// A run of `rows` rows that are `stride` bytes apart, as rows of tiles: columns 0 … 31 at `low`, the others at
-// `high`, filled up to `height` rows by zeros.
+// A run of `rows` rows that are `stride` bytes apart, as rows of tiles: columns 0 … 31 at `low`, the others
+// at `high`, filled up to `height` rows by zeros.
 QD_INLINE void decodeRows(const std::uint8_t* codes, Size stride, F32x levels, const float* scales, Size rows,
                           Size height, float* low, float* high) {
 #pragma GCC unroll 4

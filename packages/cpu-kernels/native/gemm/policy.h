@@ -28,8 +28,8 @@ struct Packing {
 //   1536 deep: 192 rows −7 %, 256 −8 %, 1,024 +7 %
 //   576 deep:  128 rows −5 %, 192 −1 %, 256 0 to +10 %
 // (up to 64 rows Granite Rapids, else Emerald Rapids, 2026).
-// The sums have the same order. A product that is added to a float32 C is not turned: C would have to be added
-// after the first block of the depth, and lies the other way.
+// The sums have the same order. A product that is added to a float32 C is not turned: C would have to be
+// added after the first block of the depth, and lies the other way.
 constexpr Size MOST_TILES_ACROSS = 4;
 constexpr Size MOST_TILES_ACROSS_DEEP = 8;
 QD_INLINE bool goesAcross(const Stage* stages, int count, Size rows) {

@@ -3,13 +3,13 @@
 // Owners: the caller's thread owns the columns of C. Two tiles hold the sums of 32 of them, [column][row];
 //   rows of B's weight are rows of the left tiles, rows of A columns of the right one.
 // Cost: a 4-bit weight is decoded into 8 KiB that stay in the first-level cache, a run of 32 rows while the
-//   run before it is multiplied: per 64 weights 4 shuffles, 2 shifts and a table; per 512 a tile to load and a
-//   product in 16 cycles. A dense bf16 weight is loaded from where it is.
-// Measured: a token of SmolLM2-135M, batch invariant, one thread: 18.9 ms of CPU by packed panels, 11.1 so, with
-//   half of the rows decoded at once 11.4, with all of them 12.0; not invariant 8.0 to 8.8 (Sapphire Rapids,
-//   both threads of the core busy, 2026).
+//   run before it is multiplied: per 64 weights 4 shuffles, 2 shifts and a table; per 512 a tile to load and
+//   a product in 16 cycles. A dense bf16 weight is loaded from where it is.
 // Assumes: rows of A packed by packTilePanel. Blocks of the depth and steps in them have the order of the
 //   blocked product, so a row has the same bits whatever rows come with it.
+// Dropped: packed panels (18.9 ms of CPU a token of SmolLM2-135M, batch invariant, one thread; 11.1 so), half
+//   of a run's rows decoded at once (11.4), all of them (12.0). Not invariant it is 8.0 to 8.8 (Emerald
+//   Rapids, both threads of the core busy, 2026).
 #include "../gemm/bias-across.h"
 #include "../gemm/depth-blocks.h"
 #include "../gemm/nf4-row.h"

@@ -23,8 +23,8 @@ export interface ChatAnswerOptions {
 }
 
 /**
- * The text and the calls of tools of an answer. Tokens come with the first text that is certain after them, at
- * the latest before the end.
+ * The text and the calls of tools of an answer. Tokens come with the first text that is certain after them,
+ * at the latest before the end.
  */
 export async function* readChatAnswer(
   events: AsyncIterable<TextEvent>,

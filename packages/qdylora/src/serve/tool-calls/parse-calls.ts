@@ -17,8 +17,8 @@ function readCall(value: unknown, names: ReadonlySet<string>): ToolCall | null {
 }
 
 /**
- * The calls that a JSON text holds: one object, or a list of them. Null where not all of it are calls of tools
- * of `names`.
+ * The calls that a JSON text holds: one object, or a list of them. Null where not all of it are calls of
+ * tools of `names`.
  */
 export function parseCalls(text: string, names: ReadonlySet<string>): ToolCall[] | null {
   const value = parsed(text);

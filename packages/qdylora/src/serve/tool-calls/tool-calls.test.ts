@@ -141,7 +141,7 @@ test.each([
   },
 );
 
-test('an answer is text where it has no call, the template shows no format, or no tool may be called', async () => {
+test('an answer without a call, a format in the template, or a tool to be called, is text', async () => {
   const answer = `Wait <tool_call>${CALL}</tool_call>`;
   for (const [template, request] of [
     [TEMPLATES.none, ASK],
