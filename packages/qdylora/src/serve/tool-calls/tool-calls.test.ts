@@ -85,7 +85,7 @@ async function clientOf(template: string, answer: string) {
       memoryUsage: () => ({ liveBytes: 0, reservedBytes: 0 }),
     },
   );
-  const fetch = (url: RequestInfo | URL, init?: RequestInit) =>
+  const fetch = (url: string | URL | Request, init?: RequestInit) =>
     Promise.resolve(app.request(url as string, init));
   return {
     prompts,
