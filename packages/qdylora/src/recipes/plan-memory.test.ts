@@ -69,7 +69,7 @@ describe('a plan from config.json alone', () => {
           [1, 2, 4, 8, 16, 32, 64],
           { memoryBytes: 31.75 * GIB, fits: true, fit: null },
         ]);
-        expect(plan.totalBytes / GIB).toBeLessThan(30);
+        expect(plan.totalBytes / GIB).toBeLessThan(31); // 1.8 GB of it: the sum of the first micro batch
       }
       const { limit } = await planMemory({
         model: configFile('falcon-40b'),
@@ -89,12 +89,14 @@ describe('a plan from config.json alone', () => {
     const planOptions = { model, backend: 'host', gradientCheckpointing: false } as const;
     const { limit } = await planMemory({ ...planOptions, memoryBytes: 8 * GIB });
     expect(limit!.fit!.values).toEqual({
+      fast_reduce: true,
       gradient_checkpointing: true,
       micro_batch_size: 1,
       gradient_accumulation_steps: 8,
     });
     const changed = await planMemory({
       ...planOptions,
+      fastReduce: true,
       gradientCheckpointing: true,
       microBatchSize: 1,
       gradientAccumulationSteps: 8,
@@ -131,7 +133,7 @@ describe('a plan from config.json alone', () => {
         first: 0,
       });
       await expect(planMemory({ ...planOptions, gradientCheckpointing: '2GiB' })).rejects.toThrow(
-        /needs at least [67]\.\d+ GB even if every layer is recomputed, more than 2GiB/,
+        /needs at least [78]\.\d+ GB even if every layer is recomputed, more than 2GiB/,
       );
     },
   );
