@@ -5,41 +5,10 @@
 #include <cstring>
 #include <limits>
 #include <optional>
-#include "ptx.h"
+#include "number.h"
 
 namespace emulator {
 namespace {
-
-using Bits = std::uint64_t;
-
-template <class Float>
-Float asFloat(Bits value) {
-  Float result;
-  std::memcpy(&result, &value, sizeof result);
-  return result;
-}
-
-template <class Float>
-Bits bitsOf(Float value) {
-  Bits result = 0;
-  std::memcpy(&result, &value, sizeof value);
-  return result;
-}
-
-std::int64_t asSigned(Bits value, int bytes) {
-  const int unused = 64 - 8 * bytes;
-  return static_cast<std::int64_t>(value << unused) >> unused;
-}
-
-template <class Float>
-Float flushed(Float value, bool flush) {
-  return flush && std::fabs(value) < std::numeric_limits<Float>::min() ? std::copysign(Float(0), value)
-                                                                       : value;
-}
-
-[[noreturn]] void refuse(const Instruction& i) {
-  throw Report("the emulator cannot compute `" + i.text + "`");
-}
 
 template <class Float>
 Float withRounding(Rounding rounding, Float (*compute)(Float, Float, Float), Float a, Float b, Float c) {
@@ -293,54 +262,6 @@ Bits evaluateInteger(const Instruction& i, const Bits (&operands)[MOST_OPERANDS]
   }
 }
 
-double rounded(double value, Rounding rounding) {
-  switch (rounding) {
-    case Rounding::nearest:
-      return std::nearbyint(value);
-    case Rounding::zero:
-      return std::trunc(value);
-    case Rounding::down:
-      return std::floor(value);
-    case Rounding::up:
-      return std::ceil(value);
-  }
-  return value;
-}
-
-Bits floatToInteger(const Instruction& i, double value) {
-  const double whole = std::isnan(value) ? 0 : rounded(value, i.rounding);
-  const int bits = 8 * i.type.bytes;
-  if (i.type.isSigned()) {
-    const double limit = std::ldexp(1, bits - 1);
-    if (whole >= limit) return static_cast<Bits>((1ull << (bits - 1)) - 1);
-    return static_cast<Bits>(static_cast<std::int64_t>(std::max(whole, -limit)));
-  }
-  if (whole >= std::ldexp(1, bits)) return ~0ull;
-  return static_cast<Bits>(std::max(whole, 0.0));
-}
-
-Bits converted(const Instruction& i, Bits value) {
-  const Type& from = i.sourceType;
-  if (!i.type.isFloat() && !from.isFloat())
-    return from.isSigned() ? static_cast<Bits>(asSigned(value, from.bytes)) : truncated(value, from.bytes);
-  if (!i.type.isFloat()) {
-    const double x = from.bytes == 4 ? asFloat<float>(value) : asFloat<double>(value);
-    return floatToInteger(i, flushed(x, i.flushesSubnormals && from.bytes == 4));
-  }
-  const bool fromInteger = !from.isFloat();
-  if (!fromInteger && !i.roundsToInteger && i.rounding != Rounding::nearest) refuse(i);
-  if (i.type.bytes == 4 && fromInteger)  // one rounding, from the integer itself
-    return bitsOf(from.isSigned() ? static_cast<float>(asSigned(value, from.bytes))
-                                  : static_cast<float>(truncated(value, from.bytes)));
-  double x = fromInteger       ? (from.isSigned() ? static_cast<double>(asSigned(value, from.bytes))
-                                                  : static_cast<double>(truncated(value, from.bytes)))
-             : from.bytes == 4 ? static_cast<double>(asFloat<float>(value))
-                               : asFloat<double>(value);
-  if (i.roundsToInteger) x = rounded(x, i.rounding);
-  if (i.saturates) x = std::isnan(x) ? 0 : std::min(std::max(x, 0.0), 1.0);
-  return i.type.bytes == 4 ? bitsOf(flushed(static_cast<float>(x), i.flushesSubnormals)) : bitsOf(x);
-}
-
 Bits comparison(const Instruction& i, const Bits (&operands)[MOST_OPERANDS]) {
   const Bits a = operands[0];
   const Bits b = operands[1];
@@ -372,7 +293,8 @@ Bits comparison(const Instruction& i, const Bits (&operands)[MOST_OPERANDS]) {
 Bits truncated(Bits value, int bytes) { return bytes == 8 ? value : value & ((1ull << 8 * bytes) - 1); }
 
 Bits evaluate(const Instruction& i, const Bits (&operands)[MOST_OPERANDS], int approximation) {
-  if (i.type.bytes == 0) refuse(i);
+  const bool isHalf = i.type.isFloat() && i.type.bytes == 2;
+  if (i.type.bytes == 0 || (isHalf && i.opcode != Opcode::cvt)) refuse(i);
   switch (i.opcode) {
     case Opcode::mov:
       return truncated(operands[0], i.type.bytes);

@@ -138,6 +138,7 @@ bool parseType(const std::string& word, Type& type) {
                                      {"s16", {Kind::signedInteger, 2}},
                                      {"s32", {Kind::signedInteger, 4}},
                                      {"s64", {Kind::signedInteger, 8}},
+                                     {"f16", {Kind::floating, 2}},
                                      {"f32", {Kind::floating, 4}},
                                      {"f64", {Kind::floating, 8}}};
   return lookUp(TYPES, word, type);

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstring>
 #include "block.h"
+#include "half.h"
 
 namespace emulator {
 namespace {
@@ -13,15 +14,6 @@ constexpr int MOST_DEPTH = 16;
 constexpr int MATRIX_ROWS = 8;
 constexpr std::size_t MATRIX_ROW_BYTES = 16;
 constexpr int KEPT_BITS = 24;  // of a term, below the largest exponent of its sum
-
-float fromHalf(std::uint32_t bits) {
-  const int exponent = static_cast<int>(bits >> 10 & 31);
-  const int mantissa = static_cast<int>(bits & 1023);
-  const float sign = bits >> 15 & 1 ? -1.f : 1.f;
-  if (exponent == 31) return mantissa ? NAN : sign * INFINITY;
-  return sign * (exponent == 0 ? std::ldexp(static_cast<float>(mantissa), -24)
-                               : std::ldexp(static_cast<float>(mantissa + 1024), exponent - 25));
-}
 
 float factorOf(std::uint64_t word, int which, bool isHalf) {
   const std::uint32_t bits = static_cast<std::uint32_t>(word >> 16 * which) & 0xffff;

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { gunzipSync } from 'node:zlib';
+import { brotliDecompressSync } from 'node:zlib';
 import { emulatorPart } from './build-emulator.mjs';
 import { compileShared, filesIn, findCompiler } from './compile-shared.mjs';
 
@@ -18,7 +18,8 @@ const numberOf = (target) => Number(target.split('_')[1]);
 function packImages() {
   const archive = readFileSync(join(root, 'prebuilt', 'cubins.bin'));
   const { images } = JSON.parse(readFileSync(join(root, 'prebuilt', 'index.json'), 'utf8'));
-  const imageOf = ({ offset, packedBytes }) => gunzipSync(archive.subarray(offset, offset + packedBytes));
+  const imageOf = ({ offset, packedBytes }) =>
+    brotliDecompressSync(archive.subarray(offset, offset + packedBytes));
   const u32 = (value) => Buffer.from(Uint32Array.of(value).buffer);
   return Buffer.concat(
     images

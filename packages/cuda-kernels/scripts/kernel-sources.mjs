@@ -30,3 +30,13 @@ export function hashSources(root) {
     ]),
   );
 }
+
+/** The text of a source with that of every header that it includes, each once. */
+export function textWithHeaders(root, path, included = new Set()) {
+  const text = readFileSync(join(root, path), 'utf8');
+  const headers = [...text.matchAll(/^#include "(.+)"$/gm)].map(([, name]) => `${DEVICE}/${name}`);
+  const texts = headers
+    .filter((header) => !included.has(header) && included.add(header))
+    .map((header) => textWithHeaders(root, header, included));
+  return [text, ...texts].join('\n');
+}

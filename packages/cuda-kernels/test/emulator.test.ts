@@ -1,3 +1,4 @@
+import { narrowHalves, widenHalves } from '@qdylora/contract';
 import { describe, expect, test } from 'vitest';
 import { openEmulator, type EmulatedArgument } from './emulator.ts';
 
@@ -84,6 +85,30 @@ describe.skipIf(!emulator)('the emulator', () => {
   test.each([0, 1, 2, 3])('runs a kernel that is right, with seed %i', (seed) => {
     const words = runPlanted(kernelOf(MIRROR('bar.sync 0;'), WORDS), { seed });
     expect([...words]).toEqual(Array.from({ length: 64 }, (_, t) => 7 * (63 - t)));
+  });
+
+  test('converts float16 to float32 and back as the arrays of contract are converted', () => {
+    const halves = '.reg .b16 %h; .reg .f32 %f;';
+    for (let first = 0; first < 65536; first += 4099) {
+      const widen = `mad.lo.u32 %x, %t, 61, ${first}; cvt.u16.u32 %h, %x; cvt.f32.f16 %f, %h;
+        mov.b32 %y, %f; st.global.u32 [%at], %y;`;
+      const codes = Uint16Array.from({ length: 64 }, (_, thread) => thread * 61 + first);
+      expect(new Float32Array(runPlanted(kernelOf(widen, halves)).buffer)).toEqual(widenHalves('f16', codes));
+      // the exponents of float16 and some beyond, with any fraction
+      const bits = Uint32Array.from(codes, (code, thread) => 0x32000000 + thread * 0x00410007 + code * 31);
+      const narrow = `mad.lo.u32 %x, %t, ${0x00410007 + 61 * 31}, ${0x32000000 + first * 31}; mov.b32 %f, %x;
+        cvt.rn.f16.f32 %h, %f; cvt.u32.u16 %y, %h; st.global.u32 [%at], %y;`;
+      if (first + 63 * 61 < 65536)
+        expect(Uint16Array.from(runPlanted(kernelOf(narrow, halves)))).toEqual(
+          narrowHalves('f16', new Float32Array(bits.buffer)),
+        );
+    }
+  });
+
+  test('computes nothing else in float16', () => {
+    expect(() => runPlanted(kernelOf('add.f16 %h, %h, %h;', '.reg .b16 %h;'))).toThrow(
+      /the emulator cannot compute `add.f16/,
+    );
   });
 
   test('names both threads of a race in shared memory', () => {

@@ -4,7 +4,7 @@ export interface CubinImage {
   readonly source: string;
   /** `sm_80` for a cubin, `compute_80` for PTX. */
   readonly target: string;
-  /** Where the image, compressed by gzip, begins in the archive, in bytes. */
+  /** Where the image, compressed by brotli, begins in the archive, in bytes. */
   readonly offset: number;
   readonly packedBytes: number;
   /** Length of the image itself. */

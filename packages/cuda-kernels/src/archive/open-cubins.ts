@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
+import { brotliDecompressSync } from 'node:zlib';
 import { QdyloraError } from '@qdylora/contract';
 import type { CubinIndex } from './cubin-index.ts';
 import { pickTarget, type ComputeCapability } from './pick-target.ts';
@@ -90,15 +90,15 @@ function unpack(index: CubinIndex, archive: Uint8Array, source: string, target: 
       nextStep: 'Run scripts/build-cubins.mjs after adding a kernel.',
     });
   const packed = archive.subarray(entry.offset, entry.offset + entry.packedBytes);
-  const image = gunzip(packed, `${source} for ${target}`);
+  const image = decompressed(packed, `${source} for ${target}`);
   if (createHash('sha256').update(image).digest('hex') !== entry.sha256)
     throw damaged(`the compiled kernel ${source} for ${target} does not have the checksum of the index`);
   return image;
 }
 
-function gunzip(packed: Uint8Array, name: string): Uint8Array {
+function decompressed(packed: Uint8Array, name: string): Uint8Array {
   try {
-    return gunzipSync(packed);
+    return brotliDecompressSync(packed);
   } catch (cause) {
     throw damaged(`the compiled kernel ${name} is damaged`, cause);
   }
