@@ -6,7 +6,14 @@ import {
   quantizedInputs,
   tileMatrix,
 } from '@qdylora/quant';
-import { linear, linearInputGradient, linearWeightGradient, rmsNorm, rmsNormBackward } from '@qdylora/tensor';
+import {
+  linear,
+  linearCrossEntropy,
+  linearInputGradient,
+  linearWeightGradient,
+  rmsNorm,
+  rmsNormBackward,
+} from '@qdylora/tensor';
 import {
   checkKernel,
   EPSILON,
@@ -15,6 +22,7 @@ import {
   normalView,
   relativeBound,
 } from '@qdylora/testing';
+import { headBound, headTargets } from '@qdylora/testing/conformance';
 import { expect, test } from 'vitest';
 import { openCubins } from '../src/index.ts';
 import { tileCalls } from './attention-calls.ts';
@@ -23,6 +31,7 @@ import { openEmulator } from './emulator.ts';
 
 // Paths of kernels that no conformance case takes.
 
+const isDeep = process.env.QDYLORA_DEEP === '1';
 const emulator = await openEmulator();
 const cubins = await openCubins();
 
@@ -124,3 +133,29 @@ test.skipIf(!emulator)('large tiles agree, for float32 and bfloat16 operands', a
     bound: magnitudeBound(linearWeightGradient, gradient, attributes, depth + 4, suppliedOutputs),
   });
 });
+
+/** So large a vocabulary that the logits of 128 tokens exist at once: the last token is a second chunk. */
+const HEAD = { tokens: 129, hidden: 8, vocabulary: 2 ** 17 + 8, seed: 1 } as const;
+
+test.skipIf(!emulator)(
+  'a head in several chunks of tokens agrees, on tensor cores',
+  async ({ skip }) => {
+    skip(!isDeep, '17 million logits in the emulator take minutes: QDYLORA_DEEP=1 runs it');
+    const [group] = groups();
+    const { tokens, hidden, vocabulary, seed } = HEAD;
+    const inputs = {
+      x: normalView(seed, 'x', [tokens, hidden]),
+      weight: normalBfloat16View(seed, 'w', [vocabulary, hidden]),
+      targets: headTargets(HEAD, 0.3),
+      tokenWeights: undefined,
+    };
+    const attributes = { computeDtype: 'bf16', lossScale: 1 / tokens, gradient: true } as const;
+    await checkKernel(linearCrossEntropy, [{ ...group, backends: group.backends.slice(0, 1) }], {
+      inputs,
+      attributes,
+      suppliedOutputs: { dWeight: undefined },
+      bound: headBound(HEAD, inputs, { factor: 1 / tokens, computeDtype: 'bf16' }),
+    });
+  },
+  1_200_000,
+);

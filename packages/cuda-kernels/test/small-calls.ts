@@ -27,7 +27,7 @@ const fits = (arrays: Arrays): boolean =>
   });
 
 /** Some of the parameters of a random call, which take the place of those that were drawn. */
-type Sizes = Readonly<Record<string, number>>;
+type Sizes = Readonly<Record<string, number | boolean>>;
 
 /** Parameters with these sizes; cases of a head hold theirs in a record. */
 function withSizes(drawn: unknown, sizes: Sizes): object {
@@ -50,6 +50,15 @@ export function smallCalls(opNames: readonly string[], count: number, sizes: Siz
     return calls;
   });
 }
+
+/** At most `count` small edge calls of each case of the ops. */
+export const edgeCalls = (opNames: readonly string[], count: number): SmallCall[] =>
+  ALL_CASES.filter(({ op }) => opNames.includes(op.name)).flatMap(({ op, edges }) =>
+    [...((edges?.() ?? []) as Iterable<SmallCall['call']>)]
+      .filter(({ inputs }) => fits(inputs))
+      .slice(0, count)
+      .map((call) => ({ op, call })),
+  );
 
 /**
  * Sizes of products with three steps of depth (32 of tensor cores, 16 of multiply-adds): the first tile of
@@ -80,6 +89,35 @@ const DEEP_SIZES: Readonly<Record<string, readonly Sizes[]>> = {
 /** At most `count` calls of each deep product of the ops. */
 export const deepCalls = (opNames: readonly string[], count: number): SmallCall[] =>
   opNames.flatMap((name) => (DEEP_SIZES[name] ?? []).flatMap((sizes) => smallCalls([name], count, sizes)));
+
+/** Rows that are wider than a block has threads: a thread owns several columns, the last ones not all. */
+const WIDE = { tokens: 3, hidden: 300 };
+/** So many rows that gradients of weights are sums of eight partial sums (PARTIAL_ROWS). */
+const MANY = { tokens: 8 * 32, hidden: 5 };
+const WIDE_SIZES: Readonly<Record<string, readonly Sizes[]>> = {
+  embedding: [{ hidden: 300 }],
+  'layer-norm': [WIDE],
+  'layer-norm-backward': [WIDE, MANY],
+  // a scale below 2⁻¹⁰⁰ is NaN, and all codes of the row 0
+  'quantize-rows': [false, true].flatMap((isHalf) => [
+    { rows: 5, cols: 600, scale: 1, isHalf },
+    { rows: 2, cols: 600, scale: 1e-36, isHalf },
+  ]),
+  'residual-norm': [WIDE],
+  'rms-norm': [WIDE],
+  'rms-norm-backward': [WIDE, MANY],
+  'sum-of-squares': [{ size: 3000 }],
+  ...Object.fromEntries(
+    ['linear-cross-entropy', 'linear-cross-entropy-top-k', 'linear-distillation'].map((name) => [
+      name,
+      [{ tokens: 3, hidden: 4, vocabulary: 600 }],
+    ]),
+  ),
+};
+
+/** At most `count` calls of each op with wide rows, and with many. */
+export const wideCalls = (opNames: readonly string[], count: number): SmallCall[] =>
+  opNames.flatMap((name) => (WIDE_SIZES[name] ?? []).flatMap((sizes) => smallCalls([name], count, sizes)));
 
 /** The arrays that the op takes as halves, in bfloat16. */
 const halved = <T extends Arrays>(arrays: T, names: readonly string[]): T =>
