@@ -41,6 +41,8 @@ export interface WorkerRow extends LinkCosts {
   readonly stepSeconds: number;
   readonly communicationSeconds: number;
   readonly gradientElements: number;
+  /** Packing, adding and writing back on one of two workers, without the link. */
+  readonly secondsPerGradientByte: number;
 }
 
 const order: WorkerOrder = {
@@ -75,7 +77,6 @@ const half = runAlone({ microBatches: order.microBatches / 2 });
 const passSeconds = (alone.stepSeconds - half.stepSeconds) / (order.microBatches / 2);
 const updateSeconds = Math.max(0, alone.stepSeconds - order.microBatches * passSeconds);
 const gradientBytes = 4 * alone.gradientElements;
-let secondsPerGradientByte = 0;
 
 function print(where: string, workers: number, row: WorkerRow, costs: StepCosts | null): void {
   const rounded = (value: number): number => Number(value.toPrecision(3));
@@ -97,7 +98,7 @@ function print(where: string, workers: number, row: WorkerRow, costs: StepCosts 
   recordRows([line]);
 }
 
-const costsOn = ({ latencySeconds, bytesPerSecond }: LinkCosts): StepCosts => ({
+const costsOn = ({ latencySeconds, bytesPerSecond, secondsPerGradientByte }: WorkerRow): StepCosts => ({
   passSeconds,
   updateSeconds,
   secondsPerGradientByte,
@@ -109,8 +110,6 @@ const costsOn = ({ latencySeconds, bytesPerSecond }: LinkCosts): StepCosts => ({
 print('no launcher', 1, alone, null);
 for (const launcher of installedLaunchers()) {
   const one = rowOf((await launch(launcher, 1, wordsOf())).output);
-  // what the tree of sums costs without a second worker: copies, sums, packing
-  secondsPerGradientByte = Math.max(0, one.stepSeconds - alone.stepSeconds) / gradientBytes;
   print(`${launcher.name}, one host`, 1, one, costsOn(one));
   const two = rowOf((await launch(launcher, 2, wordsOf())).output);
   print(`${launcher.name}, one host`, 2, two, costsOn(two));

@@ -4,7 +4,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { openCheckpoint } from '@qdylora/checkpoint';
-import { connectWorld, oneProcess, type Communicator } from '@qdylora/collectives';
+import { connectWorld, oneProcess, sumInOrder, type Communicator } from '@qdylora/collectives';
 import { createRng } from '@qdylora/contract';
 import { createCpuBackend } from '@qdylora/cpu-kernels';
 import { createBatches, type Example } from '@qdylora/data';
@@ -26,11 +26,15 @@ const LARGE = 1_000_000;
 
 const world = await connectWorld();
 const timed = timedWorld(world);
-const row = { ...(await trainTimed()), ...(await linkCosts(world)) };
+const row = {
+  ...(await trainTimed()),
+  ...(await linkCosts(world)),
+  secondsPerGradientByte: await addingCosts(),
+};
 if (world.rank === 0) console.log(JSON.stringify(row));
 await world.close();
 
-async function trainTimed(): Promise<Omit<WorkerRow, keyof LinkCosts>> {
+async function trainTimed(): Promise<Omit<WorkerRow, keyof LinkCosts | 'secondsPerGradientByte'>> {
   const backend = await createCpuBackend({ numThreads: 1 });
   using checkpoint = await openCheckpoint(
     fileURLToPath(new URL('../packages/embedded-base/model', import.meta.url)),
@@ -81,6 +85,30 @@ function randomExamples(vocabulary: number): Example[] {
     );
     return { ids, labels: ids };
   });
+}
+
+/**
+ * What the sum of two workers costs one of them beside the link, for each byte: packing, adding and writing
+ * back. Here nothing is sent: parts are copied within this process.
+ */
+async function addingCosts(): Promise<number> {
+  const gradient = new Float32Array(LARGE).fill(1);
+  const copying = {
+    ...oneProcess(),
+    size: 2,
+    allToAll: async (parts: Float32Array, received: Float32Array) => received.set(parts),
+    allGather: async (part: Float32Array, all: Float32Array) => all.set(part),
+  } as Communicator;
+  const seconds: number[] = [];
+  for (let repeat = 0; repeat < 9; repeat++) {
+    const start = performance.now();
+    const sum = await sumInOrder(copying, { count: 2, sums: [gradient.slice()], length: LARGE });
+    gradient.set(sum);
+    seconds.push((performance.now() - start) / 1000);
+    gradient.fill(1);
+  }
+  const rounds = 2; // that of the one block, and the gather: as `simulateStep` counts them
+  return median(seconds) / gradient.byteLength / rounds;
 }
 
 /** What an exchange costs on this link: seconds of a tiny one, and bytes a second of a large one. */
