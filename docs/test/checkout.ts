@@ -67,6 +67,13 @@ export class Checkout {
     return this.run(process.execPath, ['--import', loader, 'program.mts']);
   }
 
+  /** True where the blocks of a language find the program, or Python 3 the modules. */
+  isInstalled(needed: string, language: string): boolean {
+    const { status } =
+      language === 'python' ? this.runPython(`import ${needed}`) : this.runShell(`command -v ${needed}`);
+    return status === 0;
+  }
+
   /** Runs a Python block. */
   runPython(text: string): Ended {
     return this.run('python3', ['-c', text]);
@@ -116,7 +123,7 @@ export class Checkout {
   private environment(): NodeJS.ProcessEnv {
     return {
       ...process.env,
-      PATH: `${join(this.folder, 'bin')}:${dirname(process.execPath)}:${process.env.PATH}`,
+      PATH: `${join(this.folder, 'bin')}:${process.env.PATH}:${dirname(process.execPath)}`,
       HF_HOME: join(this.folder, 'hub'),
       HF_HUB_OFFLINE: '1',
       NO_COLOR: '1',
@@ -125,9 +132,3 @@ export class Checkout {
     };
   }
 }
-
-/** True where the shell finds the program, or Python 3 the modules. */
-export const isInstalled = (needed: string, language: string): boolean =>
-  language === 'python'
-    ? spawnSync('python3', ['-c', `import ${needed}`]).status === 0
-    : spawnSync('sh', ['-c', `command -v ${needed}`]).status === 0;

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { snakeCase } from '@qdylora/contract';
 import { KEY_NAMES } from '../app-sources.ts';
 import { movePages } from '../generate/move-pages.ts';
-import { Checkout, isInstalled, type Ended } from './checkout.ts';
+import { Checkout, type Ended } from './checkout.ts';
 import { codeBlocks, docsFolder, writtenPages, type CodeBlock } from './read-pages.ts';
 
 const root = join(docsFolder, '..');
@@ -47,7 +47,7 @@ describe.each(pages.filter(({ blocks }) => blocks.some(isRun)))('$path', ({ bloc
     async (block, { skip }) => {
       const { language, info, text } = block;
       const needed = noted(block, 'needs');
-      if (needed !== null && !isInstalled(needed, language)) skip(`not installed: ${needed}`);
+      if (needed !== null && !checkout.isInstalled(needed, language)) skip(`not installed: ${needed}`);
       if (isOutput(block)) {
         expect(shapeOf(last).join('\n')).toContain(shapeOf(text).join('\n'));
         return;
