@@ -69,7 +69,8 @@ describe('a plan from config.json alone', () => {
           [1, 2, 4, 8, 16, 32, 64],
           { memoryBytes: 31.75 * GIB, fits: true, fit: null },
         ]);
-        expect(plan.totalBytes / GIB).toBeLessThan(31); // 1.8 GB of it: the sum of the first micro batch
+        // 1.7 GiB of it is the sum of the first micro batch; the untied model is the larger one
+        expect(plan.totalBytes / GIB).toBeLessThan(31.6);
       }
       const { limit } = await planMemory({
         model: configFile('falcon-40b'),
