@@ -5,7 +5,8 @@
  *     npm run bench generation -- --model ../smollm2 [--llama-bench PATH] [--gguf ../smollm2.Q4_1.gguf]
  *         [--llama-cpp ../peers] [--prompt 32,512] [--new 128] [--rounds 3] [--repeats 4] [--threads 2]
  *
- * Ours: NF4 with double quantization, head and embedding in bf16, computing in bf16, no adapter.
+ * Ours: NF4 with double quantization, head and embedding in bf16, computing in bf16, no adapter; as it is,
+ * then batch invariant.
  * `--llama-cpp` is a folder with node-llama-cpp, llama.cpp as Node runs it (`npm i --prefix ../peers
  * node-llama-cpp@3.22.1`).
  * Each measurement is a process of its own that runs the built packages. Ours and the peers take turns for
@@ -41,10 +42,12 @@ interface Row {
   readonly prompt: number;
   readonly prompt_tokens_per_second: number;
   readonly new_tokens_per_second: number;
+  /** Of the whole process; not known of llama-bench. */
+  readonly cpu_ms_per_new_token?: number;
   readonly megabytes_per_token: number;
 }
 
-function measure(script: string, prompt: number): Row {
+function measure(script: string, prompt: number, batchInvariant = false): Row {
   const order = {
     model: values.model,
     llamaCpp: values['llama-cpp'],
@@ -53,6 +56,7 @@ function measure(script: string, prompt: number): Row {
     count: Number(values.new),
     repeats: Number(values.repeats),
     threads: Number(values.threads),
+    batchInvariant,
   };
   return rowOfProcess<Row>(process.execPath, [
     fileURLToPath(new URL(script, import.meta.url)),
@@ -85,6 +89,7 @@ function measureRound(prompt: number): Row[] {
   const { 'llama-bench': llamaBench, 'llama-cpp': llamaCpp, gguf } = values;
   const rows = [
     measure('generation.worker.mjs', prompt),
+    measure('generation.worker.mjs', prompt, true),
     ...(llamaBench && gguf ? [runLlamaBench(llamaBench, gguf, prompt)] : []),
     ...(llamaCpp && gguf ? [measure('peers/llama-cpp-generation.mjs', prompt)] : []),
   ];
@@ -99,11 +104,13 @@ function report(prompt: number, rounds: readonly Row[][]): void {
       median(rounds.map((rows) => rows[i][key]));
     const ratio = (key: 'prompt_tokens_per_second' | 'new_tokens_per_second'): number | null =>
       i === 0 ? null : median(rounds.map((rows) => rows[0][key] / rows[i][key]));
+    const cpu = rounds.flatMap((rows) => rows[i].cpu_ms_per_new_token ?? []);
     const row = {
       prompt,
       who,
       'prompt tokens/s': middle('prompt_tokens_per_second'),
       'new tokens/s': middle('new_tokens_per_second'),
+      'CPU ms a new token': cpu.length > 0 ? median(cpu) : null,
       'MB a token': megabytes_per_token,
       'ours ×, prompt': ratio('prompt_tokens_per_second'),
       'ours ×, new': ratio('new_tokens_per_second'),

@@ -7,9 +7,9 @@ import { buildModel, generate } from '@qdylora/models';
 import { isPacked, Linear, modulesOf } from '@qdylora/tensor';
 import { timeTexts } from './time-texts.mjs';
 
-const { model: path, prompt, count, repeats, threads } = JSON.parse(process.argv[2]);
+const { model: path, prompt, count, repeats, threads, batchInvariant } = JSON.parse(process.argv[2]);
 
-const backend = await createCpuBackend({ numThreads: threads });
+const backend = await createCpuBackend({ numThreads: threads, batchInvariant });
 const checkpoint = await openCheckpoint(path);
 const model = await buildModel(checkpoint, { backend });
 checkpoint.dispose();
@@ -29,6 +29,5 @@ const speeds = await timeTexts(
     }),
   { prompt, vocabularySize: model.config.vocabularySize, repeats },
 );
-console.log(
-  JSON.stringify({ who: `qdylora ${backend.level}`, prompt, ...speeds, megabytes_per_token: bytes / 1e6 }),
-);
+const who = `qdylora ${backend.level}${batchInvariant ? ', batch invariant' : ''}`;
+console.log(JSON.stringify({ who, prompt, ...speeds, megabytes_per_token: bytes / 1e6 }));

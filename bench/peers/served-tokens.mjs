@@ -6,10 +6,12 @@
 //       [--llama-server PROGRAM --gguf FILE]
 //
 // Every client sends one request after another; all requests of a round have the same length. Prints one JSON
-// row for each server and number of clients: the best of three rounds, after one that warms up.
+// row for each server and number of clients: the best of three rounds, after one that warms up, and the CPU
+// time of the server for a token of that round (Linux), which other processes change less than wall time.
 // llama-server has no adapter, so the comparison favours it.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -50,18 +52,30 @@ async function complete(url, model, client) {
   return (await response.json()).usage.completion_tokens;
 }
 
-async function measure(who, url, model) {
+/** User and system time of a process so far, in milliseconds; null where the system has no /proc. */
+function cpuOf(pid) {
+  if (!existsSync(`/proc/${pid}/stat`)) return null;
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ');
+  const TICK_MS = 10;
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+}
+
+async function measure(who, { url, pid }, model) {
   for (const clients of clientCounts) {
     let best = 0;
+    let cpuOfBest = null;
     for (let round = 0; round <= Number(values.rounds); round++) {
       const began = performance.now();
+      const cpuBefore = cpuOf(pid);
       const counts = await Promise.all(Array.from({ length: clients }, (_, i) => complete(url, model, i)));
       const tokens = counts.reduce((sum, count) => sum + count, 0);
-      if (round > 0) best = Math.max(best, tokens / ((performance.now() - began) / 1000));
+      const speed = tokens / ((performance.now() - began) / 1000);
+      if (round === 0 || speed <= best) continue;
+      best = speed;
+      cpuOfBest = cpuBefore === null ? null : (cpuOf(pid) - cpuBefore) / tokens;
     }
-    console.log(
-      JSON.stringify({ who, clients, new_tokens: newTokens, tokens_per_second: Number(best.toFixed(1)) }),
-    );
+    const row = { who, clients, new_tokens: newTokens, tokens_per_second: Number(best.toFixed(1)) };
+    console.log(JSON.stringify({ ...row, cpu_ms_per_token: cpuOfBest && Number(cpuOfBest.toFixed(2)) }));
   }
 }
 
@@ -69,7 +83,7 @@ async function measure(who, url, model) {
 async function withServer(program, words, urlOf, use) {
   const child = spawn(program, words, { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] });
   try {
-    await use(await urlOf(child));
+    await use({ url: await urlOf(child), pid: child.pid });
   } finally {
     child.kill('SIGTERM');
     await once(child, 'exit');
@@ -85,7 +99,9 @@ const ours = [
 ];
 const firstLine = async (child) =>
   (await once(child.stdout, 'data'))[0].toString().trim().replace(/\/v1$/, '');
-await withServer(process.execPath, ours, firstLine, (url) => measure('qdylora', url, `peer:r${values.rank}`));
+await withServer(process.execPath, ours, firstLine, (server) =>
+  measure('qdylora', server, `peer:r${values.rank}`),
+);
 
 const LLAMA_PORT = '8931';
 async function whenHealthy() {
@@ -102,4 +118,6 @@ const theirs = [
   ...['-np', String(most), '-c', String(CONTEXT * most)],
 ];
 if (values['llama-server'])
-  await withServer(values['llama-server'], theirs, whenHealthy, (url) => measure('llama-server', url, 'any'));
+  await withServer(values['llama-server'], theirs, whenHealthy, (server) =>
+    measure('llama-server', server, 'any'),
+  );
