@@ -6,12 +6,14 @@ import type { Files } from './setting.ts';
 export interface JobArguments {
   readonly job: Job;
   readonly files: Files;
+  /** Steps that `export-run` trains itself, and their compute dtype. */
   readonly checkSteps: number;
+  readonly computeDtype: 'f32' | 'bf16';
 }
 
 /**
  * Reads `<jobs.json> <id> --model … --dataset … --eval-dataset … --output-dir …` and, for `export-run`,
- * `--check-steps`.
+ * `--check-steps` and `--compute`.
  */
 export function jobArguments(): JobArguments {
   const { positionals, values } = parseArgs({
@@ -22,6 +24,7 @@ export function jobArguments(): JobArguments {
       'eval-dataset': { type: 'string' },
       'output-dir': { type: 'string' },
       'check-steps': { type: 'string', default: '0' },
+      compute: { type: 'string', default: 'bf16' },
     },
   });
   const [file, id] = positionals;
@@ -36,5 +39,6 @@ export function jobArguments(): JobArguments {
       outputDir: values['output-dir']!,
     },
     checkSteps: Number(values['check-steps']),
+    computeDtype: values.compute === 'f32' ? 'f32' : 'bf16',
   };
 }
