@@ -1,5 +1,6 @@
 // Prints the results of a file of jobs as a Markdown table, and draws them.
-//   node --conditions=source --import tsx bench/research/table.ts causes [--svg file.svg]
+//   node --conditions=source --import tsx bench/research/table.ts causes [--svg file.svg] [--against id]
+// With --against it also compares the mean over all ranks of every run, cut and squeezed run with that of one run.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +15,9 @@ interface Result extends Job {
   readonly rowSums: Readonly<Record<string, readonly number[]>>;
   readonly rowCounts: readonly number[];
   readonly trainSeconds: number;
+  /** Losses of the trained adapter cut at smaller ranks, by the way to cut it. */
+  readonly cut?: Readonly<Record<string, { readonly rowSums: Result['rowSums'] }>>;
+  readonly squeezed?: { readonly rowSums: Result['rowSums'] };
 }
 
 const resultsOf = (name: string): Result[] =>
@@ -70,6 +74,55 @@ function comparisonTable(results: readonly Result[]): string[] {
   ];
 }
 
+/** Held-out losses of one adapter, or of several, at all ranks. */
+interface Contender {
+  readonly name: string;
+  readonly rowSums: Result['rowSums'];
+  readonly rowCounts: readonly number[];
+}
+
+/** The run itself, its cuts and what it was squeezed to. A cut at the largest rank is the run. */
+const contendersOf = ({ id, rowSums, rowCounts, cut = {}, squeezed }: Result): Contender[] => [
+  { name: id, rowSums, rowCounts },
+  ...Object.entries(cut).map(([way, { rowSums: cutSums }]) => ({
+    name: `${id}, cut by ${way}`,
+    rowSums: { ...rowSums, ...cutSums },
+    rowCounts,
+  })),
+  ...(squeezed ? [{ name: `${id}, squeezed`, rowSums: squeezed.rowSums, rowCounts }] : []),
+];
+
+/** The mean over ranks of the losses of each held-out row. */
+const meanOverRanks = ({ rowSums, rowCounts }: Contender, ranks: readonly number[]) => ({
+  sums: Float64Array.from(
+    rowCounts,
+    (_, row) => ranks.reduce((sum, rank) => sum + rowSums[rank][row], 0) / ranks.length,
+  ),
+  counts: Float64Array.from(rowCounts),
+});
+
+/** Each contender that has all ranks of one run against that run, by the mean over ranks. */
+function meansTable(results: readonly Result[], id: string): string[] {
+  const against = results.find((result) => result.id === id);
+  if (!against) throw new Error(`There is no result of ${id}.`);
+  const reference = meanOverRanks({ name: id, ...against }, against.ranks);
+  const comparisons = results
+    .flatMap(contendersOf)
+    .filter(({ name, rowSums }) => name !== id && against.ranks.every((rank) => rank in rowSums))
+    .map((contender) => ({
+      name: contender.name,
+      difference: pairedTTest(meanOverRanks(contender, against.ranks), reference),
+    }));
+  const adjusted = holmBonferroni(comparisons.map(({ difference }) => difference.pValue));
+  return [
+    `| mean over ranks, against ${id} | difference | standard error | p (Holm) |`,
+    '|---|---|---|---|',
+    ...comparisons.map(({ name, difference }, i) =>
+      comparisonRow([name], difference, [adjusted[i].toPrecision(2)]),
+    ),
+  ];
+}
+
 const comparisonRow = (
   before: readonly string[],
   { mean, standardError }: PairedDifference,
@@ -81,10 +134,11 @@ const rowOf = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { svg: { type: 'string' } },
+  options: { svg: { type: 'string' }, against: { type: 'string' } },
 });
 const results = positionals.flatMap(resultsOf);
 console.log([...lossTable(results), '', ...comparisonTable(results)].join('\n'));
+if (values.against !== undefined) console.log(['', ...meansTable(results, values.against)].join('\n'));
 if (values.svg !== undefined)
   writeFileSync(
     values.svg,
