@@ -1,6 +1,7 @@
 // Prints the results of a file of jobs as a Markdown table, and draws them.
 //   node --conditions=source --import tsx bench/research/table.ts causes [--svg file.svg] [--against id]
-// With --against it also compares the mean over all ranks of every run, cut and squeezed run with that of one run.
+// With --against it also compares the mean over all ranks of every run, cut and squeezed run with that of
+// one run.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
