@@ -19,14 +19,14 @@ constexpr int LANES = 32;
 }  // namespace
 
 // dots[head, query] = dy · y: a warp for each.
-extern "C" __global__ void outputDots(const void* y, const void* dy, int kind, float* dots, int queries,
+extern "C" __global__ void outputDots(const void* y, const void* dy, int isHalf, float* dots, int queries,
                                       int heads, int dim) {
   const Size row = (static_cast<Size>(blockIdx.x) * blockDim.x + threadIdx.x) / LANES;
   if (row >= static_cast<Size>(queries) * heads) return;  // a whole warp
   const int lane = threadIdx.x % LANES;
   float sum = 0.f;
   for (int d = lane; d < dim; d += LANES)
-    sum += elementOf(dy, kind, row * dim + d) * elementOf(y, kind, row * dim + d);
+    sum += elementOf(dy, isHalf != 0, row * dim + d) * elementOf(y, isHalf != 0, row * dim + d);
   for (int distance = LANES / 2; distance > 0; distance /= 2)
     sum += __shfl_xor_sync(0xffffffffu, sum, distance);
   if (lane == 0) dots[row % heads * queries + row / heads] = sum;

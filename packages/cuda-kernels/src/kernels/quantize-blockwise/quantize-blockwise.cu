@@ -67,4 +67,5 @@ __device__ void quantize(const T* values, unsigned char* codes, float* absmax, S
              {{l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11, l12, l13, l14}, lowCodes, highCodes});   \
   }
 
-QD_FOR_ELEMENTS(QD_QUANTIZE, quantize)
+QD_QUANTIZE(quantizeF32, float)
+QD_QUANTIZE(quantizeBf16, BFloat16)
