@@ -46,7 +46,8 @@ export function clearArrays(backend: Backend, arrays: readonly ArrayView<'f32'>[
 
 /**
  * Runs the passes one after the other. Each adds lossScale · weight · dΣ(token losses) to the gradients and
- * releases its temporaries.
+ * releases its temporaries. `trainStep` gives the same bits only with `gradientSum: librarySum`; without it,
+ * `trainStep` adds the gradients of passes in a tree.
  * Nothing is read back: lossScale · weight · Σ(token losses) of each pass goes into `losses: [passes]`.
  *
  * @throws QdyloraError ABORTED before the next op where the signal fires; the gradients are incomplete then,
