@@ -6,7 +6,6 @@ export { createPassRecorder, type PassRecorder } from './step/pass-recorder.ts';
 export type { Pass, PassDistillation, PassOptions } from './step/run-pass.ts';
 export { compressedGradients } from './sharing/compressed-gradients.ts';
 export type { WorkerRanks } from './sharing/limited-ranks.ts';
-export { sumsAside } from './sharing/sums-aside.ts';
 export { librarySum, type GradientSum, type PackedGradients } from './sharing/gradient-sum.ts';
 export type { ResumeFrom, SaveOptions } from './checkpoints/open-keeper.ts';
 export {

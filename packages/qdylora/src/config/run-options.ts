@@ -246,8 +246,7 @@ export interface RunOptions {
   readonly activationOffload?: boolean;
   /**
    * Several processes: add gradients in the order of the MPI library. Faster, but the last bits of the
-   * result depend on the number of processes. One process: add each micro batch to the same sum, with
-   * less memory (default: false).
+   * result depend on the number of processes (default: false).
    */
   readonly fastReduce?: boolean;
   /**

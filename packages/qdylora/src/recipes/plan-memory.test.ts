@@ -69,8 +69,7 @@ describe('a plan from config.json alone', () => {
           [1, 2, 4, 8, 16, 32, 64],
           { memoryBytes: 31.75 * GIB, fits: true, fit: null },
         ]);
-        // 1.7 GiB of it is the sum of the first micro batch; the untied model is the larger one
-        expect(plan.totalBytes / GIB).toBeLessThan(31.6);
+        expect(plan.totalBytes / GIB).toBeLessThan(30);
       }
       const { limit } = await planMemory({
         model: configFile('falcon-40b'),
@@ -90,14 +89,12 @@ describe('a plan from config.json alone', () => {
     const planOptions = { model, backend: 'host', gradientCheckpointing: false } as const;
     const { limit } = await planMemory({ ...planOptions, memoryBytes: 8 * GIB });
     expect(limit!.fit!.values).toEqual({
-      fast_reduce: true,
       gradient_checkpointing: true,
       micro_batch_size: 1,
       gradient_accumulation_steps: 8,
     });
     const changed = await planMemory({
       ...planOptions,
-      fastReduce: true,
       gradientCheckpointing: true,
       microBatchSize: 1,
       gradientAccumulationSteps: 8,
@@ -134,7 +131,7 @@ describe('a plan from config.json alone', () => {
         first: 0,
       });
       await expect(planMemory({ ...planOptions, gradientCheckpointing: '2GiB' })).rejects.toThrow(
-        /needs at least [78]\.\d+ GB even if every layer is recomputed, more than 2GiB/,
+        /needs at least [67]\.\d+ GB even if every layer is recomputed, more than 2GiB/,
       );
     },
   );

@@ -8,8 +8,7 @@ export const WORKER_KEYS = {
     group: 'Training',
     about:
       'Several processes: add gradients in the order of the MPI library. Faster, but the last bits of the ' +
-      'result depend on the number of processes. One process: add each micro batch to the same sum, with ' +
-      'less memory',
+      'result depend on the number of processes',
   }),
   gradientCompression: choiceKey(['none', ...SENT_FORMATS], 'none', {
     group: 'Training',

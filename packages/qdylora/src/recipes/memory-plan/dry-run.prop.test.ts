@@ -38,7 +38,7 @@ const options = fc.record({
   optimizer: fc.constantFrom(...OPTIMIZERS),
   gradientCheckpointing: fc.oneof(fc.boolean(), fc.integer({ min: 1, max: 3 })),
   microBatchSize: fc.integer({ min: 1, max: 4 }),
-  gradientAccumulationSteps: fc.integer({ min: 1, max: 4 }),
+  gradientAccumulationSteps: fc.integer({ min: 1, max: 3 }),
   loraDropout: fc.constantFrom(0, 0.1),
   targetModules: fc.constantFrom<'all-linear' | string[]>('all-linear', ['q_proj', 'down_proj']),
   packing: fc.boolean(),
@@ -283,19 +283,15 @@ const unlikeParts = fc.record({
 
 /**
  * The largest rank, and beside it in a micro batch one that trains other rows, or counts differently, if any
- * does. The second step has it in the other parts: a pass needs most where sums of earlier ones are kept.
+ * does.
  */
 const besideLargest =
   (updateRule: string, weights: readonly number[]): typeof atLargestRank =>
   (sampler, maxRank) =>
     sampler && {
       ...sampler,
-      ranksOfPart: (step, part) => [
-        (step + part) % 2 === 0
-          ? maxRank
-          : updateRule === 'newest_block' || weights[0] !== weights[2]
-            ? 2
-            : 8,
+      ranksOfPart: (_, part) => [
+        part % 2 === 0 ? maxRank : updateRule === 'newest_block' || weights[0] !== weights[2] ? 2 : 8,
       ],
     };
 
@@ -329,7 +325,7 @@ test(
               model: writeTinyModel(`${outputDir}-model`, { config, seed: runOptions.seed }),
               dataset,
               maxSeqLength: 256,
-              maxSteps: 2,
+              maxSteps: 1,
               backend: 'cpu',
               outputDir,
               numThreads: 2,

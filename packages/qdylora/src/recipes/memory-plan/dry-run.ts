@@ -173,7 +173,7 @@ async function trainSteps(
     schedule: NO_SCHEDULE,
     totalSteps: steps.length,
     maxGradNorm: maxGradNorm || null,
-    gradientSum: gradientSumOf(config),
+    gradientSum: gradientSumOf(config, null),
     preconditioner: adapted && preconditionerOf(adapted, config),
     seed,
     computeDtype,
@@ -269,20 +269,15 @@ function withUnlikeParts(
     : adapted;
 }
 
-/** Micro batches of a planned step. From here on, twice as many need room for one more gradient. */
-const MOST_PLANNED = 1024;
-
 /** The largest step that the keys allow, where no rows were read: every token counts. */
 export function fullestStep(
-  config: Parameters<typeof distinctRows>[0] &
-    Pick<RunConfig, 'maxSeqLength' | 'fastReduce' | 'gradientCompression'>,
+  config: Parameters<typeof distinctRows>[0] & Pick<RunConfig, 'maxSeqLength'>,
 ): TokenBatch[] {
   const { microBatchSize, gradientAccumulationSteps } = distinctRows(config);
   const example = fullExample(config.maxSeqLength);
   const batch = collate(Array.from({ length: microBatchSize }, () => example));
-  // where no sums are kept, a third pass takes the second's place
-  const most = gradientSumOf(config) ? 2 : MOST_PLANNED;
-  return Array.from({ length: Math.min(gradientAccumulationSteps, most) }, () => batch);
+  // a third pass takes the second's place
+  return Array.from({ length: Math.min(gradientAccumulationSteps, 2) }, () => batch);
 }
 
 /** The largest evaluation pass, in rows as long as the keys allow. */

@@ -25,10 +25,8 @@ const BUDGET_ROUNDING = 16 * MEBIBYTE;
 
 const half = (value: number): number => Math.floor(value / 2);
 
-/** From the cheapest to the most expensive. The first ones change no number of the run but its last bits. */
+/** From the cheapest to the most expensive. The first ones change no number of the run. */
 const CHANGES: readonly Change[] = [
-  ({ fastReduce, gradientCompression }) =>
-    fastReduce || gradientCompression !== 'none' ? null : { fastReduce: true },
   ({ gradientCheckpointing }) => (gradientCheckpointing === true ? null : { gradientCheckpointing: true }),
   ({ microBatchSize, gradientAccumulationSteps: steps }) =>
     microBatchSize < 2

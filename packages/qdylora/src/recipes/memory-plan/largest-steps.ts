@@ -2,10 +2,9 @@ import type { DryBackend } from '@qdylora/contract';
 import { collate, countPredicted, type Example, type TokenBatch } from '@qdylora/data';
 import { groupByTokenBudget } from '@qdylora/eval';
 import type { ComputeDtype } from '@qdylora/tensor';
-import { passesOfStep, sumsAside } from '@qdylora/trainer';
+import { passesOfStep } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import type { AssembledRun } from '../run/assemble-run.ts';
-import { gradientSumOf } from '../run/gradient-sum-of.ts';
 import { attentionNeed, type AttentionNeed } from './attention-need.ts';
 import { fullestStep } from './dry-run.ts';
 import { JUDGED_TOKENS } from '../run/judging/judged-tokens.ts';
@@ -26,8 +25,6 @@ const MOST_ASKED = 1024;
 interface PassSize {
   readonly tokens: number;
   readonly segments: Int32Array;
-  /** Sums of gradients that are kept while the pass runs. */
-  readonly sumsAside: number;
 }
 interface Candidate<P> {
   readonly pass: P;
@@ -42,10 +39,9 @@ interface Looked {
 type Config = RunConfig & { readonly computeDtype: ComputeDtype };
 
 /**
- * Candidates for the largest step: those with a pass that no other pass dominates in tokens, segments,
- * attention memory and sums that are kept meanwhile. (One long segment is divided among threads in chunks
- * with sums of their own; many short segments are padded to whole groups.) Where rows stay in their files:
- * the largest step that the keys allow.
+ * Candidates for the largest step: those with a pass that no other pass dominates in tokens, segments and
+ * attention memory. (One long segment is divided among threads in chunks with sums of their own; many short
+ * segments are padded to whole groups.) Where rows stay in their files: the largest step that the keys allow.
  *
  * @param backend a dry backend, used up by the measurements of attention
  */
@@ -56,7 +52,7 @@ export function largestSteps(
 ): readonly (readonly TokenBatch[])[] {
   if (data.isStreamed) return [fullestStep(config)];
   const largest = largestPasses(
-    passesOf(run, gradientSumOf(config) === null),
+    passesOf(run),
     attentionNeed(backend, run.model.config.attention, config.computeDtype),
   );
   return [...new Set(largest.map(({ step }) => step))]
@@ -77,7 +73,7 @@ export function largestJudged(
   ).map((group) => group.map((i) => judged[i]));
   const passes = groups.map((examples) => {
     const { ids, segments } = collate(examples);
-    return { examples, tokens: ids.length, segments, sumsAside: 0 };
+    return { examples, tokens: ids.length, segments };
   });
   return largestPasses(passes, attentionNeed(backend, run.model.config.attention, computeDtype)).map(
     ({ examples }) => examples,
@@ -94,23 +90,22 @@ function largestPasses<P extends PassSize>(passes: readonly P[], needOf: Attenti
   return largest.map(({ pass }) => pass);
 }
 
-/** Every pass of the steps, as the sampler cuts them. `keepsSums`: gradients are added in a tree. */
-function passesOf(
-  { batches, totalSteps, training: { model, sampler } }: AssembledRun,
-  keepsSums: boolean,
-): (PassSize & { readonly step: number })[] {
-  return Array.from({ length: Math.min(totalSteps, MOST_STEPS) }, (_, step) => {
-    const { passes } = passesOfStep(step, batches.batchAt(step), model, sampler);
-    const sums = keepsSums ? sumsAside(passes) : new Map<unknown, number>();
-    return passes.map((pass) => {
-      const { ids, segments } = pass.batch;
-      return { step, tokens: ids.length, segments, sumsAside: sums.get(pass) ?? 0 };
-    });
-  }).flat();
+/** Every pass of the steps, as the sampler cuts them. */
+function passesOf({
+  batches,
+  totalSteps,
+  training: { model, sampler },
+}: AssembledRun): (PassSize & { readonly step: number })[] {
+  return Array.from({ length: Math.min(totalSteps, MOST_STEPS) }, (_, step) =>
+    passesOfStep(step, batches.batchAt(step), model, sampler).passes.map(({ batch: { ids, segments } }) => ({
+      step,
+      tokens: ids.length,
+      segments,
+    })),
+  ).flat();
 }
 
 const isWithin = (one: Candidate<PassSize>, other: Candidate<PassSize>): boolean =>
   one.pass.tokens <= other.pass.tokens &&
   one.pass.segments.length <= other.pass.segments.length &&
-  one.pass.sumsAside <= other.pass.sumsAside &&
   one.attentionBytes <= other.attentionBytes;

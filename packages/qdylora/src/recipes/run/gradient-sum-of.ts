@@ -4,8 +4,15 @@ import type { RunConfig } from '../../config/resolve-run.ts';
 
 type SumKeys = Pick<RunConfig, 'fastReduce' | 'gradientCompression'>;
 
-/** How the workers add their gradients; null: in the order that their number does not change. */
-export function gradientSumOf({ fastReduce, gradientCompression }: SumKeys): GradientSum | null {
+/**
+ * How a run adds its gradients; null: in the order that the number of workers does not change. Without a
+ * launcher each micro batch is added to one sum, since that order needs memory for several.
+ */
+export function gradientSumOf(
+  { fastReduce, gradientCompression }: SumKeys,
+  workers: Communicator | null,
+): GradientSum | null {
+  if (workers === null) return librarySum;
   if (gradientCompression !== 'none') return compressedGradients(gradientCompression);
   return fastReduce ? librarySum : null;
 }

@@ -13,6 +13,7 @@ import {
 import { adapterConfigOf, optimizerOf, preconditionerOf, samplerOf } from '../run/assemble-run.ts';
 import { JUDGED_TOKENS } from '../run/judging/judged-tokens.ts';
 import type { OpenedRun } from '../run/opened-run.ts';
+import { gradientSumOf } from '../run/gradient-sum-of.ts';
 import type { Candidate, Trial } from './halve-candidates.ts';
 
 /** What all trials share: the frozen base, the rows, and the adapter that each starts from. */
@@ -72,6 +73,7 @@ export async function openTrial(
         maxGradNorm: training.maxGradNorm,
         rows,
         preconditioner,
+        gradientSum: gradientSumOf(config, null),
         computeDtype: config.computeDtype,
         recompute: training.recompute,
         offload: training.offload,

@@ -97,7 +97,7 @@ function trainOptions(opened: OpenedRun, judge: Judge | null, session: RunSessio
     ...callbacks,
     signal,
     workers: session.workers,
-    gradientSum: gradientSumOf(config),
+    gradientSum: gradientSumOf(config, session.workers),
     maxRanks: config.maxRankByWorker,
     resume: resumeFrom(config.resumeFromCheckpoint),
     earlyStopping: earlyStopping(opened),
