@@ -1,6 +1,6 @@
 import { wrapBackend, type Backend } from '@qdylora/contract';
 import { createDryCudaBackend } from '@qdylora/cuda-kernels';
-import { train } from '@qdylora/trainer';
+import { librarySum, train } from '@qdylora/trainer';
 import { expect, test } from 'vitest';
 import { valuesOfOptions } from '../src/config/explicit-values.ts';
 import { openRun } from '../src/recipes/finetune.ts';
@@ -42,7 +42,7 @@ async function bothBooks(device: Backend, activationOffload: boolean) {
   using opened = await openRun(prepared, openSession({ backend }));
   const { config, source, data, run } = opened;
   const sampler = atLargestRank(run.training.sampler!, 2);
-  await train({ ...run.training, sampler }).result;
+  await train({ ...run.training, sampler, gradientSum: librarySum }).result;
   using dry = createDryCudaBackend();
   using other = createDryCudaBackend();
   const planned = await dryRun(config, {

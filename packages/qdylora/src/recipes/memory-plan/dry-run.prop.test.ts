@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { loadAddon } from '@qdylora/cpu-kernels';
-import { train } from '@qdylora/trainer';
+import { librarySum, train } from '@qdylora/trainer';
 import {
   temporaryPlace,
   TINY_CONFIG,
@@ -115,7 +115,7 @@ async function bothBooks(prepared: PreparedRun, samplerOf: typeof atLargestRank 
   const sampler = samplerOf(run.training.sampler, run.adapted?.ranks.maxRank ?? 0);
   // A replayed pass has its temporaries in the recording's memory, which this backend does not count.
   const levels = atMostBits(run.training.levels ?? null);
-  await train({ ...run.training, sampler, levels, recordsPasses: false }).result;
+  await train({ ...run.training, sampler, levels, gradientSum: librarySum, recordsPasses: false }).result;
   await judgeOf(opened, session)?.atEnd(2);
   using dryBackend = chosen.dry!();
   using dry = chosen.dry!();

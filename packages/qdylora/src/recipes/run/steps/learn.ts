@@ -97,7 +97,7 @@ function trainOptions(opened: OpenedRun, judge: Judge | null, session: RunSessio
     ...callbacks,
     signal,
     workers: session.workers,
-    gradientSum: gradientSumOf(config, session.workers),
+    gradientSum: gradientSumOf(config, session.workers ?? null),
     maxRanks: config.maxRankByWorker,
     resume: resumeFrom(config.resumeFromCheckpoint),
     earlyStopping: earlyStopping(opened),
