@@ -1,10 +1,10 @@
 // A CUDA driver for tests of NCCL's binding: the calls that it makes, on one device without kernels.
 // An address of the device is no address of the host: who reads it without a copy crashes.
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
-
-#include "fake-device.h"
 
 #define QD_API extern "C" __attribute__((visibility("default"))) int
 
@@ -13,8 +13,16 @@ namespace {
 std::atomic<int> alive{0};
 bool isInitialized = false;
 thread_local bool hasContext = false;
-int contextPlace;
+thread_local int currentDevice = -1;
+constexpr int DEVICES = 8;
+int contextPlaces[DEVICES];
 int streamPlace;
+
+/** Bits of no address of the host. */
+constexpr std::uint64_t DEVICE = std::uint64_t{0x0cda} << 48;
+
+std::uint64_t deviceAddress(const void* memory) { return reinterpret_cast<std::uint64_t>(memory) ^ DEVICE; }
+void* hostPointer(std::uint64_t address) { return reinterpret_cast<void*>(address ^ DEVICE); }
 
 constexpr int OK = 0;
 constexpr int INVALID_VALUE = 1;
@@ -31,11 +39,11 @@ QD_API cuInit(unsigned) {
 QD_API cuDeviceGet(int* device, int ordinal) {
   if (!isInitialized) return NOT_INITIALIZED;
   *device = ordinal;
-  return ordinal >= 0 && ordinal < 8 ? OK : 101;
+  return ordinal >= 0 && ordinal < DEVICES ? OK : 101;
 }
 
-QD_API cuDevicePrimaryCtxRetain(void** context, int) {
-  *context = &contextPlace;
+QD_API cuDevicePrimaryCtxRetain(void** context, int ordinal) {
+  *context = &contextPlaces[ordinal];
   return OK;
 }
 
@@ -43,8 +51,14 @@ QD_API cuDevicePrimaryCtxRetain(void** context, int) {
 QD_API cuDevicePrimaryCtxRelease_v2(int) { return alive == 0 ? OK : INVALID_CONTEXT; }
 
 QD_API cuCtxSetCurrent(void* context) {
-  hasContext = context == &contextPlace;
+  hasContext = context != nullptr;
+  currentDevice = hasContext ? static_cast<int>(static_cast<int*>(context) - contextPlaces) : -1;
   return OK;
+}
+
+QD_API cuCtxGetDevice(int* ordinal) {
+  *ordinal = currentDevice;
+  return hasContext ? OK : INVALID_CONTEXT;
 }
 
 QD_API cuMemAlloc_v2(std::uint64_t* address, std::size_t bytes) {
@@ -52,25 +66,25 @@ QD_API cuMemAlloc_v2(std::uint64_t* address, std::size_t bytes) {
   void* memory = std::malloc(bytes);
   std::memset(memory, 0xff, bytes);  // NaN
   alive++;
-  *address = fake::deviceAddress(memory);
+  *address = deviceAddress(memory);
   return OK;
 }
 
 QD_API cuMemFree_v2(std::uint64_t address) {
-  std::free(fake::hostPointer(address));
+  std::free(hostPointer(address));
   alive--;
   return OK;
 }
 
 QD_API cuMemcpyHtoDAsync_v2(std::uint64_t to, const void* from, std::size_t bytes, void* stream) {
   if (!hasContext || stream != &streamPlace) return INVALID_CONTEXT;
-  std::memcpy(fake::hostPointer(to), from, bytes);
+  std::memcpy(hostPointer(to), from, bytes);
   return OK;
 }
 
 QD_API cuMemcpyDtoHAsync_v2(void* to, std::uint64_t from, std::size_t bytes, void* stream) {
   if (!hasContext || stream != &streamPlace) return INVALID_CONTEXT;
-  std::memcpy(to, fake::hostPointer(from), bytes);
+  std::memcpy(to, hostPointer(from), bytes);
   return OK;
 }
 

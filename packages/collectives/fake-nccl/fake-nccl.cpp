@@ -1,8 +1,10 @@
 // NCCL for tests: collectives between processes of one machine, through shared memory that the unique id
 // names. Each worker has a slot. A collective goes through the slots in pieces: all write, all wait, all
-// read, all wait. QDYLORA_FAKE_NCCL=ncclAllReduce:5 lets that call fail with this result.
+// read, all wait. Memory of the device is copied by the driver that the process has opened, whichever it is.
+// As NCCL does, it refuses workers that share a device.
+// QDYLORA_FAKE_NCCL=ncclAllReduce:5 lets that call fail with this result.
+#include <dlfcn.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -13,15 +15,15 @@
 #include <cstring>
 #include <vector>
 
-#include "fake-device.h"
-
 #define QD_API extern "C" __attribute__((visibility("default")))
 
 namespace {
 
 constexpr int OK = 0;
+constexpr int CUDA_ERROR = 1;
 constexpr int SYSTEM_ERROR = 2;
 constexpr int INVALID_ARGUMENT = 4;
+constexpr int INVALID_USAGE = 5;
 constexpr size_t SLOT = 1 << 16;
 constexpr size_t HEADER = 4096;
 
@@ -49,7 +51,7 @@ struct Communicator {
       shared->round = round + 1;
       return;
     }
-    while (shared->round == round) sched_yield();
+    while (shared->round == round) usleep(50);
   }
 };
 
@@ -99,15 +101,64 @@ void inPieces(const Communicator& world, size_t total, size_t piece, const Write
   }
 }
 
+/** A function of the driver. */
+template <class... Arguments>
+int driver(const char* name, Arguments... arguments) {
+  auto* function = reinterpret_cast<int (*)(Arguments...)>(dlsym(RTLD_DEFAULT, name));
+  return function == nullptr ? SYSTEM_ERROR : function(arguments...);
+}
+
+/** What the host has of memory of the device. */
+class HostCopy {
+ public:
+  HostCopy(const void* address, size_t bytes, void* stream)
+      : address_(reinterpret_cast<std::uint64_t>(address)), bytes_(bytes), stream_(stream) {}
+
+  char* data() { return bytes_.data(); }
+  size_t size() const { return bytes_.size(); }
+  int load() {
+    const int result = driver<void*, std::uint64_t, size_t, void*>("cuMemcpyDtoHAsync_v2", data(), address_,
+                                                                   size(), stream_);
+    return result == OK ? synchronized() : CUDA_ERROR;
+  }
+  int store() {
+    const int result = driver<std::uint64_t, const void*, size_t, void*>("cuMemcpyHtoDAsync_v2", address_,
+                                                                         data(), size(), stream_);
+    return result == OK ? synchronized() : CUDA_ERROR;
+  }
+
+ private:
+  int synchronized() const { return driver("cuStreamSynchronize", stream_) == OK ? OK : CUDA_ERROR; }
+
+  std::uint64_t address_;
+  std::vector<char> bytes_;
+  void* stream_;
+};
+
 struct Message {
-  char* data;
-  size_t bytes;
+  HostCopy copy;
   int peer;
 };
 
 std::vector<Message> sends;
 std::vector<Message> receives;
 const Communicator* grouped = nullptr;
+
+/** Whether another worker has the device of this one. All workers call it. */
+bool sharesDevice(const Communicator& world) {
+  int device = -1;
+  if (driver("cuCtxGetDevice", &device) != OK) return true;
+  std::memcpy(world.slot(world.rank), &device, sizeof device);
+  world.meet();
+  int users = 0;
+  for (int worker = 0; worker < world.size; worker++) {
+    int other;
+    std::memcpy(&other, world.slot(worker), sizeof other);
+    users += other == device ? 1 : 0;
+  }
+  world.meet();
+  return users > 1;
+}
 
 }  // namespace
 
@@ -136,7 +187,7 @@ QD_API int ncclCommInitRank(void** communicator, int size, Id id, int rank) {
   world->meet();
   if (rank == 0) shm_unlink(id.bytes);
   *communicator = world;
-  return OK;
+  return sharesDevice(*world) ? INVALID_USAGE : OK;
 }
 
 QD_API int ncclCommDestroy(void* communicator) {
@@ -154,51 +205,56 @@ QD_API const char* ncclGetErrorString(int result) {
 }
 
 QD_API int ncclAllReduce(const void* from, void* to, size_t count, int type, int operation,
-                         void* communicator, void*) {
+                         void* communicator, void* stream) {
   if (const int failure = failureOf("ncclAllReduce")) return failure;
   const auto& world = *static_cast<Communicator*>(communicator);
   const size_t each = bytesOf(type);
-  char* source = fake::hostPointer(from);
-  char* target = fake::hostPointer(to);
+  if (each == 0 || type == 1) return INVALID_ARGUMENT;
+  HostCopy source(from, count * each, stream);
+  HostCopy target(to, count * each, stream);
+  if (const int failure = source.load()) return failure;
   inPieces(
       world, count * each, SLOT,
-      [&](size_t start, size_t bytes) { std::memcpy(world.slot(world.rank), source + start, bytes); },
+      [&](size_t start, size_t bytes) { std::memcpy(world.slot(world.rank), source.data() + start, bytes); },
       [&](size_t start, size_t bytes) {
-        void* out = target + start;
+        void* out = target.data() + start;
         if (type == 7) reducePiece(world, static_cast<float*>(out), bytes / each, operation);
         if (type == 8) reducePiece(world, static_cast<double*>(out), bytes / each, operation);
         if (type == 2) reducePiece(world, static_cast<std::int32_t*>(out), bytes / each, operation);
       });
-  return each == 0 || type == 1 ? INVALID_ARGUMENT : OK;
+  return target.store();
 }
 
 QD_API int ncclBroadcast(const void* from, void* to, size_t count, int type, int root, void* communicator,
-                         void*) {
+                         void* stream) {
   if (const int failure = failureOf("ncclBroadcast")) return failure;
   const auto& world = *static_cast<Communicator*>(communicator);
-  char* source = fake::hostPointer(from);
-  char* target = fake::hostPointer(to);
+  HostCopy source(from, count * bytesOf(type), stream);
+  HostCopy target(to, count * bytesOf(type), stream);
+  if (const int failure = source.load()) return failure;
   inPieces(
-      world, count * bytesOf(type), SLOT,
-      [&](size_t start, size_t bytes) { std::memcpy(world.slot(world.rank), source + start, bytes); },
-      [&](size_t start, size_t bytes) { std::memcpy(target + start, world.slot(root), bytes); });
-  return OK;
+      world, source.size(), SLOT,
+      [&](size_t start, size_t bytes) { std::memcpy(world.slot(world.rank), source.data() + start, bytes); },
+      [&](size_t start, size_t bytes) { std::memcpy(target.data() + start, world.slot(root), bytes); });
+  return target.store();
 }
 
-QD_API int ncclAllGather(const void* from, void* to, size_t count, int type, void* communicator, void*) {
+QD_API int ncclAllGather(const void* from, void* to, size_t count, int type, void* communicator,
+                         void* stream) {
   if (const int failure = failureOf("ncclAllGather")) return failure;
   const auto& world = *static_cast<Communicator*>(communicator);
   const size_t total = count * bytesOf(type);
-  char* source = fake::hostPointer(from);
-  char* target = fake::hostPointer(to);
+  HostCopy source(from, total, stream);
+  HostCopy target(to, world.size * total, stream);
+  if (const int failure = source.load()) return failure;
   inPieces(
       world, total, SLOT,
-      [&](size_t start, size_t bytes) { std::memcpy(world.slot(world.rank), source + start, bytes); },
+      [&](size_t start, size_t bytes) { std::memcpy(world.slot(world.rank), source.data() + start, bytes); },
       [&](size_t start, size_t bytes) {
         for (int worker = 0; worker < world.size; worker++)
-          std::memcpy(target + worker * total + start, world.slot(worker), bytes);
+          std::memcpy(target.data() + worker * total + start, world.slot(worker), bytes);
       });
-  return OK;
+  return target.store();
 }
 
 QD_API int ncclGroupStart() {
@@ -207,17 +263,17 @@ QD_API int ncclGroupStart() {
   return failureOf("ncclGroupStart");
 }
 
-QD_API int ncclSend(const void* from, size_t count, int type, int peer, void* communicator, void*) {
+QD_API int ncclSend(const void* from, size_t count, int type, int peer, void* communicator, void* stream) {
   if (const int failure = failureOf("ncclSend")) return failure;
   grouped = static_cast<Communicator*>(communicator);
-  sends.push_back({fake::hostPointer(from), count * bytesOf(type), peer});
+  sends.push_back({HostCopy(from, count * bytesOf(type), stream), peer});
   return OK;
 }
 
-QD_API int ncclRecv(void* to, size_t count, int type, int peer, void* communicator, void*) {
+QD_API int ncclRecv(void* to, size_t count, int type, int peer, void* communicator, void* stream) {
   if (const int failure = failureOf("ncclRecv")) return failure;
   grouped = static_cast<Communicator*>(communicator);
-  receives.push_back({fake::hostPointer(to), count * bytesOf(type), peer});
+  receives.push_back({HostCopy(to, count * bytesOf(type), stream), peer});
   return OK;
 }
 
@@ -227,15 +283,19 @@ QD_API int ncclGroupEnd() {
   if (grouped == nullptr) return OK;
   const auto& world = *grouped;
   const size_t part = SLOT / world.size;
+  for (Message& message : sends)
+    if (const int failure = message.copy.load()) return failure;
   inPieces(
-      world, sends.empty() ? 0 : sends[0].bytes, part,
+      world, sends.empty() ? 0 : sends[0].copy.size(), part,
       [&](size_t start, size_t bytes) {
-        for (const Message& message : sends)
-          std::memcpy(world.slot(world.rank) + message.peer * part, message.data + start, bytes);
+        for (Message& message : sends)
+          std::memcpy(world.slot(world.rank) + message.peer * part, message.copy.data() + start, bytes);
       },
       [&](size_t start, size_t bytes) {
-        for (const Message& message : receives)
-          std::memcpy(message.data + start, world.slot(message.peer) + world.rank * part, bytes);
+        for (Message& message : receives)
+          std::memcpy(message.copy.data() + start, world.slot(message.peer) + world.rank * part, bytes);
       });
+  for (Message& message : receives)
+    if (const int failure = message.copy.store()) return failure;
   return OK;
 }

@@ -3,7 +3,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { installedLaunchers, launch, temporaryFolder } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
 import { connectNccl, oneProcess } from '../src/index.ts';
-import { buildFakeNccl } from './build-fake-nccl.ts';
+import { buildFakeNccl } from '../scripts/build-fake-nccl.mjs';
 
 const fake = buildFakeNccl(temporaryFolder());
 if (!fake) console.log('skipped: NCCL on a fake library (it needs Linux and a C++ compiler)');

@@ -8,11 +8,30 @@ using namespace fake;
 
 namespace {
 
-enum Attribute { MAX_THREADS_PER_BLOCK = 1, WARP_SIZE = 10, MULTIPROCESSORS = 16, MAJOR = 75, MINOR = 76 };
+enum Attribute {
+  MAX_THREADS_PER_BLOCK = 1,
+  WARP_SIZE = 10,
+  MULTIPROCESSORS = 16,
+  PCI_BUS = 33,
+  PCI_DEVICE = 34,
+  PCI_DOMAIN = 50,
+  MAJOR = 75,
+  MINOR = 76
+};
+
+constexpr int FIRST_BUS = 0x17;
+constexpr int MOST_DEVICES = 16;
 
 bool isDevice(int ordinal) { return ordinal >= 0 && ordinal < device().settings.devices; }
 
-char primaryContext;  // the handle of the context: its address
+char primaryContexts[MOST_DEVICES];  // the handle of a context: its address
+thread_local int currentDevice = -1;
+
+int deviceOf(const void* context) {
+  for (int ordinal = 0; ordinal < MOST_DEVICES; ordinal++)
+    if (context == &primaryContexts[ordinal]) return ordinal;
+  return -1;
+}
 
 }  // namespace
 
@@ -81,6 +100,13 @@ QD_API cuDeviceGetAttribute(int* value, int attribute, int ordinal) {
       case MULTIPROCESSORS:
         *value = 2;
         break;
+      case PCI_BUS:
+        *value = FIRST_BUS + ordinal;
+        break;
+      case PCI_DEVICE:
+      case PCI_DOMAIN:
+        *value = 0;
+        break;
       case MAJOR:
         *value = capability / 10;
         break;
@@ -98,7 +124,8 @@ QD_API cuDevicePrimaryCtxRetain(void** context, int ordinal) {
   return call("cuDevicePrimaryCtxRetain", [=] {
     if (!isDevice(ordinal)) return INVALID_DEVICE;
     device().contexts++;
-    *context = &primaryContext;
+    device().retained = ordinal;
+    *context = &primaryContexts[ordinal];
     return OK;
   });
 }
@@ -115,8 +142,19 @@ QD_API cuDevicePrimaryCtxRelease_v2(int) {
 }
 
 QD_API cuCtxSetCurrent(void* context) {
-  return call("cuCtxSetCurrent",
-              [=] { return !context || context == &primaryContext ? OK : INVALID_CONTEXT; });
+  return call("cuCtxSetCurrent", [=] {
+    const int ordinal = deviceOf(context);
+    if (context && ordinal < 0) return INVALID_CONTEXT;
+    currentDevice = ordinal;
+    return OK;
+  });
+}
+
+QD_API cuCtxGetDevice(int* handle) {
+  return call("cuCtxGetDevice", [=] {
+    *handle = currentDevice;
+    return currentDevice < 0 ? INVALID_CONTEXT : OK;
+  });
 }
 
 QD_API cuMemGetInfo_v2(std::size_t* freeBytes, std::size_t* totalBytes) {

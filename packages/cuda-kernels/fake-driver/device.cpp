@@ -24,6 +24,7 @@ void Device::readSettings() {
   streams.seed(settings.seed);
   isInitialized = false;
   contexts = 0;
+  retained = 0;
   uses.clear();
   lost = 0;
 }
@@ -57,7 +58,8 @@ int Device::begin(const std::string& name) {
 
 void Device::end(const std::string& name, int result) {
   if (settings.logPath.empty()) return;
-  std::FILE* log = std::fopen(settings.logPath.c_str(), "a");
+  const std::string suffix = retained == 0 ? "" : "." + std::to_string(retained);
+  std::FILE* log = std::fopen((settings.logPath + suffix).c_str(), "a");
   if (!log) return;
   std::fprintf(log,
                "%s %d memory=%zu pinned=%zu streams=%zu events=%zu modules=%zu graphs=%zu blas=%zu "

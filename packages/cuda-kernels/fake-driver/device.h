@@ -61,7 +61,8 @@ class Device {
   BlasHandles blas;
   std::map<const void*, std::shared_ptr<LoadedFunction>> functions;
   bool isInitialized = false;
-  int contexts = 0;  // how often the primary one was retained
+  int contexts = 0;  // how often a primary one was retained
+  int retained = 0;  // the device whose context was retained last
 
   // Begins a call: counts it, and makes it fail where a test or a lost device wants that.
   int begin(const std::string& name);

@@ -42,6 +42,8 @@ Settings parseSettings(const std::string& text) {
       parseFailure(value, settings);
     else if (name == "log")
       settings.logPath = value;
+    else if (name == "pageable")
+      settings.isPageable = value == "1";
     else
       throw std::invalid_argument("QDYLORA_FAKE_CUDA: there is no setting " + name);
   }

@@ -4,7 +4,9 @@
 //   cublasLtGetVersion does): of the machine
 // - seed: of the order in which streams and threads run
 // - fail=CALL:N:RESULT: the n-th use of the call returns the result and does nothing
-// - log=FILE: a line for each call: its name, its result, and how many of each kind of thing are alive then
+// - log=FILE: a line for each call: its name, its result, and how many of each kind of thing are alive then.
+//   From when device n > 0 is retained, FILE.n
+// - pageable=1: copies may use any memory of the host, as a driver allows, and are done when they return
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -23,6 +25,7 @@ struct Settings {
   int failingUse = 0;
   int failure = 0;
   std::string logPath;
+  bool isPageable = false;
 };
 
 Settings parseSettings(const std::string& text);

@@ -30,21 +30,27 @@ int enqueueCopy(const void* stream, std::uint64_t to, std::uint64_t from, std::s
   });
 }
 
+// A copy between the device and the host's memory at `host`: pageable memory is not accessed later.
+int copyWithHost(void* stream, std::uint64_t to, std::uint64_t from, std::size_t bytes, std::uint64_t host) {
+  const bool isPinned = device().pinned.contains(host, bytes);
+  if (!isPinned && !device().settings.isPageable) return INVALID_VALUE;
+  const int result = enqueueCopy(stream, to, from, bytes);
+  return result == OK && !isPinned ? device().waitForAll() : result;
+}
+
 }  // namespace
 
 QD_API cuMemcpyHtoDAsync_v2(std::uint64_t to, std::uint64_t from, std::size_t bytes, void* stream) {
   return call("cuMemcpyHtoDAsync_v2", [=] {
-    if (!device().memory.contains(to, bytes) || !device().pinned.contains(from, bytes))
-      return static_cast<int>(INVALID_VALUE);
-    return enqueueCopy(stream, to, from, bytes);
+    if (!device().memory.contains(to, bytes)) return static_cast<int>(INVALID_VALUE);
+    return copyWithHost(stream, to, from, bytes, from);
   });
 }
 
 QD_API cuMemcpyDtoHAsync_v2(std::uint64_t to, std::uint64_t from, std::size_t bytes, void* stream) {
   return call("cuMemcpyDtoHAsync_v2", [=] {
-    if (!device().memory.contains(from, bytes) || !device().pinned.contains(to, bytes))
-      return static_cast<int>(INVALID_VALUE);
-    return enqueueCopy(stream, to, from, bytes);
+    if (!device().memory.contains(from, bytes)) return static_cast<int>(INVALID_VALUE);
+    return copyWithHost(stream, to, from, bytes, to);
   });
 }
 

@@ -284,6 +284,7 @@ test.skipIf(!library)('devices are listed as the driver describes them', async (
         capability: { major: 8, minor: 6 },
         memoryBytes: 8589934592,
         multiprocessors: 2,
+        pciAddress: `0000:${(0x17 + index).toString(16)}:00`,
       })),
     });
   });

@@ -7,10 +7,13 @@ import { packError, unpackError } from './cli/worker/error-transfer.ts';
 import { listeningController } from './cli/worker/listening-controller.ts';
 import type { FromWorker, ToWorker, TrainOrder } from './cli/worker/train-messages.ts';
 import { asErrorOfWorker } from './cli/worker/worker-of-world.ts';
+import { connectGpus } from './launch/connect-gpus.ts';
+import { gpuOfWorker } from './launch/gpu-of-worker.ts';
 import { placesText, placeWorkers } from './launch/place-workers.ts';
 import { shareOfThreads } from './launch/share-of-threads.ts';
 import { leaveSign } from './launch/worker-signs.ts';
 import { finetune, type FinetuneResult } from './recipes/finetune.ts';
+import { gpusFor } from './recipes/opening/inspect-cuda.ts';
 import { planRun } from './recipes/plan-run.ts';
 import { assistRun } from './recipes/run/assist-run.ts';
 import type { PreparedRun } from './recipes/run/prepare-run.ts';
@@ -25,15 +28,14 @@ const order = workerData as TrainOrder;
 const { signal } = listeningController(port, ({ reason }: ToWorker) => unpackError(reason));
 
 async function train(requested: PreparedRun): Promise<FinetuneResult | null> {
-  const workers = await connectWorld();
-  if (workers.library === 'one process') return lead(requested, null);
-  const placed = await placeWorkers(workers);
-  const threads = shareOfThreads(placed, workers.rank, usableThreads());
-  const options = { ...requested, numThreads: requested.numThreads ?? threads };
-  if (workers.rank === 0) post({ type: 'event', event: { type: 'notice', message: placesText(placed) } });
+  const world = await connectWorld();
+  if (world.library === 'one process') return lead(requested, { workers: null });
+  let workers = world;
   try {
+    const { options, ...place } = await takePlace(world, requested);
+    ({ workers } = place);
     const result =
-      workers.rank === 0 ? await lead(options, workers) : await assistRun(options, { workers, signal });
+      world.rank === 0 ? await lead(options, place) : await assistRun(options, { ...place, signal });
     await workers.close();
     return result ?? null;
   } catch (error) {
@@ -43,14 +45,35 @@ async function train(requested: PreparedRun): Promise<FinetuneResult | null> {
   }
 }
 
+/** The workers of a run, and the GPU of this one. */
+interface Place {
+  readonly workers: Communicator | null;
+  readonly device?: number;
+}
+
+/** Gives this worker its threads and its GPU. The first worker says where all of them run. */
+async function takePlace(
+  world: Communicator,
+  requested: PreparedRun,
+): Promise<Place & { readonly workers: Communicator; readonly options: PreparedRun }> {
+  const placed = await placeWorkers(world, await gpusFor(requested.backend));
+  const threads = shareOfThreads(placed, world.rank, usableThreads());
+  const device = gpuOfWorker(placed, world.rank);
+  const { workers, notice } = await connectGpus(world, placed, device);
+  for (const message of [placesText(placed), notice])
+    if (world.rank === 0 && message !== null) post({ type: 'event', event: { type: 'notice', message } });
+  const options = { ...requested, numThreads: requested.numThreads ?? threads };
+  return { workers, options, ...(device !== null && { device }) };
+}
+
 /** An MPI launcher may end with status 0 after a worker was killed: `qdylora launch` counts these signs. */
 function saySuccess(): void {
   const worker = launchedWorker();
   if (worker) leaveSign(worker.folder, 'finished', worker.rank);
 }
 
-async function lead(options: PreparedRun, workers: Communicator | null): Promise<FinetuneResult> {
-  const run = finetune({ ...options, workers, signal });
+async function lead(options: PreparedRun, place: Place): Promise<FinetuneResult> {
+  const run = finetune({ ...options, ...place, signal });
   for await (const event of run) post({ type: 'event', event });
   return run.result;
 }

@@ -11,6 +11,8 @@ export interface CudaDevice {
   readonly capability: ComputeCapability;
   readonly memoryBytes: number;
   readonly multiprocessors: number;
+  /** Its place on the bus, `0000:17:00`: the same in processes that see other numbers. */
+  readonly pciAddress: string;
 }
 
 /** The GPUs of this machine, or why there are none. */
@@ -29,7 +31,14 @@ export type CudaDevices =
     };
 
 /** Numbers of CUdevice_attribute. */
-const ATTRIBUTES = { multiprocessors: 16, capabilityMajor: 75, capabilityMinor: 76 };
+const ATTRIBUTES = {
+  multiprocessors: 16,
+  pciBus: 33,
+  pciDevice: 34,
+  pciDomain: 50,
+  capabilityMajor: 75,
+  capabilityMinor: 76,
+};
 
 const RULES: OptionRules<OpenDriverOptions> = { libraryPath: someText, addonPath: someText };
 
@@ -37,6 +46,9 @@ const RULES: OptionRules<OpenDriverOptions> = { libraryPath: someText, addonPath
 export function describeDevice(driver: CudaDriver, index: number): CudaDevice {
   const device = driver.cuDeviceGet(index);
   const attribute = (number: number): number => driver.cuDeviceGetAttribute(number, device);
+  const hexadecimal = (number: number, digits: number): string =>
+    attribute(number).toString(16).padStart(digits, '0');
+  const { pciDomain, pciBus, pciDevice } = ATTRIBUTES;
   return {
     index,
     name: driver.cuDeviceGetName(device),
@@ -46,6 +58,7 @@ export function describeDevice(driver: CudaDriver, index: number): CudaDevice {
     },
     memoryBytes: driver.cuDeviceTotalMem(device),
     multiprocessors: attribute(ATTRIBUTES.multiprocessors),
+    pciAddress: [hexadecimal(pciDomain, 4), hexadecimal(pciBus, 2), hexadecimal(pciDevice, 2)].join(':'),
   };
 }
 

@@ -245,8 +245,9 @@ export interface RunOptions {
    */
   readonly activationOffload?: boolean;
   /**
-   * Several processes: add gradients in the order of the MPI library. Faster, but the last bits of the
-   * result depend on the number of processes (default: false).
+   * Several processes: add gradients in the order of MPI or NCCL. Faster, but the last bits of the
+   * result depend on the number of processes. Without a launcher each micro batch is added to one sum,
+   * so the last bits differ from those of launch -n 1 (default: false).
    */
   readonly fastReduce?: boolean;
   /**

@@ -2,16 +2,22 @@ import { hostname } from 'node:os';
 import { gatherTexts, type Communicator } from '@qdylora/collectives';
 import { allowedProcessors } from './processors.ts';
 
-/** A worker: its process, and the processors that it may run on. */
+/** A worker: its process, the processors that it may run on, and the GPUs that it sees. */
 export interface PlacedWorker {
   readonly host: string;
   readonly pid: number;
   readonly processors: readonly number[];
+  /** PCI addresses, in the order of the driver; null where it does not train on a GPU. */
+  readonly gpus: readonly string[] | null;
 }
 
-/** Where all workers run, in their order. All of them call it. */
-export async function placeWorkers(world: Communicator): Promise<PlacedWorker[]> {
-  const placed: PlacedWorker = { host: hostname(), pid: process.pid, processors: allowedProcessors() };
+/**
+ * Where all workers run, in their order. All of them call it.
+ *
+ * @param gpus those of this worker
+ */
+export async function placeWorkers(world: Communicator, gpus: PlacedWorker['gpus']): Promise<PlacedWorker[]> {
+  const placed: PlacedWorker = { host: hostname(), pid: process.pid, processors: allowedProcessors(), gpus };
   const texts = await gatherTexts(world, JSON.stringify(placed));
   return texts.map((text) => JSON.parse(text) as PlacedWorker);
 }

@@ -22,7 +22,7 @@ it.each<[string, Place[], number, (number | null)[]]>([
 });
 
 it('workers of one process share its processors, and are named by their process', async () => {
-  const [first, second] = await Promise.all(localWorld(2).map(placeWorkers));
+  const [first, second] = await Promise.all(localWorld(2).map((world) => placeWorkers(world, null)));
   expect(first).toEqual(second);
   expect(shareOfThreads(first, 0, 2)).toBe(shareOfThreads(second, 1, 2));
   const host = `${process.pid} on ${first[0].host}`;

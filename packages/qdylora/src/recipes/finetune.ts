@@ -37,6 +37,8 @@ export type FinetuneOptions = Omit<RunOptions, 'backend' | 'dataset' | 'outputDi
     readonly outputDir: string;
     /** By name, or a backend of your own. */
     readonly backend?: BackendChoice;
+    /** The number of the GPU, for backend `cuda`; 0 by default. Each of several workers needs its own. */
+    readonly device?: number;
     /** On an abort the last whole step is saved, and `result` rejects with code ABORTED. */
     readonly signal?: AbortSignal;
     /**
@@ -68,14 +70,23 @@ export type FinetuneRun = StartedRun<FinetuneResult>;
  * const { report } = await run.result;
  */
 export function finetune(
-  { signal, fs, workers, onStep, onEvaluate, onSave, ...options }: FinetuneOptions = {} as FinetuneOptions,
+  {
+    signal,
+    fs,
+    workers,
+    device,
+    onStep,
+    onEvaluate,
+    onSave,
+    ...options
+  }: FinetuneOptions = {} as FinetuneOptions,
 ): FinetuneRun {
   const callbacks = { onStep, onEvaluate, onSave };
-  checkHooks('finetune', { signal, fs, ...callbacks });
+  checkHooks('finetune', { signal, fs, device, ...callbacks });
   const config = prepareRun(valuesOfOptions(options));
   const backend = options.backend ?? config.backend;
   return startRun((emit) =>
-    runPipeline(config, openSession({ backend, signal, fs, callbacks, workers, emit })),
+    runPipeline(config, openSession({ backend, device, signal, fs, callbacks, workers, emit })),
   );
 }
 
@@ -118,7 +129,8 @@ export async function openRun(requested: PreparedRun, session: RunSession): Prom
     // open: names and shapes; no weight is read yet
     const template = chosenTemplate(requested);
     const source = await openSource(requested, { tell: notice, signal, template });
-    const chosen = owned.add(await chooseBackend(session.backend, { ...requested, warn: notice }));
+    const { device } = session;
+    const chosen = owned.add(await chooseBackend(session.backend, { ...requested, device, warn: notice }));
     session.mark('kernels');
     const config = {
       ...requested,

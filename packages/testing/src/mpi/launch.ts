@@ -41,15 +41,20 @@ export function launch(
   return outcome;
 }
 
-/** The same, with the process of the launcher. */
+/**
+ * The same, with the process of the launcher.
+ *
+ * @param variables added to the environment of the workers
+ */
 export function startLaunch(
   { command, args }: MpiLauncher,
   count: number,
   nodeArgs: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
 ): { readonly child: ChildProcess; readonly outcome: Promise<LaunchOutcome> } {
   const child = spawn(command, [...args(count), process.execPath, ...nodeArgs], {
     // workers that wait leave the processor to those that compute
-    env: { ...process.env, OMPI_MCA_mpi_yield_when_idle: '1' },
+    env: { ...process.env, OMPI_MCA_mpi_yield_when_idle: '1', ...variables },
   });
   return { child, outcome: watchLaunch(child) };
 }

@@ -7,8 +7,9 @@ export const WORKER_KEYS = {
   fastReduce: booleanKey(false, {
     group: 'Training',
     about:
-      'Several processes: add gradients in the order of the MPI library. Faster, but the last bits of the ' +
-      'result depend on the number of processes',
+      'Several processes: add gradients in the order of MPI or NCCL. Faster, but the last bits of the ' +
+      'result depend on the number of processes. Without a launcher each micro batch is added to one sum, ' +
+      'so the last bits differ from those of launch -n 1',
   }),
   gradientCompression: choiceKey(['none', ...SENT_FORMATS], 'none', {
     group: 'Training',

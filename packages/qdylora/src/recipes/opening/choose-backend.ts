@@ -50,6 +50,8 @@ export interface ChosenBackend extends Disposable {
 export interface ChooseBackendOptions {
   readonly numThreads?: number | null;
   readonly batchInvariant?: boolean;
+  /** The number of the GPU. Default: 0. */
+  readonly device?: number;
   /**
    * Called where something slower than expected runs: the TypeScript backend, or (once each) an op without a
    * kernel.
@@ -74,7 +76,7 @@ export async function chooseBackend(
   if (choice === 'cpu') return cpuBackend(options);
   const { cuda, ...inspection } = await inspectCuda();
   const { obstacle, hasDriver } = inspection;
-  if (cuda && !obstacle) return cudaBackend(cuda, choice === 'auto', options.warn);
+  if (cuda && !obstacle) return cudaBackend(cuda, choice === 'auto', options);
   if (choice === 'cuda') throw obstacle!;
   if (hasDriver) options.warn?.(`The GPU is not used: ${obstacleText(inspection)}`);
   try {
@@ -105,9 +107,9 @@ const BFLOAT16_CAPABILITY = 8;
 async function cudaBackend(
   cuda: CudaKernels,
   isAuto: boolean,
-  warn: Warn = () => {},
+  { device, warn = () => {} }: ChooseBackendOptions,
 ): Promise<ChosenBackend> {
-  const backend = await cuda.createCudaBackend();
+  const backend = await cuda.createCudaBackend({ device });
   const { name, capability } = backend.device;
   const hasBfloat16 = capability.major >= BFLOAT16_CAPABILITY;
   if (isAuto)

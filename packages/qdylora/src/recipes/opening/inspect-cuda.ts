@@ -2,6 +2,7 @@ import { opsOf, QdyloraError } from '@qdylora/contract';
 import * as loraDynamic from '@qdylora/lora-dynamic';
 import * as quant from '@qdylora/quant';
 import * as tensor from '@qdylora/tensor';
+import type { RunConfig } from '../../config/resolve-run.ts';
 
 /** The CUDA package, which is loaded only where it is wanted. */
 export type CudaKernels = typeof import('@qdylora/cuda-kernels');
@@ -15,6 +16,8 @@ interface InspectedDevice {
   readonly memoryBytes: number;
   /** The compiled kernels that it runs: `sm_86`; null where there are none for it. */
   readonly kernels: string | null;
+  /** `0000:17:00`. */
+  readonly pciAddress: string;
 }
 
 /** What this machine has for the cuda backend. */
@@ -69,6 +72,13 @@ export async function inspectCuda(): Promise<CudaInspection> {
     products: productsText(await cuda.inspectCublas()),
     obstacle: obstacleOf(devices[0], missingOps),
   };
+}
+
+/** PCI addresses of the GPUs where a run with this `backend` trains on one of them; else null. */
+export async function gpusFor(backend: RunConfig['backend']): Promise<string[] | null> {
+  if (backend !== 'cuda' && backend !== 'auto') return null;
+  const { obstacle, devices } = await inspectCuda();
+  return obstacle ? null : devices.map(({ pciAddress }) => pciAddress);
 }
 
 /** `own kernels: no libcublasLt (…)`. */

@@ -15,6 +15,8 @@ import { startAdapter } from './steps/start-adapter.ts';
 export interface AssistOptions {
   /** The workers of the run; this one is not the first. */
   readonly workers: Communicator;
+  /** As of `finetune`. */
+  readonly device?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -27,12 +29,15 @@ export interface AssistOptions {
  * const workers = await connectWorld();
  * if (workers.rank > 0) await assistRun(prepareRun(options), { workers });
  */
-export async function assistRun(requested: PreparedRun, { workers, signal }: AssistOptions): Promise<void> {
-  checkHooks('assist-run', { signal });
+export async function assistRun(
+  requested: PreparedRun,
+  { workers, device, signal }: AssistOptions,
+): Promise<void> {
+  checkHooks('assist-run', { signal, device });
   const isResumed = findsCheckpoint(requested);
   const outputDir = mkdtempSync(join(tmpdir(), 'qdylora-worker-'));
   try {
-    const session = openSession({ backend: requested.backend, signal, workers });
+    const session = openSession({ backend: requested.backend, device, signal, workers });
     using opened = await openRun({ ...requested, outputDir }, session);
     await agreeOnRun(opened, session);
     if (!isResumed) await startAdapter(opened, session);

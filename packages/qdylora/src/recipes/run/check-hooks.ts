@@ -1,7 +1,16 @@
-import { abortSignal, checkOptions, numberWithin, objectWith, orNull, someFunction } from '@qdylora/contract';
+import {
+  abortSignal,
+  checkOptions,
+  numberWithin,
+  objectWith,
+  orNull,
+  someFunction,
+  wholeNumber,
+} from '@qdylora/contract';
 
 const HOOKS = {
   signal: abortSignal,
+  device: wholeNumber(),
   onNotice: someFunction,
   onProgress: someFunction,
   onStep: someFunction,

@@ -8,6 +8,8 @@ import type { FinetuneEvent } from '../run-folder/finetune-events.ts';
 export interface SessionOptions {
   /** By name, or a backend of the caller. */
   readonly backend: BackendChoice;
+  /** The number of the GPU. Default: 0. */
+  readonly device?: number;
   readonly signal?: AbortSignal;
   /** Checkpoints and `events.jsonl` are written through it; Node's file system by default. */
   readonly fs?: FileSystem;
