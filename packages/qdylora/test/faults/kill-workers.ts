@@ -26,6 +26,8 @@ export interface WorkerFaultOptions {
   readonly counts: readonly number[];
   readonly kills: number;
   readonly seed: number;
+  /** The report of a call with the same options that was cut: its faults count, and this call goes on. */
+  readonly earlier?: WorkerFaultReport;
   readonly onProgress?: (so: WorkerFaultReport) => void;
 }
 
@@ -60,17 +62,7 @@ const MOST_SECONDS = 60;
  */
 export async function killWorkers(options: WorkerFaultOptions): Promise<WorkerFaultReport> {
   const { scratch, kills, seed, launchers, faults, counts } = options;
-  const report: WorkerFaultReport = {
-    kills: 0,
-    killsInSaves: 0,
-    runs: 0,
-    rows: {},
-    hanging: [],
-    crashes: [],
-    corrupt: [],
-    lost: [],
-    different: [],
-  };
+  const report = options.earlier ?? emptyReport();
   const rng = createRng(seed).named('faults');
   const draw = <T>(list: readonly T[], place: number): T =>
     list[Math.floor(rng.uniform(report.kills, place + 4 * report.runs) * list.length)];
@@ -105,6 +97,18 @@ export async function killWorkers(options: WorkerFaultOptions): Promise<WorkerFa
   }
   return report;
 }
+
+const emptyReport = (): WorkerFaultReport => ({
+  kills: 0,
+  killsInSaves: 0,
+  runs: 0,
+  rows: {},
+  hanging: [],
+  crashes: [],
+  corrupt: [],
+  lost: [],
+  different: [],
+});
 
 /** Writes the run, and returns the words after `launch`. */
 function wordsOf(folder: string, { model, dataset, scratch }: WorkerFaultOptions): string[] {
