@@ -95,7 +95,7 @@ async function problemsOnPaper(page: Page, path: string): Promise<string[]> {
   );
   const [ground, ink] = await page.evaluate(() => {
     const { backgroundColor } = getComputedStyle(document.body);
-    return [backgroundColor, getComputedStyle(document.querySelector('.vp-doc p')!).color];
+    return [backgroundColor, getComputedStyle(document.querySelector('.vp-doc')!).color];
   });
   const brightness = (colour: string): number => Number(/\d+/.exec(colour)?.[0] ?? 255);
   return [
