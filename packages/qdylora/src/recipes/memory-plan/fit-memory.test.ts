@@ -20,6 +20,7 @@ const config = resolveShape(
 /** Arrays of a run that grow as those of a real one do. */
 function arraysOf({
   gradientCheckpointing,
+  activationOffload,
   microBatchSize,
   maxSeqLength,
   loraR,
@@ -27,21 +28,26 @@ function arraysOf({
   optimizerMemoryBudget,
   doubleQuantization,
 }: RunConfig): RoughlyNeeded {
+  const bytesPerToken = activationOffload ? 2e5 : gradientCheckpointing ? 4e5 : 3e6;
   const whole = (optimizer.includes('8bit') ? 2 : 8) * loraR * 4e6;
   const stateBytes = optimizer.startsWith('paged') ? Math.min(whole, optimizerMemoryBudget!) : whole;
   return {
     stateBytes,
     leastBytes:
       (doubleQuantization ? 3.5e9 : 3.8e9) +
-      microBatchSize * maxSeqLength * (gradientCheckpointing ? 4e5 : 3e6) +
+      microBatchSize * maxSeqLength * bytesPerToken +
       8 * loraR * 4e6 +
       stateBytes,
   };
 }
 
+/** Activations can leave only where layers run again in backward. */
+const OFFLOADED = { gradient_checkpointing: true, activation_offload: true };
+
 const cases = fc.record({
   memoryBytes: fc.double({ min: 3, max: 18, noNaN: true }).map((gib) => Math.round(gib * GIB)),
   gapShare: fc.double({ min: 0, max: 0.03, noNaN: true }),
+  canOffload: fc.boolean(),
 });
 
 test(
@@ -51,7 +57,7 @@ test(
     let looks = 0;
     let roughLooks = 0;
     await fc.assert(
-      fc.asyncProperty(cases, async ({ memoryBytes, gapShare }) => {
+      fc.asyncProperty(cases, async ({ memoryBytes, gapShare, canOffload }) => {
         const exactly = (runConfig: RunConfig): Needed => {
           const { leastBytes, stateBytes } = arraysOf(runConfig);
           return { totalBytes: Math.round(leastBytes * (1 + gapShare)), stateBytes };
@@ -65,6 +71,7 @@ test(
               return Promise.resolve(exactly(runConfig));
             },
             rough: () => Promise.resolve(null),
+            canOffload,
           }),
         );
         const some = await fitMemory(
@@ -76,10 +83,14 @@ test(
               return Promise.resolve(exactly(runConfig));
             },
             rough: (runConfig) => Promise.resolve(arraysOf(runConfig)),
+            canOffload,
           }),
         );
         expect(some).toEqual(all);
-        if (some) expect(some.totalBytes).toBeLessThanOrEqual(memoryBytes);
+        if (!some) return;
+        expect(some.totalBytes).toBeLessThanOrEqual(memoryBytes);
+        if (some.values.activation_offload)
+          expect([canOffload, some.values]).toMatchObject([true, OFFLOADED]);
       }),
     );
     expect(roughLooks).toBeLessThan(looks / 2);
@@ -102,10 +113,15 @@ test('rough numbers that are far too low lead to the same, by looking at every r
         ...arraysOf(runConfig),
         leastBytes: arraysOf(runConfig).leastBytes / 2,
       }),
+      canOffload: true,
     }),
   );
   expect(fit).toEqual(
-    await fitMemory(config, memoryBytes, needsOfRuns({ exact, rough: () => Promise.resolve(null) })),
+    await fitMemory(
+      config,
+      memoryBytes,
+      needsOfRuns({ exact, rough: () => Promise.resolve(null), canOffload: true }),
+    ),
   );
   expect(fit!.totalBytes).toBeLessThanOrEqual(memoryBytes);
 });

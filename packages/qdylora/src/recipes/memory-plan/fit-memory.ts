@@ -8,13 +8,18 @@ export interface Fit {
   readonly totalBytes: number;
 }
 
-/**
- * Other values for some keys; null where they change nothing. `roomForStates(least)`: bytes left for
- * optimizer states; exact only where they are at least `least`.
- */
+/** What a change may ask about the memory of its run. */
+interface Room {
+  /** Bytes left for optimizer states; exact only where they are at least `least`. */
+  forStates(least: number): Promise<number>;
+  /** Whether there is memory beside the backend's own, for activations. */
+  readonly besideBackend: boolean;
+}
+
+/** Other values for some keys; null where they change nothing. */
 type Change = (
   config: RunConfig,
-  roomForStates: (least: number) => Promise<number>,
+  room: Room,
 ) => Partial<RunConfig> | null | Promise<Partial<RunConfig> | null>;
 
 const MEBIBYTE = 2 ** 20;
@@ -28,13 +33,15 @@ const half = (value: number): number => Math.floor(value / 2);
 /** From the cheapest to the most expensive. The first ones change no number of the run. */
 const CHANGES: readonly Change[] = [
   ({ gradientCheckpointing }) => (gradientCheckpointing === true ? null : { gradientCheckpointing: true }),
+  ({ activationOffload }, { besideBackend }) =>
+    activationOffload || !besideBackend ? null : { gradientCheckpointing: true, activationOffload: true },
   ({ microBatchSize, gradientAccumulationSteps: steps }) =>
     microBatchSize < 2
       ? null
       : { microBatchSize: half(microBatchSize), gradientAccumulationSteps: 2 * steps },
-  async ({ optimizer }, roomForStates) => {
+  async ({ optimizer }, { forStates }) => {
     if (optimizer !== 'adamw_32bit' && optimizer !== 'adamw_8bit') return null;
-    const room = await roomForStates(LEAST_BUDGET + BUDGET_ROUNDING);
+    const room = await forStates(LEAST_BUDGET + BUDGET_ROUNDING);
     return {
       optimizer: `paged_${optimizer}`,
       optimizerMemoryBudget: Math.max(
@@ -69,9 +76,10 @@ export async function fitMemory(
   for (const change of CHANGES) {
     if (fits) break;
     const before = current;
-    const more = await moreAndMore(change, before, (least) =>
-      needs.roomForStates(before, memoryBytes, least),
-    );
+    const more = await moreAndMore(change, before, {
+      forStates: (least) => needs.roomForStates(before, memoryBytes, least),
+      besideBackend: needs.canOffload,
+    });
     const most = more.at(-1);
     if (!most || !(await needs.isLess(most.config, before))) continue;
     fits = await needs.fits(most.config, memoryBytes);
@@ -82,11 +90,8 @@ export async function fitMemory(
   if (!fits) return null;
   const fit = await withoutIdle(config, taken, memoryBytes, needs);
   if (fit.totalBytes <= memoryBytes) return fit;
-  return fitMemory(
-    config,
-    memoryBytes,
-    needsOfRuns({ exact: needs.exact, rough: () => Promise.resolve(null) }),
-  ); // rough numbers were too low: do without them
+  // rough numbers were too low: do without them
+  return fitMemory(config, memoryBytes, needsOfRuns({ ...needs, rough: () => Promise.resolve(null) }));
 }
 
 /** A run after a change. */
@@ -96,14 +101,10 @@ interface Changed {
 }
 
 /** Applies a change as often as it has an effect. */
-async function moreAndMore(
-  change: Change,
-  from: RunConfig,
-  roomForStates: (least: number) => Promise<number>,
-): Promise<Changed[]> {
+async function moreAndMore(change: Change, from: RunConfig, room: Room): Promise<Changed[]> {
   const more: Changed[] = [];
   for (let config = from; ;) {
-    const values = await change(config, roomForStates);
+    const values = await change(config, room);
     if (!values) return more;
     config = { ...config, ...values };
     more.push({ values, config });

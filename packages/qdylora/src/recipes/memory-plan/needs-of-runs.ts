@@ -22,6 +22,8 @@ export interface RoughlyNeeded {
 export interface NeedFinders {
   readonly exact: (config: RunConfig) => Promise<Needed>;
   readonly rough: (config: RunConfig) => Promise<RoughlyNeeded | null>;
+  /** Whether the backend has memory beside its own, for `activation_offload`. */
+  readonly canOffload: boolean;
 }
 
 /**
@@ -29,6 +31,7 @@ export interface NeedFinders {
  * decide.
  */
 export interface NeedsOfRuns {
+  readonly canOffload: boolean;
   exact(config: RunConfig): Promise<Needed>;
   fits(config: RunConfig, memoryBytes: number): Promise<boolean>;
   /** Whether `config` needs less than `other`. */
@@ -52,6 +55,7 @@ export function needsOfRuns(finders: NeedFinders): NeedsOfRuns {
   const exact = once(finders.exact);
   const rough = once(finders.rough);
   return {
+    canOffload: finders.canOffload,
     exact,
     async fits(config, memoryBytes) {
       const about = await rough(config);

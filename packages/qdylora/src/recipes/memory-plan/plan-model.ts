@@ -1,6 +1,6 @@
 import type { DryBackend } from '@qdylora/contract';
 import { familyOf } from '@qdylora/models';
-import type { ComputeDtype, Recompute } from '@qdylora/tensor';
+import { canOffload, type ComputeDtype, type Recompute } from '@qdylora/tensor';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { NO_ROWS, warnOfPositions } from '../opening/warn-of-positions.ts';
 import { dryRun, fullestJudged, fullestStep, partsOfRun, phaseBytes, type DryRun } from './dry-run.ts';
@@ -68,7 +68,10 @@ export async function planModel(
     trainableCount,
     adaptedLayers,
     layers,
-    limit: memoryBytes === null ? null : await limitOf(memoryBytes, { config, step, stepOf }),
+    limit:
+      memoryBytes === null
+        ? null
+        : await limitOf(memoryBytes, { config, step, stepOf, canOffload: offloads(options.dry) }),
   };
 }
 
@@ -78,15 +81,19 @@ interface LimitedRun {
   readonly step: DryStep;
   /** The step of a changed run. */
   readonly stepOf: (config: RunConfig, mostLayers?: number) => Promise<DryStep>;
+  readonly canOffload: boolean;
+}
+
+function offloads(dry: PlanModelOptions['dry']): boolean {
+  using backend = dry();
+  return canOffload(backend);
 }
 
 /** Whether a run fits into `memoryBytes`, and what to change where it does not. */
-async function limitOf(
-  memoryBytes: number,
-  { config, step, stepOf }: LimitedRun,
-): Promise<ModelPlan['limit']> {
+async function limitOf(memoryBytes: number, limited: LimitedRun): Promise<ModelPlan['limit']> {
+  const { config, step } = limited;
   if (step.forecast.totalBytes <= memoryBytes) return { memoryBytes, fits: true, fit: null };
-  const needs = await needsOf(config, step, stepOf);
+  const needs = await needsOf(limited);
   return { memoryBytes, fits: false, fit: await fitMemory(config, memoryBytes, needs) };
 }
 
@@ -140,17 +147,14 @@ const neededBy = ({ planned, forecast: { totalBytes } }: DryStep): Needed => ({
 });
 
 /** `step`: that of `config` itself, which has been run. */
-async function needsOf(
-  config: RunConfig,
-  step: DryStep,
-  run: (config: RunConfig, mostLayers?: number) => Promise<DryStep>,
-): Promise<NeedsOfRuns> {
+async function needsOf({ config, step, stepOf: run, canOffload }: LimitedRun): Promise<NeedsOfRuns> {
   const processBytes = step.forecast.totalBytes - step.planned.touchedBytes;
   const needs = needsOfRuns({
     exact: async (changed) => neededBy(changed === config ? step : await run(changed)),
     rough: roughNeeds(step.layers, processBytes, async (changed, mostLayers) =>
       phaseBytes((await run(changed, mostLayers)).planned),
     ),
+    canOffload,
   });
   await needs.exact(config);
   return needs;
