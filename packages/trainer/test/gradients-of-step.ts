@@ -20,6 +20,8 @@ export interface SharedStepOptions {
   readonly gradientSum?: GradientSum | null;
   /** The passes that are computed, of those of the step. */
   readonly choose?: (passes: readonly Pass[]) => readonly Pass[];
+  /** Gets the most bytes of arrays at a time that the step added. */
+  readonly noteBytes?: (added: number) => void;
 }
 
 /** Gradients of each parameter, [rows · columns], with their numbers of columns. */
@@ -32,7 +34,13 @@ export interface StepGradients {
 export async function gradientsOfStep(
   workers: Communicator,
   { rankSchedule, accumulate, step }: StepSetting,
-  { lossScale = 1, maxRanks = null, gradientSum = null, choose = (passes) => passes }: SharedStepOptions = {},
+  {
+    lossScale = 1,
+    maxRanks = null,
+    gradientSum = null,
+    choose = (passes) => passes,
+    noteBytes,
+  }: SharedStepOptions = {},
 ): Promise<StepGradients> {
   const adapted = tinyAdapted();
   const { backend } = adapted.model;
@@ -44,7 +52,10 @@ export async function gradientsOfStep(
   const losses = backend.memory.allocate('f32', [passes.length]);
   backend.memory.persist(losses);
   const shared = { passes, lossScale, lossFactor: 1, losses, optimizer, workers, gradientSum, maxRanks };
+  backend.memory.resetPeak();
+  const { liveBytes } = backend.memory.usage();
   await shareAccumulation(shared, {});
+  noteBytes?.(backend.memory.usage().peakBytes - liveBytes);
   const gradients = optimizer.parameters.map(({ gradient }) => gradient!);
   return {
     values: gradients.map((gradient) => Float64Array.from(hostData(gradient))),

@@ -72,11 +72,12 @@ export async function planMemoryFrom(
     layers,
     recompute,
   });
-  const { parts, totalBytes, pinnedBytes, notes, adaptedLayers, limit } = plan;
+  const { parts, totalBytes, pinnedBytes, workers, notes, adaptedLayers, limit } = plan;
   return {
     parts,
     totalBytes,
     ...(pinnedBytes !== undefined && { pinnedBytes }),
+    ...(workers !== undefined && { workers }),
     config,
     recompute,
     time,

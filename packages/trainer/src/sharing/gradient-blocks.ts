@@ -21,7 +21,7 @@ export interface GradientBlocks {
 /**
  * Adds terms in the tree of `sumInOrder`. Besides the gradients it needs room for ⌊log2 n⌋ sums of n terms.
  *
- * @param gradients the rows that any of the terms has gradients of
+ * @param gradients the rows that any of the terms of this worker has gradients of
  */
 export function gradientBlocks(backend: Backend, gradients: readonly F32[]): GradientBlocks {
   const { memory } = backend;

@@ -104,6 +104,33 @@ describe('ranks by worker', () => {
     );
   });
 
+  it('let a small worker keep sums of its own rows alone', async () => {
+    // eight terms: each worker keeps two sums of its four aside
+    const setting = { rankSchedule: 'one', accumulate: 8, step: 0 } as const;
+    const atLargestRank = (passes: readonly Pass[]): Pass[] =>
+      passes.map((pass) => ({ ...pass, view: { ...pass.view, active: { rank: MAX_RANK, trainFrom: 0 } } }));
+    const bytesOf = async (maxRanks: WorkerRanks): Promise<number[]> => {
+      const bytes: number[] = [];
+      await Promise.all(
+        localWorld(2).map((world) =>
+          gradientsOfStep(world, setting, {
+            maxRanks,
+            choose: atLargestRank,
+            noteBytes: (added) => (bytes[world.rank] = added),
+          }),
+        ),
+      );
+      return bytes;
+    };
+    const { values } = await gradientsOfStep(oneProcess(), setting);
+    const gradientBytes = 4 * values.reduce((sum, { length }) => sum + length, 0);
+    const [first, whole] = await bytesOf([MAX_RANK, MAX_RANK]);
+    const [large, small] = await bytesOf([MAX_RANK, 1]);
+    expect(large).toBe(first);
+    // and activations of rank 1 in place of rank 4, which are small
+    expect(whole - small).toBeGreaterThanOrEqual(2 * (1 - 1 / MAX_RANK) * gradientBytes);
+  });
+
   it('are refused where they are not one for each worker, or not a rank', async () => {
     const messageOf = async (maxRanks: WorkerRanks): Promise<string> => {
       const [world] = localWorld(2);

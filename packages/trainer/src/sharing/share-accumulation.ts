@@ -37,7 +37,8 @@ export interface SharedStep {
  * (`sumInOrder`). A term is a pass, or a pair of which one pass learns from the other.
  *
  * With `maxRanks` a worker runs its passes at ranks that are cut to its own, and the gradient of a row is a
- * mean over the tokens of the workers that trained it (`rowFactors`).
+ * mean over the tokens of the workers that trained it (`rowFactors`). It keeps its sums of terms up to its rank.
+ * Gradients and states are of all rows on every worker, because each updates the whole adapter.
  *
  * Rows of adapters beyond the largest rank of the step have no gradient and are not sent.
  *
@@ -102,9 +103,9 @@ async function addInOrder(plan: PlannedStep): Promise<void> {
   const { passes, optimizer, range, terms, workers, factors } = plan;
   const { backend } = passes[0].view.model;
   const views = sentViews(passes, optimizer);
-  const hasAllRows = views.every(({ shape }, i) => shape[0] === optimizer.parameters[i].view.shape[0]);
-  // the optimizer's own arrays are fewer where they lie side by side
-  const blocks = gradientBlocks(backend, hasAllRows ? gradientArrays(optimizer) : views);
+  // sums are kept of the rows that this worker trains, which may be fewer than it sends
+  const ownRange = passesIn(terms, range);
+  const blocks = gradientBlocks(backend, summedViews(passes.slice(ownRange.from, ownRange.to), optimizer));
   try {
     for (let term = range.from; term < range.to; term++) {
       if (term > range.from) {
@@ -122,12 +123,23 @@ async function addInOrder(plan: PlannedStep): Promise<void> {
 }
 
 /** The gradients that passes of these ranks have: of adapters the first rows, of other weights all. */
-function sentViews(passes: readonly Pass[], { parameters }: Pick<Optimizer, 'parameters'>): F32[] {
+function sentViews(passes: readonly Pass[], { parameters }: Pick<Optimizer, 'parameters'>): readonly F32[] {
   const gradients = parameters.map(({ gradient }) => gradient!);
   const ranks = passes.map(({ view }) => view.active?.rank ?? null);
   if (ranks.includes(null)) return gradients;
   const largest = Math.max(...(ranks as number[]));
   return gradients.map((gradient) => rowsOf(gradient, 0, Math.min(largest, gradient.shape[0])));
+}
+
+/** The same as arrays of the optimizer where they are whole: those are fewer, since they lie side by side. */
+function summedViews(
+  passes: readonly Pass[],
+  optimizer: Pick<Optimizer, 'parameters' | 'gradients'>,
+): readonly F32[] {
+  if (passes.length === 0) return [];
+  const views = sentViews(passes, optimizer);
+  const hasAllRows = views.every(({ shape }, i) => shape[0] === optimizer.parameters[i].view.shape[0]);
+  return hasAllRows ? gradientArrays(optimizer) : views;
 }
 
 interface Exchange {

@@ -64,11 +64,22 @@ function planLines(plan: MemoryPlan, isThisMachine: boolean, { paint }: Terminal
     ...(pinnedBytes
       ? [`and ${byteSizeText(pinnedBytes)} of pinned memory of the system, beside the GPU`]
       : []),
+    ...workerLines(plan),
     '',
     ...limitLines(plan, isThisMachine),
     timeLine(plan),
     ...plan.notes.map((note) => paint('yellow', note)),
   ];
+}
+
+/** What each worker needs, which also adds gradients in a tree and exchanges them. */
+function workerLines({ workers = [] }: MemoryPlan): string[] {
+  if (workers.length === 0) return [];
+  const rows = workers.map(({ maxRank, totalBytes }, i) => [
+    `worker ${i}, ranks up to ${maxRank}, at most`,
+    byteSizeText(totalBytes),
+  ]);
+  return ['', 'on the workers of max_rank_by_worker:', ...columns(rows, ['left', 'right'])];
 }
 
 const trainedText = ({ adaptedLayers, trainableCount, config }: MemoryPlan): string =>

@@ -26,6 +26,7 @@ import { gradientSumOf } from '../run/gradient-sum-of.ts';
 import { JUDGED_TOKENS } from '../run/judging/judged-tokens.ts';
 import { quantizationOf } from '../opening/open-source.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
+import { dryWorld, type PlannedWorker } from './dry-world.ts';
 import type { MemoryPart } from './memory-forecast.ts';
 
 /** Names of a plan's parts, in the order in which a run needs them. */
@@ -55,6 +56,8 @@ export interface DryRunOptions {
   readonly recompute: Recompute;
   /** Number of layers to build, from the first; all by default. */
   readonly mostLayers?: number;
+  /** The worker of `max_rank_by_worker` whose share is run; by default the run has one process. */
+  readonly worker?: PlannedWorker;
 }
 
 type DryConfig = RunConfig & { readonly computeDtype: ComputeDtype };
@@ -151,7 +154,7 @@ interface DryTraining {
 async function trainSteps(
   config: DryConfig,
   { model, adapted, optimizer, offload }: DryTraining,
-  { backend, steps, judged, recompute }: DryRunOptions,
+  { backend, steps, judged, recompute, worker }: DryRunOptions,
 ): Promise<void> {
   const { computeDtype, maxGradNorm, seed } = config;
   const levels = adapted && atMostBits(levelSamplerOf(config, steps.length));
@@ -164,6 +167,7 @@ async function trainSteps(
       return judge(view, judged, computeDtype);
     },
   };
+  const workers = worker ? dryWorld(worker) : null;
   await train({
     model: adapted ? withUnlikeParts(adapted, config) : model,
     batches: { stepsPerEpoch: steps.length, batchAt: (step) => steps[step], epochAt: () => 0 },
@@ -173,7 +177,9 @@ async function trainSteps(
     schedule: NO_SCHEDULE,
     totalSteps: steps.length,
     maxGradNorm: maxGradNorm || null,
-    gradientSum: gradientSumOf(config, null),
+    workers,
+    maxRanks: workers && config.maxRankByWorker,
+    gradientSum: gradientSumOf(config, workers),
     preconditioner: adapted && preconditionerOf(adapted, config),
     seed,
     computeDtype,
@@ -269,15 +275,19 @@ function withUnlikeParts(
     : adapted;
 }
 
-/** The largest step that the keys allow, where no rows were read: every token counts. */
+/**
+ * The largest step that the keys allow, where no rows were read: every token counts.
+ *
+ * @param mostBatches of it; by default a third pass takes the second's place
+ */
 export function fullestStep(
   config: Parameters<typeof distinctRows>[0] & Pick<RunConfig, 'maxSeqLength'>,
+  mostBatches = 2,
 ): TokenBatch[] {
   const { microBatchSize, gradientAccumulationSteps } = distinctRows(config);
   const example = fullExample(config.maxSeqLength);
   const batch = collate(Array.from({ length: microBatchSize }, () => example));
-  // a third pass takes the second's place
-  return Array.from({ length: Math.min(gradientAccumulationSteps, 2) }, () => batch);
+  return Array.from({ length: Math.min(gradientAccumulationSteps, mostBatches) }, () => batch);
 }
 
 /** The largest evaluation pass, in rows as long as the keys allow. */

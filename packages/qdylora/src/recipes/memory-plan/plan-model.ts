@@ -3,7 +3,16 @@ import { familyOf } from '@qdylora/models';
 import { canOffload, type ComputeDtype, type Recompute } from '@qdylora/tensor';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { NO_ROWS, warnOfPositions } from '../opening/warn-of-positions.ts';
-import { dryRun, fullestJudged, fullestStep, partsOfRun, phaseBytes, type DryRun } from './dry-run.ts';
+import {
+  dryRun,
+  fullestJudged,
+  fullestStep,
+  partsOfRun,
+  phaseBytes,
+  type DryRun,
+  type DryRunOptions,
+} from './dry-run.ts';
+import { exchangeParts } from './dry-world.ts';
 import { fitMemory, type Fit } from './fit-memory.ts';
 import { sumOf, type MemoryForecast, type MemoryPart } from './memory-forecast.ts';
 import { needsOfRuns, type Needed, type NeedsOfRuns } from './needs-of-runs.ts';
@@ -19,10 +28,18 @@ export interface ModelPlan extends MemoryForecast {
   readonly layers: number;
   /** Which layers run again in backward. */
   readonly recompute: Recompute;
+  /** Peak of each worker of `max_rank_by_worker`; absent where the run names none. */
+  readonly workers?: readonly WorkerNeed[];
   /** What the user should know before such a run. */
   readonly notes: readonly string[];
   /** Null without `memoryBytes`. `fit`: what to change; null where the run fits, or where nothing helps. */
   readonly limit: { readonly memoryBytes: number; readonly fits: boolean; readonly fit: Fit | null } | null;
+}
+
+/** What one of several workers needs at most, in bytes of its process. */
+export interface WorkerNeed {
+  readonly maxRank: number;
+  readonly totalBytes: number;
 }
 
 export interface PlanModelOptions {
@@ -60,9 +77,11 @@ export async function planModel(
   });
   const stepOf = (changed: RunConfig, mostLayers?: number): Promise<DryStep> =>
     dryStep(changed as PlannedConfig, model, { ...options, mostLayers });
+  const workers = await needsOfWorkers(config, model, { ...options, recompute });
   return {
     ...forecast,
     recompute,
+    ...(workers.length > 0 && { workers }),
     notes,
     parameterCount,
     trainableCount,
@@ -97,6 +116,26 @@ async function limitOf(memoryBytes: number, limited: LimitedRun): Promise<ModelP
   return { memoryBytes, fits: false, fit: await fitMemory(config, memoryBytes, needs) };
 }
 
+/** Each worker of `max_rank_by_worker`: its passes, its sums and what it exchanges. */
+async function needsOfWorkers(
+  config: PlannedConfig,
+  model: PlannedModel,
+  options: DryStepOptions & { readonly recompute: Recompute },
+): Promise<WorkerNeed[]> {
+  const ranks = config.maxRankByWorker ?? [];
+  const needs: WorkerNeed[] = [];
+  for (const [rank, maxRank] of ranks.entries()) {
+    const worker = { rank, size: ranks.length };
+    const { planned, forecast } = await runDry(config, model, { ...options, worker });
+    const { totalBytes } = sumOf([
+      ...forecast.parts,
+      ...exchangeParts(config, worker, planned.trainableCount),
+    ]);
+    needs.push({ maxRank, totalBytes });
+  }
+  return needs;
+}
+
 interface DryStepOptions extends Pick<PlanModelOptions, 'dry' | 'processParts'> {
   readonly mostLayers?: number;
 }
@@ -104,27 +143,13 @@ interface DryStepOptions extends Pick<PlanModelOptions, 'dry' | 'processParts'> 
 /** The largest step that the keys allow, and the largest evaluation pass where rows are held out. */
 async function dryStep(
   config: PlannedConfig,
-  { config: model, dtype, dtypes }: PlannedModel,
-  { dry, processParts, mostLayers }: DryStepOptions,
+  model: PlannedModel,
+  options: DryStepOptions,
 ): Promise<DryStep> {
-  const { layers } = familyOf(model.modelType, model.path).readConfig(model);
-  const judges = config.valSetSize > 0 || config.evalDataset !== null;
-  const judged = judges ? [fullestJudged(config)] : [];
-  const runWith = async (recompute: Recompute): Promise<DryStep> => {
-    using backend = dry();
-    const planned = await dryRun(config, {
-      backend,
-      model: model.raw,
-      dtype,
-      dtypes,
-      steps: [fullestStep(config)],
-      judged,
-      recompute,
-      mostLayers,
-    });
-    const forecast = sumOf([...processParts, ...partsOfRun(planned)], planned.pinnedBytes);
-    return { planned, recompute, layers, forecast };
-  };
+  const { modelType, path } = model.config;
+  const { layers } = familyOf(modelType, path).readConfig(model.config);
+  const runWith = (recompute: Recompute): Promise<DryStep> =>
+    runDry(config, model, { ...options, recompute });
   return await runWith(
     await resolveRecompute(
       config.gradientCheckpointing,
@@ -132,6 +157,36 @@ async function dryStep(
       async (recompute) => (await runWith(recompute)).forecast.totalBytes,
     ),
   );
+}
+
+/** The same with these layers recomputed, on one process or on one of several workers. */
+async function runDry(
+  config: PlannedConfig,
+  { config: model, dtype, dtypes }: PlannedModel,
+  {
+    dry,
+    processParts,
+    mostLayers,
+    recompute,
+    worker,
+  }: DryStepOptions & Pick<DryRunOptions, 'recompute' | 'worker'>,
+): Promise<DryStep> {
+  const { layers } = familyOf(model.modelType, model.path).readConfig(model);
+  const judges = config.valSetSize > 0 || config.evalDataset !== null;
+  using backend = dry();
+  const planned = await dryRun(config, {
+    backend,
+    model: model.raw,
+    dtype,
+    dtypes,
+    steps: [fullestStep(config, worker && Infinity)],
+    judged: judges ? [fullestJudged(config)] : [],
+    recompute,
+    mostLayers,
+    worker,
+  });
+  const forecast = sumOf([...processParts, ...partsOfRun(planned)], planned.pinnedBytes);
+  return { planned, recompute, layers, forecast };
 }
 
 interface DryStep {

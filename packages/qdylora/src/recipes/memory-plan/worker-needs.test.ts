@@ -1,0 +1,72 @@
+import { localWorld, type Communicator } from '@qdylora/collectives';
+import { loadAddon } from '@qdylora/cpu-kernels';
+import { train } from '@qdylora/trainer';
+import { expect, test } from 'vitest';
+import { tinyCommands } from '../../../test/tiny-commands.ts';
+import { command } from '../../../test/run-command.ts';
+import { temporaryPlace, writeRowsOf, writeTinyModel } from '../../../test/tiny-model.ts';
+import { valuesOfOptions } from '../../config/explicit-values.ts';
+import { openRun } from '../finetune.ts';
+import { prepareRun } from '../run/prepare-run.ts';
+import { openSession } from '../run/run-session.ts';
+import { planMemory } from '../plan-memory.ts';
+import { atLargestRank, dryRun } from './dry-run.ts';
+
+const folder = temporaryPlace();
+
+test('the arrays of each worker are, to the byte, those of its dry run', async ({ skip }) => {
+  const loaded = loadAddon();
+  skip(!loaded.addon, `the addon does not load: ${loaded.addon ? '' : loaded.reason}`);
+  const dataset = writeRowsOf(folder.in('rows.jsonl'), Array<number>(12).fill(12));
+  const model = writeTinyModel(folder.in('model'));
+  const options = { model, dataset, ranks: [1, 16], maxRankByWorker: [16, 1], maxSteps: 1, numThreads: 1 };
+  const shape = { microBatchSize: 1, gradientAccumulationSteps: 8, packing: false, backend: 'cpu' } as const;
+  const bytesOf = async (world: Communicator) => {
+    const outputDir = folder.in(`out-${world.rank}`);
+    const prepared = prepareRun(valuesOfOptions({ ...options, ...shape, outputDir }));
+    using opened = await openRun(prepared, openSession({ backend: 'cpu', workers: world }));
+    const { config, source, run, chosen } = opened;
+    const sampler = atLargestRank(run.training.sampler, run.adapted!.ranks.maxRank);
+    const maxRanks = config.maxRankByWorker;
+    await train({
+      ...run.training,
+      sampler,
+      workers: world,
+      maxRanks,
+      gradientSum: null,
+      recordsPasses: false,
+    }).result;
+    using dry = chosen.dry!();
+    const planned = await dryRun(config, {
+      backend: dry,
+      model: source.config.raw,
+      dtype: 'f32',
+      steps: [run.batches.batchAt(0)],
+      judged: [],
+      recompute: run.training.recompute ?? false,
+      worker: world,
+    });
+    return { real: run.model.backend.memory.usage().peakBytes, planned: planned.peakBytes, run };
+  };
+  const [large, small] = await Promise.all(localWorld(2).map(bytesOf));
+  expect(large.planned).toBe(large.real);
+  expect(small.planned).toBe(small.real);
+  // both have all gradients and states; of four terms, two sums are kept aside
+  const gradientBytes = 4 * large.run.adapted!.report.trainableCount;
+  expect(large.real - small.real).toBeGreaterThan((2 * 14 * gradientBytes) / 16);
+});
+
+test('plan says what each worker of max_rank_by_worker needs, and nothing of workers without it', async () => {
+  const { model } = tinyCommands();
+  const keys = { model: `${model}/config.json`, ranks: [1, 16], gradientAccumulationSteps: 8 };
+  const plain = await planMemory(keys);
+  expect(plain).not.toHaveProperty('workers');
+  const { workers } = await planMemory({ ...keys, maxRankByWorker: [16, 1] });
+  expect(workers!.map(({ maxRank }) => maxRank)).toEqual([16, 1]);
+  expect(workers![0].totalBytes).toBeGreaterThan(workers![1].totalBytes);
+  expect(workers![1].totalBytes).toBeGreaterThan(plain.totalBytes);
+  const words = ['--ranks', '1,16', '--max-rank-by-worker', '16,1'];
+  const { out } = await command('plan', '--model', keys.model, ...words);
+  expect(out).toMatch(/on the workers of max_rank_by_worker:\n.*worker 0, ranks up to 16, at most +\d/);
+  expect(out).toMatch(/worker 1, ranks up to 1, at most +\d/);
+});
