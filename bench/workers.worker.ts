@@ -1,8 +1,7 @@
 /**
- * A worker of workers.bench.ts: trains the embedded base on random tokens. Worker 0 prints a row of JSON.
- * The order comes as JSON.
+ * A worker of workers.bench.ts: trains a model on random tokens. Worker 0 prints a row of JSON. The order
+ * comes as JSON.
  */
-import { fileURLToPath } from 'node:url';
 import { openCheckpoint } from '@qdylora/checkpoint';
 import { connectWorld, oneProcess, sumInOrder, type Communicator } from '@qdylora/collectives';
 import { createRng } from '@qdylora/contract';
@@ -16,7 +15,7 @@ import { timedWorld } from './timed-world.ts';
 import type { LinkCosts, WorkerOrder, WorkerRow } from './workers.bench.ts';
 
 const order = JSON.parse(process.argv[2]) as WorkerOrder;
-const { rank, tokens, microBatches, steps } = order;
+const { model: modelFolder, rank, tokens, microBatches, steps } = order;
 
 /** The first steps make room and record. */
 const WARM_STEPS = 3;
@@ -36,9 +35,7 @@ await world.close();
 
 async function trainTimed(): Promise<Omit<WorkerRow, keyof LinkCosts | 'secondsPerGradientByte'>> {
   const backend = await createCpuBackend({ numThreads: 1 });
-  using checkpoint = await openCheckpoint(
-    fileURLToPath(new URL('../packages/embedded-base/model', import.meta.url)),
-  );
+  using checkpoint = await openCheckpoint(modelFolder);
   const workers = world.library === oneProcess().library ? null : timed.world;
   const model = await buildModel(checkpoint, { backend, quantization: { kind: 'nf4' }, workers });
   const adapted = attachDyLora(model, { ranks: [rank], alpha: rank, dropout: 0, seed: 1 });
@@ -69,11 +66,20 @@ async function trainTimed(): Promise<Omit<WorkerRow, keyof LinkCosts | 'secondsP
     },
   });
   await run.result;
+  const warm = stepSeconds.slice(WARM_STEPS);
   return {
-    stepSeconds: median(stepSeconds.slice(WARM_STEPS)),
+    stepSeconds: median(warm),
+    spread: spreadOf(warm),
     communicationSeconds: median(waits.slice(WARM_STEPS)),
     gradientElements: adapted.parameters().reduce((sum, { view }) => sum + view.shape[0] * view.shape[1], 0),
   };
+}
+
+/** The standard deviation as a share of the median, from the quartiles: a few steps are disturbed. */
+function spreadOf(values: readonly number[]): number {
+  const rising = values.toSorted((a, b) => a - b);
+  const quartile = (share: number): number => rising[Math.round(share * (rising.length - 1))];
+  return (quartile(0.75) - quartile(0.25)) / 1.35 / median(values); // 1.35: of a normal distribution
 }
 
 /** Examples of equal length, so that all passes take equally long. */

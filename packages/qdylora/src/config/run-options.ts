@@ -258,8 +258,7 @@ export interface RunOptions {
   /**
    * Several processes: the largest rank that each of them trains (64,8). It runs larger ranks at its
    * own, and each row of the adapter gets the mean over the processes that trained it. A small one saves
-   * sums and activations of larger ranks, but holds all gradients and states, since each updates all
-   * rows.
+   * sums and activations of larger ranks, but has all gradients and states, since each updates all rows.
    */
   readonly maxRankByWorker?: readonly number[] | null;
   /** Folder for everything that the run writes. */

@@ -37,8 +37,8 @@ export interface SharedStep {
  * (`sumInOrder`). A term is a pass, or a pair of which one pass learns from the other.
  *
  * With `maxRanks` a worker runs its passes at ranks that are cut to its own, and the gradient of a row is a
- * mean over the tokens of the workers that trained it (`rowFactors`). It keeps its sums of terms up to its rank.
- * Gradients and states are of all rows on every worker, because each updates the whole adapter.
+ * mean over the tokens of the workers that trained it (`rowFactors`). It keeps its sums of terms up to its
+ * rank. Gradients and states are of all rows on every worker, because each updates the whole adapter.
  *
  * Rows of adapters beyond the largest rank of the step have no gradient and are not sent.
  *

@@ -21,8 +21,9 @@ export const WORKER_KEYS = {
     group: 'Training',
     about:
       'Several processes: the largest rank that each of them trains (64,8). It runs larger ranks at its ' +
-      'own, and each row of the adapter gets the mean over the processes that trained it. A small one saves ' +
-      'sums and activations of larger ranks, but holds all gradients and states, since each updates all rows',
+      'own, and each row of the adapter gets the mean over the processes that trained it. A small one ' +
+      'saves sums and activations of larger ranks, but has all gradients and states, since each updates ' +
+      'all rows',
     flag: 'numbers',
     expected: 'a list of whole numbers ≥ 1, one for each of two processes or more',
     schema: z.array(z.number().int().gte(1).lte(4096)).min(2).nullable().default(null),

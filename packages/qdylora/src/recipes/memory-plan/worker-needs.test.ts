@@ -56,7 +56,7 @@ test('the arrays of each worker are, to the byte, those of its dry run', async (
   expect(large.real - small.real).toBeGreaterThan((2 * 14 * gradientBytes) / 16);
 });
 
-test('plan says what each worker of max_rank_by_worker needs, and nothing of workers without it', async () => {
+test('plan says what each worker of max_rank_by_worker needs, and nothing without the key', async () => {
   const { model } = tinyCommands();
   const keys = { model: `${model}/config.json`, ranks: [1, 16], gradientAccumulationSteps: 8 };
   const plain = await planMemory(keys);
