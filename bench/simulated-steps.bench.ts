@@ -1,6 +1,6 @@
 /**
- * Efficiency of data-parallel training on more workers than we have: `simulateStep`. Not checked
- * against measured runs yet.
+ * Efficiency of data-parallel training on more workers than we have: `simulateStep`. It is checked against
+ * steps of 1 and 2 workers in results/simulated-workers.md.
  *
  *     npm run bench simulated-steps [--pass-seconds 3.33] [--gradient-mb 78] [--update-seconds 0.05]
  *         [--spread 0.02] [--seconds-per-gradient-gb 1.5]

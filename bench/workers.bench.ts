@@ -111,6 +111,8 @@ async function passCosts(others: number): Promise<PassCosts & { readonly row: Wo
 interface Measured {
   readonly workers: number;
   readonly row: WorkerRow;
+  /** Null where nothing is simulated. */
+  readonly passes: PassCosts | null;
   readonly simulatedSeconds: number | null;
 }
 
@@ -127,7 +129,7 @@ function note(where: string, workers: number, row: WorkerRow, passes: PassCosts 
     );
   const name = `${where}, ${workers}`;
   const simulatedSeconds = simulated && simulated.seconds;
-  measured.set(name, [...(measured.get(name) ?? []), { workers, row, simulatedSeconds }]);
+  measured.set(name, [...(measured.get(name) ?? []), { workers, row, passes, simulatedSeconds }]);
 }
 
 async function measureAll(): Promise<void> {
@@ -159,9 +161,12 @@ const rows = [...measured].map(([where, repeats]) => {
     model: basename(order.model.replace(/\/model$/, '')),
     'where, workers': where,
     'step ms': middle(({ row }) => 1000 * row.stepSeconds),
-    range: rounded((Math.max(...steps) - Math.min(...steps)) / median(steps)),
+    range: steps.length > 1 ? rounded((Math.max(...steps) - Math.min(...steps)) / median(steps)) : null,
     'communication ms': middle(({ row }) => 1000 * row.communicationSeconds),
     share: middle(({ row }) => row.communicationSeconds / row.stepSeconds),
+    'pass ms': isSimulated ? middle(({ passes }) => 1000 * passes!.passSeconds) : null,
+    'update ms': isSimulated ? middle(({ passes }) => 1000 * passes!.updateSeconds) : null,
+    'adding ns/B': isShared ? middle(({ row }) => 1e9 * row.secondsPerGradientByte) : null,
     'latency ms': isShared ? middle(({ row }) => 1000 * row.latencySeconds) : null,
     'MB/s': isShared ? middle(({ row }) => row.bytesPerSecond / 1e6) : null,
     'gradient MB': middle(({ row }) => (4 * row.gradientElements) / 1e6),
