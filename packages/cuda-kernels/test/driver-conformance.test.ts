@@ -15,7 +15,7 @@ const ops = cudaOpNames();
 const DEVICES = [
   ['7.5', 'sm_75', 1],
   ['8.6', 'sm_86', 2],
-  ['11.0', 'compute_90', 1],
+  ['11.0', 'compute_80', 1],
 ] as const;
 
 test.skipIf(!library).each(DEVICES)(

@@ -177,20 +177,27 @@ describe.skipIf(!emulator)('the emulator', () => {
     );
   });
 
-  test('multiplies matrices of a warp, and needs all of its lanes', () => {
-    // Every element of both factors is 1 (bfloat16): a sum of 16.
-    const ones = 0x3f803f80;
-    const product = `
+  test.each([
+    ['bf16', 16, 0x3f803f80],
+    ['f16', 16, 0x3c003c00],
+    ['f16', 8, 0x3c003c00],
+  ] as const)(
+    'multiplies matrices of a warp in %s, %i deep, and needs all of its lanes',
+    (type, depth, ones) => {
+      // every element of both factors is 1: a sum of `depth`
+      const words = (count: number): string => `{${Array.from({ length: count }, () => '%x').join(', ')}}`;
+      const product = `
       .reg .f32 %f<4>;
       mov.u32 %x, ${ones};
       mov.f32 %f0, 0f3F000000;
-      mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
-        {%f0, %f1, %f2, %f3}, {%x, %x, %x, %x}, {%x, %x}, {%f0, %f0, %f0, %f0};
+      mma.sync.aligned.m16n8k${depth}.row.col.f32.${type}.${type}.f32
+        {%f0, %f1, %f2, %f3}, ${words(depth / 4)}, ${words(depth / 8)}, {%f0, %f0, %f0, %f0};
       st.global.f32 [%at], %f3;`;
-    const words = runPlanted(kernelOf(product), { threads: 32 });
-    expect(new Set(new Float32Array(words.buffer, 0, 32))).toEqual(new Set([16.5]));
-    expect(() => runPlanted(kernelOf(product), { threads: 31 })).toThrow(/needs a whole warp/);
-  });
+      const sums = runPlanted(kernelOf(product), { threads: 32 });
+      expect(new Set(new Float32Array(sums.buffer, 0, 32))).toEqual(new Set([depth + 0.5]));
+      expect(() => runPlanted(kernelOf(product), { threads: 31 })).toThrow(/needs a whole warp/);
+    },
+  );
 
   test('loads matrices from the addresses of eight lanes each, turned where asked', () => {
     const load = (modifier: string): string => `

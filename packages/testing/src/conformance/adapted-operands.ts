@@ -1,14 +1,22 @@
-import { hostData, viewOf, type Arrays, type ArrayView, type Op } from '@qdylora/contract';
+import {
+  hostData,
+  viewOf,
+  type Arrays,
+  type ArrayView,
+  type FloatDType,
+  type HalfDType,
+  type Op,
+} from '@qdylora/contract';
 import type { BaseOperands, RankPart } from '@qdylora/lora-dynamic';
 import type { ComputeDtype } from '@qdylora/tensor';
 import fc from 'fast-check';
 import { packedWeight } from '../arbitraries/packed-weight.ts';
-import { normalBfloat16View, normalView } from './arbitraries.ts';
-import { EPSILON, magnitudeBound, type Bound } from './tolerance.ts';
+import { normalFloatView, normalView } from './arbitraries.ts';
+import { EPSILON, magnitudeBound, OPERAND_ROUNDING, SMALLEST_STEP, type Bound } from './tolerance.ts';
 
-/** Kinds of frozen weight: dense in two dtypes, 4-bit with plain and with doubly quantized scales. */
-export const BASES = ['f32', 'bf16', 'nf4', 'nested'] as const;
-export type Base = (typeof BASES)[number];
+/** Kinds of frozen weight: dense in float32 or in two bytes, 4-bit with plain and with doubly quantized scales. */
+export const basesIn = (half: HalfDType): readonly Base[] => ['f32', half, 'nf4', 'nested'];
+export type Base = FloatDType | 'nf4' | 'nested';
 
 /** Shares of the rows and of the rank, in tenths, from which `partsOf` makes parts. */
 export type Cuts = readonly (readonly [at: number, high: number, low: number])[] | null;
@@ -53,9 +61,9 @@ export function uOf(
 export function baseOf(base: Base, seed: number, rows: number, cols: number): BaseOperands {
   switch (base) {
     case 'f32':
-      return { weight: normalView(seed, 'w', [rows, cols]) };
     case 'bf16':
-      return { weight: normalBfloat16View(seed, 'w', [rows, cols]) };
+    case 'f16':
+      return { weight: normalFloatView(base, seed, 'w', [rows, cols]) };
     case 'nf4':
     case 'nested':
       return packedWeight(seed, rows, cols, 64, base === 'nested');
@@ -66,16 +74,17 @@ export function baseOf(base: Base, seed: number, rows: number, cols: number): Ba
 export const adaptedAttributes = (base: Base, rows: number, cols: number, computeDtype: ComputeDtype) => ({
   rows,
   cols,
-  blockSize: base === 'f32' || base === 'bf16' ? 0 : 64,
+  blockSize: base === 'nf4' || base === 'nested' ? 64 : 0,
   nestedOffset: base === 'nested' ? Math.fround(0.03) : 0,
   computeDtype,
   scale: 0.7,
 });
 
 /**
- * Sums of `roundings` roundings. In bf16, moreover, the scaled u (g) is rounded to bfloat16 from a float32
- * sum that need not be the reference's to the last bit: where it falls to the other side of a limit, it is
- * off by one bfloat16 step, 2^-7 of itself at most, so the adapter's share of the result is too.
+ * Sums of `roundings` roundings. In two bytes, moreover, the scaled u (g) is rounded from a float32 sum that
+ * need not be the reference's to the last bit: where it falls to the other side of a limit, it is off by one
+ * step, twice the error of a rounding, so the adapter's share of the result is too. Below the smallest normal
+ * number it is off by the smallest step, times a factor below 6 in each of at most `roundings` terms.
  */
 export function adaptedBound<I extends Arrays, O extends Arrays, A extends { computeDtype: ComputeDtype }>(
   op: Op<I, O, A>,
@@ -91,9 +100,16 @@ export function adaptedBound<I extends Arrays, O extends Arrays, A extends { com
   const zeros = Object.fromEntries(
     Object.entries(suppliedOutputs).map(([name, view]) => [name, zerosLike(view as ArrayView)]),
   ) as Partial<O>;
-  const steps = magnitudeBound(op, withoutBase, attributes, 2 ** -7 / EPSILON, zeros);
+  const steps = magnitudeBound(
+    op,
+    withoutBase,
+    attributes,
+    (2 * OPERAND_ROUNDING[attributes.computeDtype]) / EPSILON,
+    zeros,
+  );
+  const smallest = 6 * roundings * SMALLEST_STEP[attributes.computeDtype];
   return (name, index, want) =>
-    sums(name, index, want) + (name.startsWith('u') ? 0 : steps(name, index, want));
+    sums(name, index, want) + (name.startsWith('u') ? 0 : steps(name, index, want) + smallest);
 }
 
 function zerosLike(view: ArrayView): ArrayView {

@@ -1,11 +1,14 @@
 import fc from 'fast-check';
 import {
   hostData,
-  bfloat16Array,
   createRng,
   elementCount,
+  narrowHalves,
   viewOf,
   type ArrayView,
+  type FloatDType,
+  type FloatView,
+  type HalfDType,
   type Shape,
 } from '@qdylora/contract';
 
@@ -29,6 +32,19 @@ export function normalView(seed: number, name: string, shape: Shape, scale = 1):
   );
 }
 
+/** The same in a type of two bytes. */
+export const normalHalfView = <D extends HalfDType>(
+  dtype: D,
+  seed: number,
+  name: string,
+  shape: Shape,
+): ArrayView<D> =>
+  viewOf(dtype, shape, narrowHalves(dtype, hostData(normalView(seed, name, shape))) as never);
+
 /** The same in bfloat16. */
 export const normalBfloat16View = (seed: number, name: string, shape: Shape): ArrayView<'bf16'> =>
-  viewOf('bf16', shape, bfloat16Array(hostData(normalView(seed, name, shape))));
+  normalHalfView('bf16', seed, name, shape);
+
+/** The same in any floating point type. */
+export const normalFloatView = (dtype: FloatDType, seed: number, name: string, shape: Shape): FloatView =>
+  dtype === 'f32' ? normalView(seed, name, shape) : normalHalfView(dtype, seed, name, shape);

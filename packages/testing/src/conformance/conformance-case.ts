@@ -1,12 +1,13 @@
-import type { Arrays, Op } from '@qdylora/contract';
+import type { Arrays, FloatDType, HalfDType, Op } from '@qdylora/contract';
 import type * as fc from 'fast-check';
 import type { Bound } from './tolerance.ts';
 
 /**
  * What some backends cannot do. `large`: calls whose references take seconds. `bf16 attention`: operands of
- * attention rounded to bf16 where a call asks for it, as the reference does.
+ * attention rounded to bf16 where a call asks for it, as the reference does. `float16`: arrays and operands of
+ * products in float16.
  */
-export type Capability = 'large' | 'bf16 attention';
+export type Capability = 'large' | 'bf16 attention' | 'float16';
 
 /** One call of an op, in host memory, and how far its outputs may be from the reference's. */
 export interface KernelCall<I = Arrays, O = Arrays, A = unknown> {
@@ -79,3 +80,27 @@ export function conformanceCase<I extends Arrays, O extends Arrays, A, P>(
     edges: edges as unknown as ConformanceCase['edges'],
   };
 }
+
+/** The types of two bytes of a case, and the types of operands that its calls draw. */
+export interface HalfSetting {
+  readonly half: HalfDType;
+  readonly computeDtypes: readonly FloatDType[];
+}
+
+const HALF_SETTINGS: readonly HalfSetting[] = [
+  { half: 'bf16', computeDtypes: ['f32', 'bf16'] },
+  { half: 'f16', computeDtypes: ['f16'] },
+];
+
+/**
+ * The same cases twice: with bfloat16, and with float16 in its place for backends that have it. Calls that
+ * compute in float32 are among those of bfloat16.
+ */
+export const forHalves = (
+  casesIn: (setting: HalfSetting) => readonly ConformanceCase[],
+): readonly ConformanceCase[] =>
+  HALF_SETTINGS.flatMap((setting) =>
+    casesIn(setting).map((one) =>
+      setting.half === 'f16' ? { ...one, title: `${one.title}, in float16`, needs: 'float16' as const } : one,
+    ),
+  );

@@ -7,11 +7,28 @@ import {
   viewOf,
   type Arrays,
   type ArrayView,
+  type FloatDType,
   type Op,
 } from '@qdylora/contract';
 
 /** Half a unit in the last place of 1 in float32: the relative error of one rounding. */
 export const EPSILON = 2 ** -24;
+
+/**
+ * The relative error of one rounding to an operand of a product: half a unit in the last of 24, 8 and 11
+ * bits.
+ */
+export const OPERAND_ROUNDING: Readonly<Record<FloatDType, number>> = {
+  f32: EPSILON,
+  bf16: 2 ** -8,
+  f16: 2 ** -11,
+};
+
+/**
+ * The step between the smallest operands, which they have below 2⁻¹⁴ in float16. In bfloat16 it is far below
+ * every bound.
+ */
+export const SMALLEST_STEP: Readonly<Record<FloatDType, number>> = { f32: 0, bf16: 0, f16: 2 ** -24 };
 
 /** How far output `name` may be from the reference at element `index`. */
 export type Bound = (name: string, index: number, want: number) => number;

@@ -14,6 +14,7 @@ import { adapterConfigOf, optimizerOf, preconditionerOf, samplerOf } from '../ru
 import { JUDGED_TOKENS } from '../run/judging/judged-tokens.ts';
 import type { OpenedRun } from '../run/opened-run.ts';
 import { gradientSumOf } from '../run/gradient-sum-of.ts';
+import { unscaledDtype } from '../run/unscaled-dtype.ts';
 import type { Candidate, Trial } from './halve-candidates.ts';
 
 /** What all trials share: the frozen base, the rows, and the adapter that each starts from. */
@@ -74,7 +75,7 @@ export async function openTrial(
         rows,
         preconditioner,
         gradientSum: gradientSumOf(config, null),
-        computeDtype: config.computeDtype,
+        computeDtype: unscaledDtype(config.computeDtype),
         recompute: training.recompute,
         offload: training.offload,
         signal,

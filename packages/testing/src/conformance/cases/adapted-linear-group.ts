@@ -1,4 +1,4 @@
-import type { Arrays, ArrayView } from '@qdylora/contract';
+import type { Arrays, ArrayView, FloatDType } from '@qdylora/contract';
 import {
   adaptedLinearGroup,
   adaptedLinearGroupBackward,
@@ -11,14 +11,14 @@ import {
   adaptedBound,
   arbitraryCuts,
   baseOf,
-  BASES,
+  basesIn,
   partsOf,
   uOf,
   type Base,
   type Cuts,
 } from '../adapted-operands.ts';
 import { arbitrarySeed, arbitrarySize, normalView } from '../arbitraries.ts';
-import { conformanceCase } from '../conformance-case.ts';
+import { conformanceCase, forHalves, type HalfSetting } from '../conformance-case.ts';
 
 interface LayerSetting {
   readonly rows: number;
@@ -35,33 +35,34 @@ interface GroupSetting {
   readonly from: number;
   readonly seed: number;
   readonly layers: readonly LayerSetting[];
-  readonly computeDtype: 'f32' | 'bf16';
+  readonly computeDtype: FloatDType;
   readonly accumulate: boolean;
   readonly wantsDx: boolean;
   readonly cuts: Cuts;
 }
 
-const parameters: fc.Arbitrary<GroupSetting> = fc.record({
-  tokens: arbitrarySize(40),
-  cols: fc.oneof(fc.constantFrom(0, 64, 128), arbitrarySize(100)),
-  r: arbitrarySize(33),
-  from: fc.integer({ min: 0, max: 33 }),
-  seed: arbitrarySeed,
-  layers: fc.array(
-    fc.record({
-      rows: arbitrarySize(100),
-      base: fc.constantFrom(...BASES),
-      isAdapted: fc.boolean(),
-      hasBias: fc.boolean(),
-      wantsGradients: fc.boolean(),
-    }),
-    { minLength: 1, maxLength: 3 },
-  ),
-  computeDtype: fc.constantFrom<'f32' | 'bf16'>('f32', 'bf16'),
-  accumulate: fc.boolean(),
-  wantsDx: fc.boolean(),
-  cuts: arbitraryCuts(),
-});
+const parametersFor = ({ half, computeDtypes }: HalfSetting): fc.Arbitrary<GroupSetting> =>
+  fc.record({
+    tokens: arbitrarySize(40),
+    cols: fc.oneof(fc.constantFrom(0, 64, 128), arbitrarySize(100)),
+    r: arbitrarySize(33),
+    from: fc.integer({ min: 0, max: 33 }),
+    seed: arbitrarySeed,
+    layers: fc.array(
+      fc.record({
+        rows: arbitrarySize(100),
+        base: fc.constantFrom(...basesIn(half)),
+        isAdapted: fc.boolean(),
+        hasBias: fc.boolean(),
+        wantsGradients: fc.boolean(),
+      }),
+      { minLength: 1, maxLength: 3 },
+    ),
+    computeDtype: fc.constantFrom(...computeDtypes),
+    accumulate: fc.boolean(),
+    wantsDx: fc.boolean(),
+    cuts: arbitraryCuts(),
+  });
 
 const isAnyAdapted = ({ layers }: GroupSetting): boolean => layers.some(({ isAdapted }) => isAdapted);
 
@@ -148,7 +149,10 @@ function backwardCall(setting: GroupSetting) {
 
 const TITLE = 'for one to three layers of one input, each with an adapter or without';
 
-export const adaptedLinearGroupCases = [
-  conformanceCase(adaptedLinearGroup, { title: TITLE, parameters, numRuns: 80, call: forwardCall }),
-  conformanceCase(adaptedLinearGroupBackward, { title: TITLE, parameters, numRuns: 80, call: backwardCall }),
-];
+export const adaptedLinearGroupCases = forHalves((setting) => {
+  const common = { title: TITLE, parameters: parametersFor(setting), numRuns: 80 };
+  return [
+    conformanceCase(adaptedLinearGroup, { ...common, call: forwardCall }),
+    conformanceCase(adaptedLinearGroupBackward, { ...common, call: backwardCall }),
+  ];
+});

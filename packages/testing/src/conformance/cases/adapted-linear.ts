@@ -8,29 +8,29 @@ import {
   adaptedBound,
   arbitraryCuts,
   baseOf,
-  BASES,
+  basesIn,
   partsOf,
   uOf,
 } from '../adapted-operands.ts';
 import { arbitrarySeed, arbitrarySize, normalView } from '../arbitraries.ts';
-import { conformanceCase } from '../conformance-case.ts';
-import { EPSILON, magnitudeBound } from '../tolerance.ts';
+import { conformanceCase, forHalves, type ConformanceCase, type HalfSetting } from '../conformance-case.ts';
+import { EPSILON, magnitudeBound, OPERAND_ROUNDING } from '../tolerance.ts';
 
-const computeDtype = fc.constantFrom<'f32' | 'bf16'>('f32', 'bf16');
-const sizes = {
+const sizesFor = ({ half, computeDtypes }: HalfSetting) => ({
   tokens: arbitrarySize(40),
   rows: arbitrarySize(100),
   cols: fc.oneof(fc.constantFrom(0, 64, 128, 192), arbitrarySize(120)),
   r: arbitrarySize(33),
-  base: fc.constantFrom(...BASES),
+  base: fc.constantFrom(...basesIn(half)),
   seed: arbitrarySeed,
-  computeDtype,
+  computeDtype: fc.constantFrom(...computeDtypes),
   isDropped: fc.boolean(),
   cuts: arbitraryCuts(),
-};
+});
 
-const forwardParameters = fc.record({ ...sizes, hasBias: fc.boolean() });
-type ForwardParameters = typeof forwardParameters extends fc.Arbitrary<infer P> ? P : never;
+const forwardParameters = (setting: HalfSetting) =>
+  fc.record({ ...sizesFor(setting), hasBias: fc.boolean() });
+type ForwardParameters = ReturnType<typeof forwardParameters> extends fc.Arbitrary<infer P> ? P : never;
 
 /** u is a sum of `cols` products, and y one more of r products of it, each also scaled. */
 function forwardCall({ tokens, rows, cols, r, base, seed, ...rest }: ForwardParameters, wantsY: boolean) {
@@ -139,25 +139,24 @@ function largeUBackward() {
   return { ...call, bound: adaptedBound(adaptedLinearBackward, call, rows + tokens + r + 6) };
 }
 
-export const adaptedLinearCases = [
+const forwardCase = (setting: HalfSetting): ConformanceCase =>
   conformanceCase(adaptedLinear, {
     title: 'for a dense or packed base, with or without dropout, at any rank',
-    parameters: forwardParameters,
+    parameters: forwardParameters(setting),
     numRuns: 80,
     call: (parameters) => forwardCall(parameters, true),
-    edges: forwardBlocks,
-  }),
+    ...(setting.half === 'bf16' && { edges: forwardBlocks }),
+  });
+
+const innerCase = (setting: HalfSetting): ConformanceCase =>
   conformanceCase(adaptedLinear, {
     title: 'where only u is wanted',
-    parameters: forwardParameters,
+    parameters: forwardParameters(setting),
     numRuns: 80,
     call: (parameters) => forwardCall(parameters, false),
-  }),
-  conformanceCase(adaptedLinear, {
-    title: 'where u is as large as y',
-    needs: 'large',
-    edges: () => [largeUForward()],
-  }),
+  });
+
+const tiledCase = ({ half }: HalfSetting): ConformanceCase =>
   conformanceCase(adaptedLinear, {
     title: 'for few rows and a tiled matrix',
     parameters: fc.record({
@@ -181,17 +180,19 @@ export const adaptedLinearCases = [
         a: normalView(seed, 'a', [r, cols]),
         b: normalView(seed, 'b', [r, rows]),
       };
-      const attributes = { ...quantizedAttributes(matrix), computeDtype: 'bf16' as const, scale: 0.5 };
+      const attributes = { ...quantizedAttributes(matrix), computeDtype: half, scale: 0.5 };
       // For up to 32 rows a backend may round the sixteen levels in place of level · scale. Either is within
-      // 2^-8 of the exact weight (half a step of 8 bits), so the two are within 2^-7 of each other.
-      const roundings = 2 ** -7 / EPSILON + cols + r + 8;
+      // one rounding of the exact weight, so the two are within two roundings of each other.
+      const roundings = (2 * OPERAND_ROUNDING[half]) / EPSILON + cols + r + 8;
       return { inputs, attributes, bound: magnitudeBound(adaptedLinear, inputs, attributes, roundings) };
     },
-  }),
+  });
+
+const backwardCase = (setting: HalfSetting): ConformanceCase =>
   conformanceCase(adaptedLinearBackward, {
     title: 'output by output: dx or none, gradients of the adapter or none',
     parameters: fc.record({
-      ...sizes,
+      ...sizesFor(setting),
       from: fc.integer({ min: 0, max: 33 }),
       accumulate: fc.boolean(),
       wantsDx: fc.boolean(),
@@ -229,7 +230,20 @@ export const adaptedLinearCases = [
       };
       return { ...call, bound: adaptedBound(adaptedLinearBackward, call, rows + r + tokens + 6) };
     },
-    edges: backwardBlocks,
+    ...(setting.half === 'bf16' && { edges: backwardBlocks }),
+  });
+
+export const adaptedLinearCases = [
+  ...forHalves((setting) => [
+    forwardCase(setting),
+    innerCase(setting),
+    tiledCase(setting),
+    backwardCase(setting),
+  ]),
+  conformanceCase(adaptedLinear, {
+    title: 'where u is as large as y',
+    needs: 'large',
+    edges: () => [largeUForward()],
   }),
   conformanceCase(adaptedLinearBackward, {
     title: 'where u is as large as dx',

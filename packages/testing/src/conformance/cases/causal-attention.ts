@@ -1,9 +1,17 @@
-import { createHostBackend, f32View, hostData, i32View, runOp, type ArrayView } from '@qdylora/contract';
+import {
+  createHostBackend,
+  f32View,
+  hostData,
+  i32View,
+  runOp,
+  type ArrayView,
+  type HalfDType,
+} from '@qdylora/contract';
 import { causalAttention, causalAttentionBackward, type AttentionAttributes } from '@qdylora/tensor';
 import fc from 'fast-check';
 import { arbitrarySeed, normalView } from '../arbitraries.ts';
-import { conformanceCase } from '../conformance-case.ts';
-import { EPSILON, type Bound } from '../tolerance.ts';
+import { conformanceCase, forHalves } from '../conformance-case.ts';
+import { EPSILON, OPERAND_ROUNDING, SMALLEST_STEP, type Bound } from '../tolerance.ts';
 
 /** Of one segment. */
 export interface SegmentLengths {
@@ -70,25 +78,26 @@ function scoreError({ k, alibiSlopes }: AttentionInputs, attributes: AttentionAt
 }
 
 /**
- * Half a unit in the last of bf16's 8 bits. Products of rounded q and k are exact in float32, so scores are
- * as good as ever; a weight is rounded by both sides, each on a scale of its own.
+ * Products of rounded q and k are exact in float32, so scores are as good as ever; a weight is rounded by both
+ * sides, each on a scale of its own.
  */
-const BF16_ROUNDING = 2 ** -8;
 const weightError = (inputs: AttentionInputs, attributes: AttentionAttributes): number =>
-  2 * scoreError(inputs, attributes) + (attributes.computeDtype === 'bf16' ? 2 * BF16_ROUNDING : 0);
+  2 * scoreError(inputs, attributes) +
+  (attributes.computeDtype === 'f32' ? 0 : 2 * OPERAND_ROUNDING[attributes.computeDtype]);
 
 /**
  * exp turns the error S of a score into a relative one of each weight; y is a mean of v under such weights
  * plus a sum of up to `keys` terms in tiles of 64: ≤ (2·S + (keys + 70)·ε)·max|v|, and logSumExp is off by ≤
- * S and a few roundings.
+ * S and a few roundings. Each weight may be off by the smallest step of its type as well.
  */
 function forwardBound(inputs: AttentionInputs, attributes: AttentionAttributes): Bound {
   const keys = inputs.k.shape[0];
   const largest = hostData(inputs.v).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
   const score = scoreError(inputs, attributes);
+  const weight = weightError(inputs, attributes) + keys * SMALLEST_STEP[attributes.computeDtype];
   return (name, _, want) =>
     name === 'y'
-      ? (weightError(inputs, attributes) + (keys + 70) * EPSILON) * largest
+      ? (weight + (keys + 70) * EPSILON) * largest
       : score + (keys + 70) * EPSILON + 4 * EPSILON * Math.abs(want);
 }
 
@@ -106,7 +115,8 @@ function forwardCall({ seed, segments, attributes, hasSlopes }: AttentionSetting
 
 /**
  * Backward inputs come from the reference's own forward. Every gradient is a sum of ≤ n terms p·(…); p and
- * the slope of the cap are off by the score's error S (above) relatively, the sums by n roundings of terms.
+ * the slope of the cap are off by the score's error S (above) relatively, the sums by n roundings of terms
+ * and n of the smallest steps.
  */
 function backwardCall({ seed, segments, attributes, hasSlopes }: AttentionSetting) {
   const forward = attentionInputs(seed, segments, attributes, hasSlopes);
@@ -114,7 +124,10 @@ function backwardCall({ seed, segments, attributes, hasSlopes }: AttentionSettin
   const inputs = { ...forward, y, logSumExp, dy: normalView(seed, 'dy', y.shape) };
   const { heads, kvHeads, headDim } = attributes;
   const terms = Math.max(forward.q.shape[0] * (heads / kvHeads), forward.k.shape[0]);
-  const relative = weightError(forward, attributes) + (2 * headDim + terms + 70) * EPSILON;
+  const relative =
+    weightError(forward, attributes) +
+    (2 * headDim + terms + 70) * EPSILON +
+    terms * SMALLEST_STEP[attributes.computeDtype];
   const size = 6 * Math.sqrt(headDim); // |dy·v − dy·y|, |q|, |k|, |dy| are within about 6·√headDim and 6
   return { inputs, attributes, bound: () => relative * size * 4 };
 }
@@ -153,7 +166,7 @@ const arbitrarySetting = (
   });
 
 const inFloat32 = arbitrarySetting(arbitrarySegments([0, 1, 2, 63, 64, 65], 0), 'f32');
-const inBfloat16 = arbitrarySetting(arbitrarySegments([0, 9, 31, 64, 65], 9), 'bf16');
+const inTwoBytes = (half: HalfDType) => arbitrarySetting(arbitrarySegments([0, 9, 31, 64, 65], 9), half);
 
 /** Few queries against many keys, cut into chunks: [queries, keys, heads, kvHeads, headDim, window, cap]. */
 const DECODING = [
@@ -247,20 +260,23 @@ export const causalAttentionCases = [
     call: backwardCall,
     edges: () => [...headSizeSettings('f32'), ...longSegments].map(backwardCall),
   }),
-  conformanceCase(causalAttention, {
-    title: `in bf16, ${VARIETY}`,
-    needs: 'bf16 attention',
-    parameters: inBfloat16,
-    numRuns: 20,
-    call: forwardCall,
-    edges: () => [...headSizeSettings('bf16'), manyKeys].map(forwardCall),
-  }),
-  conformanceCase(causalAttentionBackward, {
-    title: `in bf16, ${VARIETY}`,
-    needs: 'bf16 attention',
-    parameters: inBfloat16,
-    numRuns: 20,
-    call: backwardCall,
-    edges: () => [...headSizeSettings('bf16'), longSegmentInBfloat16].map(backwardCall),
-  }),
+  ...forHalves(({ half }) => [
+    conformanceCase(causalAttention, {
+      title: `in ${half}, ${VARIETY}`,
+      needs: 'bf16 attention',
+      parameters: inTwoBytes(half),
+      numRuns: 20,
+      call: forwardCall,
+      edges: () => [...headSizeSettings(half), ...(half === 'f16' ? [] : [manyKeys])].map(forwardCall),
+    }),
+    conformanceCase(causalAttentionBackward, {
+      title: `in ${half}, ${VARIETY}`,
+      needs: 'bf16 attention',
+      parameters: inTwoBytes(half),
+      numRuns: 20,
+      call: backwardCall,
+      edges: () =>
+        [...headSizeSettings(half), ...(half === 'f16' ? [] : [longSegmentInBfloat16])].map(backwardCall),
+    }),
+  ]),
 ];

@@ -1,8 +1,8 @@
 import { i32View } from '@qdylora/contract';
 import { embedding, embeddingBackward } from '@qdylora/tensor';
 import fc from 'fast-check';
-import { arbitrarySeed, arbitrarySize, normalBfloat16View, normalView } from '../arbitraries.ts';
-import { conformanceCase } from '../conformance-case.ts';
+import { arbitrarySeed, arbitrarySize, normalFloatView, normalView } from '../arbitraries.ts';
+import { conformanceCase, forHalves } from '../conformance-case.ts';
 import { relativeBound } from '../tolerance.ts';
 
 const parameters = fc.integer({ min: 1, max: 50 }).chain((rows) =>
@@ -16,19 +16,21 @@ const parameters = fc.integer({ min: 1, max: 50 }).chain((rows) =>
 );
 
 export const embeddingCases = [
-  conformanceCase(embedding, {
-    title: 'bit for bit, from a float32 or a bfloat16 table',
-    parameters,
-    numRuns: 25,
-    call: ({ rows, ids, hidden, seed, isHalf }) => ({
-      inputs: {
-        weight: (isHalf ? normalBfloat16View : normalView)(seed, 'w', [rows, hidden]),
-        ids: i32View([ids.length], ids),
-      },
-      attributes: {},
-      bound: relativeBound(0),
+  ...forHalves(({ half }) => [
+    conformanceCase(embedding, {
+      title: 'bit for bit, from a table of float32 or of two bytes',
+      parameters,
+      numRuns: 25,
+      call: ({ rows, ids, hidden, seed, isHalf }) => ({
+        inputs: {
+          weight: normalFloatView(isHalf ? half : 'f32', seed, 'w', [rows, hidden]),
+          ids: i32View([ids.length], ids),
+        },
+        attributes: {},
+        bound: relativeBound(0),
+      }),
     }),
-  }),
+  ]),
   conformanceCase(embeddingBackward, {
     title: 'bit for bit: gradients add up in token order, rounded after every token',
     parameters,

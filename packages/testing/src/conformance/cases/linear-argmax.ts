@@ -1,9 +1,15 @@
 import { createHostBackend, hostData, runOp, type ArrayView, type FloatView } from '@qdylora/contract';
 import { linear, linearArgmax, quantizeRows, type ComputeDtype } from '@qdylora/tensor';
 import fc from 'fast-check';
-import { arbitrarySeed, arbitrarySize, normalBfloat16View, normalView } from '../arbitraries.ts';
+import {
+  arbitrarySeed,
+  arbitrarySize,
+  normalBfloat16View,
+  normalFloatView,
+  normalView,
+} from '../arbitraries.ts';
 import { numbersOf } from '../compare.ts';
-import { conformanceCase } from '../conformance-case.ts';
+import { conformanceCase, forHalves, type HalfSetting } from '../conformance-case.ts';
 import { EPSILON } from '../tolerance.ts';
 
 export interface Head {
@@ -16,21 +22,32 @@ export interface Head {
 
 const host = createHostBackend();
 
-/** Heads of every size, with weights of either dtype. */
-export const arbitraryHead: fc.Arbitrary<Head> = fc
-  .record({
-    tokens: fc.constantFrom(1, 1, 2, 3),
-    out: arbitrarySize(400).map((n) => Math.max(n, 1)),
-    inFeatures: arbitrarySize(300),
-    seed: arbitrarySeed,
-    isHalf: fc.boolean(),
-    computeDtype: fc.constantFrom<ComputeDtype>('f32', 'bf16'),
-  })
-  .map(({ tokens, out, inFeatures, seed, isHalf, computeDtype }) => ({
-    x: normalView(seed, 'x', [tokens, inFeatures]),
-    weight: (isHalf ? normalBfloat16View : normalView)(seed, 'w', [out, inFeatures]),
-    computeDtype,
-  }));
+/** Heads of every size, with weights in float32 and in two bytes. */
+export const arbitraryHeadIn = ({ half, computeDtypes }: HalfSetting): fc.Arbitrary<Head> =>
+  fc
+    .record({
+      tokens: fc.constantFrom(1, 1, 2, 3),
+      out: arbitrarySize(400).map((n) => Math.max(n, 1)),
+      inFeatures: arbitrarySize(300),
+      seed: arbitrarySeed,
+      isHalf: fc.boolean(),
+      computeDtype: fc.constantFrom(...computeDtypes),
+    })
+    .map(({ tokens, out, inFeatures, seed, isHalf, computeDtype }) => ({
+      x: normalView(seed, 'x', [tokens, inFeatures]),
+      weight: normalFloatView(isHalf ? half : 'f32', seed, 'w', [out, inFeatures]),
+      computeDtype,
+    }));
+
+/** Heads with bfloat16. */
+export const arbitraryHead = arbitraryHeadIn({ half: 'bf16', computeDtypes: ['f32', 'bf16'] });
+
+/** Several threads share it. */
+const sharedHead = (): Head => ({
+  x: normalView(9, 'x', [1, 576]),
+  weight: normalBfloat16View(9, 'w', [1501, 576]),
+  computeDtype: 'bf16',
+});
 
 /** Rows that differ by `apart`, far below what an 8-bit code can tell apart. */
 export const arbitraryNearTies: fc.Arbitrary<Head> = fc
@@ -113,22 +130,15 @@ const ways = [
 ] as const;
 
 export const linearArgmaxCases = ways.flatMap(([title, withCodes]) => [
-  conformanceCase(linearArgmax, {
-    title: `${title}, for every size and dtype`,
-    parameters: arbitraryHead,
-    numRuns: 60,
-    call: (head) => callOf(head, withCodes),
-    edges: () => [
-      callOf(
-        {
-          x: normalView(9, 'x', [1, 576]),
-          weight: normalBfloat16View(9, 'w', [1501, 576]), // several threads share it
-          computeDtype: 'bf16',
-        },
-        withCodes,
-      ),
-    ],
-  }),
+  ...forHalves((setting) => [
+    conformanceCase(linearArgmax, {
+      title: `${title}, for every size and dtype`,
+      parameters: arbitraryHeadIn(setting),
+      numRuns: 60,
+      call: (head) => callOf(head, withCodes),
+      edges: () => (setting.half === 'f16' ? [] : [callOf(sharedHead(), withCodes)]),
+    }),
+  ]),
   conformanceCase(linearArgmax, {
     title: `${title}, where rows nearly tie`,
     parameters: arbitraryNearTies,

@@ -2,7 +2,7 @@ import { hostData, viewOf, type ArrayView } from '@qdylora/contract';
 import { linearCrossEntropyTopK } from '@qdylora/tensor';
 import fc from 'fast-check';
 import { normalView } from '../arbitraries.ts';
-import { conformanceCase } from '../conformance-case.ts';
+import { conformanceCase, forHalves } from '../conformance-case.ts';
 import { EPSILON, type Bound } from '../tolerance.ts';
 import {
   arbitraryHeadSizes,
@@ -42,8 +42,6 @@ function topKBound(
 
 /** Share of the vocabulary that is listed. */
 export const arbitraryShare = fc.double({ min: 0, max: 1, noNaN: true });
-
-const parameters = fc.record({ ...headParameters, share: arbitraryShare });
 
 /** k of a share of the vocabulary: 1 up to all classes. */
 export const topKOf = (share: number, vocabulary: number): number =>
@@ -94,20 +92,22 @@ function* edgeCalls() {
 }
 
 export const linearCrossEntropyTopKCases = [
-  conformanceCase(linearCrossEntropyTopK, {
-    title: 'in loss, gradient, log-probabilities and tail, whatever is ignored or weighted',
-    parameters,
-    numRuns: 60,
-    call: ({ sizes, share, ignored, computeDtype, isHalf, softCap, isWeighted, gradient }) => {
-      const inputs = headInputs(sizes, { isHalf, ignored, isWeighted });
-      const topK = topKOf(share, sizes.vocabulary);
-      return {
-        inputs,
-        attributes: { computeDtype, lossScale: 0.125, softCap, gradient, topK },
-        bound: topKBound(sizes, inputs, { factor: 0.125, cap: softCap, computeDtype }, false),
-      };
-    },
-  }),
+  ...forHalves((setting) => [
+    conformanceCase(linearCrossEntropyTopK, {
+      title: 'in loss, gradient, log-probabilities and tail, whatever is ignored or weighted',
+      parameters: fc.record({ ...headParameters(setting), share: arbitraryShare }),
+      numRuns: 60,
+      call: ({ sizes, share, ignored, computeDtype, weightDtype, softCap, isWeighted, gradient }) => {
+        const inputs = headInputs(sizes, { weightDtype, ignored, isWeighted });
+        const topK = topKOf(share, sizes.vocabulary);
+        return {
+          inputs,
+          attributes: { computeDtype, lossScale: 0.125, softCap, gradient, topK },
+          bound: topKBound(sizes, inputs, { factor: 0.125, cap: softCap, computeDtype }, false),
+        };
+      },
+    }),
+  ]),
   conformanceCase(linearCrossEntropyTopK, {
     title: 'in the ids of classes, where many logits are equal',
     parameters: fc.record({ sizes: arbitraryHeadSizes, share: arbitraryShare }),

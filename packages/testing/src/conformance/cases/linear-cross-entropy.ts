@@ -5,14 +5,15 @@ import {
   i32View,
   viewOf,
   type ArrayView,
+  type FloatDType,
   type FloatView,
 } from '@qdylora/contract';
 import { IGNORED_TARGET, linearCrossEntropy, type ComputeDtype } from '@qdylora/tensor';
 import fc from 'fast-check';
-import { arbitrarySeed, arbitrarySize, normalBfloat16View, normalView } from '../arbitraries.ts';
+import { arbitrarySeed, arbitrarySize, normalHalfView, normalView } from '../arbitraries.ts';
 import { numbersOf } from '../compare.ts';
-import { conformanceCase } from '../conformance-case.ts';
-import { EPSILON, type Bound } from '../tolerance.ts';
+import { conformanceCase, forHalves, type ConformanceCase, type HalfSetting } from '../conformance-case.ts';
+import { EPSILON, OPERAND_ROUNDING, SMALLEST_STEP, type Bound } from '../tolerance.ts';
 
 export interface HeadSizes {
   readonly tokens: number;
@@ -33,8 +34,8 @@ interface LossScale {
 /**
  * A logit is a sum of `hidden` products, off by δ ≤ (hidden + 3)·ε·Σ|x·w|. Softmax then moves by at most 2δ
  * relative, the loss by 2δ; each gets some dozens of roundings of its own (exponential, blocks of the sum,
- * scaling). dx is Σ_c g_c·w_c with Σ|g| ≤ 2·|factor|, dW a sum of g·x over tokens. In bf16 g may round to the
- * other side: a step, 2^-7 of itself.
+ * scaling). dx is Σ_c g_c·w_c with Σ|g| ≤ 2·|factor|, dW a sum of g·x over tokens. As an operand of two bytes g
+ * may round to the other side: a step, twice the error of a rounding, or the smallest step.
  * A soft cap moves a logit by no more than it was moved, and adds its own rounding, 8·ε·cap; its slope 1 − t²
  * is off by 2·δ/cap + 4·ε.
  */
@@ -48,7 +49,9 @@ export function boundFor(
   const logit = hidden * mostX * mostW;
   const delta = 1.02 * (hidden + 3) * EPSILON * logit + 8 * EPSILON * cap;
   const slope = 2.2 + (cap > 0 ? 2 / cap : 0);
-  const softmax = slope * delta + 64 * EPSILON + (computeDtype === 'bf16' ? 2 ** -7 : 0);
+  const softmax =
+    slope * delta + 64 * EPSILON + (computeDtype === 'f32' ? 0 : 2 * OPERAND_ROUNDING[computeDtype]);
+  const step = SMALLEST_STEP[computeDtype];
   return (name, _, want) => {
     switch (name) {
       case 'tokenLosses':
@@ -61,10 +64,10 @@ export function boundFor(
       case 'loss':
         return factor * tokens * (2 * delta + 9 * EPSILON * (2 * logit + Math.log(vocabulary + 1) + 1));
       case 'dx':
-        return 2 * factor * (softmax + (vocabulary + 3) * EPSILON) * mostW + 2 ** -120;
+        return (2 * factor * (softmax + (vocabulary + 3) * EPSILON) + vocabulary * step) * mostW + 2 ** -120;
       default:
         return (
-          tokens * 2 * factor * (softmax + (tokens + 3) * EPSILON) * mostX +
+          tokens * (2 * factor * (softmax + (tokens + 3) * EPSILON) + step) * mostX +
           (tokens + 3) * EPSILON * Math.abs(want) +
           2 ** -120
         );
@@ -98,23 +101,21 @@ export const arbitraryHeadSizes: fc.Arbitrary<HeadSizes> = fc.record({
 });
 
 /** What calls of every op of the head vary. */
-export const headParameters = {
+export const headParameters = ({ half, computeDtypes }: HalfSetting) => ({
   sizes: arbitraryHeadSizes,
   ignored: fc.constantFrom(0, 0.3, 1),
-  computeDtype: fc.constantFrom<ComputeDtype>('f32', 'bf16'),
-  isHalf: fc.boolean(),
+  computeDtype: fc.constantFrom(...computeDtypes),
+  weightDtype: fc.boolean().map((isHalf): FloatDType => (isHalf ? half : 'f32')),
   softCap: fc.constantFrom(0, 0, 1, 30),
   isWeighted: fc.boolean(),
   gradient: fc.boolean(),
-};
-
-const parameters = fc.record({ ...headParameters, wantsWeight: fc.boolean() });
+});
 
 /** A weight of the head: [vocabulary, hidden] */
-export const headWeight = ({ hidden, vocabulary, seed }: HeadSizes, isHalf: boolean): FloatView =>
-  isHalf
-    ? normalBfloat16View(seed, 'w', [vocabulary, hidden])
-    : normalView(seed, 'w', [vocabulary, hidden], 0.3);
+export const headWeight = ({ hidden, vocabulary, seed }: HeadSizes, dtype: FloatDType): FloatView =>
+  dtype === 'f32'
+    ? normalView(seed, 'w', [vocabulary, hidden], 0.3)
+    : normalHalfView(dtype, seed, 'w', [vocabulary, hidden]);
 
 /** A weight whose logits rise by about `rise` along the vocabulary, or fall. */
 export function risingWeight({ hidden, vocabulary, seed }: HeadSizes, rise: number): ArrayView<'f32'> {
@@ -126,10 +127,14 @@ export function risingWeight({ hidden, vocabulary, seed }: HeadSizes, rise: numb
 /** Hidden states, weight, targets and token weights of one call. */
 export const headInputs = (
   sizes: HeadSizes,
-  { isHalf, ignored, isWeighted }: { isHalf: boolean; ignored: number; isWeighted: boolean },
+  {
+    weightDtype,
+    ignored,
+    isWeighted,
+  }: { readonly weightDtype: FloatDType; readonly ignored: number; readonly isWeighted: boolean },
 ) => ({
   x: normalView(sizes.seed, 'x', [sizes.tokens, sizes.hidden]),
-  weight: headWeight(sizes, isHalf),
+  weight: headWeight(sizes, weightDtype),
   targets: targetsOf(sizes, ignored),
   tokenWeights: isWeighted ? tokenWeightsOf(sizes) : undefined,
 });
@@ -190,14 +195,14 @@ function* frozenHeadCalls() {
   }
 }
 
-export const linearCrossEntropyCases = [
+const variedCase = (setting: HalfSetting): ConformanceCase =>
   conformanceCase(linearCrossEntropy, {
     title: 'in loss, token losses and gradients, whatever is ignored, weighted or wanted',
-    parameters,
+    parameters: fc.record({ ...headParameters(setting), wantsWeight: fc.boolean() }),
     numRuns: 80,
-    call: ({ sizes, ignored, computeDtype, isHalf, softCap, isWeighted, gradient, wantsWeight }) => {
+    call: ({ sizes, ignored, computeDtype, weightDtype, softCap, isWeighted, gradient, wantsWeight }) => {
       const { hidden, vocabulary, seed } = sizes;
-      const inputs = headInputs(sizes, { isHalf, ignored, isWeighted });
+      const inputs = headInputs(sizes, { weightDtype, ignored, isWeighted });
       return {
         inputs,
         attributes: { computeDtype, lossScale: 0.125, softCap, gradient },
@@ -206,8 +211,11 @@ export const linearCrossEntropyCases = [
         bound: boundFor(sizes, inputs, { factor: 0.125, cap: softCap, computeDtype }),
       };
     },
-    edges: () => [largeLogits()],
-  }),
+    edges: () => (setting.half === 'f16' ? [] : [largeLogits()]),
+  });
+
+export const linearCrossEntropyCases = [
+  ...forHalves((setting) => [variedCase(setting)]),
   conformanceCase(linearCrossEntropy, {
     title: 'over several chunks of tokens and slices of the vocabulary',
     needs: 'large',

@@ -2,7 +2,7 @@ import { createHostBackend, runOp, type FloatView } from '@qdylora/contract';
 import { linearCrossEntropyTopK, linearDistillation } from '@qdylora/tensor';
 import fc from 'fast-check';
 import { normalView } from '../arbitraries.ts';
-import { conformanceCase } from '../conformance-case.ts';
+import { conformanceCase, forHalves } from '../conformance-case.ts';
 import {
   boundFor,
   headParameters,
@@ -31,12 +31,6 @@ function inputsOf(sizes: HeadSizes, weight: FloatView, { topK, ignored }: { topK
   return { x, weight, targets, topIds, topLogProbabilities, tailMass };
 }
 
-const parameters = fc.record({
-  ...headParameters,
-  share: arbitraryShare,
-  distillation: fc.constantFrom(0, 0.3, 0.5, 1),
-});
-
 /** Many rows, and classes of the row that fill the first block of the vocabulary. */
 function* largeCalls() {
   for (const [sizes, topK, rise] of [
@@ -62,20 +56,36 @@ function* largeCalls() {
  * most 2 in all, and logarithms of tails are as exact as those of sums over all classes.
  */
 export const linearDistillationCases = [
-  conformanceCase(linearDistillation, {
-    title: 'in loss, token losses and gradient, for any number of classes',
-    parameters,
-    numRuns: 60,
-    call({ sizes, share, ignored, computeDtype, isHalf, softCap, isWeighted, gradient, distillation }) {
-      const topK = topKOf(share, sizes.vocabulary);
-      const inputs = inputsOf(sizes, headWeight(sizes, isHalf), { topK, ignored });
-      return {
-        inputs: { ...inputs, tokenWeights: isWeighted ? tokenWeightsOf(sizes) : undefined },
-        attributes: { computeDtype, lossScale: 0.125, softCap, gradient, distillation },
-        bound: boundFor(sizes, inputs, { factor: 0.125, cap: softCap, computeDtype }),
-      };
-    },
-  }),
+  ...forHalves((setting) => [
+    conformanceCase(linearDistillation, {
+      title: 'in loss, token losses and gradient, for any number of classes',
+      parameters: fc.record({
+        ...headParameters(setting),
+        share: arbitraryShare,
+        distillation: fc.constantFrom(0, 0.3, 0.5, 1),
+      }),
+      numRuns: 60,
+      call({
+        sizes,
+        share,
+        ignored,
+        computeDtype,
+        weightDtype,
+        softCap,
+        isWeighted,
+        gradient,
+        distillation,
+      }) {
+        const topK = topKOf(share, sizes.vocabulary);
+        const inputs = inputsOf(sizes, headWeight(sizes, weightDtype), { topK, ignored });
+        return {
+          inputs: { ...inputs, tokenWeights: isWeighted ? tokenWeightsOf(sizes) : undefined },
+          attributes: { computeDtype, lossScale: 0.125, softCap, gradient, distillation },
+          bound: boundFor(sizes, inputs, { factor: 0.125, cap: softCap, computeDtype }),
+        };
+      },
+    }),
+  ]),
   conformanceCase(linearDistillation, {
     title: 'for many rows, and classes that fill a block of the vocabulary',
     needs: 'large',

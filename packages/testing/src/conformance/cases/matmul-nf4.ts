@@ -11,26 +11,27 @@ import {
 import fc from 'fast-check';
 import { packedWeight } from '../../arbitraries/packed-weight.ts';
 import { arbitrarySeed, arbitrarySize, normalView } from '../arbitraries.ts';
-import { conformanceCase } from '../conformance-case.ts';
-import { EPSILON, magnitudeBound } from '../tolerance.ts';
+import { conformanceCase, forHalves, type ConformanceCase, type HalfSetting } from '../conformance-case.ts';
+import { EPSILON, magnitudeBound, OPERAND_ROUNDING } from '../tolerance.ts';
 
 /**
  * One rounding per product and per addition of a sum; the decoded weights are the reference's, bit for bit.
  */
 const sumRoundings = (terms: number): number => terms + 3;
 
-const parameters = fc.record({
-  tokens: arbitrarySize(40),
-  rows: arbitrarySize(150),
-  // whole blocks (the fast decode) or anything (blocks straddle rows, odd widths)
-  cols: fc.oneof(fc.constantFrom(0, 32, 64, 128, 192, 256, 448, 576), arbitrarySize(200)),
-  blockSize: fc.constantFrom(...BLOCK_SIZES.slice(0, 4)),
-  seed: arbitrarySeed,
-  isNested: fc.boolean(),
-  flag: fc.boolean(),
-  computeDtype: fc.constantFrom<'f32' | 'bf16'>('f32', 'bf16'),
-  nestedOffset: fc.constantFrom(0, 0.0625),
-});
+const parametersFor = ({ computeDtypes }: HalfSetting) =>
+  fc.record({
+    tokens: arbitrarySize(40),
+    rows: arbitrarySize(150),
+    // whole blocks (the fast decode) or anything (blocks straddle rows, odd widths)
+    cols: fc.oneof(fc.constantFrom(0, 32, 64, 128, 192, 256, 448, 576), arbitrarySize(200)),
+    blockSize: fc.constantFrom(...BLOCK_SIZES.slice(0, 4)),
+    seed: arbitrarySeed,
+    isNested: fc.boolean(),
+    flag: fc.boolean(),
+    computeDtype: fc.constantFrom(...computeDtypes),
+    nestedOffset: fc.constantFrom(0, 0.0625),
+  });
 
 /** Several depth blocks and panel groups, also where blocks are longer than a row. */
 const BLOCKS = [
@@ -58,10 +59,48 @@ function* tileCalls() {
   }
 }
 
-export const matmulNf4Cases = [
+function* forwardBlocks() {
+  for (const { tokens, ...sizes } of BLOCKS) {
+    const { rows, cols, blockSize } = sizes;
+    const inputs = {
+      x: normalView(1, 'x', [tokens, cols]),
+      ...packedWeight(3, rows, cols, blockSize, true),
+    };
+    const attributes = { ...sizes, nestedOffset: 0.03, computeDtype: 'f32' as const };
+    yield {
+      inputs,
+      attributes,
+      bound: magnitudeBound(matmulNf4, inputs, attributes, sumRoundings(cols)),
+    };
+  }
+  yield* tileCalls();
+}
+
+function* gradientBlocks() {
+  for (const { tokens, ...sizes } of BLOCKS) {
+    const { rows, cols, blockSize } = sizes;
+    const inputs = {
+      dy: normalView(1, 'dy', [tokens, rows]),
+      ...packedWeight(3, rows, cols, blockSize, true),
+    };
+    const attributes = {
+      ...sizes,
+      nestedOffset: 0.03,
+      computeDtype: 'f32' as const,
+      accumulate: false,
+    };
+    yield {
+      inputs,
+      attributes,
+      bound: magnitudeBound(matmulNf4InputGradient, inputs, attributes, sumRoundings(rows)),
+    };
+  }
+}
+
+const forwardCase = (setting: HalfSetting): ConformanceCase =>
   conformanceCase(matmulNf4, {
     title: 'for every size, block and kind of scale',
-    parameters,
+    parameters: parametersFor(setting),
     numRuns: 80,
     call: ({ tokens, rows, cols, blockSize, seed, isNested, flag, computeDtype, nestedOffset }) => {
       const inputs = {
@@ -76,26 +115,13 @@ export const matmulNf4Cases = [
         bound: magnitudeBound(matmulNf4, inputs, attributes, sumRoundings(cols)),
       };
     },
-    *edges() {
-      for (const { tokens, ...sizes } of BLOCKS) {
-        const { rows, cols, blockSize } = sizes;
-        const inputs = {
-          x: normalView(1, 'x', [tokens, cols]),
-          ...packedWeight(3, rows, cols, blockSize, true),
-        };
-        const attributes = { ...sizes, nestedOffset: 0.03, computeDtype: 'f32' as const };
-        yield {
-          inputs,
-          attributes,
-          bound: magnitudeBound(matmulNf4, inputs, attributes, sumRoundings(cols)),
-        };
-      }
-      yield* tileCalls();
-    },
-  }),
+    ...(setting.half === 'bf16' && { edges: forwardBlocks }),
+  });
+
+const inputGradientCase = (setting: HalfSetting): ConformanceCase =>
   conformanceCase(matmulNf4InputGradient, {
     title: 'for every size, block and kind of scale, new and added to dx',
-    parameters,
+    parameters: parametersFor(setting),
     numRuns: 80,
     call: ({ tokens, rows, cols, blockSize, seed, isNested, flag, computeDtype, nestedOffset }) => {
       const inputs = {
@@ -117,27 +143,10 @@ export const matmulNf4Cases = [
         ),
       };
     },
-    *edges() {
-      for (const { tokens, ...sizes } of BLOCKS) {
-        const { rows, cols, blockSize } = sizes;
-        const inputs = {
-          dy: normalView(1, 'dy', [tokens, rows]),
-          ...packedWeight(3, rows, cols, blockSize, true),
-        };
-        const attributes = {
-          ...sizes,
-          nestedOffset: 0.03,
-          computeDtype: 'f32' as const,
-          accumulate: false,
-        };
-        yield {
-          inputs,
-          attributes,
-          bound: magnitudeBound(matmulNf4InputGradient, inputs, attributes, sumRoundings(rows)),
-        };
-      }
-    },
-  }),
+    ...(setting.half === 'bf16' && { edges: gradientBlocks }),
+  });
+
+const tiledCase = ({ half }: HalfSetting): ConformanceCase =>
   conformanceCase(matmulNf4, {
     title: 'for few rows and a tiled matrix',
     parameters: fc.record({
@@ -158,12 +167,22 @@ export const matmulNf4Cases = [
         bias: hasBias ? normalView(seed, 'bias', [rows]) : undefined,
         ...quantizedInputs(matrix),
       };
-      const attributes = { ...quantizedAttributes(matrix), computeDtype: 'bf16' as const };
+      const attributes = { ...quantizedAttributes(matrix), computeDtype: half };
       return {
         inputs,
         attributes,
-        bound: magnitudeBound(matmulNf4, inputs, attributes, 2 ** -7 / EPSILON + cols + 8),
+        bound: magnitudeBound(
+          matmulNf4,
+          inputs,
+          attributes,
+          (2 * OPERAND_ROUNDING[half]) / EPSILON + cols + 8,
+        ),
       };
     },
-  }),
-];
+  });
+
+export const matmulNf4Cases = forHalves((setting) => [
+  forwardCase(setting),
+  inputGradientCase(setting),
+  tiledCase(setting),
+]);

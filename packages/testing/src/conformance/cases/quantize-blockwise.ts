@@ -1,8 +1,8 @@
 import { f32View } from '@qdylora/contract';
 import { BLOCK_SIZES, levelsOf, QUANTIZATION_KINDS, quantizeBlockwise } from '@qdylora/quant';
 import fc from 'fast-check';
-import { arbitrarySeed, arbitrarySize, normalBfloat16View, normalView } from '../arbitraries.ts';
-import { conformanceCase } from '../conformance-case.ts';
+import { arbitrarySeed, arbitrarySize, normalFloatView, normalHalfView, normalView } from '../arbitraries.ts';
+import { conformanceCase, forHalves } from '../conformance-case.ts';
 import type { Bound } from '../tolerance.ts';
 
 /** Codes are bytes, and scales are single numbers of the input. */
@@ -40,34 +40,36 @@ export const quantizeBlockwiseCases = [
         yield { inputs: { values }, attributes: { kind: edgeKind, blockSize: 32 }, bound: exact };
     },
   }),
-  conformanceCase(quantizeBlockwise, {
-    title: 'byte for byte, from bfloat16',
-    parameters: fc.record({ size: arbitrarySize(5000), seed: arbitrarySeed, kind, blockSize }),
-    numRuns: 20,
-    call: ({ size, seed, ...attributes }) => ({
-      inputs: { values: normalBfloat16View(seed, 'w', [size]) },
-      attributes,
-      bound: exact,
+  ...forHalves(({ half }) => [
+    conformanceCase(quantizeBlockwise, {
+      title: 'byte for byte, from two bytes',
+      parameters: fc.record({ size: arbitrarySize(5000), seed: arbitrarySeed, kind, blockSize }),
+      numRuns: 20,
+      call: ({ size, seed, ...attributes }) => ({
+        inputs: { values: normalHalfView(half, seed, 'w', [size]) },
+        attributes,
+        bound: exact,
+      }),
     }),
-  }),
-  conformanceCase(quantizeBlockwise, {
-    title: 'byte for byte, with codes in tiles',
-    parameters: fc.record({
-      bands: fc.integer({ min: 1, max: 4 }),
-      tileColumns: fc.integer({ min: 1, max: 9 }),
-      seed: arbitrarySeed,
-      kind,
-      isHalf: fc.boolean(),
+    conformanceCase(quantizeBlockwise, {
+      title: 'byte for byte, with codes in tiles',
+      parameters: fc.record({
+        bands: fc.integer({ min: 1, max: 4 }),
+        tileColumns: fc.integer({ min: 1, max: 9 }),
+        seed: arbitrarySeed,
+        kind,
+        isHalf: fc.boolean(),
+      }),
+      numRuns: 20,
+      call: ({ bands, tileColumns, seed, kind: drawnKind, isHalf }) => ({
+        inputs: {
+          values: normalFloatView(isHalf ? half : 'f32', seed, 'w', [bands * 32 * tileColumns * 64]),
+        },
+        attributes: { kind: drawnKind, blockSize: 64, tileColumns },
+        bound: exact,
+      }),
     }),
-    numRuns: 20,
-    call: ({ bands, tileColumns, seed, kind: drawnKind, isHalf }) => ({
-      inputs: {
-        values: (isHalf ? normalBfloat16View : normalView)(seed, 'w', [bands * 32 * tileColumns * 64]),
-      },
-      attributes: { kind: drawnKind, blockSize: 64, tileColumns },
-      bound: exact,
-    }),
-  }),
+  ]),
 ];
 
 /** 1, then the middles between two levels and their neighbours in float32, then zeros: [128]. */

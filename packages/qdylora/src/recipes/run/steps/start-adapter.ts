@@ -1,8 +1,8 @@
 import type { TokenBatch } from '@qdylora/data';
-import type { ComputeDtype } from '@qdylora/tensor';
 import { startFromActivations, startFromGradients } from '@qdylora/trainer';
 import type { OpenedRun } from '../opened-run.ts';
 import type { RunSession } from '../run-session.ts';
+import { unscaledDtype } from '../unscaled-dtype.ts';
 
 /** Rows that decide the start; 64 rows of GSM8K have about 8,000 answer tokens. */
 const START_ROWS = 64;
@@ -24,7 +24,7 @@ export async function startAdapter(
   const options = {
     seed: config.seed,
     rowNorm: config.adapterInitNorm ?? undefined,
-    computeDtype: startDtype(config.computeDtype),
+    computeDtype: unscaledDtype(config.computeDtype),
     signal,
   };
   if (config.adapterInit === 'activations') await startFromActivations(run.model, adapted, batches, options);
@@ -36,10 +36,6 @@ export async function startAdapter(
   const seconds = (performance.now() - begin) / 1000;
   notice(`adapter_init ${config.adapterInit}: two passes over ${rows} rows took ${seconds.toFixed(1)} s.`);
 }
-
-/** A start has no loss scaling, so small gradients would vanish in float16. */
-const startDtype = (computeDtype: ComputeDtype): ComputeDtype =>
-  computeDtype === 'f16' ? 'f32' : computeDtype;
 
 /** Micro batches of the first steps: at least `START_ROWS` rows, or all of the run. */
 function firstRows(batches: OpenedRun['run']['batches'], totalSteps: number): TokenBatch[] {
