@@ -14,7 +14,7 @@ import { packedWeight } from '../arbitraries/packed-weight.ts';
 import { normalFloatView, normalView } from './arbitraries.ts';
 import { EPSILON, magnitudeBound, OPERAND_ROUNDING, SMALLEST_STEP, type Bound } from './tolerance.ts';
 
-/** Kinds of frozen weight: dense in float32 or in two bytes, 4-bit with plain and with doubly quantized scales. */
+/** Kinds of frozen weight: dense in float32 or two bytes, 4-bit with plain or doubly quantized scales. */
 export const basesIn = (half: HalfDType): readonly Base[] => ['f32', half, 'nf4', 'nested'];
 export type Base = FloatDType | 'nf4' | 'nested';
 

@@ -4,8 +4,8 @@ import type { Bound } from './tolerance.ts';
 
 /**
  * What some backends cannot do. `large`: calls whose references take seconds. `bf16 attention`: operands of
- * attention rounded to bf16 where a call asks for it, as the reference does. `float16`: arrays and operands of
- * products in float16.
+ * attention rounded to bf16 where a call asks for it, as the reference does. `float16`: arrays and operands
+ * of products in float16.
  */
 export type Capability = 'large' | 'bf16 attention' | 'float16';
 

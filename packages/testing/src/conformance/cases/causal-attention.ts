@@ -78,8 +78,8 @@ function scoreError({ k, alibiSlopes }: AttentionInputs, attributes: AttentionAt
 }
 
 /**
- * Products of rounded q and k are exact in float32, so scores are as good as ever; a weight is rounded by both
- * sides, each on a scale of its own.
+ * Products of rounded q and k are exact in float32, so scores are as good as ever; a weight is rounded by
+ * both sides, each on a scale of its own.
  */
 const weightError = (inputs: AttentionInputs, attributes: AttentionAttributes): number =>
   2 * scoreError(inputs, attributes) +

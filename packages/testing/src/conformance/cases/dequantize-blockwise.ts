@@ -44,7 +44,7 @@ export const dequantizeBlockwiseCases = forHalves(({ half, computeDtypes }) => [
     },
     *edges() {
       if (half === 'f16') return;
-      const shape = [1025, 611] as const; // past the caches: 1.25 MB of two bytes each, and a last block of 35 values
+      const shape = [1025, 611] as const; // past the caches: 1.25 MB of bf16, and a last block of 35 values
       const data = hostData(normalView(7, 'w', shape, 0.02));
       for (const valuesDtype of computeDtypes) {
         for (const doubleQuantization of [false, true])

@@ -34,8 +34,8 @@ interface LossScale {
 /**
  * A logit is a sum of `hidden` products, off by δ ≤ (hidden + 3)·ε·Σ|x·w|. Softmax then moves by at most 2δ
  * relative, the loss by 2δ; each gets some dozens of roundings of its own (exponential, blocks of the sum,
- * scaling). dx is Σ_c g_c·w_c with Σ|g| ≤ 2·|factor|, dW a sum of g·x over tokens. As an operand of two bytes g
- * may round to the other side: a step, twice the error of a rounding, or the smallest step.
+ * scaling). dx is Σ_c g_c·w_c with Σ|g| ≤ 2·|factor|, dW a sum of g·x over tokens. As an operand of two bytes
+ * g may round to the other side: a step, twice the error of a rounding, or the smallest step.
  * A soft cap moves a logit by no more than it was moved, and adds its own rounding, 8·ε·cap; its slope 1 − t²
  * is off by 2·δ/cap + 4·ε.
  */
