@@ -20,14 +20,14 @@ const SCRIPT = `
   const before = residentBytes(), most = await grown();
   collectGarbage();
   const after = residentBytes();
-  for (let i = 0; i < 3; i++) collectGarbage();
+  for (let i = 0; i < 3; i++) gc();
   console.log(JSON.stringify({ before, most, after, last: residentBytes() }));
 `;
 
 it('what a process has after garbage is collected is what it has after any further collection', async () => {
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    ['--conditions=source', '--import', 'tsx', '--input-type=module', '-e', SCRIPT],
+    ['--expose-gc', '--conditions=source', '--import', 'tsx', '--input-type=module', '-e', SCRIPT],
     { cwd: fileURLToPath(new URL('../../..', import.meta.url)) },
   );
   const { before, most, after, last } = JSON.parse(stdout) as Record<
