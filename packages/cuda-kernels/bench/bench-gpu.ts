@@ -56,7 +56,7 @@ async function timeOf(backend: CudaBackend, enqueue: () => void): Promise<Timing
 /** Compares each kernel with its reference. @throws Error for the first call that disagrees */
 async function checkKernels(backend: CudaBackend, ops: ReadonlySet<string>): Promise<void> {
   const cases = ALL_CASES.filter(({ op }) => ops.has(op.name));
-  await checkConformance([{ label: backend.level, backends: [backend], lacks: ['float16'] }], cases, {
+  await checkConformance([{ label: backend.level, backends: [backend] }], cases, {
     numRuns: 2,
     withEdges: false,
     seed: 1,

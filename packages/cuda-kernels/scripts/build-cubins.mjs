@@ -19,8 +19,8 @@ import { formatRegisterTable } from './register-table.mjs';
 const NVRTC = 'nvidia-cuda-nvrtc-cu12==12.9.86';
 /** V100, T4, A100, RTX 30, RTX 40, H100, B200, RTX 50. */
 const CUBIN_TARGETS = ['sm_70', 'sm_75', 'sm_80', 'sm_86', 'sm_89', 'sm_90', 'sm_100', 'sm_120'];
-/** PTX for the emulator, and for GPUs that are newer than the compiler. */
-const PTX_TARGETS = ['compute_70', 'compute_80', 'compute_90'];
+/** PTX for the emulator, and for GPUs that are newer than the compiler. compute_90 would be the same. */
+const PTX_TARGETS = ['compute_70', 'compute_75', 'compute_80'];
 /** Of the archive; a committed file should stay small. */
 const MOST_BYTES = 10 * 2 ** 20;
 /** 27 % smaller than gzip (7.2 to 5.3 MB in 2026), whose window is smaller than an image. */

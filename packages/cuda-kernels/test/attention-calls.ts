@@ -1,11 +1,8 @@
 import { createHostBackend, hostData, runOp, type Op } from '@qdylora/contract';
 import { causalAttention, causalAttentionBackward, type ComputeDtype } from '@qdylora/tensor';
-import { EPSILON, normalView } from '@qdylora/testing';
+import { EPSILON, normalView, OPERAND_ROUNDING, SMALLEST_STEP } from '@qdylora/testing';
 import { attentionAttributes, attentionInputs } from '@qdylora/testing/conformance';
 import type { SmallCall } from './small-calls.ts';
-
-/** bfloat16 keeps 8 bits; a weight is rounded by both sides, each on a scale of its own. */
-const BF16_WEIGHT_ERROR = 2 * 2 ** -8;
 
 interface AttentionSetting {
   readonly queries: number;
@@ -17,13 +14,17 @@ interface AttentionSetting {
 /**
  * A forward call and, where queries and keys are as many, its backward: two heads of one kv head.
  * The bounds are those of the conformance cases: a score is off by S = (headDim + 8)·6·ε, a weight by 2·S
- * relatively, and a gradient is a sum of terms below 6·√headDim.
+ * relatively, and a gradient is a sum of terms below 6·√headDim. As an operand of two bytes a weight is
+ * rounded by both sides, each on a scale of its own.
  */
 export function attentionCalls({ queries, keys, headDim, computeDtype }: AttentionSetting): SmallCall[] {
   const attributes = attentionAttributes({ heads: 2, kvHeads: 1, headDim, window: 700, computeDtype });
   const inputs = attentionInputs(headDim, [{ queries, keys }], attributes);
   const score = (headDim + 8) * 6 * EPSILON;
-  const weight = 2 * score + (computeDtype === 'bf16' ? BF16_WEIGHT_ERROR : 0);
+  const weight =
+    2 * score +
+    (computeDtype === 'f32' ? 0 : 2 * OPERAND_ROUNDING[computeDtype]) +
+    keys * SMALLEST_STEP[computeDtype];
   const largest = hostData(inputs.v).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
   const sums = (keys + 70) * EPSILON;
   const forward = {

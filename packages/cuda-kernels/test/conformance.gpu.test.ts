@@ -10,7 +10,7 @@ const backends = await Promise.all([createCudaBackend(), createCudaBackend({ reg
 afterAll(() => {
   for (const backend of backends) backend.dispose();
 });
-const groups = [{ label: backends[0].level, backends, lacks: ['float16'] as const }];
+const groups = [{ label: backends[0].level, backends }];
 const ops = cudaOpNames();
 
 for (const one of ALL_CASES.filter(({ op }) => ops.has(op.name)))

@@ -4,6 +4,7 @@ import {
   createArena,
   DTYPE_BYTES,
   elementCount,
+  FLOAT_DTYPES,
   kernelTable,
   typedArray,
   type AddressSpace,
@@ -96,6 +97,7 @@ export function createEmulatedBackend(options: EmulatedOptions): Backend {
   return {
     name: 'emulated-cuda',
     contractVersion: CONTRACT_VERSION,
+    floatDtypes: FLOAT_DTYPES,
     memory,
     kernel: (opName) => kernels.get(opName)?.run,
   };

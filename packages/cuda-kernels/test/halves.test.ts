@@ -1,5 +1,6 @@
+import type { HalfDType } from '@qdylora/contract';
 import { checkKernel } from '@qdylora/testing';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { cudaKernels, openCubins } from '../src/index.ts';
 import { createEmulatedBackend } from './emulated-backend.ts';
 import { openEmulator } from './emulator.ts';
@@ -12,16 +13,25 @@ const withHalves = cudaKernels({ launch: () => undefined, withScratch: () => und
   .map(({ op }) => op)
   .filter(({ halves }) => halves?.length);
 
-test.skipIf(!emulator).each(withHalves)('$name takes and gives bfloat16', async ({ name }) => {
+/** Type, PTX, calls of each case. */
+const SETTINGS: readonly (readonly [HalfDType, string, number])[] = [
+  ['bf16', 'compute_80', 4],
+  ['f16', 'compute_75', 1],
+];
+
+describe.skipIf(!emulator).each(SETTINGS)('in %s on %s', (dtype, target, count) => {
   const backends = [0, 1].map((seed) =>
     createEmulatedBackend({
       emulator: emulator!,
-      ptxOf: (source) => Buffer.from(cubins.image(source, 'compute_80')).toString('utf8'),
+      ptxOf: (source) => Buffer.from(cubins.image(source, target)).toString('utf8'),
       seed,
       isSkewed: seed === 1,
     }),
   );
-  const calls = smallCalls([name], 4).map(halvedCall);
-  expect(calls.length).toBeGreaterThan(0);
-  for (const { op, call } of calls) await checkKernel(op, [{ label: 'PTX', backends }], call);
+
+  test.each(withHalves)('$name takes and gives it', async ({ name }) => {
+    const calls = smallCalls([name], count, { half: dtype }).map((call) => halvedCall(call, dtype));
+    expect(calls.length).toBeGreaterThan(0);
+    for (const { op, call } of calls) await checkKernel(op, [{ label: target, backends }], call);
+  });
 });

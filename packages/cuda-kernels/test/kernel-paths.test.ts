@@ -1,4 +1,4 @@
-import { createHostBackend, hostData, runOp } from '@qdylora/contract';
+import { createHostBackend, hostData, runOp, type Shape } from '@qdylora/contract';
 import {
   dequantizeBlockwise,
   quantize4bit,
@@ -19,6 +19,7 @@ import {
   EPSILON,
   magnitudeBound,
   normalBfloat16View,
+  normalHalfView,
   normalView,
   relativeBound,
 } from '@qdylora/testing';
@@ -35,13 +36,16 @@ const isDeep = process.env.QDYLORA_DEEP === '1';
 const emulator = await openEmulator();
 const cubins = await openCubins();
 
-const groups = () => [
+const SAME_PATHS =
+  'float16 takes the paths of bfloat16, and its conformance cases run: QDYLORA_DEEP=1 runs it';
+
+const groups = (target = 'compute_80') => [
   {
-    label: 'PTX',
+    label: target,
     backends: [0, 1].map((seed) =>
       createEmulatedBackend({
         emulator: emulator!,
-        ptxOf: (source) => Buffer.from(cubins.image(source, 'compute_80')).toString('utf8'),
+        ptxOf: (source) => Buffer.from(cubins.image(source, target)).toString('utf8'),
         seed,
         isSkewed: seed === 1,
       }),
@@ -54,6 +58,7 @@ test.skipIf(!emulator).each([
   ['f32', true],
   ['bf16', false],
   ['bf16', true],
+  ['f16', true],
 ] as const)('a tiled matrix is decoded to the same bits, to %s, double: %s', async (valuesDtype, double) => {
   const shape = [64, 192] as const;
   const data = hostData(normalView(3, 'w', shape, 0.02));
@@ -88,51 +93,55 @@ test.skipIf(!emulator)('rows longer than a block are normalized, forward and bac
   });
 });
 
-test.skipIf(!emulator).each(['f32', 'bf16'] as const)(
-  'attention agrees for heads of 32, 80 and 256, and for chunks of keys, in %s',
-  async (computeDtype) => {
-    for (const { op, call } of tileCalls(computeDtype)) await checkKernel(op, groups(), call);
+test.skipIf(!emulator).for([
+  ['f32', 'compute_80'],
+  ['bf16', 'compute_80'],
+  ['f16', 'compute_75'],
+] as const)(
+  'attention agrees for heads of 32, 80 and 256, and for chunks of keys, in %s on %s',
+  async ([computeDtype, target], { skip }) => {
+    skip(!isDeep && computeDtype === 'f16', SAME_PATHS);
+    for (const { op, call } of tileCalls(computeDtype)) await checkKernel(op, groups(target), call);
   },
 );
 
 /** Products of so many tiles of 128 × 128 that large tiles are chosen, with an odd depth. */
 const LARGE = { rows: 130, columns: 64 * 128, depth: 41 } as const;
 
-test.skipIf(!emulator)('large tiles agree, for float32 and bfloat16 operands', async () => {
-  const { rows, columns, depth } = LARGE;
-  const attributes = { computeDtype: 'bf16' as const };
-  const [group] = groups();
-  const once = [{ ...group, backends: group.backends.slice(1) }];
-  const forward = {
-    x: normalView(1, 'x', [rows, depth]),
-    weight: normalBfloat16View(1, 'w', [columns, depth]),
-  };
-  await checkKernel(linear, once, {
-    inputs: forward,
-    attributes,
-    bound: magnitudeBound(linear, forward, attributes, depth + 3),
-  });
-  const backward = {
-    dy: normalView(1, 'dy', [rows, depth]),
-    weight: normalBfloat16View(1, 'w', [depth, columns]),
-  };
-  await checkKernel(linearInputGradient, once, {
-    inputs: backward,
-    attributes: { ...attributes, accumulate: false },
-    bound: magnitudeBound(linearInputGradient, backward, { ...attributes, accumulate: false }, depth + 3),
-  });
-  const gradient = {
-    dy: normalBfloat16View(1, 'dy', [depth, rows]),
-    x: normalBfloat16View(1, 'x', [depth, columns]),
-  };
-  const suppliedOutputs = { dWeight: normalView(1, 'dw', [rows, columns]) };
-  await checkKernel(linearWeightGradient, once, {
-    inputs: gradient,
-    attributes,
-    suppliedOutputs,
-    bound: magnitudeBound(linearWeightGradient, gradient, attributes, depth + 4, suppliedOutputs),
-  });
-});
+test.skipIf(!emulator).for([
+  ['bf16', 'compute_80'],
+  ['f16', 'compute_75'],
+] as const)(
+  'large tiles agree, for float32 and %s operands on %s',
+  async ([computeDtype, target], { skip }) => {
+    skip(!isDeep && computeDtype === 'f16', SAME_PATHS);
+    const { rows, columns, depth } = LARGE;
+    const attributes = { computeDtype };
+    const half = (name: string, shape: Shape) => normalHalfView(computeDtype, 1, name, shape);
+    const [group] = groups(target);
+    const once = [{ ...group, backends: group.backends.slice(1) }];
+    const forward = { x: normalView(1, 'x', [rows, depth]), weight: half('w', [columns, depth]) };
+    await checkKernel(linear, once, {
+      inputs: forward,
+      attributes,
+      bound: magnitudeBound(linear, forward, attributes, depth + 3),
+    });
+    const backward = { dy: normalView(1, 'dy', [rows, depth]), weight: half('w', [depth, columns]) };
+    await checkKernel(linearInputGradient, once, {
+      inputs: backward,
+      attributes: { ...attributes, accumulate: false },
+      bound: magnitudeBound(linearInputGradient, backward, { ...attributes, accumulate: false }, depth + 3),
+    });
+    const gradient = { dy: half('dy', [depth, rows]), x: half('x', [depth, columns]) };
+    const suppliedOutputs = { dWeight: normalView(1, 'dw', [rows, columns]) };
+    await checkKernel(linearWeightGradient, once, {
+      inputs: gradient,
+      attributes,
+      suppliedOutputs,
+      bound: magnitudeBound(linearWeightGradient, gradient, attributes, depth + 4, suppliedOutputs),
+    });
+  },
+);
 
 /** So large a vocabulary that the logits of 128 tokens exist at once: the last token is a second chunk. */
 const HEAD = { tokens: 129, hidden: 8, vocabulary: 2 ** 17 + 8, seed: 1 } as const;

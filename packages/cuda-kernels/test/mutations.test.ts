@@ -71,7 +71,7 @@ const NOT_CALLED = /^largeProduct/;
  * never copied by `cp.async`.
  */
 const HARMLESS: Readonly<Record<string, readonly string[]>> = {
-  linear: ['wait productNtBf16: cp.async.wait_group 1;'],
+  linear: ['wait productNtBf16: cp.async.wait_group 1;', 'wait productNtF16: cp.async.wait_group 1;'],
 };
 
 /**
@@ -126,9 +126,14 @@ async function callsOfKernels(source: string): Promise<ReadonlyMap<string, reado
     ...wideCalls(ops, 3),
     ...edgeCalls(ops, 2),
     ...smallCalls(ops, CALLS_OF_CASE),
-    ...tileCalls(source.endsWith('.tensor') ? 'bf16' : 'f32').filter(({ op }) => ops.includes(op.name)),
+    ...smallCalls(ops, CALLS_OF_CASE, { half: 'f16' }),
+    ...(source.endsWith('.tensor') ? (['bf16', 'f16'] as const) : (['f32'] as const))
+      .flatMap(tileCalls)
+      .filter(({ op }) => ops.includes(op.name)),
   ];
-  const calls = plain.flatMap((call) => (call.op.halves?.length ? [call, halvedCall(call)] : [call]));
+  const calls = plain.flatMap((call) =>
+    call.op.halves?.length ? [call, halvedCall(call, 'bf16'), halvedCall(call, 'f16')] : [call],
+  );
   const byKernel = new Map<string, SmallCall[]>();
   for (const call of calls) {
     const launched = new Set<string>();

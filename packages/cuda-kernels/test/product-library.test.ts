@@ -39,10 +39,10 @@ const SLOW = new Set(['matmul-nf4', 'adapted-linear']);
 
 /** Calls of an op in bfloat16, and the same with float32 results. */
 const callsOf = (name: string): SmallCall[] =>
-  smallCalls([name], SLOW.has(name) ? 4 : 10, SIZES[name])
+  smallCalls([name], SLOW.has(name) ? 4 : 10, { sizes: SIZES[name] })
     .filter(({ call }) => (call.attributes as { computeDtype?: string }).computeDtype === 'bf16')
     .flatMap((one) => {
-      const { op, call } = halvedCall(one);
+      const { op, call } = halvedCall(one, 'bf16');
       const attributes = { ...(call.attributes as object), outDtype: 'f32', dxDtype: 'f32' };
       const { suppliedOutputs } = one.call;
       return [

@@ -1,14 +1,15 @@
 import {
-  bfloat16Array,
   elementCount,
   hostData,
+  narrowHalves,
   viewOf,
   type Arrays,
   type ArrayView,
+  type HalfDType,
   type Op,
 } from '@qdylora/contract';
 import { ALL_CASES, type ConformanceCase } from '@qdylora/testing/conformance';
-import type { checkKernel } from '@qdylora/testing';
+import { OPERAND_ROUNDING, SMALLEST_STEP, type checkKernel } from '@qdylora/testing';
 import fc from 'fast-check';
 
 /** Elements of an array at most: enough for several blocks of the kernels that work by rows. */
@@ -36,13 +37,27 @@ function withSizes(drawn: unknown, sizes: Sizes): object {
   return { ...parameters, ...sizes };
 }
 
-/** The cases of ops that the kernels run: they have no float16. */
-const casesOf = (opNames: readonly string[]): readonly ConformanceCase[] =>
-  ALL_CASES.filter(({ op, needs }) => opNames.includes(op.name) && needs !== 'float16');
+/** The cases of the ops. In float16 those that need it, of the ops that have some. */
+function casesOf(opNames: readonly string[], half: HalfDType): readonly ConformanceCase[] {
+  const cases = ALL_CASES.filter(({ op }) => opNames.includes(op.name));
+  const needsFloat16 = ({ needs }: ConformanceCase): boolean => needs === 'float16';
+  const inFloat16 = new Set(cases.filter(needsFloat16).map(({ op }) => op.name));
+  return cases.filter((one) => needsFloat16(one) === (half === 'f16' && inFloat16.has(one.op.name)));
+}
+
+/** Which random calls are taken: with these sizes, and with cases of this type of two bytes. */
+interface CallChoice {
+  readonly sizes?: Sizes;
+  readonly half?: HalfDType;
+}
 
 /** At most `count` small calls of each case of the ops, from the random calls of the conformance suite. */
-export function smallCalls(opNames: readonly string[], count: number, sizes: Sizes = {}): SmallCall[] {
-  return casesOf(opNames).flatMap(({ op, random }) => {
+export function smallCalls(
+  opNames: readonly string[],
+  count: number,
+  { sizes = {}, half = 'bf16' }: CallChoice = {},
+): SmallCall[] {
+  return casesOf(opNames, half).flatMap(({ op, random }) => {
     const calls: SmallCall[] = [];
     for (const drawn of random ? fc.sample(random.parameters, { numRuns: 100, seed: 5 }) : []) {
       const { size } = drawn as { size?: unknown };
@@ -57,7 +72,7 @@ export function smallCalls(opNames: readonly string[], count: number, sizes: Siz
 
 /** At most `count` small edge calls of each case of the ops. */
 export const edgeCalls = (opNames: readonly string[], count: number): SmallCall[] =>
-  casesOf(opNames).flatMap(({ op, edges }) =>
+  casesOf(opNames, 'bf16').flatMap(({ op, edges }) =>
     [...((edges?.() ?? []) as Iterable<SmallCall['call']>)]
       .filter(({ inputs }) => fits(inputs))
       .slice(0, count)
@@ -92,7 +107,9 @@ const DEEP_SIZES: Readonly<Record<string, readonly Sizes[]>> = {
 
 /** At most `count` calls of each deep product of the ops. */
 export const deepCalls = (opNames: readonly string[], count: number): SmallCall[] =>
-  opNames.flatMap((name) => (DEEP_SIZES[name] ?? []).flatMap((sizes) => smallCalls([name], count, sizes)));
+  opNames.flatMap((name) =>
+    (DEEP_SIZES[name] ?? []).flatMap((sizes) => smallCalls([name], count, { sizes })),
+  );
 
 /** Rows that are wider than a block has threads: a thread owns several columns, the last ones not all. */
 const WIDE = { tokens: 3, hidden: 300 };
@@ -121,36 +138,40 @@ const WIDE_SIZES: Readonly<Record<string, readonly Sizes[]>> = {
 
 /** At most `count` calls of each op with wide rows, and with many. */
 export const wideCalls = (opNames: readonly string[], count: number): SmallCall[] =>
-  opNames.flatMap((name) => (WIDE_SIZES[name] ?? []).flatMap((sizes) => smallCalls([name], count, sizes)));
+  opNames.flatMap((name) =>
+    (WIDE_SIZES[name] ?? []).flatMap((sizes) => smallCalls([name], count, { sizes })),
+  );
 
-/** The arrays that the op takes as halves, in bfloat16. */
-const halved = <T extends Arrays>(arrays: T, names: readonly string[]): T =>
+/** The arrays that the op takes as halves, in this type. */
+const halved = <T extends Arrays>(arrays: T, names: readonly string[], dtype: HalfDType): T =>
   Object.fromEntries(
     Object.entries(arrays).map(([name, view]) => [
       name,
       view?.dtype === 'f32' && names.includes(name)
-        ? viewOf('bf16', view.shape, bfloat16Array(hostData(view as ArrayView<'f32'>)))
+        ? viewOf(dtype, view.shape, narrowHalves(dtype, hostData(view as ArrayView<'f32'>)))
         : view,
     ]),
   ) as T;
 
 /**
- * The same call in bfloat16, where the op has halves. A result in bfloat16 is rounded from a float32 that
- * need not be the reference's to the last bit: it may be off by one step, 2⁻⁷ of itself. Inputs move by 2⁻⁸
- * of themselves, and the bound with them.
+ * The same call in a type of two bytes, where the op has halves. A result is rounded from a float32 that need
+ * not be the reference's to the last bit: it may be off by one step, twice the error of a rounding, or the
+ * smallest step of the type. Inputs move by one rounding, and the bound with them.
  */
-export function halvedCall({ op, call }: SmallCall): SmallCall {
+export function halvedCall({ op, call }: SmallCall, dtype: HalfDType): SmallCall {
+  const rounding = OPERAND_ROUNDING[dtype];
   const names = (op.halves ?? []) as readonly string[];
   const attributes = call.attributes as Record<string, unknown>;
   return {
     op,
     call: {
       ...call,
-      inputs: halved(call.inputs, names),
-      suppliedOutputs: call.suppliedOutputs && halved(call.suppliedOutputs, names),
-      attributes: { ...attributes, outDtype: 'bf16', dxDtype: 'bf16' },
+      inputs: halved(call.inputs, names, dtype),
+      suppliedOutputs: call.suppliedOutputs && halved(call.suppliedOutputs, names, dtype),
+      attributes: { ...attributes, outDtype: dtype, dxDtype: dtype },
       bound: (name, index, want) =>
-        (1 + 2 ** -6) * call.bound(name, index, want) + (names.includes(name) ? 2 ** -7 * Math.abs(want) : 0),
+        (1 + 4 * rounding) * call.bound(name, index, want) +
+        (names.includes(name) ? 2 * rounding * Math.abs(want) + SMALLEST_STEP[dtype] : 0),
     },
   };
 }

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createHostBackend, QdyloraError, type Backend } from '@qdylora/contract';
+import type { ComputeDtype } from '@qdylora/tensor';
 import { readSafetensors } from '@qdylora/testing';
 import { describe, expect, test } from 'vitest';
 import { finetune, type FinetuneOptions } from '../src/index.ts';
@@ -40,25 +41,31 @@ const options = (outputDir: string): FinetuneOptions => ({
 
 interface Trained {
   readonly losses: readonly number[];
+  /** What the losses were scaled by, in float16. */
+  readonly lossScales: readonly (number | undefined)[];
   readonly weights: ReadonlyMap<string, Float32Array>;
 }
 
-/** Trains into the folder. → the losses of the steps, and the adapter or the trained weights */
+/** Trains into the folder. → losses and loss scales of the steps, and the adapter or the trained weights */
 async function trained(
   backend: Backend,
   folder: string,
   changes: Partial<FinetuneOptions> = {},
 ): Promise<Trained> {
   const losses: number[] = [];
-  for await (const event of finetune({ ...options(folder), ...changes, backend }))
-    if (event.type === 'step') losses.push(event.loss);
+  const lossScales: (number | undefined)[] = [];
+  for await (const event of finetune({ ...options(folder), ...changes, backend })) {
+    if (event.type !== 'step') continue;
+    losses.push(event.loss);
+    lossScales.push(event.lossScale);
+  }
   const file = ['adapter/adapter_model.safetensors', 'model/model.safetensors']
     .map((name) => join(folder, name))
     .find(existsSync)!;
   const weights = [...readSafetensors(readFileSync(file))].map(
     ([name, one]) => [name, one.floats()] as const,
   );
-  return { losses, weights: new Map(weights) };
+  return { losses, lossScales, weights: new Map(weights) };
 }
 
 /** The largest difference of two results: of a weight, and of a loss. */
@@ -111,9 +118,11 @@ const sgd = { optimizer: 'sgd', adamEpsilon: undefined, learningRate: 0.1 } as c
 const otherBase = { loraDropout: 0.1, quantization: 'fp4', doubleQuantization: false } as const;
 
 /** [name, capability, compute type, changes]; the runs that only a deep run makes come last. */
-const RUNS: readonly (readonly [string, string, 'f32' | 'bf16', Partial<FinetuneOptions>])[] = [
+const RUNS: readonly (readonly [string, string, ComputeDtype, Partial<FinetuneOptions>])[] = [
   ['adamw_32bit', '7.5', 'f32', {}],
   ['lion_8bit', '8.6', 'bf16', lion],
+  ['sgd', '7.5', 'f16', sgd],
+  ['adamw_32bit', '7.0', 'f16', {}],
   ['adamw_8bit', '7.5', 'f32', eightBit],
   ['sgd', '8.6', 'bf16', sgd],
   ['gradient checkpointing', '9.0', 'bf16', { gradientCheckpointing: true }],
@@ -121,8 +130,10 @@ const RUNS: readonly (readonly [string, string, 'f32' | 'bf16', Partial<Finetune
   ['lion_8bit', '7.5', 'f32', lion],
   ['sgd', '7.5', 'f32', sgd],
   ['fp4 with dropout', '11.0', 'f32', otherBase],
+  ['gradient checkpointing', '7.5', 'f16', { gradientCheckpointing: true }],
+  ['adamw_8bit', '8.6', 'f16', eightBit],
 ];
-const OF_NPM_TEST = 2;
+const OF_NPM_TEST = 4;
 
 /** What the job returned, of a backend that left nothing behind. */
 function resultOf<T>({ result, error, ledger }: FakeRun<T>): T {
@@ -143,6 +154,9 @@ const onDevice = (
 /** The first of the runs on its device. */
 let resident: Trained | undefined;
 
+/** The first run in float16. */
+let inFloat16: Trained | undefined;
+
 test.skipIf(!driver).each(RUNS.slice(0, isDeep ? undefined : OF_NPM_TEST))(
   '%s on capability %s in %s trains what it trains on the host',
   async (name, capability, computeDtype, changes) => {
@@ -150,7 +164,25 @@ test.skipIf(!driver).each(RUNS.slice(0, isDeep ? undefined : OF_NPM_TEST))(
     const label = `${name}-${computeDtype}-${capability}`;
     const onCuda = resultOf(await onDevice(capability, `${label}-cuda`, all));
     resident ??= onCuda;
+    if (computeDtype === 'f16') {
+      inFloat16 ??= onCuda;
+      expect(onCuda.lossScales).toEqual([65536, 65536]);
+    }
     await assertNearHost(label, all, onCuda);
+  },
+);
+
+test.skipIf(!driver)(
+  'a run in float16 on capability 7.5 that is stopped and resumed has the same bits',
+  async () => {
+    const changes = { ...sgd, computeDtype: 'f16' } as const;
+    const onTuring = (folder: string, more: Partial<FinetuneOptions>) =>
+      onDevice('7.5', folder, { ...changes, ...more }).then(resultOf);
+    inFloat16 ??= await onTuring('whole-f16', {}); // this test alone
+    const first = await onTuring('stopped-f16', { maxSteps: 1 });
+    const rest = await onTuring('stopped-f16', { resumeFromCheckpoint: 'auto' });
+    expect([...first.losses, ...rest.losses]).toEqual(inFloat16.losses);
+    expect(rest.weights).toEqual(inFloat16.weights);
   },
 );
 

@@ -17,6 +17,7 @@ const driver = buildFakeDriver();
 
 interface CudaDiagnosis {
   readonly backend: string;
+  readonly compute_dtype: string;
   readonly cuda: {
     readonly driver: string | null;
     readonly devices: readonly object[];
@@ -48,13 +49,15 @@ const diagnosisOf = ({ out }: Ended): CudaDiagnosis => JSON.parse(out) as CudaDi
 
 test.skipIf(!driver)('with a GPU, doctor, auto and cuda say why it is not used', async () => {
   const settings = 'capability=8.6 memory=8589934592 driver=12040';
-  const [json, text, auto, explicit, old, turing] = await commandsWithGpu(driver!, [
+  const [json, text, auto, explicit, old, turing, older, half] = await commandsWithGpu(driver!, [
     [settings, 'doctor', '--json'],
     [settings, 'doctor'],
     [settings, ...plan],
     [settings, ...plan, '--backend', 'cuda'],
     ['capability=6.1', ...plan],
     ['capability=7.5', ...plan, '--backend', 'cuda', '--compute-dtype', 'bf16'],
+    ['capability=7.5', 'doctor', '--json'],
+    ['capability=7.0', ...plan, '--backend', 'cuda'],
   ]);
   const { cuda, backend } = diagnosisOf(json);
   expect(cuda).toMatchObject({
@@ -83,6 +86,8 @@ test.skipIf(!driver)('with a GPU, doctor, auto and cuda say why it is not used',
       0,
       expect.stringContaining('Fake GPU has no bfloat16 instructions (compute capability 7.5)'),
     ]);
+    expect([diagnosisOf(json).compute_dtype, diagnosisOf(older).compute_dtype]).toEqual(['bf16', 'f16']);
+    expect([half.code, half.out]).toEqual([0, expect.stringContaining('f16')]);
     return;
   }
   expect([cuda.not_used, backend.startsWith('cuda ')]).toEqual([`${notUsed}.`, false]);

@@ -10,7 +10,7 @@ import { pickTarget, type ComputeCapability } from './pick-target.ts';
 /** The compiled kernels of this package. */
 export interface CubinArchive {
   readonly index: CubinIndex;
-  /** `sm_70` … `compute_90`, in the order of the archive. */
+  /** `sm_70` … `compute_80`, in the order of the archive. */
   readonly targets: readonly string[];
   /** The target that a device of this capability runs. See `pickTarget`. */
   pick(capability: ComputeCapability): string;

@@ -2,6 +2,7 @@ import {
   checkOptions,
   CONTRACT_VERSION,
   DisposedError,
+  FLOAT_DTYPES,
   kernelTable,
   numberWithin,
   oneOf,
@@ -58,7 +59,7 @@ const RULES: OptionRules<CudaBackendOptions> = {
 };
 
 export interface CudaBackend extends Backend, CudaMeasurements, Disposable {
-  /** The images that run: `sm_80`, or `compute_90` for PTX that the driver compiled. */
+  /** The images that run: `sm_80`, or `compute_80` for PTX that the driver compiled. */
   readonly level: string;
   readonly device: CudaDevice;
   /** cuBLASLt, or why there is none. */
@@ -181,6 +182,7 @@ function backendOn(
   const backend: CudaBackend = {
     name: 'cuda',
     contractVersion: CONTRACT_VERSION,
+    floatDtypes: FLOAT_DTYPES,
     level,
     device: context.device,
     cublas,

@@ -3,11 +3,11 @@
 #include "attention.h"
 
 #define QD_ATTENTION_ARGUMENTS                                                                          \
-  const void *q, const void *k, const void *v, int isHalf, int isRounded, const int *querySegments,     \
+  const void *q, const void *k, const void *v, int kind, int operandKind, const int *querySegments,     \
       const int *keySegments, int ends, const float *alibiSlopes, int hasSlopes, int queries, int keys, \
       int heads, int kvHeads, int dim, int window, float scale, float softCap
 
-#define QD_ATTENTION_CALL                                                            \
-  {q,           k,       v,           isHalf != 0,    isRounded != 0, querySegments, \
-   keySegments, ends,    alibiSlopes, hasSlopes != 0, queries,        keys,          \
-   heads,       kvHeads, dim,         window,         scale,          softCap}
+#define QD_ATTENTION_CALL                                                         \
+  {q,           k,       v,           kind,           operandKind, querySegments, \
+   keySegments, ends,    alibiSlopes, hasSlopes != 0, queries,     keys,          \
+   heads,       kvHeads, dim,         window,         scale,       softCap}

@@ -75,7 +75,7 @@ __device__ void queryGradients(const AttentionCall& call, const AttentionGradien
 #pragma unroll
   for (int i = 0; i < Shape::ELEMENTS_OF_THREAD; i++) {
     const int d = laneOfRow<Shape>() + Shape::THREADS_OF_ROW * i;
-    if (d < call.dim) putElement(dq, call.isHalf, row + d, call.scale * sums[i]);
+    if (d < call.dim) putElement(dq, call.kind, row + d, call.scale * sums[i]);
   }
 }
 
@@ -133,7 +133,7 @@ __device__ void keyGradients(const AttentionCall& call, const AttentionGradients
   for (int i = 0; i < Shape::ELEMENTS_OF_THREAD; i++) {
     const int d = laneOfRow<Shape>() + Shape::THREADS_OF_ROW * i;
     if (d >= call.dim) continue;
-    putElement(dk, call.isHalf, row + d, call.scale * keySums[i]);
-    putElement(dv, call.isHalf, row + d, valueSums[i]);
+    putElement(dk, call.kind, row + d, call.scale * keySums[i]);
+    putElement(dv, call.kind, row + d, valueSums[i]);
   }
 }

@@ -48,7 +48,7 @@ class RowTarget {
   }
   __device__ void putSum(int d, float sum) const {
     if (isOnly)
-      putElement(target.y, call.isHalf, row + d, sum * factor);
+      putElement(target.y, call.kind, row + d, sum * factor);
     else
       target.chunkSums[state * call.dim + d] = sum;
   }

@@ -1,11 +1,12 @@
-// Attention by the tensor cores of sm_80 and newer: a block of four warps owns 64 rows, a warp 16 of them, as
+// Attention by tensor cores (mma-product.h): a block of four warps owns 64 rows, a warp 16 of them, as
 // the left factor of every product. Its partners are the right factor, a small tile at a time.
 #pragma once
 #include "attention.h"
 #include "mma-product.h"
 
-template <int MOST_DIM_, int PARTNER_ROWS_>
+template <int MOST_DIM_, int PARTNER_ROWS_, class Operand_>
 struct TensorShape {
+  using Operand = Operand_;
   static constexpr int MOST_DIM = MOST_DIM_;
   static constexpr int OWN_ROWS = TENSOR_OWN_ROWS;
   static constexpr int PARTNER_ROWS = PARTNER_ROWS_;
@@ -13,8 +14,10 @@ struct TensorShape {
   static constexpr int SCORE_TILES = PARTNER_ROWS_ / 8;
   static constexpr int DIM_TILES = MOST_DIM_ / 8;
 };
-using Tensor64 = TensorShape<64, 32>;
-using Tensor128 = TensorShape<128, 16>;
+template <class Operand>
+using Tensor64 = TensorShape<64, 32, Operand>;
+template <class Operand>
+using Tensor128 = TensorShape<128, 16, Operand>;
 
 // The fragments of a warp's products: of 16 rows and eight columns each. Elements 0 and 1 are neighbours in
 // row lane / 4, elements 2 and 3 in the row eight further on.
@@ -34,11 +37,13 @@ __device__ inline int tensorColumn(int tile, int element) {
   return 8 * tile + threadIdx.x % 4 * 2 + element % 2;
 }
 
-// Copies rows of one head, rounded to bfloat16; rows from `end` on and elements past the head are 0. The
+// Copies rows of one head, rounded to operands; rows from `end` on and elements past the head are 0. The
 // thread waits for its copies later.
 template <class Shape, int ROWS>
-__device__ inline void loadTile(BFloat16 (&tile)[ROWS][Shape::STRIDE], const AttentionCall& call,
-                                const void* array, int heads, int head, int begin, int end) {
+__device__ inline void loadTile(typename Shape::Operand (&tile)[ROWS][Shape::STRIDE],
+                                const AttentionCall& call, const void* array, int heads, int head, int begin,
+                                int end) {
+  using Operand = typename Shape::Operand;
   constexpr int CHUNKS = Shape::MOST_DIM / CHUNK;
 #pragma unroll 1
   for (int chunk = threadIdx.x; chunk < ROWS * CHUNKS; chunk += ATTENTION_THREADS) {
@@ -46,23 +51,24 @@ __device__ inline void loadTile(BFloat16 (&tile)[ROWS][Shape::STRIDE], const Att
     const int d = chunk % CHUNKS * CHUNK;
     const Size at = (static_cast<Size>(begin + row) * heads + head) * call.dim + d;
     const int count = begin + row < end ? call.dim - d : 0;
-    const BFloat16* halves = static_cast<const BFloat16*>(array) + at;
-    if (call.isHalf && count >= CHUNK && reinterpret_cast<Size>(halves) % sizeof(Chunk) == 0) {
-      copyChunkAsync(&tile[row][d], halves);
+    const Operand* source = static_cast<const Operand*>(array) + at;
+    if (call.kind == kindOf<Operand>() && count >= CHUNK && reinterpret_cast<Size>(source) % 16 == 0) {
+      copyChunkAsync(&tile[row][d], source);
     } else {
-      Chunk rounded;
+      Chunk<Operand> rounded;
 #pragma unroll
       for (int i = 0; i < CHUNK; i++)
-        rounded.at[i] = roundToBfloat16(i < count ? elementOf(array, call.isHalf, at + i) : 0.f);
-      *reinterpret_cast<Chunk*>(&tile[row][d]) = rounded;
+        put(rounded.at[i], i < count ? elementOf(array, call.kind, at + i) : 0.f);
+      *reinterpret_cast<Chunk<Operand>*>(&tile[row][d]) = rounded;
     }
   }
 }
 
 // own · partnersᵀ
 template <class Shape>
-__device__ inline Scores<Shape> multiplyRows(const BFloat16 (&own)[Shape::OWN_ROWS][Shape::STRIDE],
-                                             const BFloat16 (&partners)[Shape::PARTNER_ROWS][Shape::STRIDE]) {
+__device__ inline Scores<Shape> multiplyRows(
+    const typename Shape::Operand (&own)[Shape::OWN_ROWS][Shape::STRIDE],
+    const typename Shape::Operand (&partners)[Shape::PARTNER_ROWS][Shape::STRIDE]) {
   Scores<Shape> scores = {};
 #pragma unroll
   for (int d = 0; d < Shape::MOST_DIM; d += 16) {
@@ -72,33 +78,36 @@ __device__ inline Scores<Shape> multiplyRows(const BFloat16 (&own)[Shape::OWN_RO
     for (int j = 0; j < Shape::SCORE_TILES; j += 2) {
       unsigned right[4];
       loadFactor<false, false>(right, partners[0], Shape::STRIDE, 8 * j, d);
-      multiplyAdd(scores.at[j], left, right[0], right[1]);
-      multiplyAdd(scores.at[j + 1], left, right[2], right[3]);
+      multiplyAdd<typename Shape::Operand>(scores.at[j], left, right[0], right[1]);
+      multiplyAdd<typename Shape::Operand>(scores.at[j + 1], left, right[2], right[3]);
     }
   }
   return scores;
 }
 
-__device__ inline unsigned packHalves(float low, float high) {
-  return roundToBfloat16(low).bits | static_cast<unsigned>(roundToBfloat16(high).bits) << 16;
+template <class Operand>
+__device__ inline unsigned packOperands(float low, float high) {
+  return roundTo<Operand>(low).bits | static_cast<unsigned>(roundTo<Operand>(high).bits) << 16;
 }
 
-// sums += weights · partners, weights rounded to bfloat16
+// sums += weights · partners, weights rounded to operands
 template <class Shape>
-__device__ inline void addWeighted(Rows<Shape>& sums, const Scores<Shape>& weights,
-                                   const BFloat16 (&partners)[Shape::PARTNER_ROWS][Shape::STRIDE]) {
+__device__ inline void addWeighted(
+    Rows<Shape>& sums, const Scores<Shape>& weights,
+    const typename Shape::Operand (&partners)[Shape::PARTNER_ROWS][Shape::STRIDE]) {
+  using Operand = typename Shape::Operand;
 #pragma unroll
   for (int j = 0; j < Shape::SCORE_TILES; j += 2) {
-    const unsigned left[4] = {packHalves(weights.at[j][0], weights.at[j][1]),
-                              packHalves(weights.at[j][2], weights.at[j][3]),
-                              packHalves(weights.at[j + 1][0], weights.at[j + 1][1]),
-                              packHalves(weights.at[j + 1][2], weights.at[j + 1][3])};
+    const unsigned left[4] = {packOperands<Operand>(weights.at[j][0], weights.at[j][1]),
+                              packOperands<Operand>(weights.at[j][2], weights.at[j][3]),
+                              packOperands<Operand>(weights.at[j + 1][0], weights.at[j + 1][1]),
+                              packOperands<Operand>(weights.at[j + 1][2], weights.at[j + 1][3])};
 #pragma unroll
     for (int n = 0; n < Shape::DIM_TILES; n += 2) {
       unsigned right[4];
       loadFactor<true, false>(right, partners[0], Shape::STRIDE, 8 * n, 8 * j);
-      multiplyAdd(sums.at[n], left, right[0], right[1]);
-      multiplyAdd(sums.at[n + 1], left, right[2], right[3]);
+      multiplyAdd<typename Shape::Operand>(sums.at[n], left, right[0], right[1]);
+      multiplyAdd<typename Shape::Operand>(sums.at[n + 1], left, right[2], right[3]);
     }
   }
 }

@@ -2,7 +2,7 @@
 // threads and owns a tile of rows (queries or keys). It walks over the rows of the other kind, its partners.
 // Some neighbouring threads share one own row.
 #pragma once
-#include "bfloat16.h"
+#include "element.h"
 
 constexpr int ATTENTION_THREADS = 128;
 constexpr int TENSOR_OWN_ROWS = 64;  // of blocks that use tensor cores, as in causal-attention.ts
@@ -27,8 +27,8 @@ struct AttentionCall {
   const void* q;
   const void* k;
   const void* v;
-  bool isHalf;
-  bool isRounded;  // operands of products, to bfloat16
+  int kind;         // of q, k, v and all arrays of their shapes
+  int operandKind;  // to which operands of products are rounded
   const int* querySegments;
   const int* keySegments;
   int ends;  // of segments, one more than there are segments
@@ -97,17 +97,8 @@ __device__ inline Score scoreOf(const AttentionCall& call, float dot, int head, 
   return {call.softCap * tangent + bias, 1.f - tangent * tangent};
 }
 
-__device__ inline float elementOf(const void* array, bool isHalf, Size at) {
-  return isHalf ? toFloat(static_cast<const BFloat16*>(array)[at]) : static_cast<const float*>(array)[at];
-}
-__device__ inline void putElement(void* array, bool isHalf, Size at, float value) {
-  if (isHalf)
-    put(static_cast<BFloat16*>(array)[at], value);
-  else
-    put(static_cast<float*>(array)[at], value);
-}
 __device__ inline float asOperand(const AttentionCall& call, float value) {
-  return call.isRounded ? toFloat(roundToBfloat16(value)) : value;
+  return asOperand(call.operandKind, value);
 }
 
 // Copies rows of one head to shared memory, as operands; rows from `end` on are 0.
@@ -118,7 +109,7 @@ __device__ inline void loadRows(float (&tile)[ROWS][STRIDE], const AttentionCall
     const int row = i / call.dim;
     const int d = i % call.dim;
     const Size at = (static_cast<Size>(begin + row) * heads + head) * call.dim + d;
-    tile[row][d] = begin + row < end ? asOperand(call, elementOf(array, call.isHalf, at)) : 0.f;
+    tile[row][d] = begin + row < end ? asOperand(call, elementOf(array, call.kind, at)) : 0.f;
   }
 }
 

@@ -1,7 +1,7 @@
 // How elementwise kernels divide an array: a thread owns four consecutive elements, which it loads and stores
 // at once where the array is aligned. Blocks have any number of threads.
 #pragma once
-#include "bfloat16.h"
+#include "element.h"
 
 template <class T>
 struct alignas(4 * sizeof(T)) Four {

@@ -4,7 +4,8 @@
 #include "tile-product.h"
 
 // A thread owns THREAD_ROWS × THREAD_COLUMNS neighbours; 16 threads share the rows of a tile.
-template <class Shape>
+// Both factors are rounded to `Operand`.
+template <class Shape, class Operand>
 struct FmaTile {
   static constexpr int DEPTH = 16;
   static constexpr int PAD = 4;  // keeps rows at 16 bytes and turns the banks of neighbouring rows
@@ -30,8 +31,8 @@ struct FmaTile {
 
   // Copies DEPTH × WIDTH elements: `depth` and `outer` are where they begin.
   template <bool BY_DEPTH, int WIDTH>
-  __device__ static void stage(float (&tile)[DEPTH][WIDTH + PAD], const Matrix& matrix, int depth, int outer,
-                               bool isRounded) {
+  __device__ static void stage(float (&tile)[DEPTH][WIDTH + PAD], const Matrix& matrix, int depth,
+                               int outer) {
     constexpr int CHUNKS = (BY_DEPTH ? WIDTH : DEPTH) / CHUNK;  // of a row of the matrix
 #pragma unroll 1
     for (int chunk = threadIdx.x; chunk < DEPTH * WIDTH / CHUNK; chunk += Shape::THREADS) {
@@ -41,7 +42,7 @@ struct FmaTile {
       loadChunk(matrix, (BY_DEPTH ? depth : outer) + row, (BY_DEPTH ? outer : depth) + column, values);
 #pragma unroll
       for (int i = 0; i < CHUNK; i++) {
-        const float value = isRounded ? roundedToBfloat16(values[i]) : values[i];
+        const float value = toFloat(roundTo<Operand>(values[i]));
         if (BY_DEPTH)
           tile[row][column + i] = value;
         else
@@ -51,11 +52,11 @@ struct FmaTile {
   }
 
   template <bool A_BY_DEPTH, bool B_BY_DEPTH>
-  __device__ void add(Shared& shared, const Factors& factors, int row, int column, bool isRounded) {
+  __device__ void add(Shared& shared, const Factors& factors, int row, int column) {
     for (int depth = 0; depth < factors.depth; depth += DEPTH) {
       __syncthreads();
-      stage<A_BY_DEPTH, Shape::ROWS>(shared.a, factors.a, depth, row, isRounded);
-      stage<B_BY_DEPTH, Shape::COLUMNS>(shared.b, factors.b, depth, column, isRounded);
+      stage<A_BY_DEPTH, Shape::ROWS>(shared.a, factors.a, depth, row);
+      stage<B_BY_DEPTH, Shape::COLUMNS>(shared.b, factors.b, depth, column);
       __syncthreads();
 #pragma unroll 4
       for (int k = 0; k < DEPTH; k++) addStep(shared, k);

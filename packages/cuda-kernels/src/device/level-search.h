@@ -1,6 +1,6 @@
 // The nearest of 256 rising levels.
 #pragma once
-#include "bfloat16.h"
+#include "element.h"
 
 constexpr int LEVELS_OF_BYTE = 256;
 

@@ -1,7 +1,7 @@
 // Rows of logits: [rows, vocabulary], a block for each row, thread j the columns j, j + threads, …
 #pragma once
 #include "block-sum.h"
-#include "bfloat16.h"
+#include "element.h"
 
 constexpr int IGNORED_TARGET = -100;
 

@@ -1,11 +1,12 @@
-// Tiles by the tensor cores of sm_80 and newer: mma.sync of 16×8×16 bfloat16 with float32 sums. Tiles of the
-// operands are copied by cp.async, one tile ahead.
+// Tiles by tensor cores with float32 sums: mma.sync of 16×8×16 factors from sm_80 on, of bfloat16 or float16;
+// of 16×8×8 float16 on sm_75. Tiles of the operands are copied one tile ahead, by cp.async from sm_80 on.
 #pragma once
 #include "tile-product.h"
 
 __device__ inline unsigned sharedAddress(const void* pointer) {
   return static_cast<unsigned>(__cvta_generic_to_shared(pointer));
 }
+#if __CUDA_ARCH__ >= 800
 __device__ inline void copyChunkAsync(void* shared, const void* global) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(sharedAddress(shared)), "l"(global));
 }
@@ -14,6 +15,15 @@ template <int LEFT>
 __device__ inline void waitForCopies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(LEFT) : "memory");
 }
+#else
+// The thread waits for its load, and has nothing to wait for later.
+__device__ inline void copyChunkAsync(void* shared, const void* global) {
+  *static_cast<uint4*>(shared) = *static_cast<const uint4*>(global);
+}
+__device__ inline void commitCopies() {}
+template <int LEFT>
+__device__ inline void waitForCopies() {}
+#endif
 
 template <bool IS_TRANSPOSED>
 __device__ inline void loadMatrix4(unsigned (&words)[4], const void* shared) {
@@ -28,19 +38,40 @@ __device__ inline void loadMatrix4(unsigned (&words)[4], const void* shared) {
 }
 
 // c += a·b: a [16, 16], b [16, 8], c [16, 8]
-__device__ inline void multiplyAdd(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
-      "{%0,%1,%2,%3};"
-      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+template <class Operand>
+__device__ inline void multiplyAdd(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1);
+
+#if __CUDA_ARCH__ >= 800
+#define QD_MULTIPLY_ADD(OPERAND, TYPE)                                                            \
+  template <>                                                                                     \
+  __device__ inline void multiplyAdd<OPERAND>(float (&c)[4], const unsigned (&a)[4], unsigned b0, \
+                                              unsigned b1) {                                      \
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." TYPE "." TYPE                           \
+                 ".f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"                     \
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])                                 \
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));                 \
+  }
+QD_MULTIPLY_ADD(BFloat16, "bf16")
+QD_MULTIPLY_ADD(Float16, "f16")
+#else
+// The first and the second half of the depth: their fragments are those of the whole.
+__device__ inline void multiplyAddHalf(float (&c)[4], unsigned a0, unsigned a1, unsigned b) {
+  asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
+               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+               : "r"(a0), "r"(a1), "r"(b));
 }
+template <>
+__device__ inline void multiplyAdd<Float16>(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+  multiplyAddHalf(c, a[0], a[1], b0);
+  multiplyAddHalf(c, a[2], a[3], b1);
+}
+#endif
 
 // A matrix [16, 16] of a tile in shared memory, as four of [8, 8]: `outer` and `depth` are where it begins.
 // Of a left factor the second one is further along its rows, of a right one along its depth. `BY_DEPTH`: the
 // rows of the tile are steps of depth.
-template <bool BY_DEPTH, bool IS_LEFT>
-__device__ inline void loadFactor(unsigned (&words)[4], const BFloat16* tile, int stride, int outer,
+template <bool BY_DEPTH, bool IS_LEFT, class Operand>
+__device__ inline void loadFactor(unsigned (&words)[4], const Operand* tile, int stride, int outer,
                                   int depth) {
   const int lane = threadIdx.x % 32;
   const int matrix = lane / 8;
@@ -51,7 +82,7 @@ __device__ inline void loadFactor(unsigned (&words)[4], const BFloat16* tile, in
   loadMatrix4<BY_DEPTH>(words, tile + row * stride + column);
 }
 
-template <class Shape>
+template <class Shape, class Operand>
 struct MmaTile {
   static constexpr int DEPTH = 32;
   static constexpr int PAD = 8;  // eight rows of a small matrix are in different banks
@@ -69,8 +100,8 @@ struct MmaTile {
     return (BY_DEPTH ? outer : DEPTH) + PAD;
   }
   struct Shared {
-    alignas(16) BFloat16 a[STAGES][tileSize(Shape::ROWS)];
-    alignas(16) BFloat16 b[STAGES][tileSize(Shape::COLUMNS)];
+    alignas(16) Operand a[STAGES][tileSize(Shape::ROWS)];
+    alignas(16) Operand b[STAGES][tileSize(Shape::COLUMNS)];
   };
 
   __device__ static int warpRow() {
@@ -90,35 +121,35 @@ struct MmaTile {
   }
 
   template <bool BY_DEPTH, int OUTER>
-  __device__ static void stage(BFloat16* tile, const Matrix& matrix, int depth, int outer) {
+  __device__ static void stage(Operand* tile, const Matrix& matrix, int depth, int outer) {
     constexpr int WIDTH = BY_DEPTH ? OUTER : DEPTH;
     constexpr int CHUNKS = WIDTH / CHUNK;
 #pragma unroll 1
     for (int chunk = threadIdx.x; chunk < DEPTH * OUTER / CHUNK; chunk += Shape::THREADS) {
       const int row = chunk / CHUNKS;
       const int column = chunk % CHUNKS * CHUNK;
-      BFloat16* target = tile + row * (WIDTH + PAD) + column;
+      Operand* target = tile + row * (WIDTH + PAD) + column;
       const int matrixRow = (BY_DEPTH ? depth : outer) + row;
       const int matrixColumn = (BY_DEPTH ? outer : depth) + column;
       const Size at = static_cast<Size>(matrixRow) * matrix.columns + matrixColumn;
-      const BFloat16* source = static_cast<const BFloat16*>(matrix.data) + at;
+      const Operand* source = static_cast<const Operand*>(matrix.data) + at;
       const bool isInside = matrixRow < matrix.rows && matrixColumn + CHUNK <= matrix.columns;
-      if (isInside && matrix.isHalf && reinterpret_cast<Size>(source) % sizeof(Chunk) == 0) {
+      if (isInside && matrix.kind == kindOf<Operand>() && reinterpret_cast<Size>(source) % 16 == 0) {
         copyChunkAsync(target, source);
       } else {
         float values[CHUNK];
         loadChunk(matrix, matrixRow, matrixColumn, values);
-        Chunk rounded;
+        Chunk<Operand> rounded;
 #pragma unroll
-        for (int i = 0; i < CHUNK; i++) rounded.at[i] = roundToBfloat16(values[i]);
-        *reinterpret_cast<Chunk*>(target) = rounded;
+        for (int i = 0; i < CHUNK; i++) put(rounded.at[i], values[i]);
+        *reinterpret_cast<Chunk<Operand>*>(target) = rounded;
       }
     }
   }
 
   // A tile is copied while the one before it is multiplied.
   template <bool A_BY_DEPTH, bool B_BY_DEPTH>
-  __device__ void add(Shared& shared, const Factors& factors, int row, int column, bool) {
+  __device__ void add(Shared& shared, const Factors& factors, int row, int column) {
     const int tiles = (factors.depth + DEPTH - 1) / DEPTH;
     for (int step = 0; step <= tiles; step++) {
       if (step < tiles) {
@@ -137,7 +168,7 @@ struct MmaTile {
   }
 
   template <bool A_BY_DEPTH, bool B_BY_DEPTH>
-  __device__ void addStep(const BFloat16* a, const BFloat16* b, int k) {
+  __device__ void addStep(const Operand* a, const Operand* b, int k) {
     unsigned left[Shape::ROW_RESULTS][4];
 #pragma unroll
     for (int i = 0; i < Shape::ROW_RESULTS; i++)
@@ -148,8 +179,8 @@ struct MmaTile {
       loadFactor<B_BY_DEPTH, false>(right, b, strideOf<B_BY_DEPTH>(Shape::COLUMNS), warpColumn() + 8 * j, k);
 #pragma unroll
       for (int i = 0; i < Shape::ROW_RESULTS; i++) {
-        multiplyAdd(sums[i][j], left[i], right[0], right[1]);
-        multiplyAdd(sums[i][j + 1], left[i], right[2], right[3]);
+        multiplyAdd<Operand>(sums[i][j], left[i], right[0], right[1]);
+        multiplyAdd<Operand>(sums[i][j + 1], left[i], right[2], right[3]);
       }
     }
   }

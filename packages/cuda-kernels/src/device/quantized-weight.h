@@ -1,6 +1,6 @@
 // A 4-bit weight as kernels read it: codes, levels, and scales that are plain or doubly quantized.
 #pragma once
-#include "bfloat16.h"
+#include "element.h"
 
 constexpr int CODES_OF_WORD = 8;
 constexpr int NESTED_BLOCK = 256;

@@ -16,7 +16,7 @@ __device__ void putRows(const AttentionCall& call, void* array, int heads, int h
 #pragma unroll
       for (int e = 0; e < 2; e++) {
         const int d = tensorColumn(n, e);
-        if (d < call.dim) putElement(array, call.isHalf, at + d, factor * rows.at[n][2 * r + e]);
+        if (d < call.dim) putElement(array, call.kind, at + d, factor * rows.at[n][2 * r + e]);
       }
   }
 }
@@ -24,10 +24,10 @@ __device__ void putRows(const AttentionCall& call, void* array, int heads, int h
 template <class Shape>
 __device__ void queryGradientsByTensorCores(const AttentionCall& call, const AttentionGradients& backward,
                                             void* dq, const OwnTile& tile) {
-  __shared__ alignas(16) BFloat16 queries[Shape::OWN_ROWS][Shape::STRIDE];
-  __shared__ alignas(16) BFloat16 gradients[Shape::OWN_ROWS][Shape::STRIDE];
-  __shared__ alignas(16) BFloat16 keys[Shape::PARTNER_ROWS][Shape::STRIDE];
-  __shared__ alignas(16) BFloat16 values[Shape::PARTNER_ROWS][Shape::STRIDE];
+  __shared__ alignas(16) typename Shape::Operand queries[Shape::OWN_ROWS][Shape::STRIDE];
+  __shared__ alignas(16) typename Shape::Operand gradients[Shape::OWN_ROWS][Shape::STRIDE];
+  __shared__ alignas(16) typename Shape::Operand keys[Shape::PARTNER_ROWS][Shape::STRIDE];
+  __shared__ alignas(16) typename Shape::Operand values[Shape::PARTNER_ROWS][Shape::STRIDE];
   __shared__ Visible visible[Shape::OWN_ROWS];
   const auto [chunk, head, begin] = tile;
   const int kvHead = head / (call.heads / call.kvHeads);
@@ -65,10 +65,10 @@ __device__ void queryGradientsByTensorCores(const AttentionCall& call, const Att
 template <class Shape>
 __device__ void keyGradientsByTensorCores(const AttentionCall& call, const AttentionGradients& backward,
                                           void* dk, void* dv, const OwnTile& tile) {
-  __shared__ alignas(16) BFloat16 keys[Shape::OWN_ROWS][Shape::STRIDE];
-  __shared__ alignas(16) BFloat16 values[Shape::OWN_ROWS][Shape::STRIDE];
-  __shared__ alignas(16) BFloat16 queries[Shape::PARTNER_ROWS][Shape::STRIDE];
-  __shared__ alignas(16) BFloat16 gradients[Shape::PARTNER_ROWS][Shape::STRIDE];
+  __shared__ alignas(16) typename Shape::Operand keys[Shape::OWN_ROWS][Shape::STRIDE];
+  __shared__ alignas(16) typename Shape::Operand values[Shape::OWN_ROWS][Shape::STRIDE];
+  __shared__ alignas(16) typename Shape::Operand queries[Shape::PARTNER_ROWS][Shape::STRIDE];
+  __shared__ alignas(16) typename Shape::Operand gradients[Shape::PARTNER_ROWS][Shape::STRIDE];
   __shared__ Visible visible[Shape::OWN_ROWS];
   const auto [chunk, kvHead, begin] = tile;
   loadTile<Shape>(keys, call, call.k, call.kvHeads, kvHead, begin, call.keys);

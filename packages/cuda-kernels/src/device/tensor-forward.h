@@ -61,9 +61,9 @@ __device__ void storeTensorRows(const AttentionCall& call, const AttentionTarget
 template <class Shape>
 __device__ void attendByTensorCores(const AttentionCall& call, const AttentionTarget& target,
                                     const OwnTile& tile) {
-  __shared__ alignas(16) BFloat16 queries[Shape::OWN_ROWS][Shape::STRIDE];
-  __shared__ alignas(16) BFloat16 keys[Shape::PARTNER_ROWS][Shape::STRIDE];
-  __shared__ alignas(16) BFloat16 values[Shape::PARTNER_ROWS][Shape::STRIDE];
+  __shared__ alignas(16) typename Shape::Operand queries[Shape::OWN_ROWS][Shape::STRIDE];
+  __shared__ alignas(16) typename Shape::Operand keys[Shape::PARTNER_ROWS][Shape::STRIDE];
+  __shared__ alignas(16) typename Shape::Operand values[Shape::PARTNER_ROWS][Shape::STRIDE];
   __shared__ Visible visible[Shape::OWN_ROWS];
   const auto [chunk, head, begin] = tile;
   const int kvHead = head / (call.heads / call.kvHeads);

@@ -1,50 +1,48 @@
 // Products of matrices by tiles, for the kernels that need them: c = a·b with sums in float32.
-// An operand is a row-major matrix of float32 or bfloat16; a tile of it is copied to shared memory, rounded
+// An operand is a row-major matrix of any type of elements; a tile of it is copied to shared memory, rounded
 // or widened to what the product takes. Elements past its edges count as 0.
 #pragma once
-#include "bfloat16.h"
+#include "element.h"
 
 // A matrix in memory: [rows, columns], contiguous.
 struct Matrix {
   const void* data;
-  bool isHalf;  // bfloat16
+  int kind;
   int rows;
   int columns;
 };
 
-constexpr int CHUNK = 8;  // elements of one copy to shared memory: 16 bytes of bfloat16
+constexpr int CHUNK = 8;  // elements of one copy to shared memory: 16 bytes of two-byte elements
 
+template <class T>
 struct alignas(16) Chunk {
-  BFloat16 at[CHUNK];
+  T at[CHUNK];
 };
 
-__device__ inline float roundedToBfloat16(float value) { return toFloat(roundToBfloat16(value)); }
+// The elements from `at` on as they are in memory, `left` of which are there; 0 past them.
+template <class T>
+__device__ inline Chunk<T> loadElements(const void* data, Size at, int left) {
+  const T* source = static_cast<const T*>(data) + at;
+  if (left >= CHUNK && reinterpret_cast<Size>(source) % 16 == 0)
+    return *reinterpret_cast<const Chunk<T>*>(source);
+  Chunk<T> chunk;
+#pragma unroll
+  for (int i = 0; i < CHUNK; i++) chunk.at[i] = i < left ? source[i] : T(0);
+  return chunk;
+}
 
 // The elements (row, column … column + 7), 0 past the edges.
 __device__ inline void loadChunk(const Matrix& matrix, int row, int column, float (&values)[CHUNK]) {
   const int left = row < matrix.rows ? matrix.columns - column : 0;
   const Size at = static_cast<Size>(row) * matrix.columns + column;
-  if (matrix.isHalf) {
-    const BFloat16* source = static_cast<const BFloat16*>(matrix.data) + at;
-    if (left >= CHUNK && reinterpret_cast<Size>(source) % sizeof(Chunk) == 0) {
-      const Chunk chunk = *reinterpret_cast<const Chunk*>(source);
+  if (matrix.kind == FLOAT32) {
+    const Chunk<float> chunk = loadElements<float>(matrix.data, at, left);
 #pragma unroll
-      for (int i = 0; i < CHUNK; i++) values[i] = toFloat(chunk.at[i]);
-    } else {
-#pragma unroll
-      for (int i = 0; i < CHUNK; i++) values[i] = i < left ? toFloat(source[i]) : 0.f;
-    }
+    for (int i = 0; i < CHUNK; i++) values[i] = chunk.at[i];
   } else {
-    const float* source = static_cast<const float*>(matrix.data) + at;
-    if (left >= CHUNK && reinterpret_cast<Size>(source) % sizeof(float4) == 0) {
-      const float4 low = *reinterpret_cast<const float4*>(source);
-      const float4 high = *reinterpret_cast<const float4*>(source + 4);
-      values[0] = low.x, values[1] = low.y, values[2] = low.z, values[3] = low.w;
-      values[4] = high.x, values[5] = high.y, values[6] = high.z, values[7] = high.w;
-    } else {
+    const Chunk<unsigned short> chunk = loadElements<unsigned short>(matrix.data, at, left);
 #pragma unroll
-      for (int i = 0; i < CHUNK; i++) values[i] = i < left ? source[i] : 0.f;
-    }
+    for (int i = 0; i < CHUNK; i++) values[i] = widened(matrix.kind, chunk.at[i]);
   }
 }
 

@@ -1,18 +1,6 @@
-import { QdyloraError, type ArrayView } from '@qdylora/contract';
+import type { FloatDType } from '@qdylora/contract';
 
-const SUFFIXES: Readonly<Record<string, string>> = { f32: 'F32', bf16: 'Bf16' };
+const SUFFIXES: Readonly<Record<FloatDType, string>> = { f32: 'F32', bf16: 'Bf16', f16: 'F16' };
 
-/**
- * The end of a kernel's name for the dtype of an array: `rmsNorm${dtypeSuffix(y)}`.
- *
- * @throws QdyloraError UNSUPPORTED for a dtype other than f32 and bf16
- */
-export function dtypeSuffix({ dtype }: ArrayView): string {
-  const suffix = SUFFIXES[dtype];
-  if (!suffix)
-    throw new QdyloraError('UNSUPPORTED', {
-      where: 'cuda',
-      problem: `a kernel's array must be ${Object.keys(SUFFIXES).join(' or ')} (got ${dtype})`,
-    });
-  return suffix;
-}
+/** The end of a kernel's name for a type of elements, as in QD_FOR_ELEMENTS: `rmsNorm${dtypeSuffix(y)}`. */
+export const dtypeSuffix = ({ dtype }: { readonly dtype: FloatDType }): string => SUFFIXES[dtype];

@@ -19,7 +19,7 @@ export interface RunOptions {
   readonly backend?: 'auto' | 'cpu' | 'cuda' | 'host';
   /**
    * Type of the operands of matrix products; f16 trains with dynamic loss scaling; auto: bf16 where the
-   * processor has instructions for it (default: auto).
+   * processor has instructions for it, f16 on a GPU without them (default: auto).
    */
   readonly computeDtype?: 'auto' | 'f32' | 'bf16' | 'f16';
   /** Threads of the kernels; all processors by default. Results do not depend on it. */

@@ -1,7 +1,7 @@
 // Computes: y = f(gate) · up; backward dUp = dy · f(gate), dGate = dy · up · f′(gate), with f SiLU, GELU,
 //   its tanh form or ReLU (`kind`, in the order of ACTIVATION_KINDS).
 // Owners: a thread owns four consecutive elements; blocks cover the array.
-// Cost: forward 12 bytes per element, backward 20 (half in bfloat16), and an exponential and a division or
+// Cost: forward 12 bytes per element, backward 20 (half of two bytes), and an exponential and a division or
 //   two: bound by the bandwidth of memory.
 // Assumes: arrays of n elements of one dtype (runOp checks). dGate may be the array of dy, dUp that of up: a
 //   thread reads its elements first. Any alignment.
@@ -40,20 +40,15 @@ __device__ void activationGateBackward(const T* gate, const T* up, const T* dy, 
 
 }  // namespace
 
-extern "C" __global__ void activationGateF32(const float* gate, const float* up, float* y, Size n, int kind) {
-  activationGate(gate, up, y, n, kind);
-}
-extern "C" __global__ void activationGateBf16(const BFloat16* gate, const BFloat16* up, BFloat16* y, Size n,
-                                              int kind) {
-  activationGate(gate, up, y, n, kind);
-}
+#define QD_GATE(NAME, T)                                                                \
+  extern "C" __global__ void NAME(const T* gate, const T* up, T* y, Size n, int kind) { \
+    activationGate(gate, up, y, n, kind);                                               \
+  }
+QD_FOR_ELEMENTS(QD_GATE, activationGate)
 
-extern "C" __global__ void activationGateBackwardF32(const float* gate, const float* up, const float* dy,
-                                                     float* dGate, float* dUp, Size n, int kind) {
-  activationGateBackward(gate, up, dy, dGate, dUp, n, kind);
-}
-extern "C" __global__ void activationGateBackwardBf16(const BFloat16* gate, const BFloat16* up,
-                                                      const BFloat16* dy, BFloat16* dGate, BFloat16* dUp,
-                                                      Size n, int kind) {
-  activationGateBackward(gate, up, dy, dGate, dUp, n, kind);
-}
+#define QD_GATE_BACKWARD(NAME, T)                                                                    \
+  extern "C" __global__ void NAME(const T* gate, const T* up, const T* dy, T* dGate, T* dUp, Size n, \
+                                  int kind) {                                                        \
+    activationGateBackward(gate, up, dy, dGate, dUp, n, kind);                                       \
+  }
+QD_FOR_ELEMENTS(QD_GATE_BACKWARD, activationGateBackward)

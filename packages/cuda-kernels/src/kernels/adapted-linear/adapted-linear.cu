@@ -5,7 +5,7 @@
 // Cost: 8 bytes per element of [tokens, r]: a small part of the products around it.
 // Assumes: contiguous arrays (adapted-linear.ts). y may be the array of x where the widths are equal.
 // Dropped: nothing yet. Not measured on a device.
-#include "bfloat16.h"
+#include "element.h"
 
 extern "C" __global__ void scaleRanks(const float* x, float* y, Size begin, Size n, int r, int width,
                                       int from, int low, int high, float factor) {

@@ -95,7 +95,7 @@ const groupBackwardKernel = (door: CudaDoor): BoundKernel =>
           addAdapterGradients(door, call, g);
         });
       });
-    if (dx?.dtype === 'bf16' && layers.length > 1)
+    if (dx && dx.dtype !== 'f32' && layers.length > 1)
       withMatrix(door, { dtype: 'f32', shape: [tokens, cols] }, addLayers);
     else addLayers(dx);
   });

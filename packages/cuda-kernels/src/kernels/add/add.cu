@@ -1,6 +1,7 @@
-// Computes: y = a + b; add-into: sum += x, of float32 or of bfloat16.
+// Computes: y = a + b; add-into: sum += x, of any type of elements.
 // Owners: a thread owns four consecutive elements; blocks cover the array.
-// Cost: 12 bytes per element (add-into in bfloat16: 6) and one sum: bound by the bandwidth of memory.
+// Cost: 12 bytes per element (add-into of two-byte elements: 6) and one sum: bound by the bandwidth of
+//   memory.
 // Assumes: arrays of n elements (runOp checks); y may be the array of a or of b, since a thread reads its
 //   elements before it writes them. Any alignment: arrays that do not begin at 16 bytes go element by
 //   element.
@@ -26,5 +27,6 @@ __device__ void addInto(const T* x, T* sum, Size n) {
   storeRun(sum, run, sums);
 }
 
-extern "C" __global__ void addIntoF32(const float* x, float* sum, Size n) { addInto(x, sum, n); }
-extern "C" __global__ void addIntoBf16(const BFloat16* x, BFloat16* sum, Size n) { addInto(x, sum, n); }
+#define QD_ADD_INTO(NAME, T) \
+  extern "C" __global__ void NAME(const T* x, T* sum, Size n) { addInto(x, sum, n); }
+QD_FOR_ELEMENTS(QD_ADD_INTO, addInto)

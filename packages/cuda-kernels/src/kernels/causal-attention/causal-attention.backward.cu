@@ -7,26 +7,28 @@
 //   for each fused multiply-add.
 // Assumes: as causal-attention.cu. Keys in no segment get dk = dv = 0.
 // Dropped: one kernel for all three with atomics on dq: no fixed order. causal-attention.tensor.cu has the
-//   tensor cores. Not measured on a
-//   device.
+//   tensor cores. Not measured on a device.
 #include "attention-arguments.h"
 #include "attention-backward.h"
 
 namespace {
 
 constexpr int LANES = 32;
+// Blocks of a multiprocessor that there must be registers for. Left to itself, ptxas makes room for more of
+// them on sm_90, and spills.
+constexpr int KEY_BLOCKS = 3;
 
 }  // namespace
 
 // dots[head, query] = dy · y: a warp for each.
-extern "C" __global__ void outputDots(const void* y, const void* dy, int isHalf, float* dots, int queries,
+extern "C" __global__ void outputDots(const void* y, const void* dy, int kind, float* dots, int queries,
                                       int heads, int dim) {
   const Size row = (static_cast<Size>(blockIdx.x) * blockDim.x + threadIdx.x) / LANES;
   if (row >= static_cast<Size>(queries) * heads) return;  // a whole warp
   const int lane = threadIdx.x % LANES;
   float sum = 0.f;
   for (int d = lane; d < dim; d += LANES)
-    sum += elementOf(dy, isHalf != 0, row * dim + d) * elementOf(y, isHalf != 0, row * dim + d);
+    sum += elementOf(dy, kind, row * dim + d) * elementOf(y, kind, row * dim + d);
   for (int distance = LANES / 2; distance > 0; distance /= 2)
     sum += __shfl_xor_sync(0xffffffffu, sum, distance);
   if (lane == 0) dots[row % heads * queries + row / heads] = sum;
@@ -38,7 +40,7 @@ extern "C" __global__ void outputDots(const void* y, const void* dy, int isHalf,
     const AttentionCall call = QD_ATTENTION_CALL;                                                          \
     queryGradients<Shape##DIM>(call, {dy, logSumExp, dots}, dq, tileOfBlock(heads, Shape##DIM::OWN_ROWS)); \
   }                                                                                                        \
-  extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS)                                          \
+  extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS, KEY_BLOCKS)                              \
       keyGradients##DIM(QD_ATTENTION_ARGUMENTS, const void* dy, const float* logSumExp, const float* dots, \
                         void* dk, void* dv) {                                                              \
     const AttentionCall call = QD_ATTENTION_CALL;                                                          \

@@ -1,5 +1,5 @@
 // Computes: y = softmax(score) · v and logSumExp, score = cap(scale · q·k) + slope · (key − query position),
-//   of packed segments, grouped heads and windows; operands rounded to bfloat16 where asked.
+//   of packed segments, grouped heads and windows; operands rounded to `operandKind`.
 // Owners: a block owns 32 queries (16 for heads over 128) of one head and a chunk of the keys; neighbouring
 //   threads share a query. The softmax is corrected from tile to tile (Milakov & Gimelshein 2018). Several
 //   chunks, for few queries, are joined by a second kernel in their order.
@@ -25,7 +25,7 @@ QD_ATTEND(128)
 QD_ATTEND(256)
 
 // A block owns a query of a head: y and logSumExp of all chunks, added in their order.
-extern "C" __global__ void joinChunks(const float* chunkSums, const float* chunkStates, void* y, int isHalf,
+extern "C" __global__ void joinChunks(const float* chunkSums, const float* chunkStates, void* y, int kind,
                                       float* logSumExp, int chunks, int queries, int heads, int dim) {
   const int head = blockIdx.x % heads;
   const int query = blockIdx.x / heads;
@@ -45,8 +45,7 @@ extern "C" __global__ void joinChunks(const float* chunkSums, const float* chunk
       const float* state = chunkStates + 2 * (chunk * rows + row);
       if (state[1] > 0.f) sum += chunkSums[(chunk * rows + row) * dim + d] * expf(state[0] - largest);
     }
-    putElement(y, isHalf != 0, (static_cast<Size>(query) * heads + head) * dim + d,
-               total > 0.f ? sum / total : 0.f);
+    putElement(y, kind, (static_cast<Size>(query) * heads + head) * dim + d, total > 0.f ? sum / total : 0.f);
   }
   if (threadIdx.x == 0) logSumExp[row] = total > 0.f ? largest + logf(total) : 0.f;
 }

@@ -1,24 +1,23 @@
-// Computes: causal-attention and its backward with all operands in bfloat16, for heads of up to 128 elements.
+// Computes: causal-attention and its backward with all operands of two bytes, for heads of up to 128
+//   elements.
 // Owners: a block of four warps owns 64 queries of one head (dk, dv: 64 keys of one kv head), a warp 16 of
 //   them; k and v (q and dy) come 32 rows at a time, 16 for heads over 64. Scores stay in registers, where
 //   their fragments are those of the next product's left factor.
 // Cost: 4 · dim operations per score forward, 6 for dq, 8 for dk and dv; 64 rows share what is read: about 32
 //   operations a byte of the second cache.
-// Assumes: as causal-attention.cu. Below sm_80: the same blocks by fused multiply-adds, half of the rows each
-//   time.
+// Assumes: as causal-attention.cu. bfloat16 below sm_80 and float16 on sm_70: the same blocks by fused
+//   multiply-adds, half of the rows each time.
 // Dropped: copies one tile ahead; skipping tiles that a window leaves out between two segments. Not measured
 //   on a device.
 #include "attention-arguments.h"
-#if __CUDA_ARCH__ >= 800
+#include "attention-backward.h"
+#if __CUDA_ARCH__ >= 750
 #include "tensor-backward.h"
 #include "tensor-forward.h"
-#else
-#include "attention-backward.h"
 #endif
 
 namespace {
 
-#if __CUDA_ARCH__ < 800
 // Calls compute(tile) for the parts of a tile of TENSOR_OWN_ROWS.
 template <class Shape, class Compute>
 __device__ void inParts(OwnTile tile, const Compute& compute) {
@@ -29,48 +28,86 @@ __device__ void inParts(OwnTile tile, const Compute& compute) {
     __syncthreads();
   }
 }
+
+// By fused multiply-adds.
+template <class Shape>
+struct FmaAttention {
+  __device__ static void attend(const AttentionCall& call, const AttentionTarget& target,
+                                const OwnTile& tile) {
+    inParts<Shape>(tile, [&](const OwnTile& part) { ::attend<Shape>(call, target, part); });
+  }
+  __device__ static void queryGradients(const AttentionCall& call, const AttentionGradients& backward,
+                                        void* dq, const OwnTile& tile) {
+    inParts<Shape>(tile, [&](const OwnTile& part) { ::queryGradients<Shape>(call, backward, dq, part); });
+  }
+  __device__ static void keyGradients(const AttentionCall& call, const AttentionGradients& backward, void* dk,
+                                      void* dv, const OwnTile& tile) {
+    inParts<Shape>(tile, [&](const OwnTile& part) { ::keyGradients<Shape>(call, backward, dk, dv, part); });
+  }
+};
+
+#if __CUDA_ARCH__ >= 750
+// By tensor cores.
+template <class Shape>
+struct TensorAttention {
+  __device__ static void attend(const AttentionCall& call, const AttentionTarget& target,
+                                const OwnTile& tile) {
+    attendByTensorCores<Shape>(call, target, tile);
+  }
+  __device__ static void queryGradients(const AttentionCall& call, const AttentionGradients& backward,
+                                        void* dq, const OwnTile& tile) {
+    queryGradientsByTensorCores<Shape>(call, backward, dq, tile);
+  }
+  __device__ static void keyGradients(const AttentionCall& call, const AttentionGradients& backward, void* dk,
+                                      void* dv, const OwnTile& tile) {
+    keyGradientsByTensorCores<Shape>(call, backward, dk, dv, tile);
+  }
+};
+#endif
+
+// Blocks of a multiprocessor that there must be registers for. Left to itself, ptxas spills on sm_90. On
+// sm_75 shared memory has room for two, and four would spill.
+constexpr int QUERY_BLOCKS = __CUDA_ARCH__ == 750 ? 2 : 4;
+
+#if __CUDA_ARCH__ >= 800
+using Bfloat16Heads64 = TensorAttention<Tensor64<BFloat16>>;
+using Bfloat16Heads128 = TensorAttention<Tensor128<BFloat16>>;
+#else
+using Bfloat16Heads64 = FmaAttention<Shape64>;
+using Bfloat16Heads128 = FmaAttention<Shape128>;
+#endif
+#if __CUDA_ARCH__ >= 750
+using Float16Heads64 = TensorAttention<Tensor64<Float16>>;
+using Float16Heads128 = TensorAttention<Tensor128<Float16>>;
+#else
+using Float16Heads64 = FmaAttention<Shape64>;
+using Float16Heads128 = FmaAttention<Shape128>;
 #endif
 
 }  // namespace
 
-#if __CUDA_ARCH__ >= 800
-#define QD_ATTEND(DIM, CALL, TARGET, TILE) attendByTensorCores<Tensor##DIM>(CALL, TARGET, TILE)
-#define QD_QUERIES(DIM, CALL, BACKWARD, DQ, TILE) \
-  queryGradientsByTensorCores<Tensor##DIM>(CALL, BACKWARD, DQ, TILE)
-#define QD_KEYS(DIM, CALL, BACKWARD, DK, DV, TILE) \
-  keyGradientsByTensorCores<Tensor##DIM>(CALL, BACKWARD, DK, DV, TILE)
-#else
-#define QD_ATTEND(DIM, CALL, TARGET, TILE) \
-  inParts<Shape##DIM>(TILE, [&](const OwnTile& part) { attend<Shape##DIM>(CALL, TARGET, part); })
-#define QD_QUERIES(DIM, CALL, BACKWARD, DQ, TILE) \
-  inParts<Shape##DIM>(TILE,                       \
-                      [&](const OwnTile& part) { queryGradients<Shape##DIM>(CALL, BACKWARD, DQ, part); })
-#define QD_KEYS(DIM, CALL, BACKWARD, DK, DV, TILE) \
-  inParts<Shape##DIM>(TILE,                        \
-                      [&](const OwnTile& part) { keyGradients<Shape##DIM>(CALL, BACKWARD, DK, DV, part); })
-#endif
-
-#define QD_TENSOR(DIM)                                                                               \
-  extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS)                                    \
-      attendTensor##DIM(QD_ATTENTION_ARGUMENTS, void* y, float* logSumExp, float* chunkSums,         \
-                        float* chunkStates, int chunks, int chunkKeys) {                             \
-    const AttentionCall call = QD_ATTENTION_CALL;                                                    \
-    const AttentionTarget target = {y, logSumExp, chunkSums, chunkStates, chunks, chunkKeys};        \
-    QD_ATTEND(DIM, call, target, queryTile(call, target, TENSOR_OWN_ROWS));                          \
-  }                                                                                                  \
-  extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS) queryGradientsTensor##DIM(         \
-      QD_ATTENTION_ARGUMENTS, const void* dy, const float* logSumExp, const float* dots, void* dq) { \
-    const AttentionCall call = QD_ATTENTION_CALL;                                                    \
-    const AttentionGradients backward = {dy, logSumExp, dots};                                       \
-    QD_QUERIES(DIM, call, backward, dq, tileOfBlock(heads, TENSOR_OWN_ROWS));                        \
-  }                                                                                                  \
-  extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS)                                    \
-      keyGradientsTensor##DIM(QD_ATTENTION_ARGUMENTS, const void* dy, const float* logSumExp,        \
-                              const float* dots, void* dk, void* dv) {                               \
-    const AttentionCall call = QD_ATTENTION_CALL;                                                    \
-    const AttentionGradients backward = {dy, logSumExp, dots};                                       \
-    QD_KEYS(DIM, call, backward, dk, dv, tileOfBlock(kvHeads, TENSOR_OWN_ROWS));                     \
+#define QD_TENSOR(SUFFIX, ATTENTION)                                                                     \
+  extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS)                                        \
+      attendTensor##SUFFIX(QD_ATTENTION_ARGUMENTS, void* y, float* logSumExp, float* chunkSums,          \
+                           float* chunkStates, int chunks, int chunkKeys) {                              \
+    const AttentionCall call = QD_ATTENTION_CALL;                                                        \
+    const AttentionTarget target = {y, logSumExp, chunkSums, chunkStates, chunks, chunkKeys};            \
+    ATTENTION::attend(call, target, queryTile(call, target, TENSOR_OWN_ROWS));                           \
+  }                                                                                                      \
+  extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS, QUERY_BLOCKS)                          \
+      queryGradientsTensor##SUFFIX(QD_ATTENTION_ARGUMENTS, const void* dy, const float* logSumExp,       \
+                                   const float* dots, void* dq) {                                        \
+    const AttentionCall call = QD_ATTENTION_CALL;                                                        \
+    ATTENTION::queryGradients(call, {dy, logSumExp, dots}, dq, tileOfBlock(heads, TENSOR_OWN_ROWS));     \
+  }                                                                                                      \
+  extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS)                                        \
+      keyGradientsTensor##SUFFIX(QD_ATTENTION_ARGUMENTS, const void* dy, const float* logSumExp,         \
+                                 const float* dots, void* dk, void* dv) {                                \
+    const AttentionCall call = QD_ATTENTION_CALL;                                                        \
+    ATTENTION::keyGradients(call, {dy, logSumExp, dots}, dk, dv, tileOfBlock(kvHeads, TENSOR_OWN_ROWS)); \
   }
 
-QD_TENSOR(64)
-QD_TENSOR(128)
+QD_TENSOR(64Bf16, Bfloat16Heads64)
+QD_TENSOR(128Bf16, Bfloat16Heads128)
+QD_TENSOR(64F16, Float16Heads64)
+QD_TENSOR(128F16, Float16Heads128)

@@ -6,6 +6,8 @@ import {
   type FloatView,
 } from '@qdylora/contract';
 import { causalAttention, causalAttentionBackward, type AttentionAttributes } from '@qdylora/tensor';
+import { dtypeSuffix } from '../../launch/dtype-suffix.ts';
+import { elementKind, kindOf } from '../../launch/element-kind.ts';
 import { f32, i32, input, output, type Argument, type CudaDoor } from '../../launch/launch.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -42,9 +44,14 @@ function tilesFor({ headDim, computeDtype }: AttentionAttributes): Tiles {
       problem: `heads on a GPU must have at most ${SHAPES.at(-1)!.dim} elements (got ${headDim})`,
     });
   const { dim, rows } = shape;
-  if (computeDtype === 'bf16' && headDim <= TENSOR.dim) {
+  if (computeDtype !== 'f32' && headDim <= TENSOR.dim) {
     const module = 'causal-attention.tensor';
-    return { forward: module, backward: module, suffix: `Tensor${dim}`, rows: TENSOR.rows };
+    return {
+      forward: module,
+      backward: module,
+      suffix: `Tensor${dim}${dtypeSuffix({ dtype: computeDtype })}`,
+      rows: TENSOR.rows,
+    };
   }
   return {
     forward: 'causal-attention',
@@ -63,8 +70,6 @@ interface AttentionInputs {
   readonly alibiSlopes?: F32;
 }
 
-const isHalf = ({ dtype }: ArrayView): number => (dtype === 'bf16' ? 1 : 0);
-
 /** QD_ATTENTION_ARGUMENTS of src/device/attention-arguments.h. */
 const sharedArguments = (
   { q, k, v, querySegments, keySegments, alibiSlopes }: AttentionInputs,
@@ -73,8 +78,8 @@ const sharedArguments = (
   input(q),
   input(k),
   input(v),
-  i32(isHalf(q)),
-  i32(computeDtype === 'bf16' ? 1 : 0),
+  kindOf(q),
+  i32(elementKind(computeDtype)),
   input(querySegments),
   input(keySegments),
   i32(querySegments.shape[0]),
@@ -133,7 +138,7 @@ const forwardKernel = ({ launch, withScratch }: CudaDoor): BoundKernel =>
             input(chunkSums),
             input(chunkStates),
             output(y),
-            i32(isHalf(y)),
+            kindOf(y),
             output(logSumExp),
             i32(chunks),
             i32(queries),
@@ -157,15 +162,7 @@ const backwardKernel = ({ launch, withScratch }: CudaDoor): BoundKernel =>
         kernel: 'outputDots',
         blocks: Math.ceil((heads * queries * WARP) / THREADS),
         threads: THREADS,
-        arguments: [
-          input(y),
-          input(dy),
-          i32(isHalf(y)),
-          output(dots),
-          i32(queries),
-          i32(heads),
-          i32(headDim),
-        ],
+        arguments: [input(y), input(dy), kindOf(y), output(dots), i32(queries), i32(heads), i32(headDim)],
       });
       const shared = [...sharedArguments(inputs, attributes), input(dy), input(logSumExp), input(dots)];
       launch({

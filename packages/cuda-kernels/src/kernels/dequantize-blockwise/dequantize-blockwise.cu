@@ -1,8 +1,8 @@
-// Computes: values[i] = fl(levels[code i] · scale of its block), rounded to bfloat16 where asked; scale =
+// Computes: values[i] = fl(levels[code i] · scale of its block), rounded to two bytes where asked; scale =
 //   absmax, or fl(fl(nestedMap[absmaxCodes] · nestedAbsmax) + nestedOffset). The same bits as the reference.
 // Owners: a thread owns eight consecutive values: four bytes of codes, all of one block of values. The
 //   levels are in shared memory, one bank each, so that look-ups never collide.
-// Cost: reads 0.5 to 0.6 and writes 4 (bfloat16: 2) bytes per value: bound by the bandwidth of stores.
+// Cost: reads 0.5 to 0.6 and writes 4 (or 2) bytes per value: bound by the bandwidth of stores.
 // Assumes: block sizes that are multiples of 8, codes of (n + 1) / 2 bytes, 16 levels (runOp checks); at
 //   least 16 threads a block (launch-dequantize.ts). Any alignment.
 // Dropped: nothing yet. The index of a tile costs three divisions per thread. Not measured on a device.
@@ -56,7 +56,5 @@ __device__ void dequantize(const unsigned char* codes, const float* levels, T* v
                NestedScales{absmaxCodes, nestedAbsmax, nestedMap, nestedOffset});              \
   }
 
-QD_PLAIN(dequantizeF32, float)
-QD_PLAIN(dequantizeBf16, BFloat16)
-QD_NESTED(dequantizeNestedF32, float)
-QD_NESTED(dequantizeNestedBf16, BFloat16)
+QD_FOR_ELEMENTS(QD_PLAIN, dequantize)
+QD_FOR_ELEMENTS(QD_NESTED, dequantizeNested)

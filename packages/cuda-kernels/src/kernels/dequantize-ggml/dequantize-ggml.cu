@@ -5,7 +5,7 @@
 //   instructions for K types, else by the bandwidth of stores. Models are decoded once, at load.
 // Assumes: whole blocks (runOp checks). Any alignment. Products of scales and codes are exact in float32.
 // Dropped: sharing scales between the values of a group. Not measured on a device.
-#include "bfloat16.h"
+#include "element.h"
 
 namespace {
 

@@ -1,8 +1,8 @@
 // Computes: y = x · factor where the top 24 bits of word i & 1 of philox(⌊i / 2⌋, counter, key) are at least
 //   `threshold`, else 0: the masks of the contract's generator.
 // Owners: a thread owns four consecutive elements: two blocks of the generator.
-// Cost: 8 bytes per element (4 in bfloat16) and 20 integer products per four elements: bound by the bandwidth
-//   of memory.
+// Cost: 8 bytes per element (4 of two bytes) and 20 integer products per four elements: bound by the
+//   bandwidth of memory.
 // Assumes: arrays of n < 2³³ elements and a counter of one element (runOp checks). Any alignment.
 // Dropped: nothing yet. Not measured on a device.
 #include "elementwise.h"
@@ -46,11 +46,9 @@ __device__ void dropout(const T* x, const int* counter, T* y, Size n, unsigned k
 
 }  // namespace
 
-extern "C" __global__ void dropoutF32(const float* x, const int* counter, float* y, Size n, unsigned key,
-                                      unsigned threshold, float factor) {
-  dropout(x, counter, y, n, key, threshold, factor);
-}
-extern "C" __global__ void dropoutBf16(const BFloat16* x, const int* counter, BFloat16* y, Size n,
-                                       unsigned key, unsigned threshold, float factor) {
-  dropout(x, counter, y, n, key, threshold, factor);
-}
+#define QD_DROPOUT(NAME, T)                                                                   \
+  extern "C" __global__ void NAME(const T* x, const int* counter, T* y, Size n, unsigned key, \
+                                  unsigned threshold, float factor) {                         \
+    dropout(x, counter, y, n, key, threshold, factor);                                        \
+  }
+QD_FOR_ELEMENTS(QD_DROPOUT, dropout)

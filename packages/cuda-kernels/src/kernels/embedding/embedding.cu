@@ -1,11 +1,11 @@
 // Computes: y[t] = weight[ids[t]], widened; backward dWeight[ids[t]] += dy[t], in token order.
 // Owners: forward: a block owns a token. Backward: a thread owns one column of the whole table and adds the
 //   tokens one after another, so that the order is that of the reference.
-// Cost: forward 8 bytes per element (6 from bfloat16), backward 12, of which the sums of one column are a
+// Cost: forward 8 bytes per element (6 from two bytes), backward 12, of which the sums of one column are a
 //   chain: bound by the latency of memory. Only full training has a backward here.
 // Assumes: contiguous arrays (runOp checks). An id outside the table ends the kernel with a trap.
 // Dropped: tokens in parallel where their ids differ. Not measured on a device.
-#include "bfloat16.h"
+#include "element.h"
 
 namespace {
 
@@ -23,13 +23,11 @@ __device__ void embedding(const T* weight, const int* ids, float* y, int rows, i
 
 }  // namespace
 
-extern "C" __global__ void embeddingF32(const float* weight, const int* ids, float* y, int rows, int hidden) {
-  embedding(weight, ids, y, rows, hidden);
-}
-extern "C" __global__ void embeddingBf16(const BFloat16* weight, const int* ids, float* y, int rows,
-                                         int hidden) {
-  embedding(weight, ids, y, rows, hidden);
-}
+#define QD_EMBEDDING(NAME, T)                                                                        \
+  extern "C" __global__ void NAME(const T* weight, const int* ids, float* y, int rows, int hidden) { \
+    embedding(weight, ids, y, rows, hidden);                                                         \
+  }
+QD_FOR_ELEMENTS(QD_EMBEDDING, embedding)
 
 extern "C" __global__ void embeddingBackward(const int* ids, const float* dy, float* dWeight, int tokens,
                                              int rows, int hidden) {

@@ -7,7 +7,7 @@
 // Assumes: contiguous rows of `hidden` ≥ 1 elements (runOp checks) and blocks of whole warps (layer-norm.ts).
 // Dropped: one pass for mean and variance: it loses digits of rows far from 0. Not measured on a device.
 #include "block-sum.h"
-#include "bfloat16.h"
+#include "element.h"
 
 namespace {
 

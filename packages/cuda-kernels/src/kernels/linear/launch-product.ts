@@ -1,4 +1,6 @@
-import { DTYPE_BYTES, type ArrayView, type FloatDType, type FloatView } from '@qdylora/contract';
+import { DTYPE_BYTES, type FloatDType, type FloatView } from '@qdylora/contract';
+import { dtypeSuffix } from '../../launch/dtype-suffix.ts';
+import { elementKind, kindOf } from '../../launch/element-kind.ts';
 import { i32, input, output, type CudaDoor } from '../../launch/launch.ts';
 import { multiplyByLibrary } from '../../products/multiply-by-library.ts';
 import type { Product } from './product.ts';
@@ -22,37 +24,35 @@ function launchOwnProduct({ launch }: CudaDoor, product: Product): void {
   const { form, computeDtype, a, b, plus = { a, b }, before = a, bias = b, c } = product;
   const [rows, columns] = c.shape as [number, number];
   const tilesOf = (size: number): number => Math.ceil(rows / size) * Math.ceil(columns / size);
-  const isLarge = computeDtype === 'bf16' && tilesOf(LARGE.size) >= FEWEST_LARGE_TILES;
+  const isLarge = computeDtype !== 'f32' && tilesOf(LARGE.size) >= FEWEST_LARGE_TILES;
   const { size, threads } = isLarge ? LARGE : SMALL;
   launch({
     module: 'linear',
-    kernel: `${isLarge ? 'largeProduct' : 'product'}${form}${computeDtype === 'bf16' ? 'Bf16' : 'F32'}`,
+    kernel: `${isLarge ? 'largeProduct' : 'product'}${form}${dtypeSuffix({ dtype: computeDtype })}`,
     blocks: tilesOf(size),
     threads,
     arguments: [
       input(a),
-      i32(isHalf(a)),
+      kindOf(a),
       input(b),
-      i32(isHalf(b)),
+      kindOf(b),
       i32(form === 'Tn' ? a.shape[0] : a.shape[1]),
       input(plus.a),
-      i32(isHalf(plus.a)),
+      kindOf(plus.a),
       input(plus.b),
-      i32(isHalf(plus.b)),
+      kindOf(plus.b),
       i32(product.plus ? plus.a.shape[1] : 0),
       input(before),
-      i32(product.before ? 1 + isHalf(before) : 0),
+      i32(product.before ? 1 + elementKind(before.dtype) : 0),
       input(bias),
       i32(product.bias ? 1 : 0),
       output(c),
-      i32(isHalf(c)),
+      kindOf(c),
       i32(rows),
       i32(columns),
     ],
   });
 }
-
-const isHalf = ({ dtype }: ArrayView): number => (dtype === 'bf16' ? 1 : 0);
 
 /** Calls `body` with a temporary matrix: [rows, columns]. Its contents are undefined. */
 export function withMatrix(

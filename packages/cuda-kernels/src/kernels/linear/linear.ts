@@ -1,6 +1,7 @@
 import { bindKernel, type BoundKernel } from '@qdylora/contract';
 import { linear, linearInputGradient, linearWeightGradient } from '@qdylora/tensor';
 import { elementwiseGrid } from '../../launch/elementwise-grid.ts';
+import { kindOf } from '../../launch/element-kind.ts';
 import { i32, input, output, type CudaDoor } from '../../launch/launch.ts';
 import { launchProduct } from './launch-product.ts';
 
@@ -26,7 +27,7 @@ export const linearKernels = (door: CudaDoor): BoundKernel[] => [
       module: 'linear',
       kernel: 'addColumnSums',
       ...elementwiseGrid(columns, 1),
-      arguments: [input(dy), i32(dy.dtype === 'bf16' ? 1 : 0), output(dBias), i32(tokens), i32(columns)],
+      arguments: [input(dy), kindOf(dy), output(dBias), i32(tokens), i32(columns)],
     });
   }),
 ];

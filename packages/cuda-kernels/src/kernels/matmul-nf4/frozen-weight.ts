@@ -1,6 +1,7 @@
 import type { ArrayView, FloatDType, FloatView } from '@qdylora/contract';
 import type { QuantizedAttributes, QuantizedInputs } from '@qdylora/quant';
 import type { CudaDoor } from '../../launch/launch.ts';
+import { elementKind, kindOf } from '../../launch/element-kind.ts';
 import { f32, i32, input, output, u32 } from '../../launch/launch.ts';
 import { launchDequantize, scaleArguments } from '../dequantize-blockwise/launch-dequantize.ts';
 import { launchProduct, withMatrix } from '../linear/launch-product.ts';
@@ -100,20 +101,20 @@ function launchFewRows(
     threads: WARPS_OF_BLOCK * WARP,
     arguments: [
       input(x),
-      i32(x.dtype === 'bf16' ? 1 : 0),
+      kindOf(x),
       input(weight.codes),
       input(weight.levels),
       ...scaleArguments(weight),
       input(bias ?? weight.levels),
       i32(bias ? 1 : 0),
       output(y),
-      i32(y.dtype === 'bf16' ? 1 : 0),
+      kindOf(y),
       i32(tokens),
       i32(rows),
       i32(cols),
       i32(blockSize),
       u32(tiled ? cols / blockSize : 0),
-      i32(computeDtype === 'bf16' ? 1 : 0),
+      i32(elementKind(computeDtype)),
       ...(weight.absmax ? [] : [f32(nestedOffset)]),
     ],
   });

@@ -1,5 +1,5 @@
 // Computes: y = x·Wᵀ + bias of one to four rows of x and a 4-bit W, decoded as in dequantize-blockwise and
-//   rounded to bfloat16 where asked; sums in float32. More rows decode W to a buffer: matmul-nf4.ts.
+//   rounded to `operandKind`; sums in float32. More rows decode W to a buffer: matmul-nf4.ts.
 // Owners: a warp owns a row of W, lane j its columns 8j … 8j + 7, 8j + 256 …; the lanes' sums are added as a
 //   tree. The levels are in shared memory.
 // Cost: reads 0.5 to 0.6 bytes per weight, and x once per warp from the caches: bound by bandwidth for one
@@ -21,11 +21,11 @@ struct Call {
   const float* bias;
   bool hasBias;
   void* y;
-  bool yIsHalf;
+  int yKind;
   int rows;
   int blockSize;
   unsigned tileColumns;
-  bool isRounded;
+  int operandKind;
 };
 
 // Adds eight columns of a row of W, from `column` on, to the sums of all rows of x.
@@ -40,8 +40,7 @@ __device__ void addChunk(const Call& call, const float* levels, const Scales& sc
   float weights[CHUNK];
 #pragma unroll
   for (int i = 0; i < CHUNK; i++) {
-    const float weight = __fmul_rn(levels[codeAt(packed, i)], scale);
-    weights[i] = call.isRounded ? roundedToBfloat16(weight) : weight;
+    weights[i] = asOperand(call.operandKind, __fmul_rn(levels[codeAt(packed, i)], scale));
   }
 #pragma unroll
   for (int token = 0; token < MOST_TOKENS; token++) {
@@ -50,7 +49,7 @@ __device__ void addChunk(const Call& call, const float* levels, const Scales& sc
     loadChunk(call.x, token, column, values);
 #pragma unroll
     for (int i = 0; i < CHUNK; i++)
-      sums[token] = fmaf(call.isRounded ? roundedToBfloat16(values[i]) : values[i], weights[i], sums[token]);
+      sums[token] = fmaf(asOperand(call.operandKind, values[i]), weights[i], sums[token]);
   }
 }
 
@@ -73,49 +72,46 @@ __device__ void multiplyFewRows(const Call& call, const Scales& scales) {
     if (lane != 0 || token >= call.x.rows) continue;
     const float sum = sums[token] + (call.hasBias ? call.bias[row] : 0.f);
     const Size at = static_cast<Size>(token) * call.rows + row;
-    if (call.yIsHalf)
-      put(static_cast<BFloat16*>(call.y)[at], sum);
-    else
-      put(static_cast<float*>(call.y)[at], sum);
+    putElement(call.y, call.yKind, at, sum);
   }
 }
 
 }  // namespace
 
-extern "C" __global__ void fewRows(const void* x, int xIsHalf, const unsigned char* codes,
-                                   const float* levels, const float* absmax, const float* bias, int hasBias,
-                                   void* y, int yIsHalf, int tokens, int rows, int cols, int blockSize,
-                                   unsigned tileColumns, int isRounded) {
-  multiplyFewRows({{x, xIsHalf != 0, tokens, cols},
+extern "C" __global__ void fewRows(const void* x, int xKind, const unsigned char* codes, const float* levels,
+                                   const float* absmax, const float* bias, int hasBias, void* y, int yKind,
+                                   int tokens, int rows, int cols, int blockSize, unsigned tileColumns,
+                                   int operandKind) {
+  multiplyFewRows({{x, xKind, tokens, cols},
                    codes,
                    levels,
                    bias,
                    hasBias != 0,
                    y,
-                   yIsHalf != 0,
+                   yKind,
                    rows,
                    blockSize,
                    tileColumns,
-                   isRounded != 0},
+                   operandKind},
                   PlainScales{absmax});
 }
 
-extern "C" __global__ void fewRowsNested(const void* x, int xIsHalf, const unsigned char* codes,
+extern "C" __global__ void fewRowsNested(const void* x, int xKind, const unsigned char* codes,
                                          const float* levels, const unsigned char* absmaxCodes,
                                          const float* nestedAbsmax, const float* nestedMap, const float* bias,
-                                         int hasBias, void* y, int yIsHalf, int tokens, int rows, int cols,
-                                         int blockSize, unsigned tileColumns, int isRounded,
+                                         int hasBias, void* y, int yKind, int tokens, int rows, int cols,
+                                         int blockSize, unsigned tileColumns, int operandKind,
                                          float nestedOffset) {
-  multiplyFewRows({{x, xIsHalf != 0, tokens, cols},
+  multiplyFewRows({{x, xKind, tokens, cols},
                    codes,
                    levels,
                    bias,
                    hasBias != 0,
                    y,
-                   yIsHalf != 0,
+                   yKind,
                    rows,
                    blockSize,
                    tileColumns,
-                   isRounded != 0},
+                   operandKind},
                   NestedScales{absmaxCodes, nestedAbsmax, nestedMap, nestedOffset});
 }

@@ -2,8 +2,8 @@
 //   limit; two codes a byte, high nibble first. The same bytes as the reference. Values that are not finite
 //   make an absmax that is not finite: callers look there.
 // Owners: a warp owns a block of values, lane j the pairs j, j + 32, …: one byte of codes each.
-// Cost: reads a block twice, the second time from the first cache: 4.6 bytes per value (2.6 from bfloat16)
-//   and 15 comparisons: bound by the comparisons.
+// Cost: reads a block twice, the second time from the first cache: 4.6 bytes per value (2.6 of two
+//   bytes) and 15 comparisons: bound by the comparisons.
 // Assumes: the 15 limits between sorted levels and the codes of their places, four bits each
 //   (quantize-blockwise.ts); block sizes that are multiples of 32.
 // Dropped: a binary search: its limits would have to be looked up. Not measured on a device.
@@ -67,5 +67,4 @@ __device__ void quantize(const T* values, unsigned char* codes, float* absmax, S
              {{l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11, l12, l13, l14}, lowCodes, highCodes});   \
   }
 
-QD_QUANTIZE(quantizeF32, float)
-QD_QUANTIZE(quantizeBf16, BFloat16)
+QD_FOR_ELEMENTS(QD_QUANTIZE, quantize)

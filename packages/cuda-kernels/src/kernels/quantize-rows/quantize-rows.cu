@@ -7,7 +7,7 @@
 // Assumes: contiguous rows (runOp checks) and blocks of whole warps (quantize-rows.ts).
 // Dropped: nothing yet. Not measured on a device.
 #include "block-sum.h"
-#include "bfloat16.h"
+#include "element.h"
 
 namespace {
 
@@ -32,11 +32,8 @@ __device__ void quantizeRow(const T* weight, unsigned char* codes, float* scales
 
 }  // namespace
 
-extern "C" __global__ void quantizeRowsF32(const float* weight, unsigned char* codes, float* scales,
-                                           int cols) {
-  quantizeRow(weight, codes, scales, cols);
-}
-extern "C" __global__ void quantizeRowsBf16(const BFloat16* weight, unsigned char* codes, float* scales,
-                                            int cols) {
-  quantizeRow(weight, codes, scales, cols);
-}
+#define QD_QUANTIZE_ROWS(NAME, T)                                                                   \
+  extern "C" __global__ void NAME(const T* weight, unsigned char* codes, float* scales, int cols) { \
+    quantizeRow(weight, codes, scales, cols);                                                       \
+  }
+QD_FOR_ELEMENTS(QD_QUANTIZE_ROWS, quantizeRows)

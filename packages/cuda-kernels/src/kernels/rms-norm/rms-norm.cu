@@ -7,7 +7,7 @@
 // Assumes: contiguous rows of `hidden` ≥ 1 elements (runOp checks) and blocks of whole warps (rms-norm.ts).
 // Dropped: a second barrier in the sum: each block sums once. Not measured on a device.
 #include "block-sum.h"
-#include "bfloat16.h"
+#include "element.h"
 
 namespace {
 
@@ -74,46 +74,33 @@ __device__ void weightGradientPartials(const float* x, const float* inverseRms, 
 
 }  // namespace
 
-extern "C" __global__ void rmsNormF32(const float* x, const float* weight, float* y, float* inverseRms,
-                                      int hidden, float epsilon, float weightOffset) {
-  rmsNorm(x, weight, y, inverseRms, hidden, epsilon, weightOffset);
-}
-extern "C" __global__ void rmsNormBf16(const float* x, const float* weight, BFloat16* y, float* inverseRms,
-                                       int hidden, float epsilon, float weightOffset) {
-  rmsNorm(x, weight, y, inverseRms, hidden, epsilon, weightOffset);
-}
+#define QD_RMS_NORM(NAME, T)                                                                                \
+  extern "C" __global__ void NAME(const float* x, const float* weight, T* y, float* inverseRms, int hidden, \
+                                  float epsilon, float weightOffset) {                                      \
+    rmsNorm(x, weight, y, inverseRms, hidden, epsilon, weightOffset);                                       \
+  }
+QD_FOR_ELEMENTS(QD_RMS_NORM, rmsNorm)
 
-extern "C" __global__ void residualNormF32(const float* a, const float* b, const float* weight, float* sum,
-                                           float* y, float* inverseRms, int hidden, float epsilon,
-                                           float weightOffset) {
-  residualNorm(a, b, weight, sum, y, inverseRms, hidden, epsilon, weightOffset);
-}
-extern "C" __global__ void residualNormBf16(const float* a, const float* b, const float* weight, float* sum,
-                                            BFloat16* y, float* inverseRms, int hidden, float epsilon,
-                                            float weightOffset) {
-  residualNorm(a, b, weight, sum, y, inverseRms, hidden, epsilon, weightOffset);
-}
+#define QD_RESIDUAL_NORM(NAME, T)                                                                        \
+  extern "C" __global__ void NAME(const float* a, const float* b, const float* weight, float* sum, T* y, \
+                                  float* inverseRms, int hidden, float epsilon, float weightOffset) {    \
+    residualNorm(a, b, weight, sum, y, inverseRms, hidden, epsilon, weightOffset);                       \
+  }
+QD_FOR_ELEMENTS(QD_RESIDUAL_NORM, residualNorm)
 
-extern "C" __global__ void rmsNormBackwardF32(const float* x, const float* weight, const float* inverseRms,
-                                              const float* dy, float* dx, int hidden, float weightOffset,
-                                              int accumulate) {
-  rmsNormBackward(x, weight, inverseRms, dy, dx, hidden, weightOffset, accumulate);
-}
-extern "C" __global__ void rmsNormBackwardBf16(const float* x, const float* weight, const float* inverseRms,
-                                               const BFloat16* dy, float* dx, int hidden, float weightOffset,
-                                               int accumulate) {
-  rmsNormBackward(x, weight, inverseRms, dy, dx, hidden, weightOffset, accumulate);
-}
+#define QD_RMS_NORM_BACKWARD(NAME, T)                                                                        \
+  extern "C" __global__ void NAME(const float* x, const float* weight, const float* inverseRms, const T* dy, \
+                                  float* dx, int hidden, float weightOffset, int accumulate) {               \
+    rmsNormBackward(x, weight, inverseRms, dy, dx, hidden, weightOffset, accumulate);                        \
+  }
+QD_FOR_ELEMENTS(QD_RMS_NORM_BACKWARD, rmsNormBackward)
 
-extern "C" __global__ void weightGradientPartialsF32(const float* x, const float* inverseRms, const float* dy,
-                                                     float* partials, Size rows, int hidden) {
-  weightGradientPartials(x, inverseRms, dy, partials, rows, hidden);
-}
-extern "C" __global__ void weightGradientPartialsBf16(const float* x, const float* inverseRms,
-                                                      const BFloat16* dy, float* partials, Size rows,
-                                                      int hidden) {
-  weightGradientPartials(x, inverseRms, dy, partials, rows, hidden);
-}
+#define QD_WEIGHT_GRADIENT_PARTIALS(NAME, T)                                                             \
+  extern "C" __global__ void NAME(const float* x, const float* inverseRms, const T* dy, float* partials, \
+                                  Size rows, int hidden) {                                               \
+    weightGradientPartials(x, inverseRms, dy, partials, rows, hidden);                                   \
+  }
+QD_FOR_ELEMENTS(QD_WEIGHT_GRADIENT_PARTIALS, weightGradientPartials)
 
 // dWeight += the sum of partials over their chunks, first to last.
 extern "C" __global__ void addWeightGradient(const float* partials, float* dWeight, int chunks, int hidden) {

@@ -2,14 +2,14 @@
 //   a·s; the rest passes. rope-table: cos and sin of position · frequency, times scale.
 // Owners: rope: a block owns a token, a thread the pairs and the passing entries j, j + threads, …;
 //   rope-table: a thread owns one pair of one token.
-// Cost: rope moves 8 bytes per element (4 in bfloat16) and 8·pairs per token of tables: bound by the
+// Cost: rope moves 8 bytes per element (4 of two bytes) and 8·pairs per token of tables: bound by the
 //   bandwidth of memory. The table costs one sincospi in float64 per pair, once per batch for all layers.
 // Assumes: contiguous rows of whole heads, 2·pairs ≤ headDim (runOp checks). y may be the array of x: no
 //   other thread reads what a thread writes.
 // Dropped: sincos in float64: its reduction of large angles calls a slow path; sincospi needs none. The
 //   angle in half turns is kept as a sum of two float64, so that position 1,000,000 costs no accuracy. Not
 //   measured on a device.
-#include "bfloat16.h"
+#include "element.h"
 
 namespace {
 
@@ -40,14 +40,12 @@ constexpr double INVERSE_PI_REST = -0x1.6b01ec5417056p-56;  // 1/π − INVERSE_
 
 }  // namespace
 
-extern "C" __global__ void ropeF32(const float* x, const float* cosines, const float* sines, float* y,
-                                   int heads, int headDim, int pairs, float sign) {
-  rope(x, cosines, sines, y, heads, headDim, pairs, sign);
-}
-extern "C" __global__ void ropeBf16(const BFloat16* x, const float* cosines, const float* sines, BFloat16* y,
-                                    int heads, int headDim, int pairs, float sign) {
-  rope(x, cosines, sines, y, heads, headDim, pairs, sign);
-}
+#define QD_ROPE(NAME, T)                                                                                 \
+  extern "C" __global__ void NAME(const T* x, const float* cosines, const float* sines, T* y, int heads, \
+                                  int headDim, int pairs, float sign) {                                  \
+    rope(x, cosines, sines, y, heads, headDim, pairs, sign);                                             \
+  }
+QD_FOR_ELEMENTS(QD_ROPE, rope)
 
 extern "C" __global__ void ropeTable(const int* positions, const float* inverseFrequencies, float* cosines,
                                      float* sines, Size n, int pairs, double scale) {

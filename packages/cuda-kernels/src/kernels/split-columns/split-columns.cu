@@ -4,7 +4,7 @@
 // Cost: 8 bytes per element: bound by the bandwidth of memory.
 // Assumes: x of n elements in groups of `width` = the sum of two or three widths (split-columns.ts).
 // Dropped: nothing yet. Not measured on a device.
-#include "bfloat16.h"
+#include "element.h"
 
 namespace {
 

@@ -6,7 +6,7 @@
 // Assumes: blocks of 256 threads (sum-of-squares.ts). A partial sum is two words, since scratch has words.
 // Dropped: nothing yet. Not measured on a device.
 #include "block-sum.h"
-#include "bfloat16.h"
+#include "element.h"
 
 namespace {
 

@@ -41,7 +41,7 @@ export const MODEL_KEYS = {
     group: 'Model',
     about:
       'Type of the operands of matrix products; f16 trains with dynamic loss scaling; auto: bf16 where the ' +
-      'processor has instructions for it',
+      'processor has instructions for it, f16 on a GPU without them',
   }),
   numThreads: optionalNumberKey(
     { from: 1, to: 1024, whole: true },

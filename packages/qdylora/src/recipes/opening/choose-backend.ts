@@ -100,7 +100,10 @@ const hostBackend = (reason: string | null = null): ChosenBackend =>
     dry: dryHostBackend,
   });
 
-/** Bfloat16 instructions, and tensor cores for it, begin with this compute capability: sm_80. */
+/**
+ * Bfloat16 instructions, and tensor cores for it, begin with this compute capability: sm_80. Older GPUs have
+ * them for float16, which trains with loss scaling.
+ */
 const BFLOAT16_CAPABILITY = 8;
 
 /** @param isAuto whether nobody asked for the GPU */
@@ -119,7 +122,7 @@ async function cudaBackend(
     );
   const opened = chosen(backend, {
     label: `cuda ${backend.level}, ${name}`,
-    fastestDtype: hasBfloat16 ? 'bf16' : 'f32',
+    fastestDtype: hasBfloat16 ? 'bf16' : 'f16',
     isOwn: true,
     end: backend.dispose,
     dry: () => cuda.createDryCudaBackend(backend),
@@ -131,7 +134,7 @@ async function cudaBackend(
         warn(
           `compute_dtype bf16: ${name} has no bfloat16 instructions (compute capability ` +
             `${capability.major}.${capability.minor}). Operands are rounded to bfloat16 and multiplied in ` +
-            `float32, so f32 is as fast.`,
+            `float32, so f32 is as fast; auto is f16 here.`,
         );
       return opened.computeDtype(choice);
     },
