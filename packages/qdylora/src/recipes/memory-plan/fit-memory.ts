@@ -12,8 +12,8 @@ export interface Fit {
 interface Room {
   /** Bytes left for optimizer states; exact only where they are at least `least`. */
   forStates(least: number): Promise<number>;
-  /** Whether there is memory beside the backend's own, for activations. */
-  readonly besideBackend: boolean;
+  /** Whether the backend has memory beside its own, for `activation_offload`. */
+  readonly canOffload: boolean;
 }
 
 /** Other values for some keys; null where they change nothing. */
@@ -33,8 +33,8 @@ const half = (value: number): number => Math.floor(value / 2);
 /** From the cheapest to the most expensive. The first ones change no number of the run. */
 const CHANGES: readonly Change[] = [
   ({ gradientCheckpointing }) => (gradientCheckpointing === true ? null : { gradientCheckpointing: true }),
-  ({ activationOffload }, { besideBackend }) =>
-    activationOffload || !besideBackend ? null : { gradientCheckpointing: true, activationOffload: true },
+  ({ activationOffload }, { canOffload }) =>
+    activationOffload || !canOffload ? null : { gradientCheckpointing: true, activationOffload: true },
   ({ microBatchSize, gradientAccumulationSteps: steps }) =>
     microBatchSize < 2
       ? null
@@ -78,7 +78,7 @@ export async function fitMemory(
     const before = current;
     const more = await moreAndMore(change, before, {
       forStates: (least) => needs.roomForStates(before, memoryBytes, least),
-      besideBackend: needs.canOffload,
+      canOffload: needs.canOffload,
     });
     const most = more.at(-1);
     if (!most || !(await needs.isLess(most.config, before))) continue;

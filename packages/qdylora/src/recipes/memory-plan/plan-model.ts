@@ -88,9 +88,7 @@ export async function planModel(
     adaptedLayers,
     layers,
     limit:
-      memoryBytes === null
-        ? null
-        : await limitOf(memoryBytes, { config, step, stepOf, canOffload: offloads(options.dry) }),
+      memoryBytes === null ? null : await limitOf(memoryBytes, { config, step, stepOf, dry: options.dry }),
   };
 }
 
@@ -100,7 +98,7 @@ interface LimitedRun {
   readonly step: DryStep;
   /** The step of a changed run. */
   readonly stepOf: (config: RunConfig, mostLayers?: number) => Promise<DryStep>;
-  readonly canOffload: boolean;
+  readonly dry: PlanModelOptions['dry'];
 }
 
 function offloads(dry: PlanModelOptions['dry']): boolean {
@@ -201,15 +199,15 @@ const neededBy = ({ planned, forecast: { totalBytes } }: DryStep): Needed => ({
   stateBytes: phaseBytes(planned).states,
 });
 
-/** `step`: that of `config` itself, which has been run. */
-async function needsOf({ config, step, stepOf: run, canOffload }: LimitedRun): Promise<NeedsOfRuns> {
+/** Answers about the run, whose step is known already, and about changed ones. */
+async function needsOf({ config, step, stepOf, dry }: LimitedRun): Promise<NeedsOfRuns> {
   const processBytes = step.forecast.totalBytes - step.planned.touchedBytes;
   const needs = needsOfRuns({
-    exact: async (changed) => neededBy(changed === config ? step : await run(changed)),
+    exact: async (changed) => neededBy(changed === config ? step : await stepOf(changed)),
     rough: roughNeeds(step.layers, processBytes, async (changed, mostLayers) =>
-      phaseBytes((await run(changed, mostLayers)).planned),
+      phaseBytes((await stepOf(changed, mostLayers)).planned),
     ),
-    canOffload,
+    canOffload: offloads(dry),
   });
   await needs.exact(config);
   return needs;
