@@ -36,7 +36,8 @@ export function partCases(site: () => Site): void {
 async function planFalcon(page: Page): Promise<void> {
   const verdict = page.locator('.verdict');
   await page.selectOption('[name=model]', 'Falcon-40b (paper)');
-  expect(await verdict.textContent()).toBe('Planning the step …');
+  // What is shown is never the verdict on the model before, which fits
+  expect(await verdict.textContent()).not.toContain('It fits into 16 GB');
   await page.fill('[name=rows]', '1');
   await page.selectOption('[name=memory]', '32');
   await verdict.filter({ hasText: 'It fits into 32 GB' }).filter({ hasText: '30.' }).waitFor(PATIENCE);
