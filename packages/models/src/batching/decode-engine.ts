@@ -111,7 +111,6 @@ export function createDecodeEngine(model: CausalLm, options: DecodeEngineOptions
       if (queue.running.length === 0) break;
       await runPass(queue, { runner, totals, passTokens });
     }
-    runner.trim();
     working = null;
   };
   return {

@@ -7,17 +7,16 @@ import { createTokenRanges, type TokenRange, type TokenRanges } from './token-ra
 type F32 = ArrayView<'f32'>;
 type I32 = ArrayView<'i32'>;
 
-/** The new tokens of one sequence in a pass: the next rows of its range. */
+/** The new tokens of one sequence in a pass. */
 export interface NewTokens {
-  readonly range: TokenRange;
   readonly count: number;
 }
 
-/** Where the sequences of a pass end in the pool, as arrays that a replayed pass reads again. */
+/** Where the sequences of a pass are in the pool, as arrays that a replayed pass reads again. */
 export interface PoolSegments {
   /** Segments of the keys, with those between the sequences, which have no queries. */
   readonly keySegments: I32;
-  /** Tokens of each sequence in its range, the new ones included: [sequences] */
+  /** Row of the pool behind the last new token of each sequence: [sequences] */
   readonly ends: I32;
 }
 
@@ -26,7 +25,7 @@ export interface KvPool extends Disposable {
   readonly ranges: TokenRanges;
   /** Bytes of a token's keys and values in all layers. */
   readonly tokenBytes: number;
-  /** The caches of a pass over new tokens of sequences, in the order of their ranges. */
+  /** The caches of a pass over new tokens of sequences, in the order of their ranges. Any ranges will do. */
   cachesOf(sequences: readonly NewTokens[], segments: PoolSegments): readonly LayerCache[];
   /** Copies the keys and values of the first tokens of a range to the beginning of another one. */
   copyTokens(from: TokenRange, to: TokenRange, count: number): void;
@@ -88,16 +87,11 @@ function appendTo(
   sequences: readonly NewTokens[],
   { x, pool, ends }: { readonly x: F32; readonly pool: F32; readonly ends: I32 },
 ): void {
+  const rows = pool.shape[0];
   let from = 0;
-  for (const [i, { range, count }] of sequences.entries()) {
-    const { start, length } = range;
-    runOp(
-      backend,
-      appendRows,
-      { x: rowsOf(x, from, from + count), segments: rowsOf(ends, i, i + 1) },
-      { rows: length },
-      { y: rowsOf(pool, start, start + length) },
-    );
+  for (const [i, { count }] of sequences.entries()) {
+    const segments = rowsOf(ends, i, i + 1);
+    runOp(backend, appendRows, { x: rowsOf(x, from, from + count), segments }, { rows }, { y: pool });
     from += count;
   }
 }

@@ -6,7 +6,7 @@ import type { KvPool } from './kv-pool.ts';
 import { preparePass, type PreparedPass } from './prepared-pass.ts';
 import { layoutOf, type PassSequence, type SequenceResult } from './sequence-pass.ts';
 
-/** Runs passes of several models over one pool, and keeps the last pass of each for the next one. */
+/** Runs passes of several models over one pool, and keeps those that write, for passes with equal layouts. */
 export interface PassRunner extends Disposable {
   /** The one of `models` whose last pass was longest ago. */
   nextOf(models: Iterable<CausalLm>): CausalLm;
@@ -16,51 +16,61 @@ export interface PassRunner extends Disposable {
    * @param sequences in the order of their ranges
    */
   run(model: CausalLm, sequences: readonly PassSequence[]): Promise<SequenceResult[]>;
-  /** Releases what was kept for next passes. */
-  trim(): void;
+}
+
+/**
+ * Passes that are kept. Another one for each number of requests that are written together, or of ranks among
+ * them; they come and go one by one.
+ */
+const KEPT_PASSES = 4;
+
+interface KeptPass {
+  readonly model: CausalLm;
+  readonly pass: PreparedPass;
 }
 
 export function createPassRunner(ctx: ForwardContext, pool: KvPool): PassRunner {
   /** The one that ran longest ago first. */
-  const passes = new Map<CausalLm, PreparedPass>();
+  const kept: KeptPass[] = [];
+  const turns = new WeakMap<CausalLm, number>();
+  let turn = 0;
   const codesByHead = new Map<FloatView, HeadCodes>();
   const codesOf = (head: FloatView): HeadCodes => {
     const codes = codesByHead.get(head) ?? createHeadCodes(ctx.backend, head);
     codesByHead.set(head, codes);
     return codes;
   };
-  const drop = (model: CausalLm): void => {
-    passes.get(model)?.[Symbol.dispose]();
-    passes.delete(model);
+  /** A pass with the layout of `sequences`; one that was kept is no longer. */
+  const passOf = (model: CausalLm, sequences: readonly PassSequence[]): PreparedPass => {
+    const layout = layoutOf(sequences, pool.ranges.capacity);
+    const at = kept.findIndex(({ model: other, pass }) => other === model && pass.layout.key === layout.key);
+    if (at >= 0) return kept.splice(at, 1)[0].pass;
+    return preparePass(model, layout, { ctx, pool, codes: () => codesOf(model.head.weight) });
   };
-  const trim = (): void => {
-    for (const model of [...passes.keys()]) drop(model);
+  const keep = (model: CausalLm, pass: PreparedPass): void => {
+    kept.push({ model, pass });
+    if (kept.length > KEPT_PASSES) kept.shift()!.pass[Symbol.dispose]();
   };
   return {
-    trim,
     nextOf(models) {
-      const candidates = new Set(models);
-      const fresh = [...candidates].find((model) => !passes.has(model));
-      return fresh ?? [...passes.keys()].find((model) => candidates.has(model))!;
+      const turnOf = (model: CausalLm): number => turns.get(model) ?? 0;
+      return [...models].reduce((first, model) => (turnOf(model) < turnOf(first) ? model : first));
     },
     async run(model, sequences) {
-      const layout = layoutOf(sequences);
-      const last = passes.get(model);
-      if (last && last.layout.key !== layout.key) drop(model);
-      const pass =
-        passes.get(model) ??
-        preparePass(model, layout, { ctx, pool, codes: () => codesOf(model.head.weight) });
-      passes.delete(model);
-      passes.set(model, pass);
+      turns.set(model, ++turn);
+      const pass = passOf(model, sequences);
+      let isWhole = false;
       try {
-        return await pass.run(sequences);
-      } catch (error) {
-        drop(model);
-        throw error;
+        const results = await pass.run(sequences);
+        isWhole = true;
+        return results;
+      } finally {
+        if (isWhole && pass.layout.isDecoding) keep(model, pass);
+        else pass[Symbol.dispose]();
       }
     },
     [Symbol.dispose]() {
-      trim();
+      for (const { pass } of kept.splice(0)) pass[Symbol.dispose]();
       for (const codes of codesByHead.values()) codes[Symbol.dispose]();
       codesByHead.clear();
     },

@@ -14,6 +14,7 @@ import type { CausalLm } from '../decoder/causal-lm.ts';
 import type { HeadCodes } from '../generate/head-codes.ts';
 import type { KvPool, PoolSegments } from './kv-pool.ts';
 import type { PassLayout, PassSequence, SequenceResult, TokenScores } from './sequence-pass.ts';
+import type { TokenRange } from './token-ranges.ts';
 
 type F32 = ArrayView<'f32'>;
 type I32 = ArrayView<'i32'>;
@@ -88,11 +89,11 @@ export function preparePass(
     async run(sequences) {
       writeInputs(memory, arrays, sequences);
       if (!call && layout.isDecoding && canRecord(backend) && ++runs > RUNS_BEFORE_RECORDING) {
-        // Scratch is sized at the first run: for ranges that are full. That run's results are not read.
-        writeEnds(memory, arrays, sequences, ({ range }) => range.length);
+        // Scratch is sized at the first run: for as many keys as there may be. Its results are not read.
+        writeKeySegments(memory, arrays, fullRanges(layout));
         call = record();
         call.run();
-        writeEnds(memory, arrays, sequences, tokensAfter);
+        writeKeySegments(memory, arrays, rangesAfter(sequences));
       }
       if (call) call.run();
       const scored = call ? [] : memory.scoped(() => compute(sequences), keptViews);
@@ -136,8 +137,6 @@ function passArrays(
   };
 }
 
-const tokensAfter = ({ filled, ids }: PassSequence): number => filled + ids.length;
-
 function writeInputs(
   memory: Backend['memory'],
   arrays: PassArrays,
@@ -161,21 +160,35 @@ function writeInputs(
     ...rowsOfLast(({ wantsLikeliest }) => wantsLikeliest),
     ...rowsOfLast(({ wantsLogits }) => wantsLogits),
   ]);
-  writeEnds(memory, arrays, sequences, tokensAfter);
+  const after = rangesAfter(sequences);
+  writeKeySegments(memory, arrays, after);
+  memory.write(
+    arrays.segments.ends,
+    after.map(({ start, length }) => start + length),
+  );
 }
 
-/** Where the keys of each sequence end: before each of them is a segment without queries. */
-function writeEnds(
+/** Where the keys of each sequence are in the pool after a pass. */
+const rangesAfter = (sequences: readonly PassSequence[]): TokenRange[] =>
+  sequences.map(({ range, filled, ids }) => ({ start: range.start, length: filled + ids.length }));
+
+/** Ranges that have all keys that the sequences of a layout may have. */
+function fullRanges({ sequences }: PassLayout): TokenRange[] {
+  let end = 0;
+  return sequences.map(({ mostKeys }) => {
+    const start = end;
+    end += mostKeys;
+    return { start, length: mostKeys };
+  });
+}
+
+/** Before the keys of each sequence is a segment without queries. */
+function writeKeySegments(
   memory: Backend['memory'],
-  { segments: { keySegments, ends } }: PassArrays,
-  sequences: readonly PassSequence[],
-  endOf: (sequence: PassSequence) => number,
+  { segments: { keySegments } }: PassArrays,
+  ranges: readonly TokenRange[],
 ): void {
-  memory.write(keySegments, [
-    0,
-    ...sequences.flatMap((sequence) => [sequence.range.start, sequence.range.start + endOf(sequence)]),
-  ]);
-  memory.write(ends, sequences.map(tokensAfter));
+  memory.write(keySegments, [0, ...ranges.flatMap(({ start, length }) => [start, start + length])]);
 }
 
 interface Computation {

@@ -44,18 +44,22 @@ export interface SequenceResult {
   readonly scores: TokenScores | null;
 }
 
-/** Everything about a pass but the contents of its arrays: equal layouts can be replayed. */
+/**
+ * Everything about a pass but the contents of its arrays: equal layouts can be replayed, wherever in the pool
+ * their sequences are.
+ */
 export interface PassLayout {
   readonly key: string;
   readonly tokens: number;
   readonly sequences: readonly {
-    readonly range: TokenRange;
     readonly count: number;
     readonly rank: number;
     /** Row of the last token in the pass. */
     readonly last: number;
     /** First row in the pass. */
     readonly from: number;
+    /** Keys that it has at most. */
+    readonly mostKeys: number;
   }[];
   /** Sequences of which the most likely token is computed, and those with logits. */
   readonly likeliest: readonly number[];
@@ -66,13 +70,17 @@ export interface PassLayout {
   readonly isDecoding: boolean;
 }
 
-/** @param sequences in the order of their ranges */
-export function layoutOf(sequences: readonly PassSequence[]): PassLayout {
+/**
+ * @param sequences in the order of their ranges
+ * @param capacity tokens of the pool
+ */
+export function layoutOf(sequences: readonly PassSequence[], capacity: number): PassLayout {
   let tokens = 0;
-  const laidOut = sequences.map(({ range, ids, rank }) => {
+  const mostKeys = mostKeysOf(sequences, capacity);
+  const laidOut = sequences.map(({ ids, rank }, i) => {
     const from = tokens;
     tokens += ids.length;
-    return { range, rank, count: ids.length, from, last: tokens - 1 };
+    return { rank, count: ids.length, from, last: tokens - 1, mostKeys: mostKeys[i] };
   });
   const indexesOf = (isWanted: (sequence: PassSequence) => boolean): number[] =>
     sequences.flatMap((sequence, i) => (isWanted(sequence) ? [i] : []));
@@ -85,12 +93,24 @@ export function layoutOf(sequences: readonly PassSequence[]): PassLayout {
     isDecoding: sequences.every(({ ids, scoring }) => ids.length === 1 && scoring === null),
     key: sequences
       .map(
-        ({ range: { start, length }, ids, rank, wantsLikeliest, wantsLogits, scoring }) =>
-          `${start}+${length}:${ids.length}@${rank}${wantsLikeliest ? 'i' : ''}${wantsLogits ? 'l' : ''}` +
+        ({ ids, rank, wantsLikeliest, wantsLogits, scoring }, i) =>
+          `${mostKeys[i]}:${ids.length}@${rank}${wantsLikeliest ? 'i' : ''}${wantsLogits ? 'l' : ''}` +
           `${scoring ? 's' : ''}`,
       )
       .join(' '),
   };
+}
+
+const LEAST_KEYS = 128;
+
+/**
+ * Keys that the sequences have at most: powers of two, so that many passes are alike, where the pool has room
+ * for so many.
+ */
+function mostKeysOf(sequences: readonly PassSequence[], capacity: number): number[] {
+  const exact = sequences.map(({ range }) => range.length);
+  const rounded = exact.map((length) => Math.max(LEAST_KEYS, 2 ** Math.ceil(Math.log2(length))));
+  return rounded.reduce((sum, keys) => sum + keys, 0) <= capacity ? rounded : exact;
 }
 
 /** The rank of all tokens, where they share one; else parts at the ranks of the sequences. */
