@@ -49,6 +49,7 @@ export async function planInPage({ config, options, memoryBytes }: PlanRequest):
   return planModel({ ...run, computeDtype }, plannedFromConfig(model), {
     dry: dryBackend,
     processParts: PROCESS_PARTS,
+    isOnDevice: false,
     memoryBytes,
   });
 }

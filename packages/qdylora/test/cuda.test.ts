@@ -82,6 +82,10 @@ test.skipIf(!driver)('with a GPU, doctor, auto and cuda say why it is not used',
       'The GPU is used: Fake GPU. The CUDA kernels have run in an emulator only',
     );
     expect(explicit.err).not.toContain('The GPU is used');
+    expect(explicit.out).toMatch(
+      /total of the GPU, at most .*\n\nbeside the GPU:\n(.*\n)+total of the process, at most/,
+    );
+    expect(explicit.out).toContain('It fits into 8.59 GB, which this GPU has free: ');
     expect([turing.code, turing.err.replaceAll(/\s+/g, ' ')]).toEqual([
       0,
       expect.stringContaining('Fake GPU has no bfloat16 instructions (compute capability 7.5)'),

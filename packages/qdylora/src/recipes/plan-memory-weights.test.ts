@@ -118,6 +118,7 @@ it.each([{ quantization: 'none' }, { quantization: 'nf4' }] as const)(
     );
     const forecast = await forecastMemory(opened.config, opened, {
       dryBackend: opened.chosen.dry!,
+      isOnDevice: false,
       model: opened.source.config.raw,
       marks: [],
     });

@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os';
 import { familyOf } from '@qdylora/models';
 import type { ExplicitValues } from '../config/explicit-values.ts';
 import { valuesOfOptions } from '../config/explicit-values.ts';
@@ -22,14 +23,17 @@ export interface MemoryPlan extends ModelPlan {
 
 export interface PlanHooks extends LocalModelOptions {
   readonly memoryBytes?: number | null;
+  /** Without `memoryBytes`: the limit is what the GPU has free, or else the memory of this machine. */
+  readonly isForThisMachine?: boolean;
 }
 
-/** The keys of a run (only `model` or `init` is required), and the memory of the machine. */
+/** The keys of a run (only `model` or `init` is required), and the memory of the machine, or of its GPU. */
 export type PlanMemoryOptions = RunOptions & Pick<PlanHooks, 'signal' | 'memoryBytes'>;
 
 /**
  * Forecasts the peak memory of training a model, part by part, from its `config.json` alone: the code of the
- * run on a backend that allocates and computes nothing.
+ * run on a backend that allocates and computes nothing. On a GPU these are parts of its memory, and those of
+ * the process come apart.
  *
  * @throws QdyloraError BAD_CONFIG, BAD_ARGUMENT; UnsupportedArchitectureError
  * @example
@@ -48,7 +52,7 @@ export async function planMemory({
 /** The same for values from flags. */
 export async function planMemoryFrom(
   explicit: ExplicitValues,
-  { memoryBytes = null, ...hub }: PlanHooks = {},
+  { memoryBytes = null, isForThisMachine = false, ...hub }: PlanHooks = {},
 ): Promise<MemoryPlan> {
   const requested = resolveShape(explicit);
   const model = await plannedModel(requested, hub);
@@ -61,7 +65,8 @@ export async function planMemoryFrom(
   const plan = await planModel(config, model, {
     dry: chosen.dry!,
     processParts: partsOfThisProcess(),
-    memoryBytes,
+    isOnDevice: chosen.deviceBytes !== null,
+    memoryBytes: memoryBytes ?? (isForThisMachine ? (chosen.deviceBytes ?? totalmem()) : null),
   });
   const { parameterCount, trainableCount, layers, recompute } = plan;
   const { hiddenSize } = familyOf(model.config.modelType, model.config.path).readConfig(model.config);
@@ -72,11 +77,11 @@ export async function planMemoryFrom(
     layers,
     recompute,
   });
-  const { parts, totalBytes, pinnedBytes, workers, notes, adaptedLayers, limit } = plan;
+  const { parts, totalBytes, process, workers, notes, adaptedLayers, limit } = plan;
   return {
     parts,
     totalBytes,
-    ...(pinnedBytes !== undefined && { pinnedBytes }),
+    ...(process !== undefined && { process }),
     ...(workers !== undefined && { workers }),
     config,
     recompute,

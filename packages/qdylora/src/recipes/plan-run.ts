@@ -27,7 +27,7 @@ export interface RunPlan {
   readonly passSeconds: number;
   readonly passTokens: number;
   readonly forecastSeconds: number;
-  /** Peak memory of the whole process; null for a backend of the caller. */
+  /** Peak memory of the whole process, and of the GPU if there is one; null for a backend of the caller. */
   readonly memory: MemoryForecast | null;
   readonly notes: readonly string[];
 }
@@ -53,7 +53,12 @@ export async function planRun(
     (await forecastMemory(
       config,
       { run, data },
-      { dryBackend: chosen.dry, model: source.config.raw, marks: session.marks },
+      {
+        dryBackend: chosen.dry,
+        isOnDevice: chosen.deviceBytes !== null,
+        model: source.config.raw,
+        marks: session.marks,
+      },
     ));
   const pass = await timePass(run, signal);
   return {

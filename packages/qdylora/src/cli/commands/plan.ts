@@ -1,5 +1,4 @@
 import { snakeCased } from '@qdylora/contract';
-import { totalmem } from 'node:os';
 import type { Command } from 'commander';
 import { byteSizeText } from '../../config/values/byte-size.ts';
 import { checkValues } from '../../config/values/check-values.ts';
@@ -8,6 +7,7 @@ import { KEYS } from '../../config/keys.ts';
 import { readRunYaml } from '../../config/yaml/read-run-yaml.ts';
 import { PLAN_KEYS } from '../../config/verb-keys.ts';
 import { planMemoryFrom, type MemoryPlan } from '../../recipes/plan-memory.ts';
+import type { MemoryParts } from '../../recipes/memory-plan/memory-forecast.ts';
 import { recomputeText } from '../../recipes/memory-plan/resolve-recompute.ts';
 import { countText } from '../../report/number-text.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
@@ -23,9 +23,9 @@ export function addPlanCommand(program: Command, context: Context): void {
     .summary('memory and time that a run would need')
     .description(
       'Forecasts the peak memory of a training run, part by part. Needs only the config.json of the model: ' +
-        'no weights are read or downloaded. Says whether the run fits into the memory of this machine (or ' +
-        '--memory), and which keys to change where it does not. Estimates the time of a step from one ' +
-        'measured product; train --dry-run measures it on the model itself.',
+        'no weights are read or downloaded. Says whether the run fits into the memory of this machine or ' +
+        'its GPU (or --memory), and which keys to change where it does not. Estimates the time of a step ' +
+        'from one measured product; train --dry-run measures it on the model itself.',
     );
   addKeyFlags(addKeyFlags(command, PLAN_KEYS), KEYS).option('--json', 'Print one JSON document');
   command.action(
@@ -37,7 +37,7 @@ export function addPlanCommand(program: Command, context: Context): void {
       );
       const tell = (text: string): void => context.terminal.note(text);
       const plan = await context.interruptible((signal) =>
-        planMemoryFrom(explicit, { memoryBytes: memory ?? totalmem(), signal, tell }),
+        planMemoryFrom(explicit, { memoryBytes: memory, isForThisMachine: true, signal, tell }),
       );
       const isThisMachine = memory === null;
       printResult(context, flags, snakeCased(plan), () => planLines(plan, isThisMachine, context.terminal));
@@ -46,10 +46,7 @@ export function addPlanCommand(program: Command, context: Context): void {
 }
 
 function planLines(plan: MemoryPlan, isThisMachine: boolean, { paint }: Terminal): string[] {
-  const { config, parts, totalBytes, pinnedBytes } = plan;
-  const partRows = parts
-    .filter(({ bytes }) => bytes > 0)
-    .map(({ part, bytes }) => [part, byteSizeText(bytes)]);
+  const { config } = plan;
   const storage =
     config.quantization === 'none'
       ? 'not quantized'
@@ -60,9 +57,13 @@ function planLines(plan: MemoryPlan, isThisMachine: boolean, { paint }: Terminal
       `${recomputeText(plan.recompute, plan.layers)}; ${config.optimizer}; ${plan.backend}, ` +
       `${config.computeDtype}`,
     '',
-    ...columns([...partRows, ['total, at most', byteSizeText(totalBytes)]], ['left', 'right']),
-    ...(pinnedBytes
-      ? [`and ${byteSizeText(pinnedBytes)} of pinned memory of the system, beside the GPU`]
+    ...columns(memoryRows(plan, plan.process ? 'total of the GPU' : 'total'), ['left', 'right']),
+    ...(plan.process
+      ? [
+          '',
+          'beside the GPU:',
+          ...columns(memoryRows(plan.process, 'total of the process'), ['left', 'right']),
+        ]
       : []),
     ...workerLines(plan),
     '',
@@ -71,6 +72,11 @@ function planLines(plan: MemoryPlan, isThisMachine: boolean, { paint }: Terminal
     ...plan.notes.map((note) => paint('yellow', note)),
   ];
 }
+
+const memoryRows = ({ parts, totalBytes }: MemoryParts, total: string): string[][] => [
+  ...parts.filter(({ bytes }) => bytes > 0).map(({ part, bytes }) => [part, byteSizeText(bytes)]),
+  [`${total}, at most`, byteSizeText(totalBytes)],
+];
 
 /** What each worker needs, which also adds gradients in a tree and exchanges them. */
 function workerLines({ workers = [] }: MemoryPlan): string[] {
@@ -102,9 +108,10 @@ function timeLine({ time, config }: MemoryPlan): string {
 }
 
 /** Whether the run fits into the memory, and which keys to change where it does not. */
-function limitLines({ limit, totalBytes }: MemoryPlan, isThisMachine: boolean): string[] {
+function limitLines({ limit, totalBytes, process }: MemoryPlan, isThisMachine: boolean): string[] {
   const { memoryBytes, fits, fit } = limit!;
-  const memoryText = `${byteSizeText(memoryBytes)}${isThisMachine ? ', the memory of this machine' : ''}`;
+  const owner = process ? ', which this GPU has free' : ', the memory of this machine';
+  const memoryText = `${byteSizeText(memoryBytes)}${isThisMachine ? owner : ''}`;
   if (fits) return [`It fits into ${memoryText}: ${byteSizeText(memoryBytes - totalBytes)} to spare.`];
   const changes = Object.entries(fit?.values ?? {}).map(([key, value]) => `${key}: ${valueText(key, value)}`);
   return [

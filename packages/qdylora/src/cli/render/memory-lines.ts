@@ -1,23 +1,36 @@
 import { byteSizeText } from '../../config/values/byte-size.ts';
 import type { MemoryEvent } from '../../recipes/run-folder/finetune-events.ts';
-import type { MemoryForecast } from '../../recipes/memory-plan/memory-forecast.ts';
+import type { MemoryForecast, MemoryParts } from '../../recipes/memory-plan/memory-forecast.ts';
 
 /** `memory: will need at most 748 MB: Node and the program 88.1 MB, kernels 3.1 MB, …` */
 export const forecastLines = (forecast: MemoryForecast): string[] => [
-  `memory: will need at most ${byteSizeText(forecast.totalBytes)}${partsText(forecast)}`,
+  `memory${ofGpu(forecast)}: will need at most ${byteSizeText(forecast.totalBytes)}${partsText(forecast)}`,
+  ...processLines(forecast, 'will need'),
 ];
 
 /** The measured peak, and the error of the forecast. */
 export function memoryLines(event: MemoryEvent): string[] {
   const { totalBytes, forecastBytes } = event;
+  const needed = byteSizeText(totalBytes);
   const forecastError =
     forecastBytes === null
       ? ''
       : ` (forecast ${byteSizeText(forecastBytes)}, ${percentText(forecastBytes / totalBytes - 1)})`;
-  return [`memory: needed at most ${byteSizeText(totalBytes)}${forecastError}${partsText(event)}`];
+  return [
+    `memory${ofGpu(event)}: needed at most ${needed}${forecastError}${partsText(event)}`,
+    ...processLines(event, 'needed'),
+  ];
 }
 
-function partsText({ parts }: MemoryForecast): string {
+const ofGpu = ({ process }: MemoryForecast): string => (process ? ' of the GPU' : '');
+
+/** The process beside a GPU. */
+const processLines = ({ process }: MemoryForecast, verb: string): string[] =>
+  process
+    ? [`memory of the process: ${verb} at most ${byteSizeText(process.totalBytes)}${partsText(process)}`]
+    : [];
+
+function partsText({ parts }: MemoryParts): string {
   const shown = parts
     .filter(({ bytes }) => bytes > 0)
     .map(({ part, bytes }) => `${part} ${byteSizeText(bytes)}`);

@@ -4,7 +4,13 @@ import type { RunConfig } from '../../config/resolve-run.ts';
 import type { AssembledRun, AssembleOptions } from '../run/assemble-run.ts';
 import type { OpenedRun } from '../run/opened-run.ts';
 import { dryRun, partsOfRun } from './dry-run.ts';
-import { JAVASCRIPT_BYTES, sumOf, type MemoryForecast, type MemoryPart } from './memory-forecast.ts';
+import {
+  forecastOf,
+  JAVASCRIPT_BYTES,
+  sumOf,
+  type MemoryForecast,
+  type MemoryPart,
+} from './memory-forecast.ts';
 import { largestJudged, largestSteps } from './largest-steps.ts';
 import type { RunData } from '../run/load-data.ts';
 import { collectGarbage, peakResidentBytes, residentBytes, type ProcessMark } from './resident-memory.ts';
@@ -12,6 +18,8 @@ import { collectGarbage, peakResidentBytes, residentBytes, type ProcessMark } fr
 export interface ForecastOptions {
   /** Creates a dry backend with the threads and the level of the backend that will run. */
   readonly dryBackend: () => DryBackend & Disposable;
+  /** True where the arrays are in the memory of a GPU. */
+  readonly isOnDevice: boolean;
   readonly model: Readonly<Record<string, unknown>>;
   readonly marks: readonly ProcessMark[];
   /** Layers to recompute; by default those of the assembled run. */
@@ -19,15 +27,15 @@ export interface ForecastOptions {
 }
 
 /**
- * Forecasts the peak memory of the whole process. The present memory is measured. The memory that the run
- * adds comes from its own largest steps on a dry backend.
+ * Forecasts the peak memory of the whole process, and of the GPU if there is one. The present memory is
+ * measured. The memory that the run adds comes from its own largest steps on a dry backend.
  *
  * @throws QdyloraError as `dryRun` does
  */
 export async function forecastMemory(
   config: RunConfig & { readonly computeDtype: ComputeDtype },
   { run, data }: { readonly run: AssembledRun; readonly data: RunData },
-  { dryBackend, model, marks, recompute = run.training.recompute ?? false }: ForecastOptions,
+  { dryBackend, isOnDevice, model, marks, recompute = run.training.recompute ?? false }: ForecastOptions,
 ): Promise<MemoryForecast> {
   const dtypes = new Map(
     run.model
@@ -43,26 +51,26 @@ export async function forecastMemory(
     dryRun(config, { backend, model, dtype, dtypes, steps, judged, recompute }),
   );
   collectGarbage();
-  const processBytes = residentBytes() - run.model.backend.memory.usage().touchedBytes;
-  const parts = [
-    ...partsOfProcess(marks, processBytes, 'left by loading'),
+  const arrayBytes = isOnDevice ? 0 : run.model.backend.memory.usage().touchedBytes;
+  const processParts = [
+    ...partsOfProcess(marks, residentBytes() - arrayBytes, 'left by loading'),
     { part: 'JavaScript of the steps', bytes: JAVASCRIPT_BYTES },
-    ...partsOfRun(planned),
   ];
-  return sumOf(parts, planned.pinnedBytes);
+  return forecastOf(processParts, partsOfRun(planned), isOnDevice ? planned : null);
 }
 
 /**
- * Bytes of the whole process with some layers recomputed; null for a backend of the caller, whose needs are
- * unknown.
+ * Bytes of the whole process, or of the GPU, with some layers recomputed; null for a backend of the caller,
+ * whose needs are unknown.
  */
 export const needOfRun = (
   config: RunConfig & { readonly computeDtype: ComputeDtype },
-  { data, chosen: { dry }, source }: Pick<OpenedRun, 'data' | 'chosen' | 'source'>,
+  { data, chosen: { dry, deviceBytes }, source }: Pick<OpenedRun, 'data' | 'chosen' | 'source'>,
 ): AssembleOptions['needOf'] =>
   dry &&
   (async (run, recompute) => {
-    const options = { dryBackend: dry, model: source.config.raw, marks: [], recompute };
+    const isOnDevice = deviceBytes !== null;
+    const options = { dryBackend: dry, isOnDevice, model: source.config.raw, marks: [], recompute };
     return (await forecastMemory(config, { run, data }, options)).totalBytes;
   });
 
@@ -90,11 +98,18 @@ function partsOfProcess(marks: readonly ProcessMark[], processBytes: number, las
 }
 
 /**
- * The peak memory of the process so far, part by part. `arraysBytes`: the peak of touched memory of the
- * backend.
+ * The peak memory so far, part by part.
+ *
+ * @param arraysBytes the peak of touched memory of the backend
+ * @param isOnDevice true where that is memory of a GPU
  */
-export function usedMemory(marks: readonly ProcessMark[], arraysBytes: number): MemoryForecast {
-  const totalBytes = peakResidentBytes();
-  const parts = partsOfProcess(marks, totalBytes - arraysBytes, 'JavaScript of the steps');
-  return { parts: [...parts, { part: 'arrays and workspaces', bytes: arraysBytes }], totalBytes };
+export function usedMemory(
+  marks: readonly ProcessMark[],
+  arraysBytes: number,
+  isOnDevice: boolean,
+): MemoryForecast {
+  const arrays = { part: 'arrays and workspaces', bytes: arraysBytes };
+  const processBytes = peakResidentBytes() - (isOnDevice ? 0 : arraysBytes);
+  const processParts = partsOfProcess(marks, processBytes, 'JavaScript of the steps');
+  return isOnDevice ? { ...sumOf([arrays]), process: sumOf(processParts) } : sumOf([...processParts, arrays]);
 }

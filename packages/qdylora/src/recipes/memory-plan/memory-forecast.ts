@@ -4,19 +4,37 @@ export interface MemoryPart {
   readonly bytes: number;
 }
 
-/** Peak memory of a run, part by part; `totalBytes` is the sum. */
-export interface MemoryForecast {
+/** Peak of one memory, part by part; `totalBytes` is the sum. */
+export interface MemoryParts {
   readonly parts: readonly MemoryPart[];
   readonly totalBytes: number;
-  /** Pinned memory of the system, beside the total; absent where a run needs none. */
-  readonly pinnedBytes?: number;
 }
 
-export const sumOf = (parts: readonly MemoryPart[], pinnedBytes = 0): MemoryForecast => ({
+/** Peak memory of a run: of the whole process, or of a GPU where its arrays are there. */
+export interface MemoryForecast extends MemoryParts {
+  /** The process, beside the GPU; absent where the arrays are in its own memory. */
+  readonly process?: MemoryParts;
+}
+
+export const sumOf = (parts: readonly MemoryPart[]): MemoryParts => ({
   parts,
   totalBytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
-  ...(pinnedBytes > 0 && { pinnedBytes }),
 });
+
+/**
+ * Joins what a process needs and its arrays need.
+ *
+ * @param device null: the arrays are in the memory of the process
+ */
+export function forecastOf(
+  processParts: readonly MemoryPart[],
+  arrayParts: readonly MemoryPart[],
+  device: { readonly pinnedBytes: number } | null,
+): MemoryForecast {
+  if (!device) return sumOf([...processParts, ...arrayParts]);
+  const pinned = { part: 'pinned pages', bytes: device.pinnedBytes };
+  return { ...sumOf(arrayParts), process: sumOf([...processParts, pinned]) };
+}
 
 /**
  * Bytes that training adds to the JavaScript side: compiled code, events, checkpoints being written.

@@ -14,7 +14,7 @@ import {
 } from './dry-run.ts';
 import { exchangeParts } from './dry-world.ts';
 import { fitMemory, type Fit } from './fit-memory.ts';
-import { sumOf, type MemoryForecast, type MemoryPart } from './memory-forecast.ts';
+import { forecastOf, sumOf, type MemoryForecast, type MemoryPart } from './memory-forecast.ts';
 import { needsOfRuns, type Needed, type NeedsOfRuns } from './needs-of-runs.ts';
 import type { PlannedModel } from './planned-model.ts';
 import { resolveRecompute } from './resolve-recompute.ts';
@@ -36,7 +36,7 @@ export interface ModelPlan extends MemoryForecast {
   readonly limit: { readonly memoryBytes: number; readonly fits: boolean; readonly fit: Fit | null } | null;
 }
 
-/** What one of several workers needs at most, in bytes of its process. */
+/** What one of several workers needs at most, in bytes of its process, or of its GPU. */
 export interface WorkerNeed {
   readonly maxRank: number;
   readonly totalBytes: number;
@@ -47,6 +47,8 @@ export interface PlanModelOptions {
   readonly dry: () => DryBackend & Disposable;
   /** Memory of the process beside its arrays. */
   readonly processParts: readonly MemoryPart[];
+  /** True where the arrays are in the memory of a GPU. */
+  readonly isOnDevice: boolean;
   readonly memoryBytes: number | null;
 }
 
@@ -134,7 +136,7 @@ async function needsOfWorkers(
   return needs;
 }
 
-interface DryStepOptions extends Pick<PlanModelOptions, 'dry' | 'processParts'> {
+interface DryStepOptions extends Pick<PlanModelOptions, 'dry' | 'processParts' | 'isOnDevice'> {
   readonly mostLayers?: number;
 }
 
@@ -164,6 +166,7 @@ async function runDry(
   {
     dry,
     processParts,
+    isOnDevice,
     mostLayers,
     recompute,
     worker,
@@ -183,7 +186,7 @@ async function runDry(
     mostLayers,
     worker,
   });
-  const forecast = sumOf([...processParts, ...partsOfRun(planned)], planned.pinnedBytes);
+  const forecast = forecastOf(processParts, partsOfRun(planned), isOnDevice ? planned : null);
   return { planned, recompute, layers, forecast };
 }
 

@@ -43,6 +43,10 @@ export interface ChosenBackend extends Disposable {
    * are unknown.
    */
   readonly dry: (() => DryBackend & Disposable) | null;
+  /**
+   * Memory of the GPU that was free when it was opened; null where arrays are in the memory of the process.
+   */
+  readonly deviceBytes: number | null;
   /** Ends threads and frees memory. A backend of the caller stays open. */
   dispose(): void;
 }
@@ -126,6 +130,7 @@ async function cudaBackend(
     isOwn: true,
     end: backend.dispose,
     dry: () => cuda.createDryCudaBackend(backend),
+    deviceBytes: backend.memory.freeBytes!(),
   });
   return {
     ...opened,
@@ -192,6 +197,7 @@ interface ChosenParts {
   readonly ceilings?: () => Ceilings | null;
   readonly end?: () => void;
   readonly dry: ChosenBackend['dry'];
+  readonly deviceBytes?: ChosenBackend['deviceBytes'];
 }
 
 function chosen(
@@ -199,6 +205,7 @@ function chosen(
   {
     isOwn = false,
     reason = null,
+    deviceBytes = null,
     ceilings = (): Ceilings | null => null,
     end = () => backend.memory.dispose(),
     ...about
@@ -211,6 +218,7 @@ function chosen(
     backend,
     ...about,
     reason,
+    deviceBytes,
     ceilings,
     computeDtype(choice) {
       if (choice === 'auto') return about.fastestDtype;

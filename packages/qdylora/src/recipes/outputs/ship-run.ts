@@ -43,7 +43,7 @@ export async function shipRun(
   { training, judgement, events, forecastBytes }: FinishedTraining,
   session: RunSession,
 ): Promise<ShippedRun> {
-  const { config, source, data, run } = opened;
+  const { config, source, data, run, chosen } = opened;
   const { emit, notes, marks } = session;
   const { memory } = run.model.backend;
   const arraysBytes = memory.usage().touchedBytes;
@@ -77,7 +77,7 @@ export async function shipRun(
   const report = runReport(parts);
   writeReports(paths, report, reportPage(parts, report, nextCommand(config, report)));
   const files = filesOf(opened);
-  emit({ type: 'memory', ...usedMemory(marks, arraysBytes), forecastBytes });
+  emit({ type: 'memory', ...usedMemory(marks, arraysBytes, chosen.deviceBytes !== null), forecastBytes });
   emit({ type: 'report', report, files });
   return { report, files };
 }

@@ -57,12 +57,18 @@ export interface ProfileEvent extends ProfileSummary {
   readonly file: string;
 }
 
-/** Forecast of the peak memory of the whole process, part by part. Emitted before the first step. */
+/**
+ * Forecast of the peak memory of the whole process, and of the GPU if there is one, part by part. Emitted
+ * before the first step.
+ */
 export interface ForecastEvent extends MemoryForecast {
   readonly type: 'forecast';
 }
 
-/** Peak memory of the process up to the last file. `forecastBytes` is null where there was no forecast. */
+/**
+ * Peak memory of the process, and of the GPU if there is one, up to the last file. `forecastBytes` is null
+ * where there was no forecast.
+ */
 export interface MemoryEvent extends MemoryForecast {
   readonly type: 'memory';
   readonly forecastBytes: number | null;

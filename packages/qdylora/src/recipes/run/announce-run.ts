@@ -6,8 +6,8 @@ import { assertNotAborted } from './steps/tell-abort.ts';
 /**
  * Emits a description of the run and a forecast of its memory.
  *
- * @returns forecast bytes of the whole process; null for a backend of the caller, which has no dry
- * counterpart
+ * @returns forecast bytes of the whole process, or of the GPU; null for a backend of the caller, which has no
+ * dry counterpart
  * @throws QdyloraError ABORTED
  */
 export async function announceRun(
@@ -30,7 +30,8 @@ export async function announceRun(
   });
   assertNotAborted(signal, 'forecast');
   if (!chosen.dry) return null;
-  const options = { dryBackend: chosen.dry, model: source.config.raw, marks };
+  const isOnDevice = chosen.deviceBytes !== null;
+  const options = { dryBackend: chosen.dry, isOnDevice, model: source.config.raw, marks };
   const forecast = await forecastMemory(config, { run, data }, options);
   emit({ type: 'forecast', ...forecast });
   return forecast.totalBytes;
