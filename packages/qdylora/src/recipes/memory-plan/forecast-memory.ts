@@ -4,6 +4,7 @@ import type { RunConfig } from '../../config/resolve-run.ts';
 import type { AssembledRun, AssembleOptions } from '../run/assemble-run.ts';
 import type { OpenedRun } from '../run/opened-run.ts';
 import { dryRun, partsOfRun } from './dry-run.ts';
+import { exchangeParts, type PlannedWorker } from './dry-world.ts';
 import {
   forecastOf,
   JAVASCRIPT_BYTES,
@@ -22,6 +23,8 @@ export interface ForecastOptions {
   readonly isOnDevice: boolean;
   readonly model: Readonly<Record<string, unknown>>;
   readonly marks: readonly ProcessMark[];
+  /** This process among several workers; absent for one process. */
+  readonly worker?: PlannedWorker;
   /** Layers to recompute; by default those of the assembled run. */
   readonly recompute?: Recompute;
 }
@@ -35,8 +38,9 @@ export interface ForecastOptions {
 export async function forecastMemory(
   config: RunConfig & { readonly computeDtype: ComputeDtype },
   { run, data }: { readonly run: AssembledRun; readonly data: RunData },
-  { dryBackend, isOnDevice, model, marks, recompute = run.training.recompute ?? false }: ForecastOptions,
+  { dryBackend, isOnDevice, model, marks, worker, ...options }: ForecastOptions,
 ): Promise<MemoryForecast> {
+  const { recompute = run.training.recompute ?? false } = options;
   const dtypes = new Map(
     run.model
       .parameters()
@@ -50,11 +54,13 @@ export async function forecastMemory(
   const planned = await disposing(dryBackend(), (backend) =>
     dryRun(config, { backend, model, dtype, dtypes, steps, judged, recompute }),
   );
+  const trainableCount = run.adapted?.report.trainableCount ?? run.model.parameterCount;
   collectGarbage();
   const arrayBytes = isOnDevice ? 0 : run.model.backend.memory.usage().touchedBytes;
   const processParts = [
     ...partsOfProcess(marks, residentBytes() - arrayBytes, 'left by loading'),
     { part: 'JavaScript of the steps', bytes: JAVASCRIPT_BYTES },
+    ...(worker ? exchangeParts(config, worker, trainableCount) : []),
   ];
   return forecastOf(processParts, partsOfRun(planned), isOnDevice ? planned : null);
 }

@@ -12,7 +12,7 @@ import { assertNotAborted } from './steps/tell-abort.ts';
  */
 export async function announceRun(
   { config, source, data, run, chosen }: OpenedRun,
-  { emit, marks, signal }: RunSession,
+  { emit, marks, signal, workers }: RunSession,
 ): Promise<number | null> {
   const { model, adapted } = run;
   emit({
@@ -31,7 +31,8 @@ export async function announceRun(
   assertNotAborted(signal, 'forecast');
   if (!chosen.dry) return null;
   const isOnDevice = chosen.deviceBytes !== null;
-  const options = { dryBackend: chosen.dry, isOnDevice, model: source.config.raw, marks };
+  const worker = workers && workers.size > 1 ? workers : undefined;
+  const options = { dryBackend: chosen.dry, isOnDevice, model: source.config.raw, marks, worker };
   const forecast = await forecastMemory(config, { run, data }, options);
   emit({ type: 'forecast', ...forecast });
   return forecast.totalBytes;
