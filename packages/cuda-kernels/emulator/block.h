@@ -88,6 +88,8 @@ class Block {
   // matrix.cpp: a warp's small matrices
   void loadMatrices(const Instruction& i, int first);
   void multiply(const Instruction& i, int first);
+  void multiplyQuadPairs(const Instruction& i, int first);
+  void putSums(const Instruction& i, Thread& thread, const float* sums);
 };
 
 }  // namespace emulator

@@ -160,8 +160,25 @@ static bool decodeMma(const std::string& name, Instruction& i) {
   return false;
 }
 
+// mma.m8n8k4: float16 factors in any layout, sums in float32.
+static bool decodeQuadPairMma(const std::string& name, Instruction& i) {
+  for (const bool leftIsByDepth : {false, true})
+    for (const bool rightIsByDepth : {false, true}) {
+      const std::string layouts =
+          std::string(leftIsByDepth ? ".col" : ".row") + (rightIsByDepth ? ".row" : ".col");
+      if (name != "mma.sync.aligned.m8n8k4" + layouts + ".f32.f16.f16.f32") continue;
+      i.opcode = Opcode::mma;
+      i.depth = 4;
+      i.hasHalfFactors = true;
+      i.leftIsByDepth = leftIsByDepth;
+      i.rightIsByDepth = rightIsByDepth;
+      return true;
+    }
+  return false;
+}
+
 void decodeName(const std::string& name, Instruction& i) {
-  if (decodeMma(name, i)) return;
+  if (decodeMma(name, i) || decodeQuadPairMma(name, i)) return;
   const std::size_t end = name.find('.');
   const std::string stem = name.substr(0, end);
   const OpcodeRule* rule = nullptr;

@@ -1,4 +1,5 @@
-// Small matrices of a warp: ldmatrix and mma.sync, with the fragments of the PTX manual.
+// Small matrices of a warp: ldmatrix and mma.sync, with the fragments of the PTX manual (ISA 8.8, chapter
+// "Warp Level Matrix Multiply-Accumulate Instructions").
 #include <cmath>
 #include <cstring>
 #include "block.h"
@@ -13,6 +14,10 @@ constexpr int COLUMNS = 8;  // of the right factor and of the result
 constexpr int MOST_DEPTH = 16;
 constexpr int MATRIX_ROWS = 8;
 constexpr std::size_t MATRIX_ROW_BYTES = 16;
+constexpr int QUAD = 4;            // lanes that follow each other; the depth of mma.m8n8k4
+constexpr int QUAD_PAIRS = 4;      // of a warp
+constexpr int QUAD_PAIR_SUMS = 8;  // of a lane
+constexpr int HALF_WARP = 16;
 constexpr int KEPT_BITS = 24;  // of a term, below the largest exponent of its sum
 
 float factorOf(std::uint64_t word, int which, bool isHalf) {
@@ -109,7 +114,7 @@ void Block::multiply(const Instruction& i, int first) {
             factorOf(registers[i.sources[leftRegisters + k]], half, i.hasHalfFactors);
   }
   for (int lane = 0; lane < LANES; lane++) {
-    std::uint64_t* registers = threads[static_cast<std::size_t>(first + lane)].registers;
+    const std::uint64_t* registers = threads[static_cast<std::size_t>(first + lane)].registers;
     float sums[4];  // all of them before a register is written: the summand may be in the same ones
     for (int element = 0; element < 4; element++) {
       const int row = lane / 4 + element / 2 * 8;
@@ -120,10 +125,49 @@ void Block::multiply(const Instruction& i, int first) {
       std::memcpy(&c, &registers[i.sources[leftRegisters + rightRegisters + element]], sizeof c);
       sums[element] = addProducts(c, terms, i.depth, launch.approximation);
     }
-    for (int element = 0; element < 4; element++) {
-      registers[i.destinations[element]] = 0;
-      std::memcpy(&registers[i.destinations[element]], &sums[element], sizeof(float));
+    putSums(i, threads[static_cast<std::size_t>(first + lane)], sums);
+  }
+}
+
+// Four products at a time, of eight lanes each: 4p … 4p + 3 and 16 + 4p … 16 + 4p + 3. Sources: the left
+// factor [8, 4], the right one [4, 8], four elements a lane, and the summand [8, 8], eight of them.
+void Block::multiplyQuadPairs(const Instruction& i, int first) {
+  float left[QUAD_PAIRS][MATRIX_ROWS][QUAD];
+  float right[QUAD_PAIRS][MATRIX_ROWS][QUAD];  // [columns, depth]
+  for (int lane = 0; lane < LANES; lane++) {
+    const std::uint64_t* registers = threads[static_cast<std::size_t>(first + lane)].registers;
+    const int pair = lane / QUAD % QUAD_PAIRS;
+    const int outer = lane / HALF_WARP * QUAD;  // the upper lanes have the last four rows and columns
+    const int within = lane % QUAD;
+    for (int k = 0; k < QUAD; k++) {
+      const float a = factorOf(registers[i.sources[k / 2]], k % 2, true);
+      const float b = factorOf(registers[i.sources[2 + k / 2]], k % 2, true);
+      (i.leftIsByDepth ? left[pair][outer + k][within] : left[pair][outer + within][k]) = a;
+      (i.rightIsByDepth ? right[pair][outer + k][within] : right[pair][outer + within][k]) = b;
     }
+  }
+  for (int lane = 0; lane < LANES; lane++) {
+    Thread& thread = threads[static_cast<std::size_t>(first + lane)];
+    const int pair = lane / QUAD % QUAD_PAIRS;
+    float sums[QUAD_PAIR_SUMS];  // all of them before a register is written
+    for (int element = 0; element < QUAD_PAIR_SUMS; element++) {
+      const int row = lane / HALF_WARP * QUAD + (lane & 1) + (element & 2);
+      const int column = (element & 4) + (lane & 2) + (element & 1);
+      double terms[QUAD];
+      for (int k = 0; k < QUAD; k++)
+        terms[k] = static_cast<double>(left[pair][row][k]) * right[pair][column][k];
+      float c;
+      std::memcpy(&c, &thread.registers[i.sources[4 + element]], sizeof c);
+      sums[element] = addProducts(c, terms, QUAD, launch.approximation);
+    }
+    putSums(i, thread, sums);
+  }
+}
+
+void Block::putSums(const Instruction& i, Thread& thread, const float* sums) {
+  for (int element = 0; element < i.destinationCount; element++) {
+    thread.registers[i.destinations[element]] = 0;
+    std::memcpy(&thread.registers[i.destinations[element]], &sums[element], sizeof(float));
   }
 }
 

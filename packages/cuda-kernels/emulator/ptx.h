@@ -80,9 +80,9 @@ enum class Space : std::uint8_t { global, shared, parameter };
 enum class Shuffle : std::uint8_t { up, down, butterfly, index };
 enum class Vote : std::uint8_t { ballot, any, all };
 
-constexpr int MOST_ELEMENTS = 4;  // of a vector operand
+constexpr int MOST_ELEMENTS = 8;  // of a vector operand: sums of mma.m8n8k4
 constexpr int MOST_OPERANDS = 5;  // of an instruction of the first group
-constexpr int MOST_SOURCES = 10;  // mma: four, two and four registers
+constexpr int MOST_SOURCES = 12;  // mma.m8n8k4: two, two and eight registers
 
 struct Instruction {
   Opcode opcode = Opcode::trap;
@@ -105,6 +105,8 @@ struct Instruction {
   bool negatesLast = false;      // the last source is a negated predicate
   bool isTransposed = false;     // ldmatrix.trans
   bool hasHalfFactors = false;   // mma: f16, not bf16
+  bool leftIsByDepth = false;    // mma.m8n8k4: the layout of the left factor is .col
+  bool rightIsByDepth = false;   // mma.m8n8k4: the layout of the right factor is .row
   int depth = 0;                 // of mma: terms of a sum
   int elements = 1;              // of a vector load or store; matrices of ldmatrix
   int destinations[MOST_ELEMENTS] = {};

@@ -82,7 +82,8 @@ bool Block::releaseWarp(int first, int count) {
     if (i.opcode == Opcode::shfl) shuffle(i, mask, first);
     if (i.opcode == Opcode::vote) voteOn(i, mask, first);
     if (i.opcode == Opcode::ldmatrix) loadMatrices(i, first);
-    if (i.opcode == Opcode::mma) multiply(i, first);
+    if (i.opcode == Opcode::mma && i.depth == 4) multiplyQuadPairs(i, first);
+    if (i.opcode == Opcode::mma && i.depth != 4) multiply(i, first);
     const std::uint32_t wholeWarp = count == WARP ? ~0u : (1u << count) - 1;
     if (i.opcode == Opcode::warpBar && mask == wholeWarp)
       warpEpochs[static_cast<std::size_t>(first / WARP)]++;
