@@ -33,6 +33,12 @@ const u64 = (value: number): Uint8Array => bytesOf(BigUint64Array.of(BigInt(valu
 const ONE = bytesOf(Float32Array.of(1));
 const ZERO = bytesOf(Float32Array.of(0));
 
+/**
+ * Kinds of product that are kept. A model has some ten for each count of tokens in a batch; a description is
+ * four small things on the host, and costs about one search for an algorithm.
+ */
+const MOST_KINDS = 128;
+
 /** A kind of product as cuBLASLt has it. */
 interface Description {
   readonly description: Handle;
@@ -41,6 +47,8 @@ interface Description {
   readonly c: Handle;
   readonly algorithm: Uint8Array;
   readonly workspaceBytes: number;
+  /** It does not throw. */
+  dispose(): void;
 }
 
 /** Products by cuBLASLt on the stream of a device. */
@@ -64,32 +72,35 @@ export interface CublasProducts {
  * | `Tn` | aᵀ·b | [columns, depth] | N | [rows, depth] | T |
  *
  * Each kind of product has one algorithm, the first of the heuristic: it depends on the sizes, the device and
- * the version of the library.
+ * the version of the library. Of the descriptions the `MOST_KINDS` that were used last are kept.
  */
 export function createCublasProducts({ stream }: DeviceContext, calls: CublasCalls): CublasProducts {
   const handle = calls.cublasLtCreate();
+  /** The one that was used last is last. */
   const descriptions = new Map<string, Description>();
-  const undo: (() => void)[] = [() => calls.cublasLtDestroy(handle)];
-  const kept: Keep = (thing, destroy) => {
-    undo.push(() => destroy(thing));
-    return thing;
-  };
   const descriptionOf = (plan: ProductPlan): Description => {
     const { form, rows, columns, depth, dtype, hasBias } = plan;
     const key = [form, rows, columns, depth, dtype, hasBias].join(' ');
-    const found = descriptions.get(key) ?? describeProduct(calls, { handle, kept }, plan);
+    const found = descriptions.get(key) ?? describeProduct(calls, handle, plan);
+    descriptions.delete(key);
     descriptions.set(key, found);
+    if (descriptions.size > MOST_KINDS) {
+      const [[oldest, { dispose }]] = descriptions;
+      descriptions.delete(oldest);
+      dispose();
+    }
     return found;
   };
   return {
     workspaceBytes: (plan) => descriptionOf(plan).workspaceBytes,
     multiply({ plan, ...arrays }, workspace) {
-      const { description, a, b, c, algorithm, workspaceBytes } = descriptionOf(plan);
+      const { algorithm, workspaceBytes } = descriptionOf(plan);
       const [aAt, bAt, cAt] = [arrays.a, arrays.b, arrays.c].map(addressOf);
       const beforeAt = addressOf(arrays.before ?? arrays.c);
       const workspaceAt = addressOf(workspace);
       const bias = arrays.bias && u64(addressOf(arrays.bias));
       const enqueue = (): void => {
+        const { description, a, b, c } = descriptionOf(plan); // its handles may be new ones by now
         if (bias) calls.cublasLtMatmulDescSetAttribute(description, DESCRIPTION.bias, bias, bias.length);
         calls.cublasLtMatmul(
           ...([handle, description, ONE, bAt, a, aAt, b] as const),
@@ -100,41 +111,50 @@ export function createCublasProducts({ stream }: DeviceContext, calls: CublasCal
       enqueue();
       return enqueue;
     },
-    dispose: () => ignoringFailures(...undo.splice(0).reverse()),
+    dispose() {
+      for (const { dispose } of descriptions.values()) dispose();
+      descriptions.clear();
+      ignoringFailures(() => calls.cublasLtDestroy(handle));
+    },
   };
 }
 
-/** Notes how to destroy a thing of the library at the end. @returns the thing */
-type Keep = (thing: Handle, destroy: (thing: Handle) => void) => Handle;
-
 /** Makes all that the library wants to know of a kind of product, and chooses its algorithm. */
-function describeProduct(
-  calls: CublasCalls,
-  { handle, kept }: { readonly handle: Handle; readonly kept: Keep },
-  { form, rows, columns, depth, dtype, hasBias }: ProductPlan,
-): Description {
-  const description = kept(
-    calls.cublasLtMatmulDescCreate(COMPUTE_F32, TYPES.f32),
-    calls.cublasLtMatmulDescDestroy,
-  );
-  const set = (attribute: number, value: Uint8Array): void =>
-    calls.cublasLtMatmulDescSetAttribute(description, attribute, value, value.length);
-  set(DESCRIPTION.transposesA, i32(form === 'Nt' ? 1 : 0));
-  set(DESCRIPTION.transposesB, i32(form === 'Tn' ? 1 : 0));
-  if (hasBias) {
-    set(DESCRIPTION.epilogue, u32(EPILOGUE_BIAS));
-    set(DESCRIPTION.bias, u64(ALIGNMENT_BYTES)); // the heuristic wants one; `multiply` sets it
-  }
+function describeProduct(calls: CublasCalls, handle: Handle, plan: ProductPlan): Description {
+  const { form, rows, columns, depth, dtype, hasBias } = plan;
+  const undo: (() => void)[] = [];
+  const dispose = (): void => ignoringFailures(...undo.splice(0).reverse());
+  const kept = (thing: Handle, destroy: (thing: Handle) => void): Handle => {
+    undo.push(() => destroy(thing));
+    return thing;
+  };
   /** A matrix by columns, without gaps. */
   const layout = (type: FloatDType, storedRows: number, storedColumns: number): Handle =>
     kept(
       calls.cublasLtMatrixLayoutCreate(TYPES[type], storedRows, storedColumns, storedRows),
       calls.cublasLtMatrixLayoutDestroy,
     );
-  const a = form === 'Nt' ? layout('bf16', depth, columns) : layout('bf16', columns, depth);
-  const b = form === 'Tn' ? layout('bf16', rows, depth) : layout('bf16', depth, rows);
-  const c = layout(dtype, columns, rows);
-  return { description, a, b, c, ...algorithmFor(calls, handle, { description, a, b, c }) };
+  try {
+    const description = kept(
+      calls.cublasLtMatmulDescCreate(COMPUTE_F32, TYPES.f32),
+      calls.cublasLtMatmulDescDestroy,
+    );
+    const set = (attribute: number, value: Uint8Array): void =>
+      calls.cublasLtMatmulDescSetAttribute(description, attribute, value, value.length);
+    set(DESCRIPTION.transposesA, i32(form === 'Nt' ? 1 : 0));
+    set(DESCRIPTION.transposesB, i32(form === 'Tn' ? 1 : 0));
+    if (hasBias) {
+      set(DESCRIPTION.epilogue, u32(EPILOGUE_BIAS));
+      set(DESCRIPTION.bias, u64(ALIGNMENT_BYTES)); // the heuristic wants one; `multiply` sets it
+    }
+    const a = form === 'Nt' ? layout('bf16', depth, columns) : layout('bf16', columns, depth);
+    const b = form === 'Tn' ? layout('bf16', rows, depth) : layout('bf16', depth, rows);
+    const c = layout(dtype, columns, rows);
+    return { description, a, b, c, ...algorithmFor(calls, handle, { description, a, b, c }), dispose };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
 }
 
 /** The library's first choice without split sums. @throws QdyloraError UNSUPPORTED where it has none */
