@@ -1,8 +1,10 @@
-// Attention by tensor cores (mma-product.h): a block of four warps owns 64 rows, a warp 16 of them, as
+// Attention by tensor cores (tensor-cores.h): a block of four warps owns 64 rows, a warp 16 of them, as
 // the left factor of every product. Its partners are the right factor, a small tile at a time.
 #pragma once
 #include "attention.h"
-#include "mma-product.h"
+#include "copy-async.h"
+#include "tensor-cores.h"
+#include "tile-product.h"
 
 template <int MOST_DIM_, int PARTNER_ROWS_, class Operand_>
 struct TensorShape {
@@ -10,7 +12,7 @@ struct TensorShape {
   static constexpr int MOST_DIM = MOST_DIM_;
   static constexpr int OWN_ROWS = TENSOR_OWN_ROWS;
   static constexpr int PARTNER_ROWS = PARTNER_ROWS_;
-  static constexpr int STRIDE = MOST_DIM_ + 8;  // eight rows of a small matrix are in different banks
+  static constexpr int STRIDE = MOST_DIM_ + 8;  // eight rows that are read at once are in different banks
   static constexpr int SCORE_TILES = PARTNER_ROWS_ / 8;
   static constexpr int DIM_TILES = MOST_DIM_ / 8;
 };
@@ -19,8 +21,7 @@ using Tensor64 = TensorShape<64, 32, Operand>;
 template <class Operand>
 using Tensor128 = TensorShape<128, 16, Operand>;
 
-// The fragments of a warp's products: of 16 rows and eight columns each. Elements 0 and 1 are neighbours in
-// row lane / 4, elements 2 and 3 in the row eight further on.
+// The results of a warp's products: of 16 rows and eight columns each.
 template <class Shape>
 struct Scores {
   float at[Shape::SCORE_TILES][4];
@@ -30,12 +31,8 @@ struct Rows {
   float at[Shape::DIM_TILES][4];
 };
 
-__device__ inline int tensorRow(int element) {
-  return threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4 + element / 2 * 8;
-}
-__device__ inline int tensorColumn(int tile, int element) {
-  return 8 * tile + threadIdx.x % 4 * 2 + element % 2;
-}
+__device__ inline int tensorRow(int element) { return threadIdx.x / 32 * 16 + resultRow(element); }
+__device__ inline int tensorColumn(int tile, int element) { return 8 * tile + resultColumn(element); }
 
 // Copies rows of one head, rounded to operands; rows from `end` on and elements past the head are 0. The
 // thread waits for its copies later.
@@ -72,22 +69,14 @@ __device__ inline Scores<Shape> multiplyRows(
   Scores<Shape> scores = {};
 #pragma unroll
   for (int d = 0; d < Shape::MOST_DIM; d += 16) {
-    unsigned left[4];
-    loadFactor<false, true>(left, own[0], Shape::STRIDE, threadIdx.x / 32 * 16, d);
+    const LeftFactor<false> left = loadLeft<false>(own[0], Shape::STRIDE, threadIdx.x / 32 * 16, d);
 #pragma unroll
     for (int j = 0; j < Shape::SCORE_TILES; j += 2) {
-      unsigned right[4];
-      loadFactor<false, false>(right, partners[0], Shape::STRIDE, 8 * j, d);
-      multiplyAdd<typename Shape::Operand>(scores.at[j], left, right[0], right[1]);
-      multiplyAdd<typename Shape::Operand>(scores.at[j + 1], left, right[2], right[3]);
+      const RightFactor<false> right = loadRight<false>(partners[0], Shape::STRIDE, 8 * j, d);
+      multiplyAdd<typename Shape::Operand>(scores.at[j], scores.at[j + 1], left, right);
     }
   }
   return scores;
-}
-
-template <class Operand>
-__device__ inline unsigned packOperands(float low, float high) {
-  return roundTo<Operand>(low).bits | static_cast<unsigned>(roundTo<Operand>(high).bits) << 16;
 }
 
 // sums += weights · partners, weights rounded to operands
@@ -98,26 +87,22 @@ __device__ inline void addWeighted(
   using Operand = typename Shape::Operand;
 #pragma unroll
   for (int j = 0; j < Shape::SCORE_TILES; j += 2) {
-    const unsigned left[4] = {packOperands<Operand>(weights.at[j][0], weights.at[j][1]),
-                              packOperands<Operand>(weights.at[j][2], weights.at[j][3]),
-                              packOperands<Operand>(weights.at[j + 1][0], weights.at[j + 1][1]),
-                              packOperands<Operand>(weights.at[j + 1][2], weights.at[j + 1][3])};
+    const LeftFactor<false> left = leftOf<Operand>(weights.at[j], weights.at[j + 1]);
 #pragma unroll
     for (int n = 0; n < Shape::DIM_TILES; n += 2) {
-      unsigned right[4];
-      loadFactor<true, false>(right, partners[0], Shape::STRIDE, 8 * n, 8 * j);
-      multiplyAdd<typename Shape::Operand>(sums.at[n], left, right[0], right[1]);
-      multiplyAdd<typename Shape::Operand>(sums.at[n + 1], left, right[2], right[3]);
+      const RightFactor<true> right = loadRight<true>(partners[0], Shape::STRIDE, 8 * n, 8 * j);
+      multiplyAdd<Operand>(sums.at[n], sums.at[n + 1], left, right);
     }
   }
 }
 
-// The largest or the sum of a row: its four threads are neighbours.
+// The largest or the sum of a row, in each of its four lanes.
 __device__ inline float maxOfRow(float value) {
-  value = fmaxf(value, __shfl_xor_sync(0xffffffffu, value, 1));
-  return fmaxf(value, __shfl_xor_sync(0xffffffffu, value, 2));
+  value = fmaxf(value, __shfl_xor_sync(0xffffffffu, value, NEAR_LANE));
+  return fmaxf(value, __shfl_xor_sync(0xffffffffu, value, FAR_LANE));
 }
 __device__ inline float sumOfRow(float value) {
-  value += __shfl_xor_sync(0xffffffffu, value, 1);
-  return value + __shfl_xor_sync(0xffffffffu, value, 2);
+  value += __shfl_xor_sync(0xffffffffu, value, NEAR_LANE);
+  return value + __shfl_xor_sync(0xffffffffu, value, FAR_LANE);
 }
+__device__ inline bool isFirstOfRow() { return (threadIdx.x & (NEAR_LANE | FAR_LANE)) == 0; }

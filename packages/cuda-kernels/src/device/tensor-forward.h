@@ -47,7 +47,7 @@ __device__ void storeTensorRows(const AttentionCall& call, const AttentionTarget
     const int query = tile.begin + tensorRow(2 * r);
     if (query >= call.queries) continue;
     const RowTarget row(call, target, tile, query, softmax.largest[r], softmax.total[r]);
-    if (threadIdx.x % 4 == 0) row.putState();
+    if (isFirstOfRow()) row.putState();
 #pragma unroll
     for (int n = 0; n < Shape::DIM_TILES; n++)
 #pragma unroll

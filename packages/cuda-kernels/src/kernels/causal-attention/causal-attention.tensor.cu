@@ -2,19 +2,17 @@
 //   elements.
 // Owners: a block of four warps owns 64 queries of one head (dk, dv: 64 keys of one kv head), a warp 16 of
 //   them; k and v (q and dy) come 32 rows at a time, 16 for heads over 64. Scores stay in registers, where
-//   their fragments are those of the next product's left factor.
+//   they are the next product's left factor; on sm_70 lanes exchange them first.
 // Cost: 4 · dim operations per score forward, 6 for dq, 8 for dk and dv; 64 rows share what is read: about 32
 //   operations a byte of the second cache.
-// Assumes: as causal-attention.cu. bfloat16 below sm_80 and float16 on sm_70: the same blocks by fused
-//   multiply-adds, half of the rows each time.
+// Assumes: as causal-attention.cu. bfloat16 below sm_80: the same blocks by fused multiply-adds, half of the
+//   rows each time.
 // Dropped: copies one tile ahead; skipping tiles that a window leaves out between two segments. Not measured
 //   on a device.
 #include "attention-arguments.h"
 #include "attention-backward.h"
-#if __CUDA_ARCH__ >= 750
 #include "tensor-backward.h"
 #include "tensor-forward.h"
-#endif
 
 namespace {
 
@@ -46,7 +44,6 @@ struct FmaAttention {
   }
 };
 
-#if __CUDA_ARCH__ >= 750
 // By tensor cores.
 template <class Shape>
 struct TensorAttention {
@@ -63,31 +60,22 @@ struct TensorAttention {
     keyGradientsByTensorCores<Shape>(call, backward, dk, dv, tile);
   }
 };
-#endif
 
-// Blocks of a multiprocessor that there must be registers for. Left to itself, ptxas spills on sm_90. On
-// sm_75 shared memory has room for two, and four would spill.
-constexpr int QUERY_BLOCKS = __CUDA_ARCH__ == 750 ? 2 : 4;
+// Blocks of a multiprocessor that there must be registers for; 0: as ptxas chooses. It would spill in attend
+// on sm_70 and in queryGradients on sm_90. On sm_70 and sm_75 shared memory has room for two blocks of
+// queryGradients, and registers for four would spill.
+constexpr int ATTEND_BLOCKS = __CUDA_ARCH__ < 750 ? 2 : 0;
+constexpr int QUERY_BLOCKS = __CUDA_ARCH__ < 800 ? 2 : 4;
 
-#if __CUDA_ARCH__ >= 800
-using Bfloat16Heads64 = TensorAttention<Tensor64<BFloat16>>;
-using Bfloat16Heads128 = TensorAttention<Tensor128<BFloat16>>;
-#else
-using Bfloat16Heads64 = FmaAttention<Shape64>;
-using Bfloat16Heads128 = FmaAttention<Shape128>;
-#endif
-#if __CUDA_ARCH__ >= 750
-using Float16Heads64 = TensorAttention<Tensor64<Float16>>;
-using Float16Heads128 = TensorAttention<Tensor128<Float16>>;
-#else
-using Float16Heads64 = FmaAttention<Shape64>;
-using Float16Heads128 = FmaAttention<Shape128>;
-#endif
+template <class Operand>
+using Heads64 = ByTensorCores<Operand, TensorAttention<Tensor64<Operand>>, FmaAttention<Shape64>>;
+template <class Operand>
+using Heads128 = ByTensorCores<Operand, TensorAttention<Tensor128<Operand>>, FmaAttention<Shape128>>;
 
 }  // namespace
 
 #define QD_TENSOR(SUFFIX, ATTENTION)                                                                     \
-  extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS)                                        \
+  extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS, ATTEND_BLOCKS)                         \
       attendTensor##SUFFIX(QD_ATTENTION_ARGUMENTS, void* y, float* logSumExp, float* chunkSums,          \
                            float* chunkStates, int chunks, int chunkKeys) {                              \
     const AttentionCall call = QD_ATTENTION_CALL;                                                        \
@@ -107,7 +95,7 @@ using Float16Heads128 = FmaAttention<Shape128>;
     ATTENTION::keyGradients(call, {dy, logSumExp, dots}, dk, dv, tileOfBlock(kvHeads, TENSOR_OWN_ROWS)); \
   }
 
-QD_TENSOR(64Bf16, Bfloat16Heads64)
-QD_TENSOR(128Bf16, Bfloat16Heads128)
-QD_TENSOR(64F16, Float16Heads64)
-QD_TENSOR(128F16, Float16Heads128)
+QD_TENSOR(64Bf16, Heads64<BFloat16>)
+QD_TENSOR(128Bf16, Heads128<BFloat16>)
+QD_TENSOR(64F16, Heads64<Float16>)
+QD_TENSOR(128F16, Heads128<Float16>)

@@ -3,13 +3,13 @@
 // Owners: a block owns a tile of c, 64 × 64 or 128 × 128; the sum of an element is in one thread, over all of
 //   a·b and then all of a₂·b₂, in an order that depends on the depths alone.
 // Cost: 2 · rows · columns · depth operations; each operand is read once per tile of the other. Tensor cores
-//   multiply bfloat16 from sm_80 on and float16 from sm_75 on: at 128 × 128, 64 operations a byte, bound by
-//   the tensor cores.
+//   multiply bfloat16 from sm_80 on and float16 everywhere: at 128 × 128, 64 operations a byte, bound by the
+//   tensor cores.
 // Assumes: contiguous matrices of sizes below 2³¹ (linear.ts). c may be the array of `before`. Any alignment:
 //   chunks that do not begin at 16 bytes are read element by element.
-// Dropped: bfloat16 by the tensor cores of sm_75, which have float16 alone: the same sums by fused
+// Dropped: bfloat16 by the tensor cores of sm_70 and sm_75, which have float16 alone: the same sums by fused
 //   multiply-adds of rounded operands. Split sums for few tiles; wgmma. Not measured on a device.
-#include "tensor-cores.h"
+#include "chosen-tile.h"
 
 namespace {
 
