@@ -48,6 +48,11 @@ class Reader {
     if (type != napi_uint8_array) throw Report("an array of a launch must be given as bytes");
     return static_cast<std::uint8_t*>(data);
   }
+  bool isUndefined(napi_value value) const {
+    napi_valuetype type;
+    need(napi_typeof(env, value, &type));
+    return type == napi_undefined;
+  }
   void need(napi_status status) const {
     if (status != napi_ok) throw Report("a value of the launch is missing or of another kind");
   }
@@ -122,6 +127,18 @@ void readSizes(const Reader& reader, napi_value list, unsigned (&sizes)[3]) {
     sizes[k] = static_cast<unsigned>(reader.number(reader.element(list, k)));
 }
 
+// The flags of `taken`, or null where the launch has none.
+std::uint8_t* takenFlags(const Reader& reader, napi_value value, const Kernel& kernel) {
+  const napi_value taken = reader.property(value, "taken");
+  if (reader.isUndefined(taken)) return nullptr;
+  std::size_t length, unused;
+  std::uint8_t* flags = reader.bytes(taken, length, unused);
+  if (length != static_cast<std::size_t>(kernel.branches))
+    throw Report(kernel.name + " has " + std::to_string(kernel.branches) +
+                 " conditional branches: `taken` needs a flag for each");
+  return flags;
+}
+
 Launch readLaunch(const Reader& reader, const Module& module, napi_value value) {
   Launch launch;
   const std::string name = reader.text(reader.property(value, "kernel"));
@@ -141,6 +158,7 @@ Launch readLaunch(const Reader& reader, const Module& module, napi_value value) 
   if (reader.length(list) != launch.kernel->parameters.size())
     throw Report(name + " takes " + std::to_string(launch.kernel->parameters.size()) + " arguments, not " +
                  std::to_string(reader.length(list)));
+  launch.taken = takenFlags(reader, value, *launch.kernel);
   launch.parameters.assign(launch.kernel->parameterBytes, 0);
   for (std::uint32_t k = 0; k < reader.length(list); k++)
     setParameter(reader, reader.element(list, k), k, launch);
@@ -157,13 +175,27 @@ napi_value guarded(napi_env env, const Body& body) {
   }
 }
 
+// Bytes of a module, nearly all of which are instructions.
+std::int64_t sizeOf(const Module& module) {
+  std::size_t count = 0;
+  for (const Kernel& kernel : module.kernels) count += kernel.code.size();
+  return static_cast<std::int64_t>(count * sizeof(Instruction));
+}
+
 napi_value load(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     std::size_t count = 1;
     napi_value text, result;
     napi_get_cb_info(env, info, &count, &text, nullptr, nullptr);
     auto* module = new Module(parseModule(Reader(env).text(text)));
-    const auto release = [](napi_env, void* data, void*) { delete static_cast<Module*>(data); };
+    // Else thousands of mutants wait for a collection.
+    std::int64_t unused;
+    napi_adjust_external_memory(env, sizeOf(*module), &unused);
+    const auto release = [](napi_env env, void* data, void*) {
+      std::int64_t unused;
+      napi_adjust_external_memory(env, -sizeOf(*static_cast<Module*>(data)), &unused);
+      delete static_cast<Module*>(data);
+    };
     napi_create_external(env, module, release, nullptr, &result);
     return result;
   });

@@ -118,6 +118,7 @@ bool Block::step(Thread& thread) {
   }
   switch (i.opcode) {
     case Opcode::bra:
+      if (launch.taken && i.branch >= 0) launch.taken[i.branch] = 1;
       thread.at = i.target;
       return true;
     case Opcode::ret:

@@ -15,6 +15,8 @@ struct Launch {
   std::uint64_t seed = 0;  // 0: each thread runs until it must wait
   std::uint64_t mostInstructions = 0;
   int approximation = 0;  // steps in the last place by which approximate functions are off: −1, 0 or 1
+  // One flag for each conditional branch of the kernel, set where a thread takes it. Null: not asked for.
+  std::uint8_t* taken = nullptr;
 };
 
 // Runs all blocks, one after another. Returns the number of instructions. Throws a Report.

@@ -201,6 +201,7 @@ class KernelParser {
       i.target = labelIndex(operands.at(0));
     else
       parseOperands(operands, i);
+    if (i.opcode == Opcode::bra && i.guard >= 0) i.branch = kernel.branches++;
     kernel.code.push_back(i);
   }
 

@@ -118,6 +118,7 @@ struct Instruction {
   int guard = -1;
   bool guardIsNegated = false;
   int target = -1;
+  int branch = -1;  // of a conditional branch: its place among those of the kernel
   std::string text;
 };
 
@@ -150,6 +151,7 @@ struct Kernel {
   std::vector<Parameter> parameters;
   std::size_t parameterBytes = 0;
   std::size_t sharedBytes = 0;
+  int branches = 0;  // conditional ones
   // The file: special registers, then `registers` named ones, then constants from firstConstant on.
   std::vector<std::uint64_t> constants;
   int firstConstant = 0;

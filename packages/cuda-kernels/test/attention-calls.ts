@@ -1,10 +1,24 @@
-import { createHostBackend, hostData, runOp, type Op } from '@qdylora/contract';
+import type { Op } from '@qdylora/contract';
 import { causalAttention, causalAttentionBackward, type ComputeDtype } from '@qdylora/tensor';
-import { EPSILON, normalView, OPERAND_ROUNDING, SMALLEST_STEP } from '@qdylora/testing';
-import { attentionAttributes, attentionInputs } from '@qdylora/testing/conformance';
+import {
+  attentionAttributes,
+  attentionBackwardCall,
+  attentionForwardCall,
+  type AttentionSetting,
+} from '@qdylora/testing/conformance';
 import type { SmallCall } from './small-calls.ts';
 
-interface AttentionSetting {
+const forward = (setting: AttentionSetting): SmallCall => ({
+  op: causalAttention as unknown as Op,
+  call: attentionForwardCall(setting) as unknown as SmallCall['call'],
+});
+const backward = (setting: AttentionSetting): SmallCall => ({
+  op: causalAttentionBackward as unknown as Op,
+  call: attentionBackwardCall(setting) as unknown as SmallCall['call'],
+});
+const both = (setting: AttentionSetting): SmallCall[] => [forward(setting), backward(setting)];
+
+interface AttentionSizes {
   readonly queries: number;
   readonly keys: number;
   readonly headDim: number;
@@ -12,48 +26,79 @@ interface AttentionSetting {
 }
 
 /**
- * A forward call and, where queries and keys are as many, its backward: two heads of one kv head.
- * The bounds are those of the conformance cases: a score is off by S = (headDim + 8)·6·ε, a weight by 2·S
- * relatively, and a gradient is a sum of terms below 6·√headDim. As an operand of two bytes a weight is
- * rounded by both sides, each on a scale of its own.
+ * A forward call and, where queries and keys are as many, its backward: two heads of one kv head, and a
+ * window that only the chunks of keys are wider than.
  */
-export function attentionCalls({ queries, keys, headDim, computeDtype }: AttentionSetting): SmallCall[] {
-  const attributes = attentionAttributes({ heads: 2, kvHeads: 1, headDim, window: 700, computeDtype });
-  const inputs = attentionInputs(headDim, [{ queries, keys }], attributes);
-  const score = (headDim + 8) * 6 * EPSILON;
-  const weight =
-    2 * score +
-    (computeDtype === 'f32' ? 0 : 2 * OPERAND_ROUNDING[computeDtype]) +
-    keys * SMALLEST_STEP[computeDtype];
-  const largest = hostData(inputs.v).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
-  const sums = (keys + 70) * EPSILON;
-  const forward = {
-    op: causalAttention as unknown as Op,
-    call: {
-      inputs,
-      attributes,
-      bound: (name: string, _: number, want: number) =>
-        name === 'y' ? (weight + sums) * largest : score + sums + 4 * EPSILON * Math.abs(want),
-    },
+export function attentionCalls({ queries, keys, headDim, computeDtype }: AttentionSizes): SmallCall[] {
+  const setting = {
+    seed: headDim,
+    segments: [{ queries, keys }],
+    attributes: attentionAttributes({ heads: 2, kvHeads: 1, headDim, window: 700, computeDtype }),
   };
-  if (queries !== keys) return [forward];
-  const { y, logSumExp } = runOp(createHostBackend(), causalAttention, inputs, attributes);
-  const relative = weight + (2 * headDim + 2 * keys + 70) * EPSILON;
-  return [
-    forward,
-    {
-      op: causalAttentionBackward as unknown as Op,
-      call: {
-        inputs: { ...inputs, y, logSumExp, dy: normalView(headDim, 'dy', y.shape) },
-        attributes,
-        bound: () => relative * 24 * Math.sqrt(headDim),
-      },
-    },
-  ];
+  return queries === keys ? both(setting) : [forward(setting)];
 }
 
 /** Calls for every tile of the kernels, and one whose keys are cut into chunks. */
 export const tileCalls = (computeDtype: ComputeDtype): SmallCall[] => [
   ...[32, 80, 256].flatMap((headDim) => attentionCalls({ queries: 21, keys: 21, headDim, computeDtype })),
   ...attentionCalls({ queries: 1, keys: 530, headDim: 4, computeDtype }),
+];
+
+/** Fewest queries of two tiles, of heads that only the largest tile takes, of others, and of tensor cores. */
+function twoTiles(headDim: number, computeDtype: ComputeDtype): number {
+  if (headDim > 128) return 18;
+  return computeDtype === 'f32' ? 34 : 66;
+}
+
+/** Heads of each tile, and keys of two to seven chunks. */
+const DECODING = [
+  [3, 515],
+  [66, 515],
+  [130, 515],
+  ...[1030, 1300, 1560, 1800].map((keys) => [3, keys] as const),
+] as const;
+
+/**
+ * Calls for every branch of the kernels: heads of each tile that fill it, in two tiles of rows; heads that do
+ * not, in segments of which one has no queries, with a window, a cap and slopes; and chunks of keys that some
+ * rows do not reach.
+ */
+export const branchCalls = (computeDtype: ComputeDtype): SmallCall[] => [
+  ...[64, 128, 256].flatMap((headDim) => {
+    const queries = twoTiles(headDim, computeDtype);
+    return both({
+      seed: headDim,
+      segments: [{ queries, keys: queries + 2 }],
+      attributes: attentionAttributes({ heads: 2, kvHeads: 1, headDim, computeDtype }),
+    });
+  }),
+  ...[13, 127, 131].flatMap((headDim) =>
+    both({
+      seed: headDim,
+      segments: [
+        { queries: 3, keys: 9 },
+        { queries: 0, keys: 6 },
+        { queries: 19, keys: 19 },
+      ],
+      attributes: attentionAttributes({
+        ...{ heads: 2, kvHeads: 2, headDim, computeDtype },
+        ...{ window: 5, softCap: 2 },
+      }),
+      hasSlopes: true,
+    }),
+  ),
+  ...DECODING.map(([headDim, keys]) =>
+    forward({
+      seed: keys,
+      segments: [
+        { queries: 2, keys },
+        { queries: 1, keys: 4 },
+      ],
+      attributes: attentionAttributes({
+        ...{ heads: 1, kvHeads: 1, headDim, computeDtype },
+        ...{ window: 90, softCap: 2 },
+      }),
+      hasSlopes: true,
+    }),
+  ),
 ];

@@ -28,12 +28,13 @@ interface PlantedOptions {
   readonly blocks?: number;
   readonly seed?: number;
   readonly isWritten?: boolean;
+  readonly taken?: Uint8Array;
 }
 
 /** Runs a kernel on 64 words. Returns them. */
 function runPlanted(
   ptx: string,
-  { threads = 64, blocks = 1, seed = 7, isWritten = false }: PlantedOptions = {},
+  { threads = 64, blocks = 1, seed = 7, isWritten = false, taken }: PlantedOptions = {},
 ): Uint32Array {
   const bytes = new Uint8Array(256);
   const array: EmulatedArgument = {
@@ -50,6 +51,7 @@ function runPlanted(
     seed,
     approximation: 0,
     mostInstructions: 100_000,
+    taken,
   });
   return new Uint32Array(bytes.buffer);
 }
@@ -224,6 +226,24 @@ describe.skipIf(!emulator)('the emulator', () => {
         const [column, row] = [Math.floor(t / 4), (t % 4) * 2];
         return elementAt(row, column) | (elementAt(row + 1, column) << 16);
       }),
+    );
+  });
+
+  test('tells which conditional branches some thread takes', () => {
+    const branches = `
+      setp.gt.u32 %p1, %t, 40;
+      @%p1 bra $some;
+      bra $some;
+    $some:
+      setp.gt.u32 %p1, %t, 64;
+      @%p1 bra $none;
+      @!%p1 bra $none;
+    $none:`;
+    const taken = new Uint8Array(3);
+    runPlanted(kernelOf(branches), { taken });
+    expect([...taken]).toEqual([1, 0, 1]);
+    expect(() => runPlanted(kernelOf(branches), { taken: new Uint8Array(2) })).toThrow(
+      /has 3 conditional branches: `taken` needs a flag for each/,
     );
   });
 

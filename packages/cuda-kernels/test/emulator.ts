@@ -21,6 +21,8 @@ export interface EmulatedLaunch {
   /** Steps in the last place by which approximate functions are off: -1, 0 or 1. */
   readonly approximation: number;
   readonly mostInstructions: number;
+  /** One flag for each conditional branch of the kernel: set to 1 where a thread takes it. */
+  readonly taken?: Uint8Array;
 }
 
 /** emulator/addon.cpp. */

@@ -13,7 +13,7 @@ import { OPERAND_ROUNDING, SMALLEST_STEP, type checkKernel } from '@qdylora/test
 import fc from 'fast-check';
 
 /** Elements of an array at most: enough for several blocks of the kernels that work by rows. */
-const MOST_ELEMENTS = 3000;
+const MOST_ELEMENTS = 4200;
 
 /** A call of an op with its bound. */
 export interface SmallCall {
@@ -28,13 +28,14 @@ const fits = (arrays: Arrays): boolean =>
   });
 
 /** Some of the parameters of a random call, which take the place of those that were drawn. */
-type Sizes = Readonly<Record<string, number | boolean>>;
+type Sizes = Readonly<Record<string, number | boolean | string>>;
 
 /** Parameters with these sizes; cases of a head hold theirs in a record. */
 function withSizes(drawn: unknown, sizes: Sizes): object {
   const parameters = drawn as { readonly sizes?: object };
-  if (parameters.sizes) return { ...parameters, sizes: { ...parameters.sizes, ...sizes } };
-  return { ...parameters, ...sizes };
+  if (!parameters.sizes) return { ...parameters, ...sizes };
+  const ofHead = Object.entries(sizes).filter(([name]) => name in parameters.sizes!);
+  return { ...parameters, ...sizes, sizes: { ...parameters.sizes, ...Object.fromEntries(ofHead) } };
 }
 
 /** The cases of the ops. In float16 those that need it, of the ops that have some. */
@@ -72,7 +73,7 @@ export function smallCalls(
 
 /** At most `count` small edge calls of each case of the ops. */
 export const edgeCalls = (opNames: readonly string[], count: number): SmallCall[] =>
-  casesOf(opNames, 'bf16').flatMap(({ op, edges }) =>
+  [...casesOf(opNames, 'bf16'), ...casesOf(opNames, 'f16')].flatMap(({ op, edges }) =>
     [...((edges?.() ?? []) as Iterable<SmallCall['call']>)]
       .filter(({ inputs }) => fits(inputs))
       .slice(0, count)
@@ -115,6 +116,29 @@ export const deepCalls = (opNames: readonly string[], count: number): SmallCall[
 const WIDE = { tokens: 3, hidden: 300 };
 /** So many rows that gradients of weights are sums of eight partial sums (PARTIAL_ROWS). */
 const MANY = { tokens: 8 * 32, hidden: 5 };
+/**
+ * Heads: columns for one, five, seven and eight groups of lanes, and more than a block has threads, with all
+ * that a call may ask for; then more tokens than a block has threads.
+ */
+const HEAD_SIZES: readonly Sizes[] = [
+  ...[20, 150, 220, 250, 600].flatMap((vocabulary) =>
+    [0, 30].map((softCap) => ({
+      ...{ tokens: 6, hidden: 4, vocabulary, share: 0.02 },
+      ...{ softCap, gradient: true, ignored: 0.3, isWeighted: softCap > 0 },
+    })),
+  ),
+  ...[false, true].map((isWeighted) => ({
+    ...{ tokens: 300, hidden: 2, vocabulary: 5, share: 1 },
+    ...{ gradient: true, ignored: 0, isWeighted },
+  })),
+];
+/** More predicted classes than a block has threads, and classes for seven groups of lanes. */
+const MANY_CLASSES: readonly Sizes[] = [
+  { vocabulary: 600, softCap: 0, isWeighted: false },
+  { vocabulary: 600, softCap: 0, isWeighted: true },
+  { vocabulary: 600, softCap: 30, isWeighted: false },
+  { vocabulary: 220, softCap: 0, isWeighted: false },
+].map((sizes) => ({ tokens: 6, hidden: 4, share: 0.9, gradient: true, ignored: 0.3, ...sizes }));
 const WIDE_SIZES: Readonly<Record<string, readonly Sizes[]>> = {
   embedding: [{ hidden: 300 }],
   'layer-norm': [WIDE],
@@ -128,18 +152,34 @@ const WIDE_SIZES: Readonly<Record<string, readonly Sizes[]>> = {
   'rms-norm': [WIDE],
   'rms-norm-backward': [WIDE, MANY],
   'sum-of-squares': [{ size: 3000 }],
-  ...Object.fromEntries(
-    ['linear-cross-entropy', 'linear-cross-entropy-top-k', 'linear-distillation'].map((name) => [
-      name,
-      [{ tokens: 3, hidden: 4, vocabulary: 600 }],
-    ]),
+  // a tail of one to four rows, by each way of scales and each type of operands
+  'matmul-nf4': [1, 2, 3, 4].flatMap((tokens) =>
+    [false, true].flatMap((isNested) =>
+      ['f32', 'bf16', 'f16'].map((computeDtype) => ({
+        ...{ tokens, rows: 9, cols: 320, blockSize: 64, isNested, computeDtype },
+        ...{ bands: 1, runs: 2, doubleQuantization: isNested, flag: tokens % 2 === 0 },
+      })),
+    ),
   ),
+  'quantize-blockwise': [{ size: 33 }, { size: 40 }],
+
+  'linear-cross-entropy': HEAD_SIZES,
+  // the kernel looks at all columns again for each class; its gradients are those of linear-cross-entropy
+  'linear-cross-entropy-top-k': [20, 150, 220, 250, 600].map((vocabulary) => ({
+    ...{ tokens: 3, hidden: 2, vocabulary, share: 0.02 },
+    ...{ gradient: false, ignored: 0.3 },
+  })),
+  'linear-distillation': [...HEAD_SIZES, ...MANY_CLASSES],
 };
 
 /** At most `count` calls of each op with wide rows, and with many. */
 export const wideCalls = (opNames: readonly string[], count: number): SmallCall[] =>
   opNames.flatMap((name) =>
-    (WIDE_SIZES[name] ?? []).flatMap((sizes) => smallCalls([name], count, { sizes })),
+    (WIDE_SIZES[name] ?? []).flatMap((sizes) => [
+      ...smallCalls([name], count, { sizes }),
+      // its matrices of two bytes are no halves of the op
+      ...(name === 'quantize-rows' ? smallCalls([name], count, { sizes, half: 'f16' }) : []),
+    ]),
   );
 
 /** The arrays that the op takes as halves, in this type. */

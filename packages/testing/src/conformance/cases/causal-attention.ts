@@ -101,14 +101,14 @@ function forwardBound(inputs: AttentionInputs, attributes: AttentionAttributes):
       : score + (keys + 70) * EPSILON + 4 * EPSILON * Math.abs(want);
 }
 
-interface AttentionSetting {
+export interface AttentionSetting {
   readonly seed: number;
   readonly segments: readonly SegmentLengths[];
   readonly attributes: AttentionAttributes;
   readonly hasSlopes?: boolean;
 }
 
-function forwardCall({ seed, segments, attributes, hasSlopes }: AttentionSetting) {
+export function forwardCall({ seed, segments, attributes, hasSlopes }: AttentionSetting) {
   const inputs = attentionInputs(seed, segments, attributes, hasSlopes);
   return { inputs, attributes, bound: forwardBound(inputs, attributes) };
 }
@@ -118,7 +118,7 @@ function forwardCall({ seed, segments, attributes, hasSlopes }: AttentionSetting
  * the slope of the cap are off by the score's error S (above) relatively, the sums by n roundings of terms
  * and n of the smallest steps.
  */
-function backwardCall({ seed, segments, attributes, hasSlopes }: AttentionSetting) {
+export function backwardCall({ seed, segments, attributes, hasSlopes }: AttentionSetting) {
   const forward = attentionInputs(seed, segments, attributes, hasSlopes);
   const { y, logSumExp } = runOp(createHostBackend(), causalAttention, forward, attributes);
   const inputs = { ...forward, y, logSumExp, dy: normalView(seed, 'dy', y.shape) };

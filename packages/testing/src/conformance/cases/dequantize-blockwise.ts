@@ -6,6 +6,7 @@ import {
   quantizedAttributes,
   quantizedInputs,
   QUANTIZATION_KINDS,
+  tileMatrix,
   type QuantizedMatrix,
 } from '@qdylora/quant';
 import fc from 'fast-check';
@@ -21,6 +22,22 @@ const callOf = (matrix: QuantizedMatrix, valuesDtype: FloatDType) => ({
   attributes: { ...quantizedAttributes(matrix), valuesDtype },
   bound: exact,
 });
+
+/** Every number of values that is left after runs of eight, and matrices in tiles. */
+function* tails(valuesDtype: FloatDType) {
+  for (const doubleQuantization of [false, true]) {
+    for (let count = 1; count <= 9; count++)
+      yield callOf(quantizedNormal([1, count], { blockSize: 64, doubleQuantization }), valuesDtype);
+    const matrix = quantizedNormal([32, 128], { blockSize: 64, doubleQuantization });
+    yield callOf(tileMatrix(matrix), valuesDtype);
+  }
+}
+
+const quantizedNormal = (
+  shape: readonly [number, number],
+  options: { readonly blockSize: number; readonly doubleQuantization: boolean },
+): QuantizedMatrix =>
+  quantize4bit('nf4', { data: hostData(normalView(3, 'w', shape, 0.02)), shape }, options);
 
 export const dequantizeBlockwiseCases = forHalves(({ half, computeDtypes }) => [
   conformanceCase(dequantizeBlockwise, {
@@ -43,6 +60,7 @@ export const dequantizeBlockwiseCases = forHalves(({ half, computeDtypes }) => [
       );
     },
     *edges() {
+      for (const valuesDtype of computeDtypes) yield* tails(valuesDtype);
       if (half === 'f16') return;
       const shape = [1025, 611] as const; // past the caches: 1.25 MB of bf16, and a last block of 35 values
       const data = hostData(normalView(7, 'w', shape, 0.02));

@@ -14,6 +14,14 @@ function randomBlocks(type: string, byteCount: number, seed: number) {
   );
 }
 
+/** Blocks whose scales are all this float16: infinity or NaN. */
+const repeatedHalf = (half: number, byteCount: number) =>
+  viewOf(
+    'u8',
+    [byteCount],
+    Uint8Array.from({ length: byteCount }, (_, i) => (i % 2 ? half >> 8 : half & 255)),
+  );
+
 export const dequantizeGgmlCases = [...GGML_BLOCKS].map(([type, { length, bytes }]) =>
   conformanceCase(dequantizeGgml, {
     title: `bit for bit, for blocks of random bits in ${type}`,
@@ -24,5 +32,13 @@ export const dequantizeGgmlCases = [...GGML_BLOCKS].map(([type, { length, bytes 
       attributes: { type, shape: [count * length] },
       bound: () => 0,
     }),
+    *edges() {
+      for (const half of [0x7c00, 0xfe00])
+        yield {
+          inputs: { blocks: repeatedHalf(half, 3 * bytes) },
+          attributes: { type, shape: [3 * length] },
+          bound: () => 0,
+        };
+    },
   }),
 );

@@ -1,4 +1,11 @@
-import { createHostBackend, hostData, runOp, type ArrayView, type FloatView } from '@qdylora/contract';
+import {
+  createHostBackend,
+  f32View,
+  hostData,
+  runOp,
+  type ArrayView,
+  type FloatView,
+} from '@qdylora/contract';
 import { linear, linearArgmax, quantizeRows, type ComputeDtype } from '@qdylora/tensor';
 import fc from 'fast-check';
 import {
@@ -152,23 +159,56 @@ export const linearArgmaxCases = ways.flatMap(([title, withCodes]) => [
     call: (head) => callOf(head, withCodes),
   }),
   conformanceCase(linearArgmax, {
-    title: `${title}, where products are infinite or NaN`,
+    title: `${title}, where products are equal, infinite or NaN`,
     *edges() {
-      for (const { x, weight } of notFiniteHeads()) {
+      for (const { x, weight } of [...notFiniteHeads(), ...tiedHeads()]) {
         const codes = withCodes ? runOp(host, quantizeRows, { weight }, {}) : {};
         yield {
           inputs: { x, weight, ...codes },
           attributes: { computeDtype: 'f32' as const },
           bound: () => 0,
           problemOf: ({ ids }, expected) =>
-            hostData(ids)[0] === hostData(expected.ids)[0]
+            hostData(ids).join() === hostData(expected.ids).join()
               ? null
-              : `row ${hostData(ids)[0]} in place of row ${hostData(expected.ids)[0]}`,
+              : `rows ${hostData(ids).join()} in place of ${hostData(expected.ids).join()}`,
         };
       }
     },
   }),
 ]);
+
+/**
+ * Products that are weights, many of them equal or NaN, in rows of more columns than a block has threads: the
+ * first of equals may be the second column of one thread, or the first one of another.
+ */
+function* tiedHeads() {
+  const places = [1, 2, 4, 8, 16, 32, 64, 96, 128, 160, 192, 224];
+  const patterns = [
+    () => 1,
+    (row: number) => -row,
+    (row: number) => (row * 7) % 5,
+    ...places.map((place) => (row: number) => (row === place || row === 256 ? 1 : 0)),
+  ];
+  // x picks a pattern for each token
+  yield {
+    x: f32View(
+      [patterns.length, patterns.length],
+      patterns.flatMap((_, t) => patterns.map((__, k) => (t === k ? 1 : 0))),
+    ),
+    weight: weightOf(270, patterns),
+  };
+  const one = f32View([1, 1], [1]);
+  for (const isNumber of [() => false, (row: number) => row === 256, (row: number) => row % 100 === 69])
+    yield { x: one, weight: weightOf(270, [(row) => (isNumber(row) ? 2 : NaN)]) };
+  yield { x: one, weight: weightOf(150, [(row) => (row % 3 === 0 ? NaN : row % 50)]) };
+}
+
+/** weight: [out, patterns], a column of each pattern */
+const weightOf = (out: number, patterns: readonly ((row: number) => number)[]) =>
+  f32View(
+    [out, patterns.length],
+    Array.from({ length: out }, (_, row) => patterns.map((pattern) => pattern(row))).flat(),
+  );
 
 /** NaN is never the greatest, infinity may be; where no product is a number the answer is row 0. */
 function* notFiniteHeads() {

@@ -152,6 +152,26 @@ function largeLogits() {
   };
 }
 
+/** Logits that rise or fall along a row by far more than an exponential can hold. */
+function* steepLogits() {
+  const sizes = { tokens: 2, hidden: 1, vocabulary: 750, seed: 2 };
+  const inputs = {
+    x: viewOf('f32', [2, 1], Float32Array.of(1, -1)),
+    weight: viewOf(
+      'f32',
+      [750, 1],
+      Float32Array.from({ length: 750 }, (_, c) => 10 * c),
+    ),
+    targets: i32View([2], [749, 0]),
+  };
+  for (const softCap of [0, 1000])
+    yield {
+      inputs,
+      attributes: { computeDtype: 'f32' as const, lossScale: 1, softCap, gradient: true },
+      bound: boundFor(sizes, inputs, { factor: 1, cap: softCap }),
+    };
+}
+
 /** Several chunks of tokens and slices of the vocabulary, with the gradient of the weight. */
 function* chunkedCalls() {
   for (const sizes of [
@@ -211,7 +231,7 @@ const variedCase = (setting: HalfSetting): ConformanceCase =>
         bound: boundFor(sizes, inputs, { factor: 0.125, cap: softCap, computeDtype }),
       };
     },
-    edges: () => (setting.half === 'f16' ? [] : [largeLogits()]),
+    edges: () => (setting.half === 'f16' ? [] : [largeLogits(), ...steepLogits()]),
   });
 
 export const linearCrossEntropyCases = [

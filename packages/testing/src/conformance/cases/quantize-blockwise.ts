@@ -1,4 +1,4 @@
-import { f32View } from '@qdylora/contract';
+import { f32View, narrowHalves, viewOf } from '@qdylora/contract';
 import { BLOCK_SIZES, levelsOf, QUANTIZATION_KINDS, quantizeBlockwise } from '@qdylora/quant';
 import fc from 'fast-check';
 import { arbitrarySeed, arbitrarySize, normalFloatView, normalHalfView, normalView } from '../arbitraries.ts';
@@ -31,6 +31,8 @@ export const quantizeBlockwiseCases = [
         const values = nearLimits(levelsOf(edgeKind));
         for (const size of [32, 64, 128])
           yield { inputs: { values }, attributes: { kind: edgeKind, blockSize: size }, bound: exact };
+        const fractions = f32View([1024], wholeNumbers());
+        yield { inputs: { values: fractions }, attributes: { kind: edgeKind, blockSize: 32 }, bound: exact };
       }
       const values = f32View(
         [133],
@@ -50,6 +52,12 @@ export const quantizeBlockwiseCases = [
         attributes,
         bound: exact,
       }),
+      edges: () =>
+        QUANTIZATION_KINDS.map((edgeKind) => ({
+          inputs: { values: viewOf(half, [1024], narrowHalves(half, wholeNumbers())) },
+          attributes: { kind: edgeKind, blockSize: 32 },
+          bound: exact,
+        })),
     }),
     conformanceCase(quantizeBlockwise, {
       title: 'byte for byte, with codes in tiles',
@@ -71,6 +79,15 @@ export const quantizeBlockwiseCases = [
     }),
   ]),
 ];
+
+/**
+ * Blocks of a whole number from 31 to 62 and smaller negative ones: [1024]. Of FP4 some limits are fractions
+ * such as 35/42 and 28/48, where the quotient rounds to another side than the product by a reciprocal.
+ */
+const wholeNumbers = (): Float32Array =>
+  Float32Array.from({ length: 1024 }, (_, i) =>
+    i % 32 === 0 ? 31 + i / 32 : -((i % 32) + Math.floor(i / 64)),
+  );
 
 /** 1, then the middles between two levels and their neighbours in float32, then zeros: [128]. */
 function nearLimits(levels: ArrayLike<number>) {

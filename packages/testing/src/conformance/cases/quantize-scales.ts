@@ -22,15 +22,16 @@ export const quantizeScalesCases = [
       for (let i = 0; i < size; i++) hostData(absmax)[i] = Math.abs(hostData(absmax)[i] + 3) * scale;
       return { inputs: { absmax }, attributes: {}, bound: exact };
     },
-    edges: () => [{ inputs: { absmax: nearLimits() }, attributes: {}, bound: exact }],
+    edges: () =>
+      [1, 0.7].map((scale) => ({ inputs: { absmax: nearLimits(scale) }, attributes: {}, bound: exact })),
   }),
 ];
 
 /**
  * Every number comes with its negative, so the mean is 0 and differences are the numbers; ±1 in every group
- * of 256 makes its scale 1.
+ * of 256 makes its scale `scale`: a quotient by 0.7 may round to the other side of a limit than a product.
  */
-function nearLimits() {
+function nearLimits(scale: number) {
   const { limits } = levelSearch(signedDynamicMap());
   const near = Array.from(limits)
     .flatMap((x) => [x, x * (1 + 2 ** -23), x * (1 - 2 ** -23)])
@@ -40,6 +41,6 @@ function nearLimits() {
     -1,
     ...near.slice(254 * group, 254 * (group + 1)),
   ]);
-  const values = groups.flat();
+  const values = groups.flat().map((x) => x * scale);
   return f32View([values.length], values);
 }
