@@ -50,6 +50,9 @@ function twoTiles(headDim: number, computeDtype: ComputeDtype): number {
   return computeDtype === 'f32' ? 34 : 66;
 }
 
+/** Heads whose tiles 128 threads copy in one, two or three rounds more than a multiple of four. */
+const ODD_ROUNDS = [4, 8, 12, 72, 80, 88, 144, 160, 176] as const;
+
 /** Heads of each tile, and keys of two to seven chunks. */
 const DECODING = [
   [3, 515],
@@ -60,8 +63,8 @@ const DECODING = [
 
 /**
  * Calls for every branch of the kernels: heads of each tile that fill it, in two tiles of rows; heads that do
- * not, in segments of which one has no queries, with a window, a cap and slopes; and chunks of keys that some
- * rows do not reach.
+ * not, in segments of which one has no queries, with a window, a cap and slopes, or one of these; and chunks
+ * of keys that some rows do not reach.
  */
 export const branchCalls = (computeDtype: ComputeDtype): SmallCall[] => [
   ...[64, 128, 256].flatMap((headDim) => {
@@ -70,6 +73,14 @@ export const branchCalls = (computeDtype: ComputeDtype): SmallCall[] => [
       seed: headDim,
       segments: [{ queries, keys: queries + 2 }],
       attributes: attentionAttributes({ heads: 2, kvHeads: 1, headDim, computeDtype }),
+    });
+  }),
+  ...ODD_ROUNDS.flatMap((headDim) => {
+    const queries = twoTiles(headDim, computeDtype);
+    return both({
+      seed: headDim,
+      segments: [{ queries, keys: queries }],
+      attributes: attentionAttributes({ heads: 1, kvHeads: 1, headDim, computeDtype }),
     });
   }),
   ...[13, 127, 131].flatMap((headDim) =>
@@ -86,6 +97,19 @@ export const branchCalls = (computeDtype: ComputeDtype): SmallCall[] => [
       }),
       hasSlopes: true,
     }),
+  ),
+  ...[3, 90, 140].flatMap((headDim) =>
+    [true, false].flatMap((hasSlopes) =>
+      both({
+        seed: headDim,
+        segments: [{ queries: 9, keys: 19 }],
+        attributes: attentionAttributes({
+          ...{ heads: 1, kvHeads: 1, headDim, computeDtype },
+          ...{ window: 5, softCap: hasSlopes ? 0 : 2 },
+        }),
+        hasSlopes,
+      }),
+    ),
   ),
   ...DECODING.map(([headDim, keys]) =>
     forward({
