@@ -10,6 +10,7 @@ import { withLargeTiles } from './large-tiles.ts';
 import { createMutantTrials, type MutantTrials } from './mutant-trials.ts';
 import { mutantsOf, type Mutant } from './mutants-of.ts';
 import { deepCalls, edgeCalls, halvedCall, smallCalls, wideCalls, type SmallCall } from './small-calls.ts';
+import { SOURCES } from './sources.ts';
 
 /** QDYLORA_DEEP=1: the bounds of all kernels too; prints what was caught, for mutants.tsv. */
 const isDeep = process.env.QDYLORA_DEEP === '1';
@@ -22,50 +23,6 @@ const ptxOf = (source: string): string => {
   return text;
 };
 
-/** The sources, with the ops that run their kernels. */
-const SOURCES: Readonly<Record<string, readonly string[]>> = {
-  activation: ['activation', 'activation-backward'],
-  'activation-gate': ['activation-gate', 'activation-gate-backward'],
-  'adamw-8bit-step': ['adamw-8bit-step'],
-  'adamw-step': ['adamw-step'],
-  'adapted-linear': ['adapted-linear', 'adapted-linear-backward'],
-  add: ['add', 'add-into'],
-  'append-rows': ['append-rows'],
-  'causal-attention': ['causal-attention'],
-  'causal-attention.backward': ['causal-attention-backward'],
-  'causal-attention.tensor': ['causal-attention', 'causal-attention-backward'],
-  copy: ['copy'],
-  'dequantize-blockwise': ['dequantize-blockwise'],
-  'dequantize-ggml': ['dequantize-ggml'],
-  dropout: ['dropout'],
-  embedding: ['embedding', 'embedding-backward'],
-  fill: ['fill'],
-  'layer-norm': ['layer-norm', 'layer-norm-backward'],
-  // the second pair of factors of a product is the adapter's
-  linear: [
-    'linear',
-    'linear-input-gradient',
-    'linear-weight-gradient',
-    'adapted-linear',
-    'adapted-linear-backward',
-  ],
-  'linear-argmax': ['linear-argmax'],
-  'linear-cross-entropy': ['linear-cross-entropy'],
-  'linear-cross-entropy-top-k': ['linear-cross-entropy-top-k'],
-  'linear-distillation': ['linear-distillation'],
-  'lion-8bit-step': ['lion-8bit-step'],
-  'lion-step': ['lion-step'],
-  'matmul-nf4': ['matmul-nf4'],
-  'quantize-blockwise': ['quantize-blockwise'],
-  'quantize-rows': ['quantize-rows'],
-  'quantize-scales': ['quantize-scales'],
-  'rms-norm': ['rms-norm', 'residual-norm', 'rms-norm-backward'],
-  rope: ['rope', 'rope-table'],
-  'scale-by': ['scale-by'],
-  'soft-cap': ['soft-cap', 'soft-cap-backward'],
-  'split-columns': ['split-columns', 'join-columns'],
-  'sum-of-squares': ['sum-of-squares'],
-};
 /** A choice of those with barriers, whose small calls notice each of them. The deep run has all. */
 const WITH_BARRIERS = ['adamw-8bit-step', 'dequantize-blockwise', 'quantize-rows', 'rms-norm'];
 
