@@ -11,6 +11,7 @@ import { createMutantTrials, type MutantTrials } from './mutant-trials.ts';
 import { mutantsOf, type Mutant } from './mutants-of.ts';
 import { deepCalls, edgeCalls, halvedCall, smallCalls, wideCalls, type SmallCall } from './small-calls.ts';
 import { SOURCES } from './sources.ts';
+import { topClassCalls } from './top-class-calls.ts';
 
 /** QDYLORA_DEEP=1: the bounds of all kernels too; prints what was caught, for mutants.tsv. */
 const isDeep = process.env.QDYLORA_DEEP === '1';
@@ -39,7 +40,7 @@ const BOUNDS_OF_KERNEL: Readonly<Record<string, number>> = {
   'causal-attention': 30,
   'causal-attention.backward': 20,
   'causal-attention.tensor': 10,
-  linear: 12,
+  linear: 4,
 };
 
 /** A line of mutants.tsv: what was caught, and why the others survive. */
@@ -79,16 +80,7 @@ const COUNTS = { ofCase: 12, ofSizes: 4 } as const;
 /** Of products, each of which is thousands of instructions for each thread. */
 const COUNTS_OF_PRODUCTS = { ofCase: 3, ofSizes: 2 } as const;
 const CALLS_OF_EDGES = 32;
-const PRODUCTS = [
-  'adapted-linear',
-  'linear',
-  'linear-cross-entropy',
-  'linear-cross-entropy-top-k',
-  'linear-distillation',
-  'matmul-nf4',
-];
-/** Of heads, whose kernels look at all columns again for each of the likeliest classes. */
-const FEW_CLASSES = { tokens: 2, share: 0.03, gradient: false } as const;
+const PRODUCTS = ['adapted-linear', 'linear', 'linear-cross-entropy', 'linear-distillation', 'matmul-nf4'];
 
 /** The same calls, and as calls in float32 and in both types of two bytes where the op has them. */
 const inAllTypes = (calls: readonly SmallCall[]): SmallCall[] =>
@@ -114,22 +106,23 @@ function attentionCallsOf(isTensor: boolean, ops: readonly string[]): SmallCall[
 function callsOf(source: string): SmallCall[] {
   const ops = SOURCES[source];
   if (source.startsWith('causal-attention')) return attentionCallsOf(source.endsWith('.tensor'), ops);
-  const sizes = source === 'linear-cross-entropy-top-k' ? FEW_CLASSES : {};
+  if (source === 'linear-cross-entropy-top-k') return topClassCalls();
   const { ofCase, ofSizes } = PRODUCTS.includes(source) ? COUNTS_OF_PRODUCTS : COUNTS;
   return inAllTypes([
+    ...(source === 'linear' ? deepCalls(ops, 1) : []),
     ...edgeCalls(ops, CALLS_OF_EDGES),
     ...wideCalls(ops, ofSizes),
-    ...deepCalls(ops, ofCase),
-    ...smallCalls(ops, ofCase, { sizes }),
-    ...smallCalls(ops, ofCase, { sizes, half: 'f16' }),
+    ...(source === 'linear' ? [] : deepCalls(ops, ofCase)),
+    ...smallCalls(ops, ofCase),
+    ...smallCalls(ops, ofCase, { half: 'f16' }),
   ]);
 }
 
 /** Adds calls of a source's ops, all of which pass on the PTX as it is. */
 async function addCalls(trials: MutantTrials, source: string): Promise<void> {
-  for (const call of callsOf(source)) await trials.add(call);
   if (source === 'linear')
-    for (const call of deepCalls(SOURCES[source], 2)) await trials.add(call, withLargeTiles);
+    for (const call of inAllTypes(deepCalls(SOURCES[source], 1))) await trials.add(call, withLargeTiles);
+  for (const call of callsOf(source)) await trials.add(call);
 }
 
 /** All mutants, or all but the bounds that are not in the sample. */

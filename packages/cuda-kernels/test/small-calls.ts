@@ -80,22 +80,42 @@ export const edgeCalls = (opNames: readonly string[], count: number): SmallCall[
       .map((call) => ({ op, call })),
   );
 
+/** Types of the operands of a product: rounded to two bytes from arrays of both types, or float32. */
+const OPERANDS = (['bf16', 'f16', 'f32'] as const).flatMap((computeDtype) => {
+  const dtypes = computeDtype === 'f32' ? ['f32', 'bf16'] : [computeDtype, 'f32'];
+  return dtypes.map((dtype) => ({ computeDtype, weightDtype: dtype, base: dtype }));
+});
+const withOperands = (sizes: Sizes): Sizes[] => OPERANDS.map((operands) => ({ ...sizes, ...operands }));
+
 /**
  * Sizes of products with three steps of depth (32 of tensor cores, 16 of multiply-adds): the first tile of
- * shared memory is filled a second time. Rows of multiples of 8 elements are copied by `cp.async`.
+ * shared memory is filled a second time. Rows of multiples of 8 elements are copied by `cp.async`. Then rows
+ * and columns of two large tiles, the second one partly filled.
  */
 const DEEP_SIZES: Readonly<Record<string, readonly Sizes[]>> = {
-  linear: [{ tokens: 9, out: 12, columns: 72 }],
-  'linear-input-gradient': [{ tokens: 9, out: 72, columns: 16 }],
-  'linear-weight-gradient': [{ tokens: 72, out: 16, columns: 24 }],
-  'matmul-nf4': [{ tokens: 9, rows: 12, cols: 128 }],
-  'adapted-linear': [{ tokens: 9, rows: 12, cols: 128, r: 72 }],
-  'adapted-linear-backward': [
-    { tokens: 9, rows: 72, cols: 16, r: 72 },
-    { tokens: 72, rows: 16, cols: 24, r: 8 },
+  linear: [
+    ...withOperands({ tokens: 9, out: 12, columns: 72, hasBias: true }),
+    ...withOperands({ tokens: 131, out: 9, columns: 24 }),
+    ...withOperands({ tokens: 5, out: 133, columns: 19 }),
   ],
+  'linear-input-gradient': [
+    ...withOperands({ tokens: 9, out: 72, columns: 16 }),
+    ...withOperands({ tokens: 131, out: 24, columns: 13, accumulate: true }),
+    ...withOperands({ tokens: 5, out: 19, columns: 133 }),
+  ],
+  'linear-weight-gradient': [
+    ...withOperands({ tokens: 72, out: 16, columns: 24 }),
+    ...withOperands({ tokens: 24, out: 131, columns: 13 }),
+    ...withOperands({ tokens: 19, out: 5, columns: 133 }),
+  ],
+  'adapted-linear': withOperands({ tokens: 9, rows: 12, cols: 128, r: 72 }),
+  'adapted-linear-backward': [
+    ...withOperands({ tokens: 9, rows: 72, cols: 16, r: 72 }),
+    ...withOperands({ tokens: 72, rows: 16, cols: 24, r: 8 }),
+  ],
+  'matmul-nf4': [{ tokens: 9, rows: 12, cols: 128 }],
   ...Object.fromEntries(
-    ['linear-cross-entropy', 'linear-cross-entropy-top-k', 'linear-distillation'].map((name) => [
+    ['linear-cross-entropy', 'linear-distillation'].map((name) => [
       name,
       [
         { tokens: 9, hidden: 72, vocabulary: 16 },
@@ -109,7 +129,9 @@ const DEEP_SIZES: Readonly<Record<string, readonly Sizes[]>> = {
 /** At most `count` calls of each deep product of the ops. */
 export const deepCalls = (opNames: readonly string[], count: number): SmallCall[] =>
   opNames.flatMap((name) =>
-    (DEEP_SIZES[name] ?? []).flatMap((sizes) => smallCalls([name], count, { sizes })),
+    (DEEP_SIZES[name] ?? []).flatMap((sizes) =>
+      smallCalls([name], count, { sizes, half: sizes.computeDtype === 'f16' ? 'f16' : 'bf16' }),
+    ),
   );
 
 /** Rows that are wider than a block has threads: a thread owns several columns, the last ones not all. */
@@ -164,11 +186,6 @@ const WIDE_SIZES: Readonly<Record<string, readonly Sizes[]>> = {
   'quantize-blockwise': [{ size: 33 }, { size: 40 }],
 
   'linear-cross-entropy': HEAD_SIZES,
-  // the kernel looks at all columns again for each class; its gradients are those of linear-cross-entropy
-  'linear-cross-entropy-top-k': [20, 150, 220, 250, 600].map((vocabulary) => ({
-    ...{ tokens: 3, hidden: 2, vocabulary, share: 0.02 },
-    ...{ gradient: false, ignored: 0.3 },
-  })),
   'linear-distillation': [...HEAD_SIZES, ...MANY_CLASSES],
 };
 
