@@ -27,7 +27,7 @@ const ODD_WEIGHTS: readonly ((id: number) => number)[] = [
   (id) => [NaN, Infinity, -Infinity, wholeNumber(id)][id % 4],
 ];
 
-/** By falling logit and then by rising id. NaN comes last, which the reference does not say. */
+/** By falling logit and then by rising id. NaN comes last. */
 function orderOf(logits: readonly number[]): number[] {
   const compare = (first: number, second: number): number => {
     const [left, right] = [logits[first], logits[second]];

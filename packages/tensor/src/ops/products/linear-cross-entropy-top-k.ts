@@ -32,7 +32,7 @@ export interface TopKAttributes extends CrossEntropyAttributes {
  * →   loss, tokenLosses, dx: as `linearCrossEntropy`
  *     topIds: [tokens, k], the most likely first; of equal logits the smaller id
  *     topLogProbabilities: [tokens, k]   tailMass: [tokens] = 1 − Σ e^topLogProbabilities
- *     all three 0 where the target is ignored
+ *     all three 0 where the target is ignored; where a logit is NaN, the order is the backend's
  */
 export const linearCrossEntropyTopK = defineOp({
   name: 'linear-cross-entropy-top-k',
@@ -81,7 +81,7 @@ export const linearCrossEntropyTopK = defineOp({
       if (target === IGNORED_TARGET) continue;
       const logits = head.logitsOf(t);
       const { largest, sum } = sumOfExponentials(logits);
-      const order = Array.from(logits.keys()).sort((a, b) => logits[b] - logits[a] || a - b);
+      const order = Array.from(logits.keys()).sort(byFallingLogit(logits));
       const mass = order.slice(topK).reduce((total, c) => total + Math.exp(logits[c] - largest) / sum, 0);
       hostData(tailMass)[t] = mass;
       for (const [i, c] of order.slice(0, topK).entries()) {
@@ -91,6 +91,14 @@ export const linearCrossEntropyTopK = defineOp({
     }
   },
 });
+
+/** Compares classes: the larger logit first, NaN last, and of equal ones the smaller id first. */
+const byFallingLogit =
+  (logits: ArrayLike<number>) =>
+  (a: number, b: number): number =>
+    Number(logits[b] > logits[a]) - Number(logits[a] > logits[b]) ||
+    Number(Number.isNaN(logits[a])) - Number(Number.isNaN(logits[b])) ||
+    a - b;
 
 /** The rule of `differentiableLinearCrossEntropy`. No gradient flows through the classes. */
 export const differentiableLinearCrossEntropyTopK: DifferentiableOp<typeof linearCrossEntropyTopK> = {
