@@ -68,6 +68,7 @@ export function preparePass(
     views.push(view);
     return view;
   });
+  const ofPool: PoolMemory = { memory, capacity: pool.ranges.capacity };
   let call: RepeatedCall<undefined> | null = null;
   let runs = 0;
   const computation = { pool, arrays, ctx: { ...ctx, active: layout.active } };
@@ -87,13 +88,13 @@ export function preparePass(
   return {
     layout,
     async run(sequences) {
-      writeInputs(memory, arrays, sequences);
+      writeInputs(ofPool, arrays, sequences);
       if (!call && layout.isDecoding && canRecord(backend) && ++runs > RUNS_BEFORE_RECORDING) {
         // Scratch is sized at the first run: for as many keys as there may be. Its results are not read.
-        writeKeySegments(memory, arrays, fullRanges(layout));
+        writeKeySegments(ofPool, arrays, fullRanges(layout));
         call = record();
         call.run();
-        writeKeySegments(memory, arrays, rangesAfter(sequences));
+        writeKeySegments(ofPool, arrays, rangesAfter(sequences));
       }
       if (call) call.run();
       const scored = call ? [] : memory.scoped(() => compute(sequences), keptViews);
@@ -123,7 +124,7 @@ function passArrays(
   vocabularySize: number,
   lasting: <D extends DType>(dtype: D, shape: readonly number[]) => ArrayView<D>,
 ): PassArrays {
-  const entries = 2 * sequences.length + 1;
+  const entries = 2 * sequences.length + 2;
   return {
     batch: {
       ids: lasting('i32', [tokens]),
@@ -137,8 +138,14 @@ function passArrays(
   };
 }
 
+interface PoolMemory {
+  readonly memory: Backend['memory'];
+  /** Tokens of the pool of keys and values. */
+  readonly capacity: number;
+}
+
 function writeInputs(
-  memory: Backend['memory'],
+  { memory, capacity }: PoolMemory,
   arrays: PassArrays,
   sequences: readonly PassSequence[],
 ): void {
@@ -155,13 +162,13 @@ function writeInputs(
     last.filter((_, i) => isWanted(sequences[i]));
   memory.write(arrays.batch.ids, ids);
   memory.write(arrays.batch.positions, positions);
-  memory.write(arrays.batch.segments, segments);
+  memory.write(arrays.batch.segments, [...segments, segments.at(-1)!]);
   memory.write(arrays.lastRows, [
     ...rowsOfLast(({ wantsLikeliest }) => wantsLikeliest),
     ...rowsOfLast(({ wantsLogits }) => wantsLogits),
   ]);
   const after = rangesAfter(sequences);
-  writeKeySegments(memory, arrays, after);
+  writeKeySegments({ memory, capacity }, arrays, after);
   memory.write(
     arrays.segments.ends,
     after.map(({ start, length }) => start + length),
@@ -182,13 +189,13 @@ function fullRanges({ sequences }: PassLayout): TokenRange[] {
   });
 }
 
-/** Before the keys of each sequence is a segment without queries. */
+/** Before the keys of each sequence is a segment without queries, and one behind the last, to the end. */
 function writeKeySegments(
-  memory: Backend['memory'],
+  { memory, capacity }: PoolMemory,
   { segments: { keySegments } }: PassArrays,
   ranges: readonly TokenRange[],
 ): void {
-  memory.write(keySegments, [0, ...ranges.flatMap(({ start, length }) => [start, start + length])]);
+  memory.write(keySegments, [0, ...ranges.flatMap(({ start, length }) => [start, start + length]), capacity]);
 }
 
 interface Computation {

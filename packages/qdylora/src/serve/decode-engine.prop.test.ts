@@ -106,6 +106,29 @@ describe('on llama', () => {
     expect(backend.memory.usage().liveBytes).toBe(before);
   }
 
+  test('passes that are replayed with room for many keys give the same tokens', async ({ skip }) => {
+    skip(!levels.available, why);
+    using backend = await createCpuBackend({ numThreads: 2, batchInvariant: true, poison: true });
+    const promptOf = (length: number, i: number): number[] =>
+      Array.from({ length }, (_, at) => (7 * at + i) % 50);
+    await withEngine(
+      { capacityTokens: 640, maxRunning: 4 },
+      async (engine, adapted) => {
+        for (const length of [100, 20, 60]) {
+          const asked = [0, 1, 2, 3].map((i) => ({
+            rank: 4,
+            prompt: promptOf(length, i),
+            options: { maxNewTokens: 12, temperature: 0 },
+          }));
+          const answers = await Promise.all(asked.map((each) => decodeWith(engine, adapted, each)));
+          for (const [i, each] of asked.entries())
+            expect(idsOf(answers[i])).toEqual(await generated(adapted.atRank(4), each));
+        }
+      },
+      backend,
+    );
+  });
+
   test('log-probabilities have the same bits alone and beside other ranks and adapters', async ({ skip }) => {
     skip(!levels.available, why);
     using backend = await createCpuBackend({ numThreads: 2, batchInvariant: true });
