@@ -145,13 +145,24 @@ const MANY = { tokens: 8 * 32, hidden: 5 };
 const HEAD_SIZES: readonly Sizes[] = [
   ...[20, 150, 220, 250, 600].flatMap((vocabulary) =>
     [0, 30].map((softCap) => ({
-      ...{ tokens: 6, hidden: 4, vocabulary, share: 0.02 },
-      ...{ softCap, gradient: true, ignored: 0.3, isWeighted: softCap > 0 },
+      tokens: 6,
+      hidden: 4,
+      vocabulary,
+      share: 0.02,
+      softCap,
+      gradient: true,
+      ignored: 0.3,
+      isWeighted: softCap > 0,
     })),
   ),
   ...[false, true].map((isWeighted) => ({
-    ...{ tokens: 300, hidden: 2, vocabulary: 5, share: 1 },
-    ...{ gradient: true, ignored: 0, isWeighted },
+    tokens: 300,
+    hidden: 2,
+    vocabulary: 5,
+    share: 1,
+    gradient: true,
+    ignored: 0,
+    isWeighted,
   })),
 ];
 /** More predicted classes than a block has threads, and classes for seven groups of lanes. */
@@ -178,13 +189,20 @@ const WIDE_SIZES: Readonly<Record<string, readonly Sizes[]>> = {
   'matmul-nf4': [1, 2, 3, 4].flatMap((tokens) =>
     [false, true].flatMap((isNested) =>
       ['f32', 'bf16', 'f16'].map((computeDtype) => ({
-        ...{ tokens, rows: 9, cols: 320, blockSize: 64, isNested, computeDtype },
-        ...{ bands: 1, runs: 2, doubleQuantization: isNested, flag: tokens % 2 === 0 },
+        tokens,
+        rows: 9,
+        cols: 320,
+        blockSize: 64,
+        isNested,
+        computeDtype,
+        bands: 1,
+        runs: 2,
+        doubleQuantization: isNested,
+        flag: tokens % 2 === 0,
       })),
     ),
   ),
   'quantize-blockwise': [{ size: 33 }, { size: 40 }],
-
   'linear-cross-entropy': HEAD_SIZES,
   'linear-distillation': [...HEAD_SIZES, ...MANY_CLASSES],
 };

@@ -94,13 +94,13 @@ export function createCublasProducts({ stream }: DeviceContext, calls: CublasCal
   return {
     workspaceBytes: (plan) => descriptionOf(plan).workspaceBytes,
     multiply({ plan, ...arrays }, workspace) {
-      const { algorithm, workspaceBytes } = descriptionOf(plan);
       const [aAt, bAt, cAt] = [arrays.a, arrays.b, arrays.c].map(addressOf);
       const beforeAt = addressOf(arrays.before ?? arrays.c);
       const workspaceAt = addressOf(workspace);
       const bias = arrays.bias && u64(addressOf(arrays.bias));
       const enqueue = (): void => {
-        const { description, a, b, c } = descriptionOf(plan); // its handles may be new ones by now
+        // a replay may find new handles: its own may have been destroyed
+        const { description, a, b, c, algorithm, workspaceBytes } = descriptionOf(plan);
         if (bias) calls.cublasLtMatmulDescSetAttribute(description, DESCRIPTION.bias, bias, bias.length);
         calls.cublasLtMatmul(
           ...([handle, description, ONE, bAt, a, aAt, b] as const),

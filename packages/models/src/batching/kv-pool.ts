@@ -25,7 +25,7 @@ export interface KvPool extends Disposable {
   readonly ranges: TokenRanges;
   /** Bytes of a token's keys and values in all layers. */
   readonly tokenBytes: number;
-  /** The caches of a pass over new tokens of sequences, in the order of their ranges. Any ranges will do. */
+  /** The caches of a pass over new tokens of sequences, in the order of their ranges (`segments`). */
   cachesOf(sequences: readonly NewTokens[], segments: PoolSegments): readonly LayerCache[];
   /** Copies the keys and values of the first tokens of a range to the beginning of another one. */
   copyTokens(from: TokenRange, to: TokenRange, count: number): void;

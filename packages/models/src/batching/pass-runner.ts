@@ -59,15 +59,16 @@ export function createPassRunner(ctx: ForwardContext, pool: KvPool): PassRunner 
     async run(model, sequences) {
       turns.set(model, ++turn);
       const pass = passOf(model, sequences);
-      let isWhole = false;
+      let results: SequenceResult[];
       try {
-        const results = await pass.run(sequences);
-        isWhole = true;
-        return results;
-      } finally {
-        if (isWhole && pass.layout.isDecoding) keep(model, pass);
-        else pass[Symbol.dispose]();
+        results = await pass.run(sequences);
+      } catch (error) {
+        pass[Symbol.dispose]();
+        throw error;
       }
+      if (pass.layout.isDecoding) keep(model, pass);
+      else pass[Symbol.dispose]();
+      return results;
     },
     [Symbol.dispose]() {
       for (const { pass } of kept.splice(0)) pass[Symbol.dispose]();

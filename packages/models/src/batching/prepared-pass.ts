@@ -144,11 +144,8 @@ interface PoolMemory {
   readonly capacity: number;
 }
 
-function writeInputs(
-  { memory, capacity }: PoolMemory,
-  arrays: PassArrays,
-  sequences: readonly PassSequence[],
-): void {
+function writeInputs(ofPool: PoolMemory, arrays: PassArrays, sequences: readonly PassSequence[]): void {
+  const { memory } = ofPool;
   const ids = sequences.flatMap((sequence) => sequence.ids);
   const positions = sequences.flatMap(({ filled, ids }) => ids.map((_, i) => filled + i));
   const segments = [0];
@@ -168,7 +165,7 @@ function writeInputs(
     ...rowsOfLast(({ wantsLogits }) => wantsLogits),
   ]);
   const after = rangesAfter(sequences);
-  writeKeySegments({ memory, capacity }, arrays, after);
+  writeKeySegments(ofPool, arrays, after);
   memory.write(
     arrays.segments.ends,
     after.map(({ start, length }) => start + length),

@@ -5,13 +5,7 @@ import type { AssembledRun, AssembleOptions } from '../run/assemble-run.ts';
 import type { OpenedRun } from '../run/opened-run.ts';
 import { dryRun, partsOfRun } from './dry-run.ts';
 import { exchangeParts, type PlannedWorker } from './dry-world.ts';
-import {
-  forecastOf,
-  JAVASCRIPT_BYTES,
-  sumOf,
-  type MemoryForecast,
-  type MemoryPart,
-} from './memory-forecast.ts';
+import { forecastOf, JAVASCRIPT_BYTES, type MemoryForecast, type MemoryPart } from './memory-forecast.ts';
 import { largestJudged, largestSteps } from './largest-steps.ts';
 import type { RunData } from '../run/load-data.ts';
 import { collectGarbage, peakResidentBytes, residentBytes, type ProcessMark } from './resident-memory.ts';
@@ -117,5 +111,5 @@ export function usedMemory(
   const arrays = { part: 'arrays and workspaces', bytes: arraysBytes };
   const processBytes = peakResidentBytes() - (isOnDevice ? 0 : arraysBytes);
   const processParts = partsOfProcess(marks, processBytes, 'JavaScript of the steps');
-  return isOnDevice ? { ...sumOf([arrays]), process: sumOf(processParts) } : sumOf([...processParts, arrays]);
+  return forecastOf(processParts, [arrays], isOnDevice ? { pinnedBytes: 0 } : null);
 }

@@ -32,8 +32,9 @@ export function forecastOf(
   device: { readonly pinnedBytes: number } | null,
 ): MemoryForecast {
   if (!device) return sumOf([...processParts, ...arrayParts]);
-  const pinned = { part: 'pinned pages', bytes: device.pinnedBytes };
-  return { ...sumOf(arrayParts), process: sumOf([...processParts, pinned]) };
+  const { pinnedBytes } = device;
+  const pinned = pinnedBytes > 0 ? [{ part: 'pinned pages', bytes: pinnedBytes }] : [];
+  return { ...sumOf(arrayParts), process: sumOf([...processParts, ...pinned]) };
 }
 
 /**
