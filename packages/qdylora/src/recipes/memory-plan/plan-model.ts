@@ -14,7 +14,7 @@ import {
 } from './dry-run.ts';
 import { exchangeParts } from './dry-world.ts';
 import { fitMemory, type Fit } from './fit-memory.ts';
-import { forecastOf, sumOf, type MemoryForecast, type MemoryPart } from './memory-forecast.ts';
+import { forecastOf, type MemoryForecast, type MemoryPart } from './memory-forecast.ts';
 import { needsOfRuns, type Needed, type NeedsOfRuns } from './needs-of-runs.ts';
 import type { PlannedModel } from './planned-model.ts';
 import { resolveRecompute } from './resolve-recompute.ts';
@@ -126,12 +126,8 @@ async function needsOfWorkers(
   const needs: WorkerNeed[] = [];
   for (const [rank, maxRank] of ranks.entries()) {
     const worker = { rank, size: ranks.length };
-    const { planned, forecast } = await runDry(config, model, { ...options, worker });
-    const { totalBytes } = sumOf([
-      ...forecast.parts,
-      ...exchangeParts(config, worker, planned.trainableCount),
-    ]);
-    needs.push({ maxRank, totalBytes });
+    const { forecast } = await runDry(config, model, { ...options, worker });
+    needs.push({ maxRank, totalBytes: forecast.totalBytes });
   }
   return needs;
 }
@@ -186,7 +182,11 @@ async function runDry(
     mostLayers,
     worker,
   });
-  const forecast = forecastOf(processParts, partsOfRun(planned), isOnDevice ? planned : null);
+  const ofProcess = [
+    ...processParts,
+    ...(worker ? exchangeParts(config, worker, planned.trainableCount) : []),
+  ];
+  const forecast = forecastOf(ofProcess, partsOfRun(planned), isOnDevice ? planned : null);
   return { planned, recompute, layers, forecast };
 }
 
