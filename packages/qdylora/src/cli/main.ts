@@ -94,8 +94,9 @@ export async function main(
     terminal.status('');
     if (thrown instanceof CommanderError && HELP_CODES.has(thrown.code)) return thrown.exitCode === 0 ? 0 : 2;
     const error = thrown instanceof CommanderError ? usageError(thrown, program, words) : thrown;
+    if (isShownByFirst(error)) return leaveToFirst();
     if (isJson) terminal.out(JSON.stringify(errorJson(error), null, 2));
-    if (!isShownByFirst(error)) showError(errorText(error, terminal, isDebug), terminal);
+    showError(errorText(error, terminal, isDebug), terminal);
     return exitCodeOf(error);
   }
 }
@@ -105,6 +106,16 @@ function showError(text: string, terminal: Context['terminal']): void {
   const worker = launchedWorker();
   if (worker) leaveSign(worker.folder, 'error', worker.rank, text);
   terminal.note(text);
+}
+
+/**
+ * Ends a worker that stops together with the first one, which shows the error and gives the exit code. If
+ * this worker failed as well, the launcher could end the first one before it has shown anything.
+ */
+function leaveToFirst(): ExitCode {
+  const worker = launchedWorker();
+  if (worker) leaveSign(worker.folder, 'finished', worker.rank);
+  return 0;
 }
 
 /** Codes of the errors that commander throws after showing help or the version. */

@@ -83,7 +83,8 @@ describe.each(launchers)('qdylora train on workers of $name', (launcher) => {
       const { outcome } = startLaunch(launcher, 2, words);
       await fileOrEnd(join(folder, 'checkpoints', 'step-2'), outcome);
       process.kill(workerProcesses(folder).find(({ rank }) => rank === 1)!.pid, 'SIGTERM');
-      const { output } = await outcome;
+      const { status, output } = await outcome;
+      expect(status, output).not.toBe(0);
       // one error, of the worker that was stopped
       expect(output.match(/\[worker \d of 2[^\]]*\]/g), output).toEqual(['[worker 1 of 2: train]']);
       expect(readdirSync(join(folder, 'checkpoints')).length).toBeGreaterThan(0);

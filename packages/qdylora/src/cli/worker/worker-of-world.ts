@@ -4,7 +4,7 @@ import { QdyloraError, withParts } from '@qdylora/contract';
 /**
  * The error as the command of a worker shows it: with the worker, since all print to one terminal. Where all
  * workers stop together (`isAgreed`), the first one shows it for the worker that was asked to stop, and the
- * others show nothing (`isShownByFirst`).
+ * others show nothing and do not fail (`isShownByFirst`).
  */
 export function asErrorOfWorker(error: unknown, { rank, size }: Communicator): unknown {
   if (size === 1 || !QdyloraError.isInstance(error) || error.where.startsWith('worker ')) return error;
