@@ -126,3 +126,59 @@ export const branchCalls = (computeDtype: ComputeDtype): SmallCall[] => [
     }),
   ),
 ];
+
+/**
+ * Calls for every branch of the kernels that use tensor cores, of heads for each of their tiles: heads that do
+ * not fill it, with all that a call may ask for; the shortest heads, where most keys are seen; two tiles of
+ * rows whose heads are full; keys that no query sees, a tile or a chunk of them.
+ */
+export const tensorCalls = (computeDtype: ComputeDtype): SmallCall[] => [
+  ...[13, 127].flatMap((headDim) =>
+    both({
+      seed: headDim,
+      segments: [
+        { queries: 3, keys: 9 },
+        { queries: 0, keys: 6 },
+        { queries: 19, keys: 19 },
+      ],
+      attributes: attentionAttributes({
+        ...{ heads: 2, kvHeads: 1, headDim, computeDtype },
+        ...{ window: 5, softCap: 2 },
+      }),
+      hasSlopes: true,
+    }),
+  ),
+  ...[3, 65].flatMap((headDim) =>
+    both({
+      seed: headDim,
+      segments: [{ queries: 35, keys: 45 }],
+      attributes: attentionAttributes({ heads: 1, kvHeads: 1, headDim, computeDtype, softCap: 2 }),
+    }),
+  ),
+  ...[64, 128].flatMap((headDim) =>
+    both({
+      seed: headDim,
+      segments: [{ queries: 66, keys: 68 }],
+      attributes: attentionAttributes({ heads: 1, kvHeads: 1, headDim, computeDtype }),
+    }),
+  ),
+  ...[8, 72].flatMap((headDim) =>
+    both({
+      seed: headDim,
+      segments: [{ queries: 9, keys: 80 }],
+      attributes: attentionAttributes({ heads: 1, kvHeads: 1, headDim, computeDtype, window: 5 }),
+      hasSlopes: true,
+    }),
+  ),
+  ...[8, 72].map((headDim) =>
+    forward({
+      seed: headDim,
+      segments: [{ queries: 2, keys: 515 }],
+      attributes: attentionAttributes({
+        ...{ heads: 1, kvHeads: 1, headDim, computeDtype },
+        ...{ window: 90, softCap: 2 },
+      }),
+      hasSlopes: true,
+    }),
+  ),
+];

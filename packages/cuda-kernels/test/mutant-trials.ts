@@ -8,6 +8,8 @@ interface TrialOptions {
   readonly emulator: Emulator;
   readonly ptxOf: (source: string) => string;
   readonly source: string;
+  /** Instructions of the launches that are tried: some seconds of a mutant that none of them shows. */
+  readonly mostTried?: number;
 }
 
 /** Another launch in the place of one that a binding makes. */
@@ -33,7 +35,6 @@ export interface MutantTrials {
 const MOST_SLOWDOWN = 10;
 /** Of short kernels, whose mutants may do a bit more. */
 const FREE_INSTRUCTIONS = 1e5;
-/** Instructions of the launches that are tried: some seconds of a mutant that none of them shows. */
 const MOST_TRIED = 4e7;
 /** Calls that are judged where a launch makes other results, within the bounds of the calls. */
 const MOST_JUDGED = 10;
@@ -98,12 +99,12 @@ function countBranches(mutants: readonly Mutant[]): ReadonlyMap<string, number> 
 }
 
 /** The launches that were added first, as many as may be tried; of these the quickest first. */
-function choose(launches: readonly TracedLaunch[]): TracedLaunch[] {
+function choose(launches: readonly TracedLaunch[], mostTried: number): TracedLaunch[] {
   let sum = 0;
   return launches
     .filter(({ instructions }) => {
       sum += instructions;
-      return sum <= MOST_TRIED;
+      return sum <= mostTried;
     })
     .toSorted((first, second) => first.instructions - second.instructions);
 }
@@ -123,7 +124,12 @@ function loadOnce(emulator: Emulator): Emulator['load'] {
   };
 }
 
-export function createMutantTrials({ emulator, ptxOf, source }: TrialOptions): MutantTrials {
+export function createMutantTrials({
+  emulator,
+  ptxOf,
+  source,
+  mostTried = MOST_TRIED,
+}: TrialOptions): MutantTrials {
   const load = loadOnce(emulator);
   const original = load(ptxOf(source));
   const branchCounts = countBranches(mutantsOf(ptxOf(source)));
@@ -159,7 +165,7 @@ export function createMutantTrials({ emulator, ptxOf, source }: TrialOptions): M
     async problemOf(mutant) {
       const changed = emulator.load(mutant.ptx());
       const passed = new Set<TracedCall>();
-      for (const { of, launch, after, instructions } of choose(traced.filter(canShow(mutant)))) {
+      for (const { of, launch, after, instructions } of choose(traced.filter(canShow(mutant)), mostTried)) {
         const mostInstructions = MOST_SLOWDOWN * instructions + FREE_INSTRUCTIONS;
         const args = copyArguments(launch.arguments);
         try {

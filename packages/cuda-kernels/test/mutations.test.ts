@@ -4,12 +4,20 @@ import { createRng } from '@qdylora/contract';
 import type { AttentionAttributes } from '@qdylora/tensor';
 import { afterAll, expect, test } from 'vitest';
 import { openCubins } from '../src/index.ts';
-import { branchCalls, tileCalls } from './attention-calls.ts';
+import { branchCalls, tensorCalls, tileCalls } from './attention-calls.ts';
 import { openEmulator } from './emulator.ts';
 import { withLargeTiles } from './large-tiles.ts';
 import { createMutantTrials, type MutantTrials } from './mutant-trials.ts';
 import { mutantsOf, type Mutant } from './mutants-of.ts';
-import { deepCalls, edgeCalls, halvedCall, smallCalls, wideCalls, type SmallCall } from './small-calls.ts';
+import {
+  deepCalls,
+  edgeCalls,
+  halvedCall,
+  productTileCalls,
+  smallCalls,
+  wideCalls,
+  type SmallCall,
+} from './small-calls.ts';
 import { SOURCES } from './sources.ts';
 import { topClassCalls } from './top-class-calls.ts';
 
@@ -28,11 +36,14 @@ const ptxOf = (source: string): string => {
 const WITH_BARRIERS = ['adamw-8bit-step', 'dequantize-blockwise', 'quantize-rows', 'rms-norm'];
 
 /**
- * Mutants that change nothing. The second pair of factors of a product is the adapter's: float32, which is
- * never copied by `cp.async`. In both types no call showed them.
+ * Mutants that change nothing: the second pair of factors of a product is float32 (`a2`, `b2` of linear.cu),
+ * so `cp.async`, which copies operands of two bytes as they are, never copies it, and there is nothing to
+ * wait for.
  */
 const HARMLESS: Readonly<Record<string, readonly string[]>> = {
-  linear: ['wait productNtBf16: cp.async.wait_group 1;', 'wait productNtF16: cp.async.wait_group 1;'],
+  linear: ['productNtBf16', 'productNtF16', 'largeProductNtBf16', 'largeProductNtF16'].map(
+    (kernel) => `wait ${kernel}: cp.async.wait_group 1;`,
+  ),
 };
 
 /** Of sources with thousands of branches so many of each kernel are tried, drawn from a fixed seed. */
@@ -40,7 +51,14 @@ const BOUNDS_OF_KERNEL: Readonly<Record<string, number>> = {
   'causal-attention': 30,
   'causal-attention.backward': 20,
   'causal-attention.tensor': 10,
-  linear: 4,
+  linear: 8,
+};
+
+/** Instructions that a mutant runs at most, where its calls need more than others. */
+const MOST_TRIED: Readonly<Record<string, number>> = {
+  'causal-attention.tensor': 1e8,
+  linear: 2e8,
+  'linear-cross-entropy-top-k': 2e8,
 };
 
 /** A line of mutants.tsv: what was caught, and why the others survive. */
@@ -80,6 +98,9 @@ const COUNTS = { ofCase: 12, ofSizes: 4 } as const;
 /** Of products, each of which is thousands of instructions for each thread. */
 const COUNTS_OF_PRODUCTS = { ofCase: 3, ofSizes: 2 } as const;
 const CALLS_OF_EDGES = 32;
+/** Rows and columns of the tiles of products, and the types of tensor cores. */
+const [SMALL_TILE, LARGE_TILE] = [64, 128];
+const TENSOR_TYPES = ['bf16', 'f16'] as const;
 const PRODUCTS = ['adapted-linear', 'linear', 'linear-cross-entropy', 'linear-distillation', 'matmul-nf4'];
 
 /** The same calls, and as calls in float32 and in both types of two bytes where the op has them. */
@@ -88,31 +109,44 @@ const inAllTypes = (calls: readonly SmallCall[]): SmallCall[] =>
     call.op.halves?.length ? [call, halvedCall(call, 'bf16'), halvedCall(call, 'f16')] : [call],
   );
 
-/** Heads above 128 elements and calls in float32 are not for tensor cores. */
-function attentionCallsOf(isTensor: boolean, ops: readonly string[]): SmallCall[] {
-  const calls = (['f32', 'bf16', 'f16'] as const).flatMap((computeDtype) => [
-    ...branchCalls(computeDtype),
-    ...tileCalls(computeDtype),
-  ]);
-  return inAllTypes(
-    calls.filter(({ op, call }) => {
-      const { headDim, computeDtype } = call.attributes as AttentionAttributes;
-      return ops.includes(op.name) && isTensor === (computeDtype !== 'f32' && headDim <= 128);
-    }),
+/** Calls of the kernels that have no tensor cores. */
+const attentionCallsOf = (ops: readonly string[]): SmallCall[] =>
+  inAllTypes(
+    (['f32', ...TENSOR_TYPES] as const)
+      .flatMap((computeDtype) => [...branchCalls(computeDtype), ...tileCalls(computeDtype)])
+      .filter(({ op, call }) => {
+        const { headDim, computeDtype } = call.attributes as AttentionAttributes;
+        return ops.includes(op.name) && (computeDtype === 'f32' || headDim > 128);
+      }),
   );
+
+/** Products by tensor cores, which large tiles are for. */
+function largeTileCalls(): SmallCall[] {
+  const deep = deepCalls(SOURCES.linear, 1).filter(
+    ({ call }) => (call.attributes as { computeDtype: string }).computeDtype !== 'f32',
+  );
+  const full = TENSOR_TYPES.flatMap((computeDtype) => productTileCalls(LARGE_TILE, computeDtype));
+  return inAllTypes([...deep, ...full]);
 }
 
 /** The calls that reach most first. */
 function callsOf(source: string): SmallCall[] {
   const ops = SOURCES[source];
-  if (source.startsWith('causal-attention')) return attentionCallsOf(source.endsWith('.tensor'), ops);
+  if (source === 'causal-attention.tensor') return inAllTypes(TENSOR_TYPES.flatMap(tensorCalls));
+  if (source.startsWith('causal-attention')) return attentionCallsOf(ops);
   if (source === 'linear-cross-entropy-top-k') return topClassCalls();
   const { ofCase, ofSizes } = PRODUCTS.includes(source) ? COUNTS_OF_PRODUCTS : COUNTS;
+  if (source === 'linear')
+    return inAllTypes([
+      ...deepCalls(ops, 1),
+      ...TENSOR_TYPES.flatMap((computeDtype) => productTileCalls(SMALL_TILE, computeDtype)),
+      ...productTileCalls(SMALL_TILE, 'f32'),
+      ...wideCalls(['linear-weight-gradient'], 1),
+    ]);
   return inAllTypes([
-    ...(source === 'linear' ? deepCalls(ops, 1) : []),
     ...edgeCalls(ops, CALLS_OF_EDGES),
     ...wideCalls(ops, ofSizes),
-    ...(source === 'linear' ? [] : deepCalls(ops, ofCase)),
+    ...deepCalls(ops, ofCase),
     ...smallCalls(ops, ofCase),
     ...smallCalls(ops, ofCase, { half: 'f16' }),
   ]);
@@ -120,8 +154,7 @@ function callsOf(source: string): SmallCall[] {
 
 /** Adds calls of a source's ops, all of which pass on the PTX as it is. */
 async function addCalls(trials: MutantTrials, source: string): Promise<void> {
-  if (source === 'linear')
-    for (const call of inAllTypes(deepCalls(SOURCES[source], 1))) await trials.add(call, withLargeTiles);
+  if (source === 'linear') for (const call of largeTileCalls()) await trials.add(call, withLargeTiles);
   for (const call of callsOf(source)) await trials.add(call);
 }
 
@@ -145,7 +178,7 @@ interface Survivor {
 }
 
 async function findSurvivors(source: string, mutants: readonly Mutant[]): Promise<Survivor[]> {
-  const trials = createMutantTrials({ emulator: emulator!, ptxOf, source });
+  const trials = createMutantTrials({ emulator: emulator!, ptxOf, source, mostTried: MOST_TRIED[source] });
   await addCalls(trials, source);
   const survivors: Survivor[] = [];
   for (const mutant of mutants)

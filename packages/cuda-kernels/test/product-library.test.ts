@@ -65,7 +65,7 @@ describe.skipIf(!library)('products by cuBLASLt', () => {
     ['linear-weight-gradient', []],
     ['matmul-nf4', ['bias']],
     ['matmul-nf4-input-gradient', ['sum']],
-    ['adapted-linear', ['adapter']],
+    ['adapted-linear', ['adapter', 'bias']],
     ['adapted-linear-backward', ['adapter', 'sum']],
   ])('of %s agree with its reference, also with %j', async (name, features) => {
     const multiplied = new Set<string>();

@@ -10,6 +10,7 @@ import {
 } from '@qdylora/contract';
 import { ALL_CASES, type ConformanceCase } from '@qdylora/testing/conformance';
 import { OPERAND_ROUNDING, SMALLEST_STEP, type checkKernel } from '@qdylora/testing';
+import type { ComputeDtype } from '@qdylora/tensor';
 import fc from 'fast-check';
 
 /** Elements of an array at most: enough for several blocks of the kernels that work by rows. */
@@ -21,10 +22,10 @@ export interface SmallCall {
   readonly call: Parameters<typeof checkKernel>[2];
 }
 
-const fits = (arrays: Arrays): boolean =>
+const fits = (arrays: Arrays, mostElements = MOST_ELEMENTS): boolean =>
   Object.values(arrays).every((view) => {
     const count = view ? elementCount(view.shape) : 1;
-    return count > 0 && count <= MOST_ELEMENTS;
+    return count > 0 && count <= mostElements;
   });
 
 /** Some of the parameters of a random call, which take the place of those that were drawn. */
@@ -50,21 +51,22 @@ function casesOf(opNames: readonly string[], half: HalfDType): readonly Conforma
 interface CallChoice {
   readonly sizes?: Sizes;
   readonly half?: HalfDType;
+  readonly mostElements?: number;
 }
 
 /** At most `count` small calls of each case of the ops, from the random calls of the conformance suite. */
 export function smallCalls(
   opNames: readonly string[],
   count: number,
-  { sizes = {}, half = 'bf16' }: CallChoice = {},
+  { sizes = {}, half = 'bf16', mostElements = MOST_ELEMENTS }: CallChoice = {},
 ): SmallCall[] {
   return casesOf(opNames, half).flatMap(({ op, random }) => {
     const calls: SmallCall[] = [];
     for (const drawn of random ? fc.sample(random.parameters, { numRuns: 100, seed: 5 }) : []) {
       const { size } = drawn as { size?: unknown };
-      if (typeof size === 'number' && size > MOST_ELEMENTS) continue;
+      if (typeof size === 'number' && size > mostElements) continue;
       const call = random!.call(withSizes(drawn, sizes) as never) as SmallCall['call'];
-      if (fits(call.inputs)) calls.push({ op, call });
+      if (fits(call.inputs, mostElements)) calls.push({ op, call });
       if (calls.length === count) break;
     }
     return calls;
@@ -86,31 +88,20 @@ const OPERANDS = (['bf16', 'f16', 'f32'] as const).flatMap((computeDtype) => {
   return dtypes.map((dtype) => ({ computeDtype, weightDtype: dtype, base: dtype }));
 });
 const withOperands = (sizes: Sizes): Sizes[] => OPERANDS.map((operands) => ({ ...sizes, ...operands }));
+const WITH_AND_WITHOUT = [true, false] as const;
 
 /**
  * Sizes of products with three steps of depth (32 of tensor cores, 16 of multiply-adds): the first tile of
- * shared memory is filled a second time. Rows of multiples of 8 elements are copied by `cp.async`. Then rows
- * and columns of two large tiles, the second one partly filled.
+ * shared memory is filled a second time. Rows of multiples of 8 elements are copied by `cp.async`.
  */
 const DEEP_SIZES: Readonly<Record<string, readonly Sizes[]>> = {
-  linear: [
-    ...withOperands({ tokens: 9, out: 12, columns: 72, hasBias: true }),
-    ...withOperands({ tokens: 131, out: 9, columns: 24 }),
-    ...withOperands({ tokens: 5, out: 133, columns: 19 }),
-  ],
-  'linear-input-gradient': [
-    ...withOperands({ tokens: 9, out: 72, columns: 16 }),
-    ...withOperands({ tokens: 131, out: 24, columns: 13, accumulate: true }),
-    ...withOperands({ tokens: 5, out: 19, columns: 133 }),
-  ],
-  'linear-weight-gradient': [
-    ...withOperands({ tokens: 72, out: 16, columns: 24 }),
-    ...withOperands({ tokens: 24, out: 131, columns: 13 }),
-    ...withOperands({ tokens: 19, out: 5, columns: 133 }),
-  ],
-  'adapted-linear': withOperands({ tokens: 9, rows: 12, cols: 128, r: 72 }),
+  linear: withOperands({ tokens: 9, out: 12, columns: 72, hasBias: true }),
+  'linear-input-gradient': withOperands({ tokens: 9, out: 72, columns: 16 }),
+  'linear-weight-gradient': withOperands({ tokens: 72, out: 16, columns: 24 }),
+  // bands and runs: of a packed weight in tiles
+  'adapted-linear': withOperands({ tokens: 9, rows: 12, cols: 40, r: 65, bands: 1, runs: 1 }),
   'adapted-linear-backward': [
-    ...withOperands({ tokens: 9, rows: 72, cols: 16, r: 72 }),
+    ...withOperands({ tokens: 9, rows: 40, cols: 16, r: 72 }),
     ...withOperands({ tokens: 72, rows: 16, cols: 24, r: 8 }),
   ],
   'matmul-nf4': [{ tokens: 9, rows: 12, cols: 128 }],
@@ -131,6 +122,32 @@ export const deepCalls = (opNames: readonly string[], count: number): SmallCall[
   opNames.flatMap((name) =>
     (DEEP_SIZES[name] ?? []).flatMap((sizes) =>
       smallCalls([name], count, { sizes, half: sizes.computeDtype === 'f16' ? 'f16' : 'bf16' }),
+    ),
+  );
+
+/** Rows and columns of a full tile and of the beginning of a second one, with all that is added to the sum. */
+const tileSizes = (tile: number): Readonly<Record<string, readonly Sizes[]>> => ({
+  linear: WITH_AND_WITHOUT.map((hasBias) => ({ tokens: tile + 3, out: tile + 5, columns: 19, hasBias })),
+  'linear-input-gradient': WITH_AND_WITHOUT.map((accumulate) => ({
+    tokens: tile + 3,
+    out: 19,
+    columns: tile + 5,
+    accumulate,
+  })),
+  'linear-weight-gradient': [{ tokens: 19, out: tile + 3, columns: tile + 5 }],
+  'adapted-linear': [{ tokens: tile + 3, rows: tile + 5, cols: 19, r: 9, base: 'f32', bands: 1, runs: 1 }],
+  'adapted-linear-backward': [{ tokens: tile + 3, rows: 19, cols: tile + 5, r: 9, base: 'f32' }],
+});
+
+/** A call of each product that computes in this type, of several tiles of `tile` × `tile`. */
+export const productTileCalls = (tile: number, computeDtype: ComputeDtype): SmallCall[] =>
+  Object.entries(tileSizes(tile)).flatMap(([name, list]) =>
+    list.flatMap((sizes) =>
+      smallCalls([name], 1, {
+        sizes: { ...sizes, computeDtype },
+        half: computeDtype === 'f16' ? 'f16' : 'bf16',
+        mostElements: (tile + 5) ** 2,
+      }),
     ),
   );
 
@@ -172,6 +189,8 @@ const MANY_CLASSES: readonly Sizes[] = [
   { vocabulary: 600, softCap: 30, isWeighted: false },
   { vocabulary: 220, softCap: 0, isWeighted: false },
 ].map((sizes) => ({ tokens: 6, hidden: 4, share: 0.9, gradient: true, ignored: 0.3, ...sizes }));
+/** Sums over no multiple of four tokens, fewer than four, and more. */
+const BIAS_TOKENS = [3, 8, 19];
 const WIDE_SIZES: Readonly<Record<string, readonly Sizes[]>> = {
   embedding: [{ hidden: 300 }],
   'layer-norm': [WIDE],
@@ -202,6 +221,7 @@ const WIDE_SIZES: Readonly<Record<string, readonly Sizes[]>> = {
       })),
     ),
   ),
+  'linear-weight-gradient': BIAS_TOKENS.map((tokens) => ({ tokens, out: 9, columns: 7, hasBias: true })),
   'quantize-blockwise': [{ size: 33 }, { size: 40 }],
   'linear-cross-entropy': HEAD_SIZES,
   'linear-distillation': [...HEAD_SIZES, ...MANY_CLASSES],

@@ -19,11 +19,11 @@ export const SOURCES: Readonly<Record<string, readonly string[]>> = {
   'layer-norm': ['layer-norm', 'layer-norm-backward'],
   // the second pair of factors of a product is the adapter's
   linear: [
+    'adapted-linear',
+    'adapted-linear-backward',
     'linear',
     'linear-input-gradient',
     'linear-weight-gradient',
-    'adapted-linear',
-    'adapted-linear-backward',
   ],
   'linear-argmax': ['linear-argmax'],
   'linear-cross-entropy': ['linear-cross-entropy'],

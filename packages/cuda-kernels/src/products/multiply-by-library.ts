@@ -24,7 +24,8 @@ export interface OwnProducts {
  */
 export function multiplyByLibrary(door: CudaDoor, product: Product, own: OwnProducts): boolean {
   const { library } = door;
-  const { form, computeDtype, a, b, plus, before, bias, c } = product;
+  const { form, computeDtype, a, b, plus, bias, c } = product;
+  const before = form === 'Tn' ? c : product.before;
   const [rows, columns] = c.shape as [number, number];
   const depth = form === 'Tn' ? a.shape[0] : a.shape[1];
   const isPossible =
@@ -36,18 +37,18 @@ export function multiplyByLibrary(door: CudaDoor, product: Product, own: OwnProd
     [a, b, c, before ?? c].every(isAligned);
   if (!isPossible) return false;
   const hasPlus = plus !== undefined;
-  // with an adapter the library's result is float32, and the bias comes with the adapter
+  // with an adapter the library's result is float32
   const dtype = hasPlus ? 'f32' : c.dtype;
   if (before && before.dtype !== dtype) return false;
-  if (bias && !hasPlus && dtype !== 'f32') return false;
+  if (bias && dtype !== 'f32') return false;
   if (!library.isFaster({ form, rows, columns, depth, dtype: c.dtype, hasPlus })) return false;
   const multiplyInto = (target: FloatView): void =>
     withWorkspace(door, library, {
-      plan: { form, rows, columns, depth, dtype, hasBias: !hasPlus && bias !== undefined },
+      plan: { form, rows, columns, depth, dtype, hasBias: bias !== undefined },
       a,
       b,
       before,
-      bias: hasPlus ? undefined : bias,
+      bias,
       c: target,
     });
   if (!hasPlus) {
@@ -55,7 +56,7 @@ export function multiplyByLibrary(door: CudaDoor, product: Product, own: OwnProd
     return true;
   }
   const addAdapter = (sum: FloatView): void =>
-    own.launch({ form: 'Nn', computeDtype, ...plus, before: sum, bias, c });
+    own.launch({ form: 'Nn', computeDtype, ...plus, before: sum, c });
   const both = (sum: FloatView): void => {
     multiplyInto(sum);
     addAdapter(sum);

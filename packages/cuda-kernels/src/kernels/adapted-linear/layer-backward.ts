@@ -75,7 +75,6 @@ export function addAdapterGradients(
         computeDtype,
         a: trained,
         b: factor,
-        before: gradient,
         c: gradient,
       });
     });

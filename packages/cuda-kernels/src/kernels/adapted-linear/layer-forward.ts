@@ -45,6 +45,11 @@ export function forwardLayer(
       parts: [{ until: tokens, rank: r, trainFrom: 0, factor: 1 }],
       rule: () => ({ low: 0, high: r, factor: scale }),
     });
-    multiplyFrozen(door, weight as FrozenWeight, { x, bias, plus: { a: scaled, b: b! }, y }, attributes);
+    multiplyFrozen(
+      door,
+      weight as FrozenWeight,
+      { x, bias, plus: { a: scaled as F32, b: b! }, y },
+      attributes,
+    );
   });
 }

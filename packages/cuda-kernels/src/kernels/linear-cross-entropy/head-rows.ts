@@ -130,7 +130,6 @@ export function launchHead(
             computeDtype,
             a: logits,
             b: chunkX,
-            before: dWeight,
             c: dWeight,
           });
       }),

@@ -11,7 +11,7 @@ const LARGE = { size: 128, threads: 256 } as const;
 /** Large tiles are for products that still give every multiprocessor of a large device one of them. */
 const FEWEST_LARGE_TILES = 128;
 
-/** Enqueues c = before + a·b + plus + bias: by cuBLASLt where it is faster, else by our own kernels. */
+/** Enqueues a product: by cuBLASLt where it is faster, else by our own kernels. */
 export function launchProduct(door: CudaDoor, product: Product): void {
   const isDone = multiplyByLibrary(door, product, {
     launch: (rest) => launchOwnProduct(door, rest),
@@ -21,7 +21,7 @@ export function launchProduct(door: CudaDoor, product: Product): void {
 }
 
 function launchOwnProduct({ launch }: CudaDoor, product: Product): void {
-  const { form, computeDtype, a, b, plus = { a, b }, before = a, bias = b, c } = product;
+  const { form, computeDtype, a, b, plus, before, bias, c } = product;
   const [rows, columns] = c.shape as [number, number];
   const tilesOf = (size: number): number => Math.ceil(rows / size) * Math.ceil(columns / size);
   const isLarge = computeDtype !== 'f32' && tilesOf(LARGE.size) >= FEWEST_LARGE_TILES;
@@ -37,15 +37,14 @@ function launchOwnProduct({ launch }: CudaDoor, product: Product): void {
       input(b),
       kindOf(b),
       i32(form === 'Tn' ? a.shape[0] : a.shape[1]),
-      input(plus.a),
-      kindOf(plus.a),
-      input(plus.b),
-      kindOf(plus.b),
-      i32(product.plus ? plus.a.shape[1] : 0),
-      input(before),
-      i32(product.before ? 1 + elementKind(before.dtype) : 0),
-      input(bias),
-      i32(product.bias ? 1 : 0),
+      // where an array is missing, one that is not read
+      input(plus?.a ?? a),
+      input(plus?.b ?? b),
+      i32(plus ? plus.a.shape[1] : 0),
+      input(before ?? a),
+      i32(before ? 1 + elementKind(before.dtype) : 0),
+      input(bias ?? b),
+      i32(bias ? 1 : 0),
       output(c),
       kindOf(c),
       i32(rows),

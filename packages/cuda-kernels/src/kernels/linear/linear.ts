@@ -20,7 +20,7 @@ export const linearKernels = (door: CudaDoor): BoundKernel[] => [
     }),
   ),
   bindKernel(linearWeightGradient, ({ x, dy }, { dWeight, dBias }, { computeDtype }) => {
-    if (dWeight) launchProduct(door, { form: 'Tn', computeDtype, a: dy, b: x, before: dWeight, c: dWeight });
+    if (dWeight) launchProduct(door, { form: 'Tn', computeDtype, a: dy, b: x, c: dWeight });
     if (!dBias) return;
     const [tokens, columns] = dy.shape;
     door.launch({

@@ -5,7 +5,7 @@ import { elementKind, kindOf } from '../../launch/element-kind.ts';
 import { f32, i32, input, output, u32 } from '../../launch/launch.ts';
 import { launchDequantize, scaleArguments } from '../dequantize-blockwise/launch-dequantize.ts';
 import { launchProduct, withMatrix } from '../linear/launch-product.ts';
-import type { Factors } from '../linear/product.ts';
+import type { AdapterFactors } from '../linear/product.ts';
 
 /** MOST_TOKENS in matmul-nf4.cu. */
 const MOST_FEW_ROWS = 4;
@@ -44,7 +44,7 @@ export function multiplyFrozen(
   }: {
     readonly x: FloatView;
     readonly bias?: ArrayView<'f32'>;
-    readonly plus?: Factors;
+    readonly plus?: AdapterFactors;
     readonly y: FloatView;
   },
   attributes: WeightAttributes,
@@ -75,7 +75,7 @@ export function frozenInputGradient(
     dx,
   }: {
     readonly dy: FloatView;
-    readonly plus?: Factors;
+    readonly plus?: AdapterFactors;
     readonly before?: FloatView;
     readonly dx: FloatView;
   },
