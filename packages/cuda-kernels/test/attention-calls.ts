@@ -128,9 +128,9 @@ export const branchCalls = (computeDtype: ComputeDtype): SmallCall[] => [
 ];
 
 /**
- * Calls for every branch of the kernels that use tensor cores, of heads for each of their tiles: heads that do
- * not fill it, with all that a call may ask for; the shortest heads, where most keys are seen; two tiles of
- * rows whose heads are full; keys that no query sees, a tile or a chunk of them.
+ * Calls for every branch of the kernels that use tensor cores, of heads for each of their tiles: heads that
+ * do not fill it, with all that a call may ask for; the shortest heads, where most keys are seen; two tiles
+ * of rows whose heads are full; keys that no query sees, a tile or a chunk of them.
  */
 export const tensorCalls = (computeDtype: ComputeDtype): SmallCall[] => [
   ...[13, 127].flatMap((headDim) =>

@@ -124,12 +124,8 @@ function loadOnce(emulator: Emulator): Emulator['load'] {
   };
 }
 
-export function createMutantTrials({
-  emulator,
-  ptxOf,
-  source,
-  mostTried = MOST_TRIED,
-}: TrialOptions): MutantTrials {
+export function createMutantTrials(options: TrialOptions): MutantTrials {
+  const { emulator, ptxOf, source, mostTried = MOST_TRIED } = options;
   const load = loadOnce(emulator);
   const original = load(ptxOf(source));
   const branchCounts = countBranches(mutantsOf(ptxOf(source)));

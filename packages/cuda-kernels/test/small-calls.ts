@@ -125,7 +125,7 @@ export const deepCalls = (opNames: readonly string[], count: number): SmallCall[
     ),
   );
 
-/** Rows and columns of a full tile and of the beginning of a second one, with all that is added to the sum. */
+/** Rows and columns of a full tile and a part of a second one, with and without what is added to the sum. */
 const tileSizes = (tile: number): Readonly<Record<string, readonly Sizes[]>> => ({
   linear: WITH_AND_WITHOUT.map((hasBias) => ({ tokens: tile + 3, out: tile + 5, columns: 19, hasBias })),
   'linear-input-gradient': WITH_AND_WITHOUT.map((accumulate) => ({

@@ -4,7 +4,23 @@ import { headBound, headTargets } from '@qdylora/testing/conformance';
 import type { SmallCall } from './small-calls.ts';
 
 /** x of the tokens: logits are weights, their negatives, or all equal where the weights are finite. */
-const X = [1, -1, 0] as const;
+const X: readonly number[] = [1, -1, 0];
+
+const THREADS_OF_BLOCK = 256;
+const LANES = 32;
+
+/**
+ * Equal logits, of which those of the first lanes and groups of lanes come again a block later: whoever
+ * compares two of them finds the smaller id on the other side, when the ones before are listed.
+ */
+function repeated(id: number): number {
+  const thread = id % THREADS_OF_BLOCK;
+  if (thread === 3) return id < THREADS_OF_BLOCK ? 6 : 4;
+  return thread % LANES === 0 || [1, 2, 4, 8, 16].includes(thread) ? 5 : 0;
+}
+
+/** Of the first thread only: a number of a later class comes before NaN of an earlier one. */
+const onlyOfFirstThread = (id: number): number => (id % THREADS_OF_BLOCK === 0 ? 1 : NaN);
 
 /** Classes for one group of lanes up to more than a block has threads; with how many are listed. */
 const LISTS = [
@@ -39,16 +55,23 @@ function orderOf(logits: readonly number[]): number[] {
   return [...logits.keys()].sort(compare);
 }
 
+interface ListSetting {
+  readonly vocabulary: number;
+  readonly topK: number;
+  readonly weightOf: (id: number) => number;
+  readonly x?: readonly number[];
+}
+
 /** Logits are exact, and so are the ids of the likeliest classes: a wrong order always shows. */
-function callOf(vocabulary: number, topK: number, weightOf: (id: number) => number) {
-  const sizes = { tokens: X.length, hidden: 1, vocabulary, seed: 1 };
+function callOf({ vocabulary, topK, weightOf, x = X }: ListSetting) {
+  const sizes = { tokens: x.length, hidden: 1, vocabulary, seed: 1 };
   const inputs = {
-    x: f32View([X.length, 1], X),
+    x: f32View([x.length, 1], x),
     weight: f32View(
       [vocabulary, 1],
       Array.from({ length: vocabulary }, (_, id) => weightOf(id)),
     ),
-    targets: headTargets(sizes, 0.3),
+    targets: headTargets(sizes, x.length > 1 ? 0.3 : 0),
   };
   const ofHead = headBound(sizes, inputs, { factor: 1 });
   return {
@@ -61,11 +84,11 @@ function callOf(vocabulary: number, topK: number, weightOf: (id: number) => numb
 }
 
 /** Judged by the order alone: the probabilities are NaN. */
-function oddCallOf(vocabulary: number, topK: number, weightOf: (id: number) => number) {
-  const call = callOf(vocabulary, topK, weightOf);
+function oddCallOf({ vocabulary, topK, weightOf, x = X }: ListSetting) {
+  const call = callOf({ vocabulary, topK, weightOf, x });
   const targets = hostData(call.inputs.targets);
-  const want = X.flatMap((x, token) => {
-    const logits = Array.from({ length: vocabulary }, (_, id) => Math.fround(x * weightOf(id)));
+  const want = x.flatMap((factor, token) => {
+    const logits = Array.from({ length: vocabulary }, (_, id) => Math.fround(factor * weightOf(id)));
     const order = orderOf(logits).slice(0, topK);
     return targets[token] === IGNORED_TARGET ? order.fill(0) : order;
   });
@@ -77,9 +100,17 @@ function oddCallOf(vocabulary: number, topK: number, weightOf: (id: number) => n
   return { ...call, problemOf };
 }
 
-/** Calls for every branch of the choice of classes. */
+/** Calls for every branch of the choice of classes; those that show most first. */
 export const topClassCalls = (): SmallCall[] =>
-  LISTS.flatMap(([vocabulary, topK]) => [
-    callOf(vocabulary, topK, wholeNumber),
-    ...ODD_WEIGHTS.map((weightOf) => oddCallOf(vocabulary, topK, weightOf)),
-  ]).map((call) => ({ op: linearCrossEntropyTopK as unknown as Op, call }));
+  [
+    callOf({ vocabulary: 512, topK: 30, weightOf: repeated, x: [1] }),
+    oddCallOf({ vocabulary: 512, topK: 3, weightOf: onlyOfFirstThread, x: [1] }),
+    // two and six groups of lanes
+    ...[40, 180].map((vocabulary) => callOf({ vocabulary, topK: 5, weightOf: wholeNumber })),
+    // three classes of some threads; more are listed than there are threads
+    oddCallOf({ vocabulary: 516, topK: 258, weightOf: () => NaN, x: [1] }),
+    ...LISTS.flatMap(([vocabulary, topK]) => [
+      callOf({ vocabulary, topK, weightOf: wholeNumber }),
+      ...ODD_WEIGHTS.map((weightOf) => oddCallOf({ vocabulary, topK, weightOf })),
+    ]),
+  ].map((call) => ({ op: linearCrossEntropyTopK as unknown as Op, call }));
