@@ -1,47 +1,22 @@
 // Computes: the row of W: [out, in] with the greatest product x·w, and that product: the head of a model that
 //   generates the likeliest token. With codes (8-bit integers and a scale per row, quantize-rows.cpp) the
 //   products of the codes come first. Each is off by at most a bound that follows from the row's scale and
-//   Σ|x|, so only rows whose upper bound reaches the greatest lower bound can win (5 of 49,152 in the middle,
-//   at most 56, in a text of SmolLM2-135M). Their products are computed from W itself; the answer is the one
-//   without codes, bit for bit.
+//   from x, so only rows whose upper bound reaches the greatest lower bound can win (5 of 49,152 in the
+//   middle, at most 56, in a text of SmolLM2-135M). Their products are computed from W itself; the answer is
+//   the one without codes, bit for bit.
 // Owners: a thread owns a range of rows.
-// Cost: one byte read per weight with codes, two or four without, for up to TOGETHER tokens: bound by memory
-//   for one. 2 instructions for WIDTH weights, and one for each token.
+// Cost: one byte read per weight with codes, two or four without, for up to TOGETHER tokens. With codes, for
+//   64 weights one instruction and two for each token on levels with products of bytes, else 8 and 4.
 // Assumes: nothing about values: rows whose bound is not a number are all computed from W. Scratch: x of each
 //   thread, the products of codes, the best of each thread; each for TOGETHER tokens.
-// Not done: x in 16-bit integers as well: half the instructions, but another error to bound, and memory is
-//   the limit.
 #include "../../native/gemm/blocking.h"
-#include "../../native/simd.h"
+#include "linear-argmax.codes.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {
 
-constexpr int CHAINS = 4;
 constexpr double GRAIN = 262144;  // weights a thread
-constexpr Size AHEAD = 4096;
-constexpr Size LINE = 64;
 
-// The first n lanes.
-QD_INLINE F32x loadCodes(const std::uint8_t* p, int n) {
-#if defined(__AVX512F__) && QD_WIDTH == 16
-  return (F32x)_mm512_cvtepi32_ps(
-      _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(firstLanes(static_cast<Size>(n)), p)));
-#else
-  I32x v{};
-  if (n == WIDTH)
-    v = loadBytes(p);
-  else
-    for (int i = 0; i < n; i++) v[i] = p[i];
-  return toF32((v ^ 128) - 128);
-#endif
-}
-
-struct Codes {
-  const std::uint8_t* data;
-  QD_INLINE F32x at(Size i, int n) const { return loadCodes(data + i, n); }
-  QD_INLINE const void* address(Size i) const { return data + i; }
-};
 // W itself; a float32 is rounded to bf16 where the product is of bf16 numbers.
 template <class T, bool ROUNDS>
 struct Exact {
@@ -52,40 +27,6 @@ struct Exact {
   }
   QD_INLINE const void* address(Size i) const { return data + i; }
 };
-
-// Tokens that share the reading of a row: their sums stay in registers.
-constexpr int TOGETHER = WIDTH == 16 ? 4 : 2;
-
-// Σ x·w over a row that begins at element `from`, for TOKENS x that are `apart` floats apart. A token's sum
-// has the same bits whatever tokens come with it.
-template <int TOKENS, class W>
-QD_INLINE void dots(const float* x, Size apart, const W& w, Size from, Size in, float (&out)[TOKENS]) {
-  constexpr Size STEP = CHAINS * WIDTH;
-  F32x sums[TOKENS][CHAINS];
-  for (auto& token : sums)
-    for (F32x& sum : token) sum = F32x{};
-  Size i = 0;
-  for (; i + STEP <= in; i += STEP) {
-    const char* first = static_cast<const char*>(w.address(from + i));
-    for (const char* line = first; line < static_cast<const char*>(w.address(from + i + STEP)); line += LINE)
-      __builtin_prefetch(line + AHEAD);
-#pragma GCC unroll 4
-    for (Size c = 0; c < CHAINS; c++) {
-      const F32x weights = w.at(from + i + c * WIDTH, WIDTH);
-#pragma GCC unroll 4
-      for (Size t = 0; t < TOKENS; t++)
-        sums[t][c] = fma(load(x + t * apart + i + c * WIDTH), weights, sums[t][c]);
-    }
-  }
-  for (; i < in; i += WIDTH) {
-    const int n = static_cast<int>(smaller<Size>(WIDTH, in - i));
-    const F32x weights = w.at(from + i, n);
-#pragma GCC unroll 4
-    for (Size t = 0; t < TOKENS; t++) sums[t][0] = fma(loadFirst(x + t * apart + i, n), weights, sums[t][0]);
-  }
-#pragma GCC unroll 4
-  for (Size t = 0; t < TOKENS; t++) out[t] = sumOf((sums[t][0] + sums[t][1]) + (sums[t][2] + sums[t][3]));
-}
 
 // The greatest product so far; row NONE before the first. NaN is never greater, and gives way to any number.
 struct Best {
@@ -108,16 +49,19 @@ struct Head {
   bool bf16;  // operands are rounded to bf16
 };
 
+// Floats of a token's x, and of what products with codes need.
+constexpr Size inputFloats(Size in) { return roundUp(in, WIDTH) + CodeInput::floats(in); }
+
 // The scratch: x of each thread, then what all threads read; each for `tokens` tokens.
 struct Room {
   float* x;
-  Size apart;       // from one token's x to the next one's
+  Size apart;       // from one token's x to the next one's; what products with codes need is behind each
   float* products;  // [tokens][out]: of the codes
   float* bests;     // BEST_FLOATS of each thread and token
   int tokens;
 
   Room(float* scratch, const Head& head, int tokens, int parts, int part)
-      : apart(roundUp(head.in, WIDTH)), tokens(tokens) {
+      : apart(inputFloats(head.in)), tokens(tokens) {
     const Size ofPart = apart * static_cast<Size>(tokens);
     x = scratch + ofPart * static_cast<Size>(part);
     products = scratch + ofPart * static_cast<Size>(parts);
@@ -136,39 +80,36 @@ struct Room {
   }
 };
 
-// x as it enters the products; Σ|x|.
-float stage(const float* x, const Head& head, float* out) {
-  F32x sum{};
+// x as it enters the products.
+void stage(const float* x, const Head& head, float* out) {
   for (Size i = 0; i < head.in; i += WIDTH) {
     const int n = static_cast<int>(smaller<Size>(WIDTH, head.in - i));
     const F32x exact = loadFirst(x + i, n);
-    const F32x used = head.bf16 ? roundToBf16(exact) : exact;
-    storeFirst(out + i, used, n);
-    sum += absolute(used);
+    storeFirst(out + i, head.bf16 ? roundToBf16(exact) : exact, n);
   }
-  return sumOf(sum);
 }
 
 // How far the product with a row's codes may be from that with the row, in units of its scale's magnitude (a
 // scale below 0 is not ours, and no error, so the row with the greatest lower bound is always kept): half a
-// unit for every |x| (three quarters where W is rounded too: 127 · 2^-9), and what the roundings of both sums
-// add: each at most in/16 + 8 steps of 2^-24 · 127 · Σ|x|, together less than 4e-6 of half a unit for every
-// element of the row.
-float errorPerScale(const Head& head, float sumOfX) {
-  if (!(sumOfX < 1e36f)) return __builtin_inff();
-  return (head.bf16 && head.weight.f32 ? 0.76f : 0.5f) * (1.001f + 4e-6f * static_cast<float>(head.in)) *
-         sumOfX;
+// unit for every |x| (three quarters where W is rounded too: 127 · 2^-9), 127 for every error of x itself, and
+// what the roundings of both sums add: each at most in/16 + 8 steps of 2^-24 · 127 · Σ|x|, together less than
+// 4e-6 of half a unit for every element of the row.
+float errorPerScale(const Head& head, const CodeInput& x) {
+  if (!(x.sumOfMagnitudes < 1e36f)) return __builtin_inff();
+  const float ofCodes = (head.bf16 && head.weight.f32 ? 0.76f : 0.5f) * x.sumOfMagnitudes;
+  const float size = static_cast<float>(head.in);
+  return ofCodes * (1.001f + 4e-6f * size) + 127 * 1.001f * size * x.greatestError;
 }
 
 // The greatest lower bound of each token's products with the rows; the products with their codes into
 // `room.products`. perScale: [TOKENS]
 template <int TOKENS>
-void multiplyCodes(const Head& head, Range rows, const Room& room, const float* perScale,
-                   float (&most)[TOKENS]) {
+void multiplyCodes(const Head& head, Range rows, const Room& room, const CodeInput (&x)[TOKENS],
+                   const float (&perScale)[TOKENS], float (&most)[TOKENS]) {
   for (float& bound : most) bound = -__builtin_inff();
   for (Size n = rows.begin; n < rows.end; n++) {
     float sums[TOKENS];
-    dots<TOKENS>(room.x, room.apart, Codes{head.codes}, n * head.in, head.in, sums);
+    codeDots<TOKENS>(x, head.codes + n * head.in, head.in, sums);
     const float scale = head.scales[n];
 #pragma GCC unroll 4
     for (Size t = 0; t < TOKENS; t++) {
@@ -183,9 +124,11 @@ void multiplyCodes(const Head& head, Range rows, const Room& room, const float* 
 // The best of all rows for each token.
 template <int TOKENS, class W>
 void bestOfAll(const Head& head, const W& w, Range rows, const Room& room, Best (&best)[TOKENS]) {
+  const float* x[TOKENS];
+  for (Size t = 0; t < TOKENS; t++) x[t] = room.x + t * room.apart;
   for (Size n = rows.begin; n < rows.end; n++) {
     float products[TOKENS];
-    dots<TOKENS>(room.x, room.apart, w, n * head.in, head.in, products);
+    dots<TOKENS>(x, w, n * head.in, head.in, products);
     for (Size t = 0; t < TOKENS; t++) best[t].meet(n, products[t]);
   }
 }
@@ -198,7 +141,7 @@ Best bestOfScreened(const Head& head, const W& w, Range rows, const float* x, fl
   for (Size n = rows.begin; n < rows.end; n++) {
     if (products[n] + __builtin_fabsf(head.scales[n]) * perScale < least) continue;
     float product[1];
-    dots<1>(x, 0, w, n * head.in, head.in, product);
+    dots<1>({x}, w, n * head.in, head.in, product);
     best.meet(n, product[0]);
   }
   return best;
@@ -219,15 +162,18 @@ QD_INLINE void withWeight(const Head& head, const Body& body) {
 template <int TOKENS>
 void chooseRows(Threads& threads, const Head& head, const float* x, const Room& room, int parts, int part) {
   const Range rows = shareOf(head.out, parts, part);
-  float perScale[TOKENS];
-  for (Size t = 0; t < TOKENS; t++)
-    perScale[t] = errorPerScale(head, stage(x + t * head.in, head, room.x + t * room.apart));
+  for (Size t = 0; t < TOKENS; t++) stage(x + t * head.in, head, room.x + t * room.apart);
   Best best[TOKENS];
   if (!head.codes) {
     withWeight(head, [&](const auto& w) { bestOfAll<TOKENS>(head, w, rows, room, best); });
   } else {
-    float bounds[TOKENS];
-    multiplyCodes<TOKENS>(head, rows, room, perScale, bounds);
+    CodeInput inputs[TOKENS];
+    float perScale[TOKENS], bounds[TOKENS];
+    for (Size t = 0; t < TOKENS; t++) {
+      inputs[t] = CodeInput(room.x + t * room.apart, head.in);
+      perScale[t] = errorPerScale(head, inputs[t]);
+    }
+    multiplyCodes<TOKENS>(head, rows, room, inputs, perScale, bounds);
     for (int t = 0; t < TOKENS; t++) room.lowerBound(part, t) = bounds[t];
     threads.barrier();
     for (int t = 0; t < TOKENS; t++) {
@@ -266,7 +212,7 @@ void choose(Threads& threads, const Head& head, const float* x, int tokens, floa
 
 double linearArgmaxScratch(Threads& threads, Size tokens, Size out, Size in) {
   const Size together = larger<Size>(1, smaller<Size>(TOGETHER, tokens));
-  const Size ofThread = roundUp(in, WIDTH) + BEST_FLOATS;
+  const Size ofThread = inputFloats(in) + BEST_FLOATS;
   return static_cast<double>(together * (ofThread * static_cast<Size>(threads.count()) + out));
 }
 

@@ -46,6 +46,19 @@ test("a token's answer has the same bits whatever tokens come with it, with code
     }
 });
 
+test('many small numbers of x count beside a large one', () => {
+  const size = 2000;
+  const x = f32View([1, size + 1], [1e4, ...Array.from({ length: size }, () => 0.1)]);
+  const ofLarge = [0.005, ...Array.from({ length: size }, () => 0)]; // 50
+  const ofSmall = [0, ...Array.from({ length: size }, () => 1)]; // 200
+  const weight = f32View([2, size + 1], [...ofLarge, ...ofSmall]);
+  const codes = runOp(host, quantizeRows, { weight }, {});
+  for (const { label, backend } of backends) {
+    const { ids } = runOp(backend, linearArgmax, { x, weight, ...codes }, { computeDtype: 'f32' });
+    expect(hostData(ids)[0], label).toBe(1);
+  }
+});
+
 test('of equal rows the first is the answer', () => {
   const row = [...hostData(normalView(1, 'w', [1, 37]))];
   const weight = f32View([120, 37], Array.from({ length: 120 }, () => row).flat());

@@ -85,8 +85,8 @@ void missingFeatures(const char* level, char* text) {
   if (!std::strcmp(level, "avx512")) return;
   note(text, p.avx512bf16, "AVX-512 BF16");
   note(text, p.avx512vbmi, "AVX-512 VBMI");
-  if (std::strcmp(level, "amx_bf16")) return;
   note(text, p.avx512vnni, "AVX-512 VNNI");
+  if (std::strcmp(level, "amx_bf16")) return;
   note(text, p.amxTile, "AMX-TILE");
   note(text, p.amxBf16, "AMX-BF16");
   const bool saved = p.amxTile && p.amxBf16 && p.tileState;
