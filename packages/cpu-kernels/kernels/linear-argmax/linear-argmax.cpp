@@ -91,9 +91,9 @@ void stage(const float* x, const Head& head, float* out) {
 
 // How far the product with a row's codes may be from that with the row, in units of its scale's magnitude (a
 // scale below 0 is not ours, and no error, so the row with the greatest lower bound is always kept): half a
-// unit for every |x| (three quarters where W is rounded too: 127 · 2^-9), 127 for every error of x itself, and
-// what the roundings of both sums add: each at most in/16 + 8 steps of 2^-24 · 127 · Σ|x|, together less than
-// 4e-6 of half a unit for every element of the row.
+// unit for every |x| (three quarters where W is rounded too: 127 · 2^-9), 127 for every error of x itself,
+// and what the roundings of both sums add: each at most in/16 + 8 steps of 2^-24 · 127 · Σ|x|, together less
+// than 4e-6 of half a unit for every element of the row.
 float errorPerScale(const Head& head, const CodeInput& x) {
   if (!(x.sumOfMagnitudes < 1e36f)) return __builtin_inff();
   const float ofCodes = (head.bf16 && head.weight.f32 ? 0.76f : 0.5f) * x.sumOfMagnitudes;
