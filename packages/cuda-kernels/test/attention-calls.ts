@@ -128,57 +128,82 @@ export const branchCalls = (computeDtype: ComputeDtype): SmallCall[] => [
 ];
 
 /**
+ * The bound of gradients is for the worst numbers: most gradients of normal ones are below it. These calls
+ * keep to a part of it, or are refused before any mutant is tried.
+ */
+const sharpened = ({ op, call }: SmallCall): SmallCall =>
+  op.name === causalAttention.name
+    ? { op, call }
+    : { op, call: { ...call, bound: (...place) => call.bound(...place) / 64 } };
+
+/** Forward calls of two chunks: one that ends within a tile, and one that no query sees. */
+const chunkCalls = (computeDtype: ComputeDtype): SmallCall[] =>
+  [8, 72].flatMap((headDim) =>
+    [
+      { window: 0, hasSlopes: false },
+      { window: 0, hasSlopes: true },
+      { window: 90, hasSlopes: false },
+    ].map(({ window, hasSlopes }) =>
+      forward({
+        seed: headDim,
+        segments: [{ queries: 9, keys: 515 }],
+        attributes: attentionAttributes({ heads: 1, kvHeads: 1, headDim, computeDtype, window }),
+        hasSlopes,
+      }),
+    ),
+  );
+
+/**
  * Calls for every branch of the kernels that use tensor cores, of heads for each of their tiles: heads that
  * do not fill it, with all that a call may ask for; the shortest heads, where most keys are seen; two tiles
- * of rows whose heads are full; keys that no query sees, a tile or a chunk of them.
+ * of rows whose heads are full; a tile of keys that no query sees; and chunks of keys.
  */
-export const tensorCalls = (computeDtype: ComputeDtype): SmallCall[] => [
-  ...[13, 127].flatMap((headDim) =>
-    both({
-      seed: headDim,
-      segments: [
-        { queries: 3, keys: 9 },
-        { queries: 0, keys: 6 },
-        { queries: 19, keys: 19 },
-      ],
-      attributes: attentionAttributes({
-        ...{ heads: 2, kvHeads: 1, headDim, computeDtype },
-        ...{ window: 5, softCap: 2 },
+export const tensorCalls = (computeDtype: ComputeDtype): SmallCall[] =>
+  [
+    ...[13, 127].flatMap((headDim) =>
+      both({
+        seed: headDim,
+        segments: [
+          { queries: 3, keys: 9 },
+          { queries: 0, keys: 6 },
+          { queries: 19, keys: 19 },
+        ],
+        attributes: attentionAttributes({
+          ...{ heads: 2, kvHeads: 1, headDim, computeDtype },
+          ...{ window: 5, softCap: 2 },
+        }),
+        hasSlopes: true,
       }),
-      hasSlopes: true,
-    }),
-  ),
-  ...[3, 65].flatMap((headDim) =>
-    both({
-      seed: headDim,
-      segments: [{ queries: 35, keys: 45 }],
-      attributes: attentionAttributes({ heads: 1, kvHeads: 1, headDim, computeDtype, softCap: 2 }),
-    }),
-  ),
-  ...[64, 128].flatMap((headDim) =>
-    both({
-      seed: headDim,
-      segments: [{ queries: 66, keys: 68 }],
-      attributes: attentionAttributes({ heads: 1, kvHeads: 1, headDim, computeDtype }),
-    }),
-  ),
-  ...[8, 72].flatMap((headDim) =>
-    both({
-      seed: headDim,
-      segments: [{ queries: 9, keys: 80 }],
-      attributes: attentionAttributes({ heads: 1, kvHeads: 1, headDim, computeDtype, window: 5 }),
-      hasSlopes: true,
-    }),
-  ),
-  ...[8, 72].map((headDim) =>
-    forward({
-      seed: headDim,
-      segments: [{ queries: 2, keys: 515 }],
-      attributes: attentionAttributes({
-        ...{ heads: 1, kvHeads: 1, headDim, computeDtype },
-        ...{ window: 90, softCap: 2 },
+    ),
+    ...[3, 65].flatMap((headDim) =>
+      [true, false].flatMap((hasSlopes) =>
+        both({
+          seed: headDim,
+          segments: [{ queries: 35, keys: 45 }],
+          attributes: attentionAttributes({
+            // without slopes, those of the third head would be past the end of what is in their place
+            ...{ heads: hasSlopes ? 1 : 3, kvHeads: 1, headDim, computeDtype },
+            // without the cap, scores would be several times as large
+            ...{ scale: 9 / Math.sqrt(headDim), softCap: 2 },
+          }),
+          hasSlopes,
+        }),
+      ),
+    ),
+    ...[64, 128].flatMap((headDim) =>
+      both({
+        seed: headDim,
+        segments: [{ queries: 66, keys: 66 }],
+        attributes: attentionAttributes({ heads: 1, kvHeads: 1, headDim, computeDtype }),
       }),
-      hasSlopes: true,
-    }),
-  ),
-];
+    ),
+    ...[8, 72].flatMap((headDim) =>
+      both({
+        seed: headDim,
+        segments: [{ queries: 9, keys: 80 }],
+        attributes: attentionAttributes({ heads: 1, kvHeads: 1, headDim, computeDtype, window: 5 }),
+        hasSlopes: true,
+      }),
+    ),
+    ...chunkCalls(computeDtype),
+  ].map(sharpened);

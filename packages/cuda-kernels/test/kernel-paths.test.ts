@@ -26,9 +26,11 @@ import {
 import { headBound, headTargets } from '@qdylora/testing/conformance';
 import { expect, test } from 'vitest';
 import { openCubins } from '../src/index.ts';
-import { tileCalls } from './attention-calls.ts';
+import { tensorCalls, tileCalls } from './attention-calls.ts';
 import { createEmulatedBackend } from './emulated-backend.ts';
-import { openEmulator } from './emulator.ts';
+import { openEmulator, type EmulatedLaunch } from './emulator.ts';
+import { withLargeTiles } from './large-tiles.ts';
+import { productTileCalls } from './small-calls.ts';
 
 // Paths of kernels that no conformance case takes.
 
@@ -42,13 +44,17 @@ const LARGE_IN_FLOAT16 =
   'large tiles in float16 are small ones of more results, and the conformance cases run those: ' +
   'QDYLORA_DEEP=1 runs it';
 
+const ptxFor =
+  (target: string) =>
+  (source: string): string =>
+    Buffer.from(cubins.image(source, target)).toString('utf8');
 const groups = (target = 'compute_80') => [
   {
     label: target,
     backends: [0, 1].map((seed) =>
       createEmulatedBackend({
         emulator: emulator!,
-        ptxOf: (source) => Buffer.from(cubins.image(source, target)).toString('utf8'),
+        ptxOf: ptxFor(target),
         seed,
         isSkewed: seed === 1,
       }),
@@ -109,6 +115,12 @@ test.skipIf(!emulator).for([
   },
 );
 
+test.skipIf(!emulator)('attention by tensor cores agrees in each part of a tile, in bf16', async () => {
+  const [{ label, backends }] = groups();
+  for (const { op, call } of tensorCalls('bf16'))
+    await checkKernel(op, [{ label, backends: backends.slice(0, 1) }], call);
+});
+
 /** Products of so many tiles of 128 × 128 that large tiles are chosen, with an odd depth. */
 const LARGE = { rows: 130, columns: 64 * 128, depth: 41 } as const;
 
@@ -147,6 +159,17 @@ test.skipIf(!emulator).for([
     });
   },
 );
+
+test.skipIf(!emulator)('large tiles agree for biases, for sums and for adapters, in bf16', async () => {
+  const emulatorOfLarge = {
+    load: emulator!.load,
+    run: (module: object, launch: EmulatedLaunch) => emulator!.run(module, withLargeTiles(launch)),
+  };
+  for (const { op, call } of productTileCalls(128, 'bf16')) {
+    const backends = [createEmulatedBackend({ emulator: emulatorOfLarge, ptxOf: ptxFor('compute_80') })];
+    await checkKernel(op, [{ label: 'large tiles', backends }], call);
+  }
+});
 
 /** So large a vocabulary that the logits of 128 tokens exist at once: the last token is a second chunk. */
 const HEAD = { tokens: 129, hidden: 8, vocabulary: 2 ** 17 + 8, seed: 1 } as const;

@@ -36,11 +36,16 @@ const ptxOf = (source: string): string => {
 const WITH_BARRIERS = ['adamw-8bit-step', 'dequantize-blockwise', 'quantize-rows', 'rms-norm'];
 
 /**
- * Mutants that change nothing: the second pair of factors of a product is float32 (`a2`, `b2` of linear.cu),
- * so `cp.async`, which copies operands of two bytes as they are, never copies it, and there is nothing to
- * wait for.
+ * Mutants that change nothing.
+ * - `causal-attention.tensor`: each query sees itself, so a tile of queries has keys, and its copies are
+ *   waited for with the first of them: nothing is left to wait for at the end.
+ * - `linear`: the second pair of factors of a product is float32 (`a2`, `b2` of linear.cu), which `cp.async`,
+ *   the copy of operands of two bytes as they are, never copies.
  */
 const HARMLESS: Readonly<Record<string, readonly string[]>> = {
+  'causal-attention.tensor': ['64Bf16', '128Bf16', '64F16', '128F16'].map(
+    (tiles) => `wait queryGradientsTensor${tiles}: cp.async.wait_group 0;`,
+  ),
   linear: ['productNtBf16', 'productNtF16', 'largeProductNtBf16', 'largeProductNtF16'].map(
     (kernel) => `wait ${kernel}: cp.async.wait_group 1;`,
   ),
@@ -50,13 +55,13 @@ const HARMLESS: Readonly<Record<string, readonly string[]>> = {
 const BOUNDS_OF_KERNEL: Readonly<Record<string, number>> = {
   'causal-attention': 30,
   'causal-attention.backward': 20,
-  'causal-attention.tensor': 10,
+  'causal-attention.tensor': 20,
   linear: 8,
 };
 
 /** Instructions that a mutant runs at most, where its calls need more than others. */
 const MOST_TRIED: Readonly<Record<string, number>> = {
-  'causal-attention.tensor': 1e8,
+  'causal-attention.tensor': 3e8,
   linear: 2e8,
   'linear-cross-entropy-top-k': 2e8,
 };
@@ -268,10 +273,8 @@ test('the README names the sums of mutants.tsv', () => {
   );
 });
 
-test('at least 95 % of the mutants of each source in mutants.tsv are caught', () => {
-  expect([...ROWS.keys()].filter((source) => !kernelSources.includes(source))).toEqual([]);
-  const missing = kernelSources.filter((source) => !ROWS.has(source));
-  if (missing.length > 0) console.log(`mutants.tsv lacks ${missing.join(', ')}`);
+test('at least 95 % of the mutants of each source are caught', () => {
+  expect([...ROWS.keys()].toSorted()).toEqual(kernelSources.toSorted());
   for (const row of ROWS.values()) {
     expect(row.explained, row.source).toBeLessThanOrEqual(row.tried - row.caught);
     expect(shareCaught([row]), row.source).toBeGreaterThanOrEqual(LEAST_SHARE);
