@@ -131,7 +131,7 @@ export const branchCalls = (computeDtype: ComputeDtype): SmallCall[] => [
  * The bound of gradients is for the worst numbers: most gradients of normal ones are below it. These calls
  * keep to a part of it, or are refused before any mutant is tried.
  */
-const sharpened = ({ op, call }: SmallCall): SmallCall =>
+export const sharpened = ({ op, call }: SmallCall): SmallCall =>
   op.name === causalAttention.name
     ? { op, call }
     : { op, call: { ...call, bound: (...place) => call.bound(...place) / 64 } };

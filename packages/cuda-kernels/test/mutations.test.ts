@@ -4,7 +4,7 @@ import { createRng } from '@qdylora/contract';
 import type { AttentionAttributes } from '@qdylora/tensor';
 import { afterAll, expect, test } from 'vitest';
 import { openCubins } from '../src/index.ts';
-import { branchCalls, tensorCalls, tileCalls } from './attention-calls.ts';
+import { branchCalls, sharpened, tensorCalls, tileCalls } from './attention-calls.ts';
 import { openEmulator } from './emulator.ts';
 import { withLargeTiles } from './large-tiles.ts';
 import { createMutantTrials, type MutantTrials } from './mutant-trials.ts';
@@ -122,7 +122,8 @@ const attentionCallsOf = (ops: readonly string[]): SmallCall[] =>
       .filter(({ op, call }) => {
         const { headDim, computeDtype } = call.attributes as AttentionAttributes;
         return ops.includes(op.name) && (computeDtype === 'f32' || headDim > 128);
-      }),
+      })
+      .map(sharpened),
   );
 
 /** Products by tensor cores, which large tiles are for. */
