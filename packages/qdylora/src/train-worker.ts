@@ -6,7 +6,7 @@ import { launchedWorker } from './cli/read-env.ts';
 import { packError, unpackError } from './cli/worker/error-transfer.ts';
 import { listeningController } from './cli/worker/listening-controller.ts';
 import type { FromWorker, ToWorker, TrainOrder } from './cli/worker/train-messages.ts';
-import { asErrorOfWorker } from './cli/worker/worker-of-world.ts';
+import { asErrorOfWorker, isShownByFirst } from './cli/worker/worker-of-world.ts';
 import { connectGpus } from './launch/connect-gpus.ts';
 import { gpuOfWorker } from './launch/gpu-of-worker.ts';
 import { placesText, placeWorkers } from './launch/place-workers.ts';
@@ -41,6 +41,7 @@ async function train(requested: PreparedRun): Promise<FinetuneResult | null> {
   } catch (error) {
     // When one worker leaves, the launcher ends the others; where all stop together, one may still save.
     if (QdyloraError.isInstance(error) && error.details.isAgreed) await workers.close();
+    if (isShownByFirst(error, workers)) return null;
     throw asErrorOfWorker(error, workers);
   }
 }

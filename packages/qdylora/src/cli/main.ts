@@ -37,7 +37,6 @@ import { writeOutBooleans } from './key-flags.ts';
 import { launchedWorker } from './read-env.ts';
 import { errorJson, errorText } from './render/errors.ts';
 import { usageError } from './usage-error.ts';
-import { isShownByFirst } from './worker/worker-of-world.ts';
 
 const ALL_KEYS = {
   ...SERVE_KEYS,
@@ -94,7 +93,6 @@ export async function main(
     terminal.status('');
     if (thrown instanceof CommanderError && HELP_CODES.has(thrown.code)) return thrown.exitCode === 0 ? 0 : 2;
     const error = thrown instanceof CommanderError ? usageError(thrown, program, words) : thrown;
-    if (isShownByFirst(error)) return leaveToFirst();
     if (isJson) terminal.out(JSON.stringify(errorJson(error), null, 2));
     showError(errorText(error, terminal, isDebug), terminal);
     return exitCodeOf(error);
@@ -106,16 +104,6 @@ function showError(text: string, terminal: Context['terminal']): void {
   const worker = launchedWorker();
   if (worker) leaveSign(worker.folder, 'error', worker.rank, text);
   terminal.note(text);
-}
-
-/**
- * Ends a worker that stops together with the first one, which shows the error and gives the exit code. If
- * this worker failed as well, the launcher could end the first one before it has shown anything.
- */
-function leaveToFirst(): ExitCode {
-  const worker = launchedWorker();
-  if (worker) leaveSign(worker.folder, 'finished', worker.rank);
-  return 0;
 }
 
 /** Codes of the errors that commander throws after showing help or the version. */
