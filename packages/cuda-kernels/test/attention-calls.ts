@@ -1,5 +1,10 @@
 import type { Op } from '@qdylora/contract';
-import { causalAttention, causalAttentionBackward, type ComputeDtype } from '@qdylora/tensor';
+import {
+  causalAttention,
+  causalAttentionBackward,
+  type AttentionAttributes,
+  type ComputeDtype,
+} from '@qdylora/tensor';
 import {
   attentionAttributes,
   attentionBackwardCall,
@@ -61,6 +66,21 @@ const DECODING = [
   ...[1030, 1300, 1560, 1800].map((keys) => [3, keys] as const),
 ] as const;
 
+/** Both directions with all that a call may ask for, in segments of which one has no queries. */
+const withAllOptions = (
+  heads: Pick<AttentionAttributes, 'kvHeads' | 'headDim' | 'computeDtype'>,
+): SmallCall[] =>
+  both({
+    seed: heads.headDim,
+    segments: [
+      { queries: 3, keys: 9 },
+      { queries: 0, keys: 6 },
+      { queries: 19, keys: 19 },
+    ],
+    attributes: attentionAttributes({ ...heads, heads: 2, window: 5, softCap: 2 }),
+    hasSlopes: true,
+  });
+
 /**
  * Calls for every branch of the kernels: heads of each tile that fill it, in two tiles of rows; heads that do
  * not, in segments of which one has no queries, with a window, a cap and slopes, or one of these; and chunks
@@ -83,21 +103,7 @@ export const branchCalls = (computeDtype: ComputeDtype): SmallCall[] => [
       attributes: attentionAttributes({ heads: 1, kvHeads: 1, headDim, computeDtype }),
     });
   }),
-  ...[13, 127, 131].flatMap((headDim) =>
-    both({
-      seed: headDim,
-      segments: [
-        { queries: 3, keys: 9 },
-        { queries: 0, keys: 6 },
-        { queries: 19, keys: 19 },
-      ],
-      attributes: attentionAttributes({
-        ...{ heads: 2, kvHeads: 2, headDim, computeDtype },
-        ...{ window: 5, softCap: 2 },
-      }),
-      hasSlopes: true,
-    }),
-  ),
+  ...[13, 127, 131].flatMap((headDim) => withAllOptions({ kvHeads: 2, headDim, computeDtype })),
   ...[3, 90, 140].flatMap((headDim) =>
     [true, false].flatMap((hasSlopes) =>
       both({
@@ -160,21 +166,7 @@ const chunkCalls = (computeDtype: ComputeDtype): SmallCall[] =>
  */
 export const tensorCalls = (computeDtype: ComputeDtype): SmallCall[] =>
   [
-    ...[13, 127].flatMap((headDim) =>
-      both({
-        seed: headDim,
-        segments: [
-          { queries: 3, keys: 9 },
-          { queries: 0, keys: 6 },
-          { queries: 19, keys: 19 },
-        ],
-        attributes: attentionAttributes({
-          ...{ heads: 2, kvHeads: 1, headDim, computeDtype },
-          ...{ window: 5, softCap: 2 },
-        }),
-        hasSlopes: true,
-      }),
-    ),
+    ...[13, 127].flatMap((headDim) => withAllOptions({ kvHeads: 1, headDim, computeDtype })),
     ...[3, 65].flatMap((headDim) =>
       [true, false].flatMap((hasSlopes) =>
         both({

@@ -30,8 +30,7 @@ export function innerGradient(
   { dy, b, parts, attributes: { scale, computeDtype } }: LayerCall,
   body: (g: F32) => void,
 ): void {
-  withMatrix(door, { dtype: 'f32', shape: [dy.shape[0], b?.shape[0] ?? 0] }, (matrix) => {
-    const g = matrix as F32;
+  withMatrix(door, { dtype: 'f32', shape: [dy.shape[0], b?.shape[0] ?? 0] }, (g) => {
     if (b) {
       launchProduct(door, { form: 'Nt', computeDtype, a: dy, b, c: g });
       scaleRanks(door, g, g, {
@@ -65,7 +64,7 @@ export function addAdapterGradients(
   /** gradient += trainedᵀ · factor, where `trained` are the columns of `inner` that are trained. */
   const add = (gradient: F32, inner: F32, factor: FloatView, multiplier: number): void =>
     withMatrix(door, { dtype: 'f32', shape: [tokens, r - trainFrom] }, (trained) => {
-      scaleRanks(door, inner, trained as F32, {
+      scaleRanks(door, inner, trained, {
         parts,
         from: trainFrom,
         rule: (part) => ({ low: part.trainFrom, high: part.rank, factor: multiplier * (part.weight ?? 1) }),

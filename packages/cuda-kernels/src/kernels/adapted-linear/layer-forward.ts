@@ -41,15 +41,10 @@ export function forwardLayer(
   if (!u || tokens === 0 || r === 0)
     return multiplyFrozen(door, weight as FrozenWeight, { x, bias, y }, attributes);
   withMatrix(door, { dtype: 'f32', shape: [tokens, r] }, (scaled) => {
-    scaleRanks(door, u, scaled as F32, {
+    scaleRanks(door, u, scaled, {
       parts: [{ until: tokens, rank: r, trainFrom: 0, factor: 1 }],
       rule: () => ({ low: 0, high: r, factor: scale }),
     });
-    multiplyFrozen(
-      door,
-      weight as FrozenWeight,
-      { x, bias, plus: { a: scaled as F32, b: b! }, y },
-      attributes,
-    );
+    multiplyFrozen(door, weight as FrozenWeight, { x, bias, plus: { a: scaled, b: b! }, y }, attributes);
   });
 }

@@ -108,14 +108,13 @@ export function launchHead(
   for (let begin = 0; begin < tokens; begin += rows) {
     const count = Math.min(rows, tokens - begin);
     const rowsIn = <V extends ArrayView>(array: V): V => rowsOf(array, begin, begin + count) as V;
-    withMatrix(door, { dtype: 'f32', shape: [count, vocabulary] }, (matrix) =>
+    withMatrix(door, { dtype: 'f32', shape: [count, vocabulary] }, (logits) =>
       withMatrix(door, { dtype: 'f32', shape: [count, 2] }, (states) => {
-        const logits = matrix as F32;
         const chunkX = rowsIn(x);
         launchProduct(door, { form: 'Nt', computeDtype, a: chunkX, b: weight, c: logits });
         const chunk: HeadChunk = {
           logits,
-          states: states as F32,
+          states,
           targets: rowsIn(targets),
           tokenWeights: tokenWeights && rowsIn(tokenWeights),
           tokenLosses: rowsIn(tokenLosses),

@@ -1,4 +1,4 @@
-import { DTYPE_BYTES, type FloatDType, type FloatView } from '@qdylora/contract';
+import { DTYPE_BYTES, type ArrayView, type FloatDType } from '@qdylora/contract';
 import { dtypeSuffix } from '../../launch/dtype-suffix.ts';
 import { elementKind, kindOf } from '../../launch/element-kind.ts';
 import { i32, input, output, type CudaDoor } from '../../launch/launch.ts';
@@ -53,14 +53,17 @@ function launchOwnProduct({ launch }: CudaDoor, product: Product): void {
   });
 }
 
+/** A view of one of these dtypes. */
+type ViewOf<D extends FloatDType> = D extends FloatDType ? ArrayView<D> : never;
+
 /** Calls `body` with a temporary matrix: [rows, columns]. Its contents are undefined. */
-export function withMatrix(
+export function withMatrix<D extends FloatDType>(
   { withScratch }: CudaDoor,
-  { dtype, shape }: { readonly dtype: FloatDType; readonly shape: readonly [number, number] },
-  body: (matrix: FloatView) => void,
+  { dtype, shape }: { readonly dtype: D; readonly shape: readonly [number, number] },
+  body: (matrix: ViewOf<D>) => void,
 ): void {
   const elementsOfWord = DTYPE_BYTES.f32 / DTYPE_BYTES[dtype];
   withScratch(Math.ceil((shape[0] * shape[1]) / elementsOfWord), ({ storage, offset }) =>
-    body({ dtype, shape, storage, offset: offset * elementsOfWord } as FloatView),
+    body({ dtype, shape, storage, offset: offset * elementsOfWord } as unknown as ViewOf<D>),
   );
 }
