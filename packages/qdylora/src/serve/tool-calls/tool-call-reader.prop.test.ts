@@ -17,6 +17,8 @@ function read(format: ToolCallFormat, pieces: readonly string[]) {
 
 const CALL = '{"name": "add", "arguments": {"a": 1, "b": "</x>"}}';
 const OTHER = '{"name": "weather", "parameters": {}}';
+/** A call of a tool that nobody has: no call, whatever stands before it. */
+const UNKNOWN = CALL.replace('add', 'none');
 const FOUND = ['add{"a":1,"b":"</x>"}', 'weather{}'];
 
 describe('calls', () => {
@@ -61,8 +63,8 @@ test('an answer without calls is the text as it is, and of plain text only white
       '{',
       ' ',
       '\n',
-      '{"name": "none"}',
-      CALL.slice(1),
+      UNKNOWN,
+      UNKNOWN.slice(1),
     ),
   );
   fc.assert(
