@@ -2,12 +2,15 @@
 // `llama-server` where one is named, in turn, on the same prompts and threads.
 //
 //   node bench/peers/served-tokens.mjs --model DIR --adapter DIR [--rank 8] [--clients 1,8,32] [--new 64]
-//       [--threads 2] [--compute-dtype bf16] [--batch-invariant false]
+//       [--threads 2] [--compute-dtype bf16] [--batch-invariant false] [--draft-tokens 0]
+//       [--questions FILE.jsonl]
 //       [--llama-server PROGRAM --gguf FILE]
 //
-// Every client sends one request after another; all requests of a round have the same length. Prints one JSON
-// row for each server and number of clients: the best of three rounds, after one that warms up, and the CPU
-// time of the server for a token of that round (Linux), which other processes change less than wall time.
+// Every client sends one request after another, each with a text of its own, so that no server has its prompt
+// from before: a line of prose, or with --questions the next row's `question`, written as the task gsm8k
+// writes it. Prints one JSON row for each server and number of clients: the tokens of all rounds over their
+// time, after a round that warms up, and the CPU time of the server for a token (Linux), which other
+// processes change less than wall time.
 // llama-server has no adapter, so the comparison favours it.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -28,6 +31,8 @@ const { values } = parseArgs({
     threads: { type: 'string', default: '2' },
     'compute-dtype': { type: 'string', default: 'bf16' },
     'batch-invariant': { type: 'string', default: 'true' },
+    'draft-tokens': { type: 'string', default: '3' },
+    questions: { type: 'string' },
     'llama-server': { type: 'string' },
     gguf: { type: 'string' },
   },
@@ -38,44 +43,62 @@ const most = Math.max(...clientCounts);
 const newTokens = Number(values.new);
 const CONTEXT = 256;
 
-/** A text for each client, so that no prompt is another one's prefix. */
-const promptOf = (client) =>
-  `Letter ${client}: the history of the river and of the people who live beside it is`;
+const questions = values.questions
+  ? readFileSync(values.questions, 'utf8')
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line).question)
+  : null;
+const promptOf = (number) =>
+  questions
+    ? `Question: ${questions[number % questions.length]}\nAnswer:`
+    : `${number} is the letter about the history of the river and of the people who live beside it, which is`;
 
-async function complete(url, model, client) {
+async function complete(url, model, number) {
   const response = await fetch(`${url}/v1/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ model, prompt: promptOf(client), max_tokens: newTokens, temperature: 0 }),
+    body: JSON.stringify({ model, prompt: promptOf(number), max_tokens: newTokens, temperature: 0 }),
   });
   if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
   return (await response.json()).usage.completion_tokens;
 }
 
-/** User and system time of a process so far, in milliseconds; null where the system has no /proc. */
+const hasProc = existsSync('/proc/self/stat');
+/** User and system time of a process so far, in milliseconds; 0 where the system has no /proc. */
 function cpuOf(pid) {
-  if (!existsSync(`/proc/${pid}/stat`)) return null;
+  if (!hasProc) return 0;
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ');
   const TICK_MS = 10;
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
 }
 
+const round1 = (x) => Number(x.toFixed(1));
+const round2 = (x) => Number(x.toFixed(2));
+
 async function measure(who, { url, pid }, model) {
   for (const clients of clientCounts) {
-    let best = 0;
-    let cpuOfBest = null;
+    const all = { tokens: 0, ms: 0, cpuMs: 0 };
     for (let round = 0; round <= Number(values.rounds); round++) {
       const began = performance.now();
       const cpuBefore = cpuOf(pid);
-      const counts = await Promise.all(Array.from({ length: clients }, (_, i) => complete(url, model, i)));
-      const tokens = counts.reduce((sum, count) => sum + count, 0);
-      const speed = tokens / ((performance.now() - began) / 1000);
-      if (round === 0 || speed <= best) continue;
-      best = speed;
-      cpuOfBest = cpuBefore === null ? null : (cpuOf(pid) - cpuBefore) / tokens;
+      const counts = await Promise.all(
+        Array.from({ length: clients }, (_, i) => complete(url, model, round * most + i)),
+      );
+      if (round === 0) continue;
+      all.tokens += counts.reduce((sum, count) => sum + count, 0);
+      all.ms += performance.now() - began;
+      all.cpuMs += cpuOf(pid) - cpuBefore;
     }
-    const row = { who, clients, new_tokens: newTokens, tokens_per_second: Number(best.toFixed(1)) };
-    console.log(JSON.stringify({ ...row, cpu_ms_per_token: cpuOfBest && Number(cpuOfBest.toFixed(2)) }));
+    const row = {
+      who,
+      clients,
+      new_tokens: newTokens,
+      tokens_per_second: round1((1000 * all.tokens) / all.ms),
+    };
+    console.log(
+      JSON.stringify({ ...row, cpu_ms_per_token: hasProc ? round2(all.cpuMs / all.tokens) : null }),
+    );
   }
 }
 
@@ -94,7 +117,8 @@ const ours = [
   ...['--conditions=source', '--import', 'tsx', join(root, 'packages/qdylora/src/main.ts'), 'serve'],
   ...[`peer=${resolve(values.adapter)}`, '--model', resolve(values.model), '--port', '0'],
   ...['--num-threads', values.threads, '--compute-dtype', values['compute-dtype']],
-  ...['--batch-invariant', values['batch-invariant'], '--max-concurrency', String(most)],
+  ...['--batch-invariant', values['batch-invariant'], '--draft-tokens', values['draft-tokens']],
+  ...['--max-concurrency', String(most)],
   ...['--max-queue', String(most), '--context', String(CONTEXT), '--quantization', 'nf4'],
 ];
 const firstLine = async (child) =>

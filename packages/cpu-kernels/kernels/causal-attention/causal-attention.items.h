@@ -23,7 +23,7 @@ Size partialFloats(const AttentionShape& shape, const Segment& s) {
 // Floats of all partial results of a segment.
 Size partialsOf(const AttentionShape& shape, const Segment& s) {
   if (hasFewColumns(shape, s))
-    return static_cast<Size>(shape.columns(s) > 0 ? mostFewChunks(s) : 0) * partialFloats(shape, s);
+    return static_cast<Size>(shape.columns(s) > 0 ? fewChunks(s) : 0) * partialFloats(shape, s);
   const int chunks = chunksOf(shape, s);
   return chunks > 1 ? static_cast<Size>(chunks) * shape.kvHeads * partialFloats(shape, s) : 0;
 }
@@ -63,7 +63,7 @@ void visitItems(const AttentionShape& shape, int parts, int part, const Visit& v
       const bool few = hasFewColumns(shape, s);
       const int tiles = few ? 1 : shape.tiles(s, COLUMNS);
       const int chunks = chunksOf(shape, s);
-      const int step = few ? fewStep(s) : CHUNK;
+      const int step = few ? FEW_KEYS : CHUNK;
       const bool isPart = few || chunks > 1;
       const Size firstHead = few ? shape.kvHeads : 0;
       const Size endHead = few ? shape.kvHeads + 1 : shape.kvHeads;

@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
-import { hostData, f32View, i32View, runOp } from '@qdylora/contract';
+import { describe, expect, test } from 'vitest';
+import { hostData, f32View, i32View, runOp, type Backend } from '@qdylora/contract';
 import { causalAttention, causalAttentionBackward } from '@qdylora/tensor';
 import { normalView } from '@qdylora/testing';
 import { attentionAttributes, attentionInputs } from '@qdylora/testing/conformance';
@@ -31,25 +31,47 @@ test('a query sees the `window` last keys, its own included', () => {
   }
 });
 
-test("a query's output does not depend on the queries beside it", () => {
-  const attributes = attentionAttributes({ heads: 6, kvHeads: 2, headDim: 20, window: 40, softCap: 3 });
-  const inputs = attentionInputs(5, [{ queries: 150, keys: 150 }], attributes, true);
+/** The last queries of a sequence that ends after `keys` of the keys. */
+function lastQueries(inputs: AttentionInputs, queries: number, keys: number): AttentionInputs {
+  const width = inputs.q.shape[1];
+  return {
+    ...inputs,
+    q: f32View([queries, width], hostData(inputs.q).slice((keys - queries) * width, keys * width)),
+    querySegments: i32View([2], [0, queries]),
+    keySegments: i32View([2], [0, keys]),
+  };
+}
+
+describe("a query's output does not depend on the queries beside it", () => {
+  const base = attentionAttributes({ heads: 6, kvHeads: 2, headDim: 20, window: 40, softCap: 3 });
+  const inputs = attentionInputs(5, [{ queries: 150, keys: 150 }], base, true);
   const width = 120;
-  for (const { backends } of levels) {
-    for (const computeDtype of ['f32', 'bf16'] as const) {
-      const typed = { ...attributes, computeDtype };
-      const whole = hostData(runOp(backends[0], causalAttention, inputs, typed).y);
+  test.each(['f32', 'bf16'] as const)('in a long sequence and at the end of a short one, %s', (dtype) => {
+    const attributes = { ...base, computeDtype: dtype };
+    for (const { backends } of levels) {
+      const whole = hostData(runOp(backends[0], causalAttention, inputs, attributes).y);
       const keys = 101;
-      const few = {
-        ...inputs,
-        q: f32View([3, width], hostData(inputs.q).slice((keys - 3) * width, keys * width)),
-        querySegments: i32View([2], [0, 3]),
-        keySegments: i32View([2], [0, keys]),
-      };
-      const last = hostData(runOp(backends[0], causalAttention, few, typed).y);
-      expect(last).toEqual(whole.slice((keys - 3) * width, keys * width));
+      const last = hostData(runOp(backends[0], causalAttention, lastQueries(inputs, 5, keys), attributes).y);
+      expect(last).toEqual(whole.slice((keys - 5) * width, keys * width));
     }
-  }
+  });
+  test.each([
+    ['a window', 40, 64],
+    ['no window', 0, 65],
+    ['no window', 0, 130],
+  ])('up to four queries are computed as each would be alone: %s of %i, %i keys', (_, window, keys) => {
+    const attributes = { ...base, window };
+    const outputOf = (backend: Backend, queries: number, last: number): number[] =>
+      Array.from(hostData(runOp(backend, causalAttention, lastQueries(inputs, queries, last), attributes).y));
+    for (const { backends } of levels)
+      for (const backend of backends)
+        for (const queries of [2, 3, 4]) {
+          const alone = Array.from({ length: queries }, (_, i) =>
+            outputOf(backend, 1, keys - queries + 1 + i),
+          );
+          expect(outputOf(backend, queries, keys)).toEqual(alone.flat());
+        }
+  });
 });
 
 test('without pairs, and where columns are few, bf16 gives the bits of f32', () => {

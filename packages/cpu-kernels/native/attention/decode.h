@@ -1,21 +1,25 @@
 #pragma once
 #include "tiles.h"
 
-// The few-columns form of attention, for segments with at most 8 columns per kv head (decoding), where lanes
-// = columns would leave most of a vector empty. Lanes run along headDim and along keys. A chunk of up to 128
-// keys is read for all kv heads at once, row after row, as one stream through memory: rows of a single kv
-// head are up to a page apart, and were read at 9 GB/s of 29 (one Zen 4 core, beyond the cache). K and V are
-// read once. All in float32, whatever the compute type: the time goes into reading.
+// The few-columns form of attention, for segments with at most 4 queries (decoding), where lanes = columns
+// would leave most of a vector empty. Lanes run along headDim and along keys. A chunk of 32 keys is read for
+// all kv heads at once, row after row, as one stream through memory: rows of a single kv head are up to a
+// page apart, and were read at 9 GB/s of 29 (one Zen 4 core, beyond the cache). K and V are read once. All in
+// float32, whatever the compute type: the time goes into reading.
+//
+// Every query is computed as it would be alone, with the keys up to its own: chunks begin at the same keys
+// however many there are, and a masked key adds an exact zero.
 namespace qdylora::QD_LEVEL {
 
-constexpr int FEW_COLUMNS = 8;
-constexpr int FEW_KEYS = 128;
+constexpr int FEW_QUERIES = 4;
+constexpr int FEW_COLUMNS = 32;  // per kv head
+constexpr int FEW_KEYS = 64;
 // Operations that pay for a second thread: fewer than elsewhere, since the time goes into reading, and while
 // a text is written the other thread is awake.
 constexpr double FEW_GRAIN = 4e4;
 
 inline bool hasFewColumns(const AttentionShape& shape, const Segment& s) {
-  return shape.columns(s) <= FEW_COLUMNS;
+  return s.q1 - s.q0 <= FEW_QUERIES && shape.columns(s) <= FEW_COLUMNS;
 }
 
 // The partial result of a chunk, for every column of every kv head.
@@ -37,15 +41,7 @@ inline int fewKeys(const AttentionShape& shape, const Segment& s, int from, int 
   const std::int64_t window = static_cast<std::int64_t>(smaller<Size>(shape.window, 0x7fffffff));
   return window > 0 && to <= lastOfFirstQuery - window + 1 ? 0 : to - from;
 }
-// A segment's keys are cut into chunks of one length. If there are more than a few, their number is even, so
-// that two threads have equally much to do.
-inline int mostFewChunks(const Segment& s) {
-  return s.keys() <= FEW_KEYS / 4 ? 1 : 2 * ((s.keys() + 2 * FEW_KEYS - 1) / (2 * FEW_KEYS));
-}
-inline int fewStep(const Segment& s) {
-  return roundUp(larger(1, (s.keys() + mostFewChunks(s) - 1) / mostFewChunks(s)), 16);
-}
-inline int fewChunks(const Segment& s) { return larger(1, (s.keys() + fewStep(s) - 1) / fewStep(s)); }
+inline int fewChunks(const Segment& s) { return larger(1, (s.keys() + FEW_KEYS - 1) / FEW_KEYS); }
 // Scratch of one part: q and the scores of all columns.
 inline Size fewScratchFloats(const AttentionShape& shape) {
   return FEW_COLUMNS * shape.kvHeads * (shape.paddedDim() + FEW_KEYS);

@@ -3,15 +3,15 @@ import { chooseToken } from '../generate/choose-token.ts';
 import { penalizeRepetition } from '../generate/penalize-repetition.ts';
 import type { ChosenToken, DecodeEvent, DecodeRequest } from './decode-request.ts';
 import type { EventChannel } from './event-channel.ts';
+import { LEAST_MANY_QUERIES, draftOf } from './prompt-lookup.ts';
 import { promptScores, scoringOf } from './prompt-scores.ts';
 import type { PassSequence, SequenceResult, TokenScores } from './sequence-pass.ts';
 import type { TokenRange } from './token-ranges.ts';
 
 /**
- * From so many queries on, attention kernels compute every query alike, so that a prompt has the same bits in
- * pieces: fewer than 9, or, beyond 1,024 keys, fewer than 33, may be computed in another way.
+ * A prompt has the same bits in pieces where attention computes all its queries alike; beyond 1,024 keys,
+ * pieces of fewer than 33 may be computed in another way.
  */
-const LEAST_QUERIES = 9;
 const LEAST_QUERIES_OF_LONG_PROMPTS = 33;
 const LONG_PROMPT = 1024;
 
@@ -20,7 +20,7 @@ const LONG_PROMPT = 1024;
  * predictions are scored may not, and some new tokens have to remain.
  */
 export function reusableTokens({ prompt, scorePrompt, scoreFrom }: DecodeRequest): number {
-  const leastNew = prompt.length > LONG_PROMPT ? LEAST_QUERIES_OF_LONG_PROMPTS : LEAST_QUERIES;
+  const leastNew = prompt.length > LONG_PROMPT ? LEAST_QUERIES_OF_LONG_PROMPTS : LEAST_MANY_QUERIES;
   const unscored = scorePrompt ? scoreFrom - 1 : prompt.length;
   return Math.max(0, Math.min(unscored, prompt.length - leastNew));
 }
@@ -33,10 +33,17 @@ export interface DecodeRow {
   readonly nextPromptTokens: number;
   /** Tokens of the prompt whose keys and values are in the range. */
   readonly promptTokensRead: number;
-  /** What the next pass has to do. */
-  next(): PassSequence;
-  /** Takes the results of that pass, and tells the reader. True: the request is answered. */
-  advance(result: SequenceResult): boolean;
+  /** What the next pass has to do; it may check a draft of so many tokens at most. */
+  next(mostDraft: number): PassSequence;
+  /** Takes the results of that pass, and tells the reader. */
+  advance(result: SequenceResult): Advance;
+}
+
+/** What a pass did for a request. */
+export interface Advance {
+  /** Tokens that were chosen, a stop token included: one, after those of the draft that were right. */
+  readonly newTokens: number;
+  readonly isAnswered: boolean;
 }
 
 export interface DecodeRowOptions {
@@ -61,13 +68,12 @@ export function createDecodeRow(
   request: DecodeRequest,
   { range, events, passTokens, filled: reused }: DecodeRowOptions,
 ): DecodeRow {
-  const { prompt, maxNewTokens, scorePrompt, stopIds } = request;
+  const { prompt, maxNewTokens, scorePrompt } = request;
   const pieceAt = (from: number): readonly number[] => nextPiece(prompt, from, passTokens);
-  const chooser = tokenChooser(request);
+  const writer = createWriter(request, events);
   const pieces: TokenScores[] = [];
   let filled = reused;
   let pending = pieceAt(filled);
-  let written = 0;
   const isReading = (): boolean => filled < prompt.length;
   const isLastPiece = (): boolean => filled + pending.length >= prompt.length;
   return {
@@ -79,15 +85,16 @@ export function createDecodeRow(
     get promptTokensRead() {
       return Math.min(filled, prompt.length);
     },
-    next() {
+    next(mostDraft) {
       const writes = isLastPiece() && maxNewTokens > 0;
+      const draft = writer.nextDraft(isReading() ? 0 : mostDraft);
       return {
         range,
         filled,
-        ids: pending,
+        ids: [...pending, ...draft],
         rank: request.rank,
-        wantsLikeliest: writes && chooser.wantsLikeliest,
-        wantsLogits: writes && chooser.wantsLogits,
+        likeliest: writes && writer.wantsLikeliest ? 1 + draft.length : 0,
+        wantsLogits: writes && writer.wantsLogits,
         scoring: scorePrompt && isReading() ? scoringOf(request, filled, pending.length) : null,
       };
     },
@@ -97,29 +104,67 @@ export function createDecodeRow(
       filled += pending.length;
       if (isReading()) {
         pending = pieceAt(filled);
-        return false;
+        return { newTokens: 0, isAnswered: false };
       }
       if (wasReading) events.push({ type: 'prompt', ...promptScores(request, pieces) });
-      if (maxNewTokens === 0) return end('length');
-      const token = chooser.choose(result, written);
-      if (stopIds.includes(token.id)) return end('stop', token);
-      events.push({ type: 'token', ...token });
-      pending = [token.id];
-      written++;
-      return written === maxNewTokens && end('length');
+      const added = writer.add(result);
+      filled += Math.max(0, added.newTokens - 1); // keys and values of the draft that was right
+      pending = [writer.lastId];
+      return added;
     },
   };
+}
 
-  function end(reason: 'stop' | 'length', stopToken: ChosenToken | null = null): true {
+/** The text of a request: what it drafts, and what a pass adds to it. */
+interface Writer {
+  readonly wantsLikeliest: boolean;
+  readonly wantsLogits: boolean;
+  readonly lastId: number;
+  /** The draft that the next pass checks. */
+  nextDraft(most: number): readonly number[];
+  /** Adds the next token, and as many more as the draft was right about. */
+  add(result: SequenceResult): Advance;
+}
+
+function createWriter(request: DecodeRequest, events: Pick<EventChannel<DecodeEvent>, 'push'>): Writer {
+  const { prompt, maxNewTokens, stopIds } = request;
+  const chooser = tokenChooser(request);
+  const text = [...prompt];
+  let draft: readonly number[] = [];
+  const tokensLeft = (): number => prompt.length + maxNewTokens - text.length;
+  const end = (newTokens: number, reason: 'stop' | 'length', stopToken: ChosenToken | null): Advance => {
     events.push({ type: 'end', reason, stopToken });
-    return true;
-  }
+    return { newTokens, isAnswered: true };
+  };
+  return {
+    wantsLikeliest: chooser.wantsLikeliest,
+    wantsLogits: chooser.wantsLogits,
+    get lastId() {
+      return text.at(-1)!;
+    },
+    nextDraft(most) {
+      draft = chooser.wantsLogits ? [] : draftOf(text, Math.min(most, tokensLeft() - 1));
+      return draft;
+    },
+    add(result) {
+      if (maxNewTokens === 0) return end(0, 'length', null);
+      for (let newTokens = 1; ; newTokens++) {
+        const token = chooser.choose(result, newTokens - 1, text.length - prompt.length);
+        if (stopIds.includes(token.id)) return end(newTokens, 'stop', token);
+        events.push({ type: 'token', ...token });
+        text.push(token.id);
+        if (tokensLeft() === 0) return end(newTokens, 'length', null);
+        if (token.id !== draft[newTokens - 1]) return { newTokens, isAnswered: false };
+      }
+    },
+  };
 }
 
 interface TokenChooser {
   readonly wantsLikeliest: boolean;
   readonly wantsLogits: boolean;
-  choose(result: SequenceResult, step: number): ChosenToken;
+  /** The token after the one of `answer`; `step`: tokens that were chosen before it. */
+  choose(result: SequenceResult, answer: number, step: number): ChosenToken;
 }
 
 /** Greedy choices come from the head's own op; sampling, penalties and log-probabilities need logits. */
@@ -128,8 +173,8 @@ function tokenChooser(request: DecodeRequest): TokenChooser {
   const rng: Rng = createRng(seed).named('generate');
   const isGreedy = temperature <= 0 && repetitionPenalty === 1;
   const seenIds = new Set(repetitionPenalty === 1 ? [] : prompt);
-  const idOf = ({ likeliest, logits }: SequenceResult, step: number): number => {
-    if (isGreedy) return likeliest!;
+  const idOf = ({ likeliest, logits }: SequenceResult, answer: number, step: number): number => {
+    if (isGreedy) return likeliest[answer];
     const penalized = repetitionPenalty === 1 ? logits! : logits!.slice();
     penalizeRepetition(penalized, seenIds, repetitionPenalty);
     return temperature <= 0
@@ -139,8 +184,8 @@ function tokenChooser(request: DecodeRequest): TokenChooser {
   return {
     wantsLikeliest: isGreedy,
     wantsLogits: !isGreedy || topLogProbabilities !== null,
-    choose(result, step) {
-      const id = idOf(result, step);
+    choose(result, answer, step) {
+      const id = idOf(result, answer, step);
       if (repetitionPenalty !== 1) seenIds.add(id);
       if (topLogProbabilities === null) return { id, logProbability: null, top: [] };
       return { id, ...chancesOf(result.logits!, id, topLogProbabilities) };

@@ -19,10 +19,10 @@ export interface PassRunner extends Disposable {
 }
 
 /**
- * Passes that are kept. Another one for each number of requests that are written together, or of ranks among
- * them; they come and go one by one.
+ * Passes that are kept. Another one for each number of requests that are written together, of ranks among
+ * them, or of drafts among them; they come and go one by one.
  */
-const KEPT_PASSES = 4;
+const KEPT_PASSES = 8;
 
 interface KeptPass {
   readonly model: CausalLm;

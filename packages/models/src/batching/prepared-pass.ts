@@ -39,9 +39,9 @@ const RUNS_BEFORE_RECORDING = 3;
 interface PassArrays {
   readonly batch: BatchArrays;
   readonly segments: PoolSegments;
-  /** Rows of the last tokens: first those with a likeliest token, then those with logits. */
-  readonly lastRows: I32;
-  /** [sequences with a likeliest token] */
+  /** Rows of the tokens with an answer: first those with a likeliest next token, then those with logits. */
+  readonly answeredRows: I32;
+  /** [tokens with a likeliest next one] */
   readonly likeliest: I32;
   /** [sequences with logits, vocabulary] */
   readonly logits: F32;
@@ -132,7 +132,7 @@ function passArrays(
       segments: lasting('i32', [entries]),
     },
     segments: { keySegments: lasting('i32', [entries]), ends: lasting('i32', [sequences.length]) },
-    lastRows: lasting('i32', [likeliest.length + logits.length]),
+    answeredRows: lasting('i32', [likeliest.length + logits.length]),
     likeliest: lasting('i32', [likeliest.length]),
     logits: lasting('f32', [logits.length, vocabularySize]),
   };
@@ -155,14 +155,14 @@ function writeInputs(ofPool: PoolMemory, arrays: PassArrays, sequences: readonly
     segments.push(from, from + sequence.ids.length);
     last.push(from + sequence.ids.length - 1);
   }
-  const rowsOfLast = (isWanted: (sequence: PassSequence) => boolean): number[] =>
-    last.filter((_, i) => isWanted(sequences[i]));
   memory.write(arrays.batch.ids, ids);
   memory.write(arrays.batch.positions, positions);
   memory.write(arrays.batch.segments, [...segments, segments.at(-1)!]);
-  memory.write(arrays.lastRows, [
-    ...rowsOfLast(({ wantsLikeliest }) => wantsLikeliest),
-    ...rowsOfLast(({ wantsLogits }) => wantsLogits),
+  memory.write(arrays.answeredRows, [
+    ...sequences.flatMap(({ likeliest }, i) =>
+      Array.from({ length: likeliest }, (_, at) => last[i] + 1 - likeliest + at),
+    ),
+    ...last.filter((_, i) => sequences[i].wantsLogits),
   ]);
   const after = rangesAfter(sequences);
   writeKeySegments(ofPool, arrays, after);
@@ -215,7 +215,7 @@ function computeTokens(
   const x = model.hiddenOfArrays(ctx, arrays.batch, pool.cachesOf(sequences, arrays.segments)).view;
   const count = likeliest.length;
   if (count + logits.length > 0) {
-    const { y } = runOp(ctx.backend, embedding, { weight: x, ids: arrays.lastRows }, {});
+    const { y } = runOp(ctx.backend, embedding, { weight: x, ids: arrays.answeredRows }, {});
     if (count > 0)
       head.likeliestOfRows(ctx, rowsOf(y, 0, count), { codes: headCodes, into: arrays.likeliest });
     if (logits.length > 0) head.logits(ctx, constant(rowsOf(y, count, y.shape[0])), arrays.logits);
@@ -292,10 +292,9 @@ async function readResults(
     }
   }
   return sequences.map((_, i) => {
-    const id = likeliest.indexOf(i);
     const row = logits.indexOf(i);
     return {
-      likeliest: id < 0 ? null : ids[id],
+      likeliest: likeliest.flatMap((sequence, at) => (sequence === i ? [ids[at]] : [])),
       logits: row < 0 ? null : rows.subarray(row * vocabularySize, (row + 1) * vocabularySize),
       scores: scores.get(i) ?? null,
     };

@@ -10,8 +10,8 @@ export interface PassSequence {
   readonly ids: readonly number[];
   /** Rank of the adapter; 0: the base without it. */
   readonly rank: number;
-  /** The most likely token after the last one is computed. */
-  readonly wantsLikeliest: boolean;
+  /** Of so many last new tokens the most likely next one is computed. */
+  readonly likeliest: number;
   /** The logits after the last token are computed. */
   readonly wantsLogits: boolean;
   /** Predictions that are scored; null: none are. */
@@ -38,7 +38,8 @@ export interface TokenScores {
 }
 
 export interface SequenceResult {
-  readonly likeliest: number | null;
+  /** The most likely next tokens of the last new ones, as many as were wanted. */
+  readonly likeliest: readonly number[];
   /** [vocabulary] */
   readonly logits: Float32Array | null;
   readonly scores: TokenScores | null;
@@ -61,12 +62,13 @@ export interface PassLayout {
     /** Keys that it has at most. */
     readonly mostKeys: number;
   }[];
-  /** Sequences of which the most likely token is computed, and those with logits. */
+  /** Of each token whose most likely next one is computed, its sequence. */
   readonly likeliest: readonly number[];
+  /** Sequences with logits. */
   readonly logits: readonly number[];
   /** Null: all tokens are the base's. */
   readonly active: ActiveRank | null;
-  /** True where each sequence has one token and none is scored, so that the pass is likely to repeat. */
+  /** True where every new token is answered and none is scored, so that the pass is likely to repeat. */
   readonly isDecoding: boolean;
 }
 
@@ -82,20 +84,19 @@ export function layoutOf(sequences: readonly PassSequence[], capacity: number): 
     tokens += ids.length;
     return { rank, count: ids.length, from, last: tokens - 1, mostKeys: mostKeys[i] };
   });
-  const indexesOf = (isWanted: (sequence: PassSequence) => boolean): number[] =>
-    sequences.flatMap((sequence, i) => (isWanted(sequence) ? [i] : []));
   return {
     tokens,
     sequences: laidOut,
-    likeliest: indexesOf(({ wantsLikeliest }) => wantsLikeliest),
-    logits: indexesOf(({ wantsLogits }) => wantsLogits),
+    likeliest: sequences.flatMap(({ likeliest }, i) => Array<number>(likeliest).fill(i)),
+    logits: sequences.flatMap(({ wantsLogits }, i) => (wantsLogits ? [i] : [])),
     active: activeOf(laidOut),
-    isDecoding: sequences.every(({ ids, scoring }) => ids.length === 1 && scoring === null),
+    isDecoding: sequences.every(
+      ({ ids, likeliest, scoring }) => ids.length === Math.max(1, likeliest) && scoring === null,
+    ),
     key: sequences
       .map(
-        ({ ids, rank, wantsLikeliest, wantsLogits, scoring }, i) =>
-          `${mostKeys[i]}:${ids.length}@${rank}${wantsLikeliest ? 'i' : ''}${wantsLogits ? 'l' : ''}` +
-          `${scoring ? 's' : ''}`,
+        ({ ids, rank, likeliest, wantsLogits, scoring }, i) =>
+          `${mostKeys[i]}:${ids.length}@${rank}i${likeliest}${wantsLogits ? 'l' : ''}${scoring ? 's' : ''}`,
       )
       .join(' '),
   };

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { booleanKey, bytesKey, numberKey, optionalNumberKey, textKey, type Key } from './key.ts';
 import { KEYS } from './keys.ts';
-import { BASE_KEYS } from './verb-keys.ts';
+import { BASE_KEYS, draftTokens } from './verb-keys.ts';
 
 /** What `serve` takes; its adapters are named apart. */
 export const SERVE_KEYS = {
@@ -13,6 +13,7 @@ export const SERVE_KEYS = {
       'close choices',
   }),
   chatTemplate: KEYS.chatTemplate,
+  draftTokens,
   host: {
     ...textKey({
       group: 'Server',

@@ -77,6 +77,14 @@ export const BASE_KEYS = {
   adapter,
 };
 
+/** What writes text takes. */
+export const draftTokens = numberKey({ from: 0, to: 3, whole: true }, 3, {
+  group: 'Text',
+  about:
+    'Tokens after the next one that are drafted from the text so far and checked together with it, where ' +
+    'the likeliest tokens are asked for (prompt lookup decoding); 0: none. Answers stay the same',
+});
+
 const rankList = z
   .array(z.number().int().gte(0))
   .min(1)
@@ -249,6 +257,7 @@ export const GENERATE_KEYS = {
     group: 'Text',
     about: 'Sample from the likeliest tokens with this total probability',
   }),
+  draftTokens,
   repetitionPenalty: numberKey({ from: 0.01, to: 10 }, 1, {
     group: 'Text',
     about: 'Above 1: tokens of the prompt and the answer so far are less likely',

@@ -125,10 +125,11 @@ async function* answerOf(
   prompt: readonly number[],
   { config, tokenizer, stopIds, computeDtype, signal }: AnswerOptions,
 ): AsyncGenerator<TextEvent> {
-  const { maxNewTokens, seed, temperature, topK, topP, repetitionPenalty, stop } = config;
+  const { maxNewTokens, seed, temperature, topK, topP, repetitionPenalty, draftTokens, stop } = config;
   const engine = createDecodeEngine(view.model, {
     capacityTokens: prompt.length + maxNewTokens,
     maxRunning: 1,
+    draftTokens,
     computeDtype,
     pause: () => setImmediate(),
   });

@@ -63,6 +63,7 @@ export async function startServer(served: OpenServedModels, options: ServerOptio
     capacityTokens,
     maxRunning: config.maxConcurrency,
     maxWaiting: config.maxQueue,
+    draftTokens: config.draftTokens,
     computeDtype: opened.computeDtype,
     pause: () => setImmediate(),
   });

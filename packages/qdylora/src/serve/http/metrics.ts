@@ -48,6 +48,13 @@ export function createMetrics(): Metrics {
       metric('answers_total', 'counter', 'Answers that were written to their end.', one(totals.answers));
       metric('prompt_tokens_total', 'counter', 'Tokens of prompts.', one(totals.promptTokens));
       metric('answer_tokens_total', 'counter', 'Tokens of answers.', one(totals.answerTokens));
+      metric('drafted_tokens_total', 'counter', 'Tokens of drafts.', one(engine.draftedTokens));
+      metric(
+        'accepted_tokens_total',
+        'counter',
+        'Tokens of drafts that were right.',
+        one(engine.acceptedTokens),
+      );
       metric('passes_total', 'counter', 'Forward passes.', one(engine.passes));
       metric('running_requests', 'gauge', 'Answers that are being written.', one(engine.running));
       metric('waiting_requests', 'gauge', 'Answers that wait for a place.', one(engine.waiting));

@@ -38,6 +38,8 @@ function scriptedEngine(tokenizer: Tokenizer, answer: string, prompts: string[])
       promptTokens: 0,
       sharedPromptTokens: 0,
       newTokens: 0,
+      draftedTokens: 0,
+      acceptedTokens: 0,
       passes: 0,
     }),
     close: () => Promise.resolve(),

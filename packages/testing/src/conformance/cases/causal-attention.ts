@@ -211,10 +211,10 @@ const headSizeSettings = (computeDtype: AttentionAttributes['computeDtype']): At
 const manyKeys: AttentionSetting = {
   seed: 1,
   segments: [
-    { queries: 1, keys: 1603 },
-    { queries: 3, keys: 1101 },
+    { queries: 5, keys: 1603 },
+    { queries: 6, keys: 1101 },
   ],
-  attributes: attentionAttributes({ heads: 10, kvHeads: 1, headDim: 16, computeDtype: 'bf16' }),
+  attributes: attentionAttributes({ heads: 5, kvHeads: 1, headDim: 16, computeDtype: 'bf16' }),
 };
 
 /** A long segment is cut into chunks of columns (16 tiles and more of 64), whose gradients add up. */

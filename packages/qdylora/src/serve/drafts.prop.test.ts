@@ -1,0 +1,115 @@
+import { createHostBackend, type Backend } from '@qdylora/contract';
+import { cpuLevels, createCpuBackend } from '@qdylora/cpu-kernels';
+import type { Adapted } from '@qdylora/lora-dynamic';
+import {
+  createDecodeEngine,
+  type CausalLm,
+  type DecodeEngineOptions,
+  type DecodeEvent,
+  type DecodeOptions,
+  type EngineUsage,
+} from '@qdylora/models';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { adapterAround, DECODE_CASES, decodeModel, LLAMA } from '../../test/decode-cases.ts';
+
+const levels = cpuLevels();
+const why = levels.available ? '' : levels.reason;
+
+interface Asked {
+  readonly rank: number;
+  readonly prompt: readonly number[];
+  readonly options: DecodeOptions;
+}
+
+/** The events of requests that run together, and what the engine did. */
+async function answersOf(
+  adapted: Adapted<CausalLm>,
+  requests: readonly Asked[],
+  options: Partial<DecodeEngineOptions>,
+): Promise<{ answers: DecodeEvent[][]; usage: EngineUsage }> {
+  const engine = createDecodeEngine(adapted.model, { capacityTokens: 600, ...options });
+  const answers = await Promise.all(
+    requests.map(async ({ rank, prompt, options }) => {
+      const view = rank === 0 ? adapted.base() : adapted.atRank(rank);
+      const events: DecodeEvent[] = [];
+      for await (const event of engine.decode(view, prompt, options)) events.push(event);
+      return events;
+    }),
+  );
+  const usage = engine.usage();
+  await engine.close();
+  return { answers, usage };
+}
+
+/** Prompts of few different tokens, so that the last two have often occurred before. */
+const arbitraryRequest = (vocabularySize: number): fc.Arbitrary<Asked> =>
+  fc.record({
+    rank: fc.constantFrom(0, 1, 4),
+    prompt: fc
+      .array(fc.nat(vocabularySize - 1), { minLength: 1, maxLength: 3 })
+      .chain((ids) => fc.array(fc.constantFrom(...ids), { minLength: 1, maxLength: 90 })),
+    options: fc.record({
+      maxNewTokens: fc.integer({ min: 0, max: 40 }),
+      temperature: fc.constantFrom(0, 0, 0, 1),
+      stopIds: fc.constantFrom([], [3, 5, 7]),
+      topLogProbabilities: fc.constantFrom(undefined, undefined, 2),
+    }),
+  }) as fc.Arbitrary<Asked>;
+
+/** Texts of which every model here repeats something. */
+const REPEATED: readonly Asked[] = [1, 4].map((rank) => ({
+  rank,
+  prompt: [3, 1, 4, 3, 1, 4, 3, 1],
+  options: { maxNewTokens: 40 },
+}));
+
+describe.each(DECODE_CASES)('$name', ({ name }) => {
+  test('answers with drafts are those without, bit for bit', async ({ skip }) => {
+    skip(!levels.available, why);
+    using backend = await createCpuBackend({ numThreads: 2, batchInvariant: true, poison: true });
+    const adapted = adapterAround(await decodeModel(name, backend));
+    const before = backend.memory.usage().liveBytes;
+    let acceptedTokens = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(arbitraryRequest(adapted.model.vocabularySize), { minLength: 1, maxLength: 3 }),
+        fc.constantFrom(1, 2, 3, 7),
+        fc.constantFrom('f32', 'bf16'),
+        async (requests, draftTokens, computeDtype) => {
+          const plain = await answersOf(adapted, requests, { computeDtype });
+          const drafting = await answersOf(adapted, requests, { computeDtype, draftTokens });
+          expect(drafting.answers).toEqual(plain.answers);
+          expect(drafting.usage.newTokens).toBe(plain.usage.newTokens);
+          expect(plain.usage.draftedTokens).toBe(0);
+          acceptedTokens += drafting.usage.acceptedTokens;
+        },
+      ),
+      { numRuns: 7, examples: [[[...REPEATED], 3, 'f32']] },
+    );
+    expect(acceptedTokens).toBeGreaterThan(20);
+    expect(backend.memory.usage().liveBytes).toBe(before);
+  });
+});
+
+describe('on llama', () => {
+  const adaptedModel = async (backend: Backend): Promise<Adapted<CausalLm>> =>
+    adapterAround(await decodeModel(LLAMA, backend));
+  const asked: Asked = { ...REPEATED[0], options: { maxNewTokens: 60 } };
+
+  test('a text that repeats itself takes fewer passes', async () => {
+    const adapted = await adaptedModel(createHostBackend());
+    const { usage: plain } = await answersOf(adapted, [asked], {});
+    const { usage: drafting } = await answersOf(adapted, [asked], { draftTokens: 3 });
+    expect(plain.passes).toBe(60);
+    expect(drafting.acceptedTokens).toBeGreaterThan(20);
+    expect(drafting.passes).toBe(60 - drafting.acceptedTokens);
+    expect(drafting.draftedTokens).toBeGreaterThanOrEqual(drafting.acceptedTokens);
+  });
+
+  test('beside several requests there are no drafts', async () => {
+    const adapted = await adaptedModel(createHostBackend());
+    const { usage } = await answersOf(adapted, [asked, asked, asked], { draftTokens: 3 });
+    expect(usage.draftedTokens).toBe(0);
+  });
+});
