@@ -41,14 +41,13 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const clientCounts = values.clients.split(',').map(Number);
 const most = Math.max(...clientCounts);
 const newTokens = Number(values.new);
-const CONTEXT = 256;
-
 const questions = values.questions
   ? readFileSync(values.questions, 'utf8')
       .split('\n')
       .filter(Boolean)
       .map((line) => JSON.parse(line).question)
   : null;
+const CONTEXT = questions ? 512 : 256;
 const promptOf = (number) =>
   questions
     ? `Question: ${questions[number % questions.length]}\nAnswer:`
