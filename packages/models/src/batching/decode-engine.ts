@@ -37,10 +37,10 @@ export interface DecodeEngineOptions {
    */
   readonly passTokens?: number;
   /**
-   * Length of the draft of a greedy request: what followed its last two tokens before is checked by the pass
-   * that computes the next token (prompt lookup decoding). 0, no drafts, by default. Drafts are at most 3
-   * tokens long, shorter where more than 8 heads share a key, and made while the pass has at most 8 tokens.
-   * The answers are the same where the backend's results do not depend on other rows.
+   * Length of a draft: what followed the last two tokens of a request before is checked by the pass that
+   * computes its next token (prompt lookup decoding). 0, no drafts, by default. Drafts are at most 3 tokens
+   * long, shorter where more than 8 heads share a key, and made while the pass has at most 8 tokens. The
+   * answers are the same where the backend's results do not depend on other rows.
    */
   readonly draftTokens?: number;
   /** `f32` by default. */
@@ -193,7 +193,7 @@ async function runPass(
       if (job.isOver) continue;
       const { newTokens, isAnswered } = row.advance(results[i]);
       totals.newTokens += newTokens;
-      totals.draftedTokens += Math.max(0, sequences[i].likeliest - 1);
+      totals.draftedTokens += Math.max(0, sequences[i].answered - 1);
       totals.acceptedTokens += Math.max(0, newTokens - 1);
       if (isAnswered) job.end();
     }

@@ -93,8 +93,9 @@ export function createDecodeRow(
         filled,
         ids: [...pending, ...draft],
         rank: request.rank,
-        likeliest: writes && writer.wantsLikeliest ? 1 + draft.length : 0,
-        wantsLogits: writes && writer.wantsLogits,
+        answered: writes ? 1 + draft.length : 0,
+        wantsLikeliest: writer.wantsLikeliest,
+        wantsLogits: writer.wantsLogits,
         scoring: scorePrompt && isReading() ? scoringOf(request, filled, pending.length) : null,
       };
     },
@@ -143,7 +144,7 @@ function createWriter(request: DecodeRequest, events: Pick<EventChannel<DecodeEv
       return text.at(-1)!;
     },
     nextDraft(most) {
-      draft = chooser.wantsLogits ? [] : draftOf(text, Math.min(most, tokensLeft() - 1));
+      draft = draftOf(text, Math.min(most, tokensLeft() - 1));
       return draft;
     },
     add(result) {
@@ -175,7 +176,7 @@ function tokenChooser(request: DecodeRequest): TokenChooser {
   const seenIds = new Set(repetitionPenalty === 1 ? [] : prompt);
   const idOf = ({ likeliest, logits }: SequenceResult, answer: number, step: number): number => {
     if (isGreedy) return likeliest[answer];
-    const penalized = repetitionPenalty === 1 ? logits! : logits!.slice();
+    const penalized = repetitionPenalty === 1 ? logits[answer] : logits[answer].slice();
     penalizeRepetition(penalized, seenIds, repetitionPenalty);
     return temperature <= 0
       ? indexOfLargest(penalized)
@@ -188,7 +189,7 @@ function tokenChooser(request: DecodeRequest): TokenChooser {
       const id = idOf(result, answer, step);
       if (repetitionPenalty !== 1) seenIds.add(id);
       if (topLogProbabilities === null) return { id, logProbability: null, top: [] };
-      return { id, ...chancesOf(result.logits!, id, topLogProbabilities) };
+      return { id, ...chancesOf(result.logits[answer], id, topLogProbabilities) };
     },
   };
 }

@@ -43,7 +43,7 @@ interface PassArrays {
   readonly answeredRows: I32;
   /** [tokens with a likeliest next one] */
   readonly likeliest: I32;
-  /** [sequences with logits, vocabulary] */
+  /** [tokens with logits, vocabulary] */
   readonly logits: F32;
 }
 
@@ -149,20 +149,24 @@ function writeInputs(ofPool: PoolMemory, arrays: PassArrays, sequences: readonly
   const ids = sequences.flatMap((sequence) => sequence.ids);
   const positions = sequences.flatMap(({ filled, ids }) => ids.map((_, i) => filled + i));
   const segments = [0];
-  const last: number[] = [];
+  const ends: number[] = [];
   for (const sequence of sequences) {
     const from = segments.at(-1)!;
     segments.push(from, from + sequence.ids.length);
-    last.push(from + sequence.ids.length - 1);
+    ends.push(from + sequence.ids.length);
   }
   memory.write(arrays.batch.ids, ids);
   memory.write(arrays.batch.positions, positions);
   memory.write(arrays.batch.segments, [...segments, segments.at(-1)!]);
+  const answeredRows = (isWanted: (sequence: PassSequence) => boolean): number[] =>
+    sequences.flatMap((sequence, i) =>
+      isWanted(sequence)
+        ? Array.from({ length: sequence.answered }, (_, at) => ends[i] - sequence.answered + at)
+        : [],
+    );
   memory.write(arrays.answeredRows, [
-    ...sequences.flatMap(({ likeliest }, i) =>
-      Array.from({ length: likeliest }, (_, at) => last[i] + 1 - likeliest + at),
-    ),
-    ...last.filter((_, i) => sequences[i].wantsLogits),
+    ...answeredRows(({ wantsLikeliest }) => wantsLikeliest),
+    ...answeredRows(({ wantsLogits }) => wantsLogits),
   ]);
   const after = rangesAfter(sequences);
   writeKeySegments(ofPool, arrays, after);
@@ -291,12 +295,11 @@ async function readResults(
       from = to;
     }
   }
-  return sequences.map((_, i) => {
-    const row = logits.indexOf(i);
-    return {
-      likeliest: likeliest.flatMap((sequence, at) => (sequence === i ? [ids[at]] : [])),
-      logits: row < 0 ? null : rows.subarray(row * vocabularySize, (row + 1) * vocabularySize),
-      scores: scores.get(i) ?? null,
-    };
-  });
+  return sequences.map((_, i) => ({
+    likeliest: likeliest.flatMap((sequence, at) => (sequence === i ? [ids[at]] : [])),
+    logits: logits.flatMap((sequence, at) =>
+      sequence === i ? [rows.subarray(at * vocabularySize, (at + 1) * vocabularySize)] : [],
+    ),
+    scores: scores.get(i) ?? null,
+  }));
 }

@@ -10,9 +10,11 @@ export interface PassSequence {
   readonly ids: readonly number[];
   /** Rank of the adapter; 0: the base without it. */
   readonly rank: number;
-  /** Of so many last new tokens the most likely next one is computed. */
-  readonly likeliest: number;
-  /** The logits after the last token are computed. */
+  /** Of so many last new tokens the next one is predicted. */
+  readonly answered: number;
+  /** The most likely next tokens are computed. */
+  readonly wantsLikeliest: boolean;
+  /** Their logits are computed. */
   readonly wantsLogits: boolean;
   /** Predictions that are scored; null: none are. */
   readonly scoring: SequenceScoring | null;
@@ -38,10 +40,10 @@ export interface TokenScores {
 }
 
 export interface SequenceResult {
-  /** The most likely next tokens of the last new ones, as many as were wanted. */
+  /** The most likely next token of each answered one; empty unless they are wanted. */
   readonly likeliest: readonly number[];
-  /** [vocabulary] */
-  readonly logits: Float32Array | null;
+  /** The logits of each answered token, [vocabulary]; empty unless they are wanted. */
+  readonly logits: readonly Float32Array[];
   readonly scores: TokenScores | null;
 }
 
@@ -62,9 +64,8 @@ export interface PassLayout {
     /** Keys that it has at most. */
     readonly mostKeys: number;
   }[];
-  /** Of each token whose most likely next one is computed, its sequence. */
+  /** Of each token whose most likely next one is computed, its sequence; and of each one with logits. */
   readonly likeliest: readonly number[];
-  /** Sequences with logits. */
   readonly logits: readonly number[];
   /** Null: all tokens are the base's. */
   readonly active: ActiveRank | null;
@@ -84,19 +85,20 @@ export function layoutOf(sequences: readonly PassSequence[], capacity: number): 
     tokens += ids.length;
     return { rank, count: ids.length, from, last: tokens - 1, mostKeys: mostKeys[i] };
   });
+  const sequencesOf = (isWanted: (sequence: PassSequence) => boolean): number[] =>
+    sequences.flatMap((sequence, i) => (isWanted(sequence) ? Array<number>(sequence.answered).fill(i) : []));
   return {
     tokens,
     sequences: laidOut,
-    likeliest: sequences.flatMap(({ likeliest }, i) => Array<number>(likeliest).fill(i)),
-    logits: sequences.flatMap(({ wantsLogits }, i) => (wantsLogits ? [i] : [])),
+    likeliest: sequencesOf(({ wantsLikeliest }) => wantsLikeliest),
+    logits: sequencesOf(({ wantsLogits }) => wantsLogits),
     active: activeOf(laidOut),
-    isDecoding: sequences.every(
-      ({ ids, likeliest, scoring }) => ids.length === Math.max(1, likeliest) && scoring === null,
-    ),
+    isDecoding: sequences.every(({ ids, answered, scoring }) => answered === ids.length && scoring === null),
     key: sequences
       .map(
-        ({ ids, rank, likeliest, wantsLogits, scoring }, i) =>
-          `${mostKeys[i]}:${ids.length}@${rank}i${likeliest}${wantsLogits ? 'l' : ''}${scoring ? 's' : ''}`,
+        ({ ids, rank, answered, wantsLikeliest, wantsLogits, scoring }, i) =>
+          `${mostKeys[i]}:${ids.length}@${rank}a${answered}${wantsLikeliest ? 'i' : ''}` +
+          `${wantsLogits ? 'l' : ''}${scoring ? 's' : ''}`,
       )
       .join(' '),
   };

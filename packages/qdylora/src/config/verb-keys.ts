@@ -81,8 +81,8 @@ export const BASE_KEYS = {
 export const draftTokens = numberKey({ from: 0, to: 3, whole: true }, 3, {
   group: 'Text',
   about:
-    'Tokens after the next one that are drafted from the text so far and checked together with it, where ' +
-    'the likeliest tokens are asked for (prompt lookup decoding); 0: none. Answers stay the same',
+    'Tokens after the next one that are drafted from the text so far, and checked together with it ' +
+    '(prompt lookup decoding); 0: none. Answers stay the same',
 });
 
 const rankList = z

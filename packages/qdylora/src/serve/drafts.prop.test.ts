@@ -51,7 +51,8 @@ const arbitraryRequest = (vocabularySize: number): fc.Arbitrary<Asked> =>
       .chain((ids) => fc.array(fc.constantFrom(...ids), { minLength: 1, maxLength: 90 })),
     options: fc.record({
       maxNewTokens: fc.integer({ min: 0, max: 40 }),
-      temperature: fc.constantFrom(0, 0, 0, 1),
+      temperature: fc.constantFrom(0, 0, 0.1, 1),
+      repetitionPenalty: fc.constantFrom(1, 1, 1.2),
       stopIds: fc.constantFrom([], [3, 5, 7]),
       topLogProbabilities: fc.constantFrom(undefined, undefined, 2),
     }),
@@ -105,6 +106,18 @@ describe('on llama', () => {
     expect(drafting.acceptedTokens).toBeGreaterThan(20);
     expect(drafting.passes).toBe(60 - drafting.acceptedTokens);
     expect(drafting.draftedTokens).toBeGreaterThanOrEqual(drafting.acceptedTokens);
+  });
+
+  test('a sampled text repeats itself in fewer passes, too', async () => {
+    const adapted = await adaptedModel(createHostBackend());
+    const sampled: Asked = {
+      ...asked,
+      options: { ...asked.options, temperature: 0.01, topLogProbabilities: 2 },
+    };
+    const plain = await answersOf(adapted, [sampled], {});
+    const drafting = await answersOf(adapted, [sampled], { draftTokens: 3 });
+    expect(drafting.answers).toEqual(plain.answers);
+    expect(drafting.usage.acceptedTokens).toBeGreaterThan(20);
   });
 
   test('beside several requests there are no drafts', async () => {
