@@ -68,9 +68,14 @@ describe('answers', () => {
         alone.set(keyOf(i), json.choices[0].text as string);
       }
     };
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', onWarning);
     await Promise.all(Array.from({ length: 32 }, client));
     await untilIdle();
     await sleep(50);
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
     expect([answered, run.server.usage().reservedTokens]).toEqual([1000, 0]);
     expect(await bytesAfterSomeAlone()).toBe(before);
   });

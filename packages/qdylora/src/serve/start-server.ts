@@ -1,4 +1,5 @@
 import { randomBytes, randomInt } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import type { Server } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
 import { QdyloraError } from '@qdylora/contract';
@@ -59,6 +60,7 @@ export async function startServer(served: OpenServedModels, options: ServerOptio
   const { memory } = opened.model.backend;
   const { contextTokens, capacityTokens } = sizesOf(served);
   const closing = new AbortController();
+  setMaxListeners(0, closing.signal); // one for each running request
   const engine = createDecodeEngine(opened.model, {
     capacityTokens,
     maxRunning: config.maxConcurrency,

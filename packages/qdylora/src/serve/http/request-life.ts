@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { ApiError } from './api-error.ts';
 
 /** A request lasts until it is answered, the client is gone, its time is over or the server ends. */
@@ -22,6 +23,7 @@ export interface LifeOptions {
  */
 export function requestLife({ client, closing, timeoutMs }: LifeOptions): RequestLife {
   const controller = new AbortController();
+  setMaxListeners(0, controller.signal); // one for each of the answers that were asked for (n)
   const onGone = (): void =>
     controller.abort(new ApiError(400, 'client_closed', 'The client closed the connection.'));
   const onClosing = (): void => controller.abort(closing.reason);
