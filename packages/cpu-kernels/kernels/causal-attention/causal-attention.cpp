@@ -1,7 +1,7 @@
 // Computes: causal attention over packed segments: y = softmax(rule(q·kᵀ))·v with a running softmax, and the
 //   logarithm of its sum for the gradient (causal-attention.backward.cpp).
 // Owners: a thread owns items: (segment, kv head, 32 columns), lanes = columns (native/attention/tiles.h);
-//   or, for at most 4 queries as in decoding, (segment, 64 keys), lanes = keys
+//   or, for at most 4 queries and 32 columns as in decoding, (segment, 64 keys), lanes = keys
 //   (native/attention/decode.h). In bf16 the products multiply pairs, and K and V are rounded once per call.
 // Cost: 4·headDim operations and one exponential per visible (query, key) pair, and never a T × T matrix.
 //   Decoding reads K and V once: it is bound by memory.

@@ -55,17 +55,22 @@ describe("a query's output does not depend on the queries beside it", () => {
       expect(last).toEqual(whole.slice((keys - 5) * width, keys * width));
     }
   });
+  // a window of 40 that ends at key 102 has a key of the first chunk of 64; one that ends at key 103 has none
   test.each([
-    ['a window', 40, 64],
-    ['no window', 0, 65],
-    ['no window', 0, 130],
-  ])('up to four queries are computed as each would be alone: %s of %i, %i keys', (_, window, keys) => {
-    const attributes = { ...base, window };
+    { heads: 6, kvHeads: 2, window: 40, keys: 105, most: 4 },
+    { heads: 6, kvHeads: 2, window: 0, keys: 65, most: 4 },
+    { heads: 8, kvHeads: 1, window: 0, keys: 130, most: 4 },
+    { heads: 9, kvHeads: 1, window: 0, keys: 130, most: 3 },
+    { heads: 16, kvHeads: 1, window: 0, keys: 130, most: 2 },
+  ])('$most queries are computed as each would be alone: $heads heads, window $window', (sizes) => {
+    const { heads, kvHeads, window, keys, most } = sizes;
+    const attributes = { ...base, heads, kvHeads, window };
+    const inputs = attentionInputs(5, [{ queries: 150, keys: 150 }], attributes, true);
     const outputOf = (backend: Backend, queries: number, last: number): number[] =>
       Array.from(hostData(runOp(backend, causalAttention, lastQueries(inputs, queries, last), attributes).y));
     for (const { backends } of levels)
       for (const backend of backends)
-        for (const queries of [2, 3, 4]) {
+        for (let queries = 2; queries <= most; queries++) {
           const alone = Array.from({ length: queries }, (_, i) =>
             outputOf(backend, 1, keys - queries + 1 + i),
           );

@@ -1,14 +1,14 @@
 #pragma once
 #include "tiles.h"
 
-// The few-columns form of attention, for segments with at most 4 queries (decoding), where lanes = columns
-// would leave most of a vector empty. Lanes run along headDim and along keys. A chunk of 64 keys is read for
-// all kv heads at once, row after row, as one stream through memory: rows of a single kv head are up to a
-// page apart, and were read at 9 GB/s of 29 (one Zen 4 core, beyond the cache). K and V are read once. All in
-// float32, whatever the compute type: the time goes into reading.
+// The few-columns form of attention, for segments with at most 4 queries and 32 columns per kv head
+// (decoding), where lanes = columns would leave most of a vector empty. Lanes run along headDim and along
+// keys. A chunk of 64 keys is read for all kv heads at once, row after row, as one stream through memory: rows
+// of a single kv head are up to a page apart, and were read at 9 GB/s of 29 (one Zen 4 core, beyond the cache).
+// K and V are read once. All in float32, whatever the compute type: the time goes into reading.
 //
 // Every query is computed as it would be alone, with the keys up to its own: chunks begin at the same keys
-// however many there are, and a masked key adds an exact zero.
+// however many there are, and a masked key adds 0·v, an exact zero for finite values.
 namespace qdylora::QD_LEVEL {
 
 constexpr int FEW_QUERIES = 4;
@@ -44,7 +44,10 @@ inline int fewKeys(const AttentionShape& shape, const Segment& s, int from, int 
 inline int fewChunks(const Segment& s) { return larger(1, (s.keys() + FEW_KEYS - 1) / FEW_KEYS); }
 // Scratch of one part: q and the scores of all columns.
 inline Size fewScratchFloats(const AttentionShape& shape) {
-  return FEW_COLUMNS * shape.kvHeads * (shape.paddedDim() + FEW_KEYS);
+  int columns = 0;
+  for (Size s = 0; s + 1 < shape.segments; s++)
+    if (hasFewColumns(shape, shape.segment(s))) columns = larger(columns, shape.columns(shape.segment(s)));
+  return static_cast<Size>(columns) * shape.kvHeads * (shape.paddedDim() + FEW_KEYS);
 }
 
 // Lane i = the sum over the lanes of v[i], always in the same order (a tree).

@@ -37,10 +37,10 @@ export interface DecodeEngineOptions {
    */
   readonly passTokens?: number;
   /**
-   * Length of a draft: what followed the last two tokens of a request before is checked by the pass that
-   * computes its next token (prompt lookup decoding). 0, no drafts, by default. Drafts are at most 3 tokens
-   * long, shorter where more than 8 heads share a key, and made while the pass has at most 8 tokens. The
-   * answers are the same where the backend's results do not depend on other rows.
+   * Tokens of a draft: those that followed the previous occurrence of a request's last two tokens. The pass
+   * that computes its next token verifies them (prompt lookup decoding). Default: 0, no drafts. At most 3 are
+   * used, fewer where more than 8 heads share a key, and none where answers and drafts would be more than 8
+   * tokens of a pass. The answers are the same where the backend's results do not depend on other rows.
    */
   readonly draftTokens?: number;
   /** `f32` by default. */
@@ -59,7 +59,7 @@ export interface EngineUsage {
   /** Tokens of prompts whose keys and values came from another request that begins alike. */
   readonly sharedPromptTokens: number;
   readonly newTokens: number;
-  /** Tokens of drafts, and those of them that were right. */
+  /** Tokens of drafts, and those that were written before the token that their pass predicted last. */
   readonly draftedTokens: number;
   readonly acceptedTokens: number;
   readonly passes: number;
@@ -114,7 +114,7 @@ export function createDecodeEngine(model: CausalLm, options: DecodeEngineOptions
   const queue = createJobQueue(pool, { maxRunning, passTokens });
   const runner = createPassRunner(inferenceContext(model.backend, options.computeDtype), pool);
   const totals: Totals = { promptTokens: 0, newTokens: 0, draftedTokens: 0, acceptedTokens: 0, passes: 0 };
-  const mostDraft = Math.min(options.draftTokens ?? 0, tokensAlike(model.config.attention) - 1);
+  const maxDraftTokens = Math.min(options.draftTokens ?? 0, tokensAlike(model.config.attention) - 1);
   let working: Promise<void> | null = null;
   let isClosed = false;
   const work = async (): Promise<void> => {
@@ -122,7 +122,7 @@ export function createDecodeEngine(model: CausalLm, options: DecodeEngineOptions
       await pause();
       queue.admit();
       if (queue.running.length === 0) break;
-      await runPass(queue, { runner, totals, passTokens, mostDraft });
+      await runPass(queue, { runner, totals, passTokens, maxDraftTokens });
     }
     working = null;
   };
@@ -161,8 +161,9 @@ type Counted = 'promptTokens' | 'newTokens' | 'draftedTokens' | 'acceptedTokens'
 type Totals = { -readonly [K in Counted]: number };
 
 /**
- * Tokens of a pass with drafts at most. Four take 1.2 times as long as one (batch-invariant; SmolLM2-135M,
- * two threads of Emerald Rapids, 2026), 32 three times.
+ * Tokens of answers and their drafts in a pass at most. Four take 1.2 times as long as one, eight 1.6 times
+ * (batch-invariant; SmolLM2-135M, two threads of Emerald Rapids, 2026); a pass with drafts yields 1.75 times
+ * the tokens.
  */
 const MOST_TOKENS_WITH_DRAFTS = 8;
 
@@ -170,13 +171,13 @@ interface PassWork {
   readonly runner: PassRunner;
   readonly totals: Totals;
   readonly passTokens: number;
-  readonly mostDraft: number;
+  readonly maxDraftTokens: number;
 }
 
 /** One pass of one model: the next tokens of its running jobs. An error ends these jobs only. */
 async function runPass(
   { running }: JobQueue,
-  { runner, totals, passTokens, mostDraft }: PassWork,
+  { runner, totals, passTokens, maxDraftTokens }: PassWork,
 ): Promise<void> {
   const model = runner.nextOf(running.map(({ job }) => job.request.model));
   const jobs = jobsOfPass(
@@ -184,8 +185,9 @@ async function runPass(
     passTokens,
   );
   try {
-    const draft = jobs.length * (1 + mostDraft) <= MOST_TOKENS_WITH_DRAFTS ? mostDraft : 0;
-    const sequences = jobs.map(({ row }) => row.next(draft));
+    const answers = jobs.filter(({ row }) => row.nextPromptTokens === 0).length;
+    const hasDrafts = answers * (1 + maxDraftTokens) <= MOST_TOKENS_WITH_DRAFTS;
+    const sequences = jobs.map(({ row }) => row.next(hasDrafts ? maxDraftTokens : 0));
     const results = await runner.run(model, sequences);
     totals.passes++;
     for (const [i, { job, row }] of jobs.entries()) {
@@ -193,7 +195,7 @@ async function runPass(
       if (job.isOver) continue;
       const { newTokens, isAnswered } = row.advance(results[i]);
       totals.newTokens += newTokens;
-      totals.draftedTokens += Math.max(0, sequences[i].answered - 1);
+      totals.draftedTokens += Math.max(0, sequences[i].predicted - 1);
       totals.acceptedTokens += Math.max(0, newTokens - 1);
       if (isAnswered) job.end();
     }

@@ -33,8 +33,8 @@ export interface DecodeRow {
   readonly nextPromptTokens: number;
   /** Tokens of the prompt whose keys and values are in the range. */
   readonly promptTokensRead: number;
-  /** What the next pass has to do; it may check a draft of so many tokens at most. */
-  next(mostDraft: number): PassSequence;
+  /** What the next pass has to do; it may verify a draft of so many tokens at most. */
+  next(maxDraftTokens: number): PassSequence;
   /** Takes the results of that pass, and tells the reader. */
   advance(result: SequenceResult): Advance;
 }
@@ -85,15 +85,15 @@ export function createDecodeRow(
     get promptTokensRead() {
       return Math.min(filled, prompt.length);
     },
-    next(mostDraft) {
+    next(maxDraftTokens) {
       const writes = isLastPiece() && maxNewTokens > 0;
-      const draft = writer.nextDraft(isReading() ? 0 : mostDraft);
+      const draft = writer.nextDraft(isReading() ? 0 : maxDraftTokens);
       return {
         range,
         filled,
         ids: [...pending, ...draft],
         rank: request.rank,
-        answered: writes ? 1 + draft.length : 0,
+        predicted: writes ? 1 + draft.length : 0,
         wantsLikeliest: writer.wantsLikeliest,
         wantsLogits: writer.wantsLogits,
         scoring: scorePrompt && isReading() ? scoringOf(request, filled, pending.length) : null,
@@ -121,8 +121,8 @@ interface Writer {
   readonly wantsLikeliest: boolean;
   readonly wantsLogits: boolean;
   readonly lastId: number;
-  /** The draft that the next pass checks. */
-  nextDraft(most: number): readonly number[];
+  /** The draft that the next pass verifies. */
+  nextDraft(maxTokens: number): readonly number[];
   /** Adds the next token, and as many more as the draft was right about. */
   add(result: SequenceResult): Advance;
 }
@@ -143,8 +143,8 @@ function createWriter(request: DecodeRequest, events: Pick<EventChannel<DecodeEv
     get lastId() {
       return text.at(-1)!;
     },
-    nextDraft(most) {
-      draft = draftOf(text, Math.min(most, tokensLeft() - 1));
+    nextDraft(maxTokens) {
+      draft = draftOf(text, Math.min(maxTokens, tokensLeft() - 1));
       return draft;
     },
     add(result) {
@@ -164,8 +164,8 @@ function createWriter(request: DecodeRequest, events: Pick<EventChannel<DecodeEv
 interface TokenChooser {
   readonly wantsLikeliest: boolean;
   readonly wantsLogits: boolean;
-  /** The token after the one of `answer`; `step`: tokens that were chosen before it. */
-  choose(result: SequenceResult, answer: number, step: number): ChosenToken;
+  /** Chooses from prediction number `at` of a pass; `step`: tokens that were chosen before it. */
+  choose(result: SequenceResult, at: number, step: number): ChosenToken;
 }
 
 /** Greedy choices come from the head's own op; sampling, penalties and log-probabilities need logits. */
@@ -174,9 +174,9 @@ function tokenChooser(request: DecodeRequest): TokenChooser {
   const rng: Rng = createRng(seed).named('generate');
   const isGreedy = temperature <= 0 && repetitionPenalty === 1;
   const seenIds = new Set(repetitionPenalty === 1 ? [] : prompt);
-  const idOf = ({ likeliest, logits }: SequenceResult, answer: number, step: number): number => {
-    if (isGreedy) return likeliest[answer];
-    const penalized = repetitionPenalty === 1 ? logits[answer] : logits[answer].slice();
+  const idOf = ({ likeliest, logits }: SequenceResult, at: number, step: number): number => {
+    if (isGreedy) return likeliest[at];
+    const penalized = repetitionPenalty === 1 ? logits[at] : logits[at].slice();
     penalizeRepetition(penalized, seenIds, repetitionPenalty);
     return temperature <= 0
       ? indexOfLargest(penalized)
@@ -185,11 +185,11 @@ function tokenChooser(request: DecodeRequest): TokenChooser {
   return {
     wantsLikeliest: isGreedy,
     wantsLogits: !isGreedy || topLogProbabilities !== null,
-    choose(result, answer, step) {
-      const id = idOf(result, answer, step);
+    choose(result, at, step) {
+      const id = idOf(result, at, step);
       if (repetitionPenalty !== 1) seenIds.add(id);
       if (topLogProbabilities === null) return { id, logProbability: null, top: [] };
-      return { id, ...chancesOf(result.logits[answer], id, topLogProbabilities) };
+      return { id, ...chancesOf(result.logits[at], id, topLogProbabilities) };
     },
   };
 }

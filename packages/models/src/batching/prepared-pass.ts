@@ -39,11 +39,11 @@ const RUNS_BEFORE_RECORDING = 3;
 interface PassArrays {
   readonly batch: BatchArrays;
   readonly segments: PoolSegments;
-  /** Rows of the tokens with an answer: first those with a likeliest next token, then those with logits. */
-  readonly answeredRows: I32;
-  /** [tokens with a likeliest next one] */
+  /** Rows that are predicted from: first for the most likely tokens, then for logits. */
+  readonly predictedRows: I32;
+  /** [predictions of a most likely token] */
   readonly likeliest: I32;
-  /** [tokens with logits, vocabulary] */
+  /** [predictions with logits, vocabulary] */
   readonly logits: F32;
 }
 
@@ -132,7 +132,7 @@ function passArrays(
       segments: lasting('i32', [entries]),
     },
     segments: { keySegments: lasting('i32', [entries]), ends: lasting('i32', [sequences.length]) },
-    answeredRows: lasting('i32', [likeliest.length + logits.length]),
+    predictedRows: lasting('i32', [likeliest.length + logits.length]),
     likeliest: lasting('i32', [likeliest.length]),
     logits: lasting('f32', [logits.length, vocabularySize]),
   };
@@ -158,15 +158,15 @@ function writeInputs(ofPool: PoolMemory, arrays: PassArrays, sequences: readonly
   memory.write(arrays.batch.ids, ids);
   memory.write(arrays.batch.positions, positions);
   memory.write(arrays.batch.segments, [...segments, segments.at(-1)!]);
-  const answeredRows = (isWanted: (sequence: PassSequence) => boolean): number[] =>
+  const predictedRows = (isWanted: (sequence: PassSequence) => boolean): number[] =>
     sequences.flatMap((sequence, i) =>
       isWanted(sequence)
-        ? Array.from({ length: sequence.answered }, (_, at) => ends[i] - sequence.answered + at)
+        ? Array.from({ length: sequence.predicted }, (_, at) => ends[i] - sequence.predicted + at)
         : [],
     );
-  memory.write(arrays.answeredRows, [
-    ...answeredRows(({ wantsLikeliest }) => wantsLikeliest),
-    ...answeredRows(({ wantsLogits }) => wantsLogits),
+  memory.write(arrays.predictedRows, [
+    ...predictedRows(({ wantsLikeliest }) => wantsLikeliest),
+    ...predictedRows(({ wantsLogits }) => wantsLogits),
   ]);
   const after = rangesAfter(sequences);
   writeKeySegments(ofPool, arrays, after);
@@ -219,7 +219,7 @@ function computeTokens(
   const x = model.hiddenOfArrays(ctx, arrays.batch, pool.cachesOf(sequences, arrays.segments)).view;
   const count = likeliest.length;
   if (count + logits.length > 0) {
-    const { y } = runOp(ctx.backend, embedding, { weight: x, ids: arrays.answeredRows }, {});
+    const { y } = runOp(ctx.backend, embedding, { weight: x, ids: arrays.predictedRows }, {});
     if (count > 0)
       head.likeliestOfRows(ctx, rowsOf(y, 0, count), { codes: headCodes, into: arrays.likeliest });
     if (logits.length > 0) head.logits(ctx, constant(rowsOf(y, count, y.shape[0])), arrays.logits);

@@ -4,8 +4,8 @@ import type { AttentionConfig } from '../families/family-config.ts';
 const MATCHED = 2;
 
 /**
- * Drafts how a text goes on, from the text itself (prompt lookup decoding, Saxena 2023): what followed its
- * last two tokens where they last occurred before. Where that was close to the end, the draft repeats it.
+ * Drafts how a text goes on, from the text itself (prompt lookup decoding, Saxena 2023): the tokens after the
+ * previous occurrence of its last two tokens. Where fewer than `count` follow it, the draft repeats them.
  *
  * @returns `count` ids; none where the last two tokens did not occur before
  */

@@ -10,11 +10,11 @@ export interface PassSequence {
   readonly ids: readonly number[];
   /** Rank of the adapter; 0: the base without it. */
   readonly rank: number;
-  /** Of so many last new tokens the next one is predicted. */
-  readonly answered: number;
-  /** The most likely next tokens are computed. */
+  /** How many of the new tokens, from the last one backwards, get a prediction of their next token. */
+  readonly predicted: number;
+  /** A prediction has the most likely token. */
   readonly wantsLikeliest: boolean;
-  /** Their logits are computed. */
+  /** A prediction has the logits. */
   readonly wantsLogits: boolean;
   /** Predictions that are scored; null: none are. */
   readonly scoring: SequenceScoring | null;
@@ -40,9 +40,9 @@ export interface TokenScores {
 }
 
 export interface SequenceResult {
-  /** The most likely next token of each answered one; empty unless they are wanted. */
+  /** The most likely token of each prediction; empty unless they are wanted. */
   readonly likeliest: readonly number[];
-  /** The logits of each answered token, [vocabulary]; empty unless they are wanted. */
+  /** The logits of each prediction, [vocabulary]; empty unless they are wanted. */
   readonly logits: readonly Float32Array[];
   readonly scores: TokenScores | null;
 }
@@ -64,12 +64,13 @@ export interface PassLayout {
     /** Keys that it has at most. */
     readonly mostKeys: number;
   }[];
-  /** Of each token whose most likely next one is computed, its sequence; and of each one with logits. */
+  /** The sequence of each prediction that has the most likely token. */
   readonly likeliest: readonly number[];
+  /** The sequence of each prediction that has logits. */
   readonly logits: readonly number[];
   /** Null: all tokens are the base's. */
   readonly active: ActiveRank | null;
-  /** True where every new token is answered and none is scored, so that the pass is likely to repeat. */
+  /** True where all new tokens get predictions and none is scored, so that the pass is likely to repeat. */
   readonly isDecoding: boolean;
 }
 
@@ -86,18 +87,20 @@ export function layoutOf(sequences: readonly PassSequence[], capacity: number): 
     return { rank, count: ids.length, from, last: tokens - 1, mostKeys: mostKeys[i] };
   });
   const sequencesOf = (isWanted: (sequence: PassSequence) => boolean): number[] =>
-    sequences.flatMap((sequence, i) => (isWanted(sequence) ? Array<number>(sequence.answered).fill(i) : []));
+    sequences.flatMap((sequence, i) => (isWanted(sequence) ? Array<number>(sequence.predicted).fill(i) : []));
   return {
     tokens,
     sequences: laidOut,
     likeliest: sequencesOf(({ wantsLikeliest }) => wantsLikeliest),
     logits: sequencesOf(({ wantsLogits }) => wantsLogits),
     active: activeOf(laidOut),
-    isDecoding: sequences.every(({ ids, answered, scoring }) => answered === ids.length && scoring === null),
+    isDecoding: sequences.every(
+      ({ ids, predicted, scoring }) => predicted === ids.length && scoring === null,
+    ),
     key: sequences
       .map(
-        ({ ids, rank, answered, wantsLikeliest, wantsLogits, scoring }, i) =>
-          `${mostKeys[i]}:${ids.length}@${rank}a${answered}${wantsLikeliest ? 'i' : ''}` +
+        ({ ids, rank, predicted, wantsLikeliest, wantsLogits, scoring }, i) =>
+          `${mostKeys[i]}:${ids.length}@${rank}p${predicted}${wantsLikeliest ? 'i' : ''}` +
           `${wantsLogits ? 'l' : ''}${scoring ? 's' : ''}`,
       )
       .join(' '),

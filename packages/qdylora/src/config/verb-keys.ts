@@ -77,12 +77,12 @@ export const BASE_KEYS = {
   adapter,
 };
 
-/** What writes text takes. */
+/** Shared by `generate` and `serve`. */
 export const draftTokens = numberKey({ from: 0, to: 3, whole: true }, 3, {
   group: 'Text',
   about:
-    'Tokens after the next one that are drafted from the text so far, and checked together with it ' +
-    '(prompt lookup decoding); 0: none. Answers stay the same',
+    'Tokens that are drafted from the text so far and verified together with the next one (prompt lookup ' +
+    'decoding); 0: none. With batch_invariant answers stay the same; else close choices may differ',
 });
 
 const rankList = z

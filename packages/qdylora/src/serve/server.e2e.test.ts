@@ -217,6 +217,12 @@ describe('limits of time and of the queue', () => {
   });
 });
 
+test('an answer that repeats itself is drafted', async () => {
+  const before = run.server.usage().acceptedTokens;
+  await complete({ prompt: 'la la la la la la la la', max_tokens: 60, temperature: 0, model: 'smol:r4' });
+  expect(run.server.usage().acceptedTokens).toBeGreaterThan(before);
+});
+
 test('health, metrics and the page', async () => {
   expect(await (await fetch(`${run.url}/health`)).json()).toEqual({ status: 'ok' });
   const metrics = await (await fetch(`${run.url}/metrics`)).text();

@@ -52,7 +52,7 @@ export function createMetrics(): Metrics {
       metric(
         'accepted_tokens_total',
         'counter',
-        'Tokens of drafts that were right.',
+        'Tokens of drafts that were kept.',
         one(engine.acceptedTokens),
       );
       metric('passes_total', 'counter', 'Forward passes.', one(engine.passes));
