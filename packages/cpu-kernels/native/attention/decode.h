@@ -3,9 +3,9 @@
 
 // The few-columns form of attention, for segments with at most 4 queries and 32 columns per kv head
 // (decoding), where lanes = columns would leave most of a vector empty. Lanes run along headDim and along
-// keys. A chunk of 64 keys is read for all kv heads at once, row after row, as one stream through memory: rows
-// of a single kv head are up to a page apart, and were read at 9 GB/s of 29 (one Zen 4 core, beyond the cache).
-// K and V are read once. All in float32, whatever the compute type: the time goes into reading.
+// keys. A chunk of 64 keys is read for all kv heads at once, row after row, as one stream through memory:
+// rows of a single kv head are up to a page apart, and were read at 9 GB/s of 29 (one Zen 4 core, beyond the
+// cache). K and V are read once. All in float32, whatever the compute type: the time goes into reading.
 //
 // Every query is computed as it would be alone, with the keys up to its own: chunks begin at the same keys
 // however many there are, and a masked key adds 0·v, an exact zero for finite values.
