@@ -76,14 +76,13 @@ const round1 = (x) => Number(x.toFixed(1));
 const round2 = (x) => Number(x.toFixed(2));
 
 async function measure(who, { url, pid }, model) {
+  let next = 0;
   for (const clients of clientCounts) {
     const all = { tokens: 0, ms: 0, cpuMs: 0 };
     for (let round = 0; round <= Number(values.rounds); round++) {
       const began = performance.now();
       const cpuBefore = cpuOf(pid);
-      const counts = await Promise.all(
-        Array.from({ length: clients }, (_, i) => complete(url, model, round * most + i)),
-      );
+      const counts = await Promise.all(Array.from({ length: clients }, () => complete(url, model, next++)));
       if (round === 0) continue;
       all.tokens += counts.reduce((sum, count) => sum + count, 0);
       all.ms += performance.now() - began;
