@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { openCheckpoint } from '@qdylora/checkpoint';
 import type { Backend } from '@qdylora/contract';
 import { attachDyLora, type Adapted } from '@qdylora/lora-dynamic';
-import { buildModel, type CausalLm } from '@qdylora/models';
+import { buildModel, type CausalLm, type DecodeEvent, type DecodeView } from '@qdylora/models';
 import { modelCases } from '@qdylora/testing';
 
 const FOLDER = fileURLToPath(new URL('../../models/fixtures/', import.meta.url));
@@ -27,4 +27,17 @@ export function adapterAround(model: CausalLm, phase = 0): Adapted<CausalLm> {
       for (let i = 0; i < values.length; i++) values[i] = 0.3 * Math.sin(i + phase + values.length);
     });
   return adapted;
+}
+
+export const adaptedModel = async (name: string, backend: Backend): Promise<Adapted<CausalLm>> =>
+  adapterAround(await decodeModel(name, backend));
+
+/** 0: the base. */
+export const viewAt = (adapted: Adapted<CausalLm>, rank: number): DecodeView =>
+  rank === 0 ? adapted.base() : adapted.atRank(rank);
+
+export async function eventsOf(events: AsyncIterable<DecodeEvent>): Promise<DecodeEvent[]> {
+  const list: DecodeEvent[] = [];
+  for await (const event of events) list.push(event);
+  return list;
 }

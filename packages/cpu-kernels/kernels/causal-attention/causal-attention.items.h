@@ -12,7 +12,7 @@ namespace {
 constexpr int CHUNK = 8 * KEY_TILE;
 
 int chunksOf(const AttentionShape& shape, const Segment& s) {
-  if (hasFewColumns(shape, s)) return shape.columns(s) > 0 ? fewChunks(s) : 0;
+  if (hasFewColumns(shape, s)) return shape.columns(s) > 0 ? (s.keys() + FEW_KEYS - 1) / FEW_KEYS : 0;
   return shape.tiles(s, COLUMNS) == 1 && s.keys() > 2 * CHUNK ? (s.keys() + CHUNK - 1) / CHUNK : 1;
 }
 
@@ -22,10 +22,9 @@ Size partialFloats(const AttentionShape& shape, const Segment& s) {
 }
 // Floats of all partial results of a segment.
 Size partialsOf(const AttentionShape& shape, const Segment& s) {
-  if (hasFewColumns(shape, s))
-    return static_cast<Size>(shape.columns(s) > 0 ? fewChunks(s) : 0) * partialFloats(shape, s);
-  const int chunks = chunksOf(shape, s);
-  return chunks > 1 ? static_cast<Size>(chunks) * shape.kvHeads * partialFloats(shape, s) : 0;
+  const Size chunks = static_cast<Size>(chunksOf(shape, s));
+  if (hasFewColumns(shape, s)) return chunks * partialFloats(shape, s);
+  return chunks > 1 ? chunks * shape.kvHeads * partialFloats(shape, s) : 0;
 }
 
 // Floats of the partial results of all segments, the last one extended to the end of k: while a cache fills

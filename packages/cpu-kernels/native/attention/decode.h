@@ -41,7 +41,6 @@ inline int fewKeys(const AttentionShape& shape, const Segment& s, int from, int 
   const std::int64_t window = static_cast<std::int64_t>(smaller<Size>(shape.window, 0x7fffffff));
   return window > 0 && to <= lastOfFirstQuery - window + 1 ? 0 : to - from;
 }
-inline int fewChunks(const Segment& s) { return larger(1, (s.keys() + FEW_KEYS - 1) / FEW_KEYS); }
 // Scratch of one part: q and the scores of all columns.
 inline Size fewScratchFloats(const AttentionShape& shape) {
   int columns = 0;

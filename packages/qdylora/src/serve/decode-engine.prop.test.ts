@@ -14,7 +14,15 @@ import {
 import { inferenceContext } from '@qdylora/tensor';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { adapterAround, DECODE_CASES, decodeModel, LLAMA } from '../../test/decode-cases.ts';
+import {
+  adaptedModel,
+  adapterAround,
+  DECODE_CASES,
+  decodeModel,
+  eventsOf,
+  LLAMA,
+  viewAt,
+} from '../../test/decode-cases.ts';
 
 const levels = cpuLevels();
 const why = levels.available ? '' : levels.reason;
@@ -37,15 +45,6 @@ const arbitraryRequest = (vocabularySize: number, longest: number): fc.Arbitrary
     }),
   });
 
-const viewOf = (adapted: Adapted<CausalLm>, rank: number): DecodeView =>
-  rank === 0 ? adapted.base() : adapted.atRank(rank);
-
-async function eventsOf(events: AsyncIterable<DecodeEvent>): Promise<DecodeEvent[]> {
-  const list: DecodeEvent[] = [];
-  for await (const event of events) list.push(event);
-  return list;
-}
-
 const idsOf = (events: readonly DecodeEvent[]): number[] =>
   events.flatMap((event) => (event.type === 'token' ? [event.id] : []));
 
@@ -56,13 +55,13 @@ async function generated(view: DecodeView, { prompt, options }: Asked): Promise<
 }
 
 const decodeWith = (engine: DecodeEngine, adapted: Adapted<CausalLm>, { rank, prompt, options }: Asked) =>
-  eventsOf(engine.decode(viewOf(adapted, rank), prompt, options));
+  eventsOf(engine.decode(viewAt(adapted, rank), prompt, options));
 
 describe.each(DECODE_CASES)('$name', ({ name }) => {
   test('requests of several ranks in one batch get the tokens of `generate` alone', async ({ skip }) => {
     skip(!levels.available, why);
     using backend = await createCpuBackend({ numThreads: 2, batchInvariant: true, poison: true });
-    const adapted = adapterAround(await decodeModel(name, backend));
+    const adapted = await adaptedModel(name, backend);
     const { vocabularySize } = adapted.model;
     const before = backend.memory.usage().liveBytes;
     await fc.assert(
@@ -73,7 +72,7 @@ describe.each(DECODE_CASES)('$name', ({ name }) => {
           const answers = await Promise.all(requests.map((asked) => decodeWith(engine, adapted, asked)));
           await engine.close();
           for (const [i, asked] of requests.entries()) {
-            const alone = await generated(viewOf(adapted, asked.rank), asked);
+            const alone = await generated(viewAt(adapted, asked.rank), asked);
             expect(idsOf(answers[i]), JSON.stringify(asked)).toEqual(alone);
             const reason = alone.length === asked.options.maxNewTokens ? 'length' : 'stop';
             const stopToken = reason === 'stop' ? expect.objectContaining({ logProbability: null }) : null;

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { createHostBackend, type Backend } from '@qdylora/contract';
+import { createHostBackend } from '@qdylora/contract';
 import { cpuLevels, createCpuBackend } from '@qdylora/cpu-kernels';
 import type { Adapted } from '@qdylora/lora-dynamic';
 import {
@@ -12,7 +12,7 @@ import {
 } from '@qdylora/models';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { adapterAround, DECODE_CASES, decodeModel, LLAMA } from '../../test/decode-cases.ts';
+import { adaptedModel, DECODE_CASES, eventsOf, LLAMA, viewAt } from '../../test/decode-cases.ts';
 
 const levels = cpuLevels();
 const why = levels.available ? '' : levels.reason;
@@ -37,10 +37,7 @@ async function answersOf(
   const answers = await Promise.all(
     requests.map(async ({ delay, rank, prompt, options }) => {
       for (let i = 0; i < delay; i++) await turn();
-      const view = rank === 0 ? adapted.base() : adapted.atRank(rank);
-      const events: DecodeEvent[] = [];
-      for await (const event of engine.decode(view, prompt, options)) events.push(event);
-      return events;
+      return eventsOf(engine.decode(viewAt(adapted, rank), prompt, options));
     }),
   );
   const usage = engine.usage();
@@ -78,7 +75,7 @@ describe.each(DECODE_CASES)('$name', ({ name }) => {
   test('answers with drafts are those without, bit for bit', async ({ skip }) => {
     skip(!levels.available, why);
     using backend = await createCpuBackend({ numThreads: 2, batchInvariant: true, poison: true });
-    const adapted = adapterAround(await decodeModel(name, backend));
+    const adapted = await adaptedModel(name, backend);
     const before = backend.memory.usage().liveBytes;
     let acceptedTokens = 0;
     await fc.assert(
@@ -103,12 +100,10 @@ describe.each(DECODE_CASES)('$name', ({ name }) => {
 });
 
 describe('on llama', () => {
-  const adaptedModel = async (backend: Backend): Promise<Adapted<CausalLm>> =>
-    adapterAround(await decodeModel(LLAMA, backend));
   const asked: Asked = { ...REPEATED[0], options: { maxNewTokens: 60 } };
 
   test('a text that repeats itself takes fewer passes', async () => {
-    const adapted = await adaptedModel(createHostBackend());
+    const adapted = await adaptedModel(LLAMA, createHostBackend());
     const { usage: plain } = await answersOf(adapted, [asked], {});
     const { usage: drafting } = await answersOf(adapted, [asked], { draftTokens: 3 });
     expect(plain.passes).toBe(60);
@@ -118,7 +113,7 @@ describe('on llama', () => {
   });
 
   test('a sampled text repeats itself in fewer passes, too', async () => {
-    const adapted = await adaptedModel(createHostBackend());
+    const adapted = await adaptedModel(LLAMA, createHostBackend());
     const sampled: Asked = {
       ...asked,
       options: { ...asked.options, temperature: 0.01, topLogProbabilities: 2 },
@@ -131,7 +126,7 @@ describe('on llama', () => {
   });
 
   test('a request that is cancelled beside one with drafts leaves the other as it is', async () => {
-    const adapted = await adaptedModel(createHostBackend());
+    const adapted = await adaptedModel(LLAMA, createHostBackend());
     const { answers } = await answersOf(adapted, [asked], { draftTokens: 3 });
     const controller = new AbortController();
     const engine = createDecodeEngine(adapted.model, { capacityTokens: 600, draftTokens: 3, pause: turn });
@@ -141,18 +136,14 @@ describe('on llama', () => {
       for await (const { type } of engine.decode(view, asked.prompt, { signal: controller.signal }))
         if (type === 'token' && ++tokens === 5) controller.abort(new Error('gone'));
     })();
-    const events: DecodeEvent[] = [];
-    const reading = (async () => {
-      for await (const event of engine.decode(view, asked.prompt, asked.options)) events.push(event);
-    })();
+    const beside = eventsOf(engine.decode(view, asked.prompt, asked.options));
     await expect(cancelled).rejects.toThrow('gone');
-    await reading;
+    expect([await beside]).toEqual(answers);
     await engine.close();
-    expect([events]).toEqual(answers);
   });
 
   test('beside several requests there are no drafts', async () => {
-    const adapted = await adaptedModel(createHostBackend());
+    const adapted = await adaptedModel(LLAMA, createHostBackend());
     const { usage } = await answersOf(adapted, [asked, asked, asked], { draftTokens: 3 });
     expect(usage.draftedTokens).toBe(0);
   });

@@ -1,22 +1,19 @@
-import { createHostBackend, type Backend } from '@qdylora/contract';
+import { createHostBackend } from '@qdylora/contract';
 import { cpuLevels, createCpuBackend } from '@qdylora/cpu-kernels';
 import type { Adapted } from '@qdylora/lora-dynamic';
 import {
   createDecodeEngine,
   type CausalLm,
   type DecodeEngine,
-  type DecodeEvent,
   type DecodeOptions,
   type EngineUsage,
 } from '@qdylora/models';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { adapterAround, DECODE_CASES, decodeModel, LLAMA } from '../../test/decode-cases.ts';
+import { adaptedModel, DECODE_CASES, eventsOf, LLAMA, viewAt } from '../../test/decode-cases.ts';
 
 const levels = cpuLevels();
 const why = levels.available ? '' : levels.reason;
-const adaptedModel = async (name: string, backend: Backend): Promise<Adapted<CausalLm>> =>
-  adapterAround(await decodeModel(name, backend));
 
 interface Asked {
   readonly rank: number;
@@ -24,16 +21,8 @@ interface Asked {
   readonly options: DecodeOptions;
 }
 
-async function answer(
-  engine: DecodeEngine,
-  adapted: Adapted<CausalLm>,
-  asked: Asked,
-): Promise<DecodeEvent[]> {
-  const view = asked.rank === 0 ? adapted.base() : adapted.atRank(asked.rank);
-  const events: DecodeEvent[] = [];
-  for await (const event of engine.decode(view, asked.prompt, asked.options)) events.push(event);
-  return events;
-}
+const answer = (engine: DecodeEngine, adapted: Adapted<CausalLm>, { rank, prompt, options }: Asked) =>
+  eventsOf(engine.decode(viewAt(adapted, rank), prompt, options));
 
 /** Answers of requests together, and of each with an engine of its own. */
 async function compare(
