@@ -48,6 +48,7 @@ export {
   createOptimizer,
   isPaged,
   OPTIMIZER_NAMES,
+  stateNameOf,
   type OptimizerOptions,
 } from './optimizers/create-optimizer.ts';
 export { lion, type LionOptions } from './optimizers/lion.ts';
@@ -89,6 +90,7 @@ export {
   type RunParts,
   type SaveStateOptions,
 } from './checkpoints/save-state.ts';
+export { startOptimizer } from './checkpoints/start-optimizer.ts';
 export { sortAdapterRows } from './sorted-rows/sort-adapter-rows.ts';
 export { splitBatch } from './step/split-batch.ts';
 export { scalarsOfEvent } from './tensorboard/scalars-of-event.ts';

@@ -39,15 +39,15 @@ export interface FoundCheckpoint {
 export function findCheckpoint(folder: string, fs: FileSystem = NODE_FILE_SYSTEM): FoundCheckpoint {
   const damaged: { path: string; problem: string }[] = [];
   for (const { path } of listCheckpoints(folder, fs)) {
-    const problem = problemOf(path, fs);
+    const problem = checkpointProblem(path, fs);
     if (problem === null) return { path, damaged };
     damaged.push({ path, problem });
   }
   return { path: null, damaged };
 }
 
-/** The reason why a folder cannot be resumed from; null for a whole checkpoint. */
-function problemOf(path: string, fs: FileSystem): string | null {
+/** The reason why a folder is no checkpoint to start from; null for a whole checkpoint. */
+export function checkpointProblem(path: string, fs: FileSystem = NODE_FILE_SYSTEM): string | null {
   const folder = validateFolder(path, fs);
   if (!folder.isValid) return folder.problem;
   const missing = [STATE_FILE, PARAMETERS_FILE, OPTIMIZER_FILE].find(
@@ -76,7 +76,7 @@ export function resumeState(
   path: string,
   { backend, optimizer, identity }: Omit<RunParts, 'progress'>,
 ): Resumed {
-  const problem = problemOf(path, NODE_FILE_SYSTEM);
+  const problem = checkpointProblem(path);
   if (problem !== null)
     throw new QdyloraError('BAD_RESUME', {
       where: 'resume',
@@ -107,7 +107,7 @@ export function resumeState(
 const savedArrays = (file: SafetensorsFile): Map<string, SavedArray> =>
   new Map([...file.tensors].map(([name, entry]) => [name, savedArray(name, entry)]));
 
-function savedArray(name: string, entry: TensorEntry): SavedArray {
+export function savedArray(name: string, entry: TensorEntry): SavedArray {
   const dtype = (Object.keys(SAFETENSORS_NAMES) as DType[]).find(
     (candidate) => SAFETENSORS_NAMES[candidate] === entry.dtype,
   );

@@ -3,6 +3,7 @@ import { createRng, elementCount, QdyloraError } from '@qdylora/contract';
 import type { Began, CheckpointKeeper } from '../checkpoints/open-keeper.ts';
 import { resumeState } from '../checkpoints/resume-state.ts';
 import type { RunParts } from '../checkpoints/save-state.ts';
+import { startOptimizer } from '../checkpoints/start-optimizer.ts';
 import { stateNameOf } from '../optimizers/create-optimizer.ts';
 import { createPassRecorder } from '../step/pass-recorder.ts';
 import { firstLossScale } from '../step/loss-scale.ts';
@@ -17,8 +18,8 @@ import { isPatienceOver, type TrainingRun } from './training-run.ts';
 const BEFORE_FIRST_STEP = -1;
 
 /**
- * Prepares the optimizer, restores a checkpoint if the run resumes, checks that the disk has room for the
- * next one, and emits the plan.
+ * Prepares the optimizer, restores a checkpoint if the run resumes or takes the optimizer's state of another
+ * run, checks that the disk has room for the next one, and emits the plan.
  *
  * @throws QdyloraError BAD_ARGUMENT for an optimizer over another model's parameters; BAD_RESUME, NOT_EMPTY,
  * WRITE_FAILED.
@@ -33,6 +34,7 @@ export async function beginRun(
   assertTrainsModel(options);
   optimizer.prepare(backend);
   const start = await beginTogether({ backend, optimizer, identity }, options, keeper);
+  if (!start?.resumedFrom && options.optimizerState) startOptimizer(optimizer, options.optimizerState);
   const progress = start?.progress ?? freshProgress();
   if (!start?.resumedFrom && options.evaluate?.beforeFirstStep) progress.evaluatedAt = BEFORE_FIRST_STEP;
   progress.lossScale = scaling ? (progress.lossScale ?? firstLossScale(scaling)) : null;

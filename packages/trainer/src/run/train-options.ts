@@ -82,6 +82,12 @@ export interface TrainOptions extends TrainCallbacks {
   /** Chooses the quantization level of each step; null by default: the level that the model has. */
   readonly levels?: LevelSampler | null;
   readonly optimizer: Optimizer;
+  /**
+   * Folder of a checkpoint of another run, whose moments a new run starts with. Of parameters that have more
+   * rows there, as those of a larger rank, it takes the first ones. null by default: moments start at 0. A
+   * run that resumes has its own.
+   */
+  readonly optimizerState?: string | null;
   readonly schedule: LearningRateSchedule;
   readonly totalSteps: number;
   /**
@@ -161,6 +167,7 @@ const OPTIONS: OptionRules<TrainOptions> = {
   sampler: required(orNull(objectWith('ranksOfPart', 'segmentsOf'))),
   levels: orNull(objectWith('levelAt')),
   optimizer: required(objectWith('prepare', 'step')),
+  optimizerState: orNull(someText),
   schedule: required(objectWith('at')),
   totalSteps: required(anyValue),
   sortRowsAfter: anyValue,

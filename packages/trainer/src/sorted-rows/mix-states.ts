@@ -1,16 +1,11 @@
 import { QdyloraError, shownValue } from '@qdylora/contract';
 import { mixRows } from '@qdylora/lora-dynamic';
-import { signedDynamicMap, unsignedDynamicMap } from '@qdylora/quant';
 import { codeLimits, encodeStateBlock, forEachStateBlock, STATE_BLOCK_SIZE } from '@qdylora/tensor';
 import type { Optimizer, StateArray } from '../optimizers/optimizer.ts';
+import { decodeState, isMeanOfSquares, mapOf } from '../optimizers/states/decode-state.ts';
 import { absmaxOf } from '../optimizers/states/state-layout.ts';
 
-/** States that are means of gradients (`signed`), and of their squares. */
-const KINDS = [
-  { kind: 'm', isSquare: false },
-  { kind: 'velocity', isSquare: false },
-  { kind: 'v', isSquare: true },
-] as const;
+const KINDS = ['m', 'velocity', 'v'] as const;
 
 /**
  * Changes the states of one parameter as a mix changes its gradient. Where the gradient becomes M·g, its mean
@@ -21,11 +16,12 @@ const KINDS = [
  */
 export async function mixStates(optimizer: Optimizer, name: string, mix: Float64Array): Promise<void> {
   const { arrays } = optimizer.state();
-  for (const { kind, isSquare } of KINDS) {
+  for (const kind of KINDS) {
+    const isSquare = isMeanOfSquares(kind);
     const weights = isSquare ? mix.map((weight) => weight * weight) : mix;
     const absmax = arrays.get(`${name}.${absmaxOf(kind)}`);
     const values = arrays.get(`${name}.${kind}`);
-    if (absmax) await mixCodes(values as StateArray<'u8'>, absmax as StateArray<'f32'>, weights, isSquare);
+    if (absmax) await mixCodes(values as StateArray<'u8'>, absmax as StateArray<'f32'>, weights, kind);
     else values?.write(mixRows(weights, (await values.read()) as Float32Array));
   }
 }
@@ -47,19 +43,15 @@ async function mixCodes(
   codes: StateArray<'u8'>,
   absmax: StateArray<'f32'>,
   weights: Float64Array,
-  isSquare: boolean,
+  kind: string,
 ): Promise<void> {
-  const map = isSquare ? unsignedDynamicMap() : signedDynamicMap();
+  const map = mapOf(kind);
   const state = { codes: await codes.read(), absmax: await absmax.read(), map, limits: codeLimits(map) };
-  const values = new Float32Array(state.codes.length);
-  forEachStateBlock(codes.shape, ({ from, count, block }) => {
-    for (let i = from; i < from + count; i++) values[i] = map[state.codes[i]] * state.absmax[block];
-  });
-  const mixed = mixRows(weights, values);
+  const mixed = mixRows(weights, decodeState(state, codes.shape));
   const blockValues = new Float64Array(STATE_BLOCK_SIZE);
   forEachStateBlock(codes.shape, (block) => {
     blockValues.set(mixed.subarray(block.from, block.from + block.count));
-    encodeStateBlock(state, block, blockValues, isSquare ? 1 : 0);
+    encodeStateBlock(state, block, blockValues, isMeanOfSquares(kind) ? 1 : 0);
   });
   codes.write(state.codes);
   absmax.write(state.absmax);
