@@ -1,6 +1,6 @@
 import { powersOfTwoUpTo, slicedAlpha, type RankScaling } from '@qdylora/lora-dynamic';
 import {
-  assertAdapterInitFits,
+  assertAdapterStartFits,
   assertDistillationFits,
   assertEvaluationFits,
   assertFullTraining,
@@ -103,7 +103,7 @@ function withRanks(
   const rateRanks = config.rateRanks ?? ratesOfAdapter(adapterRanks, ranks);
   assertRankListsFit(config, { ranks, rateRanks: rateRanks ?? ranks }, explicit);
   assertDistillationFits(config, ranks, explicit);
-  assertAdapterInitFits(config, explicit);
+  assertAdapterStartFits(config, explicit);
   assertEvaluationFits(config, ranks, explicit);
   assertLevelsFit(config, explicit);
   assertWorkerRanksFit(config, ranks, explicit);

@@ -55,6 +55,11 @@ export interface RunOptions {
   readonly levelSchedule?: 'sampled' | 'descending' | 'feedback';
   /** Folder of an adapter to start from. */
   readonly adapter?: string | null;
+  /**
+   * Folder of the checkpoint (checkpoints/step-150) whose optimizer state the rows of adapter start
+   * with. Without it the moments start at 0.
+   */
+  readonly optimizerState?: string | null;
   /** The largest rank (default: 64). */
   readonly loraR?: number;
   /** Ranks that the run trains; powers of two up to lora_r by default. */

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { bytesOf, rejection, run, stepsIn, tinyRun } from '../../test/tiny-run.ts';
@@ -66,6 +66,7 @@ describe('finishing one rank of a run', () => {
     });
     expect(finished.notes).toEqual([
       `The run starts from rank 2 of ${earlier}/adapter, which has the ranks 1, 2, 4.`,
+      `The optimizer's moments start as in ${earlier}/checkpoints/step-6.`,
       expect.stringMatching(
         /^Held-out loss before the first step → after 3 steps: \d\.\d{3} → \d\.\d{3} at rank 2\.$/,
       ) as string,
@@ -97,6 +98,7 @@ describe('finishing one rank of a run', () => {
       ...keys,
       ranks: [2],
       adapter: `${earlier}/adapter`,
+      optimizerState: `${earlier}/checkpoints/step-6`,
       learningRate: 0.2 * common.learningRate,
       dataSeed: 1,
       warmupSteps: 2,
@@ -104,6 +106,22 @@ describe('finishing one rank of a run', () => {
     });
     expect(lossesOf(events)[0]![0]).toBe(0);
     expect(bytesOf(folder.in('train-slice/adapter'))).toEqual(bytesOf(folder.in('whole/adapter')));
+  });
+
+  it('starts its moments at 0 where those of the run are gone, or of another optimizer', async () => {
+    const momentsOf = async (name: string, options: Partial<FinishOptions>) => {
+      const { report } = await finish(name, { share: 1, ...options });
+      return report.notes.find((note) => note.includes('moments'));
+    };
+    expect(await momentsOf('other optimizer', { optimizer: 'sgd' })).toMatch(/moments start at 0\.$/);
+    expect(await momentsOf('paged', { optimizer: 'paged_adamw_32bit' })).toMatch(/start as in .*step-6\.$/);
+    const pruned = folder.in('pruned');
+    cpSync(earlier, pruned, { recursive: true });
+    rmSync(`${pruned}/checkpoints`, { recursive: true });
+    expect(await momentsOf('without checkpoints', { run: pruned })).toMatch(/moments start at 0\.$/);
+    expect(bytesOf(folder.in('without checkpoints/adapter'))).not.toEqual(
+      bytesOf(folder.in('whole/adapter')),
+    );
   });
 
   it('keeps the rates that the rows had, or takes those of a run of one rank', async () => {
@@ -145,6 +163,9 @@ describe('finishing one rank of a run', () => {
     expect(await errorOf({ rank: 3 })).toMatch(/did not train rank 3: its ranks are 1, 2, 4\. Choose one/);
     expect(await errorOf({ rank: 8 })).toMatch(/did not train rank 8: its ranks are 1, 2, 4/);
     expect(await errorOf({ share: 2 })).toMatch(/`share` must be a number > 0 and ≤ 1 \(got 2\)/);
+    expect(await errorOf({ optimizerState: folder.in('empty') })).toMatch(
+      /^\[optimizer_state\] There is no optimizer\.safetensors in .*empty\. Name a folder of checkpoints\//,
+    );
     expect(await errorOf({ outputDir: earlier })).toMatch(/already exists and is not an empty folder/);
     renameSync(common.model, folder.in('moved'));
     expect(await errorOf({})).toMatch(/The base model of .*run is no longer at .*model\. .*: --model path/);

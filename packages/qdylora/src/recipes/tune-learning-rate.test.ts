@@ -72,6 +72,18 @@ describe('tuning a learning rate', () => {
     expect(readFileSync(folder.in('range/tune/tune.html'), 'utf8')).toContain('<svg');
   });
 
+  it('goes on with the moments that the run starts with', async () => {
+    const outputDir = folder.in('earlier');
+    await run({ ...common, outputDir });
+    const further = { adapter: `${outputDir}/adapter`, rates: 2 };
+    const [kept, zero] = [
+      await tune('kept', { ...further, optimizerState: `${outputDir}/checkpoints/step-${common.maxSteps}` }),
+      await tune('zero', further),
+    ];
+    expect(kept.startLoss).toBe(zero.startLoss);
+    expect(kept.candidates[0].loss).not.toBe(zero.candidates[0].loss);
+  });
+
   it('says of a stopped search that nothing was written', async () => {
     const controller = new AbortController();
     const onProgress = ({ done }: { done: number }): void => {

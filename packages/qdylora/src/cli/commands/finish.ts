@@ -13,9 +13,9 @@ export function addFinishCommand(program: Command, context: Context): void {
     .argument('<run>', 'Folder of a finished run')
     .summary('train one rank of a run a little further, alone')
     .description(
-      'Trains the chosen rank of a run alone for a share of its steps, with the data and optimizer of ' +
-        'the run and a fifth of its learning rate; the schedule warms up again. Every key of the run is ' +
-        'also a flag.',
+      'Trains the chosen rank of a run alone for a share of its steps, with the data, the optimizer and ' +
+        'the moments of the run and a fifth of its learning rate; the schedule warms up again. Every key ' +
+        'of the run is also a flag.',
     );
   addKeyFlags(command, FINISH_KEYS)
     .option(

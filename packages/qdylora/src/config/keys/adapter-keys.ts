@@ -46,6 +46,12 @@ const ranksSchema = z
 /** The adapter: its layers, its ranks, and how the ranks are trained. */
 export const ADAPTER_KEYS = {
   adapter: textKey({ group: 'Adapter', about: 'Folder of an adapter to start from' }),
+  optimizerState: textKey({
+    group: 'Adapter',
+    about:
+      'Folder of the checkpoint (checkpoints/step-150) whose optimizer state the rows of adapter start ' +
+      'with. Without it the moments start at 0',
+  }),
   loraR: numberKey({ from: 1, to: 4096, whole: true }, 64, { group: 'Adapter', about: 'The largest rank' }),
   ranks: {
     group: 'Adapter',

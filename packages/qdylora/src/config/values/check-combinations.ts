@@ -160,11 +160,22 @@ export function assertDistillationFits(
     );
 }
 
-/** @throws QdyloraError BAD_CONFIG for a start of an existing adapter, or a norm without its start */
-export function assertAdapterInitFits(
-  { adapter, adapterInit, adapterInitNorm }: Config,
+/**
+ * @throws QdyloraError BAD_CONFIG for a start of an existing adapter, a norm without its start, or the
+ * optimizer state of an adapter that is not there
+ */
+export function assertAdapterStartFits(
+  { adapter, adapterInit, adapterInitNorm, optimizerState }: Config,
   explicit: ExplicitValues,
 ): void {
+  if (optimizerState !== null && adapter === null)
+    throw refusedValue(
+      explicit,
+      'optimizerState',
+      (name) =>
+        `${name('optimizerState')} belongs to the rows of an adapter, and ${name('adapter')} names none`,
+      'Name the adapter of that run too, or leave it out.',
+    );
   if (adapterInit !== 'kaiming' && adapter !== null)
     throw refusedValue(
       explicit,
@@ -293,6 +304,7 @@ export function assertWorkerRanksFit(
 /** Keys of an adapter, which full training does not have. */
 const ADAPTER_ONLY_KEYS: readonly KeyName[] = [
   'adapter',
+  'optimizerState',
   'ranks',
   'preset',
   'evalRanks',

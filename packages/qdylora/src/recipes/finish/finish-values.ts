@@ -1,4 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
+import { stateNameOf } from '@qdylora/trainer';
 import { mergeExplicit, valuesOfOptions, type ExplicitValues } from '../../config/explicit-values.ts';
 import { missingKey } from '../../config/names/missing-key.ts';
 import { checkValues } from '../../config/values/check-values.ts';
@@ -8,9 +9,9 @@ import { prepareRun, type PreparedRun } from '../run/prepare-run.ts';
 import { assertBaseExists, readFinishedRun, type FinishedRun } from './read-finished-run.ts';
 
 /**
- * The run that finishes one rank of an earlier run: the keys of that run with one rank, its slice to start
- * from, ceil(share · steps) steps, a fifth of its learning rate and the rows in another order. Explicit
- * values override all of them.
+ * The run that finishes one rank of an earlier run: the keys of that run with one rank, its slice and the
+ * moments of its rows to start from, ceil(share · steps) steps, a fifth of its learning rate and the rows in
+ * another order. Explicit values override all of them; with another optimizer moments start at 0.
  *
  * @param folder output folder of the earlier run
  * @throws QdyloraError MISSING_FILE, BAD_CONFIG, BAD_FILE
@@ -24,11 +25,24 @@ export async function prepareFinish(folder: string, explicit: ExplicitValues): P
   const { ranks } = readAdapter(run.adapter).state;
   if (!ranks.includes(rank)) throw untrainedRank(run, rank, ranks);
   if (!changes.has('model')) assertBaseExists(run);
-  return prepareRun(mergeExplicit(finishedValues(run, { rank, share, ranks }), changes));
+  const optimizerState = keepsOptimizer(run, changes) ? run.lastCheckpoint : null;
+  return prepareRun(mergeExplicit(finishedValues(run, { rank, share, ranks, optimizerState }), changes));
+}
+
+/** Another optimizer cannot go on with the moments of that of the run. */
+function keepsOptimizer({ values }: FinishedRun, changes: ExplicitValues): boolean {
+  const [own, changed] = [values, changes].map((source) => source.get('optimizer')?.value);
+  return typeof changed !== 'string' || typeof own !== 'string' || stateNameOf(changed) === stateNameOf(own);
 }
 
 /** Keys of the earlier run that mean its own folder, or that its adapter brings along. */
-const REPLACED_KEYS: readonly string[] = ['outputDir', 'resumeFromCheckpoint', 'loraAlpha', 'loraScaling'];
+const REPLACED_KEYS: readonly string[] = [
+  'outputDir',
+  'resumeFromCheckpoint',
+  'optimizerState',
+  'loraAlpha',
+  'loraScaling',
+];
 
 const isKept = (name: string): boolean => !isNestedOnly(name) && !REPLACED_KEYS.includes(name);
 
@@ -48,7 +62,13 @@ function finishedValues(
     rank,
     share,
     ranks,
-  }: { readonly rank: number; readonly share: number; readonly ranks: readonly number[] },
+    optimizerState,
+  }: {
+    readonly rank: number;
+    readonly share: number;
+    readonly ranks: readonly number[];
+    readonly optimizerState: string | null;
+  },
 ): ExplicitValues {
   const numberOf = (key: string): number | null => {
     const value = values.get(key)?.value;
@@ -62,6 +82,7 @@ function finishedValues(
   const kept = new Map([...values].filter(([name]) => isKept(name)));
   const changed = valuesOfOptions({
     adapter,
+    optimizerState,
     ...(runRate !== null && { learningRate: RATE_SHARE * runRate }),
     ranks: [rank],
     rateRanks: values.get('rateRanks')?.value ?? ranks,

@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { isHubName } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
+import { OPTIMIZER_FILE } from '@qdylora/trainer';
 import type { ExplicitValues } from '../../config/explicit-values.ts';
 import { readRunYaml } from '../../config/yaml/read-run-yaml.ts';
 import { runPaths } from '../run-folder/output-folder.ts';
@@ -14,6 +16,8 @@ export interface FinishedRun {
   readonly values: ExplicitValues;
   /** Optimizer steps that it took. */
   readonly steps: number;
+  /** The checkpoint after its last step; null where it is gone. */
+  readonly lastCheckpoint: string | null;
 }
 
 /**
@@ -44,7 +48,10 @@ export async function readFinishedRun(folder: string): Promise<FinishedRun> {
         `The run has not ended: there is no ${path}.`,
         `Continue it first: npx qdylora train ${paths.run} --resume-from-checkpoint auto.`,
       );
-  return { folder, adapter: paths.adapter, values, steps: stepsIn(paths.reportJson) };
+  const steps = stepsIn(paths.reportJson);
+  const checkpoint = join(paths.checkpoints, `step-${steps}`);
+  const lastCheckpoint = existsSync(join(checkpoint, OPTIMIZER_FILE)) ? checkpoint : null;
+  return { folder, adapter: paths.adapter, values, steps, lastCheckpoint };
 }
 
 const refusal = (problem: string, nextStep: string): QdyloraError =>

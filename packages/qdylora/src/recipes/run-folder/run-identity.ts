@@ -7,6 +7,7 @@ const FREE_KEYS: ReadonlySet<KeyName> = new Set<KeyName>([
   'model',
   'init',
   'adapter',
+  'optimizerState',
   'dataset',
   'evalDataset',
   'chatTemplate',

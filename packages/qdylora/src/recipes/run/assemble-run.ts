@@ -118,10 +118,9 @@ export async function attachForTraining(
   facts: BaseFacts,
 ): Promise<Adapted<CausalLm> | null> {
   if (config.method === 'none') return null;
-  const adapterConfig = adapterConfigOf(config);
   const adapted = config.adapter
-    ? await continueAdapter(model, config.adapter, facts, adapterConfig)
-    : attachDyLora(model, adapterConfig);
+    ? await continueAdapter(model, config.adapter, facts, config)
+    : attachDyLora(model, adapterConfigOf(config));
   const { widerThanLayer } = adapted.report;
   if (widerThanLayer.length > 0)
     facts.warn(
@@ -136,15 +135,17 @@ async function continueAdapter(
   model: CausalLm,
   folder: string,
   facts: BaseFacts,
-  config: AdapterConfig,
+  config: RunConfig,
 ): Promise<Adapted<CausalLm>> {
   const adapter = readAdapter(folder);
-  const adapted = await attachAdapter(model, adapter, facts, config);
+  const adapted = await attachAdapter(model, adapter, facts, adapterConfigOf(config));
   const { ranks } = adapter.state;
   const rank = adapted.ranks.maxRank;
   const isPart = adapted.ranks.ranks.length < ranks.length;
   const part = isPart ? `rank ${rank} of ${folder}, which has the ranks ${ranks.join(', ')}` : folder;
   facts.warn(`The run starts from ${part}.`);
+  const { optimizerState } = config;
+  facts.warn(`The optimizer's moments start ${optimizerState ? `as in ${optimizerState}` : 'at 0'}.`);
   return adapted;
 }
 

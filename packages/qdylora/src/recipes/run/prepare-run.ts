@@ -1,3 +1,7 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { QdyloraError } from '@qdylora/contract';
+import { OPTIMIZER_FILE } from '@qdylora/trainer';
 import { resolveRun, type RunConfig } from '../../config/resolve-run.ts';
 import type { ExplicitValues } from '../../config/explicit-values.ts';
 import { missingKey } from '../../config/names/missing-key.ts';
@@ -9,14 +13,26 @@ export type PreparedRun = RunConfig & { readonly outputDir: string; readonly dat
 /**
  * Resolves explicit values into a run. A run that starts from an adapter takes over its ranks and scale.
  *
- * @throws QdyloraError BAD_CONFIG for a wrong or missing value
+ * @throws QdyloraError BAD_CONFIG for a wrong or missing value; MISSING_FILE
  */
 export function prepareRun(explicit: ExplicitValues): PreparedRun {
   const config = resolveShape(explicit);
   if (!config.dataset) throw missingKey('dataset', 'Name the rows to train on: --dataset rows.jsonl.');
   if (!config.outputDir)
     throw missingKey('output_dir', 'Name a folder for what the run writes: --output-dir runs/first.');
+  assertStateExists(config);
   return config as PreparedRun;
+}
+
+/** Found before the model is loaded. The trainer checks what is in the folder. */
+function assertStateExists({ optimizerState: folder }: RunConfig): void {
+  if (folder === null || existsSync(join(folder, OPTIMIZER_FILE))) return;
+  throw new QdyloraError('MISSING_FILE', {
+    where: 'optimizer_state',
+    problem: `There is no ${OPTIMIZER_FILE} in ${folder}.`,
+    nextStep: 'Name a folder of checkpoints/ of the run that trained the adapter.',
+    details: { folder },
+  });
 }
 
 /** The same without a dataset and an output folder: enough for a plan. */

@@ -7,6 +7,7 @@ import {
   createPassRecorder,
   passesOfStep,
   runStep,
+  startOptimizer,
   type Optimizer,
   type StepOutcome,
 } from '@qdylora/trainer';
@@ -51,6 +52,10 @@ export async function openTrial(
   });
   await adapted.load({ ...start, alpha: loraAlpha });
   const optimizer = optimizerOf({ model, adapted }, config);
+  if (config.optimizerState !== null) {
+    optimizer.prepare(model.backend);
+    startOptimizer(optimizer, config.optimizerState);
+  }
   const preconditioner = preconditionerOf(adapted, config);
   const sampler = samplerOf(adapted, config);
   const recorder = createPassRecorder(model.backend);

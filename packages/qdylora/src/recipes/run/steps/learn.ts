@@ -99,6 +99,7 @@ function trainOptions(opened: OpenedRun, judge: Judge | null, session: RunSessio
     workers: session.workers,
     gradientSum: gradientSumOf(config, session.workers ?? null),
     maxRanks: config.maxRankByWorker,
+    optimizerState: config.optimizerState,
     resume: resumeFrom(config.resumeFromCheckpoint),
     earlyStopping: earlyStopping(opened),
     evaluate: judge?.forTrainer({
