@@ -1,15 +1,18 @@
+import { join } from 'node:path';
 import { sliceState, type Adapted, type AdapterState } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
-import { trainStep, type Optimizer } from '@qdylora/trainer';
+import { startOptimizer, trainStep, type Optimizer } from '@qdylora/trainer';
 import { attach, optimizerOf } from './adapters.ts';
 import { heldOutLosses } from './held-out-losses.ts';
-import type { FinishRates, Job } from './job.ts';
+import type { FinishMoments, FinishRates, Job } from './job.ts';
 import { cosine, type Setting } from './setting.ts';
 
 interface SliceFinish {
   readonly rank: number;
   readonly share: number;
+  readonly learningRate: number;
   readonly rates: FinishRates;
+  readonly moments: FinishMoments;
 }
 
 /** Trains slices of a nested adapter further, each rank alone on the rows that follow those of the run. */
@@ -18,33 +21,35 @@ export async function finishSlices(setting: Setting, nested: Adapted<CausalLm>) 
   const state = await nested.state();
   const results = [];
   for (const finish of finishesOf(job)) {
-    const { rank, rates } = finish;
+    const { rank, learningRate, rates, moments } = finish;
     const steps = Math.ceil(finish.share * job.steps);
     const adapted = await trainSlice(setting, state, { ...finish, steps });
     const { losses, rowSums } = await heldOutLosses([rank], [adapted.atRank(rank)], heldOut);
-    console.error(`${job.id} finished ${rank} (${rates}) for ${steps} steps: ${losses[rank].toFixed(4)}`);
+    const how = `${learningRate}, ${rates} rates, ${moments} moments, ${steps} steps`;
+    console.error(`${job.id} finished ${rank} (${how}): ${losses[rank].toFixed(4)}`);
     results.push({ ...finish, steps, loss: losses[rank], rowSums: rowSums[rank] });
   }
   return results;
 }
 
-function finishesOf(job: Job): SliceFinish[] {
-  const { ranks, shares, rates = 'nested' } = job.finish!;
-  return ranks.flatMap((rank) =>
-    shares.flatMap((share) => [rates].flat().map((each) => ({ rank, share, rates: each }))),
-  );
+function* finishesOf({ finish }: Job): Generator<SliceFinish> {
+  for (const { ranks, shares, learningRate, rates = 'nested', moments = 'zero' } of [finish ?? []].flat())
+    for (const rank of ranks)
+      for (const share of shares)
+        for (const each of [rates].flat()) yield { rank, share, learningRate, rates: each, moments };
 }
 
 async function trainSlice(
-  { job, model, batches }: Setting,
+  { job, model, batches, outputDir }: Setting,
   state: AdapterState,
-  { rank, rates, steps }: SliceFinish & { readonly steps: number },
+  { rank, learningRate, rates, moments, steps }: SliceFinish & { readonly steps: number },
 ): Promise<Adapted<CausalLm>> {
-  const { learningRate } = job.finish!;
   const slice = sliceState(state, rank);
   const adapted = attach(model, { ...job, alpha: slice.alpha }, [rank]);
   await adapted.load(slice);
   using optimizer = sliceOptimizer(adapted, { ...job, learningRate }, rates);
+  optimizer.prepare(model.backend);
+  if (moments === 'kept') startOptimizer(optimizer, join(outputDir, `checkpoints/step-${job.steps}`));
   const schedule = cosine(learningRate, steps);
   for (let step = 0; step < steps; step++)
     await trainStep(adapted.atRank(rank), batches.batchAt(job.steps + step), optimizer, {

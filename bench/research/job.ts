@@ -40,8 +40,8 @@ export interface Job {
   readonly rankRates: RankRates;
   /** Where the adapter starts. */
   readonly init: 'kaiming' | 'gradient' | 'activations';
-  /** Trains slices further alone after the run; null: does not. */
-  readonly finish: Finish | null;
+  /** Trains slices further alone after the run, in each of these ways; null: does not. */
+  readonly finish: Finish | readonly Finish[] | null;
   /** Also measures adapters of the bytes of these ranks, sorted by energy: uniform and per layer. */
   readonly budgetRanks: readonly number[];
   /** Storage of the base; `none`: as in the checkpoint (16 bits). */
@@ -106,7 +106,12 @@ export interface Finish {
   readonly learningRate: number;
   /** The rates of B's rows; several: each slice is finished with each. `nested` by default. */
   readonly rates?: FinishRates | readonly FinishRates[];
+  /** `zero` by default. */
+  readonly moments?: FinishMoments;
 }
+
+/** Moments of AdamW that a slice starts with: 0, or those that its rows have at the end of the nested run. */
+export type FinishMoments = 'zero' | 'kept';
 
 /**
  * Factors on the learning rate of B's rows while a slice is trained alone.

@@ -8,7 +8,8 @@ import { tinyRun } from '../../examples/test-support/tiny-run.ts';
 import { attach } from './adapters.ts';
 import { cutAt, cutState } from './cut-state.ts';
 import { heldOutLosses } from './held-out-losses.ts';
-import { DEFAULTS, type Cut, type Job } from './job.ts';
+import { finishSlices } from './finish-slices.ts';
+import { DEFAULTS, type Cut, type FinishMoments, type Job } from './job.ts';
 import { measureCuts } from './measure-cuts.ts';
 import type { Setting } from './setting.ts';
 import { tinySetting } from './tiny-setting.ts';
@@ -151,5 +152,28 @@ describe('a rank with rows of its own', () => {
       const { adapted } = await trainOne({ ...half, job: { ...half.job, wideShare: 1 } });
       const { energy } = await measureCuts(half, adapted!);
       expect(losses[1]).toBeCloseTo(energy!.losses[1], 2); // A and B are rounded to bf16 in other scales
+    }));
+});
+
+describe('a slice of a nested run', () => {
+  it('takes the moments of its run along, or starts with none', () =>
+    withSetting({ ranks: [1, 2, 4], scaling: 'uniform', rankRates: 'steep' }, async (setting) => {
+      const { adapted } = await trainOne(setting);
+      const finish = (moments: FinishMoments) => ({
+        ranks: [1, 4],
+        shares: [0.5],
+        learningRate: 1e-2,
+        moments,
+      });
+      const job = { ...setting.job, finish: [finish('zero'), finish('kept')] };
+      const results = await finishSlices({ ...setting, job }, adapted!);
+      expect(results.map(({ rank, moments, steps }) => [rank, moments, steps])).toEqual([
+        [1, 'zero', 3],
+        [4, 'zero', 3],
+        [1, 'kept', 3],
+        [4, 'kept', 3],
+      ]);
+      const [zero1, zero4, kept1, kept4] = results.map(({ loss }) => loss);
+      expect([kept1 === zero1, kept4 === zero4]).toEqual([false, false]);
     }));
 });
