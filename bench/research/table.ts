@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { holmBonferroni, pairedTTest, type PairedDifference } from '@qdylora/eval';
-import type { Job } from './job.ts';
+import type { FinishMoments, Job } from './job.ts';
 import { lossCurves } from './loss-curves.ts';
 
 /** A line of results/<file of jobs>.jsonl: the job, and what came out. */
@@ -19,6 +19,18 @@ interface Result extends Job {
   /** Losses of the trained adapter cut at smaller ranks, by the way to cut it. */
   readonly cut?: Readonly<Record<string, { readonly rowSums: Result['rowSums'] }>>;
   readonly squeezed?: { readonly rowSums: Result['rowSums'] };
+  /** Slices that were trained further alone. */
+  readonly finished?: readonly FinishedSlice[];
+}
+
+interface FinishedSlice {
+  readonly rank: number;
+  readonly steps: number;
+  /** Both are absent in results of before a job could finish in several ways. */
+  readonly learningRate?: number;
+  readonly moments?: FinishMoments;
+  readonly loss: number;
+  readonly rowSums: readonly number[];
 }
 
 const resultsOf = (name: string): Result[] =>
@@ -75,6 +87,38 @@ function comparisonTable(results: readonly Result[]): string[] {
   ];
 }
 
+/** Each finished slice against what it was before, and against the best dedicated run of its rank. */
+function finishTable(results: readonly Result[]): string[] {
+  const finishes = results.flatMap((run) =>
+    (run.finished ?? []).map((slice) => {
+      const counts = Float64Array.from(run.rowCounts);
+      const losses = { sums: Float64Array.from(slice.rowSums), counts };
+      const dedicated = bestDedicated(results, slice.rank);
+      const differences = [run, dedicated].map(
+        (other) => other && pairedTTest(losses, lossesAt(other, slice.rank)),
+      );
+      return { run, slice, differences };
+    }),
+  );
+  const adjusted = holmBonferroni(
+    finishes.flatMap(({ differences }) => differences.flatMap((each) => (each ? [each.pValue] : []))),
+  ).values();
+  const cellOf = (difference: PairedDifference | undefined): string =>
+    difference ? `${meanText(difference)} (p ${adjusted.next().value!.toPrecision(2)})` : '';
+  return [
+    '| finished slice | rank | steps | rate | moments | loss | against before | against dedicated |',
+    '|---|---|---|---|---|---|---|---|',
+    ...finishes.map(({ run, slice: { rank, steps, learningRate, moments = 'zero', loss }, differences }) =>
+      rowOf([
+        ...[run.id, rank, steps, learningRate ?? rateOf(run), moments, loss.toFixed(4)].map(String),
+        ...differences.map(cellOf),
+      ]),
+    ),
+  ];
+}
+
+const rateOf = ({ finish }: Job): number => [finish ?? []].flat()[0].learningRate;
+
 /** Held-out losses of one adapter, or of several, at all ranks. */
 interface Contender {
   readonly name: string;
@@ -128,8 +172,12 @@ const comparisonRow = (
   before: readonly string[],
   { mean, standardError }: PairedDifference,
   after: readonly string[],
-): string =>
-  rowOf([...before, `${mean > 0 ? '+' : ''}${mean.toFixed(4)}`, standardError.toFixed(4), ...after]);
+): string => rowOf([...before, signed(mean), standardError.toFixed(4), ...after]);
+
+const signed = (value: number): string => `${value > 0 ? '+' : ''}${value.toFixed(4)}`;
+
+const meanText = ({ mean, standardError }: PairedDifference): string =>
+  `${signed(mean)} ± ${standardError.toFixed(4)}`;
 
 const rowOf = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
 
@@ -139,6 +187,7 @@ const { positionals, values } = parseArgs({
 });
 const results = positionals.flatMap(resultsOf);
 console.log([...lossTable(results), '', ...comparisonTable(results)].join('\n'));
+if (results.some(({ finished }) => finished)) console.log(['', ...finishTable(results)].join('\n'));
 if (values.against !== undefined) console.log(['', ...meansTable(results, values.against)].join('\n'));
 if (values.svg !== undefined)
   writeFileSync(
