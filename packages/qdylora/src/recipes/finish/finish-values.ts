@@ -51,8 +51,8 @@ const SCHEDULE_STEPS = ['warmupSteps', 'lrTimescale', 'lrNumDecaySteps'] as cons
 
 /**
  * Peak of the learning rate over that of the run. SmolLM2-135M on GSM8K, a tenth of the steps: at the peak
- * of the run rank 8 became worse (0.739 to 0.757), at a fifth of it better (0.732): a short run has no time to
- * come down.
+ * of the run rank 8 became worse (0.739 to 0.757), at a fifth of it better (0.732). A short run has no time
+ * to come down.
  */
 const RATE_SHARE = 0.2;
 
