@@ -48,8 +48,10 @@ async function trainSlice(
   const adapted = attach(model, { ...job, alpha: slice.alpha }, [rank]);
   await adapted.load(slice);
   using optimizer = sliceOptimizer(adapted, { ...job, learningRate }, rates);
-  optimizer.prepare(model.backend);
-  if (moments === 'kept') startOptimizer(optimizer, join(outputDir, `checkpoints/step-${job.steps}`));
+  if (moments === 'kept') {
+    optimizer.prepare(model.backend);
+    startOptimizer(optimizer, join(outputDir, `checkpoints/step-${job.steps}`));
+  }
   const schedule = cosine(learningRate, steps);
   for (let step = 0; step < steps; step++)
     await trainStep(adapted.atRank(rank), batches.batchAt(job.steps + step), optimizer, {

@@ -91,8 +91,7 @@ function comparisonTable(results: readonly Result[]): string[] {
 function finishTable(results: readonly Result[]): string[] {
   const finishes = results.flatMap((run) =>
     (run.finished ?? []).map((slice) => {
-      const counts = Float64Array.from(run.rowCounts);
-      const losses = { sums: Float64Array.from(slice.rowSums), counts };
+      const losses = lossesAt({ ...run, rowSums: { [slice.rank]: slice.rowSums } }, slice.rank);
       const dedicated = bestDedicated(results, slice.rank);
       const differences = [run, dedicated].map(
         (other) => other && pairedTTest(losses, lossesAt(other, slice.rank)),

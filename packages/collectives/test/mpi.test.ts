@@ -53,7 +53,8 @@ describe.each(launchers)('$name', (launcher) => {
       const { status, output } = await launchFile(launcher, 3, 'lost-worker.ts', 'killed');
       expect(output).not.toContain('not reached');
       // In 1 of 60 runs MPICH's launcher ends with 0 and says nothing: `qdylora launch` does not rely on it.
-      if (launcher.name !== 'MPICH') expect(status, output).not.toBe(0);
+      const isSilent = launcher.name === 'MPICH' && output === '';
+      if (!isSilent) expect(status, output).not.toBe(0);
     },
     TIMEOUT,
   );
