@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { bytesOf, rejection, run, stepsIn, tinyRun } from '../../test/tiny-run.ts';
 import { finishRank, type FinetuneEvent, type FinetuneResult, type FinishOptions } from '../index.ts';
-import { stepsOfShare } from './finish/finish-values.ts';
+import { rateShare, stepsOfShare } from './finish/finish-values.ts';
 
 const { folder, common } = tinyRun();
 const earlier = folder.in('run');
@@ -43,6 +43,10 @@ describe('finishing one rank of a run', () => {
     );
   });
 
+  it('peaks at a half of the learning rate at rank 1, less at larger ranks, and never below a fifth', () => {
+    expect([1, 4, 8, 64].map(rateShare)).toEqual([0.5, 0.25, 0.2, 0.2]);
+  });
+
   it("starts from exactly the slice's loss, and takes a share of the steps with the run's keys", async () => {
     const report = JSON.parse(readFileSync(`${earlier}/report.json`, 'utf8')) as {
       ranks: { rank: number; loss: number }[];
@@ -60,7 +64,7 @@ describe('finishing one rank of a run', () => {
         loraScaling: 'constant',
         seed: 0,
         dataSeed: 1,
-        learningRate: 0.2 * common.learningRate,
+        learningRate: rateShare(2) * common.learningRate,
         warmupSteps: 1,
       },
     });
@@ -99,7 +103,7 @@ describe('finishing one rank of a run', () => {
       ranks: [2],
       adapter: `${earlier}/adapter`,
       optimizerState: `${earlier}/checkpoints/step-6`,
-      learningRate: 0.2 * common.learningRate,
+      learningRate: rateShare(2) * common.learningRate,
       dataSeed: 1,
       warmupSteps: 2,
       outputDir: folder.in('train-slice'),

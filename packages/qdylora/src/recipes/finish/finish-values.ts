@@ -10,8 +10,8 @@ import { assertBaseExists, readFinishedRun, type FinishedRun } from './read-fini
 
 /**
  * The run that finishes one rank of an earlier run: the keys of that run with one rank, its slice and the
- * moments of its rows to start from, ceil(share · steps) steps, a fifth of its learning rate and the rows in
- * another order. Explicit values override all of them; with another optimizer moments start at 0.
+ * moments of its rows to start from, ceil(share · steps) steps, a share of its learning rate (`rateShare`) and
+ * the rows in another order. Explicit values override all of them; with another optimizer moments start at 0.
  *
  * @param folder output folder of the earlier run
  * @throws QdyloraError MISSING_FILE, BAD_CONFIG, BAD_FILE
@@ -50,11 +50,11 @@ const isKept = (name: string): boolean => !isNestedOnly(name) && !REPLACED_KEYS.
 const SCHEDULE_STEPS = ['warmupSteps', 'lrTimescale', 'lrNumDecaySteps'] as const;
 
 /**
- * Peak of the learning rate over that of the run. SmolLM2-135M on GSM8K, a tenth of the steps: at the peak
- * of the run rank 8 became worse (0.739 to 0.757), at a fifth of it better (0.732). A short run has no time
- * to come down.
+ * Peak of the learning rate over that of the run: a half for rank 1, 1/√rank of it for others, but at least a
+ * fifth. Measured with SmolLM2-135M on GSM8K (docs/research/every-rank.md): rank 1 is best at a half, ranks 8
+ * and 64 at a fifth. At the whole peak rank 8 becomes worse, since a short run has no time to come down.
  */
-const RATE_SHARE = 0.2;
+export const rateShare = (rank: number): number => Math.max(0.2, 0.5 / Math.sqrt(rank));
 
 /** The keys of the earlier run with those that a finish changes. Rows keep the rates that they had. */
 function finishedValues(
@@ -84,7 +84,7 @@ function finishedValues(
   const changed = valuesOfOptions({
     adapter,
     optimizerState,
-    ...(runRate !== null && { learningRate: RATE_SHARE * runRate }),
+    ...(runRate !== null && { learningRate: rateShare(rank) * runRate }),
     ranks: [rank],
     rateRanks: values.get('rateRanks')?.value ?? ranks,
     maxSteps: stepsOfShare(share, steps),

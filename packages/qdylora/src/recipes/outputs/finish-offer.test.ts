@@ -26,8 +26,11 @@ describe('the offer of a finish', () => {
     });
   });
 
+  it('is made for the largest rank too, which had a half of every step', () => {
+    expect(offerOf({ losses: { 1: 1, 64: 0.5 } })).toMatchObject({ rank: 64 });
+  });
+
   it.each<[string, ExampleOptions]>([
-    ['the largest rank, which trained in every step', { losses: { 1: 1, 64: 0.5 } }],
     ['one rank', { losses: { 8: 0.8 } }],
     ['a rank that is not better than the base', { base: 0.3 }],
     ['one example, which cannot tell ranks apart', { examples: 1 }],

@@ -16,8 +16,8 @@ export interface FinishOffer {
 }
 
 /**
- * Offers to train the recommended rank alone, where that rank shared its steps with larger ones and is better
- * than the base. Null otherwise: for one rank, for the largest one, and where nothing was held out.
+ * Offers to train the recommended rank alone, where that rank shared its steps with others and is better than
+ * the base. Null otherwise: for a run of one rank, and where nothing was held out.
  */
 export function finishOffer(
   outputDir: string,
@@ -36,7 +36,7 @@ export function finishOffer(
   const seconds = events.flatMap((event) => (event.type === 'step' ? [event.step_seconds] : []));
   if (!report || !row || seconds.length === 0) return null;
   const { rank } = row;
-  if (rank === report.ranks.at(-1)!.rank || againstBase(row, report.alpha) !== 'better') return null;
+  if (report.ranks.length === 1 || againstBase(row, report.alpha) !== 'better') return null;
   const steps = stepsOfShare(FINISH_SHARE, runSteps);
   return {
     rank,
