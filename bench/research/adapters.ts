@@ -8,6 +8,7 @@ import {
   startFromGradients,
   type Optimizer,
   type Preconditioner,
+  type RowRates,
 } from '@qdylora/trainer';
 import type { Job } from './job.ts';
 import type { Setting } from './setting.ts';
@@ -22,13 +23,24 @@ export const attach = (
 /** @param rateRanks the ranks that the job's rates belong to */
 export const optimizerOf = (
   adapted: Adapted<CausalLm>,
-  { learningRate, bRatio, rankRates }: Job,
+  { learningRate, bRatio, rankRates, rowFactors }: Job,
   rateRanks = adapted.ranks.ranks,
-): Optimizer =>
-  adamw(adapted.parameters(), {
-    learningRate,
-    rowRates: adapterRowRates(adapted, { bRatio, rankRates, rateRanks }),
-  });
+): Optimizer => {
+  const rates = adapterRowRates(adapted, { bRatio, rankRates, rateRanks });
+  const rowRates = rowFactors ? withFactors(rates, rateRanks, rowFactors) : rates;
+  return adamw(adapted.parameters(), { learningRate, rowRates });
+};
+
+/** The same rates with a factor more on the rows of A and B that each rank adds. */
+const withFactors =
+  (rates: RowRates, ranks: readonly number[], factors: readonly number[]): RowRates =>
+  (parameter) => {
+    const own = rates(parameter);
+    return ranks.map((until, i) => ({
+      until,
+      factor: factors[i] * own.find((each) => until <= each.until)!.factor,
+    }));
+  };
 
 export const preconditionerOf = (
   adapted: Adapted<CausalLm>,

@@ -38,6 +38,10 @@ export interface Job {
   /** Learning rate of B over that of A. */
   readonly bRatio: number;
   readonly rankRates: RankRates;
+  /** Factors on the rates of the rows of A and B that each rank adds, besides `rankRates`; null: 1. */
+  readonly rowFactors: readonly number[] | null;
+  /** Ranks at which the trained adapter is measured; null: all of its ranks. */
+  readonly evalRanks: readonly number[] | null;
   /** Where the adapter starts. */
   readonly init: 'kaiming' | 'gradient' | 'activations';
   /** Trains slices further alone after the run, in each of these ways; null: does not. */
@@ -143,6 +147,8 @@ export const DEFAULTS = {
   distillationTopK: 64,
   bRatio: 1,
   rankRates: 'uniform',
+  rowFactors: null,
+  evalRanks: null,
   init: 'kaiming',
   finish: null,
   budgetRanks: [],

@@ -123,6 +123,17 @@ describe('MatryoshkaLoRA', () => {
   });
 });
 
+it('rows whose factors are 2 learn at half of the rate what others learn at the whole of it', async () => {
+  const stateOf = (job: Partial<Job>) =>
+    withSetting({ ranks: [1, 2, 8], ...job }, async (setting) => {
+      const { adapted } = await trainOne(setting);
+      return (await adapted!.state()).layers;
+    });
+  const whole = await stateOf({ learningRate: 2e-3 });
+  expect(await stateOf({ learningRate: 1e-3, rowFactors: [2, 2, 2] })).toEqual(whole);
+  expect(await stateOf({ learningRate: 2e-3, rowFactors: [1, 1, 2] })).not.toEqual(whole);
+});
+
 describe('a rank with rows of its own', () => {
   const job = { ranks: [1, 2, 8], alpha: 8, scaling: 'sqrt' } as const;
 

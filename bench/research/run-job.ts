@@ -45,7 +45,9 @@ async function runJob(job: Job, files: Files, backend: Backend): Promise<void> {
   const start = performance.now();
   const { views, tokens, adapted } = await trainJob(setting);
   const trainSeconds = Math.round((performance.now() - start) / 1000);
-  const rows = await heldOutLosses(job.ranks, views, setting.heldOut);
+  const evalRanks = job.evalRanks ?? job.ranks;
+  const evalViews = evalRanks.map((rank) => views[job.ranks.indexOf(rank)]);
+  const rows = await heldOutLosses(evalRanks, evalViews, setting.heldOut);
   const more = adapted && (await measureMore(setting, adapted, job.steps - setting.job.steps));
   writeFileSync(
     join(files.outputDir, 'result.json'),

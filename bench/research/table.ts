@@ -44,10 +44,10 @@ const lossesAt = ({ rowSums, rowCounts }: Result, rank: number) => ({
   counts: Float64Array.from(rowCounts),
 });
 
-/** The dedicated run with the smallest loss at a rank, if there is one. */
-const bestDedicated = (results: readonly Result[], rank: number): Result | undefined =>
+/** The dedicated run of the seed of `run` with the smallest loss at a rank, if there is one. */
+const bestDedicated = (results: readonly Result[], { seed }: Result, rank: number): Result | undefined =>
   results
-    .filter((result) => result.kind === 'dedicated' && rank in result.losses)
+    .filter((result) => result.kind === 'dedicated' && result.seed === seed && rank in result.losses)
     .sort((left, right) => left.losses[rank] - right.losses[rank])
     .at(0);
 
@@ -72,7 +72,7 @@ function comparisonTable(results: readonly Result[]): string[] {
   const nested = results.filter(({ kind }) => kind === 'nested');
   const comparisons = nested.flatMap((run) =>
     run.ranks.flatMap((rank) => {
-      const dedicated = bestDedicated(results, rank);
+      const dedicated = bestDedicated(results, run, rank);
       const difference = dedicated && pairedTTest(lossesAt(run, rank), lossesAt(dedicated, rank));
       return dedicated && difference ? [{ run, rank, dedicated, difference }] : [];
     }),
@@ -92,7 +92,7 @@ function finishTable(results: readonly Result[]): string[] {
   const finishes = results.flatMap((run) =>
     (run.finished ?? []).map((slice) => {
       const losses = lossesAt({ ...run, rowSums: { [slice.rank]: slice.rowSums } }, slice.rank);
-      const dedicated = bestDedicated(results, slice.rank);
+      const dedicated = bestDedicated(results, run, slice.rank);
       const differences = [run, dedicated].map(
         (other) => other && pairedTTest(losses, lossesAt(other, slice.rank)),
       );

@@ -10,8 +10,8 @@ import { assertBaseExists, readFinishedRun, type FinishedRun } from './read-fini
 
 /**
  * The run that finishes one rank of an earlier run: the keys of that run with one rank, its slice and the
- * moments of its rows to start from, ceil(share · steps) steps, a share of its learning rate (`rateShare`) and
- * the rows in another order. Explicit values override all of them; with another optimizer moments start at 0.
+ * moments of its rows to start from, ceil(share · steps) steps, `rateShare` of its learning rate and the rows
+ * in another order. Explicit values override all of them; with another optimizer moments start at 0.
  *
  * @param folder output folder of the earlier run
  * @throws QdyloraError MISSING_FILE, BAD_CONFIG, BAD_FILE
