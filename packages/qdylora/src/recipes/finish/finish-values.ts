@@ -50,9 +50,9 @@ const isKept = (name: string): boolean => !isNestedOnly(name) && !REPLACED_KEYS.
 const SCHEDULE_STEPS = ['warmupSteps', 'lrTimescale', 'lrNumDecaySteps'] as const;
 
 /**
- * Peak of the learning rate over that of the run: a half for rank 1, 1/√rank of it for others, but at least a
- * fifth. Measured with SmolLM2-135M on GSM8K (docs/research/every-rank.md): rank 1 is best at a half, ranks 8
- * and 64 at a fifth. At the whole peak rank 8 becomes worse, since a short run has no time to come down.
+ * Peak of the learning rate over that of the run: 0.5/√rank, but at least 0.2. Measured with SmolLM2-135M on
+ * GSM8K (docs/research/every-rank.md): rank 1 is best at 0.5, rank 8 is better at 0.2 than at 0.5. At the
+ * whole peak rank 8 becomes worse than it was, since a short run has no time to come down.
  */
 export const rateShare = (rank: number): number => Math.max(0.2, 0.5 / Math.sqrt(rank));
 
