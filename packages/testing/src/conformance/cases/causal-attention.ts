@@ -10,7 +10,6 @@ import {
 import { causalAttention, causalAttentionBackward, type AttentionAttributes } from '@qdylora/tensor';
 import fc from 'fast-check';
 import { arbitrarySeed, normalView } from '../arbitraries.ts';
-import { attentionGradientBound } from '../attention-gradient-bound.ts';
 import { conformanceCase, forHalves } from '../conformance-case.ts';
 import { EPSILON, OPERAND_ROUNDING, SMALLEST_STEP, type Bound } from '../tolerance.ts';
 
@@ -114,12 +113,23 @@ export function forwardCall({ seed, segments, attributes, hasSlopes }: Attention
   return { inputs, attributes, bound: forwardBound(inputs, attributes) };
 }
 
-/** Backward inputs come from the reference's own forward. */
+/**
+ * Backward inputs come from the reference's own forward. Every gradient is a sum of ≤ n terms p·(…); p and
+ * the slope of the cap are off by the score's error S (above) relatively, the sums by n roundings of terms
+ * and n of the smallest steps.
+ */
 export function backwardCall({ seed, segments, attributes, hasSlopes }: AttentionSetting) {
   const forward = attentionInputs(seed, segments, attributes, hasSlopes);
   const { y, logSumExp } = runOp(createHostBackend(), causalAttention, forward, attributes);
-  const inputs = { ...forward, y: y as ArrayView<'f32'>, logSumExp, dy: normalView(seed, 'dy', y.shape) };
-  return { inputs, attributes, bound: attentionGradientBound(inputs, attributes) };
+  const inputs = { ...forward, y, logSumExp, dy: normalView(seed, 'dy', y.shape) };
+  const { heads, kvHeads, headDim } = attributes;
+  const terms = Math.max(forward.q.shape[0] * (heads / kvHeads), forward.k.shape[0]);
+  const relative =
+    weightError(forward, attributes) +
+    (2 * headDim + terms + 70) * EPSILON +
+    terms * SMALLEST_STEP[attributes.computeDtype];
+  const size = 6 * Math.sqrt(headDim); // |dy·v − dy·y|, |q|, |k|, |dy| are within about 6·√headDim and 6
+  return { inputs, attributes, bound: () => relative * size * 4 };
 }
 
 /** One to three segments of queries with the keys before them. */
