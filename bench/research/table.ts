@@ -71,11 +71,13 @@ function lossTable(results: readonly Result[]): string[] {
 function comparisonTable(results: readonly Result[]): string[] {
   const nested = results.filter(({ kind }) => kind === 'nested');
   const comparisons = nested.flatMap((run) =>
-    run.ranks.flatMap((rank) => {
-      const dedicated = bestDedicated(results, run, rank);
-      const difference = dedicated && pairedTTest(lossesAt(run, rank), lossesAt(dedicated, rank));
-      return dedicated && difference ? [{ run, rank, dedicated, difference }] : [];
-    }),
+    Object.keys(run.losses)
+      .map(Number)
+      .flatMap((rank) => {
+        const dedicated = bestDedicated(results, run, rank);
+        const difference = dedicated && pairedTTest(lossesAt(run, rank), lossesAt(dedicated, rank));
+        return dedicated && difference ? [{ run, rank, dedicated, difference }] : [];
+      }),
   );
   const adjusted = holmBonferroni(comparisons.map(({ difference }) => difference.pValue));
   return [

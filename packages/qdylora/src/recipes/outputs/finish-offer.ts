@@ -17,7 +17,7 @@ export interface FinishOffer {
 
 /**
  * Offers to train the recommended rank alone, where that rank shared its steps with others and is better than
- * the base. Null otherwise: for a run of one rank, and where nothing was held out.
+ * the base. Null otherwise: where one rank was evaluated, and where nothing was held out.
  */
 export function finishOffer(
   outputDir: string,
