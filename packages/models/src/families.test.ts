@@ -56,6 +56,11 @@ const REFUSED: readonly [string, Record<string, unknown>, RegExp][] = [
     { rope_parameters: { rope_type: 'default', partial_rotary_factor: 0.5 } },
     /partial_rotary_factor/,
   ],
+  [
+    'llama',
+    { rope_parameters: { rope_type: 'llama3', rope_theta: 1e4, factor: 8, high_freq_factor: 4 } },
+    /`low_freq_factor` of the rope type llama3 must be greater than 0 \(got none\)/,
+  ],
   ['llama', { num_key_value_heads: 3 }, /num_key_value_heads/],
   ['mistral', { sliding_window: 0 }, /sliding_window/],
   ['qwen2', { layer_types: ['full_attention', 'chunked_attention'] }, /layer_types.*"chunked_attention"/],
@@ -194,6 +199,21 @@ describe('what transformers 5.24 makes of a config that says it in part, or twic
     expect(ropesOf(changes)).toEqual([sliding, full]);
   });
 
+  test.each([
+    { rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4 },
+    { rope_type: 'yarn', factor: 4 },
+    { rope_type: 'longrope', factor: 4, short_factor: [1, 2, 3, 4] },
+  ])('$rope_type without original_max_position_embeddings takes max_position_embeddings', (scaling) => {
+    const ropeOf = (parameters: object): unknown =>
+      read('llama', {
+        head_dim: 8,
+        max_position_embeddings: 64,
+        rope_parameters: { rope_theta: 1e4, ...scaling, ...parameters },
+      }).attention[0].rope;
+    expect(ropeOf({})).toEqual(ropeOf({ original_max_position_embeddings: 64 }));
+    expect(ropeOf({})).not.toEqual(ropeOf({ original_max_position_embeddings: 16 }));
+  });
+
   test(
     'gemma2 and gemma3_text look at hidden_activation alone, and phi3 at the positions of pretraining ' +
       'outside its rope parameters',
@@ -279,7 +299,7 @@ test("a sequence past learned positions or LongRoPE's short factors is refused w
   expect(
     read('phi3', { rope_parameters: long, original_max_position_embeddings: 64, max_position_embeddings: 64 })
       .positionLimit,
-  ).toBe(Infinity);
+  ).toBe(64); // past max_position_embeddings, transformers takes the long factors too
 });
 
 test(

@@ -39,7 +39,7 @@ export function ropeFrequencies(rope: RopeConfig, rotaryDim: number, maxPosition
     case 'factors':
       return { frequencies: plain.map((f, p) => f / rope.factors![p]), scale: 1 };
     case 'llama3':
-      return { frequencies: llama3(plain, rope), scale: 1 };
+      return { frequencies: llama3(plain, rope, originalOf(rope, maxPositions)), scale: 1 };
     case 'yarn':
       return yarn(plain, rope, rotaryDim, maxPositions);
     case 'longrope':
@@ -53,17 +53,22 @@ export function ropeFrequencies(rope: RopeConfig, rotaryDim: number, maxPosition
   }
 }
 
+/** `original_max_position_embeddings`; `max_position_embeddings` where it is missing, as in transformers. */
+const originalOf = (rope: RopeConfig, maxPositions: number): number =>
+  rope.originalMaxPositionEmbeddings === undefined
+    ? maxPositions
+    : needed(rope, 'originalMaxPositionEmbeddings');
+
 const reaching = (positions: number, factor: number): Pick<RopeFrequencies, 'reach'> =>
   factor > 1 ? { reach: Math.floor(positions * factor) } : {};
 
 /**
  * Llama 3.1: low frequencies are divided by the factor, high ones are kept, those between are interpolated.
  */
-function llama3(plain: Float64Array, rope: RopeConfig): Float64Array {
+function llama3(plain: Float64Array, rope: RopeConfig, original: number): Float64Array {
   const factor = needed(rope, 'factor');
   const low = needed(rope, 'lowFreqFactor');
   const high = needed(rope, 'highFreqFactor');
-  const original = needed(rope, 'originalMaxPositionEmbeddings');
   return plain.map((f) => {
     const wavelength = (2 * Math.PI) / f;
     if (wavelength > original / low) return f / factor;
@@ -83,10 +88,7 @@ function yarn(
   rotaryDim: number,
   maxPositions: number,
 ): RopeFrequencies {
-  const original =
-    rope.originalMaxPositionEmbeddings === undefined
-      ? maxPositions
-      : needed(rope, 'originalMaxPositionEmbeddings');
+  const original = originalOf(rope, maxPositions);
   const factor = needed(rope, 'factor');
   const pairOf = (rotations: number): number =>
     (rotaryDim * Math.log(original / (rotations * 2 * Math.PI))) / (2 * Math.log(rope.theta));
@@ -116,7 +118,7 @@ function yarn(
  * long factors, are not supported.
  */
 function longrope(plain: Float64Array, rope: RopeConfig, maxPositions: number): RopeFrequencies {
-  const original = needed(rope, 'originalMaxPositionEmbeddings');
+  const original = originalOf(rope, maxPositions);
   const factor = rope.factor ?? maxPositions / original;
   const short = rope.raw.short_factor;
   if (
@@ -136,19 +138,27 @@ function longrope(plain: Float64Array, rope: RopeConfig, maxPositions: number): 
   return {
     frequencies: plain.map((f, p) => f / (short[p] as number)),
     scale,
-    ...(maxPositions > original && { positionLimit: original }),
+    positionLimit: original,
   };
 }
 
-function needed(
-  rope: RopeConfig,
-  key: 'factor' | 'lowFreqFactor' | 'highFreqFactor' | 'originalMaxPositionEmbeddings',
-): number {
-  const value = rope[key];
-  if (value === undefined || !(value > 0))
+/** Parameters that must be greater than 0, as a config spells them. */
+const KEYS = {
+  factor: 'factor',
+  lowFreqFactor: 'low_freq_factor',
+  highFreqFactor: 'high_freq_factor',
+  originalMaxPositionEmbeddings: 'original_max_position_embeddings',
+} as const;
+
+function needed(rope: RopeConfig, parameter: keyof typeof KEYS): number {
+  const value = rope[parameter];
+  if (value === undefined || !(value > 0)) {
+    const key = KEYS[parameter];
     throw new QdyloraError('BAD_CONFIG', {
       where: 'rope',
-      problem: `\`${key}\` of the rope type ${rope.type} must be greater than 0 (got ${value})`,
+      problem: `\`${key}\` of the rope type ${rope.type} must be greater than 0 (got ${value ?? 'none'})`,
+      details: { key, got: value ?? null },
     });
+  }
   return value;
 }

@@ -43,6 +43,8 @@ export function modelMetadata(
   const { heads, kvHeads, headDim, hiddenSize } = headsOf(config, architecture);
   const at = (key: string): string => `${name}.${key}`;
   refuseUnsupportedValues(config);
+  if (modelType === 'phi3' && headDim * heads !== hiddenSize)
+    throw unsupportedByLlamaCpp(config.path, `head_dim ${headDim}`, 'hidden_size / num_attention_heads');
   refuseOtherGemma(config, { heads, headDim, hiddenSize });
   refuseOtherActivation(config, architecture);
   const size = (key: string, gguf: string): number => {
@@ -121,14 +123,25 @@ function gemma3Entries(config: CheckpointConfig, at: (key: string) => string): E
   ];
 }
 
+/**
+ * Positions before scaling. The key outside the rope parameters wins, as in transformers; without either it
+ * is `max_position_embeddings`.
+ */
+const originalPositions = (config: CheckpointConfig): number =>
+  config.integer(
+    'original_max_position_embeddings',
+    config.rope.originalMaxPositionEmbeddings ?? config.integer('max_position_embeddings'),
+  );
+
 /** Rotary parameters. Llama 3's scaling is a tensor: see `ropeFactors`. */
 function ropeEntries(
-  { rope, path }: CheckpointConfig,
+  config: CheckpointConfig,
   modelType: string,
   at: (key: string) => string,
   headDim: number,
 ): Entries {
   if (modelType === 'gpt2') return [];
+  const { rope, path } = config;
   const entries: Entries = [
     [at('rope.freq_base'), { f32: rope.theta }],
     [at('rope.dimension_count'), { u32: Math.floor(headDim * rope.partialRotaryFactor) }],
@@ -155,18 +168,19 @@ function ropeEntries(
       if (
         [rope.attentionFactor, rope.betaFast, rope.betaSlow, rope.mscale, rope.mscaleAllDim].some(
           (value) => value !== undefined,
-        )
+        ) ||
+        rope.raw.truncate === false
       )
         throw unsupportedByLlamaCpp(
           path,
-          'yarn with attention_factor, beta_fast, beta_slow or mscale',
+          'yarn with attention_factor, beta_fast, beta_slow, mscale or truncate: false',
           'yarn without them',
         );
       return [
         ...entries,
         [at('rope.scaling.type'), { text: 'yarn' }],
         [at('rope.scaling.factor'), { f32: rope.factor ?? 1 }],
-        [at('rope.scaling.original_context_length'), { u32: rope.originalMaxPositionEmbeddings ?? 0 }],
+        [at('rope.scaling.original_context_length'), { u32: originalPositions(config) }],
       ];
     }
     default:
@@ -178,16 +192,12 @@ function ropeEntries(
  * Divisors of every frequency for `rope_freqs.weight`; null if there are none. Llama 3's rule: long
  * wavelengths are divided by the factor, short ones by 1, with a ramp between.
  */
-export function ropeFactors({ rope }: CheckpointConfig, headDim: number): Float32Array | null {
+export function ropeFactors(config: CheckpointConfig, headDim: number): Float32Array | null {
+  const { rope } = config;
   if (rope.factors) return rope.factors;
   if (rope.type !== 'llama3') return null;
-  const {
-    factor = 1,
-    lowFreqFactor: low = 1,
-    highFreqFactor: high = 4,
-    originalMaxPositionEmbeddings: original = 8192,
-    theta,
-  } = rope;
+  const { factor = 1, lowFreqFactor: low = 1, highFreqFactor: high = 4, theta } = rope;
+  const original = originalPositions(config);
   return Float32Array.from({ length: headDim / 2 }, (_, i) => {
     const wavelength = 2 * Math.PI * theta ** ((2 * i) / headDim);
     const smooth = (original / wavelength - low) / (high - low);
