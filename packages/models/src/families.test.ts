@@ -46,6 +46,11 @@ const REFUSED: readonly [string, Record<string, unknown>, RegExp][] = [
   ['llama', { attention_dropout: 0.1 }, /attention_dropout of a llama model must be 0 \(got 0\.1\)/],
   ['llama', { hidden_act: 'mish' }, /hidden_act.*"mish"/],
   ['llama', { pretraining_tp: 2 }, /pretraining_tp/],
+  ...Object.keys(CASE_OF).map((modelType): (typeof REFUSED)[number] => [
+    modelType,
+    { is_causal: false },
+    /is_causal of a \w+ model must be true \(got false\)/,
+  ]),
   [
     'llama',
     { rope_parameters: { rope_type: 'dynamic', rope_theta: 1e4, factor: 2 } },

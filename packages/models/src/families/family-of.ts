@@ -1,5 +1,6 @@
 import { UnsupportedArchitectureError } from '@qdylora/contract';
 import { assertComputable, assertSizes } from '../config/assert-sizes.ts';
+import { acceptOnly } from '../config/refuse-value.ts';
 import { falcon } from './falcon.ts';
 import type { Family } from './family.ts';
 import { gemma } from './gemma.ts';
@@ -22,13 +23,15 @@ export const FAMILIES: ReadonlyMap<string, Family> = new Map(
 );
 
 /**
- * The same family, whose `readConfig` also refuses sizes beyond any model and values that give no numbers.
+ * The same family, whose `readConfig` also refuses sizes beyond any model, values that give no numbers, and
+ * attention to later tokens, which transformers gives every family with `is_causal: false`.
  */
 function withCheckedConfig(family: Family): Family {
   return {
     ...family,
     readConfig(config) {
       assertSizes(config);
+      acceptOnly(config, 'is_causal', [true]);
       const resolved = family.readConfig(config);
       assertComputable(config, resolved);
       return resolved;
