@@ -45,7 +45,6 @@ describe('an architecture without a forward function', () => {
 const REFUSED: readonly [string, Record<string, unknown>, RegExp][] = [
   ['llama', { attention_dropout: 0.1 }, /attention_dropout of a llama model must be 0 \(got 0\.1\)/],
   ['llama', { hidden_act: 'mish' }, /hidden_act.*"mish"/],
-  ['llama', { pretraining_tp: 2 }, /pretraining_tp/],
   ...Object.keys(CASE_OF).map((modelType): (typeof REFUSED)[number] => [
     modelType,
     { is_causal: false },
@@ -203,6 +202,20 @@ describe('what transformers 5.24 makes of a config that says it in part, or twic
   ])('gemma3_text: %j', (changes, sliding, full) => {
     expect(ropesOf(changes)).toEqual([sliding, full]);
   });
+
+  test('llama: pretraining_tp changes nothing', () => {
+    expect(read('llama', { pretraining_tp: 2 })).toEqual(read('llama', { pretraining_tp: 1 }));
+  });
+
+  test.each(['llama', 'qwen2', 'qwen3', 'phi3'])(
+    '%s: num_key_value_heads null is the number of query heads',
+    (family) => {
+      const heads = configOf(CASE_OF[family]).num_attention_heads;
+      expect(read(family, { num_key_value_heads: null })).toEqual(
+        read(family, { num_key_value_heads: heads }),
+      );
+    },
+  );
 
   test.each([
     { rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4 },

@@ -56,7 +56,7 @@ export const llama: Family<LlamaConfig, LlamaLayer> = {
   peftTargets: ['q_proj', 'v_proj'],
 
   readConfig(config) {
-    acceptOnly(config, 'pretraining_tp', [1]);
+    // `pretraining_tp` changes no number: older versions of transformers cut products into so many parts
     const bias = config.boolean('attention_bias', false);
     return readLlamaConfig(config, {
       qkvBias: bias,
@@ -125,7 +125,8 @@ export function readLlamaConfig(
   acceptOnly(config, 'attention_dropout', [0]);
   const hiddenSize = config.integer('hidden_size');
   const heads = config.integer('num_attention_heads');
-  const kvHeads = config.integer('num_key_value_heads', defaultKvHeads ?? heads);
+  const namesKvHeads = Object.hasOwn(config.raw, 'num_key_value_heads'); // null: as many as query heads
+  const kvHeads = config.integer('num_key_value_heads', namesKvHeads ? heads : (defaultKvHeads ?? heads));
   const headDim = config.integer('head_dim', defaultHeadDim ?? hiddenSize / heads);
   const maxPositions = config.integer('max_position_embeddings', defaultMaxPositions);
   const layers = config.integer('num_hidden_layers');
