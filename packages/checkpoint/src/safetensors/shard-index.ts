@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { QdyloraError } from '@qdylora/contract';
 import { badFile, printedName } from '../bad-file.ts';
 import { INDEX_LIMITS } from '../json/json-limits.ts';
@@ -29,8 +30,11 @@ export function openShards(folder: string, indexPath: string, followLinks = fals
   const weightMap = readWeightMap(indexPath);
   const files = new Map<string, SafetensorsFile>();
   try {
-    for (const shard of [...new Set(weightMap.values())].sort(byCodePoints))
-      files.set(shard, openSafetensors(pathInside(folder, shard, 'shard-index', followLinks)));
+    for (const shard of [...new Set(weightMap.values())].sort(byCodePoints)) {
+      const path = pathInside(folder, shard, 'shard-index', followLinks);
+      if (!existsSync(path)) throw missingShard(indexPath, shard);
+      files.set(shard, openSafetensors(path));
+    }
     for (const [name, shard] of weightMap)
       if (!files.get(shard)!.tensors.has(name)) throw missingTensor(indexPath, name, shard);
     const tensors = new Map<string, TensorEntry>();
@@ -62,6 +66,14 @@ function readWeightMap(path: string): ReadonlyMap<string, string> {
   if (shards > MAX_SHARDS) throw bad(`there are ${shards} shards, more than ${MAX_SHARDS}`);
   return map;
 }
+
+const missingShard = (path: string, shard: string): QdyloraError =>
+  new QdyloraError('MISSING_FILE', {
+    where: 'shard-index',
+    problem: `${path} names the shard ${printedName(shard)}, but the folder has no such file.`,
+    nextStep: 'The download is not complete. Download the missing files.',
+    details: { path, shard },
+  });
 
 const missingTensor = (path: string, name: string, shard: string): QdyloraError =>
   new QdyloraError('MISSING_TENSOR', {
