@@ -77,3 +77,15 @@ it('a head that is a copy of the embedding stays tied', async () => {
   expect(withOwnHead(files)).toBe(files);
   expect(locateWeights(files).map(({ name }) => name)).not.toContain(HEAD);
 });
+
+it('a tied model whose files hold the head alone computes as one that holds the embedding', async () => {
+  const tied = await open('llama-tied');
+  const headAlone: WeightFiles = {
+    name: tied.name,
+    config: tied.config,
+    tensors: new Map([...tied.tensors].map(([name, entry]) => [name === EMBEDDING ? HEAD : name, entry])),
+  };
+  expect(await logitsOf(headAlone)).toEqual(await logitsOf(tied));
+  expect(withOwnHead(headAlone).config).toBe(tied.config);
+  expect(locateWeights(withOwnHead(headAlone))).toEqual(locateWeights(tied));
+});

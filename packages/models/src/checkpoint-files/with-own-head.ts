@@ -12,8 +12,10 @@ const PIECES = 64;
 const PIECE_BYTES = 4096;
 
 /**
- * The same files, with an untied head in the config where they hold a head of their own. transformers 5 reads
- * them so, whatever `tie_word_embeddings` says. A head that is a copy of the embedding stays tied.
+ * The same files, as transformers 5 reads a tied model:
+ *
+ * - Where they hold a head of their own, the config has an untied head. A copy of the embedding stays tied.
+ * - Where they hold the head alone, it is the embedding (safetensors' `save_model` keeps either of the two).
  *
  * @throws UnsupportedArchitectureError; QdyloraError BAD_CONFIG, BAD_FILE
  */
@@ -24,6 +26,12 @@ export function withOwnHead<F extends WeightFiles>(files: F): F {
   if (!family.readConfig(config).tiedHead) return files;
   const storedHead = tensors.get(`${head}.weight`);
   const table = tensors.get(storedName(`${embedding}.weight`, base, files));
+  if (storedHead && !table) {
+    const renamed = new Map(
+      [...tensors].map(([key, entry]) => [entry === storedHead ? `${embedding}.weight` : key, entry]),
+    );
+    return Object.create(files, { tensors: { value: renamed, enumerable: true } }) as F;
+  }
   if (!storedHead || !table || !sameShape(storedHead.shape, table.shape) || isCopy(storedHead, table))
     return files;
   const untied = hfConfigOf(config.path, { ...config.raw, tie_word_embeddings: false }, config.rope.factors);
