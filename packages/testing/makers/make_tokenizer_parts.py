@@ -7,7 +7,7 @@ import tokenizers
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 CORPUS = ["the quick brown fox jumps over the lazy dog", "It's 1234.5 km² — don't!", "naïve café, Grüße und Äpfel", "foo_bar-baz/qux 12 123", "hello hello world world the the a b c"] * 4
-TEXTS = ["Hello world", "  leading and trailing  ", "It's 1234.5 km² — don't!", "naïve café ½ ﬁ", "日本語 🙂", "tabs\t\tand\nlines\r\n", "foo_bar-baz/qux--x", "a\u0085b\u00a0c\u200bd", "e\u0301 combining", "", "   ", "the <left> x<right> y", "aeiou 12 123", "<s>the</s>"]
+TEXTS = ["Hello world", "  leading and trailing  ", "It's 1234.5 km² — don't!", "naïve café ½ ﬁ", "日本語 🙂", "tabs\t\tand\nlines\r\n", "foo_bar-baz/qux--x", "a\u0085b\u00a0c\u200bd", "e\u0301 combining", "", "   ", "the <left> x<right> y", "aeiou 12 123", "<s>the</s>", "ΣΑΣ Σ", "日 本語 x 日", "say Hello and_Hello", "a🙂the"]
 ADDED = [AddedToken("<left>", lstrip=True), AddedToken("<right>", rstrip=True)]
 SPECIAL = ["<unk>", "<s>", "</s>"]
 P, D = pre_tokenizers, decoders
@@ -16,13 +16,14 @@ PRE_TOKENIZERS = {
     "Punctuation, merged with previous": P.Punctuation("merged_with_previous"), "Punctuation, merged with next": P.Punctuation("merged_with_next"), "Punctuation, contiguous": P.Punctuation("contiguous"), "Punctuation, removed": P.Punctuation("removed"),
     "Split at vowels": P.Split(Regex("[aeiou]"), "isolated"), "Split, merged with previous": P.Split(Regex(" "), "merged_with_previous"), "Split at text, merged with previous": P.Split(" ", "merged_with_previous"),
     "Split at text, merged with next": P.Split(" ", "merged_with_next"), "Split at two characters, merged with next": P.Split("12", "merged_with_next"), "Split, contiguous": P.Split(Regex("\\d"), "contiguous"), "Split, what does not match": P.Split(Regex("\\w+|[^\\w\\s]+"), "removed", invert=True),
-    "Digits": P.Sequence([P.Digits(individual_digits=True), P.ByteLevel(add_prefix_space=False)]), "Metaspace": P.Metaspace(), "Metaspace, first": P.Metaspace(prepend_scheme="first"), "Metaspace, never": P.Metaspace(prepend_scheme="never"), "Metaspace, whole": P.Metaspace(split=False),
+    "Digits": P.Sequence([P.Digits(individual_digits=True), P.ByteLevel(add_prefix_space=False)]), "Metaspace": P.Metaspace(), "Metaspace, first": P.Metaspace(prepend_scheme="first"), "Metaspace, never": P.Metaspace(prepend_scheme="never"), "Metaspace, whole": P.Metaspace(split=False), "FixedLength": P.FixedLength(3),
 }
 
 
 def trained(model, trainer, pre_tokenizer, decoder=None, normalizer=None):
     tokenizer = Tokenizer(model)
-    tokenizer.pre_tokenizer = pre_tokenizer
+    if pre_tokenizer:
+        tokenizer.pre_tokenizer = pre_tokenizer
     if decoder:
         tokenizer.decoder = decoder
     if normalizer:
@@ -33,8 +34,8 @@ def trained(model, trainer, pre_tokenizer, decoder=None, normalizer=None):
     return tokenizer
 
 
-def bpe(pre_tokenizer, decoder=None, **more):
-    return trained(models.BPE(unk_token="<unk>"), trainers.BpeTrainer(vocab_size=120, special_tokens=SPECIAL, show_progress=False), pre_tokenizer, decoder, **more)
+def bpe(pre_tokenizer, decoder=None, fuse_unk=False, **more):
+    return trained(models.BPE(unk_token="<unk>", fuse_unk=fuse_unk), trainers.BpeTrainer(vocab_size=120, special_tokens=SPECIAL, show_progress=False), pre_tokenizer, decoder, **more)
 
 
 def decoder_for(name):
@@ -47,6 +48,12 @@ def main(path):
     made = {name: bpe(part, decoder_for(name)) for name, part in PRE_TOKENIZERS.items()}
     made["WordPiece"] = trained(models.WordPiece(unk_token="<unk>"), trainers.WordPieceTrainer(vocab_size=150, special_tokens=SPECIAL, show_progress=False), P.BertPreTokenizer(), D.WordPiece(), normalizers.BertNormalizer())
     made["Unigram"] = trained(models.Unigram(), trainers.UnigramTrainer(vocab_size=120, special_tokens=SPECIAL, unk_token="<unk>", show_progress=False), P.Metaspace(), D.Metaspace())
+    made["Unigram of words"] = trained(models.Unigram(), trainers.UnigramTrainer(vocab_size=120, special_tokens=SPECIAL, unk_token="<unk>", show_progress=False), P.WhitespaceSplit())
+    made["BPE that fuses unknown tokens"] = bpe(P.WhitespaceSplit(), fuse_unk=True)
+    made["lower case"] = bpe(P.ByteLevel(add_prefix_space=False), D.ByteLevel(), normalizer=normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()]))
+    made["added tokens in normalized text"] = bpe(None, D.Sequence([D.Replace("▁", " "), D.Fuse(), D.Strip(" ", 1, 0)]), normalizer=normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]))
+    for name in ("lower case", "added tokens in normalized text"):
+        made[name].add_tokens([AddedToken("Hello", normalized=True)])
     cases = {}
     for name, tokenizer in made.items():
         rows = []

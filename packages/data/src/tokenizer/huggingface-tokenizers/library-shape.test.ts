@@ -3,8 +3,10 @@ import {
   BPE,
   ByteFallbackDecoder,
   ByteLevelPreTokenizer,
+  LowercaseNormalizer,
   MetaspaceDecoder,
   SequenceDecoder,
+  SequenceNormalizer,
   SequencePreTokenizer,
   Tokenizer,
 } from '@huggingface/tokenizers';
@@ -83,4 +85,30 @@ it('byte pair encoding asks a cache and merges by a method, both of which can be
   expect(lookups).toEqual(['ab']);
   model.bpe = () => ['b'];
   expect(model.encode(['ab'])).toEqual(['b']);
+});
+
+it('a normalizer, the call of a model and the decoding of a text can be replaced', () => {
+  const lower = { type: 'Lowercase' };
+  const other = new Tokenizer(
+    {
+      added_tokens: [{ id: 3, content: 'Ab', normalized: true, special: false }],
+      normalizer: { type: 'Sequence', normalizers: [lower] },
+      pre_tokenizer: null,
+      post_processor: null,
+      decoder: { type: 'Fuse' },
+      model: { type: 'BPE', vocab: { a: 0, b: 1, '?': 2 }, merges: [], unk_token: '?', fuse_unk: true },
+    },
+    {},
+  );
+  const [part] = (other.normalizer as SequenceNormalizer).normalizers as [LowercaseNormalizer];
+  expect(part).toBeInstanceOf(LowercaseNormalizer);
+  expect(other.model!.fuse_unk).toBe(true);
+  const [added] = [...other.get_added_tokens_decoder().values()];
+  expect([added!.content, added!.normalized, added!.special]).toEqual(['Ab', true, false]);
+  part.normalize = () => 'ba';
+  expect(other.encode('x').ids).toEqual([1, 0]);
+  other.model!._call = () => ['a'];
+  expect(other.encode('x').ids).toEqual([0]);
+  other.decoder!.decode_chain = () => ['Z'];
+  expect(other.decode([0])).toBe('Z');
 });

@@ -1,6 +1,7 @@
 import {
   ByteFallbackDecoder,
   ByteLevelPreTokenizer,
+  LowercaseNormalizer,
   MetaspaceDecoder,
   type Tokenizer,
 } from '@huggingface/tokenizers';
@@ -15,6 +16,7 @@ const PUNCTUATION = '[\\p{P}$+<=>^`|~]';
 interface PreTokenizer {
   readonly type?: string;
   readonly individual_digits?: boolean;
+  readonly length?: number;
   readonly split?: boolean;
   readonly replacement?: string;
   readonly pretokenizers?: readonly unknown[];
@@ -34,6 +36,7 @@ interface PreTokenizer {
  * - `Metaspace` never splits; Rust does unless told not to, and each piece begins with its ▁.
  * - `Split` and `Punctuation` lack the merging behaviours. `Whitespace` finds ASCII words only. `Whitespace`,
  *   `WhitespaceSplit` and `BertPreTokenizer` use JavaScript's white space.
+ * - `FixedLength` counts UTF-16 units; Rust counts characters.
  */
 export function matchPreTokenizer(part: unknown): unknown {
   const config = part as PreTokenizer | null;
@@ -63,6 +66,8 @@ export function matchPreTokenizer(part: unknown): unknown {
         type: 'Sequence',
         pretokenizers: [onlyMatches(`[^${SPACE}]+`), split(PUNCTUATION, 'Isolated')],
       };
+    case 'FixedLength':
+      return onlyMatches(`[\\s\\S]{1,${config.length ?? 5}}`);
     default:
       return part; // the library's other parts agree with Rust, or the library refuses them
   }
@@ -98,8 +103,17 @@ const wordsFrom = (mark: string): unknown => onlyMatches(`${mark}[^${mark}]*|[^$
  *   per byte of the run.
  * - `Metaspace` drops one mark of the first token; Rust drops all of them, and none if the pre-tokenizer adds
  *   none.
+ * - `Lowercase` lowers whole words, in which a last Σ becomes ς; Rust lowers each character alone.
+ * - Unknown tokens are fused over the whole text; in Rust, within a piece.
+ * - An added token that is matched in normalized text is decoded as it is written in the file; in Rust, as it
+ *   is matched: with the ▁ of its space.
  */
 export function matchParts(library: Tokenizer): void {
+  for (const part of partsOf(library.normalizer)) {
+    if (part instanceof LowercaseNormalizer)
+      part.normalize = (text) => Array.from(text, (character) => character.toLowerCase()).join('');
+  }
+  fuseInsidePieces(library);
   for (const part of partsOf(library.pre_tokenizer)) {
     if (part instanceof ByteLevelPreTokenizer)
       part.pattern = new RegExp(
@@ -112,6 +126,24 @@ export function matchParts(library: Tokenizer): void {
       part.text_decoder = { decode: decodeRun } as unknown as ByteFallbackDecoder['text_decoder'];
     if (part instanceof MetaspaceDecoder) decodeMarks(part);
   }
+  decodeAsMatched(library);
+}
+
+function fuseInsidePieces({ model }: Tokenizer): void {
+  if (!model?.fuse_unk) return;
+  const fused = model._call.bind(model);
+  model._call = (pieces) => pieces.flatMap((piece) => fused([piece]));
+}
+
+function decodeAsMatched(library: Tokenizer): void {
+  const { decoder, normalizer } = library;
+  if (!decoder || !normalizer) return;
+  const matched = new Map<string, string>();
+  for (const { content, normalized, special } of library.get_added_tokens_decoder().values())
+    if (normalized && !special) matched.set(content, normalizer(content));
+  if (matched.size === 0) return;
+  const decode = decoder.decode_chain.bind(decoder);
+  decoder.decode_chain = (tokens) => decode(tokens.map((token) => matched.get(token) ?? token));
 }
 
 function decodeMarks(part: MetaspaceDecoder): void {
