@@ -24,6 +24,16 @@ const THINKS_LAST =
   "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' and loop.last " +
   '%}<think>\n\n</think>\n\n{% endif %}{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt ' +
   '%}<|im_start|>assistant\n{% endif %}';
+/** As Phi-3's: the end token is written once, behind the last turn. */
+const ENDS_ONCE =
+  '{% for m in messages %}<|{{ m.role }}|>\n{{ m.content }}<|end|>\n{% endfor %}{% if ' +
+  'add_generation_prompt %}<|assistant|>\n{% else %}{{ eos_token }}{% endif %}';
+/** As Qwen 3's with tools: the last turn has empty thoughts, an earlier one only its calls. */
+const CALLS =
+  "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' and loop.last " +
+  '%}<think>\n\n</think>\n\n{% endif %}{{ m.content }}{% for c in m.tool_calls or [] %}' +
+  '<call>{{ c.function.name }}</call>{% endfor %}<|im_end|>\n{% endfor %}{% if add_generation_prompt ' +
+  '%}<|im_start|>assistant\n{% endif %}';
 /** As DeepSeek R1's: the generation prompt opens thoughts that written turns lack. */
 const OPENS_THOUGHTS =
   '{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt ' +
@@ -110,6 +120,32 @@ describe('answers', () => {
 
   it('are found where the generation prompt says more than a written turn', () => {
     expect(answersOf(OPENS_THOUGHTS, exchange)).toEqual(['2<|end|>', '4<|end|>']);
+  });
+
+  it('of earlier turns lack the end token that the template writes once, behind the last turn', () => {
+    const template = createChatTemplate(ENDS_ONCE, { variables: { eos_token: '<|endoftext|>' } });
+    const { text, spans } = answerCharacters(template, { messages: exchange }, 'row');
+    expect(spans.map(([start, end]) => text.slice(start, end))).toEqual([
+      '2<|end|>\n',
+      '4<|end|>\n<|endoftext|>',
+    ]);
+  });
+
+  it('without words are found by their calls where the last turn is written otherwise', () => {
+    const calls = (...names: string[]): ChatMessage => ({
+      role: 'assistant',
+      content: null,
+      tool_calls: names.map((name) => ({ type: 'function', function: { name } })),
+    });
+    const result = { role: 'tool', content: '4' };
+    const messages = [user('2+2?'), calls('add', 'print'), result, assistant('4')];
+    expect(answersOf(CALLS, messages)).toEqual([
+      '<call>add</call><call>print</call><|im_end|>\n',
+      '<think>\n\n</think>\n\n4<|im_end|>\n',
+    ]);
+    expect(() => answersOf(CALLS, [user('2+2?'), calls(''), result, assistant('4')])).toThrow(
+      /rewrites earlier turns, so what messages\[1\] added/,
+    );
   });
 
   it(

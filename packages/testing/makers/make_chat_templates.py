@@ -133,6 +133,8 @@ TEMPLATES = {
 {{ "heLLo wORLD it's a-b (c" | title }} {{ "heLLo it's a1b".title() }} {{ '5' | int }} {{ '5.7' | int }} {{ '3abc' | int }} {{ ' 7 ' | int }} {{ 'x' | int(9) }} {{ -2.7 | int }} {{ true | int }} {{ ['a', 'A', 'b', 1, 1.0] | unique | list }}
 {{ messages is iterable }} {{ messages[0] is iterable }} {{ none is iterable }} {{ true is number }} {{ 1 is number }} {{ messages[0] is mapping }} {{ missing is defined }}|{{ missing }}|{{ messages[0].nothing }}|{{ 'a' if false }}|""",
 }
+TEMPLATES["zephyr from Windows"] = TEMPLATES["zephyr"].replace("\n", "\r\n")
+TEMPLATES["filters by name"] = "{{ messages | map(attribute='role') | map('upper') | join(',') }} {{ messages | map(attribute='content') | map('default', '-') | map('string') | map('replace', 'a', 'b') | list }} {{ [['b'], 'aa'] | map('length') | list }}"
 TEMPLATES["json"] = r"""{%- for m in messages %}{%- set given = m.tool_calls[0].function.arguments if m.tool_calls else m %}
 {{ given }}
 {{ given | tojson }} {{ given | tojson(indent=2) }} {{ given | tojson(indent=0) }} {{ given | tojson(indent='\t') }} {{ given | tojson(true) }} {{ given | tojson(separators=(',', ':'), sort_keys=true) }} {{ given | tojson(false, 1, ('; ', '=')) }}
@@ -174,7 +176,7 @@ class FixedDate(datetime.datetime):
 
 def rendered(template, messages, tools, generation):
     try:
-        [text], _ = chat_template_utils.render_jinja_template(conversations=[messages], tools=tools, chat_template=template, add_generation_prompt=generation, bos_token="<s>", eos_token="</s>")
+        [text], _ = chat_template_utils.render_jinja_template(conversations=[chat_template_utils._normalize_chat_messages(messages)], tools=tools, chat_template=template, add_generation_prompt=generation, bos_token="<s>", eos_token="</s>")
         return text
     except Exception as error:  # what a template or Python refuses
         return {"refused": type(error).__name__}

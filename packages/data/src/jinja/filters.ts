@@ -85,6 +85,7 @@ const FILTERS: ReadonlyMap<string, Filter> = new Map([
 export function applyFilter(operand: Value, name: string, args: CallArguments, budget: Budget): Value {
   const known = FILTERS.get(name);
   if (!known) throw new UnknownJinja(`Unknown filter: ${name}`);
+  if (name === 'map' && args.positional.length > 0) return mapByFilter(operand, args, budget);
   return known.apply(operand, bindArguments(args, known.parameters, `the filter ${name}`), budget);
 }
 
@@ -94,6 +95,10 @@ function sequence(operand: Value, name: string): readonly Value[] {
   if (!items) throw new Error(`the filter ${name} takes a list, not ${nameOf(operand)}`);
   return items;
 }
+
+/** The items of an operand of map, selectattr or rejectattr: none of `None`, as in Jinja. */
+const itemsIfAny = (operand: Value, name: string): readonly Value[] =>
+  isTrue(operand) ? sequence(operand, name) : [];
 
 function mapping(operand: Value, name: string): Dict {
   if (operand instanceof Map) return operand as Dict;
@@ -205,7 +210,19 @@ function join(operand: Value, [separator = '']: readonly Value[], { step, size }
 function map(operand: Value, [attribute, otherwise]: readonly Value[]): Value {
   if (attribute === undefined) throw new UnknownJinja('Unknown argument of the filter map: no attribute');
   const valueOf = attributeOf(attribute);
-  return sequence(operand, 'map').map((item) => valueOf(item) ?? (valueOf(item) === null ? null : otherwise));
+  return itemsIfAny(operand, 'map').map(
+    (item) => valueOf(item) ?? (valueOf(item) === null ? null : otherwise),
+  );
+}
+
+/** `map('upper')` applies a filter to each item, with the other arguments; `map(attribute='name')` reads. */
+function mapByFilter(operand: Value, { positional, named }: CallArguments, budget: Budget): Value {
+  const [name, ...rest] = positional;
+  const filterName = textOf(name, 'the name of a filter');
+  return itemsIfAny(operand, 'map').map((item) => {
+    budget.step(1);
+    return applyFilter(item, filterName, { positional: rest, named }, budget);
+  });
 }
 
 function selectByAttribute(
@@ -216,7 +233,7 @@ function selectByAttribute(
 ): Value {
   const valueOf = attributeOf(attribute);
   const test = testName === undefined ? isTrue : testNamed(textOf(testName, 'the name of a test'));
-  return sequence(operand, isSelecting ? 'selectattr' : 'rejectattr').filter(
+  return itemsIfAny(operand, isSelecting ? 'selectattr' : 'rejectattr').filter(
     (item) => test(valueOf(item), argument, step) === isSelecting,
   );
 }

@@ -54,6 +54,17 @@ describe('a template is rendered as Python renders it', () => {
       "{{ 'aaa'.replace('a', 'b', 2) }}{{ 'ab' | replace('', '-') }}",
       'bba-a-b-',
     ],
+    [
+      'map applies a filter by its name, with its arguments',
+      "{{ ['a', 'b'] | map('upper') | join }}{{ ['aa'] | map('replace', 'a', 'b', count=1) | first }}",
+      'ABba',
+    ],
+    [
+      'filters of items find none in None',
+      "{{ none | map('upper') | list }}{{ none | selectattr('a') | list }}" +
+        "{{ none | rejectattr('a') | list }}",
+      '[][][]',
+    ],
     ['slices go both ways, by characters', "{{ 'a🙂cdef'[::-2] }}{{ [1, 2, 3][-2:] }}", 'fd🙂[2, 3]'],
   ])('%s', (_, source, expected) => {
     expect(render(source)).toBe(expected);

@@ -155,12 +155,17 @@ export type Node = Program | Statement | Slice;
 
 export type Tokens = ReturnType<typeof tokenize>;
 
+/** Every line end of a template is read as \n, as in Jinja: a file may have been saved on Windows. */
+const withLineFeeds = (source: string): string => source.replaceAll(/\r\n?/g, '\n');
+
 /** Tokens of a template, with the whitespace around blocks trimmed as transformers does. */
 export const readTokens = (source: string): Tokens =>
-  tokenize(source, { lstrip_blocks: true, trim_blocks: true });
+  tokenize(withLineFeeds(source), { lstrip_blocks: true, trim_blocks: true });
 
 /** Tokens of a template of the harness: whitespace around blocks stays, also the last newline. */
-export const readUntrimmedTokens = (source: string): Tokens =>
-  tokenize(source.endsWith('\n') ? `${source}\n` : source, { lstrip_blocks: false, trim_blocks: false });
+export const readUntrimmedTokens = (source: string): Tokens => {
+  const text = withLineFeeds(source);
+  return tokenize(text.endsWith('\n') ? `${text}\n` : text, { lstrip_blocks: false, trim_blocks: false });
+};
 
 export const readProgram = (tokens: Tokens): Program => parse(tokens) as unknown as Program;

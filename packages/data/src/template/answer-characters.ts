@@ -35,10 +35,8 @@ export function answerCharacters(
       turn === 0
         ? firstStart(text, message, (only, options) => template.render([only], { ...options, tools, where }))
         : turnStart(text, render, turn);
-    const end =
-      start === null
-        ? null
-        : turnEnd(text, turn + 1 === messages.length ? text : render(turn + 1), start, message);
+    const upToTurn = turn + 1 === messages.length ? text : render(turn + 1);
+    const end = start === null ? null : turnEnd(text, withoutEnd(upToTurn, text, template), start, message);
     if (start === null || end === null) throw rewritten(where, turn);
     spans.push([start, end]);
   });
@@ -84,19 +82,53 @@ function firstStart(
   return at < 0 ? words : at + header.length;
 }
 
+/** A conversation without the end token, if the template writes that once, behind the last turn (Phi-3). */
+function withoutEnd(upToTurn: string, text: string, { endToken = '' }: ChatTemplate): string {
+  const isOnce = endToken !== '' && upToTurn.endsWith(endToken) && !text.startsWith(upToTurn);
+  return isOnce ? upToTurn.slice(0, -endToken.length) : upToTurn;
+}
+
 /**
  * End of a turn. If the template writes a last turn differently from an earlier one (Qwen 3 adds empty
- * thoughts): the end of its words and of the text that closes them.
+ * thoughts): the end of its words, or of its tool calls, and of the text that closes them.
+ *
+ * @param upToTurn the conversation that ends with this turn, rendered
  */
 function turnEnd(text: string, upToTurn: string, start: number, message: ChatMessage): number | null {
   if (text.startsWith(upToTurn)) return upToTurn.length;
   const words = (message.content ?? '').trim();
+  if (words === '') return callsEnd(text, upToTurn.slice(start), start, message);
   const at = upToTurn.lastIndexOf(words);
-  if (words === '' || at < 0) return null;
+  if (at < 0) return null;
   const closed = words + upToTurn.slice(at + words.length);
   const found = text.indexOf(closed, start);
   return found < 0 ? null : found + closed.length;
 }
+
+/** The end of a turn without words: of the longest end of `turn` at `start` that names all its calls. */
+function callsEnd(text: string, turn: string, start: number, message: ChatMessage): number | null {
+  const names = namesOfCalls(message);
+  if (names === null) return null;
+  for (let skipped = 0; skipped < turn.length; skipped++) {
+    const closed = turn.slice(skipped);
+    if (text.startsWith(closed, start))
+      return names.every((name) => closed.includes(name)) ? start + closed.length : null;
+  }
+  return null;
+}
+
+/** The names of a message's tool calls; null if it has none, or one without a name. */
+function namesOfCalls({ tool_calls: calls }: ChatMessage): string[] | null {
+  if (!Array.isArray(calls) || calls.length === 0) return null;
+  const names = calls.map((call: unknown) => entryOf(entryOf(call, 'function') ?? call, 'name'));
+  return names.every((name) => typeof name === 'string' && name !== '') ? (names as string[]) : null;
+}
+
+/** An entry of an object, or of a Map of exact JSON. */
+const entryOf = (value: unknown, key: string): unknown =>
+  value instanceof Map
+    ? (value as ReadonlyMap<string, unknown>).get(key)
+    : (value as Readonly<Record<string, unknown>> | null | undefined)?.[key];
 
 const rewritten = (where: string, turn: number): Error =>
   badData(

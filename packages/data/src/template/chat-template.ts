@@ -43,6 +43,8 @@ export interface ChatTemplate {
   readonly source: string;
   /** True if the template marks assistant text with `{% generation %}`. */
   readonly marksAnswers: boolean;
+  /** The template's `eos_token`; omitted = none. */
+  readonly endToken?: string;
   /** The template for conversations with tools, if the model has a separate one. */
   readonly forTools?: ChatTemplate;
   /** Renders a conversation as the text that a model reads. */
@@ -96,7 +98,7 @@ export function createChatTemplate(source: string, options: ChatTemplateOptions 
   ): string => {
     const inputs = {
       ...variables,
-      messages: messages.map(withReasoning),
+      messages: messages.map((message) => withReasoning(withoutNulls(message))),
       tools: tools ?? null,
       add_generation_prompt: addGenerationPrompt,
     };
@@ -112,6 +114,7 @@ export function createChatTemplate(source: string, options: ChatTemplateOptions 
   return {
     source,
     marksAnswers,
+    ...(variables.eos_token !== undefined && { endToken: variables.eos_token }),
     ...(toolSource !== null && { forTools: createChatTemplate(toolSource, { variables, date }) }),
     render: (messages, renderOptions = {}) => render(plain, messages, checked(messages, renderOptions)),
     renderMarked: (messages, renderOptions = {}) =>
@@ -133,6 +136,13 @@ function checked(messages: unknown, options: RenderOptions): RenderOptions {
 /** The template for a conversation: with tools, the one that the model has for tools, if it has one. */
 export const templateFor = (template: ChatTemplate, tools: readonly unknown[] | undefined): ChatTemplate =>
   tools ? (template.forTools ?? template) : template;
+
+/**
+ * Leaves out the keys without a value, as transformers 5 does: APIs and Parquet files write `content: null`
+ * and `tool_calls: null`, which templates would print as `None` or take for calls.
+ */
+const withoutNulls = (message: ChatMessage): ChatMessage =>
+  Object.fromEntries(Object.entries(message).filter(([, value]) => value !== null)) as ChatMessage;
 
 /** Keys of a message's reasoning; the first one that is present counts. */
 const REASONING = ['reasoning_content', 'thinking', 'reasoning'] as const;
