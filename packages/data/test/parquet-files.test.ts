@@ -66,6 +66,17 @@ describe('a Parquet file', () => {
     );
   });
 
+  it('of pyarrow with LZ4 may have a column without values', async () => {
+    const { training } = await loadDataset(
+      fileURLToPath(new URL('../fixtures/parquet-lz4.parquet', import.meta.url)),
+      { tokenizer: smol },
+    );
+    expect(training.map((example) => smol.decode(example.ids, { skipSpecialTokens: true }))).toEqual([
+      'the king',
+      'a queen',
+    ]);
+  });
+
   it('that finds no room for its rows says where it needs some', async ({ onTestFinished }) => {
     const { TMPDIR: before } = process.env;
     onTestFinished(() => {

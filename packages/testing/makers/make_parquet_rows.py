@@ -2,7 +2,7 @@
 
     python make_parquet_rows.py --out ../../data/fixtures
 
-Writes parquet-rows.parquet and parquet-rows.expected.json (what `json.dumps` and `str` make of each row's arguments). No seed: nothing is drawn.
+Writes parquet-rows.parquet, parquet-rows.expected.json (what `json.dumps` and `str` make of each row's arguments) and parquet-lz4.parquet (a column of nulls with LZ4). No seed: nothing is drawn.
 """
 
 import argparse
@@ -42,6 +42,7 @@ def main():
     rows = [{"messages": [{"role": "user", "content": "q", "tool_calls": None}, {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "f", "arguments": value}}]}]} for value in VALUES]
     file = out / "parquet-rows.parquet"
     pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema([("messages", pa.list_(message))])), file)
+    pq.write_table(pa.table({"text": ["the king", "a queen"], "source": pa.nulls(2, pa.string())}), out / "parquet-lz4.parquet", compression="lz4")
     read = [with_dicts(row["messages"][1]["tool_calls"][0]["function"]["arguments"]) for row in pq.read_table(file).to_pylist()]
     manifest = {"maker": "makers/make_parquet_rows.py", "versions": {"pyarrow": version("pyarrow")}, "sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "rows": [{"json": json.dumps(own), "str": str(own)} for own in read]}
     (out / "parquet-rows.expected.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")

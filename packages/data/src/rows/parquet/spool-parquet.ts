@@ -2,7 +2,7 @@ import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync, writeSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
-import type { AsyncBuffer, FileMetaData, SchemaTree } from 'hyparquet';
+import type { AsyncBuffer, Compressors, FileMetaData, SchemaTree } from 'hyparquet';
 import { badData } from '../../bad-data.ts';
 import { yieldToEvents } from '../../yield-to-events.ts';
 import { parquetJson } from './parquet-json.ts';
@@ -29,6 +29,7 @@ export async function spoolParquet(descriptor: number, file: string, signal?: Ab
     import('hyparquet'),
     import('hyparquet-compressors'),
   ]); // loaded on demand: it takes 20 ms
+  const decompressors = withEmptyLz4(compressors);
   const buffer = asyncBuffer(descriptor);
   const metadata = await understood(file, () => parquetMetadataAsync(buffer, { geoparquet: false }));
   const schema = await understood(file, () => Promise.resolve(parquetSchema(metadata)));
@@ -39,7 +40,14 @@ export async function spoolParquet(descriptor: number, file: string, signal?: Ab
     for (const group of rowGroups(metadata, file)) {
       const rowEnd = rowStart + group;
       const rows = await understood(file, () =>
-        parquetReadObjects({ file: buffer, metadata, compressors, rowStart, rowEnd, geoparquet: false }),
+        parquetReadObjects({
+          file: buffer,
+          metadata,
+          compressors: decompressors,
+          rowStart,
+          rowEnd,
+          geoparquet: false,
+        }),
       );
       if (rows.length !== group)
         throw badData(
@@ -61,6 +69,18 @@ export async function spoolParquet(descriptor: number, file: string, signal?: Ab
     closeSync(spool);
     throw error;
   }
+}
+
+/**
+ * A page without values (a column of nulls) has no bytes, which LZ4 writes as one byte. The decompressors of
+ * hyparquet-compressors 1.1.2 take it for a copy of earlier bytes.
+ */
+function withEmptyLz4({ LZ4: lz4, LZ4_RAW: raw, ...others }: Compressors): Compressors {
+  const unlessEmpty =
+    (decompress: NonNullable<typeof lz4>): NonNullable<typeof lz4> =>
+    (input, size) =>
+      size === 0 ? new Uint8Array(0) : decompress(input, size);
+  return { ...others, LZ4: unlessEmpty(lz4!), LZ4_RAW: unlessEmpty(raw!) };
 }
 
 function writeRows(spool: number, rows: readonly unknown[], schema: SchemaTree): void {
