@@ -118,9 +118,14 @@ describe('readPlainText', () => {
   });
 
   it('says of a table how to convert it', () => {
-    expect(() => [...readJsonl(files.write('rows.csv', 'prompt,completion\nhi,there\n'))]).toThrow(
-      /rows\.csv:1\] A row must be a JSON object \(got a line of a table\)\. Convert it: python -c/,
+    const says = (file: string, rows: string): (() => unknown) => {
+      const path = files.write(file, rows);
+      return () => [...readJsonl(path)];
+    };
+    expect(says('rows.csv', 'prompt,completion\nhi,there\n')).toThrow(
+      /rows\.csv:1\] A row must be a JSON object \(got a line of a table\)\. Convert it: .*'in.csv'\)/,
     );
+    expect(says('rows.tsv', 'prompt\tcompletion\nhi\tthere\n')).toThrow(/'in\.tsv', sep='\\t'\)/);
   });
 
   it('refuses an empty file and other encodings', () => {
@@ -152,6 +157,12 @@ describe('readPlainText', () => {
       /got bytes of another encoding\)\. Convert it, for instance: iconv -f WINDOWS-1252/,
     ],
     ['gzip', gzipSync('{"text":"a"}'), /got a gzip file\)\. Unpack it first: gunzip\./],
+    [
+      'Arrow, as datasets stores it',
+      Buffer.from('\xff\xff\xff\xffp\0\0\0', 'latin1'),
+      /got an Arrow file\)\. Write it as Parquet: .*to_parquet/,
+    ],
+    ['Arrow', Buffer.from('ARROW1\0\0\xff\xff', 'latin1'), /got an Arrow file\)\. Write it as Parquet/],
     ['zip', Buffer.from('PK\x03\x04\x14\0\xff\xfe', 'latin1'), /got a zip file\)\. Unpack it first: unzip\./],
   ])('says of %s what it is and what to do', async (_, bytes, says) => {
     await expect(loadDataset(files.write('packed.jsonl', bytes), { tokenizer: null })).rejects.toMatchObject({

@@ -31,6 +31,14 @@ const encoded = (description: string, name: string): Guess => ({
   nextStep: `Convert it, for instance: iconv -f ${name} -t UTF-8 in > out.`,
 });
 
+/** Arrow: what `datasets` stores in its cache and writes with `save_to_disk`. */
+const ARROW: Guess = {
+  description: 'an Arrow file',
+  nextStep:
+    'Write it as Parquet: python -c "from datasets import Dataset; ' +
+    `Dataset.from_file('in.arrow').to_parquet('out.parquet')"`,
+};
+
 /** First bytes of files that are often mistaken for text. */
 const BEGINNINGS: readonly (readonly [start: string, guess: Guess])[] = [
   ['\x1f\x8b', packed('gzip', 'gunzip')],
@@ -38,6 +46,8 @@ const BEGINNINGS: readonly (readonly [start: string, guess: Guess])[] = [
   ['\x28\xb5\x2f\xfd', packed('zstd', 'unzstd')],
   ['BZh', packed('bzip2', 'bunzip2')],
   ['\xfd7zXZ', packed('xz', 'unxz')],
+  ['\xff\xff\xff\xff', ARROW],
+  ['ARROW1', ARROW],
   ['\xff\xfe', encoded('text that looks like UTF-16', 'UTF-16')],
   ['\xfe\xff', encoded('text that looks like UTF-16', 'UTF-16')],
 ];

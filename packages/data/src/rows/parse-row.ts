@@ -33,12 +33,15 @@ export function parseRow(bytes: Uint8Array, where: string): Record<string, unkno
 
 /** Recognizes files that are often mistaken for rows, and says what to do. */
 function misread(text: string, where: string): readonly [got: string, nextStep: string] | undefined {
-  if (/\.[ct]sv:\d+$/i.test(where))
+  const table = /\.([ct])sv:\d+$/i.exec(where);
+  if (table) {
+    const from = table[1].toLowerCase() === 't' ? String.raw`'in.tsv', sep='\t'` : "'in.csv'";
     return [
       'a line of a table',
-      `Convert it: python -c "import pandas; pandas.read_csv('in.csv').to_json('out.jsonl', ` +
+      `Convert it: python -c "import pandas; pandas.read_csv(${from}).to_json('out.jsonl', ` +
         `orient='records', lines=True)"`,
     ];
+  }
   if (text.trim() === '{')
     return [
       'only its beginning',
