@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  createChatTemplate,
   loadDataset,
   maskPreview,
   NOT_COUNTED,
@@ -124,6 +125,22 @@ describe('a row', () => {
     expect(shown(await only({ messages }))).toMatch(
       /one<\|im_end\|>\n.*assistant\n⟦1<\|im_end\|>\n⟧<\|im_start\|>user\ntwo.*⟦2<\|im_end\|>\n⟧$/s,
     );
+  });
+
+  it('of messages has the keys that a template reads, under the names of transformers too', async () => {
+    const chatTemplate = createChatTemplate(
+      "{% for m in messages %}{{ m.role }}:{{ m.reasoning_content }}{{ m.plan }}{{ 'tool_calls' in m }}{{ " +
+        'm.content }};{% endfor %}',
+    );
+    const turns = [
+      { role: 'user', content: 'q', tool_calls: null },
+      { role: 'assistant', content: 'a', reasoning: 'why', plan: { n: 1 } },
+    ];
+    const example = await only(
+      { messages: turns },
+      { tokenizer: { ...smol, chatTemplate }, completionOnlyLoss: false },
+    );
+    expect(smol.decode(example.ids)).toBe("user:Falseq;assistant:why{'n': 1}Falsea;");
   });
 
   it('of text is counted whole and closed', async () => {

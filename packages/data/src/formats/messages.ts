@@ -3,12 +3,9 @@ import type { ChatMessage } from '../template/chat-template.ts';
 import { labelMessages } from './label-messages.ts';
 import type { Row, RowFormat } from './row-format.ts';
 
-/** Message keys that templates use; other keys are ignored. */
-const MESSAGE_KEYS = ['name', 'tool_calls', 'tool_call_id', 'reasoning_content', 'weight'] as const;
-
 /**
  * Conversations, formatted with the tokenizer's chat template: `{"messages": [{"role": "user", "content":
- * "…"}, {"role": "assistant", "content": "…"}]}`.
+ * "…"}, {"role": "assistant", "content": "…"}]}`. Other keys of a message are for the template.
  */
 export const messagesFormat: RowFormat = {
   name: 'messages',
@@ -51,13 +48,7 @@ function readMessage(message: unknown, name: string, where: string): ChatMessage
       `${name}.role must be a string (got ${kindOf(role)})`,
       'Turns of {"from", "value"} stand under "conversations".',
     );
-  const read: Record<string, unknown> & { role: string; content: string | null } = {
-    role,
-    content: readContent(content, `${name}.content`, where),
-  };
-  for (const key of MESSAGE_KEYS)
-    if (Object.hasOwn(message, key)) read[key] = (message as Record<string, unknown>)[key];
-  return read;
+  return { ...message, role, content: readContent(content, `${name}.content`, where) };
 }
 
 const isPart = (value: unknown): boolean => typeof value === 'object' && value !== null;
