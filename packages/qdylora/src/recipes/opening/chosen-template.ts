@@ -92,8 +92,9 @@ export function watchTemplate(tokenizer: Tokenizer | null, chatTemplate: string 
 }
 
 /**
- * Token ids that the chat template writes after an answer (`<|im_end|>`), without white space around them.
- * Empty where it writes nothing, and for a tokenizer without a template.
+ * Token ids that the chat template writes after an answer (`<|im_end|>`), without white space around them,
+ * and without the end token if it follows another one at the end of a conversation (Phi-3). Empty where it
+ * writes nothing, and for a tokenizer without a template.
  */
 export function closingIds({ chatTemplate, encode }: Tokenizer): number[] {
   if (!chatTemplate) return [];
@@ -104,7 +105,12 @@ export function closingIds({ chatTemplate, encode }: Tokenizer): number[] {
   ];
   try {
     const text = chatTemplate.render(messages);
-    return encode(text.slice(text.lastIndexOf(answer) + answer.length).trim());
+    const closing = text.slice(text.lastIndexOf(answer) + answer.length).trim();
+    const { endToken = '' } = chatTemplate;
+    const turnEnd = closing.endsWith(endToken)
+      ? closing.slice(0, closing.length - endToken.length).trim()
+      : '';
+    return encode(turnEnd === '' ? closing : turnEnd);
   } catch (error) {
     if (QdyloraError.isInstance(error)) return []; // it refuses this conversation, which nobody asked for
     throw error;
