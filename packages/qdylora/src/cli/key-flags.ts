@@ -80,8 +80,9 @@ export function writeOutBooleans(argv: readonly string[], keys: Keys): string[] 
   return words;
 }
 
+/** Other spellings of true and false are values too, which the check of the key refuses by name. */
+const TRUTH_WORD = /^(true|false|yes|no|on|off|0|1)$/i;
+
 /** Whether the word after a flag is its value. A number is one where the flag takes sizes. */
 const isValueOf = (kind: FlagKind, word: string | undefined): boolean =>
-  word === 'true' ||
-  word === 'false' ||
-  (kind === 'boolean-or-size' && word !== undefined && /^\d/.test(word));
+  word !== undefined && (TRUTH_WORD.test(word) || (kind === 'boolean-or-size' && /^\d/.test(word)));

@@ -33,6 +33,17 @@ describe('the command line', () => {
     );
   });
 
+  it.each(['yes', 'no', 'on', '0', '1', 'True', 'FALSE'])(
+    'refuses %s as the value of a boolean flag',
+    async (word) => {
+      const { code, err } = await command('train', '--packing', word);
+      expect([code, err]).toEqual([
+        2,
+        expect.stringContaining(`\`--packing\` must be true or false (got "${word}")`),
+      ]);
+    },
+  );
+
   it.each([
     [['train', '--lr', '1e-4'], /It is called `--learning-rate` here\./],
     [['train', '--epochs', '3'], /It is called `--num-epochs` here\./],

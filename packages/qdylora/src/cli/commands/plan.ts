@@ -12,8 +12,8 @@ import { recomputeText } from '../../recipes/memory-plan/resolve-recompute.ts';
 import { countText } from '../../report/number-text.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, explicitFlags } from '../key-flags.ts';
-import { durationText } from '../render/progress.ts';
 import { columns } from '../render/table.ts';
+import { timeLine } from '../render/time-line.ts';
 import type { Terminal } from '../terminal.ts';
 
 export function addPlanCommand(program: Command, context: Context): void {
@@ -93,19 +93,6 @@ const trainedText = ({ adaptedLayers, trainableCount, config }: MemoryPlan): str
     ? 'all of them trained'
     : `${adaptedLayers} layers adapted, ranks ${config.ranks!.join(' ')}, ${countText(trainableCount)} ` +
       `trainable`;
-
-/** `Time: about 42 s for each step of 4 × 512 tokens`, and the time of `max_steps` where it is set. */
-function timeLine({ time, config }: MemoryPlan): string {
-  const { stepSeconds, runSeconds, tokensPerSecond, operationsPerSecond } = time;
-  const rows = config.microBatchSize * config.gradientAccumulationSteps;
-  const run =
-    runSeconds === null ? '' : `, ${durationText(runSeconds)} for ${countText(config.maxSteps!)} steps`;
-  return (
-    `Time: about ${durationText(stepSeconds)} for each step of ${rows} × ${config.maxSeqLength} tokens` +
-    `${run} (${countText(tokensPerSecond)} tokens/s, from one product measured at ` +
-    `${(operationsPerSecond / 1e9).toPrecision(2)} GFLOP/s; without attention, evaluation and saving).`
-  );
-}
 
 /** Whether the run fits into the memory, and which keys to change where it does not. */
 function limitLines({ limit, totalBytes, process }: MemoryPlan, isThisMachine: boolean): string[] {

@@ -25,6 +25,12 @@ it.each<[Partial<RateReport>, string]>([
       'qdylora tune looks for it.',
   ],
   [
+    { clippedShare: null, largestRise: { share: 0.004, step: 9 }, tuned: null },
+    'Learning rate 2e-3, 2 times the default for this model (1e-3). The smoothed loss was never 1 % or ' +
+      'more above its lowest value. The rate at which training diverges was not measured; qdylora tune ' +
+      'looks for it.',
+  ],
+  [
     {
       largestRise: null,
       clippedShare: 0,

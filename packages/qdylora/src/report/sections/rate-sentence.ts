@@ -24,6 +24,9 @@ const timesText = (ratio: number): string => `${Number(ratio.toPrecision(2))} ti
 const percentText = (share: number): string =>
   share > 0 && share < 0.01 ? 'less than 1 %' : `${Math.round(100 * share)} %`;
 
+const mostText = (share: number): string =>
+  share < 0.01 ? '1 % or more' : `more than ${percentText(share)}`;
+
 const clippedText = ({ clippedShare }: RateReport): string =>
   clippedShare === null ? '' : `The gradient was clipped in ${percentText(clippedShare)} of the steps.`;
 
@@ -33,7 +36,7 @@ function riseText({ largestRise }: RateReport): string {
   return share >= UNSTABLE_RISE
     ? `The smoothed loss rose to ${percentText(share)} above its lowest value at step ${step}: the rate is ` +
         'too near the edge.'
-    : `The smoothed loss was never more than ${percentText(share)} above its lowest value.`;
+    : `The smoothed loss was never ${mostText(share)} above its lowest value.`;
 }
 
 function edgeText(tuned: TunedEdge | null, learningRate: number): string {

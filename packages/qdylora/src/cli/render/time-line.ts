@@ -1,0 +1,18 @@
+import type { MemoryPlan } from '../../recipes/plan-memory.ts';
+import { countOf, countText } from '../../report/number-text.ts';
+import { durationText } from './progress.ts';
+
+/** `Time: about 42 s for each step of 4 × 512 tokens`, and the time of `max_steps` where it is set. */
+export function timeLine({ time, config }: Pick<MemoryPlan, 'time' | 'config'>): string {
+  const { stepSeconds, runSeconds, tokensPerSecond, operationsPerSecond } = time;
+  const rows = config.microBatchSize * config.gradientAccumulationSteps;
+  const run =
+    runSeconds === null ? '' : `, ${durationText(runSeconds)} for ${countOf(config.maxSteps!, 'step')}`;
+  // two digits, and no exponent
+  const gflops = Number((operationsPerSecond / 1e9).toPrecision(2));
+  return (
+    `Time: about ${durationText(stepSeconds)} for each step of ${rows} × ${config.maxSeqLength} tokens` +
+    `${run} (${countText(tokensPerSecond)} tokens/s, from one product measured at ` +
+    `${gflops} GFLOP/s; without attention, evaluation and saving).`
+  );
+}
