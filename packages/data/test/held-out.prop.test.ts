@@ -131,8 +131,25 @@ describe('held-out rows', () => {
     await expect(load(equal, 4)).rejects.toThrow(
       /\[val_set_size\] No rows are left for training beside 4 held-out ones.*Remove rows that occur/,
     );
-    await expect(load(equal, 40)).rejects.toThrow(/must be less than all of the 40 rows there are/);
+    await expect(load(equal, 40)).rejects.toThrow(/is 40, but only 40 rows are left\. Lower/);
     expect((await load([...equal, { input_ids: [4, 5] }], 1)).heldOut.length).toBeGreaterThan(0);
+  });
+});
+
+describe('a val_set_size that leaves no row for training', () => {
+  it('is refused with the reasons for dropping the other rows', async () => {
+    const rows = [...rowsOf(3), ...Array.from({ length: 5 }, () => ({ input_ids: [7] }))];
+    const path = files.write('short.jsonl', jsonl(...rows));
+    const options = { tokenizer: null, heldOut: 4, seed: 0 };
+    const problem = /is 4, but only 3 rows are left\. Others were dropped: 5 × fewer than two tokens/;
+    await expect(loadDataset(path, options)).rejects.toThrow(problem);
+    await expect(openDataset(path, { ...options, measure: true })).rejects.toThrow(problem);
+  });
+
+  it('is refused as a share, whatever the hashes are', () => {
+    expect(() => numberOf(heldOutRule(0.9), [0.1, 0.5])).toThrow(
+      /`val_set_size` puts all of the 2 rows on the held/,
+    );
   });
 });
 

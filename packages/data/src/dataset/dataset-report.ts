@@ -1,7 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
 import { PLAIN_TEXT, type DatasetFormat } from './dataset-format.ts';
 import type { DatasetFile, Reading } from './dataset-options.ts';
-import type { RowCounts } from './keep-example.ts';
+import { reasonsText, type RowCounts } from './keep-example.ts';
 import { fileIdentity } from '../file-names/file-identity.ts';
 
 export interface DatasetReport {
@@ -137,10 +137,7 @@ export function noRowLeftError(
   { rows: measured, reasons }: RowCounts,
   { rows = measured }: { readonly rows?: number } = {},
 ): QdyloraError {
-  const why = Object.entries(reasons)
-    .map(([reason, count]) => `${count} × ${reason}`)
-    .join('; ');
-  const dropped = `all${rows > measured ? ' that were looked at' : ''} were dropped: ${why}`;
+  const dropped = `all${rows > measured ? ' that were looked at' : ''} were dropped: ${reasonsText(reasons)}`;
   const outcome =
     rows === 0 && bad.count > 0
       ? `${bad.count} rows cannot be used: ${bad.messages[0]}`

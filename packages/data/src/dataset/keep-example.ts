@@ -14,6 +14,12 @@ export const DROP_REASONS = {
   masked: 'every label is masked',
 } as const;
 
+/** `36 × cut by max_seq_length before the first counted token` */
+export const reasonsText = (reasons: RowCounts['reasons']): string =>
+  Object.entries(reasons)
+    .map(([reason, count]) => `${count} × ${reason}`)
+    .join('; ');
+
 /** Counts of kept, cut and dropped rows. */
 export interface RowCounts {
   rows: number;

@@ -69,7 +69,7 @@ export async function loadDataset(
     if (counts.rows >= limit) break;
   }
   if (examples.length === 0) throw noRowLeftError(reading, counts);
-  const heldOut = rule.heldOut();
+  const heldOut = rule.heldOut(counts.reasons);
   const isHeldOut = new Set(heldOut);
   const mixture = mixFiles(
     parts.map(({ from, to, file }) => ({

@@ -98,7 +98,7 @@ export async function openDataset(
       rows = await part.walk(rule, rows);
     }
     if (rows === 0 || (measure && reading.counts.tokens === 0)) throw noRowLeftError(reading, reading.counts);
-    const heldOutRows = rule.heldOut();
+    const heldOutRows = rule.heldOut(measure ? reading.counts.reasons : {});
     const heldOut = parts.flatMap((part) => part.take(heldOutRows));
     const readCounts = noRowsYet();
     const training = mixFiles(

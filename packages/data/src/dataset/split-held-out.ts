@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { QdyloraError } from '@qdylora/contract';
 import { BYTES_OF_HASH, HASHES } from '../rows/row-hash.ts';
+import { reasonsText, type RowCounts } from './keep-example.ts';
 
 /** Number of hashes digested together: digesting each alone would take as long as reading its row. */
 const WAITING = 1024;
@@ -18,10 +19,10 @@ export interface HeldOutRule {
   /** SHA-256 over the hashes of all rows in their order. It changes with the rows and with their order. */
   fingerprint(): string;
   /**
-   * The numbers of the held-out rows, ascending. @throws QdyloraError BAD_CONFIG if these are no rows or all
-   * rows.
+   * The numbers of the held-out rows, ascending. `reasons` for dropping other rows are for the message.
+   * @throws QdyloraError BAD_CONFIG if these are no rows or all rows.
    */
-  heldOut(): number[];
+  heldOut(reasons?: RowCounts['reasons']): number[];
 }
 
 export function heldOutRule(share: number): HeldOutRule {
@@ -56,16 +57,11 @@ export function heldOutRule(share: number): HeldOutRule {
         .copy()
         .update(waiting.subarray(0, (rows % WAITING) * BYTES_OF_HASH))
         .digest('hex'),
-    heldOut() {
+    heldOut(reasons = {}) {
       if (share === 0) return [];
       keepSmallest();
       if (below.length >= rows && !isFraction && share < rows) throw allAlike(share, rows);
-      if (below.length >= rows)
-        throw badShare(
-          share,
-          `less than all of the ${rows} rows there are`,
-          'Lower val_set_size, or name an eval_dataset.',
-        );
+      if (below.length >= rows) throw noneLeft(share, rows, reasons);
       if (below.length === 0)
         throw badShare(
           share,
@@ -83,6 +79,20 @@ const badShare = (share: number, expected: string, nextStep: string): QdyloraErr
     problem: `\`val_set_size\` must be ${expected} (got ${share}).`,
     nextStep,
   });
+
+const noneLeft = (share: number, rows: number, reasons: RowCounts['reasons']): QdyloraError => {
+  const why = reasonsText(reasons);
+  const outcome =
+    share < 1
+      ? `puts all of the ${rows} rows on the held-out side (their hashes decide)`
+      : `is ${share}, but only ${rows} rows are left`;
+  return new QdyloraError('BAD_CONFIG', {
+    where: 'val_set_size',
+    problem: `\`val_set_size\` ${outcome}${why && `. Others were dropped: ${why}`}`,
+    nextStep: 'Lower val_set_size, or name an eval_dataset.',
+    details: { rows, reasons: { ...reasons } },
+  });
+};
 
 const allAlike = (share: number, rows: number): QdyloraError =>
   new QdyloraError('BAD_CONFIG', {
