@@ -4,15 +4,16 @@ import {
   openCheckpoint,
   writeFolderAtomically,
   writeGgufAdapter,
-  type CheckpointConfig,
+  type Checkpoint,
 } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { resortBySvd, sliceRank, type AdapterState, type SlicedAdapter } from '@qdylora/lora-dynamic';
+import { describeModel } from '@qdylora/models';
 import { refusedValue } from '../config/values/check-combinations.ts';
 import { checkValues, type InputOf } from '../config/values/check-values.ts';
 import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { EXPORT_KEYS } from '../config/verb-keys.ts';
-import type { Warn } from './adapter/attach-adapter.ts';
+import { assertAdapterShapes, type Warn } from './adapter/attach-adapter.ts';
 import type { RecipeHooks } from './evaluate.ts';
 import { exportUnderBudget } from './budgets/export-under-budget.ts';
 import { missingKey } from '../config/names/missing-key.ts';
@@ -164,23 +165,25 @@ const warnOfLocalName = (baseModel: string, warn: Warn): void =>
  * The config of the base that a GGUF adapter is for; no weight is read. @throws QdyloraError BAD_CONFIG
  * without one
  */
-async function baseConfig(model: string | null): Promise<CheckpointConfig> {
+async function baseConfig(model: string | null): Promise<Pick<Checkpoint, 'name' | 'config'>> {
   if (!model)
     throw missingKey(
       'model',
       'Name the base model, whose heads decide the order of rows in a GGUF file: --model path/to/folder.',
     );
   using checkpoint = await openCheckpoint(await localModel(model));
-  return checkpoint.config;
+  const { name, config } = checkpoint;
+  return { name, config };
 }
 
 /** `adapter.gguf` in a folder of its own. */
 async function writeGgufSlice(
   folder: string,
   { layers, rank, scale }: SlicedAdapter,
-  config: CheckpointConfig,
-  { sidecar, baseModel, saved }: ReadAdapter,
+  { name, config }: Pick<Checkpoint, 'name' | 'config'>,
+  adapter: ReadAdapter,
 ): Promise<void> {
+  const { sidecar, baseModel, saved } = adapter;
   if (saved)
     throw new QdyloraError('UNSUPPORTED', {
       where: folder,
@@ -198,6 +201,13 @@ async function writeGgufSlice(
         `${config.modelType} model.`,
       nextStep: `Name ${sidecar.base.name}.`,
     });
+  // rows are arranged by the heads of the config, so another model's would disorder them
+  const { weights, linears } = describeModel(config.raw, name);
+  const shapes = new Map<string, readonly number[]>([
+    ...weights.map((weight) => [weight.name.replace(/\.weight$/, ''), weight.shape] as const), // the head too
+    ...linears.map((layer) => [layer.name, layer.shape] as const), // [out, in], however it is stored
+  ]);
+  assertAdapterShapes({ name, shapes }, adapter);
   await writeFolderAtomically(folder, (temporary) =>
     writeGgufAdapter(join(temporary, 'adapter.gguf'), {
       layers: layers.map((layer) => ({ ...layer, rank })),

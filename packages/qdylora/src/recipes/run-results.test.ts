@@ -171,6 +171,10 @@ describe('what a run leaves behind', () => {
     const notices: string[] = [];
     const adapter = folder.in('first/adapter');
     expect((await rejection(() => evaluate({ ...judged, model: narrow, adapter }))).code).toBe('BAD_ADAPTER');
+    const asGguf = { adapter, format: 'gguf', model: narrow, outputDir: folder.in('narrow-gguf') } as const;
+    expect((await rejection(() => exportAdapter(asGguf))).message).toMatch(
+      /narrow has \[16, 20\] at .*down_proj, but the adapter was trained on \[16, 24\]/,
+    );
     await evaluate({
       ...judged,
       model: other,

@@ -71,21 +71,32 @@ function assertArchitecture(model: CausalLm, { sidecar, folder }: ReadAdapter): 
   });
 }
 
-function assertShapes(model: CausalLm, { state, folder }: ReadAdapter): void {
-  const linears = new Map(
-    modulesOf(model.modules).flatMap((layer) =>
-      layer instanceof Linear ? [[layer.name, layer] as const] : [],
-    ),
+function assertShapes(model: CausalLm, adapter: ReadAdapter): void {
+  const shapes = modulesOf(model.modules).flatMap((layer) =>
+    layer instanceof Linear ? [[layer.name, [layer.outFeatures, layer.inFeatures]] as const] : [],
   );
-  for (const { name, inFeatures, outFeatures } of state.layers) {
-    const layer = linears.get(name);
-    const shape = layer ? `[${layer.outFeatures}, ${layer.inFeatures}]` : 'no such layer';
-    if (layer?.inFeatures === inFeatures && layer.outFeatures === outFeatures) continue;
+  assertAdapterShapes({ name: model.name, shapes: new Map(shapes) }, adapter);
+}
+
+/** Names and shapes [out, in] of the matrices that adapters may wrap. */
+export interface AdaptableShapes {
+  readonly name: string;
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+}
+
+/** @throws QdyloraError BAD_ADAPTER for a layer that the model lacks, or has in another shape */
+export function assertAdapterShapes(
+  { name: modelName, shapes }: AdaptableShapes,
+  adapter: ReadAdapter,
+): void {
+  for (const { name, inFeatures, outFeatures } of adapter.state.layers) {
+    const shape = shapes.get(name);
+    if (shape?.[0] === outFeatures && shape[1] === inFeatures) continue;
     throw new QdyloraError('BAD_ADAPTER', {
-      where: folder,
+      where: adapter.folder,
       problem:
-        `${model.name} has ${shape} at ${name}, but the adapter was trained on [${outFeatures}, ` +
-        `${inFeatures}].`,
+        `${modelName} has ${shape ? `[${shape.join(', ')}]` : 'no such layer'} at ${name}, but the adapter ` +
+        `was trained on [${outFeatures}, ${inFeatures}].`,
       nextStep: 'Use the base model that the adapter was trained on.',
       details: { name, inFeatures, outFeatures },
     });
