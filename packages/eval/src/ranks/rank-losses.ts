@@ -15,7 +15,8 @@ export function assertRankLosses(
   assertArgument(
     Array.isArray(measured) && measured.every(isRankLosses),
     where,
-    `The losses must be an array of { rank, losses: { sums, counts } } (got ${shownValue(measured)})`,
+    'The losses must be an array of { rank, losses: { sums, counts } }, where sums and counts are typed ' +
+      `arrays (got ${shownValue(measured)})`,
   );
   const ranks = measured.map(({ rank }) => rank);
   assertArgument(ranks.length > 0, where, 'There must be at least one rank to choose from');

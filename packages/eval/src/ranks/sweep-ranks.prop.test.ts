@@ -14,6 +14,7 @@ import {
   sweepRanks,
   type EvalTask,
   type EvalView,
+  type ExampleLosses,
 } from '../index.ts';
 
 describe('sweepRanks', () => {
@@ -139,6 +140,20 @@ describe('sweepRanks', () => {
     const task = perplexity(tinyExamples(6));
     await expect(sweepRanks((rank) => adapted.atRank(rank), [], task)).rejects.toThrow(/at least one rank/);
     await expect(sweepRanks((rank) => adapted.atRank(rank), [8], task)).rejects.toThrow(/within 1…4/);
+  });
+});
+
+describe('a task that returns plain arrays', () => {
+  it('is refused by a message that asks for typed ones', async () => {
+    const adapted = tinyAdapted();
+    const task = {
+      name: 'mine',
+      measure: (views: readonly unknown[]) =>
+        Promise.resolve(views.map(() => ({ sums: [1], counts: [1] }) as unknown as ExampleLosses)),
+    };
+    await expect(sweepRanks((rank) => adapted.atRank(rank), adapted.ranks, task)).rejects.toThrow(
+      /where sums and counts are typed arrays \(got/,
+    );
   });
 });
 

@@ -1,3 +1,5 @@
+import { assertArgument, shownValue } from '@qdylora/contract';
+import { rankSet } from '../ranks/rank-set.ts';
 import type { RankScaling } from '../ranks/scaling.ts';
 
 /** One layer's adapter.  a: [rank, in]  b: [rank, out] (lora_B transposed) */
@@ -16,4 +18,19 @@ export interface AdapterState {
   readonly alpha: number;
   readonly scaling: RankScaling;
   readonly layers: readonly AdapterLayer[];
+}
+
+/**
+ * Refuses a rank that the adapter does not have, and a value that is no state, such as the promise of one.
+ *
+ * @throws QdyloraError BAD_ARGUMENT
+ */
+export function assertRankOfState(state: AdapterState, rank: number): void {
+  assertArgument(
+    Array.isArray((state as Partial<AdapterState> | null | undefined)?.layers),
+    'adapter state',
+    `the first argument must be the state of an adapter (got ${shownValue(state)})`,
+    'Give await adapted.state().',
+  );
+  rankSet(state.ranks).assertUsable(rank);
 }

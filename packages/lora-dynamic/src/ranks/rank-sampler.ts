@@ -1,5 +1,6 @@
 import {
   anyValue,
+  assertArgument,
   checkOptions,
   createRng,
   objectWith,
@@ -90,6 +91,12 @@ const OPTIONS: OptionRules<RankSamplerOptions> = {
  * sampler.rankAt(0); // the same on every machine
  */
 export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSampler {
+  assertArgument(
+    Array.isArray((set as Partial<RankSet> | null | undefined)?.ranks),
+    'rankSampler',
+    `the first argument must be a set of ranks (got ${shownValue(set)})`,
+    'Give rankSet([1, 2, 4, 8]), or adapted.ranks.',
+  );
   checkOptions('rankSampler', options, OPTIONS);
   const {
     distribution = 'uniform',

@@ -4,8 +4,10 @@ import {
   RANK_SCALINGS,
   rankSampler,
   rankSet,
+  resortBySvd,
   scaleAt,
   sliceRank,
+  sliceState,
   updatedRows,
 } from '../index.ts';
 import { adaptedToy } from '../../test/adapted-toy.ts';
@@ -27,6 +29,18 @@ describe('ranks', () => {
       expect(() => adapted.atRank(rank)).toThrowError(/the rank must be a whole number within 1…8/);
       expect(() => sliceRank(state, rank)).toThrowError(/the rank must be a whole number within 1…8/);
     }
+  });
+  test('a promise of a state is refused as such, by each slice', () => {
+    const promise = adaptedToy(1).state() as never;
+    for (const slice of [sliceRank, sliceState, resortBySvd])
+      expect(() => slice(promise, 2)).toThrowError(
+        /must be the state of an adapter .*Give await adapted\.state\(\)/,
+      );
+  });
+  test('a sampler over a list is refused with the call that makes a set of it', () => {
+    expect(() => rankSampler([1, 2] as never, { seed: 1 })).toThrowError(
+      /must be a set of ranks \(got \[1,2\]\)\. Give rankSet\(/,
+    );
   });
   test('sampled ranks follow the distribution and depend on seed and step alone', () => {
     const set = rankSet([1, 2, 4]);

@@ -1,5 +1,4 @@
-import type { AdapterState } from '../adapter/adapter-state.ts';
-import { rankSet } from '../ranks/rank-set.ts';
+import { assertRankOfState, type AdapterState } from '../adapter/adapter-state.ts';
 import type { SlicedAdapter, SlicedLayer } from './slice-rank.ts';
 import { scaleAt } from '../ranks/scaling.ts';
 import { orthonormalRows } from '../linear-algebra/orthonormal-rows.ts';
@@ -10,11 +9,11 @@ import { singularValues } from '../linear-algebra/small-svd.ts';
  * scale·B·A of every layer by SVD, and keeps the r largest singular values. The scale is contained (loraAlpha
  * = rank). Only a held-out set can tell whether it beats the trained prefix.
  *
- * @throws QdyloraError BAD_ARGUMENT unless 1 ≤ rank ≤ maxRank
+ * @throws QdyloraError BAD_ARGUMENT unless `state` is one and 1 ≤ rank ≤ maxRank
  */
 export function resortBySvd(state: AdapterState, rank: number): SlicedAdapter {
+  assertRankOfState(state, rank);
   const { scaling, alpha, maxRank } = state;
-  rankSet(state.ranks).assertUsable(rank);
   const scale = scaleAt(scaling, alpha, maxRank, maxRank);
   return {
     rank,

@@ -1,6 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import type { AdapterLayer, AdapterState } from '../adapter/adapter-state.ts';
-import { rankSet } from '../ranks/rank-set.ts';
+import { assertRankOfState, type AdapterLayer, type AdapterState } from '../adapter/adapter-state.ts';
 import { peftScaling, scaleAt } from '../ranks/scaling.ts';
 
 /** One layer of a plain LoRA adapter, in the shapes of PEFT.  a: [rank, in]  b: [out, rank] */
@@ -28,14 +27,14 @@ export interface SlicedAdapter {
  * Cuts a nested adapter at rank r: rows 0 … r−1 of A and B, as a plain LoRA adapter. It computes exactly what
  * training computed at that rank.
  *
- * @throws QdyloraError BAD_ARGUMENT unless 1 ≤ rank ≤ maxRank
+ * @throws QdyloraError BAD_ARGUMENT unless `state` is one and 1 ≤ rank ≤ maxRank
  * @example
  * const slice = sliceRank(await adapted.state(), 8);
  * slice.layers[0].a.length; // 8 · in
  */
 export function sliceRank(state: AdapterState, rank: number): SlicedAdapter {
+  assertRankOfState(state, rank);
   const { scaling, alpha, maxRank } = state;
-  rankSet(state.ranks).assertUsable(rank);
   return {
     rank,
     scale: scaleAt(scaling, alpha, rank, maxRank),

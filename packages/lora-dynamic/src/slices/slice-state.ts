@@ -1,18 +1,17 @@
-import type { AdapterState } from '../adapter/adapter-state.ts';
-import { rankSet } from '../ranks/rank-set.ts';
+import { assertRankOfState, type AdapterState } from '../adapter/adapter-state.ts';
 import type { RankScaling } from '../ranks/scaling.ts';
 
 /**
  * Cuts a nested adapter at rank r and keeps it nested: rows 0 … r−1 of A and B, and the ranks up to r. At
  * every rank ≤ r the result computes what the whole adapter computes, so it can be trained further.
  *
- * @throws QdyloraError BAD_ARGUMENT unless 1 ≤ rank ≤ maxRank
+ * @throws QdyloraError BAD_ARGUMENT unless `state` is one and 1 ≤ rank ≤ maxRank
  * @example
  * const slice = sliceState(await adapted.state(), 8); // ranks [1, 2, 4, 8] of [1, 2, 4, … 64]
  */
 export function sliceState(state: AdapterState, rank: number): AdapterState {
+  assertRankOfState(state, rank);
   const { ranks, maxRank, scaling, alpha } = state;
-  rankSet(ranks).assertUsable(rank);
   return {
     ranks: [...ranks.filter((smaller) => smaller < rank), rank],
     maxRank: rank,

@@ -27,6 +27,24 @@ const typesOf = (events: readonly TrainEvent[]): string[] =>
         : event.type,
   );
 
+describe('a sampler of the user', () => {
+  const { sampler } = tinyOptions();
+
+  it('decides the ranks of a step by ranksOfPart', async () => {
+    const mine = { ...sampler, ranksOfPart: () => [2] };
+    const steps = (await eventsOf(tinyTrain({ totalSteps: 2, sampler: mine }))).filter(
+      (event) => event.type === 'step',
+    );
+    expect(steps.map(({ ranks }) => ranks)).toEqual([[2], [2]]);
+  });
+
+  it.each(['rankAt', 'ranksOfPart', 'segmentsOf', 'lossWeightOf'])('is refused without %s', (name) => {
+    expect(() => tinyTrain({ sampler: { ...sampler, [name]: undefined } as never })).toThrow(
+      /`sampler` must be an object with rankAt, ranksOfPart, segmentsOf, lossWeightOf/,
+    );
+  });
+});
+
 describe('callbacks', () => {
   it('are called with the very events that a reader gets, in the same order', async () => {
     const called: TrainEvent[] = [];

@@ -164,7 +164,7 @@ export interface ResolvedTrainOptions extends TrainOptions {
 const OPTIONS: OptionRules<TrainOptions> = {
   model: required(objectWith()),
   batches: required(objectWith('batchAt', 'epochAt')),
-  sampler: required(orNull(objectWith('ranksOfPart', 'segmentsOf'))),
+  sampler: required(orNull(objectWith('rankAt', 'ranksOfPart', 'segmentsOf', 'lossWeightOf'))),
   levels: orNull(objectWith('levelAt')),
   optimizer: required(objectWith('prepare', 'step')),
   optimizerState: orNull(someText),
