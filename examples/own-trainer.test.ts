@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { ownTrainer } from './own-trainer.ts';
 import { tinyRun } from './test-support/tiny-run.ts';
 
-test('forty lines beat the base at every rank, and export the best rank for PEFT', async () => {
+test('a trainer of the packages beats the base at every rank, and exports the best for PEFT', async () => {
   using tiny = tinyRun();
   const outputDir = join(tiny.folder, 'best');
   const backend = createHostBackend();

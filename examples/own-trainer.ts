@@ -1,5 +1,4 @@
-// Forty lines: a trainer of your own, from the packages. Put your own sampler, loss or stopping rule into the
-// loop.
+// A trainer of your own, from the packages. Put your own sampler, loss or stopping rule into the loop.
 //   npx tsx examples/own-trainer.ts --model models/smollm2 --dataset gsm8k.jsonl --output-dir out/best
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
