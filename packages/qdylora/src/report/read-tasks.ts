@@ -132,7 +132,7 @@ export function tasksHeadline({ byTask, rankForAll }: RankRecommendation): strin
       ? 'Which rank is enough depends on the task'
       : `Rank ${rankForAll} is enough for all ${byTask.length} tasks`;
   if (first.ranks.length === 1) return `Rank ${first.bestRank} on ${first.task}`;
-  return first.bestRank === first.smallestGoodRank
+  return first.confidenceSet.length === 1
     ? `Rank ${first.bestRank} is the best on ${first.task}`
     : `Rank ${first.smallestGoodRank} is enough for ${first.task}`;
 }

@@ -57,7 +57,13 @@ describe('eval --tasks', () => {
     expect(results.every(({ documents }) => documents === 3)).toBe(true);
     expect(files).toHaveLength(4);
     expect(document.comparisons).toMatchObject([
-      { task: 'quiz', metric: 'acc', test: 'mcnemar', documents: 3, ranks: [{ rank: 1 }, {}, {}] },
+      {
+        task: 'quiz',
+        metric: 'acc',
+        test: 'mcnemar',
+        documents: 3,
+        ranks: [{ rank: 1, adapter_bytes: expect.any(Number) }, {}, {}],
+      },
       { task: 'quiz', metric: 'acc_norm', confidence_set: [1, 2, 4] },
     ]);
     expect(document.recommendation).toMatchObject({ by_task: [{ task: 'quiz', rank: 1 }], rank_for_all: 1 });
@@ -65,7 +71,10 @@ describe('eval --tasks', () => {
       recommendation: document.recommendation,
     });
     expect(document.report).toBe(join(out, 'report.html'));
-    expect(readFileSync(document.report, 'utf8')).toContain('3 documents cannot tell any rank');
+    const page = readFileSync(document.report, 'utf8');
+    expect(page).toContain('3 documents cannot tell any rank');
+    expect(page).toContain('<h1>Rank 1 is enough for quiz</h1>');
+    expect(page).toContain('Score of each rank on quiz over the bytes of the adapter');
     const documents = files.map(
       (file) =>
         JSON.parse(readFileSync(file, 'utf8')) as {

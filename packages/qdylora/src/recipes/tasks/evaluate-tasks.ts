@@ -182,7 +182,7 @@ function summaryOf(
 ): TaskEvaluation {
   const comparisons = compareRanks(judged, {
     alpha: config.racing ? ALPHA * (1 - RACE_SHARE) : ALPHA,
-    adapterBytes: (rank) => adapterBytes(opened.model, rank),
+    adapterBytes: (rank) => adapterBytes(opened.adapter?.adapted.model, rank),
   });
   const recommendation = recommendRanks(comparisons, scoreGroups(chosen.groups, []));
   const compared = { model: opened.source.name, comparisons, recommendation, races };

@@ -63,9 +63,10 @@ export function scoreChart(report: ScoreReport, width: number): Html | null {
 const isOnFront = ({ rank, score }: ScoreRow, { ranks, higherIsBetter }: ScoreReport): boolean =>
   ranks.every((other) => other.rank >= rank || (higherIsBetter ? other.score < score : other.score > score));
 
+/** Named at its left end: the points have their ranks at their right sides. */
 const baseLine = (score: number, { left, right }: Box, y: Scale): Html =>
   html`<g class="base"
-    ><path d="M${left} ${y(score)}H${right}" /><text x="${right}" y="${y(score) - 5}" text-anchor="end"
+    ><path d="M${left} ${y(score)}H${right}" /><text x="${left}" y="${y(score) - 5}"
       >base</text
     ></g
   >`;

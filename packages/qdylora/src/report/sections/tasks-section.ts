@@ -29,12 +29,7 @@ export function tasksSection({ comparisons, recommendation, races }: TaskResults
         ${byTask.map((one) => html`<li><strong>${one.task}</strong>: ${taskSentence(one, races)}</li>`)}
       </ul>
       ${forAll(recommendation)}
-      <div class="${byTask.length > 1 ? 'equals' : 'single'}">${charts}</div>
-      <p class="caption">
-        Bars: 95 % confidence intervals. The line joins the ranks that no smaller rank equals. Hollow points
-        are significantly worse than the best rank. Two ranks are compared on the same documents, pair by
-        pair, which is finer than the bars: they may overlap even so.
-      </p>
+      ${charts.some(Boolean) ? chartFigures(charts) : null}
     </section>
     <section>
       <h2>Every task and rank</h2>
@@ -42,6 +37,14 @@ export function tasksSection({ comparisons, recommendation, races }: TaskResults
       <p class="caption">${caption(comparisons)}</p>
     </section>`;
 }
+
+const chartFigures = (charts: readonly (Html | null)[]): Html =>
+  html`<div class="${charts.length > 1 ? 'equals' : 'single'}">${charts}</div>
+    <p class="caption">
+      Bars: 95 % confidence intervals. The line joins the ranks that no smaller rank equals. Hollow points
+      are significantly worse than the best rank. Two ranks are compared on the same documents, pair by
+      pair, which is finer than the bars: they may overlap even so.
+    </p>`;
 
 function forAll(recommendation: RankRecommendation): Html | null {
   const sentence = allTasksSentence(recommendation);
