@@ -52,7 +52,7 @@ describe('writeFolderAtomically', () => {
     writeFileSync(join(path, 'thesis.tex'), 'years of work');
     expect(
       (await rejectionOf(writeFolderAtomically(path, writeHello, { replace: true }), 'NOT_EMPTY')).message,
-    ).toMatch(/was not written by qdylora/);
+    ).toMatch(/has no manifest\.json of a finished result/);
     expect(readFileSync(join(path, 'thesis.tex'), 'utf8')).toBe('years of work');
   });
 

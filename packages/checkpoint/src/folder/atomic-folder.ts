@@ -107,7 +107,7 @@ export function assertNewFolder(
     details: { path: target },
     nextStep: isOurs
       ? 'Choose another folder, or remove this one first.'
-      : 'Choose another folder: this one was not written by qdylora, so it is not replaced.',
+      : 'Choose another folder: this one has no manifest.json of a finished result, so it is left alone.',
   });
 }
 

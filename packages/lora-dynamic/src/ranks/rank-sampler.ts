@@ -91,12 +91,7 @@ const OPTIONS: OptionRules<RankSamplerOptions> = {
  * sampler.rankAt(0); // the same on every machine
  */
 export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSampler {
-  assertArgument(
-    Array.isArray((set as Partial<RankSet> | null | undefined)?.ranks),
-    'rankSampler',
-    `the first argument must be a set of ranks (got ${shownValue(set)})`,
-    'Give rankSet([1, 2, 4, 8]), or adapted.ranks.',
-  );
+  assertRankSet(set);
   checkOptions('rankSampler', options, OPTIONS);
   const {
     distribution = 'uniform',
@@ -152,6 +147,16 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
       }
     },
   };
+}
+
+/** Other functions take a list of ranks too. */
+function assertRankSet(set: Partial<RankSet> | null | undefined): void {
+  assertArgument(
+    Array.isArray(set?.ranks),
+    'rankSampler',
+    `the first argument must be a set of ranks (got ${shownValue(set)})`,
+    'Give rankSet([1, 2, 4, 8]), or adapted.ranks.',
+  );
 }
 
 const DISTILLATION: OptionRules<Distillation> = { weight: required(anyValue), topK: required(anyValue) };

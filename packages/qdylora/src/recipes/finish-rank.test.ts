@@ -170,7 +170,9 @@ describe('finishing one rank of a run', () => {
     expect(await errorOf({ optimizerState: folder.in('empty') })).toMatch(
       /^\[optimizer_state\] There is no optimizer\.safetensors in .*empty\. Name a folder of checkpoints\//,
     );
-    expect(await errorOf({ outputDir: earlier })).toMatch(/already exists and is not an empty folder/);
+    expect(await errorOf({ outputDir: `${earlier}/.` })).toMatch(
+      /is the folder of the run itself, which stays as it is\. Choose another folder, such as .*-r2-finished/,
+    );
     renameSync(common.model, folder.in('moved'));
     expect(await errorOf({})).toMatch(/The base model of .*run is no longer at .*model\. .*: --model path/);
     expect((await finish('moved-model', { model: folder.in('moved') })).report.steps).toBe(1);

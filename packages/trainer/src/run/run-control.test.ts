@@ -1,5 +1,6 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { rankSampler, rankSet } from '@qdylora/lora-dynamic';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
 import { numbersOf } from '../../test/tiny-model.ts';
@@ -28,7 +29,7 @@ const typesOf = (events: readonly TrainEvent[]): string[] =>
   );
 
 describe('a sampler of the user', () => {
-  const { sampler } = tinyOptions();
+  const sampler = rankSampler(rankSet([1, 2, 4]), { seed: 1 });
 
   it('decides the ranks of a step by ranksOfPart', async () => {
     const mine = { ...sampler, ranksOfPart: () => [2] };

@@ -1,7 +1,9 @@
+import { resolve } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
 import { stateNameOf } from '@qdylora/trainer';
 import { mergeExplicit, valuesOfOptions, type ExplicitValues } from '../../config/explicit-values.ts';
 import { missingKey } from '../../config/names/missing-key.ts';
+import { refusedValue } from '../../config/values/check-combinations.ts';
 import { checkValues } from '../../config/values/check-values.ts';
 import { FINISH_ONLY_KEYS, isNestedOnly } from '../../config/finish-keys.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
@@ -25,8 +27,21 @@ export async function prepareFinish(folder: string, explicit: ExplicitValues): P
   const { ranks } = readAdapter(run.adapter).state;
   if (!ranks.includes(rank)) throw untrainedRank(run, rank, ranks);
   if (!changes.has('model')) assertBaseExists(run);
+  assertOwnFolder(folder, changes, rank);
   const optimizerState = keepsOptimizer(run, changes) ? run.lastCheckpoint : null;
   return prepareRun(mergeExplicit(finishedValues(run, { rank, share, ranks, optimizerState }), changes));
+}
+
+/** In the folder of the earlier run, continuing it would be proposed, which is not a finish. */
+function assertOwnFolder(folder: string, changes: ExplicitValues, rank: number): void {
+  const outputDir = changes.get('outputDir')?.value;
+  if (typeof outputDir !== 'string' || resolve(outputDir) !== resolve(folder)) return;
+  throw refusedValue(
+    changes,
+    'outputDir',
+    (name) => `${name('outputDir')} is the folder of the run itself, which stays as it is`,
+    `Choose another folder, such as ${folder}-r${rank}-finished.`,
+  );
 }
 
 /** Another optimizer cannot go on with the moments of that of the run. */
