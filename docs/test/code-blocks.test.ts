@@ -21,12 +21,16 @@ const isRun = (block: CodeBlock): boolean =>
   ['sh', 'ts', 'python'].includes(block.language) && noted(block, 'skip') === null;
 const isOutput = ({ info }: CodeBlock): boolean => info === 'output';
 
-/** Text without what depends on the machine: numbers, what they lead to, and the spaces that align them. */
+/**
+ * Text without what depends on the machine: numbers, the rank that they lead to (`← best`), and the spaces
+ * that align them.
+ */
 const shapeOf = (text: string): string[] =>
   text
     .split('\n')
     .map((line) =>
       line
+        .replace(/←.*/, '')
         .replace(/[\d.,:]+/g, '0')
         .replace(/\s+/g, ' ')
         .trim(),
