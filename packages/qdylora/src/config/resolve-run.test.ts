@@ -226,7 +226,7 @@ describe('a run', () => {
     ['report_to: [tensorboard, wandb]', /`report_to` must be none or a list of tensorboard \(got \["tenso/],
     ['a: [', /\[run\.yaml:\d\] This is not YAML/],
     ['- a', /The file does not hold keys and values/],
-    ['seed: 1\nseed: 2', /\[run\.yaml:2\].*unique/],
+    ['seed: 1\nseed: 2', /\[run\.yaml:2\] The key `seed` is set twice\. Remove one of the two lines\.$/],
     [
       'seed: 1\nranks: *some',
       /\[run\.yaml:2\] The value of `ranks` cannot be read: Unresolved alias.*some\. Write the value out\.$/,

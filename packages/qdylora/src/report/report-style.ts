@@ -160,7 +160,7 @@ td .tag{font-size:.875em}
 .scrolled th{white-space:normal}
 .scrolled td :is(.error,.tag){display:block}
 td .tag:is(.not-worse,.worse){color:var(--quiet);font-weight:400}
-td.verdict,th:last-child{text-align:left;padding-left:18px}
+td.verdict{text-align:left;padding-left:18px}
 .error{color:var(--quiet);font-size:.875em}
 .star{display:inline-block;width:.6em;text-align:left}
 .base-row th,.base-row td,td.empty,tr:is(.worse,.not-worse,.unknown) .verdict{color:var(--quiet)}

@@ -72,6 +72,11 @@ export async function parseRunYaml(text: string, path: string): Promise<Explicit
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, schema: 'core' });
   const lineAt = (offset: number): string => `${path}:${lines.linePos(offset).line}`;
   const [error] = document.errors;
+  if (error?.code === 'DUPLICATE_KEY') {
+    const [start] = error.pos;
+    const key = /^[^:\s]*/.exec(text.slice(start))![0];
+    throw badYaml(path, lineAt(start), `The key \`${key}\` is set twice`, 'Remove one of the two lines.');
+  }
   if (error) throw badYaml(path, lineAt(error.pos[0]), `This is not YAML: ${error.message}`);
   if (document.contents === null) return new Map();
   if (!isMap(document.contents)) throw badYaml(path, `${path}:1`, 'The file does not hold keys and values');
