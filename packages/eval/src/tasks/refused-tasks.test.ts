@@ -5,6 +5,7 @@ import { defineTask } from './definition/define-task.ts';
 import { readTaskYaml } from './definition/read-task-yaml.ts';
 import { readDocuments } from './documents/task-documents.ts';
 import { buildRequests, type TaskRequests } from './requests/build-requests.ts';
+import { scoreTask } from './scoring/score-task.ts';
 
 const QUIZ = `task: quiz
 test_split: test
@@ -27,6 +28,14 @@ async function requestsOf(yaml: string, rows: readonly RowValues[], numFewshot =
 
 const GOOD = { question: 'Q', gold: 1, choices: ['a', 'b'] };
 
+const FIRST = '{name: a, filter: [{function: take_first}]}';
+
+const WRITTEN = `task: sums
+test_split: test
+doc_to_text: question
+doc_to_target: gold
+`;
+
 describe('wrong tasks are refused with what to do', () => {
   it('an unknown task has a nearest name', () => {
     expect(() => findTasks(['gsm8'])).toThrow('[tasks] There is no task gsm8. Did you mean gsm8k?');
@@ -48,6 +57,15 @@ describe('wrong tasks are refused with what to do', () => {
     ['filter_list: [{name: a, filter: [{function: regx}, {function: take_first}]}]\n', 'Did you mean regex?'],
     ['fewshot_config: {sampler: random}\n', 'There is no sampler random.'],
     ['num_fewshot: many\n', '`num_fewshot` must be a whole number (got "many").'],
+    ['num_fewshot: 1.5\n', '`num_fewshot` must be a whole number (got 1.5).'],
+    ['num_fewshot: -1\n', '`num_fewshot` must be a whole number of at least 0 (got -1).'],
+    ['repeats: 0\n', '`repeats` must be a whole number of at least 1 (got 0).'],
+    [
+      'metric_list: [{metric: acc, aggregation: bleu}]\n',
+      '`aggregation` of acc cannot be bleu. It may be mean',
+    ],
+    ['filter_list: [{name: a, filter: []}]\n', 'must end with take_first'],
+    [`filter_list: [${FIRST}, ${FIRST}]\n`, 'two lists of filters with the name a'],
     ['doc_to_image: image\n', '`doc_to_image` is not supported.'],
     ['use: [\n', 'cannot be read as a task'],
   ])('%j', (line, message) => {
@@ -55,6 +73,28 @@ describe('wrong tasks are refused with what to do', () => {
     const others = QUIZ.split('\n').filter((each) => !each.startsWith(key));
     expect(() => defined(others.join('\n') + line)).toThrow(message);
   });
+});
+
+describe('a wrong setting of generation_kwargs is refused by its key', () => {
+  it.each([
+    ['{until: [1]}', '`until` must be a text or a list of texts'],
+    ['{until: 5}', '`until` must be a text or a list of texts (got 5).'],
+    ['{max_gen_toks: "9"}', '`max_gen_toks` must be a whole number (got "9").'],
+    ['{max_new_tokens: 0}', '`max_new_tokens` must be a whole number of at least 1 (got 0).'],
+    ['{temperature: hot}', '`temperature` must be a number.'],
+  ])('%s', (settings, message) => {
+    expect(() => defined(`${WRITTEN}generation_kwargs: ${settings}\n`)).toThrow(message);
+  });
+});
+
+it('a response with fewer matches than group_select needs is refused by the key', async () => {
+  const second = '{function: regex, regex_pattern: "[0-9]", group_select: 1}';
+  const yaml = `${WRITTEN}filter_list: [{name: a, filter: [${second}, {function: take_first}]}]\n`;
+  const requests = await requestsOf(yaml, rowsOf({ question: 'Q', gold: '1' }));
+  expect(scoreTask(requests, [[['0 1']]]).metrics[0]!.value).toBe(1);
+  expect(() => scoreTask(requests, [[['1']]])).toThrow(
+    '[quiz.yaml, filter_list 1, filter 1] `group_select` is 1, but a response has only 1 matches',
+  );
 });
 
 describe('rows that do not fit are refused with their place', () => {
@@ -79,6 +119,33 @@ describe('rows that do not fit are refused with their place', () => {
   it('too few examples', async () => {
     await expect(requestsOf(QUIZ, rowsOf(GOOD, GOOD), 3)).rejects.toThrow(
       '3 examples are drawn for each prompt, but there are only 2',
+    );
+  });
+
+  it.each([
+    [1.5, '(got 1.5)'],
+    [null, '(got None)'],
+    [{ index: 1 }, "(got {'index': 1})"],
+    [[0, null], '(got None)'],
+  ])('a right answer of %j, which is neither a choice nor an index', async (gold, shown) => {
+    await expect(requestsOf(QUIZ, rowsOf(GOOD, { ...GOOD, gold }))).rejects.toThrow(
+      `[test.jsonl:2] doc_to_target of the task quiz must give a choice or its index ${shown}`,
+    );
+  });
+
+  it.each([[2], ['b'], [null]])('a generated answer that is compared with choice %j of two', async (gold) => {
+    const yaml = `${WRITTEN}doc_to_choice: choices\n`;
+    await expect(requestsOf(yaml, rowsOf({ ...GOOD, gold }))).rejects.toThrow('index of one of 2 choices');
+  });
+
+  it('an empty choice or answer without a delimiter', async () => {
+    const bare = `${QUIZ}target_delimiter: ""\n`;
+    await expect(requestsOf(bare, rowsOf({ ...GOOD, choices: ['a', ''] }))).rejects.toThrow(
+      '[test.jsonl:1] doc_to_choice of the task quiz has an empty choice',
+    );
+    const answer = `${WRITTEN}output_type: loglikelihood\n`;
+    await expect(requestsOf(answer, rowsOf({ question: 'Q', gold: '' }))).rejects.toThrow(
+      '[test.jsonl:1] doc_to_target of the task sums gives an empty text',
     );
   });
 

@@ -10,7 +10,7 @@ export interface GenerationSettings {
 
 const DEFAULT_MAX_TOKENS = 256;
 /** Names of the greatest number of tokens; the first one that is given counts. */
-const LENGTH_KEYS = ['max_gen_toks', 'max_new_tokens', 'max_tokens', 'max_completion_tokens'] as const;
+export const LENGTH_KEYS = ['max_gen_toks', 'max_new_tokens', 'max_tokens', 'max_completion_tokens'] as const;
 /** Keys that change nothing in greedy decoding. */
 const IDLE_KEYS: readonly string[] = ['until', 'do_sample', 'temperature', 'top_p', 'top_k'];
 

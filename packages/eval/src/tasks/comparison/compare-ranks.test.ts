@@ -1,6 +1,9 @@
+import { templateValue, type PythonDict } from '@qdylora/data';
 import { describe, expect, it } from 'vitest';
 import { harnessRows } from '../../../test/harness-cases.ts';
 import { findTasks } from '../built-in/find-tasks.ts';
+import { defineTask } from '../definition/define-task.ts';
+import { readTaskYaml } from '../definition/read-task-yaml.ts';
 import { readDocuments } from '../documents/task-documents.ts';
 import { buildRequests } from '../requests/build-requests.ts';
 import { scoreGroups } from '../scoring/score-groups.ts';
@@ -9,6 +12,15 @@ import { compareRanks, type ScoredView } from './compare-ranks.ts';
 import { recommendRanks } from './recommend-ranks.ts';
 
 const CHOSEN = findTasks(['mmlu_stem', 'arc_easy']);
+
+const NORM_FIRST = `task: t
+test_split: test
+output_type: multiple_choice
+doc_to_text: q
+doc_to_target: gold
+doc_to_choice: ["a", "b"]
+metric_list: [{metric: acc_norm}, {metric: acc}]
+`;
 
 /** A view whose answers are right where `isRight` says so, by the number of a document. */
 async function viewOf(rank: number | null, isRight: (document: number) => boolean): Promise<ScoredView> {
@@ -53,6 +65,17 @@ describe('compareRanks', () => {
       ['mmlu_stem', 'acc'],
     ]);
     expect(rankForAll).toBe(4);
+  });
+
+  it('has the metrics in the order of metric_list, and recommends by the first one', async () => {
+    const task = defineTask(readTaskYaml(NORM_FIRST, 't'), 't');
+    const rows = [{ value: templateValue({ q: 'Q', gold: 0 }) as PythonDict, where: 'r:1' }];
+    const documents = await readDocuments(task, () => Promise.resolve(rows), false);
+    const requests = buildRequests(task, documents, { numFewshot: 0, limit: null });
+    const answers = [-1, -2].map((logLikelihood) => [{ logLikelihood, isGreedy: false }]);
+    const reports = compareRanks([{ rank: 1, scores: [scoreTask(requests, [answers], 0)], groups: [] }]);
+    expect(reports.map(({ metric }) => metric)).toEqual(['acc_norm', 'acc']);
+    expect(recommendRanks(reports, [])!.byTask.map(({ metric }) => metric)).toEqual(['acc_norm']);
   });
 
   it('has nothing to say without ranks', async () => {

@@ -31,8 +31,9 @@ interface ComparedMetric {
 }
 
 /**
- * Compares ranks document by document for each metric of each task and group. Groups come last. Metrics
- * without a score of a single document, such as BLEU, are left out. Without ranks the list is empty.
+ * Compares ranks document by document for each metric of each task and group, in the order of the task's
+ * `metric_list`. Groups come last. Metrics without a score of a single document, such as BLEU, are left out.
+ * Without ranks the list is empty.
  *
  * The documents of a group are those of all its tasks; the interval of a proportion is clustered by task.
  *
@@ -77,13 +78,13 @@ function comparedMetrics(views: readonly ScoredView[]): ComparedMetric[] {
 
 function metricsOfView({ scores, groups }: ScoredView) {
   const ofTasks = scores.flatMap(({ requests: { task }, metrics }) =>
-    metrics.flatMap(({ metric, filter }): ComparedMetric[] => {
-      const { aggregation, higherIsBetter } = task.metrics.find(({ name }) => name === metric)!;
+    task.metrics.flatMap(({ name, aggregation, higherIsBetter }): ComparedMetric[] => {
       const scale = DOCUMENT_SCALES.get(aggregation);
-      const members = [task.name];
-      return scale
-        ? [{ task: task.name, metric, filter, higherIsBetter, scale, members, isUnweighted: false }]
-        : [];
+      if (!scale) return [];
+      const common = { task: task.name, metric: name, higherIsBetter, scale, members: [task.name] };
+      return metrics
+        .filter(({ metric }) => metric === name)
+        .map(({ filter }) => ({ ...common, filter, isUnweighted: false }));
     }),
   );
   const ofGroups = groups.flatMap(({ group, tasks, metrics }) =>

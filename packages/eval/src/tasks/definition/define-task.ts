@@ -1,4 +1,5 @@
 import { itemsOf, numberOf, PythonFloat, type PythonDict, type PythonValue } from '@qdylora/data';
+import { LENGTH_KEYS } from '../answering/generation-settings.ts';
 import { readFilters } from '../filters/read-filters.ts';
 import { readMetrics } from '../metrics/metric-definition.ts';
 import { OUTPUT_TYPES, type OutputType } from './output-type.ts';
@@ -62,9 +63,9 @@ export function defineTask(yaml: PythonDict, where: string, functions: TaskFunct
     ...fields,
     description: task.text('description') ?? '',
     fewshot: fewshotOf(task, fields),
-    numFewshot: task.whole('num_fewshot'),
+    numFewshot: task.whole('num_fewshot', 0),
     generation: outputType === 'generate_until' ? generationOf(task, fewshotDelimiter) : null,
-    repeats: task.whole('repeats') ?? 1,
+    repeats: task.whole('repeats', 1) ?? 1,
     filters: readFilters(task),
     metrics: functions.prediction ? [] : readMetrics(task, outputType),
     functions,
@@ -140,16 +141,20 @@ function fewshotOf(
 
 /** `generation_kwargs` as the harness completes them: greedy decoding up to the delimiter of examples. */
 function generationOf(task: YamlEntries, fewshotDelimiter: string): PythonDict {
-  const written = task.mapping('generation_kwargs') && (task.value('generation_kwargs') as PythonDict);
-  if (!written)
+  const entries = task.mapping('generation_kwargs');
+  if (!entries)
     return new Map<string, PythonValue>([
       ['temperature', new PythonFloat(0)],
       ['do_sample', false],
       ['max_gen_toks', DEFAULT_MAX_TOKENS],
       ['until', [fewshotDelimiter]],
     ]);
-  const settings = new Map(written);
+  entries.texts('until');
+  for (const key of LENGTH_KEYS) entries.whole(key, 1);
+  const settings = new Map(task.value('generation_kwargs') as PythonDict);
   const temperature = numberOf(settings.get('temperature'));
+  if (temperature === null && entries.has('temperature'))
+    throw entries.error('`temperature` must be a number.');
   if (temperature !== null) settings.set('temperature', new PythonFloat(temperature));
   if (!settings.has('until')) settings.set('until', [fewshotDelimiter]);
   return settings;

@@ -1,5 +1,12 @@
 import { nearestName, QdyloraError, shownValue } from '@qdylora/contract';
-import { itemsOf, numberOf, pythonKindOf, type PythonDict, type PythonValue } from '@qdylora/data';
+import {
+  itemsOf,
+  numberOf,
+  PythonFloat,
+  pythonKindOf,
+  type PythonDict,
+  type PythonValue,
+} from '@qdylora/data';
 import { FUNCTION_MARK } from './read-task-yaml.ts';
 
 /** The entries of one mapping in the YAML of a task, read by their kinds. */
@@ -10,7 +17,8 @@ export interface YamlEntries {
   value(key: string): PythonValue;
   text(key: string): string | null;
   flag(key: string): boolean;
-  whole(key: string): number | null;
+  /** @param least the smallest number that is allowed */
+  whole(key: string, least?: number): number | null;
   texts(key: string): readonly string[] | null;
   /** A list of mappings. */
   mappings(key: string): readonly YamlEntries[] | null;
@@ -24,7 +32,7 @@ export function yamlEntries(dict: PythonDict, where: string): YamlEntries {
   const error = (problem: string, nextStep = 'Correct the file.'): QdyloraError =>
     new QdyloraError('BAD_CONFIG', { where, problem, nextStep });
   const wrong = (key: string, expected: string): QdyloraError =>
-    error(`\`${key}\` must be ${expected} (got ${shownValue(dict.get(key))}).`);
+    error(`\`${key}\` must be ${expected} (got ${shownEntry(dict.get(key))}).`);
   const present = (key: string): boolean => dict.get(key) !== undefined && dict.get(key) !== null;
   const entries: YamlEntries = {
     where,
@@ -42,10 +50,11 @@ export function yamlEntries(dict: PythonDict, where: string): YamlEntries {
       if (typeof value !== 'boolean') throw wrong(key, 'true or false');
       return value;
     },
-    whole(key) {
+    whole(key, least = -Infinity) {
       const value = dict.get(key);
       if (!present(key)) return null;
       if (pythonKindOf(value) !== 'integer') throw wrong(key, 'a whole number');
+      if (numberOf(value)! < least) throw wrong(key, `a whole number of at least ${least}`);
       return numberOf(value);
     },
     texts(key) {
@@ -79,6 +88,10 @@ export function yamlEntries(dict: PythonDict, where: string): YamlEntries {
   };
   return entries;
 }
+
+/** A float is an object here, and shows its number. */
+const shownEntry = (value: PythonValue): string =>
+  shownValue(value instanceof PythonFloat ? value.value : value);
 
 /** The name of a Python function that a value stands for; null for another value. */
 export const functionName = (value: PythonValue): string | null =>

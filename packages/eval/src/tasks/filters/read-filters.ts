@@ -25,11 +25,15 @@ const FILTERS: ReadonlyMap<string, (options: YamlEntries) => Filter> = new Map([
 /**
  * The filter pipelines of a task (`filter_list`).
  *
- * @throws QdyloraError BAD_CONFIG for unknown filters and options, and for pipelines that do not end with
- * take_first
+ * @throws QdyloraError BAD_CONFIG for unknown filters and options, for pipelines that do not end with
+ * take_first, and for two of the same name
  */
 export function readFilters(task: YamlEntries): readonly FilterPipeline[] {
-  return task.mappings('filter_list')?.map(readPipeline) ?? [FIRST_RESPONSE];
+  const pipelines = task.mappings('filter_list')?.map(readPipeline) ?? [FIRST_RESPONSE];
+  const names = pipelines.map(({ name }) => name);
+  const repeated = names.find((name, i) => names.indexOf(name) < i);
+  if (repeated === undefined) return pipelines;
+  throw task.error(`\`filter_list\` has two lists of filters with the name ${repeated}.`, 'Rename one.');
 }
 
 function readPipeline(entries: YamlEntries): FilterPipeline {
@@ -38,7 +42,7 @@ function readPipeline(entries: YamlEntries): FilterPipeline {
   const names = steps.map((step) => step.text('function'));
   // The function of a custom filter is part of the task (`TaskFunctions.prediction`).
   const isCustom = names.length === 1 && names[0] === 'custom' && functionName(steps[0].value('filter_fn'));
-  if (!isCustom && names.indexOf('take_first') !== names.length - 1)
+  if (!isCustom && (names.length === 0 || names.indexOf('take_first') !== names.length - 1))
     throw entries.error('A list of filters must end with take_first, which may occur once.');
   return {
     name: entries.text('name') ?? 'none',
@@ -67,8 +71,8 @@ function only(
 }
 
 function takeFirstK(options: YamlEntries): Filter {
-  const k = options.whole('k');
-  if (k === null || k < 1) throw options.error('`k` must be a whole number of at least 1.');
+  const k = options.whole('k', 1);
+  if (k === null) throw options.error('`k` must be a whole number of at least 1.');
   return (responses) => responses.slice(0, k);
 }
 
@@ -91,5 +95,6 @@ function readRegex(options: YamlEntries): Filter {
   return regexFilter(pythonRegex(pattern), {
     groupSelect: options.whole('group_select') ?? 0,
     fallback: options.text('fallback') ?? '[invalid]',
+    where: options.where,
   });
 }

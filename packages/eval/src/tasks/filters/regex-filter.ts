@@ -1,3 +1,4 @@
+import { QdyloraError } from '@qdylora/contract';
 import { stripped } from '@qdylora/data';
 import type { Filter } from './filter-pipeline.ts';
 
@@ -6,6 +7,8 @@ export interface RegexFilterOptions {
   readonly groupSelect: number;
   /** The result without a match. */
   readonly fallback: string;
+  /** The place of the filter, for errors. */
+  readonly where: string;
 }
 
 /**
@@ -13,14 +16,20 @@ export interface RegexFilterOptions {
  * that is not empty where there are several. White space around it is removed.
  *
  * @param regex with the flag `g`
+ * @throws QdyloraError BAD_CONFIG for a response with fewer matches than `groupSelect` needs
  */
-export function regexFilter(regex: RegExp, { groupSelect, fallback }: RegexFilterOptions): Filter {
+export function regexFilter(regex: RegExp, { groupSelect, fallback, where }: RegexFilterOptions): Filter {
   return (responses) =>
     responses.map((response) => {
       const matches = typeof response === 'string' ? [...response.matchAll(regex)] : [];
       if (matches.length === 0) return fallback;
       const match = matches.at(groupSelect);
-      if (!match) throw new RangeError(`group_select ${groupSelect} of ${matches.length} matches`);
+      if (!match)
+        throw new QdyloraError('BAD_CONFIG', {
+          where,
+          problem: `\`group_select\` is ${groupSelect}, but a response has only ${matches.length} matches`,
+          nextStep: 'Set it to 0 for the first match, or to -1 for the last one.',
+        });
       return stripped(extracted(match, fallback), 'strip');
     });
 }

@@ -7,6 +7,8 @@ export type MetricItem = PythonValue;
 
 /** How the values of all documents become one, and how its standard error is estimated. */
 export interface Aggregation {
+  /** What a value of a document must be. */
+  readonly takes: 'number' | 'pair' | 'texts';
   readonly aggregate: (items: readonly MetricItem[]) => number;
   /** `formula`: s / √n; `bootstrap`: the spread over resampled documents; `none`: unknown. */
   readonly error: 'formula' | 'bootstrap' | 'none';
@@ -40,21 +42,22 @@ const nanMean = (items: readonly MetricItem[]): number =>
 const BLEU_RESAMPLES = 100;
 
 const entry = (
+  takes: Aggregation['takes'],
   aggregate: Aggregation['aggregate'],
   error: Aggregation['error'],
   mostResamples = Infinity,
-): Aggregation => ({ aggregate, error, mostResamples });
+): Aggregation => ({ takes, aggregate, error, mostResamples });
 
 /** The aggregations of the harness, and BLEU as Hugging Face's `evaluate` computes it. */
 export const AGGREGATIONS: ReadonlyMap<string, Aggregation> = new Map([
-  ['mean', entry(mean, 'formula')],
-  ['nanmean', entry(nanMean, 'bootstrap')],
-  ['median', entry(median, 'bootstrap')],
-  ['perplexity', entry((items) => Math.exp(-mean(items)), 'bootstrap')],
-  ['weighted_perplexity', entry((items) => Math.exp(-weightedMean(items)), 'none')],
-  ['bits_per_byte', entry((items) => -weightedMean(items) / Math.log(2), 'none')],
-  ['bleu', entry((items) => bleuOf(items, 'exponential'), 'bootstrap', BLEU_RESAMPLES)],
-  ['bleu_hf', entry((items) => bleuOf(items, 'none') / 100, 'bootstrap', BLEU_RESAMPLES)],
+  ['mean', entry('number', mean, 'formula')],
+  ['nanmean', entry('number', nanMean, 'bootstrap')],
+  ['median', entry('number', median, 'bootstrap')],
+  ['perplexity', entry('number', (items) => Math.exp(-mean(items)), 'bootstrap')],
+  ['weighted_perplexity', entry('pair', (items) => Math.exp(-weightedMean(items)), 'none')],
+  ['bits_per_byte', entry('pair', (items) => -weightedMean(items) / Math.log(2), 'none')],
+  ['bleu', entry('texts', (items) => bleuOf(items, 'exponential'), 'bootstrap', BLEU_RESAMPLES)],
+  ['bleu_hf', entry('texts', (items) => bleuOf(items, 'none') / 100, 'bootstrap', BLEU_RESAMPLES)],
 ]);
 
 function bleuOf(items: readonly MetricItem[], smoothing: 'exponential' | 'none'): number {

@@ -89,12 +89,24 @@ function readMetric(entries: YamlEntries, outputType: OutputType): MetricDefinit
   const aggregation = entries.text('aggregation') ?? known.aggregation;
   if (!AGGREGATIONS.has(aggregation))
     throw unknown(entries, `aggregation ${aggregation}`, aggregation, [...AGGREGATIONS.keys()]);
+  assertFits(entries, known.aggregation, aggregation);
   return {
     name,
     aggregation,
     higherIsBetter: entries.has('higher_is_better') ? entries.flag('higher_is_better') : known.higherIsBetter,
     exactMatch: readExactMatch(entries),
   };
+}
+
+/** A mean of numbers cannot be taken of pairs, and so on. */
+function assertFits(entries: YamlEntries, usual: string, aggregation: string): void {
+  const takes = AGGREGATIONS.get(usual)!.takes;
+  if (AGGREGATIONS.get(aggregation)!.takes === takes) return;
+  const fitting = [...AGGREGATIONS].filter(([, each]) => each.takes === takes).map(([name]) => name);
+  throw entries.error(
+    `\`aggregation\` of ${entries.text('metric')} cannot be ${aggregation}.`,
+    `It may be ${fitting.join(', ')}.`,
+  );
 }
 
 function unknown(entries: YamlEntries, what: string, name: string, names: readonly string[]): Error {

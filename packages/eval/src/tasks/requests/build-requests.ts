@@ -4,7 +4,7 @@ import type { TaskDefinition } from '../definition/task-definition.ts';
 import type { TaskDocuments } from '../documents/task-documents.ts';
 import { badField, documentFields, isInteger } from '../prompts/document-fields.ts';
 import { createPromptBuilder, type PromptOptions } from '../prompts/prompt-builder.ts';
-import { endsWithSpace } from '../python/text-rules.ts';
+import { endsWithSpace, strOf } from '../python/text-rules.ts';
 import type { ModelRequest } from './model-request.ts';
 
 export interface RequestOptions extends PromptOptions {
@@ -60,6 +60,7 @@ export function buildRequests(
     documents: judged.slice(0, count).map((row, id) => {
       const target = fields.target(row);
       const choices = task.choice === undefined ? null : fields.choices(row);
+      assertGold(task, row, target, choices);
       const prompt = prompts.promptOf(row);
       const requests = requestsOf(task, { row, prompt, target, choices }, options);
       return { row, id, requests, target, choices };
@@ -86,7 +87,7 @@ function requestsOf(
 ): ModelRequest[] {
   switch (task.outputType) {
     case 'loglikelihood':
-      return [{ type: 'loglikelihood', context: prompt, continuation: textTarget(task, row, target) }];
+      return [{ type: 'loglikelihood', context: prompt, continuation: answerTarget(task, row, target) }];
     case 'loglikelihood_rolling':
       return [{ type: 'loglikelihood_rolling', text: textTarget(task, row, target) }];
     case 'generate_until':
@@ -100,6 +101,8 @@ function requestsOf(
           isToken: true,
         }));
       const delimiter = choiceDelimiter(task, Boolean(chatTemplate));
+      if (choices!.some((choice) => delimiter + choice === ''))
+        throw badField(task, row, 'doc_to_choice', 'has an empty choice');
       const contexts = task.metrics.some(({ name }) => name === 'acc_mutual_info') ? [prompt, ''] : [prompt];
       return contexts.flatMap((context) =>
         choices!.map((choice) => ({
@@ -126,6 +129,35 @@ function choiceDelimiter({ targetDelimiter, genPrefix }: TaskDefinition, usesTem
 function textTarget(task: TaskDefinition, row: RowValues, target: PythonValue): string {
   if (typeof target === 'string') return target;
   throw badField(task, row, 'doc_to_target', 'must give a text');
+}
+
+function answerTarget(task: TaskDefinition, row: RowValues, target: PythonValue): string {
+  const answer = textTarget(task, row, target);
+  if (answer !== '') return answer;
+  throw badField(task, row, 'doc_to_target', 'gives an empty text');
+}
+
+/**
+ * The right answer among choices: an index or a choice, or a list of them. An index or a text that is no
+ * choice counts as wrong. A generated text is compared with one choice, which its index must name.
+ */
+function assertGold(
+  task: TaskDefinition,
+  row: RowValues,
+  target: PythonValue,
+  choices: readonly string[] | null,
+): void {
+  const isGenerated = task.outputType === 'generate_until';
+  if (!choices || (!isGenerated && task.outputType !== 'multiple_choice')) return;
+  const isGold = (value: PythonValue): boolean =>
+    isGenerated
+      ? isInteger(value) && choices.at(numberOf(value)!) !== undefined
+      : isInteger(value) || typeof value === 'string';
+  const golds = isGenerated ? [target] : (itemsOf(target) ?? [target]);
+  const wrong = golds.find((gold) => !isGold(gold));
+  if (golds.every(isGold)) return;
+  const expected = isGenerated ? `the index of one of ${choices.length} choices` : 'a choice or its index';
+  throw badField(task, row, 'doc_to_target', `must give ${expected} (got ${strOf(wrong)})`);
 }
 
 /**

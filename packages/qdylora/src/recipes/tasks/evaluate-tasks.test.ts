@@ -199,6 +199,16 @@ describe('eval --tasks', () => {
     expect(err).toContain(message);
   });
 
+  it('two files with one name of a task are refused, and one file twice is one task', async () => {
+    const copy = folder.in('copy.yaml');
+    writeFileSync(copy, QUIZ);
+    const { code, err } = await command(...flags, '--tasks', `${task},${copy}`);
+    expect(code).not.toBe(0);
+    expect(err).toContain('Two tasks have the name quiz, so one would be left out.');
+    const twice = await command(...flags, '--tasks', `${task},${task}`);
+    expect(twice.out.match(/^quiz +acc /gm)).toHaveLength(1);
+  });
+
   it('flags of tasks need tasks', async () => {
     expect((await command('eval', '--model', model, '--limit', '3')).err).toContain('--limit needs --tasks.');
   });

@@ -235,9 +235,16 @@ const requestsFor = (
 function chooseTasks({ tasks }: EvaluateTasksConfig): ChosenTasks {
   if (!tasks)
     throw missingKey('tasks', `Name tasks: --tasks gsm8k,arc_easy. There are ${TASK_NAMES.length}.`);
-  const own = tasks.filter(isTaskFile).map(readOwnTask);
-  const names = tasks.filter((name) => !isTaskFile(name));
-  return findTasks([...names, ...own.map(({ name }) => name)], own);
+  const distinct = [...new Set(tasks)];
+  const own = distinct.filter(isTaskFile).map(readOwnTask);
+  const names = [...distinct.filter((name) => !isTaskFile(name)), ...own.map(({ name }) => name)];
+  const repeated = names.find((name, i) => names.indexOf(name) < i);
+  if (repeated === undefined) return findTasks(names, own);
+  throw new QdyloraError('BAD_CONFIG', {
+    where: 'tasks',
+    problem: `Two tasks have the name ${repeated}, so one would be left out`,
+    nextStep: 'Change `task` in one of the files.',
+  });
 }
 
 async function requiredTokenizer({ source }: OpenModel): Promise<Tokenizer> {

@@ -51,16 +51,19 @@ function modelAt(rank: number, onSequences: (count: number) => void): TokenModel
 }
 
 let requests: readonly TaskRequests[];
+const folder = temporaryFolder();
+const requestsOf = async (yaml: string): Promise<readonly TaskRequests[]> => {
+  const chosen = { tasks: [defineTask(readTaskYaml(yaml, 'quiz'), 'quiz')], groups: [] };
+  const options = { taskData: folder, numFewshot: null, limit: null, chatTemplate: null, isMultiturn: false };
+  return requestsOfTasks(chosen, options);
+};
 beforeAll(async () => {
-  const folder = temporaryFolder();
   const rows = Array.from({ length: ROWS }, (_, i) => ({
     question: String(i).padStart(3, '0'),
     gold: i % 2,
   }));
   writeFileSync(join(folder, 'test.jsonl'), rows.map((row) => JSON.stringify(row)).join('\n'));
-  const chosen = { tasks: [defineTask(readTaskYaml(QUIZ, 'quiz'), 'quiz')], groups: [] };
-  const options = { taskData: folder, numFewshot: null, limit: null, chatTemplate: null, isMultiturn: false };
-  requests = await requestsOfTasks(chosen, options);
+  requests = await requestsOf(QUIZ);
 });
 
 it('drops the ranks that know less, and the survivors need only what is missing', async () => {
@@ -97,4 +100,18 @@ it('drops the ranks that know less, and the survivors need only what is missing'
   const saved = race!.dropped.reduce((sum, { documents }) => sum + ROWS - documents, 0);
   expect(sequences).toBe(2 * (4 * ROWS - saved)); // two choices a document
   expect(race!.savedShare).toBeCloseTo(saved / (4 * ROWS), 12);
+});
+
+it('races by the first metric of metric_list, whatever the order of the results', async () => {
+  // the longer choice always wins by acc_norm: it tells no ranks apart, as acc does
+  const yaml = QUIZ.replace('["n", "y"]', '["n", "yyyyyyyy"]');
+  const racedBy = async (...metrics: readonly string[]) => {
+    const listed = metrics.map((metric) => `{metric: ${metric}}`).join(', ');
+    const options = { groups: [], answersOf: () => openAnswers(null) };
+    const raced = await requestsOf(`${yaml}metric_list: [${listed}]\n`);
+    const modelOf = (rank: number): TokenModel => modelAt(rank, () => {});
+    return (await raceTasks([1, 4], raced, { ...options, modelAt: modelOf }))[0]!.survivors;
+  };
+  expect(await racedBy('acc', 'acc_norm')).toEqual([4]);
+  expect(await racedBy('acc_norm', 'acc')).toEqual([1, 4]);
 });

@@ -45,7 +45,7 @@ export async function raceTasks(
   const progress = countAnswers(ranks.length * counts.reduce((sum, count) => sum + count, 0), options);
   const races: TaskRace[] = [];
   for (const [c, { task, members }] of contests.entries()) {
-    const { aggregation, higherIsBetter } = members[0].task.metrics[0];
+    const { name, aggregation, higherIsBetter } = members[0].task.metrics[0];
     const scale = DOCUMENT_SCALES.get(aggregation)!;
     const documents = shuffledDocuments(task, members);
     const measure = (racing: readonly number[], from: number, to: number): Promise<DocumentScores[]> => {
@@ -55,7 +55,9 @@ export async function raceTasks(
         const answers = { signal, cache: options.answersOf(rank), encode, resamples: 0 };
         const { scores } = await judgeTasks(part, options.modelAt(rank), answers);
         progress(to - from);
-        return scale.scoresOf(scores.flatMap(({ metrics }) => metrics[0].items));
+        return scale.scoresOf(
+          scores.flatMap(({ metrics }) => metrics.find(({ metric }) => metric === name)!.items),
+        );
       };
       return Promise.all(racing.map(measureRank));
     };
