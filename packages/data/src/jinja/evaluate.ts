@@ -44,11 +44,14 @@ export function evaluate(node: Expression, scope: Scope): Value {
   }
 }
 
-/** @throws Error if the node reads something that does not exist, where that is an error (`isStrict`) */
+/**
+ * An `if` without `else` may be nothing: Jinja never makes that an error.
+ *
+ * @throws Error if the node reads something that does not exist, where that is an error (`isStrict`)
+ */
 function assertExists(node: Expression): void {
   if (node.type === 'Identifier') throw new Error(`'${node.value}' is undefined`);
   if (node.type === 'MemberExpression') throw new Error('there is no such attribute or element');
-  if (node.type === 'SelectExpression') throw new Error('the condition is false, and there is no else');
 }
 
 /** The operand of `is defined` or `default`, which may not exist. */

@@ -58,11 +58,14 @@ export const capitalized = (text: string): string => {
 /** `str.title`: capitalizes every run of letters. */
 export const titled = (text: string): string => text.replace(/\p{L}+/gu, capitalized);
 
-/** Jinja's filter `title`: a word begins after white space, a hyphen or an opening bracket. */
+/**
+ * Jinja's filter `title`: a word begins after white space, a hyphen or an opening bracket, with upper case
+ * in place of title case (ß becomes SS).
+ */
 export const titledWords = (text: string): string =>
   text
     .split(new RegExp(`([-${SPACE}({[<]+)`))
-    .map(capitalized)
+    .map(([first = '', ...rest]) => first.toUpperCase() + rest.join('').toLowerCase())
     .join('');
 
 /** `float(text)`; null if the text is not a number. */
