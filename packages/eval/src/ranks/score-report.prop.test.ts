@@ -177,14 +177,14 @@ describe('scoreReport', () => {
     expect(detectableDifference).toBe(0.5);
   });
 
-  it('shows a perplexity and compares its logarithm, word by word', () => {
+  it('shows a perplexity and its detectable difference, and compares its logarithm, word by word', () => {
     const losses = (values: readonly number[]): DocumentScores => ({
       sums: Float64Array.from(values),
       counts: Float64Array.of(10, 20, 5, 40),
     });
     const worse = losses([31, 62, 15, 121]);
     const better = losses([20, 41, 11, 79]);
-    const { ranks, bestRank } = scoreReport({
+    const { ranks, bestRank, detectableDifference } = scoreReport({
       ...names,
       metric: 'word_perplexity',
       higherIsBetter: false,
@@ -198,6 +198,10 @@ describe('scoreReport', () => {
     expect(bestRank).toBe(2);
     expect(ranks[0].score).toBeCloseTo(Math.exp(229 / 75), 12);
     expect(ranks[0].versusBest).toEqual(pairedTTest(worse, better));
+    // 1.959964 + 0.841621 standard errors of the mean, as a difference of perplexities
+    const ofMeans = 2.801585 * pairedTTest(worse, better).standardError;
+    const best = 151 / 75;
+    expect(detectableDifference).toBeCloseTo(Math.exp(best + ofMeans) - Math.exp(best), 12);
   });
 
   it('refuses ranks that were judged on different documents', () => {

@@ -65,8 +65,8 @@ export interface ScoreReport {
   readonly smallestGoodRank: number;
   readonly confidenceSet: readonly number[];
   /**
-   * Minimum detectable difference from the best rank, with power 80 % at α = 5 % for one comparison. Null for
-   * one rank.
+   * Minimum detectable difference from the best rank, with power 80 % at α = 5 % for one comparison, on the
+   * scale of the scores. Null for one rank.
    */
   readonly detectableDifference: number | null;
 }
@@ -101,7 +101,7 @@ export function scoreReport({
   measured,
   base,
   clusters = null,
-  aggregate = (mean) => mean,
+  aggregate = unchanged,
   alpha = 0.05,
   adapterBytes = () => null,
   ...names
@@ -127,7 +127,12 @@ export function scoreReport({
     .filter((_, i) => rising[i].rank !== bestRank)
     .map(({ standardError }) => standardError)
     .filter(Number.isFinite);
-  const detectable = detectableDifference(standardErrors);
+  const ofMeans = detectableDifference(standardErrors);
+  const bestMean = ratioEstimate(rising.find(({ rank }) => rank === bestRank)!.scores).mean;
+  const detectable =
+    ofMeans === null || aggregate === unchanged
+      ? ofMeans
+      : aggregate(bestMean + ofMeans) - aggregate(bestMean);
   return {
     ...names,
     test: isBinary ? 'mcnemar' : 'paired_t',
@@ -151,6 +156,8 @@ export function scoreReport({
         : Math.max(detectable, fewestDiscordant(alpha) / counts.length),
   };
 }
+
+const unchanged = (mean: number): number => mean;
 
 /** Losses from scores: negated (`sign` −1) where high scores are good. */
 export const scaledLosses = ({ sums, counts }: DocumentScores, sign: number): ExampleLosses => ({
