@@ -69,7 +69,7 @@ export interface Recording extends Disposable {
   readonly backend: Backend;
   /**
    * Runs the calls again, in order, on the same arrays and attributes. The contents of arrays may have
-   * changed (ids, positions, segments within the same arrays).
+   * changed (ids, positions). Other segments must not need more scratch for attention than the recorded ones.
    *
    * @param beforePiece called before each piece of the replay (some tens of calls); it throws to end the work
    * @throws DisposedError if the recording, its backend or an array that it reads was disposed

@@ -96,6 +96,18 @@ describe('a replayed pass', () => {
     const plain = wrapBackend(cpu, { record: undefined });
     expect(recorded).toEqual(await outcomeOf('changing plain', { ...options, backend: plain }));
   });
+
+  it('runs where passes of equal tokens and rows begin their rows elsewhere', async ({ skip }) => {
+    skip(!levels.available, why);
+    using cpu = await createCpuBackend({ numThreads: 1, regionBytes: 1 << 16 });
+    // packs of 64 tokens: 33 + 31, or 32 + 32, which need less scratch for attention
+    const packed = { dataset: writeRows('packs.jsonl', [33, 31, 32, 32]), packing: true, maxSeqLength: 64 };
+    // with this seed the second kind is recorded first
+    const options = { ...BASE, ...packed, valSetSize: 0, evalSteps: 0, microBatchSize: 1, seed: 2 };
+    const recorded = await outcomeOf('packs recorded', { ...options, backend: cpu });
+    const plain = wrapBackend(cpu, { record: undefined });
+    expect(recorded).toEqual(await outcomeOf('packs plain', { ...options, backend: plain }));
+  });
 });
 
 it('a recorder of a backend that cannot record has nothing to free', async ({ skip }) => {

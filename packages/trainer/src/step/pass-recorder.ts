@@ -22,7 +22,7 @@ import { createSoftTargetMemory } from './soft-target-memory.ts';
  * Records passes and replays them while their shapes stay the same: a replayed pass runs no JavaScript. The
  * bits are the same.
  *
- * A pass is recorded if the pass before it had as many tokens and sequences. Each rank, each quantization
+ * A pass is recorded if the pass before it had sequences of the same lengths. Each rank, each quantization
  * level and each position in a step has its own recording. Their temporaries share one memory, which a pass
  * of another shape frees.
  */
@@ -116,11 +116,13 @@ export function createPassRecorder(modelBackend: Backend): PassRecorder {
 const isRecordable = (backend: Backend, { pass, offload }: PassRun): boolean =>
   canRecord(backend) && !offload && pass.view.model.lossOfArrays !== undefined;
 
-/** The values that determine the shapes of all arrays of a pass, and its ops. */
+/**
+ * The values that determine the shapes of all arrays of a pass, its ops and their scratch: that of attention
+ * depends on where each sequence begins.
+ */
 const shapeOf = ({ pass, computeDtype, recompute, dropout }: PassRun): string =>
   JSON.stringify([
-    pass.batch.ids.length,
-    pass.batch.segments.length,
+    pass.batch.segments.join(),
     pass.distillation?.topK,
     computeDtype,
     recompute,
