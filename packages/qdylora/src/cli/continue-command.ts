@@ -1,20 +1,42 @@
 import { QdyloraError } from '@qdylora/contract';
+import type { StartedWorkers } from './read-env.ts';
 
 const RESUME = '--resume-from-checkpoint';
 
-/** `npx qdylora train run.yaml --resume-from-checkpoint auto`, to paste into a shell. */
+/**
+ * `npx qdylora train run.yaml --resume-from-checkpoint auto`, to paste into a shell. `launch` takes flags of
+ * the run after `--`.
+ */
 export function continueCommand(argv: readonly string[]): string {
   const words = argv.filter(
     (word, i) => word !== RESUME && argv[i - 1] !== RESUME && !word.startsWith(`${RESUME}=`),
   );
-  return ['npx', 'qdylora', ...words, RESUME, 'auto'].map(shellWord).join(' ');
+  const separator =
+    words.find((word) => !word.startsWith('-')) === 'launch' && !words.includes('--') ? ['--'] : [];
+  return ['npx', 'qdylora', ...words, ...separator, RESUME, 'auto'].map(shellWord).join(' ');
 }
 
 const shellWord = (word: string): string =>
   /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 
-/** The same error with the command that continues the run, where the run can be continued. */
-export function withContinueCommand(error: unknown, argv: readonly string[]): unknown {
+/** The line before the command, and the command. */
+function howToContinue(argv: readonly string[], workers: StartedWorkers | null): string {
+  if (workers?.words) return `To continue:\n${continueCommand(workers.words)}`;
+  if (workers)
+    return `To continue, start all ${workers.count} workers again, each with:\n${continueCommand(argv)}`;
+  return `To continue:\n${continueCommand(argv)}`;
+}
+
+/**
+ * The same error with the command that continues the run, where the run can be continued.
+ *
+ * @param workers those of which this process is one; null: it trains alone
+ */
+export function withContinueCommand(
+  error: unknown,
+  argv: readonly string[],
+  workers: StartedWorkers | null = null,
+): unknown {
   if (!QdyloraError.isInstance(error) || !/resume[_-]from[_-]checkpoint/.test(error.nextStep)) return error;
   const { code, where, nextStep, details, message } = error;
   const isSaved = code === 'ABORTED' && typeof details.checkpoint === 'string';
@@ -22,7 +44,7 @@ export function withContinueCommand(error: unknown, argv: readonly string[]): un
   return new QdyloraError(code, {
     where,
     problem: message.slice(`[${where}] `.length, message.length - nextStep.length).trim(),
-    nextStep: `${advice}\nTo continue:\n${continueCommand(argv)}`,
+    nextStep: `${advice}\n${howToContinue(argv, workers)}`,
     details,
     cause: error,
   });

@@ -34,6 +34,24 @@ export function readEnvironment(): Environment {
 /** The variable in which `qdylora launch` names the folder for the signs of its workers. */
 export const WORKER_SIGNS = 'QDYLORA_WORKER_SIGNS';
 
+/** The variable in which `qdylora launch` gives its workers its words: a JSON array. */
+export const LAUNCH_WORDS = 'QDYLORA_LAUNCH_WORDS';
+
+/** The workers of which this process is one. */
+export interface StartedWorkers {
+  readonly count: number;
+  /** The words of `qdylora launch`; null where the launcher was called without it, or lost them. */
+  readonly words: readonly string[] | null;
+}
+
+/** The workers that were started with this process; null for a process alone. */
+export function startedWorkers(): StartedWorkers | null {
+  const launcher = readLauncher(process.env);
+  if (!launcher) return null;
+  const words = process.env[LAUNCH_WORDS];
+  return { count: launcher.size, words: words ? (JSON.parse(words) as string[]) : null };
+}
+
 /** Where a worker of `qdylora launch` leaves its signs, and its number; null for other processes. */
 export function launchedWorker(): { readonly folder: string; readonly rank: number } | null {
   const folder = process.env[WORKER_SIGNS];

@@ -8,6 +8,7 @@ import { lossText } from '../report/number-text.ts';
 import { finishText } from '../report/sections/next-section.ts';
 import { printResult, type CommonFlags, type Context } from './context.ts';
 import { withContinueCommand } from './continue-command.ts';
+import { startedWorkers } from './read-env.ts';
 import { forecastLines } from './render/memory-lines.ts';
 import { clockText } from './render/progress.ts';
 import { rankTable } from './render/table.ts';
@@ -28,7 +29,7 @@ export async function runTraining(
   const result = await context
     .interruptible((signal) => finetuneInThread(context.trainWorker, config, { signal, onEvent }))
     .catch((error: unknown) => {
-      throw withContinueCommand(error, context.argv);
+      throw withContinueCommand(error, context.argv, startedWorkers());
     });
   if (!result) return; // the first worker of the run shows it
   printResult(context, flags, snakeCased({ ...result.report, files: result.files }), () =>

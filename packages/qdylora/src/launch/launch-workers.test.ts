@@ -31,6 +31,7 @@ async function launchTwo(hosts: readonly string[], maxRestarts = 0) {
     launcher: null,
     maxRestarts,
     words: ['train', 'run.yaml'],
+    launchWords: ['launch', 'run.yaml', '-n', '2'],
     signal: new AbortController().signal,
     note: (text) => notes.push(text),
   });
@@ -48,6 +49,13 @@ it('takes status 0 for a failure where a worker has not finished', async () => {
 const START_BOTH = `while [ "$1" != sh ]; do shift; done
   PMI_RANK=0 "$1" "$2" "$3" "$4" sleep 60 & first=$!
   PMI_RANK=1 "$1" "$2" "$3" "$4" sleep 60 & second=$!`;
+
+it.each([[[]], [['a', 'b']]])('gives the workers on hosts %j the words of `launch`', async (hosts) => {
+  const seen = place.in(`words of ${hosts.length}`);
+  useLauncher(`printf %s "$QDYLORA_LAUNCH_WORDS" > '${seen}'; exit 2`);
+  await launchTwo(hosts);
+  expect(JSON.parse(readFileSync(seen, 'utf8'))).toEqual(['launch', 'run.yaml', '-n', '2']);
+});
 
 it.each([0, 1])('names worker %i where it is the first to be killed', async (rank) => {
   const [killed, other] = rank === 0 ? ['first', 'second'] : ['second', 'first'];

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { WORKER_SIGNS } from '../cli/read-env.ts';
+import { LAUNCH_WORDS, WORKER_SIGNS } from '../cli/read-env.ts';
 import { launcherCommand, type LauncherCommand, type WorkerPlaces } from './launcher-command.ts';
 import { watchProcesses, type EndedProcess } from './watch-processes.ts';
 import { countFinished, errorOf, hasFinished } from './worker-signs.ts';
@@ -13,6 +13,8 @@ export interface LaunchOptions extends WorkerPlaces {
   readonly maxRestarts: number;
   /** The command line of each worker, without `node` and the script. */
   readonly words: readonly string[];
+  /** The command line of `launch`, with which a worker says how the run is continued. */
+  readonly launchWords: readonly string[];
   /** Is passed on to the launcher, which stops all workers. */
   readonly signal: AbortSignal;
   readonly note: (text: string) => void;
@@ -62,16 +64,17 @@ export async function launchWorkers(options: LaunchOptions): Promise<number> {
 async function startOnce(
   launcher: LauncherCommand,
   words: readonly string[],
-  { workers, hosts, signal, note }: LaunchOptions,
+  { workers, hosts, launchWords, signal, note }: LaunchOptions,
 ): Promise<number> {
   const command = [process.execPath, process.argv[1], ...words];
-  if (hosts.length > 0) return (await runLauncher(launcher, command, { signal, variables: {} })).status;
+  const variables = { [LAUNCH_WORDS]: JSON.stringify(launchWords) };
+  if (hosts.length > 0) return (await runLauncher(launcher, command, { signal, variables })).status;
   const folder = mkdtempSync(join(tmpdir(), 'qdylora-launch-'));
   try {
     using watch = watchProcesses(folder, workers);
     const { status, printed } = await runLauncher(launcher, watch.watched(command), {
       signal,
-      variables: { [WORKER_SIGNS]: folder },
+      variables: { ...variables, [WORKER_SIGNS]: folder },
     });
     const finished = countFinished(folder);
     if (status === 0 && finished === workers) return 0;

@@ -41,6 +41,7 @@ export function addLaunchCommand(program: Command, context: Context): void {
           sockets,
           maxRestarts: wholeNumber('--max-restarts', options.maxRestarts, 0),
           words: ['train', file, ...flags],
+          launchWords: context.argv,
           signal,
           note: (text) => context.terminal.note(text),
         }),
