@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { temporaryPlace } from '../../test/tiny-model.ts';
@@ -22,7 +22,11 @@ function useLauncher(lines: string): void {
   process.env.PATH = [place.in('.'), PATH].join(delimiter);
 }
 
-async function launchTwo(hosts: readonly string[], maxRestarts = 0) {
+async function launchTwo(
+  hosts: readonly string[],
+  maxRestarts = 0,
+  signal: AbortSignal = new AbortController().signal,
+) {
   const notes: string[] = [];
   const status = await launchWorkers({
     workers: 2,
@@ -32,7 +36,7 @@ async function launchTwo(hosts: readonly string[], maxRestarts = 0) {
     maxRestarts,
     words: ['train', 'run.yaml'],
     launchWords: ['launch', 'run.yaml', '-n', '2'],
-    signal: new AbortController().signal,
+    signal,
     note: (text) => notes.push(text),
   });
   return { status, notes };
@@ -68,6 +72,25 @@ it.each([0, 1])('names worker %i where it is the first to be killed', async (ran
       new RegExp(`^\\[worker ${rank} of 2\\] Its process \\d+ ended first, without an error\\.$`),
     ),
   ]);
+});
+
+it('stops the workers, not their launcher, which would kill them before they save', async () => {
+  const stopped = (name: string): string => place.in(`stopped-${name}`);
+  const worker = `trap 'touch ${stopped('')}$PMI_RANK; exit 130' TERM
+    touch ${stopped('ready-')}$PMI_RANK
+    for i in $(seq 500); do sleep 0.02; done`;
+  useLauncher(`while [ "$1" != sh ]; do shift; done
+    trap 'touch ${stopped('launcher')}' TERM
+    PMI_RANK=0 "$1" "$2" "$3" "$4" sh -c "$WORKER" & first=$!
+    PMI_RANK=1 "$1" "$2" "$3" "$4" sh -c "$WORKER" & second=$!
+    wait $first $second; exit 130`);
+  process.env.WORKER = worker;
+  const controller = new AbortController();
+  const outcome = launchTwo([], 3, controller.signal);
+  await expect.poll(() => [0, 1].every((rank) => existsSync(stopped(`ready-${rank}`)))).toBe(true);
+  controller.abort();
+  expect((await outcome).status).toBe(130);
+  expect(['0', '1', 'launcher'].map((name) => existsSync(stopped(name)))).toEqual([true, true, false]);
 });
 
 it('leaves the files that the launcher opened for a worker as they are', async () => {

@@ -15,7 +15,7 @@ export interface LaunchOptions extends WorkerPlaces {
   readonly words: readonly string[];
   /** The command line of `launch`, with which a worker says how the run is continued. */
   readonly launchWords: readonly string[];
-  /** Is passed on to the launcher, which stops all workers. */
+  /** Stops all workers: those of this machine themselves, those of other hosts by their launcher. */
   readonly signal: AbortSignal;
   readonly note: (text: string) => void;
 }
@@ -75,6 +75,7 @@ async function startOnce(
     const { status, printed } = await runLauncher(launcher, watch.watched(command), {
       signal,
       variables: { ...variables, [WORKER_SIGNS]: folder },
+      running: watch.running,
     });
     const finished = countFinished(folder);
     if (status === 0 && finished === workers) return 0;
@@ -110,6 +111,8 @@ interface LauncherRun {
   readonly signal: AbortSignal;
   /** Added to the environment of the launcher, which passes it on. */
   readonly variables: Readonly<Record<string, string>>;
+  /** The processes of the workers, where they are on this machine. */
+  readonly running?: () => readonly number[];
 }
 
 /** The end of what was printed is kept: errors come last. */
@@ -121,14 +124,20 @@ interface LauncherEnd {
   readonly printed: string;
 }
 
+/**
+ * Runs the launcher to its end. On the signal, workers of this machine get SIGTERM and save their last step.
+ * Ctrl-C does not reach the launcher then: Open MPI would kill its workers at once and drop what they print.
+ */
 function runLauncher(
   { command, args }: LauncherCommand,
   words: readonly string[],
-  { signal, variables }: LauncherRun,
+  { signal, variables, running }: LauncherRun,
 ): Promise<LauncherEnd> {
+  const isLocal = running !== undefined;
   const child = spawn(command, [...args, ...words], {
-    stdio: ['inherit', 'inherit', 'pipe'],
+    stdio: [isLocal ? 'ignore' : 'inherit', 'inherit', 'pipe'],
     env: { ...QUICK_TO_NOTICE, ...process.env, ...variables },
+    detached: isLocal, // in a process group of its own
   });
   let isHostLost = false;
   let printed = '';
@@ -138,7 +147,9 @@ function runLauncher(
     process.stderr.write(text);
   });
   const stop = (): void => {
-    child.kill('SIGTERM');
+    const workers = running?.() ?? [];
+    if (workers.length === 0) child.kill('SIGTERM');
+    for (const pid of workers) terminate(pid);
   };
   signal.addEventListener('abort', stop);
   return new Promise<LauncherEnd>((done, fail) => {
@@ -147,4 +158,12 @@ function runLauncher(
   }).finally(() => {
     signal.removeEventListener('abort', stop);
   });
+}
+
+function terminate(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM');
+  } catch {
+    // it has just ended
+  }
 }

@@ -1,8 +1,9 @@
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { installedLaunchers, launch, startLaunch, workerProcesses } from '@qdylora/testing/node';
+import { installedLaunchers, launch, startLaunch, watchLaunch, workerProcesses } from '@qdylora/testing/node';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { fileOrEnd } from '../../test/file-or-end.ts';
 import { temporaryPlace, writeTinyModel, writeTinyRows } from '../../test/tiny-model.ts';
@@ -88,6 +89,28 @@ describe.each(launchers)('qdylora train on workers of $name', (launcher) => {
       // one error, of the worker that was stopped
       expect(output.match(/\[worker \d of 2[^\]]*\]/g), output).toEqual(['[worker 1 of 2: train]']);
       expect(readdirSync(join(folder, 'checkpoints')).length).toBeGreaterThan(0);
+    },
+    TIMEOUT,
+  );
+
+  it(
+    'saves the last step at Ctrl-C of `qdylora launch`, and names the command that continues all workers',
+    async () => {
+      const file = place.in('stopped.yaml');
+      const folder = place.in('by-ctrl-c');
+      writeFileSync(file, `output_dir: ${folder}\nmax_steps: 100000\n`);
+      const flags = common.slice(1);
+      const words = ['launch', file, '-n', '2', '--launcher', launcher.command, '--', ...flags];
+      const child = spawn(process.execPath, [COMMAND, ...words], {
+        env: { ...process.env, OMPI_MCA_mpi_yield_when_idle: '1' },
+      });
+      const outcome = watchLaunch(child);
+      await fileOrEnd(join(folder, 'checkpoints', 'step-2'), outcome);
+      child.kill('SIGINT');
+      const { output } = await outcome;
+      const last = /The run was aborted after step (\d+)/.exec(output)?.[1];
+      expect(readdirSync(join(folder, 'checkpoints')), output).toContain(`step-${last}`);
+      expect(output).toMatch(/To continue:\nnpx qdylora launch .* --resume-from-checkpoint auto/);
     },
     TIMEOUT,
   );

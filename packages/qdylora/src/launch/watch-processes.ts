@@ -13,6 +13,8 @@ export interface EndedProcess {
 export interface ProcessWatch extends Disposable {
   /** In the order of their ends. The first one ended by itself; a launcher ends the others. */
   readonly ended: readonly EndedProcess[];
+  /** The processes that have begun and not ended yet. */
+  running(): number[];
   /** The command of a worker, by which it is watched. It does nothing else where it runs on another host. */
   watched(command: readonly string[]): string[];
 }
@@ -26,18 +28,26 @@ export interface ProcessWatch extends Disposable {
  */
 export function watchProcesses(folder: string, workers: number): ProcessWatch {
   const ended: EndedProcess[] = [];
+  const running = new Map<number, number>();
   const paths = Array.from({ length: workers }, (_, rank) => join(folder, `process-${rank}`));
   spawnSync('mkfifo', paths);
   const sockets = paths.map((path, rank) => {
     const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const socket = new Socket({ fd, readable: true, writable: false });
     let pid = '';
-    socket.on('data', (text: Buffer) => (pid += String(text)));
-    socket.on('end', () => ended.push({ rank, pid: Number(pid) }));
+    socket.on('data', (text: Buffer) => {
+      pid += String(text);
+      running.set(rank, Number(pid));
+    });
+    socket.on('end', () => {
+      running.delete(rank);
+      ended.push({ rank, pid: Number(pid) });
+    });
     return socket.unref();
   });
   return {
     ended,
+    running: () => [...running.values()],
     watched: (command) => ['sh', '-c', OPEN_PIPE, folder, ...command],
     [Symbol.dispose]() {
       for (const socket of sockets) socket.destroy();
