@@ -69,6 +69,32 @@ describe('the openai client', () => {
     }
   });
 
+  test('the bytes of a token are those of its text; a part of a character has none', async () => {
+    const { choices } = await openai.chat.completions.create({
+      model: 'smol',
+      messages: [...QUESTION],
+      max_tokens: 40,
+      temperature: 2,
+      seed: 3,
+      logprobs: true,
+      top_logprobs: 20,
+    });
+    const tokens = choices[0].logprobs!.content!.flatMap((token) => [token, ...token.top_logprobs]);
+    for (const { token, bytes } of tokens)
+      expect(bytes).toEqual(token.includes('\ufffd') ? null : [...new TextEncoder().encode(token)]);
+    expect(tokens.some(({ bytes }) => bytes === null)).toBe(true);
+  });
+
+  test('fields that would change nothing are refused, and a wrong stop is told what is right', async () => {
+    const refusal = async (fields: object): Promise<unknown> =>
+      openai.chat.completions
+        .create({ model: 'smol', messages: [...QUESTION], max_tokens: 1, ...fields })
+        .then(() => 'answered', String);
+    expect(await refusal({ top_logprobs: 2 })).toContain('top_logprobs: logprobs: true is needed');
+    expect(await refusal({ parallel_tool_calls: false })).toContain('parallel_tool_calls: only true');
+    expect(await refusal({ stop: '' })).toContain('stop: a text of 1 to 1000 characters is needed');
+  });
+
   test('completions take token ids and lists, echo them and score them', async () => {
     const { choices } = await openai.completions.create({
       model: 'smol:r2',

@@ -1,6 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
 
-type Status = 400 | 401 | 403 | 404 | 405 | 413 | 415 | 500 | 503 | 504;
+/** 499 is nginx's: the client closed the connection. Nobody reads that answer, but `/metrics` counts it. */
+type Status = 400 | 401 | 403 | 404 | 405 | 413 | 415 | 499 | 500 | 503 | 504;
 
 /** An answer that refuses a request, in the form of OpenAI's errors. */
 export class ApiError extends Error {
@@ -29,6 +30,9 @@ export const errorBody = ({ status, code, message, param }: ApiError): ErrorBody
   error: { message, type: status < 500 ? 'invalid_request_error' : 'server_error', param, code },
 });
 
+export const clientClosed = (): ApiError =>
+  new ApiError(499, 'client_closed', 'The client closed the connection.');
+
 /** Codes of errors whose cause is the request. */
 const BAD_REQUEST: ReadonlySet<string> = new Set(['BAD_ARGUMENT', 'BAD_DATA', 'BAD_CONFIG', 'UNSUPPORTED']);
 
@@ -46,6 +50,8 @@ export function apiErrorOf(error: unknown, onInternal: (error: unknown) => void)
     if (error.code === 'ABORTED') return new ApiError(503, 'shutting_down', 'The server is shutting down.');
     if (BAD_REQUEST.has(error.code)) return new ApiError(400, error.code.toLowerCase(), error.message);
   }
+  // the only connections here are those of clients: one closed while its body was read
+  if ((error as NodeJS.ErrnoException | null)?.code === 'ECONNRESET') return clientClosed();
   onInternal(error);
   return new ApiError(500, 'internal_error', 'The server could not answer the request.');
 }

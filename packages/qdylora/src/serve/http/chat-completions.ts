@@ -14,7 +14,8 @@ import { beginChoices, usageOf, type Choice, type Service } from './service.ts';
 interface TokenLogprob {
   readonly token: string;
   readonly logprob: number;
-  readonly bytes: readonly number[];
+  /** UTF-8; null for a token that is only part of a character: its text is U+FFFD then. */
+  readonly bytes: readonly number[] | null;
 }
 type ChatLogprobs = {
   readonly content: readonly (TokenLogprob & { readonly top_logprobs: TokenLogprob[] })[];
@@ -178,10 +179,13 @@ function promptOf({ adapter: { name, style, tokenizer } }: ServedModel, request:
   return { prompt: style.encode(messages), readsCalls: () => null };
 }
 
+const REPLACEMENT = '\ufffd';
+
 const chatLogprobs = (tokens: readonly WrittenToken[], tokenizer: Tokenizer): ChatLogprobs => {
   const tokenLogprob = (id: number, logProbability: number): TokenLogprob => {
     const token = tokenizer.tokenText(id);
-    return { token, logprob: finite(logProbability), bytes: [...new TextEncoder().encode(token)] };
+    const bytes = token.includes(REPLACEMENT) ? null : [...new TextEncoder().encode(token)];
+    return { token, logprob: finite(logProbability), bytes };
   };
   return {
     content: tokens.map(({ id, logProbability, top }) => ({

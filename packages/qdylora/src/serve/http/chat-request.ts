@@ -33,8 +33,7 @@ const message = z.looseObject({
   tool_calls: z.array(toolCall).nullish(),
 });
 
-/** The body of `/v1/chat/completions`. */
-export const chatRequest = z.strictObject({
+const chatFields = z.strictObject({
   ...SAMPLING_FIELDS,
   ...IDLE_FIELDS,
   messages: z.array(message).min(1),
@@ -46,9 +45,15 @@ export const chatRequest = z.strictObject({
     .array(z.looseObject({ type: z.literal('function'), function: z.looseObject({ name: z.string() }) }))
     .nullish(),
   tool_choice: z.enum(['auto', 'none'], { error: 'only auto and none are supported' }).nullish(),
-  parallel_tool_calls: z.boolean().nullish(),
+  parallel_tool_calls: z.literal(true, { error: 'only true is supported' }).nullish(),
   response_format: z.looseObject({ type: z.literal('text', { error: 'only text is supported' }) }).nullish(),
 });
+
+/** The body of `/v1/chat/completions`. */
+export const chatRequest = chatFields.refine(
+  (request) => request.logprobs === true || !request.top_logprobs,
+  { path: ['top_logprobs'], error: 'logprobs: true is needed beside it' },
+);
 
 export type ChatRequest = z.output<typeof chatRequest>;
 

@@ -1,5 +1,6 @@
-import type { Context, Hono } from 'hono';
+import type { Context, Hono, MiddlewareHandler } from 'hono';
 import type { SSEStreamingApi } from 'hono/streaming';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { ListedModel } from '../served-models.ts';
 import { ApiError, apiErrorOf, errorBody } from './api-error.ts';
 import { beginChatCompletion } from './chat-completions.ts';
@@ -34,23 +35,45 @@ const PAGE_HEADERS = {
   'cache-control': 'no-cache',
 };
 
+/** `streamed`: ends with the last chunk of a streamed answer. */
+interface AppEnv {
+  readonly Variables: { readonly streamed?: Promise<void> };
+}
+type App = Hono<AppEnv>;
+
+const ROUTES: readonly string[] = ['/v1/models', '/v1/completions', '/v1/chat/completions'];
+
+/** The route that `/metrics` names. A path itself may be anything, also from clients without a key. */
+function routeOf(path: string): string {
+  if (ROUTES.includes(path)) return path;
+  return path.startsWith('/v1/models/') ? '/v1/models/:id' : 'other';
+}
+
+/** Counts each request when its answer has ended. */
+const countRequests =
+  ({ metrics }: Service): MiddlewareHandler<AppEnv> =>
+  async (c, next) => {
+    const begin = performance.now();
+    await next();
+    const { status } = c.res;
+    const count = (): void =>
+      metrics.addRequest(routeOf(c.req.path), status, (performance.now() - begin) / 1000);
+    const streamed = c.get('streamed');
+    if (streamed) void streamed.finally(count);
+    else count();
+  };
+
 /** The routes of a server. Hono is loaded here, so that other commands do not wait for it. */
-export async function createApp(service: Service, options: AppOptions): Promise<Hono> {
+export async function createApp(service: Service, options: AppOptions): Promise<App> {
   const { Hono } = await import('hono');
   const { bodyLimit } = await import('hono/body-limit');
   const { streamSSE } = await import('hono/streaming');
-  const app = new Hono();
-  app.use(async (c, next) => {
-    const begin = performance.now();
-    await next();
-    const isKnown = c.req.path.startsWith('/v1/') && c.res.status !== 404;
-    const route = isKnown ? c.req.path.replace(/^(\/v1\/models)\/.*/, '$1/:id') : 'other';
-    service.metrics.addRequest(route, c.res.status, (performance.now() - begin) / 1000);
-  });
+  const app: App = new Hono<AppEnv>();
+  app.use(countRequests(service));
   app.onError((error, c) => {
     const api = apiErrorOf(error, service.onError);
     if (api.status === 503) c.header('retry-after', '1');
-    return c.json(errorBody(api), api.status);
+    return c.json(errorBody(api), api.status as ContentfulStatusCode);
   });
   app.notFound((c) =>
     c.json(errorBody(new ApiError(404, 'not_found', `There is no ${c.req.method} ${c.req.path}.`)), 404),
@@ -66,13 +89,17 @@ export async function createApp(service: Service, options: AppOptions): Promise<
     }),
   );
   addFacts(app, service, options);
-  const answer = async (c: Context, isStream: boolean, begin: (life: RequestLife) => Completion) => {
+  const answer = async (c: Context<AppEnv>, isStream: boolean, begin: (life: RequestLife) => Completion) => {
     const { closing, timeoutMs } = service;
     const life = requestLife({ client: c.req.raw.signal, closing, timeoutMs });
     try {
       const completion = begin(life);
       if (isStream)
-        return streamSSE(c, (sse) => streamChunks(sse, completion, service).finally(life.release));
+        return streamSSE(c, (sse) => {
+          const streamed = streamChunks(sse, completion, service).finally(life.release);
+          c.set('streamed', streamed);
+          return streamed;
+        });
       const whole = await completion.whole();
       life.release();
       return c.json(whole);
@@ -120,7 +147,7 @@ async function streamChunks(sse: SSEStreamingApi, completion: Completion, servic
 }
 
 /** Routes that answer at once: models, health, metrics and the page. */
-function addFacts(app: Hono, service: Service, { page, memoryUsage }: AppOptions): void {
+function addFacts(app: App, service: Service, { page, memoryUsage }: AppOptions): void {
   const { models, engine, metrics, closing } = service;
   const began = service.clock();
   const modelJson = ({ id, rank, adapter, isRecommended, usesTemplate }: ListedModel) => ({

@@ -44,7 +44,7 @@ export function createMetrics(): Metrics {
       };
       const one = (value: number): [string, number][] => [['', value]];
       metric('http_requests_total', 'counter', 'Requests by route and status.', [...requests]);
-      metric('http_request_seconds_total', 'counter', 'Seconds of all requests of a route.', [...seconds]);
+      metric('http_request_seconds_total', 'counter', 'Seconds of requests, to their end.', [...seconds]);
       metric('answers_total', 'counter', 'Answers that were written to their end.', one(totals.answers));
       metric('prompt_tokens_total', 'counter', 'Tokens of prompts.', one(totals.promptTokens));
       metric('answer_tokens_total', 'counter', 'Tokens of answers.', one(totals.answerTokens));

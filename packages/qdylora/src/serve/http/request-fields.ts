@@ -9,7 +9,8 @@ const MOST_CHOICES = 16;
 const optional = <S extends z.ZodType>(schema: S) =>
   schema.nullish().transform((value) => value ?? undefined);
 
-const stopText = z.string().min(1).max(1000);
+const LONGEST_STOP = 1000;
+const stopText = z.string().min(1).max(LONGEST_STOP);
 /** A penalty that this server does not have: only its neutral value is accepted. */
 const neutral = optional(z.literal(0, { error: 'only 0 is supported; use repetition_penalty' }));
 
@@ -21,7 +22,11 @@ export const SAMPLING_FIELDS = {
   top_k: optional(z.number().int().gte(0)),
   repetition_penalty: optional(z.number().gte(0.01).lte(10)),
   seed: optional(z.number().int()),
-  stop: optional(z.union([stopText.transform((text) => [text]), z.array(stopText).max(MOST_STOPS)])),
+  stop: optional(
+    z.union([stopText.transform((text) => [text]), z.array(stopText).max(MOST_STOPS)], {
+      error: `a text of 1 to ${LONGEST_STOP} characters is needed, or a list of up to ${MOST_STOPS} of them`,
+    }),
+  ),
   n: optional(z.number().int().gte(1).lte(MOST_CHOICES)),
   stream: optional(z.boolean()),
   stream_options: optional(z.looseObject({ include_usage: z.boolean().optional() })),

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { ApiError } from './api-error.ts';
+import { ApiError, clientClosed } from './api-error.ts';
 
 /** A request lasts until it is answered, the client is gone, its time is over or the server ends. */
 export interface RequestLife {
@@ -24,8 +24,7 @@ export interface LifeOptions {
 export function requestLife({ client, closing, timeoutMs }: LifeOptions): RequestLife {
   const controller = new AbortController();
   setMaxListeners(0, controller.signal); // one for each of the answers that were asked for (n)
-  const onGone = (): void =>
-    controller.abort(new ApiError(400, 'client_closed', 'The client closed the connection.'));
+  const onGone = (): void => controller.abort(clientClosed());
   const onClosing = (): void => controller.abort(closing.reason);
   const onLate = (): void =>
     controller.abort(new ApiError(504, 'timeout', 'The request took longer than the server allows.'));
