@@ -11,6 +11,9 @@ import { root } from './run-command.mjs';
 /** Sources of another package are read for their types, and stay imports in what is written. */
 const isOtherModule = (specifier) => !specifier.startsWith('.') && !specifier.startsWith('/');
 
+/** Declares `Disposable`, which the types name: a browser project may have neither it nor Node's types. */
+const DISPOSABLE = '/// <reference lib="esnext.disposable" />';
+
 export async function buildTypes() {
   const folders = listPackages()
     .map(({ path }) => path)
@@ -31,6 +34,7 @@ export async function buildTypes() {
     format: 'es',
     entryFileNames: '[name].d.ts',
     chunkFileNames: '[name].d.ts',
+    banner: DISPOSABLE,
   });
   await bundle.close();
   return output.map(({ fileName }) => fileName);

@@ -3,6 +3,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { packPrebuilt } from '../packages/cpu-kernels/scripts/pack-prebuilt.mjs';
@@ -107,6 +108,7 @@ function installAndImport(packs, prebuilt) {
       );
     counts.imports++;
   }
+  checkBrowserTypes(home);
   const command = runCommand(process.execPath, ['node_modules/qdylora/bin/qdylora.js', '--version'], {
     cwd: home,
     quiet: true,
@@ -114,6 +116,28 @@ function installAndImport(packs, prebuilt) {
   if (command.status !== 0)
     problems.push(`qdylora --version ends with ${command.status}: ${command.stderr.trim()}`);
   if (prebuilt) checkPrebuilt(home, prebuilt);
+}
+
+const TYPE_CHECKER = fileURLToPath(import.meta.resolve('typescript/bin/tsc'));
+/** Packages that run in a browser; checkpoint and the others need Node. */
+const FOR_BROWSERS = ['contract', 'lora-dynamic', 'quant', 'tensor'];
+
+/** The types of these packages, in a strict project that knows a browser only and checks libraries too. */
+function checkBrowserTypes(home) {
+  const lines = FOR_BROWSERS.map((name, i) => `export * as p${i} from '@qdylora/${name}';\n`);
+  writeFileSync(join(home, 'browser.ts'), lines.join(''));
+  for (const [module, moduleResolution] of [
+    ['node16', 'node16'],
+    ['esnext', 'bundler'],
+  ]) {
+    const compilerOptions = {
+      ...{ module, moduleResolution, target: 'es2022', lib: ['es2022', 'dom'], types: [] },
+      ...{ strict: true, exactOptionalPropertyTypes: true, skipLibCheck: false, noEmit: true },
+    };
+    writeFileSync(join(home, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['browser.ts'] }));
+    const { status, stdout } = runCommand(process.execPath, [TYPE_CHECKER, '-p', home], { quiet: true });
+    if (status !== 0) problems.push(`types with moduleResolution ${moduleResolution}: ${stdout.trim()}`);
+  }
 }
 
 /** What the installed command says of its kernels: `{ backend, notice, kernels }`. */

@@ -104,6 +104,20 @@ describe('the generator', () => {
 });
 
 describe('host memory', () => {
+  test('bytes that JavaScript cannot allocate are OUT_OF_MEMORY with their number', () => {
+    expect(() => createHostMemory().allocate('f32', [2 ** 45])).toThrow(
+      expect.objectContaining({
+        code: 'OUT_OF_MEMORY',
+        details: expect.objectContaining({ requiredBytes: 2 ** 47 }) as object,
+      }),
+    );
+  });
+  test('an array that postMessage copied is refused as a copy, not as one of a device', () => {
+    const view = f32View([2], [1, 2]);
+    const cloned = { ...view, storage: { ...view.storage } as typeof view.storage }; // no class
+    for (const copy of [cloned, JSON.parse(JSON.stringify(view)) as typeof view])
+      expect(() => hostData(copy)).toThrow(/is a copy that is no array any more.*viewOf/);
+  });
   test('never lends the same byte twice, whatever the order of allocations and releases', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 400 }), fc.boolean())), (script) => {

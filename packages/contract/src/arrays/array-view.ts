@@ -77,6 +77,16 @@ export function hostData<D extends DType>(view: ArrayView<D>, name?: string): Da
 }
 
 function refuseDevice({ dtype, shape, storage }: ArrayView, name = 'an array'): never {
+  if (storage?.space.isHost)
+    throw new QdyloraError('BAD_ARGUMENT', {
+      where: 'array-view',
+      problem:
+        `${name} (${dtype} ${shapeText(shape)}) is a copy that is no array any more, as postMessage, ` +
+        `structuredClone and JSON make them`,
+      nextStep:
+        'Send `hostData(view)` and its shape, and make an array there: viewOf(dtype, shape, data). ' +
+        'Two installed versions of @qdylora/contract have the same effect.',
+    });
   throw new QdyloraError('BAD_ARGUMENT', {
     where: 'array-view',
     problem:

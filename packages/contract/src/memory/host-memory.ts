@@ -1,7 +1,7 @@
 import { createArena } from './arena.ts';
 import { f32View, hostData, viewOf, type ArrayView } from '../arrays/array-view.ts';
 import { typedArray, type DataOf, type DType, type HalfDType } from '../arrays/dtype.ts';
-import { DisposedError, QdyloraError } from '../errors/errors.ts';
+import { DisposedError, InsufficientMemoryError, QdyloraError } from '../errors/errors.ts';
 import type { Memory } from './memory.ts';
 import { isHalfDType } from '../numbers/half-types.ts';
 import { elementCount, shapeText } from '../arrays/shape.ts';
@@ -27,11 +27,20 @@ export interface HostMemoryOptions {
 /** Bit patterns of a quiet NaN. */
 const HALF_NAN: Readonly<Record<HalfDType, number>> = { bf16: 0x7fc0, f16: 0x7e00 };
 
+/** @throws InsufficientMemoryError */
+function reserveBuffer(bytes: number, where: string): ArrayBuffer {
+  try {
+    return new ArrayBuffer(bytes);
+  } catch {
+    throw new InsufficientMemoryError(bytes, NaN, where);
+  }
+}
+
 /** Host memory: arrays are typed arrays. */
 export function createHostMemory(options: HostMemoryOptions = {}): Memory {
   const {
     name = 'host',
-    reserve = (bytes: number) => new ArrayBuffer(bytes),
+    reserve = (bytes: number) => reserveBuffer(bytes, name),
     unreserve,
     discard,
     regionBytes = 1 << 20,

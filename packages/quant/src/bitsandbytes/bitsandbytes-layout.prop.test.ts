@@ -23,6 +23,13 @@ const withState = (change: (text: string) => string): Map<string, StoredArray> =
 };
 
 describe('the serialized form', () => {
+  it('refuses a dtype that no reader accepts, and an option that does not exist', () => {
+    const matrix = quantizeNf4({ data: new Float32Array(2), shape: [1, 2] });
+    for (const options of [{ sourceDtype: 'float64' }, { dtype: 'bfloat16' }])
+      expect(() => serializeBitsandbytes('w', matrix, options as never)).toThrow(
+        expect.objectContaining({ code: 'BAD_ARGUMENT' }),
+      );
+  });
   it('what is written reads back as the same matrix', () => {
     fc.assert(
       fc.property(

@@ -1,7 +1,9 @@
 import {
+  checkOptions,
   elementCount,
   hostData,
   f32View,
+  oneOf,
   QdyloraError,
   sameShape,
   shapeText,
@@ -13,7 +15,13 @@ import { NESTED_BLOCK_SIZE } from '../blocks/double-quantize.ts';
 import { quantizedMatrix, type QuantizedMatrix } from '../matrix/quantized-matrix.ts';
 import type { DoubleQuantizedScales } from '../matrix/quantized-parts.ts';
 import { assertArrays, quantizedInputs } from '../ops/quantized-inputs.ts';
-import { parseQuantState, quantStateBytes, type QuantState, type SourceDtype } from './quant-state.ts';
+import {
+  parseQuantState,
+  quantStateBytes,
+  SOURCE_DTYPES,
+  type QuantState,
+  type SourceDtype,
+} from './quant-state.ts';
 import { untileMatrix } from '../matrix/tile-matrix.ts';
 import { QUANTIZATION_KINDS } from '../codebooks/levels-of.ts';
 
@@ -39,6 +47,7 @@ const STORAGE_BYTES: Readonly<Record<string, number>> = { U8: 1, I8: 1, F16: 2, 
  * its scales and codebooks, and its state as JSON.
  *
  * @param name of the weight, such as `model.layers.0.mlp.up_proj.weight`
+ * @throws QdyloraError BAD_ARGUMENT for an unknown option or dtype; DISPOSED
  * @example
  * const packed = quantizeNf4(matrix);
  * const arrays = serializeBitsandbytes('mlp.up_proj.weight', packed, { sourceDtype: 'bfloat16' });
@@ -47,8 +56,9 @@ const STORAGE_BYTES: Readonly<Record<string, number>> = { U8: 1, I8: 1, F16: 2, 
 export function serializeBitsandbytes(
   name: string,
   matrix: QuantizedMatrix,
-  options: { sourceDtype?: SourceDtype } = {},
+  options: { readonly sourceDtype?: SourceDtype } = {},
 ): Map<string, StoredArray> {
+  checkOptions('serialize', options, { sourceDtype: oneOf(SOURCE_DTYPES) });
   assertArrays('serialize', quantizedInputs(matrix));
   const { kind, shape, blockSize, codes, levels, absmax, doubleQuantized: nested } = untileMatrix(matrix);
   const state = quantStateBytes({

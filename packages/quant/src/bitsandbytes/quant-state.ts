@@ -3,7 +3,7 @@ import { BLOCK_SIZES } from '../blocks/block-size.ts';
 import { QUANTIZATION_KINDS, type QuantizationKind } from '../codebooks/levels-of.ts';
 import { NESTED_BLOCK_SIZE } from '../blocks/double-quantize.ts';
 
-const SOURCE_DTYPES = ['float16', 'bfloat16', 'float32'] as const;
+export const SOURCE_DTYPES = ['float16', 'bfloat16', 'float32'] as const;
 
 /** Dtype of a weight before quantization. Readers decode to it by default. */
 export type SourceDtype = (typeof SOURCE_DTYPES)[number];

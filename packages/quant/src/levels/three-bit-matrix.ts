@@ -1,4 +1,12 @@
-import { elementCount, f32View, hostData, QdyloraError } from '@qdylora/contract';
+import {
+  checkOptions,
+  elementCount,
+  f32View,
+  hostData,
+  QdyloraError,
+  trueOrFalse,
+  type OptionRules,
+} from '@qdylora/contract';
 import { blockCount } from '../blocks/block-size.ts';
 import { decodedAbsmax } from '../dequantize-nf4.ts';
 import { quantizedMatrix, type QuantizedMatrix } from '../matrix/quantized-matrix.ts';
@@ -12,6 +20,8 @@ export interface ThreeBitOptions {
    */
   readonly refitScales?: boolean;
 }
+
+const OPTIONS: OptionRules<ThreeBitOptions> = { refitScales: trueOrFalse };
 
 /** Values of the 3-bit codebook. */
 const VALUES = 8;
@@ -28,13 +38,16 @@ const ROUNDS = 3;
  *
  * @param matrix NF4 in host memory, row-major
  * @param weights the numbers that the matrix stands for: [rows · cols], row-major
- * @throws QdyloraError UNSUPPORTED for another kind than nf4, or tiles; BAD_SHAPE
+ * @throws QdyloraError UNSUPPORTED for another kind than nf4, or tiles; BAD_SHAPE; BAD_ARGUMENT for an
+ * unknown option
  */
 export function threeBitMatrix(
   matrix: QuantizedMatrix,
   weights: Float32Array,
-  { refitScales = true }: ThreeBitOptions = {},
+  options: ThreeBitOptions = {},
 ): QuantizedMatrix {
+  checkOptions('three-bit-matrix', options, OPTIONS);
+  const { refitScales = true } = options;
   assertRowMajorNf4(matrix, weights);
   if (!refitScales) {
     const levels = mergeLevels(codeSums(matrix, weights, decodedAbsmax(matrix)), VALUES);
