@@ -147,7 +147,7 @@ const ratesOfAdapter = (
  * 1/√b is what alpha/√b is for AdamW: the usual rank-stabilized LoRA.
  */
 function defaultRates({ loraScaling }: RunConfig, ranks: readonly number[]): RunConfig['rankRates'] {
-  if (loraScaling !== 'uniform') return 'uniform';
+  if (loraScaling !== 'uniform' && loraScaling !== 'tapered') return 'uniform';
   return ranks.length > 1 ? 'steep' : 'inverse_sqrt';
 }
 

@@ -98,10 +98,10 @@ export interface RunOptions {
   /** The scale, or its numerator (default: 8). */
   readonly loraAlpha?: number;
   /**
-   * Scale at rank b of at most R: uniform: alpha; sqrt: alpha/√b; paper: alpha/b; constant: alpha/R
-   * (default: uniform).
+   * Scale at rank b of at most R: uniform: alpha; tapered: alpha·(1 + 1/(4b)), better at small ranks;
+   * sqrt: alpha/√b; paper: alpha/b; constant: alpha/R (default: uniform).
    */
-  readonly loraScaling?: 'paper' | 'sqrt' | 'uniform' | 'constant';
+  readonly loraScaling?: 'paper' | 'sqrt' | 'uniform' | 'tapered' | 'constant';
   /**
    * Start of A, with B = 0. kaiming: random, as in PEFT; gradient: the directions in which the loss
    * falls fastest over the first 64 rows, most important first; activations: those in which the inputs

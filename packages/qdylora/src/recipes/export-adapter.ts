@@ -7,7 +7,7 @@ import {
   type Checkpoint,
 } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
-import { resortBySvd, sliceRank, type AdapterState, type SlicedAdapter } from '@qdylora/lora-dynamic';
+import { resortBySvd, slicedAlpha, sliceRank, type SlicedAdapter } from '@qdylora/lora-dynamic';
 import { describeModel } from '@qdylora/models';
 import { refusedValue } from '../config/values/check-combinations.ts';
 import { checkValues, type InputOf } from '../config/values/check-values.ts';
@@ -224,12 +224,11 @@ async function writeGgufSlice(
  */
 function sidecarAt(
   { sidecar, state }: ReadAdapter,
-  { rank, loraAlpha, scale }: SlicedAdapter,
+  { rank, loraAlpha }: SlicedAdapter,
   svd: boolean,
 ): ReadAdapter['sidecar'] {
   if (!sidecar) return null;
   const ranks = [...new Set([...state.ranks.filter((smaller) => smaller < rank), rank])];
-  const scaling: AdapterState['scaling'] = svd ? 'constant' : state.scaling;
-  const alpha = scaling === 'uniform' ? scale : loraAlpha;
-  return { ...sidecar, ranks, lora_alpha: alpha, lora_scaling: scaling };
+  if (svd) return { ...sidecar, ranks, lora_alpha: loraAlpha, lora_scaling: 'constant' };
+  return { ...sidecar, ranks, lora_alpha: slicedAlpha(state, rank) };
 }

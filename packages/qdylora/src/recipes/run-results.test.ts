@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openByteSource, openCheckpoint, openSafetensors, readGguf } from '@qdylora/checkpoint';
+import { RANK_SCALINGS } from '@qdylora/lora-dynamic';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { writeTinyModel } from '../../test/tiny-model.ts';
 import { rejection, run, tinyRun } from '../../test/tiny-run.ts';
@@ -84,6 +85,21 @@ describe('what a run leaves behind', () => {
     expect(exported.results[0].loss).toBe(results[0].loss);
     expect(merged.results[0].loss).toBeCloseTo(results[0].loss, 5);
   });
+
+  it.each(RANK_SCALINGS)(
+    'under lora_scaling %s a slice has the losses of its adapter',
+    async (loraScaling) => {
+      const at = (name: string): string => folder.in(`${name}-${loraScaling}`);
+      await run({ ...common, loraScaling, maxSteps: 2, outputDir: at('run') });
+      const adapter = join(at('run'), 'adapter');
+      await exportAdapter({ adapter, rank: 2, outputDir: at('slice') });
+      const lossesOf = async (path: string): Promise<number[]> =>
+        (await evaluate({ ...judged, adapter: path, ranks: [1, 2] })).results.map(({ loss }) => loss);
+      const losses = await lossesOf(adapter);
+      expect(losses[0]).not.toBe(losses[1]);
+      expect(await lossesOf(at('slice'))).toEqual(losses);
+    },
+  );
 
   it(
     'merges into every type and format, opens the result, and says how far it is from the base with its ' +

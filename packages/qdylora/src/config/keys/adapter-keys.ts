@@ -126,7 +126,8 @@ export const ADAPTER_KEYS = {
     {
       group: 'Adapter',
       about:
-        'Scale at rank b of at most R: uniform: alpha; sqrt: alpha/√b; paper: alpha/b; constant: alpha/R',
+        'Scale at rank b of at most R: uniform: alpha; tapered: alpha·(1 + 1/(4b)), better at small ranks; ' +
+        'sqrt: alpha/√b; paper: alpha/b; constant: alpha/R',
     },
   ),
   adapterInit: choiceKey(['kaiming', 'gradient', 'activations'], 'kaiming', {

@@ -116,8 +116,9 @@ export function obstacleToWideSteps(
   if (ranks.length === 1) return () => 'needs several ranks';
   if (distillation > 0)
     return (name) => `has no drawn rank that could learn, so it excludes ${name('distillation')}`;
-  if (loraScaling !== 'uniform' && loraScaling !== 'constant')
-    return (name) => `needs one scale at all ranks: ${name('loraScaling')} uniform or constant`;
+  if (loraScaling === 'sqrt' || loraScaling === 'paper')
+    return (name) =>
+      `needs nearly one scale at all ranks: ${name('loraScaling')} uniform, tapered or constant`;
   if (updateRule !== 'prefix') return (name) => `needs ${name('updateRule')}: prefix`;
   if (adapter !== null)
     return (name) => `belongs to a new adapter, but ${name('adapter')} names one with trained ranks`;
