@@ -69,7 +69,7 @@ describe('ranks', () => {
     expect(updatedRows('prefix', rankSet([1, 4, 8]), [1])).toEqual([[0, 8]]);
   });
   test('the scalings are alpha over b, over √b, alpha itself, with a little more, and alpha over R', () => {
-    expect(RANK_SCALINGS.map((scaling) => scaleAt(scaling, 8, 4, 64))).toEqual([2, 4, 8, 8.5, 0.125]);
+    expect(RANK_SCALINGS.map((scaling) => scaleAt(scaling, 8, 4, 64))).toEqual([2, 4, 8, 9.5, 0.125]);
   });
   test.each(RANK_SCALINGS)('the scale of %s is the one that PEFT computes from its own keys', (scaling) => {
     for (const rank of [1, 4, 9, 64]) {

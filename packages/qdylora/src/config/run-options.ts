@@ -98,7 +98,7 @@ export interface RunOptions {
   /** The scale, or its numerator (default: 8). */
   readonly loraAlpha?: number;
   /**
-   * Scale at rank b of at most R: uniform: alpha; tapered: alpha·(1 + 1/(4b)), better at small ranks;
+   * Scale at rank b of at most R: uniform: alpha; tapered: alpha·(1 + 3/(4b)), more at small ranks;
    * sqrt: alpha/√b; paper: alpha/b; constant: alpha/R (default: uniform).
    */
   readonly loraScaling?: 'paper' | 'sqrt' | 'uniform' | 'tapered' | 'constant';

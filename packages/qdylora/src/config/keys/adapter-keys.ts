@@ -126,7 +126,7 @@ export const ADAPTER_KEYS = {
     {
       group: 'Adapter',
       about:
-        'Scale at rank b of at most R: uniform: alpha; tapered: alpha·(1 + 1/(4b)), better at small ranks; ' +
+        'Scale at rank b of at most R: uniform: alpha; tapered: alpha·(1 + 3/(4b)), more at small ranks; ' +
         'sqrt: alpha/√b; paper: alpha/b; constant: alpha/R',
     },
   ),
