@@ -6,11 +6,11 @@ import { dirname, join, relative, resolve, sep } from 'node:path';
 import ts from 'typescript';
 import { listFiles } from './list-files.mjs';
 import { listPackages } from './list-packages.mjs';
+import { PURE_PACKAGES } from './pure-packages.mjs';
 import { reportCheck } from './report-check.mjs';
 import { root } from './run-command.mjs';
 
-/** They run in a browser: nothing of Node's and nothing of a page's. Golden tests read files, so they may. */
-const PURE = new Set(['contract', 'quant', 'tensor', 'lora-dynamic']);
+/** What pure packages may not use: Node's and a page's. Golden tests read files, so they may. */
 const NOT_PURE = new Set(['process', 'window', 'document', 'Buffer', '__dirname', '__filename', 'require']);
 
 /** Folder → the folders that it may import, from the lines `  name/   what it is   → a, b` of the page. */
@@ -82,7 +82,7 @@ function checkPackage({ folder, path, manifest }) {
     counts.files++;
     const text = readFileSync(file, 'utf8');
     const isGolden = file.endsWith('.golden.test.ts');
-    const isPure = PURE.has(folder) && !isGolden;
+    const isPure = PURE_PACKAGES.includes(folder) && !isGolden;
     for (const { fileName: specifier } of ts.preProcessFile(text, true, true).importedFiles) {
       counts.imports++;
       const name = packageOf(specifier);

@@ -8,6 +8,7 @@ import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { packPrebuilt } from '../packages/cpu-kernels/scripts/pack-prebuilt.mjs';
 import { listPackages } from './list-packages.mjs';
+import { PURE_PACKAGES } from './pure-packages.mjs';
 import { reportCheck } from './report-check.mjs';
 import { runCommand, runPnpm } from './run-command.mjs';
 
@@ -119,12 +120,13 @@ function installAndImport(packs, prebuilt) {
 }
 
 const TYPE_CHECKER = fileURLToPath(import.meta.resolve('typescript/bin/tsc'));
-/** Packages that run in a browser; checkpoint and the others need Node. */
-const FOR_BROWSERS = ['contract', 'lora-dynamic', 'quant', 'tensor'];
 
-/** The types of these packages, in a strict project that knows a browser only and checks libraries too. */
+/**
+ * The types of the packages that run in a browser, in a strict project that knows only a browser and checks
+ * libraries too.
+ */
 function checkBrowserTypes(home) {
-  const lines = FOR_BROWSERS.map((name, i) => `export * as p${i} from '@qdylora/${name}';\n`);
+  const lines = PURE_PACKAGES.map((name, i) => `export * as p${i} from '@qdylora/${name}';\n`);
   writeFileSync(join(home, 'browser.ts'), lines.join(''));
   for (const [module, moduleResolution] of [
     ['node16', 'node16'],

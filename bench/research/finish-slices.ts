@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { sliceState, type Adapted, type AdapterState } from '@qdylora/lora-dynamic';
+import { FLAT_SCALINGS, sliceState, type Adapted, type AdapterState } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import { startOptimizer, trainStep, type Optimizer } from '@qdylora/trainer';
 import { attach, optimizerOf } from './adapters.ts';
@@ -64,6 +64,6 @@ async function trainSlice(
 /** Under a scale that is the same at every rank, 1/√rank is what alpha/√rank is for AdamW. */
 function sliceOptimizer(adapted: Adapted<CausalLm>, job: Job, rates: FinishRates): Optimizer {
   if (rates === 'nested') return optimizerOf(adapted, job, job.ranks);
-  const isSameScale = job.scaling === 'uniform' || job.scaling === 'constant';
-  return optimizerOf(adapted, { ...job, rankRates: isSameScale ? 'inverse_sqrt' : 'uniform' });
+  const isFlat = FLAT_SCALINGS.includes(job.scaling);
+  return optimizerOf(adapted, { ...job, rankRates: isFlat ? 'inverse_sqrt' : 'uniform' });
 }

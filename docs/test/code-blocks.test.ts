@@ -21,6 +21,9 @@ const isRun = (block: CodeBlock): boolean =>
   ['sh', 'ts', 'python'].includes(block.language) && noted(block, 'skip') === null;
 const isOutput = ({ info }: CodeBlock): boolean => info === 'output';
 
+/** The mark of the best rank, wherever it is. */
+const BEST = '← best';
+
 /**
  * Text without what depends on the machine: numbers, the rank that they lead to (`← best`), and the spaces
  * that align them.
@@ -54,6 +57,7 @@ describe.each(pages.filter(({ blocks }) => blocks.some(isRun)))('$path', ({ bloc
       if (needed !== null && !checkout.isInstalled(needed, language)) skip(`not installed: ${needed}`);
       if (isOutput(block)) {
         expect(shapeOf(last).join('\n')).toContain(shapeOf(text).join('\n'));
+        if (text.includes(BEST)) expect(last).toContain(BEST);
         return;
       }
       if (info === 'server') {

@@ -20,6 +20,9 @@ export const RANK_SCALINGS = [
   'constant',
 ] as const satisfies readonly RankScaling[];
 
+/** Scales that are the same at every rank, or nearly so. */
+export const FLAT_SCALINGS: readonly RankScaling[] = ['uniform', 'tapered', 'constant'];
+
 /**
  * How much more a row counts at rank 1 under `tapered`: the best of 0, 0.25, 0.75 and 2 at ranks 1, 8 and 64
  * (SmolLM2-135M on GSM8K, November 2026; docs/research/every-rank.md).

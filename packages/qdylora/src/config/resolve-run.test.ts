@@ -182,7 +182,10 @@ describe('a run', () => {
     ['rank_rates: slow', /`rank_rates` must be uniform, inverse_sqrt, steep or a list of factors/],
     ['wide_ratio: 1', /`wide_ratio` must be a number ≥ 0 and < 1 \(got 1\)/],
     ['wide_ratio: 0.5\nmethod: lora', /`wide_ratio` needs several ranks\. Leave it out, or set it to 0/],
-    ['wide_ratio: 0.5\nlora_scaling: sqrt', /`wide_ratio` needs nearly one scale at all ranks/],
+    [
+      'wide_ratio: 0.5\nlora_scaling: sqrt',
+      /`wide_ratio` needs nearly one scale at all ranks: `lora_scaling` uniform or tapered or constant/,
+    ],
     ['wide_ratio: 0.5\nupdate_rule: newest_block', /`wide_ratio` needs `update_rule`: prefix/],
     ['wide_ratio: 0.5\nadapter: old', /`wide_ratio` belongs to a new adapter, but `adapter` names one/],
     ['method: none\nwide_ratio: 0.5', /`wide_ratio` is about an adapter/],

@@ -95,15 +95,7 @@ function ownEntries(config: CheckpointConfig, modelType: string, at: (key: strin
     case 'phi3':
       return [
         [at('attention.sliding_window'), { u32: config.integer('sliding_window', 0) }],
-        [
-          at('rope.scaling.original_context_length'),
-          {
-            u32: config.integer(
-              'original_max_position_embeddings',
-              config.integer('max_position_embeddings'),
-            ),
-          },
-        ],
+        [at('rope.scaling.original_context_length'), { u32: originalPositions(config) }],
       ];
     default:
       return [];

@@ -1,5 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import { rankProbabilities, rankSet } from '@qdylora/lora-dynamic';
+import { FLAT_SCALINGS, rankProbabilities, rankSet } from '@qdylora/lora-dynamic';
 import { isPaged } from '@qdylora/trainer';
 import type { OutputOf } from './check-values.ts';
 import { SPELLINGS, type ExplicitValues } from '../explicit-values.ts';
@@ -116,9 +116,9 @@ export function obstacleToWideSteps(
   if (ranks.length === 1) return () => 'needs several ranks';
   if (distillation > 0)
     return (name) => `has no drawn rank that could learn, so it excludes ${name('distillation')}`;
-  if (loraScaling === 'sqrt' || loraScaling === 'paper')
+  if (!FLAT_SCALINGS.includes(loraScaling))
     return (name) =>
-      `needs nearly one scale at all ranks: ${name('loraScaling')} uniform, tapered or constant`;
+      `needs nearly one scale at all ranks: ${name('loraScaling')} ${FLAT_SCALINGS.join(' or ')}`;
   if (updateRule !== 'prefix') return (name) => `needs ${name('updateRule')}: prefix`;
   if (adapter !== null)
     return (name) => `belongs to a new adapter, but ${name('adapter')} names one with trained ranks`;
