@@ -18,7 +18,7 @@ export async function agreeToStop(run: TrainingRun): Promise<void> {
   if (aborted > 0)
     throw new QdyloraError('ABORTED', {
       where: 'train',
-      problem: signal?.aborted ? 'The run was aborted' : 'A worker was asked to stop',
+      problem: 'The run was aborted',
       details: { isAgreed: true, worker: size - aborted }, // the first of those that were asked
       cause: signal?.reason,
     });

@@ -20,7 +20,7 @@ export function throwIfAborted({ options: { signal }, progress }: TrainingRun): 
  */
 export async function endEarly(run: TrainingRun, cause: unknown): Promise<unknown> {
   const { progress, options } = run;
-  const isAborted = options.signal?.aborted === true;
+  const isAborted = options.signal?.aborted === true || isAbortOfWorkers(cause);
   if (!isAborted && run.failedSave === cause) return cause;
   const failure = await saveIfWorthIt(run);
   const unsaved =
@@ -29,6 +29,10 @@ export async function endEarly(run: TrainingRun, cause: unknown): Promise<unknow
       : null;
   return isAborted ? abortError(run, cause, { failure, unsaved }) : withProgress(run, cause, unsaved);
 }
+
+/** Whether a worker was aborted and all of them agreed to stop: this one may not have been asked itself. */
+const isAbortOfWorkers = (cause: unknown): boolean =>
+  QdyloraError.isInstance(cause) && cause.code === 'ABORTED' && cause.details.isAgreed === true;
 
 /** Saves the newest step if it is worth it. @returns the error of the save, or null */
 async function saveIfWorthIt(run: TrainingRun): Promise<unknown> {

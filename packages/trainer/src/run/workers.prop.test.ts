@@ -93,7 +93,11 @@ describe('a run on several workers', () => {
         train({ ...tinyOptions({ save: { folder } }), workers, onStep, signal: controller.signal }),
       );
     });
-    for (const { code } of await Promise.all(runs)) expect(code).toBe('ABORTED');
+    for (const { code, details, message } of await Promise.all(runs)) {
+      expect(code).toBe('ABORTED');
+      expect(details).toMatchObject({ step: 2, isAgreed: true, worker: aborted });
+      expect(message).toContain('The run was aborted after step 2');
+    }
     expect(readdirSync(join(folder, 'checkpoints'))).toEqual(['step-2']);
   });
 
