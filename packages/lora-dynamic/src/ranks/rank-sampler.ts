@@ -59,6 +59,10 @@ export interface RankSampler {
   readonly schedule: RankSchedule;
   /** Not null: every micro batch runs twice, whole, at the largest rank and at the drawn one. */
   readonly distillation?: Distillation | null;
+  /** Number of first steps in which every part uses the largest rank. */
+  readonly wideSteps: number;
+  /** The same sampler with another number of first steps at the largest rank. */
+  withWideSteps(wideSteps: number): RankSampler;
   /**
    * The sampled rank of a step: a pure function of (seed, step), the same on every machine and after every
    * resume.
@@ -128,6 +132,8 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
   return {
     schedule,
     distillation,
+    wideSteps,
+    withWideSteps: (steps) => rankSampler(set, { ...options, wideSteps: steps }),
     rankAt,
     segmentsOf: (microBatches) => (hasUnlikeParts ? (segments ?? (microBatches === 1 ? 2 : 1)) : 1),
     lossWeightOf: (rank) => lossWeights?.[set.ranks.indexOf(rank)] ?? 1,

@@ -166,6 +166,38 @@ describe('a resumed run', () => {
     expect(finishedPlan).toMatchObject({ startStep: 6, previousTotalSteps: null });
   });
 
+  it('with more steps than planned does not train the largest rank alone and sort its rows again', async () => {
+    /** Trains until each number of steps in turn, the first so many at the largest rank. */
+    const trainUntil = async (plans: readonly (readonly [totalSteps: number, wideSteps: number])[]) => {
+      const folder = temporaryFolder();
+      const events: TrainEvent[] = [];
+      for (const [totalSteps, wideSteps] of plans)
+        events.push(
+          ...(await eventsOf(
+            tinyTrain({
+              totalSteps,
+              wideSteps,
+              sortRowsAfter: [wideSteps],
+              save: { folder },
+              resume: 'latest',
+            }),
+          )),
+        );
+      return [lossesOf(events), bytesOf(folder, plans.at(-1)![0], PARAMETERS_FILE)];
+    };
+    const longerPlans = [
+      [4, 2],
+      [8, 4],
+      [12, 10],
+    ] as const;
+    const samePlan = [
+      [4, 2],
+      [8, 2],
+      [12, 2],
+    ] as const;
+    expect(await trainUntil(longerPlans)).toEqual(await trainUntil(samePlan));
+  });
+
   it('that is already finished does no step', async () => {
     const folder = temporaryFolder();
     await finished(folder, 4);
