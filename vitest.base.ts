@@ -12,6 +12,7 @@ export const testProject = (name: string) =>
       exclude: ['**/*.browser.test.ts', '**/*.gpu.test.ts', '**/node_modules/**'],
       testTimeout: 120_000,
       hookTimeout: 120_000,
+      expect: { poll: { timeout: 60_000 } },
       // The files of a package share one process and their imports: 65 s of imports instead of 200 s. That is
       // sound because modules keep no state that a result depends on (only caches of immutable values), and a
       // test that changes the process (a variable of the environment, the working directory, a spy) changes it

@@ -20,7 +20,7 @@ async function send(request: string, isOver: () => boolean): Promise<void> {
   const socket = connect(Number(new URL(run.url).port), '127.0.0.1');
   socket.write(request);
   socket.resume();
-  await vi.waitUntil(isOver, { timeout: 5000, interval: 1 });
+  await vi.waitUntil(isOver, { timeout: 60_000, interval: 1 });
   socket.destroy();
 }
 
@@ -28,6 +28,7 @@ const posted = (body: string, length = body.length): string =>
   'POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n' +
   `Content-Length: ${length}\r\n\r\n${body}`;
 
+const PATIENCE = { timeout: 60_000 };
 const LONG = { model: 'smol', prompt: 'a', max_tokens: 120 };
 
 test('paths that strangers ask for are no labels', async () => {
@@ -36,7 +37,7 @@ test('paths that strangers ask for are no labels', async () => {
   const socket = connect(Number(new URL(run.url).port), '127.0.0.1');
   socket.on('data', () => (isAnswered = true));
   socket.write(`GET ${path} HTTP/1.1\r\nHost: other.example\r\n\r\n`);
-  await vi.waitUntil(() => isAnswered);
+  await vi.waitUntil(() => isAnswered, PATIENCE);
   socket.destroy();
   const lines = (await metrics()).split('\n').filter((line) => line.includes('status="403"'));
   expect(lines).toEqual(['qdylora_http_requests_total{route="other",status="403"} 1']);
@@ -46,8 +47,9 @@ test('a client that leaves before its answer, or in the middle of its body, has 
   await send(posted(JSON.stringify(LONG)), () => run.server.usage().running > 0);
   const begin = performance.now();
   await send(posted('{"model":', 200), () => performance.now() - begin > 100);
-  await vi.waitFor(async () =>
-    expect(await metrics()).toContain('requests_total{route="/v1/completions",status="499"} 2'),
+  await vi.waitFor(
+    async () => expect(await metrics()).toContain('requests_total{route="/v1/completions",status="499"} 2'),
+    PATIENCE,
   );
 });
 
@@ -63,5 +65,8 @@ test('the seconds of a streamed answer count to its last chunk', async () => {
   const begin = performance.now();
   await response.text();
   const streamSeconds = (performance.now() - begin) / 1000;
-  await vi.waitFor(async () => expect((await seconds()) - before).toBeGreaterThan(streamSeconds / 2));
+  await vi.waitFor(
+    async () => expect((await seconds()) - before).toBeGreaterThan(streamSeconds / 2),
+    PATIENCE,
+  );
 });
