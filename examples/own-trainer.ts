@@ -39,7 +39,7 @@ export async function ownTrainer({
   const adapted = attachDyLora(model, {
     ranks,
     alpha: 8,
-    scaling: 'uniform', // a row counts the same at every rank …
+    scaling: 'tapered', // a row counts nearly the same at every rank …
     targetModules: 'all-linear',
     seed: 7,
   });

@@ -51,8 +51,9 @@ export const TRAINERS: readonly Trainer[] = [
     notes: [
       'PEFT trains one rank. `method: qlora` does the same here; the default trains every rank up ' +
         'to `lora_r`.',
-      'PEFT divides `lora_alpha` by the rank. Here `lora_alpha` is the scale itself at every rank ' +
-        '(`lora_scaling: uniform`). `lora_scaling: paper` divides as PEFT does.',
+      'PEFT divides `lora_alpha` by the rank. Here `lora_alpha` is the scale itself at a single rank ' +
+        '(`lora_scaling: uniform`), and a little more at small ranks of several (`tapered`). ' +
+        '`lora_scaling: paper` divides as PEFT does.',
       'Adapters that PEFT wrote can be read, evaluated and trained further with `adapter`.',
     ],
   },

@@ -21,7 +21,7 @@ async function errorOf(run: () => unknown): Promise<QdyloraError> {
 }
 
 describe('a run', () => {
-  it('is qdylora at powers of two up to 64 in a sandwich, at one scale, by default', async () => {
+  it('is qdylora at powers of two up to 64 in a sandwich, at nearly one scale, by default', async () => {
     expect(await byYaml('model: m')).toMatchObject({
       method: 'qdylora',
       quantization: 'nf4',
@@ -30,7 +30,7 @@ describe('a run', () => {
       ranks: [1, 2, 4, 8, 16, 32, 64],
       loraR: 64,
       rankSchedule: 'sandwich',
-      loraScaling: 'uniform',
+      loraScaling: 'tapered',
       rankRates: 'steep',
       wideRatio: 0.5,
       learningRate: null,
@@ -70,7 +70,9 @@ describe('a run', () => {
     ['distillation_top_k: 8', { distillation: 0, distillationTopK: 8 }],
     ['rank_rates: inverse_sqrt\nloraplus_lr_ratio: 16', { rankRates: 'inverse_sqrt', loraplusLrRatio: 16 }],
     ['wide_ratio: 0.25\nlora_scaling: constant', { wideRatio: 0.25 }],
-    ['lora_scaling: tapered', { wideRatio: 0.5, rankRates: 'steep' }],
+    ['lora_scaling: uniform', { wideRatio: 0.5, rankRates: 'steep', loraScaling: 'uniform' }],
+    ['method: qlora', { loraScaling: 'uniform', rankRates: 'inverse_sqrt' }],
+    ['ranks: [8]\nlora_scaling: tapered', { loraScaling: 'tapered', rankRates: 'inverse_sqrt' }],
     ['lora_scaling: sqrt', { wideRatio: 0 }],
     ['preset: paper', { wideRatio: 0 }],
     ['update_rule: newest_block', { wideRatio: 0 }],

@@ -100,6 +100,8 @@ function withRanks(
       ? [loraR]
       : powersOfTwoUpTo(loraR).ranks;
   const ranks = listedRanks ?? [...defaultRanks];
+  const isScalingChosen = explicit.has('loraScaling') || config.preset !== null || inherited !== null;
+  const loraScaling = isScalingChosen ? config.loraScaling : defaultScaling(ranks);
   const rateRanks = config.rateRanks ?? ratesOfAdapter(adapterRanks, ranks);
   assertRankListsFit(config, { ranks, rateRanks: rateRanks ?? ranks }, explicit);
   assertDistillationFits(config, ranks, explicit);
@@ -111,7 +113,8 @@ function withRanks(
     ...config,
     loraR,
     ranks,
-    rankRates: config.rankRates ?? defaultRates(config, rateRanks ?? ranks),
+    loraScaling,
+    rankRates: config.rankRates ?? defaultRates(loraScaling, rateRanks ?? ranks),
     rateRanks,
     wideRatio: wideRatioOf(config, ranks, explicit),
     loraAlpha: inherited && !explicit.has('loraAlpha') ? alphaAt(inherited, loraR) : config.loraAlpha,
@@ -146,10 +149,16 @@ const ratesOfAdapter = (
  * Smaller steps for the rows of large ranks where these rows count as much as all others. At a single rank
  * 1/√b is what alpha/√b is for AdamW: the usual rank-stabilized LoRA.
  */
-function defaultRates({ loraScaling }: RunConfig, ranks: readonly number[]): RunConfig['rankRates'] {
-  if (loraScaling !== 'uniform' && loraScaling !== 'tapered') return 'uniform';
+function defaultRates(scaling: RankScaling, ranks: readonly number[]): RunConfig['rankRates'] {
+  if (scaling !== 'uniform' && scaling !== 'tapered') return 'uniform';
   return ranks.length > 1 ? 'steep' : 'inverse_sqrt';
 }
+
+/**
+ * A little more for small ranks (docs/research/every-rank.md). A single rank shares its rows with no other, so
+ * alpha is the whole scale.
+ */
+const defaultScaling = (ranks: readonly number[]): RankScaling => (ranks.length > 1 ? 'tapered' : 'uniform');
 
 /** The alpha of the adapter's slice at `rank`. */
 const alphaAt = ({ ranks, loraAlpha, loraScaling }: InheritedValues, rank: number): number =>

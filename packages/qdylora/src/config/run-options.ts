@@ -77,7 +77,7 @@ export interface RunOptions {
   readonly rankSchedule?: 'one' | 'each' | 'stratified' | 'sandwich' | 'all';
   /**
    * Share of the steps that train the largest rank alone; then rows are sorted by SVD, and all ranks
-   * train. By default 0.5 where the scale is the same at all ranks (uniform, constant), else 0.
+   * train. By default 0.5 where lora_scaling is tapered, uniform or constant, else 0.
    */
   readonly wideRatio?: number | null;
   /**
@@ -98,8 +98,8 @@ export interface RunOptions {
   /** The scale, or its numerator (default: 8). */
   readonly loraAlpha?: number;
   /**
-   * Scale at rank b of at most R: uniform: alpha; tapered: alpha·(1 + 3/(4b)), more at small ranks;
-   * sqrt: alpha/√b; paper: alpha/b; constant: alpha/R (default: uniform).
+   * Scale at rank b of at most R: tapered: alpha·(1 + 3/(4b)), more at small ranks; uniform: alpha, the
+   * default at a single rank; sqrt: alpha/√b; paper: alpha/b; constant: alpha/R (default: tapered).
    */
   readonly loraScaling?: 'paper' | 'sqrt' | 'uniform' | 'tapered' | 'constant';
   /**
@@ -114,7 +114,7 @@ export interface RunOptions {
   readonly loraplusLrRatio?: number;
   /**
    * Factors on the learning rate of the rows of B that each rank adds: uniform; inverse_sqrt: 1/√b;
-   * steep: 1.5/b^0.77; or one number per rank. By default steep where lora_scaling is uniform
+   * steep: 1.5/b^0.77; or one number per rank. By default steep where lora_scaling is tapered or uniform
    * (inverse_sqrt at a single rank), else uniform.
    */
   readonly rankRates?: 'uniform' | 'inverse_sqrt' | 'steep' | readonly number[] | null;

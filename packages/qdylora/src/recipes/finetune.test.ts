@@ -132,7 +132,7 @@ describe('finetune', () => {
         maxSteps: 1,
       })
     ).filter(({ type }) => type === 'ready');
-    expect(ready).toMatchObject({ config: { ranks: [1, 2, 4], loraScaling: 'uniform', loraAlpha: 8 } });
+    expect(ready).toMatchObject({ config: { ranks: [1, 2, 4], loraScaling: 'tapered', loraAlpha: 8 } });
   });
 
   it('trains a whole model from random weights, and writes it as a Hugging Face folder', async () => {

@@ -86,7 +86,7 @@ export const ADAPTER_KEYS = {
       group: 'Adapter',
       about:
         'Share of the steps that train the largest rank alone; then rows are sorted by SVD, and all ranks ' +
-        'train. By default 0.5 where the scale is the same at all ranks (uniform, constant), else 0',
+        'train. By default 0.5 where lora_scaling is tapered, uniform or constant, else 0',
     },
   ),
   rankSegments: optionalNumberKey(
@@ -122,12 +122,12 @@ export const ADAPTER_KEYS = {
   }),
   loraScaling: choiceKey<readonly [RankScaling, ...RankScaling[]], RankScaling>(
     asTuple(RANK_SCALINGS),
-    'uniform',
+    'tapered',
     {
       group: 'Adapter',
       about:
-        'Scale at rank b of at most R: uniform: alpha; tapered: alpha·(1 + 3/(4b)), more at small ranks; ' +
-        'sqrt: alpha/√b; paper: alpha/b; constant: alpha/R',
+        'Scale at rank b of at most R: tapered: alpha·(1 + 3/(4b)), more at small ranks; uniform: alpha, ' +
+        'the default at a single rank; sqrt: alpha/√b; paper: alpha/b; constant: alpha/R',
     },
   ),
   adapterInit: choiceKey(['kaiming', 'gradient', 'activations'], 'kaiming', {
@@ -152,8 +152,8 @@ export const ADAPTER_KEYS = {
     group: 'Adapter',
     about:
       'Factors on the learning rate of the rows of B that each rank adds: uniform; inverse_sqrt: 1/√b; ' +
-      'steep: 1.5/b^0.77; or one number per rank. By default steep where lora_scaling is uniform ' +
-      '(inverse_sqrt at a single rank), else uniform',
+      'steep: 1.5/b^0.77; or one number per rank. By default steep where lora_scaling is tapered or ' +
+      'uniform (inverse_sqrt at a single rank), else uniform',
     flag: 'word-or-numbers',
     expected: `${RANK_RATES.join(', ')} or a list of factors`,
     schema: z
