@@ -269,7 +269,7 @@ describe('the other verbs', () => {
       peft_type: 'LORA',
       r: 2,
       use_rslora: false,
-      lora_alpha: 16,
+      lora_alpha: 8 * (2 + 0.75),
     });
   });
 

@@ -1,4 +1,5 @@
 import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import type { RankScaling } from '@qdylora/lora-dynamic';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { bytesOf, rejection, run, stepsIn, tinyRun } from '../../test/tiny-run.ts';
@@ -43,8 +44,11 @@ describe('finishing one rank of a run', () => {
     );
   });
 
-  it('peaks at a half of the learning rate at rank 1, less at larger ranks, and never below a fifth', () => {
-    expect([1, 4, 8, 64].map(rateShare)).toEqual([0.5, 0.25, 0.2, 0.2]);
+  it('peaks at a fifth of the learning rate, and at more at small ranks if their scale is that of others', () => {
+    const sharesUnder = (scaling: RankScaling): number[] =>
+      [1, 4, 8, 64].map((rank) => rateShare(rank, scaling));
+    expect(sharesUnder('uniform')).toEqual([0.5, 0.25, 0.2, 0.2]);
+    expect(sharesUnder('tapered')).toEqual([0.2, 0.2, 0.2, 0.2]);
   });
 
   it("starts from exactly the slice's loss, and takes a share of the steps with the run's keys", async () => {
@@ -64,7 +68,7 @@ describe('finishing one rank of a run', () => {
         loraScaling: 'constant',
         seed: 0,
         dataSeed: 1,
-        learningRate: rateShare(2) * common.learningRate,
+        learningRate: rateShare(2, 'constant') * common.learningRate,
         warmupSteps: 1,
       },
     });
@@ -103,7 +107,7 @@ describe('finishing one rank of a run', () => {
       ranks: [2],
       adapter: `${earlier}/adapter`,
       optimizerState: `${earlier}/checkpoints/step-6`,
-      learningRate: rateShare(2) * common.learningRate,
+      learningRate: rateShare(2, 'constant') * common.learningRate,
       dataSeed: 1,
       warmupSteps: 2,
       outputDir: folder.in('train-slice'),

@@ -149,7 +149,7 @@ describe('what a run leaves behind', () => {
       'general.architecture': 'llama',
       'general.type': 'adapter',
       'adapter.type': 'lora',
-      'adapter.lora.alpha': 8 * 2,
+      'adapter.lora.alpha': 8 * (2 + 0.75),
     }); // llama.cpp divides by the rank
     expect(tensors.get('blk.0.attn_q.weight.lora_a')!.shape).toEqual([2, 16]);
     expect(tensors.get('blk.0.attn_q.weight.lora_b')!.shape).toEqual([16, 2]);

@@ -14,8 +14,9 @@ export function addFinishCommand(program: Command, context: Context): void {
     .summary('train one rank of a run a little further, alone')
     .description(
       'Trains the chosen rank of a run alone for a share of its steps, with the data, the optimizer and ' +
-        'the moments of the run. The schedule warms up again, to 0.5/√rank of the learning rate of the ' +
-        'run, but at least a fifth. Every key of the run is also a flag.',
+        'the moments of the run. The schedule warms up again, to a fifth of the learning rate of the ' +
+        'run, or to 0.5/√rank of it where that is more and lora_scaling is not tapered. Every key of the ' +
+        'run is also a flag.',
     );
   addKeyFlags(command, FINISH_KEYS)
     .option(

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
+import type { RankScaling } from '@qdylora/lora-dynamic';
 import { stateNameOf } from '@qdylora/trainer';
 import { mergeExplicit, valuesOfOptions, type ExplicitValues } from '../../config/explicit-values.ts';
 import { missingKey } from '../../config/names/missing-key.ts';
@@ -24,12 +25,14 @@ export async function prepareFinish(folder: string, explicit: ExplicitValues): P
   const changes: ExplicitValues = new Map([...explicit].filter((entry) => !isOfFinish(entry)));
   if (rank === null) throw missingKey('rank', 'Name the rank to finish: --rank 8.');
   const run = await readFinishedRun(folder);
-  const { ranks } = readAdapter(run.adapter).state;
+  const { ranks, scaling } = readAdapter(run.adapter).state;
   if (!ranks.includes(rank)) throw untrainedRank(run, rank, ranks);
   if (!changes.has('model')) assertBaseExists(run);
   assertOwnFolder(folder, changes, rank);
   const optimizerState = keepsOptimizer(run, changes) ? run.lastCheckpoint : null;
-  return prepareRun(mergeExplicit(finishedValues(run, { rank, share, ranks, optimizerState }), changes));
+  return prepareRun(
+    mergeExplicit(finishedValues(run, { rank, share, ranks, scaling, optimizerState }), changes),
+  );
 }
 
 /** In the folder of the earlier run, continuing it would be proposed, which is not a finish. */
@@ -65,11 +68,14 @@ const isKept = (name: string): boolean => !isNestedOnly(name) && !REPLACED_KEYS.
 const SCHEDULE_STEPS = ['warmupSteps', 'lrTimescale', 'lrNumDecaySteps'] as const;
 
 /**
- * Peak of the learning rate over that of the run: 0.5/√rank, but at least 0.2. Measured with SmolLM2-135M on
- * GSM8K (docs/research/every-rank.md): rank 1 is best at 0.5, rank 8 is better at 0.2 than at 0.5. At the
- * whole peak rank 8 becomes worse than it was, since a short run has no time to come down.
+ * Peak of the learning rate over that of the run: 0.2. Under another scale than `tapered`, which has less at
+ * small ranks, it is 0.5/√rank, but at least 0.2. Measured with SmolLM2-135M on GSM8K
+ * (docs/research/every-rank.md): under `tapered` rank 1 is as good at 0.2 as at 0.3, and better than at 0.5;
+ * under `uniform` it is best at 0.5, and rank 8 at 0.2. At the whole peak rank 8 becomes worse than it was,
+ * since a short run has no time to come down.
  */
-export const rateShare = (rank: number): number => Math.max(0.2, 0.5 / Math.sqrt(rank));
+export const rateShare = (rank: number, scaling: RankScaling): number =>
+  scaling === 'tapered' ? 0.2 : Math.max(0.2, 0.5 / Math.sqrt(rank));
 
 /** The keys of the earlier run with those that a finish changes. Rows keep the rates that they had. */
 function finishedValues(
@@ -78,11 +84,13 @@ function finishedValues(
     rank,
     share,
     ranks,
+    scaling,
     optimizerState,
   }: {
     readonly rank: number;
     readonly share: number;
     readonly ranks: readonly number[];
+    readonly scaling: RankScaling;
     readonly optimizerState: string | null;
   },
 ): ExplicitValues {
@@ -99,7 +107,7 @@ function finishedValues(
   const changed = valuesOfOptions({
     adapter,
     optimizerState,
-    ...(runRate !== null && { learningRate: rateShare(rank) * runRate }),
+    ...(runRate !== null && { learningRate: rateShare(rank, scaling) * runRate }),
     ranks: [rank],
     rateRanks: values.get('rateRanks')?.value ?? ranks,
     maxSteps: stepsOfShare(share, steps),
