@@ -1,7 +1,7 @@
 // Prints the results of a file of jobs as a Markdown table, and draws them.
 //   node --conditions=source --import tsx bench/research/table.ts causes [--svg file.svg] [--against id]
-// With --against it also compares the mean over all ranks of every run, cut and squeezed run with that of
-// one run.
+// With --draw, once or more, the picture has only these runs. With --against it also compares the mean over
+// all ranks of every run, cut and squeezed run with that of one run.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -184,14 +184,16 @@ const rowOf = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { svg: { type: 'string' }, against: { type: 'string' } },
+  options: { svg: { type: 'string' }, draw: { type: 'string', multiple: true }, against: { type: 'string' } },
 });
 const results = positionals.flatMap(resultsOf);
 console.log([...lossTable(results), '', ...comparisonTable(results)].join('\n'));
 if (results.some(({ finished }) => finished)) console.log(['', ...finishTable(results)].join('\n'));
 if (values.against !== undefined) console.log(['', ...meansTable(results, values.against)].join('\n'));
-if (values.svg !== undefined)
+if (values.svg !== undefined) {
+  const drawn = results.filter(({ id }) => values.draw?.includes(id) ?? true);
   writeFileSync(
     values.svg,
-    lossCurves(results.map(({ id, kind, losses }) => ({ name: id, isPoint: kind === 'dedicated', losses }))),
+    lossCurves(drawn.map(({ id, kind, losses }) => ({ name: id, isPoint: kind === 'dedicated', losses }))),
   );
+}
