@@ -155,8 +155,8 @@ function defaultRates(scaling: RankScaling, ranks: readonly number[]): RunConfig
 }
 
 /**
- * A little more for small ranks (docs/research/every-rank.md). A single rank shares its rows with no other, so
- * alpha is the whole scale.
+ * A little more for small ranks (docs/research/every-rank.md). A single rank shares its rows with no other,
+ * so alpha is the whole scale.
  */
 const defaultScaling = (ranks: readonly number[]): RankScaling => (ranks.length > 1 ? 'tapered' : 'uniform');
 

@@ -44,7 +44,7 @@ describe('finishing one rank of a run', () => {
     );
   });
 
-  it('peaks at a fifth of the learning rate, and at more at small ranks if their scale is that of others', () => {
+  it('peaks at a fifth of the learning rate, or more at small ranks under one scale', () => {
     const sharesUnder = (scaling: RankScaling): number[] =>
       [1, 4, 8, 64].map((rank) => rateShare(rank, scaling));
     expect(sharesUnder('uniform')).toEqual([0.5, 0.25, 0.2, 0.2]);

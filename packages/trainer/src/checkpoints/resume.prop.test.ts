@@ -166,7 +166,7 @@ describe('a resumed run', () => {
     expect(finishedPlan).toMatchObject({ startStep: 6, previousTotalSteps: null });
   });
 
-  it('with more steps than planned does not train the largest rank alone and sort its rows again', async () => {
+  it('with more steps than planned neither trains the largest rank alone nor sorts again', async () => {
     /** Trains until each number of steps in turn, the first so many at the largest rank. */
     const trainUntil = async (plans: readonly (readonly [totalSteps: number, wideSteps: number])[]) => {
       const folder = temporaryFolder();

@@ -84,9 +84,9 @@ export async function beginRun(
 }
 
 /**
- * A longer plan has more first steps at the largest rank, and sorts the rows after them. A run that has sorted
- * its rows under a shorter plan keeps the end of that plan's first steps: a second sort would undo what small
- * ranks have learned since.
+ * A longer plan has more first steps at the largest rank, and sorts the rows after them. A run that has
+ * sorted its rows under a shorter plan keeps the end of that plan's first steps: a second sort would undo
+ * what small ranks have learned since.
  *
  * @param sortedAt the step after which the rows were sorted; 0: never
  */
