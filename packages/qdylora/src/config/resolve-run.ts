@@ -101,7 +101,8 @@ function withRanks(
       : powersOfTwoUpTo(loraR).ranks;
   const ranks = listedRanks ?? [...defaultRanks];
   const isScalingChosen = explicit.has('loraScaling') || config.preset !== null || inherited !== null;
-  const loraScaling = isScalingChosen ? config.loraScaling : defaultScaling(ranks);
+  // a single rank shares its rows with no other, so alpha is the whole scale
+  const loraScaling = ranks.length === 1 && !isScalingChosen ? 'uniform' : config.loraScaling;
   const rateRanks = config.rateRanks ?? ratesOfAdapter(adapterRanks, ranks);
   assertRankListsFit(config, { ranks, rateRanks: rateRanks ?? ranks }, explicit);
   assertDistillationFits(config, ranks, explicit);
@@ -153,12 +154,6 @@ function defaultRates(scaling: RankScaling, ranks: readonly number[]): RunConfig
   if (scaling !== 'uniform' && scaling !== 'tapered') return 'uniform';
   return ranks.length > 1 ? 'steep' : 'inverse_sqrt';
 }
-
-/**
- * A little more for small ranks (docs/research/every-rank.md). A single rank shares its rows with no other,
- * so alpha is the whole scale.
- */
-const defaultScaling = (ranks: readonly number[]): RankScaling => (ranks.length > 1 ? 'tapered' : 'uniform');
 
 /** The alpha of the adapter's slice at `rank`. */
 const alphaAt = ({ ranks, loraAlpha, loraScaling }: InheritedValues, rank: number): number =>
