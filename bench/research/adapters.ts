@@ -51,9 +51,11 @@ export function samplerOf({ ranks }: Adapted<CausalLm>, job: Job): RankSampler |
   if (ranks.ranks.length === 1) return null;
   const { schedule, distribution, segments, seed, distillation: weight, distillationTopK: topK } = job;
   const distillation = weight > 0 ? { weight, topK } : null;
-  const wideSteps = Math.round(job.wideShare * job.steps);
-  return rankSampler(ranks, { schedule, distribution, segments, wideSteps, distillation, seed });
+  return rankSampler(ranks, { schedule, distribution, segments, distillation, seed });
 }
+
+/** First steps that train the largest rank alone. */
+export const wideStepsOf = ({ wideShare, steps }: Job): number => Math.round(wideShare * steps);
 
 /** Steps whose rows a start sees: 64 rows. */
 const START_STEPS = 8;

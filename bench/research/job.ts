@@ -72,8 +72,6 @@ export interface Job {
   readonly wideShare: number;
   /** Whether the schedule begins again after the steps of `wideShare`, with a warm-up. */
   readonly restart: boolean;
-  /** Shares of the steps after which the rows are sorted, if others than `wideShare`. */
-  readonly sortShares: readonly number[] | null;
   /** Also measures the trained adapter cut at smaller ranks in these ways. */
   readonly cuts: readonly Cut[];
   /** Trains the largest rank for most of the steps, and cuts of it further alone for the others. */
@@ -163,7 +161,6 @@ export const DEFAULTS = {
   privateRate: 1,
   wideShare: 0,
   restart: false,
-  sortShares: null,
   cuts: [],
   squeeze: null,
 } as const satisfies Omit<Job, 'id'>;

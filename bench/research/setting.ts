@@ -3,6 +3,7 @@ import type { Backend } from '@qdylora/contract';
 import { createBatches, loadDataset, loadTokenizer, type Batches, type Example } from '@qdylora/data';
 import { buildModel, type CausalLm } from '@qdylora/models';
 import { learningRateSchedule, type LearningRateSchedule } from '@qdylora/trainer';
+import { wideStepsOf } from './adapters.ts';
 import type { Job } from './job.ts';
 
 const MAX_SEQ_LENGTH = 512;
@@ -72,8 +73,9 @@ export const squeezeSteps = ({ squeeze, steps }: Job): number =>
   squeeze ? Math.round(squeeze.share * steps) : 0;
 
 /** A cosine over the steps of the largest rank, and one over all others. */
-function twoCosines({ learningRate, wideShare }: Job, totalSteps: number): LearningRateSchedule {
-  const wideSteps = Math.round(wideShare * totalSteps);
+function twoCosines(job: Job, totalSteps: number): LearningRateSchedule {
+  const { learningRate } = job;
+  const wideSteps = wideStepsOf({ ...job, steps: totalSteps });
   const first = cosine(learningRate, wideSteps);
   const second = cosine(learningRate, totalSteps - wideSteps);
   return {

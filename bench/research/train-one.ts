@@ -1,8 +1,7 @@
 import { anchorLevel, type Adapted, type RankView } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import { train } from '@qdylora/trainer';
-import { attach, optimizerOf, preconditionerOf, samplerOf, startAdapter } from './adapters.ts';
-import type { Job } from './job.ts';
+import { attach, optimizerOf, preconditionerOf, samplerOf, startAdapter, wideStepsOf } from './adapters.ts';
 import { feedbackOf, levelsOf } from './levels.ts';
 import type { Setting } from './setting.ts';
 
@@ -15,10 +14,6 @@ export interface Trained {
   /** The one adapter, if there is one. */
   readonly adapted?: Adapted<CausalLm>;
 }
-
-/** Steps after which rows are sorted. */
-const sortSteps = ({ wideShare, sortShares, steps }: Job): number[] =>
-  (sortShares ?? [wideShare]).map((share) => Math.round(share * steps)).filter((step) => step > 0);
 
 /** Trains one adapter, nested or of a single rank. Resumes from its newest checkpoint. */
 export async function trainOne(setting: Setting): Promise<Trained> {
@@ -35,7 +30,7 @@ export async function trainOne(setting: Setting): Promise<Trained> {
     optimizer,
     schedule,
     totalSteps: job.steps,
-    sortRowsAfter: sortSteps(job),
+    wideSteps: wideStepsOf(job),
     preconditioner: preconditionerOf(adapted, job),
     computeDtype: 'bf16',
     save: { folder: outputDir, every: SAVE_EVERY, totalLimit: 1 },

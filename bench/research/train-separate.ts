@@ -1,7 +1,7 @@
 import { scaleAt, type Adapted } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import { passesOfStep, runStep, sortAdapterRows, type Optimizer } from '@qdylora/trainer';
-import { attach, optimizerOf, preconditionerOf, samplerOf, startAdapter } from './adapters.ts';
+import { attach, optimizerOf, preconditionerOf, samplerOf, startAdapter, wideStepsOf } from './adapters.ts';
 import { cutAt, cutState } from './cut-state.ts';
 import type { Job } from './job.ts';
 import type { Setting } from './setting.ts';
@@ -26,11 +26,11 @@ export async function trainSeparate(setting: Setting): Promise<Trained> {
   const allRanks = attach(model, job, job.ranks); // plans the steps
   const sampler = samplerOf(allRanks, job);
   const groups = await rankGroups(setting);
-  const wideSteps = Math.round(job.wideShare * job.steps);
+  const wideSteps = wideStepsOf(job);
   let tokens = 0;
   for (let step = 0; step < job.steps; step++) {
     if (wideSteps > 0 && step === wideSteps) await startFromLargest(setting, groups);
-    const { passes } = passesOfStep(step, batches.batchAt(step), allRanks, sampler);
+    const { passes } = passesOfStep(step, batches.batchAt(step), allRanks, step < wideSteps ? null : sampler);
     for (const { ranks, adapted, optimizer, rate } of groups) {
       const groupPasses = passes.flatMap(({ view, batch }) => {
         const { rank } = view.active!;

@@ -6,11 +6,11 @@ import { evaluateRun, isEvaluationDue } from './run/evaluate-run.ts';
 import { eventQueue, type EventQueue } from './run/event-queue.ts';
 import { nextTurn } from './run/next-turn.ts';
 import { isSaveDue, saveRun } from './run/save-run.ts';
-import { isSortDue, sortRun } from './run/sort-run.ts';
 import { takeStep } from './run/take-step.ts';
 import type { TrainEvent, TrainResult } from './run/train-events.ts';
 import { resolveTrainOptions, type ResolvedTrainOptions, type TrainOptions } from './run/train-options.ts';
 import { isLastStep, type TrainingRun } from './run/training-run.ts';
+import { isSortDue, sortRun } from './run/wide-steps.ts';
 
 /**
  * A run that has begun. Reading its events is optional. The first reader receives all events; later readers

@@ -13,7 +13,6 @@ import { tinyAdapted, tinyBatches, tinyModel, type TinyModel } from './tiny-mode
 
 export interface TinyRunOptions extends Partial<TrainOptions> {
   readonly rankSchedule?: RankSchedule;
-  readonly wideSteps?: number;
   readonly distillation?: Distillation | null;
   readonly adapter?: Partial<AdapterConfig>;
   readonly microBatchSize?: number;
@@ -37,7 +36,6 @@ export interface TinyRunOptions extends Partial<TrainOptions> {
  */
 export function tinyOptions({
   rankSchedule = 'sandwich',
-  wideSteps,
   distillation = null,
   adapter = { dropout: 0.2 },
   microBatchSize = 2,
@@ -55,7 +53,7 @@ export function tinyOptions({
   const options = {
     model: adapted,
     batches: tinyBatches(24, microBatchSize, accumulate, packing),
-    sampler: rankSampler(adapted.ranks, { seed: 1, schedule: rankSchedule, wideSteps, distillation }),
+    sampler: rankSampler(adapted.ranks, { seed: 1, schedule: rankSchedule, distillation }),
     totalSteps,
     seed: 3,
     optimizer: createOptimizer(optimizerName, adapted.parameters(), {

@@ -47,8 +47,6 @@ export interface RankSamplerOptions {
    * its parts have different ranks, else 1.
    */
   readonly segments?: number | null;
-  /** Number of first steps in which every part uses the largest rank; 0 by default. */
-  readonly wideSteps?: number;
   /** Factor on the loss of each rank, in the set's order; default 1. */
   readonly lossWeights?: readonly number[] | null;
   /** Only with the schedule `sandwich`, and without `segments`; null by default. */
@@ -59,10 +57,6 @@ export interface RankSampler {
   readonly schedule: RankSchedule;
   /** Not null: every micro batch runs twice, whole, at the largest rank and at the drawn one. */
   readonly distillation?: Distillation | null;
-  /** Number of first steps in which every part uses the largest rank. */
-  readonly wideSteps: number;
-  /** The same sampler with another number of first steps at the largest rank. */
-  withWideSteps(wideSteps: number): RankSampler;
   /**
    * The sampled rank of a step: a pure function of (seed, step), the same on every machine and after every
    * resume.
@@ -81,7 +75,6 @@ const OPTIONS: OptionRules<RankSamplerOptions> = {
   seed: required(wholeNumber()),
   schedule: anyValue,
   segments: anyValue,
-  wideSteps: wholeNumber(),
   lossWeights: anyValue,
   distillation: orNull(objectWith()),
 };
@@ -102,7 +95,6 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
     seed,
     schedule = 'one',
     segments = null,
-    wideSteps = 0,
     lossWeights = null,
     distillation = null,
   } = options;
@@ -127,18 +119,15 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
     for (const [i, p] of probabilities.entries()) if ((above -= p) < 0) return set.ranks[i];
     return set.ranks[probabilities.findLastIndex((p) => p > 0)]; // u within rounding of 1
   };
-  const rankAt = (step: number): number => (step < wideSteps ? set.maxRank : rankOf(rng.uniform(step)));
+  const rankAt = (step: number): number => rankOf(rng.uniform(step));
   const hasUnlikeParts = schedule !== 'one' && schedule !== 'all';
   return {
     schedule,
     distillation,
-    wideSteps,
-    withWideSteps: (steps) => rankSampler(set, { ...options, wideSteps: steps }),
     rankAt,
     segmentsOf: (microBatches) => (hasUnlikeParts ? (segments ?? (microBatches === 1 ? 2 : 1)) : 1),
     lossWeightOf: (rank) => lossWeights?.[set.ranks.indexOf(rank)] ?? 1,
     ranksOfPart(step, part, parts) {
-      if (step < wideSteps) return [set.maxRank];
       switch (schedule) {
         case 'all':
           return set.ranks;

@@ -2,7 +2,7 @@ import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFolderAtomically } from '@qdylora/checkpoint';
 import { createHostBackend, type QdyloraError } from '@qdylora/contract';
-import { RANK_SCHEDULES } from '@qdylora/lora-dynamic';
+import { RANK_SCHEDULES, rankSampler } from '@qdylora/lora-dynamic';
 import { temporaryFolder } from '@qdylora/testing/node';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -70,7 +70,6 @@ const optionsOf = (
     adapter: { ...WIDE.adapter, updateRule: wideSteps > 0 ? 'prefix' : updateRule, dropout },
     totalSteps: total,
     wideSteps,
-    sortRowsAfter: wideSteps > 0 ? [wideSteps] : [],
     evaluate,
     ...extra,
   });
@@ -173,15 +172,7 @@ describe('a resumed run', () => {
       const events: TrainEvent[] = [];
       for (const [totalSteps, wideSteps] of plans)
         events.push(
-          ...(await eventsOf(
-            tinyTrain({
-              totalSteps,
-              wideSteps,
-              sortRowsAfter: [wideSteps],
-              save: { folder },
-              resume: 'latest',
-            }),
-          )),
+          ...(await eventsOf(tinyTrain({ totalSteps, wideSteps, save: { folder }, resume: 'latest' }))),
         );
       return [lossesOf(events), bytesOf(folder, plans.at(-1)![0], PARAMETERS_FILE)];
     };
@@ -196,6 +187,19 @@ describe('a resumed run', () => {
       [12, 2],
     ] as const;
     expect(await trainUntil(longerPlans)).toEqual(await trainUntil(samePlan));
+  });
+
+  it('with more steps than planned draws the ranks of a sampler of the user', async () => {
+    const folder = temporaryFolder();
+    const sampler = { ...rankSampler(tinyAdapted().ranks, { seed: 1 }), ranksOfPart: () => [2] };
+    const trainFor = (totalSteps: number, wideSteps: number) =>
+      eventsOf(tinyTrain({ totalSteps, wideSteps, sampler, save: { folder }, resume: 'latest' }));
+    const events = [...(await trainFor(4, 2)), ...(await trainFor(8, 4))];
+    const { maxRank } = tinyAdapted().ranks;
+    expect(events.flatMap((event) => (event.type === 'step' ? [event.ranks] : []))).toEqual([
+      ...Array.from({ length: 2 }, () => [maxRank]),
+      ...Array.from({ length: 6 }, () => [2]),
+    ]);
   });
 
   it('that is already finished does no step', async () => {

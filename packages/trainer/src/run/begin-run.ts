@@ -66,7 +66,7 @@ export async function beginRun(
     if (code !== 'OTHER_KERNELS' || !isFinished) warn(code, message);
   }
   return {
-    options: withoutSecondSort(options, progress.sortedAt),
+    options,
     keeper,
     progress,
     identity,
@@ -80,24 +80,6 @@ export async function beginRun(
     stoppedBy: isPatienceOver(options, progress) ? 'early_stopping' : null,
     emit,
     warn,
-  };
-}
-
-/**
- * A longer plan has more first steps at the largest rank, and sorts the rows after them. A run that has
- * sorted its rows under a shorter plan keeps the end of that plan's first steps: a second sort would undo
- * what small ranks have learned since.
- *
- * @param sortedAt the step after which the rows were sorted; 0: never
- */
-function withoutSecondSort(options: ResolvedTrainOptions, sortedAt: number): ResolvedTrainOptions {
-  const { sampler, sortRowsAfter = [] } = options;
-  if (!sampler || sortedAt === 0 || sortRowsAfter.includes(sortedAt)) return options;
-  const { wideSteps } = sampler;
-  return {
-    ...options,
-    sampler: sampler.withWideSteps(Math.min(wideSteps, sortedAt)),
-    sortRowsAfter: sortRowsAfter.filter((step) => step !== wideSteps),
   };
 }
 

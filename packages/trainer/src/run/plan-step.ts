@@ -1,7 +1,15 @@
 import { gatherParts, termsOfWorker, type Communicator } from '@qdylora/collectives';
+import type { RankSampler } from '@qdylora/lora-dynamic';
 import { passesOfWorker } from '../sharing/passes-of-worker.ts';
 import { passesOfStep, type StepPlan } from '../step/passes-of-step.ts';
 import type { ResolvedTrainOptions, StepBatches } from './train-options.ts';
+
+interface PlanStepOptions {
+  /** null: the largest rank alone. */
+  readonly sampler: RankSampler | null;
+  /** Quantization level; undefined: the level that the model has. */
+  readonly level: number | undefined;
+}
 
 /**
  * The passes of a step. Of several workers each reads only the rows of its own passes, where the batches can
@@ -9,8 +17,8 @@ import type { ResolvedTrainOptions, StepBatches } from './train-options.ts';
  */
 export async function planStep(
   step: number,
-  { batches, model, sampler, workers }: ResolvedTrainOptions,
-  level: number | undefined,
+  { batches, model, workers }: ResolvedTrainOptions,
+  { sampler, level }: PlanStepOptions,
 ): Promise<StepPlan> {
   const planOf = (microBatches: Parameters<typeof passesOfStep>[1]): StepPlan =>
     passesOfStep(step, microBatches, model, sampler, { level });

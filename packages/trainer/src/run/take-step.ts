@@ -9,6 +9,7 @@ import { averageWith } from './loss-average.ts';
 import { planStep } from './plan-step.ts';
 import type { StepEvent } from './train-events.ts';
 import { heedCallback, type TrainingRun } from './training-run.ts';
+import { isWideStep } from './wide-steps.ts';
 
 /**
  * Takes one optimizer step: its passes, the update, the event and the callback.
@@ -24,7 +25,8 @@ export async function takeStep(run: TrainingRun): Promise<void> {
   const pagingBefore = optimizer.ledger();
   const learningRate = rateAt(options.schedule, index);
   const level = levels?.levelAt(index, progress.plateaus);
-  const { passes, rows, rank, ranks } = await planStep(index, options, level);
+  const sampler = isWideStep(options.wideSteps, progress) ? null : options.sampler;
+  const { passes, rows, rank, ranks } = await planStep(index, options, { sampler, level });
   const outcome = await runStep(passes, optimizer, {
     learningRate,
     maxGradNorm: options.maxGradNorm,

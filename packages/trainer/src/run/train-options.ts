@@ -91,10 +91,10 @@ export interface TrainOptions extends TrainCallbacks {
   readonly schedule: LearningRateSchedule;
   readonly totalSteps: number;
   /**
-   * Steps after which the rows of the adapter are sorted by their share of BᵀA (`sortAdapterRows`); none by
-   * default. A sort belongs after steps that trained the largest rank (`wideSteps` of `rankSampler`).
+   * Number of first steps that train the largest rank alone. After them the rows of the adapter are sorted by
+   * their share of BᵀA (`sortAdapterRows`), and the sampler draws the ranks. 0 by default.
    */
-  readonly sortRowsAfter?: readonly number[];
+  readonly wideSteps?: number;
   /** 1 by default; null: no clipping. */
   readonly maxGradNorm?: number | null;
   /** Changes the gradients of each step before the update; null by default. */
@@ -154,6 +154,7 @@ export interface TrainOptions extends TrainCallbacks {
 
 export interface ResolvedTrainOptions extends TrainOptions {
   readonly backend: Backend;
+  readonly wideSteps: number;
   readonly seed: number;
   readonly maxBadSteps: number;
   readonly resume: ResumeFrom;
@@ -170,7 +171,7 @@ const OPTIONS: OptionRules<TrainOptions> = {
   optimizerState: orNull(someText),
   schedule: required(objectWith('at')),
   totalSteps: required(anyValue),
-  sortRowsAfter: anyValue,
+  wideSteps: anyValue,
   maxGradNorm: orNull(numberWithin({ above: 0 })),
   preconditioner: orNull(objectWith('precondition')),
   lossScaling: orNull(objectWith()),
@@ -229,6 +230,7 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions
     totalSteps,
     evaluate,
     save,
+    wideSteps = 0,
     seed = 0,
     maxBadSteps = 10,
     resume = null,
@@ -245,10 +247,10 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions
   whole('max_bad_steps', maxBadSteps, 1);
   if (evaluate) whole('eval_steps', evaluate.every, 1);
   if (save?.every !== undefined && save.every !== null) whole('save_steps', save.every, 1);
-  for (const step of options.sortRowsAfter ?? []) whole('sortRowsAfter', step, 1);
+  whole('wideSteps', wideSteps, 0);
   assertArgument(
-    !options.sortRowsAfter?.length || isAdapted(model),
-    'train, sortRowsAfter',
+    wideSteps === 0 || isAdapted(model),
+    'train, wideSteps',
     'There are no adapters whose rows could be sorted',
   );
   if (options.earlyStopping) checkEarlyStopping(options.earlyStopping);
@@ -269,6 +271,7 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions
   return {
     ...options,
     backend: isAdapted(model) ? model.model.backend : model.backend,
+    wideSteps,
     seed,
     maxBadSteps,
     resume,

@@ -5,7 +5,7 @@ import type { GradientSum, PackedGradients } from './gradient-sum.ts';
  * Sends gradients as bf16 or int8. What rounding takes away from a step is added to the next one
  * (`sumCompressed`). A worker keeps one float32 array of the size of the gradients for it. The array is not
  * part of a checkpoint: a run that resumes loses at most one quantum of each element and worker. It is not
- * sorted with the rows either (`sortRowsAfter`).
+ * sorted with the rows either (`wideSteps`).
  *
  * One object belongs to one run.
  *

@@ -101,10 +101,10 @@ describe('the states of an optimizer', () => {
 });
 
 describe('a run that sorts rows', () => {
-  const wide = { wideSteps: 2, sortRowsAfter: [2], totalSteps: 2, adapter: { dropout: 0 } };
+  const wide = { wideSteps: 2, totalSteps: 2, adapter: { dropout: 0 } };
 
   it('computes the same product at the largest rank with and without the sort', async () => {
-    const unsorted = tinyOptions({ ...wide, sortRowsAfter: [] });
+    const unsorted = tinyOptions({ ...wide, wideSteps: 3 });
     const sorted = tinyOptions(wide);
     await eventsOf(train(unsorted));
     await eventsOf(train(sorted));
@@ -128,10 +128,10 @@ describe('a run that sorts rows', () => {
     });
   });
 
-  it('is refused without adapters, or after a step below 1', () => {
-    expect(() => tinyTrain({ sortRowsAfter: [0] })).toThrow(/sortRowsAfter/);
+  it('is refused without adapters, or with a number of steps that is not whole', () => {
+    for (const wideSteps of [-1, 1.5]) expect(() => tinyTrain({ wideSteps })).toThrow(/wideSteps/);
     const { adapted, ...options } = tinyOptions();
-    expect(() => train({ ...options, model: adapted.model, sampler: null, sortRowsAfter: [1] })).toThrow(
+    expect(() => train({ ...options, model: adapted.model, sampler: null, wideSteps: 1 })).toThrow(
       /no adapters whose rows/,
     );
   });

@@ -46,7 +46,7 @@ export interface AssembledRun {
     | 'levels'
     | 'optimizer'
     | 'schedule'
-    | 'sortRowsAfter'
+    | 'wideSteps'
     | 'totalSteps'
     | 'maxGradNorm'
     | 'preconditioner'
@@ -76,7 +76,6 @@ export async function assembleRun(
   { model, adapted, batches, totalSteps, schedule }: ModelToTrain & StepLayout,
   { warn, needOf }: AssembleOptions,
 ): Promise<AssembledRun> {
-  const wideSteps = Math.round((config.wideRatio ?? 0) * totalSteps);
   const run: AssembledRun = {
     model,
     adapted,
@@ -86,8 +85,8 @@ export async function assembleRun(
       model: adapted ?? model,
       batches,
       totalSteps,
-      sampler: adapted && samplerOf(adapted, config, wideSteps),
-      sortRowsAfter: wideSteps > 0 ? [wideSteps] : [],
+      sampler: adapted && samplerOf(adapted, config),
+      wideSteps: Math.round((config.wideRatio ?? 0) * totalSteps),
       levels: adapted && levelSamplerOf(config, totalSteps),
       optimizer: optimizerOf({ model, adapted }, config),
       schedule,
@@ -160,11 +159,7 @@ export const adapterConfigOf = ({
   seed,
 }: RunConfig): AdapterConfig => ({ ranks: ranks!, alpha, scaling, targetModules, updateRule, dropout, seed });
 
-/**
- * The sampler of ranks; null for a single rank: the trainer then takes the largest.
- *
- * @param wideSteps steps at the largest rank alone
- */
+/** The sampler of ranks; null for a single rank: the trainer then takes the largest. */
 export const samplerOf = (
   { ranks }: Adapted<CausalLm>,
   {
@@ -176,12 +171,11 @@ export const samplerOf = (
     distillationTopK: topK,
     seed,
   }: RunConfig,
-  wideSteps = 0,
 ): RankSampler | null => {
   const distillation = weight > 0 ? { weight, topK } : null;
   return ranks.ranks.length === 1
     ? null
-    : rankSampler(ranks, { distribution, schedule, segments, lossWeights, wideSteps, distillation, seed });
+    : rankSampler(ranks, { distribution, schedule, segments, lossWeights, distillation, seed });
 };
 
 /** The sampler of quantization levels; null where the model has its 4 bits alone, or is not quantized. */
