@@ -115,7 +115,14 @@ async function bothBooks(prepared: PreparedRun, samplerOf: typeof atLargestRank 
   const sampler = samplerOf(run.training.sampler, run.adapted?.ranks.maxRank ?? 0);
   // A replayed pass has its temporaries in the recording's memory, which this backend does not count.
   const levels = atMostBits(run.training.levels ?? null);
-  await train({ ...run.training, sampler, levels, gradientSum: librarySum, recordsPasses: false }).result;
+  await train({
+    ...run.training,
+    sampler,
+    wideSteps: 0,
+    levels,
+    gradientSum: librarySum,
+    recordsPasses: false,
+  }).result;
   await judgeOf(opened, session)?.atEnd(2);
   using dryBackend = chosen.dry!();
   using dry = chosen.dry!();
