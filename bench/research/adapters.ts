@@ -54,9 +54,6 @@ export function samplerOf({ ranks }: Adapted<CausalLm>, job: Job): RankSampler |
   return rankSampler(ranks, { schedule, distribution, segments, distillation, seed });
 }
 
-/** First steps that train the largest rank alone. */
-export const wideStepsOf = ({ wideShare, steps }: Job): number => Math.round(wideShare * steps);
-
 /** Steps whose rows a start sees: 64 rows. */
 const START_STEPS = 8;
 

@@ -165,6 +165,10 @@ export const DEFAULTS = {
   squeeze: null,
 } as const satisfies Omit<Job, 'id'>;
 
+/** First steps that train the largest rank alone. */
+export const wideStepsOf = ({ wideShare, steps }: Pick<Job, 'wideShare' | 'steps'>): number =>
+  Math.round(wideShare * steps);
+
 /** All jobs of a file, in order. */
 export function readJobs(path: string): Job[] {
   const { shared, jobs } = JSON.parse(readFileSync(path, 'utf8')) as JobFile;

@@ -3,8 +3,7 @@ import type { Backend } from '@qdylora/contract';
 import { createBatches, loadDataset, loadTokenizer, type Batches, type Example } from '@qdylora/data';
 import { buildModel, type CausalLm } from '@qdylora/models';
 import { learningRateSchedule, type LearningRateSchedule } from '@qdylora/trainer';
-import { wideStepsOf } from './adapters.ts';
-import type { Job } from './job.ts';
+import { wideStepsOf, type Job } from './job.ts';
 
 const MAX_SEQ_LENGTH = 512;
 const WARM_UP_STEPS = 8;

@@ -1,7 +1,8 @@
 import { anchorLevel, type Adapted, type RankView } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import { train } from '@qdylora/trainer';
-import { attach, optimizerOf, preconditionerOf, samplerOf, startAdapter, wideStepsOf } from './adapters.ts';
+import { attach, optimizerOf, preconditionerOf, samplerOf, startAdapter } from './adapters.ts';
+import { wideStepsOf } from './job.ts';
 import { feedbackOf, levelsOf } from './levels.ts';
 import type { Setting } from './setting.ts';
 

@@ -1,9 +1,9 @@
 import { scaleAt, type Adapted } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import { passesOfStep, runStep, sortAdapterRows, type Optimizer } from '@qdylora/trainer';
-import { attach, optimizerOf, preconditionerOf, samplerOf, startAdapter, wideStepsOf } from './adapters.ts';
+import { attach, optimizerOf, preconditionerOf, samplerOf, startAdapter } from './adapters.ts';
 import { cutAt, cutState } from './cut-state.ts';
-import type { Job } from './job.ts';
+import { wideStepsOf, type Job } from './job.ts';
 import type { Setting } from './setting.ts';
 import type { Trained } from './train-one.ts';
 
