@@ -1,8 +1,11 @@
-import { numberKey, optionalNumberKey, type Key } from './key.ts';
+import { optionalNumberKey, type Key } from './key.ts';
 import { KEYS, type KeyName } from './keys.ts';
 
-/** Steps of a finish as a share of those of the run. */
-export const FINISH_SHARE = 0.1;
+/**
+ * Steps of a finish as a share of those of the run, by default: a tenth, and at rank 1 a fifth, which it needs
+ * to come as near to a run of its own as the other ranks do (docs/research/every-rank.md).
+ */
+export const finishShare = (rank: number): number => (rank === 1 ? 0.2 : 0.1);
 
 /** What `finish` takes besides the keys of a run. */
 export const FINISH_ONLY_KEYS = {
@@ -10,10 +13,13 @@ export const FINISH_ONLY_KEYS = {
     { from: 1, whole: true },
     { group: 'Adapter', about: 'The rank to train further, one of those that the run trained' },
   ),
-  share: numberKey({ from: 0, above: true, to: 1 }, FINISH_SHARE, {
-    group: 'Training',
-    about: 'Steps, as a share of the steps that the run took',
-  }),
+  share: optionalNumberKey(
+    { from: 0, above: true, to: 1 },
+    {
+      group: 'Training',
+      about: 'Steps, as a share of the steps that the run took; default: 0.1, and 0.2 at rank 1',
+    },
+  ),
 } satisfies Record<string, Key>;
 
 /** Keys that a run of one slice does not have. */

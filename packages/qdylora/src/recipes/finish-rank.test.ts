@@ -81,6 +81,12 @@ describe('finishing one rank of a run', () => {
     ]);
   });
 
+  it('takes a tenth of the steps by default, and a fifth at rank 1', async () => {
+    await finish('tenth', { rank: 2 });
+    await finish('fifth', { rank: 1 });
+    expect([stepsIn(folder.in('tenth')), stepsIn(folder.in('fifth'))]).toEqual([[1], [1, 2]]);
+  });
+
   it('takes what its caller says before what the run says', async () => {
     const { events } = await finish('own-keys', { share: 1, maxSteps: 2, learningRate: 1e-3, dataSeed: 9 });
     expect(events.find(({ type }) => type === 'ready')).toMatchObject({

@@ -12,7 +12,7 @@ export type FinishOptions = Partial<Omit<FinetuneOptions, NestedOnlyKey | 'outpu
   readonly run: string;
   /** One of its ranks. */
   readonly rank: number;
-  /** Steps as a share of those of the earlier run, in (0, 1]; 0.1 by default. */
+  /** Steps as a share of those of the earlier run, in (0, 1]; 0.1 by default, 0.2 at rank 1. */
   readonly share?: number;
   readonly outputDir: string;
 };

@@ -6,7 +6,7 @@ import { mergeExplicit, valuesOfOptions, type ExplicitValues } from '../../confi
 import { missingKey } from '../../config/names/missing-key.ts';
 import { refusedValue } from '../../config/values/check-combinations.ts';
 import { checkValues } from '../../config/values/check-values.ts';
-import { FINISH_ONLY_KEYS, isNestedOnly } from '../../config/finish-keys.ts';
+import { FINISH_ONLY_KEYS, finishShare, isNestedOnly } from '../../config/finish-keys.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
 import { prepareRun, type PreparedRun } from '../run/prepare-run.ts';
 import { assertBaseExists, readFinishedRun, type FinishedRun } from './read-finished-run.ts';
@@ -21,9 +21,13 @@ import { assertBaseExists, readFinishedRun, type FinishedRun } from './read-fini
  */
 export async function prepareFinish(folder: string, explicit: ExplicitValues): Promise<PreparedRun> {
   const isOfFinish = ([name]: readonly [string, unknown]): boolean => Object.hasOwn(FINISH_ONLY_KEYS, name);
-  const { rank, share } = checkValues(FINISH_ONLY_KEYS, new Map([...explicit].filter(isOfFinish)));
+  const { rank, share: chosenShare } = checkValues(
+    FINISH_ONLY_KEYS,
+    new Map([...explicit].filter(isOfFinish)),
+  );
   const changes: ExplicitValues = new Map([...explicit].filter((entry) => !isOfFinish(entry)));
   if (rank === null) throw missingKey('rank', 'Name the rank to finish: --rank 8.');
+  const share = chosenShare ?? finishShare(rank);
   const run = await readFinishedRun(folder);
   const { ranks, scaling } = readAdapter(run.adapter).state;
   if (!ranks.includes(rank)) throw untrainedRank(run, rank, ranks);

@@ -26,6 +26,10 @@ describe('the offer of a finish', () => {
     });
   });
 
+  it('is a fifth of the steps at rank 1', () => {
+    expect(offerOf({ losses: { 1: 0.5, 64: 0.5 } })).toMatchObject({ rank: 1, share: 0.2, steps: 30 });
+  });
+
   it('is made for the largest rank too, which had a half of every step', () => {
     expect(offerOf({ losses: { 1: 1, 64: 0.5 } })).toMatchObject({ rank: 64 });
   });

@@ -1,5 +1,5 @@
 import { againstBase } from '../../report/read-ranks.ts';
-import { FINISH_SHARE } from '../../config/finish-keys.ts';
+import { finishShare } from '../../config/finish-keys.ts';
 import { stepsOfShare } from '../finish/finish-values.ts';
 import type { Judgement } from '../run/judging/judgement.ts';
 import type { EventLine } from '../run-folder/event-line.ts';
@@ -37,10 +37,11 @@ export function finishOffer(
   if (!report || !row || seconds.length === 0) return null;
   const { rank } = row;
   if (report.ranks.length === 1 || againstBase(row, report.alpha) !== 'better') return null;
-  const steps = stepsOfShare(FINISH_SHARE, runSteps);
+  const share = finishShare(rank);
+  const steps = stepsOfShare(share, runSteps);
   return {
     rank,
-    share: FINISH_SHARE,
+    share,
     steps,
     seconds: (steps * seconds.reduce((sum, value) => sum + value, 0)) / seconds.length,
     command: `npx qdylora finish ${outputDir} --rank ${rank} --output-dir ${outputDir}-r${rank}-finished`,
