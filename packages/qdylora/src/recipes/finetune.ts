@@ -147,7 +147,7 @@ export async function openRun(requested: PreparedRun, session: RunSession): Prom
     await agreeOnModel({ ...config, fingerprint: source.fingerprint }, session);
     const model = await source.build(backend, { signal, workers: session.workers });
     // attach: the adapter of all ranks, its optimizer and its rank sampler
-    const adapted = await attachForTraining(model, config, { fingerprint: source.fingerprint, warn: notice });
+    const adapted = await attachForTraining(model, config, { ...source, warn: notice });
     if (adapted) assertBudgetsFit(config.evalBudgets, adapted);
     warnOfPositions(model.config, data, config.maxSeqLength, notice);
     const needOf = needOfRun(config, { data, chosen, source });

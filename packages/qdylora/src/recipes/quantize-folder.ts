@@ -15,6 +15,7 @@ import { checkHooks } from './run/check-hooks.ts';
 import { chooseBackend, type BackendChoice } from './opening/choose-backend.ts';
 import { missingKey } from '../config/names/missing-key.ts';
 import { localModel } from './opening/local-model.ts';
+import { QUANTIZED_FROM } from './opening/open-source.ts';
 import { packShards } from './packing/pack-shards.ts';
 import { quantizationConfig } from './packing/packed-tensors.ts';
 import { filesOf, shardWork } from './packing/shard-work.ts';
@@ -116,6 +117,7 @@ export async function quantizeFrom(
         config: {
           ...checkpoint.config.raw,
           quantization_config: quantizationConfig(config, checkpoint.config),
+          [QUANTIZED_FROM]: opened.fingerprint(),
         },
         tokenizerFolder: model,
       });

@@ -6,7 +6,7 @@ import { RANK_SCALINGS } from '@qdylora/lora-dynamic';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { writeTinyModel } from '../../test/tiny-model.ts';
 import { rejection, run, tinyRun } from '../../test/tiny-run.ts';
-import { evaluate, exportAdapter, mergeAdapter } from '../index.ts';
+import { evaluate, exportAdapter, mergeAdapter, quantizeFolder } from '../index.ts';
 
 const { folder, model, common, judged } = tinyRun();
 
@@ -199,6 +199,19 @@ describe('what a run leaves behind', () => {
       onNotice: (message) => notices.push(message),
     });
     expect(notices).toEqual([expect.stringMatching(/model \(fingerprint .*other/)]);
+  });
+
+  it('goes with its base and with what quantize writes from it, without a warning, both ways', async () => {
+    const packed = folder.in('packed');
+    await quantizeFolder({ model, outputDir: packed, backend: 'host' });
+    const trainedOnPacked = folder.in('on-packed');
+    await run({ ...common, model: packed, quantization: 'nf4', outputDir: trainedOnPacked });
+    const notices: string[] = [];
+    const onNotice = (message: string): number => notices.push(message);
+    const options = { ...judged, quantization: 'nf4', ranks: [1], onNotice } as const;
+    await evaluate({ ...options, model: packed, adapter: folder.in('first/adapter') });
+    await evaluate({ ...options, model, adapter: `${trainedOnPacked}/adapter` });
+    expect(notices).toEqual([]);
   });
 
   it.each([0, 5])('has no rank %i', async (rank) => {

@@ -44,7 +44,7 @@ export async function openServedModels(
   try {
     const adapters: ServedAdapter[] = [];
     for (const [i, source] of sources.entries()) {
-      const facts = { fingerprint: opened.source.fingerprint, warn };
+      const facts = { ...opened.source, warn };
       const adapted = i === 0 ? opened.adapter!.adapted : await attachAdapter(opened.model, reads[i], facts);
       adapters.push(await servedAdapter(opened, { source, read: reads[i], adapted, config }));
     }

@@ -29,6 +29,8 @@ const sidecarSchema = z.object({
     name: z.string(),
     model_type: z.string(),
     fingerprint: z.string(),
+    /** Where `qdylora quantize` wrote the base: the fingerprint of the model that it read. */
+    quantized_from: z.string().optional(),
     quantization: z.enum(['none', ...QUANTIZATION_KINDS]),
     double_quantization: z.boolean(),
     quantization_block_size: z.number().int(),

@@ -2,13 +2,14 @@ import { QdyloraError } from '@qdylora/contract';
 import { attachDyLora, sliceState, type Adapted, type AdapterConfig } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import { Linear, modulesOf } from '@qdylora/tensor';
+import type { AdapterSidecar } from './adapter-sidecar.ts';
+import type { ModelSource } from '../opening/open-source.ts';
 import type { ReadAdapter } from './read-adapter.ts';
 
 /** Receives a sentence for the user about something that is allowed but perhaps not intended. */
 export type Warn = (message: string) => void;
 
-export interface BaseFacts {
-  readonly fingerprint: string;
+export interface BaseFacts extends Pick<ModelSource, 'fingerprint' | 'quantizedFrom'> {
   readonly warn: Warn;
 }
 
@@ -45,17 +46,29 @@ export async function attachAdapter(
  *
  * @throws QdyloraError BAD_ADAPTER
  */
-function assertAdapterFits(model: CausalLm, adapter: ReadAdapter, { fingerprint, warn }: BaseFacts): void {
+function assertAdapterFits(model: CausalLm, adapter: ReadAdapter, facts: BaseFacts): void {
   assertArchitecture(model, adapter);
   assertShapes(model, adapter);
   const base = adapter.sidecar?.base;
-  if (!base || base.fingerprint === fingerprint) return;
+  if (!base || isSameBase(base, facts)) return;
   const trainedOn = `${base.name} (fingerprint ${base.fingerprint.slice(0, 12)})`;
-  warn(
+  facts.warn(
     `The adapter was trained on other weights: ${trainedOn}, ` +
-      `and this is ${model.name} (${fingerprint.slice(0, 12)}). Shapes agree, so it runs; results may be ` +
+      `and this is ${model.name} (${facts.fingerprint.slice(0, 12)}). Shapes agree, so it runs; results may be ` +
       `worse.`,
   );
+}
+
+/** Whether the bases are the same weights; those that `qdylora quantize` wrote count as those that it read. */
+function isSameBase(
+  { fingerprint, quantized_from }: AdapterSidecar['base'],
+  facts: Omit<BaseFacts, 'warn'>,
+): boolean {
+  const [trained, current] = [
+    [fingerprint, quantized_from],
+    [facts.fingerprint, facts.quantizedFrom],
+  ].map((each) => each.filter(Boolean));
+  return trained.some((one) => current.includes(one));
 }
 
 function assertArchitecture(model: CausalLm, { sidecar, folder }: ReadAdapter): void {

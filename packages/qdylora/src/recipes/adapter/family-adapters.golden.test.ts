@@ -46,6 +46,7 @@ describe.each(Object.entries(families))('%s', (family, { case: name, changed }) 
     expect(read.fanInFanOut).toBe(family === 'gpt2');
     const adapted = await attachAdapter(model, read, {
       fingerprint: '',
+      quantizedFrom: null,
       warn: (text) => {
         throw new Error(text);
       },

@@ -46,6 +46,7 @@ async function attached({
   const model = await source.build(createHostBackend());
   const adapted = await attachAdapter(model, adapter, {
     fingerprint: '',
+    quantizedFrom: null,
     warn: (text) => {
       throw new Error(text);
     },

@@ -94,7 +94,7 @@ export async function openModel(
   });
   try {
     const model = await source.build(chosen.backend);
-    const adapted = read && (await attachAdapter(model, read, { fingerprint: source.fingerprint, warn }));
+    const adapted = read && (await attachAdapter(model, read, { ...source, warn }));
     const { dispose } = chosen;
     return {
       source,

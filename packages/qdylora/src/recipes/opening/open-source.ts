@@ -30,6 +30,8 @@ export interface ModelSource {
   readonly vocabularySize: number;
   /** Of the weights that the run starts from. */
   readonly fingerprint: string;
+  /** Fingerprint of the model that `qdylora quantize` wrote this one from; null for any other model. */
+  readonly quantizedFrom: string | null;
   /** Ids that end a generated text, as the model's files name them. */
   readonly stopIds: readonly number[];
   /** Folder or file whose tokenizer belongs to the model. */
@@ -117,6 +119,7 @@ async function checkpointSource(
     name,
     vocabularySize,
     fingerprint,
+    quantizedFrom: quantizedFrom(base.checkpoint.config.raw),
     config: modelConfig,
     tokenizerFolder: model,
     template,
@@ -138,6 +141,13 @@ async function checkpointSource(
   };
 }
 
+/** Key of `config.json` in which `qdylora quantize` keeps the fingerprint of the model that it read. */
+export const QUANTIZED_FROM = 'qdylora_quantized_from';
+
+function quantizedFrom({ [QUANTIZED_FROM]: fingerprint }: Readonly<Record<string, unknown>>): string | null {
+  return typeof fingerprint === 'string' ? fingerprint : null;
+}
+
 async function randomSource(
   init: string,
   { model, seed }: SourceConfig,
@@ -156,6 +166,7 @@ async function randomSource(
     fingerprint: createHash('sha256')
       .update(canonicalJson({ config: config.raw, seed }))
       .digest('hex'),
+    quantizedFrom: null,
     openTokenizer: () => fittingTokenizer(model ?? folder, vocabularySize, template),
     build: (backend) => Promise.resolve(initializeModel(config.raw, { backend, seed })),
   };

@@ -11,6 +11,7 @@ export const adapterMetadata = ({
     name: source.name,
     model_type: source.config.modelType,
     fingerprint: source.fingerprint,
+    ...(source.quantizedFrom && { quantized_from: source.quantizedFrom }),
     quantization,
     double_quantization: doubleQuantization,
     quantization_block_size: quantizationBlockSize,
