@@ -3,6 +3,7 @@ import {
   cutByBytes,
   openCheckpoint,
   writeFolderAtomically,
+  type CheckpointConfig,
   type FileRecord,
 } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
@@ -11,11 +12,11 @@ import { checkValues, type InputOf, type OutputOf } from '../config/values/check
 import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { QUANTIZE_KEYS } from '../config/verb-keys.ts';
 import type { RecipeHooks } from './evaluate.ts';
+import { QUANTIZED_FROM } from './adapter/base-identity.ts';
 import { checkHooks } from './run/check-hooks.ts';
 import { chooseBackend, type BackendChoice } from './opening/choose-backend.ts';
 import { missingKey } from '../config/names/missing-key.ts';
 import { localModel } from './opening/local-model.ts';
-import { QUANTIZED_FROM } from './opening/open-source.ts';
 import { packShards } from './packing/pack-shards.ts';
 import { quantizationConfig } from './packing/packed-tensors.ts';
 import { filesOf, shardWork } from './packing/shard-work.ts';
@@ -114,11 +115,7 @@ export async function quantizeFrom(
     async (temporary) => {
       bytesAfter = work.moveInto(temporary, records);
       await writeModelFiles(temporary, {
-        config: {
-          ...checkpoint.config.raw,
-          quantization_config: quantizationConfig(config, checkpoint.config),
-          [QUANTIZED_FROM]: opened.fingerprint(),
-        },
+        config: quantizedConfig(checkpoint.config, config, opened.fingerprint()),
         tokenizerFolder: model,
       });
     },
@@ -127,6 +124,12 @@ export async function quantizeFrom(
   work.remove();
   return { outputDir, layers, bytesBefore: sum(weights.map(({ entry }) => entry.byteLength)), bytesAfter };
 }
+
+const quantizedConfig = (original: CheckpointConfig, config: Config, fingerprint: string): object => ({
+  ...original.raw,
+  quantization_config: quantizationConfig(config, original),
+  [QUANTIZED_FROM]: fingerprint,
+});
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 const packingOf = ({

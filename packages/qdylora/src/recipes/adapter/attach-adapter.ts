@@ -2,14 +2,13 @@ import { QdyloraError } from '@qdylora/contract';
 import { attachDyLora, sliceState, type Adapted, type AdapterConfig } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import { Linear, modulesOf } from '@qdylora/tensor';
-import type { AdapterSidecar } from './adapter-sidecar.ts';
-import type { ModelSource } from '../opening/open-source.ts';
+import { isSameBase, type BaseIdentity } from './base-identity.ts';
 import type { ReadAdapter } from './read-adapter.ts';
 
 /** Receives a sentence for the user about something that is allowed but perhaps not intended. */
 export type Warn = (message: string) => void;
 
-export interface BaseFacts extends Pick<ModelSource, 'fingerprint' | 'quantizedFrom'> {
+export interface BaseFacts extends BaseIdentity {
   readonly warn: Warn;
 }
 
@@ -50,25 +49,15 @@ function assertAdapterFits(model: CausalLm, adapter: ReadAdapter, facts: BaseFac
   assertArchitecture(model, adapter);
   assertShapes(model, adapter);
   const base = adapter.sidecar?.base;
-  if (!base || isSameBase(base, facts)) return;
+  if (!base) return;
+  const trained = { fingerprint: base.fingerprint, quantizedFrom: base.quantized_from ?? null };
+  if (isSameBase(trained, facts)) return;
   const trainedOn = `${base.name} (fingerprint ${base.fingerprint.slice(0, 12)})`;
   facts.warn(
     `The adapter was trained on other weights: ${trainedOn}, ` +
       `and this is ${model.name} (${facts.fingerprint.slice(0, 12)}). Shapes agree, so it runs; results may be ` +
       `worse.`,
   );
-}
-
-/** Whether the bases are the same weights; those that `qdylora quantize` wrote count as those that it read. */
-function isSameBase(
-  { fingerprint, quantized_from }: AdapterSidecar['base'],
-  facts: Omit<BaseFacts, 'warn'>,
-): boolean {
-  const [trained, current] = [
-    [fingerprint, quantized_from],
-    [facts.fingerprint, facts.quantizedFrom],
-  ].map((each) => each.filter(Boolean));
-  return trained.some((one) => current.includes(one));
 }
 
 function assertArchitecture(model: CausalLm, { sidecar, folder }: ReadAdapter): void {

@@ -15,6 +15,7 @@ import {
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { missingKey } from '../../config/names/missing-key.ts';
 import { localModel, type LocalModelOptions } from './local-model.ts';
+import { quantizedFromOf, type BaseIdentity } from '../adapter/base-identity.ts';
 import type { StoredTemplate } from '../adapter/adapter-sidecar.ts';
 import { readAdapter, savedNotice, type AdapterSaved } from '../adapter/read-adapter.ts';
 import { assertNotAborted } from '../run/steps/tell-abort.ts';
@@ -24,14 +25,11 @@ import { assertTokenizerFits, openBase, openTokenizer, readInitConfig } from './
  * The source of a run's weights: a checkpoint, or random numbers in the shape of a config. Holds nothing
  * large.
  */
-export interface ModelSource {
+export interface ModelSource extends BaseIdentity {
   readonly name: string;
   readonly config: CheckpointConfig;
   readonly vocabularySize: number;
   /** Of the weights that the run starts from. */
-  readonly fingerprint: string;
-  /** Fingerprint of the model that `qdylora quantize` wrote this one from; null for any other model. */
-  readonly quantizedFrom: string | null;
   /** Ids that end a generated text, as the model's files name them. */
   readonly stopIds: readonly number[];
   /** Folder or file whose tokenizer belongs to the model. */
@@ -119,7 +117,7 @@ async function checkpointSource(
     name,
     vocabularySize,
     fingerprint,
-    quantizedFrom: quantizedFrom(base.checkpoint.config.raw),
+    quantizedFrom: quantizedFromOf(base.checkpoint.config.raw),
     config: modelConfig,
     tokenizerFolder: model,
     template,
@@ -139,13 +137,6 @@ async function checkpointSource(
       );
     },
   };
-}
-
-/** Key of `config.json` in which `qdylora quantize` keeps the fingerprint of the model that it read. */
-export const QUANTIZED_FROM = 'qdylora_quantized_from';
-
-function quantizedFrom({ [QUANTIZED_FROM]: fingerprint }: Readonly<Record<string, unknown>>): string | null {
-  return typeof fingerprint === 'string' ? fingerprint : null;
 }
 
 async function randomSource(

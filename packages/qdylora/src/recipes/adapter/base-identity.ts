@@ -1,0 +1,22 @@
+/** What tells whether an adapter was trained on these weights. */
+export interface BaseIdentity {
+  readonly fingerprint: string;
+  /** Fingerprint of the model that `qdylora quantize` wrote this one from; null for any other model. */
+  readonly quantizedFrom: string | null;
+}
+
+/** Key of `config.json` in which `qdylora quantize` keeps the fingerprint of the model that it read. */
+export const QUANTIZED_FROM = 'qdylora_quantized_from';
+
+/** The fingerprint of the original in a config; null: `qdylora quantize` did not write it. */
+export function quantizedFromOf({
+  [QUANTIZED_FROM]: fingerprint,
+}: Readonly<Record<string, unknown>>): string | null {
+  return typeof fingerprint === 'string' ? fingerprint : null;
+}
+
+/** Whether the bases are the same weights; those that `qdylora quantize` wrote count as those that it read. */
+export function isSameBase(one: BaseIdentity, other: BaseIdentity): boolean {
+  const fingerprints = [other.fingerprint, other.quantizedFrom];
+  return [one.fingerprint, one.quantizedFrom].some((each) => each !== null && fingerprints.includes(each));
+}
