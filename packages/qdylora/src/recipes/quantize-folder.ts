@@ -125,7 +125,11 @@ export async function quantizeFrom(
   return { outputDir, layers, bytesBefore: sum(weights.map(({ entry }) => entry.byteLength)), bytesAfter };
 }
 
-const quantizedConfig = (original: CheckpointConfig, config: Config, fingerprint: string): object => ({
+const quantizedConfig = (
+  original: CheckpointConfig,
+  config: Config,
+  fingerprint: string,
+): Record<string, unknown> => ({
   ...original.raw,
   quantization_config: quantizationConfig(config, original),
   [QUANTIZED_FROM]: fingerprint,
