@@ -55,8 +55,8 @@ function assertAdapterFits(model: CausalLm, adapter: ReadAdapter, facts: BaseFac
   const trainedOn = `${base.name} (fingerprint ${base.fingerprint.slice(0, 12)})`;
   facts.warn(
     `The adapter was trained on other weights: ${trainedOn}, ` +
-      `and this is ${model.name} (${facts.fingerprint.slice(0, 12)}). Shapes agree, so it runs; results may be ` +
-      `worse.`,
+      `and this is ${model.name} (${facts.fingerprint.slice(0, 12)}). Shapes agree, so it runs; results ` +
+      'may be worse.',
   );
 }
 

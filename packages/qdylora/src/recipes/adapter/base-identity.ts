@@ -15,7 +15,7 @@ export function quantizedFromOf({
   return typeof fingerprint === 'string' ? fingerprint : null;
 }
 
-/** Whether the bases are the same weights; those that `qdylora quantize` wrote count as those that it read. */
+/** Whether two bases are the same weights. What `qdylora quantize` wrote counts as what it read. */
 export function isSameBase(one: BaseIdentity, other: BaseIdentity): boolean {
   const fingerprints = [other.fingerprint, other.quantizedFrom];
   return [one.fingerprint, one.quantizedFrom].some((each) => each !== null && fingerprints.includes(each));
