@@ -13,6 +13,7 @@ import { lossCurves } from './loss-curves.ts';
 /** A line of results/<file of jobs>.jsonl: the job, and what came out. */
 interface Result extends Job {
   readonly losses: Readonly<Record<string, number>>;
+  readonly tokens: number;
   readonly rowSums: Readonly<Record<string, readonly number[]>>;
   readonly rowCounts: readonly number[];
   readonly trainSeconds: number;
@@ -44,12 +45,20 @@ const lossesAt = ({ rowSums, rowCounts }: Result, rank: number) => ({
   counts: Float64Array.from(rowCounts),
 });
 
-/** The dedicated run of the seed of `run` with the smallest loss at a rank, if there is one. */
-const bestDedicated = (results: readonly Result[], { seed }: Result, rank: number): Result | undefined =>
-  results
+/**
+ * The dedicated run of the seed of `run` with the smallest loss at a rank, if there is one: on the same rows, so
+ * with as many tokens, or else on others.
+ */
+function bestDedicated(
+  results: readonly Result[],
+  { seed, tokens }: Result,
+  rank: number,
+): Result | undefined {
+  const dedicated = results
     .filter((result) => result.kind === 'dedicated' && result.seed === seed && rank in result.losses)
-    .sort((left, right) => left.losses[rank] - right.losses[rank])
-    .at(0);
+    .sort((left, right) => left.losses[rank] - right.losses[rank]);
+  return dedicated.find((result) => result.tokens === tokens) ?? dedicated.at(0);
+}
 
 /** One line a run: losses at all ranks, and their mean. */
 function lossTable(results: readonly Result[]): string[] {
