@@ -46,8 +46,8 @@ const lossesAt = ({ rowSums, rowCounts }: Result, rank: number) => ({
 });
 
 /**
- * The dedicated run of the seed of `run` with the smallest loss at a rank, if there is one: on the same rows, so
- * with as many tokens, or else on others.
+ * The dedicated run of the seed of a run with the smallest loss at a rank, if there is one: on the same rows,
+ * so with as many tokens, or else on others.
  */
 function bestDedicated(
   results: readonly Result[],
