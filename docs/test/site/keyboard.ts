@@ -132,10 +132,9 @@ async function useSearch(page: Page): Promise<void> {
     await page.keyboard.press('Control+k');
     await page.locator('.VPLocalSearchBox input').fill(text);
     await page.locator(`.VPLocalSearchBox a.result[href="${target}"]`).waitFor();
-    const links = await page
-      .locator('.VPLocalSearchBox a.result')
-      .evaluateAll((all) => all.map((link) => link.getAttribute('href')));
-    for (let place = 0; place < links.indexOf(target); place++) await page.keyboard.press('ArrowDown');
+    // The list may be filled again, with its first result selected.
+    const selected = page.locator('.VPLocalSearchBox a.result.selected');
+    while ((await selected.getAttribute('href')) !== target) await page.keyboard.press('ArrowDown');
     await page.keyboard.press('Enter');
     await page.waitForURL(`**${target}`);
   }
