@@ -131,8 +131,7 @@ const quantizedConfig = (
   fingerprint: string,
 ): Record<string, unknown> => ({
   ...original.raw,
-  quantization_config: quantizationConfig(config, original),
-  [QUANTIZED_FROM]: fingerprint,
+  quantization_config: { ...quantizationConfig(config, original), [QUANTIZED_FROM]: fingerprint },
 });
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);

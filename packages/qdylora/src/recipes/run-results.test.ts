@@ -212,6 +212,10 @@ describe('what a run leaves behind', () => {
     await evaluate({ ...options, model: packed, adapter: folder.in('first/adapter') });
     await evaluate({ ...options, model, adapter: `${trainedOnPacked}/adapter` });
     expect(notices).toEqual([]);
+    const merged = folder.in('merged-packed');
+    await mergeAdapter({ model: packed, adapter: folder.in('first/adapter'), outputDir: merged, rank: 1 });
+    await evaluate({ ...options, model: merged, adapter: folder.in('first/adapter') });
+    expect(notices).toEqual([expect.stringMatching(/trained on other weights/)]);
   });
 
   it.each([0, 5])('has no rank %i', async (rank) => {

@@ -25,7 +25,7 @@ export async function takeStep(run: TrainingRun): Promise<void> {
   const pagingBefore = optimizer.ledger();
   const learningRate = rateAt(options.schedule, index);
   const level = levels?.levelAt(index, progress.plateaus);
-  const sampler = isWideStep(options.wideSteps, progress) ? null : options.sampler;
+  const sampler = isWideStep(run) ? null : options.sampler;
   const { passes, rows, rank, ranks } = await planStep(index, options, { sampler, level });
   const outcome = await runStep(passes, optimizer, {
     learningRate,

@@ -1,4 +1,3 @@
-import type { RunProgress } from '../checkpoints/run-progress.ts';
 import { sortAdapterRows } from '../sorted-rows/sort-adapter-rows.ts';
 import { isAdapted } from '../step/passes-of-step.ts';
 import type { TrainingRun } from './training-run.ts';
@@ -7,8 +6,8 @@ import type { TrainingRun } from './training-run.ts';
  * Whether the next step trains the largest rank alone. A run whose rows are sorted never does again: extended
  * with more steps it has a larger `wideSteps`, but a second sort would undo what small ranks have learned.
  */
-export const isWideStep = (wideSteps: number, { step, sortedAt }: RunProgress): boolean =>
-  step < wideSteps && sortedAt === 0;
+export const isWideStep = ({ options: { wideSteps }, progress }: TrainingRun): boolean =>
+  progress.step < wideSteps && progress.sortedAt === 0;
 
 /** Whether the wide steps are over and the rows are not sorted yet. */
 export const isSortDue = ({ options: { wideSteps }, progress }: TrainingRun): boolean =>

@@ -5,13 +5,17 @@ export interface BaseIdentity {
   readonly quantizedFrom: string | null;
 }
 
-/** Key of `config.json` in which `qdylora quantize` keeps the fingerprint of the model that it read. */
+/**
+ * Key of `quantization_config` in which `qdylora quantize` keeps the fingerprint of the model that it read. A
+ * model with other weights, merged or trained, is written without that config.
+ */
 export const QUANTIZED_FROM = 'qdylora_quantized_from';
 
 /** The fingerprint of the original in a config; null: `qdylora quantize` did not write it. */
 export function quantizedFromOf({
-  [QUANTIZED_FROM]: fingerprint,
+  quantization_config: quantization,
 }: Readonly<Record<string, unknown>>): string | null {
+  const fingerprint = (quantization as Record<string, unknown> | null | undefined)?.[QUANTIZED_FROM];
   return typeof fingerprint === 'string' ? fingerprint : null;
 }
 
