@@ -2,8 +2,8 @@ import { optionalNumberKey, type Key } from './key.ts';
 import { KEYS, type KeyName } from './keys.ts';
 
 /**
- * Steps of a finish as a share of those of the run, by default. A tenth makes ranks 8 and 64 equal to dedicated
- * runs. Rank 1 needs more (docs/research/every-rank.md).
+ * Steps of a finish as a share of those of the run, by default. A tenth makes ranks 8 and 64 equal to
+ * dedicated runs. Rank 1 needs more (docs/research/every-rank.md).
  */
 export const finishShare = (rank: number): number => (rank === 1 ? 0.2 : 0.1);
 
