@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type {
+  DistillationStudent,
   LevelSchedule,
   RankDistribution,
   RankScaling,
@@ -29,11 +30,10 @@ export interface Job {
   readonly distribution: RankDistribution;
   /** Parts of a micro batch; null: the sampler's default. */
   readonly segments: number | null;
-  /**
-   * Share of the divergence from the largest rank in the loss of the drawn one; 0: none. A step then has 4
-   * different rows, each at both ranks, in place of 8.
-   */
+  /** Share of the divergence from the largest rank in the loss of the student; 0: none. */
   readonly distillation: number;
+  /** With `drawn` a step has 4 different rows, each at both ranks, in place of 8. */
+  readonly distillationStudent: DistillationStudent;
   readonly distillationTopK: number;
   /** Learning rate of B over that of A. */
   readonly bRatio: number;
@@ -142,6 +142,7 @@ export const DEFAULTS = {
   distribution: 'uniform',
   segments: null,
   distillation: 0,
+  distillationStudent: 'drawn',
   distillationTopK: 64,
   bRatio: 1,
   rankRates: 'uniform',

@@ -21,7 +21,7 @@ export interface Setting {
   readonly model: CausalLm;
   /** Steps of 8 rows. */
   readonly batches: Batches;
-  /** The steps of the run: 8 rows, or 4 that run twice (distillation). */
+  /** The steps of the run: 8 rows, or 4 that run twice (the drawn rank distils). */
   readonly trainedBatches: Batches;
   readonly heldOut: readonly Example[];
   readonly schedule: LearningRateSchedule;
@@ -60,12 +60,15 @@ export async function openSetting(job: Job, files: Files, backend: Backend): Pro
     job: { ...job, steps },
     model,
     batches: batchesOf(2),
-    trainedBatches: batchesOf(job.distillation > 0 ? 1 : 2),
+    trainedBatches: batchesOf(isEachRowTwice(job) ? 1 : 2),
     heldOut,
     schedule: job.restart ? twoCosines(job, steps) : cosine(job.learningRate, steps),
     outputDir: files.outputDir,
   };
 }
+
+const isEachRowTwice = ({ distillation, distillationStudent }: Job): boolean =>
+  distillation > 0 && distillationStudent === 'drawn';
 
 /** Steps of the second phase of a squeezed run. */
 export const squeezeSteps = ({ squeeze, steps }: Job): number =>

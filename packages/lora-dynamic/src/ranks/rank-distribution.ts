@@ -8,11 +8,13 @@ import type { RankSet } from './rank-set.ts';
  * - `tail_heavy`: in proportion to the rows that a rank adds, like a uniform draw from 1 … R rounded up to
  *   the next
  *   listed rank. The rows beyond R/2 are used in every second step.
+ * - `upper`: half of the draws at the largest rank, none at the smallest, all others alike. It belongs to
+ *   distillation, where the smallest rank has passes of its own.
  * - One weight per rank.
  */
 export type RankDistribution = (typeof RANK_DISTRIBUTIONS)[number] | readonly number[];
 
-export const RANK_DISTRIBUTIONS = ['uniform', 'geometric', 'tail_heavy'] as const;
+export const RANK_DISTRIBUTIONS = ['uniform', 'geometric', 'tail_heavy', 'upper'] as const;
 
 /**
  * Probabilities of the ranks in the set's order; they sum to 1.  @throws QdyloraError BAD_ARGUMENT for
@@ -44,7 +46,15 @@ function weightsOf({ ranks, blockStart }: RankSet, distribution: RankDistributio
       return ranks.map((_, i) => 2 ** -i);
     case 'tail_heavy':
       return ranks.map((rank) => rank - blockStart(rank));
+    case 'upper':
+      return upperWeights(ranks.length);
     default:
       return Array.isArray(distribution) ? (distribution as readonly number[]) : [];
   }
+}
+
+/** One for each rank, but none for the smallest, and for the largest as much as for all others. */
+function upperWeights(count: number): number[] {
+  const others = Math.max(0, count - 2);
+  return Array.from({ length: count }, (_, i) => (i === count - 1 ? Math.max(1, others) : i === 0 ? 0 : 1));
 }

@@ -246,7 +246,11 @@ describe('segments and loss weights', () => {
     [sandwichWith({ weight: 0 }), '[distillation] the weight must be greater than 0 and at most 1 (got 0)'],
     [sandwichWith({ topK: 0.5 }), '[distillation] topK must be a whole number ≥ 1 (got 0.5)'],
     [sandwichWith({}, { schedule: 'one' }), '[distillation] a step of the schedule one has no largest rank'],
-    [sandwichWith({}, { segments: 2 }), '[distillation] micro batches run whole at both ranks'],
+    [
+      sandwichWith({ student: 'drawn' }, { segments: 2 }),
+      '[distillation] micro batches run whole at both ranks',
+    ],
+    [sandwichWith({ student: 'largest' }), '`student` must be one of smallest, drawn'],
     [{ schedule: 'some' }, '[rank_schedule] the schedule must be one of'],
   ])('refuses %j by name', (options, message) => {
     expect(() => rankSampler(rankSet([1, 2]), { seed: 0, ...options } as never)).toThrow(message);

@@ -4,6 +4,7 @@ import {
   checkOptions,
   createRng,
   objectWith,
+  oneOf,
   orNull,
   QdyloraError,
   required,
@@ -28,14 +29,25 @@ export type RankSchedule = 'one' | 'each' | 'stratified' | 'sandwich' | 'all';
 export const RANK_SCHEDULES: readonly RankSchedule[] = ['one', 'each', 'stratified', 'sandwich', 'all'];
 
 /**
- * Distillation of a step's largest rank into its drawn one: both run over the same rows, and the drawn rank
+ * The rank that learns from the largest one in a sandwich.
+ * - `smallest`: the parts of the largest rank run once more, at the smallest rank. All other parts run as
+ *   without distillation, so of p parts the step runs p/2 more.
+ * - `drawn`: each micro batch runs at the largest rank and at the drawn one.
+ */
+export type DistillationStudent = (typeof DISTILLATION_STUDENTS)[number];
+export const DISTILLATION_STUDENTS = ['smallest', 'drawn'] as const;
+
+/**
+ * Distillation of a step's largest rank into a smaller one: both run over the same rows, and the smaller rank
  * learns (1 − weight)·CE + weight·KL from the largest rank's predictions.
  */
 export interface Distillation {
-  /** Share of the divergence in the loss of the drawn rank, within (0, 1]. */
+  /** Share of the divergence in the loss of the student, within (0, 1]. */
   readonly weight: number;
   /** Classes of each token that are compared one by one; all others are one class. */
   readonly topK: number;
+  /** `smallest` by default. */
+  readonly student?: DistillationStudent;
 }
 
 export interface RankSamplerOptions {
@@ -49,13 +61,13 @@ export interface RankSamplerOptions {
   readonly segments?: number | null;
   /** Factor on the loss of each rank, in the set's order; default 1. */
   readonly lossWeights?: readonly number[] | null;
-  /** Only with the schedule `sandwich`, and without `segments`; null by default. */
+  /** Only with the schedule `sandwich`; with the student `drawn`, without `segments`. null by default. */
   readonly distillation?: Distillation | null;
 }
 
 export interface RankSampler {
   readonly schedule: RankSchedule;
-  /** Not null: every micro batch runs twice, whole, at the largest rank and at the drawn one. */
+  /** Not null: of a part with two ranks, the second one learns from the first. */
   readonly distillation?: Distillation | null;
   /**
    * The sampled rank of a step: a pure function of (seed, step), the same on every machine and after every
@@ -120,7 +132,13 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
     return set.ranks[probabilities.findLastIndex((p) => p > 0)]; // u within rounding of 1
   };
   const rankAt = (step: number): number => rankOf(rng.uniform(step));
-  const hasUnlikeParts = schedule !== 'one' && schedule !== 'all';
+  const student = distillation && (distillation.student ?? 'smallest');
+  const hasUnlikeParts = schedule !== 'one' && schedule !== 'all' && student !== 'drawn';
+  const ranksInSandwich = (step: number, part: number, parts: number): readonly number[] => {
+    if (student === 'drawn') return [set.maxRank, rankAt(step)];
+    if (parts === 1 || part % 2 === 1) return [rankAt(step)];
+    return student === 'smallest' ? [set.maxRank, set.ranks[0]] : [set.maxRank];
+  };
   return {
     schedule,
     distillation,
@@ -132,7 +150,7 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
         case 'all':
           return set.ranks;
         case 'sandwich':
-          return [parts === 1 || part % 2 === 1 ? rankAt(step) : set.maxRank];
+          return ranksInSandwich(step, part, parts);
         case 'stratified':
           return [rankOf((rng.uniform(step) + part / parts) % 1)];
         case 'each':
@@ -154,7 +172,11 @@ function assertRankSet(set: Partial<RankSet> | null | undefined): void {
   );
 }
 
-const DISTILLATION: OptionRules<Distillation> = { weight: required(anyValue), topK: required(anyValue) };
+const DISTILLATION: OptionRules<Distillation> = {
+  weight: required(anyValue),
+  topK: required(anyValue),
+  student: oneOf(DISTILLATION_STUDENTS),
+};
 
 function checkDistillation(
   distillation: Distillation,
@@ -162,7 +184,7 @@ function checkDistillation(
   segments: number | null,
 ): void {
   checkOptions('rankSampler, distillation', distillation, DISTILLATION);
-  const { weight, topK } = distillation;
+  const { weight, topK, student } = distillation;
   const refuse = (problem: string, nextStep?: string): QdyloraError =>
     new QdyloraError('BAD_ARGUMENT', { where: 'distillation', problem, nextStep });
   if (!(weight > 0 && weight <= 1))
@@ -174,7 +196,7 @@ function checkDistillation(
       `a step of the schedule ${schedule} has no largest rank to learn from`,
       'Choose the schedule sandwich.',
     );
-  if (segments !== null)
+  if (student === 'drawn' && segments !== null)
     throw refuse('micro batches run whole at both ranks, so `segments` has no meaning', 'Leave it out.');
 }
 

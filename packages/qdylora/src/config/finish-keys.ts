@@ -39,6 +39,7 @@ export const NESTED_ONLY_KEYS = [
   'wideRatio',
   'distillation',
   'distillationTopK',
+  'distillationStudent',
   'updateRule',
   'maxRankByWorker',
   'evalRanks',

@@ -105,7 +105,8 @@ function withRanks(
   const loraScaling = ranks.length === 1 && !isScalingChosen ? 'uniform' : config.loraScaling;
   const rateRanks = config.rateRanks ?? ratesOfAdapter(adapterRanks, ranks);
   assertRankListsFit(config, { ranks, rateRanks: rateRanks ?? ranks }, explicit);
-  assertDistillationFits(config, ranks, explicit);
+  const distillation = config.distillation ?? defaultDistillation(config, ranks);
+  assertDistillationFits({ ...config, distillation }, ranks, explicit);
   assertAdapterStartFits(config, explicit);
   assertEvaluationFits(config, ranks, explicit);
   assertLevelsFit(config, explicit);
@@ -117,11 +118,34 @@ function withRanks(
     loraScaling,
     rankRates: config.rankRates ?? defaultRates(loraScaling, rateRanks ?? ranks),
     rateRanks,
-    wideRatio: wideRatioOf(config, ranks, explicit),
+    distillation,
+    rankDistribution: config.rankDistribution ?? defaultDistribution(config, distillation),
+    wideRatio: wideRatioOf({ ...config, distillation }, ranks, explicit),
     loraAlpha: inherited && !explicit.has('loraAlpha') ? alphaAt(inherited, loraR) : config.loraAlpha,
     method: methodOf(config.quantization !== 'none', ranks.length > 1),
   };
 }
+
+/** On SmolLM2-135M better than 0.8 and 0, and than 0.9 with half the weight (docs/research/every-rank.md). */
+const DEFAULT_DISTILLATION = 0.5;
+
+/** Ranks from 4 on need few rows of their own. */
+const LARGEST_STUDENT = 2;
+
+function defaultDistillation(
+  { rankSchedule, distillationStudent }: RunConfig,
+  ranks: readonly number[],
+): number {
+  const isUseful = ranks.length > 1 && ranks[0] <= LARGEST_STUDENT;
+  return isUseful && rankSchedule === 'sandwich' && distillationStudent === 'smallest'
+    ? DEFAULT_DISTILLATION
+    : 0;
+}
+
+const defaultDistribution = (
+  { distillationStudent }: RunConfig,
+  distillation: number,
+): 'upper' | 'uniform' => (distillation > 0 && distillationStudent === 'smallest' ? 'upper' : 'uniform');
 
 /** Half of the steps: better than 0 and 0.3 on SmolLM2-135M (docs/research/every-rank.md). */
 const DEFAULT_WIDE_RATIO = 0.5;

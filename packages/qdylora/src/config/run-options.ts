@@ -66,9 +66,10 @@ export interface RunOptions {
   readonly ranks?: readonly number[] | null;
   /**
    * How often each rank is drawn: uniform, geometric (small ranks more often), tail_heavy (in proportion
-   * to the rows that it adds), or one weight per rank (default: uniform).
+   * to the rows that it adds), upper (half of the draws at the largest rank, none at the smallest), or
+   * one weight per rank. By default upper where the smallest rank distils, else uniform.
    */
-  readonly rankDistribution?: 'uniform' | 'geometric' | 'tail_heavy' | readonly number[];
+  readonly rankDistribution?: 'uniform' | 'geometric' | 'tail_heavy' | 'upper' | readonly number[] | null;
   /**
    * Ranks of one step. sandwich: half of its parts at the largest rank, half at a drawn one; one: a
    * single drawn rank; each: one draw per part; stratified: draws spread over all ranks; all: every rank
@@ -88,11 +89,17 @@ export interface RunOptions {
   /** Factors on the losses of the ranks. */
   readonly rankLossWeights?: readonly number[] | null;
   /**
-   * With the schedule sandwich: the drawn rank runs over the same rows as the largest and learns from
-   * its predictions, (1 - w)·cross-entropy + w·divergence; 0: off. A step then has half as many
-   * different rows (default: 0).
+   * With the schedule sandwich: a smaller rank runs over the rows of the largest and learns from its
+   * predictions, (1 - w)·cross-entropy + w·divergence; 0: off. By default 0.5 where the smallest rank is
+   * 1 or 2.
    */
-  readonly distillation?: number;
+  readonly distillation?: number | null;
+  /**
+   * The rank that learns from the largest: smallest: in a pass of its own, half as many rows more a
+   * step; drawn: in place of its own rows, so a step has half as many different rows (default:
+   * smallest).
+   */
+  readonly distillationStudent?: 'smallest' | 'drawn';
   /** Most likely tokens that distillation compares one by one; all others count together (default: 64). */
   readonly distillationTopK?: number;
   /** The scale, or its numerator (default: 8). */

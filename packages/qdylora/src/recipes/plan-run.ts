@@ -1,4 +1,4 @@
-import type { Tokenizer } from '@qdylora/data';
+import type { TokenBatch, Tokenizer } from '@qdylora/data';
 import { firstExample, maskPreview } from '@qdylora/data';
 import { accumulateGradients, clearGradients, passesOfStep } from '@qdylora/trainer';
 import type { RunConfig } from '../config/resolve-run.ts';
@@ -88,7 +88,8 @@ function firstRow({ training }: RunData, tokenizer: Tokenizer | null, color: boo
 interface TimedPass {
   readonly seconds: number;
   readonly tokens: number;
-  readonly passesPerStep: number;
+  /** How often each token of a step's rows goes through the model, once all ranks train. */
+  readonly runsPerToken: number;
 }
 
 /** One micro batch forward and backward: the first pass of the first step. */
@@ -99,7 +100,8 @@ async function timePass({ model, training }: AssembledRun, signal?: AbortSignal)
   for (const parameter of optimizer.parameters) parameter.makeTrainable(backend.memory);
   clearGradients(model, optimizer.parameters);
   const level = training.levels?.levelAt(0, 0);
-  const { passes } = passesOfStep(0, batches.batchAt(0), training.model, sampler, { level });
+  const stepBatches = batches.batchAt(0);
+  const { passes } = passesOfStep(0, stepBatches, training.model, sampler, { level });
   const [first] = passes;
   const losses = backend.memory.allocate('f32', [1]);
   const start = performance.now();
@@ -108,31 +110,32 @@ async function timePass({ model, training }: AssembledRun, signal?: AbortSignal)
   return {
     seconds: (performance.now() - start) / 1000,
     tokens: first!.batch.ids.length,
-    passesPerStep: passes.length,
+    runsPerToken: tokensOf(passes.map(({ batch }) => batch)) / Math.max(1, tokensOf(stepBatches)),
   };
 }
+
+const tokensOf = (batches: readonly TokenBatch[]): number =>
+  batches.reduce((sum, { ids }) => sum + ids.length, 0);
 
 /**
  * Time grows with tokens: those of the training steps, and those of the held-out rows at every rank and
  * without the adapter.
  */
 function secondsOf(
-  { totalSteps, batches, adapted }: AssembledRun,
+  { totalSteps, batches, adapted, training: { wideSteps = 0 } }: AssembledRun,
   { training, heldOut, report }: RunData,
   config: RunConfig,
-  { seconds, tokens, passesPerStep }: TimedPass,
+  { seconds, tokens, runsPerToken }: TimedPass,
 ): number {
   const secondsPerToken = seconds / tokens;
   const heldOutTokens = heldOut.reduce((sum, { ids }) => sum + ids.length, 0);
   const rowTokens = report.tokens / Math.max(1, report.measuredRows - report.dropped);
-  const microBatches = batches.batchAt(0).length;
-  const tokensPerStep =
-    ((training.length * rowTokens) / batches.stepsPerEpoch) * (passesPerStep / Math.max(1, microBatches));
+  const tokensPerStep = (training.length * rowTokens) / batches.stepsPerEpoch;
+  const trainedTokens = tokensPerStep * (wideSteps + (totalSteps - wideSteps) * runsPerToken);
   const sweeps = heldOut.length === 0 ? 0 : config.evalSteps ? Math.ceil(totalSteps / config.evalSteps) : 1;
   const views = adapted ? adapted.ranks.ranks.length + 1 : 1;
   return (
     secondsPerToken *
-    (totalSteps * tokensPerStep +
-      sweeps * views * heldOutTokens * forwardShare(config.gradientCheckpointing !== false))
+    (trainedTokens + sweeps * views * heldOutTokens * forwardShare(config.gradientCheckpointing !== false))
   );
 }

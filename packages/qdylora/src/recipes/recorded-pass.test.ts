@@ -76,6 +76,7 @@ describe('a replayed pass', () => {
     ['dropout and checkpointing', { loraDropout: 0.2, gradientCheckpointing: true }],
     ['bf16', { computeDtype: 'bf16' }],
     ['distillation', { distillation: 0.5, distillationTopK: 8 }],
+    ['distillation of the drawn rank', { distillation: 0.5, distillationStudent: 'drawn' }],
     ['full training', { method: 'none', ranks: undefined, quantization: 'none' } as Partial<FinetuneOptions>],
   ])('has the bits of one that runs op by op: %s', async ([name, change], { skip }) => {
     skip(!levels.available, why);

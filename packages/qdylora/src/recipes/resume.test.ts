@@ -210,25 +210,38 @@ describe('a resumed run', () => {
     expect(bytesOf(join(outputDir, 'adapter'))).toEqual(bytesOf(folder.in('started whole/adapter')));
   });
 
-  it('with distillation ends in the same bytes, and has twice as many steps an epoch', async () => {
-    const options = { ...common, distillation: 0.5, distillationTopK: 9 } as const;
-    const outputDir = folder.in('distilled in halves');
-    const whole = await run({ ...options, outputDir: folder.in('distilled whole') });
-    await run({ ...options, outputDir, onStep: ({ step }) => (step === 3 ? 'stop' : undefined) });
-    const again = { ...options, outputDir, resumeFromCheckpoint: 'auto' } as const;
-    const error = await rejection(() => run({ ...again, distillation: 0 }));
-    expect([error.code, error.message]).toEqual(['BAD_RESUME', expect.stringMatching(/distillation/)]);
-    await run(again);
-    expect(bytesOf(join(outputDir, 'adapter'))).toEqual(bytesOf(folder.in('distilled whole/adapter')));
-    const plain = await run({ ...common, outputDir: folder.in('not distilled') });
-    const stepsPerEpoch = (events: readonly FinetuneEvent[]) =>
-      events.flatMap((event) => (event.type === 'plan' ? [event.stepsPerEpoch] : []));
-    expect(stepsPerEpoch(whole)).toEqual(stepsPerEpoch(plain).map((steps) => 2 * steps));
-  });
+  it.each([
+    ['smallest', 1],
+    ['drawn', 2],
+  ] as const)(
+    'with the student %s ends in the same bytes, and has %i times the steps',
+    async (student, n) => {
+      const options = {
+        ...common,
+        distillation: 0.5,
+        distillationTopK: 9,
+        distillationStudent: student,
+      } as const;
+      const outputDir = folder.in(`${student} distilled in halves`);
+      const whole = await run({ ...options, outputDir: folder.in(`${student} distilled whole`) });
+      await run({ ...options, outputDir, onStep: ({ step }) => (step === 3 ? 'stop' : undefined) });
+      const again = { ...options, outputDir, resumeFromCheckpoint: 'auto' } as const;
+      const error = await rejection(() => run({ ...again, distillation: 0 }));
+      expect([error.code, error.message]).toEqual(['BAD_RESUME', expect.stringMatching(/distillation/)]);
+      await run(again);
+      expect(bytesOf(join(outputDir, 'adapter'))).toEqual(
+        bytesOf(folder.in(`${student} distilled whole/adapter`)),
+      );
+      const plain = await run({ ...common, outputDir: folder.in(`not distilled as ${student}`) });
+      const stepsPerEpoch = (events: readonly FinetuneEvent[]) =>
+        events.flatMap((event) => (event.type === 'plan' ? [event.stepsPerEpoch] : []));
+      expect(stepsPerEpoch(whole)).toEqual(stepsPerEpoch(plain).map((steps) => n * steps));
+    },
+  );
 
   it('stores none of the keys that earlier versions lacked, where it trains as they did', async () => {
     const outputDir = folder.in('earlier');
-    await run({ ...common, maxSteps: 1, loraScaling: 'sqrt', outputDir });
+    await run({ ...common, maxSteps: 1, loraScaling: 'sqrt', distillation: 0, outputDir });
     expect(Object.keys(stateIn(outputDir)).join()).not.toMatch(
       /adapter_init|loraplus|rank_rates|rate_ranks|distillation|precond/,
     );

@@ -39,6 +39,7 @@ const options = (outputDir: string): FinetuneOptions => ({
   microBatchSize: 2,
   gradientAccumulationSteps: 2,
   maxSteps: 20,
+  wideRatio: 0.1,
   loraDropout: 0.1,
   outputDir,
 });

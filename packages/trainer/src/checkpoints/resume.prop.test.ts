@@ -2,7 +2,7 @@ import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFolderAtomically } from '@qdylora/checkpoint';
 import { createHostBackend, type QdyloraError } from '@qdylora/contract';
-import { RANK_SCHEDULES, rankSampler } from '@qdylora/lora-dynamic';
+import { DISTILLATION_STUDENTS, RANK_SCHEDULES, rankSampler } from '@qdylora/lora-dynamic';
 import { temporaryFolder } from '@qdylora/testing/node';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -23,7 +23,7 @@ const WIDE = { hidden: 64, adapter: { ranks: [1, 16, 64] } };
 const anyRun = fc.record({
   rankSchedule: fc.constantFrom(...RANK_SCHEDULES),
   /** Where the schedule is a sandwich. */
-  distils: fc.boolean(),
+  student: fc.constantFrom(null, ...DISTILLATION_STUDENTS),
   updateRule: fc.constantFrom('prefix' as const, 'newest_block' as const),
   dropout: fc.constantFrom(0, 0.3),
   recompute: fc.boolean(),
@@ -40,7 +40,7 @@ const anyRun = fc.record({
 type AnyRun = typeof anyRun extends fc.Arbitrary<infer Run> ? Run : never;
 const EVERYTHING_ON: Omit<AnyRun, 'optimizerName'> = {
   rankSchedule: 'sandwich',
-  distils: true,
+  student: 'smallest',
   updateRule: 'newest_block',
   dropout: 0.3,
   recompute: false,
@@ -58,14 +58,14 @@ const evaluate = {
 };
 
 const optionsOf = (
-  { distils, updateRule, dropout, total, wideSteps, stop: _, ...options }: AnyRun,
+  { student, updateRule, dropout, total, wideSteps, stop: _, ...options }: AnyRun,
   pageFolder: string,
   extra: TinyRunOptions,
 ) =>
   tinyOptions({
     ...options,
     ...WIDE,
-    distillation: distils && options.rankSchedule === 'sandwich' ? { weight: 0.5, topK: 4 } : null,
+    distillation: student && options.rankSchedule === 'sandwich' ? { weight: 0.5, topK: 4, student } : null,
     paging: { budgetBytes: 6000, folder: pageFolder },
     adapter: { ...WIDE.adapter, updateRule: wideSteps > 0 ? 'prefix' : updateRule, dropout },
     totalSteps: total,

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { localWorld, type Communicator } from '@qdylora/collectives';
 import { createBatches, type ExampleSource } from '@qdylora/data';
-import type { RankSchedule } from '@qdylora/lora-dynamic';
+import { DISTILLATION_STUDENTS, type RankSchedule } from '@qdylora/lora-dynamic';
 import { temporaryFolder } from '@qdylora/testing/node';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -60,8 +60,8 @@ describe('a run on several workers', () => {
     expect(reads.length).toBeLessThanOrEqual(readAlone + 3 * 2 * 2);
   });
 
-  it('with distillation keeps teacher and student on one worker', async () => {
-    const options = { totalSteps: 3, accumulate: 3, distillation: { weight: 0.5, topK: 4 } };
+  it.each(DISTILLATION_STUDENTS)('keeps teacher and student on one worker: %s', async (student) => {
+    const options = { totalSteps: 3, accumulate: 3, distillation: { weight: 0.5, topK: 4, student } };
     const alone = await trainOn(null, options);
     for (const outcome of await trainOnAll(2, options)) expect(outcome).toEqual(alone);
   });

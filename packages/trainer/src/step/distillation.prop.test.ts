@@ -8,7 +8,7 @@ import { accumulateGradients, clearGradients, passesOfStep, runStep, sgd, type P
 
 type TinyAdapted = ReturnType<typeof tinyAdapted>;
 
-const HALF: Distillation = { weight: 0.5, topK: 4 };
+const HALF: Distillation = { weight: 0.5, topK: 4, student: 'drawn' };
 const samplerOf = ({ ranks }: TinyAdapted, options: Partial<RankSamplerOptions> = {}) =>
   rankSampler(ranks, { seed: 1, schedule: 'sandwich', distillation: HALF, ...options });
 
@@ -31,7 +31,7 @@ function expectClose(got: readonly ArrayLike<number>[], want: readonly ArrayLike
   );
 }
 
-describe('a step with distillation', () => {
+describe('a step whose drawn rank distils', () => {
   it('runs each micro batch at the largest rank, then at the drawn one, whatever was drawn', () => {
     fc.assert(
       fc.property(
@@ -103,7 +103,7 @@ describe('a step with distillation', () => {
       stepOf(adapted, 4),
       [batch],
       adapted,
-      samplerOf(adapted, { distillation: { weight: 1, topK: 100 } }),
+      samplerOf(adapted, { distillation: { ...HALF, weight: 1, topK: 100 } }),
     );
     const teacher = await gradientsAfter(adapted, [{ view: adapted.atRank(4), batch }]);
     expectClose(await gradientsAfter(adapted, passes), teacher);
@@ -131,6 +131,67 @@ describe('a step with distillation', () => {
     };
     const first = await take(0);
     expect(await take(1)).toBe(first);
+  });
+});
+
+describe('a step whose smallest rank distils', () => {
+  const SMALLEST: Distillation = { weight: 0.5, topK: 4 };
+
+  it('has the passes of the sandwich, and after each of the largest rank one more of the same rows', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 2, maxLength: 5 }),
+        fc.nat(200),
+        (sizes, step) => {
+          const adapted = tinyAdapted();
+          const batches = sizes.map((size) => collate(tinyExamples(size)));
+          const { passes, rank } = passesOfStep(
+            step,
+            batches,
+            adapted,
+            samplerOf(adapted, { distillation: SMALLEST }),
+          );
+          const drawn = samplerOf(adapted).rankAt(step);
+          expect(
+            passes.map(({ view, batch, distillation }) => [view.active!.rank, batch, distillation]),
+          ).toEqual(
+            batches.flatMap((batch, i): unknown[][] =>
+              i % 2 === 1
+                ? [[drawn, batch, undefined]]
+                : [
+                    [4, batch, { role: 'teacher', topK: 4 }],
+                    [1, batch, { role: 'student', topK: 4, weight: 0.5 }],
+                  ],
+            ),
+          );
+          expect(rank).toBe(drawn);
+        },
+      ),
+    );
+  });
+
+  it('of one micro batch cuts it in halves, each with passes of its own', () => {
+    const adapted = tinyAdapted();
+    const batch = tinyBatch(5);
+    const sampler = samplerOf(adapted, { distillation: SMALLEST });
+    const { passes } = passesOfStep(stepOf(adapted, 2), [batch], adapted, sampler);
+    expect(passes.map((pass) => [pass.view.active!.rank, pass.batch.segments.length - 1])).toEqual([
+      [4, 2],
+      [1, 2],
+      [2, 3],
+    ]);
+    expect(passes[1].batch).toBe(passes[0].batch);
+  });
+
+  it('of one example takes turns: largest and smallest rank, then the drawn one', () => {
+    const adapted = tinyAdapted();
+    const sampler = samplerOf(adapted, { distillation: SMALLEST });
+    for (let step = 0; step < 10; step++) {
+      const { passes } = passesOfStep(step, [tinyBatch(1)], adapted, sampler);
+      expect(passes.map(({ view }) => view.active!.rank)).toEqual(
+        step % 2 === 0 ? [4, 1] : [sampler.rankAt(step)],
+      );
+    }
   });
 });
 

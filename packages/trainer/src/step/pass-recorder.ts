@@ -59,7 +59,8 @@ export function createPassRecorder(modelBackend: Backend): PassRecorder {
       beforeCall();
     },
   });
-  let last: { readonly shape: string; readonly backend: Backend } | null = null;
+  let last: { readonly shape: string; readonly topK: number | undefined; readonly backend: Backend } | null =
+    null;
   const numbers = new WeakMap<LossModel, number>();
   let modelCount = 0;
   /** A number for each model. A model at two quantization levels is two models on one backend. */
@@ -93,9 +94,11 @@ export function createPassRecorder(modelBackend: Backend): PassRecorder {
     run(passRun, nextBeforeCall) {
       beforeCall = nextBeforeCall;
       const { backend: passBackend } = passRun.pass.view.model;
-      const shape = shapeOf(passRun);
+      // A pass without distillation leaves the arrays of soft targets where they are.
+      const topK = passRun.pass.distillation?.topK ?? last?.topK;
+      const shape = shapeOf(passRun, topK);
       const isRepeated = shape === last?.shape && passBackend === last.backend;
-      last = { shape, backend: passBackend };
+      last = { shape, topK, backend: passBackend };
       if (!isRepeated) forget();
       const run = { ...passRun, softTargets: softTargets.of(passRun.pass) };
       if (!isRepeated || !isRecordable(backend, run)) return runPass(backend, run);
@@ -120,10 +123,10 @@ const isRecordable = (backend: Backend, { pass, offload }: PassRun): boolean =>
  * The values that determine the shapes of all arrays of a pass, its ops and their scratch: that of attention
  * depends on where each sequence begins.
  */
-const shapeOf = ({ pass, computeDtype, recompute, dropout }: PassRun): string =>
+const shapeOf = ({ pass, computeDtype, recompute, dropout }: PassRun, topK: number | undefined): string =>
   JSON.stringify([
     pass.batch.segments.join(),
-    pass.distillation?.topK,
+    topK,
     computeDtype,
     recompute,
     dropout ? dropout.rng.key : null,

@@ -1,5 +1,5 @@
 import type { TokenBatch } from '@qdylora/data';
-import { updatedRows, type Adapted, type Distillation, type RankSampler } from '@qdylora/lora-dynamic';
+import { updatedRows, type Adapted, type RankSampler } from '@qdylora/lora-dynamic';
 import type { RowRange } from '../optimizers/optimizer.ts';
 import type { Pass, PassDistillation } from './run-pass.ts';
 import type { LossModel } from './loss-model.ts';
@@ -32,8 +32,8 @@ export interface StepPlanOptions {
  * model in one pass, each with its own rank and weight, except where the schedule runs a part at several
  * ranks.
  *
- * With distillation each micro batch runs twice, at the largest rank and then at the drawn one, which learns
- * from the first; so a step has as many different rows as half of its passes hold.
+ * With distillation a part with two ranks runs twice, at the first one and then at the second one, which
+ * learns from the first.
  *
  * A model without adapters has no ranks. `sampler` null: always the largest rank, as in ordinary LoRA.
  */
@@ -119,8 +119,6 @@ const FEWEST_TURNS = 2;
  * there the ranks take turns over the steps.
  */
 function rankBatches(step: number, batches: readonly TokenBatch[], sampler: RankSampler): RankedBatch[] {
-  const { distillation } = sampler;
-  if (distillation) return batches.map((batch) => pairOf(step, batch, { ...sampler, distillation }));
   const segments = sampler.segmentsOf(batches.length);
   const pieces = batches.map((batch) =>
     splitBatch(batch, Math.max(1, Math.min(segments, batch.segments.length - 1))),
@@ -133,27 +131,22 @@ function rankBatches(step: number, batches: readonly TokenBatch[], sampler: Rank
     parts: pieces[i].flatMap((piece) => {
       const part = turns ? step % turns : index;
       index++;
-      return sampler.ranksOfPart(step, part, turns || pieceCount).map((rank) => ({ batch: piece, rank }));
+      const ranks = sampler.ranksOfPart(step, part, turns || pieceCount);
+      return distilled(
+        ranks.map((rank) => ({ batch: piece, rank })),
+        sampler,
+      );
     }),
   }));
 }
 
-/** A whole micro batch at the largest rank, and once more at the drawn rank, which learns from the first. */
-function pairOf(
-  step: number,
-  batch: TokenBatch,
-  { ranksOfPart, distillation: { topK, weight } }: RankSampler & { readonly distillation: Distillation },
-): RankedBatch {
-  const roles: readonly PassDistillation[] = [
-    { role: 'teacher', topK },
-    { role: 'student', topK, weight },
+/** The runs of one part. With distillation, the second of two learns from the first. */
+function distilled(runs: readonly Part[], { distillation }: RankSampler): readonly Part[] {
+  if (!distillation || runs.length !== 2) return runs;
+  const { topK, weight } = distillation;
+  const [teacher, student] = runs;
+  return [
+    { ...teacher, distillation: { role: 'teacher', topK } },
+    { ...student, distillation: { role: 'student', topK, weight } },
   ];
-  return {
-    batch,
-    parts: roles.map((distillation, part) => ({
-      batch,
-      rank: ranksOfPart(step, part, roles.length)[0],
-      distillation,
-    })),
-  };
 }

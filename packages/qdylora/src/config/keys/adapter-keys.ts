@@ -1,6 +1,7 @@
 import {
   RANK_DISTRIBUTIONS,
   RANK_SCALINGS,
+  DISTILLATION_STUDENTS,
   RANK_SCHEDULES,
   UPDATE_RULES,
   type RankScaling,
@@ -64,10 +65,14 @@ export const ADAPTER_KEYS = {
     group: 'Adapter',
     about:
       'How often each rank is drawn: uniform, geometric (small ranks more often), tail_heavy (in ' +
-      'proportion to the rows that it adds), or one weight per rank',
+      'proportion to the rows that it adds), upper (half of the draws at the largest rank, none at the ' +
+      'smallest), or one weight per rank. By default upper where the smallest rank distils, else uniform',
     flag: 'word-or-numbers',
     expected: `${RANK_DISTRIBUTIONS.join(', ')} or a list of weights`,
-    schema: z.union([z.enum(RANK_DISTRIBUTIONS), z.array(z.number().gte(0)).min(1)]).default('uniform'),
+    schema: z
+      .union([z.enum(RANK_DISTRIBUTIONS), z.array(z.number().gte(0)).min(1)])
+      .nullable()
+      .default(null),
   },
   rankSchedule: choiceKey<readonly [RankSchedule, ...RankSchedule[]], RankSchedule>(
     asTuple(RANK_SCHEDULES),
@@ -105,12 +110,21 @@ export const ADAPTER_KEYS = {
     expected: 'a list with one number > 0 for each rank',
     schema: z.array(z.number().gt(0)).min(1).nullable().default(null),
   },
-  distillation: numberKey({ from: 0, to: 1 }, 0, {
+  distillation: optionalNumberKey(
+    { from: 0, to: 1 },
+    {
+      group: 'Adapter',
+      about:
+        'With the schedule sandwich: a smaller rank runs over the rows of the largest and learns from its ' +
+        'predictions, (1 - w)·cross-entropy + w·divergence; 0: off. By default 0.5 where the smallest rank ' +
+        'is 1 or 2',
+    },
+  ),
+  distillationStudent: choiceKey(DISTILLATION_STUDENTS, 'smallest', {
     group: 'Adapter',
     about:
-      'With the schedule sandwich: the drawn rank runs over the same rows as the largest and learns from ' +
-      'its predictions, (1 - w)·cross-entropy + w·divergence; 0: off. A step then has half as many ' +
-      'different rows',
+      'The rank that learns from the largest: smallest: in a pass of its own, half as many rows more a ' +
+      'step; drawn: in place of its own rows, so a step has half as many different rows',
   }),
   distillationTopK: numberKey({ from: 1, whole: true }, 64, {
     group: 'Adapter',

@@ -79,7 +79,7 @@ export function assertRankListsFit(
   explicit: ExplicitValues,
 ): void {
   try {
-    rankProbabilities(rankSet(ranks), rankDistribution);
+    if (rankDistribution) rankProbabilities(rankSet(ranks), rankDistribution);
   } catch {
     throw refusedValue(
       explicit,
@@ -110,12 +110,13 @@ export function assertRankListsFit(
 
 /** Why a run cannot train the largest rank alone first and then sort rows; null: it can. */
 export function obstacleToWideSteps(
-  { adapter, loraScaling, updateRule, distillation }: Config,
+  { adapter, loraScaling, updateRule, distillation, distillationStudent }: Config,
   ranks: readonly number[],
 ): ((name: NameKey) => string) | null {
   if (ranks.length === 1) return () => 'needs several ranks';
-  if (distillation > 0)
-    return (name) => `has no drawn rank that could learn, so it excludes ${name('distillation')}`;
+  if (distillation && distillationStudent === 'drawn')
+    return (name) =>
+      `has no drawn rank that could learn, so it excludes ${name('distillationStudent')}: drawn`;
   if (!FLAT_SCALINGS.includes(loraScaling))
     return (name) =>
       `needs nearly one scale at all ranks: ${name('loraScaling')} ${FLAT_SCALINGS.join(' or ')}`;
@@ -125,13 +126,20 @@ export function obstacleToWideSteps(
   return null;
 }
 
-/** @throws QdyloraError BAD_CONFIG for distillation without a largest and a drawn rank over the same rows */
+/** @throws QdyloraError BAD_CONFIG for distillation without two ranks over the same rows */
 export function assertDistillationFits(
-  { distillation, rankSchedule, rankSegments, microBatchSize, gradientAccumulationSteps }: Config,
+  {
+    distillation,
+    distillationStudent,
+    rankSchedule,
+    rankSegments,
+    microBatchSize,
+    gradientAccumulationSteps,
+  }: Config,
   ranks: readonly number[],
   explicit: ExplicitValues,
 ): void {
-  if (distillation === 0) return;
+  if (!distillation) return;
   const refuse = (problem: (name: NameKey) => string, nextStep: string): QdyloraError =>
     refusedValue(explicit, 'distillation', problem, nextStep);
   if (ranks.length === 1)
@@ -144,17 +152,18 @@ export function assertDistillationFits(
       (name) => `${name('distillation')} needs ${name('rankSchedule')}: sandwich (got ${rankSchedule})`,
       'In other schedules no step has the largest rank to learn from.',
     );
+  if (distillationStudent === 'smallest') return;
   if (rankSegments !== null)
     throw refusedValue(
       explicit,
       'rankSegments',
-      (name) => `${name('rankSegments')} has no meaning beside ${name('distillation')}`,
+      (name) => `${name('rankSegments')} has no meaning beside ${name('distillationStudent')}: drawn`,
       'Leave it out: micro batches run whole at both ranks.',
     );
   if ((microBatchSize * gradientAccumulationSteps) % 2 === 1)
     throw refuse(
       (name) =>
-        `${name('distillation')} runs each row twice, so ${name('microBatchSize')} · ` +
+        `${name('distillationStudent')}: drawn runs each row twice, so ${name('microBatchSize')} · ` +
         `${name('gradientAccumulationSteps')} must be even (got ${microBatchSize} · ` +
         `${gradientAccumulationSteps})`,
       'Make one of them even.',
@@ -315,6 +324,7 @@ const ADAPTER_ONLY_KEYS: readonly KeyName[] = [
   'rankLossWeights',
   'distillation',
   'distillationTopK',
+  'distillationStudent',
   'adapterInit',
   'adapterInitNorm',
   'loraplusLrRatio',

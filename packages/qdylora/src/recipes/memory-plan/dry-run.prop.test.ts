@@ -118,7 +118,6 @@ async function bothBooks(prepared: PreparedRun, samplerOf: typeof atLargestRank 
   await train({
     ...run.training,
     sampler,
-    wideSteps: 0,
     levels,
     gradientSum: librarySum,
     recordsPasses: false,
@@ -245,17 +244,19 @@ test('and with distillation, whose arrays between two passes are counted', async
   const loaded = loadAddon();
   skip(!loaded.addon, `the addon does not load: ${loaded.addon ? '' : loaded.reason}`);
   const peaks: number[] = [];
-  for (const [distillation, distillationTopK] of [
-    [0, 1],
-    [0.5, 1],
-    [0.5, 100],
-  ]) {
+  for (const [distillation, distillationTopK, distillationStudent] of [
+    [0, 1, 'smallest'],
+    [0.5, 1, 'drawn'],
+    [0.5, 100, 'drawn'],
+    [0.5, 100, 'smallest'],
+  ] as const) {
     const outputDir = folder.in(`distilled${count++}`);
     const { real, planned } = await bothBooks(
       prepareRun(
         valuesOfOptions({
           distillation,
           distillationTopK,
+          distillationStudent,
           ranks: [2, 8],
           method: 'qdylora',
           model: writeTinyModel(`${outputDir}-model`),
@@ -325,6 +326,8 @@ test(
           prepareRun(
             valuesOfOptions({
               ...runOptions,
+              distillation: 0,
+              wideRatio: 0,
               rankLossWeights,
               updateRule,
               ranks: [2, 8, 64],

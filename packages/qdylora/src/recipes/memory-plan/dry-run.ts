@@ -39,6 +39,14 @@ export const PARTS = {
   evaluation: 'held-out loss',
 } as const;
 
+/** A step to plan. */
+export interface PlannedStep {
+  /** Its micro batches. */
+  readonly batches: readonly TokenBatch[];
+  /** Whether it trains the largest rank alone, before the rows are sorted. */
+  readonly isWide: boolean;
+}
+
 /** A run to plan: shapes of a model, and the rows of its largest steps. */
 export interface DryRunOptions {
   readonly backend: DryBackend;
@@ -48,8 +56,8 @@ export interface DryRunOptions {
   readonly dtype: 'f32' | 'bf16';
   /** Arrays of another type, by name. */
   readonly dtypes?: ReadonlyMap<string, 'f32' | 'bf16'>;
-  /** The micro batches of each candidate for the largest step. */
-  readonly steps: readonly (readonly TokenBatch[])[];
+  /** Each candidate for the largest step. */
+  readonly steps: readonly PlannedStep[];
   /** The rows of each candidate for the largest evaluation pass; empty: nothing is held out. */
   readonly judged: readonly (readonly Example[])[];
   /** Which layers run again in backward. */
@@ -170,8 +178,8 @@ async function trainSteps(
   const workers = worker ? dryWorld(worker) : null;
   await train({
     model: adapted ? withUnlikeParts(adapted, config) : model,
-    batches: { stepsPerEpoch: steps.length, batchAt: (step) => steps[step], epochAt: () => 0 },
-    sampler: adapted && atLargestRank(samplerOf(adapted, config), adapted.ranks.maxRank),
+    batches: { stepsPerEpoch: steps.length, batchAt: (step) => steps[step].batches, epochAt: () => 0 },
+    sampler: adapted && atLargestRank(samplerOf(adapted, config), adapted.ranks.maxRank, steps),
     levels,
     optimizer,
     schedule: NO_SCHEDULE,
@@ -245,9 +253,22 @@ function withGradients(parts: readonly PartUsage[], optimizer: Optimizer): PartU
   );
 }
 
-/** The same sampler at the largest rank. */
-export const atLargestRank = (sampler: RankSampler | null, maxRank: number): RankSampler | null =>
-  sampler && { ...sampler, ranksOfPart: () => [maxRank] };
+/**
+ * The same sampler at the largest rank. With distillation a part runs as often as in the run, but once in
+ * steps that are wide.
+ */
+export const atLargestRank = (
+  sampler: RankSampler | null,
+  maxRank: number,
+  steps?: readonly PlannedStep[],
+): RankSampler | null =>
+  sampler && {
+    ...sampler,
+    ranksOfPart: (step, part, parts) =>
+      sampler.distillation && !steps?.[step].isWide
+        ? sampler.ranksOfPart(step, part, parts).map(() => maxRank)
+        : [maxRank],
+  };
 
 /** The same levels with every step at the most bits, which need the most memory. */
 export const atMostBits = (levels: LevelSampler | null): LevelSampler | null =>
@@ -276,18 +297,22 @@ function withUnlikeParts(
 }
 
 /**
- * The largest step that the keys allow, where no rows were read: every token counts.
+ * The largest step that the keys allow, where no rows were read: every token counts. Where the first steps
+ * train the largest rank alone, also the largest of them: it takes a lone micro batch through the model whole,
+ * which distillation cuts.
  *
  * @param mostBatches of it; by default a third pass takes the second's place
  */
-export function fullestStep(
-  config: Parameters<typeof distinctRows>[0] & Pick<RunConfig, 'maxSeqLength'>,
+export function fullestSteps(
+  config: Parameters<typeof distinctRows>[0] & Pick<RunConfig, 'maxSeqLength' | 'wideRatio'>,
   mostBatches = 2,
-): TokenBatch[] {
+): PlannedStep[] {
   const { microBatchSize, gradientAccumulationSteps } = distinctRows(config);
   const example = fullExample(config.maxSeqLength);
   const batch = collate(Array.from({ length: microBatchSize }, () => example));
-  return Array.from({ length: Math.min(gradientAccumulationSteps, mostBatches) }, () => batch);
+  const batches = Array.from({ length: Math.min(gradientAccumulationSteps, mostBatches) }, () => batch);
+  const hasWideSteps = config.distillation && config.wideRatio;
+  return (hasWideSteps ? [true, false] : [false]).map((isWide) => ({ batches, isWide }));
 }
 
 /** The largest evaluation pass, in rows as long as the keys allow. */

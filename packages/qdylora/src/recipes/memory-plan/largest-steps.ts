@@ -1,12 +1,12 @@
 import type { DryBackend } from '@qdylora/contract';
-import { collate, countPredicted, type Example, type TokenBatch } from '@qdylora/data';
+import { collate, countPredicted, type Example } from '@qdylora/data';
 import { groupByTokenBudget } from '@qdylora/eval';
 import type { ComputeDtype } from '@qdylora/tensor';
 import { passesOfStep } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import type { AssembledRun } from '../run/assemble-run.ts';
 import { attentionNeed, type AttentionNeed } from './attention-need.ts';
-import { fullestStep } from './dry-run.ts';
+import { fullestSteps, type PlannedStep } from './dry-run.ts';
 import { JUDGED_TOKENS } from '../run/judging/judged-tokens.ts';
 import type { RunData } from '../run/load-data.ts';
 
@@ -25,6 +25,8 @@ const MOST_ASKED = 1024;
 interface PassSize {
   readonly tokens: number;
   readonly segments: Int32Array;
+  /** Whether it keeps its predictions for another pass, or learns from those of one. */
+  readonly isDistilled?: boolean;
 }
 interface Candidate<P> {
   readonly pass: P;
@@ -39,8 +41,8 @@ interface Looked {
 type Config = RunConfig & { readonly computeDtype: ComputeDtype };
 
 /**
- * Candidates for the largest step: those with a pass that no other pass dominates in tokens, segments and
- * attention memory. (One long segment is divided among threads in chunks with sums of their own; many short
+ * Candidates for the largest step: those with a pass that no other pass dominates in tokens, segments,
+ * attention memory and predictions that are kept. (One long segment is divided among threads in chunks with sums of their own; many short
  * segments are padded to whole groups.) Where rows stay in their files: the largest step that the keys allow.
  *
  * @param backend a dry backend, used up by the measurements of attention
@@ -49,15 +51,15 @@ export function largestSteps(
   config: Config,
   { run, data }: Looked,
   backend: DryBackend,
-): readonly (readonly TokenBatch[])[] {
-  if (data.isStreamed) return [fullestStep(config)];
+): readonly PlannedStep[] {
+  if (data.isStreamed) return fullestSteps(config);
   const largest = largestPasses(
     passesOf(run),
     attentionNeed(backend, run.model.config.attention, config.computeDtype),
   );
   return [...new Set(largest.map(({ step }) => step))]
     .sort((a, b) => a - b)
-    .map((step) => run.batches.batchAt(step));
+    .map((step) => ({ batches: run.batches.batchAt(step), isWide: isWide(run, step) }));
 }
 
 /** Candidates for the largest evaluation pass, by the same rule as `largestSteps`. */
@@ -91,21 +93,25 @@ function largestPasses<P extends PassSize>(passes: readonly P[], needOf: Attenti
 }
 
 /** Every pass of the steps, as the sampler cuts them. */
-function passesOf({
-  batches,
-  totalSteps,
-  training: { model, sampler },
-}: AssembledRun): (PassSize & { readonly step: number })[] {
-  return Array.from({ length: Math.min(totalSteps, MOST_STEPS) }, (_, step) =>
-    passesOfStep(step, batches.batchAt(step), model, sampler).passes.map(({ batch: { ids, segments } }) => ({
+function passesOf({ batches, totalSteps, training }: AssembledRun): (PassSize & { readonly step: number })[] {
+  const { model } = training;
+  return Array.from({ length: Math.min(totalSteps, MOST_STEPS) }, (_, step) => {
+    const sampler = isWide({ training }, step) ? null : training.sampler;
+    const { passes } = passesOfStep(step, batches.batchAt(step), model, sampler);
+    return passes.map(({ batch: { ids, segments }, distillation }) => ({
       step,
       tokens: ids.length,
       segments,
-    })),
-  ).flat();
+      isDistilled: distillation !== undefined,
+    }));
+  }).flat();
 }
 
+const isWide = ({ training: { wideSteps = 0 } }: Pick<AssembledRun, 'training'>, step: number): boolean =>
+  step < wideSteps;
+
 const isWithin = (one: Candidate<PassSize>, other: Candidate<PassSize>): boolean =>
+  (!one.pass.isDistilled || other.pass.isDistilled === true) &&
   one.pass.tokens <= other.pass.tokens &&
   one.pass.segments.length <= other.pass.segments.length &&
   one.attentionBytes <= other.attentionBytes;

@@ -6,7 +6,7 @@ import { NO_ROWS, warnOfPositions } from '../opening/warn-of-positions.ts';
 import {
   dryRun,
   fullestJudged,
-  fullestStep,
+  fullestSteps,
   partsOfRun,
   phaseBytes,
   type DryRun,
@@ -176,7 +176,7 @@ async function runDry(
     model: model.raw,
     dtype,
     dtypes,
-    steps: [fullestStep(config, worker && Infinity)],
+    steps: fullestSteps(config, worker && Infinity),
     judged: judges ? [fullestJudged(config)] : [],
     recompute,
     mostLayers,

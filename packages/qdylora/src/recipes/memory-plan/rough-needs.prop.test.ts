@@ -5,7 +5,7 @@ import { TINY_CONFIG } from '../../../test/tiny-model.ts';
 import { valuesOfOptions } from '../../config/explicit-values.ts';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { resolveShape } from '../run/prepare-run.ts';
-import { dryRun, fullestStep, fullExample, phaseBytes, type DryRun } from './dry-run.ts';
+import { dryRun, fullestSteps, fullExample, phaseBytes, type DryRun } from './dry-run.ts';
 import { roughNeeds } from './rough-needs.ts';
 
 const LAYERS = 12;
@@ -80,7 +80,7 @@ test('two models of a few layers tell the need of all layers, whichever phase is
               backend: createDryBackend(),
               model,
               dtype,
-              steps: [fullestStep(changed)],
+              steps: fullestSteps(changed),
               judged: holdsOut ? [[fullExample(512)]] : [],
               recompute:
                 changed.gradientCheckpointing === 2

@@ -19,7 +19,16 @@ test('the arrays of each worker are, to the byte, those of its dry run', async (
   skip(!loaded.addon, `the addon does not load: ${loaded.addon ? '' : loaded.reason}`);
   const dataset = writeRowsOf(folder.in('rows.jsonl'), Array<number>(12).fill(12));
   const model = writeTinyModel(folder.in('model'));
-  const options = { model, dataset, ranks: [1, 16], maxRankByWorker: [16, 1], maxSteps: 1, numThreads: 1 };
+  const options = {
+    model,
+    dataset,
+    ranks: [1, 16],
+    maxRankByWorker: [16, 1],
+    wideRatio: 0,
+    distillation: 0,
+    maxSteps: 1,
+    numThreads: 1,
+  };
   const shape = { microBatchSize: 1, gradientAccumulationSteps: 8, packing: false, backend: 'cpu' } as const;
   const bytesOf = async (world: Communicator) => {
     const outputDir = folder.in(`out-${world.rank}`);
@@ -41,7 +50,7 @@ test('the arrays of each worker are, to the byte, those of its dry run', async (
       backend: dry,
       model: source.config.raw,
       dtype: 'f32',
-      steps: [run.batches.batchAt(0)],
+      steps: [{ batches: run.batches.batchAt(0), isWide: false }],
       judged: [],
       recompute: run.training.recompute ?? false,
       worker: world,

@@ -168,6 +168,7 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
     loraAlpha,
     rankSchedule,
     distillation,
+    distillationStudent,
     maxRankByWorker,
     quantization,
     doubleQuantization,
@@ -181,6 +182,7 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
     computeDtype,
     seed,
   } = config;
+  const isEachRowTwice = distillation && distillationStudent === 'drawn';
   const adapter: [string, unknown][] = ranks
     ? [
         ['Ranks', ranks.join(', ')],
@@ -189,7 +191,9 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
         ...(maxRankByWorker
           ? [['Largest rank by worker', maxRankByWorker.join(', ')] as [string, unknown]]
           : []),
-        ...(distillation > 0 ? [['Distillation', distillation] as [string, unknown]] : []),
+        ...(distillation
+          ? [['Distillation', `${distillation}, ${distillationStudent} rank`] as [string, unknown]]
+          : []),
       ]
     : [];
   const settings: (readonly [string, unknown])[] = [
@@ -208,7 +212,7 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
     ['Tokens', result.tokens.toLocaleString('en-US')],
     [
       'Rows a step',
-      `${microBatchSize} × ${gradientAccumulationSteps}${distillation > 0 ? ', each twice' : ''}`,
+      `${microBatchSize} × ${gradientAccumulationSteps}${isEachRowTwice ? ', each twice' : ''}`,
     ],
     ['Longest row', `${maxSeqLength} tokens`],
     ['Learning rate', `${learningRate}, ${lrScheduler}`],

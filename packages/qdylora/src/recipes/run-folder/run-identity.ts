@@ -55,9 +55,11 @@ const LATER_KEYS: ReadonlyMap<KeyName, unknown> = new Map<KeyName, unknown>([
   ['maxRankByWorker', null],
 ]);
 
-/** An earlier version trained so, and has not stored the key. */
-const isEarlierValue = (name: KeyName, value: unknown): boolean =>
-  LATER_KEYS.has(name) && JSON.stringify(value) === JSON.stringify(LATER_KEYS.get(name));
+/** An earlier version trained so, and has not stored the key. In earlier versions the drawn rank distilled. */
+function isEarlierValue(name: KeyName, config: RunConfig): boolean {
+  if (name === 'distillationStudent') return !config.distillation || config[name] === 'drawn';
+  return LATER_KEYS.has(name) && JSON.stringify(config[name]) === JSON.stringify(LATER_KEYS.get(name));
+}
 
 /**
  * The values that a resumed run must share with the first one: keys that decide the numbers, the fingerprint
@@ -75,7 +77,7 @@ export function runIdentity(
 ): Record<string, unknown> {
   const { fingerprint, rows, rowsHash, tokensHash, totalSteps } = facts;
   const decidingValues = KEY_NAMES.filter(
-    (name) => !FREE_KEYS.has(name) && !isEarlierValue(name, config[name]),
+    (name) => !FREE_KEYS.has(name) && !isEarlierValue(name, config),
   ).map((name) => [snakeCase(name), config[name]] as const);
   // Earlier versions wrote the default ratio also beside warmup_steps and without a warm-up: such a run can
   // be resumed. A key that is left out and one that is set to its default are the same run.

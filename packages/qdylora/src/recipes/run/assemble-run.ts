@@ -169,13 +169,21 @@ export const samplerOf = (
     rankLossWeights: lossWeights,
     distillation: weight,
     distillationTopK: topK,
+    distillationStudent: student,
     seed,
   }: RunConfig,
 ): RankSampler | null => {
-  const distillation = weight > 0 ? { weight, topK } : null;
+  const distillation = weight ? { weight, topK, student } : null;
   return ranks.ranks.length === 1
     ? null
-    : rankSampler(ranks, { distribution, schedule, segments, lossWeights, distillation, seed });
+    : rankSampler(ranks, {
+        distribution: distribution ?? undefined,
+        schedule,
+        segments,
+        lossWeights,
+        distillation,
+        seed,
+      });
 };
 
 /** The sampler of quantization levels; null where the model has its 4 bits alone, or is not quantized. */
