@@ -40,6 +40,12 @@ async function measureMore(setting: Setting, adapted: Adapted<CausalLm>, squeeze
   };
 }
 
+/** Tokens of the rows of the run, each row once; some go through the model twice (distillation). */
+const rowTokensOf = ({ job, trainedBatches }: Setting): number =>
+  Array.from({ length: job.steps }, (_, step) => trainedBatches.batchAt(step))
+    .flat()
+    .reduce((sum, { ids }) => sum + ids.length, 0);
+
 async function runJob(job: Job, files: Files, backend: Backend): Promise<void> {
   const setting = await openSetting(job, files, backend);
   const start = performance.now();
@@ -51,7 +57,7 @@ async function runJob(job: Job, files: Files, backend: Backend): Promise<void> {
   const more = adapted && (await measureMore(setting, adapted, job.steps - setting.job.steps));
   writeFileSync(
     join(files.outputDir, 'result.json'),
-    JSON.stringify({ ...job, tokens, trainSeconds, ...rows, ...more }),
+    JSON.stringify({ ...job, tokens, rowTokens: rowTokensOf(setting), trainSeconds, ...rows, ...more }),
   );
 }
 

@@ -14,6 +14,8 @@ import { lossCurves } from './loss-curves.ts';
 interface Result extends Job {
   readonly losses: Readonly<Record<string, number>>;
   readonly tokens: number;
+  /** Tokens of the rows, each row once; absent in results of before a run could run a row twice. */
+  readonly rowTokens?: number;
   readonly rowSums: Readonly<Record<string, readonly number[]>>;
   readonly rowCounts: readonly number[];
   readonly trainSeconds: number;
@@ -47,18 +49,16 @@ const lossesAt = ({ rowSums, rowCounts }: Result, rank: number) => ({
 
 /**
  * The dedicated run of the seed of a run with the smallest loss at a rank, if there is one: on the same rows,
- * so with as many tokens, or else on others.
+ * so with as many tokens in its rows, or else on others.
  */
-function bestDedicated(
-  results: readonly Result[],
-  { seed, tokens }: Result,
-  rank: number,
-): Result | undefined {
+function bestDedicated(results: readonly Result[], run: Result, rank: number): Result | undefined {
   const dedicated = results
-    .filter((result) => result.kind === 'dedicated' && result.seed === seed && rank in result.losses)
+    .filter((result) => result.kind === 'dedicated' && result.seed === run.seed && rank in result.losses)
     .sort((left, right) => left.losses[rank] - right.losses[rank]);
-  return dedicated.find((result) => result.tokens === tokens) ?? dedicated.at(0);
+  return dedicated.find((result) => rowTokensOf(result) === rowTokensOf(run)) ?? dedicated.at(0);
 }
+
+const rowTokensOf = ({ tokens, rowTokens = tokens }: Result): number => rowTokens;
 
 /** One line a run: losses at all ranks, and their mean. */
 function lossTable(results: readonly Result[]): string[] {

@@ -17,6 +17,13 @@ const QLORA = 'QLoRA at r = 64';
 /** A way to draw ranks; null is the largest rank in every step. */
 type Mode = readonly [name: string, microBatches: 1 | 2, sampler: RankSampler | null];
 
+/** The sampler of `qdylora train`. */
+const DISTILLED = {
+  schedule: 'sandwich',
+  distribution: 'upper',
+  distillation: { weight: 0.5, topK: 64 },
+} as const;
+
 type SamplerOf = (options: Omit<RankSamplerOptions, 'seed'>) => RankSampler;
 
 /** Every way to draw ranks, or each rank by itself, against QLoRA on the same rows of the same step. */
@@ -77,7 +84,9 @@ function schedules(samplerOf: SamplerOf): Mode[] {
     ['sandwich, uncut: in turns', 1, samplerOf({ schedule: 'sandwich', segments: 1 })],
     ['each', 2, samplerOf({ schedule: 'each' })],
     ['stratified', 2, samplerOf({ schedule: 'stratified' })],
-    ['sandwich (the default)', 2, samplerOf({ schedule: 'sandwich' })],
+    ['sandwich', 2, samplerOf({ schedule: 'sandwich' })],
+    ['sandwich, distilled (the default)', 2, samplerOf(DISTILLED)],
+    ['sandwich, distilled', 1, samplerOf(DISTILLED)],
     ...(all ? [['all: every rank on every token', 1, samplerOf({ schedule: 'all' })] as const] : []),
   ];
 }

@@ -133,12 +133,8 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
   };
   const rankAt = (step: number): number => rankOf(rng.uniform(step));
   const student = distillation && (distillation.student ?? 'smallest');
+  const undrawnRanks = student === 'smallest' ? [set.maxRank, set.ranks[0]] : [set.maxRank];
   const hasUnlikeParts = schedule !== 'one' && schedule !== 'all' && student !== 'drawn';
-  const ranksInSandwich = (step: number, part: number, parts: number): readonly number[] => {
-    if (student === 'drawn') return [set.maxRank, rankAt(step)];
-    if (parts === 1 || part % 2 === 1) return [rankAt(step)];
-    return student === 'smallest' ? [set.maxRank, set.ranks[0]] : [set.maxRank];
-  };
   return {
     schedule,
     distillation,
@@ -150,7 +146,8 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
         case 'all':
           return set.ranks;
         case 'sandwich':
-          return ranksInSandwich(step, part, parts);
+          if (student === 'drawn') return [set.maxRank, rankAt(step)];
+          return parts === 1 || part % 2 === 1 ? [rankAt(step)] : undrawnRanks;
         case 'stratified':
           return [rankOf((rng.uniform(step) + part / parts) % 1)];
         case 'each':

@@ -37,6 +37,13 @@ export interface PassRecorder extends Disposable {
   dispose(): void;
 }
 
+interface LastPass {
+  readonly shape: string;
+  readonly backend: Backend;
+  /** Classes of the soft targets of the newest pass with any. */
+  readonly topK: number | undefined;
+}
+
 /** Recordings of passes of one shape, by the other values that they depend on. */
 interface Recordings {
   readonly arrays: LossArrays & PassArrays & { readonly counter: ArrayView<'i32'> };
@@ -59,8 +66,7 @@ export function createPassRecorder(modelBackend: Backend): PassRecorder {
       beforeCall();
     },
   });
-  let last: { readonly shape: string; readonly topK: number | undefined; readonly backend: Backend } | null =
-    null;
+  let last: LastPass | null = null;
   const numbers = new WeakMap<LossModel, number>();
   let modelCount = 0;
   /** A number for each model. A model at two quantization levels is two models on one backend. */
@@ -94,7 +100,6 @@ export function createPassRecorder(modelBackend: Backend): PassRecorder {
     run(passRun, nextBeforeCall) {
       beforeCall = nextBeforeCall;
       const { backend: passBackend } = passRun.pass.view.model;
-      // A pass without distillation leaves the arrays of soft targets where they are.
       const topK = passRun.pass.distillation?.topK ?? last?.topK;
       const shape = shapeOf(passRun, topK);
       const isRepeated = shape === last?.shape && passBackend === last.backend;
@@ -121,7 +126,7 @@ const isRecordable = (backend: Backend, { pass, offload }: PassRun): boolean =>
 
 /**
  * The values that determine the shapes of all arrays of a pass, its ops and their scratch: that of attention
- * depends on where each sequence begins.
+ * depends on where each sequence begins. A pass without soft targets leaves those of `topK` where they are.
  */
 const shapeOf = ({ pass, computeDtype, recompute, dropout }: PassRun, topK: number | undefined): string =>
   JSON.stringify([

@@ -298,8 +298,8 @@ function withUnlikeParts(
 
 /**
  * The largest step that the keys allow, where no rows were read: every token counts. Where the first steps
- * train the largest rank alone, also the largest of them: it takes a lone micro batch through the model whole,
- * which distillation cuts.
+ * train the largest rank alone, also the largest of them: a lone micro batch goes through the model whole
+ * then, and in parts under distillation.
  *
  * @param mostBatches of it; by default a third pass takes the second's place
  */

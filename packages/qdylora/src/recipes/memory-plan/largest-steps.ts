@@ -42,8 +42,9 @@ type Config = RunConfig & { readonly computeDtype: ComputeDtype };
 
 /**
  * Candidates for the largest step: those with a pass that no other pass dominates in tokens, segments,
- * attention memory and predictions that are kept. (One long segment is divided among threads in chunks with sums of their own; many short
- * segments are padded to whole groups.) Where rows stay in their files: the largest step that the keys allow.
+ * attention memory and kept predictions. (One long segment is divided among threads in chunks with sums of
+ * their own; many short segments are padded to whole groups.) Where rows stay in their files: the largest
+ * step that the keys allow.
  *
  * @param backend a dry backend, used up by the measurements of attention
  */

@@ -160,6 +160,12 @@ export function reportPage(
   };
 }
 
+const isEachRowTwice = ({ distillation, distillationStudent }: RunConfig): boolean =>
+  distillation !== null && distillation > 0 && distillationStudent === 'drawn';
+
+const distillationSettings = ({ distillation, distillationStudent }: RunConfig): [string, unknown][] =>
+  distillation ? [['Distillation', `${distillation}, ${distillationStudent} rank`]] : [];
+
 function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
   const {
     method,
@@ -167,8 +173,6 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
     loraScaling,
     loraAlpha,
     rankSchedule,
-    distillation,
-    distillationStudent,
     maxRankByWorker,
     quantization,
     doubleQuantization,
@@ -182,7 +186,6 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
     computeDtype,
     seed,
   } = config;
-  const isEachRowTwice = distillation && distillationStudent === 'drawn';
   const adapter: [string, unknown][] = ranks
     ? [
         ['Ranks', ranks.join(', ')],
@@ -191,9 +194,7 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
         ...(maxRankByWorker
           ? [['Largest rank by worker', maxRankByWorker.join(', ')] as [string, unknown]]
           : []),
-        ...(distillation
-          ? [['Distillation', `${distillation}, ${distillationStudent} rank`] as [string, unknown]]
-          : []),
+        ...distillationSettings(config),
       ]
     : [];
   const settings: (readonly [string, unknown])[] = [
@@ -212,7 +213,7 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
     ['Tokens', result.tokens.toLocaleString('en-US')],
     [
       'Rows a step',
-      `${microBatchSize} × ${gradientAccumulationSteps}${isEachRowTwice ? ', each twice' : ''}`,
+      `${microBatchSize} × ${gradientAccumulationSteps}${isEachRowTwice(config) ? ', each twice' : ''}`,
     ],
     ['Longest row', `${maxSeqLength} tokens`],
     ['Learning rate', `${learningRate}, ${lrScheduler}`],

@@ -55,7 +55,7 @@ const LATER_KEYS: ReadonlyMap<KeyName, unknown> = new Map<KeyName, unknown>([
   ['maxRankByWorker', null],
 ]);
 
-/** An earlier version trained so, and has not stored the key. In earlier versions the drawn rank distilled. */
+/** An earlier version trained so, and has not stored the key. Its student was the drawn rank. */
 function isEarlierValue(name: KeyName, config: RunConfig): boolean {
   if (name === 'distillationStudent') return !config.distillation || config[name] === 'drawn';
   return LATER_KEYS.has(name) && JSON.stringify(config[name]) === JSON.stringify(LATER_KEYS.get(name));
