@@ -4,6 +4,7 @@ import {
   rankProbabilities,
   rankSampler,
   rankSet,
+  RANK_DISTRIBUTIONS,
   RANK_SCHEDULES,
   type RankDistribution,
   type RankSchedule,
@@ -18,7 +19,7 @@ const drawn = sets.chain((set) =>
   fc.record({
     set: fc.constant(set),
     distribution: fc.oneof(
-      fc.constantFrom<RankDistribution>('uniform', 'geometric', 'tail_heavy'),
+      fc.constantFrom<RankDistribution>(...RANK_DISTRIBUTIONS),
       fc
         .array(fc.integer({ min: 0, max: 5 }), { minLength: set.ranks.length, maxLength: set.ranks.length })
         .filter((weights) => weights.some((weight) => weight > 0)),
@@ -64,6 +65,18 @@ describe('a distribution over ranks', () => {
     },
   );
 
+  it('upper draws the largest rank half of the time, the smallest never, and all others alike', () => {
+    fc.assert(
+      fc.property(sets, (set) => {
+        const probabilities = rankProbabilities(set, 'upper');
+        const between = probabilities.slice(1, -1);
+        expect(probabilities.at(-1)).toBe(between.length > 0 ? 0.5 : 1);
+        if (probabilities.length > 1) expect(probabilities[0]).toBe(0);
+        for (const p of between) expect(p).toBe(0.5 / between.length);
+      }),
+    );
+  });
+
   it(
     'tail_heavy is a uniform draw from 1 … R, rounded up to the next listed rank: row k of any set sees ' +
       'the share (R − start of its block) / R of the steps',
@@ -85,7 +98,7 @@ describe('a distribution over ranks', () => {
   it('refuses weights that do not fit, by name', () => {
     for (const bad of [[1, 2], [1, -1, 1], [0, 0, 0], [1, NaN, 1], 'heavy'])
       expect(() => rankProbabilities(rankSet([1, 2, 4]), bad as never)).toThrow(
-        /\[rank_distribution\] the distribution must be uniform, geometric, tail_heavy, or 3 weights/,
+        /\[rank_distribution\] the distribution must be uniform, geometric, tail_heavy, upper, or 3 weights/,
       );
   });
 });
