@@ -73,7 +73,7 @@ describe('a run', () => {
     ['rank_schedule: each', { distillation: 0, rankDistribution: 'uniform' }],
     ['method: qlora', { distillation: 0 }],
     ['distillation: 0', { distillation: 0, rankDistribution: 'uniform', wideRatio: 0.5 }],
-    ['distillation_student: drawn', { distillation: 0, rankDistribution: 'uniform' }],
+    ['distillation_student: drawn', { distillation: 0.5, rankDistribution: 'uniform', wideRatio: 0 }],
     ['distillation_top_k: 8', { distillation: 0.5, distillationTopK: 8 }],
     ['rank_rates: inverse_sqrt\nloraplus_lr_ratio: 16', { rankRates: 'inverse_sqrt', loraplusLrRatio: 16 }],
     ['wide_ratio: 0.25\nlora_scaling: constant', { wideRatio: 0.25 }],

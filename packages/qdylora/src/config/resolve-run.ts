@@ -136,10 +136,9 @@ function defaultDistillation(
   { rankSchedule, distillationStudent }: RunConfig,
   ranks: readonly number[],
 ): number {
-  const isUseful = ranks.length > 1 && ranks[0] <= LARGEST_STUDENT;
-  return isUseful && rankSchedule === 'sandwich' && distillationStudent === 'smallest'
-    ? DEFAULT_DISTILLATION
-    : 0;
+  const isPossible = ranks.length > 1 && rankSchedule === 'sandwich';
+  const isUseful = distillationStudent === 'drawn' || ranks[0] <= LARGEST_STUDENT;
+  return isPossible && isUseful ? DEFAULT_DISTILLATION : 0;
 }
 
 const defaultDistribution = (

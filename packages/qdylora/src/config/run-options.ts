@@ -90,8 +90,8 @@ export interface RunOptions {
   readonly rankLossWeights?: readonly number[] | null;
   /**
    * With the schedule sandwich: a smaller rank runs over the rows of the largest and learns from its
-   * predictions, (1 - w)·cross-entropy + w·divergence; 0: off. By default 0.5 where the smallest rank is
-   * 1 or 2.
+   * predictions, (1 - w)·cross-entropy + w·divergence; 0: off. By default 0.5 where the smallest of
+   * several ranks is 1 or 2.
    */
   readonly distillation?: number | null;
   /**

@@ -116,8 +116,8 @@ export const ADAPTER_KEYS = {
       group: 'Adapter',
       about:
         'With the schedule sandwich: a smaller rank runs over the rows of the largest and learns from its ' +
-        'predictions, (1 - w)·cross-entropy + w·divergence; 0: off. By default 0.5 where the smallest rank ' +
-        'is 1 or 2',
+        'predictions, (1 - w)·cross-entropy + w·divergence; 0: off. By default 0.5 where the smallest of ' +
+        'several ranks is 1 or 2',
     },
   ),
   distillationStudent: choiceKey(DISTILLATION_STUDENTS, 'smallest', {
