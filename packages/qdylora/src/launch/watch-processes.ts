@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { constants, openSync } from 'node:fs';
+import { constants, openSync, readSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 
@@ -13,7 +13,7 @@ export interface EndedProcess {
 export interface ProcessWatch extends Disposable {
   /** In the order of their ends. The first one ended by itself; a launcher ends the others. */
   readonly ended: readonly EndedProcess[];
-  /** The processes that have begun and not ended yet. */
+  /** The processes that have said their number and not ended yet. */
   running(): number[];
   /** The command of a worker, by which it is watched. It does nothing else where it runs on another host. */
   watched(command: readonly string[]): string[];
@@ -31,28 +31,46 @@ export function watchProcesses(folder: string, workers: number): ProcessWatch {
   const running = new Map<number, number>();
   const paths = Array.from({ length: workers }, (_, rank) => join(folder, `process-${rank}`));
   spawnSync('mkfifo', paths);
-  const sockets = paths.map((path, rank) => {
+  const pipes = paths.map((path, rank) => {
     const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const socket = new Socket({ fd, readable: true, writable: false });
     let pid = '';
-    socket.on('data', (text: Buffer) => {
-      pid += String(text);
+    const hear = (text: string): void => {
+      if (!text) return;
+      pid += text;
       running.set(rank, Number(pid));
-    });
+    };
+    socket.on('data', (text: Buffer) => hear(String(text)));
     socket.on('end', () => {
       running.delete(rank);
       ended.push({ rank, pid: Number(pid) });
     });
-    return socket.unref();
+    socket.unref();
+    return { fd, socket, hear };
   });
   return {
     ended,
-    running: () => [...running.values()],
+    running: () => {
+      // a number may lie in its pipe before the event loop reads it
+      for (const { fd, socket, hear } of pipes) if (!socket.destroyed) hear(textIn(fd));
+      return [...running.values()];
+    },
     watched: (command) => ['sh', '-c', OPEN_PIPE, folder, ...command],
     [Symbol.dispose]() {
-      for (const socket of sockets) socket.destroy();
+      for (const { socket } of pipes) socket.destroy();
     },
   };
+}
+
+/** What lies in a pipe now; a process number is written at once. */
+function textIn(fd: number): string {
+  const bytes = Buffer.alloc(32);
+  try {
+    return bytes.toString('latin1', 0, readSync(fd, bytes));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return '';
+    throw error;
+  }
 }
 
 /**
