@@ -55,6 +55,8 @@ function weightsOf({ ranks, blockStart }: RankSet, distribution: RankDistributio
 
 /** One for each rank, but none for the smallest, and for the largest as much as for all others. */
 function upperWeights(count: number): number[] {
-  const others = Math.max(0, count - 2);
-  return Array.from({ length: count }, (_, i) => (i === count - 1 ? Math.max(1, others) : i === 0 ? 0 : 1));
+  const weights = new Array<number>(count).fill(1);
+  weights[0] = 0;
+  weights[count - 1] = Math.max(1, count - 2);
+  return weights;
 }

@@ -2,6 +2,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { FLAT_SCALINGS, rankProbabilities, rankSet } from '@qdylora/lora-dynamic';
 import { isPaged } from '@qdylora/trainer';
 import type { OutputOf } from './check-values.ts';
+import { isEachRowTwice } from '../distinct-rows.ts';
 import { SPELLINGS, type ExplicitValues } from '../explicit-values.ts';
 import { KEYS, type KeyName } from '../keys.ts';
 
@@ -110,11 +111,12 @@ export function assertRankListsFit(
 
 /** Why a run cannot train the largest rank alone first and then sort rows; null: it can. */
 export function obstacleToWideSteps(
-  { adapter, loraScaling, updateRule, distillation, distillationStudent }: Config,
+  config: Config,
   ranks: readonly number[],
 ): ((name: NameKey) => string) | null {
+  const { adapter, loraScaling, updateRule } = config;
   if (ranks.length === 1) return () => 'needs several ranks';
-  if (distillation && distillationStudent === 'drawn')
+  if (isEachRowTwice(config))
     return (name) =>
       `has no drawn rank that could learn, so it excludes ${name('distillationStudent')}: drawn`;
   if (!FLAT_SCALINGS.includes(loraScaling))

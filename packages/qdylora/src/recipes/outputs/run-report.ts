@@ -2,6 +2,7 @@ import { snakeCased } from '@qdylora/contract';
 import { canonicalJson, writeFileDurably } from '@qdylora/checkpoint';
 import type { LevelReport, MeasuredLoss, RankReport, RankRow } from '@qdylora/eval';
 import type { TrainResult } from '@qdylora/trainer';
+import { isEachRowTwice } from '../../config/distinct-rows.ts';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import type { ReportData, ReportEvaluation, ReportSamples, ReportStep } from '../../report/report-data.ts';
 import { renderReport } from '../../report/render-report.ts';
@@ -159,9 +160,6 @@ export function reportPage(
     finish,
   };
 }
-
-const isEachRowTwice = ({ distillation, distillationStudent }: RunConfig): boolean =>
-  distillation !== null && distillation > 0 && distillationStudent === 'drawn';
 
 const distillationSettings = ({ distillation, distillationStudent }: RunConfig): [string, unknown][] =>
   distillation ? [['Distillation', `${distillation}, ${distillationStudent} rank`]] : [];
