@@ -72,7 +72,7 @@ export {
   prefixPreconditioner,
   type Preconditioner,
 } from './preconditioner/prefix-preconditioner.ts';
-export { passesOfStep, type StepPlan } from './step/passes-of-step.ts';
+export { levelsOfStep, passesOfStep, type StepPlan, type StepPlanOptions } from './step/passes-of-step.ts';
 export { listCheckpoints } from './checkpoints/checkpoint-folders.ts';
 export {
   findCheckpoint,

@@ -19,6 +19,17 @@ it('sampled levels are a function of seed and step, and of every two steps one i
   );
 });
 
+it('distilled levels keep every step at the anchor, and students at the levels that would be sampled', () => {
+  fc.assert(
+    fc.property(levelLists, fc.nat(), fc.nat(1000), (levels, seed, step) => {
+      const sampler = levelSampler(levels, { seed, schedule: 'distilled' });
+      expect(sampler.levelAt(step, 3)).toBe(sampler.anchor);
+      expect(sampler.studentLevelAt!(step)).toBe(levelSampler(levels, { seed }).levelAt(step, 0));
+    }),
+  );
+  expect(levelSampler([3, 4], { seed: 1 }).studentLevelAt).toBeUndefined();
+});
+
 it('sampled levels are independent of sampled ranks, and of the parity of the step', () => {
   const sampler = levelSampler([3, 4, 8], { seed: 7 });
   const ranks = rankSampler(rankSet([1, 2]), { seed: 7 });
@@ -59,7 +70,7 @@ it('other levels, schedules and options are refused', () => {
   for (const levels of [[], [4, 4], [2], ['4'], 4] as never[])
     expect(() => levelSampler(levels, { seed: 0 })).toThrow(/must be different ones of 3, 4, 8 \(got/);
   expect(() => levelSampler([4], { seed: 0, schedule: 'rising' as never })).toThrow(
-    /must be one of sampled, descending, feedback \(got rising\)/,
+    /must be one of distilled, sampled, descending, feedback \(got rising\)/,
   );
   expect(() => levelSampler([4], { seed: 0, schedule: 'descending' })).toThrow(/needs `totalSteps`/);
   expect(() => levelSampler([4], { sed: 0 } as never)).toThrow(/sed/);

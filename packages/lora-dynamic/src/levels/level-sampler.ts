@@ -12,6 +12,9 @@ import { QUANTIZATION_LEVELS, STORED_LEVEL } from '@qdylora/quant';
 
 /**
  * The quantization level of each optimizer step.
+ * - `distilled`: all steps are at the anchor level. In one of every two, the parts of the largest rank run
+ *   once more, at a level drawn from the rest, and learn from its predictions at the anchor (distillation).
+ *   So the other levels take nothing away from the anchor.
  * - `sampled`: of every two steps one, in random order, is at the anchor level, the other at a level drawn
  *   from the rest. Ranks are drawn independently. So with the rank schedule `sandwich` (half of the parts of
  *   each step at the largest rank) every pair of rank and level is trained.
@@ -20,8 +23,8 @@ import { QUANTIZATION_LEVELS, STORED_LEVEL } from '@qdylora/quant';
  *   to the next level with fewer bits (the "predefined learning feedback" of Rajabzadeh et al. 2024,
  *   section 5).
  */
-export type LevelSchedule = 'sampled' | 'descending' | 'feedback';
-export const LEVEL_SCHEDULES: readonly LevelSchedule[] = ['sampled', 'descending', 'feedback'];
+export type LevelSchedule = 'distilled' | 'sampled' | 'descending' | 'feedback';
+export const LEVEL_SCHEDULES: readonly LevelSchedule[] = ['distilled', 'sampled', 'descending', 'feedback'];
 
 export interface LevelSamplerOptions {
   /** Default `sampled`. */
@@ -38,10 +41,12 @@ export interface LevelSampler {
   /** The level that evaluations use: 4 bits if it is in the list, else the one with most bits. */
   readonly anchor: number;
   /**
-   * The level of all passes of a step: a pure function of the seed, the step and the number of evaluations so
-   * far that did not improve. Only `feedback` reads the latter.
+   * The level of a step: a pure function of the seed, the step and the number of evaluations so far that did
+   * not improve. Only `feedback` reads the latter.
    */
   levelAt(step: number, plateaus: number): number;
+  /** The level of further passes that learn from the largest rank; where it is that of the step: none. */
+  studentLevelAt?(step: number): number;
 }
 
 const OPTIONS: OptionRules<LevelSamplerOptions> = {
@@ -73,11 +78,11 @@ export function levelSampler(levels: readonly number[], options: LevelSamplerOpt
     const isSecond = orderRng.uniform(Math.floor(step / 2)) < 1 / 2;
     return (step % 2 === 1) === isSecond;
   };
+  const sampled = (step: number): number =>
+    others.length === 0 || isAnchored(step) ? anchor : others[Math.floor(rng.uniform(step) * others.length)]!;
   const levelAt: Readonly<Record<LevelSchedule, LevelSampler['levelAt']>> = {
-    sampled: (step) =>
-      others.length === 0 || isAnchored(step)
-        ? anchor
-        : others[Math.floor(rng.uniform(step) * others.length)]!,
+    distilled: () => anchor,
+    sampled,
     descending: (step) =>
       falling[Math.min(falling.length - 1, Math.floor((step * falling.length) / (totalSteps ?? 1)))],
     feedback: (_, plateaus) => falling[Math.min(falling.length - 1, plateaus)],
@@ -86,7 +91,13 @@ export function levelSampler(levels: readonly number[], options: LevelSamplerOpt
     throw badLevels(`the schedule must be one of ${LEVEL_SCHEDULES.join(', ')} (got ${String(schedule)})`);
   if (schedule === 'descending' && totalSteps === undefined)
     throw badLevels('the schedule descending needs `totalSteps`, the number of steps of the run');
-  return { schedule, levels: rising, anchor, levelAt: levelAt[schedule] };
+  return {
+    schedule,
+    levels: rising,
+    anchor,
+    levelAt: levelAt[schedule],
+    ...(schedule === 'distilled' && { studentLevelAt: sampled }),
+  };
 }
 
 /** The level of a list that evaluations use: 4 bits if it is there, else the one with most bits. */

@@ -91,7 +91,10 @@ describe('a run', () => {
     ['gradient_compression: int8', { gradientCompression: 'int8' }],
     ['max_rank_by_worker: [8, 64, 8]', { maxRankByWorker: [8, 64, 8] }],
     ['adapter_init: gradient\nadapter_init_norm: 0.3', { adapterInit: 'gradient', adapterInitNorm: 0.3 }],
-    ['quantization_levels: [8, 3, 4]', { quantizationLevels: [3, 4, 8], levelSchedule: 'sampled' }],
+    ['quantization_levels: [8, 3, 4]', { quantizationLevels: [3, 4, 8], levelSchedule: 'distilled' }],
+    ['quantization_levels: [3, 4]\ndistillation: 0', { levelSchedule: 'sampled' }],
+    ['quantization_levels: [3, 4]\nmethod: qlora', { levelSchedule: 'sampled' }],
+    ['quantization_levels: [4]', { levelSchedule: 'sampled' }],
     ['quantization: none\nquantization_levels: [4]', { quantizationLevels: [4] }],
     ['method: none\nquantization_levels: [4]\nlevel_schedule: sampled', { quantizationLevels: [4] }],
     ['eval_ranks: [64, 1, 1]', { evalRanks: [1, 64] }],
@@ -213,6 +216,10 @@ describe('a run', () => {
       /`quantization_levels` 3, 4 needs `quantization`: nf4 \(got fp4\)/,
     ],
     ['level_schedule: feedback', /`level_schedule` feedback follows evaluations between steps/],
+    [
+      'quantization_levels: [3, 4]\nlevel_schedule: distilled\ndistillation: 0',
+      /`level_schedule` distilled needs `distillation`, and the run has none/,
+    ],
     ['method: none\nquantization_levels: [3]', /`quantization_levels` is about an adapter/],
     ['eval_ranks: [128]', /`eval_ranks` has rank 128, but the largest is 64/],
     [

@@ -109,7 +109,8 @@ function withRanks(
   assertDistillationFits({ ...config, distillation }, ranks, explicit);
   assertAdapterStartFits(config, explicit);
   assertEvaluationFits(config, ranks, explicit);
-  assertLevelsFit(config, explicit);
+  const levelSchedule = config.levelSchedule ?? defaultLevelSchedule(config, distillation);
+  assertLevelsFit({ ...config, distillation, levelSchedule }, explicit);
   assertWorkerRanksFit(config, ranks, explicit);
   return {
     ...config,
@@ -119,6 +120,7 @@ function withRanks(
     rankRates: config.rankRates ?? defaultRates(loraScaling, rateRanks ?? ranks),
     rateRanks,
     distillation,
+    levelSchedule,
     rankDistribution: config.rankDistribution ?? defaultDistribution(config, distillation),
     wideRatio: wideRatioOf({ ...config, distillation }, ranks, explicit),
     loraAlpha: inherited && !explicit.has('loraAlpha') ? alphaAt(inherited, loraR) : config.loraAlpha,
@@ -145,6 +147,12 @@ const defaultDistribution = (
   { distillationStudent }: RunConfig,
   distillation: number,
 ): 'upper' | 'uniform' => (distillation > 0 && distillationStudent === 'smallest' ? 'upper' : 'uniform');
+
+/** Several levels learn from 4 bits where anything is learned from another pass. */
+const defaultLevelSchedule = (
+  { quantizationLevels }: RunConfig,
+  distillation: number,
+): 'distilled' | 'sampled' => (distillation > 0 && quantizationLevels.length > 1 ? 'distilled' : 'sampled');
 
 /** Half of the steps: better than 0 and 0.3 on SmolLM2-135M (docs/research/every-rank.md). */
 const DEFAULT_WIDE_RATIO = 0.5;

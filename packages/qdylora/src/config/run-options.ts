@@ -49,10 +49,12 @@ export interface RunOptions {
    */
   readonly quantizationLevels?: readonly number[];
   /**
-   * Level of each step. sampled: of two steps one at 4 bits, one at another level; descending: from most
-   * bits to fewest; feedback: fewer bits after each evaluation that does not improve (default: sampled).
+   * Level of each step. distilled: 4 bits; in every second step a further pass at another level learns
+   * from the largest rank; sampled: of two steps one at 4 bits, one at another; descending: from most
+   * bits to fewest; feedback: fewer bits after each evaluation that does not improve. By default
+   * distilled where the run distils, else sampled.
    */
-  readonly levelSchedule?: 'sampled' | 'descending' | 'feedback';
+  readonly levelSchedule?: 'distilled' | 'sampled' | 'descending' | 'feedback' | null;
   /** Folder of an adapter to start from. */
   readonly adapter?: string | null;
   /**

@@ -2,17 +2,17 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { run, tinyRun } from '../../test/tiny-run.ts';
-import { evaluate, finetune, planMemory, type FinetuneOptions } from '../index.ts';
+import { evaluate, finetune, finishRank, planMemory, type FinetuneOptions } from '../index.ts';
 
 const { folder, model, rows, common } = tinyRun();
 const NF4 = { ...common, quantization: 'nf4' } as const;
 const LEVELS = { ...NF4, quantizationLevels: [3, 4, 8] } as const;
 
-/** Report, losses and levels of the steps, and the bytes of the adapter. */
+/** Report, losses and levels of the steps (of passes that learn too), and the bytes of the adapter. */
 async function outcomeOf(name: string, options: Omit<FinetuneOptions, 'outputDir'>) {
   const outputDir = folder.in(name);
   const steps = (await run({ ...options, outputDir })).flatMap((event) =>
-    event.type === 'step' ? [{ loss: event.loss, level: event.level }] : [],
+    event.type === 'step' ? [{ loss: event.loss, level: event.level, student: event.studentLevel }] : [],
   );
   const adapter = readFileSync(join(outputDir, 'adapter', 'adapter_model.safetensors')).toString('base64');
   return { steps, adapter, outputDir };
@@ -21,7 +21,8 @@ async function outcomeOf(name: string, options: Omit<FinetuneOptions, 'outputDir
 describe('a run at several quantization levels', () => {
   it('trains at each, and reports the loss at every pair of rank and level', async () => {
     const { steps, outputDir } = await outcomeOf('levels', LEVELS);
-    expect(new Set(steps.map(({ level }) => level)).size).toBeGreaterThan(1);
+    expect(steps.every(({ level }) => level === 4)).toBe(true);
+    expect(steps.some(({ student }) => student === 3 || student === 8)).toBe(true);
     const report = JSON.parse(readFileSync(join(outputDir, 'report.json'), 'utf8'));
     expect(report.levels.map(({ level }: { level: number }) => level)).toEqual([3, 4, 8]);
     expect(report.levels[1].base).toEqual(report.base);
@@ -40,6 +41,21 @@ describe('a run at several quantization levels', () => {
     await expect(evaluate({ ...judged, quantization: 'none', level: 3 })).rejects.toThrow(
       /is not quantized has no quantization levels/,
     );
+  });
+
+  it('without distillation has steps at each of them', async () => {
+    const { steps } = await outcomeOf('sampled', { ...LEVELS, distillation: 0 });
+    expect(new Set(steps.map(({ level }) => level)).size).toBeGreaterThan(1);
+    expect(steps.every(({ student }) => student === undefined)).toBe(true);
+  });
+
+  it('can be finished at one rank, where no pass learns from another', async () => {
+    const { outputDir } = await outcomeOf('to-finish', LEVELS);
+    const finishing = finishRank({ run: outputDir, rank: 2, outputDir: folder.in('finished') });
+    const schedules: (string | null)[] = [];
+    for await (const event of finishing)
+      if (event.type === 'ready') schedules.push(event.config.levelSchedule);
+    expect(schedules).toEqual(['sampled']);
   });
 
   it('of level 4 alone is the run without the key, bit for bit', async () => {

@@ -1,12 +1,13 @@
 import { hostData, type ArrayView } from '@qdylora/contract';
-import { levelSampler, type LevelSampler } from '@qdylora/lora-dynamic';
+import { levelSampler, type Distillation, type LevelSampler } from '@qdylora/lora-dynamic';
 import { dequantizeNf4, leveledWeight, moveToMemory, quantizeNf4, threeBitMatrix } from '@qdylora/quant';
 import { isPacked, Linear } from '@qdylora/tensor';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { expect, it } from 'vitest';
 import { numbersOf, tinyAdapted, tinyBatch, tinyModel, type TinyModel } from '../../test/tiny-model.ts';
 import { eventsOf, eventsOfType, tinyOptions, type TinyRunOptions } from '../../test/tiny-run.ts';
-import { passesOfStep, train, type TrainEvent } from '../index.ts';
+import { termsOf } from '../sharing/passes-of-worker.ts';
+import { levelsOfStep, passesOfStep, train, type TrainEvent } from '../index.ts';
 
 /** The tiny model with its two linear layers at the levels 3, 4 and 8. */
 function leveledModel(): TinyModel {
@@ -35,7 +36,14 @@ async function outcomeOf(levels: LevelSampler | null, extra: TinyRunOptions = {}
 }
 
 const stepsOf = (events: readonly TrainEvent[]) =>
-  eventsOfType(events, 'step').map(({ step, loss, level }) => ({ step, loss, level }));
+  eventsOfType(events, 'step').map(({ step, loss, level, studentLevel }) => ({
+    step,
+    loss,
+    level,
+    studentLevel,
+  }));
+
+const HALF: Distillation = { weight: 0.5, topK: 4 };
 
 it('all passes of a step are at its level, the same model at each time', () => {
   const adapted = tinyAdapted({}, leveledModel());
@@ -63,7 +71,42 @@ it('a run at level 4 alone has the bits of a run without levels', async () => {
   expect(four.steps.map(({ loss }) => loss)).toEqual(plain.steps.map(({ loss }) => loss));
 });
 
-it.each(['sampled', 'feedback'] as const)(
+it('distilled levels add a pass that learns, at another level and the drawn rank', () => {
+  const options = tinyOptions({ base: leveledModel(), distillation: HALF });
+  const { adapted, sampler } = options;
+  const levels = levelSampler([3, 4, 8], { seed: 2, schedule: 'distilled' });
+  const seen = new Set<number>();
+  for (let step = 0; step < 20; step++) {
+    const { level, studentLevel } = levelsOfStep(levels, step);
+    const { passes } = passesOfStep(step, [tinyBatch(4), tinyBatch(2)], adapted, sampler!, {
+      level,
+      studentLevel,
+    });
+    const drawn = sampler!.rankAt(step);
+    // one worker has all that learn from one pass
+    expect(termsOf(passes)[0]).toEqual({ from: 0, to: studentLevel === 4 ? 2 : 3 });
+    const further = studentLevel === 4 ? [] : [[drawn, studentLevel!]];
+    const expected = [[4, 4], [1, 4], ...further, [drawn, 4]];
+    expect(passes.map(({ view }) => [view.active!.rank, view.model])).toEqual(
+      expected.map(([rank, at]) => [rank, adapted.atRank(1, { level: at }).model]),
+    );
+    seen.add(studentLevel!);
+  }
+  expect([...seen].sort()).toEqual([3, 4, 8]);
+});
+
+it('the events of distilled levels name the other level, which wide steps do not have', async () => {
+  const levels = levelSampler([3, 8], { seed: 2, schedule: 'distilled' });
+  const adapter = { updateRule: 'prefix' } as const;
+  const { steps } = await outcomeOf(levels, { adapter, distillation: HALF, wideSteps: 2 });
+  expect(steps.every(({ level }) => level === 8)).toBe(true);
+  const students = [0, 1, 2, 3, 4, 5].map((step) => levels.studentLevelAt!(step));
+  expect(steps.map(({ studentLevel }) => studentLevel)).toEqual(
+    students.map((level, step) => (step < 2 || level === 8 ? undefined : level)),
+  );
+});
+
+it.each(['sampled', 'feedback', 'distilled'] as const)(
   'a resumed run with %s levels has the bits of a whole one',
   async (schedule) => {
     const levels = levelSampler([3, 4, 8], { seed: 2, schedule });
@@ -73,21 +116,26 @@ it.each(['sampled', 'feedback'] as const)(
       run: ({ step }: { step: number }) =>
         Promise.resolve({ byRank: [{ rank: 1, loss: losses[step - 1]! }] }),
     };
-    const whole = await outcomeOf(levels, { evaluate });
+    const options = { evaluate, distillation: schedule === 'distilled' ? HALF : null };
+    const whole = await outcomeOf(levels, options);
     const save = { folder: temporaryFolder() };
-    const begin = await outcomeOf(levels, { evaluate, save, totalSteps: 3 });
-    const end = await outcomeOf(levels, { evaluate, save, resume: 'latest' });
+    const begin = await outcomeOf(levels, { ...options, save, totalSteps: 3 });
+    const end = await outcomeOf(levels, { ...options, save, resume: 'latest' });
     expect([...begin.steps, ...end.steps]).toEqual(whole.steps);
     expect(end.numbers).toEqual(whole.numbers);
     if (schedule === 'feedback') expect(whole.steps.map(({ level }) => level)).toEqual([8, 8, 4, 4, 3, 3]);
   },
 );
 
-it('levels that the model does not have, and feedback without evaluations, are refused', async () => {
+it('levels that the model does not have, or that nothing would train, are refused', async () => {
   const levels = levelSampler([3, 4], { seed: 2 });
   expect(() => train(tinyOptions({ levels }))).toThrow(/3, 4 must be levels of the model \(it has none\)/);
   const feedback = levelSampler([3, 4], { seed: 2, schedule: 'feedback' });
   expect(() => train(tinyOptions({ base: leveledModel(), levels: feedback }))).toThrow(
     /follows the held-out loss, and nothing is evaluated/,
+  );
+  const distilled = levelSampler([3, 4], { seed: 2, schedule: 'distilled' });
+  expect(() => train(tinyOptions({ base: leveledModel(), levels: distilled }))).toThrow(
+    /in the passes that distil, and there are none/,
   );
 });

@@ -1,14 +1,13 @@
 import { gatherParts, termsOfWorker, type Communicator } from '@qdylora/collectives';
 import type { RankSampler } from '@qdylora/lora-dynamic';
 import { passesOfWorker } from '../sharing/passes-of-worker.ts';
-import { passesOfStep, type StepPlan } from '../step/passes-of-step.ts';
+import { passesOfStep, type StepPlan, type StepPlanOptions } from '../step/passes-of-step.ts';
 import type { ResolvedTrainOptions, StepBatches } from './train-options.ts';
 
 interface PlanStepOptions {
   /** null: the largest rank alone. */
   readonly sampler: RankSampler | null;
-  /** Quantization level; undefined: the level that the model has. */
-  readonly level: number | undefined;
+  readonly levels: StepPlanOptions;
 }
 
 /**
@@ -18,10 +17,10 @@ interface PlanStepOptions {
 export async function planStep(
   step: number,
   { batches, model, workers }: ResolvedTrainOptions,
-  { sampler, level }: PlanStepOptions,
+  { sampler, levels }: PlanStepOptions,
 ): Promise<StepPlan> {
   const planOf = (microBatches: Parameters<typeof passesOfStep>[1]): StepPlan =>
-    passesOfStep(step, microBatches, model, sampler, { level });
+    passesOfStep(step, microBatches, model, sampler, levels);
   if (!workers || !batches.shareAt) return planOf(batches.batchAt(step));
   return planShared(step, batches as Required<StepBatches>, { workers, planOf });
 }

@@ -1,8 +1,9 @@
 import { QdyloraError, shownValue } from '@qdylora/contract';
 import type { LearningRateSchedule } from '../learning-rate/learning-rate-schedule.ts';
 import type { WorkerRanks } from '../sharing/limited-ranks.ts';
-import type { StepPlan } from '../step/passes-of-step.ts';
+import { levelsOfStep, type StepPlan, type StepPlanOptions } from '../step/passes-of-step.ts';
 import type { OptimizerLedger } from '../optimizers/optimizer.ts';
+import type { Pass } from '../step/run-pass.ts';
 import { runStep } from '../step/train-step.ts';
 import { countOutcome } from './count-outcome.ts';
 import { averageWith } from './loss-average.ts';
@@ -19,14 +20,14 @@ import { isWideStep } from './wide-steps.ts';
  */
 export async function takeStep(run: TrainingRun): Promise<void> {
   const { options, progress } = run;
-  const { batches, levels, optimizer, clock } = options;
+  const { batches, optimizer, clock } = options;
   const index = progress.step;
   const start = clock();
   const pagingBefore = optimizer.ledger();
   const learningRate = rateAt(options.schedule, index);
-  const level = levels?.levelAt(index, progress.plateaus);
+  const levels = levelsOfStep(options.levels, index, progress.plateaus);
   const sampler = isWideStep(run) ? null : options.sampler;
-  const { passes, rows, rank, ranks } = await planStep(index, options, { sampler, level });
+  const { passes, rows, rank, ranks } = await planStep(index, options, { sampler, levels });
   const outcome = await runStep(passes, optimizer, {
     learningRate,
     maxGradNorm: options.maxGradNorm,
@@ -62,7 +63,7 @@ export async function takeStep(run: TrainingRun): Promise<void> {
     smoothedLoss: progress.lossAverage?.value ?? NaN,
     rank,
     ranks,
-    ...(level !== undefined && { level }),
+    ...levelsOfEvent(levels, passes),
     learningRate,
     ...(progress.lossScale && { lossScale: progress.lossScale.scale }),
     gradNorm,
@@ -76,6 +77,12 @@ export async function takeStep(run: TrainingRun): Promise<void> {
   countOutcome(run, outcome);
   await heedCallback(run, options.onStep?.(event));
 }
+
+/** The level of the step, and the other one of a pass that learns from the largest rank. */
+const levelsOfEvent = ({ level, studentLevel = level }: StepPlanOptions, passes: readonly Pass[]) => ({
+  ...(level !== undefined && { level }),
+  ...(studentLevel !== level && passes.some(({ distillation }) => distillation) && { studentLevel }),
+});
 
 /** Rows that no worker trains keep their bits, also under weight decay. */
 const rowsWithin = (rows: StepPlan['rows'], maxRanks: WorkerRanks | null | undefined): StepPlan['rows'] =>

@@ -39,6 +39,8 @@ export interface StepEvent {
   readonly ranks: readonly number[];
   /** The quantization level of the step, in bits a weight; missing in a run without `levels`. */
   readonly level?: number | undefined;
+  /** The other level of a step that has further passes at one, which learn from the largest rank. */
+  readonly studentLevel?: number | undefined;
   readonly learningRate: number;
   /** Factor on the loss of this step; missing in a run without `lossScaling`. */
   readonly lossScale?: number | undefined;

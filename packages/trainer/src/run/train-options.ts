@@ -280,9 +280,10 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions
 }
 
 /**
- * @throws QdyloraError BAD_ARGUMENT for levels that the model does not have, or feedback without evaluations
+ * @throws QdyloraError BAD_ARGUMENT for levels that the model does not have, feedback without evaluations, or
+ * distilled levels without distillation
  */
-function assertLevelsFit({ model, levels, evaluate }: TrainOptions): void {
+function assertLevelsFit({ model, levels, evaluate, sampler }: TrainOptions): void {
   if (!levels) return;
   const modelLevels = isAdapted(model) ? model.levels : [];
   assertArgument(
@@ -297,6 +298,12 @@ function assertLevelsFit({ model, levels, evaluate }: TrainOptions): void {
     'level_schedule',
     'The schedule feedback follows the held-out loss, and nothing is evaluated',
     'Give `evaluate` too.',
+  );
+  assertArgument(
+    levels.schedule !== 'distilled' || sampler?.distillation,
+    'level_schedule',
+    'The schedule distilled trains other levels in the passes that distil, and there are none',
+    'Give a sampler with `distillation`, or choose the schedule sampled.',
   );
 }
 

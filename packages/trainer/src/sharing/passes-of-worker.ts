@@ -1,11 +1,12 @@
 import { termsOfWorker, type Communicator, type TermRange } from '@qdylora/collectives';
 import type { Pass } from '../step/run-pass.ts';
 
-/** Ranges of the passes that one worker runs together: single ones, and pairs that distil. */
+/** Ranges of the passes that one worker runs together: single ones, and a teacher with those that learn. */
 export function termsOf(passes: readonly Pass[]): TermRange[] {
   const terms: TermRange[] = [];
   for (let from = 0; from < passes.length;) {
-    const to = from + (passes[from + 1]?.distillation?.role === 'student' ? 2 : 1);
+    let to = from + 1;
+    while (passes[to]?.distillation?.role === 'student') to++;
     terms.push({ from, to });
     from = to;
   }

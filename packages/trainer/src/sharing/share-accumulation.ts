@@ -34,7 +34,7 @@ export interface SharedStep {
  * `accumulateGradients`, with the passes shared out over workers. Every worker gets the gradients and the
  * losses of all passes. Without `gradientSum` they have the same bits for any number of workers: the gradient
  * of each term is computed alone, and the terms are added in an order that depends on their number
- * (`sumInOrder`). A term is a pass, or a pair of which one pass learns from the other.
+ * (`sumInOrder`). A term is a pass, or a teacher with all passes that learn from it.
  *
  * With `maxRanks` a worker runs its passes at ranks that are cut to its own, and the gradient of a row is a
  * mean over the tokens of the workers that trained it (`rowFactors`). It keeps its sums of terms up to its

@@ -1,5 +1,5 @@
 import type { TokenBatch } from '@qdylora/data';
-import { updatedRows, type Adapted, type RankSampler } from '@qdylora/lora-dynamic';
+import { updatedRows, type Adapted, type LevelSampler, type RankSampler } from '@qdylora/lora-dynamic';
 import type { RowRange } from '../optimizers/optimizer.ts';
 import type { Pass, PassDistillation } from './run-pass.ts';
 import type { LossModel } from './loss-model.ts';
@@ -24,8 +24,20 @@ export interface StepPlan {
 /** What a step trains besides its ranks. */
 export interface StepPlanOptions {
   /** Quantization level of all passes, in bits a weight; 4 by default. Only of an adapted model. */
-  readonly level?: number;
+  readonly level?: number | undefined;
+  /** Level of a further pass that learns from the largest rank; where it is `level`, the default: none. */
+  readonly studentLevel?: number | undefined;
 }
+
+/** The quantization levels of a step's passes, as `passesOfStep` takes them; none without a sampler. */
+export const levelsOfStep = (
+  levels: LevelSampler | null | undefined,
+  step: number,
+  plateaus = 0,
+): StepPlanOptions => ({
+  level: levels?.levelAt(step, plateaus),
+  studentLevel: levels?.studentLevelAt?.(step),
+});
 
 /**
  * Plans which parts of a step's micro batches run at which ranks. The parts of one micro batch go through the
@@ -33,7 +45,8 @@ export interface StepPlanOptions {
  * ranks.
  *
  * With distillation a part with two ranks runs twice, at the first one and then at the second one, which
- * learns from the first.
+ * learns from the first. Where `studentLevel` is not that of the step, the part runs once more, at that level
+ * and the step's drawn rank, and learns from the first too.
  *
  * A model without adapters has no ranks. `sampler` null: always the largest rank, as in ordinary LoRA.
  */
@@ -42,7 +55,7 @@ export function passesOfStep(
   batches: readonly TokenBatch[],
   model: Adapted<LossModel> | LossModel,
   sampler: RankSampler | null,
-  { level }: StepPlanOptions = {},
+  { level, studentLevel = level }: StepPlanOptions = {},
 ): StepPlan {
   if (!isAdapted(model)) {
     const passes = batches.map((batch) => ({ view: { model, active: null }, batch }));
@@ -50,12 +63,12 @@ export function passesOfStep(
   }
   const { ranks, config } = model;
   const rankedBatches = sampler
-    ? rankBatches(step, batches, sampler)
-    : batches.map((batch) => ({ batch, parts: [{ batch, rank: ranks.maxRank }] }));
+    ? rankBatches(step, batches, sampler, { level, studentLevel })
+    : batches.map((batch) => ({ batch, parts: [{ batch, rank: ranks.maxRank, level }] }));
   const partRanks = rankedBatches.flatMap(({ parts }) => parts.map(({ rank }) => rank));
   const [firstRank] = partRanks;
   const isOneRank = firstRank !== undefined && partRanks.every((rank) => rank === firstRank);
-  const passes = rankedBatches.map((rankedBatch) => passesOfBatch(rankedBatch, model, sampler, level));
+  const passes = rankedBatches.map((rankedBatch) => passesOfBatch(rankedBatch, model, sampler));
   return {
     passes: passes.flat(),
     batchOfPass: passes.flatMap((ofBatch, index) => ofBatch.map(() => index)),
@@ -68,10 +81,11 @@ export function passesOfStep(
 export const isAdapted = (model: Adapted<LossModel> | LossModel): model is Adapted<LossModel> =>
   'atRank' in model;
 
-/** Some examples of a micro batch, and the rank that they run at. */
+/** Some examples of a micro batch, and the rank and level that they run at. */
 interface Part {
   readonly batch: TokenBatch;
   readonly rank: number;
+  readonly level: number | undefined;
   readonly distillation?: PassDistillation;
 }
 
@@ -85,18 +99,18 @@ function passesOfBatch(
   { batch, parts }: RankedBatch,
   model: Adapted<LossModel>,
   sampler: RankSampler | null,
-  level: number | undefined,
 ): Pass[] {
   const weightOf = (rank: number): number | undefined => sampler?.lossWeightOf(rank);
   const tokens = parts.reduce((sum, part) => sum + part.batch.ids.length, 0);
   if (tokens > batch.ids.length)
     return parts.map((part) => ({
-      view: model.atRank(part.rank, { level }),
+      view: model.atRank(part.rank, { level: part.level }),
       batch: part.batch,
       weight: weightOf(part.rank),
       ...(part.distillation && { distillation: part.distillation }),
     }));
-  const weight = weightOf(parts[0].rank);
+  const [{ rank: firstRank, level }] = parts;
+  const weight = weightOf(firstRank);
   const ends = endsOf(parts);
   if (parts.every(({ rank }) => weightOf(rank) === weight))
     return [{ view: model.atRanks(ends, { level }), batch, weight }];
@@ -118,7 +132,12 @@ const FEWEST_TURNS = 2;
  * be cut, or one micro batch with `segments: 1`) would cost as much again for each rank that it runs at:
  * there the ranks take turns over the steps.
  */
-function rankBatches(step: number, batches: readonly TokenBatch[], sampler: RankSampler): RankedBatch[] {
+function rankBatches(
+  step: number,
+  batches: readonly TokenBatch[],
+  sampler: RankSampler,
+  levels: StepPlanOptions,
+): RankedBatch[] {
   const segments = sampler.segmentsOf(batches.length);
   const pieces = batches.map((batch) =>
     splitBatch(batch, Math.max(1, Math.min(segments, batch.segments.length - 1))),
@@ -132,21 +151,27 @@ function rankBatches(step: number, batches: readonly TokenBatch[], sampler: Rank
       const part = turns ? step % turns : index;
       index++;
       const ranks = sampler.ranksOfPart(step, part, turns || pieceCount);
-      return distilled(
-        ranks.map((rank) => ({ batch: piece, rank })),
-        sampler,
-      );
+      const runs = ranks.map((rank) => ({ batch: piece, rank, level: levels.level }));
+      return distilled(runs, sampler, { level: levels.studentLevel, drawnRank: sampler.rankAt(step) });
     }),
   }));
 }
 
-/** The runs of one part. With distillation, the second of two learns from the first. */
-function distilled(runs: readonly Part[], { distillation }: RankSampler): readonly Part[] {
+/**
+ * The runs of one part. With distillation, the second of two learns from the first. So does a third one where
+ * students have another level in this step: it is at the step's drawn rank.
+ */
+function distilled(
+  runs: readonly Part[],
+  { distillation }: RankSampler,
+  { level, drawnRank }: { readonly level: number | undefined; readonly drawnRank: number },
+): readonly Part[] {
   if (!distillation || runs.length !== 2) return runs;
   const { topK, weight } = distillation;
   const [teacher, student] = runs;
+  const students = level === teacher.level ? [student] : [student, { ...student, rank: drawnRank, level }];
   return [
     { ...teacher, distillation: { role: 'teacher', topK } },
-    { ...student, distillation: { role: 'student', topK, weight } },
+    ...students.map((each): Part => ({ ...each, distillation: { role: 'student', topK, weight } })),
   ];
 }

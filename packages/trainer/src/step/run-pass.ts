@@ -21,7 +21,7 @@ export interface Pass {
   readonly batch: TokenBatch;
   /** Factor on the loss of the pass, for the gradient; 1 by default. */
   readonly weight?: number;
-  /** The part of the pass in a pair that distils; undefined: none. */
+  /** What the pass does among passes that distil; undefined: nothing. */
   readonly distillation?: PassDistillation;
 }
 
@@ -60,7 +60,7 @@ export interface PassRun extends PassOptions {
   readonly loss: F32;
 }
 
-/** What the pass has to do with the arrays between the two passes of a pair. */
+/** What the pass has to do with the arrays between a teacher and those that learn from it. */
 export interface SoftTargetRun {
   readonly softTargets?: SoftTargetUse | undefined;
 }

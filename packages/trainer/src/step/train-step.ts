@@ -199,10 +199,8 @@ function assertPair({ view, batch, distillation }: Pass, index: number, passes: 
     });
   if (distillation.role === 'teacher') return;
   const before = passes[index - 1];
-  const isAfterTeacher =
-    before?.distillation?.role === 'teacher' &&
-    before.distillation.topK === distillation.topK &&
-    before.batch === batch;
+  // a pass before it that learns has been checked to come after the same teacher
+  const isAfterTeacher = before?.distillation?.topK === distillation.topK && before.batch === batch;
   assertArgument(
     isAfterTeacher,
     'trainStep',

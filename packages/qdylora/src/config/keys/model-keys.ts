@@ -108,14 +108,18 @@ export const METHOD_KEYS = {
       .transform((list) => [...list].sort((a, b) => a - b))
       .default([4]),
   },
-  levelSchedule: choiceKey<readonly [LevelSchedule, ...LevelSchedule[]], LevelSchedule>(
-    LEVEL_SCHEDULES as unknown as readonly [LevelSchedule, ...LevelSchedule[]],
-    'sampled',
-    {
-      group: 'Method',
-      about:
-        'Level of each step. sampled: of two steps one at 4 bits, one at another level; descending: from ' +
-        'most bits to fewest; feedback: fewer bits after each evaluation that does not improve',
-    },
-  ),
+  levelSchedule: {
+    group: 'Method',
+    about:
+      'Level of each step. distilled: 4 bits; in every second step a further pass at another level learns ' +
+      'from the largest rank; sampled: of two steps one at 4 bits, one at another; descending: from most ' +
+      'bits to fewest; feedback: fewer bits after each evaluation that does not improve. By default ' +
+      'distilled where the run distils, else sampled',
+    flag: 'text',
+    expected: `one of ${LEVEL_SCHEDULES.join(', ')}`,
+    schema: z
+      .enum(LEVEL_SCHEDULES as unknown as readonly [LevelSchedule, ...LevelSchedule[]])
+      .nullable()
+      .default(null),
+  },
 } satisfies Record<string, Key>;

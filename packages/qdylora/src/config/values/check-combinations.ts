@@ -262,11 +262,13 @@ function assertBudgets(
     );
 }
 
-/** @throws QdyloraError BAD_CONFIG for levels of weights that are not nf4, or feedback without evaluations */
-export function assertLevelsFit(
-  { quantization, quantizationLevels, levelSchedule, evalSteps, evalDataset, valSetSize }: Config,
-  explicit: ExplicitValues,
-): void {
+/**
+ * @throws QdyloraError BAD_CONFIG for levels of weights that are not nf4, feedback without evaluations, or
+ * distilled levels in a run that does not distil
+ */
+export function assertLevelsFit(config: Config, explicit: ExplicitValues): void {
+  const { quantization, quantizationLevels, levelSchedule, distillation } = config;
+  const { evalSteps, evalDataset, valSetSize } = config;
   if (quantization !== 'nf4' && quantizationLevels.some((level) => level !== 4))
     throw refusedValue(
       explicit,
@@ -282,6 +284,13 @@ export function assertLevelsFit(
       'levelSchedule',
       (name) => `${name('levelSchedule')} feedback follows evaluations between steps, and there are none`,
       'Set eval_steps, and val_set_size or eval_dataset.',
+    );
+  if (levelSchedule === 'distilled' && !distillation)
+    throw refusedValue(
+      explicit,
+      'levelSchedule',
+      (name) => `${name('levelSchedule')} distilled needs ${name('distillation')}, and the run has none`,
+      'Set distillation: 0.5, or choose level_schedule: sampled.',
     );
 }
 
@@ -334,7 +343,6 @@ const ADAPTER_ONLY_KEYS: readonly KeyName[] = [
   'wideRatio',
   'rateRanks',
   'quantizationLevels',
-  'levelSchedule',
   'preconditioner',
   'maxRankByWorker',
 ];

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
-import type { RankScaling } from '@qdylora/lora-dynamic';
+import type { LevelSchedule, RankScaling } from '@qdylora/lora-dynamic';
 import { stateNameOf } from '@qdylora/trainer';
 import { mergeExplicit, valuesOfOptions, type ExplicitValues } from '../../config/explicit-values.ts';
 import { missingKey } from '../../config/names/missing-key.ts';
@@ -68,6 +68,9 @@ const REPLACED_KEYS: readonly string[] = [
 
 const isKept = (name: string): boolean => !isNestedOnly(name) && !REPLACED_KEYS.includes(name);
 
+/** The level schedule `distilled`: a rank alone has no other that it could learn from. */
+const needsDistillation = (value: unknown): boolean => value === ('distilled' satisfies LevelSchedule);
+
 /** Keys that count steps of the schedule: they shrink with the run. */
 const SCHEDULE_STEPS = ['warmupSteps', 'lrTimescale', 'lrNumDecaySteps'] as const;
 
@@ -107,7 +110,7 @@ function finishedValues(
     return [key, count === null ? undefined : stepsOfShare(share, count)] as const;
   });
   const runRate = numberOf('learningRate');
-  const kept = new Map([...values].filter(([name]) => isKept(name)));
+  const kept = new Map([...values].filter(([name, { value }]) => isKept(name) && !needsDistillation(value)));
   const changed = valuesOfOptions({
     adapter,
     optimizerState,

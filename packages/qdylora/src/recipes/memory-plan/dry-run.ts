@@ -254,8 +254,8 @@ function withGradients(parts: readonly PartUsage[], optimizer: Optimizer): PartU
 }
 
 /**
- * The same sampler at the largest rank. With distillation a part runs as often as in the run, but once in
- * steps that are wide.
+ * The same sampler at the largest rank, also for passes at another level. With distillation a part runs as
+ * often as in the run, but once in steps that are wide.
  */
 export const atLargestRank = (
   sampler: RankSampler | null,
@@ -264,15 +264,23 @@ export const atLargestRank = (
 ): RankSampler | null =>
   sampler && {
     ...sampler,
+    rankAt: () => maxRank,
     ranksOfPart: (step, part, parts) =>
       sampler.distillation && !steps?.[step].isWide
         ? sampler.ranksOfPart(step, part, parts).map(() => maxRank)
         : [maxRank],
   };
 
-/** The same levels with every step at the most bits, which need the most memory. */
-export const atMostBits = (levels: LevelSampler | null): LevelSampler | null =>
-  levels && { ...levels, schedule: 'sampled', levelAt: () => levels.levels.at(-1)! };
+/**
+ * The same levels with every pass that may be at another level at the most bits, which need the most memory.
+ */
+export const atMostBits = (levels: LevelSampler | null): LevelSampler | null => {
+  if (!levels) return null;
+  const mostBits = (): number => levels.levels.at(-1)!;
+  return levels.studentLevelAt
+    ? { ...levels, studentLevelAt: mostBits }
+    : { ...levels, schedule: 'sampled', levelAt: mostBits };
+};
 
 /**
  * The same adapter with different loss weights for the parts of a pass, if parts of the run may differ. A

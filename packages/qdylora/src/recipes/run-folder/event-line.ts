@@ -45,6 +45,11 @@ const stepLine = z
     rank: rank.describe('The drawn rank; null without adapters'),
     ranks: z.array(z.int().min(1)).describe('The different ranks that the step trained, largest first'),
     level: z.int().min(1).optional().describe('Bits a weight of the base; missing in a run of one level'),
+    student_level: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('The other level of a step with further passes that learn from the largest rank'),
     learning_rate: number('Of this step'),
     loss_scale: number('Factor on the loss; missing in a run without loss scaling').optional(),
     grad_norm: finiteOrNull('Global norm of the gradient before clipping'),

@@ -193,7 +193,7 @@ export const levelSamplerOf = (
 ): LevelSampler | null =>
   quantization === 'none' || quantizationLevels.every((level) => level === 4)
     ? null
-    : levelSampler(quantizationLevels, { schedule, seed, totalSteps });
+    : levelSampler(quantizationLevels, { schedule: schedule ?? undefined, seed, totalSteps });
 
 /** What changes the gradients of a step; null: nothing does. */
 export const preconditionerOf = (

@@ -5,6 +5,7 @@ import { attachDyLora, type AdapterState } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import {
   createPassRecorder,
+  levelsOfStep,
   passesOfStep,
   runStep,
   startOptimizer,
@@ -71,9 +72,9 @@ export async function openTrial(
   };
   return {
     async take(step, rate) {
-      const level = training.levels?.levelAt(step, 0);
+      const levels = levelsOfStep(training.levels, step);
       const batches = training.batches.batchAt(step);
-      const { passes, rows } = passesOfStep(step, batches, adapted, sampler, { level });
+      const { passes, rows } = passesOfStep(step, batches, adapted, sampler, levels);
       const outcome = await runStep(passes, optimizer satisfies Optimizer, {
         learningRate: rate,
         maxGradNorm: training.maxGradNorm,
