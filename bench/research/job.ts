@@ -54,7 +54,7 @@ export interface Job {
   readonly levels: readonly number[];
   readonly levelSchedule: LevelSchedule;
   /**
-   * Levels at which the trained adapter is also measured, at all ranks, beside the base at that level: the
+   * Levels at which the trained adapter is also measured, at `evalRanks`, beside the base at that level: the
    * result's `byLevel`. They may be other levels than those of training.
    */
   readonly evalLevels: readonly number[];

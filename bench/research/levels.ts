@@ -35,9 +35,10 @@ type LossesAtLevel = Omit<LossesByRank, 'rowCounts'> & { readonly base: number }
 
 /** Measures the trained adapter at each evaluated level, by its bits. */
 export async function measureLevels(
-  { job: { ranks, evalLevels }, heldOut }: Setting,
+  { job: { ranks: trainedRanks, evalRanks, evalLevels }, heldOut }: Setting,
   adapted: Adapted<CausalLm>,
 ): Promise<Record<string, LossesAtLevel>> {
+  const ranks = evalRanks ?? trainedRanks;
   const byLevel: Record<string, LossesAtLevel> = {};
   for (const level of evalLevels) {
     const views = ranks.map((rank) => adapted.atRank(rank, { level }));
