@@ -216,6 +216,7 @@ describe('a run', () => {
       /`quantization_levels` 3, 4 needs `quantization`: nf4 \(got fp4\)/,
     ],
     ['level_schedule: feedback', /`level_schedule` feedback follows evaluations between steps/],
+    ['method: none\nlevel_schedule: feedback', /`level_schedule` is about an adapter/],
     [
       'quantization_levels: [3, 4]\nlevel_schedule: distilled\ndistillation: 0',
       /`level_schedule` distilled needs `distillation`, and the run has none/,

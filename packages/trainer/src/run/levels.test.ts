@@ -77,11 +77,9 @@ it('distilled levels add a pass that learns, at another level and the drawn rank
   const levels = levelSampler([3, 4, 8], { seed: 2, schedule: 'distilled' });
   const seen = new Set<number>();
   for (let step = 0; step < 20; step++) {
-    const { level, studentLevel } = levelsOfStep(levels, step);
-    const { passes } = passesOfStep(step, [tinyBatch(4), tinyBatch(2)], adapted, sampler!, {
-      level,
-      studentLevel,
-    });
+    const levelsAt = levelsOfStep(levels, step);
+    const { studentLevel } = levelsAt;
+    const { passes } = passesOfStep(step, [tinyBatch(4), tinyBatch(2)], adapted, sampler!, levelsAt);
     const drawn = sampler!.rankAt(step);
     // one worker has all that learn from one pass
     expect(termsOf(passes)[0]).toEqual({ from: 0, to: studentLevel === 4 ? 2 : 3 });

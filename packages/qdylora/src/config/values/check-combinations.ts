@@ -343,6 +343,7 @@ const ADAPTER_ONLY_KEYS: readonly KeyName[] = [
   'wideRatio',
   'rateRanks',
   'quantizationLevels',
+  'levelSchedule',
   'preconditioner',
   'maxRankByWorker',
 ];
@@ -366,6 +367,11 @@ export function assertFullTraining(config: Config, explicit: ExplicitValues): vo
       );
 }
 
+/** Defaults of earlier versions, which stand in the `run.yaml` of their runs. */
+const EARLIER_DEFAULTS: ReadonlyMap<KeyName, unknown> = new Map([['levelSchedule', 'sampled']]);
+
 /** Compares as JSON, since a list is never the same object as another. */
 const isDefault = (key: KeyName, value: unknown): boolean =>
-  JSON.stringify(value) === JSON.stringify(KEYS[key].schema.parse(undefined));
+  [KEYS[key].schema.parse(undefined), EARLIER_DEFAULTS.get(key)].some(
+    (usual) => JSON.stringify(value) === JSON.stringify(usual),
+  );

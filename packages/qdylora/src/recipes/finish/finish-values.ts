@@ -7,6 +7,7 @@ import { missingKey } from '../../config/names/missing-key.ts';
 import { refusedValue } from '../../config/values/check-combinations.ts';
 import { checkValues } from '../../config/values/check-values.ts';
 import { FINISH_ONLY_KEYS, finishShare, isNestedOnly } from '../../config/finish-keys.ts';
+import type { KeyName } from '../../config/keys.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
 import { prepareRun, type PreparedRun } from '../run/prepare-run.ts';
 import { assertBaseExists, readFinishedRun, type FinishedRun } from './read-finished-run.ts';
@@ -69,7 +70,8 @@ const REPLACED_KEYS: readonly string[] = [
 const isKept = (name: string): boolean => !isNestedOnly(name) && !REPLACED_KEYS.includes(name);
 
 /** The level schedule `distilled`: a rank alone has no other that it could learn from. */
-const needsDistillation = (value: unknown): boolean => value === ('distilled' satisfies LevelSchedule);
+const needsDistillation = (name: string, value: unknown): boolean =>
+  name === ('levelSchedule' satisfies KeyName) && value === ('distilled' satisfies LevelSchedule);
 
 /** Keys that count steps of the schedule: they shrink with the run. */
 const SCHEDULE_STEPS = ['warmupSteps', 'lrTimescale', 'lrNumDecaySteps'] as const;
@@ -110,7 +112,9 @@ function finishedValues(
     return [key, count === null ? undefined : stepsOfShare(share, count)] as const;
   });
   const runRate = numberOf('learningRate');
-  const kept = new Map([...values].filter(([name, { value }]) => isKept(name) && !needsDistillation(value)));
+  const kept = new Map(
+    [...values].filter(([name, { value }]) => isKept(name) && !needsDistillation(name, value)),
+  );
   const changed = valuesOfOptions({
     adapter,
     optimizerState,
