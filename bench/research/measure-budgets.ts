@@ -1,36 +1,49 @@
-import { allocateRanks, sortByMoments, type Adapted } from '@qdylora/lora-dynamic';
+import { collate } from '@qdylora/data';
+import {
+  allocateRanks,
+  gainsOfRows,
+  scaleAt,
+  sortByMoments,
+  type Adapted,
+  type AdapterLayer,
+} from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
+import { fisherOfRows } from '@qdylora/trainer';
 import { attach } from './adapters.ts';
 import { heldOutLosses } from './held-out-losses.ts';
 import { inputMoments } from './input-moments.ts';
 import type { Setting } from './setting.ts';
 
-/** Losses of adapters of the bytes of some ranks, cut by energy: at one rank everywhere, and per layer. */
+/** Rows of the run that decide the ranks by their loss, as in `export --budget`. */
+const TASK_ROWS = 128;
+
+/** A way to cut an adapter: its layers, whose first rows are kept at a rank, and a rank for each of them. */
+interface Way {
+  readonly layersAt: (rankOf: ReadonlyMap<string, number>) => readonly AdapterLayer[];
+  readonly ranksAt: (budgetRank: number) => ReadonlyMap<string, number>;
+}
+
+/**
+ * Losses of adapters of the bytes of some ranks:
+ * - `uniform`: rows sorted by the energy of their outputs, one rank everywhere;
+ * - `per-layer`: the same rows, ranks by energy;
+ * - `by-loss`: rows as they were trained, ranks by what the loss would lose (`export --budget`).
+ */
 export async function measureBudgets(setting: Setting, nested: Adapted<CausalLm>) {
   const { job, model, heldOut } = setting;
   const { maxRank } = nested.ranks;
-  const sorted = sortByMoments(await nested.state(), await inputMoments(setting, nested));
-  const rowBytes = sorted.reduce(
-    (sum, { inFeatures, outFeatures }) => sum + 4 * (inFeatures + outFeatures),
-    0,
-  );
   const adapted = attach(model, { ...job, scaling: 'constant', alpha: maxRank }, [maxRank]);
   const results = [];
-  for (const budgetRank of job.budgetRanks)
-    for (const kind of ['uniform', 'per-layer'] as const) {
-      const ranks =
-        kind === 'uniform'
-          ? new Map(sorted.map(({ name }) => [name, budgetRank]))
-          : allocateRanks(sorted, budgetRank * rowBytes);
-      const layers = sorted.map((layer) => {
-        const rank = ranks.get(layer.name)!;
-        return {
-          ...layer,
-          a: layer.a.map((value, i) => (i < rank * layer.inFeatures ? value : 0)),
-          b: layer.b.map((value, i) => (i < rank * layer.outFeatures ? value : 0)),
-        };
+  for (const [kind, { layersAt, ranksAt }] of Object.entries(await waysToCut(setting, nested)))
+    for (const budgetRank of job.budgetRanks) {
+      const ranks = ranksAt(budgetRank);
+      await adapted.load({
+        ranks: [maxRank],
+        maxRank,
+        alpha: maxRank,
+        scaling: 'constant',
+        layers: layersAt(ranks),
       });
-      await adapted.load({ ranks: [maxRank], maxRank, alpha: maxRank, scaling: 'constant', layers });
       const { losses, rowSums } = await heldOutLosses([maxRank], [adapted.atRank(maxRank)], heldOut);
       console.error(`${job.id} ${kind} ${budgetRank}: ${losses[maxRank].toFixed(4)}`);
       results.push({
@@ -43,3 +56,41 @@ export async function measureBudgets(setting: Setting, nested: Adapted<CausalLm>
     }
   return results;
 }
+
+async function waysToCut(setting: Setting, nested: Adapted<CausalLm>): Promise<Record<string, Way>> {
+  const state = await nested.state();
+  const { scaling, alpha, maxRank, layers } = state;
+  const sorted = sortByMoments(state, await inputMoments(setting, nested));
+  const byEnergy = sorted.map((layer) => ({ ...layer, gains: layer.energies }));
+  const rows = setting.training.slice(0, TASK_ROWS).map((row) => collate([row]));
+  const byLoss = gainsOfRows(state, await fisherOfRows(nested, rows, { computeDtype: 'bf16' }));
+  const bytesOf = (rank: number): number =>
+    layers.reduce((sum, { inFeatures, outFeatures }) => sum + 4 * rank * (inFeatures + outFeatures), 0);
+  const cutSorted: Way['layersAt'] = (rankOf) =>
+    sorted.map((layer) => firstRows(layer, rankOf.get(layer.name)!, 1));
+  return {
+    uniform: { layersAt: cutSorted, ranksAt: (rank) => new Map(layers.map(({ name }) => [name, rank])) },
+    'per-layer': { layersAt: cutSorted, ranksAt: (rank) => allocateRanks(byEnergy, bytesOf(rank)) },
+    'by-loss': {
+      layersAt: (rankOf) =>
+        layers.map((layer) => {
+          const rank = rankOf.get(layer.name)!;
+          return firstRows(layer, rank, rank === 0 ? 0 : scaleAt(scaling, alpha, rank, maxRank));
+        }),
+      ranksAt: (rank) => allocateRanks(byLoss, bytesOf(rank)),
+    },
+  };
+}
+
+/** The first rows of a layer, with 0 in place of the others. */
+const firstRows = (
+  { name, inFeatures, outFeatures, a, b }: AdapterLayer,
+  rank: number,
+  scale: number,
+): AdapterLayer => ({
+  name,
+  inFeatures,
+  outFeatures,
+  a: a.map((value, i) => (i < rank * inFeatures ? value : 0)),
+  b: b.map((value, i) => (i < rank * outFeatures ? scale * value : 0)),
+});

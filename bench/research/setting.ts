@@ -23,6 +23,8 @@ export interface Setting {
   readonly batches: Batches;
   /** The steps of the run: 8 rows, or 4 that run twice (the drawn rank distils). */
   readonly trainedBatches: Batches;
+  /** The rows of the run, in the order of their file. */
+  readonly training: readonly Example[];
   readonly heldOut: readonly Example[];
   readonly schedule: LearningRateSchedule;
   readonly outputDir: string;
@@ -61,6 +63,7 @@ export async function openSetting(job: Job, files: Files, backend: Backend): Pro
     model,
     batches: batchesOf(2),
     trainedBatches: batchesOf(isEachRowTwice(job) ? 1 : 2),
+    training,
     heldOut,
     schedule: job.restart ? twoCosines(job, steps) : cosine(job.learningRate, steps),
     outputDir: files.outputDir,

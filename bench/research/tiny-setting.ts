@@ -24,6 +24,7 @@ export async function tinySetting(tiny: TinyRun, backend: Backend, job: Partial<
     model: await buildModel(checkpoint, { backend, quantization: { kind: 'nf4', doubleQuantization: true } }),
     batches,
     trainedBatches: batches,
+    training,
     heldOut: training.slice(0, 8),
     schedule: cosine(whole.learningRate, whole.steps),
     outputDir: tiny.folder,

@@ -2,6 +2,7 @@ export { KAIMING_ROW_NORM } from './adapter-start/ordered-rows.ts';
 export { startFromActivations, type ActivationStartOptions } from './adapter-start/start-from-activations.ts';
 export { startFromGradients, type GradientStartOptions } from './adapter-start/start-from-gradients.ts';
 export { accumulateGradients, clearGradients, type AccumulateOptions } from './step/accumulate-gradients.ts';
+export { fisherOfRows, type FisherOptions } from './fisher/fisher-of-rows.ts';
 export { createPassRecorder, type PassRecorder } from './step/pass-recorder.ts';
 export type { Pass, PassDistillation, PassOptions } from './step/run-pass.ts';
 export { compressedGradients } from './sharing/compressed-gradients.ts';

@@ -1,12 +1,17 @@
 import { QdyloraError } from '@qdylora/contract';
-import type { SortedLayer } from './sort-by-moments.ts';
 
 /** A layer as `allocateRanks` sees it. */
-export type RankedLayer = Pick<SortedLayer, 'name' | 'inFeatures' | 'outFeatures' | 'energies'>;
+export interface RankedLayer {
+  readonly name: string;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  /** What each row adds, in any one unit, never rising: [maxRank] */
+  readonly gains: Float64Array;
+}
 
 /**
  * Chooses a rank for each layer, so that all adapters together take at most `budgetBytes`: row by row, always
- * the one that adds most energy per byte. Energies of a layer fall, so the choice is the best one up to the
+ * the one that gains most per byte. Gains of a layer never rise, so the choice is the best one up to the
  * bytes of one row (a fractional knapsack). A layer may get rank 0: no adapter.
  *
  * A row of a layer takes bytesPerNumber · (in + out) bytes.
@@ -29,14 +34,14 @@ export function allocateRanks(
       nextStep: 'Raise the budget.',
     });
   const rows = layers.flatMap((layer) =>
-    [...layer.energies].map((energy, row) => ({ layer, row, gain: energy / rowBytes(layer) })),
+    [...layer.gains].map((gain, row) => ({ layer, row, gainPerByte: gain / rowBytes(layer) })),
   );
-  rows.sort((left, right) => right.gain - left.gain || left.row - right.row);
+  rows.sort((left, right) => right.gainPerByte - left.gainPerByte || left.row - right.row);
   const ranks = new Map(layers.map(({ name }) => [name, 0]));
   let left = budgetBytes;
-  for (const { layer, row, gain } of rows) {
+  for (const { layer, row, gainPerByte } of rows) {
     const fits = rowBytes(layer) <= left && ranks.get(layer.name) === row;
-    if (!fits || gain <= 0) continue;
+    if (!fits || gainPerByte <= 0) continue;
     ranks.set(layer.name, row + 1);
     left -= rowBytes(layer);
   }

@@ -163,7 +163,7 @@ describe('ranks under a budget', () => {
     fc.record({
       inFeatures: fc.integer({ min: 1, max: 9 }),
       outFeatures: fc.integer({ min: 1, max: 9 }),
-      energies: fc
+      gains: fc
         .array(fc.double({ min: 0, max: 100, noNaN: true }), { minLength: 1, maxLength: 5 })
         .map((list) => Float64Array.from(list).sort().reverse()),
     }),
@@ -181,7 +181,8 @@ describe('ranks under a budget', () => {
           4 * (layer.inFeatures + layer.outFeatures);
         const bytes = layers.reduce((sum, layer) => sum + ranks.get(layer.name)! * rowBytes(layer), 0);
         expect(bytes).toBeLessThanOrEqual(budget);
-        const gains = (layer: (typeof layers)[number]) => [...layer.energies].map((e) => e / rowBytes(layer));
+        const gains = (layer: (typeof layers)[number]) =>
+          [...layer.gains].map((gain) => gain / rowBytes(layer));
         const worstIn = Math.min(
           ...layers.flatMap((layer) => gains(layer).slice(0, ranks.get(layer.name))),
           Infinity,
@@ -198,7 +199,7 @@ describe('ranks under a budget', () => {
     const layers = named([
       { inFeatures: 3, outFeatures: 3 },
       { inFeatures: 3, outFeatures: 3 },
-    ]).map((layer, i) => ({ ...layer, energies: Float64Array.of(9 - i, 4 - i, 1) }));
+    ]).map((layer, i) => ({ ...layer, gains: Float64Array.of(9 - i, 4 - i, 1) }));
     const totals = [24, 48, 96, 144].map((budget) =>
       [...allocateRanks(layers, budget).values()].reduce((sum, rank) => sum + rank, 0),
     );
@@ -207,7 +208,7 @@ describe('ranks under a budget', () => {
 
   test('are refused for a budget below one row', () => {
     expect(() =>
-      allocateRanks([{ name: 'a', inFeatures: 3, outFeatures: 3, energies: Float64Array.of(1) }], 23),
+      allocateRanks([{ name: 'a', inFeatures: 3, outFeatures: 3, gains: Float64Array.of(1) }], 23),
     ).toThrow(/smallest row of an adapter takes 24/);
   });
 });

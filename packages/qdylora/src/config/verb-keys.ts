@@ -135,12 +135,12 @@ export const EXPORT_KEYS = {
   budget: bytesKey({
     group: 'Adapter',
     about:
-      'Size of the adapter (5MB), instead of a rank: each layer gets the rank that changes its output ' +
+      'Size of the adapter (5MB), instead of a rank: each layer gets the rank that lowers the loss ' +
       'most for its bytes. Needs model and dataset',
   }),
   dataset: {
     ...dataset,
-    about: 'Rows of the task, for budget: the first 64 decide how much each layer needs',
+    about: 'Rows of the task, for budget: the first 128 decide how much each layer needs',
   },
   svd: booleanKey(false, {
     group: 'Adapter',

@@ -33,7 +33,7 @@ export interface NotWorseBudget {
 
 /** Held-out losses of an adapter cut to several sizes with a rank for each layer. */
 export interface BudgetReport {
-  /** Training rows over which the rows of the adapter were sorted. */
+  /** Training rows that decided the ranks of layers. */
   readonly rows: number;
   /** Rising in bytes. */
   readonly budgets: readonly BudgetRow[];

@@ -56,6 +56,21 @@ describe('an adapter under a budget', () => {
     expect(base - small).toBeGreaterThan((base - full) / 3);
   });
 
+  it('sorts the rows of an adapter of one rank', async () => {
+    await run({ ...common, ranks: [4], outputDir: folder.in('one') });
+    const one = join(folder.in('one'), 'adapter');
+    const cutTo = async (budget: number): Promise<number> => {
+      const outputDir = folder.in(`one ${budget}`);
+      await exportAdapter({ adapter: one, budget, model, dataset: rows, outputDir });
+      return lossOf(outputDir);
+    };
+    const whole = readAdapter(one).state.layers.reduce((sum, { a, b }) => sum + 4 * (a.length + b.length), 0);
+    const base = (await evaluate(judged)).results[0].loss;
+    const full = await lossOf(one, 4);
+    expect(await cutTo(1e6)).toBeCloseTo(full, 5);
+    expect(base - (await cutTo(Math.round(whole / 3)))).toBeGreaterThan((base - full) / 3);
+  });
+
   it('says what it needs, and what has no meaning beside it', async () => {
     const outputDir = folder.in('none');
     const refused = (options: object): Promise<Error> =>

@@ -1,5 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import { allocateRanks, sliceLayer, type SortedLayer } from '@qdylora/lora-dynamic';
+import { allocateRanks, sliceLayer } from '@qdylora/lora-dynamic';
 import { valuesOfOptions } from '../../config/explicit-values.ts';
 import { missingKey } from '../../config/names/missing-key.ts';
 import { EVALUATE_KEYS } from '../../config/verb-keys.ts';
@@ -8,7 +8,7 @@ import type { ReadAdapter } from '../adapter/read-adapter.ts';
 import { writeLayered, type RankedMatrices } from '../adapter/write-adapter.ts';
 import { checkModelValues, openModel } from '../opening/open-model.ts';
 import { loadEvalExamples } from '../run/load-data.ts';
-import { BUDGET_ROWS, sortByTask } from './sort-by-task.ts';
+import { BUDGET_ROWS, layersAtRanks, weighRows, type WeighedRows } from './weigh-rows.ts';
 
 export interface BudgetOptions {
   readonly adapter: ReadAdapter;
@@ -29,8 +29,8 @@ export interface LayeredAdapter {
 
 /**
  * Writes an adapter of at most `budgetBytes`, with a rank of its own for each layer (PEFT's `rank_pattern`).
- * The rows of every layer are sorted by how much they change its output over rows of the task
- * (`sortByMoments`), and those with most energy per byte are kept (`allocateRanks`).
+ * Of every layer the first rows are kept, and most of them where they gain most per byte (`weighRows`,
+ * `allocateRanks`).
  *
  * @throws QdyloraError BAD_CONFIG without a model or rows; BAD_ARGUMENT for a budget below one row; whatever
  * opening a model throws
@@ -53,19 +53,18 @@ export async function exportUnderBudget({
       problem: `It also holds whole weights (${adapter.saved.names.join(', ')}), which have no rank.`,
       nextStep: 'Export it at one rank.',
     });
-  const sorted = await sortedLayers(adapter, { model, dataset, warn });
-  const ranks = allocateRanks(sorted, budgetBytes);
-  const layers = sorted
-    .map((layer) => layerAtRank(layer, ranks.get(layer.name)!))
-    .filter(({ rank }) => rank > 0);
+  const { state, gains } = await weighedRows(adapter, { model, dataset, warn });
+  const layers = layersAtRanks(state, allocateRanks(gains, budgetBytes))
+    .filter(({ rank }) => rank > 0)
+    .map((layer) => ({ ...sliceLayer(layer, layer.rank), rank: layer.rank }));
   await writeLayered(outputDir, layers, { ...adapter, baseModel });
   return { rank: Math.max(...layers.map(({ rank }) => rank)), layers };
 }
 
-async function sortedLayers(
+async function weighedRows(
   adapter: ReadAdapter,
   { model, dataset, warn }: Required<Pick<BudgetOptions, 'model' | 'dataset' | 'warn'>>,
-): Promise<SortedLayer[]> {
+): Promise<WeighedRows> {
   const config = checkModelValues(
     EVALUATE_KEYS,
     valuesOfOptions({ model, dataset, adapter: adapter.folder }),
@@ -77,11 +76,6 @@ async function sortedLayers(
     { ...config, vocabularySize: source.vocabularySize },
     await source.openTokenizer(),
   );
-  const parts = { model: opened.model, adapted: opened.adapter!.adapted, state: adapter.state };
-  return await sortByTask(parts, examples.slice(0, BUDGET_ROWS), { computeDtype });
+  const trained = { adapted: opened.adapter!.adapted, state: adapter.state };
+  return await weighRows(trained, examples.slice(0, BUDGET_ROWS), { computeDtype });
 }
-
-const layerAtRank = (layer: SortedLayer, rank: number): RankedMatrices => ({
-  ...sliceLayer(layer, rank),
-  rank,
-});

@@ -1,9 +1,9 @@
 import type { Example } from '@qdylora/data';
 import { perplexity, type ExampleLosses, type MeasureOptions } from '@qdylora/eval';
-import { allocateRanks, attachDyLora, type Adapted, type SortedLayer } from '@qdylora/lora-dynamic';
+import { allocateRanks, attachDyLora, type Adapted, type AdapterState } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import type { MeasuredBudget } from './budget-report.ts';
-import { sortByTask, type TrainedAdapter } from './sort-by-task.ts';
+import { layersAtRanks, weighRows, type TrainedAdapter } from './weigh-rows.ts';
 
 export interface MeasureBudgetsOptions extends Omit<MeasureOptions, 'onProgress'> {
   /** Sizes in bytes, rising. */
@@ -24,23 +24,24 @@ export interface MeasureBudgetsOptions extends Omit<MeasureOptions, 'onProgress'
  * @throws QdyloraError BAD_ARGUMENT for a budget below one row; ABORTED
  */
 export async function measureBudgets(
+  model: CausalLm,
   trained: TrainedAdapter,
   { budgets, taskRows, heldOut, tokensPerBatch, onProgress, ...options }: MeasureBudgetsOptions,
 ): Promise<MeasuredBudget[]> {
-  const sorted = await sortByTask(trained, taskRows, { ...options, tokensPerBatch });
+  const { state, gains } = await weighRows(trained, taskRows, options);
   const task = perplexity(heldOut, { tokensPerBatch });
   const measured: MeasuredBudget[] = [];
-  await withSecondAdapter(trained, async (second) => {
+  await withSecondAdapter(model, trained.adapted, async (second) => {
     for (const [i, budgetBytes] of budgets.entries()) {
-      const ranks = allocateRanks(sorted, budgetBytes);
-      await load(second, sorted, ranks);
+      const ranks = allocateRanks(gains, budgetBytes);
+      await load(second, layersAtRanks(state, ranks));
       const [losses] = (await task.measure([second.atRank(second.ranks.maxRank)], {
         ...options,
         onProgress: ({ done, total }) => {
           onProgress({ done: i * total + done, total: budgets.length * total });
         },
       })) as [ExampleLosses];
-      measured.push({ budgetBytes, ...sizesOf(sorted, ranks), losses });
+      measured.push({ budgetBytes, ...sizesOf(state, ranks), losses });
     }
   });
   return measured;
@@ -48,7 +49,8 @@ export async function measureBudgets(
 
 /** An adapter of the same layers, whose scale is 1. */
 async function withSecondAdapter(
-  { model, adapted }: TrainedAdapter,
+  model: CausalLm,
+  adapted: Adapted<CausalLm>,
   work: (second: Adapted<CausalLm>) => Promise<void>,
 ): Promise<void> {
   const { maxRank } = adapted.ranks;
@@ -65,36 +67,30 @@ async function withSecondAdapter(
   }
 }
 
-function load(
-  second: Adapted<CausalLm>,
-  sorted: readonly SortedLayer[],
-  rankOf: ReadonlyMap<string, number>,
-): Promise<void> {
+function load(second: Adapted<CausalLm>, cut: AdapterState['layers']): Promise<void> {
   const { alpha, scaling, ranks } = second.config;
-  const layers = sorted.map((layer) => {
-    const rank = rankOf.get(layer.name)!;
-    return {
-      ...layer,
-      a: firstOf(layer.a, rank * layer.inFeatures),
-      b: firstOf(layer.b, rank * layer.outFeatures),
-    };
-  });
-  return second.load({ ranks: ranks.ranks, maxRank: ranks.maxRank, alpha, scaling, layers });
+  const { maxRank } = ranks;
+  const layers = cut.map((layer) => ({
+    ...layer,
+    a: filledUp(layer.a, maxRank * layer.inFeatures),
+    b: filledUp(layer.b, maxRank * layer.outFeatures),
+  }));
+  return second.load({ ranks: ranks.ranks, maxRank, alpha, scaling, layers });
 }
 
-/** The first numbers, and 0 in place of the others. */
-function firstOf(values: Float32Array, count: number): Float32Array {
-  const result = new Float32Array(values.length);
-  result.set(values.subarray(0, count));
+/** The numbers, and 0 after them. */
+function filledUp(values: Float32Array, length: number): Float32Array {
+  const result = new Float32Array(length);
+  result.set(values);
   return result;
 }
 
 function sizesOf(
-  sorted: readonly SortedLayer[],
+  { layers }: AdapterState,
   rankOf: ReadonlyMap<string, number>,
 ): Pick<MeasuredBudget, 'adapterBytes' | 'smallestRank' | 'largestRank'> {
   const ranks = [...rankOf.values()];
-  const bytes = sorted.map(
+  const bytes = layers.map(
     ({ name, inFeatures, outFeatures }) => 4 * rankOf.get(name)! * (inFeatures + outFeatures),
   );
   return {

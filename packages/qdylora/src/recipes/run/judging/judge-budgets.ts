@@ -2,7 +2,7 @@ import type { Example, ExampleSource } from '@qdylora/data';
 import type { RankReport } from '@qdylora/eval';
 import { budgetReport, type BudgetReport } from '../../budgets/budget-report.ts';
 import { measureBudgets } from '../../budgets/measure-budgets.ts';
-import { BUDGET_ROWS } from '../../budgets/sort-by-task.ts';
+import { BUDGET_ROWS } from '../../budgets/weigh-rows.ts';
 import type { OpenedRun } from '../opened-run.ts';
 import type { RunSession } from '../run-session.ts';
 import { JUDGED_TOKENS } from './judged-tokens.ts';
@@ -31,7 +31,8 @@ export async function judgeBudgets(
   const { ranks, rankLosses } = judgement;
   const taskRows = firstRows(data.training, BUDGET_ROWS);
   const measured = await measureBudgets(
-    { model, adapted, state: await adapted.state() },
+    model,
+    { adapted, state: await adapted.state() },
     {
       budgets: evalBudgets === 'ranks' ? bytesOfRanks(ranks) : evalBudgets,
       taskRows,

@@ -1,0 +1,69 @@
+import { QdyloraError, type Memory } from '@qdylora/contract';
+import type { TokenBatch } from '@qdylora/data';
+import type { Adapted, DyLoraLinear, RowFisher } from '@qdylora/lora-dynamic';
+import { accumulateGradients, clearGradients } from '../step/accumulate-gradients.ts';
+import type { LossModel } from '../step/loss-model.ts';
+import type { PassOptions } from '../step/run-pass.ts';
+
+export interface FisherOptions extends Omit<PassOptions, 'dropout'> {
+  /** Ends the work before the next op. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The Fisher information of factors on the rows of an adapter at its largest rank (`RowFisher`), from the
+ * gradients of the loss at the labels of the examples (the empirical one).
+ *
+ * A factor on row k multiplies B's row, so its derivative is q[k] = Σ over out of B[k]·∂L/∂B[k]. No gradient
+ * is needed besides those of training.
+ *
+ * Cost: a forward and a backward pass for each batch. Weights do not change; gradients are overwritten.
+ *
+ * @param batches one example each; the examples of one batch count as one
+ * @throws QdyloraError NON_FINITE for a gradient that is infinite or NaN; ABORTED
+ * @example
+ * const fisher = await fisherOfRows(adapted, examples.map((example) => collate([example])));
+ */
+export async function fisherOfRows(
+  adapted: Adapted<LossModel>,
+  batches: readonly TokenBatch[],
+  options: FisherOptions = {},
+): Promise<RowFisher> {
+  const { layers, model, ranks } = adapted;
+  const { maxRank } = ranks;
+  const { memory } = model.backend;
+  const wereFrozen = adapted.parameters().filter(({ needsGradient }) => !needsGradient);
+  const fisher = new Map(layers.map(({ name }) => [name, new Float64Array(maxRank * maxRank)]));
+  const loss = memory.allocate('f32', [1]);
+  memory.persist(loss);
+  try {
+    for (const batch of batches) {
+      clearGradients(model, adapted.parameters());
+      await accumulateGradients([{ view: adapted.atRank(maxRank), batch }], 1, loss, options);
+      for (const layer of layers) addSquare(fisher.get(layer.name)!, await rowDerivatives(memory, layer));
+    }
+  } finally {
+    memory.release(loss);
+    for (const parameter of wereFrozen) parameter.freeze(memory);
+  }
+  return fisher;
+}
+
+/** q[k] = Σ over out of B[k]·∂L/∂B[k]: [maxRank] */
+async function rowDerivatives(memory: Memory, { name, b, outFeatures }: DyLoraLinear): Promise<Float64Array> {
+  const values = (await memory.read(b.view)) as Float32Array;
+  const gradient = (await memory.read(b.gradient!)) as Float32Array;
+  const derivatives = new Float64Array(values.length / outFeatures);
+  for (let i = 0; i < values.length; i++) derivatives[Math.floor(i / outFeatures)] += values[i] * gradient[i];
+  if (derivatives.every(Number.isFinite)) return derivatives;
+  throw new QdyloraError('NON_FINITE', {
+    where: name,
+    problem: 'The gradient of the adapter is infinite or NaN',
+    nextStep: 'Use compute_dtype: f32.',
+  });
+}
+
+/** sums += q·qᵀ */
+function addSquare(sums: Float64Array, q: Float64Array): void {
+  for (let i = 0; i < q.length; i++) for (let j = 0; j < q.length; j++) sums[i * q.length + j] += q[i] * q[j];
+}
