@@ -1,5 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
-import { allocateRanks, sliceLayer } from '@qdylora/lora-dynamic';
+import { lossOver } from '@qdylora/eval';
+import { sliceLayer } from '@qdylora/lora-dynamic';
 import { valuesOfOptions } from '../../config/explicit-values.ts';
 import { missingKey } from '../../config/names/missing-key.ts';
 import { EVALUATE_KEYS } from '../../config/verb-keys.ts';
@@ -8,7 +9,9 @@ import type { ReadAdapter } from '../adapter/read-adapter.ts';
 import { writeLayered, type RankedMatrices } from '../adapter/write-adapter.ts';
 import { checkModelValues, openModel } from '../opening/open-model.ts';
 import { loadEvalExamples } from '../run/load-data.ts';
-import { BUDGET_ROWS, layersAtRanks, weighRows, type WeighedRows } from './weigh-rows.ts';
+import { chooseRanks } from './choose-ranks.ts';
+import { layersAtRanks, withCuts } from './cut-adapter.ts';
+import { BUDGET_ROWS, weighRows } from './weigh-rows.ts';
 
 export interface BudgetOptions {
   readonly adapter: ReadAdapter;
@@ -29,8 +32,8 @@ export interface LayeredAdapter {
 
 /**
  * Writes an adapter of at most `budgetBytes`, with a rank of its own for each layer (PEFT's `rank_pattern`).
- * Of every layer the first rows are kept, and most of them where they gain most per byte (`weighRows`,
- * `allocateRanks`).
+ * Of every layer the first rows are kept, and most of them where they gain most per byte (`weighRows`),
+ * unless one rank everywhere has a smaller loss (`chooseRanks`).
  *
  * @throws QdyloraError BAD_CONFIG without a model or rows; BAD_ARGUMENT for a budget below one row; whatever
  * opening a model throws
@@ -53,18 +56,19 @@ export async function exportUnderBudget({
       problem: `It also holds whole weights (${adapter.saved.names.join(', ')}), which have no rank.`,
       nextStep: 'Export it at one rank.',
     });
-  const { state, gains } = await weighedRows(adapter, { model, dataset, warn });
-  const layers = layersAtRanks(state, allocateRanks(gains, budgetBytes))
+  const chosen = await chosenLayers(adapter, budgetBytes, { model, dataset, warn });
+  const layers = chosen
     .filter(({ rank }) => rank > 0)
     .map((layer) => ({ ...sliceLayer(layer, layer.rank), rank: layer.rank }));
   await writeLayered(outputDir, layers, { ...adapter, baseModel });
   return { rank: Math.max(...layers.map(({ rank }) => rank)), layers };
 }
 
-async function weighedRows(
+async function chosenLayers(
   adapter: ReadAdapter,
+  budgetBytes: number,
   { model, dataset, warn }: Required<Pick<BudgetOptions, 'model' | 'dataset' | 'warn'>>,
-): Promise<WeighedRows> {
+): Promise<ReturnType<typeof layersAtRanks>> {
   const config = checkModelValues(
     EVALUATE_KEYS,
     valuesOfOptions({ model, dataset, adapter: adapter.folder }),
@@ -76,6 +80,14 @@ async function weighedRows(
     { ...config, vocabularySize: source.vocabularySize },
     await source.openTokenizer(),
   );
-  const trained = { adapted: opened.adapter!.adapted, state: adapter.state };
-  return await weighRows(trained, examples.slice(0, BUDGET_ROWS), { computeDtype });
+  const rows = examples.slice(0, BUDGET_ROWS);
+  const trained = { model: opened.model, adapted: opened.adapter!.adapted, state: adapter.state };
+  const weighed = await weighRows(trained, rows, { computeDtype });
+  const ranks = await withCuts(trained, weighed.state, (cut) =>
+    chooseRanks(budgetBytes, weighed, async (rankOf) => {
+      const { loss } = await lossOver(await cut(rankOf), rows, { computeDtype });
+      return loss;
+    }),
+  );
+  return layersAtRanks(weighed.state, ranks);
 }

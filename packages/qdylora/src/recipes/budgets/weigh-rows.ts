@@ -2,10 +2,8 @@ import { collate, type Example } from '@qdylora/data';
 import type { MeasureOptions } from '@qdylora/eval';
 import {
   gainsOfRows,
-  scaleAt,
   sortRows,
   type Adapted,
-  type AdapterLayer,
   type AdapterState,
   type RankedLayer,
 } from '@qdylora/lora-dynamic';
@@ -21,6 +19,7 @@ export const BUDGET_ROWS = 128;
 
 /** A trained adapter on its base. `state` is what `adapted` holds. */
 export interface TrainedAdapter {
+  readonly model: CausalLm;
   readonly adapted: Adapted<CausalLm>;
   readonly state: AdapterState;
 }
@@ -40,7 +39,7 @@ export interface WeighedRows {
  * @throws QdyloraError NON_FINITE; ABORTED
  */
 export async function weighRows(
-  { adapted, state }: TrainedAdapter,
+  { adapted, state }: Omit<TrainedAdapter, 'model'>,
   examples: readonly Example[],
   { computeDtype = 'f32', signal }: Pick<MeasureOptions, 'computeDtype' | 'signal'>,
 ): Promise<WeighedRows> {
@@ -55,21 +54,3 @@ export async function weighRows(
     if (!isNested) await adapted.load(state);
   }
 }
-
-/** The layers of an adapter, each with its first rows alone. B contains the scale of that rank. */
-export const layersAtRanks = (
-  { layers, scaling, alpha, maxRank }: AdapterState,
-  rankOf: ReadonlyMap<string, number>,
-): (AdapterLayer & { readonly rank: number })[] =>
-  layers.map(({ name, inFeatures, outFeatures, a, b }) => {
-    const rank = rankOf.get(name)!;
-    const scale = rank === 0 ? 0 : scaleAt(scaling, alpha, rank, maxRank);
-    return {
-      name,
-      rank,
-      inFeatures,
-      outFeatures,
-      a: a.slice(0, rank * inFeatures),
-      b: b.slice(0, rank * outFeatures).map((value) => scale * value),
-    };
-  });

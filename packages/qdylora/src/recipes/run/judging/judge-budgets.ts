@@ -31,8 +31,7 @@ export async function judgeBudgets(
   const { ranks, rankLosses } = judgement;
   const taskRows = firstRows(data.training, BUDGET_ROWS);
   const measured = await measureBudgets(
-    model,
-    { adapted, state: await adapted.state() },
+    { model, adapted, state: await adapted.state() },
     {
       budgets: evalBudgets === 'ranks' ? bytesOfRanks(ranks) : evalBudgets,
       taskRows,
