@@ -14,11 +14,16 @@ export type RankOf = ReadonlyMap<string, number>;
 /** Cuts an adapter and gives the model with it, until it cuts the adapter anew. */
 export type CutAdapter = (rankOf: RankOf) => Promise<RankView<CausalLm>>;
 
-/** The layers of an adapter, each with its first rows alone. B contains the scale of that rank. */
+/** A layer with its first rows alone. B contains the scale of that rank. */
+export interface CutLayer extends AdapterLayer {
+  readonly rank: number;
+}
+
+/** The layers of an adapter, each cut at its rank. */
 export const layersAtRanks = (
   { layers, scaling, alpha, maxRank }: AdapterState,
   rankOf: RankOf,
-): (AdapterLayer & { readonly rank: number })[] =>
+): CutLayer[] =>
   layers.map(({ name, inFeatures, outFeatures, a, b }) => {
     const rank = rankOf.get(name)!;
     const scale = rank === 0 ? 0 : scaleAt(scaling, alpha, rank, maxRank);

@@ -10,7 +10,7 @@ import { writeLayered, type RankedMatrices } from '../adapter/write-adapter.ts';
 import { checkModelValues, openModel } from '../opening/open-model.ts';
 import { loadEvalExamples } from '../run/load-data.ts';
 import { chooseRanks } from './choose-ranks.ts';
-import { layersAtRanks, withCuts } from './cut-adapter.ts';
+import { layersAtRanks, withCuts, type CutLayer } from './cut-adapter.ts';
 import { BUDGET_ROWS, weighRows } from './weigh-rows.ts';
 
 export interface BudgetOptions {
@@ -68,7 +68,7 @@ async function chosenLayers(
   adapter: ReadAdapter,
   budgetBytes: number,
   { model, dataset, warn }: Required<Pick<BudgetOptions, 'model' | 'dataset' | 'warn'>>,
-): Promise<ReturnType<typeof layersAtRanks>> {
+): Promise<CutLayer[]> {
   const config = checkModelValues(
     EVALUATE_KEYS,
     valuesOfOptions({ model, dataset, adapter: adapter.folder }),
