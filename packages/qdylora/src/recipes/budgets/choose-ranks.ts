@@ -17,7 +17,6 @@ export async function chooseRanks(
   lossAt: (rankOf: RankOf) => Promise<number>,
 ): Promise<RankOf> {
   const byWorth = allocateRanks(gains, budgetBytes);
-  if (state.ranks.length === 1) return byWorth;
   const together = trainedTogether(budgetBytes, { state, gains });
   return (await lossAt(together)) <= (await lossAt(byWorth)) ? together : byWorth;
 }
