@@ -33,28 +33,35 @@ export async function fisherOfRows(
   const { maxRank } = ranks;
   const { memory } = model.backend;
   const wereFrozen = adapted.parameters().filter(({ needsGradient }) => !needsGradient);
-  const fisher = new Map(layers.map(({ name }) => [name, new Float64Array(maxRank * maxRank)]));
+  const entries: { layer: DyLoraLinear; rows: Float32Array; sums: Float64Array }[] = [];
+  for (const layer of layers) {
+    const rows = (await memory.read(layer.b.view)) as Float32Array;
+    entries.push({ layer, rows, sums: new Float64Array(maxRank * maxRank) });
+  }
   const loss = memory.allocate('f32', [1]);
   memory.persist(loss);
   try {
     for (const batch of batches) {
       clearGradients(model, adapted.parameters());
       await accumulateGradients([{ view: adapted.atRank(maxRank), batch }], 1, loss, options);
-      for (const layer of layers) addSquare(fisher.get(layer.name)!, await rowDerivatives(memory, layer));
+      for (const { layer, rows, sums } of entries) addSquare(sums, await rowDerivatives(memory, layer, rows));
     }
   } finally {
     memory.release(loss);
     for (const parameter of wereFrozen) parameter.freeze(memory);
   }
-  return fisher;
+  return new Map(entries.map(({ layer, sums }) => [layer.name, sums]));
 }
 
-/** q[k] = Σ over out of B[k]·∂L/∂B[k]: [maxRank] */
-async function rowDerivatives(memory: Memory, { name, b, outFeatures }: DyLoraLinear): Promise<Float64Array> {
-  const values = (await memory.read(b.view)) as Float32Array;
+/** q[k] = Σ over out of B[k]·∂L/∂B[k]: [maxRank].  rows: B, [maxRank, out] */
+async function rowDerivatives(
+  memory: Memory,
+  { name, b, outFeatures }: DyLoraLinear,
+  rows: Float32Array,
+): Promise<Float64Array> {
   const gradient = (await memory.read(b.gradient!)) as Float32Array;
-  const derivatives = new Float64Array(values.length / outFeatures);
-  for (let i = 0; i < values.length; i++) derivatives[Math.floor(i / outFeatures)] += values[i] * gradient[i];
+  const derivatives = new Float64Array(rows.length / outFeatures);
+  for (let i = 0; i < rows.length; i++) derivatives[Math.floor(i / outFeatures)] += rows[i] * gradient[i];
   if (derivatives.every(Number.isFinite)) return derivatives;
   throw new QdyloraError('NON_FINITE', {
     where: name,

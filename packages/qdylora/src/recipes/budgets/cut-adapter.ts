@@ -37,6 +37,13 @@ export const layersAtRanks = (
     };
   });
 
+/** Bytes of A and B of all layers in float32, each at its rank. */
+export const bytesAtRanks = ({ layers }: AdapterState, rankOf: RankOf): number =>
+  layers.reduce(
+    (sum, { name, inFeatures, outFeatures }) => sum + 4 * rankOf.get(name)! * (inFeatures + outFeatures),
+    0,
+  );
+
 /**
  * Lends a function that cuts the adapter `state`. Cuts are loaded into a second adapter of the same layers,
  * whose scale is 1; a row that is cut off is 0 there.

@@ -1,5 +1,4 @@
 import { QdyloraError } from '@qdylora/contract';
-import { lossOver } from '@qdylora/eval';
 import { sliceLayer } from '@qdylora/lora-dynamic';
 import { valuesOfOptions } from '../../config/explicit-values.ts';
 import { missingKey } from '../../config/names/missing-key.ts';
@@ -80,14 +79,11 @@ async function chosenLayers(
     { ...config, vocabularySize: source.vocabularySize },
     await source.openTokenizer(),
   );
-  const rows = examples.slice(0, BUDGET_ROWS);
+  const taskRows = examples.slice(0, BUDGET_ROWS);
   const trained = { model: opened.model, adapted: opened.adapter!.adapted, state: adapter.state };
-  const weighed = await weighRows(trained, rows, { computeDtype });
+  const weighed = await weighRows(trained, taskRows, { computeDtype });
   const ranks = await withCuts(trained, weighed.state, (cut) =>
-    chooseRanks(budgetBytes, weighed, async (rankOf) => {
-      const { loss } = await lossOver(await cut(rankOf), rows, { computeDtype });
-      return loss;
-    }),
+    chooseRanks(budgetBytes, weighed, { cut, taskRows, computeDtype }),
   );
   return layersAtRanks(weighed.state, ranks);
 }

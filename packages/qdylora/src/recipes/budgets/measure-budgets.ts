@@ -1,9 +1,9 @@
 import type { Example } from '@qdylora/data';
-import { lossOver, perplexity, type ExampleLosses, type MeasureOptions } from '@qdylora/eval';
+import { perplexity, type ExampleLosses, type MeasureOptions } from '@qdylora/eval';
 import type { AdapterState } from '@qdylora/lora-dynamic';
 import type { MeasuredBudget } from './budget-report.ts';
 import { chooseRanks } from './choose-ranks.ts';
-import { withCuts, type RankOf } from './cut-adapter.ts';
+import { bytesAtRanks, withCuts, type RankOf } from './cut-adapter.ts';
 import { weighRows, type TrainedAdapter } from './weigh-rows.ts';
 
 export interface MeasureBudgetsOptions extends Omit<MeasureOptions, 'onProgress'> {
@@ -32,10 +32,7 @@ export async function measureBudgets(
   const measured: MeasuredBudget[] = [];
   await withCuts(trained, weighed.state, async (cut) => {
     for (const [i, budgetBytes] of budgets.entries()) {
-      const ranks = await chooseRanks(budgetBytes, weighed, async (rankOf) => {
-        const { loss } = await lossOver(await cut(rankOf), taskRows, { ...options, tokensPerBatch });
-        return loss;
-      });
+      const ranks = await chooseRanks(budgetBytes, weighed, { cut, taskRows, tokensPerBatch, ...options });
       const [losses] = (await task.measure([await cut(ranks)], {
         ...options,
         onProgress: ({ done, total }) => {
@@ -49,15 +46,12 @@ export async function measureBudgets(
 }
 
 function sizesOf(
-  { layers }: AdapterState,
+  state: AdapterState,
   rankOf: RankOf,
 ): Pick<MeasuredBudget, 'adapterBytes' | 'smallestRank' | 'largestRank'> {
   const ranks = [...rankOf.values()];
-  const bytes = layers.map(
-    ({ name, inFeatures, outFeatures }) => 4 * rankOf.get(name)! * (inFeatures + outFeatures),
-  );
   return {
-    adapterBytes: bytes.reduce((sum, count) => sum + count, 0),
+    adapterBytes: bytesAtRanks(state, rankOf),
     smallestRank: Math.min(...ranks),
     largestRank: Math.max(...ranks),
   };
