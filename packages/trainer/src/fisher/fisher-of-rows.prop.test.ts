@@ -44,7 +44,9 @@ async function differenceAt(
     });
     return lossOf(adapted, batch);
   };
-  const difference = ((await at(1 + step)) - (await at(1 - step))) / (2 * step);
+  const slope = async (width: number): Promise<number> =>
+    ((await at(1 + width)) - (await at(1 - width))) / (2 * width);
+  const difference = (4 * (await slope(step)) - (await slope(2 * step))) / 3; // without the error of width²
   values.set(saved);
   return difference;
 }
@@ -66,13 +68,13 @@ describe('the Fisher information of rows', () => {
             const left = await differenceAt(adapted, batch, { layer, row: i });
             const right = await differenceAt(adapted, batch, { layer, row: j });
             expected += left * right;
-            size += Math.abs(left) + Math.abs(right);
+            size += (1 + Math.abs(left) + Math.abs(right)) ** 2;
           }
           const value = fisher.get(name)![i * RANK + j];
-          expect(Math.abs(value - expected)).toBeLessThanOrEqual(2e-3 * (1e-2 + size));
+          expect(Math.abs(value - expected)).toBeLessThanOrEqual(2e-4 * size);
         }
       }),
-      { numRuns: 10 },
+      { numRuns: 10, examples: [[454, 1, 1]] },
     );
   });
 
