@@ -216,7 +216,7 @@ describe('plan', () => {
 
   it('refuses a size without a unit, and names the likely one', async () => {
     const { code, err } = await command('plan', '--model', `${model}/config.json`, '--memory', '32');
-    expect([code, err]).toEqual([2, expect.stringMatching(/\(got "32"\)\.\nDid you mean 32GB\?/)]);
+    expect([code, err]).toEqual([2, expect.stringMatching(/\(got "32"\)\.\nDid you mean 32MB or 32GB\?/)]);
   });
 
   it('reads the run.yaml of a run, and refuses a size that is none', async () => {

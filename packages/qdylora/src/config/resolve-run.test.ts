@@ -160,7 +160,7 @@ describe('a run', () => {
     ],
     [
       'optimizer: paged_adamw_8bit\noptimizer_memory_budget: 32',
-      /must be a size with a unit, such as 64MB or 8GB \(got 32\)\. Did you mean 32GB\?$/,
+      /must be a size with a unit, such as 64MB or 8GB \(got 32\)\. Did you mean 32MB or 32GB\?$/,
     ],
     [
       'optimizer_memory_budget: 1GiB',

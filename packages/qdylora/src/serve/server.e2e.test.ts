@@ -91,6 +91,16 @@ describe('answers', () => {
     }
   });
 
+  test('several answers begin with that of their seed, and share none with the next seed', async () => {
+    const textsOf = async (seed: number, n: number): Promise<string[]> => {
+      const { choices } = (await complete({ max_tokens: 30, temperature: 2, seed, n })).json;
+      return (choices as { text: string }[]).map(({ text }) => text);
+    };
+    const [alone, three, next] = [await textsOf(7, 1), await textsOf(7, 3), await textsOf(8, 3)];
+    expect(three[0]).toBe(alone[0]);
+    expect(new Set([...three, ...next]).size).toBe(6);
+  });
+
   test('adapters of one base differ, and share it', async () => {
     const scoresOf = async (model: string): Promise<unknown> =>
       (await complete({ model, max_tokens: 4, logprobs: 1, echo: true })).json.choices[0].logprobs;

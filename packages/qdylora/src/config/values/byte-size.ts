@@ -26,14 +26,11 @@ export function readByteSize(text: string): number | null {
   return Object.hasOwn(UNITS, name) ? Math.round(Number(digits) * UNITS[name]) : null;
 }
 
-/** Numbers without a unit below this probably mean gigabytes. */
-const LIKELY_GIGABYTES = 256;
-
-/** `32` → `32GB`: the likely meaning of a size without a unit; null for other text. */
-export function likelySize(text: string): string | null {
+/** `32` → `32MB or 32GB`: the likely meanings of a size without a unit; null for other text. */
+export function likelySizes(text: string): string | null {
   const [, digits, unit] = SIZE.exec(text.trim()) ?? [];
   if (digits === undefined || unit !== undefined) return null;
-  return `${digits}${Number(digits) < LIKELY_GIGABYTES ? 'GB' : 'MB'}`;
+  return `${digits}MB or ${digits}GB`;
 }
 
 /** Bytes for a reader: `4.9 kB`, `0.3 MB`, `112 MB`, `25.28 GB`. */

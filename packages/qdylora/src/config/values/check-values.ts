@@ -1,6 +1,6 @@
 import { QdyloraError, shownValue } from '@qdylora/contract';
 import * as z from 'zod';
-import { likelySize } from './byte-size.ts';
+import { likelySizes } from './byte-size.ts';
 import { SPELLINGS, type ExplicitValue, type ExplicitValues } from '../explicit-values.ts';
 import type { Key } from '../key.ts';
 import { adviceFor, meantKey } from '../names/unknown-key.ts';
@@ -61,11 +61,11 @@ function wrongValueError(
   { value, where, spell }: Pick<ExplicitValue, 'value' | 'where' | 'spell'>,
   expected: string,
 ): QdyloraError {
-  const size = /size with a unit/.test(expected) ? likelySize(String(value)) : null;
+  const sizes = /size with a unit/.test(expected) ? likelySizes(String(value)) : null;
   return new QdyloraError('BAD_CONFIG', {
     where,
     problem: `\`${spell(name)}\` must be ${expected} (got ${shownValue(value)})`,
-    nextStep: size ? `Did you mean ${size}?` : 'Correct it, or leave it out to get the default.',
+    nextStep: sizes ? `Did you mean ${sizes}?` : 'Correct it, or leave it out to get the default.',
     details: { key: name, got: value },
   });
 }

@@ -1,3 +1,4 @@
+import { createRng } from '@qdylora/contract';
 import type { DecodeEngine, DecodeOptions } from '@qdylora/models';
 import { decodeText, type TextEvent } from '../../recipes/text/decode-text.ts';
 import type { ServedModel, ServedModels } from '../served-models.ts';
@@ -76,7 +77,7 @@ export function beginChoices(
           topP: fields.top_p ?? 1,
           topK: fields.top_k ?? 0,
           repetitionPenalty: fields.repetition_penalty ?? 1,
-          seed: (seed + i) % Number.MAX_SAFE_INTEGER,
+          seed: seedOfAnswer(seed, i),
           signal: life.signal,
           ...scoring,
         });
@@ -90,6 +91,13 @@ export function beginChoices(
     throw error;
   }
 }
+
+/**
+ * The seed of the answer with an index within `n`. The first has the request's own seed, as `generate` has.
+ * Those of the others share no stream with a request of a neighbouring seed.
+ */
+const seedOfAnswer = (seed: number, index: number): number =>
+  index === 0 ? seed : createRng(seed).named('answer').words(index)[0];
 
 function assertFits(promptTokens: number, maxNewTokens: number, contextTokens: number): void {
   if (promptTokens === 0) throw new ApiError(400, 'empty_prompt', 'The prompt has no tokens.', 'prompt');
