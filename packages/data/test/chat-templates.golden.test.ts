@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { QdyloraError } from '@qdylora/contract';
 import { expect, test } from 'vitest';
-import { createChatTemplate, type ChatMessage } from '../src/index.ts';
+import { createChatTemplate, type ChatMessage, type ChatTemplate, type RenderOptions } from '../src/index.ts';
 import { parseExactJson } from '../src/rows/json/parse-exact-json.ts';
 
 interface Case {
@@ -15,6 +15,8 @@ interface Golden {
   readonly templates: Readonly<Record<string, string>>;
   readonly tools: readonly unknown[];
   readonly cases: readonly Case[];
+  /** Conversations whose last message has a text, rendered for an answer that goes on with it. */
+  readonly continued: readonly Case[];
 }
 
 /**
@@ -34,17 +36,47 @@ test.each(Object.entries(golden.templates))(
     const template = createChatTemplate(source, { variables: { bos_token: '<s>', eos_token: '</s>' } });
     const cases = golden.cases.filter((one) => one.template === name);
     expect(cases.length).toBeGreaterThan(10);
-    for (const { conversation, tools, generation, rendered } of cases) {
-      const render = (): string =>
-        template.render(
-          conversations.get(conversation)!.map((message) => Object.fromEntries(message) as ChatMessage),
-          { addGenerationPrompt: generation, tools: tools ? golden.tools : undefined },
-        );
-      if (typeof rendered === 'string') expect(render(), conversation).toBe(rendered);
-      else expect(['BAD_DATA', 'UNSUPPORTED'], conversation).toContain(codeOf(render));
-    }
+    for (const one of cases)
+      expectRendered(template, one, {
+        addGenerationPrompt: one.generation,
+        tools: one.tools ? golden.tools : undefined,
+      });
   },
 );
+
+test.each(Object.entries(golden.templates).filter(([, source]) => source.includes('content')))(
+  '%s: every conversation that ends with a text can be continued where transformers can',
+  (name, source) => {
+    const template = createChatTemplate(source, { variables: { bos_token: '<s>', eos_token: '</s>' } });
+    const cases = golden.continued.filter((one) => one.template === name);
+    expect(cases.length).toBeGreaterThan(10);
+    for (const one of cases) expectRendered(template, one, { continueFinalMessage: true });
+  },
+);
+
+test('what cannot be continued is refused', () => {
+  const template = createChatTemplate(golden.templates['phi-3']);
+  const continued = { continueFinalMessage: true };
+  for (const messages of [[], [{ role: 'user', content: null }]])
+    expect(() => template.render(messages, continued)).toThrow(/The last message has no text/);
+  expect(() => template.render([], { ...continued, addGenerationPrompt: true })).toThrow(/not with both/);
+});
+
+/** Renders a case as transformers has rendered it, or refuses it where transformers has. */
+function expectRendered(
+  template: ChatTemplate,
+  { conversation, rendered }: Case,
+  options: RenderOptions,
+): void {
+  const messages = conversations.get(conversation)!;
+  const render = (): string =>
+    template.render(
+      messages.map((message) => Object.fromEntries(message) as ChatMessage),
+      options,
+    );
+  if (typeof rendered === 'string') expect(render(), conversation).toBe(rendered);
+  else expect(['BAD_DATA', 'UNSUPPORTED'], conversation).toContain(codeOf(render));
+}
 
 function codeOf(run: () => unknown): unknown {
   try {

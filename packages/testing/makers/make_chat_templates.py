@@ -174,9 +174,9 @@ class FixedDate(datetime.datetime):
         return cls(2024, 7, 26)
 
 
-def rendered(template, messages, tools, generation):
+def rendered(template, messages, tools, generation, continued=False):
     try:
-        [text], _ = chat_template_utils.render_jinja_template(conversations=[chat_template_utils._normalize_chat_messages(messages)], tools=tools, chat_template=template, add_generation_prompt=generation, bos_token="<s>", eos_token="</s>")
+        [text], _ = chat_template_utils.render_jinja_template(conversations=[chat_template_utils._normalize_chat_messages(messages)], tools=tools, chat_template=template, add_generation_prompt=generation, continue_final_message=continued, bos_token="<s>", eos_token="</s>")
         return text
     except Exception as error:  # what a template or Python refuses
         return {"refused": type(error).__name__}
@@ -189,7 +189,8 @@ def main(path):
         for conversation, messages in CONVERSATIONS.items():
             for tools in [None, [TOOL]] if "tool" in conversation else [None]:
                 cases.append({"template": template, "conversation": conversation, "tools": tools is not None, "generation": (generation := len(cases) % 2 == 0), "rendered": rendered(source, messages, tools, generation)})
-    result = {"transformers": transformers.__version__, "templates": TEMPLATES, "conversations": CONVERSATIONS, "tools": [TOOL], "cases": cases}
+    continued = [{"template": template, "conversation": conversation, "tools": False, "generation": False, "rendered": rendered(source, messages, None, False, True)} for template, source in TEMPLATES.items() if "content" in source for conversation, messages in CONVERSATIONS.items() if isinstance(messages[-1]["content"], str)]
+    result = {"transformers": transformers.__version__, "templates": TEMPLATES, "conversations": CONVERSATIONS, "tools": [TOOL], "cases": cases, "continued": continued}
     with open(path, "w", encoding="utf-8") as out:
         json.dump(result, out, ensure_ascii=True, indent=1)
         out.write("\n")

@@ -14,6 +14,7 @@ import { renderProgram, TemplateFailure } from '../jinja/render-program.ts';
 import type { Program } from '../jinja/syntax.ts';
 import { hasGenerationMarks, readMarks, writeMarks, type MarkedText } from './generation-marks.ts';
 import { parseTemplate } from './parse-template.ts';
+import { renderContinued } from './render-continued.ts';
 import { templateError } from './template-error.ts';
 import { templateGlobals } from './template-globals.ts';
 
@@ -27,6 +28,8 @@ export interface ChatMessage {
 export interface RenderOptions {
   /** Adds the header of an assistant turn, ready for generation. */
   readonly addGenerationPrompt?: boolean;
+  /** Ends with the text of the last message, so that a model goes on with it; not in `renderMarked`. */
+  readonly continueFinalMessage?: boolean;
   readonly tools?: readonly unknown[];
   /** Source of the conversation, for errors. */
   readonly where?: string;
@@ -34,6 +37,7 @@ export interface RenderOptions {
 
 const RENDER_RULES: OptionRules<RenderOptions> = {
   addGenerationPrompt: trueOrFalse,
+  continueFinalMessage: trueOrFalse,
   tools: anyValue,
   where: someText,
 };
@@ -76,7 +80,7 @@ const RULES: OptionRules<ChatTemplateOptions> = {
  * `strftime_now`, `{% generation %}`.
  *
  * `render` throws QdyloraError BAD_CONFIG for a template that is not Jinja, and BAD_DATA if the template
- * refuses a conversation (with the template's message). `render` and `createChatTemplate` throw BAD_ARGUMENT
+ * refuses a conversation (with the template's message), or its last message cannot be continued. `render` and `createChatTemplate` throw BAD_ARGUMENT
  * for unknown or invalid options and for messages that are not an array.
  */
 export function createChatTemplate(source: string, options: ChatTemplateOptions = {}): ChatTemplate {
@@ -116,7 +120,17 @@ export function createChatTemplate(source: string, options: ChatTemplateOptions 
     marksAnswers,
     ...(variables.eos_token !== undefined && { endToken: variables.eos_token }),
     ...(toolSource !== null && { forTools: createChatTemplate(toolSource, { variables, date }) }),
-    render: (messages, renderOptions = {}) => render(plain, messages, checked(messages, renderOptions)),
+    render(messages, renderOptions = {}) {
+      const { continueFinalMessage, where = 'chat template' } = checked(messages, renderOptions);
+      assertArgument(
+        !(continueFinalMessage && renderOptions.addGenerationPrompt),
+        where,
+        'A conversation ends with its last message (`continueFinalMessage`) or with the header of the next ' +
+          'one (`addGenerationPrompt`), not with both',
+      );
+      const rendered = (shown: readonly ChatMessage[]): string => render(plain, shown, renderOptions);
+      return continueFinalMessage ? renderContinued(messages, where, rendered) : rendered(messages);
+    },
     renderMarked: (messages, renderOptions = {}) =>
       readMarks(render(marked, messages, checked(messages, renderOptions))),
   };

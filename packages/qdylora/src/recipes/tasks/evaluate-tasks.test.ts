@@ -38,6 +38,27 @@ describe('eval --tasks', () => {
     expect(code, err).toBe(0);
   });
 
+  it('a task may begin the answer in the assistant turn of a chat template', async () => {
+    const opened = folder.in('opened.yaml');
+    writeFileSync(opened, `${QUIZ.replace('quiz', 'opened')}gen_prefix: "{{question}} I say"\n`);
+    const chat = ['--apply-chat-template', '--chat-template', 'chatml'];
+    const out = folder.in('opened');
+    const own = ['--tasks', opened, '--num-fewshot', '0', '--limit', '1', '--model', model];
+    const { code, err } = await command(...flags, ...own, ...chat, '--output-dir', out);
+    expect(code, err).toBe(0);
+    const [samples] = readdirSync(out, { recursive: true, encoding: 'utf8' }).filter((file) =>
+      /samples_opened.*jsonl$/.test(file),
+    );
+    expect(JSON.parse(readFileSync(join(out, samples), 'utf8').split('\n')[0])).toMatchObject({
+      arguments: {
+        gen_args_0: {
+          arg_0: '<|im_start|>user\nis 0 odd?<|im_end|>\n<|im_start|>assistant\nis 0 odd? I say',
+          arg_1: ' no',
+        },
+      },
+    });
+  });
+
   it('every rank and the base have the results files of the harness, from the same requests', async () => {
     const out = folder.in('out');
     const own = ['--tasks', task, '--num-fewshot', '1', '--limit', '3', '--adapter', adapter];

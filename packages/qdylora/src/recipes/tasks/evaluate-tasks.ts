@@ -267,14 +267,9 @@ function templateOf({
       problem: 'The tokenizer has no chat template.',
       nextStep: 'Name one with --chat-template, or leave --apply-chat-template out.',
     });
-  return (messages, addGenerationPrompt) => {
-    if (addGenerationPrompt) return chatTemplate.render(messages, { addGenerationPrompt });
-    throw new QdyloraError('UNSUPPORTED', {
-      where: 'gen_prefix',
-      problem: 'A task that begins the answer itself (`gen_prefix`) cannot use a chat template',
-      nextStep: 'Leave --apply-chat-template out.',
-    });
-  };
+  // Without a generation prompt the last message is the beginning of the answer (`gen_prefix`).
+  return (messages, addGenerationPrompt) =>
+    chatTemplate.render(messages, { addGenerationPrompt, continueFinalMessage: !addGenerationPrompt });
 }
 
 const cutNotice = (count: number, maxLength: number): string =>
