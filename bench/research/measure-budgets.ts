@@ -2,6 +2,7 @@ import { collate } from '@qdylora/data';
 import {
   allocateRanks,
   gainsOfRows,
+  rowBytes,
   scaleAt,
   sortByMoments,
   type Adapted,
@@ -14,7 +15,7 @@ import { heldOutLosses } from './held-out-losses.ts';
 import { inputMoments } from './input-moments.ts';
 import type { Setting } from './setting.ts';
 
-/** Rows of the run that decide the ranks by their loss, as in `export --budget`. */
+/** Rows of the run that decide the ranks by their loss: as many as for `export --budget`. */
 const TASK_ROWS = 128;
 
 /** A way to cut an adapter: its layers, whose first rows are kept at a rank, and a rank for each of them. */
@@ -27,7 +28,8 @@ interface Way {
  * Losses of adapters of the bytes of some ranks:
  * - `uniform`: rows sorted by the energy of their outputs, one rank everywhere;
  * - `per-layer`: the same rows, ranks by energy;
- * - `by-loss`: rows as they were trained, ranks by what the loss would lose (`export --budget`).
+ * - `by-loss`: rows as they were trained, ranks by what the loss would lose: the first choice of `export --budget`,
+ *   which also tries the largest trained rank that fits.
  */
 export async function measureBudgets(setting: Setting, nested: Adapted<CausalLm>) {
   const { job, model, heldOut } = setting;
@@ -64,8 +66,7 @@ async function waysToCut(setting: Setting, nested: Adapted<CausalLm>): Promise<R
   const byEnergy = sorted.map((layer) => ({ ...layer, gains: layer.energies }));
   const rows = setting.training.slice(0, TASK_ROWS).map((row) => collate([row]));
   const byLoss = gainsOfRows(state, await fisherOfRows(nested, rows, { computeDtype: 'bf16' }));
-  const bytesOf = (rank: number): number =>
-    layers.reduce((sum, { inFeatures, outFeatures }) => sum + 4 * rank * (inFeatures + outFeatures), 0);
+  const bytesOf = (rank: number): number => rank * layers.reduce((sum, layer) => sum + rowBytes(layer), 0);
   const cutSorted: Way['layersAt'] = (rankOf) =>
     sorted.map((layer) => firstRows(layer, rankOf.get(layer.name)!, 1));
   return {

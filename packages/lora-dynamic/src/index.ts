@@ -2,7 +2,7 @@ export * from './adapter/adapted.ts';
 export * from './adapter/adapter-config.ts';
 export * from './adapter/adapter-state.ts';
 export * from './adapter/attach-dylora.ts';
-export { allocateRanks, type RankedLayer } from './budgets/allocate-ranks.ts';
+export { allocateRanks, rowBytes, type RankedLayer } from './budgets/allocate-ranks.ts';
 export { gainsOfRows, type RowFisher } from './budgets/gains-of-rows.ts';
 export {
   observeInputs,

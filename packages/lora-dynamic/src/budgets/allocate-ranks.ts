@@ -1,5 +1,14 @@
 import { QdyloraError } from '@qdylora/contract';
 
+/** Bytes of a row of A and one of B in float32, which PEFT saves. */
+export const rowBytes = ({
+  inFeatures,
+  outFeatures,
+}: {
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+}): number => 4 * (inFeatures + outFeatures);
+
 /** A layer as `allocateRanks` sees it. */
 export interface RankedLayer {
   readonly name: string;
@@ -11,21 +20,13 @@ export interface RankedLayer {
 
 /**
  * Chooses a rank for each layer, so that all adapters together take at most `budgetBytes`: row by row, always
- * the one that gains most per byte. Gains of a layer never rise, so the choice is the best one up to the
- * bytes of one row (a fractional knapsack). A layer may get rank 0: no adapter.
+ * the one that gains most per byte. Gains of a layer never rise, so the choice is the best one for these
+ * gains, up to the bytes of one row (a fractional knapsack). A layer may get rank 0: no adapter.
  *
- * A row of a layer takes bytesPerNumber · (in + out) bytes.
- *
- * @param bytesPerNumber 4 for float32, which PEFT saves
  * @returns ranks by the name of the layer
  * @throws QdyloraError BAD_ARGUMENT for a budget below the smallest row
  */
-export function allocateRanks(
-  layers: readonly RankedLayer[],
-  budgetBytes: number,
-  bytesPerNumber = 4,
-): Map<string, number> {
-  const rowBytes = (layer: RankedLayer): number => bytesPerNumber * (layer.inFeatures + layer.outFeatures);
+export function allocateRanks(layers: readonly RankedLayer[], budgetBytes: number): Map<string, number> {
   const smallest = Math.min(...layers.map(rowBytes));
   if (!(budgetBytes >= smallest))
     throw new QdyloraError('BAD_ARGUMENT', {

@@ -16,7 +16,8 @@ export type RowFisher = ReadonlyMap<string, Float64Array>;
  * A cut at rank k changes the factors of the rows by c: c[i] = 1 − s(k)/s(maxRank) for i < k, 1 for the
  * others. With the Fisher information F in place of the second derivatives, the loss rises by ½·cᵀ·F·c
  * (Theis et al. 2018, arXiv 1801.05787). Of these rises the lower convex hull over k counts, so gains never
- * rise within a layer, as `allocateRanks` needs it.
+ * rise within a layer, as `allocateRanks` needs it. Rows that are worth something only together share their
+ * gain evenly.
  *
  * @returns the layers in their order; gains: [maxRank], in the unit of the loss
  * @example

@@ -6,6 +6,8 @@ import type { LossModel } from '../step/loss-model.ts';
 import type { PassOptions } from '../step/run-pass.ts';
 
 export interface FisherOptions extends Omit<PassOptions, 'dropout'> {
+  /** Quantization level of the base, in bits a weight; 4 by default. */
+  readonly level?: number;
   /** Ends the work before the next op. */
   readonly signal?: AbortSignal;
 }
@@ -27,7 +29,7 @@ export interface FisherOptions extends Omit<PassOptions, 'dropout'> {
 export async function fisherOfRows(
   adapted: Adapted<LossModel>,
   batches: readonly TokenBatch[],
-  options: FisherOptions = {},
+  { level, ...options }: FisherOptions = {},
 ): Promise<RowFisher> {
   const { layers, model, ranks } = adapted;
   const { maxRank } = ranks;
@@ -43,7 +45,7 @@ export async function fisherOfRows(
   try {
     for (const batch of batches) {
       clearGradients(model, adapted.parameters());
-      await accumulateGradients([{ view: adapted.atRank(maxRank), batch }], 1, loss, options);
+      await accumulateGradients([{ view: adapted.atRank(maxRank, { level }), batch }], 1, loss, options);
       for (const { layer, rows, sums } of entries) addSquare(sums, await rowDerivatives(memory, layer, rows));
     }
   } finally {

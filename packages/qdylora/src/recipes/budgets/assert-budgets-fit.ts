@@ -1,5 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import type { Adapted } from '@qdylora/lora-dynamic';
+import { rowBytes, type Adapted } from '@qdylora/lora-dynamic';
 import { byteSizeText } from '../../config/values/byte-size.ts';
 
 /**
@@ -12,9 +12,9 @@ export function assertBudgetsFit(
   { layers, ranks: { maxRank } }: Pick<Adapted<unknown>, 'layers' | 'ranks'>,
 ): void {
   if (budgets === null || budgets === 'ranks') return;
-  const rowBytes = layers.map(({ inFeatures, outFeatures }) => 4 * (inFeatures + outFeatures));
-  const smallest = Math.min(...rowBytes);
-  const wholeBytes = maxRank * rowBytes.reduce((sum, bytes) => sum + bytes, 0);
+  const bytesOfRows = layers.map(rowBytes);
+  const smallest = Math.min(...bytesOfRows);
+  const wholeBytes = maxRank * bytesOfRows.reduce((sum, bytes) => sum + bytes, 0);
   const tooSmall = budgets.find((bytes) => bytes < smallest);
   if (tooSmall === undefined) return;
   throw new QdyloraError('BAD_CONFIG', {

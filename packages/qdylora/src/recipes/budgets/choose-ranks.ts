@@ -1,6 +1,6 @@
 import type { Example } from '@qdylora/data';
 import { lossOver, type MeasureOptions, type PerplexityOptions } from '@qdylora/eval';
-import { allocateRanks } from '@qdylora/lora-dynamic';
+import { allocateRanks, rowBytes } from '@qdylora/lora-dynamic';
 import { bytesAtRanks, type CutAdapter, type RankOf } from './cut-adapter.ts';
 import type { WeighedRows } from './weigh-rows.ts';
 
@@ -14,7 +14,7 @@ export interface ChooseRanksOptions extends PerplexityOptions, Omit<MeasureOptio
  * Chooses the rank of each layer under a budget of bytes: by what its rows are worth (`allocateRanks`), or
  * the largest trained rank that fits everywhere; whichever has the smaller loss over rows of the task. Rows
  * of a small rank were trained to be used together, which their worth one by one does not tell. Where no
- * trained rank fits, the other choice is the smallest one in some of the layers.
+ * trained rank fits, the other choice is the smallest one in some of the layers, if one layer has room for it.
  *
  * @throws QdyloraError BAD_ARGUMENT for a budget below the smallest row; BAD_DATA if no token is counted;
  * ABORTED
@@ -26,17 +26,30 @@ export async function chooseRanks(
 ): Promise<RankOf> {
   const byWorth = allocateRanks(weighed.gains, budgetBytes);
   const together = trainedTogether(budgetBytes, weighed);
+  if (!together) return byWorth;
   const { loss: lossTogether } = await lossOver(await cut(together), taskRows, options);
   const { loss: lossByWorth } = await lossOver(await cut(byWorth), taskRows, options);
   return lossTogether <= lossByWorth ? together : byWorth;
 }
 
-/** The largest trained rank that fits everywhere, or else the smallest one where it gains most. */
-function trainedTogether(budgetBytes: number, { state, gains }: WeighedRows): RankOf {
+/**
+ * The largest trained rank that fits everywhere, or else the smallest one in the layers where it gains most;
+ * null where it fits into no layer.
+ */
+function trainedTogether(budgetBytes: number, { state, gains }: WeighedRows): RankOf | null {
   const { layers, ranks } = state;
+  const [smallest] = ranks;
   const everywhere = ranks.map((rank) => new Map(layers.map(({ name }) => [name, rank])));
   const fitting = everywhere.findLast((rankOf) => bytesAtRanks(state, rankOf) <= budgetBytes);
   if (fitting) return fitting;
-  const firstRows = gains.map((layer) => ({ ...layer, gains: layer.gains.slice(0, ranks[0]) }));
-  return allocateRanks(firstRows, budgetBytes);
+  // all rows of the smallest rank as one row of as many bytes
+  const blocks = gains.map((layer) => ({
+    ...layer,
+    inFeatures: smallest * layer.inFeatures,
+    outFeatures: smallest * layer.outFeatures,
+    gains: Float64Array.of(layer.gains.subarray(0, smallest).reduce((sum, gain) => sum + gain, 0)),
+  }));
+  if (blocks.every((block) => rowBytes(block) > budgetBytes)) return null;
+  const chosen = allocateRanks(blocks, budgetBytes);
+  return new Map([...chosen].map(([name, isKept]) => [name, isKept * smallest]));
 }

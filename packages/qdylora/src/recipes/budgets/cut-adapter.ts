@@ -1,5 +1,6 @@
 import {
   attachDyLora,
+  rowBytes,
   scaleAt,
   type AdapterLayer,
   type AdapterState,
@@ -11,7 +12,7 @@ import type { TrainedAdapter } from './weigh-rows.ts';
 /** A rank for each layer, by its name; 0: a layer without an adapter. */
 export type RankOf = ReadonlyMap<string, number>;
 
-/** Cuts an adapter and gives the model with it, until it cuts the adapter anew. */
+/** Cuts an adapter and gives the model with it, until the next cut. */
 export type CutAdapter = (rankOf: RankOf) => Promise<RankView<CausalLm>>;
 
 /** A layer with its first rows alone. B contains the scale of that rank. */
@@ -39,17 +40,14 @@ export const layersAtRanks = (
 
 /** Bytes of A and B of all layers in float32, each at its rank. */
 export const bytesAtRanks = ({ layers }: AdapterState, rankOf: RankOf): number =>
-  layers.reduce(
-    (sum, { name, inFeatures, outFeatures }) => sum + 4 * rankOf.get(name)! * (inFeatures + outFeatures),
-    0,
-  );
+  layers.reduce((sum, layer) => sum + rankOf.get(layer.name)! * rowBytes(layer), 0);
 
 /**
  * Lends a function that cuts the adapter `state`. Cuts are loaded into a second adapter of the same layers,
  * whose scale is 1; a row that is cut off is 0 there.
  */
 export async function withCuts<T>(
-  { model, adapted }: Omit<TrainedAdapter, 'state'>,
+  { model, adapted, level }: Omit<TrainedAdapter, 'state'>,
   state: AdapterState,
   work: (cut: CutAdapter) => Promise<T>,
 ): Promise<T> {
@@ -65,7 +63,7 @@ export async function withCuts<T>(
         b: filledUp(layer.b, maxRank * layer.outFeatures),
       }));
       await second.load({ ...config, maxRank, layers });
-      return second.atRank(maxRank);
+      return second.atRank(maxRank, { level });
     });
   } finally {
     for (const { view } of second.parameters()) model.backend.memory.release(view);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { writeTinyRows } from '../../../test/tiny-model.ts';
 import { bytesOf, rejection, run, stepsIn, tinyRun } from '../../../test/tiny-run.ts';
-import { evaluate, exportAdapter, finishRank, type FinetuneOptions } from '../../index.ts';
+import { evaluate, exportAdapter, finetune, finishRank, type FinetuneOptions } from '../../index.ts';
 import type { RunReport } from '../outputs/run-report.ts';
 
 const { folder, rows, model, common, judged } = tinyRun();
@@ -67,6 +67,32 @@ describe('the budgets of a report', () => {
     });
     expect(json.budgets.smallest_not_worse[0]).toHaveProperty('budget_bytes');
     expect(readFileSync(join(outputDir, 'report.html'), 'utf8')).toContain('Loss over bytes');
+  });
+
+  it('are measured at the quantization level of the run', async () => {
+    const at3 = { quantization: 'nf4', quantizationLevels: [3], evalBudgets: 1e6 } as const;
+    const { ranks, budgets } = await reportOf({ ...at3, outputDir: folder.in('level 3') });
+    expect(budgets!.budgets[0].loss).toBeCloseTo(ranks.at(-1)!.loss, 5);
+  });
+
+  it('are measured after the adapter is written, so that stopping there costs nothing else', async () => {
+    const outputDir = folder.in('stopped');
+    const stop = new AbortController();
+    let isWriting = false;
+    const work = async (): Promise<void> => {
+      for await (const event of finetune({
+        ...options,
+        outputDir,
+        evalBudgets: 'ranks',
+        signal: stop.signal,
+      }))
+        if (event.type === 'phase') {
+          isWriting ||= event.phase === 'writing';
+          if (isWriting && event.phase === 'judging') stop.abort();
+        }
+    };
+    expect(await rejection(work)).toMatchObject({ code: 'ABORTED' });
+    expect(bytesOf(join(outputDir, 'adapter'))).toEqual(bytesOf(join(options.outputDir, 'adapter')));
   });
 
   it('of a finish are left out, since one rank has none below it', async () => {

@@ -83,6 +83,33 @@ describe('an adapter under a budget', () => {
     expect(base - (await cutTo(Math.round(whole / 3)))).toBeGreaterThan((base - full) / 3);
   });
 
+  it('gives a layer all rows of a smallest rank that fits nowhere whole, or the rows of most worth', async () => {
+    await run({ ...common, ranks: [2, 4], outputDir: folder.in('from 2') });
+    const from2 = join(folder.in('from 2'), 'adapter');
+    const { layers } = readAdapter(from2).state;
+    const rowOfAll = layers.reduce((sum, layer) => sum + 4 * (layer.inFeatures + layer.outFeatures), 0);
+    const outputDir = folder.in('half of rank 2');
+    const exported = await exportAdapter({
+      adapter: from2,
+      budget: rowOfAll,
+      model,
+      dataset: rows,
+      outputDir,
+    });
+    expect(exported.bytes).toBeLessThanOrEqual(rowOfAll);
+    expect(await lossOf(outputDir)).toBeLessThan((await evaluate(judged)).results[0].loss);
+  });
+
+  it('refuses an adapter that was never trained by its name', async () => {
+    await run({ ...common, learningRate: 1e-200, ranks: [4], outputDir: folder.in('untrained') });
+    const untrained = join(folder.in('untrained'), 'adapter');
+    const outputDir = folder.in('nothing left');
+    const error = await rejection(() =>
+      exportAdapter({ adapter: untrained, budget: 600, model, dataset: rows, outputDir }),
+    );
+    expect(error).toMatchObject({ code: 'UNSUPPORTED', message: /it was not trained/ });
+  });
+
   it('says what it needs, and what has no meaning beside it', async () => {
     const outputDir = folder.in('none');
     const refused = (options: object): Promise<Error> =>

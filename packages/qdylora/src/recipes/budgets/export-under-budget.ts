@@ -59,6 +59,12 @@ export async function exportUnderBudget({
   const layers = chosen
     .filter(({ rank }) => rank > 0)
     .map((layer) => ({ ...sliceLayer(layer, layer.rank), rank: layer.rank }));
+  if (layers.length === 0)
+    throw new QdyloraError('UNSUPPORTED', {
+      where: adapter.folder,
+      problem: 'No row of the adapter changes the loss, so none is worth its bytes: it was not trained',
+      nextStep: 'Train it, or export one rank of it.',
+    });
   await writeLayered(outputDir, layers, { ...adapter, baseModel });
   return { rank: Math.max(...layers.map(({ rank }) => rank)), layers };
 }

@@ -22,6 +22,8 @@ export interface TrainedAdapter {
   readonly model: CausalLm;
   readonly adapted: Adapted<CausalLm>;
   readonly state: AdapterState;
+  /** Quantization level of the base, in bits a weight; 4 by default. */
+  readonly level?: number;
 }
 
 /** An adapter whose rows are in the order in which they are kept, and what each row of a layer is worth. */
@@ -39,14 +41,14 @@ export interface WeighedRows {
  * @throws QdyloraError NON_FINITE; ABORTED
  */
 export async function weighRows(
-  { adapted, state }: Omit<TrainedAdapter, 'model'>,
+  { adapted, state, level }: Omit<TrainedAdapter, 'model'>,
   examples: readonly Example[],
   { computeDtype = 'f32', signal }: Pick<MeasureOptions, 'computeDtype' | 'signal'>,
 ): Promise<WeighedRows> {
   const isNested = state.ranks.length > 1;
   const ordered = isNested ? state : sortRows(state).state;
   const batches = examples.map((example) => collate([example]));
-  const options = { computeDtype: unscaledDtype(computeDtype), recompute: true, signal };
+  const options = { computeDtype: unscaledDtype(computeDtype), recompute: true, level, signal };
   try {
     if (!isNested) await adapted.load(ordered);
     return { state: ordered, gains: gainsOfRows(ordered, await fisherOfRows(adapted, batches, options)) };

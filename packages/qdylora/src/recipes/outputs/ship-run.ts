@@ -51,10 +51,10 @@ export async function shipRun(
   emit({ type: 'phase', phase: 'writing' });
   const readNote = data.readNote();
   if (readNote) notes.push(ofWorker(readNote, session));
+  await writeWeights(opened); // first: what fails later costs no weights
   const budgets = await judgeBudgets(opened, judgement, session);
   const change = lossChange(events, judgement?.ranks?.ranks ?? [], training.step);
   if (change) session.notice(change);
-  await writeWeights(opened);
   const samples = await writeSamples(opened, judgement, session);
   const paths = runPaths(config.outputDir);
   const parts: ReportParts = {

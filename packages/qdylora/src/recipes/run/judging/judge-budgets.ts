@@ -1,5 +1,7 @@
+import { QdyloraError } from '@qdylora/contract';
 import type { Example, ExampleSource } from '@qdylora/data';
 import type { RankReport } from '@qdylora/eval';
+import { anchorLevel } from '@qdylora/lora-dynamic';
 import { budgetReport, type BudgetReport } from '../../budgets/budget-report.ts';
 import { measureBudgets } from '../../budgets/measure-budgets.ts';
 import { BUDGET_ROWS } from '../../budgets/weigh-rows.ts';
@@ -15,7 +17,7 @@ import type { Judgement } from './judgement.ts';
  * @throws QdyloraError ABORTED
  */
 export async function judgeBudgets(
-  { config: { evalBudgets, computeDtype }, data, run: { model, adapted } }: OpenedRun,
+  { config: { evalBudgets, computeDtype, quantizationLevels }, data, run: { model, adapted } }: OpenedRun,
   judgement: Judgement | null,
   { emit, notice, signal }: Pick<RunSession, 'emit' | 'notice' | 'signal'>,
 ): Promise<BudgetReport | null> {
@@ -30,9 +32,9 @@ export async function judgeBudgets(
   }
   const { ranks, rankLosses } = judgement;
   const taskRows = firstRows(data.training, BUDGET_ROWS);
-  const measured = await measureBudgets(
-    { model, adapted, state: await adapted.state() },
-    {
+  const trained = { model, adapted, state: await adapted.state(), level: anchorLevel(quantizationLevels) };
+  try {
+    const measured = await measureBudgets(trained, {
       budgets: evalBudgets === 'ranks' ? bytesOfRanks(ranks) : evalBudgets,
       taskRows,
       heldOut: data.heldOut,
@@ -42,9 +44,13 @@ export async function judgeBudgets(
       onProgress: (progress) => {
         emit({ type: 'phase', phase: 'judging', ...progress });
       },
-    },
-  );
-  return budgetReport({ rows: taskRows.length, measured, ranks: rankLosses, alpha: ranks.alpha });
+    });
+    return budgetReport({ rows: taskRows.length, measured, ranks: rankLosses, alpha: ranks.alpha });
+  } catch (error) {
+    if (!QdyloraError.isInstance(error) || error.code !== 'NON_FINITE') throw error;
+    notice(`eval_budgets: no budget was evaluated. ${error.message}`);
+    return null;
+  }
 }
 
 /** Bytes of all ranks but the largest, which holds the whole adapter. */
