@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { command } from '../../test/run-command.ts';
 import { writeTinyRows } from '../../test/tiny-model.ts';
 import { rejection, run, tinyRun } from '../../test/tiny-run.ts';
-import { tuneLearningRate, type TuneOptions } from '../index.ts';
+import { tuneLearningRate, type TunedRate, type TuneOptions } from '../index.ts';
 
 const { folder, common } = tinyRun();
 const many = writeTinyRows(folder.in('many.jsonl'), 60);
@@ -43,6 +43,15 @@ describe('tuning a learning rate', () => {
       tuned: { method: 'successive_halving', highestStable: stable.at(-1)!.learningRate },
     });
     expect(existsSync(folder.in('first/tune/tune.json'))).toBe(true);
+  });
+
+  it('trains the largest rank alone first where the run does', async () => {
+    const [wide, all] = [await tune('wide'), await tune('all', { wideRatio: 0 })];
+    const firstLoss = ({ candidates }: TunedRate): number => candidates[0].history[0].loss;
+    expect(firstLoss(wide)).not.toBe(firstLoss(all));
+    expect(wide.startLoss).toBe(all.startLoss);
+    for (const { hasDiverged, loss } of wide.candidates)
+      expect(hasDiverged || loss < wide.startLoss!).toBe(true);
   });
 
   it('tries half and twice the alpha too where that is asked for', async () => {

@@ -34,7 +34,8 @@ export type TunedRate = TuneResult & { readonly files: TuneFiles };
  * Successive halving (Jamieson & Talwalkar 2016): candidates on a geometric grid around the run's rate train
  * from the same start on one shared frozen base. After each round the better half goes on for as many steps
  * again, judged by the held-out loss (mean over the smallest, a middle and the largest rank). All candidates
- * together take at most `budget` · the run's steps.
+ * together take at most `budget` · the run's steps. As in the run, the largest rank trains alone first
+ * (`wide_ratio`, of the longest trial); until then its loss alone judges.
  *
  * With `rangeTest`, Smith's range test (2017, section 3.3) instead: 40 steps with an exponentially rising
  * rate.

@@ -248,11 +248,6 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions
   if (evaluate) whole('eval_steps', evaluate.every, 1);
   if (save?.every !== undefined && save.every !== null) whole('save_steps', save.every, 1);
   whole('wideSteps', wideSteps, 0);
-  assertArgument(
-    wideSteps === 0 || isAdapted(model),
-    'train, wideSteps',
-    'There are no adapters whose rows could be sorted',
-  );
   if (options.earlyStopping) checkEarlyStopping(options.earlyStopping);
   assertArgument(
     !options.earlyStopping || evaluate,
@@ -262,6 +257,7 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions
   );
   assertLevelsFit(options);
   assertWorkerRanksFit(options);
+  assertWideStepsFit(options);
   assertArgument(
     resume === null || save,
     'resume_from_checkpoint',
@@ -304,6 +300,26 @@ function assertLevelsFit({ model, levels, evaluate, sampler }: TrainOptions): vo
     'level_schedule',
     'The schedule distilled trains other levels in the passes that distil, and there are none',
     'Give a sampler with `distillation`, or choose the schedule sampled.',
+  );
+}
+
+/** @throws QdyloraError BAD_ARGUMENT for wide steps that do not train all rows of an adapter */
+function assertWideStepsFit({ model, wideSteps = 0, maxRanks }: TrainOptions): void {
+  if (wideSteps === 0) return;
+  const where = 'train, wideSteps';
+  assertArgument(isAdapted(model), where, 'There are no adapters whose rows could be sorted');
+  const { config, ranks } = model;
+  assertArgument(
+    config.updateRule === 'prefix',
+    where,
+    `Rows are sorted after steps that train all of them, but the update rule is ${config.updateRule}`,
+    'Attach the adapter with updateRule: prefix.',
+  );
+  assertArgument(
+    !maxRanks || Math.max(...maxRanks) >= ranks.maxRank,
+    where,
+    `Rows are sorted after steps that train all of them, but no worker trains rank ${ranks.maxRank}`,
+    'Let one worker train the largest rank.',
   );
 }
 

@@ -17,8 +17,9 @@ export const isSortDue = ({ options: { wideSteps }, progress }: TrainingRun): bo
 export async function sortRun(run: TrainingRun): Promise<void> {
   const { model, optimizer } = run.options;
   if (!isAdapted(model)) return;
-  run.isKeepable = false;
-  await sortAdapterRows(model, optimizer);
+  await sortAdapterRows(model, optimizer, () => {
+    run.isKeepable = false;
+  });
   run.isKeepable = true;
   run.progress.sortedAt = run.progress.step;
 }

@@ -136,6 +136,13 @@ describe('a run that sorts rows', () => {
     );
   });
 
+  it('is refused before the first step where its steps would not train all rows', () => {
+    expect(() => tinyTrain({ ...wide, adapter: { dropout: 0, updateRule: 'newest_block' } })).toThrow(
+      /the update rule is newest_block/,
+    );
+    expect(() => tinyTrain({ ...wide, maxRanks: [1] })).toThrow(/no worker trains rank/);
+  });
+
   it('trains the largest rank alone before it', async () => {
     const events = await eventsOf(tinyTrain({ ...wide, totalSteps: 4 }));
     const ranks = events.flatMap((event) => (event.type === 'step' ? [event.ranks] : []));

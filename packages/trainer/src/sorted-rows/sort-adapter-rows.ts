@@ -14,14 +14,20 @@ type F32 = ArrayView<'f32'>;
  *
  * Layers follow one another, so it needs host memory for one layer and its states.
  *
+ * @param beforeChange called right before the first row changes
  * @throws QdyloraError UNSUPPORTED where the rows have had different numbers of updates; nothing has changed
  * then
  * @example await sortAdapterRows(adapted, optimizer);
  */
-export async function sortAdapterRows(adapted: Adapted<LossModel>, optimizer: Optimizer): Promise<void> {
+export async function sortAdapterRows(
+  adapted: Adapted<LossModel>,
+  optimizer: Optimizer,
+  beforeChange?: () => void,
+): Promise<void> {
   const { maxRank } = adapted.ranks;
   const { memory } = adapted.model.backend;
   assertOneCount(optimizer, maxRank);
+  beforeChange?.();
   for (const target of adapted.layers) {
     const { name, inFeatures, outFeatures, a, b } = target;
     const rows = { a: await memory.read(a.view as F32), b: await memory.read(b.view as F32) };

@@ -108,9 +108,11 @@ interface Field {
 
 function openField({ startLoss, neighbour, open }: Omit<SearchOptions, 'plan' | 'budget'>): Field {
   const ended: TriedCandidate[] = [];
+  const openTrials = new Set<Trial>();
   let running: Running[] = [];
   let spentSteps = 0;
   const end = ({ trial, tried }: Running): void => {
+    openTrials.delete(trial);
     trial.dispose();
     ended.push(tried);
   };
@@ -129,7 +131,9 @@ function openField({ startLoss, neighbour, open }: Omit<SearchOptions, 'plan' | 
   return {
     async enter(candidate, round) {
       const untried = { ...candidate, steps: 0, loss: NaN, hasDiverged: false, history: [] };
-      await advance({ tried: untried, trial: await open(candidate) }, round);
+      const trial = await open(candidate);
+      openTrials.add(trial);
+      await advance({ tried: untried, trial }, round);
     },
     async advanceAll(round) {
       for (const one of running.splice(0)) await advance(one, round);
@@ -143,7 +147,7 @@ function openField({ startLoss, neighbour, open }: Omit<SearchOptions, 'plan' | 
     best: () => running[0]?.tried ?? null,
     tried,
     spentSteps: () => spentSteps,
-    dispose: () => running.forEach(({ trial }) => trial.dispose()),
+    dispose: () => openTrials.forEach((trial) => trial.dispose()),
   };
 }
 

@@ -133,6 +133,34 @@ describe('successive halving', () => {
   });
 });
 
+it('every trial is freed where one of them throws, whenever that is', async () => {
+  const plan = planHalving(4, 40)!;
+  const grid = rateGrid({ rates: 4, ratio: 2, alpha: false, learningRate: 1e-3, loraAlpha: 8 });
+  const searchUntil = async (calls: number): Promise<{ hasFailed: boolean; held: number }> => {
+    let left = calls;
+    let held = 0;
+    const trainTo = (steps: number): Promise<{ steps: number; loss: number }> =>
+      left-- > 0 ? Promise.resolve({ steps, loss: 1 / steps }) : Promise.reject(new Error('no memory'));
+    const hasFailed = await halveCandidates(grid, {
+      plan,
+      budget: 40,
+      startLoss: 10,
+      neighbour: (candidate) => candidate,
+      open: () => {
+        held++;
+        return Promise.resolve({ trainTo, dispose: () => void held-- });
+      },
+    }).then(
+      () => false,
+      () => true,
+    );
+    return { hasFailed, held };
+  };
+  for (let calls = 0; calls < 6; calls++)
+    expect(await searchUntil(calls)).toEqual({ hasFailed: true, held: 0 });
+  expect(await searchUntil(6)).toEqual({ hasFailed: false, held: 0 });
+});
+
 it('a grid of six rates of ratio 2 is ¼, ½, 1, 2, 4 and 8 times the rate of the run', () => {
   const grid = rateGrid({ rates: 6, ratio: 2, alpha: false, learningRate: 2e-4, loraAlpha: 8 });
   expect(grid.map(({ learningRate }) => learningRate)).toEqual([5e-5, 1e-4, 2e-4, 4e-4, 8e-4, 1.6e-3]);

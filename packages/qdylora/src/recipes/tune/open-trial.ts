@@ -8,8 +8,8 @@ import {
   levelsOfStep,
   passesOfStep,
   runStep,
+  sortAdapterRows,
   startOptimizer,
-  type Optimizer,
   type StepOutcome,
 } from '@qdylora/trainer';
 import { adapterConfigOf, optimizerOf, preconditionerOf, samplerOf } from '../run/assemble-run.ts';
@@ -31,11 +31,20 @@ export interface TrialSetting {
   readonly onStep?: (outcome: StepOutcome) => void;
 }
 
+/** How a trial trains. */
+export interface TrialOptions extends Pick<Candidate, 'learningRate' | 'loraAlpha'> {
+  /** Steps that train the largest rank alone, before the rows are sorted, as in a run; 0: none. */
+  readonly wideSteps: number;
+}
+
 /** A trial that a range test steps by hand, each step at its own rate. */
 export interface SteppedTrial extends Disposable {
-  /** Takes optimizer step `step`. */
+  /** Takes optimizer step `step`; steps follow one another from 0 on. */
   take(step: number, learningRate: number): Promise<StepOutcome>;
-  /** Mean over the judged ranks of the loss over the judged rows. */
+  /**
+   * Mean over the judged ranks of the loss over the judged rows. As long as the largest rank trains alone,
+   * the loss of that one: the others are not trained yet.
+   */
   judge(): Promise<number>;
   dispose(): void;
 }
@@ -43,7 +52,7 @@ export interface SteppedTrial extends Disposable {
 /** Attaches a copy of the start to the shared base, with an optimizer of its own. */
 export async function openTrial(
   { opened, start, judged, signal, onStep }: TrialSetting,
-  { learningRate, loraAlpha }: Pick<Candidate, 'learningRate' | 'loraAlpha'>,
+  { learningRate, loraAlpha, wideSteps }: TrialOptions,
 ): Promise<SteppedTrial> {
   const config = { ...opened.config, learningRate, loraAlpha };
   const { model, training } = opened.run;
@@ -51,31 +60,39 @@ export async function openTrial(
     ...adapterConfigOf(config),
     targetModules: start.layers.map(({ name }) => name),
   });
-  await adapted.load({ ...start, alpha: loraAlpha });
   const optimizer = optimizerOf({ model, adapted }, config);
-  if (config.optimizerState !== null) {
-    optimizer.prepare(model.backend);
-    startOptimizer(optimizer, config.optimizerState);
-  }
   const preconditioner = preconditionerOf(adapted, config);
   const sampler = samplerOf(adapted, config);
   const recorder = createPassRecorder(model.backend);
   const dropout = createRng(config.seed).named('dropout');
   const task = perplexity(judged, { tokensPerBatch: JUDGED_TOKENS });
-  const views = judgedRanks(adapted.ranks.ranks).map((rank) =>
-    adapted.atRank(rank, { level: training.levels?.anchor }),
-  );
+  const { ranks, maxRank } = adapted.ranks;
+  let isSorted = wideSteps === 0;
   const dispose = (): void => {
     recorder.dispose();
     optimizer.dispose();
     for (const { view } of adapted.parameters()) model.backend.memory.release(view);
   };
+  try {
+    await adapted.load({ ...start, alpha: loraAlpha });
+    if (config.optimizerState !== null) {
+      optimizer.prepare(model.backend);
+      startOptimizer(optimizer, config.optimizerState);
+    }
+  } catch (error) {
+    dispose();
+    throw error;
+  }
   return {
     async take(step, rate) {
+      if (step >= wideSteps && !isSorted) {
+        await sortAdapterRows(adapted, optimizer);
+        isSorted = true;
+      }
       const levels = levelsOfStep(training.levels, step);
       const batches = training.batches.batchAt(step);
-      const { passes, rows } = passesOfStep(step, batches, adapted, sampler, levels);
-      const outcome = await runStep(passes, optimizer satisfies Optimizer, {
+      const { passes, rows } = passesOfStep(step, batches, adapted, isSorted ? sampler : null, levels);
+      const outcome = await runStep(passes, optimizer, {
         learningRate: rate,
         maxGradNorm: training.maxGradNorm,
         rows,
@@ -93,6 +110,9 @@ export async function openTrial(
     },
     async judge() {
       recorder.release();
+      const views = (isSorted ? judgedRanks(ranks) : [maxRank]).map((rank) =>
+        adapted.atRank(rank, { level: training.levels?.anchor }),
+      );
       const losses = await task.measure(views, { computeDtype: config.computeDtype, signal });
       return losses.reduce((sum, one) => sum + ratioEstimate(one).mean, 0) / losses.length;
     },

@@ -1,7 +1,9 @@
 import { QdyloraError } from '@qdylora/contract';
+import type { OpenedRun } from '../run/opened-run.ts';
 import { lossText } from '../../report/number-text.ts';
 import { halveCandidates, type SearchResult, type TriedCandidate } from './halve-candidates.ts';
 import { candidateTrial, judgedRanks, openTrial, type TrialSetting } from './open-trial.ts';
+import type { HalvingPlan } from './plan-halving.ts';
 import { candidateAt, rateGrid, type GridOptions } from './rate-grid.ts';
 import type { TuneResult } from './tune-result.ts';
 import { budgetOf, planWithin, type SearchHooks, type TuneSettings } from './tune-settings.ts';
@@ -23,6 +25,7 @@ export async function searchRates(
   const budgetSteps = budgetOf(run.totalSteps, settings);
   const plan = planWithin(grid.length, budgetSteps);
   const warmupSteps = warmupOf(run.training.schedule.warmupSteps, plan.rounds[0].untilStep);
+  const wideSteps = wideStepsOf(opened, plan);
   const startLoss = await lossOfStart(setting);
   let spentSteps = 0;
   const counting: TrialSetting = {
@@ -36,7 +39,11 @@ export async function searchRates(
     neighbour: ({ exponent, loraAlpha }, direction) =>
       candidateAt(gridOptions, exponent + direction, loraAlpha),
     open: async (candidate) =>
-      candidateTrial(await openTrial(counting, candidate), candidate.learningRate, warmupSteps),
+      candidateTrial(
+        await openTrial(counting, { ...candidate, wideSteps }),
+        candidate.learningRate,
+        warmupSteps,
+      ),
   });
   const { best, tried } = search;
   if (!best) throw allDiverged(tried, startLoss);
@@ -66,8 +73,12 @@ export async function searchRates(
 const warmupOf = (runWarmup: number, firstRound: number): number =>
   Math.min(runWarmup, Math.floor(firstRound / 2));
 
+/** A trial of the last round has the phases of the run in the same proportion. */
+const wideStepsOf = ({ run: { training, totalSteps } }: OpenedRun, { rounds }: HalvingPlan): number =>
+  Math.round(((training.wideSteps ?? 0) / totalSteps) * rounds.at(-1)!.untilStep);
+
 async function lossOfStart(setting: TrialSetting): Promise<number> {
-  using trial = await openTrial(setting, setting.opened.config);
+  using trial = await openTrial(setting, { ...setting.opened.config, wideSteps: 0 });
   return await trial.judge();
 }
 

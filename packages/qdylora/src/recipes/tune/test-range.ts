@@ -24,7 +24,7 @@ export async function testRange(
   const budgetSteps = budgetOf(run.totalSteps, settings);
   const total = rangeStepsWithin(budgetSteps);
   const rates = rangeRates(config.learningRate / SPAN, config.learningRate * SPAN, total);
-  using trial = await openTrial(setting, config);
+  using trial = await openTrial(setting, { ...config, wideSteps: run.training.wideSteps ?? 0 });
   const points: RangePoint[] = [];
   for (const [step, learningRate] of rates.entries()) {
     const { loss, status } = await trial.take(step, learningRate);
