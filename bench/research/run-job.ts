@@ -22,7 +22,10 @@ import { trainSqueezed } from './train-squeezed.ts';
 
 /** Trains as the job's kind says. */
 function trainJob(setting: Setting): Promise<Trained> {
-  const { kind, privateRanks } = setting.job;
+  const { id, kind, privateRanks, distillation, levels } = setting.job;
+  const isNested = privateRanks.length === 0 && (kind === 'nested' || kind === 'dedicated');
+  if (!isNested && (distillation > 0 || levels.length > 1))
+    throw new Error(`${id}: runs of this kind have no distillation and no levels; take these keys out.`);
   if (kind === 'matryoshka') return trainMatryoshka(setting);
   if (kind === 'separate' || privateRanks.length > 0) return trainSeparate(setting);
   return trainOne(setting);

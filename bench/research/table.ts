@@ -14,7 +14,7 @@ import { lossCurves } from './loss-curves.ts';
 interface Result extends Job {
   readonly losses: Readonly<Record<string, number>>;
   readonly tokens: number;
-  /** Tokens of the rows, each row once; absent in results of before a run could run a row twice. */
+  /** Tokens of the rows, each row once; absent in results that are older than passes which run a row twice. */
   readonly rowTokens?: number;
   readonly rowSums: Readonly<Record<string, readonly number[]>>;
   readonly rowCounts: readonly number[];
@@ -29,7 +29,7 @@ interface Result extends Job {
 interface FinishedSlice {
   readonly rank: number;
   readonly steps: number;
-  /** Both are absent in results of before a job could finish in several ways. */
+  /** Both are absent in results that are older than several ways to finish. */
   readonly learningRate?: number;
   readonly moments?: FinishMoments;
   readonly loss: number;

@@ -1,7 +1,7 @@
 import type { AdapterLayer, AdapterState } from '../adapter/adapter-state.ts';
 import { mixRows } from '../linear-algebra/mix-rows.ts';
 import { orthonormalRows } from '../linear-algebra/orthonormal-rows.ts';
-import { singularValues } from '../linear-algebra/small-svd.ts';
+import { smallSvd } from '../linear-algebra/small-svd.ts';
 import { scaleAt } from '../ranks/scaling.ts';
 import type { InputMoments } from './observe-inputs.ts';
 
@@ -36,7 +36,7 @@ function sortedLayer(layer: AdapterLayer, rank: number, scale: number, moments: 
   // b_k = Σ_i r[i, k]·q_i, so ΔW = s·Σ_i q_i ⊗ (Σ_k r[i, k]·a_k)
   const core = product(product(r, Float64Array.from(moments), rank), transposed(r, rank), rank);
   for (let i = 0; i < core.length; i++) core[i] *= scale * scale;
-  const { u, s: energies } = singularValues(core, rank);
+  const { u, s: energies } = smallSvd(core, rank);
   const vectors = transposed(u, rank); // one eigenvector a row
   const mixed = product(vectors, r, rank);
   return {

@@ -12,7 +12,7 @@ const MAX_SWEEPS = 60;
  * Singular value decomposition by one-sided Jacobi rotations (Hestenes 1958): slow and accurate, for matrices
  * of an adapter's rank.  matrix: [n, n] row-major
  */
-export function singularValues(matrix: Float64Array, n: number): Svd {
+export function smallSvd(matrix: Float64Array, n: number): Svd {
   const w = Float64Array.from(matrix);
   const v = new Float64Array(n * n);
   for (let i = 0; i < n; i++) v[i * n + i] = 1;

@@ -6,8 +6,7 @@ import type { RankSet } from './rank-set.ts';
  * - `uniform`: equal. Of the ranks 1, 2, 4 … 64, the rows beyond 32 are then used in one step of seven.
  * - `geometric`: each rank is half as likely as the next smaller one.
  * - `tail_heavy`: in proportion to the rows that a rank adds, like a uniform draw from 1 … R rounded up to
- *   the next
- *   listed rank. The rows beyond R/2 are used in every second step.
+ *   the next listed rank. The rows beyond R/2 are used in every second step.
  * - `upper`: half of the draws at the largest rank, none at the smallest, all others alike. It belongs to
  *   distillation, where the smallest rank has passes of its own.
  * - One weight per rank.

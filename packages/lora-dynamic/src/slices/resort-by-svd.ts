@@ -1,8 +1,8 @@
-import { assertRankOfState, type AdapterState } from '../adapter/adapter-state.ts';
+import { assertRankOfState, type AdapterLayer, type AdapterState } from '../adapter/adapter-state.ts';
 import type { SlicedAdapter, SlicedLayer } from './slice-rank.ts';
 import { scaleAt } from '../ranks/scaling.ts';
 import { orthonormalRows } from '../linear-algebra/orthonormal-rows.ts';
-import { singularValues } from '../linear-algebra/small-svd.ts';
+import { smallSvd } from '../linear-algebra/small-svd.ts';
 
 /**
  * The best approximation of rank r, in the least-squares sense, of the adapter at full rank: factors
@@ -26,7 +26,7 @@ export function resortBySvd(state: AdapterState, rank: number): SlicedAdapter {
         name,
         inFeatures,
         outFeatures,
-        ...factorsOf(layer.a, layer.b, maxRank, inFeatures, outFeatures, scale, rank),
+        ...factorsOf(layer, { maxRank, scale, rank }),
       };
     }),
   };
@@ -38,13 +38,8 @@ export function resortBySvd(state: AdapterState, rank: number): SlicedAdapter {
  * a: [maxRank, in]  b: [maxRank, out]  →  a = √S·(Qa·V)ᵀ: [rank, in]  b = (Qb·U)·√S: [out, rank]
  */
 function factorsOf(
-  a: Float32Array,
-  b: Float32Array,
-  maxRank: number,
-  inFeatures: number,
-  outFeatures: number,
-  scale: number,
-  rank: number,
+  { a, b, inFeatures, outFeatures }: AdapterLayer,
+  { maxRank, scale, rank }: { readonly maxRank: number; readonly scale: number; readonly rank: number },
 ): { a: Float32Array; b: Float32Array } {
   const qa = orthonormalRows(a, maxRank, inFeatures);
   const qb = orthonormalRows(b, maxRank, outFeatures);
@@ -55,7 +50,7 @@ function factorsOf(
       for (let k = 0; k < maxRank; k++) sum += qb.r[i * maxRank + k] * qa.r[j * maxRank + k];
       core[i * maxRank + j] = scale * sum;
     }
-  const { u, s, v } = singularValues(core, maxRank);
+  const { u, s, v } = smallSvd(core, maxRank);
   const outA = new Float32Array(rank * inFeatures);
   const outB = new Float32Array(outFeatures * rank);
   for (let k = 0; k < rank; k++) {

@@ -52,7 +52,7 @@ export const sliceLayer = (
   inFeatures,
   outFeatures,
   a: a.slice(0, rank * inFeatures),
-  b: transposed(b, rank, outFeatures),
+  b: transposed(b, rank, outFeatures), // the layout of PEFT
 });
 
 /**
@@ -74,27 +74,18 @@ export function adapterStateOf(
           problem: `every layer of a nested adapter must have rank ${rank} (got ${a.length / inFeatures})`,
         });
       }
-      return { name, inFeatures, outFeatures, a, b: untransposed(b, rank, outFeatures) };
+      return { name, inFeatures, outFeatures, a, b: transposed(b, outFeatures, rank) };
     }),
   };
 }
 
-/** The first rows of B in the layout of PEFT: [≥ rank, out] → [out, rank], into `out` if it is present. */
+/** The first rows of a matrix as columns: [≥ rows, width] → [width, rows], into `out` if it is present. */
 export function transposed(
-  b: Float32Array,
-  rank: number,
-  outFeatures: number,
-  out: Float32Array = new Float32Array(outFeatures * rank),
+  matrix: Float32Array,
+  rows: number,
+  width: number,
+  out: Float32Array = new Float32Array(width * rows),
 ): Float32Array {
-  for (let k = 0; k < rank; k++)
-    for (let o = 0; o < outFeatures; o++) out[o * rank + k] = b[k * outFeatures + o];
-  return out;
-}
-
-/** [out, rank] → [rank, out] */
-function untransposed(b: Float32Array, rank: number, outFeatures: number): Float32Array {
-  const out = new Float32Array(outFeatures * rank);
-  for (let o = 0; o < outFeatures; o++)
-    for (let k = 0; k < rank; k++) out[k * outFeatures + o] = b[o * rank + k];
+  for (let i = 0; i < rows; i++) for (let j = 0; j < width; j++) out[j * rows + i] = matrix[i * width + j];
   return out;
 }

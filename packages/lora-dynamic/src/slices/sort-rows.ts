@@ -1,7 +1,7 @@
 import type { AdapterLayer, AdapterState } from '../adapter/adapter-state.ts';
 import { mixRows } from '../linear-algebra/mix-rows.ts';
 import { orthonormalRows } from '../linear-algebra/orthonormal-rows.ts';
-import { singularValues } from '../linear-algebra/small-svd.ts';
+import { smallSvd } from '../linear-algebra/small-svd.ts';
 
 /** How the rows of one layer were mixed: A′ = ofA · A and B′ = ofB · B.  both: [maxRank, maxRank] */
 export interface RowMix {
@@ -50,7 +50,7 @@ export function sortLayerRows(
 
 function sortingMix({ a, b, inFeatures }: AdapterLayer, rank: number): RowMix {
   const { r: upper } = orthonormalRows(a, rank, inFeatures); // Lᵀ
-  const { v: vectors } = singularValues(gramOf(mixRows(upper, b), rank), rank);
+  const { v: vectors } = smallSvd(gramOf(mixRows(upper, b), rank), rank);
   const norm = Math.sqrt(a.reduce((sum, value) => sum + value * value, 0) / rank);
   const ofA = new Float64Array(rank * rank);
   const ofB = new Float64Array(rank * rank);

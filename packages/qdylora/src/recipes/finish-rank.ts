@@ -25,8 +25,8 @@ export type FinishOptions = Partial<Omit<FinetuneOptions, NestedOnlyKey | 'outpu
  * learning rate (`rateRanks`). They also keep the moments of the optimizer (`optimizerState`), where the last
  * checkpoint of the earlier run is still there. Data, optimizer and settings are those of the earlier run,
  * with the rows in another order (`dataSeed`) and a schedule that warms up again, to a fifth of its
- * learning rate, or 0.5/√rank of it where that is more and its scale is not `tapered`. Where rows are held
- * out, it is evaluated before its first step too.
+ * learning rate, or to more where its scale is not `tapered`. Where rows are held out, it is evaluated before
+ * its first step too.
  *
  * @throws QdyloraError BAD_ARGUMENT at once for a wrong hook; every other error rejects `result` and ends the
  * iteration

@@ -1,4 +1,4 @@
-import { createRng, QdyloraError } from '@qdylora/contract';
+import { assertArgument, createRng, QdyloraError } from '@qdylora/contract';
 import type { TokenBatch } from '@qdylora/data';
 import {
   observeProjections,
@@ -10,6 +10,7 @@ import {
 } from '@qdylora/lora-dynamic';
 import { inferenceContext, type ComputeDtype } from '@qdylora/tensor';
 import { nextTurn } from '../run/next-turn.ts';
+import { assertFinite } from '../step/assert-finite.ts';
 import type { LossModel } from '../step/loss-model.ts';
 import { KAIMING_ROW_NORM, orderedRows, randomRows, setRows } from './ordered-rows.ts';
 
@@ -32,7 +33,8 @@ export interface ActivationStartOptions {
  * singular vectors are those of X, as far as Q spans them.
  *
  * @param model the model that was adapted
- * @throws QdyloraError ABORTED
+ * @throws QdyloraError BAD_ARGUMENT without batches; ABORTED; NON_FINITE. A and B are no start then: call it
+ * again, or initialize the adapter.
  * @example await startFromActivations(model, adapted, batches.batchAt(0), { seed: 7 });
  */
 export async function startFromActivations<M extends AdaptableModel<M> & LossModel>(
@@ -41,6 +43,12 @@ export async function startFromActivations<M extends AdaptableModel<M> & LossMod
   batches: readonly TokenBatch[],
   { seed = 0, rowNorm = KAIMING_ROW_NORM, ...options }: ActivationStartOptions = {},
 ): Promise<void> {
+  assertArgument(
+    batches.length > 0,
+    'adapter_init',
+    'The activation start needs rows to observe',
+    'Give rows, or adapter_init: kaiming.',
+  );
   const { memory } = model.backend;
   const { layers, ranks } = adapted;
   const rng = createRng(seed).named('activation-start');
@@ -80,5 +88,12 @@ async function projections<M extends AdaptableModel<M> & LossModel>(
       view.model.loss(context, batch, { lossScale: 1 });
     });
   }
-  return await observer.sums();
+  const sums = await observer.sums();
+  for (const [name, values] of sums)
+    assertFinite(values, {
+      where: 'adapter_init',
+      problem: `The inputs of ${name} are infinite or NaN`,
+      nextStep: 'Use compute_dtype: f32, or adapter_init: kaiming.',
+    });
+  return sums;
 }

@@ -2,6 +2,7 @@ import { createRng, QdyloraError, type Memory } from '@qdylora/contract';
 import type { TokenBatch } from '@qdylora/data';
 import { orthonormalRows, rowSpace, type Adapted, type DyLoraLinear } from '@qdylora/lora-dynamic';
 import { accumulateGradients, clearGradients } from '../step/accumulate-gradients.ts';
+import { assertFinite } from '../step/assert-finite.ts';
 import type { LossModel } from '../step/loss-model.ts';
 import type { PassOptions } from '../step/run-pass.ts';
 import { KAIMING_ROW_NORM, orderedRows, randomRows, setRows } from './ordered-rows.ts';
@@ -27,7 +28,8 @@ export interface GradientStartOptions extends Omit<PassOptions, 'dropout'> {
  *
  * Cost: two forward and backward passes over `batches`. Rows beyond the rank of G keep their random start.
  *
- * @throws QdyloraError BAD_ARGUMENT for batches without a counted token; ABORTED; NON_FINITE
+ * @throws QdyloraError BAD_ARGUMENT for batches without a counted token; ABORTED; NON_FINITE. A and B are no
+ * start then: call it again, or initialize the adapter.
  * @example await startFromGradients(adapted, batches.batchAt(0), { seed: 7 });
  */
 export async function startFromGradients(
@@ -89,10 +91,10 @@ async function addGradients(
 
 async function gradientOf(memory: Memory, layer: DyLoraLinear, name: 'a' | 'b'): Promise<Float32Array> {
   const gradient = (await memory.read(layer[name].gradient!)) as Float32Array;
-  if (gradient.every(Number.isFinite)) return gradient;
-  throw new QdyloraError('NON_FINITE', {
+  assertFinite(gradient, {
     where: 'adapter_init',
     problem: `The gradient of ${layer.name} is infinite or NaN`,
     nextStep: 'Use compute_dtype: f32, or adapter_init: kaiming.',
   });
+  return gradient;
 }

@@ -1,7 +1,8 @@
-import { QdyloraError, type Memory } from '@qdylora/contract';
+import type { Memory } from '@qdylora/contract';
 import type { TokenBatch } from '@qdylora/data';
 import type { Adapted, DyLoraLinear, RowFisher } from '@qdylora/lora-dynamic';
 import { accumulateGradients, clearGradients } from '../step/accumulate-gradients.ts';
+import { assertFinite } from '../step/assert-finite.ts';
 import type { LossModel } from '../step/loss-model.ts';
 import type { PassOptions } from '../step/run-pass.ts';
 
@@ -62,14 +63,14 @@ async function rowDerivatives(
   rows: Float32Array,
 ): Promise<Float64Array> {
   const gradient = (await memory.read(b.gradient!)) as Float32Array;
-  const derivatives = new Float64Array(rows.length / outFeatures);
-  for (let i = 0; i < rows.length; i++) derivatives[Math.floor(i / outFeatures)] += rows[i] * gradient[i];
-  if (derivatives.every(Number.isFinite)) return derivatives;
-  throw new QdyloraError('NON_FINITE', {
+  assertFinite(gradient, {
     where: name,
     problem: 'The gradient of the adapter is infinite or NaN',
     nextStep: 'Use compute_dtype: f32.',
   });
+  const derivatives = new Float64Array(rows.length / outFeatures);
+  for (let i = 0; i < rows.length; i++) derivatives[Math.floor(i / outFeatures)] += rows[i] * gradient[i];
+  return derivatives;
 }
 
 /** sums += q·qᵀ */

@@ -7,7 +7,7 @@ export interface EarlyStoppingOptions {
   readonly on: number | 'aurac';
   /** Evaluations in a row without improvement that end the run; 3 by default. */
   readonly patience?: number;
-  /** Smallest change that counts as an improvement is greater than this; 0 by default. */
+  /** A change counts as an improvement only if it is greater than this; 0 by default. */
   readonly minDelta?: number;
 }
 

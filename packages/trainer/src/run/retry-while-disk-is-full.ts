@@ -24,7 +24,7 @@ export async function retryWhileDiskIsFull(run: TrainingRun, save: () => Promise
         run.warn(
           'DISK_FULL',
           `${(error as Error).message} The run waits up to ${Math.ceil(waitSeconds / 60)} min for room, ` +
-            `since what it learned since then is in memory only. Ctrl-C ends the wait.`,
+            `because the steps since the newest checkpoint are in memory only. Ctrl-C ends the wait.`,
         );
     }
     await waitUnlessAborted(waitMs, signal);

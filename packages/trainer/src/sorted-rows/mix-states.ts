@@ -5,8 +5,6 @@ import type { Optimizer, StateArray } from '../optimizers/optimizer.ts';
 import { decodeState, isMeanOfSquares, mapOf } from '../optimizers/states/decode-state.ts';
 import { absmaxOf } from '../optimizers/states/state-layout.ts';
 
-const KINDS = ['m', 'velocity', 'v'] as const;
-
 /**
  * Changes the states of one parameter as a mix changes its gradient. Where the gradient becomes M·g, its mean
  * m becomes M·m. A mean of squares v becomes M²·v with the squares of M's entries, as if the gradients of
@@ -16,14 +14,21 @@ const KINDS = ['m', 'velocity', 'v'] as const;
  */
 export async function mixStates(optimizer: Optimizer, name: string, mix: Float64Array): Promise<void> {
   const { arrays } = optimizer.state();
-  for (const kind of KINDS) {
-    const isSquare = isMeanOfSquares(kind);
-    const weights = isSquare ? mix.map((weight) => weight * weight) : mix;
+  for (const kind of kindsOf(arrays, name)) {
+    const weights = isMeanOfSquares(kind) ? mix.map((weight) => weight * weight) : mix;
     const absmax = arrays.get(`${name}.${absmaxOf(kind)}`);
-    const values = arrays.get(`${name}.${kind}`);
+    const values = arrays.get(`${name}.${kind}`)!;
     if (absmax) await mixCodes(values as StateArray<'u8'>, absmax as StateArray<'f32'>, weights, kind);
-    else values?.write(mixRows(weights, (await values.read()) as Float32Array));
+    else values.write(mixRows(weights, (await values.read()) as Float32Array));
   }
+}
+
+/** The states of a parameter (m, v, velocity), without the scales of 8-bit ones. */
+function kindsOf(arrays: ReadonlyMap<string, unknown>, name: string): string[] {
+  const ofParameter = [...arrays.keys()].filter((key) => key.startsWith(`${name}.`));
+  const kinds = ofParameter.map((key) => key.slice(name.length + 1));
+  const scales = new Set(kinds.map(absmaxOf));
+  return kinds.filter((kind) => !scales.has(kind));
 }
 
 /** @throws QdyloraError UNSUPPORTED where the first rows have had different numbers of updates */

@@ -33,7 +33,7 @@ export async function prepareFinish(folder: string, explicit: ExplicitValues): P
   const { ranks, scaling } = readAdapter(run.adapter).state;
   if (!ranks.includes(rank)) throw untrainedRank(run, rank, ranks);
   if (!changes.has('model')) assertBaseExists(run);
-  assertOwnFolder(folder, changes, rank);
+  assertOtherFolder(folder, changes, rank);
   const optimizerState = keepsOptimizer(run, changes) ? run.lastCheckpoint : null;
   return prepareRun(
     mergeExplicit(finishedValues(run, { rank, share, ranks, scaling, optimizerState }), changes),
@@ -41,7 +41,7 @@ export async function prepareFinish(folder: string, explicit: ExplicitValues): P
 }
 
 /** In the folder of the earlier run, continuing it would be proposed, which is not a finish. */
-function assertOwnFolder(folder: string, changes: ExplicitValues, rank: number): void {
+function assertOtherFolder(folder: string, changes: ExplicitValues, rank: number): void {
   const outputDir = changes.get('outputDir')?.value;
   if (typeof outputDir !== 'string' || resolve(outputDir) !== resolve(folder)) return;
   throw refusedValue(

@@ -11,6 +11,7 @@ import {
   type RankSampler,
 } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
+import { STORED_LEVEL } from '@qdylora/quant';
 import type { ComputeDtype, Recompute } from '@qdylora/tensor';
 import {
   adapterRowRates,
@@ -191,7 +192,7 @@ export const levelSamplerOf = (
   { quantization, quantizationLevels, levelSchedule: schedule, seed }: RunConfig,
   totalSteps: number,
 ): LevelSampler | null =>
-  quantization === 'none' || quantizationLevels.every((level) => level === 4)
+  quantization === 'none' || quantizationLevels.every((level) => level === STORED_LEVEL)
     ? null
     : levelSampler(quantizationLevels, { schedule: schedule ?? undefined, seed, totalSteps });
 
