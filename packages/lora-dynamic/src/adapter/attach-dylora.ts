@@ -78,10 +78,12 @@ export function attachDyLora<M extends AdaptableModel<M>>(model: M, config: Adap
 }
 
 /**
- * The rules of PEFT: a list matches whole names and dotted ends; a string is a regular expression for the
- * whole name.
+ * Which layers target modules match, by the rules of PEFT: a list matches whole names and dotted ends; a
+ * string is a regular expression for the whole name.
+ *
+ * @throws QdyloraError BAD_ARGUMENT for a string that is no regular expression
  */
-function matcherOf(targets: TargetModules): (name: string) => boolean {
+export function matcherOf(targets: TargetModules): (name: string) => boolean {
   if (targets === 'all-linear') return () => true;
   if (typeof targets !== 'string')
     return (name) => targets.some((target) => name === target || name.endsWith(`.${target}`));

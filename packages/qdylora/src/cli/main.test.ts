@@ -21,7 +21,7 @@ describe('train', () => {
       ),
     ]);
     expect(err).toMatch(
-      /host \(TypeScript\)[\s\S]*adapter: 7 layers matched by all-linear, ranks 1 2 4[\s\S]*step 3\/3/,
+      /host \(TypeScript\)[\s\S]*adapter: 7 layers \(all-linear\), ranks 1 2 4[\s\S]*step 3\/3/,
     );
   });
 

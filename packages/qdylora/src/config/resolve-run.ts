@@ -46,6 +46,10 @@ export interface InheritedValues {
   readonly ranks: readonly number[];
   readonly loraAlpha: number;
   readonly loraScaling: RankScaling;
+  /** Name endings of its layers. */
+  readonly targetModules?: readonly string[];
+  /** How the base was quantized that it was trained on, if that is known. A chosen `method` goes before it. */
+  readonly base?: Pick<RunConfig, 'quantization' | 'doubleQuantization' | 'quantizationBlockSize'>;
 }
 
 /**
@@ -57,7 +61,13 @@ export interface InheritedValues {
 export function resolveRun(explicit: ExplicitValues, inherited: InheritedValues | null = null): RunConfig {
   const { method, preset } = checkValues(KEYS, explicit);
   const presetValues = preset ? PRESET_VALUES[preset] : {};
-  const values = checkValues(KEYS, explicit, { ...METHOD_VALUES[method], ...presetValues, ...inherited });
+  const { base, ...adapterValues } = inherited ?? {};
+  const values = checkValues(KEYS, explicit, {
+    ...METHOD_VALUES[method],
+    ...presetValues,
+    ...adapterValues,
+    ...(explicit.has('method') ? {} : base),
+  });
   const config = withWarmup(values, explicit);
   assertOptimizerKeys(config, explicit);
   assertOffloadFits(config, explicit);
@@ -208,7 +218,7 @@ function assertAdapterHasRank(adapterRanks: readonly number[], rank: number, exp
 }
 
 /** The method of the resolved values: `quantization: none` alone makes a dylora run. */
-function methodOf(isQuantized: boolean, isNested: boolean): Method {
+export function methodOf(isQuantized: boolean, isNested: boolean): Method {
   if (isNested) return isQuantized ? 'qdylora' : 'dylora';
   return isQuantized ? 'qlora' : 'lora';
 }

@@ -8,6 +8,7 @@ import { assertBudgetsFit } from './budgets/assert-budgets-fit.ts';
 import { needOfRun } from './memory-plan/forecast-memory.ts';
 import { chooseBackend, type BackendChoice } from './opening/choose-backend.ts';
 import { chosenTemplate } from './opening/chosen-template.ts';
+import { withLoadedQuantization } from './opening/loaded-quantization.ts';
 import { openSource } from './opening/open-source.ts';
 import { warnOfPositions } from './opening/warn-of-positions.ts';
 import { shipRun, type ShippedRun } from './outputs/ship-run.ts';
@@ -132,20 +133,21 @@ export async function openRun(requested: PreparedRun, session: RunSession): Prom
     const { device } = session;
     const chosen = owned.add(await chooseBackend(session.backend, { ...requested, device, warn: notice }));
     session.mark('kernels');
-    const config = {
+    const asked = {
       ...requested,
       computeDtype: chosen.computeDtype(requested.computeDtype),
       learningRate: requested.learningRate ?? defaultLearningRate(requested, source.config),
     };
     // read: rows become tokens, and tokens become steps
-    const data = owned.add(await readRows(config, source, session));
+    const data = owned.add(await readRows(asked, source, session));
     session.mark('tokenizer and rows');
-    const steps = layOutSteps(config, data, notice);
+    const steps = layOutSteps(asked, data, notice);
     // compress and build: each matrix is quantized as it is read
-    const profile = config.profile ? openProfile() : null;
+    const profile = asked.profile ? openProfile() : null;
     const backend = profile ? wrapBackend(chosen.backend, { measure: profile.measure }) : chosen.backend;
-    await agreeOnModel({ ...config, fingerprint: source.fingerprint }, session);
+    await agreeOnModel({ ...asked, fingerprint: source.fingerprint }, session);
     const model = await source.build(backend, { signal, workers: session.workers });
+    const config = withLoadedQuantization(asked, model, notice);
     // attach: the adapter of all ranks, its optimizer and its rank sampler
     const adapted = await attachForTraining(model, config, { ...source, warn: notice });
     if (adapted) assertBudgetsFit(config.evalBudgets, adapted);

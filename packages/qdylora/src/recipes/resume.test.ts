@@ -176,6 +176,25 @@ describe('a resumed run', () => {
     },
   );
 
+  it('never replaces the results of a run that it does not go on with', async () => {
+    const outputDir = folder.in('ended');
+    await run({ ...common, outputDir });
+    const adapter = bytesOf(join(outputDir, 'adapter'));
+    const elsewhere = folder.in('first/checkpoints/step-4');
+    for (const [resumeFromCheckpoint, why] of [
+      [elsewhere, /step-4 is no checkpoint of that run/],
+      ['auto', /none of its checkpoints is left to go on from/],
+    ] as const) {
+      if (resumeFromCheckpoint === 'auto') rmSync(join(outputDir, 'checkpoints'), { recursive: true });
+      const error = await rejection(() => run({ ...common, outputDir, resumeFromCheckpoint }));
+      expect([error.code, error.message]).toEqual(['NOT_EMPTY', expect.stringMatching(why)]);
+      expect(bytesOf(join(outputDir, 'adapter'))).toEqual(adapter);
+    }
+    // a new folder may begin from a checkpoint of another run
+    await run({ ...common, outputDir: folder.in('forked'), resumeFromCheckpoint: elsewhere });
+    expect(stepsIn(folder.in('forked'))).toEqual([5, 6]);
+  });
+
   it('refuses to resume with another learning rate', async () => {
     const error = await rejection(() =>
       run({ ...common, outputDir: folder.in('stopped'), resumeFromCheckpoint: 'auto', learningRate: 1e-3 }),

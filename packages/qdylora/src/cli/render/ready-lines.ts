@@ -28,7 +28,7 @@ function trainedLine({ adapter, model, config: { targetModules } }: ReadyEvent):
   const trainable = adapter?.trainableCount ?? model.parameterCount;
   const targets = Array.isArray(targetModules) ? targetModules.join(', ') : targetModules;
   const kind = adapter
-    ? `adapter: ${adapter.matched.length} layers matched by ${targets}, ranks ${adapter.ranks.join(' ')}`
+    ? `adapter: ${adapter.matched.length} layers (${targets}), ranks ${adapter.ranks.join(' ')}`
     : 'full training';
   return (
     `${kind}, ${millions(trainable)} trainable · ${byteSizeText(trainable * BYTES_PER_TRAINED)} with ` +

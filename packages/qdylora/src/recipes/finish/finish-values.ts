@@ -65,6 +65,7 @@ const REPLACED_KEYS: readonly string[] = [
   'optimizerState',
   'loraAlpha',
   'loraScaling',
+  'targetModules',
 ];
 
 const isKept = (name: string): boolean => !isNestedOnly(name) && !REPLACED_KEYS.includes(name);

@@ -8,6 +8,7 @@ import type { Key } from '../../config/key.ts';
 import { attachAdapter, type Warn } from '../adapter/attach-adapter.ts';
 import { chosenTemplate, type TemplateConfig } from './chosen-template.ts';
 import { chooseBackend, type BackendChoice, type ChosenBackend } from './choose-backend.ts';
+import { noticeLoadedQuantization } from './loaded-quantization.ts';
 import { openSource, type ModelSource } from './open-source.ts';
 import { weightPrecision, type WeightPrecision } from './weight-precision.ts';
 import { storedSidecar, type ReadAdapter } from '../adapter/read-adapter.ts';
@@ -94,6 +95,8 @@ export async function openModel(
   });
   try {
     const model = await source.build(chosen.backend);
+    const { quantization } = config;
+    if (quantization !== null) noticeLoadedQuantization({ ...config, quantization }, model, warn);
     const adapted = read && (await attachAdapter(model, read, { ...source, warn }));
     const { dispose } = chosen;
     return {

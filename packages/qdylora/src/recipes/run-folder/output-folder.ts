@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { FileSystem } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
@@ -36,7 +36,8 @@ export const resumeFrom = (value: string | null): ResumeFrom => (value === 'auto
 
 /**
  * Refuses a folder that is in use, holds something else or cannot be created, and a checkpoint that does not
- * exist, before anything expensive happens. Writes nothing.
+ * exist, before anything expensive happens. So it does for a run that has ended, where the checkpoint to go on
+ * from is gone or belongs to another run: its results would be replaced. Writes nothing.
  *
  * @throws QdyloraError BUSY_FOLDER, NOT_EMPTY, WRITE_FAILED, MISSING_FILE
  */
@@ -49,7 +50,8 @@ export function checkOutputFolder(outputDir: string, resume: string | null): voi
   const left = entries.filter((name) => name !== LOCK_FILE && name !== TUNE_FOLDER);
   // somebody may have moved the file away
   const isRun = left.includes('run.yaml') || left.includes('checkpoints');
-  if (left.length === 0 || (resume !== null && isRun)) return;
+  if (resume !== null && isRun) return assertGoesOn(outputDir, left, resume);
+  if (left.length === 0) return;
   throw new QdyloraError('NOT_EMPTY', {
     where: 'output_dir',
     problem:
@@ -59,6 +61,30 @@ export function checkOutputFolder(outputDir: string, resume: string | null): voi
     nextStep: isRun
       ? 'Go on with that run: --resume-from-checkpoint auto; or choose another output_dir.'
       : 'Choose another output_dir: this one is not a run of ours and is left alone.',
+  });
+}
+
+/** What a run writes at its end. */
+const RESULTS = ['adapter', 'model', 'report.json'];
+
+/** @throws QdyloraError NOT_EMPTY for results of a run that `resume` does not go on with */
+function assertGoesOn(outputDir: string, entries: readonly (string | null)[], resume: string): void {
+  const { checkpoints } = runPaths(outputDir);
+  const result = RESULTS.find((name) => entries.includes(name));
+  const goesOn =
+    resume === 'auto'
+      ? findCheckpoint(checkpoints).path !== null
+      : existsSync(checkpoints) && realpathSync(dirname(resolve(resume))) === realpathSync(checkpoints);
+  if (!result || goesOn) return;
+  throw new QdyloraError('NOT_EMPTY', {
+    where: 'output_dir',
+    problem:
+      `${outputDir} has the results of a run (${result}), which would be replaced: ` +
+      (resume === 'auto'
+        ? 'none of its checkpoints is left to go on from.'
+        : `${resume} is no checkpoint of that run.`),
+    details: { path: outputDir },
+    nextStep: 'Choose another output_dir.',
   });
 }
 

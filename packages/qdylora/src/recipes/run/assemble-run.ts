@@ -5,7 +5,9 @@ import {
   attachDyLora,
   levelSampler,
   rankSampler,
+  scaleAt,
   type AdapterConfig,
+  type AdapterState,
   type Adapted,
   type LevelSampler,
   type RankSampler,
@@ -130,6 +132,19 @@ export async function attachForTraining(
   return adapted;
 }
 
+/** Says where another alpha or scaling changes what the adapter computes before its first step. */
+function noticeOtherScale(state: AdapterState, { config, ranks }: Adapted<CausalLm>, warn: Warn): void {
+  for (const rank of [...ranks.ranks].reverse()) {
+    const before = scaleAt(state.scaling, state.alpha, rank, state.maxRank);
+    const now = scaleAt(config.scaling, config.alpha, rank, ranks.maxRank);
+    if (Math.abs(now - before) <= 1e-6 * before) continue;
+    return warn(
+      `lora_alpha and lora_scaling are not those of the adapter: its scale at rank ${rank} was ` +
+        `${before.toPrecision(3)} and is ${now.toPrecision(3)}, so it starts from another loss.`,
+    );
+  }
+}
+
 /** Attaches an adapter from disk, or its slice at the largest rank of the run, and says where it is from. */
 async function continueAdapter(
   model: CausalLm,
@@ -144,6 +159,7 @@ async function continueAdapter(
   const isPart = adapted.ranks.ranks.length < ranks.length;
   const part = isPart ? `rank ${rank} of ${folder}, which has the ranks ${ranks.join(', ')}` : folder;
   facts.warn(`The run starts from ${part}.`);
+  noticeOtherScale(adapter.state, adapted, facts.warn);
   const { optimizerState } = config;
   facts.warn(`The optimizer's moments start ${optimizerState ? `as in ${optimizerState}` : 'at 0'}.`);
   return adapted;

@@ -1,11 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
+import { matcherOf } from '@qdylora/lora-dynamic';
 import { OPTIMIZER_FILE } from '@qdylora/trainer';
-import { resolveRun, type RunConfig } from '../../config/resolve-run.ts';
+import { resolveRun, type InheritedValues, type RunConfig } from '../../config/resolve-run.ts';
 import type { ExplicitValues } from '../../config/explicit-values.ts';
+import { refusedValue } from '../../config/values/check-combinations.ts';
 import { missingKey } from '../../config/names/missing-key.ts';
-import { readAdapter } from '../adapter/read-adapter.ts';
+import { readAdapter, type ReadAdapter } from '../adapter/read-adapter.ts';
 
 /** A resolved run with the values that it needs to start. */
 export type PreparedRun = RunConfig & { readonly outputDir: string; readonly dataset: string[] };
@@ -35,14 +37,52 @@ function assertStateExists({ optimizerState: folder }: RunConfig): void {
   });
 }
 
+function inheritedValues({ state, sidecar }: ReadAdapter): InheritedValues {
+  return {
+    ranks: state.ranks,
+    loraAlpha: state.alpha,
+    loraScaling: state.scaling,
+    targetModules: layerKinds(state),
+    ...(sidecar && {
+      base: {
+        quantization: sidecar.base.quantization,
+        doubleQuantization: sidecar.base.double_quantization,
+        quantizationBlockSize: sidecar.base.quantization_block_size,
+      },
+    }),
+  };
+}
+
+/** Last parts of the names of an adapter's layers, such as `q_proj`. */
+const layerKinds = ({ layers }: ReadAdapter['state']): string[] => [
+  ...new Set(layers.map(({ name }) => name.split('.').at(-1)!)),
+];
+
+/** @throws QdyloraError BAD_CONFIG for target modules that are not the layers of the adapter */
+function assertSameLayers(
+  { state, folder }: ReadAdapter,
+  targets: RunConfig['targetModules'],
+  explicit: ExplicitValues,
+): void {
+  const isIdle = (target: string): boolean => !state.layers.some(({ name }) => matcherOf([target])(name));
+  const matches = matcherOf(targets);
+  const isSame =
+    state.layers.every(({ name }) => matches(name)) && !(Array.isArray(targets) && targets.some(isIdle));
+  if (isSame) return;
+  throw refusedValue(
+    explicit,
+    'targetModules',
+    (name) => `${name('targetModules')} are not the layers of ${folder}: ${layerKinds(state).join(', ')}`,
+    'Leave it out: an adapter keeps its layers.',
+  );
+}
+
 /** The same without a dataset and an output folder: enough for a plan. */
 export function resolveShape(explicit: ExplicitValues): RunConfig {
   const folder = explicit.get('adapter')?.value;
-  const { state } = typeof folder === 'string' ? readAdapter(folder) : { state: null };
-  const config = resolveRun(
-    explicit,
-    state && { ranks: state.ranks, loraAlpha: state.alpha, loraScaling: state.scaling },
-  );
+  const adapter = typeof folder === 'string' ? readAdapter(folder) : null;
+  const config = resolveRun(explicit, adapter && inheritedValues(adapter));
+  if (adapter && explicit.has('targetModules')) assertSameLayers(adapter, config.targetModules, explicit);
   if (!config.model && !config.init)
     throw missingKey('model', 'Name the base model: --model path/to/folder.');
   return config;
