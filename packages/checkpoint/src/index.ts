@@ -41,6 +41,7 @@ export { fetchConfig, fetchModel } from './hub/fetch-model.ts';
 export { isHubName, parseHubName, type HubName } from './hub/hub-name.ts';
 export type { HubOptions, HubProgress } from './hub/hub-options.ts';
 export {
+  MANIFEST_FILE,
   validateFolder,
   type FileRecord,
   type FolderDamage,
@@ -50,6 +51,7 @@ export {
 export { openCheckpoint, type OpenCheckpointOptions } from './open-checkpoint.ts';
 export type { PeftAdapterConfig } from './peft-adapter/config.ts';
 export {
+  ADAPTER_WEIGHTS_FILE,
   isPeftAdapter,
   openSavedWeights,
   readPeftAdapter,

@@ -57,7 +57,7 @@ function assertLevel(model: { readonly modules: unknown }, level: number): void 
         ? `A model that is not quantized has no quantization levels (got ${shownValue(level)})`
         : `The quantization level must be one of ${levels.join(', ')}, which this model was built with ` +
           `(got ${shownValue(level)})`,
-    nextStep: "Build the model with its levels: quantization: { kind: 'nf4', levels: [3, 4, 8] }.",
+    nextStep: 'Load the model quantized (quantization nf4), with this level.',
     details: { level, levels },
   });
 }

@@ -82,7 +82,9 @@ export async function buildModel(files: WeightFiles, options: BuildOptions): Pro
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'build-model',
       problem: 'A model in 4 bits cannot be trained in full',
-      nextStep: 'Set quantization: none, or choose method: qdylora.',
+      nextStep: stored
+        ? 'Start from the checkpoint that it was quantized from, or choose method: qdylora.'
+        : 'Set quantization: none, or choose method: qdylora.',
     });
   }
   const piece = pieceFor(backend, checkpoint.tensors.values());

@@ -9,6 +9,8 @@ import type { OutputOf } from '../config/values/check-values.ts';
 import type { ExplicitValues } from '../config/explicit-values.ts';
 import { GENERATE_KEYS } from '../config/verb-keys.ts';
 import type { RecipeHooks } from './evaluate.ts';
+import type { Warn } from './adapter/attach-adapter.ts';
+import { warnOfLongText } from './opening/warn-of-positions.ts';
 import { checkModelValues, openModel, type OpenModel } from './opening/open-model.ts';
 import { promptStyle, type PromptStyle } from './opening/prompt-style.ts';
 import type { WeightPrecision } from './opening/weight-precision.ts';
@@ -45,6 +47,13 @@ export async function openAnswerer(
       problem: `\`raw\` writes the prompt as it is, without the chat template ${config.chatTemplate}.`,
       nextStep: 'Leave one of them out.',
     });
+  const beside = config.prompt ? 'prompt' : config.raw ? 'raw' : null;
+  if (config.promptIds && beside)
+    throw new QdyloraError('BAD_CONFIG', {
+      where: 'prompt_ids',
+      problem: `\`prompt_ids\` is the whole prompt, so \`${beside}\` has no meaning beside it.`,
+      nextStep: 'Leave one of them out.',
+    });
   const adapter = config.adapter === null ? null : readAdapter(config.adapter);
   if (!adapter && config.rank)
     throw new QdyloraError('BAD_CONFIG', {
@@ -68,7 +77,7 @@ export async function openAnswerer(
         problem: 'The model has no tokenizer, so its tokens cannot be compared with a text.',
         nextStep: 'Leave --stop out.',
       });
-    return answererOf(opened, config, rank, tokenizer);
+    return answererOf(opened, config, { rank, tokenizer, onNotice });
   } catch (error) {
     opened.dispose();
     throw error;
@@ -78,8 +87,11 @@ export async function openAnswerer(
 function answererOf(
   opened: OpenModel,
   config: GenerateConfig,
-  rank: number | null,
-  tokenizer: Tokenizer | null,
+  {
+    rank,
+    tokenizer,
+    onNotice,
+  }: { readonly rank: number | null; readonly tokenizer: Tokenizer | null; readonly onNotice: Warn },
 ): Answerer {
   const { model, adapter, source, computeDtype, precision } = opened;
   const level = config.level ?? STORED_LEVEL;
@@ -91,6 +103,7 @@ function answererOf(
   const trained = config.chatTemplate === null ? (adapter?.read.sidecar?.prompt ?? null) : null;
   const style = tokenizer && promptStyle(tokenizer, trained, config.raw);
   if (style) assertSystemIsShown(config, style);
+  const warnOnce = once(onNotice);
   return {
     config,
     tokenizer,
@@ -98,14 +111,27 @@ function answererOf(
     usesTemplate: style?.usesTemplate ?? false,
     [Symbol.dispose]: opened.dispose,
     promptOf: (messages) => style!.encode(messages),
-    answer: (prompt, signal) =>
-      answerOf(view, prompt, {
+    answer(prompt, signal) {
+      const tokens = prompt.length + config.maxNewTokens;
+      const advice = 'shorten the prompt, or lower max_new_tokens';
+      warnOfLongText(model.config, { what: 'Prompt and answer may have', tokens, advice }, warnOnce);
+      return answerOf(view, prompt, {
         config,
         tokenizer,
         stopIds: stopIdsOf(source.stopIds, tokenizer),
         computeDtype,
         signal,
-      }),
+      });
+    },
+  };
+}
+
+/** Passes the first message on. */
+function once(tell: Warn): Warn {
+  let isTold = false;
+  return (message) => {
+    if (!isTold) tell(message);
+    isTold = true;
   };
 }
 

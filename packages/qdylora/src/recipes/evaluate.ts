@@ -1,4 +1,11 @@
-import { lossOver, perplexity, sweepRanks, type MeasureOptions, type RankReport } from '@qdylora/eval';
+import {
+  lossOver,
+  perplexity,
+  sweepRanks,
+  type MeasureOptions,
+  type PairedDifference,
+  type RankReport,
+} from '@qdylora/eval';
 import { modelAtLevel } from '@qdylora/lora-dynamic';
 import { STORED_LEVEL } from '@qdylora/quant';
 import type { InputOf, OutputOf } from '../config/values/check-values.ts';
@@ -10,6 +17,7 @@ import type { BackendChoice } from './opening/choose-backend.ts';
 import { loadEvalExamples } from './run/load-data.ts';
 import { missingKey } from '../config/names/missing-key.ts';
 import { checkModelValues, openModel, type OpenModel } from './opening/open-model.ts';
+import { warnOfLongText } from './opening/warn-of-positions.ts';
 import type { WeightPrecision } from './opening/weight-precision.ts';
 import { ranksOf, readAdapter } from './adapter/read-adapter.ts';
 
@@ -37,6 +45,8 @@ export interface EvaluationRow {
   readonly perplexity: number;
   readonly tokens: number;
   readonly standardError: number;
+  /** The difference from the model without its adapter, with `compareWithBase`; else null. */
+  readonly versusBase: PairedDifference | null;
 }
 
 export interface Evaluation {
@@ -67,6 +77,9 @@ export async function evaluate({
   return evaluateFrom(valuesOfOptions(options), { signal, onNotice, onProgress, backend: options.backend });
 }
 
+/** A notice for ranks without an adapter. */
+export const IDLE_RANKS = 'There is no adapter, so ranks does nothing: the one row is the model.';
+
 /** The same for values from flags. */
 export async function evaluateFrom(
   explicit: ExplicitValues,
@@ -74,8 +87,7 @@ export async function evaluateFrom(
 ): Promise<Evaluation> {
   const config = checkModelValues(EVALUATE_KEYS, explicit);
   if (!config.dataset) throw missingKey('dataset', 'Name the rows to judge by: --dataset rows.jsonl.');
-  if (!config.adapter && Array.isArray(config.ranks))
-    onNotice('There is no adapter, so ranks does nothing: the one row is the model.');
+  if (!config.adapter && Array.isArray(config.ranks)) onNotice(IDLE_RANKS);
   const adapter = config.adapter === null ? null : readAdapter(config.adapter);
   const ranks = adapter && ranksOf(adapter, config.ranks);
   using opened = await openModel(config, { adapter, backend, warn: onNotice });
@@ -84,6 +96,9 @@ export async function evaluateFrom(
     { ...config, vocabularySize: opened.source.vocabularySize, signal },
     await opened.source.openTokenizer(),
   );
+  const longest = examples.reduce((most, { ids }) => Math.max(most, ids.length), 0);
+  const rows = { what: 'Rows have up to', tokens: longest, advice: 'lower max_seq_length' };
+  warnOfLongText(opened.model.config, rows, onNotice);
   const options: MeasureOptions = { computeDtype: opened.computeDtype, signal, onProgress };
   return {
     model: opened.source.name,
@@ -108,7 +123,10 @@ async function judgeModel(
     tokens,
     standardError,
   } = await lossOver({ model: modelAtLevel(model, level ?? STORED_LEVEL), active: null }, examples, options);
-  return { results: [{ rank: null, loss, perplexity: exp, tokens, standardError }], report: null };
+  return {
+    results: [{ rank: null, loss, perplexity: exp, tokens, standardError, versusBase: null }],
+    report: null,
+  };
 }
 
 async function judgeRanks(
@@ -127,14 +145,14 @@ async function judgeRanks(
     ...options,
     base: compareWithBase ? { model: modelAtLevel(model, level), active: null } : null,
   });
-  return {
-    results: report.ranks.map(({ rank, loss, perplexity: exp, standardError }) => ({
-      rank,
-      loss,
-      perplexity: exp,
-      tokens: report.tokens,
-      standardError,
-    })),
-    report,
-  };
+  const { tokens, base } = report;
+  const rows = report.ranks.map(({ rank, loss, perplexity: exp, standardError, versusBase }) => ({
+    rank,
+    loss,
+    perplexity: exp,
+    tokens,
+    standardError,
+    versusBase,
+  }));
+  return { results: base ? [{ rank: null, ...base, tokens, versusBase: null }, ...rows] : rows, report };
 }

@@ -70,6 +70,8 @@ describe('tuning a learning rate', () => {
   it('of a range test takes 40 steps at most and suggests a rate', async () => {
     const { spentSteps, learningRate, range, method } = await tune('range', {
       rangeTest: true,
+      rates: undefined,
+      ratio: undefined,
       learningRate: 1e-2,
     });
     expect([method, spentSteps <= 40, learningRate > 0, range.length > 2]).toEqual([

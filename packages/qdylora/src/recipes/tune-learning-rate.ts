@@ -1,6 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
 import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { checkValues } from '../config/values/check-values.ts';
+import { refusedValue } from '../config/values/check-combinations.ts';
 import { TUNE_ONLY_KEYS } from '../config/verb-keys.ts';
 import type { RecipeHooks } from './evaluate.ts';
 import { openRun, type FinetuneOptions } from './finetune.ts';
@@ -16,7 +17,7 @@ import { judgedRanks, type TrialSetting } from './tune/open-trial.ts';
 import { rateGrid } from './tune/rate-grid.ts';
 import type { TuneFiles, TunePlan, TuneResult } from './tune/tune-result.ts';
 import { budgetOf, planWithin, rangeStepsWithin, type TuneSettings } from './tune/tune-settings.ts';
-import { writeTuned } from './tune/write-tuned.ts';
+import { assertRunFileWritable, writeTuned } from './tune/write-tuned.ts';
 
 /** The keys of the run to tune, and how to search. */
 export type TuneOptions = Omit<FinetuneOptions, 'onStep' | 'onEvaluate' | 'onSave' | 'fs'> &
@@ -68,6 +69,7 @@ export async function tuneFrom(
   hooks: TuneHooks,
 ): Promise<TunedRate> {
   const { settings, config } = prepareTune(explicit);
+  if (runFile !== null) assertRunFileWritable(runFile);
   const result = await tellingAbort(duringSearch, () => tuned(settings, config, hooks));
   return { ...result, files: await writeTuned(config.outputDir, runFile, result) };
 }
@@ -122,6 +124,9 @@ const sessionOf = (config: PreparedRun, { backend, signal, onNotice }: TuneHooks
 /** Share of the rows that a search holds out of a run that holds none out. */
 const HELD_OUT_SHARE = 0.1;
 
+/** What a grid of rates needs, and a range test doesn't. */
+const GRID_KEYS = ['rates', 'ratio', 'alpha'] as const;
+
 /**
  * The settings of a search, and the run to tune: where it holds no rows out, with a tenth of them held out.
  *
@@ -130,6 +135,14 @@ const HELD_OUT_SHARE = 0.1;
 function prepareTune(explicit: ExplicitValues): { settings: TuneSettings; config: PreparedRun } {
   const isOfTune = ([name]: readonly [string, unknown]): boolean => Object.hasOwn(TUNE_ONLY_KEYS, name);
   const settings = checkValues(TUNE_ONLY_KEYS, new Map([...explicit].filter(isOfTune)));
+  const idle = settings.rangeTest ? GRID_KEYS.find((key) => explicit.has(key)) : undefined;
+  if (idle)
+    throw refusedValue(
+      explicit,
+      idle,
+      (name) => `${name(idle)} has no meaning beside ${name('rangeTest')}, which tries no grid`,
+      'Leave one of them out.',
+    );
   const config = prepareRun(new Map([...explicit].filter((entry) => !isOfTune(entry))));
   if (config.method === 'none')
     throw new QdyloraError('BAD_CONFIG', {

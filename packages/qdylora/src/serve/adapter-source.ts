@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { isPeftAdapter } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { readRunYaml } from '../config/yaml/read-run-yaml.ts';
+import { notEnded } from '../recipes/finish/read-finished-run.ts';
 import { runPaths } from '../recipes/run-folder/output-folder.ts';
 
 /** Where an adapter to serve is, and what its run says about it. */
@@ -30,6 +31,7 @@ export async function adapterSource(text: string): Promise<AdapterSource> {
   const isNamed = equals > 0 && !existsSync(text);
   const path = isNamed ? text.slice(equals + 1) : text;
   const folder = isPeftAdapter(path) ? path : runPaths(path).adapter;
+  if (!isPeftAdapter(folder) && existsSync(runPaths(path).run)) throw notEnded(path, folder);
   if (!isPeftAdapter(folder))
     throw new QdyloraError('MISSING_FILE', {
       where: 'adapter',

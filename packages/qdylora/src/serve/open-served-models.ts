@@ -10,6 +10,7 @@ import { chosenTemplate } from '../recipes/opening/chosen-template.ts';
 import { openTokenizer } from '../recipes/opening/open-base.ts';
 import { checkModelValues, openModel, type OpenModel } from '../recipes/opening/open-model.ts';
 import { promptStyle } from '../recipes/opening/prompt-style.ts';
+import { assertBaseExists } from '../recipes/finish/read-finished-run.ts';
 import { stopIdsOf } from '../recipes/outputs/stop-ids.ts';
 import type { AdapterSource } from './adapter-source.ts';
 import { servedModels, type ServedAdapter, type ServedModels } from './served-models.ts';
@@ -40,6 +41,7 @@ export async function openServedModels(
   const folder = valuesOfFlags({ adapter: first.folder });
   const config = checkModelValues(SERVE_KEYS, mergeExplicit(explicit, folder));
   const model = config.model ?? first.model ?? reads[0].baseModel;
+  if (config.model === null) assertBaseExists(first.folder, first.model);
   const opened = await openModel({ ...config, model }, { adapter: reads[0], warn });
   try {
     const adapters: ServedAdapter[] = [];

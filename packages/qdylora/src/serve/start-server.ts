@@ -126,17 +126,19 @@ function sizesOf({ config, opened: { model } }: OpenServedModels) {
   const limit = Math.min(maxPositions, positionLimit);
   const fitting = Math.floor((config.kvMemory ?? DEFAULT_KV_BYTES) / kvTokenBytes(attention));
   const contextTokens = config.context ?? Math.min(limit, MOST_CONTEXT, fitting);
+  const needed = Math.max(2, contextTokens);
   const problem =
     contextTokens > limit
       ? `The model reads ${limit} tokens, and the context has ${contextTokens}.`
-      : contextTokens > fitting || fitting < 2
-        ? `Keys and values of ${fitting} tokens fit kv_memory, and the context has ${contextTokens}.`
+      : needed > fitting
+        ? `Keys and values of ${fitting} tokens fit kv_memory, and ${needed} are needed.`
         : null;
   if (problem !== null)
     throw new QdyloraError('BAD_CONFIG', {
       where: 'context',
       problem,
-      nextStep: 'Set a smaller --context, or a larger --kv-memory.',
+      nextStep:
+        fitting < 2 ? 'Set a larger --kv-memory.' : 'Set a smaller --context, or a larger --kv-memory.',
     });
   return { contextTokens, capacityTokens: Math.min(fitting, contextTokens * config.maxConcurrency) };
 }

@@ -1,6 +1,6 @@
 import { QdyloraError, snakeCase, snakeCased } from '@qdylora/contract';
 import type { Command } from 'commander';
-import { mergeExplicit } from '../../config/explicit-values.ts';
+import { mergeExplicit, type ExplicitValues } from '../../config/explicit-values.ts';
 import { EVALUATE_TASKS_KEYS, TASK_ONLY_KEYS } from '../../config/task-keys.ts';
 import { EVALUATE_KEYS } from '../../config/verb-keys.ts';
 import { evaluateFrom, type EvaluationRow } from '../../recipes/evaluate.ts';
@@ -81,9 +81,19 @@ function assertNone(flags: JudgeFlags, keys: readonly string[], problem: string)
   });
 }
 
-/** The values of a command that evaluates. */
-export const evaluationValues = (flags: JudgeFlags) =>
-  mergeExplicit(explicitFlags(EVALUATE_KEYS, { dataset: flags.data }), explicitFlags(EVALUATE_KEYS, flags));
+/** The values of a command that evaluates.  @throws QdyloraError BAD_CONFIG for `--data` beside `--dataset` */
+export function evaluationValues(flags: JudgeFlags): ExplicitValues {
+  if (flags.data !== undefined && flags.dataset !== undefined)
+    throw new QdyloraError('BAD_CONFIG', {
+      where: 'data',
+      problem: '--data is short for --dataset, and both are given.',
+      nextStep: 'Leave one of them out.',
+    });
+  return mergeExplicit(
+    explicitFlags(EVALUATE_KEYS, { dataset: flags.data }),
+    explicitFlags(EVALUATE_KEYS, flags),
+  );
+}
 
-const rowJson = ({ rank, loss, perplexity, tokens, standardError }: EvaluationRow): unknown =>
-  snakeCased({ rank, loss, perplexity, tokens, standardError });
+const rowJson = ({ versusBase, ...row }: EvaluationRow): unknown =>
+  snakeCased({ ...row, ...(versusBase && { versusBase }) });

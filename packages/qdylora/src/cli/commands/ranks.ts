@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileDurably } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
@@ -7,6 +7,7 @@ import type { Command } from 'commander';
 import { valuesOfFlags, mergeExplicit } from '../../config/explicit-values.ts';
 import { EVALUATE_KEYS } from '../../config/verb-keys.ts';
 import { evaluateFrom, type Evaluation } from '../../recipes/evaluate.ts';
+import { assertCanWrite } from '../../recipes/run-folder/output-folder.ts';
 import { renderReport } from '../../report/render-report.ts';
 import { printResult, type Context } from '../context.ts';
 import { addKeyFlags } from '../key-flags.ts';
@@ -34,6 +35,7 @@ export function addRanksCommand(program: Command, context: Context): void {
         nextStep: 'Name it: --adapter runs/first/adapter.',
       });
     const explicit = mergeExplicit(valuesOfFlags({ compareWithBase: true }), evaluationValues(flags));
+    if (flags.outputDir) assertReportFits(flags.outputDir);
     context.terminal.status('loading model and data …');
     const evaluation = await context.interruptible((signal) =>
       evaluateFrom(explicit, {
@@ -54,6 +56,21 @@ export function addRanksCommand(program: Command, context: Context): void {
       ...(flags.outputDir ? [`report: ${join(flags.outputDir, 'report.html')}`] : []),
       `next: ${next}`,
     ]);
+  });
+}
+
+/**
+ * Before the evaluation, which takes a while.
+ *
+ * @throws QdyloraError WRITE_FAILED; NOT_EMPTY for the folder of a run, whose own report would be replaced
+ */
+function assertReportFits(folder: string): void {
+  assertCanWrite(folder);
+  if (!existsSync(join(folder, 'report.json'))) return;
+  throw new QdyloraError('NOT_EMPTY', {
+    where: 'output_dir',
+    problem: `${folder} is the folder of a run, whose report.html would be replaced.`,
+    nextStep: `Choose another one, such as ${join(folder, 'ranks')}.`,
   });
 }
 

@@ -9,13 +9,23 @@ import { visibleText } from './visible-text.ts';
 export function errorText(error: unknown, { paint }: Pick<Terminal, 'paint'>, isDebug: boolean): string {
   const lines = QdyloraError.isInstance(error)
     ? errorLines(error, paint)
-    : [
-        paint('red', `[qdylora] ${visibleText(messageOf(error))}`),
-        'This should not have happened. --debug shows where; please report it.',
-      ];
+    : [paint('red', `[qdylora] ${visibleText(messageOf(error))}`), adviceFor(error)];
   if (isDebug && error instanceof Error) lines.push(paint('dim', stackOf(error)));
   return lines.join('\n');
 }
+
+/** What to do about errors of the operating system that a user can mend. */
+const SYSTEM_ADVICE: Readonly<Record<string, string>> = {
+  EACCES: 'Allow access to it, or name another place.',
+  EPERM: 'Allow access to it, or name another place.',
+  EROFS: 'The disk is read-only: name another place.',
+  ENOSPC: 'The disk is full: make room, or name another place.',
+  EMFILE: 'Too many files are open: raise the limit (ulimit -n).',
+};
+
+const adviceFor = (error: unknown): string =>
+  SYSTEM_ADVICE[String((error as { code?: unknown } | null)?.code)] ??
+  'This should not have happened. --debug shows where; please report it.';
 
 function errorLines({ name, message, nextStep }: QdyloraError, paint: Terminal['paint']): string[] {
   const kind = name === 'QdyloraError' ? '' : ` (${name})`;

@@ -81,15 +81,15 @@ export function evaluationTable(
   rows: readonly EvaluationRow[],
   { paint }: Pick<Terminal, 'paint'>,
 ): string[] {
-  const cells = rows.map(({ rank, loss, perplexity, tokens, standardError }) => [
+  const isCompared = rows.some(({ versusBase }) => versusBase);
+  const cells = rows.map(({ rank, loss, perplexity, tokens, standardError, versusBase }) => [
     rank === null ? 'model' : String(rank),
     withError(loss, standardError),
     perplexityText(perplexity),
     tokens.toLocaleString('en-US'),
+    versusBase ? `${signedText(versusBase.mean)} ${errorText(versusBase.standardError)}`.trimEnd() : '',
   ]);
-  const [first, ...others] = columns(
-    [['rank', 'loss', 'perplexity', 'tokens'], ...cells],
-    ['right', 'right', 'right', 'right'],
-  );
+  const head = ['rank', 'loss', 'perplexity', 'tokens', isCompared ? 'vs model' : ''];
+  const [first, ...others] = columns([head, ...cells], ['right', 'right', 'right', 'right', 'right']);
   return [paint('dim', first!), ...others];
 }

@@ -41,6 +41,9 @@ describe('setting a value of a run file', () => {
     ['{ seed: 1, learning_rate: 2e-4 } # all', '{ seed: 1, learning_rate: 8e-4 } # all'],
     ['learning_rate: 2e-4\r\nseed: 1\r\n', 'learning_rate: 8e-4\r\nseed: 1\r\n'],
     ['', 'learning_rate: 8e-4\n'],
+    ['learning_rate:   # later\n', 'learning_rate:   8e-4 # later\n'],
+    ['---\nseed: 1\n...\n', '---\nseed: 1\nlearning_rate: 8e-4\n...\n'],
+    ['{"seed": 1}', '{"seed": 1, "learning_rate": 8e-4}'],
   ])('of %j gives %j', async (text, expected) => {
     expect(await setYamlValues(text, { learning_rate: '8e-4' })).toBe(expected);
   });

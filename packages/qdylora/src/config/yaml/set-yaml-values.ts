@@ -1,3 +1,6 @@
+/** The line that ends a YAML document. */
+const DOCUMENT_END = /^\.\.\.(?=\s|$)/m;
+
 /**
  * Sets keys of a run file and leaves every other byte as it is: comments, order, spelling of other values.
  * A key that the file lacks is added at its end.
@@ -17,12 +20,19 @@ export async function setYamlValues(text: string, values: Readonly<Record<string
     if (pair && isNode(pair.value) && pair.value.range) {
       const [start, end] = pair.value.range;
       const space = start === end && changed[start - 1] === ':' ? ' ' : '';
-      changed = `${changed.slice(0, start)}${space}${value}${changed.slice(end)}`;
+      const gap = changed[end] === '#' ? ' ' : ''; // a comment after no value
+      changed = `${changed.slice(0, start)}${space}${value}${gap}${changed.slice(end)}`;
     } else if (isFlow && contents.range) {
       const close = contents.range[1] - 1;
       const comma = pairs.length > 0 ? ', ' : '';
-      changed = `${changed.slice(0, close)}${comma}${key}: ${value}${changed.slice(close)}`;
-    } else changed += `${changed === '' || changed.endsWith('\n') ? '' : '\n'}${key}: ${value}\n`;
+      // quoted, so that JSON stays JSON
+      changed = `${changed.slice(0, close)}${comma}"${key}": ${value}${changed.slice(close)}`;
+    } else {
+      const end = DOCUMENT_END.exec(changed)?.index ?? changed.length;
+      const before = changed.slice(0, end);
+      const lineEnd = before === '' || before.endsWith('\n') ? '' : '\n';
+      changed = `${before}${lineEnd}${key}: ${value}\n${changed.slice(end)}`;
+    }
   }
   return changed;
 }

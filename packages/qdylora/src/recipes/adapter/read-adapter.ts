@@ -1,10 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  ADAPTER_WEIGHTS_FILE,
   isPeftAdapter,
   readPeftAdapter,
   type PeftAdapter,
   type PeftAdapterConfig,
+  MANIFEST_FILE,
+  validateFolder,
 } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { adapterStateOf, rankSet, type AdapterState } from '@qdylora/lora-dynamic';
@@ -51,6 +54,7 @@ export function readAdapter(folder: string): ReadAdapter {
       details: { folder },
     });
   }
+  assertUndamaged(folder);
   const adapter = readPeftAdapter(folder);
   const sidecar = readSidecar(folder, adapter.sidecar);
   const {
@@ -65,6 +69,18 @@ export function readAdapter(folder: string): ReadAdapter {
     fanInFanOut,
     saved: saved.size === 0 ? null : { folder, names: [...saved.keys()], modulesToSave, ensureWeightTying },
   };
+}
+
+/** @throws QdyloraError BAD_FILE where the weights are not those that the folder's manifest was written for */
+function assertUndamaged(folder: string): void {
+  if (!existsSync(join(folder, MANIFEST_FILE))) return;
+  const state = validateFolder(folder);
+  if (state.isValid || state.reason !== 'wrong-hash' || state.file !== ADAPTER_WEIGHTS_FILE) return;
+  throw new QdyloraError('BAD_FILE', {
+    where: join(folder, ADAPTER_WEIGHTS_FILE),
+    problem: `The adapter was changed after it was written: ${state.problem}`,
+    nextStep: `Copy it again from where it was trained. If you changed it yourself, delete ${MANIFEST_FILE}.`,
+  });
 }
 
 /**

@@ -32,7 +32,9 @@ export async function prepareFinish(folder: string, explicit: ExplicitValues): P
   const run = await readFinishedRun(folder);
   const { ranks, scaling } = readAdapter(run.adapter).state;
   if (!ranks.includes(rank)) throw untrainedRank(run, rank, ranks);
-  if (!changes.has('model')) assertBaseExists(run);
+  if (!changes.has('model')) assertBaseExists(folder, run.values.get('model')?.value);
+  if (!changes.has('outputDir'))
+    throw missingKey('output_dir', `Name a folder for it: --output-dir ${folder}-r${rank}-finished.`);
   assertOtherFolder(folder, changes, rank);
   const optimizerState = keepsOptimizer(run, changes) ? run.lastCheckpoint : null;
   return prepareRun(

@@ -42,17 +42,19 @@ export async function readFinishedRun(folder: string): Promise<FinishedRun> {
       problem: `${folder} trained a whole model (method none), so it has no adapter with ranks.`,
       nextStep: 'Name a run that trained an adapter.',
     });
-  for (const path of [paths.adapter, paths.reportJson])
-    if (!existsSync(path))
-      throw refusal(
-        `The run has not ended: there is no ${path}.`,
-        `Continue it first: npx qdylora train ${paths.run} --resume-from-checkpoint auto.`,
-      );
+  for (const path of [paths.adapter, paths.reportJson]) if (!existsSync(path)) throw notEnded(folder, path);
   const steps = stepsIn(paths.reportJson);
   const checkpoint = join(paths.checkpoints, `step-${steps}`);
   const lastCheckpoint = existsSync(join(checkpoint, OPTIMIZER_FILE)) ? checkpoint : null;
   return { folder, adapter: paths.adapter, values, steps, lastCheckpoint };
 }
+
+/** A run that lacks a file which runs write at their end. */
+export const notEnded = (folder: string, path: string): QdyloraError =>
+  refusal(
+    `The run has not ended: there is no ${path}.`,
+    `Continue it first: npx qdylora train ${runPaths(folder).run} --resume-from-checkpoint auto.`,
+  );
 
 const refusal = (problem: string, nextStep: string): QdyloraError =>
   new QdyloraError('MISSING_FILE', { where: 'run', problem, nextStep });
@@ -81,8 +83,7 @@ function reportOf(path: string): { readonly steps?: unknown } {
  *
  * @throws QdyloraError MISSING_FILE
  */
-export function assertBaseExists({ folder, values }: FinishedRun): void {
-  const model = values.get('model')?.value;
+export function assertBaseExists(folder: string, model: unknown): void {
   if (typeof model !== 'string' || existsSync(model) || isHubName(model)) return;
   throw new QdyloraError('MISSING_FILE', {
     where: 'model',

@@ -37,6 +37,20 @@ export function warnOfPositions(
     );
 }
 
+/** Warns of a text beyond these positions that a model reads or writes, and what to do about it. */
+export function warnOfLongText(
+  config: PositionsConfig,
+  { what, tokens, advice }: { readonly what: string; readonly tokens: number; readonly advice: string },
+  warn: Warn,
+): void {
+  const maxPositions = knownPositions(config);
+  if (tokens > maxPositions)
+    warn(
+      `${what} ${tokens} tokens, and the model was trained with ${maxPositions} positions ` +
+        `(max_position_embeddings). What follows them is not reliable: ${advice}.`,
+    );
+}
+
 /** The smallest reach of all layers; scaled rotary angles reach further. */
 const knownPositions = ({ maxPositions, attention }: PositionsConfig): number =>
   attention.reduce((least, { rope }) => Math.min(least, rope?.reach ?? maxPositions), Infinity);

@@ -102,8 +102,10 @@ function assertIsCheckpoint(path: string): void {
 /**
  * The folder, or the nearest existing one above it, must accept new entries. Problems that only a write shows
  * are reported then.
+ *
+ * @throws QdyloraError WRITE_FAILED
  */
-function assertCanWrite(outputDir: string): void {
+export function assertCanWrite(outputDir: string): void {
   let nearest = resolve(outputDir);
   while (!existsSync(nearest)) nearest = dirname(nearest);
   // a file: refused as what is not empty

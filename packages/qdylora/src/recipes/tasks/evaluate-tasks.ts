@@ -20,7 +20,7 @@ import type { InputOf } from '../../config/values/check-values.ts';
 import { EVALUATE_TASKS_KEYS } from '../../config/task-keys.ts';
 import { ranksOf, readAdapter } from '../adapter/read-adapter.ts';
 import type { Warn } from '../adapter/attach-adapter.ts';
-import type { RecipeHooks } from '../evaluate.ts';
+import { IDLE_RANKS, type RecipeHooks } from '../evaluate.ts';
 import type { BackendChoice } from '../opening/choose-backend.ts';
 import { checkModelValues, openModel, type OpenModel } from '../opening/open-model.ts';
 import type { WeightPrecision } from '../opening/weight-precision.ts';
@@ -86,6 +86,7 @@ export async function evaluateTasksFrom(
   const chosen = chooseTasks(config);
   const adapter = config.adapter === null ? null : readAdapter(config.adapter);
   const ranks = adapter ? ranksOf(adapter, config.ranks) : [];
+  if (!adapter && Array.isArray(config.ranks)) onNotice(IDLE_RANKS);
   const sandbox = config.allowCodeExecution ? openTaskSandbox(chosen, onNotice) : null;
   using opened = await openModel(config, { adapter, backend, warn: onNotice });
   const tokenizer = await requiredTokenizer(opened);

@@ -89,7 +89,7 @@ function append(path: string, line: string): void {
     throw new QdyloraError('WRITE_FAILED', {
       where: path,
       problem: `The answers cannot be kept: ${(cause as Error).message}`,
-      nextStep: 'Choose another --cache-requests.',
+      nextStep: 'Choose another --output-dir or --cache-requests.',
       cause,
     });
   }

@@ -26,7 +26,7 @@ export function planWithin(candidates: number, budgetSteps: number): HalvingPlan
     problem:
       `${candidates} candidates need at least ${leastBudget(candidates)} steps, but the budget is ` +
       `${budgetSteps} (budget · the steps of the run).`,
-    nextStep: 'Try fewer rates (--rates 3), train for more steps, or raise --budget.',
+    nextStep: 'Try fewer rates (--rates), train for more steps, or raise --budget.',
     details: { candidates, budgetSteps },
   });
 }

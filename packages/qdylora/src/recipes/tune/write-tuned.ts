@@ -1,11 +1,25 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { canonicalJson, writeFileDurably } from '@qdylora/checkpoint';
-import { snakeCased } from '@qdylora/contract';
+import { QdyloraError, snakeCased } from '@qdylora/contract';
 import { setYamlValues } from '../../config/yaml/set-yaml-values.ts';
 import { tunePage } from '../../report/tune-page.ts';
 import { runPaths } from '../run-folder/output-folder.ts';
 import type { TuneFiles, TuneResult } from './tune-result.ts';
+
+/** Found before a search, which takes long.  @throws QdyloraError WRITE_FAILED */
+export function assertRunFileWritable(runFile: string): void {
+  try {
+    accessSync(runFile, constants.W_OK);
+  } catch (cause) {
+    throw new QdyloraError('WRITE_FAILED', {
+      where: runFile,
+      problem: `The chosen rate cannot be written into it: ${(cause as Error).message}`,
+      nextStep: 'Make the file writable, or tune a copy of it.',
+      cause,
+    });
+  }
+}
 
 /** Writes `tune/tune.json`, `tune/tune.html`, and the chosen values into the run file. */
 export async function writeTuned(

@@ -1,0 +1,93 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { command } from '../../test/run-command.ts';
+import { tinyCommands } from '../../test/tiny-commands.ts';
+import { errorText } from './render/errors.ts';
+
+const { folder, rows, host, train } = tinyCommands();
+const run = folder.in('run');
+const adapter = `${run}/adapter`;
+
+beforeAll(async () => {
+  const { code, err } = await command(...train, '--output-dir', run);
+  expect(code, err).toBe(0);
+});
+
+describe('input that would be ignored', () => {
+  const judged = ['--dataset', rows];
+  it.each<[string, string[], RegExp]>([
+    [
+      'a prompt beside token ids',
+      ['generate', ...host, '--prompt', 'a', '--prompt-ids', '3,4'],
+      /`prompt` has no/,
+    ],
+    ['raw beside token ids', ['generate', ...host, '--raw', '--prompt-ids', '3,4'], /`raw` has no meaning/],
+    ['data beside dataset', ['eval', ...host, '--data', rows, ...judged], /--data is short for --dataset/],
+    ['a folder that a finish lacks', ['finish', run, '--rank', '2'], /--output-dir .*-r2-finished/],
+    [
+      'a grid beside a range test',
+      ['tune', `${run}/run.yaml`, '--range-test', '--rates', '3'],
+      /`--rates` has no/,
+    ],
+    [
+      'the report of a run',
+      ['ranks', ...host, ...judged, '--adapter', adapter, '--output-dir', run],
+      /report\.html/,
+    ],
+  ])('%s is refused', async (_, argv, message) => {
+    const before = existsSync(run) && readFileSync(`${run}/report.html`, 'utf8');
+    const { code, err } = await command(...argv);
+    expect([code > 0, err]).toEqual([true, expect.stringMatching(message)]);
+    expect(readFileSync(`${run}/report.html`, 'utf8')).toBe(before);
+  });
+
+  it('of ranks without an adapter is a notice, with rows and with tasks', async () => {
+    const { err } = await command('eval', ...host, ...judged, '--ranks', '2');
+    expect(err).toContain('There is no adapter, so ranks does nothing');
+  });
+
+  it('has the base and the difference from it where they are asked for', async () => {
+    const argv = ['eval', ...host, ...judged, '--adapter', adapter, '--ranks', '2', '--compare-with-base'];
+    const { out } = await command(...argv, '--json');
+    const { results } = JSON.parse(out) as {
+      results: { rank: number | null; loss: number; versus_base?: { mean: number } }[];
+    };
+    expect(results.map(({ rank }) => rank)).toEqual([null, 2]);
+    expect(results[1].versus_base!.mean).toBeCloseTo(results[1].loss - results[0].loss, 6);
+    expect((await command(...argv)).out).toMatch(/vs model\n *model .*\n +2 .*[+−]\d\.\d+ ±/);
+  });
+});
+
+it('a text beyond the positions of the model is a notice', async () => {
+  const long = folder.in('long.jsonl');
+  const ids = Array.from({ length: 200 }, (_, i) => 3 + (i % 90));
+  writeFileSync(long, `${JSON.stringify({ input_ids: ids })}\n`.repeat(3));
+  const evaluated = await command('eval', ...host, '--dataset', long, '--max-seq-length', '200');
+  expect(evaluated.err).toMatch(/Rows have up to 200 tokens, and the model was trained with 128 positions/);
+  const answered = await command('generate', ...host, '--prompt-ids', '3,4', '--max-new-tokens', '130');
+  expect(answered.err).toMatch(/Prompt and answer may have 132 tokens, and .* 128 positions/);
+});
+
+it('a damaged adapter is refused by name, and one that its owner changed is not', async () => {
+  const damaged = folder.in('damaged');
+  mkdirSync(damaged);
+  for (const name of ['adapter_config.json', 'adapter_model.safetensors', 'qdylora.json', 'manifest.json'])
+    writeFileSync(`${damaged}/${name}`, readFileSync(`${adapter}/${name}`));
+  const weights = readFileSync(`${damaged}/adapter_model.safetensors`);
+  weights[weights.length - 1] ^= 1;
+  writeFileSync(`${damaged}/adapter_model.safetensors`, weights);
+  const argv = ['eval', ...host, '--dataset', rows, '--adapter', damaged];
+  expect((await command(...argv)).err).toMatch(/The adapter was changed after it was written/);
+  writeFileSync(`${damaged}/manifest.json`, '');
+  chmodSync(`${damaged}/manifest.json`, 0o644);
+  expect((await command(...argv)).code).toBe(0);
+});
+
+it('errors of the operating system say what to do, and no longer ask for a report', () => {
+  const paint = (_: string, text: string): string => text;
+  const denied = Object.assign(new Error("EACCES: permission denied, mkdir 'x'"), { code: 'EACCES' });
+  expect(errorText(denied, { paint }, false)).toBe(
+    "[qdylora] EACCES: permission denied, mkdir 'x'\nAllow access to it, or name another place.",
+  );
+  expect(errorText(new Error('odd'), { paint }, false)).toMatch(/please report it/);
+});
