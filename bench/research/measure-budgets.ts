@@ -28,8 +28,8 @@ interface Way {
  * Losses of adapters of the bytes of some ranks:
  * - `uniform`: rows sorted by the energy of their outputs, one rank everywhere;
  * - `per-layer`: the same rows, ranks by energy;
- * - `by-loss`: rows as they were trained, ranks by what the loss would lose: the first choice of `export --budget`,
- *   which also tries the largest trained rank that fits.
+ * - `by-loss`: rows as they were trained, ranks by what the loss would lose. `export --budget` also tries the
+ *   largest trained rank that fits.
  */
 export async function measureBudgets(setting: Setting, nested: Adapted<CausalLm>) {
   const { job, model, heldOut } = setting;

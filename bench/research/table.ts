@@ -14,7 +14,7 @@ import { lossCurves } from './loss-curves.ts';
 interface Result extends Job {
   readonly losses: Readonly<Record<string, number>>;
   readonly tokens: number;
-  /** Tokens of the rows, each row once; absent in results that are older than passes which run a row twice. */
+  /** Tokens of the rows, each row once; absent in results older than passes that run a row twice. */
   readonly rowTokens?: number;
   readonly rowSums: Readonly<Record<string, readonly number[]>>;
   readonly rowCounts: readonly number[];

@@ -80,8 +80,9 @@ const RULES: OptionRules<ChatTemplateOptions> = {
  * `strftime_now`, `{% generation %}`.
  *
  * `render` throws QdyloraError BAD_CONFIG for a template that is not Jinja, and BAD_DATA if the template
- * refuses a conversation (with the template's message), or its last message cannot be continued. `render` and `createChatTemplate` throw BAD_ARGUMENT
- * for unknown or invalid options and for messages that are not an array.
+ * refuses a conversation (with the template's message) or its last message cannot be continued. `render` and
+ * `createChatTemplate` throw BAD_ARGUMENT for unknown or invalid options and for messages that are not an
+ * array.
  */
 export function createChatTemplate(source: string, options: ChatTemplateOptions = {}): ChatTemplate {
   assertArgument(

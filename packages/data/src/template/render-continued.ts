@@ -1,6 +1,5 @@
 import { badData } from '../bad-data.ts';
 import { stripped } from '../jinja/python/python-text.ts';
-import type { ChatMessage } from './chat-template.ts';
 
 /** Marks the end of the last message's text. The space shows whether the template trims that text. */
 const END_MARK = 'END_OF_THE_LAST_MESSAGE ';
@@ -11,10 +10,10 @@ const END_MARK = 'END_OF_THE_LAST_MESSAGE ';
  *
  * @throws QdyloraError BAD_DATA where the last message has no text, or the template leaves it out or changes it
  */
-export function renderContinued(
-  messages: readonly ChatMessage[],
+export function renderContinued<M extends { readonly content: string | null }>(
+  messages: readonly M[],
   where: string,
-  render: (messages: readonly ChatMessage[]) => string,
+  render: (messages: readonly M[]) => string,
 ): string {
   const last = messages.at(-1);
   if (typeof last?.content !== 'string')
@@ -28,7 +27,7 @@ export function renderContinued(
   if (end < 0 || !rendered.includes(stripped(last.content, 'strip')))
     throw badData(
       where,
-      'The chat template leaves out or changes the last message, so no answer can go on with it',
+      'The chat template leaves out or changes the last message, so nothing can go on with it',
       'Leave the beginning of the answer out, or give the model another template.',
     );
   const text = rendered.slice(0, end);

@@ -48,7 +48,7 @@ export interface InheritedValues {
   readonly loraScaling: RankScaling;
   /** Name endings of its layers. */
   readonly targetModules?: readonly string[];
-  /** How the base was quantized that it was trained on, if that is known. A chosen `method` goes before it. */
+  /** How its base was quantized, if that is known. A chosen `method` goes before it. */
   readonly base?: Pick<RunConfig, 'quantization' | 'doubleQuantization' | 'quantizationBlockSize'>;
 }
 

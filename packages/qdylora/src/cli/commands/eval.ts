@@ -81,7 +81,7 @@ function assertNone(flags: JudgeFlags, keys: readonly string[], problem: string)
   });
 }
 
-/** The values of a command that evaluates.  @throws QdyloraError BAD_CONFIG for `--data` beside `--dataset` */
+/** The values of a command that evaluates.  @throws QdyloraError BAD_CONFIG for --data beside --dataset */
 export function evaluationValues(flags: JudgeFlags): ExplicitValues {
   if (flags.data !== undefined && flags.dataset !== undefined)
     throw new QdyloraError('BAD_CONFIG', {

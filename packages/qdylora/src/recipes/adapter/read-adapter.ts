@@ -71,7 +71,7 @@ export function readAdapter(folder: string): ReadAdapter {
   };
 }
 
-/** @throws QdyloraError BAD_FILE where the weights are not those that the folder's manifest was written for */
+/** @throws QdyloraError BAD_FILE where the weights are not those of the folder's manifest */
 function assertUndamaged(folder: string): void {
   if (!existsSync(join(folder, MANIFEST_FILE))) return;
   const state = validateFolder(folder);

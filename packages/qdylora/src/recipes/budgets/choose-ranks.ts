@@ -14,7 +14,7 @@ export interface ChooseRanksOptions extends PerplexityOptions, Omit<MeasureOptio
  * Chooses the rank of each layer under a budget of bytes: by what its rows are worth (`allocateRanks`), or
  * the largest trained rank that fits everywhere; whichever has the smaller loss over rows of the task. Rows
  * of a small rank were trained to be used together, which their worth one by one does not tell. Where no
- * trained rank fits, the other choice is the smallest one in some of the layers, if one layer has room for it.
+ * trained rank fits, the other choice is the smallest one in some of the layers, if it fits into one.
  *
  * @throws QdyloraError BAD_ARGUMENT for a budget below the smallest row; BAD_DATA if no token is counted;
  * ABORTED

@@ -83,7 +83,7 @@ describe('an adapter under a budget', () => {
     expect(base - (await cutTo(Math.round(whole / 3)))).toBeGreaterThan((base - full) / 3);
   });
 
-  it('gives a layer all rows of a smallest rank that fits nowhere whole, or the rows of most worth', async () => {
+  it('gives a layer a smallest rank that fits into some only, or the rows of most worth', async () => {
     await run({ ...common, ranks: [2, 4], outputDir: folder.in('from 2') });
     const from2 = join(folder.in('from 2'), 'adapter');
     const { layers } = readAdapter(from2).state;

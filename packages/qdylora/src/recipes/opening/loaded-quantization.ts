@@ -34,7 +34,7 @@ export function withLoadedQuantization<C extends MatrixQuantization & Pick<RunCo
   return loaded ? { ...config, ...loaded, method: methodOf(true, (config.ranks?.length ?? 1) > 1) } : config;
 }
 
-/** The quantization of the weights in memory, with a notice where it is not what was asked for; null: none. */
+/** The quantization of the weights in memory, null for none; a notice where it is not what was asked for. */
 export function noticeLoadedQuantization(
   asked: MatrixQuantization,
   model: CausalLm,

@@ -36,8 +36,8 @@ export const resumeFrom = (value: string | null): ResumeFrom => (value === 'auto
 
 /**
  * Refuses a folder that is in use, holds something else or cannot be created, and a checkpoint that does not
- * exist, before anything expensive happens. So it does for a run that has ended, where the checkpoint to go on
- * from is gone or belongs to another run: its results would be replaced. Writes nothing.
+ * exist, before anything expensive happens. Also a run that has ended and has no checkpoint to go on from, or
+ * that of another run: its results would be replaced. Writes nothing.
  *
  * @throws QdyloraError BUSY_FOLDER, NOT_EMPTY, WRITE_FAILED, MISSING_FILE
  */

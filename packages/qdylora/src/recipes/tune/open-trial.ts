@@ -51,16 +51,13 @@ export interface SteppedTrial extends Disposable {
 
 /** Attaches a copy of the start to the shared base, with an optimizer of its own. */
 export async function openTrial(
-  { opened, start, judged, signal, onStep }: TrialSetting,
+  setting: TrialSetting,
   { learningRate, loraAlpha, wideSteps }: TrialOptions,
 ): Promise<SteppedTrial> {
+  const { opened, judged, signal, onStep } = setting;
   const config = { ...opened.config, learningRate, loraAlpha };
   const { model, training } = opened.run;
-  const adapted = attachDyLora<CausalLm>(model, {
-    ...adapterConfigOf(config),
-    targetModules: start.layers.map(({ name }) => name),
-  });
-  const optimizer = optimizerOf({ model, adapted }, config);
+  const { adapted, optimizer, dispose: disposeStart } = await copyOfStart(setting, config);
   const preconditioner = preconditionerOf(adapted, config);
   const sampler = samplerOf(adapted, config);
   const recorder = createPassRecorder(model.backend);
@@ -70,19 +67,8 @@ export async function openTrial(
   let isSorted = wideSteps === 0;
   const dispose = (): void => {
     recorder.dispose();
-    optimizer.dispose();
-    for (const { view } of adapted.parameters()) model.backend.memory.release(view);
+    disposeStart();
   };
-  try {
-    await adapted.load({ ...start, alpha: loraAlpha });
-    if (config.optimizerState !== null) {
-      optimizer.prepare(model.backend);
-      startOptimizer(optimizer, config.optimizerState);
-    }
-  } catch (error) {
-    dispose();
-    throw error;
-  }
   return {
     async take(step, rate) {
       if (step >= wideSteps && !isSorted) {
@@ -119,6 +105,31 @@ export async function openTrial(
     dispose,
     [Symbol.dispose]: dispose,
   };
+}
+
+/** A new adapter with the weights of the start, and an optimizer with the moments that the run starts with. */
+async function copyOfStart({ opened, start }: TrialSetting, config: OpenedRun['config']) {
+  const { model } = opened.run;
+  const adapted = attachDyLora<CausalLm>(model, {
+    ...adapterConfigOf(config),
+    targetModules: start.layers.map(({ name }) => name),
+  });
+  const optimizer = optimizerOf({ model, adapted }, config);
+  const dispose = (): void => {
+    optimizer.dispose();
+    for (const { view } of adapted.parameters()) model.backend.memory.release(view);
+  };
+  try {
+    await adapted.load({ ...start, alpha: config.loraAlpha });
+    if (config.optimizerState !== null) {
+      optimizer.prepare(model.backend);
+      startOptimizer(optimizer, config.optimizerState);
+    }
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+  return { adapted, optimizer, dispose };
 }
 
 /** The trial of a candidate: `trial` with a constant rate after a warm-up. */
