@@ -48,8 +48,8 @@ export function countPredicted(labels: Int32Array): number {
 /**
  * Concatenates examples into one batch, in their order. `ids: [tokens]`.
  *
- * @throws QdyloraError BAD_ARGUMENT for no examples, an empty one, ids or labels that are not Int32Arrays, or
- * labels of another length than ids.
+ * @throws QdyloraError BAD_ARGUMENT for no examples, an empty one, ids or labels that are not Int32Arrays,
+ * labels of another length than ids, or 2³¹ tokens and more.
  * @example
  * collate([{ ids: Int32Array.of(5, 6, 7), labels: Int32Array.of(-100, 6, 7) }]).targets; // 6, 7, −100
  */
@@ -57,6 +57,12 @@ export function collate(examples: readonly Example[]): TokenBatch {
   assertExamples('collate', examples);
   assertArgument(examples.length > 0, 'collate', 'A batch must have at least one example');
   const tokens = examples.reduce((sum, example) => sum + example.ids.length, 0);
+  assertArgument(
+    tokens < 2 ** 31,
+    'collate',
+    `A batch must have less than 2³¹ tokens (got ${tokens})`,
+    'Lower micro_batch_size or max_seq_length.',
+  );
   const batch = {
     ids: new Int32Array(tokens),
     targets: new Int32Array(tokens).fill(NOT_COUNTED),

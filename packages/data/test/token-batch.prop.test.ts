@@ -36,11 +36,15 @@ describe('collate', () => {
     );
   });
 
-  it('refuses no example, an empty one, and labels of another length', () => {
+  it('refuses no example, an empty one, labels of another length, and more tokens than fit', () => {
     expect(() => collate([])).toThrow(/at least one example/);
     expect(() => collate([{ ids: Int32Array.of(), labels: Int32Array.of() }])).toThrow(
       /as many labels as ids/,
     );
     expect(() => collate([{ ids: Int32Array.of(1, 2), labels: Int32Array.of(1) }])).toThrow(/got 1 and 2/);
+    const ids = new Int32Array(2 ** 21);
+    expect(() => collate(Array.from({ length: 2 ** 10 }, () => ({ ids, labels: ids })))).toThrow(
+      /less than 2³¹ tokens \(got 2147483648\)\. Lower micro_batch_size/,
+    );
   });
 });
