@@ -41,6 +41,7 @@ export { fetchConfig, fetchModel } from './hub/fetch-model.ts';
 export { isHubName, parseHubName, type HubName } from './hub/hub-name.ts';
 export type { HubOptions, HubProgress } from './hub/hub-options.ts';
 export {
+  changedContent,
   MANIFEST_FILE,
   validateFolder,
   type FileRecord,

@@ -60,6 +60,7 @@ test('what cannot be continued is refused', () => {
   for (const messages of [[], [{ role: 'user', content: null }]])
     expect(() => template.render(messages, continued)).toThrow(/The last message has no text/);
   expect(() => template.render([], { ...continued, addGenerationPrompt: true })).toThrow(/not with both/);
+  expect(() => template.renderMarked([], continued)).toThrow(/use `render`/);
 });
 
 /** Renders a case as transformers has rendered it, or refuses it where transformers has. */

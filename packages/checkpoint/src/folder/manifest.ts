@@ -130,12 +130,29 @@ export function validateFolder(path: string, fs: FileSystem = NODE_FILE_SYSTEM):
       return damaged('wrong-size', `${name} in ${path} has ${size} bytes instead of ${expected}`, name);
   }
   for (const [name, at] of paths) {
-    const expected = manifest.files[name].sha256;
-    const got = tryOr(() => hashFile(at, fs).sha256, 'an unreadable file');
-    if (got !== expected)
-      return damaged('wrong-hash', `${name} in ${path} has SHA-256 ${got} instead of ${expected}`, name);
+    const problem = wrongHash(at, manifest.files[name], fs);
+    if (problem !== null) return damaged('wrong-hash', `${name} in ${path} has ${problem}`, name);
   }
   return { isValid: true, manifest };
+}
+
+/**
+ * How the content of a file differs from the hash in the manifest of its folder, in words. Null where it is
+ * the same, or where the folder has no manifest of ours that names the file.
+ */
+export function changedContent(
+  folder: string,
+  name: string,
+  fs: FileSystem = NODE_FILE_SYSTEM,
+): string | null {
+  const text = readText(join(folder, MANIFEST_FILE), fs);
+  const record = text === null ? undefined : parseManifest(text)?.files[name];
+  return record ? wrongHash(join(folder, name), record, fs) : null;
+}
+
+function wrongHash(path: string, { sha256 }: FileRecord, fs: FileSystem): string | null {
+  const got = tryOr(() => hashFile(path, fs).sha256, 'an unreadable file');
+  return got === sha256 ? null : `SHA-256 ${got} instead of ${sha256}`;
 }
 
 function parseManifest(text: string): Manifest | null {

@@ -132,8 +132,15 @@ export function createChatTemplate(source: string, options: ChatTemplateOptions 
       const rendered = (shown: readonly ChatMessage[]): string => render(plain, shown, renderOptions);
       return continueFinalMessage ? renderContinued(messages, where, rendered) : rendered(messages);
     },
-    renderMarked: (messages, renderOptions = {}) =>
-      readMarks(render(marked, messages, checked(messages, renderOptions))),
+    renderMarked(messages, renderOptions = {}) {
+      const { continueFinalMessage, where = 'chat template' } = checked(messages, renderOptions);
+      assertArgument(
+        !continueFinalMessage,
+        where,
+        '`renderMarked` has no `continueFinalMessage`: use `render`',
+      );
+      return readMarks(render(marked, messages, renderOptions));
+    },
   };
 }
 

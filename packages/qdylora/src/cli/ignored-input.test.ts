@@ -1,8 +1,7 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { command } from '../../test/run-command.ts';
 import { tinyCommands } from '../../test/tiny-commands.ts';
-import { errorText } from './render/errors.ts';
 
 const { folder, rows, host, train } = tinyCommands();
 const run = folder.in('run');
@@ -41,7 +40,7 @@ describe('input that would be ignored', () => {
     expect(readFileSync(`${run}/report.html`, 'utf8')).toBe(before);
   });
 
-  it('of ranks without an adapter is a notice, with rows and with tasks', async () => {
+  it('of ranks without an adapter is a notice', async () => {
     const { err } = await command('eval', ...host, ...judged, '--ranks', '2');
     expect(err).toContain('There is no adapter, so ranks does nothing');
   });
@@ -58,6 +57,14 @@ describe('input that would be ignored', () => {
   });
 });
 
+it('a run without an adapter is not served, and the reason is the true one', async () => {
+  const full = folder.in('full');
+  const none = train.filter((word) => word !== '--ranks' && word !== '1,2,4');
+  const { code, err } = await command(...none, '--method', 'none', '--output-dir', full);
+  expect(code, err).toBe(0);
+  expect((await command('serve', full, '--port', '0')).err).toMatch(/trained a whole model \(method none\)/);
+});
+
 it('a text beyond the positions of the model is a notice', async () => {
   const long = folder.in('long.jsonl');
   const ids = Array.from({ length: 200 }, (_, i) => 3 + (i % 90));
@@ -66,28 +73,4 @@ it('a text beyond the positions of the model is a notice', async () => {
   expect(evaluated.err).toMatch(/Rows have up to 200 tokens, and the model was trained with 128 positions/);
   const answered = await command('generate', ...host, '--prompt-ids', '3,4', '--max-new-tokens', '130');
   expect(answered.err).toMatch(/Prompt and answer may have 132 tokens, and .* 128 positions/);
-});
-
-it('a damaged adapter is refused by name, and one that its owner changed is not', async () => {
-  const damaged = folder.in('damaged');
-  mkdirSync(damaged);
-  for (const name of ['adapter_config.json', 'adapter_model.safetensors', 'qdylora.json', 'manifest.json'])
-    writeFileSync(`${damaged}/${name}`, readFileSync(`${adapter}/${name}`));
-  const weights = readFileSync(`${damaged}/adapter_model.safetensors`);
-  weights[weights.length - 1] ^= 1;
-  writeFileSync(`${damaged}/adapter_model.safetensors`, weights);
-  const argv = ['eval', ...host, '--dataset', rows, '--adapter', damaged];
-  expect((await command(...argv)).err).toMatch(/The adapter was changed after it was written/);
-  writeFileSync(`${damaged}/manifest.json`, '');
-  chmodSync(`${damaged}/manifest.json`, 0o644);
-  expect((await command(...argv)).code).toBe(0);
-});
-
-it('errors of the operating system say what to do, and no longer ask for a report', () => {
-  const paint = (_: string, text: string): string => text;
-  const denied = Object.assign(new Error("EACCES: permission denied, mkdir 'x'"), { code: 'EACCES' });
-  expect(errorText(denied, { paint }, false)).toBe(
-    "[qdylora] EACCES: permission denied, mkdir 'x'\nAllow access to it, or name another place.",
-  );
-  expect(errorText(new Error('odd'), { paint }, false)).toMatch(/please report it/);
 });

@@ -53,6 +53,7 @@ export interface Evaluation {
   readonly model: string;
   /** How the matrices of the model are stored, and how many of them. */
   readonly precision: WeightPrecision;
+  /** One for each rank, rising; with `compareWithBase` the model without its adapter comes first. */
   readonly results: readonly EvaluationRow[];
   /** Comparisons between the ranks; null without an adapter. */
   readonly report: RankReport | null;

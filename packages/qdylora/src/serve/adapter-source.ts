@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { isPeftAdapter } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { readRunYaml } from '../config/yaml/read-run-yaml.ts';
-import { notEnded } from '../recipes/finish/read-finished-run.ts';
+import { assertTrainedAdapter } from '../recipes/finish/read-finished-run.ts';
 import { runPaths } from '../recipes/run-folder/output-folder.ts';
 
 /** Where an adapter to serve is, and what its run says about it. */
@@ -24,14 +24,16 @@ const NAME = /^[\w.-]{1,100}$/;
  * Reads `folder` or `name=folder`: the folder of an adapter, or of a run. Without a name: that of the run's
  * folder, else that of the adapter's.
  *
- * @throws QdyloraError MISSING_FILE where there is no adapter; BAD_CONFIG for a name that is none
+ * @throws QdyloraError MISSING_FILE where there is no adapter; BAD_CONFIG for a name that is none, or a run
+ * without adapters
  */
 export async function adapterSource(text: string): Promise<AdapterSource> {
   const equals = text.indexOf('=');
   const isNamed = equals > 0 && !existsSync(text);
   const path = isNamed ? text.slice(equals + 1) : text;
   const folder = isPeftAdapter(path) ? path : runPaths(path).adapter;
-  if (!isPeftAdapter(folder) && existsSync(runPaths(path).run)) throw notEnded(path, folder);
+  const { run: runYaml } = runPaths(path);
+  if (!isPeftAdapter(folder) && existsSync(runYaml)) assertTrainedAdapter(path, await readRunYaml(runYaml));
   if (!isPeftAdapter(folder))
     throw new QdyloraError('MISSING_FILE', {
       where: 'adapter',

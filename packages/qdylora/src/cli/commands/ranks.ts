@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileDurably } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
@@ -66,11 +66,14 @@ export function addRanksCommand(program: Command, context: Context): void {
  */
 function assertReportFits(folder: string): void {
   assertCanWrite(folder);
-  if (!existsSync(join(folder, 'report.json'))) return;
+  const isFile = existsSync(folder) && !statSync(folder).isDirectory();
+  if (!isFile && !existsSync(join(folder, 'report.json'))) return;
   throw new QdyloraError('NOT_EMPTY', {
     where: 'output_dir',
-    problem: `${folder} is the folder of a run, whose report.html would be replaced.`,
-    nextStep: `Choose another one, such as ${join(folder, 'ranks')}.`,
+    problem: isFile
+      ? `${folder} is a file.`
+      : `${folder} is the folder of a run, whose report.html would be replaced.`,
+    nextStep: `Choose another folder, such as ${isFile ? `${folder}-ranks` : join(folder, 'ranks')}.`,
   });
 }
 

@@ -6,8 +6,8 @@ import {
   readPeftAdapter,
   type PeftAdapter,
   type PeftAdapterConfig,
+  changedContent,
   MANIFEST_FILE,
-  validateFolder,
 } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { adapterStateOf, rankSet, type AdapterState } from '@qdylora/lora-dynamic';
@@ -73,12 +73,11 @@ export function readAdapter(folder: string): ReadAdapter {
 
 /** @throws QdyloraError BAD_FILE where the weights are not those of the folder's manifest */
 function assertUndamaged(folder: string): void {
-  if (!existsSync(join(folder, MANIFEST_FILE))) return;
-  const state = validateFolder(folder);
-  if (state.isValid || state.reason !== 'wrong-hash' || state.file !== ADAPTER_WEIGHTS_FILE) return;
+  const change = changedContent(folder, ADAPTER_WEIGHTS_FILE);
+  if (change === null) return;
   throw new QdyloraError('BAD_FILE', {
     where: join(folder, ADAPTER_WEIGHTS_FILE),
-    problem: `The adapter was changed after it was written: ${state.problem}`,
+    problem: `The file was changed after it was written: it has ${change}`,
     nextStep: `Copy it again from where it was trained. If you changed it yourself, delete ${MANIFEST_FILE}.`,
   });
 }

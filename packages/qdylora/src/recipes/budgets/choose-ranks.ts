@@ -36,7 +36,7 @@ export async function chooseRanks(
  * The largest trained rank that fits everywhere, or else the smallest one in the layers where it gains most;
  * null where it fits into no layer.
  */
-function trainedTogether(budgetBytes: number, { state, gains }: WeighedRows): RankOf | null {
+export function trainedTogether(budgetBytes: number, { state, gains }: WeighedRows): RankOf | null {
   const { layers, ranks } = state;
   const [smallest] = ranks;
   const everywhere = ranks.map((rank) => new Map(layers.map(({ name }) => [name, rank])));
@@ -51,5 +51,5 @@ function trainedTogether(budgetBytes: number, { state, gains }: WeighedRows): Ra
   }));
   if (blocks.every((block) => rowBytes(block) > budgetBytes)) return null;
   const chosen = allocateRanks(blocks, budgetBytes);
-  return new Map([...chosen].map(([name, isKept]) => [name, isKept * smallest]));
+  return new Map([...chosen].map(([name, blockCount]) => [name, blockCount * smallest]));
 }

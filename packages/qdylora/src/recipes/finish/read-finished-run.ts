@@ -36,24 +36,35 @@ export async function readFinishedRun(folder: string): Promise<FinishedRun> {
       'Name the output_dir of a run: runs/first.',
     );
   const values = await readRunYaml(paths.run);
-  if (values.get('method')?.value === 'none')
-    throw new QdyloraError('BAD_CONFIG', {
-      where: paths.run,
-      problem: `${folder} trained a whole model (method none), so it has no adapter with ranks.`,
-      nextStep: 'Name a run that trained an adapter.',
-    });
-  for (const path of [paths.adapter, paths.reportJson]) if (!existsSync(path)) throw notEnded(folder, path);
+  assertTrainedAdapter(folder, values);
+  if (!existsSync(paths.reportJson)) throw notEnded(paths.run, paths.reportJson);
   const steps = stepsIn(paths.reportJson);
   const checkpoint = join(paths.checkpoints, `step-${steps}`);
   const lastCheckpoint = existsSync(join(checkpoint, OPTIMIZER_FILE)) ? checkpoint : null;
   return { folder, adapter: paths.adapter, values, steps, lastCheckpoint };
 }
 
-/** A run that lacks a file which runs write at their end. */
-export const notEnded = (folder: string, path: string): QdyloraError =>
+/**
+ * Refuses a run that trains a whole model, or has not written its adapter yet.
+ *
+ * @param values the keys of its `run.yaml`
+ * @throws QdyloraError BAD_CONFIG, MISSING_FILE
+ */
+export function assertTrainedAdapter(folder: string, values: ExplicitValues): void {
+  const { run, adapter } = runPaths(folder);
+  if (values.get('method')?.value === 'none')
+    throw new QdyloraError('BAD_CONFIG', {
+      where: run,
+      problem: `${folder} trained a whole model (method none), so it has no adapter with ranks.`,
+      nextStep: 'Name a run that trained an adapter.',
+    });
+  if (!existsSync(adapter)) throw notEnded(run, adapter);
+}
+
+const notEnded = (runYaml: string, path: string): QdyloraError =>
   refusal(
     `The run has not ended: there is no ${path}.`,
-    `Continue it first: npx qdylora train ${runPaths(folder).run} --resume-from-checkpoint auto.`,
+    `Continue it first: npx qdylora train ${runYaml} --resume-from-checkpoint auto.`,
   );
 
 const refusal = (problem: string, nextStep: string): QdyloraError =>

@@ -43,8 +43,8 @@ export function noticeLoadedQuantization(
   const loaded = loadedQuantization(model);
   if (loaded && quantizationText(loaded) !== quantizationText(asked))
     warn(
-      `The weights of ${model.name} are stored in ${quantizationText(loaded)}, and stay so: ` +
-        `${quantizationText(asked)} has no effect.`,
+      `The weights of ${model.name} are stored in ${quantizationText(loaded)}, and stay so, not in ` +
+        `${quantizationText(asked)} (the key quantization, or what the adapter was trained on).`,
     );
   return loaded;
 }
@@ -56,6 +56,6 @@ const quantizationText = ({
   quantizationBlockSize,
 }: MatrixQuantization): string =>
   quantization === 'none'
-    ? 'quantization none'
+    ? 'full precision'
     : `${quantization} ${doubleQuantization ? 'with' : 'without'} double quantization, ` +
       `blocks of ${quantizationBlockSize}`;

@@ -69,23 +69,26 @@ const RESULTS = ['adapter', 'model', 'report.json'];
 
 /** @throws QdyloraError NOT_EMPTY for results of a run that `resume` does not go on with */
 function assertGoesOn(outputDir: string, entries: readonly (string | null)[], resume: string): void {
-  const { checkpoints } = runPaths(outputDir);
   const result = RESULTS.find((name) => entries.includes(name));
-  const goesOn =
-    resume === 'auto'
-      ? findCheckpoint(checkpoints).path !== null
-      : existsSync(checkpoints) && realpathSync(dirname(resolve(resume))) === realpathSync(checkpoints);
-  if (!result || goesOn) return;
+  const obstacle = result && obstacleToGoOn(runPaths(outputDir).checkpoints, resume);
+  if (!obstacle) return;
   throw new QdyloraError('NOT_EMPTY', {
     where: 'output_dir',
-    problem:
-      `${outputDir} has the results of a run (${result}), which would be replaced: ` +
-      (resume === 'auto'
-        ? 'none of its checkpoints is left to go on from.'
-        : `${resume} is no checkpoint of that run.`),
+    problem: `${outputDir} has the results of a run (${result}), which would be replaced: ${obstacle}.`,
     details: { path: outputDir },
     nextStep: 'Choose another output_dir.',
   });
+}
+
+/** Why a run cannot go on from a checkpoint of its own; null: it can. */
+function obstacleToGoOn(checkpoints: string, resume: string): string | null {
+  if (resume === 'auto') {
+    const { path, damaged } = findCheckpoint(checkpoints);
+    return path !== null ? null : (damaged.at(0)?.problem ?? 'none of its checkpoints is left to go on from');
+  }
+  const isOwn =
+    existsSync(checkpoints) && realpathSync(dirname(resolve(resume))) === realpathSync(checkpoints);
+  return isOwn ? null : `${resume} is no checkpoint of that run`;
 }
 
 /** Only its existence is checked: reading a large checkpoint takes a while. */

@@ -13,9 +13,11 @@ import { readAdapter, type ReadAdapter } from '../adapter/read-adapter.ts';
 export type PreparedRun = RunConfig & { readonly outputDir: string; readonly dataset: string[] };
 
 /**
- * Resolves explicit values into a run. A run that starts from an adapter takes over its ranks and scale.
+ * Resolves explicit values into a run. A run that starts from an adapter takes over its ranks, scale and
+ * layers, and how its base was quantized.
  *
- * @throws QdyloraError BAD_CONFIG for a wrong or missing value; MISSING_FILE
+ * @throws QdyloraError BAD_CONFIG for a wrong or missing value, or for layers that the adapter does not have;
+ * MISSING_FILE
  */
 export function prepareRun(explicit: ExplicitValues): PreparedRun {
   const config = resolveShape(explicit);
@@ -58,7 +60,7 @@ const layerKinds = ({ layers }: ReadAdapter['state']): string[] => [
   ...new Set(layers.map(({ name }) => name.split('.').at(-1)!)),
 ];
 
-/** @throws QdyloraError BAD_CONFIG for target modules that are not the layers of the adapter */
+/** @throws QdyloraError BAD_CONFIG for target modules that leave a layer of the adapter out, or name others */
 function assertSameLayers(
   { state, folder }: ReadAdapter,
   targets: RunConfig['targetModules'],
@@ -77,12 +79,14 @@ function assertSameLayers(
   );
 }
 
-/** The same without a dataset and an output folder: enough for a plan. */
+/** A run like that of `prepareRun`, without a dataset and an output folder: enough for a plan. */
 export function resolveShape(explicit: ExplicitValues): RunConfig {
   const folder = explicit.get('adapter')?.value;
   const adapter = typeof folder === 'string' ? readAdapter(folder) : null;
-  const config = resolveRun(explicit, adapter && inheritedValues(adapter));
-  if (adapter && explicit.has('targetModules')) assertSameLayers(adapter, config.targetModules, explicit);
+  const resolved = resolveRun(explicit, adapter && inheritedValues(adapter));
+  if (adapter && explicit.has('targetModules')) assertSameLayers(adapter, resolved.targetModules, explicit);
+  // also in place of wider ones, such as all-linear
+  const config = adapter ? { ...resolved, targetModules: layerKinds(adapter.state) } : resolved;
   if (!config.model && !config.init)
     throw missingKey('model', 'Name the base model: --model path/to/folder.');
   return config;

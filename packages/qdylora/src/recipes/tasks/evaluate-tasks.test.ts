@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { command } from '../../../test/run-command.ts';
@@ -193,6 +193,7 @@ describe('eval --tasks', () => {
     const weights = readFileSync(join(changed, 'adapter_model.safetensors'));
     weights[weights.length - 1]! ^= 1;
     writeFileSync(join(changed, 'adapter_model.safetensors'), weights);
+    rmSync(join(changed, 'manifest.json')); // it has the hash of the file before
     await evaluateTasks({ ...quiet, adapter: changed });
     expect(readdirSync(kept).filter((file) => !files.includes(file))).toHaveLength(1);
   });

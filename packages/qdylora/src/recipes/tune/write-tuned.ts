@@ -1,5 +1,5 @@
 import { accessSync, constants, mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { canonicalJson, writeFileDurably } from '@qdylora/checkpoint';
 import { QdyloraError, snakeCased } from '@qdylora/contract';
 import { setYamlValues } from '../../config/yaml/set-yaml-values.ts';
@@ -11,11 +11,12 @@ import type { TuneFiles, TuneResult } from './tune-result.ts';
 export function assertRunFileWritable(runFile: string): void {
   try {
     accessSync(runFile, constants.W_OK);
+    accessSync(dirname(resolve(runFile)), constants.W_OK | constants.X_OK); // it is replaced as a whole
   } catch (cause) {
     throw new QdyloraError('WRITE_FAILED', {
       where: runFile,
       problem: `The chosen rate cannot be written into it: ${(cause as Error).message}`,
-      nextStep: 'Make the file writable, or tune a copy of it.',
+      nextStep: 'Make the file and its folder writable, or tune a copy of it.',
       cause,
     });
   }
