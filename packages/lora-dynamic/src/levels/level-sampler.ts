@@ -14,7 +14,7 @@ import { QUANTIZATION_LEVELS, STORED_LEVEL } from '@qdylora/quant';
  * The quantization level of each optimizer step.
  * - `distilled`: all steps are at the anchor level. In one of every two, the parts of the largest rank run
  *   once more, at a level drawn from the rest, and learn from its predictions at the anchor (distillation).
- *   So the other levels take nothing away from the anchor.
+ *   Their gradients count 0.3, so the other levels take hardly anything away from the anchor.
  * - `sampled`: of every two steps one, in random order, is at the anchor level, the other at a level drawn
  *   from the rest. Ranks are drawn independently. So with the rank schedule `sandwich` (half of the parts of
  *   each step at the largest rank) every pair of rank and level is trained.

@@ -88,6 +88,8 @@ it('distilled levels add a pass that learns, at another level and the drawn rank
     expect(passes.map(({ view }) => [view.active!.rank, view.model])).toEqual(
       expected.map(([rank, at]) => [rank, adapted.atRank(1, { level: at }).model]),
     );
+    // its gradient counts less
+    expect(passes.map(({ weight = 1 }) => weight)).toEqual(expected.map(([, at]) => (at === 4 ? 1 : 0.3)));
     seen.add(studentLevel!);
   }
   expect([...seen].sort()).toEqual([3, 4, 8]);

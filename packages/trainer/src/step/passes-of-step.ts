@@ -86,6 +86,8 @@ interface Part {
   readonly batch: TokenBatch;
   readonly rank: number;
   readonly level: number | undefined;
+  /** Factor on the weight of its rank; 1 by default. */
+  readonly weight?: number;
   readonly distillation?: PassDistillation;
 }
 
@@ -106,7 +108,7 @@ function passesOfBatch(
     return parts.map((part) => ({
       view: model.atRank(part.rank, { level: part.level }),
       batch: part.batch,
-      weight: weightOf(part.rank),
+      weight: part.weight ? part.weight * (weightOf(part.rank) ?? 1) : weightOf(part.rank),
       ...(part.distillation && { distillation: part.distillation }),
     }));
   const [{ rank: firstRank, level }] = parts;
@@ -158,8 +160,14 @@ function rankBatches(
 }
 
 /**
+ * Weight of the gradient of a pass at another level. At 1 several levels cost 4 bits 0.002 to 0.006, at 0.3
+ * about 0.001 (SmolLM2-135M on GSM8K; docs/research/every-rank.md).
+ */
+const OTHER_LEVEL_WEIGHT = 0.3;
+
+/**
  * The runs of one part. With distillation, the second of two learns from the first. So does a third one where
- * students have another level in this step: it is at the step's drawn rank.
+ * students have another level in this step: it is at the step's drawn rank, and its gradient counts less.
  */
 function distilled(
   runs: readonly Part[],
@@ -169,7 +177,8 @@ function distilled(
   if (!distillation || runs.length !== 2) return runs;
   const { topK, weight } = distillation;
   const [teacher, student] = runs;
-  const students = level === teacher.level ? [student] : [student, { ...student, rank: drawnRank, level }];
+  const atLevel = { ...student, rank: drawnRank, level, weight: OTHER_LEVEL_WEIGHT };
+  const students = level === teacher.level ? [student] : [student, atLevel];
   return [
     { ...teacher, distillation: { role: 'teacher', topK } },
     ...students.map((each): Part => ({ ...each, distillation: { role: 'student', topK, weight } })),
