@@ -8,7 +8,8 @@ const END_MARK = 'END_OF_THE_LAST_MESSAGE ';
  * Renders a conversation up to the end of its last message's text, so that a model goes on with that text.
  * As `continue_final_message` in transformers: white space at the end stays unless the template trims it.
  *
- * @throws QdyloraError BAD_DATA where the last message has no text, or the template leaves it out or changes it
+ * @throws QdyloraError BAD_DATA where the last message has no text, or the template leaves it out or changes
+ * it
  */
 export function renderContinued<M extends { readonly content: string | null }>(
   messages: readonly M[],

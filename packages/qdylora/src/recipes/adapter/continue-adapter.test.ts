@@ -70,7 +70,7 @@ describe('a base that is stored in 4 bits', () => {
     expect(config).toMatchObject({ ...fp4, method: 'qdylora' });
     expect(notices).toContainEqual(
       expect.stringMatching(
-        /stored in fp4 without double quantization, blocks of 128, .* not in full precision/,
+        /stored in fp4 without double quantization, blocks of 128\. .*: full precision, as/,
       ),
     );
     const trained = join(folder.in('on fp4'), 'adapter');

@@ -43,8 +43,8 @@ export function noticeLoadedQuantization(
   const loaded = loadedQuantization(model);
   if (loaded && quantizationText(loaded) !== quantizationText(asked))
     warn(
-      `The weights of ${model.name} are stored in ${quantizationText(loaded)}, and stay so, not in ` +
-        `${quantizationText(asked)} (the key quantization, or what the adapter was trained on).`,
+      `The weights of ${model.name} are stored in ${quantizationText(loaded)}. They stay so: ` +
+        `${quantizationText(asked)}, as the run or its adapter asks for, has no effect.`,
     );
   return loaded;
 }

@@ -60,7 +60,7 @@ const layerKinds = ({ layers }: ReadAdapter['state']): string[] => [
   ...new Set(layers.map(({ name }) => name.split('.').at(-1)!)),
 ];
 
-/** @throws QdyloraError BAD_CONFIG for target modules that leave a layer of the adapter out, or name others */
+/** @throws QdyloraError BAD_CONFIG for target modules that leave out a layer of the adapter, or name more */
 function assertSameLayers(
   { state, folder }: ReadAdapter,
   targets: RunConfig['targetModules'],

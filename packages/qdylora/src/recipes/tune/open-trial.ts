@@ -107,7 +107,7 @@ export async function openTrial(
   };
 }
 
-/** A new adapter with the weights of the start, and an optimizer with the moments that the run starts with. */
+/** A new adapter with the weights of the start, and an optimizer with the moments of the run. */
 async function copyOfStart({ opened, start }: TrialSetting, config: OpenedRun['config']) {
   const { model } = opened.run;
   const adapted = attachDyLora<CausalLm>(model, {
