@@ -46,8 +46,6 @@ export interface InheritedValues {
   readonly ranks: readonly number[];
   readonly loraAlpha: number;
   readonly loraScaling: RankScaling;
-  /** Name endings of its layers. */
-  readonly targetModules?: readonly string[];
   /** How its base was quantized, if that is known. A chosen `method` goes before it. */
   readonly base?: Pick<RunConfig, 'quantization' | 'doubleQuantization' | 'quantizationBlockSize'>;
 }

@@ -31,16 +31,17 @@ export async function adapterSource(text: string): Promise<AdapterSource> {
   const equals = text.indexOf('=');
   const isNamed = equals > 0 && !existsSync(text);
   const path = isNamed ? text.slice(equals + 1) : text;
-  const folder = isPeftAdapter(path) ? path : runPaths(path).adapter;
-  const { run: runYaml } = runPaths(path);
-  if (!isPeftAdapter(folder) && existsSync(runYaml)) assertTrainedAdapter(path, await readRunYaml(runYaml));
-  if (!isPeftAdapter(folder))
+  const { run: runYaml, adapter } = runPaths(path);
+  const folder = isPeftAdapter(path) ? path : adapter;
+  if (!isPeftAdapter(folder)) {
+    if (existsSync(runYaml)) assertTrainedAdapter(path, await readRunYaml(runYaml));
     throw new QdyloraError('MISSING_FILE', {
       where: 'adapter',
       problem: `There is no adapter in ${path}, nor in its folder adapter.`,
       nextStep: 'Name the output_dir of a run, or the folder of an adapter.',
       details: { folder: path },
     });
+  }
   const run = dirname(resolve(folder));
   const isOfRun = existsSync(runPaths(run).run);
   const name = isNamed ? text.slice(0, equals) : basename(isOfRun ? run : resolve(folder));

@@ -31,9 +31,8 @@ export function warnOfPositions(
   if (lengthAt) for (let i = 0; i < length; i++) longest = Math.max(longest, lengthAt(i));
   if (longest > maxPositions)
     warn(
-      `${lengthAt ? 'Rows have' : 'Rows may have'} up to ${longest} tokens, and the model was trained with ` +
-        `${maxPositions} positions (max_position_embeddings): lower max_seq_length, unless it is meant to ` +
-        `learn longer ones.`,
+      `${beyondText(lengthAt ? 'Rows have up to' : 'Rows may have up to', longest, maxPositions)}: lower ` +
+        'max_seq_length, unless it is meant to learn longer ones.',
     );
 }
 
@@ -45,11 +44,12 @@ export function warnOfLongText(
 ): void {
   const maxPositions = knownPositions(config);
   if (tokens > maxPositions)
-    warn(
-      `${what} ${tokens} tokens, and the model was trained with ${maxPositions} positions ` +
-        `(max_position_embeddings). What follows them is not reliable: ${advice}.`,
-    );
+    warn(`${beyondText(what, tokens, maxPositions)}. What follows them is not reliable: ${advice}.`);
 }
+
+const beyondText = (what: string, tokens: number, maxPositions: number): string =>
+  `${what} ${tokens} tokens, and the model was trained with ${maxPositions} positions ` +
+  '(max_position_embeddings)';
 
 /** The smallest reach of all layers; scaled rotary angles reach further. */
 const knownPositions = ({ maxPositions, attention }: PositionsConfig): number =>

@@ -44,7 +44,6 @@ function inheritedValues({ state, sidecar }: ReadAdapter): InheritedValues {
     ranks: state.ranks,
     loraAlpha: state.alpha,
     loraScaling: state.scaling,
-    targetModules: layerKinds(state),
     ...(sidecar && {
       base: {
         quantization: sidecar.base.quantization,
@@ -85,7 +84,7 @@ export function resolveShape(explicit: ExplicitValues): RunConfig {
   const adapter = typeof folder === 'string' ? readAdapter(folder) : null;
   const resolved = resolveRun(explicit, adapter && inheritedValues(adapter));
   if (adapter && explicit.has('targetModules')) assertSameLayers(adapter, resolved.targetModules, explicit);
-  // also in place of wider ones, such as all-linear
+  // an adapter keeps its layers, also where wider ones are named, such as all-linear
   const config = adapter ? { ...resolved, targetModules: layerKinds(adapter.state) } : resolved;
   if (!config.model && !config.init)
     throw missingKey('model', 'Name the base model: --model path/to/folder.');
