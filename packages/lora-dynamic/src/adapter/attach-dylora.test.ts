@@ -35,7 +35,8 @@ test('a model that does not replace the layers that match is refused', () => {
 
 test('an adapter loaded from its state is the same; one for other shapes is refused by name', async () => {
   const adapted = adaptedToy(1);
-  const state = await adapted.state();
+  const state = await adaptedToy(2).state();
+  expect(await adapted.state()).not.toEqual(state);
   await adapted.load(state);
   expect(await adapted.state()).toEqual(state);
   await expect(
@@ -47,7 +48,7 @@ test('an adapter loaded from its state is the same; one for other shapes is refu
 });
 
 test('the state of an adapter with another alpha or scaling, or with NaN, is refused', async () => {
-  const from = attachDyLora(attention(), { ranks: [1, 2], alpha: 64 });
+  const from = attachDyLora(attention(), { ranks: [1, 2], alpha: 64, seed: 1 });
   const into = attachDyLora(attention(), { ranks: [1, 2], alpha: 8 });
   const state = await from.state();
   await expect(into.load(state)).rejects.toThrow(
@@ -63,6 +64,7 @@ test('the state of an adapter with another alpha or scaling, or with NaN, is ref
       layers: state.layers.map((layer) => ({ ...layer, a: layer.a.map(() => NaN) })),
     }),
   ).rejects.toThrow(refused(/A of block\.q_proj has numbers that are not finite/, 'BAD_ADAPTER'));
+  expect((await into.state()).layers[0].a).not.toEqual(state.layers[0].a);
   await into.load({ ...state, alpha: 8 });
   expect((await into.state()).layers[0].a).toEqual(state.layers[0].a);
 });

@@ -2,6 +2,7 @@ import type { AdapterLayer, AdapterState } from '../adapter/adapter-state.ts';
 import { mixRows } from '../linear-algebra/mix-rows.ts';
 import { orthonormalRows } from '../linear-algebra/orthonormal-rows.ts';
 import { smallSvd } from '../linear-algebra/small-svd.ts';
+import { squareTransposed } from '../linear-algebra/square-transposed.ts';
 import { scaleAt } from '../ranks/scaling.ts';
 import type { InputMoments } from './observe-inputs.ts';
 
@@ -34,10 +35,10 @@ function sortedLayer(layer: AdapterLayer, rank: number, scale: number, moments: 
   const { inFeatures, outFeatures } = layer;
   const { q, r } = orthonormalRows(layer.b, rank, outFeatures);
   // b_k = Σ_i r[i, k]·q_i, so ΔW = s·Σ_i q_i ⊗ (Σ_k r[i, k]·a_k)
-  const core = product(product(r, Float64Array.from(moments), rank), transposed(r, rank), rank);
+  const core = product(product(r, Float64Array.from(moments), rank), squareTransposed(r, rank), rank);
   for (let i = 0; i < core.length; i++) core[i] *= scale * scale;
   const { u, s: energies } = smallSvd(core, rank);
-  const vectors = transposed(u, rank); // one eigenvector a row
+  const vectors = squareTransposed(u, rank); // one eigenvector a row
   const mixed = product(vectors, r, rank);
   return {
     name: layer.name,
@@ -62,6 +63,3 @@ function product(left: Float64Array, right: Float64Array, n: number): Float64Arr
     }
   return result;
 }
-
-const transposed = (matrix: Float64Array, n: number): Float64Array =>
-  matrix.map((_, i) => matrix[(i % n) * n + Math.floor(i / n)]);

@@ -1,5 +1,6 @@
 import { orthonormalRows } from './orthonormal-rows.ts';
 import { smallSvd } from './small-svd.ts';
+import { squareTransposed } from './square-transposed.ts';
 
 /** The row space of a matrix, most important direction first. */
 export interface RowSpace {
@@ -20,9 +21,7 @@ const SMALLEST_SHARE = 1e-6;
  */
 export function rowSpace(matrix: Float32Array, rows: number, width: number): RowSpace {
   const { q, r } = orthonormalRows(matrix, rows, width);
-  const transposed = new Float64Array(rows * rows);
-  for (let i = 0; i < rows; i++) for (let k = 0; k < rows; k++) transposed[k * rows + i] = r[i * rows + k];
-  const { s, v } = smallSvd(transposed, rows);
+  const { s, v } = smallSvd(squareTransposed(r, rows), rows);
   const vectors = new Float64Array(rows * width);
   for (let k = 0; k < rows; k++) {
     if (s[k] <= s[0] * SMALLEST_SHARE) {

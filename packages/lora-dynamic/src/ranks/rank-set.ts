@@ -11,7 +11,7 @@ export interface RankSet extends Iterable<number> {
   assertUsable(rank: number): void;
 }
 
-/** Largest accepted rank. Beyond it, an adapter is larger than the layer that it adapts. */
+/** Largest accepted rank: a bound on input, far beyond ranks that are of use. */
 export const LARGEST_RANK = 4096;
 
 /**
@@ -38,10 +38,11 @@ export function rankSet(ranks: Iterable<number>): RankSet {
     blockStart: (rank) => sorted.filter((smaller) => smaller < rank).at(-1) ?? 0,
     assertUsable: (rank) => {
       if (!Number.isInteger(rank) || rank < 1 || rank > maxRank)
-        throw badRank(
-          `the rank must be a whole number within 1…${maxRank} (got ${String(rank)}); ` +
-            `this adapter's ranks are ${sorted.join(', ')}`,
-        );
+        throw new QdyloraError('BAD_ARGUMENT', {
+          where: 'rank',
+          problem: `the rank must be a whole number within 1…${maxRank} (got ${String(rank)})`,
+          nextStep: `The ranks of the adapter are ${sorted.join(', ')}.`,
+        });
     },
     [Symbol.iterator]: () => sorted[Symbol.iterator](),
   };
