@@ -104,7 +104,7 @@ export function validateFolder(path: string, fs: FileSystem = NODE_FILE_SYSTEM):
   if (!manifest)
     return damaged(
       'bad-manifest',
-      `The manifest of ${path} has version ${versionIn(text)}, but only version ` +
+      `The manifest of ${path} has ${versionIn(text)}, but only version ` +
         `${MANIFEST_VERSION} is supported`,
       MANIFEST_FILE,
     );

@@ -1,6 +1,6 @@
 import { canonicalJson } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
-import type { RunIdentity } from './run-state.ts';
+import { isAbsent, type RunIdentity } from './run-state.ts';
 
 /**
  * Refuses to resume if a value differs from that of the first run. A missing value equals null, so that a key
@@ -12,15 +12,13 @@ export function assertSameRun(path: string, saved: RunIdentity, current: RunIden
   const names = [...new Set([...Object.keys(saved), ...Object.keys(current)])].sort();
   const different = names.filter((name) => isDifferent(name, saved[name], current[name]));
   if (different.length === 0) return;
-  const differences = different.map(
-    (name) => `${name} ${shown(current[name])} instead of ${shown(saved[name])}`,
-  );
+  const differences = different.map((name) => `${name} ${shown(current[name])} (was ${shown(saved[name])})`);
   throw new QdyloraError('BAD_RESUME', {
     where: 'resume',
     problem: `This run has other values than the one that wrote ${path}: ${differences.join(', ')}`,
     nextStep:
-      'Set them back, or start a new run in another output_dir: from the adapter of this one, to train it ' +
-      'further.',
+      'Restore these values, or start a new run in another output_dir. To train this adapter further, ' +
+      'name it in the new run: adapter.',
     details: { different },
   });
 }
@@ -31,10 +29,8 @@ function isDifferent(name: string, saved: unknown, current: unknown): boolean {
   return text(saved) !== text(current);
 }
 
-const isAbsent = (value: unknown): boolean => value === undefined || value === null;
-
 const text = (value: unknown): string => (isAbsent(value) ? 'nothing' : canonicalJson(value));
 
 /** In one line: only the first 12 digits of a hash. */
 const shown = (value: unknown): string =>
-  isAbsent(value) ? 'nothing' : JSON.stringify(value).replace(/(?<=^"[0-9a-f]{12})[0-9a-f]{20,}(?="$)/, '…');
+  isAbsent(value) ? 'not set' : JSON.stringify(value).replace(/(?<=^"[0-9a-f]{12})[0-9a-f]{20,}(?="$)/, '…');

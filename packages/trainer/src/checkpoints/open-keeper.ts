@@ -9,6 +9,9 @@ import { findCheckpoint, resumeState } from './resume-state.ts';
 import { saveState, type RunParts } from './save-state.ts';
 import type { WarningCode } from '../run/train-events.ts';
 
+/** Advice for messages: how to go on from the newest checkpoint. */
+export const RESUME_NEWEST = "resume_from_checkpoint auto (in a program: `resume: 'latest'`)";
+
 export interface SaveOptions {
   /** The run's folder. It contains `checkpoints/step-<n>`, `adapter-best` and `lock.json`. */
   readonly folder: string;
@@ -168,8 +171,8 @@ function chooseStart(
     if (length === 0) return null;
     throw new QdyloraError('NOT_EMPTY', {
       where: 'output_dir',
-      problem: `${checkpoints} already has ${length} checkpoints of another run`,
-      nextStep: 'Go on with resume_from_checkpoint: latest, or choose another output_dir.',
+      problem: `${checkpoints} already has checkpoints of another run (${length})`,
+      nextStep: `Go on with it: ${RESUME_NEWEST}. Or choose another output_dir.`,
     });
   }
   const { path, damaged } = findCheckpoint(checkpoints, fs);

@@ -333,7 +333,7 @@ describe('a resumed run', () => {
     expect(failure.code).toBe('BAD_RESUME');
     expect(failure.details.different).toEqual(['dataset_weights', 'lora_r', 'seed']);
     expect(failure.message).toMatch(
-      /dataset_weights \[1,2\] instead of \[1,0\.5\], lora_r 8 instead of 4, seed 4 instead of 3/,
+      /dataset_weights \[1,2\] \(was \[1,0\.5\]\), lora_r 8 \(was 4\), seed 4 \(was 3\)/,
     );
   });
 
@@ -367,6 +367,6 @@ describe('a resumed run', () => {
     const options = tinyOptions({ save: { folder }, resume: 'latest' });
     await expect(
       train({ ...options, optimizer: sgd(options.adapted.parameters(), { learningRate: 1e-2 }) }).result,
-    ).rejects.toThrow(/optimizer "sgd" instead of "adamw_32bit"/);
+    ).rejects.toThrow(/optimizer "sgd" \(was "adamw_32bit"\)/);
   });
 });

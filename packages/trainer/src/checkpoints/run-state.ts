@@ -173,7 +173,7 @@ function fieldsOf(path: string, name: string, value: unknown): Fields {
   };
 }
 
-const isAbsent = (value: unknown): value is undefined | null => value === undefined || value === null;
+export const isAbsent = (value: unknown): value is undefined | null => value === undefined || value === null;
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 

@@ -1,5 +1,5 @@
 import { QdyloraError, withNextStep } from '@qdylora/contract';
-import type { CheckpointKeeper } from '../checkpoints/open-keeper.ts';
+import { RESUME_NEWEST, type CheckpointKeeper } from '../checkpoints/open-keeper.ts';
 import { saveLastStep } from './save-run.ts';
 import type { TrainingRun } from './training-run.ts';
 
@@ -89,4 +89,4 @@ function withProgress(run: TrainingRun, error: unknown, unsaved: string | null):
 const howToResume = ({ newest }: CheckpointKeeper): string =>
   newest
     ? `Go on from ${newest} with resume_from_checkpoint.`
-    : 'No checkpoint was written: begin again with resume_from_checkpoint auto, or in another output_dir.';
+    : `No checkpoint was written. Begin again: ${RESUME_NEWEST}, or another output_dir.`;

@@ -47,7 +47,7 @@ async function planShared(
     gather: (part) => gatherParts(workers, part),
   });
   const draft = planOf(shared.batches);
-  const own = new Set(passesOfWorker(draft.passes, workers));
-  const needed = new Set(draft.batchOfPass.filter((_, i) => own.has(draft.passes[i])));
+  const passes = new Set(passesOfWorker(draft.passes, workers));
+  const needed = new Set(draft.batchOfPass.filter((_, i) => passes.has(draft.passes[i])));
   return planOf(shared.batches.map((batch, i) => (needed.has(i) ? shared.read(i) : batch)));
 }

@@ -29,7 +29,10 @@ export interface StepEvent {
   readonly step: number;
   readonly totalSteps: number;
   readonly epoch: number;
-  /** Mean over the counted tokens of the step; NaN or infinite where the step was skipped as non-finite. */
+  /**
+   * Mean over the counted tokens of the step, without passes that learn from another one. NaN or infinite
+   * where the step was skipped as non-finite.
+   */
   readonly loss: number;
   /** Moving average of the loss over about the last ten steps; skipped steps do not count. NaN before any. */
   readonly smoothedLoss: number;

@@ -141,7 +141,7 @@ export interface TrainOptions extends TrainCallbacks {
   readonly maxRanks?: WorkerRanks | null;
   /** null by default. Needs `save`. */
   readonly resume?: ResumeFrom;
-  /** Skipped steps in a row that end the run; 10 by default. */
+  /** Steps in a row with a loss, gradient or state that is not finite, which end the run; 10 by default. */
   readonly maxBadSteps?: number;
   /**
    * An abort ends the pass before its next op; the last whole step is saved, and `result` rejects with

@@ -2,7 +2,6 @@ import { elementCount, runOp, rowsOf, type ArrayView, type Backend } from '@qdyl
 import { sumInOrder, termsOfWorker, type Communicator, type TermRange } from '@qdylora/collectives';
 import { fill } from '@qdylora/tensor';
 import { gradientArrays, type Optimizer } from '../optimizers/optimizer.ts';
-import { nextTurn } from '../run/next-turn.ts';
 import { accumulateGradients, type AccumulateOptions } from '../step/accumulate-gradients.ts';
 import type { Pass } from '../step/run-pass.ts';
 import { gradientBlocks, type GradientBlocks } from './gradient-blocks.ts';
@@ -108,10 +107,7 @@ async function addInOrder(plan: PlannedStep): Promise<void> {
   const blocks = gradientBlocks(backend, summedViews(passes.slice(ownRange.from, ownRange.to), optimizer));
   try {
     for (let term = range.from; term < range.to; term++) {
-      if (term > range.from) {
-        await nextTurn();
-        blocks.setAside();
-      }
+      if (term > range.from) blocks.setAside();
       await runTerms(plan, { from: term, to: term + 1 });
       blocks.join(term);
     }

@@ -88,6 +88,20 @@ describe('the states of an optimizer', () => {
     );
   });
 
+  it('have no second moment of 0 where it was more, however small it is in its block', async () => {
+    const weight = parameterOf('w', [ROWS, WIDTH], new Float32Array(ROWS * WIDTH));
+    using optimizer = createOptimizer('adamw_8bit', [weight], { learningRate: 0 });
+    optimizer.prepare(createHostBackend());
+    const gradient = hostData(weight.gradient!).fill(1).fill(0, 0, WIDTH);
+    gradient[0] = 1e6;
+    optimizer.step({ learningRate: 0, gradientScale: 1, rows: null });
+    const mix = Float64Array.from({ length: ROWS * ROWS }, (_, i) => (i % (ROWS + 1) === 0 ? 1 : 0));
+    mix[ROWS] = 1; // the second row gets the large number of the first one beside its own
+    await mixStates(optimizer, 'w', mix);
+    const codes = optimizer.state().arrays.get('w.v')!.peek()!;
+    expect(codes.subarray(WIDTH, 2 * WIDTH).every((code) => code > 0)).toBe(true);
+  });
+
   it('of rows with different numbers of updates are refused, and stay as they were', async () => {
     const adapted = tinyAdapted();
     using optimizer = createOptimizer('adamw_32bit', adapted.parameters(), { learningRate: 0.1 });

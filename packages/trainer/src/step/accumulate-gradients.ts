@@ -63,7 +63,7 @@ export async function accumulateGradients(
   const softTargets = createSoftTargetMemory(passes[0].view.model.backend);
   try {
     for (const [index, pass] of passes.entries()) {
-      if (index > 0) await nextTurn();
+      await nextTurn(); // so that `signal` can fire
       const throwIfAborted = (): void => {
         if (signal?.aborted)
           throw new QdyloraError('ABORTED', {

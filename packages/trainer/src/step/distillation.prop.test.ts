@@ -199,6 +199,30 @@ describe('a step whose smallest rank distils', () => {
 const stepOf = (adapted: TinyAdapted, rank: number): number =>
   Array.from({ length: 100 }, (_, step) => step).find((step) => samplerOf(adapted).rankAt(step) === rank)!;
 
+describe('the loss of a step', () => {
+  it('is that of the passes that do not learn from another one, in tokens', async () => {
+    const adapted = tinyAdapted();
+    const [first, second] = [tinyBatch(3, 1), tinyBatch(5, 2)];
+    const lossOf = async (passes: readonly Pass[]) =>
+      (await runStep(passes, sgd(adapted.parameters(), { learningRate: 0 }))).loss;
+    const teacher: Pass = {
+      view: adapted.atRank(4),
+      batch: first,
+      distillation: { role: 'teacher', topK: 4 },
+    };
+    const student: Pass = {
+      view: adapted.atRank(1),
+      batch: first,
+      distillation: { role: 'student', topK: 4, weight: 0.5 },
+    };
+    const drawn: Pass = { view: adapted.atRank(2), batch: second };
+    const alone = [await lossOf([{ view: adapted.atRank(4), batch: first }]), await lossOf([drawn])];
+    const tokens = [first.predictedTokens, second.predictedTokens];
+    const want = (alone[0] * tokens[0] + alone[1] * tokens[1]) / (tokens[0] + tokens[1]);
+    expect(Math.abs((await lossOf([teacher, student, drawn])) - want)).toBeLessThan(1e-6 * want);
+  });
+});
+
 describe('a pass that learns from another one', () => {
   const student = { role: 'student', ...HALF } as const;
   const teacher = { role: 'teacher', topK: HALF.topK } as const;

@@ -105,6 +105,21 @@ describe('a run with loss scaling', () => {
     });
   });
 
+  it('keeps its scale where the state of the optimizer is not finite', async () => {
+    const built = tinyOptions({ lossScaling: {}, maxBadSteps: 3 });
+    const scales: number[] = [];
+    const run = train({
+      ...built,
+      onStep: ({ step, lossScale }) => {
+        scales.push(lossScale!);
+        if (step === 2)
+          (built.optimizer.state().arrays.values().next().value!.peek() as Float32Array)[0] = NaN;
+      },
+    });
+    await expect(run.result).rejects.toThrow(/the optimizer state is not finite/);
+    expect(new Set(scales).size).toBe(1);
+  });
+
   it('goes on with its scale where it resumes, and computes the same bits', async () => {
     const whole = await ranTo({ lossScaling: TOO_LARGE });
     const folder = temporaryFolder();

@@ -55,6 +55,13 @@ describe('passes of a step', () => {
     for (let step = 0; step < 20; step++)
       expect(rankOf(step)).toEqual([step % 2 === 0 ? 4 : sampler('one').rankAt(step)]);
   });
+  it('stratified with one example, which cannot be cut: its parts take turns by step', () => {
+    const parts = 3;
+    const rankOf = (step: number): number =>
+      passesOfStep(step, [batchOf(1)], adapted, sampler('stratified', parts)).passes[0].view.active!.rank;
+    for (let step = 0; step < 20; step++)
+      expect(rankOf(step)).toBe(sampler('stratified', parts).ranksOfPart(step, step % parts, parts)[0]);
+  });
   it(
     'sandwich with one example, which cannot be cut: largest and drawn rank take turns over the steps, ' +
       'and the plan says which',

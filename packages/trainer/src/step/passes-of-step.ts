@@ -160,7 +160,7 @@ function rankBatches(
 }
 
 /**
- * Weight of the gradient of a pass at another level. At 1 several levels cost 4 bits 0.002 to 0.006, at 0.3
+ * Weight of the gradient of a pass at another level. At 1 several levels cost 4 bits 0.001 to 0.006, at 0.3
  * about 0.001 (SmolLM2-135M on GSM8K; docs/research/every-rank.md).
  */
 const OTHER_LEVEL_WEIGHT = 0.3;

@@ -80,8 +80,8 @@ export interface StepOutcome {
   /** The first of the three that is infinite or NaN; null if all are finite. */
   readonly nonFinite: 'loss' | 'gradient' | 'state' | null;
   /**
-   * Mean over the counted tokens of all passes; of a pass that learns from another one, of the loss that it
-   * learns. Weights of passes scale the gradient only.
+   * Mean over the counted tokens of the passes, without those that learn from another one: the same rows are
+   * counted already. Weights of passes scale the gradient only.
    */
   readonly loss: number;
   /** Global norm of the gradient, before clipping. */
@@ -240,9 +240,7 @@ async function stepOver(
     workers
       ? shareAccumulation({ ...shared, losses, workers }, { ...options, signal: undefined })
       : shareAccumulation({ ...shared, losses, workers: oneProcess() }, options);
-  const report = await readReport(counted, { gradients, states: optimizer.resident?.() ?? [] }, (losses) =>
-    accumulate(losses),
-  );
+  const report = await readReport(counted, { gradients, states: optimizer.resident?.() ?? [] }, accumulate);
   const loss = report.loss / lossFactor;
   const gradNorm = report.gradNorm / lossFactor;
   const nonFinite = !Number.isFinite(loss)
@@ -292,13 +290,28 @@ async function readReport(
     sumSquares(backend, gradients, rowsOf(report, passes.length, squared));
     sumSquares(backend, states, rowsOf(report, squared, squared + states.length));
     const values = await memory.read(report);
-    const loss = passes.reduce((sum, { weight = 1 }, i) => sum + values[i] / weight, 0);
+    const loss = ownLoss(passes, values.subarray(0, passes.length));
     const gradNorm = globalNorm(values.subarray(passes.length, squared));
     const suspects = states.filter((_, i) => !Number.isFinite(values[squared + i]));
     return { loss, gradNorm, hasBadState: await isAnyNonFinite(memory, suspects) };
   } finally {
     memory.release(report);
   }
+}
+
+/**
+ * The token mean over the passes that do not learn from another one, times the factor on the loss.
+ *
+ * @param losses of the passes, each summed over its tokens and divided by the tokens of all passes: [passes]
+ */
+function ownLoss(passes: readonly Pass[], losses: Float32Array): number {
+  const nonFinite = losses.find((loss) => !Number.isFinite(loss));
+  if (nonFinite !== undefined) return nonFinite;
+  const isOwn = ({ distillation }: Pass): boolean => distillation?.role !== 'student';
+  const tokensOf = (some: readonly Pass[]): number =>
+    some.reduce((sum, { batch }) => sum + batch.predictedTokens, 0);
+  const loss = passes.reduce((sum, pass, i) => sum + (isOwn(pass) ? losses[i] / (pass.weight ?? 1) : 0), 0);
+  return (loss * tokensOf(passes)) / tokensOf(passes.filter(isOwn));
 }
 
 /**
