@@ -91,6 +91,20 @@ describe('a dataset that cannot be used', () => {
       /"messages" must be .*at least one message \(got an empty one/,
     ],
     [
+      'a misspelled role',
+      [{ messages: [{ role: 'assitant', content: 'x' }] }],
+      {},
+      'BAD_DATA',
+      /messages\[0\]\.role is "assitant", but answers are those of the role "assistant".*mean "assistant"\?/,
+    ],
+    [
+      'roles of conversations',
+      [{ messages: [{ role: 'human', content: 'x' }] }],
+      {},
+      'BAD_DATA',
+      /messages\[0\]\.role is "human".*"conversations" with "from" and "value"/,
+    ],
+    [
       'a message without a role',
       [{ messages: [{ from: 'human', value: 'x' }] }],
       {},

@@ -89,7 +89,9 @@ const noneLeft = (share: number, rows: number, reasons: RowCounts['reasons']): Q
   return new QdyloraError('BAD_CONFIG', {
     where: 'val_set_size',
     problem: `\`val_set_size\` ${outcome}${why && `. Others were dropped: ${why}`}`,
-    nextStep: 'Lower val_set_size, or name an eval_dataset.',
+    nextStep: why
+      ? 'Keep more rows (raise max_seq_length, say), lower val_set_size, or name an eval_dataset.'
+      : 'Lower val_set_size, or name an eval_dataset.',
     details: { rows, reasons: { ...reasons } },
   });
 };

@@ -1,3 +1,4 @@
+import { nearestName } from '@qdylora/contract';
 import { badData, kindOf } from '../bad-data.ts';
 import type { ChatMessage } from '../template/chat-template.ts';
 import { labelMessages } from './label-messages.ts';
@@ -46,9 +47,29 @@ function readMessage(message: unknown, name: string, where: string): ChatMessage
     throw badData(
       where,
       `${name}.role must be a string (got ${kindOf(role)})`,
-      'Turns of {"from", "value"} stand under "conversations".',
+      'Correct or delete this line. Rows with "from" and "value" need the key "conversations".',
     );
+  assertKnownRole(role, name, where);
   return { ...message, role, content: readContent(content, `${name}.content`, where) };
+}
+
+/** Roles of common chat templates. A template may have others, so only misspelled ones are refused. */
+const ROLES = ['system', 'developer', 'user', 'assistant', 'tool', 'function'];
+/** Roles of rows that have `conversations`; no answer of theirs would be trained. */
+const FOREIGN_ROLES = ['human', 'gpt'];
+
+/** @throws QdyloraError BAD_DATA for a role that is none of a chat template */
+function assertKnownRole(role: string, name: string, where: string): void {
+  if (ROLES.includes(role)) return;
+  const meant = nearestName(role, ROLES);
+  if (meant === null && !FOREIGN_ROLES.includes(role)) return;
+  throw badData(
+    where,
+    `${name}.role is ${JSON.stringify(role)}, but answers are those of the role "assistant"`,
+    meant
+      ? `Did you mean ${JSON.stringify(meant)}?`
+      : 'Use the roles "user" and "assistant", or write rows of "conversations" with "from" and "value".',
+  );
 }
 
 const isPart = (value: unknown): boolean => typeof value === 'object' && value !== null;

@@ -64,7 +64,7 @@ export function assertTemplate(tokenizer: Tokenizer): NonNullable<Tokenizer['cha
     where: 'data',
     problem: 'Conversations need a chat template, but the tokenizer has none.',
     nextStep:
-      'Use an instruction-tuned model, add chat_template.jinja to its folder (several named templates ' +
-      'without a default are none), or write rows of prompt and completion.',
+      'Name one: chat_template: chatml. Or use an instruction-tuned model, add chat_template.jinja to its ' +
+      'folder (several named templates without a default are none), or write rows of prompt and completion.',
   });
 }
