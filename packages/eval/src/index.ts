@@ -15,6 +15,7 @@ export {
   type RankRow,
 } from './ranks/rank-report.ts';
 export { rankReportJson } from './ranks/rank-report-json.ts';
+export { detectableDifference } from './statistics/detectable-difference.ts';
 export {
   scoreReport,
   type DocumentScores,

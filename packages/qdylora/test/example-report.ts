@@ -1,7 +1,7 @@
 import { createRng } from '@qdylora/contract';
 import { rankReport, type ExampleLosses, type RankReport } from '@qdylora/eval';
-import type { BudgetReport } from '../recipes/budgets/budget-report.ts';
-import type { ReportData, ReportEvaluation, ReportSamples, ReportStep } from './report-data.ts';
+import type { BudgetReport } from '../src/recipes/budgets/budget-report.ts';
+import type { ReportData, ReportEvaluation, ReportSamples, ReportStep } from '../src/report/report-data.ts';
 
 /** Losses of seven ranks and of the base as a run on SmolLM2-135M and GSM8K has given them. */
 const LOSSES: Readonly<Record<number, number>> = {

@@ -1,4 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
+import { shellCommand } from '../recipes/outputs/shell-command.ts';
 import type { StartedWorkers } from './read-env.ts';
 
 const RESUME = '--resume-from-checkpoint';
@@ -13,11 +14,8 @@ export function continueCommand(argv: readonly string[]): string {
   );
   const separator =
     words.find((word) => !word.startsWith('-')) === 'launch' && !words.includes('--') ? ['--'] : [];
-  return ['npx', 'qdylora', ...words, ...separator, RESUME, 'auto'].map(shellWord).join(' ');
+  return shellCommand([...words, ...separator, RESUME, 'auto']);
 }
-
-const shellWord = (word: string): string =>
-  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 
 /** The line before the command, and the command. */
 function howToContinue(argv: readonly string[], workers: StartedWorkers | null): string {

@@ -22,7 +22,7 @@ interface Forecast {
 
 /** What a line says that the process will need. */
 function forecastIn(text: string): Forecast {
-  const [, megabytes, parts = ''] = /will need at most ([\d.]+) MB: (.*)/.exec(text) ?? [];
+  const [, megabytes, parts = ''] = /will need about ([\d.]+) MB: (.*)/.exec(text) ?? [];
   return {
     megabytes: Number(megabytes),
     parts: parts.split(', ').map((part) => part.replace(/ [\d.]+ [kMG]?B$/, '')),
@@ -67,7 +67,7 @@ it.for<[string, string[]]>([
     const dry = forecastIn((await run(process.execPath, [...words, '--dry-run'])).stdout);
     const { stderr } = await run(process.execPath, words);
     const forecast = forecastIn(stderr);
-    const needed = Number(/needed at most ([\d.]+) MB/.exec(stderr)?.[1]);
+    const needed = Number(/: peak ([\d.]+) MB/.exec(stderr)?.[1]);
     expect(
       [forecast, dry].map(({ megabytes }) => Math.abs(megabytes / needed - 1) < WITHIN),
       `${stderr}\ndry run: ${dry.megabytes} MB`,

@@ -78,7 +78,7 @@ describe('train', () => {
     expect(out).toMatch(
       joined(
         /learning_rate: 0\.02[\s\S]*⟦[\s\S]*3 steps \(3 an epoch\), 12 rows, 4 held out[\s\S]*/,
-        /about \d\d:\d\d[\s\S]*memory: will need at most \d+ MB: Node and the program [\s\S]*gradients/,
+        /about \d\d:\d\d[\s\S]*memory: will need about \d+ MB: Node and the program [\s\S]*gradients/,
       ),
     );
   });
@@ -250,6 +250,17 @@ describe('the other verbs', () => {
       }),
       ['rank-report.json', 'report.html'],
     ]);
+  });
+
+  it('ranks recommends no rank after one row', async () => {
+    const row = folder.in('one row.jsonl');
+    writeFileSync(row, `${readFileSync(rows, 'utf8').split('\n')[0]!}\n`);
+    const words = ['ranks', ...host, '--adapter', folder.in('run/adapter'), '--dataset', row];
+    const { code, out } = await command(...words, '--output-dir', folder.in('one row'));
+    expect([code, out]).toEqual([0, expect.stringContaining('One row cannot tell ranks apart')]);
+    expect(out).not.toMatch(/not significantly worse|qdylora export/);
+    const page = readFileSync(folder.in('one row/report.html'), 'utf8');
+    expect(page).not.toMatch(/tuned on|qdylora export/);
   });
 
   it('export writes a PEFT adapter, and not over another folder', async () => {

@@ -50,7 +50,25 @@ export type NestedOnlyKey = (typeof NESTED_ONLY_KEYS)[number];
 export const isNestedOnly = (name: string): name is NestedOnlyKey =>
   (NESTED_ONLY_KEYS as readonly string[]).includes(name);
 
+/** What is not taken from the earlier run as it is. */
+const OTHER_DEFAULTS: { readonly [N in KeyName]?: string } = {
+  learningRate:
+    'Peak learning rate; default: a fifth of that of the run, more where its scale is not tapered',
+  optimizerState:
+    'Folder of a checkpoint whose moments the optimizer starts with; default: the last of the run',
+  maxSteps: 'Optimizer steps; default: share · those of the run',
+  outputDir: 'Folder of the result, another one than that of the run',
+};
+
+/** The flags of `finish`. A key that is not set has the value of the earlier run, so none shows a default. */
 export const FINISH_KEYS: Readonly<Record<string, Key>> = {
   ...FINISH_ONLY_KEYS,
-  ...Object.fromEntries(Object.entries(KEYS).filter(([name]) => !isNestedOnly(name))),
+  ...Object.fromEntries(
+    Object.entries(KEYS)
+      .filter(([name]) => !isNestedOnly(name))
+      .map(([name, key]: [string, Key]) => [
+        name,
+        { ...key, about: OTHER_DEFAULTS[name as KeyName] ?? key.about, schema: key.schema.optional() },
+      ]),
+  ),
 };

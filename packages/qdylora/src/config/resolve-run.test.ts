@@ -94,7 +94,7 @@ describe('a run', () => {
     ['quantization_levels: [8, 3, 4]', { quantizationLevels: [3, 4, 8], levelSchedule: 'distilled' }],
     ['quantization_levels: [3, 4]\ndistillation: 0', { levelSchedule: 'sampled' }],
     ['quantization_levels: [3, 4]\nmethod: qlora', { levelSchedule: 'sampled' }],
-    ['quantization_levels: [4]', { levelSchedule: 'sampled' }],
+    ['quantization_levels: [4]', { levelSchedule: 'distilled' }],
     ['quantization: none\nquantization_levels: [4]', { quantizationLevels: [4] }],
     ['method: none\nquantization_levels: [4]\nlevel_schedule: sampled', { quantizationLevels: [4] }],
     ['eval_ranks: [64, 1, 1]', { evalRanks: [1, 64] }],

@@ -100,7 +100,7 @@ function withRanks(
       explicit,
       'ranks',
       (name) => `The largest of ${name('ranks')} is ${listedRanks.at(-1)}, but ${name('loraR')} is ${loraR}`,
-      'Leave the second one out: it is the largest of the ranks.',
+      'Leave lora_r out, which is the largest of the ranks, or set both.',
     );
   const defaultRanks = adapterRanks
     ? adapterRanks.filter((rank) => rank <= loraR)
@@ -117,7 +117,7 @@ function withRanks(
   assertDistillationFits({ ...config, distillation }, ranks, explicit);
   assertAdapterStartFits(config, explicit);
   assertEvaluationFits(config, ranks, explicit);
-  const levelSchedule = config.levelSchedule ?? defaultLevelSchedule(config, distillation);
+  const levelSchedule = config.levelSchedule ?? defaultLevelSchedule(distillation);
   assertLevelsFit({ ...config, distillation, levelSchedule }, explicit);
   assertWorkerRanksFit(config, ranks, explicit);
   return {
@@ -157,10 +157,9 @@ const defaultDistribution = (
 ): 'upper' | 'uniform' => (distillation > 0 && distillationStudent === 'smallest' ? 'upper' : 'uniform');
 
 /** Several levels learn from 4 bits where anything is learned from another pass. */
-const defaultLevelSchedule = (
-  { quantizationLevels }: RunConfig,
-  distillation: number,
-): 'distilled' | 'sampled' => (distillation > 0 && quantizationLevels.length > 1 ? 'distilled' : 'sampled');
+/** Also for one level, so that a `run.yaml` to which levels are added later has the right one. */
+const defaultLevelSchedule = (distillation: number): 'distilled' | 'sampled' =>
+  distillation > 0 ? 'distilled' : 'sampled';
 
 /** Half of the steps: better than 0 and 0.3 on SmolLM2-135M (docs/research/every-rank.md). */
 const DEFAULT_WIDE_RATIO = 0.5;

@@ -2,7 +2,6 @@ import { snakeCase } from '@qdylora/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { flagText } from './values/flag-value.ts';
 import { valuesOfOptions } from './explicit-values.ts';
 import { KEY_NAMES, KEYS } from './keys.ts';
 import { camelCase, kebabCase } from './names/names.ts';
@@ -11,6 +10,9 @@ import { resolveRun, type RunConfig } from './resolve-run.ts';
 import { runYaml } from './yaml/write-run-yaml.ts';
 import { addKeyFlags, explicitFlags, writeOutBooleans } from '../cli/key-flags.ts';
 import { Command } from 'commander';
+
+/** The text of a flag with `value`: the inverse of `flagValue`. */
+const flagText = (value: unknown): string => (Array.isArray(value) ? value.join(',') : String(value));
 
 const word = fc
   .stringMatching(/^[a-z][a-z0-9/._-]{0,12}$/)

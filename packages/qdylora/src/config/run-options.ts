@@ -45,14 +45,15 @@ export interface RunOptions {
   readonly quantizationBlockSize?: number;
   /**
    * Bits a weight at which the frozen matrices are used: 4 (nf4), 3 (the same codes, fewer values), 8 (a
-   * second nf4 matrix for what the first leaves over). Of several, each step uses one (default: 4).
+   * second nf4 matrix for what the first leaves over). `level_schedule` says how several are used
+   * (default: 4).
    */
   readonly quantizationLevels?: readonly number[];
   /**
-   * Level of each step. distilled: 4 bits; in every second step a further pass at another level learns
-   * from the largest rank; sampled: of two steps one at 4 bits, one at another; descending: from most
-   * bits to fewest; feedback: fewer bits after each evaluation that does not improve. By default
-   * distilled where the run distils, else sampled.
+   * Level of each step. distilled: 4 bits (without 4 the most); in every second step a further pass at
+   * another level learns from the largest rank; sampled: of two steps one at 4 bits, one at another;
+   * descending: from most bits to fewest; feedback: fewer bits after each evaluation that does not
+   * improve. By default distilled where the run distils, else sampled.
    */
   readonly levelSchedule?: 'distilled' | 'sampled' | 'descending' | 'feedback' | null;
   /** Folder of an adapter to start from. */

@@ -54,7 +54,7 @@ const rank = optionalNumberKey(
 
 const level = {
   group: 'Method',
-  about: 'Bits a weight at which nf4 matrices are used; 4 by default',
+  about: 'Bits a weight at which nf4 matrices are used; 4 by default, or those of the run of the adapter',
   flag: 'number',
   expected: `one of ${QUANTIZATION_LEVELS.join(', ')}`,
   schema: z

@@ -14,7 +14,7 @@ import { warnOfLongText } from './opening/warn-of-positions.ts';
 import { checkModelValues, openModel, type OpenModel } from './opening/open-model.ts';
 import { promptStyle, type PromptStyle } from './opening/prompt-style.ts';
 import type { WeightPrecision } from './opening/weight-precision.ts';
-import { ranksOf, readAdapter } from './adapter/read-adapter.ts';
+import { ranksOf, readAdapter, warnOfUntrainedRank } from './adapter/read-adapter.ts';
 import { stopIdsOf } from './outputs/stop-ids.ts';
 import { decodeText, type TextEvent } from './text/decode-text.ts';
 
@@ -62,6 +62,7 @@ export async function openAnswerer(
       nextStep: 'Name it: --adapter runs/first/adapter.',
     });
   const rank = adapter && ranksOf(adapter, [config.rank ?? adapter.state.maxRank])[0];
+  if (adapter && rank) warnOfUntrainedRank(adapter.state, rank, onNotice);
   const opened = await openModel(config, { adapter, warn: onNotice });
   try {
     const tokenizer = await opened.source.openTokenizer();

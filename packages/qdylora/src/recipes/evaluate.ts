@@ -19,7 +19,7 @@ import { missingKey } from '../config/names/missing-key.ts';
 import { checkModelValues, openModel, type OpenModel } from './opening/open-model.ts';
 import { warnOfLongText } from './opening/warn-of-positions.ts';
 import type { WeightPrecision } from './opening/weight-precision.ts';
-import { ranksOf, readAdapter } from './adapter/read-adapter.ts';
+import { ranksOf, readAdapter, warnOfUntrainedRank } from './adapter/read-adapter.ts';
 
 export type EvaluateConfig = OutputOf<typeof EVALUATE_KEYS>;
 /** Work done so far: forward passes, or packed layers. */
@@ -91,6 +91,7 @@ export async function evaluateFrom(
   if (!config.adapter && Array.isArray(config.ranks)) onNotice(IDLE_RANKS);
   const adapter = config.adapter === null ? null : readAdapter(config.adapter);
   const ranks = adapter && ranksOf(adapter, config.ranks);
+  for (const rank of ranks ?? []) warnOfUntrainedRank(adapter!.state, rank, onNotice);
   using opened = await openModel(config, { adapter, backend, warn: onNotice });
   const examples = await loadEvalExamples(
     config.dataset,

@@ -18,7 +18,7 @@ import type { RecipeHooks } from './evaluate.ts';
 import { exportUnderBudget } from './budgets/export-under-budget.ts';
 import { missingKey } from '../config/names/missing-key.ts';
 import { localModel } from './opening/local-model.ts';
-import { ranksOf, readAdapter, type ReadAdapter } from './adapter/read-adapter.ts';
+import { ranksOf, readAdapter, warnOfUntrainedRank, type ReadAdapter } from './adapter/read-adapter.ts';
 import { targetNames, writeSliced } from './adapter/write-adapter.ts';
 
 export type ExportAdapterOptions = InputOf<typeof EXPORT_KEYS> & Pick<RecipeHooks, 'onNotice'>;
@@ -27,10 +27,14 @@ export interface ExportedAdapter {
   readonly outputDir: string;
   /** The largest of the layers. */
   readonly rank: number;
+  /** The smallest of the layers. */
+  readonly smallestRank: number;
   /** `base_model_name_or_path` of the written config; null where it is not known. */
   readonly baseModel: string | null;
   /** How the base was stored in training; null where it is not known. */
   readonly quantization: string | null;
+  readonly doubleQuantization: boolean | null;
+  readonly quantizationBlockSize: number | null;
   readonly layers: number;
   readonly loraAlpha: number;
   readonly useRslora: boolean;
@@ -93,7 +97,8 @@ export async function exportFrom(
     );
   }
   const [rank] = ranksOf(adapter, [requestedRank ?? state.maxRank]) as [number];
-  if (!svd && !force) warnOfUntrainedRank(rank, state.ranks, onNotice);
+  if (!svd && !force)
+    warnOfUntrainedRank(state, rank, onNotice, 'Judge it first (`npx qdylora eval`), or pass --force.');
   const sliced = svd ? resortBySvd(state, rank) : sliceRank(state, rank);
   if (format === 'gguf') await writeGgufSlice(outputDir, sliced, await baseConfig(model), adapter);
   else
@@ -119,13 +124,20 @@ const exportedOf = (
     loraAlpha,
     useRslora,
   }: Pick<SlicedAdapter, 'rank' | 'loraAlpha' | 'useRslora'> & {
-    readonly layers: readonly { readonly a: Float32Array; readonly b: Float32Array }[];
+    readonly layers: readonly {
+      readonly a: Float32Array;
+      readonly b: Float32Array;
+      readonly rank?: number;
+    }[];
   },
   place: Pick<ExportedAdapter, 'outputDir' | 'baseModel'>,
 ): ExportedAdapter => ({
   ...place,
   rank,
+  smallestRank: Math.min(...layers.map((layer) => layer.rank ?? rank)),
   quantization: sidecar?.base.quantization ?? null,
+  doubleQuantization: sidecar?.base.double_quantization ?? null,
+  quantizationBlockSize: sidecar?.base.quantization_block_size ?? null,
   layers: layers.length,
   loraAlpha,
   useRslora,
@@ -144,21 +156,12 @@ function refuseBesideBudget(explicit: ExplicitValues, others: Readonly<Record<st
   );
 }
 
-/** A rank between two trained ones works, but no step has optimized it. */
-function warnOfUntrainedRank(rank: number, trained: readonly number[], warn: Warn): void {
-  if (trained.includes(rank)) return;
-  warn(
-    `Rank ${rank} was never trained by itself: the ranks of this adapter are ${trained.join(', ')}. Choose ` +
-      `one of them, judge rank ${rank} first (npx qdylora eval --ranks ${rank}), or say that it is meant: ` +
-      `--force.`,
-  );
-}
-
 /** AutoPeftModelForCausalLM looks for the base by this name. */
 const warnOfLocalName = (baseModel: string, warn: Warn): void =>
   warn(
-    `base_model_name_or_path is ${baseModel}, the name of a folder: PEFT looks for it on the Hugging Face ` +
-      `hub unless the base is loaded first. Give its name there: --base-model-name org/name.`,
+    `base_model_name_or_path is ${JSON.stringify(baseModel)}, which is only a folder name. PEFT looks for ` +
+      `it on the Hugging Face hub unless the base is loaded first. Give its name there: ` +
+      `--base-model-name org/name.`,
   );
 
 /**

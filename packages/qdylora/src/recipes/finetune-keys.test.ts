@@ -73,7 +73,7 @@ describe('keys of a run', () => {
         .flatMap((event) => (event.type === 'notice' ? [event.message] : []))
         .join();
     expect(await noticesOf({ maxSteps: 1, outputDir: folder.in('no-rate') })).toMatch(
-      /Every one of the 1 step has learning rate 0.*warmup_steps: 0/,
+      /The only step has learning rate 0.*warmup_steps: 0/,
     );
     expect(await noticesOf({ maxSteps: 1, warmupSteps: 0, outputDir: folder.in('some-rate') })).not.toMatch(
       /learning rate 0/,

@@ -133,21 +133,21 @@ export async function openRun(requested: PreparedRun, session: RunSession): Prom
     const { device } = session;
     const chosen = owned.add(await chooseBackend(session.backend, { ...requested, device, warn: notice }));
     session.mark('kernels');
-    const asked = {
+    const resolved = {
       ...requested,
       computeDtype: chosen.computeDtype(requested.computeDtype),
       learningRate: requested.learningRate ?? defaultLearningRate(requested, source.config),
     };
     // read: rows become tokens, and tokens become steps
-    const data = owned.add(await readRows(asked, source, session));
+    const data = owned.add(await readRows(resolved, source, session));
     session.mark('tokenizer and rows');
-    const steps = layOutSteps(asked, data, notice);
+    const steps = layOutSteps(resolved, data, notice);
     // compress and build: each matrix is quantized as it is read
-    const profile = asked.profile ? openProfile() : null;
+    const profile = resolved.profile ? openProfile() : null;
     const backend = profile ? wrapBackend(chosen.backend, { measure: profile.measure }) : chosen.backend;
-    await agreeOnModel({ ...asked, fingerprint: source.fingerprint }, session);
+    await agreeOnModel({ ...resolved, fingerprint: source.fingerprint }, session);
     const model = await source.build(backend, { signal, workers: session.workers });
-    const config = withLoadedQuantization(asked, model, notice);
+    const config = withLoadedQuantization(resolved, model, notice);
     // attach: the adapter of all ranks, its optimizer and its rank sampler
     const adapted = await attachForTraining(model, config, { ...source, warn: notice });
     if (adapted) assertBudgetsFit(config.evalBudgets, adapted);

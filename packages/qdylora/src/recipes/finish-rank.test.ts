@@ -55,7 +55,7 @@ describe('finishing one rank of a run', () => {
     const report = JSON.parse(readFileSync(`${earlier}/report.json`, 'utf8')) as {
       ranks: { rank: number; loss: number }[];
     };
-    const { events, report: finished } = await finish('half', { share: 0.5 });
+    const { events, report: finished } = await finish('half', { share: 0.5, device: 0, workers: null });
     const { loss } = report.ranks.find(({ rank }) => rank === 2)!;
     expect(lossesOf(events)[0]).toEqual([0, [{ rank: 2, loss }]]);
     expect(lossesOf(events).map(([step]) => step)).toEqual([0, 3]);

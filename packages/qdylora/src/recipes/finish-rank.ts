@@ -38,16 +38,18 @@ export function finishRank({
   run,
   signal,
   fs,
+  workers,
+  device,
   onStep,
   onEvaluate,
   onSave,
   ...options
 }: FinishOptions): FinetuneRun {
   const callbacks = { onStep, onEvaluate, onSave };
-  checkHooks('finishRank', { signal, fs, ...callbacks });
+  checkHooks('finishRank', { signal, fs, device, ...callbacks });
   return startRun(async (emit) => {
     const config = await prepareFinish(run, valuesOfOptions(options));
     const backend = options.backend ?? config.backend;
-    return runPipeline(config, openSession({ backend, signal, fs, callbacks, emit }));
+    return runPipeline(config, openSession({ backend, device, signal, fs, callbacks, workers, emit }));
   });
 }

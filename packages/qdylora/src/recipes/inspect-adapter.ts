@@ -8,6 +8,8 @@ export interface AdapterFacts {
   /** Null for an adapter from elsewhere. */
   readonly baseFingerprint: string | null;
   readonly ranks: readonly number[];
+  /** The rank of each layer where they differ; else null. */
+  readonly layerRanks: Readonly<Record<string, number>> | null;
   readonly scaling: string;
   readonly alpha: number;
   /** Factor on B·A, by rank. */
@@ -20,18 +22,23 @@ export interface AdapterFacts {
 
 /** @throws QdyloraError MISSING_FILE, BAD_ADAPTER, UNSUPPORTED */
 export function inspectAdapter(folder: string): AdapterFacts {
-  const { state, sidecar, baseModel, saved } = readAdapter(folder);
+  const { state, layerRanks, sidecar, baseModel, saved } = readAdapter(folder);
   const { ranks, maxRank, alpha, scaling, layers } = state;
   return {
     kind: 'adapter',
     baseModel: sidecar?.base.name ?? baseModel,
     baseFingerprint: sidecar?.base.fingerprint ?? null,
     ranks: [...rankSet(ranks)],
+    layerRanks: layerRanks && Object.fromEntries(layerRanks),
     scaling,
     alpha,
     scales: Object.fromEntries(ranks.map((rank) => [rank, scaleAt(scaling, alpha, rank, maxRank)])),
     layers: layers.length,
     saved: saved?.names ?? [],
-    parameters: layers.reduce((sum, { a, b }) => sum + a.length + b.length, 0),
+    parameters: layers.reduce(
+      (sum, { name, inFeatures, outFeatures }) =>
+        sum + (layerRanks?.get(name) ?? maxRank) * (inFeatures + outFeatures),
+      0,
+    ),
   };
 }

@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { run, tinyRun } from '../../test/tiny-run.ts';
+import { mergeExplicit, valuesOfOptions } from '../config/explicit-values.ts';
+import { readRunYaml } from '../config/yaml/read-run-yaml.ts';
 import { evaluate, finetune, finishRank, planMemory, type FinetuneOptions } from '../index.ts';
+import { prepareRun } from './run/prepare-run.ts';
 
 const { folder, model, rows, common } = tinyRun();
 const NF4 = { ...common, quantization: 'nf4' } as const;
@@ -43,6 +46,22 @@ describe('a run at several quantization levels', () => {
     );
   });
 
+  it('of one level is judged at it later too, and its run.yaml takes more levels as a new one', async () => {
+    const { outputDir } = await outcomeOf('three', { ...NF4, quantizationLevels: [3] });
+    const { ranks } = JSON.parse(readFileSync(join(outputDir, 'report.json'), 'utf8')) as {
+      readonly ranks: readonly { readonly rank: number; readonly loss: number }[];
+    };
+    const judged = { model, dataset: rows, backend: 'host', adapter: join(outputDir, 'adapter') } as const;
+    const losses = async (level?: number) =>
+      (await evaluate({ ...judged, level })).results.map(({ loss }) => loss);
+    expect(await losses()).toEqual(await losses(3));
+    expect(await losses()).not.toEqual(await losses(4));
+    expect(ranks).toHaveLength((await losses()).length);
+    const levels = valuesOfOptions({ quantizationLevels: [3, 4, 8] });
+    const values = mergeExplicit(await readRunYaml(join(outputDir, 'run.yaml')), levels);
+    expect(prepareRun(values).levelSchedule).toBe('distilled');
+  });
+
   it('without distillation has steps at each of them', async () => {
     const { steps } = await outcomeOf('sampled', { ...LEVELS, distillation: 0 });
     expect(new Set(steps.map(({ level }) => level)).size).toBeGreaterThan(1);
@@ -55,7 +74,7 @@ describe('a run at several quantization levels', () => {
     const schedules: (string | null)[] = [];
     for await (const event of finishing)
       if (event.type === 'ready') schedules.push(event.config.levelSchedule);
-    expect(schedules).toEqual(['sampled']);
+    expect(schedules).toEqual(['sampled']); // a rank alone does not distil
   });
 
   it('of level 4 alone is the run without the key, bit for bit', async () => {
@@ -97,5 +116,5 @@ it('a run that has other levels cannot be resumed', async () => {
     outputDir,
     resumeFromCheckpoint: 'auto',
   });
-  await expect(other.result).rejects.toThrow(/quantization_levels \[3,4\] instead of \[3,4,8\]/);
+  await expect(other.result).rejects.toThrow(/quantization_levels \[3,4\] \(was \[3,4,8\]\)/);
 });

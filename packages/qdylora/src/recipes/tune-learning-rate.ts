@@ -20,7 +20,7 @@ import { budgetOf, planWithin, rangeStepsWithin, type TuneSettings } from './tun
 import { assertRunFileWritable, writeTuned } from './tune/write-tuned.ts';
 
 /** The keys of the run to tune, and how to search. */
-export type TuneOptions = Omit<FinetuneOptions, 'onStep' | 'onEvaluate' | 'onSave' | 'fs'> &
+export type TuneOptions = Omit<FinetuneOptions, 'onStep' | 'onEvaluate' | 'onSave' | 'fs' | 'workers'> &
   Pick<RecipeHooks, 'onNotice' | 'onProgress'> &
   Partial<TuneSettings> & {
     /** A run file that gets the chosen values; none by default. */
@@ -50,17 +50,18 @@ export type TunedRate = TuneResult & { readonly files: TuneFiles };
  */
 export async function tuneLearningRate({
   signal,
+  device,
   onNotice,
   onProgress,
   runFile = null,
   ...options
 }: TuneOptions): Promise<TunedRate> {
-  checkHooks('tuneLearningRate', { signal, onNotice, onProgress });
-  const hooks = { signal, onNotice, onProgress, backend: options.backend };
+  checkHooks('tuneLearningRate', { signal, device, onNotice, onProgress });
+  const hooks = { signal, device, onNotice, onProgress, backend: options.backend };
   return tuneFrom(valuesOfOptions(options), runFile, hooks);
 }
 
-type TuneHooks = Pick<TuneOptions, 'signal' | 'onNotice' | 'onProgress' | 'backend'>;
+type TuneHooks = Pick<TuneOptions, 'signal' | 'device' | 'onNotice' | 'onProgress' | 'backend'>;
 
 /** The same for values from a file and flags. */
 export async function tuneFrom(
@@ -112,9 +113,10 @@ export async function planTune(explicit: ExplicitValues, hooks: TuneHooks): Prom
   };
 }
 
-const sessionOf = (config: PreparedRun, { backend, signal, onNotice }: TuneHooks): RunSession =>
+const sessionOf = (config: PreparedRun, { backend, device, signal, onNotice }: TuneHooks): RunSession =>
   openSession({
     backend: backend ?? config.backend,
+    device,
     signal,
     emit: (event) => {
       if (event.type === 'notice') onNotice?.(event.message);

@@ -1,4 +1,4 @@
-import type { RankReport, RankRow } from '@qdylora/eval';
+import { detectableDifference, type RankReport, type RankRow } from '@qdylora/eval';
 import { countOf, decimalsFor, lossText } from './number-text.ts';
 
 export type RankVerdict = 'only' | 'best' | 'smallest-good' | 'not-worse' | 'worse' | 'unknown' | 'diverged';
@@ -49,7 +49,7 @@ export function readRanks(report: RankReport | null): RankReading | null {
 }
 
 /** One example has no spread to judge a difference by. */
-const isComparable = ({ examples }: RankReport): boolean => examples >= 2;
+export const isComparable = ({ examples }: Pick<RankReport, 'examples'>): boolean => examples >= 2;
 
 function verdictOf(row: RankRow, report: RankReport): RankVerdict {
   if (!Number.isFinite(row.loss)) return 'diverged';
@@ -100,16 +100,17 @@ function headlineOf(report: RankReport, best: RankRow, good: RankRow, decimals: 
 }
 
 function reasonOf(
-  { alpha, base, ranks, examples, detectableDifference }: RankReport,
+  { alpha, base, ranks, examples }: RankReport,
   best: RankRow,
   good: RankRow,
   decimals: number,
 ): string {
   const over = `on ${countOf(examples, 'held-out example')}`;
   if (examples < 2) return 'Hold out more rows (val_set_size or eval_dataset) to compare them.';
+  const detectable = detectableDifference([good.versusBest.standardError]);
   const fineness =
-    detectableDifference && detectableDifference > 0
-      ? ` Differences below about ${lossText(detectableDifference, decimals)} would mostly go unseen.`
+    detectable && detectable > 0
+      ? ` A difference below about ${lossText(detectable, decimals)} would mostly go unseen.`
       : '';
   if (ranks.length === 1) return `Measured ${over}${base ? ', against the base without an adapter' : ''}.`;
   const doubt =

@@ -55,7 +55,7 @@ export function taskSentence(report: ScoreReport, races: readonly TaskRace[]): s
     return `Rank ${good.rank} scores ${lossText(good.score)}.${base}`;
   if (documents < 2) return 'One document cannot tell ranks apart.';
   const fineness =
-    detectableDifference && detectableDifference > 0
+    detectableDifference && detectableDifference > 0 && detectableDifference < 1
       ? ` Differences below about ${lossText(detectableDifference)} would mostly go unseen.`
       : '';
   return `${choiceClause(report, race)}${fineness}${base}${saved}`;

@@ -1,6 +1,6 @@
 import { parseHTML } from 'linkedom';
 import { describe, expect, it } from 'vitest';
-import { exampleBudgets, exampleRanks, exampleReport } from './example-report.ts';
+import { exampleBudgets, exampleRanks, exampleReport } from '../../test/example-report.ts';
 import { renderReport } from './render-report.ts';
 import type { ReportData } from './report-data.ts';
 

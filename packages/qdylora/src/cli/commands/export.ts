@@ -19,9 +19,9 @@ export function addExportCommand(program: Command, context: Context): void {
     const exported = await exportFrom(explicitFlags(EXPORT_KEYS, flags), {
       onNotice: (message) => context.terminal.note(context.terminal.paint('yellow', message)),
     });
-    const { outputDir, rank, layers, bytes, loraAlpha, useRslora } = exported;
+    const { outputDir, layers, bytes, rank, loraAlpha, useRslora } = exported;
     printResult(context, flags, snakeCased(exported), () => [
-      `${outputDir}: ${flags.budget ? 'ranks up to' : 'rank'} ${rank}, ${layers} layers, ` +
+      `${outputDir}: ${ranksText(exported)}, ${layers} layers, ` +
         `${byteSizeText(bytes)} (r ${rank}, lora_alpha ${loraAlpha}, use_rslora ${useRslora})`,
       context.terminal.paint(
         'dim',
@@ -33,16 +33,35 @@ export function addExportCommand(program: Command, context: Context): void {
   });
 }
 
+/** `bnb.nn.Linear4bit` quantizes in blocks of this size. */
+const BITSANDBYTES_BLOCK_SIZE = 64;
+
+const ranksText = ({ rank, smallestRank }: ExportedAdapter): string =>
+  smallestRank === rank ? `rank ${rank}` : `ranks ${smallestRank} to ${rank}`;
+
 /** How PEFT loads the adapter, around a base that is stored as it was in training. */
-function pythonLines({ outputDir, baseModel, quantization }: ExportedAdapter): string[] {
+function pythonLines({
+  outputDir,
+  baseModel,
+  quantization,
+  doubleQuantization,
+  quantizationBlockSize,
+}: ExportedAdapter): string[] {
   const isPacked = quantization === 'nf4' || quantization === 'fp4';
   const config = isPacked
     ? `, quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="${quantization}", ` +
-      `bnb_4bit_use_double_quant=True)`
+      `bnb_4bit_use_double_quant=${doubleQuantization ? 'True' : 'False'})`
     : '';
+  const isOtherSize = isPacked && quantizationBlockSize !== BITSANDBYTES_BLOCK_SIZE;
   return [
     'in Python:',
     `  base = AutoModelForCausalLM.from_pretrained("${baseModel ?? 'base-model'}"${config})`,
     `  model = PeftModel.from_pretrained(base, "${outputDir}")`,
+    ...(isOtherSize
+      ? [
+          `  bitsandbytes has blocks of ${BITSANDBYTES_BLOCK_SIZE}, training had blocks of ` +
+            `${quantizationBlockSize}: the base differs a little`,
+        ]
+      : []),
   ];
 }

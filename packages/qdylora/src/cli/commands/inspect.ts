@@ -134,14 +134,22 @@ const adapterLines = (facts: AdapterFacts): [string, string][] => [
     'base fingerprint',
     facts.baseFingerprint ?? 'unknown: an adapter of another trainer, used at its full rank only',
   ],
-  ['ranks', facts.ranks.join(' ')],
-  [
-    'scale',
-    `${facts.scaling}, alpha ${facts.alpha}: ${Object.entries(facts.scales)
-      .map(([rank, scale]) => `${rank}→${Number(scale.toFixed(3))}`)
-      .join(' ')}`,
-  ],
+  ...rankLines(facts),
   ['layers', String(facts.layers)],
   ['parameters', `${(facts.parameters / 1e6).toFixed(2)} M`],
   ...(facts.saved.length === 0 ? [] : [['replaces in the base', facts.saved.join(', ')] as [string, string]]),
 ];
+
+function rankLines({ layerRanks, ranks, scaling, alpha, scales }: AdapterFacts): [string, string][] {
+  if (layerRanks) {
+    const different = Object.values(layerRanks);
+    return [
+      ['ranks', `${Math.min(...different)} to ${Math.max(...different)}, one for each layer (--json: which)`],
+    ];
+  }
+  const ofRanks = Object.entries(scales).map(([rank, scale]) => `${rank}→${Number(scale.toFixed(3))}`);
+  return [
+    ['ranks', ranks.join(' ')],
+    ['scale', `${scaling}, alpha ${alpha}: ${ofRanks.join(' ')}`],
+  ];
+}

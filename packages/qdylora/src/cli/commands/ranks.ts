@@ -13,6 +13,8 @@ import { printResult, type Context } from '../context.ts';
 import { addKeyFlags } from '../key-flags.ts';
 import { showPasses } from '../render/progress.ts';
 import { rankTable } from '../render/table.ts';
+import { isComparable } from '../../report/read-ranks.ts';
+import { exportCommand } from '../../recipes/outputs/next-command.ts';
 import { evaluationValues, type JudgeFlags } from './eval.ts';
 
 export function addRanksCommand(program: Command, context: Context): void {
@@ -48,13 +50,13 @@ export function addRanksCommand(program: Command, context: Context): void {
     const next = nextStep(flags, report);
     if (flags.outputDir) writeSweep(flags.outputDir, evaluation, flags, next);
     printResult(context, flags, rankReportJson(report), () => [
-      ...rankTable(report, context.terminal),
+      ...rankTable(isComparable(report) ? report : { ...report, smallestGoodRank: null }, context.terminal),
       context.terminal.paint(
         'dim',
         `${report.examples} rows, ${report.tokens.toLocaleString('en-US')} tokens`,
       ),
       ...(flags.outputDir ? [`report: ${join(flags.outputDir, 'report.html')}`] : []),
-      `next: ${next}`,
+      next === null ? 'One row cannot tell ranks apart: evaluate more rows.' : `next: ${next}`,
     ]);
   });
 }
@@ -77,21 +79,21 @@ function assertReportFits(folder: string): void {
   });
 }
 
-const nextStep = ({ adapter }: JudgeFlags, { smallestGoodRank }: RankReport): string =>
-  `npx qdylora export --adapter ${adapter} --rank ${smallestGoodRank} --format peft --output-dir ` +
-  `adapter-r${smallestGoodRank}`;
+/** Null where the rows cannot tell ranks apart. */
+const nextStep = ({ adapter }: JudgeFlags, report: RankReport): string | null =>
+  isComparable(report) ? exportCommand(adapter!, report.smallestGoodRank, 'adapter') : null;
 
 function writeSweep(
   folder: string,
   { model, report }: Evaluation,
   { adapter, data, dataset }: JudgeFlags,
-  nextCommand: string,
+  nextCommand: string | null,
 ): void {
   mkdirSync(folder, { recursive: true });
   const rows = data ?? dataset ?? null;
   const page = renderReport({
     model,
-    dataset: rows,
+    dataset: null, // what the adapter was trained on is not known
     settings: [
       { name: 'Adapter', value: adapter! },
       { name: 'Evaluated on', value: rows ?? '' },

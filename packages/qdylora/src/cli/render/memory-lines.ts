@@ -2,10 +2,10 @@ import { byteSizeText } from '../../config/values/byte-size.ts';
 import type { MemoryEvent } from '../../recipes/run-folder/finetune-events.ts';
 import type { MemoryForecast, MemoryParts } from '../../recipes/memory-plan/memory-forecast.ts';
 
-/** `memory: will need at most 748 MB: Node and the program 88.1 MB, kernels 3.1 MB, …` */
+/** `memory: will need about 748 MB: Node and the program 88.1 MB, kernels 3.1 MB, …` */
 export const forecastLines = (forecast: MemoryForecast): string[] => [
-  `memory${ofGpu(forecast)}: will need at most ${byteSizeText(forecast.totalBytes)}${partsText(forecast)}`,
-  ...processLines(forecast, 'will need'),
+  `memory${ofGpu(forecast)}: will need about ${byteSizeText(forecast.totalBytes)}${partsText(forecast)}`,
+  ...processLines(forecast, 'will need about'),
 ];
 
 /** The measured peak, and the error of the forecast. */
@@ -17,8 +17,8 @@ export function memoryLines(event: MemoryEvent): string[] {
       ? ''
       : ` (forecast ${byteSizeText(forecastBytes)}, ${percentText(forecastBytes / totalBytes - 1)})`;
   return [
-    `memory${ofGpu(event)}: needed at most ${needed}${forecastError}${partsText(event)}`,
-    ...processLines(event, 'needed'),
+    `memory${ofGpu(event)}: peak ${needed}${forecastError}${partsText(event)}`,
+    ...processLines(event, 'peak'),
   ];
 }
 
@@ -26,9 +26,7 @@ const ofGpu = ({ process }: MemoryForecast): string => (process ? ' of the GPU' 
 
 /** The process beside a GPU. */
 const processLines = ({ process }: MemoryForecast, verb: string): string[] =>
-  process
-    ? [`memory of the process: ${verb} at most ${byteSizeText(process.totalBytes)}${partsText(process)}`]
-    : [];
+  process ? [`memory of the process: ${verb} ${byteSizeText(process.totalBytes)}${partsText(process)}`] : [];
 
 function partsText({ parts }: MemoryParts): string {
   const shown = parts

@@ -168,11 +168,10 @@ describe('memory', () => {
     show({ type: 'memory', parts, totalBytes: 200e6, forecastBytes: 207.7e6 });
     show({ type: 'memory', parts: [], totalBytes: 210e6, forecastBytes: null });
     expect(err().trim().split('\n')).toEqual([
-      'memory: will need at most 208 MB: Node and the program 95.7 MB, base weights 112 MB',
-      'memory: needed at most 210 MB (forecast 208 MB, −1.1 %): Node and the program 95.7 MB, base weights ' +
-        '112 MB',
+      'memory: will need about 208 MB: Node and the program 95.7 MB, base weights 112 MB',
+      'memory: peak 210 MB (forecast 208 MB, −1.1 %): Node and the program 95.7 MB, base weights ' + '112 MB',
       expect.stringContaining('(forecast 208 MB, +3.8 %)'),
-      'memory: needed at most 210 MB',
+      'memory: peak 210 MB',
     ]);
   });
 });

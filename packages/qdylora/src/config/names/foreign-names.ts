@@ -93,14 +93,8 @@ export const FOREIGN_NAMES: ReadonlyMap<string, ForeignName> = new Map(
       'lora_layers',
     ],
     adapter: ['adapter_path', 'adapter_name_or_path', 'lora_model_dir', 'lora_path'],
-    quantization: [
-      'load_in_4bit',
-      'quant_type',
-      'bnb_4bit_quant_type',
-      'quantization_bit',
-      'bits',
-      'load_in_8bit',
-    ],
+    quantization: ['load_in_4bit', 'quant_type', 'bnb_4bit_quant_type', 'quantization_bit', 'bits'],
+    quantization_levels: ['load_in_8bit'],
     double_quantization: ['use_double_quant', 'bnb_4bit_use_double_quant', 'double_quant'],
     compute_dtype: [
       'bf16',

@@ -285,7 +285,7 @@ export function assertLevelsFit(config: Config, explicit: ExplicitValues): void 
       (name) => `${name('levelSchedule')} feedback follows evaluations between steps, and there are none`,
       'Set eval_steps, and val_set_size or eval_dataset.',
     );
-  if (levelSchedule === 'distilled' && !distillation)
+  if (levelSchedule === 'distilled' && quantizationLevels.length > 1 && !distillation)
     throw refusedValue(
       explicit,
       'levelSchedule',

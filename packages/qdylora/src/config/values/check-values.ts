@@ -65,7 +65,7 @@ function wrongValueError(
   return new QdyloraError('BAD_CONFIG', {
     where,
     problem: `\`${spell(name)}\` must be ${expected} (got ${shownValue(value)})`,
-    nextStep: sizes ? `Did you mean ${sizes}?` : 'Correct it, or leave it out to get the default.',
+    nextStep: sizes ? `Did you mean ${sizes}?` : 'Correct it, or leave it out.',
     details: { key: name, got: value },
   });
 }

@@ -31,6 +31,3 @@ const listOf = (text: string): string[] => text.split(',').map((part) => part.tr
 
 const numberOr = (text: string): number | string =>
   text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text;
-
-/** The text of a flag with `value`: the inverse of `flagValue`. */
-export const flagText = (value: unknown): string => (Array.isArray(value) ? value.join(',') : String(value));

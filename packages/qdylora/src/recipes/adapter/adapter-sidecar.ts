@@ -34,6 +34,8 @@ const sidecarSchema = z.object({
     quantization: z.enum(['none', ...QUANTIZATION_KINDS]),
     double_quantization: z.boolean(),
     quantization_block_size: z.number().int(),
+    /** Bits a weight at which evaluations used the base; absent: as it is stored. */
+    level: z.number().int().optional(),
   }),
   prompt: z
     .object({

@@ -17,6 +17,8 @@ import { readSidecar, type AdapterSidecar } from './adapter-sidecar.ts';
 export interface ReadAdapter {
   readonly folder: string;
   readonly state: AdapterState;
+  /** The rank of each layer where they differ; null: all layers have that of `state`. */
+  readonly layerRanks: ReadonlyMap<string, number> | null;
   /** Null for an adapter from elsewhere. */
   readonly sidecar: AdapterSidecar | null;
   readonly baseModel: string | null;
@@ -64,6 +66,7 @@ export function readAdapter(folder: string): ReadAdapter {
   return {
     folder,
     state: isNested(adapter, sidecar) ? nestedState(folder, adapter, sidecar) : singleRankState(adapter),
+    layerRanks: layerRanksOf(adapter),
     sidecar,
     baseModel,
     fanInFanOut,
@@ -95,6 +98,11 @@ export function storedSidecar(folder: string): AdapterSidecar | null {
     if (QdyloraError.isInstance(error)) throw error;
     return null; // readAdapter says what is wrong with it
   }
+}
+
+function layerRanksOf({ layers }: PeftAdapter): ReadonlyMap<string, number> | null {
+  const ranks = new Map([...layers].map(([name, { rank }]) => [name, rank]));
+  return new Set(ranks.values()).size > 1 ? ranks : null;
 }
 
 /** One of ours, unless its layers have ranks of their own (`export --budget`). */
@@ -175,4 +183,17 @@ export function ranksOf(
     }
   }
   return requestedRanks;
+}
+
+/** A rank between two trained ones works, but no step has optimized it. 0, the base, is no such rank. */
+export function warnOfUntrainedRank(
+  { ranks }: Pick<AdapterState, 'ranks'>,
+  rank: number,
+  warn: (message: string) => void,
+  advice = '',
+): void {
+  if (rank === 0 || ranks.includes(rank)) return;
+  warn(
+    `Rank ${rank} was not trained: the ranks of this adapter are ${ranks.join(', ')}. ${advice}`.trimEnd(),
+  );
 }

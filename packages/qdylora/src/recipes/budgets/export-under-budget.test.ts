@@ -6,6 +6,7 @@ import { evaluate, exportAdapter } from '../../index.ts';
 import { valuesOfFlags } from '../../config/explicit-values.ts';
 import { exportFrom } from '../export-adapter.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
+import { inspectAdapter } from '../inspect-adapter.ts';
 
 const { folder, rows, model, common, judged } = tinyRun();
 const adapter = join(folder.in('run'), 'adapter');
@@ -87,10 +88,39 @@ describe('an adapter under a budget', () => {
     await run({ ...common, learningRate: 1e-200, ranks: [4], outputDir: folder.in('untrained') });
     const untrained = join(folder.in('untrained'), 'adapter');
     const outputDir = folder.in('nothing left');
+    for (const budget of [600, 1e6])
+      expect(
+        await rejection(() => exportAdapter({ adapter: untrained, budget, model, dataset: rows, outputDir })),
+      ).toMatchObject({
+        code: 'UNSUPPORTED',
+        message: expect.stringMatching(/it was not trained/) as string,
+      });
+  });
+
+  it('is refused before a model is opened where its folder is there already', async () => {
+    const outputDir = folder.in('run');
+    const missing = folder.in('no model');
     const error = await rejection(() =>
-      exportAdapter({ adapter: untrained, budget: 600, model, dataset: rows, outputDir }),
+      exportAdapter({ adapter, budget: 1e6, model: missing, dataset: rows, outputDir }),
     );
-    expect([error.code, error.message]).toEqual(['UNSUPPORTED', expect.stringMatching(/it was not trained/)]);
+    expect(error.code).toBe('NOT_EMPTY');
+  });
+
+  it('says what it is: the rank of each layer, and only the numbers that it has', async () => {
+    const outputDir = folder.in('looked at');
+    const { bytes, rank, smallestRank } = await exportAdapter({
+      adapter,
+      budget: 640 * 4,
+      model,
+      dataset: rows,
+      outputDir,
+    });
+    const { layerRanks, parameters } = inspectAdapter(outputDir);
+    expect(parameters).toBe(bytes / 4);
+    const different = Object.values(layerRanks!);
+    expect([Math.min(...different), Math.max(...different)]).toEqual([smallestRank, rank]);
+    expect(smallestRank).toBeLessThan(rank);
+    expect(inspectAdapter(adapter).layerRanks).toBeNull();
   });
 
   it('says what it needs, and what has no meaning beside it', async () => {

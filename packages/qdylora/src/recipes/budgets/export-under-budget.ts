@@ -1,3 +1,4 @@
+import { assertNewFolder } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { sliceLayer } from '@qdylora/lora-dynamic';
 import { valuesOfOptions } from '../../config/explicit-values.ts';
@@ -48,6 +49,7 @@ export async function exportUnderBudget({
 }: BudgetOptions): Promise<LayeredAdapter> {
   if (!model)
     throw missingKey('model', 'Name the base model, which runs over the rows: --model path/to/folder.');
+  assertNewFolder(outputDir);
   if (!dataset) throw missingKey('dataset', 'Name rows of the task: --dataset rows.jsonl.');
   if (adapter.saved)
     throw new QdyloraError('UNSUPPORTED', {
@@ -59,12 +61,6 @@ export async function exportUnderBudget({
   const layers = chosen
     .filter(({ rank }) => rank > 0)
     .map((layer) => ({ ...sliceLayer(layer, layer.rank), rank: layer.rank }));
-  if (layers.length === 0)
-    throw new QdyloraError('UNSUPPORTED', {
-      where: adapter.folder,
-      problem: 'No row of the adapter changes the loss, so none is worth its bytes: it was not trained',
-      nextStep: 'Train it, or export one rank of it.',
-    });
   await writeLayered(outputDir, layers, { ...adapter, baseModel });
   return { rank: Math.max(...layers.map(({ rank }) => rank)), layers };
 }
@@ -88,6 +84,12 @@ async function chosenLayers(
   const taskRows = examples.slice(0, BUDGET_ROWS);
   const trained = { model: opened.model, adapted: opened.adapter!.adapted, state: adapter.state };
   const weighed = await weighRows(trained, taskRows, { computeDtype });
+  if (weighed.gains.every(({ gains }) => gains.every((gain) => gain === 0)))
+    throw new QdyloraError('UNSUPPORTED', {
+      where: adapter.folder,
+      problem: 'No row of the adapter changes the loss, so none is worth its bytes: it was not trained',
+      nextStep: 'Train it, or export one rank of it.',
+    });
   const ranks = await withCuts(trained, weighed.state, (cut) =>
     chooseRanks(budgetBytes, weighed, { cut, taskRows, computeDtype }),
   );

@@ -56,8 +56,10 @@ function assertOtherFolder(folder: string, changes: ExplicitValues, rank: number
 
 /** Another optimizer cannot go on with the moments of that of the run. */
 function keepsOptimizer({ values }: FinishedRun, changes: ExplicitValues): boolean {
-  const [own, changed] = [values, changes].map((source) => source.get('optimizer')?.value);
-  return typeof changed !== 'string' || typeof own !== 'string' || stateNameOf(changed) === stateNameOf(own);
+  const [before, changed] = [values, changes].map((source) => source.get('optimizer')?.value);
+  return (
+    typeof changed !== 'string' || typeof before !== 'string' || stateNameOf(changed) === stateNameOf(before)
+  );
 }
 
 /** Keys of the earlier run that mean its own folder, or that its adapter brings along. */

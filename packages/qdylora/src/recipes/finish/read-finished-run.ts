@@ -77,7 +77,7 @@ function stepsIn(reportJson: string): number {
   throw new QdyloraError('BAD_FILE', {
     where: reportJson,
     problem: `\`steps\` must be the number of steps of the run, at least 1 (got ${JSON.stringify(steps)}).`,
-    nextStep: 'Set the steps to take yourself: --max-steps 20.',
+    nextStep: 'Restore the file from where the run was trained.',
   });
 }
 

@@ -184,7 +184,7 @@ function measuredCeilings(backend: CpuBackend): Ceilings {
 }
 
 /** The references need no workspaces of a size that matters. */
-export const dryHostBackend = (): DryBackend & Disposable => ({
+const dryHostBackend = (): DryBackend & Disposable => ({
   ...createDryBackend(),
   [Symbol.dispose]: () => {},
 });

@@ -36,15 +36,15 @@ export function withLoadedQuantization<C extends MatrixQuantization & Pick<RunCo
 
 /** The quantization of the weights in memory, null for none; a notice where it is not what was asked for. */
 export function noticeLoadedQuantization(
-  asked: MatrixQuantization,
+  requested: MatrixQuantization,
   model: CausalLm,
   warn: Warn,
 ): MatrixQuantization | null {
   const loaded = loadedQuantization(model);
-  if (loaded && quantizationText(loaded) !== quantizationText(asked))
+  if (loaded && quantizationText(loaded) !== quantizationText(requested))
     warn(
       `The weights of ${model.name} are stored in ${quantizationText(loaded)}. They stay so: ` +
-        `${quantizationText(asked)}, as the run or its adapter asks for, has no effect.`,
+        `${quantizationText(requested)}, as the run or its adapter asks for, has no effect.`,
     );
   return loaded;
 }

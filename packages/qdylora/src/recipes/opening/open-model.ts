@@ -56,6 +56,7 @@ export function checkModelValues<K extends Readonly<Record<string, Key>>>(
           quantization: base.quantization,
           doubleQuantization: base.double_quantization,
           quantizationBlockSize: base.quantization_block_size,
+          ...(base.level !== undefined && { level: base.level }),
         }
       : {},
   );

@@ -29,7 +29,6 @@ export interface ModelSource extends BaseIdentity {
   readonly name: string;
   readonly config: CheckpointConfig;
   readonly vocabularySize: number;
-  /** Of the weights that the run starts from. */
   /** Ids that end a generated text, as the model's files name them. */
   readonly stopIds: readonly number[];
   /** Folder or file whose tokenizer belongs to the model. */

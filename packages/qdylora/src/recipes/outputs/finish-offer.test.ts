@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { exampleRanks, type ExampleOptions } from '../../report/example-report.ts';
+import { exampleRanks, type ExampleOptions } from '../../../test/example-report.ts';
 import type { EventLine } from '../run-folder/event-line.ts';
 import { finishOffer } from './finish-offer.ts';
 
@@ -41,6 +41,12 @@ describe('the offer of a finish', () => {
     ['a run whose base was not evaluated', { base: null }],
   ])('is not made for %s', (_, options) => {
     expect(offerOf(options)).toBeNull();
+  });
+
+  it('is not made where it would take one or two steps, of which the first has learning rate 0', () => {
+    const judgement = { ranks: exampleRanks(), rankLosses: [], whole: null };
+    expect(finishOffer('runs/smol', { judgement, events, runSteps: 20 })).toBeNull();
+    expect(finishOffer('runs/smol', { judgement, events, runSteps: 21 })).toMatchObject({ steps: 3 });
   });
 
   it('is not made where nothing was held out', () => {

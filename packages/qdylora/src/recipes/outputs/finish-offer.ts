@@ -2,6 +2,7 @@ import { againstBase } from '../../report/read-ranks.ts';
 import { finishShare } from '../../config/finish-keys.ts';
 import { stepsOfShare } from '../finish/finish-values.ts';
 import type { Judgement } from '../run/judging/judgement.ts';
+import { shellCommand } from './shell-command.ts';
 import type { EventLine } from '../run-folder/event-line.ts';
 
 /** A finish of one rank (`qdylora finish`), and what it would take. */
@@ -15,9 +16,13 @@ export interface FinishOffer {
   readonly command: string;
 }
 
+/** The first step of a finish has learning rate 0, and the last ones little. */
+const FEWEST_STEPS = 3;
+
 /**
  * Offers to train the recommended rank alone, where that rank shared its steps with others and is better than
- * the base. Null otherwise: where one rank was evaluated, and where nothing was held out.
+ * the base. Null otherwise: where one rank was evaluated, where nothing was held out, and
+ * where it would take one or two steps.
  */
 export function finishOffer(
   outputDir: string,
@@ -39,11 +44,19 @@ export function finishOffer(
   if (report.ranks.length === 1 || againstBase(row, report.alpha) !== 'better') return null;
   const share = finishShare(rank);
   const steps = stepsOfShare(share, runSteps);
+  if (steps < FEWEST_STEPS) return null;
   return {
     rank,
     share,
     steps,
     seconds: (steps * seconds.reduce((sum, value) => sum + value, 0)) / seconds.length,
-    command: `npx qdylora finish ${outputDir} --rank ${rank} --output-dir ${outputDir}-r${rank}-finished`,
+    command: shellCommand([
+      'finish',
+      outputDir,
+      '--rank',
+      String(rank),
+      '--output-dir',
+      `${outputDir}-r${rank}-finished`,
+    ]),
   };
 }

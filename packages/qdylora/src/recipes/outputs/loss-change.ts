@@ -1,5 +1,5 @@
 import type { RankRow } from '@qdylora/eval';
-import { lossText } from '../../report/number-text.ts';
+import { countOf, lossText } from '../../report/number-text.ts';
 import type { EventLine } from '../run-folder/event-line.ts';
 
 /**
@@ -23,5 +23,6 @@ export function lossChange(
   );
   const isWorse = pairs.reduce((sum, { start, loss }) => sum + loss - start, 0) > 0;
   const hint = isWorse ? ' It rose: adapter-best has the weights of the best evaluation.' : '';
-  return `Held-out loss before the first step → after ${steps} steps: ${changes.join(', ')}.${hint}`;
+  const after = countOf(steps, 'step');
+  return `Held-out loss before the first step → after ${after}: ${changes.join(', ')}.${hint}`;
 }

@@ -1,4 +1,5 @@
 import type { PreparedRun } from '../run/prepare-run.ts';
+import { shellCommand } from './shell-command.ts';
 import { runPaths } from '../run-folder/output-folder.ts';
 import type { RunReport } from './run-report.ts';
 
@@ -8,9 +9,14 @@ export function nextCommand(
   { smallestGoodRank }: Pick<RunReport, 'smallestGoodRank'>,
 ): string {
   const { adapter, model: trainedModel } = runPaths(outputDir);
-  if (!ranks) return `npx qdylora generate --model ${trainedModel} --prompt "…"`;
-  return smallestGoodRank === null
-    ? `npx qdylora generate --model ${model} --adapter ${adapter} --rank ${ranks.at(-1)!} --prompt "…"`
-    : `npx qdylora export --adapter ${adapter} --rank ${smallestGoodRank} --format peft --output-dir ` +
-        `${outputDir}-r${smallestGoodRank}`;
+  if (!ranks) return `${shellCommand(['generate', '--model', trainedModel])} --prompt "…"`;
+  if (smallestGoodRank !== null) return exportCommand(adapter, smallestGoodRank, outputDir);
+  const words = ['generate', ...(model ? ['--model', model] : []), '--adapter', adapter];
+  return `${shellCommand([...words, '--rank', String(ranks.at(-1))])} --prompt "…"`;
+}
+
+/** The command that exports one rank of an adapter beside `place`. */
+export function exportCommand(adapter: string, rank: number, place: string): string {
+  const words = ['export', '--adapter', adapter, '--rank', String(rank), '--format', 'peft'];
+  return shellCommand([...words, '--output-dir', `${place}-r${rank}`]);
 }

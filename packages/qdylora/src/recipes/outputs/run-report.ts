@@ -4,6 +4,7 @@ import type { LevelReport, MeasuredLoss, RankReport, RankRow } from '@qdylora/ev
 import type { TrainResult } from '@qdylora/trainer';
 import { isEachRowTwice } from '../../config/distinct-rows.ts';
 import type { RunConfig } from '../../config/resolve-run.ts';
+import { isComparable } from '../../report/read-ranks.ts';
 import type { ReportData, ReportEvaluation, ReportSamples, ReportStep } from '../../report/report-data.ts';
 import { renderReport } from '../../report/render-report.ts';
 import { finishOffer, type FinishOffer } from './finish-offer.ts';
@@ -100,7 +101,7 @@ export function runReport({
     ranks: ranks?.ranks ?? [],
     ...(judgement?.levels && { levels: judgement.levels.map(levelLosses) }),
     bestRank: ranks?.bestRank ?? null,
-    smallestGoodRank: ranks?.smallestGoodRank ?? null,
+    smallestGoodRank: ranks && isComparable(ranks) ? ranks.smallestGoodRank : null,
     confidenceSet: ranks?.confidenceSet ?? [],
     aurac: ranks?.aurac ?? null,
     auracLinear: ranks?.auracLinear ?? null,

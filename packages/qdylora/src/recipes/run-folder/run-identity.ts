@@ -58,6 +58,7 @@ const LATER_KEYS: ReadonlyMap<KeyName, unknown> = new Map<KeyName, unknown>([
 /** An earlier version trained so, and has not stored the key. Its student was the drawn rank. */
 function isEarlierValue(name: KeyName, config: RunConfig): boolean {
   if (name === 'distillationStudent') return !config.distillation || config[name] === 'drawn';
+  if (name === 'levelSchedule' && config.quantizationLevels.length === 1) return true; // has no effect
   return LATER_KEYS.has(name) && JSON.stringify(config[name]) === JSON.stringify(LATER_KEYS.get(name));
 }
 

@@ -1,3 +1,5 @@
+import { anchorLevel } from '@qdylora/lora-dynamic';
+import { STORED_LEVEL } from '@qdylora/quant';
 import type { AdapterMetadata } from '../adapter/write-adapter.ts';
 import type { OpenedRun } from './opened-run.ts';
 
@@ -5,7 +7,7 @@ import type { OpenedRun } from './opened-run.ts';
 export const adapterMetadata = ({
   source,
   data,
-  config: { quantization, doubleQuantization, quantizationBlockSize, applyChatTemplate },
+  config: { quantization, doubleQuantization, quantizationBlockSize, quantizationLevels, applyChatTemplate },
 }: Pick<OpenedRun, 'source' | 'data' | 'config'>): AdapterMetadata => ({
   base: {
     name: source.name,
@@ -15,6 +17,7 @@ export const adapterMetadata = ({
     quantization,
     double_quantization: doubleQuantization,
     quantization_block_size: quantizationBlockSize,
+    ...levelOf(quantizationLevels),
   },
   prompt: {
     dataset_format: data.report.format,
@@ -23,3 +26,9 @@ export const adapterMetadata = ({
   },
   saved: source.saved,
 });
+
+/** Only where it is not the usual one, so that other adapters stay as they were. */
+function levelOf(levels: readonly number[]): { readonly level?: number } {
+  const level = anchorLevel(levels);
+  return level === STORED_LEVEL ? {} : { level };
+}

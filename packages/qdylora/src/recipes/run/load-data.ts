@@ -73,7 +73,7 @@ export async function readRows(
  * @throws QdyloraError BAD_CONFIG without a dataset, where two keys set the held-out rows, or where no row
  * goes through the chosen chat template; BAD_DATA, MISSING_FILE
  */
-export async function loadRunData(
+async function loadRunData(
   config: RunConfig,
   tokenizer: Tokenizer | null,
   { vocabularySize, signal }: { readonly vocabularySize: number; readonly signal?: AbortSignal },

@@ -148,7 +148,7 @@ export function candidateTrial(trial: SteppedTrial, learningRate: number, warmup
 }
 
 /** Rises from 1 / (warmupSteps + 1) to 1. Unlike a run's schedule it has no step at rate 0. */
-export const warmupFactor = (step: number, warmupSteps: number): number =>
+const warmupFactor = (step: number, warmupSteps: number): number =>
   Math.min(1, (step + 1) / (warmupSteps + 1));
 
 /** The smallest, the middle and the largest rank: enough to compare rates, and cheaper than all. */

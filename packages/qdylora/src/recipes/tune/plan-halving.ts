@@ -23,9 +23,7 @@ export interface HalvingPlan {
  */
 export function planHalving(candidates: number, budget: number): HalvingPlan | null {
   const survivors = survivorsOf(candidates);
-  const unit = stepsOf(survivors.map((count, k) => ({ candidates: count, untilStep: 2 ** k })));
-  const spare = 2 ** (survivors.length - 1);
-  const first = Math.floor(budget / (unit + spare));
+  const first = Math.floor(budget / leastBudget(candidates));
   if (first < 1) return null;
   const rounds = survivors.map((count, k) => ({ candidates: count, untilStep: first * 2 ** k }));
   return { rounds, steps: stepsOf(rounds) };
@@ -34,10 +32,8 @@ export function planHalving(candidates: number, budget: number): HalvingPlan | n
 /** Least budget with which `planHalving` finds a plan. */
 export function leastBudget(candidates: number): number {
   const survivors = survivorsOf(candidates);
-  return (
-    stepsOf(survivors.map((count, k) => ({ candidates: count, untilStep: 2 ** k }))) +
-    2 ** (survivors.length - 1)
-  );
+  const unit = stepsOf(survivors.map((count, k) => ({ candidates: count, untilStep: 2 ** k })));
+  return unit + 2 ** (survivors.length - 1); // and one further candidate in the last round
 }
 
 /** Candidates of each round: n, ⌈n/2⌉, … down to 2; a single candidate has one round. */

@@ -15,9 +15,16 @@ export function headlineSection(data: ReportData, reading: RankReading | null): 
   return html`<header>
     <p class="subject">${subject}</p>
     <h1>${headline}</h1>
-    <p class="lead">${reason}</p>
+    <p class="lead">${reason}${lossBefore(data)}</p>
     ${reading ? tiles(reading) : null}
   </header>`;
+}
+
+/** Of a run that went on with one rank of an adapter: the loss that it began with. */
+function lossBefore({ ranks, evaluations = [] }: ReportData): string {
+  const [row, ...others] = ranks?.ranks ?? [];
+  const first = evaluations.find(({ step }) => step === 0)?.byRank.find(({ rank }) => rank === row?.rank);
+  return first && others.length === 0 ? ` Before the first step its loss was ${lossText(first.loss)}.` : '';
 }
 
 function withoutRanks({ heldOut, ranks, tasks }: ReportData): {

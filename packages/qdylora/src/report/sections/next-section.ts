@@ -22,8 +22,8 @@ const finishPart = (finish: FinishOffer): Html =>
   html`<p class="other">${finishText(finish)}</p>
     <pre tabindex="0"><code>${finish.command}</code></pre>
     <p class="caption">
-      In this run rank ${String(finish.rank)} shared its steps with other ranks. Whether steps of its own
-      lower the loss is not known before; the report of the finish has the loss before and after.
+      In this run rank ${String(finish.rank)} shared its steps with other ranks. A finish may not lower its
+      loss. Its report has the loss before and after.
     </p>`;
 
 /** What a finish is for, and what it takes. */

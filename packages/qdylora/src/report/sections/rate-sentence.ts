@@ -1,4 +1,5 @@
 import type { RateReport, TunedEdge } from '../../recipes/outputs/rate-report.ts';
+import { countOf } from '../number-text.ts';
 
 /** A rise beyond the difference between rows, which is about 10 % on GSM8K with 8 rows a step. */
 const UNSTABLE_RISE = 0.25;
@@ -42,7 +43,7 @@ function riseText({ largestRise }: RateReport): string {
 function edgeText(tuned: TunedEdge | null, learningRate: number): string {
   if (!tuned) return 'The rate at which training diverges was not measured; qdylora tune looks for it.';
   const { highestStable, lowestDiverged, steps } = tuned;
-  const within = steps === null ? '' : ` within ${steps} steps`;
+  const within = steps === null ? '' : ` within ${countOf(steps, 'step')}`;
   if (lowestDiverged !== null && learningRate >= lowestDiverged)
     return `In qdylora tune, ${rateText(lowestDiverged)} diverged already.`;
   const diverged =

@@ -56,7 +56,7 @@ export interface JudgeOptions extends Omit<MeasureOptions, 'signal'> {
 }
 
 /** @param heldOut rows; none of them may be trained on */
-export function createJudge(
+function createJudge(
   { model, adapted }: ModelToTrain,
   heldOut: readonly Example[],
   { tokensPerBatch, levels = [STORED_LEVEL], ...measuring }: JudgeOptions,

@@ -93,8 +93,8 @@ function warnOfWarmup(
 function warnOfNoRate(schedule: LearningRateSchedule, totalSteps: number, warn: Warn): void {
   if (totalSteps === 0 || hasRate(schedule, totalSteps)) return;
   warn(
-    `Every one of the ${totalSteps} step${totalSteps === 1 ? '' : 's'} has learning rate 0, so nothing ` +
-      `will be learned: the warm-up begins at 0. Train for more steps, or set warmup_steps: 0.`,
+    `${totalSteps === 1 ? 'The only step has' : `All ${totalSteps} steps have`} learning rate 0, so ` +
+      `nothing will be learned: the warm-up begins at 0. Train for more steps, or set warmup_steps: 0.`,
   );
 }
 
