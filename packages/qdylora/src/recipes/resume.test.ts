@@ -94,7 +94,7 @@ describe('a resumed run', () => {
       expect(await noticesOf({ ...again, completionOnlyLoss: true, maxSteps: 2 })).toContain(note);
       expect(await rejection(() => run({ ...again, completionOnlyLoss: false, maxSteps: 2 }))).toMatchObject({
         code: 'BAD_RESUME',
-        message: expect.stringMatching(/: completion_only_loss false instead of true\./) as string,
+        message: expect.stringMatching(/: completion_only_loss false \(was true\)\./) as string,
       });
     },
   );
@@ -133,7 +133,7 @@ describe('a resumed run', () => {
       for (const streaming of [false, true])
         expect(await rejection(() => run({ ...again, streaming }))).toMatchObject({
           code: 'BAD_RESUME',
-          message: expect.stringMatching(/: training_tokens_hash "[0-9a-f]{12}…" instead of/) as string,
+          message: expect.stringMatching(/: training_tokens_hash "[0-9a-f]{12}…" \(was/) as string,
         });
       writeFileSync(config, was);
       for (const streaming of [false, true]) await run({ ...again, streaming });
@@ -155,7 +155,7 @@ describe('a resumed run', () => {
         expect(await rejection(() => run({ ...again, dataset: other, streaming }))).toMatchObject({
           code: 'BAD_RESUME',
           message: expect.stringMatching(
-            /: training_rows_hash "[0-9a-f]{12}…" instead of "[0-9a-f]{12}…"/,
+            /: training_rows_hash "[0-9a-f]{12}…" \(was "[0-9a-f]{12}…"\)/,
           ) as string,
         });
         await run({ ...again, streaming });

@@ -89,4 +89,4 @@ function withProgress(run: TrainingRun, error: unknown, unsaved: string | null):
 const howToResume = ({ newest }: CheckpointKeeper): string =>
   newest
     ? `Go on from ${newest} with resume_from_checkpoint.`
-    : `No checkpoint was written. Begin again: ${RESUME_NEWEST}, or another output_dir.`;
+    : `No checkpoint was written: begin again with ${RESUME_NEWEST}, or in another output_dir.`;
