@@ -2,45 +2,12 @@
 //   node --conditions=source --import tsx bench/research/table.ts causes [--svg file.svg] [--against id]
 // With --draw, once or more, the picture has only these runs. With --against it also compares the mean over
 // all ranks of every run, cut and squeezed run with that of one run.
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { holmBonferroni, pairedTTest, type PairedDifference } from '@qdylora/eval';
-import type { FinishMoments, Job } from './job.ts';
+import type { Job } from './job.ts';
 import { lossCurves } from './loss-curves.ts';
-
-/** A line of results/<file of jobs>.jsonl: the job, and what came out. */
-interface Result extends Job {
-  readonly losses: Readonly<Record<string, number>>;
-  readonly tokens: number;
-  /** Tokens of the rows, each row once; absent in results older than passes that run a row twice. */
-  readonly rowTokens?: number;
-  readonly rowSums: Readonly<Record<string, readonly number[]>>;
-  readonly rowCounts: readonly number[];
-  readonly trainSeconds: number;
-  /** Losses of the trained adapter cut at smaller ranks, by the way to cut it. */
-  readonly cut?: Readonly<Record<string, { readonly rowSums: Result['rowSums'] }>>;
-  readonly squeezed?: { readonly rowSums: Result['rowSums'] };
-  /** Slices that were trained further alone. */
-  readonly finished?: readonly FinishedSlice[];
-}
-
-interface FinishedSlice {
-  readonly rank: number;
-  readonly steps: number;
-  /** Both are absent in results that are older than several ways to finish. */
-  readonly learningRate?: number;
-  readonly moments?: FinishMoments;
-  readonly loss: number;
-  readonly rowSums: readonly number[];
-}
-
-const resultsOf = (name: string): Result[] =>
-  readFileSync(join(fileURLToPath(new URL('results', import.meta.url)), `${name}.jsonl`), 'utf8')
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as Result);
+import { meanOverRanks, resultsOf, type Result, type RowSums } from './results.ts';
 
 const lossesAt = ({ rowSums, rowCounts }: Result, rank: number) => ({
   sums: Float64Array.from(rowSums[rank]),
@@ -132,7 +99,7 @@ const rateOf = ({ finish }: Job): number => [finish ?? []].flat()[0].learningRat
 /** Held-out losses of one adapter, or of several, at all ranks. */
 interface Contender {
   readonly name: string;
-  readonly rowSums: Result['rowSums'];
+  readonly rowSums: RowSums;
   readonly rowCounts: readonly number[];
 }
 
@@ -147,12 +114,8 @@ const contendersOf = ({ id, rowSums, rowCounts, cut = {}, squeezed }: Result): C
   ...(squeezed ? [{ name: `${id}, squeezed`, rowSums: squeezed.rowSums, rowCounts }] : []),
 ];
 
-/** The mean over ranks of the losses of each held-out row. */
-const meanOverRanks = ({ rowSums, rowCounts }: Contender, ranks: readonly number[]) => ({
-  sums: Float64Array.from(
-    rowCounts,
-    (_, row) => ranks.reduce((sum, rank) => sum + rowSums[rank][row], 0) / ranks.length,
-  ),
+const meanLosses = ({ rowSums, rowCounts }: Omit<Contender, 'name'>, ranks: readonly number[]) => ({
+  sums: meanOverRanks(rowSums, ranks),
   counts: Float64Array.from(rowCounts),
 });
 
@@ -160,13 +123,13 @@ const meanOverRanks = ({ rowSums, rowCounts }: Contender, ranks: readonly number
 function meansTable(results: readonly Result[], id: string): string[] {
   const against = results.find((result) => result.id === id);
   if (!against) throw new Error(`There is no result of ${id}.`);
-  const reference = meanOverRanks({ name: id, ...against }, against.ranks);
+  const reference = meanLosses(against, against.ranks);
   const comparisons = results
     .flatMap(contendersOf)
     .filter(({ name, rowSums }) => name !== id && against.ranks.every((rank) => rank in rowSums))
     .map((contender) => ({
       name: contender.name,
-      difference: pairedTTest(meanOverRanks(contender, against.ranks), reference),
+      difference: pairedTTest(meanLosses(contender, against.ranks), reference),
     }));
   const adjusted = holmBonferroni(comparisons.map(({ difference }) => difference.pValue));
   return [

@@ -1,0 +1,189 @@
+import { holmBonferroni, pairedTTest, type PairedDifference } from '@qdylora/eval';
+import { meanOverRanks, type Result, type RowSums } from './results.ts';
+
+/** All ranks of a nested run, and their mean. */
+const COLUMNS = ['1', '2', '4', '8', '16', '32', '64', 'mean'];
+const SIGNIFICANT = 0.05;
+
+/** Held-out losses of one adapter. */
+interface Measured {
+  readonly rowSums: RowSums;
+  readonly rowCounts: readonly number[];
+}
+
+/** A call of the template: `{{name argument argument …}}`. */
+interface Call {
+  readonly name: string;
+  readonly parts: readonly string[];
+}
+
+const CALL = /\{\{([^}]+)\}\}/g;
+
+/**
+ * Fills a template of Markdown with numbers of results. An adapter is named by the id of its run, or
+ * `id+cut:energy`, `id+squeezed`, `id+level:3`, `id+finish`, `id+finish:30:0.0004:kept` (steps, rate,
+ * moments) or `id+budget:by-loss`. A rank is a number, or `mean`: the mean over all ranks.
+ *
+ * - `{{loss id rank}}`; `{{losses id rank …}}`: cells of a row, by default of all ranks and their mean;
+ *   `{{list id rank …}}`: the same in a sentence.
+ * - `{{difference id other rank}}`: of the mean token loss, paired by held-out row, ± standard error. Bold
+ *   where it is not significant: p ≥ 0.05 after Holm over all differences of the same table (lines without a
+ *   blank line between them).
+ * - `{{p id other rank}}`: that p. The pair must be compared in the same table, too.
+ * - `{{gap id other rank}}`: the difference, for sentences. `{{percent id other rank}}`: relative to `other`.
+ * - `{{tokens id}}`: tokens through the model.
+ *
+ * @throws Error that names the call where a run, a rank or a call is unknown
+ */
+export function renderPage(template: string, results: readonly Result[]): string {
+  const source = new ResultSource(results);
+  return template
+    .split(/(?<=\n)(?=\n)/)
+    .map((block) => renderBlock(block, source))
+    .join('');
+}
+
+function renderBlock(block: string, source: ResultSource): string {
+  const calls = [...block.matchAll(CALL)].map(([, text]) => callOf(text));
+  const compared = calls.filter(({ name }) => name === 'difference');
+  const adjusted = holmBonferroni(compared.map(({ parts }) => source.difference(parts).pValue));
+  const pOf = new Map(compared.map(({ parts }, i) => [parts.join(' '), adjusted[i]]));
+  return block.replaceAll(CALL, (whole, text: string) => {
+    try {
+      return render(callOf(text), source, pOf);
+    } catch (error) {
+      throw new Error(`${whole}: ${(error as Error).message}`, { cause: error });
+    }
+  });
+}
+
+function callOf(text: string): Call {
+  const [name, ...parts] = text.trim().split(/\s+/);
+  return { name, parts };
+}
+
+function render({ name, parts }: Call, source: ResultSource, pOf: ReadonlyMap<string, number>): string {
+  const p = (): number => {
+    const value = pOf.get(parts.join(' '));
+    if (value === undefined) throw new Error('The table has no such difference.');
+    return value;
+  };
+  switch (name) {
+    case 'loss':
+      return source.loss(parts[0], parts[1]).toFixed(3);
+    case 'losses':
+      return source.cells(parts[0], parts.length > 1 ? parts.slice(1) : COLUMNS).join(' | ');
+    case 'list':
+      return new Intl.ListFormat('en-GB').format(source.cells(parts[0], parts.slice(1)));
+    case 'difference': {
+      const text = differenceText(source.difference(parts));
+      return p() < SIGNIFICANT ? text : `**${text}**`;
+    }
+    case 'p':
+      return pText(p());
+    case 'gap':
+      return differenceText(source.difference(parts));
+    case 'percent':
+      return percentText(source.difference(parts).mean / source.loss(parts[1], parts[2]));
+    case 'tokens':
+      return source.run(parts[0]).tokens.toLocaleString('en');
+    default:
+      throw new Error(`There is no call \`${name}\`.`);
+  }
+}
+
+/** Looks up the losses that calls name. */
+class ResultSource {
+  readonly #runs: ReadonlyMap<string, Result>;
+
+  constructor(results: readonly Result[]) {
+    this.#runs = new Map(results.map((result) => [result.id, result]));
+  }
+
+  run(id: string): Result {
+    const run = this.#runs.get(id);
+    if (!run) throw new Error(`There is no result of ${id}.`);
+    return run;
+  }
+
+  loss(name: string, rank: string): number {
+    const { sums, counts } = this.#rowLosses(name, rank);
+    const total = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0);
+    return total(sums) / total(counts);
+  }
+
+  /** One cell a column; empty for a rank that was not measured. */
+  cells(name: string, columns: readonly string[]): string[] {
+    const { rowSums } = this.#measured(name);
+    const isThere = (column: string): boolean =>
+      column === 'mean' ? ranksOf(COLUMNS).every((rank) => rank in rowSums) : column in rowSums;
+    return columns.map((column) => (isThere(column) ? this.loss(name, column).toFixed(3) : ''));
+  }
+
+  difference([name, other, rank]: readonly string[]): PairedDifference {
+    return pairedTTest(this.#rowLosses(name, rank), this.#rowLosses(other, rank));
+  }
+
+  #rowLosses(name: string, rank: string): { readonly sums: Float64Array; readonly counts: Float64Array } {
+    const { rowSums, rowCounts } = this.#measured(name);
+    const needed = rank === 'mean' ? ranksOf(COLUMNS) : [Number(rank)];
+    for (const each of needed)
+      if (!(each in rowSums)) throw new Error(`${name} was not measured at rank ${each}.`);
+    return { sums: meanOverRanks(rowSums, needed), counts: Float64Array.from(rowCounts) };
+  }
+
+  #measured(name: string): Measured {
+    const [id, part = ''] = name.split('+');
+    const run = this.run(id);
+    const [kind, ...details] = part.split(':');
+    const rowSums = partOf(run, kind, details);
+    if (!rowSums) throw new Error(`${id} has no result of ${part}.`);
+    return { rowSums, rowCounts: run.rowCounts };
+  }
+}
+
+/** The row sums of a run, or of what was made of its adapter. */
+function partOf(run: Result, kind: string, details: readonly string[]): RowSums | undefined {
+  const [detail] = details;
+  switch (kind) {
+    case '':
+      return run.rowSums;
+    case 'cut':
+      return { ...run.rowSums, ...run.cut?.[detail].rowSums }; // a cut at the largest rank is the run
+    case 'squeezed':
+      return run.squeezed?.rowSums;
+    case 'level':
+      return run.byLevel?.[detail]?.rowSums;
+    case 'finish': {
+      const slices = (run.finished ?? []).filter(({ steps, learningRate, moments }) =>
+        details.every((each, i) => each === String([steps, learningRate, moments][i])),
+      );
+      return Object.fromEntries(slices.map(({ rank, rowSums }) => [rank, rowSums]));
+    }
+    case 'budget': {
+      const budgets = run.budgets?.filter((budget) => budget.kind === detail) ?? [];
+      return Object.fromEntries(budgets.map(({ budgetRank, rowSums }) => [budgetRank, rowSums]));
+    }
+    default:
+      return undefined;
+  }
+}
+
+const ranksOf = (columns: readonly string[]): number[] => columns.map(Number).filter(Number.isFinite);
+
+/** With a true minus sign; a value that rounds to 0 has no sign. */
+function signed(value: number, digits: number): string {
+  const text = Math.abs(value).toFixed(digits);
+  if (Number(text) === 0) return text;
+  return `${value < 0 ? '−' : '+'}${text}`;
+}
+
+/** With one more digit where the standard error would have none. */
+function differenceText({ mean, standardError }: PairedDifference): string {
+  const digits = standardError < 0.00095 ? 4 : 3;
+  return `${signed(mean, digits)} ± ${standardError.toFixed(digits)}`;
+}
+
+const percentText = (share: number): string => `${signed(100 * share, 1)} %`;
+
+const pText = (p: number): string => (p < 0.001 ? p.toExponential(0) : p.toPrecision(1));
