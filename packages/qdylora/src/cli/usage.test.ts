@@ -24,6 +24,14 @@ describe('the command line', () => {
     expect((await command(...argv)).code).toBe(code);
   });
 
+  it('says of finish what a run without the flag has: the values of the earlier run', async () => {
+    const { out } = await command('finish', '--help');
+    expect(out).not.toContain('(default: ');
+    expect(out.replace(/\s+/g, ' ')).toContain(
+      '--learning-rate <number> Peak learning rate; default: a fifth of',
+    );
+  });
+
   it('names a wrong flag as it was written', async () => {
     expect((await command('train', '--learning-rate', 'fast')).err).toMatch(
       /^\[command line\] `--learning-rate` must be a number > 0 \(got "fast"\)\.\nCorrect it/,

@@ -1,3 +1,4 @@
+import * as z from 'zod';
 import { optionalNumberKey, type Key } from './key.ts';
 import { KEYS, type KeyName } from './keys.ts';
 
@@ -60,7 +61,10 @@ const OTHER_DEFAULTS: { readonly [N in KeyName]?: string } = {
   outputDir: 'Folder of the result, another one than that of the run',
 };
 
-/** The flags of `finish`. A key that is not set has the value of the earlier run, so none shows a default. */
+/**
+ * The flags of `finish`. A key that is not set has the value of the earlier run, so none has a default. Values
+ * are checked together with those of that run.
+ */
 export const FINISH_KEYS: Readonly<Record<string, Key>> = {
   ...FINISH_ONLY_KEYS,
   ...Object.fromEntries(
@@ -68,7 +72,7 @@ export const FINISH_KEYS: Readonly<Record<string, Key>> = {
       .filter(([name]) => !isNestedOnly(name))
       .map(([name, key]: [string, Key]) => [
         name,
-        { ...key, about: OTHER_DEFAULTS[name as KeyName] ?? key.about, schema: key.schema.optional() },
+        { ...key, about: OTHER_DEFAULTS[name as KeyName] ?? key.about, schema: z.unknown() },
       ]),
   ),
 };
