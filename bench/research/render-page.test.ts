@@ -32,7 +32,7 @@ test.each([
   ['{{list nested 1 2 8}} at ranks 1, 2 and 8', '0.800, 0.708 and 0.610 at ranks 1, 2 and 8'],
   ['{{loss nested+cut:energy 1}} and {{loss nested+cut:energy 8}}', '0.900 and 0.610'],
   ['{{loss nested+finish:15 1}}, {{loss nested+finish:30:0.0004:kept 1}}', '0.700, 0.600'],
-  ['{{percent nested dedicated 1}}', '+13.5 %'],
+  ['{{percent nested dedicated 1}}', '+13.5\u00a0%'],
   ['{{gap dedicated nested 1}}', '−0.095 ± 0.003'],
   ['{{tokens nested}} tokens', '12,345 tokens'],
 ])('%s becomes %s', (template, text) => {

@@ -184,6 +184,7 @@ function differenceText({ mean, standardError }: PairedDifference): string {
   return `${signed(mean, digits)} ± ${standardError.toFixed(digits)}`;
 }
 
-const percentText = (share: number): string => `${signed(100 * share, 1)} %`;
+/** With a space that does not break. */
+const percentText = (share: number): string => `${signed(100 * share, 1)}\u00a0%`;
 
 const pText = (p: number): string => (p < 0.001 ? p.toExponential(0) : p.toPrecision(1));
