@@ -62,8 +62,8 @@ const OTHER_DEFAULTS: { readonly [N in KeyName]?: string } = {
 };
 
 /**
- * The flags of `finish`. A key that is not set has the value of the earlier run, so none has a default. Values
- * are checked together with those of that run.
+ * The flags of `finish`. A key that is not set has the value of the earlier run, so none has a default.
+ * Values are checked together with those of that run.
  */
 export const FINISH_KEYS: Readonly<Record<string, Key>> = {
   ...FINISH_ONLY_KEYS,
