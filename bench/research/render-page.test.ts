@@ -56,6 +56,9 @@ test.each([
   ['{{loss nested 4}}', 'nested was not measured at rank 4.'],
   ['{{loss nested mean}}', 'nested was not measured at rank 4.'],
   ['{{loss nested+level:3 1}}', 'nested has no result of level:3.'],
+  ['{{loss dedicated+cut:energy 1}}', 'dedicated has no result of cut:energy.'],
+  ['{{loss nested+cut:prefix 1}}', 'nested has no result of cut:prefix.'],
+  ['{{loss nested+finish 1}}', 'A rank was finished in several ways: name steps, rate and moments.'],
   ['{{p nested dedicated 1}}', 'The table has no such difference.'],
   ['{{median nested 1}}', 'There is no call `median`.'],
 ])('%s is refused', (template, problem) => {

@@ -148,8 +148,10 @@ function partOf(run: Result, kind: string, details: readonly string[]): RowSums 
   switch (kind) {
     case '':
       return run.rowSums;
-    case 'cut':
-      return { ...run.rowSums, ...run.cut?.[detail].rowSums }; // a cut at the largest rank is the run
+    case 'cut': {
+      const cut = run.cut?.[detail];
+      return cut && { ...run.rowSums, ...cut.rowSums }; // a cut at the largest rank is the run
+    }
     case 'squeezed':
       return run.squeezed?.rowSums;
     case 'level':
@@ -158,6 +160,8 @@ function partOf(run: Result, kind: string, details: readonly string[]): RowSums 
       const slices = (run.finished ?? []).filter(({ steps, learningRate, moments }) =>
         details.every((each, i) => each === String([steps, learningRate, moments][i])),
       );
+      if (new Set(slices.map(({ rank }) => rank)).size < slices.length)
+        throw new Error('A rank was finished in several ways: name steps, rate and moments.');
       return Object.fromEntries(slices.map(({ rank, rowSums }) => [rank, rowSums]));
     }
     case 'budget': {

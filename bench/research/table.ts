@@ -114,6 +114,7 @@ const contendersOf = ({ id, rowSums, rowCounts, cut = {}, squeezed }: Result): C
   ...(squeezed ? [{ name: `${id}, squeezed`, rowSums: squeezed.rowSums, rowCounts }] : []),
 ];
 
+/** The mean over ranks of the losses of each held-out row. */
 const meanLosses = ({ rowSums, rowCounts }: Omit<Contender, 'name'>, ranks: readonly number[]) => ({
   sums: meanOverRanks(rowSums, ranks),
   counts: Float64Array.from(rowCounts),
