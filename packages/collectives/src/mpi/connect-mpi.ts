@@ -17,6 +17,9 @@ export interface ConnectMpiOptions {
 
 export const DEFAULT_TIMEOUT_SECONDS = 600;
 
+/** MPICH's launcher drops what it has not read from a worker when that worker aborts: its error, for one. */
+const LAUNCHER_READS_MS = 500;
+
 /**
  * Joins the world of an MPI launcher. MPI is initialized once for the process.
  *
@@ -40,7 +43,15 @@ export function connectMpi({
     rank,
     size,
     library: version.split(/[\n,]/)[0].replace(/\s+/g, ' '),
-    abort: (status = 1) => addon.abort(status),
+    abort(status = 1) {
+      pause(LAUNCHER_READS_MS);
+      addon.abort(status);
+    },
     close: () => queue.end(() => addon.finalize()),
   });
+}
+
+/** Blocks this thread: nothing of this process runs between an error and the end of the world. */
+function pause(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 }
