@@ -170,15 +170,16 @@ export function exampleBudgets(ranks: RankReport, saving = 1.6): BudgetReport {
   };
 }
 
+/** Steps as the default takes them: rank 64 alone at first, then also a drawn rank and rank 1. */
 function exampleSteps(count: number): ReportStep[] {
   const rng = createRng(11);
-  const ranks = [1, 2, 4, 8, 16, 32, 64];
+  const drawn = [2, 4, 8, 16, 32, 64, 64, 64, 64, 64];
   return Array.from({ length: count }, (_, i) => {
-    const rank = ranks[Math.floor(rng.uniform(i) * ranks.length)];
+    const rank = drawn[Math.floor(rng.uniform(i) * drawn.length)];
     const fall = Math.exp((-18 * i) / Math.max(count, 100));
     return {
       step: i + 1,
-      rank,
+      ranks: 2 * i < count ? [64] : [...new Set([64, rank, 1])],
       loss: 0.83 + 0.9 * fall + 0.02 * (6 - Math.log2(rank)) + 0.16 * (rng.uniform(i, 1) - 0.5),
       learningRate: 2e-4,
     };

@@ -1,4 +1,3 @@
-export { KAIMING_ROW_NORM } from './adapter-start/ordered-rows.ts';
 export { startFromActivations, type ActivationStartOptions } from './adapter-start/start-from-activations.ts';
 export { startFromGradients, type GradientStartOptions } from './adapter-start/start-from-gradients.ts';
 export { accumulateGradients, clearGradients, type AccumulateOptions } from './step/accumulate-gradients.ts';
@@ -9,12 +8,7 @@ export { compressedGradients } from './sharing/compressed-gradients.ts';
 export type { WorkerRanks } from './sharing/limited-ranks.ts';
 export { librarySum, type GradientSum, type PackedGradients } from './sharing/gradient-sum.ts';
 export type { ResumeFrom, SaveOptions } from './checkpoints/open-keeper.ts';
-export {
-  clipCoefficient,
-  DEFAULT_MAX_GRAD_NORM,
-  globalNorm,
-  gradientNorm,
-} from './step/clip-by-global-norm.ts';
+export { clipCoefficient, DEFAULT_MAX_GRAD_NORM, gradientNorm } from './step/clip-by-global-norm.ts';
 export {
   DEFAULT_PATIENCE,
   type EarlyStoppingOptions,
@@ -65,7 +59,6 @@ export type {
   StateArray,
   StepCounts,
 } from './optimizers/optimizer.ts';
-export { openPageFile, type PageFileOptions } from './optimizers/paging/page-file.ts';
 export type { PagingOptions } from './optimizers/paging/paged-states.ts';
 export { sgd, type SgdOptions } from './optimizers/sgd.ts';
 export {
@@ -85,7 +78,6 @@ export { freshProgress, type RunProgress } from './checkpoints/run-progress.ts';
 export type { RunIdentity } from './checkpoints/run-state.ts';
 export {
   OPTIMIZER_FILE,
-  PARAMETERS_FILE,
   saveState,
   STATE_FILE,
   type RunParts,
@@ -109,7 +101,6 @@ export type {
   TrainOptions,
 } from './run/train-options.ts';
 export {
-  DEFAULT_LOSS_SCALING,
   firstLossScale,
   nextLossScale,
   type LossScale,

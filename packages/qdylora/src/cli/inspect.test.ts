@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { command } from '../../test/run-command.ts';
 import { joined, tinyCommands } from '../../test/tiny-commands.ts';
@@ -36,6 +36,11 @@ describe('inspect', () => {
     expect(await command('inspect', folder.in('run'))).toMatchObject({
       code: 2,
       err: expect.stringMatching(/is the folder of a run, .*\nName its result: .*run\/adapter\./) as string,
+    });
+    const [state] = readdirSync(folder.in('run/checkpoints'));
+    expect(await command('inspect', folder.in(`run/checkpoints/${state}`))).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/is the saved state of a run, .*\nThe adapter .* is in its output_dir/) as string,
     });
     expect(await command('train', folder.in('run'))).toMatchObject({
       code: 2,

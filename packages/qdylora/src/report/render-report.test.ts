@@ -31,21 +31,21 @@ const ODD: Readonly<Record<string, ReportData>> = {
     ...example,
     ranks: null,
     heldOut: { loss: 2.5, standardError: NaN, perplexity: 12.18 },
-    steps: example.steps.map((step) => ({ ...step, rank: null })),
+    steps: example.steps.map((step) => ({ ...step, ranks: [] })),
   },
   'no steps': { ...example, steps: [] },
   'only skipped steps': {
     ...example,
     steps: [
-      { step: 1, loss: NaN, rank: 1 },
-      { step: 2, loss: Infinity, rank: 2 },
+      { step: 1, loss: NaN, ranks: [1] },
+      { step: 2, loss: Infinity, ranks: [2] },
     ],
   },
   'a skipped step among others': {
     ...example,
     steps: example.steps.map((step, i) => (i === 40 ? { ...step, loss: NaN } : step)),
   },
-  'equal losses': { ...example, steps: [1, 2, 3].map((step) => ({ step, loss: 0, rank: 1 })) },
+  'equal losses': { ...example, steps: [1, 2, 3].map((step) => ({ step, loss: 0, ranks: [1] })) },
   'one evaluation': { ...example, evaluations: example.evaluations!.slice(0, 1) },
   'evaluations of full training': {
     ...example,

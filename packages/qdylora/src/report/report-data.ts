@@ -49,7 +49,8 @@ export interface ReportSetting {
 export interface ReportStep {
   readonly step: number;
   readonly loss: number;
-  readonly rank: number | null;
+  /** The different ranks that the step trained; none without adapters. */
+  readonly ranks: readonly number[];
   readonly learningRate?: number;
 }
 

@@ -141,7 +141,7 @@ svg .dot{fill:var(--raw)}
 .evaluated path{stroke:var(--mark,var(--raw));stroke-width:1.4;stroke-linejoin:round}
 .evaluated.best path{stroke-width:2.2}
 .evaluated circle{fill:var(--mark,var(--raw))}
-.strip .drawn{stroke:var(--data);stroke-width:1.3}
+.strip .trained{stroke:var(--data);stroke-width:1.3}
 `;
 
 const TABLE = `

@@ -12,7 +12,9 @@ export function assertSameRun(path: string, saved: RunIdentity, current: RunIden
   const names = [...new Set([...Object.keys(saved), ...Object.keys(current)])].sort();
   const different = names.filter((name) => isDifferent(name, saved[name], current[name]));
   if (different.length === 0) return;
-  const differences = different.map((name) => `${name} ${shown(current[name])} (was ${shown(saved[name])})`);
+  const differences = different.map(
+    (name) => `${shownName(name)} ${shown(current[name])} (was ${shown(saved[name])})`,
+  );
   throw new QdyloraError('BAD_RESUME', {
     where: 'resume',
     problem: `This run has other values than the one that wrote ${path}: ${differences.join(', ')}`,
@@ -28,6 +30,9 @@ function isDifferent(name: string, saved: unknown, current: unknown): boolean {
   if (name === 'total_steps' && Number(current) > Number(saved)) return false; // the run is extended
   return text(saved) !== text(current);
 }
+
+/** Steps have no key of their own: max_steps or the epochs give them. */
+const shownName = (name: string): string => (name === 'total_steps' ? 'number of steps' : name);
 
 const text = (value: unknown): string => (isAbsent(value) ? 'nothing' : canonicalJson(value));
 

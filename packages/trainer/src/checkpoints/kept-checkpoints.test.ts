@@ -4,7 +4,8 @@ import { temporaryFolder } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
 import { checkpointsIn, finished } from '../../test/saved-runs.ts';
 import { tinyTrain, failureOf } from '../../test/tiny-run.ts';
-import { lockFolder, OPTIMIZER_FILE, PARAMETERS_FILE, type TrainEvent } from '../index.ts';
+import { lockFolder, OPTIMIZER_FILE, type TrainEvent } from '../index.ts';
+import { PARAMETERS_FILE } from './save-state.ts';
 
 describe('checkpoints', () => {
   it('at the last step removes what a kill between its save and the removal left over', async () => {

@@ -8,7 +8,8 @@ import { createRng } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { eventsOf, tinyTrain } from '../../test/tiny-run.ts';
-import { LOCK_FILE, OPTIMIZER_FILE, PARAMETERS_FILE } from '../index.ts';
+import { LOCK_FILE, OPTIMIZER_FILE } from '../index.ts';
+import { PARAMETERS_FILE } from './save-state.ts';
 
 const SCRIPT = fileURLToPath(new URL('../../test/killed-run.ts', import.meta.url));
 const STEPS = 16;

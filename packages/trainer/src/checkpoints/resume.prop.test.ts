@@ -9,7 +9,8 @@ import { describe, expect, it } from 'vitest';
 import { bytesOf, checkpointsIn, finished } from '../../test/saved-runs.ts';
 import { numbersOf, tinyAdapted, tinyModel } from '../../test/tiny-model.ts';
 import { eventsOf, tinyOptions, tinyTrain, type TinyRunOptions, failureOf } from '../../test/tiny-run.ts';
-import { OPTIMIZER_FILE, OPTIMIZER_NAMES, PARAMETERS_FILE, sgd, train, type TrainEvent } from '../index.ts';
+import { OPTIMIZER_FILE, OPTIMIZER_NAMES, sgd, train, type TrainEvent } from '../index.ts';
+import { PARAMETERS_FILE } from './save-state.ts';
 
 const lossesOf = (events: readonly TrainEvent[]): [number, number, number, number | null][] =>
   events.flatMap((e) => (e.type === 'step' ? [[e.step, e.loss, e.smoothedLoss, e.rank]] : []));

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { isPeftAdapter, writeFileDurably } from '@qdylora/checkpoint';
 import { snakeCased, QdyloraError } from '@qdylora/contract';
+import { STATE_FILE } from '@qdylora/trainer';
 import type { Command } from 'commander';
 import { byteSizeText } from '../../config/values/byte-size.ts';
 import { checkValues, type OutputOf } from '../../config/values/check-values.ts';
@@ -59,7 +61,7 @@ export function addInspectCommand(program: Command, context: Context): void {
   );
 }
 
-/** @throws QdyloraError BAD_CONFIG for a file of rows and for the folder of a run */
+/** @throws QdyloraError BAD_CONFIG for a file of rows, the folder of a run, and its saved states */
 function assertInspectable(path: string): void {
   const refuse = (kind: string, nextStep: string): never => {
     throw new QdyloraError('BAD_CONFIG', {
@@ -71,6 +73,11 @@ function assertInspectable(path: string): void {
   };
   if (ROWS.test(path))
     refuse('a file of rows', `Show rows by --dataset ${path}, with --model for the tokenizer.`);
+  if (existsSync(join(path, STATE_FILE)))
+    refuse(
+      'the saved state of a run',
+      'The adapter of a run that has ended is in its output_dir: adapter.',
+    );
   const { adapter, model, run } = runPaths(path);
   const results = [adapter, model].filter((result) => existsSync(result));
   if (existsSync(run))

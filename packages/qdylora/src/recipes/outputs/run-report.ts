@@ -237,9 +237,9 @@ export const reportEvaluations = (events: readonly EventLine[]): ReportEvaluatio
 export const reportSteps = (events: readonly EventLine[]): ReportStep[] =>
   events
     .filter((event) => event.type === 'step')
-    .map(({ step, loss, rank, learning_rate: learningRate }) => ({
+    .map(({ step, loss, ranks, learning_rate: learningRate }) => ({
       step,
       loss: loss ?? NaN,
-      rank,
+      ranks,
       learningRate,
     }));

@@ -13,8 +13,8 @@ interface Point {
 }
 
 /**
- * Loss of every step (thin), its running mean (thick, labelled at its end), and below it the rank drawn in
- * each step. Null without a finite loss.
+ * Loss of every step (thin), its running mean (thick, labelled at its end), and below it the ranks
+ * trained in each step. Null without a finite loss.
  */
 export function trainingChart(steps: readonly ReportStep[], width: number): Html | null {
   const losses = steps.map(({ loss }) => loss);

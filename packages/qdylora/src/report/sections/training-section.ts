@@ -16,7 +16,7 @@ export function trainingSection({ steps, rate }: Pick<ReportData, 'steps' | 'rat
   const skipped = steps.filter(({ loss }) => !Number.isFinite(loss)).length;
   const caption = [
     window > 1 ? `Thin: each step. Thick: mean over ${window} steps, fewer at the ends.` : '',
-    drawnOften(steps),
+    trainedOften(steps),
     skipped > 0
       ? `${countOf(skipped, 'step')} had no finite loss and ${skipped === 1 ? 'was' : 'were'} skipped.`
       : '',
@@ -36,13 +36,13 @@ export function trainingSection({ steps, rate }: Pick<ReportData, 'steps' | 'rat
   </section>`;
 }
 
-/** How often each rank was drawn, for a reader of a run with too many steps to draw them. */
-function drawnOften(steps: readonly ReportStep[]): string {
+/** How many steps trained each rank, for a reader of a run with too many steps to draw them. */
+function trainedOften(steps: readonly ReportStep[]): string {
   const counts = new Map<number, number>();
-  for (const { rank } of steps) if (rank !== null) counts.set(rank, (counts.get(rank) ?? 0) + 1);
+  for (const { ranks } of steps) for (const rank of ranks) counts.set(rank, (counts.get(rank) ?? 0) + 1);
   if (rankStripHeight(steps) > 0 || counts.size < 2 || counts.size > 16) return '';
-  return `Ranks drawn: ${[...counts]
+  return `Steps that trained each rank: ${[...counts]
     .sort(([a], [b]) => a - b)
-    .map(([rank, count]) => `${rank} (${countText(count)}×)`)
+    .map(([rank, count]) => `${countText(count)} at rank ${rank}`)
     .join(', ')}.`;
 }

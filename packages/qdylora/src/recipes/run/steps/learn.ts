@@ -1,8 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { writeFileDurably } from '@qdylora/checkpoint';
 import {
-  STATE_FILE,
   train,
   type StepBatches,
   type TrainCallbacks,
@@ -42,8 +39,8 @@ export async function learn(opened: OpenedRun, judge: Judge | null, session: Run
   const reduction = session.workers && reductionNotice(config, session.workers);
   if (reduction) notice(reduction);
   const logs: { current: EventLog | null } = { current: null };
-  const onPlan: TrainOptions['onPlan'] = async ({ startStep, totalSteps, resumedFrom }) => {
-    if (resumedFrom) noticeContinuation(resumedFrom, totalSteps, notice);
+  const onPlan: TrainOptions['onPlan'] = async ({ startStep, totalSteps, previousTotalSteps }) => {
+    if (previousTotalSteps !== null) notice(continuation(previousTotalSteps, totalSteps));
     writeFileDurably(paths.run, [Buffer.from(await runYaml(config))]);
     const warn: Parameters<typeof openEventLog>[1]['warn'] = (event) => {
       notes.push(event.message);
@@ -71,19 +68,10 @@ export async function learn(opened: OpenedRun, judge: Judge | null, session: Run
   return { training: await run.result, events: () => logs.current!.events() };
 }
 
-/** Tells the user that a run is trained for more steps than planned, which changes later learning rates. */
-function noticeContinuation(checkpoint: string, totalSteps: number, notice: (message: string) => void): void {
-  const state = JSON.parse(readFileSync(join(checkpoint, STATE_FILE), 'utf8')) as {
-    readonly config?: { readonly total_steps?: number };
-  };
-  const plannedSteps = state.config?.total_steps ?? totalSteps;
-  if (plannedSteps === totalSteps) return;
-  notice(
-    `The run was planned for ${plannedSteps} steps and is continued to ${totalSteps}: the learning-rate ` +
-      `schedule is planned again over ${totalSteps} steps, so the next rates do not follow from the first ` +
-      `plan.`,
-  );
-}
+/** For a run that is trained for more steps than planned, which changes later learning rates. */
+const continuation = (previousTotalSteps: number, totalSteps: number): string =>
+  `The run was planned for ${previousTotalSteps} steps and is continued to ${totalSteps}: the learning-rate ` +
+  `schedule is planned again over ${totalSteps} steps, so the next rates do not follow from the first plan.`;
 
 /** Skipped steps are counted in the report, so there is no note for each. */
 const isNoteworthy = (event: TrainEvent): event is Extract<TrainEvent, { type: 'warning' }> =>
