@@ -37,5 +37,11 @@ export function* readJsonl(file: string): Generator<JsonlRow> {
   if (rows === 0) throw noRows(file);
 }
 
-export const noRows = (file: string, got = 'an empty file'): Error =>
-  badData(file, `The dataset has no rows: it is ${got}`, 'Put rows into it: one JSON object on each line.');
+const EMPTY_FILE = 'an empty file';
+
+export const noRows = (file: string, got = EMPTY_FILE): Error =>
+  badData(
+    file,
+    `The dataset has no rows: it is ${got}`,
+    got === EMPTY_FILE ? 'Put rows into it: one JSON object on each line.' : 'Put rows into it.',
+  );
