@@ -34,21 +34,38 @@ export function gainsOfRows(state: AdapterState, fisher: RowFisher): RankedLayer
     name,
     inFeatures,
     outFeatures,
-    gains: fallsAlongHull(kept.map((share, rank) => riseAt(fisher.get(name)!, { rank, share, maxRank }))),
+    gains: fallsAlongHull(risesOfCuts(fisher.get(name)!, kept)),
   }));
 }
 
-/** ½·cᵀ·F·c, where the first `rank` rows keep the share `share` of their factor, and the others nothing. */
-function riseAt(
-  fisher: Float64Array,
-  { rank, share, maxRank }: { readonly rank: number; readonly share: number; readonly maxRank: number },
-): number {
-  const change = (row: number): number => (row < rank ? 1 - share : 1);
-  let sum = 0;
-  for (let i = 0; i < maxRank; i++)
-    for (let j = 0; j < maxRank; j++) sum += change(i) * change(j) * fisher[i * maxRank + j];
-  return sum / 2;
+/**
+ * ½·cᵀ·F·c of the cut at each rank k, where the first k rows keep the share `kept[k]` of their factor, and the
+ * others nothing: [maxRank + 1]
+ */
+function risesOfCuts(fisher: Float64Array, kept: Float64Array): Float64Array {
+  const maxRank = kept.length - 1;
+  const rises = new Float64Array(maxRank + 1);
+  // sums of F over pairs of rows: both kept, one kept, none kept
+  let both = total(fisher);
+  let one = 0;
+  let none = 0;
+  for (let rank = maxRank; rank >= 0; rank--) {
+    const change = 1 - kept[rank];
+    rises[rank] = (change * change * both + 2 * change * one + none) / 2;
+    if (rank === 0) break;
+    const row = rank - 1; // is cut off next
+    const pairs = fisher.subarray(row * maxRank, rank * maxRank); // F is symmetric
+    const own = pairs[row];
+    const withKept = total(pairs.subarray(0, row));
+    const withCut = total(pairs.subarray(rank));
+    both -= own + 2 * withKept;
+    one += withKept - withCut;
+    none += own + 2 * withCut;
+  }
+  return rises;
 }
+
+const total = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0);
 
 /** By how much the lower convex hull of `values` falls from one to the next, never rising: [values − 1] */
 function fallsAlongHull(values: Float64Array): Float64Array {
