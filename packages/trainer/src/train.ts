@@ -9,7 +9,7 @@ import { isSaveDue, saveRun } from './run/save-run.ts';
 import { takeStep } from './run/take-step.ts';
 import type { TrainEvent, TrainResult } from './run/train-events.ts';
 import { resolveTrainOptions, type ResolvedTrainOptions, type TrainOptions } from './run/train-options.ts';
-import { isLastStep, type TrainingRun } from './run/training-run.ts';
+import { isLastStep, NOT_SAVED, type TrainingRun } from './run/training-run.ts';
 import { isSortDue, sortRun } from './run/wide-steps.ts';
 
 /**
@@ -93,9 +93,9 @@ async function trainSteps(run: TrainingRun): Promise<void> {
       if (!run.options.workers) throwIfAborted(run);
       if (isEvaluationDue(run)) await evaluateRun(run);
       if (isSaveDue(run)) await saveRun(run);
-      if (isEvaluationDue(run)) continue; // onSave returned 'stop': evaluate this last step
+      if (hasNewEvaluation(run)) continue; // onSave returned 'stop'
       await agreeToStop(run);
-      if (isEvaluationDue(run)) continue; // another worker ends the run with this step
+      if (hasNewEvaluation(run)) continue; // another worker ends the run with this step
       if (isLastStep(run)) return;
       await takeStep(run);
       await nextTurn();
@@ -107,7 +107,14 @@ async function trainSteps(run: TrainingRun): Promise<void> {
   }
 }
 
-function resultOf({ progress, stoppedBy, keeper }: TrainingRun, seconds: number): TrainResult {
+/** Whether a stop has made this step the last one: it is evaluated then, and saved with what that changes. */
+function hasNewEvaluation(run: TrainingRun): boolean {
+  const isDue = isEvaluationDue(run);
+  if (isDue) run.savedAt = NOT_SAVED;
+  return isDue;
+}
+
+function resultOf({ progress, options, stoppedBy, keeper }: TrainingRun, seconds: number): TrainResult {
   const { step, finalLoss, tokens, skippedSteps, best } = progress;
   return {
     step,
@@ -116,7 +123,7 @@ function resultOf({ progress, stoppedBy, keeper }: TrainingRun, seconds: number)
     skippedSteps,
     seconds,
     best,
-    stoppedBy,
+    stoppedBy: step < options.totalSteps ? stoppedBy : null,
     checkpoint: keeper?.newest ?? null,
   };
 }

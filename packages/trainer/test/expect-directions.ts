@@ -1,6 +1,6 @@
 import type { RowSpace } from '@qdylora/lora-dynamic';
 import { expect } from 'vitest';
-import { KAIMING_ROW_NORM } from '../src/index.ts';
+import { KAIMING_ROW_NORM } from '../src/adapter-start/ordered-rows.ts';
 
 /** A vector is told apart from its neighbours by the gap between their values, as a share of the largest. */
 const SMALLEST_GAP = 0.02;

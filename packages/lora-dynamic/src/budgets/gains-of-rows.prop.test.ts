@@ -65,6 +65,14 @@ describe('gains of rows', () => {
       expect([...gains]).toEqual([4, 2, 2, 0.5, 0]);
   });
 
+  test('are refused for numbers that are missing or not finite, with the layer', async () => {
+    const state = await adaptedToy(1, { ranks: [1, 2, RANK], scaling: 'constant' }).state();
+    const [{ name }] = state.layers;
+    const message = `The Fisher information of ${name} is missing, or has numbers that are not finite`;
+    expect(() => gainsOfRows(state, new Map())).toThrow(message);
+    expect(() => gainsOfRows(state, fisherOf(state, new Float64Array(RANK * RANK).fill(NaN)))).toThrow(message);
+  });
+
   test('share what a later row gains with the rows before it', async () => {
     const state = await adaptedToy(1, { ranks: [1, 2, RANK], scaling: 'constant' }).state();
     const sums = Float64Array.from({ length: RANK * RANK }, (_, i) => (i === 2 * (RANK + 1) ? 6 : 0));

@@ -1,3 +1,4 @@
+import { QdyloraError } from '@qdylora/contract';
 import type { AdapterState } from '../adapter/adapter-state.ts';
 import { scaleAt } from '../ranks/scaling.ts';
 import type { RankedLayer } from './allocate-ranks.ts';
@@ -19,6 +20,7 @@ export type RowFisher = ReadonlyMap<string, Float64Array>;
  * rise within a layer, as `allocateRanks` needs it. Rows that are worth something only together share their
  * gain evenly.
  *
+ * @throws QdyloraError BAD_ARGUMENT for a Fisher matrix that is missing or not finite
  * @returns the layers in their order; gains: [maxRank], in the unit of the loss
  * @example
  * const layers = gainsOfRows(state, await fisherOfRows(adapted, batches));
@@ -34,8 +36,19 @@ export function gainsOfRows(state: AdapterState, fisher: RowFisher): RankedLayer
     name,
     inFeatures,
     outFeatures,
-    gains: fallsAlongHull(risesOfCuts(fisher.get(name)!, kept)),
+    gains: fallsAlongHull(risesOfCuts(finiteFisher(fisher, name), kept)),
   }));
+}
+
+/** @throws QdyloraError BAD_ARGUMENT for a layer without numbers, or with NaN or infinity */
+function finiteFisher(fisher: RowFisher, name: string): Float64Array {
+  const ofLayer = fisher.get(name);
+  if (ofLayer?.every(Number.isFinite)) return ofLayer;
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where: 'gainsOfRows',
+    problem: `The Fisher information of ${name} is missing, or has numbers that are not finite`,
+    nextStep: 'Compute it with fisherOfRows, for the same adapter.',
+  });
 }
 
 /**

@@ -20,7 +20,7 @@ export function quantizationLevelsOf({ modules }: { readonly modules: unknown })
  * A model with its packed layers at a quantization level. It is another value that shares all arrays with the
  * first: two passes at two levels never interfere. Dense layers stay as they are.
  *
- * @throws QdyloraError BAD_ARGUMENT for a level that the model does not have
+ * @throws QdyloraError BAD_ARGUMENT for a level that the model does not have; 4 is never refused
  * @example
  * const { loss } = await lossOver({ model: modelAtLevel(model, 3), active: null }, heldOut);
  */

@@ -268,4 +268,10 @@ describe('segments and loss weights', () => {
   ])('refuses %j by name', (options, message) => {
     expect(() => rankSampler(rankSet([1, 2]), { seed: 0, ...options } as never)).toThrow(message);
   });
+
+  it('refuses distillation of one rank, which would learn from itself', () => {
+    expect(() => rankSampler(rankSet([8]), { seed: 0, ...sandwichWith({}) } as never)).toThrow(
+      '[distillation] rank 8 has no other rank to learn from',
+    );
+  });
 });

@@ -56,7 +56,7 @@ export interface RankSamplerOptions {
   readonly schedule?: RankSchedule;
   /**
    * Number of parts of each micro batch, split between examples. Default: 2 if a step has one micro batch and
-   * its parts have different ranks, else 1.
+   * its parts have different ranks, else 1. The schedules `one` and `all` have one part, whatever it says.
    */
   readonly segments?: number | null;
   /** Factor on the loss of each rank, in the set's order; default 1. */
@@ -122,7 +122,7 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
       problem: `the number of segments must be a whole number ≥ 1 (got ${shownValue(segments)})`,
     });
   checkLossWeights(set, lossWeights);
-  if (distillation) checkDistillation(distillation, schedule, segments);
+  if (distillation) checkDistillation(set, distillation, { schedule, segments });
   const probabilities = rankProbabilities(set, distribution);
   const rng = createRng(seed).named('rank');
   const partRng = rng.named('part');
@@ -176,9 +176,9 @@ const DISTILLATION: OptionRules<Distillation> = {
 };
 
 function checkDistillation(
+  { ranks }: RankSet,
   distillation: Distillation,
-  schedule: RankSchedule,
-  segments: number | null,
+  { schedule, segments }: { readonly schedule: RankSchedule; readonly segments: number | null },
 ): void {
   checkOptions('rankSampler, distillation', distillation, DISTILLATION);
   const { weight, topK, student } = distillation;
@@ -188,6 +188,8 @@ function checkDistillation(
     throw refuse(`the weight must be greater than 0 and at most 1 (got ${shownValue(weight)})`);
   if (!(Number.isSafeInteger(topK) && topK >= 1))
     throw refuse(`topK must be a whole number ≥ 1 (got ${shownValue(topK)})`);
+  if (ranks.length === 1)
+    throw refuse(`rank ${ranks[0]} has no other rank to learn from`, 'Give several ranks.');
   if (schedule !== 'sandwich')
     throw refuse(
       `a step of the schedule ${schedule} has no largest rank to learn from`,

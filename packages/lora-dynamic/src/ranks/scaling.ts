@@ -9,7 +9,7 @@ import { QdyloraError } from '@qdylora/contract';
  *   Rows that large ranks add need smaller steps then: the row rates `inverse_sqrt`.
  * - `tapered`: alpha·(1 + TAPER / b). Nearly `uniform`, but small ranks get more: a row that was trained
  *   under `uniform` is too small where it is alone.
- * - `constant`: alpha / R, the same in the numbers of an adapter of rank R.
+ * - `constant`: alpha / R at every rank: the scale of an ordinary LoRA adapter of rank R.
  */
 export type RankScaling = 'paper' | 'sqrt' | 'uniform' | 'tapered' | 'constant';
 export const RANK_SCALINGS = [

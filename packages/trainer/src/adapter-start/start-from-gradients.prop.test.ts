@@ -1,5 +1,5 @@
 import { f32View, hostData } from '@qdylora/contract';
-import { attachDyLora, rowSpace, type Adapted } from '@qdylora/lora-dynamic';
+import { attachDyLora, rowSpace, type Adapted, type UpdateRule } from '@qdylora/lora-dynamic';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { tinyBatch, tinyExamples, tinyModel, type TinyModel } from '../../test/tiny-model.ts';
@@ -7,8 +7,8 @@ import { expectDirections } from '../../test/expect-directions.ts';
 import { accumulateGradients, clearGradients, startFromGradients } from '../index.ts';
 
 const HIDDEN = 8;
-const attached = (ranks: readonly number[]): Adapted<TinyModel> =>
-  attachDyLora(tinyModel(undefined, 3, HIDDEN), { ranks, targetModules: ['linear'], seed: 5 });
+const attached = (ranks: readonly number[], updateRule: UpdateRule = 'prefix'): Adapted<TinyModel> =>
+  attachDyLora(tinyModel(undefined, 3, HIDDEN), { ranks, targetModules: ['linear'], seed: 5, updateRule });
 
 const numbers = (view: Parameters<typeof hostData>[0]): Float32Array =>
   Float32Array.from(hostData(view) as Float32Array);
@@ -50,6 +50,15 @@ describe('the gradient start', () => {
       }),
       { numRuns: 10 },
     );
+  });
+
+  it('orders all rows, also where steps train only the newest block of them', async () => {
+    const rowsUnder = async (updateRule: UpdateRule): Promise<Float32Array[]> => {
+      const adapted = attached([1, 2, 4], updateRule);
+      await startFromGradients(adapted, [tinyBatch(6, 2)], { seed: 9 });
+      return adapted.layers.map(({ a }) => numbers(a.view));
+    };
+    expect(await rowsUnder('newest_block')).toEqual(await rowsUnder('prefix'));
   });
 
   it('computes the base model at every rank, has rows of one norm, and the same bits each time', async () => {

@@ -73,7 +73,9 @@ async function addGradients(
       problem: 'The gradient start needs rows with at least one counted token',
       nextStep: 'Give other rows, or adapter_init: kaiming.',
     });
-  const view = adapted.atRank(adapted.ranks.maxRank);
+  const { maxRank: rank } = adapted.ranks;
+  // the gradient of every row, also where the update rule trains only the newest ones
+  const view = { ...adapted.atRank(rank), active: { rank, trainFrom: 0 } };
   const losses = memory.allocate('f32', [batches.length]);
   memory.persist(losses);
   try {

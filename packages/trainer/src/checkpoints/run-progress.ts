@@ -19,7 +19,7 @@ export interface RunProgress {
   /** null before the first step that changed weights, and in older checkpoints. */
   lossAverage: LossAverage | null;
   skippedSteps: number;
-  /** Non-finite steps in a row, up to the newest step. */
+  /** Non-finite steps since the last update, without overflows of the loss scale. */
   badInARow: number;
   /** Step of the last evaluation. */
   evaluatedAt: number;

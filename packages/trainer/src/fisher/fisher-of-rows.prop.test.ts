@@ -1,6 +1,6 @@
 import { createRng, f32View, hostData, QdyloraError } from '@qdylora/contract';
 import { collate } from '@qdylora/data';
-import { attachDyLora, type Adapted } from '@qdylora/lora-dynamic';
+import { attachDyLora, type Adapted, type UpdateRule } from '@qdylora/lora-dynamic';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { tinyExamples, tinyModel, type TinyModel } from '../../test/tiny-model.ts';
@@ -9,8 +9,9 @@ import { accumulateGradients, clearGradients, fisherOfRows } from '../index.ts';
 const RANK = 4;
 
 /** A tiny model whose adapter has random rows in B too. */
-function randomAdapter(seed: number): Adapted<TinyModel> {
-  const adapted = attachDyLora(tinyModel(), { ranks: [1, 2, RANK], targetModules: ['linear'], seed });
+function randomAdapter(seed: number, updateRule: UpdateRule = 'prefix'): Adapted<TinyModel> {
+  const targetModules = ['linear'];
+  const adapted = attachDyLora(tinyModel(), { ranks: [1, 2, RANK], targetModules, seed, updateRule });
   const rng = createRng(seed);
   for (const { name, b } of adapted.layers)
     (hostData(b.view) as Float32Array).forEach((_, i, values) => {
@@ -52,6 +53,12 @@ async function differenceAt(
 }
 
 describe('the Fisher information of rows', () => {
+  it('is that of all rows, also where steps train only the newest block of them', async () => {
+    const batches = tinyExamples(3, 1).map((example) => collate([example]));
+    const [ofAll, ofNewest] = [randomAdapter(1), randomAdapter(1, 'newest_block')];
+    expect(await fisherOfRows(ofNewest, batches)).toEqual(await fisherOfRows(ofAll, batches));
+  });
+
   it('is the sum over examples of products of derivatives, and changes no weight', async () => {
     await fc.assert(
       fc.asyncProperty(fc.nat(1000), fc.nat(RANK - 1), fc.nat(RANK - 1), async (seed, i, j) => {

@@ -35,6 +35,8 @@ export async function fisherOfRows(
   const { layers, model, ranks } = adapted;
   const { maxRank } = ranks;
   const { memory } = model.backend;
+  // the gradient of every row, also where the update rule trains only the newest ones
+  const view = { ...adapted.atRank(maxRank, { level }), active: { rank: maxRank, trainFrom: 0 } };
   const wereFrozen = adapted.parameters().filter(({ needsGradient }) => !needsGradient);
   const entries: { layer: DyLoraLinear; rows: Float32Array; sums: Float64Array }[] = [];
   for (const layer of layers) {
@@ -46,7 +48,7 @@ export async function fisherOfRows(
   try {
     for (const batch of batches) {
       clearGradients(model, adapted.parameters());
-      await accumulateGradients([{ view: adapted.atRank(maxRank, { level }), batch }], 1, loss, options);
+      await accumulateGradients([{ view, batch }], 1, loss, options);
       for (const { layer, rows, sums } of entries) addSquare(sums, await rowDerivatives(memory, layer, rows));
     }
   } finally {

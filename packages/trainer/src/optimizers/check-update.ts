@@ -3,8 +3,9 @@ import type { Parameter } from '@qdylora/tensor';
 import type { OptimizerUpdate } from './optimizer.ts';
 
 /**
- * Refuses an update that would leave no numbers behind, or none of the weights that are meant, before
- * anything changes.
+ * Refuses, before anything changes, a rate or a scale that is not finite, and rows out of order or out of
+ * range.
+ *
  * @throws QdyloraError BAD_ARGUMENT for a rate or a scale that is no finite number, or rows that do not rise
  * within the largest parameter
  */

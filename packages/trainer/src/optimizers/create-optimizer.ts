@@ -7,7 +7,7 @@ import type { PagingOptions } from './paging/paged-states.ts';
 import type { RowRates } from './row-rates.ts';
 import { sgd } from './sgd.ts';
 
-/** What the config can say of any optimizer; each takes what it knows, with its own defaults. */
+/** Options of all optimizers. Each reads those that it has, with its own defaults. */
 export interface OptimizerOptions {
   readonly learningRate: number;
   readonly weightDecay?: number;

@@ -104,7 +104,7 @@ function runUpdateOps(
   update: OptimizerUpdate,
 ): void {
   const backend = states.backend();
-  const isSameEachTime = update.rows === null && stretches.length === 1 && states.ledger().pagedBytes === 0;
+  const isSameEachTime = isWhole(stretches, parameters) && states.ledger().pagedBytes === 0;
   const steps = [...new Set(stretches.map(({ step }) => step))];
   table.withRates(
     steps,
@@ -122,6 +122,10 @@ function runUpdateOps(
     },
   );
 }
+
+/** Whether all rows of all parameters have had equally many updates, with this one. */
+const isWhole = ([first, ...others]: readonly Stretch[], parameters: readonly Parameter[]): boolean =>
+  others.length === 0 && first?.from === 0 && parameters.every(({ view: { shape } }) => shape[0] <= first.to);
 
 /** Weights and gradients: arrays that somebody else may replace between two updates. */
 const replaceableArrays = (parameters: readonly Parameter[]): ArrayView[] =>

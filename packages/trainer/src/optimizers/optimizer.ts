@@ -77,8 +77,8 @@ export interface Optimizer extends Disposable {
   readonly byteLength: number;
   ledger(): OptimizerLedger;
   /**
-   * Arrays that together hold the gradients of all parameters and nothing else that is not 0: fewer than
-   * parameters, if they lie side by side. Without it each parameter's is one.
+   * Arrays that have the gradients of all parameters; gaps between those are 0. They are fewer than the
+   * parameters where gradients lie side by side. Without it each parameter has one.
    */
   gradients?(): readonly ArrayView<'f32'>[];
   /**
@@ -94,8 +94,8 @@ export interface Optimizer extends Disposable {
    */
   prepare(backend: Backend): void;
   /**
-   * All of it or nothing: what it refuses, and memory that it does not get, leave weights, state and counters
-   * as they were.
+   * Updates the weights. Where it refuses the update, or runs out of memory, weights, state and counters are
+   * unchanged.
    * @throws QdyloraError WRITE_FAILED where a page could not be moved, NON_FINITE where one holds no numbers:
    * the state is lost then.
    */

@@ -35,7 +35,8 @@ const DAMPING = 1e-2;
  * effect. What later rows hold has no influence on a step at rank b.
  *
  * A step at several ranks has the mean of their metrics over its tokens: each rank adds its own leading block
- * of the Gram matrix, times (s_b / s_R)² for the scales (`rankMetric`).
+ * of the Gram matrix, times (s_b / s_R)² for the scales, where R is the largest rank of the step
+ * (`rankMetric`).
  *
  * Clipping comes first: the coefficient is that of the plain gradient, as in PEFT, where the trainer clips
  * before the optimizer. Cost: 4·b²·(in + out) operations of float32 in ops for each layer, 2 inverses of

@@ -61,6 +61,10 @@ describe('early stopping', () => {
     expect(watch({ on: 4 }, [2, NaN, NaN])).toMatchObject({ best: 2, waited: 2 });
     expect(watch({ on: 4 }, [NaN, NaN])).toMatchObject({ best: NaN, waited: 1 });
     expect(watch({ on: 4 }, [NaN, 7])).toMatchObject({ best: 7, bestStep: 2, waited: 0 });
+    // a checkpoint stores infinity as NaN: both wait alike
+    expect(watch({ on: 4 }, [Infinity, Infinity, Infinity])).toMatchObject({ waited: 2 });
+    expect(watch({ on: 4 }, [NaN, Infinity, Infinity])).toMatchObject({ waited: 2 });
+    expect(watch({ on: 4 }, [Infinity, 7])).toMatchObject({ best: 7, bestStep: 2, waited: 0 });
   });
 
   it('begins anew where another quantity was watched before', () => {

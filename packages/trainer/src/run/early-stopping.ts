@@ -60,9 +60,11 @@ export function watchEvaluation(
   const value = watchedValue(on, event);
   const better = (one: number, other: number): boolean =>
     (on === 'aurac' ? one - other : other - one) > minDelta;
-  if (before?.on !== on || (Number.isNaN(before.best) && !Number.isNaN(value)))
+  // an infinite loss is read back as NaN: a run that goes on must decide as one that was never interrupted
+  if (before?.on !== on || (!Number.isFinite(before.best) && Number.isFinite(value)))
     return { on, best: value, bestStep: event.step, waited: 0 };
-  if (better(value, before.best)) return { on, best: value, bestStep: event.step, waited: 0 };
+  if (Number.isFinite(value) && better(value, before.best))
+    return { on, best: value, bestStep: event.step, waited: 0 };
   return { ...before, waited: before.waited + 1 };
 }
 

@@ -18,7 +18,8 @@ export async function evaluateRun(run: TrainingRun): Promise<void> {
   const signal = options.workers ? undefined : options.signal;
   const evaluation = await options.evaluate!.run({ step, signal });
   const { byRank, score = mean(byRank.map(({ loss }) => loss)), aurac = null } = evaluation;
-  const isBest = score < (progress.best?.score ?? Infinity);
+  const best = progress.best;
+  const isBest = score < (best?.score ?? Infinity);
   const event: EvalEvent = { type: 'eval', step, byRank, bestRank: bestRankOf(byRank), aurac, score, isBest };
   if (options.earlyStopping)
     progress.earlyStopping = watchEvaluation(options.earlyStopping, progress.earlyStopping, event);
@@ -27,8 +28,12 @@ export async function evaluateRun(run: TrainingRun): Promise<void> {
   else if (options.levels?.schedule === 'feedback') progress.plateaus++;
   run.emit(event);
   if (isPatienceOver(options, progress) && !isLastStep(run)) run.stoppedBy = 'early_stopping';
-  await heedCallback(run, options.onEvaluate?.(event));
-  if (isBest) await saveBest(run);
+  try {
+    await heedCallback(run, options.onEvaluate?.(event));
+  } finally {
+    // an adapter that could not be written is not one that later ones have to beat
+    if (isBest && !(await saveBest(run))) progress.best = best;
+  }
 }
 
 /** The rank of the lowest loss, the first of equals; null if no loss is a number. */

@@ -1,5 +1,6 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { QdyloraError } from '@qdylora/contract';
 import { rankSampler, rankSet } from '@qdylora/lora-dynamic';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
@@ -138,7 +139,9 @@ describe('callbacks', () => {
         onSave: () => 'stop',
       }),
     );
-    expect(typesOf(events).slice(-4)).toEqual(['step 3', 'checkpoint step 3', 'eval 3', 'done']);
+    // saved once more, with what the evaluation has changed
+    const saved = 'checkpoint step 3';
+    expect(typesOf(events).slice(-5)).toEqual(['step 3', saved, 'eval 3', saved, 'done']);
   });
 
   it(
@@ -186,6 +189,39 @@ describe('callbacks', () => {
   });
 });
 
+describe('the best adapter', () => {
+  const writeBest = (at: string): void => {
+    writeFileSync(join(at, 'a'), '');
+  };
+
+  it('is written although onEvaluate throws', async () => {
+    const folder = temporaryFolder();
+    const onEvaluate = (): never => {
+      throw new Error('mine');
+    };
+    const save = { folder, every: 1, writeBest };
+    await expect(tinyTrain({ evaluate: losses([3]), save, onEvaluate }).result).rejects.toThrow('mine');
+    expect(readdirSync(join(folder, 'adapter-best'))).toContain('a');
+  });
+
+  it('that could not be written is not one that later ones have to beat', async () => {
+    const folder = temporaryFolder();
+    let calls = 0;
+    const failsOnce = (at: string): void => {
+      if (++calls === 1) throw new QdyloraError('WRITE_FAILED', { where: at, problem: 'The disk is full' });
+      writeBest(at);
+    };
+    const run = tinyTrain({
+      totalSteps: 3,
+      evaluate: losses([1, 3, 2]),
+      save: { folder, every: null, writeBest: failsOnce },
+    });
+    expect(typesOf(await eventsOf(run))).toContain('checkpoint best 2');
+    expect((await run.result).best).toEqual({ step: 3, score: 3.5 });
+    expect(readdirSync(join(folder, 'adapter-best'))).toContain('a');
+  });
+});
+
 describe('the events of a run', () => {
   it('come whole to each of two readers', async () => {
     const run = tinyTrain({ totalSteps: 4 });
@@ -218,6 +254,17 @@ describe('early stopping', () => {
       step,
       stoppedBy: step === 6 ? null : 'early_stopping',
     });
+  });
+
+  it('and a callback that stops after the last step end nothing', async () => {
+    const folder = temporaryFolder();
+    const options = { save: { folder, every: 1 }, resume: 'latest', totalSteps: 4 } as const;
+    for (const process of ['the run', 'the ended run again']) {
+      const run = stopping({ on: 4, patience: 2 }, options);
+      expect((await run.result).stoppedBy, process).toBe(null);
+    }
+    const stopped = tinyTrain({ totalSteps: 2, onStep: ({ step }) => (step === 2 ? 'stop' : undefined) });
+    expect((await stopped.result).stoppedBy).toBe(null);
   });
 
   it('saves the step that it ends at, and keeps the best one as the best', async () => {

@@ -44,15 +44,21 @@ export async function saveLastStep(run: TrainingRun): Promise<void> {
   await announceSave(run, { type: 'checkpoint', path, step: run.progress.step, kind: 'step' });
 }
 
-/** Writes the best adapter so far, if the run keeps one. */
-export async function saveBest(run: TrainingRun): Promise<void> {
+/**
+ * Writes the best adapter so far, if the run keeps one. A failed write is a warning.
+ *
+ * @returns false where the write failed
+ */
+export async function saveBest(run: TrainingRun): Promise<boolean> {
   let path: string | null;
   try {
     path = (await run.keeper?.saveBest()) ?? null;
   } catch (error) {
-    return warnOfFailedWrite(run, error);
+    warnOfFailedWrite(run, error);
+    return false;
   }
   if (path) await announceSave(run, { type: 'checkpoint', path, step: run.progress.step, kind: 'best' });
+  return true;
 }
 
 function writeCheckpoint({ keeper, options, progress, identity }: TrainingRun): Promise<string> {

@@ -30,13 +30,13 @@ export interface StepEvent {
   readonly totalSteps: number;
   readonly epoch: number;
   /**
-   * Mean over the counted tokens of the step, without passes that learn from another one. NaN or infinite
-   * where the step was skipped as non-finite.
+   * Mean over the counted tokens of the step, without passes that learn from another one. Of a step that was
+   * skipped it may be NaN or infinite; it is finite where only the gradient or the optimizer state is not.
    */
   readonly loss: number;
   /** Moving average of the loss over about the last ten steps; skipped steps do not count. NaN before any. */
   readonly smoothedLoss: number;
-  /** The drawn rank of the step; null without adapters. */
+  /** The drawn rank, or another rank of the step where that one was not trained; null without adapters. */
   readonly rank: number | null;
   /** The different ranks that the step trained, largest first; none without adapters. */
   readonly ranks: readonly number[];

@@ -15,7 +15,7 @@ export interface TrainingRun {
   readonly identity: RunIdentity;
   readonly dropout: Rng;
   readonly recorder: PassRecorder | null;
-  /** Step of the newest checkpoint. */
+  /** Step of the newest checkpoint; NOT_SAVED: the newest step is to be saved, whatever there is. */
   savedAt: number;
   /** Whether readers have been warned that the disk has no room for the next checkpoint. */
   isDiskLow: boolean;
@@ -33,6 +33,8 @@ export interface TrainingRun {
   emit(event: TrainEvent): void;
   warn(code: WarningCode, message: string): void;
 }
+
+export const NOT_SAVED = -1;
 
 /** Whether no step follows the newest one. */
 export const isLastStep = ({ progress, options, stoppedBy }: TrainingRun): boolean =>

@@ -126,7 +126,8 @@ const isRecordable = (backend: Backend, { pass, offload }: PassRun): boolean =>
 
 /**
  * The values that determine the shapes of all arrays of a pass, its ops and their scratch: that of attention
- * depends on where each sequence begins. A pass without soft targets leaves those of `topK` where they are.
+ * depends on where each sequence begins. A pass without soft targets keeps the arrays of the `topK`
+ * before it.
  */
 const shapeOf = ({ pass, computeDtype, recompute, dropout }: PassRun, topK: number | undefined): string =>
   JSON.stringify([

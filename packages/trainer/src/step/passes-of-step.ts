@@ -13,8 +13,8 @@ export interface StepPlan {
   /** Rows that the optimizer may touch; null: all rows of every parameter. */
   readonly rows: readonly RowRange[] | null;
   /**
-   * The rank of all passes; where they differ, the step's drawn rank (the one beside the largest); null
-   * without adapters.
+   * The drawn rank of the step, or that of its first pass where no pass has the drawn one; null without
+   * adapters.
    */
   readonly rank: number | null;
   /** All ranks of the passes, the largest first; empty without adapters. */
@@ -66,14 +66,13 @@ export function passesOfStep(
     ? rankBatches(step, batches, sampler, { level, studentLevel })
     : batches.map((batch) => ({ batch, parts: [{ batch, rank: ranks.maxRank, level }] }));
   const partRanks = rankedBatches.flatMap(({ parts }) => parts.map(({ rank }) => rank));
-  const [firstRank] = partRanks;
-  const isOneRank = firstRank !== undefined && partRanks.every((rank) => rank === firstRank);
+  const drawnRank = sampler?.rankAt(step) ?? ranks.maxRank;
   const passes = rankedBatches.map((rankedBatch) => passesOfBatch(rankedBatch, model, sampler));
   return {
     passes: passes.flat(),
     batchOfPass: passes.flatMap((ofBatch, index) => ofBatch.map(() => index)),
     rows: updatedRows(config.updateRule, ranks, partRanks),
-    rank: isOneRank ? firstRank : (sampler?.rankAt(step) ?? ranks.maxRank),
+    rank: partRanks.includes(drawnRank) ? drawnRank : (partRanks.at(0) ?? drawnRank),
     ranks: [...new Set(partRanks)].sort((a, b) => b - a),
   };
 }

@@ -26,7 +26,7 @@ export interface Pass {
 }
 
 /**
- * Two passes over one batch, one after the other: the teacher keeps its predictions, the `topK` most likely
+ * Passes over one batch, one after the other: the teacher keeps its predictions, the `topK` most likely
  * classes of each token; the student learns from them with the share `weight` of its loss. No gradient flows
  * back to the teacher.
  */

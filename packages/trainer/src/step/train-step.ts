@@ -95,8 +95,7 @@ export interface StepOutcome {
 /**
  * One optimizer step at one rank: forward, backward, clip, update. Several batches are accumulated; each
  * counted token weighs the same.
- * The step changes only the rows that the view trains, unless `rows` says otherwise (null: all rows, as
- * `train` does for update rule `prefix`).
+ * The step changes only the rows that the view trains, unless `rows` says otherwise (null: all rows).
  *
  * @throws QdyloraError BAD_ARGUMENT, ABORTED, OUT_OF_MEMORY
  * @example

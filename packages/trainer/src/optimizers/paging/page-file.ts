@@ -26,7 +26,7 @@ export interface PageFileOptions {
 /**
  * A file of zeros that has no name: it is unlinked as soon as it is open, so it is gone when the process
  * ends, however it ends. Its blocks are reserved at once, so a full disk is an error here and not in the
- * middle of a step. A folder that had to be made for it goes with its name. pread and pwrite move pages
+ * middle of a step. A folder that was created for it is removed then. pread and pwrite move pages
  * between the system's cache of the file and a fixed slot: the process itself holds only the slot. (Mapping
  * the file instead counts every touched page as the process's own until madvise drops it, and faults each one
  * in again.)
