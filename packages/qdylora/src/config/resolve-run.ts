@@ -47,7 +47,8 @@ export interface InheritedValues {
   readonly loraAlpha: number;
   readonly loraScaling: RankScaling;
   /** How its base was quantized, if that is known. A chosen `method` goes before it. */
-  readonly base?: Pick<RunConfig, 'quantization' | 'doubleQuantization' | 'quantizationBlockSize'>;
+  readonly base?: Pick<RunConfig, 'quantization' | 'doubleQuantization' | 'quantizationBlockSize'> &
+    Partial<Pick<RunConfig, 'quantizationLevels'>>;
 }
 
 /**

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { booleanKey, bytesKey, numberKey, optionalNumberKey, textKey, type Key } from './key.ts';
 import { KEYS } from './keys.ts';
-import { BASE_KEYS, draftTokens } from './verb-keys.ts';
+import { BASE_KEYS, draftTokens, level } from './verb-keys.ts';
 
 /** What `serve` takes; its adapters are named apart. */
 export const SERVE_KEYS = {
@@ -12,6 +12,7 @@ export const SERVE_KEYS = {
       'An answer does not depend on the requests beside it; false is faster, and answers may differ in ' +
       'close choices',
   }),
+  level,
   chatTemplate: KEYS.chatTemplate,
   draftTokens,
   host: {

@@ -1,6 +1,6 @@
 import { booleanKey, filesKey, optionalNumberKey, textKey, type Key } from './key.ts';
 import { KEYS } from './keys.ts';
-import { BASE_KEYS, EVALUATE_KEYS } from './verb-keys.ts';
+import { BASE_KEYS, EVALUATE_KEYS, level } from './verb-keys.ts';
 
 /** What `eval` takes for benchmark tasks only. */
 export const TASK_ONLY_KEYS = {
@@ -60,6 +60,7 @@ export const EVALUATE_TASKS_KEYS = {
       'close choices may differ',
   }),
   ...TASK_ONLY_KEYS,
+  level,
   applyChatTemplate: KEYS.applyChatTemplate,
   chatTemplate: KEYS.chatTemplate,
   ranks: EVALUATE_KEYS.ranks,

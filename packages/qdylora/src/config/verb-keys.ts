@@ -52,7 +52,7 @@ const rank = optionalNumberKey(
   { group: 'Adapter', about: 'Rank of the adapter; the largest by default' },
 );
 
-const level = {
+export const level = {
   group: 'Method',
   about: 'Bits a weight at which nf4 matrices are used; 4 by default, or those of the run of the adapter',
   flag: 'number',

@@ -3,7 +3,6 @@ import { QdyloraError } from '@qdylora/contract';
 import type { ChatMessage, Tokenizer } from '@qdylora/data';
 import { groupFrozenLayers, modelAtLevel } from '@qdylora/lora-dynamic';
 import { createDecodeEngine, type DecodeView } from '@qdylora/models';
-import { STORED_LEVEL } from '@qdylora/quant';
 import type { ComputeDtype } from '@qdylora/tensor';
 import type { OutputOf } from '../config/values/check-values.ts';
 import type { ExplicitValues } from '../config/explicit-values.ts';
@@ -94,8 +93,7 @@ function answererOf(
     onNotice,
   }: { readonly rank: number | null; readonly tokenizer: Tokenizer | null; readonly onNotice: Warn },
 ): Answerer {
-  const { model, adapter, source, computeDtype, precision } = opened;
-  const level = config.level ?? STORED_LEVEL;
+  const { model, adapter, source, computeDtype, precision, level } = opened;
   const view =
     adapter && rank !== null
       ? adapter.adapted.atRank(rank, { level })

@@ -7,7 +7,6 @@ import {
   type RankReport,
 } from '@qdylora/eval';
 import { modelAtLevel } from '@qdylora/lora-dynamic';
-import { STORED_LEVEL } from '@qdylora/quant';
 import type { InputOf, OutputOf } from '../config/values/check-values.ts';
 import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { EVALUATE_KEYS } from '../config/verb-keys.ts';
@@ -107,15 +106,14 @@ export async function evaluateFrom(
     precision: opened.precision,
     ...(ranks
       ? await judgeRanks(opened, { ...config, ranks }, examples, options)
-      : await judgeModel(opened, config.level, examples, options)),
+      : await judgeModel(opened, examples, options)),
   };
 }
 
 type Examples = Parameters<typeof perplexity>[0];
 
 async function judgeModel(
-  { model }: OpenModel,
-  level: number | null,
+  { model, level }: OpenModel,
   examples: Examples,
   options: MeasureOptions,
 ): Promise<Pick<Evaluation, 'results' | 'report'>> {
@@ -124,7 +122,7 @@ async function judgeModel(
     perplexity: exp,
     tokens,
     standardError,
-  } = await lossOver({ model: modelAtLevel(model, level ?? STORED_LEVEL), active: null }, examples, options);
+  } = await lossOver({ model: modelAtLevel(model, level), active: null }, examples, options);
   return {
     results: [{ rank: null, loss, perplexity: exp, tokens, standardError, versusBase: null }],
     report: null,
@@ -132,17 +130,12 @@ async function judgeModel(
 }
 
 async function judgeRanks(
-  { model, adapter }: OpenModel,
-  {
-    ranks,
-    compareWithBase,
-    level: chosenLevel,
-  }: Pick<EvaluateConfig, 'compareWithBase' | 'level'> & { readonly ranks: readonly number[] },
+  { model, adapter, level }: OpenModel,
+  { ranks, compareWithBase }: Pick<EvaluateConfig, 'compareWithBase'> & { readonly ranks: readonly number[] },
   examples: Examples,
   options: MeasureOptions,
 ): Promise<Pick<Evaluation, 'results' | 'report'>> {
   const { adapted } = adapter!;
-  const level = chosenLevel ?? STORED_LEVEL;
   const report = await sweepRanks((rank) => adapted.atRank(rank, { level }), ranks, perplexity(examples), {
     ...options,
     base: compareWithBase ? { model: modelAtLevel(model, level), active: null } : null,

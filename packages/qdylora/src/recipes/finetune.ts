@@ -150,7 +150,7 @@ export async function openRun(requested: PreparedRun, session: RunSession): Prom
     const config = withLoadedQuantization(resolved, model, notice);
     // attach: the adapter of all ranks, its optimizer and its rank sampler
     const adapted = await attachForTraining(model, config, { ...source, warn: notice });
-    if (adapted) assertBudgetsFit(config.evalBudgets, adapted);
+    if (adapted) assertBudgetsFit(config.evalBudgets, { ...adapted, ...adapted.ranks });
     warnOfPositions(model.config, data, config.maxSeqLength, notice);
     const needOf = needOfRun(config, { data, chosen, source });
     const run = await assembleRun(config, { model, adapted, ...steps }, { warn: notice, needOf });

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { assertNewFolder } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
+import { STORED_LEVEL } from '@qdylora/quant';
 import type { InputOf, OutputOf } from '../config/values/check-values.ts';
 import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { FORMAT_DTYPES, type MergeDtype, type MergeFormat } from '../config/merge-formats.ts';
@@ -11,7 +12,7 @@ import type { BackendChoice } from './opening/choose-backend.ts';
 import { missingKey } from '../config/names/missing-key.ts';
 import { checkModelValues, openModel } from './opening/open-model.ts';
 import { logitDifference, probeIds, probeLogits, type LogitDifference } from './outputs/probe-logits.ts';
-import { ranksOf, readAdapter } from './adapter/read-adapter.ts';
+import { ranksOf, readAdapter, type ReadAdapter } from './adapter/read-adapter.ts';
 import { GGUF_FILE, writeMergedFloats, writeMergedGguf, writeMergedPacked } from './outputs/write-merged.ts';
 import type { SaveDtype } from './outputs/write-model.ts';
 
@@ -104,6 +105,7 @@ async function writeMerged(
   const { adapter: folder, format, dtype } = config;
   if (!folder) throw missingKey('adapter', 'Name the adapter to merge: --adapter runs/first/adapter.');
   const adapter = readAdapter(folder);
+  assertMergeable(adapter, config);
   const [rank] = ranksOf(adapter, [config.rank ?? adapter.state.maxRank]) as [number];
   using opened = await openModel(config, { adapter, backend, warn: onNotice });
   const { adapted } = opened.adapter!;
@@ -130,6 +132,18 @@ async function writeMerged(
   };
 }
 
+/** @throws QdyloraError UNSUPPORTED for an adapter of a run at another level, whose base has no matrices of its own */
+function assertMergeable({ sidecar, folder }: ReadAdapter, { quantization }: Config): void {
+  const level = sidecar?.base.level;
+  if (level === undefined || quantization === 'none') return;
+  throw new QdyloraError('UNSUPPORTED', {
+    where: folder,
+    problem: `It was trained at ${level} bits a weight, and a merge decodes the base at ${STORED_LEVEL}.`,
+    nextStep: 'Merge it into the original weights (--quantization none), or use it unmerged.',
+    details: { level },
+  });
+}
+
 /** What the written model says. */
 async function logitsOf(
   path: string,
@@ -138,7 +152,7 @@ async function logitsOf(
   { backend, onNotice = () => {} }: Pick<RecipeHooks, 'onNotice'> & { readonly backend?: BackendChoice },
 ): Promise<Float32Array> {
   using opened = await openModel(
-    { ...config, model: path, quantization: 'none' },
+    { ...config, model: path, quantization: null }, // as it was written
     { adapter: null, backend, warn: onNotice },
   );
   return await probeLogits({ model: opened.model, active: null }, ids);

@@ -4,7 +4,15 @@ import { describe, expect, it } from 'vitest';
 import { run, tinyRun } from '../../test/tiny-run.ts';
 import { mergeExplicit, valuesOfOptions } from '../config/explicit-values.ts';
 import { readRunYaml } from '../config/yaml/read-run-yaml.ts';
-import { evaluate, finetune, finishRank, planMemory, type FinetuneOptions } from '../index.ts';
+import {
+  evaluate,
+  exportAdapter,
+  finetune,
+  finishRank,
+  mergeAdapter,
+  planMemory,
+  type FinetuneOptions,
+} from '../index.ts';
 import { prepareRun } from './run/prepare-run.ts';
 
 const { folder, model, rows, common } = tinyRun();
@@ -60,6 +68,22 @@ describe('a run at several quantization levels', () => {
     const levels = valuesOfOptions({ quantizationLevels: [3, 4, 8] });
     const values = mergeExplicit(await readRunYaml(join(outputDir, 'run.yaml')), levels);
     expect(prepareRun(values).levelSchedule).toBe('distilled');
+
+    const adapter = join(outputDir, 'adapter');
+    const { quantization: _chosen, ...rest } = common;
+    const more = { ...rest, outputDir: folder.in('more'), adapter };
+    expect(prepareRun(valuesOfOptions(more)).quantizationLevels).toEqual([3]);
+    const chosen = { ...more, quantization: 'none' } as const;
+    expect(prepareRun(valuesOfOptions(chosen)).quantizationLevels).toEqual([4]);
+    const merged = { model, adapter, backend: 'host', check: false, outputDir: folder.in('merged') } as const;
+    await expect(mergeAdapter(merged)).rejects.toThrow(
+      /It was trained at 3 bits a weight, and a merge decodes the base at 4\. .*--quantization none/,
+    );
+    expect((await mergeAdapter({ ...merged, quantization: 'none' })).layers).toBeGreaterThan(0);
+    const originals = { ...judged, quantization: 'none' } as const;
+    expect((await evaluate(originals)).results).toHaveLength(ranks.length);
+    const budget = { adapter, model, dataset: rows, budget: '1KB', outputDir: folder.in('cut') };
+    expect((await exportAdapter(budget)).bytes).toBeGreaterThan(0);
   });
 
   it('without distillation has steps at each of them', async () => {

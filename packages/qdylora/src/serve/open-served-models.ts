@@ -1,6 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { Adapted } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
+import { STORED_LEVEL } from '@qdylora/quant';
 import { mergeExplicit, valuesOfFlags, type ExplicitValues } from '../config/explicit-values.ts';
 import type { OutputOf } from '../config/values/check-values.ts';
 import { SERVE_KEYS } from '../config/serve-keys.ts';
@@ -50,7 +51,7 @@ export async function openServedModels(
       const adapted = i === 0 ? opened.adapter!.adapted : await attachAdapter(opened.model, reads[i], facts);
       adapters.push(await servedAdapter(opened, { source, read: reads[i], adapted, config }));
     }
-    return { config, opened, models: servedModels(adapters), [Symbol.dispose]: opened.dispose };
+    return { config, opened, models: servedModels(adapters, opened.level), [Symbol.dispose]: opened.dispose };
   } catch (error) {
     opened.dispose();
     throw error;
@@ -105,6 +106,16 @@ function assertDistinct(sources: readonly AdapterSource[]): void {
 
 /** Whole weights of an adapter replace those of the base, so such an adapter cannot share it. */
 function assertOneBase(reads: readonly ReadAdapter[]): void {
+  const levelOf = ({ sidecar }: ReadAdapter): number => sidecar?.base.level ?? STORED_LEVEL;
+  const other = reads.find((read) => levelOf(read) !== levelOf(reads[0]));
+  if (other)
+    throw new QdyloraError('BAD_ADAPTER', {
+      where: other.folder,
+      problem:
+        `It was trained at ${levelOf(other)} bits a weight, and ${reads[0].folder} at ${levelOf(reads[0])}: ` +
+        `a server uses one base.`,
+      nextStep: 'Serve them apart.',
+    });
   const whole = reads.find(({ saved }) => saved !== null);
   if (!whole || reads.length === 1) return;
   throw new QdyloraError('BAD_ADAPTER', {

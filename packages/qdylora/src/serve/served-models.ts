@@ -52,8 +52,12 @@ export interface ServedModels {
 /** `smol`, `smol:base`, `smol:r8`. */
 const MODEL_ID = /^(?<name>[^:]+)(?::(?:(?<base>base)|r(?<rank>\d{1,6})))?$/;
 
-/** Adapters by the names of their models: `name:r8`, `name:base`; `name` is the recommended rank. */
-export function servedModels(adapters: readonly ServedAdapter[]): ServedModels {
+/**
+ * Adapters by the names of their models: `name:r8`, `name:base`; `name` is the recommended rank.
+ *
+ * @param level bits a weight at which all of them are used
+ */
+export function servedModels(adapters: readonly ServedAdapter[], level: number): ServedModels {
   const list = adapters.flatMap(listOf);
   const unknown = (id: string): QdyloraError => {
     const nearest = nearestName(
@@ -77,7 +81,13 @@ export function servedModels(adapters: readonly ServedAdapter[]): ServedModels {
       const rank = base ? 0 : rankText === undefined ? adapter.recommendedRank : Number(rankText);
       if (rank === 0 && !base) throw unknown(id);
       if (rank > 0) assertRank(adapter, rank);
-      return { id, adapter, rank, view: rank === 0 ? adapter.adapted.base() : adapter.adapted.atRank(rank) };
+      const { adapted } = adapter;
+      return {
+        id,
+        adapter,
+        rank,
+        view: rank === 0 ? adapted.base({ level }) : adapted.atRank(rank, { level }),
+      };
     },
   };
 }

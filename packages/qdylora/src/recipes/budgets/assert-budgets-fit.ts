@@ -1,6 +1,8 @@
 import { QdyloraError } from '@qdylora/contract';
-import { rowBytes, type Adapted } from '@qdylora/lora-dynamic';
+import { rowBytes, type AdapterState } from '@qdylora/lora-dynamic';
 import { byteSizeText } from '../../config/values/byte-size.ts';
+
+type Sizes = Parameters<typeof rowBytes>[0];
 
 /**
  * Refuses sizes below one row of an adapter before anything is trained.
@@ -9,7 +11,8 @@ import { byteSizeText } from '../../config/values/byte-size.ts';
  */
 export function assertBudgetsFit(
   budgets: 'ranks' | readonly number[] | null,
-  { layers, ranks: { maxRank } }: Pick<Adapted<unknown>, 'layers' | 'ranks'>,
+  { layers, maxRank }: Pick<AdapterState, 'maxRank'> & { readonly layers: readonly Sizes[] },
+  where: 'eval_budgets' | 'budget' = 'eval_budgets',
 ): void {
   if (budgets === null || budgets === 'ranks') return;
   const bytesOfRows = layers.map(rowBytes);
@@ -18,11 +21,11 @@ export function assertBudgetsFit(
   const tooSmall = budgets.find((bytes) => bytes < smallest);
   if (tooSmall === undefined) return;
   throw new QdyloraError('BAD_CONFIG', {
-    where: 'eval_budgets',
+    where,
     problem:
       `A budget is ${byteSizeText(tooSmall)}, but the smallest row of an adapter takes ` +
       `${byteSizeText(smallest)}`,
-    nextStep: `The whole adapter has ${byteSizeText(wholeBytes)}: choose sizes below it, or ranks.`,
+    nextStep: `The whole adapter has ${byteSizeText(wholeBytes)}: choose ${where === 'budget' ? 'a size' : 'sizes'} below it, or ranks.`,
     details: { budgetBytes: tooSmall, smallestBytes: smallest, wholeBytes },
   });
 }

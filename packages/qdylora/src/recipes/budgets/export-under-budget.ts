@@ -9,6 +9,7 @@ import type { ReadAdapter } from '../adapter/read-adapter.ts';
 import { writeLayered, type RankedMatrices } from '../adapter/write-adapter.ts';
 import { checkModelValues, openModel } from '../opening/open-model.ts';
 import { loadEvalExamples } from '../run/load-data.ts';
+import { assertBudgetsFit } from './assert-budgets-fit.ts';
 import { chooseRanks } from './choose-ranks.ts';
 import { layersAtRanks, withCuts, type CutLayer } from './cut-adapter.ts';
 import { BUDGET_ROWS, weighRows } from './weigh-rows.ts';
@@ -57,6 +58,7 @@ export async function exportUnderBudget({
       problem: `It also holds whole weights (${adapter.saved.names.join(', ')}), which have no rank.`,
       nextStep: 'Export it at one rank.',
     });
+  assertBudgetsFit([budgetBytes], adapter.state, 'budget');
   const chosen = await chosenLayers(adapter, budgetBytes, { model, dataset, warn });
   const layers = chosen
     .filter(({ rank }) => rank > 0)
@@ -72,7 +74,12 @@ async function chosenLayers(
 ): Promise<CutLayer[]> {
   const config = checkModelValues(
     EVALUATE_KEYS,
-    valuesOfOptions({ model, dataset, adapter: adapter.folder }),
+    valuesOfOptions({
+      model,
+      dataset,
+      adapter: adapter.folder,
+      applyChatTemplate: adapter.sidecar?.prompt?.apply_chat_template ?? false,
+    }),
   );
   using opened = await openModel(config, { adapter, warn });
   const { source, computeDtype } = opened;
@@ -82,7 +89,8 @@ async function chosenLayers(
     await source.openTokenizer(),
   );
   const taskRows = examples.slice(0, BUDGET_ROWS);
-  const trained = { model: opened.model, adapted: opened.adapter!.adapted, state: adapter.state };
+  const { model: base, level } = opened;
+  const trained = { model: base, adapted: opened.adapter!.adapted, state: adapter.state, level };
   const weighed = await weighRows(trained, taskRows, { computeDtype });
   if (weighed.gains.every(({ gains }) => gains.every((gain) => gain === 0)))
     throw new QdyloraError('UNSUPPORTED', {

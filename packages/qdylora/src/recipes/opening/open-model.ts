@@ -35,6 +35,8 @@ export interface OpenModel extends Disposable {
   readonly computeDtype: ComputeDtype;
   readonly chosen: ChosenBackend;
   readonly precision: WeightPrecision;
+  /** Bits a weight at which the model is used: that of the command, or of the adapter's run. */
+  readonly level: number;
   dispose(): void;
 }
 
@@ -48,6 +50,8 @@ export function checkModelValues<K extends Readonly<Record<string, Key>>>(
 ): OutputOf<K> {
   const folder = explicit.get('adapter')?.value;
   const base = typeof folder === 'string' ? storedSidecar(folder)?.base : null;
+  // other matrices than those of the run have no such level
+  const hasLevel = Object.hasOwn(keys, 'level') && !explicit.has('quantization');
   return checkValues(
     keys,
     explicit,
@@ -56,7 +60,7 @@ export function checkModelValues<K extends Readonly<Record<string, Key>>>(
           quantization: base.quantization,
           doubleQuantization: base.double_quantization,
           quantizationBlockSize: base.quantization_block_size,
-          ...(base.level !== undefined && { level: base.level }),
+          ...(hasLevel && base.level !== undefined && { level: base.level }),
         }
       : {},
   );
@@ -77,11 +81,12 @@ export async function openModel(
   config: ModelConfig,
   { adapter: read, backend, warn }: OpenModelOptions,
 ): Promise<OpenModel> {
+  const level = config.level ?? STORED_LEVEL;
   const source = await openSource(
     {
       ...config,
       quantization: config.quantization ?? 'none', // as it is stored
-      quantizationLevels: [config.level ?? STORED_LEVEL],
+      quantizationLevels: [level],
       init: null,
       adapter: null,
       method: 'qdylora',
@@ -107,6 +112,7 @@ export async function openModel(
       computeDtype: chosen.computeDtype(config.computeDtype),
       chosen,
       precision: weightPrecision(model),
+      level,
       dispose,
       [Symbol.dispose]: dispose,
     };

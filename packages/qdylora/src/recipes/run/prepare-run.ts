@@ -39,7 +39,8 @@ function assertStateExists({ optimizerState: folder }: RunConfig): void {
   });
 }
 
-function inheritedValues({ state, sidecar }: ReadAdapter): InheritedValues {
+function inheritedValues({ state, sidecar }: ReadAdapter, explicit: ExplicitValues): InheritedValues {
+  const level = explicit.has('quantization') ? undefined : sidecar?.base.level;
   return {
     ranks: state.ranks,
     loraAlpha: state.alpha,
@@ -49,6 +50,7 @@ function inheritedValues({ state, sidecar }: ReadAdapter): InheritedValues {
         quantization: sidecar.base.quantization,
         doubleQuantization: sidecar.base.double_quantization,
         quantizationBlockSize: sidecar.base.quantization_block_size,
+        ...(level !== undefined && { quantizationLevels: [level] }),
       },
     }),
   };
@@ -82,7 +84,7 @@ function assertSameLayers(
 export function resolveShape(explicit: ExplicitValues): RunConfig {
   const folder = explicit.get('adapter')?.value;
   const adapter = typeof folder === 'string' ? readAdapter(folder) : null;
-  const resolved = resolveRun(explicit, adapter && inheritedValues(adapter));
+  const resolved = resolveRun(explicit, adapter && inheritedValues(adapter, explicit));
   if (adapter && explicit.has('targetModules')) assertSameLayers(adapter, resolved.targetModules, explicit);
   // an adapter keeps its layers, also where wider ones are named, such as all-linear
   const config = adapter ? { ...resolved, targetModules: layerKinds(adapter.state) } : resolved;

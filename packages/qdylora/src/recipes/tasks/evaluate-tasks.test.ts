@@ -38,6 +38,48 @@ describe('eval --tasks', () => {
     expect(code, err).toBe(0);
   });
 
+  it('uses a base at the quantization level of the run of the adapter, or at another', async () => {
+    const levels = ['--quantization', 'nf4', '--quantization-levels', '3'];
+    const { code, err } = await command(...train, ...levels, '--output-dir', folder.in('three'));
+    expect(code, err).toBe(0);
+    const judge = [
+      '--tasks',
+      task,
+      '--num-fewshot',
+      '0',
+      '--model',
+      model,
+      '--adapter',
+      folder.in('three/adapter'),
+    ];
+    const likelihoodsAt = async (...level: string[]): Promise<unknown> => {
+      const out = folder.in(`levels${level.join('')}`);
+      const judged = await command(
+        'eval',
+        '--backend',
+        'host',
+        '--task-data',
+        data,
+        ...judge,
+        ...level,
+        '--output-dir',
+        out,
+      );
+      expect(judged.code, judged.err).toBe(0);
+      const files = readdirSync(out, { recursive: true, encoding: 'utf8' });
+      const samples = files.filter((file) => /samples_quiz.*jsonl$/.test(file)).sort();
+      return samples.map((file) =>
+        readFileSync(join(out, file), 'utf8')
+          .split('\n')
+          .filter(Boolean)
+          .map((line) => (JSON.parse(line) as { resps: unknown }).resps),
+      );
+    };
+    const byDefault = await likelihoodsAt();
+    expect(byDefault).toEqual(await likelihoodsAt('--level', '3'));
+    expect(byDefault).not.toEqual(await likelihoodsAt('--level', '4'));
+  });
+
   it('a task may begin the answer in the assistant turn of a chat template', async () => {
     const opened = folder.in('opened.yaml');
     writeFileSync(opened, `${QUIZ.replace('quiz', 'opened')}gen_prefix: "{{question}} I say"\n`);

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { canonicalJson } from '@qdylora/checkpoint';
 import type { AnswerCache } from '@qdylora/eval';
+import { STORED_LEVEL } from '@qdylora/quant';
 import type { OpenModel } from '../opening/open-model.ts';
 import { openAnswers } from './open-answers.ts';
 import type { EvaluateTasksConfig } from './evaluate-tasks-config.ts';
@@ -34,7 +35,7 @@ export function modelAnswers(
 function answerPaths(opened: OpenModel, config: EvaluateTasksConfig): (rank: number | null) => string | null {
   const folder = answerFolder(config);
   if (folder === null) return () => null;
-  const { source, adapter, chosen, computeDtype, precision } = opened;
+  const { source, adapter, chosen, computeDtype, precision, level } = opened;
   const adapterHash = adapter && hashFiles(adapter.read.folder, /\.(safetensors|bin|json)$/);
   const common = {
     weights: source.fingerprint,
@@ -44,6 +45,7 @@ function answerPaths(opened: OpenModel, config: EvaluateTasksConfig): (rank: num
     quantization: config.quantization,
     double_quantization: config.doubleQuantization,
     quantization_block_size: config.quantizationBlockSize,
+    ...(level !== STORED_LEVEL && { quantization_level: level }),
     backend: chosen.backend.name,
     level: chosen.backend.level ?? null,
     batch_invariant: config.batchInvariant,

@@ -7,7 +7,7 @@ import {
   type TaskRequests,
   type TokenModel,
 } from '@qdylora/eval';
-import { groupFrozenLayers } from '@qdylora/lora-dynamic';
+import { groupFrozenLayers, modelAtLevel } from '@qdylora/lora-dynamic';
 import { createDecodeEngine, kvTokenBytes, type DecodeView } from '@qdylora/models';
 import type { OpenModel } from '../opening/open-model.ts';
 import { tokenModel } from './token-model.ts';
@@ -40,8 +40,11 @@ export function openTaskModels(
   opened: OpenModel,
   { tokenizer, requests, views, signal }: TaskModelsOptions,
 ): TaskModels {
-  const { model, adapter, source, computeDtype } = opened;
-  const base: DecodeView = adapter?.adapted.base() ?? { model: groupFrozenLayers(model), active: null };
+  const { model, adapter, source, computeDtype, level } = opened;
+  const base: DecodeView = adapter?.adapted.base({ level }) ?? {
+    model: groupFrozenLayers(modelAtLevel(model, level)),
+    active: null,
+  };
   const encode = requestEncoder({ tokenizer, maxLength: model.config.maxPositions });
   const longest = requests
     .flatMap(({ documents }) => documents.flatMap((document) => document.requests))
@@ -65,7 +68,7 @@ export function openTaskModels(
   signal?.addEventListener('abort', onAbort);
   return {
     encode,
-    at: (rank) => tokenModel(rank === null ? base : adapter!.adapted.atRank(rank), options),
+    at: (rank) => tokenModel(rank === null ? base : adapter!.adapted.atRank(rank, { level }), options),
     async [Symbol.asyncDispose]() {
       signal?.removeEventListener('abort', onAbort);
       await engine.close();

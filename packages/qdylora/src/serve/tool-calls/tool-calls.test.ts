@@ -53,19 +53,22 @@ async function clientOf(template: string, answer: string) {
   const prompts: string[] = [];
   const app = await createApp(
     {
-      models: servedModels([
-        {
-          name: 'smol',
-          adapted: { base: () => view, atRank: () => view } as never,
-          ranks: [1],
-          isNested: true,
-          recommendedRank: 1,
-          tokenizer,
-          style: promptStyle(tokenizer, null, false),
-          stopIds: [],
-          chatStopIds: [],
-        },
-      ]),
+      models: servedModels(
+        [
+          {
+            name: 'smol',
+            adapted: { base: () => view, atRank: () => view } as never,
+            ranks: [1],
+            isNested: true,
+            recommendedRank: 1,
+            tokenizer,
+            style: promptStyle(tokenizer, null, false),
+            stopIds: [],
+            chatStopIds: [],
+          },
+        ],
+        4,
+      ),
       engine: scriptedEngine(tokenizer, answer, prompts),
       metrics: createMetrics(),
       contextTokens: 1000,
