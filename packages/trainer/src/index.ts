@@ -100,12 +100,7 @@ export type {
   TrainCallbacks,
   TrainOptions,
 } from './run/train-options.ts';
-export {
-  firstLossScale,
-  nextLossScale,
-  type LossScale,
-  type LossScaling,
-} from './step/loss-scale.ts';
+export { firstLossScale, nextLossScale, type LossScale, type LossScaling } from './step/loss-scale.ts';
 export {
   runStep,
   trainStep,

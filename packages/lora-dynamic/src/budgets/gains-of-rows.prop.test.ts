@@ -70,7 +70,9 @@ describe('gains of rows', () => {
     const [{ name }] = state.layers;
     const message = `The Fisher information of ${name} is missing, or has numbers that are not finite`;
     expect(() => gainsOfRows(state, new Map())).toThrow(message);
-    expect(() => gainsOfRows(state, fisherOf(state, new Float64Array(RANK * RANK).fill(NaN)))).toThrow(message);
+    expect(() => gainsOfRows(state, fisherOf(state, new Float64Array(RANK * RANK).fill(NaN)))).toThrow(
+      message,
+    );
   });
 
   test('share what a later row gains with the rows before it', async () => {

@@ -52,8 +52,8 @@ function finiteFisher(fisher: RowFisher, name: string): Float64Array {
 }
 
 /**
- * ½·cᵀ·F·c of the cut at each rank k, where the first k rows keep the share `kept[k]` of their factor, and the
- * others nothing: [maxRank + 1]
+ * ½·cᵀ·F·c of the cut at each rank k, where the first k rows keep the share `kept[k]` of their factor, and
+ * the others nothing: [maxRank + 1]
  */
 function risesOfCuts(fisher: Float64Array, kept: Float64Array): Float64Array {
   const maxRank = kept.length - 1;

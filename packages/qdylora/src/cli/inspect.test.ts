@@ -29,7 +29,7 @@ describe('inspect', () => {
       err: expect.stringMatching(
         joined(
           /rows\.jsonl is a file of rows, not a checkpoint or an adapter\.\n/,
-          /Show rows by --dataset .*rows\.jsonl, with --model/,
+          /Show rows with npx qdylora inspect --dataset .*rows\.jsonl\. Add --model/,
         ),
       ) as string,
     });
@@ -40,7 +40,9 @@ describe('inspect', () => {
     const [state] = readdirSync(folder.in('run/checkpoints'));
     expect(await command('inspect', folder.in(`run/checkpoints/${state}`))).toMatchObject({
       code: 2,
-      err: expect.stringMatching(/is the saved state of a run, .*\nThe adapter .* is in its output_dir/) as string,
+      err: expect.stringMatching(
+        /is the saved state of a run, .*\nThe adapter .* is in its output_dir/,
+      ) as string,
     });
     expect(await command('train', folder.in('run'))).toMatchObject({
       code: 2,
@@ -88,6 +90,8 @@ describe('inspect', () => {
 
   it('of an unknown architecture lists the known ones', async () => {
     const { code, out } = await command('inspect', writeTinyModel(folder.in('bert')), '--json');
+    const { dtypes, bytes } = JSON.parse(out) as { dtypes: unknown; bytes: number };
+    expect(dtypes).toEqual([{ dtype: 'F32', bytes }]);
     expect(code).toBe(0);
     writeFileSync(folder.in('bert/config.json'), JSON.stringify({ model_type: 'bert' }));
     const refused = await command('inspect', folder.in('bert'), '--json');

@@ -4,7 +4,7 @@ import type { FinetuneResult } from '../recipes/finetune.ts';
 import { nextCommand } from '../recipes/outputs/next-command.ts';
 import type { RunPlan } from '../recipes/plan-run.ts';
 import type { PreparedRun } from '../recipes/run/prepare-run.ts';
-import { lossText } from '../report/number-text.ts';
+import { errorText, lossText } from '../report/number-text.ts';
 import { finishText } from '../report/sections/next-section.ts';
 import { printResult, type CommonFlags, type Context } from './context.ts';
 import { withContinueCommand } from './continue-command.ts';
@@ -44,7 +44,7 @@ function resultLines(
 ): string[] {
   const { ranks, base, bestRank, smallestGoodRank, heldOut } = report;
   const wholeModel = heldOut
-    ? [`held-out loss ${lossText(heldOut.loss)} ± ${lossText(heldOut.standardError)}`]
+    ? [`held-out loss ${lossText(heldOut.loss)} ${errorText(heldOut.standardError)}`.trimEnd()]
     : [];
   const losses =
     ranks.length > 0

@@ -20,7 +20,7 @@ export function survivePipes({ stdout, stderr, exit }: Process): void {
   stderr.on('error', () => {});
   stdout.on('error', ({ code, message }) => {
     if (code === 'EPIPE') exit(PIPE_GONE);
-    stderr.write(`[qdylora] expected to write the result to standard output, got ${message}.\n`);
+    stderr.write(`[qdylora] The result could not be written to standard output: ${message}.\n`);
     exit(1);
   });
 }

@@ -88,6 +88,8 @@ export async function evaluateFrom(
   const config = checkModelValues(EVALUATE_KEYS, explicit);
   if (!config.dataset) throw missingKey('dataset', 'Name the rows to judge by: --dataset rows.jsonl.');
   if (!config.adapter && Array.isArray(config.ranks)) onNotice(IDLE_RANKS);
+  if (!config.adapter && config.compareWithBase)
+    onNotice('There is no adapter, so compare_with_base does nothing: the one row is the base.');
   const adapter = config.adapter === null ? null : readAdapter(config.adapter);
   const ranks = adapter && ranksOf(adapter, config.ranks);
   for (const rank of ranks ?? []) warnOfUntrainedRank(adapter!.state, rank, onNotice);

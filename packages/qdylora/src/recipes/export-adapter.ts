@@ -10,7 +10,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { resortBySvd, slicedAlpha, sliceRank, type SlicedAdapter } from '@qdylora/lora-dynamic';
 import { describeModel } from '@qdylora/models';
 import { refusedValue } from '../config/values/check-combinations.ts';
-import { checkValues, type InputOf } from '../config/values/check-values.ts';
+import { checkValues, type InputOf, type OutputOf } from '../config/values/check-values.ts';
 import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { EXPORT_KEYS } from '../config/verb-keys.ts';
 import { assertAdapterShapes, type Warn } from './adapter/attach-adapter.ts';
@@ -60,60 +60,60 @@ export async function exportFrom(
   explicit: ExplicitValues,
   { onNotice = () => {} }: Pick<RecipeHooks, 'onNotice'> = {},
 ): Promise<ExportedAdapter> {
-  const {
-    adapter: folder,
-    outputDir,
-    rank: requestedRank,
-    svd,
-    format,
-    model,
-    force,
-    baseModelName,
-    budget,
-    dataset,
-  } = checkValues(EXPORT_KEYS, explicit);
-  if (!folder) throw missingKey('adapter', 'Name the adapter to cut: --adapter runs/first/adapter.');
+  const config = checkValues(EXPORT_KEYS, explicit);
+  const { outputDir, format, model, budget, dataset, baseModelName } = config;
+  if (!config.adapter) throw missingKey('adapter', 'Name the adapter to cut: --adapter runs/first/adapter.');
   if (!outputDir)
     throw missingKey('output_dir', 'Name a folder for the result: --output-dir adapters/first-r8.');
-  const adapter = readAdapter(folder);
-  const { state } = adapter;
+  const adapter = readAdapter(config.adapter);
   const baseModel = baseModelName ?? adapter.baseModel;
   if (format === 'peft' && baseModel !== null && !isHubName(baseModel)) warnOfLocalName(baseModel, onNotice);
+  const place = { outputDir, baseModel };
   if (budget !== null) {
-    refuseBesideBudget(explicit, { rank: requestedRank !== null, svd, force, format: format !== 'peft' });
-    const layered = await exportUnderBudget({
-      adapter,
-      budgetBytes: budget,
-      model,
-      dataset,
-      outputDir,
-      baseModel,
-      warn: onNotice,
-    });
-    return exportedOf(
-      adapter,
-      { ...layered, loraAlpha: layered.rank, useRslora: false },
-      { outputDir, baseModel },
-    );
+    const { rank, svd, force } = config;
+    refuseBesideBudget(explicit, { rank: rank !== null, svd, force, format: format !== 'peft' });
+    const cut = { adapter, budgetBytes: budget, model, dataset, warn: onNotice };
+    const layered = await exportUnderBudget({ ...cut, ...place });
+    return exportedOf(adapter, { ...layered, loraAlpha: layered.rank, useRslora: false }, place);
   }
+  if (dataset)
+    throw refusedValue(
+      explicit,
+      'dataset',
+      (name) => `${name('dataset')} has rows for ${name('budget')}, which is not given`,
+      'Leave it out, or give a budget.',
+    );
+  return exportedOf(adapter, await exportOneRank(adapter, config, place, onNotice), place);
+}
+
+type Place = Pick<ExportedAdapter, 'outputDir' | 'baseModel'>;
+
+/** Writes an adapter with one rank at all layers. */
+async function exportOneRank(
+  adapter: ReadAdapter,
+  { rank: requestedRank, svd, force, format, model, baseModelName }: OutputOf<typeof EXPORT_KEYS>,
+  { outputDir, baseModel }: Place,
+  onNotice: Warn,
+): Promise<SlicedAdapter> {
+  const { state, sidecar } = adapter;
   const [rank] = ranksOf(adapter, [requestedRank ?? state.maxRank]) as [number];
   if (!svd && !force)
     warnOfUntrainedRank(state, rank, onNotice, 'Judge it first (`npx qdylora eval`), or pass --force.');
   const sliced = svd ? resortBySvd(state, rank) : sliceRank(state, rank);
-  if (format === 'gguf') await writeGgufSlice(outputDir, sliced, await baseConfig(model), adapter);
+  const names = state.layers.map(({ name }) => name);
+  if (format === 'gguf')
+    await writeGgufSlice(outputDir, sliced, await baseConfig(model), {
+      ...adapter,
+      baseName: baseModelName ?? sidecar?.base.name ?? adapter.baseModel,
+    });
   else
     await writeSliced(outputDir, sliced, {
       ...adapter,
       baseModel,
-      targetModules:
-        adapter.sidecar?.target_modules ??
-        targetNames(
-          state.layers.map(({ name }) => name),
-          [],
-        ),
+      targetModules: sidecar?.target_modules ?? targetNames(names, []),
       sidecar: sidecarAt(adapter, sliced, svd),
     });
-  return exportedOf(adapter, sliced, { outputDir, baseModel });
+  return sliced;
 }
 
 const exportedOf = (
@@ -130,7 +130,7 @@ const exportedOf = (
       readonly rank?: number;
     }[];
   },
-  place: Pick<ExportedAdapter, 'outputDir' | 'baseModel'>,
+  place: Place,
 ): ExportedAdapter => ({
   ...place,
   rank,
@@ -184,9 +184,9 @@ async function writeGgufSlice(
   folder: string,
   { layers, rank, scale }: SlicedAdapter,
   { name, config }: Pick<Checkpoint, 'name' | 'config'>,
-  adapter: ReadAdapter,
+  adapter: ReadAdapter & { readonly baseName: string | null },
 ): Promise<void> {
-  const { sidecar, baseModel, saved } = adapter;
+  const { sidecar, baseName, saved } = adapter;
   if (saved)
     throw new QdyloraError('UNSUPPORTED', {
       where: folder,
@@ -216,7 +216,7 @@ async function writeGgufSlice(
       layers: layers.map((layer) => ({ ...layer, rank })),
       scale,
       config,
-      name: sidecar?.base.name ?? baseModel ?? undefined,
+      name: baseName ?? undefined,
     }),
   );
 }

@@ -19,7 +19,7 @@ export type FinishOptions = Partial<Omit<FinetuneOptions, NestedOnlyKey | 'outpu
 
 /**
  * Trains one rank of a finished run alone for ceil(share · steps) further steps. In a nested run the rows of
- * a rank serve all larger ranks too; when one rank has been chosen, they need not any more.
+ * a rank serve all larger ranks too. A finish trains them for this rank alone.
  *
  * The new run starts from the first `rank` rows of A and B. They keep their scale and their factors on the
  * learning rate (`rateRanks`). They also keep the moments of the optimizer (`optimizerState`), where the last

@@ -13,7 +13,7 @@ export interface CheckpointFacts {
   readonly bytes: number;
   readonly tensors: number;
   /** Bytes by element type. */
-  readonly dtypes: Readonly<Record<string, number>>;
+  readonly dtypes: readonly { readonly dtype: string; readonly bytes: number }[];
   readonly vocabularySize: number;
   readonly layers: number;
   readonly hiddenSize: number;
@@ -29,8 +29,8 @@ export async function inspectCheckpoint(path: string, tell?: Warn): Promise<Chec
   const { checkpoint, name, vocabularySize } = base;
   const { config, tensors, tokenizerFiles } = checkpoint;
   const entries = [...tensors.values()];
-  const dtypes: Record<string, number> = {};
-  for (const { dtype, byteLength } of entries) dtypes[dtype] = (dtypes[dtype] ?? 0) + byteLength;
+  const bytesOf = new Map<string, number>();
+  for (const { dtype, byteLength } of entries) bytesOf.set(dtype, (bytesOf.get(dtype) ?? 0) + byteLength);
   return {
     kind: 'checkpoint',
     name,
@@ -39,7 +39,7 @@ export async function inspectCheckpoint(path: string, tell?: Warn): Promise<Chec
     parameters: parameterCount(entries, config.quantization !== null),
     bytes: entries.reduce((sum, { byteLength }) => sum + byteLength, 0),
     tensors: entries.length,
-    dtypes,
+    dtypes: [...bytesOf].map(([dtype, bytes]) => ({ dtype, bytes })),
     vocabularySize,
     layers: config.integer('num_hidden_layers'),
     hiddenSize: config.integer('hidden_size'),

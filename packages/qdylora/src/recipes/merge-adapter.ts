@@ -132,7 +132,7 @@ async function writeMerged(
   };
 }
 
-/** @throws QdyloraError UNSUPPORTED for an adapter of a run at another level, whose base has no matrices of its own */
+/** @throws QdyloraError UNSUPPORTED for an adapter of a run at another level than the stored one */
 function assertMergeable({ sidecar, folder }: ReadAdapter, { quantization }: Config): void {
   const level = sidecar?.base.level;
   if (level === undefined || quantization === 'none') return;

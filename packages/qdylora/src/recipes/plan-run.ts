@@ -10,6 +10,7 @@ import type { MemoryForecast } from './memory-plan/memory-forecast.ts';
 import { openRun } from './finetune.ts';
 import { openSession } from './run/run-session.ts';
 import { checkOutputFolder } from './run-folder/output-folder.ts';
+import { forwardShare, viewsBetween, viewsLeft } from './run/judging/evaluation-views.ts';
 
 /** What a run would do. */
 export interface RunPlan {
@@ -31,9 +32,6 @@ export interface RunPlan {
   readonly memory: MemoryForecast | null;
   readonly notes: readonly string[];
 }
-
-/** Share of the forward pass in a training pass: backward costs twice a forward, recompute one more. */
-const forwardShare = (recompute: boolean): number => (recompute ? 1 / 4 : 1 / 3);
 
 /**
  * Loads everything, runs one micro batch, and describes the whole run. Writes nothing.
@@ -122,11 +120,10 @@ const tokensOf = (batches: readonly TokenBatch[]): number =>
   batches.reduce((sum, { ids }) => sum + ids.length, 0);
 
 /**
- * Time grows with tokens: those of the training steps, and those of the held-out rows at every rank and
- * without the adapter.
+ * Time grows with tokens: those of the training steps, and those of the held-out rows in every evaluation.
  */
 function secondsOf(
-  { totalSteps, batches, adapted, training: { wideSteps = 0 } }: AssembledRun,
+  { totalSteps, batches, training: { wideSteps = 0 } }: AssembledRun,
   { training, heldOut, report }: RunData,
   config: RunConfig,
   { seconds, tokens, runsPerToken }: TimedPass,
@@ -136,10 +133,8 @@ function secondsOf(
   const rowTokens = report.tokens / Math.max(1, report.measuredRows - report.dropped);
   const tokensPerStep = (training.length * rowTokens) / batches.stepsPerEpoch;
   const trainedTokens = tokensPerStep * (wideSteps + (totalSteps - wideSteps) * runsPerToken);
-  const sweeps = heldOut.length === 0 ? 0 : config.evalSteps ? Math.ceil(totalSteps / config.evalSteps) : 1;
-  const views = adapted ? adapted.ranks.ranks.length + 1 : 1;
-  return (
-    secondsPerToken *
-    (trainedTokens + sweeps * views * heldOutTokens * forwardShare(config.gradientCheckpointing !== false))
-  );
+  // a run that goes on from an adapter is evaluated before its first step too
+  const before = config.adapter === null ? 0 : viewsBetween(config);
+  const views = before + viewsLeft(config, 1, totalSteps);
+  return secondsPerToken * (trainedTokens + views * heldOutTokens * forwardShare(config));
 }

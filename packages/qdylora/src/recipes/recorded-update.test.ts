@@ -79,7 +79,8 @@ describe('a replayed update', () => {
     using backend = await createCpuBackend({ numThreads: 1, regionBytes: 1 << 20 });
     const optimizers = [prepared('adamw_32bit', backend), prepared('adamw_32bit', unrecorded(backend))];
     for (let step = 1; step <= 6; step++) {
-      for (const optimizer of optimizers) takeStep(optimizer, step, step === 3 || step === 5 ? SOME_ROWS : ALL_ROWS);
+      for (const optimizer of optimizers)
+        takeStep(optimizer, step, step === 3 || step === 5 ? SOME_ROWS : ALL_ROWS);
       const [recorded, plain] = await Promise.all(optimizers.map(bitsOf));
       expect(recorded).toEqual(plain);
     }

@@ -287,6 +287,9 @@ describe('a resumed run', () => {
     });
     expect(stepsIn(outputDir)).toEqual([1, 2, 3, 4]);
     const error = await rejection(() => run({ ...short, maxSteps: 3, resumeFromCheckpoint: 'auto' }));
-    expect([error.code, error.message]).toEqual(['BAD_RESUME', expect.stringMatching(/number of steps 3 \(was 4\)/)]);
+    expect([error.code, error.message]).toEqual([
+      'BAD_RESUME',
+      expect.stringMatching(/number of steps 3 \(was 4\)/),
+    ]);
   });
 });

@@ -125,6 +125,9 @@ describe('tuning a learning rate', () => {
       /Every rate from .* diverged: .* Lower learning_rate/,
     );
     expect(existsSync(folder.in('no'))).toBe(false);
+    writeFileSync(folder.in('file'), '');
+    const { message } = await rejection(() => tune('file', {}));
+    expect(message).toMatch(/file is a file, and the plot needs a folder/);
   });
 });
 

@@ -17,7 +17,7 @@ import { judgedRanks, type TrialSetting } from './tune/open-trial.ts';
 import { rateGrid } from './tune/rate-grid.ts';
 import type { TuneFiles, TunePlan, TuneResult } from './tune/tune-result.ts';
 import { budgetOf, planWithin, rangeStepsWithin, type TuneSettings } from './tune/tune-settings.ts';
-import { assertRunFileWritable, writeTuned } from './tune/write-tuned.ts';
+import { assertPlotFits, assertRunFileWritable, writeTuned } from './tune/write-tuned.ts';
 
 /** The keys of the run to tune, and how to search. */
 export type TuneOptions = Omit<FinetuneOptions, 'onStep' | 'onEvaluate' | 'onSave' | 'fs' | 'workers'> &
@@ -71,6 +71,7 @@ export async function tuneFrom(
 ): Promise<TunedRate> {
   const { settings, config } = prepareTune(explicit);
   if (runFile !== null) assertRunFileWritable(runFile);
+  assertPlotFits(config.outputDir);
   const result = await tellingAbort(duringSearch, () => tuned(settings, config, hooks));
   return { ...result, files: await writeTuned(config.outputDir, runFile, result) };
 }

@@ -72,18 +72,20 @@ export function againstBase({ versusBase }: RankRow, alpha: number): 'better' | 
 function headlineOf(report: RankReport, best: RankRow, good: RankRow, decimals: number): string {
   const { alpha, base, examples, ranks } = report;
   const outcome = againstBase(best, alpha);
+  // another rank may differ from the base although the best one does not
+  const isOfAll = ranks.every((row) => againstBase(row, alpha) === outcome);
   if (base && outcome === 'worse')
-    return ranks.length === 1
-      ? `Rank ${best.rank} is worse than the base`
-      : 'Every rank is worse than the base';
+    return ranks.length > 1 && isOfAll
+      ? 'Every rank is worse than the base'
+      : `Rank ${best.rank} is worse than the base`;
   if (!isComparable(report))
     return ranks.length === 1
       ? `Rank ${best.rank}: one example is too little to judge it`
       : `Rank ${best.rank} has the lowest loss, but one example cannot tell ranks apart`;
   if (base && outcome === null)
-    return ranks.length === 1
-      ? `Rank ${best.rank} cannot be told from the base`
-      : 'No rank can be told from the base';
+    return ranks.length > 1 && isOfAll
+      ? 'No rank can be told from the base'
+      : `Rank ${best.rank} cannot be told from the base`;
   if (ranks.length === 1)
     return base
       ? `Rank ${best.rank} lowers the loss from ${lossText(base.loss, decimals)} to ` +

@@ -135,6 +135,16 @@ const ODD: Readonly<Record<string, ReportData>> = {
   },
 };
 
+/** The example where rank 1 is better than the base, and the best rank cannot be told from it or is worse. */
+function besides(outcome: 'better' | 'worse'): NonNullable<ReportData['ranks']> {
+  const ranks = example.ranks!;
+  const [first, ...others] = ranks.ranks;
+  const versus = (mean: number, pValue: number) => ({ ...first.versusBase!, mean, pValue });
+  const unsure = outcome === 'better' ? versus(-0.01, 0.5) : versus(0.01, 0.001);
+  const rows = others.map((row) => ({ ...row, versusBase: unsure }));
+  return { ...ranks, ranks: [{ ...first, versusBase: versus(-0.01, 0.001) }, ...rows] };
+}
+
 const documentOf = (page: string) => parseHTML(page).document;
 const textOf = (element: { readonly textContent: string | null } | null): string =>
   (element?.textContent ?? '').replace(/\s+/g, ' ').trim();
@@ -205,6 +215,8 @@ describe('the report', () => {
     [ODD['one held-out example'], 'Rank 64 has the lowest loss, but one example cannot tell ranks apart'],
     [ODD['nothing held out'], 'Nothing was held out'],
     [ODD['full training'], 'Held-out loss 2.500'],
+    [{ ...example, ranks: besides('better') }, 'Rank 64 cannot be told from the base'],
+    [{ ...example, ranks: besides('worse') }, 'Rank 64 is worse than the base'],
   ])('says what the data say (%#)', (data, headline) => {
     expect(textOf(documentOf(renderReport(data)).querySelector('h1'))).toBe(headline);
   });

@@ -45,7 +45,7 @@ export interface ReportSetting {
   readonly value: string;
 }
 
-/** One optimizer step; `rank` null: no adapter. A loss that is not finite marks a skipped step. */
+/** One optimizer step. A loss that is not finite marks a skipped step. */
 export interface ReportStep {
   readonly step: number;
   readonly loss: number;

@@ -5,6 +5,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { readRunYaml } from '../config/yaml/read-run-yaml.ts';
 import { assertTrainedAdapter } from '../recipes/finish/read-finished-run.ts';
 import { runPaths } from '../recipes/run-folder/output-folder.ts';
+import { shellWord } from '../recipes/outputs/shell-command.ts';
 
 /** Where an adapter to serve is, and what its run says about it. */
 export interface AdapterSource {
@@ -51,7 +52,7 @@ export async function adapterSource(text: string): Promise<AdapterSource> {
       problem:
         `The name of a model has letters, digits, dots, hyphens and underscores ` +
         `(got ${JSON.stringify(name)}).`,
-      nextStep: `Give it one: --adapter my-model=${path}.`,
+      nextStep: `Give it one: --adapter ${shellWord(`my-model=${path}`)}.`,
     });
   return {
     name,

@@ -112,8 +112,8 @@ function assertOneBase(reads: readonly ReadAdapter[]): void {
     throw new QdyloraError('BAD_ADAPTER', {
       where: other.folder,
       problem:
-        `It was trained at ${levelOf(other)} bits a weight, and ${reads[0].folder} at ${levelOf(reads[0])}: ` +
-        `a server uses one base.`,
+        `It was trained at ${levelOf(other)} bits a weight, and ${reads[0].folder} at ` +
+        `${levelOf(reads[0])}: a server uses one base.`,
       nextStep: 'Serve them apart.',
     });
   const whole = reads.find(({ saved }) => saved !== null);

@@ -21,6 +21,7 @@ import { addKeyFlags, explicitFlags } from '../key-flags.ts';
 import { columns } from '../render/table.ts';
 import { previewLines } from '../render/token-lines.ts';
 import { maskPage } from '../../report/mask-page.ts';
+import { shellCommand } from '../../recipes/outputs/shell-command.ts';
 
 export function addInspectCommand(program: Command, context: Context): void {
   const command = program
@@ -72,12 +73,12 @@ function assertInspectable(path: string): void {
     });
   };
   if (ROWS.test(path))
-    refuse('a file of rows', `Show rows by --dataset ${path}, with --model for the tokenizer.`);
-  if (existsSync(join(path, STATE_FILE)))
     refuse(
-      'the saved state of a run',
-      'The adapter of a run that has ended is in its output_dir: adapter.',
+      'a file of rows',
+      `Show rows with ${shellCommand(['inspect', '--dataset', path])}. Add --model for the tokenizer.`,
     );
+  if (existsSync(join(path, STATE_FILE)))
+    refuse('the saved state of a run', 'The adapter of a run that has ended is in its output_dir: adapter.');
   const { adapter, model, run } = runPaths(path);
   const results = [adapter, model].filter((result) => existsSync(result));
   if (existsSync(run))
@@ -112,9 +113,7 @@ async function showRows(
 }
 
 function checkpointLines(facts: CheckpointFacts): [string, string][] {
-  const types = Object.entries(facts.dtypes)
-    .map(([dtype, bytes]) => `${dtype} ${byteSizeText(bytes)}`)
-    .join(', ');
+  const types = facts.dtypes.map(({ dtype, bytes }) => `${dtype} ${byteSizeText(bytes)}`).join(', ');
   return [
     ['name', facts.name],
     ['format', facts.format],

@@ -14,6 +14,7 @@ import { addKeyFlags, explicitFlags } from '../key-flags.ts';
 import { showPasses } from '../render/progress.ts';
 import { columns } from '../render/table.ts';
 import type { TrainingFlags } from '../run-training.ts';
+import { shellCommand } from '../../recipes/outputs/shell-command.ts';
 
 type TuneFlags = TrainingFlags & Record<string, string | undefined>;
 
@@ -50,7 +51,7 @@ export function addTuneCommand(program: Command, context: Context): void {
       ...(tuned.method === 'successive_halving' ? candidateTable(tuned, context) : []),
       ...choiceLines(tuned),
       `plot: ${tuned.files.html}`,
-      `next: npx qdylora train ${file}`,
+      `next: ${shellCommand(['train', file])}`,
     ]);
   });
 }

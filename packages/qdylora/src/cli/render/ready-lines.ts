@@ -2,9 +2,6 @@ import { byteSizeText } from '../../config/values/byte-size.ts';
 import type { ReadyEvent } from '../../recipes/run-folder/finetune-events.ts';
 import { VERSION } from '../../version.ts';
 
-/** Weights, gradients and the two moments of AdamW, all float32. */
-const BYTES_PER_TRAINED = 4 * 4;
-
 /** What is about to be trained, in three lines: model, adapter, data. */
 export const readyLines = (event: ReadyEvent): string[] => [
   modelLine(event),
@@ -30,10 +27,7 @@ function trainedLine({ adapter, model, config: { targetModules } }: ReadyEvent):
   const kind = adapter
     ? `adapter: ${adapter.matched.length} layers (${targets}), ranks ${adapter.ranks.join(' ')}`
     : 'full training';
-  return (
-    `${kind}, ${millions(trainable)} trainable · ${byteSizeText(trainable * BYTES_PER_TRAINED)} with ` +
-    `gradients and optimizer`
-  );
+  return `${kind}, ${millions(trainable)} trainable`;
 }
 
 function dataLine({ data: { training, heldOut, report }, config }: ReadyEvent): string {

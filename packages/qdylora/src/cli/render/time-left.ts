@@ -1,6 +1,6 @@
 import type { StepEvent } from '@qdylora/trainer';
-import type { RunConfig } from '../../config/resolve-run.ts';
 import type { PhaseEvent, ReadyEvent } from '../../recipes/run-folder/finetune-events.ts';
+import { forwardShare, viewsBetween, viewsLeft } from '../../recipes/run/judging/evaluation-views.ts';
 import { movingAverage } from './moving-average.ts';
 
 /** Weight of the newest step in the average time of a step. */
@@ -32,37 +32,16 @@ export function timeLeft(now: () => number): TimeLeft {
       const rate = averageRate(tokensPerSecond);
       if (!ready || ready.data.heldOut === 0) return seconds;
       const views = viewsLeft(ready.config, step, totalSteps);
-      return (
-        seconds +
-        views *
-          (pace.secondsPerView(ready.config.evalRanks?.length ?? viewsOf(ready.config)) ??
-            forecastView(ready, rate))
-      );
+      return seconds + views * (pace.secondsPerView(viewsBetween(ready.config)) ?? forecastView(ready, rate));
     },
     duringEvaluation: pace.note,
   };
 }
 
-/** Views of the model that a full evaluation measures: every rank and the base, or the whole model. */
-const viewsOf = ({ ranks }: RunConfig): number => (ranks ? ranks.length + 1 : 1);
-
-/** Views that the evaluations after `step` measure. */
-function viewsLeft(config: RunConfig, step: number, totalSteps: number): number {
-  const { evalSteps, evalRanks } = config;
-  const atEnd = viewsOf(config);
-  if (evalSteps === 0) return atEnd;
-  const between = evalRanks?.length ?? atEnd;
-  const last = evalRanks ? totalSteps : totalSteps - 1;
-  const evaluations = Math.floor(last / evalSteps) - Math.floor((step - 1) / evalSteps);
-  return Math.max(0, evaluations) * between + atEnd;
-}
-
 /** Seconds of a forward pass over the held-out rows, before one was measured. */
 function forecastView({ config, data: { heldOut, report } }: ReadyEvent, trainedPerSecond: number): number {
   const rowTokens = report.tokens / Math.max(1, report.measuredRows - report.dropped);
-  // backward costs two forward passes, recomputing one more
-  const forwardShare = config.gradientCheckpointing === false ? 1 / 3 : 1 / 4;
-  return (heldOut * rowTokens * forwardShare) / trainedPerSecond;
+  return (heldOut * rowTokens * forwardShare(config)) / trainedPerSecond;
 }
 
 /** Measures the seconds of an evaluation by its progress. */

@@ -39,8 +39,8 @@ export interface AdapterSaved extends Pick<PeftAdapterConfig, 'modulesToSave' | 
 
 /** A notice for adapters that hold whole weights. */
 export const savedNotice = ({ names }: AdapterSaved): string =>
-  `The adapter holds ${names.join(', ')} whole, in place of the base's. They are the same at every rank; ` +
-  `where the base is shown without the adapter, it has them too.`;
+  `The adapter replaces whole weights of the base: ${names.join(', ')}. They are the same at every rank. ` +
+  `The base that is shown beside the ranks has them too.`;
 
 /**
  * Reads an adapter folder: ours with all its ranks and their scale, any other PEFT adapter at its full rank.

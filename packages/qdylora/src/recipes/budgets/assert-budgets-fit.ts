@@ -25,7 +25,9 @@ export function assertBudgetsFit(
     problem:
       `A budget is ${byteSizeText(tooSmall)}, but the smallest row of an adapter takes ` +
       `${byteSizeText(smallest)}`,
-    nextStep: `The whole adapter has ${byteSizeText(wholeBytes)}: choose ${where === 'budget' ? 'a size' : 'sizes'} below it, or ranks.`,
+    nextStep:
+      `The whole adapter has ${byteSizeText(wholeBytes)}: ` +
+      (where === 'budget' ? 'choose a size below it, or a rank.' : 'choose sizes below it, or ranks.'),
     details: { budgetBytes: tooSmall, smallestBytes: smallest, wholeBytes },
   });
 }

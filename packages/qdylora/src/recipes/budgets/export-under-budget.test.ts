@@ -136,6 +136,12 @@ describe('an adapter under a budget', () => {
       '[command line] `--rank` has no meaning beside `--budget`, which gives each layer its own rank. ' +
         'Leave one of them out.',
     );
-    expect((await refused({ budget: 1 })).message).toMatch(/budget/);
+    // before a model is opened
+    expect((await refused({ budget: 1, model: folder.in('no model') })).message).toMatch(
+      /A budget is 1 B, but the smallest row of an adapter takes \d+ B\. .*choose a size below it, or a rank/,
+    );
+    expect((await refused({ budget: undefined })).message).toMatch(
+      /`dataset` has rows for `budget`, which is not given/,
+    );
   });
 });

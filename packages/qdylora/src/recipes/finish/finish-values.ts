@@ -11,6 +11,8 @@ import type { KeyName } from '../../config/keys.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
 import { prepareRun, type PreparedRun } from '../run/prepare-run.ts';
 import { assertBaseExists, readFinishedRun, type FinishedRun } from './read-finished-run.ts';
+import { shellWord } from '../outputs/shell-command.ts';
+import { besideFolder } from '../run-folder/beside-folder.ts';
 
 /**
  * The run that finishes one rank of an earlier run: the keys of that run with one rank, its slice and the
@@ -34,13 +36,19 @@ export async function prepareFinish(folder: string, explicit: ExplicitValues): P
   if (!ranks.includes(rank)) throw untrainedRank(run, rank, ranks);
   if (!changes.has('model')) assertBaseExists(folder, run.values.get('model')?.value);
   if (!changes.has('outputDir'))
-    throw missingKey('output_dir', `Name a folder for it: --output-dir ${folder}-r${rank}-finished.`);
+    throw missingKey(
+      'output_dir',
+      `Name a folder for it: --output-dir ${shellWord(finishedFolder(folder, rank))}.`,
+    );
   assertOtherFolder(folder, changes, rank);
   const optimizerState = keepsOptimizer(run, changes) ? run.lastCheckpoint : null;
   return prepareRun(
     mergeExplicit(finishedValues(run, { rank, share, ranks, scaling, optimizerState }), changes),
   );
 }
+
+/** Beside the folder of the run: `runs/smol-r8-finished`. */
+export const finishedFolder = (run: string, rank: number): string => besideFolder(run, `-r${rank}-finished`);
 
 /** In the folder of the earlier run, continuing it would be proposed, which is not a finish. */
 function assertOtherFolder(folder: string, changes: ExplicitValues, rank: number): void {
@@ -50,7 +58,7 @@ function assertOtherFolder(folder: string, changes: ExplicitValues, rank: number
     changes,
     'outputDir',
     (name) => `${name('outputDir')} is the folder of the run itself, which stays as it is`,
-    `Choose another folder, such as ${folder}-r${rank}-finished.`,
+    `Choose another folder, such as ${finishedFolder(folder, rank)}.`,
   );
 }
 

@@ -6,6 +6,7 @@ import { OPTIMIZER_FILE } from '@qdylora/trainer';
 import type { ExplicitValues } from '../../config/explicit-values.ts';
 import { readRunYaml } from '../../config/yaml/read-run-yaml.ts';
 import { runPaths } from '../run-folder/output-folder.ts';
+import { shellCommand } from '../outputs/shell-command.ts';
 
 /** A run that has ended, as its folder describes it. */
 export interface FinishedRun {
@@ -64,7 +65,7 @@ export function assertTrainedAdapter(folder: string, values: ExplicitValues): vo
 const notEnded = (runYaml: string, path: string): QdyloraError =>
   refusal(
     `The run has not ended: there is no ${path}.`,
-    `Continue it first: npx qdylora train ${runYaml} --resume-from-checkpoint auto.`,
+    `Continue it first: ${shellCommand(['train', runYaml, '--resume-from-checkpoint', 'auto'])}`,
   );
 
 const refusal = (problem: string, nextStep: string): QdyloraError =>

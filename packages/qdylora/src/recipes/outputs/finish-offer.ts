@@ -1,6 +1,6 @@
 import { againstBase } from '../../report/read-ranks.ts';
 import { finishShare } from '../../config/finish-keys.ts';
-import { stepsOfShare } from '../finish/finish-values.ts';
+import { finishedFolder, stepsOfShare } from '../finish/finish-values.ts';
 import type { Judgement } from '../run/judging/judgement.ts';
 import { shellCommand } from './shell-command.ts';
 import type { EventLine } from '../run-folder/event-line.ts';
@@ -56,7 +56,7 @@ export function finishOffer(
       '--rank',
       String(rank),
       '--output-dir',
-      `${outputDir}-r${rank}-finished`,
+      finishedFolder(outputDir, rank),
     ]),
   };
 }

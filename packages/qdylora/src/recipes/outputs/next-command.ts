@@ -1,5 +1,6 @@
 import type { PreparedRun } from '../run/prepare-run.ts';
 import { shellCommand } from './shell-command.ts';
+import { besideFolder } from '../run-folder/beside-folder.ts';
 import { runPaths } from '../run-folder/output-folder.ts';
 import type { RunReport } from './run-report.ts';
 
@@ -18,5 +19,5 @@ export function nextCommand(
 /** The command that exports one rank of an adapter beside `place`. */
 export function exportCommand(adapter: string, rank: number, place: string): string {
   const words = ['export', '--adapter', adapter, '--rank', String(rank), '--format', 'peft'];
-  return shellCommand([...words, '--output-dir', `${place}-r${rank}`]);
+  return shellCommand([...words, '--output-dir', besideFolder(place, `-r${rank}`)]);
 }

@@ -189,7 +189,7 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
     ? [
         ['Ranks', ranks.join(', ')],
         ['Scaling', `${loraScaling}, alpha ${loraAlpha}`],
-        ['Rank schedule', rankSchedule],
+        ...(ranks.length > 1 ? [['Rank schedule', rankSchedule] as [string, unknown]] : []),
         ...(maxRankByWorker
           ? [['Largest rank by worker', maxRankByWorker.join(', ')] as [string, unknown]]
           : []),

@@ -2,5 +2,6 @@
 export const shellCommand = (words: readonly string[]): string =>
   ['npx', 'qdylora', ...words].map(shellWord).join(' ');
 
-const shellWord = (word: string): string =>
+/** A word as a shell reads it back. */
+export const shellWord = (word: string): string =>
   /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;

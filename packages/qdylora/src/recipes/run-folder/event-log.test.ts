@@ -81,6 +81,22 @@ describe('the log of events', () => {
     },
   );
 
+  it('of a run that begins keeps no event of a step, not even of step 0, which it evaluates again', () => {
+    const path = folder.in('again.jsonl');
+    const log = (startStep: number) => openEventLog(path, { startStep, warn: () => {} });
+    const first = log(0);
+    for (const step of [0, 1]) first.write(saved(step));
+    first.close();
+    const resumed = log(1);
+    resumed.write(saved(2));
+    resumed.close();
+    expect(stepsIn(nodeFs.readFileSync(path, 'utf8'))).toEqual([0, 1, 2]);
+    const again = log(0);
+    again.write(saved(0));
+    again.close();
+    expect(stepsIn(nodeFs.readFileSync(path, 'utf8'))).toEqual([0]);
+  });
+
   it('keeps events for a disk that never takes one, up to a megabyte, and then counts', () => {
     const warnings: LogWarningEvent[] = [];
     const broken = {

@@ -124,7 +124,8 @@ function keepLines(path: string, startStep: number, fs: FileSystem): number {
 function isBefore(line: string, startStep: number): boolean {
   try {
     const { type, step } = JSON.parse(line) as { type?: string; step?: number };
-    return type !== 'done' && (step === undefined || step <= startStep);
+    // a run that begins evaluates step 0 again
+    return type !== 'done' && (step === undefined || (startStep > 0 && step <= startStep));
   } catch {
     return false;
   }

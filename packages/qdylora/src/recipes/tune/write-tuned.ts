@@ -1,10 +1,10 @@
-import { accessSync, constants, mkdirSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { canonicalJson, writeFileDurably } from '@qdylora/checkpoint';
 import { QdyloraError, snakeCased } from '@qdylora/contract';
 import { setYamlValues } from '../../config/yaml/set-yaml-values.ts';
 import { tunePage } from '../../report/tune-page.ts';
-import { runPaths } from '../run-folder/output-folder.ts';
+import { assertCanWrite, runPaths } from '../run-folder/output-folder.ts';
 import type { TuneFiles, TuneResult } from './tune-result.ts';
 
 /** Found before a search, which takes long.  @throws QdyloraError WRITE_FAILED */
@@ -20,6 +20,18 @@ export function assertRunFileWritable(runFile: string): void {
       cause,
     });
   }
+}
+
+/** The same for the folder of the plot.  @throws QdyloraError WRITE_FAILED */
+export function assertPlotFits(outputDir: string): void {
+  assertCanWrite(outputDir);
+  if (!existsSync(outputDir) || statSync(outputDir).isDirectory()) return;
+  throw new QdyloraError('WRITE_FAILED', {
+    where: 'output_dir',
+    problem: `${outputDir} is a file, and the plot needs a folder`,
+    nextStep: 'Choose another output_dir.',
+    details: { path: outputDir },
+  });
 }
 
 /** Writes `tune/tune.json`, `tune/tune.html`, and the chosen values into the run file. */

@@ -70,8 +70,8 @@ export function budgetSentence(
   return row.adapterBytes < good.adapterBytes!
     ? `With a rank for each layer, ${size} are not worse than ${rank}, as far as ${examples} examples can ` +
         'tell.'
-    : `A rank for each layer saves nothing here: the smallest measured size that is not worse than ` +
-        `${rank}, is ${size}.`;
+    : `A rank for each layer saves nothing here. The smallest measured size with it that is not worse is ` +
+        `${size}. Rank ${good.rank} at every layer takes ${byteSizeText(good.adapterBytes!)}.`;
 }
 
 /** The largest rank that an adapter of this size is not worse than. */

@@ -70,8 +70,9 @@ export async function learn(opened: OpenedRun, judge: Judge | null, session: Run
 
 /** For a run that is trained for more steps than planned, which changes later learning rates. */
 const continuation = (previousTotalSteps: number, totalSteps: number): string =>
-  `The run was planned for ${previousTotalSteps} steps and is continued to ${totalSteps}: the learning-rate ` +
-  `schedule is planned again over ${totalSteps} steps, so the next rates do not follow from the first plan.`;
+  `The run was planned for ${previousTotalSteps} steps and is continued to ${totalSteps}: the ` +
+  `learning-rate schedule is planned again over ${totalSteps} steps, so the next rates do not follow from ` +
+  `the first plan.`;
 
 /** Skipped steps are counted in the report, so there is no note for each. */
 const isNoteworthy = (event: TrainEvent): event is Extract<TrainEvent, { type: 'warning' }> =>

@@ -64,9 +64,9 @@ export const duringSearch: Part = {
 
 /** Judging, sample texts, adapter and report. */
 export const afterSteps = (checkpoint: string | null): Part => ({
-  problem: 'The run was stopped after its last step, before its adapter and report were written',
+  problem: 'The run was stopped after its last step, before its report was complete',
   nextStep:
     `The trained weights are in ${checkpoint}. The same command with --resume-from-checkpoint auto ` +
-    `writes adapter and report without a further step.`,
+    `writes the adapter and the report without a further step.`,
   isKept: true,
 });

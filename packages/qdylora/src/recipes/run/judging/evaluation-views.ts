@@ -1,0 +1,23 @@
+import type { RunConfig } from '../../../config/resolve-run.ts';
+
+/** Views of the model that a full evaluation measures: every rank and the base, or the whole model. */
+export const viewsOf = ({ ranks }: Pick<RunConfig, 'ranks'>): number => (ranks ? ranks.length + 1 : 1);
+
+type Evaluations = Pick<RunConfig, 'ranks' | 'evalSteps' | 'evalRanks'>;
+
+/** Views that an evaluation between steps measures. */
+export const viewsBetween = (config: Evaluations): number => config.evalRanks?.length ?? viewsOf(config);
+
+/** Views that the evaluations after `step` measure: 1 … totalSteps. */
+export function viewsLeft(config: Evaluations, step: number, totalSteps: number): number {
+  const { evalSteps, evalRanks } = config;
+  const atEnd = viewsOf(config);
+  if (evalSteps === 0) return atEnd;
+  const last = evalRanks ? totalSteps : totalSteps - 1;
+  const evaluations = Math.floor(last / evalSteps) - Math.floor((step - 1) / evalSteps);
+  return Math.max(0, evaluations) * viewsBetween(config) + atEnd;
+}
+
+/** Share of the forward pass in a training pass: backward costs twice a forward, recompute one more. */
+export const forwardShare = ({ gradientCheckpointing }: Pick<RunConfig, 'gradientCheckpointing'>): number =>
+  gradientCheckpointing === false ? 1 / 3 : 1 / 4;
