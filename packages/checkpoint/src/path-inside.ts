@@ -40,7 +40,8 @@ export function pathInside(folder: string, name: string, format: string, followL
   if (way === '..' || way.startsWith(`..${sep}`) || isAbsolute(way)) {
     throw refuse(
       `${printedName(name)}, a link to ${real}`,
-      'If you made that link, open the checkpoint with { followLinks: true }.',
+      'If you made that link, name the folder that it leads to, or put the file itself in its place. ' +
+        'A program may open the checkpoint with { followLinks: true }.',
     );
   }
   return path;

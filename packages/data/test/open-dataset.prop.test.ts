@@ -43,12 +43,13 @@ describe('a streamed dataset', () => {
         fc.boolean(),
         fc.constantFrom(0, 1, 0.3),
         fc.constantFrom('\n', '\r\n', '\n\n'),
-        async (rows, isList, heldOut, end) => {
+        fc.option(fc.integer({ min: 1, max: 12 }), { nil: undefined }),
+        async (rows, isList, heldOut, end, limit) => {
           const content = isList
             ? JSON.stringify(rows, null, 1)
             : rows.map((row) => JSON.stringify(row)).join(end);
           const file = files.write(isList ? 'list.json' : 'lines.jsonl', content);
-          const datasetOptions = { ...options, tokenizer: null, heldOut };
+          const datasetOptions = { ...options, tokenizer: null, heldOut, limit };
           const loaded = await loadDataset(file, datasetOptions).catch((error: Error) => error);
           const opened = await openDataset(file, { ...datasetOptions, measure: true }).catch(
             (error: Error) => error,

@@ -7,6 +7,8 @@ export class Parameter implements Tensor {
   readonly view: ArrayView;
   /** Sum of all gradients since it was last cleared: float32, the shape of `view`. */
   gradient: ArrayView<'f32'> | null = null;
+  /** The gradient, where it was allocated here. */
+  private allocated: ArrayView<'f32'> | null = null;
 
   constructor(name: string, view: ArrayView) {
     this.name = name;
@@ -23,13 +25,17 @@ export class Parameter implements Tensor {
    */
   makeTrainable(memory: Memory, gradient?: ArrayView<'f32'>): void {
     if (this.gradient) return;
-    this.gradient = gradient ?? memory.allocate('f32', this.view.shape);
-    memory.persist(this.gradient);
+    if (!gradient) {
+      this.allocated = memory.allocate('f32', this.view.shape);
+      memory.persist(this.allocated);
+    }
+    this.gradient = gradient ?? this.allocated;
   }
 
   /** Releases the gradient, unless the caller of `makeTrainable` owns it. */
   freeze(memory: Memory): void {
-    if (this.gradient) memory.release(this.gradient);
+    if (this.allocated) memory.release(this.allocated);
+    this.allocated = null;
     this.gradient = null;
   }
 }

@@ -110,10 +110,13 @@ export async function* readLabelledRows(
 ): AsyncGenerator<LabelledRow & { readonly format: string }> {
   checkDatasetArguments('read-labelled-rows', names, options);
   const reading = resolveReading(names, options);
+  let rows = 0;
   for (const file of reading.files) {
     reading.formats.clear(); // each file has one format: that of its first row
-    for await (const row of labelledRows(file, reading))
+    for await (const row of labelledRows(file, reading)) {
       yield { ...row, format: [...reading.formats].join(', ') };
+      if (++rows >= reading.limit) return;
+    }
   }
 }
 

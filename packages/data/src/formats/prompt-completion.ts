@@ -11,7 +11,7 @@ import { assertTokenizer, textOf, type RowFormat } from './row-format.ts';
 export const promptCompletionFormat: RowFormat = {
   name: 'prompt_completion',
   required: ['prompt', 'completion'],
-  optional: [],
+  optional: ['tools'],
   hasPrompts: true,
   label(row, settings) {
     if (Array.isArray(row.value.prompt)) {

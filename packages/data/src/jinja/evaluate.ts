@@ -118,12 +118,23 @@ function dictOf(entries: ReadonlyMap<Expression, Expression>, scope: Scope): Dic
   return dict;
 }
 
+const ORDERS = new Set(['<', '<=', '>', '>=']);
+
 function binary({ operator, left, right }: Binary, scope: Scope): Value {
+  if (isOrder(left) && ORDERS.has(operator.value)) {
+    // a < b < c is a < b and b < c, as in Python
+    if (!isTrue(evaluate(left, scope))) return false;
+    const middle = evaluate(left.right, scope);
+    return operate(operator.value, middle, evaluate(right, scope), scope.rendering.budget.step);
+  }
   const first = evaluate(left, scope);
   if (operator.value === 'and') return isTrue(first) ? evaluate(right, scope) : first;
   if (operator.value === 'or') return isTrue(first) ? first : evaluate(right, scope);
   return operate(operator.value, first, evaluate(right, scope), scope.rendering.budget.step);
 }
+
+const isOrder = (node: Expression): node is Binary =>
+  node.type === 'BinaryExpression' && ORDERS.has((node as Binary).operator.value);
 
 /** `operand | filter` */
 export function filtered(operand: Value, filter: FilterName, scope: Scope): Value {

@@ -21,6 +21,11 @@ describe('a template is rendered as Python renders it', () => {
       '{% for i in [1] %}a{% break %}{% else %}b{% endfor %}',
       'ab',
     ],
+    [
+      'a chain of comparisons holds where all of them do',
+      '{{ 0 < 50 < 10 }} {{ 0 < 5 < 10 }} {{ 0 < 5 <= 5 > 4 }} {{ 9 < 5 < 10 }} {{ 1 < 3 > 2 >= 3 }}',
+      'False True True False False',
+    ],
     ['a complete turn skips the else', '{% for i in [1, 2] %}{{ i }}{% else %}b{% endfor %}', '12'],
     ['a loop goes over characters and keys', "{% for c in 'ab' %}{{ c }},{% endfor %}", 'a,b,'],
     [

@@ -33,6 +33,8 @@ export interface LineOptions {
   readonly maxLineBytes?: number;
   /** Continues after a line over the limit, which then has an error in place of bytes. Default: false. */
   readonly skipsLongLines?: boolean;
+  /** How errors name the place of a line, and what to do about a long one; by default those of a text file. */
+  readonly described?: { where(place: Place): string; readonly nextStep: string };
 }
 
 /**
@@ -59,14 +61,14 @@ export function* linesOf(
   descriptor: number,
   file: string,
   from: Place,
-  { maxLineBytes = MAX_LINE_BYTES, skipsLongLines = false }: LineOptions = {},
+  { maxLineBytes = MAX_LINE_BYTES, skipsLongLines = false, described }: LineOptions = {},
 ): Generator<Line> {
   let { line, offset } = from;
   const tooLong = (): Error =>
     badData(
-      `${file}:${line}`,
-      `The line has more than ${maxLineBytes} bytes`,
-      'Put one row on each line, or name the file .txt to train on its text.',
+      described?.where({ line, offset }) ?? `${file}:${line}`,
+      `The ${described ? 'row' : 'line'} has more than ${maxLineBytes} bytes`,
+      described?.nextStep ?? 'Put one row on each line, or name the file .txt to train on its text.',
     );
   const isTooLong = (size: number): boolean => {
     if (size > maxLineBytes && !skipsLongLines) throw tooLong();

@@ -45,10 +45,15 @@ export async function openRowFile(
     if (start.subarray(0, 4).toString('latin1') === 'PAR1') {
       const spool = await spoolParquet(descriptor, file, signal);
       closeSync(descriptor);
+      const where = ({ line }: Place): string => `${file}, row ${line}`;
       return rowFile(file, keptOpen(spool), {
         empty: 'a Parquet file without rows',
-        where: ({ line }) => `${file}, row ${line}`,
-        rows: (from = BEGINNING) => linesOf(spool, file, from, { skipsLongLines }),
+        where,
+        rows: (from = BEGINNING) =>
+          linesOf(spool, file, from, {
+            skipsLongLines,
+            described: { where, nextStep: 'Shorten this row, or leave it out.' },
+          }),
       });
     }
     const mark = start.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0;

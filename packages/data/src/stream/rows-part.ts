@@ -88,7 +88,8 @@ async function walkPart(state: PartState, rule: HeldOutRule, first: number): Pro
     state.lengths?.push(facts?.length ?? 0);
     if (labeller.format) reading.formats.add(labeller.format.name);
     if (facts) rule.add(first + state.usable++, facts.hash);
-    if (first + state.usable >= reading.limit) break;
+    const rowsRead = options.measure ? reading.counts.rows : first + state.usable;
+    if (rowsRead >= reading.limit) break;
     if (isUsable.length % 65536 === 0) options.onProgress?.(first + state.usable);
   }
   if (!options.keepsOpen) rows.rest();

@@ -16,7 +16,7 @@ export function textPart(file: DatasetFile, reading: Reading): DatasetPart {
     walk(rule, first) {
       start = first;
       for (const window of windows) {
-        if (first + examples.length >= limit) break;
+        if (counts.rows >= limit) break;
         const example = keepExample(window, maxSeqLength, counts);
         if (!example) continue;
         rule.add(first + examples.length, rowHash([Array.from(window.ids)], seed));

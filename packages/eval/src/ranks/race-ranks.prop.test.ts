@@ -83,6 +83,18 @@ describe('a race of ranks', () => {
     expect(new Set(dropped.map(({ reason }) => reason))).toEqual(new Set(['indifferent']));
   });
 
+  it('does not end where the difference found is near the indifference, however well it is known', async () => {
+    // rank 2 is right on 6.5 % more, and never wrong where rank 1 is right
+    const table = new Map(
+      [1, 2].map((rank) => [
+        rank,
+        Array.from({ length: DOCUMENTS }, (_, i) => Number(i % 16 > 0 || rank === 2)),
+      ]),
+    );
+    const { dropped } = await race(table, 0.06);
+    expect(dropped.map(({ rank, reason }) => [rank, reason])).toEqual([[1, 'worse']]);
+  });
+
   it('chooses a rank within the indifference of the best, at least 95 times in 100', async () => {
     const trials = 200;
     let bad = 0;

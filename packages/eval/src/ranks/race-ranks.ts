@@ -86,9 +86,10 @@ export async function raceRanks(
     };
     for (const rank of survivors) if (!race.confidenceSet.includes(rank)) leave(rank, 'worse');
     survivors = [...race.confidenceSet];
+    const mostApart = (difference: PairedDifference): number =>
+      Math.abs(difference.mean) + halfWidth(difference, race.floor);
     const isSettled = survivors.every(
-      (rank) =>
-        rank === race.bestRank || halfWidth(race.differences.get(rank)!, race.floor) < (indifference ?? 0),
+      (rank) => rank === race.bestRank || mostApart(race.differences.get(rank)!) < (indifference ?? 0),
     );
     if (!isSettled || survivors.length < 2) continue;
     for (const rank of survivors.slice(1)) leave(rank, 'indifferent');

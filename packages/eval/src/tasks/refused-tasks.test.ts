@@ -53,6 +53,14 @@ describe('wrong tasks are refused with what to do', () => {
     ['metric_list: [{metric: accuracy}]\n', 'There is no metric accuracy for multiple_choice.'],
     ['metric_list: [{metric: acc, aggregation: men}]\n', 'Did you mean mean?'],
     ['process_docs: !function utils.f\n', 'calls the Python function utils.f, which cannot run here'],
+    [
+      'fewshot_config: {doc_to_target: !function utils.g}\n',
+      '`doc_to_target` calls the Python function utils.g',
+    ],
+    [
+      'filter_list: [{name: a, filter: [{function: custom, filter_fn: !function utils.h}]}]\n',
+      '`filter_fn` calls the Python function utils.h, which cannot run here',
+    ],
     ['filter_list: [{name: a, filter: [{function: lowercase}]}]\n', 'must end with take_first'],
     ['filter_list: [{name: a, filter: [{function: regx}, {function: take_first}]}]\n', 'Did you mean regex?'],
     ['fewshot_config: {sampler: random}\n', 'There is no sampler random.'],

@@ -29,10 +29,10 @@ export interface DecodeEngineOptions {
   readonly capacityTokens: number;
   /** Requests that are computed together at most; 8 by default. */
   readonly maxRunning?: number;
-  /** Requests that wait for a place at most; further ones are refused. Default: 64. */
+  /** Requests that wait for a place at most, besides those that run; further ones are refused. Default: 64. */
   readonly maxWaiting?: number;
   /**
-   * Tokens of prompts that one pass reads at most; a request that is being written waits as long for its next
+   * Tokens of prompts that one pass reads: fewer than twice as many. A request that is being written waits as long for its next
    * token. At least 64; 256 by default.
    */
   readonly passTokens?: number;
@@ -132,7 +132,7 @@ export function createDecodeEngine(model: CausalLm, options: DecodeEngineOptions
       const request = decodeRequest(view, prompt, decodeOptions);
       assertFits(request, model, capacityTokens);
       request.signal?.throwIfAborted();
-      if (queue.waiting.length >= maxWaiting && !queue.hasPlace) throw busyError(queue.waiting.length);
+      if (queue.freePlaces <= -maxWaiting) throw busyError(maxWaiting);
       const job = createJob(request);
       queue.add(job);
       working ??= work();

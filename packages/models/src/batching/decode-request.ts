@@ -60,7 +60,10 @@ export interface ChosenToken {
 export type DecodeEvent =
   | {
       readonly type: 'prompt';
-      /** Of each token from `scoreFrom` − 1 on the prediction of the next one; null unless `scorePrompt`. */
+      /**
+       * Of each token from `scoreFrom` − 1 on the prediction of the next one; null unless `scorePrompt`. The
+       * row of the last token, which no token follows, is 0.
+       */
       readonly scores: TokenScores | null;
       /** Of the last token the prediction of each of `nextTargets`; null unless `scorePrompt`. */
       readonly nextScores: TokenScores | null;
@@ -117,6 +120,19 @@ export function decodeRequest(
     where,
     `\`scoreFrom\` must be within the ${prompt.length} tokens of the prompt (got ${scoreFrom})`,
   );
+  // an error within a pass would end the requests beside this one too
+  const { nextTargets = [], topLogProbabilities = null } = options;
+  assertArgument(
+    nextTargets.every((id) => id >= 0 && id < model.vocabularySize),
+    where,
+    `\`nextTargets\` must be ids below ${model.vocabularySize}, the size of the vocabulary`,
+  );
+  assertArgument(
+    topLogProbabilities === null || topLogProbabilities <= model.vocabularySize,
+    where,
+    `\`topLogProbabilities\` must be at most ${model.vocabularySize}, the size of the vocabulary (got ` +
+      `${topLogProbabilities})`,
+  );
   const places = prompt.length + Math.max(0, maxNewTokens - 1);
   model.assertInputs({ positions: Int32Array.of(places - 1) });
   return {
@@ -130,10 +146,10 @@ export function decodeRequest(
     seed: options.seed ?? 0,
     stopIds: options.stopIds ?? [],
     repetitionPenalty: options.repetitionPenalty ?? 1,
-    topLogProbabilities: options.topLogProbabilities ?? null,
+    topLogProbabilities,
     scorePrompt: options.scorePrompt ?? false,
     scoreFrom,
-    nextTargets: options.nextTargets ?? [],
+    nextTargets,
     signal: options.signal ?? null,
     places,
   };

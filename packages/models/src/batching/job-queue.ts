@@ -23,8 +23,8 @@ export interface RunningJob {
 export interface JobQueue {
   readonly running: readonly RunningJob[];
   readonly waiting: readonly Job[];
-  /** True where a new job would run with the next pass. */
-  readonly hasPlace: boolean;
+  /** Places that neither running nor waiting jobs take; below 0: so many jobs have to wait for one. */
+  readonly freePlaces: number;
   /** Places of the pool that running jobs have. */
   readonly reservedTokens: number;
   /** Tokens of prompts that were taken over from other ones. */
@@ -78,8 +78,9 @@ export function createJobQueue(pool: KvPool, { maxRunning, passTokens }: JobQueu
     get waiting() {
       return waiting;
     },
-    get hasPlace() {
-      return running.length < maxRunning && waiting.length === 0;
+    get freePlaces() {
+      const jobs = [...running.map(({ job }) => job), ...waiting];
+      return maxRunning - jobs.filter(({ isOver }) => !isOver).length;
     },
     get reservedTokens() {
       return places.reservedTokens;

@@ -1,5 +1,6 @@
 import { assertArgument, checkOptions, objectWith, shownValue, type OptionRule } from '@qdylora/contract';
-import { QUANTIZATION_RULES } from '../quantize/quantization.ts';
+import { STORED_LEVEL } from '@qdylora/quant';
+import { QUANTIZATION_RULES, type Quantization } from '../quantize/quantization.ts';
 
 /** Rule for `backend`. */
 export const someBackend = objectWith('kernel');
@@ -28,7 +29,14 @@ export function checkBuildOptions(
     'Await it first: const backend = await createCpuBackend().',
   );
   checkOptions(where, options, rules);
-  if (quantization !== undefined) checkOptions(`${where}: quantization`, quantization, QUANTIZATION_RULES);
+  if (quantization === undefined) return;
+  checkOptions(`${where}: quantization`, quantization, QUANTIZATION_RULES);
+  const { kind, levels = [] } = quantization as Quantization;
+  assertArgument(
+    kind !== 'fp4' || levels.every((level) => level === STORED_LEVEL),
+    `${where}: quantization`,
+    `\`levels\` other than ${STORED_LEVEL} need kind: 'nf4' (got 'fp4')`,
+  );
 }
 
 /** @throws QdyloraError BAD_ARGUMENT for a value that is not an open checkpoint */

@@ -42,6 +42,9 @@ export interface ModelHead {
   ): { loss: Tensor<F32>; tokenLosses: F32 };
 }
 
+/** What an op has written: an array of the caller is not among its results. */
+const written = (y: Tensor<F32>, into: F32 | undefined): Tensor<F32> => (into ? constant(into) : y);
+
 /**
  * logits = x · weightᵀ, then c · tanh(logits / c) where the soft cap c is not 0.
  *
@@ -54,9 +57,9 @@ export function createModelHead(parameter: Parameter, softCap: number): ModelHea
     const inputs = { x, weight, bias: undefined };
     const over = into && { y: into };
     if (softCap <= 0)
-      return apply(ctx, differentiableLinear, inputs, { computeDtype }, over).y as Tensor<F32>;
+      return written(apply(ctx, differentiableLinear, inputs, { computeDtype }, over).y as Tensor<F32>, into);
     const { y } = apply(ctx, differentiableLinear, inputs, { computeDtype });
-    return apply(ctx, differentiableSoftCap, { x: y }, { cap: softCap }, over).y;
+    return written(apply(ctx, differentiableSoftCap, { x: y }, { cap: softCap }, over).y, into);
   };
   /** A soft cap is monotonic: it does not change which logit is the greatest. */
   const greatest = (

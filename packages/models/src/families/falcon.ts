@@ -115,7 +115,8 @@ function readFalconConfig(config: CheckpointConfig): FalconConfig {
   if (heads % kvHeads !== 0) throw refusedValue(config, 'num_kv_heads', `a divisor of ${heads}`, kvHeads);
   const hasAlibi = config.boolean('alibi', false);
   const rope = hasAlibi ? null : readRope(config, { headDim, maxPositions, partial: false });
-  // Falcon adds ALiBi before the division by √headDim, and rounds the slopes to bfloat16.
+  // Falcon adds ALiBi before the division by √headDim, and rounds the slopes to bfloat16. transformers also
+  // rounds slope · position to bfloat16, so far keys of one head share a bias there; here they don't.
   const slopes = hasAlibi
     ? Float32Array.from(alibiSlopes(heads), (slope) => roundToBfloat16(slope) * scale)
     : null;

@@ -22,6 +22,8 @@ export const SAMPLING_RULES: OptionRules<SamplingOptions> = {
 
 /** Likely tokens are first searched this many temperatures below the greatest logit, then twice as far. */
 const NEAR = 4;
+/** exp(−1024) is 0 in float64: what lies below is never drawn. */
+const FARTHEST = 1024;
 
 /**
  * Samples the next token from softmax(logits / temperature), at a temperature above 0.
@@ -83,7 +85,7 @@ function likeliest(
   isEnough: (count: number, sum: number) => boolean,
 ): number[] {
   for (let below = NEAR * temperature; ; below *= 2) {
-    const least = Number.isFinite(below) ? greatest - below : -Infinity;
+    const least = below < FARTHEST * temperature ? greatest - below : -Infinity;
     const ids: number[] = [];
     let sum = 0;
     for (let id = 0; id < logits.length; id++) {

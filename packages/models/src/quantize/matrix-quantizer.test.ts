@@ -10,6 +10,19 @@ const backend = createHostBackend();
 const { memory } = backend;
 
 describe('a matrix that is quantized stretch after stretch', () => {
+  it('counts the numbers of a list, and is refused before all have come', async () => {
+    const values = normalView(1, 'w', [4 * 64]);
+    const quantizer = matrixQuantizer(backend, 'nf4', [4, 64], { kind: 'nf4' });
+    quantizer.add(hostData(values).slice(0, 64) as Float32Array);
+    expect(quantizer.isFull).toBe(false);
+    await expect(quantizer.finish()).rejects.toThrow('64 of 256 values have been added');
+    quantizer.add(hostData(values).slice(64) as Float32Array);
+    const whole = await quantizeOn(backend, 'nf4', values, [4, 64], { kind: 'nf4' });
+    const pieces = await quantizer.finish();
+    expect(hostData(pieces.codes)).toEqual(hostData(whole.codes));
+    for (const view of [...arraysOf(pieces), ...arraysOf(whole)]) memory.release(view);
+  });
+
   it('is the matrix that is quantized at once, wherever it is cut between blocks', async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -1,4 +1,5 @@
 import {
+  assertArgument,
   checkOptions,
   elementCount,
   QdyloraError,
@@ -31,11 +32,11 @@ export interface MatrixQuantizer {
   /** True when all values of the matrix have been added. */
   readonly isFull: boolean;
   /**
-   * Adds the next values: whole blocks, except at the end. A tensor that is still to be read gives all the
-   * remaining values. `values` is not kept.
+   * Adds the next values: whole blocks (in tiles whole bands of 32 rows), except at the end. A tensor that is
+   * still to be read gives all the remaining values. `values` is not kept.
    */
   add(values: Values): void;
-  /** The matrix, once it is full. */
+  /** @throws QdyloraError BAD_ARGUMENT unless all values have been added */
   finish(): Promise<QuantizedMatrix>;
   /** Releases everything, where there will be no matrix. */
   cancel(): void;
@@ -78,16 +79,27 @@ export function matrixQuantizer(
       return done === weights;
     },
     add(values) {
-      const end = done + ('storage' in values ? elementCount(values.shape) : weights - done);
+      const end = done + countOf(values, weights - done);
       quantizeRange(backend, matrix, absmax, { values, from: done, to: end });
       done = end;
     },
-    finish: () => finishMatrix(backend, matrix, absmax, scaleRounding),
+    async finish() {
+      assertArgument(done === weights, 'matrix-quantizer', `${done} of ${weights} values have been added`);
+      return finishMatrix(backend, matrix, absmax, scaleRounding);
+    },
     cancel() {
       for (const view of [...arraysOf(matrix), absmax]) memory.release(view);
     },
   };
 }
+
+/** @param remaining values of the matrix that are to come, which a tensor of a file has */
+const countOf = (values: Values, remaining: number): number =>
+  values instanceof Float32Array
+    ? values.length
+    : 'storage' in values
+      ? elementCount(values.shape)
+      : remaining;
 
 /** Weights from … to − 1 of a matrix; `from` is the begin of a block. */
 interface WeightRange {

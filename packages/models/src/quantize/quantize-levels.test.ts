@@ -3,6 +3,7 @@ import * as quant from '@qdylora/quant';
 import { decodedWeight } from '@qdylora/tensor';
 import { createFakeDevice, normalView } from '@qdylora/testing';
 import { expect, it } from 'vitest';
+import { checkBuildOptions, someBackend, someQuantization } from '../builders/check-build-options.ts';
 import { quantizeLevels } from './quantize-levels.ts';
 import { quantizeOn } from './quantize-on.ts';
 
@@ -54,4 +55,16 @@ it('a weight of level 4 alone is the packed weight of today', async () => {
     expect(
       (await quantizeLevels(backend, matrix, VALUES, { kind: 'nf4', levels })).otherLevels,
     ).toBeUndefined();
+});
+
+it('levels of another kind than nf4 are refused before any weight is read', () => {
+  const check = (kind: string, levels: readonly number[]) => (): void =>
+    checkBuildOptions(
+      'build-model',
+      { backend: createHostBackend(), quantization: { kind, levels } },
+      { backend: someBackend, quantization: someQuantization },
+    );
+  expect(check('fp4', [4, 8])).toThrow(/`levels` other than 4 need kind: 'nf4'/);
+  for (const kind of ['fp4', 'nf4']) expect(check(kind, [4])).not.toThrow();
+  expect(check('nf4', [3, 8])).not.toThrow();
 });

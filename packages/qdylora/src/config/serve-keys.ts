@@ -52,7 +52,8 @@ export const SERVE_KEYS = {
     about: 'Memory for the keys and values of all answers; 1GB by default',
   }),
   maxBody: bytesKey({ group: 'Server', about: 'Largest body of a request; 4MB by default' }),
-  timeout: numberKey({ from: 0, above: true }, 600, {
+  // Node's timers end at 2^31 − 1 ms, and longer ones at once
+  timeout: numberKey({ from: 0, above: true, to: 2_147_483 }, 600, {
     group: 'Server',
     about: 'Seconds after which a request is ended with status 504',
   }),

@@ -17,3 +17,11 @@ it.each<[string, WorkerPlaces, boolean]>([
   expect(mpichFlags(places).join(' ').includes(BOUND.MPICH.join(' '))).toBe(isBound);
   expect(openMpi.join(' ')).toContain(`-np ${places.workers}`);
 });
+
+it('Open MPI gets as many places on each host as workers need, and more than cores on this machine', () => {
+  const places = { workers: 5, hosts: ['a', 'b:8'], sockets: 1 };
+  expect(openMpiFlags(places).join(' ')).toContain('-np 5 --host a:3,b:8');
+  expect(openMpiFlags(places)).not.toContain('--oversubscribe');
+  expect(openMpiFlags({ workers: 5, hosts: [], sockets: 1 })).toContain('--oversubscribe');
+  expect(mpichFlags(places).join(' ')).toContain('-np 5 -hosts a,b:8');
+});

@@ -1,5 +1,4 @@
 import { spawnSync } from 'node:child_process';
-import { availableParallelism, userInfo } from 'node:os';
 import { QdyloraError } from '@qdylora/contract';
 
 /** The names under which MPI launchers are installed, in the order in which they are tried. */
@@ -49,16 +48,20 @@ export function launcherCommand(places: WorkerPlaces, chosen: string | null): La
 const fillsSockets = ({ workers, hosts, sockets }: WorkerPlaces): boolean =>
   sockets > 1 && workers % (sockets * Math.max(1, hosts.length)) === 0;
 
-/** Open MPI would bind a worker to one processor, and refuse root and more workers than processors. */
+/**
+ * Open MPI would bind a worker to one processor, refuse root, start one worker on each host that is named, and
+ * refuse more workers than there are cores.
+ */
 export function openMpiFlags(places: WorkerPlaces): string[] {
   const { workers, hosts } = places;
-  const isCrowded = hosts.length === 0 && workers > availableParallelism();
+  const perHost = Math.ceil(workers / Math.max(1, hosts.length));
+  const slots = hosts.map((host) => (host.includes(':') ? host : `${host}:${perHost}`));
   return [
-    ...(userInfo().uid === 0 ? ['--allow-run-as-root'] : []),
-    ...(isCrowded ? ['--oversubscribe'] : []),
+    ...(process.getuid?.() === 0 ? ['--allow-run-as-root'] : []),
+    ...(hosts.length === 0 ? ['--oversubscribe'] : []),
     ...(fillsSockets(places) ? ['--map-by', 'socket', '--bind-to', 'socket'] : ['--bind-to', 'none']),
     ...['-np', String(workers)],
-    ...(hosts.length > 0 ? ['--host', hosts.join(',')] : []),
+    ...(hosts.length > 0 ? ['--host', slots.join(',')] : []),
   ];
 }
 

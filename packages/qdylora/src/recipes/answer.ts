@@ -161,7 +161,8 @@ async function* answerOf(
   try {
     const options = { maxNewTokens, seed, temperature, topK, topP, repetitionPenalty, stopIds };
     const events = engine.decode(view, prompt, signal ? { ...options, signal } : options);
-    yield* decodeText(events, tokenizer ?? NO_TEXT, stop ?? []);
+    const context = config.raw ? prompt : [];
+    yield* decodeText(events, tokenizer ?? NO_TEXT, { stops: stop ?? [], context });
   } finally {
     await engine.close();
   }

@@ -208,8 +208,24 @@ describe('on llama', () => {
       expect(codeOf([-1], {})).toBe('BAD_ARGUMENT');
       expect(codeOf([], {})).toBe('BAD_ARGUMENT');
       expect(codeOf(PROMPT, { temperature: -1 })).toBe('BAD_ARGUMENT');
-      expect(codeOf(PROMPT, { maxNewTokens: 2 })).toBe('none');
+      // what would fail within a pass would end the requests beside it
+      const { vocabularySize } = view.model;
+      expect(codeOf(PROMPT, { scorePrompt: true, nextTargets: [vocabularySize] })).toBe('BAD_ARGUMENT');
+      expect(codeOf(PROMPT, { scorePrompt: true, nextTargets: [-100] })).toBe('BAD_ARGUMENT');
+      expect(codeOf(PROMPT, { topLogProbabilities: vocabularySize + 1 })).toBe('BAD_ARGUMENT');
+      expect(codeOf(PROMPT, { maxNewTokens: 2 })).toBe('none'); // will run
+      expect(codeOf(PROMPT, { maxNewTokens: 2 })).toBe('none'); // will wait
       expect(codeOf(PROMPT, { maxNewTokens: 2 })).toBe('BUSY');
+    });
+  });
+
+  test('requests are refused only where no place is free, however many may wait', async () => {
+    await withEngine({ maxRunning: 2, maxWaiting: 0 }, async (engine, adapted) => {
+      const ask = () => engine.decode(adapted.atRank(1), PROMPT, { maxNewTokens: 2 });
+      const answers = [ask(), ask()];
+      expect(ask).toThrow(/wait already/);
+      await Promise.all(answers.map(eventsOf));
+      await eventsOf(ask());
     });
   });
 

@@ -1,10 +1,10 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { Adapted } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
-import { STORED_LEVEL } from '@qdylora/quant';
 import { mergeExplicit, valuesOfFlags, type ExplicitValues } from '../config/explicit-values.ts';
 import type { OutputOf } from '../config/values/check-values.ts';
 import { SERVE_KEYS } from '../config/serve-keys.ts';
+import type { AdapterSidecar } from '../recipes/adapter/adapter-sidecar.ts';
 import { attachAdapter, type Warn } from '../recipes/adapter/attach-adapter.ts';
 import { readAdapter, type ReadAdapter } from '../recipes/adapter/read-adapter.ts';
 import { chosenTemplate } from '../recipes/opening/chosen-template.ts';
@@ -37,7 +37,7 @@ export async function openServedModels(
 ): Promise<OpenServedModels> {
   assertDistinct(sources);
   const reads = sources.map(({ folder }) => readAdapter(folder));
-  assertOneBase(reads);
+  assertOneBase(reads, explicit.has('quantization'));
   const [first] = sources;
   const folder = valuesOfFlags({ adapter: first.folder });
   const config = checkModelValues(SERVE_KEYS, mergeExplicit(explicit, folder));
@@ -104,17 +104,22 @@ function assertDistinct(sources: readonly AdapterSource[]): void {
   });
 }
 
-/** Whole weights of an adapter replace those of the base, so such an adapter cannot share it. */
-function assertOneBase(reads: readonly ReadAdapter[]): void {
-  const levelOf = ({ sidecar }: ReadAdapter): number => sidecar?.base.level ?? STORED_LEVEL;
-  const other = reads.find((read) => levelOf(read) !== levelOf(reads[0]));
-  if (other)
+/**
+ * All adapters are served on one base, in memory once.
+ *
+ * @param isChosen whether the storage of the base was chosen, so that no adapter decides about it
+ * @throws QdyloraError BAD_ADAPTER for one that was trained on a base stored otherwise, or that replaces weights
+ */
+function assertOneBase(reads: readonly ReadAdapter[], isChosen: boolean): void {
+  const [first] = reads.filter(({ sidecar }) => sidecar !== null);
+  const other = reads.find(({ sidecar }) => sidecar && storageText(sidecar) !== storageText(first.sidecar!));
+  if (other && !isChosen)
     throw new QdyloraError('BAD_ADAPTER', {
       where: other.folder,
       problem:
-        `It was trained at ${levelOf(other)} bits a weight, and ${reads[0].folder} at ` +
-        `${levelOf(reads[0])}: a server uses one base.`,
-      nextStep: 'Serve them apart.',
+        `It was trained on a base in ${storageText(other.sidecar!)}, and ${first.folder} on one in ` +
+        `${storageText(first.sidecar!)}: a server uses one base.`,
+      nextStep: 'Serve them apart, or choose the storage of the base with --quantization.',
     });
   const whole = reads.find(({ saved }) => saved !== null);
   if (!whole || reads.length === 1) return;
@@ -123,4 +128,12 @@ function assertOneBase(reads: readonly ReadAdapter[]): void {
     problem: 'The adapter replaces weights of the base, so it cannot be served beside another one.',
     nextStep: 'Serve it alone.',
   });
+}
+
+/** How a run has stored the base of its adapter: `nf4 (double quantization, blocks of 64)`. */
+function storageText({ base }: AdapterSidecar): string {
+  if (base.quantization === 'none') return 'full precision';
+  const scales = base.double_quantization ? 'double quantization' : 'no double quantization';
+  const level = base.level === undefined ? '' : `, at ${base.level} bits`;
+  return `${base.quantization} (${scales}, blocks of ${base.quantization_block_size}${level})`;
 }

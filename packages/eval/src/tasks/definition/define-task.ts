@@ -84,14 +84,24 @@ const FUNCTION_KEYS: readonly (readonly [key: string, part: keyof TaskFunctions]
 ];
 
 function assertNoPython(task: YamlEntries, functions: TaskFunctions): void {
-  for (const [key, part] of FUNCTION_KEYS) {
-    const name = functionName(task.value(key));
-    if (name === null || functions[part]) continue;
-    throw task.error(
-      `\`${key}\` calls the Python function ${name}, which cannot run here.`,
-      'Write it as a template, or prepare the rows of the data set.',
-    );
-  }
+  for (const [key, part] of FUNCTION_KEYS) if (!functions[part]) refusePython(task, key);
+  const examples = task.mapping('fewshot_config');
+  if (examples) for (const key of EXAMPLE_KEYS) refusePython(examples, key);
+  if (functions.prediction) return;
+  for (const list of task.mappings('filter_list') ?? [])
+    for (const step of list.mappings('filter') ?? []) refusePython(step, 'filter_fn');
+}
+
+/** Keys of `fewshot_config`, which are templates. */
+const EXAMPLE_KEYS = ['doc_to_text', 'doc_to_target', 'doc_to_choice'];
+
+function refusePython(entries: YamlEntries, key: string): void {
+  const name = functionName(entries.value(key));
+  if (name === null) return;
+  throw entries.error(
+    `\`${key}\` calls the Python function ${name}, which cannot run here.`,
+    'Write it as a template or a filter, or prepare the rows of the data set.',
+  );
 }
 
 function outputTypeOf(task: YamlEntries): OutputType {

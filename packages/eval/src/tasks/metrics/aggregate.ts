@@ -33,8 +33,8 @@ const weightedMean = (items: readonly MetricItem[]): number => {
   const pairs = items.map(pair);
   return sum(pairs.map(([first]) => first)) / sum(pairs.map(([, second]) => second));
 };
-const median = (items: readonly MetricItem[]): number =>
-  items.map(number).sort((a, b) => a - b)[Math.floor(items.length / 2)];
+/** The item in the middle, in the order of the documents: the harness does not sort. */
+const median = (items: readonly MetricItem[]): number => number(items[Math.floor(items.length / 2)]);
 const nanMean = (items: readonly MetricItem[]): number =>
   meanOf(items.map(number).filter((value) => !Number.isNaN(value)));
 

@@ -324,6 +324,14 @@ export function assertWorkerRanksFit(
 
 /** Keys of an adapter, which full training does not have. */
 const ADAPTER_ONLY_KEYS: readonly KeyName[] = [
+  'loraR',
+  'loraAlpha',
+  'loraScaling',
+  'loraDropout',
+  'targetModules',
+  'rankDistribution',
+  'rankSchedule',
+  'updateRule',
   'adapter',
   'optimizerState',
   'ranks',

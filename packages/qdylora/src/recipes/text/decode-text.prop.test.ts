@@ -25,6 +25,27 @@ test('pieces of text are what all ids decode to, cut in the middle of a characte
   );
 });
 
+test('a text that goes on from a prompt is written as its continuation, also where a decoder strips a space', () => {
+  /** As SentencePiece: the space before the first word of a text is not written. */
+  const words = {
+    decode: (ids: ArrayLike<number>) =>
+      Array.from(ids, (id) => ['', ' Once', ' upon', ' a', ' time', 's'][id])
+        .join('')
+        .replace(/^ /, ''),
+  };
+  const answer = (context: readonly number[]): string => {
+    const decoder = createTextDecoder(words, context);
+    return [4, 5].map((id) => decoder.push(id)).join('') + decoder.finish();
+  };
+  expect(answer([])).toBe('times');
+  expect(answer([0, 1, 2, 3])).toBe(' times');
+  expect(answer([0, ...Array.from({ length: 20 }, () => 2)])).toBe(' times');
+  expect(answer([0])).toBe('times'); // behind a special token a text begins
+  // behind the first half of a character nothing tells how a token is written
+  const half = createTextDecoder(bytes, [0xc3]);
+  expect(half.push(0x61)).toBe('a');
+});
+
 /** The text before the stop string that begins first, as soon as any is complete. */
 function textBefore(pieces: readonly string[], stops: readonly string[]): string {
   let text = '';
@@ -72,7 +93,7 @@ async function textOf(text: string, stops: string[]) {
   for await (const event of decodeText(
     eventsOf(text, () => (hasLeft = true)),
     bytes,
-    stops,
+    { stops },
   ))
     events.push(event);
   const pieces = events.flatMap((event) => (event.type === 'text' ? [event] : []));

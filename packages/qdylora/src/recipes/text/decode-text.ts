@@ -24,6 +24,13 @@ export type TextEvent =
       readonly stopToken: WrittenToken | null;
     };
 
+export interface DecodeTextOptions {
+  /** Texts at which the answer ends. */
+  readonly stops?: readonly string[];
+  /** The tokens that the answer goes on from; none where it begins a text of its own, as in a chat. */
+  readonly context?: readonly number[];
+}
+
 /**
  * The events of a request as text, which ends before the first stop string. The reader of the events leaves
  * when one is found, so that the request is cancelled.
@@ -31,9 +38,9 @@ export type TextEvent =
 export async function* decodeText(
   events: AsyncIterable<DecodeEvent>,
   tokenizer: Pick<Tokenizer, 'decode'>,
-  stops: readonly string[] = [],
+  { stops = [], context = [] }: DecodeTextOptions = {},
 ): AsyncGenerator<TextEvent> {
-  const decoder = createTextDecoder(tokenizer);
+  const decoder = createTextDecoder(tokenizer, context);
   const finder = createStopFinder(stops);
   const pending: WrittenToken[] = [];
   let decodedLength = 0;

@@ -11,14 +11,22 @@ export interface TextDecoder {
 /** U+FFFD at the end may be the first half of a character whose other half is the next token. */
 const isWhole = (text: string): boolean => !text.endsWith('\ufffd');
 
+/** More than one, since special tokens have no text. */
+const CONTEXT_TOKENS = 8;
+
 /**
  * Decodes only the last tokens of a text: those since the last complete character, with the ones before it,
  * because a token may be written differently at the beginning of a text (SentencePiece).
+ *
+ * @param context the tokens that the text goes on from; none where it begins a text of its own
  */
-export function createTextDecoder(tokenizer: Pick<Tokenizer, 'decode'>): TextDecoder {
-  const ids: number[] = [];
+export function createTextDecoder(
+  tokenizer: Pick<Tokenizer, 'decode'>,
+  context: readonly number[] = [],
+): TextDecoder {
+  const ids = wholeContext(tokenizer, context);
   let before = 0; // first token that is decoded again
-  let done = 0; // tokens whose text was returned
+  let done = ids.length; // tokens whose text was returned
   const decode = (from: number, to: number): string =>
     tokenizer.decode(ids.slice(from, to), { skipSpecialTokens: true });
   const rest = (): string => decode(before, ids.length).slice(decode(before, done).length);
@@ -34,4 +42,10 @@ export function createTextDecoder(tokenizer: Pick<Tokenizer, 'decode'>): TextDec
     },
     finish: rest,
   };
+}
+
+/** The last tokens of a text, as many as decide how the next one is written; none after part of a character. */
+function wholeContext(tokenizer: Pick<Tokenizer, 'decode'>, context: readonly number[]): number[] {
+  const last = context.slice(-CONTEXT_TOKENS);
+  return isWhole(tokenizer.decode(last, { skipSpecialTokens: true })) ? last : [];
 }

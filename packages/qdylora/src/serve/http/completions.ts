@@ -42,6 +42,7 @@ export function beginCompletion(service: Service, request: CompletionRequest, li
     fields: request,
     stopIds: model.adapter.stopIds,
     maxNewTokens: request.max_tokens,
+    isContinued: true,
     scoring: {
       scorePrompt: hasLogprobs && request.echo === true,
       ...(hasLogprobs && { topLogProbabilities: request.logprobs ?? 0 }),

@@ -35,9 +35,9 @@ const PAGE_HEADERS = {
   'cache-control': 'no-cache',
 };
 
-/** `streamed`: ends with the last chunk of a streamed answer. */
+/** `streamed`: ends with the last chunk of a streamed answer, and says with which status. */
 interface AppEnv {
-  readonly Variables: { readonly streamed?: Promise<void> };
+  readonly Variables: { readonly streamed?: Promise<number> };
 }
 type App = Hono<AppEnv>;
 
@@ -55,12 +55,11 @@ const countRequests =
   async (c, next) => {
     const begin = performance.now();
     await next();
-    const { status } = c.res;
-    const count = (): void =>
+    const count = (status: number): void =>
       metrics.addRequest(routeOf(c.req.path), status, (performance.now() - begin) / 1000);
     const streamed = c.get('streamed');
-    if (streamed) void streamed.finally(count);
-    else count();
+    if (streamed) void streamed.then(count);
+    else count(c.res.status);
   };
 
 /** The routes of a server. Hono is loaded here, so that other commands do not wait for it. */
@@ -96,9 +95,9 @@ export async function createApp(service: Service, options: AppOptions): Promise<
       const completion = begin(life);
       if (isStream)
         return streamSSE(c, (sse) => {
-          const streamed = streamChunks(sse, completion, service).finally(life.release);
+          const streamed = streamChunks(sse, completion, { service, life });
           c.set('streamed', streamed);
-          return streamed;
+          return streamed.then(() => {});
         });
       const whole = await completion.whole();
       life.release();
@@ -136,13 +135,28 @@ function assertServed(id: string, models: Service['models']): void {
   }
 }
 
-async function streamChunks(sse: SSEStreamingApi, completion: Completion, service: Service): Promise<void> {
+/**
+ * Writes the chunks of an answer. An error ends its other choices too, and is the last chunk.
+ *
+ * @returns the status with which it ended
+ */
+async function streamChunks(
+  sse: SSEStreamingApi,
+  completion: Completion,
+  { service, life }: { readonly service: Service; readonly life: RequestLife },
+): Promise<number> {
   const send = (value: unknown): Promise<void> => sse.writeSSE({ data: JSON.stringify(value) });
   try {
     await completion.chunks(send);
     await sse.writeSSE({ data: '[DONE]' });
+    return 200;
   } catch (error) {
-    if (!sse.aborted) await send(errorBody(apiErrorOf(error, service.onError)));
+    life.abort(error);
+    const api = apiErrorOf(error, service.onError);
+    if (!sse.aborted) await send(errorBody(api));
+    return api.status;
+  } finally {
+    life.release();
   }
 }
 

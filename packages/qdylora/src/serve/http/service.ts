@@ -43,6 +43,8 @@ export interface ChoicesOptions {
   readonly stopIds: readonly number[];
   readonly maxNewTokens: number;
   readonly scoring: Pick<DecodeOptions, 'scorePrompt' | 'topLogProbabilities'>;
+  /** Whether answers go on with the text of the prompt; false by default: a turn of a chat. */
+  readonly isContinued?: boolean;
   readonly life: RequestLife;
 }
 
@@ -54,7 +56,7 @@ export interface ChoicesOptions {
 export function beginChoices(
   service: Service,
   prompts: readonly (readonly number[])[],
-  { model, fields, stopIds, maxNewTokens, scoring, life }: ChoicesOptions,
+  { model, fields, stopIds, maxNewTokens, scoring, isContinued = false, life }: ChoicesOptions,
 ): Choice[] {
   const { engine, metrics } = service;
   const perPrompt = fields.n ?? 1;
@@ -82,7 +84,8 @@ export function beginChoices(
           ...scoring,
         });
         metrics.addPrompt(prompt.length);
-        const texts = decodeText(events, model.adapter.tokenizer, fields.stop);
+        const context = isContinued ? prompt : [];
+        const texts = decodeText(events, model.adapter.tokenizer, { stops: fields.stop, context });
         return { index: p * perPrompt + i, prompt, events: metrics.counted(texts) };
       }),
     );

@@ -44,6 +44,11 @@ describe('calls', () => {
     );
   });
 
+  test('a text within a call that looks like the end of one is part of it', () => {
+    const answer = '{"name": "add", "parameters": {"code": "a(); {b}"}}';
+    expect(read('object', [answer])).toEqual({ text: '', calls: ['add{"code":"a(); {b}"}'] });
+  });
+
   test('arguments that are a text of JSON are the object that it holds', () => {
     const answer = '{"name": "add", "arguments": "{\\"a\\": 2}"}';
     expect(read('object', [answer]).calls).toEqual(['add{"a":2}']);

@@ -81,7 +81,8 @@ function wholeReader(format: keyof typeof WHOLE, names: ReadonlySet<string>): To
     finish() {
       const whole = held.trim();
       const body = whole.startsWith(marker) ? whole.slice(marker.length) : whole;
-      const calls = (between ? body.split(between) : [body]).map((part) => parseCalls(part, names));
+      const one = parseCalls(body, names); // first: a text in it may look like what lies between calls
+      const calls = one || !between ? [one] : body.split(between).map((part) => parseCalls(part, names));
       return calls.every((found) => found !== null)
         ? { text: '', calls: calls.flat() }
         : { text: held, calls: [] };

@@ -33,7 +33,12 @@ async function runAll(
   const work = async (): Promise<void> => {
     while (next < places.length) {
       const { program, d, r } = places[next++];
-      passed[d][r] = await sandbox.passes(program, signal);
+      try {
+        passed[d][r] = await sandbox.passes(program, signal);
+      } catch (error) {
+        next = places.length; // the others start no further program
+        throw error;
+      }
       if (signal?.aborted)
         throw new QdyloraError('ABORTED', {
           where: 'tasks',

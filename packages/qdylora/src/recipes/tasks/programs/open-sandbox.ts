@@ -83,11 +83,17 @@ async function runProgram(
       child.stdio[3]!.on('data', (bytes: Buffer) => {
         report += bytes.toString().slice(0, PASSED.length + 1 - report.length);
       });
-      child.on('error', reject);
-      child.on('exit', () => {
-        kill();
+      const end = (): void => {
         clearTimeout(timer);
         signal?.removeEventListener('abort', kill);
+      };
+      child.on('error', (error) => {
+        end(); // a program that could not be started does not exit
+        reject(error);
+      });
+      child.on('exit', () => {
+        kill();
+        end();
       });
       child.on('close', () => resolve(report === PASSED));
     });
