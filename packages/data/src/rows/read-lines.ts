@@ -33,7 +33,7 @@ export interface LineOptions {
   readonly maxLineBytes?: number;
   /** Continues after a line over the limit, which then has an error in place of bytes. Default: false. */
   readonly skipsLongLines?: boolean;
-  /** How errors name the place of a line, and what to do about a long one; by default those of a text file. */
+  /** How errors name the place of a line, and what to do about a long one; by default as of a text file. */
   readonly described?: { where(place: Place): string; readonly nextStep: string };
 }
 

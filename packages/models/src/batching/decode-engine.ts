@@ -29,11 +29,11 @@ export interface DecodeEngineOptions {
   readonly capacityTokens: number;
   /** Requests that are computed together at most; 8 by default. */
   readonly maxRunning?: number;
-  /** Requests that wait for a place at most, besides those that run; further ones are refused. Default: 64. */
+  /** Requests that wait for a place at most, besides those that run; others are refused. Default: 64. */
   readonly maxWaiting?: number;
   /**
-   * Tokens of prompts that one pass reads: fewer than twice as many. A request that is being written waits as long for its next
-   * token. At least 64; 256 by default.
+   * Tokens of prompts that one pass reads: fewer than twice as many. A request that is being written waits as
+   * long for its next token. At least 64; 256 by default.
    */
   readonly passTokens?: number;
   /**

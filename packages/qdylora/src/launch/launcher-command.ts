@@ -49,8 +49,8 @@ const fillsSockets = ({ workers, hosts, sockets }: WorkerPlaces): boolean =>
   sockets > 1 && workers % (sockets * Math.max(1, hosts.length)) === 0;
 
 /**
- * Open MPI would bind a worker to one processor, refuse root, start one worker on each host that is named, and
- * refuse more workers than there are cores.
+ * Open MPI would bind a worker to one processor, refuse root, start one worker on each host that is named,
+ * and refuse more workers than there are cores.
  */
 export function openMpiFlags(places: WorkerPlaces): string[] {
   const { workers, hosts } = places;

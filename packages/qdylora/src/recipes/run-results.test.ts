@@ -37,7 +37,7 @@ describe('an adapter of PEFT that holds weights whole', () => {
     const events = await run({ ...still, model: base, adapter: fixture, outputDir });
     const notices = events.flatMap((event) => (event.type === 'notice' ? [event.message] : []));
     expect(notices).toContainEqual(
-      expect.stringMatching(/holds lm_head\.weight, model\.embed_tokens\.weight whole/),
+      expect.stringMatching(/replaces whole weights .*: lm_head\.weight, model\.embed_tokens\.weight/),
     );
     expect(bytes(folder.in('from-peft/adapter'))).toBe(bytes(fixture));
     const exported = folder.in('from-peft-r8');

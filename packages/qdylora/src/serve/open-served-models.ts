@@ -108,7 +108,8 @@ function assertDistinct(sources: readonly AdapterSource[]): void {
  * All adapters are served on one base, in memory once.
  *
  * @param isChosen whether the storage of the base was chosen, so that no adapter decides about it
- * @throws QdyloraError BAD_ADAPTER for one that was trained on a base stored otherwise, or that replaces weights
+ * @throws QdyloraError BAD_ADAPTER for one that was trained on a base stored otherwise, or that replaces
+ * weights
  */
 function assertOneBase(reads: readonly ReadAdapter[], isChosen: boolean): void {
   const [first] = reads.filter(({ sidecar }) => sidecar !== null);

@@ -25,7 +25,7 @@ test('pieces of text are what all ids decode to, cut in the middle of a characte
   );
 });
 
-test('a text that goes on from a prompt is written as its continuation, also where a decoder strips a space', () => {
+test('a text goes on from its prompt, also where a decoder strips the first space', () => {
   /** As SentencePiece: the space before the first word of a text is not written. */
   const words = {
     decode: (ids: ArrayLike<number>) =>

@@ -44,7 +44,7 @@ export function createTextDecoder(
   };
 }
 
-/** The last tokens of a text, as many as decide how the next one is written; none after part of a character. */
+/** The last tokens of a text, which decide how the next one is written; none after part of a character. */
 function wholeContext(tokenizer: Pick<Tokenizer, 'decode'>, context: readonly number[]): number[] {
   const last = context.slice(-CONTEXT_TOKENS);
   return isWhole(tokenizer.decode(last, { skipSpecialTokens: true })) ? last : [];
