@@ -37,7 +37,7 @@ export function* readJsonl(file: string): Generator<JsonlRow> {
   if (rows === 0) throw noRows(file);
 }
 
-const EMPTY_FILE = 'an empty file';
+export const EMPTY_FILE = 'an empty file';
 
 export const noRows = (file: string, got = EMPTY_FILE): Error =>
   badData(

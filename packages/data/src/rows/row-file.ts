@@ -2,6 +2,7 @@ import { closeSync, fstatSync, readSync } from 'node:fs';
 import { badData } from '../bad-data.ts';
 import { jsonElements } from './json/json-elements.ts';
 import { BEGINNING, BYTE_ORDER_MARK, linesOf, openRegularFile, type Line, type Place } from './read-lines.ts';
+import { EMPTY_FILE } from './read-jsonl.ts';
 import { spoolParquet } from './parquet/spool-parquet.ts';
 
 /** An open file of rows: JSON lines, a JSON list, or Parquet. */
@@ -60,7 +61,7 @@ export async function openRowFile(
     const isList = start.subarray(mark).toString('latin1').trimStart().startsWith('[');
     const opened = reopened(file, descriptor);
     return rowFile(file, opened, {
-      empty: isList ? 'an empty JSON list' : 'an empty file',
+      empty: isList ? 'an empty JSON list' : EMPTY_FILE,
       where: ({ line }) => `${file}:${line}`,
       rows: isList
         ? (from) =>

@@ -13,6 +13,8 @@ import {
   planMemory,
   type FinetuneOptions,
 } from '../index.ts';
+import type { AdapterSource } from '../serve/adapter-source.ts';
+import { openServedModels } from '../serve/open-served-models.ts';
 import { prepareRun } from './run/prepare-run.ts';
 
 const { folder, model, rows, common } = tinyRun();
@@ -84,6 +86,24 @@ describe('a run at several quantization levels', () => {
     expect((await evaluate(originals)).results).toHaveLength(ranks.length);
     const budget = { adapter, model, dataset: rows, budget: '1KB', outputDir: folder.in('cut') };
     expect((await exportAdapter(budget)).bytes).toBeGreaterThan(0);
+  });
+
+  it('is not served beside one whose base was stored otherwise, unless that is chosen', async () => {
+    const sources: AdapterSource[] = [];
+    for (const [name, quantizationLevels] of [
+      ['at-three', [3]],
+      ['at-four', [4]],
+    ] as const) {
+      const { outputDir } = await outcomeOf(name, { ...NF4, quantizationLevels });
+      sources.push({ name, folder: join(outputDir, 'adapter'), model, recommendedRank: null });
+    }
+    const serve = (values: Readonly<Record<string, unknown>>) =>
+      openServedModels(sources, valuesOfOptions(values), () => {});
+    await expect(serve({})).rejects.toThrow(
+      /It was trained on a base in nf4 with double quantization, blocks of 64, and .*, at 3 bits: a server/,
+    );
+    // then it is opened, and this model has no tokenizer
+    await expect(serve({ quantization: 'nf4', backend: 'host' })).rejects.toThrow(/tokenizer/);
   });
 
   it('without distillation has steps at each of them', async () => {

@@ -5,6 +5,7 @@ import { mergeExplicit, valuesOfFlags, type ExplicitValues } from '../config/exp
 import type { OutputOf } from '../config/values/check-values.ts';
 import { SERVE_KEYS } from '../config/serve-keys.ts';
 import type { AdapterSidecar } from '../recipes/adapter/adapter-sidecar.ts';
+import { baseQuantization, quantizationText } from '../recipes/adapter/base-quantization.ts';
 import { attachAdapter, type Warn } from '../recipes/adapter/attach-adapter.ts';
 import { readAdapter, type ReadAdapter } from '../recipes/adapter/read-adapter.ts';
 import { chosenTemplate } from '../recipes/opening/chosen-template.ts';
@@ -131,10 +132,7 @@ function assertOneBase(reads: readonly ReadAdapter[], isChosen: boolean): void {
   });
 }
 
-/** How a run has stored the base of its adapter: `nf4 (double quantization, blocks of 64)`. */
-function storageText({ base }: AdapterSidecar): string {
-  if (base.quantization === 'none') return 'full precision';
-  const scales = base.double_quantization ? 'double quantization' : 'no double quantization';
-  const level = base.level === undefined ? '' : `, at ${base.level} bits`;
-  return `${base.quantization} (${scales}, blocks of ${base.quantization_block_size}${level})`;
-}
+/** How a run stored the base of its adapter: `nf4 with double quantization, blocks of 64`. */
+const storageText = (sidecar: AdapterSidecar): string =>
+  quantizationText(baseQuantization(sidecar)) +
+  (sidecar.base.level === undefined ? '' : `, at ${sidecar.base.level} bits`);

@@ -6,6 +6,7 @@ import { assertFinite } from '../step/assert-finite.ts';
 import type { LossModel } from '../step/loss-model.ts';
 import type { PassOptions } from '../step/run-pass.ts';
 import { KAIMING_ROW_NORM, orderedRows, randomRows, setRows } from './ordered-rows.ts';
+import { viewOfAllRows } from '../step/view-of-all-rows.ts';
 
 export interface GradientStartOptions extends Omit<PassOptions, 'dropout'> {
   readonly seed?: number;
@@ -73,9 +74,7 @@ async function addGradients(
       problem: 'The gradient start needs rows with at least one counted token',
       nextStep: 'Give other rows, or adapter_init: kaiming.',
     });
-  const { maxRank: rank } = adapted.ranks;
-  // the gradient of every row, also where the update rule trains only the newest ones
-  const view = { ...adapted.atRank(rank), active: { rank, trainFrom: 0 } };
+  const view = viewOfAllRows(adapted);
   const losses = memory.allocate('f32', [batches.length]);
   memory.persist(losses);
   try {

@@ -5,6 +5,7 @@ import { accumulateGradients, clearGradients } from '../step/accumulate-gradient
 import { assertFinite } from '../step/assert-finite.ts';
 import type { LossModel } from '../step/loss-model.ts';
 import type { PassOptions } from '../step/run-pass.ts';
+import { viewOfAllRows } from '../step/view-of-all-rows.ts';
 
 export interface FisherOptions extends Omit<PassOptions, 'dropout'> {
   /** Quantization level of the base, in bits a weight; 4 by default. */
@@ -35,8 +36,7 @@ export async function fisherOfRows(
   const { layers, model, ranks } = adapted;
   const { maxRank } = ranks;
   const { memory } = model.backend;
-  // the gradient of every row, also where the update rule trains only the newest ones
-  const view = { ...adapted.atRank(maxRank, { level }), active: { rank: maxRank, trainFrom: 0 } };
+  const view = viewOfAllRows(adapted, { level });
   const wereFrozen = adapted.parameters().filter(({ needsGradient }) => !needsGradient);
   const entries: { layer: DyLoraLinear; rows: Float32Array; sums: Float64Array }[] = [];
   for (const layer of layers) {

@@ -2,9 +2,7 @@ import type { CausalLm } from '@qdylora/models';
 import { isPacked, Linear, modulesOf } from '@qdylora/tensor';
 import { methodOf, type RunConfig } from '../../config/resolve-run.ts';
 import type { Warn } from '../adapter/attach-adapter.ts';
-
-/** How matrices are quantized. */
-type MatrixQuantization = Pick<RunConfig, 'quantization' | 'doubleQuantization' | 'quantizationBlockSize'>;
+import { quantizationText, type MatrixQuantization } from '../adapter/base-quantization.ts';
 
 /** How the matrices of a model in memory are quantized; null: none is in 4 bits. */
 function loadedQuantization({ modules }: Pick<CausalLm, 'modules'>): MatrixQuantization | null {
@@ -48,14 +46,3 @@ export function noticeLoadedQuantization(
     );
   return loaded;
 }
-
-/** `nf4 with double quantization, blocks of 64`. */
-const quantizationText = ({
-  quantization,
-  doubleQuantization,
-  quantizationBlockSize,
-}: MatrixQuantization): string =>
-  quantization === 'none'
-    ? 'full precision'
-    : `${quantization} ${doubleQuantization ? 'with' : 'without'} double quantization, ` +
-      `blocks of ${quantizationBlockSize}`;

@@ -6,6 +6,7 @@ import { checkValues, type OutputOf } from '../../config/values/check-values.ts'
 import type { ExplicitValues } from '../../config/explicit-values.ts';
 import type { Key } from '../../config/key.ts';
 import { attachAdapter, type Warn } from '../adapter/attach-adapter.ts';
+import { baseQuantization } from '../adapter/base-quantization.ts';
 import { chosenTemplate, type TemplateConfig } from './chosen-template.ts';
 import { chooseBackend, type BackendChoice, type ChosenBackend } from './choose-backend.ts';
 import { noticeLoadedQuantization } from './loaded-quantization.ts';
@@ -49,18 +50,16 @@ export function checkModelValues<K extends Readonly<Record<string, Key>>>(
   explicit: ExplicitValues,
 ): OutputOf<K> {
   const folder = explicit.get('adapter')?.value;
-  const base = typeof folder === 'string' ? storedSidecar(folder)?.base : null;
+  const sidecar = typeof folder === 'string' ? storedSidecar(folder) : null;
   // other matrices than those of the run have no such level
   const hasLevel = Object.hasOwn(keys, 'level') && !explicit.has('quantization');
   return checkValues(
     keys,
     explicit,
-    base
+    sidecar
       ? {
-          quantization: base.quantization,
-          doubleQuantization: base.double_quantization,
-          quantizationBlockSize: base.quantization_block_size,
-          ...(hasLevel && base.level !== undefined && { level: base.level }),
+          ...baseQuantization(sidecar),
+          ...(hasLevel && sidecar.base.level !== undefined && { level: sidecar.base.level }),
         }
       : {},
   );

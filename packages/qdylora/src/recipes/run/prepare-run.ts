@@ -7,6 +7,7 @@ import { resolveRun, type InheritedValues, type RunConfig } from '../../config/r
 import type { ExplicitValues } from '../../config/explicit-values.ts';
 import { refusedValue } from '../../config/values/check-combinations.ts';
 import { missingKey } from '../../config/names/missing-key.ts';
+import { baseQuantization } from '../adapter/base-quantization.ts';
 import { readAdapter, type ReadAdapter } from '../adapter/read-adapter.ts';
 
 /** A resolved run with the values that it needs to start. */
@@ -47,9 +48,7 @@ function inheritedValues({ state, sidecar }: ReadAdapter, explicit: ExplicitValu
     loraScaling: state.scaling,
     ...(sidecar && {
       base: {
-        quantization: sidecar.base.quantization,
-        doubleQuantization: sidecar.base.double_quantization,
-        quantizationBlockSize: sidecar.base.quantization_block_size,
+        ...baseQuantization(sidecar),
         ...(level !== undefined && { quantizationLevels: [level] }),
       },
     }),

@@ -1,7 +1,7 @@
 import type { RunConfig } from '../../../config/resolve-run.ts';
 
 /** Views of the model that a full evaluation measures: every rank and the base, or the whole model. */
-export const viewsOf = ({ ranks }: Pick<RunConfig, 'ranks'>): number => (ranks ? ranks.length + 1 : 1);
+const viewsOf = ({ ranks }: Pick<RunConfig, 'ranks'>): number => (ranks ? ranks.length + 1 : 1);
 
 type Evaluations = Pick<RunConfig, 'ranks' | 'evalSteps' | 'evalRanks'>;
 
