@@ -13,30 +13,38 @@ struct Part {
 // The depths of a job's terms follow one another and are cut into blocks of nearly equal length. A block may
 // hold parts of several terms. A cut inside a term is at a multiple of 64 steps, the usual quantization
 // block. The cuts depend on the terms alone, and so does the order of every sum.
+//
+// The cuts of a weight do not depend on an adapter that follows it: it fills the weight's last block and goes
+// on in blocks of its own. So a row has the same bits beside rows of any rank.
 class DepthBlocks {
  public:
   QD_INLINE DepthBlocks(const Job& job, int firstTerm) : job_(job), term_(firstTerm) {
     for (int i = firstTerm; i < job.count; i++)
       wordsLeft_ += wordsOf(job.terms[i].term.depth, job.terms[i].term.pairs());
-    mostWords_ = mostWords(job.terms[firstTerm].term.pairs());
-    const Size blocks = larger(divideUp(wordsLeft_, mostWords_), Size{1});
-    evenWords_ = divideUp(wordsLeft_, blocks);
+    const Term& weight = job.terms[firstTerm].term;
+    mostWords_ = mostWords(weight.pairs());
+    evenLeft_ = job.count == WEIGHT_AND_ADAPTER ? wordsOf(weight.depth, weight.pairs()) : wordsLeft_;
+    const Size blocks = larger(divideUp(evenLeft_, mostWords_), Size{1});
+    evenWords_ = divideUp(evenLeft_, blocks);
   }
 
   // Writes the next block's parts and returns their number; 0 where no block is left.
   QD_INLINE int next(Part (&parts)[MOST_TERMS]) {
-    const Size target = wordsLeft_ <= mostWords_ ? wordsLeft_ : evenWords_;
+    Size target = evenLeft_ == 0 ? mostWords_ : evenLeft_ <= mostWords_ ? evenLeft_ : evenWords_;
     int count = 0;
     Size words = 0;
     while (term_ < job_.count && words < target) {
       const Placed& placed = job_.terms[term_];
       const bool pairs = placed.term.pairs();
+      // a rank below CUT would fit where a larger one would not
+      if (count > 0 && evenLeft_ == 0 && mostWords_ - words < wordsOf(CUT, pairs)) break;
       const Size stepsLeft = placed.term.depth - k_;
       const Size depth = cut(stepsLeft, pairs, target - words, mostWords_ - words);
       if (depth == 0 && stepsLeft > 0) break;
       if (depth > 0) parts[count++] = {&placed, k_, depth};
       words += wordsOf(depth, pairs);
       wordsLeft_ -= wordsOf(depth, pairs);
+      if (evenLeft_ > 0 && (evenLeft_ -= wordsOf(depth, pairs)) == 0) target = mostWords_;
       k_ += depth;
       if (k_ == placed.term.depth) {
         term_++;
@@ -51,6 +59,7 @@ class DepthBlocks {
 
  private:
   static constexpr Size CUT = 64;
+  static constexpr int WEIGHT_AND_ADAPTER = 2;
 
   // How many of `stepsLeft` steps go into a block that still wants `target` words and has room for `most`.
   static QD_INLINE Size cut(Size stepsLeft, bool pairs, Size target, Size most) {
@@ -65,6 +74,7 @@ class DepthBlocks {
   int term_;            // the term that the next block begins in
   Size k_ = 0;          // and the step of its depth
   Size wordsLeft_ = 0;  // of all terms
+  Size evenLeft_ = 0;   // of what is cut evenly: the weight, or all of more than two terms
   Size mostWords_;      // that a block may hold
   Size evenWords_;      // of a block, if all are equally long
 };
