@@ -16,7 +16,13 @@ import {
 import type { NativeFunction } from './addon/addon-functions.ts';
 import { createRecording } from './recording/create-recording.ts';
 import { cpuKernels } from './kernel-table.ts';
-import { functionOf, LEVEL_RULES, openLevel, type OpenLevelOptions } from './addon/open-level.ts';
+import {
+  functionOf,
+  LEVEL_RULES,
+  openLevel,
+  type OpenLevel,
+  type OpenLevelOptions,
+} from './addon/open-level.ts';
 import { reserveRegions } from './memory/reserve-regions.ts';
 
 export interface CpuBackendOptions extends OpenLevelOptions {
@@ -67,6 +73,22 @@ export async function createCpuBackend(options: CpuBackendOptions = {}): Promise
   checkOptions('cpu', options, RULES);
   const { regionBytes = REGION_BYTES, poison, onFallback, ...levelOptions } = options;
   const open = openLevel(levelOptions);
+  try {
+    return backendOn(open, { regionBytes, poison, onFallback });
+  } catch (error) {
+    open.native.close(); // its threads would go on
+    throw error;
+  }
+}
+
+function backendOn(
+  open: OpenLevel,
+  {
+    regionBytes,
+    poison,
+    onFallback,
+  }: Pick<CpuBackendOptions, 'poison' | 'onFallback'> & { readonly regionBytes: number },
+): CpuBackend {
   const memory = createHostMemory({ name: 'cpu', ...reserveRegions(open.addon), regionBytes, poison });
   const native = (name: string): NativeFunction => functionOf(open, name);
   const kernels = kernelTable(cpuKernels({ native, withScratch: scratchIn(memory) }));

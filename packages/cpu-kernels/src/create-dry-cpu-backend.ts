@@ -8,7 +8,13 @@ import {
 import type { NativeFunction } from './addon/addon-functions.ts';
 import { CPU_FLOAT_DTYPES, REGION_BYTES } from './create-cpu-backend.ts';
 import { cpuKernels } from './kernel-table.ts';
-import { functionOf, LEVEL_RULES, openLevel, type OpenLevelOptions } from './addon/open-level.ts';
+import {
+  functionOf,
+  LEVEL_RULES,
+  openLevel,
+  type OpenLevel,
+  type OpenLevelOptions,
+} from './addon/open-level.ts';
 
 export interface DryCpuBackend extends DryBackend, Disposable {
   readonly level: string;
@@ -32,6 +38,15 @@ const isWorkspace = (name: string): boolean => name.endsWith('Scratch');
 export function createDryCpuBackend(options: OpenLevelOptions = {}): DryCpuBackend {
   checkOptions('dry cpu', options, LEVEL_RULES);
   const open = openLevel(options);
+  try {
+    return dryBackendOn(open);
+  } catch (error) {
+    open.native.close(); // its threads would go on
+    throw error;
+  }
+}
+
+function dryBackendOn(open: OpenLevel): DryCpuBackend {
   const memory = createDryMemory({ name: 'dry cpu', regionBytes: REGION_BYTES });
   const inert: NativeFunction = () => NaN;
   const kernels = kernelTable(

@@ -5,6 +5,6 @@ export { createDryCpuBackend, WORKSPACES, type DryCpuBackend } from './create-dr
 export { ceilingOf } from './measure-ceiling.ts';
 export { loadAddon, type LoadedAddon } from './load-addon.ts';
 export { preferLargePages } from './memory/prefer-large-pages.ts';
-export { availableBytes } from './memory/reserve-regions.ts';
+export { availableBytes } from './memory/available-bytes.ts';
 export { fileReserver, type ReserveFile } from './memory/reserve-file.ts';
 export { usableThreads, type ThreadSources } from './addon/usable-threads.ts';

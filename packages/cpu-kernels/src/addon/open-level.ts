@@ -3,7 +3,7 @@ import type { NativeAddon, NativeFunction, NativeLevel } from './addon-functions
 import { bestLevel, forcedLevel, levelsNotBuilt, noUsableLevel, TEST_LEVELS } from './cpu-levels.ts';
 import { flattenArguments } from './flatten-arguments.ts';
 import { loadAddon } from '../load-addon.ts';
-import { usableThreads } from './usable-threads.ts';
+import { MOST_THREADS, usableThreads } from './usable-threads.ts';
 
 export interface OpenLevelOptions {
   /** Threads of the kernels; default: `usableThreads()`. Results do not depend on it. */
@@ -21,8 +21,6 @@ export interface OpenLevelOptions {
   /** The addon's file, instead of looking for it. */
   readonly addonPath?: string;
 }
-
-const MOST_THREADS = 1024;
 
 export const LEVEL_RULES: OptionRules<OpenLevelOptions> = {
   numThreads: optionRule(

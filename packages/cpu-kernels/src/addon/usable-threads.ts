@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { posix } from 'node:path';
+import { controlGroups, orEmpty } from '../control-groups.ts';
+
+/** The largest team of threads. */
+export const MOST_THREADS = 1024;
 
 export interface ThreadSources {
   /**
@@ -22,41 +25,13 @@ export function usableThreads({
   cores = availableParallelism(),
   readFile = (path) => readFileSync(path, 'utf8'),
 }: ThreadSources = {}): number {
-  const read = (path: string): string => {
-    try {
-      return readFile(path);
-    } catch {
-      return '';
-    }
-  };
-  const quotas = read('/proc/self/cgroup')
-    .split('\n')
-    .flatMap((line) => {
-      const [, controllers, path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
-      if (path === undefined) return [];
-      if (controllers === '')
-        return parentsOf(path).map((group) => coresOf(read(`/sys/fs/cgroup${group}/cpu.max`)));
-      if (!controllers!.split(',').includes('cpu')) return [];
-      return [controllers!, 'cpu'].flatMap((mount) =>
-        parentsOf(path).map((group) => {
-          const file = (name: string): string =>
-            read(`/sys/fs/cgroup/${mount}${group}/cpu.cfs_${name}_us`).trim();
-          return coresOf(`${file('quota')} ${file('period')}`);
-        }),
-      );
-    });
-  return Math.max(1, Math.min(cores, ...quotas.map(Math.ceil)));
-}
-
-/**
- * `/a/b` → `/a/b`, `/a` and the root (''). In a container the path may be the host's: then only the root's
- * file exists.
- */
-function parentsOf(path: string): string[] {
-  const groups = [];
-  for (let group = posix.normalize(path); group !== '/' && group !== '.'; group = posix.dirname(group))
-    groups.push(group.replace(/\/$/, ''));
-  return [...groups, ''];
+  const read = orEmpty(readFile);
+  const quotas = controlGroups('cpu', read).map(({ version, folder }) =>
+    version === 2
+      ? coresOf(read(`${folder}/cpu.max`))
+      : coresOf(`${read(`${folder}/cpu.cfs_quota_us`).trim()} ${read(`${folder}/cpu.cfs_period_us`).trim()}`),
+  );
+  return Math.max(1, Math.min(MOST_THREADS, cores, ...quotas.map(Math.ceil)));
 }
 
 /** `150000 100000` (microseconds of CPU time in each so many) → 1.5; no limit (`max`, -1, no file) → ∞. */

@@ -1,13 +1,9 @@
-import { freemem } from 'node:os';
 import { InsufficientMemoryError } from '@qdylora/contract';
 import type { NativeAddon } from '../addon/addon-functions.ts';
+import { availableBytes } from './available-bytes.ts';
 
 /** A JavaScript buffer holds less than this (V8 in Node 20). */
 const LARGEST_REGION = 2 ** 32 - 1;
-
-/** Bytes that the system can still give, a container's limit included. */
-export const availableBytes = (): number =>
-  (process as { availableMemory?: () => number }).availableMemory?.() ?? freemem();
 
 /**
  * Regions of huge-page-friendly memory for `createHostMemory`. Asks first whether the system has the bytes:
