@@ -55,8 +55,12 @@ export function decoderHidden<C extends FamilyConfig, L>(
   for (const { from, to, isRecomputed } of spans) {
     const span = (inner: ForwardContext, input: Hidden | null): Hidden | null => {
       let y = input;
-      for (let i = from; i < to; i++)
-        y = inner.tape ? block(inner, y, i) : recompute(inner, y, (bare, z) => block(bare, z, i));
+      for (let i = from; i < to; i++) {
+        const x = y;
+        y = inner.tape ? block(inner, x, i) : recompute(inner, x, (bare, z) => block(bare, z, i));
+        // without a tape nothing reads the output of a block again
+        if (!inner.tape && x && x !== input && x.view !== y.view) inner.backend.memory.release(x.view);
+      }
       return y;
     };
     x = isRecomputed
