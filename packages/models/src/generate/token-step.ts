@@ -1,4 +1,10 @@
-import { repeatedCall, type ArrayView, type Backend, type DataOf } from '@qdylora/contract';
+import {
+  repeatedCall,
+  type ArrayView,
+  type Backend,
+  type DataOf,
+  type RepeatedCall,
+} from '@qdylora/contract';
 import { batchArrays, oneSequence, type BatchArrays } from '../decoder/batch-arrays.ts';
 import type { KvCache } from './kv-cache.ts';
 
@@ -32,13 +38,21 @@ export function createTokenStep<D extends 'f32' | 'i32'>(
   const batch = batchArrays(backend, oneSequence([0]));
   const { ids, positions } = batch;
   memory.persist(...Object.values(batch));
-  const call = repeatedCall(backend, (recorder) => pass(recorder, batch));
+  const newCall = (): RepeatedCall<ArrayView<D>> =>
+    repeatedCall(backend, (recorder) => pass(recorder, batch));
+  let call = newCall();
   return {
     async next(id) {
       assertPosition(cache.length);
       memory.write(ids, [id]);
       memory.write(positions, [cache.length]);
-      return memory.read(cache.extend(1, () => call.run()));
+      try {
+        return await memory.read(cache.extend(1, () => call.run()));
+      } catch (error) {
+        call.dispose(); // half a recording must not be replayed
+        call = newCall();
+        throw error;
+      }
     },
     [Symbol.dispose]() {
       call.dispose();
