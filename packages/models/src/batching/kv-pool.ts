@@ -1,5 +1,5 @@
 import { rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
-import { appendRows, constant, copy } from '@qdylora/tensor';
+import { appendRows, constant, copy, fill } from '@qdylora/tensor';
 import type { AttentionConfig } from '../families/family-config.ts';
 import type { LayerCache } from '../generate/kv-cache.ts';
 import { createTokenRanges, type TokenRange, type TokenRanges } from './token-ranges.ts';
@@ -52,6 +52,8 @@ export function createKvPool(
     const view = memory.allocate('f32', [capacity, width]);
     memory.persist(view);
     views.push(view);
+    // Kernels of a GPU weigh rows between sequences with 0, and 0 · NaN is NaN. Those of a CPU read none.
+    if (!memory.space.isHost) runOp(backend, fill, {}, { value: 0, shape: view.shape }, { y: view });
     return view;
   };
   const layers = attention.map(({ kvHeads, headDim }) => ({

@@ -35,7 +35,9 @@ export function createPassRunner(ctx: ForwardContext, pool: KvPool): PassRunner 
   const turns = new WeakMap<CausalLm, number>();
   let turn = 0;
   const codesByHead = new Map<FloatView, HeadCodes>();
-  const codesOf = (head: FloatView): HeadCodes => {
+  /** Only kernels of a CPU read the codes. */
+  const codesOf = (head: FloatView): HeadCodes | undefined => {
+    if (!ctx.backend.memory.space.isHost) return undefined;
     const codes = codesByHead.get(head) ?? createHeadCodes(ctx.backend, head);
     codesByHead.set(head, codes);
     return codes;

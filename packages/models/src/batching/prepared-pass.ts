@@ -29,7 +29,7 @@ export interface PreparedPassOptions {
   readonly ctx: ForwardContext;
   readonly pool: KvPool;
   /** Makes the 8-bit copy of the head, once for all passes of a model. */
-  codes(): HeadCodes;
+  codes(): HeadCodes | undefined;
 }
 
 /** A pass with this layout runs so many times before it is recorded: most layouts last for a few tokens. */
