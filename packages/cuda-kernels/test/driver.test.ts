@@ -174,6 +174,20 @@ describe.skipIf(!library)('arrays on the device', () => {
     });
   });
 
+  test('too large for what is left get the room of empty regions', async () => {
+    const calls = await withFakeBackend(library, 'memory=4194304', ({ memory }) => {
+      memory.release(memory.allocate('u8', [3 * 2 ** 20]));
+      memory.release(memory.allocate('u8', [3 * 2 ** 20 + 2 ** 16]));
+      const live = memory.allocate('u8', [2 ** 20]);
+      expect(() => memory.allocate('u8', [2 ** 22])).toThrow(
+        expect.objectContaining({ code: 'OUT_OF_MEMORY' }) as Error,
+      );
+      memory.release(live);
+      expect(memory.allocate('u8', [7 * 2 ** 19]).shape).toEqual([7 * 2 ** 19]);
+    });
+    expect(calls.filter(({ result }) => result === 2).length).toBeGreaterThan(0);
+  });
+
   test('of a backend with memoryBytes share one region, and end with its ledger', async () => {
     const calls = await withFakeBackend(
       library,

@@ -159,6 +159,7 @@ function backendOn(
     regions: regionsOfDevice(context, memoryBytes),
     staging,
     regionBytes: memoryBytes ?? regionBytes,
+    trimsWhenFull: true,
   });
   const kernels = kernelTable(
     cudaKernels({ launch: launcher.launch, withScratch: scratchIn(memory), library: library ?? undefined }),

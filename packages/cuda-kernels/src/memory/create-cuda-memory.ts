@@ -4,6 +4,7 @@ import {
   DisposedError,
   DTYPE_BYTES,
   elementCount,
+  InsufficientMemoryError,
   QdyloraError,
   shapeText,
   typedArray,
@@ -26,14 +27,39 @@ export interface CudaMemoryOptions {
   readonly staging: StagingRing;
   /** Smallest region, in bytes. */
   readonly regionBytes: number;
+  /**
+   * Gives empty regions back where there is no room for another one. Not for a recording, which writes into
+   * its regions again.
+   */
+  readonly trimsWhenFull?: boolean;
+}
+
+/** A new region; where there is no room, the empty ones are given back.  @throws InsufficientMemoryError */
+function reserveIn(arena: Arena, regions: RegionSource, bytes: number, trimsWhenFull: boolean): Handle {
+  const usage = arena.usage();
+  try {
+    return regions.reserve(bytes, usage);
+  } catch (error) {
+    if (!trimsWhenFull || !(error instanceof InsufficientMemoryError)) throw error;
+    arena.trim();
+    if (arena.usage().reservedBytes === usage.reservedBytes) throw error;
+    return regions.reserve(bytes, arena.usage());
+  }
 }
 
 /** Memory of a device: arrays in regions, read and written by copies in the order of the stream. */
-export function createCudaMemory({ name, space, regions, staging, regionBytes }: CudaMemoryOptions): Memory {
+export function createCudaMemory({
+  name,
+  space,
+  regions,
+  staging,
+  regionBytes,
+  trimsWhenFull = false,
+}: CudaMemoryOptions): Memory {
   const arena: Arena = createArena<Handle>({
     name,
     regionBytes,
-    reserve: (bytes) => regions.reserve(bytes, arena.usage()),
+    reserve: (bytes) => reserveIn(arena, regions, bytes, trimsWhenFull),
     unreserve: regions.unreserve,
     place: (dtype, shape, { region, offset, length }) => ({
       dtype,
