@@ -5,6 +5,9 @@ import { ExactNumber } from './rows/json/exact-number.ts';
 export const badData = (where: string, problem: string, nextStep: string, cause?: unknown): QdyloraError =>
   new QdyloraError('BAD_DATA', { where, problem, nextStep, cause });
 
+/** Key of the record in place of a Parquet text that cannot be decoded; its value is the number of bytes. */
+export const NOT_UTF8 = 'bytes that are not UTF-8';
+
 /** The kind of a JSON value, for a message. */
 export const kindOf = (value: unknown): string =>
   (value instanceof ExactNumber
@@ -15,5 +18,7 @@ export const kindOf = (value: unknown): string =>
         ? 'a list'
         : value === undefined
           ? 'nothing'
-          : `a ${typeof value}`
+          : typeof value === 'object' && NOT_UTF8 in value
+            ? NOT_UTF8
+            : `a ${typeof value}`
   ).replace('a object', 'an object');

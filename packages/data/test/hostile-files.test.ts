@@ -320,6 +320,18 @@ describe('a hostile dataset', () => {
     },
   );
 
+  it('with a row over 16 MiB in a JSON list leaves out that row alone under on_bad_row: skip', async () => {
+    const rows = [{ input_ids: [1, 2] }, { x: 'x'.repeat(17 * 2 ** 20) }, { input_ids: [3, 4] }];
+    const file = files.write('long.json', JSON.stringify(rows));
+    const { training, report } = await loadDataset(file, { tokenizer: null, onBadRow: 'skip' });
+    expect(training.map(({ ids }) => [...ids])).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+    expect(report.skippedMessages.join()).toMatch(/long\.json:1.*more than 16777216 bytes/);
+    await expect(loadDataset(file, { tokenizer: null })).rejects.toThrow(/more than 16777216 bytes/);
+  });
+
   it('of nothing but bad rows is an error under on_bad_row: skip, too', async () => {
     writeFileSync(`${files.folder}/all.jsonl`, '{"a":1}\n{"b":2}\n');
     for (const read of [loadDataset, openDataset])

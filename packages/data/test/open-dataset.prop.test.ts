@@ -1,5 +1,6 @@
-import { appendFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, closeSync, fstatSync, openSync, utimesSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
 import {
   createBatches,
@@ -66,6 +67,42 @@ describe('a streamed dataset', () => {
       ),
       { numRuns: 60 },
     );
+  });
+
+  it('of several files ends at the limit of the loaded one, whose short rows count too', async () => {
+    const names = ['a.jsonl', 'b.jsonl', 'c.jsonl'].map((name) =>
+      files.write(name, jsonl({ input_ids: [1] }, { input_ids: [2, 3] }, { input_ids: [4, 5] })),
+    );
+    for (let limit = 2; limit <= 9; limit++) {
+      const loaded = await loadDataset(names, { tokenizer: null, limit });
+      using opened = await openDataset(names, { tokenizer: null, limit, measure: true });
+      expect(examplesOf(opened)).toEqual(loaded.training);
+      expect(opened.report).toEqual(loaded.report);
+    }
+  });
+
+  it('that is not measured ends at its limit in the second file', async () => {
+    const rows = files.write(
+      'many.jsonl',
+      jsonl(...Array.from({ length: 1500 }, (_, i) => ({ text: `row ${i}` }))),
+    );
+    const text = files.write('rows.txt', 'so many words '.repeat(8000));
+    const tokenizer = fixtureTokenizer('tiny-llama2-style');
+    using opened = await openDataset([rows, text], { tokenizer, maxSeqLength: 8, limit: 2000 });
+    expect(opened.training.length).toBe(2000);
+  });
+
+  it('can be closed twice, although another file may have its number then', async () => {
+    const file = files.write(
+      'rows.parquet',
+      new Uint8Array(parquetWriteBuffer({ columnData: [{ name: 'text', data: ['a b c'], type: 'STRING' }] })),
+    );
+    const opened = await openDataset(file, { tokenizer: fixtureTokenizer('tiny-llama2-style') });
+    opened.close();
+    const other = openSync(file, 'r');
+    opened.close();
+    expect(fstatSync(other).isFile()).toBe(true);
+    closeSync(other);
   });
 
   it('has the batches of the loaded one, bit for bit: shuffled, packed or grouped by length', async () => {

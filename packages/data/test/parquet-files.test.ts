@@ -48,6 +48,27 @@ describe('a Parquet file', () => {
     expect(opened.training.at(1134)!.source).toEqual({ file, line: 1135 });
   });
 
+  it('with text that is not UTF-8 names the row, and other columns of bytes do no harm', async () => {
+    const latin = new Uint8Array([0x63, 0x61, 0x66, 0xe9]);
+    const written = (text: (string | Uint8Array)[]): string =>
+      files.write(
+        'bytes.parquet',
+        new Uint8Array(
+          parquetWriteBuffer({
+            columnData: [
+              { name: 'text', data: text, type: 'BYTE_ARRAY' },
+              { name: 'image', data: [latin, latin], type: 'BYTE_ARRAY' },
+            ],
+          }),
+        ),
+      );
+    await expect(loadDataset(written(['good text', latin]), { tokenizer: smol })).rejects.toThrow(
+      /row 2\] .text. must be a string \(got bytes that are not UTF-8\)/,
+    );
+    const { training } = await loadDataset(written(['good text', '\uFEFFmarked']), { tokenizer: smol });
+    expect(smol.decode(training[1].ids)).toContain('\uFEFFmarked');
+  });
+
   it('has numbers that a template writes as Python does', async () => {
     const chatTemplate = createChatTemplate(
       '{% for m in messages %}{% for c in m.tool_calls or [] %}{{ c.function.arguments | tojson }}{{ "|" ' +

@@ -110,3 +110,11 @@ describe('a long text without a pre-tokenizer', () => {
     }
   });
 });
+
+it('unknown characters of a long text become one token where the tokenizer fuses them', () => {
+  const fusing = checkTokenizerJson({
+    ...json,
+    model: { type: 'BPE', vocab: { a: 0, '?': 1 }, merges: [], unk_token: '?', fuse_unk: true },
+  });
+  expect(pieceSplitter(fusing)).toBeNull();
+});

@@ -85,8 +85,9 @@ export async function openDataset(
     });
   try {
     let rows = 0;
+    const taken = { count: 0 };
     for (const file of reading.files) {
-      if (rows >= reading.limit) break;
+      if (taken.count >= reading.limit) break;
       const part = isPlainText(file, reading)
         ? textPart(file, reading)
         : await rowsPart(file, reading, {
@@ -95,7 +96,7 @@ export async function openDataset(
             onProgress: options.onProgress,
           });
       parts.push(part);
-      rows = await part.walk(rule, rows);
+      rows = await part.walk(rule, rows, taken);
     }
     if (rows === 0 || (measure && reading.counts.tokens === 0)) throw noRowLeftError(reading, reading.counts);
     const heldOutRows = rule.heldOut(measure ? reading.counts.reasons : {});

@@ -38,11 +38,13 @@ export function heldOutRule(share: number): HeldOutRule {
   let rows = 0;
   let bound = isFraction ? share : Infinity;
   let below: { row: number; hash: number }[] = [];
+  let mostBelow = 2 * share + 1024;
   const keepSmallest = (): void => {
     if (isFraction || below.length <= share) return;
     below.sort((a, b) => a.hash - b.hash || a.row - b.row);
     bound = below[share - 1].hash;
     below = below.filter(({ hash }) => hash <= bound);
+    mostBelow = 2 * below.length + 1024; // equal rows at the bound all stay
   };
   return {
     add(row, hash) {
@@ -50,7 +52,7 @@ export function heldOutRule(share: number): HeldOutRule {
       if (rows % WAITING === 0) digest.update(waiting);
       if (share === 0 || !(isFraction ? hash < bound : hash <= bound)) return;
       below.push({ row, hash });
-      if (below.length > 2 * share + 1024) keepSmallest();
+      if (below.length > mostBelow) keepSmallest();
     },
     fingerprint: () =>
       digest

@@ -84,7 +84,8 @@ export function* linesOf(
   }
 }
 
-const NOTHING = Buffer.alloc(0);
+/** The bytes of a row that is too long. */
+export const NOTHING = Buffer.alloc(0);
 
 /** Opens a file for reading. @throws QdyloraError MISSING_FILE; BAD_DATA if it is not a regular file. */
 export function openRegularFile(file: string): number {

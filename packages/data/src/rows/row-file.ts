@@ -68,6 +68,7 @@ export async function openRowFile(
             jsonElements(opened.descriptor(), file, {
               place: from ?? { offset: mark, line: 1 },
               isInside: from !== undefined,
+              skipsLongRows: skipsLongLines,
             })
         : (from = BEGINNING) => linesOf(opened.descriptor(), file, from, { skipsLongLines }),
     });
@@ -84,11 +85,17 @@ interface OpenFile {
   close(): void;
 }
 
-const keptOpen = (descriptor: number): OpenFile => ({
-  descriptor: () => descriptor,
-  rest: () => {},
-  close: () => closeSync(descriptor),
-});
+function keptOpen(descriptor: number): OpenFile {
+  let isOpen = true;
+  return {
+    descriptor: () => descriptor,
+    rest: () => {},
+    close() {
+      if (isOpen) closeSync(descriptor);
+      isOpen = false; // another file may get this number
+    },
+  };
+}
 
 function reopened(file: string, first: number): OpenFile {
   const { dev, ino } = fstatSync(first);

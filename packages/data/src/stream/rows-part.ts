@@ -8,7 +8,7 @@ import type { HeldOutRule } from '../dataset/split-held-out.ts';
 import type { Example } from '../token-batch.ts';
 import { yieldBetweenRows } from '../yield-to-events.ts';
 import { createBitSet, type BitSet } from './bit-set.ts';
-import type { DatasetPart } from './dataset-part.ts';
+import type { DatasetPart, TakenRows } from './dataset-part.ts';
 import type { ExampleSource } from './example-source.ts';
 import { growingNumbers, type GrowingNumbers } from './growing-numbers.ts';
 import { rowIndex, type RowIndex } from './row-index.ts';
@@ -53,7 +53,7 @@ export async function rowsPart(
     usable: 0,
   };
   return {
-    walk: (rule, first) => walkPart(state, rule, first),
+    walk: (rule, first, taken) => walkPart(state, rule, first, taken),
     take: (numbers) => takeRows(state, numbers),
     training: (counts) => trainingSource(state, counts),
     close: rows.close,
@@ -76,20 +76,27 @@ interface PartState {
   usable: number;
 }
 
-async function walkPart(state: PartState, rule: HeldOutRule, first: number): Promise<number> {
+async function walkPart(
+  state: PartState,
+  rule: HeldOutRule,
+  first: number,
+  taken: TakenRows,
+): Promise<number> {
   const { rows, reading, options, labeller, isUsable } = state;
   state.start = first;
   for (const { row, place } of walkRows(rows, reading.bad)) {
     if (isUsable.length % ROWS_PER_TURN === 0) await yieldBetweenRows(reading.signal);
     state.index.add(place);
+    const measuredBefore = reading.counts.rows;
     const facts = row && reading.bad.attempt(() => inspectRow(state, row));
     isUsable.push(facts !== null);
     state.isTraining.push(facts !== null);
     state.lengths?.push(facts?.length ?? 0);
     if (labeller.format) reading.formats.add(labeller.format.name);
     if (facts) rule.add(first + state.usable++, facts.hash);
-    const rowsRead = options.measure ? reading.counts.rows : first + state.usable;
-    if (rowsRead >= reading.limit) break;
+    // a measured row counts even if no token of it is left to predict
+    if (options.measure ? reading.counts.rows > measuredBefore : facts) taken.count++;
+    if (taken.count >= reading.limit) break;
     if (isUsable.length % 65536 === 0) options.onProgress?.(first + state.usable);
   }
   if (!options.keepsOpen) rows.rest();

@@ -13,10 +13,11 @@ export function textPart(file: DatasetFile, reading: Reading): DatasetPart {
   const isHeldOut = new Set<number>();
   let start = 0;
   return {
-    walk(rule, first) {
+    walk(rule, first, taken) {
       start = first;
       for (const window of windows) {
-        if (counts.rows >= limit) break;
+        if (taken.count >= limit) break;
+        taken.count++;
         const example = keepExample(window, maxSeqLength, counts);
         if (!example) continue;
         rule.add(first + examples.length, rowHash([Array.from(window.ids)], seed));

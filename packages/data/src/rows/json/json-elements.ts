@@ -1,5 +1,5 @@
 import { badData } from '../../bad-data.ts';
-import { chunksOf, MAX_LINE_BYTES, type Line, type Place } from '../read-lines.ts';
+import { chunksOf, MAX_LINE_BYTES, NOTHING, type Line, type Place } from '../read-lines.ts';
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -19,23 +19,25 @@ export interface ElementsFrom {
   readonly place: Place;
   /** True if `place` is an element. */
   readonly isInside: boolean;
+  /** Continues after an element over `maxBytes`, which then has an error in place of bytes. */
+  readonly skipsLongRows?: boolean;
 }
 
 /**
  * The elements of a JSON list in a file, as bytes, with one element in memory at a time. Only quotes and
  * brackets are followed; the bytes between two commas of the outermost list are for a parser.
  *
- * @throws QdyloraError BAD_DATA for an element over `maxBytes`, a file that ends inside the list, or text
- * after it.
+ * @throws QdyloraError BAD_DATA for an element over `maxBytes` unless `skipsLongRows`, a file that ends in
+ * the list, or text after it.
  */
 export function* jsonElements(
   descriptor: number,
   file: string,
-  { place, isInside }: ElementsFrom,
+  { place, isInside, skipsLongRows = false }: ElementsFrom,
   maxBytes = MAX_LINE_BYTES,
 ): Generator<Line> {
   const walk = elementWalk(isInside ? 1 : 0);
-  const pending = pendingElement(file, place, isInside);
+  const pending = pendingElement(file, place, { isInside, skipsLongRows, maxBytes });
   let { offset, line } = place;
   for (const chunk of chunksOf(descriptor, offset)) {
     let from = 0;
@@ -53,7 +55,7 @@ export function* jsonElements(
       offset++;
       if (byte === NEWLINE) line++;
     }
-    if (walk.isInside()) pending.add(chunk.subarray(from), maxBytes);
+    if (walk.isInside()) pending.add(chunk.subarray(from));
   }
   if (walk.isInside()) throw cutList(file, line);
 }
@@ -62,13 +64,23 @@ export function* jsonElements(
 interface PendingElement {
   /** Begins the list. */
   begin(start: Place): void;
-  /** Adds bytes. @throws QdyloraError BAD_DATA if the element is over `maxBytes` */
-  add(bytes: Buffer, maxBytes: number): void;
+  /** Adds bytes. @throws QdyloraError BAD_DATA if the element is too long and such rows are not skipped */
+  add(bytes: Buffer): void;
   /** Ends the element; null for an empty list. @throws QdyloraError BAD_DATA for a missing element */
   end(bytes: Buffer, next: Place, event: 'comma' | 'end'): Line | null;
 }
 
-function pendingElement(file: string, from: Place, isInside: boolean): PendingElement {
+interface PendingOptions {
+  readonly isInside: boolean;
+  readonly skipsLongRows: boolean;
+  readonly maxBytes: number;
+}
+
+function pendingElement(
+  file: string,
+  from: Place,
+  { isInside, skipsLongRows, maxBytes }: PendingOptions,
+): PendingElement {
   let parts: Buffer[] = [];
   let size = 0;
   let start = from;
@@ -78,22 +90,28 @@ function pendingElement(file: string, from: Place, isInside: boolean): PendingEl
     size = 0;
     start = place;
   };
+  const tooLong = (): Error =>
+    badData(`${file}:${start.line}`, `A row has more than ${maxBytes} bytes`, 'Correct or delete this row.');
   return {
     begin(place) {
       isAfterComma = false;
       restart(place);
     },
-    add(bytes, maxBytes) {
+    add(bytes) {
       parts.push(bytes);
       size += bytes.length;
-      if (size > maxBytes)
-        throw badData(
-          `${file}:${start.line}`,
-          `A row has more than ${maxBytes} bytes`,
-          'Correct or delete this row.',
-        );
+      if (size <= maxBytes) return;
+      if (!skipsLongRows) throw tooLong();
+      parts = [];
     },
     end(bytes, next, event) {
+      if (size > maxBytes) {
+        const error = tooLong();
+        const { offset, line } = start;
+        isAfterComma = true;
+        restart(next);
+        return { bytes: NOTHING, offset, line, next, error };
+      }
       const element = skipSpace(Buffer.concat([...parts, bytes]), start, next);
       const isMissing = element.bytes.length === 0;
       if (isMissing && (event === 'comma' || isAfterComma))

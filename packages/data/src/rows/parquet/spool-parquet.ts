@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
 import type { AsyncBuffer, Compressors, FileMetaData, SchemaTree } from 'hyparquet';
-import { badData } from '../../bad-data.ts';
+import { badData, NOT_UTF8 } from '../../bad-data.ts';
 import { yieldToEvents } from '../../yield-to-events.ts';
 import { parquetJson } from './parquet-json.ts';
 
@@ -12,6 +12,24 @@ import { parquetJson } from './parquet-json.ts';
  * to 512 MiB.
  */
 const MAX_ROW_GROUP_BYTES = 2 ** 30;
+
+/** Strict UTF-8: never a silent U+FFFD. */
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * Text that is not UTF-8 becomes a record, so that a row whose text it is says so. Columns of bytes that no
+ * row reads do no harm.
+ */
+const STRICT_TEXT = {
+  stringFromBytes(bytes: Uint8Array | undefined): unknown {
+    try {
+      return bytes && decoder.decode(bytes);
+    } catch {
+      return { [NOT_UTF8]: bytes!.length };
+    }
+  },
+  jsonFromBytes: (bytes: Uint8Array | undefined): unknown => bytes && JSON.parse(decoder.decode(bytes)),
+};
 
 /** Text is written in blocks of about this size. */
 const WRITE_BYTES = 2 ** 20;
@@ -47,6 +65,7 @@ export async function spoolParquet(descriptor: number, file: string, signal?: Ab
           rowStart,
           rowEnd,
           geoparquet: false,
+          parsers: STRICT_TEXT,
         }),
       );
       if (rows.length !== group)

@@ -9,14 +9,15 @@ const LONG_PIECE = 256;
  * its right side begins, with the characters at the cut. For vocabularies without a pre-tokenizer (Llama 2,
  * Mistral) the whole text is one piece; on 400 kB uncut the library took 5.9 s (2 cores, Node 20).
  *
- * Returns null if cutting could change the result: not BPE, suffixes at word ends, or `ignore_merges`, with
- * which a whole piece can be a token.
+ * Returns null if cutting could change the result: not BPE, suffixes at word ends, `ignore_merges` (a whole
+ * piece can be a token), or unknown characters that become one token together.
  */
 export function pieceSplitter(json: TokenizerJson): ((piece: string) => string[]) | null {
   const { model } = json;
   if (
     model.type !== 'BPE' ||
     model.ignore_merges ||
+    (model.fuse_unk && !model.byte_fallback) ||
     model.end_of_word_suffix ||
     model.continuing_subword_prefix
   )
