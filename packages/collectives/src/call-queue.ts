@@ -1,10 +1,14 @@
-import { DisposedError, QdyloraError } from '@qdylora/contract';
+import { assertArgument, DisposedError, QdyloraError, shownValue } from '@qdylora/contract';
 
 export interface QueueOptions {
   readonly rank: number;
   readonly size: number;
+  /** 0 or Infinity: without a limit. */
   readonly timeoutSeconds: number;
 }
+
+/** Node's timers end at 2^31 − 1 ms, and longer ones at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** Runs calls one after the other. The first failure is the last call. */
 export interface CallQueue {
@@ -14,7 +18,14 @@ export interface CallQueue {
   end(finish: () => void | Promise<void>): Promise<void>;
 }
 
+/** @throws QdyloraError BAD_ARGUMENT unless `timeoutSeconds` is a number ≥ 0 */
 export function callQueue(world: QueueOptions): CallQueue {
+  const { timeoutSeconds } = world;
+  assertArgument(
+    timeoutSeconds >= 0,
+    'collectives',
+    `timeoutSeconds must be a number ≥ 0 (got ${shownValue(timeoutSeconds)})`,
+  );
   let last: Promise<void> = Promise.resolve();
   let failure: QdyloraError | null = null;
   let isEnded = false;
@@ -48,12 +59,13 @@ async function withinTime(
   call: Promise<void>,
   { timeoutSeconds }: QueueOptions,
 ): Promise<void> {
-  if (timeoutSeconds === 0) return call;
+  if (timeoutSeconds === 0 || timeoutSeconds === Infinity) return call;
   let timer: NodeJS.Timeout | undefined;
   const expiry = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
+    const end = (): void => {
       reject(new Error(`It did not end within ${timeoutSeconds} seconds.`));
-    }, timeoutSeconds * 1000);
+    };
+    timer = setTimeout(end, Math.min(timeoutSeconds * 1000, LONGEST_TIMER_MS));
   });
   try {
     await Promise.race([call, expiry]);

@@ -117,11 +117,16 @@ napi_value ofTwoArrays(napi_env env, napi_callback_info info) {
   const bool isRead = mpi != nullptr && readElements(env, arguments[0], work->source) &&
                       readElements(env, arguments[1], work->target) && mpi->size(&work->size) == 0;
   const size_t expected = call == Call::AllGather ? work->source.count * work->size : work->source.count;
-  if (!isRead || work->target.count != expected || work->source.element != work->target.element ||
-      work->source.count > LARGEST_COUNT) {
+  if (!isRead || work->target.count != expected || work->source.element != work->target.element) {
     delete work;
     return throwError(
         env, "Two typed arrays of one kind are needed, the second with room for all parts, after open().");
+  }
+  const size_t workers = static_cast<size_t>(work->size);
+  const size_t ofWorker = call == Call::AllGather ? work->source.count : work->source.count / workers;
+  if (ofWorker > LARGEST_COUNT) {
+    delete work;
+    return throwError(env, "The part of each worker must have at most 2^30 elements.");
   }
   for (napi_value array : arguments) work->keep(env, array);
   return work->start(env);
