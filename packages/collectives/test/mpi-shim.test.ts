@@ -13,6 +13,13 @@ const launchers = installedLaunchers().map((launcher) => ({
   mpicc: launcher.command.replace('mpirun', 'mpicc'),
 }));
 
+it.for(launchers.length === 0 ? ['no MPI launcher is installed'] : [])(
+  'a shim is not tested: %s',
+  (why, { skip }) => {
+    skip(why);
+  },
+);
+
 describe.each(launchers)('the shim that $mpicc compiles', ({ mpicc, ...launcher }) => {
   const folder = temporaryFolder();
   const { status, stderr } = spawnSync('sh', ['-c', `cd ${folder} && ${shimCommand(mpicc)}`], {

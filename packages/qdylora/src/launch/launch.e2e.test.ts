@@ -15,6 +15,13 @@ const TIMEOUT = 300_000;
 const launchers = isBuilt ? installedLaunchers() : [];
 if (!isBuilt) console.log('skipped: packages/qdylora/dist is not built');
 
+it.for(launchers.length === 0 ? ['no build, or no MPI launcher is installed'] : [])(
+  'workers are not tested: %s',
+  (why, { skip }) => {
+    skip(why);
+  },
+);
+
 describe.each(launchers)('qdylora train on workers of $name', (launcher) => {
   const place = temporaryPlace();
   let common: string[] = [];
