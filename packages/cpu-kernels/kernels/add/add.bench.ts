@@ -13,6 +13,5 @@ await benchKernel(addInto, [
     suppliedOutputs: { sum: b },
     attributes: {},
     bytes: 12 * count,
-    bound: () => Infinity,
   },
 ]);

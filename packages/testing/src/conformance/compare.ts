@@ -7,7 +7,7 @@ export const numbersOf = (view: ArrayView): ArrayLike<number> =>
 
 /**
  * Describes the element that is furthest beyond its bound; null if all are within it. NaN agrees with NaN, ∞
- * with the same ∞.
+ * with the same ∞. Where nothing is allowed, −0 is not 0.
  */
 export function describeDifference(
   callText: string,
@@ -21,8 +21,10 @@ export function describeDifference(
   let worst = -1;
   let excess = 1;
   for (let i = 0; i < w.length; i++) {
-    if (Object.is(g[i], w[i]) || g[i] === w[i]) continue;
-    const ratio = Math.abs(g[i] - w[i]) / bound(name, i, w[i]);
+    if (Object.is(g[i], w[i])) continue;
+    const allowed = bound(name, i, w[i]);
+    if (g[i] === w[i] && allowed > 0) continue; // 0 and −0
+    const ratio = Math.abs(g[i] - w[i]) / allowed;
     if (ratio <= excess) continue; // NaN is not ≤ anything
     worst = i;
     excess = Number.isNaN(ratio) ? Infinity : ratio;

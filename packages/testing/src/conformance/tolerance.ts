@@ -34,13 +34,13 @@ export const SMALLEST_STEP: Readonly<Record<FloatDType, number>> = { f32: 0, bf1
 export type Bound = (name: string, index: number, want: number) => number;
 
 /**
- * `roundings` roundings of a value of that size, and one subnormal step near 0. For ops whose every output
- * element is a short chain of operations.
+ * `roundings` roundings of a value of that size, and one subnormal step near 0; of 0 roundings nothing. For
+ * ops whose every output element is a short chain of operations.
  */
 export const relativeBound =
   (roundings: number): Bound =>
   (_, __, want) =>
-    roundings * EPSILON * Math.abs(want) + 2 ** -149;
+    roundings === 0 ? 0 : roundings * EPSILON * Math.abs(want) + 2 ** -149;
 
 /**
  * `roundings` · ε · Σ|terms|: for sums of products. Σ|terms| is what the reference makes of the inputs'
