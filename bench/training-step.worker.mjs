@@ -55,7 +55,7 @@ for (let step = -2; step < steps; step++) {
   }
   for (let i = 0; i < 20; i++) peak = Math.max(peak, peakNow());
 }
-const [, peakKilobytes] = /VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'));
+const [, peakKibibytes] = /VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'));
 console.log(
   JSON.stringify({
     who: `qdylora ${backend.level}`,
@@ -64,7 +64,7 @@ console.log(
     outside_kernels: median(sharesOutside),
     of_ceiling: operations / median(seconds) / 1e9 / peak,
     mflop_per_token: operations / (rows * length) / 1e6,
-    peak_gb: Number(peakKilobytes) / 1e6,
+    peak_gb: (Number(peakKibibytes) * 1024) / 1e9,
     loss,
   }),
 );

@@ -2,15 +2,24 @@
 // writes the report. Arguments go to `qdylora train`.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { root, runCommand } from './run-command.mjs';
 import { setUp } from './set-up.mjs';
 
 const OUTPUT = 'runs/demo';
 
+/** The folder that arguments of `train` name; by default that of the demo. */
+function outputFolder(words) {
+  const at = words.findLastIndex((word) => /^--output-dir(=|$)/.test(word));
+  if (at < 0) return OUTPUT;
+  return words[at].includes('=') ? words[at].slice('--output-dir='.length) : words[at + 1];
+}
+
 async function main() {
   await setUp({ forRunning: true });
-  rmSync(join(root, OUTPUT), { recursive: true, force: true }); // the last demo's
+  const words = process.argv.slice(2);
+  const folder = outputFolder(words);
+  if (folder === OUTPUT) rmSync(join(root, OUTPUT), { recursive: true, force: true }); // the last demo's
   console.log(`
 [demo] One run trains LoRA adapters of rank 1, 2, 4 … 64 at the same time. The base is a small model that
 [demo] qdylora pretrained on speeches and a novel, frozen in 4 bits. It learns word problems (GSM8K).
@@ -21,19 +30,20 @@ async function main() {
     'packages/qdylora/bin/qdylora.js',
     'train',
     'examples/demo/run.yaml',
-    ...process.argv.slice(2),
+    ...words,
   ]);
   if (status !== 0) return status;
-  sayWhatCameOut((performance.now() - start) / 1000);
+  sayWhatCameOut(folder, (performance.now() - start) / 1000);
   return 0;
 }
 
-function sayWhatCameOut(seconds) {
-  const report = join(root, OUTPUT, 'report.html');
-  const { best_rank: bestRank } = JSON.parse(readFileSync(join(root, OUTPUT, 'report.json'), 'utf8'));
+function sayWhatCameOut(folder, seconds) {
+  const report = resolve(root, folder, 'report.html');
+  if (!existsSync(report)) return; // --dry-run, or --help
+  const { best_rank: bestRank } = JSON.parse(readFileSync(resolve(root, folder, 'report.json'), 'utf8'));
   const question = 'Question: Tom has 3 apples and buys 4 more. How many does he have?\\nAnswer: ';
   const generate =
-    `npx qdylora generate --model packages/embedded-base/model --adapter ${OUTPUT}/adapter ` +
+    `npx qdylora generate --model packages/embedded-base/model --adapter ${folder}/adapter ` +
     `--rank ${bestRank} --raw --prompt "${question}"`;
   console.log(`
 [demo] trained in ${seconds.toFixed(0)} s.

@@ -2,7 +2,7 @@
 // `llama-server` where one is named, in turn, on the same prompts and threads.
 //
 //   node bench/peers/served-tokens.mjs --model DIR --adapter DIR [--rank 8] [--clients 1,8,32] [--new 64]
-//       [--threads 2] [--compute-dtype bf16] [--batch-invariant false] [--draft-tokens 0]
+//       [--threads 2] [--compute-dtype bf16] [--batch-invariant true] [--draft-tokens 3]
 //       [--questions FILE.jsonl]
 //       [--llama-server PROGRAM --gguf FILE]
 //
@@ -15,6 +15,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -103,11 +104,17 @@ async function measure(who, { url, pid }, model) {
 /** Runs a server for as long as `use` lasts. */
 async function withServer(program, words, urlOf, use) {
   const child = spawn(program, words, { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] });
+  const exit = once(child, 'exit');
+  const early = exit.then(([status]) => {
+    throw new Error(`${program} ended with status ${status} before it was measured`);
+  });
+  const ignored = () => {};
+  early.catch(ignored); // after the measurement the end is wanted
   try {
-    await use({ url: await urlOf(child), pid: child.pid });
+    await Promise.race([early, urlOf(child).then((url) => use({ url, pid: child.pid }))]);
   } finally {
     child.kill('SIGTERM');
-    await once(child, 'exit');
+    await exit.catch(ignored);
   }
 }
 
@@ -125,9 +132,19 @@ await withServer(process.execPath, ours, firstLine, (server) =>
   measure('qdylora', server, `peer:r${values.rank}`),
 );
 
-const LLAMA_PORT = '8931';
+/** A port that no program listens on. */
+async function freePort() {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  return String(port);
+}
+
+const llamaPort = await freePort();
 async function whenHealthy() {
-  const url = `http://127.0.0.1:${LLAMA_PORT}`;
+  const url = `http://127.0.0.1:${llamaPort}`;
   for (let i = 0; i < 600; i++) {
     const response = await fetch(`${url}/health`).catch(() => null);
     if (response?.ok) return url;
@@ -136,7 +153,7 @@ async function whenHealthy() {
   throw new Error('llama-server does not answer');
 }
 const theirs = [
-  ...['-m', values.gguf && resolve(values.gguf), '--port', LLAMA_PORT, '-t', values.threads],
+  ...['-m', values.gguf && resolve(values.gguf), '--port', llamaPort, '-t', values.threads],
   ...['-np', String(most), '-c', String(CONTEXT * most)],
 ];
 if (values['llama-server'])

@@ -55,7 +55,19 @@ function finishedIds(name) {
   return new Set(lines.map((line) => JSON.parse(line).id));
 }
 
-const isPastEnd = () => values.until !== undefined && new Date().toTimeString().slice(0, 5) >= values.until;
+/** The next time that the clock shows `until` (HH:MM); never without it. */
+function endOfQueue(until) {
+  if (until === undefined) return Infinity;
+  const [hours, minutes] = until.split(':').map(Number);
+  const end = new Date();
+  end.setHours(hours, minutes, 0, 0);
+  if (Number.isNaN(end.getTime())) throw new Error(`--until must be a time such as 05:30 (got ${until})`);
+  if (end <= new Date()) end.setDate(end.getDate() + 1);
+  return end.getTime();
+}
+
+const end = endOfQueue(values.until);
+const isPastEnd = () => Date.now() >= end;
 
 const commit = () =>
   spawnSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).stdout.trim();
