@@ -159,9 +159,9 @@ describe('qdylora tune', () => {
       yaml,
       false,
     ]);
-    const { code, out } = await command('tune', file, '--rates', '4', '--ratio', '4');
+    const { code, out } = await command('tune', file, '--rates', '4', '--ratio', '4', '--seed', '5');
     expect(out).toMatch(/rate +steps +held-out loss[\s\S]*← chosen[\s\S]*learning_rate: \S+, was 1e-3 \(/);
-    expect(out).toMatch(new RegExp(`next: npx qdylora train ${file}`));
+    expect(out).toMatch(new RegExp(`next: npx qdylora train ${file} --seed=5$`, 'm'));
     const rate = /learning_rate: (\S+),/.exec(out)![1];
     expect([code, readFileSync(file, 'utf8')]).toEqual([0, yaml.replace('1.0e-3', rate)]);
   });

@@ -1,7 +1,8 @@
 import { snakeCased } from '@qdylora/contract';
 import type { Command } from 'commander';
 import { mergeExplicit } from '../../config/explicit-values.ts';
-import { KEYS } from '../../config/keys.ts';
+import { KEY_NAMES, KEYS } from '../../config/keys.ts';
+import { kebabCase } from '../../config/names/names.ts';
 import { TUNE_ONLY_KEYS } from '../../config/verb-keys.ts';
 import { readRunYaml } from '../../config/yaml/read-run-yaml.ts';
 import { planTune, tuneFrom, type TunedRate } from '../../recipes/tune-learning-rate.ts';
@@ -51,10 +52,17 @@ export function addTuneCommand(program: Command, context: Context): void {
       ...(tuned.method === 'successive_halving' ? candidateTable(tuned, context) : []),
       ...choiceLines(tuned),
       `plot: ${tuned.files.html}`,
-      `next: ${shellCommand(['train', file])}`,
+      `next: ${shellCommand(['train', file, ...keptFlags(flags, tuned)])}`,
     ]);
   });
 }
+
+/** The flags of the run. Those of the tuned values would override the file. */
+const keptFlags = (flags: TuneFlags, { loraAlpha }: TunedRate): string[] =>
+  KEY_NAMES.filter(
+    (name) =>
+      flags[name] !== undefined && name !== 'learningRate' && !(name === 'loraAlpha' && loraAlpha !== null),
+  ).map((name) => `--${kebabCase(name)}=${flags[name]}`);
 
 function candidateTable(tuned: TunedRate, { terminal: { paint } }: Context): string[] {
   const { candidates, learningRate, loraAlpha, startLoss } = tuned;
