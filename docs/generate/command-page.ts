@@ -20,7 +20,9 @@ export function commandPage(): string {
     'Results go to standard output; progress, warnings and errors to standard error. With `--json`, ' +
       'standard output is ' +
       'one JSON document, also for failures.',
-    'Exit codes: 0 success, 1 failure, 2 bad usage or input, 130 interrupted, 143 ended by SIGTERM.',
+    'Exit codes: 0 success, 1 failure, 2 bad usage or input, 130 interrupted (Ctrl-C or SIGTERM), 143 ' +
+      'where SIGTERM was not obeyed within 8 seconds. `launch` exits with 1 where its workers did not ' +
+      'finish, for whatever reason.',
     table(
       ['command', 'does'],
       commands.map((command) => [

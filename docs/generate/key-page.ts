@@ -41,5 +41,6 @@ function keySection(name: string, key: Key): string {
 
 function defaultOf(key: Key): string {
   const text = /^ \(default: (.*)\)$/.exec(defaultText(key))?.[1];
-  return text === undefined ? 'none' : code(text);
+  if (text !== undefined) return code(text);
+  return /\bdefault\b/.test(key.about) ? 'see above' : 'none';
 }

@@ -9,6 +9,11 @@ export interface Trainer {
   readonly notes: readonly string[];
 }
 
+const ALPHA_NOTE =
+  '`lora_alpha` is not divided by the rank: it is the scale itself at a single rank, and a little more at ' +
+  'small ranks of several. To keep the scale of a run at rank r, give alpha / r, or `lora_scaling: paper`, ' +
+  'which divides.';
+
 /**
  * What each trainer calls its settings. The page beside each name comes from the code: `KEYS` and
  * `FOREIGN_NAMES`. A test fails for a name that the code does not know.
@@ -138,6 +143,7 @@ export const TRAINERS: readonly Trainer[] = [
       'seed',
     ],
     notes: [
+      ALPHA_NOTE,
       "`adapter` is the folder of an adapter to start from, which is Axolotl's `lora_model_dir`. Axolotl's " +
         '`adapter: qlora` is `method: qlora`.',
       '`val_set_size` is a number of rows, or a share where it is below 1, as in Axolotl.',
@@ -173,6 +179,7 @@ export const TRAINERS: readonly Trainer[] = [
       'seed',
     ],
     notes: [
+      ALPHA_NOTE,
       'Unsloth needs a GPU and is fast there. This project trains on the CPU today.',
       '`use_rslora` is what `lora_scaling: sqrt` does.',
       '4-bit checkpoints in the format of bitsandbytes, as Unsloth publishes them, can be opened.',

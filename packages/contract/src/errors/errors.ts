@@ -36,7 +36,10 @@ export type ErrorCode =
   | 'NOT_EMPTY'
   /** A checkpoint is damaged, or belongs to a run with other values. */
   | 'BAD_RESUME'
-  /** Every learning rate that `tune` tried diverged. */
+  /**
+   * Too many steps in a row had a loss, gradient or state that is not finite, or every rate that `tune` tried
+   * diverged.
+   */
   | 'NON_FINITE_LOSS'
   /** A file could not be written: a full disk, missing rights. */
   | 'WRITE_FAILED'

@@ -44,14 +44,16 @@ export const SERVE_KEYS = {
     { from: 2, whole: true },
     {
       group: 'Server',
-      about: 'Tokens of a prompt and its answer at most; by default those of the model, at most 8192',
+      about:
+        'Tokens of a prompt and its answer at most; by default those of the model, at most 8192 and what ' +
+        'kv_memory holds',
     },
   ),
   kvMemory: bytesKey({
     group: 'Server',
-    about: 'Memory for the keys and values of all answers; 1GB by default',
+    about: 'Memory for the keys and values of all answers; 1GiB by default',
   }),
-  maxBody: bytesKey({ group: 'Server', about: 'Largest body of a request; 4MB by default' }),
+  maxBody: bytesKey({ group: 'Server', about: 'Largest body of a request; 4MiB by default' }),
   // Node's timers end at 2^31 − 1 ms, and longer ones at once
   timeout: numberKey({ from: 0, above: true, to: 2_147_483 }, 600, {
     group: 'Server',

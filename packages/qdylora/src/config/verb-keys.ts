@@ -90,10 +90,13 @@ const rankList = z
   .min(1)
   .transform((list) => [...new Set(list)].sort((a, b) => a - b));
 
+/** The files that `dataset` takes. */
+const ROW_FILES = '.jsonl, .json and .parquet files, .txt as plain text; patterns such as data/*.jsonl';
+
 export const EVALUATE_KEYS = {
   ...BASE_KEYS,
   level,
-  dataset,
+  dataset: { ...dataset, about: `Rows to evaluate: ${ROW_FILES}` },
   datasetFormat,
   applyChatTemplate,
   chatTemplate,
@@ -283,7 +286,7 @@ export const GENERATE_KEYS = {
 
 export const INSPECT_KEYS = {
   model,
-  dataset,
+  dataset: { ...dataset, about: `Rows to show: ${ROW_FILES}` },
   datasetFormat,
   applyChatTemplate,
   chatTemplate,
