@@ -46,7 +46,7 @@ export function backward<V extends ArrayView = FloatView>(
   const one = seed ?? runOp(backend, fill, {}, { value: 1, shape: root.view.shape }).y;
   store.seed(root, one, ownsSeed);
   const nodes = tape.nodes.reverse();
-  const retained: readonly Tensor[] = ownsRoot ? leaves : [root, ...leaves];
+  const retained = new Set((ownsRoot ? leaves : [root, ...leaves]).map(({ view }): ArrayView => view));
   const pass: BackwardPass = {
     tape,
     store,
@@ -74,8 +74,8 @@ interface BackwardPass {
   readonly unseededRoot: Tensor | null;
   /** Tensors whose gradients are returned. */
   readonly leaves: readonly Tensor[];
-  /** Tensors whose values outlive the pass. */
-  readonly retained: readonly Tensor[];
+  /** Arrays that outlive the pass. A root that was written over another result shares its array. */
+  readonly retained: ReadonlySet<ArrayView>;
   readonly isReadAgain: (tensor: Tensor | undefined, at: number) => boolean;
 }
 
@@ -97,7 +97,7 @@ function gradientsOf(node: TapeNode, store: GradientStore): Record<string, Float
 function releaseUnusedOutputs(node: TapeNode, { tape, store, retained }: BackwardPass): void {
   for (const name in node.outputs) {
     const tensor = node.outputs[name];
-    if (tensor && !retained.includes(tensor) && !node.usesOutputs.includes(name) && !store.holds(tensor.view))
+    if (tensor && !retained.has(tensor.view) && !node.usesOutputs.includes(name) && !store.holds(tensor.view))
       tape.backend.memory.release(tensor.view);
   }
 }
@@ -107,7 +107,7 @@ function addContributions(
   node: TapeNode,
   at: number,
   gradients: Record<string, FloatView>,
-  { tape, store, unseededRoot, isReadAgain }: BackwardPass,
+  { tape, store, unseededRoot, leaves, isReadAgain }: BackwardPass,
 ): void {
   const before: Record<string, FloatView | undefined> = {};
   for (const name in node.inputs)
@@ -116,15 +116,21 @@ function addContributions(
   for (const name in node.outputs) isRoot ||= unseededRoot !== null && node.outputs[name] === unseededRoot;
   const take = (name: string): ArrayView | undefined =>
     isReadAgain(node.inputs[name], at) ? undefined : node.inputs[name]!.view;
-  const contributions = node.backward(gradients, { isRoot, tape, store, take });
-  for (const name in contributions) {
-    const contribution = contributions[name];
+  const contributions = node.backward(gradients, { isRoot, tape, store, leaves, take });
+  const handedOn = Object.values(gradients);
+  const names = Object.keys(contributions);
+  for (const [i, name] of names.entries()) {
+    const contribution = contributions[name] as FloatView | undefined;
     const tensor = node.inputs[name];
-    // the same array: the rule added in place
-    if (!contribution || !tensor || contribution === before[name]) continue;
-    if (tensor.needsGradient && !(tensor instanceof Parameter)) store.add(tensor, contribution as FloatView);
-    else if (!Object.values(gradients).includes(contribution as FloatView))
-      tape.backend.memory.release(contribution);
+    if (!contribution || !tensor) continue;
+    // the rule added in place, unless the array is also the gradient of an output, which it has handed on
+    if (contribution === before[name] && !handedOn.includes(contribution)) continue;
+    if (tensor.needsGradient && !(tensor instanceof Parameter)) store.add(tensor, contribution);
+    const isUsed =
+      store.holds(contribution) ||
+      handedOn.includes(contribution) ||
+      names.some((other, j) => j > i && contributions[other] === contribution);
+    if (!isUsed) tape.backend.memory.release(contribution);
   }
 }
 
@@ -134,7 +140,7 @@ function releaseUsedGradients(node: TapeNode, { tape, store, leaves, retained }:
     const tensor = node.outputs[name];
     if (!tensor || leaves.includes(tensor)) continue;
     store.drop(tensor);
-    if (!retained.includes(tensor) && !store.holds(tensor.view)) tape.backend.memory.release(tensor.view);
+    if (!retained.has(tensor.view) && !store.holds(tensor.view)) tape.backend.memory.release(tensor.view);
   }
 }
 
@@ -146,7 +152,7 @@ function releaseUsedGradients(node: TapeNode, { tape, store, leaves, retained }:
  */
 function readersOf(
   nodes: readonly TapeNode[],
-  retained: readonly Tensor[],
+  retained: ReadonlySet<ArrayView>,
 ): (tensor: Tensor | undefined, at: number) => boolean {
   const makers = new Map<Tensor, TapeNode>();
   const lastReader = new Map<ArrayView, number>();
@@ -162,7 +168,7 @@ function readersOf(
     const maker = tensor && makers.get(tensor);
     if (
       !maker ||
-      retained.includes(tensor) ||
+      retained.has(tensor.view) ||
       maker.usesOutputs.some((name) => maker.outputs[name] === tensor)
     )
       return true;

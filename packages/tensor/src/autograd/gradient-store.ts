@@ -39,13 +39,12 @@ export class GradientStore {
     return gradient && this.users.get(gradient) === 1 && !this.foreign.has(gradient) ? gradient : undefined;
   }
 
-  /** Adds a contribution to the gradient of `tensor`. The store then owns the array. */
+  /** Adds a contribution to the gradient of `tensor`. The store holds the array of the first one. */
   add(tensor: Tensor, contribution: FloatView): void {
     const present = this.byTensor.get(tensor);
     if (!present) return this.put(tensor, contribution);
     const sum = this.ownedBy(tensor) ?? this.copyFor(tensor, present);
     runOp(this.backend, addInto, { x: contribution }, {}, { sum });
-    if (!this.users.has(contribution)) this.backend.memory.release(contribution);
   }
 
   /** Removes the gradient of `tensor`, and releases its array after the last user. */

@@ -33,7 +33,7 @@ export function recompute<X extends FloatTensor | null>(
     inputs: x ? { x } : {},
     outputs: { output },
     usesOutputs: [],
-    backward: (gradients, { store }) => {
+    backward: (gradients, { store, leaves }) => {
       const input = kept ? kept.take() : x?.view;
       const result = memory.scoped(
         () => {
@@ -44,7 +44,7 @@ export function recompute<X extends FloatTensor | null>(
           lazy.end();
           const [dx] = backward(tape, end, {
             seed: gradients.output!,
-            ownsSeed: store.ownedBy(output) !== undefined,
+            ownsSeed: !leaves.includes(output) && store.ownedBy(output) !== undefined,
             ownsRoot: end.view !== input,
             leaves: start ? [start] : [],
           });

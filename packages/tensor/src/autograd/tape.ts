@@ -20,6 +20,8 @@ export interface BackwardWalk {
   readonly isRoot: boolean;
   readonly tape: Tape;
   readonly store: GradientStore;
+  /** Tensors whose gradients are returned, so that no rule may overwrite those. */
+  readonly leaves: readonly Tensor[];
   /**
    * The array of an input if nothing reads it any more, so that the rule may overwrite it; else undefined.
    */
@@ -163,8 +165,9 @@ function nodeOf<I extends Arrays, O extends Arrays, A>(
     inputs,
     outputs,
     usesOutputs,
-    backward: (gradients, { isRoot, tape, store, take }) =>
-      rule.backward({
+    backward(gradients, { isRoot, tape, store, leaves, take }) {
+      if (!isRoot) assertNoGradientYet(rule, inputs);
+      return rule.backward({
         run: ((op, i, a, o) => runOp(tape.backend, op, i, a, o)) as Run,
         inputs: views,
         outputs: outputsForBackward as unknown as O,
@@ -178,7 +181,30 @@ function nodeOf<I extends Arrays, O extends Arrays, A>(
           return tensor instanceof Parameter ? (tensor.gradient ?? undefined) : undefined;
         },
         pending: ((name: string) => inputs[name] && store.ownedBy(inputs[name])) as never,
-        spare: ((name: string) => outputs[name] && store.ownedBy(outputs[name])) as never,
-      }) as Readonly<Record<string, ArrayView | undefined>>,
+        spare: ((name: string) => {
+          const output = outputs[name];
+          return output && !leaves.includes(output) ? store.ownedBy(output) : undefined;
+        }) as never,
+      }) as Readonly<Record<string, ArrayView | undefined>>;
+    },
   };
+}
+
+/**
+ * Refuses a factor on a loss whose rule has added the gradient of a trained weight in the forward pass, where
+ * the factor was not known.
+ */
+function assertNoGradientYet(
+  { op, gradientInForward = {} }: Pick<DifferentiableOp<Op>, 'op' | 'gradientInForward'>,
+  inputs: Tensors,
+): void {
+  for (const name in gradientInForward) {
+    const weight = inputs[name];
+    if (!(weight instanceof Parameter) || !weight.gradient) continue;
+    throw new QdyloraError('BAD_ARGUMENT', {
+      where: op.name,
+      problem: `its loss must be the root of backward where ${name} is trained`,
+      nextStep: 'Scale each loss with lossScale, and run backward for each of them.',
+    });
+  }
 }

@@ -1,0 +1,117 @@
+import { createHostBackend, f32View, hostData, i32View, type ArrayView } from '@qdylora/contract';
+import { describe, expect, it } from 'vitest';
+import {
+  apply,
+  backward,
+  constant,
+  differentiableAdd,
+  differentiableLinearCrossEntropy,
+  differentiableScaleBy,
+  inferenceContext,
+  leaf,
+  Parameter,
+  recompute,
+  RmsNormLayer,
+  Tape,
+  type FloatTensor,
+  type ForwardContext,
+} from '../index.ts';
+
+const backend = createHostBackend({ poison: true });
+const taped = (): ForwardContext & { readonly tape: Tape } => ({
+  ...inferenceContext(backend),
+  tape: new Tape(backend),
+});
+const numbers = (...values: number[]): ArrayView<'f32'> => f32View([1, values.length], values);
+const valuesOf = (view: ArrayView | undefined): number[] => [...(hostData(view!) as Float32Array)];
+const isReleased = (view: ArrayView): boolean => backend.memory.isReleased!(view);
+const add = (ctx: ForwardContext, a: FloatTensor, b: FloatTensor): FloatTensor =>
+  apply(ctx, differentiableAdd, { a, b }, {}).y;
+const doubled = (ctx: ForwardContext, x: FloatTensor): FloatTensor =>
+  apply(ctx, differentiableScaleBy, { x, factor: constant(f32View([1], [2])) }, {}).y;
+
+describe('a gradient', () => {
+  it('of a value that is added twice along a chain counts twice', () => {
+    const ctx = taped();
+    const x = leaf(numbers(1, 2));
+    const sum = add(ctx, x, constant(numbers(5, 6)));
+    const [dx] = backward(ctx.tape, add(ctx, sum, x), { seed: numbers(1, 10), leaves: [x] });
+    expect(valuesOf(dx)).toEqual([2, 20]);
+  });
+
+  it('of a value that goes through a recomputed block and past it counts twice', () => {
+    const ctx = taped();
+    const x = leaf(numbers(1, 2));
+    const block = recompute(ctx, x, (inner, input) => add(inner, input, constant(numbers(5, 6))));
+    const [dx] = backward(ctx.tape, add(ctx, block, x), { seed: numbers(1, 10), leaves: [x] });
+    expect(valuesOf(dx)).toEqual([2, 20]);
+  });
+
+  it('of an intermediate value that is asked for is not written over', () => {
+    const ctx = taped();
+    const x = leaf(numbers(1, 2));
+    const middle = doubled(ctx, x);
+    const [dx, dMiddle] = backward(ctx.tape, doubled(ctx, middle), {
+      seed: numbers(1, 10),
+      leaves: [x, middle],
+    });
+    expect([valuesOf(dx), valuesOf(dMiddle)]).toEqual([
+      [4, 40],
+      [2, 20],
+    ]);
+  });
+
+  it.each(['x', 'branch', 'none'])('of a norm of a sum reaches both sides where %s is frozen', (frozen) => {
+    const ctx = taped();
+    const view = (name: string, ...values: number[]): FloatTensor =>
+      frozen === name ? constant(numbers(...values)) : leaf(numbers(...values));
+    const x = view('x', 1, 2);
+    const branch = view('branch', 3, -1);
+    // a result, since the sum is written over it
+    const result = add(ctx, branch, constant(numbers(0, 0)));
+    const norm = new RmsNormLayer('n', new Parameter('n.weight', f32View([2], [1, 1])), 1e-3);
+    const { y } = norm.forwardSum(ctx, x, result);
+    const leaves = [x, branch].filter(({ needsGradient }) => needsGradient);
+    const gradients = backward(ctx.tape, doubled(ctx, add(ctx, y, constant(numbers(0, 0)))), {
+      seed: numbers(1, 10),
+      leaves,
+    });
+    expect(gradients).toHaveLength(leaves.length);
+    for (const gradient of gradients) {
+      expect(isReleased(gradient!)).toBe(false);
+      expect(valuesOf(gradient)).toEqual(valuesOf(gradients[0]));
+    }
+  });
+});
+
+it('a root that was written over an earlier result can still be read', () => {
+  const ctx = taped();
+  const x = leaf(numbers(1, 2));
+  const root = backend.memory.scoped(() => {
+    const y = apply(ctx, differentiableAdd, { a: x, b: doubled(ctx, x) }, {}, { y: 'b' }).y;
+    backward(ctx.tape, y, { seed: numbers(1, 10), leaves: [x] });
+    expect(isReleased(y.view)).toBe(false);
+    return valuesOf(y.view);
+  });
+  expect(root).toEqual([3, 6]);
+});
+
+it('a factor on the loss of a trained head is refused, because its gradient is there already', () => {
+  const ctx = taped();
+  const head = new Parameter('head', f32View([3, 2], [1, 2, 3, 4, 5, 6]));
+  head.makeTrainable(backend.memory);
+  hostData(head.gradient!).fill(0);
+  const { loss } = apply(
+    ctx,
+    differentiableLinearCrossEntropy,
+    {
+      x: leaf(numbers(1, 2)),
+      weight: head as never,
+      targets: constant(i32View([1], [1])),
+      tokenWeights: undefined,
+    },
+    { computeDtype: 'f32', lossScale: 1, gradient: true },
+  );
+  const half = apply(ctx, differentiableScaleBy, { x: loss, factor: constant(f32View([1], [0.5])) }, {}).y;
+  expect(() => backward(ctx.tape, half)).toThrow(/must be the root of backward where weight is trained/);
+});
