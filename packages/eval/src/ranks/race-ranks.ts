@@ -126,10 +126,17 @@ function compared(
 const halfWidth = ({ standardError }: PairedDifference, floor: number): number =>
   Math.max(floor, Z_95 * standardError);
 
+function concatenated(first: Float64Array, second: Float64Array): Float64Array {
+  const all = new Float64Array(first.length + second.length);
+  all.set(first);
+  all.set(second, first.length);
+  return all;
+}
+
 const joined = (first: DocumentScores | undefined, second: DocumentScores): DocumentScores =>
   first
     ? {
-        sums: Float64Array.of(...first.sums, ...second.sums),
-        counts: Float64Array.of(...first.counts, ...second.counts),
+        sums: concatenated(first.sums, second.sums),
+        counts: concatenated(first.counts, second.counts),
       }
     : second;

@@ -53,6 +53,10 @@ export function sgd(parameters: readonly Parameter[], options: SgdOptions): Opti
   const { learningRate, momentum = 0, weightDecay = 0, decays = isMatrix, rowRates } = options;
   const states = parameterStates(parameters, float32Layout(momentum > 0 ? ['velocity'] : []), { rowRates });
   const counter = stepCounter();
+  const dispose = (): void => {
+    states.dispose();
+    counter.load({ rows: [], rest: 0 });
+  };
   return {
     name: 'sgd',
     parameters,
@@ -62,8 +66,8 @@ export function sgd(parameters: readonly Parameter[], options: SgdOptions): Opti
     gradients: states.gradients,
     resident: states.resident,
     prepare: states.prepare,
-    dispose: states.dispose,
-    [Symbol.dispose]: states.dispose,
+    dispose,
+    [Symbol.dispose]: dispose,
     step(update) {
       checkUpdate(parameters, update);
       const { learningRate: rate, gradientScale, rows } = update;

@@ -46,7 +46,7 @@ export async function gradientNorm(
 
 /**
  * The factor that scales a gradient of this norm down to `maxNorm`: min(1, maxNorm / (norm + 1e-6)).
- * `maxNorm` null or 0: no clipping.
+ * `maxNorm` null or 0: no clipping. NaN for a norm that is not finite: no factor makes such gradients usable.
  */
 export const clipCoefficient = (norm: number, maxNorm: number | null): number =>
-  maxNorm ? Math.min(1, maxNorm / (norm + NORM_EPSILON)) : 1;
+  !Number.isFinite(norm) ? NaN : maxNorm ? Math.min(1, maxNorm / (norm + NORM_EPSILON)) : 1;
