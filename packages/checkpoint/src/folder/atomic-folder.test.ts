@@ -56,6 +56,18 @@ describe('writeFolderAtomically', () => {
     expect(readFileSync(join(path, 'thesis.tex'), 'utf8')).toBe('years of work');
   });
 
+  it('a folder that comes while this one is written stays', async () => {
+    const path = join(root, 'meanwhile');
+    const write = (temporary: string): void => {
+      writeHello(temporary);
+      mkdirSync(path);
+      writeFileSync(join(path, 'thesis.tex'), 'years of work');
+    };
+    await rejectionOf(writeFolderAtomically(path, write), 'NOT_EMPTY');
+    expect(readdirSync(path)).toEqual(['thesis.tex']);
+    expect(readdirSync(root).filter((name) => name.startsWith('meanwhile'))).toEqual(['meanwhile']);
+  });
+
   it('what the writer throws comes through, and the temporary folder goes', async () => {
     const boom = new RangeError('boom');
     await expect(

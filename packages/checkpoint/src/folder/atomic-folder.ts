@@ -70,6 +70,7 @@ export async function writeFolderAtomically(
     await write(temporary, files);
     await files.settled();
     await seal(temporary, fs, new Map([...(known ?? []), ...files.records]));
+    assertNewFolder(target, { replace, fs }); // it may have come meanwhile
     moveInto(temporary, target, fs);
     for (let at = parent; ; at = dirname(at)) {
       // up to the parent of the first new folder

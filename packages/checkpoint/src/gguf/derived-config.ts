@@ -1,4 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
+import { llama3Parameters } from '../config/llama3-rope.ts';
 import { DEFAULT_THETA } from '../config/rope-config.ts';
 import {
   GEMMA2_RULES,
@@ -132,7 +133,8 @@ export function phi3Config(facts: GgufFacts): Derived {
  * `rope_parameters`; with `ownFactors` the caller reads the scaling. @throws QdyloraError UNSUPPORTED for a
  * factor whose meaning changed between versions.
  */
-function ropeParameters({ path, values, key }: GgufFacts, headDim: number, ownFactors = false): Derived {
+function ropeParameters(facts: GgufFacts, headDim: number, ownFactors = false): Derived {
+  const { path, values, key } = facts;
   const parameters: Derived = {
     rope_type: 'default',
     rope_theta: values.number(key('rope.freq_base'), DEFAULT_THETA),
@@ -143,7 +145,7 @@ function ropeParameters({ path, values, key }: GgufFacts, headDim: number, ownFa
     key('rope.scaling.type'),
     values.has(key('rope.scale_linear')) ? 'linear' : 'none',
   );
-  if (scaling === 'none' || ownFactors) return parameters;
+  if (scaling === 'none' || ownFactors) return { ...parameters, ...llama3Scaling(facts, parameters) };
   if (values.number(key('rope.scaling.attn_factor'), 1) !== 1) {
     // llama.cpp multiplies it into another factor, in ways that changed between versions
     throw new QdyloraError('UNSUPPORTED', {
@@ -160,4 +162,19 @@ function ropeParameters({ path, values, key }: GgufFacts, headDim: number, ownFa
   if (values.has(key('rope.scaling.original_context_length')))
     parameters.original_max_position_embeddings = values.integer(key('rope.scaling.original_context_length'));
   return parameters;
+}
+
+/** Llama 3's scaling, which the file stores as a tensor of divisors; nothing for other divisors. */
+function llama3Scaling({ readTensor }: GgufFacts, { rope_theta: theta }: Derived): Derived {
+  const divisors = readTensor('rope_freqs.weight');
+  const parameters = divisors && llama3Parameters(divisors, theta as number);
+  if (!parameters) return {};
+  const { factor, lowFreqFactor, highFreqFactor, originalPositions } = parameters;
+  return {
+    rope_type: 'llama3',
+    factor,
+    low_freq_factor: lowFreqFactor,
+    high_freq_factor: highFreqFactor,
+    original_max_position_embeddings: originalPositions,
+  };
 }

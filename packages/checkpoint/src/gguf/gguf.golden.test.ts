@@ -155,6 +155,15 @@ describe('small models', () => {
       return wavelength < high ? 1 : wavelength > low ? factor : 1 / ((1 - smooth) / factor + smooth);
     });
     config.rope.factors!.forEach((value, i) => expect(value).toBeCloseTo(expected[i], 5));
+    // written into a config.json, which has no divisors
+    expect(config.raw.rope_parameters).toEqual({
+      rope_type: 'llama3',
+      rope_theta: 10_000,
+      factor: 8,
+      low_freq_factor: 1,
+      high_freq_factor: 4,
+      original_max_position_embeddings: 32,
+    });
     dispose();
   });
 });

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
 import { rejectionOf } from '../test-support/error-of.ts';
@@ -46,6 +46,23 @@ describe('rows of a data set of the hub', () => {
     const onNotice = (message: string): number => notices.push(message);
     expect(await fetchDataset('org/rows', isTest, { ...options, onNotice })).toEqual(files);
     expect(notices.join()).toContain('the cached rows of org/rows are used');
+  });
+
+  it('a cache with a part of a split is refused offline', async () => {
+    const files = Object.fromEntries(
+      [0, 1].map((i) => [`train-0000${i}-of-00002.parquet`, Buffer.from(`${i}`)]),
+    );
+    await using server = await hubServer({ 'org/split': { files } });
+    const options = {
+      cacheFolder: temporaryFolder(),
+      endpoint: server.endpoint,
+      token: null,
+      isOffline: false,
+    };
+    const [, second] = await fetchDataset('org/split', () => true, options);
+    rmSync(second!);
+    const error = await rejectionOf(fetchDataset('org/split', () => true, { ...options, isOffline: true }));
+    expect(error).toMatchObject({ code: 'MISSING_FILE', details: { file: 'train-00001-of-00002.parquet' } });
   });
 
   it('what is not cached is refused offline, and an unknown data set always', async () => {

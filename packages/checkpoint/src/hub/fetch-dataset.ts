@@ -27,11 +27,10 @@ export async function fetchDataset(
   const cache = hubCache(options.cacheFolder, name, 'datasets');
   const cachedFiles = (): string[] => {
     const commit = cache.commitOf(name.revision);
-    return commit === null
-      ? []
-      : filesIn(cache.snapshot(commit))
-          .filter(isNeeded)
-          .map((file) => join(cache.snapshot(commit), file));
+    if (commit === null) return [];
+    const files = filesIn(cache.snapshot(commit)).filter(isNeeded);
+    assertWhole(files, text);
+    return files.map((file) => join(cache.snapshot(commit), file));
   };
   if (options.isOffline) return assertSome(cachedFiles(), text, 'downloads are off (HF_HUB_OFFLINE)');
   let listing;
@@ -58,6 +57,24 @@ const filesIn = (folder: string): string[] =>
         .filter((file) => existsSync(join(folder, file)))
         .sort()
     : [];
+
+/** Files of a split are numbered, `train-00000-of-00002.parquet`. @throws QdyloraError MISSING_FILE */
+function assertWhole(files: readonly string[], dataset: string): void {
+  const isThere = new Set(files);
+  for (const file of files) {
+    const [, before, count, after] = /^(.*-)\d{5}(?=-of-(\d{5})(.*)$)/.exec(file) ?? [];
+    for (let i = 0; i < Number(count ?? 0); i++) {
+      const part = `${before}${String(i).padStart(5, '0')}-of-${count}${after}`;
+      if (isThere.has(part)) continue;
+      throw new QdyloraError('MISSING_FILE', {
+        where: 'hub',
+        problem: `The cache has only a part of the data set ${dataset}: ${part} is missing`,
+        nextStep: 'Run it once with a connection, or give its rows as files.',
+        details: { dataset, file: part },
+      });
+    }
+  }
+}
 
 function assertSome(files: string[], text: string, reason: string, cause?: QdyloraError): string[] {
   if (files.length > 0) return files;

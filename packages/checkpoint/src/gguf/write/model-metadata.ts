@@ -1,5 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { CheckpointConfig } from '../../config/hf-config.ts';
+import { llama3Divisors } from '../../config/llama3-rope.ts';
 import { DEFAULT_THETA } from '../../config/rope-config.ts';
 import type { GgufArchitecture } from '../architectures.ts';
 import { gemmaQueryScalar, gemmaRulesOf, hasWindow, layerType, type GemmaRules } from '../gemma-rules.ts';
@@ -180,22 +181,14 @@ function ropeEntries(
   }
 }
 
-/**
- * Divisors of every frequency for `rope_freqs.weight`; null if there are none. Llama 3's rule: long
- * wavelengths are divided by the factor, short ones by 1, with a ramp between.
- */
+/** Divisors of every frequency for `rope_freqs.weight`; null if there are none. */
 export function ropeFactors(config: CheckpointConfig, headDim: number): Float32Array | null {
   const { rope } = config;
   if (rope.factors) return rope.factors;
   if (rope.type !== 'llama3') return null;
-  const { factor = 1, lowFreqFactor: low = 1, highFreqFactor: high = 4, theta } = rope;
-  const original = originalPositions(config);
-  return Float32Array.from({ length: headDim / 2 }, (_, i) => {
-    const wavelength = 2 * Math.PI * theta ** ((2 * i) / headDim);
-    const smooth = (original / wavelength - low) / (high - low);
-    if (wavelength < original / high) return 1;
-    return wavelength > original / low ? factor : 1 / ((1 - smooth) / factor + smooth);
-  });
+  const { factor = 1, lowFreqFactor = 1, highFreqFactor = 4, theta } = rope;
+  const parameters = { factor, lowFreqFactor, highFreqFactor, originalPositions: originalPositions(config) };
+  return llama3Divisors(parameters, theta, headDim);
 }
 
 const GELU = ['gelu', 'gelu_new', 'gelu_pytorch_tanh', 'gelu_fast'];

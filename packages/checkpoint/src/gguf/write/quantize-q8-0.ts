@@ -2,7 +2,7 @@ import { assertArgument, toFloat16 } from '@qdylora/contract';
 
 const LENGTH = 32;
 const BYTES = 34;
-const LARGEST_CODE = 127;
+export const LARGEST_Q8_0_CODE = 127;
 
 /**
  * Encodes values as Q8_0 blocks, with the same bytes as ggml's reference quantizer: d = largest magnitude /
@@ -19,7 +19,7 @@ export function quantizeQ8_0(values: Float32Array): Uint8Array {
   for (let at = 0, block = 0; at < values.length; at += LENGTH, block += BYTES) {
     let most = 0;
     for (let i = 0; i < LENGTH; i++) most = Math.max(most, Math.abs(values[at + i]));
-    const d = Math.fround(most / LARGEST_CODE);
+    const d = Math.fround(most / LARGEST_Q8_0_CODE);
     const inverse = d === 0 ? 0 : Math.fround(1 / d);
     const half = toFloat16(d);
     blocks[block] = half & 255;

@@ -48,7 +48,9 @@ export function tokenizerMetadata(
   if (!isBpe(json)) throw unsupported(`a model of type BPE with a vocabulary and merges`, 'another kind');
   const tokens = tokensOf(json, vocabularySize);
   const isSentencePiece = json.model.byte_fallback === true;
-  const entries: Entries = isSentencePiece ? sentencePieceEntries(json, tokens) : byteLevelEntries(json);
+  const entries: Entries = isSentencePiece
+    ? sentencePieceEntries(json, tokens, files.tokenizerConfig)
+    : byteLevelEntries(json);
   entries.push(
     ['tokenizer.ggml.tokens', { texts: tokens.map(({ text }) => text) }],
     ['tokenizer.ggml.token_type', { i32s: tokens.map(({ kind }) => kind) }],
@@ -107,7 +109,9 @@ function tokensOf({ model, added_tokens: added = [] }: TokenizerJson, vocabulary
             : NORMAL,
     });
   for (const { id, content, special = false } of added)
-    if (tokens[id]?.kind !== UNKNOWN) put(id, { text: content, kind: special ? CONTROL : USER_DEFINED });
+    // one without a row of the embedding is left out, as by llama.cpp's converter
+    if (id < vocabularySize && tokens[id].kind !== UNKNOWN)
+      put(id, { text: content, kind: special ? CONTROL : USER_DEFINED });
   return tokens;
 }
 
@@ -138,7 +142,12 @@ function byteLevelEntries(json: TokenizerJson): Entries {
  * Scores of tokens. llama.cpp joins the pair of neighbours with the best score, so a score is the negative
  * rank of the merge.
  */
-function sentencePieceEntries(json: TokenizerJson, tokens: readonly Token[]): Entries {
+function sentencePieceEntries(
+  json: TokenizerJson,
+  tokens: readonly Token[],
+  config: Readonly<Record<string, unknown>> | null,
+): Entries {
+  assertMarksOnly(json.normalizer);
   const rankOf = new Map<string, number>();
   json.model.merges.forEach((merge, rank) => {
     const joint = pairOf(merge).join('');
@@ -159,19 +168,46 @@ function sentencePieceEntries(json: TokenizerJson, tokens: readonly Token[]): En
         ),
       },
     ],
-    [
-      'tokenizer.ggml.add_space_prefix',
-      {
-        bool:
-          JSON.stringify(json.normalizer ?? null).includes('"Prepend"') ||
-          JSON.stringify(json.pre_tokenizer ?? null).includes('"prepend_scheme":"first"') ||
-          JSON.stringify(json.pre_tokenizer ?? null).includes('"prepend_scheme":"always"'),
-      },
-    ],
+    ['tokenizer.ggml.add_space_prefix', { bool: marksFirstWord(json, config) }],
     ...(unknown >= 0
       ? [['tokenizer.ggml.unknown_token_id', { u32: unknown }] as [string, MetadataToWrite]]
       : []),
   ];
+}
+
+interface Part {
+  readonly type?: unknown;
+  readonly prepend_scheme?: unknown;
+  readonly add_prefix_space?: unknown;
+}
+
+/** The parts of a normalizer or a pre-tokenizer, which may be a sequence. */
+function partsOf(part: unknown): readonly Part[] {
+  if (!isRecord(part)) return [];
+  const inner = part.normalizers ?? part.pretokenizers;
+  return Array.isArray(inner) ? inner.flatMap(partsOf) : [part];
+}
+
+/** Spaces become marks; llama.cpp knows no other change of a text. @throws QdyloraError UNSUPPORTED */
+function assertMarksOnly(normalizer: unknown): void {
+  const other = partsOf(normalizer).find(({ type }) => type !== 'Prepend' && type !== 'Replace');
+  if (other) throw unsupported('a normalizer of Prepend and Replace', String(other.type));
+}
+
+/**
+ * Whether the first word of a text gets a mark, as at the beginning of other words. `add_prefix_space: false`
+ * of a Llama tokenizer's config removes it, as in transformers.
+ */
+function marksFirstWord(json: TokenizerJson, config: Readonly<Record<string, unknown>> | null): boolean {
+  if (config?.add_prefix_space === false && /^LlamaTokenizer(Fast)?$/.test(String(config.tokenizer_class)))
+    return false;
+  return (
+    partsOf(json.normalizer).some(({ type }) => type === 'Prepend') ||
+    partsOf(json.pre_tokenizer).some(
+      ({ type, prepend_scheme: scheme = 'always', add_prefix_space: adds = true }) =>
+        type === 'Metaspace' && scheme !== 'never' && adds === true,
+    )
+  );
 }
 
 /** True if the post-processor adds the begin token in front. */
