@@ -10,6 +10,13 @@ const load = (files: Partial<TokenizerFiles>) =>
   loadTokenizer({ tokenizerJson: tiny, tokenizerConfig: null, chatTemplate: null, ...files });
 const withModel = (change: object): unknown => ({ ...tiny, model: { ...tiny.model, ...change } });
 
+it('added tokens beyond the vocabulary do not count in its own size', () => {
+  const size = Object.keys(tiny.model.vocab).length;
+  const added = [...tiny.added_tokens, { id: size, content: '<image>', special: true }];
+  const { vocabularySize, baseVocabularySize } = load({ tokenizerJson: { ...tiny, added_tokens: added } });
+  expect([vocabularySize, baseVocabularySize]).toEqual([size + 1, size]);
+});
+
 describe('special tokens', () => {
   it('come from the config, written as text or as a record', () => {
     const { bosId, eosId, padId } = load({

@@ -11,7 +11,7 @@ import {
   type OptionRules,
 } from '@qdylora/contract';
 import { createChatTemplate } from '../template/chat-template.ts';
-import { checkTokenizerJson } from './check-tokenizer-json.ts';
+import { checkTokenizerJson, type TokenizerJson } from './check-tokenizer-json.ts';
 import { guardPatterns, unknownPattern } from './guard-patterns.ts';
 import { openLibrary } from './huggingface-tokenizers/open-library.ts';
 import { specialIds, templateTokens, type SpecialTokens, type Vocabulary } from './special-tokens.ts';
@@ -100,6 +100,7 @@ export function loadTokenizer(files: TokenizerFiles): Tokenizer {
     encode,
     decode,
     vocabularySize: texts.length,
+    baseVocabularySize: baseSizeOf(json),
     chatTemplate:
       source === null
         ? null
@@ -109,6 +110,17 @@ export function loadTokenizer(files: TokenizerFiles): Tokenizer {
           }),
     tokenText: behindALetter(encode, decode),
   };
+}
+
+/** A vocabulary of ids by text, or of texts in the order of their ids (Unigram). */
+function baseSizeOf({ model }: TokenizerJson): number {
+  const vocabulary = model.vocab as readonly unknown[] | Readonly<Record<string, number>>;
+  return Array.isArray(vocabulary)
+    ? vocabulary.length
+    : Object.values(vocabulary as Readonly<Record<string, number>>).reduce(
+        (most, id) => Math.max(most, id),
+        -1,
+      ) + 1;
 }
 
 /** `chat_template` of tokenizer_config.json: a text, or the template named `default` of a list. */

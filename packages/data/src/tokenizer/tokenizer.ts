@@ -9,8 +9,13 @@ export interface Tokenizer {
   encode(text: string, options?: { readonly addSpecialTokens?: boolean }): number[];
   /** Text of token ids. Ids beyond the vocabulary (padding rows of the embedding) are ignored. */
   decode(ids: ArrayLike<number>, options?: { readonly skipSpecialTokens?: boolean }): string;
-  /** One more than the largest id. A model may have more embedding rows, never fewer. */
+  /** One more than the largest id. A model may have more embedding rows. */
   readonly vocabularySize: number;
+  /**
+   * One more than the largest id that is no added token. A model never has fewer embedding rows, but added
+   * tokens may have none: an image token in a model of text.
+   */
+  readonly baseVocabularySize: number;
   readonly bosId: number | null;
   readonly eosId: number | null;
   readonly padId: number | null;

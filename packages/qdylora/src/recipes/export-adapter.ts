@@ -19,7 +19,7 @@ import { exportUnderBudget } from './budgets/export-under-budget.ts';
 import { missingKey } from '../config/names/missing-key.ts';
 import { localModel } from './opening/local-model.ts';
 import { ranksOf, readAdapter, warnOfUntrainedRank, type ReadAdapter } from './adapter/read-adapter.ts';
-import { targetNames, writeSliced } from './adapter/write-adapter.ts';
+import { writeSliced } from './adapter/write-adapter.ts';
 
 export type ExportAdapterOptions = InputOf<typeof EXPORT_KEYS> & Pick<RecipeHooks, 'onNotice'>;
 
@@ -110,7 +110,7 @@ async function exportOneRank(
     await writeSliced(outputDir, sliced, {
       ...adapter,
       baseModel,
-      targetModules: sidecar?.target_modules ?? targetNames(names, []),
+      targetModules: sidecar?.target_modules ?? names, // without the model nobody knows what else ends so
       sidecar: sidecarAt(adapter, sliced, svd),
     });
   return sliced;

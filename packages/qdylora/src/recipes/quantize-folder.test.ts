@@ -107,6 +107,20 @@ describe('quantizeFolder', () => {
     ]);
   });
 
+  it('is the only one that works on an unfinished model', async () => {
+    const options = { model, backend: 'host', outputDir: folder.in('nf4-two'), shardBytes: 3000 } as const;
+    let second: Promise<string> | null = null;
+    await quantizeFolder({
+      ...options,
+      onProgress: () => {
+        second ??= rejection(() => quantizeFolder({ ...options, quantization: 'fp4' })).then(
+          ({ code }) => code,
+        );
+      },
+    });
+    expect(await second).toBe('BUSY_FOLDER');
+  });
+
   it('refuses a model that is quantized already', async () => {
     expect(
       (

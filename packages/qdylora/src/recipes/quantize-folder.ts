@@ -20,7 +20,7 @@ import { localModel } from './opening/local-model.ts';
 import { packShards } from './packing/pack-shards.ts';
 import { quantizationConfig } from './packing/packed-tensors.ts';
 import { filesOf, shardWork } from './packing/shard-work.ts';
-import { writeModelFiles } from './outputs/write-model.ts';
+import { writableConfig, writeModelFiles } from './outputs/write-model.ts';
 
 export type QuantizeFolderOptions = Omit<InputOf<typeof QUANTIZE_KEYS>, 'backend'> & QuantizeHooks;
 
@@ -93,7 +93,7 @@ export async function quantizeFrom(
   const weights = locateWeights(checkpoint);
   const layers = weights.filter(({ isLinear }) => isLinear).length;
   const shards = cutByBytes(weights, writtenBytes, shardBytes);
-  const work = shardWork(
+  using work = shardWork(
     outputDir,
     { files: filesOf(model), ...packingOf(config), shardBytes },
     shards.length,
@@ -130,7 +130,7 @@ const quantizedConfig = (
   config: Config,
   fingerprint: string,
 ): Record<string, unknown> => ({
-  ...original.raw,
+  ...writableConfig(original),
   quantization_config: { ...quantizationConfig(config, original), [QUANTIZED_FROM]: fingerprint },
 });
 

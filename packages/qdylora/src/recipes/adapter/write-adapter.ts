@@ -171,7 +171,7 @@ export async function writeLayered(
  * The last parts of layer names where they mean exactly the matched layers, as in configs that PEFT writes;
  * otherwise full names.
  */
-export function targetNames(matched: readonly string[], unmatched: readonly string[]): string[] {
+function targetNames(matched: readonly string[], unmatched: readonly string[]): string[] {
   const ends = [...new Set(matched.map((name) => name.slice(name.lastIndexOf('.') + 1)))].sort();
   const isExact = !unmatched.some((name) => ends.some((end) => name === end || name.endsWith(`.${end}`)));
   return isExact ? ends : [...matched].sort();

@@ -80,18 +80,19 @@ export function readInitConfig(path: string): { readonly config: CheckpointConfi
 }
 
 /**
- * Refuses a tokenizer with ids beyond the embedding of the model.
+ * Refuses a tokenizer with ids beyond the embedding of the model. Added tokens may have no row there: an
+ * example with one is refused by name.
  *
  * @throws QdyloraError BAD_CONFIG
  */
 export function assertTokenizerFits(tokenizer: Tokenizer | null, vocabularySize: number, name: string): void {
-  if (!tokenizer || tokenizer.vocabularySize <= vocabularySize) return;
+  if (!tokenizer || tokenizer.baseVocabularySize <= vocabularySize) return;
   throw new QdyloraError('BAD_CONFIG', {
     where: name,
     problem:
-      `The tokenizer has ${tokenizer.vocabularySize} tokens, but the model has embeddings for ` +
+      `The tokenizer has ${tokenizer.baseVocabularySize} tokens, but the model has embeddings for ` +
       `${vocabularySize} only.`,
     nextStep: 'Do tokenizer.json and the weights belong together?',
-    details: { vocabularySize, tokenizerSize: tokenizer.vocabularySize },
+    details: { vocabularySize, tokenizerSize: tokenizer.baseVocabularySize },
   });
 }

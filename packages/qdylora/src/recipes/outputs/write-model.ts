@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
   canonicalJson,
@@ -99,14 +99,14 @@ export async function writeModelFiles(
 
 /** Copies the files of a tokenizer; from a file that contains one (GGUF), writes its content. */
 async function copyCompanions(from: string, to: string): Promise<void> {
-  if (statSync(from).isDirectory() && existsSync(join(from, 'config.json'))) {
+  using checkpoint = await openCheckpoint(from);
+  if (checkpoint.format !== 'gguf') {
     for (const name of companionsIn(from)) {
       mkdirSync(dirname(join(to, name)), { recursive: true });
       copyFileSync(join(from, name), join(to, name));
     }
     return;
   }
-  using checkpoint = await openCheckpoint(from);
   for (const [name, content] of companionsOf(checkpoint))
     if (content !== null)
       writeFileDurably(join(to, name), [
@@ -156,8 +156,23 @@ function halfArray(values: Float32Array, name: string): Uint16Array {
   return float16Array(values);
 }
 
+/**
+ * The content of a `config.json` for this model.
+ *
+ * @throws QdyloraError UNSUPPORTED for rotary divisors of a GGUF file that are not those of Llama 3
+ */
+export function writableConfig({ raw, rope, path }: CheckpointConfig): Readonly<Record<string, unknown>> {
+  const parameters = raw.rope_parameters as { readonly rope_type?: unknown } | undefined;
+  if (!rope.factors || parameters?.rope_type === 'llama3') return raw;
+  throw new QdyloraError('UNSUPPORTED', {
+    where: path,
+    problem: 'Its rope_freqs.weight follows no rule that a config.json can name.',
+    nextStep: 'Write GGUF (merge --format gguf), or start from the safetensors folder of the same model.',
+  });
+}
+
 /** The config of a model whose weights have a new type and are not quantized. */
 export function configWithDtype(config: CheckpointConfig, dtype: SaveDtype): Record<string, unknown> {
-  const { quantization_config: _, torch_dtype: __, ...raw } = config.raw;
+  const { quantization_config: _, torch_dtype: __, ...raw } = writableConfig(config);
   return { ...raw, dtype: CONFIG_DTYPES[dtype] };
 }

@@ -1,14 +1,5 @@
 import { createHash } from 'node:crypto';
-import {
-  copyFileSync,
-  existsSync,
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { copyFileSync, existsSync, linkSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   canonicalJson,
@@ -20,6 +11,7 @@ import {
   type WriteBlocks,
 } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
+import { LOCK_FILE, lockFolder } from '@qdylora/trainer';
 
 /**
  * Finished shards of a model that is being written, in a folder beside its place, so that an interrupted run
@@ -36,6 +28,8 @@ export interface ShardWork {
    */
   moveInto(folder: string, records: Map<string, FileRecord>): number;
   remove(): void;
+  /** Lets other processes work on it. */
+  [Symbol.dispose](): void;
 }
 
 const IDENTITY_FILE = 'work.json';
@@ -47,22 +41,19 @@ const shardName = (index: number): string => `shard-${digits(index)}.safetensors
  * over.
  *
  * @param identity everything that decides the bytes of the shards
- * @throws QdyloraError NOT_EMPTY where the folder holds something else; WRITE_FAILED
+ * @throws QdyloraError NOT_EMPTY where the folder holds something else; BUSY_FOLDER where another process
+ * works on it; WRITE_FAILED
  */
 export function shardWork(outputDir: string, identity: unknown, count: number): ShardWork {
   const folder = `${outputDir}.partial`;
   const hash = createHash('sha256').update(canonicalJson({ identity, count })).digest('hex');
-  if (existsSync(folder) && identityIn(folder) !== hash) {
-    if (readdirSync(folder).length > 0 && identityIn(folder) === null)
-      throw new QdyloraError('NOT_EMPTY', {
-        where: 'output_dir',
-        problem: `${folder} exists, and is not an unfinished model.`,
-        nextStep: 'Choose another output_dir, or move that folder away.',
-        details: { path: folder },
-      });
-    rmSync(folder, { recursive: true });
+  const lock = lockFolder(folder);
+  try {
+    clearOther(folder, hash);
+  } catch (error) {
+    lock.release();
+    throw error;
   }
-  mkdirSync(folder, { recursive: true });
   writeFileDurably(join(folder, IDENTITY_FILE), [Buffer.from(canonicalJson({ identity: hash }))]);
   const writtenRecords = new Map<number, FileRecord>();
   const path = (index: number): string => join(folder, shardName(index));
@@ -96,7 +87,23 @@ export function shardWork(outputDir: string, identity: unknown, count: number): 
       return bytes;
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
+    [Symbol.dispose]: lock.release,
   };
+}
+
+/** Empties a folder of other work. @throws QdyloraError NOT_EMPTY where it holds something else */
+function clearOther(folder: string, hash: string): void {
+  const identity = identityIn(folder);
+  if (identity === hash) return;
+  const names = readdirSync(folder).filter((name) => name !== LOCK_FILE);
+  if (names.length > 0 && identity === null)
+    throw new QdyloraError('NOT_EMPTY', {
+      where: 'output_dir',
+      problem: `${folder} exists, and is not an unfinished model.`,
+      nextStep: 'Choose another output_dir, or move that folder away.',
+      details: { path: folder },
+    });
+  for (const name of names) rmSync(join(folder, name), { recursive: true });
 }
 
 function identityIn(folder: string): string | null {
