@@ -21,7 +21,10 @@ answerRequests(async ({ root, prompt, rank, maxNewTokens }: GenerateRequest, tel
     if (!response.ok) throw new Error(`${path} could not be loaded (${response.status}).`);
     return response.arrayBuffer();
   });
-  const { adapted, tokenizer } = await opened;
+  const { adapted, tokenizer } = await opened.catch((error: unknown) => {
+    opened = null; // the next request tries again
+    throw error;
+  });
   tell({ opened: true });
   const view = rank === 0 ? adapted.base() : adapted.atRank(rank);
   const ids = tokenizer.encode(questionPrompt(prompt));

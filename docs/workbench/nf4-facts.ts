@@ -43,13 +43,17 @@ export function nf4Facts({ distribution, file, blockSize, doubleQuantization }: 
   const errors = restored.map((value, i) => value - data[i]);
   const largestError = errors.reduce((most, error) => Math.max(most, Math.abs(error)), 0);
   const bins = new Array<number>(BINS).fill(0);
-  for (const error of errors) bins[Math.min(BINS - 1, Math.floor(((error / largestError + 1) / 2) * BINS))]++;
+  for (const error of errors) {
+    const share = largestError > 0 ? error / largestError : 0;
+    bins[Math.min(BINS - 1, Math.floor(((share + 1) / 2) * BINS))]++;
+  }
+  const power = sumOfSquares(data);
   return {
     name,
     weights: data.length,
     bitsPerWeight: packed.bitsPerWeight,
     byteLength: packed.byteLength,
-    relativeError: Math.sqrt(sumOfSquares(errors) / sumOfSquares(data)),
+    relativeError: power > 0 ? Math.sqrt(sumOfSquares(errors) / power) : 0,
     largestError,
     levels: [...NF4_LEVELS],
     levelShares: levelShares(hostData(packed.codes) as Uint8Array, data.length),

@@ -55,11 +55,26 @@ interface ReportJson extends Omit<RankReport, 'task' | 'examples' | 'tokens' | '
   readonly notes: readonly string[];
 }
 
+/** JSON has no NaN: these are null where they were not finite. */
+const NUMBERS: ReadonlySet<string> = new Set(['loss', 'standardError', 'perplexity', 'mean', 'pValue']);
+
+/** The same content with NaN in place of null where a number is meant. */
+function withNumbers(content: unknown): unknown {
+  if (Array.isArray(content)) return content.map(withNumbers);
+  if (typeof content !== 'object' || content === null) return content;
+  return Object.fromEntries(
+    Object.entries(content).map(([key, value]) => [
+      key,
+      value === null && NUMBERS.has(key) ? NaN : withNumbers(value),
+    ]),
+  );
+}
+
 /** Family-wise level of the comparisons of a report. */
 const ALPHA = 0.05;
 
 function dataOfReport(json: unknown, lines: readonly EventLine[]): ReportData {
-  const report = camelCased(json) as ReportJson;
+  const report = withNumbers(camelCased(json)) as ReportJson;
   if (!Array.isArray(report?.ranks) || typeof report.model !== 'string')
     throw new Error('This is no report.json of a run: it has no ranks.');
   const { model, base, ranks, heldOutExamples: examples, heldOutTokens: tokens, ...rest } = report;

@@ -36,18 +36,21 @@ export class WorkerClient {
     { resolve(value: unknown): void; reject(error: Error): void; tell(part: unknown): void }
   >();
   #count = 0;
+  /** Why the worker did not start; it never answers then. */
+  #failure: Error | null = null;
 
   constructor(worker: Worker) {
     this.#worker = worker;
     worker.onmessage = ({ data }: MessageEvent<Response>) => this.#receive(data);
     worker.onerror = ({ message }) => {
-      for (const { reject } of this.#waiting.values())
-        reject(new Error(message || 'The worker did not start.'));
+      this.#failure = new Error(`${message || 'The worker did not start.'} Load the page again.`);
+      for (const { reject } of this.#waiting.values()) reject(this.#failure);
       this.#waiting.clear();
     };
   }
 
   ask<T>(content: unknown, tell: (part: unknown) => void = () => {}): Promise<T> {
+    if (this.#failure) return Promise.reject(this.#failure);
     const id = ++this.#count;
     return new Promise<T>((resolve, reject) => {
       this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject, tell });
