@@ -88,11 +88,8 @@ async function* chunksOf(response) {
   }
 }
 
-async function answer(side, prompt, signal) {
-  const model = modelOf(side);
-  side.messages.push({ role: 'user', content: prompt });
-  addMessage(side, 'user', 'You').textContent = prompt;
-  const text = addMessage(side, 'assistant', `Rank: ${rankText(model)}`);
+/** Shows an answer while it is written. Returns its speed. */
+async function readAnswer({ side, model, text }, signal) {
   const began = performance.now();
   let firstAt = null;
   let finish = null;
@@ -121,12 +118,26 @@ async function answer(side, prompt, signal) {
     }
     finish = choice?.finish_reason ?? finish;
   }
-  side.messages.push({ role: 'assistant', content: text.textContent });
   const seconds = (performance.now() - (firstAt ?? began)) / 1000;
   const speed = tokens > 1 && seconds > 0 ? `${((tokens - 1) / seconds).toFixed(1)} tokens/s, ` : '';
   const wait = `first after ${(((firstAt ?? performance.now()) - began) / 1000).toFixed(1)} s`;
   const cut = finish === 'length' ? ', cut at the limit' : '';
-  side.speed.textContent = `${tokens} tokens, ${speed}${wait}${cut}`;
+  return `${tokens} tokens, ${speed}${wait}${cut}`;
+}
+
+async function answer(side, prompt, signal) {
+  const { messages } = side; // "Start over" begins another list
+  const model = modelOf(side);
+  messages.push({ role: 'user', content: prompt });
+  addMessage(side, 'user', 'You').textContent = prompt;
+  const text = addMessage(side, 'assistant', `Rank: ${rankText(model)}`);
+  try {
+    side.speed.textContent = await readAnswer({ side, model, text }, signal);
+  } finally {
+    // After a stop or an error too: templates demand that user and assistant take turns
+    if (text.textContent === '') messages.pop();
+    else messages.push({ role: 'assistant', content: text.textContent });
+  }
 }
 
 async function send(event) {
@@ -168,7 +179,8 @@ element('ask').addEventListener('submit', (event) => void send(event));
 element('stop').addEventListener('click', () => running?.abort());
 element('clear').addEventListener('click', startOver);
 element('prompt').addEventListener('keydown', (event) => {
-  if (event.key === 'Enter' && !event.shiftKey) element('ask').requestSubmit();
+  // an input method confirms its candidate with Enter too
+  if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) element('ask').requestSubmit();
 });
 element('settings').addEventListener('submit', (event) => event.preventDefault());
 adapterField.addEventListener('change', showRanks);
