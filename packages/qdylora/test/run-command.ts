@@ -2,7 +2,13 @@ import { fileURLToPath } from 'node:url';
 import { main } from '../src/cli/main.ts';
 import { createTerminal } from '../src/cli/terminal.ts';
 
-const plain = { isTty: false, hasColor: false, canAsk: false, outlivesTerminal: false };
+const plain = {
+  isTty: false,
+  hasColor: false,
+  hasColorInNotes: false,
+  canAsk: false,
+  outlivesTerminal: false,
+};
 
 export interface Ended {
   readonly code: number;

@@ -6,7 +6,9 @@ import { readLauncher } from '@qdylora/collectives';
 export interface Environment {
   /** Somebody watches: progress may redraw its line. */
   readonly isTty: boolean;
+  /** Colours in results; notes go to another stream. */
   readonly hasColor: boolean;
+  readonly hasColorInNotes: boolean;
   readonly columns: number;
   /** Somebody can type. */
   readonly canAsk: boolean;
@@ -20,11 +22,15 @@ export function readEnvironment(): Environment {
   const { NO_COLOR, FORCE_COLOR, TERM, _: startedBy = '' } = process.env;
   const isTty = process.stderr.isTTY === true && TERM !== 'dumb';
   const isForced = FORCE_COLOR !== undefined && FORCE_COLOR !== '' && FORCE_COLOR !== '0';
+  const hasColor = ({ isTTY }: { readonly isTTY?: boolean }): boolean =>
+    isForced || (!NO_COLOR && isTTY === true && TERM !== 'dumb');
   return {
     isTty,
-    hasColor: isForced || (!NO_COLOR && process.stdout.isTTY === true && TERM !== 'dumb'),
+    hasColor: hasColor(process.stdout),
+    hasColorInNotes: hasColor(process.stderr),
     get columns() {
-      return process.stderr.columns ?? process.stdout.columns ?? DEFAULT_COLUMNS;
+      // a terminal without a size says 0
+      return process.stderr.columns || process.stdout.columns || DEFAULT_COLUMNS;
     },
     canAsk: process.stdin.isTTY === true,
     outlivesTerminal: /(^|\/)nohup$/.test(startedBy),

@@ -27,6 +27,11 @@ export interface Terminal extends Environment {
   paint(color: Color, text: string): string;
 }
 
+/** What `paint` adds. */
+const PAINT = new RegExp(`\\x1b\\[(${Object.values(CODES).flat().join('|')})m`, 'g');
+
+const uncoloured = (line: string): string => line.replaceAll(PAINT, '');
+
 export interface Streams {
   readonly stdout: { write(text: string): unknown };
   readonly stderr: { write(text: string): unknown };
@@ -53,7 +58,7 @@ export function createTerminal(environment: Environment, { stdout, stderr }: Str
     }, // a window changes its size
     out: (line) => {
       clear();
-      stdout.write(`${line}\n`);
+      stdout.write(`${environment.hasColor ? line : uncoloured(line)}\n`);
     },
     write: (text) => {
       clear();
@@ -62,7 +67,7 @@ export function createTerminal(environment: Environment, { stdout, stderr }: Str
     note: (line) => {
       const status = shownStatus;
       clear();
-      stderr.write(`${line}\n`);
+      stderr.write(`${environment.hasColorInNotes ? line : uncoloured(line)}\n`);
       if (status !== '') draw(status);
     },
     status(text) {
@@ -72,7 +77,8 @@ export function createTerminal(environment: Environment, { stdout, stderr }: Str
     },
     paint(color, text) {
       const [open, close] = CODES[color];
-      return environment.hasColor ? `\x1b[${open}m${text}\x1b[${close}m` : text;
+      const isShown = environment.hasColor || environment.hasColorInNotes;
+      return isShown ? `\x1b[${open}m${text}\x1b[${close}m` : text;
     },
   };
 }

@@ -27,16 +27,21 @@ export interface RankReading {
   readonly reason: string;
 }
 
+/** Decimals with which the comparisons of a sweep can be told from 0. */
+export function decimalsOf(ranks: readonly RankRow[]): number {
+  const errors = ranks
+    .flatMap(({ versusBest, versusBase }) => [versusBest.standardError, versusBase?.standardError ?? NaN])
+    .filter((error) => error > 0);
+  return decimalsFor(Math.min(...errors));
+}
+
 /** Draws conclusions from a sweep; null for a sweep without a finite loss. */
 export function readRanks(report: RankReport | null): RankReading | null {
   const best = report?.ranks.find(({ rank }) => rank === report.bestRank);
   if (!report || !best || !Number.isFinite(best.loss)) return null;
   const good =
     (isComparable(report) && report.ranks.find(({ rank }) => rank === report.smallestGoodRank)) || best;
-  const errors = report.ranks
-    .flatMap(({ versusBest, versusBase }) => [versusBest.standardError, versusBase?.standardError ?? NaN])
-    .filter((error) => error > 0);
-  const decimals = decimalsFor(Math.min(...errors));
+  const decimals = decimalsOf(report.ranks);
   return {
     report,
     best,
@@ -70,7 +75,8 @@ export function againstBase({ versusBase }: RankRow, alpha: number): 'better' | 
 }
 
 function headlineOf(report: RankReport, best: RankRow, good: RankRow, decimals: number): string {
-  const { alpha, base, examples, ranks } = report;
+  const { alpha, examples, ranks } = report;
+  const base = report.base && Number.isFinite(report.base.loss) ? report.base : null;
   const outcome = againstBase(best, alpha);
   // another rank may differ from the base although the best one does not
   const isOfAll = ranks.every((row) => againstBase(row, alpha) === outcome);

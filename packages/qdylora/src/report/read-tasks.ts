@@ -20,15 +20,22 @@ export interface TaskRace extends Pick<RaceResult, 'survivors' | 'dropped'> {
   readonly savedShare: number;
 }
 
-export type ScoreVerdict = 'only' | 'best' | 'smallest-good' | 'not-worse' | 'worse';
+export type ScoreVerdict = 'only' | 'best' | 'unknown' | 'smallest-good' | 'not-worse' | 'worse';
 
 export const SCORE_VERDICT_TEXT: Readonly<Record<ScoreVerdict, string>> = {
   only: '',
   best: 'best rank',
+  unknown: '',
   'smallest-good': 'smallest not worse',
   'not-worse': 'not worse',
   worse: 'worse',
 };
+
+/** One document has no spread to judge a difference by. */
+const canTellRanks = ({ documents }: Pick<ScoreReport, 'documents'>): boolean => documents >= 2;
+
+/** Whether ranks of every task could be compared. */
+export const canTell = ({ byTask }: RankRecommendation): boolean => byTask.every(canTellRanks);
 
 export function scoreVerdict(
   { rank, notWorse }: Pick<ScoreRow, 'rank' | 'notWorse'>,
@@ -36,6 +43,7 @@ export function scoreVerdict(
 ): ScoreVerdict {
   if (report.ranks.length === 1) return 'only';
   if (rank === report.bestRank) return 'best';
+  if (!canTellRanks(report)) return 'unknown';
   if (rank === report.smallestGoodRank) return 'smallest-good';
   return notWorse ? 'not-worse' : 'worse';
 }
@@ -53,7 +61,7 @@ export function taskSentence(report: ScoreReport, races: readonly TaskRace[]): s
   const saved = race ? ` ${raceSentence(race, documents)}` : '';
   if (ranks.length === 1 && !race?.dropped.length)
     return `Rank ${good.rank} scores ${lossText(good.score)}.${base}`;
-  if (documents < 2) return 'One document cannot tell ranks apart.';
+  if (!canTellRanks(report)) return 'One document cannot tell ranks apart.';
   const fineness =
     detectableDifference && detectableDifference > 0 && detectableDifference < 1
       ? ` Differences below about ${lossText(detectableDifference)} would mostly go unseen.`
@@ -127,6 +135,8 @@ export function allTasksSentence({ byTask, rankForAll }: RankRecommendation): st
 /** The headline of a page that has nothing but tasks. */
 export function tasksHeadline({ byTask, rankForAll }: RankRecommendation): string {
   const [first] = byTask;
+  if (!byTask.every((task) => canTellRanks(task) || task.ranks.length === 1))
+    return 'One document cannot tell ranks apart';
   if (byTask.length > 1)
     return rankForAll === null
       ? 'Which rank is enough depends on the task'

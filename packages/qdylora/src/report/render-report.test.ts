@@ -270,6 +270,30 @@ describe('the report', () => {
     expect(leadOf({ smallestNotWorse: [] })).toBe('One held-out example cannot tell sizes apart.');
   });
 
+  it('says "not worse" of the size that was found so, and nothing of larger ones', () => {
+    const budgets = exampleBudgets(example.ranks!);
+    const smallestNotWorse = budgets.smallestNotWorse.map((equal) => ({
+      ...equal,
+      budgetBytes: budgets.budgets[1].budgetBytes,
+    }));
+    const page = documentOf(renderReport({ ...example, budgets: { ...budgets, smallestNotWorse } }));
+    const verdicts = [...page.querySelectorAll('tr.sized .verdict')].map(textOf);
+    expect(verdicts.slice(0, 3)).toEqual(['worse than every rank', 'not worse than rank 64', '']);
+  });
+
+  it('compares no rank with a base whose loss is not finite', () => {
+    const ranks = example.ranks!;
+    const base = { ...ranks.base!, loss: Infinity, standardError: NaN, perplexity: Infinity };
+    const rows = ranks.ranks.map((row) => ({
+      ...row,
+      versusBase: row.versusBase && { ...row.versusBase, mean: NaN, pValue: NaN },
+    }));
+    const page = textOf(
+      documentOf(renderReport({ ...example, ranks: { ...ranks, base, ranks: rows } })).querySelector('h1'),
+    );
+    expect(page).not.toMatch(/base/);
+  });
+
   it('says how near the learning rate was to the edge, and offers a finish with its price', () => {
     const text = textOf(documentOf(renderReport(example)).querySelector('body'));
     expect(text).toContain('2e-3, 1.5 times the default for this model (1.3e-3).');

@@ -54,6 +54,8 @@ function roundCurves({ candidates, loraAlpha }: TuneResult): TuneCurve[] {
     .filter(({ points }) => points.length > 0);
 }
 
+const COLUMNS = ['rate', 'alpha', 'steps', 'held-out loss', ''];
+
 function candidateRow(candidate: TriedCandidate, isChosen: boolean): Html {
   const { learningRate, loraAlpha, steps, loss, hasDiverged } = candidate;
   const cells = [
@@ -63,7 +65,11 @@ function candidateRow(candidate: TriedCandidate, isChosen: boolean): Html {
     lossText(loss),
     isChosen ? 'chosen' : hasDiverged ? 'diverged' : '',
   ];
-  return html`<tr>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`;
+  const [rate, ...others] = cells;
+  return html`<tr role="row">
+    <th role="rowheader" scope="row">${rate}</th>
+    ${others.map((cell, i) => html`<td role="cell" data-name="${COLUMNS[i + 1]!}">${cell}</td>`)}
+  </tr>`;
 }
 
 function candidateSection(result: TuneResult): Html {
@@ -72,11 +78,11 @@ function candidateSection(result: TuneResult): Html {
     candidate.learningRate === learningRate && candidate.loraAlpha === (loraAlpha ?? candidate.loraAlpha);
   return html`<section>
     <h2>Candidates</h2>
-    <table>
-      <thead>
-        <tr><th>rate</th><th>alpha</th><th>steps</th><th>held-out loss</th><th></th></tr>
+    <table role="table">
+      <thead role="rowgroup">
+        <tr role="row">${COLUMNS.map((name) => html`<th role="columnheader" scope="col">${name}</th>`)}</tr>
       </thead>
-      <tbody>
+      <tbody role="rowgroup">
         ${candidates.map((candidate) => candidateRow(candidate, isChosen(candidate)))}
       </tbody>
     </table>

@@ -55,8 +55,8 @@ function pythonLines({
   const isOtherSize = isPacked && quantizationBlockSize !== BITSANDBYTES_BLOCK_SIZE;
   return [
     'in Python:',
-    `  base = AutoModelForCausalLM.from_pretrained("${baseModel ?? 'base-model'}"${config})`,
-    `  model = PeftModel.from_pretrained(base, "${outputDir}")`,
+    `  base = AutoModelForCausalLM.from_pretrained(${JSON.stringify(baseModel ?? 'base-model')}${config})`,
+    `  model = PeftModel.from_pretrained(base, ${JSON.stringify(outputDir)})`,
     ...(isOtherSize
       ? [
           `  bitsandbytes has blocks of ${BITSANDBYTES_BLOCK_SIZE}, training had blocks of ` +

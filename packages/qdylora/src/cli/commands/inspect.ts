@@ -4,6 +4,7 @@ import { isPeftAdapter, writeFileDurably } from '@qdylora/checkpoint';
 import { snakeCased, QdyloraError } from '@qdylora/contract';
 import { STATE_FILE } from '@qdylora/trainer';
 import type { Command } from 'commander';
+import { visibleText } from '../render/visible-text.ts';
 import { byteSizeText } from '../../config/values/byte-size.ts';
 import { checkValues, type OutputOf } from '../../config/values/check-values.ts';
 import { mergeExplicit } from '../../config/explicit-values.ts';
@@ -135,7 +136,7 @@ function checkpointLines(facts: CheckpointFacts): [string, string][] {
 }
 
 const adapterLines = (facts: AdapterFacts): [string, string][] => [
-  ['base', facts.baseModel ?? 'not named'],
+  ['base', visibleText(facts.baseModel ?? 'not named')],
   [
     'base fingerprint',
     facts.baseFingerprint ?? 'unknown: an adapter of another trainer, used at its full rank only',

@@ -10,7 +10,7 @@ export function errorText(error: unknown, { paint }: Pick<Terminal, 'paint'>, is
   const lines = QdyloraError.isInstance(error)
     ? errorLines(error, paint)
     : [paint('red', `[qdylora] ${visibleText(messageOf(error))}`), adviceFor(error)];
-  if (isDebug && error instanceof Error) lines.push(paint('dim', stackOf(error)));
+  if (isDebug && error instanceof Error) lines.push(paint('dim', visibleText(stackOf(error))));
   return lines.join('\n');
 }
 

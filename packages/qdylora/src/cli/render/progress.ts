@@ -1,5 +1,4 @@
 import type { RecipeProgress } from '../../recipes/evaluate.ts';
-import { countText } from '../../report/number-text.ts';
 import type { Terminal } from '../terminal.ts';
 
 const BAR_CELLS = 10;
@@ -27,7 +26,7 @@ export function durationText(seconds: number): string {
     value < 10 ? value.toPrecision(2) : Math.round(value).toString();
   if (seconds < 1) return `${twoDigits(seconds * 1000)} ms`;
   if (seconds < 100) return `${twoDigits(seconds)} s`;
-  return seconds < 100 * 60 ? `${twoDigits(seconds / 60)} min` : `${countText(seconds / 3600)} h`;
+  return seconds < 100 * 60 ? `${twoDigits(seconds / 60)} min` : `${twoDigits(seconds / 3600)} h`;
 }
 
 /** `evaluating ▕████▏ 12/40  00:31 left`, without the time where it is not known. */

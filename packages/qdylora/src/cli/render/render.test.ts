@@ -5,11 +5,18 @@ import { exitCodeOf } from '../exit-code.ts';
 import { createTerminal, type Terminal } from '../terminal.ts';
 import { packError, unpackError } from '../worker/error-transfer.ts';
 import { errorText } from './errors.ts';
-import { bar, clockText } from './progress.ts';
+import { bar, clockText, durationText } from './progress.ts';
 import { columns, rankTable } from './table.ts';
 import { showTraining } from './train-progress.ts';
 
-const environment = { isTty: false, hasColor: false, columns: 80, canAsk: false, outlivesTerminal: false };
+const environment = {
+  isTty: false,
+  hasColor: false,
+  hasColorInNotes: false,
+  columns: 80,
+  canAsk: false,
+  outlivesTerminal: false,
+};
 
 function terminalOf(settings: Partial<typeof environment> = {}): { terminal: Terminal; err: () => string } {
   let err = '';
@@ -28,6 +35,26 @@ function terminalOf(settings: Partial<typeof environment> = {}): { terminal: Ter
     err: () => err,
   };
 }
+
+it('colours go to a stream that shows them, and not to a file', () => {
+  for (const [hasColor, hasColorInNotes] of [
+    [true, false],
+    [false, true],
+    [false, false],
+  ]) {
+    let [out, err] = ['', ''];
+    const terminal = createTerminal(
+      { ...environment, hasColor, hasColorInNotes },
+      { stdout: { write: (text) => (out += text) }, stderr: { write: (text) => (err += text) } },
+    );
+    terminal.out(terminal.paint('bold', 'result'));
+    terminal.note(terminal.paint('red', 'problem'));
+    expect([out, err]).toEqual([
+      hasColor ? '\x1b[1mresult\x1b[22m\n' : 'result\n',
+      hasColorInNotes ? '\x1b[31mproblem\x1b[39m\n' : 'problem\n',
+    ]);
+  }
+});
 
 const step = (n: number): FinetuneEvent => ({
   type: 'step',
@@ -277,4 +304,15 @@ describe('an error', () => {
   ] as const)('%s ends the command with %i', (code, exit) => {
     expect(exitCodeOf(new QdyloraError(code, { where: 'x', problem: 'y' }))).toBe(exit);
   });
+});
+
+it('a duration has two digits', () => {
+  expect([0.35, 42, 720, 6000, 8900, 90_000].map(durationText)).toEqual([
+    '350 ms',
+    '42 s',
+    '12 min',
+    '1.7 h',
+    '2.5 h',
+    '25 h',
+  ]);
 });

@@ -2,6 +2,7 @@ import type { RankReport } from '@qdylora/eval';
 import type { EvaluationRow } from '../../recipes/evaluate.ts';
 import { byteSizeText } from '../../config/values/byte-size.ts';
 import { errorText, lossText, perplexityText, signedText } from '../../report/number-text.ts';
+import { decimalsOf } from '../../report/read-ranks.ts';
 import type { Terminal } from '../terminal.ts';
 
 type Side = 'left' | 'right';
@@ -34,15 +35,16 @@ export function rankTable(
   { paint }: Pick<Terminal, 'paint'>,
 ): string[] {
   const head = ['rank', 'held-out loss', 'vs base', 'adapter', ''];
+  const decimals = decimalsOf(ranks);
   const rows = ranks.map(({ rank, loss, standardError, versusBase, adapterBytes }) => [
     String(rank),
-    withError(loss, standardError),
-    versusBase ? `${signedText(versusBase.mean)}${versusBase.pValue < alpha ? ' *' : '  '}` : '–',
+    withError(loss, standardError, decimals),
+    versusBase ? `${signedText(versusBase.mean, decimals)}${versusBase.pValue < alpha ? ' *' : '  '}` : '–',
     adapterBytes === null ? '–' : byteSizeText(adapterBytes),
     remark(rank, { best: bestRank, smallestGood: smallestGoodRank, isSmallest: rank === ranks[0].rank }),
   ]);
   const baseRow = base
-    ? [['–', withError(base.loss, base.standardError), '', '', 'base, without adapter']]
+    ? [['–', withError(base.loss, base.standardError, decimals), '', '', 'base, without adapter']]
     : [];
   const [first, ...others] = columns(
     [head, ...baseRow, ...rows],
@@ -59,8 +61,8 @@ export function rankTable(
   ];
 }
 
-const withError = (loss: number, standardError: number): string =>
-  `${lossText(loss)} ${errorText(standardError)}`.trimEnd();
+const withError = (loss: number, standardError: number, decimals = 3): string =>
+  `${lossText(loss, decimals)} ${errorText(standardError, decimals)}`.trimEnd();
 
 /** What is special about a rank; empty for most. `isSmallest`: there is no smaller rank. */
 function remark(

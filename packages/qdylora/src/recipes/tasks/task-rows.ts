@@ -39,9 +39,9 @@ export function taskRows(
       higherIsBetter: task.metrics.find(({ name }) => name === metric)!.higherIsBetter,
     })),
   );
-  const ofGroups = groups.flatMap(({ group, metrics }) =>
+  const ofGroups = groups.flatMap(({ group, tasks, metrics }) =>
     metrics.flatMap(({ metric, filter, value, standardError, unweighted, documents }): TaskRow[] => {
-      const numFewshot = scores[0].requests.numFewshot;
+      const { numFewshot } = scores.find(({ requests }) => tasks.includes(requests.task.name))!.requests;
       const row = { rank, task: group.name, metric, filter, documents, numFewshot, higherIsBetter: true };
       return [
         { ...row, value, standardError },

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { canonicalJson, writeFileDurably } from '@qdylora/checkpoint';
 import { snakeCased } from '@qdylora/contract';
 import type { RankRecommendation, ScoreReport } from '@qdylora/eval';
-import type { TaskResults } from '../../report/read-tasks.ts';
+import { canTell, type TaskResults } from '../../report/read-tasks.ts';
 import { renderReport } from '../../report/render-report.ts';
+import { exportCommand } from '../outputs/next-command.ts';
 import type { EvaluateTasksConfig } from './evaluate-tasks-config.ts';
 
 /**
@@ -65,13 +66,11 @@ function pageData(model: string, tasks: TaskResults, { adapter, limit, numFewsho
     tasks,
     samples: { missing: 'The samples_*.jsonl files have every prompt and answer.' },
     notes: [],
-    nextCommand: exportCommand(adapter!, chosenRank(tasks.recommendation!)),
+    nextCommand: canTell(tasks.recommendation!)
+      ? exportCommand(adapter!, chosenRank(tasks.recommendation!), 'adapter')
+      : null,
   };
 }
-
-/** The command that exports the recommended rank. */
-export const exportCommand = (adapter: string, rank: number): string =>
-  `npx qdylora export --adapter ${adapter} --rank ${rank} --format peft --output-dir adapter-r${rank}`;
 
 /** The rank to take from a recommendation: that for all tasks, else that of the first one. */
 export const chosenRank = ({ byTask, rankForAll }: RankRecommendation): number =>

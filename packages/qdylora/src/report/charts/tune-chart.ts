@@ -1,5 +1,5 @@
 import { html, type Html } from '../html.ts';
-import { chartSvg } from './chart-axes.ts';
+import { chartSvg, type AxisMark } from './chart-axes.ts';
 import type { Box } from './place-label.ts';
 import { extent, linearScale, widened, type Scale } from './scale.ts';
 
@@ -34,14 +34,14 @@ export function tuneChart({ curves, chosen, lossName }: TuneChartData, width: nu
   const height = box.bottom + 46;
   const atChosen = html`M${x(chosen)} ${box.top}V${box.bottom}`;
   return chartSvg(
-    { width, height, label: `${lossName} over the learning rate; the table has the figures` },
+    { width, height, label: `${lossName} over the learning rate` },
     box,
     {
       x,
       y,
       domain,
       valueName: `${lossName} (nats per token)`,
-      marks: distinctRates(points).map((rate) => ({ value: rate, label: rateLabel(rate) })),
+      marks: rateMarks(points, x),
       markName: 'learning rate',
     },
     html`<g class="evaluated best"><path d="${atChosen}" stroke-dasharray="4 4" /></g>
@@ -49,13 +49,16 @@ export function tuneChart({ curves, chosen, lossName }: TuneChartData, width: nu
   );
 }
 
-/** Most rates that get a label. */
-const MOST_LABELS = 12;
+/** Room of a label such as 1.3e-3, in the units of the drawing. */
+const LABEL_WIDTH = 48;
 
-function distinctRates(points: readonly { readonly learningRate: number }[]): number[] {
-  const rates = [...new Set(points.map(({ learningRate }) => learningRate))].sort((a, b) => a - b);
-  const every = Math.ceil(rates.length / MOST_LABELS);
-  return rates.filter((_, i) => i % every === 0);
+/** The rates that were tried, as far as there is room for their labels. */
+function rateMarks(points: readonly { readonly learningRate: number }[], x: Scale): AxisMark[] {
+  const marks: AxisMark[] = [];
+  for (const rate of points.map(({ learningRate }) => learningRate).sort((a, b) => a - b))
+    if (marks.every(({ value }) => Math.abs(x(value) - x(rate)) >= LABEL_WIDTH))
+      marks.push({ value: rate, label: rateLabel(rate) });
+  return marks;
 }
 
 const rateLabel = (rate: number): string => Number(rate.toPrecision(2)).toExponential();

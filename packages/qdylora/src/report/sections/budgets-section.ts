@@ -74,13 +74,18 @@ export function budgetSentence(
         `${size}. Rank ${good.rank} at every layer takes ${byteSizeText(good.adapterBytes!)}.`;
 }
 
-/** The largest rank that an adapter of this size is not worse than. */
+/**
+ * The largest rank for which this is the smallest size that is not worse. Larger sizes were compared too, but
+ * the report does not say how.
+ */
 function verdictOf({ budgetBytes }: BudgetRow, smallestNotWorse: readonly NotWorseBudget[]): string {
   if (smallestNotWorse.length === 0) return '';
-  const notWorse = smallestNotWorse.findLast(
-    (one) => one.budgetBytes !== null && one.budgetBytes <= budgetBytes,
+  const notWorse = smallestNotWorse.findLast((one) => one.budgetBytes === budgetBytes);
+  if (notWorse) return `not worse than rank ${notWorse.rank}`;
+  const isBelowAll = smallestNotWorse.every(
+    (one) => one.budgetBytes === null || one.budgetBytes > budgetBytes,
   );
-  return notWorse ? `not worse than rank ${notWorse.rank}` : 'worse than every rank';
+  return isBelowAll ? 'worse than every rank' : '';
 }
 
 const COLUMNS = ['Ranks of layers', 'Held-out loss'] as const;
