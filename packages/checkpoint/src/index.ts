@@ -65,7 +65,7 @@ export {
   type WritePeftAdapterOptions,
 } from './peft-adapter/write.ts';
 export type { QuantizationConfig } from './config/quantization-config.ts';
-export type { RopeConfig } from './config/rope-config.ts';
+export { outerRopeKeys, type RopeConfig } from './config/rope-config.ts';
 export { memoryByteSource, openByteSource, type ByteSource } from './read/byte-source.ts';
 export { openSafetensors, safetensorsOf, type SafetensorsFile } from './safetensors/open-safetensors.ts';
 export {

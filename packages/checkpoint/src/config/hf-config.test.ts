@@ -213,3 +213,34 @@ describe('what is read', () => {
     );
   });
 });
+
+describe('rope parameters outside of rope_parameters', () => {
+  const ropeOf = (model_type: string, raw: Record<string, unknown>) => config({ model_type, ...raw }).rope;
+  const both = { rope_theta: 5e5, rotary_emb_base: 300, partial_rotary_factor: 0.5, rotary_pct: 0.25 };
+
+  it('have names of their own in GPT-NeoX, as in transformers', () => {
+    expect(ropeOf('gpt_neox', both)).toMatchObject({ theta: 300, partialRotaryFactor: 0.25 });
+    expect(ropeOf('llama', both)).toMatchObject({ theta: 5e5, partialRotaryFactor: 0.5 });
+  });
+
+  it('are for all layers, but in Gemma 3', () => {
+    const rope_parameters = { full_attention: { rope_type: 'default', rope_theta: 5e5 } };
+    expect(errorOf(() => ropeOf('llama', { rope_parameters }), 'BAD_CONFIG').message).toMatch(
+      /`rope_parameters` must be one entry for all layers/,
+    );
+    expect(ropeOf('gemma3_text', { rope_parameters }).theta).toBe(5e5);
+  });
+
+  it('say the same as rope_scaling, lists of factors included', () => {
+    const longrope = (factor: number) => ({
+      rope_type: 'longrope',
+      short_factor: [factor],
+      long_factor: [1],
+    });
+    const raw = { rope_parameters: longrope(1), rope_scaling: longrope(1) };
+    expect(ropeOf('phi3', raw).type).toBe('longrope');
+    expect(
+      errorOf(() => ropeOf('phi3', { ...raw, rope_scaling: longrope(2) }), 'BAD_CONFIG').message,
+    ).toMatch(/the same as in rope_parameters/);
+  });
+});

@@ -62,14 +62,18 @@ export function readRope(config: ConfigReader): RopeConfigs {
   // Gemma 3: layers with a window have a different base and no scaling
   const local = config.number('rope_local_base_freq', 0);
   const defaultTheta = config.raw.model_type === 'gemma3_text' ? GEMMA3_FULL_THETA : DEFAULT_THETA;
-  const theta = config.number('rope_theta', config.number('rotary_emb_base', defaultTheta));
-  const partial = config.number('partial_rotary_factor', config.number('rotary_pct', 1));
+  const keys = outerRopeKeys(config.raw.model_type);
+  const theta = config.number(keys.theta, defaultTheta);
+  const partial = config.number(keys.partial, 1);
   const one = (key: string, values: Record<string, unknown>, base: number): RopeConfig =>
     ropeOf(config.nested(key, values), base, partial);
   const ofWindows: [string, RopeConfig][] =
     local > 0 ? [['sliding_attention', one('rope_local_base_freq', {}, local)]] : [];
 
   if (parameters && Object.values(parameters).some(isRecord)) {
+    // transformers reads such entries for families with kinds of layers alone
+    if (config.raw.model_type !== 'gemma3_text')
+      throw config.wrong('one entry for all layers', 'rope_parameters');
     if (scaling) throw config.wrong('nothing beside rope_parameters', 'rope_scaling');
     const byLayerType = new Map(ofWindows);
     for (const [layerType, values] of Object.entries(parameters))
@@ -93,8 +97,20 @@ export function readRope(config: ConfigReader): RopeConfigs {
   return { rope, byLayerType: new Map([['full_attention', rope], ...ofWindows]) };
 }
 
-const isSame = ({ raw: _, ...a }: RopeConfig, { raw: __, ...b }: RopeConfig): boolean =>
-  canonicalJson(a) === canonicalJson(b);
+/** Parameters that are only in `raw`. */
+const RAW_KEYS = ['short_factor', 'long_factor', 'truncate'];
+
+const isSame = (a: RopeConfig, b: RopeConfig): boolean => {
+  const textOf = ({ raw, ...read }: RopeConfig): string =>
+    canonicalJson([read, RAW_KEYS.map((key) => raw[key] ?? null)]);
+  return textOf(a) === textOf(b);
+};
+
+/** Where a config has the base and the share of rotated numbers outside of its rope parameters. */
+export const outerRopeKeys = (modelType: unknown): { readonly theta: string; readonly partial: string } =>
+  modelType === 'gpt_neox'
+    ? { theta: 'rotary_emb_base', partial: 'rotary_pct' }
+    : { theta: 'rope_theta', partial: 'partial_rotary_factor' };
 
 function recordAt(config: ConfigReader, key: string): Record<string, unknown> | undefined {
   const value = config.raw[key];

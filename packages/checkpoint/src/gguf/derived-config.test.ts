@@ -75,3 +75,29 @@ describe('the config of a Gemma 3 file', () => {
     expect(capped.raw.final_logit_softcapping).toBe(30);
   });
 });
+
+it('the config of a file with YaRN has its attention factor and its ramp', () => {
+  const keys: Readonly<Record<string, GgufValue>> = {
+    block_count: 1,
+    context_length: 64,
+    embedding_length: 8,
+    feed_forward_length: 16,
+    vocab_size: 4,
+    'attention.head_count': 2,
+    'attention.layer_norm_rms_epsilon': 1e-5,
+    'rope.scaling.type': 'yarn',
+    'rope.scaling.factor': 4,
+    'rope.scaling.original_context_length': 16,
+    'rope.scaling.yarn_attn_factor': 1,
+    'rope.scaling.yarn_beta_fast': 64,
+    'rope.scaling.yarn_beta_slow': 2,
+  };
+  const metadata = new Map<string, GgufValue>([
+    ['general.architecture', 'qwen2'],
+    ...Object.entries(keys).map(([key, value]): [string, GgufValue] => [`qwen2.${key}`, value]),
+  ]);
+  const file = { version: 3, alignment: 32, metadata, tensors: new Map() };
+  const facts = ggufFacts('x.gguf', file, () => undefined);
+  const { rope } = hfConfigOf('x.gguf', ggufConfig(facts, ggufArchitecture('x.gguf', 'qwen2')));
+  expect(rope).toMatchObject({ type: 'yarn', factor: 4, attentionFactor: 1, betaFast: 64, betaSlow: 2 });
+});

@@ -129,6 +129,13 @@ export function phi3Config(facts: GgufFacts): Derived {
   };
 }
 
+/** Parameters of YaRN, as llama.cpp's converter copies them from a config.json. */
+const YARN_KEYS = [
+  ['rope.scaling.yarn_attn_factor', 'attention_factor'],
+  ['rope.scaling.yarn_beta_fast', 'beta_fast'],
+  ['rope.scaling.yarn_beta_slow', 'beta_slow'],
+] as const;
+
 /**
  * `rope_parameters`; with `ownFactors` the caller reads the scaling. @throws QdyloraError UNSUPPORTED for a
  * factor whose meaning changed between versions.
@@ -161,6 +168,8 @@ function ropeParameters(facts: GgufFacts, headDim: number, ownFactors = false): 
   parameters.factor = values.number(key('rope.scaling.factor'), values.number(key('rope.scale_linear'), 1));
   if (values.has(key('rope.scaling.original_context_length')))
     parameters.original_max_position_embeddings = values.integer(key('rope.scaling.original_context_length'));
+  for (const [stored, name] of YARN_KEYS)
+    if (values.has(key(stored))) parameters[name] = values.number(key(stored));
   return parameters;
 }
 

@@ -1,4 +1,4 @@
-import type { CheckpointConfig, RopeConfig } from '@qdylora/checkpoint';
+import { outerRopeKeys, type CheckpointConfig, type RopeConfig } from '@qdylora/checkpoint';
 import { ropeFrequencies, type RopeFrequencies } from './rope-frequencies.ts';
 import { refusedValue } from './refuse-value.ts';
 
@@ -37,9 +37,9 @@ export function readRope(
           raw: {},
         });
   const isInRope = (key: string): boolean => (read.raw[key] ?? null) !== null;
-  const hasAny = (...keys: readonly string[]): boolean =>
-    keys.some((key) => config.has(key) || isInRope(key));
-  const share = hasAny('partial_rotary_factor', 'rotary_pct') ? read.partialRotaryFactor : partial || 1;
+  const outer = outerRopeKeys(config.modelType);
+  const hasShare = isInRope('partial_rotary_factor') || config.has(outer.partial);
+  const share = hasShare ? read.partialRotaryFactor : partial || 1;
   const original = config.has('original_max_position_embeddings')
     ? config.integer('original_max_position_embeddings')
     : (originalMaxPositions ?? read.originalMaxPositionEmbeddings); // the outer key wins
@@ -49,7 +49,7 @@ export function readRope(
     theta: (
       layerType === 'sliding_attention'
         ? isInRope('rope_theta') || config.has('rope_local_base_freq')
-        : hasAny('rope_theta', 'rotary_emb_base')
+        : isInRope('rope_theta') || config.has(outer.theta)
     )
       ? read.theta
       : (theta ?? read.theta),

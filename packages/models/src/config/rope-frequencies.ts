@@ -92,9 +92,9 @@ function yarn(
   const factor = needed(rope, 'factor');
   const pairOf = (rotations: number): number =>
     (rotaryDim * Math.log(original / (rotations * 2 * Math.PI))) / (2 * Math.log(rope.theta));
-  const truncate = rope.raw.truncate !== false;
-  const first = pairOf(rope.betaFast ?? 32);
-  const last = pairOf(rope.betaSlow ?? 1);
+  const truncate = !('truncate' in rope.raw) || rope.raw.truncate === true; // null is false in transformers
+  const first = pairOf(rope.betaFast || 32);
+  const last = pairOf(rope.betaSlow || 1);
   const low = Math.max(truncate ? Math.floor(first) : first, 0);
   const high = Math.min(truncate ? Math.ceil(last) : last, rotaryDim - 1);
   const span = low === high ? 0.001 : high - low;

@@ -18,7 +18,7 @@ export const gemma3Text: Family<LlamaConfig, Gemma2Layer> = {
     const parameters = config.raw.rope_parameters as Readonly<Record<string, unknown>> | null | undefined;
     if (parameters && !LAYER_TYPES.some((type) => Object.hasOwn(parameters, type)))
       throw refusedValue(config, 'rope_parameters', 'one entry for each kind of layer', parameters);
-    const period = config.integer('sliding_window_pattern', config.integer('_sliding_window_pattern', 6));
+    const period = config.integer('sliding_window_pattern', 6);
     const headDim = config.integer('head_dim', 256);
     const maxPositions = config.integer('max_position_embeddings', 131_072);
     return readGemma2Config(config, {

@@ -19,6 +19,7 @@ import { exportUnderBudget } from './budgets/export-under-budget.ts';
 import { missingKey } from '../config/names/missing-key.ts';
 import { localModel } from './opening/local-model.ts';
 import { ranksOf, readAdapter, warnOfUntrainedRank, type ReadAdapter } from './adapter/read-adapter.ts';
+import { statedConfig } from './outputs/write-merged.ts';
 import { writeSliced } from './adapter/write-adapter.ts';
 
 export type ExportAdapterOptions = InputOf<typeof EXPORT_KEYS> & Pick<RecipeHooks, 'onNotice'>;
@@ -215,7 +216,7 @@ async function writeGgufSlice(
     writeGgufAdapter(join(temporary, 'adapter.gguf'), {
       layers: layers.map((layer) => ({ ...layer, rank })),
       scale,
-      config,
+      config: statedConfig(config),
       name: baseName ?? undefined,
     }),
   );

@@ -294,7 +294,7 @@ function layerTypesOf(config: CheckpointConfig): readonly string[] {
   const { windowPeriod } = gemmaRulesOf(config.modelType)!;
   const period =
     config.modelType === 'gemma3_text'
-      ? config.integer('sliding_window_pattern', config.integer('_sliding_window_pattern', windowPeriod))
+      ? config.integer('sliding_window_pattern', windowPeriod)
       : windowPeriod;
   return Array.from({ length: config.integer('num_hidden_layers', 0) }, (_, i) =>
     layerType(hasWindow(period, i)),
