@@ -13,6 +13,7 @@ import type { ComputeDtype, InputOffload, Recompute } from '@qdylora/tensor';
 import { gradientArrays, train, type LearningRateSchedule, type Optimizer } from '@qdylora/trainer';
 import { distinctRows } from '../../config/distinct-rows.ts';
 import type { RunConfig } from '../../config/resolve-run.ts';
+import type { PhaseBytes } from './rough-needs.ts';
 import {
   adapterConfigOf,
   levelSamplerOf,
@@ -75,8 +76,13 @@ export interface DryRun {
   /** At the peak of their sum. */
   readonly parts: readonly PartUsage[];
   readonly peakBytes: number;
-  /** `peakBytes` is the larger of the two peaks. Each grows linearly with the number of layers. */
-  readonly phases: { readonly building: DryPhase; readonly training: DryPhase };
+  /** `peakBytes` is the largest of their peaks. Each grows linearly with the number of layers. */
+  readonly phases: {
+    readonly building: DryPhase;
+    readonly training: DryPhase;
+    /** Null where nothing is held out. */
+    readonly judging: DryPhase | null;
+  };
   /** Peak of the touched memory, gaps between arrays included. */
   readonly touchedBytes: number;
   /** Pinned memory of the system beside a device: offloaded activations, pages of optimizer states. */
@@ -86,7 +92,7 @@ export interface DryRun {
   readonly adaptedLayers: number;
 }
 
-/** Memory of one phase: building the model, or everything from attaching to evaluation. */
+/** Memory of one phase: building the model, everything from attaching to the last step, or evaluation. */
 export type DryPhase = Pick<DryRun, 'parts' | 'peakBytes'>;
 
 /** A page store without bytes, of a run whose pages are in a file. */
@@ -117,13 +123,12 @@ export async function dryRun(config: DryConfig, options: DryRunOptions): Promise
   const optimizer = preparedOptimizer(config, backend, { model, adapted });
   memory.begin(PARTS.activations);
   using offload = offloadOf(config, backend);
-  await trainSteps(config, { model, adapted, optimizer, offload }, options);
-  const { peakBytes, touchedBytes } = memory.usage();
-  const training = { peakBytes, parts: withGradients(memory.parts(), optimizer) };
+  const { training, judging } = await trainSteps(config, { model, adapted, optimizer, offload }, options);
+  const { touchedBytes } = memory.usage();
   optimizer.dispose();
   return {
-    ...(building.peakBytes > peakBytes ? building : training),
-    phases: { building, training },
+    ...fullestOf([training, judging, building]),
+    phases: { building, training, judging },
     touchedBytes,
     pinnedBytes: backend.pageBytes(),
     parameterCount: model.parameterCount,
@@ -131,6 +136,10 @@ export async function dryRun(config: DryConfig, options: DryRunOptions): Promise
     adaptedLayers: adapted?.layers.length ?? 0,
   };
 }
+
+/** The first of those that need the most. */
+const fullestOf = ([first, ...others]: readonly [DryPhase, ...(DryPhase | null)[]]): DryPhase =>
+  others.reduce<DryPhase>((most, phase) => (phase && phase.peakBytes > most.peakBytes ? phase : most), first);
 
 /** Builds the model from shapes. Full training has float32 weights, whatever the files hold. */
 function buildShapes(
@@ -163,14 +172,22 @@ async function trainSteps(
   config: DryConfig,
   { model, adapted, optimizer, offload }: DryTraining,
   { backend, steps, judged, recompute, worker }: DryRunOptions,
-): Promise<void> {
+): Promise<Pick<DryRun['phases'], 'training' | 'judging'>> {
   const { computeDtype, maxGradNorm, seed } = config;
+  const { memory } = backend;
+  const phaseSoFar = (): DryPhase => ({
+    peakBytes: memory.usage().peakBytes,
+    parts: withGradients(memory.parts(), optimizer),
+  });
+  let training: DryPhase | null = null;
   const levels = adapted && atMostBits(levelSamplerOf(config, steps.length));
   const level = levels?.levels.at(-1);
   const evaluate = {
     every: steps.length,
     run: () => {
-      backend.memory.begin(PARTS.evaluation);
+      training = phaseSoFar();
+      memory.resetPeak();
+      memory.begin(PARTS.evaluation);
       const view = adapted?.atRank(adapted.ranks.maxRank, { level }) ?? { model, active: null };
       return judge(view, judged, computeDtype);
     },
@@ -195,6 +212,8 @@ async function trainSteps(
     offload,
     evaluate: judged.length === 0 ? undefined : evaluate,
   }).result;
+  const last = phaseSoFar();
+  return training ? { training, judging: last } : { training: last, judging: null };
 }
 
 const NO_SCHEDULE: LearningRateSchedule = { warmupSteps: 0, at: () => 0 };
@@ -228,9 +247,10 @@ export function partsOfRun({ parts, peakBytes, touchedBytes }: DryRun): MemoryPa
 }
 
 /** Peak bytes of each phase, and the bytes of the optimizer states. */
-export const phaseBytes = ({ phases: { building, training } }: DryRun) => ({
+export const phaseBytes = ({ phases: { building, training, judging } }: DryRun): PhaseBytes => ({
   building: building.peakBytes,
   training: training.peakBytes,
+  judging: judging?.peakBytes ?? 0,
   states: training.parts.find(({ part }) => part === PARTS.optimizer)?.peakBytes ?? 0,
 });
 

@@ -2,10 +2,14 @@ import { isPaged } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { once, type RoughlyNeeded } from './needs-of-runs.ts';
 
-/** Peak bytes of arrays while the model is built, and afterwards; and the bytes of the optimizer states. */
+/**
+ * Peak bytes of arrays while the model is built, while it is trained and while it is evaluated; and the bytes
+ * of the optimizer states.
+ */
 export interface PhaseBytes {
   readonly building: number;
   readonly training: number;
+  readonly judging: number;
   readonly states: number;
 }
 
@@ -34,7 +38,12 @@ export function roughNeeds(
     const one = await phasesOf(config, few);
     const two = await phasesOf(config, more);
     const at = (of: keyof PhaseBytes): number => two[of] + ((layers - more) / together) * (two[of] - one[of]);
-    return { building: at('building'), training: at('training'), states: at('states') };
+    return {
+      building: at('building'),
+      training: at('training'),
+      judging: at('judging'),
+      states: at('states'),
+    };
   });
   return async (config) => {
     const { optimizer, optimizerMemoryBudget: budget } = config;
@@ -53,7 +62,9 @@ export function roughNeeds(
     // a budget is of all layers together
     const stateBytes = paged ? Math.min(whole.states, budget!) : whole.states;
     return {
-      leastBytes: processBytes + Math.max(whole.building, whole.training - whole.states + stateBytes),
+      leastBytes:
+        processBytes +
+        Math.max(whole.building, Math.max(whole.training, whole.judging) - whole.states + stateBytes),
       stateBytes,
     };
   };
