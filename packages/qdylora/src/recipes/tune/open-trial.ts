@@ -132,13 +132,13 @@ async function copyOfStart({ opened, start }: TrialSetting, config: OpenedRun['c
   return { adapted, optimizer, dispose };
 }
 
-/** The trial of a candidate: `trial` with a constant rate after a warm-up. */
-export function candidateTrial(trial: SteppedTrial, learningRate: number, warmupSteps: number): Trial {
+/** The trial of a candidate: `trial` at `rateAt(step)`. */
+export function candidateTrial(trial: SteppedTrial, rateAt: (step: number) => number): Trial {
   let done = 0;
   return {
     async trainTo(step) {
       for (; done < step; done++) {
-        const { status } = await trial.take(done, learningRate * warmupFactor(done, warmupSteps));
+        const { status } = await trial.take(done, rateAt(done));
         if (status === 'non_finite') return { steps: done + 1, loss: NaN };
       }
       return { steps: done, loss: await trial.judge() };
@@ -146,10 +146,6 @@ export function candidateTrial(trial: SteppedTrial, learningRate: number, warmup
     dispose: trial.dispose,
   };
 }
-
-/** Rises from 1 / (warmupSteps + 1) to 1. Unlike a run's schedule it has no step at rate 0. */
-const warmupFactor = (step: number, warmupSteps: number): number =>
-  Math.min(1, (step + 1) / (warmupSteps + 1));
 
 /** The smallest, the middle and the largest rank: enough to compare rates, and cheaper than all. */
 export const judgedRanks = (ranks: readonly number[]): number[] => [

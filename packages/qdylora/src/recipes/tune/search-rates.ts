@@ -5,6 +5,7 @@ import { halveCandidates, type SearchResult, type TriedCandidate } from './halve
 import { candidateTrial, judgedRanks, openTrial, type TrialSetting } from './open-trial.ts';
 import type { HalvingPlan } from './plan-halving.ts';
 import { candidateAt, rateGrid, type GridOptions } from './rate-grid.ts';
+import { trialSchedule } from './trial-schedule.ts';
 import type { TuneResult } from './tune-result.ts';
 import { budgetOf, planWithin, type SearchHooks, type TuneSettings } from './tune-settings.ts';
 
@@ -24,7 +25,7 @@ export async function searchRates(
   const grid = rateGrid(gridOptions);
   const budgetSteps = budgetOf(run.totalSteps, settings);
   const plan = planWithin(grid.length, budgetSteps);
-  const warmupSteps = warmupOf(run.training.schedule.warmupSteps, plan.rounds[0].untilStep);
+  const factorAt = factorsOf(opened, plan);
   const wideSteps = wideStepsOf(opened, plan);
   const startLoss = await lossOfStart(setting);
   let spentSteps = 0;
@@ -41,8 +42,7 @@ export async function searchRates(
     open: async (candidate) =>
       candidateTrial(
         await openTrial(counting, { ...candidate, wideSteps }),
-        candidate.learningRate,
-        warmupSteps,
+        (step) => candidate.learningRate * factorAt(step),
       ),
   });
   const { best, tried } = search;
@@ -72,6 +72,15 @@ export async function searchRates(
 /** The warm-up of the run, at most half of the first round: later steps compare the rates themselves. */
 const warmupOf = (runWarmup: number, firstRound: number): number =>
   Math.min(runWarmup, Math.floor(firstRound / 2));
+
+/** The factors on a candidate's rate, by step. */
+const factorsOf = ({ config, run }: OpenedRun, { rounds }: HalvingPlan): ((step: number) => number) => {
+  const { schedule } = run.training;
+  return trialSchedule(
+    { schedule, totalSteps: run.totalSteps, learningRate: config.learningRate },
+    { steps: rounds.at(-1)!.untilStep, warmupSteps: warmupOf(schedule.warmupSteps, rounds[0].untilStep) },
+  );
+};
 
 /** A trial of the last round has the phases of the run in the same proportion. */
 const wideStepsOf = ({ run: { training, totalSteps } }: OpenedRun, { rounds }: HalvingPlan): number =>
