@@ -1,8 +1,16 @@
-import { QdyloraError, type Arrays, type FloatDType, type Op, type PackedWeight } from '@qdylora/contract';
+import {
+  QdyloraError,
+  type Arrays,
+  type ArrayView,
+  type FloatDType,
+  type FloatView,
+  type Op,
+  type PackedWeight,
+} from '@qdylora/contract';
 import { apply } from '../autograd/tape.ts';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 import { differentiableAdd } from '../ops/elements/add.ts';
-import { differentiableLinear } from '../ops/products/linear.ts';
+import { differentiableLinear, linearWeightGradient, type ComputeDtype } from '../ops/products/linear.ts';
 import type { Parameter } from '../parameter.ts';
 import { constant, type FloatTensor, type Tensor } from '../tensor.ts';
 import type { ForwardContext } from './forward-context.ts';
@@ -126,7 +134,7 @@ export function packedOperands(weight: PackedWeight): Readonly<Record<string, Te
 
 const rules = new WeakMap<Op, DifferentiableOp<Op, Arrays, Arrays, unknown>>();
 
-/** The gradient of a product with a packed weight. It flows through x only, since the weight is frozen. */
+/** The gradient of a product with a packed weight, which is frozen: it flows through x, and into the bias. */
 function packedRule({
   multiply,
   multiplyInputGradient,
@@ -135,9 +143,15 @@ function packedRule({
   if (cached) return cached;
   const rule: DifferentiableOp<Op, Arrays, Arrays, unknown> = {
     op: multiply,
-    backward({ run, inputs, gradients, attributes, wants, pending }) {
-      if (!wants('x')) return {};
+    backward({ run, inputs, gradients, attributes, wants, into, pending }) {
       const { x, bias: _, ...weight } = inputs;
+      const dBias = into('bias') as ArrayView<'f32'> | undefined;
+      if (dBias) {
+        const { computeDtype } = attributes as { readonly computeDtype: ComputeDtype };
+        const operands = { x: x as FloatView, dy: gradients.y as FloatView };
+        run(linearWeightGradient, operands, { computeDtype }, { dBias });
+      }
+      if (!wants('x')) return {};
       const dx = pending('x');
       return {
         x: run(
