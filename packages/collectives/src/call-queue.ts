@@ -3,12 +3,12 @@ import { assertArgument, DisposedError, QdyloraError, shownValue } from '@qdylor
 export interface QueueOptions {
   readonly rank: number;
   readonly size: number;
-  /** 0 or Infinity: without a limit. */
+  /** 0, or more than 24.8 days: without a limit. */
   readonly timeoutSeconds: number;
 }
 
-/** Node's timers end at 2^31 − 1 ms, and longer ones at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** Node's timers end at 2^31 − 1 ms (24.8 days), and longer ones at once: those are left out. */
+const LONGEST_TIMER_SECONDS = (2 ** 31 - 1) / 1000;
 
 /** Runs calls one after the other. The first failure is the last call. */
 export interface CallQueue {
@@ -59,13 +59,13 @@ async function withinTime(
   call: Promise<void>,
   { timeoutSeconds }: QueueOptions,
 ): Promise<void> {
-  if (timeoutSeconds === 0 || timeoutSeconds === Infinity) return call;
+  if (timeoutSeconds === 0 || timeoutSeconds > LONGEST_TIMER_SECONDS) return call;
   let timer: NodeJS.Timeout | undefined;
   const expiry = new Promise<never>((_, reject) => {
     const end = (): void => {
       reject(new Error(`It did not end within ${timeoutSeconds} seconds.`));
     };
-    timer = setTimeout(end, Math.min(timeoutSeconds * 1000, LONGEST_TIMER_MS));
+    timer = setTimeout(end, timeoutSeconds * 1000);
   });
   try {
     await Promise.race([call, expiry]);

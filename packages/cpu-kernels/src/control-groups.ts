@@ -40,7 +40,7 @@ function parentsOf(path: string): string[] {
   return [...groups, ''];
 }
 
-/** Reads files, of which one that is not there counts as empty. */
+/** A reader that returns an empty text for a missing file. */
 export const orEmpty =
   (readFile: (path: string) => string) =>
   (path: string): string => {

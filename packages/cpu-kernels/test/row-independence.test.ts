@@ -131,7 +131,8 @@ function rowBesideRank(backend: Backend, cols: number, r: number, options: RowOp
   const b = normalView(1, 'b', [128, TILED_ROWS]);
   const x = normalView(1, 'x', [1, cols]);
   const weight = packedWeight(1, TILED_ROWS, cols, 64, true);
-  const shared = { rows: TILED_ROWS, cols, blockSize: 64, tiled: true, nestedOffset: 0.03, computeDtype };
+  const tiled = cols % 64 === 0;
+  const shared = { rows: TILED_ROWS, cols, blockSize: 64, tiled, nestedOffset: 0.03, computeDtype };
   if (r === 0) return runOp(backend, matmulNf4, { x, ...weight }, shared).y;
   const parts = [{ until: 1, rank, trainFrom: 0, factor: 0.5 }];
   return runOp(backend, adaptedLinear, { x, ...weight, a: rowsOf(a, 0, r), b: rowsOf(b, 0, r) } as never, {
@@ -147,13 +148,13 @@ interface RowOptions {
 }
 
 describe.each(levels)('at $label, batch invariant', ({ backends: [backend] }) => {
-  test.each([576, 896, 1536, 2048])(
+  test.each([500, 576, 896, 1536, 2048])(
     "a token's product with %s inputs has the same bits beside tokens of any rank",
     (cols) => {
       for (const computeDtype of ['f32', 'bf16'] as const)
-        for (const rank of [0, 8]) {
+        for (const rank of [0, 8, 70]) {
           const alone = hostData(rowBesideRank(backend!, cols, rank, { computeDtype, rank }));
-          for (const r of [8, 9, 64, 128]) {
+          for (const r of [8, 9, 64, 70, 128].filter((largest) => largest >= rank)) {
             const beside = hostData(rowBesideRank(backend!, cols, r, { computeDtype, rank }));
             expect(beside, `rank ${rank} beside ${r}, ${computeDtype}`).toEqual(alone);
           }

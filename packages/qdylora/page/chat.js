@@ -128,9 +128,9 @@ async function readAnswer({ side, model, text }, signal) {
 async function answer(side, prompt, signal) {
   const { messages } = side; // "Start over" begins another list
   const model = modelOf(side);
-  messages.push({ role: 'user', content: prompt });
   addMessage(side, 'user', 'You').textContent = prompt;
   const text = addMessage(side, 'assistant', `Rank: ${rankText(model)}`);
+  messages.push({ role: 'user', content: prompt });
   try {
     side.speed.textContent = await readAnswer({ side, model, text }, signal);
   } finally {

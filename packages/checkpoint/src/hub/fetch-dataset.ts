@@ -58,21 +58,29 @@ const filesIn = (folder: string): string[] =>
         .sort()
     : [];
 
-/** Files of a split are numbered, `train-00000-of-00002.parquet`. @throws QdyloraError MISSING_FILE */
+/**
+ * Files of a split are numbered, `train-00000-of-00002.parquet`; in some data sets a hash follows.
+ *
+ * @throws QdyloraError MISSING_FILE
+ */
 function assertWhole(files: readonly string[], dataset: string): void {
-  const isThere = new Set(files);
+  const cachedParts = new Map<string, number>();
   for (const file of files) {
-    const [, before, count, after] = /^(.*-)\d{5}(?=-of-(\d{5})(.*)$)/.exec(file) ?? [];
-    for (let i = 0; i < Number(count ?? 0); i++) {
-      const part = `${before}${String(i).padStart(5, '0')}-of-${count}${after}`;
-      if (isThere.has(part)) continue;
-      throw new QdyloraError('MISSING_FILE', {
-        where: 'hub',
-        problem: `The cache has only a part of the data set ${dataset}: ${part} is missing`,
-        nextStep: 'Run it once with a connection, or give its rows as files.',
-        details: { dataset, file: part },
-      });
-    }
+    const [, split] = /^(.*-)\d{5}(?=-of-\d{5})/.exec(file) ?? [];
+    const [, count] = /-\d{5}-of-(\d{5})/.exec(file) ?? [];
+    if (split === undefined) continue;
+    const name = `${split}*-of-${count}`;
+    cachedParts.set(name, (cachedParts.get(name) ?? 0) + 1);
+  }
+  for (const [name, count] of cachedParts) {
+    const partCount = Number(name.slice(-5));
+    if (count >= partCount) continue;
+    throw new QdyloraError('MISSING_FILE', {
+      where: 'hub',
+      problem: `The cache has only ${count} of the ${partCount} files ${name} of the data set ${dataset}`,
+      nextStep: 'Run it once with a connection, or give its rows as files.',
+      details: { dataset, files: name, count, partCount },
+    });
   }
 }
 

@@ -15,6 +15,9 @@ function halfToFloat(half: number): number {
 const allHalves = (): Float32Array =>
   (table ??= Float32Array.from({ length: 65536 }, (_, i) => halfToFloat(i)));
 
+/** Largest finite number of float16: (2 − 2⁻¹⁰)·2¹⁵. */
+export const LARGEST_FLOAT16 = 65504;
+
 /** IEEE half bits → float32, exact. */
 export const fromFloat16 = (half: number): number => allHalves()[half & 0xffff];
 

@@ -15,7 +15,8 @@ struct Part {
 // block. The cuts depend on the terms alone, and so does the order of every sum.
 //
 // The cuts of a weight do not depend on an adapter that follows it: it fills the weight's last block and goes
-// on in blocks of its own. So a row has the same bits beside rows of any rank.
+// on in blocks of its own. So a row has the same bits beside rows of any rank. (Any job of two terms is cut
+// so.)
 class DepthBlocks {
  public:
   QD_INLINE DepthBlocks(const Job& job, int firstTerm) : job_(job), term_(firstTerm) {
@@ -36,10 +37,12 @@ class DepthBlocks {
     while (term_ < job_.count && words < target) {
       const Placed& placed = job_.terms[term_];
       const bool pairs = placed.term.pairs();
-      // a rank below CUT would fit where a larger one would not
-      if (count > 0 && evenLeft_ == 0 && mostWords_ - words < wordsOf(CUT, pairs)) break;
       const Size stepsLeft = placed.term.depth - k_;
-      const Size depth = cut(stepsLeft, pairs, target - words, mostWords_ - words);
+      Size wanted = target - words;
+      Size room = mostWords_ - words;
+      // whole CUTs, so that a step of an adapter is in the same block at every rank
+      if (count > 0 && evenLeft_ == 0) wanted = room = room / wordsOf(CUT, pairs) * wordsOf(CUT, pairs);
+      const Size depth = cut(stepsLeft, pairs, wanted, room);
       if (depth == 0 && stepsLeft > 0) break;
       if (depth > 0) parts[count++] = {&placed, k_, depth};
       words += wordsOf(depth, pairs);

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { freemem } from 'node:os';
 import { controlGroups, orEmpty } from '../control-groups.ts';
 
-/** Numbers of Node: of the system, or of the control group of this process where that has a limit. */
+/** Memory figures as Node reports them, in bytes. */
 export interface MemorySources {
   /** Limit minus use of the control group; without a limit, what the system can give. */
   readonly available?: number;

@@ -56,10 +56,13 @@ export function decoderHidden<C extends FamilyConfig, L>(
     const span = (inner: ForwardContext, input: Hidden | null): Hidden | null => {
       let y = input;
       for (let i = from; i < to; i++) {
-        const x = y;
-        y = inner.tape ? block(inner, x, i) : recompute(inner, x, (bare, z) => block(bare, z, i));
+        const blockInput: Hidden | null = y;
+        y = inner.tape
+          ? block(inner, blockInput, i)
+          : recompute(inner, blockInput, (bare, z) => block(bare, z, i));
         // without a tape nothing reads the output of a block again
-        if (!inner.tape && x && x !== input && x.view !== y.view) inner.backend.memory.release(x.view);
+        if (!inner.tape && blockInput && blockInput !== input && blockInput.view !== y.view)
+          inner.backend.memory.release(blockInput.view);
       }
       return y;
     };

@@ -30,7 +30,7 @@ export interface Terminal extends Environment {
 /** What `paint` adds. */
 const PAINT = new RegExp(`\\x1b\\[(${Object.values(CODES).flat().join('|')})m`, 'g');
 
-const uncoloured = (line: string): string => line.replaceAll(PAINT, '');
+const withoutColors = (line: string): string => line.replaceAll(PAINT, '');
 
 export interface Streams {
   readonly stdout: { write(text: string): unknown };
@@ -58,7 +58,7 @@ export function createTerminal(environment: Environment, { stdout, stderr }: Str
     }, // a window changes its size
     out: (line) => {
       clear();
-      stdout.write(`${environment.hasColor ? line : uncoloured(line)}\n`);
+      stdout.write(`${environment.hasColor ? line : withoutColors(line)}\n`);
     },
     write: (text) => {
       clear();
@@ -67,7 +67,7 @@ export function createTerminal(environment: Environment, { stdout, stderr }: Str
     note: (line) => {
       const status = shownStatus;
       clear();
-      stderr.write(`${environment.hasColorInNotes ? line : uncoloured(line)}\n`);
+      stderr.write(`${environment.hasColorInNotes ? line : withoutColors(line)}\n`);
       if (status !== '') draw(status);
     },
     status(text) {

@@ -107,6 +107,15 @@ describe('quantizeFolder', () => {
     ]);
   });
 
+  it('takes a model by the name of its file', async () => {
+    await quantizeFolder({
+      model: join(model, 'model.safetensors'),
+      outputDir: folder.in('nf4-of-file'),
+      backend: 'host',
+    });
+    expect(readdirSync(folder.in('nf4-of-file'))).toEqual(readdirSync(folder.in('nf4')));
+  });
+
   it('is the only one that works on an unfinished model', async () => {
     const options = { model, backend: 'host', outputDir: folder.in('nf4-two'), shardBytes: 3000 } as const;
     let second: Promise<string> | null = null;

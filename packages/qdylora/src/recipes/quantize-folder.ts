@@ -88,6 +88,7 @@ export async function quantizeFrom(
         'quantized it already.',
       nextStep: 'Start from the original.',
     });
+  writableConfig(checkpoint.config); // before the work
   const { packedNotice } = familyOf(checkpoint.config.modelType, model);
   if (packedNotice) onNotice(packedNotice);
   const weights = locateWeights(checkpoint);

@@ -1,6 +1,6 @@
 import type { RankRecommendation, ScoreReport } from '@qdylora/eval';
 import { expect, it } from 'vitest';
-import { canTell, scoreVerdict, tasksHeadline } from './read-tasks.ts';
+import { allTasksSentence, canCompareRanks, scoreVerdict, tasksHeadline } from './read-tasks.ts';
 
 /** Two ranks that nothing tells apart. */
 const reportOf = (documents: number): ScoreReport =>
@@ -19,7 +19,8 @@ it.each([
 ])('%d documents can tell ranks apart: %s', (documents, isTold, headline, verdict) => {
   const report = reportOf(documents);
   const recommendation: RankRecommendation = { byTask: [report], rankForAll: 1 };
-  expect(canTell(recommendation)).toBe(isTold);
+  expect(canCompareRanks(recommendation)).toBe(isTold);
+  expect(allTasksSentence({ ...recommendation, byTask: [report, report] }) !== '').toBe(isTold);
   expect(tasksHeadline(recommendation)).toBe(headline);
   expect(scoreVerdict({ rank: 1, notWorse: true }, report)).toBe(verdict);
 });

@@ -32,10 +32,11 @@ export const SCORE_VERDICT_TEXT: Readonly<Record<ScoreVerdict, string>> = {
 };
 
 /** One document has no spread to judge a difference by. */
-const canTellRanks = ({ documents }: Pick<ScoreReport, 'documents'>): boolean => documents >= 2;
+const hasSpread = ({ documents }: Pick<ScoreReport, 'documents'>): boolean => documents >= 2;
 
-/** Whether ranks of every task could be compared. */
-export const canTell = ({ byTask }: RankRecommendation): boolean => byTask.every(canTellRanks);
+/** Whether the ranks of every task could be compared, where there are several. */
+export const canCompareRanks = ({ byTask }: RankRecommendation): boolean =>
+  byTask.every((task) => hasSpread(task) || task.ranks.length === 1);
 
 export function scoreVerdict(
   { rank, notWorse }: Pick<ScoreRow, 'rank' | 'notWorse'>,
@@ -43,7 +44,7 @@ export function scoreVerdict(
 ): ScoreVerdict {
   if (report.ranks.length === 1) return 'only';
   if (rank === report.bestRank) return 'best';
-  if (!canTellRanks(report)) return 'unknown';
+  if (!hasSpread(report)) return 'unknown';
   if (rank === report.smallestGoodRank) return 'smallest-good';
   return notWorse ? 'not-worse' : 'worse';
 }
@@ -61,7 +62,7 @@ export function taskSentence(report: ScoreReport, races: readonly TaskRace[]): s
   const saved = race ? ` ${raceSentence(race, documents)}` : '';
   if (ranks.length === 1 && !race?.dropped.length)
     return `Rank ${good.rank} scores ${lossText(good.score)}.${base}`;
-  if (!canTellRanks(report)) return 'One document cannot tell ranks apart.';
+  if (!hasSpread(report)) return 'One document cannot tell ranks apart.';
   const fineness =
     detectableDifference && detectableDifference > 0 && detectableDifference < 1
       ? ` Differences below about ${lossText(detectableDifference)} would mostly go unseen.`
@@ -125,18 +126,19 @@ export function differenceFrom(
 }
 
 /** Which rank to take for all tasks together. */
-export function allTasksSentence({ byTask, rankForAll }: RankRecommendation): string {
-  if (byTask.length < 2) return '';
+export function allTasksSentence(recommendation: RankRecommendation): string {
+  const { byTask, rankForAll } = recommendation;
+  if (byTask.length < 2 || !canCompareRanks(recommendation)) return '';
   return rankForAll === null
     ? 'No rank is good enough for every task: choose one for each.'
     : `For all ${byTask.length} tasks: rank ${rankForAll} is the smallest that is not worse at any of them.`;
 }
 
 /** The headline of a page that has nothing but tasks. */
-export function tasksHeadline({ byTask, rankForAll }: RankRecommendation): string {
+export function tasksHeadline(recommendation: RankRecommendation): string {
+  const { byTask, rankForAll } = recommendation;
   const [first] = byTask;
-  if (!byTask.every((task) => canTellRanks(task) || task.ranks.length === 1))
-    return 'One document cannot tell ranks apart';
+  if (!canCompareRanks(recommendation)) return 'One document cannot tell ranks apart';
   if (byTask.length > 1)
     return rankForAll === null
       ? 'Which rank is enough depends on the task'

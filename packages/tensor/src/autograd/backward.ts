@@ -117,18 +117,19 @@ function addContributions(
   const take = (name: string): ArrayView | undefined =>
     isReadAgain(node.inputs[name], at) ? undefined : node.inputs[name]!.view;
   const contributions = node.backward(gradients, { isRoot, tape, store, leaves, take });
-  const handedOn = Object.values(gradients);
+  const outputGradients = Object.values(gradients);
   const names = Object.keys(contributions);
   for (const [i, name] of names.entries()) {
     const contribution = contributions[name] as FloatView | undefined;
     const tensor = node.inputs[name];
     if (!contribution || !tensor) continue;
-    // the rule added in place, unless the array is also the gradient of an output, which it has handed on
-    if (contribution === before[name] && !handedOn.includes(contribution)) continue;
+    // A sum that the rule wrote in place. An array that is also an output's gradient was only passed on, so
+    // it still has to be added.
+    if (contribution === before[name] && !outputGradients.includes(contribution)) continue;
     if (tensor.needsGradient && !(tensor instanceof Parameter)) store.add(tensor, contribution);
     const isUsed =
       store.holds(contribution) ||
-      handedOn.includes(contribution) ||
+      outputGradients.includes(contribution) ||
       names.some((other, j) => j > i && contributions[other] === contribution);
     if (!isUsed) tape.backend.memory.release(contribution);
   }

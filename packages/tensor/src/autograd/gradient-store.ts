@@ -39,7 +39,10 @@ export class GradientStore {
     return gradient && this.users.get(gradient) === 1 && !this.foreign.has(gradient) ? gradient : undefined;
   }
 
-  /** Adds a contribution to the gradient of `tensor`. The store holds the array of the first one. */
+  /**
+   * Adds a contribution to the gradient of `tensor`. The first one becomes the gradient: the store keeps its
+   * array. Later ones are added to it and stay the caller's.
+   */
   add(tensor: Tensor, contribution: FloatView): void {
     const present = this.byTensor.get(tensor);
     if (!present) return this.put(tensor, contribution);

@@ -203,7 +203,9 @@ function assertNoGradientYet(
     if (!(weight instanceof Parameter) || !weight.gradient) continue;
     throw new QdyloraError('BAD_ARGUMENT', {
       where: op.name,
-      problem: `its loss must be the root of backward where ${name} is trained`,
+      problem:
+        `where ${name} is trained, the loss must be the root of backward, without a seed: its gradient was ` +
+        'added in the forward pass',
       nextStep: 'Scale each loss with lossScale, and run backward for each of them.',
     });
   }

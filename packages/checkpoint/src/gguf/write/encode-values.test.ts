@@ -10,7 +10,7 @@ it.each([
   ['Q8_0', 8e6, Infinity],
 ] as const)('%s takes %d and refuses %d', (type, most, beyond) => {
   expect(encodeValues(filled(most), type).length).toBeGreaterThan(0);
-  expect(() => encodeValues(filled(beyond), type)).toThrow(/float16|ends at/);
+  expect(() => encodeValues(filled(beyond), type)).toThrow(/ends at|not a number/);
 });
 
 it('BF16 and F32 take every number', () => {

@@ -1,12 +1,9 @@
-import { bfloat16Array, float16Array, QdyloraError } from '@qdylora/contract';
+import { bfloat16Array, float16Array, LARGEST_FLOAT16, QdyloraError } from '@qdylora/contract';
 import { LARGEST_Q8_0_CODE, quantizeQ8_0 } from './quantize-q8-0.ts';
 
 /** Element types that can be written. */
 export const GGUF_WRITE_TYPES = ['F32', 'F16', 'BF16', 'Q8_0'] as const;
 export type GgufWriteType = (typeof GGUF_WRITE_TYPES)[number];
-
-/** Largest finite number of float16. */
-const LARGEST_HALF = 65504;
 
 /**
  * Encodes float32 values; F16 and BF16 round to nearest even.
@@ -18,12 +15,12 @@ export function encodeValues(values: Float32Array, type: GgufWriteType): Uint8Ar
     case 'F32':
       return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
     case 'F16':
-      assertWithin(values, LARGEST_HALF, type);
+      assertWithin(values, LARGEST_FLOAT16, type);
       return bytesOf(float16Array(values));
     case 'BF16':
       return bytesOf(bfloat16Array(values));
     case 'Q8_0':
-      assertWithin(values, LARGEST_HALF * LARGEST_Q8_0_CODE, type);
+      assertWithin(values, LARGEST_FLOAT16 * LARGEST_Q8_0_CODE, type);
       return quantizeQ8_0(values);
   }
 }
@@ -33,8 +30,12 @@ function assertWithin(values: Float32Array, most: number, type: GgufWriteType): 
   if (large === undefined) return;
   throw new QdyloraError('NON_FINITE', {
     where: type,
-    problem: `A tensor has the value ${large}, but ${type} ends at ${most}.`,
-    nextStep: 'Choose bf16 or f32.',
+    problem: Number.isNaN(large)
+      ? 'A tensor has a value that is not a number.'
+      : `A tensor has the value ${large}, but ${type} ends at ${most}.`,
+    nextStep: Number.isNaN(large)
+      ? 'Look at the weights: a training may have diverged.'
+      : 'Choose bf16 or f32.',
   });
 }
 

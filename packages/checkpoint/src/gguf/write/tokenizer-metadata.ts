@@ -109,7 +109,7 @@ function tokensOf({ model, added_tokens: added = [] }: TokenizerJson, vocabulary
             : NORMAL,
     });
   for (const { id, content, special = false } of added)
-    // one without a row of the embedding is left out, as by llama.cpp's converter
+    // one without a row of the embedding is left out
     if (id < vocabularySize && tokens[id].kind !== UNKNOWN)
       put(id, { text: content, kind: special ? CONTROL : USER_DEFINED });
   return tokens;
@@ -179,7 +179,13 @@ interface Part {
   readonly type?: unknown;
   readonly prepend_scheme?: unknown;
   readonly add_prefix_space?: unknown;
+  readonly prepend?: unknown;
+  readonly pattern?: { readonly String?: unknown };
+  readonly content?: unknown;
 }
+
+/** What SentencePiece writes in place of a space. */
+const MARK = '▁';
 
 /** The parts of a normalizer or a pre-tokenizer, which may be a sequence. */
 function partsOf(part: unknown): readonly Part[] {
@@ -190,8 +196,11 @@ function partsOf(part: unknown): readonly Part[] {
 
 /** Spaces become marks; llama.cpp knows no other change of a text. @throws QdyloraError UNSUPPORTED */
 function assertMarksOnly(normalizer: unknown): void {
-  const other = partsOf(normalizer).find(({ type }) => type !== 'Prepend' && type !== 'Replace');
-  if (other) throw unsupported('a normalizer of Prepend and Replace', String(other.type));
+  const isMark = ({ type, prepend, pattern, content }: Part): boolean =>
+    (type === 'Prepend' && prepend === MARK) ||
+    (type === 'Replace' && pattern?.String === ' ' && content === MARK);
+  const other = partsOf(normalizer).find((part) => !isMark(part));
+  if (other) throw unsupported('a normalizer that only marks spaces with ▁', JSON.stringify(other));
 }
 
 /**

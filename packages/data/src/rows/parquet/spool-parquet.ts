@@ -21,15 +21,20 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  * row reads do no harm.
  */
 const STRICT_TEXT = {
-  stringFromBytes(bytes: Uint8Array | undefined): unknown {
-    try {
-      return bytes && decoder.decode(bytes);
-    } catch {
-      return { [NOT_UTF8]: bytes!.length };
-    }
+  stringFromBytes: (bytes: Uint8Array | undefined): unknown => bytes && textOrRecord(bytes),
+  jsonFromBytes(bytes: Uint8Array | undefined): unknown {
+    const text = bytes && textOrRecord(bytes);
+    return typeof text === 'string' ? JSON.parse(text) : text;
   },
-  jsonFromBytes: (bytes: Uint8Array | undefined): unknown => bytes && JSON.parse(decoder.decode(bytes)),
 };
+
+function textOrRecord(bytes: Uint8Array): unknown {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    return { [NOT_UTF8]: bytes.length };
+  }
+}
 
 /** Text is written in blocks of about this size. */
 const WRITE_BYTES = 2 ** 20;

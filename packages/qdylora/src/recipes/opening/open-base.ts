@@ -80,8 +80,8 @@ export function readInitConfig(path: string): { readonly config: CheckpointConfi
 }
 
 /**
- * Refuses a tokenizer with ids beyond the embedding of the model. Added tokens may have no row there: an
- * example with one is refused by name.
+ * Refuses a tokenizer with ids beyond the embedding of the model. Added tokens may have no row there: a
+ * row of data with one is refused, with its line.
  *
  * @throws QdyloraError BAD_CONFIG
  */

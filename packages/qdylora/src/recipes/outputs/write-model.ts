@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
   canonicalJson,
@@ -12,7 +12,7 @@ import {
   type CheckpointConfig,
   type TensorToStream,
 } from '@qdylora/checkpoint';
-import { bfloat16Array, float16Array, QdyloraError } from '@qdylora/contract';
+import { bfloat16Array, float16Array, LARGEST_FLOAT16, QdyloraError } from '@qdylora/contract';
 import type { StoredTemplate } from '../adapter/adapter-sidecar.ts';
 
 export type SaveDtype = 'bf16' | 'f16' | 'f32';
@@ -100,7 +100,7 @@ export async function writeModelFiles(
 /** Copies the files of a tokenizer; from a file that contains one (GGUF), writes its content. */
 async function copyCompanions(from: string, to: string): Promise<void> {
   using checkpoint = await openCheckpoint(from);
-  if (checkpoint.format !== 'gguf') {
+  if (checkpoint.format !== 'gguf' && statSync(from).isDirectory()) {
     for (const name of companionsIn(from)) {
       mkdirSync(dirname(join(to, name)), { recursive: true });
       copyFileSync(join(from, name), join(to, name));
@@ -130,9 +130,6 @@ const companionsOf = ({ tokenizerFiles, generationConfig }: Checkpoint): [string
   ['generation_config.json', generationConfig],
 ];
 
-/** Largest finite number of float16. */
-const LARGEST_HALF = 65504;
-
 /**
  * Numbers as the bytes of a safetensors file.
  *
@@ -145,11 +142,11 @@ export function bytesIn(values: Float32Array, dtype: SaveDtype, name = 'a tensor
 }
 
 function halfArray(values: Float32Array, name: string): Uint16Array {
-  const large = values.find((value) => Math.abs(value) > LARGEST_HALF);
+  const large = values.find((value) => Math.abs(value) > LARGEST_FLOAT16);
   if (large !== undefined)
     throw new QdyloraError('NON_FINITE', {
       where: 'f16',
-      problem: `${name} has the value ${large}, but float16 ends at ${LARGEST_HALF}.`,
+      problem: `${name} has the value ${large}, but float16 ends at ${LARGEST_FLOAT16}.`,
       nextStep: 'Choose bf16 or f32.',
       details: { name },
     });
@@ -167,7 +164,7 @@ export function writableConfig({ raw, rope, path }: CheckpointConfig): Readonly<
   throw new QdyloraError('UNSUPPORTED', {
     where: path,
     problem: 'Its rope_freqs.weight follows no rule that a config.json can name.',
-    nextStep: 'Write GGUF (merge --format gguf), or start from the safetensors folder of the same model.',
+    nextStep: 'Start from the safetensors folder of the same model.',
   });
 }
 

@@ -50,11 +50,11 @@ export function shardWork(outputDir: string, identity: unknown, count: number): 
   const lock = lockFolder(folder);
   try {
     clearOther(folder, hash);
+    writeFileDurably(join(folder, IDENTITY_FILE), [Buffer.from(canonicalJson({ identity: hash }))]);
   } catch (error) {
     lock.release();
     throw error;
   }
-  writeFileDurably(join(folder, IDENTITY_FILE), [Buffer.from(canonicalJson({ identity: hash }))]);
   const writtenRecords = new Map<number, FileRecord>();
   const path = (index: number): string => join(folder, shardName(index));
   return {

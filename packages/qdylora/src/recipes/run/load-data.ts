@@ -273,7 +273,9 @@ function assertIdsFit({ ids, labels, source }: Example, vocabularySize: number):
     problem:
       `The data has the token id ${wrong}, but the vocabulary of the model has ` +
       `${vocabularySize} tokens.`,
-    nextStep: 'Tokenize with the tokenizer of the model that is trained.',
+    nextStep:
+      'Tokenize with the tokenizer of the model that is trained. If the text names an added token for ' +
+      'which the model has no embedding, remove that token.',
     details: { id: wrong, vocabularySize },
   });
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { canonicalJson, writeFileDurably } from '@qdylora/checkpoint';
 import { snakeCased } from '@qdylora/contract';
 import type { RankRecommendation, ScoreReport } from '@qdylora/eval';
-import { canTell, type TaskResults } from '../../report/read-tasks.ts';
+import { canCompareRanks, type TaskResults } from '../../report/read-tasks.ts';
 import { renderReport } from '../../report/render-report.ts';
 import { exportCommand } from '../outputs/next-command.ts';
 import type { EvaluateTasksConfig } from './evaluate-tasks-config.ts';
@@ -66,12 +66,12 @@ function pageData(model: string, tasks: TaskResults, { adapter, limit, numFewsho
     tasks,
     samples: { missing: 'The samples_*.jsonl files have every prompt and answer.' },
     notes: [],
-    nextCommand: canTell(tasks.recommendation!)
+    nextCommand: canCompareRanks(tasks.recommendation!)
       ? exportCommand(adapter!, chosenRank(tasks.recommendation!), 'adapter')
       : null,
   };
 }
 
 /** The rank to take from a recommendation: that for all tasks, else that of the first one. */
-export const chosenRank = ({ byTask, rankForAll }: RankRecommendation): number =>
+const chosenRank = ({ byTask, rankForAll }: RankRecommendation): number =>
   rankForAll ?? byTask[0].smallestGoodRank;

@@ -24,10 +24,12 @@ export function trialSchedule(
   { schedule, totalSteps, learningRate }: RunSchedule,
   { steps, warmupSteps }: TrialLength,
 ): (step: number) => number {
-  const later = (totalSteps - schedule.warmupSteps) / Math.max(1, steps - warmupSteps);
+  const runStepsPerStep = (totalSteps - schedule.warmupSteps) / Math.max(1, steps - warmupSteps);
   return (step) => {
     if (step < warmupSteps) return (step + 1) / (warmupSteps + 1);
-    if (!(learningRate > 0) || later <= 0) return 1;
-    return schedule.at(schedule.warmupSteps + Math.round((step - warmupSteps) * later)) / learningRate;
+    if (!(learningRate > 0) || runStepsPerStep <= 0) return 1;
+    return (
+      schedule.at(schedule.warmupSteps + Math.round((step - warmupSteps) * runStepsPerStep)) / learningRate
+    );
   };
 }
