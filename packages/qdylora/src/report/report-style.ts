@@ -257,6 +257,7 @@ tbody th,tbody td{
 tbody th{font-size:1.0625rem}
 tbody th::before{content:"rank ";font-weight:400}
 :is(.base-row,.sized) th::before{content:none}
+.rate th::before{content:"rate "}
 td.verdict{order:-1;grid-column:2/4;padding:2px 0 0}
 tbody th{order:-2}
 td.empty{display:none}

@@ -66,7 +66,7 @@ function candidateRow(candidate: TriedCandidate, isChosen: boolean): Html {
     isChosen ? 'chosen' : hasDiverged ? 'diverged' : '',
   ];
   const [rate, ...others] = cells;
-  return html`<tr role="row">
+  return html`<tr role="row" class="rate">
     <th role="rowheader" scope="row">${rate}</th>
     ${others.map((cell, i) => html`<td role="cell" data-name="${COLUMNS[i + 1]!}">${cell}</td>`)}
   </tr>`;
