@@ -66,8 +66,7 @@ const filesIn = (folder: string): string[] =>
 function assertWhole(files: readonly string[], dataset: string): void {
   const cachedParts = new Map<string, number>();
   for (const file of files) {
-    const [, split] = /^(.*-)\d{5}(?=-of-\d{5})/.exec(file) ?? [];
-    const [, count] = /-\d{5}-of-(\d{5})/.exec(file) ?? [];
+    const [, split, count] = /^(.*-)\d{5}-of-(\d{5})/.exec(file) ?? [];
     if (split === undefined) continue;
     const name = `${split}*-of-${count}`;
     cachedParts.set(name, (cachedParts.get(name) ?? 0) + 1);
