@@ -15,5 +15,7 @@ export function temporaryFolder(parent = tmpdir()): string {
 
 /** Removes all folders that the test file has made. vitest.base.ts calls it at the end of each file. */
 export function removeTemporaryFolders(): void {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+  // a process that was just ended may still write: a browser into its profile
+  const options = { recursive: true, force: true, maxRetries: 10, retryDelay: 100 };
+  for (const folder of folders.splice(0)) rmSync(folder, options);
 }
