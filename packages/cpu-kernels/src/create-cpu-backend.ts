@@ -19,7 +19,7 @@ import { cpuKernels } from './kernel-table.ts';
 import {
   functionOf,
   LEVEL_RULES,
-  openLevel,
+  onOpenLevel,
   type OpenLevel,
   type OpenLevelOptions,
 } from './addon/open-level.ts';
@@ -72,13 +72,7 @@ export const CPU_FLOAT_DTYPES: readonly FloatDType[] = ['f32', 'bf16'];
 export async function createCpuBackend(options: CpuBackendOptions = {}): Promise<CpuBackend> {
   checkOptions('cpu', options, RULES);
   const { regionBytes = REGION_BYTES, poison, onFallback, ...levelOptions } = options;
-  const open = openLevel(levelOptions);
-  try {
-    return backendOn(open, { regionBytes, poison, onFallback });
-  } catch (error) {
-    open.native.close(); // its threads would go on
-    throw error;
-  }
+  return onOpenLevel(levelOptions, (open) => backendOn(open, { regionBytes, poison, onFallback }));
 }
 
 function backendOn(

@@ -11,7 +11,7 @@ import { cpuKernels } from './kernel-table.ts';
 import {
   functionOf,
   LEVEL_RULES,
-  openLevel,
+  onOpenLevel,
   type OpenLevel,
   type OpenLevelOptions,
 } from './addon/open-level.ts';
@@ -37,13 +37,7 @@ const isWorkspace = (name: string): boolean => name.endsWith('Scratch');
  */
 export function createDryCpuBackend(options: OpenLevelOptions = {}): DryCpuBackend {
   checkOptions('dry cpu', options, LEVEL_RULES);
-  const open = openLevel(options);
-  try {
-    return dryBackendOn(open);
-  } catch (error) {
-    open.native.close(); // its threads would go on
-    throw error;
-  }
+  return onOpenLevel(options, dryBackendOn);
 }
 
 function dryBackendOn(open: OpenLevel): DryCpuBackend {

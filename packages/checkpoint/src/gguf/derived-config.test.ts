@@ -5,28 +5,29 @@ import { ggufArchitecture } from './architectures.ts';
 import type { GgufValue } from './file/read-gguf.ts';
 import { ggufConfig, ggufFacts } from './gguf-config.ts';
 
+/** The config of a file of one layer without tensors, with these keys of its architecture. */
+function configOfFile(architecture: string, keys: Readonly<Record<string, GgufValue>>): CheckpointConfig {
+  const metadata = new Map<string, GgufValue>([
+    ['general.architecture', architecture],
+    ...Object.entries({
+      block_count: 1,
+      context_length: 64,
+      embedding_length: 8,
+      feed_forward_length: 16,
+      vocab_size: 4,
+      'attention.head_count': 2,
+      'attention.layer_norm_rms_epsilon': 1e-5,
+      ...keys,
+    }).map(([key, value]): [string, GgufValue] => [`${architecture}.${key}`, value]),
+  ]);
+  const file = { version: 3, alignment: 32, metadata, tensors: new Map() };
+  const facts = ggufFacts('x.gguf', file, () => undefined);
+  return hfConfigOf('x.gguf', ggufConfig(facts, ggufArchitecture('x.gguf', architecture)));
+}
+
 describe('the config of a Gemma 3 file', () => {
-  const configOf = (layers: number, keys: Readonly<Record<string, GgufValue>>): CheckpointConfig => {
-    const metadata = new Map<string, GgufValue>([
-      ['general.architecture', 'gemma3'],
-      ...Object.entries({
-        block_count: layers,
-        context_length: 64,
-        embedding_length: 8,
-        feed_forward_length: 16,
-        vocab_size: 4,
-        'attention.head_count': 2,
-        'attention.layer_norm_rms_epsilon': 1e-5,
-        ...keys,
-      }).map(([key, value]): [string, GgufValue] => [`gemma3.${key}`, value]),
-    ]);
-    const facts = ggufFacts(
-      'x.gguf',
-      { version: 3, alignment: 32, metadata, tensors: new Map() },
-      () => undefined,
-    );
-    return hfConfigOf('x.gguf', ggufConfig(facts, ggufArchitecture('x.gguf', 'gemma3')));
-  };
+  const configOf = (layers: number, keys: Readonly<Record<string, GgufValue>>): CheckpointConfig =>
+    configOfFile('gemma3', { block_count: layers, ...keys });
   const theta = { 'rope.freq_base': 1e6 };
   const windowed = { ...theta, 'attention.sliding_window': 512 };
   const fullLayers = (config: CheckpointConfig): number[] =>
@@ -77,27 +78,13 @@ describe('the config of a Gemma 3 file', () => {
 });
 
 it('the config of a file with YaRN has its attention factor and its ramp', () => {
-  const keys: Readonly<Record<string, GgufValue>> = {
-    block_count: 1,
-    context_length: 64,
-    embedding_length: 8,
-    feed_forward_length: 16,
-    vocab_size: 4,
-    'attention.head_count': 2,
-    'attention.layer_norm_rms_epsilon': 1e-5,
+  const { rope } = configOfFile('qwen2', {
     'rope.scaling.type': 'yarn',
     'rope.scaling.factor': 4,
     'rope.scaling.original_context_length': 16,
     'rope.scaling.yarn_attn_factor': 1,
     'rope.scaling.yarn_beta_fast': 64,
     'rope.scaling.yarn_beta_slow': 2,
-  };
-  const metadata = new Map<string, GgufValue>([
-    ['general.architecture', 'qwen2'],
-    ...Object.entries(keys).map(([key, value]): [string, GgufValue] => [`qwen2.${key}`, value]),
-  ]);
-  const file = { version: 3, alignment: 32, metadata, tensors: new Map() };
-  const facts = ggufFacts('x.gguf', file, () => undefined);
-  const { rope } = hfConfigOf('x.gguf', ggufConfig(facts, ggufArchitecture('x.gguf', 'qwen2')));
+  });
   expect(rope).toMatchObject({ type: 'yarn', factor: 4, attentionFactor: 1, betaFast: 64, betaSlow: 2 });
 });

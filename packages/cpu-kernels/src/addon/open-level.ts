@@ -60,6 +60,21 @@ export function openLevel({
   return { addon: loaded.addon, level, native: loaded.addon.open(level, numThreads, batchInvariant) };
 }
 
+/**
+ * What `make` builds on an open level. Where it fails, the level is closed: its threads would go on.
+ *
+ * @throws as `openLevel` and `make` do
+ */
+export function onOpenLevel<T>(options: OpenLevelOptions, make: (open: OpenLevel) => T): T {
+  const open = openLevel(options);
+  try {
+    return make(open);
+  } catch (error) {
+    open.native.close();
+    throw error;
+  }
+}
+
 /** The level that is named, or else the best. @throws QdyloraError where it cannot run. */
 function chooseLevel(levels: readonly NativeLevel[], named: string | undefined): string {
   const best = bestLevel(levels);

@@ -35,7 +35,11 @@ export interface CudaMemoryOptions {
 }
 
 /** A new region; where there is no room, the empty ones are given back.  @throws InsufficientMemoryError */
-function reserveIn(arena: Arena, regions: RegionSource, bytes: number, trimsWhenFull: boolean): Handle {
+function reserveIn(
+  arena: Arena,
+  bytes: number,
+  { regions, trimsWhenFull }: Pick<CudaMemoryOptions, 'regions' | 'trimsWhenFull'>,
+): Handle {
   const usage = arena.usage();
   try {
     return regions.reserve(bytes, usage);
@@ -54,12 +58,12 @@ export function createCudaMemory({
   regions,
   staging,
   regionBytes,
-  trimsWhenFull = false,
+  trimsWhenFull,
 }: CudaMemoryOptions): Memory {
   const arena: Arena = createArena<Handle>({
     name,
     regionBytes,
-    reserve: (bytes) => reserveIn(arena, regions, bytes, trimsWhenFull),
+    reserve: (bytes) => reserveIn(arena, bytes, { regions, trimsWhenFull }),
     unreserve: regions.unreserve,
     place: (dtype, shape, { region, offset, length }) => ({
       dtype,

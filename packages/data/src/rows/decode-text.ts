@@ -1,7 +1,7 @@
 import { badData } from '../bad-data.ts';
 
 /** Strict UTF-8: an invalid byte is an error, never a silent U+FFFD. */
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+export const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * Decodes bytes of a dataset.
@@ -10,7 +10,7 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  */
 export function decodeText(bytes: Uint8Array, where: string): string {
   try {
-    return decoder.decode(bytes);
+    return strictDecoder.decode(bytes);
   } catch (cause) {
     const { description, nextStep } = guess(bytes);
     throw badData(where, `The file must be UTF-8 text (got ${description})`, nextStep, cause);

@@ -53,7 +53,7 @@ export async function rowsPart(
     usable: 0,
   };
   return {
-    walk: (rule, first, taken) => walkPart(state, rule, first, taken),
+    walk: (rule, first, taken) => walkPart(state, rule, { first, taken }),
     take: (numbers) => takeRows(state, numbers),
     training: (counts) => trainingSource(state, counts),
     close: rows.close,
@@ -79,8 +79,7 @@ interface PartState {
 async function walkPart(
   state: PartState,
   rule: HeldOutRule,
-  first: number,
-  taken: TakenRows,
+  { first, taken }: { readonly first: number; readonly taken: TakenRows },
 ): Promise<number> {
   const { rows, reading, options, labeller, isUsable } = state;
   state.start = first;

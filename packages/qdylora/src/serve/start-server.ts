@@ -4,6 +4,7 @@ import type { Server } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
 import { QdyloraError } from '@qdylora/contract';
 import { createDecodeEngine, kvTokenBytes, type EngineUsage } from '@qdylora/models';
+import { longestSequenceOf } from '../recipes/opening/longest-sequence-of.ts';
 import { createApp } from './http/create-app.ts';
 import { createMetrics } from './http/metrics.ts';
 import type { Service } from './http/service.ts';
@@ -122,9 +123,8 @@ function assertGuarded(host: string, apiKey: string | null): void {
 
 /** The context, and the tokens whose keys and values fit the memory. @throws QdyloraError BAD_CONFIG */
 function sizesOf({ config, opened: { model } }: OpenServedModels) {
-  const { maxPositions, positionLimit, attention } = model.config;
-  const limit = Math.min(maxPositions, positionLimit);
-  const fitting = Math.floor((config.kvMemory ?? DEFAULT_KV_BYTES) / kvTokenBytes(attention));
+  const limit = longestSequenceOf(model);
+  const fitting = Math.floor((config.kvMemory ?? DEFAULT_KV_BYTES) / kvTokenBytes(model.config.attention));
   const contextTokens = config.context ?? Math.min(limit, MOST_CONTEXT, fitting);
   const needed = Math.max(2, contextTokens);
   const problem =

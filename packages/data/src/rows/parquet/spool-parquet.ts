@@ -5,6 +5,7 @@ import { QdyloraError } from '@qdylora/contract';
 import type { AsyncBuffer, Compressors, FileMetaData, SchemaTree } from 'hyparquet';
 import { badData, NOT_UTF8 } from '../../bad-data.ts';
 import { yieldToEvents } from '../../yield-to-events.ts';
+import { strictDecoder } from '../decode-text.ts';
 import { parquetJson } from './parquet-json.ts';
 
 /**
@@ -12,9 +13,6 @@ import { parquetJson } from './parquet-json.ts';
  * to 512 MiB.
  */
 const MAX_ROW_GROUP_BYTES = 2 ** 30;
-
-/** Strict UTF-8: never a silent U+FFFD. */
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * Text that is not UTF-8 becomes a record, so that a row whose text it is says so. Columns of bytes that no
@@ -30,7 +28,7 @@ const STRICT_TEXT = {
 
 function textOrRecord(bytes: Uint8Array): unknown {
   try {
-    return decoder.decode(bytes);
+    return strictDecoder.decode(bytes);
   } catch {
     return { [NOT_UTF8]: bytes.length };
   }

@@ -4,7 +4,6 @@ import { isPeftAdapter, writeFileDurably } from '@qdylora/checkpoint';
 import { snakeCased, QdyloraError } from '@qdylora/contract';
 import { STATE_FILE } from '@qdylora/trainer';
 import type { Command } from 'commander';
-import { visibleText } from '../render/visible-text.ts';
 import { byteSizeText } from '../../config/values/byte-size.ts';
 import { checkValues, type OutputOf } from '../../config/values/check-values.ts';
 import { mergeExplicit } from '../../config/explicit-values.ts';
@@ -21,6 +20,7 @@ import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, explicitFlags } from '../key-flags.ts';
 import { columns } from '../render/table.ts';
 import { previewLines } from '../render/token-lines.ts';
+import { visibleText } from '../render/visible-text.ts';
 import { maskPage } from '../../report/mask-page.ts';
 import { shellCommand } from '../../recipes/outputs/shell-command.ts';
 

@@ -9,8 +9,9 @@ import {
 } from '@qdylora/eval';
 import { groupFrozenLayers, modelAtLevel } from '@qdylora/lora-dynamic';
 import { createDecodeEngine, kvTokenBytes, type DecodeView } from '@qdylora/models';
+import { longestSequenceOf } from '../opening/longest-sequence-of.ts';
 import type { OpenModel } from '../opening/open-model.ts';
-import { longestOf, tokenModel } from './token-model.ts';
+import { tokenModel } from './token-model.ts';
 
 /** A model at every rank, on one decode engine: requests of all ranks share its passes. */
 export interface TaskModels extends AsyncDisposable {
@@ -45,7 +46,7 @@ export function openTaskModels(
     model: groupFrozenLayers(modelAtLevel(model, level)),
     active: null,
   };
-  const encode = requestEncoder({ tokenizer, maxLength: longestOf(model) });
+  const encode = requestEncoder({ tokenizer, maxLength: longestSequenceOf(model) });
   const longest = requests
     .flatMap(({ documents }) => documents.flatMap((document) => document.requests))
     .reduce((most, request) => Math.max(most, tokensOfRequest(encode(request))), 1);

@@ -1,6 +1,7 @@
 import type { Tokenizer } from '@qdylora/data';
 import type { ScoredTokens, TokenModel, TokenScore } from '@qdylora/eval';
-import type { CausalLm, DecodeEngine, DecodeEvent, DecodeView } from '@qdylora/models';
+import type { DecodeEngine, DecodeEvent, DecodeView } from '@qdylora/models';
+import { longestSequenceOf } from '../opening/longest-sequence-of.ts';
 
 export interface TokenModelOptions {
   readonly engine: DecodeEngine;
@@ -10,10 +11,6 @@ export interface TokenModelOptions {
   /** Calls that the engine gets at once. */
   readonly concurrency: number;
 }
-
-/** Tokens of the longest sequence that a model computes and was trained for. */
-export const longestOf = ({ config }: CausalLm): number =>
-  Math.min(config.maxPositions, config.positionLimit);
 
 /**
  * A model at one rank, or without its adapter (`active: null`), as the tasks of `@qdylora/eval` ask it. Its
@@ -25,7 +22,7 @@ export function tokenModel(
 ): TokenModel {
   return {
     tokenizer,
-    maxLength: longestOf(view.model),
+    maxLength: longestSequenceOf(view.model),
     concurrency,
     async score(sequences) {
       const scores = new Array<TokenScore>(sequences.length);

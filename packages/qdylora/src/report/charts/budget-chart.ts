@@ -1,7 +1,7 @@
 import type { MeasuredLoss } from '@qdylora/eval';
 import { byteSizeText } from '../../config/values/byte-size.ts';
 import { html, type Html } from '../html.ts';
-import { chartSvg, type AxisMark } from './chart-axes.ts';
+import { chartSvg, marksWithRoom, type AxisMark } from './chart-axes.ts';
 import type { Box } from './place-label.ts';
 import { extent, linearScale, widened, type Scale } from './scale.ts';
 
@@ -64,11 +64,9 @@ const finitePoints = ({ points }: SizeCurve): SizedLoss[] =>
 
 /** The sizes of points, from the largest on, as far as there is room. */
 export function sizeMarks(points: readonly { readonly bytes: number }[], x: Scale): AxisMark[] {
-  const marks: AxisMark[] = [];
-  for (const { bytes } of [...points].sort((a, b) => b.bytes - a.bytes))
-    if (marks.every(({ value }) => Math.abs(x(value) - x(bytes)) >= LABEL_WIDTH))
-      marks.push({ value: bytes, label: byteSizeText(bytes) });
-  return marks;
+  const bySize = [...points].sort((a, b) => b.bytes - a.bytes);
+  const marks = bySize.map(({ bytes }) => ({ value: bytes, label: byteSizeText(bytes) }));
+  return marksWithRoom(marks, x, LABEL_WIDTH);
 }
 
 function curveMarks(curve: SizeCurve, x: Scale, y: Scale): Html {

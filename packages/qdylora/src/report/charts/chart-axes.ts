@@ -9,6 +9,14 @@ export interface AxisMark {
   readonly label: string;
 }
 
+/** The marks whose labels have `room` on the axis, in their order. */
+export function marksWithRoom(marks: readonly AxisMark[], x: Scale, room: number): AxisMark[] {
+  const shown: AxisMark[] = [];
+  for (const mark of marks)
+    if (shown.every(({ value }) => Math.abs(x(value) - x(mark.value)) >= room)) shown.push(mark);
+  return shown;
+}
+
 export interface ChartAxes {
   readonly x: Scale;
   readonly y: Scale;

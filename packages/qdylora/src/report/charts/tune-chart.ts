@@ -1,5 +1,5 @@
 import { html, type Html } from '../html.ts';
-import { chartSvg, type AxisMark } from './chart-axes.ts';
+import { chartSvg, marksWithRoom, type AxisMark } from './chart-axes.ts';
 import type { Box } from './place-label.ts';
 import { extent, linearScale, widened, type Scale } from './scale.ts';
 
@@ -54,11 +54,9 @@ const LABEL_WIDTH = 48;
 
 /** The rates that were tried, as far as there is room for their labels. */
 function rateMarks(points: readonly { readonly learningRate: number }[], x: Scale): AxisMark[] {
-  const marks: AxisMark[] = [];
-  for (const rate of points.map(({ learningRate }) => learningRate).sort((a, b) => a - b))
-    if (marks.every(({ value }) => Math.abs(x(value) - x(rate)) >= LABEL_WIDTH))
-      marks.push({ value: rate, label: rateLabel(rate) });
-  return marks;
+  const rates = points.map(({ learningRate }) => learningRate).sort((a, b) => a - b);
+  const marks = rates.map((rate) => ({ value: rate, label: rateLabel(rate) }));
+  return marksWithRoom(marks, x, LABEL_WIDTH);
 }
 
 const rateLabel = (rate: number): string => Number(rate.toPrecision(2)).toExponential();
