@@ -46,6 +46,8 @@ export interface PlannedStep {
   readonly batches: readonly TokenBatch[];
   /** Whether it trains the largest rank alone, before the rows are sorted. */
   readonly isWide: boolean;
+  /** Its number in the run: the ranks of a lone example take turns over the steps. */
+  readonly runStep: number;
 }
 
 /** A run to plan: shapes of a model, and the rows of its largest steps. */
@@ -285,11 +287,17 @@ export const atLargestRank = (
   sampler && {
     ...sampler,
     rankAt: () => maxRank,
-    ranksOfPart: (step, part, parts) =>
-      sampler.distillation && !steps?.[step].isWide
-        ? sampler.ranksOfPart(step, part, parts).map(() => maxRank)
-        : [maxRank],
+    ranksOfPart(step, part, parts) {
+      const planned = steps?.[step];
+      if (!sampler.distillation || planned?.isWide) return [maxRank];
+      const partInRun = planned && isLone(planned, sampler) ? planned.runStep % parts : part;
+      return sampler.ranksOfPart(step, partInRun, parts).map(() => maxRank);
+    },
   };
+
+/** Whether a step is a single part, as `passesOfStep` cuts it. */
+const isLone = ({ batches }: PlannedStep, { segmentsOf }: RankSampler): boolean =>
+  batches.length === 1 && Math.min(segmentsOf(1), batches[0].segments.length - 1) === 1;
 
 /**
  * The same levels with every pass that may be at another level at the most bits, which need the most memory.
@@ -340,7 +348,7 @@ export function fullestSteps(
   const batch = collate(Array.from({ length: microBatchSize }, () => example));
   const batches = Array.from({ length: Math.min(gradientAccumulationSteps, mostBatches) }, () => batch);
   const hasWideSteps = config.distillation && config.wideRatio;
-  return (hasWideSteps ? [true, false] : [false]).map((isWide) => ({ batches, isWide }));
+  return (hasWideSteps ? [true, false] : [false]).map((isWide) => ({ batches, isWide, runStep: 0 }));
 }
 
 /** The largest evaluation pass, in rows as long as the keys allow. */

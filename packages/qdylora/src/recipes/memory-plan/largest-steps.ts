@@ -60,7 +60,7 @@ export function largestSteps(
   );
   return [...new Set(largest.map(({ step }) => step))]
     .sort((a, b) => a - b)
-    .map((step) => ({ batches: run.batches.batchAt(step), isWide: isWide(run, step) }));
+    .map((step) => ({ batches: run.batches.batchAt(step), isWide: isWide(run, step), runStep: step }));
 }
 
 /** Candidates for the largest evaluation pass, by the same rule as `largestSteps`. */

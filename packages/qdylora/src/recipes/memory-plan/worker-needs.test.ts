@@ -50,7 +50,7 @@ test('the arrays of each worker are, to the byte, those of its dry run', async (
       backend: dry,
       model: source.config.raw,
       dtype: 'f32',
-      steps: [{ batches: run.batches.batchAt(0), isWide: false }],
+      steps: [{ batches: run.batches.batchAt(0), isWide: false, runStep: 0 }],
       judged: [],
       recompute: run.training.recompute ?? false,
       worker: world,
