@@ -29,7 +29,7 @@ const posted = (body: string, length = body.length): string =>
   `Content-Length: ${length}\r\n\r\n${body}`;
 
 const PATIENCE = { timeout: 60_000 };
-const LONG = { model: 'smol', prompt: 'a', max_tokens: 120 };
+const LONG = { model: 'smol', prompt: 'a', max_tokens: 120, temperature: 0 };
 
 test('paths that strangers ask for are no labels', async () => {
   const path = '/v1/x%22%7D%201%0Aqdylora_answers_total%201';

@@ -13,7 +13,12 @@ test('the command serves a run until SIGTERM, and then ends by itself', async ()
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
   const url = line.toString().trim();
   expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/v1$/);
-  const { status, json } = await post(url, '/completions', { model: 'smol:r2', prompt: 'a', max_tokens: 3 });
+  const { status, json } = await post(url, '/completions', {
+    model: 'smol:r2',
+    prompt: 'a',
+    max_tokens: 3,
+    temperature: 0,
+  });
   expect([status, json.usage]).toEqual([200, { prompt_tokens: 1, completion_tokens: 3, total_tokens: 4 }]);
   child.kill('SIGTERM');
   const [code] = (await once(child, 'exit')) as [number];

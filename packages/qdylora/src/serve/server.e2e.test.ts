@@ -171,7 +171,7 @@ const raw = (text: string): Promise<string> =>
   });
 
 describe('clients that go away, or are slow', () => {
-  const long = { prompt: 'a', max_tokens: 120, model: 'smol:r1' };
+  const long = { prompt: 'a', max_tokens: 120, temperature: 0, model: 'smol:r1' };
 
   test('a client that goes away frees its place, with a stream and without', async () => {
     for (const stream of [false, true]) {
