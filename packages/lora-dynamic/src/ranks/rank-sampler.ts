@@ -23,7 +23,8 @@ import type { RankSet } from './rank-set.ts';
  * - `sandwich`: every second part uses the largest rank, the others one sampled rank.
  * - `all`: the whole batch runs once at every rank.
  *
- * A part is a micro batch, or some of its examples (`segments`). Except for `all`, every token is used once.
+ * A part is a micro batch, or some of its examples (`segments`). Without distillation every token
+ * is used once, except for `all`.
  */
 export type RankSchedule = 'one' | 'each' | 'stratified' | 'sandwich' | 'all';
 export const RANK_SCHEDULES: readonly RankSchedule[] = ['one', 'each', 'stratified', 'sandwich', 'all'];
