@@ -14,6 +14,9 @@ const WRITE_PIECE_BYTES = 2 ** 30;
 export const temporaryName = (path: string, kind: 'tmp' | 'old' = 'tmp'): string =>
   `${path}.${kind}-${process.pid}-${randomBytes(6).toString('hex')}`;
 
+/** Whether a name is one of `temporaryName`: a leftover of a process that was killed. */
+export const isTemporaryName = (name: string): boolean => /.\.(?:tmp|old)-\d+-[0-9a-f]{12}$/.test(name);
+
 /**
  * Writes a file so that its name always refers to a complete one: temporary file, fsync, rename, fsync of the
  * folder. Pieces are read one at a time.

@@ -174,10 +174,44 @@ describe('finetune', () => {
       Number.isFinite(results[0].loss),
       report.type === 'report' && report.report.heldOut!.loss > 0,
     ]).toEqual([null, true, true]);
+    const written = JSON.parse(readFileSync(folder.in('whole/report.json'), 'utf8')) as Record<
+      string,
+      number
+    >;
+    expect(Object.keys(written.held_out)).toEqual(['loss', 'perplexity', 'standard_error']);
+    expect(written.held_out_examples).toBe(3);
+    expect(written.held_out_tokens).toBeGreaterThan(3);
     expect(
       report.type === 'report' &&
         'prompts' in report.report.samples &&
         report.report.samples.prompts[0].byRank.length,
     ).toBe(1);
+  });
+
+  it('shortens its sample text where the model has no position for more tokens', async () => {
+    mkdirSync(folder.in('short'));
+    const config = {
+      model_type: 'gpt2',
+      n_embd: 16,
+      n_layer: 1,
+      n_head: 2,
+      n_positions: 24,
+      vocab_size: 104,
+    };
+    writeFileSync(folder.in('short/config.json'), JSON.stringify({ ...config, eos_token_id: 103 }));
+    writeTinyTokenizer(folder.in('short'));
+    writeFileSync(folder.in('short.txt'), 'to be or not to be, that is the question. '.repeat(12));
+    const events = await run({
+      init: folder.in('short/config.json'),
+      method: 'none',
+      dataset: folder.in('short.txt'),
+      maxSeqLength: 24,
+      outputDir: folder.in('short-run'),
+      maxSteps: 1,
+      backend: 'host',
+      saveSteps: 0,
+    });
+    const { report } = events.at(-1) as Extract<(typeof events)[number], { type: 'report' }>;
+    expect(report.samples).toMatchObject({ prompts: [{ byRank: [{ rank: null }] }] });
   });
 });

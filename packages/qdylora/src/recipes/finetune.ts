@@ -108,7 +108,7 @@ export async function runPipeline(requested: PreparedRun, session: RunSession): 
 
   const { training, events } = await learn(opened, judge, session);
 
-  const shipped = await tellingAbort(afterSteps(training.checkpoint), async () => {
+  const shipped = await tellingAbort(afterSteps(training), async () => {
     const judgement = judge && (await judge.atEnd(training.step, session.signal));
     return shipRun(opened, { training, judgement, events: events(), forecastBytes }, session);
   });

@@ -81,6 +81,14 @@ describe('quantizeFolder', () => {
     );
   });
 
+  it('takes a folder with a slash at its end, and a work folder that a kill left before its first file', async () => {
+    const place = `${folder.in('slash')}.partial`;
+    mkdirSync(place);
+    writeFileSync(join(place, `work.json.tmp-${2 ** 30}-0123456789ab`), '');
+    await quantizeFolder({ model, backend: 'host', outputDir: `${folder.in('slash')}/` });
+    expect([existsSync(folder.in('slash/model.safetensors')), existsSync(place)]).toEqual([true, false]);
+  });
+
   it('a folder that is there is refused before anything is packed', async () => {
     const outputDir = folder.in('nf4-there');
     mkdirSync(outputDir);

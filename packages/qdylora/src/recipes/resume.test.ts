@@ -1,4 +1,12 @@
-import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
 import { STATE_FILE } from '@qdylora/trainer';
@@ -175,6 +183,14 @@ describe('a resumed run', () => {
       ).toMatchObject({ code: 'WRITE_FAILED', where: 'output_dir', details: { code: 'ENOTDIR' } });
     },
   );
+
+  it('starts in a folder in which a kill has left a file of the first write', async () => {
+    const outputDir = folder.in('killed-first');
+    mkdirSync(outputDir);
+    writeFileSync(join(outputDir, `run.yaml.tmp-${2 ** 30}-0123456789ab`), '');
+    await run({ ...common, outputDir, maxSteps: 1, resumeFromCheckpoint: 'auto' });
+    expect(readdirSync(outputDir).filter((name) => name.includes('tmp'))).toEqual([]);
+  });
 
   it('never replaces the results of a run that it does not go on with', async () => {
     const outputDir = folder.in('ended');

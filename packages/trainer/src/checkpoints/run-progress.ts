@@ -26,6 +26,8 @@ export interface RunProgress {
   /** Step after which the rows of the adapter were last sorted; 0: never. */
   sortedAt: number;
   best: { step: number; score: number } | null;
+  /** What the last evaluation measured: rows and ranks; null before the first, and in older checkpoints. */
+  measured: string | null;
   /** Evaluations that were not the best so far; counted where the quantization level follows them. */
   plateaus: number;
   /** null without early stopping. */
@@ -49,6 +51,7 @@ export const freshProgress = (): RunProgress => ({
   evaluatedAt: 0,
   sortedAt: 0,
   best: null,
+  measured: null,
   plateaus: 0,
   earlyStopping: null,
   lossScale: null,

@@ -16,6 +16,7 @@ const state: RunState = {
     badInARow: 1,
     evaluatedAt: 10,
     best: { step: 10, score: 0.1 + 0.2 },
+    measured: 'rows 1 8',
     earlyStopping: { on: 'aurac', best: 1 / 7, bestStep: 5, waited: 2 },
     lossScale: { scale: 4096, goodSteps: 7 },
     events: 17,
@@ -43,6 +44,7 @@ describe('the state of a run as JSON', () => {
       computed_on: _computedOn,
       total_steps: _totalSteps,
       loss_average: _lossAverage,
+      measured: _measured,
       ...older
     } = throughJson(runStateJson(state));
     expect(parseRunState('at', older)).toEqual({
@@ -52,6 +54,7 @@ describe('the state of a run as JSON', () => {
         earlyStopping: null,
         totalSteps: null,
         lossAverage: null,
+        measured: null,
         lossScale: null,
       },
       computedOn: null,

@@ -38,6 +38,7 @@ export function runStateJson({ progress, counts, identity, computedOn }: RunStat
     evaluated_at: progress.evaluatedAt,
     ...(progress.sortedAt > 0 && { sorted_at: progress.sortedAt }),
     best: progress.best,
+    ...(progress.measured !== null && { measured: progress.measured }),
     ...(progress.plateaus > 0 && { plateaus: progress.plateaus }),
     ...(earlyStopping && { early_stopping: earlyStoppingJson(earlyStopping) }),
     ...(progress.lossScale && { loss_scale: lossScaleJson(progress.lossScale) }),
@@ -96,6 +97,7 @@ function parseProgress(path: string, state: Fields): RunProgress {
     evaluatedAt: state.count('evaluated_at'),
     sortedAt: isAbsent(record.sorted_at) ? 0 : state.count('sorted_at'),
     best: best && { step: best.count('step'), score: best.number('score') },
+    measured: parseMeasured(path, record.measured),
     plateaus: isAbsent(record.plateaus) ? 0 : state.count('plateaus'),
     earlyStopping: parseEarlyStopping(path, record.early_stopping),
     lossScale: parseLossScale(path, record.loss_scale),
@@ -136,6 +138,12 @@ function parseEarlyStopping(path: string, json: unknown): EarlyStoppingState | n
     bestStep: watch.count('best_step'),
     waited: watch.count('waited'),
   };
+}
+
+function parseMeasured(path: string, json: unknown): string | null {
+  if (isAbsent(json)) return null;
+  if (typeof json !== 'string') throw badState(path, '`measured` must be a text', json);
+  return json;
 }
 
 function parseComputedOn(path: string, json: unknown): ComputedOn | null {

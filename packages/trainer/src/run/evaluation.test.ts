@@ -68,6 +68,38 @@ describe('evaluation', () => {
     expect(eventsOfType(events, 'done')[0].result.best).toEqual({ step: 4, score: 1 });
   });
 
+  it.each([
+    ['ranks', [8], 'a', true],
+    ['rows', [1, 8], 'b', true],
+    ['step', [1, 8], 'a', false],
+  ])('compares with no score of other %s after a resume', async (_what, ranks, rows, isOther) => {
+    const folder = temporaryFolder();
+    const evaluate = (loss: number, evaluatedRanks: number[], evaluatedRows: string) => ({
+      every: 2,
+      rows: evaluatedRows,
+      run: () => Promise.resolve({ byRank: evaluatedRanks.map((rank) => ({ rank, loss })) }),
+    });
+    const earlyStopping = { on: 8, patience: 1 };
+    const save = { folder };
+    await eventsOf(tinyTrain({ totalSteps: 2, evaluate: evaluate(1, [1, 8], 'a'), earlyStopping, save }));
+    const events = await eventsOf(
+      tinyTrain({
+        totalSteps: 4,
+        evaluate: evaluate(2, ranks, rows),
+        earlyStopping,
+        save,
+        resume: 'latest',
+      }),
+    );
+    expect(eventsOfType(events, 'eval').map(({ isBest }) => isBest)).toEqual([isOther]);
+    const { code } = eventsOfType(events, 'warning').at(0) ?? {};
+    expect(code).toBe(isOther ? 'OTHER_EVALUATION' : undefined);
+    expect(eventsOfType(events, 'done')[0].result.best).toEqual({
+      step: isOther ? 4 : 2,
+      score: isOther ? 2 : 1,
+    });
+  });
+
   it('judges by the score where there is one', async () => {
     const run = ({ step }: { step: number }) =>
       Promise.resolve({ byRank: [{ rank: 1, loss: -step }], score: step });

@@ -104,7 +104,8 @@ export interface CheckpointEvent {
  * - `STALE_LOCK`: the lock of a process that has ended was taken over;
  * - `DISK_FULL`: the next checkpoint has no room, or the last one waits for room;
  * - `OTHER_KERNELS`: the run resumes with kernels that round differently (another processor, level or
- * backend).
+ * backend);
+ * - `OTHER_EVALUATION`: the run resumes with other evaluated rows or ranks, so that scores are not compared.
  */
 export type WarningCode =
   | 'NON_FINITE_LOSS'
@@ -114,7 +115,8 @@ export type WarningCode =
   | 'NON_FINITE_WEIGHTS'
   | 'STALE_LOCK'
   | 'DISK_FULL'
-  | 'OTHER_KERNELS';
+  | 'OTHER_KERNELS'
+  | 'OTHER_EVALUATION';
 export interface WarningEvent {
   readonly type: 'warning';
   readonly code: WarningCode;

@@ -47,6 +47,8 @@ export interface EvaluateOptions {
   readonly every: number;
   /** Also evaluate before the first step, as what a run that starts from an adapter is compared with. */
   readonly beforeFirstStep?: boolean;
+  /** Tells other rows from these. A run that goes on with other rows or ranks compares with no earlier score. */
+  readonly rows?: string;
   /**
    * Evaluates the model. `score` (lower is better) decides what is best; the mean of the losses by default.
    * `aurac`: area under the rank curve. It should throw when `signal` fires.
@@ -198,6 +200,7 @@ const OPTIONS: OptionRules<TrainOptions> = {
 const EVALUATE: OptionRules<EvaluateOptions> = {
   every: required(anyValue),
   beforeFirstStep: trueOrFalse,
+  rows: someText,
   run: required(someFunction),
 };
 const EARLY_STOPPING: OptionRules<EarlyStoppingOptions> = {

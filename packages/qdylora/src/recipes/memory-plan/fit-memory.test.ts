@@ -97,6 +97,35 @@ test(
   },
 );
 
+test.each([
+  ['one rank', { method: 'qlora' }],
+  ['two ranks', { ranks: [8, 64] }],
+  ['ranks that are no halves', { loraR: 12 }],
+  ['weights for each rank', { ranks: [8, 64], rankLossWeights: [1, 2] }],
+  ['an odd micro batch', { microBatchSize: 3 }],
+  ['a micro batch of 6', { microBatchSize: 6 }],
+] as const)('of %s, what is proposed is what was measured, with as many rows a step', async (_what, keys) => {
+  const options = { model: 'some', maxSeqLength: 64, ...keys };
+  const asked = resolveShape(valuesOfOptions(options));
+  const rowsOf = (run: RunConfig): number => run.microBatchSize * run.gradientAccumulationSteps;
+  const bytesOf = (run: RunConfig): number => arraysOf(run).leastBytes + run.ranks!.length * 1e6;
+  const exact = (run: RunConfig): Promise<Needed> =>
+    Promise.resolve({ totalBytes: bytesOf(run), stateBytes: arraysOf(run).stateBytes });
+  const needs = needsOfRuns({ exact, rough: () => Promise.resolve(null), canOffload: false });
+  for (const share of [0.95, 0.9, 0.8, 0.7, 0.1]) {
+    const fit = await fitMemory(asked, Math.round(share * bytesOf(asked)), needs);
+    if (!fit) continue;
+    const named = Object.entries(fit.values).map(([key, value]) => [
+      key.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()),
+      value,
+    ]);
+    const proposed = resolveShape(
+      valuesOfOptions({ ...options, ...(Object.fromEntries(named) as Record<string, unknown>) }),
+    );
+    expect([bytesOf(proposed), rowsOf(proposed)]).toEqual([fit.totalBytes, rowsOf(asked)]);
+  }
+});
+
 test('rough numbers that are far too low lead to the same, by looking at every run in the end', async () => {
   const exact = (runConfig: RunConfig): Promise<Needed> =>
     Promise.resolve({

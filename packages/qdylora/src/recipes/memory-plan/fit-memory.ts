@@ -1,4 +1,5 @@
 import { snakeCase } from '@qdylora/contract';
+import { powersOfTwoUpTo } from '@qdylora/lora-dynamic';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { needsOfRuns, type NeedsOfRuns } from './needs-of-runs.ts';
 
@@ -35,10 +36,11 @@ const CHANGES: readonly Change[] = [
   ({ gradientCheckpointing }) => (gradientCheckpointing === true ? null : { gradientCheckpointing: true }),
   ({ activationOffload }, { canOffload }) =>
     activationOffload || !canOffload ? null : { gradientCheckpointing: true, activationOffload: true },
-  ({ microBatchSize, gradientAccumulationSteps: steps }) =>
-    microBatchSize < 2
-      ? null
-      : { microBatchSize: half(microBatchSize), gradientAccumulationSteps: 2 * steps },
+  ({ microBatchSize, gradientAccumulationSteps: steps }) => {
+    const parts = smallestFactor(microBatchSize);
+    if (parts === 1) return null;
+    return { microBatchSize: microBatchSize / parts, gradientAccumulationSteps: parts * steps };
+  },
   async ({ optimizer }, { forStates }) => {
     if (optimizer !== 'adamw_32bit' && optimizer !== 'adamw_8bit') return null;
     const room = await forStates(LEAST_BUDGET + BUDGET_ROUNDING);
@@ -57,9 +59,35 @@ const CHANGES: readonly Change[] = [
       ? null
       : { quantization: 'nf4', method: method === 'lora' ? 'qlora' : 'qdylora' },
   ({ maxSeqLength }) => (maxSeqLength < 128 ? null : { maxSeqLength: half(maxSeqLength) }),
-  ({ loraR, ranks }) =>
-    !ranks || loraR < 2 ? null : { loraR: half(loraR), ranks: ranks.filter((rank) => rank <= half(loraR)) },
+  smallerRanks,
 ];
+
+/** The smallest divisor from 2 on; 1 of 1. */
+function smallestFactor(n: number): number {
+  for (let factor = 2; factor <= n; factor++) if (n % factor === 0) return factor;
+  return 1;
+}
+
+const isDefaultRanks = (ranks: readonly number[], loraR: number): boolean =>
+  ranks.join() === powersOfTwoUpTo(loraR).ranks.join();
+
+/** Half of the largest rank where no other rank is named; else the named ones without the largest. */
+function smallerRanks({
+  loraR,
+  ranks,
+  rankDistribution,
+  rankLossWeights,
+  rankRates,
+}: RunConfig): Partial<RunConfig> | null {
+  const isListedByRank = [rankDistribution, rankLossWeights, rankRates].some(Array.isArray);
+  if (!ranks || loraR < 2 || isListedByRank) return null;
+  const fewer = isDefaultRanks(ranks, loraR)
+    ? [...powersOfTwoUpTo(half(loraR))]
+    : ranks.length === 1
+      ? [half(loraR)]
+      : ranks.slice(0, -1);
+  return { loraR: fewer.at(-1)!, ranks: fewer };
+}
 
 /**
  * The mildest changes with which a run fits into `memoryBytes`. Changes are added in their order until the
@@ -146,10 +174,12 @@ async function withoutIdle(
     memoryBytes,
     async (values) => (await needs.exact(changed(config, [values]))).totalBytes,
   );
+  const { ranks, loraR } = values;
+  const implied = ['method', ...(ranks && isDefaultRanks(ranks, loraR!) ? ['ranks'] : [])];
   return {
     values: Object.fromEntries(
       Object.entries(values)
-        .filter(([key]) => key !== 'ranks' && key !== 'method')
+        .filter(([key]) => !implied.includes(key))
         .map(([key, value]) => [snakeCase(key), value]),
     ),
     totalBytes,

@@ -141,15 +141,16 @@ async function checkpointSource(
 async function randomSource(
   init: string,
   { model, seed }: SourceConfig,
-  { template = null }: OpenSourceOptions,
+  { template = null, tell, signal }: OpenSourceOptions,
 ): Promise<ModelSource> {
   const { config, folder } = readInitConfig(init);
   const { vocabularySize } = familyOf(config.modelType, init).readConfig(config);
+  const tokenizerFolder = model ? await localModel(model, { tell, signal }) : folder;
   return {
     name: 'random',
     vocabularySize,
     config,
-    tokenizerFolder: model ?? folder,
+    tokenizerFolder,
     template,
     saved: null,
     stopIds: [],
@@ -157,7 +158,7 @@ async function randomSource(
       .update(canonicalJson({ config: config.raw, seed }))
       .digest('hex'),
     quantizedFrom: null,
-    openTokenizer: () => fittingTokenizer(model ?? folder, vocabularySize, template),
+    openTokenizer: () => fittingTokenizer(tokenizerFolder, vocabularySize, template),
     build: (backend) => Promise.resolve(initializeModel(config.raw, { backend, seed })),
   };
 }

@@ -1,10 +1,10 @@
 import type { CausalLm } from '@qdylora/models';
 import { isPacked, Linear, modulesOf } from '@qdylora/tensor';
 
-/** Number of matrices by storage: `{ nf4: 210, bf16: 1 }`, the most frequent first. */
+/** Number of matrices by storage: `{ nf4: 200, bf16: 10 }`, the most frequent first. */
 export type WeightPrecision = Readonly<Record<string, number>>;
 
-/** Counts the matrices of all linear layers in memory, the head included. */
+/** Counts the matrices of all linear layers in memory. The head is not one of them, and never packed. */
 export function weightPrecision({ modules }: Pick<CausalLm, 'modules'>): WeightPrecision {
   const counts = new Map<string, number>();
   for (const layer of modulesOf(modules)) {
@@ -16,7 +16,7 @@ export function weightPrecision({ modules }: Pick<CausalLm, 'modules'>): WeightP
   return Object.fromEntries([...counts].sort(([, a], [, b]) => b - a));
 }
 
-/** `weights: nf4 (210 matrices), bf16 (1)`. */
+/** `weights: nf4 (200 matrices), bf16 (10)`. */
 export const precisionText = (precision: WeightPrecision): string =>
   `weights: ${Object.entries(precision)
     .map(([kind, count], i) => `${kind} (${count}${i === 0 ? ' matrices' : ''})`)

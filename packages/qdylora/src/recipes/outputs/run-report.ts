@@ -85,6 +85,7 @@ export function runReport({
   notes,
 }: ReportParts): RunReport {
   const ranks: RankReport | null = judgement?.ranks ?? null;
+  const whole = judgement?.whole ?? null;
   const { step: steps, tokens, finalLoss, seconds, skippedSteps, stoppedBy } = result;
   return {
     model: modelName,
@@ -97,7 +98,11 @@ export function runReport({
     stoppedBy,
     evaluations: reportEvaluations(events),
     base: ranks?.base ?? null,
-    heldOut: judgement?.whole ?? null,
+    heldOut: whole && {
+      loss: whole.loss,
+      standardError: whole.standardError,
+      perplexity: whole.perplexity,
+    },
     ranks: ranks?.ranks ?? [],
     ...(judgement?.levels && { levels: judgement.levels.map(levelLosses) }),
     bestRank: ranks?.bestRank ?? null,
@@ -106,8 +111,8 @@ export function runReport({
     aurac: ranks?.aurac ?? null,
     auracLinear: ranks?.auracLinear ?? null,
     detectableDifference: ranks?.detectableDifference ?? null,
-    heldOutExamples: ranks?.examples ?? 0,
-    heldOutTokens: ranks?.tokens ?? 0,
+    heldOutExamples: (ranks ?? whole)?.examples ?? 0,
+    heldOutTokens: (ranks ?? whole)?.tokens ?? 0,
     learningRate: rate,
     finish: finishOffer(config.outputDir, { judgement, events, runSteps: steps }),
     budgets,

@@ -10,6 +10,8 @@ import type { ReportSamples } from '../../report/report-data.ts';
 const NEW_TOKENS = 64;
 /** Tokens of the prompt, where a row is all answer (plain text). */
 const PROMPT_TOKENS = 24;
+/** An answer that is shorter shows nothing: where the positions of the model end before, the prompt is cut. */
+const LEAST_NEW_TOKENS = 16;
 
 /** Texts for a report. `isCut`: an abort came before the last of them; unfinished texts are left out. */
 export interface Samples {
@@ -40,8 +42,10 @@ export async function sampleTexts(
   const none = (missing: string, isCut = false): Samples => ({ samples: { missing }, isCut });
   if (!tokenizer) return none('The model has no tokenizer, so its tokens cannot be shown as text.');
   if (!example) return none('There is no row to take a prompt from.');
-  const { prompt, answer } = cutAtAnswer(example);
-  if (prompt.length === 0) return none('The row has no tokens before its answer.');
+  const cut = cutAtAnswer(example);
+  if (cut.prompt.length === 0) return none('The row has no tokens before its answer.');
+  const { prompt, answer, maxNewTokens } = withinPositions(cut, model.config.positionLimit);
+  if (maxNewTokens === 0) return none('The model has too few positions for a prompt and an answer.');
   const views = adapted
     ? ranks.map((rank) => ({ rank, ...adapted.atRank(rank, { level }) }))
     : [{ rank: null, model, active: null }];
@@ -49,7 +53,7 @@ export async function sampleTexts(
   for (const view of views) {
     const ids = await answerOf(
       generate(view, prompt, {
-        maxNewTokens: NEW_TOKENS,
+        maxNewTokens,
         stopIds: stopIdsOf(stopIds, tokenizer),
         computeDtype,
       }),
@@ -89,7 +93,22 @@ async function answerOf(
 }
 
 /** What the model is told, and what should follow. */
-function cutAtAnswer({ ids, labels }: Example): { prompt: Int32Array; answer: Int32Array } {
+interface PromptAndAnswer {
+  readonly prompt: Int32Array;
+  readonly answer: Int32Array;
+}
+
+/** The end of the prompt, and as many new tokens as the model has positions for. */
+function withinPositions(
+  { prompt, answer }: PromptAndAnswer,
+  limit: number,
+): PromptAndAnswer & { readonly maxNewTokens: number } {
+  const kept = prompt.subarray(-Math.max(1, limit - LEAST_NEW_TOKENS));
+  const maxNewTokens = Math.max(0, Math.min(NEW_TOKENS, limit - kept.length));
+  return { prompt: kept, answer, maxNewTokens };
+}
+
+function cutAtAnswer({ ids, labels }: Example): PromptAndAnswer {
   const first = labels.findIndex((label, t) => t > 0 && label !== NOT_COUNTED);
   const at = first > 1 ? first : Math.min(PROMPT_TOKENS, ids.length - 1);
   return { prompt: ids.subarray(0, at), answer: ids.subarray(at, at + NEW_TOKENS) };

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { firstExample } from '@qdylora/data';
 import { anchorLevel } from '@qdylora/lora-dynamic';
 import type { TrainResult } from '@qdylora/trainer';
@@ -51,12 +52,13 @@ export async function shipRun(
   emit({ type: 'phase', phase: 'writing' });
   const readNote = data.readNote();
   if (readNote) notes.push(ofWorker(readNote, session));
-  await writeWeights(opened); // first: what fails later costs no weights
+  const paths = runPaths(config.outputDir);
+  removeReports(paths); // a report of fewer steps must not stand beside newer weights
+  await writeWeights(opened); // before the rest: what fails later costs no weights
   const budgets = await judgeBudgets(opened, judgement, session);
   const change = lossChange(events, judgement?.ranks?.ranks ?? [], training.step);
   if (change) session.notice(change);
   const samples = await writeSamples(opened, judgement, session);
-  const paths = runPaths(config.outputDir);
   const parts: ReportParts = {
     config,
     modelName: source.name,
@@ -80,6 +82,10 @@ export async function shipRun(
   emit({ type: 'memory', ...usedMemory(marks, arraysBytes, chosen.deviceBytes !== null), forecastBytes });
   emit({ type: 'report', report, files });
   return { report, files };
+}
+
+function removeReports({ reportJson, reportHtml }: ReturnType<typeof runPaths>): void {
+  for (const path of [reportJson, reportHtml]) rmSync(path, { force: true });
 }
 
 /** A note on what this process alone has read. */

@@ -3,6 +3,7 @@ import { copyFileSync, existsSync, linkSync, readdirSync, readFileSync, rmSync, 
 import { join } from 'node:path';
 import {
   canonicalJson,
+  isTemporaryName,
   openSafetensors,
   writeFileDurably,
   streamSafetensors,
@@ -12,6 +13,7 @@ import {
 } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { LOCK_FILE, lockFolder } from '@qdylora/trainer';
+import { besideFolder } from '../run-folder/beside-folder.ts';
 
 /**
  * Finished shards of a model that is being written, in a folder beside its place, so that an interrupted run
@@ -45,7 +47,7 @@ const shardName = (index: number): string => `shard-${digits(index)}.safetensors
  * works on it; WRITE_FAILED
  */
 export function shardWork(outputDir: string, identity: unknown, count: number): ShardWork {
-  const folder = `${outputDir}.partial`;
+  const folder = besideFolder(outputDir, '.partial');
   const hash = createHash('sha256').update(canonicalJson({ identity, count })).digest('hex');
   const lock = lockFolder(folder);
   try {
@@ -96,7 +98,7 @@ function clearOther(folder: string, hash: string): void {
   const identity = identityIn(folder);
   if (identity === hash) return;
   const names = readdirSync(folder).filter((name) => name !== LOCK_FILE);
-  if (names.length > 0 && identity === null)
+  if (identity === null && !names.every(isTemporaryName))
     throw new QdyloraError('NOT_EMPTY', {
       where: 'output_dir',
       problem: `${folder} exists, and is not an unfinished model.`,

@@ -110,6 +110,7 @@ const warning = z
         'STALE_LOCK',
         'DISK_FULL',
         'OTHER_KERNELS',
+        'OTHER_EVALUATION',
       ])
       .describe('What went wrong, for programs'),
     message: z.string().describe('The same as a sentence'),

@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import type { FileSystem } from '@qdylora/checkpoint';
+import { isTemporaryName, type FileSystem } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { assertFolderFree, findCheckpoint, LOCK_FILE, STATE_FILE, type ResumeFrom } from '@qdylora/trainer';
 
@@ -47,7 +47,7 @@ export function checkOutputFolder(outputDir: string, resume: string | null): voi
   if (!existsSync(outputDir)) return;
   const entries: (string | null)[] = statSync(outputDir).isDirectory() ? readdirSync(outputDir) : [null];
   if (entries.includes(LOCK_FILE)) assertFolderFree(outputDir);
-  const left = entries.filter((name) => name !== LOCK_FILE && name !== TUNE_FOLDER);
+  const left = entries.filter((name) => !isIgnored(name));
   // somebody may have moved the file away
   const isRun = left.includes('run.yaml') || left.includes('checkpoints');
   if (resume !== null && isRun) return assertGoesOn(outputDir, left, resume);
@@ -63,6 +63,10 @@ export function checkOutputFolder(outputDir: string, resume: string | null): voi
       : 'Choose another output_dir: this one is not a run of ours and is left alone.',
   });
 }
+
+/** What may lie in a folder in which a run begins. */
+const isIgnored = (name: string | null): boolean =>
+  name === LOCK_FILE || name === TUNE_FOLDER || (name !== null && isTemporaryName(name));
 
 /** What a run writes at its end. */
 const RESULTS = ['adapter', 'model', 'report.json'];

@@ -38,7 +38,8 @@ export async function assistRun(
   const outputDir = mkdtempSync(join(tmpdir(), 'qdylora-worker-'));
   try {
     const session = openSession({ backend: requested.backend, device, signal, workers });
-    using opened = await openRun({ ...requested, outputDir }, session);
+    const pageDir = requested.pageDir ?? requested.outputDir;
+    using opened = await openRun({ ...requested, outputDir, pageDir }, session);
     await agreeOnRun(opened, session);
     if (!isResumed) await startAdapter(opened, session);
     const judge = judgeOf(opened, session);

@@ -107,6 +107,7 @@ async function loadRunData(
     const judging =
       evalDataset && (await loadDataset(evalDataset, datasetOptions(config, tokenizer, signal)));
     const judged = judging ? judging.training : opened.heldOut;
+    if (judged.length === 0) assertNeedsNone(config);
     for (const example of judged) assertIdsFit(example, vocabularySize);
     const training = withFittingIds(opened.training, vocabularySize);
     if (!opened.isStreamed) for (let i = 0; i < training.length; i++) training.at(i);
@@ -124,6 +125,23 @@ async function loadRunData(
     opened[Symbol.dispose]();
     throw error;
   }
+}
+
+/** @throws QdyloraError BAD_CONFIG for keys that need held-out rows, where none has been chosen */
+function assertNeedsNone({ earlyStopping, evalBudgets, levelSchedule, quantizationLevels }: RunConfig): void {
+  const isFeedback = levelSchedule === 'feedback' && quantizationLevels.length > 1;
+  const needing =
+    earlyStopping !== null
+      ? '`early_stopping`'
+      : evalBudgets !== null
+        ? '`eval_budgets`'
+        : isFeedback && '`level_schedule: feedback`';
+  if (!needing) return;
+  throw new QdyloraError('BAD_CONFIG', {
+    where: 'val_set_size',
+    problem: `${needing} needs held-out rows, but none of the rows was chosen.`,
+    nextStep: 'Raise val_set_size, or name an eval_dataset.',
+  });
 }
 
 /** Notes on the held-out rows. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ExampleSource } from '@qdylora/data';
+import type { Example, ExampleSource } from '@qdylora/data';
 
 /** Number of examples that tell one tokenizer or chat template from another. */
 const EXAMPLES = 64;
@@ -12,15 +12,18 @@ const MOST_ASKED = 1024;
  * tokenizer, chat template or mask has another hash, though its rows are the same.
  */
 export function tokensHash(training: ExampleSource): string {
-  const hash = createHash('sha256');
-  for (let i = 0, found = 0; found < EXAMPLES && i < Math.min(training.length, MOST_ASKED); i++) {
+  const first: Example[] = [];
+  for (let i = 0; first.length < EXAMPLES && i < Math.min(training.length, MOST_ASKED); i++) {
     const example = training.at(i);
-    if (!example) continue;
-    found++;
-    hash
-      .update(`${example.ids.length} `)
-      .update(Int32Array.from(example.ids))
-      .update(Int32Array.from(example.labels));
+    if (example) first.push(example);
   }
+  return hashOfExamples(first);
+}
+
+/** SHA-256 over the tokens and labels of all of them, in hexadecimal digits. */
+export function hashOfExamples(examples: readonly Example[]): string {
+  const hash = createHash('sha256');
+  for (const { ids, labels } of examples)
+    hash.update(`${ids.length} `).update(Int32Array.from(ids)).update(Int32Array.from(labels));
   return hash.digest('hex');
 }

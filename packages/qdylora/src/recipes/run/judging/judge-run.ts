@@ -18,6 +18,7 @@ import type { EvaluateOptions, RankLoss } from '@qdylora/trainer';
 import type { Judgement } from './judgement.ts';
 import type { ModelToTrain } from '../assemble-run.ts';
 import type { OpenedRun } from '../opened-run.ts';
+import { hashOfExamples } from '../tokens-hash.ts';
 import type { RunSession } from '../run-session.ts';
 
 /**
@@ -72,8 +73,9 @@ function createJudge(
   async function judge(signal?: AbortSignal): Promise<Judgement> {
     const options = stoppable(measuring, signal);
     if (!adapted) {
-      const whole = await lossOver(base, heldOut, { ...options, tokensPerBatch });
-      return { ranks: null, rankLosses: [], whole };
+      const report = await lossOver(base, heldOut, { ...options, tokensPerBatch });
+      const { perExample: _perExample, ...measured } = report;
+      return { ranks: null, rankLosses: [], whole: { ...measured, examples: heldOut.length } };
     }
     return { ...(await sweepKeeping(atAnchor, adapted.ranks, task, options)), whole: null };
   }
@@ -107,6 +109,7 @@ function createJudge(
     atEnd,
     forTrainer: ({ ranks: fewRanks, ...moments }) => ({
       ...moments,
+      rows: hashOfExamples(heldOut),
       async run({ step, signal }) {
         if (adapted && fewRanks) return atFewRanks(fewRanks, signal);
         const { ranks, whole } = await at(step, signal);

@@ -1,4 +1,5 @@
 import { QdyloraError, withNextStep } from '@qdylora/contract';
+import type { TrainResult } from '@qdylora/trainer';
 
 /**
  * Ends the run if the signal has fired. `where`: the part of the run that does not start or continue.
@@ -63,10 +64,12 @@ export const duringSearch: Part = {
 };
 
 /** Judging, sample texts, adapter and report. */
-export const afterSteps = (checkpoint: string | null): Part => ({
+export const afterSteps = ({ checkpoint, stoppedBy, step }: TrainResult): Part => ({
   problem: 'The run was stopped after its last step, before its report was complete',
   nextStep:
     `The trained weights are in ${checkpoint}. The same command with --resume-from-checkpoint auto ` +
-    `writes the adapter and the report without a further step.`,
+    (stoppedBy === 'callback'
+      ? `goes on after step ${step}, since a callback ended the run there.` // no checkpoint says so
+      : 'writes the adapter and the report without a further step.'),
   isKept: true,
 });
