@@ -65,8 +65,10 @@ export interface Adapted<M> {
    */
   atRank(rank: number, options?: LevelOptions): RankView<M>;
   /**
-   * One pass with several ranks: each part of its tokens at its own rank. @throws as `atRank`; the pass
-   * throws unless the last part ends with its last token
+   * One pass with several ranks: each part of its tokens at its own rank. Where all parts agree in rank and
+   * have weight 1, it is `atRank`, and their ends are not read.
+   *
+   * @throws as `atRank`; where parts differ, the pass throws unless the last one ends with its last token
    */
   atRanks(parts: readonly TokensAtRank[], options?: LevelOptions): RankView<M>;
   /** A view of the same memory without adapters. */
@@ -81,7 +83,10 @@ export interface Adapted<M> {
   load(state: AdapterState): Promise<void>;
 }
 
-/** The active ranks of a pass whose tokens have several ranks. If all parts agree, it is a single rank. */
+/**
+ * The active ranks of a pass whose tokens have several ranks. If all parts agree, it is a single rank, for a
+ * pass of any length.
+ */
 export function activeParts(config: ResolvedAdapterConfig, parts: readonly TokensAtRank[]): ActiveRank {
   const fit =
     parts.length > 0 &&

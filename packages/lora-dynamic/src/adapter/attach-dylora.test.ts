@@ -2,7 +2,7 @@ import { createHostBackend, f32View } from '@qdylora/contract';
 import { Linear, Parameter } from '@qdylora/tensor';
 import { expect, test } from 'vitest';
 import { adaptedToy, toy, type Toy } from '../../test/adapted-toy.ts';
-import { attachDyLora } from '../index.ts';
+import { attachDyLora, groupFrozenLayers } from '../index.ts';
 
 const layer = (name: string): Linear => new Linear(name, new Parameter(`${name}.weight`, f32View([4, 4])));
 const attention = (): Toy =>
@@ -29,8 +29,24 @@ test('targets are matched as PEFT matches them, and what is left out is reported
 
 test('a model that does not replace the layers that match is refused', () => {
   expect(() => attachDyLora<Toy>({ ...attention(), withModules: attention }, { ranks: [1, 2] })).toThrow(
-    refused(/2 layers match, but the model replaced 0\. Attach adapters first, then group layers/),
+    refused(/2 layers match, but the model replaced 0\. Its `withModules` must replace all linear layers/),
   );
+});
+
+test('a model whose layers are all grouped or adapted is refused as such', () => {
+  const adapted = attachDyLora(attention(), { ranks: [1, 2] }).model;
+  for (const model of [groupFrozenLayers(attention()), adapted])
+    for (const targetModules of ['all-linear', ['q_proj']])
+      expect(() => attachDyLora(model, { ranks: [1, 2], targetModules })).toThrow(
+        refused(
+          /all linear layers .* are grouped or have adapters already\. Attach adapters to the model itself/,
+        ),
+      );
+});
+
+test('adapters are attached to the layers that have none yet', () => {
+  const { model } = attachDyLora(attention(), { ranks: [1], targetModules: ['q_proj'] });
+  expect(attachDyLora(model, { ranks: [1] }).report.matched).toEqual(['block.k_proj']);
 });
 
 test('an adapter loaded from its state is the same; one for other shapes is refused by name', async () => {

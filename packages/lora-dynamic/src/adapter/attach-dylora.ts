@@ -18,13 +18,15 @@ import {
 } from './adapter-config.ts';
 import type { AdapterLayer, AdapterState } from './adapter-state.ts';
 import { DyLoraLinear } from '../layers/dylora-linear.ts';
+import { hasWrappedLayers } from '../layers/has-wrapped-layers.ts';
 import { initializeAdapter } from './initialize.ts';
 
 /**
  * Wraps the matching linear layers of a model in nested adapters. B starts at 0, so every rank computes the
  * base model at first.
  *
- * @throws QdyloraError BAD_ARGUMENT if no layer matches; the message lists the names of the layers
+ * @throws QdyloraError BAD_ARGUMENT if no layer matches (the message lists the names of the layers), or if
+ * all layers are grouped or have adapters already
  * @example const adapted = attachDyLora(model, { ranks: [1, 2, 4, 8], alpha: 8, targetModules: ['q_proj',
  * 'v_proj'] }); const { model: view, active } = adapted.atRank(4);
  */
@@ -33,6 +35,7 @@ export function attachDyLora<M extends AdaptableModel<M>>(model: M, config: Adap
   const { ranks, targetModules, seed } = resolved;
   const linears = modulesOf(model.modules).filter((layer): layer is Linear => layer instanceof Linear);
   const matches = matcherOf(targetModules);
+  if (linears.length === 0 && hasWrappedLayers(model.modules)) throw allWrapped();
   const matched = linears.filter((layer) => matches(layer.name));
   const idle = Array.isArray(targetModules)
     ? targetModules.filter((target) => !linears.some(({ name }) => matcherOf([target])(name)))
@@ -57,7 +60,7 @@ export function attachDyLora<M extends AdaptableModel<M>>(model: M, config: Adap
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'attachDyLora',
       problem: `${matched.length} layers match, but the model replaced ${layers.length}`,
-      nextStep: 'Attach adapters first, then group layers.',
+      nextStep: 'Its `withModules` must replace all linear layers of its `modules`, as mapLinears does.',
     });
   const byBase = new Map(layers.map((layer) => [layer.base, layer]));
   const modelAt = adaptedModels(model, adaptedModel, (base) => byBase.get(base));
@@ -107,6 +110,13 @@ function nothingMatched(targets: TargetModules, linears: readonly Module[]): Qdy
     nextStep: `This model has: ${ends.join(', ')}. 'all-linear' matches them all.`,
   });
 }
+
+const allWrapped = (): QdyloraError =>
+  new QdyloraError('BAD_ARGUMENT', {
+    where: 'attachDyLora',
+    problem: 'all linear layers of the model are grouped or have adapters already',
+    nextStep: 'Attach adapters to the model itself, before layers are grouped.',
+  });
 
 function reportOf(
   linears: readonly Linear[],

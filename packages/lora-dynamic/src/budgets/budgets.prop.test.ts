@@ -7,7 +7,9 @@ import { adaptedToy, runToy, toy } from '../../test/adapted-toy.ts';
 import {
   allocateRanks,
   attachDyLora,
+  groupFrozenLayers,
   observeInputs,
+  observeProjections,
   resortBySvd,
   sortByMoments,
   type AdapterState,
@@ -115,6 +117,24 @@ describe('observed inputs', () => {
   });
 });
 
+test('another value of the model than the one that was adapted is refused, and its sums are released', () => {
+  const backend = createHostBackend({ poison: true });
+  const linear = (name: string): Linear =>
+    new Linear(name, new Parameter(`${name}.weight`, randomF32([4, 4], seededNumbers(1))));
+  const model = toy(backend, { first: linear('first'), second: linear('second') });
+  const adapted = attachDyLora(model, { ranks: [1, 3] });
+  const half = toy(backend, { ...model.modules, second: linear('second') });
+  const { liveBytes } = backend.memory.usage();
+  for (const observe of [observeInputs, observeProjections]) {
+    expect(() => observe(groupFrozenLayers(model), adapted)).toThrow(
+      /2 layers have an adapter, but the model has 0 of them\. Give the model that was given to/,
+    );
+    expect(() => observe(adapted.model, adapted)).toThrow(/the model has 0 of them/);
+    expect(() => observe(half, adapted)).toThrow(/the model has 1 of them/);
+  }
+  expect(backend.memory.usage().liveBytes).toBe(liveBytes);
+});
+
 describe('rows sorted by moments', () => {
   test('compute the same as the adapter, and each row adds the energy that it says', async () => {
     await fc.assert(
@@ -131,6 +151,23 @@ describe('rows sorted by moments', () => {
             const energyLeft = sorted.energies.subarray(rank).reduce((sum, energy) => sum + energy, 0);
             expect(Math.abs(left - energyLeft)).toBeLessThanOrEqual(1e-5 * size);
           }
+        });
+      }),
+      { numRuns: 10 },
+    );
+  });
+
+  test('are the whole adapter where the inputs had fewer directions than rows, or none', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(1000), fc.constantFrom(0, 1, 3), async (seed, tokens) => {
+        const state = await adaptedToy(seed, { scaling: 'constant', alpha: RANK }).state();
+        const { inputs } = momentsOf(state, seed);
+        const { moments } = momentsOf(state, seed, tokens);
+        sortByMoments(state, moments).forEach((sorted, index) => {
+          const whole = outputs(state.layers[index], RANK, inputs[index]);
+          expect(difference(outputs(sorted, RANK, inputs[index]), whole)).toBeLessThanOrEqual(
+            1e-9 * squares(whole),
+          );
         });
       }),
       { numRuns: 10 },

@@ -1,4 +1,4 @@
-import { runOp, type ArrayView, type Backend, type FloatView } from '@qdylora/contract';
+import { QdyloraError, runOp, type ArrayView, type Backend, type FloatView } from '@qdylora/contract';
 import {
   linear,
   linearWeightGradient,
@@ -30,6 +30,7 @@ export interface InputObserver<M> extends Disposable {
  * Σ |s·B·A·x|² = s²·tr(B·M·Bᵀ).
  *
  * @param model the model that was adapted
+ * @throws QdyloraError BAD_ARGUMENT for another value of it: at a quantization level, grouped, or adapted
  * @example
  * using observer = observeInputs(model, adapted);
  * await lossOver(observer.view, examples);
@@ -46,6 +47,7 @@ export const observeInputs = <M extends AdaptableModel<M>>(model: M, adapted: Ad
  * finds the directions in which the inputs vary most.
  *
  * @param model the model that was adapted
+ * @throws as `observeInputs`
  */
 export const observeProjections = <M extends AdaptableModel<M>>(
   model: M,
@@ -81,9 +83,14 @@ function observe<M extends AdaptableModel<M>>(
     return { layer, sums };
   });
   const byBase = new Map(observed.map((entry) => [entry.layer.base, entry]));
+  const release = (): void => {
+    for (const { sums } of observed) memory.release(sums);
+  };
+  let replaced = 0;
   const observingModel = model.withModules((base) => {
     const entry = byBase.get(base);
     if (!entry) return base;
+    replaced++;
     const { layer, sums } = entry;
     return observingLayer(layer, (backend, x) => {
       const weight = layer.a.view as ArrayView<'f32'>;
@@ -91,6 +98,10 @@ function observe<M extends AdaptableModel<M>>(
       add(backend, { x, u: u as ArrayView<'f32'>, sums });
     });
   });
+  if (replaced !== layers.length) {
+    release();
+    throw otherModel(layers.length, replaced);
+  }
   return {
     view: { model: observingModel, active: atRank(ranks.maxRank).active },
     async sums() {
@@ -99,11 +110,16 @@ function observe<M extends AdaptableModel<M>>(
         entries.push([layer.name, (await memory.read(sums)) as Float32Array]);
       return new Map(entries);
     },
-    [Symbol.dispose]() {
-      for (const { sums } of observed) memory.release(sums);
-    },
+    [Symbol.dispose]: release,
   };
 }
+
+const otherModel = (adapted: number, found: number): QdyloraError =>
+  new QdyloraError('BAD_ARGUMENT', {
+    where: 'observeInputs',
+    problem: `${adapted} layers have an adapter, but the model has ${found} of them`,
+    nextStep: 'Give the model that was given to attachDyLora, not that model at a level, grouped or adapted.',
+  });
 
 /** A layer that computes what `layer` does, and calls `onInput` in each forward pass. */
 const observingLayer = (

@@ -22,7 +22,7 @@ export interface SortedLayer extends AdapterLayer {
  *
  * With ΔW = s·B·A and H = Σ x·xᵀ, it is ΔW_k = U_k·U_kᵀ·ΔW, where U are the eigenvectors of
  * ΔW·H·ΔWᵀ = s²·B·M·Bᵀ and M = A·H·Aᵀ. With B = Q·R (Q orthonormal), only s²·R·M·Rᵀ: [maxRank, maxRank] needs
- * its eigenvectors.
+ * its eigenvectors. Rows without energy come last; all rows together are the whole adapter.
  *
  * @returns the layers in their order; a: [maxRank, in], b: [maxRank, out]
  */
@@ -37,8 +37,9 @@ function sortedLayer(layer: AdapterLayer, rank: number, scale: number, moments: 
   // b_k = Σ_i r[i, k]·q_i, so ΔW = s·Σ_i q_i ⊗ (Σ_k r[i, k]·a_k)
   const core = product(product(r, Float64Array.from(moments), rank), squareTransposed(r, rank), rank);
   for (let i = 0; i < core.length; i++) core[i] *= scale * scale;
-  const { u, s: energies } = smallSvd(core, rank);
-  const vectors = squareTransposed(u, rank); // one eigenvector a row
+  // The core is symmetric, so v has its eigenvectors. Those without energy are 0 in u, but not in v.
+  const { v, s: energies } = smallSvd(core, rank);
+  const vectors = squareTransposed(v, rank); // one eigenvector a row
   const mixed = product(vectors, r, rank);
   return {
     name: layer.name,

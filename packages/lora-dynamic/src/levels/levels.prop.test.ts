@@ -26,6 +26,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import {
   attachDyLora,
+  groupFrozenLayers,
   modelAtLevel,
   quantizationLevelsOf,
   type AdaptableModel,
@@ -193,4 +194,17 @@ it('levels that a model does not have are refused', () => {
   expect(() => attachDyLora(denseAt(4), { ranks: [1] }).base({ level: 8 })).toThrow(
     /is not quantized has no/,
   );
+});
+
+it('another level of grouped or adapted layers is refused as such; the stored one is the same model', () => {
+  const { leveled } = nets(3);
+  const grouped = groupFrozenLayers(leveled);
+  const adapted = attachDyLora(leveled, { ranks: [1] }).model;
+  const halfAdapted = attachDyLora(leveled, { ranks: [1], targetModules: ['one'] }).model;
+  for (const model of [grouped, adapted, halfAdapted]) {
+    expect(modelAtLevel(model, 4)).toBe(model);
+    expect(() => modelAtLevel(model, 3)).toThrow(
+      /keep their quantization level \(got 3\)\. Choose the level first, then group layers/,
+    );
+  }
 });

@@ -2,6 +2,7 @@ import { QdyloraError, shownValue } from '@qdylora/contract';
 import { QUANTIZATION_LEVELS, STORED_LEVEL } from '@qdylora/quant';
 import { isPacked, Linear, modulesOf, type LinearLike } from '@qdylora/tensor';
 import type { AdaptableModel } from '../adapter/adapted.ts';
+import { hasWrappedLayers } from '../layers/has-wrapped-layers.ts';
 
 /**
  * The quantization levels that all packed layers of a model have, rising; none for a model in full precision.
@@ -20,7 +21,8 @@ export function quantizationLevelsOf({ modules }: { readonly modules: unknown })
  * A model with its packed layers at a quantization level. It is another value that shares all arrays with the
  * first: two passes at two levels never interfere. Dense layers stay as they are.
  *
- * @throws QdyloraError BAD_ARGUMENT for a level that the model does not have; 4 is never refused
+ * @throws QdyloraError BAD_ARGUMENT for a level that the model does not have, or a model whose layers are
+ * grouped or adapted; 4 is never refused
  * @example
  * const { loss } = await lossOver({ model: modelAtLevel(model, 3), active: null }, heldOut);
  */
@@ -48,6 +50,16 @@ export function adaptedModels<M extends AdaptableModel<M>>(
 }
 
 function assertLevel(model: { readonly modules: unknown }, level: number): void {
+  if (hasWrappedLayers(model.modules))
+    throw new QdyloraError('BAD_ARGUMENT', {
+      where: 'level',
+      problem:
+        'Layers that are grouped or have adapters keep their quantization level ' +
+        `(got ${shownValue(level)})`,
+      nextStep:
+        'Choose the level first, then group layers. An adapted model has adapted.atRank(rank, { level }).',
+      details: { level },
+    });
   const levels = quantizationLevelsOf(model);
   if (levels.includes(level)) return;
   throw new QdyloraError('BAD_ARGUMENT', {

@@ -67,6 +67,15 @@ describe('ranks', () => {
       [4, 8],
     ]);
     expect(updatedRows('prefix', rankSet([1, 4, 8]), [1])).toEqual([[0, 8]]);
+    // ranks between listed ones: their blocks overlap
+    expect(updatedRows('newest_block', rankSet([1, 4, 8]), [6, 8, 1])).toEqual([
+      [0, 1],
+      [4, 8],
+    ]);
+    expect(updatedRows('newest_block', rankSet([1, 4, 8]), [6, 3])).toEqual([
+      [1, 3],
+      [4, 6],
+    ]);
   });
   test('the scalings are alpha over b, over √b, alpha itself, with a little more, and alpha over R', () => {
     expect(RANK_SCALINGS.map((scaling) => scaleAt(scaling, 8, 4, 64))).toEqual([2, 4, 8, 9.5, 0.125]);

@@ -23,13 +23,7 @@ export function trainedRows({
   trainFrom: from,
   parts = [{ rank, trainFrom: from }],
 }: ActiveRows): (readonly [from: number, to: number])[] {
-  const rows: [number, number][] = [];
-  for (const part of [...parts].sort((a, b) => a.trainFrom - b.trainFrom)) {
-    const last = rows.at(-1);
-    if (last && part.trainFrom <= last[1]) last[1] = Math.max(last[1], part.rank);
-    else rows.push([part.trainFrom, part.rank]);
-  }
-  return rows;
+  return mergedRows(parts.map((part) => [part.trainFrom, part.rank]));
 }
 
 /**
@@ -42,5 +36,16 @@ export function updatedRows(
   passRanks: Iterable<number>,
 ): (readonly [from: number, to: number])[] {
   if (rule === 'prefix') return [[0, ranks.maxRank]];
-  return [...new Set(passRanks)].sort((a, b) => a - b).map((rank) => [ranks.blockStart(rank), rank] as const);
+  return mergedRows(Array.from(passRanks, (rank) => [ranks.blockStart(rank), rank]));
+}
+
+/** The rows of all ranges: rising and disjoint. */
+function mergedRows(ranges: readonly (readonly [from: number, to: number])[]): [from: number, to: number][] {
+  const merged: [number, number][] = [];
+  for (const [from, to] of [...ranges].sort((a, b) => a[0] - b[0])) {
+    const last = merged.at(-1);
+    if (last && from <= last[1]) last[1] = Math.max(last[1], to);
+    else merged.push([from, to]);
+  }
+  return merged;
 }

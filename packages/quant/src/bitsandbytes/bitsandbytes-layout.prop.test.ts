@@ -7,6 +7,7 @@ import {
   serializeBitsandbytes,
   type StoredArray,
 } from './bitsandbytes-layout.ts';
+import { parseQuantState, quantStateBytes } from './quant-state.ts';
 import { QUANTIZATION_KINDS } from '../codebooks/levels-of.ts';
 import { quantize4bit } from '../quantize-4bit.ts';
 import { quantizeNf4 } from '../quantize-nf4.ts';
@@ -84,6 +85,28 @@ describe('the serialized form', () => {
       '{"quant_type": "nf4", "blocksize": 64, "dtype": "bfloat16", "shape": [1, 64], "nested_blocksize": ' +
         '256, "nested_dtype": "float32", "nested_offset": 2.0}',
     );
+  });
+
+  // json.dumps of Python 3.11
+  it.each([
+    [0, '0.0'],
+    [2, '2.0'],
+    [-0.25, '-0.25'],
+    [1e-4, '0.0001'],
+    [2 ** -14, '6.103515625e-05'],
+    [Math.fround(5e-5), '4.999999873689376e-05'],
+    [-(2 ** -20), '-9.5367431640625e-07'],
+    [2 ** -149, '1.401298464324817e-45'],
+    [1e-100, '1e-100'],
+    [2 ** 53, '9007199254740992.0'],
+    [1e16, '1e+16'],
+    [2 ** 60, '1.152921504606847e+18'],
+    [2 ** 127, '1.7014118346046923e+38'],
+  ])('the offset %d is written as %s', (nestedOffset, text) => {
+    const state = { kind: 'nf4', blockSize: 64, sourceDtype: 'float32', shape: [1, 64] } as const;
+    const bytes = quantStateBytes({ ...state, nestedOffset });
+    expect(ascii(bytes)).toContain(`"nested_offset": ${text}}`);
+    expect(parseQuantState('w', bytes).nestedOffset).toBe(Math.fround(nestedOffset));
   });
 
   it('a weight without a state is not in 4 bits', () => {

@@ -41,8 +41,15 @@ export function quantStateBytes({
   return Uint8Array.from(`${plain}${nested}}`, (character) => character.charCodeAt(0));
 }
 
-/** `1` would be an int in Python, and so in PyTorch. */
-const pythonFloat = (x: number): string => (Number.isInteger(x) ? x.toFixed(1) : String(x));
+/**
+ * A number as Python writes a float: with an exponent of at least two digits below 1e-4 and from 1e16 on. `1`
+ * would be an int there, and so in PyTorch.
+ */
+function pythonFloat(x: number): string {
+  const size = Math.abs(x);
+  if (size !== 0 && (size < 1e-4 || size >= 1e16)) return x.toExponential().replace(/(?<=e[+-])(?=\d$)/, '0');
+  return Number.isInteger(x) ? x.toFixed(1) : String(x);
+}
 
 /**
  * Reads a state strictly. NUL bytes at the end, which some writers add, are ignored.

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { blockAbsmax } from './block-absmax.ts';
 
-const finite = fc.float32Array({ noNaN: true, noDefaultInfinity: true, maxLength: 300 });
+const finite = fc.float32Array({ noNaN: true, noDefaultInfinity: true, maxLength: 300, size: 'max' });
 
 describe('block scales', () => {
   it('each is the largest magnitude of its block, denormals included', () => {

@@ -1,4 +1,4 @@
-import { hostData } from '@qdylora/contract';
+import { hostData, viewOf } from '@qdylora/contract';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { arbitrarySeed, normalView } from '@qdylora/testing';
@@ -31,6 +31,22 @@ test('tiles hold the same weights, and taking them apart gives back every byte',
       expect(dequantize4bit(tiled)).toEqual(dequantize4bit(matrix));
       expect({ ...untileMatrix(tiled), tiled: undefined }).toEqual({ ...matrix, tiled: undefined });
       expect(serializeBitsandbytes('w', tiled)).toEqual(serializeBitsandbytes('w', matrix));
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test('codes that start at any byte become the same tiles, also in place', () => {
+  fc.assert(
+    fc.property(arbitraryMatrix, fc.integer({ min: 1, max: 3 }), fc.boolean(), (matrix, start, inPlace) => {
+      const codes = hostData(matrix.codes);
+      const room = new Uint8Array(codes.length + start);
+      room.set(codes, start);
+      const shifted = { ...matrix, codes: viewOf('u8', matrix.codes.shape, room.subarray(start)) };
+      const want = tileMatrix(matrix);
+      const got = tileMatrix(shifted, { inPlace });
+      expect(hostData(got.codes)).toEqual(hostData(want.codes));
+      expect(hostData(untileMatrix(got).codes)).toEqual(codes);
     }),
     { numRuns: 30 },
   );

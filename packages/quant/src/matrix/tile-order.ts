@@ -58,11 +58,13 @@ const emptyLike = <V extends Tileable>(view: V): V =>
     new (hostData(view).constructor as Uint8ArrayConstructor)(hostData(view).length) as never,
   ) as V;
 
-/** The same bytes as 32-bit words where they are aligned, so that four bytes of codes move at a time. */
-function asWords(data: Uint8Array | Float32Array, bytes: number): Uint8Array | Uint32Array | Float32Array {
-  return data instanceof Float32Array || bytes % 4 !== 0 || data.byteOffset % 4 !== 0
-    ? data
-    : new Uint32Array(data.buffer, data.byteOffset, data.length >> 2);
+/** Both arrays as 32-bit words where both are aligned, so that four bytes of codes move at a time. */
+function asWords(arrays: readonly (Uint8Array | Float32Array)[], elements: number) {
+  const canBeWords = arrays.every(
+    (data) => data instanceof Uint8Array && elements % 4 === 0 && data.byteOffset % 4 === 0,
+  );
+  if (!canBeWords) return arrays;
+  return arrays.map((data) => new Uint32Array(data.buffer, data.byteOffset, data.length >> 2));
 }
 
 function reorder<V extends Tileable>(
@@ -73,12 +75,13 @@ function reorder<V extends Tileable>(
   isForward: boolean,
 ): V {
   const columns = cols / TILE_COLUMNS;
-  const source = asWords(hostData(view), elements);
-  const target = asWords(hostData(into), elements);
+  const [source, target] = asWords([hostData(view), hostData(into)], elements);
   if (source.length !== target.length)
     throw new QdyloraError('BAD_SHAPE', {
       where: 'tile-order',
-      problem: 'only one of the two arrays starts at a multiple of 4 bytes',
+      problem:
+        'the two arrays must have equally many elements ' +
+        `(got ${shapeText(view.shape)} and ${shapeText(into.shape)})`,
     });
   const piece = (elements * source.length) / hostData(view).length;
   const bandLength = TILE_ROWS * columns * piece;

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { mergeLayer, resortBySvd, sliceRank, type SlicedLayer } from '@qdylora/lora-dynamic';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { rejection, run, tinyRun } from '../../../test/tiny-run.ts';
 import { evaluate, exportAdapter } from '../../index.ts';
@@ -19,6 +20,10 @@ const lossOf = async (path: string, rank?: number): Promise<number> => {
   const options = { ...judged, adapter: path, ranks: rank === undefined ? ('all' as const) : [rank] };
   return (await evaluate(options)).results[0].loss;
 };
+
+/** What a layer of an adapter adds to its weight: [out, in] */
+const productOf = (layer: SlicedLayer, scale: number): Float32Array =>
+  mergeLayer(new Float32Array(layer.outFeatures * layer.inFeatures), layer, scale);
 
 describe('an adapter under a budget', () => {
   it('has the losses of the whole adapter where the budget holds all of it', async () => {
@@ -83,6 +88,34 @@ describe('an adapter under a budget', () => {
     expect(await cutTo(1e6)).toBeCloseTo(full, 5);
     expect(base - (await cutTo(Math.round(whole / 3)))).toBeGreaterThan((base - full) / 3);
   });
+
+  it.each(['sqrt', 'paper'] as const)(
+    'of one rank and scaling %s is the best approximation of its ranks',
+    async (loraScaling) => {
+      const runDir = folder.in(`run ${loraScaling}`);
+      await run({ ...common, ranks: [4], loraScaling, outputDir: runDir });
+      const { state } = readAdapter(join(runDir, 'adapter'));
+      const budget = state.layers.reduce((sum, { a, b }) => sum + 2 * (a.length + b.length), 0);
+      const outputDir = folder.in(`half ${loraScaling}`);
+      const options = { adapter: join(runDir, 'adapter'), budget, model, dataset: rows, outputDir };
+      const { smallestRank } = await exportAdapter(options);
+      expect(smallestRank).toBeLessThan(4);
+      const { state: cut, layerRanks } = readAdapter(outputDir);
+      const whole = sliceRank(cut, cut.maxRank);
+      for (const layer of whole.layers) {
+        const best = resortBySvd(state, layerRanks?.get(layer.name) ?? cut.maxRank);
+        const want = productOf(
+          best.layers.find(({ name }) => name === layer.name)!,
+          best.scale,
+        );
+        const got = productOf(layer, whole.scale);
+        const largest = Math.max(...want.map(Math.abs));
+        // sums of float32 numbers that were rounded a few times
+        for (const [i, value] of got.entries())
+          expect(Math.abs(value - want[i])).toBeLessThanOrEqual(1e-5 * largest);
+      }
+    },
+  );
 
   it('refuses an adapter that was never trained by its name', async () => {
     await run({ ...common, learningRate: 1e-200, ranks: [4], outputDir: folder.in('untrained') });

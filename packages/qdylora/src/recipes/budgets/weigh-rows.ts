@@ -2,6 +2,7 @@ import { collate, type Example } from '@qdylora/data';
 import type { MeasureOptions } from '@qdylora/eval';
 import {
   gainsOfRows,
+  scaleAt,
   sortRows,
   type Adapted,
   type AdapterState,
@@ -36,7 +37,8 @@ export interface WeighedRows {
  * Estimates over examples of the task what each row of an adapter is worth (`fisherOfRows`, `gainsOfRows`).
  *
  * A nested adapter keeps the rows that were trained to be a small rank. The rows of an adapter of one rank
- * have no order, so they are sorted by SVD first.
+ * have no order, so they are sorted by SVD first. Its smaller ranks were never trained, so they have the
+ * scale of the whole adapter: each is the best approximation of its rank.
  *
  * @throws QdyloraError NON_FINITE; ABORTED
  */
@@ -45,14 +47,24 @@ export async function weighRows(
   examples: readonly Example[],
   { computeDtype = 'f32', signal }: Pick<MeasureOptions, 'computeDtype' | 'signal'>,
 ): Promise<WeighedRows> {
-  const isNested = state.ranks.length > 1;
-  const ordered = isNested ? state : sortRows(state).state;
   const batches = examples.map((example) => collate([example]));
   const options = { computeDtype: unscaledDtype(computeDtype), recompute: true, level, signal };
+  const weighed = async (ordered: AdapterState): Promise<WeighedRows> => ({
+    state: ordered,
+    gains: gainsOfRows(ordered, await fisherOfRows(adapted, batches, options)),
+  });
+  if (state.ranks.length > 1) return weighed(state);
+  const sorted = sortRows(state).state;
   try {
-    if (!isNested) await adapted.load(ordered);
-    return { state: ordered, gains: gainsOfRows(ordered, await fisherOfRows(adapted, batches, options)) };
+    await adapted.load(sorted);
+    return await weighed(withOneScale(sorted));
   } finally {
-    if (!isNested) await adapted.load(state);
+    await adapted.load(state);
   }
+}
+
+/** The same adapter with the scale of its largest rank at every rank. */
+function withOneScale(state: AdapterState): AdapterState {
+  const { scaling, alpha, maxRank } = state;
+  return { ...state, scaling: 'constant', alpha: maxRank * scaleAt(scaling, alpha, maxRank, maxRank) };
 }
