@@ -100,7 +100,7 @@ describe('the ratio estimate', () => {
           sums: Float64Array.from(values),
           counts: new Float64Array(n).fill(1),
         });
-        expect(mean).toBe(average);
+        expect(mean + 0).toBe(average + 0); // −0 is 0
         expect(Math.abs(standardError - sd / Math.sqrt(n))).toBeLessThanOrEqual(1e-12 * (1 + sd));
       }),
     );

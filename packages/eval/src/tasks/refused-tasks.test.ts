@@ -43,6 +43,10 @@ describe('wrong tasks are refused with what to do', () => {
     expect(TASK_NAMES).toContain('mmlu_anatomy');
   });
 
+  it('trust_remote_code changes nothing here, so it is allowed', () => {
+    expect(defined(`${QUIZ}dataset_kwargs: {trust_remote_code: true}\n`).name).toBe('quiz');
+  });
+
   it('each built-in task is defined', () => {
     expect(findTasks(TASK_NAMES).tasks).toHaveLength(9 + 2 * 57);
   });
@@ -75,6 +79,8 @@ describe('wrong tasks are refused with what to do', () => {
     ['filter_list: [{name: a, filter: []}]\n', 'must end with take_first'],
     [`filter_list: [${FIRST}, ${FIRST}]\n`, 'two lists of filters with the name a'],
     ['doc_to_image: image\n', '`doc_to_image` is not supported.'],
+    ['dataset_kwargs: {data_dir: law}\n', '`data_dir` in `dataset_kwargs` is not supported. Remove it,'],
+    ['dataset_kwargs: law\n', '`dataset_kwargs` must be a mapping (got "law").'],
     ['use: [\n', 'cannot be read as a task'],
   ])('%j', (line, message) => {
     const key = line.slice(0, line.indexOf(':') + 1);
@@ -110,6 +116,21 @@ describe('rows that do not fit are refused with their place', () => {
     await expect(requestsOf(QUIZ, rowsOf(GOOD, { question: 'Q', choices: ['a'] }))).rejects.toThrow(
       '[test.jsonl:2] The row has no field "gold", which the task quiz reads. Its fields are: question,',
     );
+  });
+
+  it('a question that is null, which is not the name of its column', async () => {
+    await expect(requestsOf(WRITTEN, rowsOf({ question: null, gold: '1' }))).rejects.toThrow(
+      '[test.jsonl:1] doc_to_text of the task sums must be a text (got None)',
+    );
+  });
+
+  it('a row of wikitext without a page, or with one that is no text', async () => {
+    const [task] = findTasks(['wikitext']).tasks;
+    const documentsOf = (row: object) => readDocuments(task!, () => Promise.resolve(rowsOf(row)), false);
+    await expect(documentsOf({ text: 'a' })).rejects.toThrow(
+      '[test.jsonl:1] The row has no field "page", which the task wikitext reads. Its fields are: text.',
+    );
+    await expect(documentsOf({ page: null })).rejects.toThrow('page of the task wikitext must be a text');
   });
 
   it('a field of a template that is missing', async () => {
@@ -161,4 +182,15 @@ describe('rows that do not fit are refused with their place', () => {
     const { documents } = await requestsOf(QUIZ, rowsOf({ ...GOOD, gold: 7 }));
     expect(documents[0]!.requests).toHaveLength(2);
   });
+});
+
+it('the beginning of an answer is empty where its column is null or missing', async () => {
+  const rows = rowsOf(
+    { question: 'Q', gold: '1', hint: 'H' },
+    { question: 'Q', gold: '1', hint: null },
+    { question: 'Q', gold: '1' },
+  );
+  const { documents } = await requestsOf(`${WRITTEN}gen_prefix: hint\n`, rows);
+  const contexts = documents.map(({ requests: [request] }) => 'context' in request! && request.context);
+  expect(contexts).toEqual(['Q H', 'Q', 'Q']);
 });

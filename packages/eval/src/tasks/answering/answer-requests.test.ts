@@ -78,6 +78,17 @@ it('after an abort at any pass, the answers are those of a whole run and no pass
   }
 });
 
+it('the number of passes is told before the first one', async () => {
+  const { model, passes } = countedModel();
+  const told: number[] = [];
+  const cache = mapCache();
+  const options = { ...SMALL, cache, onPassCount: (count: number) => told.push(count, passes.length) };
+  await answerRequests(REQUESTS, model, options);
+  const count = passes.length;
+  await answerRequests(REQUESTS, model, options);
+  expect(told).toEqual([count, 0, 0, count]);
+});
+
 it('requests that differ in any part have different keys', () => {
   const keys = [
     ...REQUESTS,

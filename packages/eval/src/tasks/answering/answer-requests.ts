@@ -16,6 +16,8 @@ export interface AnswerOptions extends Pick<MeasureOptions, 'signal' | 'onProgre
   readonly tokensPerBatch?: number;
   /** Answers that the same model gave before. What is in it is not computed again; new answers are added. */
   readonly cache?: AnswerCache;
+  /** Told once, before the first pass, how many there are: none where all answers are in the cache. */
+  readonly onPassCount?: (passes: number) => void;
   /** The encoder of the model, where several ranks share one (`requestEncoder`). */
   readonly encode?: RequestEncoder;
 }
@@ -79,6 +81,7 @@ export async function answerRequests(
     settle(i, await writeUntil(model, ids, settings, beforeStep));
   };
   const steps = [...groups.map((group) => () => scoreGroup(group)), ...writings.map((i) => () => write(i))];
+  options.onPassCount?.(steps.length);
   await runSteps(steps, model.concurrency ?? 1, async (step) => {
     await beforeStep();
     await step();

@@ -1,4 +1,5 @@
-import type { PythonDict } from '@qdylora/data';
+import type { PythonDict, RowValues } from '@qdylora/data';
+import { badField, column } from '../prompts/document-fields.ts';
 import { textLengths } from '../scoring/text-lengths.ts';
 import type { BuiltInTask } from './built-in-task.ts';
 
@@ -25,10 +26,18 @@ metadata:
 
 const pageOf = (document: PythonDict): string => document.get('page') as string;
 
+/** @throws QdyloraError BAD_DATA for a row without a text in `page` */
+function withPage(row: RowValues): RowValues {
+  const task = { name: 'wikitext' };
+  if (typeof column(task, row, 'page') === 'string') return row;
+  throw badField(task, row, 'page', 'must be a text');
+}
+
 /** Scored is the detokenized page; its log p is divided by the lengths of the page as it was. */
 export const WIKITEXT: BuiltInTask = {
   yaml: YAML,
   functions: {
+    processRows: (rows) => rows.map(withPage),
     target: (document) => detokenized(pageOf(document)),
     lengths: (document) => textLengths(pageOf(document)),
   },

@@ -78,6 +78,17 @@ describe('compareRanks', () => {
     expect(recommendRanks(reports, [])!.byTask.map(({ metric }) => metric)).toEqual(['acc_norm']);
   });
 
+  it('recommends for all tasks a rank that left a race as indifferent, and none that was worse', async () => {
+    const views = await Promise.all([viewOf(1, () => false), viewOf(8, () => true)]);
+    const [reportAt1, reportAt8] = views.map((view) => compareRanks([view])[0]);
+    const reports = [reportAt1, { ...reportAt8, task: 'other' }];
+    const forAll = (reason: 'worse' | 'indifferent'): number | null => {
+      const races = [{ task: reportAt1.task, dropped: [{ rank: 8, documents: 25, reason, mean: 0 }] }];
+      return recommendRanks(reports, [], races)!.rankForAll;
+    };
+    expect([forAll('indifferent'), forAll('worse')]).toEqual([8, null]);
+  });
+
   it('has nothing to say without ranks', async () => {
     expect(compareRanks([await viewOf(null, () => true)])).toEqual([]);
     expect(recommendRanks([], [])).toBeNull();

@@ -11,18 +11,33 @@ const functionTag: ScalarTag = {
   resolve: (text) => FUNCTION_MARK + text,
 };
 
+/** A file and its text. */
+interface TaskFile {
+  readonly text: string;
+  readonly where: string;
+}
+
+/** Reads an included file by its name and by the file that includes it. */
+type ReadInclude = (name: string, includedBy: string) => TaskFile;
+
 /**
  * Reads the YAML of a task as Python's `yaml` does: YAML 1.1, floats and whole numbers apart, `include`
  * merged.
  *
  * @param where the file, for errors
- * @param readInclude the text of an included file by its name
- * @throws QdyloraError BAD_CONFIG for what is no YAML or no mapping
+ * @throws QdyloraError BAD_CONFIG for what is no YAML or no mapping, and for files that include each other
  */
-export function readTaskYaml(
+export const readTaskYaml = (
   text: string,
   where: string,
-  readInclude: (name: string) => { readonly text: string; readonly where: string } = refuseInclude(where),
+  readInclude: ReadInclude = refuseInclude,
+): PythonDict => readMerged({ text, where }, [where], readInclude);
+
+/** @param chain the files from the task to this one, each included by the one before */
+function readMerged(
+  { text, where }: TaskFile,
+  chain: readonly string[],
+  readInclude: ReadInclude,
 ): PythonDict {
   const document = parseDocument(text, {
     version: '1.1',
@@ -38,14 +53,15 @@ export function readTaskYaml(
   own.delete('include');
   if (includes === undefined) return own;
   const included = (Array.isArray(includes) ? (includes as PythonValue[]) : [includes]).flatMap((name) => {
-    const file = readInclude(String(name));
-    return [...readTaskYaml(file.text, file.where, readInclude)];
+    const file = readInclude(String(name), where);
+    if (chain.includes(file.where)) throw badYaml(where, `it includes ${file.where}, which includes it`);
+    return [...readMerged(file, [...chain, file.where], readInclude)];
   });
   return new Map([...included.filter(([key]) => key !== 'task_list'), ...own]);
 }
 
-const refuseInclude = (where: string) => (name: string) => {
-  throw badYaml(where, `it includes ${name}, which cannot be found`);
+const refuseInclude: ReadInclude = (name, includedBy) => {
+  throw badYaml(includedBy, `it includes ${name}, which cannot be found`);
 };
 
 /** Whole numbers are bigints here, and floats numbers: the reverse of what a template has. */

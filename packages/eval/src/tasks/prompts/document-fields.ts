@@ -18,7 +18,7 @@ export interface DocumentFields {
   text(row: RowValues, field?: Field): string;
   target(row: RowValues, field?: Field): PythonValue;
   choices(row: RowValues, field?: Field): readonly string[];
-  /** A field by its name, or a template. Null: nothing. */
+  /** A field by its name, or a template. Empty for null, and for a column that the row lacks. */
   resolved(row: RowValues, field: string | null, name: string): string;
 }
 
@@ -41,16 +41,18 @@ export function documentFields(task: TaskDefinition, columns: ReadonlySet<string
   const hasChoices = task.choice !== undefined;
 
   function text(row: RowValues, field: Field = task.text): string {
-    const value = typeof field !== 'string' ? field : columns.has(field) ? column(task, row, field) : null;
-    if (typeof value === 'string') return value;
-    const written = typeof field === 'string' && value === null ? rendered(row, field, 'doc_to_text') : null;
-    if (written !== null && !(hasChoices && isDigits(written))) return written;
-    throw badField(
-      task,
-      row,
-      'doc_to_text',
-      'must be a text (tasks with several contexts are not supported)',
-    );
+    const isTemplate = typeof field === 'string' && !columns.has(field);
+    const value = isTemplate
+      ? rendered(row, field, 'doc_to_text')
+      : typeof field === 'string'
+        ? column(task, row, field)
+        : field;
+    if (typeof value === 'string' && !(isTemplate && hasChoices && isDigits(value))) return value;
+    const problem =
+      value === null
+        ? 'must be a text (got None)'
+        : 'must be a text (tasks with several contexts are not supported)';
+    throw badField(task, row, 'doc_to_text', problem);
   }
 
   function target(row: RowValues, field: Field = task.target): PythonValue {
@@ -84,7 +86,8 @@ export function documentFields(task: TaskDefinition, columns: ReadonlySet<string
     choices,
     resolved(row, field, name) {
       if (field === null || field === '') return '';
-      return row.value.has(field) ? strOf(column(task, row, field)) : rendered(row, field, name);
+      const isTemplate = !row.value.has(field) && !columns.has(field);
+      return isTemplate ? rendered(row, field, name) : strOf(row.value.get(field) ?? '');
     },
   };
 }
@@ -101,7 +104,8 @@ function literalOf(text: string): PythonValue {
   }
 }
 
-function column(task: TaskDefinition, row: RowValues, name: string): PythonValue {
+/** @throws QdyloraError BAD_DATA with the row's place where it lacks the field */
+export function column(task: Pick<TaskDefinition, 'name'>, row: RowValues, name: string): PythonValue {
   const value = row.value.get(name);
   if (value !== undefined) return value;
   throw new QdyloraError('BAD_DATA', {
@@ -111,7 +115,12 @@ function column(task: TaskDefinition, row: RowValues, name: string): PythonValue
   });
 }
 
-export function badField(task: TaskDefinition, row: RowValues, field: string, problem: string): QdyloraError {
+export function badField(
+  task: Pick<TaskDefinition, 'name'>,
+  row: RowValues,
+  field: string,
+  problem: string,
+): QdyloraError {
   return new QdyloraError('BAD_DATA', {
     where: row.where,
     problem: `${field} of the task ${task.name} ${problem}`,

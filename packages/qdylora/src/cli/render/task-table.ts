@@ -1,3 +1,4 @@
+import { findTasks } from '@qdylora/eval';
 import type { TaskRow } from '../../recipes/tasks/task-rows.ts';
 import {
   allTasksSentence,
@@ -26,10 +27,9 @@ export function taskTable(
   tasks: TaskResults,
   { paint }: Pick<Terminal, 'paint'>,
 ): string[] {
-  const groups = rows.filter(({ metric }) => metric.endsWith('_macro')).map(({ task }) => task);
-  const shown = rows.filter(
-    ({ task }) => groups.includes(task) || !groups.some((group) => task.startsWith(`${group}_`)),
-  );
+  const groups = [...new Set(rows.filter(({ metric }) => metric.endsWith('_macro')).map(({ task }) => task))];
+  const members = new Set(findTasks(groups).tasks.map(({ name }) => name));
+  const shown = rows.filter(({ task }) => !members.has(task));
   const keys = [...new Set(shown.map(keyOf))];
   const cells = keys.flatMap((key) => {
     const lines = shown.filter((row) => keyOf(row) === key);

@@ -6,7 +6,6 @@ import { tinyCommands } from '../../../test/tiny-commands.ts';
 import type { QdyloraError } from '@qdylora/contract';
 import type { RecipeProgress } from '../evaluate.ts';
 import { evaluateTasks } from './evaluate-tasks.ts';
-import { isSplitFile } from './task-data.ts';
 
 const QUIZ = `task: quiz
 dataset_path: made/quiz
@@ -26,6 +25,19 @@ describe('eval --tasks', () => {
   const flags = ['eval', ...host, '--task-data', data];
   const quiz = (i: number): string =>
     JSON.stringify({ question: `is ${i} odd?`, gold: i % 2, choices: ['no', 'yes'] });
+
+  /** A folder with rows that take more than one pass, so that an abort comes between them. */
+  const slowRows = (count: number): string => {
+    const slow = folder.in(`slow-${count}`);
+    mkdirSync(slow);
+    const rows = Array.from({ length: count }, (_, i) => ({
+      question: `${String.fromCodePoint(97 + i)} is number ${i} of the letters ${'x'.repeat(60)}`,
+      gold: i % 2,
+      choices: ['no', 'yes'],
+    }));
+    writeFileSync(join(slow, 'test.jsonl'), rows.map((row) => JSON.stringify(row)).join('\n'));
+    return slow;
+  };
 
   beforeAll(async () => {
     mkdirSync(join(data, 'quiz'), { recursive: true });
@@ -177,14 +189,7 @@ describe('eval --tasks', () => {
 
   it('an interrupted evaluation keeps its answers, continues, and has the same results', async () => {
     const out = folder.in('interrupted');
-    const slow = folder.in('slow');
-    mkdirSync(slow);
-    const rows = Array.from({ length: 24 }, (_, i) => ({
-      question: `${String.fromCodePoint(97 + i)} is number ${i} of the letters ${'x'.repeat(60)}`,
-      gold: i % 2,
-      choices: ['no', 'yes'],
-    }));
-    writeFileSync(join(slow, 'test.jsonl'), rows.map((row) => JSON.stringify(row)).join('\n'));
+    const slow = slowRows(24);
     const options = { model, adapter, tasks: [task], taskData: slow, outputDir: out };
     const quiet = { ...options, backend: 'host', quantization: 'none', ranks: [1, 2] } as const;
     const controller = new AbortController();
@@ -201,12 +206,45 @@ describe('eval --tasks', () => {
     expect(stopped!.message).toMatch(/finished: .*:base.*run the same command again to continue/s);
     expect(seen.every(({ secondsLeft }) => secondsLeft! >= 0)).toBe(true);
     const counts: number[] = [];
-    const again = await evaluateTasks({ ...quiet, onProgress: ({ done }) => counts.push(done) });
+    const again = await evaluateTasks({
+      ...quiet,
+      onProgress: ({ done, total }) => counts.push(done / total),
+    });
+    expect(counts.at(-1)).toBe(1);
+    expect(counts.filter((share) => share === 1)).toHaveLength(1);
     const fresh = await evaluateTasks({ ...quiet, outputDir: folder.in('fresh') });
     expect(again.results).toEqual(fresh.results);
     const third = await evaluateTasks({ ...quiet, onProgress: () => counts.push(-1) });
     expect(third.results).toEqual(fresh.results);
     expect(counts).not.toContain(-1);
+  });
+
+  it('a part of the ranks is not compared: a report from before stays as it is', async () => {
+    const out = folder.in('partial');
+    const options = { model, adapter, tasks: [task], taskData: slowRows(40), outputDir: out };
+    const quiet = { ...options, backend: 'host', quantization: 'none', compareWithBase: false } as const;
+    const { report } = await evaluateTasks({ ...quiet, ranks: [1] });
+    const reports = (): string[] =>
+      [report!, join(out, 'task-report.json')].map((file) => readFileSync(file, 'utf8'));
+    writeFileSync(report!, `${reports()[0]}<!-- from before -->`);
+    const before = reports();
+    const controller = new AbortController();
+    // the answers of rank 1 are kept, so it is finished when rank 2 is aborted
+    const { signal } = controller;
+    const onProgress = (): void => controller.abort();
+    await expect(evaluateTasks({ ...quiet, ranks: [1, 2], signal, onProgress })).rejects.toMatchObject({
+      message: expect.stringMatching(/finished: [^ ]*:r1\. /) as string,
+      details: { files: [expect.stringMatching(/results_.*json$/)] },
+    });
+    expect(reports()).toEqual(before);
+  });
+
+  it('a rank that was not trained is told', async () => {
+    const notices: string[] = [];
+    const options = { model, adapter, tasks: [task], taskData: data, ranks: [2, 3] };
+    const quiet = { ...options, backend: 'host', quantization: 'none', compareWithBase: false } as const;
+    await evaluateTasks({ ...quiet, onNotice: (text) => notices.push(text) });
+    expect(notices).toEqual(['Rank 3 was not trained: the ranks of this adapter are 1, 2, 4.']);
   });
 
   it('a race that drops no rank says so, and changes no number', async () => {
@@ -247,8 +285,10 @@ describe('eval --tasks', () => {
       join(long, 'test.jsonl'),
       JSON.stringify({ question: 'x'.repeat(300), gold: 0, choices: ['a', 'b'] }),
     );
-    const { code, err } = await command('eval', ...host, '--task-data', long, '--tasks', task);
-    expect(code).toBe(0);
+    const repeated = folder.in('repeated.yaml');
+    writeFileSync(repeated, `${QUIZ}repeats: 2\n`);
+    const { code, err } = await command('eval', ...host, '--task-data', long, '--tasks', repeated);
+    expect(code, err).toBe(0);
     expect(err).toContain('2 prompts are longer than the 128 tokens that the model reads.');
   });
 
@@ -275,17 +315,5 @@ describe('eval --tasks', () => {
 
   it('flags of tasks need tasks', async () => {
     expect((await command('eval', '--model', model, '--limit', '3')).err).toContain('--limit needs --tasks.');
-  });
-
-  it.each([
-    ['main/test-00000-of-00001.parquet', 'test', 'main', true],
-    ['socratic/test-00000-of-00001.parquet', 'test', 'main', false],
-    ['data/validation.jsonl', 'validation', null, true],
-    ['test.json', 'test', null, true],
-    ['data/testing.jsonl', 'test', null, false],
-    ['main/train-00000-of-00001.parquet', 'test', 'main', false],
-    ['a/b/test.parquet', 'test', null, false],
-  ])('%s is a file of %s in %s: %s', (file, split, configuration, expected) => {
-    expect(isSplitFile(file, split, configuration)).toBe(expected);
   });
 });

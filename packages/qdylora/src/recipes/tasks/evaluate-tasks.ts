@@ -1,5 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import type { ChatMessage, Tokenizer } from '@qdylora/data';
+import type { Tokenizer } from '@qdylora/data';
 import {
   adapterBytes,
   compareRanks,
@@ -18,14 +18,16 @@ import { valuesOfOptions, type ExplicitValues } from '../../config/explicit-valu
 import { missingKey } from '../../config/names/missing-key.ts';
 import type { InputOf } from '../../config/values/check-values.ts';
 import { EVALUATE_TASKS_KEYS } from '../../config/task-keys.ts';
-import { ranksOf, readAdapter } from '../adapter/read-adapter.ts';
+import { ranksOf, readAdapter, warnOfUntrainedRank } from '../adapter/read-adapter.ts';
 import type { Warn } from '../adapter/attach-adapter.ts';
 import { IDLE_RANKS, type RecipeHooks } from '../evaluate.ts';
 import type { BackendChoice } from '../opening/choose-backend.ts';
+import { longestSequenceOf } from '../opening/longest-sequence-of.ts';
 import { checkModelValues, openModel, type OpenModel } from '../opening/open-model.ts';
 import type { WeightPrecision } from '../opening/weight-precision.ts';
 import { checkHooks } from '../run/check-hooks.ts';
 import type { EvaluateTasksConfig } from './evaluate-tasks-config.ts';
+import { chatPrompts } from './chat-prompts.ts';
 import { judgeTasks, requestsOfTasks, type TaskRunOptions } from './judge-tasks.ts';
 import { isTaskFile, readOwnTask } from './own-task.ts';
 import { taskRows, type TaskRow } from './task-rows.ts';
@@ -86,6 +88,7 @@ export async function evaluateTasksFrom(
   const chosen = chooseTasks(config);
   const adapter = config.adapter === null ? null : readAdapter(config.adapter);
   const ranks = adapter ? ranksOf(adapter, config.ranks) : [];
+  for (const rank of ranks) warnOfUntrainedRank(adapter!.state, rank, onNotice);
   if (!adapter && Array.isArray(config.ranks)) onNotice(IDLE_RANKS);
   const sandbox = config.allowCodeExecution ? openTaskSandbox(chosen, onNotice) : null;
   using opened = await openModel(config, { adapter, backend, warn: onNotice });
@@ -93,6 +96,7 @@ export async function evaluateTasksFrom(
   const requests = await requestsFor(chosen, config, { tokenizer, signal, tell: onNotice });
   const views = [...(adapter && !config.compareWithBase ? [] : [null]), ...ranks];
   await using models = openTaskModels(opened, { tokenizer, requests, views: views.length, signal });
+  tellCuts(requests, { encode: models.encode, maxLength: longestSequenceOf(opened.model), tell: onNotice });
   const judging: Judging = { config, chosen, opened, tokenizer, requests, models, date: new Date(), sandbox };
   const answersOf = modelAnswers(opened, config);
   const judged: JudgedView[] = [];
@@ -107,15 +111,13 @@ export async function evaluateTasksFrom(
         encode: models.encode,
         answersOf,
       });
-    const progressOf = progressOfViews(views.length, onProgress);
-    const judgeRank = async (rank: number | null, v: number): Promise<void> => {
+    const progressOf = progressOfViews(onProgress);
+    const judgeRank = async (rank: number | null): Promise<void> => {
       const remaining = requestsOfRank(rank, requests, races);
       if (remaining.length === 0) return;
       const { encode } = models;
-      const hooks = { signal, onProgress: progressOf(v), cache: answersOf(rank), encode };
-      const { notice, ...view } = await judgeView({ ...judging, requests: remaining }, rank, hooks);
-      if (v === 0 && notice !== null) onNotice(notice);
-      judged.push(view);
+      const hooks = { signal, ...progressOf(), cache: answersOf(rank), encode };
+      judged.push(await judgeView({ ...judging, requests: remaining }, rank, hooks));
     };
     const judgements = views.map(judgeRank);
     await Promise.allSettled(judgements);
@@ -123,7 +125,7 @@ export async function evaluateTasksFrom(
     await Promise.all(judgements);
   } catch (error) {
     if (!QdyloraError.isInstance(error) || error.code !== 'ABORTED') throw error;
-    throw stoppedEarly(error, judged.length > 0 ? summaryOf(judging, judged, races) : null, judging);
+    throw stoppedEarly(error, judged, judging);
   }
   return summaryOf(judging, judged, races);
 }
@@ -159,10 +161,10 @@ interface JudgedView extends ScoredView {
 async function judgeView(
   { config, chosen, opened, tokenizer, requests, models, date, sandbox }: Judging,
   rank: number | null,
-  hooks: Pick<AnswerOptions, 'signal' | 'onProgress' | 'cache' | 'encode'>,
-): Promise<JudgedView & { readonly notice: string | null }> {
+  hooks: Pick<AnswerOptions, 'signal' | 'onPassCount' | 'onProgress' | 'cache' | 'encode'>,
+): Promise<JudgedView> {
   const model = models.at(rank);
-  const { scores: answered, cutContexts } = await judgeTasks(requests, model, hooks);
+  const answered = await judgeTasks(requests, model, hooks);
   const scores = sandbox ? await judgePrograms(answered, sandbox, hooks.signal) : answered;
   const groups = scoreGroups(chosen.groups, scores).filter(({ metrics }) => metrics.length > 0);
   const facts = factsOf(opened, rank, config, { date, tokenizer, maxLength: model.maxLength });
@@ -171,8 +173,7 @@ async function judgeView(
     folder === null
       ? null
       : writeTaskResults({ folder, modelName: modelName(opened, rank), date, scores, groups, facts });
-  const notice = cutContexts > 0 ? cutNotice(cutContexts, model.maxLength) : null;
-  return { rank, scores, groups, file, notice };
+  return { rank, scores, groups, file };
 }
 
 /** Compares the ranks that were judged, and writes the report. */
@@ -185,7 +186,7 @@ function summaryOf(
     alpha: config.racing ? ALPHA * (1 - RACE_SHARE) : ALPHA,
     adapterBytes: (rank) => adapterBytes(opened.adapter?.adapted.model, rank),
   });
-  const recommendation = recommendRanks(comparisons, scoreGroups(chosen.groups, []));
+  const recommendation = recommendRanks(comparisons, scoreGroups(chosen.groups, []), races);
   const compared = { model: opened.source.name, comparisons, recommendation, races };
   return {
     ...compared,
@@ -196,15 +197,18 @@ function summaryOf(
   };
 }
 
-/** The abort of an evaluation in its own words: which ranks are finished, and how to continue. */
+/**
+ * The abort of an evaluation in its own words: which ranks are finished, and how to continue. A part of the
+ * ranks is not compared, so there is no report.
+ */
 function stoppedEarly(
   { cause }: QdyloraError,
-  finished: TaskEvaluation | null,
+  judged: readonly JudgedView[],
   { config, opened }: Judging,
 ): QdyloraError {
-  const names = [...new Set(finished?.results.map(({ rank }) => modelName(opened, rank)))];
+  const names = judged.map(({ rank }) => modelName(opened, rank));
   const folder = answerFolder(config);
-  const files = [...(finished?.files ?? []), ...(finished?.report ? [finished.report] : [])];
+  const files = judged.flatMap(({ file }) => file ?? []);
   const written = files.length > 0 ? `Written: ${files.join(', ')}. ` : '';
   return new QdyloraError('ABORTED', {
     where: 'tasks',
@@ -228,7 +232,7 @@ const requestsFor = (
     taskData,
     numFewshot,
     limit,
-    chatTemplate: applyChatTemplate ? templateOf(tokenizer) : null,
+    chatTemplate: applyChatTemplate ? chatPrompts(tokenizer, hooks.tell) : null,
     isMultiturn: applyChatTemplate === true,
   });
 
@@ -258,21 +262,18 @@ async function requiredTokenizer({ source }: OpenModel): Promise<Tokenizer> {
   });
 }
 
-/** @throws QdyloraError BAD_CONFIG for a tokenizer without a chat template */
-function templateOf({
-  chatTemplate,
-}: Tokenizer): (messages: readonly ChatMessage[], addGenerationPrompt: boolean) => string {
-  if (!chatTemplate)
-    throw new QdyloraError('BAD_CONFIG', {
-      where: 'apply_chat_template',
-      problem: 'The tokenizer has no chat template.',
-      nextStep: 'Name one with --chat-template, or leave --apply-chat-template out.',
-    });
-  // Without a generation prompt the last message is the beginning of the answer (`gen_prefix`).
-  return (messages, addGenerationPrompt) =>
-    chatTemplate.render(messages, { addGenerationPrompt, continueFinalMessage: !addGenerationPrompt });
+interface CutOptions extends Pick<TaskModels, 'encode'> {
+  readonly maxLength: number;
+  readonly tell: Warn;
 }
 
-const cutNotice = (count: number, maxLength: number): string =>
-  `${count} prompts are longer than the ${maxLength} tokens that the model reads. Their beginnings are cut ` +
-  'off, as by lm-evaluation-harness.';
+/** Tells once for all ranks, which are asked the same, how many prompts are too long. */
+function tellCuts(tasks: readonly TaskRequests[], { encode, maxLength, tell }: CutOptions): void {
+  const requests = tasks.flatMap(({ documents }) => documents.flatMap((document) => document.requests));
+  const count = requests.filter((request) => encode(request).isCut).length;
+  if (count === 0) return;
+  tell(
+    `${count} prompts are longer than the ${maxLength} tokens that the model reads. Their beginnings are ` +
+      'cut off, as by lm-evaluation-harness.',
+  );
+}

@@ -40,32 +40,24 @@ export async function requestsOfTasks(
   return requests;
 }
 
-/** The scores of one view of a model. */
-export interface ViewScores {
-  readonly scores: readonly TaskScores[];
-  /** Requests whose context was cut. */
-  readonly cutContexts: number;
-}
-
-/** Answers the requests of all tasks with one model, and judges the answers. */
+/** Answers the requests of all tasks with one view of a model, and judges the answers. */
 export async function judgeTasks(
   tasks: readonly TaskRequests[],
   model: TokenModel,
   options: AnswerOptions & { readonly resamples?: number },
-): Promise<ViewScores> {
+): Promise<readonly TaskScores[]> {
   const asked = tasks.flatMap(({ task, documents }) =>
     documents.flatMap(({ requests }) => requests.flatMap((request) => repeated(request, task.repeats))),
   );
-  const { responses, cutContexts } = await answerRequests(asked, model, options);
+  const { responses } = await answerRequests(asked, model, options);
   let next = 0;
-  const scores = tasks.map((requests) => {
+  return tasks.map((requests) => {
     const { repeats } = requests.task;
     const answers = requests.documents.map((document) =>
       document.requests.map((): ModelResponse[] => responses.slice(next, (next += repeats))),
     );
     return scoreTask(requests, answers, options.resamples);
   });
-  return { scores, cutContexts };
 }
 
 const repeated = <T>(item: T, count: number): T[] => new Array<T>(count).fill(item);

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
 import { defineTask, readTaskYaml, type TaskDefinition } from '@qdylora/eval';
 
@@ -7,13 +7,14 @@ import { defineTask, readTaskYaml, type TaskDefinition } from '@qdylora/eval';
 export const isTaskFile = (name: string): boolean => /\.ya?ml$/.test(name);
 
 /**
- * Reads a task of one's own: the YAML of lm-evaluation-harness. `include` is relative to the file.
+ * Reads a task of one's own: the YAML of lm-evaluation-harness. `include` is relative to the file
+ * that has it.
  *
  * @throws QdyloraError MISSING_FILE, BAD_CONFIG, UNSUPPORTED
  */
 export function readOwnTask(file: string): TaskDefinition {
-  const include = (name: string): { text: string; where: string } => {
-    const path = join(dirname(file), name);
+  const include = (name: string, includedBy: string): { text: string; where: string } => {
+    const path = resolve(dirname(includedBy), name);
     return { text: readText(path), where: path };
   };
   return defineTask(readTaskYaml(readText(file), file, include), file);

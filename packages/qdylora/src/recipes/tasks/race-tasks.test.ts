@@ -94,8 +94,8 @@ it('drops the ranks that know less, and the survivors need only what is missing'
   expect([...racing, requestsOfRank(4, requests, [race!]).length]).toEqual([0, 1]);
   expect(requestsOfRank(null, requests, [race!])).toEqual(requests);
   for (const rank of [4, 8]) {
-    const { scores } = await judgeTasks(requests, modelAt(rank, count), { cache: answersOf(rank) });
-    expect(scores[0]!.metrics[0]!.value).toBe(0.75);
+    const scores = await judgeTasks(requests, modelAt(rank, count), { cache: answersOf(rank) });
+    expect(scores[0].metrics[0]!.value).toBe(0.75);
   }
   const saved = race!.dropped.reduce((sum, { documents }) => sum + ROWS - documents, 0);
   expect(sequences).toBe(2 * (4 * ROWS - saved)); // two choices a document

@@ -53,7 +53,7 @@ export async function raceTasks(
       const measureRank = async (rank: number): Promise<DocumentScores> => {
         const { signal, encode } = options;
         const answers = { signal, cache: options.answersOf(rank), encode, resamples: 0 };
-        const { scores } = await judgeTasks(part, options.modelAt(rank), answers);
+        const scores = await judgeTasks(part, options.modelAt(rank), answers);
         progress(to - from);
         return scale.scoresOf(
           scores.flatMap(({ metrics }) => metrics.find(({ metric }) => metric === name)!.items),

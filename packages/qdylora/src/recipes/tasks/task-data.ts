@@ -74,7 +74,7 @@ export interface HubDataOptions {
  * run.
  *
  * @throws QdyloraError as `fetchDataset` and `readRowValues` do; MISSING_FILE for a split that is no file
- * there
+ * there; BAD_CONFIG for one of several configurations or in several types of files
  */
 export function readSplitOnHub(
   { name, datasetPath, datasetName }: TaskDefinition,
@@ -90,16 +90,43 @@ export function readSplitOnHub(
     if (datasetPath === null || !isHubName(datasetPath))
       throw problem(`The task names no data set of the hub (got ${datasetPath ?? 'none'})`);
     const options = { ...hubSettings(env), signal, onNotice: tell };
-    const files = await fetchDataset(datasetPath, (file) => isSplitFile(file, split, datasetName), options);
+    const copies = new Set<string>();
+    const isNeeded = (file: string): boolean => {
+      if (!isSplitFile(file, split, datasetName)) return false;
+      copies.add(copyOf(file));
+      return copies.size === 1; // of several copies no more than the first one is downloaded
+    };
+    const files = await fetchDataset(datasetPath, isNeeded, options);
     if (files.length === 0)
       throw problem(`${datasetPath} has no JSON or Parquet files of the split ${split} on the hub`);
+    if (copies.size > 1) throw severalCopies(name, `${datasetPath} has the split ${split}`, copies);
     return readAll(files, signal);
   };
 }
 
+const folderOf = (file: string): string => (file.includes('/') ? file.slice(0, file.lastIndexOf('/')) : '');
+
+/** Files of one folder and one type are parts of one copy of a split: `main/*.parquet`. */
+const copyOf = (file: string): string =>
+  `${file.includes('/') ? `${folderOf(file)}/` : ''}*${file.slice(file.lastIndexOf('.'))}`;
+
+function severalCopies(where: string, problem: string, copies: ReadonlySet<string>): QdyloraError {
+  const folders = [...new Set([...copies].map(folderOf))].filter((folder) => folder !== '').sort();
+  const files = 'give the rows as files: --task-data data.';
+  return new QdyloraError('BAD_CONFIG', {
+    where,
+    problem: `${problem} ${copies.size} times on the hub: ${[...copies].sort().join(', ')}`,
+    nextStep:
+      folders.length > 1
+        ? `Name the configuration in the task, \`dataset_name: ${folders[0]}\`, or ${files}`
+        : `Choose one, and ${files}`,
+    details: { copies: [...copies].sort(), folders },
+  });
+}
+
 /** `main/test-00000-of-00001.parquet`, `data/test.jsonl`: the files of a split of one configuration. */
 export function isSplitFile(file: string, split: string, configuration: string | null): boolean {
-  const folder = file.includes('/') ? file.slice(0, file.lastIndexOf('/')) : '';
+  const folder = folderOf(file);
   const isInPlace = configuration === null ? !folder.includes('/') : folder === configuration;
   const fileName = basename(file);
   const end = fileName.startsWith(split) ? fileName.slice(split.length) : '';

@@ -1,11 +1,10 @@
-import { availableParallelism } from 'node:os';
 import { QdyloraError } from '@qdylora/contract';
 import { programsOf, withPassRates, type TaskScores } from '@qdylora/eval';
 import type { Sandbox } from './open-sandbox.ts';
 
 /**
- * Runs the programs of tasks whose answers are code, several at a time, and adds `pass@1`. Other tasks stay
- * as they are.
+ * Runs the programs of tasks whose answers are code, as many at a time as the sandbox allows, and adds
+ * `pass@1`. Other tasks stay as they are.
  *
  * @throws QdyloraError ABORTED
  */
@@ -47,6 +46,6 @@ async function runAll(
         });
     }
   };
-  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  await Promise.all(Array.from({ length: sandbox.programsAtOnce }, work));
   return passed;
 }

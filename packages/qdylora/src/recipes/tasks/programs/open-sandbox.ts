@@ -1,8 +1,9 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
+import { createLimit } from './create-limit.ts';
 import { PYTHON_RUNNER } from './python-runner.ts';
 
 /** Seconds that a program may take: those of Hugging Face's `code_eval`. */
@@ -15,7 +16,9 @@ const MEMORY_BYTES = 2 ** 30;
 export interface Sandbox {
   /** Processes have no network, and die with all that they started (`unshare` of Linux). */
   readonly isIsolated: boolean;
-  /** True if the program, with its tests, ends without an error. */
+  /** Programs that run at the same time; others wait. More of them would share the processors. */
+  readonly programsAtOnce: number;
+  /** True if the program, with its tests, ends without an error. Its time begins when its turn comes. */
   passes(program: string, signal?: AbortSignal): Promise<boolean>;
 }
 
@@ -32,7 +35,7 @@ const succeeds = (words: readonly string[]): boolean =>
  *
  * @throws QdyloraError UNSUPPORTED without Python 3, and on Windows
  */
-export function openSandbox(): Sandbox {
+export function openSandbox(programsAtOnce = availableParallelism()): Sandbox {
   const python = ['python3', 'python'].map(pythonAt).find((path) => path !== null);
   if (!python)
     throw new QdyloraError('UNSUPPORTED', {
@@ -42,7 +45,13 @@ export function openSandbox(): Sandbox {
     });
   const isIsolated = succeeds([...UNSHARE, python, '-I', '-c', 'pass']);
   const words = [...(isIsolated ? UNSHARE : []), python, '-I', '-c', PYTHON_RUNNER];
-  return { isIsolated, passes: (program, signal) => runProgram(words, program, signal) };
+  const inTurn = createLimit(programsAtOnce);
+  return {
+    isIsolated,
+    programsAtOnce,
+    passes: (program, signal) =>
+      inTurn(async () => !signal?.aborted && (await runProgram(words, program, signal))),
+  };
 }
 
 /** Python 3 itself, where `name` may be a script that chooses one; null: it is none, or has no limits. */

@@ -1,0 +1,44 @@
+import { QdyloraError } from '@qdylora/contract';
+import type { ChatMessage, Tokenizer } from '@qdylora/data';
+import type { PromptOptions } from '@qdylora/eval';
+import type { Warn } from '../adapter/attach-adapter.ts';
+
+/**
+ * Writes the messages of a prompt by the chat template of the model. A template that refuses them with a
+ * message of the system (Gemma, Mistral) gets them without it, as from lm-evaluation-harness; this is told
+ * once.
+ *
+ * @throws QdyloraError BAD_CONFIG for a tokenizer without a chat template
+ */
+export function chatPrompts(
+  { chatTemplate }: Pick<Tokenizer, 'chatTemplate'>,
+  tell: Warn = () => {},
+): NonNullable<PromptOptions['chatTemplate']> {
+  if (!chatTemplate)
+    throw new QdyloraError('BAD_CONFIG', {
+      where: 'apply_chat_template',
+      problem: 'The tokenizer has no chat template.',
+      nextStep: 'Name one with --chat-template, or leave --apply-chat-template out.',
+    });
+  // Without a generation prompt the last message is the beginning of the answer (`gen_prefix`).
+  const render = (messages: readonly ChatMessage[], addGenerationPrompt: boolean): string =>
+    chatTemplate.render(messages, { addGenerationPrompt, continueFinalMessage: !addGenerationPrompt });
+  let isTold = false;
+  return (messages, addGenerationPrompt) => {
+    const withoutSystem = messages.filter(({ role }) => role !== 'system');
+    try {
+      return render(messages, addGenerationPrompt);
+    } catch (error) {
+      const isRefusal = QdyloraError.isInstance(error) && error.code === 'BAD_DATA';
+      if (!isRefusal || withoutSystem.length === messages.length) throw error;
+    }
+    const prompt = render(withoutSystem, addGenerationPrompt);
+    if (!isTold) tell(NO_SYSTEM);
+    isTold = true;
+    return prompt;
+  };
+}
+
+const NO_SYSTEM =
+  'The chat template refuses a message of the system, so the descriptions of tasks are left out, as by ' +
+  'lm-evaluation-harness.';
