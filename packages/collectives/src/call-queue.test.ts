@@ -20,6 +20,19 @@ it('a call that takes longer than the limit is the last one', async () => {
     });
 });
 
+it('the end of a queue is called once, and not after a failure', async () => {
+  const ends: string[] = [];
+  const whole = queueWith(60);
+  expect([
+    await whole.end(() => void ends.push('whole')),
+    await whole.end(() => void ends.push('again')),
+  ]).toEqual([true, false]);
+  const failed = queueWith(60);
+  await expect(failed.run('sum', () => Promise.reject(new Error('lost')))).rejects.toThrow('lost');
+  expect(await failed.end(() => void ends.push('failed'))).toBe(false);
+  expect(ends).toEqual(['whole']);
+});
+
 it.each([NaN, -1])('a limit of %s seconds is refused', (limit) => {
   expect(() => queueWith(limit)).toThrow(/timeoutSeconds must be a number ≥ 0/);
 });

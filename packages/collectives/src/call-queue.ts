@@ -14,8 +14,8 @@ const LONGEST_TIMER_SECONDS = (2 ** 31 - 1) / 1000;
 export interface CallQueue {
   /** @throws QdyloraError COLLECTIVE_FAILED, DISPOSED */
   run(name: string, call: () => Promise<void>): Promise<void>;
-  /** After a failure the library could wait for ever in `finish`: it is left out. */
-  end(finish: () => void | Promise<void>): Promise<void>;
+  /** After a failure the library could wait for ever in `finish`: it is left out. Whether it was called. */
+  end(finish: () => void | Promise<void>): Promise<boolean>;
 }
 
 /** @throws QdyloraError BAD_ARGUMENT unless `timeoutSeconds` is a number ≥ 0 */
@@ -45,10 +45,12 @@ export function callQueue(world: QueueOptions): CallQueue {
       return result;
     },
     async end(finish) {
-      if (isEnded) return;
+      if (isEnded) return false;
       isEnded = true;
       await last;
-      if (!failure) await finish();
+      if (failure) return false;
+      await finish();
+      return true;
     },
   };
 }

@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { connectWorld, type Communicator } from '@qdylora/collectives';
 import { QdyloraError } from '@qdylora/contract';
 import { usableThreads } from '@qdylora/cpu-kernels';
-import { launchedWorker } from './cli/read-env.ts';
+import { collectiveSeconds, launchedWorker } from './cli/read-env.ts';
 import { packError, unpackError } from './cli/worker/error-transfer.ts';
 import { listeningController } from './cli/worker/listening-controller.ts';
 import type { FromWorker, ToWorker, TrainOrder } from './cli/worker/train-messages.ts';
@@ -27,8 +27,11 @@ const post = (message: FromWorker): void => port.postMessage(message);
 const order = workerData as TrainOrder;
 const { signal } = listeningController(port, ({ reason }: ToWorker) => unpackError(reason));
 
+/** Time in which the command shows the error of this thread, before all processes of the run end. */
+const TIME_TO_SAY_MS = 1000;
+
 async function train(requested: PreparedRun): Promise<FinetuneResult | null> {
-  const world = await connectWorld();
+  const world = await connectWorld({ timeoutSeconds: collectiveSeconds() });
   if (world.library === 'one process') return lead(requested, { workers: null });
   let workers = world;
   try {
@@ -41,9 +44,15 @@ async function train(requested: PreparedRun): Promise<FinetuneResult | null> {
   } catch (error) {
     // When one worker leaves, the launcher ends the others; where all stop together, one may still save.
     if (QdyloraError.isInstance(error) && error.details.isAgreed) await workers.close();
+    else if (QdyloraError.isInstance(error) && error.code === 'COLLECTIVE_FAILED') endAllSoon(workers);
     if (isShownByFirst(error, workers)) return null;
     throw asErrorOfWorker(error, workers);
   }
+}
+
+/** A call that waits for a hanging worker cannot be interrupted, and would keep this process alive. */
+function endAllSoon(workers: Communicator): void {
+  setTimeout(() => workers.abort(1), TIME_TO_SAY_MS).unref();
 }
 
 /** The workers of a run, and the GPU of this one. */

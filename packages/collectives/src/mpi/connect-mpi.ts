@@ -47,7 +47,9 @@ export function connectMpi({
       pause(LAUNCHER_READS_MS);
       addon.abort(status);
     },
-    close: () => queue.end(() => addon.finalize()),
+    close: async () => {
+      await queue.end(() => addon.finalize());
+    },
   });
 }
 

@@ -61,8 +61,8 @@ export async function connectNccl(
     library: `NCCL ${versionText(version)}`,
     abort: (status) => world.abort(status),
     close: async () => {
-      await queue.end(() => addon.close());
-      await world.close();
+      // where NCCL has failed, a worker may hang: it would hang in MPI too
+      if (await queue.end(() => addon.close())) await world.close();
     },
   });
 }

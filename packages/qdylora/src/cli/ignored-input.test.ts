@@ -22,6 +22,16 @@ describe('input that would be ignored', () => {
     ],
     ['raw beside token ids', ['generate', ...host, '--raw', '--prompt-ids', '3,4'], /`raw` has no meaning/],
     ['data beside dataset', ['eval', ...host, '--data', rows, ...judged], /--data is short for --dataset/],
+    [
+      'a path beside a model',
+      ['inspect', adapter, '--model', folder.in('model')],
+      /The path .* and --model .* both name what to inspect/,
+    ],
+    [
+      'data beside dataset of inspect',
+      ['inspect', '--data', rows, ...judged],
+      /--data is short for --dataset/,
+    ],
     ['a folder that a finish lacks', ['finish', run, '--rank', '2'], /--output-dir .*-r2-finished/],
     [
       'a grid beside a range test',

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { Command, CommanderError } from 'commander';
 import {
   EVALUATE_KEYS,
@@ -102,7 +103,7 @@ export async function main(
 /** Shows an error. A launcher may lose it: it ends all workers as soon as one has failed. */
 function showError(text: string, terminal: Context['terminal']): void {
   const worker = launchedWorker();
-  if (worker) leaveSign(worker.folder, 'error', worker.rank, text);
+  if (worker) leaveSign(worker.folder, 'error', worker.rank, stripVTControlCharacters(text));
   terminal.note(text);
 }
 

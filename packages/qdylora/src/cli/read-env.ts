@@ -53,9 +53,15 @@ export interface StartedWorkers {
 /** The workers that were started with this process; null for a process alone. */
 export function startedWorkers(): StartedWorkers | null {
   const launcher = readLauncher(process.env);
-  if (!launcher) return null;
   const words = process.env[LAUNCH_WORDS];
+  if (!launcher || (launcher.size === 1 && !words)) return null;
   return { count: launcher.size, words: words ? (JSON.parse(words) as string[]) : null };
+}
+
+/** How long workers wait for one another: QDYLORA_COLLECTIVE_SECONDS; undefined: the default of 10 minutes. */
+export function collectiveSeconds(): number | undefined {
+  const { QDYLORA_COLLECTIVE_SECONDS: seconds } = process.env;
+  return seconds === undefined || seconds === '' ? undefined : Number(seconds);
 }
 
 /** Where a worker of `qdylora launch` leaves its signs, and its number; null for other processes. */

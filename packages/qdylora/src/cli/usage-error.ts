@@ -10,9 +10,10 @@ import { adviceFor } from '../config/names/unknown-key.ts';
  * @param words the command line
  */
 export function usageError(error: CommanderError, program: Command, words: readonly string[]): QdyloraError {
-  const command = program.commands.find((one) => words.includes(one.name()));
+  const verb = words.find((word) => !word.startsWith('-'));
+  const command = program.commands.find((one) => one.name() === verb);
   const name = command ? `qdylora ${command.name()}` : 'qdylora';
-  const quoted = /'(.*?)'/.exec(error.message)?.[1] ?? '';
+  const quoted = (/'(.*?)'/.exec(error.message)?.[1] ?? '').split('=', 1)[0];
   const help = `\`npx ${name} --help\` shows what there is.`;
   const bad = (problem: string, nextStep: string): QdyloraError =>
     new QdyloraError('BAD_CONFIG', { where: 'command line', problem, nextStep });

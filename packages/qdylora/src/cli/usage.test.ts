@@ -62,6 +62,8 @@ describe('the command line', () => {
       ['train', '--train-on-inputs', 'false'],
       /Here it is `--completion-only-loss`, which means the opposite: true instead of false\./,
     ],
+    [['train', '--lr=1e-4'], /It is called `--learning-rate` here\./],
+    [['eval', '--data', 'train', '--foo'], /`qdylora eval` has no option `--foo`/],
     [['tain'], /There is no command `tain`\.\nDid you mean `train`\?/],
     [['train', '--seed'], /`--seed` needs a value/],
   ])('%j says what the name is here, as text and as JSON', async ([name, ...others], message) => {

@@ -267,8 +267,8 @@ export const GENERATE_KEYS = {
   }),
   stop: {
     group: 'Text',
-    placeholder: 'text,…',
-    about: 'Texts at which the answer ends; they are not part of it',
+    placeholder: 'text',
+    about: 'Text at which the answer ends, and which is not part of it; may be repeated',
     flag: 'texts',
     expected: 'a text or a list of texts',
     schema: z

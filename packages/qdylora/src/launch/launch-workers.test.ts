@@ -49,10 +49,10 @@ it('takes status 0 for a failure where a worker has not finished', async () => {
   expect(notes).toEqual(['The launcher ended with status 0, but only 1 of 2 workers finished.']);
 });
 
-/** The launcher's last words are its program: here each worker sleeps, the second one for a shorter time. */
+/** The launcher's last words are its program: here each worker runs the lines in WORKER. */
 const START_BOTH = `while [ "$1" != sh ]; do shift; done
-  PMI_RANK=0 "$1" "$2" "$3" "$4" sleep 60 & first=$!
-  PMI_RANK=1 "$1" "$2" "$3" "$4" sleep 60 & second=$!`;
+  PMI_RANK=0 "$1" "$2" "$3" "$4" sh -c "$WORKER" & first=$!
+  PMI_RANK=1 "$1" "$2" "$3" "$4" sh -c "$WORKER" & second=$!`;
 
 it.each([[[]], [['a', 'b']]])('gives the workers on hosts %j the words of `launch`', async (hosts) => {
   const seen = place.in(`words of ${hosts.length}`);
@@ -63,8 +63,11 @@ it.each([[[]], [['a', 'b']]])('gives the workers on hosts %j the words of `launc
 
 it.each([0, 1])('names worker %i where it is the first to be killed', async (rank) => {
   const [killed, other] = rank === 0 ? ['first', 'second'] : ['second', 'first'];
+  const ready = place.in(`${killed} is ready `);
+  process.env.WORKER = `touch '${ready}'$PMI_RANK; exec sleep 60`;
   useLauncher(`${START_BOTH}
-    sleep 0.3; kill -9 $${killed}; sleep 0.05; kill -9 $${other}; wait; exit 9`);
+    until [ -e '${ready}0' ] && [ -e '${ready}1' ]; do sleep 0.02; done
+    kill -9 $${killed}; wait $${killed}; sleep 1; kill -9 $${other}; wait; exit 9`);
   const { status, notes } = await launchTwo([]);
   expect(status).toBe(9);
   expect(notes).toEqual([
@@ -79,10 +82,8 @@ it('stops the workers, not their launcher, which would kill them before they sav
   const worker = `trap 'touch ${stopped('')}$PMI_RANK; exit 130' TERM
     touch ${stopped('ready-')}$PMI_RANK
     for i in $(seq 500); do sleep 0.02; done`;
-  useLauncher(`while [ "$1" != sh ]; do shift; done
-    trap 'touch ${stopped('launcher')}' TERM
-    PMI_RANK=0 "$1" "$2" "$3" "$4" sh -c "$WORKER" & first=$!
-    PMI_RANK=1 "$1" "$2" "$3" "$4" sh -c "$WORKER" & second=$!
+  useLauncher(`trap 'touch ${stopped('launcher')}' TERM
+    ${START_BOTH}
     wait $first $second; exit 130`);
   process.env.WORKER = worker;
   const controller = new AbortController();
@@ -105,7 +106,7 @@ it('shows the error of a worker that its launcher lost, and no error twice', asy
   useLauncher(`cd "$QDYLORA_WORKER_SIGNS"
     printf '[worker 0 of 2: data] No row.\\n  Look at x.' > error-0
     printf '[worker 1 of 2: data] No column.' > error-1
-    echo '[worker 1 of 2: data] No column.' >&2
+    printf '\\033[31m[worker 1 of 2: data] No column.\\033[39m\\n' >&2
     exit 2`);
   expect((await launchTwo([])).notes).toEqual(['[worker 0 of 2: data] No row.\n  Look at x.']);
 });
@@ -117,6 +118,22 @@ it('starts again after such a failure, and ends with 0 once all have finished', 
   expect(status).toBe(0);
   expect(notes).toHaveLength(2);
   expect(notes[1]).toContain('start 1 of 2');
+});
+
+it('starts again after the launcher itself was killed', async () => {
+  const tried = place.in('tried after a kill');
+  useLauncher(`[ -e '${tried}' ] || { touch '${tried}'; kill -9 $$; }
+    cd "$QDYLORA_WORKER_SIGNS" && touch finished-0 finished-1`);
+  const { status, notes } = await launchTwo([], 1);
+  expect([status, notes]).toEqual([
+    0,
+    [expect.stringContaining('The workers ended with status 137: start 1 of 1')],
+  ]);
+});
+
+it('takes a lost host for a failure, also where its message comes in two pieces', async () => {
+  useLauncher(`printf 'PRTE has lost communi' >&2; sleep 0.5; echo 'cation with a remote daemon.' >&2`);
+  expect((await launchTwo(['a', 'b'])).status).toBe(1);
 });
 
 it('relies on the status where workers run on other hosts, whose files it does not see', async () => {

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { LAUNCH_WORDS, WORKER_SIGNS } from '../cli/read-env.ts';
 import { launcherCommand, type LauncherCommand, type WorkerPlaces } from './launcher-command.ts';
 import { watchProcesses, type EndedProcess } from './watch-processes.ts';
@@ -22,6 +23,9 @@ export interface LaunchOptions extends WorkerPlaces {
 
 /** The status of processes that a signal ends by request (Ctrl-C, SIGTERM), and of bad options or files. */
 const FINAL = [130, 143, 2];
+
+/** A shell adds the number of the signal that has ended a process. */
+const SIGNAL_STATUS = 128;
 
 /** Open MPI says it, and ends with status 0, where a host does not answer any more. */
 const LOST_HOST = /has lost communication with a remote daemon/;
@@ -98,7 +102,8 @@ interface FailedStart {
 /** Errors that the launcher lost, and the worker that ended without any. */
 function unsaidOf(folder: string, { workers, printed, ended }: FailedStart): string[] {
   const errors = Array.from({ length: workers }, (_, rank) => errorOf(folder, rank));
-  const lost = errors.filter((error) => error !== null && !printed.includes(error.split('\n', 1)[0]));
+  const plain = stripVTControlCharacters(printed);
+  const lost = errors.filter((error) => error !== null && !plain.includes(error.split('\n', 1)[0]));
   const first = ended.find(({ rank }) => !hasFinished(folder, rank));
   const killed =
     first && errors[first.rank] === null
@@ -139,10 +144,8 @@ function runLauncher(
     env: { ...QUICK_TO_NOTICE, ...process.env, ...variables },
     detached: isLocal, // in a process group of its own
   });
-  let isHostLost = false;
   let printed = '';
   child.stderr.on('data', (text: Buffer) => {
-    isHostLost ||= LOST_HOST.test(String(text));
     printed = (printed + String(text)).slice(-KEPT_CHARACTERS);
     process.stderr.write(text);
   });
@@ -154,7 +157,10 @@ function runLauncher(
   signal.addEventListener('abort', stop);
   return new Promise<LauncherEnd>((done, fail) => {
     child.on('error', fail);
-    child.on('close', (status) => done({ status: isHostLost ? status || 1 : (status ?? FINAL[0]), printed }));
+    child.on('close', (code, by) => {
+      const status = code ?? SIGNAL_STATUS + constants.signals[by!];
+      done({ status: LOST_HOST.test(printed) ? status || 1 : status, printed });
+    });
   }).finally(() => {
     signal.removeEventListener('abort', stop);
   });

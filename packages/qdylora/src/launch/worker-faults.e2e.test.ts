@@ -46,23 +46,13 @@ describe('workers, of which one is killed or stopped at a random instant', () =>
     'are started again by `launch --max-restarts`, from the last checkpoint, to the same bytes',
     async ({ skip }) => {
       skip(!isBuilt || installedLaunchers().length === 0, 'no build, or no MPI launcher');
-      const place = temporaryPlace();
-      const model = writeTinyModel(place.in('model'));
-      const dataset = writeTinyRows(place.in('rows.jsonl'));
-      const keys = { model, dataset, ranks: '[1, 2, 4]', max_steps: 24, save_steps: 2, num_threads: 1 };
-      const shape = { micro_batch_size: 1, gradient_accumulation_steps: 4, val_set_size: 2 };
-      const writeRun = (name: string): string => {
-        const lines = Object.entries({ ...keys, ...shape, output_dir: place.in(name) });
-        writeFileSync(place.in(`${name}.yaml`), lines.map(([key, value]) => `${key}: ${value}\n`).join(''));
-        return place.in(`${name}.yaml`);
-      };
+      const { place, writeRun } = tinyRuns(200);
       const undisturbed = await runTwo(writeRun('whole'), 0);
       expect(undisturbed.status, undisturbed.output).toBe(0);
       const outcome = runTwo(writeRun('killed'), 4);
       for (const step of [2, 8]) {
         await fileOrEnd(join(place.in('killed'), 'checkpoints', `step-${step}`), outcome);
-        const worker = workerProcesses(place.in('killed.yaml')).find(({ rank }) => rank === 1);
-        if (worker) process.kill(worker.pid, 'SIGKILL');
+        signalWorker(place.in('killed.yaml'), 'SIGKILL');
       }
       const { status, output } = await outcome;
       expect(status, output).toBe(0);
@@ -75,10 +65,58 @@ describe('workers, of which one is killed or stopped at a random instant', () =>
   );
 });
 
+describe('a worker that hangs', () => {
+  it(
+    'ends the run once the others have waited for it, with their error',
+    async ({ skip }) => {
+      skip(!isBuilt || installedLaunchers().length === 0, 'no build, or no MPI launcher');
+      const { place, writeRun } = tinyRuns(100_000);
+      const outcome = runTwo(writeRun('hanging'), 0, { QDYLORA_COLLECTIVE_SECONDS: '3' });
+      await fileOrEnd(join(place.in('hanging'), 'checkpoints', 'step-2'), outcome);
+      signalWorker(place.in('hanging.yaml'), 'SIGSTOP');
+      const { status, output } = await outcome;
+      expect([status, output]).toEqual([1, expect.stringMatching(/did not end within 3 seconds/)]);
+    },
+    TIMEOUT,
+  );
+});
+
+/** Runs of a tiny model, which save every second step. */
+function tinyRuns(maxSteps: number) {
+  const place = temporaryPlace();
+  const keys = {
+    model: writeTinyModel(place.in('model')),
+    dataset: writeTinyRows(place.in('rows.jsonl')),
+    ranks: '[1, 2, 4]',
+    max_steps: maxSteps,
+    save_steps: 2,
+    num_threads: 1,
+    micro_batch_size: 1,
+    gradient_accumulation_steps: 4,
+    val_set_size: 2,
+  };
+  const writeRun = (name: string): string => {
+    const lines = Object.entries({ ...keys, output_dir: place.in(name) });
+    writeFileSync(place.in(`${name}.yaml`), lines.map(([key, value]) => `${key}: ${value}\n`).join(''));
+    return place.in(`${name}.yaml`);
+  };
+  return { place, writeRun };
+}
+
+/** Sends a signal to the second worker, unless it has just ended. */
+function signalWorker(file: string, signal: NodeJS.Signals): void {
+  const worker = workerProcesses(file).find(({ rank }) => rank === 1);
+  try {
+    if (worker) process.kill(worker.pid, signal);
+  } catch {
+    // it has ended
+  }
+}
+
 /** `qdylora launch` on two workers, which it starts again so often. */
-function runTwo(file: string, maxRestarts: number): Promise<LaunchOutcome> {
+function runTwo(file: string, maxRestarts: number, env: NodeJS.ProcessEnv = {}): Promise<LaunchOutcome> {
   const words = [COMMAND, 'launch', '-n', '2', '--max-restarts', String(maxRestarts), file];
   return watchLaunch(
-    spawn(process.execPath, words, { env: { ...process.env, OMPI_MCA_mpi_yield_when_idle: '1' } }),
+    spawn(process.execPath, words, { env: { ...process.env, OMPI_MCA_mpi_yield_when_idle: '1', ...env } }),
   );
 }

@@ -1,12 +1,14 @@
 import { QdyloraError, snakeCase, snakeCased } from '@qdylora/contract';
 import type { Command } from 'commander';
 import { mergeExplicit, type ExplicitValues } from '../../config/explicit-values.ts';
+import type { Key } from '../../config/key.ts';
 import { EVALUATE_TASKS_KEYS, TASK_ONLY_KEYS } from '../../config/task-keys.ts';
 import { EVALUATE_KEYS } from '../../config/verb-keys.ts';
 import { evaluateFrom, type EvaluationRow } from '../../recipes/evaluate.ts';
 import { precisionText } from '../../recipes/opening/weight-precision.ts';
 import { evaluateTasksFrom } from '../../recipes/tasks/evaluate-tasks.ts';
 import { taskReportJson } from '../../recipes/tasks/write-task-report.ts';
+import { assertNamedOnce } from '../assert-named-once.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, explicitFlags } from '../key-flags.ts';
 import { showPasses } from '../render/progress.ts';
@@ -24,7 +26,12 @@ export function addEvalCommand(program: Command, context: Context): void {
       'Loss and perplexity over text or answers, of a base model or of every rank of an adapter. ' +
         'With --tasks: benchmark tasks, with the numbers of lm-evaluation-harness.',
     );
-  addKeyFlags(command, { ...EVALUATE_KEYS, ...TASK_ONLY_KEYS })
+  addKeyFlags(command, {
+    ...EVALUATE_KEYS,
+    ...TASK_ONLY_KEYS,
+    batchInvariant: trueForTasks(EVALUATE_KEYS.batchInvariant),
+    compareWithBase: trueForTasks(EVALUATE_KEYS.compareWithBase),
+  })
     .option('--data <path,…>', 'The same as --dataset')
     .option('--json', 'Print one JSON document');
   command.action(async (flags: JudgeFlags) => {
@@ -32,6 +39,9 @@ export function addEvalCommand(program: Command, context: Context): void {
     await (flags.tasks === undefined ? judgeRows(flags, context) : judgeTasks(flags, context));
   });
 }
+
+/** The key of losses, whose default is another one with --tasks. */
+const trueForTasks = (key: Key): Key => ({ ...key, about: `${key.about}; with --tasks by default true` });
 
 async function judgeRows(flags: JudgeFlags, context: Context): Promise<void> {
   assertNone(flags, Object.keys(TASK_ONLY_KEYS), 'needs --tasks');
@@ -83,12 +93,7 @@ function assertNone(flags: JudgeFlags, keys: readonly string[], problem: string)
 
 /** The values of a command that evaluates.  @throws QdyloraError BAD_CONFIG for --data beside --dataset */
 export function evaluationValues(flags: JudgeFlags): ExplicitValues {
-  if (flags.data !== undefined && flags.dataset !== undefined)
-    throw new QdyloraError('BAD_CONFIG', {
-      where: 'data',
-      problem: '--data is short for --dataset, and both are given.',
-      nextStep: 'Leave one of them out.',
-    });
+  assertNamedOnce(flags);
   return mergeExplicit(
     explicitFlags(EVALUATE_KEYS, { dataset: flags.data }),
     explicitFlags(EVALUATE_KEYS, flags),

@@ -113,6 +113,10 @@ async function talk(answerer: Answerer, opening: readonly ChatMessage[], termina
   const reader = createInterface({ input: process.stdin, output: process.stderr });
   const messages: ChatMessage[] = [...opening];
   let answering: AbortController | null = null;
+  let isOpen = true;
+  reader.on('close', () => {
+    isOpen = false; // Ctrl-D, also during an answer
+  });
   reader.on('SIGINT', () => {
     if (answering) answering.abort();
     else reader.close();
@@ -132,7 +136,7 @@ async function talk(answerer: Answerer, opening: readonly ChatMessage[], termina
       answering = null;
       terminal.out('');
     }
-    reader.prompt();
+    if (isOpen) reader.prompt();
   }
 }
 

@@ -16,6 +16,7 @@ import { runPaths } from '../../recipes/run-folder/output-folder.ts';
 import { chosenTemplate } from '../../recipes/opening/chosen-template.ts';
 import { localModel } from '../../recipes/opening/local-model.ts';
 import { openTokenizer } from '../../recipes/opening/open-base.ts';
+import { assertNamedOnce } from '../assert-named-once.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, explicitFlags } from '../key-flags.ts';
 import { columns } from '../render/table.ts';
@@ -38,6 +39,13 @@ export function addInspectCommand(program: Command, context: Context): void {
     .option('--json', 'Print one JSON document');
   command.action(
     async (path: string | undefined, flags: CommonFlags & Record<string, string | undefined>) => {
+      assertNamedOnce(flags);
+      if (path !== undefined && flags.model !== undefined)
+        throw new QdyloraError('BAD_CONFIG', {
+          where: 'inspect',
+          problem: `The path ${path} and --model ${flags.model} both name what to inspect`,
+          nextStep: 'Leave one of them out.',
+        });
       const config = checkValues(
         INSPECT_KEYS,
         mergeExplicit(
