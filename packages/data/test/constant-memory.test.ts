@@ -42,13 +42,17 @@ const measure = (megabytes: number): Measured =>
   ) as Measured;
 
 describe('a streamed file', () => {
-  it('of eight times the size takes no more memory, walked, shuffled and read 2,000 times', () => {
-    const small = measure(8);
-    const large = measure(64);
-    expect(large.rows / small.rows).toBeGreaterThan(7);
-    expect(large.rowsRead).toBe(2000);
-    // what grows is an index of 2.02 bits and 1/64 byte a row; the rest is uncollected garbage
-    expect(large.peakMegabytes - small.peakMegabytes).toBeLessThan(32);
-    expect(large.peakMegabytes).toBeLessThan(large.startMegabytes + 100);
-  });
+  it(
+    'of eight times the size takes no more memory, walked, shuffled and read 2,000 times',
+    { retry: 2 },
+    () => {
+      const small = measure(8);
+      const large = measure(64);
+      expect(large.rows / small.rows).toBeGreaterThan(7);
+      expect(large.rowsRead).toBe(2000);
+      // what grows is an index of 2.02 bits and 1/64 byte a row; the rest is uncollected garbage
+      expect(large.peakMegabytes - small.peakMegabytes).toBeLessThan(32);
+      expect(large.peakMegabytes).toBeLessThan(large.startMegabytes + 100);
+    },
+  );
 });

@@ -127,7 +127,7 @@ export function tinyExamples(count: number, seed = 1): Example[] {
           ? (ids[t - 1] * 3 + 1) % VOCABULARY
           : Math.floor(rng.uniform(i, 50 + t) * VOCABULARY);
     const labels = Int32Array.from(ids);
-    if (i % 3 === 0) labels[1] = -100; // some tokens are prompt
+    if (i % 3 === 0 && length > 2) labels[1] = -100; // some tokens are prompt
     return { ids, labels };
   });
 }

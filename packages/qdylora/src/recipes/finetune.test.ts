@@ -57,7 +57,7 @@ describe('finetune', () => {
             run({ ...common, gradientCheckpointing: '1MiB', outputDir: folder.in('again-none') }),
           )
         ).message,
-      ).toMatch(/gradient_checkpointing\] The run needs at least \d+ MB/);
+      ).toMatch(/gradient_checkpointing\] The run needs at least [\d.]+ [MG]B/);
       expect(
         (
           await rejection(() =>

@@ -11,7 +11,7 @@ const STEPS = 1500;
 
 it(
   'a run leaves nothing behind with each step: resident memory stays as it is',
-  { timeout: 300_000 },
+  { timeout: 300_000, retry: 2 }, // a leak is there each time, what V8 takes once is not
   async () => {
     const { stdout } = await promisify(execFile)(process.execPath, [
       '--expose-gc',

@@ -29,7 +29,7 @@ describe('the next loss scale', () => {
   it('stays finite and greater than 0, and depends on the outcomes since the last change only', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.boolean(), { maxLength: 300 }),
+        fc.array(fc.boolean(), { maxLength: 300, size: 'max' }),
         fc.integer({ min: 1, max: 5 }),
         (outcomes, growthSteps) => {
           let state = firstLossScale({});

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -199,22 +200,28 @@ describe('the training thread', () => {
           .flatMap((line) => (JSON.parse(line) as { step_seconds?: number }).step_seconds ?? []),
       );
 
-    it('the first Ctrl-C is answered at once and ends the pass after the op that runs', async ({ skip }) => {
-      skip(!isBuilt, 'packages/qdylora/dist is not built');
-      const ended = await command(run(folder.in('mid')), [{ when: /step +1\//, after: 0.2 }]);
-      const pass = stepSeconds(folder.in('mid'));
-      expect([ended.code, ended.err]).toEqual([130, expect.stringMatching(/step-1\b/)]);
-      expect(pass).toBeGreaterThan(1);
-      expect(ended.secondsAfterSignal).toBeLessThan(0.7 * (pass - 0.2));
-    });
+    // A machine with much else to do may take as long to end a process as to compute a pass.
+    const patient = { retry: 2 };
 
-    it('the second leaves without waiting for anything, and the run can go on', async ({ skip }) => {
+    it(
+      'the first Ctrl-C is answered at once and ends the pass after the op that runs',
+      patient,
+      async ({ skip }) => {
+        skip(!isBuilt, 'packages/qdylora/dist is not built');
+        const outputDir = folder.in(`mid-${randomUUID()}`);
+        const ended = await command(run(outputDir), [{ when: /step +1\//, after: 0.2 }]);
+        expect([ended.code, ended.err]).toEqual([130, expect.stringMatching(/step-1\b/)]);
+        expect(ended.secondsAfterSignal).toBeLessThan(0.7 * (stepSeconds(outputDir) - 0.2));
+      },
+    );
+
+    it('the second leaves without waiting for anything, and the run can go on', patient, async ({ skip }) => {
       skip(!isBuilt, 'packages/qdylora/dist is not built');
       let outputDir = '';
       let ended: Ended | undefined;
       for (let i = 0; i < 5 && !ended?.by; i++) {
         // on a machine with much else to do the first has ended the run before the second comes
-        outputDir = folder.in(`twice-${i}`);
+        outputDir = folder.in(`twice-${randomUUID()}`);
         ended = await command(
           [...run(outputDir), '--save-steps', '1'],
           [{ when: /saved .*step-1\b/, after: 0.2 }, { when: /leaves at once/ }],

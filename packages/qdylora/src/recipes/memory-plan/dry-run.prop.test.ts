@@ -19,6 +19,12 @@ import { judgeOf } from '../run/judging/judge-run.ts';
 import { openSession } from '../run/run-session.ts';
 import { openRun } from '../finetune.ts';
 
+/**
+ * Which steps of a run are the largest is a rule of thumb, so a new shape may show a case that it misses:
+ * QDYLORA_DEEP=1 looks for one. The same shapes come each time otherwise; found cases are listed as examples.
+ */
+const SEED = process.env.QDYLORA_DEEP ? undefined : 20261201;
+
 const folder = temporaryPlace();
 const rows = writeTinyRows(folder.in('rows.jsonl'), 12);
 
@@ -160,7 +166,7 @@ async function lawOn(backend: 'cpu' | 'host', runs: number): Promise<void> {
       if (!isPaged) expect(Math.abs(real.touchedBytes / planned.touchedBytes - 1)).toBeLessThan(OTHER_GAPS);
       expect(planned.parts.reduce((sum, { peakBytes }) => sum + peakBytes, 0)).toBe(planned.peakBytes);
     }),
-    { numRuns: runs },
+    { numRuns: runs, seed: SEED },
   );
 }
 
@@ -249,7 +255,7 @@ test('and where rows of very different lengths are packed, whichever pass needs 
       );
       expect(planned.peakBytes).toBe(real.peakBytes);
     }),
-    { numRuns: 8, examples: [[LONE_ROWS as never]] },
+    { numRuns: 8, seed: SEED, examples: [[LONE_ROWS as never]] },
   );
 }, 240_000);
 
@@ -358,7 +364,7 @@ test(
         );
         expect(planned.peakBytes).toBe(real.peakBytes);
       }),
-      { numRuns: 12 },
+      { numRuns: 12, seed: SEED },
     );
   },
   240_000,

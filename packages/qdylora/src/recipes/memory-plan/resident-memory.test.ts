@@ -24,15 +24,20 @@ const SCRIPT = `
   console.log(JSON.stringify({ before, most, after, last: residentBytes() }));
 `;
 
-it('what a process has after garbage is collected is what it has after any further collection', async () => {
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    ['--expose-gc', '--conditions=source', '--import', 'tsx', '--input-type=module', '-e', SCRIPT],
-    { cwd: fileURLToPath(new URL('../../..', import.meta.url)) },
-  );
-  const { before, most, after, last } = JSON.parse(stdout) as Record<
-    'before' | 'most' | 'after' | 'last',
-    number
-  >;
-  expect([most - before > 30e6, after - last < 3e6], stdout).toEqual([true, true]);
-});
+// the system may count pages late
+it(
+  'what a process has after garbage is collected is what it has after any further collection',
+  { retry: 2 },
+  async () => {
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--expose-gc', '--conditions=source', '--import', 'tsx', '--input-type=module', '-e', SCRIPT],
+      { cwd: fileURLToPath(new URL('../../..', import.meta.url)) },
+    );
+    const { before, most, after, last } = JSON.parse(stdout) as Record<
+      'before' | 'most' | 'after' | 'last',
+      number
+    >;
+    expect([most - before > 30e6, after - last < 3e6], stdout).toEqual([true, true]);
+  },
+);

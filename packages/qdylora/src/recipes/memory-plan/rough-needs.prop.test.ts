@@ -8,6 +8,12 @@ import { resolveShape } from '../run/prepare-run.ts';
 import { dryRun, fullestSteps, fullExample, phaseBytes, type DryRun } from './dry-run.ts';
 import { roughNeeds } from './rough-needs.ts';
 
+/**
+ * Which steps of a run are the largest is a rule of thumb, so a new shape may show a case that it misses:
+ * QDYLORA_DEEP=1 looks for one. The same shapes come each time otherwise; found cases are listed as examples.
+ */
+const SEED = process.env.QDYLORA_DEEP ? undefined : 20261201;
+
 const LAYERS = 12;
 
 /**
@@ -98,6 +104,6 @@ test('two models of a few layers tell the need of all layers, whichever phase is
         expect(whole.parts.every(({ peakBytes }) => peakBytes >= 0)).toBe(true);
       },
     ),
-    { numRuns: 60, examples: [[WIDE, FEW_TOKENS]] },
+    { numRuns: 60, seed: SEED, examples: [[WIDE, FEW_TOKENS]] },
   );
 });

@@ -39,6 +39,7 @@ describe('the resident memory of a process', () => {
   it(
     'grows by no more than the budget and a tenth, where 128 MiB of states are paged under 32 MiB; ' +
       'without pages it grows by all of them',
+    { timeout: 600_000, retry: 2 }, // a machine may have other things to do, and V8 take some memory once
     ({ skip }) => {
       skip(!existsSync('/proc/self/status'), 'needs /proc');
       const unpaged = measure(0);
@@ -47,6 +48,5 @@ describe('the resident memory of a process', () => {
       expect(states + paged).toBeGreaterThan(128 * 2 ** 20);
       expect(grown).toBeLessThanOrEqual(1.1 * BUDGET);
     },
-    600_000,
-  ); // two processes of 2 s each, on a machine that may have other things to do
+  );
 });

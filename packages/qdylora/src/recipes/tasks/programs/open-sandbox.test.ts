@@ -1,14 +1,24 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { temporaryFolder } from '@qdylora/testing/node';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSandbox } from './open-sandbox.ts';
 
 const hasPython = spawnSync('python3', ['--version']).status === 0;
 const sandbox = hasPython ? openSandbox() : null;
-const leftovers = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('qdylora-program-'));
+const { TMPDIR } = process.env;
+const folder = temporaryFolder();
+const leftovers = (): string[] => readdirSync(folder).filter((name) => name.startsWith('qdylora-program-'));
+
+// beside other tests, which have programs of their own
+beforeAll(() => {
+  process.env.TMPDIR = folder;
+});
+afterAll(() => {
+  if (TMPDIR === undefined) delete process.env.TMPDIR;
+  else process.env.TMPDIR = TMPDIR;
+});
 
 describe.runIf(hasPython)('the sandbox', () => {
   it.each([
