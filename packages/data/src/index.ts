@@ -54,6 +54,7 @@ export {
   type TokenBatch,
 } from './token-batch.ts';
 export { createRowTemplate, type RowTemplate } from './template/row-template.ts';
+export { parseExactJson } from './rows/json/parse-exact-json.ts';
 export { readRowValues, type RowValues } from './rows/read-row-values.ts';
 export { areEqual } from './jinja/python/operators.ts';
 export { jsonText } from './jinja/python/json-text.ts';

@@ -98,6 +98,18 @@ describe('render', () => {
     );
   });
 
+  it('names the place of an operator that is not implemented', () => {
+    const template = createChatTemplate("one\n{{ '%s: %s' % (messages[0].role, 'x') }}");
+    expect(() => template.render([user('x')])).toThrow(
+      expect.objectContaining({
+        code: 'UNSUPPORTED',
+        message: expect.stringMatching(
+          /Unknown operator: % after a string at line 2, column 13 \(%\)/,
+        ) as string,
+      }),
+    );
+  });
+
   it('finds a template that is not Jinja only when it is used', () => {
     const template = createChatTemplate('{% for %}');
     expect(() => template.render([user('x')])).toThrow(expect.objectContaining({ code: 'BAD_CONFIG' }));
@@ -196,14 +208,17 @@ describe('answers', () => {
   it('are what stands between generation marks, which change no character of the text', () => {
     const dash = fc.constantFrom('', '-');
     const space = fc.constantFrom('', ' ', '\n', ' \n  ', 'x');
+    const neighbour = fc.constantFrom('', "{{ '' }}", "{{- '' }}", "{{ '' -}}", '{%- if true -%}{% endif %}');
     fc.assert(
       fc.property(
-        fc.array(dash, { minLength: 4, maxLength: 4 }),
-        fc.array(space, { minLength: 4, maxLength: 4 }),
-        ([a, b, c, d], [e, f, g, h]) => {
+        fc.array(dash, { minLength: 6, maxLength: 6 }),
+        fc.array(space, { minLength: 6, maxLength: 6 }),
+        fc.array(neighbour, { minLength: 2, maxLength: 2 }),
+        ([a, b, c, d, i, j], [e, f, g, h, k, l], [before, after]) => {
+          const answer = `${f}{{${i} m.content ${j}}}${g}`;
           const marked = CHATML.replace(
             '{{ m.content }}',
-            `${e}{%${a} generation ${b}%}${f}{{ m.content }}${g}{%${c} endgeneration ${d}%}${h}`,
+            `${k}${before}${e}{%${a} generation ${b}%}${answer}{%${c} endgeneration ${d}%}${h}${after}${l}`,
           );
           const template = createChatTemplate(marked);
           const { text, spans } = template.renderMarked(exchange);
@@ -217,6 +232,18 @@ describe('answers', () => {
         },
       ),
     );
+  });
+
+  it.each([
+    ['Assistant: {% generation %}{{- m.content -}}{% endgeneration %} ', 'Assistant: hi ', 'hi'],
+    ['{{ m.role -}} {% generation %} {{- m.content }}{% endgeneration %}', 'assistanthi', 'hi'],
+    ['{{ m.role -}}{% generation %} {{ m.content }}{% endgeneration %} {{- "." }}', 'assistant hi.', ' hi'],
+    ['{# {% generation %} #}{%- generation %}{{ m.content }} {% endgeneration %} {{- "." }}', 'hi .', 'hi '],
+  ])('have marks that bound the white space beside them, as in Jinja: %j', (turn, expected, answer) => {
+    const template = createChatTemplate(`{% for m in messages %}${turn}{% endfor %}`);
+    expect(template.render([assistant('hi')])).toBe(expected);
+    const { text, spans } = template.renderMarked([assistant('hi')]);
+    expect([text, ...spans.map(([start, end]) => text.slice(start, end))]).toEqual([expected, answer]);
   });
 
   it('are refused, naming the message, where the template rewrites earlier turns', () => {

@@ -35,6 +35,13 @@ async function loadModels() {
   for (const list of models.values()) list.sort((a, b) => a.rank - b.rank);
   adapterField.replaceChildren(...[...models.keys()].map((name) => new Option(name, name)));
   showRanks();
+  problem.textContent = '';
+}
+
+/** Whether there are models to ask. There are none before the key is known, which may be entered by now. */
+async function hasModels() {
+  if (models.size === 0) await loadModels().catch(showProblem);
+  return models.size > 0;
 }
 
 /** The base on the left, the recommended rank on the right. */
@@ -144,6 +151,7 @@ async function send(event) {
   event.preventDefault();
   const prompt = element('prompt').value.trim();
   if (prompt === '' || running) return;
+  if (!(await hasModels()) || running) return; // sent twice while the models were loaded
   problem.textContent = '';
   running = new AbortController();
   element('send').disabled = true;

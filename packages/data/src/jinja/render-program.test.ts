@@ -1,11 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { templateValue } from './python/values.ts';
+import { TemplateLimit } from './budget.ts';
+import { templateValue, UnknownJinja } from './python/values.ts';
 import { renderProgram, TemplateFailure } from './render-program.ts';
 import { readProgram, readTokens } from './syntax.ts';
 
 const render = (source: string, variables: Readonly<Record<string, unknown>> = {}): string => {
   const values = Object.entries(variables).map(([name, value]) => [name, templateValue(value)] as const);
-  return renderProgram(readProgram(readTokens(source)), Object.fromEntries(values), source.length);
+  return renderProgram(
+    readProgram(readTokens(source)),
+    Object.fromEntries(values),
+    source.length + JSON.stringify(variables).length,
+  );
 };
 
 /** What Jinja 3.1.6 of Python prints. */
@@ -70,6 +75,11 @@ describe('a template is rendered as Python renders it', () => {
         "{{ none | rejectattr('a') | list }}",
       '[][][]',
     ],
+    [
+      'a string or a list is repeated, never less than not at all',
+      "{{ '-' * 3 }}{{ 2 * 'ab' }}{{ [0, 1] * 2 }}{{ 'a' * -1 }}{{ 'a' * true }}",
+      '---abab[0, 1, 0, 1]a',
+    ],
     ['slices go both ways, by characters', "{{ 'a🙂cdef'[::-2] }}{{ [1, 2, 3][-2:] }}", 'fd🙂[2, 3]'],
   ])('%s', (_, source, expected) => {
     expect(render(source)).toBe(expected);
@@ -85,13 +95,38 @@ it.each<[string, string, RegExp]>([
     '{% macro f(a) %}{% endmacro %}{{ f(1, 2) }}',
     /the macro f takes at most 1 arguments/,
   ],
+  ['a string times a fraction', "{{ 'a' * 1.5 }}", /cannot compute a string \* a number/],
+  ['unequal numbers of names and items', '{% set a, b = [1] %}', /cannot unpack 1 items into 2 names/],
+])('%s is an error, as in Python', (_, source, message) => {
+  expect(() => render(source)).toThrow(TemplateFailure);
+  expect(() => render(source)).toThrow(message);
+});
+
+it.each<[string, string, RegExp]>([
   [
     'an unknown argument of a filter',
     "{{ [1] | join(attribute='a') }}",
     /argument of the filter join: attribute/,
   ],
-  ['unequal numbers of names and items', '{% set a, b = [1] %}', /cannot unpack 1 items into 2 names/],
-])('%s is an error, as in Python', (_, source, message) => {
-  expect(() => render(source)).toThrow(TemplateFailure);
-  expect(() => render(source)).toThrow(message);
+  ['% after a string', "{{ '%s: %s' % ('a', 'b') }}", /Unknown operator: % after a string/],
+])('%s is refused as not implemented', (_, source, message) => {
+  expect(() => render(source)).toThrow(
+    expect.objectContaining({
+      message: expect.stringMatching(message) as string,
+      cause: expect.any(UnknownJinja) as UnknownJinja,
+    }),
+  );
+});
+
+it.each(["'ab' * 10 ** 9", "'ab' * 10 ** 30", '[1] * 10 ** 9'])('%s is beyond the limits', (product) => {
+  expect(() => render(`{{ ${product} }}`)).toThrow(
+    expect.objectContaining({ cause: expect.any(TemplateLimit) as TemplateLimit }),
+  );
+});
+
+it('white space is stripped in one pass, also beside long runs of it', { timeout: 20_000 }, () => {
+  // milliseconds; a search that begins again at every unit takes minutes
+  const run = ' '.repeat(400_000);
+  const text = `${run}a${run}b${run}`;
+  expect(render('{{ text | trim | length }} {{ text.rstrip() | length }}', { text })).toBe('400002 800002');
 });

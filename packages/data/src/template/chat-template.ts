@@ -12,7 +12,7 @@ import {
 import { templateValue } from '../jinja/python/values.ts';
 import { renderProgram, TemplateFailure } from '../jinja/render-program.ts';
 import type { Program } from '../jinja/syntax.ts';
-import { hasGenerationMarks, readMarks, writeMarks, type MarkedText } from './generation-marks.ts';
+import { hasGenerationMarks, hideMarks, readMarks, writeMarks, type MarkedText } from './generation-marks.ts';
 import { parseTemplate } from './parse-template.ts';
 import { renderContinued } from './render-continued.ts';
 import { templateError } from './template-error.ts';
@@ -93,7 +93,7 @@ export function createChatTemplate(source: string, options: ChatTemplateOptions 
   checkOptions('chat template', options, RULES);
   const { variables = {}, toolSource = null, date = new Date(Date.UTC(2024, 6, 26)) } = options;
   const marksAnswers = hasGenerationMarks(source);
-  const plain = compiled(source);
+  const plain = compiled(hideMarks(source));
   const marked = compiled(writeMarks(source));
   const globals = templateGlobals(date);
   const render = (

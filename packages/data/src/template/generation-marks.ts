@@ -22,6 +22,16 @@ export const writeMarks = (template: string): string =>
       `{%${left} if true %}${end ? CLOSE : OPEN}{% endif ${right}%}`,
   );
 
+/**
+ * Replaces the marks by comments, for a rendering without spans. A comment bounds the white space that `{{-`
+ * beside it strips, as the mark does in Jinja; the parser would delete the mark before that. The source keeps
+ * its length, so that places in errors stay right. Marks within comments are none.
+ */
+export const hideMarks = (template: string): string =>
+  template.replace(/\{#[\s\S]*?#\}|\{%(-?\s*(?:end)?generation\s*-?)%\}/g, (whole, mark?: string) =>
+    mark === undefined ? whole : `{#${mark}#}`,
+  );
+
 /** Separates a rendering of such a template into its text and the spans between marks. */
 export function readMarks(rendered: string): MarkedText {
   const spans: [number, number][] = [];

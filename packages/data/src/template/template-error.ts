@@ -2,7 +2,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { badData } from '../bad-data.ts';
 import { TemplateLimit } from '../jinja/budget.ts';
 import { UnknownJinja } from '../jinja/python/values.ts';
-import type { Node } from '../jinja/syntax.ts';
+import type { Binary, Node } from '../jinja/syntax.ts';
 import { wordPlace } from './template-place.ts';
 
 /** A template refused a conversation with `raise_exception`. */
@@ -55,14 +55,16 @@ export function templateError(
 }
 
 /**
- * The name of a filter, test, function or variable in a part of a template, for finding the part in its
- * source.
+ * The name of a filter, test, function or variable in a part of a template, or the operator `%`, for finding
+ * the part in its source.
  */
 export function wordOf(node: unknown): string | null {
   const part = node as Readonly<
-    Record<'type' | 'value' | 'filter' | 'test' | 'callee' | 'property', unknown>
+    Record<'type' | 'value' | 'filter' | 'test' | 'callee' | 'property' | 'operator', unknown>
   > | null;
   if (!part) return null;
+  // of the other operators a template has several
+  if (part.type === 'BinaryExpression') return (node as Binary).operator.value === '%' ? '%' : null;
   if (part.type === 'Identifier') return typeof part.value === 'string' ? part.value : null;
   const named = part.filter ?? part.test ?? part.callee ?? part.property;
   return named ? wordOf(named) : null;

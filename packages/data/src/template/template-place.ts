@@ -47,8 +47,15 @@ export function firstBadTag(source: string, read: (part: string) => unknown): st
   return tagPlace(source, Math.max(0, to - 1));
 }
 
-/** The place of a word after one of some marks (`|`, `is`, `.`), or anywhere; null if it is not found. */
+/**
+ * The place of a word after one of some marks (`|`, `is`, `.`), or anywhere, or of the operator `%`; null if
+ * it is not found.
+ */
 export function wordPlace(source: string, word: string): string | null {
+  if (word === '%') {
+    const operator = /(?<=\s)%(?=\s)/.exec(source);
+    return operator && placeOf(source, operator.index);
+  }
   const name = word.replace(/[^\w]/g, '\\$&');
   const found =
     new RegExp(`(?:\\|\\s*|\\bis\\s+(?:not\\s+)?|\\.\\s*)${name}\\b`).exec(source) ??

@@ -8,6 +8,7 @@ import type { OutputOf } from '../config/values/check-values.ts';
 import type { ExplicitValues } from '../config/explicit-values.ts';
 import { GENERATE_KEYS } from '../config/verb-keys.ts';
 import type { RecipeHooks } from './evaluate.ts';
+import type { TrainedPrompt } from './adapter/adapter-sidecar.ts';
 import type { Warn } from './adapter/attach-adapter.ts';
 import { warnOfLongText } from './opening/warn-of-positions.ts';
 import { checkModelValues, openModel, type OpenModel } from './opening/open-model.ts';
@@ -119,10 +120,24 @@ function answererOf(
         tokenizer,
         stopIds: stopIdsOf(source.stopIds, tokenizer),
         computeDtype,
+        context: continuesPrompt(config, style, trained) ? prompt : [],
         signal,
       });
     },
   };
+}
+
+/** Formats of rows whose answers are tokenized apart from their prompts. */
+const SEPARATE_ANSWERS = ['prompt_completion', 'question_answer', 'alpaca'];
+
+/** Whether an answer goes on with the text of its prompt; else it begins a text of its own. */
+function continuesPrompt(
+  { raw, promptIds }: GenerateConfig,
+  style: PromptStyle | null,
+  trained: TrainedPrompt | null,
+): boolean {
+  if (raw || promptIds) return true;
+  return style?.usesTemplate === false && !SEPARATE_ANSWERS.includes(trained?.dataset_format ?? '');
 }
 
 /** Passes the first message on. */
@@ -139,6 +154,8 @@ interface AnswerOptions {
   readonly tokenizer: Tokenizer | null;
   readonly stopIds: readonly number[];
   readonly computeDtype: ComputeDtype;
+  /** The tokens that the answer's text goes on from. */
+  readonly context: readonly number[];
   readonly signal: AbortSignal | undefined;
 }
 
@@ -148,7 +165,7 @@ const NO_TEXT: Pick<Tokenizer, 'decode'> = { decode: () => '' };
 async function* answerOf(
   view: DecodeView,
   prompt: readonly number[],
-  { config, tokenizer, stopIds, computeDtype, signal }: AnswerOptions,
+  { config, tokenizer, stopIds, computeDtype, context, signal }: AnswerOptions,
 ): AsyncGenerator<TextEvent> {
   const { maxNewTokens, seed, temperature, topK, topP, repetitionPenalty, draftTokens, stop } = config;
   const engine = createDecodeEngine(view.model, {
@@ -161,7 +178,6 @@ async function* answerOf(
   try {
     const options = { maxNewTokens, seed, temperature, topK, topP, repetitionPenalty, stopIds };
     const events = engine.decode(view, prompt, signal ? { ...options, signal } : options);
-    const context = config.raw ? prompt : [];
     yield* decodeText(events, tokenizer ?? NO_TEXT, { stops: stop ?? [], context });
   } finally {
     await engine.close();

@@ -7,12 +7,14 @@ import { EMBEDDED_BASE, serveRuns, trainRuns, type ServedRun } from '../../test/
 const chromium = chromiumPath();
 if (!chromium) console.log('skipped: the page of the server, because there is no chromium in the PATH');
 
+let adapters: string[];
 let run: ServedRun;
 let page: BrowserPage;
 
 beforeAll(async () => {
   if (!chromium) return;
-  run = await serveRuns(await trainRuns(EMBEDDED_BASE, ['smol']));
+  adapters = await trainRuns(EMBEDDED_BASE, ['smol']);
+  run = await serveRuns(adapters);
   page = await openPage(chromium, `${run.url}/`);
 }, 180_000);
 
@@ -22,9 +24,9 @@ afterAll(async () => {
 });
 
 /** Waits until an expression is true. */
-async function until(expression: string): Promise<void> {
+async function until(expression: string, shown = page): Promise<void> {
   for (let i = 0; i < 600; i++) {
-    if (await page.evaluate<boolean>(`Boolean(${expression})`)) return;
+    if (await shown.evaluate<boolean>(`Boolean(${expression})`)) return;
     await sleep(50);
   }
   throw new Error(`never: ${expression}`);
@@ -69,3 +71,39 @@ test.skipIf(!chromium)('every control has a name, and the page loads nothing fro
   );
   expect(origins).toEqual([run.url]);
 });
+
+test.skipIf(!chromium)(
+  'a message that is sent before the key is entered stays, and the key is asked for',
+  async () => {
+    await using guarded = await serveRuns(adapters, { apiKey: 'secret' });
+    const shown = await openPage(chromium!, `${guarded.url}/`);
+    const alert = `document.querySelector('#problem')?.textContent`;
+    const state = () =>
+      shown.evaluate<unknown[]>(`[
+      ${alert}, document.querySelector('#prompt').value, document.querySelectorAll('.messages li').length
+    ]`);
+    const needsKey = 'This server needs its API key.';
+    await until(`${alert} === '${needsKey}'`, shown);
+    await shown.evaluate(`(() => {
+    document.querySelector('#problem').textContent = '';
+    document.querySelector('#max-tokens').value = '2';
+    document.querySelector('#prompt').value = 'say 3';
+    document.querySelector('#ask').requestSubmit();
+  })()`);
+    await until(alert, shown);
+    expect(await state()).toEqual([needsKey, 'say 3', 0]);
+    await shown.evaluate(`(() => {
+    document.querySelector('#key').value = 'secret';
+    document.querySelector('#key').dispatchEvent(new Event('change'));
+  })()`);
+    await until(`document.querySelector('#adapter option')`, shown);
+    expect(await state()).toEqual(['', 'say 3', 0]);
+    await shown.evaluate(`document.querySelector('#ask').requestSubmit()`);
+    await until(
+      `[...document.querySelectorAll('.speed')].every((e) => e.textContent.includes('tokens'))`,
+      shown,
+    );
+    expect(await state()).toEqual(['', '', 4]);
+    await shown.close();
+  },
+);

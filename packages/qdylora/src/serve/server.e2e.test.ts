@@ -205,13 +205,21 @@ describe('clients that go away, or are slow', () => {
 });
 
 describe('limits of time and of the queue', () => {
-  test('a late request, a full queue and the end of a server have their errors', async () => {
-    await using slow = await serveRuns([runs[0]], { maxConcurrency: 1, maxQueue: 1, timeout: 0.02 });
-    const body = { model: 'smol', prompt: 'a', max_tokens: 120, temperature: 0 };
-    const answers = await Promise.all([1, 2, 3, 4, 5].map(() => post(slow.url, '/v1/completions', body)));
-    const codes = answers.map(({ status, json }) => (status === 200 ? 'ok' : json.error.code));
-    expect(codes).toContain('queue_full');
-    expect(codes.every((code) => ['ok', 'queue_full', 'timeout'].includes(code))).toBe(true);
+  const long = { model: 'smol', prompt: 'a', max_tokens: 120, temperature: 0 };
+
+  test('a request beyond the queue is refused at once', async () => {
+    await using full = await serveRuns([runs[0]], { maxConcurrency: 1, maxQueue: 1, draftTokens: 0 });
+    const two = post(full.url, '/v1/completions', { ...long, n: 2 }); // one is written, one waits
+    while (full.server.usage().waiting === 0) await sleep(1);
+    const { status, json } = await post(full.url, '/v1/completions', { ...long, max_tokens: 1 });
+    expect([status, json.error.code]).toEqual([503, 'queue_full']);
+    expect((await two).status).toBe(200);
+  });
+
+  test('a request that takes longer than the timeout is ended', async () => {
+    await using late = await serveRuns([runs[0]], { timeout: 0.001 });
+    const { status, json } = await post(late.url, '/v1/completions', { ...long, n: 8 });
+    expect([status, json.error.code]).toEqual([504, 'timeout']);
   });
 
   test('a server that closes answers what is short, and refuses what is long', async () => {

@@ -10,6 +10,7 @@ import {
   PythonFloat,
   textOf,
   Tuple,
+  UnknownJinja,
   type Dict,
   type Value,
 } from './values.ts';
@@ -18,7 +19,7 @@ import {
  * `left operator right` as Python computes it. `and` and `or` are in the evaluator, because they may skip the
  * right side. Calls `step` for every part that a comparison visits.
  *
- * @throws Error for operands that Python refuses
+ * @throws Error for operands that Python refuses; UnknownJinja for an operator that is not implemented here
  */
 export function operate(operator: string, left: Value, right: Value, step: Step): Value {
   switch (operator) {
@@ -41,6 +42,11 @@ export function operate(operator: string, left: Value, right: Value, step: Step)
   if (operator === '+') {
     const sum = concatenated(left, right);
     if (sum !== undefined) return sum;
+  } else if (operator === '*') {
+    const product = repeated(left, right, step);
+    if (product !== undefined) return product;
+  } else if (operator === '%' && typeof left === 'string') {
+    throw new UnknownJinja('Unknown operator: % after a string');
   } else if (typeof left === 'string' && typeof right === 'string') {
     const order = ordered(operator, compareTexts(left, right));
     if (order !== undefined) return order;
@@ -55,6 +61,27 @@ function concatenated(left: Value, right: Value): Value {
   return Array.isArray(left) && Array.isArray(right)
     ? [...(left as readonly Value[]), ...(right as readonly Value[])]
     : undefined;
+}
+
+/** Number of characters of a repeated string that take a step together: they are copied at once. */
+const CHARACTERS_PER_STEP = 64;
+
+/**
+ * Repeats a string or a list: `'-' * 20`, `2 * [0]`; undefined for other operands. Calls `step` before the
+ * result is made.
+ */
+function repeated(left: Value, right: Value, step: Step): Value {
+  const [sequence, times] = numberOf(left) === null ? [left, right] : [right, left];
+  if (kindOf(times) !== 'integer' && kindOf(times) !== 'boolean') return undefined;
+  const count = Math.max(0, numberOf(times)!);
+  if (typeof sequence === 'string') {
+    step(Math.ceil((sequence.length * count) / CHARACTERS_PER_STEP));
+    return sequence.repeat(count);
+  }
+  if (!Array.isArray(sequence)) return undefined;
+  const items = sequence as readonly Value[];
+  step(items.length * count);
+  return Array.from({ length: items.length * count }, (_, i) => items[i % items.length]);
 }
 
 /** Applies a comparison operator to `order`, the sign of left − right; undefined for another operator. */

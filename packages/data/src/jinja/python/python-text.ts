@@ -7,7 +7,7 @@ import { PythonFloat, Tuple, type Dict, type Value } from './values.ts';
  */
 const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
 const LEADING = new RegExp(`^[${SPACE}]+`);
-const TRAILING = new RegExp(`[${SPACE}]+$`);
+const SPACE_UNIT = new RegExp(`[${SPACE}]`);
 const WORDS = new RegExp(`[^${SPACE}]+`, 'g');
 
 /** `str.strip`, `lstrip` and `rstrip`: white space, or any of `characters`. */
@@ -18,7 +18,7 @@ export function stripped(
 ): string {
   if (characters === null) {
     const right = side === 'rstrip' ? text : text.replace(LEADING, '');
-    return side === 'lstrip' ? right : right.replace(TRAILING, '');
+    return side === 'lstrip' ? right : right.slice(0, endOfWords(right));
   }
   const isStripped = new Set(characters);
   const units = Array.from(text);
@@ -27,6 +27,16 @@ export function stripped(
   while (side !== 'rstrip' && from < to && isStripped.has(units[from])) from++;
   while (side !== 'lstrip' && to > from && isStripped.has(units[to - 1])) to--;
   return units.slice(from, to).join('');
+}
+
+/**
+ * Where the white space at the end begins. A pattern without an anchor at its start would be tried at every
+ * unit of every run of white space.
+ */
+function endOfWords(text: string): number {
+  let end = text.length;
+  while (end > 0 && SPACE_UNIT.test(text[end - 1])) end--;
+  return end;
 }
 
 /** `str.split(None, most)`: words between white space; after `most` of them the unsplit remainder. */

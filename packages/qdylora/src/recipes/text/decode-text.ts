@@ -1,12 +1,13 @@
 import type { Tokenizer } from '@qdylora/data';
 import type { ChosenToken, DecodeEvent, TokenScores } from '@qdylora/models';
+import { countCharacters } from './count-characters.ts';
 import { createStopFinder } from './stop-finder.ts';
 import { createTextDecoder } from './text-decoder.ts';
 
 /** Why a text ended: a stop token or stop string, or `max_new_tokens`. */
 export type FinishReason = 'stop' | 'length';
 
-/** A written token and where its text begins in the answer. */
+/** A written token and where its text begins in the answer, in Unicode characters (code points). */
 export interface WrittenToken extends ChosenToken {
   readonly offset: number;
 }
@@ -48,7 +49,7 @@ export async function* decodeText(
   let count = 0;
   /** The piece with the tokens that begin in it. At the end tokens without text belong to it too. */
   const pieceOf = (text: string, isLast = false): TextEvent => {
-    yieldedLength += text.length;
+    yieldedLength += countCharacters(text);
     const end = pending.findIndex(({ offset }) => offset >= yieldedLength);
     const tokens = isLast || end < 0 ? pending.splice(0) : pending.splice(0, end);
     return { type: 'text', text, tokens };
@@ -61,7 +62,7 @@ export async function* decodeText(
       count++;
       pending.push({ id, logProbability, top, offset: decodedLength });
       const piece = decoder.push(id);
-      decodedLength += piece.length;
+      decodedLength += countCharacters(piece);
       const { text, isStopped } = finder.push(piece);
       if (text !== '') yield pieceOf(text);
       if (isStopped) return yield { type: 'end', reason: 'stop', tokens: count, stopToken: null };

@@ -23,12 +23,13 @@ const CONTEXT_TOKENS = 8;
 export function createTextDecoder(
   tokenizer: Pick<Tokenizer, 'decode'>,
   context: readonly number[] = [],
+  { skipSpecialTokens = true }: { readonly skipSpecialTokens?: boolean } = {},
 ): TextDecoder {
   const ids = wholeContext(tokenizer, context);
   let before = 0; // first token that is decoded again
   let done = ids.length; // tokens whose text was returned
   const decode = (from: number, to: number): string =>
-    tokenizer.decode(ids.slice(from, to), { skipSpecialTokens: true });
+    tokenizer.decode(ids.slice(from, to), { skipSpecialTokens });
   const rest = (): string => decode(before, ids.length).slice(decode(before, done).length);
   return {
     push(id) {

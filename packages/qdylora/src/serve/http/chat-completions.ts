@@ -162,7 +162,9 @@ function promptOf({ adapter: { name, style, tokenizer } }: ServedModel, request:
     const format = toolCallFormatOf(template.source);
     const names = new Set(tools.map((tool) => tool.function.name));
     return {
-      prompt: tokenizer.encode(template.render(messages, { addGenerationPrompt: true, tools })),
+      prompt: tokenizer.encode(
+        template.render(messages, { addGenerationPrompt: true, tools: request.exactTools }),
+      ),
       readsCalls: () => format && createToolCallReader(format, names),
     };
   }

@@ -1,6 +1,8 @@
 import type { ChatMessage } from '@qdylora/data';
 import * as z from 'zod';
-import { IDLE_FIELDS, SAMPLING_FIELDS } from './request-fields.ts';
+import { exactObject } from './exact-json.ts';
+import type { JsonBody } from './guards.ts';
+import { checkBody, IDLE_FIELDS, SAMPLING_FIELDS } from './request-fields.ts';
 
 const part = z.looseObject({
   type: z.literal('text', { error: 'only parts of type text are supported' }),
@@ -12,12 +14,10 @@ const toolCall = z.looseObject({
   function: z.looseObject({
     name: z.string(),
     arguments: z.string().transform((text, context) => {
-      try {
-        return JSON.parse(text) as unknown;
-      } catch {
-        context.addIssue('the arguments of a call are an object, as JSON text');
-        return z.NEVER;
-      }
+      const fields = exactObject(text);
+      if (fields) return fields;
+      context.addIssue('the arguments of a call are an object, as JSON text');
+      return z.NEVER;
     }),
   }),
 });
@@ -49,13 +49,23 @@ const chatFields = z.strictObject({
   response_format: z.looseObject({ type: z.literal('text', { error: 'only text is supported' }) }).nullish(),
 });
 
-/** The body of `/v1/chat/completions`. */
-export const chatRequest = chatFields.refine(
-  (request) => request.logprobs === true || !request.top_logprobs,
-  { path: ['top_logprobs'], error: 'logprobs: true is needed beside it' },
-);
+const chatRequest = chatFields.refine((request) => request.logprobs === true || !request.top_logprobs, {
+  path: ['top_logprobs'],
+  error: 'logprobs: true is needed beside it',
+});
 
-export type ChatRequest = z.output<typeof chatRequest>;
+/** The body of `/v1/chat/completions`. */
+export interface ChatRequest extends z.output<typeof chatRequest> {
+  /** `tools` with the order of their keys and the spelling of their numbers: templates print both. */
+  readonly exactTools: readonly unknown[];
+}
+
+/** @throws ApiError 400 that names the first field that is wrong */
+export function readChatRequest({ value, text }: JsonBody): ChatRequest {
+  const request = checkBody(chatRequest, value);
+  const exactTools = request.tools ? exactObject(text)!.get('tools') : [];
+  return { ...request, exactTools: exactTools as readonly unknown[] };
+}
 
 /** Messages as templates know them: `developer` is the newer name of `system`. */
 export const chatMessages = ({ messages }: ChatRequest): ChatMessage[] =>

@@ -1,6 +1,7 @@
 import type { Tokenizer } from '@qdylora/data';
 import type { TokenChance, TokenScores } from '@qdylora/models';
 import type { WrittenToken } from '../../recipes/text/decode-text.ts';
+import { countCharacters } from '../../recipes/text/count-characters.ts';
 import { createTextDecoder } from '../../recipes/text/text-decoder.ts';
 
 /** Log-probabilities in the form of `/v1/completions`: lists with one entry a token. */
@@ -8,7 +9,9 @@ export interface CompletionLogprobs {
   readonly tokens: string[];
   /** Null for the first token of a prompt, which nothing predicts. */
   readonly token_logprobs: (number | null)[];
+  /** The most likely tokens, and the token itself if it is none of them. */
   readonly top_logprobs: (Readonly<Record<string, number>> | null)[];
+  /** Where the text of each token begins in the returned text, in Unicode characters (code points). */
   readonly text_offset: number[];
 }
 
@@ -28,16 +31,28 @@ export function logprobsOfTokens(
   return {
     tokens: tokens.map(({ id }) => tokenizer.tokenText(id)),
     token_logprobs: tokens.map(({ logProbability }) => finite(logProbability!)),
-    top_logprobs: tokens.map(({ top }) => byText(top, tokenizer)),
+    top_logprobs: tokens.map((token) => byText(withOwn(token), tokenizer)),
     text_offset: tokens.map(({ offset }) => offset + shift),
   };
 }
+
+const withOwn = ({ id, logProbability, top }: WrittenToken): readonly TokenChance[] => [
+  ...top,
+  { id, logProbability: logProbability! },
+];
 
 /** Of several tokens with one text the most likely counts. */
 function byText(chances: readonly TokenChance[], tokenizer: Decoding): Record<string, number> {
   const texts = Object.create(null) as Record<string, number>;
   for (const { id, logProbability } of chances) texts[tokenizer.tokenText(id)] ??= finite(logProbability);
   return texts;
+}
+
+export interface PromptLogprobsOptions {
+  readonly tokenizer: Decoding;
+  readonly topCount: number;
+  /** Tokens at the beginning of the prompt that are not in the echoed text. */
+  readonly hiddenCount: number;
 }
 
 /**
@@ -47,30 +62,32 @@ function byText(chances: readonly TokenChance[], tokenizer: Decoding): Record<st
 export function logprobsOfPrompt(
   ids: readonly number[],
   scores: TokenScores,
-  { tokenizer, topCount }: { readonly tokenizer: Decoding; readonly topCount: number },
+  { tokenizer, topCount, hiddenCount }: PromptLogprobsOptions,
 ): CompletionLogprobs {
   const perToken = scores.topIds.length / ids.length;
   const own = (i: number): number => scores.logProbabilities[i - 1];
-  const topOf = (i: number): TokenChance[] =>
-    Array.from({ length: topCount }, (_, k) => {
+  const topOf = (i: number): TokenChance[] => {
+    const top = Array.from({ length: topCount }, (_, k) => {
       const at = (i - 1) * perToken + k;
       const id = scores.topIds[at];
       return { id, logProbability: id === ids[i] ? own(i) : scores.topLogProbabilities[at] };
     });
+    return [...top, { id: ids[i], logProbability: own(i) }];
+  };
   return {
     tokens: ids.map((id) => tokenizer.tokenText(id)),
     token_logprobs: ids.map((_, i) => (i === 0 ? null : finite(own(i)))),
     top_logprobs: ids.map((_, i) => (i === 0 ? null : byText(topOf(i), tokenizer))),
-    text_offset: offsetsOf(ids, tokenizer),
+    text_offset: offsetsOf(ids, tokenizer, hiddenCount),
   };
 }
 
-function offsetsOf(ids: readonly number[], tokenizer: Decoding): number[] {
-  const decoder = createTextDecoder(tokenizer);
+function offsetsOf(ids: readonly number[], tokenizer: Decoding, hiddenCount: number): number[] {
+  const decoder = createTextDecoder(tokenizer, [], { skipSpecialTokens: false });
   let length = 0;
-  return ids.map((id) => {
+  return ids.map((id, i) => {
     const offset = length;
-    length += decoder.push(id).length;
+    if (i >= hiddenCount) length += countCharacters(decoder.push(id));
     return offset;
   });
 }

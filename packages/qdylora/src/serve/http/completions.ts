@@ -1,5 +1,6 @@
 import { opening } from '@qdylora/data';
 import type { FinishReason, TextEvent } from '../../recipes/text/decode-text.ts';
+import { countCharacters } from '../../recipes/text/count-characters.ts';
 import type { ServedModel } from '../served-models.ts';
 import {
   joinedLogprobs,
@@ -105,9 +106,13 @@ async function* completionParts(
     if (event.type === 'prompt') {
       if (echoed === null) continue;
       const text = typeof echoed === 'string' ? echoed : tokenizer.decode(echoed);
-      shift = text.length;
+      shift = countCharacters(text);
+      // the special tokens that begin a text are not in it
+      const hiddenCount = typeof echoed === 'string' ? prompt.length - tokenizer.encode(echoed).length : 0;
       const logprobs =
-        topCount === null ? null : logprobsOfPrompt(prompt, event.scores!, { tokenizer, topCount });
+        topCount === null
+          ? null
+          : logprobsOfPrompt(prompt, event.scores!, { tokenizer, topCount, hiddenCount });
       yield { text, logprobs, finish: null, tokens: 0 };
     } else {
       yield partOf(event, (tokens) =>

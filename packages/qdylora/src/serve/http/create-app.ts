@@ -4,10 +4,10 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { ListedModel } from '../served-models.ts';
 import { ApiError, apiErrorOf, errorBody } from './api-error.ts';
 import { beginChatCompletion } from './chat-completions.ts';
-import { chatRequest } from './chat-request.ts';
+import { readChatRequest } from './chat-request.ts';
 import { completionRequest } from './completion-request.ts';
 import { beginCompletion, type Completion } from './completions.ts';
-import { demandKey, demandLocalName, jsonBody } from './guards.ts';
+import { demandKey, demandLocalName, jsonBody, type JsonBody } from './guards.ts';
 import { checkBody } from './request-fields.ts';
 import { requestLife, type RequestLife } from './request-life.ts';
 import type { Service } from './service.ts';
@@ -109,20 +109,21 @@ export async function createApp(service: Service, options: AppOptions): Promise<
     }
   };
   app.post('/v1/completions', async (c) => {
-    const request = checkBody(completionRequest, await modelBody(c, service));
+    const { value } = await modelBody(c, service);
+    const request = checkBody(completionRequest, value);
     return answer(c, request.stream === true, (life) => beginCompletion(service, request, life));
   });
   app.post('/v1/chat/completions', async (c) => {
-    const request = checkBody(chatRequest, await modelBody(c, service));
+    const request = readChatRequest(await modelBody(c, service));
     return answer(c, request.stream === true, (life) => beginChatCompletion(service, request, life));
   });
   return app;
 }
 
 /** The body of a request for a model that is served. @throws ApiError 404 for another one */
-async function modelBody(c: Context, { models }: Service): Promise<unknown> {
+async function modelBody(c: Context, { models }: Service): Promise<JsonBody> {
   const body = await jsonBody(c);
-  const model = typeof body === 'object' && body !== null ? (body as { model?: unknown }).model : undefined;
+  const { model } = (body.value ?? {}) as { model?: unknown };
   if (typeof model === 'string') assertServed(model, models);
   return body;
 }

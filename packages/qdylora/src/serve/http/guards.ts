@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Context, MiddlewareHandler } from 'hono';
 import { ApiError } from './api-error.ts';
+import { hasFewLevels, MOST_LEVELS } from './exact-json.ts';
 
 const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest();
 
@@ -28,17 +29,30 @@ export const demandLocalName =
     await next();
   };
 
+/** A body, and the text that it was read from. */
+export interface JsonBody {
+  readonly value: unknown;
+  readonly text: string;
+}
+
 /**
  * The JSON body of a request. Its content type must say so: a browser then asks before a page of another
  * site may send it.
  */
-export async function jsonBody(c: Context): Promise<unknown> {
+export async function jsonBody(c: Context): Promise<JsonBody> {
   if (!/^application\/json\b/i.test(c.req.header('content-type') ?? ''))
     throw new ApiError(415, 'wrong_content_type', 'The content type must be application/json.');
+  const text = await c.req.text();
+  const value = parsed(text);
+  if (!hasFewLevels(value))
+    throw new ApiError(400, 'nested_too_deep', `A body has at most ${MOST_LEVELS} levels of nesting.`);
+  return { value, text };
+}
+
+function parsed(text: string): unknown {
   try {
-    return await c.req.json();
-  } catch (error) {
-    if (error instanceof SyntaxError) throw new ApiError(400, 'invalid_json', 'The body is not JSON.');
-    throw error;
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw new ApiError(400, 'invalid_json', 'The body is not JSON.');
   }
 }

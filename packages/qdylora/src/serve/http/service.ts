@@ -22,7 +22,7 @@ export interface Service {
   readonly clock: () => number;
   /** An unused id. */
   readonly newId: () => string;
-  /** Seed of a request that has none. */
+  /** Seed of a prompt whose request has none. */
   readonly newSeed: () => number;
   /** Fires when the server ends. */
   readonly closing: AbortSignal;
@@ -49,7 +49,8 @@ export interface ChoicesOptions {
 }
 
 /**
- * Begins all answers of a request: `n` for each prompt. Either all of them run or wait, or none does.
+ * Begins all answers of a request: `n` for each prompt. Either all of them run or wait, or none does. Prompts
+ * share the seed of their request; without one each has its own.
  *
  * @throws ApiError for prompts that are too long or too many; QdyloraError BUSY
  */
@@ -68,10 +69,10 @@ export function beginChoices(
       'prompt',
     );
   for (const prompt of prompts) assertFits(prompt.length, maxNewTokens, service.contextTokens);
-  const seed = seedOf(fields.seed ?? service.newSeed());
   try {
-    return prompts.flatMap((prompt, p) =>
-      Array.from({ length: perPrompt }, (_, i): Choice => {
+    return prompts.flatMap((prompt, p) => {
+      const seed = seedOf(fields.seed ?? service.newSeed());
+      return Array.from({ length: perPrompt }, (_, i): Choice => {
         const events = engine.decode(model.view, prompt, {
           maxNewTokens,
           stopIds,
@@ -87,8 +88,8 @@ export function beginChoices(
         const context = isContinued ? prompt : [];
         const texts = decodeText(events, model.adapter.tokenizer, { stops: fields.stop, context });
         return { index: p * perPrompt + i, prompt, events: metrics.counted(texts) };
-      }),
-    );
+      });
+    });
   } catch (error) {
     life.abort(error);
     throw error;

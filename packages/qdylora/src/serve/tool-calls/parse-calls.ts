@@ -1,19 +1,30 @@
+import { partsOf } from './json-parts.ts';
+
 /** A call of a tool, as an answer has it. */
 export interface ToolCall {
   readonly name: string;
-  /** JSON of an object. */
+  /** JSON of an object, as the model wrote it, with its digits of numbers and its order of keys. */
   readonly arguments: string;
 }
 
-/** A call from its JSON value; null where it is none, or names no tool of `names`. */
-function readCall(value: unknown, names: ReadonlySet<string>): ToolCall | null {
-  if (typeof value !== 'object' || value === null) return null;
-  const { name, arguments: byArguments, parameters } = value as Record<string, unknown>;
+/** A call from its JSON text; null where it is none, or names no tool of `names`. */
+function readCall(text: string, names: ReadonlySet<string>): ToolCall | null {
+  const call = parsed(text);
+  if (!isObject(call)) return null;
+  const { name } = call;
   if (typeof name !== 'string' || !names.has(name)) return null;
-  const given = byArguments ?? parameters ?? {};
-  const fields = typeof given === 'string' ? parsed(given) : given;
-  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) return null;
-  return { name, arguments: JSON.stringify(fields) };
+  const key = ['arguments', 'parameters'].find((each) => (call[each] ?? null) !== null);
+  if (key === undefined) return { name, arguments: '{}' };
+  const given = call[key];
+  const written = typeof given === 'string' ? given.trim() : valueText(text, key);
+  return isObject(parsed(written)) ? { name, arguments: written } : null;
+}
+
+/** The text of a value of an object. Of several with one key the last one counts, as in `JSON.parse`. */
+function valueText(object: string, key: string): string {
+  const parts = partsOf(object);
+  const at = parts.findLastIndex((part, i) => i % 2 === 0 && JSON.parse(part) === key);
+  return parts[at + 1];
 }
 
 /**
@@ -21,10 +32,13 @@ function readCall(value: unknown, names: ReadonlySet<string>): ToolCall | null {
  * tools of `names`.
  */
 export function parseCalls(text: string, names: ReadonlySet<string>): ToolCall[] | null {
-  const value = parsed(text);
-  const calls = (Array.isArray(value) ? value : [value]).map((each) => readCall(each, names));
-  return calls.length > 0 && calls.every((call) => call !== null) ? calls : null;
+  const texts = Array.isArray(parsed(text)) ? partsOf(text) : [text];
+  const calls = texts.map((each) => readCall(each, names));
+  return calls.every((call) => call !== null) ? calls : null;
 }
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function parsed(text: string): unknown {
   try {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { parseCalls } from './parse-calls.ts';
 import { toolCallFormatOf, type ToolCallFormat } from './tool-call-format.ts';
 import { createToolCallReader } from './tool-call-reader.ts';
 
@@ -19,7 +20,7 @@ const CALL = '{"name": "add", "arguments": {"a": 1, "b": "</x>"}}';
 const OTHER = '{"name": "weather", "parameters": {}}';
 /** A call of a tool that nobody has: no call, whatever stands before it. */
 const UNKNOWN = CALL.replace('add', 'none');
-const FOUND = ['add{"a":1,"b":"</x>"}', 'weather{}'];
+const FOUND = ['add{"a": 1, "b": "</x>"}', 'weather{}'];
 
 describe('calls', () => {
   test.each<[string, ToolCallFormat, string, string]>([
@@ -46,12 +47,27 @@ describe('calls', () => {
 
   test('a text within a call that looks like the end of one is part of it', () => {
     const answer = '{"name": "add", "parameters": {"code": "a(); {b}"}}';
-    expect(read('object', [answer])).toEqual({ text: '', calls: ['add{"code":"a(); {b}"}'] });
+    expect(read('object', [answer])).toEqual({ text: '', calls: ['add{"code": "a(); {b}"}'] });
   });
 
   test('arguments that are a text of JSON are the object that it holds', () => {
     const answer = '{"name": "add", "arguments": "{\\"a\\": 2}"}';
-    expect(read('object', [answer]).calls).toEqual(['add{"a":2}']);
+    expect(read('object', [answer]).calls).toEqual(['add{"a": 2}']);
+  });
+
+  test.each([
+    '{"b": 1.0, "10": 12345678901234567890, "2": [1e2, -0]}',
+    '{ "a,]}": "\\"}{:", "nested": {"arguments": {}, "x": [[], {}]} }',
+    '{}',
+  ])('the arguments %s are returned as they are written', (text) => {
+    for (const answer of [
+      `{"name": "add", "arguments": ${text}}`,
+      `{"parameters": ${text} , "arguments": null, "name": "add"}`,
+      `{"arguments": {"old": 1}, "name": "add", "arguments":${text}}`,
+      JSON.stringify({ name: 'add', arguments: text }),
+    ])
+      for (const calls of [answer, `[ ${answer} ,${answer}]`])
+        expect(new Set(parseCalls(calls, NAMES)!.map((call) => call.arguments))).toEqual(new Set([text]));
   });
 });
 

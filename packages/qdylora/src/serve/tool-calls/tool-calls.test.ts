@@ -1,13 +1,7 @@
-import OpenAI from 'openai';
 import { expect, test } from 'vitest';
-import type { Tokenizer } from '@qdylora/data';
-import type { DecodeEngine, DecodeEvent } from '@qdylora/models';
+import { scriptedApp } from '../../../test/scripted-app.ts';
 import { EMBEDDED_BASE } from '../../../test/served-run.ts';
 import { openTokenizer } from '../../recipes/opening/open-base.ts';
-import { promptStyle } from '../../recipes/opening/prompt-style.ts';
-import { createApp } from '../http/create-app.ts';
-import { createMetrics } from '../http/metrics.ts';
-import { servedModels } from '../served-models.ts';
 
 const TOOLS = '{% for tool in tools or [] %}{{ tool.function.name }};{% endfor %}';
 const MESSAGES =
@@ -20,82 +14,21 @@ const TEMPLATES = {
   none: `${TOOLS}${MESSAGES}`,
 };
 
-/** Writes `answer` token by token, and keeps the prompts. */
-function scriptedEngine(tokenizer: Tokenizer, answer: string, prompts: string[]): DecodeEngine {
-  return {
+/** A server whose model has this template and gives this answer, and the prompts that it got. */
+async function clientOf(template: string, answer: string) {
+  const tokenizer = (await openTokenizer(EMBEDDED_BASE, { name: null, source: template }))!;
+  const prompts: string[] = [];
+  const app = await scriptedApp({
+    tokenizer,
     // eslint-disable-next-line @typescript-eslint/require-await
-    async *decode(_, prompt): AsyncGenerator<DecodeEvent> {
+    async *decode(_, prompt) {
       prompts.push(tokenizer.decode(prompt));
       yield { type: 'prompt', scores: null, nextScores: null };
       for (const id of tokenizer.encode(answer)) yield { type: 'token', id, logProbability: -1, top: [] };
       yield { type: 'end', reason: 'stop', stopToken: null };
     },
-    usage: () => ({
-      running: 0,
-      waiting: 0,
-      reservedTokens: 0,
-      capacityTokens: 1,
-      promptTokens: 0,
-      sharedPromptTokens: 0,
-      newTokens: 0,
-      draftedTokens: 0,
-      acceptedTokens: 0,
-      passes: 0,
-    }),
-    close: () => Promise.resolve(),
-  };
-}
-
-/** The openai client of a server whose model has this template and gives this answer. */
-async function clientOf(template: string, answer: string) {
-  const tokenizer = (await openTokenizer(EMBEDDED_BASE, { name: null, source: template }))!;
-  const view = { model: null as never, active: null };
-  const prompts: string[] = [];
-  const app = await createApp(
-    {
-      models: servedModels(
-        [
-          {
-            name: 'smol',
-            adapted: { base: () => view, atRank: () => view } as never,
-            ranks: [1],
-            isNested: true,
-            recommendedRank: 1,
-            tokenizer,
-            style: promptStyle(tokenizer, null, false),
-            stopIds: [],
-            chatStopIds: [],
-          },
-        ],
-        4,
-      ),
-      engine: scriptedEngine(tokenizer, answer, prompts),
-      metrics: createMetrics(),
-      contextTokens: 1000,
-      mostRequests: 4,
-      timeoutMs: 10_000,
-      clock: () => 0,
-      newId: () => 'a1b2c3d4e5f6',
-      newSeed: () => 1,
-      closing: new AbortController().signal,
-      onError: (error) => {
-        throw error;
-      },
-    },
-    {
-      apiKey: 'secret',
-      hosts: [],
-      mostBodyBytes: 100_000,
-      page: new Map(),
-      memoryUsage: () => ({ liveBytes: 0, reservedBytes: 0 }),
-    },
-  );
-  const fetch = (url: string | URL | Request, init?: RequestInit) =>
-    Promise.resolve(app.request(url as string, init));
-  return {
-    prompts,
-    openai: new OpenAI({ baseURL: 'http://here/v1', apiKey: 'secret', maxRetries: 0, fetch }),
-  };
+  });
+  return { ...app, prompts };
 }
 
 const ASK = {
@@ -128,7 +61,7 @@ test.each([
     const callOf = (city: string) => ({
       id: 'a1b2c3d4e',
       type: 'function',
-      function: { name: 'weather', arguments: `{"city":"${city}"}` },
+      function: { name: 'weather', arguments: `{"city": "${city}"}` },
     });
     expect(choices[0].message).toEqual({
       role: 'assistant',
@@ -166,27 +99,73 @@ test('log-probabilities cover all tokens of an answer with calls', async () => {
   expect(choices[0].logprobs!.content).toHaveLength(usage!.completion_tokens);
 });
 
-test('an earlier call reaches the template with its arguments as an object, and must be JSON', async () => {
+/** A conversation with an earlier call. */
+const conversation = (text: string) => ({
+  ...ASK,
+  messages: [
+    ...ASK.messages,
+    {
+      role: 'assistant' as const,
+      content: null,
+      tool_calls: [
+        { id: 'a1b2c3d4e', type: 'function' as const, function: { name: 'weather', arguments: text } },
+      ],
+    },
+    { role: 'tool' as const, tool_call_id: 'a1b2c3d4e', content: '25' },
+  ],
+});
+
+test('an earlier call reaches the template with its arguments as an object', async () => {
   const { openai, prompts } = await clientOf(TEMPLATES.tagged, 'Sunny.');
-  const conversation = (text: string) => ({
-    ...ASK,
-    messages: [
-      ...ASK.messages,
-      {
-        role: 'assistant' as const,
-        content: null,
-        tool_calls: [
-          { id: 'a1b2c3d4e', type: 'function' as const, function: { name: 'weather', arguments: text } },
-        ],
-      },
-      { role: 'tool' as const, tool_call_id: 'a1b2c3d4e', content: '25' },
-    ],
-  });
   await openai.chat.completions.create(conversation('{"city": "Rome"}'));
-  expect(prompts[0]).toBe('weather;user:Weather?;assistant:(Rome);tool:25;');
-  await expect(openai.chat.completions.create(conversation('{"city"'))).rejects.toMatchObject({
+  await openai.chat.completions.create(conversation(' ')); // as clients send a call without arguments
+  expect(prompts).toEqual([
+    'weather;user:Weather?;assistant:(Rome);tool:25;',
+    'weather;user:Weather?;assistant:();tool:25;',
+  ]);
+});
+
+const deep = (levels: number): string => '{"a":'.repeat(levels) + '1' + '}'.repeat(levels);
+
+test.each([
+  ['cut', '{"city"'],
+  ['a list', '[1]'],
+  ['a number', '3'],
+  ['null', 'null'],
+  ['of 65 levels', deep(65)],
+  ['of 5,000 levels', deep(5000)],
+])('an earlier call whose arguments are %s is refused', async (_, text) => {
+  const { openai } = await clientOf(TEMPLATES.tagged, 'Sunny.');
+  await expect(openai.chat.completions.create(conversation(text))).rejects.toMatchObject({
     status: 400,
     code: 'invalid_field',
     message: expect.stringContaining('messages.1.tool_calls.0.function.arguments') as string,
   });
+});
+
+/** JSON that JavaScript's objects and numbers would change. */
+const EXACT = '{"id": 1234567890123456789, "size": 1.0, "10": 1, "2": 1e2}';
+const PRINTED = '{"id": 1234567890123456789, "size": 1.0, "10": 1, "2": 100.0}';
+
+test('arguments and tools keep the digits of their numbers and the order of their keys', async () => {
+  const template =
+    '{{ tools | tojson }}{# <tool_call> #}{% for m in messages %}{{ m.content }}' +
+    '{% for call in m.tool_calls or [] %}{{ call.function.arguments | tojson }}{% endfor %}{% endfor %}';
+  const answer = `<tool_call>{"name": "weather", "arguments": ${EXACT}}</tool_call>`;
+  const { post, prompts } = await clientOf(template, answer);
+  const call = { function: { name: 'weather', arguments: EXACT } };
+  const messages = JSON.stringify([{ role: 'assistant', content: 'x', tool_calls: [call] }]);
+  const tools = `[{"type": "function", "function": {"name": "weather", "parameters": ${EXACT}}}]`;
+  const { json } = await post(
+    '/v1/chat/completions',
+    `{"model": "smol", "messages": ${messages}, "tools": ${tools}}`,
+  );
+  expect(json.choices[0].message.tool_calls[0].function.arguments).toBe(EXACT);
+  expect(prompts).toEqual([`${tools.replace(EXACT, PRINTED)}x${PRINTED}`]);
+});
+
+test('a body that is nested too deeply is refused', async () => {
+  const { post } = await clientOf(TEMPLATES.tagged, 'Sunny.');
+  const { status, json } = await post('/v1/chat/completions', `{"model": "smol", "tools": ${deep(9000)}}`);
+  expect([status, json.error.code]).toEqual([400, 'nested_too_deep']);
 });
