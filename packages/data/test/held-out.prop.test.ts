@@ -92,7 +92,11 @@ describe('held-out rows', () => {
     () => {
       fc.assert(
         fc.property(
-          fc.uniqueArray(fc.double({ min: 0, max: 0.999, noNaN: true }), { minLength: 2, maxLength: 3000 }),
+          fc.uniqueArray(fc.double({ min: 0, max: 0.999, noNaN: true }), {
+            minLength: 2,
+            maxLength: 3000,
+            size: 'max',
+          }),
           fc.nat(),
           (hashes, pick) => {
             const count = 1 + (pick % (hashes.length - 1));

@@ -149,6 +149,14 @@ describe('a row', () => {
     expect(example.labels).toEqual(example.ids);
   });
 
+  it('whose text or answer already ends with EOS does not get another one', async () => {
+    const ids = async (row: object): Promise<number[]> => Array.from((await only(row)).ids);
+    expect(await ids({ text: 'the king<|im_end|>' })).toEqual(await ids({ text: 'the king' }));
+    expect(await ids({ question: 'q', answer: 'a<|im_end|>' })).toEqual(
+      await ids({ question: 'q', answer: 'a' }),
+    );
+  });
+
   it('of tokens needs no tokenizer, keeps its labels, and loses its padding', async () => {
     const { ids, labels } = await only(
       { input_ids: [5, 6, 7, 0], labels: [-100, 6, 7, -100], attention_mask: [1, 1, 1, 0] },

@@ -69,6 +69,13 @@ describe('a tokenizer', () => {
     expect(smol.decode(smol.encode('a\ud800b'))).toBe('a\ufffdb');
   });
 
+  it('takes a text of 200,000 tokens in one piece of a Unigram vocabulary', () => {
+    const vocab = Object.entries({ '<unk>': 0, a: -1 });
+    const model = { type: 'Unigram', unk_id: 0, vocab };
+    const { encode } = load({ tokenizerJson: { model } });
+    expect(encode('a'.repeat(200_000)).length).toBe(200_000);
+  });
+
   it('takes chat_template.jinja, else the template of the config, of several the one named default', () => {
     const named = [
       { name: 'tool_use', template: 'T' },

@@ -63,8 +63,8 @@ describe('a bit set', () => {
   it('finds its k-th set bit as a list of them would', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.boolean(), { maxLength: 9000 }),
-        fc.array(fc.nat(8999), { maxLength: 50 }),
+        fc.array(fc.boolean(), { maxLength: 9000, size: 'max' }),
+        fc.array(fc.nat(8999), { maxLength: 50, size: 'max' }),
         (bits, cleared) => {
           const set = createBitSet();
           bits.forEach((bit) => {

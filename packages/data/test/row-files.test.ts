@@ -5,10 +5,11 @@ import { jsonl, temporaryFiles } from './temporary-files.ts';
 
 const files = temporaryFiles();
 const smol = fixtureTokenizer('smollm2', 'own');
-const first = async (row: object): Promise<string> =>
-  maskPreview((await loadDataset(files.write('row.jsonl', jsonl(row)), { tokenizer: smol })).training[0], {
-    tokenizer: smol,
-  });
+const first = async (row: object, completionOnlyLoss = true): Promise<string> => {
+  const file = files.write('row.jsonl', jsonl(row));
+  const { training } = await loadDataset(file, { tokenizer: smol, completionOnlyLoss });
+  return maskPreview(training[0], { tokenizer: smol });
+};
 
 describe('rows of ShareGPT', () => {
   it('are conversations by other names, with a system text of their own', async () => {
@@ -158,6 +159,14 @@ describe('a weight on a turn', () => {
       /assistant\n3<\|im_end\|>\n<\|im_start\|>user\nno.*⟦2<\|im_end\|>\n⟧$/s,
     );
     expect(await first({ messages: messages(1) })).toMatch(/⟦3<\|im_end\|>\n⟧.*⟦2<\|im_end\|>\n⟧$/s);
+  });
+
+  it('of 0 is alone without loss where prompts have it too', async () => {
+    expect(await first({ messages: messages(0) }, false)).toMatch(
+      /⟦.*1\+1\?.*assistant\n⟧3<\|im_end\|>\n⟦<\|im_start\|>user\nno.*2<\|im_end\|>\n⟧$/s,
+    );
+    const [prompt, completion] = [messages(1).slice(0, 3), messages(1).slice(3)];
+    expect(await first({ prompt, completion }, false)).toMatch(/^[^⟦]*⟦[^⟧]*⟧$/);
   });
 
   it('of anything else is refused', async () => {

@@ -17,6 +17,7 @@ describe.each(['smollm2', 'tiny-llama2-style', 'tiny-llama3-style'])('the tokens
         fc.array(fc.constantFrom('the ', 'king', ' ', '\n', '\n\n', '😀', 'é', '日本', ' sea', '.', '  '), {
           minLength: 1,
           maxLength: 150,
+          size: 'max',
         }),
         (parts) => {
           const ids = tokenizer.encode(parts.join(''));
@@ -32,6 +33,18 @@ describe.each(['smollm2', 'tiny-llama2-style', 'tiny-llama3-style'])('the tokens
       ),
       { numRuns: 40 },
     );
+  });
+
+  it('have texts without U+FFFD, wherever characters of several tokens are', () => {
+    for (let letters = 0; letters < 4; letters++) {
+      const text = 'x '.repeat(letters) + '日本'.repeat(100) + '😀'.repeat(50);
+      const ids = tokenizer.encode(text);
+      const tokens = tokenWeights(
+        exampleOf(ids, () => true),
+        tokenizer,
+      );
+      expect(tokens.map((token) => token.text).join('')).toBe(text);
+    }
   });
 
   it('have the weight of their label, the first one none', () => {

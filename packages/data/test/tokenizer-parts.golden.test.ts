@@ -10,7 +10,11 @@ interface Parts {
     Record<
       string,
       {
-        readonly tokenizer: { readonly model: object; readonly added_tokens: readonly object[] };
+        readonly tokenizer: {
+          readonly model: object;
+          readonly added_tokens: readonly object[];
+          readonly normalizer: { readonly precompiled_charsmap?: string } | null;
+        };
         readonly texts: readonly TextCase[];
       }
     >
@@ -70,5 +74,37 @@ describe('a tokenizer that would give other tokens here is refused by name', () 
     }
     expect(QdyloraError.isInstance(error) && error.code).toBe('UNSUPPORTED');
     expect((error as Error).message).toMatch(message);
+  });
+});
+
+describe('a precompiled map of characters', () => {
+  const { tokenizer: json } = cases['Precompiled map of characters']!;
+
+  it('takes its time in proportion to the text, and clusters of any length', () => {
+    const tokenizer = loaded(json);
+    expect(tokenizer.encode('日'.repeat(100_000))).toEqual(tokenizer.encode('月'.repeat(100_000)));
+    const marks = '\u0302'.repeat(1000);
+    expect(tokenizer.encode(`x${marks}日`)).toEqual(tokenizer.encode(`x${marks}月`));
+  });
+
+  it.each(['', 'AA==', '/////w==', 'no base64', null])('of %j is refused', (map) => {
+    expect(() => loaded({ ...json, normalizer: { ...json.normalizer, precompiled_charsmap: map } })).toThrow(
+      expect.objectContaining({ code: 'BAD_FILE' }),
+    );
+  });
+
+  it('that is cut anywhere maps something or is refused', () => {
+    const bytes = Buffer.from(json.normalizer!.precompiled_charsmap!, 'base64');
+    for (let end = 0; end < bytes.length; end += 7) {
+      const map = bytes.subarray(0, end).toString('base64');
+      const file = { ...json, normalizer: { ...json.normalizer, precompiled_charsmap: map } };
+      let error: unknown = null;
+      try {
+        loaded(file).encode('ﬁ ½ e\u0301 日');
+      } catch (thrown) {
+        error = thrown;
+      }
+      expect(error === null || QdyloraError.isInstance(error)).toBe(true);
+    }
   });
 });

@@ -15,8 +15,9 @@ export interface Exchange {
 
 /**
  * Labels a prompt and its answer.
- * Plain: `{prompt}` and `{answer}{eos}`, tokenized separately, so that the prompt has the tokens that
- * generation starts from. With `applyChatTemplate`: a user turn and an assistant turn.
+ * Plain: `{prompt}` and `{answer}{eos}` (one EOS if the answer ends with it), tokenized separately, so that
+ * the prompt has the tokens that generation starts from. With `applyChatTemplate`: a user turn and an
+ * assistant turn.
  */
 export function labelExchange(
   { prompt, answer, addSpecialTokens }: Exchange,
@@ -38,7 +39,7 @@ export function labelExchange(
   return maskPrompt(
     [
       { ids: told, isAnswer: false },
-      { ids: [...tokenizer.encode(answer), ...ending(tokenizer)], isAnswer: true },
+      { ids: withEnd(tokenizer, tokenizer.encode(answer)), isAnswer: true },
     ],
     completionOnlyLoss,
   );
@@ -57,5 +58,6 @@ export function opening(tokenizer: Tokenizer, text: string): number[] {
     : ids;
 }
 
-/** The tokens that end an answer or a document. */
-export const ending = (tokenizer: Tokenizer): number[] => (tokenizer.eosId === null ? [] : [tokenizer.eosId]);
+/** The tokens of an answer or a document, closed by EOS unless they already end with it. */
+export const withEnd = ({ eosId }: Tokenizer, ids: readonly number[]): readonly number[] =>
+  eosId === null || ids.at(-1) === eosId ? ids : [...ids, eosId];

@@ -16,7 +16,7 @@ export const promptCompletionFormat: RowFormat = {
   label(row, settings) {
     if (Array.isArray(row.value.prompt)) {
       const told = readMessages(row, 'prompt').map((message) =>
-        message.role === 'assistant' ? { ...message, weight: 0 } : message,
+        message.role === 'assistant' && settings.completionOnlyLoss ? { ...message, weight: 0 } : message,
       );
       return labelMessages([...told, ...readMessages(row, 'completion')], row, settings);
     }

@@ -15,7 +15,8 @@ export interface ConversationOptions {
 
 /**
  * Renders a conversation with its template and tokenizes it as one text, without added special tokens (the
- * template writes them). The loss is on every token that holds a byte of an assistant turn.
+ * template writes them). The loss is on every token that holds a byte of an assistant turn; without
+ * `completionOnlyLoss`, on all tokens but those of untrained turns.
  *
  * @throws QdyloraError BAD_DATA if the template refuses or rewrites the conversation.
  */
@@ -24,7 +25,7 @@ export function labelConversation(
   { tokenizer, template: plainTemplate, completionOnlyLoss, where, untrained = [] }: ConversationOptions,
 ): LabelledTokens {
   const template = templateFor(plainTemplate, conversation.tools);
-  if (!completionOnlyLoss)
+  if (!completionOnlyLoss && untrained.length === 0)
     return maskPrompt([
       {
         ids: tokenizer.encode(template.render(conversation.messages, { tools: conversation.tools, where })),
@@ -32,22 +33,29 @@ export function labelConversation(
       },
     ]);
   const { text, spans: all } = answerCharacters(template, conversation, where);
-  const spans = trainedSpans(all, { conversation, untrained, where });
+  const spans = turnSpans(all, { conversation, untrained, where, trained: completionOnlyLoss });
   const ids = tokenizer.encode(text);
-  return maskPrompt(piecesOf(ids, answerTokens(tokenizer, text, ids, spans)));
+  const pieces = piecesOf(ids, answerTokens(tokenizer, text, ids, spans));
+  return maskPrompt(
+    completionOnlyLoss ? pieces : pieces.map((piece) => ({ ids: piece.ids, isAnswer: !piece.isAnswer })),
+  );
+}
+
+interface TurnOptions {
+  readonly conversation: Conversation;
+  readonly untrained: readonly number[];
+  readonly where: string;
+  /** True for the turns with loss, false for those without. */
+  readonly trained: boolean;
 }
 
 /**
- * The spans of the turns with loss. Each assistant turn must have its own span, or the spans to remove are
- * unknown.
+ * The spans of the assistant turns with or without loss. Each turn must have its own span, or those without
+ * are unknown.
  */
-function trainedSpans(
+function turnSpans(
   spans: readonly Span[],
-  {
-    conversation,
-    untrained,
-    where,
-  }: { readonly conversation: Conversation; readonly untrained: readonly number[]; readonly where: string },
+  { conversation, untrained, where, trained }: TurnOptions,
 ): readonly Span[] {
   if (untrained.length === 0) return spans;
   const turns = conversation.messages.flatMap(({ role }, i) => (role === 'assistant' ? [i] : []));
@@ -58,7 +66,7 @@ function trainedSpans(
         'out those of weight 0, each turn needs one',
       'Remove the weights, or mark whole turns in the template with {% generation %}.',
     );
-  return spans.filter((_, i) => !untrained.includes(turns[i]));
+  return spans.filter((_, i) => untrained.includes(turns[i]) !== trained);
 }
 
 function piecesOf(ids: readonly number[], spans: readonly Span[]): Piece[] {

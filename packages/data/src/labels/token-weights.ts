@@ -11,13 +11,14 @@ export interface TokenWeight {
   readonly weight: 0 | 1;
 }
 
-/**
- * Number of tokens that are decoded together, including neighbours that complete a character or a leading
- * space.
- */
+/** Number of tokens that are decoded together, unless a character goes on behind them. */
 const BLOCK = 64;
-const BEFORE = 1;
-const BEHIND = 4;
+
+/**
+ * Most tokens by which a block grows at one side. A character has at most four bytes, but tokens can hold the
+ * end of one and the beginning of the next.
+ */
+const REACH = 16;
 
 /**
  * The text and the weight of every token of an example. The concatenated texts are the decoded example.
@@ -30,12 +31,12 @@ export function tokenWeights({ ids, labels }: Example, tokenizer: Tokenizer | nu
   const weightAt = (t: number): 0 | 1 => (t > 0 && labels[t] !== NOT_COUNTED ? 1 : 0);
   if (!tokenizer) return Array.from(ids, (id, t) => ({ id, text: String(id), weight: weightAt(t) }));
   const tokens: TokenWeight[] = [];
-  for (let from = 0; from < ids.length; from += BLOCK) {
-    const start = Math.max(0, from - BEFORE);
-    const end = Math.min(ids.length, from + BLOCK);
-    const whole = tokenizer.decode(ids.subarray(start, Math.min(ids.length, end + BEHIND)));
-    const upTo = (t: number): number =>
-      t === ids.length ? whole.length : commonPrefix(tokenizer.decode(ids.subarray(start, t)), whole);
+  const decode = (start: number, end: number): string => tokenizer.decode(ids.subarray(start, end));
+  for (let from = 0, end: number; from < ids.length; from = end) {
+    const start = startBefore(from, decode);
+    end = endOfBlock(start, Math.min(ids.length, from + BLOCK), { length: ids.length, decode });
+    const whole = decode(start, end);
+    const upTo = (t: number): number => (t === end ? whole.length : commonPrefix(decode(start, t), whole));
     for (let t = from, at = upTo(from); t < end; t++) {
       const next = Math.max(at, upTo(t + 1));
       tokens.push({ id: ids[t], text: whole.slice(at, next), weight: weightAt(t) });
@@ -43,4 +44,24 @@ export function tokenWeights({ ids, labels }: Example, tokenizer: Tokenizer | nu
     }
   }
   return tokens;
+}
+
+type Decode = (start: number, end: number) => string;
+
+/** Begins before `from`, with whole characters, so that the decoder keeps the leading space of a block. */
+function startBefore(from: number, decode: Decode): number {
+  for (let start = from - 1; start >= Math.max(0, from - REACH); start--)
+    if (!decode(start, from).includes('\ufffd')) return start;
+  return Math.max(0, from - 1);
+}
+
+/** The first end from `least` on at which no character goes on. */
+function endOfBlock(
+  start: number,
+  least: number,
+  { length, decode }: { readonly length: number; readonly decode: Decode },
+): number {
+  for (let end = least; end < Math.min(length, least + REACH); end++)
+    if (!decode(start, end).endsWith('\ufffd')) return end;
+  return length <= least + REACH ? length : least;
 }

@@ -1,7 +1,7 @@
 import type { ConfigReader } from '../../config/config-reader.ts';
 import { bosTemplate } from './bos-template.ts';
 import { readScores } from './read-scores.ts';
-import type { GgufVocabulary } from './vocabulary.ts';
+import type { AddedToken, GgufVocabulary } from './vocabulary.ts';
 
 const SPACE = '\u2581'; // ▁, SentencePiece's visible space
 
@@ -25,7 +25,7 @@ export function sentencePieceBpe(
     version: '1.0',
     truncation: null,
     padding: null,
-    added_tokens: vocabulary.addedTokens,
+    added_tokens: addsPrefix ? vocabulary.addedTokens : vocabulary.addedTokens.map(matchedInMarkedText),
     normalizer: {
       type: 'Sequence',
       normalizers: [...(addsPrefix ? [{ type: 'Prepend', prepend: SPACE }] : []), toSpace],
@@ -57,23 +57,31 @@ export function sentencePieceBpe(
 }
 
 /**
+ * A token with ▁ that the user defined (Gemma's `▁▁`) is matched after spaces are marked, as SentencePiece does
+ * it. With a space prefix that is not possible, because the prefix would be added to the token too; merges
+ * make it then.
+ */
+const matchedInMarkedText = (token: AddedToken): AddedToken =>
+  !token.special && token.content.includes(SPACE) ? { ...token, normalized: true } : token;
+
+/**
  * Longest token made by a merge: the longest known useful one has 48 characters, and the number of splits
  * grows with length.
  */
 const MAX_MERGED_LENGTH = 256;
 
 /**
- * All pairs of tokens whose join is a token, ordered by its score, best first; equal scores in order of the
- * pair's ids.
+ * All pairs of tokens whose join is a token but no special one, ordered by its score, best first; equal scores
+ * in order of the pair's ids.
  */
 export function mergesFromScores(
   { tokens, vocab, addedTokens }: Pick<GgufVocabulary, 'tokens' | 'vocab' | 'addedTokens'>,
   scores: readonly number[],
 ): [string, string][] {
-  const matchedWhole = new Set(addedTokens.map((token) => token.content));
+  const special = new Set(addedTokens.filter((token) => token.special).map((token) => token.content));
   const found: { readonly left: number; readonly right: number; readonly score: number }[] = [];
   tokens.forEach((token, id) => {
-    if (matchedWhole.has(token) || token.length > MAX_MERGED_LENGTH) return;
+    if (special.has(token) || token.length > MAX_MERGED_LENGTH) return;
     for (let cut = 1; cut < token.length; cut++) {
       const left = vocab[token.slice(0, cut)];
       const right = vocab[token.slice(cut)];

@@ -47,13 +47,15 @@ export function sentencePieceUnigram(
       : null,
     pre_tokenizer: metaspace,
     post_processor: endTemplate(vocabulary, metadata),
-    decoder: metaspace,
+    decoder: vocabulary.hasByteFallback
+      ? { type: 'Sequence', decoders: [{ type: 'ByteFallback' }, metaspace] }
+      : metaspace,
     model: {
       type: 'Unigram',
       unk_id: metadata.has('tokenizer.ggml.unknown_token_id')
         ? metadata.integer('tokenizer.ggml.unknown_token_id')
         : null,
-      byte_fallback: false,
+      byte_fallback: vocabulary.hasByteFallback,
       vocab: vocabulary.tokens.map((token, id) => [token, scores[id]]),
     },
   };

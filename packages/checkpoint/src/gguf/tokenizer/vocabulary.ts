@@ -5,6 +5,10 @@ import type { ConfigReader } from '../../config/config-reader.ts';
 const UNKNOWN = 2;
 const CONTROL = 3;
 const USER_DEFINED = 4;
+const BYTE = 6;
+
+/** Tokens of Phi-3 that keep the white space after them, as in llama.cpp. */
+const PHI3_KEEPS_SPACE: readonly string[] = ['<unk>', '<s>', '<|endoftext|>'];
 
 /** The vocabulary of a GGUF file: `tokens[id]`, and which of them are matched before splitting. */
 export interface GgufVocabulary {
@@ -13,9 +17,22 @@ export interface GgufVocabulary {
   readonly vocab: Readonly<Record<string, number>>;
   /** True for a token; several times as fast as a lookup in `vocab`. */
   has(token: string): boolean;
-  readonly addedTokens: readonly Readonly<Record<string, unknown>>[];
+  readonly addedTokens: readonly AddedToken[];
+  /** True if unknown characters become the tokens of their bytes. */
+  readonly hasByteFallback: boolean;
   /** The token of an id key (`tokenizer.ggml.bos_token_id`); null if the file has none. */
   special(key: string): string | null;
+}
+
+/** An added token of `tokenizer.json`. */
+export interface AddedToken {
+  readonly id: number;
+  readonly content: string;
+  readonly single_word: boolean;
+  readonly lstrip: boolean;
+  readonly rstrip: boolean;
+  readonly normalized: boolean;
+  readonly special: boolean;
 }
 
 /**
@@ -34,7 +51,8 @@ export function readVocabulary(path: string, metadata: ConfigReader, format = 'g
 
   // without prototype: a token may be named __proto__
   const vocab: Record<string, number> = Object.create(null) as Record<string, number>;
-  const addedTokens: Record<string, unknown>[] = [];
+  const addedTokens: AddedToken[] = [];
+  const isPhi3 = /phi-?3/i.test(metadata.has('general.name') ? metadata.string('general.name') : '');
   const known = new Set<string>();
   tokens.forEach((content, id) => {
     if (known.size === known.add(content).size)
@@ -49,7 +67,7 @@ export function readVocabulary(path: string, metadata: ConfigReader, format = 'g
         content,
         single_word: false,
         lstrip: false,
-        rstrip: false,
+        rstrip: isPhi3 && !PHI3_KEEPS_SPACE.includes(content),
         normalized: false,
         special: isSpecial,
       });
@@ -61,5 +79,13 @@ export function readVocabulary(path: string, metadata: ConfigReader, format = 'g
       throw bad(`${key} must be an id from 0 to ${tokens.length - 1} (got ${id})`);
     return tokens[id];
   };
-  return { tokens, vocab, addedTokens, special, has: (token) => known.has(token) };
+  return {
+    tokens,
+    vocab,
+    addedTokens,
+    // SentencePiece has byte tokens if and only if it was trained with byte_fallback
+    hasByteFallback: types?.includes(BYTE) ?? false,
+    special,
+    has: (token) => known.has(token),
+  };
 }

@@ -60,6 +60,15 @@ describe('a tokenizer in a GGUF file', () => {
     ).toThrow(/normalizer that only marks spaces with ▁ .got .*NFKC/);
   });
 
+  it('has a space for each ▁ of a token that the user defined, but not of a special one', () => {
+    const added = (special: boolean): unknown =>
+      metadataOf({ added_tokens: [{ id: 3, content: '▁▁', special }] }).get('tokenizer.ggml.tokens');
+    expect([added(false), added(true)]).toEqual([
+      { texts: ['a', 'b', 'ab', '  '] },
+      { texts: ['a', 'b', 'ab', '▁▁'] },
+    ]);
+  });
+
   it('leaves an added token out for which the model has no embedding', () => {
     const tokens = (size: number): unknown =>
       (metadataOf({ normalizer: REPLACE }, null, size).get('tokenizer.ggml.tokens') as { texts: string[] })

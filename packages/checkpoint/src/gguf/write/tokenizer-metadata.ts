@@ -15,6 +15,9 @@ const USER_DEFINED = 4;
 const UNUSED = 5;
 const BYTE = 6;
 
+/** What SentencePiece writes in place of a space. */
+const MARK = '▁';
+
 interface TokenizerJson {
   readonly model: {
     readonly type?: unknown;
@@ -111,7 +114,13 @@ function tokensOf({ model, added_tokens: added = [] }: TokenizerJson, vocabulary
   for (const { id, content, special = false } of added)
     // one without a row of the embedding is left out
     if (id < vocabularySize && tokens[id].kind !== UNKNOWN)
-      put(id, { text: content, kind: special ? CONTROL : USER_DEFINED });
+      put(
+        id,
+        special
+          ? { text: content, kind: CONTROL }
+          : // llama.cpp matches these before it marks spaces, and its converter writes them so
+            { text: content.replaceAll(MARK, ' '), kind: USER_DEFINED },
+      );
   return tokens;
 }
 
@@ -183,9 +192,6 @@ interface Part {
   readonly pattern?: { readonly String?: unknown };
   readonly content?: unknown;
 }
-
-/** What SentencePiece writes in place of a space. */
-const MARK = '▁';
 
 /** The parts of a normalizer or a pre-tokenizer, which may be a sequence. */
 function partsOf(part: unknown): readonly Part[] {

@@ -5,10 +5,13 @@ import {
   ByteLevelPreTokenizer,
   LowercaseNormalizer,
   MetaspaceDecoder,
+  PrecompiledNormalizer,
   SequenceDecoder,
   SequenceNormalizer,
   SequencePreTokenizer,
+  SplitPreTokenizer,
   Tokenizer,
+  Unigram,
 } from '@huggingface/tokenizers';
 import { expect, it } from 'vitest';
 
@@ -87,6 +90,12 @@ it('byte pair encoding asks a cache and merges by a method, both of which can be
   expect(model.encode(['ab'])).toEqual(['b']);
 });
 
+it('a precompiled map is kept as it is in the file', () => {
+  expect(new PrecompiledNormalizer({ type: 'Precompiled', precompiled_charsmap: 'AAAA' }).charsmap).toBe(
+    'AAAA',
+  );
+});
+
 it('a normalizer, the call of a model and the decoding of a text can be replaced', () => {
   const lower = { type: 'Lowercase' };
   const other = new Tokenizer(
@@ -111,4 +120,40 @@ it('a normalizer, the call of a model and the decoding of a text can be replaced
   expect(other.encode('x').ids).toEqual([0]);
   other.decoder!.decode_chain = () => ['Z'];
   expect(other.decode([0])).toBe('Z');
+});
+
+it('Unigram takes each piece by a method, and a split its pattern, both of which can be replaced', () => {
+  const other = new Tokenizer(
+    {
+      added_tokens: [],
+      normalizer: null,
+      pre_tokenizer: { type: 'Split', pattern: { Regex: 'b' }, behavior: 'Removed', invert: false },
+      post_processor: null,
+      decoder: null,
+      model: {
+        type: 'Unigram',
+        vocab: [
+          ['?', 0],
+          ['a', -1],
+        ],
+        unk_id: 0,
+        byte_fallback: true,
+      },
+    },
+    {},
+  );
+  const model = other.model as Unigram;
+  const part = other.pre_tokenizer as SplitPreTokenizer;
+  expect([model.tokenize('aa'), model.encode(['a', 'a'])]).toEqual([
+    ['a', 'a'],
+    ['a', 'a'],
+  ]);
+  expect(model.config).toMatchObject({ byte_fallback: true });
+  expect([part.pattern!.flags, part.config]).toEqual([
+    'gu',
+    { type: 'Split', pattern: { Regex: 'b' }, behavior: 'Removed', invert: false },
+  ]);
+  model.encode = (pieces) => pieces.map(() => 'a');
+  part.pre_tokenize_text = () => ['x', 'y', 'z'];
+  expect(other.encode('b').ids).toEqual([1, 1, 1]);
 });

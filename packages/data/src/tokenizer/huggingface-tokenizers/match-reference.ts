@@ -3,10 +3,14 @@ import {
   ByteLevelPreTokenizer,
   LowercaseNormalizer,
   MetaspaceDecoder,
+  PrecompiledNormalizer,
+  SplitPreTokenizer,
   type Tokenizer,
 } from '@huggingface/tokenizers';
-import { mergedPattern, type SplitBehavior } from './merged-pattern.ts';
+import { matchUnigram } from './match-unigram.ts';
 import { partsOf } from './parts-of.ts';
+import { precompiledMap } from './precompiled-map.ts';
+import { splitPieces, type SplitBehavior, type SplitRule } from './split-pieces.ts';
 
 /** Word characters and punctuation, as in Rust's regular expressions. */
 const WORD = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\u200c\u200d';
@@ -21,8 +25,6 @@ interface PreTokenizer {
   readonly replacement?: string;
   readonly pretokenizers?: readonly unknown[];
   readonly behavior?: SplitBehavior;
-  readonly pattern?: { readonly Regex?: string; readonly String?: string };
-  readonly invert?: boolean;
 }
 
 /**
@@ -34,7 +36,7 @@ interface PreTokenizer {
  * - `Digits` splits at ASCII digits only; Rust at every numeric character (½, ², Ⅷ, ४). Matters to SmolLM and
  *   Falcon.
  * - `Metaspace` never splits; Rust does unless told not to, and each piece begins with its ▁.
- * - `Split` and `Punctuation` lack the merging behaviours. `Whitespace` finds ASCII words only. `Whitespace`,
+ * - `Punctuation` lacks the merging behaviors. `Whitespace` finds ASCII words only. `Whitespace`,
  *   `WhitespaceSplit` and `BertPreTokenizer` use JavaScript's white space.
  * - `FixedLength` counts UTF-16 units; Rust counts characters.
  */
@@ -49,14 +51,8 @@ export function matchPreTokenizer(part: unknown): unknown {
       return config.split === false
         ? config
         : { type: 'Sequence', pretokenizers: [config, wordsFrom(config.replacement ?? '▁')] };
-    case 'Split':
-      return isMerging(config.behavior) && !config.invert
-        ? onlyMatches(mergedPattern(config.pattern!, config.behavior))
-        : config;
     case 'Punctuation':
-      return isMerging(config.behavior)
-        ? onlyMatches(mergedPattern({ Regex: PUNCTUATION }, config.behavior))
-        : split(PUNCTUATION, config.behavior ?? 'Isolated');
+      return split(PUNCTUATION, config.behavior ?? 'Isolated');
     case 'Whitespace':
       return onlyMatches(`[${WORD}]+|[^${WORD}${SPACE}]+`);
     case 'WhitespaceSplit':
@@ -88,9 +84,6 @@ const onlyMatches = (pattern: string): unknown => ({
   invert: true,
 });
 
-const isMerging = (behavior: SplitBehavior | undefined): behavior is SplitBehavior =>
-  behavior !== undefined && behavior !== 'Isolated' && behavior !== 'Removed';
-
 /** A pre-tokenizer whose pieces begin with the mark. */
 const wordsFrom = (mark: string): unknown => onlyMatches(`${mark}[^${mark}]*|[^${mark}]+`);
 
@@ -103,6 +96,9 @@ const wordsFrom = (mark: string): unknown => onlyMatches(`${mark}[^${mark}]*|[^$
  *   per byte of the run.
  * - `Metaspace` drops one mark of the first token; Rust drops all of them, and none if the pre-tokenizer adds
  *   none.
+ * - `Split` lacks the merging behaviors, keeps matches of a text or a group that it should remove, and removes
+ *   the rest of the text whenever it is inverted.
+ * - `Precompiled` ignores its map and does about what SentencePiece's usual one does.
  * - `Lowercase` lowers whole words, in which a last Σ becomes ς; Rust lowers each character alone.
  * - Unknown tokens are fused over the whole text; in Rust, within a piece.
  * - An added token that is matched in normalized text is decoded as it is written in the file; in Rust, as it
@@ -112,9 +108,12 @@ export function matchParts(library: Tokenizer): void {
   for (const part of partsOf(library.normalizer)) {
     if (part instanceof LowercaseNormalizer)
       part.normalize = (text) => Array.from(text, (character) => character.toLowerCase()).join('');
+    if (part instanceof PrecompiledNormalizer) part.normalize = precompiledMap(part.charsmap);
   }
   fuseInsidePieces(library);
+  matchUnigram(library);
   for (const part of partsOf(library.pre_tokenizer)) {
+    if (part instanceof SplitPreTokenizer) matchSplit(part);
     if (part instanceof ByteLevelPreTokenizer)
       part.pattern = new RegExp(
         part.pattern.source.replaceAll('\\s', '\\p{White_Space}').replaceAll('\\S', '\\P{White_Space}'),
@@ -127,6 +126,15 @@ export function matchParts(library: Tokenizer): void {
     if (part instanceof MetaspaceDecoder) decodeMarks(part);
   }
   decodeAsMatched(library);
+}
+
+function matchSplit(part: SplitPreTokenizer): void {
+  const { pattern } = part;
+  const { behavior, invert = false } = part.config as unknown as Partial<SplitRule>;
+  // the library is right, and faster, where each match is a piece
+  const isRight = behavior === undefined || behavior === (invert ? 'Removed' : 'Isolated');
+  if (!isRight && pattern)
+    part.pre_tokenize_text = (text) => splitPieces(text, pattern, { behavior, invert });
 }
 
 function fuseInsidePieces({ model }: Tokenizer): void {

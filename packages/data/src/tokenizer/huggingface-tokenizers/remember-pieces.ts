@@ -41,7 +41,11 @@ function rememberSpelling(part: ByteLevelPreTokenizer): void {
 }
 
 /** A map that is cleared when it is full. */
-function memory<V>(): { get(key: string): V | undefined; put(key: string, value: V): void; clear(): void } {
+export function memory<V>(): {
+  get(key: string): V | undefined;
+  put(key: string, value: V): void;
+  clear(): void;
+} {
   const map = new Map<string, V>();
   return {
     get: (key) => map.get(key),

@@ -21,7 +21,7 @@ describe.each(Object.entries(cases))(
       writeFileSync(join(root, 'config.json'), '{"model_type":"llama"}');
       writeFileSync(join(root, 'tokenizer_config.json'), '{"bos_token":"<s>","eos_token":"</s>"}');
       const tokenizer = (await openTokenizer(root))!;
-      const isUnigram = name === 'unigram';
+      const isUnigram = name.startsWith('unigram');
       for (const [i, text] of texts.entries()) {
         expect(tokenizer.encode(text), JSON.stringify(text)).toEqual(ids[i]);
         if (!isUnigram) expect(tokenizer.decode(ids[i]), JSON.stringify(text)).toBe(text);
