@@ -66,7 +66,7 @@ it.each([0, 1])('names worker %i where it is the first to be killed', async (ran
   const ready = place.in(`${killed} is ready `);
   process.env.WORKER = `touch '${ready}'$PMI_RANK; exec sleep 60`;
   useLauncher(`${START_BOTH}
-    until [ -e '${ready}0' ] && [ -e '${ready}1' ]; do sleep 0.02; done
+    for i in $(seq 500); do [ -e '${ready}0' ] && [ -e '${ready}1' ] && break; sleep 0.02; done
     kill -9 $${killed}; wait $${killed}; sleep 1; kill -9 $${other}; wait; exit 9`);
   const { status, notes } = await launchTwo([]);
   expect(status).toBe(9);
