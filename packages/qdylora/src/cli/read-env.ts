@@ -58,7 +58,7 @@ export function startedWorkers(): StartedWorkers | null {
   return { count: launcher.size, words: words ? (JSON.parse(words) as string[]) : null };
 }
 
-/** How long workers wait for one another: QDYLORA_COLLECTIVE_SECONDS; undefined: the default of 10 minutes. */
+/** How long workers wait for one another (QDYLORA_COLLECTIVE_SECONDS); undefined: the default, 10 minutes. */
 export function collectiveSeconds(): number | undefined {
   const { QDYLORA_COLLECTIVE_SECONDS: seconds } = process.env;
   return seconds === undefined || seconds === '' ? undefined : Number(seconds);

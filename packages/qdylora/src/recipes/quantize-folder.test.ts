@@ -81,7 +81,7 @@ describe('quantizeFolder', () => {
     );
   });
 
-  it('takes a folder with a slash at its end, and a work folder that a kill left before its first file', async () => {
+  it('takes a slash after its folder, and a work folder that a kill left before its first file', async () => {
     const place = `${folder.in('slash')}.partial`;
     mkdirSync(place);
     writeFileSync(join(place, `work.json.tmp-${2 ** 30}-0123456789ab`), '');

@@ -47,7 +47,7 @@ export interface EvaluateOptions {
   readonly every: number;
   /** Also evaluate before the first step, as what a run that starts from an adapter is compared with. */
   readonly beforeFirstStep?: boolean;
-  /** Tells other rows from these. A run that goes on with other rows or ranks compares with no earlier score. */
+  /** Tells other rows from these: a run that goes on with other rows compares with no earlier score. */
   readonly rows?: string;
   /**
    * Evaluates the model. `score` (lower is better) decides what is best; the mean of the losses by default.

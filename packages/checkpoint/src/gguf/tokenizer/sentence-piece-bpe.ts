@@ -57,9 +57,9 @@ export function sentencePieceBpe(
 }
 
 /**
- * A token with ▁ that the user defined (Gemma's `▁▁`) is matched after spaces are marked, as SentencePiece does
- * it. With a space prefix that is not possible, because the prefix would be added to the token too; merges
- * make it then.
+ * A token with ▁ that the user defined (Gemma's `▁▁`) is matched after spaces are marked, as SentencePiece
+ * does it. With a space prefix that is not possible, because the prefix would be added to the token too;
+ * merges make it then.
  */
 const matchedInMarkedText = (token: AddedToken): AddedToken =>
   !token.special && token.content.includes(SPACE) ? { ...token, normalized: true } : token;
@@ -71,8 +71,8 @@ const matchedInMarkedText = (token: AddedToken): AddedToken =>
 const MAX_MERGED_LENGTH = 256;
 
 /**
- * All pairs of tokens whose join is a token but no special one, ordered by its score, best first; equal scores
- * in order of the pair's ids.
+ * All pairs of tokens whose join is a token but no special one, ordered by its score, best first; equal
+ * scores in order of the pair's ids.
  */
 export function mergesFromScores(
   { tokens, vocab, addedTokens }: Pick<GgufVocabulary, 'tokens' | 'vocab' | 'addedTokens'>,

@@ -96,8 +96,8 @@ const wordsFrom = (mark: string): unknown => onlyMatches(`${mark}[^${mark}]*|[^$
  *   per byte of the run.
  * - `Metaspace` drops one mark of the first token; Rust drops all of them, and none if the pre-tokenizer adds
  *   none.
- * - `Split` lacks the merging behaviors, keeps matches of a text or a group that it should remove, and removes
- *   the rest of the text whenever it is inverted.
+ * - `Split` lacks the merging behaviors, keeps matches of a text or a group that it should remove, and
+ *   removes the rest of the text whenever it is inverted.
  * - `Precompiled` ignores its map and does about what SentencePiece's usual one does.
  * - `Lowercase` lowers whole words, in which a last Σ becomes ς; Rust lowers each character alone.
  * - Unknown tokens are fused over the whole text; in Rust, within a piece.

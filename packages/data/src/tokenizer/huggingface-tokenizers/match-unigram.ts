@@ -4,8 +4,8 @@ import { Unigram, type Tokenizer } from '@huggingface/tokenizers';
  * Corrects a Unigram model of the library:
  *
  * - It passes all tokens of a piece as arguments of one call, which fails from about 120,000 tokens on.
- * - It ignores `byte_fallback`. In Rust, unknown characters become the tokens of their bytes (`<0xE6>`), if the
- *   vocabulary has all of them.
+ * - It ignores `byte_fallback`. In Rust, unknown characters become the tokens of their bytes (`<0xE6>`), if
+ *   the vocabulary has all of them.
  */
 export function matchUnigram({ model }: Tokenizer): void {
   if (!(model instanceof Unigram)) return;

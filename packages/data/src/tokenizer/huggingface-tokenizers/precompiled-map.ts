@@ -6,8 +6,8 @@ const LONGEST_CLUSTER = 5;
 
 /**
  * The normalizer of SentencePiece's `precompiled_charsmap`, with the results of the Rust library
- * (`spm_precompiled`): each cluster of characters (a letter with its marks) is replaced as a whole if a key of
- * the map is a prefix of it, else each of its characters is. The shortest such key counts.
+ * (`spm_precompiled`): each cluster of characters (a letter with its marks) is replaced as a whole if a key
+ * of the map is a prefix of it, else each of its characters is. The shortest such key counts.
  *
  * The map holds, in base64: the size of a trie in bytes, the trie (a double array of Darts-clone), and the
  * replacements, each closed by a zero byte.

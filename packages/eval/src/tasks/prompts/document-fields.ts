@@ -42,11 +42,8 @@ export function documentFields(task: TaskDefinition, columns: ReadonlySet<string
 
   function text(row: RowValues, field: Field = task.text): string {
     const isTemplate = typeof field === 'string' && !columns.has(field);
-    const value = isTemplate
-      ? rendered(row, field, 'doc_to_text')
-      : typeof field === 'string'
-        ? column(task, row, field)
-        : field;
+    const written = isTemplate ? rendered(row, field, 'doc_to_text') : field;
+    const value = typeof field === 'string' && !isTemplate ? column(task, row, field) : written;
     if (typeof value === 'string' && !(isTemplate && hasChoices && isDigits(value))) return value;
     const problem =
       value === null

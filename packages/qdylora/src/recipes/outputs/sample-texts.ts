@@ -10,7 +10,7 @@ import type { ReportSamples } from '../../report/report-data.ts';
 const NEW_TOKENS = 64;
 /** Tokens of the prompt, where a row is all answer (plain text). */
 const PROMPT_TOKENS = 24;
-/** An answer that is shorter shows nothing: where the positions of the model end before, the prompt is cut. */
+/** An answer that is shorter shows nothing: where the model has too few positions, the prompt is cut. */
 const LEAST_NEW_TOKENS = 16;
 
 /** Texts for a report. `isCut`: an abort came before the last of them; unfinished texts are left out. */

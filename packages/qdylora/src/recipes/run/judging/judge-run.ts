@@ -72,11 +72,7 @@ function createJudge(
 
   async function judge(signal?: AbortSignal): Promise<Judgement> {
     const options = stoppable(measuring, signal);
-    if (!adapted) {
-      const report = await lossOver(base, heldOut, { ...options, tokensPerBatch });
-      const { perExample: _perExample, ...measured } = report;
-      return { ranks: null, rankLosses: [], whole: { ...measured, examples: heldOut.length } };
-    }
+    if (!adapted) return judgeWhole(base, heldOut, { ...options, tokensPerBatch });
     return { ...(await sweepKeeping(atAnchor, adapted.ranks, task, options)), whole: null };
   }
 
@@ -118,6 +114,13 @@ function createJudge(
       },
     }),
   };
+}
+
+async function judgeWhole(
+  ...[view, heldOut, options]: Required<Parameters<typeof lossOver>>
+): Promise<Judgement> {
+  const { perExample: _perExample, ...measured } = await lossOver(view, heldOut, options);
+  return { ranks: null, rankLosses: [], whole: { ...measured, examples: heldOut.length } };
 }
 
 /** Where one worker leaves an evaluation, the others would wait for it: with workers it goes to its end. */
