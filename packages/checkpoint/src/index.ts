@@ -101,7 +101,7 @@ export {
 } from './write/readable-bytes.ts';
 export { isRunning } from './folder/is-running.ts';
 export {
-  isTemporaryName,
+  parseTemporaryName,
   temporaryName,
   writeFileAt,
   writeFileDurably,

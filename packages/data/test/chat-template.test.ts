@@ -99,7 +99,7 @@ describe('render', () => {
   });
 
   it('names the place of an operator that is not implemented', () => {
-    const template = createChatTemplate("one\n{{ '%s: %s' % (messages[0].role, 'x') }}");
+    const template = createChatTemplate("{{ 5 % 2 }}\n{{ '%s: %s' % (messages[0].role, 'x') }}");
     expect(() => template.render([user('x')])).toThrow(
       expect.objectContaining({
         code: 'UNSUPPORTED',

@@ -43,7 +43,11 @@ export { sweepLevels, type Grid, type LevelReport } from './ranks/sweep-levels.t
 export { sweepRanks, type SweepOptions } from './ranks/sweep-ranks.ts';
 export { DOCUMENT_SCALES, type DocumentScale } from './tasks/comparison/document-scores.ts';
 export { compareRanks, type ComparisonOptions, type ScoredView } from './tasks/comparison/compare-ranks.ts';
-export { recommendRanks, type RankRecommendation } from './tasks/comparison/recommend-ranks.ts';
+export {
+  recommendRanks,
+  type RacedTask,
+  type RankRecommendation,
+} from './tasks/comparison/recommend-ranks.ts';
 export { findTasks, TASK_NAMES, type ChosenTasks } from './tasks/built-in/find-tasks.ts';
 export { defineTask } from './tasks/definition/define-task.ts';
 export { readTaskYaml } from './tasks/definition/read-task-yaml.ts';

@@ -69,7 +69,10 @@ async function takePlace(
   const placed = await placeWorkers(world, await gpusFor(requested.backend));
   const threads = shareOfThreads(placed, world.rank, usableThreads());
   const device = gpuOfWorker(placed, world.rank);
-  const { workers, notice } = await connectGpus(world, placed, device);
+  const { workers, notice } = await connectGpus(world, placed, {
+    device,
+    timeoutSeconds: collectiveSeconds(),
+  });
   for (const message of [placesText(placed), notice])
     if (world.rank === 0 && message !== null) post({ type: 'event', event: { type: 'notice', message } });
   const options = { ...requested, numThreads: requested.numThreads ?? threads };

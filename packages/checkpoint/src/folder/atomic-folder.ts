@@ -15,7 +15,13 @@ import { folderFiles, type FolderFiles } from './folder-files.ts';
 import { someFileSystem } from '../write/option-kinds.ts';
 import { isRunning } from './is-running.ts';
 import { writeFailed } from '../write/write-failed.ts';
-import { removeQuietly, syncFolder, temporaryName, writeFileDurably } from '../write/write-file-durably.ts';
+import {
+  parseTemporaryName,
+  removeQuietly,
+  syncFolder,
+  temporaryName,
+  writeFileDurably,
+} from '../write/write-file-durably.ts';
 
 export interface WriteFolderOptions {
   /** Replaces a folder that this function has written before. Any other non-empty folder is never touched. */
@@ -208,9 +214,10 @@ function clean(
   { removed, restored }: { readonly removed: string[]; readonly restored: string[] },
 ): void {
   for (const name of fs.existsSync(parent) ? fs.readdirSync(parent).sort() : []) {
-    const [, target, kind, pid] = /^(.+)\.(tmp|old)-(\d+)-[0-9a-f]{12}$/.exec(name) ?? [];
+    const leftover = parseTemporaryName(name);
     const path = join(parent, name);
-    if (!target || !(isAlone || isAbandoned(Number(pid), path, startedAt, fs))) continue;
+    if (!leftover || !(isAlone || isAbandoned(leftover.pid, path, startedAt, fs))) continue;
+    const { target, kind } = leftover;
     if (kind === 'old' && !fs.existsSync(join(parent, target)) && validateFolder(path, fs).isValid) {
       fs.renameSync(path, join(parent, target));
       restored.push(target);

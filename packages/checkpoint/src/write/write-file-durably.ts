@@ -14,8 +14,13 @@ const WRITE_PIECE_BYTES = 2 ** 30;
 export const temporaryName = (path: string, kind: 'tmp' | 'old' = 'tmp'): string =>
   `${path}.${kind}-${process.pid}-${randomBytes(6).toString('hex')}`;
 
-/** Whether a name is one of `temporaryName`: a leftover of a process that was killed. */
-export const isTemporaryName = (name: string): boolean => /.\.(?:tmp|old)-\d+-[0-9a-f]{12}$/.test(name);
+/** The parts of a name of `temporaryName`: a leftover, if its process was killed; null for other names. */
+export function parseTemporaryName(
+  name: string,
+): { readonly target: string; readonly kind: string; readonly pid: number } | null {
+  const [, target, kind, pid] = /^(.+)\.(tmp|old)-(\d+)-[0-9a-f]{12}$/.exec(name) ?? [];
+  return target === undefined ? null : { target, kind, pid: Number(pid) };
+}
 
 /**
  * Writes a file so that its name always refers to a complete one: temporary file, fsync, rename, fsync of the

@@ -28,7 +28,7 @@ export const writeMarks = (template: string): string =>
  * its length, so that places in errors stay right. Marks within comments are none.
  */
 export const hideMarks = (template: string): string =>
-  template.replace(/\{#[\s\S]*?#\}|\{%(-?\s*(?:end)?generation\s*-?)%\}/g, (whole, mark?: string) =>
+  template.replace(/\{#[\s\S]*?(?:#\}|$)|\{%(-?\s*(?:end)?generation\s*-?)%\}/g, (whole, mark?: string) =>
     mark === undefined ? whole : `{#${mark}#}`,
   );
 

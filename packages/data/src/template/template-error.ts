@@ -60,7 +60,7 @@ export function templateError(
  */
 export function wordOf(node: unknown): string | null {
   const part = node as Readonly<
-    Record<'type' | 'value' | 'filter' | 'test' | 'callee' | 'property' | 'operator', unknown>
+    Record<'type' | 'value' | 'filter' | 'test' | 'callee' | 'property', unknown>
   > | null;
   if (!part) return null;
   // of the other operators a template has several

@@ -48,12 +48,12 @@ export function firstBadTag(source: string, read: (part: string) => unknown): st
 }
 
 /**
- * The place of a word after one of some marks (`|`, `is`, `.`), or anywhere, or of the operator `%`; null if
- * it is not found.
+ * The place of a name, preferably after `|`, `is` or `.`; of `%`, that after a quoted text. Null if it is not
+ * found.
  */
 export function wordPlace(source: string, word: string): string | null {
   if (word === '%') {
-    const operator = /(?<=\s)%(?=\s)/.exec(source);
+    const operator = /(?<=['"]\s+)%(?!\})/.exec(source);
     return operator && placeOf(source, operator.index);
   }
   const name = word.replace(/[^\w]/g, '\\$&');

@@ -43,8 +43,10 @@ describe('wrong tasks are refused with what to do', () => {
     expect(TASK_NAMES).toContain('mmlu_anatomy');
   });
 
-  it('trust_remote_code changes nothing here, so it is allowed', () => {
-    expect(defined(`${QUIZ}dataset_kwargs: {trust_remote_code: true}\n`).name).toBe('quiz');
+  it('keeps the keys for data sets of Python, but trust_remote_code, which changes nothing here', () => {
+    const keysOf = (kwargs: string) => defined(`${QUIZ}dataset_kwargs: ${kwargs}\n`).datasetKeys;
+    expect(keysOf('{trust_remote_code: true}')).toEqual([]);
+    expect(keysOf('{trust_remote_code: true, data_dir: law}')).toEqual(['data_dir']);
   });
 
   it('each built-in task is defined', () => {
@@ -79,7 +81,6 @@ describe('wrong tasks are refused with what to do', () => {
     ['filter_list: [{name: a, filter: []}]\n', 'must end with take_first'],
     [`filter_list: [${FIRST}, ${FIRST}]\n`, 'two lists of filters with the name a'],
     ['doc_to_image: image\n', '`doc_to_image` is not supported.'],
-    ['dataset_kwargs: {data_dir: law}\n', '`data_dir` in `dataset_kwargs` is not supported. Remove it,'],
     ['dataset_kwargs: law\n', '`dataset_kwargs` must be a mapping (got "law").'],
     ['use: [\n', 'cannot be read as a task'],
   ])('%j', (line, message) => {

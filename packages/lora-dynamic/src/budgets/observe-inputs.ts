@@ -38,6 +38,7 @@ export interface InputObserver<M> extends Disposable {
  */
 export const observeInputs = <M extends AdaptableModel<M>>(model: M, adapted: Adapted<M>): InputObserver<M> =>
   observe(model, adapted, {
+    where: 'observeInputs',
     widthOf: () => adapted.ranks.maxRank,
     add: (backend, { u, sums }) => addProduct(backend, u, u, sums),
   });
@@ -54,12 +55,15 @@ export const observeProjections = <M extends AdaptableModel<M>>(
   adapted: Adapted<M>,
 ): InputObserver<M> =>
   observe(model, adapted, {
+    where: 'observeProjections',
     widthOf: ({ inFeatures }) => inFeatures,
     add: (backend, { x, u, sums }) => addProduct(backend, u, x, sums),
   });
 
 /** What is summed: arrays of [maxRank, width], and how a pass adds to them. */
 interface Observation {
+  /** The function that observes, for errors. */
+  readonly where: string;
   readonly widthOf: (layer: DyLoraLinear) => number;
   /** x: [tokens, in]  u = A·x: [tokens, maxRank] */
   readonly add: (
@@ -71,7 +75,7 @@ interface Observation {
 function observe<M extends AdaptableModel<M>>(
   model: M,
   { layers, ranks, atRank }: Adapted<M>,
-  { widthOf, add }: Observation,
+  { where, widthOf, add }: Observation,
 ): InputObserver<M> {
   const { memory } = model.backend;
   const observed = layers.map((layer) => {
@@ -100,7 +104,7 @@ function observe<M extends AdaptableModel<M>>(
   });
   if (replaced !== layers.length) {
     release();
-    throw otherModel(layers.length, replaced);
+    throw otherModel(where, layers.length, replaced);
   }
   return {
     view: { model: observingModel, active: atRank(ranks.maxRank).active },
@@ -114,9 +118,9 @@ function observe<M extends AdaptableModel<M>>(
   };
 }
 
-const otherModel = (adapted: number, found: number): QdyloraError =>
+const otherModel = (where: string, adapted: number, found: number): QdyloraError =>
   new QdyloraError('BAD_ARGUMENT', {
-    where: 'observeInputs',
+    where,
     problem: `${adapted} layers have an adapter, but the model has ${found} of them`,
     nextStep: 'Give the model that was given to attachDyLora, not that model at a level, grouped or adapted.',
   });

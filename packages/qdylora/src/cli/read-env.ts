@@ -1,4 +1,5 @@
 import { readLauncher } from '@qdylora/collectives';
+import { QdyloraError } from '@qdylora/contract';
 
 /**
  * What the environment decides. The only file that reads environment variables and streams of the process.
@@ -58,10 +59,20 @@ export function startedWorkers(): StartedWorkers | null {
   return { count: launcher.size, words: words ? (JSON.parse(words) as string[]) : null };
 }
 
-/** How long workers wait for one another (QDYLORA_COLLECTIVE_SECONDS); undefined: the default, 10 minutes. */
+/** The variable for how long workers wait for one another, in seconds; 0: without a limit. */
+export const COLLECTIVE_SECONDS = 'QDYLORA_COLLECTIVE_SECONDS';
+
+/** Its value; undefined: the default, 10 minutes. @throws QdyloraError BAD_CONFIG */
 export function collectiveSeconds(): number | undefined {
-  const { QDYLORA_COLLECTIVE_SECONDS: seconds } = process.env;
-  return seconds === undefined || seconds === '' ? undefined : Number(seconds);
+  const text = process.env[COLLECTIVE_SECONDS]?.trim();
+  if (!text) return undefined;
+  const seconds = Number(text);
+  if (seconds >= 0) return seconds;
+  throw new QdyloraError('BAD_CONFIG', {
+    where: COLLECTIVE_SECONDS,
+    problem: `It must be a number of seconds of at least 0 (got ${text}).`,
+    nextStep: 'Set it to a number such as 3600, or to 0 for no limit.',
+  });
 }
 
 /** Where a worker of `qdylora launch` leaves its signs, and its number; null for other processes. */

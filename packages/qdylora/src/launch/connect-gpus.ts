@@ -13,17 +13,18 @@ export interface ConnectedGpus {
  * closes the world too. Where one of them has no NCCL, they stay with MPI. All workers call it.
  *
  * @param device the GPU of this worker; null: none
+ * @param timeoutSeconds of each collective; undefined: the default
  * @throws QdyloraError COLLECTIVE_FAILED where NCCL is there, and fails
  */
 export async function connectGpus(
   world: Communicator,
   placed: readonly Pick<PlacedWorker, 'gpus'>[],
-  device: number | null,
+  { device, timeoutSeconds }: { readonly device: number | null; readonly timeoutSeconds?: number },
 ): Promise<ConnectedGpus> {
   if (world.size === 1 || device === null || placed.some(({ gpus }) => gpus === null))
     return { workers: world, notice: null };
   try {
-    const workers = await connectNccl(world, { device });
+    const workers = await connectNccl(world, { device, timeoutSeconds });
     return { workers, notice: `The workers exchange gradients over ${workers.library}.` };
   } catch (error) {
     if (!QdyloraError.isInstance(error) || error.code !== 'UNSUPPORTED') throw error;

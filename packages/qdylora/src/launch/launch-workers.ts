@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import { LAUNCH_WORDS, WORKER_SIGNS } from '../cli/read-env.ts';
 import { launcherCommand, type LauncherCommand, type WorkerPlaces } from './launcher-command.ts';
@@ -92,6 +93,22 @@ async function startOnce(
   }
 }
 
+/** How long workers may save their last step after their launcher has gone. */
+const SAVE_SECONDS = 20;
+const KILL_SECONDS = 5;
+
+/** Ends workers that a killed launcher has left: they would keep the folder of the run from the next start. */
+async function endLeftWorkers(running: () => readonly number[]): Promise<void> {
+  for (const [signal, seconds] of [
+    ['SIGTERM', SAVE_SECONDS],
+    ['SIGKILL', KILL_SECONDS],
+  ] as const) {
+    const end = performance.now() + 1000 * seconds;
+    for (const pid of running()) send(pid, signal);
+    while (running().length > 0 && performance.now() < end) await sleep(20);
+  }
+}
+
 interface FailedStart {
   readonly workers: number;
   /** To standard error, by the launcher and by all workers. */
@@ -152,23 +169,28 @@ function runLauncher(
   const stop = (): void => {
     const workers = running?.() ?? [];
     if (workers.length === 0) child.kill('SIGTERM');
-    for (const pid of workers) terminate(pid);
+    for (const pid of workers) send(pid, 'SIGTERM');
   };
   signal.addEventListener('abort', stop);
   return new Promise<LauncherEnd>((done, fail) => {
     child.on('error', fail);
+    // workers that it has left may hold its streams open
+    let left = Promise.resolve();
+    child.on('exit', (code) => {
+      if (code === null && running) left = endLeftWorkers(running);
+    });
     child.on('close', (code, by) => {
       const status = code ?? SIGNAL_STATUS + constants.signals[by!];
-      done({ status: LOST_HOST.test(printed) ? status || 1 : status, printed });
+      void left.then(() => done({ status: LOST_HOST.test(printed) ? status || 1 : status, printed }));
     });
   }).finally(() => {
     signal.removeEventListener('abort', stop);
   });
 }
 
-function terminate(pid: number): void {
+function send(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(pid, 'SIGTERM');
+    process.kill(pid, signal);
   } catch {
     // it has just ended
   }

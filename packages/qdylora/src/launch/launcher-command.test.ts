@@ -1,4 +1,5 @@
-import { expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
+import { COLLECTIVE_SECONDS, collectiveSeconds } from '../cli/read-env.ts';
 import { mpichFlags, openMpiFlags, type WorkerPlaces } from './launcher-command.ts';
 
 const BOUND = { 'Open MPI': ['--map-by', 'socket', '--bind-to', 'socket'], MPICH: ['-bind-to', 'socket'] };
@@ -24,4 +25,22 @@ it('Open MPI gets as many places on each host as workers need, and more than cor
   expect(openMpiFlags(places)).not.toContain('--oversubscribe');
   expect(openMpiFlags({ workers: 5, hosts: [], sockets: 1 })).toContain('--oversubscribe');
   expect(mpichFlags(places).join(' ')).toContain('-np 5 -hosts a,b:8');
+});
+
+describe('the time of collectives', () => {
+  afterEach(() => {
+    delete process.env[COLLECTIVE_SECONDS];
+  });
+
+  it('is given to other hosts, to which Open MPI passes no variable by itself', () => {
+    process.env[COLLECTIVE_SECONDS] = '3600';
+    const flagsFor = (hosts: string[]) => openMpiFlags({ workers: 2, hosts, sockets: 1 }).join(' ');
+    expect(flagsFor(['a', 'b'])).toContain(`--host a:1,b:1 -x ${COLLECTIVE_SECONDS}`);
+    expect(flagsFor([])).not.toContain('-x');
+  });
+
+  it('is refused by its name where it is no number', () => {
+    process.env[COLLECTIVE_SECONDS] = '10min';
+    expect(collectiveSeconds).toThrow(/\[QDYLORA_COLLECTIVE_SECONDS\] It must be .* \(got 10min\)/);
+  });
 });

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { QdyloraError } from '@qdylora/contract';
+import { COLLECTIVE_SECONDS, collectiveSeconds } from '../cli/read-env.ts';
 
 /** The names under which MPI launchers are installed, in the order in which they are tried. */
 export const MPI_LAUNCHERS = ['mpirun', 'mpiexec', 'mpirun.openmpi', 'mpirun.mpich', 'mpiexec.hydra'];
@@ -50,18 +51,19 @@ const fillsSockets = ({ workers, hosts, sockets }: WorkerPlaces): boolean =>
 
 /**
  * Open MPI would bind a worker to one processor, refuse root, start one worker on each host that is named,
- * and refuse more workers than there are cores.
+ * refuse more workers than there are cores, and give other hosts none of our variables.
  */
 export function openMpiFlags(places: WorkerPlaces): string[] {
   const { workers, hosts } = places;
   const perHost = Math.ceil(workers / Math.max(1, hosts.length));
+  const forwarded = collectiveSeconds() === undefined ? [] : ['-x', COLLECTIVE_SECONDS];
   const slots = hosts.map((host) => (host.includes(':') ? host : `${host}:${perHost}`));
   return [
     ...(process.getuid?.() === 0 ? ['--allow-run-as-root'] : []),
     ...(hosts.length === 0 ? ['--oversubscribe'] : []),
     ...(fillsSockets(places) ? ['--map-by', 'socket', '--bind-to', 'socket'] : ['--bind-to', 'none']),
     ...['-np', String(workers)],
-    ...(hosts.length > 0 ? ['--host', slots.join(',')] : []),
+    ...(hosts.length > 0 ? ['--host', slots.join(','), ...forwarded] : []),
   ];
 }
 

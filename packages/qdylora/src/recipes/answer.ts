@@ -8,7 +8,6 @@ import type { OutputOf } from '../config/values/check-values.ts';
 import type { ExplicitValues } from '../config/explicit-values.ts';
 import { GENERATE_KEYS } from '../config/verb-keys.ts';
 import type { RecipeHooks } from './evaluate.ts';
-import type { TrainedPrompt } from './adapter/adapter-sidecar.ts';
 import type { Warn } from './adapter/attach-adapter.ts';
 import { warnOfLongText } from './opening/warn-of-positions.ts';
 import { checkModelValues, openModel, type OpenModel } from './opening/open-model.ts';
@@ -120,24 +119,11 @@ function answererOf(
         tokenizer,
         stopIds: stopIdsOf(source.stopIds, tokenizer),
         computeDtype,
-        context: continuesPrompt(config, style, trained) ? prompt : [],
+        context: style?.isContinued || config.promptIds ? prompt : [],
         signal,
       });
     },
   };
-}
-
-/** Formats of rows whose answers are tokenized apart from their prompts. */
-const SEPARATE_ANSWERS = ['prompt_completion', 'question_answer', 'alpaca'];
-
-/** Whether an answer goes on with the text of its prompt; else it begins a text of its own. */
-function continuesPrompt(
-  { raw, promptIds }: GenerateConfig,
-  style: PromptStyle | null,
-  trained: TrainedPrompt | null,
-): boolean {
-  if (raw || promptIds) return true;
-  return style?.usesTemplate === false && !SEPARATE_ANSWERS.includes(trained?.dataset_format ?? '');
 }
 
 /** Passes the first message on. */

@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs';
 import { wrapBackend } from '@qdylora/contract';
 import type { FileSystem } from '@qdylora/checkpoint';
 import type { Communicator } from '@qdylora/collectives';
@@ -101,6 +102,7 @@ export async function runPipeline(requested: PreparedRun, session: RunSession): 
   const before = beforeSteps(requested.resumeFromCheckpoint);
   using opened = await tellingAbort(before, () => openRun(requested, session));
   const forecastBytes = await tellingAbort(before, () => announceRun(opened, session));
+  if (session.workers) mkdirSync(requested.outputDir, { recursive: true }); // others put their pages there
   await agreeOnRun(opened, session);
   if (!findsCheckpoint(requested, session.fs))
     await tellingAbort(before, () => startAdapter(opened, session));

@@ -26,7 +26,7 @@ export interface RunProgress {
   /** Step after which the rows of the adapter were last sorted; 0: never. */
   sortedAt: number;
   best: { step: number; score: number } | null;
-  /** What the last evaluation measured: rows and ranks; null before the first, and in older checkpoints. */
+  /** `measures` of the last evaluation; null before the first, without a name, and in older checkpoints. */
   measured: string | null;
   /** Evaluations that were not the best so far; counted where the quantization level follows them. */
   plateaus: number;

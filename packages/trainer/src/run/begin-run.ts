@@ -8,7 +8,7 @@ import { stateNameOf } from '../optimizers/create-optimizer.ts';
 import { createPassRecorder } from '../step/pass-recorder.ts';
 import { firstLossScale } from '../step/loss-scale.ts';
 import { isAdapted } from '../step/passes-of-step.ts';
-import { freshProgress } from '../checkpoints/run-progress.ts';
+import { freshProgress, type RunProgress } from '../checkpoints/run-progress.ts';
 import type { EventQueue } from './event-queue.ts';
 import type { PlanEvent, TrainEvent, WarningCode } from './train-events.ts';
 import type { ResolvedTrainOptions } from './train-options.ts';
@@ -37,6 +37,7 @@ export async function beginRun(
   if (!start?.resumedFrom && options.optimizerState) startOptimizer(optimizer, options.optimizerState);
   const progress = start?.progress ?? freshProgress();
   if (!start?.resumedFrom && options.evaluate?.beforeFirstStep) progress.evaluatedAt = BEFORE_FIRST_STEP;
+  const isOther = forgetOtherScores(progress, options.evaluate);
   progress.lossScale = scaling ? (progress.lossScale ?? firstLossScale(scaling)) : null;
   if (progress.step < totalSteps) keeper?.assertRoom({ optimizer });
   const previousTotalSteps = progress.totalSteps === totalSteps ? null : progress.totalSteps;
@@ -65,6 +66,7 @@ export async function beginRun(
     const isFinished = progress.step >= totalSteps; // then no kernel runs
     if (code !== 'OTHER_KERNELS' || !isFinished) warn(code, message);
   }
+  if (isOther) warn('OTHER_EVALUATION', OTHER_EVALUATION);
   return {
     options,
     keeper,
@@ -81,6 +83,18 @@ export async function beginRun(
     emit,
     warn,
   };
+}
+
+const OTHER_EVALUATION =
+  'The run resumes with other held-out rows or other ranks to evaluate, so its scores cannot be compared ' +
+  'with earlier ones: the best adapter and early stopping start over.';
+
+/** Forgets scores of other rows or ranks than the run evaluates now. Returns whether there were any. */
+function forgetOtherScores(progress: RunProgress, evaluate: ResolvedTrainOptions['evaluate']): boolean {
+  const { measured } = progress;
+  const isOther = measured !== null && evaluate?.measures !== undefined && evaluate.measures !== measured;
+  if (isOther) Object.assign(progress, { best: null, earlyStopping: null });
+  return isOther;
 }
 
 /**

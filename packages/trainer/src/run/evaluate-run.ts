@@ -18,13 +18,13 @@ export async function evaluateRun(run: TrainingRun): Promise<void> {
   const signal = options.workers ? undefined : options.signal;
   const evaluation = await options.evaluate!.run({ step, signal });
   const { byRank, score = mean(byRank.map(({ loss }) => loss)), aurac = null } = evaluation;
-  startOverIfOther(run, [options.evaluate!.rows ?? '', ...byRank.map(({ rank }) => rank)].join(' '));
   const best = progress.best;
   const isBest = score < (best?.score ?? Infinity);
   const event: EvalEvent = { type: 'eval', step, byRank, bestRank: bestRankOf(byRank), aurac, score, isBest };
   if (options.earlyStopping)
     progress.earlyStopping = watchEvaluation(options.earlyStopping, progress.earlyStopping, event);
   progress.evaluatedAt = step;
+  progress.measured = options.evaluate!.measures ?? null;
   if (isBest) progress.best = { step, score };
   else if (options.levels?.schedule === 'feedback') progress.plateaus++;
   run.emit(event);
@@ -35,21 +35,6 @@ export async function evaluateRun(run: TrainingRun): Promise<void> {
     // an adapter that could not be written is not one that later ones have to beat
     if (isBest && !(await saveBest(run))) progress.best = best;
   }
-}
-
-/** Forgets scores of other rows or ranks than `measured`, which newer ones cannot be compared with. */
-function startOverIfOther(run: TrainingRun, measured: string): void {
-  const { progress } = run;
-  const before = progress.measured;
-  progress.measured = measured;
-  if (before === null || before === measured) return;
-  progress.best = null;
-  progress.earlyStopping = null;
-  run.warn(
-    'OTHER_EVALUATION',
-    'The run resumes with other held-out rows or other ranks to evaluate: the best adapter and ' +
-      'early stopping start over from this evaluation.',
-  );
 }
 
 /** The rank of the lowest loss, the first of equals; null if no loss is a number. */

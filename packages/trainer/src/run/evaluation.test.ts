@@ -69,35 +69,43 @@ describe('evaluation', () => {
   });
 
   it.each([
-    ['ranks', [8], 'a', true],
-    ['rows', [1, 8], 'b', true],
-    ['step', [1, 8], 'a', false],
-  ])('compares with no score of other %s after a resume', async (_what, ranks, rows, isOther) => {
+    ['goes on with other rows compares with no earlier score', 'b'],
+    ['goes on with the same rows is stopped early as before', 'a'],
+  ])('of a run that %s', async (_what, rows) => {
     const folder = temporaryFolder();
-    const evaluate = (loss: number, evaluatedRanks: number[], evaluatedRows: string) => ({
+    const scores = [3, 4, 9, 8];
+    const evaluate = (measures: string) => ({
       every: 2,
-      rows: evaluatedRows,
-      run: () => Promise.resolve({ byRank: evaluatedRanks.map((rank) => ({ rank, loss })) }),
+      measures,
+      run: ({ step }: { step: number }) =>
+        Promise.resolve({ byRank: [{ rank: 4, loss: scores[step / 2 - 1] + (measures === 'b' ? 10 : 0) }] }),
     });
-    const earlyStopping = { on: 8, patience: 1 };
-    const save = { folder };
-    await eventsOf(tinyTrain({ totalSteps: 2, evaluate: evaluate(1, [1, 8], 'a'), earlyStopping, save }));
-    const events = await eventsOf(
-      tinyTrain({
-        totalSteps: 4,
-        evaluate: evaluate(2, ranks, rows),
-        earlyStopping,
-        save,
-        resume: 'latest',
-      }),
+    const options = { totalSteps: 8, earlyStopping: { on: 4, patience: 1 }, save: { folder } };
+    const stopped = eventsOfType(await eventsOf(tinyTrain({ ...options, evaluate: evaluate('a') })), 'done');
+    expect(stopped[0].result).toMatchObject({ step: 4, stoppedBy: 'early_stopping' });
+    const events = await eventsOf(tinyTrain({ ...options, evaluate: evaluate(rows), resume: 'latest' }));
+    expect(eventsOfType(events, 'warning').map(({ code }) => code)).toEqual(
+      rows === 'b' ? ['OTHER_EVALUATION'] : [],
     );
-    expect(eventsOfType(events, 'eval').map(({ isBest }) => isBest)).toEqual([isOther]);
-    const { code } = eventsOfType(events, 'warning').at(0) ?? {};
-    expect(code).toBe(isOther ? 'OTHER_EVALUATION' : undefined);
-    expect(eventsOfType(events, 'done')[0].result.best).toEqual({
-      step: isOther ? 4 : 2,
-      score: isOther ? 2 : 1,
-    });
+    expect(eventsOfType(events, 'eval').map(({ step, isBest }) => [step, isBest])).toEqual(
+      rows === 'b'
+        ? [
+            [6, true],
+            [8, true],
+          ]
+        : [],
+    );
+    expect(eventsOfType(events, 'done')[0].result.best).toEqual(
+      rows === 'b' ? { step: 8, score: 18 } : { step: 2, score: 3 },
+    );
+  });
+
+  it('may measure other ranks at other steps', async () => {
+    const run = ({ step }: { step: number }) =>
+      Promise.resolve({ byRank: [{ rank: step === 2 ? 1 : 4, loss: 1 }], score: step });
+    const events = await eventsOf(tinyTrain({ totalSteps: 4, evaluate: { every: 2, measures: 'a', run } }));
+    expect(eventsOfType(events, 'eval').map(({ isBest }) => isBest)).toEqual([true, false]);
+    expect(eventsOfType(events, 'warning')).toEqual([]);
   });
 
   it('judges by the score where there is one', async () => {

@@ -47,8 +47,8 @@ export interface EvaluateOptions {
   readonly every: number;
   /** Also evaluate before the first step, as what a run that starts from an adapter is compared with. */
   readonly beforeFirstStep?: boolean;
-  /** Tells other rows from these: a run that goes on with other rows compares with no earlier score. */
-  readonly rows?: string;
+  /** Names the rows and ranks. A run that is resumed with another name compares with no earlier score. */
+  readonly measures?: string;
   /**
    * Evaluates the model. `score` (lower is better) decides what is best; the mean of the losses by default.
    * `aurac`: area under the rank curve. It should throw when `signal` fires.
@@ -200,7 +200,7 @@ const OPTIONS: OptionRules<TrainOptions> = {
 const EVALUATE: OptionRules<EvaluateOptions> = {
   every: required(anyValue),
   beforeFirstStep: trueOrFalse,
-  rows: someText,
+  measures: someText,
   run: required(someFunction),
 };
 const EARLY_STOPPING: OptionRules<EarlyStoppingOptions> = {

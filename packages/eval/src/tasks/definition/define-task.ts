@@ -38,7 +38,6 @@ export function defineTask(yaml: PythonDict, where: string, functions: TaskFunct
   task.assertOnly(KEYS);
   const refused = REFUSED_KEYS.find((key) => task.has(key));
   if (refused) throw task.error(`\`${refused}\` is not supported.`, 'Remove it.');
-  refuseDatasetKwargs(task);
   assertNoPython(task, functions);
   const name = task.text('task');
   if (name === null) throw task.error('A task must have a name: `task`.');
@@ -59,6 +58,7 @@ export function defineTask(yaml: PythonDict, where: string, functions: TaskFunct
     alias: task.text('task_alias') ?? name,
     datasetPath: task.text('dataset_path'),
     datasetName: task.text('dataset_name'),
+    datasetKeys: datasetKeysOf(task),
     splits: splitsOf(task),
     outputType,
     ...fields,
@@ -96,17 +96,13 @@ function assertNoPython(task: YamlEntries, functions: TaskFunctions): void {
 /** Keys of `fewshot_config`, which are templates. */
 const EXAMPLE_KEYS = ['doc_to_text', 'doc_to_target', 'doc_to_choice'];
 
-/** Data sets are read without Python's `datasets`; only the leave to run their code changes nothing. */
-function refuseDatasetKwargs(task: YamlEntries): void {
-  const kwargs = task.value('dataset_kwargs');
-  const names = task.mapping('dataset_kwargs') ? [...(kwargs as PythonDict).keys()] : [];
-  const refused = names.find((name) => name !== 'trust_remote_code');
-  if (refused === undefined) return;
-  throw task.error(
-    `\`${refused}\` in \`dataset_kwargs\` is not supported.`,
-    'Remove it, and name the data set by `dataset_path` and `dataset_name`, or give its rows as files.',
-  );
-}
+/** `trust_remote_code` changes nothing here: no code of a data set is run. */
+const datasetKeysOf = (task: YamlEntries): string[] =>
+  task.mapping('dataset_kwargs')
+    ? [...(task.value('dataset_kwargs') as PythonDict).keys()]
+        .map(String)
+        .filter((name) => name !== 'trust_remote_code')
+    : [];
 
 function refusePython(entries: YamlEntries, key: string): void {
   const name = functionName(entries.value(key));

@@ -49,6 +49,8 @@ export interface TaskDefinition {
   readonly alias: string;
   readonly datasetPath: string | null;
   readonly datasetName: string | null;
+  /** Keys of `dataset_kwargs` that change which rows Python's `datasets` reads. No key is supported. */
+  readonly datasetKeys: readonly string[];
   readonly splits: Splits;
   readonly outputType: OutputType;
   readonly text: Field;

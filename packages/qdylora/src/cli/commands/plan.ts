@@ -110,5 +110,7 @@ function limitLines({ limit, totalBytes, process }: MemoryPlan, isThisMachine: b
 }
 
 /** A value as `run.yaml` takes it. A budget is rounded down, so that it still fits. */
-const valueText = (key: string, value: unknown): string =>
-  key.endsWith('_budget') ? `${Math.floor((value as number) / 1e6)}MB` : String(value);
+function valueText(key: string, value: unknown): string {
+  if (Array.isArray(value)) return `[${value.join(', ')}]`;
+  return key.endsWith('_budget') ? `${Math.floor((value as number) / 1e6)}MB` : String(value);
+}

@@ -174,12 +174,10 @@ async function withoutIdle(
     memoryBytes,
     async (values) => (await needs.exact(changed(config, [values]))).totalBytes,
   );
-  const { ranks, loraR } = values;
-  const implied = ['method', ...(ranks && isDefaultRanks(ranks, loraR!) ? ['ranks'] : [])];
   return {
     values: Object.fromEntries(
       Object.entries(values)
-        .filter(([key]) => !implied.includes(key))
+        .filter(([key]) => key !== 'method')
         .map(([key, value]) => [snakeCase(key), value]),
     ),
     totalBytes,

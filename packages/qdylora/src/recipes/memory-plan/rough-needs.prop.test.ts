@@ -1,18 +1,13 @@
 import { createDryBackend } from '@qdylora/contract';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { SEED_OF_SHAPES as SEED } from '../../../test/seed-of-shapes.ts';
 import { TINY_CONFIG } from '../../../test/tiny-model.ts';
 import { valuesOfOptions } from '../../config/explicit-values.ts';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { resolveShape } from '../run/prepare-run.ts';
 import { dryRun, fullestSteps, fullExample, phaseBytes, type DryRun } from './dry-run.ts';
 import { roughNeeds } from './rough-needs.ts';
-
-/**
- * Which steps of a run are the largest is a rule of thumb, so a new shape may show a case that it misses:
- * QDYLORA_DEEP=1 looks for one. The same shapes come each time otherwise; found cases are listed as examples.
- */
-const SEED = process.env.QDYLORA_DEEP ? undefined : 20261201;
 
 const LAYERS = 12;
 

@@ -8,14 +8,16 @@ export interface PromptStyle {
   readonly name: string;
   /** True if all messages of a conversation are shown to the model; else only the last one. */
   readonly usesTemplate: boolean;
+  /** True if the answer goes on with the text of its prompt; else it begins a text of its own. */
+  readonly isContinued: boolean;
   /** Token ids of the messages, up to where the answer begins. */
   encode(messages: readonly ChatMessage[]): number[];
 }
 
 /** Formats whose rows always go through the chat template. */
 const CONVERSATIONS = ['messages', 'sharegpt'];
-/** Formats whose prompts are trained as they are written. */
-const PLAIN = ['prompt_completion', 'text', 'plain_text'];
+/** Formats whose rows are one text. */
+const TEXTS = ['text', 'plain_text'];
 
 /**
  * The style of the prompts that an adapter was trained with. Without an adapter: the chat template of the
@@ -26,27 +28,25 @@ const PLAIN = ['prompt_completion', 'text', 'plain_text'];
  * @throws QdyloraError BAD_CONFIG where a template is needed and the model has none
  */
 export function promptStyle(tokenizer: Tokenizer, trained: TrainedPrompt | null, raw: boolean): PromptStyle {
-  if (raw) return plainStyle(tokenizer, 'as it is', (text) => text);
+  if (raw) return textStyle(tokenizer);
   const format = trained?.dataset_format ?? '';
   const isConversation = trained?.apply_chat_template === true || CONVERSATIONS.includes(format);
   if (!isConversation) {
-    if (format === 'alpaca') return plainStyle(tokenizer, format, (text) => alpacaPrompt(text, ''));
+    if (format === 'alpaca') return promptOnly(format, (text) => opening(tokenizer, alpacaPrompt(text, '')));
     if (format === 'question_answer')
-      return {
-        name: format,
-        usesTemplate: false,
-        encode: (messages) => tokenizer.encode(questionPrompt(lastText(messages))),
-      };
-    if (PLAIN.includes(format)) return plainStyle(tokenizer, 'as it is', (text) => text);
+      return promptOnly(format, (text) => tokenizer.encode(questionPrompt(text)));
+    if (format === 'prompt_completion') return promptOnly('as it is', (text) => opening(tokenizer, text));
+    if (TEXTS.includes(format)) return textStyle(tokenizer);
   }
   const template = tokenizer.chatTemplate;
   if (template)
     return {
       name: 'chat template',
       usesTemplate: true,
+      isContinued: false,
       encode: (messages) => tokenizer.encode(template.render(messages, { addGenerationPrompt: true })),
     };
-  if (!isConversation) return plainStyle(tokenizer, 'as it is', (text) => text);
+  if (!isConversation) return textStyle(tokenizer);
   throw new QdyloraError('BAD_CONFIG', {
     where: 'generate',
     problem: 'The adapter was trained with a chat template, and this model has none',
@@ -56,8 +56,16 @@ export function promptStyle(tokenizer: Tokenizer, trained: TrainedPrompt | null,
 
 const lastText = (messages: readonly ChatMessage[]): string => messages.at(-1)!.content!;
 
-const plainStyle = (tokenizer: Tokenizer, name: string, write: (text: string) => string): PromptStyle => ({
+/** A prompt that was trained apart from its answer. */
+const promptOnly = (name: string, encode: (text: string) => number[]): PromptStyle => ({
   name,
   usesTemplate: false,
-  encode: (messages) => opening(tokenizer, write(lastText(messages))),
+  isContinued: false,
+  encode: (messages) => encode(lastText(messages)),
+});
+
+/** A prompt that the answer continues. */
+const textStyle = (tokenizer: Tokenizer): PromptStyle => ({
+  ...promptOnly('as it is', (text) => opening(tokenizer, text)),
+  isContinued: true,
 });

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { firstExample } from '@qdylora/data';
 import { anchorLevel } from '@qdylora/lora-dynamic';
 import type { TrainResult } from '@qdylora/trainer';
@@ -53,7 +53,7 @@ export async function shipRun(
   const readNote = data.readNote();
   if (readNote) notes.push(ofWorker(readNote, session));
   const paths = runPaths(config.outputDir);
-  removeReports(paths); // a report of fewer steps must not stand beside newer weights
+  removeOtherReport(paths, training.step);
   await writeWeights(opened); // before the rest: what fails later costs no weights
   const budgets = await judgeBudgets(opened, judgement, session);
   const change = lossChange(events, judgement?.ranks?.ranks ?? [], training.step);
@@ -84,8 +84,19 @@ export async function shipRun(
   return { report, files };
 }
 
-function removeReports({ reportJson, reportHtml }: ReturnType<typeof runPaths>): void {
+/** Removes the report of an earlier end of the run, which must not stand beside newer weights. */
+function removeOtherReport({ reportJson, reportHtml }: ReturnType<typeof runPaths>, steps: number): void {
+  if (stepsIn(reportJson) === steps) return;
   for (const path of [reportJson, reportHtml]) rmSync(path, { force: true });
+}
+
+/** Null for no report, or none that can be read. */
+function stepsIn(reportJson: string): unknown {
+  try {
+    return (JSON.parse(readFileSync(reportJson, 'utf8')) as { readonly steps?: unknown }).steps;
+  } catch {
+    return null;
+  }
 }
 
 /** A note on what this process alone has read. */

@@ -3,8 +3,8 @@ import { copyFileSync, existsSync, linkSync, readdirSync, readFileSync, rmSync, 
 import { join } from 'node:path';
 import {
   canonicalJson,
-  isTemporaryName,
   openSafetensors,
+  parseTemporaryName,
   writeFileDurably,
   streamSafetensors,
   type FileRecord,
@@ -98,7 +98,7 @@ function clearOther(folder: string, hash: string): void {
   const identity = identityIn(folder);
   if (identity === hash) return;
   const names = readdirSync(folder).filter((name) => name !== LOCK_FILE);
-  if (identity === null && !names.every(isTemporaryName))
+  if (identity === null && names.some((name) => parseTemporaryName(name) === null))
     throw new QdyloraError('NOT_EMPTY', {
       where: 'output_dir',
       problem: `${folder} exists, and is not an unfinished model.`,

@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { isTemporaryName, type FileSystem } from '@qdylora/checkpoint';
+import { parseTemporaryName, type FileSystem } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { assertFolderFree, findCheckpoint, LOCK_FILE, STATE_FILE, type ResumeFrom } from '@qdylora/trainer';
 
@@ -66,7 +66,7 @@ export function checkOutputFolder(outputDir: string, resume: string | null): voi
 
 /** What may lie in a folder in which a run begins. */
 const isIgnored = (name: string | null): boolean =>
-  name === LOCK_FILE || name === TUNE_FOLDER || (name !== null && isTemporaryName(name));
+  name === LOCK_FILE || name === TUNE_FOLDER || (name !== null && parseTemporaryName(name) !== null);
 
 /** What a run writes at its end. */
 const RESULTS = ['adapter', 'model', 'report.json'];

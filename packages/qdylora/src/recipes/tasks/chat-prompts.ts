@@ -4,9 +4,8 @@ import type { PromptOptions } from '@qdylora/eval';
 import type { Warn } from '../adapter/attach-adapter.ts';
 
 /**
- * Writes the messages of a prompt by the chat template of the model. A template that refuses them with a
- * message of the system (Gemma, Mistral) gets them without it, as from lm-evaluation-harness; this is told
- * once.
+ * Writes the messages of a prompt by the chat template of the model. A template that refuses a system
+ * message (Gemma, Mistral) gets the others alone, as from lm-evaluation-harness; this is told once.
  *
  * @throws QdyloraError BAD_CONFIG for a tokenizer without a chat template
  */
@@ -40,5 +39,5 @@ export function chatPrompts(
 }
 
 const NO_SYSTEM =
-  'The chat template refuses a message of the system, so the descriptions of tasks are left out, as by ' +
+  'The chat template refuses a system message, so the descriptions of tasks are left out, as by ' +
   'lm-evaluation-harness.';

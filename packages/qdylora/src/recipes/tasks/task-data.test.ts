@@ -8,7 +8,7 @@ import { isSplitFile, readSplitOnHub } from './task-data.ts';
 const COMMIT = 'c'.repeat(40);
 
 /** The splits of a data set whose files, of one row each, are in the hub's cache. */
-function hubWith(files: readonly string[], configuration: string | null): ReadSplit {
+function hubWith(files: readonly string[], configuration: string | null, more = ''): ReadSplit {
   const cache = temporaryFolder();
   const folder = join(cache, 'datasets--made--quiz');
   const contents = files.map((file): [string, string] => [
@@ -25,7 +25,7 @@ dataset_name: ${configuration}
 test_split: test
 doc_to_text: q
 doc_to_target: a
-`;
+${more}`;
   const task = defineTask(readTaskYaml(yaml, 'quiz.yaml'), 'quiz.yaml');
   return readSplitOnHub(task, { env: { HF_HUB_CACHE: cache, HF_HUB_OFFLINE: '1' } });
 }
@@ -46,15 +46,20 @@ describe('the split of a data set on the hub', () => {
     await expect(hubWith(CONFIGURATIONS, null)('test')).rejects.toMatchObject({
       code: 'BAD_CONFIG',
       message: expect.stringMatching(
-        /2 times on the hub: main\/\*\.jsonl, socratic\/\*\.jsonl\. Name .* `dataset_name: main`, or/,
+        /more than once on the hub: main\/\*\.jsonl, socratic\/\*\.jsonl\. Name .* `dataset_name: main`, or/,
       ) as string,
       details: { folders: ['main', 'socratic'] },
     });
   });
 
+  it('is refused where keys say to read it another way', async () => {
+    const read = hubWith(CONFIGURATIONS, 'main', 'dataset_kwargs: {data_dir: law}\n');
+    await expect(read('test')).rejects.toThrow('`data_dir` in `dataset_kwargs` is not supported');
+  });
+
   it('is refused where it is there in two types of files', async () => {
     await expect(hubWith(['main/test.jsonl', 'main/test.json'], 'main')('test')).rejects.toThrow(
-      'made/quiz has the split test 2 times on the hub: main/*.json, main/*.jsonl. Choose one, and give',
+      'made/quiz has the split test more than once on the hub: main/*.json, main/*.jsonl. Choose one,',
     );
   });
 

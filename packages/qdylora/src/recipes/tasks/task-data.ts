@@ -77,7 +77,7 @@ export interface HubDataOptions {
  * there; BAD_CONFIG for one of several configurations or in several types of files
  */
 export function readSplitOnHub(
-  { name, datasetPath, datasetName }: TaskDefinition,
+  { name, datasetPath, datasetName, datasetKeys }: TaskDefinition,
   { signal, tell, env = process.env }: HubDataOptions,
 ): ReadSplit {
   const problem = (text: string): QdyloraError =>
@@ -89,17 +89,25 @@ export function readSplitOnHub(
   return async (split) => {
     if (datasetPath === null || !isHubName(datasetPath))
       throw problem(`The task names no data set of the hub (got ${datasetPath ?? 'none'})`);
+    if (datasetKeys.length > 0)
+      throw new QdyloraError('BAD_CONFIG', {
+        where: name,
+        problem: `\`${datasetKeys[0]}\` in \`dataset_kwargs\` is not supported for a data set of the hub.`,
+        nextStep: 'Remove it, or give the rows as files: --task-data data.',
+      });
     const options = { ...hubSettings(env), signal, onNotice: tell };
-    const copies = new Set<string>();
+    let first: string | null = null;
     const isNeeded = (file: string): boolean => {
       if (!isSplitFile(file, split, datasetName)) return false;
-      copies.add(copyOf(file));
-      return copies.size === 1; // of several copies no more than the first one is downloaded
+      first ??= copyOf(file);
+      // all files are looked at before one is downloaded
+      if (copyOf(file) !== first)
+        throw severalCopies(name, `${datasetPath} has the split ${split}`, [first, copyOf(file)]);
+      return true;
     };
     const files = await fetchDataset(datasetPath, isNeeded, options);
     if (files.length === 0)
       throw problem(`${datasetPath} has no JSON or Parquet files of the split ${split} on the hub`);
-    if (copies.size > 1) throw severalCopies(name, `${datasetPath} has the split ${split}`, copies);
     return readAll(files, signal);
   };
 }
@@ -110,12 +118,12 @@ const folderOf = (file: string): string => (file.includes('/') ? file.slice(0, f
 const copyOf = (file: string): string =>
   `${file.includes('/') ? `${folderOf(file)}/` : ''}*${file.slice(file.lastIndexOf('.'))}`;
 
-function severalCopies(where: string, problem: string, copies: ReadonlySet<string>): QdyloraError {
+function severalCopies(where: string, problem: string, copies: readonly string[]): QdyloraError {
   const folders = [...new Set([...copies].map(folderOf))].filter((folder) => folder !== '').sort();
   const files = 'give the rows as files: --task-data data.';
   return new QdyloraError('BAD_CONFIG', {
     where,
-    problem: `${problem} ${copies.size} times on the hub: ${[...copies].sort().join(', ')}`,
+    problem: `${problem} more than once on the hub: ${[...copies].sort().join(', ')}`,
     nextStep:
       folders.length > 1
         ? `Name the configuration in the task, \`dataset_name: ${folders[0]}\`, or ${files}`

@@ -33,6 +33,7 @@ export function beginChatCompletion(service: Service, request: ChatRequest, life
     stopIds: model.adapter.chatStopIds,
     maxNewTokens: request.max_completion_tokens ?? request.max_tokens ?? Math.max(1, room),
     scoring: topCount === null ? {} : { topLogProbabilities: topCount },
+    isContinued: model.adapter.style.isContinued,
     life,
   });
   const { tokenizer } = model.adapter;

@@ -56,7 +56,7 @@ const chatRequest = chatFields.refine((request) => request.logprobs === true || 
 
 /** The body of `/v1/chat/completions`. */
 export interface ChatRequest extends z.output<typeof chatRequest> {
-  /** `tools` with the order of their keys and the spelling of their numbers: templates print both. */
+  /** `tools` with the order of their keys and all digits of their whole numbers, which templates print. */
   readonly exactTools: readonly unknown[];
 }
 

@@ -108,7 +108,8 @@ async function* completionParts(
       const text = typeof echoed === 'string' ? echoed : tokenizer.decode(echoed);
       shift = countCharacters(text);
       // the special tokens that begin a text are not in it
-      const hiddenCount = typeof echoed === 'string' ? prompt.length - tokenizer.encode(echoed).length : 0;
+      const hiddenCount =
+        topCount !== null && typeof echoed === 'string' ? prompt.length - tokenizer.encode(echoed).length : 0;
       const logprobs =
         topCount === null
           ? null

@@ -1,26 +1,36 @@
 import { parseExactJson } from '@qdylora/data';
+import { JSON_TOKEN } from '../tool-calls/json-parts.ts';
 
-/** Levels of nesting that JSON of a request may have, as rows of data may. */
+/** Levels of nesting that JSON of a request may have: readers and templates are recursive. */
 export const MOST_LEVELS = 64;
 
-/** Whether a value of JSON has at most so many levels: templates read it recursively. */
-export const hasFewLevels = (value: unknown, most = MOST_LEVELS): boolean =>
-  typeof value !== 'object' ||
-  value === null ||
-  (most > 0 && Object.values(value).every((inner) => hasFewLevels(inner, most - 1)));
+/** Whether a JSON text has at most so many levels, in values that a repeated key replaces too. */
+export function hasFewLevels(json: string): boolean {
+  let levels = 0;
+  for (const { 0: token } of json.matchAll(JSON_TOKEN)) {
+    if (token === '{' || token === '[') levels++;
+    if (token === '}' || token === ']') levels--;
+    if (levels > MOST_LEVELS) return false;
+  }
+  return true;
+}
 
 /**
- * The object that a JSON text holds, with the order of its keys and the spelling of its numbers, as training
- * reads them; an empty one for a blank text. Null where the text holds none.
+ * The object that a JSON text holds, with the order of its keys and all digits of its whole numbers, as
+ * training reads them. A blank text and `null` are an empty object, and a text within the text is read too,
+ * since clients send these for the arguments of a call. Null where the text holds no object.
  */
 export function exactObject(text: string): ReadonlyMap<string, unknown> | null {
   if (text.trim() === '') return new Map();
+  if (!hasFewLevels(text)) return null;
   let plain: unknown;
   try {
     plain = JSON.parse(text);
   } catch {
     return null;
   }
-  const isObject = typeof plain === 'object' && plain !== null && !Array.isArray(plain);
-  return isObject && hasFewLevels(plain) ? (parseExactJson(text) as ReadonlyMap<string, unknown>) : null;
+  if (plain === null) return new Map();
+  if (typeof plain === 'string') return exactObject(plain);
+  const isObject = typeof plain === 'object' && !Array.isArray(plain);
+  return isObject ? (parseExactJson(text) as ReadonlyMap<string, unknown>) : null;
 }

@@ -44,7 +44,7 @@ export async function jsonBody(c: Context): Promise<JsonBody> {
     throw new ApiError(415, 'wrong_content_type', 'The content type must be application/json.');
   const text = await c.req.text();
   const value = parsed(text);
-  if (!hasFewLevels(value))
+  if (!hasFewLevels(text))
     throw new ApiError(400, 'nested_too_deep', `A body has at most ${MOST_LEVELS} levels of nesting.`);
   return { value, text };
 }

@@ -1,5 +1,5 @@
 /** Texts of JSON, which may hold the others, and the marks that structure it. */
-const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]/g;
+export const JSON_TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]/g;
 
 /**
  * The texts of a list's items, or of an object's keys and values in turn, as they are written; one empty text
@@ -12,7 +12,7 @@ export function partsOf(json: string): string[] {
   const parts: string[] = [];
   let depth = 0;
   let from = 0;
-  for (const { 0: token, index } of json.matchAll(TOKEN)) {
+  for (const { 0: token, index } of json.matchAll(JSON_TOKEN)) {
     if (token === '{' || token === '[') depth++;
     if (token === '}' || token === ']') depth--;
     const isOpening = depth === 1 && from === 0;

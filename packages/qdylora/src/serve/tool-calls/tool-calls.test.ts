@@ -118,11 +118,11 @@ const conversation = (text: string) => ({
 test('an earlier call reaches the template with its arguments as an object', async () => {
   const { openai, prompts } = await clientOf(TEMPLATES.tagged, 'Sunny.');
   await openai.chat.completions.create(conversation('{"city": "Rome"}'));
-  await openai.chat.completions.create(conversation(' ')); // as clients send a call without arguments
-  expect(prompts).toEqual([
-    'weather;user:Weather?;assistant:(Rome);tool:25;',
-    'weather;user:Weather?;assistant:();tool:25;',
-  ]);
+  await openai.chat.completions.create(conversation('"{\\"city\\": \\"Rome\\"}"'));
+  // as clients send a call without arguments
+  for (const text of [' ', 'null']) await openai.chat.completions.create(conversation(text));
+  const after = (city: string): string => `weather;user:Weather?;assistant:(${city});tool:25;`;
+  expect(prompts).toEqual(['Rome', 'Rome', '', ''].map(after));
 });
 
 const deep = (levels: number): string => '{"a":'.repeat(levels) + '1' + '}'.repeat(levels);
@@ -131,7 +131,6 @@ test.each([
   ['cut', '{"city"'],
   ['a list', '[1]'],
   ['a number', '3'],
-  ['null', 'null'],
   ['of 65 levels', deep(65)],
   ['of 5,000 levels', deep(5000)],
 ])('an earlier call whose arguments are %s is refused', async (_, text) => {
@@ -164,8 +163,11 @@ test('arguments and tools keep the digits of their numbers and the order of thei
   expect(prompts).toEqual([`${tools.replace(EXACT, PRINTED)}x${PRINTED}`]);
 });
 
-test('a body that is nested too deeply is refused', async () => {
+test.each([
+  ['a body', `{"model": "smol", "tools": ${deep(9000)}}`],
+  ['a value that its key replaces', `{"model": "smol", "user": ${deep(9000)}, "user": "a", "tools": []}`],
+])('%s that is nested too deeply is refused', async (_what, body) => {
   const { post } = await clientOf(TEMPLATES.tagged, 'Sunny.');
-  const { status, json } = await post('/v1/chat/completions', `{"model": "smol", "tools": ${deep(9000)}}`);
+  const { status, json } = await post('/v1/chat/completions', body);
   expect([status, json.error.code]).toEqual([400, 'nested_too_deep']);
 });

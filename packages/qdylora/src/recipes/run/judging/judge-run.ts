@@ -105,7 +105,7 @@ function createJudge(
     atEnd,
     forTrainer: ({ ranks: fewRanks, ...moments }) => ({
       ...moments,
-      rows: hashOfExamples(heldOut),
+      measures: [hashOfExamples(heldOut), ...(fewRanks ?? adapted?.ranks ?? [])].join(' '),
       async run({ step, signal }) {
         if (adapted && fewRanks) return atFewRanks(fewRanks, signal);
         const { ranks, whole } = await at(step, signal);
