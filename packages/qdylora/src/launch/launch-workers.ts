@@ -97,7 +97,7 @@ async function startOnce(
 const SAVE_SECONDS = 20;
 const KILL_SECONDS = 5;
 
-/** Ends workers that a killed launcher has left: they would keep the folder of the run from the next start. */
+/** Ends workers that a killed launcher has left: they would hold the folder of the run for the next start. */
 async function endLeftWorkers(running: () => readonly number[]): Promise<void> {
   for (const [signal, seconds] of [
     ['SIGTERM', SAVE_SECONDS],
