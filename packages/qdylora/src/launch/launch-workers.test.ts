@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
+import { command } from '../../test/run-command.ts';
 import { temporaryPlace } from '../../test/tiny-model.ts';
 import { launchWorkers } from './launch-workers.ts';
 
@@ -41,6 +42,16 @@ async function launchTwo(
   });
   return { status, notes };
 }
+
+it.each([
+  [2, 2, 'of bad options'],
+  [130, 130, 'of Ctrl-C'],
+  [143, 130, 'of SIGTERM'],
+  [9, 1, 'of another failure'],
+])('status %i of the workers gives the command status %i, that %s', async (status, expected) => {
+  useLauncher(`exit ${status}`);
+  expect((await command('launch', 'run.yaml', '-n', '2')).code).toBe(expected);
+});
 
 it('takes status 0 for a failure where a worker has not finished', async () => {
   useLauncher('touch "$QDYLORA_WORKER_SIGNS/finished-1"');
