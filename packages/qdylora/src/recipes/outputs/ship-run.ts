@@ -86,7 +86,8 @@ export async function shipRun(
 
 /** Removes the report of an earlier end of the run, which must not stand beside newer weights. */
 function removeOtherReport({ reportJson, reportHtml }: ReturnType<typeof runPaths>, steps: number): void {
-  if (stepsIn(reportJson) === steps) return;
+  const before = stepsIn(reportJson);
+  if (before === null || before === steps) return;
   for (const path of [reportJson, reportHtml]) rmSync(path, { force: true });
 }
 

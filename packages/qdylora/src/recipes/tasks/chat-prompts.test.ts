@@ -21,10 +21,10 @@ describe('prompts by a chat template', () => {
     expect(told).toEqual([]);
     expect(prompt([system, user], true)).toBe('<user>Q<model>');
     expect(prompt([system, user, opening], false)).toBe('<user>Q<assistant>It is');
-    expect(told).toEqual([expect.stringContaining('refuses a message of the system')]);
+    expect(told).toEqual([expect.stringContaining('refuses a system message')]);
   });
 
-  it('keep a message of the system that the template takes', () => {
+  it('keep a system message that the template takes', () => {
     const chatTemplate = createChatTemplate('{% for message in messages %}{{ message.content }}{% endfor %}');
     const prompt = chatPrompts({ chatTemplate }, () => expect.unreachable());
     expect(prompt([system, user], true)).toBe('Questions about law.Q');
