@@ -66,7 +66,13 @@ export {
   prefixPreconditioner,
   type Preconditioner,
 } from './preconditioner/prefix-preconditioner.ts';
-export { levelsOfStep, passesOfStep, type StepPlan, type StepPlanOptions } from './step/passes-of-step.ts';
+export {
+  isOnePart,
+  levelsOfStep,
+  passesOfStep,
+  type StepPlan,
+  type StepPlanOptions,
+} from './step/passes-of-step.ts';
 export { listCheckpoints } from './checkpoints/checkpoint-folders.ts';
 export {
   findCheckpoint,

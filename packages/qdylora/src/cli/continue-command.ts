@@ -1,6 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
 import { shellCommand } from '../recipes/outputs/shell-command.ts';
 import type { StartedWorkers } from './read-env.ts';
+import { verbOf } from './verb-of.ts';
 
 const RESUME = '--resume-from-checkpoint';
 
@@ -12,8 +13,7 @@ export function continueCommand(argv: readonly string[]): string {
   const words = argv.filter(
     (word, i) => word !== RESUME && argv[i - 1] !== RESUME && !word.startsWith(`${RESUME}=`),
   );
-  const separator =
-    words.find((word) => !word.startsWith('-')) === 'launch' && !words.includes('--') ? ['--'] : [];
+  const separator = verbOf(words) === 'launch' && !words.includes('--') ? ['--'] : [];
   return shellCommand([...words, ...separator, RESUME, 'auto']);
 }
 

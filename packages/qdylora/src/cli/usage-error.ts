@@ -2,6 +2,7 @@ import { nearestName, QdyloraError } from '@qdylora/contract';
 import type { Command, CommanderError } from 'commander';
 import { SPELLINGS } from '../config/explicit-values.ts';
 import { adviceFor } from '../config/names/unknown-key.ts';
+import { verbOf } from './verb-of.ts';
 
 /**
  * A wrong command line as an error like all others.
@@ -10,7 +11,7 @@ import { adviceFor } from '../config/names/unknown-key.ts';
  * @param words the command line
  */
 export function usageError(error: CommanderError, program: Command, words: readonly string[]): QdyloraError {
-  const verb = words.find((word) => !word.startsWith('-'));
+  const verb = verbOf(words);
   const command = program.commands.find((one) => one.name() === verb);
   const name = command ? `qdylora ${command.name()}` : 'qdylora';
   const quoted = (/'(.*?)'/.exec(error.message)?.[1] ?? '').split('=', 1)[0];

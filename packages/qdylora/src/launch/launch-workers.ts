@@ -4,6 +4,7 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
+import type { ErrorCode } from '@qdylora/contract';
 import { LAUNCH_WORDS, WORKER_SIGNS } from '../cli/read-env.ts';
 import { launcherCommand, type LauncherCommand, type WorkerPlaces } from './launcher-command.ts';
 import { watchProcesses, type EndedProcess } from './watch-processes.ts';
@@ -22,8 +23,12 @@ export interface LaunchOptions extends WorkerPlaces {
   readonly note: (text: string) => void;
 }
 
-/** The status of processes that a signal ends by request (Ctrl-C, SIGTERM), and of bad options or files. */
-const FINAL = [130, 143, 2];
+/** What a status says after which no start follows: an end by request, or bad options or files. */
+export const FINAL_CODES: Readonly<Record<number, ErrorCode>> = {
+  130: 'ABORTED', // Ctrl-C
+  143: 'ABORTED', // SIGTERM
+  2: 'BAD_CONFIG',
+};
 
 /** A shell adds the number of the signal that has ended a process. */
 const SIGNAL_STATUS = 128;
@@ -51,7 +56,7 @@ export async function launchWorkers(options: LaunchOptions): Promise<number> {
   const command = launcherCommand(options, options.launcher);
   let status = await startOnce(command, words, options);
   for (let restart = 1; restart <= maxRestarts; restart++) {
-    if (status === 0 || signal.aborted || FINAL.includes(status)) break;
+    if (status === 0 || signal.aborted || status in FINAL_CODES) break;
     note(
       `The workers ended with status ${status}: ` +
         `start ${restart} of ${maxRestarts} from their last checkpoint.`,

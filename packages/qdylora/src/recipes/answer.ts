@@ -12,6 +12,7 @@ import type { Warn } from './adapter/attach-adapter.ts';
 import { warnOfLongText } from './opening/warn-of-positions.ts';
 import { checkModelValues, openModel, type OpenModel } from './opening/open-model.ts';
 import { promptStyle, type PromptStyle } from './opening/prompt-style.ts';
+import { tellOnce } from './tell-once.ts';
 import type { WeightPrecision } from './opening/weight-precision.ts';
 import { ranksOf, readAdapter, warnOfUntrainedRank } from './adapter/read-adapter.ts';
 import { stopIdsOf } from './outputs/stop-ids.ts';
@@ -102,7 +103,7 @@ function answererOf(
   const trained = config.chatTemplate === null ? (adapter?.read.sidecar?.prompt ?? null) : null;
   const style = tokenizer && promptStyle(tokenizer, trained, config.raw);
   if (style) assertSystemIsShown(config, style);
-  const warnOnce = once(onNotice);
+  const warnOnce = tellOnce(onNotice);
   return {
     config,
     tokenizer,
@@ -123,15 +124,6 @@ function answererOf(
         signal,
       });
     },
-  };
-}
-
-/** Passes the first message on. */
-function once(tell: Warn): Warn {
-  let isTold = false;
-  return (message) => {
-    if (!isTold) tell(message);
-    isTold = true;
   };
 }
 

@@ -1,10 +1,11 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { isPeftAdapter } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { readRunYaml } from '../config/yaml/read-run-yaml.ts';
 import { assertTrainedAdapter } from '../recipes/finish/read-finished-run.ts';
 import { runPaths } from '../recipes/run-folder/output-folder.ts';
+import { readReport } from '../recipes/run-folder/read-report.ts';
 import { shellWord } from '../recipes/outputs/shell-command.ts';
 
 /** Where an adapter to serve is, and what its run says about it. */
@@ -67,13 +68,9 @@ async function modelOfRun(runYaml: string): Promise<string | null> {
   return typeof model === 'string' ? model : null;
 }
 
+/** A report is advice: the adapter is served without it. */
 function recommendedRank(reportJson: string): number | null {
-  if (!existsSync(reportJson)) return null;
-  try {
-    const report = JSON.parse(readFileSync(reportJson, 'utf8')) as Record<string, unknown>;
-    const rank = report.smallest_good_rank ?? report.best_rank;
-    return Number.isSafeInteger(rank) ? (rank as number) : null;
-  } catch {
-    return null; // a report is advice: the adapter is served without it
-  }
+  const report = readReport(reportJson);
+  const rank = report.smallest_good_rank ?? report.best_rank;
+  return Number.isSafeInteger(rank) ? (rank as number) : null;
 }

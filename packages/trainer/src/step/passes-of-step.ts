@@ -125,6 +125,14 @@ function endsOf(parts: readonly Part[]): { until: number; rank: number }[] {
   return parts.map(({ batch, rank }) => ({ until: (until += batch.ids.length), rank }));
 }
 
+/** A micro batch is cut between its examples. */
+const partsOf = ({ segments }: TokenBatch, atMost: number): number =>
+  Math.max(1, Math.min(atMost, segments.length - 1));
+
+/** Whether the micro batches of a step are one part. Its ranks take turns over the steps then. */
+export const isOnePart = (batches: readonly TokenBatch[], sampler: RankSampler): boolean =>
+  batches.length === 1 && partsOf(batches[0], sampler.segmentsOf(1)) === 1;
+
 /** Steps over which the parts take turns, at least, where a step is one part: largest and drawn rank. */
 const FEWEST_TURNS = 2;
 
@@ -140,11 +148,9 @@ function rankBatches(
   levels: StepPlanOptions,
 ): RankedBatch[] {
   const segments = sampler.segmentsOf(batches.length);
-  const pieces = batches.map((batch) =>
-    splitBatch(batch, Math.max(1, Math.min(segments, batch.segments.length - 1))),
-  );
+  const pieces = batches.map((batch) => splitBatch(batch, partsOf(batch, segments)));
   const pieceCount = pieces.reduce((sum, { length }) => sum + length, 0);
-  const turns = pieceCount === 1 ? Math.max(segments, FEWEST_TURNS) : 0;
+  const turns = isOnePart(batches, sampler) ? Math.max(segments, FEWEST_TURNS) : 0;
   let index = 0;
   return batches.map((batch, i) => ({
     batch,

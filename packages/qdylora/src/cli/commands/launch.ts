@@ -1,6 +1,6 @@
-import { QdyloraError, type ErrorCode } from '@qdylora/contract';
+import { QdyloraError } from '@qdylora/contract';
 import type { Command } from 'commander';
-import { launchWorkers } from '../../launch/launch-workers.ts';
+import { FINAL_CODES, launchWorkers } from '../../launch/launch-workers.ts';
 import { usableSockets } from '../../launch/processors.ts';
 import type { CommonFlags, Context } from '../context.ts';
 
@@ -10,9 +10,6 @@ type LaunchFlags = CommonFlags & {
   readonly launcher?: string;
   readonly maxRestarts: string;
 };
-
-/** What the status of workers says: bad options or files, or an end by request. */
-const CODES: Readonly<Record<number, ErrorCode>> = { 2: 'BAD_CONFIG', 130: 'ABORTED', 143: 'ABORTED' };
 
 export function addLaunchCommand(program: Command, context: Context): void {
   program
@@ -50,7 +47,7 @@ export function addLaunchCommand(program: Command, context: Context): void {
         }),
       );
       if (status === 0) return;
-      throw new QdyloraError(CODES[status] ?? 'COLLECTIVE_FAILED', {
+      throw new QdyloraError(FINAL_CODES[status] ?? 'COLLECTIVE_FAILED', {
         where: 'launch',
         problem: `The workers ended with status ${status}`,
         nextStep: 'The message of the worker that failed is above.',

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { isHubName } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
@@ -6,6 +6,7 @@ import { OPTIMIZER_FILE } from '@qdylora/trainer';
 import type { ExplicitValues } from '../../config/explicit-values.ts';
 import { readRunYaml } from '../../config/yaml/read-run-yaml.ts';
 import { runPaths } from '../run-folder/output-folder.ts';
+import { readReport } from '../run-folder/read-report.ts';
 import { shellCommand } from '../outputs/shell-command.ts';
 
 /** A run that has ended, as its folder describes it. */
@@ -73,21 +74,13 @@ const refusal = (problem: string, nextStep: string): QdyloraError =>
 
 /** @throws QdyloraError BAD_FILE */
 function stepsIn(reportJson: string): number {
-  const { steps } = reportOf(reportJson);
+  const { steps } = readReport(reportJson);
   if (Number.isSafeInteger(steps) && (steps as number) > 0) return steps as number;
   throw new QdyloraError('BAD_FILE', {
     where: reportJson,
     problem: `\`steps\` must be the number of steps of the run, at least 1 (got ${JSON.stringify(steps)}).`,
     nextStep: 'Restore the file from where the run was trained.',
   });
-}
-
-function reportOf(path: string): { readonly steps?: unknown } {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8')) as { steps?: unknown };
-  } catch {
-    return {};
-  }
 }
 
 /**

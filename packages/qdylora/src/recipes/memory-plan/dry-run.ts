@@ -10,7 +10,13 @@ import { lossOver, type EvalView } from '@qdylora/eval';
 import { attachDyLora, type Adapted, type LevelSampler, type RankSampler } from '@qdylora/lora-dynamic';
 import { shapeModel, type CausalLm } from '@qdylora/models';
 import type { ComputeDtype, InputOffload, Recompute } from '@qdylora/tensor';
-import { gradientArrays, train, type LearningRateSchedule, type Optimizer } from '@qdylora/trainer';
+import {
+  gradientArrays,
+  isOnePart,
+  train,
+  type LearningRateSchedule,
+  type Optimizer,
+} from '@qdylora/trainer';
 import { distinctRows } from '../../config/distinct-rows.ts';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import type { PhaseBytes } from './rough-needs.ts';
@@ -290,14 +296,10 @@ export const atLargestRank = (
     ranksOfPart(step, part, parts) {
       const planned = steps?.[step];
       if (!sampler.distillation || planned?.isWide) return [maxRank];
-      const partInRun = planned && isLone(planned, sampler) ? planned.runStep % parts : part;
+      const partInRun = planned && isOnePart(planned.batches, sampler) ? planned.runStep % parts : part;
       return sampler.ranksOfPart(step, partInRun, parts).map(() => maxRank);
     },
   };
-
-/** Whether a step is a single part, as `passesOfStep` cuts it. */
-const isLone = ({ batches }: PlannedStep, { segmentsOf }: RankSampler): boolean =>
-  batches.length === 1 && Math.min(segmentsOf(1), batches[0].segments.length - 1) === 1;
 
 /**
  * The same levels with every pass that may be at another level at the most bits, which need the most memory.

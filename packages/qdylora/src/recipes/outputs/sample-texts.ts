@@ -42,9 +42,9 @@ export async function sampleTexts(
   const none = (missing: string, isCut = false): Samples => ({ samples: { missing }, isCut });
   if (!tokenizer) return none('The model has no tokenizer, so its tokens cannot be shown as text.');
   if (!example) return none('There is no row to take a prompt from.');
-  const cut = cutAtAnswer(example);
-  if (cut.prompt.length === 0) return none('The row has no tokens before its answer.');
-  const { prompt, answer, maxNewTokens } = withinPositions(cut, model.config.positionLimit);
+  const { prompt: whole, answer } = cutAtAnswer(example);
+  if (whole.length === 0) return none('The row has no tokens before its answer.');
+  const { prompt, maxNewTokens } = withinPositions(whole, model.config.positionLimit);
   if (maxNewTokens === 0) return none('The model has too few positions for a prompt and an answer.');
   const views = adapted
     ? ranks.map((rank) => ({ rank, ...adapted.atRank(rank, { level }) }))
@@ -92,23 +92,14 @@ async function answerOf(
   return ids;
 }
 
-/** What the model is told, and what should follow. */
-interface PromptAndAnswer {
-  readonly prompt: Int32Array;
-  readonly answer: Int32Array;
-}
-
 /** The end of the prompt, and as many new tokens as the model has positions for. */
-function withinPositions(
-  { prompt, answer }: PromptAndAnswer,
-  limit: number,
-): PromptAndAnswer & { readonly maxNewTokens: number } {
-  const kept = prompt.subarray(-Math.max(1, limit - LEAST_NEW_TOKENS));
-  const maxNewTokens = Math.max(0, Math.min(NEW_TOKENS, limit - kept.length));
-  return { prompt: kept, answer, maxNewTokens };
+function withinPositions(whole: Int32Array, limit: number): { prompt: Int32Array; maxNewTokens: number } {
+  const prompt = whole.subarray(-Math.max(1, limit - LEAST_NEW_TOKENS));
+  return { prompt, maxNewTokens: Math.max(0, Math.min(NEW_TOKENS, limit - prompt.length)) };
 }
 
-function cutAtAnswer({ ids, labels }: Example): PromptAndAnswer {
+/** What the model is told, and what should follow. */
+function cutAtAnswer({ ids, labels }: Example): { prompt: Int32Array; answer: Int32Array } {
   const first = labels.findIndex((label, t) => t > 0 && label !== NOT_COUNTED);
   const at = first > 1 ? first : Math.min(PROMPT_TOKENS, ids.length - 1);
   return { prompt: ids.subarray(0, at), answer: ids.subarray(at, at + NEW_TOKENS) };

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { firstExample } from '@qdylora/data';
 import { anchorLevel } from '@qdylora/lora-dynamic';
 import type { TrainResult } from '@qdylora/trainer';
@@ -15,6 +15,7 @@ import type { RunSession } from '../run/run-session.ts';
 import type { EventLine } from '../run-folder/event-line.ts';
 import type { RunFiles } from '../run-folder/finetune-events.ts';
 import { runPaths } from '../run-folder/output-folder.ts';
+import { readReport } from '../run-folder/read-report.ts';
 import { lossChange } from './loss-change.ts';
 import { nextCommand } from './next-command.ts';
 import { defaultLearningRate } from '../run/steps/default-learning-rate.ts';
@@ -86,18 +87,9 @@ export async function shipRun(
 
 /** Removes the report of an earlier end of the run, which must not stand beside newer weights. */
 function removeOtherReport({ reportJson, reportHtml }: ReturnType<typeof runPaths>, steps: number): void {
-  const before = stepsIn(reportJson);
-  if (before === null || before === steps) return;
+  const { steps: before } = readReport(reportJson);
+  if (before === undefined || before === steps) return;
   for (const path of [reportJson, reportHtml]) rmSync(path, { force: true });
-}
-
-/** Null for no report, or none that can be read. */
-function stepsIn(reportJson: string): unknown {
-  try {
-    return (JSON.parse(readFileSync(reportJson, 'utf8')) as { readonly steps?: unknown }).steps;
-  } catch {
-    return null;
-  }
 }
 
 /** A note on what this process alone has read. */

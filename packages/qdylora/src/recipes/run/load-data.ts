@@ -107,7 +107,7 @@ async function loadRunData(
     const judging =
       evalDataset && (await loadDataset(evalDataset, datasetOptions(config, tokenizer, signal)));
     const judged = judging ? judging.training : opened.heldOut;
-    if (judged.length === 0) assertNeedsNone(config);
+    if (judged.length === 0) assertNoneNeeded(config);
     for (const example of judged) assertIdsFit(example, vocabularySize);
     const training = withFittingIds(opened.training, vocabularySize);
     if (!opened.isStreamed) for (let i = 0; i < training.length; i++) training.at(i);
@@ -128,7 +128,12 @@ async function loadRunData(
 }
 
 /** @throws QdyloraError BAD_CONFIG for keys that need held-out rows, where none has been chosen */
-function assertNeedsNone({ earlyStopping, evalBudgets, levelSchedule, quantizationLevels }: RunConfig): void {
+function assertNoneNeeded({
+  earlyStopping,
+  evalBudgets,
+  levelSchedule,
+  quantizationLevels,
+}: RunConfig): void {
   const isFeedback = levelSchedule === 'feedback' && quantizationLevels.length > 1;
   const needing =
     earlyStopping !== null

@@ -2,6 +2,7 @@ import { QdyloraError } from '@qdylora/contract';
 import type { ChatMessage, Tokenizer } from '@qdylora/data';
 import type { PromptOptions } from '@qdylora/eval';
 import type { Warn } from '../adapter/attach-adapter.ts';
+import { tellOnce } from '../tell-once.ts';
 
 /**
  * Writes the messages of a prompt by the chat template of the model. A template that refuses a system
@@ -22,7 +23,7 @@ export function chatPrompts(
   // Without a generation prompt the last message is the beginning of the answer (`gen_prefix`).
   const render = (messages: readonly ChatMessage[], addGenerationPrompt: boolean): string =>
     chatTemplate.render(messages, { addGenerationPrompt, continueFinalMessage: !addGenerationPrompt });
-  let isTold = false;
+  const tellFirst = tellOnce(tell);
   return (messages, addGenerationPrompt) => {
     const withoutSystem = messages.filter(({ role }) => role !== 'system');
     try {
@@ -32,8 +33,7 @@ export function chatPrompts(
       if (!isRefusal || withoutSystem.length === messages.length) throw error;
     }
     const prompt = render(withoutSystem, addGenerationPrompt);
-    if (!isTold) tell(NO_SYSTEM);
-    isTold = true;
+    tellFirst(NO_SYSTEM);
     return prompt;
   };
 }

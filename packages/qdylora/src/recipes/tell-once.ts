@@ -1,0 +1,10 @@
+import type { Warn } from './adapter/attach-adapter.ts';
+
+/** Passes the first message on. */
+export function tellOnce(tell: Warn): Warn {
+  let isTold = false;
+  return (message) => {
+    if (!isTold) tell(message);
+    isTold = true;
+  };
+}
