@@ -23,10 +23,10 @@ export const attach = (
 /** @param rateRanks the ranks that the job's rates belong to */
 export const optimizerOf = (
   adapted: Adapted<CausalLm>,
-  { learningRate, bRatio, rankRates, rowFactors }: Job,
+  { learningRate, bRatio, rankRates, wideRates, rowFactors }: Job,
   rateRanks = adapted.ranks.ranks,
 ): Optimizer => {
-  const rates = adapterRowRates(adapted, { bRatio, rankRates, rateRanks });
+  const rates = adapterRowRates(adapted, { bRatio, rankRates, rateRanks, wideRates });
   const rowRates = rowFactors ? withFactors(rates, rateRanks, rowFactors) : rates;
   return adamw(adapted.parameters(), { learningRate, rowRates });
 };

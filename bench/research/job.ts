@@ -7,7 +7,7 @@ import type {
   RankSchedule,
   UpdateRule,
 } from '@qdylora/lora-dynamic';
-import type { RankRates } from '@qdylora/trainer';
+import type { RankRates, WideRates } from '@qdylora/trainer';
 
 /**
  * One training run of an experiment, and the held-out loss of its ranks.
@@ -70,6 +70,8 @@ export interface Job {
   readonly privateRate: number;
   /** Share of the steps that train the largest rank alone; after them the rows are sorted. */
   readonly wideShare: number;
+  /** Rates of B's rows during these steps. */
+  readonly wideRates: WideRates;
   /** Whether the schedule begins again after the steps of `wideShare`, with a warm-up. */
   readonly restart: boolean;
   /** Also measures the trained adapter cut at smaller ranks in these ways. */
@@ -161,6 +163,7 @@ export const DEFAULTS = {
   privateRanks: [],
   privateRate: 1,
   wideShare: 0,
+  wideRates: 'nested',
   restart: false,
   cuts: [],
   squeeze: null,

@@ -35,8 +35,10 @@ export { adamw, type AdamwOptions } from './optimizers/adamw.ts';
 export {
   adapterRowRates,
   RANK_RATES,
+  WIDE_RATES,
   type AdapterRates,
   type RankRates,
+  type WideRates,
 } from './optimizers/adapter-row-rates.ts';
 export type { RowRate, RowRates } from './optimizers/row-rates.ts';
 export {

@@ -38,6 +38,7 @@ export const NESTED_ONLY_KEYS = [
   'rankSegments',
   'rankLossWeights',
   'wideRatio',
+  'wideRates',
   'distillation',
   'distillationTopK',
   'distillationStudent',

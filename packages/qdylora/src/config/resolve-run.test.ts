@@ -31,8 +31,9 @@ describe('a run', () => {
       loraR: 64,
       rankSchedule: 'sandwich',
       loraScaling: 'tapered',
-      rankRates: 'steep',
+      rankRates: 'inverse_sqrt',
       wideRatio: 0.5,
+      wideRates: 'dedicated',
       learningRate: null,
       loraAlpha: 8,
       updateRule: 'prefix',
@@ -77,7 +78,9 @@ describe('a run', () => {
     ['distillation_top_k: 8', { distillation: 0.5, distillationTopK: 8 }],
     ['rank_rates: inverse_sqrt\nloraplus_lr_ratio: 16', { rankRates: 'inverse_sqrt', loraplusLrRatio: 16 }],
     ['wide_ratio: 0.25\nlora_scaling: constant', { wideRatio: 0.25 }],
-    ['lora_scaling: uniform', { wideRatio: 0.5, rankRates: 'steep', loraScaling: 'uniform' }],
+    ['wide_rates: nested', { wideRatio: 0.5, wideRates: 'nested' }],
+    ['wide_ratio: 0', { wideRatio: 0, wideRates: 'nested', rankRates: 'steep' }],
+    ['lora_scaling: uniform', { wideRatio: 0.5, rankRates: 'inverse_sqrt', loraScaling: 'uniform' }],
     ['method: qlora', { loraScaling: 'uniform', rankRates: 'inverse_sqrt' }],
     ['ranks: [8]\nlora_scaling: tapered', { loraScaling: 'tapered', rankRates: 'inverse_sqrt' }],
     ['lora_scaling: sqrt', { wideRatio: 0 }],
@@ -237,6 +240,9 @@ describe('a run', () => {
     ['method: none\neval_budgets: 1MB', /`eval_budgets` is about an adapter/],
     ['method: none\nrate_ranks: [1]', /`rate_ranks` is about an adapter/],
     ['method: none\nrank_rates: uniform', /`rank_rates` is about an adapter/],
+    ['wide_rates: dedicated\nwide_ratio: 0', /`wide_rates` is about the steps of `wide_ratio`, which is 0/],
+    ['wide_rates: dedicated\nmethod: qlora', /`wide_rates` is about the steps of `wide_ratio`, which is 0/],
+    ['method: none\nwide_rates: nested', /`wide_rates` is about an adapter/],
     ['method: none\npreconditioner: prefix', /`preconditioner` is about an adapter/],
     ['max_rank_by_worker: [8, 65]', /`max_rank_by_worker` has rank 65, which the run does not train/],
     ['max_rank_by_worker: [8, 8]', /No process of `max_rank_by_worker` trains rank 64\. Give one of them/],
@@ -311,10 +317,10 @@ describe('a run', () => {
   it('of a smaller rank keeps the rates of its rows: those of the ranks of the adapter', async () => {
     const inherited = { ranks: [1, 4, 8], loraAlpha: 16, loraScaling: 'uniform' } as const;
     const at = (keys: object) => resolveRun(valuesOfOptions({ adapter: 'a', ...keys }), inherited);
-    expect(at({ ranks: [4] })).toMatchObject({ rankRates: 'steep', rateRanks: [1, 4, 8] });
+    expect(at({ ranks: [4] })).toMatchObject({ rankRates: 'inverse_sqrt', rateRanks: [1, 4, 8] });
     expect(at({ ranks: [4], rankRates: [3, 2, 1] })).toMatchObject({ rankRates: [3, 2, 1] });
     expect(at({ ranks: [4], rateRanks: [4] })).toMatchObject({ rankRates: 'inverse_sqrt', rateRanks: [4] });
-    expect(at({})).toMatchObject({ rankRates: 'steep', rateRanks: null });
+    expect(at({})).toMatchObject({ rankRates: 'inverse_sqrt', rateRanks: null });
     expect((await errorOf(() => at({ ranks: [4], rateRanks: [1, 2] }))).message).toMatch(
       /The largest of `rateRanks` is 2, but a rank is 4\. Name the ranks of the run/,
     );

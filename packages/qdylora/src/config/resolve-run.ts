@@ -121,17 +121,19 @@ function withRanks(
   const levelSchedule = config.levelSchedule ?? defaultLevelSchedule(distillation);
   assertLevelsFit({ ...config, distillation, levelSchedule }, explicit);
   assertWorkerRanksFit(config, ranks, explicit);
+  const wideRatio = wideRatioOf({ ...config, distillation }, ranks, explicit);
   return {
     ...config,
     loraR,
     ranks,
     loraScaling,
-    rankRates: config.rankRates ?? defaultRates(loraScaling, rateRanks ?? ranks),
+    rankRates: config.rankRates ?? defaultRates({ ...config, loraScaling, wideRatio }, rateRanks ?? ranks),
     rateRanks,
     distillation,
     levelSchedule,
     rankDistribution: config.rankDistribution ?? defaultDistribution(config, distillation),
-    wideRatio: wideRatioOf({ ...config, distillation }, ranks, explicit),
+    wideRatio,
+    wideRates: wideRatesOf({ ...config, wideRatio }, explicit),
     loraAlpha: inherited && !explicit.has('loraAlpha') ? alphaAt(inherited, loraR) : config.loraAlpha,
     method: methodOf(config.quantization !== 'none', ranks.length > 1),
   };
@@ -179,6 +181,19 @@ function wideRatioOf(config: RunConfig, ranks: readonly number[], explicit: Expl
   return 0;
 }
 
+/** `nested` says nothing where no step trains the largest rank alone. */
+function wideRatesOf({ wideRatio, wideRates }: RunConfig, explicit: ExplicitValues): RunConfig['wideRates'] {
+  if (wideRatio) return wideRates ?? 'dedicated';
+  if (wideRates === 'dedicated')
+    throw refusedValue(
+      explicit,
+      'wideRates',
+      (name) => `${name('wideRates')} is about the steps of ${name('wideRatio')}, which is 0 in this run`,
+      'Leave it out.',
+    );
+  return 'nested';
+}
+
 /** The ranks of the adapter that the run starts from; null where there is none, or they are the run's. */
 const ratesOfAdapter = (
   adapterRanks: readonly number[] | undefined,
@@ -186,12 +201,17 @@ const ratesOfAdapter = (
 ): number[] | null => (adapterRanks && adapterRanks.join() !== ranks.join() ? [...adapterRanks] : null);
 
 /**
- * Smaller steps for the rows of large ranks where these rows count as much as all others. At a single rank
- * 1/√b is what alpha/√b is for AdamW: the usual rank-stabilized LoRA.
+ * Smaller steps for the rows of large ranks where these rows count as much as all others. 1/√b is for AdamW
+ * what alpha/√b is: the usual rank-stabilized LoRA of rank b. Where several ranks train from the first step,
+ * `steep` is better (docs/research/every-rank.md).
  */
-function defaultRates(scaling: RankScaling, ranks: readonly number[]): RunConfig['rankRates'] {
-  if (scaling !== 'uniform' && scaling !== 'tapered') return 'uniform';
-  return ranks.length > 1 ? 'steep' : 'inverse_sqrt';
+function defaultRates(
+  { loraScaling, wideRatio, adapter }: RunConfig,
+  ranks: readonly number[],
+): RunConfig['rankRates'] {
+  if (loraScaling !== 'uniform' && loraScaling !== 'tapered') return 'uniform';
+  const trainsAllFromStart = ranks.length > 1 && wideRatio === 0 && adapter === null;
+  return trainsAllFromStart ? 'steep' : 'inverse_sqrt';
 }
 
 /** The alpha of the adapter's slice at `rank`. */

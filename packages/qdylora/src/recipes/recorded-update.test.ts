@@ -23,6 +23,7 @@ function prepared(name: string, backend: Backend): Optimizer {
     learningRate: 1e-3,
     weightDecay: 0.1,
     momentum: 0.9,
+    rowRates: () => [{ until: Infinity, factor: 1.5, wideFactor: 0.5 }],
     paging: { budgetBytes: 70_000, folder: temporaryFolder() },
   });
   optimizer.prepare(backend);
@@ -41,10 +42,14 @@ const ALL_ROWS: Rows = [[0, 4099]];
 /** Some rows, as update rule `newest_block` trains them. */
 const SOME_ROWS: Rows = [[0, 3]];
 
+/** Steps whose rows have their `wideFactor`. */
+const WIDE_STEPS = 3;
+
 /** One update of these rows; null: all of them. */
 function takeStep(optimizer: Optimizer, step: number, rows: Rows = null): void {
   setGradients(optimizer, step);
-  optimizer.step({ learningRate: 1e-3 / step, gradientScale: 1 - step / 50, rows });
+  const isWide = step <= WIDE_STEPS;
+  optimizer.step({ learningRate: 1e-3 / step, gradientScale: 1 - step / 50, rows, isWide });
 }
 
 /** Every bit of weights and states. */

@@ -278,9 +278,9 @@ describe('a resumed run', () => {
     const outputDir = folder.in('earlier');
     await run({ ...common, maxSteps: 1, loraScaling: 'sqrt', distillation: 0, outputDir });
     expect(Object.keys(stateIn(outputDir)).join()).not.toMatch(
-      /adapter_init|loraplus|rank_rates|rate_ranks|distillation|precond/,
+      /adapter_init|loraplus|rank_rates|rate_ranks|wide|distillation|precond/,
     );
-    expect(stateIn(folder.in('first'))).toMatchObject({ rank_rates: 'steep' });
+    expect(stateIn(folder.in('first'))).toMatchObject({ rank_rates: 'inverse_sqrt', wide_rates: 'dedicated' });
   });
 
   it('resumes with other keys that decide no numbers, such as profile and save_steps', async () => {

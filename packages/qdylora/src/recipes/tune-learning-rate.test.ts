@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { command } from '../../test/run-command.ts';
 import { writeTinyRows } from '../../test/tiny-model.ts';
 import { rejection, run, tinyRun } from '../../test/tiny-run.ts';
-import { tuneLearningRate, type TuneOptions } from '../index.ts';
+import { tuneLearningRate, type FinetuneOptions, type TuneOptions } from '../index.ts';
 
 const { folder, common } = tinyRun();
 const many = writeTinyRows(folder.in('many.jsonl'), 60);
@@ -46,16 +46,24 @@ describe('tuning a learning rate', () => {
   });
 
   it('trains the largest rank alone first where the run does', async () => {
-    const lossesOf = async (wideRatio: number): Promise<number[][]> => {
-      const { candidates } = await tune(`wide ${wideRatio}`, { wideRatio });
+    const lossesOf = async (
+      options: Pick<FinetuneOptions, 'wideRatio' | 'wideRates'>,
+    ): Promise<number[][]> => {
+      const { candidates } = await tune(`wide ${JSON.stringify(options)}`, options);
       return candidates.map(({ history }) => history.map(({ loss }) => loss));
     };
-    const [none, half, whole] = [await lossesOf(0), await lossesOf(0.5), await lossesOf(0.99)];
+    const [none, half, whole] = [
+      await lossesOf({ wideRatio: 0 }),
+      await lossesOf({ wideRatio: 0.5 }),
+      await lossesOf({ wideRatio: 0.99 }),
+    ];
     const round = (losses: number[][], k: number): number[] => losses.flatMap((each) => each.slice(k, k + 1));
     expect(round(half, 0)).not.toEqual(round(none, 0));
     // the first of two rounds is the wide half; then rows are sorted, and all ranks train
     expect(round(half, 0)).toEqual(round(whole, 0));
     expect(round(half, 1)).not.toEqual(round(whole, 1));
+    const nested = await lossesOf({ wideRatio: 0.5, wideRates: 'nested' });
+    expect(round(nested, 0)).not.toEqual(round(half, 0));
   });
 
   it('tries half and twice the alpha too where that is asked for', async () => {

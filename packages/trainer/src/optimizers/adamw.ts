@@ -96,9 +96,9 @@ export function adamw(parameters: readonly Parameter[], options: AdamwOptions): 
     decays,
     paging,
     rowRates,
-    ratesOf: (update, { step, factor, decays: isDecayed, isCoded }) =>
+    ratesOf: (update, { step, decays: isDecayed, isCoded }) =>
       (isCoded ? adamw8bitRates : adamwRates)(constants, {
-        learningRate: update.learningRate * factor,
+        learningRate: update.learningRate,
         gradientScale: update.gradientScale,
         weightDecay: isDecayed ? weightDecay : 0,
         step,

@@ -7,11 +7,21 @@ import type { RowRates } from './row-rates.ts';
  * - `uniform`: 1.
  * - `inverse_sqrt`: 1/√b. With the scaling `constant` a row then counts the same at every rank, and an update
  *   at rank b changes the output as much as under the scaling `sqrt`: Σ over j < b of 1/√j ≈ 2√b.
- * - `steep`: 1.5/b^0.77, which was better at most ranks on two models (docs/research/every-rank.md).
+ * - `steep`: 1.5/b^0.77, which was better at most ranks on two models where all ranks train from the first
+ *   step (docs/research/every-rank.md).
  * - numbers: one factor > 0 for each of these ranks.
  */
 export type RankRates = 'uniform' | 'inverse_sqrt' | 'steep' | readonly number[];
 export const RANK_RATES = ['uniform', 'inverse_sqrt', 'steep'] as const;
+
+/**
+ * Factors on the learning rate of B's rows at wide steps, which train the largest rank R alone.
+ * - `dedicated`: the same for all rows, as in a run of rank R alone: 1/√R, or 1 where `rankRates` is
+ *   `uniform`. It was better at ranks 1, 8 and 64 (docs/research/every-rank.md).
+ * - `nested`: those of `rankRates`, as at all other steps.
+ */
+export type WideRates = (typeof WIDE_RATES)[number];
+export const WIDE_RATES = ['dedicated', 'nested'] as const;
 
 export interface AdapterRates {
   /** Learning rate of B over that of A (LoRA+, Hayou et al. 2024, arXiv 2402.12354); 1 by default. */
@@ -23,6 +33,8 @@ export interface AdapterRates {
    * adapter. A slice whose rows go on at the rates of their nested run names the ranks of that run.
    */
   readonly rateRanks?: readonly number[];
+  /** `nested` by default. */
+  readonly wideRates?: WideRates;
 }
 
 /**
@@ -35,7 +47,7 @@ export interface AdapterRates {
  */
 export function adapterRowRates(
   { ranks, layers }: Pick<Adapted<unknown>, 'ranks' | 'layers'>,
-  { bRatio = 1, rankRates = 'uniform', rateRanks = ranks.ranks }: AdapterRates,
+  { bRatio = 1, rankRates = 'uniform', rateRanks = ranks.ranks, wideRates = 'nested' }: AdapterRates,
 ): RowRates {
   if (!(Number.isFinite(bRatio) && bRatio > 0))
     throw new QdyloraError('BAD_ARGUMENT', {
@@ -50,8 +62,13 @@ export function adapterRowRates(
       nextStep: 'Name the ranks of the run that trained the rows.',
     });
   const factors = factorsOf(blocks.ranks, rankRates);
+  const dedicated = rankRates === 'uniform' ? 1 : 1 / Math.sqrt(ranks.maxRank);
   const ofA = [{ until: Infinity, factor: 1 }];
-  const ofB = blocks.ranks.map((until, i) => ({ until, factor: bRatio * factors[i] }));
+  const ofB = blocks.ranks.map((until, i) => ({
+    until,
+    factor: bRatio * factors[i],
+    ...(wideRates === 'dedicated' && { wideFactor: bRatio * dedicated }),
+  }));
   const isB = new Set(layers.map(({ b }) => b));
   return (parameter) => (isB.has(parameter) ? ofB : ofA);
 }

@@ -57,9 +57,9 @@ export function lion(parameters: readonly Parameter[], options: LionOptions): Op
     bits,
     decays,
     rowRates,
-    ratesOf: (update, { factor, decays: isDecayed }) =>
+    ratesOf: (update, { decays: isDecayed }) =>
       lionRates({
-        learningRate: update.learningRate * factor,
+        learningRate: update.learningRate,
         gradientScale: update.gradientScale,
         weightDecay: isDecayed ? weightDecay : 0,
       }),

@@ -8,7 +8,7 @@ import { parameterStates, type ParameterStates, type StatePart } from './states/
 import { rateTable, type RateKey, type Rates, type RateTable } from './rate-table.ts';
 import { repeatedUpdate, type RepeatedUpdate } from './repeated-update.ts';
 import { absmaxOf, eightBitLayout, float32Layout } from './states/state-layout.ts';
-import type { RowRates } from './row-rates.ts';
+import { rowRateOf, type RowRates } from './row-rates.ts';
 import { stepCounter, type Stretch } from './step-counter.ts';
 
 /** The rows of one op, with its numbers. */
@@ -28,7 +28,7 @@ export interface MomentRule {
   readonly decays: (parameter: Parameter) => boolean;
   readonly paging?: PagingOptions;
   readonly rowRates?: RowRates;
-  /** The numbers of one update for its op. */
+  /** The numbers of one update for its op. `update` has the learning rate of the rows. */
   ratesOf(update: OptimizerUpdate, key: RateKey): Rates;
   /** Runs the op on some rows of one parameter. */
   step(backend: Backend, rows: MomentStep): void;
@@ -108,13 +108,12 @@ function runUpdateOps(
   const steps = [...new Set(stretches.map(({ step }) => step))];
   table.withRates(
     steps,
-    (key) => rule.ratesOf(update, key),
+    (key) => rule.ratesOf({ ...update, learningRate: rowRateOf(update, key) }, key),
     (ratesAt) => {
       const run = (target: Backend): void =>
         states.update(stretches, (part) => {
-          const { step, factor, parameter } = part;
           const isCoded = absmaxOf('m') in part.arrays;
-          const rates = ratesAt({ step, factor, decays: rule.decays(parameter), isCoded });
+          const rates = ratesAt({ ...part, decays: rule.decays(part.parameter), isCoded });
           rule.step(target, { ...part, rates, maps: isCoded ? maps.on(backend) : null });
         });
       if (isSameEachTime) repeated.run(backend, [table.view(), ...replaceableArrays(parameters)], run);

@@ -14,6 +14,11 @@ export interface OptimizerUpdate {
    * decay. null: every row.
    */
   readonly rows: readonly RowRange[] | null;
+  /**
+   * Whether this is a wide step: one of a nested run that trains its largest rank alone (`wideSteps`). Rows
+   * may have other learning rates then (`RowRate`). False by default.
+   */
+  readonly isWide?: boolean;
 }
 
 /** One array of an optimizer's state, wherever it lives: device memory, host memory or a page on disk. */

@@ -130,7 +130,7 @@ describe('every optimizer', () => {
       const gradientBytes = 4 * (256 + 2 ** 16);
       const arrays = [...optimizer.state().arrays.values()];
       const mapBytes = name.endsWith('8bit') ? MAPS_BYTES : 0;
-      const rateBytes = name === 'sgd' ? 0 : rateTable([1]).byteLength;
+      const rateBytes = name === 'sgd' ? 0 : rateTable([{ factor: 1, wideFactor: 1 }]).byteLength;
       expect(residentBytes).toBe(optimizer.byteLength - gradientBytes - mapBytes - rateBytes);
       if (pagedBytes === 0)
         expect(residentBytes).toBe(

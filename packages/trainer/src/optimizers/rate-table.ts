@@ -1,4 +1,5 @@
 import { DTYPE_BYTES, partOf, type ArrayView, type Backend } from '@qdylora/contract';
+import { areSameFactors, type RowFactors } from './row-rates.ts';
 
 type F32 = ArrayView<'f32'>;
 
@@ -6,11 +7,9 @@ type F32 = ArrayView<'f32'>;
 export type Rates = readonly number[];
 
 /** Which rates an op needs. */
-export interface RateKey {
+export interface RateKey extends RowFactors {
   /** How many updates the rows have had, this one included. */
   readonly step: number;
-  /** Factor on the learning rate. */
-  readonly factor: number;
   readonly decays: boolean;
   /** Whether the state is in 8 bits. */
   readonly isCoded: boolean;
@@ -42,13 +41,15 @@ const ROW = 4;
 const KINDS = [true, false].flatMap((decays) => [true, false].map((isCoded) => ({ decays, isCoded })));
 
 /** @param factors the different factors on the learning rate */
-export function rateTable(factors: readonly number[]): RateTable {
-  const kinds = factors.flatMap((factor) => KINDS.map((kind) => ({ factor, ...kind })));
+export function rateTable(factors: readonly RowFactors[]): RateTable {
+  const kinds = factors.flatMap((each) => KINDS.map((kind) => ({ ...each, ...kind })));
   const elements = kinds.length * ROW;
   let table: { readonly backend: Backend; readonly view: F32 } | null = null;
-  const indexOf = (steps: readonly number[], { step, factor, decays, isCoded }: RateKey): number =>
-    steps.indexOf(step) * kinds.length +
-    kinds.findIndex((kind) => kind.factor === factor && kind.decays === decays && kind.isCoded === isCoded);
+  const indexOf = (steps: readonly number[], key: RateKey): number =>
+    steps.indexOf(key.step) * kinds.length +
+    kinds.findIndex(
+      (kind) => areSameFactors(kind, key) && kind.decays === key.decays && kind.isCoded === key.isCoded,
+    );
   return {
     view: () => table!.view,
     byteLength: elements * DTYPE_BYTES.f32,

@@ -20,14 +20,18 @@ const ROWS = 6;
 const WIDTH = 768;
 const STEPS = 3;
 
-/** The weights after some steps of random gradients. */
-function trained(name: string, learningRate: number, rowRates?: RowRates): Float32Array {
+/** The weights after some steps of random gradients, of which the first `wideSteps` are wide. */
+function trained(
+  name: string,
+  rateAt: number | ((step: number) => number),
+  { rowRates, wideSteps = 0 }: { readonly rowRates?: RowRates; readonly wideSteps?: number } = {},
+): Float32Array {
   const rng = createRng(3);
   const random = (key: string): Float32Array =>
     Float32Array.from({ length: ROWS * WIDTH }, (_, i) => rng.named(key).normal(i));
   const weight = parameterOf('w', [ROWS, WIDTH], random('weight'));
   const optimizer = createOptimizer(name, [weight], {
-    learningRate,
+    learningRate: 1,
     weightDecay: 0.1,
     momentum: 0.9,
     rowRates,
@@ -36,7 +40,8 @@ function trained(name: string, learningRate: number, rowRates?: RowRates): Float
   optimizer.prepare(createHostBackend());
   for (let step = 0; step < STEPS; step++) {
     hostData(weight.gradient!).set(random(`gradient ${step}`));
-    optimizer.step({ learningRate, gradientScale: 0.5, rows: null });
+    const learningRate = typeof rateAt === 'number' ? rateAt : rateAt(step);
+    optimizer.step({ learningRate, gradientScale: 0.5, rows: null, isWide: step < wideSteps });
   }
   const values = Float32Array.from(hostData(weight.view) as Float32Array);
   optimizer.dispose();
@@ -58,9 +63,28 @@ describe('row rates', () => {
             until: i === factors.length - 1 ? Infinity : i + 1,
             factor,
           }));
-          const values = trained(name, 0.01, () => rates);
+          const values = trained(name, 0.01, { rowRates: () => rates });
           const factor = factors[Math.min(row, factors.length - 1)];
           expect(rowOf(values, row)).toEqual(rowOf(trained(name, 0.01 * factor), row));
+        },
+      ),
+      { numRuns: 12 },
+    );
+  });
+
+  it.each(OPTIMIZER_NAMES)('of %s that are others at wide steps hold at these alone', (name) => {
+    const factors = fc.constantFrom(0.25, 1, 3);
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(factors, factors), { minLength: ROWS, maxLength: ROWS }),
+        fc.nat(ROWS - 1),
+        fc.integer({ min: 0, max: STEPS }),
+        (pairs, row, wideSteps) => {
+          const rates = pairs.map(([factor, wideFactor], i) => ({ until: i + 1, factor, wideFactor }));
+          const values = trained(name, 0.01, { rowRates: () => rates, wideSteps });
+          const [factor, wideFactor] = pairs[row];
+          const alone = trained(name, (step) => 0.01 * (step < wideSteps ? wideFactor : factor));
+          expect(rowOf(values, row)).toEqual(rowOf(alone, row));
         },
       ),
       { numRuns: 12 },
@@ -78,6 +102,7 @@ describe('row rates', () => {
       ],
     ],
     ['have a factor of 0', [{ until: ROWS, factor: 0 }]],
+    ['have a factor of 0 at wide steps', [{ until: ROWS, factor: 1, wideFactor: 0 }]],
     ['are none', []],
   ])('that %s are refused', (_, rates) => {
     const weight = parameterOf('w', [ROWS, 2], new Float32Array(ROWS * 2));
@@ -120,6 +145,19 @@ describe('the row rates of an adapter', () => {
     expect(
       adapterRowRates(adapted, { bRatio: 2, rankRates: [1, 3, 5] })(layer.b).map(({ factor }) => factor),
     ).toEqual([2, 6, 10]);
+  });
+
+  it('give all rows of B at wide steps the factor of a run of the largest rank alone', () => {
+    const wideFactors = (rates: AdapterRates): (number | undefined)[] =>
+      adapterRowRates(adapted, { ...rates, wideRates: 'dedicated' })(layer.b).map(
+        ({ wideFactor }) => wideFactor,
+      );
+    expect(wideFactors({ rankRates: 'steep' })).toEqual([0.5, 0.5, 0.5]);
+    expect(wideFactors({ rankRates: [3, 2, 1], bRatio: 4 })).toEqual([2, 2, 2]);
+    expect(wideFactors({ rankRates: 'uniform', bRatio: 4 })).toEqual([4, 4, 4]);
+    expect(adapterRowRates(adapted, { wideRates: 'dedicated' })(layer.a)).toEqual([
+      { until: Infinity, factor: 1 },
+    ]);
   });
 
   it.each(['uniform', 'inverse_sqrt', 'steep', [1.5, 0.7, 0.2]] as const)(

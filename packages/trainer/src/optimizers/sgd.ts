@@ -15,7 +15,7 @@ import { addInto, copy, fill, scaleBy, type Parameter } from '@qdylora/tensor';
 import { isMatrix } from './adamw.ts';
 import { checkUpdate } from './check-update.ts';
 import type { Optimizer } from './optimizer.ts';
-import type { RowRates } from './row-rates.ts';
+import { areSameFactors, rowRateOf, type RowFactors, type RowRates } from './row-rates.ts';
 import { parameterStates, type StatePart } from './states/parameter-states.ts';
 import { float32Layout } from './states/state-layout.ts';
 import { stepCounter } from './step-counter.ts';
@@ -70,7 +70,7 @@ export function sgd(parameters: readonly Parameter[], options: SgdOptions): Opti
     [Symbol.dispose]: dispose,
     step(update) {
       checkUpdate(parameters, update);
-      const { learningRate: rate, gradientScale, rows } = update;
+      const { gradientScale, rows } = update;
       const backend = states.backend();
       backend.memory.scoped(() => {
         const step = {
@@ -78,7 +78,10 @@ export function sgd(parameters: readonly Parameter[], options: SgdOptions): Opti
           scale: factorOf(backend, gradientScale),
           decay: factorOf(backend, weightDecay),
           momentum: factorOf(backend, momentum),
-          minusRates: new Map(states.factors.map((factor) => [factor, factorOf(backend, -rate * factor)])),
+          minusRates: states.factors.map((factors) => ({
+            factors,
+            minusRate: factorOf(backend, -rowRateOf(update, factors)),
+          })),
         };
         counter.advance(rows, (stretches) =>
           states.update(stretches, (part) => {
@@ -102,8 +105,8 @@ interface Step {
   readonly scale: F32;
   readonly decay: F32;
   readonly momentum: F32;
-  /** −lr · factor of the rows */
-  readonly minusRates: ReadonlyMap<number, F32>;
+  /** −lr · factor of the rows, for the different factors */
+  readonly minusRates: readonly { readonly factors: RowFactors; readonly minusRate: F32 }[];
 }
 
 /** Two arrays of the largest parameter's size. */
@@ -114,12 +117,8 @@ function room({ memory }: Backend, parameters: readonly Parameter[]): Pick<Step,
 
 const factorOf = (backend: Backend, value: number): F32 => runOp(backend, fill, {}, { value, shape: [1] }).y;
 
-function stepPart(
-  backend: Backend,
-  { weight, gradient, arrays, factor }: StatePart,
-  step: Step,
-  hasDecay: boolean,
-): void {
+function stepPart(backend: Backend, part: StatePart, step: Step, hasDecay: boolean): void {
+  const { weight, gradient, arrays } = part;
   const like = (whole: F32): F32 => reshaped(rowsOf(whole, 0, elementCount(weight.shape)), weight.shape);
   const direction = like(step.direction);
   const product = like(step.product);
@@ -130,7 +129,8 @@ function stepPart(
     add(backend, velocity, step.momentum, { product, sum: direction });
     runOp(backend, copy, { x: direction }, {}, { y: velocity });
   }
-  add(backend, direction, step.minusRates.get(factor)!, { product, sum: weight });
+  const { minusRate } = step.minusRates.find(({ factors }) => areSameFactors(factors, part))!;
+  add(backend, direction, minusRate, { product, sum: weight });
 }
 
 /** sum ← sum + factor · x */

@@ -4,7 +4,7 @@ import type { WorkerRanks } from '../sharing/limited-ranks.ts';
 import { levelsOfStep, type StepPlan, type StepPlanOptions } from '../step/passes-of-step.ts';
 import type { OptimizerLedger } from '../optimizers/optimizer.ts';
 import type { Pass } from '../step/run-pass.ts';
-import { runStep } from '../step/train-step.ts';
+import { runStep, type StepOptions } from '../step/train-step.ts';
 import { countOutcome } from './count-outcome.ts';
 import { averageWith } from './loss-average.ts';
 import { planStep } from './plan-step.ts';
@@ -26,22 +26,15 @@ export async function takeStep(run: TrainingRun): Promise<void> {
   const pagingBefore = optimizer.ledger();
   const learningRate = rateAt(options.schedule, index);
   const levels = levelsOfStep(options.levels, index, progress.plateaus);
-  const sampler = isWideStep(run) ? null : options.sampler;
+  const isWide = isWideStep(run);
+  const sampler = isWide ? null : options.sampler;
   const { passes, rows, rank, ranks } = await planStep(index, options, { sampler, levels });
   const outcome = await runStep(passes, optimizer, {
     learningRate,
-    maxGradNorm: options.maxGradNorm,
     rows: rowsWithin(rows, options.maxRanks),
-    preconditioner: options.preconditioner,
+    isWide,
     lossFactor: progress.lossScale?.scale,
-    computeDtype: options.computeDtype,
-    recompute: options.recompute,
-    offload: options.offload,
-    workers: options.workers,
-    gradientSum: options.gradientSum,
-    maxRanks: options.maxRanks,
-    signal: options.signal,
-    recorder: run.recorder,
+    ...lastingOptions(run),
     dropout: { rng: run.dropout, step: index },
     beforeUpdate: () => {
       run.isKeepable = false;
@@ -77,6 +70,20 @@ export async function takeStep(run: TrainingRun): Promise<void> {
   countOutcome(run, outcome);
   await heedCallback(run, options.onStep?.(event));
 }
+
+/** Options that are the same at every step of a run. */
+const lastingOptions = ({ options, recorder }: TrainingRun): StepOptions => ({
+  maxGradNorm: options.maxGradNorm,
+  preconditioner: options.preconditioner,
+  computeDtype: options.computeDtype,
+  recompute: options.recompute,
+  offload: options.offload,
+  workers: options.workers,
+  gradientSum: options.gradientSum,
+  maxRanks: options.maxRanks,
+  signal: options.signal,
+  recorder,
+});
 
 /** The level of the step, and the other one of a pass that learns from the largest rank. */
 const levelsOfEvent = ({ level, studentLevel = level }: StepPlanOptions, passes: readonly Pass[]) => ({

@@ -3,7 +3,7 @@ import { mixRows, sliceRank } from '@qdylora/lora-dynamic';
 import { signedDynamicMap, unsignedDynamicMap } from '@qdylora/quant';
 import { temporaryFolder } from '@qdylora/testing/node';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { parameterOf, tinyAdapted } from '../../test/tiny-model.ts';
 import { eventsOf, tinyOptions, tinyTrain } from '../../test/tiny-run.ts';
 import { createOptimizer, OPTIMIZER_NAMES, train, type Optimizer, type StateArray } from '../index.ts';
@@ -163,5 +163,12 @@ describe('a run that sorts rows', () => {
     const { maxRank } = tinyAdapted().ranks;
     expect(ranks.slice(0, 2)).toEqual([[maxRank], [maxRank]]);
     expect(ranks[3]).toContain(maxRank);
+  });
+
+  it('tells the optimizer that the steps before it are wide', async () => {
+    const options = tinyOptions({ ...wide, totalSteps: 4 });
+    const step = vi.spyOn(options.optimizer, 'step');
+    await eventsOf(train(options));
+    expect(step.mock.calls.map(([{ isWide }]) => isWide)).toEqual([true, true, false, false]);
   });
 });

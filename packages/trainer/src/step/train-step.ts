@@ -12,6 +12,7 @@ import {
   rowsOf,
   shownValue,
   someFunction,
+  trueOrFalse,
   type ArrayView,
   type Memory,
   type OptionRules,
@@ -64,6 +65,8 @@ export interface StepOptions extends AccumulateOptions {
    * keeps small gradients in the range of float16 (`nextLossScale`). 1 by default.
    */
   readonly lossFactor?: number;
+  /** Whether this is a wide step (`OptimizerUpdate`), at which rows may have other rates. False by default. */
+  readonly isWide?: boolean;
   /** Called right before weights and optimizer state change; what fails earlier leaves them unchanged. */
   readonly beforeUpdate?: () => void;
 }
@@ -122,6 +125,7 @@ const OPTIONS: OptionRules<StepOptions> = {
   gradientSum: orNull(objectWith('add')),
   maxRanks: orNull(anyValue),
   lossFactor: numberWithin({ above: 0 }),
+  isWide: trueOrFalse,
   beforeUpdate: someFunction,
   computeDtype: oneOf(FLOAT_DTYPES),
   recompute: anyValue,
@@ -222,6 +226,7 @@ async function stepOver(
     gradientSum = null,
     maxRanks = null,
     lossFactor = 1,
+    isWide = false,
     beforeUpdate,
   } = options;
   const counted = countedPasses(passes);
@@ -253,7 +258,7 @@ async function stepOver(
     await preconditioner?.precondition(counted);
     beforeUpdate?.();
     const gradientScale = clipCoefficient(gradNorm, maxGradNorm) / lossFactor;
-    optimizer.step({ learningRate, gradientScale, rows });
+    optimizer.step({ learningRate, gradientScale, rows, isWide });
   }
   return { status: nonFinite ? 'non_finite' : 'updated', nonFinite, loss, gradNorm, tokens, predictedTokens };
 }

@@ -8,9 +8,9 @@ import {
   type RankSchedule,
   type UpdateRule,
 } from '@qdylora/lora-dynamic';
-import { PRECONDITIONERS, RANK_RATES } from '@qdylora/trainer';
+import { PRECONDITIONERS, RANK_RATES, WIDE_RATES } from '@qdylora/trainer';
 import * as z from 'zod';
-import { choiceKey, numberKey, optionalNumberKey, textKey, type Key } from '../key.ts';
+import { choiceKey, numberKey, optionalChoiceKey, optionalNumberKey, textKey, type Key } from '../key.ts';
 
 const asTuple = <T extends string>(list: readonly T[]): readonly [T, ...T[]] =>
   list as unknown as readonly [T, ...T[]];
@@ -94,6 +94,13 @@ export const ADAPTER_KEYS = {
         'train. By default 0.5 where lora_scaling is tapered, uniform or constant, else 0',
     },
   ),
+  wideRates: optionalChoiceKey(WIDE_RATES, {
+    group: 'Adapter',
+    about:
+      'Factors on the learning rate of the rows of B during the steps of wide_ratio: dedicated: 1/√R for ' +
+      'all rows (1 with rank_rates: uniform), as in a run of the largest rank R alone; nested: those of ' +
+      'rank_rates from the start. By default dedicated where there are such steps',
+  }),
   rankSegments: optionalNumberKey(
     { from: 1, to: 4096, whole: true },
     {
@@ -166,8 +173,8 @@ export const ADAPTER_KEYS = {
     group: 'Adapter',
     about:
       'Factors on the learning rate of the rows of B that each rank adds: uniform; inverse_sqrt: 1/√b; ' +
-      'steep: 1.5/b^0.77; or one number per rank. By default steep where lora_scaling is tapered or ' +
-      'uniform (inverse_sqrt at a single rank), else uniform',
+      'steep: 1.5/b^0.77; or one number per rank. By default inverse_sqrt where lora_scaling is tapered or ' +
+      'uniform (steep where several ranks of a new adapter train from the first step), else uniform',
     flag: 'word-or-numbers',
     expected: `${RANK_RATES.join(', ')} or a list of factors`,
     schema: z

@@ -349,6 +349,7 @@ const ADAPTER_ONLY_KEYS: readonly KeyName[] = [
   'loraplusLrRatio',
   'rankRates',
   'wideRatio',
+  'wideRates',
   'rateRanks',
   'quantizationLevels',
   'levelSchedule',

@@ -46,6 +46,7 @@ const LATER_KEYS: ReadonlyMap<KeyName, unknown> = new Map<KeyName, unknown>([
   ['loraplusLrRatio', 1],
   ['rankRates', 'uniform'],
   ['wideRatio', 0],
+  ['wideRates', 'nested'],
   ['rateRanks', null],
   ['quantizationLevels', [4]],
   ['levelSchedule', 'sampled'],

@@ -237,9 +237,14 @@ export const optimizerOf = (
 
 const rowRatesOf = (
   adapted: Adapted<CausalLm>,
-  { loraplusLrRatio: bRatio, rankRates, rateRanks }: RunConfig,
+  { loraplusLrRatio: bRatio, rankRates, rateRanks, wideRates }: RunConfig,
 ): RowRates =>
-  adapterRowRates(adapted, { bRatio, rankRates: rankRates ?? undefined, rateRanks: rateRanks ?? undefined });
+  adapterRowRates(adapted, {
+    bRatio,
+    rankRates: rankRates ?? undefined,
+    rateRanks: rateRanks ?? undefined,
+    wideRates: wideRates ?? undefined,
+  });
 
 /** Share of the free memory that optimizer states may take where `optimizer_memory_budget` is not set. */
 const BUDGET_SHARE = 1 / 2;

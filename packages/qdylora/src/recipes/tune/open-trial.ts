@@ -82,6 +82,7 @@ export async function openTrial(
         learningRate: rate,
         maxGradNorm: training.maxGradNorm,
         rows,
+        isWide: !isSorted,
         preconditioner,
         gradientSum: gradientSumOf(config, null),
         computeDtype: unscaledDtype(config.computeDtype),

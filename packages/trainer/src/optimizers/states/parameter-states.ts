@@ -33,6 +33,7 @@ import {
   ratedStretches,
   UNIFORM_RATES,
   type RatedStretch,
+  type RowFactors,
   type RowRates,
 } from '../row-rates.ts';
 import type { Stretch } from '../step-counter.ts';
@@ -43,14 +44,12 @@ type F32 = ArrayView<'f32'>;
  * Some rows of a parameter with the arrays that an optimizer keeps for them, by kind; `step` counts their
  * updates.
  */
-export interface StatePart {
+export interface StatePart extends RowFactors {
   readonly parameter: Parameter;
   readonly weight: F32;
   readonly gradient: F32;
   readonly arrays: Readonly<Record<string, ArrayView>>;
   readonly step: number;
-  /** Factor on the learning rate. */
-  readonly factor: number;
 }
 
 export interface StateOptions {
@@ -67,13 +66,13 @@ export interface ParameterStates {
   /** Gradients, and state that is in memory. */
   readonly byteLength: number;
   /** The different factors on the learning rate. */
-  readonly factors: readonly number[];
+  readonly factors: readonly RowFactors[];
   prepare(backend: Backend): void;
   /** @throws QdyloraError BAD_ARGUMENT before `prepare`. */
   backend(): Backend;
   /**
-   * Calls `visit` for the rows of each stretch, parameter by parameter and page by page; where the factor on
-   * the learning rate changes, for each part alone. Its changes of the arrays are kept. What is refused is
+   * Calls `visit` for the rows of each stretch, parameter by parameter and page by page; where the factors on
+   * the learning rate change, for each part alone. Its changes of the arrays are kept. What is refused is
    * refused before the first call.
    */
   update(stretches: readonly Stretch[], visit: (part: StatePart) => void): void;
@@ -267,7 +266,7 @@ function updatePage(
   const weight = reshaped(parameter.view as F32, shape);
   const gradient = reshaped(parameter.gradient!, shape);
   withPage(page, true, (arrays) => {
-    for (const { from, to, step, factor } of parts) {
+    for (const { from, to, step, factor, wideFactor } of parts) {
       const rowArrays = Object.fromEntries(
         Object.entries(arrays).map(([kind, view]) => [
           kind,
@@ -278,6 +277,7 @@ function updatePage(
         parameter,
         step,
         factor,
+        wideFactor,
         weight: rowRange(weight, { from, to }),
         gradient: rowRange(gradient, { from, to }),
         arrays: rowArrays,

@@ -3,13 +3,8 @@ import type { Parameter } from '@qdylora/tensor';
 import type { StateLayout } from './state-layout.ts';
 import type { RatedStretch } from '../row-rates.ts';
 
-/** Rows [from, to) of a layout that have had `step` updates, with a factor on their learning rate. */
-export interface RowPart {
-  readonly from: number;
-  readonly to: number;
-  readonly step: number;
-  readonly factor: number;
-}
+/** Rows [from, to) of a layout that have had `step` updates; `to` is finite. */
+export type RowPart = RatedStretch;
 
 /**
  * The rows of a page that a stretch names: none or one part.
@@ -38,5 +33,5 @@ export function rowsIn(
   }
   const from = isOneRow ? (whole ? 0 : rows) : Math.max(page.from, stretch.from);
   const to = Math.min(page.to, isOneRow ? rows : stretch.to);
-  return from < to ? [{ from, to, step: stretch.step, factor: stretch.factor }] : [];
+  return from < to ? [{ ...stretch, from, to }] : [];
 }
