@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { NativeAddon } from './addon/addon-functions.ts';
 import { explainLoadFailure } from './addon/explain-load-failure.ts';
@@ -34,12 +35,12 @@ const EXPORTS = [
 ] as const satisfies (keyof NativeAddon)[];
 
 /**
- * Places of an addon: only `path` if it is set; else the platform's package, then the local build of this
- * package.
+ * Places of an addon: only `path` if it is set (`./…` in the working directory); else the platform's package,
+ * then the local build of this package.
  */
 const candidates = (path?: string): string[] =>
   path
-    ? [path]
+    ? [path.startsWith('.') ? resolve(path) : path]
     : [
         `@qdylora/cpu-kernels-${process.platform}-${process.arch}${libc()}`,
         fileURLToPath(new URL('../addon/build/Release/qdylora_cpu.node', import.meta.url)),

@@ -18,3 +18,14 @@ it('a gradient that a caller gave stays the caller’s, and another one is relea
   parameter.freeze(memory);
   expect(memory.usage().liveBytes).toBe(liveBytes);
 });
+
+it('another gradient than the one that a parameter has is refused', () => {
+  const parameter = new Parameter('w', f32View([4]));
+  parameter.makeTrainable(memory);
+  const present = parameter.gradient;
+  expect(() => {
+    parameter.makeTrainable(memory, memory.allocate('f32', [4]));
+  }).toThrow(/w.*has another gradient already/);
+  parameter.makeTrainable(memory);
+  expect(parameter.gradient).toBe(present);
+});

@@ -1,4 +1,4 @@
-import type { ArrayView, Memory } from '@qdylora/contract';
+import { assertArgument, type ArrayView, type Memory } from '@qdylora/contract';
 import type { Tensor } from './tensor.ts';
 
 /** A named weight. It is trainable while it has a `gradient`, to which backward adds; else it is frozen. */
@@ -21,10 +21,20 @@ export class Parameter implements Tensor {
 
   /**
    * Allocates the gradient in `memory`, with undefined contents: clear it before use. With `gradient`, that
-   * array is used instead, and the caller releases it.
+   * array is used instead, and the caller releases it. A parameter that is trainable keeps its gradient.
+   *
+   * @throws QdyloraError BAD_ARGUMENT for another gradient than the one that it has
    */
   makeTrainable(memory: Memory, gradient?: ArrayView<'f32'>): void {
-    if (this.gradient) return;
+    if (this.gradient) {
+      assertArgument(
+        gradient === undefined || gradient === this.gradient,
+        this.name,
+        'The parameter has another gradient already',
+        'Call freeze first.',
+      );
+      return;
+    }
     if (!gradient) {
       this.allocated = memory.allocate('f32', this.view.shape);
       memory.persist(this.allocated);

@@ -1,13 +1,12 @@
 import { createHash, type Hash } from 'node:crypto';
 import * as nodeFs from 'node:fs';
 import { dirname } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { QdyloraError } from '@qdylora/contract';
 import { badFile } from '../bad-file.ts';
 import { syncFolder } from '../write/write-file-durably.ts';
 import { NODE_FILE_SYSTEM } from '../write/file-system.ts';
 import { writeFailed } from '../write/write-failed.ts';
-import { bodyOf, hubRequest, requestedWait, type HubResponse } from './hub-request.ts';
+import { bodyOf, hubRequest, requestedWait, waitFor, type HubResponse } from './hub-request.ts';
 import type { HubOptions } from './hub-options.ts';
 import { claimPartial } from './partial-file.ts';
 
@@ -66,14 +65,15 @@ async function receiveAll(
   repository: string,
   options: HubOptions,
 ): Promise<void> {
-  const { sleep = (ms: number) => setTimeout(ms) } = options;
+  const { signal, sleep = (ms: number) => waitFor(ms, signal) } = options;
   for (let tries = 1; ; tries++) {
     try {
       return await receive(url, partial, file, repository, options);
     } catch (error) {
-      options.signal?.throwIfAborted();
+      signal?.throwIfAborted();
       if (!QdyloraError.isInstance(error) || error.code !== 'NETWORK' || tries === TRIES) throw error;
       await sleep(Math.max(FIRST_WAIT_MS * 2 ** (tries - 1), requestedWait(error)));
+      signal?.throwIfAborted();
     }
   }
 }
@@ -100,7 +100,7 @@ async function receive(
         nodeFs.ftruncateSync(fd, (done = 0));
         hash = hashOf(file);
       }
-      for await (const piece of bodyOf(answer, url)) {
+      for await (const piece of bodyOf(answer, url, options.signal)) {
         if (done + piece.length > size) throw wrong(partial, file, `${size} bytes`, 'more');
         writeAt(fd, piece, done);
         hash.update(piece);

@@ -190,6 +190,13 @@ describe('the config of a model alone', () => {
     ]).toEqual([join(folder, 'config.json'), join(folder, 'config.json'), 0]);
   });
 
+  it('comes from the cache offline, and with a notice where the hub does not answer', async () => {
+    const path = await fetchConfig('org/small', options());
+    expect(await fetchConfig('org/small', options({ isOffline: true }))).toBe(path);
+    expect(await fetchConfig('org/small', options({ endpoint: 'http://127.0.0.1:9' }))).toBe(path);
+    expect(notices).toEqual([expect.stringMatching(/The hub does not answer .* the cached file is used/)]);
+  });
+
   it('is missing where the repository has none, and offline where nothing is cached', async () => {
     expect((await rejectionOf(fetchConfig('org/ggufs', options()))).message).toMatch(
       /no "config.json" in org\/ggufs/,

@@ -62,10 +62,18 @@ export async function fetchConfig(text: string, options: HubOptions): Promise<st
   if (configPath !== null && existsSync(configPath) && (options.isOffline || isCommit(name.revision)))
     return configPath;
   if (options.isOffline) throw noModel(text, configPath ?? cache.folder, null);
-  const listing = await listFiles(name, options).catch((error: unknown) => {
-    throw noModel(text, cache.folder, refusal(error));
-  });
+  let listing: Listing;
+  try {
+    listing = await listFiles(name, options);
+  } catch (error) {
+    const cause = refusal(error);
+    if (cause.code !== 'NETWORK' || configPath === null || !existsSync(configPath))
+      throw noModel(text, cache.folder, cause);
+    options.onNotice?.(`The hub does not answer (${cause.message}); the cached file is used: ${configPath}`);
+    return configPath;
+  }
   await getterOf(name, listing, cache, options)(CONFIG);
+  cache.writeRef(name.revision, listing.commit);
   return join(cache.snapshot(listing.commit), CONFIG);
 }
 

@@ -172,8 +172,12 @@ const LISTING_LIMITS: JsonLimits = {
   values: 1_048_576,
 };
 
-/** The body; a broken connection is a typed error. */
-export async function* bodyOf({ response, listening }: HubResponse, url: string): AsyncGenerator<Uint8Array> {
+/** The body; a broken connection is a typed error, and an abort throws the signal's reason. */
+export async function* bodyOf(
+  { response, listening }: HubResponse,
+  url: string,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array> {
   try {
     for await (const piece of response.body ?? []) {
       yield piece as Uint8Array;
@@ -181,6 +185,7 @@ export async function* bodyOf({ response, listening }: HubResponse, url: string)
     }
   } catch (cause) {
     if (QdyloraError.isInstance(cause)) throw cause;
+    signal?.throwIfAborted();
     throw new QdyloraError('NETWORK', {
       where: 'hub',
       problem: `The connection broke before the end of ${url} (${reasonOf(cause)}).`,
@@ -193,9 +198,13 @@ export async function* bodyOf({ response, listening }: HubResponse, url: string)
   }
 }
 
+/** Waits; an abort ends it early, and the caller asks the signal then. */
+export const waitFor = (ms: number, signal?: AbortSignal): Promise<void> =>
+  setTimeout(ms, undefined, { signal }).catch(() => undefined);
+
 /** Sends a request, and once more after the wait that the server requests. */
 async function patientRequest(url: string, options: HubOptions): Promise<HubResponse> {
-  const { sleep = (ms: number) => setTimeout(ms), signal } = options;
+  const { signal, sleep = (ms: number) => waitFor(ms, signal) } = options;
   try {
     return await hubRequest(url, options);
   } catch (error) {
@@ -212,7 +221,7 @@ export async function hubJson(url: string, options: HubOptions): Promise<unknown
   const answer = await patientRequest(url, options);
   const pieces: Uint8Array[] = [];
   let length = 0;
-  for await (const piece of bodyOf(answer, url)) {
+  for await (const piece of bodyOf(answer, url, options.signal)) {
     if ((length += piece.length) > MAX_LISTING_BYTES)
       throw new QdyloraError('NETWORK', {
         where: 'hub',

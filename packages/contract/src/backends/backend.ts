@@ -88,7 +88,8 @@ export type BackendLayer = Partial<Omit<Backend, 'contractVersion' | 'recordCall
 
 /**
  * Wraps a backend in a layer. `beforeCall` and `measure` are combined with those of the backend, the layer's
- * outside. All other members of the layer replace the backend's.
+ * outside. All other members of the layer replace the backend's. A layer with kernels of its own is not
+ * recorded, since a recording holds the backend's kernels.
  *
  * @example
  * const abortable = wrapBackend(backend, { beforeCall: () => signal.throwIfAborted() });
@@ -96,6 +97,7 @@ export type BackendLayer = Partial<Omit<Backend, 'contractVersion' | 'recordCall
 export function wrapBackend<B extends Backend>(backend: B, layer: BackendLayer): B {
   return {
     ...backend,
+    ...(layer.kernel && { record: undefined }),
     ...layer,
     beforeCall: bothCalls(layer.beforeCall, backend.beforeCall),
     measure: bothMeasures(layer.measure, backend.measure),

@@ -19,6 +19,7 @@ const doubled = defineOp({
   shapes: (i: { x: ArrayView<'f32'> }, _: Record<string, never>) => ({
     y: { dtype: 'f32', shape: i.x.shape },
   }),
+  overwrites: { y: ['x'] },
   reference({ x }, { y }: { y: ArrayView<'f32'> }) {
     hostData(x).forEach((value, i) => {
       hostData(y)[i] = 2 * value;
@@ -143,4 +144,35 @@ test('layers of a backend add their hooks to those below, and an absent hook rem
   });
   runOp(outer, doubled, { x: f32View([1], [3]) }, {});
   expect(calls).toEqual(['outer', 'inner', 'outer measure', 'inner measure']);
+});
+
+test('a computation whose first run fails is recorded from its beginning at the next one', () => {
+  const backend = recordingBackend();
+  const x = f32View([1], [1]);
+  let fails = true;
+  using call = repeatedCall(backend, (on) => {
+    runOp(on, doubled, { x }, {}, { y: x });
+    if (fails) throw new Error('not yet');
+    return undefined;
+  });
+  expect(() => call.run()).toThrow('not yet');
+  fails = false;
+  hostData(x)[0] = 1;
+  call.run();
+  expect([...hostData(x)]).toEqual([2]);
+  call.run(); // would double twice, if it began with what the failed run recorded
+  expect([...hostData(x)]).toEqual([4]);
+});
+
+test('a layer reports fallbacks of recorded calls, and one with kernels is not recorded', () => {
+  const backend = recordingBackend();
+  const x = f32View([1], [1]);
+  const fallbacks: string[] = [];
+  const reporting = wrapBackend(backend, { onFallback: (name) => fallbacks.push(name) });
+  using call = repeatedCall(reporting, (on) => runOp(on, doubled, { x }, {}).y);
+  call.run();
+  expect(fallbacks).toEqual(['doubled']);
+  const withKernel = wrapBackend(backend, { kernel: () => undefined });
+  expect(withKernel.record).toBeUndefined();
+  expect(wrapBackend(backend, { kernel: () => undefined, record: backend.record }).record).toBeDefined();
 });

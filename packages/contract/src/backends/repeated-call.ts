@@ -27,33 +27,41 @@ export const repeatedCall = <V extends ArrayView | undefined>(
   body: (backend: Backend) => V,
   options?: RecordOptions,
 ): RepeatedCall<V> =>
-  canRecord(backend)
-    ? recordedCall(backend.record(options), backend.beforeCall, body)
-    : plainCall(backend, body);
+  canRecord(backend) ? recordedCall(() => backend.record(options), backend, body) : plainCall(backend, body);
 
+/** @param begin begins a recording: at once, and again after a first run that failed */
 function recordedCall<V extends ArrayView | undefined>(
-  recording: Recording,
-  beforeCall: Backend['beforeCall'],
+  begin: () => Recording,
+  layer: Backend,
   body: (backend: Backend) => V,
 ): RepeatedCall<V> {
-  const backend = beforeCall ? wrapBackend(recording.backend, { beforeCall }) : recording.backend;
-  const dispose = (): void => {
-    recording.dispose();
-  };
+  const { beforeCall, onFallback, floatDtypes } = layer;
+  let recording: Recording | null = begin();
   let first: { readonly result: V } | undefined;
+  const current = (): Recording => (recording ??= begin());
+  const dispose = (): void => {
+    recording?.dispose();
+  };
+  const recordFirst = (): V => {
+    const backend = wrapBackend(current().backend, { beforeCall, onFallback, floatDtypes });
+    try {
+      return backend.memory.scoped(
+        () => body(backend),
+        (made) => [made],
+      );
+    } catch (error) {
+      dispose(); // half a recording must not be replayed, nor be added to
+      recording = null;
+      throw error;
+    }
+  };
   return {
     run() {
-      if (first) recording.replay(beforeCall);
-      else
-        first = {
-          result: backend.memory.scoped(
-            () => body(backend),
-            (made) => [made],
-          ),
-        };
+      if (first) current().replay(beforeCall);
+      else first = { result: recordFirst() };
       return first.result;
     },
-    another: (next) => recordedCall(recording.another(), beforeCall, next),
+    another: (next) => recordedCall(() => current().another(), layer, next),
     dispose,
     [Symbol.dispose]: dispose,
   };

@@ -33,8 +33,8 @@ export interface Memory extends Disposable {
    */
   release(view: ArrayView): void;
   /**
-   * True if this memory has released the array: by `release`, at the end of its scope, or by `dispose`. Parts
-   * of an array (`rowsOf`) are not recognized.
+   * True if this memory has released the array, or the one that it is a part of (`rowsOf`): by `release`, at
+   * the end of its scope, or by `dispose`.
    */
   isReleased?(view: ArrayView): boolean;
   /** True for the object that `allocate` returned, while it is alive. */
@@ -55,8 +55,8 @@ export interface Memory extends Disposable {
    */
   fill<D extends DType>(view: ArrayView<D>, body: (values: DataOf[D]) => void): void;
   /**
-   * A persistent array of constants (frequencies, slopes): [values.length]. It is made once for each `values`
-   * object. Host memory copies nothing.
+   * A persistent array of constants (frequencies, slopes): [values.length]. Device memory makes it once for
+   * each `values` object. Host memory makes a view of a `Float32Array`, and copies other lists at each call.
    */
   constant(values: NumberList): ArrayView<'f32'>;
   usage(): MemoryUsage;

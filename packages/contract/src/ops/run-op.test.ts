@@ -121,6 +121,12 @@ describe.each([
     ).toEqual([2, 3]);
   });
 
+  test('with an output that the op does not have names it and those that it has', () => {
+    expect(call({}, { state, grad: f32View([2, 3]) })).toMatch(
+      /^BAD_ARGUMENT \[step\] there is no output grad; the outputs are .*state/,
+    );
+  });
+
   test('with an attribute that is no number, or no float type, names it', () => {
     expect(call({}, { state }, { factor: NaN })).toBe(
       'BAD_ARGUMENT [step] factor must be a number, but it is NaN.',

@@ -96,6 +96,7 @@ function outputsOf<I extends Arrays, O extends Arrays, A>(
 ): Record<string, ArrayView | undefined> {
   const addsTo = (attributes as { accumulate?: boolean }).accumulate === true ? op.addsWhereAsked : undefined;
   const outputs: Record<string, ArrayView | undefined> = {};
+  for (const name in supplied) if (supplied[name] && !(name in specs)) refuseUnknown(op.name, name, specs);
   for (const name in specs) {
     const spec = specs[name];
     const view = supplied[name];
@@ -145,6 +146,13 @@ function assertAttributes(
       });
     assertFloatDtype(backend, where, name, value);
   }
+}
+
+function refuseUnknown(where: string, output: string, specs: object): never {
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where,
+    problem: `there is no output ${output}; the outputs are ${Object.keys(specs).join(', ')}`,
+  });
 }
 
 function refuseMissing(where: string, output: string): never {

@@ -1,4 +1,4 @@
-import { InsufficientMemoryError } from '@qdylora/contract';
+import { InsufficientMemoryError, QdyloraError } from '@qdylora/contract';
 import type { NativeAddon } from '../addon/addon-functions.ts';
 import { availableBytes } from './available-bytes.ts';
 
@@ -11,7 +11,8 @@ const LARGEST_REGION = 2 ** 32 - 1;
  */
 export const reserveRegions = (addon: NativeAddon, available: () => number = availableBytes) => ({
   reserve(bytes: number): ArrayBuffer {
-    const left = Math.min(available(), LARGEST_REGION);
+    if (bytes > LARGEST_REGION) refuseSize(bytes);
+    const left = available();
     const buffer = bytes <= left ? addon.reserve(bytes) : undefined;
     if (!buffer) throw new InsufficientMemoryError(bytes, left, 'cpu');
     return buffer;
@@ -23,3 +24,12 @@ export const reserveRegions = (addon: NativeAddon, available: () => number = ava
     addon.discard(buffer as ArrayBuffer, offset, bytes);
   },
 });
+
+function refuseSize(bytes: number): never {
+  throw new QdyloraError('OUT_OF_MEMORY', {
+    where: 'cpu',
+    problem: `One array has ${bytes} bytes, but at most ${LARGEST_REGION} fit into a buffer of JavaScript`,
+    nextStep: 'Use a smaller batch or sequence.',
+    details: { requiredBytes: bytes, largestBytes: LARGEST_REGION },
+  });
+}

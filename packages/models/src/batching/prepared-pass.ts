@@ -92,8 +92,7 @@ export function preparePass(
       if (!call && layout.isDecoding && canRecord(backend) && ++runs > RUNS_BEFORE_RECORDING) {
         // Scratch is sized at the first run: for as many keys as there may be. Its results are not read.
         writeKeySegments(ofPool, arrays, fullRanges(layout));
-        call = record();
-        call.run();
+        call = withFirstRun(record());
         writeKeySegments(ofPool, arrays, rangesAfter(sequences));
       }
       if (call) call.run();
@@ -109,6 +108,17 @@ export function preparePass(
       for (const view of views.splice(0)) memory.release(view);
     },
   };
+}
+
+/** Makes the first run of a call, which sizes its scratch; where that fails there is no call. */
+function withFirstRun(call: RepeatedCall<undefined>): RepeatedCall<undefined> {
+  try {
+    call.run();
+    return call;
+  } catch (error) {
+    call.dispose();
+    throw error;
+  }
 }
 
 const keptViews = (scored: readonly Scored[]): ArrayView[] =>

@@ -79,6 +79,7 @@ describe('a run', () => {
     ['rank_rates: inverse_sqrt\nloraplus_lr_ratio: 16', { rankRates: 'inverse_sqrt', loraplusLrRatio: 16 }],
     ['wide_ratio: 0.25\nlora_scaling: constant', { wideRatio: 0.25 }],
     ['wide_rates: nested', { wideRatio: 0.5, wideRates: 'nested' }],
+    ['method: qlora\nlora_r: 8\nrate_ranks: [1, 8]', { rankRates: 'inverse_sqrt', rateRanks: [1, 8] }],
     ['wide_ratio: 0', { wideRatio: 0, wideRates: 'nested', rankRates: 'steep' }],
     ['lora_scaling: uniform', { wideRatio: 0.5, rankRates: 'inverse_sqrt', loraScaling: 'uniform' }],
     ['method: qlora', { loraScaling: 'uniform', rankRates: 'inverse_sqrt' }],

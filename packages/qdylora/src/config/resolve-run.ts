@@ -127,7 +127,7 @@ function withRanks(
     loraR,
     ranks,
     loraScaling,
-    rankRates: config.rankRates ?? defaultRates({ ...config, loraScaling, wideRatio }, rateRanks ?? ranks),
+    rankRates: config.rankRates ?? defaultRates({ ...config, loraScaling, wideRatio }, ranks),
     rateRanks,
     distillation,
     levelSchedule,

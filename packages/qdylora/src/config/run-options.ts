@@ -300,7 +300,7 @@ export interface RunOptions {
   readonly evalBudgets?: 'ranks' | number | string | readonly (number | string)[] | null;
   /**
    * End the run when evaluations stop improving: the held-out loss of one rank, or aurac (the gain over
-   * the base across all evaluated ranks).
+   * the base across all evaluated ranks). Evaluations during the steps of wide_ratio do not count.
    */
   readonly earlyStopping?: 'aurac' | number | null;
   /** Evaluations without an improvement before the run ends (default: 3). */

@@ -155,6 +155,20 @@ describe('finishing one rank of a run', () => {
     expect(bytes[0]).not.toEqual(bytes[1]);
   });
 
+  it('shrinks the steps of a schedule whose run ended early to those of the finish', async () => {
+    const stopped = folder.in('stopped early');
+    await run({
+      ...common,
+      lrScheduler: 'warmup_stable_decay',
+      lrNumDecaySteps: 5,
+      outputDir: stopped,
+      onStep: ({ step }) => (step === 2 ? 'stop' : undefined),
+    });
+    const { events } = await finish('after an early end', { run: stopped, share: 0.5 });
+    const ready = events.find(({ type }) => type === 'ready') as { config: object };
+    expect(ready.config).toMatchObject({ maxSteps: 1, lrNumDecaySteps: 1 });
+  });
+
   it('says what is wrong, and what to do', async () => {
     const errorOf = async (options: Partial<FinishOptions>) =>
       (await rejection(() => finish('no', options))).message;

@@ -1,3 +1,4 @@
+import { QdyloraError } from '@qdylora/contract';
 import type { TokenBatch, Tokenizer } from '@qdylora/data';
 import { firstExample, maskPreview } from '@qdylora/data';
 import { accumulateGradients, clearGradients, levelsOfStep, passesOfStep } from '@qdylora/trainer';
@@ -90,14 +91,21 @@ interface TimedPass {
   readonly runsPerToken: number;
 }
 
-/** One micro batch forward and backward: the first pass of the first step. */
+/** Steps that may be without a token to learn from, as in `train`. */
+const MOST_EMPTY_STEPS = 10;
+
+/**
+ * One micro batch forward and backward: the first pass of the first step that has one.
+ *
+ * @throws QdyloraError BAD_DATA where the first steps have none
+ */
 async function timePass({ model, training }: AssembledRun, signal?: AbortSignal): Promise<TimedPass> {
-  const { optimizer, batches, sampler, computeDtype, recompute, offload } = training;
+  const { optimizer, sampler, computeDtype, recompute, offload } = training;
   const { backend } = model;
   // no state: nothing is updated, and no page file is opened
   for (const parameter of optimizer.parameters) parameter.makeTrainable(backend.memory);
   clearGradients(model, optimizer.parameters);
-  const stepBatches = batches.batchAt(0);
+  const stepBatches = firstBatches(training);
   // of two steps one may have passes at another level
   const [passes, next] = [0, 1].map(
     (step) =>
@@ -114,6 +122,19 @@ async function timePass({ model, training }: AssembledRun, signal?: AbortSignal)
     runsPerToken:
       tokensOf([...passes, ...next].map(({ batch }) => batch)) / Math.max(1, 2 * tokensOf(stepBatches)),
   };
+}
+
+function firstBatches({ batches, totalSteps }: AssembledRun['training']): readonly TokenBatch[] {
+  const steps = Math.min(totalSteps, MOST_EMPTY_STEPS);
+  for (let step = 0; step < steps; step++) {
+    const stepBatches = batches.batchAt(step);
+    if (stepBatches.length > 0) return stepBatches;
+  }
+  throw new QdyloraError('BAD_DATA', {
+    where: 'plan',
+    problem: `None of the first ${steps} steps has a token to learn from`,
+    nextStep: 'Look at the rows with `qdylora inspect --dataset`, and at max_seq_length.',
+  });
 }
 
 const tokensOf = (batches: readonly TokenBatch[]): number =>

@@ -274,13 +274,42 @@ describe('a resumed run', () => {
     },
   );
 
+  it('needs the moments of another run no more, once it has a checkpoint of its own', async () => {
+    const outputDir = folder.in('with moments');
+    const first = folder.in('gives moments');
+    await run({ ...common, maxSteps: 2, outputDir: first });
+    const options = {
+      ...common,
+      adapter: join(first, 'adapter'),
+      optimizerState: join(first, 'checkpoints/step-2'),
+      outputDir,
+    } as const;
+    await run({ ...options, maxSteps: 2 });
+    rmSync(join(first, 'checkpoints'), { recursive: true });
+    await run({ ...options, maxSteps: 4, resumeFromCheckpoint: 'auto' });
+    expect(stepsIn(outputDir)).toEqual([1, 2, 3, 4]);
+    const error = await rejection(() => run({ ...options, outputDir: folder.in('without moments') }));
+    expect(error.code).toBe('MISSING_FILE');
+  });
+
+  it('goes on after evaluations without a finite loss until too many steps were bad', async () => {
+    const outputDir = folder.in('diverged');
+    const error = await rejection(() =>
+      run({ ...common, maxSteps: 20, learningRate: 1e30, warmupSteps: 0, evalSteps: 1, outputDir }),
+    );
+    expect(error.code).toBe('NON_FINITE_LOSS');
+  });
+
   it('stores none of the keys that earlier versions lacked, where it trains as they did', async () => {
     const outputDir = folder.in('earlier');
     await run({ ...common, maxSteps: 1, loraScaling: 'sqrt', distillation: 0, outputDir });
     expect(Object.keys(stateIn(outputDir)).join()).not.toMatch(
       /adapter_init|loraplus|rank_rates|rate_ranks|wide|distillation|precond/,
     );
-    expect(stateIn(folder.in('first'))).toMatchObject({ rank_rates: 'inverse_sqrt', wide_rates: 'dedicated' });
+    expect(stateIn(folder.in('first'))).toMatchObject({
+      rank_rates: 'inverse_sqrt',
+      wide_rates: 'dedicated',
+    });
   });
 
   it('resumes with other keys that decide no numbers, such as profile and save_steps', async () => {

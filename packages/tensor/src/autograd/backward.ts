@@ -1,9 +1,12 @@
 import {
   elementCount,
+  isHalfDType,
+  narrowHalves,
   QdyloraError,
   runOp,
   shapeText,
   type ArrayView,
+  type Backend,
   type FloatView,
 } from '@qdylora/contract';
 import { fill } from '../ops/elements/fill.ts';
@@ -27,7 +30,8 @@ export interface BackwardOptions<V extends ArrayView = FloatView> {
 
 /**
  * Walks the tape backwards once. It adds to the gradients of trainable parameters, returns the gradients of
- * `leaves` in their order, and releases every recorded result as soon as nothing needs it.
+ * `leaves` in their order, each in an array of its own, and releases every recorded result as soon as nothing
+ * needs it.
  *
  * @throws QdyloraError BAD_ARGUMENT where the root is no scalar and has no seed
  */
@@ -43,7 +47,7 @@ export function backward<V extends ArrayView = FloatView>(
       problem: `the root must be a scalar, or have a seed (got shape ${shapeText(root.view.shape)})`,
     });
   const store = new GradientStore(backend);
-  const one = seed ?? runOp(backend, fill, {}, { value: 1, shape: root.view.shape }).y;
+  const one = seed ?? oneLike(backend, root.view as FloatView);
   store.seed(root, one, ownsSeed);
   const nodes = tape.nodes.reverse();
   const retained = new Set((ownsRoot ? leaves : [root, ...leaves]).map(({ view }): ArrayView => view));
@@ -62,8 +66,17 @@ export function backward<V extends ArrayView = FloatView>(
     releaseUsedGradients(node, pass);
   }
   nodes.length = 0;
+  const gradients = leaves.map((tensor) => store.returned(tensor) as V | undefined);
   if (!seed) backend.memory.release(one);
-  return leaves.map((tensor) => store.get(tensor) as V | undefined);
+  return gradients;
+}
+
+/** A 1 of the root's shape and dtype. */
+function oneLike(backend: Backend, { dtype, shape }: FloatView): FloatView {
+  if (!isHalfDType(dtype)) return runOp(backend, fill, {}, { value: 1, shape }).y;
+  const one = backend.memory.allocate(dtype, shape);
+  backend.memory.write(one, narrowHalves(dtype, Float32Array.of(1)));
+  return one;
 }
 
 /** What all nodes of one backward pass share. */

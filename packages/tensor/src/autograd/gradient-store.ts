@@ -39,6 +39,12 @@ export class GradientStore {
     return gradient && this.users.get(gradient) === 1 && !this.foreign.has(gradient) ? gradient : undefined;
   }
 
+  /** The gradient of `tensor` for a caller: a copy where another tensor or the seed has the same array. */
+  returned(tensor: Tensor): FloatView | undefined {
+    const present = this.byTensor.get(tensor);
+    return present && (this.ownedBy(tensor) ?? this.copyFor(tensor, present));
+  }
+
   /**
    * Adds a contribution to the gradient of `tensor`. The first one becomes the gradient: the store keeps its
    * array. Later ones are added to it and stay the caller's.

@@ -1,9 +1,18 @@
-import { createHostBackend, f32View, hostData, i32View, type ArrayView } from '@qdylora/contract';
+import {
+  createHostBackend,
+  f32View,
+  hostData,
+  i32View,
+  narrowHalves,
+  viewOf,
+  type ArrayView,
+} from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
 import {
   apply,
   backward,
   constant,
+  differentiableActivationGate,
   differentiableAdd,
   differentiableLinearCrossEntropy,
   differentiableScaleBy,
@@ -82,6 +91,34 @@ describe('a gradient', () => {
       expect(valuesOf(gradient)).toEqual(valuesOf(gradients[0]));
     }
   });
+});
+
+it('gradients that are the 1 or the seed of the root are arrays of their own', () => {
+  const add = (ctx: ForwardContext, a: FloatTensor, b: FloatTensor): FloatTensor =>
+    apply(ctx, differentiableAdd, { a, b }, {}).y;
+  for (const seed of [undefined, numbers(1)]) {
+    const ctx = taped();
+    const [a, b] = [leaf(numbers(2)), leaf(numbers(3))];
+    const root = add(ctx, a, b);
+    const gradients = backward(ctx.tape, root, { seed, leaves: [a, b, root] });
+    expect(gradients.map(valuesOf)).toEqual([[1], [1], [1]]);
+    expect(gradients.map((gradient) => isReleased(gradient!))).toEqual([false, false, false]);
+    expect(new Set([seed, ...gradients]).size).toBe(4);
+  }
+});
+
+it('a root of a type of two bytes starts from a 1 of its type', () => {
+  const ctx = taped();
+  const one = (value: number): FloatTensor =>
+    leaf(viewOf('bf16', [1, 1], narrowHalves('bf16', Float32Array.of(value))));
+  const [gate, up] = [one(2), one(3)];
+  const { y } = apply(ctx, differentiableActivationGate, { gate, up }, { kind: 'silu' });
+  const [gradient] = backward(ctx.tape, y, { leaves: [up] });
+  const silu = 2 / (1 + Math.exp(-2));
+  expect([gradient!.dtype, [...hostData(gradient!)]]).toEqual([
+    'bf16',
+    [...narrowHalves('bf16', Float32Array.of(silu))],
+  ]);
 });
 
 it('a root that was written over an earlier result can still be read', () => {

@@ -24,6 +24,8 @@ export interface SaveOptions {
    * difference.
    */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** What it means for a checkpoint or a run that `config` lacks one of these keys. None by default. */
+  readonly absentConfig?: Readonly<Record<string, unknown>>;
   /** Adds files to each checkpoint, for example the adapter. */
   readonly write?: (folder: string) => void | Promise<void>;
   /** Writes `adapter-best` after each evaluation that is the best so far. */

@@ -74,7 +74,7 @@ export interface Resumed {
  */
 export function resumeState(
   path: string,
-  { backend, optimizer, identity }: Omit<RunParts, 'progress'>,
+  { backend, optimizer, identity, absentIdentity }: Omit<RunParts, 'progress'>,
 ): Resumed {
   const problem = checkpointProblem(path);
   if (problem !== null)
@@ -85,7 +85,7 @@ export function resumeState(
       details: { path },
     });
   const saved = parseRunState(path, JSON.parse(readFileSync(join(path, STATE_FILE), 'utf8')));
-  assertSameRun(path, saved.identity, identity);
+  assertSameRun(path, { ...absentIdentity, ...saved.identity }, { ...absentIdentity, ...identity });
   const parameterFile = openSafetensors(join(path, PARAMETERS_FILE));
   const optimizerFile = openSafetensors(join(path, OPTIMIZER_FILE));
   try {

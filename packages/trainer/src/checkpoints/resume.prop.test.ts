@@ -190,6 +190,20 @@ describe('a resumed run', () => {
     expect(await trainUntil(longerPlans)).toEqual(await trainUntil(samePlan));
   });
 
+  it('compares keys that a checkpoint lacks by the values that they had then', async () => {
+    const folder = temporaryFolder();
+    const absentConfig = { rates: 'nested' };
+    const trainWith = (config: object, totalSteps: number) =>
+      tinyTrain({ totalSteps, save: { folder, config: { ...config }, absentConfig }, resume: 'latest' })
+        .result;
+    await trainWith({}, 2);
+    await expect(trainWith({ rates: 'dedicated' }, 4)).rejects.toThrow(
+      'rates "dedicated" (was "nested"). Restore these values',
+    );
+    expect(await trainWith({ rates: 'nested' }, 3)).toMatchObject({ step: 3 });
+    expect(await trainWith({}, 4)).toMatchObject({ step: 4 });
+  });
+
   it('with more steps than planned draws the ranks of a sampler of the user', async () => {
     const folder = temporaryFolder();
     const sampler = { ...rankSampler(tinyAdapted().ranks, { seed: 1 }), ranksOfPart: () => [2] };

@@ -28,6 +28,8 @@ export interface RunParts {
   readonly optimizer: Optimizer;
   readonly progress: RunProgress;
   readonly identity: RunIdentity;
+  /** Values of keys that an identity lacks; none by default. */
+  readonly absentIdentity?: RunIdentity;
 }
 
 export interface SaveStateOptions {

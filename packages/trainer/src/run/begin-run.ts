@@ -103,10 +103,11 @@ function forgetOtherScores(progress: RunProgress, evaluate: ResolvedTrainOptions
  * @throws QdyloraError NOT_EMPTY, BAD_RESUME
  */
 async function beginTogether(
-  parts: Omit<RunParts, 'progress'>,
-  { workers, resume }: ResolvedTrainOptions,
+  trained: Omit<RunParts, 'progress'>,
+  { workers, resume, save }: ResolvedTrainOptions,
   keeper: CheckpointKeeper | null,
 ): Promise<Began | null> {
+  const parts = { ...trained, absentIdentity: save?.absentConfig };
   const start = keeper?.begin(parts, resume) ?? null;
   if (!workers) return start;
   const path = await broadcastText(workers, start?.resumedFrom ?? null);

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { createHostBackend, QdyloraError } from '@qdylora/contract';
+import { createHostBackend, InsufficientMemoryError, QdyloraError } from '@qdylora/contract';
 import { withFailingMemory } from '@qdylora/testing';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
@@ -83,6 +83,23 @@ describe('a run that an error ends', () => {
       expect.stringMatching(/gradient checkpointing.* What was learned up to step 3 is kept\./),
     ]);
     expect(checkpointsIn(folder)).toEqual(['step-3']);
+  });
+
+  it('where memory runs out in an update that changes nothing keeps the step before', async () => {
+    const folder = temporaryFolder();
+    const options = tinyOptions({ save: { folder, every: null } });
+    let updates = 0;
+    const optimizer = new Proxy(options.optimizer, {
+      get: (target, key) =>
+        key !== 'step'
+          ? (Reflect.get(target, key) as unknown)
+          : (update: Parameters<typeof target.step>[0]) => {
+              if (++updates === 4) throw new InsufficientMemoryError(8, 4);
+              target.step(update);
+            },
+    });
+    const failure = await failureOf(train({ ...options, optimizer }));
+    expect([failure.code, checkpointsIn(folder)]).toEqual(['OUT_OF_MEMORY', ['step-3']]);
   });
 
   it('of a callback or an evaluation keeps the step, and throws that very error', async () => {

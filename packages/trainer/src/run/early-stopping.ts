@@ -1,7 +1,10 @@
 import { assertArgument, QdyloraError } from '@qdylora/contract';
 import type { EvalEvent } from './train-events.ts';
 
-/** Ends a run whose evaluations no longer improve. */
+/**
+ * Ends a run whose evaluations no longer improve. Those before the sort of its rows (`wideSteps`) do not
+ * count.
+ */
 export interface EarlyStoppingOptions {
   /** The watched value: the held-out loss of one rank (lower is better), or `aurac` (higher is better). */
   readonly on: number | 'aurac';

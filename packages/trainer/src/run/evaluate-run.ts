@@ -1,6 +1,7 @@
 import { watchEvaluation } from './early-stopping.ts';
 import { saveBest } from './save-run.ts';
 import type { EvalEvent, RankLoss } from './train-events.ts';
+import { isWideStep } from './wide-steps.ts';
 import { heedCallback, isDue, isLastStep, isPatienceOver, type TrainingRun } from './training-run.ts';
 
 /** Whether the newest step is to be evaluated and has not been yet. */
@@ -21,14 +22,16 @@ export async function evaluateRun(run: TrainingRun): Promise<void> {
   const best = progress.best;
   const isBest = score < (best?.score ?? Infinity);
   const event: EvalEvent = { type: 'eval', step, byRank, bestRank: bestRankOf(byRank), aurac, score, isBest };
-  if (options.earlyStopping)
+  // until the rows are sorted, the ranks below the largest are not trained yet
+  const isWide = isWideStep(run);
+  if (options.earlyStopping && !isWide)
     progress.earlyStopping = watchEvaluation(options.earlyStopping, progress.earlyStopping, event);
   progress.evaluatedAt = step;
   progress.measured = options.evaluate!.measures ?? null;
   if (isBest) progress.best = { step, score };
-  else if (options.levels?.schedule === 'feedback') progress.plateaus++;
+  else if (options.levels?.schedule === 'feedback' && !isWide) progress.plateaus++;
   run.emit(event);
-  if (isPatienceOver(options, progress) && !isLastStep(run)) run.stoppedBy = 'early_stopping';
+  if (isPatienceOver(options, progress) && !isLastStep(run)) run.stoppedBy ??= 'early_stopping';
   try {
     await heedCallback(run, options.onEvaluate?.(event));
   } finally {

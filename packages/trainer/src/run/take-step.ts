@@ -39,6 +39,9 @@ export async function takeStep(run: TrainingRun): Promise<void> {
     beforeUpdate: () => {
       run.isKeepable = false;
     },
+  }).catch((error: unknown) => {
+    run.isKeepable ||= isRefusal(error);
+    throw error;
   });
   run.isKeepable = true;
   const stepSeconds = clock() - start;
@@ -70,6 +73,10 @@ export async function takeStep(run: TrainingRun): Promise<void> {
   countOutcome(run, outcome);
   await heedCallback(run, options.onStep?.(event));
 }
+
+/** Errors of an optimizer's `step` that leave weights and state as they were. */
+const isRefusal = (error: unknown): boolean =>
+  QdyloraError.isInstance(error) && (error.code === 'OUT_OF_MEMORY' || error.code === 'BAD_ARGUMENT');
 
 /** Options that are the same at every step of a run. */
 const lastingOptions = ({ options, recorder }: TrainingRun): StepOptions => ({

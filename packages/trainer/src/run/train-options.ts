@@ -213,6 +213,7 @@ const SAVE: OptionRules<SaveOptions> = {
   every: orNull(anyValue),
   totalLimit: anyValue,
   config: objectWith(),
+  absentConfig: objectWith(),
   write: someFunction,
   writeBest: someFunction,
   otherBytes: numberWithin({ least: 0 }),

@@ -36,9 +36,12 @@ export interface TrainingRun {
 
 export const NOT_SAVED = -1;
 
-/** Whether no step follows the newest one. */
-export const isLastStep = ({ progress, options, stoppedBy }: TrainingRun): boolean =>
-  progress.step >= options.totalSteps || stoppedBy !== null;
+/**
+ * Whether no step follows the newest one. Where workers share an evaluation, all of them must know it before
+ * one begins, so a stop counts once they have agreed on it.
+ */
+export const isLastStep = ({ progress, options, stoppedBy, isStopAgreed }: TrainingRun): boolean =>
+  progress.step >= options.totalSteps || (stoppedBy !== null && (!options.workers || isStopAgreed));
 
 /** Whether something that happens every `interval` steps, and after the last one, happens now. */
 export const isDue = (run: TrainingRun, interval: number | null | undefined): boolean =>

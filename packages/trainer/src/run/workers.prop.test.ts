@@ -111,6 +111,27 @@ describe('a run on several workers', () => {
     expect(await Promise.all(runs)).toEqual([2, 2]);
   });
 
+  it('evaluates that last step on all of them together', async () => {
+    const runs = localWorld(2).map(async (workers) => {
+      const sums: number[] = [];
+      const evaluate = {
+        every: 4,
+        run: async () => {
+          const sum = Float64Array.of(1);
+          await workers.allReduce(sum, 'sum'); // as an evaluation that they share
+          sums.push(sum[0]);
+          return { byRank: [{ rank: 1, loss: 1 }] };
+        },
+      };
+      const onStep = ({ step }: StepEvent): 'stop' | undefined =>
+        step === 2 && workers.rank === 0 ? 'stop' : undefined;
+      const { step, stoppedBy } = await train({ ...tinyOptions(), workers, onStep, evaluate }).result;
+      return { step, stoppedBy, sums };
+    });
+    const expected = { step: 2, stoppedBy: 'callback', sums: [2] };
+    expect(await Promise.all(runs)).toEqual([expected, expected]);
+  });
+
   it('sends no rows beyond the largest rank of the step', async () => {
     const sent: number[] = [];
     const worlds = localWorld(2).map((world): Communicator => ({

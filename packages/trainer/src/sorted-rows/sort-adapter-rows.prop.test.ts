@@ -165,6 +165,19 @@ describe('a run that sorts rows', () => {
     expect(ranks[3]).toContain(maxRank);
   });
 
+  it('does not count evaluations before it for early stopping', async () => {
+    const rising = { every: 1, run: ({ step }: { step: number }) => Promise.resolve(lossAt(step)) };
+    const lossAt = (step: number) => ({ byRank: [{ rank: 1, loss: step }] });
+    const earlyStopping = { on: 1, patience: 1 };
+    const stopOf = async (wideSteps: number) => {
+      const options = { ...wide, wideSteps, totalSteps: 8, evaluate: rising, earlyStopping };
+      const { step, stoppedBy } = await tinyTrain(options).result;
+      return [step, stoppedBy];
+    };
+    expect(await stopOf(0)).toEqual([2, 'early_stopping']);
+    expect(await stopOf(4)).toEqual([5, 'early_stopping']); // step 4 is evaluated after the sort
+  });
+
   it('tells the optimizer that the steps before it are wide', async () => {
     const options = tinyOptions({ ...wide, totalSteps: 4 });
     const step = vi.spyOn(options.optimizer, 'step');

@@ -65,7 +65,7 @@ export interface StepOptions extends AccumulateOptions {
    * keeps small gradients in the range of float16 (`nextLossScale`). 1 by default.
    */
   readonly lossFactor?: number;
-  /** Whether this is a wide step (`OptimizerUpdate`), at which rows may have other rates. False by default. */
+  /** Whether this is a wide step (`OptimizerUpdate`), where rows may have other rates. False by default. */
   readonly isWide?: boolean;
   /** Called right before weights and optimizer state change; what fails earlier leaves them unchanged. */
   readonly beforeUpdate?: () => void;

@@ -55,6 +55,15 @@ const REFUSED: readonly [Record<string, unknown>, RegExp][] = [
   ],
   [{ ...LLAMA, rope_scaling: { rope_type: 'yarn', factor: 2, truncate: false } }, /truncate: false/],
   [
+    {
+      ...LLAMA,
+      model_type: 'phi3',
+      head_dim: undefined,
+      rope_scaling: { type: 'yarn', short_factor: [1], long_factor: [1] },
+    },
+    /rope type yarn here, only default/,
+  ],
+  [
     { ...LLAMA, model_type: 'phi3' },
     /cannot compute head_dim 12 here, only hidden_size \/ num_attention_heads/,
   ],

@@ -155,6 +155,8 @@ function ropeEntries(
         [at('rope.scaling.factor'), { f32: rope.factor ?? 1 }],
       ];
     case 'yarn': {
+      // an early name of LongRoPE there, whose factors a file cannot hold
+      if (modelType === 'phi3') throw unsupportedByLlamaCpp(path, 'rope type yarn', 'default');
       // llama.cpp would scale attention in layers with a window too
       if (modelType === 'gemma3_text')
         throw unsupportedByLlamaCpp(path, 'rope type yarn', 'default or linear');

@@ -12,6 +12,7 @@ function metadataOf(
   parts: Readonly<Record<string, unknown>>,
   tokenizerConfig: Readonly<Record<string, unknown>> | null = null,
   vocabularySize = 4,
+  config: Readonly<Record<string, unknown>> = {},
 ): ReadonlyMap<string, unknown> {
   const files = {
     tokenizerJson: {
@@ -24,7 +25,7 @@ function metadataOf(
     specialTokens: { bos: null, eos: null, pad: null },
   } as unknown as TokenizerFiles;
   return new Map(
-    tokenizerMetadata(files, hfConfigOf('config.json', { model_type: 'llama' }), vocabularySize),
+    tokenizerMetadata(files, hfConfigOf('config.json', { model_type: 'llama', ...config }), vocabularySize),
   );
 }
 
@@ -51,6 +52,16 @@ describe('a tokenizer in a GGUF file', () => {
       { bool: false },
       { bool: false },
       { bool: true },
+    ]);
+  });
+
+  it('takes ids of special tokens from the config where they are tokens', () => {
+    const ids = { bos_token_id: 1, eos_token_id: 4, pad_token_id: -1 };
+    const metadata = metadataOf({}, null, 4, ids);
+    expect(['bos', 'eos', 'padding'].map((name) => metadata.get(`tokenizer.ggml.${name}_token_id`))).toEqual([
+      { u32: 1 },
+      undefined,
+      undefined,
     ]);
   });
 

@@ -66,8 +66,9 @@ export function tokenizerMetadata(
   ] as const) {
     const configKey = `${key === 'padding' ? 'pad' : key}_token_id`;
     const id = token === null ? undefined : idOf.get(token);
-    const fallback = typeof config.raw[configKey] === 'number' ? config.integer(configKey) : undefined;
-    const chosen = id ?? fallback;
+    const fallback = config.raw[configKey];
+    const isToken = typeof fallback === 'number' && tokens[fallback] !== undefined; // -1 means none
+    const chosen = id ?? (isToken ? fallback : undefined);
     if (chosen !== undefined) entries.push([`tokenizer.ggml.${key}_token_id`, { u32: chosen }]);
   }
   entries.push(['tokenizer.ggml.add_bos_token', { bool: addsBos(json, files.specialTokens.bos) }]);

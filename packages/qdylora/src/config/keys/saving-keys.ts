@@ -43,7 +43,7 @@ export const SAVING_KEYS = {
     group,
     about:
       'End the run when evaluations stop improving: the held-out loss of one rank, or aurac (the gain over ' +
-      'the base across all evaluated ranks)',
+      'the base across all evaluated ranks). Evaluations during the steps of wide_ratio do not count',
     flag: 'number',
     placeholder: 'rank|aurac',
     expected: 'a rank or aurac',

@@ -42,9 +42,10 @@ export async function prepareFinish(folder: string, explicit: ExplicitValues): P
     );
   assertOtherFolder(folder, changes, rank);
   const optimizerState = keepsOptimizer(run, changes) ? run.lastCheckpoint : null;
-  return prepareRun(
-    mergeExplicit(finishedValues(run, { rank, share, ranks, scaling, optimizerState }), changes),
-  );
+  const maxSteps = changes.get('maxSteps')?.value;
+  const changedSteps = typeof maxSteps === 'number' ? maxSteps : null;
+  const values = finishedValues(run, { rank, share, ranks, scaling, optimizerState, changedSteps });
+  return prepareRun(mergeExplicit(values, changes));
 }
 
 /** Beside the folder of the run: `runs/smol-r8-finished`. */
@@ -108,9 +109,12 @@ function finishedValues(
     ranks,
     scaling,
     optimizerState,
+    changedSteps,
   }: {
     readonly rank: number;
     readonly share: number;
+    /** Steps that the caller asks for in place of the share. */
+    readonly changedSteps: number | null;
     readonly ranks: readonly number[];
     readonly scaling: RankScaling;
     readonly optimizerState: string | null;
@@ -120,9 +124,12 @@ function finishedValues(
     const value = values.get(key)?.value;
     return typeof value === 'number' ? value : null;
   };
+  // the run may have ended before the steps that its schedule was made for
+  const plannedSteps = Math.max(numberOf('maxSteps') ?? 0, steps);
+  const shrink = (changedSteps ?? share * steps) / plannedSteps;
   const scheduleSteps = SCHEDULE_STEPS.map((key) => {
     const count = numberOf(key);
-    return [key, count === null ? undefined : stepsOfShare(share, count)] as const;
+    return [key, count === null ? undefined : stepsOfShare(shrink, count)] as const;
   });
   const runRate = numberOf('learningRate');
   const kept = new Map(

@@ -56,6 +56,11 @@ const LATER_KEYS: ReadonlyMap<KeyName, unknown> = new Map<KeyName, unknown>([
   ['maxRankByWorker', null],
 ]);
 
+/** The same by the names of an identity. */
+export const EARLIER_VALUES: Readonly<Record<string, unknown>> = Object.fromEntries(
+  [...LATER_KEYS].map(([name, value]) => [snakeCase(name), value]),
+);
+
 /** An earlier version trained so, and has not stored the key. Its student was the drawn rank. */
 function isEarlierValue(name: KeyName, config: RunConfig): boolean {
   if (name === 'distillationStudent') return !config.distillation || config[name] === 'drawn';

@@ -9,6 +9,7 @@ import { refusedValue } from '../../config/values/check-combinations.ts';
 import { missingKey } from '../../config/names/missing-key.ts';
 import { baseQuantization } from '../adapter/base-quantization.ts';
 import { readAdapter, type ReadAdapter } from '../adapter/read-adapter.ts';
+import { findsCheckpoint } from '../run-folder/output-folder.ts';
 
 /** A resolved run with the values that it needs to start. */
 export type PreparedRun = RunConfig & { readonly outputDir: string; readonly dataset: string[] };
@@ -25,8 +26,9 @@ export function prepareRun(explicit: ExplicitValues): PreparedRun {
   if (!config.dataset) throw missingKey('dataset', 'Name the rows to train on: --dataset rows.jsonl.');
   if (!config.outputDir)
     throw missingKey('output_dir', 'Name a folder for what the run writes: --output-dir runs/first.');
-  assertStateExists(config);
-  return config as PreparedRun;
+  const run = config as PreparedRun;
+  if (!findsCheckpoint(run)) assertStateExists(run); // a run that resumes has its own
+  return run;
 }
 
 /** Found before the model is loaded. The trainer checks what is in the folder. */

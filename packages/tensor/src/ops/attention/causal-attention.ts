@@ -92,7 +92,7 @@ export const causalAttention = defineOp({
     const round = rounderTo(computeDtype);
     forEachQuery(inputs, attributes, ({ head, query, firstKey, lastKey, qAt, kvAt, score }) => {
       const scores = Array.from({ length: lastKey - firstKey + 1 }, (_, j) => score(firstKey + j).value);
-      const largest = Math.max(...scores);
+      const largest = scores.reduce((most, one) => Math.max(most, one), -Infinity);
       const weights = scores.map((s) => Math.exp(s - largest));
       const total = weights.reduce((a, b) => a + b, 0);
       logSumExpData[head * queries + query] = largest + Math.log(total);

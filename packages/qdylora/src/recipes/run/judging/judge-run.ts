@@ -1,4 +1,5 @@
 import { JUDGED_TOKENS } from './judged-tokens.ts';
+import { QdyloraError } from '@qdylora/contract';
 import type { Example } from '@qdylora/data';
 import {
   aurac,
@@ -106,14 +107,30 @@ function createJudge(
     forTrainer: ({ ranks: fewRanks, ...moments }) => ({
       ...moments,
       measures: [hashOfExamples(heldOut), ...(fewRanks ?? adapted?.ranks ?? [])].join(' '),
-      async run({ step, signal }) {
-        if (adapted && fewRanks) return atFewRanks(fewRanks, signal);
-        const { ranks, whole } = await at(step, signal);
-        if (!ranks) return { byRank: [{ rank: null, loss: whole!.loss }], aurac: null };
-        return { byRank: rankLosses(ranks), aurac: ranks.aurac };
-      },
+      run: ({ step, signal }) =>
+        orNaN(fewRanks ?? adapted?.ranks.ranks, async () => {
+          if (adapted && fewRanks) return atFewRanks(fewRanks, signal);
+          const { ranks, whole } = await at(step, signal);
+          if (!ranks) return { byRank: [{ rank: null, loss: whole!.loss }], aurac: null };
+          return { byRank: rankLosses(ranks), aurac: ranks.aurac };
+        }),
     }),
   };
+}
+
+type Evaluation = Awaited<ReturnType<EvaluateOptions['run']>>;
+
+/** Losses of NaN where no rank has a finite one: a run may recover, or ends after some more such steps. */
+async function orNaN(
+  ranks: readonly number[] | undefined,
+  measure: () => Promise<Evaluation>,
+): Promise<Evaluation> {
+  try {
+    return await measure();
+  } catch (error) {
+    if (!ranks || !QdyloraError.isInstance(error) || error.code !== 'NON_FINITE') throw error;
+    return { byRank: ranks.map((rank) => ({ rank, loss: NaN })), aurac: NaN };
+  }
 }
 
 async function judgeWhole(
