@@ -31,9 +31,9 @@ describe('a run', () => {
       loraR: 64,
       rankSchedule: 'sandwich',
       loraScaling: 'tapered',
-      rankRates: 'inverse_sqrt',
+      rankRates: 'steep',
       wideRatio: 0.5,
-      wideRates: 'dedicated',
+      wideRates: 'nested',
       learningRate: null,
       loraAlpha: 8,
       updateRule: 'prefix',
@@ -78,10 +78,10 @@ describe('a run', () => {
     ['distillation_top_k: 8', { distillation: 0.5, distillationTopK: 8 }],
     ['rank_rates: inverse_sqrt\nloraplus_lr_ratio: 16', { rankRates: 'inverse_sqrt', loraplusLrRatio: 16 }],
     ['wide_ratio: 0.25\nlora_scaling: constant', { wideRatio: 0.25 }],
-    ['wide_rates: nested', { wideRatio: 0.5, wideRates: 'nested' }],
+    ['wide_rates: dedicated', { wideRatio: 0.5, wideRates: 'dedicated', rankRates: 'steep' }],
     ['method: qlora\nlora_r: 8\nrate_ranks: [1, 8]', { rankRates: 'inverse_sqrt', rateRanks: [1, 8] }],
     ['wide_ratio: 0', { wideRatio: 0, wideRates: 'nested', rankRates: 'steep' }],
-    ['lora_scaling: uniform', { wideRatio: 0.5, rankRates: 'inverse_sqrt', loraScaling: 'uniform' }],
+    ['lora_scaling: uniform', { wideRatio: 0.5, rankRates: 'steep', loraScaling: 'uniform' }],
     ['method: qlora', { loraScaling: 'uniform', rankRates: 'inverse_sqrt' }],
     ['ranks: [8]\nlora_scaling: tapered', { loraScaling: 'tapered', rankRates: 'inverse_sqrt' }],
     ['lora_scaling: sqrt', { wideRatio: 0 }],
@@ -318,10 +318,10 @@ describe('a run', () => {
   it('of a smaller rank keeps the rates of its rows: those of the ranks of the adapter', async () => {
     const inherited = { ranks: [1, 4, 8], loraAlpha: 16, loraScaling: 'uniform' } as const;
     const at = (keys: object) => resolveRun(valuesOfOptions({ adapter: 'a', ...keys }), inherited);
-    expect(at({ ranks: [4] })).toMatchObject({ rankRates: 'inverse_sqrt', rateRanks: [1, 4, 8] });
+    expect(at({ ranks: [4] })).toMatchObject({ rankRates: 'steep', rateRanks: [1, 4, 8] });
     expect(at({ ranks: [4], rankRates: [3, 2, 1] })).toMatchObject({ rankRates: [3, 2, 1] });
     expect(at({ ranks: [4], rateRanks: [4] })).toMatchObject({ rankRates: 'inverse_sqrt', rateRanks: [4] });
-    expect(at({})).toMatchObject({ rankRates: 'inverse_sqrt', rateRanks: null });
+    expect(at({})).toMatchObject({ rankRates: 'steep', rateRanks: null });
     expect((await errorOf(() => at({ ranks: [4], rateRanks: [1, 2] }))).message).toMatch(
       /The largest of `rateRanks` is 2, but a rank is 4\. Name the ranks of the run/,
     );

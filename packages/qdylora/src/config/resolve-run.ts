@@ -127,7 +127,8 @@ function withRanks(
     loraR,
     ranks,
     loraScaling,
-    rankRates: config.rankRates ?? defaultRates({ ...config, loraScaling, wideRatio }, ranks),
+    // rows that were trained nested keep their rates, also where one rank goes on
+    rankRates: config.rankRates ?? defaultRates(loraScaling, adapterRanks && rateRanks ? rateRanks : ranks),
     rateRanks,
     distillation,
     levelSchedule,
@@ -183,7 +184,7 @@ function wideRatioOf(config: RunConfig, ranks: readonly number[], explicit: Expl
 
 /** `nested` says nothing where no step trains the largest rank alone. */
 function wideRatesOf({ wideRatio, wideRates }: RunConfig, explicit: ExplicitValues): RunConfig['wideRates'] {
-  if (wideRatio) return wideRates ?? 'dedicated';
+  if (wideRatio) return wideRates ?? 'nested';
   if (wideRates === 'dedicated')
     throw refusedValue(
       explicit,
@@ -201,17 +202,12 @@ const ratesOfAdapter = (
 ): number[] | null => (adapterRanks && adapterRanks.join() !== ranks.join() ? [...adapterRanks] : null);
 
 /**
- * Smaller steps for the rows of large ranks where these rows count as much as all others. 1/√b is for AdamW
- * what alpha/√b is: the usual rank-stabilized LoRA of rank b. Where several ranks train from the first step,
- * `steep` is better (docs/research/every-rank.md).
+ * Smaller steps for the rows of large ranks where these rows count as much as all others. At a single rank
+ * 1/√b is what alpha/√b is for AdamW: the usual rank-stabilized LoRA.
  */
-function defaultRates(
-  { loraScaling, wideRatio, adapter }: RunConfig,
-  ranks: readonly number[],
-): RunConfig['rankRates'] {
-  if (loraScaling !== 'uniform' && loraScaling !== 'tapered') return 'uniform';
-  const trainsAllFromStart = ranks.length > 1 && wideRatio === 0 && adapter === null;
-  return trainsAllFromStart ? 'steep' : 'inverse_sqrt';
+function defaultRates(scaling: RankScaling, ranks: readonly number[]): RunConfig['rankRates'] {
+  if (scaling !== 'uniform' && scaling !== 'tapered') return 'uniform';
+  return ranks.length > 1 ? 'steep' : 'inverse_sqrt';
 }
 
 /** The alpha of the adapter's slice at `rank`. */

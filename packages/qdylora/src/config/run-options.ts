@@ -86,8 +86,8 @@ export interface RunOptions {
   readonly wideRatio?: number | null;
   /**
    * Factors on the learning rate of the rows of B during the steps of wide_ratio: dedicated: 1/√R for
-   * all rows (1 with rank_rates: uniform), as in a run of the largest rank R alone; nested: those of
-   * rank_rates from the start. By default dedicated where there are such steps.
+   * all rows (1 with rank_rates: uniform), as in a run of the largest rank R alone; nested, the default:
+   * those of rank_rates.
    */
   readonly wideRates?: 'dedicated' | 'nested' | null;
   /**
@@ -130,8 +130,8 @@ export interface RunOptions {
   readonly loraplusLrRatio?: number;
   /**
    * Factors on the learning rate of the rows of B that each rank adds: uniform; inverse_sqrt: 1/√b;
-   * steep: 1.5/b^0.77; or one number per rank. By default inverse_sqrt where lora_scaling is tapered or
-   * uniform (steep where several ranks of a new adapter train from the first step), else uniform.
+   * steep: 1.5/b^0.77; or one number per rank. By default steep where lora_scaling is tapered or uniform
+   * (inverse_sqrt at a single rank), else uniform.
    */
   readonly rankRates?: 'uniform' | 'inverse_sqrt' | 'steep' | readonly number[] | null;
   /**

@@ -146,11 +146,11 @@ describe('finishing one rank of a run', () => {
       const { config } = events.find(({ type }) => type === 'ready') as { config: object };
       return config;
     };
-    expect(await ratesOf('nested rates')).toMatchObject({ rankRates: 'inverse_sqrt', rateRanks: [1, 2, 4] });
+    expect(await ratesOf('nested rates')).toMatchObject({ rankRates: 'steep', rateRanks: [1, 2, 4] });
     const dedicated = { rankRates: 'inverse_sqrt', rateRanks: [2] } as const;
     expect(await ratesOf('dedicated rates', dedicated)).toMatchObject(dedicated);
     const again = await ratesOf('again', { run: folder.in('nested rates') });
-    expect(again).toMatchObject({ rankRates: 'inverse_sqrt', rateRanks: [1, 2, 4] });
+    expect(again).toMatchObject({ rankRates: 'steep', rateRanks: [1, 2, 4] });
     const bytes = ['nested rates', 'dedicated rates'].map((name) => bytesOf(folder.in(`${name}/adapter`)));
     expect(bytes[0]).not.toEqual(bytes[1]);
   });

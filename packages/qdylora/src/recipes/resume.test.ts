@@ -306,10 +306,7 @@ describe('a resumed run', () => {
     expect(Object.keys(stateIn(outputDir)).join()).not.toMatch(
       /adapter_init|loraplus|rank_rates|rate_ranks|wide|distillation|precond/,
     );
-    expect(stateIn(folder.in('first'))).toMatchObject({
-      rank_rates: 'inverse_sqrt',
-      wide_rates: 'dedicated',
-    });
+    expect(stateIn(folder.in('first'))).toMatchObject({ rank_rates: 'steep' });
   });
 
   it('resumes with other keys that decide no numbers, such as profile and save_steps', async () => {

@@ -62,8 +62,8 @@ describe('tuning a learning rate', () => {
     // the first of two rounds is the wide half; then rows are sorted, and all ranks train
     expect(round(half, 0)).toEqual(round(whole, 0));
     expect(round(half, 1)).not.toEqual(round(whole, 1));
-    const nested = await lossesOf({ wideRatio: 0.5, wideRates: 'nested' });
-    expect(round(nested, 0)).not.toEqual(round(half, 0));
+    const dedicated = await lossesOf({ wideRatio: 0.5, wideRates: 'dedicated' });
+    expect(round(dedicated, 0)).not.toEqual(round(half, 0));
   });
 
   it('tries half and twice the alpha too where that is asked for', async () => {
