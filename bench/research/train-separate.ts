@@ -39,6 +39,7 @@ export async function trainSeparate(setting: Setting): Promise<Trained> {
       if (groupPasses.length === 0) continue;
       const outcome = await runStep(groupPasses, optimizer, {
         learningRate: rate * schedule.at(step),
+        isWide: step < wideSteps,
         preconditioner: preconditionerOf(adapted, job),
         computeDtype: 'bf16',
       });

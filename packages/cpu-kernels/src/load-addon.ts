@@ -35,12 +35,12 @@ const EXPORTS = [
 ] as const satisfies (keyof NativeAddon)[];
 
 /**
- * Places of an addon: only `path` if it is set (`./…` in the working directory); else the platform's package,
- * then the local build of this package.
+ * Places of an addon: only `path` if it is set, a file or a package; else the platform's package, then the
+ * local build of this package.
  */
 const candidates = (path?: string): string[] =>
   path
-    ? [path.startsWith('.') ? resolve(path) : path]
+    ? [path.startsWith('.') || existsSync(path) ? resolve(path) : path]
     : [
         `@qdylora/cpu-kernels-${process.platform}-${process.arch}${libc()}`,
         fileURLToPath(new URL('../addon/build/Release/qdylora_cpu.node', import.meta.url)),

@@ -95,7 +95,7 @@ async function trainSteps(run: TrainingRun): Promise<void> {
       if (isSaveDue(run)) await saveRun(run);
       if (hasNewEvaluation(run)) continue; // onSave returned 'stop'
       await agreeToStop(run);
-      if (hasNewEvaluation(run)) continue; // another worker ends the run with this step
+      if (hasNewEvaluation(run) || isLastSaveDue(run)) continue; // a worker ends the run with this step
       if (isLastStep(run)) return;
       await takeStep(run);
       await nextTurn();
@@ -106,6 +106,9 @@ async function trainSteps(run: TrainingRun): Promise<void> {
     run.recorder?.dispose();
   }
 }
+
+/** Whether a stop has made this step the last one, and it is not saved. An earlier save may fail for good. */
+const isLastSaveDue = (run: TrainingRun): boolean => isLastStep(run) && isSaveDue(run);
 
 /** Whether a stop has made this step the last one: it is evaluated then, and saved with what that changes. */
 function hasNewEvaluation(run: TrainingRun): boolean {

@@ -73,7 +73,8 @@ export async function fetchConfig(text: string, options: HubOptions): Promise<st
     return configPath;
   }
   await getterOf(name, listing, cache, options)(CONFIG);
-  cache.writeRef(name.revision, listing.commit);
+  // a whole model of an earlier commit stays the one that is used offline
+  if (cached === null || !isComplete(cache.snapshot(cached))) cache.writeRef(name.revision, listing.commit);
   return join(cache.snapshot(listing.commit), CONFIG);
 }
 

@@ -135,6 +135,16 @@ describe('a listing', () => {
   });
 });
 
+it('an abort ends the wait that a server asks for', async () => {
+  const controller = new AbortController();
+  const reason = new Error('stop');
+  const busy: Answer = (_, response) => {
+    response.writeHead(503, { 'retry-after': '50' }).end();
+    setTimeout(() => controller.abort(reason), 50);
+  };
+  await expect(fetchFrom(busy, { sleep: undefined, signal: controller.signal })).rejects.toBe(reason);
+});
+
 describe('the file of the weights', () => {
   it('is waited for as long as the server asks', async () => {
     let requests = 0;

@@ -57,8 +57,9 @@ const LEAST_TOKENS_FOR_CODES = 8;
  * Greedy decoding of 8 tokens and more keeps an 8-bit copy of the head ([vocabulary, hidden] bytes) while it
  * lasts. The tokens are the same.
  *
- * @throws QdyloraError BAD_ARGUMENT for an empty prompt, ids outside the vocabulary, more tokens than the
- * model has positions, a view without a rank, and unknown or wrong options; the signal's reason when aborted
+ * @throws QdyloraError BAD_ARGUMENT for an empty prompt, ids outside the vocabulary, a `maxNewTokens` beyond
+ * the positions of the model, a view without a rank, and unknown or wrong options; the signal's reason when
+ * aborted
  * @example
  * for await (const id of generate(adapted.atRank(8), tokenizer.encode('Hello'), { maxNewTokens: 20 }))
  *   process.stdout.write(tokenizer.decode([id]));
@@ -73,8 +74,9 @@ export async function* generate(
   assertPrompt('generate', prompt, view.model.config.vocabularySize);
   const { maxNewTokens = 128, stopIds = [], computeDtype = 'f32', temperature = 0, signal } = options;
   const { model, active } = view;
-  // refused now, not after some tokens: the last new token is never read
-  model.assertInputs({ positions: Int32Array.of(prompt.length + Math.max(0, maxNewTokens - 1) - 1) });
+  // refused now, not after some tokens; the last new token is never read
+  const places = prompt.length + Math.max(0, maxNewTokens - 1);
+  if (options.maxNewTokens !== undefined) model.assertInputs({ positions: Int32Array.of(places - 1) });
   using cache = model.createCache(prompt.length + maxNewTokens);
   const decoding: Decoding = {
     model,

@@ -182,7 +182,7 @@ function wideRatioOf(config: RunConfig, ranks: readonly number[], explicit: Expl
   return 0;
 }
 
-/** `nested` says nothing where no step trains the largest rank alone. */
+/** Without steps at the largest rank alone both values mean the same, and `nested` stands for them. */
 function wideRatesOf({ wideRatio, wideRates }: RunConfig, explicit: ExplicitValues): RunConfig['wideRates'] {
   if (wideRatio) return wideRates ?? 'nested';
   if (wideRates === 'dedicated')

@@ -152,6 +152,7 @@ describe('keys of a run', () => {
         await run({
           ...common,
           maxSteps: 40,
+          wideRatio: 0,
           evalSteps: 1,
           saveSteps: 0,
           learningRate: 1e-9,

@@ -1,4 +1,5 @@
 import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import type { RankScaling } from '@qdylora/lora-dynamic';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -157,16 +158,30 @@ describe('finishing one rank of a run', () => {
 
   it('shrinks the steps of a schedule whose run ended early to those of the finish', async () => {
     const stopped = folder.in('stopped early');
-    await run({
-      ...common,
-      lrScheduler: 'warmup_stable_decay',
-      lrNumDecaySteps: 5,
-      outputDir: stopped,
-      onStep: ({ step }) => (step === 2 ? 'stop' : undefined),
-    });
-    const { events } = await finish('after an early end', { run: stopped, share: 0.5 });
-    const ready = events.find(({ type }) => type === 'ready') as { config: object };
-    expect(ready.config).toMatchObject({ maxSteps: 1, lrNumDecaySteps: 1 });
+    const epochs = folder.in('stopped epochs');
+    for (const [outputDir, maxSteps] of [
+      [stopped, 6],
+      [epochs, null],
+    ] as const)
+      await run({
+        ...common,
+        maxSteps,
+        lrScheduler: 'warmup_stable_decay',
+        lrNumDecaySteps: 3,
+        outputDir,
+        onStep: ({ step }) => (step === 2 ? 'stop' : undefined),
+      });
+    for (const earlier of [stopped, epochs])
+      for (const [options, steps] of [
+        [{ share: 0.5 }, 1],
+        [{ maxSteps: 2 }, 2],
+      ] as const) {
+        const name = `of ${basename(earlier)}, ${steps} steps`;
+        const { events } = await finish(name, { run: earlier, ...options });
+        const ready = events.find(({ type }) => type === 'ready') as { config: { lrNumDecaySteps: number } };
+        expect(ready.config).toMatchObject({ maxSteps: steps });
+        expect(ready.config.lrNumDecaySteps).toBeLessThanOrEqual(steps);
+      }
   });
 
   it('says what is wrong, and what to do', async () => {

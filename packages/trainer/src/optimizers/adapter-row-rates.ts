@@ -53,6 +53,11 @@ export function adapterRowRates(
       where: 'loraplus_lr_ratio',
       problem: `The ratio must be a number greater than 0 (got ${shownValue(bRatio)})`,
     });
+  if (!WIDE_RATES.includes(wideRates))
+    throw new QdyloraError('BAD_ARGUMENT', {
+      where: 'wide_rates',
+      problem: `The wide rates must be one of ${WIDE_RATES.join(', ')} (got ${shownValue(wideRates)})`,
+    });
   const blocks = rankSet(rateRanks);
   if (blocks.maxRank < ranks.maxRank)
     throw new QdyloraError('BAD_ARGUMENT', {

@@ -197,5 +197,6 @@ describe('the row rates of an adapter', () => {
     ])
       expect(() => adapterRowRates(adapted, { rankRates })).toThrow(/each of the ranks 1, 2, 4/);
     expect(() => adapterRowRates(adapted, { bRatio: 0 })).toThrow(/greater than 0/);
+    expect(() => adapterRowRates(adapted, { wideRates: 'flat' as never })).toThrow(/dedicated, nested/);
   });
 });

@@ -24,8 +24,9 @@ export async function evaluateRun(run: TrainingRun): Promise<void> {
   const event: EvalEvent = { type: 'eval', step, byRank, bestRank: bestRankOf(byRank), aurac, score, isBest };
   // until the rows are sorted, the ranks below the largest are not trained yet
   const isWide = isWideStep(run);
-  if (options.earlyStopping && !isWide)
-    progress.earlyStopping = watchEvaluation(options.earlyStopping, progress.earlyStopping, event);
+  const watched =
+    options.earlyStopping && watchEvaluation(options.earlyStopping, progress.earlyStopping, event);
+  if (watched && !isWide) progress.earlyStopping = watched;
   progress.evaluatedAt = step;
   progress.measured = options.evaluate!.measures ?? null;
   if (isBest) progress.best = { step, score };

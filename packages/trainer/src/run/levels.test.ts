@@ -127,6 +127,17 @@ it.each(['sampled', 'feedback', 'distilled'] as const)(
   },
 );
 
+it('evaluations before the sort of the rows lower no level', async () => {
+  const levels = levelSampler([3, 4, 8], { seed: 2, schedule: 'feedback' });
+  const losses = [3, 4, 2, 5, 6, 7]; // evaluation 2 does not count
+  const evaluate = {
+    every: 1,
+    run: ({ step }: { step: number }) => Promise.resolve({ byRank: [{ rank: 1, loss: losses[step - 1]! }] }),
+  };
+  const { steps } = await outcomeOf(levels, { evaluate, wideSteps: 3 });
+  expect(steps.map(({ level }) => level)).toEqual([8, 8, 8, 8, 4, 3]);
+});
+
 it('levels that the model does not have, or that nothing would train, are refused', async () => {
   const levels = levelSampler([3, 4], { seed: 2 });
   expect(() => train(tinyOptions({ levels }))).toThrow(/3, 4 must be levels of the model \(it has none\)/);

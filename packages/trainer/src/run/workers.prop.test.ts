@@ -132,6 +132,17 @@ describe('a run on several workers', () => {
     expect(await Promise.all(runs)).toEqual([expected, expected]);
   });
 
+  it('saves that last step, also where nothing is evaluated', async () => {
+    const folder = temporaryFolder();
+    const runs = localWorld(2).map((workers) => {
+      const onStep = ({ step }: StepEvent): 'stop' | undefined =>
+        step === 3 && workers.rank === 0 ? 'stop' : undefined;
+      return train({ ...tinyOptions({ save: { folder, every: 2 } }), workers, onStep }).result;
+    });
+    await Promise.all(runs);
+    expect(readdirSync(join(folder, 'checkpoints')).sort()).toEqual(['step-2', 'step-3']);
+  });
+
   it('sends no rows beyond the largest rank of the step', async () => {
     const sent: number[] = [];
     const worlds = localWorld(2).map((world): Communicator => ({

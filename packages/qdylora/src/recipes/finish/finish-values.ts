@@ -102,7 +102,7 @@ export const rateShare = (rank: number, scaling: RankScaling): number =>
 
 /** The keys of the earlier run with those that a finish changes. Rows keep the rates that they had. */
 function finishedValues(
-  { adapter, values, steps }: FinishedRun,
+  { adapter, values, steps, plannedSteps }: FinishedRun,
   {
     rank,
     share,
@@ -124,8 +124,6 @@ function finishedValues(
     const value = values.get(key)?.value;
     return typeof value === 'number' ? value : null;
   };
-  // the run may have ended before the steps that its schedule was made for
-  const plannedSteps = Math.max(numberOf('maxSteps') ?? 0, steps);
   const shrink = (changedSteps ?? share * steps) / plannedSteps;
   const scheduleSteps = SCHEDULE_STEPS.map((key) => {
     const count = numberOf(key);

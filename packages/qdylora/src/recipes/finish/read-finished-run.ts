@@ -1,8 +1,8 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isHubName } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
-import { OPTIMIZER_FILE } from '@qdylora/trainer';
+import { OPTIMIZER_FILE, STATE_FILE } from '@qdylora/trainer';
 import type { ExplicitValues } from '../../config/explicit-values.ts';
 import { readRunYaml } from '../../config/yaml/read-run-yaml.ts';
 import { runPaths } from '../run-folder/output-folder.ts';
@@ -18,6 +18,8 @@ export interface FinishedRun {
   readonly values: ExplicitValues;
   /** Optimizer steps that it took. */
   readonly steps: number;
+  /** Those that its schedule was made for: more than `steps` where it ended early. */
+  readonly plannedSteps: number;
   /** The checkpoint after its last step; null where it is gone. */
   readonly lastCheckpoint: string | null;
 }
@@ -43,7 +45,19 @@ export async function readFinishedRun(folder: string): Promise<FinishedRun> {
   const steps = stepsIn(paths.reportJson);
   const checkpoint = join(paths.checkpoints, `step-${steps}`);
   const lastCheckpoint = existsSync(join(checkpoint, OPTIMIZER_FILE)) ? checkpoint : null;
-  return { folder, adapter: paths.adapter, values, steps, lastCheckpoint };
+  const maxSteps = values.get('maxSteps')?.value;
+  const totalSteps = lastCheckpoint === null ? null : totalStepsIn(lastCheckpoint);
+  const plannedSteps = Math.max(typeof maxSteps === 'number' ? maxSteps : (totalSteps ?? 0), steps);
+  return { folder, adapter: paths.adapter, values, steps, plannedSteps, lastCheckpoint };
+}
+
+/** The steps of a run of epochs, as its checkpoint has them; null where it does not say. */
+function totalStepsIn(checkpoint: string): number | null {
+  const path = join(checkpoint, STATE_FILE);
+  if (!existsSync(path)) return null; // the trainer says what a checkpoint lacks
+  const { config } = JSON.parse(readFileSync(path, 'utf8')) as { config?: Record<string, unknown> };
+  const total = config?.total_steps;
+  return typeof total === 'number' ? total : null;
 }
 
 /**

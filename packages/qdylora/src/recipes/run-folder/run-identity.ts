@@ -56,7 +56,7 @@ const LATER_KEYS: ReadonlyMap<KeyName, unknown> = new Map<KeyName, unknown>([
   ['maxRankByWorker', null],
 ]);
 
-/** The same by the names of an identity. */
+/** The same, by the names that keys have in an identity. */
 export const EARLIER_VALUES: Readonly<Record<string, unknown>> = Object.fromEntries(
   [...LATER_KEYS].map(([name, value]) => [snakeCase(name), value]),
 );
