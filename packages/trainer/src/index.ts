@@ -101,12 +101,13 @@ export {
   type TensorboardOptions,
 } from './tensorboard/tensorboard-log.ts';
 export * from './run/train-events.ts';
-export type {
-  CallbackResult,
-  EvaluateOptions,
-  StepBatches,
-  TrainCallbacks,
-  TrainOptions,
+export {
+  DEFAULT_BAD_STEPS,
+  type CallbackResult,
+  type EvaluateOptions,
+  type StepBatches,
+  type TrainCallbacks,
+  type TrainOptions,
 } from './run/train-options.ts';
 export { firstLossScale, nextLossScale, type LossScale, type LossScaling } from './step/loss-scale.ts';
 export {

@@ -107,7 +107,10 @@ async function trainSteps(run: TrainingRun): Promise<void> {
   }
 }
 
-/** Whether a stop has made this step the last one, and it is not saved. An earlier save may fail for good. */
+/**
+ * Whether a stop has made this step the last one, and it is not saved. A save between two steps that fails
+ * stays due, and is not tried again.
+ */
 const isLastSaveDue = (run: TrainingRun): boolean => isLastStep(run) && isSaveDue(run);
 
 /** Whether a stop has made this step the last one: it is evaluated then, and saved with what that changes. */

@@ -6,7 +6,7 @@ import { badFile } from '../bad-file.ts';
 import { syncFolder } from '../write/write-file-durably.ts';
 import { NODE_FILE_SYSTEM } from '../write/file-system.ts';
 import { writeFailed } from '../write/write-failed.ts';
-import { bodyOf, hubRequest, requestedWait, waitFor, type HubResponse } from './hub-request.ts';
+import { bodyOf, hubRequest, pause, requestedWait, type HubResponse } from './hub-request.ts';
 import type { HubOptions } from './hub-options.ts';
 import { claimPartial } from './partial-file.ts';
 
@@ -65,15 +65,13 @@ async function receiveAll(
   repository: string,
   options: HubOptions,
 ): Promise<void> {
-  const { signal, sleep = (ms: number) => waitFor(ms, signal) } = options;
   for (let tries = 1; ; tries++) {
     try {
       return await receive(url, partial, file, repository, options);
     } catch (error) {
-      signal?.throwIfAborted();
+      options.signal?.throwIfAborted();
       if (!QdyloraError.isInstance(error) || error.code !== 'NETWORK' || tries === TRIES) throw error;
-      await sleep(Math.max(FIRST_WAIT_MS * 2 ** (tries - 1), requestedWait(error)));
-      signal?.throwIfAborted();
+      await pause(options, Math.max(FIRST_WAIT_MS * 2 ** (tries - 1), requestedWait(error)));
     }
   }
 }

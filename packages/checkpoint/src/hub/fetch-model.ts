@@ -59,18 +59,19 @@ export async function fetchConfig(text: string, options: HubOptions): Promise<st
   const cache = hubCache(options.cacheFolder, name);
   const cached = cache.commitOf(name.revision);
   const configPath = cached && join(cache.snapshot(cached), CONFIG);
-  if (configPath !== null && existsSync(configPath) && (options.isOffline || isCommit(name.revision)))
-    return configPath;
+  const cachedConfig = configPath !== null && existsSync(configPath) ? configPath : null;
+  if (cachedConfig !== null && (options.isOffline || isCommit(name.revision))) return cachedConfig;
   if (options.isOffline) throw noModel(text, configPath ?? cache.folder, null);
   let listing: Listing;
   try {
     listing = await listFiles(name, options);
   } catch (error) {
     const cause = refusal(error);
-    if (cause.code !== 'NETWORK' || configPath === null || !existsSync(configPath))
-      throw noModel(text, cache.folder, cause);
-    options.onNotice?.(`The hub does not answer (${cause.message}); the cached file is used: ${configPath}`);
-    return configPath;
+    if (cause.code !== 'NETWORK' || cachedConfig === null) throw noModel(text, cache.folder, cause);
+    options.onNotice?.(
+      `The hub does not answer (${cause.message}); the cached file is used: ${cachedConfig}`,
+    );
+    return cachedConfig;
   }
   await getterOf(name, listing, cache, options)(CONFIG);
   // a whole model of an earlier commit stays the one that is used offline

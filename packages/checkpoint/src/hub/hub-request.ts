@@ -198,20 +198,21 @@ export async function* bodyOf(
   }
 }
 
-/** Waits; an abort ends it early, and the caller asks the signal then. */
-export const waitFor = (ms: number, signal?: AbortSignal): Promise<void> =>
-  setTimeout(ms, undefined, { signal }).catch(() => undefined);
+/** Waits, until an abort at most. @throws the signal's reason */
+export async function pause({ signal, sleep }: HubOptions, ms: number): Promise<void> {
+  if (sleep) await sleep(ms);
+  else await setTimeout(ms, undefined, { signal }).catch(() => undefined); // rejects at an abort alone
+  signal?.throwIfAborted();
+}
 
 /** Sends a request, and once more after the wait that the server requests. */
 async function patientRequest(url: string, options: HubOptions): Promise<HubResponse> {
-  const { signal, sleep = (ms: number) => waitFor(ms, signal) } = options;
   try {
     return await hubRequest(url, options);
   } catch (error) {
     const wait = QdyloraError.isInstance(error) ? requestedWait(error) : 0;
     if (wait === 0) throw error;
-    await sleep(wait);
-    signal?.throwIfAborted();
+    await pause(options, wait);
     return await hubRequest(url, options);
   }
 }

@@ -70,3 +70,9 @@ export const mergeExplicit = (...all: readonly ExplicitValues[]): ExplicitValues
     (merged, later) => new Map([...[...merged].filter(([key]) => !later.has(TWO_WAYS[key])), ...later]),
     new Map(),
   );
+
+/** The number that a key is set to; null for another value, or none. */
+export function numberIn(values: ExplicitValues, key: string): number | null {
+  const value = values.get(key)?.value;
+  return typeof value === 'number' ? value : null;
+}

@@ -1,7 +1,13 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { TokenBatch, Tokenizer } from '@qdylora/data';
 import { firstExample, maskPreview } from '@qdylora/data';
-import { accumulateGradients, clearGradients, levelsOfStep, passesOfStep } from '@qdylora/trainer';
+import {
+  accumulateGradients,
+  clearGradients,
+  DEFAULT_BAD_STEPS,
+  levelsOfStep,
+  passesOfStep,
+} from '@qdylora/trainer';
 import type { RunConfig } from '../config/resolve-run.ts';
 import type { PreparedRun } from './run/prepare-run.ts';
 import type { AssembledRun } from './run/assemble-run.ts';
@@ -91,9 +97,6 @@ interface TimedPass {
   readonly runsPerToken: number;
 }
 
-/** Steps that may be without a token to learn from, as in `train`. */
-const MOST_EMPTY_STEPS = 10;
-
 /**
  * One micro batch forward and backward: the first pass of the first step that has one.
  *
@@ -125,7 +128,7 @@ async function timePass({ model, training }: AssembledRun, signal?: AbortSignal)
 }
 
 function firstBatches({ batches, totalSteps }: AssembledRun['training']): readonly TokenBatch[] {
-  const steps = Math.min(totalSteps, MOST_EMPTY_STEPS);
+  const steps = Math.min(totalSteps, DEFAULT_BAD_STEPS); // `train` gives up after as many
   for (let step = 0; step < steps; step++) {
     const stepBatches = batches.batchAt(step);
     if (stepBatches.length > 0) return stepBatches;

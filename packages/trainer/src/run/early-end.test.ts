@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { numbersOf, tinyAdapted, tinyModel } from '../../test/tiny-model.ts';
 import { checkpointsIn } from '../../test/saved-runs.ts';
 import { eventsOf, failureOf, tinyOptions, tinyTrain } from '../../test/tiny-run.ts';
-import { createOptimizer, train, type StepBatches } from '../index.ts';
+import { createOptimizer, train, type Optimizer, type StepBatches } from '../index.ts';
 
 const badRow = (): QdyloraError =>
   new QdyloraError('BAD_DATA', {
@@ -25,6 +25,12 @@ const failingAt = (step: number, batches: StepBatches, error: unknown): StepBatc
     return batches.batchAt(index);
   },
 });
+
+/** The same optimizer with another `step`. */
+const withStep = (optimizer: Optimizer, step: Optimizer['step']): Optimizer =>
+  new Proxy(optimizer, {
+    get: (target, key) => (key === 'step' ? step : (Reflect.get(target, key) as unknown)),
+  });
 
 describe('a run that an error ends', () => {
   it(
@@ -89,14 +95,9 @@ describe('a run that an error ends', () => {
     const folder = temporaryFolder();
     const options = tinyOptions({ save: { folder, every: null } });
     let updates = 0;
-    const optimizer = new Proxy(options.optimizer, {
-      get: (target, key) =>
-        key !== 'step'
-          ? (Reflect.get(target, key) as unknown)
-          : (update: Parameters<typeof target.step>[0]) => {
-              if (++updates === 4) throw new InsufficientMemoryError(8, 4);
-              target.step(update);
-            },
+    const optimizer = withStep(options.optimizer, (update) => {
+      if (++updates === 4) throw new InsufficientMemoryError(8, 4);
+      options.optimizer.step(update);
     });
     const failure = await failureOf(train({ ...options, optimizer }));
     expect([failure.code, checkpointsIn(folder)]).toEqual(['OUT_OF_MEMORY', ['step-3']]);
@@ -143,16 +144,11 @@ describe('a run that an error ends', () => {
       const options = tinyOptions({ save: { folder, every: 2 }, signal: controller.signal });
       const torn = new Error('torn');
       let updates = 0;
-      const optimizer = new Proxy(options.optimizer, {
-        get: (target, key) =>
-          key !== 'step'
-            ? (Reflect.get(target, key) as unknown)
-            : (update: Parameters<typeof target.step>[0]) => {
-                target.step(update);
-                if (++updates < 4) return;
-                if (isAborted) controller.abort();
-                throw torn;
-              },
+      const optimizer = withStep(options.optimizer, (update) => {
+        options.optimizer.step(update);
+        if (++updates < 4) return;
+        if (isAborted) controller.abort();
+        throw torn;
       });
       const error: unknown = await failureOf(train({ ...options, optimizer }));
       if (isAborted)

@@ -163,6 +163,9 @@ export interface ResolvedTrainOptions extends TrainOptions {
   readonly clock: () => number;
 }
 
+/** Default of `maxBadSteps`. */
+export const DEFAULT_BAD_STEPS = 10;
+
 /** `resolveTrainOptions` checks the numbers that have a name in the config. */
 const OPTIONS: OptionRules<TrainOptions> = {
   model: required(objectWith()),
@@ -236,7 +239,7 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions
     save,
     wideSteps = 0,
     seed = 0,
-    maxBadSteps = 10,
+    maxBadSteps = DEFAULT_BAD_STEPS,
     resume = null,
     clock = () => performance.now() / 1000,
   } = options;

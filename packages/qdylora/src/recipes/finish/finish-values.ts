@@ -2,7 +2,12 @@ import { resolve } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
 import type { LevelSchedule, RankScaling } from '@qdylora/lora-dynamic';
 import { stateNameOf } from '@qdylora/trainer';
-import { mergeExplicit, valuesOfOptions, type ExplicitValues } from '../../config/explicit-values.ts';
+import {
+  mergeExplicit,
+  numberIn,
+  valuesOfOptions,
+  type ExplicitValues,
+} from '../../config/explicit-values.ts';
 import { missingKey } from '../../config/names/missing-key.ts';
 import { refusedValue } from '../../config/values/check-combinations.ts';
 import { checkValues } from '../../config/values/check-values.ts';
@@ -42,8 +47,7 @@ export async function prepareFinish(folder: string, explicit: ExplicitValues): P
     );
   assertOtherFolder(folder, changes, rank);
   const optimizerState = keepsOptimizer(run, changes) ? run.lastCheckpoint : null;
-  const maxSteps = changes.get('maxSteps')?.value;
-  const changedSteps = typeof maxSteps === 'number' ? maxSteps : null;
+  const changedSteps = numberIn(changes, 'maxSteps');
   const values = finishedValues(run, { rank, share, ranks, scaling, optimizerState, changedSteps });
   return prepareRun(mergeExplicit(values, changes));
 }
@@ -120,10 +124,7 @@ function finishedValues(
     readonly optimizerState: string | null;
   },
 ): ExplicitValues {
-  const numberOf = (key: string): number | null => {
-    const value = values.get(key)?.value;
-    return typeof value === 'number' ? value : null;
-  };
+  const numberOf = (key: string): number | null => numberIn(values, key);
   const shrink = (changedSteps ?? share * steps) / plannedSteps;
   const scheduleSteps = SCHEDULE_STEPS.map((key) => {
     const count = numberOf(key);

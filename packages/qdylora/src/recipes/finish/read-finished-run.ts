@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isHubName } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { OPTIMIZER_FILE, STATE_FILE } from '@qdylora/trainer';
-import type { ExplicitValues } from '../../config/explicit-values.ts';
+import { numberIn, type ExplicitValues } from '../../config/explicit-values.ts';
 import { readRunYaml } from '../../config/yaml/read-run-yaml.ts';
 import { runPaths } from '../run-folder/output-folder.ts';
 import { readReport } from '../run-folder/read-report.ts';
@@ -45,9 +45,8 @@ export async function readFinishedRun(folder: string): Promise<FinishedRun> {
   const steps = stepsIn(paths.reportJson);
   const checkpoint = join(paths.checkpoints, `step-${steps}`);
   const lastCheckpoint = existsSync(join(checkpoint, OPTIMIZER_FILE)) ? checkpoint : null;
-  const maxSteps = values.get('maxSteps')?.value;
   const totalSteps = lastCheckpoint === null ? null : totalStepsIn(lastCheckpoint);
-  const plannedSteps = Math.max(typeof maxSteps === 'number' ? maxSteps : (totalSteps ?? 0), steps);
+  const plannedSteps = Math.max(numberIn(values, 'maxSteps') ?? totalSteps ?? 0, steps);
   return { folder, adapter: paths.adapter, values, steps, plannedSteps, lastCheckpoint };
 }
 

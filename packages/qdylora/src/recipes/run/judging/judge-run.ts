@@ -120,7 +120,7 @@ function createJudge(
 
 type Evaluation = Awaited<ReturnType<EvaluateOptions['run']>>;
 
-/** Losses of NaN where no rank has a finite one: a run may recover, and `max_bad_steps` ends it if not. */
+/** Losses of NaN where no rank has a finite one: a run may recover, or too many bad steps end it. */
 async function orNaN(
   ranks: readonly number[] | undefined,
   measure: () => Promise<Evaluation>,
