@@ -7,11 +7,11 @@ export {
 export { createBatches, splitIntoMicroBatches, type BatchOptions, type Batches } from './batching/batches.ts';
 export {
   createChatTemplate,
-  type ChatMessage,
   type ChatTemplate,
   type ChatTemplateOptions,
   type RenderOptions,
 } from './template/chat-template.ts';
+export type { ChatMessage } from './template/chat-message.ts';
 export type { SharedBatches, StepShare } from './batching/share-step.ts';
 export { DATASET_FORMATS, type DatasetFormat } from './dataset/dataset-format.ts';
 export { alpacaPrompt } from './formats/alpaca.ts';

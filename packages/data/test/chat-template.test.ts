@@ -60,6 +60,11 @@ describe('render', () => {
     ).toBe('<s>add2');
   });
 
+  it('knows no documents, but their name', () => {
+    const render = (source: string): string => createChatTemplate(source).render([user('x')]);
+    expect(render('{{ documents is defined }}{{ documents is none }}{{ documents }}')).toBe('TrueTrueNone');
+  });
+
   it('counts with range as Python does, but not to a billion', () => {
     const render = (range: string): string =>
       createChatTemplate(`{% for i in ${range} %}{{ i }},{% endfor %}`).render([user('x')]);
@@ -244,6 +249,21 @@ describe('answers', () => {
     expect(template.render([assistant('hi')])).toBe(expected);
     const { text, spans } = template.renderMarked([assistant('hi')]);
     expect([text, ...spans.map(([start, end]) => text.slice(start, end))]).toEqual([expected, answer]);
+  });
+
+  it('have marks whose names are gone behind them, as in Jinja', () => {
+    const template = createChatTemplate(
+      '{% set y = 0 %}{% for i in [1, 2] %}{% generation %}{% set y = i %}{{ y }}{% endgeneration %}' +
+        '[{{ y }}]{% endfor %}',
+    );
+    expect(template.render([])).toBe('1[0]2[0]');
+    expect(template.renderMarked([])).toEqual({
+      text: '1[0]2[0]',
+      spans: [
+        [0, 1],
+        [4, 5],
+      ],
+    });
   });
 
   it('are refused, naming the message, where the template rewrites earlier turns', () => {

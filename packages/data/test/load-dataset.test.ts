@@ -50,6 +50,15 @@ describe('a row', () => {
     expect(counted(example)).toEqual([...llama.encode('and I'), llama.eosId]);
   });
 
+  it('of an empty prompt begins with BOS, which may be the same token as EOS', async () => {
+    const row = { prompt: '', completion: 'and I' };
+    const { bosId, eosId } = llama;
+    const answer = llama.encode('and I');
+    expect([...(await only(row, { tokenizer: llama })).ids]).toEqual([bosId, ...answer, eosId]);
+    const tokenizer = { ...llama, eosId: bosId };
+    expect([...(await only(row, { tokenizer })).ids]).toEqual([bosId, ...answer, bosId]);
+  });
+
   it('of prompt and completion is a conversation with applyChatTemplate', async () => {
     const row = { prompt: 'Hi', completion: 'Hello' };
     expect(shown(await only(row, { applyChatTemplate: true }))).toMatch(
@@ -107,6 +116,36 @@ describe('a row', () => {
         /describes a task\. Write.*### Instruction:\nSay hi\.\n\n### Response:\n⟦hi<\|im_end\|>⟧$/s,
       );
     }
+  });
+
+  it.each([
+    [
+      'goes through parts',
+      "{% for p in m.content %}{% if p.type == 'text' %}<{{ p.text | trim }}>{% endif %}{% endfor %}",
+      'user:\n<a><b>;assistant:\n⟦<x><y>;⟧',
+    ],
+    [
+      'goes through parts, but of users only',
+      "{% if m.role == 'assistant' %}{{ m.content.strip() }}{% elif m.content is string %}{{ m.content }}" +
+        "{% else %}{{ m.content | map(attribute='text') | join('|') }}{% endif %}",
+      'user:\na  b;assistant:\n⟦x y;⟧',
+    ],
+    ['reads a text', '{{ m.content }}', 'user:\na  b;assistant:\n⟦x y;⟧'],
+  ])('of messages has parts of text as they are where the template %s', async (_, content, expected) => {
+    const chatTemplate = createChatTemplate(
+      `{% for m in messages %}{{ m.role }}:\n${content};{% endfor %}` +
+        '{% if add_generation_prompt %}assistant:\n{% endif %}',
+    );
+    const tokenizer = { ...smol, chatTemplate };
+    const parts = (...texts: string[]): object[] => texts.map((text) => ({ type: 'text', text }));
+    const messages = [
+      { role: 'user', content: parts('a ', ' b') },
+      { role: 'assistant', content: parts('x ', 'y') },
+    ];
+    expect(shown(await only({ messages }, { tokenizer }), tokenizer)).toBe(expected);
+    expect(shown(await only({ messages: messages.slice(1) }, { tokenizer }), tokenizer)).toBe(
+      expected.slice(expected.indexOf('assistant')),
+    );
   });
 
   it('of messages counts every assistant turn, and parts of text are joined', async () => {

@@ -74,7 +74,14 @@ describe('a dataset that cannot be used', () => {
       [{ messages: [{ role: 'user', content: 'x' }] }],
       { tokenizer: fixtureTokenizer('tiny-llama3-style') },
       'BAD_CONFIG',
-      /Conversations need a chat template/,
+      /Conversations need a chat template.*Name one: chat_template: zephyr\./,
+    ],
+    [
+      'messages without a template, for a tokenizer with the token of ChatML',
+      [{ messages: [{ role: 'user', content: 'x' }] }],
+      { tokenizer: { ...llama, chatTemplate: null, encode: () => [7] } },
+      'BAD_CONFIG',
+      /Name one: chat_template: chatml\./,
     ],
     [
       'a conversation that the template refuses',

@@ -16,18 +16,28 @@ const file = (name: string, bytes: Uint8Array): string => {
 };
 
 it(
-  'a folder with tokenizer.model alone has the tokenizer of that file, with BOS as its config says, and ' +
+  'a folder with tokenizer.model alone has the tokenizer of that file, with the special tokens that its ' +
+    'config adds, and ' +
     'tokenizer.json comes first',
   () => {
     const folder = join(root, 'folder');
     mkdirSync(folder);
     copyFileSync(model('bpe'), join(folder, 'tokenizer.model'));
-    const added = (): unknown =>
-      (folderTokenizerFiles(folder).tokenizerJson as { post_processor: { single: unknown[] } }).post_processor
-        .single.length;
-    expect(added()).toBe(2);
-    writeFileSync(join(folder, 'tokenizer_config.json'), '{"add_bos_token":false}');
-    expect(added()).toBe(1);
+    const added = (): string[] => {
+      const { post_processor } = folderTokenizerFiles(folder).tokenizerJson as {
+        post_processor: { single: { SpecialToken?: { id: string } }[] };
+      };
+      return post_processor.single.flatMap(({ SpecialToken: token }) => token?.id ?? []);
+    };
+    expect(added()).toEqual([]);
+    writeFileSync(join(folder, 'tokenizer_config.json'), '{"add_bos_token":true}');
+    expect(added()).toEqual(['<s>']);
+    writeFileSync(join(folder, 'tokenizer_config.json'), '{"add_bos_token":false,"add_eos_token":true}');
+    expect(added()).toEqual(['</s>']);
+    copyFileSync(model('unigram'), join(folder, 'tokenizer.model'));
+    expect(added()).toEqual(['</s>']);
+    writeFileSync(join(folder, 'tokenizer_config.json'), '{}');
+    expect(added()).toEqual([]);
     writeFileSync(join(folder, 'tokenizer.json'), '{"model":"own"}');
     expect(folderTokenizerFiles(folder).tokenizerJson).toEqual({ model: 'own' });
   },
@@ -64,7 +74,7 @@ it('what would give other tokens is refused by name', () => {
   const bytes = readFileSync(model('bpe'));
   const refused = (...fields: number[]): string =>
     errorOf(
-      () => sentencePieceTokenizer(file('changed', Buffer.concat([bytes, Uint8Array.from(fields)])), true),
+      () => sentencePieceTokenizer(file('changed', Buffer.concat([bytes, Uint8Array.from(fields)])), {}),
       'UNSUPPORTED',
     ).message; // a later message counts
   expect(refused(0x1a, 5, 0x12, 3, 1, 2, 3)).toMatch(/precompiled_charsmap, 3 bytes.*save_pretrained/s);

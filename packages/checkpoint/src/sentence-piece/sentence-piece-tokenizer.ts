@@ -2,7 +2,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { configReader } from '../config/config-reader.ts';
 import { sentencePieceBpe } from '../gguf/tokenizer/sentence-piece-bpe.ts';
 import { sentencePieceUnigram } from '../gguf/tokenizer/sentence-piece-unigram.ts';
-import { readVocabulary } from '../gguf/tokenizer/vocabulary.ts';
+import { readVocabulary, type GgufVocabulary } from '../gguf/tokenizer/vocabulary.ts';
 import { readSentencePiece, type SentencePieceModel } from './read-sentence-piece.ts';
 
 const UNIGRAM = 1;
@@ -12,10 +12,14 @@ const BPE = 2;
  * Makes a `tokenizer.json` from a SentencePiece model file, for a folder without one. The same code builds it
  * for a GGUF file of the same tokenizer.
  *
- * @param addsBos `add_bos_token` of the folder's `tokenizer_config.json`
+ * @param config the folder's `tokenizer_config.json`, whose `add_bos_token` and `add_eos_token` say what is
+ * added to a text; by default nothing, as in transformers 5
  * @throws QdyloraError MISSING_FILE, BAD_FILE; UNSUPPORTED that names a feature that would give other tokens
  */
-export function sentencePieceTokenizer(path: string, addsBos: boolean): Record<string, unknown> {
+export function sentencePieceTokenizer(
+  path: string,
+  config: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
   const model = readSentencePiece(path);
   const { pieces, modelType, bosId, eosId, padId, unkId, addDummyPrefix, removeExtraWhitespaces } = model;
   assertKnown(path, model);
@@ -31,14 +35,37 @@ export function sentencePieceTokenizer(path: string, addsBos: boolean): Record<s
     ...id('unknown', unkId),
     'tokenizer.ggml.add_space_prefix': addDummyPrefix,
     'tokenizer.ggml.remove_extra_whitespaces': removeExtraWhitespaces,
-    'tokenizer.ggml.add_bos_token': addsBos,
-    'tokenizer.ggml.add_eos_token': modelType === UNIGRAM,
   });
-  return (modelType === BPE ? sentencePieceBpe : sentencePieceUnigram)(
-    path,
-    metadata,
-    readVocabulary(path, metadata, 'sentencepiece'),
-  );
+  const vocabulary = readVocabulary(path, metadata, 'sentencepiece');
+  return {
+    ...(modelType === BPE ? sentencePieceBpe : sentencePieceUnigram)(path, metadata, vocabulary),
+    post_processor: specialTemplate(vocabulary, {
+      begin: config.add_bos_token === true ? vocabulary.special('tokenizer.ggml.bos_token_id') : null,
+      end: config.add_eos_token === true ? vocabulary.special('tokenizer.ggml.eos_token_id') : null,
+    }),
+  };
+}
+
+/** The post-processor that adds a token in front of each text, and one behind it; null adds none. */
+function specialTemplate(
+  { vocab }: GgufVocabulary,
+  { begin, end }: { readonly begin: string | null; readonly end: string | null },
+): Record<string, unknown> {
+  const added = (id: string | null, type_id: number): unknown[] =>
+    id === null ? [] : [{ SpecialToken: { id, type_id } }];
+  const sequence = (id: 'A' | 'B', type_id: number): unknown[] => [
+    ...added(begin, type_id),
+    { Sequence: { id, type_id } },
+    ...added(end, type_id),
+  ];
+  return {
+    type: 'TemplateProcessing',
+    single: sequence('A', 0),
+    pair: [...sequence('A', 0), ...sequence('B', 1)],
+    special_tokens: Object.fromEntries(
+      [begin, end].flatMap((id) => (id === null ? [] : [[id, { id, ids: [vocab[id]], tokens: [id] }]])),
+    ),
+  };
 }
 
 function assertKnown(

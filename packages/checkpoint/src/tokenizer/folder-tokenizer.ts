@@ -52,7 +52,7 @@ export function folderTokenizerFiles(folder: string, followLinks = false): Token
         additional,
       });
     },
-    tokenizerConfig,
+    tokenizerConfig: () => withUsedClass(tokenizerConfig(), kind),
     chatTemplate: () => templates().default,
     toolTemplate: () => templates().tool_use,
     specialTokens: () => {
@@ -62,13 +62,26 @@ export function folderTokenizerFiles(folder: string, followLinks = false): Token
   });
 }
 
+/** Models for which transformers 5.24 does not use the `LlamaTokenizer` that many of their folders name. */
+const NOT_LLAMA_TOKENIZERS: readonly unknown[] = ['mistral', 'phi3', 'qwen2'];
+
+/** The config with the tokenizer class that transformers uses: for some models that of any tokenizer.json. */
+const withUsedClass = (
+  config: Readonly<Record<string, unknown>> | null,
+  { modelType }: TokenizerKind,
+): Readonly<Record<string, unknown>> | null =>
+  /^LlamaTokenizer(Fast)?$/.test(String(config?.tokenizer_class)) &&
+  NOT_LLAMA_TOKENIZERS.includes(modelType())
+    ? { ...config, tokenizer_class: 'PreTrainedTokenizerFast' }
+    : config;
+
 /** `tokenizer.json`, or its equivalent made from SentencePiece's model or from a vocabulary and merges. */
 function storedTokenizer(find: (name: string) => string | null, kind: TokenizerKind): unknown {
   const json = find('tokenizer.json');
   if (json !== null) return readJson(json, 'tokenizer', TOKENIZER_LIMITS);
   const { tokenizerConfig, modelType } = kind;
   const pieces = find('tokenizer.model');
-  if (pieces !== null) return sentencePieceTokenizer(pieces, tokenizerConfig.add_bos_token !== false);
+  if (pieces !== null) return sentencePieceTokenizer(pieces, tokenizerConfig);
   const vocab = find('vocab.json');
   const merges = find('merges.txt');
   if (vocab === null || merges === null) return null;

@@ -47,13 +47,13 @@ export function labelExchange(
 
 /**
  * Tokens of a text at the start of a sequence, with the special tokens that the tokenizer's files add before
- * a text (BOS), without those after it.
+ * a text (BOS), without those after it. BOS may be the same token as EOS.
  */
 export function opening(tokenizer: Tokenizer, text: string): number[] {
   const ids = tokenizer.encode(text, { addSpecialTokens: true });
-  return tokenizer.eosId !== null &&
-    ids.at(-1) === tokenizer.eosId &&
-    tokenizer.encode(text).at(-1) !== tokenizer.eosId
+  const { bosId, eosId } = tokenizer;
+  const isOnlyBos = ids.length === 1 && bosId === eosId;
+  return eosId !== null && !isOnlyBos && ids.at(-1) === eosId && tokenizer.encode(text).at(-1) !== eosId
     ? ids.slice(0, -1)
     : ids;
 }

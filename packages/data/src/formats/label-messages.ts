@@ -1,5 +1,6 @@
 import { badData, kindOf } from '../bad-data.ts';
-import { templateFor, type ChatMessage, type ChatTemplate } from '../template/chat-template.ts';
+import type { ChatMessage } from '../template/chat-message.ts';
+import { templateFor, type ChatTemplate } from '../template/chat-template.ts';
 import { labelConversation } from '../labels/label-conversation.ts';
 import type { LabelledTokens } from '../labels/mask-prompt.ts';
 import { parseJsonText } from '../rows/json/parse-json-text.ts';

@@ -1,6 +1,6 @@
 import { nearestName } from '@qdylora/contract';
 import { badData, kindOf } from '../bad-data.ts';
-import type { ChatMessage } from '../template/chat-template.ts';
+import { CONTENT_PARTS, type ChatMessage, type TextPart } from '../template/chat-message.ts';
 import { labelMessages } from './label-messages.ts';
 import type { Row, RowFormat } from './row-format.ts';
 
@@ -50,7 +50,12 @@ function readMessage(message: unknown, name: string, where: string): ChatMessage
       'Correct or delete this line. Rows with "from" and "value" need the key "conversations".',
     );
   assertKnownRole(role, name, where);
-  return { ...message, role, content: readContent(content, `${name}.content`, where) };
+  return {
+    ...message,
+    role,
+    content: readContent(content, `${name}.content`, where),
+    ...(Array.isArray(content) && { [CONTENT_PARTS]: content as readonly TextPart[] }),
+  };
 }
 
 /** Roles of common chat templates. A template may have others, so only misspelled ones are refused. */
@@ -81,12 +86,14 @@ const withExactParts = (
   messages: readonly ChatMessage[],
   exact: readonly ReadonlyMap<string, unknown>[],
 ): ChatMessage[] =>
-  messages.map(
-    (message, i) =>
-      Object.fromEntries(
-        Object.entries(message).map(([key, value]) => [key, isPart(value) ? exact[i].get(key) : value]),
-      ) as ChatMessage,
-  );
+  messages.map((message, i) => ({
+    ...message,
+    ...Object.fromEntries(
+      Object.entries(message)
+        .filter(([, value]) => isPart(value))
+        .map(([key]) => [key, exact[i].get(key)]),
+    ),
+  }));
 
 /** Reads `content`: a string, null (a turn of tool calls), or a list of text parts, which are joined. */
 function readContent(content: unknown, name: string, where: string): string | null {

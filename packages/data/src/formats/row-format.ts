@@ -64,7 +64,12 @@ export function assertTemplate(tokenizer: Tokenizer): NonNullable<Tokenizer['cha
     where: 'data',
     problem: 'Conversations need a chat template, but the tokenizer has none.',
     nextStep:
-      'Name one: chat_template: chatml. Or use an instruction-tuned model, add chat_template.jinja to its ' +
-      'folder (several named templates without a default are none), or write rows of prompt and completion.',
+      `Name one: chat_template: ${fittingTemplate(tokenizer)}. Or use an instruction-tuned model, add ` +
+      'chat_template.jinja to its folder (several named templates without a default are none), or write ' +
+      'rows of prompt and completion.',
   });
 }
+
+/** Zephyr's template ends answers with the end token, where the tokenizer lacks the one of ChatML. */
+const fittingTemplate = ({ encode }: Tokenizer): 'chatml' | 'zephyr' =>
+  encode('<|im_end|>').length === 1 ? 'chatml' : 'zephyr';

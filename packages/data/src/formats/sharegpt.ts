@@ -1,6 +1,6 @@
 import { badData, kindOf } from '../bad-data.ts';
 import { parseJsonText } from '../rows/json/parse-json-text.ts';
-import type { ChatMessage } from '../template/chat-template.ts';
+import type { ChatMessage } from '../template/chat-message.ts';
 import { labelMessages } from './label-messages.ts';
 import type { Row, RowFormat } from './row-format.ts';
 

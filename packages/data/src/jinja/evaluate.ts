@@ -14,7 +14,6 @@ import {
   Namespace,
   numberOf,
   PythonFloat,
-  textOf,
   Tuple,
   UnknownJinja,
   type CallArguments,
@@ -113,8 +112,12 @@ function computed(node: Expression, scope: Scope): Value {
 
 function dictOf(entries: ReadonlyMap<Expression, Expression>, scope: Scope): Dict {
   const dict = new Map<string, Value>();
-  for (const [key, value] of entries)
-    dict.set(textOf(evaluate(key, scope), 'the key of a mapping'), evaluate(value, scope));
+  for (const [key, value] of entries) {
+    const name = evaluate(key, scope);
+    if (typeof name !== 'string')
+      throw new UnknownJinja(`The key of a mapping must be a string, not ${nameOf(name)}`);
+    dict.set(name, evaluate(value, scope));
+  }
   return dict;
 }
 

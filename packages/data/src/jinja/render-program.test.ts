@@ -22,6 +22,18 @@ describe('a template is rendered as Python renders it', () => {
       '',
     ],
     [
+      'a name that a block sets is gone behind it',
+      '{% set x %}{% set y = 1 %}{{ y }}{% endset %}{% filter upper %}{% set y = 2 %}{{ y }}{% endfilter %}' +
+        '{% for i in [] %}{% else %}{% set y = 3 %}{{ y }}{% endfor %}[{{ x }}{{ y }}]',
+      '23[1]',
+    ],
+    ['a name that a condition sets stays', '{% if true %}{% set y = 1 %}{% endif %}{{ y }}', '1'],
+    [
+      'newlines behind blocks and spaces before them are removed, in texts and strings they stay',
+      "100%}\na#}\n{b-}\n  {-1}{{ '%}\nx\n {% y' }}\n  {% if 1 %}\n  {# c #}\nd\n  {% endif %}\ne",
+      '100%}\na#}\n{b-}\n  {-1}%}\nx\n {% y\nd\ne',
+    ],
+    [
       'a break in the first turn runs the else',
       '{% for i in [1] %}a{% break %}{% else %}b{% endfor %}',
       'ab',
@@ -109,6 +121,11 @@ it.each<[string, string, RegExp]>([
     /argument of the filter join: attribute/,
   ],
   ['% after a string', "{{ '%s: %s' % ('a', 'b') }}", /Unknown operator: % after a string/],
+  ['a further argument of a filter', "{{ '1' | int(0, 16) }}", /the filter int takes at most 1 arguments/],
+  ['a key that is no string', '{{ {1: 2} }}', /key of a mapping must be a string, not a number/],
+  ['an order of lists', '{{ [1] < [2] }}', /Unknown operator: a list < a list/],
+  ['a tuple times a number', '{{ (1, 2) * 2 }}', /Unknown operator: a tuple \* a number/],
+  ['a filtered block', '{% set x | upper %}a{% endset %}', /Cannot assign to .*: FilterExpression/],
 ])('%s is refused as not implemented', (_, source, message) => {
   expect(() => render(source)).toThrow(
     expect.objectContaining({

@@ -123,7 +123,7 @@ function textOfStatement(statement: Statement, scope: Scope): string {
     case 'CallStatement':
       return callBlock(statement, scope);
     case 'FilterStatement': {
-      const text = block(statement.body, scope);
+      const text = block(statement.body, scope.inner());
       return rendering.leaving ? '' : pythonText(filtered(text, statement.filter, scope), step);
     }
     case 'Break':
@@ -160,7 +160,7 @@ function loop({ loopvar, iterable, body, defaultBlock }: For, scope: Scope): str
     isAnyComplete ||= leaving === null;
   }
   // As in Jinja: also if `break` or `continue` has ended every iteration early.
-  return isAnyComplete ? text : text + block(defaultBlock, scope);
+  return isAnyComplete ? text : text + block(defaultBlock, scope.inner());
 }
 
 /** True if `for x in list if test` keeps an item. */
@@ -187,7 +187,7 @@ function loopState(items: readonly Value[], i: number): Value {
 }
 
 function set({ assignee, value, body }: SetStatement, scope: Scope): void {
-  const assigned = value ? evaluate(value, scope) : block(body, scope);
+  const assigned = value ? evaluate(value, scope) : block(body, scope.inner());
   if (!scope.rendering.leaving) assign(assignee, assigned, scope);
 }
 
@@ -208,7 +208,7 @@ function assign(target: Expression, value: Value, scope: Scope): void {
       return;
     }
     default:
-      throw new Error(`cannot assign to ${target.type}`);
+      throw new UnknownJinja(`Cannot assign to something that is not a name: ${target.type}`);
   }
 }
 

@@ -1,4 +1,5 @@
 import { parse, tokenize } from '@huggingface/jinja';
+import { trimBlocks } from './trim-blocks.ts';
 
 /**
  * The syntax tree that @huggingface/jinja 0.5.11 parses a template into. The package exports its parser, not
@@ -160,7 +161,7 @@ const withLineFeeds = (source: string): string => source.replaceAll(/\r\n?/g, '\
 
 /** Tokens of a template, with the whitespace around blocks trimmed as transformers does. */
 export const readTokens = (source: string): Tokens =>
-  tokenize(withLineFeeds(source), { lstrip_blocks: true, trim_blocks: true });
+  tokenize(trimBlocks(withLineFeeds(source)), { lstrip_blocks: false, trim_blocks: false });
 
 /** Tokens of a template of the harness: whitespace around blocks stays, also the last newline. */
 export const readUntrimmedTokens = (source: string): Tokens => {

@@ -1,6 +1,9 @@
+import { QdyloraError } from '@qdylora/contract';
 import { badData } from '../bad-data.ts';
 import { answerCharacters, type Conversation, type Span } from '../template/answer-characters.ts';
 import { templateFor, type ChatTemplate } from '../template/chat-template.ts';
+import { CONTENT_PARTS } from '../template/chat-message.ts';
+import { withoutParts } from '../template/content-parts.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { maskPrompt, type LabelledTokens, type Piece } from './mask-prompt.ts';
 
@@ -21,10 +24,11 @@ export interface ConversationOptions {
  * @throws QdyloraError BAD_DATA if the template refuses or rewrites the conversation.
  */
 export function labelConversation(
-  conversation: Conversation,
+  whole: Conversation,
   { tokenizer, template: plainTemplate, completionOnlyLoss, where, untrained = [] }: ConversationOptions,
 ): LabelledTokens {
-  const template = templateFor(plainTemplate, conversation.tools);
+  const template = templateFor(plainTemplate, whole.tools);
+  const conversation = fitting(whole, template);
   if (!completionOnlyLoss && untrained.length === 0)
     return maskPrompt([
       {
@@ -39,6 +43,19 @@ export function labelConversation(
   return maskPrompt(
     completionOnlyLoss ? pieces : pieces.map((piece) => ({ ids: piece.ids, isAnswer: !piece.isAnswer })),
   );
+}
+
+/** A conversation whose contents are whole texts if the template takes their parts in some turns only. */
+function fitting(conversation: Conversation, template: ChatTemplate): Conversation {
+  const { messages, tools } = conversation;
+  if (!messages.some((message) => message[CONTENT_PARTS])) return conversation;
+  try {
+    template.render(messages, { tools });
+    return conversation;
+  } catch (error) {
+    if (!QdyloraError.isInstance(error)) throw error;
+    return { ...conversation, messages: messages.map(withoutParts) };
+  }
 }
 
 interface TurnOptions {

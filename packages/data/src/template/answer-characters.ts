@@ -1,6 +1,8 @@
 import { badData } from '../bad-data.ts';
 import { commonPrefix } from '../common-prefix.ts';
-import type { ChatMessage, ChatTemplate, RenderOptions } from './chat-template.ts';
+import { CONTENT_PARTS, type ChatMessage } from './chat-message.ts';
+import type { ChatTemplate, RenderOptions } from './chat-template.ts';
+import { lastWords, withText } from './content-parts.ts';
 
 export interface Conversation {
   readonly messages: readonly ChatMessage[];
@@ -71,10 +73,11 @@ function firstStart(
   message: ChatMessage,
   render: (message: ChatMessage, options?: RenderOptions) => string,
 ): number | null {
-  const other = render({ ...message, content: WORDS });
+  const other = render(withText(message, WORDS));
   const place = other.indexOf(WORDS);
   const words = place >= 0 && commonPrefix(text, other) >= place ? place : null;
-  const question = { role: 'user', content: WORDS };
+  const { content, [CONTENT_PARTS]: parts } = message;
+  const question = withText({ role: 'user', content, ...(parts && { [CONTENT_PARTS]: parts }) }, WORDS);
   const rendered = render(question);
   const prompt = render(question, { addGenerationPrompt: true });
   const header = prompt.startsWith(rendered) ? prompt.slice(rendered.length) : '';
@@ -96,7 +99,7 @@ function withoutEnd(upToTurn: string, text: string, { endToken = '' }: ChatTempl
  */
 function turnEnd(text: string, upToTurn: string, start: number, message: ChatMessage): number | null {
   if (text.startsWith(upToTurn)) return upToTurn.length;
-  const words = (message.content ?? '').trim();
+  const words = lastWords(message);
   if (words === '') return callsEnd(text, upToTurn.slice(start), start, message);
   const at = upToTurn.lastIndexOf(words);
   if (at < 0) return null;

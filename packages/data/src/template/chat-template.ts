@@ -12,18 +12,13 @@ import {
 import { templateValue } from '../jinja/python/values.ts';
 import { renderProgram, TemplateFailure } from '../jinja/render-program.ts';
 import type { Program } from '../jinja/syntax.ts';
+import type { ChatMessage } from './chat-message.ts';
+import { contentFor } from './content-parts.ts';
 import { hasGenerationMarks, hideMarks, readMarks, writeMarks, type MarkedText } from './generation-marks.ts';
 import { parseTemplate } from './parse-template.ts';
 import { renderContinued } from './render-continued.ts';
 import { templateError } from './template-error.ts';
 import { templateGlobals } from './template-globals.ts';
-
-export interface ChatMessage {
-  readonly role: string;
-  readonly content: string | null;
-  /** `name`, `tool_calls`, `tool_call_id`, `reasoning_content` and other keys that a template uses. */
-  readonly [key: string]: unknown;
-}
 
 export interface RenderOptions {
   /** Adds the header of an assistant turn, ready for generation. */
@@ -96,6 +91,7 @@ export function createChatTemplate(source: string, options: ChatTemplateOptions 
   const plain = compiled(hideMarks(source));
   const marked = compiled(writeMarks(source));
   const globals = templateGlobals(date);
+  const withContent = contentFor(plain);
   const render = (
     program: () => Program,
     messages: readonly ChatMessage[],
@@ -103,7 +99,7 @@ export function createChatTemplate(source: string, options: ChatTemplateOptions 
   ): string => {
     const inputs = {
       ...variables,
-      messages: messages.map((message) => withReasoning(withoutNulls(message))),
+      messages: messages.map((message) => withReasoning(withoutNulls(withContent(message)))),
       tools: tools ?? null,
       add_generation_prompt: addGenerationPrompt,
     };

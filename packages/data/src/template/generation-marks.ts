@@ -11,25 +11,37 @@ export interface MarkedText {
 /** True for a template that marks assistant text with `{% generation %}`. */
 export const hasGenerationMarks = (template: string): boolean => /\{%-?\s*generation\s*-?%\}/.test(template);
 
+/** A comment, in which marks are none, or a mark. */
+const COMMENT_OR_MARK = /\{#[\s\S]*?(?:#\}|$)|\{%(-?)(\s*)(end)?generation(\s*)(-?)%\}/g;
+
+/** Both marks as the block of a filter that changes no text: in Jinja they are a block with its own names. */
+const BLOCK_STARTS = 'filter d  ';
+const BLOCK_ENDS = 'endfilter    ';
+
 /**
- * Replaces the marks by characters. They are written as a block, so that white space around them is trimmed
- * as before.
+ * Replaces the marks by characters around a block. Comments are put where the outer white space of a mark may
+ * be trimmed.
  */
 export const writeMarks = (template: string): string =>
   template.replace(
-    /\{%(-?)\s*(end)?generation\s*(-?)%\}/g,
-    (_, left: string, end: string | undefined, right: string) =>
-      `{%${left} if true %}${end ? CLOSE : OPEN}{% endif ${right}%}`,
+    COMMENT_OR_MARK,
+    (whole, left?: string, _?: string, end?: string, __?: string, right = '') => {
+      if (left === undefined) return whole;
+      return end
+        ? `{%${left} ${BLOCK_ENDS}%}${CLOSE}{# ${right}#}`
+        : `{#${left} #}${OPEN}{% ${BLOCK_STARTS}${right}%}`;
+    },
   );
 
 /**
- * Replaces the marks by comments, for a rendering without spans. A comment bounds the white space that `{{-`
- * beside it strips, as the mark does in Jinja; the parser would delete the mark before that. The source keeps
- * its length, so that places in errors stay right. Marks within comments are none.
+ * Replaces the marks by a block without characters, for a rendering without spans. The source keeps its
+ * length, so that places in errors stay right.
  */
 export const hideMarks = (template: string): string =>
-  template.replace(/\{#[\s\S]*?(?:#\}|$)|\{%(-?\s*(?:end)?generation\s*-?)%\}/g, (whole, mark?: string) =>
-    mark === undefined ? whole : `{#${mark}#}`,
+  template.replace(
+    COMMENT_OR_MARK,
+    (whole, left?: string, before?: string, end?: string, behind?: string, right = '') =>
+      left === undefined ? whole : `{%${left}${before}${end ? BLOCK_ENDS : BLOCK_STARTS}${behind}${right}%}`,
   );
 
 /** Separates a rendering of such a template into its text and the spans between marks. */

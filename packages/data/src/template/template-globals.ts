@@ -18,6 +18,7 @@ export const templateGlobals = (date: Date): Readonly<Record<string, Value>> => 
       pythonText(format, () => {}),
     ),
   range,
+  documents: null, // of retrieval; there are none here
 });
 
 /** Python's `range`, as a list. */

@@ -4,17 +4,20 @@ import {
   checkOptions,
   objectWith,
   orNull,
+  QdyloraError,
   required,
   shownValue,
   someText,
   trueOrFalse,
   type OptionRules,
 } from '@qdylora/contract';
+import type { Tokenizer as Library } from '@huggingface/tokenizers';
 import { createChatTemplate } from '../template/chat-template.ts';
 import { checkTokenizerJson, type TokenizerJson } from './check-tokenizer-json.ts';
 import { guardPatterns, unknownPattern } from './guard-patterns.ts';
 import { openLibrary } from './huggingface-tokenizers/open-library.ts';
 import { specialIds, templateTokens, type SpecialTokens, type Vocabulary } from './special-tokens.ts';
+import { withLlamaParts } from './llama-parts.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { withPrefixSpace } from './with-prefix-space.ts';
 
@@ -46,7 +49,8 @@ const RULES: OptionRules<TokenizerFiles> = {
  *
  * @throws QdyloraError BAD_FILE for an invalid tokenizer.json; BAD_CONFIG for special tokens outside the
  * vocabulary; BAD_ARGUMENT for invalid `files`. `encode` and `decode` throw BAD_ARGUMENT for invalid texts,
- * ids and options.
+ * ids and options; `encode` throws BAD_FILE for characters that the vocabulary lacks, if it names no unknown
+ * token.
  * @example
  * const checkpoint = await openCheckpoint('models/smollm2');
  * const tokenizer = loadTokenizer(checkpoint.tokenizerFiles);
@@ -55,15 +59,14 @@ const RULES: OptionRules<TokenizerFiles> = {
 export function loadTokenizer(files: TokenizerFiles): Tokenizer {
   checkOptions('tokenizer', files, RULES);
   const config = files.tokenizerConfig ?? {};
-  const json = withPrefixSpace(checkTokenizerJson(files.tokenizerJson), config);
+  const json = withPrefixSpace(withLlamaParts(checkTokenizerJson(files.tokenizerJson), config), config);
   const library = openLibrary(json, config);
   const texts = library.model!.vocab;
   const vocabulary: Vocabulary = { idOf: (token) => library.token_to_id(token), textOf: (id) => texts[id] };
   const ids = specialIds(files.specialTokens ?? {}, config, vocabulary);
   const source = files.chatTemplate ?? templateOf(config);
 
-  const plain: Tokenizer['encode'] = (text, { addSpecialTokens = false } = {}) =>
-    library.encode(text, { add_special_tokens: addSpecialTokens }).ids;
+  const plain = plainEncode(library);
   const pattern = unknownPattern(json);
   const guarded = pattern === null ? plain : guardPatterns(plain, pattern);
   const encode: Tokenizer['encode'] = (text, options) => {
@@ -110,6 +113,29 @@ export function loadTokenizer(files: TokenizerFiles): Tokenizer {
           }),
     tokenText: behindALetter(encode, decode),
   };
+}
+
+/** Encodes valid texts.  @throws QdyloraError BAD_FILE for a token without an id */
+const plainEncode =
+  (library: Library): Tokenizer['encode'] =>
+  (text, { addSpecialTokens = false } = {}) => {
+    const { ids, tokens } = library.encode(text, { add_special_tokens: addSpecialTokens });
+    assertKnown(ids, tokens);
+    return ids;
+  };
+
+/** @throws QdyloraError BAD_FILE for a token without an id */
+function assertKnown(ids: readonly (number | null | undefined)[], tokens: readonly string[]): void {
+  const unknown = ids.findIndex((id) => typeof id !== 'number');
+  if (unknown < 0) return;
+  throw new QdyloraError('BAD_FILE', {
+    where: 'tokenizer.json',
+    problem:
+      `The vocabulary has no ${JSON.stringify(tokens[unknown].slice(0, 200))}, and no token for unknown ` +
+      'characters',
+    nextStep:
+      'Take tokenizer.json from where the model comes from, or remove these characters from the text.',
+  });
 }
 
 /** A vocabulary of ids by text, or of texts in the order of their ids (Unigram). */

@@ -7,7 +7,7 @@ export const NO_ARGUMENTS: CallArguments = { positional: [], named: new Map() };
  * The values of a callable's parameters in their order, given by position or by name; undefined if not given.
  *
  * @param callable name for errors: `the filter join`
- * @throws UnknownJinja for an argument that is not in `parameters`
+ * @throws UnknownJinja for an argument that is not in `parameters`, and for too many of them
  */
 export function bindArguments(
   { positional, named }: CallArguments,
@@ -17,6 +17,8 @@ export function bindArguments(
   for (const name of named.keys())
     if (!parameters.includes(name)) throw new UnknownJinja(`Unknown argument of ${callable}: ${name}`);
   if (positional.length > parameters.length)
-    throw new Error(`${callable} takes at most ${parameters.length} arguments, not ${positional.length}`);
+    throw new UnknownJinja(
+      `${callable} takes at most ${parameters.length} arguments, not ${positional.length}`,
+    );
   return parameters.map((name, i) => (i < positional.length ? positional[i] : named.get(name)));
 }

@@ -51,7 +51,17 @@ export function operate(operator: string, left: Value, right: Value, step: Step)
     const order = ordered(operator, compareTexts(left, right));
     if (order !== undefined) return order;
   }
-  throw new Error(`cannot compute ${nameOf(left)} ${operator} ${nameOf(right)}`);
+  const problem = `${nameOf(left)} ${operator} ${nameOf(right)}`;
+  if (isOnlyInPython(operator, left, right)) throw new UnknownJinja(`Unknown operator: ${problem}`);
+  throw new Error(`cannot compute ${problem}`);
+}
+
+/** True for operands that Python computes, but this implementation does not. */
+function isOnlyInPython(operator: string, left: Value, right: Value): boolean {
+  const kinds = [kindOf(left), kindOf(right)];
+  if (operator === '*') return kinds.includes('tuple') && kinds.includes('integer');
+  const isOrder = ordered(operator, 0) !== undefined;
+  return isOrder && kinds[0] === kinds[1] && itemsOf(left) !== null;
 }
 
 /** Concatenates two strings, lists or tuples; undefined for other operands. */

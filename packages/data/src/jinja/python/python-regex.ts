@@ -5,24 +5,29 @@ import { QdyloraError } from '@qdylora/contract';
  *
  * Differences that it removes: `\s`, `\d`, `\w`, `\b` know all of Unicode in Python; `.` excludes only the
  * newline; `$` also matches before a last newline; `\A`, `\Z`, `(?P<name>…)` and leading flags such as `(?s)`
- * are spelled otherwise; a backslash may stand before any punctuation.
+ * are spelled otherwise; a backslash may stand before any punctuation; no match begins inside a character.
  *
  * @throws QdyloraError UNSUPPORTED for what JavaScript cannot express (`(?x)`, flags of a part, atomic
  * groups, possessive quantifiers, conditions); BAD_CONFIG for an invalid expression
  * @example
- * pythonRegex('(?s).*#### '); // /[^]*#### /gu
+ * '😀 42'.match(pythonRegex('[0-9]*$')); // ['42', '']
  */
 export function pythonRegex(pattern: string): RegExp {
   const { flags, start } = leadingFlags(pattern);
   const translator = new Translator(pattern, start, flags);
   const source = translator.translate();
   try {
-    return new RegExp(source, flags.has('i') ? 'giu' : 'gu');
+    return new RegExp(`${BETWEEN_CHARACTERS}(?:${source})`, flags.has('i') ? 'giu' : 'gu');
   } catch (cause) {
     throw invalid(pattern, (cause as Error).message, cause);
   }
 }
 
+/**
+ * False between the two units of a surrogate pair. V8 looks for matches there too, where no character
+ * precedes or follows: an emoji would end a text.
+ */
+const BETWEEN_CHARACTERS = '(?:^|(?<=[^]))';
 /** White space of Python's `\s`. */
 const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
 const WORD = '\\p{L}\\p{N}_';

@@ -1,9 +1,12 @@
 import {
+  type AddedToken,
   ByteFallbackDecoder,
   ByteLevelPreTokenizer,
   LowercaseNormalizer,
   MetaspaceDecoder,
   PrecompiledNormalizer,
+  ReplaceDecoder,
+  ReplaceNormalizer,
   SplitPreTokenizer,
   type Tokenizer,
 } from '@huggingface/tokenizers';
@@ -44,7 +47,11 @@ export function matchPreTokenizer(part: unknown): unknown {
   const config = part as PreTokenizer | null;
   switch (config?.type) {
     case 'Sequence':
-      return { ...config, pretokenizers: (config.pretokenizers ?? []).map(matchPreTokenizer) };
+      // flat, so that `prependFirst` sees which piece is the first
+      return {
+        ...config,
+        pretokenizers: (config.pretokenizers ?? []).map(matchPreTokenizer).flatMap(inside),
+      };
     case 'Digits':
       return split(config.individual_digits ? '\\p{N}' : '\\p{N}+', 'Isolated');
     case 'Metaspace':
@@ -68,6 +75,9 @@ export function matchPreTokenizer(part: unknown): unknown {
       return part; // the library's other parts agree with Rust, or the library refuses them
   }
 }
+
+const inside = (part: unknown): readonly unknown[] =>
+  (part as PreTokenizer | null)?.type === 'Sequence' ? ((part as PreTokenizer).pretokenizers ?? []) : [part];
 
 const split = (pattern: string, behavior: SplitBehavior): unknown => ({
   type: 'Split',
@@ -103,12 +113,16 @@ const wordsFrom = (mark: string): unknown => onlyMatches(`${mark}[^${mark}]*|[^$
  * - Unknown tokens are fused over the whole text; in Rust, within a piece.
  * - An added token that is matched in normalized text is decoded as it is written in the file; in Rust, as it
  *   is matched: with the ▁ of its space.
+ * - Such a token is also found as it is written in the file, if another one is in front of it; in Rust, only
+ *   as it is matched.
+ * - `Replace` reads `$&` in its content as the match; Rust writes it as it is.
  */
 export function matchParts(library: Tokenizer): void {
   for (const part of partsOf(library.normalizer)) {
     if (part instanceof LowercaseNormalizer)
       part.normalize = (text) => Array.from(text, (character) => character.toLowerCase()).join('');
     if (part instanceof PrecompiledNormalizer) part.normalize = precompiledMap(part.charsmap);
+    if (part instanceof ReplaceNormalizer) part.config = withLiteralContent(part.config);
   }
   fuseInsidePieces(library);
   matchUnigram(library);
@@ -124,9 +138,17 @@ export function matchParts(library: Tokenizer): void {
     if (part instanceof ByteFallbackDecoder)
       part.text_decoder = { decode: decodeRun } as unknown as ByteFallbackDecoder['text_decoder'];
     if (part instanceof MetaspaceDecoder) decodeMarks(part);
+    if (part instanceof ReplaceDecoder) part.config = withLiteralContent(part.config);
   }
   decodeAsMatched(library);
+  findAsMatched(library);
 }
+
+/** The settings of a `Replace`, with each `$` doubled, which `replaceAll` writes as one. */
+const withLiteralContent = <C extends { readonly content?: string }>(config: C): C => ({
+  ...config,
+  content: (config.content ?? '').replaceAll('$', '$$$$'),
+});
 
 function matchSplit(part: SplitPreTokenizer): void {
   const { pattern } = part;
@@ -152,6 +174,18 @@ function decodeAsMatched(library: Tokenizer): void {
   if (matched.size === 0) return;
   const decode = decoder.decode_chain.bind(decoder);
   decoder.decode_chain = (tokens) => decode(tokens.map((token) => matched.get(token) ?? token));
+}
+
+function findAsMatched(library: Tokenizer): void {
+  const { normalizer } = library;
+  if (!normalizer) return;
+  const { added_tokens_map: tokenOf } = library as unknown as {
+    readonly added_tokens_map: Map<string, AddedToken>;
+  };
+  for (const token of library.get_added_tokens_decoder().values()) {
+    const isOther = token.normalized && normalizer(token.content) !== token.content;
+    if (isOther && tokenOf.get(token.content) === token) tokenOf.delete(token.content);
+  }
 }
 
 function decodeMarks(part: MetaspaceDecoder): void {

@@ -1,9 +1,11 @@
 import { Tokenizer as Library } from '@huggingface/tokenizers';
 import { QdyloraError } from '@qdylora/contract';
 import type { TokenizerJson } from '../check-tokenizer-json.ts';
+import { unknownDropper } from './unknown-dropper.ts';
 import { matchParts, matchPreTokenizer } from './match-reference.ts';
 import { mergeLongWords } from './merge-long-words.ts';
 import { rememberPieces } from './remember-pieces.ts';
+import { prependFirst } from './prepend-first.ts';
 import { pieceSplitter } from './split-long-pieces.ts';
 
 /**
@@ -32,13 +34,20 @@ export function openLibrary(json: TokenizerJson, config: object): Library {
   matchParts(library);
   rememberPieces(library);
   mergeLongWords(library);
-  const split = pieceSplitter(json);
+  const dropUnknown = unknownDropper(library);
+  prependFirst(library);
+  changePieces(library, dropUnknown);
+  changePieces(library, pieceSplitter(json));
+  return library;
+}
+
+/** Changes the pieces that the pre-tokenizer gives to the model; null changes none. */
+function changePieces(library: Library, change: ((piece: string) => string | string[]) | null): void {
+  if (!change) return;
   const preTokenize = library.pre_tokenizer;
   // The library calls it as a function; a text without a pre-tokenizer is one piece.
-  if (split)
-    library.pre_tokenizer = ((text: string, options?: object) =>
-      (preTokenize ? preTokenize(text, options) : [text]).flatMap(
-        split,
-      )) as unknown as Library['pre_tokenizer'];
-  return library;
+  library.pre_tokenizer = ((text: string, options?: object) =>
+    (preTokenize ? preTokenize(text, options) : [text]).flatMap(
+      change,
+    )) as unknown as Library['pre_tokenizer'];
 }

@@ -19,7 +19,8 @@ describe.each(Object.entries(cases))(
       const root = temporaryFolder();
       copyFileSync(`${FOLDER}${name}.model`, join(root, 'tokenizer.model'));
       writeFileSync(join(root, 'config.json'), '{"model_type":"llama"}');
-      writeFileSync(join(root, 'tokenizer_config.json'), '{"bos_token":"<s>","eos_token":"</s>"}');
+      const config = '{"add_bos_token":true,"bos_token":"<s>","eos_token":"</s>"}';
+      writeFileSync(join(root, 'tokenizer_config.json'), config);
       const tokenizer = (await openTokenizer(root))!;
       const isUnigram = name.startsWith('unigram');
       for (const [i, text] of texts.entries()) {
