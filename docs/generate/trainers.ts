@@ -11,8 +11,9 @@ export interface Trainer {
 
 const ALPHA_NOTE =
   '`lora_alpha` is not divided by the rank: it is the scale itself at a single rank, and a little more at ' +
-  'small ranks of several. To keep the scale of a run at rank r, give alpha / r, or `lora_scaling: paper`, ' +
-  'which divides.';
+  'small ranks of several. To train as before at rank r, set `lora_scaling: paper`, which divides. With ' +
+  'alpha / r in its place the scale is the same, but `rank_rates` is `inverse_sqrt` by default, so that B ' +
+  'learns √r times slower: set `rank_rates: uniform` beside it.';
 
 /**
  * What each trainer calls its settings. The page beside each name comes from the code: `KEYS` and
@@ -95,6 +96,9 @@ export const TRAINERS: readonly Trainer[] = [
     notes: [
       'Only supervised fine-tuning is here. There is no DPO, GRPO or reward model.',
       'Rows have the fields that TRL takes: `messages`, `prompt` + `completion`, or `text`.',
+      'A prompt and its completion are tokenized separately, so that the prompt has the tokens that ' +
+        'generation starts from. TRL tokenizes them together: where a prompt ends in a space, tokens ' +
+        'differ. Put the space at the beginning of the completion.',
       'Prompts are left out of the loss by default.',
     ],
   },

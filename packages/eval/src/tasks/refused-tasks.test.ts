@@ -79,6 +79,10 @@ describe('wrong tasks are refused with what to do', () => {
       '`aggregation` of acc cannot be bleu. It may be mean',
     ],
     ['filter_list: [{name: a, filter: []}]\n', 'must end with take_first'],
+    [
+      'filter_list: [{name: a, filter: [{function: take_first_k, k: 2}, {function: take_first}]}]\n',
+      '`k` is 2, but `repeats` of the task is 1. Raise `repeats`.',
+    ],
     [`filter_list: [${FIRST}, ${FIRST}]\n`, 'two lists of filters with the name a'],
     ['doc_to_image: image\n', '`doc_to_image` is not supported.'],
     ['dataset_kwargs: law\n', '`dataset_kwargs` must be a mapping (got "law").'],
@@ -112,10 +116,23 @@ it('a response with fewer matches than group_select needs is refused by the key'
   );
 });
 
+it('a response for which map has neither an entry nor a default is refused', async () => {
+  const scoresOf = async (map: string) => {
+    const step = `{function: map, mapping_dict: {a: "1"}${map}}`;
+    const yaml = `${WRITTEN}filter_list: [{name: m, filter: [${step}, {function: take_first}]}]\n`;
+    const requests = await requestsOf(yaml, rowsOf({ question: 'Q', gold: '1' }));
+    return scoreTask(requests, [[['b']]]).metrics[0]!.value;
+  };
+  await expect(scoresOf('')).rejects.toThrow(
+    '[sums] The filter map has no entry for a response, and no `default_value`. Give it a `default_value`.',
+  );
+  expect(await scoresOf(', default_value: "1"')).toBe(1);
+});
+
 describe('rows that do not fit are refused with their place', () => {
-  it('a column that is missing', async () => {
+  it('a field that is missing in a row, which is None there', async () => {
     await expect(requestsOf(QUIZ, rowsOf(GOOD, { question: 'Q', choices: ['a'] }))).rejects.toThrow(
-      '[test.jsonl:2] The row has no field "gold", which the task quiz reads. Its fields are: question,',
+      '[test.jsonl:2] doc_to_target of the task quiz must give a choice or its index (got None)',
     );
   });
 
@@ -134,9 +151,9 @@ describe('rows that do not fit are refused with their place', () => {
     await expect(documentsOf({ page: null })).rejects.toThrow('page of the task wikitext must be a text');
   });
 
-  it('a field of a template that is missing', async () => {
-    await expect(requestsOf(QUIZ, rowsOf(GOOD, { gold: 0, choices: ['a'] }))).rejects.toThrow(
-      '[test.jsonl:2] The template quiz, doc_to_text fails on this row at line 1, column 3 (question)',
+  it('a field of a template that no row has', async () => {
+    await expect(requestsOf(QUIZ, rowsOf({ gold: 0, choices: ['a'] }))).rejects.toThrow(
+      '[test.jsonl:1] The template quiz, doc_to_text fails on this row at line 1, column 3 (question)',
     );
   });
 
@@ -158,8 +175,8 @@ describe('rows that do not fit are refused with their place', () => {
     [{ index: 1 }, "(got {'index': 1})"],
     [[0, null], '(got None)'],
   ])('a right answer of %j, which is neither a choice nor an index', async (gold, shown) => {
-    await expect(requestsOf(QUIZ, rowsOf(GOOD, { ...GOOD, gold }))).rejects.toThrow(
-      `[test.jsonl:2] doc_to_target of the task quiz must give a choice or its index ${shown}`,
+    await expect(requestsOf(QUIZ, rowsOf({ ...GOOD, gold }))).rejects.toThrow(
+      `[test.jsonl:1] doc_to_target of the task quiz must give a choice or its index ${shown}`,
     );
   });
 
@@ -168,11 +185,13 @@ describe('rows that do not fit are refused with their place', () => {
     await expect(requestsOf(yaml, rowsOf({ ...GOOD, gold }))).rejects.toThrow('index of one of 2 choices');
   });
 
-  it('an empty choice or answer without a delimiter', async () => {
+  it('an empty choice of the first row, of another row without delimiter, and an empty answer', async () => {
+    const empty = { ...GOOD, choices: ['a', ''] };
+    const message = 'doc_to_choice of the task quiz has an empty choice';
+    await expect(requestsOf(QUIZ, rowsOf(empty))).rejects.toThrow(`[test.jsonl:1] ${message}`);
+    expect((await requestsOf(QUIZ, rowsOf(GOOD, empty))).documents).toHaveLength(2);
     const bare = `${QUIZ}target_delimiter: ""\n`;
-    await expect(requestsOf(bare, rowsOf({ ...GOOD, choices: ['a', ''] }))).rejects.toThrow(
-      '[test.jsonl:1] doc_to_choice of the task quiz has an empty choice',
-    );
+    await expect(requestsOf(bare, rowsOf(GOOD, empty))).rejects.toThrow(`[test.jsonl:2] ${message}`);
     const answer = `${WRITTEN}output_type: loglikelihood\n`;
     await expect(requestsOf(answer, rowsOf({ question: 'Q', gold: '' }))).rejects.toThrow(
       '[test.jsonl:1] doc_to_target of the task sums gives an empty text',

@@ -43,6 +43,7 @@ export function defineTask(yaml: PythonDict, where: string, functions: TaskFunct
   if (name === null) throw task.error('A task must have a name: `task`.');
   const outputType = outputTypeOf(task);
   const fewshotDelimiter = task.text('fewshot_delimiter') ?? '\n\n';
+  const repeats = task.whole('repeats', 1) ?? 1;
   const fields = {
     text: fieldOf(task, 'doc_to_text'),
     target: fieldOf(task, 'doc_to_target'),
@@ -66,8 +67,8 @@ export function defineTask(yaml: PythonDict, where: string, functions: TaskFunct
     fewshot: fewshotOf(task, fields),
     numFewshot: task.whole('num_fewshot', 0),
     generation: outputType === 'generate_until' ? generationOf(task, fewshotDelimiter) : null,
-    repeats: task.whole('repeats', 1) ?? 1,
-    filters: readFilters(task),
+    repeats,
+    filters: readFilters(task, repeats),
     metrics: functions.prediction ? [] : readMetrics(task, outputType),
     functions,
     version: task.mapping('metadata')?.value('version') ?? 'Yaml',

@@ -1,6 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
 import { PythonFloat, type PythonDict, type PythonValue } from '@qdylora/data';
-import { parseDocument, type ScalarTag } from 'yaml';
+import { parseDocument, type Document, type ScalarTag } from 'yaml';
+import { pythonTags } from './python-scalars.ts';
 
 /** Begins a text that stands for a Python function: `!function utils.process_docs`. */
 export const FUNCTION_MARK = '!function ';
@@ -21,8 +22,8 @@ interface TaskFile {
 type ReadInclude = (name: string, includedBy: string) => TaskFile;
 
 /**
- * Reads the YAML of a task as Python's `yaml` does: YAML 1.1, floats and whole numbers apart, `include`
- * merged.
+ * Reads the YAML of a task as Python's `yaml` does: YAML 1.1 with PyYAML's scalars, floats and whole numbers
+ * apart, the last of equal keys, `include` merged.
  *
  * @param where the file, for errors
  * @throws QdyloraError BAD_CONFIG for what is no YAML or no mapping, and for files that include each other
@@ -39,11 +40,7 @@ function readMerged(
   chain: readonly string[],
   readInclude: ReadInclude,
 ): PythonDict {
-  const document = parseDocument(text, {
-    version: '1.1',
-    intAsBigInt: true,
-    customTags: (tags) => [...tags, functionTag],
-  });
+  const document = parsed(text);
   const [error] = document.errors;
   if (error) throw badYaml(where, error.message);
   const entries = valueOf(document.toJS({ mapAsMap: true }));
@@ -59,6 +56,30 @@ function readMerged(
   });
   return new Map([...included.filter(([key]) => key !== 'task_list'), ...own]);
 }
+
+/** Deeper than any mapping. White space at the beginning of a line is no part of a quoted text. */
+const INDENTATION = ' '.repeat(100);
+
+/** For PyYAML a quoted text may go on at any column: its lines are indented here until it is closed. */
+function parsed(text: string): Document.Parsed {
+  const first = parsedStrictly(text);
+  let document = first;
+  for (let indented = text; ; document = parsedStrictly(indented)) {
+    const open = document.errors.find(({ message }) => message.startsWith('Missing closing'));
+    if (!open) return document;
+    const lineEnd = indented.indexOf('\n', open.pos[0]);
+    if (lineEnd < 0) return first;
+    indented = indented.slice(0, lineEnd + 1) + INDENTATION + indented.slice(lineEnd + 1);
+  }
+}
+
+const parsedStrictly = (text: string): Document.Parsed =>
+  parseDocument(text, {
+    version: '1.1',
+    intAsBigInt: true,
+    uniqueKeys: false,
+    customTags: (tags) => [...pythonTags(tags), functionTag],
+  });
 
 const refuseInclude: ReadInclude = (name, includedBy) => {
   throw badYaml(includedBy, `it includes ${name}, which cannot be found`);

@@ -1,6 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { RowValues } from '@qdylora/data';
 import type { TaskDefinition } from '../definition/task-definition.ts';
+import { rowsOfColumns } from './rows-of-columns.ts';
 
 /** Reads a split of a data set by its name. */
 export type ReadSplit = (split: string) => Promise<readonly RowValues[]>;
@@ -29,7 +30,7 @@ export async function readDocuments(
 ): Promise<TaskDocuments> {
   const { splits, fewshot, functions } = task;
   const processed = async (split: string): Promise<readonly RowValues[]> => {
-    const rows = await readSplit(split);
+    const rows = rowsOfColumns(await readSplit(split));
     return functions.processRows ? functions.processRows(rows) : rows;
   };
   const judgedSplit = (splits.test ?? splits.validation)!;

@@ -10,8 +10,11 @@ const eachText =
   (responses) =>
     responses.map((response) => (typeof response === 'string' ? change(response) : response));
 
+/** Makes a filter of its options, for a task that asks each request `repeats` times. */
+type CreateFilter = (options: YamlEntries, repeats: number) => Filter;
+
 /** The filters of the harness by name, with their options. */
-const FILTERS: ReadonlyMap<string, (options: YamlEntries) => Filter> = new Map([
+const FILTERS: ReadonlyMap<string, CreateFilter> = new Map([
   ['take_first', only([], () => FIRST_RESPONSE.filters[0])],
   ['take_first_k', only(['k'], takeFirstK)],
   ['majority_vote', only([], () => (responses) => [mostFrequent(responses)])],
@@ -25,18 +28,20 @@ const FILTERS: ReadonlyMap<string, (options: YamlEntries) => Filter> = new Map([
 /**
  * The filter pipelines of a task (`filter_list`).
  *
+ * @param repeats how often the task asks each request
  * @throws QdyloraError BAD_CONFIG for unknown filters and options, for pipelines that do not end with
  * take_first, and for two of the same name
  */
-export function readFilters(task: YamlEntries): readonly FilterPipeline[] {
-  const pipelines = task.mappings('filter_list')?.map(readPipeline) ?? [FIRST_RESPONSE];
+export function readFilters(task: YamlEntries, repeats: number): readonly FilterPipeline[] {
+  const lists = task.mappings('filter_list');
+  const pipelines = lists?.map((entries) => readPipeline(entries, repeats)) ?? [FIRST_RESPONSE];
   const names = pipelines.map(({ name }) => name);
   const repeated = names.find((name, i) => names.indexOf(name) < i);
   if (repeated === undefined) return pipelines;
   throw task.error(`\`filter_list\` has two lists of filters with the name ${repeated}.`, 'Rename one.');
 }
 
-function readPipeline(entries: YamlEntries): FilterPipeline {
+function readPipeline(entries: YamlEntries, repeats: number): FilterPipeline {
   entries.assertOnly(['name', 'filter']);
   const steps = entries.mappings('filter') ?? [];
   const names = steps.map((step) => step.text('function'));
@@ -46,13 +51,13 @@ function readPipeline(entries: YamlEntries): FilterPipeline {
     throw entries.error('A list of filters must end with take_first, which may occur once.');
   return {
     name: entries.text('name') ?? 'none',
-    filters: isCustom ? [] : steps.map((step, i) => readFilter(step, names[i])),
+    filters: isCustom ? [] : steps.map((step, i) => filterOf(names[i], step)(step, repeats)),
   };
 }
 
-function readFilter(step: YamlEntries, name: string | null): Filter {
+function filterOf(name: string | null, step: YamlEntries): CreateFilter {
   const create = FILTERS.get(name ?? '');
-  if (create) return create(step);
+  if (create) return create;
   const nearest = nearestName(name ?? '', FILTERS.keys());
   throw step.error(
     `There is no filter ${name ?? 'without a name'}.`,
@@ -60,19 +65,18 @@ function readFilter(step: YamlEntries, name: string | null): Filter {
   );
 }
 
-function only(
-  keys: readonly string[],
-  create: (options: YamlEntries) => Filter,
-): (options: YamlEntries) => Filter {
-  return (options) => {
+function only(keys: readonly string[], create: CreateFilter): CreateFilter {
+  return (options, repeats) => {
     options.assertOnly(['function', ...keys]);
-    return create(options);
+    return create(options, repeats);
   };
 }
 
-function takeFirstK(options: YamlEntries): Filter {
+function takeFirstK(options: YamlEntries, repeats: number): Filter {
   const k = options.whole('k', 1);
   if (k === null) throw options.error('`k` must be a whole number of at least 1.');
+  if (k > repeats)
+    throw options.error(`\`k\` is ${k}, but \`repeats\` of the task is ${repeats}.`, 'Raise `repeats`.');
   return (responses) => responses.slice(0, k);
 }
 

@@ -33,8 +33,9 @@ const weightedMean = (items: readonly MetricItem[]): number => {
   const pairs = items.map(pair);
   return sum(pairs.map(([first]) => first)) / sum(pairs.map(([, second]) => second));
 };
-/** The item in the middle, in the order of the documents: the harness does not sort. */
-const median = (items: readonly MetricItem[]): number => number(items[Math.floor(items.length / 2)]);
+/** The upper one of two in the middle, as in the harness. */
+const median = (items: readonly MetricItem[]): number =>
+  items.map(number).sort((left, right) => left - right)[Math.floor(items.length / 2)];
 const nanMean = (items: readonly MetricItem[]): number =>
   meanOf(items.map(number).filter((value) => !Number.isNaN(value)));
 

@@ -29,7 +29,7 @@ export interface TaskRequests {
   readonly documents: readonly JudgedDocument[];
   /** Documents of the split. */
   readonly available: number;
-  /** Targets are lists of right answers: decided by the first document, as the harness does. */
+  /** Whether targets are lists of right answers: whether the first document has any, as in the harness. */
   readonly hasManyTargets: boolean;
 }
 
@@ -56,11 +56,14 @@ export function buildRequests(
     task,
     numFewshot: options.numFewshot,
     available: judged.length,
-    hasManyTargets: itemsOf(fields.target(first)) !== null,
+    hasManyTargets: (itemsOf(fields.target(first)) ?? []).length > 0,
     documents: judged.slice(0, count).map((row, id) => {
       const target = fields.target(row);
       const choices = task.choice === undefined ? null : fields.choices(row);
       assertGold(task, row, target, choices);
+      // The harness looks at the choices of the first document before it asks anything.
+      if (id === 0 && choices?.includes(''))
+        throw badField(task, row, 'doc_to_choice', 'has an empty choice');
       const prompt = prompts.promptOf(row);
       const requests = requestsOf(task, { row, prompt, target, choices }, options);
       return { row, id, requests, target, choices };
@@ -161,14 +164,14 @@ function assertGold(
 }
 
 /**
- * The indices of the right choices; null for one that there is not.
+ * The indices of the right choices, negative ones as they are; null for one that there is not.
  *
  * A target is an index, a choice, or a list of indices.
  */
 export function goldIndices(target: PythonValue, choices: readonly string[]): (number | null)[] {
   const indexOf = (value: PythonValue): number | null => {
-    const index = isInteger(value) ? numberOf(value)! : choices.indexOf(value as string);
-    return index < choices.length && index !== -1 ? index : null;
+    if (!isInteger(value)) return choices.includes(value as string) ? choices.indexOf(value as string) : null;
+    return numberOf(value)! < choices.length ? numberOf(value) : null;
   };
   return (itemsOf(target) ?? [target]).map(indexOf);
 }

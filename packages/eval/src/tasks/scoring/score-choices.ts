@@ -16,12 +16,12 @@ export function argmax(values: readonly number[]): number {
  *
  * `acc`: the likeliest choice is right. `acc_norm` and `acc_bytes` divide log p by the choice's characters
  * (code points) and UTF-8 bytes; `acc_mutual_info` subtracts log p of the choice without context.
- * `exact_match`: greedy decoding writes the right choice.
+ * `exact_match`: greedy decoding writes a right choice; for the label -1 the last response counts, as in the
+ * harness.
  */
 export function scoreChoices(
   { target, choices }: JudgedDocument,
   responses: readonly LogLikelihood[],
-  hasManyTargets: boolean,
 ): ReadonlyMap<string, PythonValue> {
   const all = responses.map(({ logLikelihood }) => logLikelihood);
   const scores = all.slice(0, choices!.length);
@@ -30,13 +30,13 @@ export function scoreChoices(
     new PythonFloat(gold.includes(argmax(values)) ? 1 : 0);
   const characters = choices!.map((choice) => [...choice].length);
   const bytes = choices!.map((choice) => Buffer.byteLength(choice, 'utf8'));
-  const greedy = gold.map((index) => index !== null && responses.at(index)!.isGreedy);
+  const isGreedy = gold.some((index) => index !== null && responses.at(index)?.isGreedy);
   const mutual = scores.map((score, i) => score - all[scores.length + i]);
   return new Map<string, PythonValue>([
     ['acc', isRight(scores)],
     ['acc_norm', isRight(scores.map((score, i) => score / characters[i]))],
     ['acc_bytes', isRight(scores.map((score, i) => score / bytes[i]))],
-    ['exact_match', (hasManyTargets ? greedy.some(Boolean) : greedy[0]) ? 1 : 0],
+    ['exact_match', isGreedy ? 1 : 0],
     ['acc_mutual_info', isRight(mutual)],
   ]);
 }

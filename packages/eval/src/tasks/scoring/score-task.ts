@@ -90,7 +90,7 @@ function metricsOf(
   const values = ((): ReadonlyMap<string, PythonValue> => {
     switch (task.outputType) {
       case 'multiple_choice':
-        return scoreChoices(document, firsts as LogLikelihood[], hasManyTargets);
+        return scoreChoices(document, firsts as LogLikelihood[]);
       case 'loglikelihood':
         return likelihoodMetrics(firsts[0] as LogLikelihood);
       case 'loglikelihood_rolling':

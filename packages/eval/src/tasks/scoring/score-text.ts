@@ -1,3 +1,4 @@
+import { QdyloraError } from '@qdylora/contract';
 import { itemsOf, numberOf, PythonFloat, Tuple, type PythonValue } from '@qdylora/data';
 import type { MetricDefinition } from '../metrics/metric-definition.ts';
 import { isExactMatch } from '../metrics/exact-match.ts';
@@ -6,17 +7,30 @@ import type { TaskDefinition } from '../definition/task-definition.ts';
 import { strOf } from '../python/text-rules.ts';
 import type { JudgedDocument } from '../requests/build-requests.ts';
 
-/** The metrics of a generated text. Where there are several right answers, one of them must match. */
+/**
+ * The metrics of a generated text. Where there are several right answers, one of them must match.
+ *
+ * @throws QdyloraError BAD_CONFIG for a response that the filter `map` has left without a value
+ */
 export function scoreText(
-  { metrics }: TaskDefinition,
+  { name, metrics }: TaskDefinition,
   { target, choices }: JudgedDocument,
   response: PythonValue,
   hasManyTargets: boolean,
 ): ReadonlyMap<string, PythonValue> {
+  // The harness makes the right answer the same kind of value as the response, and None has no such kind.
+  if (response === null && target !== null && !choices && !hasManyTargets) throw notMapped(name);
   const prediction = strOf(response);
   const references = referencesOf(target, choices, hasManyTargets);
   return new Map(metrics.map((metric) => [metric.name, valueOf(metric, references, prediction)] as const));
 }
+
+const notMapped = (task: string): QdyloraError =>
+  new QdyloraError('BAD_CONFIG', {
+    where: task,
+    problem: 'The filter map has no entry for a response, and no `default_value`',
+    nextStep: 'Give it a `default_value`.',
+  });
 
 function referencesOf(
   target: PythonValue,
