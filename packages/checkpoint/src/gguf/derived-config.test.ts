@@ -2,11 +2,16 @@ import { describe, expect, it } from 'vitest';
 import { hfConfigOf, type CheckpointConfig } from '../config/hf-config.ts';
 import { errorOf } from '../test-support/error-of.ts';
 import { ggufArchitecture } from './architectures.ts';
+import { GGML_TYPES } from './file/ggml-types.ts';
 import type { GgufValue } from './file/read-gguf.ts';
 import { ggufConfig, ggufFacts } from './gguf-config.ts';
 
-/** The config of a file of one layer without tensors, with these keys of its architecture. */
-function configOfFile(architecture: string, keys: Readonly<Record<string, GgufValue>>): CheckpointConfig {
+/** The config of a file of one layer, with these keys of its architecture and only these tensors. */
+function configOfFile(
+  architecture: string,
+  keys: Readonly<Record<string, GgufValue>>,
+  names: readonly string[] = [],
+): CheckpointConfig {
   const metadata = new Map<string, GgufValue>([
     ['general.architecture', architecture],
     ...Object.entries({
@@ -20,7 +25,10 @@ function configOfFile(architecture: string, keys: Readonly<Record<string, GgufVa
       ...keys,
     }).map(([key, value]): [string, GgufValue] => [`${architecture}.${key}`, value]),
   ]);
-  const file = { version: 3, alignment: 32, metadata, tensors: new Map() };
+  const tensors = new Map(
+    names.map((name) => [name, { name, type: GGML_TYPES.get(0)!, shape: [8], begin: 0, byteLength: 32 }]),
+  );
+  const file = { version: 3, alignment: 32, metadata, tensors };
   const facts = ggufFacts('x.gguf', file, () => undefined);
   return hfConfigOf('x.gguf', ggufConfig(facts, ggufArchitecture('x.gguf', architecture)));
 }
@@ -87,4 +95,23 @@ it('the config of a file with YaRN has its attention factor and its ramp', () =>
     'rope.scaling.yarn_beta_slow': 2,
   });
   expect(rope).toMatchObject({ type: 'yarn', factor: 4, attentionFactor: 1, betaFast: 64, betaSlow: 2 });
+});
+
+it('the projections of a Llama file have biases together or not at all', () => {
+  const configOf = (...layers: string[]) =>
+    configOfFile(
+      'llama',
+      {},
+      layers.map((layer) => `blk.0.${layer}.bias`),
+    );
+  const all = ['attn_q', 'attn_k', 'attn_v', 'attn_output'];
+  expect(configOf(...all).raw).toMatchObject({ attention_bias: true, mlp_bias: false });
+  expect(configOf('ffn_gate', 'ffn_up', 'ffn_down').raw).toMatchObject({
+    attention_bias: false,
+    mlp_bias: true,
+  });
+  expect(errorOf(() => configOf('attn_q', 'attn_k', 'attn_v'), 'UNSUPPORTED').message).toMatch(
+    /all or none of attn_q, attn_k, attn_v, attn_output must have a bias \(got attn_q, attn_k, attn_v\)/,
+  );
+  for (const layer of ['attn_output', 'ffn_down']) errorOf(() => configOf(layer), 'UNSUPPORTED');
 });

@@ -26,9 +26,21 @@ export const withHeadDim = (facts: GgufFacts): Derived => ({
 
 export const llamaConfig = (facts: GgufFacts): Derived => ({
   ...withHeadDim(facts),
-  attention_bias: facts.tensors.has('blk.0.attn_q.bias'),
-  mlp_bias: facts.tensors.has('blk.0.ffn_up.bias'),
+  attention_bias: haveBiases(facts, ['attn_q', 'attn_k', 'attn_v', 'attn_output']),
+  mlp_bias: haveBiases(facts, ['ffn_gate', 'ffn_up', 'ffn_down']),
 });
+
+/** Whether these layers have biases: one key of the config is for all. @throws QdyloraError UNSUPPORTED */
+function haveBiases({ path, tensors }: GgufFacts, layers: readonly string[]): boolean {
+  const biased = layers.filter((layer) => tensors.has(`blk.0.${layer}.bias`));
+  if (biased.length === 0 || biased.length === layers.length) return biased.length > 0;
+  throw new QdyloraError('UNSUPPORTED', {
+    where: 'gguf',
+    problem: `${path}: all or none of ${layers.join(', ')} must have a bias (got ${biased.join(', ')}).`,
+    nextStep: 'Use the safetensors folder of the same model.',
+    details: { path, biased },
+  });
+}
 
 export function gemma2Config(facts: GgufFacts): Derived {
   const { values, key } = facts;

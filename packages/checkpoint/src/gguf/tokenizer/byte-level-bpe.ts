@@ -17,6 +17,7 @@ export function byteLevelBpe(
     ? preTokenizer(path, metadata.string('tokenizer.ggml.pre'))
     : usualPreTokenizer(path, metadata.string('general.architecture'));
   const addsBos = metadata.boolean('tokenizer.ggml.add_bos_token', pre.addsBos);
+  const addsEos = metadata.boolean('tokenizer.ggml.add_eos_token', false);
   return {
     version: '1.0',
     truncation: null,
@@ -24,7 +25,7 @@ export function byteLevelBpe(
     added_tokens: vocabulary.addedTokens,
     normalizer: pre.normalizer,
     pre_tokenizer: pre.preTokenizer,
-    post_processor: bosTemplate(vocabulary, addsBos),
+    post_processor: bosTemplate(vocabulary, addsBos, addsEos),
     decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
     model: {
       type: 'BPE',

@@ -12,7 +12,9 @@ import { sentencePieceBpe } from './sentence-piece-bpe.ts';
 import { sentencePieceUnigram } from './sentence-piece-unigram.ts';
 import { readVocabulary } from './vocabulary.ts';
 
-const TOOL_TEMPLATE = 'tokenizer.chat_template.tool_use';
+export const TOOL_TEMPLATE_NAME = 'tool_use';
+/** The key of the template for conversations with tools. */
+export const TOOL_TEMPLATE = `tokenizer.chat_template.${TOOL_TEMPLATE_NAME}`;
 
 /** Builders by the value of `tokenizer.ggml.model`. */
 const BUILDERS = { gpt2: byteLevelBpe, llama: sentencePieceBpe, t5: sentencePieceUnigram } as const;

@@ -17,6 +17,8 @@ export function sentencePieceBpe(
   metadata: ConfigReader,
   vocabulary: GgufVocabulary,
 ): Record<string, unknown> {
+  const addsBos = metadata.boolean('tokenizer.ggml.add_bos_token', true);
+  const addsEos = metadata.boolean('tokenizer.ggml.add_eos_token', false);
   const addsPrefix = metadata.boolean('tokenizer.ggml.add_space_prefix', true);
   const unknown = vocabulary.special('tokenizer.ggml.unknown_token_id');
   const toSpace = { type: 'Replace', pattern: { String: ' ' }, content: SPACE };
@@ -31,7 +33,7 @@ export function sentencePieceBpe(
       normalizers: [...(addsPrefix ? [{ type: 'Prepend', prepend: SPACE }] : []), toSpace],
     },
     pre_tokenizer: null,
-    post_processor: bosTemplate(vocabulary, metadata.boolean('tokenizer.ggml.add_bos_token', true)),
+    post_processor: bosTemplate(vocabulary, addsBos, addsEos),
     decoder: {
       type: 'Sequence',
       decoders: [

@@ -54,6 +54,9 @@ const REFUSED: readonly [Record<string, unknown>, RegExp][] = [
     /cannot compute rope type yarn here, only default or linear\./,
   ],
   [{ ...LLAMA, rope_scaling: { rope_type: 'yarn', factor: 2, truncate: false } }, /truncate: false/],
+  [{ ...LLAMA, rope_scaling: { rope_type: 'yarn', factor: 2, beta_fast: 31 } }, /beta_fast than 32/],
+  [{ ...LLAMA, rope_scaling: { rope_type: 'yarn', factor: 2, beta_slow: 2 } }, /beta_slow than 1 here/],
+  [{ ...LLAMA, rope_scaling: { rope_type: 'yarn', factor: 2, attention_factor: 1 } }, /attention_factor/],
   [
     {
       ...LLAMA,
@@ -61,7 +64,11 @@ const REFUSED: readonly [Record<string, unknown>, RegExp][] = [
       head_dim: undefined,
       rope_scaling: { type: 'yarn', short_factor: [1], long_factor: [1] },
     },
-    /rope type yarn here, only default/,
+    /config\.json: a model with rope type yarn cannot be written as GGUF here\. .*convert_hf_to_gguf\.py/,
+  ],
+  [
+    { ...LLAMA, model_type: 'phi3', head_dim: undefined, rope_scaling: { rope_type: 'longrope' } },
+    /a model with rope type longrope cannot be written as GGUF here/,
   ],
   [
     { ...LLAMA, model_type: 'phi3' },
@@ -137,6 +144,17 @@ describe('the config of a model written as GGUF', () => {
       expect(await ofLlama3(64)).not.toEqual(await ofLlama3(32));
     },
   );
+
+  it('the usual bounds of the ramp of YaRN are written if the config has them', async () => {
+    const path = join(root, 'yarn.gguf');
+    const again = async (bounds: object) => {
+      await writeEmpty({ ...LLAMA, rope_scaling: { rope_type: 'yarn', factor: 4, ...bounds } }, path);
+      using checkpoint = await openCheckpoint(path);
+      return [checkpoint.config.rope.betaFast, checkpoint.config.rope.betaSlow];
+    };
+    expect(await again({ beta_fast: 32, beta_slow: 1 })).toEqual([32, 1]);
+    expect(await again({})).toEqual([undefined, undefined]);
+  });
 
   it('Gemma 3 keeps its cap, its rotary bases and whether it has windows', async () => {
     const path = join(root, 'gemma3.gguf');

@@ -126,6 +126,9 @@ const originalPositions = (config: CheckpointConfig): number =>
     config.rope.originalMaxPositionEmbeddings ?? config.integer('max_position_embeddings'),
   );
 
+/** LongRoPE and its early names in Phi-3. */
+const LONGROPE_NAMES = ['longrope', 'su', 'yarn'];
+
 /** Rotary parameters. Llama 3's scaling is a tensor: see `ropeFactors`. */
 function ropeEntries(
   config: CheckpointConfig,
@@ -139,6 +142,7 @@ function ropeEntries(
     [at('rope.freq_base'), { f32: rope.theta }],
     [at('rope.dimension_count'), { u32: Math.floor(headDim * rope.partialRotaryFactor) }],
   ];
+  if (modelType === 'phi3' && LONGROPE_NAMES.includes(rope.type)) throw longRopeNotWritten(path, rope.type);
   switch (rope.type) {
     case 'llama3':
     case 'factors':
@@ -154,33 +158,41 @@ function ropeEntries(
         [at('rope.scaling.type'), { text: 'linear' }],
         [at('rope.scaling.factor'), { f32: rope.factor ?? 1 }],
       ];
-    case 'yarn': {
-      // an early name of LongRoPE there, whose factors a file cannot hold
-      if (modelType === 'phi3') throw unsupportedByLlamaCpp(path, 'rope type yarn', 'default');
+    case 'yarn':
       // llama.cpp would scale attention in layers with a window too
       if (modelType === 'gemma3_text')
         throw unsupportedByLlamaCpp(path, 'rope type yarn', 'default or linear');
-      if (
-        [rope.attentionFactor, rope.betaFast, rope.betaSlow, rope.mscale, rope.mscaleAllDim].some(
-          (value) => value !== undefined,
-        ) ||
-        rope.raw.truncate === false
-      )
-        throw unsupportedByLlamaCpp(
-          path,
-          'yarn with attention_factor, beta_fast, beta_slow, mscale or truncate: false',
-          'yarn without them',
-        );
-      return [
-        ...entries,
-        [at('rope.scaling.type'), { text: 'yarn' }],
-        [at('rope.scaling.factor'), { f32: rope.factor ?? 1 }],
-        [at('rope.scaling.original_context_length'), { u32: originalPositions(config) }],
-      ];
-    }
+      return [...entries, ...yarnEntries(config, at)];
     default:
       throw unsupportedByLlamaCpp(path, `rope type ${rope.type}`, 'default, linear, llama3 or yarn');
   }
+}
+
+/** The bounds of YaRN's ramp: llama.cpp uses these in all families here, even if a file has other ones. */
+const YARN_BOUNDS = [
+  ['betaFast', 'yarn_beta_fast', 32],
+  ['betaSlow', 'yarn_beta_slow', 1],
+] as const;
+
+function yarnEntries(config: CheckpointConfig, at: (key: string) => string): Entries {
+  const { rope, path } = config;
+  const bounds = YARN_BOUNDS.filter(([name]) => rope[name] !== undefined);
+  if (
+    [rope.attentionFactor, rope.mscale, rope.mscaleAllDim].some((value) => value !== undefined) ||
+    bounds.some(([name, , usual]) => rope[name] !== usual) ||
+    rope.raw.truncate === false
+  )
+    throw unsupportedByLlamaCpp(
+      path,
+      'yarn with attention_factor, mscale, truncate: false, or another beta_fast than 32 or beta_slow than 1',
+      'yarn without them',
+    );
+  return [
+    [at('rope.scaling.type'), { text: 'yarn' }],
+    [at('rope.scaling.factor'), { f32: rope.factor ?? 1 }],
+    [at('rope.scaling.original_context_length'), { u32: originalPositions(config) }],
+    ...bounds.map(([, key, usual]): Entries[number] => [at(`rope.scaling.${key}`), { f32: usual }]),
+  ];
 }
 
 /** Divisors of every frequency for `rope_freqs.weight`; null if there are none. */
@@ -309,4 +321,12 @@ const unsupportedByLlamaCpp = (path: string, got: string, expected: string): Qdy
     problem: `${path}: llama.cpp cannot compute ${got} here, only ${expected}.`,
     nextStep: 'Write safetensors instead.',
     details: { got },
+  });
+
+const longRopeNotWritten = (path: string, type: string): QdyloraError =>
+  new QdyloraError('UNSUPPORTED', {
+    where: 'gguf',
+    problem: `${path}: a model with rope type ${type} cannot be written as GGUF here.`,
+    nextStep: "Write safetensors instead, and convert that with llama.cpp's convert_hf_to_gguf.py.",
+    details: { got: type },
   });

@@ -1,9 +1,12 @@
 import { QdyloraError } from '@qdylora/contract';
+import { printedName } from '../../bad-file.ts';
 import type { ConfigReader } from '../../config/config-reader.ts';
 import { isRecord } from '../../json/read-json-file.ts';
-import type { TokenizerFiles } from '../../tokenizer/tokenizer-files.ts';
+import { tokenContent, type SpecialTokens, type TokenizerFiles } from '../../tokenizer/tokenizer-files.ts';
+import { TOOL_TEMPLATE, TOOL_TEMPLATE_NAME } from '../tokenizer/gguf-tokenizer.ts';
 import { preTokenizerName } from '../tokenizer/pre-tokenizers.ts';
 import type { MetadataToWrite } from './metadata-value.ts';
+import { tokensAround } from './tokens-around.ts';
 
 type Entries = [string, MetadataToWrite][];
 
@@ -49,32 +52,58 @@ export function tokenizerMetadata(
   const json = files?.tokenizerJson ?? null;
   if (files === null || json === null) return [['tokenizer.ggml.model', { text: 'no_vocab' }]];
   if (!isBpe(json)) throw unsupported(`a model of type BPE with a vocabulary and merges`, 'another kind');
-  const tokens = tokensOf(json, vocabularySize);
-  const isSentencePiece = json.model.byte_fallback === true;
-  const entries: Entries = isSentencePiece
-    ? sentencePieceEntries(json, tokens, files.tokenizerConfig)
-    : byteLevelEntries(json);
-  entries.push(
+  const tokens = tokensOf(json, unknownToken(json, files.tokenizerConfig), vocabularySize);
+  return [
+    ...(hasByteFallback(json)
+      ? sentencePieceEntries(json, tokens, files.tokenizerConfig)
+      : byteLevelEntries(json)),
     ['tokenizer.ggml.tokens', { texts: tokens.map(({ text }) => text) }],
     ['tokenizer.ggml.token_type', { i32s: tokens.map(({ kind }) => kind) }],
-  );
-  const idOf = new Map(tokens.map(({ text }, id) => [text, id]));
-  for (const [key, token] of [
-    ['bos', files.specialTokens.bos],
-    ['eos', files.specialTokens.eos],
-    ['padding', files.specialTokens.pad],
+    ...specialEntries(json, files.specialTokens, { config, tokens }),
+    ...templateEntries(files),
+  ];
+}
+
+/** The ids of special tokens, and which of them are added to a text. */
+function specialEntries(
+  { post_processor: processor }: TokenizerJson,
+  special: SpecialTokens,
+  { config, tokens }: { readonly config: ConfigReader; readonly tokens: readonly Token[] },
+): Entries {
+  const idOf = new Map<unknown, number>(tokens.map(({ text }, id) => [text, id]));
+  const around = tokensAround(processor);
+  const entries: Entries = [];
+  for (const [key, name, added] of [
+    ['bos', 'bos', around?.begin],
+    ['eos', 'eos', around?.end],
+    ['padding', 'pad', null],
   ] as const) {
-    const configKey = `${key === 'padding' ? 'pad' : key}_token_id`;
-    const id = token === null ? undefined : idOf.get(token);
-    const fallback = config.raw[configKey];
+    const fallback = config.raw[`${name}_token_id`];
     const isToken = typeof fallback === 'number' && tokens[fallback] !== undefined; // -1 means none
-    const chosen = id ?? (isToken ? fallback : undefined);
-    if (chosen !== undefined) entries.push([`tokenizer.ggml.${key}_token_id`, { u32: chosen }]);
+    const id = idOf.get(special[name]) ?? (isToken ? fallback : idOf.get(added?.[0]));
+    if (id !== undefined) entries.push([`tokenizer.ggml.${key}_token_id`, { u32: id }]);
+    if (added === null) continue;
+    const isChosen = (text: string): boolean => id !== undefined && idOf.get(text) === id;
+    if (!added?.every(isChosen) || added.length > 1)
+      throw unsupported(
+        'a post-processor that adds at most the begin token in front of a text and the end token behind it',
+        added ? printedName(added.join(' ')) : 'another kind',
+      );
+    entries.push([`tokenizer.ggml.add_${key}_token`, { bool: added.length > 0 }]);
   }
-  entries.push(['tokenizer.ggml.add_bos_token', { bool: addsBos(json, files.specialTokens.bos) }]);
-  if (files.chatTemplate !== null) entries.push(['tokenizer.chat_template', { text: files.chatTemplate }]);
   return entries;
 }
+
+/** Templates other than the default have names. */
+const templateEntries = ({ chatTemplate, toolTemplate }: TokenizerFiles): Entries => [
+  ...(chatTemplate === null ? [] : ([['tokenizer.chat_template', { text: chatTemplate }]] as Entries)),
+  ...(toolTemplate === null
+    ? []
+    : ([
+        ['tokenizer.chat_templates', { texts: [TOOL_TEMPLATE_NAME] }],
+        [TOOL_TEMPLATE, { text: toolTemplate }],
+      ] as Entries)),
+];
 
 const isBpe = (json: unknown): json is TokenizerJson =>
   isRecord(json) &&
@@ -83,13 +112,24 @@ const isBpe = (json: unknown): json is TokenizerJson =>
   isRecord(json.model.vocab) &&
   Array.isArray(json.model.merges);
 
+/** A kind in the style of SentencePiece. */
+const hasByteFallback = ({ model }: TokenizerJson): boolean => model.byte_fallback === true;
+
+/** The token of unknown characters. Byte-level kinds have none: their config may name an end token as it. */
+const unknownToken = (json: TokenizerJson, config: Readonly<Record<string, unknown>> | null): string | null =>
+  tokenContent(json.model.unk_token) ?? (hasByteFallback(json) ? tokenContent(config?.unk_token) : null);
+
+/** Added tokens that are control tokens, whether marked as special or not, as in llama.cpp's converter. */
+const LOOKS_SPECIAL = /^(<\|.*\|>|<｜.*｜>|<unused.*>|<pad>|<mask>|<2mass>|\[@BOS@\])$/s;
+
 interface Token {
   readonly text: string;
   readonly kind: number;
 }
 
 /** Tokens by id. Rows of the embedding without a token get generated names, as in llama.cpp's converter. */
-function tokensOf({ model, added_tokens: added = [] }: TokenizerJson, vocabularySize: number): Token[] {
+function tokensOf(json: TokenizerJson, unknown: string | null, vocabularySize: number): Token[] {
+  const { model, added_tokens: added = [] } = json;
   const tokens: Token[] = Array.from({ length: vocabularySize }, (_, id) => ({
     text: `[PAD${id}]`,
     kind: UNUSED,
@@ -106,18 +146,14 @@ function tokensOf({ model, added_tokens: added = [] }: TokenizerJson, vocabulary
     put(id, {
       text,
       kind:
-        model.byte_fallback === true && /^<0x[0-9A-F]{2}>$/.test(text)
-          ? BYTE
-          : text === model.unk_token
-            ? UNKNOWN
-            : NORMAL,
+        hasByteFallback(json) && /^<0x[0-9A-F]{2}>$/.test(text) ? BYTE : text === unknown ? UNKNOWN : NORMAL,
     });
   for (const { id, content, special = false } of added)
     // one without a row of the embedding is left out
     if (id < vocabularySize && tokens[id].kind !== UNKNOWN)
       put(
         id,
-        special
+        special || LOOKS_SPECIAL.test(content)
           ? { text: content, kind: CONTROL }
           : // llama.cpp matches these before it marks spaces, and its converter writes them so
             { text: content.replaceAll(MARK, ' '), kind: USER_DEFINED },
@@ -163,10 +199,8 @@ function sentencePieceEntries(
     const joint = pairOf(merge).join('');
     if (!rankOf.has(joint)) rankOf.set(joint, rank);
   });
-  const unknown =
-    typeof json.model.unk_token === 'string'
-      ? tokens.findIndex(({ text }) => text === json.model.unk_token)
-      : -1;
+  const unknownText = unknownToken(json, config);
+  const unknown = tokens.findIndex(({ text }) => text === unknownText);
   return [
     ['tokenizer.ggml.model', { text: 'llama' }],
     ['tokenizer.ggml.pre', { text: 'default' }],
@@ -225,10 +259,6 @@ function marksFirstWord(json: TokenizerJson, config: Readonly<Record<string, unk
     )
   );
 }
-
-/** True if the post-processor adds the begin token in front. */
-const addsBos = ({ post_processor: processor }: TokenizerJson, bos: string | null): boolean =>
-  bos !== null && JSON.stringify(processor ?? null).includes(`"SpecialToken":{"id":${JSON.stringify(bos)}`);
 
 const unsupported = (expected: string, got: string): QdyloraError =>
   new QdyloraError('UNSUPPORTED', {
