@@ -1,37 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { hfConfigOf } from '@qdylora/checkpoint';
 import { hostData, createHostBackend, QdyloraError } from '@qdylora/contract';
 import { inferenceContext } from '@qdylora/tensor';
 import { describe, expect, test } from 'vitest';
 import { describeModel, FAMILIES, familyOf, initializeModel, oneSequence } from './index.ts';
-
-const FOLDER = fileURLToPath(new URL('../fixtures/', import.meta.url));
-const CASE_OF: Readonly<Record<string, string>> = {
-  llama: 'llama-gqa',
-  mistral: 'mistral-window',
-  qwen2: 'qwen2',
-  qwen3: 'qwen3',
-  gemma: 'gemma',
-  gemma2: 'gemma2',
-  gemma3_text: 'gemma3',
-  phi3: 'phi3',
-  falcon: 'falcon-40b',
-  gpt_neox: 'gpt-neox-parallel',
-  gpt2: 'gpt2',
-};
-const configOf = (name: string): Record<string, unknown> =>
-  JSON.parse(readFileSync(`${FOLDER}${name}/config.json`, 'utf8')) as Record<string, unknown>;
-/** Reads the config of a family's case with other values; `undefined` takes a key away. */
-const read = (modelType: string, changes: Record<string, unknown> = {}) => {
-  const raw = { ...configOf(CASE_OF[modelType]), ...changes };
-  return familyOf(modelType, 'test').readConfig(
-    hfConfigOf(
-      'config.json',
-      Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== undefined)),
-    ),
-  );
-};
+import { CASE_OF, configOf, FOLDER, read } from './test-support/read-case.ts';
 
 describe('an architecture without a forward function', () => {
   test('is refused by name, and the message lists every family of the one table', () => {
@@ -49,6 +22,11 @@ const REFUSED: readonly [string, Record<string, unknown>, RegExp][] = [
     modelType,
     { is_causal: false },
     /is_causal of a \w+ model must be true \(got false\)/,
+  ]),
+  ...Object.keys(CASE_OF).map((modelType): (typeof REFUSED)[number] => [
+    modelType,
+    { per_layer_config: { 1: { sliding_window: 4 } } },
+    /per_layer_config of a \w+ model must be empty, because all layers have the same values \(got \{"1"/,
   ]),
   [
     'llama',
@@ -71,10 +49,15 @@ const REFUSED: readonly [string, Record<string, unknown>, RegExp][] = [
   [
     'qwen2',
     { use_sliding_window: false, sliding_window: 4, layer_types: ['full_attention', 'sliding_attention'] },
-    /must be a window size/,
+    /use_sliding_window of a qwen2 model must be true, because its layer_types have .* \(got false\)/,
   ], // transformers fails in its first pass
+  [
+    'mistral',
+    { sliding_window: null, layer_types: ['full_attention', 'sliding_attention'] },
+    /sliding_window of a mistral model must be a window size, .* \(got null\)/,
+  ], // there too
   ['gemma2', { sliding_window: null }, /must be a window size/],
-  ['qwen2', { layer_types: ['full_attention'] }, /`layer_types` must be a list of 2 kinds/],
+  ['qwen2', { layer_types: ['full_attention'] }, /`layer_types` must have 2 entries, .* \(got 1\)/],
   ['qwen3', { attention_dropout: 0.5 }, /attention_dropout/],
   ['gemma', { use_bidirectional_attention: true }, /use_bidirectional_attention/],
   [
@@ -82,7 +65,7 @@ const REFUSED: readonly [string, Record<string, unknown>, RegExp][] = [
     { hidden_act: 'gelu', hidden_activation: 'gelu' },
     /hidden_activation of a gemma model must be the same as hidden_act/,
   ],
-  ['gemma3_text', { attn_logit_softcapping: 5 }, /attn_logit_softcapping/],
+  ['gemma3_text', { attn_logit_softcapping: 5 }, /attn_logit_softcapping .* must be null \(got 5\)/],
   [
     'gemma3_text',
     { rope_parameters: { rope_type: 'linear', rope_theta: 7e4, factor: 8 } },
@@ -150,127 +133,6 @@ test('a config that says nothing reads as transformers reads it, in every family
       family.readConfig(hfConfigOf('config.json', full)),
     );
   }
-});
-
-describe('what transformers 5.24 makes of a config that says it in part, or twice', () => {
-  /** By how much the second pair of a head of 12 turns, in a layer with a window and in one without. */
-  const ropesOf = (changes: Record<string, unknown>): string[] => {
-    const { attention } = read('gemma3_text', {
-      rope_parameters: undefined,
-      rope_theta: undefined,
-      rope_local_base_freq: undefined,
-      rope_scaling: undefined,
-      ...changes,
-    });
-    return [attention.find(({ window }) => window > 0)!, attention.find(({ window }) => window === 0)!].map(
-      ({ rope }) => rope!.frequencies[1].toPrecision(9),
-    );
-  };
-  const turned = (theta: number, factor = 1): string => (theta ** (-2 / 12) / factor).toPrecision(9);
-  const linear = { rope_type: 'linear', factor: 8 };
-  const plain = { rope_type: 'default' };
-  test.each([
-    [{}, turned(1e4), turned(1e6)],
-    [{ rope_theta: 5e5 }, turned(1e4), turned(5e5)],
-    [{ rope_local_base_freq: 5e3 }, turned(5e3), turned(1e6)],
-    [{ rope_theta: 4e5, rope_scaling: linear }, turned(1e4), turned(4e5, 8)],
-    [{ rope_parameters: { full_attention: linear, sliding_attention: plain } }, turned(1e4), turned(1e6, 8)],
-    [
-      {
-        rope_theta: 3e5,
-        rope_local_base_freq: 7e3,
-        rope_parameters: { full_attention: linear, sliding_attention: plain },
-      },
-      turned(7e3),
-      turned(3e5, 8),
-    ],
-    [
-      { rope_theta: 3e5, rope_parameters: { sliding_attention: { ...plain, rope_theta: 5e3 } } },
-      turned(5e3),
-      turned(3e5),
-    ],
-    [
-      { rope_theta: 3e5, rope_parameters: { full_attention: { ...linear, rope_theta: 7e4 } } },
-      turned(1e4),
-      turned(7e4, 8),
-    ],
-    [
-      { rope_local_base_freq: 7e3, rope_parameters: { full_attention: { ...linear, rope_theta: 7e4 } } },
-      turned(7e3),
-      turned(7e4, 8),
-    ],
-  ])('gemma3_text: %j', (changes, sliding, full) => {
-    expect(ropesOf(changes)).toEqual([sliding, full]);
-  });
-
-  test('llama: pretraining_tp changes nothing', () => {
-    expect(read('llama', { pretraining_tp: 2 })).toEqual(read('llama', { pretraining_tp: 1 }));
-  });
-
-  test.each(['llama', 'qwen2', 'qwen3', 'phi3'])(
-    '%s: num_key_value_heads null is the number of query heads',
-    (family) => {
-      const heads = configOf(CASE_OF[family]).num_attention_heads;
-      expect(read(family, { num_key_value_heads: null })).toEqual(
-        read(family, { num_key_value_heads: heads }),
-      );
-    },
-  );
-
-  test.each([
-    { rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4 },
-    { rope_type: 'yarn', factor: 4 },
-    { rope_type: 'longrope', factor: 4, short_factor: [1, 2, 3, 4] },
-  ])('$rope_type without original_max_position_embeddings takes max_position_embeddings', (scaling) => {
-    const ropeOf = (parameters: object): unknown =>
-      read('llama', {
-        head_dim: 8,
-        max_position_embeddings: 64,
-        rope_parameters: { rope_theta: 1e4, ...scaling, ...parameters },
-      }).attention[0].rope;
-    expect(ropeOf({})).toEqual(ropeOf({ original_max_position_embeddings: 64 }));
-    expect(ropeOf({})).not.toEqual(ropeOf({ original_max_position_embeddings: 16 }));
-  });
-
-  test(
-    'gemma2 and gemma3_text look at hidden_activation alone, and phi3 at the positions of pretraining ' +
-      'outside its rope parameters',
-    () => {
-      for (const family of ['gemma2', 'gemma3_text'])
-        expect(read(family, { hidden_act: 'relu', hidden_activation: undefined })).toMatchObject({
-          activation: 'gelu_tanh',
-        });
-      const factors = Array.from({ length: configOf('phi3').hidden_size as number }, () => 1);
-      const scaleOf = (changes: Record<string, unknown>): number => {
-        const changed = {
-          rope_scaling: undefined,
-          max_position_embeddings: 8192,
-          partial_rotary_factor: 1,
-          ...changes,
-        };
-        const headDim = read('phi3', { rope_parameters: undefined, ...changed }).attention[0].headDim;
-        const short = factors.slice(0, headDim / 2);
-        return read('phi3', {
-          ...changed,
-          rope_parameters: {
-            rope_type: 'longrope',
-            rope_theta: 1e4,
-            short_factor: short,
-            long_factor: short,
-            original_max_position_embeddings: 32,
-          },
-        }).attention[0].rope!.scale;
-      };
-      expect(scaleOf({ original_max_position_embeddings: undefined })).toBeCloseTo(
-        Math.sqrt(1 + Math.log(2) / Math.log(4096)),
-        12,
-      ); // Phi3Config's own
-      expect(scaleOf({ original_max_position_embeddings: 64 })).toBeCloseTo(
-        Math.sqrt(1 + Math.log(128) / Math.log(64)),
-        12,
-      );
-    },
-  );
 });
 
 describe('frequencies', () => {

@@ -53,6 +53,13 @@ describe('GPT-2 with the names of other families', () => {
     ).toBe(48);
     expect(config({ hidden_size: 8 }).has('n_embd')).toBe(false);
   });
+
+  it('and n_embed of Falcon is its hidden_size', () => {
+    const falcon = (raw: object) =>
+      hfConfigOf('config.json', { model_type: 'falcon', hidden_size: 32, ...raw });
+    expect(falcon({ n_embed: 64 }).integer('hidden_size')).toBe(64);
+    expect(falcon({ n_embed: null }).integer('hidden_size')).toBe(32);
+  });
 });
 
 describe('what is read', () => {
@@ -229,6 +236,30 @@ describe('rope parameters outside of rope_parameters', () => {
       /`rope_parameters` must be one entry for all layers/,
     );
     expect(ropeOf('gemma3_text', { rope_parameters }).theta).toBe(5e5);
+  });
+
+  it('of Gemma 3 have no type in rope_scaling, which transformers 4 reads and 5 ignores', () => {
+    const ropeOfScaling = (rope_scaling: object) => ropeOf('gemma3_text', { rope_scaling });
+    expect(errorOf(() => ropeOfScaling({ type: 'linear', factor: 8 }), 'BAD_CONFIG').message).toMatch(
+      /`rope_scaling\.type` must be named rope_type, because .* \(got string "linear"\)/,
+    );
+    expect(ropeOfScaling({ rope_type: 'linear', type: 'linear', factor: 8 }).type).toBe('linear');
+    expect(ropeOfScaling({ type: 'default' }).type).toBe('default');
+  });
+
+  it('give yarn a factor where it is null, but not in Phi-3, whose yarn is LongRoPE', () => {
+    const factorOf = (model_type: string, raw: object = {}): number | undefined =>
+      ropeOf(model_type, {
+        max_position_embeddings: 64,
+        rope_scaling: { rope_type: 'yarn', factor: null, original_max_position_embeddings: 16 },
+        ...raw,
+      }).factor;
+    const outer = { original_max_position_embeddings: 32 };
+    expect([factorOf('llama'), factorOf('llama', outer), factorOf('gemma3_text', outer)]).toEqual([4, 2, 4]);
+    expect([factorOf('phi3'), factorOf('llama', { max_position_embeddings: null })]).toEqual([
+      undefined,
+      undefined,
+    ]);
   });
 
   it('say the same as rope_scaling, lists of factors included', () => {

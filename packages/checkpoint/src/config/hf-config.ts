@@ -30,10 +30,13 @@ export const readHfConfig = (path: string): CheckpointConfig =>
   hfConfigOf(path, readJsonObject(path, 'config'));
 
 /**
- * Alternative names of config keys in transformers (`attribute_map`), by `model_type`. If both are present,
- * the alternative name wins, as in transformers.
+ * Alternative names of config keys in transformers (`attribute_map`; Falcon's `__post_init__`), by
+ * `model_type`. If both are present, the alternative name wins, as in transformers.
  */
-const OTHER_NAMES: ReadonlyMap<unknown, Readonly<Record<string, string>>> = new Map([
+const OTHER_NAMES: ReadonlyMap<unknown, Readonly<Record<string, string>>> = new Map<
+  unknown,
+  Readonly<Record<string, string>>
+>([
   [
     'gpt2',
     {
@@ -43,6 +46,7 @@ const OTHER_NAMES: ReadonlyMap<unknown, Readonly<Record<string, string>>> = new 
       num_hidden_layers: 'n_layer',
     },
   ],
+  ['falcon', { n_embed: 'hidden_size' }],
 ]);
 
 function withOwnNames(raw: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {

@@ -66,7 +66,7 @@ export function readRope(config: ConfigReader): RopeConfigs {
   const theta = config.number(keys.theta, defaultTheta);
   const partial = config.number(keys.partial, 1);
   const one = (key: string, values: Record<string, unknown>, base: number): RopeConfig =>
-    ropeOf(config.nested(key, values), base, partial);
+    withYarnFactor(config, ropeOf(config.nested(key, values), base, partial));
   const ofWindows: [string, RopeConfig][] =
     local > 0 ? [['sliding_attention', one('rope_local_base_freq', {}, local)]] : [];
 
@@ -88,6 +88,8 @@ export function readRope(config: ConfigReader): RopeConfigs {
         );
     return { rope: byLayerType.get('full_attention') ?? byLayerType.values().next().value!, byLayerType };
   }
+  if (scaling && config.raw.model_type === 'gemma3_text')
+    refuseOldTypeName(config.nested('rope_scaling', scaling));
   const rope = parameters
     ? one('rope_parameters', parameters, theta)
     : one('rope_scaling', scaling ?? {}, theta);
@@ -95,6 +97,28 @@ export function readRope(config: ConfigReader): RopeConfigs {
     // transformers would use rope_scaling, with its base
     throw config.wrong('the same as in rope_parameters, or nothing,', 'rope_scaling');
   return { rope, byLayerType: new Map([['full_attention', rope], ...ofWindows]) };
+}
+
+/** transformers 4 reads `type` in the `rope_scaling` of a Gemma 3 model, transformers 5 does not. */
+function refuseOldTypeName(scaling: ConfigReader): void {
+  if (!scaling.has('rope_type') && scaling.string('type', 'default') !== 'default')
+    throw scaling.wrong('named rope_type, because transformers 5 does not read it here,', 'type');
+}
+
+/**
+ * `factor: null` of YaRN is the ratio of all positions to those before scaling, as in transformers. Phi-3 has
+ * the type yarn as another name of LongRoPE.
+ */
+function withYarnFactor(config: ConfigReader, rope: RopeConfig): RopeConfig {
+  if (rope.type !== 'yarn' || rope.raw.factor !== null || config.raw.model_type === 'phi3') return rope;
+  if (!config.has('max_position_embeddings')) return rope;
+  const positions = config.integer('max_position_embeddings');
+  const original = rope.originalMaxPositionEmbeddings ?? positions;
+  const before =
+    config.raw.model_type === 'gemma3_text'
+      ? original // transformers reads no outer key for kinds of layers
+      : config.integer('original_max_position_embeddings', original);
+  return { ...rope, factor: positions / before };
 }
 
 /** Parameters that are only in `raw`. */

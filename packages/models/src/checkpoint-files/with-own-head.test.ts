@@ -26,6 +26,22 @@ async function logitsOf(files: WeightFiles): Promise<number[]> {
   return Array.from(hostData(model.logits(inferenceContext(backend), oneSequence([1, 2, 3])).view));
 }
 
+/** A float32 tensor in memory. */
+const entryOf = (name: string, shape: readonly number[], values: Float32Array<ArrayBuffer>): TensorEntry => ({
+  name,
+  dtype: 'F32',
+  shape,
+  byteLength: 4 * values.length,
+  readFloat32: () => values.slice(),
+  readFloat32Into: (target) => {
+    target.set(values);
+  },
+  readBytes: () => new Uint8Array(values.slice().buffer),
+  readInto: (target, at = 0) => {
+    target.set(new Uint8Array(values.buffer, at, target.length));
+  },
+});
+
 const [HEAD, EMBEDDING] = ['lm_head.weight', 'model.embed_tokens.weight'];
 const withHead = (files: Checkpoint, head: TensorEntry): WeightFiles => ({
   name: files.name,
@@ -42,21 +58,7 @@ it(
     const neverTied = await open('llama-gqa');
     expect(tied.config.raw.tie_word_embeddings).toBe(true);
     const values = embedding.readFloat32().map((value, i) => Math.fround(Math.sin(i) - value));
-    const head: TensorEntry = {
-      name: HEAD,
-      dtype: 'F32',
-      shape: embedding.shape,
-      byteLength: 4 * values.length,
-      readFloat32: () => values.slice(),
-      readFloat32Into: (target) => {
-        target.set(values);
-      },
-      readBytes: () => new Uint8Array(values.slice().buffer),
-      readInto: (target, at = 0) => {
-        target.set(new Uint8Array(values.buffer, at, target.length));
-      },
-    };
-    const files = withHead(tied, head);
+    const files = withHead(tied, entryOf(HEAD, embedding.shape, values));
     const untied = withOwnHead(files);
     const explicit: WeightFiles = {
       ...files,
@@ -76,6 +78,21 @@ it('a head that is a copy of the embedding stays tied', async () => {
   expect(withOwnHead(tied)).toBe(tied);
   expect(withOwnHead(files)).toBe(files);
   expect(locateWeights(files).map(({ name }) => name)).not.toContain(HEAD);
+});
+
+it('a head that differs from the embedding in any one number is another head', async () => {
+  const { name, config } = await open('llama-tied');
+  const shape = [12_000, 64];
+  const values = Float32Array.from({ length: 12_000 * 64 }, (_, i) => Math.sin(i)); // 3 MiB
+  const withTables = (changed: number): WeightFiles => {
+    const head = values.map((value, i) => (i === changed ? -5 * value : value));
+    const tables = [entryOf(EMBEDDING, shape, values), entryOf(HEAD, shape, head)];
+    return { name, config, tensors: new Map(tables.map((table) => [table.name, table])) };
+  };
+  for (const changed of [1, 1234 * 64, 2 ** 18, values.length - 1])
+    expect(withOwnHead(withTables(changed)).config.raw.tie_word_embeddings, `${changed}`).toBe(false);
+  const copied = withTables(-1);
+  expect(withOwnHead(copied)).toBe(copied);
 });
 
 it('a tied model whose files hold the head alone computes as one that holds the embedding', async () => {

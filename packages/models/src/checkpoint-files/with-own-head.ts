@@ -4,12 +4,8 @@ import { familyOf } from '../families/family-of.ts';
 import { storedName } from './weight-entry.ts';
 import type { WeightFiles } from './with-saved-weights.ts';
 
-/**
- * Two tables are compared by this many pieces of this size, spread over them: training changes every row of a
- * head, so a few pieces show whether one is a copy of the other.
- */
-const PIECES = 64;
-const PIECE_BYTES = 4096;
+/** Bytes of either table that are read at a time to compare two. */
+const BLOCK_BYTES = 2 ** 20;
 
 /**
  * The same files, as transformers 5 reads a tied model:
@@ -38,16 +34,24 @@ export function withOwnHead<F extends WeightFiles>(files: F): F {
   return Object.create(files, { config: { value: untied, enumerable: true } }) as F;
 }
 
+/** Compares all bytes, as transformers does: in a tuned head, as few as one row may differ. */
 function isCopy(a: TensorEntry, b: TensorEntry): boolean {
-  if (a.dtype !== b.dtype) return false;
-  const length = Math.min(PIECE_BYTES, a.byteLength);
-  const last = a.byteLength - length;
-  const piece = [new Uint8Array(length), new Uint8Array(length)] as const;
-  for (let i = 0; i < PIECES; i++) {
-    const at = Math.floor((last * i) / (PIECES - 1));
-    a.readInto(piece[0], at);
-    b.readInto(piece[1], at);
-    if (!piece[0].every((byte, k) => byte === piece[1][k])) return false;
+  if (a.dtype !== b.dtype || a.byteLength !== b.byteLength) return false;
+  for (let at = 0; at < a.byteLength; at += BLOCK_BYTES) {
+    const length = Math.min(BLOCK_BYTES, a.byteLength - at);
+    if (!isSame(blockOf(a, at, length), blockOf(b, at, length))) return false;
   }
+  return true;
+}
+
+function blockOf(entry: TensorEntry, at: number, length: number): Uint8Array {
+  const block = new Uint8Array(length);
+  entry.readInto(block, at);
+  return block;
+}
+
+/** A loop: `every` takes six times as long (Node 20). */
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
 }

@@ -40,11 +40,14 @@ export function readRope(
   const outer = outerRopeKeys(config.modelType);
   const hasShare = isInRope('partial_rotary_factor') || config.has(outer.partial);
   const share = hasShare ? read.partialRotaryFactor : partial || 1;
-  const original = config.has('original_max_position_embeddings')
-    ? config.integer('original_max_position_embeddings')
-    : (originalMaxPositions ?? read.originalMaxPositionEmbeddings); // the outer key wins
+  // the outer key wins, but in families whose layers differ
+  const original =
+    layerType === undefined && config.has('original_max_position_embeddings')
+      ? config.integer('original_max_position_embeddings')
+      : (originalMaxPositions ?? read.originalMaxPositionEmbeddings);
   const rope: RopeConfig = {
     ...read,
+    raw: layerType === undefined ? read.raw : withOuterTruncate(read.raw, config.raw.rope_parameters),
     type: typeNames[read.type] ?? read.type,
     theta: (
       layerType === 'sliding_attention'
@@ -65,4 +68,11 @@ export function readRope(
       share,
     );
   return ropeFrequencies(rope, rotaryDim, maxPositions);
+}
+
+/** transformers reads YaRN's `truncate` beside the entries of the kinds of layers, not in them. */
+function withOuterTruncate(entry: RopeConfig['raw'], parameters: unknown): RopeConfig['raw'] {
+  const { truncate } = (parameters ?? {}) as { readonly truncate?: unknown };
+  const { truncate: _, ...others } = entry;
+  return truncate === undefined ? others : { ...others, truncate };
 }

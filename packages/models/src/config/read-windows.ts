@@ -1,8 +1,22 @@
 import type { CheckpointConfig } from '@qdylora/checkpoint';
+import { QdyloraError } from '@qdylora/contract';
 import { refusedValue } from './refuse-value.ts';
 
 export const LAYER_TYPES = ['full_attention', 'sliding_attention'] as const;
 export type LayerType = (typeof LAYER_TYPES)[number];
+
+/** Older names in `layer_types`, which transformers reads too. */
+const OLDER_NAMES: ReadonlyMap<string, string> = new Map([['attention', 'full_attention']]);
+
+export interface LayerTypeOptions {
+  readonly layers: number;
+  /** 0: none. */
+  readonly window: number;
+  /** There is no window because `use_sliding_window` is false. */
+  readonly isSwitchedOff?: boolean;
+  /** The family's rule for layer i. */
+  readonly isSliding: (i: number) => boolean;
+}
 
 /**
  * The type of each layer: from `layer_types`, otherwise by the family's rule `isSliding`.
@@ -12,33 +26,40 @@ export type LayerType = (typeof LAYER_TYPES)[number];
  */
 export function readLayerTypes(
   config: CheckpointConfig,
-  {
-    layers,
-    window,
-    isSliding,
-  }: { readonly layers: number; readonly window: number; readonly isSliding: (i: number) => boolean },
+  { layers, window, isSwitchedOff = false, isSliding }: LayerTypeOptions,
 ): LayerType[] {
   const types =
     listedTypes(config, layers) ??
     Array.from({ length: layers }, (_, i): LayerType =>
       isSliding(i) ? 'sliding_attention' : 'full_attention',
     );
-  if (window === 0 && types.includes('sliding_attention'))
+  if (window > 0 || !types.includes('sliding_attention')) return types;
+  if (isSwitchedOff)
     throw refusedValue(
       config,
-      'sliding_window',
-      'a window size, because its layer_types have sliding attention',
-      config.raw.sliding_window ?? null,
+      'use_sliding_window',
+      'true, because its layer_types have sliding attention',
+      config.raw.use_sliding_window ?? null,
     );
-  return types;
+  throw refusedValue(
+    config,
+    'sliding_window',
+    'a window size, because its layer_types have sliding attention',
+    config.raw.sliding_window ?? null,
+  );
 }
 
 function listedTypes(config: CheckpointConfig, layers: number): LayerType[] | null {
   if (!config.has('layer_types')) return null;
-  const types = config.strings('layer_types');
+  const types = config.strings('layer_types').map((type) => OLDER_NAMES.get(type) ?? type);
   const unknown = types.find((type) => !(LAYER_TYPES as readonly string[]).includes(type));
   if (unknown !== undefined) throw refusedValue(config, 'layer_types', LAYER_TYPES.join(' or '), unknown);
-  if (types.length !== layers) throw config.wrong(`a list of ${layers} kinds`, 'layer_types');
+  if (types.length !== layers)
+    throw new QdyloraError('BAD_CONFIG', {
+      where: config.path,
+      problem: `\`layer_types\` must have ${layers} entries, one for each layer (got ${types.length})`,
+      details: { key: 'layer_types', got: types },
+    });
   return types as LayerType[];
 }
 

@@ -105,7 +105,7 @@ function norms(
 function readFalconConfig(config: CheckpointConfig): FalconConfig {
   for (const key of ['attention_dropout', 'hidden_dropout']) acceptOnly(config, key, [0]);
   acceptOnly(config, 'apply_residual_connection_post_layernorm', [false]);
-  const hiddenSize = config.integer('hidden_size', config.integer('n_embed', 4544));
+  const hiddenSize = config.integer('hidden_size', 4544);
   const heads = config.integer('num_attention_heads', 71);
   const headDim = Math.floor(hiddenSize / heads);
   const layers = config.integer('num_hidden_layers', 32);
@@ -116,7 +116,8 @@ function readFalconConfig(config: CheckpointConfig): FalconConfig {
   const hasAlibi = config.boolean('alibi', false);
   const rope = hasAlibi ? null : readRope(config, { headDim, maxPositions, partial: false });
   // Falcon adds ALiBi before the division by √headDim, and rounds the slopes to bfloat16. transformers also
-  // rounds slope · position to bfloat16, so far keys of one head share a bias there; here they don't.
+  // rounds slope · position to bfloat16, so far keys of one head share a bias there; here they don't. It adds
+  // ALiBi once in its default attention (sdpa), as here, and twice in its eager one.
   const slopes = hasAlibi
     ? Float32Array.from(alibiSlopes(heads), (slope) => roundToBfloat16(slope) * scale)
     : null;

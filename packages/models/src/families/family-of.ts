@@ -1,6 +1,7 @@
+import type { CheckpointConfig } from '@qdylora/checkpoint';
 import { UnsupportedArchitectureError } from '@qdylora/contract';
 import { assertComputable, assertSizes } from '../config/assert-sizes.ts';
-import { acceptOnly } from '../config/refuse-value.ts';
+import { acceptOnly, refusedValue } from '../config/refuse-value.ts';
 import { falcon } from './falcon.ts';
 import type { Family } from './family.ts';
 import { gemma } from './gemma.ts';
@@ -24,7 +25,8 @@ export const FAMILIES: ReadonlyMap<string, Family> = new Map(
 
 /**
  * The same family, whose `readConfig` also refuses sizes beyond any model, values that give no numbers, and
- * attention to later tokens, which transformers gives every family with `is_causal: false`.
+ * two options that transformers has for every family: attention to later tokens (`is_causal: false`), and
+ * layers with other values (`per_layer_config`).
  */
 function withCheckedConfig(family: Family): Family {
   return {
@@ -32,11 +34,18 @@ function withCheckedConfig(family: Family): Family {
     readConfig(config) {
       assertSizes(config);
       acceptOnly(config, 'is_causal', [true]);
+      refuseUnlikeLayers(config);
       const resolved = family.readConfig(config);
       assertComputable(config, resolved);
       return resolved;
     },
   };
+}
+
+function refuseUnlikeLayers(config: CheckpointConfig): void {
+  const values = config.raw.per_layer_config ?? {};
+  if (typeof values === 'object' && Object.keys(values).length === 0) return;
+  throw refusedValue(config, 'per_layer_config', 'empty, because all layers have the same values', values);
 }
 
 /**

@@ -1,6 +1,6 @@
 import { readRope } from '../config/read-rope.ts';
 import { LAYER_TYPES } from '../config/read-windows.ts';
-import { acceptOnly, refusedValue } from '../config/refuse-value.ts';
+import { refusedValue } from '../config/refuse-value.ts';
 import type { Family } from './family.ts';
 import { gemma2, readGemma2Config, type Gemma2Layer } from './gemma2.ts';
 import type { LlamaConfig } from './llama.ts';
@@ -14,7 +14,9 @@ export const gemma3Text: Family<LlamaConfig, Gemma2Layer> = {
   modelType: 'gemma3_text',
 
   readConfig(config) {
-    acceptOnly(config, 'attn_logit_softcapping', []); // transformers reads this key and ignores it
+    // transformers reads this key and ignores it
+    if (config.has('attn_logit_softcapping'))
+      throw refusedValue(config, 'attn_logit_softcapping', 'null', config.raw.attn_logit_softcapping);
     const parameters = config.raw.rope_parameters as Readonly<Record<string, unknown>> | null | undefined;
     if (parameters && !LAYER_TYPES.some((type) => Object.hasOwn(parameters, type)))
       throw refusedValue(config, 'rope_parameters', 'one entry for each kind of layer', parameters);

@@ -21,11 +21,13 @@ export const qwen2: Family<LlamaConfig, LlamaLayer> = {
 
 /** The window of each layer of Qwen 2 and 3; 0: none. */
 export function qwenWindows(config: CheckpointConfig): (i: number) => number {
-  const window = config.boolean('use_sliding_window', false) ? readWindow(config, 4096) : 0;
+  const usesWindow = config.boolean('use_sliding_window', false);
+  const window = usesWindow ? readWindow(config, 4096) : 0;
   const firstWindowed = config.integer('max_window_layers', 28);
   const types = readLayerTypes(config, {
     layers: config.integer('num_hidden_layers'),
     window,
+    isSwitchedOff: !usesWindow,
     isSliding: (i) => window > 0 && i >= firstWindowed,
   });
   return (i) => (types[i] === 'sliding_attention' ? window : 0);
