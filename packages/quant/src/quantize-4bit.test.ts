@@ -113,6 +113,13 @@ describe('refusals', () => {
     expect(() => quantizedMatrix({ ...matrix, absmax: f32View([1], [1]) })).toThrow(
       /the scales must be either absmax, or .*\(got absmax, absmaxCodes, nestedAbsmax, nestedMap\)/,
     );
+    const { doubleQuantized: nested } = matrix;
+    const withNested = (parts: object) => () =>
+      quantizedMatrix({ ...matrix, doubleQuantized: { ...nested!, ...parts } });
+    expect(withNested({ blockSize: 128 })).toThrow(
+      '256 block scales must share a nested scale (got blockSize 128)',
+    );
+    expect(withNested({ offset: '0.5' })).toThrow('the offset of the scales must be a number (got "0.5")');
     expect(() => quantizedMatrix({ ...matrix, kind: 'int4' as never })).toThrow(
       'must be nf4 or fp4 (got int4)',
     );
@@ -145,6 +152,18 @@ describe('refusals', () => {
     expect(() => quantizeNf4({ data: data as never, shape: [1, 64] })).toThrow(
       `[quantize] the weights of a matrix must be a Float32Array (got ${name}). Convert them`,
     );
+  });
+
+  it.each([
+    ['weights', dequantizeNf4],
+    ['scales', decodedAbsmax],
+  ])('decoding the %s of a matrix whose parts do not fit each other', (_, decode) => {
+    const matrix = quantizeNf4(filled(128, 1));
+    const { absmax } = quantizeNf4(filled(128, 1), plain);
+    for (const parts of [{ shape: [2, 128] }, { blockSize: 32 }, { absmax }, { doubleQuantized: null }])
+      expect(() => decode({ ...matrix, ...parts } as never)).toThrow(
+        expect.objectContaining({ code: 'BAD_SHAPE' }),
+      );
   });
 
   it('a matrix whose memory is gone', () => {

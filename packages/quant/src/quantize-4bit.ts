@@ -3,13 +3,13 @@ import {
   checkOptions,
   elementCount,
   f32View,
-  isElementArray,
   QdyloraError,
   shapeText,
   trueOrFalse,
   viewOf,
   type OptionRules,
 } from '@qdylora/contract';
+import { assertFloat32Array } from './blocks/assert-float32-array.ts';
 import { blockAbsmax } from './blocks/block-absmax.ts';
 import { blockCodes } from './blocks/block-codes.ts';
 import { assertBlockSize } from './blocks/block-size.ts';
@@ -65,14 +65,7 @@ export function quantize4bit(
 
 function assertMatrix({ data, shape }: DenseMatrix): void {
   const where = 'quantize';
-  if (!isElementArray('f32', data)) {
-    const kind = (data as object | undefined)?.constructor?.name ?? typeof data;
-    throw new QdyloraError('BAD_ARGUMENT', {
-      where,
-      problem: `the weights of a matrix must be a Float32Array (got ${kind})`,
-      nextStep: 'Convert them: Float32Array.from(numbers), or float32FromBfloat16(bits).',
-    });
-  }
+  assertFloat32Array(where, 'weights of a matrix', data);
   if (!isMatrixShape(shape))
     throw new QdyloraError('BAD_SHAPE', {
       where,

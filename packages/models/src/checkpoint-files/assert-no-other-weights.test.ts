@@ -56,6 +56,14 @@ test.each([
   },
 );
 
+test('a scale of quantized weights is called so', async () => {
+  const name = 'model.layers.0.mlp.up_proj.weight_scale_inv';
+  await expect(withTensor(name, { shape: [1] }, build)).rejects.toThrow(
+    `${name} [1], and without it the model would compute something else. It is a scale of quantized ` +
+      'weights (FP8, int8). Start from the unquantized checkpoint.',
+  );
+});
+
 test('a bias of zeros, a mask, inverse frequencies and tensors outside the layers are ignored', async () => {
   const tokens = { ...oneSequence([5, 9, 3, 77]), targets: Int32Array.of(-100, -100, -100, -100) };
   const logits = async (checkpoint: Checkpoint) => logitsOf(await build(checkpoint), tokens);

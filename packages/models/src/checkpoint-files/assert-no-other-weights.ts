@@ -7,6 +7,9 @@ import { QdyloraError, shapeText } from '@qdylora/contract';
  */
 const WEIGHT_ENDING = /\.(weight|bias)(_scale(_inv)?)?$/;
 
+/** Those of weights that another method than bitsandbytes 4-bit quantized. */
+const SCALE_ENDING = /_scale(_inv)?$/;
+
 /**
  * Refuses a checkpoint whose layers have a weight that the model does not use: a bias or a norm that its
  * config leaves out, a layer beyond the last one. Without it the model would silently compute something
@@ -42,9 +45,10 @@ export function assertNoOtherWeights(
       problem:
         `A ${modelType} model of this config does not use the tensor ${entry.name} ` +
         `${shapeText(entry.shape)}, and without it the model would compute something else`,
-      nextStep:
-        'Check whether config.json belongs to these weights (model_type, the number of layers, ' +
-        'attention_bias, mlp_bias).',
+      nextStep: SCALE_ENDING.test(name)
+        ? 'It is a scale of quantized weights (FP8, int8). Start from the unquantized checkpoint.'
+        : 'Check whether config.json belongs to these weights (model_type, the number of layers, ' +
+          'attention_bias, mlp_bias).',
       details: { name: entry.name },
     });
   }

@@ -1,4 +1,4 @@
-import { hfConfigOf, type Checkpoint } from '@qdylora/checkpoint';
+import { hfConfigOf, type Checkpoint, type TensorEntry } from '@qdylora/checkpoint';
 import { createHostBackend } from '@qdylora/contract';
 import { expect, it } from 'vitest';
 import { buildModel } from '../builders/build-model.ts';
@@ -48,5 +48,20 @@ it('and by the names of its tensors, where its config says nothing', () => {
   expect(() => find(named('a.q_proj.weight_packed'))).toThrow(/compressed-tensors/);
   expect(() => find(named('b.q_proj.qweight'))).toThrow(
     /The checkpoint has no tensor a\.q_proj\.weight \[8, 8\]/,
+  );
+});
+
+it.each([
+  ['I8', 'LLM.int8 or another int8 method (dtype I8)'],
+  ['F8_E4M3', 'FP8 (dtype F8_E4M3)'],
+  ['F8_E5M2', 'FP8 (dtype F8_E5M2)'],
+])('and by the dtype %s', (dtype, method) => {
+  const weight = 'a.q_proj.weight';
+  const tensors = new Map([
+    [weight, { name: weight, dtype, shape: [8, 8] } as Partial<TensorEntry> as TensorEntry],
+  ]);
+  expect(() => weightEntry({ name: 'here', tensors }, '', weight, [8, 8])).toThrow(
+    `[here] The weights are quantized with ${method}; ${weight} must be in full precision or in ` +
+      'bitsandbytes 4-bit. Start from the unquantized checkpoint.',
   );
 });

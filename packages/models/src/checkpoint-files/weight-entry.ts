@@ -15,20 +15,29 @@ export const storedName = (name: string, base: string, { tensors }: Tensors): st
 /** Name endings of weights that other methods quantized, for checkpoints without a `quantization_config`. */
 const PACKED_ENDINGS = { qweight: 'GPTQ or AWQ', weight_packed: 'compressed-tensors', W_q: 'HQQ' } as const;
 
+/** Dtypes of weights that other methods quantized, likewise. */
+const PACKED_DTYPES: ReadonlyMap<string, string> = new Map([
+  ['I8', 'LLM.int8 or another int8 method'],
+  ['F8_E4M3', 'FP8'],
+  ['F8_E5M2', 'FP8'],
+]);
+
 function assertUnpacked({ name: where, tensors }: Tensors, weight: string): void {
   for (const [ending, method] of Object.entries(PACKED_ENDINGS)) {
     const packed = weight.replace(/weight$/, ending);
-    if (tensors.has(packed))
-      throw new QdyloraError('UNSUPPORTED', {
-        where,
-        problem:
-          `The weights are quantized with ${method} (${packed}); ${weight} must be in full precision or in ` +
-          'bitsandbytes 4-bit',
-        nextStep: 'Start from the unquantized checkpoint.',
-        details: { name: weight },
-      });
+    if (tensors.has(packed)) throw quantizedBy(`${method} (${packed})`, where, weight);
   }
 }
+
+const quantizedBy = (method: string, where: string, weight: string): QdyloraError =>
+  new QdyloraError('UNSUPPORTED', {
+    where,
+    problem:
+      `The weights are quantized with ${method}; ${weight} must be in full precision or in ` +
+      'bitsandbytes 4-bit',
+    nextStep: 'Start from the unquantized checkpoint.',
+    details: { name: weight },
+  });
 
 /**
  * The tensor of the weight `name` in a checkpoint.
@@ -52,6 +61,8 @@ export function weightEntry(
       nextStep: 'Check whether it is complete, and of the architecture that its config names.',
       details: { name },
     });
+  const method = PACKED_DTYPES.get(entry.dtype);
+  if (method !== undefined) throw quantizedBy(`${method} (dtype ${entry.dtype})`, where, name);
   if (!sameShape(entry.shape, shape))
     throw new QdyloraError('BAD_SHAPE', {
       where,

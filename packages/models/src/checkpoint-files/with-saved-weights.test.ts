@@ -76,6 +76,45 @@ describe("weights of an adapter in place of the base's", () => {
     }
   });
 
+  test.each(['mbed_tokens', 'tokens', 'model.embed_tokens'])(
+    'a module is copied if its name ends in an entry of modules_to_save, at a dot or not: %s',
+    async (end) => {
+      const { isTied, embedding } = await built(savedOf([entryOf(EMBEDDING, [rows, width], 2)], [end]));
+      expect([isTied, embedding[1]]).toEqual([false, 2]);
+    },
+  );
+
+  test('a tie is kept only for an embed_tokens or lm_head of modules_to_save', async () => {
+    for (const [end, isTied] of [
+      ['tokens', false],
+      ['model.embed_tokens', true],
+    ] as const)
+      expect(await built(savedOf([entryOf(EMBEDDING, [rows, width], 2)], [end], true))).toMatchObject({
+        isTied,
+      });
+  });
+
+  test('a saved head of a tied model is its embedding, and must not differ from a saved one', async () => {
+    const { isTied, embedding } = await built(savedOf([entryOf(HEAD, [rows + 3, width], 3)]));
+    expect([isTied, embedding[1], embedding.length]).toEqual([true, 3, (rows + 3) * width]);
+    for (const other of [entryOf(HEAD, [rows, width], 3), entryOf(HEAD, [rows + 1, width], 2)])
+      await expect(built(savedOf([entryOf(EMBEDDING, [rows, width], 2), other]))).rejects.toMatchObject({
+        code: 'BAD_ADAPTER',
+        message: expect.stringContaining(`ties ${HEAD} to ${EMBEDDING}, but`) as string,
+      });
+  });
+
+  test('a module of modules_to_save that the model has must have its weights in the file', async () => {
+    const embedding = entryOf(EMBEDDING, [rows, width], 2);
+    expect((await built(savedOf([embedding], ['classifier', 'embed_tokens', 'score']))).embedding[1]).toBe(2);
+    await expect(built(savedOf([embedding], ['embed_tokens', 'lm_head']))).rejects.toMatchObject({
+      code: 'BAD_ADAPTER',
+      message: expect.stringContaining(
+        `names the module of ${HEAD}, but the adapter's file has no`,
+      ) as string,
+    });
+  });
+
   test('a vocabulary that has grown is grown, tied or not', async () => {
     const tied = await built(savedOf([entryOf(EMBEDDING, [rows + 3, width], 2)]));
     const apart = await built(
@@ -97,9 +136,9 @@ describe("weights of an adapter in place of the base's", () => {
       checkpoint.config.integer('vocab_size'),
       checkpoint.config.integer('hidden_size'),
     ] as const;
-    for (const name of ['embed_out', 'lm_head']) {
+    for (const [name, end = name] of [['embed_out'], ['lm_head'], ['lm_head', 'head']] as const) {
       const { isTied, head } = await built(
-        savedOf([entryOf(`${name}.weight`, shape, 3)], [name]),
+        savedOf([entryOf(`${name}.weight`, shape, 3)], [end]),
         'gpt-neox-parallel',
       );
       expect([isTied, head[0], head[1]]).toEqual([false, 1, 3]);

@@ -16,7 +16,10 @@ export interface SavedWeights {
    * and a tied head with it.
    */
   readonly modulesToSave: readonly string[];
-  /** A head that is tied in the base stays tied to the adapter's embedding. */
+  /**
+   * A head that is tied in the base stays tied to the adapter's embedding. It has an effect only if
+   * `modulesToSave` has an `embed_tokens` or `lm_head`.
+   */
   readonly ensureWeightTying: boolean;
 }
 
@@ -25,22 +28,22 @@ export interface SavedWeights {
  * embedding is no longer tied, and the vocabulary has the adapter's size.
  *
  * @throws QdyloraError UNSUPPORTED for a linear layer, which would have to be packed; BAD_ADAPTER for weights
- * that the model does not have, or that have other shapes
+ * that the model does not have, or that have other shapes, for two ends of a tie that differ, and for weights
+ * of `modulesToSave` that are missing
  */
 export function withSavedWeights<F extends WeightFiles>(
   files: F,
   saved: SavedWeights,
 ): Pick<F, 'name' | 'tensors' | 'config'> {
-  const { name, config } = files;
-  const { names } = familyOf(config.modelType, name);
+  const { name } = files;
+  const { names } = familyOf(files.config.modelType, name);
   const head = `${names.head}.weight`;
-  const newConfig = configWithSavedWeights(files, saved);
-  const isTied = (of: CheckpointConfig): boolean => familyOf(of.modelType, name).readConfig(of).tiedHead;
-  const tensors = new Map([...files.tensors, ...byBaseNames(saved, names.head).tensors]);
-  if (isTied(newConfig)) tensors.delete(head);
-  else if (isTied(config) && !tensors.has(head))
+  const { config, wasTied, isTied, saved: resolved } = resolveSaved(files, saved);
+  const tensors = new Map([...files.tensors, ...resolved.tensors]);
+  if (isTied) tensors.delete(head);
+  else if (wasTied && !tensors.has(head))
     tensors.set(head, files.tensors.get(storedName(`${names.embedding}.weight`, names.base, files))!);
-  return { name, tensors, config: newConfig };
+  return { name, tensors, config };
 }
 
 /**
@@ -49,19 +52,36 @@ export function withSavedWeights<F extends WeightFiles>(
  *
  * @throws QdyloraError as `withSavedWeights` does
  */
-export function configWithSavedWeights(
+export const configWithSavedWeights = (
+  files: Pick<WeightFiles, 'name' | 'config'>,
+  saved: SavedWeights,
+): CheckpointConfig => resolveSaved(files, saved).config;
+
+interface ResolvedWeights {
+  readonly config: CheckpointConfig;
+  readonly wasTied: boolean;
+  readonly isTied: boolean;
+  /** By the base's names; without a head if it is tied. */
+  readonly saved: SavedWeights;
+}
+
+function resolveSaved(
   { name: where, config }: Pick<WeightFiles, 'name' | 'config'>,
   savedWeights: SavedWeights,
-): CheckpointConfig {
+): ResolvedWeights {
   const family = familyOf(config.modelType, where);
   const head = `${family.names.head}.weight`;
   const embedding = `${family.names.embedding}.weight`;
-  const saved = byBaseNames(savedWeights, family.names.head);
-  const isTied = family.readConfig(config).tiedHead && !unties(saved, [head, embedding]);
-  const rows = saved.tensors.get(embedding)?.shape[0] ?? saved.tensors.get(head)?.shape[0];
+  const named = byBaseNames(savedWeights, family.names.head);
+  const wasTied = family.readConfig(config).tiedHead;
+  const isTied = wasTied && !unties(named, [head, embedding]);
+  const saved = isTied
+    ? { ...named, tensors: withoutHead(where, named.tensors, { head, embedding }) }
+    : named;
+  const rows = (saved.tensors.get(embedding) ?? saved.tensors.get(head))?.shape[0];
   const raw = { ...config.raw, tie_word_embeddings: isTied, ...(rows !== undefined && { vocab_size: rows }) };
-  checkSaved(where, raw, saved, isTied ? head : null);
-  return hfConfigOf(config.path, raw, config.rope.factors);
+  checkSaved(where, raw, saved);
+  return { config: hfConfigOf(config.path, raw, config.rope.factors), wasTied, isTied, saved };
 }
 
 /**
@@ -81,7 +101,7 @@ function byBaseNames(saved: SavedWeights, head: string): SavedWeights {
   return {
     ...saved,
     tensors,
-    modulesToSave: saved.modulesToSave.map((name) => (name === HEAD_MODULE ? head : name)),
+    modulesToSave: saved.modulesToSave.flatMap((end) => (HEAD_MODULE.endsWith(end) ? [end, head] : [end])),
   };
 }
 
@@ -93,16 +113,57 @@ const unties = (
   { tensors, modulesToSave, ensureWeightTying }: SavedWeights,
   ends: readonly string[],
 ): boolean =>
-  !ensureWeightTying &&
-  ends.some(
-    (name) => tensors.has(name) && modulesToSave.some((end) => `.${name}`.endsWith(`.${end}.weight`)),
-  );
+  !(ensureWeightTying && modulesToSave.some((name) => KEEPS_TIE.test(name))) &&
+  ends.some((name) => tensors.has(name) && isCopied(name, modulesToSave));
+
+/** `EMBEDDING_LAYER_NAMES` of PEFT 0.21: the modules for which it honours `ensure_weight_tying`. */
+const KEEPS_TIE = /(?:^|\.)(?:embed_tokens|lm_head)$/;
+
+/** True if the name of the weight's module, or of a parent, ends in one of `ends`: PEFT's rule. */
+const isCopied = (weight: string, ends: readonly string[]): boolean =>
+  ends.some((end) => weight.includes(`${end}.`));
+
+/** Weights of a model with a tied head: a saved head is its embedding. */
+function withoutHead(
+  where: string,
+  tensors: SavedWeights['tensors'],
+  { head, embedding }: { readonly head: string; readonly embedding: string },
+): SavedWeights['tensors'] {
+  const headTensor = tensors.get(head);
+  if (!headTensor) return tensors;
+  const embeddingTensor = tensors.get(embedding);
+  if (embeddingTensor && !isSameTensor(headTensor, embeddingTensor))
+    throw new QdyloraError('BAD_ADAPTER', {
+      where,
+      problem: `The model ties ${head} to ${embedding}, but the adapter stores two that differ`,
+      nextStep: 'Use the base model that the adapter was trained on, or remove one of them from the adapter.',
+      details: { head, embedding },
+    });
+  const others = [...tensors].filter(([name]) => name !== head);
+  return new Map([...others, [embedding, embeddingTensor ?? headTensor]]);
+}
+
+/** Bytes of two tensors that are compared at a time: 2²⁰. */
+const COMPARED_BYTES = 2 ** 20;
+
+function isSameTensor(one: TensorEntry, other: TensorEntry): boolean {
+  if (one.dtype !== other.dtype || !sameShape(one.shape, other.shape)) return false;
+  for (let start = 0; start < one.byteLength; start += COMPARED_BYTES) {
+    const length = Math.min(COMPARED_BYTES, one.byteLength - start);
+    const [first, second] = [one, other].map((tensor) => {
+      const bytes = new Uint8Array(length);
+      tensor.readInto(bytes, start);
+      return bytes;
+    }) as [Uint8Array, Uint8Array];
+    if (first.some((byte, i) => byte !== second[i])) return false;
+  }
+  return true;
+}
 
 function checkSaved(
   where: string,
   raw: Readonly<Record<string, unknown>>,
-  { tensors }: SavedWeights,
-  tiedHead: string | null,
+  { tensors, modulesToSave }: SavedWeights,
 ): void {
   const { weights, linears } = describeModel(raw, where);
   const shapes = new Map(weights.map(({ name, shape }) => [name, shape]));
@@ -117,7 +178,7 @@ function checkSaved(
         details: { name },
       });
     }
-    if (name === tiedHead || (modelShape && sameShape(modelShape, shape))) continue;
+    if (modelShape && sameShape(modelShape, shape)) continue;
     throw new QdyloraError('BAD_ADAPTER', {
       where,
       problem: modelShape
@@ -127,4 +188,12 @@ function checkSaved(
       details: { name, shape },
     });
   }
+  const missing = weights.find(({ name }) => !tensors.has(name) && isCopied(name, modulesToSave))?.name;
+  if (missing !== undefined)
+    throw new QdyloraError('BAD_ADAPTER', {
+      where,
+      problem: `modules_to_save names the module of ${missing}, but the adapter's file has no such weight`,
+      nextStep: 'Config and weights do not belong together, or the adapter is damaged. Save it again.',
+      details: { missing },
+    });
 }

@@ -3,11 +3,13 @@ import {
   QdyloraError,
   sameShape,
   shapeText,
+  withParts,
   type ArrayView,
   type Backend,
   type PackedWeight,
 } from '@qdylora/contract';
 import {
+  dequantize4bit,
   deserializeBitsandbytes,
   moveToMemory,
   packedWeight,
@@ -47,7 +49,7 @@ export interface CheckpointWeightsOptions {
 /**
  * The weights of a checkpoint, read one at a time: peak memory is the packed model plus one matrix.
  *
- * A matrix that the checkpoint has in 4 bits is taken as it is.
+ * A matrix that the checkpoint has in 4 bits is taken as it is; a head or an embedding is decoded to float32.
  */
 export function checkpointWeights(
   checkpoint: WeightFiles,
@@ -73,7 +75,7 @@ export function checkpointWeights(
     new Parameter(name, await inMemory(entry, asFloat32));
   const matrixOf = (name: string, shape: readonly [number, number]): TensorEntry =>
     storesInOut ? transposedEntry(entryOf(name, shape.toReversed())) : entryOf(name, shape);
-  const { packed, prepare } = packedWeights(checkpoint, options, { read, matrixOf });
+  const { packed, decoded, prepare } = packedWeights(checkpoint, options, { read, matrixOf });
   return {
     prepare,
     async linear(name, shape, { bias: hasBias = false } = {}) {
@@ -85,7 +87,12 @@ export function checkpointWeights(
       const bias = hasBias ? await parameter(biasName, entryOf(biasName, [shape[0]]), true) : null;
       return new Linear(name, weight, bias);
     },
-    table: (name, shape) => parameter(`${name}.weight`, entryOf(`${name}.weight`, shape), trainable),
+    async table(name, shape) {
+      const weightName = `${name}.weight`;
+      return (
+        decoded(weightName, shape) ?? (await parameter(weightName, entryOf(weightName, shape), trainable))
+      );
+    },
     vector: (name, size) => parameter(name, entryOf(name, [size]), true),
   };
 }
@@ -104,6 +111,8 @@ interface PackedWeights {
   prepare(matrices: readonly MatrixRequest[]): Promise<void>;
   /** The weight of a layer in 4 bits; undefined where it stays as it is. */
   packed(name: string, shape: MatrixShape): Promise<PackedWeight | undefined>;
+  /** A table that the checkpoint has in 4 bits, as float32; undefined where it is not packed. */
+  decoded(name: string, shape: MatrixShape): Parameter | undefined;
 }
 
 function packedWeights(
@@ -115,13 +124,16 @@ function packedWeights(
   let shared: ReadonlyMap<string, QuantizedMatrix> = new Map(); // of `prepare`, by name
   const storedAs = (name: string): { readonly stored: string; readonly isPacked: boolean } => {
     const stored = storedName(name, base, checkpoint);
-    return { stored, isPacked: quantStateName(stored, checkpoint.tensors) !== undefined };
+    return { stored, isPacked: isPackedWeight(stored, checkpoint.tensors) };
   };
   const quantized = (
     entry: TensorEntry,
     shape: MatrixShape,
     kind: QuantizationKind,
-  ): Promise<QuantizedMatrix> => quantizeOn(backend, kind, { ...entry, piece }, shape, quantization);
+  ): Promise<QuantizedMatrix> =>
+    quantizeOn(backend, kind, { ...entry, piece }, shape, quantization).catch((error: unknown) => {
+      throw withWeightName(error, entry.name);
+    });
   return {
     async prepare(matrices) {
       const weights = matrices.map(({ name, shape }) => ({ name: `${name}.weight`, shape }));
@@ -145,8 +157,27 @@ function packedWeights(
         return quantizeLevels(backend, await quantized(entry, shape, kind), values, quantization);
       });
     },
+    decoded(name, shape) {
+      const { stored, isPacked } = storedAs(name);
+      if (!isPacked) return undefined;
+      const values = dequantize4bit(storedMatrix(checkpoint, stored, shape));
+      const view = readValues(backend, values, shape);
+      backend.memory.persist(view);
+      return new Parameter(name, view);
+    },
   };
 }
+
+/**
+ * Whether bitsandbytes packed a weight. One that has scales and no state counts too: reading it says that the
+ * state is missing.
+ */
+const isPackedWeight = (stored: string, tensors: WeightFiles['tensors']): boolean =>
+  quantStateName(stored, tensors) !== undefined || tensors.has(`${stored}.absmax`);
+
+/** A refusal of weights that are not finite, with the name of their tensor. */
+const withWeightName = (error: unknown, name: string): unknown =>
+  QdyloraError.isInstance(error) && error.code === 'NON_FINITE' ? withParts(error, { where: name }) : error;
 
 /** A matrix in the layout that the backend's kernels read; its arrays are overwritten. */
 const arrangedFor = ({ packedLayout }: Backend, matrix: QuantizedMatrix): QuantizedMatrix =>

@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openCheckpoint, openSafetensors } from '@qdylora/checkpoint';
+import { openCheckpoint, openSafetensors, tensorOf, writeSafetensors } from '@qdylora/checkpoint';
 import { describe, expect, it } from 'vitest';
 import { bytesOf, rejection, tinyRun } from '../../test/tiny-run.ts';
 import { evaluate, quantizeFolder } from '../index.ts';
@@ -146,5 +146,33 @@ describe('quantizeFolder', () => {
         )
       ).code,
     ).toBe('UNSUPPORTED');
+  });
+
+  it('refuses it also where only its tensors say so', async () => {
+    const silent = folder.in('nf4-silent');
+    cpSync(folder.in('nf4'), silent, { recursive: true });
+    const config = JSON.parse(readFileSync(join(silent, 'config.json'), 'utf8')) as object;
+    writeFileSync(join(silent, 'config.json'), JSON.stringify({ ...config, quantization_config: undefined }));
+    await expect(
+      quantizeFolder({ model: silent, outputDir: folder.in('again'), backend: 'host' }),
+    ).rejects.toThrow('The model must be in full precision, but bitsandbytes has quantized it already.');
+  });
+
+  it('names the weight that is not finite', async () => {
+    const broken = folder.in('broken');
+    cpSync(model, broken, { recursive: true });
+    using file = openSafetensors(join(model, 'model.safetensors'));
+    const name = 'model.layers.0.mlp.up_proj.weight';
+    writeSafetensors(
+      join(broken, 'model.safetensors'),
+      [...file.tensors.values()].map((entry) => {
+        const values = entry.readFloat32();
+        return tensorOf(entry.name, entry.shape, entry.name === name ? values.fill(NaN, 7, 8) : values);
+      }),
+    );
+    const error = await rejection(() =>
+      quantizeFolder({ model: broken, outputDir: folder.in('nf4-broken'), backend: 'host' }),
+    );
+    expect([error.code, error.where, error.details.index]).toEqual(['NON_FINITE', name, 7]);
   });
 });

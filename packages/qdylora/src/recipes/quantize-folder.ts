@@ -3,11 +3,13 @@ import {
   cutByBytes,
   openCheckpoint,
   writeFolderAtomically,
+  type Checkpoint,
   type CheckpointConfig,
   type FileRecord,
 } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { familyOf, locateWeights, withOwnHead, type LocatedWeight } from '@qdylora/models';
+import { quantStateName } from '@qdylora/quant';
 import { checkValues, type InputOf, type OutputOf } from '../config/values/check-values.ts';
 import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { QUANTIZE_KEYS } from '../config/verb-keys.ts';
@@ -80,14 +82,7 @@ export async function quantizeFrom(
   const model = await localModel(config.model, { tell: onNotice, signal });
   using opened = await openCheckpoint(model);
   const checkpoint = withOwnHead(opened);
-  if (checkpoint.config.quantization)
-    throw new QdyloraError('UNSUPPORTED', {
-      where: model,
-      problem:
-        `The model must be in full precision, but ${checkpoint.config.quantization.method} has ` +
-        'quantized it already.',
-      nextStep: 'Start from the original.',
-    });
+  assertFullPrecision(checkpoint, model);
   writableConfig(checkpoint.config); // before the work
   const { packedNotice } = familyOf(checkpoint.config.modelType, model);
   if (packedNotice) onNotice(packedNotice);
@@ -124,6 +119,18 @@ export async function quantizeFrom(
   );
   work.remove();
   return { outputDir, layers, bytesBefore: sum(weights.map(({ entry }) => entry.byteLength)), bytesAfter };
+}
+
+/** Refuses a model that is quantized by its config or, where that says nothing, by its tensors. */
+function assertFullPrecision({ config, tensors }: Checkpoint, where: string): void {
+  const isPacked = [...tensors.keys()].some((name) => quantStateName(name, tensors) !== undefined);
+  const method = config.quantization?.method ?? (isPacked ? 'bitsandbytes' : null);
+  if (method !== null)
+    throw new QdyloraError('UNSUPPORTED', {
+      where,
+      problem: `The model must be in full precision, but ${method} has quantized it already.`,
+      nextStep: 'Start from the original.',
+    });
 }
 
 const quantizedConfig = (

@@ -1,3 +1,4 @@
+import { assertFloat32Array } from '../blocks/assert-float32-array.ts';
 import { blockAbsmax } from '../blocks/block-absmax.ts';
 import { signedDynamicMap } from '../codebooks/dynamic-8bit.ts';
 import { NESTED_BLOCK_SIZE, type DoubleQuantized } from '../blocks/double-quantize.ts';
@@ -17,24 +18,25 @@ const PLACES = 65536;
 
 /**
  * `doubleQuantize` with the bytes of the CPU library of bitsandbytes, which are not always the nearest. It
- * rounds difference / nested absmax to 65,536 steps first: 0 becomes 2.1e-5, and about one code in 600 is a
- * neighbour of the nearest. The offset is the float32 mean of PyTorch on one thread. With more threads,
+ * rounds difference · (1 / nested absmax) to 65,536 steps first: 0 becomes 2.1e-5, and about one code in 600
+ * is a neighbour of the nearest. The offset is the float32 mean of PyTorch on one thread. With more threads,
  * PyTorch splits sums of 32,768 scales and more, so its offset depends on their number.  absmax: [blocks]
+ *
+ * @throws QdyloraError BAD_ARGUMENT for scales that are no Float32Array; NON_FINITE
  */
 export function doubleQuantizeAsBitsandbytes(absmax: Float32Array): DoubleQuantized {
+  assertFloat32Array('double-quantize', 'block scales', absmax);
   const offset = torchMean(absmax);
   const differences = absmax.map((scale) => scale - offset);
   const nested = blockAbsmax(differences, NESTED_BLOCK_SIZE);
   const map = signedDynamicMap();
   const search = levelSearch(map);
+  // Infinite below 2.94e-39: as theirs, positive differences then get code 255, the others 0 (0 · ∞ is NaN).
+  const reciprocals = nested.map((largest) => 1 / largest);
   const codes = new Uint8Array(absmax.length);
   for (let i = 0; i < codes.length; i++) {
-    const largest = nested[Math.floor(i / NESTED_BLOCK_SIZE)];
-    if (largest > 0)
-      codes[i] = nearestLevel(
-        search,
-        Math.fround(-1 + (2 * placeOf(Math.fround(differences[i] / largest))) / (PLACES - 1)),
-      ); // else 0, as theirs
+    const place = placeOf(Math.fround(differences[i] * reciprocals[Math.floor(i / NESTED_BLOCK_SIZE)]));
+    codes[i] = nearestLevel(search, Math.fround(-1 + (2 * place) / (PLACES - 1)));
   }
   return { codes, absmax: nested, map, offset };
 }

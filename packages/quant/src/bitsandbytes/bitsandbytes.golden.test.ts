@@ -195,6 +195,48 @@ describe('double quantization', () => {
     },
   );
 
+  /**
+   * Four scales, and their codes where a quotient by the nested scale rounds to another one than the
+   * product of bitsandbytes with its reciprocal: about one code in a million. Made by torch 2.13.0+cpu and
+   * bitsandbytes 0.50.2 on one thread, `F.quantize_blockwise(a - a.mean(), blocksize=256)[0]` with a = these
+   * four again and again, which are from `numpy.random.default_rng(1)`, uniform in 0.05 … 0.25.
+   */
+  it.each([
+    [
+      [0.16244716942310333, 0.19007757306098938, 0.1790761500597, 0.10333242267370224],
+      [179, 224, 209, 0],
+    ],
+    [
+      [0.0598372220993042, 0.16450533270835876, 0.09672613441944122, 0.210810124874115],
+      [4, 212, 38, 255],
+    ],
+    [
+      [0.08597896993160248, 0.1967727392911911, 0.18013383448123932, 0.05391809344291687],
+      [30, 247, 231, 0],
+    ],
+  ])('scales %j have its codes in a short block, in a full one, and in both', (scales, codes) => {
+    for (const length of [4, 256, 300])
+      expect([
+        ...doubleQuantizeAsBitsandbytes(Float32Array.from({ length }, (_, i) => scales[i % 4])).codes,
+      ]).toEqual(Array.from({ length }, (_, i) => codes[i % 4]));
+  });
+
+  it('nested scales whose reciprocal is infinite have its codes too: 255 above the mean, 0 elsewhere', () => {
+    // made as above
+    const { codes } = doubleQuantizeAsBitsandbytes(Float32Array.of(1e-39, 3e-39, 2e-39, 2e-39));
+    expect([...codes]).toEqual([0, 255, 0, 0]);
+  });
+
+  it.each([
+    ['Float64Array', Float64Array.of(1, 2)],
+    ['Array', [1, 2]],
+  ])('scales in a %s are refused', (name, scales) => {
+    for (const quantize of [doubleQuantize, doubleQuantizeAsBitsandbytes])
+      expect(() => quantize(scales as never)).toThrow(
+        `[double-quantize] the block scales must be a Float32Array (got ${name}).`,
+      );
+  });
+
   it.each(all.map((c) => [c.name, c] as const))(
     '%s: recorded codes decode to the recorded scales and weights',
     (_, c) => {

@@ -1,3 +1,4 @@
+import { assertFloat32Array } from './assert-float32-array.ts';
 import { blockAbsmax } from './block-absmax.ts';
 import { normalizer } from './block-codes.ts';
 import { signedDynamicMap } from '../codebooks/dynamic-8bit.ts';
@@ -22,8 +23,11 @@ export interface DoubleQuantized {
  * scale in the signed dynamic map (Dettmers et al. 2023, section 3). Codes are the exact nearest ones; ties
  * take the lower. The CPU library of bitsandbytes rounds to 65,536 steps first and is sometimes off by one.
  * absmax: [blocks]
+ *
+ * @throws QdyloraError BAD_ARGUMENT for scales that are no Float32Array; NON_FINITE
  */
 export function doubleQuantize(absmax: Float32Array, offset = float32Mean(absmax)): DoubleQuantized {
+  assertFloat32Array('double-quantize', 'block scales', absmax);
   const differences = absmax.map((scale) => scale - offset);
   const nested = blockAbsmax(differences, NESTED_BLOCK_SIZE);
   const map = signedDynamicMap();

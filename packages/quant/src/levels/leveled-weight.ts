@@ -1,4 +1,4 @@
-import { byteLengthOf, type PackedWeight } from '@qdylora/contract';
+import { assertShape, byteLengthOf, type PackedWeight } from '@qdylora/contract';
 import { packedWeight } from '../matrix/packed-weight.ts';
 import type { QuantizedMatrix } from '../matrix/quantized-matrix.ts';
 
@@ -20,11 +20,14 @@ export interface OtherLevels {
  * A quantized matrix as the weight of a linear layer that can compute at several levels. The levels share
  * arrays: 3 bits add a codebook and perhaps block scales, 8 bits add a matrix.
  *
+ * @throws QdyloraError BAD_SHAPE if the matrices have different shapes
  * @example
  * const threeBits = threeBitMatrix(matrix, weights);
  * const layer = new Linear('q_proj', leveledWeight(matrix, { threeBits })).atLevel(3);
  */
 export function leveledWeight(matrix: QuantizedMatrix, { threeBits, residual }: OtherLevels): PackedWeight {
+  for (const other of [threeBits, residual])
+    if (other) assertShape('leveled-weight', 'the matrix of another level', other.shape, matrix.shape);
   const weight = packedWeight(matrix);
   const otherLevels = new Map<number, PackedWeight>();
   if (threeBits) otherLevels.set(3, packedWeight(threeBits));

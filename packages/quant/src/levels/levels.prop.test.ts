@@ -91,6 +91,10 @@ describe('a matrix of 3 bits', () => {
     expect(() => threeBitMatrix(quantizeFp4({ data, shape }), data)).toThrow(/must come from nf4.*got fp4/);
     expect(() => threeBitMatrix(tileMatrix(nf4), data)).toThrow(/row-major order \(got nf4 in tiles\)/);
     expect(() => threeBitMatrix(nf4, data.subarray(1))).toThrow(/must be 2048 weights \(got 2047\)/);
+    expect(() => threeBitMatrix(nf4, Float64Array.from(data) as never)).toThrow(
+      /must be a Float32Array \(got Float64Array\)/,
+    );
+    expect(() => threeBitMatrix(nf4, data.with(9, NaN))).toThrow(/must be finite \(got NaN at index 9/);
   });
 });
 
@@ -156,6 +160,14 @@ describe('a weight with levels', () => {
     expect([...otherLevels!.keys()]).toEqual([3, 8]);
     expect(otherLevels!.get(3)!.operands.codes).toBe(weight.operands.codes);
     expect(otherLevels!.get(8)!.residual!.operands.codes).toBe(residual.codes);
+  });
+
+  it('has matrices of one shape', () => {
+    const other = quantizeNf4({ data, shape: [64, 48] });
+    for (const levels of [{ threeBits: other }, { residual: other }])
+      expect(() => leveledWeight(nf4, levels)).toThrow(
+        'the matrix of another level must be [48, 64], but it is [64, 48]',
+      );
   });
 
   it('needs no bytes for 3 bits that share the scales', () => {

@@ -7,6 +7,8 @@ import {
   trueOrFalse,
   type OptionRules,
 } from '@qdylora/contract';
+import { assertFloat32Array } from '../blocks/assert-float32-array.ts';
+import { blockAbsmax } from '../blocks/block-absmax.ts';
 import { blockCount } from '../blocks/block-size.ts';
 import { decodedAbsmax } from '../dequantize-nf4.ts';
 import { quantizedMatrix, type QuantizedMatrix } from '../matrix/quantized-matrix.ts';
@@ -38,8 +40,8 @@ const ROUNDS = 3;
  *
  * @param matrix NF4 in host memory, row-major
  * @param weights the numbers that the matrix stands for: [rows · cols], row-major
- * @throws QdyloraError UNSUPPORTED for another kind than nf4, or tiles; BAD_SHAPE; BAD_ARGUMENT for an
- * unknown option
+ * @throws QdyloraError UNSUPPORTED for another kind than nf4, or tiles; BAD_SHAPE; NON_FINITE;
+ * BAD_ARGUMENT for weights that are no Float32Array, or an unknown option
  */
 export function threeBitMatrix(
   matrix: QuantizedMatrix,
@@ -61,8 +63,9 @@ export function threeBitMatrix(
   return quantizedMatrix({ ...refitted, levels: f32View([16], levels) });
 }
 
-function assertRowMajorNf4({ kind, shape, tiled }: QuantizedMatrix, weights: Float32Array): void {
+function assertRowMajorNf4({ kind, shape, blockSize, tiled }: QuantizedMatrix, weights: Float32Array): void {
   const where = 'three-bit-matrix';
+  assertFloat32Array(where, 'weights of a matrix', weights);
   if (kind !== 'nf4' || tiled)
     throw new QdyloraError('UNSUPPORTED', {
       where,
@@ -75,6 +78,7 @@ function assertRowMajorNf4({ kind, shape, tiled }: QuantizedMatrix, weights: Flo
       where,
       problem: `there must be ${elementCount(shape)} weights (got ${weights.length})`,
     });
+  blockAbsmax(weights, blockSize); // refuses what is not finite: one NaN would make every level 0
 }
 
 /** Calls `visit` with each block: its number, and the sum and count of its weights by code. */

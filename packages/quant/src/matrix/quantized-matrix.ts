@@ -1,11 +1,14 @@
 import {
+  assertArgument,
   byteLengthOf,
   elementCount,
   f32View,
   hostData,
   QdyloraError,
+  shownValue,
   type ArrayView,
 } from '@qdylora/contract';
+import { NESTED_BLOCK_SIZE } from '../blocks/double-quantize.ts';
 import { levelsOf } from '../codebooks/levels-of.ts';
 import { decodeScales } from '../ops/decode-weights.ts';
 import {
@@ -14,7 +17,7 @@ import {
   quantizedAttributes,
   quantizedInputs,
 } from '../ops/quantized-inputs.ts';
-import type { QuantizedParts } from './quantized-parts.ts';
+import type { DoubleQuantizedScales, QuantizedParts } from './quantized-parts.ts';
 
 /**
  * A matrix in 4 bits a weight. Blocks run along the flat row-major index, so one may straddle rows; the last
@@ -45,8 +48,9 @@ export type Nf4Matrix = QuantizedMatrix;
  * Assembles a matrix and checks it once: kernels do not check scales again.
  *
  * @throws QdyloraError BAD_SHAPE if an array does not fit the shape and block size, or both forms of the
- * scales are present; BAD_ARGUMENT for a dtype; UNSUPPORTED for an unknown kind or block size; NON_FINITE for
- * a scale or level that is not finite in float32; DISPOSED
+ * scales are present; BAD_ARGUMENT for a dtype, another nested block size than 256, or an offset that is no
+ * number; UNSUPPORTED for an unknown kind or block size; NON_FINITE for a scale or level that is not finite
+ * in float32; DISPOSED
  */
 export function quantizedMatrix(parts: QuantizedParts): QuantizedMatrix {
   const { kind, shape, codes, levels, absmax, doubleQuantized: nested } = parts;
@@ -67,6 +71,7 @@ export function quantizedMatrix(parts: QuantizedParts): QuantizedMatrix {
     'map of the scales': nested?.map,
   }))
     if (view?.storage.space.isHost) assertFinite(name, view);
+  if (nested) assertStoredScales(where, nested);
   if (nested && !Number.isFinite(Math.fround(nested.offset)))
     throw notFinite('offset of the scales', 0, nested.offset);
   if (
@@ -80,6 +85,20 @@ export function quantizedMatrix(parts: QuantizedParts): QuantizedMatrix {
   const scales = nested ? [nested.codes, nested.absmax] : [absmax!];
   const byteLength = [codes, ...scales].reduce((sum, view) => sum + byteLengthOf(view), 0);
   return { ...parts, byteLength, bitsPerWeight: (8 * byteLength) / elementCount(shape) };
+}
+
+/** What types say and JavaScript does not check. */
+function assertStoredScales(where: string, { blockSize, offset }: DoubleQuantizedScales): void {
+  assertArgument(
+    blockSize === NESTED_BLOCK_SIZE,
+    where,
+    `${NESTED_BLOCK_SIZE} block scales must share a nested scale (got blockSize ${shownValue(blockSize)})`,
+  );
+  assertArgument(
+    typeof offset === 'number',
+    where,
+    `the offset of the scales must be a number (got ${shownValue(offset)})`,
+  );
 }
 
 /** True for the shape of a non-empty matrix. */

@@ -105,7 +105,7 @@ export async function writeMergedPacked(
   let squares = 0;
   const pack = async ({ name, shape, values }: ModelWeight): Promise<TensorToWrite[]> => {
     const merged = await values();
-    const matrix = await packMatrix(backend, merged, shape as [number, number], packing);
+    const matrix = await packMatrix(backend, merged, shape as [number, number], { ...packing, name });
     const decoded = dequantize4bit(matrix);
     for (let i = 0; i < merged.length; i++) {
       errors += (decoded[i] - merged[i]) ** 2;

@@ -91,9 +91,10 @@ async function addWeight(
   const { memory } = backend;
   const shape = entry.shape as [number, number];
   const dtype = arrivingDtype(memory, entry);
+  const matrixPacking = { ...packing, name: weight.name };
   const matrix = dtype
-    ? await packArriving(backend, stretches, dtype, shape, packing)
-    : await packMatrix(backend, entry, shape, packing);
+    ? await packArriving(backend, stretches, dtype, shape, matrixPacking)
+    : await packMatrix(backend, entry, shape, matrixPacking);
   matrices.push(matrix);
   tensors.push(...packedTensors(weight.name, matrix, sourceDtypeOf(weight), memory));
 }

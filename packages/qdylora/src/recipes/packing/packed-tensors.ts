@@ -1,7 +1,14 @@
-import { hostData } from '@qdylora/contract';
 import { setImmediate } from 'node:timers/promises';
 import type { CheckpointConfig, TensorToWrite } from '@qdylora/checkpoint';
-import { wrapBackend, type Backend, type Memory } from '@qdylora/contract';
+import {
+  elementCount,
+  hostData,
+  QdyloraError,
+  withParts,
+  wrapBackend,
+  type Backend,
+  type Memory,
+} from '@qdylora/contract';
 import { familyOf, matrixQuantizer, quantizeOn, type Values } from '@qdylora/models';
 import {
   arraysOf,
@@ -22,22 +29,36 @@ export interface Packing {
   readonly scaleRounding?: ScaleRounding;
 }
 
-/** Quantizes a matrix to 4 bits, in the order of files, in host memory. */
-export const packMatrix = async (
+/** How one matrix is packed. */
+export interface MatrixPacking extends Packing {
+  /** Name of the weight, for errors. */
+  readonly name?: string;
+}
+
+/**
+ * Quantizes a matrix to 4 bits, in the order of files, in host memory.
+ *
+ * @throws QdyloraError NON_FINITE with the weight's name
+ */
+export async function packMatrix(
   backend: Backend,
   values: Values,
   shape: readonly [number, number],
-  { quantization, doubleQuantization, quantizationBlockSize, scaleRounding }: Packing,
-): Promise<QuantizedMatrix> =>
-  copyToHost(
-    await quantizeOn(wrapBackend(backend, { packedLayout: undefined }), quantization, values, shape, {
-      kind: quantization,
-      doubleQuantization,
-      blockSize: quantizationBlockSize,
-      scaleRounding,
-    }),
-    backend.memory,
-  );
+  { quantization, doubleQuantization, quantizationBlockSize, scaleRounding, name }: MatrixPacking,
+): Promise<QuantizedMatrix> {
+  try {
+    const matrix = await quantizeOn(
+      wrapBackend(backend, { packedLayout: undefined }),
+      quantization,
+      values,
+      shape,
+      { kind: quantization, doubleQuantization, blockSize: quantizationBlockSize, scaleRounding },
+    );
+    return await copyToHost(matrix, backend.memory);
+  } catch (error) {
+    throw refusalOf(error, name);
+  }
+}
 
 /**
  * The same for values that arrive in stretches of bytes; takes the stretches of one matrix. The event loop
@@ -48,7 +69,7 @@ export async function packArriving(
   coming: AsyncIterator<Uint8Array>,
   dtype: StoredDtype,
   shape: readonly [number, number],
-  { quantization, doubleQuantization, quantizationBlockSize, scaleRounding }: Packing,
+  { quantization, doubleQuantization, quantizationBlockSize, scaleRounding, name }: MatrixPacking,
 ): Promise<QuantizedMatrix> {
   const quantizer = matrixQuantizer(wrapBackend(backend, { packedLayout: undefined }), quantization, shape, {
     kind: quantization,
@@ -56,16 +77,38 @@ export async function packArriving(
     blockSize: quantizationBlockSize,
     scaleRounding,
   });
+  let done = 0;
   try {
     while (!quantizer.isFull) {
-      quantizer.add(valuesOfBytes(dtype, (await coming.next()).value!));
+      const values = valuesOfBytes(dtype, (await coming.next()).value!);
+      quantizer.add(values);
+      done += elementCount(values.shape);
       await setImmediate();
     }
     return await copyToHost(await quantizer.finish(), backend.memory);
   } catch (cause) {
     quantizer.cancel();
-    throw cause;
+    throw refusalOf(cause, name, done);
   }
+}
+
+/**
+ * A refusal of weights that are not finite, with the name of the weight and the index in the whole matrix;
+ * other errors as they are.
+ *
+ * @param before values of the matrix in earlier stretches
+ */
+function refusalOf(error: unknown, name = 'quantize', before = 0): unknown {
+  if (!QdyloraError.isInstance(error) || error.code !== 'NON_FINITE') return error;
+  const { index, value } = error.details;
+  if (typeof index !== 'number' || typeof value !== 'number') return withParts(error, { where: name });
+  return new QdyloraError('NON_FINITE', {
+    where: name,
+    problem: `the weights must be finite (got ${value} at index ${before + index}, row-major)`,
+    nextStep: error.nextStep,
+    details: { name, index: before + index, value },
+    cause: error,
+  });
 }
 
 /** Releases the arrays of a matrix. */

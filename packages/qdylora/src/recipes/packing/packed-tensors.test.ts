@@ -1,0 +1,31 @@
+import { createHostBackend } from '@qdylora/contract';
+import { expect, it } from 'vitest';
+import { packArriving, packMatrix } from './packed-tensors.ts';
+
+const PACKING = {
+  quantization: 'nf4',
+  doubleQuantization: true,
+  quantizationBlockSize: 64,
+  name: 'a.weight',
+} as const;
+const SHAPE = [4, 64] as const;
+const VALUES = new Float32Array(256).fill(1).fill(NaN, 197, 198);
+
+it('a value that is not finite is refused with its weight and its index in the matrix', async () => {
+  async function* stretches(): AsyncGenerator<Uint8Array> {
+    for (const part of [VALUES.slice(0, 128), VALUES.slice(128)]) yield new Uint8Array(part.buffer);
+  }
+  const backend = createHostBackend();
+  for (const packed of [
+    packMatrix(backend, VALUES, SHAPE, PACKING),
+    packArriving(backend, stretches(), 'F32', SHAPE, PACKING),
+  ])
+    await expect(packed).rejects.toMatchObject({
+      code: 'NON_FINITE',
+      message:
+        '[a.weight] the weights must be finite (got NaN at index 197, row-major). NaN and infinity have no ' +
+        '4-bit code.',
+      details: { name: 'a.weight', index: 197, value: NaN },
+    });
+  expect(backend.memory.usage().liveBytes).toBe(0);
+});
