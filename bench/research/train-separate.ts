@@ -30,7 +30,8 @@ export async function trainSeparate(setting: Setting): Promise<Trained> {
   let tokens = 0;
   for (let step = 0; step < job.steps; step++) {
     if (wideSteps > 0 && step === wideSteps) await startFromLargest(setting, groups);
-    const { passes } = passesOfStep(step, batches.batchAt(step), allRanks, step < wideSteps ? null : sampler);
+    const isWide = step < wideSteps;
+    const { passes } = passesOfStep(step, batches.batchAt(step), allRanks, sampler, { isWide });
     for (const { ranks, adapted, optimizer, rate } of groups) {
       const groupPasses = passes.flatMap(({ view, batch }) => {
         const { rank } = view.active!;
@@ -39,7 +40,7 @@ export async function trainSeparate(setting: Setting): Promise<Trained> {
       if (groupPasses.length === 0) continue;
       const outcome = await runStep(groupPasses, optimizer, {
         learningRate: rate * schedule.at(step),
-        isWide: step < wideSteps,
+        isWide,
         preconditioner: preconditionerOf(adapted, job),
         computeDtype: 'bf16',
       });

@@ -10,7 +10,7 @@ import { takeStep } from './run/take-step.ts';
 import type { TrainEvent, TrainResult } from './run/train-events.ts';
 import { resolveTrainOptions, type ResolvedTrainOptions, type TrainOptions } from './run/train-options.ts';
 import { isLastStep, NOT_SAVED, type TrainingRun } from './run/training-run.ts';
-import { isSortDue, sortRun } from './run/wide-steps.ts';
+import { isSortDue, sortRun, warnOfUnsortedRows } from './run/wide-steps.ts';
 
 /**
  * A run that has begun. Reading its events is optional. The first reader receives all events; later readers
@@ -96,7 +96,7 @@ async function trainSteps(run: TrainingRun): Promise<void> {
       if (hasNewEvaluation(run)) continue; // onSave returned 'stop'
       await agreeToStop(run);
       if (hasNewEvaluation(run) || isLastSaveDue(run)) continue; // a worker ends the run with this step
-      if (isLastStep(run)) return;
+      if (isLastStep(run)) return warnOfUnsortedRows(run);
       await takeStep(run);
       await nextTurn();
     }

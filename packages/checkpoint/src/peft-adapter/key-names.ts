@@ -3,6 +3,8 @@ export type AdapterKey =
   | { readonly kind: 'a' | 'b'; readonly module: string }
   /** A weight that replaces the base's: `lm_head.weight`. */
   | { readonly kind: 'saved'; readonly name: string }
+  /** Another tensor of the module of a whole weight; it has no effect when PEFT loads the file. */
+  | { readonly kind: 'copy'; readonly name: string; readonly of: string }
   | { readonly kind: 'unsupported'; readonly feature: string };
 
 const PREFIX = 'base_model.model.';
@@ -31,7 +33,10 @@ export function readAdapterKey(key: string): AdapterKey {
   }
   for (const [part, feature] of FEATURES) if (key.includes(part)) return { kind: 'unsupported', feature };
   const name = key.startsWith(PREFIX) ? key.slice(PREFIX.length).replace(SAVED_PART, '') : '';
-  if (WHOLE_WEIGHT.test(name) && !/lora_|\.base_layer\./.test(name)) return { kind: 'saved', name };
+  if (WHOLE_WEIGHT.test(name) && !/lora_|\.base_layer\./.test(name)) {
+    const of = name.replace(COPY_PART, '');
+    return of === name ? { kind: 'saved', name } : { kind: 'copy', name, of };
+  }
   return {
     kind: 'unsupported',
     feature: 'weights that are neither LoRA matrices nor whole weights of the base',
@@ -40,6 +45,11 @@ export function readAdapterKey(key: string): AdapterKey {
 
 /** A part of keys in state dicts that were saved manually. */
 const SAVED_PART = /\.modules_to_save\.default(?=\.(?:weight|bias)$)/;
+/**
+ * A part of further keys that PEFT writes for an embedding or head where it is in `modules_to_save` and the
+ * vocabulary was resized.
+ */
+const COPY_PART = /\.(?:modules_to_save|original_module)(?=\.(?:weight|bias)$)/;
 const WHOLE_WEIGHT = /^[^.].*\.(?:weight|bias)$/;
 
 const ENDINGS = [

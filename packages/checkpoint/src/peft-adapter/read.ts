@@ -7,6 +7,7 @@ import { openSafetensors } from '../safetensors/open-safetensors.ts';
 import type { TensorEntry } from '../tensor-entry.ts';
 import { badAdapter, unsupportedAdapter } from './bad-adapter.ts';
 import { readAdapterConfig, type PeftAdapterConfig } from './config.ts';
+import { exclusionOf } from './exclusion-of.ts';
 import { readAdapterKey } from './key-names.ts';
 import { modulePattern } from './module-pattern.ts';
 
@@ -66,12 +67,11 @@ export function readPeftAdapter(folder: string): PeftAdapter {
   try {
     const sidecar = join(folder, SIDECAR_FILE);
     const { pairs, saved } = sortTensors(path, file.tensors);
-    const shapes = new Map([...saved].map(([name, { shape }]) => [name, shape]));
-    checkModulesToSave(path, config, shapes);
+    checkExclusions(folder, config, pairs);
     return {
       config,
       layers: readLayers(path, config, pairs),
-      saved: shapes,
+      saved: new Map([...saved].map(([name, { shape }]) => [name, shape])),
       sidecar: existsSync(sidecar) ? readJson(sidecar, 'peft-adapter') : null,
     };
   } finally {
@@ -101,9 +101,14 @@ function sortTensors(
 ): { readonly pairs: Pairs; readonly saved: ReadonlyMap<string, TensorEntry> } {
   const pairs = new Map<string, { a?: TensorEntry; b?: TensorEntry }>();
   const saved = new Map<string, TensorEntry>();
+  const copies: { readonly name: string; readonly of: string }[] = [];
   for (const [name, entry] of tensors) {
     const key = readAdapterKey(name);
     if (key.kind === 'unsupported') throw unsupportedAdapter(path, `${key.feature}: ${printedName(name)}`);
+    if (key.kind === 'copy') {
+      copies.push(key);
+      continue;
+    }
     if (key.kind === 'saved') {
       if (saved.has(key.name)) throw badAdapter(path, `the weight ${printedName(key.name)} occurs twice`);
       saved.set(key.name, entry);
@@ -115,26 +120,30 @@ function sortTensors(
     pair[key.kind] = entry;
     pairs.set(key.module, pair);
   }
+  const alone = copies.find(({ of }) => !saved.has(of));
+  if (alone)
+    throw badAdapter(
+      path,
+      `${printedName(alone.name)} is in the file, but ${printedName(alone.of)}, which PEFT loads, is not`,
+      { missing: alone.of },
+    );
   return { pairs, saved };
 }
 
-/** Checks that every module of `modules_to_save` has its weights. */
-function checkModulesToSave(
-  path: string,
-  { modulesToSave }: PeftAdapterConfig,
-  saved: ReadonlyMap<string, unknown>,
-): void {
-  const modules = [...saved.keys()].map((name) => name.slice(0, name.lastIndexOf('.')));
-  const missing = modulesToSave.find(
-    (end) => !modules.some((module) => module === end || module.endsWith(`.${end}`)),
-  );
-  if (missing !== undefined)
-    throw badAdapter(
-      path,
-      `modules_to_save names ${printedName(missing)}, but the file has no weights of it, only ` +
-        `of ${modules.length === 0 ? 'none' : modules.slice(0, 8).map(printedName).join(', ')}`,
-      { missing },
-    );
+/** Refuses layers in the file that PEFT would ignore. */
+function checkExclusions(folder: string, config: PeftAdapterConfig, pairs: Pairs): void {
+  const configPath = join(folder, ADAPTER_CONFIG_FILE);
+  const excludedBy = exclusionOf(configPath, config);
+  for (const module of pairs.keys()) {
+    const field = excludedBy(module);
+    if (field !== null)
+      throw badAdapter(
+        configPath,
+        `${field} excludes ${printedName(module)}, which is in ${ADAPTER_WEIGHTS_FILE}. PEFT would ignore ` +
+          `that layer. Correct ${field}, or load the adapter with PEFT and save it again`,
+        { module, field },
+      );
+  }
 }
 
 function readLayers(path: string, config: PeftAdapterConfig, pairs: Pairs): Map<string, PeftLayer> {

@@ -47,6 +47,8 @@ export interface WritePeftAdapterOptions {
   readonly useRslora?: boolean;
   /** The factor of B·A, if known: the write is refused if `loraAlpha` and `rank` give another one. */
   readonly scale?: number;
+  /** Dropout on the input of the adapter, for whoever trains it further; 0 by default. */
+  readonly loraDropout?: number;
   /**
    * True if the base stores its matrices as [in, out] (GPT-2). A and B stay [rank, in] and [out, rank]; PEFT
    * needs the flag for merging.
@@ -80,6 +82,7 @@ const RULES: OptionRules<WritePeftAdapterOptions> = {
   loraAlpha: required(numberWithin()),
   useRslora: trueOrFalse,
   scale: numberWithin(),
+  loraDropout: numberWithin({ least: 0, most: 1 }),
   fanInFanOut: trueOrFalse,
   targetModules: someTexts,
   baseModel: someText,
@@ -238,6 +241,7 @@ function configOf({
   rank,
   loraAlpha,
   useRslora = false,
+  loraDropout = 0,
   fanInFanOut = false,
   targetModules,
   baseModel,
@@ -257,7 +261,7 @@ function configOf({
     init_lora_weights: true,
     lora_alpha: loraAlpha,
     lora_bias: false,
-    lora_dropout: 0,
+    lora_dropout: loraDropout,
     modules_to_save: modulesToSave.length === 0 ? null : [...modulesToSave].sort(),
     ...(ensureWeightTying && { ensure_weight_tying: true }),
     peft_type: 'LORA',

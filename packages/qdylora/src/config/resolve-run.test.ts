@@ -113,7 +113,9 @@ describe('a run', () => {
     ['warmup_steps: 0', { warmupSteps: 0, warmupRatio: null }],
     ['warmup_ratio: 0.1\nwarmup_steps: null', { warmupSteps: null, warmupRatio: 0.1 }],
     ['max_steps: 9', { warmupSteps: null, warmupRatio: 0.05 }],
-    ['lr_scheduler: constant', { warmupSteps: null, warmupRatio: null }],
+    ['lr_scheduler: constant', { warmupSteps: null, warmupRatio: null, minLearningRateRatio: 0 }],
+    ['lr_scheduler: polynomial', { minLearningRateRatio: null }],
+    ['lr_scheduler: polynomial\nmin_learning_rate_ratio: 0', { minLearningRateRatio: 0 }],
     [
       'adam_beta1: 0.8\nadam_beta2: 0.95\nadam_epsilon: 1.0e-6',
       { adamBeta1: 0.8, adamBeta2: 0.95, adamEpsilon: 1e-6 },

@@ -46,6 +46,7 @@ export interface InheritedValues {
   readonly ranks: readonly number[];
   readonly loraAlpha: number;
   readonly loraScaling: RankScaling;
+  readonly loraDropout?: number;
   /** How its base was quantized, if that is known. A chosen `method` goes before it. */
   readonly base?: Pick<RunConfig, 'quantization' | 'doubleQuantization' | 'quantizationBlockSize'> &
     Partial<Pick<RunConfig, 'quantizationLevels'>>;
@@ -67,7 +68,7 @@ export function resolveRun(explicit: ExplicitValues, inherited: InheritedValues 
     ...adapterValues,
     ...(explicit.has('method') ? {} : base),
   });
-  const config = withWarmup(values, explicit);
+  const config = withLearningRateEnd(withWarmup(values, explicit));
   assertOptimizerKeys(config, explicit);
   assertOffloadFits(config, explicit);
   if (method === 'none') {
@@ -236,6 +237,12 @@ export function methodOf(isQuantized: boolean, isNested: boolean): Method {
   if (isNested) return isQuantized ? 'qdylora' : 'dylora';
   return isQuantized ? 'qlora' : 'lora';
 }
+
+/** Null is left to polynomial, which has a default of its own. */
+const withLearningRateEnd = (config: RunConfig): RunConfig =>
+  config.lrScheduler === 'polynomial'
+    ? config
+    : { ...config, minLearningRateRatio: config.minLearningRateRatio ?? 0 };
 
 /** Warm-up as a fraction of the steps, where neither key is set and the schedule has one. */
 export const WARMUP_RATIO = 0.05;

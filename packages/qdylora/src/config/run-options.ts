@@ -120,8 +120,9 @@ export interface RunOptions {
   readonly loraScaling?: 'paper' | 'sqrt' | 'uniform' | 'tapered' | 'constant';
   /**
    * Start of A, with B = 0. kaiming: random, as in PEFT; gradient: the directions in which the loss
-   * falls fastest over the first 64 rows, most important first; activations: those in which the inputs
-   * of a layer vary most (EVA) (default: kaiming).
+   * falls fastest over the first steps (64 rows or more), most important first; activations: those in
+   * which the inputs of a layer vary most (EVA). Both are estimates that are rougher at a small lora_r
+   * (default: kaiming).
    */
   readonly adapterInit?: 'kaiming' | 'gradient' | 'activations';
   /** Norm of the rows of A under another adapter_init than kaiming; 0.577 by default. */
@@ -203,8 +204,8 @@ export interface RunOptions {
   /** Optimizer steps, over as many epochs as they take; overrides num_epochs. */
   readonly maxSteps?: number | null;
   /**
-   * Peak of the learning rate; by default 5e-4·(2000/hidden size)^0.78 for adapters, 2e-4 for full
-   * training.
+   * Peak of the learning rate; by default 5e-4·(2000/hidden size)^0.781 for adapters, rounded to two
+   * digits, and 2e-4 for full training.
    */
   readonly learningRate?: number | null;
   /** Decay of the learning rate after the warm-up (default: cosine). */
@@ -218,10 +219,10 @@ export interface RunOptions {
     | 'inverse_sqrt'
     | 'warmup_stable_decay';
   /**
-   * Final learning rate of cosine, polynomial and warmup_stable_decay, as a fraction of the peak
-   * (default: 0).
+   * Final learning rate of cosine, polynomial and warmup_stable_decay, as a fraction of the peak; 0 by
+   * default, for polynomial a rate of 1e-7, as in transformers.
    */
-  readonly minLearningRateRatio?: number;
+  readonly minLearningRateRatio?: number | null;
   /** Warm-up as a fraction of the steps; 0.05 by default. */
   readonly warmupRatio?: number | null;
   /** Warm-up in steps, instead of warmup_ratio. */
@@ -305,7 +306,7 @@ export interface RunOptions {
   readonly earlyStopping?: 'aurac' | number | null;
   /** Evaluations without an improvement before the run ends (default: 3). */
   readonly earlyStoppingPatience?: number;
-  /** Smallest change that is an improvement (default: 0). */
+  /** A change is an improvement only if it is greater than this (default: 0). */
   readonly earlyStoppingMinDelta?: number;
   /** Steps between checkpoints; 0: only at the end (default: 100). */
   readonly saveSteps?: number;

@@ -30,7 +30,8 @@ export interface ActivationStartOptions {
  *
  * With H = Xᵀ·X, two forward passes suffice, and no input is stored (subspace iteration, Halko et al. 2011):
  * A = Ω (Gaussian) gives Ω·H; A = Q, an orthonormal basis of its rows, gives Q·H: [maxRank, in], whose right
- * singular vectors are those of X, as far as Q spans them.
+ * singular vectors are those of X, as far as Q spans them. Where maxRank is small they are estimates, as in
+ * `startFromGradients`.
  *
  * @param model the model that was adapted
  * @throws QdyloraError BAD_ARGUMENT without batches; ABORTED; NON_FINITE. A and B are no start then: call it

@@ -18,14 +18,18 @@ export interface GradientStartOptions extends Omit<PassOptions, 'dropout'> {
 
 /**
  * Starts an adapter on the directions in which the loss falls fastest: row k of A becomes the k-th right
- * singular vector of the gradient G = ∂L/∂W of its layer (times `rowNorm`), and B = 0. A prefix of rows is
- * then the best subspace of its rank for the first step (LoRA-One's subspace, arXiv 2502.01235, without its
- * B ≠ 0; ordered, so that it fits every rank).
+ * singular vector of the gradient G = ∂L/∂W of its layer, or an estimate of it (times `rowNorm`), and B = 0.
+ * A prefix of rows is then about the best subspace of its rank for the first step (LoRA-One's subspace, arXiv
+ * 2502.01235, without its B ≠ 0; ordered, so that it fits every rank).
  *
  * G [out, in] is never formed. Both passes read gradients of the adapter alone (Halko et al. 2011):
  * - with A = Ω (Gaussian) and B = 0, ∂L/∂B = s·Ω·Gᵀ: [maxRank, out]; its rows span the column space of G;
  * - with A = 0 and B = Q, an orthonormal basis of these rows, ∂L/∂A = s·Q·G: [maxRank, in]. Its right
  *   singular vectors are those of G, as far as Q spans G's column space.
+ *
+ * Q spans that space where maxRank is at least the rank of G. Otherwise rows are estimates of the vectors:
+ * at a maxRank of 1, 4 and 16 they had about 0.61, 0.76 and 0.94 of the energy of the best (a tiny random
+ * model, whose singular values fall slowly). A prefix of many rows is nearer than a start with few.
  *
  * Cost: two forward and backward passes over `batches`. Rows beyond the rank of G keep their random start.
  *

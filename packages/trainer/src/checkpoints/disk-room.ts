@@ -36,7 +36,11 @@ export const isFullDisk = (error: unknown): boolean =>
   error.code === 'WRITE_FAILED' &&
   ['ENOSPC', 'EDQUOT'].includes(String((error.cause as { code?: unknown } | undefined)?.code));
 
+/** Room that is needed, rounded up. */
 export const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6).toLocaleString('en-US')} MB`;
+
+/** Room that is there, rounded down. */
+const wholeMegabytes = (bytes: number): string => `${Math.floor(bytes / 1e6).toLocaleString('en-US')} MB`;
 
 export interface NoRoom {
   readonly folder: string;
@@ -65,7 +69,7 @@ export function noRoom({
     where: 'save',
     problem:
       `The disk of ${folder} has no room for ${what} of ${megabytes(neededBytes)} ` +
-      `(${free === null ? 'it is full' : `${megabytes(free)} free`})`,
+      `(${free === null ? 'it is full' : `${wholeMegabytes(free)} free`})`,
     nextStep: checkpoint
       ? `${remedy} The last good checkpoint is ${checkpoint}: go on from it with resume_from_checkpoint.`
       : remedy,

@@ -81,7 +81,7 @@ describe('a disk without room', () => {
       expect([ended.error?.code, ended.error?.message, ended.events]).toEqual([
         'WRITE_FAILED',
         expect.stringMatching(
-          /^\[save\] The disk of .* has no room for a checkpoint.* of 1 MB \(1 MB free\)\. Free 1 MB there/,
+          /^\[save\] The disk of .* has no room for a checkpoint.* of 1 MB \(0 MB free\)\. Free 1 MB there/,
         ),
         [],
       ]);

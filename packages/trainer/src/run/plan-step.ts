@@ -1,14 +1,7 @@
 import { gatherParts, termsOfWorker, type Communicator } from '@qdylora/collectives';
-import type { RankSampler } from '@qdylora/lora-dynamic';
 import { passesOfWorker } from '../sharing/passes-of-worker.ts';
 import { passesOfStep, type StepPlan, type StepPlanOptions } from '../step/passes-of-step.ts';
 import type { ResolvedTrainOptions, StepBatches } from './train-options.ts';
-
-interface PlanStepOptions {
-  /** null: the largest rank alone. */
-  readonly sampler: RankSampler | null;
-  readonly levels: StepPlanOptions;
-}
 
 /**
  * The passes of a step. Of several workers each reads only the rows of its own passes, where the batches can
@@ -16,11 +9,11 @@ interface PlanStepOptions {
  */
 export async function planStep(
   step: number,
-  { batches, model, workers }: ResolvedTrainOptions,
-  { sampler, levels }: PlanStepOptions,
+  { batches, model, workers, sampler }: ResolvedTrainOptions,
+  plan: StepPlanOptions,
 ): Promise<StepPlan> {
   const planOf = (microBatches: Parameters<typeof passesOfStep>[1]): StepPlan =>
-    passesOfStep(step, microBatches, model, sampler, levels);
+    passesOfStep(step, microBatches, model, sampler, plan);
   if (!workers || !batches.shareAt) return planOf(batches.batchAt(step));
   return planShared(step, batches as Required<StepBatches>, { workers, planOf });
 }

@@ -130,6 +130,20 @@ describe('callbacks', () => {
     },
   );
 
+  it('that stop a run before its rows are sorted bring a warning, and later ones none', async () => {
+    const warningsOfStopAt = async (last: number): Promise<string[]> => {
+      const run = tinyTrain({
+        totalSteps: 9,
+        wideSteps: 3,
+        onStep: ({ step }) => (step === last ? 'stop' : undefined),
+      });
+      return (await eventsOf(run)).filter((event) => event.type === 'warning').map(({ code }) => code);
+    };
+    expect(await warningsOfStopAt(2)).toEqual(['UNSORTED_ROWS']);
+    expect(await warningsOfStopAt(3)).toEqual([]);
+    expect(await warningsOfStopAt(9)).toEqual([]);
+  });
+
   it('are followed by an evaluation where a save has made the step the last one', async () => {
     const events = await eventsOf(
       tinyTrain({

@@ -27,8 +27,7 @@ export async function takeStep(run: TrainingRun): Promise<void> {
   const learningRate = rateAt(options.schedule, index);
   const levels = levelsOfStep(options.levels, index, progress.plateaus);
   const isWide = isWideStep(run);
-  const sampler = isWide ? null : options.sampler;
-  const { passes, rows, rank, ranks } = await planStep(index, options, { sampler, levels });
+  const { passes, rows, rank, ranks } = await planStep(index, options, { ...levels, isWide });
   const outcome = await runStep(passes, optimizer, {
     learningRate,
     rows: rowsWithin(rows, options.maxRanks),

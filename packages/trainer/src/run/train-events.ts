@@ -105,7 +105,8 @@ export interface CheckpointEvent {
  * - `DISK_FULL`: the next checkpoint has no room, or the last one waits for room;
  * - `OTHER_KERNELS`: the run resumes with kernels that round differently (another processor, level or
  * backend);
- * - `OTHER_EVALUATION`: the run resumes with other evaluated rows or ranks, so that scores are not compared.
+ * - `OTHER_EVALUATION`: the run resumes with other evaluated rows or ranks, so that scores are not compared;
+ * - `UNSORTED_ROWS`: a stop ended the run before `wideSteps`, so ranks below the largest are not trained.
  */
 export type WarningCode =
   | 'NON_FINITE_LOSS'
@@ -116,7 +117,8 @@ export type WarningCode =
   | 'STALE_LOCK'
   | 'DISK_FULL'
   | 'OTHER_KERNELS'
-  | 'OTHER_EVALUATION';
+  | 'OTHER_EVALUATION'
+  | 'UNSORTED_ROWS';
 export interface WarningEvent {
   readonly type: 'warning';
   readonly code: WarningCode;

@@ -1,11 +1,11 @@
 import { createHostBackend, createRng, hostData, QdyloraError } from '@qdylora/contract';
-import { mixRows, sliceRank } from '@qdylora/lora-dynamic';
+import { mixRows, rankSampler, sliceRank } from '@qdylora/lora-dynamic';
 import { signedDynamicMap, unsignedDynamicMap } from '@qdylora/quant';
 import { temporaryFolder } from '@qdylora/testing/node';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { parameterOf, tinyAdapted } from '../../test/tiny-model.ts';
-import { eventsOf, tinyOptions, tinyTrain } from '../../test/tiny-run.ts';
+import { eventsOf, eventsOfType, tinyOptions, tinyTrain } from '../../test/tiny-run.ts';
 import { createOptimizer, OPTIMIZER_NAMES, train, type Optimizer, type StateArray } from '../index.ts';
 import { mixStates } from './mix-states.ts';
 import { sortAdapterRows } from './sort-adapter-rows.ts';
@@ -140,6 +140,15 @@ describe('a run that sorts rows', () => {
           expect(product(other)).toBeCloseTo(product(layer), 6);
         }
     });
+  });
+
+  it('weighs the loss of its largest rank in wide steps too', async () => {
+    const gradNormAt = async (weight: number): Promise<number> => {
+      const { adapted, ...options } = tinyOptions({ ...wide, totalSteps: 1 });
+      const sampler = rankSampler(adapted.ranks, { seed: 1, lossWeights: [1, 1, weight] });
+      return eventsOfType(await eventsOf(train({ ...options, sampler })), 'step')[0].gradNorm;
+    };
+    expect((await gradNormAt(8)) / (await gradNormAt(1))).toBeCloseTo(8, 6);
   });
 
   it('is refused without adapters, or with a number of steps that is not whole', () => {

@@ -104,6 +104,17 @@ describe('passes of a step', () => {
     expect([passes.map(({ view }) => view.active!.rank), rank, rows]).toEqual([[4], 4, [[0, 4]]]);
   });
 
+  it('of a wide step train the largest rank, with its weight', () => {
+    const weighted = rankSampler(adapted.ranks, { seed: 1, schedule: 'sandwich', lossWeights: [3, 1, 0.5] });
+    const batches = [batchOf(2), batchOf(3)];
+    const plan = passesOfStep(stepOf(1), batches, adapted, weighted, { isWide: true });
+    expect(plan.passes.map(({ view, weight }) => [view.active!.rank, weight])).toEqual([
+      [4, 0.5],
+      [4, 0.5],
+    ]);
+    expect([plan.rank, plan.ranks, plan.rows]).toEqual([4, [4], [[0, 4]]]);
+  });
+
   it('of a bare model have no rank', () => {
     const { passes, rank, rows } = passesOfStep(0, [batchOf(2)], tinyModel(), null);
     expect([passes[0].view.active, rank, rows]).toEqual([null, null, null]);

@@ -27,6 +27,8 @@ export interface StepPlanOptions {
   readonly level?: number | undefined;
   /** Level of a further pass that learns from the largest rank; where it is `level`, the default: none. */
   readonly studentLevel?: number | undefined;
+  /** All passes run at the largest rank, with the weight that the sampler gives it; false by default. */
+  readonly isWide?: boolean;
 }
 
 /** The quantization levels of a step's passes, as `passesOfStep` takes them; none without a sampler. */
@@ -55,18 +57,19 @@ export function passesOfStep(
   batches: readonly TokenBatch[],
   model: Adapted<LossModel> | LossModel,
   sampler: RankSampler | null,
-  { level, studentLevel = level }: StepPlanOptions = {},
+  { level, studentLevel = level, isWide = false }: StepPlanOptions = {},
 ): StepPlan {
   if (!isAdapted(model)) {
     const passes = batches.map((batch) => ({ view: { model, active: null }, batch }));
     return { passes, batchOfPass: [...passes.keys()], rows: null, rank: null, ranks: [] };
   }
   const { ranks, config } = model;
-  const rankedBatches = sampler
-    ? rankBatches(step, batches, sampler, { level, studentLevel })
+  const drawing = isWide ? null : sampler;
+  const rankedBatches = drawing
+    ? rankBatches(step, batches, drawing, { level, studentLevel })
     : batches.map((batch) => ({ batch, parts: [{ batch, rank: ranks.maxRank, level }] }));
   const partRanks = rankedBatches.flatMap(({ parts }) => parts.map(({ rank }) => rank));
-  const drawnRank = sampler?.rankAt(step) ?? ranks.maxRank;
+  const drawnRank = drawing?.rankAt(step) ?? ranks.maxRank;
   const passes = rankedBatches.map((rankedBatch) => passesOfBatch(rankedBatch, model, sampler));
   return {
     passes: passes.flat(),

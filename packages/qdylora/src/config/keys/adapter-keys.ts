@@ -155,8 +155,8 @@ export const ADAPTER_KEYS = {
     group: 'Adapter',
     about:
       'Start of A, with B = 0. kaiming: random, as in PEFT; gradient: the directions in which the loss ' +
-      'falls fastest over the first 64 rows, most important first; activations: those in which the inputs ' +
-      'of a layer vary most (EVA)',
+      'falls fastest over the first steps (64 rows or more), most important first; activations: those in ' +
+      'which the inputs of a layer vary most (EVA). Both are estimates that are rougher at a small lora_r',
   }),
   adapterInitNorm: optionalNumberKey(
     { from: 0, above: true },

@@ -58,7 +58,7 @@ export const SAVING_KEYS = {
   }),
   earlyStoppingMinDelta: numberKey({ from: 0 }, 0, {
     group,
-    about: 'Smallest change that is an improvement',
+    about: 'A change is an improvement only if it is greater than this',
   }),
   saveSteps: numberKey({ from: 0, whole: true }, 100, {
     group,

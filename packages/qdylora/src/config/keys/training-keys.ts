@@ -40,18 +40,23 @@ const STEP_KEYS = {
     {
       group: 'Training',
       about:
-        'Peak of the learning rate; by default 5e-4·(2000/hidden size)^0.78 for adapters, 2e-4 for full ' +
-        'training',
+        'Peak of the learning rate; by default 5e-4·(2000/hidden size)^0.781 for adapters, rounded to two ' +
+        'digits, and 2e-4 for full training',
     },
   ),
   lrScheduler: choiceKey(SCHEDULE_NAMES, 'cosine', {
     group: 'Training',
     about: 'Decay of the learning rate after the warm-up',
   }),
-  minLearningRateRatio: numberKey({ from: 0, to: 1 }, 0, {
-    group: 'Training',
-    about: 'Final learning rate of cosine, polynomial and warmup_stable_decay, as a fraction of the peak',
-  }),
+  minLearningRateRatio: optionalNumberKey(
+    { from: 0, to: 1 },
+    {
+      group: 'Training',
+      about:
+        'Final learning rate of cosine, polynomial and warmup_stable_decay, as a fraction of the peak; 0 ' +
+        'by default, for polynomial a rate of 1e-7, as in transformers',
+    },
+  ),
   warmupRatio: optionalNumberKey(
     { from: 0, to: 1, below: true },
     { group: 'Training', about: 'Warm-up as a fraction of the steps; 0.05 by default' },

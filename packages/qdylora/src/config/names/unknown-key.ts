@@ -35,6 +35,6 @@ export function adviceFor(unknown: UnknownKey): string {
 
 /** `--lr`, `lr` or `perDeviceTrainBatchSize` → our key, in TypeScript's spelling. */
 function foreignName(written: string): { readonly key: string; readonly isOpposite: boolean } | null {
-  const foreign = FOREIGN_NAMES.get(snakeCase(camelCase(written.replace(/^--(no-)?/, ''))));
+  const foreign = FOREIGN_NAMES.get(snakeCase(written.replace(/^--(no-)?/, '')).replaceAll('-', '_'));
   return foreign ? { key: camelCase(foreign.key), isOpposite: foreign.isOpposite } : null;
 }

@@ -1,12 +1,18 @@
-/** Bytes of each unit. Units are read in any case. */
+/** Bytes of each unit. Units are read in any case; a letter alone is decimal, as for `kB`. */
 const UNITS: Readonly<Record<string, number>> = {
   b: 1,
+  k: 1e3,
   kb: 1e3,
+  m: 1e6,
   mb: 1e6,
+  g: 1e9,
   gb: 1e9,
+  t: 1e12,
+  tb: 1e12,
   kib: 2 ** 10,
   mib: 2 ** 20,
   gib: 2 ** 30,
+  tib: 2 ** 40,
 };
 
 /** From here on, a number without a unit means bytes; below, the unit was probably forgotten. */

@@ -3,7 +3,7 @@ import { attachDyLora, sliceState, type Adapted, type AdapterConfig } from '@qdy
 import type { CausalLm } from '@qdylora/models';
 import { Linear, modulesOf } from '@qdylora/tensor';
 import { isSameBase, type BaseIdentity } from './base-identity.ts';
-import type { ReadAdapter } from './read-adapter.ts';
+import { rescaledNotice, type ReadAdapter } from './read-adapter.ts';
 
 /** Receives a sentence for the user about something that is allowed but perhaps not intended. */
 export type Warn = (message: string) => void;
@@ -15,17 +15,19 @@ export interface BaseFacts extends BaseIdentity {
 /**
  * Attaches an adapter to the model that it was trained on, or its slice where `changes` has smaller ranks.
  *
- * @param changes settings of a run that trains it further; they replace those of the adapter
+ * @param changes settings of a run that trains it further, which replace those of the adapter; null: no run
  * @throws QdyloraError BAD_ADAPTER for a model of another architecture or other shapes
  */
 export async function attachAdapter(
   model: CausalLm,
   adapter: ReadAdapter,
   facts: BaseFacts,
-  changes: Partial<AdapterConfig> = {},
+  changes: Partial<AdapterConfig> | null = null,
 ): Promise<Adapted<CausalLm>> {
   const { state } = adapter;
   assertAdapterFits(model, adapter, facts);
+  const notice = changes && rescaledNotice(adapter);
+  if (notice) facts.warn(notice);
   const adapted = attachDyLora(model, {
     ranks: state.ranks,
     alpha: state.alpha,

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
+import { readPeftAdapter, writePeftAdapter } from '@qdylora/checkpoint';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { rejection, run, tinyRun } from '../../../test/tiny-run.ts';
-import { evaluate, finishRank, quantizeFolder, type FinetuneOptions } from '../../index.ts';
+import { evaluate, exportAdapter, finishRank, quantizeFolder, type FinetuneOptions } from '../../index.ts';
 import { readAdapter } from './read-adapter.ts';
 
 const { folder, model, common, judged } = tinyRun();
@@ -54,6 +55,37 @@ describe('a run that starts from an adapter', () => {
         /its scale at rank \d was \S+ and is \S+, so it starts from another/,
       );
     }
+  });
+
+  it('takes over its dropout, and writes its own', async () => {
+    await outcomeOf('dropped', { adapter, loraDropout: 0.25 });
+    const dropped = join(folder.in('dropped'), 'adapter');
+    const { config } = await outcomeOf('dropped further', { adapter: dropped });
+    expect(config.loraDropout).toBe(0.25);
+    const further = join(folder.in('dropped further'), 'adapter');
+    const outputDir = folder.in('dropped at rank 2');
+    await exportAdapter({ adapter: further, rank: 2, outputDir });
+    expect(readAdapter(outputDir).dropout).toBe(0.25);
+    const { config: chosen } = await outcomeOf('none dropped', { adapter: dropped, loraDropout: 0 });
+    expect(chosen.loraDropout).toBe(0);
+  });
+
+  it('says where layers have a scale of their own, and an evaluation does not', async () => {
+    const { layers, config } = readPeftAdapter(adapter);
+    const name = [...layers.keys()].find((layer) => layer.endsWith('q_proj'))!;
+    const patterned = folder.in('patterned');
+    await writePeftAdapter(patterned, {
+      layers: [...layers].map(([layer, { a, b }]) => ({ name: layer, a, b })),
+      rank: config.r,
+      loraAlpha: config.loraAlpha,
+      alphaPattern: { [name]: 2 * config.loraAlpha },
+    });
+    const own = /1 of \d+ layers \(.*q_proj, …\) have a scale of their own/;
+    expect((await outcomeOf('patterned further', { adapter: patterned })).notices.join('\n')).toMatch(own);
+    const judgedNotices: string[] = [];
+    const onNotice = (message: string): unknown => judgedNotices.push(message);
+    await evaluate({ ...judged, adapter: patterned, onNotice });
+    expect(judgedNotices.join('\n')).not.toMatch(own);
   });
 });
 

@@ -1,8 +1,9 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writePeftAdapter, type WritePeftAdapterOptions } from '@qdylora/checkpoint';
 import { beforeAll, expect, it } from 'vitest';
 import { run, tinyRun } from '../../../test/tiny-run.ts';
-import { readAdapter } from './read-adapter.ts';
+import { readAdapter, rescaledNotice } from './read-adapter.ts';
 
 const { folder, common } = tinyRun();
 const adapter = join(folder.in('run'), 'adapter');
@@ -22,8 +23,62 @@ it('an adapter whose weights were changed is refused, whatever else of its folde
   weights[weights.length - 1] ^= 1;
   writeFileSync(path, weights);
   expect(() => readAdapter(damaged)).toThrow(
-    /has SHA-256 .*If you changed it yourself, delete manifest\.json/,
+    /has SHA-256 .*If you changed it yourself, delete manifest\.json and qdylora\.json/,
   );
   rmSync(join(damaged, 'manifest.json'));
   expect(readAdapter(damaged).state.maxRank).toBe(4);
+});
+
+it('a scale in adapter_config.json that is not that of qdylora.json is refused', () => {
+  const edited = folder.in('edited');
+  cpSync(adapter, edited, { recursive: true });
+  const path = join(edited, 'adapter_config.json');
+  const config = JSON.parse(readFileSync(path, 'utf8')) as { lora_alpha: number };
+  for (const changes of [
+    { lora_alpha: 2 * config.lora_alpha },
+    { use_rslora: true },
+    { alpha_pattern: { v_proj: 1 } },
+  ]) {
+    writeFileSync(path, JSON.stringify({ ...config, ...changes }));
+    expect(() => readAdapter(edited)).toThrow(
+      /The scale of .*_proj at rank 4 is .* in adapter_config\.json, but .*delete qdylora\.json/,
+    );
+  }
+  rmSync(join(edited, 'qdylora.json'));
+  expect(readAdapter(edited).state.ranks).toEqual([4]);
+});
+
+/** Reads a PEFT adapter with r 2 and lora_alpha 16, whose a and b are ones; `narrow` have one row. */
+async function readWith(changes: Partial<WritePeftAdapterOptions>, narrow: string[] = []) {
+  const ones = (length: number): Float32Array => new Float32Array(length).fill(1);
+  const layers = ['q_proj', 'k_proj', 'v_proj'].map((name) => {
+    const rank = narrow.includes(name) ? 1 : 2;
+    return { name, a: ones(3 * rank), b: ones(4 * rank) };
+  });
+  const target = folder.in('of PEFT');
+  await writePeftAdapter(target, { layers, rank: 2, loraAlpha: 16, replace: true, ...changes });
+  return readAdapter(target);
+}
+
+it.each([
+  ['no pattern', {}, [], { alpha: 16, q: '1 1', k: '1 1', v: '1 1' }],
+  ['another alpha', { alphaPattern: { v_proj: 32 } }, [], { alpha: 16, q: '1 1', k: '1 1', v: '2 2' }],
+  ['another rank', { rankPattern: { q_proj: 1 } }, ['q_proj'], { alpha: 16, q: '2 0', k: '1 1', v: '1 1' }],
+  [
+    '√r',
+    { alphaPattern: { v_proj: 4 }, useRslora: true },
+    [],
+    { alpha: 16, q: '1 1', k: '1 1', v: '0.25 0.25' },
+  ],
+  ['two alphas', { alphaPattern: { q_proj: 8, v_proj: 8 } }, [], { alpha: 8, q: '1 1', k: '2 2', v: '1 1' }],
+])('layers keep the scale of most, and others have the ratio in B: %s', async (_, changes, narrow, want) => {
+  const read = await readWith(changes, narrow);
+  const { alpha, scaling, layers } = read.state;
+  const rowsOf = ({ name, b }: (typeof layers)[number]) => [name[0], `${b[0]} ${b[4]}`] as const;
+  expect(scaling).toBe('useRslora' in changes ? 'sqrt' : 'constant');
+  expect({ alpha, ...Object.fromEntries(layers.map(rowsOf)) }).toEqual(want);
+  const notice = rescaledNotice(read);
+  if (read.rescaled.length === 0) expect(notice).toBeNull();
+  else expect(notice).toMatch(/^1 of 3 layers \(._proj, …\) have a scale of their own/);
+  expect(read.rescaled.length).toBe(Object.keys(changes).length === 0 ? 0 : 1);
 });

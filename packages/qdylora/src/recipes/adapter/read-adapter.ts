@@ -6,11 +6,12 @@ import {
   readPeftAdapter,
   type PeftAdapter,
   type PeftAdapterConfig,
+  type PeftLayer,
   changedContent,
   MANIFEST_FILE,
 } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
-import { adapterStateOf, rankSet, type AdapterState } from '@qdylora/lora-dynamic';
+import { adapterStateOf, rankSet, scaleAt, type AdapterState } from '@qdylora/lora-dynamic';
 import { readSidecar, type AdapterSidecar } from './adapter-sidecar.ts';
 
 /** An adapter from disk with its nested ranks. An adapter of another trainer has one rank. */
@@ -19,6 +20,10 @@ export interface ReadAdapter {
   readonly state: AdapterState;
   /** The rank of each layer where they differ; null: all layers have that of `state`. */
   readonly layerRanks: ReadonlyMap<string, number> | null;
+  /** Layers whose scale is not that of `state`: their B contains the ratio of the two. */
+  readonly rescaled: readonly string[];
+  /** Dropout on the input of the adapter in training. */
+  readonly dropout: number;
   /** Null for an adapter from elsewhere. */
   readonly sidecar: AdapterSidecar | null;
   readonly baseModel: string | null;
@@ -60,13 +65,17 @@ export function readAdapter(folder: string): ReadAdapter {
   const adapter = readPeftAdapter(folder);
   const sidecar = readSidecar(folder, adapter.sidecar);
   const {
-    config: { baseModel, fanInFanOut, modulesToSave, ensureWeightTying },
+    config: { baseModel, loraDropout, fanInFanOut, modulesToSave, ensureWeightTying },
     saved,
   } = adapter;
+  const states = isNested(adapter, sidecar)
+    ? { state: nestedState(folder, adapter, sidecar), rescaled: [] }
+    : singleRankState(adapter);
   return {
     folder,
-    state: isNested(adapter, sidecar) ? nestedState(folder, adapter, sidecar) : singleRankState(adapter),
+    ...states,
     layerRanks: layerRanksOf(adapter),
+    dropout: loraDropout,
     sidecar,
     baseModel,
     fanInFanOut,
@@ -81,7 +90,9 @@ function assertUndamaged(folder: string): void {
   throw new QdyloraError('BAD_FILE', {
     where: join(folder, ADAPTER_WEIGHTS_FILE),
     problem: `The file was changed after it was written: it has ${change}`,
-    nextStep: `Copy it again from where it was trained. If you changed it yourself, delete ${MANIFEST_FILE}.`,
+    nextStep:
+      'Copy it again from where it was trained. If you changed it yourself, delete ' +
+      `${MANIFEST_FILE} and qdylora.json.`,
   });
 }
 
@@ -125,37 +136,85 @@ function nestedState(
       nextStep: 'The files do not belong together; take the adapter from where it was trained.',
     });
   }
+  assertScales(folder, layers, scaleAt(scaling, alpha, config.r, config.r));
   return adapterStateOf(
     { rank: config.r, scale: 1, loraAlpha: alpha, useRslora: scaling === 'sqrt', layers: namedLayers },
     { ranks: set.ranks, alpha, scaling },
   );
 }
 
+/** Largest relative difference of a scale that was rounded through alpha. */
+const SCALE_TOLERANCE = 1e-6;
+
+/** @throws QdyloraError BAD_ADAPTER where adapter_config.json has another scale than qdylora.json */
+function assertScales(folder: string, layers: PeftAdapter['layers'], sidecarScale: number): void {
+  for (const [name, { scale, rank }] of layers) {
+    if (Math.abs(scale - sidecarScale) <= SCALE_TOLERANCE * sidecarScale) continue;
+    throw new QdyloraError('BAD_ADAPTER', {
+      where: folder,
+      problem:
+        `The scale of ${name} at rank ${rank} is ${scale} in adapter_config.json, but ${sidecarScale} in ` +
+        'qdylora.json.',
+      nextStep:
+        'Take the adapter from where it was trained. If you changed adapter_config.json yourself, delete ' +
+        'qdylora.json: the adapter then has its full rank only.',
+      details: { name, scale, sidecarScale },
+    });
+  }
+}
+
 /**
- * Keeps the layers where all have one rank and scale. Otherwise layers of smaller rank get rows of zeros, and
- * scales are multiplied into B.
+ * The scale of most layers is that of the adapter, which trains as in PEFT then. The B of any other layer is
+ * multiplied by the ratio of its scale to that. Layers of smaller rank get rows of zeros.
  */
-function singleRankState({ layers, config: { loraAlpha, useRslora } }: PeftAdapter): AdapterState {
+function singleRankState({
+  layers,
+  config: { r, loraAlpha, useRslora },
+}: PeftAdapter): Pick<ReadAdapter, 'state' | 'rescaled'> {
   const namedLayers = [...layers].map(([name, layer]) => ({ name, ...layer }));
   const rank = namedLayers.reduce((most, layer) => Math.max(most, layer.rank), 1);
-  const scale = useRslora ? loraAlpha / Math.sqrt(rank) : loraAlpha / rank;
-  const isUniform = namedLayers.every((layer) => layer.rank === rank && layer.scale === scale);
-  if (isUniform && loraAlpha > 0)
-    return adapterStateOf(
-      { rank, scale, loraAlpha, useRslora, layers: namedLayers },
-      { ranks: [rank], alpha: loraAlpha, scaling: useRslora ? 'sqrt' : 'constant' },
-    );
-  const filled = namedLayers.map(({ name, inFeatures, outFeatures, a, b, rank: narrow, scale }) => {
-    const wideA = new Float32Array(rank * inFeatures);
-    const wideB = new Float32Array(outFeatures * rank);
-    wideA.set(a);
-    for (let o = 0; o < outFeatures; o++)
-      for (let k = 0; k < narrow; k++) wideB[o * rank + k] = scale * b[o * narrow + k];
-    return { name, inFeatures, outFeatures, a: wideA, b: wideB };
-  });
-  return adapterStateOf(
-    { rank, scale: 1, loraAlpha: rank, useRslora: false, layers: filled },
-    { ranks: [rank], alpha: rank, scaling: 'constant' },
+  const divisorAt = (atRank: number): number => (useRslora ? Math.sqrt(atRank) : atRank);
+  const scale = scaleOfMost(namedLayers, loraAlpha / divisorAt(r));
+  const alpha = scale === loraAlpha / divisorAt(rank) ? loraAlpha : scale * divisorAt(rank);
+  const filled = namedLayers.map((layer) => filledUp(layer, rank, layer.scale / scale));
+  return {
+    state: adapterStateOf(
+      { rank, scale, loraAlpha: alpha, useRslora, layers: filled },
+      { ranks: [rank], alpha, scaling: useRslora ? 'sqrt' : 'constant' },
+    ),
+    rescaled: namedLayers.flatMap((layer) => (layer.scale === scale ? [] : [layer.name])),
+  };
+}
+
+/** The most frequent scale > 0: of equally frequent ones that of the config, or the first; 1 for none. */
+function scaleOfMost(layers: readonly NamedLayer[], configScale: number): number {
+  const counts = new Map(configScale > 0 ? [[configScale, 0]] : []);
+  for (const { scale } of layers) if (scale > 0) counts.set(scale, (counts.get(scale) ?? 0) + 1);
+  const most = Math.max(...counts.values());
+  return [...counts].find(([, count]) => count === most)?.[0] ?? 1;
+}
+
+type NamedLayer = PeftLayer & { readonly name: string };
+
+/** A layer with zeros in its rows from its rank to `rank`, and B multiplied by `ratio`. */
+function filledUp(layer: NamedLayer, rank: number, ratio: number): NamedLayer {
+  const { inFeatures, outFeatures, rank: narrow } = layer;
+  if (narrow === rank && ratio === 1) return layer;
+  const a = new Float32Array(rank * inFeatures);
+  const b = new Float32Array(outFeatures * rank);
+  a.set(layer.a);
+  for (let o = 0; o < outFeatures; o++)
+    for (let k = 0; k < narrow; k++) b[o * rank + k] = ratio * layer.b[o * narrow + k];
+  return { ...layer, a, b };
+}
+
+/** A notice for an adapter that is trained further; null: all its layers have one scale. */
+export function rescaledNotice({ rescaled, state: { layers } }: ReadAdapter): string | null {
+  if (rescaled.length === 0) return null;
+  return (
+    `${rescaled.length} of ${layers.length} layers (${rescaled[0]}, …) have a scale of their own ` +
+    '(rank_pattern, alpha_pattern). Here all layers have one scale, and the B of these contains the ratio: ' +
+    'the loss is the same, but they take other steps than in PEFT.'
   );
 }
 

@@ -31,7 +31,7 @@ export async function writeAdapted(
 ): Promise<void> {
   const {
     ranks: { ranks, maxRank },
-    config: { alpha, scaling },
+    config: { alpha, scaling, dropout },
     report,
     model: {
       backend: { memory },
@@ -50,6 +50,7 @@ export async function writeAdapted(
     layers,
     rank: maxRank,
     ...peftScaling(scaling, alpha, maxRank, maxRank),
+    loraDropout: dropout,
     targetModules,
     baseModel: base.name,
     fanInFanOut: storesInOut,
@@ -108,10 +109,11 @@ export async function writeSliced(
   {
     sidecar,
     baseModel,
+    dropout,
     fanInFanOut,
     saved,
     targetModules,
-  }: Pick<ReadAdapter, 'sidecar' | 'baseModel' | 'fanInFanOut' | 'saved'> & {
+  }: Pick<ReadAdapter, 'sidecar' | 'baseModel' | 'dropout' | 'fanInFanOut' | 'saved'> & {
     readonly targetModules: readonly string[];
   },
 ): Promise<void> {
@@ -120,6 +122,7 @@ export async function writeSliced(
     rank: sliced.rank,
     loraAlpha: sliced.loraAlpha,
     useRslora: sliced.useRslora,
+    loraDropout: dropout,
     targetModules,
     fanInFanOut,
     baseModel: baseModel ?? undefined,
@@ -139,7 +142,12 @@ export interface RankedMatrices {
 export async function writeLayered(
   folder: string,
   layers: readonly RankedMatrices[],
-  { sidecar, baseModel, fanInFanOut }: Pick<ReadAdapter, 'sidecar' | 'baseModel' | 'fanInFanOut'>,
+  {
+    sidecar,
+    baseModel,
+    dropout,
+    fanInFanOut,
+  }: Pick<ReadAdapter, 'sidecar' | 'baseModel' | 'dropout' | 'fanInFanOut'>,
 ): Promise<void> {
   const rank = Math.max(...layers.map((layer) => layer.rank));
   const pattern = Object.fromEntries(
@@ -152,6 +160,7 @@ export async function writeLayered(
     loraAlpha: rank,
     rankPattern: pattern,
     alphaPattern: pattern,
+    loraDropout: dropout,
     targetModules,
     fanInFanOut,
     baseModel: baseModel ?? undefined,

@@ -15,8 +15,8 @@ import { findsCheckpoint } from '../run-folder/output-folder.ts';
 export type PreparedRun = RunConfig & { readonly outputDir: string; readonly dataset: string[] };
 
 /**
- * Resolves explicit values into a run. A run that starts from an adapter takes over its ranks, scale and
- * layers, and how its base was quantized.
+ * Resolves explicit values into a run. A run that starts from an adapter takes over its ranks, scale,
+ * dropout and layers, and how its base was quantized.
  *
  * @throws QdyloraError BAD_CONFIG for a wrong or missing value, or for layers that the adapter does not have;
  * MISSING_FILE
@@ -42,12 +42,16 @@ function assertStateExists({ optimizerState: folder }: RunConfig): void {
   });
 }
 
-function inheritedValues({ state, sidecar }: ReadAdapter, explicit: ExplicitValues): InheritedValues {
+function inheritedValues(
+  { state, sidecar, dropout }: ReadAdapter,
+  explicit: ExplicitValues,
+): InheritedValues {
   const level = explicit.has('quantization') ? undefined : sidecar?.base.level;
   return {
     ranks: state.ranks,
     loraAlpha: state.alpha,
     loraScaling: state.scaling,
+    loraDropout: dropout,
     ...(sidecar && {
       base: {
         ...baseQuantization(sidecar),

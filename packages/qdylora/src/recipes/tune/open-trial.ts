@@ -75,14 +75,15 @@ export async function openTrial(
         await sortAdapterRows(adapted, optimizer);
         isSorted = true;
       }
-      const levels = levelsOfStep(training.levels, step);
+      const isWide = !isSorted;
       const batches = training.batches.batchAt(step);
-      const { passes, rows } = passesOfStep(step, batches, adapted, isSorted ? sampler : null, levels);
+      const plan = { ...levelsOfStep(training.levels, step), isWide };
+      const { passes, rows } = passesOfStep(step, batches, adapted, sampler, plan);
       const outcome = await runStep(passes, optimizer, {
         learningRate: rate,
         maxGradNorm: training.maxGradNorm,
         rows,
-        isWide: !isSorted,
+        isWide,
         preconditioner,
         gradientSum: gradientSumOf(config, null),
         computeDtype: unscaledDtype(config.computeDtype),

@@ -7,6 +7,8 @@ import type { RatedConfig } from './default-learning-rate.ts';
 import type { Warn } from '../../adapter/attach-adapter.ts';
 import type { RunData } from '../load-data.ts';
 
+type TrainingRows = Pick<RunData, 'training'>;
+
 /** The optimizer steps of a run: their rows, their number and their learning rates. */
 export interface StepLayout {
   readonly batches: Batches;
@@ -20,7 +22,7 @@ export interface StepLayout {
  *
  * @throws QdyloraError BAD_CONFIG, BAD_ARGUMENT for settings that the schedule does not have
  */
-export function layOutSteps(config: RatedConfig, data: RunData, warn: Warn): StepLayout {
+export function layOutSteps(config: RatedConfig, data: TrainingRows, warn: Warn): StepLayout {
   const batches = batchesOf(config, data);
   const totalSteps = countSteps(config, batches.stepsPerEpoch);
   const schedule = scheduleOf(config, totalSteps);
@@ -29,7 +31,7 @@ export function layOutSteps(config: RatedConfig, data: RunData, warn: Warn): Ste
   return { batches, totalSteps, schedule };
 }
 
-const batchesOf = (config: RunConfig, { training }: RunData): Batches => {
+const batchesOf = (config: RunConfig, { training }: TrainingRows): Batches => {
   const { seed, dataSeed, packing, maxSeqLength, groupByLength } = config;
   return createBatches(training, {
     ...distinctRows(config),
@@ -57,8 +59,8 @@ const scheduleOf = (config: RatedConfig, totalSteps: number): LearningRateSchedu
     name: config.lrScheduler,
     learningRate: config.learningRate,
     totalSteps,
-    minLearningRateRatio: config.minLearningRateRatio,
     // undefined: the default of this schedule
+    minLearningRateRatio: config.minLearningRateRatio ?? undefined,
     warmupSteps: config.warmupSteps ?? undefined,
     warmupRatio: config.warmupRatio ?? undefined,
     numCycles: config.lrNumCycles ?? undefined,

@@ -4,7 +4,7 @@ import type { OpenedRun } from '../opened-run.ts';
 import type { RunSession } from '../run-session.ts';
 import { unscaledDtype } from '../unscaled-dtype.ts';
 
-/** Rows that decide the start; 64 rows of GSM8K have about 8,000 answer tokens. */
+/** Rows that decide the start, at least: whole steps do. 64 rows of GSM8K have about 8,000 answer tokens. */
 const START_ROWS = 64;
 
 /**
