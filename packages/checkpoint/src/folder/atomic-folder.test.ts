@@ -1,5 +1,6 @@
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -66,6 +67,41 @@ describe('writeFolderAtomically', () => {
     await rejectionOf(writeFolderAtomically(path, write), 'NOT_EMPTY');
     expect(readdirSync(path)).toEqual(['thesis.tex']);
     expect(readdirSync(root).filter((name) => name.startsWith('meanwhile'))).toEqual(['meanwhile']);
+  });
+
+  it('a link to an empty folder stays, and the folder behind it is written', async () => {
+    const disk = join(root, 'disk/real');
+    mkdirSync(disk, { recursive: true });
+    symlinkSync(disk, join(root, 'short'));
+    await writeFolderAtomically(join(root, 'short'), writeHello);
+    expect(readdirSync(disk).sort()).toEqual(['hello.txt', 'manifest.json']);
+    expect(readdirSync(join(root, 'disk'))).toEqual(['real']);
+    expect(lstatSync(join(root, 'short')).isSymbolicLink()).toBe(true);
+    expect(
+      (await rejectionOf(writeFolderAtomically(join(root, 'short'), writeHello), 'NOT_EMPTY')).message,
+    ).toMatch(/disk\/real already exists and is not empty \(2 entries\)/);
+  });
+
+  it('a link to nothing is refused as what it is', async () => {
+    symlinkSync(join(root, 'gone'), join(root, 'dangling'));
+    expect(
+      (await rejectionOf(writeFolderAtomically(join(root, 'dangling'), writeHello), 'NOT_EMPTY')).message,
+    ).toMatch(/dangling is a link to a folder that does not exist\. Create that folder/);
+  });
+
+  it('clears what killed writers of the same folder left, and nothing of others', async () => {
+    const parent = join(root, 'killed');
+    const nonce = '0123456789ab';
+    const dead = 4_194_303; // one below the largest pid that Linux gives
+    const others = [
+      `run.tmp-${process.ppid}-${nonce}`,
+      `other.tmp-${dead}-${nonce}`,
+      `run.old-${dead}-${nonce}`,
+    ];
+    for (const name of [`run.tmp-${dead}-${nonce}`, ...others])
+      mkdirSync(join(parent, name), { recursive: true });
+    await writeFolderAtomically(join(parent, 'run'), writeHello);
+    expect(readdirSync(parent).sort()).toEqual(['run', ...others].sort());
   });
 
   it('what the writer throws comes through, and the temporary folder goes', async () => {

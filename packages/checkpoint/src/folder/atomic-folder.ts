@@ -1,4 +1,5 @@
-import { dirname, join, resolve } from 'node:path';
+import { realpathSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import {
   assertArgument,
   checkOptions,
@@ -45,7 +46,8 @@ export type FillFolder = (temporary: string, files: FolderFiles) => Promise<void
 
 /**
  * Lets `write` fill a temporary folder, then renames it to `path`.
- * Every file and folder is synced first; `manifest.json` with sizes and SHA-256 is written last. After a
+ * Every file and folder is synced first; `manifest.json` with sizes and SHA-256 is written last. A link to a
+ * folder stays, and the folder is replaced. Temporary folders of ended processes are removed first. After a
  * crash at any moment `path` is absent, the old folder, or the new folder, and never incomplete. Between the
  * two renames of a replacement it is absent, and `cleanOrphans` restores the old one.
  *
@@ -65,12 +67,13 @@ export async function writeFolderAtomically(
   );
   checkOptions('atomic-folder', options, RULES);
   const { replace = false, known, fs = NODE_FILE_SYSTEM } = options;
-  const target = resolve(path);
+  const target = behindLink(resolve(path), fs);
   const parent = dirname(target);
   const temporary = temporaryName(target);
   const files = folderFiles(temporary, fs);
   try {
     assertNewFolder(target, { replace, fs });
+    removeAbandoned(target, fs);
     const firstMade = fs.mkdirSync(parent, { recursive: true });
     fs.mkdirSync(temporary);
     await write(temporary, files);
@@ -99,7 +102,7 @@ export function assertNewFolder(
   path: string,
   { replace = false, fs = NODE_FILE_SYSTEM }: Pick<WriteFolderOptions, 'replace' | 'fs'> = {},
 ): void {
-  const target = resolve(path);
+  const target = behindLink(resolve(path), fs);
   if (!fs.existsSync(target)) return;
   const isFolder = fs.lstatSync(target).isDirectory();
   const entries = isFolder ? fs.readdirSync(target) : [];
@@ -116,6 +119,42 @@ export function assertNewFolder(
       ? 'Choose another folder, or remove this one first.'
       : 'Choose another folder: this one has no manifest.json of a finished result, so it is left alone.',
   });
+}
+
+/**
+ * The folder that a link names; the path itself where it is no link.
+ *
+ * @throws QdyloraError NOT_EMPTY for a link to nothing
+ */
+function behindLink(path: string, fs: FileSystem): string {
+  if (!isLink(path, fs)) return path;
+  if (fs.existsSync(path)) return realpathSync(path);
+  throw new QdyloraError('NOT_EMPTY', {
+    where: 'folder',
+    problem: `${path} is a link to a folder that does not exist.`,
+    details: { path },
+    nextStep: 'Create that folder, remove the link, or choose another folder.',
+  });
+}
+
+function isLink(path: string, fs: FileSystem): boolean {
+  try {
+    return fs.lstatSync(path).isSymbolicLink();
+  } catch {
+    return false; // nothing is there, or nobody may look
+  }
+}
+
+/** Removes what ended processes left of this folder; one that cannot be removed stays. */
+function removeAbandoned(target: string, fs: FileSystem): void {
+  const parent = dirname(target);
+  const startedAt = startOfProcess();
+  for (const name of fs.existsSync(parent) ? fs.readdirSync(parent) : []) {
+    const leftover = parseTemporaryName(name);
+    const path = join(parent, name);
+    if (leftover?.kind !== 'tmp' || leftover.target !== basename(target)) continue;
+    if (isAbandoned(leftover.pid, path, startedAt, fs)) removeQuietly(path, fs);
+  }
 }
 
 /** Syncs and hashes the files, syncs the folders, then writes the manifest. */
@@ -192,11 +231,7 @@ export interface CleanedOrphans {
  */
 export function cleanOrphans(
   parent: string,
-  {
-    startedAt = Date.now() - process.uptime() * 1000,
-    isAlone = false,
-    fs = NODE_FILE_SYSTEM,
-  }: CleanOrphansOptions = {},
+  { startedAt = startOfProcess(), isAlone = false, fs = NODE_FILE_SYSTEM }: CleanOrphansOptions = {},
 ): CleanedOrphans {
   const removed: string[] = [];
   const restored: string[] = [];
@@ -228,6 +263,9 @@ function clean(
   }
   if (removed.length + restored.length > 0) syncFolder(parent, fs);
 }
+
+/** Milliseconds since 1970. */
+const startOfProcess = (): number => Date.now() - process.uptime() * 1000;
 
 function isAbandoned(pid: number, path: string, startedAt: number, fs: FileSystem): boolean {
   return pid === process.pid ? fs.lstatSync(path).mtimeMs < startedAt : !isRunning(pid);

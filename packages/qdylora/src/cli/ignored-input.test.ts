@@ -21,6 +21,11 @@ describe('input that would be ignored', () => {
       /`prompt` has no/,
     ],
     ['raw beside token ids', ['generate', ...host, '--raw', '--prompt-ids', '3,4'], /`raw` has no meaning/],
+    [
+      'a system message that raw leaves out',
+      ['generate', ...host, '--raw', '--prompt', 'a', '--system', 'b'],
+      /needs a chat template, and the prompt is written without one here \(as it is\)/,
+    ],
     ['data beside dataset', ['eval', ...host, '--data', rows, ...judged], /--data is short for --dataset/],
     [
       'a path beside a model',

@@ -28,7 +28,7 @@ describe('inspect', () => {
       code: 2,
       err: expect.stringMatching(
         joined(
-          /rows\.jsonl is a file of rows, not a checkpoint or an adapter\.\n/,
+          /rows\.jsonl is a file of rows, not a model or an adapter\.\n/,
           /Show rows with npx qdylora inspect --dataset .*rows\.jsonl\. Add --model/,
         ),
       ) as string,
@@ -41,7 +41,7 @@ describe('inspect', () => {
     expect(await command('inspect', folder.in(`run/checkpoints/${state}`))).toMatchObject({
       code: 2,
       err: expect.stringMatching(
-        /is the saved state of a run, .*\nThe adapter .* is in its output_dir/,
+        /a checkpoint that a run resumes from, not a model or an adapter.*\nThe .* is in its output_dir/,
       ) as string,
     });
     expect(await command('train', folder.in('run'))).toMatchObject({

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import type { Context } from './context.ts';
 import { withInterrupts } from './interrupts.ts';
+import { createProgram } from './main.ts';
 
 /** Work that ends `after` an abort has asked it to, and what is said and done meanwhile. */
 async function interrupted(
@@ -79,4 +81,19 @@ describe('interrupts', () => {
     ).catch(() => {});
     expect(handlers()).toEqual(before);
   });
+
+  it.each([['eval'], ['ranks', '--adapter', 'a'], ['merge'], ['export']])(
+    '%s, which saves nothing, does not promise to save',
+    async (...words) => {
+      const said: (string | undefined)[] = [];
+      const interruptible: Context['interruptible'] = (_, stopping) => {
+        said.push(stopping);
+        return Promise.reject(new Error('enough'));
+      };
+      const terminal = { status: () => {}, note: () => {}, columns: 80 };
+      const program = createProgram({ terminal, interruptible, argv: words } as unknown as Context);
+      await expect(program.parseAsync(words, { from: 'user' })).rejects.toThrow('enough');
+      expect(said).toEqual(['Stopping']);
+    },
+  );
 });

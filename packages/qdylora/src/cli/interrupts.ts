@@ -10,6 +10,9 @@ export interface InterruptOptions {
   readonly leave?: (signal: 'SIGINT' | 'SIGTERM') => void;
 }
 
+/** `stopping` of a command that has nothing to save. */
+export const STOPPING = 'Stopping';
+
 /** `docker stop` waits 10 s before it kills, Kubernetes 30 s, systemd 90 s. */
 const DEADLINE_SECONDS = 8;
 

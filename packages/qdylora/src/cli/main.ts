@@ -30,6 +30,7 @@ import { addRanksCommand } from './commands/ranks.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addTrainCommand } from './commands/train.ts';
 import { addTuneCommand } from './commands/tune.ts';
+import { assertValuesGiven } from './assert-values-given.ts';
 import type { Context } from './context.ts';
 import { exitCodeOf, type ExitCode } from './exit-code.ts';
 import { HELP_FORMAT, WIDEST_HELP } from './format-help.ts';
@@ -37,7 +38,7 @@ import { withInterrupts } from './interrupts.ts';
 import { writeOutBooleans } from './key-flags.ts';
 import { launchedWorker } from './read-env.ts';
 import { errorJson, errorText } from './render/errors.ts';
-import { usageError } from './usage-error.ts';
+import { assertHelpTopic, usageError } from './usage-error.ts';
 
 const ALL_KEYS = {
   ...SERVE_KEYS,
@@ -88,6 +89,8 @@ export async function main(
     interruptible: (work, stopping) => withInterrupts(terminal, work, { stopping }),
   });
   try {
+    assertHelpTopic(program, words);
+    assertValuesGiven(program, words);
     await program.parseAsync(words, { from: 'user' });
     return 0;
   } catch (thrown) {

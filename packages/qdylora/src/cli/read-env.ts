@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { readLauncher } from '@qdylora/collectives';
 import { QdyloraError } from '@qdylora/contract';
 
@@ -13,7 +14,7 @@ export interface Environment {
   readonly columns: number;
   /** Somebody can type. */
   readonly canAsk: boolean;
-  /** True under nohup: the command continues when its terminal closes. */
+  /** True under nohup, also for a script: the command continues when its terminal closes. */
   readonly outlivesTerminal: boolean;
 }
 
@@ -34,9 +35,24 @@ export function readEnvironment(): Environment {
       return process.stderr.columns || process.stdout.columns || DEFAULT_COLUMNS;
     },
     canAsk: process.stdin.isTTY === true,
-    outlivesTerminal: /(^|\/)nohup$/.test(startedBy),
+    outlivesTerminal: /(^|\/)nohup$/.test(startedBy) || ignoresHangup(parentStatus()),
   };
 }
+
+/** `/proc/<parent>/status`; empty where the system does not provide it. */
+function parentStatus(): string {
+  try {
+    return readFileSync(`/proc/${process.ppid}/status`, 'latin1');
+  } catch {
+    return '';
+  }
+}
+
+/**
+ * Whether a process ignores SIGHUP, the lowest bit of `SigIgn` (proc(5)). A script under nohup does, and
+ * programs that it starts inherit that, but Node resets it.
+ */
+export const ignoresHangup = (status: string): boolean => /^SigIgn:\s*[0-9a-f]*[13579bdf]$/m.test(status);
 
 /** The variable in which `qdylora launch` names the folder for the signs of its workers. */
 export const WORKER_SIGNS = 'QDYLORA_WORKER_SIGNS';

@@ -4,10 +4,11 @@ import type { FinetuneResult } from '../recipes/finetune.ts';
 import { nextCommand } from '../recipes/outputs/next-command.ts';
 import type { RunPlan } from '../recipes/plan-run.ts';
 import type { PreparedRun } from '../recipes/run/prepare-run.ts';
-import { errorText, lossText } from '../report/number-text.ts';
+import { countOf, errorText, lossText } from '../report/number-text.ts';
 import { finishText } from '../report/sections/next-section.ts';
 import { printResult, type CommonFlags, type Context } from './context.ts';
 import { withContinueCommand } from './continue-command.ts';
+import { STOPPING } from './interrupts.ts';
 import { startedWorkers } from './read-env.ts';
 import { forecastLines } from './render/memory-lines.ts';
 import { clockText } from './render/progress.ts';
@@ -62,8 +63,10 @@ function resultLines(
 async function showPlan(config: PreparedRun, context: Context, flags: CommonFlags): Promise<void> {
   const { terminal } = context;
   terminal.status('loading model and data, timing one pass …');
-  const plan = await context.interruptible((signal) =>
-    planTraining(context.trainWorker, config, { color: terminal.hasColor && !flags.json, signal }),
+  const plan = await context.interruptible(
+    (signal) =>
+      planTraining(context.trainWorker, config, { color: terminal.hasColor && !flags.json, signal }),
+    STOPPING,
   );
   const values = await runYaml(plan.config);
   printResult(context, flags, snakeCased(plan), () => planLines(plan, values, context));
@@ -77,8 +80,8 @@ function planLines(plan: RunPlan, values: string, { terminal: { paint } }: Conte
     paint('dim', 'first row, with the tokens that the loss counts:'),
     plan.row,
     '',
-    `${plan.totalSteps} steps (${plan.stepsPerEpoch} an epoch), ${plan.trainingRows} rows, ` +
-      `${plan.heldOutRows} held out`,
+    `${countOf(plan.totalSteps, 'step')} (${plan.stepsPerEpoch} an epoch), ` +
+      `${countOf(plan.trainingRows, 'row')}, ${plan.heldOutRows} held out`,
     `${plan.layers > 0 ? `${plan.layers} layers adapted, ` : ''}${(plan.trainableCount / 1e6).toFixed(2)} ` +
       `M trainable, on ${plan.backend}`,
     `about ${clockText(plan.forecastSeconds)} (one micro batch of ${plan.passTokens} tokens took ` +

@@ -1,5 +1,5 @@
 import { nearestName, QdyloraError } from '@qdylora/contract';
-import type { Command, CommanderError } from 'commander';
+import { CommanderError, type Command } from 'commander';
 import { SPELLINGS } from '../config/explicit-values.ts';
 import { adviceFor } from '../config/names/unknown-key.ts';
 import { verbOf } from './verb-of.ts';
@@ -19,11 +19,11 @@ export function usageError(error: CommanderError, program: Command, words: reado
   const bad = (problem: string, nextStep: string): QdyloraError =>
     new QdyloraError('BAD_CONFIG', { where: 'command line', problem, nextStep });
   switch (error.code) {
-    case 'commander.unknownOption':
-      return bad(
-        `\`${name}\` has no option \`${quoted}\``,
-        `${optionAdvice(quoted, command ?? program, words)}${help}`,
-      );
+    case 'commander.unknownOption': {
+      const advice =
+        trainFlagAdvice(quoted, command, program) ?? optionAdvice(quoted, command ?? program, words);
+      return bad(`\`${name}\` has no option \`${quoted}\``, `${advice}${help}`);
+    }
     case 'commander.unknownCommand': {
       const nearest = nearestName(
         quoted,
@@ -41,6 +41,22 @@ export function usageError(error: CommanderError, program: Command, words: reado
     default:
       return bad(error.message.replace(/^error: /, ''), help);
   }
+}
+
+/** @throws QdyloraError BAD_CONFIG for `help` about a command that does not exist */
+export function assertHelpTopic(program: Command, words: readonly string[]): void {
+  const [verb, topic] = words.filter((word) => !word.startsWith('-'));
+  const topics = ['help', ...program.commands.map((one) => one.name())];
+  if (verb !== 'help' || topic === undefined || topics.includes(topic)) return;
+  throw usageError(new CommanderError(1, 'commander.unknownCommand', `'${topic}'`), program, words);
+}
+
+/** What to do with a flag of `train` among those of `launch`, followed by a space; null for other flags. */
+function trainFlagAdvice(written: string, command: Command | undefined, program: Command): string | null {
+  const train = program.commands.find((one) => one.name() === 'train');
+  const isTrainFlag = train?.options.some(({ long }) => long === written) ?? false;
+  if (command?.name() !== 'launch' || !isTrainFlag) return null;
+  return `Flags of \`qdylora train\` come after --: qdylora launch run.yaml -- ${written} … `;
 }
 
 /**

@@ -62,14 +62,45 @@ describe('the command line', () => {
       ['train', '--train-on-inputs', 'false'],
       /Here it is `--completion-only-loss`, which means the opposite: true instead of false\./,
     ],
+    [['train', '--load-in-4bit'], /It is called `--quantization` here\./],
+    [['train', '--bnb_4bit_use_double_quant', 'true'], /It is called `--double-quantization` here\./],
     [['train', '--lr=1e-4'], /It is called `--learning-rate` here\./],
     [['eval', '--data', 'train', '--foo'], /`qdylora eval` has no option `--foo`/],
+    [['help', 'nope'], /There is no command `nope`\.\n`npx qdylora --help` shows/],
     [['tain'], /There is no command `tain`\.\nDid you mean `train`\?/],
     [['train', '--seed'], /`--seed` needs a value/],
   ])('%j says what the name is here, as text and as JSON', async ([name, ...others], message) => {
     const { code, out, err } = await command(name!, '--json', ...others);
     expect([code, err]).toEqual([2, expect.stringMatching(message)]);
     expect(JSON.parse(out)).toMatchObject({ error: { code: 'BAD_CONFIG', where: 'command line' } });
+  });
+
+  it('says where flags of train belong in launch', async () => {
+    const { code, err } = await command('launch', 'run.yaml', '--output-dir', 'x');
+    const advice = /come after --: qdylora launch run\.yaml -- --output-dir …/;
+    expect([code, err]).toEqual([2, expect.stringMatching(advice)]);
+  });
+
+  it.each<[string[], RegExp]>([
+    [['train', '--output-dir', '--dry-run'], /`--output-dir` needs a value, but `--dry-run` follows it\./],
+    [['train', '--max-steps', '--output-dir', 'x'], /`--max-steps` needs a value/],
+    [['train', '--output-dir', '--packing'], /`--output-dir` needs a value, but `--packing` follows it\./],
+    [['export', '--output-dir', '--json'], /`--output-dir` needs a value/],
+    [['generate', '--prompt', '--help'], /`--prompt` needs a value/],
+    [['launch', '-n', '--hosts', 'a', 'run.yaml'], /`-n` needs a value/],
+  ])('%j lacks a value, and the next flag is not taken for it', async (argv, message) => {
+    expect(await command(...argv)).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(message) as string,
+    });
+  });
+
+  it.each<[string[], RegExp]>([
+    [['train', '--learning-rate', '-1'], /`--learning-rate` must be a number > 0 \(got -1\)/],
+    [['train', '--learning-rate', '-'], /`--learning-rate` must be a number > 0 \(got "-"\)/],
+    [['train', '--learning-rate=--seed'], /`--learning-rate` must be a number > 0 \(got "--seed"\)/],
+  ])('%j has a value', async (argv, message) => {
+    expect((await command(...argv)).err).toMatch(message);
   });
 
   it('wraps help between words at any width', async () => {

@@ -9,6 +9,7 @@ import type { ExplicitValues } from '../config/explicit-values.ts';
 import { GENERATE_KEYS } from '../config/verb-keys.ts';
 import type { RecipeHooks } from './evaluate.ts';
 import type { Warn } from './adapter/attach-adapter.ts';
+import { closingNote } from './opening/chosen-template.ts';
 import { warnOfLongText } from './opening/warn-of-positions.ts';
 import { checkModelValues, openModel, type OpenModel } from './opening/open-model.ts';
 import { promptStyle, type PromptStyle } from './opening/prompt-style.ts';
@@ -103,6 +104,8 @@ function answererOf(
   const trained = config.chatTemplate === null ? (adapter?.read.sidecar?.prompt ?? null) : null;
   const style = tokenizer && promptStyle(tokenizer, trained, config.raw);
   if (style) assertSystemIsShown(config, style);
+  const endless = style?.usesTemplate && !config.promptIds ? closingNote(tokenizer, source.template) : null;
+  if (endless !== null) onNotice(endless);
   const warnOnce = tellOnce(onNotice);
   return {
     config,
@@ -167,7 +170,7 @@ function assertSystemIsShown({ system }: GenerateConfig, { name, usesTemplate }:
   if (!system || usesTemplate) return;
   throw new QdyloraError('BAD_CONFIG', {
     where: 'system',
-    problem: `A system message needs a chat template, and prompts are written ${name} here`,
+    problem: `A system message needs a chat template, and the prompt is written without one here (${name})`,
     nextStep: 'Put it into the prompt itself, or leave it out.',
   });
 }

@@ -5,7 +5,9 @@ import { describe, expect, it } from 'vitest';
 import { command } from '../../test/run-command.ts';
 import { rejection, run } from '../../test/tiny-run.ts';
 import { temporaryPlace, writeTinyModel } from '../../test/tiny-model.ts';
-import { valuesOfFlags } from '../config/explicit-values.ts';
+import { mergeExplicit, valuesOfFlags } from '../config/explicit-values.ts';
+import { adapterSource } from '../serve/adapter-source.ts';
+import { openServedModels } from '../serve/open-served-models.ts';
 import { openAnswerer } from './answer.ts';
 import { evaluate } from './evaluate.ts';
 import { mergeAdapter } from './merge-adapter.ts';
@@ -128,6 +130,17 @@ describe('chat_template', () => {
     ) as string;
     expect(await notices('chatml')).toContainEqual(note);
     expect((await notices('alpaca')).join('\n')).not.toContain('has no token');
+
+    const later: string[] = [];
+    const onNotice = (message: string): void => void later.push(message);
+    const adapter = folder.in('notices-chatml/adapter');
+    const flags = valuesOfFlags({ model: base, backend: 'host', quantization: 'none' });
+    (await openAnswerer(mergeExplicit(flags, valuesOfFlags({ adapter })), { onNotice }))[Symbol.dispose]();
+    expect(later).toContainEqual(note);
+    later.length = 0;
+    const source = await adapterSource(`chat=${adapter}`);
+    (await openServedModels([source], flags, onNotice))[Symbol.dispose]();
+    expect(later).toContainEqual(note);
   });
 });
 

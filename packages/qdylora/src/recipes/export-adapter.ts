@@ -59,7 +59,7 @@ export const exportAdapter = ({ onNotice, ...options }: ExportAdapterOptions): P
 /** The same for values from flags. */
 export async function exportFrom(
   explicit: ExplicitValues,
-  { onNotice = () => {} }: Pick<RecipeHooks, 'onNotice'> = {},
+  { onNotice = () => {}, signal }: Pick<RecipeHooks, 'onNotice' | 'signal'> = {},
 ): Promise<ExportedAdapter> {
   const config = checkValues(EXPORT_KEYS, explicit);
   const { outputDir, format, model, budget, dataset, baseModelName } = config;
@@ -73,7 +73,7 @@ export async function exportFrom(
   if (budget !== null) {
     const { rank, svd, force } = config;
     refuseBesideBudget(explicit, { rank: rank !== null, svd, force, format: format !== 'peft' });
-    const cut = { adapter, budgetBytes: budget, model, dataset, warn: onNotice };
+    const cut = { adapter, budgetBytes: budget, model, dataset, warn: onNotice, signal };
     const layered = await exportUnderBudget({ ...cut, ...place });
     return exportedOf(adapter, { ...layered, loraAlpha: layered.rank, useRslora: false }, place);
   }

@@ -1,13 +1,14 @@
 import { join } from 'node:path';
 import { assertNewFolder } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
+import { yieldToEvents } from '@qdylora/data';
 import { STORED_LEVEL } from '@qdylora/quant';
 import type { InputOf, OutputOf } from '../config/values/check-values.ts';
 import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { FORMAT_DTYPES, type MergeDtype, type MergeFormat } from '../config/merge-formats.ts';
 import { MERGE_KEYS } from '../config/verb-keys.ts';
 import type { RecipeHooks } from './evaluate.ts';
-import { asStored, mergedWeights } from './adapter/adapted-weights.ts';
+import { asStored, mergedWeights, type ModelWeight } from './adapter/adapted-weights.ts';
 import type { BackendChoice } from './opening/choose-backend.ts';
 import { missingKey } from '../config/names/missing-key.ts';
 import { checkModelValues, openModel } from './opening/open-model.ts';
@@ -18,6 +19,9 @@ import type { SaveDtype } from './outputs/write-model.ts';
 
 export type MergeAdapterOptions = Omit<InputOf<typeof MERGE_KEYS>, 'backend'> &
   Pick<RecipeHooks, 'onNotice'> & { readonly backend?: BackendChoice };
+
+/** What the command passes too. */
+type MergeHooks = Pick<RecipeHooks, 'onNotice' | 'signal'> & { readonly backend?: BackendChoice };
 
 type Config = OutputOf<typeof MERGE_KEYS>;
 
@@ -48,11 +52,12 @@ export function mergeAdapter({ onNotice, ...options }: MergeAdapterOptions): Pro
   return mergeFrom(valuesOfOptions(options), { backend: options.backend, onNotice });
 }
 
-/** The same for values from flags. */
-export async function mergeFrom(
-  explicit: ExplicitValues,
-  hooks: Pick<RecipeHooks, 'onNotice'> & { readonly backend?: BackendChoice },
-): Promise<MergedModel> {
+/**
+ * The same for values from flags.
+ *
+ * @throws QdyloraError ABORTED after the weight during which `signal` fires; nothing is written then
+ */
+export async function mergeFrom(explicit: ExplicitValues, hooks: MergeHooks): Promise<MergedModel> {
   const config = checkModelValues(MERGE_KEYS, explicit);
   const { outputDir, format } = config;
   const dtype = dtypeOf(config);
@@ -100,7 +105,7 @@ type Written = Pick<MergedModel, 'rank' | 'layers' | 'packingError'> & { readonl
 async function writeMerged(
   config: Config & { readonly dtype: MergeDtype },
   outputDir: string,
-  { backend, onNotice = () => {} }: Pick<RecipeHooks, 'onNotice'> & { readonly backend?: BackendChoice },
+  { backend, onNotice = () => {}, signal }: MergeHooks,
 ): Promise<Written> {
   const { adapter: folder, format, dtype } = config;
   if (!folder) throw missingKey('adapter', 'Name the adapter to merge: --adapter runs/first/adapter.');
@@ -110,7 +115,7 @@ async function writeMerged(
   using opened = await openModel(config, { adapter, backend, warn: onNotice });
   const { adapted } = opened.adapter!;
   const { source, model } = opened;
-  const weights = mergedWeights(model, adapted, rank);
+  const weights = mergedWeights(model, adapted, rank).map((weight) => interruptible(weight, signal));
   const stored = asStored(weights, model);
   let packingError: number | null = null;
   if (format === 'gguf') await writeMergedGguf(outputDir, stored, dtype, source);
@@ -132,6 +137,15 @@ async function writeMerged(
   };
 }
 
+/** The same weight, which is not computed any more once `signal` has fired. */
+const interruptible = (weight: ModelWeight, signal?: AbortSignal): ModelWeight => ({
+  ...weight,
+  async values() {
+    await yieldToEvents(signal, { where: 'merge', problem: 'The merge was aborted' });
+    return weight.values();
+  },
+});
+
 /** @throws QdyloraError UNSUPPORTED for an adapter of a run at another level than the stored one */
 function assertMergeable({ sidecar, folder }: ReadAdapter, { quantization }: Config): void {
   const level = sidecar?.base.level;
@@ -149,7 +163,7 @@ async function logitsOf(
   path: string,
   ids: readonly number[],
   config: Config,
-  { backend, onNotice = () => {} }: Pick<RecipeHooks, 'onNotice'> & { readonly backend?: BackendChoice },
+  { backend, onNotice = () => {} }: MergeHooks,
 ): Promise<Float32Array> {
   using opened = await openModel(
     { ...config, model: path, quantization: null }, // as it was written

@@ -6,7 +6,9 @@ import { RANK_SCALINGS } from '@qdylora/lora-dynamic';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { writeTinyModel } from '../../test/tiny-model.ts';
 import { rejection, run, tinyRun } from '../../test/tiny-run.ts';
+import { valuesOfOptions } from '../config/explicit-values.ts';
 import { evaluate, exportAdapter, mergeAdapter, quantizeFolder } from '../index.ts';
+import { mergeFrom } from './merge-adapter.ts';
 
 const { folder, model, common, judged } = tinyRun();
 
@@ -67,6 +69,19 @@ describe('an adapter of PEFT that holds weights whole', () => {
 });
 
 describe('what a run leaves behind', () => {
+  it('a merge that is interrupted leaves nothing', async () => {
+    const place = folder.in('interrupted');
+    const options = {
+      model,
+      adapter: folder.in('first/adapter'),
+      backend: 'host',
+      outputDir: join(place, 'm'),
+    };
+    const merging = mergeFrom(valuesOfOptions(options), { signal: AbortSignal.abort('Ctrl-C') });
+    await expect(merging).rejects.toMatchObject({ code: 'ABORTED', cause: 'Ctrl-C' });
+    expect(readdirSync(place)).toEqual([]);
+  });
+
   it('says the same through adapter, export and merge, at the same rank', async () => {
     const adapter = folder.in('first/adapter');
     const { results } = await evaluate({ ...judged, adapter, ranks: [2, 4] });

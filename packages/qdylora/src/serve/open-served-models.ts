@@ -8,7 +8,7 @@ import type { AdapterSidecar } from '../recipes/adapter/adapter-sidecar.ts';
 import { baseQuantization, quantizationText } from '../recipes/adapter/base-quantization.ts';
 import { attachAdapter, type Warn } from '../recipes/adapter/attach-adapter.ts';
 import { readAdapter, type ReadAdapter } from '../recipes/adapter/read-adapter.ts';
-import { chosenTemplate } from '../recipes/opening/chosen-template.ts';
+import { chosenTemplate, closingNote } from '../recipes/opening/chosen-template.ts';
 import { openTokenizer } from '../recipes/opening/open-base.ts';
 import { checkModelValues, openModel, type OpenModel } from '../recipes/opening/open-model.ts';
 import { promptStyle } from '../recipes/opening/prompt-style.ts';
@@ -50,7 +50,7 @@ export async function openServedModels(
     for (const [i, source] of sources.entries()) {
       const facts = { ...opened.source, warn };
       const adapted = i === 0 ? opened.adapter!.adapted : await attachAdapter(opened.model, reads[i], facts);
-      adapters.push(await servedAdapter(opened, { source, read: reads[i], adapted, config }));
+      adapters.push(await servedAdapter(opened, { source, read: reads[i], adapted, config, warn }));
     }
     return { config, opened, models: servedModels(adapters, opened.level), [Symbol.dispose]: opened.dispose };
   } catch (error) {
@@ -64,11 +64,12 @@ interface AdapterParts {
   readonly read: ReadAdapter;
   readonly adapted: Adapted<CausalLm>;
   readonly config: ServeConfig;
+  readonly warn: Warn;
 }
 
 async function servedAdapter(
   { source: { stopIds, tokenizerFolder, name: baseName } }: OpenModel,
-  { source, read, adapted, config: { chatTemplate } }: AdapterParts,
+  { source, read, adapted, config: { chatTemplate }, warn }: AdapterParts,
 ): Promise<ServedAdapter> {
   const template = chosenTemplate({ chatTemplate, adapter: source.folder });
   const tokenizer = await openTokenizer(tokenizerFolder, template);
@@ -80,6 +81,9 @@ async function servedAdapter(
     });
   const { ranks, maxRank } = read.state;
   const trained = chatTemplate === null ? (read.sidecar?.prompt ?? null) : null;
+  const style = promptStyle(tokenizer, trained, false);
+  const endless = style.usesTemplate ? closingNote(tokenizer, template) : null;
+  if (endless !== null) warn(endless);
   const recommended = source.recommendedRank;
   return {
     name: source.name,
@@ -88,7 +92,7 @@ async function servedAdapter(
     isNested: read.sidecar !== null,
     recommendedRank: recommended !== null && recommended <= maxRank ? recommended : maxRank,
     tokenizer,
-    style: promptStyle(tokenizer, trained, false),
+    style,
     stopIds: [...new Set([...stopIds, ...(tokenizer.eosId === null ? [] : [tokenizer.eosId])])],
     chatStopIds: stopIdsOf(stopIds, tokenizer),
   };

@@ -121,6 +121,9 @@ describe('refusals', () => {
     ['an id outside the vocabulary', { prompt: [1, 2, 9999] }, 400, 'bad_argument', 'below 104'],
     ['an empty prompt', { prompt: '' }, 400, 'empty_prompt', 'no tokens'],
     ['too many prompts', { prompt: Array.from({ length: 140 }, () => 'a') }, 400, 'too_many_prompts', '132'],
+    ['too many answers', { prompt: Array(10).fill('a'), n: 16 }, 400, 'too_many_answers', '132 answers'],
+    ['a bias', { logit_bias: { 5: 1 } }, 400, 'invalid_field', 'logit_bias: only {} is supported.'],
+    ['a suffix', { suffix: 'x' }, 400, 'invalid_field', 'suffix: only null is supported.'],
     ['a penalty that is not there', { frequency_penalty: 1 }, 400, 'invalid_field', 'frequency_penalty'],
     ['an empty stop string', { stop: [''] }, 400, 'invalid_field', 'stop'],
     ['a large body', { prompt: 'x'.repeat(70_000) }, 413, 'body_too_large', '64000'],
@@ -137,6 +140,8 @@ describe('refusals', () => {
     const json = { 'content-type': 'application/json' };
     expect(await statusOf({ headers: json, body: '{"a":' })).toBe(400);
     expect(await statusOf({ headers: json, body: '[]' })).toBe(400);
+    const latin1 = Buffer.from('{"model":"smol","prompt":"\xe9"}', 'latin1');
+    expect(await statusOf({ headers: json, body: latin1 })).toBe(400);
     expect(await statusOf({ headers: { 'content-type': 'text/plain' }, body: '{}' })).toBe(415);
     expect(await statusOf({}, '/v1/embeddings')).toBe(404);
   });

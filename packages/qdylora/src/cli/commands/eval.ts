@@ -10,6 +10,7 @@ import { evaluateTasksFrom } from '../../recipes/tasks/evaluate-tasks.ts';
 import { taskReportJson } from '../../recipes/tasks/write-task-report.ts';
 import { assertNamedOnce } from '../assert-named-once.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
+import { STOPPING } from '../interrupts.ts';
 import { addKeyFlags, explicitFlags } from '../key-flags.ts';
 import { showPasses } from '../render/progress.ts';
 import { evaluationTable } from '../render/table.ts';
@@ -46,12 +47,14 @@ const trueForTasks = (key: Key): Key => ({ ...key, about: `${key.about}; with --
 async function judgeRows(flags: JudgeFlags, context: Context): Promise<void> {
   assertNone(flags, Object.keys(TASK_ONLY_KEYS), 'needs --tasks');
   const { terminal } = context;
-  const { results, precision } = await context.interruptible((signal) =>
-    evaluateFrom(evaluationValues(flags), {
-      signal,
-      onNotice: (message) => terminal.note(message),
-      onProgress: showPasses(terminal, 'evaluating'),
-    }),
+  const { results, precision } = await context.interruptible(
+    (signal) =>
+      evaluateFrom(evaluationValues(flags), {
+        signal,
+        onNotice: (message) => terminal.note(message),
+        onProgress: showPasses(terminal, 'evaluating'),
+      }),
+    STOPPING,
   );
   printResult(context, flags, { precision, results: results.map(rowJson) }, () => [
     ...evaluationTable(results, terminal),

@@ -4,6 +4,7 @@ import { byteSizeText } from '../../config/values/byte-size.ts';
 import { EXPORT_KEYS } from '../../config/verb-keys.ts';
 import { exportFrom, type ExportedAdapter } from '../../recipes/export-adapter.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
+import { STOPPING } from '../interrupts.ts';
 import { addKeyFlags, explicitFlags } from '../key-flags.ts';
 
 export function addExportCommand(program: Command, context: Context): void {
@@ -16,9 +17,14 @@ export function addExportCommand(program: Command, context: Context): void {
     );
   addKeyFlags(command, EXPORT_KEYS).option('--json', 'Print one JSON document');
   command.action(async (flags: CommonFlags & Record<string, string | undefined>) => {
-    const exported = await exportFrom(explicitFlags(EXPORT_KEYS, flags), {
-      onNotice: (message) => context.terminal.note(context.terminal.paint('yellow', message)),
-    });
+    const exported = await context.interruptible(
+      (signal) =>
+        exportFrom(explicitFlags(EXPORT_KEYS, flags), {
+          signal,
+          onNotice: (message) => context.terminal.note(context.terminal.paint('yellow', message)),
+        }),
+      STOPPING,
+    );
     const { outputDir, layers, bytes, rank, loraAlpha, useRslora } = exported;
     printResult(context, flags, snakeCased(exported), () => [
       `${outputDir}: ${ranksText(exported)}, ${layers} layers, ` +

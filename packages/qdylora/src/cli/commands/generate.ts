@@ -9,6 +9,7 @@ import { openAnswerer, type Answerer } from '../../recipes/answer.ts';
 import { precisionText } from '../../recipes/opening/weight-precision.ts';
 import type { FinishReason } from '../../recipes/text/decode-text.ts';
 import type { CommonFlags, Context } from '../context.ts';
+import { STOPPING } from '../interrupts.ts';
 import { addKeyFlags, explicitFlags, repeatedFlag } from '../key-flags.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -78,7 +79,7 @@ async function answerOnce(
         terminal.write(answerer.tokenizer ? event.text : `${ids.length > 0 ? ' ' : ''}${newIds.join(' ')}`);
       ids.push(...newIds);
     }
-  });
+  }, STOPPING);
   if (!json) terminal.out('');
   noteLength(answerer, finish, terminal);
   if (!json) return;

@@ -76,7 +76,7 @@ function assertInspectable(path: string): void {
   const refuse = (kind: string, nextStep: string): never => {
     throw new QdyloraError('BAD_CONFIG', {
       where: 'inspect',
-      problem: `${path} is ${kind}, not a checkpoint or an adapter`,
+      problem: `${path} is ${kind}, not a model or an adapter`,
       nextStep,
       details: { path },
     });
@@ -87,7 +87,10 @@ function assertInspectable(path: string): void {
       `Show rows with ${shellCommand(['inspect', '--dataset', path])}. Add --model for the tokenizer.`,
     );
   if (existsSync(join(path, STATE_FILE)))
-    refuse('the saved state of a run', 'The adapter of a run that has ended is in its output_dir: adapter.');
+    refuse(
+      'a checkpoint that a run resumes from',
+      'The adapter of a run that has ended is in its output_dir: adapter.',
+    );
   const { adapter, model, run } = runPaths(path);
   const results = [adapter, model].filter((result) => existsSync(result));
   if (existsSync(run))

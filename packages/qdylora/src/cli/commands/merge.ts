@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { MERGE_KEYS } from '../../config/verb-keys.ts';
 import { mergeFrom } from '../../recipes/merge-adapter.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
+import { STOPPING } from '../interrupts.ts';
 import { addKeyFlags, explicitFlags } from '../key-flags.ts';
 
 export function addMergeCommand(program: Command, context: Context): void {
@@ -16,9 +17,14 @@ export function addMergeCommand(program: Command, context: Context): void {
   addKeyFlags(command, MERGE_KEYS).option('--json', 'Print one JSON document');
   command.action(async (flags: CommonFlags & Record<string, string | undefined>) => {
     context.terminal.status('merging …');
-    const merged = await mergeFrom(explicitFlags(MERGE_KEYS, flags), {
-      onNotice: (message) => context.terminal.note(message),
-    });
+    const merged = await context.interruptible(
+      (signal) =>
+        mergeFrom(explicitFlags(MERGE_KEYS, flags), {
+          signal,
+          onNotice: (message) => context.terminal.note(message),
+        }),
+      STOPPING,
+    );
     const { outputDir, rank, layers, dtype, format, difference, packingError } = merged;
     printResult(context, flags, snakeCased(merged), () => [
       `${outputDir}: ${layers} layers merged at rank ${rank}, ${format} ${dtype}`,

@@ -10,6 +10,7 @@ import { evaluateFrom, type Evaluation } from '../../recipes/evaluate.ts';
 import { assertCanWrite } from '../../recipes/run-folder/output-folder.ts';
 import { renderReport } from '../../report/render-report.ts';
 import { printResult, type Context } from '../context.ts';
+import { STOPPING } from '../interrupts.ts';
 import { addKeyFlags } from '../key-flags.ts';
 import { showPasses } from '../render/progress.ts';
 import { rankTable } from '../render/table.ts';
@@ -39,12 +40,14 @@ export function addRanksCommand(program: Command, context: Context): void {
     const explicit = mergeExplicit(valuesOfFlags({ compareWithBase: true }), evaluationValues(flags));
     if (flags.outputDir) assertReportFits(flags.outputDir);
     context.terminal.status('loading model and data …');
-    const evaluation = await context.interruptible((signal) =>
-      evaluateFrom(explicit, {
-        signal,
-        onNotice: (message) => context.terminal.note(message),
-        onProgress: showPasses(context.terminal, 'evaluating'),
-      }),
+    const evaluation = await context.interruptible(
+      (signal) =>
+        evaluateFrom(explicit, {
+          signal,
+          onNotice: (message) => context.terminal.note(message),
+          onProgress: showPasses(context.terminal, 'evaluating'),
+        }),
+      STOPPING,
     );
     const report = evaluation.report!;
     const next = nextStep(flags, report);

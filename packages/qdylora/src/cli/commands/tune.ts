@@ -11,6 +11,7 @@ import type { TunePlan } from '../../recipes/tune/tune-result.ts';
 import { rateText } from '../../recipes/tune/write-tuned.ts';
 import { countOf, lossText } from '../../report/number-text.ts';
 import { printResult, type Context } from '../context.ts';
+import { STOPPING } from '../interrupts.ts';
 import { addKeyFlags, explicitFlags } from '../key-flags.ts';
 import { showPasses } from '../render/progress.ts';
 import { columns } from '../render/table.ts';
@@ -42,11 +43,17 @@ export function addTuneCommand(program: Command, context: Context): void {
     };
     terminal.status('loading model and data …');
     if (flags.dryRun) {
-      const plan = await context.interruptible((signal) => planTune(explicit, { ...hooks, signal }));
+      const plan = await context.interruptible(
+        (signal) => planTune(explicit, { ...hooks, signal }),
+        STOPPING,
+      );
       terminal.status('');
       return printResult(context, flags, snakeCased(plan), () => planLines(plan));
     }
-    const tuned = await context.interruptible((signal) => tuneFrom(explicit, file, { ...hooks, signal }));
+    const tuned = await context.interruptible(
+      (signal) => tuneFrom(explicit, file, { ...hooks, signal }),
+      STOPPING,
+    );
     terminal.status('');
     printResult(context, flags, snakeCased(tuned), () => [
       ...(tuned.method === 'successive_halving' ? candidateTable(tuned, context) : []),

@@ -20,11 +20,12 @@ export function assertBudgetsFit(
   const wholeBytes = maxRank * bytesOfRows.reduce((sum, bytes) => sum + bytes, 0);
   const tooSmall = budgets.find((bytes) => bytes < smallest);
   if (tooSmall === undefined) return;
+  const isDifferenceShown = byteSizeText(tooSmall) !== byteSizeText(smallest);
+  const text = (bytes: number): string =>
+    isDifferenceShown ? byteSizeText(bytes) : `${bytes.toLocaleString('en-US')} B`;
   throw new QdyloraError('BAD_CONFIG', {
     where,
-    problem:
-      `A budget is ${byteSizeText(tooSmall)}, but the smallest row of an adapter takes ` +
-      `${byteSizeText(smallest)}`,
+    problem: `A budget is ${text(tooSmall)}, but the smallest row of an adapter takes ${text(smallest)}`,
     nextStep:
       `The whole adapter has ${byteSizeText(wholeBytes)}: ` +
       (where === 'budget' ? 'choose a size below it, or a rank.' : 'choose sizes below it, or ranks.'),

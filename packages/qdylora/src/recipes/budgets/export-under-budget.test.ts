@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { mergeLayer, resortBySvd, sliceRank, type SlicedLayer } from '@qdylora/lora-dynamic';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -32,6 +32,15 @@ describe('an adapter under a budget', () => {
     expect(rank).toBe(4);
     expect(bytes).toBeLessThan(1e6);
     expect(await lossOf(outputDir)).toBeCloseTo(await lossOf(adapter, 4), 5);
+  });
+
+  it('is not written where its choice is interrupted', async () => {
+    const outputDir = folder.in('interrupted');
+    const explicit = valuesOfFlags({ adapter, budget: '1MB', model, dataset: rows, outputDir });
+    await expect(exportFrom(explicit, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: 'ABORTED',
+    });
+    expect(existsSync(outputDir)).toBe(false);
   });
 
   it('stays within its bytes, keeps more of the gain than of them, and the prompt of the run', async () => {

@@ -23,6 +23,7 @@ export interface BudgetOptions {
   /** For `base_model_name_or_path`. */
   readonly baseModel: string | null;
   readonly warn: Warn;
+  readonly signal?: AbortSignal;
 }
 
 /** What was written: the rank of each layer, without those of rank 0. */
@@ -47,6 +48,7 @@ export async function exportUnderBudget({
   outputDir,
   baseModel,
   warn,
+  signal,
 }: BudgetOptions): Promise<LayeredAdapter> {
   if (!model)
     throw missingKey('model', 'Name the base model, which runs over the rows: --model path/to/folder.');
@@ -59,7 +61,7 @@ export async function exportUnderBudget({
       nextStep: 'Export it at one rank.',
     });
   assertBudgetsFit([budgetBytes], adapter.state, 'budget');
-  const chosen = await chosenLayers(adapter, budgetBytes, { model, dataset, warn });
+  const chosen = await chosenLayers(adapter, budgetBytes, { model, dataset, warn, signal });
   const layers = chosen
     .filter(({ rank }) => rank > 0)
     .map((layer) => ({ ...sliceLayer(layer, layer.rank), rank: layer.rank }));
@@ -67,10 +69,13 @@ export async function exportUnderBudget({
   return { rank: Math.max(...layers.map(({ rank }) => rank)), layers };
 }
 
+/** What decides about the ranks. */
+type JudgedRows = Required<Pick<BudgetOptions, 'model' | 'dataset'>> & Pick<BudgetOptions, 'warn' | 'signal'>;
+
 async function chosenLayers(
   adapter: ReadAdapter,
   budgetBytes: number,
-  { model, dataset, warn }: Required<Pick<BudgetOptions, 'model' | 'dataset' | 'warn'>>,
+  { model, dataset, warn, signal }: JudgedRows,
 ): Promise<CutLayer[]> {
   const config = checkModelValues(
     EVALUATE_KEYS,
@@ -91,7 +96,7 @@ async function chosenLayers(
   const taskRows = examples.slice(0, BUDGET_ROWS);
   const { model: base, level } = opened;
   const trained = { model: base, adapted: opened.adapter!.adapted, state: adapter.state, level };
-  const weighed = await weighRows(trained, taskRows, { computeDtype });
+  const weighed = await weighRows(trained, taskRows, { computeDtype, signal });
   if (weighed.gains.every(({ gains }) => gains.every((gain) => gain === 0)))
     throw new QdyloraError('UNSUPPORTED', {
       where: adapter.folder,
@@ -99,7 +104,7 @@ async function chosenLayers(
       nextStep: 'Train it, or export one rank of it.',
     });
   const ranks = await withCuts(trained, weighed.state, (cut) =>
-    chooseRanks(budgetBytes, weighed, { cut, taskRows, computeDtype }),
+    chooseRanks(budgetBytes, weighed, { cut, taskRows, computeDtype, signal }),
   );
   return layersAtRanks(weighed.state, ranks);
 }

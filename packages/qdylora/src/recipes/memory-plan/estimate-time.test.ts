@@ -2,7 +2,7 @@ import { createHostBackend } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
 import { resolveRun } from '../../config/resolve-run.ts';
 import { valuesOfOptions } from '../../config/explicit-values.ts';
-import { estimateTime, trainingOperations } from './estimate-time.ts';
+import { estimateTime, timeProduct, trainingOperations } from './estimate-time.ts';
 
 const model = { parameterCount: 1000, trainableCount: 10, hiddenSize: 64, layers: 4, recompute: false };
 const configOf = (options: object) => ({
@@ -49,4 +49,39 @@ describe('the estimate of time', () => {
       expect(backend.memory.usage().liveBytes).toBe(liveBytes);
     },
   );
+});
+
+describe('the measured product', () => {
+  /** Products of 1 ms a token, of which those with these numbers take longer. */
+  const products = (interrupted: Readonly<Record<number, number>>) => {
+    let count = 0;
+    const secondsOf = (tokens: number): Promise<number> =>
+      Promise.resolve(interrupted[count++] ?? tokens / 1000);
+    return { secondsOf, count: () => count };
+  };
+
+  it('has the usual speed where another process interrupts the first product, or a later one', async () => {
+    const cases: Readonly<Record<number, number>>[] = [
+      {},
+      { 0: 9 },
+      { 4: 0.5 },
+      { 9: 0.1, 10: 0.1 },
+      { 0: 9, 3: 9, 6: 9, 9: 9 },
+    ];
+    for (const interrupted of cases)
+      expect(await timeProduct(products(interrupted).secondsOf, false)).toEqual({
+        tokens: 32,
+        seconds: 0.032,
+      });
+  });
+
+  it('is timed once where it is usually slow', async () => {
+    const slow = products({ 0: 0.3 });
+    expect(await timeProduct(slow.secondsOf, true)).toEqual({ tokens: 4, seconds: 0.3 });
+    expect(slow.count()).toBe(1);
+  });
+
+  it('has at most 512 tokens', async () => {
+    expect(await timeProduct(() => Promise.resolve(0.001), false)).toEqual({ tokens: 512, seconds: 0.001 });
+  });
 });

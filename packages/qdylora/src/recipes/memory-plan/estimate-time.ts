@@ -70,18 +70,17 @@ function recomputedShare(recompute: Recompute, layers: number): number {
   return 'every' in recompute ? 1 : recompute.first / layers;
 }
 
-/** Rows of the measured matrix, and the most tokens that it multiplies. */
+/** Rows of the measured matrix. */
 const MEASURED_ROWS = 1024;
+/** Tokens that it multiplies: at first, and at most. */
+const FIRST_TOKENS = 4;
 const MOST_TOKENS = 512;
 /** A product that takes so long is timed well enough as the best of three. */
 const LONG_ENOUGH_SECONDS = 0.02;
-/** A product that takes so long is timed well enough alone, as the first one on the TypeScript backend. */
+/** A product that takes so long is timed well enough alone on the TypeScript backend. */
 const LONG_ENOUGH_ALONE_SECONDS = 0.2;
 
-/**
- * Operations per second of y = x · Wᵀ with W: [1024, hidden] stored as the run stores its base. The number of
- * tokens doubles until one product takes 20 ms. The best of three counts, or a single one of 200 ms.
- */
+/** Operations per second of y = x · Wᵀ with W: [1024, hidden] stored as the run stores its base. */
 async function measureProduct(backend: Backend, config: TimedConfig, hiddenSize: number): Promise<number> {
   const { memory } = backend;
   const product = await measuredProduct(backend, config, hiddenSize);
@@ -97,17 +96,27 @@ async function measureProduct(backend: Backend, config: TimedConfig, hiddenSize:
     return seconds;
   };
   try {
-    let tokens = 4;
-    let seconds = await secondsOf(tokens);
-    while (seconds < LONG_ENOUGH_SECONDS && tokens < MOST_TOKENS) {
-      tokens *= 2;
-      seconds = await secondsOf(tokens);
-    }
-    const isTimedAlone = seconds >= LONG_ENOUGH_ALONE_SECONDS;
-    const best = isTimedAlone ? seconds : Math.min(seconds, await secondsOf(tokens), await secondsOf(tokens));
-    return (2 * tokens * MEASURED_ROWS * hiddenSize) / best;
+    const { tokens, seconds } = await timeProduct(secondsOf, backend.name === 'host');
+    return (2 * tokens * MEASURED_ROWS * hiddenSize) / seconds;
   } finally {
     product.dispose();
+  }
+}
+
+/**
+ * Doubles the number of tokens until one product takes 20 ms. The best of three counts: another process may
+ * interrupt a product, and the first one loads kernels. A single one of 200 ms counts where that is the usual
+ * speed.
+ */
+export async function timeProduct(
+  secondsOf: (tokens: number) => Promise<number>,
+  isUsuallySlow: boolean,
+): Promise<{ readonly tokens: number; readonly seconds: number }> {
+  for (let tokens = FIRST_TOKENS; ; tokens *= 2) {
+    const first = await secondsOf(tokens);
+    const isTimedAlone = isUsuallySlow && first >= LONG_ENOUGH_ALONE_SECONDS;
+    const seconds = isTimedAlone ? first : Math.min(first, await secondsOf(tokens), await secondsOf(tokens));
+    if (seconds >= LONG_ENOUGH_SECONDS || tokens >= MOST_TOKENS) return { tokens, seconds };
   }
 }
 

@@ -177,6 +177,15 @@ function promptOf({ adapter: { name, style, tokenizer } }: ServedModel, request:
         'a request has one message.',
       'messages',
     );
+  const [{ role }] = messages;
+  if (!style.usesTemplate && role !== 'user')
+    throw new ApiError(
+      400,
+      'no_chat_template',
+      `The prompts of ${name} are written as ${style.name}, without a chat template: ` +
+        `the message has the role user (got ${role}).`,
+      'messages.0.role',
+    );
   if (!style.usesTemplate && messages[0].content === null)
     throw new ApiError(400, 'invalid_field', 'messages.0.content: a text is needed.', 'messages');
   return { prompt: style.encode(messages), readsCalls: () => null };

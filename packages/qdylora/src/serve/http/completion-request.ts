@@ -24,7 +24,7 @@ export const completionRequest = z.strictObject({
   echo: z.boolean().nullish(),
   logprobs: z.number().int().gte(0).lte(5).nullish(),
   best_of: z.literal(1, { error: 'only 1 is supported' }).nullish(),
-  suffix: z.null({ error: 'suffix is not supported' }).optional(),
+  suffix: z.null({ error: 'only null is supported' }).optional(),
 });
 
 export type CompletionRequest = z.output<typeof completionRequest>;

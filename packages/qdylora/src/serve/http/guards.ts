@@ -42,11 +42,20 @@ export interface JsonBody {
 export async function jsonBody(c: Context): Promise<JsonBody> {
   if (!/^application\/json\b/i.test(c.req.header('content-type') ?? ''))
     throw new ApiError(415, 'wrong_content_type', 'The content type must be application/json.');
-  const text = await c.req.text();
+  const text = decoded(await c.req.arrayBuffer());
   const value = parsed(text);
   if (!hasFewLevels(text))
     throw new ApiError(400, 'nested_too_deep', `A body has at most ${MOST_LEVELS} levels of nesting.`);
   return { value, text };
+}
+
+/** Other bytes than UTF-8 would become replacement characters in a prompt. */
+function decoded(bytes: ArrayBuffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new ApiError(400, 'invalid_json', 'The body is not UTF-8.');
+  }
 }
 
 function parsed(text: string): unknown {

@@ -32,7 +32,7 @@ export const SAMPLING_FIELDS = {
   stream_options: optional(z.looseObject({ include_usage: z.boolean().optional() })),
   presence_penalty: neutral,
   frequency_penalty: neutral,
-  logit_bias: optional(z.strictObject({}, { error: 'logit_bias is not supported' })),
+  logit_bias: optional(z.strictObject({}, { error: 'only {} is supported' })),
 };
 
 /** Fields that change nothing here, and that clients send by themselves. */

@@ -61,13 +61,13 @@ export function beginChoices(
 ): Choice[] {
   const { engine, metrics } = service;
   const perPrompt = fields.n ?? 1;
-  if (prompts.length * perPrompt > service.mostRequests)
-    throw new ApiError(
-      400,
-      'too_many_prompts',
-      `A request has at most ${service.mostRequests} answers here (got ${prompts.length * perPrompt}).`,
-      'prompt',
-    );
+  const answerCount = prompts.length * perPrompt;
+  if (answerCount > service.mostRequests) {
+    const message = `A request has at most ${service.mostRequests} answers here (got ${answerCount}).`;
+    throw prompts.length > service.mostRequests
+      ? new ApiError(400, 'too_many_prompts', message, 'prompt')
+      : new ApiError(400, 'too_many_answers', message, 'n');
+  }
   for (const prompt of prompts) assertFits(prompt.length, maxNewTokens, service.contextTokens);
   try {
     return prompts.flatMap((prompt, p) => {

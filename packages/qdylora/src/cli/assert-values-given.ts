@@ -1,0 +1,35 @@
+import { QdyloraError } from '@qdylora/contract';
+import type { Command, Option } from 'commander';
+import { verbOf } from './verb-of.ts';
+
+/** Flags that every command has. */
+const HELP_FLAGS = ['--help', '-h'];
+
+/**
+ * Refuses a flag whose value was left out before another flag: `--output-dir --dry-run`, which commander
+ * reads as a folder `--dry-run`. `--output-dir=--dry-run` still names it.
+ *
+ * @param program the program, whose commands and options are known
+ * @param words the command line
+ * @throws QdyloraError BAD_CONFIG
+ */
+export function assertValuesGiven(program: Command, words: readonly string[]): void {
+  const verb = verbOf(words);
+  const options = program.commands.find((one) => one.name() === verb)?.options ?? [];
+  const namesOf = ({ long, short }: Option): string[] => [long, short].filter((name) => name !== undefined);
+  const withValue = new Set(options.filter(({ required }) => required).flatMap(namesOf));
+  const flags = new Set([...options.flatMap(namesOf), ...HELP_FLAGS]);
+  const ownWords = words.includes('--') ? words.slice(0, words.indexOf('--')) : words;
+  const index = ownWords.findIndex(
+    (word, i) =>
+      withValue.has(word) && i + 1 < ownWords.length && flags.has(ownWords[i + 1].split('=', 1)[0]),
+  );
+  if (index < 0) return;
+  const [flag, next] = [ownWords[index], ownWords[index + 1].split('=', 1)[0]];
+  throw new QdyloraError('BAD_CONFIG', {
+    where: 'command line',
+    problem: `\`${flag}\` needs a value, but \`${next}\` follows it`,
+    nextStep: `Write the value after it. \`npx qdylora ${verb} --help\` shows what there is.`,
+    details: { flag },
+  });
+}
