@@ -266,6 +266,22 @@ describe('answers', () => {
     });
   });
 
+  it.each([
+    ['{% endgeneration %}', 'column 2 ({% endgeneration %}): Unknown statement type: endgeneration.'],
+    ['{%- generation -%}', 'column 2 ({%- generation -%})'],
+    ['{% generation %}{% if x %}{%- endgeneration %}', 'column 28 ({%- endgeneration %}): Unknown statement'],
+    ['{% generation %}{{ m }}{% endfor %}', 'column 25 ({% endfor %}): Unknown statement type: endfor.'],
+  ])('have marks that an error quotes as written, at their place: %s', (part, problem) => {
+    const template = createChatTemplate(`:${part}`);
+    for (const render of [template.renderMarked, template.render])
+      expect(() => render([])).toThrow(
+        expect.objectContaining({
+          code: 'BAD_CONFIG',
+          message: expect.stringContaining(`line 1, ${problem}`) as string,
+        }),
+      );
+  });
+
   it('are refused, naming the message, where the template rewrites earlier turns', () => {
     const rewrites = '{{ messages | length }}{% for m in messages %}{{ m.content }};{% endfor %}';
     expect(() => answersOf(rewrites, exchange)).toThrow(

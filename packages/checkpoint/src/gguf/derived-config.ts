@@ -30,7 +30,10 @@ export const llamaConfig = (facts: GgufFacts): Derived => ({
   mlp_bias: haveBiases(facts, ['ffn_gate', 'ffn_up', 'ffn_down']),
 });
 
-/** Whether these layers have biases: one key of the config is for all. @throws QdyloraError UNSUPPORTED */
+/**
+ * True if all of these layers have biases, false if none has: the config has one key for all of them.
+ * @throws QdyloraError UNSUPPORTED where only some have one
+ */
 function haveBiases({ path, tensors }: GgufFacts, layers: readonly string[]): boolean {
   const biased = layers.filter((layer) => tensors.has(`blk.0.${layer}.bias`));
   if (biased.length === 0 || biased.length === layers.length) return biased.length > 0;

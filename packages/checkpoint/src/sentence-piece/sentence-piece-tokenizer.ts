@@ -1,8 +1,9 @@
 import { QdyloraError } from '@qdylora/contract';
 import { configReader } from '../config/config-reader.ts';
+import { bosTemplate } from '../gguf/tokenizer/bos-template.ts';
 import { sentencePieceBpe } from '../gguf/tokenizer/sentence-piece-bpe.ts';
 import { sentencePieceUnigram } from '../gguf/tokenizer/sentence-piece-unigram.ts';
-import { readVocabulary, type GgufVocabulary } from '../gguf/tokenizer/vocabulary.ts';
+import { readVocabulary } from '../gguf/tokenizer/vocabulary.ts';
 import { readSentencePiece, type SentencePieceModel } from './read-sentence-piece.ts';
 
 const UNIGRAM = 1;
@@ -39,32 +40,7 @@ export function sentencePieceTokenizer(
   const vocabulary = readVocabulary(path, metadata, 'sentencepiece');
   return {
     ...(modelType === BPE ? sentencePieceBpe : sentencePieceUnigram)(path, metadata, vocabulary),
-    post_processor: specialTemplate(vocabulary, {
-      begin: config.add_bos_token === true ? vocabulary.special('tokenizer.ggml.bos_token_id') : null,
-      end: config.add_eos_token === true ? vocabulary.special('tokenizer.ggml.eos_token_id') : null,
-    }),
-  };
-}
-
-/** The post-processor that adds a token in front of each text, and one behind it; null adds none. */
-function specialTemplate(
-  { vocab }: GgufVocabulary,
-  { begin, end }: { readonly begin: string | null; readonly end: string | null },
-): Record<string, unknown> {
-  const added = (id: string | null, type_id: number): unknown[] =>
-    id === null ? [] : [{ SpecialToken: { id, type_id } }];
-  const sequence = (id: 'A' | 'B', type_id: number): unknown[] => [
-    ...added(begin, type_id),
-    { Sequence: { id, type_id } },
-    ...added(end, type_id),
-  ];
-  return {
-    type: 'TemplateProcessing',
-    single: sequence('A', 0),
-    pair: [...sequence('A', 0), ...sequence('B', 1)],
-    special_tokens: Object.fromEntries(
-      [begin, end].flatMap((id) => (id === null ? [] : [[id, { id, ids: [vocab[id]], tokens: [id] }]])),
-    ),
+    post_processor: bosTemplate(vocabulary, config.add_bos_token === true, config.add_eos_token === true),
   };
 }
 

@@ -15,10 +15,11 @@ function classOf(modelType: string, tokenizerClass: string): unknown {
   return folderTokenizerFiles(folder).tokenizerConfig?.tokenizer_class;
 }
 
-it('the class LlamaTokenizer is not used for models whose tokenizer transformers takes from its file', () => {
+it('the class LlamaTokenizer is not used for models for which transformers uses another one', () => {
   expect(classOf('llama', 'LlamaTokenizer')).toBe('LlamaTokenizer');
   expect(classOf('llama', 'LlamaTokenizerFast')).toBe('LlamaTokenizerFast');
   expect(classOf('mistral', 'LlamaTokenizer')).toBe('PreTrainedTokenizerFast');
   expect(classOf('phi3', 'LlamaTokenizerFast')).toBe('PreTrainedTokenizerFast');
+  expect(classOf('qwen2', 'LlamaTokenizerFast')).toBe('Qwen2Tokenizer');
   expect(classOf('qwen2', 'Qwen2Tokenizer')).toBe('Qwen2Tokenizer');
 });

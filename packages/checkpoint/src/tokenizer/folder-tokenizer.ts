@@ -62,18 +62,25 @@ export function folderTokenizerFiles(folder: string, followLinks = false): Token
   });
 }
 
-/** Models for which transformers 5.24 does not use the `LlamaTokenizer` that many of their folders name. */
-const NOT_LLAMA_TOKENIZERS: readonly unknown[] = ['mistral', 'phi3', 'qwen2'];
+/**
+ * Types of models for which transformers 5.24 does not use the `LlamaTokenizer` that many of their folders
+ * name → the class that it uses.
+ */
+const USED_CLASSES: ReadonlyMap<unknown, string> = new Map([
+  ['mistral', 'PreTrainedTokenizerFast'],
+  ['phi3', 'PreTrainedTokenizerFast'],
+  ['qwen2', 'Qwen2Tokenizer'],
+]);
 
-/** The config with the tokenizer class that transformers uses: for some models that of any tokenizer.json. */
+/** The config, with the class that transformers uses in place of the one that the file names. */
 const withUsedClass = (
   config: Readonly<Record<string, unknown>> | null,
   { modelType }: TokenizerKind,
-): Readonly<Record<string, unknown>> | null =>
-  /^LlamaTokenizer(Fast)?$/.test(String(config?.tokenizer_class)) &&
-  NOT_LLAMA_TOKENIZERS.includes(modelType())
-    ? { ...config, tokenizer_class: 'PreTrainedTokenizerFast' }
-    : config;
+): Readonly<Record<string, unknown>> | null => {
+  if (!/^LlamaTokenizer(Fast)?$/.test(String(config?.tokenizer_class))) return config;
+  const usedClass = USED_CLASSES.get(modelType());
+  return usedClass === undefined ? config : { ...config, tokenizer_class: usedClass };
+};
 
 /** `tokenizer.json`, or its equivalent made from SentencePiece's model or from a vocabulary and merges. */
 function storedTokenizer(find: (name: string) => string | null, kind: TokenizerKind): unknown {

@@ -14,6 +14,10 @@ export interface TokenizerFiles {
    * from SentencePiece's `tokenizer.model`; null if there is none.
    */
   readonly tokenizerJson: unknown | null;
+  /**
+   * Content of `tokenizer_config.json`; null if there is none. `tokenizer_class` is the one in use, not
+   * always that of the file: transformers replaces `LlamaTokenizer` for some types of models.
+   */
   readonly tokenizerConfig: Readonly<Record<string, unknown>> | null;
   /** Jinja text of the chat template; nothing is executed here. */
   readonly chatTemplate: string | null;

@@ -70,6 +70,8 @@ export function assertTemplate(tokenizer: Tokenizer): NonNullable<Tokenizer['cha
   });
 }
 
-/** Zephyr's template ends answers with the end token, where the tokenizer lacks the one of ChatML. */
+/**
+ * `chatml` if the tokenizer has its end token; else `zephyr`, which ends answers with the tokenizer's own.
+ */
 const fittingTemplate = ({ encode }: Tokenizer): 'chatml' | 'zephyr' =>
   encode('<|im_end|>').length === 1 ? 'chatml' : 'zephyr';

@@ -86,7 +86,17 @@ export function applyFilter(operand: Value, name: string, args: CallArguments, b
   const known = FILTERS.get(name);
   if (!known) throw new UnknownJinja(`Unknown filter: ${name}`);
   if (name === 'map' && args.positional.length > 0) return mapByFilter(operand, args, budget);
-  return known.apply(operand, bindArguments(args, known.parameters, `the filter ${name}`), budget);
+  return known.apply(operand, filterArguments(args, known.parameters, name), budget);
+}
+
+/** The arguments of a filter. Jinja may know more of them, so a further one is not the row's fault. */
+function filterArguments(args: CallArguments, parameters: readonly string[], name: string): readonly Value[] {
+  try {
+    return bindArguments(args, parameters, `the filter ${name}`);
+  } catch (cause) {
+    const { message } = cause as Error;
+    throw new UnknownJinja(message.replace(/^the/, 'The'), { cause });
+  }
 }
 
 /** The items of an operand. @throws Error if the operand of the filter is not iterable. */

@@ -45,7 +45,10 @@ export function labelConversation(
   );
 }
 
-/** A conversation whose contents are whole texts if the template takes their parts in some turns only. */
+/**
+ * The conversation, with joined texts in place of parts if the template fails on parts, as one does that goes
+ * through them in some turns only.
+ */
 function fitting(conversation: Conversation, template: ChatTemplate): Conversation {
   const { messages, tools } = conversation;
   if (!messages.some((message) => message[CONTENT_PARTS])) return conversation;

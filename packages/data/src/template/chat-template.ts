@@ -89,7 +89,7 @@ export function createChatTemplate(source: string, options: ChatTemplateOptions 
   const { variables = {}, toolSource = null, date = new Date(Date.UTC(2024, 6, 26)) } = options;
   const marksAnswers = hasGenerationMarks(source);
   const plain = compiled(hideMarks(source));
-  const marked = compiled(writeMarks(source));
+  const marked = compiled(writeMarks(source), plain);
   const globals = templateGlobals(date);
   const withContent = contentFor(plain);
   const render = (
@@ -179,8 +179,15 @@ function withReasoning(message: ChatMessage): ChatMessage {
 const withoutMaps = (_: string, value: unknown): unknown =>
   value instanceof Map ? Object.fromEntries(value) : value;
 
-/** Parses a template on first use: a template that is never used may be invalid. */
-function compiled(source: string): () => Program {
+/**
+ * Parses a template on first use: a template that is never used may be invalid.
+ *
+ * @param parseFirst parses the same template with the places of its source, for errors
+ */
+function compiled(source: string, parseFirst?: () => Program): () => Program {
   let program: Program | null = null;
-  return () => (program ??= parseTemplate(source));
+  return () => {
+    if (!program) parseFirst?.();
+    return (program ??= parseTemplate(source));
+  };
 }

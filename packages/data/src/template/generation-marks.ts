@@ -11,16 +11,18 @@ export interface MarkedText {
 /** True for a template that marks assistant text with `{% generation %}`. */
 export const hasGenerationMarks = (template: string): boolean => /\{%-?\s*generation\s*-?%\}/.test(template);
 
-/** A comment, in which marks are none, or a mark. */
+/** A mark, or a comment: marks inside comments do not count. */
 const COMMENT_OR_MARK = /\{#[\s\S]*?(?:#\}|$)|\{%(-?)(\s*)(end)?generation(\s*)(-?)%\}/g;
 
-/** Both marks as the block of a filter that changes no text: in Jinja they are a block with its own names. */
+/**
+ * The marks become a block of the filter `d`, which changes no text, because Jinja's `{% generation %}` is a
+ * block with names of its own.
+ */
 const BLOCK_STARTS = 'filter d  ';
 const BLOCK_ENDS = 'endfilter    ';
 
 /**
- * Replaces the marks by characters around a block. Comments are put where the outer white space of a mark may
- * be trimmed.
+ * Replaces the marks by characters around a block. Comments take over the `-` on the outer side of each mark.
  */
 export const writeMarks = (template: string): string =>
   template.replace(
@@ -43,6 +45,10 @@ export const hideMarks = (template: string): string =>
     (whole, left?: string, before?: string, end?: string, behind?: string, right = '') =>
       left === undefined ? whole : `{%${left}${before}${end ? BLOCK_ENDS : BLOCK_STARTS}${behind}${right}%}`,
   );
+
+/** A tag of a template without its marks, as the template has it. */
+export const shownMark = (tag: string): string =>
+  tag.replace(BLOCK_ENDS, 'endgeneration').replace(BLOCK_STARTS, 'generation');
 
 /** Separates a rendering of such a template into its text and the spans between marks. */
 export function readMarks(rendered: string): MarkedText {

@@ -26,7 +26,7 @@ export const CHAT_TEMPLATE: TemplateKind = {
  */
 export function parseTemplate(source: string, kind: TemplateKind = CHAT_TEMPLATE): Program {
   const unreadable = (place: string, cause: unknown): QdyloraError =>
-    notJinja(kind, `The template cannot be read at ${place}: ${(cause as Error).message}`, cause);
+    notJinja(kind, `The template cannot be read at ${place}: ${shownProblem(cause as Error, place)}`, cause);
   if (source.length > MAX_SOURCE)
     throw notJinja(kind, `The template has ${source.length} characters; at most ${MAX_SOURCE} are read`);
   let tokens: Tokens;
@@ -52,6 +52,10 @@ export function parseTemplate(source: string, kind: TemplateKind = CHAT_TEMPLATE
     throw unreadable(tagPlace(source, Math.max(0, tags - 1)), cause);
   }
 }
+
+/** The parser's message, with a generation mark in place of the block that it became. */
+const shownProblem = ({ message }: Error, place: string): string =>
+  place.includes('endgeneration') ? message.replace('endfilter', 'endgeneration') : message;
 
 const notJinja = ({ where, nextStep }: TemplateKind, problem: string, cause?: unknown): QdyloraError =>
   new QdyloraError('BAD_CONFIG', { where, problem, nextStep, cause });

@@ -1,3 +1,5 @@
+import { shownMark } from './generation-marks.ts';
+
 /** A position in a text, for people: `line 3, column 7`. */
 export function placeOf(source: string, index: number): string {
   const before = source.slice(0, index);
@@ -5,22 +7,19 @@ export function placeOf(source: string, index: number): string {
   return `line ${line}, column ${index - before.lastIndexOf('\n')}`;
 }
 
-/**
- * The tags of a template that its parser sees: no comments, and no generation marks, which are removed
- * before.
- */
+/** The tags of a template that its parser sees: no comments. */
 function tagsOf(source: string): { readonly index: number; readonly text: string }[] {
   return Array.from(source.matchAll(/\{#[\s\S]*?#\}|\{[{%][\s\S]*?(?:[}%]\}|$)/g), (match) => ({
     index: match.index,
     text: match[0],
-  })).filter(({ text }) => !text.startsWith('{#') && !/^\{%-?\s*(end)?generation\s*-?%\}$/.test(text));
+  })).filter(({ text }) => !text.startsWith('{#'));
 }
 
 /** Quotes tag `number`, with its place. */
 export function tagPlace(source: string, number: number): string {
   const tags = tagsOf(source);
   const tag = tags[Math.min(number, tags.length - 1)];
-  return tag ? `${placeOf(source, tag.index)} (${quoted(tag.text)})` : 'line 1, column 1';
+  return tag ? `${placeOf(source, tag.index)} (${quoted(shownMark(tag.text))})` : 'line 1, column 1';
 }
 
 /**

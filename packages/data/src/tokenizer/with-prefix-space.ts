@@ -10,7 +10,7 @@ type Part = Readonly<Record<string, unknown>>;
 
 /**
  * Adds or removes the space before the first word in a tokenizer.json, as `add_prefix_space` of
- * tokenizer_config.json says, for the classes of transformers that respect it.
+ * tokenizer_config.json says, for the byte-level classes that respect it; Llama's is in `withLlamaParts`.
  */
 export function withPrefixSpace(
   json: TokenizerJson,

@@ -90,7 +90,7 @@ describe('a regular expression of Python finds the same', () => {
     }
   });
 
-  it.each(['(?x)a', 'a++', '(?>a)', '(?i:a)', '[\\S]', '\\p'])('%s is refused', (pattern) => {
+  it.each(['(?x)a', 'a++', '(?>a)', '(?i:a)', '[\\S]', '\\p', 'a)(b'])('%s is refused', (pattern) => {
     expect(() => pythonRegex(pattern)).toThrow(/regular expression/);
   });
 });

@@ -116,16 +116,19 @@ it('a response with fewer matches than group_select needs is refused by the key'
   );
 });
 
-it('a response for which map has neither an entry nor a default is refused', async () => {
-  const scoresOf = async (map: string) => {
-    const step = `{function: map, mapping_dict: {a: "1"}${map}}`;
+it('a response for which map gives None is refused with its row', async () => {
+  const scoresOf = async (map: string, response = 'b') => {
+    const step = `{function: map, mapping_dict: {a: "1", n: null}${map}}`;
     const yaml = `${WRITTEN}filter_list: [{name: m, filter: [${step}, {function: take_first}]}]\n`;
     const requests = await requestsOf(yaml, rowsOf({ question: 'Q', gold: '1' }));
-    return scoreTask(requests, [[['b']]]).metrics[0]!.value;
+    return scoreTask(requests, [[[response]]]).metrics[0]!.value;
   };
   await expect(scoresOf('')).rejects.toThrow(
-    '[sums] The filter map has no entry for a response, and no `default_value`. Give it a `default_value`.',
+    '[test.jsonl:1] The filter map gives None for the response "b". Add it to `mapping_dict`, or give a ' +
+      '`default_value` that is not null.',
   );
+  await expect(scoresOf('', 'n')).rejects.toThrow('gives None for the response "n". ');
+  await expect(scoresOf('', 'x'.repeat(101))).rejects.toThrow(`the response "${'x'.repeat(100)}…". `);
   expect(await scoresOf(', default_value: "1"')).toBe(1);
 });
 

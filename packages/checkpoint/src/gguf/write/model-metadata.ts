@@ -71,12 +71,16 @@ export function modelMetadata(
 
 /**
  * The window of Mistral or Phi-3. llama.cpp does not apply it, so longer contexts are not declared. If
- * `sliding_window` is missing, transformers uses 4,096 for Mistral; null means none.
+ * `sliding_window` is missing, transformers uses 4,096 for Mistral; null means none. `layer_types` of Mistral
+ * may have full attention alone.
  */
 function windowOf(config: CheckpointConfig): number {
-  if (!['mistral', 'phi3'].includes(config.modelType)) return Infinity;
+  const { modelType } = config;
+  if (!['mistral', 'phi3'].includes(modelType)) return Infinity;
+  const isListed = modelType === 'mistral' && config.has('layer_types');
+  if (isListed && !config.strings('layer_types').includes('sliding_attention')) return Infinity;
   if (config.has('sliding_window')) return config.integer('sliding_window');
-  return config.modelType === 'phi3' || Object.hasOwn(config.raw, 'sliding_window') ? Infinity : 4096;
+  return modelType === 'phi3' || Object.hasOwn(config.raw, 'sliding_window') ? Infinity : 4096;
 }
 
 function ownEntries(config: CheckpointConfig, modelType: string, at: (key: string) => string): Entries {

@@ -52,16 +52,17 @@ describe('a tokenizer in a GGUF file', () => {
     expect(metadataOf(parts).get(ADDS_SPACE)).toEqual({ bool: expected });
   });
 
-  it('marks no first word where the config of a Llama tokenizer says so', () => {
-    const parts = { normalizer: { type: 'Sequence', normalizers: [PREPEND, REPLACE] } };
-    const config = { add_prefix_space: false };
-    const of = (name: string): unknown =>
-      metadataOf(parts, { tokenizerConfig: { ...config, tokenizer_class: name } }).get(ADDS_SPACE);
-    expect([of('LlamaTokenizer'), of('LlamaTokenizerFast'), of('PreTrainedTokenizerFast')]).toEqual([
-      { bool: false },
-      { bool: false },
-      { bool: true },
-    ]);
+  it('marks the first word of a Llama tokenizer as its config says, whatever its normalizer does', () => {
+    const prepends = { type: 'Sequence', normalizers: [PREPEND, REPLACE] };
+    const marksOf = (normalizer: object, config: object): unknown[] =>
+      ['LlamaTokenizer', 'LlamaTokenizerFast', 'PreTrainedTokenizerFast'].map((name) =>
+        metadataOf({ normalizer }, { tokenizerConfig: { ...config, tokenizer_class: name } }).get(ADDS_SPACE),
+      );
+    const marked = { bool: true };
+    const unmarked = { bool: false };
+    expect(marksOf(prepends, { add_prefix_space: false })).toEqual([unmarked, unmarked, marked]);
+    expect(marksOf(REPLACE, {})).toEqual([marked, marked, unmarked]);
+    expect(marksOf(REPLACE, { add_prefix_space: null })).toEqual([marked, marked, unmarked]);
   });
 
   it('takes ids of special tokens from the config where they are tokens', () => {
@@ -159,8 +160,12 @@ describe('the tokens that are added to a text, in a GGUF file', () => {
   const sequence = (...processors: unknown[]) => ({ type: 'Sequence', processors });
   const BYTES = { type: 'ByteLevel', trim_offsets: true };
   /** The ids and flags of the begin and end token, where `a` begins and `b` ends a text. */
-  const around = (processor: unknown, specialTokens: SpecialTokens = { bos: 'a', eos: 'b', pad: null }) => {
-    const metadata = metadataOf({ post_processor: processor }, { specialTokens });
+  const around = (
+    processor: unknown,
+    specialTokens: SpecialTokens = { bos: 'a', eos: 'b', pad: null },
+    config: Readonly<Record<string, unknown>> = {},
+  ) => {
+    const metadata = metadataOf({ post_processor: processor }, { specialTokens, config });
     return ['bos_token_id', 'add_bos_token', 'eos_token_id', 'add_eos_token'].map((key) =>
       Object.values((metadata.get(`tokenizer.ggml.${key}`) as object | undefined) ?? {}).at(0),
     );
@@ -187,7 +192,9 @@ describe('the tokens that are added to a text, in a GGUF file', () => {
 
   it('are the begin and end token of a tokenizer that names none', () => {
     const special = { bos: null, eos: null, pad: null };
-    expect(around(template(token('b'), A, token('ab')), special)).toEqual([1, true, 2, true]);
+    const config = { bos_token_id: 0, eos_token_id: 1 }; // of other tokens
+    expect(around(template(token('b'), A, token('ab')), special, config)).toEqual([1, true, 2, true]);
+    expect(around(template(A), special, config)).toEqual([0, false, 1, false]);
   });
 
   it('are refused if they are other tokens, or more', () => {

@@ -64,35 +64,43 @@ export function tokenizerMetadata(
   ];
 }
 
-/** The ids of special tokens, and which of them are added to a text. */
+/**
+ * The ids of special tokens, and which of them are added to a text. @throws QdyloraError UNSUPPORTED for
+ * other tokens around it
+ */
 function specialEntries(
   { post_processor: processor }: TokenizerJson,
   special: SpecialTokens,
   { config, tokens }: { readonly config: ConfigReader; readonly tokens: readonly Token[] },
 ): Entries {
-  const idOf = new Map<unknown, number>(tokens.map(({ text }, id) => [text, id]));
   const around = tokensAround(processor);
-  const entries: Entries = [];
-  for (const [key, name, added] of [
-    ['bos', 'bos', around?.begin],
-    ['eos', 'eos', around?.end],
-    ['padding', 'pad', null],
-  ] as const) {
-    const fallback = config.raw[`${name}_token_id`];
-    const isToken = typeof fallback === 'number' && tokens[fallback] !== undefined; // -1 means none
-    const id = idOf.get(special[name]) ?? (isToken ? fallback : idOf.get(added?.[0]));
-    if (id !== undefined) entries.push([`tokenizer.ggml.${key}_token_id`, { u32: id }]);
-    if (added === null) continue;
-    const isChosen = (text: string): boolean => id !== undefined && idOf.get(text) === id;
-    if (!added?.every(isChosen) || added.length > 1)
-      throw unsupported(
-        'a post-processor that adds at most the begin token in front of a text and the end token behind it',
-        added ? printedName(added.join(' ')) : 'another kind',
-      );
-    entries.push([`tokenizer.ggml.add_${key}_token`, { bool: added.length > 0 }]);
-  }
-  return entries;
+  if (around === null) throw unsupportedAround('another kind');
+  const idOf = new Map<unknown, number>(tokens.map(({ text }, id) => [text, id]));
+  const idEntry = (key: string, id: number | undefined): Entries =>
+    id === undefined ? [] : [[`tokenizer.ggml.${key}_token_id`, { u32: id }]];
+  const configured = (name: keyof SpecialTokens): number | undefined => {
+    const id = config.raw[`${name}_token_id`];
+    return typeof id === 'number' && tokens[id] !== undefined ? id : undefined; // -1 means none
+  };
+  const addedEntries = (key: 'bos' | 'eos', added: readonly string[]): Entries => {
+    const addedId = idOf.get(added[0]);
+    const id = idOf.get(special[key]) ?? addedId ?? configured(key);
+    if (added.length > 1 || (added.length === 1 && (id === undefined || addedId !== id)))
+      throw unsupportedAround(printedName(added.join(' ')));
+    return [...idEntry(key, id), [`tokenizer.ggml.add_${key}_token`, { bool: added.length > 0 }]];
+  };
+  return [
+    ...addedEntries('bos', around.begin),
+    ...addedEntries('eos', around.end),
+    ...idEntry('padding', idOf.get(special.pad) ?? configured('pad')),
+  ];
 }
+
+const unsupportedAround = (got: string): QdyloraError =>
+  unsupported(
+    'a post-processor that adds at most the begin token in front of a text and the end token behind it',
+    got,
+  );
 
 /** Templates other than the default have names. */
 const templateEntries = ({ chatTemplate, toolTemplate }: TokenizerFiles): Entries => [
@@ -245,12 +253,12 @@ function assertMarksOnly(normalizer: unknown): void {
 }
 
 /**
- * Whether the first word of a text gets a mark, as at the beginning of other words. `add_prefix_space: false`
- * of a Llama tokenizer's config removes it, as in transformers.
+ * True if the first word of a text gets a mark, as at the beginning of other words. For a tokenizer of the
+ * class Llama only `add_prefix_space` of its config decides, as in transformers.
  */
 function marksFirstWord(json: TokenizerJson, config: Readonly<Record<string, unknown>> | null): boolean {
-  if (config?.add_prefix_space === false && /^LlamaTokenizer(Fast)?$/.test(String(config.tokenizer_class)))
-    return false;
+  if (/^LlamaTokenizer(Fast)?$/.test(String(config?.tokenizer_class)))
+    return config?.add_prefix_space !== false;
   return (
     partsOf(json.normalizer).some(({ type }) => type === 'Prepend') ||
     partsOf(json.pre_tokenizer).some(

@@ -1,4 +1,4 @@
-import { UnknownJinja, type CallArguments, type Value } from './values.ts';
+import type { CallArguments, Value } from './values.ts';
 
 /** A call without arguments. */
 export const NO_ARGUMENTS: CallArguments = { positional: [], named: new Map() };
@@ -7,7 +7,7 @@ export const NO_ARGUMENTS: CallArguments = { positional: [], named: new Map() };
  * The values of a callable's parameters in their order, given by position or by name; undefined if not given.
  *
  * @param callable name for errors: `the filter join`
- * @throws UnknownJinja for an argument that is not in `parameters`, and for too many of them
+ * @throws Error for an argument that is not in `parameters`, and for too many of them
  */
 export function bindArguments(
   { positional, named }: CallArguments,
@@ -15,10 +15,11 @@ export function bindArguments(
   callable: string,
 ): readonly Value[] {
   for (const name of named.keys())
-    if (!parameters.includes(name)) throw new UnknownJinja(`Unknown argument of ${callable}: ${name}`);
-  if (positional.length > parameters.length)
-    throw new UnknownJinja(
-      `${callable} takes at most ${parameters.length} arguments, not ${positional.length}`,
+    if (!parameters.includes(name)) throw new Error(`Unknown argument of ${callable}: ${name}`);
+  const most = parameters.length;
+  if (positional.length > most)
+    throw new Error(
+      `${callable} takes at most ${most} ${most === 1 ? 'argument' : 'arguments'}, not ${positional.length}`,
     );
   return parameters.map((name, i) => (i < positional.length ? positional[i] : named.get(name)));
 }

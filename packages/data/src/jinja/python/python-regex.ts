@@ -16,16 +16,18 @@ export function pythonRegex(pattern: string): RegExp {
   const { flags, start } = leadingFlags(pattern);
   const translator = new Translator(pattern, start, flags);
   const source = translator.translate();
+  const javaScriptFlags = flags.has('i') ? 'giu' : 'gu';
   try {
-    return new RegExp(`${BETWEEN_CHARACTERS}(?:${source})`, flags.has('i') ? 'giu' : 'gu');
+    new RegExp(source, javaScriptFlags); // alone: its parentheses may not close those around it
+    return new RegExp(`${BETWEEN_CHARACTERS}(?:${source})`, javaScriptFlags);
   } catch (cause) {
     throw invalid(pattern, (cause as Error).message, cause);
   }
 }
 
 /**
- * False between the two units of a surrogate pair. V8 looks for matches there too, where no character
- * precedes or follows: an emoji would end a text.
+ * False between the two units of a surrogate pair. V8 also tries to match there and sees no character on
+ * either side, so `$` would match inside an emoji.
  */
 const BETWEEN_CHARACTERS = '(?:^|(?<=[^]))';
 /** White space of Python's `\s`. */

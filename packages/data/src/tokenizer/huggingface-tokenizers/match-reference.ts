@@ -113,8 +113,8 @@ const wordsFrom = (mark: string): unknown => onlyMatches(`${mark}[^${mark}]*|[^$
  * - Unknown tokens are fused over the whole text; in Rust, within a piece.
  * - An added token that is matched in normalized text is decoded as it is written in the file; in Rust, as it
  *   is matched: with the ▁ of its space.
- * - Such a token is also found as it is written in the file, if another one is in front of it; in Rust, only
- *   as it is matched.
+ * - Behind another token, the library also finds such a token as it is written in the file; Rust finds it
+ *   only as it is matched.
  * - `Replace` reads `$&` in its content as the match; Rust writes it as it is.
  */
 export function matchParts(library: Tokenizer): void {

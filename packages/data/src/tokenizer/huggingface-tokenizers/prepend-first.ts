@@ -9,7 +9,8 @@ interface Members {
 
 /**
  * Corrects `Metaspace` with the scheme `first`, which puts ▁ in front of a text: the library puts it in front
- * of every piece up to the first added token that is matched before normalizing; Rust, of the first piece.
+ * of every piece up to the first added token that is matched before normalizing. Rust puts it only in front
+ * of the first piece of the text.
  */
 export function prependFirst(library: Tokenizer): void {
   const { pre_tokenizer: preTokenize } = library;

@@ -6,8 +6,8 @@ const LONG_PIECE = 256;
 /**
  * Cuts long pieces between two characters that no merge can join, so that byte pair encoding of the parts
  * gives the same tokens: a merge joins two neighbours, so it crosses a cut only if its left side ends, and
- * its right side begins, with the characters at the cut. For vocabularies without a pre-tokenizer (Llama 2,
- * Mistral) the whole text is one piece; on 400 kB uncut the library took 5.9 s (2 cores, Node 20).
+ * its right side begins, with the characters at the cut. A text that no pre-tokenizer splits (Llama 2,
+ * Mistral) is one piece; on 400 kB uncut the library took 5.9 s (2 cores, Node 20).
  *
  * Returns null if cutting could change the result: not BPE, suffixes at word ends, `ignore_merges` (a whole
  * piece can be a token), or unknown characters that become one token together.

@@ -5,7 +5,7 @@ import { partsOf } from './parts-of.ts';
 /**
  * Removes the characters of a piece that byte pair encoding has no token for, if there is no unknown token
  * either. Rust removes them before it merges, so that the characters around one can be joined; the library
- * does so after it. Typical: a byte-level vocabulary that was trained without its whole alphabet.
+ * removes them only afterwards. Typical: a byte-level vocabulary that was trained without its whole alphabet.
  *
  * Returns null if no character is ever removed.
  */

@@ -69,7 +69,42 @@ describe('texts that PyYAML accepts', () => {
     );
   });
 
-  it.each([`a: 'b\nc: 1\n`, `a: 'b\nc: 'd'\n`])('%j, with a quote too few, is refused', (yaml) => {
-    expect(() => readTaskYaml(yaml, 'task.yaml')).toThrow('[task.yaml] The file cannot be read as a task');
+  it('a quoted text whose lines end as in Windows, or with a separator of Unicode, stays as it is', () => {
+    const yaml = 'a: "b\r\n\r\nc\u2028d"\r\n';
+    expect(readTaskYaml(yaml, 'task.yaml').get('a')).toBe('b\nc\u2028d');
   });
+
+  it('a list or a mapping in brackets may go on at any column', () => {
+    const yaml = `a: ["no",\n"yes\nno",\nb\nc]\nd: {e: 1,\n'f': [2,\n\n# g\n3]\n}\nh: 4\n`;
+    expect(readTaskYaml(yaml, 'task.yaml')).toEqual(
+      new Map<string, unknown>([
+        ['a', ['no', 'yes no', 'b c']],
+        [
+          'd',
+          new Map<string, unknown>([
+            ['e', 1],
+            ['f', [2, 3]],
+          ]),
+        ],
+        ['h', 4],
+      ]),
+    );
+  });
+
+  it.each([
+    [`a: 'b\nc: 1\n`, `'quote at line 3`],
+    [`a: 'b\nc: 'd'\n`, `'quote at line 1`],
+    [`a: "Q: {{b}}\nc: "d"\n`, `"quote at line 1`],
+  ])('%j, with a quote too few, is refused as such', (yaml, problem) => {
+    expect(() => readTaskYaml(yaml, 'task.yaml')).toThrow(
+      `[task.yaml] The file cannot be read as a task: Missing closing ${problem}`,
+    );
+  });
+
+  it.each([`a: ["b",\nc: 1\n`, `a: ["b"\n`, `a: ["b",\n"c"\n`, `a: {b: 1,\n`, `a: [\n`])(
+    '%j, with a bracket too few, is refused',
+    (yaml) => {
+      expect(() => readTaskYaml(yaml, 'task.yaml')).toThrow('[task.yaml] The file cannot be read as a task');
+    },
+  );
 });

@@ -57,20 +57,48 @@ function readMerged(
   return new Map([...included.filter(([key]) => key !== 'task_list'), ...own]);
 }
 
-/** Deeper than any mapping. White space at the beginning of a line is no part of a quoted text. */
+/** Deeper than any mapping. White space at the beginning of a line is no part of a text. */
 const INDENTATION = ' '.repeat(100);
 
-/** For PyYAML a quoted text may go on at any column: its lines are indented here until it is closed. */
+/**
+ * `yaml` ends a quoted text or a list in brackets at a line that is indented less than its mapping; PyYAML
+ * does not. So each such line is indented, which does not change the value.
+ */
 function parsed(text: string): Document.Parsed {
   const first = parsedStrictly(text);
   let document = first;
-  for (let indented = text; ; document = parsedStrictly(indented)) {
-    const open = document.errors.find(({ message }) => message.startsWith('Missing closing'));
-    if (!open) return document;
-    const lineEnd = indented.indexOf('\n', open.pos[0]);
-    if (lineEnd < 0) return first;
-    indented = indented.slice(0, lineEnd + 1) + INDENTATION + indented.slice(lineEnd + 1);
+  for (let indented = text; document.errors.length > 0; document = parsedStrictly(indented)) {
+    const lines = shallowLines(indented, document.errors);
+    if (lines === null || indented.startsWith(INDENTATION, lines.from)) return first;
+    indented =
+      indented.slice(0, lines.from) +
+      INDENTATION +
+      indented.slice(lines.from, lines.to).replaceAll('\n', `\n${INDENTATION}`) +
+      indented.slice(lines.to);
   }
+  return document;
+}
+
+/** From inside a quoted text to its end. */
+const QUOTED_REST = { '"': /(?:[^"\\]|\\[^])*"/y, "'": /(?:[^']|'')*'/y } as const;
+
+/** The first lines that must be indented more, as far as the parser's errors tell; null if there are none. */
+function shallowLines(
+  text: string,
+  errors: Document.Parsed['errors'],
+): { readonly from: number; readonly to: number } | null {
+  for (const { message, pos } of errors) {
+    const quote = /^Missing closing (["'])/.exec(message)?.[1] as keyof typeof QUOTED_REST | undefined;
+    if (quote) {
+      const rest = QUOTED_REST[quote];
+      rest.lastIndex = text.indexOf('\n', pos[0]) + 1;
+      const from = rest.lastIndex;
+      return from > 0 && rest.test(text) ? { from, to: rest.lastIndex } : null;
+    }
+    if (message.startsWith('Flow ') && message.includes('must be sufficiently indented'))
+      return { from: text.lastIndexOf('\n', pos[0] - 1) + 1, to: pos[0] };
+  }
+  return null;
 }
 
 const parsedStrictly = (text: string): Document.Parsed =>

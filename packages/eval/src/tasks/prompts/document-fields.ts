@@ -18,7 +18,10 @@ export interface DocumentFields {
   text(row: RowValues, field?: Field): string;
   target(row: RowValues, field?: Field): PythonValue;
   choices(row: RowValues, field?: Field): readonly string[];
-  /** A field by its name, or a template. Empty for null, and for a column that the row lacks. */
+  /**
+   * A field by its name, or a template. Empty for null, for None, and for a column that only the judged
+   * documents have.
+   */
   resolved(row: RowValues, field: string | null, name: string): string;
 }
 
@@ -101,7 +104,10 @@ function literalOf(text: string): PythonValue {
   }
 }
 
-/** @throws QdyloraError BAD_DATA with the row's place where it lacks the field */
+/**
+ * A field of a row; a row without it has None. @throws QdyloraError BAD_DATA with the row's place where no
+ * row of its split has the field
+ */
 export function column(task: Pick<TaskDefinition, 'name'>, row: RowValues, name: string): PythonValue {
   const value = row.value.get(name);
   if (value !== undefined) return value;

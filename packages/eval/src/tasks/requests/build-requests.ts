@@ -29,7 +29,7 @@ export interface TaskRequests {
   readonly documents: readonly JudgedDocument[];
   /** Documents of the split. */
   readonly available: number;
-  /** Whether targets are lists of right answers: whether the first document has any, as in the harness. */
+  /** True if the target of the first document is a list with items. The harness decides by it for all. */
   readonly hasManyTargets: boolean;
 }
 

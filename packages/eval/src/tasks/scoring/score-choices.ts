@@ -16,8 +16,8 @@ export function argmax(values: readonly number[]): number {
  *
  * `acc`: the likeliest choice is right. `acc_norm` and `acc_bytes` divide log p by the choice's characters
  * (code points) and UTF-8 bytes; `acc_mutual_info` subtracts log p of the choice without context.
- * `exact_match`: greedy decoding writes a right choice; for the label -1 the last response counts, as in the
- * harness.
+ * `exact_match`: greedy decoding writes a right choice. There a negative label −k counts the k-th response
+ * from the end, as Python's index in the harness; `acc` never matches it.
  */
 export function scoreChoices(
   { target, choices }: JudgedDocument,

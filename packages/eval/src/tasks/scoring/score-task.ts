@@ -96,7 +96,7 @@ function metricsOf(
       case 'loglikelihood_rolling':
         return rollingMetrics(task, document, firsts[0] as number);
       case 'generate_until':
-        return scoreText(task, document, filtered[0], hasManyTargets);
+        return scoreText(task, document, { responses: responses[0], filtered: filtered[0], hasManyTargets });
     }
   })();
   return new Map([...values].filter(([name]) => names.has(name)));

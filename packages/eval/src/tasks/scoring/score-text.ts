@@ -1,11 +1,20 @@
 import { QdyloraError } from '@qdylora/contract';
-import { itemsOf, numberOf, PythonFloat, Tuple, type PythonValue } from '@qdylora/data';
+import { itemsOf, numberOf, PythonFloat, Tuple, type PythonValue, type RowValues } from '@qdylora/data';
 import type { MetricDefinition } from '../metrics/metric-definition.ts';
 import { isExactMatch } from '../metrics/exact-match.ts';
 import { rouge, ROUGE_NAMES } from '../metrics/rouge.ts';
 import type { TaskDefinition } from '../definition/task-definition.ts';
 import { strOf } from '../python/text-rules.ts';
 import type { JudgedDocument } from '../requests/build-requests.ts';
+import type { ModelResponse } from '../requests/model-request.ts';
+
+/** What a model has generated for a document. */
+export interface GeneratedText {
+  /** One, or several that were drawn. */
+  readonly responses: readonly ModelResponse[];
+  readonly filtered: PythonValue;
+  readonly hasManyTargets: boolean;
+}
 
 /**
  * The metrics of a generated text. Where there are several right answers, one of them must match.
@@ -13,24 +22,31 @@ import type { JudgedDocument } from '../requests/build-requests.ts';
  * @throws QdyloraError BAD_CONFIG for a response that the filter `map` has left without a value
  */
 export function scoreText(
-  { name, metrics }: TaskDefinition,
-  { target, choices }: JudgedDocument,
-  response: PythonValue,
-  hasManyTargets: boolean,
+  { metrics }: TaskDefinition,
+  { row, target, choices }: JudgedDocument,
+  { responses, filtered, hasManyTargets }: GeneratedText,
 ): ReadonlyMap<string, PythonValue> {
-  // The harness makes the right answer the same kind of value as the response, and None has no such kind.
-  if (response === null && target !== null && !choices && !hasManyTargets) throw notMapped(name);
-  const prediction = strOf(response);
+  // The harness calls `type(response)(target)`, which fails for None.
+  if (filtered === null && target !== null && !choices && !hasManyTargets) throw notMapped(row, responses);
+  const prediction = strOf(filtered);
   const references = referencesOf(target, choices, hasManyTargets);
   return new Map(metrics.map((metric) => [metric.name, valueOf(metric, references, prediction)] as const));
 }
 
-const notMapped = (task: string): QdyloraError =>
+const notMapped = ({ where }: RowValues, responses: readonly ModelResponse[]): QdyloraError =>
   new QdyloraError('BAD_CONFIG', {
-    where: task,
-    problem: 'The filter map has no entry for a response, and no `default_value`',
-    nextStep: 'Give it a `default_value`.',
+    where,
+    problem: `The filter map gives None for the response ${responses.map(shown).join(', ')}`,
+    nextStep: 'Add it to `mapping_dict`, or give a `default_value` that is not null.',
   });
+
+/** Characters of a response in a message. */
+const SHOWN = 100;
+
+const shown = (response: ModelResponse): string => {
+  const text = String(response);
+  return JSON.stringify(text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text);
+};
 
 function referencesOf(
   target: PythonValue,

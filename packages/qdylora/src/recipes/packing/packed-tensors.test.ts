@@ -25,7 +25,31 @@ it('a value that is not finite is refused with its weight and its index in the m
       message:
         '[a.weight] the weights must be finite (got NaN at index 197, row-major). NaN and infinity have no ' +
         '4-bit code.',
-      details: { name: 'a.weight', index: 197, value: NaN },
+      details: { index: 197, value: NaN },
     });
   expect(backend.memory.usage().liveBytes).toBe(0);
 });
+
+/** The largest float32: two such block scales overflow in a float32 sum, and when they are decoded. */
+const LARGEST = (2 - 2 ** -23) * 2 ** 127;
+
+it.each([
+  ['nearest', { index: 1 }],
+  ['bitsandbytes', { index: 0, value: -Infinity }],
+] as const)(
+  'scales that overflow (%s) are refused with their weight and index',
+  async (scaleRounding, details) => {
+    const values = new Float32Array(192).fill(LARGEST).fill(0, 0, 64);
+    async function* stretches(): AsyncGenerator<Uint8Array> {
+      for (const part of [values.slice(0, 64), values.slice(64)]) yield new Uint8Array(part.buffer);
+    }
+    const backend = createHostBackend();
+    const packing = { ...PACKING, scaleRounding };
+    for (const packed of [
+      packMatrix(backend, values, [3, 64], packing),
+      packArriving(backend, stretches(), 'F32', [3, 64], packing),
+    ])
+      await expect(packed).rejects.toMatchObject({ code: 'NON_FINITE', where: 'a.weight', details });
+    expect(backend.memory.usage().liveBytes).toBe(0);
+  },
+);

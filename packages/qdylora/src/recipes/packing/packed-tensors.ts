@@ -9,7 +9,7 @@ import {
   type Backend,
   type Memory,
 } from '@qdylora/contract';
-import { familyOf, matrixQuantizer, quantizeOn, type Values } from '@qdylora/models';
+import { familyOf, matrixQuantizer, quantizeOn, type MatrixQuantizer, type Values } from '@qdylora/models';
 import {
   arraysOf,
   copyToHost,
@@ -32,7 +32,7 @@ export interface Packing {
 /** How one matrix is packed. */
 export interface MatrixPacking extends Packing {
   /** Name of the weight, for errors. */
-  readonly name?: string;
+  readonly name: string;
 }
 
 /**
@@ -56,7 +56,7 @@ export async function packMatrix(
     );
     return await copyToHost(matrix, backend.memory);
   } catch (error) {
-    throw refusalOf(error, name);
+    throw withName(error, name);
   }
 }
 
@@ -77,39 +77,49 @@ export async function packArriving(
     blockSize: quantizationBlockSize,
     scaleRounding,
   });
-  let done = 0;
   try {
-    while (!quantizer.isFull) {
+    for (let done = 0; !quantizer.isFull;) {
       const values = valuesOfBytes(dtype, (await coming.next()).value!);
-      quantizer.add(values);
+      addValues(quantizer, values, done);
       done += elementCount(values.shape);
       await setImmediate();
     }
     return await copyToHost(await quantizer.finish(), backend.memory);
   } catch (cause) {
     quantizer.cancel();
-    throw refusalOf(cause, name, done);
+    throw withName(cause, name);
   }
 }
 
 /**
- * A refusal of weights that are not finite, with the name of the weight and the index in the whole matrix;
- * other errors as they are.
+ * Adds values to a matrix. @throws QdyloraError NON_FINITE with the index in the whole matrix
  *
  * @param before values of the matrix in earlier stretches
  */
-function refusalOf(error: unknown, name = 'quantize', before = 0): unknown {
-  if (!QdyloraError.isInstance(error) || error.code !== 'NON_FINITE') return error;
-  const { index, value } = error.details;
-  if (typeof index !== 'number' || typeof value !== 'number') return withParts(error, { where: name });
-  return new QdyloraError('NON_FINITE', {
-    where: name,
-    problem: `the weights must be finite (got ${value} at index ${before + index}, row-major)`,
-    nextStep: error.nextStep,
-    details: { name, index: before + index, value },
-    cause: error,
-  });
+function addValues(
+  quantizer: MatrixQuantizer,
+  values: ReturnType<typeof valuesOfBytes>,
+  before: number,
+): void {
+  try {
+    quantizer.add(values);
+  } catch (error) {
+    if (!QdyloraError.isInstance(error) || error.code !== 'NON_FINITE') throw error;
+    const { index, value } = error.details;
+    if (typeof index !== 'number' || typeof value !== 'number') throw error;
+    throw new QdyloraError('NON_FINITE', {
+      where: error.where,
+      problem: `the weights must be finite (got ${value} at index ${before + index}, row-major)`,
+      nextStep: error.nextStep,
+      details: { index: before + index, value },
+      cause: error,
+    });
+  }
 }
+
+/** A refusal of values that are not finite, with the name of the weight; other errors as they are. */
+const withName = (error: unknown, name: string): unknown =>
+  QdyloraError.isInstance(error) && error.code === 'NON_FINITE' ? withParts(error, { where: name }) : error;
 
 /** Releases the arrays of a matrix. */
 export function releaseMatrix(matrix: QuantizedMatrix, memory: Memory): void {
