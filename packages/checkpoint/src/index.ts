@@ -2,6 +2,7 @@ export {
   assertNewFolder,
   cleanOrphans,
   discardFolder,
+  realFolder,
   writeFolderAtomically,
   type FillFolder,
   type CleanedOrphans,
@@ -102,6 +103,7 @@ export {
 export { isRunning } from './folder/is-running.ts';
 export {
   parseTemporaryName,
+  type TemporaryName,
   temporaryName,
   writeFileAt,
   writeFileDurably,

@@ -13,6 +13,7 @@ import { describe, expect, it } from 'vitest';
 import { cleanOrphans, writeFolderAtomically } from './atomic-folder.ts';
 import { validateFolder } from './manifest.ts';
 import { rejectionOf } from '../test-support/error-of.ts';
+import { temporaryName } from '../write/write-file-durably.ts';
 import { temporaryFolder } from '@qdylora/testing/node';
 
 const root = temporaryFolder();
@@ -91,14 +92,16 @@ describe('writeFolderAtomically', () => {
 
   it('clears what killed writers of the same folder left, and nothing of others', async () => {
     const parent = join(root, 'killed');
-    const nonce = '0123456789ab';
-    const dead = 4_194_303; // one below the largest pid that Linux gives
+    const [ownEnding] = /[0-9a-f]{12}$/.exec(temporaryName('run'))!;
+    const otherMachine = '0123456789ab';
+    const dead = 4_194_305; // above every pid of Linux
     const others = [
-      `run.tmp-${process.ppid}-${nonce}`,
-      `other.tmp-${dead}-${nonce}`,
-      `run.old-${dead}-${nonce}`,
+      `run.tmp-${process.ppid}-${ownEnding}`,
+      `run.tmp-${dead}-${otherMachine}`,
+      `other.tmp-${dead}-${ownEnding}`,
+      `run.old-${dead}-${ownEnding}`,
     ];
-    for (const name of [`run.tmp-${dead}-${nonce}`, ...others])
+    for (const name of [`run.tmp-${dead}-${ownEnding}`, ...others])
       mkdirSync(join(parent, name), { recursive: true });
     await writeFolderAtomically(join(parent, 'run'), writeHello);
     expect(readdirSync(parent).sort()).toEqual(['run', ...others].sort());
@@ -146,8 +149,8 @@ describe('validateFolder', () => {
 describe('cleanOrphans', () => {
   it('clears leftovers of dead processes and older runs, and nothing else', () => {
     const parent = join(root, 'orphans');
-    const dead = 4_194_303;
-    const nonce = '0123456789ab'; // one below the largest pid that Linux gives
+    const dead = 4_194_305; // above every pid of Linux
+    const nonce = '0123456789ab';
     const names = [
       `run.tmp-${dead}-${nonce}`,
       `run.tmp-${process.pid}-${nonce}`,

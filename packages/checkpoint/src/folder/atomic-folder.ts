@@ -67,7 +67,7 @@ export async function writeFolderAtomically(
   );
   checkOptions('atomic-folder', options, RULES);
   const { replace = false, known, fs = NODE_FILE_SYSTEM } = options;
-  const target = behindLink(resolve(path), fs);
+  const target = realFolder(path, fs);
   const parent = dirname(target);
   const temporary = temporaryName(target);
   const files = folderFiles(temporary, fs);
@@ -102,7 +102,7 @@ export function assertNewFolder(
   path: string,
   { replace = false, fs = NODE_FILE_SYSTEM }: Pick<WriteFolderOptions, 'replace' | 'fs'> = {},
 ): void {
-  const target = behindLink(resolve(path), fs);
+  const target = realFolder(path, fs);
   if (!fs.existsSync(target)) return;
   const isFolder = fs.lstatSync(target).isDirectory();
   const entries = isFolder ? fs.readdirSync(target) : [];
@@ -122,17 +122,18 @@ export function assertNewFolder(
 }
 
 /**
- * The folder that a link names; the path itself where it is no link.
+ * The absolute path of a folder; for a link, that of the folder behind it.
  *
  * @throws QdyloraError NOT_EMPTY for a link to nothing
  */
-function behindLink(path: string, fs: FileSystem): string {
-  if (!isLink(path, fs)) return path;
-  if (fs.existsSync(path)) return realpathSync(path);
+export function realFolder(path: string, fs: FileSystem = NODE_FILE_SYSTEM): string {
+  const absolute = resolve(path);
+  if (!isLink(absolute, fs)) return absolute;
+  if (fs.existsSync(absolute)) return realpathSync(absolute);
   throw new QdyloraError('NOT_EMPTY', {
     where: 'folder',
-    problem: `${path} is a link to a folder that does not exist.`,
-    details: { path },
+    problem: `${absolute} is a link to a folder that does not exist.`,
+    details: { path: absolute },
     nextStep: 'Create that folder, remove the link, or choose another folder.',
   });
 }
@@ -145,7 +146,10 @@ function isLink(path: string, fs: FileSystem): boolean {
   }
 }
 
-/** Removes what ended processes left of this folder; one that cannot be removed stays. */
+/**
+ * Removes what ended processes of this machine left of this folder: process numbers of another machine that
+ * shares the disk mean nothing here. What cannot be removed stays.
+ */
 function removeAbandoned(target: string, fs: FileSystem): void {
   const parent = dirname(target);
   const startedAt = startOfProcess();
@@ -153,7 +157,7 @@ function removeAbandoned(target: string, fs: FileSystem): void {
     const leftover = parseTemporaryName(name);
     const path = join(parent, name);
     if (leftover?.kind !== 'tmp' || leftover.target !== basename(target)) continue;
-    if (isAbandoned(leftover.pid, path, startedAt, fs)) removeQuietly(path, fs);
+    if (leftover.isOfMachine && isAbandoned(leftover.pid, path, startedAt, fs)) removeQuietly(path, fs);
   }
 }
 

@@ -3,7 +3,10 @@ export type AdapterKey =
   | { readonly kind: 'a' | 'b'; readonly module: string }
   /** A weight that replaces the base's: `lm_head.weight`. */
   | { readonly kind: 'saved'; readonly name: string }
-  /** Another tensor of the module of a whole weight; it has no effect when PEFT loads the file. */
+  /**
+   * A duplicate of a whole weight (`lm_head.original_module.weight`), which PEFT writes too and ignores when
+   * it loads. `of`: the weight.
+   */
   | { readonly kind: 'copy'; readonly name: string; readonly of: string }
   | { readonly kind: 'unsupported'; readonly feature: string };
 

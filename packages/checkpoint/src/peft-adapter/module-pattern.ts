@@ -57,7 +57,10 @@ export function pythonExpression(key: string, around: (inner: string) => string)
   }
 }
 
-/** All but classes of characters and word boundaries: `\A`, `\Z`, and `\1`, where PEFT adds a group. */
+/**
+ * Escapes that mean something else in JavaScript (`\A`, `\Z`), and back references, whose numbers PEFT's own
+ * group shifts. `\d`, `\w`, `\s` and `\b` mean the same.
+ */
 const PYTHON_ESCAPE = /\\(?![dDsSwWbB])[A-Za-z1-9]/;
 
 /** `{,n}`, and a `]` that is first in its class and so belongs to it. */

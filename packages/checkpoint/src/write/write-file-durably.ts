@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import { NODE_FILE_SYSTEM, type FileSystem } from './file-system.ts';
+import { MACHINE_TAG } from './machine-tag.ts';
 import { stagedPieces, type FilePieces } from './readable-bytes.ts';
 import { writeFailed } from './write-failed.ts';
 
@@ -8,18 +9,26 @@ import { writeFailed } from './write-failed.ts';
 const WRITE_PIECE_BYTES = 2 ** 30;
 
 /**
- * `<path>.tmp-<pid>-<nonce>`: beside its target, so that the rename stays within one file system, and
- * traceable to a process.
+ * `<path>.tmp-<pid>-<machine><nonce>`: beside its target, so that the rename stays within one file system,
+ * and traceable to a process.
  */
 export const temporaryName = (path: string, kind: 'tmp' | 'old' = 'tmp'): string =>
-  `${path}.${kind}-${process.pid}-${randomBytes(6).toString('hex')}`;
+  `${path}.${kind}-${process.pid}-${MACHINE_TAG}${randomBytes(3).toString('hex')}`;
 
 /** The parts of a name of `temporaryName`: a leftover, if its process was killed; null for other names. */
-export function parseTemporaryName(
-  name: string,
-): { readonly target: string; readonly kind: string; readonly pid: number } | null {
-  const [, target, kind, pid] = /^(.+)\.(tmp|old)-(\d+)-[0-9a-f]{12}$/.exec(name) ?? [];
-  return target === undefined ? null : { target, kind, pid: Number(pid) };
+export function parseTemporaryName(name: string): TemporaryName | null {
+  const [, target, kind, pid, machine] = /^(.+)\.(tmp|old)-(\d+)-([0-9a-f]{6})[0-9a-f]{6}$/.exec(name) ?? [];
+  return target === undefined
+    ? null
+    : { target, kind, pid: Number(pid), isOfMachine: machine === MACHINE_TAG };
+}
+
+export interface TemporaryName {
+  readonly target: string;
+  readonly kind: string;
+  readonly pid: number;
+  /** Whether `pid` is a number of this machine. */
+  readonly isOfMachine: boolean;
 }
 
 /**

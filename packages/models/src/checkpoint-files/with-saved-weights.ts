@@ -2,6 +2,7 @@ import { hfConfigOf, type Checkpoint, type CheckpointConfig, type TensorEntry } 
 import { QdyloraError, sameShape, shapeText } from '@qdylora/contract';
 import { describeModel } from '../builders/describe-model.ts';
 import { familyOf } from '../families/family-of.ts';
+import { isSameTensor } from './is-same-tensor.ts';
 import { storedName } from './weight-entry.ts';
 
 /** What a model is built from: an open checkpoint, or these parts of one. */
@@ -141,23 +142,6 @@ function withoutHead(
     });
   const others = [...tensors].filter(([name]) => name !== head);
   return new Map([...others, [embedding, embeddingTensor ?? headTensor]]);
-}
-
-/** Bytes of two tensors that are compared at a time: 2²⁰. */
-const COMPARED_BYTES = 2 ** 20;
-
-function isSameTensor(one: TensorEntry, other: TensorEntry): boolean {
-  if (one.dtype !== other.dtype || !sameShape(one.shape, other.shape)) return false;
-  for (let start = 0; start < one.byteLength; start += COMPARED_BYTES) {
-    const length = Math.min(COMPARED_BYTES, one.byteLength - start);
-    const [first, second] = [one, other].map((tensor) => {
-      const bytes = new Uint8Array(length);
-      tensor.readInto(bytes, start);
-      return bytes;
-    }) as [Uint8Array, Uint8Array];
-    if (first.some((byte, i) => byte !== second[i])) return false;
-  }
-  return true;
 }
 
 function checkSaved(

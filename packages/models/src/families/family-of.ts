@@ -45,7 +45,12 @@ function withCheckedConfig(family: Family): Family {
 function refuseUnlikeLayers(config: CheckpointConfig): void {
   const values = config.raw.per_layer_config ?? {};
   if (typeof values === 'object' && Object.keys(values).length === 0) return;
-  throw refusedValue(config, 'per_layer_config', 'empty, because all layers have the same values', values);
+  throw refusedValue(
+    config,
+    'per_layer_config',
+    'empty: layers with values of their own are not implemented',
+    values,
+  );
 }
 
 /**

@@ -20,16 +20,17 @@ export function assertValuesGiven(program: Command, words: readonly string[]): v
   const withValue = new Set(options.filter(({ required }) => required).flatMap(namesOf));
   const flags = new Set([...options.flatMap(namesOf), ...HELP_FLAGS]);
   const ownWords = words.includes('--') ? words.slice(0, words.indexOf('--')) : words;
+  // a text with spaces is a value: --prompt '--rank=8 means what?'
+  const nameOf = (word: string): string => (/\s/.test(word) ? word : word.split('=', 1)[0]);
   const index = ownWords.findIndex(
-    (word, i) =>
-      withValue.has(word) && i + 1 < ownWords.length && flags.has(ownWords[i + 1].split('=', 1)[0]),
+    (word, i) => withValue.has(word) && i + 1 < ownWords.length && flags.has(nameOf(ownWords[i + 1])),
   );
   if (index < 0) return;
-  const [flag, next] = [ownWords[index], ownWords[index + 1].split('=', 1)[0]];
+  const [flag, next] = [ownWords[index], nameOf(ownWords[index + 1])];
   throw new QdyloraError('BAD_CONFIG', {
     where: 'command line',
     problem: `\`${flag}\` needs a value, but \`${next}\` follows it`,
-    nextStep: `Write the value after it. \`npx qdylora ${verb} --help\` shows what there is.`,
+    nextStep: `Write its value after it; one that looks like a flag as \`${flag}=${next}\`.`,
     details: { flag },
   });
 }

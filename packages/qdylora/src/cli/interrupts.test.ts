@@ -82,18 +82,22 @@ describe('interrupts', () => {
     expect(handlers()).toEqual(before);
   });
 
-  it.each([['eval'], ['ranks', '--adapter', 'a'], ['merge'], ['export']])(
-    '%s, which saves nothing, does not promise to save',
-    async (...words) => {
-      const said: (string | undefined)[] = [];
-      const interruptible: Context['interruptible'] = (_, stopping) => {
-        said.push(stopping);
-        return Promise.reject(new Error('enough'));
-      };
-      const terminal = { status: () => {}, note: () => {}, columns: 80 };
-      const program = createProgram({ terminal, interruptible, argv: words } as unknown as Context);
-      await expect(program.parseAsync(words, { from: 'user' })).rejects.toThrow('enough');
-      expect(said).toEqual(['Stopping']);
-    },
-  );
+  it.each([
+    ['eval'],
+    ['eval', '--tasks', 'gsm8k'],
+    ['plan', '--model', 'm'],
+    ['ranks', '--adapter', 'a'],
+    ['merge'],
+    ['export', '--budget', '5MB'],
+  ])('%s, which saves nothing, does not promise to save', async (...words) => {
+    const said: (string | undefined)[] = [];
+    const interruptible: Context['interruptible'] = (_, stopping) => {
+      said.push(stopping);
+      return Promise.reject(new Error('enough'));
+    };
+    const terminal = { status: () => {}, note: () => {}, columns: 80 };
+    const program = createProgram({ terminal, interruptible, argv: words } as unknown as Context);
+    await expect(program.parseAsync(words, { from: 'user' })).rejects.toThrow('enough');
+    expect(said).toEqual(['Stopping']);
+  });
 });

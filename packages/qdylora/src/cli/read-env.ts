@@ -14,7 +14,7 @@ export interface Environment {
   readonly columns: number;
   /** Somebody can type. */
   readonly canAsk: boolean;
-  /** True under nohup, also for a script: the command continues when its terminal closes. */
+  /** True under nohup, also within a script: the command continues when its terminal closes. */
   readonly outlivesTerminal: boolean;
 }
 
@@ -35,23 +35,40 @@ export function readEnvironment(): Environment {
       return process.stderr.columns || process.stdout.columns || DEFAULT_COLUMNS;
     },
     canAsk: process.stdin.isTTY === true,
-    outlivesTerminal: /(^|\/)nohup$/.test(startedBy) || ignoresHangup(parentStatus()),
+    outlivesTerminal: /(^|\/)nohup$/.test(startedBy) || isUnderNohup(),
   };
 }
 
-/** `/proc/<parent>/status`; empty where the system does not provide it. */
-function parentStatus(): string {
+/**
+ * Whether one of the processes that started this one, in its session, ignores SIGHUP. A script under nohup
+ * does. Programs that it starts inherit that, but Node, and so npx, resets it for itself and its programs.
+ */
+function isUnderNohup(): boolean {
+  const session = startedBy(process.pid)?.session;
+  for (let pid = process.ppid; pid > 1;) {
+    const parent = startedBy(pid);
+    if (parent === null || parent.session !== session) return false;
+    if (ignoresHangup(processFile(pid, 'status'))) return true;
+    pid = parent.parentPid;
+  }
+  return false;
+}
+
+/** The parent and the session of a process (proc(5), stat); null where the system does not say. */
+function startedBy(pid: number): { readonly parentPid: number; readonly session: number } | null {
+  const afterName = /\) \S (\d+) \d+ (\d+) [^)]*$/.exec(processFile(pid, 'stat'));
+  return afterName && { parentPid: Number(afterName[1]), session: Number(afterName[2]) };
+}
+
+function processFile(pid: number, name: 'stat' | 'status'): string {
   try {
-    return readFileSync(`/proc/${process.ppid}/status`, 'latin1');
+    return readFileSync(`/proc/${pid}/${name}`, 'latin1');
   } catch {
     return '';
   }
 }
 
-/**
- * Whether a process ignores SIGHUP, the lowest bit of `SigIgn` (proc(5)). A script under nohup does, and
- * programs that it starts inherit that, but Node resets it.
- */
+/** Whether the status of a process says that it ignores SIGHUP, the lowest bit of `SigIgn` (proc(5)). */
 export const ignoresHangup = (status: string): boolean => /^SigIgn:\s*[0-9a-f]*[13579bdf]$/m.test(status);
 
 /** The variable in which `qdylora launch` names the folder for the signs of its workers. */

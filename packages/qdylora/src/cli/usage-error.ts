@@ -56,7 +56,7 @@ function trainFlagAdvice(written: string, command: Command | undefined, program:
   const train = program.commands.find((one) => one.name() === 'train');
   const isTrainFlag = train?.options.some(({ long }) => long === written) ?? false;
   if (command?.name() !== 'launch' || !isTrainFlag) return null;
-  return `Flags of \`qdylora train\` come after --: qdylora launch run.yaml -- ${written} … `;
+  return `Flags of \`qdylora train\` come after \`--\`: \`qdylora launch run.yaml -- ${written} …\`. `;
 }
 
 /**

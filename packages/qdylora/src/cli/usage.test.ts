@@ -77,7 +77,7 @@ describe('the command line', () => {
 
   it('says where flags of train belong in launch', async () => {
     const { code, err } = await command('launch', 'run.yaml', '--output-dir', 'x');
-    const advice = /come after --: qdylora launch run\.yaml -- --output-dir …/;
+    const advice = /come after `--`: `qdylora launch run\.yaml -- --output-dir …`/;
     expect([code, err]).toEqual([2, expect.stringMatching(advice)]);
   });
 

@@ -56,7 +56,10 @@ export interface RunOptions {
    * improve. By default distilled where the run distils, else sampled.
    */
   readonly levelSchedule?: 'distilled' | 'sampled' | 'descending' | 'feedback' | null;
-  /** Folder of an adapter to start from. */
+  /**
+   * Folder of an adapter to start from. The run has its layers, ranks, scale, dropout and storage of the
+   * base unless a key says otherwise.
+   */
   readonly adapter?: string | null;
   /**
    * Folder of the checkpoint (checkpoints/step-150) whose optimizer state the rows of adapter start
@@ -95,7 +98,7 @@ export interface RunOptions {
    * batch, else 1. Where a step has a single part, ranks alternate from step to step.
    */
   readonly rankSegments?: number | null;
-  /** Factors on the losses of the ranks. */
+  /** Factors on the losses of the ranks, also in the steps of wide_ratio. */
   readonly rankLossWeights?: readonly number[] | null;
   /**
    * With the schedule sandwich: a smaller rank runs over the rows of the largest and learns from its
@@ -121,8 +124,8 @@ export interface RunOptions {
   /**
    * Start of A, with B = 0. kaiming: random, as in PEFT; gradient: the directions in which the loss
    * falls fastest over the first steps (64 rows or more), most important first; activations: those in
-   * which the inputs of a layer vary most (EVA). Both are estimates that are rougher at a small lora_r
-   * (default: kaiming).
+   * which the inputs of a layer vary most (EVA). gradient and activations are estimates, rougher at a
+   * small lora_r (default: kaiming).
    */
   readonly adapterInit?: 'kaiming' | 'gradient' | 'activations';
   /** Norm of the rows of A under another adapter_init than kaiming; 0.577 by default. */
@@ -147,7 +150,10 @@ export interface RunOptions {
    * scaled by (B·Bᵀ + 0.01)⁻¹ and (A·Aᵀ + 0.01)⁻¹ of the first b rows (Riemannian) (default: none).
    */
   readonly preconditioner?: 'none' | 'prefix';
-  /** Dropout on the input of the adapter (default: 0). */
+  /**
+   * Dropout on the input of the adapter; 0, or that of the adapter that the run starts from (default:
+   * 0).
+   */
   readonly loraDropout?: number;
   /**
    * Layers with an adapter: all-linear, names of layers, or a regular expression for whole names

@@ -55,7 +55,8 @@ export function mergeAdapter({ onNotice, ...options }: MergeAdapterOptions): Pro
 /**
  * The same for values from flags.
  *
- * @throws QdyloraError ABORTED after the weight during which `signal` fires; nothing is written then
+ * @throws QdyloraError ABORTED where `signal` fires: before the model is written, which is absent then, or
+ * before its check
  */
 export async function mergeFrom(explicit: ExplicitValues, hooks: MergeHooks): Promise<MergedModel> {
   const config = checkModelValues(MERGE_KEYS, explicit);
@@ -65,6 +66,7 @@ export async function mergeFrom(explicit: ExplicitValues, hooks: MergeHooks): Pr
     throw missingKey('output_dir', 'Name a folder for the merged model: --output-dir models/first.');
   assertNewFolder(outputDir);
   const { probe, ...merged } = await writeMerged({ ...config, dtype }, outputDir, hooks);
+  await yieldToEvents(hooks.signal, ABORTED_CHECK);
   const difference =
     probe &&
     logitDifference(
@@ -112,7 +114,7 @@ async function writeMerged(
   const adapter = readAdapter(folder);
   assertMergeable(adapter, config);
   const [rank] = ranksOf(adapter, [config.rank ?? adapter.state.maxRank]) as [number];
-  using opened = await openModel(config, { adapter, backend, warn: onNotice });
+  using opened = await openModel(config, { adapter, backend, warn: onNotice, signal });
   const { adapted } = opened.adapter!;
   const { source, model } = opened;
   const weights = mergedWeights(model, adapted, rank).map((weight) => interruptible(weight, signal));
@@ -128,6 +130,7 @@ async function writeMerged(
       opened.chosen.backend,
     );
   else await writeMergedFloats(outputDir, stored, dtype as SaveDtype, source);
+  if (config.check) await yieldToEvents(signal, ABORTED_CHECK);
   const ids = config.check ? probeIds(await source.openTokenizer(), model.config) : null;
   return {
     rank,
@@ -136,6 +139,11 @@ async function writeMerged(
     probe: ids && { ids, logits: await probeLogits(adapted.atRank(rank), ids) },
   };
 }
+
+const ABORTED_CHECK = {
+  where: 'merge',
+  problem: 'The model is written. Its check was aborted',
+} as const;
 
 /** The same weight, which is not computed any more once `signal` has fired. */
 const interruptible = (weight: ModelWeight, signal?: AbortSignal): ModelWeight => ({
@@ -163,11 +171,11 @@ async function logitsOf(
   path: string,
   ids: readonly number[],
   config: Config,
-  { backend, onNotice = () => {} }: MergeHooks,
+  { backend, onNotice = () => {}, signal }: MergeHooks,
 ): Promise<Float32Array> {
   using opened = await openModel(
     { ...config, model: path, quantization: null }, // as it was written
-    { adapter: null, backend, warn: onNotice },
+    { adapter: null, backend, warn: onNotice, signal },
   );
   return await probeLogits({ model: opened.model, active: null }, ids);
 }

@@ -87,6 +87,28 @@ it(
   },
 );
 
+it('a plan counts a head that the files have in 4 bits as float32, which it is decoded to', async () => {
+  const planOf = (name: string, head: string): Promise<MemoryPlan> => {
+    const model = partlyPacked(folder.in(name), null);
+    const config = { ...TINY_CONFIG, torch_dtype: 'bfloat16', tie_word_embeddings: false };
+    const quantization = { quant_method: 'bitsandbytes', load_in_4bit: true, bnb_4bit_quant_type: 'nf4' };
+    writeFileSync(
+      join(model, 'config.json'),
+      JSON.stringify({ ...config, quantization_config: quantization }),
+    );
+    writeSafetensors(join(model, 'model.safetensors'), [
+      { name: head, dtype: 'U8', shape: [1], bytes: new Uint8Array(1) },
+    ]);
+    return planMemory({ model, maxSeqLength: 8, loraR: 2, backend: 'host' });
+  };
+  const [packed, plain] = [
+    await planOf('packed-head', 'lm_head.weight.quant_state.bitsandbytes__nf4'),
+    await planOf('plain-head', 'something.else'),
+  ];
+  const { hidden_size: hidden, vocab_size: vocabulary } = TINY_CONFIG;
+  expect(partOf(packed, 'base weights') - partOf(plain, 'base weights')).toBe(2 * hidden * vocabulary);
+});
+
 it.each([{ quantization: 'none' }, { quantization: 'nf4' }] as const)(
   'a plan counts weights that an adapter holds whole as the run has them: untied, of a grown vocabulary, ' +
     'each in the type that it is stored in (%o)',

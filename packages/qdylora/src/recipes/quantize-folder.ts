@@ -2,6 +2,7 @@ import {
   assertNewFolder,
   cutByBytes,
   openCheckpoint,
+  realFolder,
   writeFolderAtomically,
   type Checkpoint,
   type CheckpointConfig,
@@ -90,7 +91,7 @@ export async function quantizeFrom(
   const layers = weights.filter(({ isLinear }) => isLinear).length;
   const shards = cutByBytes(weights, writtenBytes, shardBytes);
   using work = shardWork(
-    outputDir,
+    realFolder(outputDir),
     { files: filesOf(model), ...packingOf(config), shardBytes },
     shards.length,
   );

@@ -83,7 +83,7 @@ async function servedAdapter(
   const trained = chatTemplate === null ? (read.sidecar?.prompt ?? null) : null;
   const style = promptStyle(tokenizer, trained, false);
   const endless = style.usesTemplate ? closingNote(tokenizer, template) : null;
-  if (endless !== null) warn(endless);
+  if (endless !== null) warn(`${source.name}: ${endless}`);
   const recommended = source.recommendedRank;
   return {
     name: source.name,

@@ -66,12 +66,15 @@ async function judgeTasks(flags: JudgeFlags, context: Context): Promise<void> {
   const rowKeys = Object.keys(EVALUATE_KEYS).filter((key) => !(key in EVALUATE_TASKS_KEYS));
   assertNone(flags, [...rowKeys, 'data'], 'does nothing with --tasks');
   const { terminal } = context;
-  const evaluation = await context.interruptible((signal) =>
-    evaluateTasksFrom(explicitFlags(EVALUATE_TASKS_KEYS, flags), {
-      signal,
-      onNotice: (message) => terminal.note(message),
-      onProgress: showPasses(terminal, 'evaluating'),
-    }),
+  const keepsAnswers = (flags.outputDir ?? flags.cacheRequests) !== undefined;
+  const evaluation = await context.interruptible(
+    (signal) =>
+      evaluateTasksFrom(explicitFlags(EVALUATE_TASKS_KEYS, flags), {
+        signal,
+        onNotice: (message) => terminal.note(message),
+        onProgress: showPasses(terminal, 'evaluating'),
+      }),
+    keepsAnswers ? undefined : STOPPING,
   );
   const { results, files, precision, report } = evaluation;
   const document = { precision, files, report, results: snakeCased(results), ...taskReportJson(evaluation) };

@@ -17,14 +17,13 @@ export function addExportCommand(program: Command, context: Context): void {
     );
   addKeyFlags(command, EXPORT_KEYS).option('--json', 'Print one JSON document');
   command.action(async (flags: CommonFlags & Record<string, string | undefined>) => {
-    const exported = await context.interruptible(
-      (signal) =>
-        exportFrom(explicitFlags(EXPORT_KEYS, flags), {
-          signal,
-          onNotice: (message) => context.terminal.note(context.terminal.paint('yellow', message)),
-        }),
-      STOPPING,
-    );
+    const exporting = (signal?: AbortSignal): Promise<ExportedAdapter> =>
+      exportFrom(explicitFlags(EXPORT_KEYS, flags), {
+        signal,
+        onNotice: (message) => context.terminal.note(context.terminal.paint('yellow', message)),
+      });
+    // only a budget needs the model; the rest is short, or one call that nothing interrupts (--svd)
+    const exported = flags.budget ? await context.interruptible(exporting, STOPPING) : await exporting();
     const { outputDir, layers, bytes, rank, loraAlpha, useRslora } = exported;
     printResult(context, flags, snakeCased(exported), () => [
       `${outputDir}: ${ranksText(exported)}, ${layers} layers, ` +

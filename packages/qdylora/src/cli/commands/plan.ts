@@ -11,6 +11,7 @@ import type { MemoryParts } from '../../recipes/memory-plan/memory-forecast.ts';
 import { recomputeText } from '../../recipes/memory-plan/resolve-recompute.ts';
 import { countText } from '../../report/number-text.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
+import { STOPPING } from '../interrupts.ts';
 import { addKeyFlags, explicitFlags } from '../key-flags.ts';
 import { columns } from '../render/table.ts';
 import { timeLine } from '../render/time-line.ts';
@@ -36,8 +37,9 @@ export function addPlanCommand(program: Command, context: Context): void {
         explicitFlags(KEYS, flags),
       );
       const tell = (text: string): void => context.terminal.note(text);
-      const plan = await context.interruptible((signal) =>
-        planMemoryFrom(explicit, { memoryBytes: memory, isForThisMachine: true, signal, tell }),
+      const plan = await context.interruptible(
+        (signal) => planMemoryFrom(explicit, { memoryBytes: memory, isForThisMachine: true, signal, tell }),
+        STOPPING,
       );
       const isThisMachine = memory === null;
       printResult(context, flags, snakeCased(plan), () => planLines(plan, isThisMachine, context.terminal));

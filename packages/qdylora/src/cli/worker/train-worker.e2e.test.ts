@@ -34,6 +34,7 @@ function command(
   const child = spawn(process.execPath, [bin, ...argv], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
+    detached: true, // in a session of its own: the tests may run under nohup
   });
   const waiting = [...interrupts];
   const start = performance.now();

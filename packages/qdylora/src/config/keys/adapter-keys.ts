@@ -46,7 +46,12 @@ const ranksSchema = z
 
 /** The adapter: its layers, its ranks, and how the ranks are trained. */
 export const ADAPTER_KEYS = {
-  adapter: textKey({ group: 'Adapter', about: 'Folder of an adapter to start from' }),
+  adapter: textKey({
+    group: 'Adapter',
+    about:
+      'Folder of an adapter to start from. The run has its layers, ranks, scale, dropout and storage of ' +
+      'the base unless a key says otherwise',
+  }),
   optimizerState: textKey({
     group: 'Adapter',
     about:
@@ -112,7 +117,7 @@ export const ADAPTER_KEYS = {
   ),
   rankLossWeights: {
     group: 'Adapter',
-    about: 'Factors on the losses of the ranks',
+    about: 'Factors on the losses of the ranks, also in the steps of wide_ratio',
     flag: 'numbers',
     expected: 'a list with one number > 0 for each rank',
     schema: z.array(z.number().gt(0)).min(1).nullable().default(null),
@@ -156,7 +161,8 @@ export const ADAPTER_KEYS = {
     about:
       'Start of A, with B = 0. kaiming: random, as in PEFT; gradient: the directions in which the loss ' +
       'falls fastest over the first steps (64 rows or more), most important first; activations: those in ' +
-      'which the inputs of a layer vary most (EVA). Both are estimates that are rougher at a small lora_r',
+      'which the inputs of a layer vary most (EVA). gradient and activations are estimates, rougher at a ' +
+      'small lora_r',
   }),
   adapterInitNorm: optionalNumberKey(
     { from: 0, above: true },
@@ -203,7 +209,7 @@ export const ADAPTER_KEYS = {
   }),
   loraDropout: numberKey({ from: 0, to: 1, below: true }, 0, {
     group: 'Adapter',
-    about: 'Dropout on the input of the adapter',
+    about: 'Dropout on the input of the adapter; 0, or that of the adapter that the run starts from',
   }),
   targetModules: {
     group: 'Adapter',

@@ -164,7 +164,7 @@ function assertScales(folder: string, layers: PeftAdapter['layers'], sidecarScal
 }
 
 /**
- * The scale of most layers is that of the adapter, which trains as in PEFT then. The B of any other layer is
+ * The adapter gets the scale that most layers have, so these train as in PEFT. The B of any other layer is
  * multiplied by the ratio of its scale to that. Layers of smaller rank get rows of zeros.
  */
 function singleRankState({
@@ -186,7 +186,10 @@ function singleRankState({
   };
 }
 
-/** The most frequent scale > 0: of equally frequent ones that of the config, or the first; 1 for none. */
+/**
+ * The scale > 0 that most layers have. On a tie: that of the config, otherwise the first. 1 if no layer has
+ * one.
+ */
 function scaleOfMost(layers: readonly NamedLayer[], configScale: number): number {
   const counts = new Map(configScale > 0 ? [[configScale, 0]] : []);
   for (const { scale } of layers) if (scale > 0) counts.set(scale, (counts.get(scale) ?? 0) + 1);
@@ -210,7 +213,7 @@ function filledUp(layer: NamedLayer, rank: number, ratio: number): NamedLayer {
 
 /** A notice for an adapter that is trained further; null: all its layers have one scale. */
 export function rescaledNotice({ rescaled, state: { layers } }: ReadAdapter): string | null {
-  if (rescaled.length === 0) return null;
+  if (rescaled.length === 0 || rescaled.length === layers.length) return null; // all: lora_alpha is 0
   return (
     `${rescaled.length} of ${layers.length} layers (${rescaled[0]}, …) have a scale of their own ` +
     '(rank_pattern, alpha_pattern). Here all layers have one scale, and the B of these contains the ratio: ' +

@@ -86,7 +86,7 @@ async function chosenLayers(
       applyChatTemplate: adapter.sidecar?.prompt?.apply_chat_template ?? false,
     }),
   );
-  using opened = await openModel(config, { adapter, warn });
+  using opened = await openModel(config, { adapter, warn, signal });
   const { source, computeDtype } = opened;
   const examples = await loadEvalExamples(
     config.dataset!,

@@ -105,8 +105,9 @@ async function measureProduct(backend: Backend, config: TimedConfig, hiddenSize:
 
 /**
  * Doubles the number of tokens until one product takes 20 ms. The best of three counts: another process may
- * interrupt a product, and the first one loads kernels. A single one of 200 ms counts where that is the usual
- * speed.
+ * interrupt a product, and the first one loads kernels.
+ *
+ * @param isUsuallySlow true: a first product of 200 ms or more is not repeated (the TypeScript backend)
  */
 export async function timeProduct(
   secondsOf: (tokens: number) => Promise<number>,

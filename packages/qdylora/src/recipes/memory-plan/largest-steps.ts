@@ -97,8 +97,8 @@ function largestPasses<P extends PassSize>(passes: readonly P[], needOf: Attenti
 function passesOf({ batches, totalSteps, training }: AssembledRun): (PassSize & { readonly step: number })[] {
   const { model } = training;
   return Array.from({ length: Math.min(totalSteps, MOST_STEPS) }, (_, step) => {
-    const sampler = isWide({ training }, step) ? null : training.sampler;
-    const { passes } = passesOfStep(step, batches.batchAt(step), model, sampler);
+    const plan = { isWide: isWide({ training }, step) };
+    const { passes } = passesOfStep(step, batches.batchAt(step), model, training.sampler, plan);
     return passes.map(({ batch: { ids, segments }, distillation }) => ({
       step,
       tokens: ids.length,

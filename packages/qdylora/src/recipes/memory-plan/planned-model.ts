@@ -9,6 +9,7 @@ import {
   type TensorEntry,
 } from '@qdylora/checkpoint';
 import { configWithSavedWeights, familyOf, withOwnHead } from '@qdylora/models';
+import { quantStateName } from '@qdylora/quant';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { missingKey } from '../../config/names/missing-key.ts';
 import { localConfig, type LocalModelOptions } from '../opening/local-model.ts';
@@ -72,12 +73,13 @@ export const plannedFromConfig = (config: CheckpointConfig): PlannedModel => ({
 });
 
 /**
- * Matrices in the files beside a config that are not packed. Each has two names: files saved without a head
- * leave out a prefix.
+ * Matrices in the files beside a config that are not packed, and packed heads and embeddings, which are
+ * decoded to float32 at load. Each has two names: files saved without a head leave out a prefix.
  */
 function plainMatrices({ path, modelType }: CheckpointConfig): PlannedModel['dtypes'] {
   const folder = dirname(path);
-  const { base } = familyOf(modelType, path).names;
+  const { base, head, embedding } = familyOf(modelType, path).names;
+  const tables = [head, embedding, embedding.slice(base.length)].map((name) => `${name}.weight`);
   return new Map(
     readdirSync(folder)
       .filter((name) => name.endsWith('.safetensors'))
@@ -86,8 +88,14 @@ function plainMatrices({ path, modelType }: CheckpointConfig): PlannedModel['dty
         const plain = [...file.tensors.values()].filter(
           ({ dtype, shape }) => shape.length === 2 && ['F32', 'F16', 'BF16'].includes(dtype),
         );
-        return plain.flatMap((entry) =>
-          [entry.name, `${base}${entry.name}`].map((tensorName) => [tensorName, inMemory(entry)] as const),
+        const dtypes = [
+          ...plain.map((entry) => [entry.name, inMemory(entry)] as const),
+          ...tables.flatMap((name) =>
+            quantStateName(name, file.tensors) === undefined ? [] : [[name, 'f32'] as const],
+          ),
+        ];
+        return dtypes.flatMap(([name, dtype]) =>
+          [name, `${base}${name}`].map((tensorName) => [tensorName, dtype] as const),
         );
       }),
   );

@@ -69,6 +69,8 @@ export interface OpenModelOptions {
   readonly adapter: ReadAdapter | null;
   readonly backend?: BackendChoice;
   readonly warn: Warn;
+  /** Stops a download, and reading between two weights. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -78,7 +80,7 @@ export interface OpenModelOptions {
  */
 export async function openModel(
   config: ModelConfig,
-  { adapter: read, backend, warn }: OpenModelOptions,
+  { adapter: read, backend, warn, signal }: OpenModelOptions,
 ): Promise<OpenModel> {
   const level = config.level ?? STORED_LEVEL;
   const source = await openSource(
@@ -91,7 +93,7 @@ export async function openModel(
       method: 'qdylora',
       seed: 0,
     },
-    { tell: warn, saved: read?.saved ?? null, template: chosenTemplate(config) },
+    { tell: warn, signal, saved: read?.saved ?? null, template: chosenTemplate(config) },
   );
   const chosen = await chooseBackend(backend ?? config.backend, {
     numThreads: config.numThreads,
@@ -99,7 +101,7 @@ export async function openModel(
     warn,
   });
   try {
-    const model = await source.build(chosen.backend);
+    const model = await source.build(chosen.backend, { signal });
     const { quantization } = config;
     if (quantization !== null) noticeLoadedQuantization({ ...config, quantization }, model, warn);
     const adapted = read && (await attachAdapter(model, read, { ...source, warn }));

@@ -111,6 +111,7 @@ const warning = z
         'DISK_FULL',
         'OTHER_KERNELS',
         'OTHER_EVALUATION',
+        'UNSORTED_ROWS',
       ])
       .describe('What went wrong, for programs'),
     message: z.string().describe('The same as a sentence'),
@@ -211,3 +212,9 @@ type Agree = {
 };
 const agrees: Agree = { plan: true, step: true, eval: true, checkpoint: true, warning: true, done: true };
 void agrees;
+
+/** A check by the compiler: the schema has every code of a warning. */
+type WarningCode = Extract<TrainEvent, { type: 'warning' }>['code'];
+const hasEachCode: [WarningCode] extends [Extract<EventLine, { type: 'warning' }>['code']] ? true : never =
+  true;
+void hasEachCode;

@@ -169,22 +169,14 @@ function promptOf({ adapter: { name, style, tokenizer } }: ServedModel, request:
       readsCalls: () => format && createToolCallReader(format, names),
     };
   }
-  if (!style.usesTemplate && messages.length > 1)
+  const [{ role }] = request.messages;
+  if (!style.usesTemplate && (messages.length > 1 || role !== 'user'))
     throw new ApiError(
       400,
       'no_chat_template',
-      `The prompts of ${name} are written as ${style.name}, without a chat template: ` +
-        'a request has one message.',
+      `${name} has no chat template, so a request must have one message, of the role user ` +
+        `(got ${messages.length > 1 ? `${messages.length} messages` : role}).`,
       'messages',
-    );
-  const [{ role }] = messages;
-  if (!style.usesTemplate && role !== 'user')
-    throw new ApiError(
-      400,
-      'no_chat_template',
-      `The prompts of ${name} are written as ${style.name}, without a chat template: ` +
-        `the message has the role user (got ${role}).`,
-      'messages.0.role',
     );
   if (!style.usesTemplate && messages[0].content === null)
     throw new ApiError(400, 'invalid_field', 'messages.0.content: a text is needed.', 'messages');
