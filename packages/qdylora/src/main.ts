@@ -9,9 +9,11 @@ import { createTerminal } from './cli/terminal.ts';
  */
 const trainWorker = import.meta.url.endsWith('.ts') ? null : new URL('./train-worker.js', import.meta.url);
 
+const environment = readEnvironment();
 survivePipes(process);
+if (environment.outlivesTerminal) process.on('SIGHUP', () => {}); // Node would undo what nohup does
 process.exitCode = await main(process.argv.slice(2), {
-  terminal: createTerminal(readEnvironment(), process),
+  terminal: createTerminal(environment, process),
   trainWorker,
   page: new URL('../page/', import.meta.url),
 });

@@ -47,9 +47,10 @@ export type FillFolder = (temporary: string, files: FolderFiles) => Promise<void
 /**
  * Lets `write` fill a temporary folder, then renames it to `path`.
  * Every file and folder is synced first; `manifest.json` with sizes and SHA-256 is written last. A link to a
- * folder stays, and the folder is replaced. Temporary folders of ended processes are removed first. After a
- * crash at any moment `path` is absent, the old folder, or the new folder, and never incomplete. Between the
- * two renames of a replacement it is absent, and `cleanOrphans` restores the old one.
+ * folder stays, and the folder is replaced. What ended processes of this machine left of the folder since its
+ * last start is removed first. After a crash at any moment `path` is absent, the old folder, or the new
+ * folder, and never incomplete. Between the two renames of a replacement it is absent, and `cleanOrphans`
+ * restores the old one.
  *
  * @throws QdyloraError NOT_EMPTY if `path` holds something else; WRITE_FAILED on a disk error (nothing has
  * changed then); any error of `write`.

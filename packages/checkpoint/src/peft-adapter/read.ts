@@ -68,12 +68,6 @@ export function readPeftAdapter(folder: string): PeftAdapter {
     const sidecar = join(folder, SIDECAR_FILE);
     const { pairs, saved } = sortTensors(path, file.tensors);
     checkExclusions(folder, config, pairs);
-    if (config.modulesToSave.length > 0 && saved.size === 0)
-      throw badAdapter(
-        path,
-        `modules_to_save names ${printedName(config.modulesToSave[0])}, but the file has no whole weights`,
-        { missing: config.modulesToSave[0] },
-      );
     return {
       config,
       layers: readLayers(path, config, pairs),

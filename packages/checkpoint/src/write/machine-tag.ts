@@ -2,16 +2,21 @@ import { createHash } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
+let tag: string | null = null;
+
 /**
  * Six hex digits for the place that process numbers belong to: this machine since its last start, and the
  * container, if there is one. Another machine that shares a disk has other digits.
  */
-export const MACHINE_TAG = createHash('sha256')
-  .update(hostname())
-  .update(textOf(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1')))
-  .update(textOf(() => readlinkSync('/proc/self/ns/pid')))
-  .digest('hex')
-  .slice(0, 6);
+export function machineTag(): string {
+  tag ??= createHash('sha256')
+    .update(hostname())
+    .update(textOf(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1')))
+    .update(textOf(() => readlinkSync('/proc/self/ns/pid')))
+    .digest('hex')
+    .slice(0, 6);
+  return tag;
+}
 
 /** What Linux says; empty elsewhere. */
 function textOf(read: () => string): string {

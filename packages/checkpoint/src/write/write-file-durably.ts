@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import { NODE_FILE_SYSTEM, type FileSystem } from './file-system.ts';
-import { MACHINE_TAG } from './machine-tag.ts';
+import { machineTag } from './machine-tag.ts';
 import { stagedPieces, type FilePieces } from './readable-bytes.ts';
 import { writeFailed } from './write-failed.ts';
 
@@ -13,14 +13,14 @@ const WRITE_PIECE_BYTES = 2 ** 30;
  * and traceable to a process.
  */
 export const temporaryName = (path: string, kind: 'tmp' | 'old' = 'tmp'): string =>
-  `${path}.${kind}-${process.pid}-${MACHINE_TAG}${randomBytes(3).toString('hex')}`;
+  `${path}.${kind}-${process.pid}-${machineTag()}${randomBytes(3).toString('hex')}`;
 
 /** The parts of a name of `temporaryName`: a leftover, if its process was killed; null for other names. */
 export function parseTemporaryName(name: string): TemporaryName | null {
   const [, target, kind, pid, machine] = /^(.+)\.(tmp|old)-(\d+)-([0-9a-f]{6})[0-9a-f]{6}$/.exec(name) ?? [];
   return target === undefined
     ? null
-    : { target, kind, pid: Number(pid), isOfMachine: machine === MACHINE_TAG };
+    : { target, kind, pid: Number(pid), isOfMachine: machine === machineTag() };
 }
 
 export interface TemporaryName {

@@ -98,6 +98,20 @@ describe('a template is rendered as Python renders it', () => {
   });
 });
 
+it.each([
+  ["{{ 'abc'.startswith('b', 1) }}", /startswith\(\) with a start or an end/],
+  ['{{ [1, 2].index(2, 1) }}', /index\(\) with a start or an end/],
+])('%s, which Python allows, is Jinja that is not supported', (source, message) => {
+  let failure: unknown;
+  try {
+    render(source);
+  } catch (error) {
+    failure = error;
+  }
+  expect((failure as TemplateFailure).message).toMatch(message);
+  expect((failure as TemplateFailure).cause).toBeInstanceOf(UnknownJinja);
+});
+
 it.each<[string, string, RegExp]>([
   ['an attribute of an undefined value', '{{ missing.x }}', /undefined value/],
   ['a loop over None', '{% for x in none %}{% endfor %}', /for takes a list, not None/],

@@ -66,7 +66,7 @@ export async function mergeFrom(explicit: ExplicitValues, hooks: MergeHooks): Pr
     throw missingKey('output_dir', 'Name a folder for the merged model: --output-dir models/first.');
   assertNewFolder(outputDir);
   const { probe, ...merged } = await writeMerged({ ...config, dtype }, outputDir, hooks);
-  await yieldToEvents(hooks.signal, ABORTED_CHECK);
+  if (probe) await yieldToEvents(hooks.signal, ABORTED_CHECK);
   const difference =
     probe &&
     logitDifference(

@@ -79,7 +79,7 @@ describe('what a run leaves behind', () => {
     };
     const merging = mergeFrom(valuesOfOptions(options), { signal: AbortSignal.abort('Ctrl-C') });
     await expect(merging).rejects.toMatchObject({ code: 'ABORTED', cause: 'Ctrl-C' });
-    expect(readdirSync(place)).toEqual([]);
+    expect(existsSync(place) ? readdirSync(place) : []).toEqual([]);
   });
 
   it('says the same through adapter, export and merge, at the same rank', async () => {

@@ -2,7 +2,16 @@ import { bindArguments } from './arguments.ts';
 import type { Budget } from '../budget.ts';
 import { areEqual } from './operators.ts';
 import { capitalized, pythonText, stripped, titled, wordsOf } from './python-text.ts';
-import { integerOf, itemsOf, textOf, Tuple, type CallArguments, type Dict, type Value } from './values.ts';
+import {
+  integerOf,
+  itemsOf,
+  textOf,
+  Tuple,
+  UnknownJinja,
+  type CallArguments,
+  type Dict,
+  type Value,
+} from './values.ts';
 
 type Method<T> = (self: T, args: CallArguments, budget: Budget) => Value;
 
@@ -46,7 +55,7 @@ export const LIST_METHODS: ReadonlyMap<string, Method<readonly Value[]>> = new M
   [
     'index',
     (list, args, { step }) => {
-      const [wanted] = bindArguments(args, ['value'], 'index()');
+      const [wanted] = bindWithoutRange(args, 'value', 'index()');
       const index = list.findIndex((item) => areEqual(item, wanted, step));
       if (index < 0) throw new Error(`${pythonText(wanted, step)} is not in the list`);
       return index;
@@ -80,9 +89,20 @@ export function dictItems(dict: Dict): readonly Tuple[] {
   return [...dict].map((entry) => new Tuple(entry));
 }
 
+/**
+ * The argument of a method that has `start` and `end` too in Python.
+ *
+ * @throws UnknownJinja for those two
+ */
+function bindWithoutRange(args: CallArguments, parameter: string, method: string): readonly Value[] {
+  if (args.positional.length === 2 || args.positional.length === 3)
+    throw new UnknownJinja(`${method} with a start or an end`);
+  return bindArguments(args, [parameter], method);
+}
+
 /** The argument of `startswith` and `endswith`: a string, or a tuple of them. */
 function affixes(args: CallArguments, method: string): readonly string[] {
-  const [affix] = bindArguments(args, ['prefix'], method);
+  const [affix] = bindWithoutRange(args, 'prefix', method);
   return (itemsOf(affix) ?? [affix]).map((text) => textOf(text, method));
 }
 
