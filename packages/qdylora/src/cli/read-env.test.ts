@@ -20,7 +20,8 @@ describe('a script under nohup', () => {
   it('is found above npx, which resets the signal for itself and its programs', async ({ skip }) => {
     skip(process.platform !== 'linux', 'needs /proc of Linux');
     const source = fileURLToPath(new URL('read-env.ts', import.meta.url));
-    const print = `console.log(String((await import(${JSON.stringify(source)})).readEnvironment().outlivesTerminal))`;
+    const read = `(await import(${JSON.stringify(source)})).readEnvironment().outlivesTerminal`;
+    const print = `console.log(String(${read}))`;
     const node = ['--conditions=source', '--import', 'tsx', '--input-type=module', '-e', print];
     const asNpx =
       `require("node:child_process").spawnSync(process.execPath, ${JSON.stringify(node)}, ` +
