@@ -22,8 +22,8 @@ export function commandPage(): string {
       'one JSON document, also for failures.',
     'Exit codes: 0 success, 1 failure, 2 bad usage or input, 130 interrupted (Ctrl-C or SIGTERM), 141 ' +
       'where the reader of its output has gone, 143 where SIGTERM was not obeyed within 8 seconds. ' +
-      '`serve` exits with 0 after Ctrl-C and SIGTERM, which are how it ends. `launch` exits as its workers ' +
-      'did with 2 (refused input) and 130 (interrupted), and with 1 after any other failure.',
+      '`serve` exits with 0 after Ctrl-C and SIGTERM, which are how it ends. `launch` exits with 2 or 130 ' +
+      'if its workers did, and with 1 after any other failure.',
     table(
       ['command', 'does'],
       commands.map((command) => [

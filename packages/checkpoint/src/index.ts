@@ -52,6 +52,7 @@ export {
 } from './folder/manifest.ts';
 export { openCheckpoint, type OpenCheckpointOptions } from './open-checkpoint.ts';
 export type { PeftAdapterConfig } from './peft-adapter/config.ts';
+export { isSameScale } from './peft-adapter/is-same-scale.ts';
 export {
   ADAPTER_WEIGHTS_FILE,
   isPeftAdapter,

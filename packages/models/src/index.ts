@@ -39,6 +39,7 @@ export { createKvCache, type KvCache, type LayerCache } from './generate/kv-cach
 export { matrixQuantizer, type MatrixQuantizer } from './quantize/matrix-quantizer.ts';
 export type { Quantization } from './quantize/quantization.ts';
 export { quantizeOn } from './quantize/quantize-on.ts';
+export { withWeightName } from './quantize/with-weight-name.ts';
 export type { LoadWorkers } from './quantize/share-quantization.ts';
 export type { Values } from './weights/read-values.ts';
 export { shapeWeights, type ShapeWeightsOptions } from './weights/shape-weights.ts';

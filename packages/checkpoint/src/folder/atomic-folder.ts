@@ -22,6 +22,7 @@ import {
   syncFolder,
   temporaryName,
   writeFileDurably,
+  type TemporaryName,
 } from '../write/write-file-durably.ts';
 
 export interface WriteFolderOptions {
@@ -152,13 +153,21 @@ function isLink(path: string, fs: FileSystem): boolean {
  * shares the disk mean nothing here. What cannot be removed stays.
  */
 function removeAbandoned(target: string, fs: FileSystem): void {
-  const parent = dirname(target);
   const startedAt = startOfProcess();
-  for (const name of fs.existsSync(parent) ? fs.readdirSync(parent) : []) {
+  for (const { kind, target: name, isOfMachine, pid, path } of leftoversIn(dirname(target), fs)) {
+    if (kind !== 'tmp' || name !== basename(target) || !isOfMachine) continue;
+    if (isAbandoned(pid, path, startedAt, fs)) removeQuietly(path, fs);
+  }
+}
+
+/** Temporary files and folders, in the order of their names. */
+function* leftoversIn(
+  parent: string,
+  fs: FileSystem,
+): Generator<TemporaryName & { readonly name: string; readonly path: string }> {
+  for (const name of fs.existsSync(parent) ? fs.readdirSync(parent).sort() : []) {
     const leftover = parseTemporaryName(name);
-    const path = join(parent, name);
-    if (leftover?.kind !== 'tmp' || leftover.target !== basename(target)) continue;
-    if (leftover.isOfMachine && isAbandoned(leftover.pid, path, startedAt, fs)) removeQuietly(path, fs);
+    if (leftover) yield { ...leftover, name, path: join(parent, name) };
   }
 }
 
@@ -253,11 +262,8 @@ function clean(
   { startedAt, isAlone, fs }: Required<CleanOrphansOptions>,
   { removed, restored }: { readonly removed: string[]; readonly restored: string[] },
 ): void {
-  for (const name of fs.existsSync(parent) ? fs.readdirSync(parent).sort() : []) {
-    const leftover = parseTemporaryName(name);
-    const path = join(parent, name);
-    if (!leftover || !(isAlone || isAbandoned(leftover.pid, path, startedAt, fs))) continue;
-    const { target, kind } = leftover;
+  for (const { name, path, target, kind, pid } of leftoversIn(parent, fs)) {
+    if (!isAlone && !isAbandoned(pid, path, startedAt, fs)) continue;
     if (kind === 'old' && !fs.existsSync(join(parent, target)) && validateFolder(path, fs).isValid) {
       fs.renameSync(path, join(parent, target));
       restored.push(target);

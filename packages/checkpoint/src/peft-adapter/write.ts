@@ -21,6 +21,7 @@ import { NODE_FILE_SYSTEM, type FileSystem } from '../write/file-system.ts';
 import { someEntries, someFileSystem, someNumbers, someTexts } from '../write/option-kinds.ts';
 import type { TensorSource } from '../write/readable-bytes.ts';
 import { writeFileDurably } from '../write/write-file-durably.ts';
+import { isSameScale } from './is-same-scale.ts';
 import { adapterKey, savedKey } from './key-names.ts';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, SIDECAR_FILE } from './read.ts';
 
@@ -138,14 +139,11 @@ export async function writePeftAdapter(folder: string, options: WritePeftAdapter
   );
 }
 
-/** Largest relative difference of a scale that was rounded through alpha. */
-const SCALE_TOLERANCE = 1e-6;
-
 function checkScale({ rank, loraAlpha, useRslora = false, scale }: WritePeftAdapterOptions): void {
   if (scale === undefined) return;
   const peftScale = useRslora ? loraAlpha / Math.sqrt(rank) : loraAlpha / rank;
   assertArgument(
-    Math.abs(scale - peftScale) <= SCALE_TOLERANCE * Math.abs(scale),
+    isSameScale(scale, peftScale),
     'peft-adapter',
     `\`scale\` is ${scale}, but PEFT would use ${peftScale} (loraAlpha ${loraAlpha}, rank ${rank}, ` +
       `useRslora ${useRslora}).`,

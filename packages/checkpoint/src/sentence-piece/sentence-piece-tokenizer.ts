@@ -1,6 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
 import { configReader } from '../config/config-reader.ts';
-import { bosTemplate } from '../gguf/tokenizer/bos-template.ts';
 import { sentencePieceBpe } from '../gguf/tokenizer/sentence-piece-bpe.ts';
 import { sentencePieceUnigram } from '../gguf/tokenizer/sentence-piece-unigram.ts';
 import { readVocabulary } from '../gguf/tokenizer/vocabulary.ts';
@@ -36,12 +35,14 @@ export function sentencePieceTokenizer(
     ...id('unknown', unkId),
     'tokenizer.ggml.add_space_prefix': addDummyPrefix,
     'tokenizer.ggml.remove_extra_whitespaces': removeExtraWhitespaces,
+    'tokenizer.ggml.add_bos_token': config.add_bos_token === true,
+    'tokenizer.ggml.add_eos_token': config.add_eos_token === true,
   });
-  const vocabulary = readVocabulary(path, metadata, 'sentencepiece');
-  return {
-    ...(modelType === BPE ? sentencePieceBpe : sentencePieceUnigram)(path, metadata, vocabulary),
-    post_processor: bosTemplate(vocabulary, config.add_bos_token === true, config.add_eos_token === true),
-  };
+  return (modelType === BPE ? sentencePieceBpe : sentencePieceUnigram)(
+    path,
+    metadata,
+    readVocabulary(path, metadata, 'sentencepiece'),
+  );
 }
 
 function assertKnown(

@@ -4,6 +4,7 @@ import { isRecord, readJson, readJsonObject } from '../json/read-json-file.ts';
 import { pathInside } from '../path-inside.ts';
 import { sentencePieceTokenizer } from '../sentence-piece/sentence-piece-tokenizer.ts';
 import { folderTemplates } from './folder-templates.ts';
+import { isLlamaClass } from './is-llama-class.ts';
 import { lazyTokenizerFiles, once, tokenContent, type TokenizerFiles } from './tokenizer-files.ts';
 import { classTokens, vocabularyTokenizer, type TokenizerKind } from './vocabulary-tokenizer.ts';
 import { hasToken, withDeclaredTokens } from './with-declared-tokens.ts';
@@ -77,7 +78,7 @@ const withUsedClass = (
   config: Readonly<Record<string, unknown>> | null,
   { modelType }: TokenizerKind,
 ): Readonly<Record<string, unknown>> | null => {
-  if (!/^LlamaTokenizer(Fast)?$/.test(String(config?.tokenizer_class))) return config;
+  if (!isLlamaClass(config)) return config;
   const usedClass = USED_CLASSES.get(modelType());
   return usedClass === undefined ? config : { ...config, tokenizer_class: usedClass };
 };

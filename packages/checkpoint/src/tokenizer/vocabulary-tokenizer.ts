@@ -1,6 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 import { badFile, printedName } from '../bad-file.ts';
-import { bosTemplate } from '../gguf/tokenizer/bos-template.ts';
+import { specialTokenTemplate } from '../gguf/tokenizer/special-token-template.ts';
 import { preTokenizer } from '../gguf/tokenizer/pre-tokenizers.ts';
 import { TOKENIZER_LIMITS } from '../json/json-limits.ts';
 import { readJsonObject, readTextFile } from '../json/read-json-file.ts';
@@ -71,7 +71,7 @@ export function vocabularyTokenizer(files: VocabularyFiles): Record<string, unkn
     added_tokens: [],
     normalizer,
     pre_tokenizer: pieces,
-    post_processor: bosTemplate(
+    post_processor: specialTokenTemplate(
       { vocab, special: () => bos ?? null },
       addsBos === true && bos !== undefined && vocab[bos] !== undefined,
     ),

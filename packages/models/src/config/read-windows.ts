@@ -34,18 +34,12 @@ export function readLayerTypes(
       isSliding(i) ? 'sliding_attention' : 'full_attention',
     );
   if (window > 0 || !types.includes('sliding_attention')) return types;
-  if (isSwitchedOff)
-    throw refusedValue(
-      config,
-      'use_sliding_window',
-      'true, because its layer_types have sliding attention',
-      config.raw.use_sliding_window ?? null,
-    );
+  const [key, needed] = isSwitchedOff ? ['use_sliding_window', 'true'] : ['sliding_window', 'a window size'];
   throw refusedValue(
     config,
-    'sliding_window',
-    'a window size, because its layer_types have sliding attention',
-    config.raw.sliding_window ?? null,
+    key,
+    `${needed}, because its layer_types have sliding attention`,
+    config.raw[key] ?? null,
   );
 }
 

@@ -3,7 +3,6 @@ import {
   QdyloraError,
   sameShape,
   shapeText,
-  withParts,
   type ArrayView,
   type Backend,
   type PackedWeight,
@@ -26,6 +25,7 @@ import type { Quantization } from '../quantize/quantization.ts';
 import { quantizeLevels } from '../quantize/quantize-levels.ts';
 import { quantizeOn } from '../quantize/quantize-on.ts';
 import { shareQuantization, type LoadWorkers } from '../quantize/share-quantization.ts';
+import { withWeightName } from '../quantize/with-weight-name.ts';
 import { readValues } from './read-values.ts';
 import type { AsyncWeightSource, MatrixRequest } from './weight-source.ts';
 
@@ -174,10 +174,6 @@ function packedWeights(
  */
 const isPackedWeight = (stored: string, tensors: WeightFiles['tensors']): boolean =>
   quantStateName(stored, tensors) !== undefined || tensors.has(`${stored}.absmax`);
-
-/** A refusal of weights that are not finite, with the name of their tensor. */
-const withWeightName = (error: unknown, name: string): unknown =>
-  QdyloraError.isInstance(error) && error.code === 'NON_FINITE' ? withParts(error, { where: name }) : error;
 
 /** A matrix in the layout that the backend's kernels read; its arrays are overwritten. */
 const arrangedFor = ({ packedLayout }: Backend, matrix: QuantizedMatrix): QuantizedMatrix =>

@@ -36,11 +36,9 @@ export const isFullDisk = (error: unknown): boolean =>
   error.code === 'WRITE_FAILED' &&
   ['ENOSPC', 'EDQUOT'].includes(String((error.cause as { code?: unknown } | undefined)?.code));
 
-/** Room that is needed, rounded up. */
-export const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6).toLocaleString('en-US')} MB`;
-
-/** Room that is there, rounded down. */
-const wholeMegabytes = (bytes: number): string => `${Math.floor(bytes / 1e6).toLocaleString('en-US')} MB`;
+/** Room that is needed is rounded up; room that is there, down. */
+export const megabytes = (bytes: number, round: (count: number) => number = Math.ceil): string =>
+  `${round(bytes / 1e6).toLocaleString('en-US')} MB`;
 
 export interface NoRoom {
   readonly folder: string;
@@ -69,7 +67,7 @@ export function noRoom({
     where: 'save',
     problem:
       `The disk of ${folder} has no room for ${what} of ${megabytes(neededBytes)} ` +
-      `(${free === null ? 'it is full' : `${wholeMegabytes(free)} free`})`,
+      `(${free === null ? 'it is full' : `${megabytes(free, Math.floor)} free`})`,
     nextStep: checkpoint
       ? `${remedy} The last good checkpoint is ${checkpoint}: go on from it with resume_from_checkpoint.`
       : remedy,

@@ -1,6 +1,6 @@
 import { badFile, printedName } from '../../bad-file.ts';
 import type { ConfigReader } from '../../config/config-reader.ts';
-import { bosTemplate } from './bos-template.ts';
+import { specialTokenTemplate } from './special-token-template.ts';
 import { preTokenizer, usualPreTokenizer } from './pre-tokenizers.ts';
 import type { GgufVocabulary } from './vocabulary.ts';
 
@@ -25,7 +25,7 @@ export function byteLevelBpe(
     added_tokens: vocabulary.addedTokens,
     normalizer: pre.normalizer,
     pre_tokenizer: pre.preTokenizer,
-    post_processor: bosTemplate(vocabulary, addsBos, addsEos),
+    post_processor: specialTokenTemplate(vocabulary, addsBos, addsEos),
     decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
     model: {
       type: 'BPE',

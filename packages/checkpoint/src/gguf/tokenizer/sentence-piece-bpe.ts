@@ -1,5 +1,5 @@
 import type { ConfigReader } from '../../config/config-reader.ts';
-import { bosTemplate } from './bos-template.ts';
+import { specialTokenTemplate } from './special-token-template.ts';
 import { readScores } from './read-scores.ts';
 import type { AddedToken, GgufVocabulary } from './vocabulary.ts';
 
@@ -33,7 +33,7 @@ export function sentencePieceBpe(
       normalizers: [...(addsPrefix ? [{ type: 'Prepend', prepend: SPACE }] : []), toSpace],
     },
     pre_tokenizer: null,
-    post_processor: bosTemplate(vocabulary, addsBos, addsEos),
+    post_processor: specialTokenTemplate(vocabulary, addsBos, addsEos),
     decoder: {
       type: 'Sequence',
       decoders: [

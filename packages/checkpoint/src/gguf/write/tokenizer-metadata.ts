@@ -2,6 +2,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { printedName } from '../../bad-file.ts';
 import type { ConfigReader } from '../../config/config-reader.ts';
 import { isRecord } from '../../json/read-json-file.ts';
+import { isLlamaClass } from '../../tokenizer/is-llama-class.ts';
 import { tokenContent, type SpecialTokens, type TokenizerFiles } from '../../tokenizer/tokenizer-files.ts';
 import { TOOL_TEMPLATE, TOOL_TEMPLATE_NAME } from '../tokenizer/gguf-tokenizer.ts';
 import { preTokenizerName } from '../tokenizer/pre-tokenizers.ts';
@@ -257,8 +258,7 @@ function assertMarksOnly(normalizer: unknown): void {
  * class Llama only `add_prefix_space` of its config decides, as in transformers.
  */
 function marksFirstWord(json: TokenizerJson, config: Readonly<Record<string, unknown>> | null): boolean {
-  if (/^LlamaTokenizer(Fast)?$/.test(String(config?.tokenizer_class)))
-    return config?.add_prefix_space !== false;
+  if (isLlamaClass(config)) return config?.add_prefix_space !== false;
   return (
     partsOf(json.normalizer).some(({ type }) => type === 'Prepend') ||
     partsOf(json.pre_tokenizer).some(

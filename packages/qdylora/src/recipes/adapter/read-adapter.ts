@@ -8,6 +8,7 @@ import {
   type PeftAdapterConfig,
   type PeftLayer,
   changedContent,
+  isSameScale,
   MANIFEST_FILE,
 } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
@@ -143,13 +144,10 @@ function nestedState(
   );
 }
 
-/** Largest relative difference of a scale that was rounded through alpha. */
-const SCALE_TOLERANCE = 1e-6;
-
 /** @throws QdyloraError BAD_ADAPTER where adapter_config.json has another scale than qdylora.json */
 function assertScales(folder: string, layers: PeftAdapter['layers'], sidecarScale: number): void {
   for (const [name, { scale, rank }] of layers) {
-    if (Math.abs(scale - sidecarScale) <= SCALE_TOLERANCE * sidecarScale) continue;
+    if (isSameScale(sidecarScale, scale)) continue;
     throw new QdyloraError('BAD_ADAPTER', {
       where: folder,
       problem:

@@ -4,12 +4,18 @@ import {
   elementCount,
   hostData,
   QdyloraError,
-  withParts,
   wrapBackend,
   type Backend,
   type Memory,
 } from '@qdylora/contract';
-import { familyOf, matrixQuantizer, quantizeOn, type MatrixQuantizer, type Values } from '@qdylora/models';
+import {
+  familyOf,
+  matrixQuantizer,
+  quantizeOn,
+  withWeightName,
+  type MatrixQuantizer,
+  type Values,
+} from '@qdylora/models';
 import {
   arraysOf,
   copyToHost,
@@ -56,7 +62,7 @@ export async function packMatrix(
     );
     return await copyToHost(matrix, backend.memory);
   } catch (error) {
-    throw withName(error, name);
+    throw withWeightName(error, name);
   }
 }
 
@@ -87,7 +93,7 @@ export async function packArriving(
     return await copyToHost(await quantizer.finish(), backend.memory);
   } catch (cause) {
     quantizer.cancel();
-    throw withName(cause, name);
+    throw withWeightName(cause, name);
   }
 }
 
@@ -116,10 +122,6 @@ function addValues(
     });
   }
 }
-
-/** A refusal of values that are not finite, with the name of the weight; other errors as they are. */
-const withName = (error: unknown, name: string): unknown =>
-  QdyloraError.isInstance(error) && error.code === 'NON_FINITE' ? withParts(error, { where: name }) : error;
 
 /** Releases the arrays of a matrix. */
 export function releaseMatrix(matrix: QuantizedMatrix, memory: Memory): void {

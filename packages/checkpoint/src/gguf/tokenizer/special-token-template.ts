@@ -4,7 +4,7 @@ import type { GgufVocabulary } from './vocabulary.ts';
  * The post-processor that adds the begin token in front of a text if `addsBos`, and the end token behind it
  * if `addsEos`.
  */
-export function bosTemplate(
+export function specialTokenTemplate(
   { special, vocab }: Pick<GgufVocabulary, 'special' | 'vocab'>,
   addsBos: boolean,
   addsEos = false,
