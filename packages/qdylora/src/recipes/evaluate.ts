@@ -93,7 +93,7 @@ export async function evaluateFrom(
   const adapter = config.adapter === null ? null : readAdapter(config.adapter);
   const ranks = adapter && ranksOf(adapter, config.ranks);
   for (const rank of ranks ?? []) warnOfUntrainedRank(adapter!.state, rank, onNotice);
-  using opened = await openModel(config, { adapter, backend, warn: onNotice });
+  using opened = await openModel(config, { adapter, backend, warn: onNotice, signal });
   const examples = await loadEvalExamples(
     config.dataset,
     { ...config, vocabularySize: opened.source.vocabularySize, signal },

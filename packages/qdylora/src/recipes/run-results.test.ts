@@ -82,6 +82,11 @@ describe('what a run leaves behind', () => {
     expect(existsSync(place) ? readdirSync(place) : []).toEqual([]);
   });
 
+  it('an evaluation that is interrupted while its model loads does not go on to its rows', async () => {
+    const options = { ...judged, dataset: folder.in('absent.jsonl'), signal: AbortSignal.abort('Ctrl-C') };
+    await expect(evaluate(options)).rejects.toMatchObject({ code: 'ABORTED', cause: 'Ctrl-C' });
+  });
+
   it('says the same through adapter, export and merge, at the same rank', async () => {
     const adapter = folder.in('first/adapter');
     const { results } = await evaluate({ ...judged, adapter, ranks: [2, 4] });

@@ -91,7 +91,7 @@ export async function evaluateTasksFrom(
   for (const rank of ranks) warnOfUntrainedRank(adapter!.state, rank, onNotice);
   if (!adapter && Array.isArray(config.ranks)) onNotice(IDLE_RANKS);
   const sandbox = config.allowCodeExecution ? openTaskSandbox(chosen, onNotice) : null;
-  using opened = await openModel(config, { adapter, backend, warn: onNotice });
+  using opened = await openModel(config, { adapter, backend, warn: onNotice, signal });
   const tokenizer = await requiredTokenizer(opened);
   const requests = await requestsFor(chosen, config, { tokenizer, signal, tell: onNotice });
   const views = [...(adapter && !config.compareWithBase ? [] : [null]), ...ranks];
