@@ -9,11 +9,12 @@ import type { RankSet } from './rank-set.ts';
  *   the next listed rank. The rows beyond R/2 are used in every second step.
  * - `upper`: half of the draws at the largest rank, none at the smallest, all others alike. It belongs to
  *   distillation, where the smallest rank has passes of its own.
+ * - `top_heavy`: as `upper`, with three quarters of the draws at the largest rank.
  * - One weight per rank.
  */
 export type RankDistribution = (typeof RANK_DISTRIBUTIONS)[number] | readonly number[];
 
-export const RANK_DISTRIBUTIONS = ['uniform', 'geometric', 'tail_heavy', 'upper'] as const;
+export const RANK_DISTRIBUTIONS = ['uniform', 'geometric', 'tail_heavy', 'upper', 'top_heavy'] as const;
 
 /**
  * Probabilities of the ranks in the set's order; they sum to 1.  @throws QdyloraError BAD_ARGUMENT for
@@ -46,16 +47,18 @@ function weightsOf({ ranks, blockStart }: RankSet, distribution: RankDistributio
     case 'tail_heavy':
       return ranks.map((rank) => rank - blockStart(rank));
     case 'upper':
-      return upperWeights(ranks.length);
+      return upperWeights(ranks.length, 1);
+    case 'top_heavy':
+      return upperWeights(ranks.length, 3);
     default:
       return Array.isArray(distribution) ? (distribution as readonly number[]) : [];
   }
 }
 
-/** One for each rank, but none for the smallest, and for the largest as much as for all others. */
-function upperWeights(count: number): number[] {
+/** One for each rank, but none for the smallest, and for the largest `times` as much as for all others. */
+function upperWeights(count: number, times: number): number[] {
   const weights = new Array<number>(count).fill(1);
   weights[0] = 0;
-  weights[count - 1] = Math.max(1, count - 2);
+  weights[count - 1] = Math.max(1, times * (count - 2));
   return weights;
 }

@@ -65,17 +65,23 @@ describe('a distribution over ranks', () => {
     },
   );
 
-  it('upper draws the largest rank half of the time, the smallest never, and all others alike', () => {
-    fc.assert(
-      fc.property(sets, (set) => {
-        const probabilities = rankProbabilities(set, 'upper');
-        const between = probabilities.slice(1, -1);
-        expect(probabilities.at(-1)).toBe(between.length > 0 ? 0.5 : 1);
-        if (probabilities.length > 1) expect(probabilities[0]).toBe(0);
-        for (const p of between) expect(p).toBe(0.5 / between.length);
-      }),
-    );
-  });
+  it.each([
+    ['upper', 0.5],
+    ['top_heavy', 0.75],
+  ] as const)(
+    '%s draws the largest rank with probability %d, the smallest never, and all others alike',
+    (distribution, share) => {
+      fc.assert(
+        fc.property(sets, (set) => {
+          const probabilities = rankProbabilities(set, distribution);
+          const between = probabilities.slice(1, -1);
+          expect(probabilities.at(-1)).toBe(between.length > 0 ? share : 1);
+          if (probabilities.length > 1) expect(probabilities[0]).toBe(0);
+          for (const p of between) expect(p).toBeCloseTo((1 - share) / between.length, 15);
+        }),
+      );
+    },
+  );
 
   it(
     'tail_heavy is a uniform draw from 1 … R, rounded up to the next listed rank: row k of any set sees ' +
@@ -98,7 +104,7 @@ describe('a distribution over ranks', () => {
   it('refuses weights that do not fit, by name', () => {
     for (const bad of [[1, 2], [1, -1, 1], [0, 0, 0], [1, NaN, 1], 'heavy'])
       expect(() => rankProbabilities(rankSet([1, 2, 4]), bad as never)).toThrow(
-        /\[rank_distribution\] the distribution must be uniform, geometric, tail_heavy, upper, or 3 weights/,
+        /\[rank_distribution\] the distribution must be uniform, geometric, tail_heavy, upper, top_heavy, or 3 weights/,
       );
   });
 });
@@ -263,7 +269,7 @@ describe('segments and loss weights', () => {
       sandwichWith({ student: 'drawn' }, { segments: 2 }),
       '[distillation] micro batches run whole at both ranks',
     ],
-    [sandwichWith({ student: 'largest' }), '`student` must be one of smallest, drawn'],
+    [sandwichWith({ student: 'largest' }), '`student` must be one of smallest, drawn, both'],
     [{ schedule: 'some' }, '[rank_schedule] the schedule must be one of'],
   ])('refuses %j by name', (options, message) => {
     expect(() => rankSampler(rankSet([1, 2]), { seed: 0, ...options } as never)).toThrow(message);

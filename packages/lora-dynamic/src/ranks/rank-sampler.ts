@@ -34,9 +34,12 @@ export const RANK_SCHEDULES: readonly RankSchedule[] = ['one', 'each', 'stratifi
  * - `smallest`: the parts of the largest rank run once more, at the smallest rank. All other parts run as
  *   without distillation, so of p parts the step runs p/2 more.
  * - `drawn`: each micro batch runs at the largest rank and at the drawn one.
+ * - `both`: all parts run at the largest rank. Every second part runs once more at the smallest rank. The
+ *   others run once more at the drawn rank, unless that is the largest. Of p parts the step runs p/2 to p
+ *   more.
  */
 export type DistillationStudent = (typeof DISTILLATION_STUDENTS)[number];
-export const DISTILLATION_STUDENTS = ['smallest', 'drawn'] as const;
+export const DISTILLATION_STUDENTS = ['smallest', 'drawn', 'both'] as const;
 
 /**
  * Distillation of a step's largest rank into a smaller one: both run over the same rows, and the smaller rank
@@ -134,7 +137,6 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
   };
   const rankAt = (step: number): number => rankOf(rng.uniform(step));
   const student = distillation && (distillation.student ?? 'smallest');
-  const undrawnRanks = student === 'smallest' ? [set.maxRank, set.ranks[0]] : [set.maxRank];
   const hasUnlikeParts = schedule !== 'one' && schedule !== 'all' && student !== 'drawn';
   return {
     schedule,
@@ -147,8 +149,7 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
         case 'all':
           return set.ranks;
         case 'sandwich':
-          if (student === 'drawn') return [set.maxRank, rankAt(step)];
-          return parts === 1 || part % 2 === 1 ? [rankAt(step)] : undrawnRanks;
+          return ranksInSandwich(set, rankAt(step), { student, isDrawn: parts === 1 || part % 2 === 1 });
         case 'stratified':
           return [rankOf((rng.uniform(step) + part / parts) % 1)];
         case 'each':
@@ -158,6 +159,17 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
       }
     },
   };
+}
+
+/** The ranks of a part in a sandwich. `isDrawn`: the part is one of those at the drawn rank. */
+function ranksInSandwich(
+  { maxRank, ranks }: RankSet,
+  drawnRank: number,
+  { student, isDrawn }: { readonly student: DistillationStudent | null; readonly isDrawn: boolean },
+): readonly number[] {
+  if (student === 'drawn') return [maxRank, drawnRank];
+  if (!isDrawn) return student ? [maxRank, ranks[0]] : [maxRank];
+  return student === 'both' && drawnRank !== maxRank ? [maxRank, drawnRank] : [drawnRank];
 }
 
 /** Other functions take a list of ranks too. */

@@ -75,6 +75,10 @@ describe('a run', () => {
     ['method: qlora', { distillation: 0 }],
     ['distillation: 0', { distillation: 0, rankDistribution: 'uniform', wideRatio: 0.5 }],
     ['distillation_student: drawn', { distillation: 0.5, rankDistribution: 'uniform', wideRatio: 0 }],
+    [
+      'ranks: [4, 8]\ndistillation_student: both',
+      { distillation: 0.5, rankDistribution: 'top_heavy', wideRatio: 0.5 },
+    ],
     ['distillation_top_k: 8', { distillation: 0.5, distillationTopK: 8 }],
     ['rank_rates: inverse_sqrt\nloraplus_lr_ratio: 16', { rankRates: 'inverse_sqrt', loraplusLrRatio: 16 }],
     ['wide_ratio: 0.25\nlora_scaling: constant', { wideRatio: 0.25 }],

@@ -152,14 +152,18 @@ function defaultDistillation(
   ranks: readonly number[],
 ): number {
   const isPossible = ranks.length > 1 && rankSchedule === 'sandwich';
-  const isUseful = distillationStudent === 'drawn' || ranks[0] <= LARGEST_STUDENT;
+  const isUseful = distillationStudent !== 'smallest' || ranks[0] <= LARGEST_STUDENT;
   return isPossible && isUseful ? DEFAULT_DISTILLATION : 0;
 }
 
-const defaultDistribution = (
+/** Where the smallest rank has passes of its own it is never drawn. */
+function defaultDistribution(
   { distillationStudent }: RunConfig,
   distillation: number,
-): 'upper' | 'uniform' => (distillation > 0 && distillationStudent === 'smallest' ? 'upper' : 'uniform');
+): 'upper' | 'top_heavy' | 'uniform' {
+  if (distillation === 0 || distillationStudent === 'drawn') return 'uniform';
+  return distillationStudent === 'both' ? 'top_heavy' : 'upper';
+}
 
 /** Several levels learn from 4 bits where anything is learned from another pass. */
 /** Also for one level, so that a `run.yaml` to which levels are added later has the right one. */

@@ -72,10 +72,12 @@ export interface RunOptions {
   readonly ranks?: readonly number[] | null;
   /**
    * How often each rank is drawn: uniform, geometric (small ranks more often), tail_heavy (in proportion
-   * to the rows that it adds), upper (half of the draws at the largest rank, none at the smallest), or
-   * one weight per rank. By default upper where the smallest rank distils, else uniform.
+   * to the rows that it adds), upper (half of the draws at the largest rank, none at the smallest),
+   * top_heavy (as upper, with three quarters), or one weight per rank. Default: upper where the smallest
+   * rank distils, top_heavy with distillation_student: both, else uniform.
    */
-  readonly rankDistribution?: 'uniform' | 'geometric' | 'tail_heavy' | 'upper' | readonly number[] | null;
+  readonly rankDistribution?:
+    'uniform' | 'geometric' | 'tail_heavy' | 'upper' | 'top_heavy' | readonly number[] | null;
   /**
    * Ranks of one step. sandwich: half of its parts at the largest rank, half at a drawn one; one: a
    * single drawn rank; each: one draw per part; stratified: draws spread over all ranks; all: every rank
@@ -108,10 +110,11 @@ export interface RunOptions {
   readonly distillation?: number | null;
   /**
    * The rank that learns from the largest: smallest: in a pass of its own, half as many rows more a
-   * step; drawn: in place of its own rows, so a step has half as many different rows (default:
+   * step; drawn: in place of its own rows, so a step has half as many different rows; both: all rows run
+   * at the largest rank, one half once more at the smallest, the other half at the drawn rank (default:
    * smallest).
    */
-  readonly distillationStudent?: 'smallest' | 'drawn';
+  readonly distillationStudent?: 'smallest' | 'drawn' | 'both';
   /** Most likely tokens that distillation compares one by one; all others count together (default: 64). */
   readonly distillationTopK?: number;
   /** The scale, or its numerator (default: 8). */

@@ -248,6 +248,7 @@ describe('a resumed run', () => {
   it.each([
     ['smallest', 1],
     ['drawn', 2],
+    ['both', 1],
   ] as const)(
     'with the student %s ends in the same bytes, and has %i times the steps',
     async (student, n) => {

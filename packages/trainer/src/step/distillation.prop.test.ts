@@ -196,6 +196,52 @@ describe('a step whose smallest rank distils', () => {
   });
 });
 
+describe('a step whose smallest and drawn ranks distil', () => {
+  const BOTH: Distillation = { weight: 0.5, topK: 4, student: 'both' };
+  const teacher = { role: 'teacher', topK: 4 };
+  const student = { role: 'student', topK: 4, weight: 0.5 };
+
+  it('runs all rows at the largest rank, and once more: half at the smallest, half at a smaller drawn one', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 2, maxLength: 5 }),
+        fc.nat(200),
+        (sizes, step) => {
+          const adapted = tinyAdapted();
+          const batches = sizes.map((size) => collate(tinyExamples(size)));
+          const sampler = samplerOf(adapted, { distillation: BOTH });
+          const { passes, rank } = passesOfStep(step, batches, adapted, sampler);
+          const drawn = sampler.rankAt(step);
+          expect(
+            passes.map(({ view, batch, distillation }) => [view.active!.rank, batch, distillation]),
+          ).toEqual(
+            batches.flatMap((batch, i): unknown[][] =>
+              i % 2 === 1 && drawn === 4
+                ? [[4, batch, undefined]]
+                : [
+                    [4, batch, teacher],
+                    [i % 2 === 1 ? drawn : 1, batch, student],
+                  ],
+            ),
+          );
+          expect(rank).toBe(drawn);
+        },
+      ),
+    );
+  });
+
+  it('of one example takes turns: after the largest rank the smallest, then the drawn one', () => {
+    const adapted = tinyAdapted();
+    const sampler = samplerOf(adapted, { distillation: BOTH });
+    for (let step = 0; step < 10; step++) {
+      const { passes } = passesOfStep(step, [tinyBatch(1)], adapted, sampler);
+      const drawn = sampler.rankAt(step);
+      const ranks = step % 2 === 0 ? [4, 1] : drawn === 4 ? [4] : [4, drawn];
+      expect(passes.map(({ view }) => view.active!.rank)).toEqual(ranks);
+    }
+  });
+});
+
 /** A step whose drawn rank is `rank`. */
 const stepOf = (adapted: TinyAdapted, rank: number): number =>
   Array.from({ length: 100 }, (_, step) => step).find((step) => samplerOf(adapted).rankAt(step) === rank)!;

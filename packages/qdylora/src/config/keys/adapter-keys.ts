@@ -71,7 +71,8 @@ export const ADAPTER_KEYS = {
     about:
       'How often each rank is drawn: uniform, geometric (small ranks more often), tail_heavy (in ' +
       'proportion to the rows that it adds), upper (half of the draws at the largest rank, none at the ' +
-      'smallest), or one weight per rank. By default upper where the smallest rank distils, else uniform',
+      'smallest), top_heavy (as upper, with three quarters), or one weight per rank. Default: upper where ' +
+      'the smallest rank distils, top_heavy with distillation_student: both, else uniform',
     flag: 'word-or-numbers',
     expected: `${RANK_DISTRIBUTIONS.join(', ')} or a list of weights`,
     schema: z
@@ -136,7 +137,8 @@ export const ADAPTER_KEYS = {
     group: 'Adapter',
     about:
       'The rank that learns from the largest: smallest: in a pass of its own, half as many rows more a ' +
-      'step; drawn: in place of its own rows, so a step has half as many different rows',
+      'step; drawn: in place of its own rows, so a step has half as many different rows; both: all rows ' +
+      'run at the largest rank, one half once more at the smallest, the other half at the drawn rank',
   }),
   distillationTopK: numberKey({ from: 1, whole: true }, 64, {
     group: 'Adapter',

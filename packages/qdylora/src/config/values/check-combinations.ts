@@ -154,7 +154,7 @@ export function assertDistillationFits(
       (name) => `${name('distillation')} needs ${name('rankSchedule')}: sandwich (got ${rankSchedule})`,
       'In other schedules no step has the largest rank to learn from.',
     );
-  if (distillationStudent === 'smallest') return;
+  if (distillationStudent !== 'drawn') return;
   if (rankSegments !== null)
     throw refusedValue(
       explicit,

@@ -263,6 +263,7 @@ test('and with distillation, whose arrays between two passes are counted', async
     [0.5, 1, 'drawn'],
     [0.5, 100, 'drawn'],
     [0.5, 100, 'smallest'],
+    [0.5, 100, 'both'],
   ] as const) {
     const outputDir = folder.in(`distilled${count++}`);
     const { real, planned } = await bothBooks(

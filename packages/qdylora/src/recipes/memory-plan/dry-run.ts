@@ -297,7 +297,7 @@ export const atLargestRank = (
       const planned = steps?.[step];
       if (!sampler.distillation || planned?.isWide) return [maxRank];
       const partInRun = planned && isOnePart(planned.batches, sampler) ? planned.runStep % parts : part;
-      return sampler.ranksOfPart(step, partInRun, parts).map(() => maxRank);
+      return sampler.ranksOfPart(planned?.runStep ?? step, partInRun, parts).map(() => maxRank);
     },
   };
 
