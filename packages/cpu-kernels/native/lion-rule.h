@@ -4,7 +4,7 @@
 namespace qdylora::QD_LEVEL {
 
 // Lion's rule for a vector of weights (Chen et al. 2023): decay, a step of the learning rate against the sign
-// of a blend of m and g, then m's own blend. rates = [rate, keepP, scale].
+// of a blend of m and g (NaN of NaN), then m's own blend. rates = [rate, keepP, scale].
 struct LionRule {
   float rate;       // learning rate
   float blend;      // beta1
@@ -27,7 +27,7 @@ struct LionRule {
     const F32x g = gradient * scale;
     const F32x direction = blend * m + restBlend * g;
     const F32x step = all(rate);
-    p = p * keepP - select(direction > F32x{}, step, select(direction < F32x{}, -step, F32x{}));
+    p = p * keepP - select(direction > F32x{}, step, select(direction < F32x{}, -step, direction));
     m = keepM * m + restM * g;
   }
 };

@@ -75,6 +75,14 @@ describe.each([
     expect(withLayers([])).toThrow(QdyloraError);
   });
 
+  test('are refused by the argument, not by a TypeError, where a value is null', () => {
+    const call = functionOf(open, functionName);
+    const at = parameters.findIndex((parameter) => typeof parameter === 'number');
+    const withNull = parameters.map((parameter, i) => (i === at ? (null as never) : parameter));
+    expect(() => call(...withNull)).toThrow(QdyloraError);
+    expect(() => call(...withNull)).toThrow(/argument \d+ must be/);
+  });
+
   test('are named by record and field where one does not fit', () => {
     expect(withLayers([layers[0], { ...layers[1], a: new Uint8Array(4) }])).toThrow(
       /`a` of record 1 in argument 3 must be a Float32Array or undefined/,

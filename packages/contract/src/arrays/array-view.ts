@@ -1,6 +1,6 @@
 import { DTYPE_BYTES, type DataOf, type DType, type FloatDType } from './dtype.ts';
 import { QdyloraError } from '../errors/errors.ts';
-import { elementCount, sameShape, shapeText, type Shape } from './shape.ts';
+import { elementCount, isSize, sameShape, shapeText, type Shape } from './shape.ts';
 import { HostStorage, type Storage } from './storage.ts';
 
 /**
@@ -37,12 +37,23 @@ function refuse(where: string, problem: string): never {
   throw new QdyloraError('BAD_ARGUMENT', { where, problem });
 }
 
+/** Number of elements. @throws QdyloraError BAD_SHAPE for a size that is no whole number ≥ 0 */
+function checkedCount(shape: Shape): number {
+  if (!shape.every(isSize))
+    throw new QdyloraError('BAD_SHAPE', {
+      where: 'array-view',
+      problem: `the sizes of an array must be whole numbers ≥ 0 (got ${shapeText(shape)})`,
+    });
+  return elementCount(shape);
+}
+
 /** A view of host memory as a contiguous array. `data` may be longer than the shape needs. */
 export function viewOf<D extends DType>(dtype: D, shape: Shape, data: DataOf[D]): ArrayView<D> {
-  if (data.length < elementCount(shape))
+  const count = checkedCount(shape);
+  if (data.length < count)
     refuse(
       'array-view',
-      `${dtype} ${shapeText(shape)} needs ${elementCount(shape)} elements, but there are ${data.length}`,
+      `${dtype} ${shapeText(shape)} needs ${count} elements, but there are ${data.length}`,
     );
   return { dtype, shape, storage: new HostStorage(data), offset: 0 };
 }
@@ -50,7 +61,7 @@ export function viewOf<D extends DType>(dtype: D, shape: Shape, data: DataOf[D])
 /** A float32 array of its own memory, from numbers. */
 export const f32View = (
   shape: Shape,
-  values: ArrayLike<number> = new Float32Array(elementCount(shape)),
+  values: ArrayLike<number> = new Float32Array(checkedCount(shape)),
 ): ArrayView<'f32'> =>
   viewOf('f32', shape, values instanceof Float32Array ? values : Float32Array.from(values));
 
@@ -108,7 +119,7 @@ function refuseFreed({ dtype, shape }: ArrayView, name = 'an array'): never {
 /** A view of the rows `[from, to)` along the first axis. */
 export function rowsOf<D extends DType>(view: ArrayView<D>, from: number, to: number): ArrayView<D> {
   const { dtype, shape, storage, offset } = view;
-  if (!(from >= 0 && from <= to && to <= shape[0]))
+  if (!(isSize(from) && isSize(to) && from <= to && to <= shape[0]))
     refuse('array-view', `rows ${from}…${to} are not within 0…${shape[0]}`);
   const rowShape = shape.slice(1);
   return { dtype, shape: [to - from, ...rowShape], storage, offset: offset + from * elementCount(rowShape) };
@@ -116,7 +127,7 @@ export function rowsOf<D extends DType>(view: ArrayView<D>, from: number, to: nu
 
 /** A view of `shape` that begins at element `from` of another view. */
 export function partOf<D extends DType>(view: ArrayView<D>, from: number, shape: Shape): ArrayView<D> {
-  if (!(from >= 0 && from + elementCount(shape) <= elementCount(view.shape)))
+  if (!(isSize(from) && from + checkedCount(shape) <= elementCount(view.shape)))
     refuse('array-view', `${shapeText(shape)} from element ${from} is not within ${shapeText(view.shape)}`);
   return { dtype: view.dtype, shape, storage: view.storage, offset: view.offset + from };
 }
@@ -124,7 +135,7 @@ export function partOf<D extends DType>(view: ArrayView<D>, from: number, shape:
 /** A view of the same memory with another shape. */
 export function reshaped<D extends DType>(view: ArrayView<D>, shape: Shape): ArrayView<D> {
   if (sameShape(view.shape, shape)) return view;
-  if (elementCount(shape) !== elementCount(view.shape))
+  if (checkedCount(shape) !== elementCount(view.shape))
     refuse(
       'array-view',
       `${shapeText(view.shape)} has ${elementCount(view.shape)} elements, but ${shapeText(shape)} needs ` +

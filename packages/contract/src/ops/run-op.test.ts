@@ -11,7 +11,10 @@ import {
   i32Array,
   i32View,
   optional,
+  partOf,
   QdyloraError,
+  reshaped,
+  rowsOf,
   runOp,
   viewOf,
   type ArrayView,
@@ -140,6 +143,26 @@ describe.each([
   });
 });
 
+test('a call whose op throws releases the outputs that it allocated, and no others', () => {
+  const refusing = defineOp({
+    name: 'refusing',
+    takes: {},
+    shapes: (_: object, __: object) => {
+      const spec = { dtype: 'f32' as const, shape: [4] };
+      return { y: spec, z: spec };
+    },
+    reference: (_, __: { y: F32; z: F32 }): void => {
+      throw new QdyloraError('BAD_DATA', { where: 'refusing', problem: 'the ids are no classes' });
+    },
+  });
+  const backend = createHostBackend();
+  const z = backend.memory.allocate('f32', [4]);
+  const { liveBytes } = backend.memory.usage();
+  expect(() => runOp(backend, refusing, {}, {}, { z })).toThrow('the ids are no classes');
+  expect(backend.memory.usage().liveBytes).toBe(liveBytes);
+  expect(backend.memory.isReleased!(z)).toBe(false);
+});
+
 describe('an array is refused', () => {
   const host = createHostBackend();
   const call = (view: unknown): string =>
@@ -159,6 +182,30 @@ describe('an array is refused', () => {
 
   test.each([[[2.5, 2]], [[-2, 3]], [['2', 3]], [[NaN, 3]], [[0, 2 ** 50]]])('of the shape %j', (shape) => {
     expect(call({ ...x, shape })).toMatch(/^BAD_SHAPE/);
+  });
+
+  test.each([[[1.5, 2]], [[-4, -2]], [[NaN]]])('that is made of the shape %j', (shape) => {
+    const eight = f32View([2, 4]);
+    const ways = [
+      () => f32View(shape),
+      () => f32View(shape, new Float32Array(8)),
+      () => reshaped(eight, shape),
+      () => partOf(eight, 0, shape),
+    ];
+    for (const way of ways)
+      expect(refusal(way)).toMatch(
+        /^BAD_SHAPE \[array-view\] the sizes of an array must be whole numbers ≥ 0/,
+      );
+  });
+
+  test('that is made of rows or elements between two others', () => {
+    for (const [from, to] of [
+      [0.5, 2],
+      [0, 1.5],
+      [NaN, 2],
+    ])
+      expect(refusal(() => rowsOf(x, from, to))).toMatch(/^BAD_ARGUMENT .* are not within 0…2/);
+    expect(refusal(() => partOf(x, 0.5, [2]))).toMatch(/from element 0.5 is not within \[2, 3\]/);
   });
 
   test.each([-1, 0.5, NaN])('that begins at element %d', (offset) => {

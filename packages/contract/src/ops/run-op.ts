@@ -15,7 +15,8 @@ import { sameShape, shapeText } from '../arrays/shape.ts';
 /**
  * Runs one op. The call is validated once: inputs present, dtypes and shapes as declared, every operand in
  * the backend's memory, in-place outputs supplied, no aliasing. Then outputs that were not supplied are
- * allocated, and the backend's kernel runs or, in host memory, the reference.
+ * allocated, and the backend's kernel runs or, in host memory, the reference. Where that throws, the allocated
+ * outputs are released.
  *
  * @param suppliedOutputs arrays to write to instead of fresh ones
  * @throws QdyloraError BAD_ARGUMENT (missing input or in-place output, dtype, attribute, other memory,
@@ -30,7 +31,13 @@ export function runOp<I extends Arrays, O extends Arrays, A>(
   suppliedOutputs: Partial<O> = {},
 ): O {
   const { outputs, run } = prepareOp(backend, op, inputs, attributes, suppliedOutputs);
-  run();
+  try {
+    run();
+  } catch (error) {
+    for (const name in outputs)
+      if (outputs[name] && !suppliedOutputs[name]) backend.memory.release(outputs[name]);
+    throw error;
+  }
   return outputs;
 }
 

@@ -1,9 +1,12 @@
 import { hostData } from '@qdylora/contract';
 import type { NativeArgument, NativeList, NativeRecord, NativeValue, PlainValue } from './addon-functions.ts';
 
-/** The value that C++ receives: the elements of an array view, anything else unchanged. */
+/**
+ * The value that C++ receives: the elements of an array view, anything else unchanged. C++ refuses null, which
+ * JavaScript may pass as an attribute.
+ */
 const plain = (value: NativeValue): PlainValue =>
-  typeof value === 'object' && 'storage' in value ? hostData(value) : value;
+  value && typeof value === 'object' && 'storage' in value ? hostData(value) : value;
 
 /** True for a list of records. */
 export const isList = (argument: NativeArgument): argument is readonly NativeRecord[] =>

@@ -22,7 +22,7 @@ import {
   type AdaptedAttributes,
   type BaseOperands,
 } from './adapted-linear.ts';
-import { assertParts, type RankPart } from './rank-parts.ts';
+import { assertParts, assertTrainFrom, type RankPart } from './rank-parts.ts';
 
 type F32 = ArrayView<'f32'>;
 
@@ -220,6 +220,7 @@ export const adaptedLinearGroupBackward = defineOp({
   halves: ['x', 'dx', ...GROUP_NAMES.map(({ dy }) => dy)],
   shapes(inputs: Arrays, attributes: GroupBackwardAttributes): Record<string, ArraySpec | undefined> {
     const { layers, cols, trainFrom, wantsDx } = attributes;
+    assertTrainFrom('adapted-linear-group-backward', trainFrom);
     const x = inputs.x!;
     const r = assertLayers('adapted-linear-group-backward', inputs, attributes, { needsWeights: wantsDx });
     assertShape('adapted-linear-group-backward', 'x', x.shape, [-1, cols]);

@@ -16,7 +16,7 @@ import {
 } from '@qdylora/contract';
 import { assertQuantized, matmulNf4, matmulNf4InputGradient, QUANTIZED_INPUTS } from '@qdylora/quant';
 import { linear, linearInputGradient, type ComputeDtype } from '@qdylora/tensor';
-import { assertParts, partAt, type RankPart } from './rank-parts.ts';
+import { assertParts, assertTrainFrom, partAt, type RankPart } from './rank-parts.ts';
 
 type F32 = ArrayView<'f32'>;
 type U8 = ArrayView<'u8'>;
@@ -243,6 +243,7 @@ export const adaptedLinearBackward = defineOp({
     assertShape('adapted-linear-backward', 'b', i.b.shape, [r, rows]);
     if (i.xAdapter) assertShape('adapted-linear-backward', 'xAdapter', i.xAdapter.shape, [tokens, cols]);
     if (wantsDx) assertBase('adapted-linear-backward', i, attributes);
+    assertTrainFrom('adapted-linear-backward', trainFrom);
     assertParts('adapted-linear-backward', parts, tokens, r);
     const da: ArraySpec = { dtype: 'f32', shape: [r - trainFrom, cols] };
     const db: ArraySpec = { dtype: 'f32', shape: [r - trainFrom, rows] };

@@ -1,4 +1,4 @@
-import { QdyloraError } from '@qdylora/contract';
+import { badArgument, isSize, QdyloraError } from '@qdylora/contract';
 
 /** Consecutive rows of a pass at one rank: from the end of the previous part up to `until`. */
 export interface RankPart {
@@ -41,6 +41,11 @@ export function assertParts(
         `(got ${shown || 'none'})`,
       details: { tokens, r },
     });
+}
+
+/** @throws QdyloraError BAD_ARGUMENT unless it may be the first row of A and B that gets a gradient */
+export function assertTrainFrom(where: string, trainFrom: number): void {
+  if (!isSize(trainFrom)) throw badArgument(where, `trainFrom must be a whole number ≥ 0 (got ${trainFrom})`);
 }
 
 /** The part of row `t`; the whole adapter if there are no parts. */

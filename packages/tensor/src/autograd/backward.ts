@@ -1,13 +1,18 @@
 import {
+  anyValue,
+  checkOptions,
   elementCount,
   isHalfDType,
   narrowHalves,
   QdyloraError,
   runOp,
+  sameShape,
   shapeText,
+  trueOrFalse,
   type ArrayView,
   type Backend,
   type FloatView,
+  type OptionRules,
 } from '@qdylora/contract';
 import { fill } from '../ops/elements/fill.ts';
 import { Parameter } from '../parameter.ts';
@@ -17,7 +22,7 @@ import type { Tape, TapeNode } from './tape.ts';
 
 export interface BackwardOptions<V extends ArrayView = FloatView> {
   /**
-   * Gradient of the root, of its dtype. Default: 1, for a root of one element. The caller keeps the array.
+   * Gradient of the root, of its dtype and shape. Default: 1, for a root of one element. The caller keeps the array.
    */
   readonly seed?: FloatView;
   /** True if backward may add to the seed in place, because nobody else reads it. */
@@ -28,24 +33,30 @@ export interface BackwardOptions<V extends ArrayView = FloatView> {
   readonly leaves?: readonly Tensor<V>[];
 }
 
+const BACKWARD_OPTIONS: OptionRules<BackwardOptions> = {
+  seed: anyValue,
+  ownsSeed: trueOrFalse,
+  ownsRoot: trueOrFalse,
+  leaves: anyValue,
+};
+
 /**
  * Walks the tape backwards once. It adds to the gradients of trainable parameters, returns the gradients of
  * `leaves` in their order, each in an array of its own, and releases every recorded result as soon as nothing
  * needs it.
  *
- * @throws QdyloraError BAD_ARGUMENT where the root is no scalar and has no seed
+ * @throws QdyloraError BAD_ARGUMENT where the root is no scalar and has no seed, for a seed of another dtype or
+ * shape, and for an unknown option
  */
 export function backward<V extends ArrayView = FloatView>(
   tape: Tape,
   root: Tensor,
-  { seed, ownsSeed = false, ownsRoot = false, leaves = [] }: BackwardOptions<V> = {},
+  options: BackwardOptions<V> = {},
 ): (V | undefined)[] {
+  checkOptions('backward', options, BACKWARD_OPTIONS);
+  const { seed, ownsSeed = false, ownsRoot = false, leaves = [] } = options;
   const { backend } = tape;
-  if (!seed && elementCount(root.view.shape) !== 1)
-    throw new QdyloraError('BAD_ARGUMENT', {
-      where: 'backward',
-      problem: `the root must be a scalar, or have a seed (got shape ${shapeText(root.view.shape)})`,
-    });
+  assertSeed(root.view, seed);
   const store = new GradientStore(backend);
   const one = seed ?? oneLike(backend, root.view as FloatView);
   store.seed(root, one, ownsSeed);
@@ -69,6 +80,22 @@ export function backward<V extends ArrayView = FloatView>(
   const gradients = leaves.map((tensor) => store.returned(tensor) as V | undefined);
   if (!seed) backend.memory.release(one);
   return gradients;
+}
+
+function assertSeed({ dtype, shape }: ArrayView, seed: FloatView | undefined): void {
+  const where = 'backward';
+  if (!seed && elementCount(shape) !== 1)
+    throw new QdyloraError('BAD_ARGUMENT', {
+      where,
+      problem: `the root must be a scalar, or have a seed (got shape ${shapeText(shape)})`,
+    });
+  if (seed && (seed.dtype !== dtype || !sameShape(seed.shape, shape)))
+    throw new QdyloraError('BAD_ARGUMENT', {
+      where,
+      problem:
+        `the seed must be ${dtype} ${shapeText(shape)}, as the root is, but it is ` +
+        `${seed.dtype} ${shapeText(seed.shape)}`,
+    });
 }
 
 /** A 1 of the root's shape and dtype. */

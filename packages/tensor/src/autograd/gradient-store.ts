@@ -42,18 +42,23 @@ export class GradientStore {
   /** The gradient of `tensor` for a caller: a copy where another tensor or the seed has the same array. */
   returned(tensor: Tensor): FloatView | undefined {
     const present = this.byTensor.get(tensor);
-    return present && (this.ownedBy(tensor) ?? this.copyFor(tensor, present));
+    if (!present) return undefined;
+    const owned = this.ownedBy(tensor);
+    return owned ?? this.replace(tensor, this.copyOf(present));
   }
 
   /**
    * Adds a contribution to the gradient of `tensor`. The first one becomes the gradient: the store keeps its
-   * array. Later ones are added to it and stay the caller's.
+   * array. Later ones are added to it and stay the caller's. A rule may return one array for two inputs that
+   * are the same tensor: then the gradient is a copy of it plus itself.
    */
   add(tensor: Tensor, contribution: FloatView): void {
     const present = this.byTensor.get(tensor);
     if (!present) return this.put(tensor, contribution);
-    const sum = this.ownedBy(tensor) ?? this.copyFor(tensor, present);
+    const owned = present === contribution ? undefined : this.ownedBy(tensor);
+    const sum = owned ?? this.copyOf(present);
     runOp(this.backend, addInto, { x: contribution }, {}, { sum });
+    if (!owned) this.replace(tensor, sum);
   }
 
   /** Removes the gradient of `tensor`, and releases its array after the last user. */
@@ -72,10 +77,13 @@ export class GradientStore {
     this.users.set(gradient, (this.users.get(gradient) ?? 0) + 1);
   }
 
-  private copyFor(tensor: Tensor, present: FloatView): FloatView {
-    const copied = runOp(this.backend, copy, { x: present }, {}).y;
+  private copyOf(gradient: FloatView): FloatView {
+    return runOp(this.backend, copy, { x: gradient }, {}).y;
+  }
+
+  private replace(tensor: Tensor, gradient: FloatView): FloatView {
     this.drop(tensor);
-    this.put(tensor, copied);
-    return copied;
+    this.put(tensor, gradient);
+    return gradient;
   }
 }

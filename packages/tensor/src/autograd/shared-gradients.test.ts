@@ -15,6 +15,7 @@ import {
   differentiableActivationGate,
   differentiableAdd,
   differentiableLinearCrossEntropy,
+  differentiableResidualNorm,
   differentiableScaleBy,
   inferenceContext,
   leaf,
@@ -70,6 +71,24 @@ describe('a gradient', () => {
     ]);
   });
 
+  it('of a norm of a value plus itself is twice that of one side', () => {
+    const gradientOf = (isTwice: boolean): number[] => {
+      const ctx = taped();
+      const a = leaf(numbers(1, 2));
+      const inputs = {
+        a,
+        b: isTwice ? a : constant(numbers(1, 2)),
+        weight: constant(f32View([2], [1, 1])),
+      };
+      const { y } = apply(ctx, differentiableResidualNorm, inputs, { epsilon: 1e-3, weightOffset: 0 });
+      const before = backend.memory.usage().liveBytes;
+      const [gradient] = backward(ctx.tape, y, { seed: numbers(1, 10), leaves: [a] });
+      expect(backend.memory.usage().liveBytes).toBeLessThan(before);
+      return valuesOf(gradient);
+    };
+    expect(gradientOf(true)).toEqual(gradientOf(false).map((side) => 2 * side));
+  });
+
   it.each(['x', 'branch', 'none'])('of a norm of a sum reaches both sides where %s is frozen', (frozen) => {
     const ctx = taped();
     const view = (name: string, ...values: number[]): FloatTensor =>
@@ -105,6 +124,23 @@ it('gradients that are the 1 or the seed of the root are arrays of their own', (
     expect(gradients.map((gradient) => isReleased(gradient!))).toEqual([false, false, false]);
     expect(new Set([seed, ...gradients]).size).toBe(4);
   }
+});
+
+it.each([
+  ['of another shape', f32View([2]), /the seed must be f32 \[1, 2\], as the root is, but it is f32 \[2\]/],
+  ['of another dtype', viewOf('bf16', [1, 2], new Uint16Array(2)), /must be f32 .* it is bf16 \[1, 2\]/],
+])('a seed %s is refused', (_, seed, message) => {
+  const ctx = taped();
+  const x = leaf(numbers(1, 2));
+  const root = doubled(ctx, x);
+  expect(() => backward(ctx.tape, root, { seed, leaves: [x] })).toThrow(message);
+});
+
+it('an option that backward does not have is refused by name', () => {
+  const ctx = taped();
+  const x = leaf(numbers(1));
+  const options = { leafs: [x] } as object;
+  expect(() => backward(ctx.tape, doubled(ctx, x), options)).toThrow(/there is no option `leafs`.*`leaves`/);
 });
 
 it('a root of a type of two bytes starts from a 1 of its type', () => {

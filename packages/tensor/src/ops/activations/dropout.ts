@@ -1,5 +1,6 @@
 import {
   assertShape,
+  badArgument,
   defineOp,
   elementCount,
   floatArray,
@@ -30,7 +31,9 @@ export const dropout = defineOp({
   name: 'dropout',
   takes: { x: floatArray(null), counter: i32Array(1) },
   halves: ['x', 'y'],
-  shapes(i: { x: FloatView; counter: ArrayView<'i32'> }, _: DropoutAttributes) {
+  shapes(i: { x: FloatView; counter: ArrayView<'i32'> }, { probability }: DropoutAttributes) {
+    if (!(typeof probability === 'number' && probability >= 0 && probability <= 1))
+      throw badArgument('dropout', `probability must be a number within 0…1 (got ${String(probability)})`);
     assertShape('dropout', 'counter', i.counter.shape, [1]);
     return { y: { dtype: i.x.dtype, shape: i.x.shape } };
   },

@@ -32,7 +32,7 @@ export const softCap = defineOp({
 });
 
 function assertCap(where: string, cap: number): void {
-  if (!(cap > 0)) throw badArgument(where, `cap must be a number > 0 (got ${cap})`);
+  if (!(cap > 0 && cap < Infinity)) throw badArgument(where, `cap must be a finite number > 0 (got ${cap})`);
 }
 
 /** dx = dy · (1 − (y / cap)²).  y, dy: any shape → dx: as dy; may be the array of dy */

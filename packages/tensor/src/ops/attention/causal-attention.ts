@@ -204,10 +204,10 @@ function assertInputs(
       `heads, kvHeads and headDim must be whole numbers ≥ 1, and kvHeads must divide heads (got ` +
         `${heads}, ${kvHeads} and ${headDim})`,
     );
-  if (!(softCap >= 0 && Number.isInteger(window) && window >= 0))
+  if (!(softCap >= 0 && softCap < Infinity && Number.isInteger(window) && window >= 0))
     throw badArgument(
       op,
-      `softCap must be a number ≥ 0, and window a whole number ≥ 0 (got ${softCap} and ${window})`,
+      `softCap must be a finite number ≥ 0, and window a whole number ≥ 0 (got ${softCap} and ${window})`,
     );
   assertShape(op, 'q', i.q.shape, [-1, heads * headDim]);
   assertShape(op, 'k', i.k.shape, [-1, kvHeads * headDim]);

@@ -1,4 +1,5 @@
 import { hostData, assertShape, defineOp, f32Array, type ArrayView } from '@qdylora/contract';
+import { assertBetas } from './adamw-step.ts';
 import { lionUpdate, type LionAttributes } from './lion-step.ts';
 import {
   codeLimits,
@@ -21,7 +22,8 @@ export const lion8bitStep = defineOp({
   name: 'lion-8bit-step',
   takes: { gradient: f32Array(2), rates: f32Array(1), mMap: f32Array(1) },
   updates: ['parameter', 'mCodes', 'mAbsmax'],
-  shapes(i: { gradient: F32; rates: F32; mMap: F32 }, _: LionAttributes) {
+  shapes(i: { gradient: F32; rates: F32; mMap: F32 }, betas: LionAttributes) {
+    assertBetas('lion-8bit-step', betas);
     assertShape('lion-8bit-step', 'rates', i.rates.shape, [3]);
     assertShape('lion-8bit-step', 'mMap', i.mMap.shape, [256]);
     const { shape } = i.gradient;

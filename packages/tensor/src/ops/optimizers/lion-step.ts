@@ -1,5 +1,5 @@
 import { assertShape, defineOp, f32Array, hostData, type ArrayView } from '@qdylora/contract';
-import type { AdamwRates } from './adamw-step.ts';
+import { assertBetas, type AdamwRates } from './adamw-step.ts';
 
 type F32 = ArrayView<'f32'>;
 
@@ -22,7 +22,8 @@ export const lionStep = defineOp({
   name: 'lion-step',
   takes: { gradient: f32Array(null), rates: f32Array(1) },
   updates: ['parameter', 'm'],
-  shapes(i: { gradient: F32; rates: F32 }, _: LionAttributes) {
+  shapes(i: { gradient: F32; rates: F32 }, betas: LionAttributes) {
+    assertBetas('lion-step', betas);
     assertShape('lion-step', 'rates', i.rates.shape, [3]);
     const spec = { dtype: 'f32' as const, shape: i.gradient.shape };
     return { parameter: spec, m: spec };

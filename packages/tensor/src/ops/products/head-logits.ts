@@ -20,9 +20,9 @@ export function assertTarget(where: string, target: number, position: number, vo
   });
 }
 
-/** The largest logit, and Σ e^(z − largest). */
+/** The largest logit (−∞ of none), and Σ e^(z − largest). */
 export function sumOfExponentials(logits: Float64Array): { readonly largest: number; readonly sum: number } {
-  const largest = logits.reduce((a, b) => Math.max(a, b));
+  const largest = logits.reduce((a, b) => Math.max(a, b), -Infinity);
   return { largest, sum: logits.reduce((sum, z) => sum + Math.exp(z - largest), 0) };
 }
 

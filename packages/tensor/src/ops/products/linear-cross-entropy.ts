@@ -52,8 +52,8 @@ export const linearCrossEntropy = defineOp({
     assertShape('linear-cross-entropy', 'x', i.x.shape, [-1, i.weight.shape[1]]);
     assertShape('linear-cross-entropy', 'targets', i.targets.shape, [tokens]);
     if (i.tokenWeights) assertShape('linear-cross-entropy', 'tokenWeights', i.tokenWeights.shape, [tokens]);
-    if (!(softCap >= 0))
-      throw badArgument('linear-cross-entropy', `softCap must be a number ≥ 0 (got ${softCap})`);
+    if (!(softCap >= 0 && softCap < Infinity))
+      throw badArgument('linear-cross-entropy', `softCap must be a finite number ≥ 0 (got ${softCap})`);
     return {
       loss: { dtype: 'f32', shape: [1] },
       tokenLosses: { dtype: 'f32', shape: [tokens] },

@@ -148,6 +148,25 @@ describe('the divergence', () => {
     );
   });
 
+  it('is finite where the mass of the tail underflows', () => {
+    const heads: Heads = {
+      wide: f32View([1, 1], [1]),
+      x: f32View([1, 1], [400]),
+      weight: f32View([2, 1], [1, -1]),
+      targets: i32View([1], [0]),
+      topK: 1,
+      attributes: { computeDtype: 'f32', lossScale: 1, gradient: true },
+    };
+    const { loss, dx } = learn(heads, heads.x, softTargetsOf(heads), 0.5);
+    const p = 1 / (1 + Math.exp(-2));
+    const tail = 1 - p;
+    // log q is −800 for the tail, and 0 for the other class
+    const divergence = p * Math.log(p) + tail * (Math.log(tail) + 800);
+    // p and the loss are rounded to float32
+    expect(Math.abs(hostData(loss)[0] / (0.5 * divergence) - 1)).toBeLessThan(2 ** -20);
+    expect(Math.abs(hostData(dx!)[0] / tail - 1)).toBeLessThan(2 ** -20);
+  });
+
   it('of equal distributions is 0, and has no gradient', () => {
     fc.assert(
       fc.property(arbitraryHeads, (heads) => {

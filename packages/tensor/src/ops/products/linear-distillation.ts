@@ -101,19 +101,19 @@ export const linearDistillation = defineOp({
       assertIds(ids, t, vocabulary);
       const logits = head.logitsOf(t);
       const { largest, sum } = sumOfExponentials(logits);
+      const logSum = largest + Math.log(sum);
       const q = logits.map((z) => Math.exp(z - largest) / sum);
-      // p of each class by its id; the tail's classes share p_tail in proportion to q
+      // p of each class by its id; the tail's classes share p_tail in proportion to q, also where q is 0
       const logP = hostData(topLogProbabilities).subarray(t * k, (t + 1) * k);
       const pTail = k < vocabulary ? hostData(tailMass)[t] : 0;
       const isTop = new Set(ids);
-      const tail = Array.from(logits.keys()).filter((c) => !isTop.has(c));
-      const qTail = tail.reduce((mass, c) => mass + q[c], 0);
-      const p = q.map((qOf) => (pTail > 0 ? (pTail * qOf) / qTail : 0));
+      const tail = sumOfExponentials(logits.filter((_, c) => !isTop.has(c)));
+      const logTail = tail.largest + Math.log(tail.sum);
+      const p = logits.map((z, c) => (pTail > 0 && !isTop.has(c) ? pTail * Math.exp(z - logTail) : 0));
       for (const [i, id] of ids.entries()) p[id] = Math.exp(logP[i]);
-      const logSum = largest + Math.log(sum);
       const divergence = ids.reduce(
         (partial, id, i) => partial + (p[id] > 0 ? p[id] * (logP[i] - (logits[id] - logSum)) : 0),
-        pTail > 0 ? pTail * Math.log(pTail / qTail) : 0,
+        pTail > 0 ? pTail * (Math.log(pTail) - (logTail - logSum)) : 0,
       );
       const crossEntropy = logSum - logits[target];
       const tokenLoss = (1 - distillation) * crossEntropy + distillation * divergence;
