@@ -292,6 +292,25 @@ describe('answers', () => {
     );
   });
 
+  it('are refused with other advice where a single answer changes what is written before it', () => {
+    const dropsSystem =
+      "{% for m in messages %}{% if m.role == 'system' %}{% elif m.role == 'user' %}[INST]{% if loop.last " +
+      "and messages[0].role == 'system' %}{{ messages[0].content }} {% endif %}{{ m.content }}[/INST]" +
+      '{% else %}{{ m.content }};{% endif %}{% endfor %}';
+    const refusal = (messages: ChatMessage[]): unknown => {
+      try {
+        return answersOf(dropsSystem, messages);
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    const system = { role: 'system', content: 'Be kind.' };
+    expect(refusal([system, ...exchange.slice(0, 2)])).toMatch(
+      /differently once the answer follows, so what messages\[2\].*into the first user message/,
+    );
+    expect(refusal([system, ...exchange])).toMatch(/rewrites earlier turns.*into single exchanges/);
+  });
+
   it('count the token that an answer shares with its header', () => {
     const tokenizer = fixtureTokenizer('smollm2', 'own');
     const template = createChatTemplate(CHATML);

@@ -40,14 +40,47 @@ describe('a row', () => {
   });
 
   it('of prompt and completion begins with what the files add, and ends with EOS', async () => {
-    const example = await only({ prompt: 'the king', completion: 'and I' }, { tokenizer: llama });
-    expect(Array.from(example.ids)).toEqual([
-      llama.bosId,
-      ...llama.encode('the king'),
-      ...llama.encode('and I'),
-      llama.eosId,
-    ]);
-    expect(counted(example)).toEqual([...llama.encode('and I'), llama.eosId]);
+    const example = await only({ prompt: 'the king', completion: ' and I' }, { tokenizer: llama });
+    const [prompt, joint] = ['the king', 'the king and I'].map((text) => llama.encode(text));
+    expect(Array.from(example.ids)).toEqual([llama.bosId, ...joint, llama.eosId]);
+    expect(counted(example)).toEqual([...joint.slice(prompt.length), llama.eosId]);
+  });
+
+  it.each(['smollm2', 'tiny-llama2-style', 'tiny-llama3-style', 'tiny-unigram'])(
+    'of prompt and completion reads like one text, without a space between them, with %s',
+    async (name) => {
+      const tokenizer = fixtureTokenizer(name);
+      const rows = [
+        ['def f():\n', 'return 1'],
+        ['the king', ' and I'],
+        ['the ki', 'ng and I'],
+        ['Answer: ', '2'],
+        ['Answer:', ' 2'],
+        ['the sea', 'é日本'],
+      ];
+      for (const [prompt, completion] of rows) {
+        const { ids, labels } = await only({ prompt, completion }, { tokenizer });
+        const told = tokenizer.encode(prompt, { addSpecialTokens: true });
+        const end = ids.at(-1) === tokenizer.eosId ? -1 : undefined;
+        expect(tokenizer.decode(ids.subarray(0, end), { skipSpecialTokens: true })).toBe(
+          tokenizer.decode(tokenizer.encode(prompt + completion), { skipSpecialTokens: true }),
+        );
+        expect([...ids.subarray(0, told.length)]).toEqual(told);
+        expect(labels.findIndex((label) => label !== NOT_COUNTED)).toBe(told.length);
+      }
+    },
+  );
+
+  it('keeps an answer of unknown characters behind a prompt that ends with one', async () => {
+    const tokenizer = fixtureTokenizer('tiny-unigram'); // joins neighbouring unknown characters
+    expect(counted(await only({ prompt: '(', completion: '日' }, { tokenizer }))).toEqual(
+      tokenizer.encode('日'),
+    );
+  });
+
+  it('of question and answer has one space between them where a text begins with a space', async () => {
+    const example = await only({ question: 'q', answer: 'king' }, { tokenizer: llama });
+    expect(shown(example, llama)).toMatch(/^Question: q\nAnswer: ⟦king/);
   });
 
   it('of an empty prompt begins with BOS, which may be the same token as EOS', async () => {

@@ -58,6 +58,17 @@ describe('a tokenizer', () => {
     expect(smol.tokenText(2)).toBe('<|im_end|>');
   });
 
+  it('knows the bytes of a token, also of one that is only part of a character', () => {
+    for (const { encode, tokenBytes } of [load({}), fixtureTokenizer('smollm2')]) {
+      const bytes = encode('x中é😀 龘').flatMap((id) => [...tokenBytes(id)!]);
+      expect(Buffer.from(bytes).toString().trimStart()).toBe('x中é😀 龘');
+    }
+    const { unk_token: unknown } = tiny.model as { unk_token?: string };
+    expect(Buffer.from(load({}).tokenBytes(0)!).toString()).toBe(unknown);
+    const letters = { type: 'BPE', vocab: { '\ufffd': 0 }, merges: [] };
+    expect(load({ tokenizerJson: { model: letters } }).tokenBytes(0)).toBeNull();
+  });
+
   it('counts its vocabulary by the largest id, and passes over ids beyond it when decoding', () => {
     expect(load({}).vocabularySize).toBe(900);
     expect(load({}).decode([load({}).vocabularySize + 5, ...load({}).encode('king')])).toBe('king');

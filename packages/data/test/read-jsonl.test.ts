@@ -125,6 +125,7 @@ describe('readPlainText', () => {
     expect(says('rows.csv', 'prompt,completion\nhi,there\n')).toThrow(
       /rows\.csv:1\] A row must be a JSON object \(got a line of a table\)\. Convert it: .*'in.csv'\)/,
     );
+    expect(says('quoted.csv', '"text"\n"hi"\n')).toThrow(/got a line of a table\)\. Convert it/);
     expect(says('rows.tsv', 'prompt\tcompletion\nhi\tthere\n')).toThrow(/'in\.tsv', sep='\\t'\)/);
   });
 

@@ -46,6 +46,16 @@ describe('rows of ShareGPT', () => {
       { conversations: [{ from: 'function_call', value: 'add(1)' }] },
       /conversations\[0\]\.value, but its JSON is malformed/,
     ],
+    [
+      'no call in a list of calls',
+      { conversations: [{ from: 'function_call', value: '[]' }] },
+      /conversations\[0\]\.value must have at least one call/,
+    ],
+    [
+      'a call without a name in a list of calls',
+      { conversations: [{ from: 'function_call', value: '[{"name":"f"},{}]' }] },
+      /"name" in conversations\[0\]\.value\[1\] must be a string \(got nothing/,
+    ],
     ['no turns', { conversations: [] }, /"conversations" must be .*at least one turn \(got an empty one/],
     [
       'a system text that is none',
@@ -80,6 +90,100 @@ describe('rows of ShareGPT', () => {
       );
     }
   });
+
+  it('have several calls in one turn, written as a list', async () => {
+    const calls = '[{"name":"f","arguments":{"x":1.0}},{"name":"g"}]';
+    const template =
+      '{% for m in messages %}[{{ m.role }}]{{ m.content }}{% for c in m.tool_calls or [] %}' +
+      '{{ c.function.name }}{{ c.function.arguments }}{% endfor %};{% endfor %}';
+    const tokenizer = { ...smol, chatTemplate: createChatTemplate(template) };
+    const conversations = [
+      { from: 'human', value: 'a' },
+      { from: 'function_call', value: calls },
+    ];
+    const { training } = await loadDataset(files.write('parallel.jsonl', jsonl({ conversations })), {
+      tokenizer,
+      completionOnlyLoss: false,
+    });
+    expect(tokenizer.decode(training[0].ids)).toBe("[user]a;[assistant]f{'x': 1.0}g{};");
+  });
+});
+
+it('conversations whose turns have role and content are read as messages', async () => {
+  const messages = [
+    { role: 'user', content: '1+1?' },
+    { role: 'assistant', content: '2' },
+  ];
+  const system = { role: 'system', content: 'Count.' };
+  expect(await first({ conversations: messages, system: 'Count.' })).toBe(
+    await first({ messages: [system, ...messages] }),
+  );
+});
+
+describe('chat_template_kwargs of a row', () => {
+  const template =
+    '{{ style | default("plain") }}{{ ratio }}{% for m in messages %}[{{ m.role }}]{{ m.content }};' +
+    '{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}';
+  const tokenizer = { ...smol, chatTemplate: createChatTemplate(template) };
+  const exchange = [
+    { role: 'user', content: 'a' },
+    { role: 'assistant', content: 'b' },
+  ];
+  const textOf = async (row: string | object, completionOnlyLoss = true): Promise<string> => {
+    const lines = typeof row === 'string' ? `${row}\n` : jsonl(row);
+    const options = { tokenizer, completionOnlyLoss, applyChatTemplate: true };
+    const { training } = await loadDataset(files.write('variables.jsonl', lines), options);
+    return tokenizer.decode(training[0].ids);
+  };
+
+  it.each<[string, object]>([
+    ['messages', { messages: exchange }],
+    ['conversations', { conversations: exchange }],
+    ['prompt and completion in messages', { prompt: exchange.slice(0, 1), completion: exchange.slice(1) }],
+    ['prompt and completion in words', { prompt: 'a', completion: 'b' }],
+  ])('are variables of the template: %s', async (_, row) => {
+    for (const completionOnlyLoss of [true, false]) {
+      expect(await textOf({ ...row, chat_template_kwargs: { style: 'short' } }, completionOnlyLoss)).toBe(
+        'short[user]a;[assistant]b;',
+      );
+      expect(await textOf({ ...row, chat_template_kwargs: null }, completionOnlyLoss)).toBe(
+        'plain[user]a;[assistant]b;',
+      );
+    }
+  });
+
+  it('keep the spelling of numbers', async () => {
+    const row = `{"messages":${JSON.stringify(exchange)},"chat_template_kwargs":{"ratio":1.0}}`;
+    expect(await textOf(row)).toBe('plain1.0[user]a;[assistant]b;');
+  });
+
+  it.each<[string, unknown, RegExp]>([
+    ['a list', [], /"chat_template_kwargs" must be an object \(got a list\)/],
+    ['messages', { messages: [] }, /"chat_template_kwargs" may not have "messages"/],
+    ['tools', { tools: [] }, /may not have "tools"/],
+    ['a generation prompt', { add_generation_prompt: true }, /may not have "add_generation_prompt"/],
+  ])('are refused with %s', async (_, variables, message) => {
+    await expect(textOf({ messages: exchange, chat_template_kwargs: variables })).rejects.toThrow(message);
+  });
+
+  it('make a row another one; a row without them keeps its fingerprint', async () => {
+    const fingerprint = async (row: object): Promise<string> =>
+      (await loadDataset(files.write('hashed.jsonl', jsonl(row)), { tokenizer })).report.fingerprint;
+    const plain = await fingerprint({ messages: exchange });
+    expect(await fingerprint({ messages: exchange, chat_template_kwargs: null })).toBe(plain);
+    expect(await fingerprint({ messages: exchange, chat_template_kwargs: { style: 'x' } })).not.toBe(plain);
+  });
+});
+
+it.each([
+  ['system', 'Be kind.'],
+  ['history', [['a', 'b']]],
+])('rows of Alpaca with a %s are refused, and with an empty one they are not', async (key, content) => {
+  const row = { instruction: 'Say hi', output: 'Hello' };
+  await expect(first({ ...row, [key]: content })).rejects.toThrow(
+    new RegExp(`format alpaca is one exchange, and has no "${key}"\\. Write the row as "messages"`),
+  );
+  for (const empty of ['', [], null]) expect(await first({ ...row, [key]: empty })).toBe(await first(row));
 });
 
 describe('tool calls and tools', () => {

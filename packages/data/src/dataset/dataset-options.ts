@@ -70,7 +70,7 @@ const numbers = optionRule(
 
 /** The type of each option. `resolveReading` checks the ranges. */
 export const DATASET_RULES: OptionRules<DatasetOptions> = {
-  tokenizer: required(orNull(objectWith('encode'))),
+  tokenizer: required(orNull(objectWith('encode', 'decode'))),
   maxSeqLength: anyNumber,
   datasetFormat: someText,
   weights: numbers,

@@ -1,5 +1,7 @@
+import { badData } from '../bad-data.ts';
 import { labelExchange } from './label-exchange.ts';
-import { assertTokenizer, textOf, type RowFormat } from './row-format.ts';
+import { VARIABLES_KEY } from './read-variables.ts';
+import { assertTokenizer, textOf, type Row, type RowFormat } from './row-format.ts';
 
 /** The prompt of the Stanford Alpaca project, with the newline after "Response:" that later projects use. */
 export const alpacaPrompt = (instruction: string, input: string): string =>
@@ -10,13 +12,18 @@ export const alpacaPrompt = (instruction: string, input: string): string =>
       `Write a response that appropriately completes the request.\n\n### ` +
       `Instruction:\n${instruction}\n\n### Input:\n${input}\n\n### Response:\n`;
 
-/** `{"instruction": "…", "input": "…", "output": "…"}`; `input` may be empty or missing. */
+/**
+ * `{"instruction": "…", "input": "…", "output": "…"}`; `input` may be empty or missing. Rows with a system
+ * text or earlier turns are refused: the Alpaca prompt has no place for them.
+ */
 export const alpacaFormat: RowFormat = {
   name: 'alpaca',
   required: ['instruction', 'output'],
   optional: ['input'],
+  addedKeys: [VARIABLES_KEY],
   hasPrompts: true,
   label(row, settings) {
+    assertOneExchange(row);
     const instruction = textOf(row, 'instruction');
     const input = (row.value.input ?? '') === '' ? '' : textOf(row, 'input');
     const prompt = settings.applyChatTemplate
@@ -28,3 +35,17 @@ export const alpacaFormat: RowFormat = {
     });
   },
 };
+
+/** @throws QdyloraError BAD_DATA for LLaMA-Factory's columns of a system text and earlier turns */
+function assertOneExchange({ value, where }: Row): void {
+  const key = ['system', 'history'].find((name) => {
+    const content = value[name] ?? '';
+    return content !== '' && !(Array.isArray(content) && content.length === 0);
+  });
+  if (key === undefined) return;
+  throw badData(
+    where,
+    `A row of the format alpaca is one exchange, and has no ${JSON.stringify(key)}`,
+    'Write the row as "messages": the system text, the earlier turns, the instruction and the output.',
+  );
+}

@@ -1,6 +1,8 @@
 import { labelConversation } from '../labels/label-conversation.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { maskPrompt, type LabelledTokens } from '../labels/mask-prompt.ts';
+import { answerIds } from './answer-ids.ts';
+import { readVariables } from './read-variables.ts';
 import { assertTemplate, type Row, type RowSettings } from './row-format.ts';
 
 export interface Exchange {
@@ -16,8 +18,8 @@ export interface Exchange {
 /**
  * Labels a prompt and its answer.
  * Plain: `{prompt}` and `{answer}{eos}` (one EOS if the answer ends with it), tokenized separately, so that
- * the prompt has the tokens that generation starts from. With `applyChatTemplate`: a user turn and an
- * assistant turn.
+ * the prompt has the tokens that generation starts from; the answer is no beginning of a text (`answerIds`).
+ * With `applyChatTemplate`: a user turn and an assistant turn.
  */
 export function labelExchange(
   { prompt, answer, addSpecialTokens }: Exchange,
@@ -31,15 +33,18 @@ export function labelExchange(
       { role: 'assistant', content: answer },
     ];
     return labelConversation(
-      { messages },
+      { messages, variables: readVariables(row) },
       { tokenizer, template: assertTemplate(tokenizer), completionOnlyLoss, where: row.where },
     );
   }
-  const told = addSpecialTokens ? opening(tokenizer, prompt) : tokenizer.encode(prompt);
+  const encodePrompt = (text: string): readonly number[] =>
+    addSpecialTokens ? opening(tokenizer, text) : tokenizer.encode(text);
+  const told = encodePrompt(prompt);
+  const learned = answerIds(tokenizer, { told, prompt, answer, encodePrompt });
   return maskPrompt(
     [
       { ids: told, isAnswer: false },
-      { ids: withEnd(tokenizer, tokenizer.encode(answer)), isAnswer: true },
+      { ids: withEnd(tokenizer, learned), isAnswer: true },
     ],
     completionOnlyLoss,
   );

@@ -4,14 +4,15 @@ import { templateFor, type ChatTemplate } from '../template/chat-template.ts';
 import { labelConversation } from '../labels/label-conversation.ts';
 import type { LabelledTokens } from '../labels/mask-prompt.ts';
 import { parseJsonText } from '../rows/json/parse-json-text.ts';
+import { readVariables } from './read-variables.ts';
 import { assertTemplate, assertTokenizer, type Row, type RowSettings } from './row-format.ts';
 
 /**
- * Formats messages with the tokenizer's chat template and the row's tools. The loss is on every assistant
- * turn except those of weight 0 (OpenAI's key).
+ * Formats messages with the tokenizer's chat template and the row's tools and variables. The loss is on
+ * every assistant turn except those of weight 0 (OpenAI's key).
  *
- * @throws QdyloraError BAD_DATA for invalid tools or weights, or if the template refuses the conversation;
- * BAD_CONFIG without a template.
+ * @throws QdyloraError BAD_DATA for invalid tools, variables or weights, or if the template refuses the
+ * conversation; BAD_CONFIG without a template.
  */
 export function labelMessages(
   messages: readonly ChatMessage[],
@@ -25,10 +26,11 @@ export function labelMessages(
   );
   const template = assertTemplate(tokenizer);
   const tools = readTools(row);
+  const variables = readVariables(row);
   noteUnshown(messages, tools, template, unshown);
   const shown = messages.map(({ weight: _, ...message }): ChatMessage => message as ChatMessage);
   return labelConversation(
-    { messages: shown, tools },
+    { messages: shown, tools, variables },
     { tokenizer, template, completionOnlyLoss, where: row.where, untrained },
   );
 }

@@ -34,11 +34,10 @@ export function rowLabeller(
     },
     label: (row) => formatOf(row).label(row, settings),
     hash(row) {
-      const { required, optional } = formatOf(row);
-      return rowHash(
-        [...required, ...optional].map((key) => row.value[key] ?? null),
-        seed,
-      );
+      const { required, optional, addedKeys = [] } = formatOf(row);
+      const valueOf = (key: string): unknown => row.value[key] ?? null;
+      const added = addedKeys.filter((key) => valueOf(key) !== null).map((key) => [key, valueOf(key)]);
+      return rowHash([...[...required, ...optional].map(valueOf), ...added], seed);
     },
   };
 }

@@ -2,6 +2,7 @@ import { nearestName } from '@qdylora/contract';
 import { badData, kindOf } from '../bad-data.ts';
 import { CONTENT_PARTS, type ChatMessage, type TextPart } from '../template/chat-message.ts';
 import { labelMessages } from './label-messages.ts';
+import { VARIABLES_KEY } from './read-variables.ts';
 import type { Row, RowFormat } from './row-format.ts';
 
 /**
@@ -12,6 +13,7 @@ export const messagesFormat: RowFormat = {
   name: 'messages',
   required: ['messages'],
   optional: ['tools'],
+  addedKeys: [VARIABLES_KEY],
   hasPrompts: true,
   label: (row, settings) => labelMessages(readMessages(row, 'messages'), row, settings),
 };

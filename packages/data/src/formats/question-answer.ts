@@ -1,4 +1,5 @@
 import { labelExchange } from './label-exchange.ts';
+import { VARIABLES_KEY } from './read-variables.ts';
 import { assertTokenizer, textOf, type RowFormat } from './row-format.ts';
 
 /** The prompt of a question. Evaluation must use the same prompt, or its numbers are not comparable. */
@@ -12,6 +13,7 @@ export const questionAnswerFormat: RowFormat = {
   name: 'question_answer',
   required: ['question', 'answer'],
   optional: [],
+  addedKeys: [VARIABLES_KEY],
   hasPrompts: true,
   label(row, settings) {
     const question = textOf(row, 'question');

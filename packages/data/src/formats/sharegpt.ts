@@ -2,6 +2,8 @@ import { badData, kindOf } from '../bad-data.ts';
 import { parseJsonText } from '../rows/json/parse-json-text.ts';
 import type { ChatMessage } from '../template/chat-message.ts';
 import { labelMessages } from './label-messages.ts';
+import { readMessages } from './messages.ts';
+import { VARIABLES_KEY } from './read-variables.ts';
 import type { Row, RowFormat } from './row-format.ts';
 
 /** Roles by the names that such files use. */
@@ -22,13 +24,14 @@ const ROLES: ReadonlyMap<string, string> = new Map([
 /**
  * ShareGPT's conversations: `{"conversations": [{"from": "human", "value": "…"}, {"from": "gpt", "value":
  * "…"}], "system": "…", "tools": […]}`.
- * `function_call` turns hold JSON of `name` and `arguments` and become an assistant's tool calls.
- * `observation` is the answer of a tool.
+ * `function_call` turns hold JSON of `name` and `arguments`, or a list of them, and become an assistant's
+ * tool calls. `observation` is the answer of a tool. Turns with `role` and `content` are read as messages.
  */
 export const sharegptFormat: RowFormat = {
   name: 'sharegpt',
   required: ['conversations'],
   optional: ['system', 'tools'],
+  addedKeys: [VARIABLES_KEY],
   hasPrompts: true,
   label: (row, settings) => labelMessages(readTurns(row), row, settings),
 };
@@ -42,7 +45,9 @@ function readTurns(row: Row): ChatMessage[] {
         `${Array.isArray(conversations) ? 'an empty one' : kindOf(conversations)})`,
       'Correct or delete this line.',
     );
-  const turns = conversations.map((turn: unknown, i) => readTurn(turn, `conversations[${i}]`, row.where));
+  const turns = isMessage(conversations[0])
+    ? readMessages(row, 'conversations')
+    : conversations.map((turn: unknown, i) => readTurn(turn, `conversations[${i}]`, row.where));
   if (system === undefined || system === null || system === '') return turns;
   if (typeof system !== 'string')
     throw badData(
@@ -52,6 +57,10 @@ function readTurns(row: Row): ChatMessage[] {
     );
   return turns[0].role === 'system' ? turns : [{ role: 'system', content: system }, ...turns];
 }
+
+/** True for a turn by the names of chat templates. */
+const isMessage = (turn: unknown): boolean =>
+  typeof turn === 'object' && turn !== null && 'role' in turn && !('from' in turn);
 
 function readTurn(turn: unknown, name: string, where: string): ChatMessage {
   if (typeof turn !== 'object' || turn === null)
@@ -73,22 +82,30 @@ function readTurn(turn: unknown, name: string, where: string): ChatMessage {
   const role = ROLES.get(from)!;
   const turnWeight = weight === undefined ? {} : { weight };
   return role === 'function_call'
-    ? { role: 'assistant', content: null, tool_calls: [readCall(value, name, where)], ...turnWeight }
+    ? { role: 'assistant', content: null, tool_calls: readCalls(value, name, where), ...turnWeight }
     : { role, content: value, ...turnWeight };
 }
 
-function readCall(value: string, name: string, where: string): object {
-  const call = parseJsonText(value, {
+/** Reads one call, or a list of calls that are made together. */
+function readCalls(value: string, name: string, where: string): object[] {
+  const calls = parseJsonText(value, {
     where,
-    expected: `JSON of a function's name and arguments for ${name}.value`,
+    expected: `JSON of a function's name and arguments, or of a list of them, for ${name}.value`,
   });
+  if (!Array.isArray(calls)) return [readCall(calls, `${name}.value`, where)];
+  if (calls.length === 0)
+    throw badData(where, `${name}.value must have at least one call`, 'Correct or delete this line.');
+  return calls.map((call: unknown, i) => readCall(call, `${name}.value[${i}]`, where));
+}
+
+function readCall(call: unknown, name: string, where: string): object {
   const entries = call instanceof Map ? (call as ReadonlyMap<string, unknown>) : new Map<string, unknown>();
   const functionName = entries.get('name');
   const callArguments = entries.get('arguments');
   if (typeof functionName !== 'string')
     throw badData(
       where,
-      `"name" in ${name}.value must be a string (got ${kindOf(functionName)})`,
+      `"name" in ${name} must be a string (got ${kindOf(functionName)})`,
       'Correct or delete this line.',
     );
   return { type: 'function', function: { name: functionName, arguments: callArguments ?? {} } };

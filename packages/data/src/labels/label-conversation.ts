@@ -1,6 +1,11 @@
 import { QdyloraError } from '@qdylora/contract';
 import { badData } from '../bad-data.ts';
-import { answerCharacters, type Conversation, type Span } from '../template/answer-characters.ts';
+import {
+  answerCharacters,
+  variablesOf,
+  type Conversation,
+  type Span,
+} from '../template/answer-characters.ts';
 import { templateFor, type ChatTemplate } from '../template/chat-template.ts';
 import { CONTENT_PARTS } from '../template/chat-message.ts';
 import { withoutParts } from '../template/content-parts.ts';
@@ -32,7 +37,9 @@ export function labelConversation(
   if (!completionOnlyLoss && untrained.length === 0)
     return maskPrompt([
       {
-        ids: tokenizer.encode(template.render(conversation.messages, { tools: conversation.tools, where })),
+        ids: tokenizer.encode(
+          template.render(conversation.messages, { ...variablesOf(conversation), where }),
+        ),
         isAnswer: true,
       },
     ]);
@@ -50,10 +57,10 @@ export function labelConversation(
  * through them in some turns only.
  */
 function fitting(conversation: Conversation, template: ChatTemplate): Conversation {
-  const { messages, tools } = conversation;
+  const { messages } = conversation;
   if (!messages.some((message) => message[CONTENT_PARTS])) return conversation;
   try {
-    template.render(messages, { tools });
+    template.render(messages, variablesOf(conversation));
     return conversation;
   } catch (error) {
     if (!QdyloraError.isInstance(error)) throw error;
@@ -97,7 +104,7 @@ function piecesOf(ids: readonly number[], spans: readonly Span[]): Piece[] {
       { ids: ids.slice(at, Math.max(at, start)), isAnswer: false },
       { ids: ids.slice(Math.max(at, start), end), isAnswer: true },
     );
-    at = Math.max(at, end);
+    at = Math.max(at, start, end);
   }
   return [...pieces, { ids: ids.slice(at), isAnswer: false }];
 }
@@ -116,6 +123,7 @@ export function answerTokens(
   if (clean) return spans.map((_, i): Span => [clean[2 * i], clean[2 * i + 1]]);
   return spans.map(([start, end]): Span => {
     const first = boundary(tokenizer, text.slice(0, start), ids);
+    if (start === end) return [first.index, first.index];
     const last = boundary(tokenizer, text.slice(0, end), ids);
     return [first.index, last.index + (last.isInside ? 1 : 0)];
   });

@@ -21,27 +21,23 @@ export function parseRow(bytes: Uint8Array, where: string): Record<string, unkno
     ];
     throw badData(where, `A row must be a JSON object (got ${got})`, nextStep, cause);
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw badData(
-      where,
-      `A row must be a JSON object (got ${kindOf(value)})`,
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    const [got, nextStep] = lineOfTable(where) ?? [
+      kindOf(value),
       'Write {"text": "…"} or another known shape.',
-    );
+    ];
+    throw badData(where, `A row must be a JSON object (got ${got})`, nextStep);
+  }
   assertPlainJson(value, where);
   return Object.assign(Object.create(null) as Record<string, unknown>, value);
 }
 
+type Mistake = readonly [got: string, nextStep: string];
+
 /** Recognizes files that are often mistaken for rows, and says what to do. */
-function misread(text: string, where: string): readonly [got: string, nextStep: string] | undefined {
-  const table = /\.([ct])sv:\d+$/i.exec(where);
-  if (table) {
-    const from = table[1].toLowerCase() === 't' ? String.raw`'in.tsv', sep='\t'` : "'in.csv'";
-    return [
-      'a line of a table',
-      `Convert it: python -c "import pandas; pandas.read_csv(${from}).to_json('out.jsonl', ` +
-        `orient='records', lines=True)"`,
-    ];
-  }
+function misread(text: string, where: string): Mistake | undefined {
+  const table = lineOfTable(where);
+  if (table) return table;
   if (text.trim() === '{')
     return [
       'only its beginning',
@@ -53,4 +49,16 @@ function misread(text: string, where: string): readonly [got: string, nextStep: 
       'Convert it, for instance: iconv -f UTF-16 -t UTF-8 in.jsonl > out.jsonl',
     ];
   return undefined;
+}
+
+/** A line of CSV or TSV, by the name of its file. It may be valid JSON: a quoted text, a number. */
+function lineOfTable(where: string): Mistake | undefined {
+  const table = /\.([ct])sv:\d+$/i.exec(where);
+  if (!table) return undefined;
+  const from = table[1].toLowerCase() === 't' ? String.raw`'in.tsv', sep='\t'` : "'in.csv'";
+  return [
+    'a line of a table',
+    `Convert it: python -c "import pandas; pandas.read_csv(${from}).to_json('out.jsonl', ` +
+      `orient='records', lines=True)"`,
+  ];
 }

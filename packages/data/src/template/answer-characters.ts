@@ -7,7 +7,12 @@ import { lastWords, withText } from './content-parts.ts';
 export interface Conversation {
   readonly messages: readonly ChatMessage[];
   readonly tools?: readonly unknown[];
+  /** Variables of the template for this conversation, such as `enable_thinking`. */
+  readonly variables?: Readonly<Record<string, unknown>>;
 }
+
+/** What a template gets beside the messages. */
+export const variablesOf = ({ tools, variables }: Conversation): RenderOptions => ({ tools, variables });
 
 /** `[start, end)` */
 export type Span = readonly [number, number];
@@ -16,7 +21,7 @@ export type Span = readonly [number, number];
  * The spans that assistant turns add to a rendered conversation, in UTF-16 units: the answer and the text
  * that closes the turn, without the turn's header.
  * Taken from the template's `{% generation %}` marks if it has any; else by rendering the conversation up to
- * each turn, with and without it.
+ * each turn, with and without it. A turn of which the template writes nothing has an empty span.
  *
  * @throws QdyloraError BAD_DATA if the template rewrites earlier turns so much that a turn cannot be found.
  */
@@ -25,22 +30,23 @@ export function answerCharacters(
   conversation: Conversation,
   where: string,
 ): { text: string; spans: readonly Span[] } {
-  const { messages, tools } = conversation;
-  if (template.marksAnswers) return template.renderMarked(messages, { tools, where });
+  const { messages } = conversation;
+  const given = { ...variablesOf(conversation), where };
+  if (template.marksAnswers) return template.renderMarked(messages, given);
   const render = (count: number, options: RenderOptions = {}): string =>
-    count === 0 ? '' : template.render(messages.slice(0, count), { ...options, tools, where });
+    count === 0 ? '' : template.render(messages.slice(0, count), { ...options, ...given });
   const text = render(messages.length);
   const spans: Span[] = [];
   messages.forEach((message, turn) => {
     if (message.role !== 'assistant') return;
     const start =
       turn === 0
-        ? firstStart(text, message, (only, options) => template.render([only], { ...options, tools, where }))
+        ? firstStart(text, message, (only, options) => template.render([only], { ...options, ...given }))
         : turnStart(text, render, turn);
     const upToTurn = turn + 1 === messages.length ? text : render(turn + 1);
     const end = start === null ? null : turnEnd(text, withoutEnd(upToTurn, text, template), start, message);
-    if (start === null || end === null) throw rewritten(where, turn);
-    spans.push([start, end]);
+    if (start === null || end === null) throw rewritten(where, turn, messages);
+    spans.push([Math.min(start, end), end]);
   });
   return { text, spans };
 }
@@ -133,10 +139,20 @@ const entryOf = (value: unknown, key: string): unknown =>
     ? (value as ReadonlyMap<string, unknown>).get(key)
     : (value as Readonly<Record<string, unknown>> | null | undefined)?.[key];
 
-const rewritten = (where: string, turn: number): Error =>
-  badData(
+function rewritten(where: string, turn: number, messages: readonly ChatMessage[]): Error {
+  const isExchange = messages.filter(({ role }) => role === 'assistant').length === 1;
+  const rewrites = isExchange
+    ? 'writes the messages before an answer differently once the answer follows'
+    : 'rewrites earlier turns';
+  const other = !isExchange
+    ? 'split the row into single exchanges'
+    : messages.some(({ role }) => role === 'system')
+      ? 'put the text of the system message into the first user message'
+      : 'use another template';
+  return badData(
     where,
-    `The chat template rewrites earlier turns, so what messages[${turn}] added cannot be ` + 'found',
-    "Mark the assistant's words in the template with {% generation %}, split the row into single " +
-      'exchanges, or set completion_only_loss: false.',
+    `The chat template ${rewrites}, so what messages[${turn}] added cannot be found`,
+    `Mark the assistant's words in the template with {% generation %}, ${other}, or set ` +
+      'completion_only_loss: false.',
   );
+}

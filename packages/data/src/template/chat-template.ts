@@ -26,6 +26,8 @@ export interface RenderOptions {
   /** Ends with the text of the last message, so that a model goes on with it; not in `renderMarked`. */
   readonly continueFinalMessage?: boolean;
   readonly tools?: readonly unknown[];
+  /** More variables of the template, such as `enable_thinking`; they replace those of the tokenizer. */
+  readonly variables?: Readonly<Record<string, unknown>>;
   /** Source of the conversation, for errors. */
   readonly where?: string;
 }
@@ -34,6 +36,7 @@ const RENDER_RULES: OptionRules<RenderOptions> = {
   addGenerationPrompt: trueOrFalse,
   continueFinalMessage: trueOrFalse,
   tools: anyValue,
+  variables: objectWith(),
   where: someText,
 };
 
@@ -95,10 +98,11 @@ export function createChatTemplate(source: string, options: ChatTemplateOptions 
   const render = (
     program: () => Program,
     messages: readonly ChatMessage[],
-    { addGenerationPrompt = false, tools, where = 'chat template' }: RenderOptions,
+    { addGenerationPrompt = false, tools, variables: more, where = 'chat template' }: RenderOptions,
   ): string => {
     const inputs = {
       ...variables,
+      ...more,
       messages: messages.map((message) => withReasoning(withoutNulls(withContent(message)))),
       tools: tools ?? null,
       add_generation_prompt: addGenerationPrompt,

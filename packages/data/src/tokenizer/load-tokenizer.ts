@@ -18,6 +18,7 @@ import { guardPatterns, unknownPattern } from './guard-patterns.ts';
 import { openLibrary } from './huggingface-tokenizers/open-library.ts';
 import { specialIds, templateTokens, type SpecialTokens, type Vocabulary } from './special-tokens.ts';
 import { withLlamaParts } from './llama-parts.ts';
+import { bytesOfTokens } from './token-bytes.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { withPrefixSpace } from './with-prefix-space.ts';
 
@@ -98,6 +99,7 @@ export function loadTokenizer(files: TokenizerFiles): Tokenizer {
           clean_up_tokenization_spaces: false,
         });
   };
+  const tokenText = behindALetter(encode, decode);
   return {
     ...ids,
     encode,
@@ -111,7 +113,8 @@ export function loadTokenizer(files: TokenizerFiles): Tokenizer {
             variables: templateTokens(config, ids, vocabulary),
             toolSource: files.toolTemplate,
           }),
-    tokenText: behindALetter(encode, decode),
+    tokenText,
+    tokenBytes: bytesOfTokens(library, tokenText),
   };
 }
 

@@ -22,4 +22,6 @@ export interface Tokenizer {
   readonly chatTemplate: ChatTemplate | null;
   /** Text of one token inside a text, with its leading space; U+FFFD if it is only part of a character. */
   tokenText(id: number): string;
+  /** UTF-8 bytes of `tokenText`, also where it is only part of a character; null if they are not known. */
+  tokenBytes(id: number): Uint8Array | null;
 }

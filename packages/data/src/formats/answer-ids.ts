@@ -1,0 +1,39 @@
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+
+export interface AnswerOptions {
+  /** Tokens of the prompt. */
+  readonly told: readonly number[];
+  readonly prompt: string;
+  readonly answer: string;
+  /** Tokenizes a prompt, as it begins a sequence. */
+  readonly encodePrompt: (text: string) => readonly number[];
+}
+
+/** Its token seldom joins the text behind it. */
+const NEWLINE = '\n';
+
+/**
+ * Tokens of an answer behind the tokens of its prompt, so that both together read as one text.
+ * Those of the answer alone, unless the tokenizer puts a space at the beginning of every text (Llama 2): an
+ * answer is no beginning. Then those that it has behind its prompt or, if that ends in other tokens in the
+ * joint text, behind a newline.
+ */
+export function answerIds(
+  tokenizer: Tokenizer,
+  { told, prompt, answer, encodePrompt }: AnswerOptions,
+): readonly number[] {
+  const alone = tokenizer.encode(answer);
+  const last = told.slice(-1);
+  if (tokenizer.decode([...last, ...alone]) === tokenizer.decode(last) + answer) return alone;
+  const joint = encodePrompt(prompt + answer);
+  const text = tokenizer.decode(joint);
+  const behindNewline = idsBehind(tokenizer.encode(NEWLINE + answer), tokenizer.encode(NEWLINE));
+  const found = [alone, idsBehind(joint, told), behindNewline].find(
+    (ids) => ids !== null && ids.length > 0 && tokenizer.decode([...told, ...ids]) === text,
+  );
+  return found ?? alone;
+}
+
+/** The ids behind a beginning; null if they do not begin with it. */
+const idsBehind = (ids: readonly number[], beginning: readonly number[]): readonly number[] | null =>
+  beginning.every((id, i) => id === ids[i]) ? ids.slice(beginning.length) : null;
