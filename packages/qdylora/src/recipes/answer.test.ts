@@ -1,9 +1,11 @@
 import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { temporaryPlace, writeTinyModel } from '../../test/tiny-model.ts';
 import { run } from '../../test/tiny-run.ts';
 import { valuesOfFlags } from '../config/explicit-values.ts';
 import { openAnswerer } from './answer.ts';
+import type { TextEvent } from './text/decode-text.ts';
 
 const folder = temporaryPlace();
 
@@ -70,5 +72,52 @@ describe('the first space of an answer', () => {
       outputDir: folder.in('pairs'),
     });
     expect(await answerOf({ model: plain, adapter: folder.in('pairs/adapter') })).toMatch(word);
+  });
+});
+
+describe('the length of an answer of a model with 64 positions', () => {
+  const model = fileURLToPath(new URL('../../../models/fixtures/gpt2', import.meta.url));
+
+  /** The last event of an answer, the notices about positions, and the refusal. */
+  async function answerTo(promptIds: readonly number[], flags: object = {}) {
+    const notices: string[] = [];
+    const explicit = valuesOfFlags({ model, promptIds, backend: 'host', quantization: 'none', ...flags });
+    using answerer = await openAnswerer(explicit, { onNotice: (notice) => void notices.push(notice) });
+    const events: TextEvent[] = [];
+    let refusal: unknown = null;
+    try {
+      for await (const event of answerer.answer(promptIds)) events.push(event);
+    } catch (error) {
+      refusal = (error as Error).message;
+    }
+    return {
+      end: events.at(-1)?.type,
+      notices: notices.filter((each) => each.includes('positions')),
+      refusal,
+    };
+  }
+  const tokens = (count: number): number[] => Array.from({ length: count }, (_, i) => 3 + i);
+
+  it('is what the model has room for, where none was asked for', async () => {
+    for (const count of [2, 63])
+      expect(await answerTo(tokens(count))).toEqual({ end: 'end', notices: [], refusal: null });
+    expect(await answerTo(tokens(64))).toEqual({
+      end: undefined,
+      notices: [],
+      refusal:
+        '[prompt] The model has 64 positions, but the prompt has 64 tokens, so an answer has no room. ' +
+        'Shorten the prompt.',
+    });
+  });
+
+  it('is refused where more was asked for, without a warning before', async () => {
+    expect(await answerTo(tokens(2), { maxNewTokens: 63 })).toMatchObject({ end: 'end', refusal: null });
+    expect(await answerTo(tokens(2), { maxNewTokens: 64 })).toEqual({
+      end: undefined,
+      notices: [],
+      refusal:
+        '[max_new_tokens] The model has 64 positions, but the prompt has 2 tokens and the answer up to 64. ' +
+        'Shorten the prompt, or use max_new_tokens 62.',
+    });
   });
 });

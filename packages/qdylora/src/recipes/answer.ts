@@ -31,6 +31,11 @@ export interface Answerer extends Disposable {
   /** Token ids of what the model reads. */
   promptOf(messages: readonly ChatMessage[]): number[];
   /** The answer in pieces. Without a tokenizer their texts are empty. */
+  /**
+   * Tokens that an answer has at most: without `max_new_tokens` no more than the model has positions for.
+   * @throws QdyloraError BAD_CONFIG where it has too few for the prompt, or for an explicit length
+   */
+  longestAnswer(promptTokens: number): number;
   answer(prompt: readonly number[], signal?: AbortSignal): AsyncGenerator<TextEvent>;
 }
 
@@ -79,7 +84,8 @@ export async function openAnswerer(
         problem: 'The model has no tokenizer, so its tokens cannot be compared with a text.',
         nextStep: 'Leave --stop out.',
       });
-    return answererOf(opened, config, { rank, tokenizer, onNotice });
+    const isLengthChosen = explicit.has('maxNewTokens');
+    return answererOf(opened, config, { rank, tokenizer, isLengthChosen, onNotice });
   } catch (error) {
     opened.dispose();
     throw error;
@@ -92,8 +98,14 @@ function answererOf(
   {
     rank,
     tokenizer,
+    isLengthChosen,
     onNotice,
-  }: { readonly rank: number | null; readonly tokenizer: Tokenizer | null; readonly onNotice: Warn },
+  }: {
+    readonly rank: number | null;
+    readonly tokenizer: Tokenizer | null;
+    readonly isLengthChosen: boolean;
+    readonly onNotice: Warn;
+  },
 ): Answerer {
   const { model, adapter, source, computeDtype, precision, level } = opened;
   const view =
@@ -107,6 +119,8 @@ function answererOf(
   const endless = style?.usesTemplate && !config.promptIds ? closingNote(tokenizer, source.template) : null;
   if (endless !== null) onNotice(endless);
   const warnOnce = tellOnce(onNotice);
+  const longestAnswer = (promptTokens: number): number =>
+    answerLength(promptTokens, config.maxNewTokens, { limit: model.config.positionLimit, isLengthChosen });
   return {
     config,
     tokenizer,
@@ -114,12 +128,14 @@ function answererOf(
     usesTemplate: style?.usesTemplate ?? false,
     [Symbol.dispose]: opened.dispose,
     promptOf: (messages) => style!.encode(messages),
+    longestAnswer,
     answer(prompt, signal) {
-      const tokens = prompt.length + config.maxNewTokens;
+      const maxNewTokens = longestAnswer(prompt.length);
+      const tokens = prompt.length + maxNewTokens;
       const advice = 'shorten the prompt, or lower max_new_tokens';
       warnOfLongText(model.config, { what: 'Prompt and answer may have', tokens, advice }, warnOnce);
       return answerOf(view, prompt, {
-        config,
+        config: { ...config, maxNewTokens },
         tokenizer,
         stopIds: stopIdsOf(source.stopIds, tokenizer),
         computeDtype,
@@ -128,6 +144,25 @@ function answererOf(
       });
     },
   };
+}
+
+/** @throws QdyloraError BAD_CONFIG for more positions than the model has */
+function answerLength(
+  promptTokens: number,
+  maxNewTokens: number,
+  { limit, isLengthChosen }: { readonly limit: number; readonly isLengthChosen: boolean },
+): number {
+  const room = limit - promptTokens;
+  if (isLengthChosen && maxNewTokens <= room + 1) return maxNewTokens; // no pass reads the last token
+  if (!isLengthChosen && room > 0) return Math.min(maxNewTokens, room);
+  const isFull = room < 1;
+  throw new QdyloraError('BAD_CONFIG', {
+    where: isFull ? 'prompt' : 'max_new_tokens',
+    problem:
+      `The model has ${limit} positions, but the prompt has ${promptTokens} tokens` +
+      (isFull ? ', so an answer has no room' : ` and the answer up to ${maxNewTokens}`),
+    nextStep: isFull ? 'Shorten the prompt.' : `Shorten the prompt, or use max_new_tokens ${room}.`,
+  });
 }
 
 interface AnswerOptions {

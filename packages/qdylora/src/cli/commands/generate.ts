@@ -81,7 +81,7 @@ async function answerOnce(
     }
   }, STOPPING);
   if (!json) terminal.out('');
-  noteLength(answerer, finish, terminal);
+  noteLength(answerer, prompt, { finish, terminal });
   if (!json) return;
   const { precision, tokenizer } = answerer;
   const document = {
@@ -95,15 +95,19 @@ async function answerOnce(
 }
 
 /** Says that an answer may go on. */
-function noteLength({ config: { maxNewTokens } }: Answerer, finish: FinishReason, terminal: Terminal): void {
+function noteLength(
+  { config: { maxNewTokens }, longestAnswer }: Answerer,
+  prompt: readonly number[],
+  { finish, terminal }: { readonly finish: FinishReason; readonly terminal: Terminal },
+): void {
   if (finish !== 'length') return;
-  const tokens = `${maxNewTokens.toLocaleString('en-US')} token${maxNewTokens === 1 ? '' : 's'}`;
-  terminal.note(
-    terminal.paint(
-      'dim',
-      `The answer ended at ${tokens} (max_new_tokens): --max-new-tokens ${2 * maxNewTokens}.`,
-    ),
-  );
+  const length = longestAnswer(prompt.length);
+  const tokens = `${length.toLocaleString('en-US')} token${length === 1 ? '' : 's'}`;
+  const reason =
+    length < maxNewTokens
+      ? `: the model has ${(prompt.length + length).toLocaleString('en-US')} positions.`
+      : ` (max_new_tokens): --max-new-tokens ${2 * maxNewTokens}.`;
+  terminal.note(terminal.paint('dim', `The answer ended at ${tokens}${reason}`));
 }
 
 /**
@@ -161,6 +165,6 @@ async function streamAnswer(
     if (signal.aborted) break;
   }
   if (finish === 'length') terminal.out('');
-  noteLength(answerer, finish, terminal);
+  noteLength(answerer, prompt, { finish, terminal });
   return answer;
 }

@@ -19,7 +19,7 @@ test('pieces of text are what all ids decode to, cut in the middle of a characte
       const ids = [...new TextEncoder().encode(text)];
       const cut = ids.slice(0, Math.max(0, ids.length - missing));
       const decoder = createTextDecoder(bytes);
-      const pieces = cut.map((id) => decoder.push(id));
+      const pieces = cut.map((id) => decoder.push(id).text);
       expect(pieces.join('') + decoder.finish()).toBe(bytes.decode(cut));
     }),
   );
@@ -35,7 +35,7 @@ test('a text goes on from its prompt, also where a decoder strips the first spac
   };
   const answer = (context: readonly number[]): string => {
     const decoder = createTextDecoder(words, context);
-    return [4, 5].map((id) => decoder.push(id)).join('') + decoder.finish();
+    return [4, 5].map((id) => decoder.push(id).text).join('') + decoder.finish();
   };
   expect(answer([])).toBe('times');
   expect(answer([0, 1, 2, 3])).toBe(' times');
@@ -43,7 +43,33 @@ test('a text goes on from its prompt, also where a decoder strips the first spac
   expect(answer([0])).toBe('times'); // behind a special token a text begins
   // behind the first half of a character nothing tells how a token is written
   const half = createTextDecoder(bytes, [0xc3]);
-  expect(half.push(0x61)).toBe('a');
+  expect(half.push(0x61)).toEqual({ text: 'a', begin: 0 });
+});
+
+test('a prompt that ends in many bytes or special tokens keeps the first space of its answer', () => {
+  const SPECIAL = -1;
+  const WORD = -2; // " word", whose space is not written at the beginning of a text
+  /** As SentencePiece with byte fallback: a run of bytes that are not UTF-8 is one U+FFFD a byte. */
+  const fallback = {
+    decode: (ids: ArrayLike<number>) =>
+      Array.from(ids)
+        .filter((id) => id !== SPECIAL)
+        .map((id) => (id === WORD ? ' word' : `<${id}>`))
+        .join('')
+        .replace(/(?:<\d+>)+/g, (run) => textOfRun([...run.matchAll(/\d+/g)].map(Number)))
+        .replace(/^ /, ''),
+  };
+  const textOfRun = (run: readonly number[]): string => {
+    const text = new TextDecoder().decode(Uint8Array.from(run));
+    return text.includes('\ufffd') ? '\ufffd'.repeat(run.length) : text;
+  };
+  const answer = (context: readonly number[]): string => createTextDecoder(fallback, context).push(WORD).text;
+  const bytesOf = (text: string): number[] => [...new TextEncoder().encode(text)];
+  for (const count of [1, 2, 3, 5, 11, 40]) {
+    expect(answer(bytesOf('龘'.repeat(count)))).toBe(' word');
+    expect(answer([...bytesOf('x'), ...Array.from({ length: count }, () => SPECIAL)])).toBe(' word');
+  }
+  expect(answer(Array.from({ length: 40 }, () => SPECIAL))).toBe('word');
 });
 
 /** The text before the stop string that begins first, as soon as any is complete. */
@@ -76,10 +102,10 @@ test('a text ends before its first stop string, and nothing of that was told bef
   );
 });
 
-async function* eventsOf(text: string, onLeave: () => void): AsyncGenerator<DecodeEvent> {
+async function* eventsOf(text: string | Uint8Array, onLeave: () => void): AsyncGenerator<DecodeEvent> {
   try {
     yield { type: 'prompt', scores: null, nextScores: null };
-    for (const id of new TextEncoder().encode(text))
+    for (const id of typeof text === 'string' ? new TextEncoder().encode(text) : text)
       yield { type: 'token', id, logProbability: -id, top: [] };
     yield { type: 'end', reason: 'length', stopToken: null };
   } finally {
@@ -87,7 +113,7 @@ async function* eventsOf(text: string, onLeave: () => void): AsyncGenerator<Deco
   }
 }
 
-async function textOf(text: string, stops: string[]) {
+async function textOf(text: string | Uint8Array, stops: string[]) {
   let hasLeft = false;
   const events: TextEvent[] = [];
   for await (const event of decodeText(
@@ -124,5 +150,21 @@ test('tokens come with the text that begins in them, and none of a stop string',
     text: 'one\nQ',
     ids: 'one\nQ',
     end: { reason: 'length' },
+  });
+});
+
+test('a token behind an incomplete character begins behind it, so that a stop string leaves it out', async () => {
+  const half = 0xe4; // first byte of three
+  const letter = 'x'.charCodeAt(0);
+  expect(await textOf(Uint8Array.of(half, letter, letter), [])).toMatchObject({
+    text: '\ufffdxx',
+    offsets: [0, 1, 2],
+  });
+  expect(await textOf(Uint8Array.of(half, letter), ['x'])).toMatchObject({ text: '\ufffd', ids: 'ä' });
+  // a token that completes a character begins with it
+  expect(await textOf('中x', [])).toMatchObject({ text: '中x', offsets: [0, 0, 0, 1] });
+  expect(await textOf(Uint8Array.of(0xff, 0xc3, 0xa9), [])).toMatchObject({
+    text: '\ufffdé',
+    offsets: [0, 0, 1],
   });
 });

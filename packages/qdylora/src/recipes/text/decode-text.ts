@@ -60,10 +60,10 @@ export async function* decodeText(
     } else if (event.type === 'token') {
       const { id, logProbability, top } = event;
       count++;
-      pending.push({ id, logProbability, top, offset: decodedLength });
       const piece = decoder.push(id);
-      decodedLength += countCharacters(piece);
-      const { text, isStopped } = finder.push(piece);
+      pending.push({ id, logProbability, top, offset: decodedLength + piece.begin });
+      decodedLength += countCharacters(piece.text);
+      const { text, isStopped } = finder.push(piece.text);
       if (text !== '') yield pieceOf(text);
       if (isStopped) return yield { type: 'end', reason: 'stop', tokens: count, stopToken: null };
     } else {

@@ -1,9 +1,16 @@
 import type { Tokenizer } from '@qdylora/data';
+import { countCharacters } from './count-characters.ts';
+
+/** The text that is complete with a token; '' while a character is not. */
+export interface DecodedPiece {
+  readonly text: string;
+  /** Where the text of the token begins in it, in Unicode characters: behind an incomplete character. */
+  readonly begin: number;
+}
 
 /** Turns token ids into text, one after another. */
 export interface TextDecoder {
-  /** The text that is complete with this token; '' while a character is not. */
-  push(id: number): string;
+  push(id: number): DecodedPiece;
   /** What is left at the end: the characters of an incomplete one. */
   finish(): string;
 }
@@ -13,6 +20,8 @@ const isWhole = (text: string): boolean => !text.endsWith('\ufffd');
 
 /** More than one, since special tokens have no text. */
 const CONTEXT_TOKENS = 8;
+/** A slice that begins inside a character or has no text becomes longer, up to here; then it is all. */
+const MOST_CONTEXT_TOKENS = 32;
 
 /**
  * Decodes only the last tokens of a text: those since the last complete character, with the ones before it,
@@ -28,6 +37,7 @@ export function createTextDecoder(
   const ids = wholeContext(tokenizer, context);
   let before = 0; // first token that is decoded again
   let done = ids.length; // tokens whose text was returned
+  let held = ''; // text behind these, which is not complete
   const decode = (from: number, to: number): string =>
     tokenizer.decode(ids.slice(from, to), { skipSpecialTokens });
   const rest = (): string => decode(before, ids.length).slice(decode(before, done).length);
@@ -36,10 +46,15 @@ export function createTextDecoder(
       ids.push(id);
       const text = decode(before, ids.length);
       const piece = text.slice(decode(before, done).length);
-      if (piece === '' || !isWhole(text)) return '';
+      if (piece === '' || !isWhole(text)) {
+        held = piece;
+        return { text: '', begin: 0 };
+      }
+      const begin = countCommonCharacters(held, piece);
       before = done;
       done = ids.length;
-      return piece;
+      held = '';
+      return { text: piece, begin };
     },
     finish: rest,
   };
@@ -47,6 +62,18 @@ export function createTextDecoder(
 
 /** The last tokens of a text, which decide how the next one is written; none after part of a character. */
 function wholeContext(tokenizer: Pick<Tokenizer, 'decode'>, context: readonly number[]): number[] {
-  const last = context.slice(-CONTEXT_TOKENS);
-  return isWhole(tokenizer.decode(last, { skipSpecialTokens: true })) ? last : [];
+  const { length } = context;
+  for (let count = CONTEXT_TOKENS; ; count = count < MOST_CONTEXT_TOKENS ? count + 1 : length) {
+    const last = context.slice(-count);
+    const text = tokenizer.decode(last, { skipSpecialTokens: true });
+    if (isWhole(text) && (text !== '' || count >= length)) return last;
+    if (count >= length) return [];
+  }
+}
+
+/** How many characters (code points) both texts begin with. */
+function countCommonCharacters(first: string, second: string): number {
+  const others = Array.from(second);
+  const different = Array.from(first).findIndex((character, i) => character !== others[i]);
+  return different < 0 ? countCharacters(first) : different;
 }

@@ -33,6 +33,10 @@ export const errorBody = ({ status, code, message, param }: ApiError): ErrorBody
 export const clientClosed = (): ApiError =>
   new ApiError(499, 'client_closed', 'The client closed the connection.');
 
+/** The message without the place in the program, which means nothing to a client. */
+export const plainMessage = ({ where, message }: QdyloraError): string =>
+  message.startsWith(`[${where}] `) ? message.slice(`[${where}] `.length) : message;
+
 /** Codes of errors whose cause is the request. */
 const BAD_REQUEST: ReadonlySet<string> = new Set(['BAD_ARGUMENT', 'BAD_DATA', 'BAD_CONFIG', 'UNSUPPORTED']);
 
@@ -48,7 +52,7 @@ export function apiErrorOf(error: unknown, onInternal: (error: unknown) => void)
     if (error.code === 'BUSY')
       return new ApiError(503, 'queue_full', 'Too many requests wait already. Try again later.');
     if (error.code === 'ABORTED') return new ApiError(503, 'shutting_down', 'The server is shutting down.');
-    if (BAD_REQUEST.has(error.code)) return new ApiError(400, error.code.toLowerCase(), error.message);
+    if (BAD_REQUEST.has(error.code)) return new ApiError(400, error.code.toLowerCase(), plainMessage(error));
   }
   // the only connections here are those of clients: one closed while its body was read
   if ((error as NodeJS.ErrnoException | null)?.code === 'ECONNRESET') return clientClosed();

@@ -1,9 +1,10 @@
+import { QdyloraError, withParts } from '@qdylora/contract';
 import type { Tokenizer } from '@qdylora/data';
 import type { WrittenToken } from '../../recipes/text/decode-text.ts';
 import type { ServedModel } from '../served-models.ts';
 import { toolCallFormatOf } from '../tool-calls/tool-call-format.ts';
 import { createToolCallReader, type ToolCallReader } from '../tool-calls/tool-call-reader.ts';
-import { ApiError } from './api-error.ts';
+import { ApiError, plainMessage } from './api-error.ts';
 import { readChatAnswer, type ChatEvent, type ChatFinish } from './chat-answer.ts';
 import { chatMessages, type ChatRequest } from './chat-request.ts';
 import { finite } from './completion-logprobs.ts';
@@ -14,7 +15,7 @@ import { beginChoices, usageOf, type Choice, type Service } from './service.ts';
 interface TokenLogprob {
   readonly token: string;
   readonly logprob: number;
-  /** UTF-8; null for a token that is only part of a character: its text is U+FFFD then. */
+  /** UTF-8, also of a token that is only part of a character; null where the tokenizer does not know them. */
   readonly bytes: readonly number[] | null;
 }
 type ChatLogprobs = {
@@ -34,6 +35,7 @@ export function beginChatCompletion(service: Service, request: ChatRequest, life
     maxNewTokens: request.max_completion_tokens ?? request.max_tokens ?? Math.max(1, room),
     scoring: topCount === null ? {} : { topLogProbabilities: topCount },
     isContinued: model.adapter.style.isContinued,
+    promptField: 'messages',
     life,
   });
   const { tokenizer } = model.adapter;
@@ -152,8 +154,25 @@ interface ChatPrompt {
   readsCalls(): ToolCallReader | null;
 }
 
-/** @throws ApiError 400 where the prompt's form cannot show all that the request has */
-function promptOf({ adapter: { name, style, tokenizer } }: ServedModel, request: ChatRequest): ChatPrompt {
+/** @throws ApiError 400 where the prompt cannot show all that the request has, or its template refuses it */
+function promptOf(model: ServedModel, request: ChatRequest): ChatPrompt {
+  try {
+    return writtenPrompt(model, request);
+  } catch (error) {
+    if (!QdyloraError.isInstance(error) || !TEMPLATE_ERRORS.has(error.code)) throw error;
+    const nextStep = error.code === 'BAD_DATA' ? 'Correct the messages.' : '';
+    const message = plainMessage(withParts(error, { nextStep }));
+    throw new ApiError(400, error.code.toLowerCase(), message, 'messages');
+  }
+}
+
+/** Codes of a template's errors, whose next steps are for rows of a dataset and for files of a model. */
+const TEMPLATE_ERRORS: ReadonlySet<string> = new Set(['BAD_DATA', 'BAD_CONFIG', 'UNSUPPORTED']);
+
+function writtenPrompt(
+  { adapter: { name, style, tokenizer } }: ServedModel,
+  request: ChatRequest,
+): ChatPrompt {
   const messages = chatMessages(request);
   const tools = request.tool_choice === 'none' ? [] : (request.tools ?? []);
   if (tools.length > 0) {
@@ -178,18 +197,13 @@ function promptOf({ adapter: { name, style, tokenizer } }: ServedModel, request:
         `(got ${messages.length > 1 ? `${messages.length} messages` : role}).`,
       'messages',
     );
-  if (!style.usesTemplate && messages[0].content === null)
-    throw new ApiError(400, 'invalid_field', 'messages.0.content: a text is needed.', 'messages');
   return { prompt: style.encode(messages), readsCalls: () => null };
 }
 
-const REPLACEMENT = '\ufffd';
-
 const chatLogprobs = (tokens: readonly WrittenToken[], tokenizer: Tokenizer): ChatLogprobs => {
   const tokenLogprob = (id: number, logProbability: number): TokenLogprob => {
-    const token = tokenizer.tokenText(id);
-    const bytes = token.includes(REPLACEMENT) ? null : [...new TextEncoder().encode(token)];
-    return { token, logprob: finite(logProbability), bytes };
+    const bytes = tokenizer.tokenBytes(id);
+    return { token: tokenizer.tokenText(id), logprob: finite(logProbability), bytes: bytes && [...bytes] };
   };
   return {
     content: tokens.map(({ id, logProbability, top }) => ({

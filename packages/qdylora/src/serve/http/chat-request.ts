@@ -2,7 +2,7 @@ import type { ChatMessage } from '@qdylora/data';
 import * as z from 'zod';
 import { exactObject } from './exact-json.ts';
 import type { JsonBody } from './guards.ts';
-import { checkBody, IDLE_FIELDS, SAMPLING_FIELDS } from './request-fields.ts';
+import { checkBody, IDLE_FIELDS, onlyFalse, onlyInStream, SAMPLING_FIELDS } from './request-fields.ts';
 
 const part = z.looseObject({
   type: z.literal('text', { error: 'only parts of type text are supported' }),
@@ -22,7 +22,7 @@ const toolCall = z.looseObject({
   }),
 });
 
-const message = z.looseObject({
+const messageFields = z.looseObject({
   role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']),
   content: z
     .union([z.string(), z.array(part)], { error: 'a text or a list of text parts is needed' })
@@ -33,6 +33,17 @@ const message = z.looseObject({
   tool_calls: z.array(toolCall).nullish(),
 });
 
+/** Only an answer that calls tools may have no text. */
+const message = messageFields.refine(
+  ({ role, content, tool_calls: calls }) => content !== null || (role === 'assistant' && calls?.length),
+  { path: ['content'], error: 'a text or a list of text parts is needed' },
+);
+
+const tool = z.looseObject({
+  type: z.literal('function'),
+  function: z.looseObject({ name: z.string(), strict: onlyFalse }),
+});
+
 const chatFields = z.strictObject({
   ...SAMPLING_FIELDS,
   ...IDLE_FIELDS,
@@ -41,18 +52,19 @@ const chatFields = z.strictObject({
   max_completion_tokens: z.number().int().gte(1).nullish(),
   logprobs: z.boolean().nullish(),
   top_logprobs: z.number().int().gte(0).lte(20).nullish(),
-  tools: z
-    .array(z.looseObject({ type: z.literal('function'), function: z.looseObject({ name: z.string() }) }))
-    .nullish(),
+  tools: z.array(tool).nullish(),
   tool_choice: z.enum(['auto', 'none'], { error: 'only auto and none are supported' }).nullish(),
   parallel_tool_calls: z.literal(true, { error: 'only true is supported' }).nullish(),
   response_format: z.looseObject({ type: z.literal('text', { error: 'only text is supported' }) }).nullish(),
 });
 
-const chatRequest = chatFields.refine((request) => request.logprobs === true || !request.top_logprobs, {
-  path: ['top_logprobs'],
-  error: 'logprobs: true is needed beside it',
-});
+const chatRequest = onlyInStream(chatFields).refine(
+  (request) => request.logprobs === true || !request.top_logprobs,
+  {
+    path: ['top_logprobs'],
+    error: 'logprobs: true is needed beside it',
+  },
+);
 
 /** The body of `/v1/chat/completions`. */
 export interface ChatRequest extends z.output<typeof chatRequest> {

@@ -86,8 +86,10 @@ function offsetsOf(ids: readonly number[], tokenizer: Decoding, hiddenCount: num
   const decoder = createTextDecoder(tokenizer, [], { skipSpecialTokens: false });
   let length = 0;
   return ids.map((id, i) => {
-    const offset = length;
-    if (i >= hiddenCount) length += countCharacters(decoder.push(id));
+    if (i < hiddenCount) return 0;
+    const { text, begin } = decoder.push(id);
+    const offset = length + begin;
+    length += countCharacters(text);
     return offset;
   });
 }

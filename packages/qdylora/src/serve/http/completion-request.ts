@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { IDLE_FIELDS, SAMPLING_FIELDS } from './request-fields.ts';
+import { IDLE_FIELDS, onlyInStream, SAMPLING_FIELDS } from './request-fields.ts';
 
 const ids = z.array(z.number().int().gte(0)).min(1);
 const text = z.string();
@@ -7,8 +7,7 @@ const text = z.string();
 /** Tokens that OpenAI's completions write without `max_tokens`. */
 export const DEFAULT_MAX_TOKENS = 16;
 
-/** The body of `/v1/completions`. */
-export const completionRequest = z.strictObject({
+const completionFields = z.strictObject({
   ...SAMPLING_FIELDS,
   ...IDLE_FIELDS,
   /** A text, token ids, or a list of either. */
@@ -26,6 +25,9 @@ export const completionRequest = z.strictObject({
   best_of: z.literal(1, { error: 'only 1 is supported' }).nullish(),
   suffix: z.null({ error: 'only null is supported' }).optional(),
 });
+
+/** The body of `/v1/completions`. */
+export const completionRequest = onlyInStream(completionFields);
 
 export type CompletionRequest = z.output<typeof completionRequest>;
 

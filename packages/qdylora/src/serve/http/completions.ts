@@ -44,6 +44,7 @@ export function beginCompletion(service: Service, request: CompletionRequest, li
     stopIds: model.adapter.stopIds,
     maxNewTokens: request.max_tokens,
     isContinued: true,
+    promptField: 'prompt',
     scoring: {
       scorePrompt: hasLogprobs && request.echo === true,
       ...(hasLogprobs && { topLogProbabilities: request.logprobs ?? 0 }),

@@ -1,8 +1,9 @@
+import type { QdyloraError } from '@qdylora/contract';
 import type { Context, Hono, MiddlewareHandler } from 'hono';
 import type { SSEStreamingApi } from 'hono/streaming';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { ListedModel } from '../served-models.ts';
-import { ApiError, apiErrorOf, errorBody } from './api-error.ts';
+import { ApiError, apiErrorOf, errorBody, plainMessage } from './api-error.ts';
 import { beginChatCompletion } from './chat-completions.ts';
 import { readChatRequest } from './chat-request.ts';
 import { completionRequest } from './completion-request.ts';
@@ -132,7 +133,7 @@ function assertServed(id: string, models: Service['models']): void {
   try {
     models.find(id);
   } catch (error) {
-    throw new ApiError(404, 'model_not_found', (error as Error).message, 'model');
+    throw new ApiError(404, 'model_not_found', plainMessage(error as QdyloraError), 'model');
   }
 }
 

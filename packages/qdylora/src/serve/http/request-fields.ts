@@ -14,6 +14,8 @@ const stopText = z.string().min(1).max(LONGEST_STOP);
 /** A penalty that this server does not have: only its neutral value is accepted. */
 const neutral = optional(z.literal(0, { error: 'only 0 is supported; use repetition_penalty' }));
 
+export const onlyFalse = optional(z.literal(false, { error: 'only false is supported' }));
+
 /** Fields of both endpoints that say how to write. */
 export const SAMPLING_FIELDS = {
   model: z.string().min(1).max(200),
@@ -29,7 +31,13 @@ export const SAMPLING_FIELDS = {
   ),
   n: optional(z.number().int().gte(1).lte(MOST_CHOICES)),
   stream: optional(z.boolean()),
-  stream_options: optional(z.looseObject({ include_usage: z.boolean().optional() })),
+  stream_options: optional(
+    z.strictObject({
+      include_usage: z.boolean().optional(),
+      continuous_usage_stats: onlyFalse,
+      include_obfuscation: onlyFalse,
+    }),
+  ),
   presence_penalty: neutral,
   frequency_penalty: neutral,
   logit_bias: optional(z.strictObject({}, { error: 'only {} is supported' })),
@@ -47,8 +55,20 @@ export const IDLE_FIELDS = {
 
 export type SamplingFields = z.output<z.ZodObject<typeof SAMPLING_FIELDS>>;
 
+/** Refuses options of a stream beside an answer in one piece, as OpenAI does. */
+export const onlyInStream = <S extends z.ZodType<Pick<SamplingFields, 'stream' | 'stream_options'>>>(
+  schema: S,
+): S =>
+  schema.refine(({ stream, stream_options: options }) => options === undefined || stream === true, {
+    path: ['stream_options'],
+    error: 'stream: true is needed beside it',
+  });
+
 /** @throws ApiError 400 that names the first field that is wrong */
 export function checkBody<S extends z.ZodObject>(schema: S, body: unknown): z.output<S> {
+  const half = halfCharacterAt(body)?.join('.');
+  if (half !== undefined)
+    throw new ApiError(400, 'invalid_field', `${half}: the text has half of a surrogate pair.`, half);
   const result = schema.safeParse(body);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
@@ -60,6 +80,17 @@ export function checkBody<S extends z.ZodObject>(schema: S, body: unknown): z.ou
   }
   const param = issue.path.join('.') || null;
   throw new ApiError(400, 'invalid_field', `${param ?? 'The body'}: ${issue.message}.`, param);
+}
+
+/** Where a text has half of a surrogate pair, which no bytes of UTF-8 stand for; null where none has. */
+function halfCharacterAt(value: unknown): readonly string[] | null {
+  if (typeof value === 'string') return /\p{Surrogate}/u.test(value) ? [] : null;
+  if (typeof value !== 'object' || value === null) return null;
+  for (const key of Object.keys(value)) {
+    const path = halfCharacterAt((value as Readonly<Record<string, unknown>>)[key]);
+    if (path) return [key, ...path];
+  }
+  return null;
 }
 
 const shown = (name: string): string => JSON.stringify(name.slice(0, 100));

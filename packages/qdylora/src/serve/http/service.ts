@@ -45,6 +45,8 @@ export interface ChoicesOptions {
   readonly scoring: Pick<DecodeOptions, 'scorePrompt' | 'topLogProbabilities'>;
   /** Whether answers go on with the text of the prompt; false by default: a turn of a chat. */
   readonly isContinued?: boolean;
+  /** The field of the request that the prompts come from, for errors. */
+  readonly promptField: 'prompt' | 'messages';
   readonly life: RequestLife;
 }
 
@@ -57,7 +59,7 @@ export interface ChoicesOptions {
 export function beginChoices(
   service: Service,
   prompts: readonly (readonly number[])[],
-  { model, fields, stopIds, maxNewTokens, scoring, isContinued = false, life }: ChoicesOptions,
+  { model, fields, stopIds, maxNewTokens, scoring, isContinued = false, promptField, life }: ChoicesOptions,
 ): Choice[] {
   const { engine, metrics } = service;
   const perPrompt = fields.n ?? 1;
@@ -68,7 +70,8 @@ export function beginChoices(
       ? new ApiError(400, 'too_many_prompts', message, 'prompt')
       : new ApiError(400, 'too_many_answers', message, 'n');
   }
-  for (const prompt of prompts) assertFits(prompt.length, maxNewTokens, service.contextTokens);
+  for (const prompt of prompts)
+    assertFits(prompt.length, { maxNewTokens, contextTokens: service.contextTokens, promptField });
   try {
     return prompts.flatMap((prompt, p) => {
       const seed = seedOf(fields.seed ?? service.newSeed());
@@ -103,15 +106,19 @@ export function beginChoices(
 const seedOfAnswer = (seed: number, index: number): number =>
   index === 0 ? seed : createRng(seed).named('answer').words(index)[0];
 
-function assertFits(promptTokens: number, maxNewTokens: number, contextTokens: number): void {
-  if (promptTokens === 0) throw new ApiError(400, 'empty_prompt', 'The prompt has no tokens.', 'prompt');
+interface FitOptions extends Pick<ChoicesOptions, 'maxNewTokens' | 'promptField'> {
+  readonly contextTokens: number;
+}
+
+function assertFits(promptTokens: number, { maxNewTokens, contextTokens, promptField }: FitOptions): void {
+  if (promptTokens === 0) throw new ApiError(400, 'empty_prompt', 'The prompt has no tokens.', promptField);
   if (promptTokens + maxNewTokens <= contextTokens) return;
   throw new ApiError(
     400,
     'context_length_exceeded',
     `This model's context is ${contextTokens} tokens, but ${promptTokens + maxNewTokens} are asked for ` +
       `(${promptTokens} in the prompt, ${maxNewTokens} in the answer).`,
-    'max_tokens',
+    promptTokens + Math.min(1, maxNewTokens) > contextTokens ? promptField : 'max_tokens',
   );
 }
 
