@@ -206,6 +206,16 @@ describe('host memory', () => {
       expect(memory.usage().touchedBytes).toBe(64 + (discard ? 0 : 2048));
     }
   });
+  test('the peak of touched memory outlives trim and dispose', () => {
+    const memory = createHostMemory({ regionBytes: 4096, discard: () => {} });
+    memory.release([memory.allocate('f32', [16]), memory.allocate('f32', [512])][1]);
+    memory.release(memory.allocate('f32', [2048])); // in a region of its own, which trim gives back
+    memory.trim();
+    expect(memory.usage()).toMatchObject({ touchedBytes: 64, peakTouchedBytes: 64 + 2048 + 8192 });
+    memory.allocate('f32', [16]);
+    memory.dispose();
+    expect(memory.usage()).toMatchObject({ touchedBytes: 0, peakTouchedBytes: 64 + 2048 + 8192 });
+  });
   test('refuses work after dispose', () => {
     const memory = createHostMemory();
     memory.dispose();

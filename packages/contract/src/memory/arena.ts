@@ -164,6 +164,7 @@ export function createArena<R>({
       liveBytes,
       peakBytes,
       touchedBytes: regions.touchedBytes,
+      peakTouchedBytes: regions.peakTouchedBytes,
       reservedBytes: regions.reservedBytes,
     }),
     resetPeak: () => {

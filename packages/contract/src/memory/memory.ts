@@ -12,6 +12,8 @@ export interface MemoryUsage {
   readonly reservedBytes: number;
   /** Reserved bytes that any array has ever covered. Only these can be in the resident set. */
   readonly touchedBytes: number;
+  /** The largest `touchedBytes` ever. `trim` lowers that one, not this. */
+  readonly peakTouchedBytes: number;
 }
 
 /** Numbers in host memory. */

@@ -20,6 +20,8 @@ export interface RegionOptions<R> {
 export class Regions<R> {
   private readonly options: RegionOptions<R>;
   private readonly lists: FreeList<R>[] = [];
+  /** `peakTouchedBytes` before regions or their RAM were last given back. */
+  private earlierPeakBytes = 0;
   isDisposed = false;
 
   constructor(options: RegionOptions<R>) {
@@ -32,6 +34,10 @@ export class Regions<R> {
   /** Bytes that blocks have ever covered; since the last `trim` where `discard` exists. */
   get touchedBytes(): number {
     return this.lists.reduce((sum, { touchedBytes }) => sum + touchedBytes, 0);
+  }
+  /** The largest `touchedBytes` ever: it falls only where memory is given back. */
+  get peakTouchedBytes(): number {
+    return Math.max(this.earlierPeakBytes, this.touchedBytes);
   }
 
   take(bytes: number): { readonly region: FreeList<R>; readonly offset: number } {
@@ -47,6 +53,7 @@ export class Regions<R> {
 
   /** Returns empty regions to the system, and the RAM of the gaps in the others. */
   trim(): void {
+    this.earlierPeakBytes = this.peakTouchedBytes;
     this.giveBack(this.lists.filter(({ isEmpty }) => isEmpty));
     const { discard } = this.options;
     if (discard)
@@ -58,6 +65,7 @@ export class Regions<R> {
 
   dispose(): void {
     this.isDisposed = true;
+    this.earlierPeakBytes = this.peakTouchedBytes;
     this.giveBack([...this.lists]);
   }
 

@@ -310,6 +310,29 @@ describe('a resumed run', () => {
     expect(stateIn(folder.in('first'))).toMatchObject({ rank_rates: 'steep' });
   });
 
+  it.each<[string, Partial<FinetuneOptions>, Partial<FinetuneOptions>]>([
+    ['cosine', {}, { lrNumCycles: 0.5, adamBeta2: 0.999, adamEpsilon: 1e-8 }],
+    ['cosine_with_restarts', {}, { lrNumCycles: 1 }],
+    ['polynomial', { optimizer: 'lion_8bit' }, { lrPower: 1, adamBeta2: 0.99 }],
+  ])('is the same run where keys are set to their defaults (%s)', async (lrScheduler, options, defaults) => {
+    const plain = { ...common, maxSteps: 4, saveSteps: 0, lrScheduler, ...options } as FinetuneOptions;
+    const spelled = { ...plain, dataSeed: 0, adamBeta1: 0.9, rateRanks: [1, 2, 4], ...defaults };
+    const inPlain = { outputDir: folder.in(`plain-${lrScheduler}`) };
+    const inSpelled = { outputDir: folder.in(`spelled-${lrScheduler}`) };
+    await run({ ...plain, ...inPlain });
+    await run({ ...spelled, ...inSpelled });
+    expect(bytesOf(join(inSpelled.outputDir, 'adapter'))).toEqual(
+      bytesOf(join(inPlain.outputDir, 'adapter')),
+    );
+    for (const values of [plain, spelled])
+      for (const where of [inPlain, inSpelled])
+        expect(await run({ ...values, ...where, resumeFromCheckpoint: 'auto' })).toContainEqual(
+          expect.objectContaining({ type: 'plan', startStep: 4 }),
+        );
+    const other = { ...plain, ...inPlain, adamBeta1: 0.8, resumeFromCheckpoint: 'auto' };
+    expect((await rejection(() => run(other))).message).toContain('adam_beta1 0.8 (was 0.9).');
+  });
+
   it('resumes with other keys that decide no numbers, such as profile and save_steps', async () => {
     const outputDir = folder.in('profiled');
     const short = { ...common, maxSteps: 2, outputDir } as const;

@@ -24,7 +24,7 @@ export interface SaveOptions {
    * difference.
    */
   readonly config?: Readonly<Record<string, unknown>>;
-  /** Values of keys that `config` does not have, in a checkpoint or in this run. None by default. */
+  /** Values of keys that are missing or null in `config`, of a checkpoint or of this run. None by default. */
   readonly absentConfig?: Readonly<Record<string, unknown>>;
   /** Adds files to each checkpoint, for example the adapter. */
   readonly write?: (folder: string) => void | Promise<void>;

@@ -15,7 +15,7 @@ import { assertSameRun } from './assert-same-run.ts';
 import { warnOfOtherKernels } from './computed-on.ts';
 import type { RunProgress } from './run-progress.ts';
 import { listCheckpoints } from './checkpoint-folders.ts';
-import { parseRunState } from './run-state.ts';
+import { isAbsent, parseRunState, type RunIdentity } from './run-state.ts';
 import {
   kernelsOf,
   OPTIMIZER_FILE,
@@ -85,7 +85,8 @@ export function resumeState(
       details: { path },
     });
   const saved = parseRunState(path, JSON.parse(readFileSync(join(path, STATE_FILE), 'utf8')));
-  assertSameRun(path, { ...absentIdentity, ...saved.identity }, { ...absentIdentity, ...identity });
+  const whole = (part: RunIdentity): RunIdentity => withAbsent(part, absentIdentity);
+  assertSameRun(path, whole(saved.identity), whole(identity));
   const parameterFile = openSafetensors(join(path, PARAMETERS_FILE));
   const optimizerFile = openSafetensors(join(path, OPTIMIZER_FILE));
   try {
@@ -103,6 +104,12 @@ export function resumeState(
   const otherKernels = warnOfOtherKernels(saved.computedOn, kernelsOf(backend));
   return { progress: saved.progress, otherKernels };
 }
+
+/** The identity, with the values of `absent` for keys that it lacks or has as null. */
+const withAbsent = (identity: RunIdentity, absent: RunIdentity = {}): RunIdentity => ({
+  ...identity,
+  ...Object.fromEntries(Object.entries(absent).filter(([name]) => isAbsent(identity[name]))),
+});
 
 const savedArrays = (file: SafetensorsFile): Map<string, SavedArray> =>
   new Map([...file.tensors].map(([name, entry]) => [name, savedArray(name, entry)]));

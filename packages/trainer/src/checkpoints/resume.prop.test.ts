@@ -202,6 +202,10 @@ describe('a resumed run', () => {
     );
     expect(await trainWith({ rates: 'nested' }, 3)).toMatchObject({ step: 3 });
     expect(await trainWith({}, 4)).toMatchObject({ step: 4 });
+    expect(await trainWith({ rates: null }, 5)).toMatchObject({ step: 5 });
+    await expect(trainWith({ rates: 'dedicated' }, 6)).rejects.toThrow('rates "dedicated" (was "nested")');
+    expect(await trainWith({ rates: 'nested' }, 6)).toMatchObject({ step: 6 });
+    expect(await trainWith({ rates: null }, 7)).toMatchObject({ step: 7 });
   });
 
   it('with more steps than planned draws the ranks of a sampler of the user', async () => {

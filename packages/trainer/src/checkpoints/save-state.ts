@@ -28,7 +28,7 @@ export interface RunParts {
   readonly optimizer: Optimizer;
   readonly progress: RunProgress;
   readonly identity: RunIdentity;
-  /** Values of keys that an identity lacks; none by default. */
+  /** Values of keys that are missing or null in an identity; none by default. */
   readonly absentIdentity?: RunIdentity;
 }
 

@@ -32,7 +32,12 @@ interface Reader<T> {
   readonly answers: ((result: Result<T> | Promise<Result<T>>) => void)[];
 }
 
-/** @example `const events = eventQueue<TrainEvent>({ isDroppable: ({ type }) => type === 'step' });` */
+/**
+ * Opens a queue of events.
+ *
+ * @example
+ * const events = eventQueue<TrainEvent>({ isDroppable: ({ type }) => type === 'step' });
+ */
 export function eventQueue<T>(options: EventQueueOptions<T>): EventQueue<T> {
   const readers = new Set<Reader<T>>();
   let unread = backlogOf(options);

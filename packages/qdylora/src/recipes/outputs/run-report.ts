@@ -27,6 +27,7 @@ export interface RunReport {
   readonly steps: number;
   readonly tokens: number;
   readonly finalLoss: number;
+  /** Wall time of the steps of the last process; earlier processes of a resumed run are not counted. */
   readonly seconds: number;
   readonly skippedSteps: number;
   /** What ended the run before its last step; null where nothing did. */

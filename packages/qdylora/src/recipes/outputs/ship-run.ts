@@ -47,8 +47,7 @@ export async function shipRun(
 ): Promise<ShippedRun> {
   const { config, source, data, run, chosen } = opened;
   const { emit, notes, marks } = session;
-  const { memory } = run.model.backend;
-  const arraysBytes = memory.usage().touchedBytes;
+  const arraysBytes = run.model.backend.memory.usage().peakTouchedBytes;
   freeTrainingMemory(opened);
   emit({ type: 'phase', phase: 'writing' });
   const readNote = data.readNote();

@@ -56,10 +56,23 @@ const LATER_KEYS: ReadonlyMap<KeyName, unknown> = new Map<KeyName, unknown>([
   ['maxRankByWorker', null],
 ]);
 
-/** The same, by the names that keys have in an identity. */
-export const EARLIER_VALUES: Readonly<Record<string, unknown>> = Object.fromEntries(
-  [...LATER_KEYS].map(([name, value]) => [snakeCase(name), value]),
-);
+/** What a run does where a key is left out, for keys whose default depends on others or on the optimizer. */
+const defaultsOf = ({ seed, optimizer, ranks, lrScheduler }: RunConfig) =>
+  ({
+    dataSeed: seed,
+    adamBeta1: 0.9,
+    adamBeta2: optimizer === 'lion_8bit' ? 0.99 : 0.999,
+    adamEpsilon: 1e-8,
+    rateRanks: ranks,
+    lrNumCycles: lrScheduler === 'cosine' ? 0.5 : 1,
+    lrPower: 1,
+  }) satisfies Partial<Record<KeyName, unknown>>;
+
+/** The values of keys that an identity has not, or has as null: a key set to its default is the same run. */
+export const absentValues = (config: RunConfig): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(
+    [...LATER_KEYS, ...Object.entries(defaultsOf(config))].map(([name, value]) => [snakeCase(name), value]),
+  );
 
 /** An earlier version trained so, and has not stored the key. Its student was the drawn rank. */
 function isEarlierValue(name: KeyName, config: RunConfig): boolean {

@@ -20,9 +20,12 @@ async function open(workers: Communicator, changes: Partial<FinetuneOptions>): P
 }
 
 /** The messages with which two workers refuse, the second of which has other options. */
-async function refusals(changes: Partial<FinetuneOptions>): Promise<string[]> {
+async function refusals(
+  changes: Partial<FinetuneOptions>,
+  firstChanges: Partial<FinetuneOptions> = {},
+): Promise<string[]> {
   const outcomes = await Promise.allSettled(
-    localWorld(2).map((workers) => open(workers, workers.rank === 0 ? {} : changes)),
+    localWorld(2).map((workers) => open(workers, workers.rank === 0 ? firstChanges : changes)),
   );
   return outcomes.map((outcome) => (outcome.status === 'rejected' ? String(outcome.reason) : ''));
 }
@@ -37,8 +40,14 @@ describe('workers that differ', () => {
     ['quantization', () => ({ quantization: 'fp4' })],
     ['learning_rate', () => ({ learningRate: 0.5 })],
     ['val_set_size', () => ({ valSetSize: 3 })],
+    ['eval_steps', () => ({ evalSteps: 1 })],
+    ['eval_ranks', () => ({ evalRanks: [1] })],
+    ['early_stopping', () => ({ earlyStopping: 2 })],
+    ['early_stopping_patience', () => ({ earlyStoppingPatience: 9 })],
+    ['early_stopping_min_delta', () => ({ earlyStoppingMinDelta: 0.5 })],
   ])('are refused on both at the start: %s', async (name, changes) => {
-    for (const refusal of await refusals(changes()))
+    const evaluated = { valSetSize: 2, evalSteps: 2, earlyStopping: 1 };
+    for (const refusal of await refusals({ ...evaluated, ...changes() }, evaluated))
       expect(refusal).toMatch(new RegExp(`\\[worker 1 of 2\\] Its ${name}.* is .*, but that of worker 0 is`));
   });
 
@@ -46,6 +55,14 @@ describe('workers that differ', () => {
     const other = writeTinyRows(place.in('other-rows.jsonl'), 1);
     for (const refusal of await refusals({ dataset: other }))
       expect(refusal).toContain('[worker 1 of 2] Its');
+  });
+
+  it('are refused where held-out rows differ, and not where only their file does', async () => {
+    const rowsOf = (name: string, seed: number) => writeTinyRows(place.in(name), seed);
+    const [rows, same, other] = [rowsOf('a.jsonl', 2), rowsOf('b.jsonl', 2), rowsOf('c.jsonl', 3)];
+    expect(await refusals({ evalDataset: same }, { evalDataset: rows })).toEqual(['', '']);
+    for (const refusal of await refusals({ evalDataset: other }, { evalDataset: rows }))
+      expect(refusal).toContain('[worker 1 of 2] Its held_out_rows_hash is');
   });
 
   it('are refused where one has another version', async () => {

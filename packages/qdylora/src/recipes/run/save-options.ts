@@ -1,7 +1,7 @@
 import { elementCount } from '@qdylora/contract';
 import type { SaveOptions } from '@qdylora/trainer';
 import { writeAdapted } from '../adapter/write-adapter.ts';
-import { EARLIER_VALUES, runIdentity } from '../run-folder/run-identity.ts';
+import { absentValues, runIdentity } from '../run-folder/run-identity.ts';
 import { adapterMetadata } from './adapter-metadata.ts';
 import type { OpenedRun } from './opened-run.ts';
 import type { RunSession } from './run-session.ts';
@@ -22,7 +22,7 @@ export function saveOptions(opened: OpenedRun, isJudged: boolean, { fs }: RunSes
     otherBytes: resultBytes(opened, isJudged),
     waitForRoomSeconds: WAIT_FOR_ROOM_SECONDS,
     config: runIdentityOf(opened),
-    absentConfig: EARLIER_VALUES,
+    absentConfig: absentValues(config),
     writeBest: adapted ? (folder) => writeAdapted(folder, adapted, adapterMetadata(opened)) : undefined,
   };
 }
