@@ -83,7 +83,7 @@ test.skipIf(!driver)('with a GPU, doctor, auto and cuda say why it is not used',
     );
     expect(explicit.err).not.toContain('The GPU is used');
     expect(explicit.out).toMatch(
-      /total of the GPU, at most .*\n\nbeside the GPU:\n(.*\n)+total of the process, at most/,
+      /total of the GPU, about .*\n\nbeside the GPU:\n(.*\n)+total of the process, about/,
     );
     expect(explicit.out).toContain('It fits into 8.59 GB, which this GPU has free: ');
     expect([turing.code, turing.err.replaceAll(/\s+/g, ' ')]).toEqual([

@@ -194,7 +194,7 @@ describe('plan', () => {
         joined(
           /^llama, [\d,]+ parameters, nf4 \+ double quantization; /,
           /7 layers adapted, ranks 1 4, [\d,]+ trainable\n[\s\S]*/,
-          /base weights +[\d.]+ [kM]B[\s\S]*total, at most +[\d.]+ [MG]B\n\n/,
+          /base weights +[\d.]+ [kM]B[\s\S]*total, about +[\d.]+ [MG]B\n\n/,
           /It fits into 68\.72 GB: [\d.]+ GB to spare\.\n/,
           /Time: about [\d.]+ (ms|s|min|h) for each step of \d+ × 128 tokens .*\n$/,
         ),

@@ -74,6 +74,9 @@ export const ignoresHangup = (status: string): boolean => /^SigIgn:\s*[0-9a-f]*[
 /** The variable in which `qdylora launch` names the folder for the signs of its workers. */
 export const WORKER_SIGNS = 'QDYLORA_WORKER_SIGNS';
 
+/** The variable that turns colours off (no-color.org). */
+export const NO_COLOR = 'NO_COLOR';
+
 /** The variable in which `qdylora launch` gives its workers its words: a JSON array. */
 export const LAUNCH_WORDS = 'QDYLORA_LAUNCH_WORDS';
 

@@ -223,7 +223,9 @@ export const TUNE_ONLY_KEYS = {
 export const PLAN_KEYS = {
   memory: bytesKey({
     group: 'Training',
-    about: 'Memory of the machine that will run it (32GB); default: that of this machine',
+    about:
+      'Memory of the machine that will run it, or of each worker of max_rank_by_worker (32GB); default: ' +
+      'that of this machine',
   }),
 } satisfies Record<string, Key>;
 

@@ -25,8 +25,11 @@ function useLauncher(lines: string): void {
 
 async function launchTwo(
   hosts: readonly string[],
-  maxRestarts = 0,
-  signal: AbortSignal = new AbortController().signal,
+  {
+    maxRestarts = 0,
+    signal = new AbortController().signal,
+    hasColor = true,
+  }: { maxRestarts?: number; signal?: AbortSignal; hasColor?: boolean } = {},
 ) {
   const notes: string[] = [];
   const status = await launchWorkers({
@@ -34,6 +37,7 @@ async function launchTwo(
     hosts,
     sockets: 1,
     launcher: null,
+    hasColor,
     maxRestarts,
     words: ['train', 'run.yaml'],
     launchWords: ['launch', 'run.yaml', '-n', '2'],
@@ -72,6 +76,22 @@ it.each([[[]], [['a', 'b']]])('gives the workers on hosts %j the words of `launc
   expect(JSON.parse(readFileSync(seen, 'utf8'))).toEqual(['launch', 'run.yaml', '-n', '2']);
 });
 
+it.each([
+  [false, '1'],
+  [true, 'unset'],
+])('lets workers print colours only where its own output has them (%s)', async (hasColor, expected) => {
+  const seen = place.in(`colours ${hasColor}`);
+  const { NO_COLOR } = process.env;
+  delete process.env.NO_COLOR;
+  try {
+    useLauncher(`printf %s "\${NO_COLOR-unset}" > '${seen}'; exit 2`);
+    await launchTwo([], { hasColor });
+  } finally {
+    if (NO_COLOR !== undefined) process.env.NO_COLOR = NO_COLOR;
+  }
+  expect(readFileSync(seen, 'utf8')).toBe(expected);
+});
+
 it.each([0, 1])('names worker %i where it is the first to be killed', async (rank) => {
   const [killed, other] = rank === 0 ? ['first', 'second'] : ['second', 'first'];
   const ready = place.in(`${killed} is ready `);
@@ -98,7 +118,7 @@ it('stops the workers, not their launcher, which would kill them before they sav
     wait $first $second; exit 130`);
   process.env.WORKER = worker;
   const controller = new AbortController();
-  const outcome = launchTwo([], 3, controller.signal);
+  const outcome = launchTwo([], { maxRestarts: 3, signal: controller.signal });
   await expect.poll(() => [0, 1].every((rank) => existsSync(stopped(`ready-${rank}`)))).toBe(true);
   controller.abort();
   expect((await outcome).status).toBe(130);
@@ -125,7 +145,7 @@ it('shows the error of a worker that its launcher lost, and no error twice', asy
 it('starts again after such a failure, and ends with 0 once all have finished', async () => {
   const tried = place.in('tried');
   useLauncher(`[ -e ${tried} ] && cd "$QDYLORA_WORKER_SIGNS" && touch finished-0 finished-1\ntouch ${tried}`);
-  const { status, notes } = await launchTwo([], 2);
+  const { status, notes } = await launchTwo([], { maxRestarts: 2 });
   expect(status).toBe(0);
   expect(notes).toHaveLength(2);
   expect(notes[1]).toContain('start 1 of 2');
@@ -144,7 +164,7 @@ it('starts again after the launcher itself was killed, once its workers have end
     ${START_BOTH}
     for i in $(seq 500); do [ -e '${ready}0' ] && [ -e '${ready}1' ] && break; sleep 0.02; done
     kill -9 $$`);
-  const { status, notes } = await launchTwo([], 1);
+  const { status, notes } = await launchTwo([], { maxRestarts: 1 });
   expect([status, notes.at(-1)]).toEqual([
     0,
     expect.stringContaining('The workers ended with status 137: start 1 of 1'),

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import type { ErrorCode } from '@qdylora/contract';
-import { LAUNCH_WORDS, WORKER_SIGNS } from '../cli/read-env.ts';
+import { LAUNCH_WORDS, NO_COLOR, WORKER_SIGNS } from '../cli/read-env.ts';
 import { launcherCommand, type LauncherCommand, type WorkerPlaces } from './launcher-command.ts';
 import { watchProcesses, type EndedProcess } from './watch-processes.ts';
 import { countFinished, errorOf, hasFinished } from './worker-signs.ts';
@@ -74,10 +74,14 @@ export async function launchWorkers(options: LaunchOptions): Promise<number> {
 async function startOnce(
   launcher: LauncherCommand,
   words: readonly string[],
-  { workers, hosts, launchWords, signal, note }: LaunchOptions,
+  { workers, hosts, hasColor = true, launchWords, signal, note }: LaunchOptions,
 ): Promise<number> {
   const command = [process.execPath, process.argv[1], ...words];
-  const variables = { [LAUNCH_WORDS]: JSON.stringify(launchWords) };
+  const variables = {
+    [LAUNCH_WORDS]: JSON.stringify(launchWords),
+    // Open MPI gives workers a terminal, whatever their output goes to
+    ...(!hasColor && { [NO_COLOR]: '1' }),
+  };
   if (hosts.length > 0) return (await runLauncher(launcher, command, { signal, variables })).status;
   const folder = mkdtempSync(join(tmpdir(), 'qdylora-launch-'));
   try {

@@ -27,6 +27,14 @@ it('Open MPI gets as many places on each host as workers need, and more than cor
   expect(mpichFlags(places).join(' ')).toContain('-np 5 -hosts a,b:8');
 });
 
+it('Open MPI passes to other hosts that workers print no colours', () => {
+  const flagsFor = (hosts: string[], hasColor: boolean) =>
+    openMpiFlags({ workers: 2, hosts, sockets: 1, hasColor });
+  expect(flagsFor(['a', 'b'], false).join(' ')).toContain('-x NO_COLOR');
+  expect(flagsFor(['a', 'b'], true)).not.toContain('-x');
+  expect(flagsFor([], false)).not.toContain('-x');
+});
+
 describe('the time of collectives', () => {
   afterEach(() => {
     delete process.env[COLLECTIVE_SECONDS];

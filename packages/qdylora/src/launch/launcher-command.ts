@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { QdyloraError } from '@qdylora/contract';
-import { COLLECTIVE_SECONDS, collectiveSeconds } from '../cli/read-env.ts';
+import { COLLECTIVE_SECONDS, collectiveSeconds, NO_COLOR } from '../cli/read-env.ts';
 
 /** The names under which MPI launchers are installed, in the order in which they are tried. */
 export const MPI_LAUNCHERS = ['mpirun', 'mpiexec', 'mpirun.openmpi', 'mpirun.mpich', 'mpiexec.hydra'];
@@ -17,6 +17,8 @@ export interface WorkerPlaces {
   readonly hosts: readonly string[];
   /** Sockets of each host. Workers that fill them evenly are bound to one each. */
   readonly sockets: number;
+  /** Whether they may print colours; by default they decide. */
+  readonly hasColor?: boolean;
 }
 
 /**
@@ -54,9 +56,12 @@ const fillsSockets = ({ workers, hosts, sockets }: WorkerPlaces): boolean =>
  * refuse more workers than there are cores, and give other hosts none of our variables.
  */
 export function openMpiFlags(places: WorkerPlaces): string[] {
-  const { workers, hosts } = places;
+  const { workers, hosts, hasColor = true } = places;
   const perHost = Math.ceil(workers / Math.max(1, hosts.length));
-  const forwarded = collectiveSeconds() === undefined ? [] : ['-x', COLLECTIVE_SECONDS];
+  const forwarded = [
+    ...(collectiveSeconds() === undefined ? [] : ['-x', COLLECTIVE_SECONDS]),
+    ...(hasColor ? [] : ['-x', NO_COLOR]),
+  ];
   const slots = hosts.map((host) => (host.includes(':') ? host : `${host}:${perHost}`));
   return [
     ...(process.getuid?.() === 0 ? ['--allow-run-as-root'] : []),

@@ -138,15 +138,16 @@ it.each([{ quantization: 'none' }, { quantization: 'nf4' }] as const)(
     expect(partOf(plan, 'base weights') + partOf(plan, 'adapter')).toBe(
       runModel.backend.memory.usage().liveBytes,
     );
-    const forecast = await forecastMemory(opened.config, opened, {
+    const { parts } = await forecastMemory({ ...opened.config, profile: true }, opened, {
       dryBackend: opened.chosen.dry!,
       isOnDevice: false,
+      ceilingBytes: 1000,
       model: opened.source.config.raw,
       marks: [],
     });
-    expect(forecast.parts.find(({ part }) => part === 'base weights')!.bytes).toBe(
-      partOf(plan, 'base weights'),
-    );
+    const bytesOf = (name: string): number => parts.find(({ part }) => part === name)!.bytes;
+    expect(bytesOf('base weights')).toBe(partOf(plan, 'base weights'));
+    expect(bytesOf('peak rates of the profile')).toBe(1000);
     await expect(planMemory({ ...options, model: configFile('llama-7b') })).rejects.toThrow(
       /of the adapter is .*; the model needs/,
     );

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { configFile, nf4Bytes, PAPER, partOf } from '../../test/paper-models.ts';
 import { TINY_CONFIG } from '../../test/tiny-model.ts';
 import { planMemory, type MemoryPlan, type PlanMemoryOptions } from '../index.ts';
+import { chooseBackend } from './opening/choose-backend.ts';
 
 const GIB = 2 ** 30;
 
@@ -216,4 +217,16 @@ describe('a plan from config.json alone', () => {
       await expect(planMemory({})).rejects.toThrow(/`model` has no value/);
     },
   );
+});
+
+it('a profile adds the memory of its peak rates, where they are measured', async () => {
+  const part = 'peak rates of the profile';
+  const bytesFor = async (options: Pick<PlanMemoryOptions, 'backend' | 'profile'>): Promise<number> => {
+    const { parts } = await planMemory({ model: configFile('llama-7b'), maxSeqLength: 64, ...options });
+    return parts.find((one) => one.part === part)?.bytes ?? 0;
+  };
+  using cpu = await chooseBackend('auto');
+  expect(await bytesFor({ backend: 'auto', profile: true })).toBe(cpu.ceilingBytes);
+  expect(await bytesFor({ backend: 'auto' })).toBe(0);
+  expect(await bytesFor({ backend: 'host', profile: true })).toBe(0);
 });

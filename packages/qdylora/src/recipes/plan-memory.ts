@@ -7,7 +7,12 @@ import { resolveShape } from './run/prepare-run.ts';
 import { checkHooks } from './run/check-hooks.ts';
 import { chooseBackend } from './opening/choose-backend.ts';
 import { estimateTime, type TimeEstimate } from './memory-plan/estimate-time.ts';
-import { JAVASCRIPT_BYTES, TRAINING_BYTES, type MemoryPart } from './memory-plan/memory-forecast.ts';
+import {
+  JAVASCRIPT_BYTES,
+  profileParts,
+  TRAINING_BYTES,
+  type MemoryPart,
+} from './memory-plan/memory-forecast.ts';
 import { planModel, type ModelPlan } from './memory-plan/plan-model.ts';
 import type { LocalModelOptions } from './opening/local-model.ts';
 import { plannedModel } from './memory-plan/planned-model.ts';
@@ -64,7 +69,7 @@ export async function planMemoryFrom(
   const config = { ...requested, computeDtype: chosen.computeDtype(requested.computeDtype) };
   const plan = await planModel(config, model, {
     dry: chosen.dry!,
-    processParts: partsOfThisProcess(),
+    processParts: [...partsOfThisProcess(), ...profileParts(config, chosen.ceilingBytes)],
     isOnDevice: chosen.deviceBytes !== null,
     memoryBytes: memoryBytes ?? (isForThisMachine ? (chosen.deviceBytes ?? totalmem()) : null),
   });

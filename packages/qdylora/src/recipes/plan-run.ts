@@ -61,6 +61,7 @@ export async function planRun(
       {
         dryBackend: chosen.dry,
         isOnDevice: chosen.deviceBytes !== null,
+        ceilingBytes: chosen.ceilingBytes,
         model: source.config.raw,
         marks: session.marks,
       },

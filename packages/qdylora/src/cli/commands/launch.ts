@@ -39,6 +39,7 @@ export function addLaunchCommand(program: Command, context: Context): void {
           hosts,
           launcher: options.launcher ?? null,
           sockets,
+          hasColor: context.terminal.hasColor,
           maxRestarts: wholeNumber('--max-restarts', options.maxRestarts, 0),
           words: ['train', file, ...flags],
           launchWords: context.argv,

@@ -77,16 +77,18 @@ function planLines(plan: MemoryPlan, isThisMachine: boolean, { paint }: Terminal
 
 const memoryRows = ({ parts, totalBytes }: MemoryParts, total: string): string[][] => [
   ...parts.filter(({ bytes }) => bytes > 0).map(({ part, bytes }) => [part, byteSizeText(bytes)]),
-  [`${total}, at most`, byteSizeText(totalBytes)],
+  [`${total}, about`, byteSizeText(totalBytes)],
 ];
 
 /** What each worker needs, which also adds gradients in a tree and exchanges them. */
-function workerLines({ workers = [] }: MemoryPlan): string[] {
+function workerLines({ workers = [], process }: MemoryPlan): string[] {
   if (workers.length === 0) return [];
   const rows = workers.map(({ maxRank, totalBytes }, i) => [
-    `worker ${i}, ranks up to ${maxRank}, at most`,
+    `worker ${i}, ranks up to ${maxRank}, about`,
     byteSizeText(totalBytes),
   ]);
+  const sum = workers.reduce((bytes, { totalBytes }) => bytes + totalBytes, 0);
+  if (!process) rows.push(['all of them on one machine, about', byteSizeText(sum)]);
   return ['', 'on the workers of max_rank_by_worker:', ...columns(rows, ['left', 'right'])];
 }
 
@@ -96,15 +98,17 @@ const trainedText = ({ adaptedLayers, trainableCount, config }: MemoryPlan): str
     : `${adaptedLayers} layers adapted, ranks ${config.ranks!.join(' ')}, ${countText(trainableCount)} ` +
       `trainable`;
 
-/** Whether the run fits into the memory, and which keys to change where it does not. */
-function limitLines({ limit, totalBytes, process }: MemoryPlan, isThisMachine: boolean): string[] {
+/** Whether the run, or its largest worker, fits into the memory; else which keys to change. */
+function limitLines({ limit, workers, process, ...plan }: MemoryPlan, isThisMachine: boolean): string[] {
   const { memoryBytes, fits, fit } = limit!;
   const owner = process ? ', which this GPU has free' : ', the memory of this machine';
   const memoryText = `${byteSizeText(memoryBytes)}${isThisMachine ? owner : ''}`;
-  if (fits) return [`It fits into ${memoryText}: ${byteSizeText(memoryBytes - totalBytes)} to spare.`];
+  const totalBytes = workers ? Math.max(...workers.map((worker) => worker.totalBytes)) : plan.totalBytes;
+  const one = workers ? 'The largest worker' : 'It';
+  if (fits) return [`${one} fits into ${memoryText}: ${byteSizeText(memoryBytes - totalBytes)} to spare.`];
   const changes = Object.entries(fit?.values ?? {}).map(([key, value]) => `${key}: ${valueText(key, value)}`);
   return [
-    `It does not fit into ${memoryText}: ${byteSizeText(totalBytes - memoryBytes)} too much.`,
+    `${one} does not fit into ${memoryText}: ${byteSizeText(totalBytes - memoryBytes)} too much.`,
     fit
       ? `It fits with ${changes.join(', ')}: ${byteSizeText(fit.totalBytes)}.`
       : 'No change of keys makes it fit: it needs a smaller model, or more memory.',

@@ -154,3 +154,16 @@ test('rough numbers that are far too low lead to the same, by looking at every r
   );
   expect(fit!.totalBytes).toBeLessThanOrEqual(memoryBytes);
 });
+
+test('ranks that workers are given are not lowered', async () => {
+  const valuesFor = async (maxRankByWorker: number[] | null) => {
+    const needs = needsOfRuns({
+      exact: ({ loraR }) => Promise.resolve({ totalBytes: loraR, stateBytes: 0 }),
+      rough: () => Promise.resolve(null),
+      canOffload: false,
+    });
+    return (await fitMemory({ ...config, maxRankByWorker }, 16, needs))?.values;
+  };
+  expect(await valuesFor(null)).toMatchObject({ lora_r: 16 });
+  expect(await valuesFor([64, 8])).toBeUndefined();
+});

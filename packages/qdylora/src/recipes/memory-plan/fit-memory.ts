@@ -78,8 +78,9 @@ function smallerRanks({
   rankDistribution,
   rankLossWeights,
   rankRates,
+  maxRankByWorker,
 }: RunConfig): Partial<RunConfig> | null {
-  const isListedByRank = [rankDistribution, rankLossWeights, rankRates].some(Array.isArray);
+  const isListedByRank = [rankDistribution, rankLossWeights, rankRates, maxRankByWorker].some(Array.isArray);
   if (!ranks || loraR < 2 || isListedByRank) return null;
   const fewer = isDefaultRanks(ranks, loraR)
     ? [...powersOfTwoUpTo(half(loraR))]

@@ -5,7 +5,13 @@ import type { AssembledRun, AssembleOptions } from '../run/assemble-run.ts';
 import type { OpenedRun } from '../run/opened-run.ts';
 import { dryRun, partsOfRun } from './dry-run.ts';
 import { exchangeParts, type PlannedWorker } from './dry-world.ts';
-import { forecastOf, JAVASCRIPT_BYTES, type MemoryForecast, type MemoryPart } from './memory-forecast.ts';
+import {
+  forecastOf,
+  JAVASCRIPT_BYTES,
+  profileParts,
+  type MemoryForecast,
+  type MemoryPart,
+} from './memory-forecast.ts';
 import { largestJudged, largestSteps } from './largest-steps.ts';
 import type { RunData } from '../run/load-data.ts';
 import { collectGarbage, peakResidentBytes, residentBytes, type ProcessMark } from './resident-memory.ts';
@@ -15,6 +21,8 @@ export interface ForecastOptions {
   readonly dryBackend: () => DryBackend & Disposable;
   /** True where the arrays are in the memory of a GPU. */
   readonly isOnDevice: boolean;
+  /** What `ceilings` of the backend needs, for a run with `profile: true`. */
+  readonly ceilingBytes: number;
   readonly model: Readonly<Record<string, unknown>>;
   readonly marks: readonly ProcessMark[];
   /** This process among several workers; absent for one process. */
@@ -32,7 +40,7 @@ export interface ForecastOptions {
 export async function forecastMemory(
   config: RunConfig & { readonly computeDtype: ComputeDtype },
   { run, data }: { readonly run: AssembledRun; readonly data: RunData },
-  { dryBackend, isOnDevice, model, marks, worker, ...options }: ForecastOptions,
+  { dryBackend, isOnDevice, ceilingBytes, model, marks, worker, ...options }: ForecastOptions,
 ): Promise<MemoryForecast> {
   const { recompute = run.training.recompute ?? false } = options;
   const dtypes = new Map(
@@ -54,6 +62,7 @@ export async function forecastMemory(
   const processParts = [
     ...partsOfProcess(marks, residentBytes() - arrayBytes, 'left by loading'),
     { part: 'JavaScript of the steps', bytes: JAVASCRIPT_BYTES },
+    ...profileParts(config, ceilingBytes),
     ...(worker ? exchangeParts(config, worker, trainableCount) : []),
   ];
   return forecastOf(processParts, partsOfRun(planned), isOnDevice ? planned : null);
@@ -65,12 +74,13 @@ export async function forecastMemory(
  */
 export const needOfRun = (
   config: RunConfig & { readonly computeDtype: ComputeDtype },
-  { data, chosen: { dry, deviceBytes }, source }: Pick<OpenedRun, 'data' | 'chosen' | 'source'>,
+  { data, chosen: { dry, deviceBytes, ceilingBytes }, source }: Pick<OpenedRun, 'data' | 'chosen' | 'source'>,
 ): AssembleOptions['needOf'] =>
   dry &&
   (async (run, recompute) => {
     const isOnDevice = deviceBytes !== null;
-    const options = { dryBackend: dry, isOnDevice, model: source.config.raw, marks: [], recompute };
+    const model = source.config.raw;
+    const options = { dryBackend: dry, isOnDevice, ceilingBytes, model, marks: [], recompute };
     return (await forecastMemory(config, { run, data }, options)).totalBytes;
   });
 

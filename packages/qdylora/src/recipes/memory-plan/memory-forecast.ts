@@ -37,6 +37,13 @@ export function forecastOf(
   return { ...sumOf(arrayParts), process: sumOf([...processParts, ...pinned]) };
 }
 
+/** With `profile: true`: the array on which the peak rates of the machine are measured after the last step. */
+export const profileParts = (
+  { profile }: { readonly profile: boolean },
+  ceilingBytes: number,
+): MemoryPart[] =>
+  profile && ceilingBytes > 0 ? [{ part: 'peak rates of the profile', bytes: ceilingBytes }] : [];
+
 /**
  * Bytes that training adds to the JavaScript side: compiled code, events, checkpoints being written.
  * Measured: 7 to 13 MB (SmolLM2-135M, Node 20, 2026).

@@ -32,11 +32,14 @@ export interface ModelPlan extends MemoryForecast {
   readonly workers?: readonly WorkerNeed[];
   /** What the user should know before such a run. */
   readonly notes: readonly string[];
-  /** Null without `memoryBytes`. `fit`: what to change; null where the run fits, or where nothing helps. */
+  /**
+   * Null without `memoryBytes`, the memory of one process: with `workers` of the largest of them. `fit`: what
+   * to change; null where the run fits, or where nothing helps.
+   */
   readonly limit: { readonly memoryBytes: number; readonly fits: boolean; readonly fit: Fit | null } | null;
 }
 
-/** What one of several workers needs at most, in bytes of its process, or of its GPU. */
+/** Forecast of one of several workers, in bytes of its process, or of its GPU. */
 export interface WorkerNeed {
   readonly maxRank: number;
   readonly totalBytes: number;
@@ -78,8 +81,13 @@ export async function planModel(
     notes.push(note);
   });
   const stepOf = (changed: RunConfig, mostLayers?: number): Promise<DryStep> =>
-    dryStep(changed as PlannedConfig, model, { ...options, mostLayers });
-  const workers = await needsOfWorkers(config, model, { ...options, recompute });
+    largestStep(changed as PlannedConfig, model, { ...options, mostLayers });
+  const steps = await stepsOfWorkers(config, model, { ...options, recompute });
+  const workers = steps.map(({ forecast: { totalBytes } }, rank): WorkerNeed => ({
+    maxRank: config.maxRankByWorker![rank],
+    totalBytes,
+  }));
+  const limited = { config, step: largestOf(steps) ?? step, stepOf, dry: options.dry };
   return {
     ...forecast,
     recompute,
@@ -89,16 +97,15 @@ export async function planModel(
     trainableCount,
     adaptedLayers,
     layers,
-    limit:
-      memoryBytes === null ? null : await limitOf(memoryBytes, { config, step, stepOf, dry: options.dry }),
+    limit: memoryBytes === null ? null : await limitOf(memoryBytes, limited),
   };
 }
 
 interface LimitedRun {
   readonly config: RunConfig;
-  /** The step of `config`. */
+  /** The step of `config`; of its largest worker where it has several. */
   readonly step: DryStep;
-  /** The step of a changed run. */
+  /** The same of a changed run. */
   readonly stepOf: (config: RunConfig, mostLayers?: number) => Promise<DryStep>;
   readonly dry: PlanModelOptions['dry'];
 }
@@ -117,19 +124,34 @@ async function limitOf(memoryBytes: number, limited: LimitedRun): Promise<ModelP
 }
 
 /** Each worker of `max_rank_by_worker`: its passes, its sums and what it exchanges. */
-async function needsOfWorkers(
+async function stepsOfWorkers(
   config: PlannedConfig,
   model: PlannedModel,
   options: DryStepOptions & { readonly recompute: Recompute },
-): Promise<WorkerNeed[]> {
-  const ranks = config.maxRankByWorker ?? [];
-  const needs: WorkerNeed[] = [];
-  for (const [rank, maxRank] of ranks.entries()) {
-    const worker = { rank, size: ranks.length };
-    const { forecast } = await runDry(config, model, { ...options, worker });
-    needs.push({ maxRank, totalBytes: forecast.totalBytes });
-  }
-  return needs;
+): Promise<DryStep[]> {
+  const size = config.maxRankByWorker?.length ?? 0;
+  const steps: DryStep[] = [];
+  for (let rank = 0; rank < size; rank++)
+    steps.push(await runDry(config, model, { ...options, worker: { rank, size } }));
+  return steps;
+}
+
+/** The step that needs the most memory; null of none. */
+const largestOf = (steps: readonly DryStep[]): DryStep | null =>
+  steps.reduce<DryStep | null>(
+    (most, step) => (most && most.forecast.totalBytes >= step.forecast.totalBytes ? most : step),
+    null,
+  );
+
+/** The step of the largest worker; that of the one process where the run names no workers. */
+async function largestStep(
+  config: PlannedConfig,
+  model: PlannedModel,
+  options: DryStepOptions,
+): Promise<DryStep> {
+  const step = await dryStep(config, model, options);
+  const { recompute } = step;
+  return largestOf(await stepsOfWorkers(config, model, { ...options, recompute })) ?? step;
 }
 
 interface DryStepOptions extends Pick<PlanModelOptions, 'dry' | 'processParts' | 'isOnDevice'> {

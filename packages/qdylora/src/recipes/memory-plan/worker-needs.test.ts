@@ -1,4 +1,5 @@
 import { localWorld, type Communicator } from '@qdylora/collectives';
+import { createDryBackend } from '@qdylora/contract';
 import { loadAddon } from '@qdylora/cpu-kernels';
 import { train } from '@qdylora/trainer';
 import { expect, test } from 'vitest';
@@ -7,10 +8,12 @@ import { command } from '../../../test/run-command.ts';
 import { temporaryPlace, writeRowsOf, writeTinyModel } from '../../../test/tiny-model.ts';
 import { valuesOfOptions } from '../../config/explicit-values.ts';
 import { openRun } from '../finetune.ts';
-import { prepareRun } from '../run/prepare-run.ts';
+import { prepareRun, resolveShape } from '../run/prepare-run.ts';
 import { openSession } from '../run/run-session.ts';
 import { planMemory, type MemoryPlan } from '../plan-memory.ts';
 import { atLargestRank, dryRun } from './dry-run.ts';
+import { planModel, type ModelPlan } from './plan-model.ts';
+import { plannedModel } from './planned-model.ts';
 
 const folder = temporaryPlace();
 
@@ -81,6 +84,44 @@ test('plan says what each worker of max_rank_by_worker needs, and nothing withou
   expect(workers![1].totalBytes - residentOf(planned)).toBeGreaterThan(plain.totalBytes - residentOf(plain));
   const words = ['--ranks', '1,16', '--max-rank-by-worker', '16,1'];
   const { out } = await command('plan', '--model', keys.model, ...words);
-  expect(out).toMatch(/on the workers of max_rank_by_worker:\n.*worker 0, ranks up to 16, at most +\d/);
-  expect(out).toMatch(/worker 1, ranks up to 1, at most +\d/);
+  expect(out).toMatch(/on the workers of max_rank_by_worker:\n.*worker 0, ranks up to 16, about +\d/);
+  expect(out).toMatch(/worker 1, ranks up to 1, about +\d.*\nall of them on one machine, about +\d/);
+});
+
+test('a run fits where its largest worker fits, and so do the changes that are proposed', async () => {
+  const { model } = tinyCommands();
+  const values = {
+    model: `${model}/config.json`,
+    ranks: [1, 16],
+    microBatchSize: 4,
+    gradientAccumulationSteps: 8,
+    gradientCheckpointing: false,
+    maxRankByWorker: [1, 16],
+  };
+  const config = { ...resolveShape(valuesOfOptions(values)), computeDtype: 'f32' } as const;
+  const planned = await plannedModel(config);
+  const dry = () => ({ ...createDryBackend(), [Symbol.dispose]: () => {} });
+  const planFor = (memoryBytes: number, changes: object = {}): Promise<ModelPlan> =>
+    planModel({ ...config, ...changes }, planned, { dry, processParts: [], isOnDevice: false, memoryBytes });
+  const { totalBytes, workers } = await planFor(1e12);
+  const largest = workers![1].totalBytes;
+  expect(largest).toBeGreaterThan(totalBytes);
+  expect((await planFor(largest)).limit).toMatchObject({ fits: true, fit: null });
+  const { limit } = await planFor(largest - 1);
+  expect(limit!.fits).toBe(false);
+  expect(limit!.fit!.values).toEqual({ gradient_checkpointing: true });
+  const changed = await planFor(largest - 1, { gradientCheckpointing: true });
+  expect(changed.workers![1].totalBytes).toBe(limit!.fit!.totalBytes);
+  expect(changed.limit!.fits).toBe(true);
+});
+
+test('plan says of the largest worker whether it fits', async () => {
+  const { model } = tinyCommands();
+  const words = ['--model', `${model}/config.json`, '--ranks', '1,16', '--max-rank-by-worker', '16,1'];
+  const printed = async (memory: string): Promise<string> =>
+    (await command('plan', ...words, '--memory', memory)).out;
+  expect(await printed('64GB')).toMatch(/The largest worker fits into 64\.00 GB: [\d.]+ GB to spare\.\n/);
+  expect(await printed('1MB')).toMatch(
+    /The largest worker does not fit into 1\.0 MB: [\d.]+ MB too much\.\n/,
+  );
 });

@@ -20,3 +20,12 @@ test('more threads than processors are told, as many are not', async ({ skip }) 
     expect.stringMatching(new RegExp(`^num_threads ${usable + 1} is more than the ${usable} processors? `)),
   ]);
 });
+
+test('the peak rates need the memory that is named for them, and 1 MB at most besides', async ({ skip }) => {
+  using chosen = await chooseBackend('auto');
+  skip(!chosen.label.startsWith('cpu'), 'the C++ kernels do not load here');
+  chosen.ceilings();
+  const { peakBytes } = chosen.backend.memory.usage();
+  expect(peakBytes).toBeGreaterThanOrEqual(chosen.ceilingBytes);
+  expect(peakBytes).toBeLessThan(chosen.ceilingBytes + 1e6);
+});

@@ -38,6 +38,8 @@ export interface ChosenBackend extends Disposable {
   readonly reason: string | null;
   /** Measures the peak rates of this machine, in about a second; null without native code. */
   ceilings(): Ceilings | null;
+  /** The largest array that `ceilings` allocates and writes; 0 where it measures nothing. */
+  readonly ceilingBytes: number;
   /**
    * Creates a dry backend with the memory needs of this one; null for a backend of the caller, whose needs
    * are unknown.
@@ -171,10 +173,14 @@ async function cpuBackend(
     fastestDtype: /bf16|amx/.test(backend.level) ? 'bf16' : 'f32',
     isOwn: true,
     ceilings: () => measuredCeilings(backend),
+    ceilingBytes: CEILING_BYTES,
     end: backend.dispose,
     dry: () => createDryCpuBackend({ level: backend.level, numThreads: backend.numThreads, batchInvariant }),
   });
 }
+
+/** The array of `ceilingOf` for a copy. */
+const CEILING_BYTES = 64 * 2 ** 20;
 
 /** The best of several short measurements: the cores may be shared. */
 function measuredCeilings(backend: CpuBackend): Ceilings {
@@ -195,6 +201,7 @@ interface ChosenParts {
   readonly reason?: string | null;
   readonly isOwn?: boolean;
   readonly ceilings?: () => Ceilings | null;
+  readonly ceilingBytes?: number;
   readonly end?: () => void;
   readonly dry: ChosenBackend['dry'];
   readonly deviceBytes?: ChosenBackend['deviceBytes'];
@@ -207,6 +214,7 @@ function chosen(
     reason = null,
     deviceBytes = null,
     ceilings = (): Ceilings | null => null,
+    ceilingBytes = 0,
     end = () => backend.memory.dispose(),
     ...about
   }: ChosenParts,
@@ -220,6 +228,7 @@ function chosen(
     reason,
     deviceBytes,
     ceilings,
+    ceilingBytes,
     computeDtype(choice) {
       if (choice === 'auto') return about.fastestDtype;
       assertFloatDtype(backend, 'compute_dtype', 'compute_dtype', choice);

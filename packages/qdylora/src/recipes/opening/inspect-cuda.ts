@@ -134,12 +134,19 @@ function kernelsFor(
 const unsupported = (problem: string, nextStep = 'Use the cpu backend.'): QdyloraError =>
   new QdyloraError('UNSUPPORTED', { where: 'cuda', problem, nextStep });
 
-/** It is an optional package. */
-async function importCudaKernels(): Promise<CudaKernels | null> {
+/** Null where it is not installed: it is an optional package. */
+export async function importCudaKernels(
+  load = (): Promise<CudaKernels> => import('@qdylora/cuda-kernels'),
+): Promise<CudaKernels | null> {
   try {
-    return await import('@qdylora/cuda-kernels');
+    return await load();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND') return null;
+    if (isNotInstalled(error as NodeJS.ErrnoException)) return null;
     throw error;
   }
 }
+
+/** Yarn's Plug'n'Play has the code of `require`, also for a file that the package lacks. */
+const isNotInstalled = ({ code, message }: NodeJS.ErrnoException): boolean =>
+  code === 'ERR_MODULE_NOT_FOUND' ||
+  (code === 'MODULE_NOT_FOUND' && message.includes('tried to access @qdylora/cuda-kernels'));

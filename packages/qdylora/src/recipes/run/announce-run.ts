@@ -32,8 +32,18 @@ export async function announceRun(
   if (!chosen.dry) return null;
   const isOnDevice = chosen.deviceBytes !== null;
   const worker = workers && workers.size > 1 ? workers : undefined;
-  const options = { dryBackend: chosen.dry, isOnDevice, model: source.config.raw, marks, worker };
-  const forecast = await forecastMemory(config, { run, data }, options);
+  const forecast = await forecastMemory(
+    config,
+    { run, data },
+    {
+      dryBackend: chosen.dry,
+      isOnDevice,
+      ceilingBytes: chosen.ceilingBytes,
+      model: source.config.raw,
+      marks,
+      worker,
+    },
+  );
   emit({ type: 'forecast', ...forecast });
   return forecast.totalBytes;
 }
