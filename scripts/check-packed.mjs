@@ -35,6 +35,15 @@ function packAll(packages) {
     .filter(({ tarball }) => tarball);
 }
 
+const LICENSES = 'dist/THIRD-PARTY-LICENSES.txt';
+
+/** Whether its bundles contain other packages, by their source maps. */
+function containsOthers(tarball, files) {
+  const maps = files.filter((file) => file.endsWith('.js.map')).map((file) => `package/${file}`);
+  if (maps.length === 0) return false;
+  return runCommand('tar', ['-xzOf', tarball, ...maps], { quiet: true }).stdout.includes('/node_modules/');
+}
+
 async function lookInto({ manifest, tarball }) {
   const complain = (what) => problems.push(`${manifest.name}: ${what}`);
   const files = runCommand('tar', ['-tzf', tarball], { quiet: true })
@@ -47,7 +56,8 @@ async function lookInto({ manifest, tarball }) {
   counts.packages++;
   counts.files += files.length;
   for (const file of files) if (NOT_FOR_USERS.test(file)) complain(`carries ${file}`);
-  for (const file of ['README.md', 'LICENSE']) if (!files.includes(file)) complain(`lacks ${file}`);
+  const licenses = ['LICENSE', ...(containsOthers(tarball, files) ? [LICENSES] : [])];
+  for (const file of ['README.md', ...licenses]) if (!files.includes(file)) complain(`lacks ${file}`);
   for (const [name, target] of Object.entries(packed.exports)) {
     if (typeof target === 'string') continue;
     if (!target.types || !files.includes(target.types.replace('./', '')))

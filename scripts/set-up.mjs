@@ -83,7 +83,9 @@ function demand(what, { status }) {
 export async function setUp({ forRunning = false } = {}) {
   const start = performance.now();
   if (Number(process.versions.node.split('.')[0]) < 20)
-    demand(`Node ${process.version} is too old: 20.19 or newer is needed; set-up`, { status: 1 });
+    demand(`Node ${process.version} is too old: 20.19 or newer (of 22, 22.12 or newer) is needed; set-up`, {
+      status: 1,
+    });
   installDependencies({ forRunning });
   await buildPackages(forRunning);
   say(`ready after ${((performance.now() - start) / 1000).toFixed(0)} s.`);

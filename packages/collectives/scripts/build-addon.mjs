@@ -59,4 +59,11 @@ export function buildAddons() {
   return folder;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(buildAddons());
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  try {
+    console.log(buildAddons());
+  } catch (error) {
+    console.error(`[build-addon] ${error.message}`);
+    process.exitCode = 1;
+  }
+}

@@ -96,6 +96,11 @@ function finish(line) {
   process.exit(0);
 }
 
+function fail(line) {
+  console.error(`[build-addon] ${line}`);
+  process.exit(1);
+}
+
 /** Levels that the compiler refuses, with its reason. */
 function refusedLevels(compiler) {
   const reasonFor = ({ name, flags }) => {
@@ -126,8 +131,7 @@ function runGyp(compiler) {
     if (status === 0) continue;
     const messages = (stderr ?? '').split('\n').filter((line) => !line.startsWith('gyp info'));
     console.error(`${stdout ?? ''}\n${messages.join('\n')}`);
-    console.error('[build-addon] the compiler failed on the kernels (above).');
-    process.exit(1);
+    fail('the compiler failed on the kernels (above).');
   }
 }
 
@@ -140,7 +144,9 @@ if (!compiler || refusal(compiler, []))
       'used.',
   );
 
-await takeTurn(join(build, 'lock'));
+await takeTurn(join(build, 'lock')).catch(({ message }) =>
+  fail(`the build folder is not writable: ${message}`),
+);
 const version = spawnSync(compiler.split(/\s+/)[0], ['--version'], { encoding: 'utf8' }).stdout.split(
   '\n',
 )[0];

@@ -19,6 +19,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { findCompiler } from './find-compiler.mjs';
 import { LEVELS } from './level-table.mjs';
+import { writeShippedLevels } from './write-level-sources.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const npm = join(root, 'npm');
@@ -42,23 +43,19 @@ function output(command, args) {
   return stdout;
 }
 
-/** Links what build-addon.mjs compiled into `binary`. */
-function linkPortably(binary) {
+/** Links what build-addon.mjs compiled for `levels` into `binary`. */
+function linkPortably(binary, levels) {
   const objects = join(root, 'addon', 'build', 'Release', 'obj.target');
-  const archives = readdirSync(objects)
-    .filter((name) => /^level_.*\.a$/.test(name))
-    .map((name) => join(objects, name));
-  const ownFiles = [
-    join(objects, 'qdylora_cpu', 'build', 'generated', 'levels.o'),
-    ...['native', join('native', 'door')].flatMap((folder) =>
-      readdirSync(join(root, folder))
-        .filter((name) => name.endsWith('.cpp'))
-        .map((name) => join(objects, folder, name.replace(/cpp$/, 'o'))),
-    ),
-  ];
+  const archives = levels.map((name) => join(objects, `level_${name}.a`));
+  const ownFiles = ['native', join('native', 'door')].flatMap((folder) =>
+    readdirSync(join(root, folder))
+      .filter((name) => name.endsWith('.cpp'))
+      .map((name) => join(objects, folder, name.replace(/cpp$/, 'o'))),
+  );
   const [compiler, ...words] = findCompiler(process.env).split(/\s+/);
   output(compiler, [
     ...words,
+    '-std=c++17',
     '-shared',
     '-fPIC',
     '-O2',
@@ -71,6 +68,7 @@ function linkPortably(binary) {
     '-o',
     binary,
     join(npm, 'glibc-floor.cpp'),
+    writeShippedLevels(root, levels),
     ...ownFiles,
     '-Wl,--start-group',
     ...archives,
@@ -129,7 +127,10 @@ export function packPrebuilt(folder) {
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
     writeFileSync(join(stage, 'package.json'), `${JSON.stringify({ ...manifest, version }, null, 2)}\n`);
     const binary = join(stage, 'qdylora_cpu.node');
-    linkPortably(binary);
+    linkPortably(
+      binary,
+      shipped.map(({ name }) => name).filter((name) => levels.includes(name)),
+    );
     const needs = checkPortable(binary);
     mkdirSync(folder, { recursive: true });
     const tarball = output('npm', ['pack', stage, '--pack-destination', folder, '--silent'])

@@ -21,6 +21,11 @@ const sourcesIn = (folder) =>
         .map((name) => join(folder, name))
     : [];
 
+const kernelNames = (sources) =>
+  sources.flatMap((source) =>
+    [...readFileSync(source, 'utf8').matchAll(/^QD_EXPORT\((\w+)\)/gm)].map(([, name]) => name),
+  );
+
 /** An unchanged file keeps its date, so that make compiles only what changed. */
 function writeChanged(path, text) {
   if (!existsSync(path) || readFileSync(path, 'utf8') !== text) writeFileSync(path, text);
@@ -33,9 +38,7 @@ function writeChanged(path, text) {
 export function writeLevelSources(root, levels) {
   const generated = join(root, 'addon', 'build', 'generated');
   const sources = kernelSources(root);
-  const kernels = sources.flatMap((source) =>
-    [...readFileSync(source, 'utf8').matchAll(/^QD_EXPORT\((\w+)\)/gm)].map(([, name]) => name),
-  );
+  const kernels = kernelNames(sources);
   const targets = levels.map((name) => {
     const level = levelNamed(name);
     return gypTarget(level, writeStubs(join(generated, name), level, sources, kernels));
@@ -44,6 +47,13 @@ export function writeLevelSources(root, levels) {
   const variables = { level_targets: targets.map(({ target_name }) => target_name) };
   writeChanged(join(generated, 'levels.gypi'), `${JSON.stringify({ variables, targets }, null, 2)}\n`);
   return { sources, kernels };
+}
+
+/** Writes the list of these levels alone, of those that are built. Returns its path. */
+export function writeShippedLevels(root, levels) {
+  const path = join(root, 'addon', 'build', 'generated', 'shipped-levels.cpp');
+  writeChanged(path, levelList(levels, kernelNames(kernelSources(root)).length));
+  return path;
 }
 
 /** The names of the files that one level is compiled from. */

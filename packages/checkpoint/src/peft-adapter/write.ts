@@ -108,7 +108,7 @@ const RULES: OptionRules<WritePeftAdapterOptions> = {
  * @throws QdyloraError BAD_ARGUMENT for layers, targets, patterns or a scale that do not fit together, and
  * for unknown or invalid options; NOT_EMPTY, WRITE_FAILED.
  * @example
- * await writePeftAdapter('out/r8', { ...sliceRank(adapted.state(), 8), baseModel: 'org/name' });
+ * await writePeftAdapter('out/r8', { ...sliceRank(await adapted.state(), 8), baseModel: 'org/name' });
  */
 export async function writePeftAdapter(folder: string, options: WritePeftAdapterOptions): Promise<void> {
   assertArgument(

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { abiOf, type MpiAbi } from './mpi-libraries.ts';
+import { abiOf, quoted, type MpiAbi } from './mpi-libraries.ts';
 
 it.each<[string, string, MpiAbi]>([
   ['/usr/lib/libmpi.so.40', 'Open MPI v5.0.7, package: Debian OpenMPI', 'openmpi'],
@@ -20,4 +20,12 @@ it('refuses a library of another kind, and says what it is and what is supported
 
 it('takes a shim for what it is, whatever library it calls', () => {
   expect(abiOf('/home/me/qdylora-mpi.so', { version: 'HPE MPT 2.25', isShim: 1 })).toBe('shim');
+});
+
+it.each([
+  ['/opt/qdylora@0.1/node_modules/mpi-shim.c', '/opt/qdylora@0.1/node_modules/mpi-shim.c'],
+  ['/home/my files/mpi-shim.c', "'/home/my files/mpi-shim.c'"],
+  ["/home/it's/$(x)/mpi-shim.c", String.raw`'/home/it'\''s/$(x)/mpi-shim.c'`],
+])('in a shell command the path %s is %s', (path, inCommand) => {
+  expect(quoted(path)).toBe(inCommand);
 });

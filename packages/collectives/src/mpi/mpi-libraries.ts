@@ -34,7 +34,11 @@ const SHIM_FILE = 'qdylora-mpi.so';
 
 /** Compiles a shim over the library of an `mpicc`, for libraries whose binary interface is not known. */
 export const shimCommand = (mpicc = 'mpicc'): string =>
-  `${mpicc} -shared -fPIC -O2 ${join(packageFolder(), 'native', 'mpi', 'mpi-shim.c')} -o ${SHIM_FILE}`;
+  `${mpicc} -shared -fPIC -O2 ${quoted(join(packageFolder(), 'native', 'mpi', 'mpi-shim.c'))} -o ${SHIM_FILE}`;
+
+/** For a POSIX shell, where the path has a character that means something there. */
+export const quoted = (path: string): string =>
+  /^[\w./@-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`;
 
 /** How libraries of each interface begin their version (MPI_Get_library_version). */
 const VERSIONS: Readonly<Record<'openmpi' | 'mpich', RegExp>> = {
