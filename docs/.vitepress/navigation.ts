@@ -42,6 +42,7 @@ const GROUPS: readonly Group[] = [
     {
       'do/data-formats': 'Data formats',
       'do/chat-templates': 'Chat templates and masks',
+      'do/continue': 'Continue a run',
       'do/evaluate': 'Evaluate',
       'do/export-and-merge': 'Export and merge',
       'do/serve': 'Serve',

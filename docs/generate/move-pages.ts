@@ -9,14 +9,35 @@ const KEY_OF = new Map(KEY_NAMES.map((name) => [snakeCase(name), name]));
 export const movePages = (): ReadonlyMap<string, string> =>
   new Map(TRAINERS.map((trainer) => [`${trainer.file}.md`, movePage(trainer)]));
 
-function movePage({ title, place, names, notes }: Trainer): string {
+const SAME_RUN = `One rank, the scale of PEFT, and the schedule of transformers. Put your own numbers in:
+
+\`\`\`yaml
+method: qlora
+lora_r: 16
+lora_alpha: 32
+lora_scaling: paper
+learning_rate: 2e-4
+lr_scheduler: linear
+warmup_ratio: 0
+\`\`\`
+
+With \`lora_scaling: paper\`, all rows of B have the same learning rate (\`rank_rates: uniform\`).`;
+
+const list = (items: readonly string[]): string => items.map((item) => `- ${item}`).join('\n');
+
+function movePage(trainer: Trainer): string {
+  const { title, place, names, notes, values = [], showsSameRun = false, absent } = trainer;
   const parts = [
     `The settings are in ${place}. The command knows these names: an unknown key is an error that says ours.`,
     table(['there', 'here', 'what it is', 'default here'], names.map(nameRow)),
     '## What is different',
-    notes.map((note) => `- ${note}`).join('\n'),
+    list(notes),
+    ...(values.length > 0 ? ['## Values', table(['there', 'here'], values)] : []),
+    ...(showsSameRun ? ['## To train as PEFT did', SAME_RUN] : []),
+    '## Not here',
+    list(absent.map((item) => `${item}.`)),
     '## The smallest file',
-    '```yaml\nmodel: path/to/model\ndataset: rows.jsonl\nval_set_size: 200\noutput_dir: runs/first\n```',
+    '```yaml\nmodel: path/to/model\ndataset: rows.jsonl\nval_set_size: 0.1\noutput_dir: runs/first\n```',
     'Then `npx qdylora train run.yaml`. All other keys have defaults: see [Keys](/reference/keys).',
   ];
   const source = 'the names that packages/qdylora/src/config/names knows';

@@ -7,6 +7,12 @@ export interface Trainer {
   readonly names: readonly string[];
   /** Differences that no name shows. */
   readonly notes: readonly string[];
+  /** Its values beside those that mean the same here. */
+  readonly values?: readonly (readonly [there: string, here: string])[];
+  /** Whether the page has the keys of a run that trains as the other trainer did. */
+  readonly showsSameRun?: boolean;
+  /** What its users look for and do not find. */
+  readonly absent: readonly string[];
 }
 
 const ALPHA_NOTE =
@@ -14,6 +20,11 @@ const ALPHA_NOTE =
   'small ranks of several. To train as before at rank r, set `lora_scaling: paper`, which divides. With ' +
   'alpha / r in its place the scale is the same, but `rank_rates` is `inverse_sqrt` by default, so that B ' +
   'learns √r times slower: set `rank_rates: uniform` beside it.';
+
+const NO_TRACKERS = 'W&B, MLflow and other trackers: `report_to` has `tensorboard` alone';
+const NO_PUSH = '`push_to_hub`: upload the folder that `export` or `merge` writes';
+const NO_NEFTUNE = 'NEFTune (`neftune_noise_alpha`)';
+const NO_VARIANTS = 'DoRA and other kinds of adapters';
 
 /**
  * What each trainer calls its settings. The page beside each name comes from the code: `KEYS` and
@@ -27,6 +38,7 @@ export const TRAINERS: readonly Trainer[] = [
     names: [
       'r',
       'lora_alpha',
+      'use_rslora',
       'lora_dropout',
       'target_modules',
       'load_in_4bit',
@@ -55,12 +67,23 @@ export const TRAINERS: readonly Trainer[] = [
       'report_to',
     ],
     notes: [
-      'PEFT trains one rank. `method: qlora` does the same here; the default trains every rank up ' +
-        'to `lora_r`.',
-      'PEFT divides `lora_alpha` by the rank. Here `lora_alpha` is the scale itself at a single rank ' +
-        '(`lora_scaling: uniform`), and a little more at small ranks of several (`tapered`). ' +
-        '`lora_scaling: paper` divides as PEFT does.',
+      'PEFT trains one rank. `method: qlora` trains one rank too, with another scale and learning rate; the ' +
+        'default trains every rank up to `lora_r`.',
+      ALPHA_NOTE,
+      '`use_rslora: true` is `lora_scaling: sqrt`.',
+      'PEFT adapts some layers by default, chosen by the model. Here it is `all-linear`.',
       'Adapters that PEFT wrote can be read, evaluated and trained further with `adapter`.',
+    ],
+    showsSameRun: true,
+    absent: [
+      `${NO_VARIANTS}: an adapter with \`use_dora\` is refused`,
+      '`bias` and `lora_bias`: biases are not trained',
+      '`modules_to_save`: such weights of an existing adapter are used, but no run trains new ones',
+      '`layers_to_transform`, `exclude_modules`: `target_modules` takes a regular expression',
+      '`rank_pattern`, `alpha_pattern`: a run has the same ranks in all layers; `export --budget` does not',
+      NO_NEFTUNE,
+      NO_PUSH,
+      NO_TRACKERS,
     ],
   },
   {
@@ -97,9 +120,20 @@ export const TRAINERS: readonly Trainer[] = [
       'Only supervised fine-tuning is here. There is no DPO, GRPO or reward model.',
       'Rows have the fields that TRL takes: `messages`, `prompt` + `completion`, or `text`.',
       'A prompt and its completion are tokenized separately, so that the prompt has the tokens that ' +
-        'generation starts from. TRL tokenizes them together: where a prompt ends in a space, tokens ' +
-        'differ. Put the space at the beginning of the completion.',
+        'generation starts from. TRL tokenizes them together: the text is the same, but where a prompt ends ' +
+        'in a space or inside a word, tokens differ. Put the space at the beginning of the completion.',
       'Prompts are left out of the loss by default.',
+      ALPHA_NOTE,
+    ],
+    showsSameRun: true,
+    absent: [
+      'DPO, GRPO and other trainers than `SFTTrainer`',
+      NO_VARIANTS,
+      '`modules_to_save` in a new run',
+      '`formatting_func` and other functions: rows have one of the formats',
+      NO_NEFTUNE,
+      NO_PUSH,
+      NO_TRACKERS,
     ],
   },
   {
@@ -152,6 +186,29 @@ export const TRAINERS: readonly Trainer[] = [
         '`adapter: qlora` is `method: qlora`.',
       '`val_set_size` is a number of rows, or a share where it is below 1, as in Axolotl.',
       '`train_on_inputs: false` is `completion_only_loss: true`, the default.',
+      '`evals_per_epoch` and `saves_per_epoch` count times, `eval_steps` and `save_steps` count steps.',
+    ],
+    values: [
+      ['`adapter: qlora`, `adapter: lora`', '`method: qlora`, `method: lora`'],
+      [
+        '`datasets: [{ path: rows.jsonl, type: alpaca }]`',
+        '`dataset: [rows.jsonl]`, `dataset_format: alpaca`',
+      ],
+      ['`type: chat_template`', '`dataset_format: messages`'],
+      ['`type: completion`', '`dataset_format: text`'],
+      ['`optimizer: adamw_torch`, `adamw_torch_fused`', '`optimizer: adamw_32bit`'],
+      ['`optimizer: adamw_bnb_8bit`', '`optimizer: adamw_8bit`'],
+      ['`bf16: auto`', '`compute_dtype: auto`, the default'],
+      ['`lora_target_linear: true`', '`target_modules: all-linear`, the default'],
+    ],
+    absent: [
+      NO_VARIANTS,
+      '`lora_modules_to_save`',
+      'prompt strategies (`type:` of one’s own): rows have one of the formats',
+      NO_NEFTUNE,
+      '`hub_model_id`: upload the folder that `export` or `merge` writes',
+      NO_TRACKERS,
+      'DeepSpeed and FSDP: `launch` trains on several processes by MPI',
     ],
   },
   {
@@ -184,9 +241,17 @@ export const TRAINERS: readonly Trainer[] = [
     ],
     notes: [
       ALPHA_NOTE,
+      '`use_gradient_checkpointing = "unsloth"` is `gradient_checkpointing: true`, the default.',
       'Unsloth needs a GPU and is fast there. This project trains on the CPU today.',
       '`use_rslora` is what `lora_scaling: sqrt` does.',
       '4-bit checkpoints in the format of bitsandbytes, as Unsloth publishes them, can be opened.',
+    ],
+    absent: [
+      NO_VARIANTS,
+      '`modules_to_save`: no run trains embeddings and the head beside an adapter',
+      '`push_to_hub_merged`: upload the folder that `merge` writes',
+      'K-quants in GGUF: `merge` writes f32, f16, bf16 and q8_0',
+      NO_TRACKERS,
     ],
   },
   {
@@ -203,14 +268,17 @@ export const TRAINERS: readonly Trainer[] = [
       'lr_schedule',
       'max_seq_length',
       'mask_prompt',
-      'lora_layers',
+      'fine_tune_type',
+      'num_layers',
       'rank',
+      'scale',
       'dropout',
       'grad_checkpoint',
       'steps_per_report',
+      'steps_per_eval',
       'save_every',
       'adapter_path',
-      'resume',
+      'resume_adapter_file',
       'seed',
     ],
     notes: [
@@ -218,7 +286,19 @@ export const TRAINERS: readonly Trainer[] = [
       'mlx-lm takes a folder with `train.jsonl` and `valid.jsonl`; here `dataset` and ' +
         '`eval_dataset` name the files.',
       '`mask_prompt` is `completion_only_loss`, which is on by default.',
-      'mlx-lm adapts the last layers only by default; `target_modules` takes a regular expression for that.',
+      '`num_layers`: mlx-lm adapts the last layers only by default; `target_modules` takes a regular ' +
+        'expression for that.',
+      '`rank`, `scale` and `dropout` are in `lora_parameters` there. Here keys are not nested.',
+      '`scale` is the whole scale, as `lora_alpha` is here at a single rank.',
+      '`adapter_path` is the folder that mlx-lm trains into: `output_dir` here. `resume_adapter_file` takes ' +
+        'weights alone, as `adapter` does. `resume_from_checkpoint` continues a run, bit for bit.',
+      '`fine_tune_type: lora` is `method: qlora` where the base was quantized, `full` is `method: none`.',
+    ],
+    absent: [
+      `${NO_VARIANTS} (\`fine_tune_type: dora\`)`,
+      "adapters in mlx-lm's own format",
+      '`hf_dataset`: rows are files here',
+      NO_TRACKERS,
     ],
   },
 ];

@@ -1,10 +1,11 @@
 import { snakeCase, QdyloraError } from '@qdylora/contract';
 import { OPTIMIZER_NAMES } from '@qdylora/trainer';
 import { describe, expect, it } from 'vitest';
-import { valuesOfFlags, valuesOfOptions, mergeExplicit } from './explicit-values.ts';
+import { SPELLINGS, valuesOfFlags, valuesOfOptions, mergeExplicit } from './explicit-values.ts';
 import { KEY_NAMES } from './keys.ts';
 import { OPTIMIZERS } from './keys/training-keys.ts';
 import { FOREIGN_NAMES } from './names/foreign-names.ts';
+import { adviceFor } from './names/unknown-key.ts';
 import { byteSizeText, readByteSize } from './values/byte-size.ts';
 import { parseRunYaml } from './yaml/read-run-yaml.ts';
 import { resolveRun } from './resolve-run.ts';
@@ -144,6 +145,21 @@ describe('a run', () => {
       'train_on_inputs: false',
       /Here it is `completion_only_loss`, which means the opposite: true instead of false\.$/,
     ],
+    [
+      'adapter_path: adapters',
+      /The folder to write to is `output_dir` here, an adapter to read is `adapter`\.$/,
+    ],
+    ['resume_adapter_file: a', /It is called `adapter` here\.$/],
+    ['scale: 20', /It is called `lora_alpha` here\.$/],
+    ['use_rslora: true', /It is called `lora_scaling` here\. `true` is `sqrt` here\.$/],
+    ['lora_parameters: { rank: 8 }', /Keys are not nested here: move those below it one level up\.$/],
+    [
+      'datasets:\n  - path: a.jsonl\n    type: alpaca',
+      /It is called `dataset` here\. Name the files alone, .* their `type` is `dataset_format`\.$/,
+    ],
+    ['dataset:\n  - path: a.jsonl', /`dataset` must be .* Name the files alone, `dataset: \[rows\.jsonl\]`/],
+    ['optimizer: adamw_torch', /`optimizer` must be one of .* `adamw_torch` is `adamw_32bit` here\.$/],
+    ['optimizer: adamw_bnb_8bit', /`adamw_bnb_8bit` is `adamw_8bit` here\.$/],
     ['seed:3', /with a space after the colon/],
     ['target_modules: "(("', /`target_modules` must be all-linear, a list of names or a regular expression/],
     ['target_modules: ")("', /`target_modules` must be .* \(got "\)\("\)/],
@@ -340,8 +356,20 @@ describe('a run', () => {
 describe('a name of another trainer', () => {
   it('is no key, and names a key', () => {
     const keys = new Set<string>(KEY_NAMES.map(snakeCase));
-    for (const [foreign, { key }] of FOREIGN_NAMES)
-      expect([foreign, keys.has(foreign), keys.has(key)]).toEqual([foreign, false, true]);
+    for (const [foreign, { key, readKey }] of FOREIGN_NAMES)
+      expect([foreign, keys.has(foreign), keys.has(key), keys.has(readKey ?? key)]).toEqual([
+        foreign,
+        false,
+        true,
+        true,
+      ]);
+  });
+
+  it('that one command reads and another writes names the key that there is', () => {
+    const advice = (keys: string[]): string =>
+      adviceFor({ written: '--adapter-path', spell: SPELLINGS.flags, keys });
+    expect(advice(['adapter', 'rank'])).toBe('It is called `--adapter` here.');
+    expect(advice(['adapter', 'outputDir'])).toMatch(/^The folder to write to is `--output-dir` here, /);
   });
 });
 

@@ -126,9 +126,9 @@ export interface RunOptions {
   readonly loraScaling?: 'paper' | 'sqrt' | 'uniform' | 'tapered' | 'constant';
   /**
    * Start of A, with B = 0. kaiming: random, as in PEFT; gradient: the directions in which the loss
-   * falls fastest over the first steps (64 rows or more), most important first; activations: those in
-   * which the inputs of a layer vary most (EVA). gradient and activations are estimates, rougher at a
-   * small lora_r (default: kaiming).
+   * falls fastest over the first steps (64 rows or more), most important first; activations: the main
+   * directions of the inputs of a layer (EVA), without subtracting their mean, unlike EVA in PEFT.
+   * gradient and activations are estimates, rougher at a small lora_r (default: kaiming).
    */
   readonly adapterInit?: 'kaiming' | 'gradient' | 'activations';
   /** Norm of the rows of A under another adapter_init than kaiming; 0.577 by default. */
@@ -137,8 +137,8 @@ export interface RunOptions {
   readonly loraplusLrRatio?: number;
   /**
    * Factors on the learning rate of the rows of B that each rank adds: uniform; inverse_sqrt: 1/√b;
-   * steep: 1.5/b^0.77; or one number per rank. By default steep where lora_scaling is tapered or uniform
-   * (inverse_sqrt at a single rank), else uniform.
+   * steep: 1.5/b^0.77; or one number per rank. Where lora_scaling is tapered or uniform, the default is
+   * steep for several ranks and inverse_sqrt for one; otherwise it is uniform.
    */
   readonly rankRates?: 'uniform' | 'inverse_sqrt' | 'steep' | readonly number[] | null;
   /**
@@ -232,9 +232,12 @@ export interface RunOptions {
    * default, for polynomial a rate of 1e-7, as in transformers.
    */
   readonly minLearningRateRatio?: number | null;
-  /** Warm-up as a fraction of the steps; 0.05 by default. */
+  /**
+   * Warm-up as a fraction of the steps; 0.05 by default. The first warm-up step has rate 0, as in
+   * transformers.
+   */
   readonly warmupRatio?: number | null;
-  /** Warm-up in steps, instead of warmup_ratio. */
+  /** Warm-up in steps, instead of warmup_ratio; the first has rate 0. */
   readonly warmupSteps?: number | null;
   /** Waves of cosine (0.5 by default), restarts of cosine_with_restarts (1). */
   readonly lrNumCycles?: number | null;

@@ -64,7 +64,7 @@ export interface Evaluation {
  * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_DATA, BAD_ADAPTER, …
  * @example
  * const adapter = 'runs/smol/adapter';
- * const options = { model: 'models/smollm2', adapter, ranks: 'all', dataset: 'test.jsonl' };
+ * const options = { model: 'models/smollm2', adapter, ranks: 'all', dataset: 'test.jsonl' } as const;
  * const { results } = await evaluate(options);
  */
 export async function evaluate({

@@ -162,9 +162,9 @@ export const ADAPTER_KEYS = {
     group: 'Adapter',
     about:
       'Start of A, with B = 0. kaiming: random, as in PEFT; gradient: the directions in which the loss ' +
-      'falls fastest over the first steps (64 rows or more), most important first; activations: those in ' +
-      'which the inputs of a layer vary most (EVA). gradient and activations are estimates, rougher at a ' +
-      'small lora_r',
+      'falls fastest over the first steps (64 rows or more), most important first; activations: the main ' +
+      'directions of the inputs of a layer (EVA), without subtracting their mean, unlike EVA in PEFT. ' +
+      'gradient and activations are estimates, rougher at a small lora_r',
   }),
   adapterInitNorm: optionalNumberKey(
     { from: 0, above: true },
@@ -181,8 +181,8 @@ export const ADAPTER_KEYS = {
     group: 'Adapter',
     about:
       'Factors on the learning rate of the rows of B that each rank adds: uniform; inverse_sqrt: 1/√b; ' +
-      'steep: 1.5/b^0.77; or one number per rank. By default steep where lora_scaling is tapered or ' +
-      'uniform (inverse_sqrt at a single rank), else uniform',
+      'steep: 1.5/b^0.77; or one number per rank. Where lora_scaling is tapered or uniform, the default is ' +
+      'steep for several ranks and inverse_sqrt for one; otherwise it is uniform',
     flag: 'word-or-numbers',
     expected: `${RANK_RATES.join(', ')} or a list of factors`,
     schema: z

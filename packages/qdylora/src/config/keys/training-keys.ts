@@ -59,11 +59,15 @@ const STEP_KEYS = {
   ),
   warmupRatio: optionalNumberKey(
     { from: 0, to: 1, below: true },
-    { group: 'Training', about: 'Warm-up as a fraction of the steps; 0.05 by default' },
+    {
+      group: 'Training',
+      about:
+        'Warm-up as a fraction of the steps; 0.05 by default. The first warm-up step has rate 0, as in transformers',
+    },
   ),
   warmupSteps: optionalNumberKey(
     { from: 0, whole: true },
-    { group: 'Training', about: 'Warm-up in steps, instead of warmup_ratio' },
+    { group: 'Training', about: 'Warm-up in steps, instead of warmup_ratio; the first has rate 0' },
   ),
   lrNumCycles: optionalNumberKey(
     { from: 0, above: true },

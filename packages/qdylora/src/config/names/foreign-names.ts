@@ -6,11 +6,16 @@ export interface ForeignName {
    * True where the other name means the opposite: `train_on_inputs: false` is `completion_only_loss: true`.
    */
   readonly isOpposite: boolean;
+  /** Our key where the name means an adapter to read, not a folder to write; null: it means `key` alone. */
+  readonly readKey: string | null;
 }
 
 const OPPOSITES: ReadonlySet<string> = new Set(['train_on_inputs', 'train_on_prompt']);
 
-/** Names of transformers, TRL, PEFT, axolotl and LLaMA-Factory, in YAML's spelling. */
+/** mlx-lm trains into the folder `adapter_path`. Its other commands, and other programs, read it. */
+const READ_KEYS: ReadonlyMap<string, string> = new Map([['adapter_path', 'adapter']]);
+
+/** Names of transformers, TRL, PEFT, axolotl, LLaMA-Factory and mlx-lm, in YAML's spelling. */
 export const FOREIGN_NAMES: ReadonlyMap<string, ForeignName> = new Map(
   Object.entries({
     model: [
@@ -21,6 +26,7 @@ export const FOREIGN_NAMES: ReadonlyMap<string, ForeignName> = new Map(
       'pretrained_model_name_or_path',
       'model_path',
     ],
+    method: ['fine_tune_type', 'finetuning_type'],
     dataset: [
       'datasets',
       'data',
@@ -82,7 +88,8 @@ export const FOREIGN_NAMES: ReadonlyMap<string, ForeignName> = new Map(
     adam_epsilon: ['epsilon', 'eps', 'adam_eps'],
     lora_r: ['r', 'rank', 'lora_rank', 'lora_dim', 'max_rank'],
     ranks: ['lora_ranks', 'rank_list'],
-    lora_alpha: ['alpha', 'lora_scale'],
+    lora_alpha: ['alpha', 'lora_scale', 'scale'],
+    lora_scaling: ['use_rslora'],
     lora_dropout: ['dropout'],
     target_modules: [
       'lora_target_modules',
@@ -91,8 +98,9 @@ export const FOREIGN_NAMES: ReadonlyMap<string, ForeignName> = new Map(
       'target',
       'lora_target_linear',
       'lora_layers',
+      'num_layers',
     ],
-    adapter: ['adapter_path', 'adapter_name_or_path', 'lora_model_dir', 'lora_path'],
+    adapter: ['adapter_name_or_path', 'lora_model_dir', 'lora_path', 'resume_adapter_file'],
     quantization: ['load_in_4bit', 'quant_type', 'bnb_4bit_quant_type', 'quantization_bit', 'bits'],
     quantization_levels: ['load_in_8bit'],
     double_quantization: ['use_double_quant', 'bnb_4bit_use_double_quant', 'double_quant'],
@@ -118,7 +126,7 @@ export const FOREIGN_NAMES: ReadonlyMap<string, ForeignName> = new Map(
       'mask_prompt',
       'train_on_responses_only',
     ],
-    output_dir: ['output', 'out_dir', 'output_path', 'save_dir'],
+    output_dir: ['output', 'out_dir', 'output_path', 'save_dir', 'adapter_path'],
     resume_from_checkpoint: ['resume', 'resume_from', 'auto_resume_from_checkpoints'],
     logging_steps: ['log_steps', 'log_interval', 'steps_per_report'],
     eval_steps: [
@@ -127,6 +135,7 @@ export const FOREIGN_NAMES: ReadonlyMap<string, ForeignName> = new Map(
       'evals_per_epoch',
       'eval_strategy',
       'evaluation_strategy',
+      'steps_per_eval',
     ],
     save_steps: ['save_interval', 'save_every', 'saves_per_epoch', 'save_strategy', 'checkpoint_interval'],
     save_total_limit: ['max_checkpoints', 'keep_last'],
@@ -136,6 +145,9 @@ export const FOREIGN_NAMES: ReadonlyMap<string, ForeignName> = new Map(
     early_stopping_patience: ['patience'],
     seed: ['random_seed'],
   }).flatMap(([key, names]) =>
-    names.map((name): [string, ForeignName] => [name, { key, isOpposite: OPPOSITES.has(name) }]),
+    names.map((name): [string, ForeignName] => [
+      name,
+      { key, isOpposite: OPPOSITES.has(name), readKey: READ_KEYS.get(name) ?? null },
+    ]),
   ),
 );

@@ -1,5 +1,6 @@
 import { snakeCase, nearestName } from '@qdylora/contract';
-import { FOREIGN_NAMES } from './foreign-names.ts';
+import { FOREIGN_NAMES, type ForeignName } from './foreign-names.ts';
+import { adviceForValue, isRecord } from './foreign-values.ts';
 import { camelCase } from './names.ts';
 
 /** An unknown key and the place where it was written. */
@@ -15,26 +16,37 @@ export interface UnknownKey {
 
 /** The key that was probably meant, as its place spells it; null where no key is near. */
 export function meantKey({ written, spell, keys }: UnknownKey): string | null {
-  const foreign = foreignName(written);
-  return foreign && keys.includes(foreign.key) ? spell(foreign.key) : nearestName(written, keys.map(spell));
+  const [foreign] = foreignKeys(written, keys);
+  return foreign === undefined ? nearestName(written, keys.map(spell)) : spell(foreign);
 }
 
-/** What to write instead of an unknown key: one sentence. */
+/** What to write instead of an unknown key: one sentence or two. */
 export function adviceFor(unknown: UnknownKey): string {
   const { written, value, spell, keys } = unknown;
-  const foreign = foreignName(written);
-  if (foreign && keys.includes(foreign.key)) {
-    const key = spell(foreign.key);
-    if (!foreign.isOpposite) return `It is called \`${key}\` here.`;
+  const [key, readKey] = foreignKeys(written, keys);
+  if (key !== undefined) {
+    if (readKey !== undefined)
+      return `The folder to write to is \`${spell(key)}\` here, an adapter to read is \`${spell(readKey)}\`.`;
+    if (!foreignName(written)!.isOpposite)
+      return [`It is called \`${spell(key)}\` here.`, adviceForValue(key, value, spell)]
+        .filter((sentence) => sentence !== null)
+        .join(' ');
     const example = typeof value === 'boolean' ? `: ${!value} instead of ${value}` : '';
-    return `Here it is \`${key}\`, which means the opposite${example}.`;
+    return `Here it is \`${spell(key)}\`, which means the opposite${example}.`;
   }
+  if (isRecord(value)) return 'Keys are not nested here: move those below it one level up.';
   const nearest = meantKey(unknown);
   return nearest ? `Did you mean \`${nearest}\`?` : `The keys are: ${keys.map(spell).join(', ')}.`;
 }
 
-/** `--lr`, `lr` or `perDeviceTrainBatchSize` → our key, in TypeScript's spelling. */
-function foreignName(written: string): { readonly key: string; readonly isOpposite: boolean } | null {
-  const foreign = FOREIGN_NAMES.get(snakeCase(written.replace(/^--(no-)?/, '')).replaceAll('-', '_'));
-  return foreign ? { key: camelCase(foreign.key), isOpposite: foreign.isOpposite } : null;
+/** `--lr`, `lr` or `perDeviceTrainBatchSize` as another trainer means it. */
+const foreignName = (written: string): ForeignName | undefined =>
+  FOREIGN_NAMES.get(snakeCase(written.replace(/^--(no-)?/, '')).replaceAll('-', '_'));
+
+/** Our keys for such a name, in TypeScript's spelling, as far as they are among `keys`. */
+function foreignKeys(written: string, keys: readonly string[]): string[] {
+  const foreign = foreignName(written);
+  if (!foreign) return [];
+  const ours = [foreign.key, ...(foreign.readKey === null ? [] : [foreign.readKey])];
+  return ours.map(camelCase).filter((key) => keys.includes(key));
 }

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { likelySizes } from './byte-size.ts';
 import { SPELLINGS, type ExplicitValue, type ExplicitValues } from '../explicit-values.ts';
 import type { Key } from '../key.ts';
+import { adviceForValue } from '../names/foreign-values.ts';
 import { adviceFor, meantKey } from '../names/unknown-key.ts';
 
 type Keys = Readonly<Record<string, Key>>;
@@ -62,10 +63,11 @@ function wrongValueError(
   expected: string,
 ): QdyloraError {
   const sizes = /size with a unit/.test(expected) ? likelySizes(String(value)) : null;
+  const advice = adviceForValue(name, value, spell) ?? 'Correct it, or leave it out.';
   return new QdyloraError('BAD_CONFIG', {
     where,
     problem: `\`${spell(name)}\` must be ${expected} (got ${shownValue(value)})`,
-    nextStep: sizes ? `Did you mean ${sizes}?` : 'Correct it, or leave it out.',
+    nextStep: sizes ? `Did you mean ${sizes}?` : advice,
     details: { key: name, got: value },
   });
 }

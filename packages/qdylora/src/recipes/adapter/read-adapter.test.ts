@@ -82,3 +82,8 @@ it.each([
   else expect(notice).toMatch(/^1 of 3 layers \(._proj, …\) have a scale of their own/);
   expect(read.rescaled.length).toBe(Object.keys(changes).length === 0 ? 0 : 1);
 });
+
+it("Axolotl's names of methods are no folders, and the message has our key", () => {
+  expect(() => readAdapter('qlora')).toThrow(/`adapter: qlora` is `method: qlora` here\.$/);
+  expect(() => readAdapter('nowhere')).toThrow(/A run writes it to <output_dir>\/adapter\.$/);
+});

@@ -48,6 +48,9 @@ export const savedNotice = ({ names }: AdapterSaved): string =>
   `The adapter replaces whole weights of the base: ${names.join(', ')}. They are the same at every rank. ` +
   `The base that is shown beside the ranks has them too.`;
 
+/** Values of Axolotl's key `adapter`, which is no folder. */
+const METHOD_NAMES: readonly string[] = ['qlora', 'lora'];
+
 /**
  * Reads an adapter folder: ours with all its ranks and their scale, any other PEFT adapter at its full rank.
  *
@@ -58,7 +61,9 @@ export function readAdapter(folder: string): ReadAdapter {
     throw new QdyloraError('MISSING_FILE', {
       where: 'adapter',
       problem: `There is no adapter_config.json in ${folder}.`,
-      nextStep: 'A run writes it to <output_dir>/adapter.',
+      nextStep: METHOD_NAMES.includes(folder)
+        ? `Axolotl's \`adapter: ${folder}\` is \`method: ${folder}\` here.`
+        : 'A run writes it to <output_dir>/adapter.',
       details: { folder },
     });
   }
