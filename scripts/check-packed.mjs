@@ -35,7 +35,7 @@ function packAll(packages) {
     .filter(({ tarball }) => tarball);
 }
 
-const LICENSES = 'dist/THIRD-PARTY-LICENSES.txt';
+const LICENSES = 'dist/THIRD-PARTY-NOTICES.txt';
 
 /** Whether its bundles contain other packages, by their source maps. */
 function containsOthers(tarball, files) {

@@ -67,8 +67,8 @@ export const TRAINERS: readonly Trainer[] = [
       'report_to',
     ],
     notes: [
-      'PEFT trains one rank. `method: qlora` trains one rank too, with another scale and learning rate; the ' +
-        'default trains every rank up to `lora_r`.',
+      'PEFT trains one rank. `method: qlora` trains one rank too, with another scale and learning rate; ' +
+        'the default trains every rank up to `lora_r`.',
       ALPHA_NOTE,
       '`use_rslora: true` is `lora_scaling: sqrt`.',
       'PEFT adapts some layers by default, chosen by the model. Here it is `all-linear`.',
@@ -120,8 +120,8 @@ export const TRAINERS: readonly Trainer[] = [
       'Only supervised fine-tuning is here. There is no DPO, GRPO or reward model.',
       'Rows have the fields that TRL takes: `messages`, `prompt` + `completion`, or `text`.',
       'A prompt and its completion are tokenized separately, so that the prompt has the tokens that ' +
-        'generation starts from. TRL tokenizes them together: the text is the same, but where a prompt ends ' +
-        'in a space or inside a word, tokens differ. Put the space at the beginning of the completion.',
+        'generation starts from. TRL tokenizes them together: the text is the same, but where a prompt ' +
+        'ends in a space or inside a word, tokens differ. Put the space at the beginning of the completion.',
       'Prompts are left out of the loss by default.',
       ALPHA_NOTE,
     ],
@@ -290,8 +290,8 @@ export const TRAINERS: readonly Trainer[] = [
         'expression for that.',
       '`rank`, `scale` and `dropout` are in `lora_parameters` there. Here keys are not nested.',
       '`scale` is the whole scale, as `lora_alpha` is here at a single rank.',
-      '`adapter_path` is the folder that mlx-lm trains into: `output_dir` here. `resume_adapter_file` takes ' +
-        'weights alone, as `adapter` does. `resume_from_checkpoint` continues a run, bit for bit.',
+      '`adapter_path` is the folder that mlx-lm trains into: `output_dir` here. `resume_adapter_file` ' +
+        'takes weights alone, as `adapter` does. `resume_from_checkpoint` continues a run, bit for bit.',
       '`fine_tune_type: lora` is `method: qlora` where the base was quantized, `full` is `method: none`.',
     ],
     absent: [

@@ -6,7 +6,7 @@ import { build } from '../../tsup.base.ts';
 async function writeLicenses(): Promise<void> {
   const license = await readFile('node_modules/zod/LICENSE', 'utf8');
   await writeFile(
-    'dist/THIRD-PARTY-LICENSES.txt',
+    'dist/THIRD-PARTY-NOTICES.txt',
     `The files of this folder contain parts of zod.\n\n${license}`,
   );
 }

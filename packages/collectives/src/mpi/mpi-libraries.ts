@@ -33,8 +33,10 @@ export const MPI_LIBRARIES: Readonly<Record<Exclude<MpiAbi, 'shim'>, readonly Mp
 const SHIM_FILE = 'qdylora-mpi.so';
 
 /** Compiles a shim over the library of an `mpicc`, for libraries whose binary interface is not known. */
-export const shimCommand = (mpicc = 'mpicc'): string =>
-  `${mpicc} -shared -fPIC -O2 ${quoted(join(packageFolder(), 'native', 'mpi', 'mpi-shim.c'))} -o ${SHIM_FILE}`;
+export function shimCommand(mpicc = 'mpicc'): string {
+  const source = join(packageFolder(), 'native', 'mpi', 'mpi-shim.c');
+  return `${mpicc} -shared -fPIC -O2 ${quoted(source)} -o ${SHIM_FILE}`;
+}
 
 /** For a POSIX shell, where the path has a character that means something there. */
 export const quoted = (path: string): string =>

@@ -15,8 +15,8 @@ import { sameShape, shapeText } from '../arrays/shape.ts';
 /**
  * Runs one op. The call is validated once: inputs present, dtypes and shapes as declared, every operand in
  * the backend's memory, in-place outputs supplied, no aliasing. Then outputs that were not supplied are
- * allocated, and the backend's kernel runs or, in host memory, the reference. Where that throws, the allocated
- * outputs are released.
+ * allocated, and the backend's kernel runs or, in host memory, the reference. Where that throws, the
+ * allocated outputs are released.
  *
  * @param suppliedOutputs arrays to write to instead of fresh ones
  * @throws QdyloraError BAD_ARGUMENT (missing input or in-place output, dtype, attribute, other memory,

@@ -2,8 +2,8 @@ import { hostData } from '@qdylora/contract';
 import type { NativeArgument, NativeList, NativeRecord, NativeValue, PlainValue } from './addon-functions.ts';
 
 /**
- * The value that C++ receives: the elements of an array view, anything else unchanged. C++ refuses null, which
- * JavaScript may pass as an attribute.
+ * The value that C++ receives: the elements of an array view, anything else unchanged. C++ refuses null,
+ * which JavaScript may pass as an attribute.
  */
 const plain = (value: NativeValue): PlainValue =>
   value && typeof value === 'object' && 'storage' in value ? hostData(value) : value;

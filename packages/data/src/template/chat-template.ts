@@ -134,11 +134,8 @@ export function createChatTemplate(source: string, options: ChatTemplateOptions 
     },
     renderMarked(messages, renderOptions = {}) {
       const { continueFinalMessage, where = 'chat template' } = checked(messages, renderOptions);
-      assertArgument(
-        !continueFinalMessage,
-        where,
-        '`renderMarked` has no `continueFinalMessage`: use `render`',
-      );
+      const advice = '`renderMarked` has no `continueFinalMessage`: use `render`';
+      assertArgument(!continueFinalMessage, where, advice);
       return readMarks(render(marked, messages, renderOptions));
     },
   };

@@ -104,7 +104,7 @@ describe('a distribution over ranks', () => {
   it('refuses weights that do not fit, by name', () => {
     for (const bad of [[1, 2], [1, -1, 1], [0, 0, 0], [1, NaN, 1], 'heavy'])
       expect(() => rankProbabilities(rankSet([1, 2, 4]), bad as never)).toThrow(
-        /\[rank_distribution\] the distribution must be uniform, geometric, tail_heavy, upper, top_heavy, or 3 weights/,
+        /the distribution must be uniform, geometric, tail_heavy, upper, top_heavy, or 3 weights/,
       );
   });
 });

@@ -1,11 +1,8 @@
-import { snakeCase, QdyloraError } from '@qdylora/contract';
+import { QdyloraError } from '@qdylora/contract';
 import { OPTIMIZER_NAMES } from '@qdylora/trainer';
 import { describe, expect, it } from 'vitest';
-import { SPELLINGS, valuesOfFlags, valuesOfOptions, mergeExplicit } from './explicit-values.ts';
-import { KEY_NAMES } from './keys.ts';
+import { valuesOfFlags, valuesOfOptions, mergeExplicit } from './explicit-values.ts';
 import { OPTIMIZERS } from './keys/training-keys.ts';
-import { FOREIGN_NAMES } from './names/foreign-names.ts';
-import { adviceFor } from './names/unknown-key.ts';
 import { byteSizeText, readByteSize } from './values/byte-size.ts';
 import { parseRunYaml } from './yaml/read-run-yaml.ts';
 import { resolveRun } from './resolve-run.ts';
@@ -350,26 +347,6 @@ describe('a run', () => {
     expect((await errorOf(() => at({ ranks: [4], rankRates: [3, 2] }))).message).toMatch(
       /`rankRates` has 2 numbers, but there are 3 ranks/,
     );
-  });
-});
-
-describe('a name of another trainer', () => {
-  it('is no key, and names a key', () => {
-    const keys = new Set<string>(KEY_NAMES.map(snakeCase));
-    for (const [foreign, { key, readKey }] of FOREIGN_NAMES)
-      expect([foreign, keys.has(foreign), keys.has(key), keys.has(readKey ?? key)]).toEqual([
-        foreign,
-        false,
-        true,
-        true,
-      ]);
-  });
-
-  it('that one command reads and another writes names the key that there is', () => {
-    const advice = (keys: string[]): string =>
-      adviceFor({ written: '--adapter-path', spell: SPELLINGS.flags, keys });
-    expect(advice(['adapter', 'rank'])).toBe('It is called `--adapter` here.');
-    expect(advice(['adapter', 'outputDir'])).toMatch(/^The folder to write to is `--output-dir` here, /);
   });
 });
 

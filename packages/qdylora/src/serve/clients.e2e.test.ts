@@ -69,7 +69,7 @@ describe('the openai client', () => {
     }
   });
 
-  test('the bytes of a token are those of its text, and those of all tokens those of the answer', async () => {
+  test('the bytes of a token are those of its text, those of all tokens are the answer', async () => {
     const { choices } = await openai.chat.completions.create({
       model: 'smol',
       messages: [...QUESTION],

@@ -22,7 +22,8 @@ import type { Tape, TapeNode } from './tape.ts';
 
 export interface BackwardOptions<V extends ArrayView = FloatView> {
   /**
-   * Gradient of the root, of its dtype and shape. Default: 1, for a root of one element. The caller keeps the array.
+   * Gradient of the root, of its dtype and shape. Default: 1, for a root of one element. The caller keeps
+   * the array.
    */
   readonly seed?: FloatView;
   /** True if backward may add to the seed in place, because nobody else reads it. */
@@ -45,8 +46,8 @@ const BACKWARD_OPTIONS: OptionRules<BackwardOptions> = {
  * `leaves` in their order, each in an array of its own, and releases every recorded result as soon as nothing
  * needs it.
  *
- * @throws QdyloraError BAD_ARGUMENT where the root is no scalar and has no seed, for a seed of another dtype or
- * shape, and for an unknown option
+ * @throws QdyloraError BAD_ARGUMENT where the root is no scalar and has no seed, for a seed of another dtype
+ * or shape, and for an unknown option
  */
 export function backward<V extends ArrayView = FloatView>(
   tape: Tape,

@@ -201,7 +201,7 @@ describe('a step whose smallest and drawn ranks distil', () => {
   const teacher = { role: 'teacher', topK: 4 };
   const student = { role: 'student', topK: 4, weight: 0.5 };
 
-  it('runs all rows at the largest rank, and once more: half at the smallest, half at a smaller drawn one', () => {
+  it('runs all rows at the largest rank, half once more at the smallest, half at a smaller drawn one', () => {
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 2, maxLength: 5 }),

@@ -62,7 +62,8 @@ const STEP_KEYS = {
     {
       group: 'Training',
       about:
-        'Warm-up as a fraction of the steps; 0.05 by default. The first warm-up step has rate 0, as in transformers',
+        'Warm-up as a fraction of the steps; 0.05 by default. The first warm-up step has rate 0, as in ' +
+        'transformers',
     },
   ),
   warmupSteps: optionalNumberKey(

@@ -34,7 +34,10 @@ export const isRecord = (value: unknown): boolean =>
  */
 export function adviceForValue(key: string, value: unknown, spell: (key: string) => string): string | null {
   if (FILES_KEYS.includes(key) && [value].flat().some(isRecord))
-    return `Name the files alone, \`${spell(key)}: [rows.jsonl]\`; their \`type\` is \`${spell('datasetFormat')}\`.`;
+    return (
+      `Name the files alone, \`${spell(key)}: [rows.jsonl]\`; ` +
+      `their \`type\` is \`${spell('datasetFormat')}\`.`
+    );
   const values = FOREIGN_VALUES.get(key) ?? {};
   const written = String(value);
   return Object.hasOwn(values, written) ? `\`${written}\` is \`${values[written]}\` here.` : null;

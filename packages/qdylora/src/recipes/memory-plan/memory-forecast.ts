@@ -37,7 +37,7 @@ export function forecastOf(
   return { ...sumOf(arrayParts), process: sumOf([...processParts, ...pinned]) };
 }
 
-/** With `profile: true`: the array on which the peak rates of the machine are measured after the last step. */
+/** With `profile: true`: the array on which the machine's peak rates are measured after the last step. */
 export const profileParts = (
   { profile }: { readonly profile: boolean },
   ceilingBytes: number,

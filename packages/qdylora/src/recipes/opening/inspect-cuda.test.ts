@@ -8,7 +8,7 @@ it.each([
   ['ERR_MODULE_NOT_FOUND', "Cannot find package '@qdylora/cuda-kernels' imported from /app/dist/main.js"],
   [
     'MODULE_NOT_FOUND',
-    "qdylora tried to access @qdylora/cuda-kernels (a peer dependency) but it isn't provided by your application",
+    'qdylora tried to access @qdylora/cuda-kernels (a peer dependency) but it is not provided',
   ],
   [
     'MODULE_NOT_FOUND',

@@ -153,7 +153,7 @@ test('tokens come with the text that begins in them, and none of a stop string',
   });
 });
 
-test('a token behind an incomplete character begins behind it, so that a stop string leaves it out', async () => {
+test('a token behind an incomplete character begins behind it: a stop string leaves it out', async () => {
   const half = 0xe4; // first byte of three
   const letter = 'x'.charCodeAt(0);
   expect(await textOf(Uint8Array.of(half, letter, letter), [])).toMatchObject({
