@@ -1,6 +1,5 @@
 import { badData } from '../bad-data.ts';
 import { labelExchange } from './label-exchange.ts';
-import { VARIABLES_KEY } from './read-variables.ts';
 import { assertTokenizer, textOf, type Row, type RowFormat } from './row-format.ts';
 
 /** The prompt of the Stanford Alpaca project, with the newline after "Response:" that later projects use. */
@@ -20,7 +19,7 @@ export const alpacaFormat: RowFormat = {
   name: 'alpaca',
   required: ['instruction', 'output'],
   optional: ['input'],
-  addedKeys: [VARIABLES_KEY],
+  readsVariables: (_, { applyChatTemplate }) => applyChatTemplate,
   hasPrompts: true,
   label(row, settings) {
     assertOneExchange(row);

@@ -1,6 +1,7 @@
 import { detectFormat, assertKeys, formatNamed, type DatasetFormat } from '../dataset/dataset-format.ts';
 import type { LabelledTokens } from '../labels/mask-prompt.ts';
 import { rowHash } from '../rows/row-hash.ts';
+import { VARIABLES_KEY } from './read-variables.ts';
 import type { Row, RowFormat, RowSettings } from './row-format.ts';
 
 export interface RowLabeller {
@@ -34,10 +35,15 @@ export function rowLabeller(
     },
     label: (row) => formatOf(row).label(row, settings),
     hash(row) {
-      const { required, optional, addedKeys = [] } = formatOf(row);
+      const { required, optional, readsVariables } = formatOf(row);
       const valueOf = (key: string): unknown => row.value[key] ?? null;
-      const added = addedKeys.filter((key) => valueOf(key) !== null).map((key) => [key, valueOf(key)]);
+      const variables = readsVariables?.(row, settings) ? valueOf(VARIABLES_KEY) : null;
+      // a row without them keeps the hash that it had before there were any
+      const added = isEmpty(variables) ? [] : [[VARIABLES_KEY, variables]];
       return rowHash([...[...required, ...optional].map(valueOf), ...added], seed);
     },
   };
 }
+
+const isEmpty = (variables: unknown): boolean =>
+  variables === null || (typeof variables === 'object' && Object.keys(variables).length === 0);

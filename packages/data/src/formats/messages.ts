@@ -2,7 +2,6 @@ import { nearestName } from '@qdylora/contract';
 import { badData, kindOf } from '../bad-data.ts';
 import { CONTENT_PARTS, type ChatMessage, type TextPart } from '../template/chat-message.ts';
 import { labelMessages } from './label-messages.ts';
-import { VARIABLES_KEY } from './read-variables.ts';
 import type { Row, RowFormat } from './row-format.ts';
 
 /**
@@ -13,7 +12,7 @@ export const messagesFormat: RowFormat = {
   name: 'messages',
   required: ['messages'],
   optional: ['tools'],
-  addedKeys: [VARIABLES_KEY],
+  readsVariables: () => true,
   hasPrompts: true,
   label: (row, settings) => labelMessages(readMessages(row, 'messages'), row, settings),
 };
@@ -75,7 +74,7 @@ function assertKnownRole(role: string, name: string, where: string): void {
     `${name}.role is ${JSON.stringify(role)}, but answers are those of the role "assistant"`,
     meant
       ? `Did you mean ${JSON.stringify(meant)}?`
-      : 'Use the roles "user" and "assistant", or write rows of "conversations" with "from" and "value".',
+      : 'Use the roles "user" and "assistant", or "conversations" with "from", "value" and no "role".',
   );
 }
 

@@ -1,7 +1,6 @@
 import { labelExchange } from './label-exchange.ts';
 import { labelMessages } from './label-messages.ts';
 import { readMessages } from './messages.ts';
-import { VARIABLES_KEY } from './read-variables.ts';
 import { assertTokenizer, textOf, type RowFormat } from './row-format.ts';
 
 /**
@@ -13,7 +12,7 @@ export const promptCompletionFormat: RowFormat = {
   name: 'prompt_completion',
   required: ['prompt', 'completion'],
   optional: ['tools'],
-  addedKeys: [VARIABLES_KEY],
+  readsVariables: ({ value }, { applyChatTemplate }) => applyChatTemplate || Array.isArray(value.prompt),
   hasPrompts: true,
   label(row, settings) {
     if (Array.isArray(row.value.prompt)) {

@@ -1,5 +1,4 @@
 import { labelExchange } from './label-exchange.ts';
-import { VARIABLES_KEY } from './read-variables.ts';
 import { assertTokenizer, textOf, type RowFormat } from './row-format.ts';
 
 /** The prompt of a question. Evaluation must use the same prompt, or its numbers are not comparable. */
@@ -13,7 +12,7 @@ export const questionAnswerFormat: RowFormat = {
   name: 'question_answer',
   required: ['question', 'answer'],
   optional: [],
-  addedKeys: [VARIABLES_KEY],
+  readsVariables: (_, { applyChatTemplate }) => applyChatTemplate,
   hasPrompts: true,
   label(row, settings) {
     const question = textOf(row, 'question');

@@ -29,11 +29,8 @@ export interface RowFormat {
   readonly required: readonly string[];
   /** Optional keys. Other keys are ignored. */
   readonly optional: readonly string[];
-  /**
-   * Optional keys that were added later: a row without them keeps the hash, and so the side of the held-out
-   * split, that it had before.
-   */
-  readonly addedKeys?: readonly string[];
+  /** Whether a row's own variables of the chat template (`readVariables`) change its tokens. */
+  readsVariables?(row: Row, settings: RowSettings): boolean;
   /** True if rows separate prompts from answers. Otherwise every token counts as an answer. */
   readonly hasPrompts: boolean;
   label(row: Row, settings: RowSettings): LabelledTokens;

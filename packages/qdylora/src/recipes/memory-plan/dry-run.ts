@@ -54,6 +54,8 @@ export interface PlannedStep {
   readonly isWide: boolean;
   /** Its number in the run: the ranks of a lone example take turns over the steps. */
   readonly runStep: number;
+  /** It stands for any step of the run, whatever rank is drawn there; false by default. */
+  readonly isAnyStep?: boolean;
 }
 
 /** A run to plan: shapes of a model, and the rows of its largest steps. */
@@ -296,6 +298,7 @@ export const atLargestRank = (
     ranksOfPart(step, part, parts) {
       const planned = steps?.[step];
       if (!sampler.distillation || planned?.isWide) return [maxRank];
+      if (planned?.isAnyStep && sampler.distillation.student === 'both') return [maxRank, maxRank];
       const partInRun = planned && isOnePart(planned.batches, sampler) ? planned.runStep % parts : part;
       return sampler.ranksOfPart(planned?.runStep ?? step, partInRun, parts).map(() => maxRank);
     },
@@ -350,7 +353,12 @@ export function fullestSteps(
   const batch = collate(Array.from({ length: microBatchSize }, () => example));
   const batches = Array.from({ length: Math.min(gradientAccumulationSteps, mostBatches) }, () => batch);
   const hasWideSteps = config.distillation && config.wideRatio;
-  return (hasWideSteps ? [true, false] : [false]).map((isWide) => ({ batches, isWide, runStep: 0 }));
+  return (hasWideSteps ? [true, false] : [false]).map((isWide) => ({
+    batches,
+    isWide,
+    runStep: 0,
+    isAnyStep: true,
+  }));
 }
 
 /** The largest evaluation pass, in rows as long as the keys allow. */

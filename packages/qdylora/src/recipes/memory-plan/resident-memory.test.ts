@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { expect, it, vi } from 'vitest';
+import { expect, it } from 'vitest';
+import { collectGarbage } from './resident-memory.ts';
 
 /**
  * In a process of its own: how much it has before, with, and after 40 MB of small objects, each time garbage
@@ -42,11 +43,6 @@ it(
   },
 );
 
-it('without a `gc` to call, as in Bun, nothing is collected and nothing fails', async () => {
-  vi.doMock('node:v8', async (load) => {
-    const v8 = await load<typeof import('node:v8')>();
-    return { ...v8, setFlagsFromString: () => v8.setFlagsFromString('--no-expose-gc') };
-  });
-  const { collectGarbage } = await import('./resident-memory.ts');
-  expect(collectGarbage).not.toThrow();
+it('without a `gc` to call, as in Bun, nothing is collected and nothing fails', () => {
+  expect(() => collectGarbage(null)).not.toThrow();
 });

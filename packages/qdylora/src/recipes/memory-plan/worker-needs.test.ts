@@ -122,6 +122,6 @@ test('plan says of the largest worker whether it fits', async () => {
     (await command('plan', ...words, '--memory', memory)).out;
   expect(await printed('64GB')).toMatch(/The largest worker fits into 64\.00 GB: [\d.]+ GB to spare\.\n/);
   expect(await printed('1MB')).toMatch(
-    /The largest worker does not fit into 1\.0 MB: [\d.]+ MB too much\.\n/,
+    /The largest worker does not fit into 1\.0 MB: [\d.]+ [MG]B too much\.\n/,
   );
 });

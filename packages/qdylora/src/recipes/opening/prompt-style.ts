@@ -56,16 +56,13 @@ export function promptStyle(tokenizer: Tokenizer, trained: TrainedPrompt | null,
 
 const lastText = (messages: readonly ChatMessage[]): string => messages.at(-1)!.content!;
 
-/** A prompt that was trained apart from its answer. */
+/** A prompt that the answer continues. */
 const promptOnly = (name: string, encode: (text: string) => number[]): PromptStyle => ({
   name,
   usesTemplate: false,
-  isContinued: false,
+  isContinued: true,
   encode: (messages) => encode(lastText(messages)),
 });
 
-/** A prompt that the answer continues. */
-const textStyle = (tokenizer: Tokenizer): PromptStyle => ({
-  ...promptOnly('as it is', (text) => opening(tokenizer, text)),
-  isContinued: true,
-});
+const textStyle = (tokenizer: Tokenizer): PromptStyle =>
+  promptOnly('as it is', (text) => opening(tokenizer, text));

@@ -169,7 +169,9 @@ export function reportPage(
 }
 
 const distillationSettings = ({ distillation, distillationStudent }: RunConfig): [string, unknown][] =>
-  distillation ? [['Distillation', `${distillation}, ${distillationStudent} rank`]] : [];
+  distillation ? [['Distillation', `${distillation}, ${STUDENTS[distillationStudent]}`]] : [];
+
+const STUDENTS = { smallest: 'smallest rank', drawn: 'drawn rank', both: 'smallest and drawn rank' } as const;
 
 function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
   const {

@@ -159,15 +159,12 @@ function promptOf(model: ServedModel, request: ChatRequest): ChatPrompt {
   try {
     return writtenPrompt(model, request);
   } catch (error) {
-    if (!QdyloraError.isInstance(error) || !TEMPLATE_ERRORS.has(error.code)) throw error;
-    const nextStep = error.code === 'BAD_DATA' ? 'Correct the messages.' : '';
-    const message = plainMessage(withParts(error, { nextStep }));
-    throw new ApiError(400, error.code.toLowerCase(), message, 'messages');
+    // other codes are errors of the template itself
+    if (!QdyloraError.isInstance(error) || error.code !== 'BAD_DATA') throw error;
+    const message = plainMessage(withParts(error, { nextStep: 'Correct the messages.' }));
+    throw new ApiError(400, 'bad_data', message, 'messages');
   }
 }
-
-/** Codes of a template's errors, whose next steps are for rows of a dataset and for files of a model. */
-const TEMPLATE_ERRORS: ReadonlySet<string> = new Set(['BAD_DATA', 'BAD_CONFIG', 'UNSUPPORTED']);
 
 function writtenPrompt(
   { adapter: { name, style, tokenizer } }: ServedModel,
