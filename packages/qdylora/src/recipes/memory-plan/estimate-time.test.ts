@@ -2,7 +2,7 @@ import { createHostBackend } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
 import { resolveRun } from '../../config/resolve-run.ts';
 import { valuesOfOptions } from '../../config/explicit-values.ts';
-import { estimateTime, timeProduct, trainingOperations } from './estimate-time.ts';
+import { estimateTime, passesPerRow, timeProduct, trainingOperations } from './estimate-time.ts';
 
 const model = { parameterCount: 1000, trainableCount: 10, hiddenSize: 64, layers: 4, recompute: false };
 const configOf = (options: object) => ({
@@ -44,11 +44,25 @@ describe('the estimate of time', () => {
       const time = await estimateTime(backend, config, model);
       expect(time.operationsPerSecond).toBeGreaterThan(0);
       expect(time.stepTokens).toBe(2 * 3 * 8);
-      expect(time.stepSeconds).toBeCloseTo((48 * 4060) / time.operationsPerSecond, 12);
+      expect(time.stepSeconds).toBeCloseTo((1.25 * 48 * 4060) / time.operationsPerSecond, 12);
       expect(time.runSeconds).toBe(5 * time.stepSeconds);
       expect(backend.memory.usage().liveBytes).toBe(liveBytes);
     },
   );
+});
+
+describe('the passes of a row', () => {
+  it.each<[number, object]>([
+    [1, { distillation: 0 }],
+    [1.25, {}], // rank 1 runs over half of the rows, in half of the steps
+    [1.5, { wideRatio: 0 }],
+    [1.3125, { distillationStudent: 'both' }], // a smaller rank is drawn in one of four steps
+    [1.5, { distillationStudent: 'both', ranks: [1, 4], rankDistribution: [1, 0] }],
+    [1, { distillationStudent: 'drawn' }],
+    [1, { method: 'none' }],
+  ])('are %d on average with %j', (passes, options) => {
+    expect(passesPerRow(configOf(options))).toBe(passes);
+  });
 });
 
 describe('the measured product', () => {

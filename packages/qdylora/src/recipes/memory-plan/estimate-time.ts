@@ -1,4 +1,5 @@
 import { runOp, type ArrayView, type Backend } from '@qdylora/contract';
+import { rankProbabilities, rankSet } from '@qdylora/lora-dynamic';
 import { quantizeOn } from '@qdylora/models';
 import { arraysOf, packedWeight } from '@qdylora/quant';
 import { linear, type ComputeDtype, type Recompute } from '@qdylora/tensor';
@@ -14,6 +15,7 @@ export interface TimeEstimate {
   readonly tokensPerSecond: number;
   /** Tokens of one optimizer step whose rows are all `max_seq_length` long. */
   readonly stepTokens: number;
+  /** Mean over the steps of the run, with the further passes of distillation. */
   readonly stepSeconds: number;
   /** All of `max_steps`; null where the number of steps depends on the rows. */
   readonly runSeconds: number | null;
@@ -41,7 +43,7 @@ export async function estimateTime(
   const operationsPerSecond = await measureProduct(backend, config, model.hiddenSize);
   const tokensPerSecond = operationsPerSecond / operationsPerToken;
   const stepTokens = config.microBatchSize * config.gradientAccumulationSteps * config.maxSeqLength;
-  const stepSeconds = stepTokens / tokensPerSecond;
+  const stepSeconds = (passesPerRow(config) * stepTokens) / tokensPerSecond;
   const runSeconds = config.maxSteps === null ? null : config.maxSteps * stepSeconds;
   return { operationsPerToken, operationsPerSecond, tokensPerSecond, stepTokens, stepSeconds, runSeconds };
 }
@@ -62,6 +64,27 @@ export function trainingOperations(
   const base = method === 'none' ? 0 : parameterCount;
   const passes = rankSchedule === 'all' && ranks ? ranks.length : 1;
   return passes * ((2 + 2 * forwards) * base + (4 + 2 * forwards) * trainableCount);
+}
+
+/**
+ * How often a row goes through the model, on the average of all steps. After the steps at the largest rank
+ * alone, half of the rows run once more at the smallest rank; with the student `both` the other half also,
+ * where a smaller rank is drawn. The student `drawn` has half as many rows, each twice.
+ */
+export function passesPerRow({
+  distillation,
+  distillationStudent: student,
+  rankDistribution,
+  ranks,
+  wideRatio,
+}: Pick<
+  RunConfig,
+  'distillation' | 'distillationStudent' | 'rankDistribution' | 'ranks' | 'wideRatio'
+>): number {
+  if (!distillation || !ranks || student === 'drawn') return 1;
+  const isOtherHalf = student === 'both' && rankDistribution !== null;
+  const largest = isOtherHalf ? rankProbabilities(rankSet(ranks), rankDistribution).at(-1)! : 1;
+  return 1 + (1 - (wideRatio ?? 0)) * (0.5 + 0.5 * (1 - largest));
 }
 
 /** Share of the layers whose forward pass runs a second time. */
