@@ -74,7 +74,7 @@ function assertKnownRole(role: string, name: string, where: string): void {
     `${name}.role is ${JSON.stringify(role)}, but answers are those of the role "assistant"`,
     meant
       ? `Did you mean ${JSON.stringify(meant)}?`
-      : 'Use the roles "user" and "assistant", or "conversations" with "from", "value" and no "role".',
+      : 'Use the roles "user" and "assistant", or "conversations" with "from" and "value" alone.',
   );
 }
 
