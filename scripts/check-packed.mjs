@@ -35,7 +35,7 @@ function packAll(packages) {
     .filter(({ tarball }) => tarball);
 }
 
-const LICENSES = 'dist/THIRD-PARTY-NOTICES.txt';
+const NOTICES = 'dist/THIRD-PARTY-NOTICES.txt';
 
 /** Whether its bundles contain other packages, by their source maps. */
 function containsOthers(tarball, files) {
@@ -56,7 +56,7 @@ async function lookInto({ manifest, tarball }) {
   counts.packages++;
   counts.files += files.length;
   for (const file of files) if (NOT_FOR_USERS.test(file)) complain(`carries ${file}`);
-  const licenses = ['LICENSE', ...(containsOthers(tarball, files) ? [LICENSES] : [])];
+  const licenses = ['LICENSE', ...(containsOthers(tarball, files) ? [NOTICES] : [])];
   for (const file of ['README.md', ...licenses]) if (!files.includes(file)) complain(`lacks ${file}`);
   for (const [name, target] of Object.entries(packed.exports)) {
     if (typeof target === 'string') continue;

@@ -31,31 +31,38 @@ function expectClose(got: readonly ArrayLike<number>[], want: readonly ArrayLike
   );
 }
 
+/** Some micro batches, as numbers of examples, and a step. */
+const stepsOf = (fewestBatches: number) =>
+  [
+    fc.array(fc.integer({ min: 1, max: 5 }), { minLength: fewestBatches, maxLength: 5 }),
+    fc.nat(200),
+  ] as const;
+
+/** What is planned for such a step, and the rank that is drawn in it. */
+function planOf(sizes: readonly number[], step: number, distillation: Distillation) {
+  const adapted = tinyAdapted();
+  const batches = sizes.map((size) => collate(tinyExamples(size)));
+  const sampler = samplerOf(adapted, { distillation });
+  return { batches, drawn: sampler.rankAt(step), ...passesOfStep(step, batches, adapted, sampler) };
+}
+
 describe('a step whose drawn rank distils', () => {
   it('runs each micro batch at the largest rank, then at the drawn one, whatever was drawn', () => {
     fc.assert(
-      fc.property(
-        fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 4 }),
-        fc.nat(200),
-        (sizes, step) => {
-          const adapted = tinyAdapted();
-          const batches = sizes.map((size) => collate(tinyExamples(size)));
-          const sampler = samplerOf(adapted);
-          const drawn = sampler.rankAt(step);
-          const { passes, rank, ranks } = passesOfStep(step, batches, adapted, sampler);
-          expect(passes.map(({ view, batch }) => [view.active!.rank, batch])).toEqual(
-            batches.flatMap((batch) => [
-              [4, batch],
-              [drawn, batch],
-            ]),
-          );
-          expect(passes.map(({ distillation }) => distillation!.role)).toEqual(
-            batches.flatMap(() => ['teacher', 'student']),
-          );
-          expect(rank).toBe(drawn);
-          expect(ranks).toEqual(drawn === 4 ? [4] : [4, drawn]);
-        },
-      ),
+      fc.property(...stepsOf(1), (sizes, step) => {
+        const { batches, drawn, passes, rank, ranks } = planOf(sizes, step, HALF);
+        expect(passes.map(({ view, batch }) => [view.active!.rank, batch])).toEqual(
+          batches.flatMap((batch) => [
+            [4, batch],
+            [drawn, batch],
+          ]),
+        );
+        expect(passes.map(({ distillation }) => distillation!.role)).toEqual(
+          batches.flatMap(() => ['teacher', 'student']),
+        );
+        expect(rank).toBe(drawn);
+        expect(ranks).toEqual(drawn === 4 ? [4] : [4, drawn]);
+      }),
     );
   });
 
@@ -139,34 +146,22 @@ describe('a step whose smallest rank distils', () => {
 
   it('has the passes of the sandwich, and after each of the largest rank one more of the same rows', () => {
     fc.assert(
-      fc.property(
-        fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 2, maxLength: 5 }),
-        fc.nat(200),
-        (sizes, step) => {
-          const adapted = tinyAdapted();
-          const batches = sizes.map((size) => collate(tinyExamples(size)));
-          const { passes, rank } = passesOfStep(
-            step,
-            batches,
-            adapted,
-            samplerOf(adapted, { distillation: SMALLEST }),
-          );
-          const drawn = samplerOf(adapted).rankAt(step);
-          expect(
-            passes.map(({ view, batch, distillation }) => [view.active!.rank, batch, distillation]),
-          ).toEqual(
-            batches.flatMap((batch, i): unknown[][] =>
-              i % 2 === 1
-                ? [[drawn, batch, undefined]]
-                : [
-                    [4, batch, { role: 'teacher', topK: 4 }],
-                    [1, batch, { role: 'student', topK: 4, weight: 0.5 }],
-                  ],
-            ),
-          );
-          expect(rank).toBe(drawn);
-        },
-      ),
+      fc.property(...stepsOf(2), (sizes, step) => {
+        const { batches, drawn, passes, rank } = planOf(sizes, step, SMALLEST);
+        expect(
+          passes.map(({ view, batch, distillation }) => [view.active!.rank, batch, distillation]),
+        ).toEqual(
+          batches.flatMap((batch, i): unknown[][] =>
+            i % 2 === 1
+              ? [[drawn, batch, undefined]]
+              : [
+                  [4, batch, { role: 'teacher', topK: 4 }],
+                  [1, batch, { role: 'student', topK: 4, weight: 0.5 }],
+                ],
+          ),
+        );
+        expect(rank).toBe(drawn);
+      }),
     );
   });
 
@@ -203,30 +198,22 @@ describe('a step whose smallest and drawn ranks distil', () => {
 
   it('runs all rows at the largest rank, half once more at the smallest, half at a smaller drawn one', () => {
     fc.assert(
-      fc.property(
-        fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 2, maxLength: 5 }),
-        fc.nat(200),
-        (sizes, step) => {
-          const adapted = tinyAdapted();
-          const batches = sizes.map((size) => collate(tinyExamples(size)));
-          const sampler = samplerOf(adapted, { distillation: BOTH });
-          const { passes, rank } = passesOfStep(step, batches, adapted, sampler);
-          const drawn = sampler.rankAt(step);
-          expect(
-            passes.map(({ view, batch, distillation }) => [view.active!.rank, batch, distillation]),
-          ).toEqual(
-            batches.flatMap((batch, i): unknown[][] =>
-              i % 2 === 1 && drawn === 4
-                ? [[4, batch, undefined]]
-                : [
-                    [4, batch, teacher],
-                    [i % 2 === 1 ? drawn : 1, batch, student],
-                  ],
-            ),
-          );
-          expect(rank).toBe(drawn);
-        },
-      ),
+      fc.property(...stepsOf(2), (sizes, step) => {
+        const { batches, drawn, passes, rank } = planOf(sizes, step, BOTH);
+        expect(
+          passes.map(({ view, batch, distillation }) => [view.active!.rank, batch, distillation]),
+        ).toEqual(
+          batches.flatMap((batch, i): unknown[][] =>
+            i % 2 === 1 && drawn === 4
+              ? [[4, batch, undefined]]
+              : [
+                  [4, batch, teacher],
+                  [i % 2 === 1 ? drawn : 1, batch, student],
+                ],
+          ),
+        );
+        expect(rank).toBe(drawn);
+      }),
     );
   });
 

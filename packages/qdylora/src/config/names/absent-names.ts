@@ -1,4 +1,4 @@
-import { snakeCase } from '@qdylora/contract';
+import { foreignSpelling } from './names.ts';
 
 /** Keys of other trainers that have no counterpart here, by the sentence that says so. */
 const NAMES: Readonly<Record<string, readonly string[]>> = {
@@ -63,8 +63,7 @@ const SENTENCES: ReadonlyMap<string, string> = new Map(
 );
 
 /** Why there is no such key here: one sentence. Null for a name that is not known. */
-export const absenceOf = (written: string): string | null =>
-  SENTENCES.get(snakeCase(written.replace(/^--(no-)?/, '')).replaceAll('-', '_')) ?? null;
+export const absenceOf = (written: string): string | null => SENTENCES.get(foreignSpelling(written)) ?? null;
 
 /** All names that have no counterpart here. */
 export const ABSENT_NAMES: readonly string[] = [...SENTENCES.keys()];

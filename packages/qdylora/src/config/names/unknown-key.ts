@@ -1,8 +1,8 @@
-import { snakeCase, nearestName } from '@qdylora/contract';
+import { nearestName } from '@qdylora/contract';
 import { absenceOf } from './absent-names.ts';
 import { FOREIGN_NAMES, type ForeignName } from './foreign-names.ts';
 import { adviceForValue, isRecord } from './foreign-values.ts';
-import { camelCase } from './names.ts';
+import { camelCase, foreignSpelling } from './names.ts';
 
 /** An unknown key and the place where it was written. */
 export interface UnknownKey {
@@ -44,8 +44,7 @@ export function adviceFor(unknown: UnknownKey): string {
 }
 
 /** `--lr`, `lr` or `perDeviceTrainBatchSize` as another trainer means it. */
-const foreignName = (written: string): ForeignName | undefined =>
-  FOREIGN_NAMES.get(snakeCase(written.replace(/^--(no-)?/, '')).replaceAll('-', '_'));
+const foreignName = (written: string): ForeignName | undefined => FOREIGN_NAMES.get(foreignSpelling(written));
 
 /** Our keys for such a name, in TypeScript's spelling, as far as they are among `keys`. */
 function foreignKeys(written: string, keys: readonly string[]): string[] {
