@@ -39,10 +39,12 @@ let collectedBytes = 0;
  * needs room, because it does not know about the arrays outside. Does nothing where the heap has hardly grown
  * since the last call.
  *
- * @param collect the engine's `gc`; null where it shows none (Bun): nothing happens then
+ * @param findCollector looks for the engine's `gc`; null where it shows none (Bun): nothing happens then
  */
-export function collectGarbage(collect: (() => void) | null = exposedGc()): void {
-  if (!collect || heapBytes() < collectedBytes + FEW_BYTES) return;
+export function collectGarbage(findCollector: () => (() => void) | null = exposedGc): void {
+  if (heapBytes() < collectedBytes + FEW_BYTES) return;
+  const collect = findCollector();
+  if (!collect) return;
   let freed = Infinity;
   for (let i = 0; i < FEWEST_COLLECTIONS || (i < MOST_COLLECTIONS && freed > FEW_BYTES); i++) {
     const before = heapBytes();
