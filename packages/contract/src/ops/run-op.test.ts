@@ -12,6 +12,7 @@ import {
   i32View,
   optional,
   partOf,
+  prepareOp,
   QdyloraError,
   reshaped,
   rowsOf,
@@ -236,4 +237,14 @@ describe('an array is refused', () => {
       /^BAD_SHAPE \[host\] an array of \[4\] takes at most 4 values \(got 5\)/,
     );
   });
+});
+
+test('a call that is refused has allocated nothing', () => {
+  const backend = createHostBackend();
+  const shared = backend.memory.allocate('f32', [2, 3]);
+  const { liveBytes } = backend.memory.usage();
+  const refused = (): unknown => prepareOp(backend, step, { x: shared, ids }, attributes, { state: shared });
+  expect(refused).toThrow('the output state shares memory with x');
+  expect(() => prepareOp(backend, step, { x, ids }, attributes)).toThrow('the output state is missing');
+  expect(backend.memory.usage().liveBytes).toBe(liveBytes);
 });

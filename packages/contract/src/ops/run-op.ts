@@ -68,22 +68,20 @@ export function prepareOp<I extends Arrays, O extends Arrays, A>(
   }
   assertAttributes(op as Pick<Op, 'name' | 'acceptsNaN'>, attributes, backend);
   assertTaken(op.name, op.rules, inputs);
-  const outputs = outputsOf(
-    backend,
-    op,
-    op.shapes(inputs, attributes),
-    attributes,
-    suppliedOutputs as Arrays,
-  );
+  const specs = op.shapes(inputs, attributes);
+  const anyOp = op as unknown as Op;
+  const results: Results = { op: anyOp, specs, supplied: suppliedOutputs as Arrays, memory };
+  assertResults(results, attributes);
   assertApart(op as Pick<Op, 'name' | 'overwrites'>, inputs, suppliedOutputs as Arrays);
   const kernel = backend.kernel(op.name) as Kernel<I, O, A> | undefined;
   if (!kernel && !memory.space.isHost) throw new MissingKernelError(op.name, backend.name);
   if (!kernel) backend.onFallback?.(op.name);
+  const outputs = outputsOf(results);
   const compute = kernel
     ? (): void => kernel(inputs, outputs as O, attributes)
     : (): void => runReference(op, inputs, outputs as O, attributes);
   const { recordCall, measure } = backend;
-  const call: OpCall = { op: op as unknown as Op, inputs, outputs, attributes };
+  const call: OpCall = { op: anyOp, inputs, outputs, attributes };
   const recorded = recordCall ? (): void => recordCall(call, compute) : compute;
   const measured = measure ? (): void => measure(call, recorded) : recorded;
   const run = (): void => {
@@ -93,26 +91,35 @@ export function prepareOp<I extends Arrays, O extends Arrays, A>(
   return { outputs: outputs as O, run };
 }
 
-/** The outputs of a call: the supplied ones, checked, and fresh arrays for the others. */
-function outputsOf<I extends Arrays, O extends Arrays, A>(
-  { memory }: Backend,
-  op: Op<I, O, A>,
-  specs: SpecsOf<O>,
-  attributes: A,
-  supplied: Arrays,
-): Record<string, ArrayView | undefined> {
+/** What the outputs of a call are made from: their specs, and the arrays that the caller supplied for some. */
+interface Results {
+  readonly op: Op;
+  readonly specs: SpecsOf<Arrays>;
+  readonly supplied: Arrays;
+  readonly memory: Memory;
+}
+
+/** Checks the supplied outputs, and that the caller supplied those that the op changes in place. */
+function assertResults({ op, specs, supplied, memory }: Results, attributes: unknown): void {
   const addsTo = (attributes as { accumulate?: boolean }).accumulate === true ? op.addsWhereAsked : undefined;
-  const outputs: Record<string, ArrayView | undefined> = {};
   for (const name in supplied) if (supplied[name] && !(name in specs)) refuseUnknown(op.name, name, specs);
   for (const name in specs) {
     const spec = specs[name];
+    if (!spec) continue;
     const view = supplied[name];
-    if (view && spec) assertSupplied(op.name, name, view, spec, memory);
-    if (spec && !view) {
-      if (name === addsTo || op.updates?.includes(name as never)) refuseMissing(op.name, name);
-      if (op.accumulates?.includes(name as never)) continue; // an accumulated output that nobody wants
-    }
-    outputs[name] = spec && (view ?? memory.allocate(spec.dtype, spec.shape));
+    if (view) assertSupplied(op.name, name, view, spec, memory);
+    else if (name === addsTo || op.updates?.includes(name)) refuseMissing(op.name, name);
+  }
+}
+
+/** The outputs of a call: the supplied ones, and fresh arrays for the others that somebody wants. */
+function outputsOf({ op, specs, supplied, memory }: Results): Record<string, ArrayView | undefined> {
+  const outputs: Record<string, ArrayView | undefined> = {};
+  for (const name in specs) {
+    const spec = specs[name];
+    const view = supplied[name];
+    const isUnwanted = !view && op.accumulates?.includes(name);
+    outputs[name] = spec && !isUnwanted ? (view ?? memory.allocate(spec.dtype, spec.shape)) : undefined;
   }
   return outputs;
 }
