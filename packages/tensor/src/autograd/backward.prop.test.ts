@@ -206,3 +206,17 @@ test('a block without an input makes its own again: the same bits as without rec
   expect(run(true)).toEqual(run(false));
   expect(run(true).live).toBe(0);
 });
+
+test('a root that the tape has not recorded is refused, also in a second pass over the same tape', () => {
+  const backend = createHostBackend();
+  const tape = new Tape(backend);
+  const ctx: ForwardContext = { ...inferenceContext(backend), tape };
+  const x = leaf(f32View([1], [3]));
+  const sumOf = (a: FloatTensor, b: FloatTensor): FloatTensor =>
+    apply(ctx, differentiableAdd, { a, b }, {}).y;
+  const root = sumOf(x, x);
+  expect(hostData(backward(tape, root, { leaves: [x] })[0]!)).toEqual(Float32Array.of(2));
+  expect(() => backward(tape, root, { leaves: [x] })).toThrow(/backward has already run on this tape/);
+  const fixed = constant(f32View([1], [1]));
+  expect(() => backward(tape, sumOf(fixed, fixed))).toThrow(/depends on no parameter or leaf/);
+});

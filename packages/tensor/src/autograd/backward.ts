@@ -46,8 +46,8 @@ const BACKWARD_OPTIONS: OptionRules<BackwardOptions> = {
  * `leaves` in their order, each in an array of its own, and releases every recorded result as soon as nothing
  * needs it.
  *
- * @throws QdyloraError BAD_ARGUMENT where the root is no scalar and has no seed, for a seed of another dtype
- * or shape, and for an unknown option
+ * @throws QdyloraError BAD_ARGUMENT where the tape has not recorded the root, or backward has run on it, where
+ * the root is no scalar and has no seed, for a seed of another dtype or shape, and for an unknown option
  */
 export function backward<V extends ArrayView = FloatView>(
   tape: Tape,
@@ -58,6 +58,7 @@ export function backward<V extends ArrayView = FloatView>(
   const { seed, ownsSeed = false, ownsRoot = false, leaves = [] } = options;
   const { backend } = tape;
   assertSeed(root.view, seed);
+  assertRecorded(tape, root, leaves);
   const store = new GradientStore(backend);
   const one = seed ?? oneLike(backend, root.view as FloatView);
   store.seed(root, one, ownsSeed);
@@ -97,6 +98,20 @@ function assertSeed({ dtype, shape }: ArrayView, seed: FloatView | undefined): v
         `the seed must be ${dtype} ${shapeText(shape)}, as the root is, but it is ` +
         `${seed.dtype} ${shapeText(seed.shape)}`,
     });
+}
+
+/** Refuses a root from which no gradient can flow: without this check all gradients would silently be 0. */
+function assertRecorded({ nodes }: Tape, root: Tensor, leaves: readonly Tensor[]): void {
+  if (leaves.includes(root)) return;
+  for (let at = nodes.length - 1; at >= 0; at--)
+    for (const name in nodes[at].outputs) if (nodes[at].outputs[name] === root) return;
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where: 'backward',
+    problem: root.needsGradient
+      ? 'the tape has not recorded the root, or backward has already run on this tape'
+      : 'the root depends on no parameter or leaf that needs a gradient',
+    nextStep: 'Run the forward pass on a new Tape, and backward once with its result.',
+  });
 }
 
 /** A 1 of the root's shape and dtype. */
