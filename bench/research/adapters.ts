@@ -31,14 +31,14 @@ export const optimizerOf = (
   return adamw(adapted.parameters(), { learningRate, rowRates });
 };
 
-/** The same rates with a factor more on the rows of A and B that each rank adds. */
+/** The same rates, with one more factor on the rows of A and B that each rank adds. */
 const withFactors =
   (rates: RowRates, ranks: readonly number[], factors: readonly number[]): RowRates =>
   (parameter) => {
-    const own = rates(parameter);
+    const rowRates = rates(parameter);
     return ranks.map((until, i) => ({
       until,
-      factor: factors[i] * own.find((each) => until <= each.until)!.factor,
+      factor: factors[i] * rowRates.find((each) => until <= each.until)!.factor,
     }));
   };
 
@@ -55,10 +55,10 @@ export function samplerOf({ ranks }: Adapted<CausalLm>, job: Job): RankSampler |
   return rankSampler(ranks, { schedule, distribution, segments, distillation, seed });
 }
 
-/** Steps whose rows a start sees: 64 rows. */
+/** Steps whose rows a start reads: 64 rows. */
 const START_STEPS = 8;
 
-/** Gives A the start of the job. */
+/** Starts A as the job's `init` says. */
 export async function startAdapter(
   adapted: Adapted<CausalLm>,
   { job, model, batches }: Setting,

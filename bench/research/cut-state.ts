@@ -1,6 +1,6 @@
 import {
   adapterStateOf,
-  resortBySvd,
+  truncateBySvd,
   scaleAt,
   sortByMoments,
   type Adapted,
@@ -13,8 +13,8 @@ import type { Cut } from './job.ts';
 import type { Setting } from './setting.ts';
 
 /**
- * The adapter at its largest rank, with rows in such an order that the first b are its cut at rank b. The
- * scale is contained: every rank has the scale 1.
+ * The adapter at its largest rank, with rows ordered so that the first b rows are its cut at rank b. The
+ * scale is folded in, so every rank has scale 1.
  */
 export async function cutState(
   setting: Setting,
@@ -31,15 +31,15 @@ export async function cutState(
       return { ...unscaled, layers };
     }
     case 'energy':
-      return adapterStateOf(resortBySvd(state, maxRank), unscaled);
+      return adapterStateOf(truncateBySvd(state, maxRank), unscaled);
     case 'moments':
       return { ...unscaled, layers: sortByMoments(state, await inputMoments(setting, adapted)) };
   }
 }
 
 /**
- * The cut at a rank as the start of a run whose scale is `scale`: each row of A and of B gets the same norm,
- * and scale·B·A stays what it was.
+ * The cut at a rank, as the start of a run with this alpha and scaling. Row k of A and row k of B get the
+ * same norm, and scale·B·A stays unchanged.
  */
 export function cutAt(
   { layers }: AdapterState,

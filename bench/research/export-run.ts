@@ -23,8 +23,8 @@ const rowsOf = ({ ids, targets, segments }: TokenBatch) =>
   }));
 
 /** The rows, the rates and the clipping that PEFT must follow. */
-function writeRun({ job, batches, heldOut, schedule, outputDir }: Setting): void {
-  const steps = Array.from({ length: job.steps }, (_, step) => ({
+function writeRun({ job, steps: runSteps, batches, heldOut, schedule, outputDir }: Setting): void {
+  const steps = Array.from({ length: runSteps }, (_, step) => ({
     learningRate: schedule.at(step),
     rows: batches.batchAt(step).flatMap(rowsOf),
   }));

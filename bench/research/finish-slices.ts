@@ -15,14 +15,14 @@ interface SliceFinish {
   readonly moments: FinishMoments;
 }
 
-/** Trains slices of a nested adapter further, each rank alone on the rows that follow those of the run. */
+/** Trains slices of a nested adapter further, each rank alone, on the batches after those of the run. */
 export async function finishSlices(setting: Setting, nested: Adapted<CausalLm>) {
-  const { job, heldOut } = setting;
+  const { job, steps: runSteps, heldOut } = setting;
   const state = await nested.state();
   const results = [];
   for (const finish of finishesOf(job)) {
     const { rank, learningRate, rates, moments } = finish;
-    const steps = Math.ceil(finish.share * job.steps);
+    const steps = Math.ceil(finish.share * runSteps);
     const adapted = await trainSlice(setting, state, { ...finish, steps });
     const { losses, rowSums } = await heldOutLosses([rank], [adapted.atRank(rank)], heldOut);
     const how = `${learningRate}, ${rates} rates, ${moments} moments, ${steps} steps`;
@@ -40,7 +40,7 @@ function* finishesOf({ finish }: Job): Generator<SliceFinish> {
 }
 
 async function trainSlice(
-  { job, model, batches, outputDir }: Setting,
+  { job, steps: runSteps, model, batches, outputDir }: Setting,
   state: AdapterState,
   { rank, learningRate, rates, moments, steps }: SliceFinish & { readonly steps: number },
 ): Promise<Adapted<CausalLm>> {
@@ -50,18 +50,21 @@ async function trainSlice(
   using optimizer = sliceOptimizer(adapted, { ...job, learningRate }, rates);
   if (moments === 'kept') {
     optimizer.prepare(model.backend);
-    startOptimizer(optimizer, join(outputDir, `checkpoints/step-${job.steps}`));
+    startOptimizer(optimizer, join(outputDir, `checkpoints/step-${runSteps}`));
   }
   const schedule = cosine(learningRate, steps);
   for (let step = 0; step < steps; step++)
-    await trainStep(adapted.atRank(rank), batches.batchAt(job.steps + step), optimizer, {
+    await trainStep(adapted.atRank(rank), batches.batchAt(runSteps + step), optimizer, {
       learningRate: schedule.at(step),
       computeDtype: 'bf16',
     });
   return adapted;
 }
 
-/** Under a scale that is the same at every rank, 1/√rank is what alpha/√rank is for AdamW. */
+/**
+ * `dedicated`: the rates of a dedicated run. AdamW's steps ignore the gradient's scale, so a flat scale with
+ * row rates 1/√rank moves the output as the scale alpha/√rank does with uniform rates.
+ */
 function sliceOptimizer(adapted: Adapted<CausalLm>, job: Job, rates: FinishRates): Optimizer {
   if (rates === 'nested') return optimizerOf(adapted, job, job.ranks);
   const isFlat = FLAT_SCALINGS.includes(job.scaling);

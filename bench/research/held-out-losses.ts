@@ -6,14 +6,17 @@ import type { CausalLm } from '@qdylora/models';
 /** Tokens of one forward pass of the evaluation. */
 const TOKENS_PER_BATCH = 2048;
 
-/** Losses by rank. `rowSums` and `rowCounts` are those of each held-out row, for paired comparisons. */
+/** Losses by rank, and those of each held-out row for paired comparisons. */
 export interface LossesByRank {
+  /** Mean over the counted tokens of all rows. */
   readonly losses: Readonly<Record<string, number>>;
+  /** Sums of the token losses of each row. */
   readonly rowSums: Readonly<Record<string, readonly number[]>>;
+  /** Counted tokens of each row. */
   readonly rowCounts: readonly number[];
 }
 
-/** Measures the held-out loss of each view. `ranks` name the views. */
+/** Measures the held-out loss of each view. `ranks`: the rank of each view. */
 export async function heldOutLosses(
   ranks: readonly number[],
   views: readonly RankView<CausalLm>[],

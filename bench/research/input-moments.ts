@@ -1,16 +1,16 @@
-import { observeInputs, type Adapted, type InputMoments } from '@qdylora/lora-dynamic';
+import { observeInputs, type Adapted, type InputSums } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import { inferenceContext } from '@qdylora/tensor';
 import type { Setting } from './setting.ts';
 
-/** Steps whose tokens decide the energies: the first 8, 64 rows. */
+/** Steps whose tokens are observed: 64 rows. */
 const OBSERVED_STEPS = 8;
 
 /** The moments Σ (A·x)(A·x)ᵀ of the inputs of each adapted layer, over the first training rows. */
 export async function inputMoments(
   { model, batches }: Setting,
   adapted: Adapted<CausalLm>,
-): Promise<InputMoments> {
+): Promise<InputSums> {
   using observer = observeInputs(model, adapted);
   for (let step = 0; step < OBSERVED_STEPS; step++)
     for (const batch of batches.batchAt(step))

@@ -13,8 +13,8 @@ import type { RankRates, WideRates } from '@qdylora/trainer';
  * One training run of an experiment, and the held-out loss of its ranks.
  * - `nested`: one adapter for all ranks, as `qdylora train` trains it.
  * - `dedicated`: an ordinary adapter of one rank.
- * - `separate`: an adapter of its own for every rank. Each gets only the rows that a nested run gives to its
- *   rank, at the same steps: it tells the effect of few tokens from that of shared rows.
+ * - `separate`: one adapter per rank, which gets only the examples that a nested run gives to this rank, at
+ *   the same steps. It separates the effect of fewer tokens from that of sharing adapter rows.
  * - `matryoshka`: MatryoshkaLoRA, one forward pass for all ranks (`trainMatryoshka`).
  */
 export interface Job {
@@ -30,9 +30,9 @@ export interface Job {
   readonly distribution: RankDistribution;
   /** Parts of a micro batch; null: the sampler's default. */
   readonly segments: number | null;
-  /** Share of the divergence from the largest rank in the loss of the student; 0: none. */
+  /** Weight of the divergence from the largest rank in the loss of the student; 0: no distillation. */
   readonly distillation: number;
-  /** With `drawn` a step has 4 different rows, each at both ranks, in place of 8. */
+  /** Student of the distillation. With `drawn`, a step has 4 rows, each at two ranks, instead of 8. */
   readonly distillationStudent: DistillationStudent;
   readonly distillationTopK: number;
   /** Learning rate of B over that of A. */
@@ -44,83 +44,86 @@ export interface Job {
   readonly evalRanks: readonly number[] | null;
   /** Where the adapter starts. */
   readonly init: 'kaiming' | 'gradient' | 'activations';
-  /** Trains slices further alone after the run, in each of these ways; null: does not. */
+  /** Ways to train slices further after the run, each rank alone; null: none. */
   readonly finish: Finish | readonly Finish[] | null;
-  /** Also measures adapters of the bytes of these ranks, sorted by energy: uniform and per layer. */
+  /** Ranks whose bytes are budgets: adapters cut to each budget are also measured (`measureBudgets`). */
   readonly budgetRanks: readonly number[];
   /** Storage of the base; `none`: as in the checkpoint (16 bits). */
   readonly quantization: 'nf4' | 'none';
-  /** Quantization levels that the run trains at, in bits a weight. */
+  /** Quantization levels that the run trains at, in bits per weight. */
   readonly levels: readonly number[];
   readonly levelSchedule: LevelSchedule;
   /**
-   * Levels at which the trained adapter is also measured, at `evalRanks`, beside the base at that level: the
-   * result's `byLevel`. They may be other levels than those of training.
+   * Levels at which the adapter (at `evalRanks`) and the base are also measured: `byLevel` of the result.
+   * They may differ from the levels of training.
    */
   readonly evalLevels: readonly number[];
-  /** Norm of A's rows under the other starts; null: as under `kaiming`. */
+  /** Norm of A's rows with the starts `gradient` and `activations`; null: as with `kaiming`. */
   readonly initRowNorm: number | null;
   /** Rows that a step at rank b trains. */
   readonly updateRule: UpdateRule;
   /** What changes the gradients before AdamW. */
   readonly preconditioner: 'none' | 'prefix';
-  /** Ranks of a nested run that have rows of their own: small ones, beside an adapter for all others. */
+  /** Ranks of a nested run that have an adapter of their own. The other ranks share a nested one. */
   readonly privateRanks: readonly number[];
-  /** Learning rate of the rows of `privateRanks` over that of the run. */
+  /** Learning rate of the adapters of `privateRanks` over that of the run. */
   readonly privateRate: number;
-  /** Share of the steps that train the largest rank alone; after them the rows are sorted. */
+  /** Share of the steps, at the start, that train the largest rank alone. Then the rows are sorted. */
   readonly wideShare: number;
-  /** Rates of B's rows during these steps. */
+  /** Learning rates of B's rows during these steps. */
   readonly wideRates: WideRates;
-  /** Whether the schedule begins again after the steps of `wideShare`, with a warm-up. */
+  /** Whether the learning rate schedule restarts after the steps of `wideShare`, with a warm-up. */
   readonly restart: boolean;
-  /** Also measures the trained adapter cut at smaller ranks in these ways. */
+  /** Ways to cut the trained adapter at smaller ranks. Each cut is measured. */
   readonly cuts: readonly Cut[];
-  /** Trains the largest rank for most of the steps, and cuts of it further alone for the others. */
+  /** Second phase: the last steps train cuts of the adapter further, each rank alone; null: none. */
   readonly squeeze: Squeeze | null;
 }
 
 /**
  * How an adapter of the largest rank R is cut at rank b.
  * - `prefix`: its first b rows, with the scale that they had at rank R.
- * - `energy`: the best approximation of B·A of rank b (Eckart and Young): LoRA-Squeeze "Post" (arXiv
+ * - `energy`: the best approximation of B·A at rank b (Eckart and Young), as in LoRA-Squeeze "Post" (arXiv
  *   2602.10993).
- * - `moments`: the best one for the inputs of the layer (`sortByMoments`).
+ * - `moments`: the best approximation of the layer's outputs on its inputs (`sortByMoments`).
  */
 export type Cut = 'prefix' | 'energy' | 'moments';
 
 /**
- * LoRA-Squeeze "Cont" (arXiv 2602.10993): a cut at rank b is trained further alone, on the rows that follow.
- * The steps of both phases together are those of the job.
+ * LoRA-Squeeze "Cont" (arXiv 2602.10993): after the first phase, the cut at each rank is trained further
+ * alone, on the examples that follow. `steps` of the job counts both phases.
  */
 export interface Squeeze {
   readonly cut: Cut;
   readonly ranks: readonly number[];
   /** Steps of the second phase, as a share of those of the job. */
   readonly share: number;
-  /** Peak of the second phase. */
+  /** Peak learning rate of the second phase. */
   readonly learningRate: number;
 }
 
-/** How slices go on: each rank alone, once for each share of the run's steps, with a schedule of its own. */
+/**
+ * How slices are trained further: each rank alone, once per share of the run's steps, with its own learning
+ * rate schedule.
+ */
 export interface Finish {
   readonly ranks: readonly number[];
-  /** Steps as shares of those of the run. */
+  /** Numbers of steps, as shares of the run's steps. */
   readonly shares: readonly number[];
   readonly learningRate: number;
-  /** The rates of B's rows; several: each slice is finished with each. `nested` by default. */
+  /** Learning rates of B's rows. With several, each slice is trained once with each. `nested` by default. */
   readonly rates?: FinishRates | readonly FinishRates[];
   /** `zero` by default. */
   readonly moments?: FinishMoments;
 }
 
-/** Moments of AdamW that a slice starts with: 0, or those that its rows have at the end of the nested run. */
+/** AdamW moments that a slice starts with: 0, or those of its rows at the end of the nested run. */
 export type FinishMoments = 'zero' | 'kept';
 
 /**
  * Factors on the learning rate of B's rows while a slice is trained alone.
  * - `nested`: each row keeps the factor that it had in the nested run.
- * - `dedicated`: all rows have that of a dedicated run of the rank: under the scale alpha 1/√rank.
+ * - `dedicated`: all rows have the factor of a dedicated run: 1/√rank if the scale is flat, otherwise 1.
  */
 export type FinishRates = 'nested' | 'dedicated';
 
@@ -131,7 +134,10 @@ interface JobFile {
   readonly jobs: readonly (Partial<Job> & { readonly id: string })[];
 }
 
-/** The settings of dynamic-rank runs so far: 8 rows a step, sandwich, alpha/√b, alpha 8. */
+/**
+ * Settings of jobs that do not name them: the schedule `sandwich`, the scale alpha/√b with alpha 8. These are
+ * not the defaults of `qdylora train`.
+ */
 export const DEFAULTS = {
   kind: 'nested',
   ranks: [1, 2, 4, 8, 16, 32, 64],
@@ -169,9 +175,8 @@ export const DEFAULTS = {
   squeeze: null,
 } as const satisfies Omit<Job, 'id'>;
 
-/** First steps that train the largest rank alone. */
-export const wideStepsOf = ({ wideShare, steps }: Pick<Job, 'wideShare' | 'steps'>): number =>
-  Math.round(wideShare * steps);
+/** Number of steps, at the start of a run of `steps`, that train the largest rank alone. */
+export const wideStepsOf = ({ wideShare }: Job, steps: number): number => Math.round(wideShare * steps);
 
 /** All jobs of a file, in order. */
 export function readJobs(path: string): Job[] {

@@ -2,18 +2,20 @@ import { anchorLevel, levelSampler, type Adapted, type LevelSampler } from '@qdy
 import type { CausalLm } from '@qdylora/models';
 import type { TrainOptions } from '@qdylora/trainer';
 import { heldOutLosses, type LossesByRank } from './held-out-losses.ts';
-import type { Job } from './job.ts';
 import type { Setting } from './setting.ts';
 
-/** The levels of a run; null where it has its 4 bits alone. */
-export const levelsOf = ({ levels, levelSchedule: schedule, seed, steps }: Job): LevelSampler | null =>
-  levels.every((level) => level === 4) ? null : levelSampler(levels, { schedule, seed, totalSteps: steps });
+/** The levels of a run; null if it has only its 4 bits. */
+export function levelsOf({ job, steps }: Setting): LevelSampler | null {
+  const { levels, levelSchedule: schedule, seed } = job;
+  if (levels.every((level) => level === 4)) return null;
+  return levelSampler(levels, { schedule, seed, totalSteps: steps });
+}
 
-/** Steps between two evaluations that the schedule `feedback` follows, and their held-out rows. */
+/** Steps between two evaluations for the schedule `feedback`, and their number of held-out rows. */
 const FEEDBACK_STEPS = 15;
 const FEEDBACK_ROWS = 32;
 
-/** The evaluations that the schedule `feedback` follows: the largest rank over the first held-out rows. */
+/** Evaluations for the schedule `feedback`: the loss of the largest rank over the first held-out rows. */
 export const feedbackOf = (
   { job: { levels, levelSchedule }, heldOut }: Setting,
   adapted: Adapted<CausalLm>,
@@ -33,7 +35,7 @@ export const feedbackOf = (
 /** Held-out losses at one level; `base`: without the adapter. */
 type LossesAtLevel = Omit<LossesByRank, 'rowCounts'> & { readonly base: number };
 
-/** Measures the trained adapter at each evaluated level, by its bits. */
+/** Measures the trained adapter at each level of `evalLevels`. Keys of the result: bits per weight. */
 export async function measureLevels(
   { job: { ranks: trainedRanks, evalRanks, evalLevels }, heldOut }: Setting,
   adapted: Adapted<CausalLm>,

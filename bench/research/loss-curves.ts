@@ -1,4 +1,4 @@
-/** A line of the picture, or single points. */
+/** A line or single points of the picture. */
 export interface LossCurve {
   readonly name: string;
   readonly isPoint: boolean;
@@ -11,7 +11,7 @@ const ROW = 20;
 const PLOT = { left: 64, right: WIDTH - 24, top: 28, bottom: 380 };
 const COLOURS = ['#0a5fb4', '#a84300', '#2b7a2b', '#7a2b7a', '#8a6d00', '#444c56', '#b0305f', '#00707a'];
 
-/** Held-out loss over log2 of the rank as an SVG: a line for a nested run, a ring for a dedicated one. */
+/** An SVG of the held-out loss over log2 of the rank: a line per nested run, circles for a dedicated one. */
 export function lossCurves(curves: readonly LossCurve[]): string {
   const losses = curves.flatMap((curve) => Object.values(curve.losses));
   const ranks = [...new Set(curves.flatMap((curve) => Object.keys(curve.losses).map(Number)))].sort(

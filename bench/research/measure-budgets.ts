@@ -15,21 +15,21 @@ import { heldOutLosses } from './held-out-losses.ts';
 import { inputMoments } from './input-moments.ts';
 import type { Setting } from './setting.ts';
 
-/** Rows of the run that decide the ranks by their loss: as many as for `export --budget`. */
+/** Training rows whose loss decides the ranks of `by-loss`: as many as for `export --budget`. */
 const TASK_ROWS = 128;
 
-/** A way to cut an adapter: its layers, whose first rows are kept at a rank, and a rank for each of them. */
+/** A way to cut an adapter: the rank of each layer under a budget, and the layers cut at these ranks. */
 interface Way {
   readonly layersAt: (rankOf: ReadonlyMap<string, number>) => readonly AdapterLayer[];
   readonly ranksAt: (budgetRank: number) => ReadonlyMap<string, number>;
 }
 
 /**
- * Losses of adapters of the bytes of some ranks:
- * - `uniform`: rows sorted by the energy of their outputs, one rank everywhere;
- * - `per-layer`: the same rows, ranks by energy;
- * - `by-loss`: rows as they were trained, ranks by what the loss would lose. `export --budget` also tries the
- *   largest trained rank that fits.
+ * Losses of adapters that have the bytes of the adapter at each rank of `budgetRanks`:
+ * - `uniform`: rows sorted by the energy of their outputs, the same rank in every layer;
+ * - `per-layer`: the same rows, each layer's rank chosen by energy;
+ * - `by-loss`: rows in the order of training, each layer's rank chosen by the estimated gain in the loss.
+ *   `export --budget` also tries the largest trained rank that fits.
  */
 export async function measureBudgets(setting: Setting, nested: Adapted<CausalLm>) {
   const { job, model, heldOut } = setting;
@@ -83,7 +83,7 @@ async function waysToCut(setting: Setting, nested: Adapted<CausalLm>): Promise<R
   };
 }
 
-/** The first rows of a layer, with 0 in place of the others. */
+/** The first rows of a layer, multiplied by `scale` in B; all other rows are 0. */
 const firstRows = (
   { name, inFeatures, outFeatures, a, b }: AdapterLayer,
   rank: number,

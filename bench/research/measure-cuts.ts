@@ -8,7 +8,7 @@ import type { Setting } from './setting.ts';
 
 const CUT_RANKS = [1, 2, 4, 8, 16, 32];
 
-/** Held-out losses of a trained adapter that is cut at smaller ranks, for each way of the job to cut it. */
+/** Held-out losses of the trained adapter, cut at smaller ranks in each of the job's ways (`cuts`). */
 export async function measureCuts(
   setting: Setting,
   adapted: Adapted<CausalLm>,

@@ -1,7 +1,7 @@
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { createCpuBackend } from '@qdylora/cpu-kernels';
-import { mergeLayer, sliceRank, type AdapterState } from '@qdylora/lora-dynamic';
+import { addAdapterInPlace, sliceRank, type AdapterState } from '@qdylora/lora-dynamic';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { tinyRun } from '../../examples/test-support/tiny-run.ts';
@@ -18,7 +18,7 @@ import { trainOne, type Trained } from './train-one.ts';
 import { trainSeparate } from './train-separate.ts';
 import { trainSqueezed } from './train-squeezed.ts';
 
-// The harness reports its progress there.
+// The trainers print their progress to stderr.
 beforeEach(() => {
   vi.spyOn(console, 'error').mockImplementation(() => {});
 });
@@ -26,7 +26,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** Runs `body` on a setting of its own. */
+/** Runs `body` on a new setting. */
 async function withSetting<T>(job: Partial<Job>, body: (setting: Setting) => Promise<T>): Promise<T> {
   using tiny = tinyRun();
   using backend = await createCpuBackend();
@@ -41,10 +41,10 @@ const lossesOf = async ({ job, heldOut }: Setting, { views }: Trained) =>
 function productOf(state: AdapterState, rank: number): Float32Array {
   const { layers, scale } = sliceRank(state, rank);
   const [layer] = layers;
-  return mergeLayer(new Float32Array(layer.inFeatures * layer.outFeatures), layer, scale);
+  return addAdapterInPlace(new Float32Array(layer.inFeatures * layer.outFeatures), layer, scale);
 }
 
-/** Float32 sums over eight rows, a square root and a product more. */
+/** Rounding of float32: sums over eight rows, a square root and one more product. */
 const TOLERANCE = 1e-5;
 
 function expectNear(actual: Float32Array, expected: Float32Array): void {
@@ -57,7 +57,7 @@ function expectNear(actual: Float32Array, expected: Float32Array): void {
 
 describe('a wide adapter', () => {
   it.each<Cut>(['prefix', 'energy', 'moments'])(
-    'cut by %s is the whole one at its largest rank, and goes on from its cut at any scale',
+    'cut by %s equals itself at its largest rank; a start at any scale keeps the product of its cut',
     (cut) =>
       withSetting({ kind: 'dedicated', ranks: [8] }, async (setting) => {
         const { adapted } = await trainOne(setting);
@@ -86,7 +86,7 @@ describe('a wide adapter', () => {
 });
 
 describe('MatryoshkaLoRA', () => {
-  it('weighs row i by the sum of the scales of all ranks above i', () => {
+  it('weighs row i (from 0) by the sum of the scales of all ranks above i', () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(fc.integer({ min: 1, max: 16 }), { minLength: 1, maxLength: 5 }),
@@ -94,23 +94,25 @@ describe('MatryoshkaLoRA', () => {
         (unsorted, scaling) => {
           const ranks = [...unsorted].sort((left, right) => left - right);
           const factors = blockFactors({ ...DEFAULTS, id: '', alpha: 4, scaling }, ranks);
-          const rows = ranks.map((rank, i) => rank - (ranks[i - 1] ?? 0));
-          const weighted = factors.reduce((sum, factor, i) => sum + factor * rows[i], 0);
-          const scaleOf = { paper: (r: number) => 4 / r, sqrt: (r: number) => 4 / Math.sqrt(r) };
-          const served = ranks.map((rank) => {
-            if (scaling === 'paper' || scaling === 'sqrt') return scaleOf[scaling](rank) * rank;
-            return scaling === 'uniform' ? 4 * rank : (4 * rank) / ranks.at(-1)!;
-          });
-          expect(weighted).toBeCloseTo(
-            served.reduce((sum, value) => sum + value, 0),
-            9,
-          );
+          const scaleAtRank = (rank: number): number => {
+            if (scaling === 'paper') return 4 / rank;
+            if (scaling === 'sqrt') return 4 / Math.sqrt(rank);
+            return scaling === 'uniform' ? 4 : 4 / ranks.at(-1)!;
+          };
+          for (let row = 0; row < ranks.at(-1)!; row++) {
+            const block = ranks.findIndex((rank) => row < rank);
+            const scales = ranks.filter((rank) => rank > row).map(scaleAtRank);
+            expect(factors[block]).toBeCloseTo(
+              scales.reduce((sum, scale) => sum + scale, 0),
+              9,
+            );
+          }
         },
       ),
     );
   });
 
-  it('of one rank is a dedicated run, bit for bit, where its scale is a power of two', async () => {
+  it('of one rank is a dedicated run, bit for bit, if its scale is a power of two', async () => {
     const job = { ranks: [4], alpha: 8, scaling: 'sqrt' } as const; // 8 / √4
     const stateOf = async ({ adapted }: Trained) => (await adapted!.state()).layers;
     const matryoshka = await withSetting({ ...job, kind: 'matryoshka' }, async (setting) =>
@@ -123,21 +125,21 @@ describe('MatryoshkaLoRA', () => {
   });
 });
 
-it('rows whose factors are 2 learn at half of the rate what others learn at the whole of it', async () => {
+it('row factors of 2 at half the learning rate train the same weights as the full rate', async () => {
   const stateOf = (job: Partial<Job>) =>
     withSetting({ ranks: [1, 2, 8], ...job }, async (setting) => {
       const { adapted } = await trainOne(setting);
       return (await adapted!.state()).layers;
     });
-  const whole = await stateOf({ learningRate: 2e-3 });
-  expect(await stateOf({ learningRate: 1e-3, rowFactors: [2, 2, 2] })).toEqual(whole);
-  expect(await stateOf({ learningRate: 2e-3, rowFactors: [1, 1, 2] })).not.toEqual(whole);
+  const atFullRate = await stateOf({ learningRate: 2e-3 });
+  expect(await stateOf({ learningRate: 1e-3, rowFactors: [2, 2, 2] })).toEqual(atFullRate);
+  expect(await stateOf({ learningRate: 2e-3, rowFactors: [1, 1, 2] })).not.toEqual(atFullRate);
 });
 
-describe('a rank with rows of its own', () => {
+describe('a rank with its own adapter', () => {
   const job = { ranks: [1, 2, 8], alpha: 8, scaling: 'sqrt' } as const;
 
-  it('learns what it learns where every rank has rows of its own; the others share theirs', async () => {
+  it('trains as in a run where every rank has its own adapter; the other ranks share theirs', async () => {
     const losses = (kind: Job['kind'], privateRanks: number[]) =>
       withSetting({ ...job, kind, privateRanks }, async (setting) =>
         lossesOf(setting, await trainSeparate(setting)),
@@ -149,17 +151,17 @@ describe('a rank with rows of its own', () => {
     expect(await losses('nested', [1, 2, 8])).toEqual(separate);
   });
 
-  it('changes no token of the run', async () => {
+  it('does not change the tokens of the run', async () => {
     const tokens = (privateRanks: number[], trainer: typeof trainOne) =>
       withSetting({ ...job, privateRanks }, async (setting) => (await trainer(setting)).tokens);
     expect(await tokens([1], trainSeparate)).toBe(await tokens([], trainOne));
   });
 
-  it('begins with the first row of the largest rank, sorted after its steps', () =>
+  it('starts from the first sorted row of the largest rank after the steps that train it alone', () =>
     withSetting({ ...job, scaling: 'uniform', wideShare: 0.5, privateRate: 1e-6 }, async (setting) => {
-      const own = { ...setting, job: { ...setting.job, privateRanks: [1] } };
-      const losses = await lossesOf(setting, await trainSeparate(own));
-      const half = { ...setting, job: { ...setting.job, steps: 3, cuts: ['energy'] as const } };
+      const withPrivateRank = { ...setting, job: { ...setting.job, privateRanks: [1] } };
+      const losses = await lossesOf(setting, await trainSeparate(withPrivateRank));
+      const half = { ...setting, steps: 3, job: { ...setting.job, cuts: ['energy'] as const } };
       const { adapted } = await trainOne({ ...half, job: { ...half.job, wideShare: 1 } });
       const { energy } = await measureCuts(half, adapted!);
       expect(losses[1]).toBeCloseTo(energy!.losses[1], 2); // A and B are rounded to bf16 in other scales
@@ -167,7 +169,7 @@ describe('a rank with rows of its own', () => {
 });
 
 describe('a slice of a nested run', () => {
-  it('takes the moments of its run along, or starts with none', () =>
+  it('starts with the moments of its run, or with none', () =>
     withSetting({ ranks: [1, 2, 4], scaling: 'uniform', rankRates: 'steep' }, async (setting) => {
       const { adapted } = await trainOne(setting);
       const finish = (moments: FinishMoments) => ({

@@ -1,6 +1,7 @@
 // Runs the jobs of bench/research/jobs that have no result yet, one after the other, at low priority. It can
-// be stopped at any time: the next call goes on, a job from its newest checkpoint.
-//   node bench/research/queue.mjs --model ../smollm2 [--jobs first-causes] [--until 05:30]
+// be stopped at any time: the next call resumes the job that was stopped from its newest checkpoint. Jobs of
+// several adapters and MatryoshkaLoRA have no checkpoints and start again.
+//   node bench/research/queue.mjs --model ../smollm2 [--jobs causes] [--until 05:30]
 // Results are lines of JSON in bench/research/results/<file of jobs>.jsonl.
 import { spawnSync } from 'node:child_process';
 import {
@@ -31,7 +32,7 @@ const { values } = parseArgs({
   },
 });
 
-/** Jobs that did not end well; they are tried again when the queue is started again. */
+/** Jobs that failed. The next call of the queue runs them again. */
 const failed = new Set();
 
 /** The first job without a result, file by file; files may change between two jobs. */
@@ -55,7 +56,7 @@ function finishedIds(name) {
   return new Set(lines.map((line) => JSON.parse(line).id));
 }
 
-/** The next time that the clock shows `until` (HH:MM); never without it. */
+/** The next time that the clock shows `until` (HH:MM); Infinity without `until`. */
 function endOfQueue(until) {
   if (until === undefined) return Infinity;
   const [hours, minutes] = until.split(':').map(Number);
@@ -84,7 +85,7 @@ function runJob({ file, name, id }) {
     { cwd: root, stdio: 'inherit' },
   );
   if (status !== 0) {
-    console.error(`The job ${id} ended with status ${status}. The others go on.`);
+    console.error(`The job ${id} ended with status ${status}. The queue continues.`);
     failed.add(id);
     return;
   }
@@ -103,7 +104,7 @@ function lock() {
   const file = join(runs, 'queue.pid');
   const holder = existsSync(file) ? readFileSync(file, 'utf8') : null;
   if (holder !== null && commandOf(holder).includes('queue.mjs'))
-    throw new Error(`A queue runs already (process ${holder}).`);
+    throw new Error(`A queue is already running (process ${holder}).`);
   writeFileSync(file, String(process.pid));
 }
 

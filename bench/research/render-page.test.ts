@@ -39,7 +39,7 @@ test.each([
   expect(render(template)).toBe(text);
 });
 
-test('a difference is bold where it is not significant, after Holm within its table', () => {
+test('a difference is bold if it is not significant after Holm within its table', () => {
   const clear = '{{difference nested dedicated 1}}';
   const unclear = '{{difference nested dedicated 2}}';
   expect(render(`${clear} | ${unclear} | {{p nested dedicated 2}}`)).toBe(

@@ -26,14 +26,14 @@ const CALL = /\{\{([^}]+)\}\}/g;
  *
  * - `{{loss id rank}}`; `{{losses id rank …}}`: cells of a row, by default of all ranks and their mean;
  *   `{{list id rank …}}`: the same in a sentence.
- * - `{{difference id other rank}}`: of the mean token loss, paired by held-out row, ± standard error. Bold
- *   where it is not significant: p ≥ 0.05 after Holm over all differences of the same table (lines without a
- *   blank line between them).
- * - `{{p id other rank}}`: that p. The pair must be compared in the same table, too.
+ * - `{{difference id other rank}}`: difference of the mean token losses, paired by held-out row, ± standard
+ *   error. Bold if it is not significant: p ≥ 0.05 after Holm over all differences of the same table (lines
+ *   without a blank line between them).
+ * - `{{p id other rank}}`: this p. The same table must also contain the difference.
  * - `{{gap id other rank}}`: the difference, for sentences. `{{percent id other rank}}`: relative to `other`.
  * - `{{tokens id}}`: tokens through the model.
  *
- * @throws Error that names the call where a run, a rank or a call is unknown
+ * @throws Error that names the call, if a run, a rank or a call is unknown
  */
 export function renderPage(template: string, results: readonly Result[]): string {
   const source = new ResultSource(results);
@@ -112,7 +112,7 @@ class ResultSource {
     return total(sums) / total(counts);
   }
 
-  /** One cell a column; empty for a rank that was not measured. */
+  /** One cell per column; empty for a rank that was not measured. */
   cells(name: string, columns: readonly string[]): string[] {
     const { rowSums } = this.#measured(name);
     const isThere = (column: string): boolean =>
@@ -142,7 +142,7 @@ class ResultSource {
   }
 }
 
-/** The row sums of a run, or of what was made of its adapter. */
+/** The row sums of a run, or of adapters that were derived from it. */
 function partOf(run: Result, kind: string, details: readonly string[]): RowSums | undefined {
   const [detail] = details;
   switch (kind) {
@@ -182,13 +182,13 @@ function signed(value: number, digits: number): string {
   return `${value < 0 ? '−' : '+'}${text}`;
 }
 
-/** With one more digit where the standard error would have none. */
+/** With one more digit if the standard error would round to 0.000. */
 function differenceText({ mean, standardError }: PairedDifference): string {
   const digits = standardError < 0.00095 ? 4 : 3;
   return `${signed(mean, digits)} ± ${standardError.toFixed(digits)}`;
 }
 
-/** With a space that does not break. */
+/** With a no-break space. */
 const percentText = (share: number): string => `${signed(100 * share, 1)}\u00a0%`;
 
 const pText = (p: number): string => (p < 0.001 ? p.toExponential(0) : p.toPrecision(1));

@@ -6,23 +6,23 @@ const FOLDER = new URL('results/', import.meta.url);
 /** Sums of token losses of each held-out row, by rank. */
 export type RowSums = Readonly<Record<string, readonly number[]>>;
 
-/** A line of results/<file of jobs>.jsonl: the job, and what came out. */
+/** A line of results/<file of jobs>.jsonl: the job and its measurements. */
 export interface Result extends Job {
   readonly losses: Readonly<Record<string, number>>;
   readonly tokens: number;
-  /** Tokens of the rows, each row once; absent in results older than passes that run a row twice. */
+  /** Tokens of the rows, each row counted once. Absent in older results, where each row runs once. */
   readonly rowTokens?: number;
   readonly rowSums: RowSums;
   readonly rowCounts: readonly number[];
   readonly trainSeconds: number;
-  /** Losses of the trained adapter cut at smaller ranks, by the way to cut it. */
+  /** Losses of the trained adapter cut at smaller ranks, by `Cut`. */
   readonly cut?: Readonly<Record<string, { readonly rowSums: RowSums }>>;
   readonly squeezed?: { readonly rowSums: RowSums };
   /** Slices that were trained further alone. */
   readonly finished?: readonly FinishedSlice[];
-  /** Losses at other quantization levels, and that of the base there. */
+  /** Losses of the adapter and of the base at other quantization levels. */
   readonly byLevel?: Readonly<Record<string, { readonly base: number; readonly rowSums: RowSums }>>;
-  /** Adapters that have the bytes of a rank, by the way to choose the rank of each layer. */
+  /** Losses of adapters cut to the bytes of a rank (`measureBudgets`). */
   readonly budgets?: readonly {
     readonly kind: string;
     readonly budgetRank: number;
@@ -33,7 +33,7 @@ export interface Result extends Job {
 export interface FinishedSlice {
   readonly rank: number;
   readonly steps: number;
-  /** Both are absent in results that are older than several ways to finish. */
+  /** Absent in older results, of jobs with one `Finish`; so is `moments`. */
   readonly learningRate?: number;
   readonly moments?: FinishMoments;
   readonly loss: number;

@@ -15,15 +15,17 @@ export interface Files {
   readonly outputDir: string;
 }
 
-/** The model and the data of a job. `job.steps` are those of the run before it is squeezed. */
+/** The model and the data of a job. */
 export interface Setting {
   readonly job: Job;
+  /** Steps of the run itself, without the second phase of `squeeze`. */
+  readonly steps: number;
   readonly model: CausalLm;
-  /** Steps of 8 rows. */
+  /** Batches of 8 rows: for runs that never distill, for starts, and for steps after the run. */
   readonly batches: Batches;
-  /** The steps of the run: 8 rows, or 4 that run twice (the drawn rank distils). */
-  readonly trainedBatches: Batches;
-  /** The rows of the run, in the order of their file. */
+  /** Batches of the run itself: 8 rows, or 4 if each row runs at two ranks (student `drawn`). */
+  readonly runBatches: Batches;
+  /** Training rows, in the order of their file. */
   readonly training: readonly Example[];
   readonly heldOut: readonly Example[];
   readonly schedule: LearningRateSchedule;
@@ -59,10 +61,11 @@ export async function openSetting(job: Job, files: Files, backend: Backend): Pro
     });
   const steps = job.steps - squeezeSteps(job);
   return {
-    job: { ...job, steps },
+    job,
+    steps,
     model,
     batches: batchesOf(2),
-    trainedBatches: batchesOf(isEachRowTwice(job) ? 1 : 2),
+    runBatches: batchesOf(isEachRowTwice(job) ? 1 : 2),
     training,
     heldOut,
     schedule: job.restart ? twoCosines(job, steps) : cosine(job.learningRate, steps),
@@ -77,10 +80,10 @@ const isEachRowTwice = ({ distillation, distillationStudent }: Job): boolean =>
 export const squeezeSteps = ({ squeeze, steps }: Job): number =>
   squeeze ? Math.round(squeeze.share * steps) : 0;
 
-/** A cosine over the steps of the largest rank, and one over all others. */
+/** A cosine over the steps that train the largest rank alone, then one over all other steps. */
 function twoCosines(job: Job, totalSteps: number): LearningRateSchedule {
   const { learningRate } = job;
-  const wideSteps = wideStepsOf({ ...job, steps: totalSteps });
+  const wideSteps = wideStepsOf(job, totalSteps);
   const first = cosine(learningRate, wideSteps);
   const second = cosine(learningRate, totalSteps - wideSteps);
   return {

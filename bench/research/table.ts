@@ -1,7 +1,7 @@
 // Prints the results of a file of jobs as a Markdown table, and draws them.
 //   node --conditions=source --import tsx bench/research/table.ts causes [--svg file.svg] [--against id]
-// With --draw, once or more, the picture has only these runs. With --against it also compares the mean over
-// all ranks of every run, cut and squeezed run with that of one run.
+// --draw (repeatable): the picture contains only these runs. --against: also compares the mean over all ranks
+// of each run, cut and squeezed run with the mean of this run.
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { holmBonferroni, pairedTTest, type PairedDifference } from '@qdylora/eval';
@@ -15,8 +15,8 @@ const lossesAt = ({ rowSums, rowCounts }: Result, rank: number) => ({
 });
 
 /**
- * The dedicated run of the seed of a run with the smallest loss at a rank, if there is one: on the same rows,
- * so with as many tokens in its rows, or else on others.
+ * The dedicated run of a rank with the smallest loss and the same seed. Runs on the same rows, recognized by
+ * their number of row tokens, come first.
  */
 function bestDedicated(results: readonly Result[], run: Result, rank: number): Result | undefined {
   const dedicated = results
@@ -27,7 +27,7 @@ function bestDedicated(results: readonly Result[], run: Result, rank: number): R
 
 const rowTokensOf = ({ tokens, rowTokens = tokens }: Result): number => rowTokens;
 
-/** One line a run: losses at all ranks, and their mean. */
+/** One line per run: losses at all ranks, and their mean. */
 function lossTable(results: readonly Result[]): string[] {
   const ranks = [...new Set(results.flatMap((result) => result.ranks))].sort((left, right) => left - right);
   const mean = (values: readonly number[]): number =>
@@ -43,7 +43,7 @@ function lossTable(results: readonly Result[]): string[] {
   ];
 }
 
-/** Each nested run against the best dedicated run of a rank: paired by held-out row, Holm's correction. */
+/** Each nested run against the best dedicated run of each rank: paired by held-out row, Holm's correction. */
 function comparisonTable(results: readonly Result[]): string[] {
   const nested = results.filter(({ kind }) => kind === 'nested');
   const comparisons = nested.flatMap((run) =>
@@ -65,7 +65,7 @@ function comparisonTable(results: readonly Result[]): string[] {
   ];
 }
 
-/** Each finished slice against what it was before, and against the best dedicated run of its rank. */
+/** Each finished slice against the unfinished one, and against the best dedicated run of its rank. */
 function finishTable(results: readonly Result[]): string[] {
   const finishes = results.flatMap((run) =>
     (run.finished ?? []).map((slice) => {
@@ -77,11 +77,11 @@ function finishTable(results: readonly Result[]): string[] {
       return { run, slice, differences };
     }),
   );
-  const adjusted = holmBonferroni(
-    finishes.flatMap(({ differences }) => differences.flatMap((each) => (each ? [each.pValue] : []))),
-  ).values();
+  const compared = finishes.flatMap(({ differences }) => differences.filter((each) => each !== undefined));
+  const adjusted = holmBonferroni(compared.map(({ pValue }) => pValue));
+  const adjustedOf = new Map(compared.map((difference, i) => [difference, adjusted[i]]));
   const cellOf = (difference: PairedDifference | undefined): string =>
-    difference ? `${meanText(difference)} (p ${adjusted.next().value!.toPrecision(2)})` : '';
+    difference ? `${meanText(difference)} (p ${adjustedOf.get(difference)!.toPrecision(2)})` : '';
   return [
     '| finished slice | rank | steps | rate | moments | loss | against before | against dedicated |',
     '|---|---|---|---|---|---|---|---|',
@@ -103,7 +103,7 @@ interface Contender {
   readonly rowCounts: readonly number[];
 }
 
-/** The run itself, its cuts and what it was squeezed to. A cut at the largest rank is the run. */
+/** The run itself, its cuts and its squeezed adapters. A cut at the largest rank is the run itself. */
 const contendersOf = ({ id, rowSums, rowCounts, cut = {}, squeezed }: Result): Contender[] => [
   { name: id, rowSums, rowCounts },
   ...Object.entries(cut).map(([way, { rowSums: cutSums }]) => ({
@@ -120,7 +120,7 @@ const meanLosses = ({ rowSums, rowCounts }: Omit<Contender, 'name'>, ranks: read
   counts: Float64Array.from(rowCounts),
 });
 
-/** Each contender that has all ranks of one run against that run, by the mean over ranks. */
+/** Each contender that was measured at all ranks of the run `id` against this run, by the mean over ranks. */
 function meansTable(results: readonly Result[], id: string): string[] {
   const against = results.find((result) => result.id === id);
   if (!against) throw new Error(`There is no result of ${id}.`);

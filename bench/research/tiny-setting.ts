@@ -18,15 +18,16 @@ export async function tinySetting(tiny: TinyRun, backend: Backend, job: Partial<
     packing: false,
     maxSeqLength: 32,
   });
-  const whole: Job = { ...DEFAULTS, id: 'tiny', steps: 6, learningRate: 1e-2, ...job };
+  const tinyJob: Job = { ...DEFAULTS, id: 'tiny', steps: 6, learningRate: 1e-2, ...job };
   return {
-    job: whole,
+    job: tinyJob,
+    steps: tinyJob.steps,
     model: await buildModel(checkpoint, { backend, quantization: { kind: 'nf4', doubleQuantization: true } }),
     batches,
-    trainedBatches: batches,
+    runBatches: batches,
     training,
     heldOut: training.slice(0, 8),
-    schedule: cosine(whole.learningRate, whole.steps),
+    schedule: cosine(tinyJob.learningRate, tinyJob.steps),
     outputDir: tiny.folder,
   };
 }

@@ -22,14 +22,14 @@ import type { Trained } from './train-one.ts';
  *
  *   y = x·Wᵀ + Σ_i P_i·(x·a_i)·b_i,   P_i = Σ over ranks r > i of s_r   (rows i from 0; s_r: scale of r)
  *
- * and rank r is served as s_r times its prefix. Here the adapter that is trained holds B̃ = P·B at scale 1,
- * so that the pass is an ordinary one at the largest rank. The coordinates of the optimizer stay those of B:
- * ∂L/∂B = P·∂L/∂B̃ is what is clipped and what AdamW sees, and a step of B̃ is P times that of B.
+ * and rank r is served as s_r times its prefix. The adapter in training holds B̃ = P·B at scale 1, so a pass
+ * is an ordinary one at the largest rank. The optimizer still works on B: clipping and AdamW get
+ * ∂L/∂B = P·∂L/∂B̃, and a step of B̃ is P times the step of B.
  *
- * The start of A is that of the other kinds, not the U(±1/√R) of the paper's code.
+ * A starts as in the other kinds of job, not with the U(±1/√R) of the paper's code.
  */
 export async function trainMatryoshka(setting: Setting): Promise<Trained> {
-  const { job, model, batches, schedule } = setting;
+  const { job, steps, model, batches, schedule } = setting;
   const served = attach(model, job, job.ranks);
   const { maxRank } = served.ranks;
   const trained = attach(model, { ...job, scaling: 'uniform', alpha: 1 }, [maxRank]);
@@ -42,7 +42,7 @@ export async function trainMatryoshka(setting: Setting): Promise<Trained> {
   const rowFactors = factorsOfRows(served.ranks.ranks, factors);
   using optimizer = adamw(trained.parameters(), { learningRate: job.learningRate, rowRates });
   let tokens = 0;
-  for (let step = 0; step < job.steps; step++) {
+  for (let step = 0; step < steps; step++) {
     const view = trained.atRank(maxRank);
     const passes = batches.batchAt(step).map((batch): Pass => ({ view, batch }));
     await accumulate(model, passes, optimizer);
@@ -53,7 +53,7 @@ export async function trainMatryoshka(setting: Setting): Promise<Trained> {
     );
     optimizer.step({ learningRate: schedule.at(step), gradientScale, rows: null });
     tokens += passes.reduce((sum, { batch }) => sum + batch.ids.length, 0);
-    if (step % 10 === 9) console.error(`${job.id} ${step + 1}/${job.steps}`);
+    if (step % 10 === 9) console.error(`${job.id} ${step + 1}/${steps}`);
   }
   await served.load(servedState(await trained.state(), await served.state(), rowFactors));
   return { views: job.ranks.map((rank) => served.atRank(rank)), tokens, adapted: served };

@@ -18,20 +18,20 @@ export interface Trained {
 
 /** Trains one adapter, nested or of a single rank. Resumes from its newest checkpoint. */
 export async function trainOne(setting: Setting): Promise<Trained> {
-  const { job, model, trainedBatches, schedule, outputDir } = setting;
+  const { job, steps, model, runBatches, schedule, outputDir } = setting;
   const adapted = attach(model, job, job.ranks);
   await startAdapter(adapted, setting);
   using optimizer = optimizerOf(adapted, job);
   const run = train({
     model: adapted,
-    batches: trainedBatches,
+    batches: runBatches,
     sampler: samplerOf(adapted, job),
-    levels: levelsOf(job),
+    levels: levelsOf(setting),
     evaluate: feedbackOf(setting, adapted),
     optimizer,
     schedule,
-    totalSteps: job.steps,
-    wideSteps: wideStepsOf(job),
+    totalSteps: steps,
+    wideSteps: wideStepsOf(job, steps),
     preconditioner: preconditionerOf(adapted, job),
     computeDtype: 'bf16',
     save: { folder: outputDir, every: SAVE_EVERY, totalLimit: 1 },
@@ -39,7 +39,7 @@ export async function trainOne(setting: Setting): Promise<Trained> {
   });
   for await (const event of run)
     if (event.type === 'step' && event.step % 10 === 0)
-      console.error(`${job.id} ${event.step}/${job.steps} ${event.smoothedLoss.toFixed(3)}`);
+      console.error(`${job.id} ${event.step}/${steps} ${event.smoothedLoss.toFixed(3)}`);
   const { tokens } = await run.result;
   const level = anchorLevel(job.levels);
   return { views: job.ranks.map((rank) => adapted.atRank(rank, { level })), tokens, adapted };

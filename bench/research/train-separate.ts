@@ -7,7 +7,7 @@ import { wideStepsOf, type Job } from './job.ts';
 import type { Setting } from './setting.ts';
 import type { Trained } from './train-one.ts';
 
-/** An adapter with an optimizer of its own, and the ranks that it serves. */
+/** An adapter with its own optimizer, and the ranks that it serves. */
 interface RankGroup {
   readonly ranks: readonly number[];
   readonly adapted: Adapted<CausalLm>;
@@ -17,18 +17,19 @@ interface RankGroup {
 }
 
 /**
- * Trains several adapters in one run with the schedule of a nested one. A rank with rows of its own has an
- * adapter that only its own tokens train; the other ranks share a nested one. After the steps of `wideShare`
- * the rows of the nested one are sorted, and the others begin with its first rows.
+ * Trains several adapters in one run, with the rank schedule of a nested run. Each private rank
+ * (`privateRanks`; all ranks of a `separate` job) has its own adapter, which only the tokens of this rank
+ * train. The other ranks share a nested adapter. After the steps of `wideShare` its rows are sorted, and the
+ * adapters of the private ranks are set to its first rows.
  */
 export async function trainSeparate(setting: Setting): Promise<Trained> {
-  const { job, model, batches, schedule } = setting;
+  const { job, steps, model, batches, schedule } = setting;
   const allRanks = attach(model, job, job.ranks); // plans the steps
   const sampler = samplerOf(allRanks, job);
   const groups = await rankGroups(setting);
-  const wideSteps = wideStepsOf(job);
+  const wideSteps = wideStepsOf(job, steps);
   let tokens = 0;
-  for (let step = 0; step < job.steps; step++) {
+  for (let step = 0; step < steps; step++) {
     if (wideSteps > 0 && step === wideSteps) await startFromLargest(setting, groups);
     const isWide = step < wideSteps;
     const { passes } = passesOfStep(step, batches.batchAt(step), allRanks, sampler, { isWide });
@@ -46,7 +47,7 @@ export async function trainSeparate(setting: Setting): Promise<Trained> {
       });
       tokens += outcome.tokens;
     }
-    if (step % 10 === 9) console.error(`${job.id} ${step + 1}/${job.steps}`);
+    if (step % 10 === 9) console.error(`${job.id} ${step + 1}/${steps}`);
   }
   for (const { optimizer } of groups) optimizer.dispose();
   const groupOf = (rank: number): RankGroup => groups.find(({ ranks }) => ranks.includes(rank))!;
@@ -64,14 +65,14 @@ async function rankGroups(setting: Setting): Promise<RankGroup[]> {
   return groups;
 }
 
-/** Sorts the rows of the nested adapter, and gives the first ones to the adapters of small ranks. */
+/** Sorts the rows of the nested adapter, and copies the first ones into the adapters of the private ranks. */
 async function startFromLargest(setting: Setting, [nested, ...others]: readonly RankGroup[]): Promise<void> {
   await sortAdapterRows(nested.adapted, nested.optimizer);
   const state = await cutState(setting, nested.adapted, 'prefix');
   for (const { ranks, adapted } of others) await adapted.load(cutAt(state, ranks[0], adapted.config));
 }
 
-/** The scale and the rates of a dedicated run: alpha/√b, where alpha is the job's scale at rank 1. */
+/** The job with the scale and the rates of a dedicated run: alpha/√b, with the scale of rank 1 as alpha. */
 const asDedicated = (job: Job): Job => ({
   ...job,
   alpha: scaleAt(job.scaling, job.alpha, 1, Math.max(...job.ranks)),
