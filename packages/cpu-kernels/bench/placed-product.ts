@@ -7,7 +7,7 @@ import {
   type ArrayView,
   type FloatView,
 } from '@qdylora/contract';
-import { adaptedLinearGroup, adaptedLinearGroupBackward, numbered } from '@qdylora/lora-dynamic';
+import { adaptedLinearGroup, adaptedLinearGroupBackward, withLayerNumber } from '@qdylora/lora-dynamic';
 import {
   matmulNf4,
   matmulNf4InputGradient,
@@ -98,7 +98,7 @@ const groupAttributes = (weights: readonly PlacedWeight[], cols: number, compute
   outDtype: computeDtype,
 });
 const groupOperands = (weights: readonly PlacedWeight[]) =>
-  weights.map(({ operands }, i) => numbered({ ...operands }, i));
+  weights.map(({ operands }, i) => withLayerNumber({ ...operands }, i));
 
 export function forwardProduct(
   backend: CpuBackend,

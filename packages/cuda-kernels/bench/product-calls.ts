@@ -4,7 +4,7 @@ import {
   adaptedLinearBackward,
   adaptedLinearGroup,
   adaptedLinearGroupBackward,
-  numbered,
+  withLayerNumber,
 } from '@qdylora/lora-dynamic';
 import { matmulNf4, matmulNf4InputGradient } from '@qdylora/quant';
 import {
@@ -76,7 +76,7 @@ export function productCalls(backend: Backend, tokens: number): BenchCall[] {
 
 /** Arrays of q, k and v, with the names that they have in a group. */
 const ofEachLayer = (arraysOf: () => Readonly<Record<string, ArrayView | undefined>>): Arrays =>
-  Object.assign({}, ...[0, 1, 2].map((i) => numbered(arraysOf(), i))) as Arrays;
+  Object.assign({}, ...[0, 1, 2].map((i) => withLayerNumber(arraysOf(), i))) as Arrays;
 
 /** The projections of attention of a 4-bit base with adapters: q, k and v. */
 function groupCalls(backend: Backend, tokens: number): BenchCall[] {

@@ -14,11 +14,10 @@ export { gainsOfRows, type RowFisher } from './budgets/gains-of-rows.ts';
 export {
   observeInputs,
   observeProjections,
-  type InputMoments,
   type InputObserver,
   type InputSums,
-} from './budgets/observe-inputs.ts';
-export { sortByMoments, type SortedLayer } from './budgets/sort-by-moments.ts';
+} from './input-moments/observe-inputs.ts';
+export { sortByMoments, type SortedLayer } from './input-moments/sort-by-moments.ts';
 export { DyLoraLinear } from './layers/dylora-linear.ts';
 export { groupFrozenLayers } from './layers/grouped-linear.ts';
 export {
@@ -33,7 +32,12 @@ export { modelAtLevel, quantizationLevelsOf } from './levels/model-at-level.ts';
 export { mixRows } from './linear-algebra/mix-rows.ts';
 export { orthonormalRows } from './linear-algebra/orthonormal-rows.ts';
 export { rowSpace, type RowSpace } from './linear-algebra/row-space.ts';
-export { mergeAtRank, mergedLayer, mergeLayer, type MergedLayer } from './slices/merge-at-rank.ts';
+export {
+  addAdapterInPlace,
+  mergeAtRank,
+  mergeLayerAtRank,
+  type MergedLayer,
+} from './slices/merge-at-rank.ts';
 export {
   adaptedLinear,
   adaptedLinearBackward,
@@ -49,7 +53,7 @@ export {
   groupRank,
   LAYER_NAMES,
   layerOperands,
-  numbered,
+  withLayerNumber,
   type GroupAttributes,
   type GroupBackwardAttributes,
   type GroupLayer,
@@ -69,7 +73,7 @@ export {
   type RankSchedule,
 } from './ranks/rank-sampler.ts';
 export { LARGEST_RANK, powersOfTwoUpTo, rankSet, type RankSet } from './ranks/rank-set.ts';
-export { resortBySvd } from './slices/resort-by-svd.ts';
+export { truncateBySvd } from './slices/truncate-by-svd.ts';
 export { FLAT_SCALINGS, peftScaling, RANK_SCALINGS, scaleAt, type RankScaling } from './ranks/scaling.ts';
 export {
   adapterStateOf,

@@ -272,7 +272,7 @@ describe.skipIf(!driver)('a run that fails', () => {
     expect((error as Error).message).toMatch(
       /^\[cuda\] cuLaunchKernel failed with .*\(719\): .*the device was lost\. Start the program again: .*/,
     );
-    expect((error as Error).message).toMatch(/What was learned up to step [12] is kept\. Go on from /);
+    expect((error as Error).message).toMatch(/What was learned up to step [12] is kept\. Resume from /);
     expect(readdirSync(join(folder, 'checkpoints'))).toContain('step-1');
     const { weights } = await resumed(folder);
     expect(weights).toEqual(result!.weights);

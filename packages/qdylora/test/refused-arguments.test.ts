@@ -179,7 +179,7 @@ const PARTS: Refusal[] = [
 ].map((parts): Refusal => [
   `parts ${JSON.stringify(parts)}`,
   () => adapted.atRanks(parts as WrongArgument),
-  /\[atRanks\].*rise/,
+  /\[atRanks\].*increase/,
 ]);
 
 const SEEDS = [0.3, -1, NaN, 'abc', null, 2 ** 53].map((seed): Refusal => [

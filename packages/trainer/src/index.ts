@@ -82,13 +82,13 @@ export {
   type FoundCheckpoint,
   type Resumed,
 } from './checkpoints/resume-state.ts';
-export { freshProgress, type RunProgress } from './checkpoints/run-progress.ts';
+export { freshProgress, type RunProgress } from './run/run-progress.ts';
 export type { RunIdentity } from './checkpoints/run-state.ts';
 export {
   OPTIMIZER_FILE,
   saveState,
   STATE_FILE,
-  type RunParts,
+  type CheckpointContents,
   type SaveStateOptions,
 } from './checkpoints/save-state.ts';
 export { startOptimizer } from './checkpoints/start-optimizer.ts';

@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
  * Creates a folder and its missing parents. Node's `recursive` option never returns if an existing folder
  * accepts no entries and reports ENOENT, as /proc does (Node 20, 2026).
  *
- * @returns a function that removes the created folders again, as far as they are empty
+ * @returns a function that removes the created folders again if they are empty
  */
 export function makeFolder(path: string): () => void {
   const newFolders = makeMissing(path);
@@ -13,12 +13,12 @@ export function makeFolder(path: string): () => void {
     try {
       for (const folder of newFolders) rmdirSync(folder);
     } catch {
-      /* something has come into it: it stays, and those above it */
+      /* it is no longer empty: it stays, and so do its parents */
     }
   };
 }
 
-/** Creates missing folders; returns them, the innermost first. */
+/** Creates missing folders. Returns them, innermost first. */
 function makeMissing(path: string): string[] {
   try {
     mkdirSync(path);

@@ -4,7 +4,7 @@ import { beginRun } from './run/begin-run.ts';
 import { endEarly, throwIfAborted } from './run/end-early.ts';
 import { evaluateRun, isEvaluationDue } from './run/evaluate-run.ts';
 import { eventQueue, type EventQueue } from './run/event-queue.ts';
-import { nextTurn } from './run/next-turn.ts';
+import { nextTurn } from './next-turn.ts';
 import { isSaveDue, saveRun } from './run/save-run.ts';
 import { takeStep } from './run/take-step.ts';
 import type { TrainEvent, TrainResult } from './run/train-events.ts';
@@ -25,10 +25,10 @@ export interface TrainRun extends AsyncIterable<TrainEvent> {
  * Trains a model in place and reports progress as typed events.
  *
  * Each round sorts rows, evaluates and saves if that is due, and then takes one optimizer step. A checkpoint
- * therefore holds everything that came before it, and a run that resumes from it computes bit for bit what
+ * therefore contains everything that came before it, and a run that resumes from it computes bit for bit what
  * the uninterrupted run would have.
  *
- * @throws QdyloraError BAD_ARGUMENT naming the option that does not fit.
+ * @throws QdyloraError BAD_ARGUMENT that names the invalid option.
  * @example
  * const run = train({ model: adapted, batches, sampler, optimizer, schedule, totalSteps: 200 });
  * for await (const event of run) if (event.type === 'step') console.log(event.step, event.rank, event.loss);
@@ -93,9 +93,16 @@ async function trainSteps(run: TrainingRun): Promise<void> {
       if (!run.options.workers) throwIfAborted(run);
       if (isEvaluationDue(run)) await evaluateRun(run);
       if (isSaveDue(run)) await saveRun(run);
-      if (hasNewEvaluation(run)) continue; // onSave returned 'stop'
+      if (isEvaluationDue(run)) {
+        run.savedAt = NOT_SAVED; // `onSave` returned 'stop': evaluate this step, then save it again
+        continue;
+      }
       await agreeToStop(run);
-      if (hasNewEvaluation(run) || isLastSaveDue(run)) continue; // a worker ends the run with this step
+      if (isEvaluationDue(run)) {
+        run.savedAt = NOT_SAVED; // a worker ended the run with this step: evaluate it, then save it again
+        continue;
+      }
+      if (isLastSaveDue(run)) continue;
       if (isLastStep(run)) return warnOfUnsortedRows(run);
       await takeStep(run);
       await nextTurn();
@@ -108,17 +115,10 @@ async function trainSteps(run: TrainingRun): Promise<void> {
 }
 
 /**
- * Whether a stop has made this step the last one, and it is not saved. A save between two steps that fails
- * stays due, and is not tried again.
+ * Whether a stop has made this step the last one, and it is not saved. A failed save between two steps stays
+ * due, but is not repeated.
  */
 const isLastSaveDue = (run: TrainingRun): boolean => isLastStep(run) && isSaveDue(run);
-
-/** Whether a stop has made this step the last one: it is evaluated then, and saved with what that changes. */
-function hasNewEvaluation(run: TrainingRun): boolean {
-  const isDue = isEvaluationDue(run);
-  if (isDue) run.savedAt = NOT_SAVED;
-  return isDue;
-}
 
 function resultOf({ progress, options, stoppedBy, keeper }: TrainingRun, seconds: number): TrainResult {
   const { step, finalLoss, tokens, skippedSteps, best } = progress;

@@ -6,24 +6,24 @@ import type { DyLoraLinear } from '../layers/dylora-linear.ts';
 import type { RankSet } from '../ranks/rank-set.ts';
 import { trainFrom } from '../ranks/update-rule.ts';
 
-/** A model that can be adapted: a tree of layers, and a copy of itself with another tree. */
+/** What `attachDyLora` needs from a model: its module tree, and a copy with some linear layers replaced. */
 export interface AdaptableModel<M> {
   readonly backend: Backend;
   readonly modules: unknown;
   withModules(replace: (layer: Linear) => LinearLike): M;
 }
 
-/**
- * A model at one rank, or with `active` null, without adapters. Training, evaluation and export all take it.
- */
+/** A model at one rank. `active` null: without adapters. Training, evaluation and generation take it. */
 export interface RankView<M> {
   readonly model: M;
   readonly active: ActiveRank | null;
 }
 
-/** The quantization level of a view. */
+/**
+ * Quantization level: bits per weight of the frozen base. (The op operand `levels` is a codebook instead.)
+ */
 export interface LevelOptions {
-  /** Bits a weight of the frozen base; by default 4, the level that every quantized weight has. */
+  /** Default 4, the level that every quantized weight has. */
   readonly level?: number;
 }
 
@@ -52,7 +52,7 @@ export interface TokensAtRank {
 export interface Adapted<M> {
   readonly model: M;
   readonly ranks: RankSet;
-  /** Quantization levels of the base, rising, in bits a weight; none where it is not quantized. */
+  /** Quantization levels of the base in bits per weight, ascending; empty if the base is not quantized. */
   readonly levels: readonly number[];
   readonly config: ResolvedAdapterConfig;
   readonly report: AttachReport;
@@ -65,10 +65,10 @@ export interface Adapted<M> {
    */
   atRank(rank: number, options?: LevelOptions): RankView<M>;
   /**
-   * One pass with several ranks: each part of its tokens at its own rank. Where all parts agree in rank and
-   * have weight 1, it is `atRank`, and their ends are not read.
+   * One pass with several ranks: each part of its tokens at its own rank. If all parts have the same rank and
+   * weight 1, it equals `atRank`; the ends of the parts are then ignored.
    *
-   * @throws as `atRank`; where parts differ, the pass throws unless the last one ends with its last token
+   * @throws as `atRank`; if the parts differ, the pass throws unless the last part ends with its last token
    */
   atRanks(parts: readonly TokensAtRank[], options?: LevelOptions): RankView<M>;
   /** A view of the same memory without adapters. */
@@ -84,11 +84,11 @@ export interface Adapted<M> {
 }
 
 /**
- * The active ranks of a pass whose tokens have several ranks. If all parts agree, it is a single rank, for a
- * pass of any length.
+ * The active ranks of a pass whose tokens have several ranks. If all parts have the same rank and weight 1,
+ * it is a single rank, for a pass of any length.
  */
 export function activeParts(config: ResolvedAdapterConfig, parts: readonly TokensAtRank[]): ActiveRank {
-  const fit =
+  const areValid =
     parts.length > 0 &&
     parts.every(
       ({ until, weight = 1 }, i) =>
@@ -97,19 +97,19 @@ export function activeParts(config: ResolvedAdapterConfig, parts: readonly Token
         Number.isFinite(weight) &&
         weight > 0,
     );
-  if (!fit)
+  if (!areValid)
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'atRanks',
-      problem: `the ends of the parts must rise, and their weights be > 0 (got ${shownValue(parts)})`,
+      problem: `the ends of the parts must increase, and their weights be > 0 (got ${shownValue(parts)})`,
     });
-  const activeParts = parts.map(({ until, rank, weight = 1 }) => ({
+  const resolved = parts.map(({ until, rank, weight = 1 }) => ({
     ...activeAt(config, rank),
     until,
     weight,
   }));
-  const rank = Math.max(...activeParts.map((part) => part.rank));
-  if (activeParts.every((part) => part.rank === rank && part.weight === 1)) return activeAt(config, rank);
-  return { rank, trainFrom: Math.min(...activeParts.map((part) => part.trainFrom)), parts: activeParts };
+  const rank = Math.max(...resolved.map((part) => part.rank));
+  if (resolved.every((part) => part.rank === rank && part.weight === 1)) return activeAt(config, rank);
+  return { rank, trainFrom: Math.min(...resolved.map((part) => part.trainFrom)), parts: resolved };
 }
 
 export const activeAt = ({ ranks, updateRule }: ResolvedAdapterConfig, rank: number): ActiveRank => {

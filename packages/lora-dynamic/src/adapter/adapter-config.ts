@@ -14,8 +14,9 @@ import { RANK_SCALINGS, type RankScaling } from '../ranks/scaling.ts';
 import { UPDATE_RULES, type UpdateRule } from '../ranks/update-rule.ts';
 
 /**
- * The linear layers that get an adapter: all (except the head), names or dotted name ends, or one regular
- * expression for the whole name (the rules of PEFT).
+ * The linear layers that get an adapter, by the rules of PEFT: `all-linear`, a list of names or dotted name
+ * ends, or one regular expression for the whole name. `all-linear` matches every `Linear` of the tree. The
+ * head of a model of @qdylora/models is not a `Linear`, so it never matches.
  */
 export type TargetModules = 'all-linear' | (string & {}) | readonly string[];
 

@@ -21,7 +21,7 @@ export interface AdapterState {
 }
 
 /**
- * Refuses a rank that the adapter does not have, and a value that is no state, such as the promise of one.
+ * Refuses a rank that the adapter does not have, and a value that is not a state, such as the promise of one.
  *
  * @throws QdyloraError BAD_ARGUMENT
  */
@@ -30,7 +30,7 @@ export function assertRankOfState(state: AdapterState, rank: number): void {
     Array.isArray((state as Partial<AdapterState> | null | undefined)?.layers),
     'adapter state',
     `the first argument must be the state of an adapter (got ${shownValue(state)})`,
-    'Give await adapted.state().',
+    'Pass await adapted.state().',
   );
   rankSet(state.ranks).assertUsable(rank);
 }

@@ -25,6 +25,9 @@ test('targets are matched as PEFT matches them, and what is left out is reported
   expect(() => attachDyLora(model, { ranks: [1], targetModules: ['v_proj'] })).toThrowError(
     /This model has: q_proj, xq_proj/,
   );
+  expect(() => attachDyLora(model, { ranks: [1], targetModules: '((' })).toThrowError(
+    refused(/\(\( is not a regular expression/),
+  );
 });
 
 test('a model that does not replace the layers that match is refused', () => {

@@ -27,8 +27,10 @@ import { initializeAdapter } from './initialize.ts';
  *
  * @throws QdyloraError BAD_ARGUMENT if no layer matches (the message lists the names of the layers), or if
  * all layers are grouped or have adapters already
- * @example const adapted = attachDyLora(model, { ranks: [1, 2, 4, 8], alpha: 8, targetModules: ['q_proj',
- * 'v_proj'] }); const { model: view, active } = adapted.atRank(4);
+ * @example
+ * const targetModules = ['q_proj', 'v_proj'];
+ * const adapted = attachDyLora(model, { ranks: [1, 2, 4, 8], alpha: 8, targetModules });
+ * const { model: view, active } = adapted.atRank(4);
  */
 export function attachDyLora<M extends AdaptableModel<M>>(model: M, config: AdapterConfig): Adapted<M> {
   const resolved = resolveAdapterConfig(config);
@@ -37,11 +39,11 @@ export function attachDyLora<M extends AdaptableModel<M>>(model: M, config: Adap
   const matches = matcherOf(targetModules);
   if (linears.length === 0 && hasWrappedLayers(model.modules)) throw allWrapped();
   const matched = linears.filter((layer) => matches(layer.name));
-  const idle = Array.isArray(targetModules)
+  const unmatchedTargets = Array.isArray(targetModules)
     ? targetModules.filter((target) => !linears.some(({ name }) => matcherOf([target])(name)))
     : [];
-  if (matched.length === 0 || idle.length > 0)
-    throw nothingMatched(idle.length > 0 ? idle : targetModules, linears);
+  if (matched.length === 0 || unmatchedTargets.length > 0)
+    throw nothingMatched(unmatchedTargets.length > 0 ? unmatchedTargets : targetModules, linears);
   const rng = createRng(seed).named('adapter');
   const { memory } = model.backend;
   const layers: DyLoraLinear[] = [];
@@ -84,7 +86,7 @@ export function attachDyLora<M extends AdaptableModel<M>>(model: M, config: Adap
  * Which layers target modules match, by the rules of PEFT: a list matches whole names and dotted ends; a
  * string is a regular expression for the whole name.
  *
- * @throws QdyloraError BAD_ARGUMENT for a string that is no regular expression
+ * @throws QdyloraError BAD_ARGUMENT for a string that is not a regular expression
  */
 export function matcherOf(targets: TargetModules): (name: string) => boolean {
   if (targets === 'all-linear') return () => true;
@@ -96,7 +98,7 @@ export function matcherOf(targets: TargetModules): (name: string) => boolean {
   } catch (cause) {
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'target_modules',
-      problem: `${targets} is no regular expression`,
+      problem: `${targets} is not a regular expression`,
       cause,
     });
   }

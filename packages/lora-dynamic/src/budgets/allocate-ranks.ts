@@ -9,19 +9,19 @@ export const rowBytes = ({
   readonly outFeatures: number;
 }): number => 4 * (inFeatures + outFeatures);
 
-/** A layer as `allocateRanks` sees it. */
+/** What `allocateRanks` needs to know about a layer. */
 export interface RankedLayer {
   readonly name: string;
   readonly inFeatures: number;
   readonly outFeatures: number;
-  /** What each row adds, in any one unit, never rising: [maxRank] */
+  /** Gain of each row, all in the same unit, non-increasing: [maxRank] */
   readonly gains: Float64Array;
 }
 
 /**
  * Chooses a rank for each layer, so that all adapters together take at most `budgetBytes`: row by row, always
- * the one that gains most per byte. Gains of a layer never rise, so the choice is the best one for these
- * gains, up to the bytes of one row (a fractional knapsack). A layer may get rank 0: no adapter.
+ * the one that gains most per byte. The gains of a layer are non-increasing, so the choice is optimal for
+ * these gains, up to the bytes of one row (a fractional knapsack). A layer may get rank 0: no adapter.
  *
  * @returns ranks by the name of the layer
  * @throws QdyloraError BAD_ARGUMENT for a budget below the smallest row

@@ -4,21 +4,21 @@ import { scaleAt } from '../ranks/scaling.ts';
 import type { RankedLayer } from './allocate-ranks.ts';
 
 /**
- * The Fisher information of factors on the rows of each layer's adapter, by the name of the layer: the sum
- * over examples of q·qᵀ, where q[k] is the derivative of the example's loss by a factor on row k:
- * [maxRank, maxRank].
+ * Fisher information of each layer's adapter rows, by layer name: [maxRank, maxRank], row-major.
+ *
+ * Multiply row k of B by a factor f[k], which is 1 in the trained adapter, and let q[k] = ∂loss/∂f[k] for one
+ * example. The matrix is Σ over examples of q·qᵀ.
  */
 export type RowFisher = ReadonlyMap<string, Float64Array>;
 
 /**
- * Estimates what each row of an adapter is worth: by how much the loss falls when a layer's rank rises by
- * one. The rows stay in the order that they have, and each rank has its own scale s.
+ * Estimates, for each layer and rank, how much the loss falls when the layer's rank rises by one. Rows keep
+ * their order. Each rank has its own scale s.
  *
- * A cut at rank k changes the factors of the rows by c: c[i] = 1 − s(k)/s(maxRank) for i < k, 1 for the
- * others. With the Fisher information F in place of the second derivatives, the loss rises by ½·cᵀ·F·c
- * (Theis et al. 2018, arXiv 1801.05787). Of these rises the lower convex hull over k counts, so gains never
- * rise within a layer, as `allocateRanks` needs it. Rows that are worth something only together share their
- * gain evenly.
+ * A cut at rank k lowers the factor of row i by c[i] = 1 − s(k)/s(maxRank) for i < k, and by 1 for later
+ * rows. With the Fisher matrix F in place of the Hessian, the loss rises by ½·cᵀ·F·c (Theis et al. 2018,
+ * arXiv 1801.05787). Gains are the steps of the lower convex hull of these rises over k, so they never
+ * increase within a layer, as `allocateRanks` requires. Rows that help only together share their gain evenly.
  *
  * @throws QdyloraError BAD_ARGUMENT for a Fisher matrix that is missing or not finite
  * @returns the layers in their order; gains: [maxRank], in the unit of the loss
@@ -52,8 +52,8 @@ function finiteFisher(fisher: RowFisher, name: string): Float64Array {
 }
 
 /**
- * ½·cᵀ·F·c of the cut at each rank k, where the first k rows keep the share `kept[k]` of their factor, and
- * the others nothing: [maxRank + 1]
+ * The loss rise ½·cᵀ·F·c of a cut at each rank k: [maxRank + 1]. The first k rows keep the share `kept[k]` of
+ * their factor, later rows nothing.
  */
 function risesOfCuts(fisher: Float64Array, kept: Float64Array): Float64Array {
   const maxRank = kept.length - 1;
@@ -66,21 +66,23 @@ function risesOfCuts(fisher: Float64Array, kept: Float64Array): Float64Array {
     const change = 1 - kept[rank];
     rises[rank] = (change * change * both + 2 * change * one + none) / 2;
     if (rank === 0) break;
-    const row = rank - 1; // is cut off next
+    const row = rank - 1; // the next row to cut off
     const pairs = fisher.subarray(row * maxRank, rank * maxRank); // F is symmetric
-    const own = pairs[row];
+    const diagonal = pairs[row];
     const withKept = total(pairs.subarray(0, row));
     const withCut = total(pairs.subarray(rank));
-    both -= own + 2 * withKept;
+    both -= diagonal + 2 * withKept;
     one += withKept - withCut;
-    none += own + 2 * withCut;
+    none += diagonal + 2 * withCut;
   }
   return rises;
 }
 
 const total = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0);
 
-/** By how much the lower convex hull of `values` falls from one to the next, never rising: [values − 1] */
+/**
+ * Decreases of the lower convex hull of `values` from each entry to the next, non-increasing: [values − 1]
+ */
 function fallsAlongHull(values: Float64Array): Float64Array {
   const falls = new Float64Array(values.length - 1);
   let from = 0;
@@ -92,7 +94,7 @@ function fallsAlongHull(values: Float64Array): Float64Array {
   return falls;
 }
 
-/** Where values fall fastest to from `from`, as a mean over the steps to it; of equal ones the last. */
+/** The later index with the steepest mean decrease from `from`; the last one on a tie. */
 function steepestFall(values: Float64Array, from: number): { readonly to: number; readonly fall: number } {
   let steepest = { to: from, fall: -Infinity };
   for (let to = from + 1; to < values.length; to++) {

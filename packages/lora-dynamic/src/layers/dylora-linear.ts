@@ -77,7 +77,10 @@ export class DyLoraLinear implements LinearLike {
     return residual ? plusResidual(ctx, y, residual.forward(ctx, x)) : y;
   }
 
-  /** One op for all layers, if all are frozen and no adapter has a dropout mask of its own. */
+  /**
+   * One op for all layers. Returns undefined if there are too many layers, a layer is not frozen, or an
+   * adapter needs its own dropout mask.
+   */
   forwardTogether(
     ctx: ForwardContext,
     layers: readonly LinearLike[],
@@ -108,7 +111,7 @@ export class DyLoraLinear implements LinearLike {
     return { a, b, scale: this.opScale(active) };
   }
 
-  /** The factor on B·A of the whole pass: 1 where each part has its scale for a factor. */
+  /** The factor on B·A of the whole pass: 1 if there are parts, because their factors contain the scale. */
   private opScale({ rank, parts }: ActiveRank): number {
     return parts ? 1 : this.scaleAt(rank);
   }
@@ -124,7 +127,7 @@ export class DyLoraLinear implements LinearLike {
     }));
   }
 
-  /** Cached for each rank and start, while the gradient arrays stay the same. */
+  /** Cached for each rank and `trainFrom`, as long as the gradient arrays are the same. */
   private prefixes(rank: number, trainFrom: number): Prefixes {
     const key = rank * (this.config.ranks.maxRank + 1) + trainFrom;
     const cached = this.prefixesByKey.get(key);
@@ -177,7 +180,7 @@ interface Prefixes {
 }
 
 /**
- * Rows 0 … rank−1 of a parameter, and rows trainFrom … rank−1 of its gradient. No row beyond the rank can be
+ * Rows 0 … rank−1 of a parameter, and rows trainFrom … rank−1 of its gradient. Rows beyond the rank cannot be
  * reached.
  */
 function prefixOf(parameter: Parameter, rank: number, trainFrom: number): Parameter {
@@ -197,12 +200,12 @@ const ruleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinear> => 
     const shared = { trainFrom, accumulate: dx !== undefined, dxDtype: inputs.x.dtype, ...attributes };
     const parameterGradients = { da: into('a'), db: into('b') };
     const wantsDx = wants('x');
-    const over = wantsDx && !dx && !inputs.xAdapter ? take('x') : undefined;
-    if (over) {
-      // The adapter's gradients first: after them nothing reads x, so its gradient can overwrite it.
+    const reusedX = wantsDx && !dx && !inputs.xAdapter ? take('x') : undefined;
+    if (reusedX) {
+      // Compute the adapter's gradients first. Nothing reads x after that, so dx can overwrite it.
       run(adaptedLinearBackward, call, { wantsDx: false, ...shared }, parameterGradients);
       return {
-        x: run(adaptedLinearBackward, { ...call, x: undefined }, { wantsDx, ...shared }, { dx: over }).dx,
+        x: run(adaptedLinearBackward, { ...call, x: undefined }, { wantsDx, ...shared }, { dx: reusedX }).dx,
       };
     }
     const result = run(adaptedLinearBackward, call, { wantsDx, ...shared }, { dx, ...parameterGradients });

@@ -18,7 +18,7 @@ import {
   GROUP_LAYERS,
   GROUP_NAMES,
   layerOperands,
-  numbered,
+  withLayerNumber,
   type GroupLayer,
 } from '../ops/adapted-linear-group.ts';
 import type { RankPart } from '../ops/rank-parts.ts';
@@ -29,7 +29,9 @@ export interface GroupMember {
   readonly adapter?: { readonly a: Parameter; readonly b: Parameter; readonly scale: number };
 }
 
-/** `trainFrom`: first row of the adapters that gets a gradient. */
+/**
+ * `trainFrom`: first adapter row that gets a gradient, default 0. `parts`: token ranges at different ranks.
+ */
 export interface GroupPass {
   readonly outDtype?: FloatDType;
   readonly trainFrom?: number;
@@ -63,7 +65,7 @@ export function forwardGroup(
   return residuals.length > 0 ? plusResiduals(ctx, members, sums, x) : sums;
 }
 
-/** The results of a group, with the products of those of its layers that have residuals added to them. */
+/** The results of a group; for each layer with a residual, the residual's product is added. */
 function plusResiduals(
   ctx: ForwardContext,
   members: readonly GroupMember[],
@@ -99,7 +101,7 @@ interface Group {
   readonly layers: readonly GroupLayer[];
 }
 
-/** By the first adapter's prefix, or by the first layer where it has no adapter. */
+/** By the prefix of A of the first layer, or by the layer itself if it has no adapter. */
 const groups = new WeakMap<object, Group>();
 
 function groupOf(members: readonly GroupMember[]): Group {
@@ -112,7 +114,7 @@ function groupOf(members: readonly GroupMember[]): Group {
     return cached;
   const frozenMembers = members.map(({ base }) => frozen(base as Linear));
   const operands = members.map(({ adapter }, i) =>
-    numbered<Tensor | undefined>(
+    withLayerNumber<Tensor | undefined>(
       {
         bias: undefined,
         ...frozenMembers[i].operands,
@@ -126,7 +128,8 @@ function groupOf(members: readonly GroupMember[]): Group {
   );
   const group: Group = {
     members,
-    operands: { x: undefined, ...operands[0], ...operands[1], ...operands[2] },
+    // not `Object.assign`, which makes a hash table of so many names
+    operands: operands.reduce((all, ofLayer) => ({ ...all, ...ofLayer }), { x: undefined }),
     layers: frozenMembers.map(({ attributes }, i) => ({
       scale: members[i].adapter?.scale ?? 1,
       ...attributes,
@@ -143,12 +146,12 @@ const isSame = (one: GroupMember, other: GroupMember): boolean =>
   one.adapter?.scale === other.adapter?.scale;
 
 /** Outputs that backward reads. */
-const INNER_NAMES = GROUP_NAMES.map(({ u }) => u);
+const U_NAMES = GROUP_NAMES.map(({ u }) => u);
 
 /** The backward rule of a group that trains the rows of its adapters from `trainFrom` on. */
 const groupRuleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinearGroup> => ({
   op: adaptedLinearGroup,
-  usesOutputs: INNER_NAMES,
+  usesOutputs: U_NAMES,
   backward({ run, inputs, outputs, gradients, attributes, wants, into, pending }) {
     const dx = pending('x');
     const read = attributes.layers.flatMap((_, i) => (gradients[GROUP_NAMES[i].y] ? [i] : []));
@@ -187,4 +190,4 @@ const layersOf = (
 ): Record<string, ArrayView | undefined> =>
   read.length === count
     ? { ...inputs }
-    : Object.assign({ x: inputs.x }, ...read.map((i, at) => numbered(layerOperands(inputs, i), at)));
+    : Object.assign({ x: inputs.x }, ...read.map((i, at) => withLayerNumber(layerOperands(inputs, i), at)));

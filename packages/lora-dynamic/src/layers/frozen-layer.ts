@@ -10,8 +10,8 @@ interface Frozen {
 const frozenLayers = new WeakMap<Linear, Frozen>();
 
 /**
- * The arrays of a frozen layer as constants, and its attributes. They are made once, and are the same in
- * every pass.
+ * The arrays of a frozen layer as constants, and its attributes. They are created once and used by every
+ * pass.
  */
 export function frozen(layer: Linear): Frozen {
   const cached = frozenLayers.get(layer);

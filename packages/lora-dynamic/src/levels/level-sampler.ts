@@ -14,7 +14,7 @@ import { QUANTIZATION_LEVELS, STORED_LEVEL } from '@qdylora/quant';
  * The quantization level of each optimizer step.
  * - `distilled`: all steps are at the anchor level. In one of every two, the parts of the largest rank run
  *   once more, at a level drawn from the rest, and learn from its predictions at the anchor (distillation).
- *   Their gradients count 0.3, so the other levels take hardly anything away from the anchor.
+ *   Their gradients have a small weight, so the other levels hardly cost the anchor anything.
  * - `sampled`: of every two steps one, in random order, is at the anchor level, the other at a level drawn
  *   from the rest. Ranks are drawn independently. So with the rank schedule `sandwich` (half of the parts of
  *   each step at the largest rank) every pair of rank and level is trained.
@@ -36,16 +36,19 @@ export interface LevelSamplerOptions {
 
 export interface LevelSampler {
   readonly schedule: LevelSchedule;
-  /** Rising. */
+  /** Ascending. */
   readonly levels: readonly number[];
-  /** The level that evaluations use: 4 bits if it is in the list, else the one with most bits. */
+  /** The level that evaluations use: 4 bits if it is in the list, otherwise the one with most bits. */
   readonly anchor: number;
   /**
    * The level of a step: a pure function of the seed, the step and the number of evaluations so far that did
    * not improve. Only `feedback` reads the latter.
    */
   levelAt(step: number, plateaus: number): number;
-  /** The level of further passes that learn from the largest rank; where it is that of the step: none. */
+  /**
+   * Level of the extra passes that learn from the largest rank. If it equals the level of the step, there are
+   * none.
+   */
   studentLevelAt?(step: number): number;
 }
 
@@ -59,7 +62,8 @@ const OPTIONS: OptionRules<LevelSamplerOptions> = {
  * Chooses the quantization levels of training steps.
  *
  * @param levels different levels, some of 3, 4 and 8
- * @throws QdyloraError BAD_ARGUMENT for other levels, an unknown schedule, or `descending` without its steps
+ * @throws QdyloraError BAD_ARGUMENT for other levels, an unknown schedule, or `descending` without
+ * `totalSteps`
  * @example
  * const levels = levelSampler([3, 4, 8], { seed: 7 });
  * levels.levelAt(0, 0); // the same on every machine
@@ -68,10 +72,12 @@ export function levelSampler(levels: readonly number[], options: LevelSamplerOpt
   checkOptions('levelSampler', options, OPTIONS);
   const { schedule = 'sampled', seed, totalSteps } = options;
   assertLevels(levels);
-  const rising = [...levels].sort((a, b) => a - b);
-  const falling = rising.toReversed();
+  assertSchedule(schedule, totalSteps);
+  const fewestBitsFirst = [...levels].sort((a, b) => a - b);
+  const mostBitsFirst = fewestBitsFirst.toReversed();
+  const last = mostBitsFirst.length - 1;
   const anchor = anchorLevel(levels);
-  const others = rising.filter((level) => level !== anchor);
+  const others = fewestBitsFirst.filter((level) => level !== anchor);
   const rng = createRng(seed).named('level');
   const orderRng = rng.named('order');
   const isAnchored = (step: number): boolean => {
@@ -84,36 +90,39 @@ export function levelSampler(levels: readonly number[], options: LevelSamplerOpt
     distilled: () => anchor,
     sampled,
     descending: (step) =>
-      falling[Math.min(falling.length - 1, Math.floor((step * falling.length) / (totalSteps ?? 1)))],
-    feedback: (_, plateaus) => falling[Math.min(falling.length - 1, plateaus)],
+      mostBitsFirst[Math.min(last, Math.floor((step * mostBitsFirst.length) / totalSteps!))],
+    feedback: (_, plateaus) => mostBitsFirst[Math.min(last, plateaus)],
   };
-  if (!LEVEL_SCHEDULES.includes(schedule))
-    throw badLevels(`the schedule must be one of ${LEVEL_SCHEDULES.join(', ')} (got ${String(schedule)})`);
-  if (schedule === 'descending' && totalSteps === undefined)
-    throw badLevels('the schedule descending needs `totalSteps`, the number of steps of the run');
   return {
     schedule,
-    levels: rising,
+    levels: fewestBitsFirst,
     anchor,
     levelAt: levelAt[schedule],
     ...(schedule === 'distilled' && { studentLevelAt: sampled }),
   };
 }
 
-/** The level of a list that evaluations use: 4 bits if it is there, else the one with most bits. */
+/** The level of a list that evaluations use: 4 bits if it is there, otherwise the one with most bits. */
 export const anchorLevel = (levels: readonly number[]): number =>
   levels.includes(STORED_LEVEL) ? STORED_LEVEL : Math.max(...levels);
 
 function assertLevels(levels: readonly number[]): void {
-  const fit =
+  const areValid =
     Array.isArray(levels) &&
     levels.length > 0 &&
     new Set(levels).size === levels.length &&
     levels.every((level) => QUANTIZATION_LEVELS.includes(level as 4));
-  if (!fit)
+  if (!areValid)
     throw badLevels(
       `the levels must be different ones of ${QUANTIZATION_LEVELS.join(', ')} (got ${shownValue(levels)})`,
     );
+}
+
+function assertSchedule(schedule: LevelSchedule, totalSteps: number | undefined): void {
+  if (!LEVEL_SCHEDULES.includes(schedule))
+    throw badLevels(`the schedule must be one of ${LEVEL_SCHEDULES.join(', ')} (got ${String(schedule)})`);
+  if (schedule === 'descending' && totalSteps === undefined)
+    throw badLevels('the schedule descending needs `totalSteps`, the number of steps of the run');
 }
 
 const badLevels = (problem: string): QdyloraError =>

@@ -5,7 +5,7 @@ import type { AdaptableModel } from '../adapter/adapted.ts';
 import { hasWrappedLayers } from '../layers/has-wrapped-layers.ts';
 
 /**
- * The quantization levels that all packed layers of a model have, rising; none for a model in full precision.
+ * The quantization levels that all packed layers of a model have, ascending; empty in full precision.
  */
 export function quantizationLevelsOf({ modules }: { readonly modules: unknown }): readonly number[] {
   const packed = modulesOf(modules).flatMap((layer) =>
@@ -32,7 +32,7 @@ export function modelAtLevel<M extends AdaptableModel<M>>(model: M, level: numbe
   return model.withModules((layer) => layer.atLevel(level));
 }
 
-/** The adapted model at each level, made once, so that a level is always the same value. */
+/** The adapted model at each level, created once, so that a level is always the same object. */
 export function adaptedModels<M extends AdaptableModel<M>>(
   model: M,
   adaptedModel: M,

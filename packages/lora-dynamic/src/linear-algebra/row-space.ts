@@ -4,7 +4,7 @@ import { squareTransposed } from './square-transposed.ts';
 
 /** The row space of a matrix, most important direction first. */
 export interface RowSpace {
-  /** Singular values, falling: [rows] */
+  /** Singular values, non-increasing: [rows] */
   readonly values: Float64Array;
   /** Right singular vectors as rows of norm 1: [rows, width]. A row whose singular value is 0 is 0. */
   readonly vectors: Float64Array;

@@ -1,11 +1,11 @@
-/** U·diag(s)·Vᵀ of a square matrix, with falling singular values.  u, v: [n, n]; columns are the vectors */
+/** U·diag(s)·Vᵀ of a square matrix. s: [n], non-increasing  u, v: [n, n]; columns are the vectors */
 export interface Svd {
   readonly u: Float64Array;
   readonly s: Float64Array;
   readonly v: Float64Array;
 }
 
-/** Limit of sweeps. One-sided Jacobi converges quadratically; 64 × 64 needs about ten. */
+/** Maximum number of sweeps. One-sided Jacobi converges quadratically; 64 × 64 needs about ten. */
 const MAX_SWEEPS = 60;
 
 /**
@@ -34,7 +34,7 @@ export function smallSvd(matrix: Float64Array, n: number): Svd {
   return { u, s, v: sortedV };
 }
 
-/** Makes columns p and q orthogonal; false where they already are. */
+/** Makes columns p and q orthogonal.  @returns false if they already are */
 function rotate(w: Float64Array, v: Float64Array, n: number, p: number, q: number): boolean {
   const alpha = columnDot(w, n, p, p);
   const beta = columnDot(w, n, q, q);

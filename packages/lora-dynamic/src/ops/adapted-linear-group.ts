@@ -26,7 +26,7 @@ import { assertParts, assertTrainFrom, type RankPart } from './rank-parts.ts';
 
 type F32 = ArrayView<'f32'>;
 
-/** Most layers of a group: q, k and v. */
+/** Maximum number of layers in a group: q, k and v. */
 export const GROUP_LAYERS = 3;
 
 /**
@@ -84,8 +84,8 @@ const namesWith = (suffix: string | number): LayerNames =>
   Object.fromEntries(NAMES.map((name) => [name, `${name}${suffix}`])) as LayerNames;
 
 /**
- * The names in a single layer, and in each layer of a group. They are made once, because V8 looks up constant
- * strings faster than composed ones.
+ * The names in a single layer, and in each layer of a group. They are created once, because V8 looks up
+ * constant strings faster than concatenated ones.
  */
 export const LAYER_NAMES = namesWith('');
 export const GROUP_NAMES: readonly LayerNames[] = Array.from({ length: GROUP_LAYERS }, (_, i) =>
@@ -104,11 +104,11 @@ export function layerOperands(arrays: Arrays, i: number): LayerOperands {
 }
 
 /** A record of one layer with its keys renamed to those of layer i in a group. */
-export function numbered<T>(record: Readonly<Record<string, T>>, i: number): Record<string, T> {
-  const numberedRecord: Record<string, T> = {};
+export function withLayerNumber<T>(record: Readonly<Record<string, T>>, i: number): Record<string, T> {
+  const renamed: Record<string, T> = {};
   const names = GROUP_NAMES[i];
-  for (const name in record) numberedRecord[names[name as keyof LayerNames]] = record[name]!;
-  return numberedRecord;
+  for (const name in record) renamed[names[name as keyof LayerNames]] = record[name]!;
+  return renamed;
 }
 
 /**
@@ -116,7 +116,7 @@ export function numbered<T>(record: Readonly<Record<string, T>>, i: number): Rec
  * fewer layers.
  */
 const ofEachLayer = (rules: Readonly<Record<string, ArrayRule>>): Record<string, ArrayRule> =>
-  Object.assign({}, ...GROUP_NAMES.map((_, i) => numbered(rules, i))) as Record<string, ArrayRule>;
+  Object.assign({}, ...GROUP_NAMES.map((_, i) => withLayerNumber(rules, i))) as Record<string, ArrayRule>;
 
 /** The rank of the layers with an adapter; 0 if none has one. */
 export function groupRank(arrays: Arrays, { layers }: GroupAttributes): number {
@@ -173,7 +173,7 @@ export const adaptedLinearGroup = defineOp({
   },
   reference(inputs, outputs: Arrays, attributes) {
     attributes.layers.forEach((_, i) => {
-      const { y, u, ...operands } = alone(
+      const { y, u, ...operands } = withEmptyAdapter(
         { ...layerOperands(inputs, i), ...layerOperands(outputs, i) },
         inputs.x as F32,
         attributes,
@@ -260,7 +260,7 @@ export const adaptedLinearGroupBackward = defineOp({
     const x = inputs.x as F32;
     const dx = outputs.dx as F32 | undefined;
     attributes.layers.forEach((layer, i) => {
-      const { da, db, ...operands } = alone(
+      const { da, db, ...operands } = withEmptyAdapter(
         { ...layerOperands(inputs, i), ...layerOperands(outputs, i) },
         x,
         attributes,
@@ -282,8 +282,13 @@ export const adaptedLinearGroupBackward = defineOp({
   },
 });
 
-/** A layer without an adapter, as a layer with an adapter of rank 0. */
-function alone(operands: LayerOperands, x: F32, { cols, layers }: GroupAttributes, i: number): LayerOperands {
+/** The layer's operands; a layer without an adapter gets one of rank 0. */
+function withEmptyAdapter(
+  operands: LayerOperands,
+  x: F32,
+  { cols, layers }: GroupAttributes,
+  i: number,
+): LayerOperands {
   if (operands.a) return operands;
   const nothing = (shape: readonly number[]): F32 => f32View(shape, new Float32Array(0));
   return {

@@ -51,8 +51,8 @@ export interface AdaptedAttributes {
   readonly computeDtype: ComputeDtype;
   readonly scale: number;
   /**
-   * Parts of the rows at different ranks: their u and g are multiplied by the part's factor, and are 0 beyond
-   * its rank. Default: all rows use all of `a` and `b`.
+   * Token ranges at different ranks. Their u and g are multiplied by the part's factor, and are 0 beyond its
+   * rank. Default: all tokens use all rows of `a` and `b`.
    */
   readonly parts?: readonly RankPart[];
   /** False: compute only u, because nothing reads y. */
@@ -61,7 +61,7 @@ export interface AdaptedAttributes {
   readonly outDtype?: FloatDType;
 }
 
-/** What an op takes for it. */
+/** The rules of the inputs in `BaseOperands`. */
 export const BASE_INPUTS = {
   weight: optional(floatArray(2)),
   ...QUANTIZED_INPUTS,
@@ -72,7 +72,7 @@ export const BASE_INPUTS = {
 /** The names of the arrays of a frozen weight. */
 export type BaseNames = Readonly<Record<keyof typeof BASE_INPUTS, string>>;
 
-const OWN_NAMES = Object.fromEntries(Object.keys(BASE_INPUTS).map((name) => [name, name])) as BaseNames;
+const BASE_NAMES = Object.fromEntries(Object.keys(BASE_INPUTS).map((name) => [name, name])) as BaseNames;
 
 /** The attributes that describe the weight. */
 type BaseAttributes = Pick<AdaptedAttributes, 'rows' | 'cols' | 'blockSize' | 'nestedOffset' | 'tiled'>;
@@ -84,7 +84,7 @@ export function assertBase(
   where: string,
   inputs: Arrays,
   attributes: BaseAttributes,
-  names: BaseNames = OWN_NAMES,
+  names: BaseNames = BASE_NAMES,
 ): void {
   const weight = inputs[names.weight];
   const codes = inputs[names.codes];
@@ -157,7 +157,7 @@ export const adaptedLinear = defineOp({
     const { x, xAdapter = x, bias, a, b } = inputs;
     const { rows, cols, scale, computeDtype, parts } = attributes;
     const [tokens, r] = u.shape as [number, number];
-    const as = rounderTo(computeDtype);
+    const round = rounderTo(computeDtype);
     const adapterInput = hostData(xAdapter);
     const aData = hostData(a);
     const bData = hostData(b);
@@ -167,17 +167,18 @@ export const adaptedLinear = defineOp({
     else if (y) matmulNf4.reference(inputs as never, { y }, attributes);
     for (let t = 0; t < tokens; t++) {
       const { rank, factor } = partAt(parts, t, { rank: r, trainFrom: 0 });
-      const inner = Float64Array.from({ length: r }, (_, k) => {
+      const uRow = new Float64Array(r); // 0 beyond the rank of the token's part
+      for (let k = 0; k < rank; k++) {
         let sum = 0;
-        for (let j = 0; j < cols && k < rank; j++)
-          sum += as(adapterInput[t * cols + j]) * as(aData[k * cols + j]);
-        return factor * sum;
-      });
-      for (let k = 0; k < r; k++) uData[t * r + k] = inner[k];
-      for (let o = 0; o < rows && yData; o++) {
+        for (let j = 0; j < cols; j++) sum += round(adapterInput[t * cols + j]) * round(aData[k * cols + j]);
+        uRow[k] = factor * sum;
+      }
+      uData.set(uRow, t * r);
+      if (!yData) continue;
+      for (let o = 0; o < rows; o++) {
         let sum = 0;
-        for (let k = 0; k < r; k++) sum += as(scale * inner[k]) * as(bData[k * rows + o]);
-        yData[t * rows + o] = yData[t * rows + o] + sum;
+        for (let k = 0; k < r; k++) sum += round(scale * uRow[k]) * round(bData[k * rows + o]);
+        yData[t * rows + o] += sum;
       }
     }
   },
@@ -208,8 +209,8 @@ type BackwardInputs = BaseOperands & {
  * With g = scale·dy·Bᵀ:
  * dx = dy·W + g·A,   dA += gᵀ·xAdapter,   dB += scale·uᵀ·dy
  *
- * Only rows trainFrom … r−1 of A and B get a gradient. The rows of a part contribute from the part's
- * `trainFrom` on, multiplied by its `weight`. u is the result of the forward op with the same parts. With
+ * Only rows trainFrom … r−1 of A and B get a gradient. A token contributes only from its part's `trainFrom`
+ * on, multiplied by the part's `weight`. u is the result of the forward op with the same parts. With
  * xAdapter, g·A goes to dxAdapter instead of dx.
  *
  * dy: [tokens, out], f32, bf16 or f16
@@ -251,9 +252,8 @@ export const adaptedLinearBackward = defineOp({
   },
   flops({ dy, a }, { rows, cols, trainFrom, wantsDx }) {
     const r = a.shape[0];
-    const inner = r * rows;
     const gradients = (r - trainFrom) * (rows + cols);
-    return 2 * dy.shape[0] * (inner + gradients + (wantsDx ? rows * cols + r * cols : 0));
+    return 2 * dy.shape[0] * (r * rows + gradients + (wantsDx ? rows * cols + r * cols : 0));
   },
   reference(
     inputs,
@@ -263,21 +263,20 @@ export const adaptedLinearBackward = defineOp({
     const { dy, x, xAdapter = x, u, a, b } = inputs;
     const { rows, cols, scale, trainFrom, accumulate, computeDtype, parts } = attributes;
     const [tokens, r] = u.shape as [number, number];
-    const as = rounderTo(computeDtype);
+    const round = rounderTo(computeDtype);
     const dyData = hostData(dy);
     const adapterInput = xAdapter && hostData(xAdapter);
     const uData = hostData(u);
     const aData = hostData(a);
     const bData = hostData(b);
-    const inner = new Float64Array(tokens * r);
-    // inner = g: [tokens, r]
+    const g = new Float64Array(tokens * r); // [tokens, r]
     const partOf = Array.from({ length: tokens }, (_, t) => partAt(parts, t, { rank: r, trainFrom }));
     for (let t = 0; t < tokens; t++) {
       const { rank, factor } = partOf[t];
       for (let k = 0; k < rank; k++) {
         let sum = 0;
-        for (let o = 0; o < rows; o++) sum += as(dyData[t * rows + o]) * as(bData[k * rows + o]);
-        inner[t * r + k] = scale * factor * sum;
+        for (let o = 0; o < rows; o++) sum += round(dyData[t * rows + o]) * round(bData[k * rows + o]);
+        g[t * r + k] = scale * factor * sum;
       }
     }
     if (dx && inputs.weight)
@@ -288,25 +287,25 @@ export const adaptedLinearBackward = defineOp({
     for (let t = 0; t < tokens && targetData; t++) {
       for (let j = 0; j < cols; j++) {
         let sum = dxAdapter ? 0 : targetData[t * cols + j];
-        for (let k = 0; k < r; k++) sum += as(inner[t * r + k]) * as(aData[k * cols + j]);
+        for (let k = 0; k < r; k++) sum += round(g[t * r + k]) * round(aData[k * cols + j]);
         targetData[t * cols + j] = sum;
       }
     }
     for (let k = trainFrom; k < r; k++) {
-      const trains = (t: number): number => (k >= partOf[t].trainFrom ? (partOf[t].weight ?? 1) : 0);
+      const weightOf = (t: number): number => (k >= partOf[t].trainFrom ? (partOf[t].weight ?? 1) : 0);
       addProducts(
         da,
         k - trainFrom,
         tokens,
         cols,
-        (t, j) => as(trains(t) * inner[t * r + k]) * as(adapterInput![t * cols + j]),
+        (t, j) => round(weightOf(t) * g[t * r + k]) * round(adapterInput![t * cols + j]),
       );
       addProducts(
         db,
         k - trainFrom,
         tokens,
         rows,
-        (t, o) => as(trains(t) * scale * uData[t * r + k]) * as(dyData[t * rows + o]),
+        (t, o) => round(weightOf(t) * scale * uData[t * r + k]) * round(dyData[t * rows + o]),
       );
     }
   },

@@ -1,21 +1,21 @@
 import { badArgument, isSize, QdyloraError } from '@qdylora/contract';
 
-/** Consecutive rows of a pass at one rank: from the end of the previous part up to `until`. */
+/** Consecutive tokens of a pass at one rank: from the end of the previous part up to token `until`. */
 export interface RankPart {
   readonly until: number;
-  /** Rows of A and B in use. */
+  /** Number of rows of A and B in use. */
   readonly rank: number;
-  /** First row of A and B that gets a gradient from these rows. */
+  /** First row of A and B that gets a gradient from these tokens. */
   readonly trainFrom: number;
   /** Multiplies `scale`. */
   readonly factor: number;
-  /** Multiplies the gradients of A and B from these rows; default 1. The gradient of x is not multiplied. */
+  /** Weight of these tokens in the gradients of A and B; default 1. The gradient of x is not weighted. */
   readonly weight?: number;
 }
 
 /**
- * @throws QdyloraError BAD_ARGUMENT if the parts do not cover `tokens` rows in order, or a rank is above `r`,
- * the rows of the adapters
+ * @throws QdyloraError BAD_ARGUMENT if the parts do not cover all `tokens` in order, or a rank is above `r`,
+ * the number of adapter rows
  */
 export function assertParts(
   where: string,
@@ -25,30 +25,30 @@ export function assertParts(
 ): void {
   if (!parts) return;
   const shown = parts
-    .map(({ until, rank, trainFrom }) => `${trainFrom}…${rank} up to row ${until}`)
+    .map(({ until, rank, trainFrom }) => `${trainFrom}…${rank} up to token ${until}`)
     .join(', ');
   const isWhole = (value: number, least: number, most: number): boolean =>
     Number.isInteger(value) && value >= least && value <= most;
-  const fit = parts.every(
+  const areValid = parts.every(
     ({ until, rank, trainFrom }, i) =>
       isWhole(until, parts[i - 1]?.until ?? 0, tokens) && isWhole(rank, 0, r) && isWhole(trainFrom, 0, rank),
   );
-  if (!fit || parts.at(-1)?.until !== tokens)
+  if (!areValid || parts.at(-1)?.until !== tokens)
     throw new QdyloraError('BAD_ARGUMENT', {
       where,
       problem:
-        `the ends of the parts must rise to ${tokens} rows, and their ranks be within 0…${r} ` +
+        `the ends of the parts must increase to ${tokens} tokens, and their ranks be within 0…${r} ` +
         `(got ${shown || 'none'})`,
       details: { tokens, r },
     });
 }
 
-/** @throws QdyloraError BAD_ARGUMENT unless it may be the first row of A and B that gets a gradient */
+/** @throws QdyloraError BAD_ARGUMENT unless `trainFrom` is a whole number ≥ 0 */
 export function assertTrainFrom(where: string, trainFrom: number): void {
   if (!isSize(trainFrom)) throw badArgument(where, `trainFrom must be a whole number ≥ 0 (got ${trainFrom})`);
 }
 
-/** The part of row `t`; the whole adapter if there are no parts. */
+/** The part that contains token `t`; the whole adapter if there are no parts. */
 export const partAt = (
   parts: readonly RankPart[] | undefined,
   t: number,

@@ -7,10 +7,10 @@ import type { RankSet } from './rank-set.ts';
  * - `geometric`: each rank is half as likely as the next smaller one.
  * - `tail_heavy`: in proportion to the rows that a rank adds, like a uniform draw from 1 … R rounded up to
  *   the next listed rank. The rows beyond R/2 are used in every second step.
- * - `upper`: half of the draws at the largest rank, none at the smallest, all others alike. It belongs to
- *   distillation, where the smallest rank has passes of its own.
+ * - `upper`: half of the draws at the largest rank, none at the smallest, all others alike. For
+ *   distillation, which gives the smallest rank its own passes.
  * - `top_heavy`: as `upper`, with three quarters of the draws at the largest rank.
- * - One weight per rank.
+ * - A list: one weight per rank.
  */
 export type RankDistribution = (typeof RANK_DISTRIBUTIONS)[number] | readonly number[];
 
@@ -24,15 +24,15 @@ export function rankProbabilities(set: RankSet, distribution: RankDistribution):
   const { ranks } = set;
   const weights = weightsOf(set, distribution);
   const total = weights.reduce((sum, w) => sum + w, 0);
-  const fits =
+  const areValid =
     weights.length === ranks.length && weights.every((w) => Number.isFinite(w) && w >= 0) && total > 0;
-  if (!fits) {
+  if (!areValid) {
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'rank_distribution',
       problem:
         `the distribution must be ${RANK_DISTRIBUTIONS.join(', ')}, or ${ranks.length} weights ≥ 0 with a ` +
         `positive sum (got ${JSON.stringify(distribution)})`,
-      nextStep: `Give one weight for each of the ranks ${ranks.join(', ')}.`,
+      nextStep: `Pass one weight for each of the ranks ${ranks.join(', ')}.`,
     });
   }
   return weights.map((w) => w / total);
@@ -55,10 +55,11 @@ function weightsOf({ ranks, blockStart }: RankSet, distribution: RankDistributio
   }
 }
 
-/** One for each rank, but none for the smallest, and for the largest `times` as much as for all others. */
+/** 0 for the smallest rank, 1 for each other one, and for the largest `times` as much as for all of them. */
 function upperWeights(count: number, times: number): number[] {
   const weights = new Array<number>(count).fill(1);
   weights[0] = 0;
+  // with one or two ranks there are no others: the largest gets all draws
   weights[count - 1] = Math.max(1, times * (count - 2));
   return weights;
 }

@@ -23,8 +23,8 @@ import type { RankSet } from './rank-set.ts';
  * - `sandwich`: every second part uses the largest rank, the others one sampled rank.
  * - `all`: the whole batch runs once at every rank.
  *
- * A part is a micro batch, or some of its examples (`segments`). Without distillation every token
- * is used once, except for `all`.
+ * A part is a micro batch, or some of its examples (`segments`). Only `all` and distillation run a token more
+ * than once.
  */
 export type RankSchedule = 'one' | 'each' | 'stratified' | 'sandwich' | 'all';
 export const RANK_SCHEDULES: readonly RankSchedule[] = ['one', 'each', 'stratified', 'sandwich', 'all'];
@@ -50,7 +50,7 @@ export interface Distillation {
   readonly weight: number;
   /** Classes of each token that are compared one by one; all others are one class. */
   readonly topK: number;
-  /** `smallest` by default. */
+  /** Default `smallest`. */
   readonly student?: DistillationStudent;
 }
 
@@ -59,19 +59,19 @@ export interface RankSamplerOptions {
   readonly seed: number;
   readonly schedule?: RankSchedule;
   /**
-   * Number of parts of each micro batch, split between examples. Default: 2 if a step has one micro batch and
-   * its parts have different ranks, else 1. The schedules `one` and `all` have one part, whatever it says.
+   * Parts of each micro batch, cut between examples. Default: 2 if a step has a single micro batch and its
+   * parts get different ranks, otherwise 1. `one`, `all` and the student `drawn` always use 1.
    */
   readonly segments?: number | null;
   /** Factor on the loss of each rank, in the set's order; default 1. */
   readonly lossWeights?: readonly number[] | null;
-  /** Only with the schedule `sandwich`; with the student `drawn`, without `segments`. null by default. */
+  /** Only with the schedule `sandwich`; the student `drawn` allows no `segments`. Default null. */
   readonly distillation?: Distillation | null;
 }
 
 export interface RankSampler {
   readonly schedule: RankSchedule;
-  /** Not null: of a part with two ranks, the second one learns from the first. */
+  /** If set: a part that runs at two ranks trains the second one on the predictions of the first. */
   readonly distillation?: Distillation | null;
   /**
    * The sampled rank of a step: a pure function of (seed, step), the same on every machine and after every
@@ -131,18 +131,22 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
   const rng = createRng(seed).named('rank');
   const partRng = rng.named('part');
   const rankOf = (u: number): number => {
-    let above = u;
-    for (const [i, p] of probabilities.entries()) if ((above -= p) < 0) return set.ranks[i];
-    return set.ranks[probabilities.findLastIndex((p) => p > 0)]; // u within rounding of 1
+    let remaining = u;
+    for (const [i, probability] of probabilities.entries()) {
+      remaining -= probability;
+      if (remaining < 0) return set.ranks[i];
+    }
+    // by rounding, the probabilities may sum to slightly less than u
+    return set.ranks[probabilities.findLastIndex((probability) => probability > 0)];
   };
   const rankAt = (step: number): number => rankOf(rng.uniform(step));
   const student = distillation && (distillation.student ?? 'smallest');
-  const hasUnlikeParts = schedule !== 'one' && schedule !== 'all' && student !== 'drawn';
+  const partsDiffer = schedule !== 'one' && schedule !== 'all' && student !== 'drawn';
   return {
     schedule,
     distillation,
     rankAt,
-    segmentsOf: (microBatches) => (hasUnlikeParts ? (segments ?? (microBatches === 1 ? 2 : 1)) : 1),
+    segmentsOf: (microBatches) => (partsDiffer ? (segments ?? (microBatches === 1 ? 2 : 1)) : 1),
     lossWeightOf: (rank) => lossWeights?.[set.ranks.indexOf(rank)] ?? 1,
     ranksOfPart(step, part, parts) {
       switch (schedule) {
@@ -172,13 +176,13 @@ function ranksInSandwich(
   return student === 'both' && drawnRank !== maxRank ? [maxRank, drawnRank] : [drawnRank];
 }
 
-/** Other functions take a list of ranks too. */
+/** Refuses a plain list of ranks, which other functions accept. */
 function assertRankSet(set: Partial<RankSet> | null | undefined): void {
   assertArgument(
     Array.isArray(set?.ranks),
     'rankSampler',
     `the first argument must be a set of ranks (got ${shownValue(set)})`,
-    'Give rankSet([1, 2, 4, 8]), or adapted.ranks.',
+    'Pass rankSet([1, 2, 4, 8]), or adapted.ranks.',
   );
 }
 
@@ -202,7 +206,7 @@ function checkDistillation(
   if (!(Number.isSafeInteger(topK) && topK >= 1))
     throw refuse(`topK must be a whole number ≥ 1 (got ${shownValue(topK)})`);
   if (ranks.length === 1)
-    throw refuse(`rank ${ranks[0]} has no other rank to learn from`, 'Give several ranks.');
+    throw refuse(`rank ${ranks[0]} has no other rank to learn from`, 'Use several ranks.');
   if (schedule !== 'sandwich')
     throw refuse(
       `a step of the schedule ${schedule} has no largest rank to learn from`,

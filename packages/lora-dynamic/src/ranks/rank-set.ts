@@ -1,6 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 
-/** The ranks of one adapter, rising. Each is a prefix of the next. */
+/** The ranks of one adapter, ascending. The adapter of each rank is a prefix of that of the next. */
 export interface RankSet extends Iterable<number> {
   readonly ranks: readonly number[];
   readonly maxRank: number;
@@ -11,14 +11,14 @@ export interface RankSet extends Iterable<number> {
   assertUsable(rank: number): void;
 }
 
-/** Largest accepted rank: a bound on input, far beyond ranks that are of use. */
+/** Largest accepted rank: a bound on input, far beyond useful ranks. */
 export const LARGEST_RANK = 4096;
 
 /**
  * Checks and sorts a list of ranks.
  *
- * @throws QdyloraError BAD_ARGUMENT for an empty list, a repeated rank, or one that is no whole number within
- * 1…4096
+ * @throws QdyloraError BAD_ARGUMENT for an empty list, a repeated rank, or one that is not a whole number
+ * within 1…4096
  * @example
  * rankSet([8, 1, 4, 2]).ranks; // [1, 2, 4, 8]
  */

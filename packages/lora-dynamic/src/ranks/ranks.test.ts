@@ -4,10 +4,10 @@ import {
   RANK_SCALINGS,
   rankSampler,
   rankSet,
-  resortBySvd,
   scaleAt,
   sliceRank,
   sliceState,
+  truncateBySvd,
   updatedRows,
 } from '../index.ts';
 import { adaptedToy } from '../../test/adapted-toy.ts';
@@ -32,14 +32,14 @@ describe('ranks', () => {
   });
   test('a promise of a state is refused as such, by each slice', () => {
     const promise = adaptedToy(1).state() as never;
-    for (const slice of [sliceRank, sliceState, resortBySvd])
+    for (const slice of [sliceRank, sliceState, truncateBySvd])
       expect(() => slice(promise, 2)).toThrowError(
-        /must be the state of an adapter .*Give await adapted\.state\(\)/,
+        /must be the state of an adapter .*Pass await adapted\.state\(\)/,
       );
   });
   test('a sampler over a list is refused with the call that makes a set of it', () => {
     expect(() => rankSampler([1, 2] as never, { seed: 1 })).toThrowError(
-      /must be a set of ranks \(got \[1,2\]\)\. Give rankSet\(/,
+      /must be a set of ranks \(got \[1,2\]\)\. Pass rankSet\(/,
     );
   });
   test('sampled ranks follow the distribution and depend on seed and step alone', () => {
@@ -79,6 +79,12 @@ describe('ranks', () => {
   });
   test('the scalings are alpha over b, over √b, alpha itself, with a little more, and alpha over R', () => {
     expect(RANK_SCALINGS.map((scaling) => scaleAt(scaling, 8, 4, 64))).toEqual([2, 4, 8, 9.5, 0.125]);
+  });
+  test('an unknown scaling has neither a scale nor keys of PEFT', () => {
+    for (const scaleOf of [scaleAt, peftScaling])
+      expect(() => scaleOf('other' as never, 8, 4, 64)).toThrowError(
+        /\[lora_scaling\] the scaling must be one of paper, sqrt, .*\(got other\)/,
+      );
   });
   test.each(RANK_SCALINGS)('the scale of %s is the one that PEFT computes from its own keys', (scaling) => {
     for (const rank of [1, 4, 9, 64]) {

@@ -5,11 +5,12 @@ import { QdyloraError } from '@qdylora/contract';
  * - `paper`: alpha / b, as in DyLoRA and QDyLoRA. Small ranks learn fast, large ones slowly, so the best rank
  *   tends to be small.
  * - `sqrt`: alpha / √b, rank-stabilized (Kalajdzievski 2023).
- * - `uniform`: alpha. A row counts the same at every rank, so a prefix of a good adapter can be good too.
- *   Rows that large ranks add need smaller steps then: the row rates `inverse_sqrt`.
+ * - `uniform`: alpha, at every rank. A row counts the same at every rank, so a prefix of a good adapter can
+ *   be good too. Rows that only large ranks use then need smaller steps: row rates `inverse_sqrt`.
  * - `tapered`: alpha·(1 + TAPER / b). Nearly `uniform`, but small ranks get more: a row that was trained
- *   under `uniform` is too small where it is alone.
- * - `constant`: alpha / R at every rank: the scale of an ordinary LoRA adapter of rank R.
+ *   under `uniform` is too small if it is used alone.
+ * - `constant`: alpha / R, at every rank: `uniform` with alpha divided by the largest rank. An ordinary LoRA
+ *   adapter of rank R has this scale.
  */
 export type RankScaling = 'paper' | 'sqrt' | 'uniform' | 'tapered' | 'constant';
 export const RANK_SCALINGS = [
@@ -43,16 +44,13 @@ export function scaleAt(scaling: RankScaling, alpha: number, rank: number, maxRa
     case 'constant':
       return alpha / maxRank;
     default:
-      throw new QdyloraError('BAD_ARGUMENT', {
-        where: 'lora_scaling',
-        problem: `the scaling must be one of ${RANK_SCALINGS.join(', ')} (got ${String(scaling)})`,
-      });
+      throw unknownScaling(scaling);
   }
 }
 
 /**
  * The same factor in the keys of PEFT, for an adapter of rank b: PEFT divides lora_alpha by r, or by √r with
- * use_rslora.
+ * use_rslora.  @throws QdyloraError BAD_ARGUMENT for an unknown scaling.
  */
 export function peftScaling(
   scaling: RankScaling,
@@ -60,8 +58,24 @@ export function peftScaling(
   rank: number,
   maxRank: number,
 ): { loraAlpha: number; useRslora: boolean } {
-  if (scaling === 'uniform') return { loraAlpha: alpha * rank, useRslora: false };
-  if (scaling === 'tapered') return { loraAlpha: alpha * (rank + TAPER), useRslora: false };
-  if (scaling === 'constant') return { loraAlpha: (alpha * rank) / maxRank, useRslora: false };
-  return { loraAlpha: alpha, useRslora: scaling === 'sqrt' };
+  switch (scaling) {
+    case 'paper':
+      return { loraAlpha: alpha, useRslora: false };
+    case 'sqrt':
+      return { loraAlpha: alpha, useRslora: true };
+    case 'uniform':
+      return { loraAlpha: alpha * rank, useRslora: false };
+    case 'tapered':
+      return { loraAlpha: alpha * (rank + TAPER), useRslora: false };
+    case 'constant':
+      return { loraAlpha: (alpha * rank) / maxRank, useRslora: false };
+    default:
+      throw unknownScaling(scaling);
+  }
 }
+
+const unknownScaling = (scaling: unknown): QdyloraError =>
+  new QdyloraError('BAD_ARGUMENT', {
+    where: 'lora_scaling',
+    problem: `the scaling must be one of ${RANK_SCALINGS.join(', ')} (got ${String(scaling)})`,
+  });

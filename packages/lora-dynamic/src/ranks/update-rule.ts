@@ -17,7 +17,7 @@ type ActiveRows = Pick<ActiveRank, 'rank' | 'trainFrom'> & {
   readonly parts?: readonly Pick<ActiveRank, 'rank' | 'trainFrom'>[];
 };
 
-/** The rows of every adapter matrix that get a gradient in a pass: rising and disjoint. */
+/** The rows of every adapter matrix that get a gradient in a pass: ascending and disjoint. */
 export function trainedRows({
   rank,
   trainFrom: from,
@@ -27,8 +27,8 @@ export function trainedRows({
 }
 
 /**
- * The rows of every adapter matrix that the optimizer may touch after passes at `passRanks`: rising and
- * disjoint.
+ * The rows of every adapter matrix that the optimizer may touch after passes at `passRanks`: ascending
+ * and disjoint.
  */
 export function updatedRows(
   rule: UpdateRule,
@@ -39,7 +39,7 @@ export function updatedRows(
   return mergedRows(Array.from(passRanks, (rank) => [ranks.blockStart(rank), rank]));
 }
 
-/** The rows of all ranges: rising and disjoint. */
+/** The rows of all ranges: ascending and disjoint. */
 function mergedRows(ranges: readonly (readonly [from: number, to: number])[]): [from: number, to: number][] {
   const merged: [number, number][] = [];
   for (const [from, to] of [...ranges].sort((a, b) => a[0] - b[0])) {

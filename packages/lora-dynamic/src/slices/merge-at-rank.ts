@@ -23,11 +23,15 @@ export async function* mergeAtRank<M extends { readonly backend: Backend }>(
   rank: number,
 ): AsyncGenerator<MergedLayer> {
   ranks.assertUsable(rank);
-  for (const layer of layers) yield await mergedLayer(layer, model.backend, rank);
+  for (const layer of layers) yield await mergeLayerAtRank(layer, model.backend, rank);
 }
 
-/** The same for one layer, at a valid rank. */
-export async function mergedLayer(layer: DyLoraLinear, backend: Backend, rank: number): Promise<MergedLayer> {
+/** Merges one layer at a rank that has been checked. */
+export async function mergeLayerAtRank(
+  layer: DyLoraLinear,
+  backend: Backend,
+  rank: number,
+): Promise<MergedLayer> {
   const { memory } = backend;
   const { name, outFeatures, inFeatures, base, a, b } = layer;
   const sliced = sliceLayer(
@@ -44,12 +48,12 @@ export async function mergedLayer(layer: DyLoraLinear, backend: Backend, rank: n
     name,
     outFeatures,
     inFeatures,
-    weight: mergeLayer(await decodedWeight(base.weight, backend), sliced, layer.scaleAt(rank)),
+    weight: addAdapterInPlace(await decodedWeight(base.weight, backend), sliced, layer.scaleAt(rank)),
   };
 }
 
-/** weight + scale · B·A in place, summed in float64 and rounded once.  weight: [out, in] */
-export function mergeLayer(
+/** weight ← weight + scale·B·A. Sums in float64, rounds once, returns `weight`.  weight: [out, in] */
+export function addAdapterInPlace(
   weight: Float32Array,
   { a, b, inFeatures, outFeatures }: SlicedLayer,
   scale: number,

@@ -27,7 +27,7 @@ export interface SlicedAdapter {
  * Cuts a nested adapter at rank r: rows 0 … r−1 of A and B, as a plain LoRA adapter. It computes exactly what
  * training computed at that rank.
  *
- * @throws QdyloraError BAD_ARGUMENT unless `state` is one and 1 ≤ rank ≤ maxRank
+ * @throws QdyloraError BAD_ARGUMENT unless `state` is an adapter state and 1 ≤ rank ≤ maxRank
  * @example
  * const slice = sliceRank(await adapted.state(), 8);
  * slice.layers[0].a.length; // 8 · in
@@ -43,7 +43,7 @@ export function sliceRank(state: AdapterState, rank: number): SlicedAdapter {
   };
 }
 
-/** One layer at a valid rank. */
+/** Cuts one layer at a rank that has been checked. */
 export const sliceLayer = (
   { name, inFeatures, outFeatures, a, b }: AdapterLayer,
   rank: number,

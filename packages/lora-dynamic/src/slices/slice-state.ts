@@ -5,7 +5,7 @@ import type { RankScaling } from '../ranks/scaling.ts';
  * Cuts a nested adapter at rank r and keeps it nested: rows 0 … r−1 of A and B, and the ranks up to r. At
  * every rank ≤ r the result computes what the whole adapter computes, so it can be trained further.
  *
- * @throws QdyloraError BAD_ARGUMENT unless `state` is one and 1 ≤ rank ≤ maxRank
+ * @throws QdyloraError BAD_ARGUMENT unless `state` is an adapter state and 1 ≤ rank ≤ maxRank
  * @example
  * const slice = sliceState(await adapted.state(), 8); // ranks [1, 2, 4, 8] of [1, 2, 4, … 64]
  */

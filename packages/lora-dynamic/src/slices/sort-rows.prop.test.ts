@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { mixRows, mergeLayer, resortBySvd, sliceRank, sortRows, type AdapterState } from '../index.ts';
+import {
+  addAdapterInPlace,
+  mixRows,
+  sliceRank,
+  sortRows,
+  truncateBySvd,
+  type AdapterState,
+} from '../index.ts';
 import { adaptedToy } from '../../test/adapted-toy.ts';
 
 /** The toy's layers have at most 6 inputs and 5 outputs, so at rank 4 no row depends on the others. */
@@ -12,7 +19,7 @@ const toyState = (seed: number): Promise<AdapterState> =>
 function productAt(state: AdapterState, rank: number, i: number): Float32Array {
   const { layers, scale } = sliceRank(state, rank);
   const { outFeatures, inFeatures } = layers[i];
-  return mergeLayer(new Float32Array(outFeatures * inFeatures), layers[i], scale);
+  return addAdapterInPlace(new Float32Array(outFeatures * inFeatures), layers[i], scale);
 }
 
 const distance = (left: Float32Array, right: Float32Array): number =>
@@ -34,12 +41,12 @@ describe('sorting rows', () => {
       fc.asyncProperty(fc.nat(), fc.integer({ min: 1, max: RANK }), async (seed, rank) => {
         const state = await toyState(seed);
         const sorted = sortRows(state).state;
-        const best = resortBySvd(state, rank);
+        const best = truncateBySvd(state, rank);
         state.layers.forEach(({ inFeatures, outFeatures }, i) => {
           const product = productAt(state, RANK, i);
           const size = distance(product, new Float32Array(product.length));
           expect(distance(productAt(sorted, RANK, i), product)).toBeLessThanOrEqual(size * CLOSE);
-          const bestProduct = mergeLayer(
+          const bestProduct = addAdapterInPlace(
             new Float32Array(outFeatures * inFeatures),
             best.layers[i],
             best.scale,

@@ -17,17 +17,17 @@ export interface SortedRows {
 
 /**
  * Sorts the rows of an adapter by their share of the product BᵀA, without changing the product. A prefix of k
- * rows then is the best approximation of rank k (Eckart and Young), as far as the scale is the same at all
- * ranks. Training can go on: rows of A keep one norm, c, the root mean square norm that they had.
+ * rows is then the best approximation of rank k (Eckart and Young), if the scale is the same at all ranks.
+ * Training can continue: all rows of A get one norm, c, the root mean square of their norms before.
  *
  * With A = L·Q (L lower triangular, Q: orthonormal rows) and the eigenvectors W of Lᵀ·B·Bᵀ·L: [maxRank,
  * maxRank], largest eigenvalue first:
  *
  *   A′ = c·Wᵀ·Q = (c·Wᵀ·L⁻¹)·A     B′ = (Wᵀ·Lᵀ/c)·B
  *
- * The rows of A′ are orthogonal, and those of B′ are orthogonal with falling norms. The two mixes are inverse
- * transposes of each other, so B′ᵀ·A′ = Bᵀ·A. Gradients change with the rows: ∂L/∂A′ = ofB · ∂L/∂A and
- * ∂L/∂B′ = ofA · ∂L/∂B.
+ * The rows of A′ are orthogonal, and those of B′ are orthogonal with non-increasing norms. The two mixes are
+ * inverse transposes of each other, so B′ᵀ·A′ = Bᵀ·A. Gradients change with the rows: ∂L/∂A′ = ofB · ∂L/∂A
+ * and ∂L/∂B′ = ofA · ∂L/∂B.
  *
  * A row of A that depends on the rows before it, as in a layer narrower than maxRank, becomes 0 in both.
  */
@@ -85,7 +85,7 @@ function gramOf(rows: Float32Array, rank: number): Float64Array {
   return gram;
 }
 
-/** x with x·L = y, where `upper` is Lᵀ, from the last entry on; 0 where L has no pivot.  upper: [n, n] */
+/** x with x·L = y, where `upper` is Lᵀ, from the last entry on; 0 if L has no pivot there.  upper: [n, n] */
 function solveTriangular(upper: Float64Array, y: Float64Array): Float64Array {
   const n = y.length;
   const x = new Float64Array(n);

@@ -68,7 +68,7 @@ describe('a resumed run', () => {
       for (const [at, says, isThere] of [
         ['phase', 'Nothing was written. Start it again with the same command.', false],
         ['plan', 'No checkpoint was written: ', true],
-        ['step', 'Go on from ', true],
+        ['step', 'Resume from ', true],
         ['last save', 'The trained weights are in ', true],
       ] as const) {
         const outputDir = folder.in(`stopped at ${at}`);

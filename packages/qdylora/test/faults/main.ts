@@ -1,7 +1,7 @@
 // `pnpm test:faults [--kills 1000] [--seed 1] [--scratch /dev/shm]`: kills real trainings with SIGKILL and
 // says what that broke. Needs a build (node scripts/set-up.mjs).
 // What a killed process has written stays written, synced or not, so a scratch folder in memory loses nothing
-// but the waiting for a disk; power cuts are in packages/trainer/src/save-faults.test.ts.
+// but the waiting for a disk; power cuts are in packages/trainer/src/checkpoints/save-faults.test.ts.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,16 +1,16 @@
-import type { ArrayView, Memory, Rng } from '@qdylora/contract';
+import type { Rng } from '@qdylora/contract';
 import type { DyLoraLinear, RowSpace } from '@qdylora/lora-dynamic';
 
 /** Root mean square norm of a row of A ~ U(±1/√in): √(in · 1/(3·in)). */
 export const KAIMING_ROW_NORM = 1 / Math.sqrt(3);
 
-/** Gaussian rows of about the norm 1: [maxRank, in] */
+/** Gaussian rows with a norm of about 1: [maxRank, in] */
 export function randomRows({ a: { view }, inFeatures }: DyLoraLinear, rng: Rng): Float32Array {
   const scale = 1 / Math.sqrt(inFeatures);
   return Float32Array.from({ length: view.shape[0] * inFeatures }, (_, i) => scale * rng.normal(i));
 }
 
-/** The vectors of a row space with the norm `rowNorm`; random rows where it has no more directions. */
+/** The vectors of a row space with the norm `rowNorm`; random rows beyond its rank. */
 export function orderedRows(
   { values, vectors }: RowSpace,
   random: Float32Array,
@@ -21,21 +21,4 @@ export function orderedRows(
     const hasDirection = values[Math.floor(i / width)] > 0;
     return rowNorm * (hasDirection ? value : random[i]);
   });
-}
-
-/** Writes A and B of a layer; null: zeros. */
-export function setRows(
-  memory: Memory,
-  layer: DyLoraLinear,
-  rows: { readonly a: Float32Array | null; readonly b: Float32Array | null },
-): void {
-  for (const name of ['a', 'b'] as const) {
-    const view = layer[name].view as ArrayView<'f32'>;
-    const values = rows[name];
-    if (values) memory.write(view, values);
-    else
-      memory.fill(view, (zeros) => {
-        zeros.fill(0);
-      });
-  }
 }

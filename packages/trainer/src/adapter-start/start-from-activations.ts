@@ -9,14 +9,15 @@ import {
   type InputSums,
 } from '@qdylora/lora-dynamic';
 import { inferenceContext, type ComputeDtype } from '@qdylora/tensor';
-import { nextTurn } from '../run/next-turn.ts';
+import { nextTurn } from '../next-turn.ts';
 import { assertFinite } from '../step/assert-finite.ts';
 import type { LossModel } from '../step/loss-model.ts';
-import { KAIMING_ROW_NORM, orderedRows, randomRows, setRows } from './ordered-rows.ts';
+import { setAdapterRows } from '../set-adapter-rows.ts';
+import { KAIMING_ROW_NORM, orderedRows, randomRows } from './ordered-rows.ts';
 
 export interface ActivationStartOptions {
   readonly seed?: number;
-  /** Norm of each row of A; 1/√3 by default, as under the Kaiming start. */
+  /** Norm of each row of A; 1/√3 by default, the root mean square norm of the Kaiming start. */
   readonly rowNorm?: number;
   /** `f32` by default. */
   readonly computeDtype?: ComputeDtype;
@@ -30,12 +31,12 @@ export interface ActivationStartOptions {
  *
  * With H = Xᵀ·X, two forward passes suffice, and no input is stored (subspace iteration, Halko et al. 2011):
  * A = Ω (Gaussian) gives Ω·H; A = Q, an orthonormal basis of its rows, gives Q·H: [maxRank, in], whose right
- * singular vectors are those of X, as far as Q spans them. Where maxRank is small they are estimates, as in
+ * singular vectors are those of X, as far as Q spans them. If maxRank is small they are estimates, as in
  * `startFromGradients`.
  *
  * @param model the model that was adapted
- * @throws QdyloraError BAD_ARGUMENT without batches; ABORTED; NON_FINITE. A and B are no start then: call it
- * again, or initialize the adapter.
+ * @throws QdyloraError BAD_ARGUMENT without batches; ABORTED; NON_FINITE. A and B are not usable then: call
+ * this again, or initialize the adapter.
  * @example await startFromActivations(model, adapted, batches.batchAt(0), { seed: 7 });
  */
 export async function startFromActivations<M extends AdaptableModel<M> & LossModel>(
@@ -48,22 +49,22 @@ export async function startFromActivations<M extends AdaptableModel<M> & LossMod
     batches.length > 0,
     'adapter_init',
     'The activation start needs rows to observe',
-    'Give rows, or adapter_init: kaiming.',
+    'Pass rows, or use adapter_init: kaiming.',
   );
   const { memory } = model.backend;
   const { layers, ranks } = adapted;
   const rng = createRng(seed).named('activation-start');
   const random = new Map(layers.map((layer) => [layer.name, randomRows(layer, rng.named(layer.name))]));
-  for (const layer of layers) setRows(memory, layer, { a: random.get(layer.name)!, b: null });
+  for (const layer of layers) setAdapterRows(memory, layer, { a: random.get(layer.name)!, b: null });
   const first = await projections(model, adapted, batches, options);
   for (const layer of layers) {
     const { q } = orthonormalRows(first.get(layer.name)!, ranks.maxRank, layer.inFeatures);
-    setRows(memory, layer, { a: Float32Array.from(q), b: null });
+    setAdapterRows(memory, layer, { a: Float32Array.from(q), b: null });
   }
   const second = await projections(model, adapted, batches, options);
   for (const layer of layers) {
     const space = rowSpace(second.get(layer.name)!, ranks.maxRank, layer.inFeatures);
-    setRows(memory, layer, { a: orderedRows(space, random.get(layer.name)!, rowNorm), b: null });
+    setAdapterRows(memory, layer, { a: orderedRows(space, random.get(layer.name)!, rowNorm), b: null });
   }
 }
 

@@ -5,8 +5,9 @@ import { accumulateGradients, clearGradients } from '../step/accumulate-gradient
 import { assertFinite } from '../step/assert-finite.ts';
 import type { LossModel } from '../step/loss-model.ts';
 import type { PassOptions } from '../step/run-pass.ts';
-import { KAIMING_ROW_NORM, orderedRows, randomRows, setRows } from './ordered-rows.ts';
+import { setAdapterRows } from '../set-adapter-rows.ts';
 import { viewOfAllRows } from '../step/view-of-all-rows.ts';
+import { KAIMING_ROW_NORM, orderedRows, randomRows } from './ordered-rows.ts';
 
 export interface GradientStartOptions extends Omit<PassOptions, 'dropout'> {
   readonly seed?: number;
@@ -22,19 +23,19 @@ export interface GradientStartOptions extends Omit<PassOptions, 'dropout'> {
  * A prefix of rows is then about the best subspace of its rank for the first step (LoRA-One's subspace, arXiv
  * 2502.01235, without its B ≠ 0; ordered, so that it fits every rank).
  *
- * G [out, in] is never formed. Both passes read gradients of the adapter alone (Halko et al. 2011):
+ * G [out, in] is never formed. Both passes read only gradients of the adapter (Halko et al. 2011):
  * - with A = Ω (Gaussian) and B = 0, ∂L/∂B = s·Ω·Gᵀ: [maxRank, out]; its rows span the column space of G;
  * - with A = 0 and B = Q, an orthonormal basis of these rows, ∂L/∂A = s·Q·G: [maxRank, in]. Its right
  *   singular vectors are those of G, as far as Q spans G's column space.
  *
- * Q spans that space where maxRank is at least the rank of G. Otherwise rows are estimates of the vectors:
- * at a maxRank of 1, 4 and 16 they had about 0.61, 0.76 and 0.94 of the energy of the best (a tiny random
- * model, whose singular values fall slowly). A prefix of many rows is nearer than a start with few.
+ * Q spans that space if maxRank is at least the rank of G. Otherwise rows are estimates of the vectors: at a
+ * maxRank of 1, 4 and 16 they had about 0.61, 0.76 and 0.94 of the energy of the best (a tiny random model,
+ * whose singular values decay slowly). With a larger maxRank the first rows are better estimates.
  *
  * Cost: two forward and backward passes over `batches`. Rows beyond the rank of G keep their random start.
  *
- * @throws QdyloraError BAD_ARGUMENT for batches without a counted token; ABORTED; NON_FINITE. A and B are no
- * start then: call it again, or initialize the adapter.
+ * @throws QdyloraError BAD_ARGUMENT for batches without a counted token; ABORTED; NON_FINITE. A and B are not
+ * usable then: call this again, or initialize the adapter.
  * @example await startFromGradients(adapted, batches.batchAt(0), { seed: 7 });
  */
 export async function startFromGradients(
@@ -48,17 +49,17 @@ export async function startFromGradients(
   const wereFrozen = parameters.filter(({ needsGradient }) => !needsGradient);
   const random = new Map(adapted.layers.map((layer) => [layer, randomRows(layer, rng.named(layer.name))]));
   try {
-    for (const layer of adapted.layers) setRows(memory, layer, { a: random.get(layer)!, b: null });
+    for (const layer of adapted.layers) setAdapterRows(memory, layer, { a: random.get(layer)!, b: null });
     await addGradients(adapted, batches, options);
     for (const layer of adapted.layers) {
       const gradient = await gradientOf(memory, layer, 'b');
       const { q } = orthonormalRows(gradient, adapted.ranks.maxRank, layer.outFeatures);
-      setRows(memory, layer, { a: null, b: Float32Array.from(q) });
+      setAdapterRows(memory, layer, { a: null, b: Float32Array.from(q) });
     }
     await addGradients(adapted, batches, options);
     for (const layer of adapted.layers) {
       const space = rowSpace(await gradientOf(memory, layer, 'a'), adapted.ranks.maxRank, layer.inFeatures);
-      setRows(memory, layer, { a: orderedRows(space, random.get(layer)!, rowNorm), b: null });
+      setAdapterRows(memory, layer, { a: orderedRows(space, random.get(layer)!, rowNorm), b: null });
     }
   } finally {
     for (const parameter of wereFrozen) parameter.freeze(memory);
@@ -76,7 +77,7 @@ async function addGradients(
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'adapter_init',
       problem: 'The gradient start needs rows with at least one counted token',
-      nextStep: 'Give other rows, or adapter_init: kaiming.',
+      nextStep: 'Pass other rows, or use adapter_init: kaiming.',
     });
   const view = viewOfAllRows(adapted);
   const losses = memory.allocate('f32', [batches.length]);

@@ -5,6 +5,7 @@ import { isAbsent, type RunIdentity } from './run-state.ts';
 /**
  * Refuses to resume if a value differs from that of the first run. A missing value equals null, so that a key
  * added by a later version does not end an older run. A hash (`…_hash`) that only one run has is ignored.
+ * A larger `total_steps`, a key of `qdylora train`, extends the run and is accepted.
  *
  * @throws QdyloraError BAD_RESUME that lists every value that differs.
  */
@@ -27,11 +28,11 @@ export function assertSameRun(path: string, saved: RunIdentity, current: RunIden
 
 function isDifferent(name: string, saved: unknown, current: unknown): boolean {
   if (name.endsWith('_hash') && (isAbsent(saved) || isAbsent(current))) return false;
-  if (name === 'total_steps' && Number(current) > Number(saved)) return false; // the run is extended
+  if (name === 'total_steps' && Number(current) > Number(saved)) return false;
   return text(saved) !== text(current);
 }
 
-/** Steps have no key of their own: max_steps or the epochs give them. */
+/** The number of steps is not a config key: it follows from max_steps or the epochs. */
 const shownName = (name: string): string => (name === 'total_steps' ? 'number of steps' : name);
 
 const text = (value: unknown): string => (isAbsent(value) ? 'nothing' : canonicalJson(value));

@@ -34,7 +34,7 @@ function namesIn(folder: string, fs: FileSystem): string[] {
 }
 
 /**
- * Removes all but the newest `keep` checkpoints (at least 1); returns whether any was removed. Call it when
+ * Removes all but the newest `keep` checkpoints (at least 1). Returns whether any was removed. Call it once
  * the newest one is durable, so that a good checkpoint is always left.
  */
 export function pruneCheckpoints(folder: string, keep: number, fs: FileSystem = NODE_FILE_SYSTEM): boolean {

@@ -36,7 +36,7 @@ export const isFullDisk = (error: unknown): boolean =>
   error.code === 'WRITE_FAILED' &&
   ['ENOSPC', 'EDQUOT'].includes(String((error.cause as { code?: unknown } | undefined)?.code));
 
-/** Room that is needed is rounded up; room that is there, down. */
+/** Needed room is rounded up, free room down. */
 export const megabytes = (bytes: number, round: (count: number) => number = Math.ceil): string =>
   `${round(bytes / 1e6).toLocaleString('en-US')} MB`;
 
@@ -69,7 +69,7 @@ export function noRoom({
       `The disk of ${folder} has no room for ${what} of ${megabytes(neededBytes)} ` +
       `(${free === null ? 'it is full' : `${megabytes(free, Math.floor)} free`})`,
     nextStep: checkpoint
-      ? `${remedy} The last good checkpoint is ${checkpoint}: go on from it with resume_from_checkpoint.`
+      ? `${remedy} The last good checkpoint is ${checkpoint}: resume from it with resume_from_checkpoint.`
       : remedy,
     details: { folder, neededBytes, freeBytes: free, checkpoint },
     cause,

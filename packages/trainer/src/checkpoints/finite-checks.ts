@@ -54,12 +54,12 @@ const hasFiniteSquares = (backend: Backend, x: ArrayView<'f32'>): boolean =>
   );
 
 /**
- * Checks that all values are finite. A sum of squares decides in nearly all cases; only if it is not finite,
- * every number is checked.
+ * Refuses values that a checkpoint must not contain. A sum of squares settles nearly all cases; every number
+ * is checked only if the sum is not finite.
  *
  * @throws QdyloraError NON_FINITE
  */
-export function assertFinite(backend: Backend, name: string, values: DataOf[DType]): void {
+export function assertSavable(backend: Backend, name: string, values: DataOf[DType]): void {
   if (!(values instanceof Float32Array)) return; // codes of 8-bit states; their scales are float32
   if (backend.memory.space.isHost && hasFiniteSquares(backend, viewOf('f32', [values.length], values)))
     return;

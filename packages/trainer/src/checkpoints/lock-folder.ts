@@ -30,10 +30,10 @@ export interface FolderLock {
 }
 
 /**
- * Most attempts: two processes that find the same dead lock may each win once; after a third attempt another
- * process has it.
+ * Attempts to take the lock. Two processes that find the same dead lock may each win once; after the third
+ * attempt the lock is busy.
  */
-const MOST_ROUNDS = 3;
+const MAX_ATTEMPTS = 3;
 
 /**
  * Makes this process the only one that writes checkpoints into `folder`. It takes over the lock of a process
@@ -65,8 +65,8 @@ function takeLock(folder: string, self: ProcessIdentity, unmake: () => void): Fo
     nonce: randomUUID(),
   });
   let tookOver: string | null = null;
-  for (let round = 0; round < MOST_ROUNDS; round++) {
-    if (createWhole(path, lockText))
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    if (createAtomically(path, lockText))
       return {
         tookOver,
         release: () => {
@@ -77,7 +77,7 @@ function takeLock(folder: string, self: ProcessIdentity, unmake: () => void): Fo
     const foundText = readText(path);
     if (foundText === null) continue;
     const holder = identityOf(foundText);
-    if (holder && mayLive(holder, self)) throw busy(path, holder);
+    if (holder && mayBeRunning(holder, self)) throw busy(path, holder);
     tookOver = holder
       ? `took over the lock of process ${holder.pid}, which is gone`
       : 'took over a lock that nobody can read';
@@ -94,7 +94,7 @@ function takeLock(folder: string, self: ProcessIdentity, unmake: () => void): Fo
 export function assertFolderFree(folder: string, self: ProcessIdentity = thisProcess()): void {
   const path = join(folder, LOCK_FILE);
   const holder = identityOf(readText(path) ?? '');
-  if (holder && mayLive(holder, self)) throw busy(path, holder);
+  if (holder && mayBeRunning(holder, self)) throw busy(path, holder);
 }
 
 export const thisProcess = (): ProcessIdentity => ({
@@ -114,7 +114,7 @@ function startTimeOf(pid: number): string | null {
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
 }
 
-function mayLive(holder: ProcessIdentity, self: ProcessIdentity): boolean {
+function mayBeRunning(holder: ProcessIdentity, self: ProcessIdentity): boolean {
   if (holder.host !== self.host) return true; // its process numbers mean nothing here
   if (holder.bootId !== self.bootId) return false;
   if (!isRunning(holder.pid)) return false;
@@ -123,7 +123,7 @@ function mayLive(holder: ProcessIdentity, self: ProcessIdentity): boolean {
 }
 
 /** Creates a file that appears with its full content; false if the file exists. */
-function createWhole(path: string, text: string): boolean {
+function createAtomically(path: string, text: string): boolean {
   const temporary = temporaryName(path);
   try {
     fs.writeFileSync(temporary, text, { flag: 'wx' });
@@ -134,7 +134,7 @@ function createWhole(path: string, text: string): boolean {
     // it exists, or its holder has cleared our temporary file as a leftover
     if (code === 'EEXIST' || code === 'ENOENT') return false;
     // a file system without hard links
-    if (code === 'EPERM' || code === 'ENOTSUP' || code === 'ENOSYS') return createPlainly(path, text);
+    if (code === 'EPERM' || code === 'ENOTSUP' || code === 'ENOSYS') return createExclusively(path, text);
     throw writeFailed(path, error);
   } finally {
     fs.rmSync(temporary, { force: true });
@@ -149,7 +149,7 @@ function makeWritable(folder: string): () => void {
   }
 }
 
-function createPlainly(path: string, text: string): boolean {
+function createExclusively(path: string, text: string): boolean {
   try {
     fs.writeFileSync(path, text, { flag: 'wx' });
     return true;
@@ -165,7 +165,7 @@ function removeDeadLock(path: string, dead: string): void {
     fs.renameSync(path, aside);
     if (readText(aside) !== dead) fs.linkSync(aside, path);
   } catch {
-    /* somebody else was quicker; the next round sees what is there */
+    /* another process was quicker; the next attempt reads its lock */
   }
   fs.rmSync(aside, { force: true });
 }

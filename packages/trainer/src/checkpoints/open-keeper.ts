@@ -4,12 +4,12 @@ import { assertArgument, QdyloraError } from '@qdylora/contract';
 import { listCheckpoints, pruneCheckpoints, setCheckpointAside } from './checkpoint-folders.ts';
 import { checkpointBytes, freeBytes, isFullDisk, noRoom } from './disk-room.ts';
 import { lockFolder } from './lock-folder.ts';
-import { freshProgress, type RunProgress } from './run-progress.ts';
+import { freshProgress, type RunProgress } from '../run/run-progress.ts';
 import { findCheckpoint, resumeState } from './resume-state.ts';
-import { saveState, type RunParts } from './save-state.ts';
+import { saveState, type CheckpointContents } from './save-state.ts';
 import type { WarningCode } from '../run/train-events.ts';
 
-/** Advice for messages: how to go on from the newest checkpoint. */
+/** Advice for messages: how to resume from the newest checkpoint. */
 export const RESUME_NEWEST = "resume_from_checkpoint auto (in a program: `resume: 'latest'`)";
 
 export interface SaveOptions {
@@ -24,7 +24,10 @@ export interface SaveOptions {
    * difference.
    */
   readonly config?: Readonly<Record<string, unknown>>;
-  /** Values of keys that are missing or null in `config`, of a checkpoint or of this run. None by default. */
+  /**
+   * Defaults for keys that are missing or null in `config`, in the checkpoint and in this run, so that a
+   * checkpoint older than a key can be resumed. None by default.
+   */
   readonly absentConfig?: Readonly<Record<string, unknown>>;
   /** Adds files to each checkpoint, for example the adapter. */
   readonly write?: (folder: string) => void | Promise<void>;
@@ -39,14 +42,14 @@ export interface SaveOptions {
 }
 
 /**
- * - `latest`: resume from the newest whole checkpoint, or begin if there is none;
+ * - `latest`: resume from the newest whole checkpoint, or begin a new run if there is none;
  * - a path: resume from that checkpoint;
  * - null: begin a new run.
  */
 export type ResumeFrom = 'latest' | (string & {}) | null;
 
 /** The state from which a run starts. */
-export interface Began {
+export interface RunStart {
   readonly progress: RunProgress;
   readonly resumedFrom: string | null;
   readonly warnings: readonly { code: WarningCode; message: string }[];
@@ -59,21 +62,21 @@ export interface CheckpointKeeper {
    * Restores the run or begins a new one. @throws QdyloraError NOT_EMPTY for a new run over old checkpoints;
    * BAD_RESUME if none is usable.
    */
-  begin(parts: Omit<RunParts, 'progress'>, resume: ResumeFrom): Began;
+  begin(contents: Omit<CheckpointContents, 'progress'>, resume: ResumeFrom): RunStart;
   /**
    * Checks the free space. @throws QdyloraError WRITE_FAILED if the disk has no room for a checkpoint and the
    * run's other files.
    */
-  assertRoom(parts: Pick<RunParts, 'optimizer'>): void;
+  assertRoom(contents: Pick<CheckpointContents, 'optimizer'>): void;
   /** Bytes that the disk currently lacks for the next checkpoint; 0 if it has room. */
-  missingBytes(parts: Pick<RunParts, 'optimizer'>): number;
+  missingBytes(contents: Pick<CheckpointContents, 'optimizer'>): number;
   /**
    * Writes a checkpoint and removes those beyond `totalLimit`; on a full disk it removes those first.
    *
    * @returns the checkpoint's path
    * @throws QdyloraError WRITE_FAILED; for a full disk with the missing size.
    */
-  save(parts: RunParts): Promise<string>;
+  save(contents: CheckpointContents): Promise<string>;
   /** Writes `adapter-best`. @returns its path, or null without `writeBest` */
   saveBest(): Promise<string | null>;
   close(): void;
@@ -107,8 +110,8 @@ export function openKeeper(options: SaveOptions): CheckpointKeeper {
     get newest() {
       return newest;
     },
-    begin(parts, resume) {
-      const start = restoreRun(place, parts, resume);
+    begin(contents, resume) {
+      const start = restoreRun(place, contents, resume);
       newest = start.resumedFrom;
       if (!lock.tookOver) return start;
       return { ...start, warnings: [{ code: 'STALE_LOCK', message: lock.tookOver }, ...start.warnings] };
@@ -129,8 +132,8 @@ export function openKeeper(options: SaveOptions): CheckpointKeeper {
       const bytes = checkpointBytes(optimizer);
       return Math.max(0, bytes - (roomFor(place, bytes) ?? bytes));
     },
-    async save(parts) {
-      newest = await saveCheckpoint(place, parts, { write, newest });
+    async save(contents) {
+      newest = await saveCheckpoint(place, contents, { write, newest });
       return newest;
     },
     async saveBest() {
@@ -144,7 +147,11 @@ export function openKeeper(options: SaveOptions): CheckpointKeeper {
 }
 
 /** Removes leftovers, restores the checkpoint that `resume` names, and sets later checkpoints aside. */
-function restoreRun(place: Place, parts: Omit<RunParts, 'progress'>, resume: ResumeFrom): Began {
+function restoreRun(
+  place: Place,
+  contents: Omit<CheckpointContents, 'progress'>,
+  resume: ResumeFrom,
+): RunStart {
   const { folder, checkpoints, totalLimit, fs } = place;
   cleanOrphans(folder, { isAlone: true, fs });
   cleanOrphans(checkpoints, { isAlone: true, fs });
@@ -152,7 +159,7 @@ function restoreRun(place: Place, parts: Omit<RunParts, 'progress'>, resume: Res
   const path = chooseStart(place, resume, (message) => {
     warnings.push({ code: 'DAMAGED_CHECKPOINT', message });
   });
-  const restored = path ? resumeState(path, parts) : { progress: freshProgress(), otherKernels: null };
+  const restored = path ? resumeState(path, contents) : { progress: freshProgress(), otherKernels: null };
   if (restored.otherKernels) warnings.push({ code: 'OTHER_KERNELS', message: restored.otherKernels });
   for (const checkpoint of listCheckpoints(checkpoints, fs))
     if (checkpoint.step > restored.progress.step) setCheckpointAside(checkpoint.path, 'superseded', fs);
@@ -174,7 +181,7 @@ function chooseStart(
     throw new QdyloraError('NOT_EMPTY', {
       where: 'output_dir',
       problem: `${checkpoints} already has checkpoints of another run (${length})`,
-      nextStep: `Go on with it: ${RESUME_NEWEST}. Or choose another output_dir.`,
+      nextStep: `Resume it: ${RESUME_NEWEST}. Or choose another output_dir.`,
     });
   }
   const { path, damaged } = findCheckpoint(checkpoints, fs);
@@ -206,11 +213,11 @@ function roomFor({ folder, checkpoints, fs }: Place, checkpointSize: number): nu
  */
 async function saveCheckpoint(
   { folder, checkpoints, totalLimit, fs }: Place,
-  parts: RunParts,
+  contents: CheckpointContents,
   { write, newest }: Pick<SaveOptions, 'write'> & { readonly newest: string | null },
 ): Promise<string> {
-  const path = join(checkpoints, `step-${parts.progress.step}`);
-  const save = (): Promise<void> => saveState(path, parts, { write, fs });
+  const path = join(checkpoints, `step-${contents.progress.step}`);
+  const save = (): Promise<void> => saveState(path, contents, { write, fs });
   try {
     await save().catch((error: unknown) => {
       if (!isFullDisk(error) || !pruneCheckpoints(checkpoints, 1, fs)) throw error;
@@ -221,7 +228,7 @@ async function saveCheckpoint(
     throw noRoom({
       folder,
       what: 'a checkpoint',
-      neededBytes: checkpointBytes(parts.optimizer),
+      neededBytes: checkpointBytes(contents.optimizer),
       freeBytes: freeBytes(folder, fs),
       checkpoint: newest,
       cause: (error as QdyloraError).cause,

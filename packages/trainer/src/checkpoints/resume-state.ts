@@ -12,8 +12,8 @@ import { elementCount, QdyloraError, typedArray, type DType } from '@qdylora/con
 import type { SavedArray } from '../optimizers/optimizer.ts';
 import { checkSaved, stateArrayOf } from '../optimizers/states/state-array.ts';
 import { assertSameRun } from './assert-same-run.ts';
-import { warnOfOtherKernels } from './computed-on.ts';
-import type { RunProgress } from './run-progress.ts';
+import { otherKernelsWarning } from './computed-on.ts';
+import type { RunProgress } from '../run/run-progress.ts';
 import { listCheckpoints } from './checkpoint-folders.ts';
 import { isAbsent, parseRunState, type RunIdentity } from './run-state.ts';
 import {
@@ -22,7 +22,7 @@ import {
   PARAMETERS_FILE,
   SAFETENSORS_NAMES,
   STATE_FILE,
-  type RunParts,
+  type CheckpointContents,
 } from './save-state.ts';
 
 export interface FoundCheckpoint {
@@ -46,7 +46,7 @@ export function findCheckpoint(folder: string, fs: FileSystem = NODE_FILE_SYSTEM
   return { path: null, damaged };
 }
 
-/** The reason why a folder is no checkpoint to start from; null for a whole checkpoint. */
+/** The reason why a folder is not a checkpoint to start from; null for a whole checkpoint. */
 export function checkpointProblem(path: string, fs: FileSystem = NODE_FILE_SYSTEM): string | null {
   const folder = validateFolder(path, fs);
   if (!folder.isValid) return folder.problem;
@@ -74,7 +74,7 @@ export interface Resumed {
  */
 export function resumeState(
   path: string,
-  { backend, optimizer, identity, absentIdentity }: Omit<RunParts, 'progress'>,
+  { backend, optimizer, identity, absentIdentity }: Omit<CheckpointContents, 'progress'>,
 ): Resumed {
   const problem = checkpointProblem(path);
   if (problem !== null)
@@ -101,11 +101,11 @@ export function resumeState(
     parameterFile.dispose();
     optimizerFile.dispose();
   }
-  const otherKernels = warnOfOtherKernels(saved.computedOn, kernelsOf(backend));
+  const otherKernels = otherKernelsWarning(saved.computedOn, kernelsOf(backend));
   return { progress: saved.progress, otherKernels };
 }
 
-/** The identity, with the values of `absent` for keys that it lacks or has as null. */
+/** The identity, with the values of `absent` for keys that are missing or null. */
 const withAbsent = (identity: RunIdentity, absent: RunIdentity = {}): RunIdentity => ({
   ...identity,
   ...Object.fromEntries(Object.entries(absent).filter(([name]) => isAbsent(identity[name]))),

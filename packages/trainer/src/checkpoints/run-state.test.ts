@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { assertSameRun } from './assert-same-run.ts';
-import { freshProgress } from './run-progress.ts';
+import { freshProgress } from '../run/run-progress.ts';
 import { parseRunState, runStateJson, type RunState } from './run-state.ts';
 
 const state: RunState = {

@@ -4,7 +4,7 @@ import type { EarlyStoppingState } from '../run/early-stopping.ts';
 import type { LossAverage } from '../run/loss-average.ts';
 import type { LossScale } from '../step/loss-scale.ts';
 import type { ComputedOn } from './computed-on.ts';
-import type { RunProgress } from './run-progress.ts';
+import type { RunProgress } from '../run/run-progress.ts';
 
 /** Values of a run that a resumed one must share. */
 export type RunIdentity = Readonly<Record<string, unknown>>;
@@ -142,7 +142,7 @@ function parseEarlyStopping(path: string, json: unknown): EarlyStoppingState | n
 
 function parseMeasured(path: string, json: unknown): string | null {
   if (isAbsent(json)) return null;
-  if (typeof json !== 'string') throw badState(path, '`measured` must be a text', json);
+  if (typeof json !== 'string') throw badState(path, '`measured` must be a string', json);
   return json;
 }
 

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { tinyOptions } from '../../test/tiny-run.ts';
 import { openKeeper } from './open-keeper.ts';
 import { findCheckpoint, listCheckpoints, saveState, type Optimizer } from '../index.ts';
-import { freshProgress } from './run-progress.ts';
+import { freshProgress } from '../run/run-progress.ts';
 
 const STEPS = [1, 2] as const;
 const folder = temporaryFolder();

@@ -13,8 +13,8 @@ import { DTYPE_BYTES, elementCount, type Backend, type DataOf, type DType } from
 import type { Optimizer, StateArray } from '../optimizers/optimizer.ts';
 import { stateArrayOf } from '../optimizers/states/state-array.ts';
 import type { ComputedOn } from './computed-on.ts';
-import { areStatesFinite, areWeightsFinite, assertFinite } from './finite-checks.ts';
-import type { RunProgress } from './run-progress.ts';
+import { areStatesFinite, areWeightsFinite, assertSavable } from './finite-checks.ts';
+import type { RunProgress } from '../run/run-progress.ts';
 import { runStateJson, type RunIdentity } from './run-state.ts';
 
 /** Files of one checkpoint folder, `checkpoints/step-<n>`. */
@@ -22,13 +22,16 @@ export const STATE_FILE = 'state.json';
 export const PARAMETERS_FILE = 'parameters.safetensors';
 export const OPTIMIZER_FILE = 'optimizer.safetensors';
 
-/** The parts of a run that a checkpoint stores. */
-export interface RunParts {
+/** What a checkpoint stores of a run. */
+export interface CheckpointContents {
   readonly backend: Backend;
   readonly optimizer: Optimizer;
   readonly progress: RunProgress;
   readonly identity: RunIdentity;
-  /** Values of keys that are missing or null in an identity; none by default. */
+  /**
+   * Defaults for keys that are missing or null in `identity`, in the checkpoint and in this run, so that a
+   * checkpoint older than a key can be resumed. None by default.
+   */
   readonly absentIdentity?: RunIdentity;
 }
 
@@ -55,13 +58,13 @@ export const SAFETENSORS_NAMES: Readonly<Record<DType, string>> = {
  */
 export async function saveState(
   path: string,
-  { backend, optimizer, progress, identity }: RunParts,
+  { backend, optimizer, progress, identity }: CheckpointContents,
   { write, fs = NODE_FILE_SYSTEM }: SaveStateOptions = {},
 ): Promise<void> {
   const { counts, arrays } = optimizer.state();
   const { isHost } = backend.memory.space;
   const check = (name: string, values: DataOf[DType]): void => {
-    assertFinite(backend, name, values);
+    assertSavable(backend, name, values);
   };
   const parameters = tensorsOf(
     isHost,

@@ -11,9 +11,9 @@ import { parseRunState } from './run-state.ts';
 import { OPTIMIZER_FILE, SAFETENSORS_NAMES, STATE_FILE } from './save-state.ts';
 
 /**
- * Gives a prepared optimizer the state that a checkpoint of another run has for the same parameters. Where
- * the parameters of that run have more rows, as those of a larger rank, it is the state of the first rows.
- * Everything is checked before anything changes.
+ * Loads the optimizer state of another run's checkpoint into a prepared optimizer, by parameter name. If a
+ * saved parameter has more rows (a run with a larger rank), the state of its first rows is used. Everything
+ * is checked before anything changes.
  *
  * @throws QdyloraError BAD_RESUME for a folder that is not a whole checkpoint, and for the state of another
  * optimizer or of other parameters
@@ -56,14 +56,14 @@ function countsOf({ parameters }: Optimizer, { rows, rest }: StepCounts): StepCo
   return { rows: rows.slice(0, mostRows), rest };
 }
 
-/** The first rows of a saved array, as many as the target has; null where it does not have such rows. */
+/** The first rows of a saved array, as many as the target has; null if it does not have such rows. */
 function firstRows(file: SafetensorsFile, name: string, target: StateArray): SavedArray | null {
   const entry = file.tensors.get(name);
   if (!entry || !hasRowsOf(entry.shape, target.shape)) return null;
   const length = elementCount(target.shape);
   if (entry.dtype === SAFETENSORS_NAMES[target.dtype])
     return { dtype: target.dtype, length, read: () => savedArray(name, entry).read().subarray(0, length) };
-  // A parameter of few elements has float32 states, also where the larger one that it is a part of has codes.
+  // A small parameter has float32 states even if the larger saved one, which contains its rows, has codes.
   const absmax = file.tensors.get(absmaxOf(name));
   if (target.dtype !== 'f32' || !absmax) return null;
   return { dtype: 'f32', length, read: () => decodedRows({ name, entry, absmax }).subarray(0, length) };

@@ -8,23 +8,21 @@ import type { PassOptions } from '../step/run-pass.ts';
 import { viewOfAllRows } from '../step/view-of-all-rows.ts';
 
 export interface FisherOptions extends Omit<PassOptions, 'dropout'> {
-  /** Quantization level of the base, in bits a weight; 4 by default. */
+  /** Quantization level of the base, in bits per weight; 4 by default. */
   readonly level?: number;
   /** Ends the work before the next op. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * The Fisher information of factors on the rows of an adapter at its largest rank (`RowFisher`), from the
- * gradients of the loss at the labels of the examples (the empirical one).
- *
- * A factor on row k multiplies B's row, so its derivative is q[k] = Σ over out of B[k]·∂L/∂B[k]. No gradient
- * is needed besides those of training.
+ * Empirical Fisher information of the adapter rows at the largest rank (`RowFisher`), from the gradients of
+ * the loss at the examples' labels. A factor on row k multiplies row k of B, so q[k] = Σ over out of
+ * B[k]·∂L/∂B[k]: only the gradients of training are needed.
  *
  * Cost: a forward and a backward pass for each batch. Weights do not change; gradients are overwritten.
  *
- * @param batches one example each; the examples of one batch count as one
- * @throws QdyloraError NON_FINITE for a gradient that is infinite or NaN; ABORTED
+ * @param batches one example each; several examples in one batch count as a single one
+ * @throws QdyloraError NON_FINITE if a gradient is infinite or NaN; ABORTED
  * @example
  * const fisher = await fisherOfRows(adapted, examples.map((example) => collate([example])));
  */
@@ -49,7 +47,8 @@ export async function fisherOfRows(
     for (const batch of batches) {
       clearGradients(model, adapted.parameters());
       await accumulateGradients([{ view, batch }], 1, loss, options);
-      for (const { layer, rows, sums } of entries) addSquare(sums, await rowDerivatives(memory, layer, rows));
+      for (const { layer, rows, sums } of entries)
+        addOuterProduct(sums, await rowDerivatives(memory, layer, rows));
     }
   } finally {
     memory.release(loss);
@@ -76,6 +75,6 @@ async function rowDerivatives(
 }
 
 /** sums += q·qᵀ */
-function addSquare(sums: Float64Array, q: Float64Array): void {
+function addOuterProduct(sums: Float64Array, q: Float64Array): void {
   for (let i = 0; i < q.length; i++) for (let j = 0; j < q.length; j++) sums[i * q.length + j] += q[i] * q[j];
 }

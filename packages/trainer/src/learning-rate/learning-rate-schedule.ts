@@ -19,7 +19,7 @@ import {
   type ScheduleShape,
 } from './schedule-shapes.ts';
 
-/** Names as transformers' `lr_scheduler_type`. */
+/** Names as in `lr_scheduler_type` of transformers. */
 export const SCHEDULE_NAMES = [
   'constant',
   'constant_with_warmup',
@@ -34,25 +34,28 @@ export type ScheduleName = (typeof SCHEDULE_NAMES)[number];
 
 export interface ScheduleOptions {
   readonly name: ScheduleName;
-  /** The peak. */
+  /** Peak learning rate. */
   readonly learningRate: number;
   readonly totalSteps: number;
-  /** Steps of linear rise from 0; wins over `warmupRatio`. `constant` has no warm-up, as in transformers. */
+  /**
+   * Steps of linear increase from 0; takes precedence over `warmupRatio`. `constant` has no warm-up, as in
+   * transformers.
+   */
   readonly warmupSteps?: number;
   /** Warm-up as a share of all steps, rounded up; 0 by default. */
   readonly warmupRatio?: number;
   /**
-   * Where cosine, polynomial and warmup_stable_decay end, as a share of the peak; other schedules take 0
-   * only. 0 by default; for polynomial a rate of 1e-7, as in transformers.
+   * Final rate of cosine, polynomial and warmup_stable_decay, as a share of the peak; other schedules accept
+   * only 0. 0 by default; for polynomial a rate of 1e-7, as in transformers.
    */
   readonly minLearningRateRatio?: number;
-  /** Waves of a cosine (0.5 by default), or how often one with restarts begins (1). */
+  /** Waves of cosine (0.5 by default), or cycles of cosine_with_restarts (1 by default). */
   readonly numCycles?: number;
   /** Exponent of polynomial; 1 by default: a straight line. */
   readonly power?: number;
-  /** Steps in which inverse_sqrt falls to 1/√2; the warm-up's length by default, 10,000 without a warm-up. */
+  /** Steps until inverse_sqrt falls to 1/√2; the warm-up's length by default, 10,000 without a warm-up. */
   readonly timescale?: number;
-  /** Steps in which warmup_stable_decay falls; a tenth of all by default. */
+  /** Steps of the decay of warmup_stable_decay; a tenth of all steps by default. */
   readonly numDecaySteps?: number;
 }
 
@@ -70,12 +73,12 @@ const OPTIONS: OptionRules<ScheduleOptions> = {
   numDecaySteps: numberWithin(),
 };
 
-/** Rate at which transformers' polynomial ends. */
+/** Final rate of transformers' polynomial schedule. */
 const POLYNOMIAL_END = 1e-7;
 
 /**
- * Settings that only some schedules have; the others refuse them, since they would have no effect. `key` is
- * the setting's name in the config.
+ * Settings of some schedules; the others refuse them, since they would have no effect. `key` is the setting's
+ * name in the config.
  */
 const SETTINGS = {
   numCycles: { key: 'lr_num_cycles', of: ['cosine', 'cosine_with_restarts'] },
@@ -98,7 +101,7 @@ export interface LearningRateSchedule {
 }
 
 /**
- * A schedule of transformers by name.
+ * Creates a schedule of transformers by its name.
  *
  * @throws QdyloraError BAD_ARGUMENT for an unknown name, numbers outside their range, or a setting that the
  * schedule does not have.

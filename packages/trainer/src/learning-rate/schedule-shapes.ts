@@ -12,10 +12,10 @@ interface Lengths {
 /** Factor on the learning rate at `step`. */
 export type ScheduleShape = (step: number, lengths: Lengths) => number;
 
-/** The linear rise from 0 that all schedules share. */
+/** The linear warm-up from 0 that all schedules share. */
 const warmup = (step: number, warmupSteps: number): number => step / Math.max(1, warmupSteps);
 
-/** p, the share of the steps after the warm-up that is done. */
+/** p, the finished share of the steps after the warm-up. */
 const shareDone = (step: number, { warmupSteps, totalSteps }: Lengths): number =>
   (step - warmupSteps) / Math.max(1, totalSteps - warmupSteps);
 
@@ -69,14 +69,12 @@ export const polynomial =
     return (1 - minimum) * (1 - shareDone(step, lengths)) ** power + minimum;
   };
 
-/**
- * Timescale of `inverseSqrt` where none is given and there is no warm-up to take it from, as in transformers.
- */
+/** Timescale of `inverseSqrt` if none is passed and there is no warm-up, as in transformers. */
 const TIMESCALE = 10_000;
 
 /**
- * Rises to 1 over the warm-up, then falls as 1 / √(1 + (step − warmupSteps) / timescale), without an end. The
- * timescale is the length of the warm-up unless it is given.
+ * Rises to 1 over the warm-up, then falls as 1 / √(1 + (step − warmupSteps) / timescale), without an end. By
+ * default the timescale is the length of the warm-up.
  */
 export const inverseSqrt =
   ({ timescale }: { readonly timescale?: number }): ScheduleShape =>

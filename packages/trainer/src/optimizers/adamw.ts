@@ -12,6 +12,7 @@ import {
   type OptionRules,
 } from '@qdylora/contract';
 import { adamw8bitRates, adamw8bitStep, adamwRates, adamwStep, type Parameter } from '@qdylora/tensor';
+import { decaysByDefault } from './decays-by-default.ts';
 import { momentOptimizer } from './moment-optimizer.ts';
 import type { Optimizer } from './optimizer.ts';
 import type { PagingOptions } from './paging/paged-states.ts';
@@ -31,11 +32,11 @@ export interface AdamwOptions {
   readonly epsilon?: number;
   /** 0 by default. */
   readonly weightDecay?: number;
-  /** Which parameters decay: by default those with at least two axes, so neither norms nor biases. */
+  /** Whether a parameter decays. By default those with at least two axes do: no norms and no biases. */
   readonly decays?: (parameter: Parameter) => boolean;
   /**
-   * Of m and v; 32 by default. 8: codes in blocks of 256 with a scale each; tensors below 4,096 elements stay
-   * in 32 bits.
+   * Bits of m and v; 32 by default. 8: codes in blocks of 256 with a scale each; tensors below 4,096 elements
+   * stay in 32 bits.
    */
   readonly bits?: 8 | 32;
   /** Factors on the learning rate by row; 1 by default. */
@@ -63,15 +64,13 @@ const PAGING: OptionRules<PagingOptions> = {
   isDoubleBuffered: trueOrFalse,
 };
 
-export const isMatrix = ({ view }: Parameter): boolean => view.shape.length >= 2;
-
 /**
  * AdamW in torch's order of operations (Loshchilov & Hutter 2019), with moments in float32 or in 8 bits
- * (Dettmers et al. 2022). A row counts its own updates, so that a block of ranks that trains rarely is
+ * (Dettmers et al. 2022). Each row has its own update count, so that a block of ranks that trains rarely is
  * bias-corrected by its own age.
  *
  * @throws QdyloraError BAD_ARGUMENT for options outside their range; UNSUPPORTED (at the first step) for a
- * parameter that is no float32.
+ * parameter that is not float32.
  */
 export function adamw(parameters: readonly Parameter[], options: AdamwOptions): Optimizer {
   checkOptions('adamw', options, OPTIONS);
@@ -82,7 +81,7 @@ export function adamw(parameters: readonly Parameter[], options: AdamwOptions): 
     beta2 = 0.999,
     epsilon = 1e-8,
     weightDecay = 0,
-    decays = isMatrix,
+    decays = decaysByDefault,
     bits = 32,
     paging,
     rowRates,

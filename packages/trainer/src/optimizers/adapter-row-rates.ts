@@ -5,8 +5,8 @@ import type { RowRates } from './row-rates.ts';
 /**
  * Factors on the learning rate of B's rows, for the rows that each rank adds (`rateRanks`).
  * - `uniform`: 1.
- * - `inverse_sqrt`: 1/√b. With the scaling `constant` a row then counts the same at every rank, and an update
- *   at rank b changes the output as much as under the scaling `sqrt`: Σ over j < b of 1/√j ≈ 2√b.
+ * - `inverse_sqrt`: 1/√b. With the scaling `uniform`, an update at rank b then changes the output by
+ *   alpha·Σ over j ≤ b of 1/√j ≈ 2·alpha·√b. It grows with b as under the scaling `sqrt` (alpha·√b).
  * - `steep`: 1.5/b^0.77, which was better at most ranks on two models (docs/research/every-rank.md).
  * - numbers: one factor > 0 for each of these ranks.
  */
@@ -15,8 +15,8 @@ export const RANK_RATES = ['uniform', 'inverse_sqrt', 'steep'] as const;
 
 /**
  * Factors on the learning rate of B's rows at wide steps, which train the largest rank R alone.
- * - `dedicated`: the same for all rows, as in a run of rank R alone: 1/√R, or 1 where `rankRates` is
- *   `uniform`. With `inverse_sqrt` it was better in one longer run (docs/research/every-rank.md).
+ * - `dedicated`: the same for all rows, as in a run of rank R alone: 1/√R, or 1 if `rankRates` is `uniform`.
+ *   With `inverse_sqrt` it was better in one longer run (docs/research/every-rank.md).
  * - `nested`: those of `rankRates`, as at all other steps.
  */
 export type WideRates = (typeof WIDE_RATES)[number];
@@ -28,8 +28,8 @@ export interface AdapterRates {
   /** `uniform` by default. */
   readonly rankRates?: RankRates;
   /**
-   * Ranks whose rows get a factor each; those of the adapter by default. The largest is at least that of the
-   * adapter. A slice whose rows go on at the rates of their nested run names the ranks of that run.
+   * Ranks whose rows get a factor each; by default the ranks of the adapter. The largest must be at least
+   * that of the adapter. For a slice whose rows keep the rates of their nested run: the ranks of that run.
    */
   readonly rateRanks?: readonly number[];
   /** `nested` by default. */
@@ -39,7 +39,7 @@ export interface AdapterRates {
 /**
  * Factors on the learning rates of an adapter's rows, for the option `rowRates` of an optimizer.
  *
- * @throws QdyloraError BAD_ARGUMENT for a ratio, factors or ranks that do not fit
+ * @throws QdyloraError BAD_ARGUMENT for an invalid ratio, factor or rank
  * @example
  * const rowRates = adapterRowRates(adapted, { bRatio: 4 });
  * const optimizer = adamw(adapted.parameters(), { learningRate: 1e-3, rowRates });
@@ -81,16 +81,16 @@ function factorsOf(ranks: readonly number[], rankRates: RankRates): readonly num
   if (rankRates === 'uniform') return ranks.map(() => 1);
   if (rankRates === 'inverse_sqrt') return ranks.map((rank) => 1 / Math.sqrt(rank));
   if (rankRates === 'steep') return ranks.map((rank) => 1.5 / rank ** 0.77);
-  const fit =
+  const areValid =
     Array.isArray(rankRates) &&
     rankRates.length === ranks.length &&
     rankRates.every((factor) => Number.isFinite(factor) && factor > 0);
-  if (fit) return rankRates;
+  if (areValid) return rankRates;
   throw new QdyloraError('BAD_ARGUMENT', {
     where: 'rank_rates',
     problem:
       `There must be one factor greater than 0 for each of the ranks ${ranks.join(', ')} ` +
       `(got ${shownValue(rankRates)})`,
-    nextStep: `Or give one of ${RANK_RATES.join(', ')}.`,
+    nextStep: `Or pass one of ${RANK_RATES.join(', ')}.`,
   });
 }

@@ -6,8 +6,8 @@ import type { OptimizerUpdate } from './optimizer.ts';
  * Refuses, before anything changes, a rate or a scale that is not finite, and rows out of order or out of
  * range.
  *
- * @throws QdyloraError BAD_ARGUMENT for a rate or a scale that is no finite number, or rows that do not rise
- * within the largest parameter
+ * @throws QdyloraError BAD_ARGUMENT for a rate or a scale that is not a finite number, or for rows that are
+ * not ascending within the largest parameter
  */
 export function checkUpdate(
   parameters: readonly Parameter[],
@@ -29,7 +29,7 @@ export function checkUpdate(
   need(Number.isFinite(gradientScale), 'a finite number', 'gradientScale', gradientScale);
   if (rows === null) return;
   const most = parameters.reduce((largest, { view }) => Math.max(largest, view.shape[0] ?? 1), 0);
-  const fit =
+  const areValid =
     Array.isArray(rows) &&
     rows.every(
       (range, i) =>
@@ -39,5 +39,5 @@ export function checkUpdate(
         range[1] >= range[0] &&
         range[1] <= most,
     );
-  need(fit, `null for all rows, or rising ranges [from, to) within 0…${most}`, 'rows', rows);
+  need(areValid, `null for all rows, or ascending ranges [from, to) within 0…${most}`, 'rows', rows);
 }

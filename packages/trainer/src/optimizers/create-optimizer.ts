@@ -7,7 +7,7 @@ import type { PagingOptions } from './paging/paged-states.ts';
 import type { RowRates } from './row-rates.ts';
 import { sgd } from './sgd.ts';
 
-/** Options of all optimizers. Each reads those that it has, with its own defaults. */
+/** Options of all optimizers. Each optimizer reads the ones that it has, with its own defaults. */
 export interface OptimizerOptions {
   readonly learningRate: number;
   readonly weightDecay?: number;
@@ -17,7 +17,7 @@ export interface OptimizerOptions {
   readonly momentum?: number;
   /** Factors on the learning rate by row; 1 by default. */
   readonly rowRates?: RowRates;
-  /** The paged ones need it. */
+  /** Required for the paged optimizers; the others ignore it. */
   readonly paging?: PagingOptions;
 }
 
@@ -34,7 +34,7 @@ const OPTIONS: OptionRules<OptimizerOptions> = {
   paging: anyValue,
 };
 
-/** `bits`-bit AdamW; a name that begins with `paged_` needs paging, and only such a one takes it. */
+/** `bits`-bit AdamW. With `pagedName` it needs `paging`, without it ignores `paging`. */
 const adamwOf =
   (bits: 8 | 32, pagedName?: string): Maker =>
   (parameters, { learningRate, weightDecay, beta1, beta2, epsilon, rowRates, paging }) =>
@@ -66,7 +66,7 @@ const MAKERS: ReadonlyMap<string, Maker> = new Map<string, Maker>([
   ],
 ]);
 
-/** Names that `createOptimizer` takes: those of transformers and bitsandbytes. */
+/** Names that `createOptimizer` accepts, as in transformers and bitsandbytes. */
 export const OPTIMIZER_NAMES: readonly string[] = [...MAKERS.keys()];
 
 const PAGED = 'paged_';
@@ -75,16 +75,16 @@ const PAGED = 'paged_';
 export const isPaged = (name: string): boolean => name.startsWith(PAGED);
 
 /**
- * What a checkpoint's optimizer is called: a paged one computes what the other does, bit for bit, so either
- * goes on from the other's state.
+ * Name of an optimizer's state in checkpoints. A paged optimizer computes the same bits as the plain one, so
+ * either can resume from the other's state.
  */
 export const stateNameOf = (name: string): string => (isPaged(name) ? name.slice(PAGED.length) : name);
 
 /**
- * The optimizer of a name, as in the config.
+ * Creates an optimizer by its name in the config.
  *
- * @throws QdyloraError UNSUPPORTED for a name that is not here (the message lists those that are);
- * BAD_ARGUMENT for a paged one without `paging`.
+ * @throws QdyloraError UNSUPPORTED for an unknown name (the message lists the known ones); BAD_ARGUMENT for a
+ * paged optimizer without `paging`.
  */
 export function createOptimizer(
   name: string,

@@ -7,37 +7,38 @@ export interface Maps {
   readonly unsigned: ArrayView<'f32'>;
 }
 
-/** bitsandbytes' two maps in a backend's memory, made when they are first asked for. */
+/** The two maps of bitsandbytes in a backend's memory, allocated on first use. */
 export interface DynamicMaps {
   on(backend: Backend): Maps;
   release(): void;
 }
 
-/** Of both: 256 float32 each. */
+/** Bytes of both maps: 256 float32 each. */
 export const MAPS_BYTES = 2 * 256 * 4;
 
 export function dynamicMaps(): DynamicMaps {
-  let held: { readonly backend: Backend; readonly maps: Maps } | null = null;
+  let state: { readonly backend: Backend; readonly maps: Maps } | null = null;
   return {
     on(backend) {
-      held ??= { backend, maps: bothMaps(backend) };
-      return held.maps;
+      state ??= { backend, maps: bothMaps(backend) };
+      return state.maps;
     },
     release() {
-      if (held) for (const view of Object.values(held.maps) as ArrayView[]) held.backend.memory.release(view);
-      held = null;
+      if (state)
+        for (const view of Object.values(state.maps) as ArrayView[]) state.backend.memory.release(view);
+      state = null;
     },
   };
 }
 
-/** Both or none. */
+/** Allocates both maps or, after an error, none. */
 function bothMaps({ memory }: Backend): Maps {
   const maps = memory.scoped(
     () => ({
       signed: memory.allocate('f32', [signedDynamicMap().length]),
       unsigned: memory.allocate('f32', [unsignedDynamicMap().length]),
     }),
-    (made) => Object.values(made),
+    (pair) => Object.values(pair),
   );
   memory.persist(maps.signed, maps.unsigned);
   memory.write(maps.signed, signedDynamicMap());

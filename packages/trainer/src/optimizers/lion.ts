@@ -9,7 +9,8 @@ import {
   type OptionRules,
 } from '@qdylora/contract';
 import { lion8bitStep, lionRates, lionStep, type Parameter } from '@qdylora/tensor';
-import { isMatrix, type AdamwOptions } from './adamw.ts';
+import type { AdamwOptions } from './adamw.ts';
+import { decaysByDefault } from './decays-by-default.ts';
 import { momentOptimizer } from './moment-optimizer.ts';
 import type { Optimizer } from './optimizer.ts';
 import { absmaxOf } from './states/state-layout.ts';
@@ -17,8 +18,8 @@ import { absmaxOf } from './states/state-layout.ts';
 type F32 = ArrayView<'f32'>;
 
 /**
- * As AdamW's, but beta2 is 0.99 by default, and there is no epsilon and no paging: half the state. A good
- * learning rate is a third to a tenth of AdamW's.
+ * Options of AdamW, but beta2 is 0.99 by default, and there is no epsilon and no paging. Lion has half the
+ * state of AdamW. A good learning rate is a third to a tenth of AdamW's.
  */
 export type LionOptions = Omit<AdamwOptions, 'epsilon' | 'paging'>;
 
@@ -45,7 +46,7 @@ export function lion(parameters: readonly Parameter[], options: LionOptions): Op
     beta1 = 0.9,
     beta2 = 0.99,
     weightDecay = 0,
-    decays = isMatrix,
+    decays = decaysByDefault,
     bits = 32,
     rowRates,
   } = options;

@@ -9,16 +9,16 @@ import { rateTable, type RateKey, type Rates, type RateTable } from './rate-tabl
 import { repeatedUpdate, type RepeatedUpdate } from './repeated-update.ts';
 import { absmaxOf, eightBitLayout, float32Layout } from './states/state-layout.ts';
 import { rowRateOf, type RowRates } from './row-rates.ts';
-import { stepCounter, type Stretch } from './step-counter.ts';
+import { stepCounter, type CountedRange } from './step-counter.ts';
 
-/** The rows of one op, with its numbers. */
+/** The rows that one op updates, with its rates. */
 export interface MomentStep extends StatePart {
   readonly rates: ArrayView<'f32'>;
-  /** Levels of 8-bit states; null where the states of these rows are float32. */
+  /** Levels of 8-bit states; null if the states of these rows are float32. */
   readonly maps: Maps | null;
 }
 
-/** How one optimizer differs from the others of its kind. */
+/** How a moment optimizer differs from the others. */
 export interface MomentRule {
   readonly name: string;
   readonly learningRate: number;
@@ -28,7 +28,7 @@ export interface MomentRule {
   readonly decays: (parameter: Parameter) => boolean;
   readonly paging?: PagingOptions;
   readonly rowRates?: RowRates;
-  /** The numbers of one update for its op. `update` has the learning rate of the rows. */
+  /** The rates of one update, for its op. `update` has the learning rate of the rows. */
   ratesOf(update: OptimizerUpdate, key: RateKey): Rates;
   /** Runs the op on some rows of one parameter. */
   step(backend: Backend, rows: MomentStep): void;
@@ -37,8 +37,8 @@ export interface MomentRule {
 /**
  * An optimizer that keeps moments for each weight, in float32 or in 8 bits, and runs one op for each
  * parameter.
- * A row counts its own updates. Where all rows have had equally many, as in every run with update rule
- * `prefix`, the ops of an update are the same each time but for their rates: they are recorded and replayed.
+ * Each row has its own update count. If all counts are equal, as in every run with update rule `prefix`, the
+ * ops of an update are the same each time except for their rates: they are recorded and replayed.
  */
 export function momentOptimizer(parameters: readonly Parameter[], rule: MomentRule): Optimizer {
   const { name, learningRate, bits, paging, rowRates } = rule;
@@ -57,7 +57,7 @@ export function momentOptimizer(parameters: readonly Parameter[], rule: MomentRu
     table.dispose();
     maps.release();
     states.dispose();
-    counter.load({ rows: [], rest: 0 }); // a state that begins again is bias-corrected from the start
+    counter.load({ rows: [], rest: 0 }); // a new state is bias-corrected from the start
   };
   return {
     name,
@@ -69,13 +69,13 @@ export function momentOptimizer(parameters: readonly Parameter[], rule: MomentRu
     resident: states.resident,
     prepare(backend) {
       states.prepare(backend);
-      // now: a step must not fail to get them halfway, and every step needs the same
+      // allocated here, so that a step cannot run out of memory halfway; every step needs the same arrays
       table.prepare(backend);
       if (hasCodes) maps.on(backend);
     },
     step(update) {
       checkUpdate(parameters, update);
-      counter.advance(update.rows, (stretches) => runUpdateOps(ops, stretches, update));
+      counter.advance(update.rows, (ranges) => runUpdateOps(ops, ranges, update));
     },
     state: () => ({ counts: counter.counts(), arrays: states.arrays() }),
     load({ counts, arrays }) {
@@ -87,7 +87,7 @@ export function momentOptimizer(parameters: readonly Parameter[], rule: MomentRu
   };
 }
 
-/** What the ops of an update read and write. */
+/** The state that the ops of an update read and write. */
 interface UpdateOps {
   readonly parameters: readonly Parameter[];
   readonly rule: MomentRule;
@@ -97,21 +97,21 @@ interface UpdateOps {
   readonly repeated: RepeatedUpdate;
 }
 
-/** Runs one op for each parameter and stretch of rows, or replays these ops if they are as before. */
+/** Runs one op for each parameter and range of rows, or replays these ops if they are the same as before. */
 function runUpdateOps(
   { parameters, rule, states, maps, table, repeated }: UpdateOps,
-  stretches: readonly Stretch[],
+  ranges: readonly CountedRange[],
   update: OptimizerUpdate,
 ): void {
   const backend = states.backend();
-  const isSameEachTime = isWhole(stretches, parameters) && states.ledger().pagedBytes === 0;
-  const steps = [...new Set(stretches.map(({ step }) => step))];
+  const isSameEachTime = isWhole(ranges, parameters) && states.ledger().pagedBytes === 0;
+  const steps = [...new Set(ranges.map(({ step }) => step))];
   table.withRates(
     steps,
     (key) => rule.ratesOf({ ...update, learningRate: rowRateOf(update, key) }, key),
     (ratesAt) => {
       const run = (target: Backend): void =>
-        states.update(stretches, (part) => {
+        states.update(ranges, (part) => {
           const isCoded = absmaxOf('m') in part.arrays;
           const rates = ratesAt({ ...part, decays: rule.decays(part.parameter), isCoded });
           rule.step(target, { ...part, rates, maps: isCoded ? maps.on(backend) : null });
@@ -122,10 +122,10 @@ function runUpdateOps(
   );
 }
 
-/** Whether all rows of all parameters have had equally many updates, with this one. */
-const isWhole = ([first, ...others]: readonly Stretch[], parameters: readonly Parameter[]): boolean =>
+/** Whether all rows of all parameters have the same update count, this update included. */
+const isWhole = ([first, ...others]: readonly CountedRange[], parameters: readonly Parameter[]): boolean =>
   others.length === 0 && first?.from === 0 && parameters.every(({ view: { shape } }) => shape[0] <= first.to);
 
-/** Weights and gradients: arrays that somebody else may replace between two updates. */
+/** Weights and gradients: arrays that other code may replace between two updates. */
 const replaceableArrays = (parameters: readonly Parameter[]): ArrayView[] =>
   parameters.flatMap(({ view, gradient }) => [view, gradient!]);

@@ -4,30 +4,30 @@ import type { Parameter } from '@qdylora/tensor';
 /** Rows `[from, to)` along the first axis. */
 export type RowRange = readonly [from: number, to: number];
 
-/** What one update needs to know besides the gradients, which lie in the parameters. */
+/** Arguments of one update. The gradients are in the parameters. */
 export interface OptimizerUpdate {
   readonly learningRate: number;
   /** Factor on every gradient: 1, or the clipping coefficient. */
   readonly gradientScale: number;
   /**
-   * The rows of each parameter to touch; all others keep weight and state bit for bit, also under weight
+   * The rows of each parameter to update. All other rows keep weights and state bit for bit, even with weight
    * decay. null: every row.
    */
   readonly rows: readonly RowRange[] | null;
   /**
-   * Whether this is a wide step: one of a nested run that trains its largest rank alone (`wideSteps`). Rows
-   * may have other learning rates then (`RowRate`). False by default.
+   * Whether this is a wide step: a step of a nested run that trains its largest rank alone (`wideSteps`).
+   * Rows may have other learning rates in it (`RowRate`). False by default.
    */
   readonly isWide?: boolean;
 }
 
-/** One array of an optimizer's state, wherever it lives: device memory, host memory or a page on disk. */
+/** One array of an optimizer's state, in device memory, in host memory or on pages. */
 export interface StateArray<D extends DType = DType> {
   readonly dtype: D;
   readonly shape: Shape;
   /**
-   * The numbers, if JavaScript can have them without waiting: where they lie, or gathered from their pages.
-   * Valid until the next update.
+   * The values, if they can be read without waiting: a view of host memory, or gathered from pages; else
+   * null. Valid until the next update.
    */
   peek(): DataOf[D] | null;
   /** A copy. */
@@ -48,7 +48,7 @@ export interface StepCounts {
   readonly rest: number;
 }
 
-/** Everything that an optimizer remembers between two updates. */
+/** Everything that an optimizer keeps between two updates. */
 export interface OptimizerState {
   readonly counts: StepCounts;
   readonly arrays: ReadonlyMap<string, StateArray>;
@@ -60,11 +60,11 @@ export interface SavedOptimizerState {
   readonly arrays: ReadonlyMap<string, SavedArray>;
 }
 
-/** Where an optimizer's state is, and what paging has cost since `prepare`. */
+/** Where an optimizer's state is, and the cost of paging since `prepare`. */
 export interface OptimizerLedger {
-  /** Bytes of state in memory, the slot that pages take turns in included. */
+  /** Bytes of state in memory, including the slots of pages. */
   readonly residentBytes: number;
-  /** Bytes of state that rest elsewhere between their turns. */
+  /** Bytes of state on pages. */
   readonly pagedBytes: number;
   readonly pageIns: number;
   /** Time spent on moving pages. */
@@ -76,45 +76,42 @@ export interface Optimizer extends Disposable {
   /** As in the config: `adamw_32bit`. */
   readonly name: string;
   readonly parameters: readonly Parameter[];
-  /** The rate that schedules scale, and that `trainStep` uses as it is. */
+  /** The rate that `trainStep` uses by default. `train` takes the rate from its schedule instead. */
   readonly learningRate: number;
   /** Bytes of gradients and state in memory together. */
   readonly byteLength: number;
   ledger(): OptimizerLedger;
   /**
-   * Arrays that have the gradients of all parameters; gaps between those are 0. They are fewer than the
-   * parameters where gradients lie side by side. Without it each parameter has one.
+   * Arrays that together contain all gradients. Contiguous gradients share one array, so there may be fewer
+   * arrays than parameters; padding between gradients is 0. If absent: one array per parameter.
    */
   gradients?(): readonly ArrayView<'f32'>[];
-  /**
-   * The float32 arrays of state that are in memory between updates: what a step looks at before it trusts
-   * them. Without it nobody looks.
-   */
+  /** Float32 state arrays that stay in memory; each step checks that they are finite. If absent: no check. */
   resident?(): readonly ArrayView<'f32'>[];
   /**
-   * Makes the parameters trainable and room for the state; on the same backend it may be called again.
-   * `trainStep` and `train` do it.
-   * @throws QdyloraError WRITE_FAILED where the disk has no room for pages; InsufficientMemoryError. Nothing
-   * is held then, so it may be called again.
+   * Makes the parameters trainable and allocates the state. Repeated calls on the same backend do nothing.
+   * `trainStep` and `train` call it.
+   *
+   * @throws QdyloraError WRITE_FAILED if the disk has no room for pages; InsufficientMemoryError. After an
+   * error nothing stays allocated, so the call can be repeated.
    */
   prepare(backend: Backend): void;
   /**
-   * Updates the weights. Where it refuses the update, or runs out of memory, weights, state and counters are
+   * Updates the weights. If it refuses the update or runs out of memory, weights, state and counters are
    * unchanged.
-   * @throws QdyloraError WRITE_FAILED where a page could not be moved, NON_FINITE where one holds no numbers:
-   * the state is lost then.
+   *
+   * @throws QdyloraError WRITE_FAILED if a page could not be moved, NON_FINITE if a page contains NaN or
+   * infinity. In both cases the state is lost.
    */
   step(update: OptimizerUpdate): void;
   state(): OptimizerState;
-  /**
-   * @throws QdyloraError BAD_RESUME where an array is missing or of another size; nothing has changed then.
-   */
+  /** @throws QdyloraError BAD_RESUME if an array is missing or has another size. Nothing has changed then. */
   load(saved: SavedOptimizerState): void;
-  /** Gives gradients and state back; the parameters are frozen again. */
+  /** Frees gradients and state, and freezes the parameters again. */
   dispose(): void;
 }
 
-/** Arrays that together hold the gradients of an optimizer's parameters. */
+/** Arrays that together contain the gradients of an optimizer's parameters. */
 export const gradientArrays = ({
   gradients,
   parameters,

@@ -3,7 +3,7 @@ import { areSameFactors, type RowFactors } from './row-rates.ts';
 
 type F32 = ArrayView<'f32'>;
 
-/** The numbers of one step op that change from update to update, in the order of its input `rates`. */
+/** The values of the input `rates` of one step op; they change from update to update. */
 export type Rates = readonly number[];
 
 /** Which rates an op needs. */
@@ -15,16 +15,15 @@ export interface RateKey extends RowFactors {
   readonly isCoded: boolean;
 }
 
-/** The `rates` of an update, as arrays that keep their place from update to update. */
+/** The `rates` of an update, in arrays that stay in place between updates. */
 export interface RateTable {
-  /** Where the rates lie while all rows have had equally many updates. */
+  /** The array of all rates while all rows have the same update count. */
   view(): F32;
-  /** Makes room for the rates of one step count, so that a step need not. */
+  /** Allocates the rates of one step count in advance. */
   prepare(backend: Backend): void;
   readonly byteLength: number;
   /**
-   * Writes the rates for each of the step counts and runs `body`, which gets the array of a key.
-   * All of it is there before `body` begins.
+   * Writes the rates for each step count, then runs `body`. `arrayOf` returns the array of a key.
    */
   withRates(
     steps: readonly number[],
@@ -34,10 +33,10 @@ export interface RateTable {
   dispose(): void;
 }
 
-/** Room for the longest input `rates`. */
+/** Elements of the longest input `rates`. */
 const ROW = 4;
 
-/** Which rates one step count has. */
+/** The kinds of rates that each step count has. */
 const KINDS = [true, false].flatMap((decays) => [true, false].map((isCoded) => ({ decays, isCoded })));
 
 /** @param factors the different factors on the learning rate */

@@ -1,11 +1,11 @@
 import { canRecord, repeatedCall, type ArrayView, type Backend, type RepeatedCall } from '@qdylora/contract';
 
-/** The ops of an optimizer's update, recorded the first time and replayed from then on. */
+/** The ops of an optimizer's update, recorded on the first call and replayed on later ones. */
 export interface RepeatedUpdate {
   /**
-   * Runs `body` or replays it. `body` may depend on nothing that changes but the contents of arrays.
+   * Runs `body` or replays it. Between calls, `body` may depend only on changes in the contents of arrays.
    *
-   * @param arrays what `body` reads and writes; where one has been replaced, `body` runs again
+   * @param arrays the arrays that `body` reads and writes; if one has been replaced, `body` runs again
    */
   run(backend: Backend, arrays: readonly ArrayView[], body: (backend: Backend) => void): void;
   dispose(): void;

@@ -1,7 +1,7 @@
 import { QdyloraError, shownValue } from '@qdylora/contract';
 import type { Parameter } from '@qdylora/tensor';
 import type { OptimizerUpdate } from './optimizer.ts';
-import type { Stretch } from './step-counter.ts';
+import type { CountedRange } from './step-counter.ts';
 
 /** A factor on the learning rate of some rows: from the end of the previous entry up to row `until`. */
 export interface RowRate {
@@ -12,16 +12,16 @@ export interface RowRate {
   readonly wideFactor?: number;
 }
 
-/** Factors on the learning rate of some rows: at wide steps, and at all others. */
+/** Factors on the learning rate of some rows: at wide steps, and at all other steps. */
 export type RowFactors = Required<Omit<RowRate, 'until'>>;
 
 /** Factors on the learning rate of the rows of a parameter, along its first axis. */
 export type RowRates = (parameter: Parameter) => readonly RowRate[];
 
-/** Rows with equally many updates and the same factors on their learning rate. */
-export interface RatedStretch extends Stretch, RowFactors {}
+/** Consecutive rows with the same update count and the same factors on their learning rate. */
+export interface RatedRange extends CountedRange, RowFactors {}
 
-/** Every row at the learning rate itself. */
+/** The factor 1 for every row. */
 export const UNIFORM_RATES: RowRates = () => [{ until: Infinity, factor: 1 }];
 
 /** The learning rate of some rows at an update. */
@@ -33,7 +33,7 @@ export const rowRateOf = (
 export const areSameFactors = (left: RowFactors, right: RowFactors): boolean =>
   left.factor === right.factor && left.wideFactor === right.wideFactor;
 
-/** The different factors of all parameters.  @throws QdyloraError BAD_ARGUMENT for factors that do not fit */
+/** The different factors of all parameters.  @throws QdyloraError BAD_ARGUMENT for invalid row rates */
 export function differentFactors(
   parameters: readonly Parameter[],
   rowRates: RowRates,
@@ -51,13 +51,13 @@ export function differentFactors(
 }
 
 function assertRates({ name, view }: Parameter, rates: readonly RowRate[]): void {
-  const rise = rates.every(({ until }, i) => until > (rates[i - 1]?.until ?? 0));
-  const cover = (rates.at(-1)?.until ?? 0) >= view.shape[0];
+  const areAscending = rates.every(({ until }, i) => until > (rates[i - 1]?.until ?? 0));
+  const haveAllRows = (rates.at(-1)?.until ?? 0) >= view.shape[0];
   const isFactor = (value: number): boolean => Number.isFinite(value) && value > 0;
-  const hasFactors = rates.every(
+  const haveFactors = rates.every(
     ({ factor, wideFactor = factor }) => isFactor(factor) && isFactor(wideFactor),
   );
-  if (rise && cover && hasFactors) return;
+  if (areAscending && haveAllRows && haveFactors) return;
   throw new QdyloraError('BAD_ARGUMENT', {
     where: 'rowRates',
     problem:
@@ -66,15 +66,15 @@ function assertRates({ name, view }: Parameter, rates: readonly RowRate[]): void
   });
 }
 
-/** Cuts stretches where the factors change. */
-export const ratedStretches = (
-  stretches: readonly Stretch[],
+/** Cuts ranges at the rows where the factors change. */
+export const ratedRanges = (
+  ranges: readonly CountedRange[],
   rates: readonly RowRate[],
-): readonly RatedStretch[] =>
-  stretches.flatMap((stretch) =>
+): readonly RatedRange[] =>
+  ranges.flatMap((range) =>
     rates.flatMap(({ until, factor, wideFactor = factor }, i) => {
-      const from = Math.max(stretch.from, rates[i - 1]?.until ?? 0);
-      const to = Math.min(stretch.to, until);
-      return from < to ? [{ from, to, step: stretch.step, factor, wideFactor }] : [];
+      const from = Math.max(range.from, rates[i - 1]?.until ?? 0);
+      const to = Math.min(range.to, until);
+      return from < to ? [{ from, to, step: range.step, factor, wideFactor }] : [];
     }),
   );

@@ -12,8 +12,8 @@ import {
   type OptionRules,
 } from '@qdylora/contract';
 import { addInto, copy, fill, scaleBy, type Parameter } from '@qdylora/tensor';
-import { isMatrix } from './adamw.ts';
 import { checkUpdate } from './check-update.ts';
+import { decaysByDefault } from './decays-by-default.ts';
 import type { Optimizer } from './optimizer.ts';
 import { areSameFactors, rowRateOf, type RowFactors, type RowRates } from './row-rates.ts';
 import { parameterStates, type StatePart } from './states/parameter-states.ts';
@@ -24,11 +24,11 @@ type F32 = ArrayView<'f32'>;
 
 export interface SgdOptions {
   readonly learningRate: number;
-  /** 0 by default: then it keeps no state. */
+  /** 0 by default: no state. */
   readonly momentum?: number;
   /** 0 by default; added to the gradient, as in torch. */
   readonly weightDecay?: number;
-  /** Which parameters decay: by default those with at least two axes. */
+  /** Whether a parameter decays. By default those with at least two axes do. */
   readonly decays?: (parameter: Parameter) => boolean;
   /** Factors on the learning rate by row; 1 by default. */
   readonly rowRates?: RowRates;
@@ -50,7 +50,7 @@ const OPTIONS: OptionRules<SgdOptions> = {
  */
 export function sgd(parameters: readonly Parameter[], options: SgdOptions): Optimizer {
   checkOptions('sgd', options, OPTIONS);
-  const { learningRate, momentum = 0, weightDecay = 0, decays = isMatrix, rowRates } = options;
+  const { learningRate, momentum = 0, weightDecay = 0, decays = decaysByDefault, rowRates } = options;
   const states = parameterStates(parameters, float32Layout(momentum > 0 ? ['velocity'] : []), { rowRates });
   const counter = stepCounter();
   const dispose = (): void => {
@@ -83,8 +83,8 @@ export function sgd(parameters: readonly Parameter[], options: SgdOptions): Opti
             minusRate: factorOf(backend, -rowRateOf(update, factors)),
           })),
         };
-        counter.advance(rows, (stretches) =>
-          states.update(stretches, (part) => {
+        counter.advance(rows, (ranges) =>
+          states.update(ranges, (part) => {
             stepPart(backend, part, step, weightDecay > 0 && decays(part.parameter));
           }),
         );
@@ -98,7 +98,7 @@ export function sgd(parameters: readonly Parameter[], options: SgdOptions): Opti
   };
 }
 
-/** What one step works with; all of it is there before the first weight changes. */
+/** The arrays of one step. All of them are allocated before the first weight changes. */
 interface Step {
   readonly direction: F32;
   readonly product: F32;

@@ -1,16 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { RowRange } from './optimizer.ts';
-import { stepCounter, type StepCounter, type Stretch } from './step-counter.ts';
+import { stepCounter, type StepCounter, type CountedRange } from './step-counter.ts';
 
 const ROWS = 8;
 const range = fc
   .tuple(fc.integer({ min: 0, max: ROWS }), fc.integer({ min: 0, max: ROWS }))
   .map(([a, b]) => [Math.min(a, b), Math.max(a, b)] as const);
-const advanced = (counter: StepCounter, rows: readonly RowRange[] | null): readonly Stretch[] => {
-  let seen: readonly Stretch[] = [];
-  counter.advance(rows, (stretches) => {
-    seen = stretches;
+const advanced = (counter: StepCounter, rows: readonly RowRange[] | null): readonly CountedRange[] => {
+  let seen: readonly CountedRange[] = [];
+  counter.advance(rows, (ranges) => {
+    seen = ranges;
   });
   return seen;
 };
@@ -32,7 +32,7 @@ describe('the step counter', () => {
           const seen = new Array<number>(ROWS).fill(-1);
           for (const { from, to, step } of advanced(counter, rows))
             for (let row = from; row < Math.min(to, ROWS); row++) {
-              expect(seen[row], 'a row in two stretches').toBe(-1);
+              expect(seen[row], 'a row in two ranges').toBe(-1);
               seen[row] = step;
             }
           expect(seen).toEqual(own.map((count, row) => (touched[row] ? count : -1)));

@@ -1,7 +1,7 @@
 /**
- * (M + δ·I)⁻¹ of a symmetric matrix without negative eigenvalues, by the Cholesky factor M + δ·I = L·Lᵀ:
- * L⁻ᵀ·L⁻¹. In exact arithmetic each squared pivot is at least δ; where rounding of M makes one smaller, it
- * becomes δ, so that the inverse is always finite.
+ * (M + δ·I)⁻¹ of a positive semidefinite matrix M, as L⁻ᵀ·L⁻¹ with the Cholesky factor M + δ·I = L·Lᵀ. In
+ * exact arithmetic each squared pivot is at least δ; if rounding of M makes one smaller, it is set to δ, so
+ * that the inverse is always finite.
  *
  * matrix: [n, n] → [n, n]
  */

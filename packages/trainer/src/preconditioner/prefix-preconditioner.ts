@@ -11,14 +11,14 @@ type F32 = ArrayView<'f32'>;
 /** Changes the gradients of a step before the optimizer reads them. */
 export interface Preconditioner {
   /**
-   * Changes the gradients in place. The weights are still those that the passes have used.
+   * Changes the gradients in place. The weights are still those of the passes.
    *
    * @param passes the passes that added the gradients
    */
   precondition(passes: readonly Pass[]): Promise<void>;
 }
 
-/** What `preconditioner` of the config can be. */
+/** Values of `preconditioner` in the config. */
 export const PRECONDITIONERS = ['none', 'prefix'] as const;
 
 /** Damping of PEFT's `create_riemannian_optimizer`. */
@@ -30,19 +30,19 @@ const DAMPING = 1e-2;
  *
  *   gA ← (B·Bᵀ + δI)⁻¹·gA,   gB ← (A·Aᵀ + δI)⁻¹·gB        A, gA: [b, in]   B, gB: [b, out]
  *
- * with the rows of the rank b of the step alone. The change of the product B·A then does not depend on how it
- * is divided between A and B: for an invertible T: [b, b] and δ → 0, the step of (T⁻¹·A, Tᵀ·B) has the same
- * effect. What later rows hold has no influence on a step at rank b.
+ * with only the first b rows, for a step at rank b. The change of the product BᵀA then does not depend on how
+ * it is factored into A and B: for an invertible T: [b, b] and δ → 0, the step of (T⁻¹·A, Tᵀ·B) has the same
+ * effect. Later rows have no influence on a step at rank b.
  *
- * A step at several ranks has the mean of their metrics over its tokens: each rank adds its own leading block
- * of the Gram matrix, times (s_b / s_R)² for the scales, where R is the largest rank of the step
+ * A step at several ranks uses the mean of their metrics over its tokens: each rank b adds its leading block
+ * of the Gram matrix, times (s_b / s_R)², where s are the scales and R is the largest rank of the step
  * (`rankMetric`).
  *
- * Clipping comes first: the coefficient is that of the plain gradient, as in PEFT, where the trainer clips
- * before the optimizer. Cost: 4·b²·(in + out) operations of float32 in ops for each layer, 2 inverses of
- * [b, b] in float64 on the host, and one more wait for the device.
+ * Clipping comes first: the coefficient is that of the plain gradient, as in PEFT, whose trainer clips before
+ * the optimizer. Cost: 4·b²·(in + out) float32 operations per layer in ops, 2 inverses of [b, b] per layer in
+ * float64 on the host, and one more wait for the device.
  *
- * @throws QdyloraError BAD_ARGUMENT for a damping that is not greater than 0
+ * @throws QdyloraError BAD_ARGUMENT unless the damping is a number greater than 0
  * @example
  * const preconditioner = prefixPreconditioner(adapted);
  * await trainStep(adapted.atRank(8), batch, optimizer, { preconditioner });

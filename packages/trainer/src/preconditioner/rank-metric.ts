@@ -1,6 +1,6 @@
 import type { Pass } from '../step/run-pass.ts';
 
-/** The rows that some tokens of a step train, and how much they count. */
+/** The rows that some tokens of a step train, and the weight of these tokens. */
 export interface TrainedShare {
   /** Rows trainFrom … rank−1. */
   readonly rank: number;
@@ -9,7 +9,7 @@ export interface TrainedShare {
   readonly share: number;
 }
 
-/** The different row ranges that the passes of a step train; none without adapters. */
+/** The different row ranges that the passes of a step train; empty without adapters. */
 export function trainedShares(passes: readonly Pass[]): TrainedShare[] {
   const byRows = new Map<string, TrainedShare>();
   let total = 0;
@@ -30,9 +30,9 @@ export function trainedShares(passes: readonly Pass[]): TrainedShare[] {
 }
 
 /**
- * Weights of the entries of a Gram matrix of an adapter's rows, so that it measures how far a change of the
- * rows moves the output, on average over the tokens of a step: [i, j] = Σ share·(s_rank / s_largest)² over
- * the ranges that have both rows. In a step at one rank all weights are 1.
+ * Weights for the entries of a Gram matrix of an adapter's rows. With them it measures how far a change of
+ * the rows moves the output, on average over the tokens of a step: [i, j] = Σ share·(s_rank / s_largest)²
+ * over the ranges that contain both rows. In a step at one rank all weights are 1.
  *
  * @param size largest rank of the step
  * @returns [size, size]

@@ -2,8 +2,8 @@ import { QdyloraError } from '@qdylora/contract';
 import type { TrainingRun } from './training-run.ts';
 
 /**
- * Ends the run of all workers after the newest step, where one of them was aborted or a callback ends it: the
- * others would wait for it in the next step. Does nothing without workers, and after the last step.
+ * Ends the run on all workers after the newest step if one worker was aborted or its callback ends the run:
+ * the others would wait for it in the next step. Does nothing without workers, and after the last step.
  *
  * @throws QdyloraError ABORTED on all workers if the signal of one fired
  */
@@ -19,7 +19,7 @@ export async function agreeToStop(run: TrainingRun): Promise<void> {
     throw new QdyloraError('ABORTED', {
       where: 'train',
       problem: 'The run was aborted',
-      details: { isAgreed: true, worker: size - aborted }, // the first of those that were asked
+      details: { isAgreed: true, worker: size - aborted }, // the first worker that was aborted
       cause: signal?.reason,
     });
   if (isStopped) run.stoppedBy ??= 'callback';

@@ -1,27 +1,27 @@
 import { broadcastText } from '@qdylora/collectives';
 import { createRng, elementCount, QdyloraError } from '@qdylora/contract';
-import type { Began, CheckpointKeeper } from '../checkpoints/open-keeper.ts';
+import type { RunStart, CheckpointKeeper } from '../checkpoints/open-keeper.ts';
 import { resumeState } from '../checkpoints/resume-state.ts';
-import type { RunParts } from '../checkpoints/save-state.ts';
+import type { CheckpointContents } from '../checkpoints/save-state.ts';
 import { startOptimizer } from '../checkpoints/start-optimizer.ts';
 import { stateNameOf } from '../optimizers/create-optimizer.ts';
 import { createPassRecorder } from '../step/pass-recorder.ts';
 import { firstLossScale } from '../step/loss-scale.ts';
 import { isAdapted } from '../step/passes-of-step.ts';
-import { freshProgress, type RunProgress } from '../checkpoints/run-progress.ts';
+import { freshProgress, type RunProgress } from './run-progress.ts';
 import type { EventQueue } from './event-queue.ts';
 import type { PlanEvent, TrainEvent, WarningCode } from './train-events.ts';
 import type { ResolvedTrainOptions } from './train-options.ts';
 import { isPatienceOver, type TrainingRun } from './training-run.ts';
 
-/** `evaluatedAt` of a run that has not even evaluated the weights that it starts from. */
+/** `evaluatedAt` of a run that has yet to evaluate its initial weights. */
 const BEFORE_FIRST_STEP = -1;
 
 /**
- * Prepares the optimizer, restores a checkpoint if the run resumes or takes the optimizer's state of another
- * run, checks that the disk has room for the next one, and emits the plan.
+ * Prepares the optimizer, restores a checkpoint or the optimizer state of another run, checks that the disk
+ * has room for the next checkpoint, and emits the plan.
  *
- * @throws QdyloraError BAD_ARGUMENT for an optimizer over another model's parameters; BAD_RESUME, NOT_EMPTY,
+ * @throws QdyloraError BAD_ARGUMENT for an optimizer of another model's parameters; BAD_RESUME; NOT_EMPTY;
  * WRITE_FAILED.
  */
 export async function beginRun(
@@ -76,7 +76,7 @@ export async function beginRun(
     recorder: options.recordsPasses === false ? null : createPassRecorder(backend),
     savedAt: progress.step,
     isDiskLow: false,
-    isKeepable: true,
+    isSavable: true,
     failedSave: null,
     isStopAgreed: false,
     stoppedBy: isPatienceOver(options, progress) ? 'early_stopping' : null,
@@ -89,7 +89,7 @@ const OTHER_EVALUATION =
   'The run resumes with other held-out rows or other ranks to evaluate, so its scores cannot be compared ' +
   'with earlier ones: the best adapter and early stopping start over.';
 
-/** Forgets scores of other rows or ranks than the run evaluates now. Returns whether there were any. */
+/** Drops earlier scores if they are of other rows or ranks. Returns whether they were. */
 function forgetOtherScores(progress: RunProgress, evaluate: ResolvedTrainOptions['evaluate']): boolean {
   const { measured } = progress;
   const isOther = measured !== null && evaluate?.measures !== undefined && evaluate.measures !== measured;
@@ -98,15 +98,15 @@ function forgetOtherScores(progress: RunProgress, evaluate: ResolvedTrainOptions
 }
 
 /**
- * Restores the run. The worker that saves chooses the checkpoint, and the others begin with the same one.
+ * Restores the run. The worker that saves chooses the checkpoint, and the others start from the same one.
  *
  * @throws QdyloraError NOT_EMPTY, BAD_RESUME
  */
 async function beginTogether(
-  trained: Omit<RunParts, 'progress'>,
+  trained: Omit<CheckpointContents, 'progress'>,
   { workers, resume, save }: ResolvedTrainOptions,
   keeper: CheckpointKeeper | null,
-): Promise<Began | null> {
+): Promise<RunStart | null> {
   const parts = { ...trained, absentIdentity: save?.absentConfig };
   const start = keeper?.begin(parts, resume) ?? null;
   if (!workers) return start;
@@ -115,7 +115,7 @@ async function beginTogether(
   return { progress: resumeState(path, parts).progress, resumedFrom: path, warnings: [] };
 }
 
-/** An optimizer over another model's weights would run to the end and train nothing. */
+/** An optimizer of another model's weights would run to the end and train nothing. */
 function assertTrainsModel({ model, optimizer }: ResolvedTrainOptions): void {
   const modelParameters = new Set(
     isAdapted(model) ? [...model.parameters(), ...model.model.parameters()] : model.parameters(),

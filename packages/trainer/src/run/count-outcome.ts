@@ -28,7 +28,7 @@ export function countOutcome(run: TrainingRun, outcome: StepOutcome): void {
   }
 }
 
-/** At a scale of at most 1 a gradient that is not finite is no overflow of the scale. */
+/** At a scale of at most 1, a non-finite gradient is not an overflow of the scale. */
 const isOverflow = ({ progress: { lossScale } }: TrainingRun, { nonFinite }: StepOutcome): boolean =>
   nonFinite === 'gradient' && lossScale !== null && lossScale.scale > 1;
 
@@ -66,7 +66,7 @@ function countBadStep(run: TrainingRun, { nonFinite, loss, gradNorm }: StepOutco
     nonFinite === 'state' ? 'the optimizer state is not finite' : `loss ${loss}, gradient norm ${gradNorm}`;
   run.warn('NON_FINITE_LOSS', `step ${progress.step} was skipped: ${finding}`);
   if (progress.badInARow < options.maxBadSteps) return;
-  run.isKeepable = false;
+  run.isSavable = false;
   const checkpoint = keeper?.newest ?? null;
   const remedy =
     nonFinite === 'state'

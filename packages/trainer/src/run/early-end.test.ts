@@ -47,7 +47,7 @@ describe('a run that an error ends', () => {
       expect(failure).toMatchObject({ code: 'BAD_DATA', where: 'rows.jsonl:7', details: { line: 7 } });
       expect(failure.message).toBe(
         `[rows.jsonl:7] The line has only half a row. Mend it. What was learned up to step 4 is kept. ` +
-          `Go on from ${join(folder, 'checkpoints/step-4')} with resume_from_checkpoint.`,
+          `Resume from ${join(folder, 'checkpoints/step-4')} with resume_from_checkpoint.`,
       );
       expect(checkpointsIn(folder)).toEqual(['step-4']);
       const mended = tinyOptions({ save, resume: 'latest' });
@@ -120,7 +120,7 @@ describe('a run that an error ends', () => {
     const options = tinyOptions({ save: { folder, every: 2 } });
     expect(
       (await failureOf(train({ ...options, batches: failingAt(4, options.batches, badRow()) }))).message,
-    ).toMatch(/What was learned up to step 4 is kept\. Go on from .*step-4 with/);
+    ).toMatch(/What was learned up to step 4 is kept\. Resume from .*step-4 with/);
     expect(checkpointsIn(folder)).toEqual(['step-2', 'step-4']);
   });
 

@@ -2,7 +2,7 @@ import { assertArgument, QdyloraError } from '@qdylora/contract';
 import type { EvalEvent } from './train-events.ts';
 
 /**
- * Ends a run whose evaluations no longer improve. Those before the sort of its rows (`wideSteps`) do not
+ * Ends a run whose evaluations no longer improve. Evaluations before its rows are sorted (`wideSteps`) do not
  * count.
  */
 export interface EarlyStoppingOptions {
@@ -14,7 +14,7 @@ export interface EarlyStoppingOptions {
   readonly minDelta?: number;
 }
 
-/** What early stopping remembers. It is part of each checkpoint, so a resumed run ends at the same step. */
+/** State of early stopping. It is part of each checkpoint, so a resumed run ends at the same step. */
 export interface EarlyStoppingState {
   readonly on: number | 'aurac';
   /** Best value so far, and the step that had it. */
@@ -63,7 +63,7 @@ export function watchEvaluation(
   const value = watchedValue(on, event);
   const better = (one: number, other: number): boolean =>
     (on === 'aurac' ? one - other : other - one) > minDelta;
-  // an infinite loss is read back as NaN: a run that goes on must decide as one that was never interrupted
+  // an infinite loss is read back as NaN: a resumed run must decide as the uninterrupted one
   if (before?.on !== on || (!Number.isFinite(before.best) && Number.isFinite(value)))
     return { on, best: value, bestStep: event.step, waited: 0 };
   if (Number.isFinite(value) && better(value, before.best))

@@ -16,7 +16,7 @@ export function throwIfAborted({ options: { signal }, progress }: TrainingRun): 
 /**
  * Saves the last whole step of a run that an error or an abort ends, so that nothing it learned is lost.
  *
- * @returns the error that `result` rejects with: ABORTED after an abort, else `cause` with what was kept
+ * @returns the error that `result` rejects with: ABORTED after an abort, else `cause` with the saved step
  */
 export async function endEarly(run: TrainingRun, cause: unknown): Promise<unknown> {
   const { progress, options } = run;
@@ -30,13 +30,13 @@ export async function endEarly(run: TrainingRun, cause: unknown): Promise<unknow
   return isAborted ? abortError(run, cause, { failure, unsaved }) : withProgress(run, cause, unsaved);
 }
 
-/** Whether a worker was aborted and all of them agreed to stop: this one may not have been asked itself. */
+/** Whether all workers agreed to stop because one was aborted, which may be another one. */
 const isAbortOfWorkers = (cause: unknown): boolean =>
   QdyloraError.isInstance(cause) && cause.code === 'ABORTED' && cause.details.isAgreed === true;
 
 /** Saves the newest step if it is worth it. @returns the error of the save, or null */
 async function saveIfWorthIt(run: TrainingRun): Promise<unknown> {
-  if (!run.keeper || !run.isKeepable || run.savedAt >= run.progress.step) return null;
+  if (!run.keeper || !run.isSavable || run.savedAt >= run.progress.step) return null;
   try {
     await saveLastStep(run);
     return null;
@@ -69,18 +69,18 @@ function abortError(
   });
 }
 
-/** Whether all workers stop together, and the one that was asked to. */
+/** Details of an abort that all workers agreed on: the aborted worker. */
 const agreementOf = (cause: unknown): object => {
   const { isAgreed, worker } = QdyloraError.isInstance(cause) ? cause.details : {};
   return isAgreed ? { isAgreed, worker } : {};
 };
 
-/** Adds to a `QdyloraError` what is saved of the run; an error of a callback stays the same object. */
+/** Adds to a `QdyloraError` what has been saved; an error of a callback stays the same object. */
 function withProgress(run: TrainingRun, error: unknown, unsaved: string | null): unknown {
   const { keeper, progress } = run;
   if (!QdyloraError.isInstance(error) || !keeper) return error;
   if (unsaved) return withNextStep(error, `The run ended after step ${progress.step}; ${unsaved}`);
-  const isSaved = run.isKeepable && run.savedAt === progress.step && keeper.newest !== null;
+  const isSaved = run.isSavable && run.savedAt === progress.step && keeper.newest !== null;
   return isSaved
     ? withNextStep(error, `What was learned up to step ${progress.step} is kept. ${howToResume(keeper)}`)
     : error;
@@ -88,5 +88,5 @@ function withProgress(run: TrainingRun, error: unknown, unsaved: string | null):
 
 const howToResume = ({ newest }: CheckpointKeeper): string =>
   newest
-    ? `Go on from ${newest} with resume_from_checkpoint.`
+    ? `Resume from ${newest} with resume_from_checkpoint.`
     : `No checkpoint was written: begin again with ${RESUME_NEWEST}, or in another output_dir.`;

@@ -2,9 +2,9 @@ import { watchEvaluation } from './early-stopping.ts';
 import { saveBest } from './save-run.ts';
 import type { EvalEvent, RankLoss } from './train-events.ts';
 import { isWideStep } from './wide-steps.ts';
-import { heedCallback, isDue, isLastStep, isPatienceOver, type TrainingRun } from './training-run.ts';
+import { awaitCallback, isDue, isLastStep, isPatienceOver, type TrainingRun } from './training-run.ts';
 
-/** Whether the newest step is to be evaluated and has not been yet. */
+/** Whether the newest step must be evaluated and has not been yet. */
 export const isEvaluationDue = (run: TrainingRun): boolean =>
   run.options.evaluate !== undefined &&
   run.progress.evaluatedAt < run.progress.step &&
@@ -34,14 +34,14 @@ export async function evaluateRun(run: TrainingRun): Promise<void> {
   run.emit(event);
   if (isPatienceOver(options, progress) && !isLastStep(run)) run.stoppedBy ??= 'early_stopping';
   try {
-    await heedCallback(run, options.onEvaluate?.(event));
+    await awaitCallback(run, options.onEvaluate?.(event));
   } finally {
-    // an adapter that could not be written is not one that later ones have to beat
+    // a best adapter that could not be written does not count
     if (isBest && !(await saveBest(run))) progress.best = best;
   }
 }
 
-/** The rank of the lowest loss, the first of equals; null if no loss is a number. */
+/** The rank of the lowest loss, the first one on a tie; null if every loss is NaN. */
 const bestRankOf = (byRank: readonly RankLoss[]): number | null =>
   byRank.reduce<RankLoss>((best, one) => (one.loss < best.loss ? one : best), { rank: null, loss: Infinity })
     .rank;

@@ -23,8 +23,8 @@ const step = (n: number): TrainEvent => ({
   pageWaitSeconds: 0,
 });
 const warning = (n: number): TrainEvent => ({ type: 'warning', code: 'NO_TOKENS', message: '', step: n });
-const queueOf = (mostWaiting?: number): EventQueue<TrainEvent> =>
-  eventQueue({ isDroppable: ({ type }) => type === 'step', mostWaiting });
+const queueOf = (maxWaiting?: number): EventQueue<TrainEvent> =>
+  eventQueue({ isDroppable: ({ type }) => type === 'step', maxWaiting });
 const drained = async (queue: AsyncIterable<TrainEvent>): Promise<[string, number][]> => {
   const seen: [string, number][] = [];
   for await (const event of queue) if ('step' in event) seen.push([event.type, event.step]);

@@ -1,10 +1,10 @@
 /**
  * Events between a run, which must not stall, and readers, which may be slow or absent.
  *
- * Each reader receives every event from the moment it subscribes, whatever others read; a reader that
- * subscribes while there is no other also receives the events that wait. Events that a reader has not read
- * yet wait for it: the newest `mostWaiting` of the droppable ones, and all others. When the last reader
- * leaves (`break`), the events that it had not read wait for the next one.
+ * Each reader receives every event from the moment it subscribes, whatever others read. A reader that
+ * subscribes while there is no other also receives the waiting events. Events that a reader has not read yet
+ * wait for it: the newest `maxWaiting` droppable events, and all others. When the last reader leaves
+ * (`break`), its unread events wait for the next reader.
  */
 export interface EventQueue<T> extends AsyncIterable<T> {
   push(event: T): void;
@@ -15,18 +15,22 @@ export interface EventQueue<T> extends AsyncIterable<T> {
 }
 
 export interface EventQueueOptions<T> {
-  /** Whether an event may be lost where a reader is slow or absent; all other events wait without a limit. */
+  /** Whether an event may be dropped if a reader is slow or absent; all other events wait without a limit. */
   readonly isDroppable: (event: T) => boolean;
-  /** Most droppable events that wait for one reader; beyond that the oldest one is lost. 1,024 by default. */
-  readonly mostWaiting?: number;
+  /**
+   * Maximum number of droppable events that wait for a reader; then the oldest is dropped. Default: 1,024.
+   */
+  readonly maxWaiting?: number;
 }
 
 /** About 300 KB of step events; a reader that keeps up never has more than a few. */
-const MOST_WAITING = 1024;
+const MAX_WAITING = 1024;
 
 type Result<T> = IteratorResult<T, undefined>;
 
-/** Either events wait for a call of `next`, or calls of `next` wait for an event: `answers` are theirs. */
+/**
+ * Either events wait in `backlog` for a call of `next`, or calls of `next` wait in `answers` for an event.
+ */
 interface Reader<T> {
   readonly backlog: Backlog<T>;
   readonly answers: ((result: Result<T> | Promise<Result<T>>) => void)[];
@@ -96,13 +100,13 @@ interface Backlog<T> {
   take(): { readonly value: T } | undefined;
 }
 
-function backlogOf<T>({ isDroppable, mostWaiting = MOST_WAITING }: EventQueueOptions<T>): Backlog<T> {
+function backlogOf<T>({ isDroppable, maxWaiting = MAX_WAITING }: EventQueueOptions<T>): Backlog<T> {
   const events: T[] = [];
   let droppable = 0;
   return {
     add(event) {
       events.push(event);
-      if (!isDroppable(event) || ++droppable <= mostWaiting) return;
+      if (!isDroppable(event) || ++droppable <= maxWaiting) return;
       events.splice(events.findIndex(isDroppable), 1);
       droppable--;
     },

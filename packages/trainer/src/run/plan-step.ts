@@ -4,8 +4,8 @@ import { passesOfStep, type StepPlan, type StepPlanOptions } from '../step/passe
 import type { ResolvedTrainOptions, StepBatches } from './train-options.ts';
 
 /**
- * The passes of a step. Of several workers each reads only the rows of its own passes, where the batches can
- * tell them apart (`shareAt`). All workers make the same plan.
+ * Plans the passes of a step. If there are workers and the batches can be read in shares (`shareAt`), each
+ * worker reads only the rows of its own passes. All workers make the same plan.
  */
 export async function planStep(
   step: number,
@@ -19,9 +19,9 @@ export async function planStep(
 }
 
 /**
- * Which passes a worker runs depends on the lengths of all rows, so it is known only when the workers have
- * told each other theirs. Each first reads its share of the micro batches. What it needs of others is read
- * then: at the borders, where micro batches have several passes or rows were left out.
+ * Which passes a worker runs depends on the lengths of all rows. So each worker first reads its share of the
+ * micro batches, and the workers exchange lengths. Then each reads the rows that it needs from other shares:
+ * at the borders, if micro batches have several passes or rows were left out.
  */
 async function planShared(
   step: number,

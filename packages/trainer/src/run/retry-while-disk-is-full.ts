@@ -1,21 +1,21 @@
 import { isFullDisk } from '../checkpoints/disk-room.ts';
 import type { TrainingRun } from './training-run.ts';
 
-/** Milliseconds between the first try and the second; each wait is twice the one before. */
+/** Milliseconds between the first two attempts; each wait is twice as long as the previous one. */
 const FIRST_WAIT_MS = 250;
-const LONGEST_WAIT_MS = 10_000;
+const MAX_WAIT_MS = 10_000;
 
 /**
  * Runs `save`, and repeats it while the disk is full, for up to `waitForRoomSeconds`: the steps since the
  * newest checkpoint are in memory only. An abort ends the wait.
  *
- * @throws the error of the last try
+ * @throws the error of the last attempt
  */
 export async function retryWhileDiskIsFull(run: TrainingRun, save: () => Promise<string>): Promise<string> {
   const { save: saveOptions, signal, clock } = run.options;
   const waitSeconds = saveOptions?.waitForRoomSeconds ?? 0;
   const deadline = clock() + waitSeconds;
-  for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)) {
+  for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, MAX_WAIT_MS)) {
     try {
       return await save();
     } catch (error) {
@@ -31,7 +31,7 @@ export async function retryWhileDiskIsFull(run: TrainingRun, save: () => Promise
   }
 }
 
-/** Waits in short intervals, because the signal of a worker changes without an event. */
+/** Waits in short intervals, because the signal of a worker changes without firing an event. */
 async function waitUnlessAborted(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   for (let left = milliseconds; left > 0 && !signal?.aborted; left -= FIRST_WAIT_MS)
     await new Promise((resolve) => {

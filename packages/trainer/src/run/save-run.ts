@@ -2,9 +2,9 @@ import { QdyloraError } from '@qdylora/contract';
 import { megabytes } from '../checkpoints/disk-room.ts';
 import { retryWhileDiskIsFull } from './retry-while-disk-is-full.ts';
 import type { CheckpointEvent } from './train-events.ts';
-import { heedCallback, isDue, isLastStep, type TrainingRun } from './training-run.ts';
+import { awaitCallback, isDue, isLastStep, type TrainingRun } from './training-run.ts';
 
-/** Whether the newest step is to be saved and has not been yet. */
+/** Whether the newest step must be saved and has not been yet. */
 export const isSaveDue = (run: TrainingRun): boolean =>
   run.keeper !== null && run.savedAt < run.progress.step && isDue(run, run.options.save?.every);
 
@@ -47,7 +47,7 @@ export async function saveLastStep(run: TrainingRun): Promise<void> {
 /**
  * Writes the best adapter so far, if the run keeps one. A failed write is a warning.
  *
- * @returns false where the write failed
+ * @returns false if the write failed
  */
 export async function saveBest(run: TrainingRun): Promise<boolean> {
   let path: string | null;
@@ -68,7 +68,7 @@ function writeCheckpoint({ keeper, options, progress, identity }: TrainingRun): 
 
 async function announceSave(run: TrainingRun, event: CheckpointEvent): Promise<void> {
   run.emit(event);
-  await heedCallback(run, run.options.onSave?.(event));
+  await awaitCallback(run, run.options.onSave?.(event));
 }
 
 /** Warns of a failed write. @throws any other error unchanged */

@@ -9,7 +9,7 @@ import { countOutcome } from './count-outcome.ts';
 import { averageWith } from './loss-average.ts';
 import { planStep } from './plan-step.ts';
 import type { StepEvent } from './train-events.ts';
-import { heedCallback, type TrainingRun } from './training-run.ts';
+import { awaitCallback, type TrainingRun } from './training-run.ts';
 import { isWideStep } from './wide-steps.ts';
 
 /**
@@ -36,13 +36,13 @@ export async function takeStep(run: TrainingRun): Promise<void> {
     ...lastingOptions(run),
     dropout: { rng: run.dropout, step: index },
     beforeUpdate: () => {
-      run.isKeepable = false;
+      run.isSavable = false;
     },
   }).catch((error: unknown) => {
-    run.isKeepable ||= isRefusal(error);
+    run.isSavable ||= isRefusal(error);
     throw error;
   });
-  run.isKeepable = true;
+  run.isSavable = true;
   const stepSeconds = clock() - start;
   const { loss, gradNorm, tokens } = outcome;
   progress.step++;
@@ -70,7 +70,7 @@ export async function takeStep(run: TrainingRun): Promise<void> {
   };
   run.emit(event);
   countOutcome(run, outcome);
-  await heedCallback(run, options.onStep?.(event));
+  await awaitCallback(run, options.onStep?.(event));
 }
 
 /** Errors of an optimizer's `step` that leave weights and state as they were. */
@@ -91,13 +91,13 @@ const lastingOptions = ({ options, recorder }: TrainingRun): StepOptions => ({
   recorder,
 });
 
-/** The level of the step, and the other one of a pass that learns from the largest rank. */
+/** The level of the step, and that of its students at another level. */
 const levelsOfEvent = ({ level, studentLevel = level }: StepPlanOptions, passes: readonly Pass[]) => ({
   ...(level !== undefined && { level }),
   ...(studentLevel !== level && passes.some(({ distillation }) => distillation) && { studentLevel }),
 });
 
-/** Rows that no worker trains keep their bits, also under weight decay. */
+/** Rows that no worker trains keep their bits, even with weight decay. */
 const rowsWithin = (rows: StepPlan['rows'], maxRanks: WorkerRanks | null | undefined): StepPlan['rows'] =>
   maxRanks ? [[0, Math.max(...maxRanks)]] : rows;
 

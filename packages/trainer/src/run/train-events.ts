@@ -1,21 +1,21 @@
 /** An event of a run. `step` counts finished optimizer steps: the event of the first step has 1. */
 export type TrainEvent = PlanEvent | StepEvent | EvalEvent | CheckpointEvent | WarningEvent | DoneEvent;
 
-/** The first event: what the run will do. */
+/** The first event: the plan of the run. */
 export interface PlanEvent {
   readonly type: 'plan';
   readonly totalSteps: number;
   readonly stepsPerEpoch: number;
-  /** Steps done before this process: 0, or the step that the run resumes after. */
+  /** Steps done before this process: 0, or the step of the checkpoint that the run resumes from. */
   readonly startStep: number;
   /** The checkpoint that the run resumes from. */
   readonly resumedFrom: string | null;
   /**
-   * The number of steps that the run was planned for when that checkpoint was written, where `totalSteps` is
-   * another number; else null. From `startStep` on the learning rate follows the schedule of `totalSteps`.
+   * The planned number of steps when that checkpoint was written, if it differs from `totalSteps`; else null.
+   * From `startStep` on the learning rate follows the schedule of `totalSteps`.
    */
   readonly previousTotalSteps: number | null;
-  /** Number of events that the run had emitted when that checkpoint was written: a log keeps that many. */
+  /** Number of events emitted when that checkpoint was written; a log keeps that many and drops the rest. */
   readonly eventsOffset: number;
   readonly trainableCount: number;
   /** Gradients and optimizer state in memory. */
@@ -30,19 +30,19 @@ export interface StepEvent {
   readonly totalSteps: number;
   readonly epoch: number;
   /**
-   * Mean over the counted tokens of the step, without passes that learn from another one. Of a step that was
-   * skipped it may be NaN or infinite; it is finite where only the gradient or the optimizer state is not.
+   * Mean over the counted tokens of the step, without student passes. If the step was skipped it may be NaN
+   * or infinite; it is finite if only the gradient or the optimizer state is not.
    */
   readonly loss: number;
   /** Moving average of the loss over about the last ten steps; skipped steps do not count. NaN before any. */
   readonly smoothedLoss: number;
-  /** The drawn rank, or another rank of the step where that one was not trained; null without adapters. */
+  /** The drawn rank, or another rank of the step if it was not trained; null without adapters. */
   readonly rank: number | null;
-  /** The different ranks that the step trained, largest first; none without adapters. */
+  /** The different ranks that the step trained, largest first; empty without adapters. */
   readonly ranks: readonly number[];
-  /** The quantization level of the step, in bits a weight; missing in a run without `levels`. */
+  /** The quantization level of the step, in bits per weight; missing in a run without `levels`. */
   readonly level?: number | undefined;
-  /** The other level of a step that has further passes at one, which learn from the largest rank. */
+  /** The level of the step's extra passes that learn from the largest rank, if it differs from `level`. */
   readonly studentLevel?: number | undefined;
   readonly learningRate: number;
   /** Factor on the loss of this step; missing in a run without `lossScaling`. */
@@ -75,7 +75,7 @@ export interface EvalEvent {
   readonly type: 'eval';
   readonly step: number;
   readonly byRank: readonly RankLoss[];
-  /** The rank of the lowest loss, the first of equals; null without adapters, or where every loss is NaN. */
+  /** The rank of the lowest loss, the first one on a tie; null without adapters, or if every loss is NaN. */
   readonly bestRank: number | null;
   /**
    * Area under the rank curve: the mean gain over the base, over log2 of the rank; null if the base was

@@ -37,7 +37,7 @@ export interface StepBatches {
   readonly stepsPerEpoch: number;
   /** Micro batches of optimizer step `step` (from 0): a pure function of it. */
   batchAt(step: number): readonly TokenBatch[];
-  /** The same for one of several workers. Without it each worker reads all rows of a step. */
+  /** `batchAt` for one of several workers. Without it each worker reads all rows of a step. */
   shareAt?(step: number, share: StepShare): Promise<SharedBatches>;
   epochAt(step: number): number;
 }
@@ -45,12 +45,14 @@ export interface StepBatches {
 export interface EvaluateOptions {
   /** Steps between two evaluations; the last step is always evaluated. */
   readonly every: number;
-  /** Also evaluate before the first step, as what a run that starts from an adapter is compared with. */
+  /** Also evaluate before the first step: the baseline of a run that starts from an adapter. */
   readonly beforeFirstStep?: boolean;
-  /** Names the rows and ranks. A run that is resumed with another name compares with no earlier score. */
+  /**
+   * Identifies the evaluated rows and ranks. If a resumed run has another value, earlier scores are dropped.
+   */
   readonly measures?: string;
   /**
-   * Evaluates the model. `score` (lower is better) decides what is best; the mean of the losses by default.
+   * Evaluates the model. The lowest `score` is the best one; by default it is the mean of the losses.
    * `aurac`: area under the rank curve. It should throw when `signal` fires.
    */
   run(at: { readonly step: number; readonly signal: AbortSignal | undefined }): Promise<{
@@ -64,19 +66,21 @@ export interface EvaluateOptions {
 export type CallbackResult = 'stop' | void | Promise<'stop' | void>;
 
 /**
- * The run waits for each callback, so the next step sees what a callback changed (a learning rate, a file).
+ * The run waits for each callback, so the next step sees the changes of a callback (a learning rate, a file).
  * An error that a callback throws ends the run with that error. Readers of the events (`for await`) do not
  * hold the run back.
  */
 export interface TrainCallbacks {
   readonly onStep?: (event: StepEvent) => CallbackResult;
   readonly onEvaluate?: (event: EvalEvent) => CallbackResult;
-  /** After a checkpoint is durable, and after a new best adapter is. */
+  /** Called once a checkpoint or a new best adapter is durable. */
   readonly onSave?: (event: CheckpointEvent) => CallbackResult;
 }
 
 export interface TrainOptions extends TrainCallbacks {
-  /** An adapted model trains its adapters, a bare one its weights: the parameters of `optimizer`. */
+  /**
+   * The parameters of `optimizer` are trained: the adapters of an adapted model, the weights of a bare one.
+   */
   readonly model: Adapted<LossModel> | LossModel;
   readonly batches: StepBatches;
   /** Draws the ranks of each step. null: always the largest rank, as in ordinary LoRA. */
@@ -85,16 +89,16 @@ export interface TrainOptions extends TrainCallbacks {
   readonly levels?: LevelSampler | null;
   readonly optimizer: Optimizer;
   /**
-   * Folder of a checkpoint of another run, whose moments a new run starts with. Of parameters that have more
-   * rows there, as those of a larger rank, it takes the first ones. null by default: moments start at 0. A
-   * run that resumes has its own.
+   * A checkpoint folder of another run whose optimizer moments a new run starts with. If the saved parameters
+   * have more rows (a larger rank), the first rows are used. A resumed run ignores it. Default null: moments
+   * start at 0.
    */
   readonly optimizerState?: string | null;
   readonly schedule: LearningRateSchedule;
   readonly totalSteps: number;
   /**
-   * Number of first steps that train the largest rank alone. After them the rows of the adapter are sorted by
-   * their share of BᵀA (`sortAdapterRows`), and the sampler draws the ranks. 0 by default.
+   * Number of steps at the start that train the largest rank alone. After them the rows of the adapter are
+   * sorted by their share of BᵀA (`sortAdapterRows`), and the sampler draws the ranks. 0 by default.
    */
   readonly wideSteps?: number;
   /** 1 by default; null: no clipping. */
@@ -102,8 +106,8 @@ export interface TrainOptions extends TrainCallbacks {
   /** Changes the gradients of each step before the update; null by default. */
   readonly preconditioner?: Preconditioner | null;
   /**
-   * Scales the loss so that small gradients stay within the range of float16; {}: as torch does by default.
-   * A step whose gradient overflows is skipped, and the next one has a smaller scale. null by default: none.
+   * Scales the loss so that small gradients stay within the range of float16; {}: the defaults of torch. A
+   * step whose gradient overflows is skipped, and the next one has a smaller scale. null by default: none.
    */
   readonly lossScaling?: LossScaling | null;
   /** Seed of the dropout masks; 0 by default. */
@@ -112,38 +116,29 @@ export interface TrainOptions extends TrainCallbacks {
   readonly computeDtype?: ComputeDtype;
   /** Which blocks recompute their activations in the backward pass: less memory, more time, the same bits. */
   readonly recompute?: Recompute;
-  /** Where the inputs of recomputed blocks rest until backward; null by default: on the device. */
+  /** Where the inputs of recomputed blocks are kept until backward; null by default: on the device. */
   readonly offload?: InputOffload | null;
   /** False: never replay a pass (`PassRecorder`). True by default. The bits are the same. */
   readonly recordsPasses?: boolean;
   readonly evaluate?: EvaluateOptions;
-  /**
-   * Called before the plan event and the first step, when the run has locked its folder. An error ends the
-   * run before it has learned anything.
-   */
+  /** Called with the folder locked, before the plan event and the first step. An error ends the run there. */
   readonly onPlan?: (event: PlanEvent) => void | Promise<void>;
   /** Needs `evaluate`. */
   readonly earlyStopping?: EarlyStoppingOptions;
   readonly save?: SaveOptions;
   /**
-   * The workers that share the passes of each step (`runStep`); null by default. All of them call `train`
-   * with the same options. The first one saves; a run that resumes begins on all of them with its checkpoint.
-   * An abort of one ends the run of all after the step.
+   * The workers that share the passes of each step (see `StepOptions`); null by default. All of them call
+   * `train` with the same options. The first one saves; a resumed run starts on all of them from its
+   * checkpoint. An abort of one worker ends the run on all of them after the step.
    */
   readonly workers?: Communicator | null;
-  /**
-   * How the workers add their gradients; null by default: in an order that their number does not change
-   * (`runStep`).
-   */
+  /** See `StepOptions`. */
   readonly gradientSum?: GradientSum | null;
-  /**
-   * The largest rank that each worker trains: [workers] (`runStep`); null by default: all ranks. Each worker
-   * holds all rows, evaluates them, and sorts them.
-   */
+  /** See `StepOptions`. Every worker still has, evaluates and sorts all rows. */
   readonly maxRanks?: WorkerRanks | null;
   /** null by default. Needs `save`. */
   readonly resume?: ResumeFrom;
-  /** Steps in a row with a loss, gradient or state that is not finite, which end the run; 10 by default. */
+  /** Number of non-finite steps in a row (loss, gradient or state) that ends the run; 10 by default. */
   readonly maxBadSteps?: number;
   /**
    * An abort ends the pass before its next op; the last whole step is saved, and `result` rejects with
@@ -260,7 +255,7 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions
     !options.earlyStopping || evaluate,
     'early_stopping',
     'There are no evaluations to watch',
-    'Give `evaluate` too.',
+    'Pass `evaluate` too.',
   );
   assertLevelsFit(options);
   assertWorkerRanksFit(options);
@@ -269,7 +264,7 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions
     resume === null || save,
     'resume_from_checkpoint',
     'There is no output folder to resume in',
-    'Give `save` too.',
+    'Pass `save` too.',
   );
   return {
     ...options,
@@ -283,8 +278,8 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions
 }
 
 /**
- * @throws QdyloraError BAD_ARGUMENT for levels that the model does not have, feedback without evaluations, or
- * distilled levels without distillation
+ * @throws QdyloraError BAD_ARGUMENT for levels that the model does not have, for feedback without
+ * evaluations, and for distilled levels without distillation
  */
 function assertLevelsFit({ model, levels, evaluate, sampler }: TrainOptions): void {
   if (!levels) return;
@@ -300,13 +295,13 @@ function assertLevelsFit({ model, levels, evaluate, sampler }: TrainOptions): vo
     levels.schedule !== 'feedback' || evaluate,
     'level_schedule',
     'The schedule feedback follows the held-out loss, and nothing is evaluated',
-    'Give `evaluate` too.',
+    'Pass `evaluate` too.',
   );
   assertArgument(
     levels.schedule !== 'distilled' || sampler?.distillation,
     'level_schedule',
     'The schedule distilled trains other levels in the passes that distil, and there are none',
-    'Give a sampler with `distillation`, or choose the schedule sampled.',
+    'Pass a sampler with `distillation`, or choose the schedule sampled.',
   );
 }
 
@@ -357,11 +352,11 @@ function assertWorkerRanksFit({ model, workers, maxRanks, preconditioner }: Trai
     );
 }
 
-/** Deepest nesting of a config; a deeper one is taken for a cycle. */
-const DEEPEST = 50;
+/** Maximum nesting depth of a config; deeper nesting is assumed to be a cycle. */
+const MAX_DEPTH = 50;
 
 /**
- * Refuses a value that `state.json` cannot hold unchanged, before the first step.
+ * Refuses a value that `state.json` cannot represent unchanged, before the first step.
  *
  * @throws QdyloraError BAD_ARGUMENT
  */
@@ -376,13 +371,13 @@ function assertJson(value: unknown, path = 'config', depth = 0): void {
     return;
   const isPlain =
     typeof value === 'object' &&
-    depth < DEEPEST &&
+    depth < MAX_DEPTH &&
     (Array.isArray(value) ||
       [Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null));
   assertArgument(
     isPlain,
     'train, save',
-    depth < DEEPEST
+    depth < MAX_DEPTH
       ? `\`${path.slice(0, 80)}\` must be a value that JSON has (got ${shownValue(value)})`
       : `\`${path.slice(0, 80)}…\` is nested too deeply; does it contain itself?`,
     'A resumed run compares it: write it as text or as finite numbers.',

@@ -1,13 +1,13 @@
 import type { Rng } from '@qdylora/contract';
 import type { CheckpointKeeper } from '../checkpoints/open-keeper.ts';
-import type { RunProgress } from '../checkpoints/run-progress.ts';
+import type { RunProgress } from './run-progress.ts';
 import type { RunIdentity } from '../checkpoints/run-state.ts';
 import type { PassRecorder } from '../step/pass-recorder.ts';
 import { DEFAULT_PATIENCE } from './early-stopping.ts';
 import type { TrainEvent, TrainResult, WarningCode } from './train-events.ts';
 import type { CallbackResult, ResolvedTrainOptions } from './train-options.ts';
 
-/** State that the parts of one run share: options, progress, and what is known about saving and ending. */
+/** State that the parts of one run share: options, progress, and whether it is saved or ends. */
 export interface TrainingRun {
   readonly options: ResolvedTrainOptions;
   readonly keeper: CheckpointKeeper | null;
@@ -15,18 +15,15 @@ export interface TrainingRun {
   readonly identity: RunIdentity;
   readonly dropout: Rng;
   readonly recorder: PassRecorder | null;
-  /** Step of the newest checkpoint; NOT_SAVED: the newest step is to be saved, whatever there is. */
+  /** Step of the newest checkpoint. NOT_SAVED: save the newest step even if it has a checkpoint. */
   savedAt: number;
   /** Whether readers have been warned that the disk has no room for the next checkpoint. */
   isDiskLow: boolean;
-  /**
-   * Whether weights and optimizer state are worth a checkpoint: false during an update, and after the last of
-   * too many bad steps.
-   */
-  isKeepable: boolean;
-  /** The error of the last save, where it failed; else null. */
+  /** False during an update, and after too many non-finite steps: a save would store a bad state. */
+  isSavable: boolean;
+  /** The error of the last save if it failed; else null. */
   failedSave: unknown;
-  /** Why the newest step is the last one, where that is before `totalSteps`; else null. */
+  /** Why the newest step is the last one, if that is before `totalSteps`; else null. */
   stoppedBy: TrainResult['stoppedBy'];
   /** Whether all workers know that the newest step is the last one. */
   isStopAgreed: boolean;
@@ -37,8 +34,8 @@ export interface TrainingRun {
 export const NOT_SAVED = -1;
 
 /**
- * Whether no step follows the newest one. Where workers share an evaluation, all of them must know it before
- * one begins, so a stop counts once they have agreed on it.
+ * Whether no step follows the newest one. Workers may share an evaluation, so all of them must know that it
+ * is due before one begins: a stop counts once they have agreed on it.
  */
 export const isLastStep = ({ progress, options, stoppedBy, isStopAgreed }: TrainingRun): boolean =>
   progress.step >= options.totalSteps || (stoppedBy !== null && (!options.workers || isStopAgreed));
@@ -57,6 +54,6 @@ export function isPatienceOver(
 }
 
 /** Waits for a callback; `'stop'` makes the newest step the last one. */
-export async function heedCallback(run: TrainingRun, result: CallbackResult): Promise<void> {
+export async function awaitCallback(run: TrainingRun, result: CallbackResult): Promise<void> {
   if ((await result) === 'stop') run.stoppedBy ??= 'callback';
 }

@@ -3,8 +3,8 @@ import { isAdapted } from '../step/passes-of-step.ts';
 import type { TrainingRun } from './training-run.ts';
 
 /**
- * Whether the next step trains the largest rank alone. A run whose rows are sorted never does again: extended
- * with more steps it has a larger `wideSteps`, but a second sort would undo what small ranks have learned.
+ * Whether the next step trains the largest rank alone. After its rows are sorted a run never does so again:
+ * if it is extended, `wideSteps` grows, but a second sort would undo what small ranks have learned.
  */
 export const isWideStep = ({ options: { wideSteps }, progress }: TrainingRun): boolean =>
   progress.step < wideSteps && progress.sortedAt === 0;
@@ -14,8 +14,8 @@ export const isSortDue = ({ options: { wideSteps }, progress }: TrainingRun): bo
   wideSteps > 0 && wideSteps <= progress.step && progress.sortedAt === 0;
 
 /**
- * Warns where a stop ends a run before the sort. Rows stay unsorted, so that a resumed run computes what the
- * uninterrupted run would have.
+ * Warns if a stop ends a run before the sort. Rows stay unsorted, so that a resumed run computes the bits of
+ * the uninterrupted one.
  */
 export function warnOfUnsortedRows(run: TrainingRun): void {
   const { step } = run.progress;
@@ -28,13 +28,13 @@ export function warnOfUnsortedRows(run: TrainingRun): void {
   );
 }
 
-/** Sorts the rows of the adapter, with the states of the optimizer. */
+/** Sorts the rows of the adapter and of the optimizer state. */
 export async function sortRun(run: TrainingRun): Promise<void> {
   const { model, optimizer } = run.options;
   if (!isAdapted(model)) return;
   await sortAdapterRows(model, optimizer, () => {
-    run.isKeepable = false;
+    run.isSavable = false;
   });
-  run.isKeepable = true;
+  run.isSavable = true;
   run.progress.sortedAt = run.progress.step;
 }

@@ -2,18 +2,18 @@ import { sumCompressed, type SentFormat } from '@qdylora/collectives';
 import type { GradientSum, PackedGradients } from './gradient-sum.ts';
 
 /**
- * Sends gradients as bf16 or int8. What rounding takes away from a step is added to the next one
- * (`sumCompressed`). A worker keeps one float32 array of the size of the gradients for it. The array is not
- * part of a checkpoint: a run that resumes loses at most one quantum of each element and worker. It is not
- * sorted with the rows either (`wideSteps`).
+ * Sends gradients as bf16 or int8 with error feedback: the rounding error of a step is added to the gradients
+ * of the next one (`sumCompressed`). Each worker keeps these residuals in one float32 array of the size of
+ * the gradients. Checkpoints do not contain them, so a resumed run loses at most one quantum per element and
+ * worker. Sorting the rows (`wideSteps`) does not reorder them.
  *
- * One object belongs to one run.
+ * Create one per run: it has state.
  *
  * @example
  * train({ …, workers, gradientSum: compressedGradients('int8') });
  */
 export function compressedGradients(format: SentFormat): GradientSum {
-  /** What has not been sent, of the rows of each parameter that were ever sent. */
+  /** The rounding errors so far, of the rows of each parameter that were ever sent. */
   const residuals: Float32Array[] = [];
   /** The residuals are gradients times this. */
   let residualFactor = 1;

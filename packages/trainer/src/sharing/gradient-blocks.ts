@@ -5,23 +5,29 @@ import { clearArrays } from '../step/accumulate-gradients.ts';
 
 type F32 = ArrayView<'f32'>;
 
-/** The sums of neighbouring terms: the newest one in the arrays of the gradients, the others beside them. */
+/**
+ * Partial sums of this worker's terms, as in the tree of `sumInOrder`. The newest one is in the gradient
+ * arrays, earlier ones in their own arrays.
+ */
 export interface GradientBlocks {
-  /** Copies the newest sum and clears the gradients for the next term. */
+  /** Copies the newest partial sum to its own arrays and clears the gradients for the next term. */
   setAside(): void;
-  /** Takes what the gradients hold as that of a term, and adds the sums of its siblings. */
+  /**
+   * Takes the gradients as those of `term`, and adds earlier partial sums that are its siblings in the tree.
+   */
   join(term: number): void;
-  /** Adds all blocks, from the last to the first, as `sumInOrder` adds the roots of its tree. */
+  /** Adds all partial sums into the gradients, last to first, as `sumInOrder` adds the roots of its tree. */
   addAll(): void;
-  /** Calls `read` for each block, from the last to the first, with its sums in the gradients. */
+  /** Calls `read` for each partial sum, last to first, while that sum is in the gradient arrays. */
   forEachFromLast(read: () => Promise<void>): Promise<void>;
   release(): void;
 }
 
 /**
- * Adds terms in the tree of `sumInOrder`. Besides the gradients it needs room for ⌊log2 n⌋ sums of n terms.
+ * Adds terms in the tree of `sumInOrder`. Besides the gradients it needs memory for ⌊log2 n⌋ partial sums of
+ * n terms.
  *
- * @param gradients the rows that any of the terms of this worker has gradients of
+ * @param gradients the rows that get a gradient from any term of this worker
  */
 export function gradientBlocks(backend: Backend, gradients: readonly F32[]): GradientBlocks {
   const { memory } = backend;
@@ -33,7 +39,7 @@ export function gradientBlocks(backend: Backend, gradients: readonly F32[]): Gra
   return {
     setAside() {
       const arrays: F32[] = [];
-      aside.push({ range: newest!, arrays }); // first: where memory runs out, `release` frees what it has
+      aside.push({ range: newest!, arrays }); // first: if memory runs out, `release` frees these arrays
       for (const gradient of gradients) {
         const array = memory.allocate('f32', gradient.shape);
         memory.persist(array);

@@ -1,6 +1,6 @@
 import type { Communicator } from '@qdylora/collectives';
 
-/** Gradients of a step in one array: of each parameter its first elements, one after the other. */
+/** The gradients of a step in one array: the leading elements of each parameter, parameter by parameter. */
 export interface PackedGradients {
   readonly values: Float32Array;
   /** Elements of each parameter: [parameters] */
@@ -9,15 +9,15 @@ export interface PackedGradients {
   readonly lossFactor: number;
 }
 
-/** Adds the gradients of the workers where their sum need not have the same bits for any number of them. */
+/** Adds the gradients of the workers. The bits of the sum may depend on the number of workers. */
 export interface GradientSum {
-  /** Replaces `values` on every worker by the sum over all workers, with the same bits on each. */
+  /** Replaces `values` on every worker with the sum over all workers, with the same bits on each. */
   add(workers: Communicator, gradients: PackedGradients): Promise<void>;
 }
 
 /**
- * Leaves the order of the sums to the library (`Communicator.allReduce`). A worker adds its passes where they
- * are computed and keeps no term apart. Compared with the exact order, each element differs by at most
+ * Leaves the order of the sums to the library (`Communicator.allReduce`). A worker adds its passes in place
+ * and needs no memory for partial sums. Compared with the default order, each element differs by at most
  * 2 n u Σ|terms|, with n terms and u = 2⁻²⁴.
  */
 export const librarySum: GradientSum = {

@@ -8,9 +8,9 @@ export type WorkerRanks = readonly number[];
 
 /**
  * Cuts the ranks of each pass to the largest rank of the worker that runs it (PreLort, arXiv 2606.15963): the
- * worker trains the first rows of what was drawn.
+ * worker trains the first rows of the drawn rank.
  *
- * @param terms as of `termsOf(passes)`
+ * @param terms result of `termsOf(passes)`
  */
 export function limitRanks(
   passes: readonly Pass[],
@@ -26,7 +26,7 @@ export function limitRanks(
   return limited;
 }
 
-/** Needs update rule `prefix`: the first rows of a rank are then those that it trains. */
+/** Needs update rule `prefix`, with which a rank trains all of its rows. */
 function limitPass(pass: Pass, maxRank: number): Pass {
   const { active } = pass.view;
   if (!active || active.rank <= maxRank) return pass;
@@ -34,7 +34,7 @@ function limitPass(pass: Pass, maxRank: number): Pass {
   return { ...pass, view: { ...pass.view, active: { ...active, rank: maxRank, ...(parts && { parts }) } } };
 }
 
-/** Rows of every adapter matrix, from the end of the previous ones, and the factor on their gradients. */
+/** Rows from the end of the previous entry up to `to`, of every adapter matrix, and their gradient factor. */
 export interface RowFactor {
   readonly to: number;
   readonly factor: number;
@@ -49,7 +49,7 @@ interface LimitedStep {
 
 /**
  * The factors that make the gradient of each row a mean over the tokens of the workers that trained it:
- * tokens whose drawn rank has the row / tokens whose limited rank has it. 1 where no worker left it out.
+ * tokens whose drawn rank has the row / tokens whose limited rank has it. 1 if no worker left it out.
  *
  * A worker counts the tokens of its own passes, since it has not read the rows of others.
  */
@@ -76,7 +76,7 @@ export async function rowFactors(
 const ranksOf = ({ view: { active } }: Pass): number[] =>
   active ? (active.parts ?? [active]).map(({ rank }) => rank) : [];
 
-/** Tokens that the loss counts, each times its weight. */
+/** Counted tokens of a pass at each rank, times their weight. */
 function tokensByRank({ view: { active }, batch, weight = 1 }: Pass): { rank: number; tokens: number }[] {
   if (!active) return [];
   if (!active.parts) return [{ rank: active.rank, tokens: weight * batch.predictedTokens }];
@@ -88,7 +88,7 @@ function tokensByRank({ view: { active }, batch, weight = 1 }: Pass): { rank: nu
   });
 }
 
-/** Multiplies the gradients of rows: `values` has those of the views, one after the other. */
+/** Multiplies gradients by the factors of their rows. `values`: the elements of the views, concatenated. */
 export function scaleRows(
   values: Float32Array,
   views: readonly ArrayView<'f32'>[],

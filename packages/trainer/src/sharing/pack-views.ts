@@ -3,7 +3,7 @@ import type { PackedGradients } from './gradient-sum.ts';
 
 type F32 = ArrayView<'f32'>;
 
-/** Copies arrays into one, in their order. */
+/** Copies arrays into one, in order. */
 export async function packViews(
   memory: Memory,
   views: readonly F32[],
@@ -19,7 +19,7 @@ export async function packViews(
   return { values, lengths };
 }
 
-/** Copies them back. */
+/** Copies the packed values back into the arrays. */
 export function unpackViews(memory: Memory, values: Float32Array, views: readonly F32[]): void {
   let start = 0;
   for (const view of views) memory.write(view, values.subarray(start, (start += elementCount(view.shape))));

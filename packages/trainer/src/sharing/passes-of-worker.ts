@@ -1,7 +1,7 @@
 import { termsOfWorker, type Communicator, type TermRange } from '@qdylora/collectives';
 import type { Pass } from '../step/run-pass.ts';
 
-/** Ranges of the passes that one worker runs together: single ones, and a teacher with those that learn. */
+/** Groups passes into terms, which stay on one worker: a single pass, or a teacher with its students. */
 export function termsOf(passes: readonly Pass[]): TermRange[] {
   const terms: TermRange[] = [];
   for (let from = 0; from < passes.length;) {
@@ -13,11 +13,11 @@ export function termsOf(passes: readonly Pass[]): TermRange[] {
   return terms;
 }
 
-/** The passes without a token to predict are left out: nothing is learned from them. */
+/** The passes with a token to predict; the others have no gradient. */
 export const countedPasses = (passes: readonly Pass[]): Pass[] =>
   passes.filter(({ batch }) => batch.predictedTokens > 0);
 
-/** The passes of a step that this worker runs, as `shareAccumulation` shares them out. */
+/** The passes of a step that this worker runs, as in `shareAccumulation`. */
 export function passesOfWorker(
   passes: readonly Pass[],
   { rank, size }: Pick<Communicator, 'rank' | 'size'>,

@@ -12,7 +12,7 @@ import { termsOf } from './passes-of-worker.ts';
 
 type F32 = ArrayView<'f32'>;
 
-/** What the workers compute together; one process is a world of one (`oneProcess`). */
+/** A step that workers compute together. A process without workers is the only worker (`oneProcess`). */
 export interface SharedStep {
   /** All passes of the step, the same on every worker. */
   readonly passes: readonly Pass[];
@@ -23,26 +23,26 @@ export interface SharedStep {
   readonly losses: F32;
   readonly optimizer: Pick<Optimizer, 'parameters' | 'gradients'>;
   readonly workers: Communicator;
-  /** How gradients are added; null: in an order that the number of workers does not change. */
+  /** How gradients are added; null: in an order that does not depend on the number of workers. */
   readonly gradientSum: GradientSum | null;
   /** The largest rank that each worker trains; null: all ranks. */
   readonly maxRanks: WorkerRanks | null;
 }
 
 /**
- * `accumulateGradients`, with the passes shared out over workers. Every worker gets the gradients and the
+ * `accumulateGradients` with the passes shared over workers. Every worker gets the gradients and the
  * losses of all passes. Without `gradientSum` they have the same bits for any number of workers: the gradient
  * of each term is computed alone, and the terms are added in an order that depends on their number
  * (`sumInOrder`). A term is a pass, or a teacher with all passes that learn from it.
  *
- * With `maxRanks` a worker runs its passes at ranks that are cut to its own, and the gradient of a row is a
- * mean over the tokens of the workers that trained it (`rowFactors`). It keeps its sums of terms up to its
- * rank. Gradients and states are of all rows on every worker, because each updates the whole adapter.
+ * With `maxRanks` a worker cuts the ranks of its passes to its own, and the gradient of a row is a mean over
+ * the tokens of the workers that trained it (`rowFactors`). Its partial sums have the rows up to its rank.
+ * Gradients and states have all rows on every worker, because each worker updates the whole adapter.
  *
  * Rows of adapters beyond the largest rank of the step have no gradient and are not sent.
  *
- * @throws QdyloraError ABORTED as `accumulateGradients`; of several workers none may pass a signal, since the
- * others wait for it
+ * @throws QdyloraError ABORTED as in `accumulateGradients`. If there are several workers, none may pass a
+ * signal, since the others wait for it
  */
 export async function shareAccumulation(step: SharedStep, options: AccumulateOptions): Promise<void> {
   const { losses, workers, gradientSum, maxRanks, passes: drawn } = step;
@@ -102,9 +102,12 @@ async function addInOrder(plan: PlannedStep): Promise<void> {
   const { passes, optimizer, range, terms, workers, factors } = plan;
   const { backend } = passes[0].view.model;
   const views = sentViews(passes, optimizer);
-  // sums are kept of the rows that this worker trains, which may be fewer than it sends
-  const ownRange = passesIn(terms, range);
-  const blocks = gradientBlocks(backend, summedViews(passes.slice(ownRange.from, ownRange.to), optimizer));
+  // partial sums have only the rows that this worker trains, which may be fewer than it sends
+  const workerRange = passesIn(terms, range);
+  const blocks = gradientBlocks(
+    backend,
+    summedViews(passes.slice(workerRange.from, workerRange.to), optimizer),
+  );
   try {
     for (let term = range.from; term < range.to; term++) {
       if (term > range.from) blocks.setAside();
@@ -118,7 +121,7 @@ async function addInOrder(plan: PlannedStep): Promise<void> {
   }
 }
 
-/** The gradients that passes of these ranks have: of adapters the first rows, of other weights all. */
+/** The gradient rows that these passes can reach: rows below their largest rank; all rows without a rank. */
 function sentViews(passes: readonly Pass[], { parameters }: Pick<Optimizer, 'parameters'>): readonly F32[] {
   const gradients = parameters.map(({ gradient }) => gradient!);
   const ranks = passes.map(({ view }) => view.active?.rank ?? null);
@@ -127,7 +130,7 @@ function sentViews(passes: readonly Pass[], { parameters }: Pick<Optimizer, 'par
   return gradients.map((gradient) => rowsOf(gradient, 0, Math.min(largest, gradient.shape[0])));
 }
 
-/** The same as arrays of the optimizer where they are whole: those are fewer, since they lie side by side. */
+/** The rows that this worker sums. If these are all rows: the optimizer's own, fewer and larger arrays. */
 function summedViews(
   passes: readonly Pass[],
   optimizer: Pick<Optimizer, 'parameters' | 'gradients'>,
@@ -147,7 +150,7 @@ interface Exchange {
   readonly workers: Communicator;
 }
 
-/** Replaces the gradients of this worker by the sum over all terms of all workers. */
+/** Replaces the gradients of this worker with the sum over all terms of all workers. */
 async function exchange(
   blocks: GradientBlocks,
   { count, views, factors, backend: { memory }, workers }: Exchange,

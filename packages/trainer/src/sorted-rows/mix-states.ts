@@ -6,8 +6,8 @@ import { decodeState, isMeanOfSquares, mapOf } from '../optimizers/states/decode
 import { absmaxOf } from '../optimizers/states/state-layout.ts';
 
 /**
- * Changes the states of one parameter as a mix changes its gradient. Where the gradient becomes M·g, its mean
- * m becomes M·m. A mean of squares v becomes M²·v with the squares of M's entries, as if the gradients of
+ * Changes the states of one parameter as a mix M changes its gradient. The gradient g becomes M·g, so its
+ * mean m becomes M·m. A mean of squares v is multiplied by the squared entries of M, as if the gradients of
  * different rows were independent.
  *
  * mix: [rows, rows]
@@ -23,7 +23,7 @@ export async function mixStates(optimizer: Optimizer, name: string, mix: Float64
   }
 }
 
-/** The states of a parameter (m, v, velocity), without the scales of 8-bit ones. */
+/** The states of a parameter (m, v, velocity), without the scales of 8-bit states. */
 function kindsOf(arrays: ReadonlyMap<string, unknown>, name: string): string[] {
   const ofParameter = [...arrays.keys()].filter((key) => key.startsWith(`${name}.`));
   const kinds = ofParameter.map((key) => key.slice(name.length + 1));
@@ -31,7 +31,7 @@ function kindsOf(arrays: ReadonlyMap<string, unknown>, name: string): string[] {
   return kinds.filter((kind) => !scales.has(kind));
 }
 
-/** @throws QdyloraError UNSUPPORTED where the first rows have had different numbers of updates */
+/** @throws QdyloraError UNSUPPORTED if the first rows have different update counts */
 export function assertOneCount(optimizer: Optimizer, rowCount: number): void {
   const { rows, rest } = optimizer.state().counts;
   const counts = Array.from({ length: rowCount }, (_, row) => rows[row] ?? rest);

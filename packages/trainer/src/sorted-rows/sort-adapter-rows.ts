@@ -1,7 +1,7 @@
 import type { ArrayView } from '@qdylora/contract';
 import { sortLayerRows, type Adapted } from '@qdylora/lora-dynamic';
-import { setRows } from '../adapter-start/ordered-rows.ts';
 import type { Optimizer } from '../optimizers/optimizer.ts';
+import { setAdapterRows } from '../set-adapter-rows.ts';
 import type { LossModel } from '../step/loss-model.ts';
 import { assertOneCount, mixStates } from './mix-states.ts';
 
@@ -9,14 +9,14 @@ type F32 = ArrayView<'f32'>;
 
 /**
  * Sorts the rows of an adapter by their share of the product BᵀA in the middle of a run (`sortRows`), and
- * mixes the optimizer's states alike, so that the run goes on. At the largest rank nothing changes but
- * roundings. A prefix becomes the best approximation of its rank, as in LoRA-Squeeze (arXiv 2602.10993).
+ * mixes the optimizer's states in the same way, so that training can continue. At the largest rank only
+ * rounding changes. A prefix becomes the best approximation of its rank, as in LoRA-Squeeze (arXiv
+ * 2602.10993).
  *
- * Layers follow one another, so it needs host memory for one layer and its states.
+ * It processes one layer at a time, so it needs host memory for one layer and its states.
  *
  * @param beforeChange called right before the first row changes
- * @throws QdyloraError UNSUPPORTED where the rows have had different numbers of updates; nothing has changed
- * then
+ * @throws QdyloraError UNSUPPORTED if the rows have different update counts; nothing has changed then
  * @example await sortAdapterRows(adapted, optimizer);
  */
 export async function sortAdapterRows(
@@ -32,8 +32,9 @@ export async function sortAdapterRows(
     const { name, inFeatures, outFeatures, a, b } = target;
     const rows = { a: await memory.read(a.view as F32), b: await memory.read(b.view as F32) };
     const { layer, mix } = sortLayerRows({ name, inFeatures, outFeatures, ...rows }, maxRank);
+    // gradients transform with the mix of the other factor: ∂L/∂A′ = ofB·∂L/∂A (sortRows)
     await mixStates(optimizer, a.name, mix.ofB);
     await mixStates(optimizer, b.name, mix.ofA);
-    setRows(memory, target, layer);
+    setAdapterRows(memory, target, layer);
   }
 }

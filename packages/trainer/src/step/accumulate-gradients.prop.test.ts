@@ -220,8 +220,8 @@ describe('ranks of segments and weights of ranks', () => {
     ]);
     await expect(trainStep(view, batch, adamw(adapted.parameters(), { learningRate: 0 }))).rejects.toThrow(
       new RegExp(
-        `the ends of the parts must rise to ${batch.ids.length} rows, and their ranks be within 0…4 ` +
-          `\\(got 0…1 up to row 2, 0…4 up to row ${batch.ids.length + 1}\\)`,
+        `the ends of the parts must increase to ${batch.ids.length} tokens, and their ranks be within 0…4 ` +
+          `\\(got 0…1 up to token 2, 0…4 up to token ${batch.ids.length + 1}\\)`,
       ),
     );
   });

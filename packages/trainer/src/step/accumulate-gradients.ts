@@ -1,6 +1,6 @@
 import { wrapBackend, QdyloraError, rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
 import { fill, type Parameter } from '@qdylora/tensor';
-import { nextTurn } from '../run/next-turn.ts';
+import { nextTurn } from '../next-turn.ts';
 import type { TrainingView } from './loss-model.ts';
 import type { PassRecorder } from './pass-recorder.ts';
 import { runPass, type Pass, type PassOptions, type PassRun } from './run-pass.ts';
@@ -17,8 +17,8 @@ export interface AccumulateOptions extends PassOptions {
 }
 
 /**
- * Clears the gradients that the next passes add to. An optimizer is prepared first, if it is not yet; of bare
- * parameters, those without a gradient get one.
+ * Clears the gradients that the next passes add to. An optimizer is prepared first if necessary; parameters
+ * without a gradient get one.
  *
  * @example
  * clearGradients(model, optimizer);
@@ -46,11 +46,11 @@ export function clearArrays(backend: Backend, arrays: readonly ArrayView<'f32'>[
 
 /**
  * Runs the passes one after the other. Each adds lossScale · weight · dΣ(token losses) to the gradients and
- * releases its temporaries. `trainStep` gives the same bits only with `gradientSum: librarySum`; without it,
- * `trainStep` adds the gradients of passes in a tree.
+ * releases its temporaries. `trainStep` computes the same bits only with `gradientSum: librarySum`; without
+ * it, `trainStep` adds the gradients of passes in a tree.
  * Nothing is read back: lossScale · weight · Σ(token losses) of each pass goes into `losses: [passes]`.
  *
- * @throws QdyloraError ABORTED before the next op where the signal fires; the gradients are incomplete then,
+ * @throws QdyloraError ABORTED before the next op if the signal has fired; the gradients are incomplete then,
  * and the weights unchanged.
  */
 export async function accumulateGradients(

@@ -1,6 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 
-/** What a message says of values that are infinite or NaN. */
+/** Parts of the error about values that are infinite or NaN. */
 export interface NonFiniteProblem {
   readonly where: string;
   readonly problem: string;

@@ -25,7 +25,7 @@ export const globalNorm = (sums: Float32Array): number =>
 
 /**
  * The global 2-norm of the gradients of an optimizer's parameters, bit for bit that of `trainStep`. The
- * optimizer is prepared first, if it is not yet.
+ * optimizer is prepared first if necessary.
  */
 export async function gradientNorm(
   backend: Backend,

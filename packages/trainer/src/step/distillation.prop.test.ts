@@ -276,7 +276,7 @@ describe('a pass that learns from another one', () => {
     ['after a teacher of more classes', [pass({ ...teacher, topK: 5 }), pass(student)]],
   ])('is refused %s', async (_, passes) => {
     await expect(step(passes)).rejects.toThrow(
-      'learns from a teacher, but the pass before it is no teacher of the same batch',
+      'learns from a teacher, but the pass before it is not a teacher of the same batch',
     );
   });
 
@@ -284,7 +284,7 @@ describe('a pass that learns from another one', () => {
     const { view } = pass(teacher);
     const silent = { ...view, model: { ...view.model, vocabularySize: undefined } };
     await expect(step([{ ...pass(teacher), view: silent }])).rejects.toThrow(
-      'Distillation needs a model that names its `vocabularySize`',
+      'Distillation needs a model that sets `vocabularySize`',
     );
   });
 

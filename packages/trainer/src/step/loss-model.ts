@@ -22,13 +22,15 @@ export interface LossArrays {
 /** The interface of a model that can be trained. The models of @qdylora/models implement it. */
 export interface LossModel {
   readonly backend: Backend;
-  /** Number of classes of the head. A model that names it heeds `softTargets`; others cannot distil. */
+  /**
+   * Number of classes of the head. A model that sets it supports `softTargets`; other models cannot distill.
+   */
   readonly vocabularySize?: number;
   /**
    * loss = lossScale · Σ over counted tokens, recorded on `ctx.tape`.
    * → loss: [1]  tokenLosses: [tokens], 0 if not counted
-   * With `softTargets` the pass also writes its predictions there, or learns from those of another pass
-   * (`headLoss` of tensor).
+   * With `softTargets` the pass also writes its predictions to them, or learns from the predictions of
+   * another pass (`headLoss` of tensor).
    */
   loss(
     ctx: ForwardContext,
@@ -38,7 +40,7 @@ export interface LossModel {
   /**
    * `loss` in two parts, for passes that are recorded and replayed: the checks of a batch, and the ops over
    * arrays that stay in place. loss: [1] = Σ tokenWeights · token losses.
-   * The passes of a model without them are not recorded.
+   * Without these two methods, passes are not recorded.
    */
   assertInputs?(batch: LossBatch): void;
   lossOfArrays?(

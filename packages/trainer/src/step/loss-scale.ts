@@ -3,8 +3,8 @@ import { checkOptions, numberWithin, wholeNumber, type OptionRules } from '@qdyl
 /**
  * Dynamic loss scaling (Micikevicius et al. 2018, arXiv 1710.03740), as `torch.amp.GradScaler` does it. The
  * loss is multiplied by a scale, so that small gradients stay within the range of float16, and the update
- * divides by it again. With powers of two, as by default, that changes no bit where nothing over- or
- * underflows.
+ * divides by it again. While the scale is a power of two, as by default, and nothing over- or underflows, no
+ * bit changes.
  */
 export interface LossScaling {
   /** Scale of the first step; 65536 by default. */
@@ -37,7 +37,7 @@ const OPTIONS: OptionRules<LossScaling> = {
   growthSteps: wholeNumber(1),
 };
 
-/** @throws QdyloraError BAD_ARGUMENT naming the option that does not fit */
+/** @throws QdyloraError BAD_ARGUMENT that names the invalid option */
 export const checkLossScaling = (scaling: LossScaling): void =>
   checkOptions('train, lossScaling', scaling, OPTIONS);
 

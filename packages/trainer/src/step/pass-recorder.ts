@@ -23,8 +23,8 @@ import { createSoftTargetMemory } from './soft-target-memory.ts';
  * bits are the same.
  *
  * A pass is recorded if the pass before it had sequences of the same lengths. Each rank, each quantization
- * level and each position in a step has its own recording. Their temporaries share one memory, which a pass
- * of another shape frees.
+ * level and each position in a step has its own recording. All of them share one memory for temporaries,
+ * which a pass of another shape frees.
  */
 export interface PassRecorder extends Disposable {
   /** Runs a pass or replays it. `beforeCall` throws to end it. */
@@ -120,13 +120,13 @@ export function createPassRecorder(modelBackend: Backend): PassRecorder {
   };
 }
 
-/** Copies beside the device are no ops, so a recording would leave them out. */
+/** Copies to and from an offload are not ops, so a recording would leave them out. */
 const isRecordable = (backend: Backend, { pass, offload }: PassRun): boolean =>
   canRecord(backend) && !offload && pass.view.model.lossOfArrays !== undefined;
 
 /**
- * The values that determine the shapes of all arrays of a pass, its ops and their scratch: that of attention
- * depends on where each sequence begins. A pass without soft targets keeps the arrays of the `topK`
+ * The values that determine the shapes of all arrays of a pass, its ops and their scratch memory: that of
+ * attention depends on where each sequence begins. A pass without soft targets keeps the `topK` of the pass
  * before it.
  */
 const shapeOf = ({ pass, computeDtype, recompute, dropout }: PassRun, topK: number | undefined): string =>
@@ -139,7 +139,7 @@ const shapeOf = ({ pass, computeDtype, recompute, dropout }: PassRun, topK: numb
   ]);
 
 function startRecordings({ memory }: Backend, { pass: { batch } }: PassRun): Recordings {
-  memory.trim(); // passes before lay there: the recordings take as much
+  memory.trim(); // free the temporaries of earlier passes: the recordings take as much
   const tokens = batch.ids.length;
   const arrays = {
     ids: memory.allocate('i32', [tokens]),

@@ -5,33 +5,30 @@ import type { Pass, PassDistillation } from './run-pass.ts';
 import type { LossModel } from './loss-model.ts';
 import { splitBatch } from './split-batch.ts';
 
-/** The passes of one optimizer step, and what it may change. */
+/** The passes of one optimizer step, and the rows that it may change. */
 export interface StepPlan {
   readonly passes: readonly Pass[];
   /** The index of the micro batch that each pass is a part of: [passes] */
   readonly batchOfPass: readonly number[];
-  /** Rows that the optimizer may touch; null: all rows of every parameter. */
+  /** Rows that the optimizer may change; null: all rows of every parameter. */
   readonly rows: readonly RowRange[] | null;
-  /**
-   * The drawn rank of the step, or that of its first pass where no pass has the drawn one; null without
-   * adapters.
-   */
+  /** The drawn rank of the step, or that of its first pass if no pass has it; null without adapters. */
   readonly rank: number | null;
   /** All ranks of the passes, the largest first; empty without adapters. */
   readonly ranks: readonly number[];
 }
 
-/** What a step trains besides its ranks. */
+/** Options of a step's plan besides its ranks. */
 export interface StepPlanOptions {
-  /** Quantization level of all passes, in bits a weight; 4 by default. Only of an adapted model. */
+  /** Quantization level of all passes, in bits per weight; 4 by default. Only for an adapted model. */
   readonly level?: number | undefined;
-  /** Level of a further pass that learns from the largest rank; where it is `level`, the default: none. */
+  /** Level of an extra pass that learns from the largest rank. If it equals `level`, the default: no pass. */
   readonly studentLevel?: number | undefined;
   /** All passes run at the largest rank, with the weight that the sampler gives it; false by default. */
   readonly isWide?: boolean;
 }
 
-/** The quantization levels of a step's passes, as `passesOfStep` takes them; none without a sampler. */
+/** The quantization levels of a step, as options of `passesOfStep`; undefined levels without a sampler. */
 export const levelsOfStep = (
   levels: LevelSampler | null | undefined,
   step: number,
@@ -43,12 +40,11 @@ export const levelsOfStep = (
 
 /**
  * Plans which parts of a step's micro batches run at which ranks. The parts of one micro batch go through the
- * model in one pass, each with its own rank and weight, except where the schedule runs a part at several
- * ranks.
+ * model in one pass, each with its own rank and weight, unless the schedule runs a part at several ranks.
  *
- * With distillation a part with two ranks runs twice, at the first one and then at the second one, which
- * learns from the first. Where `studentLevel` is not that of the step, the part runs once more, at that level
- * and the step's drawn rank, and learns from the first too.
+ * With distillation a part with two ranks runs twice: first at the first rank, then at the second one, which
+ * learns from the first. If `studentLevel` differs from `level`, the part runs a third time, at that level
+ * and the step's drawn rank, and learns from the first as well.
  *
  * A model without adapters has no ranks. `sampler` null: always the largest rank, as in ordinary LoRA.
  */
@@ -98,7 +94,7 @@ interface RankedBatch {
   readonly parts: readonly Part[];
 }
 
-/** One pass for the whole micro batch; one for each part where the parts have more tokens than the batch. */
+/** One pass for the whole micro batch; one for each part if the parts have more tokens than the batch. */
 function passesOfBatch(
   { batch, parts }: RankedBatch,
   model: Adapted<LossModel>,
@@ -122,27 +118,29 @@ function passesOfBatch(
   return [{ view: model.atRanks(weighted, { level }), batch }];
 }
 
-/** Up to which token of their micro batch each part goes. */
+/** The end of each part, as a token of the micro batch. */
 function endsOf(parts: readonly Part[]): { until: number; rank: number }[] {
   let until = 0;
   return parts.map(({ batch, rank }) => ({ until: (until += batch.ids.length), rank }));
 }
 
-/** A micro batch is cut between its examples. */
+/** Number of parts of a micro batch, which is cut between its examples. */
 const partsOf = ({ segments }: TokenBatch, atMost: number): number =>
   Math.max(1, Math.min(atMost, segments.length - 1));
 
-/** Whether the micro batches of a step are one part. Its ranks take turns over the steps then. */
+/** Whether a step has only one part. Its ranks then take turns over consecutive steps. */
 export const isOnePart = (batches: readonly TokenBatch[], sampler: RankSampler): boolean =>
   batches.length === 1 && partsOf(batches[0], sampler.segmentsOf(1)) === 1;
 
-/** Steps over which the parts take turns, at least, where a step is one part: largest and drawn rank. */
-const FEWEST_TURNS = 2;
+/**
+ * Minimum number of consecutive steps that take the roles of parts: the largest rank, then the drawn rank.
+ */
+const MIN_TURNS = 2;
 
 /**
- * Cuts micro batches into parts and gives each its ranks. A step of a single part (one example, which cannot
- * be cut, or one micro batch with `segments: 1`) would cost as much again for each rank that it runs at:
- * there the ranks take turns over the steps.
+ * Cuts micro batches into parts and gives each part its ranks. A step that has only one part (one example, or
+ * one micro batch with `segments: 1`) cannot train several ranks at no extra cost, so consecutive steps take
+ * the roles of the parts in turn.
  */
 function rankBatches(
   step: number,
@@ -153,14 +151,16 @@ function rankBatches(
   const segments = sampler.segmentsOf(batches.length);
   const pieces = batches.map((batch) => splitBatch(batch, partsOf(batch, segments)));
   const pieceCount = pieces.reduce((sum, { length }) => sum + length, 0);
-  const turns = isOnePart(batches, sampler) ? Math.max(segments, FEWEST_TURNS) : 0;
+  const isSinglePart = isOnePart(batches, sampler);
+  const turns = Math.max(segments, MIN_TURNS);
+  const partCount = isSinglePart ? turns : pieceCount;
   let index = 0;
   return batches.map((batch, i) => ({
     batch,
     parts: pieces[i].flatMap((piece) => {
-      const part = turns ? step % turns : index;
+      const part = isSinglePart ? step % turns : index;
       index++;
-      const ranks = sampler.ranksOfPart(step, part, turns || pieceCount);
+      const ranks = sampler.ranksOfPart(step, part, partCount);
       const runs = ranks.map((rank) => ({ batch: piece, rank, level: levels.level }));
       return distilled(runs, sampler, { level: levels.studentLevel, drawnRank: sampler.rankAt(step) });
     }),
@@ -168,14 +168,15 @@ function rankBatches(
 }
 
 /**
- * Weight of the gradient of a pass at another level. At 1 several levels cost 4 bits 0.001 to 0.006, at 0.3
- * about 0.001 (SmolLM2-135M on GSM8K; docs/research/every-rank.md).
+ * Weight of the gradient of a pass at another level. Training several levels raised the loss at 4 bits by
+ * 0.001 to 0.006 with weight 1, and by about 0.001 with 0.3 (SmolLM2-135M on GSM8K;
+ * docs/research/every-rank.md).
  */
 const OTHER_LEVEL_WEIGHT = 0.3;
 
 /**
- * The runs of one part. With distillation, the second of two learns from the first. So does a third one where
- * students have another level in this step: it is at the step's drawn rank, and its gradient counts less.
+ * The runs of one part. With distillation, the second of two learns from the first. If students have another
+ * level in this step, a third one does so too, at the step's drawn rank, and its gradient has less weight.
  */
 function distilled(
   runs: readonly Part[],

@@ -21,14 +21,14 @@ export interface Pass {
   readonly batch: TokenBatch;
   /** Factor on the loss of the pass, for the gradient; 1 by default. */
   readonly weight?: number;
-  /** What the pass does among passes that distil; undefined: nothing. */
+  /** Role of the pass in distillation; undefined: none. */
   readonly distillation?: PassDistillation;
 }
 
 /**
- * Passes over one batch, one after the other: the teacher keeps its predictions, the `topK` most likely
- * classes of each token; the student learns from them with the share `weight` of its loss. No gradient flows
- * back to the teacher.
+ * Consecutive passes over one batch. The teacher stores its predictions: the `topK` most likely classes of
+ * each token. The student learns from them with the share `weight` of its loss. No gradient flows back to the
+ * teacher.
  */
 export type PassDistillation =
   | { readonly role: 'teacher'; readonly topK: number }
@@ -41,26 +41,26 @@ export interface PassOptions {
   /** Which blocks keep only their input and recompute the rest in the backward pass. */
   readonly recompute?: Recompute;
   /**
-   * Where the inputs of recomputed blocks rest between forward and backward; null by default: on the device.
-   * Such a pass is not recorded.
+   * Where the inputs of recomputed blocks are kept between forward and backward; null by default: on the
+   * device. A pass with `offload` is not recorded.
    */
   readonly offload?: InputOffload | null;
   /** Masks are a function of (rng, pass, layer, step). null: no dropout. */
   readonly dropout?: { readonly rng: Rng; readonly step: number } | null;
 }
 
-/** One pass of a step, with the numbers that it needs. */
+/** One pass of a step, with its index, loss scale and loss array. */
 export interface PassRun extends PassOptions {
   readonly pass: Pass;
   /** Number of the pass in its step. */
   readonly index: number;
-  /** Factor on the sum of the token losses, the pass's own weight included. */
+  /** Factor on the sum of the token losses, including the weight of the pass. */
   readonly lossScale: number;
   /** Gets lossScale · Σ token losses: [1] */
   readonly loss: F32;
 }
 
-/** What the pass has to do with the arrays between a teacher and those that learn from it. */
+/** How the pass uses the arrays between a teacher and its students. */
 export interface SoftTargetRun {
   readonly softTargets?: SoftTargetUse | undefined;
 }
@@ -89,8 +89,8 @@ export interface PassArrays {
 }
 
 /**
- * The ops of a pass, in the open scope. Apart from the options of `run`, they depend only on contents of
- * arrays.
+ * Runs the ops of a pass in the open scope. Apart from the options of the run, they depend only on the
+ * contents of arrays.
  */
 export function forwardAndBackward(
   backend: Backend,
@@ -105,7 +105,7 @@ export function forwardAndBackward(
     computeDtype,
     activationDtype: computeDtype,
     active: pass.view.active,
-    // A mask depends on the place of an entry in the activations, so each pass has a generator of its own.
+    // A mask depends on the position of an entry in the activations, so each pass has its own generator.
     dropout: dropout && counter ? { rng: dropout.rng.named(`pass ${index}`), counter } : null,
     recompute,
     offload,

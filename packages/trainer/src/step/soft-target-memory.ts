@@ -3,11 +3,11 @@ import type { SoftTargets, SoftTargetUse } from '@qdylora/tensor';
 import type { Pass } from './run-pass.ts';
 
 /**
- * The arrays between a teacher and the passes that learn from it: 8·k + 4 bytes a token. They stay in place
- * while passes have equally many tokens, so that recordings can use them.
+ * The arrays between a teacher and its students: 8·k + 4 bytes per token. They stay in place while passes
+ * have the same number of tokens, so that recordings can use them.
  */
 export interface SoftTargetMemory {
-  /** What a pass writes to or reads from; undefined for a pass without distillation. */
+  /** The arrays that a pass writes or reads; undefined for a pass without distillation. */
   of(pass: Pass): SoftTargetUse | undefined;
   release(): void;
 }

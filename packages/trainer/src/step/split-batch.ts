@@ -2,10 +2,10 @@ import { assertArgument } from '@qdylora/contract';
 import { NOT_COUNTED, type TokenBatch } from '@qdylora/data';
 
 /**
- * Splits a batch between its segments into `parts` batches of about equally many segments, in order. Nothing
- * is copied.
+ * Splits a batch between its segments into `parts` batches of about the same number of segments, in order.
+ * Nothing is copied.
  *
- * @throws QdyloraError BAD_ARGUMENT for a batch of fewer segments than parts.
+ * @throws QdyloraError BAD_ARGUMENT for a batch with fewer segments than parts.
  */
 export function splitBatch(batch: TokenBatch, parts = 2): TokenBatch[] {
   const segments = batch.segments.length - 1;

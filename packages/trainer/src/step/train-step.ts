@@ -37,37 +37,38 @@ export interface StepOptions extends AccumulateOptions {
   readonly learningRate?: number;
   /** Clips the global gradient norm; 1 by default, null turns clipping off. */
   readonly maxGradNorm?: number | null;
-  /** Rows of the adapters that the optimizer may touch; null: all. */
+  /** Rows of the adapters that the optimizer may change; null: all. */
   readonly rows?: readonly RowRange[] | null;
   /** Changes the gradients before the update, with the clipping coefficient of the plain ones; null: none. */
   readonly preconditioner?: Preconditioner | null;
   /**
-   * The workers that share the passes of the step. All of them call it with the same passes, and all get the
-   * same update, with the same bits for any number of workers. Of the batches that another worker runs, only
-   * the lengths count. An abort waits for the end of the step, since the other workers wait for this one.
-   * null: this process runs all passes, with the bits of any number of workers.
+   * The workers that share the passes of the step. All of them call `runStep` with the same passes, and all
+   * get the same update, with the same bits for any number of workers. Only the lengths of batches that
+   * another worker runs are read. An abort waits for the end of the step, since the other workers wait for
+   * this one. Default null: this process runs all passes and computes the same bits.
    */
   readonly workers?: Communicator | null;
   /**
-   * How the workers add their gradients, for instance `librarySum`: then the last bits depend on their
-   * number, and one process adds each pass to the sum of those before. null, the default: in an order that
-   * depends on the number of passes alone, which needs memory for ⌊log2 n⌋ more gradients in steps of n
-   * passes.
+   * How the workers add their gradients. Default null: in an order that depends only on the number of passes,
+   * which needs memory for ⌊log2 n⌋ more gradients in steps of n passes. With `librarySum` the last bits
+   * depend on the number of workers, and a single process adds each pass to the sum of those before.
    */
   readonly gradientSum?: GradientSum | null;
   /**
-   * The largest rank that each worker trains: [workers]. It runs larger ranks at its own, and each row gets
-   * the mean over the workers that trained it. Needs update rule `prefix`. null, the default: all ranks.
+   * The largest rank that each worker trains: [workers]. Passes at larger ranks run at this one, and each row
+   * gets the mean over the workers that trained it. Needs update rule `prefix`. Default null: all ranks.
    */
   readonly maxRanks?: WorkerRanks | null;
   /**
-   * Factor on the loss, which the update takes out of the gradients again: a power of two changes no bit, and
-   * keeps small gradients in the range of float16 (`nextLossScale`). 1 by default.
+   * Factor on the loss that keeps small gradients in the range of float16 (`nextLossScale`). The update
+   * divides by it again. A power of two changes no bit unless something over- or underflows. 1 by default.
    */
   readonly lossFactor?: number;
-  /** Whether this is a wide step (`OptimizerUpdate`), where rows may have other rates. False by default. */
+  /**
+   * Whether this is a wide step (`OptimizerUpdate`), in which rows may have other rates. False by default.
+   */
   readonly isWide?: boolean;
-  /** Called right before weights and optimizer state change; what fails earlier leaves them unchanged. */
+  /** Called right before weights and optimizer state change; an earlier error leaves them unchanged. */
   readonly beforeUpdate?: () => void;
 }
 
@@ -83,8 +84,8 @@ export interface StepOutcome {
   /** The first of the three that is infinite or NaN; null if all are finite. */
   readonly nonFinite: 'loss' | 'gradient' | 'state' | null;
   /**
-   * Mean over the counted tokens of the passes, without those that learn from another one: the same rows are
-   * counted already. Weights of passes scale the gradient only.
+   * Mean over the counted tokens of the passes, without student passes: their teacher has counted the same
+   * tokens. Weights of passes scale the gradient only.
    */
   readonly loss: number;
   /** Global norm of the gradient, before clipping. */
@@ -140,8 +141,8 @@ const OPTIONS: OptionRules<StepOptions> = {
 const BUSY = new WeakSet<Optimizer>();
 
 /**
- * One optimizer step over any passes, at any ranks. Every counted token weighs the same, times the weight of
- * its pass: lossScale = 1 / Σ counted tokens.
+ * One optimizer step over any passes, at any ranks. The weight of a counted token is that of its pass:
+ * lossScale = 1 / Σ counted tokens.
  * It waits for the device once: loss, gradient norm and finiteness are read together.
  *
  * @throws QdyloraError BAD_ARGUMENT for wrong options, views or batches, and while the optimizer's previous
@@ -188,7 +189,7 @@ function assertPass({ view, batch, weight = 1 }: Pass): void {
 }
 
 /**
- * Refuses a pass that would learn from predictions of other rows, or of none.
+ * Refuses a student without a teacher, or with a teacher of other rows.
  *
  * @throws QdyloraError BAD_ARGUMENT
  */
@@ -197,17 +198,17 @@ function assertPair({ view, batch, distillation }: Pass, index: number, passes: 
   if (!view.model.vocabularySize)
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'trainStep',
-      problem: 'Distillation needs a model that names its `vocabularySize` and heeds `softTargets`',
+      problem: 'Distillation needs a model that sets `vocabularySize` and supports `softTargets`',
       nextStep: 'Turn distillation off for this model.',
     });
   if (distillation.role === 'teacher') return;
   const before = passes[index - 1];
-  // a pass before it that learns has been checked to come after the same teacher
+  // if the pass before it is a student, it has been checked to follow the same teacher
   const isAfterTeacher = before?.distillation?.topK === distillation.topK && before.batch === batch;
   assertArgument(
     isAfterTeacher,
     'trainStep',
-    `Pass ${index} learns from a teacher, but the pass before it is no teacher of the same batch`,
+    `Pass ${index} learns from a teacher, but the pass before it is not a teacher of the same batch`,
     'Make the passes with passesOfStep.',
   );
 }
@@ -244,14 +245,15 @@ async function stepOver(
     workers
       ? shareAccumulation({ ...shared, losses, workers }, { ...options, signal: undefined })
       : shareAccumulation({ ...shared, losses, workers: oneProcess() }, options);
-  const report = await readReport(counted, { gradients, states: optimizer.resident?.() ?? [] }, accumulate);
-  const loss = report.loss / lossFactor;
-  const gradNorm = report.gradNorm / lossFactor;
+  const watched = { gradients, states: optimizer.resident?.() ?? [] };
+  const measurement = await runAndMeasure(counted, watched, accumulate);
+  const loss = measurement.loss / lossFactor;
+  const gradNorm = measurement.gradNorm / lossFactor;
   const nonFinite = !Number.isFinite(loss)
     ? 'loss'
     : !Number.isFinite(gradNorm)
       ? 'gradient'
-      : report.hasBadState
+      : measurement.hasBadState
         ? 'state'
         : null;
   if (!nonFinite) {
@@ -263,7 +265,7 @@ async function stepOver(
   return { status: nonFinite ? 'non_finite' : 'updated', nonFinite, loss, gradNorm, tokens, predictedTokens };
 }
 
-interface Report {
+interface Measurement {
   readonly loss: number;
   readonly gradNorm: number;
   readonly hasBadState: boolean;
@@ -276,46 +278,49 @@ interface Watched {
 }
 
 /**
- * Runs the passes, and reads back as one array the losses: [passes], and the sums of squares: [arrays of
- * gradients], [arrays of state].
+ * Runs `accumulate`, then reads everything back in one array: the losses: [passes], and the sums of squares
+ * of the gradient arrays and of the state arrays.
  */
-async function readReport(
+async function runAndMeasure(
   passes: readonly Pass[],
   { gradients, states }: Watched,
-  run: (losses: ArrayView<'f32'>) => Promise<void>,
-): Promise<Report> {
+  accumulate: (losses: ArrayView<'f32'>) => Promise<void>,
+): Promise<Measurement> {
   const { backend } = passes[0].view.model;
   const { memory } = backend;
   const squared = passes.length + gradients.length;
-  const report = memory.allocate('f32', [squared + states.length]);
-  memory.persist(report);
+  const measured = memory.allocate('f32', [squared + states.length]);
+  memory.persist(measured);
   try {
-    await run(rowsOf(report, 0, passes.length));
-    sumSquares(backend, gradients, rowsOf(report, passes.length, squared));
-    sumSquares(backend, states, rowsOf(report, squared, squared + states.length));
-    const values = await memory.read(report);
-    const loss = ownLoss(passes, values.subarray(0, passes.length));
+    await accumulate(rowsOf(measured, 0, passes.length));
+    sumSquares(backend, gradients, rowsOf(measured, passes.length, squared));
+    sumSquares(backend, states, rowsOf(measured, squared, squared + states.length));
+    const values = await memory.read(measured);
+    const loss = reportedLoss(passes, values.subarray(0, passes.length));
     const gradNorm = globalNorm(values.subarray(passes.length, squared));
     const suspects = states.filter((_, i) => !Number.isFinite(values[squared + i]));
     return { loss, gradNorm, hasBadState: await isAnyNonFinite(memory, suspects) };
   } finally {
-    memory.release(report);
+    memory.release(measured);
   }
 }
 
 /**
- * The token mean over the passes that do not learn from another one, times the factor on the loss.
+ * The token mean over all passes but students, times the factor on the loss.
  *
  * @param losses of the passes, each summed over its tokens and divided by the tokens of all passes: [passes]
  */
-function ownLoss(passes: readonly Pass[], losses: Float32Array): number {
+function reportedLoss(passes: readonly Pass[], losses: Float32Array): number {
   const nonFinite = losses.find((loss) => !Number.isFinite(loss));
   if (nonFinite !== undefined) return nonFinite;
-  const isOwn = ({ distillation }: Pass): boolean => distillation?.role !== 'student';
+  const isReported = ({ distillation }: Pass): boolean => distillation?.role !== 'student';
   const tokensOf = (some: readonly Pass[]): number =>
     some.reduce((sum, { batch }) => sum + batch.predictedTokens, 0);
-  const loss = passes.reduce((sum, pass, i) => sum + (isOwn(pass) ? losses[i] / (pass.weight ?? 1) : 0), 0);
-  return (loss * tokensOf(passes)) / tokensOf(passes.filter(isOwn));
+  const loss = passes.reduce(
+    (sum, pass, i) => sum + (isReported(pass) ? losses[i] / (pass.weight ?? 1) : 0),
+    0,
+  );
+  return (loss * tokensOf(passes)) / tokensOf(passes.filter(isReported));
 }
 
 /**

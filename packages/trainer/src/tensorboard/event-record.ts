@@ -38,7 +38,7 @@ export function eventRecord(at: EventTime, content: EventContent): Uint8Array {
   return record;
 }
 
-/** TFRecord's masking: a checksum over bytes that contain checksums would be weak. */
+/** The mask of TFRecord: a checksum of bytes that contain checksums would be weak. */
 function masked(bytes: Uint8Array): number {
   const crc = crc32c(bytes);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;

@@ -1,6 +1,6 @@
 import type { TrainEvent } from '../run/train-events.ts';
 
-/** The numbers of an event by their tags in TensorBoard; none for an event that has no curve. */
+/** The numbers of an event by their tags in TensorBoard; empty for an event without curves. */
 export function scalarsOfEvent(event: TrainEvent): Readonly<Record<string, number>> {
   switch (event.type) {
     case 'step': {

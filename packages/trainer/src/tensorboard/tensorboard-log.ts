@@ -45,7 +45,7 @@ export function openTensorboard(folder: string, options: TensorboardOptions = {}
   assertArgument(
     typeof folder === 'string',
     'tensorboard',
-    `The folder must be a text (got ${shownValue(folder)})`,
+    `The folder must be a string (got ${shownValue(folder)})`,
   );
   checkOptions('tensorboard', options, OPTIONS);
   const { startStep = 0, clock = Date.now } = options;

@@ -102,7 +102,7 @@ describe('events.schema.json', () => {
     expectFits(lines);
     expect(
       lines.filter(({ type }) => type === 'warning').map(({ code, message }) => [code, message]),
-    ).toEqual([['OTHER_KERNELS', expect.stringMatching(/kernels of host, and host avx2 goes on/)]]);
+    ).toEqual([['OTHER_KERNELS', expect.stringMatching(/kernels of host; this run continues with host avx2/)]]);
   });
 
   it('holds for a run without a finite loss, which ends it', async () => {

@@ -58,7 +58,7 @@ describe('a run that an error ends in the middle', () => {
       expect([error.code, error.message]).toEqual([
         'BAD_DATA',
         expect.stringMatching(
-          /after the run began, at 20.*step 3 is kept\. Go on from .*step-3 with resume_from_checkpoint\.$/,
+          /after the run began, at 20.*step 3 is kept\. Resume from .*step-3 with resume_from_checkpoint\.$/,
         ),
       ]);
       const logged = readFileSync(join(outputDir, 'events.jsonl'), 'utf8')

@@ -2,7 +2,7 @@ import type { Arrays, ArrayView, FloatDType } from '@qdylora/contract';
 import {
   adaptedLinearGroup,
   adaptedLinearGroupBackward,
-  numbered,
+  withLayerNumber,
   type RankPart,
 } from '@qdylora/lora-dynamic';
 import fc from 'fast-check';
@@ -88,7 +88,10 @@ const numberedArrays = (
   { layers }: GroupSetting,
   arraysOf: (layer: LayerSetting, index: number) => Record<string, ArrayView | undefined>,
 ): Arrays =>
-  Object.assign({}, ...layers.map((layer, index) => numbered(arraysOf(layer, index), index))) as Arrays;
+  Object.assign(
+    {},
+    ...layers.map((layer, index) => withLayerNumber(arraysOf(layer, index), index)),
+  ) as Arrays;
 
 /** The frozen weight of a layer and its adapter. */
 const layerOperands = (

@@ -13,25 +13,25 @@ import {
 import { makeFolder } from '../../make-folder.ts';
 
 export interface PageFileOptions {
-  /** On a real disk: a folder in memory (tmpfs, often /tmp) would save nothing. */
+  /** A folder on a real disk: a folder in memory (tmpfs, often /tmp) would save nothing. */
   readonly folder: string;
   readonly byteLength: number;
   /**
-   * Takes the file's blocks from the disk; @qdylora/cpu-kernels has `reserveFile` (posix_fallocate). By
-   * default zeros are written, which does the same more slowly.
+   * Reserves the file's blocks on the disk; @qdylora/cpu-kernels has `reserveFile` (posix_fallocate). By
+   * default zeros are written, which has the same effect but is slower.
    */
   readonly reserve?: (fd: number, bytes: number) => void;
 }
 
 /**
- * A file of zeros that has no name: it is unlinked as soon as it is open, so it is gone when the process
- * ends, however it ends. Its blocks are reserved at once, so a full disk is an error here and not in the
- * middle of a step. A folder that was created for it is removed then. pread and pwrite move pages
- * between the system's cache of the file and a fixed slot: the process itself holds only the slot. (Mapping
- * the file instead counts every touched page as the process's own until madvise drops it, and faults each one
- * in again.)
+ * Opens a file of zeros without a name: it is unlinked as soon as it is open, so it is gone when the process
+ * ends, however it ends. A folder created for the file is removed as soon as the file is unlinked. The blocks
+ * of the file are reserved at once, so a full disk is an error here and not in the middle of a step. pread
+ * and pwrite move pages between the system's page cache and a fixed slot, so only the slot counts towards the
+ * resident set size. (A mapped file would count every touched page until madvise drops it, and would fault
+ * each one in again.)
  *
- * @throws QdyloraError WRITE_FAILED where the folder cannot be written or the disk has no room.
+ * @throws QdyloraError WRITE_FAILED if the folder cannot be written to or the disk has no room.
  */
 export function openPageFile({ folder, byteLength, reserve = writeZeros }: PageFileOptions): PageStore {
   const fd = openUnlinked(folder, byteLength);
@@ -73,7 +73,7 @@ export function openPageFile({ folder, byteLength, reserve = writeZeros }: PageF
   };
 }
 
-/** A file is read when `read` returns, and written when `write` does. */
+/** Reads and writes of the file are complete when `read` and `write` return. */
 const DONE = { wait() {} } satisfies PageArrival & PageDeparture;
 
 function openUnlinked(folder: string, byteLength: number): number {
@@ -104,7 +104,7 @@ const bytesOf = (view: ArrayView): Uint8Array => {
   return new Uint8Array(buffer, byteOffset, byteLength);
 };
 
-/** What is left of some arrays when their first bytes are done. */
+/** The rest of some arrays after their first `done` bytes. */
 function afterBytes(arrays: readonly Uint8Array[], done: number): Uint8Array[] {
   const left = [...arrays];
   while (left.length > 0 && done >= left[0].length) done -= left.shift()!.length;
@@ -139,6 +139,6 @@ const noRoom = (folder: string, byteLength: number, cause: unknown): QdyloraErro
     cause,
   });
 
-/** A full disk or quota, or a limit of the size of files; else the folder itself takes nothing. */
+/** True for a full disk or quota, or a limit on file sizes; otherwise the folder is not writable. */
 const isFull = (cause: unknown): boolean =>
   ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(String((cause as { code?: unknown }).code));

@@ -17,7 +17,9 @@ import { slotKey, type Page, type PagePlan } from './plan-pages.ts';
 export interface PagingOptions extends Pick<PageFileOptions, 'folder' | 'reserve'> {
   /** Bytes of optimizer state that may be in memory; gradients do not count. */
   readonly budgetBytes: number;
-  /** Where pages rest instead of a file in `folder`: beside a device, or, for a plan, nowhere. */
+  /**
+   * Opens the page store to use instead of a file in `folder`: beside a device or, for a plan, an empty one.
+   */
   readonly open?: (byteLength: number) => PageStore;
   /**
    * Two pages are in memory at the same time: one moves while the other is updated. For stores beside a
@@ -30,19 +32,21 @@ export interface PagingOptions extends Pick<PageFileOptions, 'folder' | 'reserve
 export const slotCountOf = ({ isDoubleBuffered = false }: PagingOptions): number =>
   isDoubleBuffered ? 2 : 1;
 
-/** The pages that are not in memory for good, and the slots in which they take turns. */
+/** The pages that do not stay in memory, and the slots in which they take turns. */
 export interface PagedStates {
   /** Pages brought in so far. */
   readonly pageIns: number;
   /** Time spent on reading and writing them so far. */
   readonly waitSeconds: number;
-  /** Begins to bring a page in for the `withPage` that follows the next one, where a second slot is there. */
+  /**
+   * Starts reading the page that follows the current one. Call it right before `withPage` of the current
+   * page. With one slot it does nothing.
+   */
   prefetch(page: Page, layout: StateLayout): void;
-  /** Brings a page in, runs `body` on its arrays, and, where they changed, writes them back. */
+  /** Reads a page into a slot and runs `body` on its arrays. `isChanged`: writes them back afterwards. */
   withPage(
     page: Page,
-    layout: StateLayout,
-    isChanged: boolean,
+    options: { readonly layout: StateLayout; readonly isChanged: boolean },
     body: (arrays: Readonly<Record<string, ArrayView>>) => void,
   ): void;
   dispose(): void;
@@ -50,7 +54,7 @@ export interface PagedStates {
 
 type Slot = ReadonlyMap<string, ArrayView<'f32' | 'u8'>>;
 
-/** A page on its way into a slot. */
+/** A page that is being read into a slot. */
 interface IncomingPage {
   readonly page: Page;
   readonly slot: Slot;
@@ -60,8 +64,8 @@ interface IncomingPage {
 /**
  * Reserves the file first, then the slots.
  *
- * @throws QdyloraError WRITE_FAILED where the disk has no room; UNSUPPORTED on a backend whose memory a file
- * cannot be read into.
+ * @throws QdyloraError WRITE_FAILED if the disk has no room; UNSUPPORTED on a backend that a file cannot be
+ * read into.
  */
 export function openPagedStates(
   backend: Backend,
@@ -106,7 +110,7 @@ export function openPagedStates(
       return waitSeconds;
     },
     prefetch: turns.prefetch,
-    withPage(page, layout, isChanged, body) {
+    withPage(page, { layout, isChanged }, body) {
       const views = turns.take(page, layout);
       for (const [kind, view] of views) assertNumbers?.(view, kind);
       body(Object.fromEntries(views));
@@ -120,7 +124,7 @@ export function openPagedStates(
   };
 }
 
-/** @param allocated gets each array as soon as it is there */
+/** @param allocated gets each array as soon as it is allocated */
 function allocateSlots(
   memory: Backend['memory'],
   { slot, slotCount }: PagePlan,
@@ -141,7 +145,7 @@ function allocateSlots(
 /** Slots in which pages take turns. */
 interface SlotTurns {
   prefetch(page: Page, layout: StateLayout): void;
-  /** The arrays of the page, by kind, ordered behind its arrival. */
+  /** The arrays of the page, by kind, once it has arrived. */
   take(page: Page, layout: StateLayout): PageViews;
 }
 
@@ -151,7 +155,7 @@ function slotTurns(
 ): SlotTurns {
   let incoming: readonly IncomingPage[] = [];
   const bringIn = (page: Page, layout: StateLayout): IncomingPage => {
-    // a page that nobody took gives its slot up: the copies into it are in order
+    // a prefetched page that was never taken gives up its slot; copies into a slot run in order
     if (incoming.length === slots.length) incoming = incoming.slice(1);
     const slot = slots.find((one) => incoming.every((other) => other.slot !== one))!;
     const views = viewsOf(slot, page, layout).map(([, view]) => view);
@@ -177,7 +181,7 @@ type PageViews = readonly (readonly [kind: string, view: ArrayView])[];
 const viewsOf = (slot: Slot, { from, to }: Page, { arrays }: StateLayout): PageViews =>
   arrays.map((spec) => [spec.kind, partOf(slot.get(slotKey(spec))!, 0, [to - from, ...spec.row])] as const);
 
-/** A check that throws where a float array holds NaN or infinity. Its memory is there from the start. */
+/** A check that throws if a float array contains NaN or infinity. Its memory is allocated in advance. */
 function finiteCheck(backend: Backend): (view: ArrayView, kind: string) => void {
   const squares = viewOf('f32', [1], new Float32Array(1));
   return (view, kind) => {

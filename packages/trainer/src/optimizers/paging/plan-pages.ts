@@ -1,10 +1,7 @@
 import { elementCount, QdyloraError } from '@qdylora/contract';
 import { layoutBytes, specBytes, type StateLayout, type StateSpec } from '../states/state-layout.ts';
 
-/**
- * Some rows of one parameter's state, which move together. `offset`: where they lie in the page file; null:
- * always in memory.
- */
+/** Rows of one parameter's state that move together. `offset`: in the page file; null: always in memory. */
 export interface Page {
   readonly owner: number;
   readonly from: number;
@@ -12,16 +9,16 @@ export interface Page {
   readonly offset: number | null;
 }
 
-/** An array that takes turns holding the paged rows of one kind: as many elements as the largest page has. */
+/** An array that holds the rows of one kind of one page at a time. It fits the largest page. */
 export interface SlotArray {
   readonly dtype: StateSpec['dtype'];
   readonly elements: number;
 }
 
 export interface PagePlan {
-  /** In order of parameters and rows, which is the order of offsets too. */
+  /** In the order of parameters and rows, which is also the order of offsets. */
   readonly pages: readonly Page[];
-  /** Arrays of a slot by `slotKey`; empty where nothing is paged. */
+  /** Arrays of a slot by `slotKey`; empty if nothing is paged. */
   readonly slot: ReadonlyMap<string, SlotArray>;
   /** Slots of these arrays. */
   readonly slotCount: number;
@@ -31,19 +28,19 @@ export interface PagePlan {
   readonly fileBytes: number;
 }
 
-/** Pages aim at this size: a guess, small beside any budget that pays; other sizes were not measured. */
+/** Target size of a page: a guess, small compared with useful budgets; other sizes were not measured. */
 const PAGE_BYTES = 2 ** 20;
-/** All slots together are at most such a part of the budget, so that they are small beside what stays. */
-const SLOT_SHARE = 8;
-/** Pages begin on the file system's blocks: a write never has to read half a block first. */
+/** All slots together take at most an eighth of the budget, so that most of it holds resident state. */
+const SLOT_DIVISOR = 8;
+/** Pages begin at blocks of the file system, so that a write never has to read half a block first. */
 const FILE_BLOCK = 4096;
 
 export const slotKey = ({ kind, dtype }: StateSpec): string => `${kind} ${dtype}`;
 
 /**
- * Lays states out under a budget. What fits stays in memory for good, from the first parameter on; the rest
- * shares one slot. A step reads every page once, in a circle, so keeping the most recent ones instead (LRU)
- * would keep exactly those that are needed last.
+ * Plans which states stay in memory under a budget: the first ones that fit do. The rest are pages that take
+ * turns in the slots. A step reads the pages in the same order each time, so keeping the most recently used
+ * ones (LRU) would keep exactly those that are needed last.
  *
  * @param slotCount pages that are in memory at the same time
  * @throws QdyloraError BAD_ARGUMENT for a budget that cannot hold one row in each slot.
@@ -60,7 +57,7 @@ export function planPages(layouts: readonly StateLayout[], budgetBytes: number, 
       fileBytes: 0,
     };
   const cut = layouts.flatMap((layout, owner) =>
-    cutRows(layout, owner, Math.min(PAGE_BYTES, budgetBytes / (SLOT_SHARE * slotCount))),
+    cutRows(layout, owner, Math.min(PAGE_BYTES, budgetBytes / (SLOT_DIVISOR * slotCount))),
   );
   const slot = slotFor(layouts, cut);
   const slotBytes = slotCount * bytesOfSlot(slot);
@@ -95,7 +92,7 @@ export function planPages(layouts: readonly StateLayout[], budgetBytes: number, 
 
 const pagesText = (count: number): string => (count === 1 ? 'one page' : `${count} pages`);
 
-/** Pages of whole rows, about equally many in each. */
+/** Pages of whole rows, all with the same number of rows except the last. */
 function cutRows(layout: StateLayout, owner: number, pageBytes: number): Omit<Page, 'offset'>[] {
   const perPage = Math.max(1, Math.floor(pageBytes / layoutBytes(layout, 1)));
   const pages: Omit<Page, 'offset'>[] = [];

@@ -24,26 +24,23 @@ import {
   type StatePlan,
   type WithPage,
 } from './prepare-states.ts';
-import { rowsIn, type RowPart } from './rows-in.ts';
+import { rowsIn } from './rows-in.ts';
 import { releaseSlabs, type Slabs } from './slabs.ts';
 import { checkSaved, stateArrayOfPages } from './state-array.ts';
 import type { StateLayout } from './state-layout.ts';
 import {
   differentFactors,
-  ratedStretches,
+  ratedRanges,
   UNIFORM_RATES,
-  type RatedStretch,
+  type RatedRange,
   type RowFactors,
   type RowRates,
 } from '../row-rates.ts';
-import type { Stretch } from '../step-counter.ts';
+import type { CountedRange } from '../step-counter.ts';
 
 type F32 = ArrayView<'f32'>;
 
-/**
- * Some rows of a parameter with the arrays that an optimizer keeps for them, by kind; `step` counts their
- * updates.
- */
+/** Some rows of a parameter with their state arrays by kind. `step`: their update count. */
 export interface StatePart extends RowFactors {
   readonly parameter: Parameter;
   readonly weight: F32;
@@ -53,7 +50,7 @@ export interface StatePart extends RowFactors {
 }
 
 export interface StateOptions {
-  /** The budget of resident states, and where the rest goes; without it everything stays in memory. */
+  /** The budget of resident states, and the place of the rest. Without it everything stays in memory. */
   readonly paging?: PagingOptions;
   /** Factors on the learning rate by row; 1 by default. */
   readonly rowRates?: RowRates;
@@ -63,7 +60,7 @@ export interface StateOptions {
  * The state of an optimizer: arrays for each parameter, named `<parameter>.<kind>`, in memory or on pages.
  */
 export interface ParameterStates {
-  /** Gradients, and state that is in memory. */
+  /** Bytes of gradients and resident state. */
   readonly byteLength: number;
   /** The different factors on the learning rate. */
   readonly factors: readonly RowFactors[];
@@ -71,11 +68,10 @@ export interface ParameterStates {
   /** @throws QdyloraError BAD_ARGUMENT before `prepare`. */
   backend(): Backend;
   /**
-   * Calls `visit` for the rows of each stretch, parameter by parameter and page by page; where the factors on
-   * the learning rate change, for each part alone. Its changes of the arrays are kept. What is refused is
-   * refused before the first call.
+   * Calls `visit` for each parameter, page and range of rows; ranges are split where row factors change.
+   * Changes to the arrays are kept. Invalid input is refused before the first call.
    */
-  update(stretches: readonly Stretch[], visit: (part: StatePart) => void): void;
+  update(ranges: readonly CountedRange[], visit: (part: StatePart) => void): void;
   ledger(): OptimizerLedger;
   gradients(): readonly ArrayView<'f32'>[];
   resident(): readonly ArrayView<'f32'>[];
@@ -86,7 +82,7 @@ export interface ParameterStates {
 
 /**
  * @throws QdyloraError BAD_ARGUMENT for no parameters, two of one name, or a budget below one page;
- * WRITE_FAILED (in `prepare`) where the disk has no room.
+ * WRITE_FAILED (in `prepare`) if the disk has no room.
  */
 export function parameterStates(
   parameters: readonly Parameter[],
@@ -97,63 +93,67 @@ export function parameterStates(
   const factors = differentFactors(parameters, rowRates);
   const layouts = parameters.map(layoutOf);
   const plan = planPages(layouts, paging?.budgetBytes ?? Infinity, paging && slotCountOf(paging));
-  let held: HeldStates | null = null;
-  const backend = (): Backend => held?.backend ?? refuseUnprepared();
+  let current: AllocatedStates | null = null;
+  const backend = (): Backend => current?.backend ?? refuseUnprepared();
   const withPage: WithPage = (page, isChanged, body) => {
     if (page.arrays) body(page.arrays);
-    else held!.paged!.withPage(page, layouts[page.owner], isChanged, body);
+    else current!.paged!.withPage(page, { layout: layouts[page.owner], isChanged }, body);
   };
   const prefetch = (page: StatePage): void => {
-    if (!page.arrays) held!.paged!.prefetch(page, layouts[page.owner]);
+    if (!page.arrays) current!.paged!.prefetch(page, layouts[page.owner]);
   };
   const access = { parameters, layouts, withPage, prefetch };
   const arrays = (): Map<string, StateArray> =>
-    stateArrays({ backend: backend(), pages: held!.prepared.pages, ...access });
+    stateArrays({ backend: backend(), pages: current!.prepared.pages, ...access });
   return {
     byteLength: gradientBytes(parameters) + plan.residentBytes,
     factors,
     backend,
     arrays,
     prepare(next) {
-      if (held?.backend === next) return;
-      if (held) refuseSecondBackend(held.backend, next);
+      if (current?.backend === next) return;
+      if (current) refuseSecondBackend(current.backend, next);
       parameters.forEach(assertFloat32);
-      held = holdStates(next, { parameters, layouts, plan }, paging);
+      current = allocateStates(next, { parameters, layouts, plan }, paging);
     },
-    update(stretches, visit) {
-      const stretchesOf = (parameter: Parameter): readonly RatedStretch[] =>
-        ratedStretches(stretches, rowRates(parameter));
-      updatePages(held?.prepared.pages ?? [], stretchesOf, { ...access, visit });
+    update(ranges, visit) {
+      const rangesOf = (parameter: Parameter): readonly RatedRange[] =>
+        ratedRanges(ranges, rowRates(parameter));
+      updatePages(current?.prepared.pages ?? [], rangesOf, { ...access, visit });
     },
     ledger: () => ({
-      residentBytes: held ? plan.residentBytes : 0,
-      pagedBytes: held ? plan.pagedBytes : 0,
-      pageIns: held?.paged?.pageIns ?? 0,
-      waitSeconds: held?.paged?.waitSeconds ?? 0,
+      residentBytes: current ? plan.residentBytes : 0,
+      pagedBytes: current ? plan.pagedBytes : 0,
+      pageIns: current?.paged?.pageIns ?? 0,
+      waitSeconds: current?.paged?.waitSeconds ?? 0,
     }),
-    gradients: () => held?.prepared.gradients ?? [],
-    resident: () => held?.prepared.states ?? [],
+    gradients: () => current?.prepared.gradients ?? [],
+    resident: () => current?.prepared.states ?? [],
     load(saved) {
       const targets = arrays();
       for (const [name, array] of targets) checkSaved(name, array, saved.get(name));
       for (const [name, array] of targets) array.write(saved.get(name)!.read() as never);
     },
     dispose() {
-      if (held) releaseStates(held.backend, parameters, held.prepared.slabs, held.paged);
-      held = null;
+      if (current) releaseStates(current.backend, parameters, current.prepared.slabs, current.paged);
+      current = null;
     },
   };
 }
 
-/** All that `prepare` made, and where. */
-interface HeldStates {
+/** What `prepare` has allocated, and on which backend. */
+interface AllocatedStates {
   readonly backend: Backend;
   readonly prepared: PreparedStates;
   readonly paged: PagedStates | null;
 }
 
-/** All or nothing: after an error a caller may free memory and try again. */
-function holdStates(backend: Backend, states: StatePlan, paging: PagingOptions | undefined): HeldStates {
+/** Allocates all or, after an error, nothing: the caller may free memory and try again. */
+function allocateStates(
+  backend: Backend,
+  states: StatePlan,
+  paging: PagingOptions | undefined,
+): AllocatedStates {
   const frozen = states.parameters.filter(({ needsGradient }) => !needsGradient);
   const allocated: Slabs<DType>[] = [];
   let paged: PagedStates | null = null;
@@ -212,8 +212,8 @@ function stateArrays({
   );
 }
 
-/** The rows of a parameter that an update touches. */
-type StretchesOf = (parameter: Parameter) => readonly RatedStretch[];
+/** The rows of a parameter that an update changes. */
+type RangesOf = (parameter: Parameter) => readonly RatedRange[];
 
 interface PagesUpdate {
   readonly parameters: readonly Parameter[];
@@ -223,17 +223,17 @@ interface PagesUpdate {
   readonly prefetch: (page: StatePage) => void;
 }
 
-/** Finds the rows of all stretches first, so that what is refused is refused before the first visit. */
+/** Finds the rows of all ranges first, so that invalid input is refused before the first visit. */
 function updatePages(
   pages: readonly StatePage[],
-  stretchesOf: StretchesOf,
+  rangesOf: RangesOf,
   { parameters, layouts, visit, withPage, prefetch }: PagesUpdate,
 ): void {
   const work = pages
     .map((page) => ({
       page,
-      parts: stretchesOf(parameters[page.owner]).flatMap((stretch) =>
-        rowsIn(page, stretch, parameters[page.owner], layouts[page.owner]),
+      parts: rangesOf(parameters[page.owner]).flatMap((range) =>
+        rowsIn(page, range, parameters[page.owner], layouts[page.owner]),
       ),
     }))
     .filter(({ parts }) => parts.length > 0);
@@ -256,10 +256,10 @@ interface PageUpdate {
   readonly withPage: WithPage;
 }
 
-/** Brings a page in once and updates its parts. */
+/** Updates the parts of a page while it is in memory. */
 function updatePage(
   page: StatePage,
-  parts: readonly RowPart[],
+  parts: readonly RatedRange[],
   { parameter, layout, visit, withPage }: PageUpdate,
 ): void {
   const shape = [layout.rows, ...layout.row];
@@ -288,7 +288,7 @@ function updatePage(
 
 const rowRange = <D extends DType>(
   view: ArrayView<D>,
-  { from, to }: Pick<RowPart, 'from' | 'to'>,
+  { from, to }: Pick<RatedRange, 'from' | 'to'>,
 ): ArrayView<D> => (from === 0 && to === view.shape[0] ? view : rowsOf(view, from, to));
 
 function checkNames(parameters: readonly Parameter[]): void {

@@ -9,22 +9,22 @@ type F32 = ArrayView<'f32'>;
 /** Arrays of one page, by kind. */
 export type PageArrays = Readonly<Record<string, ArrayView>>;
 
-/** Rows of one parameter. A page that stays in memory has its arrays. */
+/** A page with its arrays if it stays in memory; null if it is paged. */
 export interface StatePage extends Page {
   readonly arrays: PageArrays | null;
 }
 
-/** Runs `body` with a page's arrays; `isChanged`: they are written back. */
+/** Runs `body` with the arrays of a page. `isChanged`: they are written back. */
 export type WithPage = (page: StatePage, isChanged: boolean, body: (arrays: PageArrays) => void) => void;
 
-/** What there is after `prepare`. */
+/** The arrays that `prepareStates` has allocated. */
 export interface PreparedStates {
   readonly pages: readonly StatePage[];
   /** The memory of all gradients and resident states. */
   readonly slabs: readonly Slabs<DType>[];
-  /** Arrays that together hold all gradients. */
+  /** Arrays that together contain all gradients. */
   readonly gradients: readonly F32[];
-  /** Arrays that together hold all resident states in float32. */
+  /** Arrays that together contain all resident float32 states. */
   readonly states: readonly F32[];
 }
 
@@ -35,9 +35,9 @@ export interface StatePlan {
 }
 
 /**
- * Makes room for gradients and resident states, and fills states with 0.
+ * Allocates gradients and resident states, and fills states with 0.
  *
- * @param allocated gets each slab as soon as it is there, so that a caller can free them after an error
+ * @param allocated gets each slab as soon as it is allocated, so that the caller can free them after an error
  */
 export function prepareStates(
   backend: Backend,
@@ -91,7 +91,7 @@ const residentSpecs = (
     .filter(isResident)
     .flatMap((page) => layouts[page.owner].arrays.map((spec) => ({ ...spec, rows: page.to - page.from })));
 
-/** Zero bytes are a state of zeros, in 8 bits too: every scale is 0. */
+/** Zero bytes are a state of zeros, in 8 bits as well: every scale is 0. */
 function fillWithZeros<D extends DType>(backend: Backend, slabs: Slabs<D>): Slabs<D> {
   for (const slab of slabs.slabs) {
     if (slab.dtype === 'f32')

@@ -1,37 +1,35 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { Parameter } from '@qdylora/tensor';
 import type { StateLayout } from './state-layout.ts';
-import type { RatedStretch } from '../row-rates.ts';
-
-/** Rows [from, to) of a layout that have had `step` updates; `to` is finite. */
-export type RowPart = RatedStretch;
+import type { RatedRange } from '../row-rates.ts';
 
 /**
- * The rows of a page that a stretch names: none or one part.
+ * The part of a range within a page, with a finite `to`: none or one.
  *
- * @throws QdyloraError UNSUPPORTED for a part of a vector whose 8-bit blocks run over all of it: an entry
- * that is to stay would be rounded again with its neighbours' scale.
+ * @throws QdyloraError UNSUPPORTED for a part of a vector with 8-bit state, whose blocks span the whole
+ * vector: entries outside the part would be rounded again.
  */
 export function rowsIn(
   page: { readonly from: number; readonly to: number },
-  stretch: RatedStretch,
+  range: RatedRange,
   { name, view }: Parameter,
   { rows }: StateLayout,
-): RowPart[] {
+): RatedRange[] {
   const entryCount = view.shape[0];
   const isOneRow = rows !== entryCount;
-  const whole = stretch.from === 0 && stretch.to >= entryCount;
-  if (isOneRow && stretch.from < entryCount && !whole) {
+  const isWhole = range.from === 0 && range.to >= entryCount;
+  if (isOneRow && range.from < entryCount && !isWhole) {
     throw new QdyloraError('UNSUPPORTED', {
       where: 'optimizer',
       problem:
         `${name} has its 8-bit state in blocks, so all of its ${entryCount} entries must be updated ` +
-        `together (got ${stretch.from}…${Math.min(stretch.to, entryCount)})`,
+        `together (got ${range.from}…${Math.min(range.to, entryCount)})`,
       nextStep: 'Use a 32-bit optimizer, or train the whole vector.',
       details: { name },
     });
   }
-  const from = isOneRow ? (whole ? 0 : rows) : Math.max(page.from, stretch.from);
-  const to = Math.min(page.to, isOneRow ? rows : stretch.to);
-  return from < to ? [{ ...stretch, from, to }] : [];
+  if (isOneRow) return isWhole ? [{ ...range, from: 0, to: rows }] : [];
+  const from = Math.max(page.from, range.from);
+  const to = Math.min(page.to, range.to);
+  return from < to ? [{ ...range, from, to }] : [];
 }

@@ -8,25 +8,25 @@ import {
   type Shape,
 } from '@qdylora/contract';
 
-/** Arrays that lie side by side in a few large ones. */
+/** Arrays that are contiguous parts of a few large ones. */
 export interface Slabs<D extends DType> {
-  /** In the order that was asked for. Each begins on a cache line. */
+  /** In the order of the requested shapes. Each begins on a cache line. */
   readonly arrays: readonly ArrayView<D>[];
-  /** What holds them, gaps included: [elements]. One op on these is one on all arrays. */
+  /** The arrays that contain them, with padding: [elements]. An op on these is an op on all arrays. */
   readonly slabs: readonly ArrayView<D>[];
 }
 
 /**
- * Arrays are gathered up to this size: large enough that calls do not count (420 small sums take ten times as
- * long as three large ones), small enough to leave no gaps in memory.
+ * Maximum size of a slab of several arrays: large enough that the cost of calls is negligible (420 small sums
+ * take ten times as long as three large ones), small enough to leave no gaps in memory.
  */
 const SLAB_BYTES = 16 * 2 ** 20;
 const CACHE_LINE = 64;
 
 /**
- * Room for arrays of these shapes, outside of any scope; contents undefined.
+ * Allocates arrays of these shapes, outside of any scope. Their contents are undefined.
  *
- * @throws InsufficientMemoryError; nothing is held then.
+ * @throws InsufficientMemoryError; nothing stays allocated then.
  */
 export function allocateSlabs<D extends DType>(memory: Memory, dtype: D, shapes: readonly Shape[]): Slabs<D> {
   const unit = CACHE_LINE / DTYPE_BYTES[dtype];
@@ -34,7 +34,7 @@ export function allocateSlabs<D extends DType>(memory: Memory, dtype: D, shapes:
   const sizes: number[] = [];
   const places = shapes.map((shape) => {
     const length = Math.ceil(elementCount(shape) / unit) * unit;
-    // the next slab; an array that is larger has one of its own
+    // start the next slab; an array that is larger than a slab gets its own
     if (sizes.length === 0 || sizes.at(-1)! + length > most) sizes.push(0);
     const place = { shape, slab: sizes.length - 1, from: sizes.at(-1)! };
     sizes[place.slab] += length;

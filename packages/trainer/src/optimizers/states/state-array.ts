@@ -74,7 +74,7 @@ export function stateArrayOfPages({ backend, layout, spec, pages, withPage }: Pa
   };
 }
 
-/** @throws QdyloraError BAD_RESUME where a saved array is missing, or of another size or dtype. */
+/** @throws QdyloraError BAD_RESUME if a saved array is missing, or has another size or dtype. */
 export function checkSaved(name: string, { dtype, shape }: StateArray, saved: SavedArray | undefined): void {
   const expected = elementCount(shape);
   if (saved?.length === expected && saved.dtype === dtype) return;

@@ -9,21 +9,21 @@ export interface StateSpec {
 }
 
 /**
- * How the state of one parameter is kept: arrays over the same rows, so that some rows of the state are a
- * slice of each of them.
+ * The arrays of one parameter's state. All have the same number of rows, so some rows of the state are the
+ * same rows of each array.
  */
 export interface StateLayout {
-  /** The parameter as its step op sees it: [rows, …row]. */
+  /** Shape of the parameter in its step op: [rows, …row]. */
   readonly rows: number;
   readonly row: Shape;
   readonly arrays: readonly StateSpec[];
 }
 
 /**
- * Smaller tensors keep 32-bit states under an 8-bit optimizer, as in bitsandbytes: they are little memory,
- * and norms and biases are what 8 bits hurt most.
+ * Smaller tensors keep 32-bit states in an 8-bit optimizer, as in bitsandbytes: they need little memory, and
+ * norms and biases suffer most from 8 bits.
  */
-export const LEAST_8BIT_ELEMENTS = 4096;
+export const MIN_8BIT_ELEMENTS = 4096;
 
 /** Float32 arrays of the parameter's shape. */
 export const float32Layout =
@@ -34,16 +34,15 @@ export const float32Layout =
   };
 
 /**
- * Codes of a byte and a float32 scale for every 256 of them: 1.03 bytes per number where float32 has 4.
- * Blocks restart at every row; a vector is one row.
- * Small tensors: float32.
+ * One byte per value and a float32 scale per 256 values: 1 + 4/256 ≈ 1.02 bytes per value instead of 4.
+ * Blocks restart at every row; a vector is one row. Small tensors: float32.
  */
 export const eightBitLayout =
   (kinds: readonly string[]) =>
   (parameter: Parameter): StateLayout => {
     const { shape } = parameter.view;
     const elements = elementCount(shape);
-    if (elements < LEAST_8BIT_ELEMENTS) return float32Layout(kinds)(parameter);
+    if (elements < MIN_8BIT_ELEMENTS) return float32Layout(kinds)(parameter);
     const rows = shape.length > 1 ? shape[0] : 1;
     const row = [elements / rows];
     return {

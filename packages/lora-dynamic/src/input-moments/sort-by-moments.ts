@@ -4,29 +4,30 @@ import { orthonormalRows } from '../linear-algebra/orthonormal-rows.ts';
 import { smallSvd } from '../linear-algebra/small-svd.ts';
 import { squareTransposed } from '../linear-algebra/square-transposed.ts';
 import { scaleAt } from '../ranks/scaling.ts';
-import type { InputMoments } from './observe-inputs.ts';
+import type { InputSums } from './observe-inputs.ts';
 
 /**
- * A layer's adapter with its rows sorted by how much they change the output. The scale is contained: the
- * adapter computes B·A·x.
+ * A layer's adapter with rows sorted by how much they change the output. The scale is folded in: the adapter
+ * computes B·A·x.
  */
 export interface SortedLayer extends AdapterLayer {
-  /** Σ over tokens of |change of the output|² that each row adds, falling: [maxRank] */
+  /** Σ over tokens of |change of the output|² that each row adds, non-increasing: [maxRank] */
   readonly energies: Float64Array;
 }
 
 /**
  * Sorts the rows of an adapter at its largest rank, so that a prefix of k rows is the best approximation of
- * rank k on the inputs that `moments` has seen: no other product of rank k has a smaller error
+ * rank k on the inputs of `moments`: no other product of rank k has a smaller error
  * Σ |ΔW·x − ΔW_k·x|² (Eckart and Young, in the metric of the inputs).
  *
  * With ΔW = s·B·A and H = Σ x·xᵀ, it is ΔW_k = U_k·U_kᵀ·ΔW, where U are the eigenvectors of
  * ΔW·H·ΔWᵀ = s²·B·M·Bᵀ and M = A·H·Aᵀ. With B = Q·R (Q orthonormal), only s²·R·M·Rᵀ: [maxRank, maxRank] needs
  * its eigenvectors. Rows without energy come last; all rows together are the whole adapter.
  *
+ * @param moments the sums of `observeInputs`: [maxRank, maxRank] each
  * @returns the layers in their order; a: [maxRank, in], b: [maxRank, out]
  */
-export function sortByMoments(state: AdapterState, moments: InputMoments): SortedLayer[] {
+export function sortByMoments(state: AdapterState, moments: InputSums): SortedLayer[] {
   const scale = scaleAt(state.scaling, state.alpha, state.maxRank, state.maxRank);
   return state.layers.map((layer) => sortedLayer(layer, state.maxRank, scale, moments.get(layer.name)!));
 }

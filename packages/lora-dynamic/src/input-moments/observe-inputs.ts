@@ -10,13 +10,10 @@ import {
 import type { AdaptableModel, Adapted, RankView } from '../adapter/adapted.ts';
 import type { DyLoraLinear } from '../layers/dylora-linear.ts';
 
-/** Sums over tokens by the name of the layer, row-major. */
+/** One sum over tokens per adapted layer, by layer name: [maxRank, width], row-major. */
 export type InputSums = ReadonlyMap<string, Float32Array>;
 
-/** Sums of u·uᵀ with u = A·x: [maxRank, maxRank] each. */
-export type InputMoments = InputSums;
-
-/** Sums over what the adapters of a model read, while passes run over `view`. */
+/** Sums over the inputs of the adapted layers, updated by each pass over `view`. Dispose to free them. */
 export interface InputObserver<M> extends Disposable {
   /** The model at its largest rank. Its forward passes add to the sums. */
   readonly view: RankView<M>;
@@ -25,12 +22,13 @@ export interface InputObserver<M> extends Disposable {
 }
 
 /**
- * Observes the inputs x: [tokens, in] of the adapted layers: the moments M = Σ (A·x)(A·x)ᵀ over tokens. An
- * adapter changes the output of its layer by s·B·A·x. The size of that change depends on M alone:
- * Σ |s·B·A·x|² = s²·tr(B·M·Bᵀ).
+ * Observes the inputs x: [tokens, in] of the adapted layers. The sums are the moments M = Σ (A·x)(A·x)ᵀ over
+ * tokens: [maxRank, maxRank]. An adapter changes the output of its layer by s·B·A·x. The size of that change
+ * depends on M alone: Σ |s·B·A·x|² = s²·tr(B·M·Bᵀ).
  *
  * @param model the model that was adapted
- * @throws QdyloraError BAD_ARGUMENT for another value of it: at a quantization level, grouped, or adapted
+ * @throws QdyloraError BAD_ARGUMENT unless `model` is that model itself, not one at a level, grouped or
+ * adapted
  * @example
  * using observer = observeInputs(model, adapted);
  * await lossOver(observer.view, examples);
@@ -62,7 +60,7 @@ export const observeProjections = <M extends AdaptableModel<M>>(
 
 /** What is summed: arrays of [maxRank, width], and how a pass adds to them. */
 interface Observation {
-  /** The function that observes, for errors. */
+  /** Name of the function that observes, for errors. */
   readonly where: string;
   readonly widthOf: (layer: DyLoraLinear) => number;
   /** x: [tokens, in]  u = A·x: [tokens, maxRank] */
@@ -104,7 +102,7 @@ function observe<M extends AdaptableModel<M>>(
   });
   if (replaced !== layers.length) {
     release();
-    throw otherModel(where, layers.length, replaced);
+    throw wrongModel(where, layers.length, replaced);
   }
   return {
     view: { model: observingModel, active: atRank(ranks.maxRank).active },
@@ -118,11 +116,12 @@ function observe<M extends AdaptableModel<M>>(
   };
 }
 
-const otherModel = (where: string, adapted: number, found: number): QdyloraError =>
+const wrongModel = (where: string, adapted: number, found: number): QdyloraError =>
   new QdyloraError('BAD_ARGUMENT', {
     where,
     problem: `${adapted} layers have an adapter, but the model has ${found} of them`,
-    nextStep: 'Give the model that was given to attachDyLora, not that model at a level, grouped or adapted.',
+    nextStep:
+      'Pass the model that was passed to attachDyLora, not that model at a level, grouped or adapted.',
   });
 
 /** A layer that computes what `layer` does, and calls `onInput` in each forward pass. */

@@ -1,5 +1,5 @@
-import type { EarlyStoppingState } from '../run/early-stopping.ts';
-import type { LossAverage } from '../run/loss-average.ts';
+import type { EarlyStoppingState } from './early-stopping.ts';
+import type { LossAverage } from './loss-average.ts';
 import type { LossScale } from '../step/loss-scale.ts';
 
 /**
@@ -26,13 +26,13 @@ export interface RunProgress {
   /** Step after which the rows of the adapter were last sorted; 0: never. */
   sortedAt: number;
   best: { step: number; score: number } | null;
-  /** `measures` of the last evaluation; null before the first, without a name, and in older checkpoints. */
+  /** `measures` of the last evaluation. null: not evaluated yet, no `measures`, or an older checkpoint. */
   measured: string | null;
-  /** Evaluations that were not the best so far; counted where the quantization level follows them. */
+  /** Evaluations that were not the best so far, if the quantization level follows them. */
   plateaus: number;
   /** null without early stopping. */
   earlyStopping: EarlyStoppingState | null;
-  /** Of the next step; null without loss scaling. */
+  /** Loss scale of the next step; null without loss scaling. */
   lossScale: LossScale | null;
   /** Number of events emitted. */
   events: number;

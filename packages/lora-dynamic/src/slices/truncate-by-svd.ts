@@ -5,13 +5,13 @@ import { orthonormalRows } from '../linear-algebra/orthonormal-rows.ts';
 import { smallSvd } from '../linear-algebra/small-svd.ts';
 
 /**
- * The best approximation of rank r, in the least-squares sense, of the adapter at full rank: factors
- * scale·B·A of every layer by SVD, and keeps the r largest singular values. The scale is contained (loraAlpha
- * = rank). Only a held-out set can tell whether it beats the trained prefix.
+ * Truncated SVD of scale·B·A of each layer at full rank: the best rank-r approximation in the least-squares
+ * sense. The scale is folded into the factors (scale 1, loraAlpha = rank). Whether it beats the trained
+ * prefix must be measured on held-out data.
  *
- * @throws QdyloraError BAD_ARGUMENT unless `state` is one and 1 ≤ rank ≤ maxRank
+ * @throws QdyloraError BAD_ARGUMENT unless `state` is an adapter state and 1 ≤ rank ≤ maxRank
  */
-export function resortBySvd(state: AdapterState, rank: number): SlicedAdapter {
+export function truncateBySvd(state: AdapterState, rank: number): SlicedAdapter {
   assertRankOfState(state, rank);
   const { scaling, alpha, maxRank } = state;
   const scale = scaleAt(scaling, alpha, maxRank, maxRank);
