@@ -1,8 +1,8 @@
 import {
   adapterStateOf,
-  truncateBySvd,
   scaleAt,
   sortByMoments,
+  truncateBySvd,
   type Adapted,
   type AdapterLayer,
   type AdapterState,

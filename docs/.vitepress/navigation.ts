@@ -68,7 +68,7 @@ const GROUPS: readonly Group[] = [
   [
     'Trust',
     {
-      'trust/support': 'What is proved',
+      'trust/support': 'How it is tested',
       'trust/benchmarks': 'Benchmarks',
       'trust/limits': 'Limits',
       'research/every-rank': 'Is every rank as good?',

@@ -20,10 +20,10 @@ export function commandPage(): string {
     'Results go to standard output; progress, warnings and errors to standard error. With `--json`, ' +
       'standard output is ' +
       'one JSON document, also for failures.',
-    'Exit codes: 0 success, 1 failure, 2 bad usage or input, 130 interrupted (Ctrl-C or SIGTERM), 141 ' +
-      'where the reader of its output has gone, 143 where SIGTERM was not obeyed within 8 seconds. ' +
-      '`serve` exits with 0 after Ctrl-C and SIGTERM, which are how it ends. `launch` exits with 2 or 130 ' +
-      'if its workers did, and with 1 after any other failure.',
+    'Exit codes: 0: success; 1: failure; 2: bad usage or input; 130: interrupted (Ctrl-C or SIGTERM); ' +
+      '141: the reader of the output closed the pipe; 143: SIGTERM, and stopping took more than 8 ' +
+      'seconds. `serve` exits with 0 after Ctrl-C or SIGTERM. `launch` exits with 2 or 130 if its workers ' +
+      'did, and with 1 after any other failure.',
     table(
       ['command', 'does'],
       commands.map((command) => [

@@ -12,7 +12,8 @@ const OTHER_NAMES: Readonly<Record<string, string>> = { BAD_DATA: 'BAD_ROW', OUT
 
 /** A section that search finds by the other name. */
 const otherName = (code: string, name: string): string =>
-  `### ${name} {#${anchor(name)}}\n\nThere is no code \`${name}\`: it is \`${code}\`, above.`;
+  `### ${name} {#${anchor(name)}}\n\nThe code \`${name}\` does not exist. ` +
+  `The code is \`${code}\`, see above.`;
 
 /** A place in the sources that throws: what it says, with … for the values. */
 export interface ThrownMessage {
@@ -38,7 +39,7 @@ export function errorPage(): string {
       ['code', 'means'],
       errorCodes().flatMap(({ name, about }) => [
         [`[${code(name)}](#${anchor(name)})`, escapeText(about)],
-        ...(OTHER_NAMES[name] ? [[code(OTHER_NAMES[name]), `no code: it is ${code(name)}`]] : []),
+        ...(OTHER_NAMES[name] ? [[code(OTHER_NAMES[name]), `does not exist: use ${code(name)}`]] : []),
       ]),
     ),
     ...errorCodes().map(({ name, about }) =>

@@ -18,7 +18,7 @@ interface Schema {
 export function eventPage(): string {
   const { oneOf } = eventLineJsonSchema() as Schema;
   return generatedPage('Events', 'packages/qdylora/src/recipes/run-folder/event-line.ts', [
-    '`events.jsonl` in the folder of a run has one JSON object a line. The schema is stable: within ' +
+    '`events.jsonl` in the folder of a run has one JSON object per line. The schema is stable: within ' +
       'a major version, ' +
       'fields and types of lines may be added; none is removed or changes its meaning. The package ' +
       'exports it as JSON ' +

@@ -14,5 +14,5 @@ export async function fitsTable(): Promise<string> {
     const fits = SIZES.map((size) => (totalBytes <= size * GB ? 'fits' : '–'));
     rows.push([name.replace(' (paper)', ''), `${(totalBytes / GB).toFixed(1)} GB`, ...fits]);
   }
-  return table(['model', 'at most', ...SIZES.map((size) => `${size} GB`)], rows);
+  return table(['model', 'peak memory', ...SIZES.map((size) => `${size} GB`)], rows);
 }

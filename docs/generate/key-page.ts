@@ -34,7 +34,7 @@ function keySection(name: string, key: Key): string {
     ['option', code(name)],
     ['value', escapeText(key.expected)],
     ['default', defaultOf(key)],
-    ...(others.length > 0 ? [['elsewhere', others.join(', ')]] : []),
+    ...(others.length > 0 ? [['name in other trainers', others.join(', ')]] : []),
   ];
   return `### ${yaml} {#${anchor(yaml)}}\n\n${escapeText(key.about)}.\n\n${table(['', ''], rows)}`;
 }

@@ -9,7 +9,8 @@ const KEY_OF = new Map(KEY_NAMES.map((name) => [snakeCase(name), name]));
 export const movePages = (): ReadonlyMap<string, string> =>
   new Map(TRAINERS.map((trainer) => [`${trainer.file}.md`, movePage(trainer)]));
 
-const SAME_RUN = `One rank, the scale of PEFT, and the schedule of transformers. Put your own numbers in:
+const SAME_RUN = `These keys train one rank with the scale of PEFT and the schedule of transformers.
+Use your own numbers:
 
 \`\`\`yaml
 method: qlora
@@ -28,7 +29,8 @@ const list = (items: readonly string[]): string => items.map((item) => `- ${item
 function movePage(trainer: Trainer): string {
   const { title, place, names, notes, values = [], showsSameRun = false, absent } = trainer;
   const parts = [
-    `The settings are in ${place}. The command knows these names: an unknown key is an error that says ours.`,
+    `The settings are in ${place}. A name that differs here is an error, and its message says the name ` +
+      `to use.`,
     table(['there', 'here', 'what it is', 'default here'], names.map(nameRow)),
     '## What is different',
     list(notes),

@@ -16,10 +16,11 @@ export interface Trainer {
 }
 
 const ALPHA_NOTE =
-  '`lora_alpha` is not divided by the rank: it is the scale itself at a single rank, and a little more at ' +
-  'small ranks of several. To train as before at rank r, set `lora_scaling: paper`, which divides. With ' +
-  'alpha / r in its place the scale is the same, but `rank_rates` is `inverse_sqrt` by default, so that B ' +
-  'learns √r times slower: set `rank_rates: uniform` beside it.';
+  'The meaning of `lora_alpha` differs. It is not divided by the rank: for a single rank it is the scale ' +
+  'itself, and for several ranks the scale is a little more at small ranks. To train as before, keep your ' +
+  'alpha and set `lora_scaling: paper`, which divides by the rank. Setting `lora_alpha` to alpha / r gives ' +
+  'the same scale, but then B learns √r times slower, because `rank_rates` is `inverse_sqrt` by default: ' +
+  'set `rank_rates: uniform` too.';
 
 const NO_TRACKERS = 'W&B, MLflow and other trackers: `report_to` has `tensorboard` alone';
 const NO_PUSH = '`push_to_hub`: upload the folder that `export` or `merge` writes';

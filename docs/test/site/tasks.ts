@@ -44,7 +44,7 @@ const TASKS: readonly Task[] = [
     question: 'what does error BAD_ROW mean',
     target: '/reference/errors.html#bad-row',
     clicks: ['Errors'],
-    answer: /BAD_ROW\s*no code: it is BAD_DATA/,
+    answer: /BAD_ROW\s*does not exist: use BAD_DATA/,
   },
 ];
 

@@ -7,6 +7,8 @@ export const badData = (where: string, problem: string, nextStep: string, cause?
 
 /** Key of the record in place of a Parquet text that cannot be decoded; its value is the number of bytes. */
 export const NOT_UTF8 = 'bytes that are not UTF-8';
+/** Key of the record in place of malformed JSON in a Parquet file; its value is the number of characters. */
+export const NOT_JSON = 'JSON that cannot be parsed';
 
 /** The kind of a JSON value, for a message. */
 export const kindOf = (value: unknown): string =>

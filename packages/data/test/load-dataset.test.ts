@@ -241,6 +241,41 @@ describe('a row', () => {
     expect(Array.from((await only({ input_ids: [5, 6] }, { tokenizer: null })).labels)).toEqual([5, 6]);
   });
 
+  it('of tokens without labels is counted where its masks of TRL say so', async () => {
+    const labelsOf = async (row: object, options: Partial<DatasetOptions> = {}): Promise<number[]> =>
+      Array.from((await only({ input_ids: [5, 6, 7, 8], ...row }, { tokenizer: null, ...options })).labels);
+    const completion = { completion_mask: [0, 1, 1, 1] };
+    const assistant = { assistant_masks: [1, 1, 0, 1] };
+    const everything = { completionOnlyLoss: false };
+    expect(await labelsOf(completion)).toEqual([-100, 6, 7, 8]);
+    expect(await labelsOf(completion, everything)).toEqual([5, 6, 7, 8]);
+    expect(await labelsOf(assistant, everything)).toEqual([5, 6, -100, 8]);
+    expect(await labelsOf({ ...completion, ...assistant })).toEqual([-100, 6, -100, 8]);
+    expect(await labelsOf({ ...completion, ...assistant, labels: [5, 6, 7, -100] })).toEqual([5, 6, 7, -100]);
+    expect(await labelsOf({ ...assistant, attention_mask: [0, 1, 1, 1] })).toEqual([6, -100, 8]);
+  });
+
+  it('of tokens may have the positions and the length of one example, beside its padding', async () => {
+    const row = {
+      input_ids: [0, 5, 6, 7],
+      attention_mask: [0, 1, 1, 1],
+      position_ids: [1, 0, 1, 2],
+      seq_lengths: [3],
+    };
+    expect(Array.from((await only(row, { tokenizer: null })).ids)).toEqual([5, 6, 7]);
+  });
+
+  it('of tokens has another fingerprint with another mask, and the same one without masks', async () => {
+    const printOf = async (row: object, options: Partial<DatasetOptions> = {}): Promise<string> =>
+      (await load([{ input_ids: [5, 6, 7], ...row }], { tokenizer: null, ...options })).report.fingerprint;
+    // that of versions that did not read masks
+    const plain = 'b9e12b0a0a7464711cefa37aa6c1b439981e5006b98e03e1b4d3f8dcbbd39596';
+    expect(await printOf({})).toBe(plain);
+    expect(await printOf({ completion_mask: [0, 1, 1] })).not.toBe(plain);
+    expect(await printOf({ completion_mask: [0, 1, 1] }, { completionOnlyLoss: false })).toBe(plain);
+    expect(await printOf({ seq_lengths: [3], completion_mask: null })).toBe(plain);
+  });
+
   it('is counted whole with completionOnlyLoss off', async () => {
     for (const row of [
       { question: 'q', answer: 'a' },

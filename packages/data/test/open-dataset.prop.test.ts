@@ -145,27 +145,51 @@ describe('a streamed dataset', () => {
     );
   });
 
+  it('that was not measured holds out as many rows with something to predict, and the same', async () => {
+    const hollow = [-100, -100, -100];
+    const rows = Array.from({ length: 6000 }, (_, i) => ({
+      input_ids: [i % 97, i % 89, 7],
+      ...(i % 3 === 0 && { labels: hollow }),
+    }));
+    const file = files.write('hollow-thirds.jsonl', jsonl(...rows));
+    for (const change of [
+      { heldOut: 10 },
+      { heldOut: 700, seed: 5 },
+      { heldOut: 0.2 },
+      { heldOut: 10, limit: 900 },
+    ]) {
+      const loaded = await loadDataset(file, { tokenizer: null, ...change });
+      using opened = await openDataset(file, { tokenizer: null, ...change });
+      expect(opened.heldOut).toEqual(loaded.heldOut);
+      expect(examplesOf(opened).filter((example) => example !== null)).toEqual(loaded.training);
+      if (change.limit) expect(opened.report).toEqual(loaded.report);
+    }
+  });
+
   it('that was not measured leaves out a row with nothing to predict when it is read', async () => {
+    const measured = Array.from({ length: 1000 }, () => ({ input_ids: [1, 2] }));
     using dataset = await openDataset(
       files.write(
         'few.jsonl',
         jsonl(
-          { input_ids: [1, 2] },
+          { input_ids: [8] }, // among the first thousand: left out at once
+          ...measured,
           { input_ids: [3] },
           { input_ids: [4, 5, 6, 7], labels: [-100, 5, 6, 7] },
         ),
       ),
       { tokenizer: null, maxSeqLength: 3 },
     );
+    expect([dataset.training.length, dataset.report.rows, dataset.report.dropped]).toEqual([1002, 1003, 1]);
     const batches = createBatches(dataset.training, {
       ...batching,
-      microBatchSize: 3,
+      microBatchSize: 1002,
       gradientAccumulationSteps: 1,
       shuffle: false,
     });
-    expect(batches.batchAt(0).map(({ segments }) => segments.length - 1)).toEqual([2]);
+    expect(batches.batchAt(0).map(({ segments }) => segments.length - 1)).toEqual([1001]);
     expect(dataset.readSoFar()).toMatchObject({
-      rows: 3,
+      rows: 1002,
       truncated: 1,
       truncatedAnswers: 1,
       lostTokens: 1,

@@ -9,6 +9,26 @@ import { jsonl, temporaryFiles } from './temporary-files.ts';
 const files = temporaryFiles();
 const smol = fixtureTokenizer('smollm2', 'own');
 
+/**
+ * A file of JSON columns with these texts. The writer takes values and writes its own JSON, so it gets
+ * numbers in quotes, as long as the texts that then take their places.
+ */
+function jsonColumns(texts: Readonly<Record<string, readonly string[]>>): Uint8Array {
+  const placed: (readonly [standIn: string, text: string])[] = [];
+  const columnData = Object.entries(texts).map(([name, column]) => ({
+    name,
+    type: 'JSON' as const,
+    data: column.map((text) => {
+      const standIn = String(placed.length).padStart(Math.max(16, text.length - 2), '0');
+      placed.push([JSON.stringify(standIn), text.padEnd(standIn.length + 2)]);
+      return standIn;
+    }),
+  }));
+  let bytes = Buffer.from(parquetWriteBuffer({ columnData, codec: 'UNCOMPRESSED' })).toString('latin1');
+  for (const [standIn, text] of placed) bytes = bytes.replaceAll(standIn, text);
+  return new Uint8Array(Buffer.from(bytes, 'latin1'));
+}
+
 describe('a Parquet file', () => {
   const rows = Array.from({ length: 1300 }, (_, i) => ({
     question: `What is ${i}?`,
@@ -85,6 +105,37 @@ describe('a Parquet file', () => {
     expect(training.map((example) => smol.decode(example.ids))).toEqual(
       expected.map(({ json, str }) => `q;${json}|${str};`),
     );
+  });
+
+  it('has the values of JSON columns as they are written', async () => {
+    const tools = '[{"f":\n{"b":1.0,"10":12345678901234567890,"a":2e0}}]';
+    const messages = '[{"role":"user","content":"q"},{"role":"assistant","content":"a"}]';
+    const chatTemplate = createChatTemplate(
+      '{{ tools | tojson }}{% for m in messages %}|{{ m.content }}{% endfor %}',
+    );
+    const { training, report } = await loadDataset(
+      files.write('json.parquet', jsonColumns({ messages: [messages], tools: [tools] })),
+      { tokenizer: { ...smol, chatTemplate }, completionOnlyLoss: false },
+    );
+    expect(report.format).toBe('messages');
+    expect(smol.decode(training[0].ids)).toBe(
+      '[{"f": {"b": 1.0, "10": 12345678901234567890, "a": 2.0}}]|q|a',
+    );
+  });
+
+  it('with malformed JSON names the row that needs it, and other columns of JSON do no harm', async () => {
+    const written = (content: Record<string, string[]>): string =>
+      files.write('malformed.parquet', jsonColumns(content));
+    const texts = ['"good text"', '"more text"', '"last text"'];
+    const scores = ['1', '{"a":NaN}', ''];
+    const whole = await loadDataset(written({ text: texts, score: scores }), { tokenizer: smol });
+    expect(whole.training).toHaveLength(3);
+    const broken = written({ text: [texts[0], 'NaN', texts[2]], score: scores });
+    await expect(loadDataset(broken, { tokenizer: smol })).rejects.toThrow(
+      /malformed\.parquet, row 2\] "text" holds JSON that cannot be parsed\. Correct or delete this row/,
+    );
+    const { training, report } = await loadDataset(broken, { tokenizer: smol, onBadRow: 'skip' });
+    expect([training.length, report.skipped]).toEqual([2, 1]);
   });
 
   it('of pyarrow with LZ4 may have a column without values', async () => {

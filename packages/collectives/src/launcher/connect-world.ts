@@ -3,6 +3,7 @@ import type { Communicator } from '../communicator.ts';
 import { connectMpi } from '../mpi/connect-mpi.ts';
 import { MPI_LIBRARIES, type MpiLibrary } from '../mpi/mpi-libraries.ts';
 import { oneProcess } from '../one-process.ts';
+import { otherSize } from './other-size.ts';
 import { readLauncher, type Launcher } from './read-launcher.ts';
 
 export interface ConnectWorldOptions {
@@ -33,14 +34,7 @@ export async function connectWorld({
     return oneProcess();
   const world = connectMpi({ libraries: librariesFor(launcher, env), timeoutSeconds });
   if (world.size === launcher.size) return world;
-  throw new QdyloraError('COLLECTIVE_FAILED', {
-    where: 'mpi',
-    problem:
-      `The launcher (${launcher.name}) has ${launcher.size} workers, ` +
-      `but ${world.library} knows ${world.size}`,
-    nextStep:
-      'The library belongs to another MPI. Name that of the launcher: QDYLORA_MPI_LIBRARY=/path/libmpi.so.',
-  });
+  throw otherSize(launcher, world);
 }
 
 /** @throws QdyloraError UNSUPPORTED for torchrun, which starts processes without MPI */

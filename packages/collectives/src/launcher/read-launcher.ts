@@ -75,6 +75,12 @@ export function readLauncher(env: Readonly<Record<string, string | undefined>>):
   return null;
 }
 
+/** The variables with which a launcher says the number of this process and that of all. */
+export function placeVariables(name: LauncherName): readonly [rank: string, size: string] {
+  const { rank, size } = LAUNCHERS.find((launcher) => launcher.name === name)!;
+  return [rank, size];
+}
+
 /** A whole number from 0 on, or null. */
 const numberOf = (text: string | undefined): number | null =>
   text !== undefined && /^\d+$/.test(text) ? Number(text) : null;

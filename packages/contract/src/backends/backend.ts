@@ -5,7 +5,7 @@ import type { Op } from '../ops/op.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { PageStore } from '../memory/page-store.ts';
 
-/** Version of this contract. Backends for another version are refused. */
+/** Version of this contract: each backend names the version that it was written for. */
 export const CONTRACT_VERSION = 1;
 
 /** One run of an op. */

@@ -39,7 +39,7 @@ export interface DatasetReport {
   readonly notes: readonly string[];
 }
 
-/** Builds the report of what was read. `rows` is set if not all rows were measured. */
+/** Builds the report of what was read. `rows`: the number of all rows; default: that of the measured ones. */
 export function datasetReport(
   reading: Reading,
   counts: RowCounts,
@@ -73,7 +73,10 @@ function notesOn({
   const has = (...names: DatasetFormat[]): boolean => names.some((name) => formats.has(name));
   const notes: string[] = [];
   if (hasExplicitCompletionOnly && has('text', PLAIN_TEXT, 'tokens'))
-    notes.push('completion_only_loss has no say in text and token rows: they tell no prompts from answers.');
+    notes.push(
+      'completion_only_loss has no say in text rows, nor in token rows without completion_mask: they tell ' +
+        'no prompts from answers.',
+    );
   if (applyChatTemplate && has('text', PLAIN_TEXT, 'tokens'))
     notes.push('The chat template is not applied to text and token rows.');
   if (tokenizer && tokenizer.eosId === null && has('prompt_completion', 'question_answer', 'alpaca', 'text'))

@@ -62,7 +62,8 @@ function hasExample({ length, at }: ExampleSource): boolean {
  * Opens files of rows without reading them into memory.
  * One pass finds malformed rows and decides which rows are held out. It keeps the position of every 1,024th
  * row and one or two bits per row (with `measure`, 4 bytes more). The examples are those of `loadDataset`, in
- * the same order.
+ * the same order. Without `measure`, a training row beyond the first thousand that has no token to predict
+ * is found, and left out, only when it is read.
  *
  * @throws QdyloraError as `loadDataset` does. Without `measure`, an error that only tokenizing finds (a
  * template that refuses a row) is thrown when the row is read.
@@ -98,8 +99,9 @@ export async function openDataset(
       parts.push(part);
       rows = await part.walk(rule, rows, taken);
     }
-    if (rows === 0 || (measure && reading.counts.tokens === 0)) throw noRowLeftError(reading, reading.counts);
-    const heldOutRows = rule.heldOut(measure ? reading.counts.reasons : {});
+    if (rows === 0) throw noRowLeftError(reading, reading.counts, { rows: taken.count });
+    const isEachMeasured = reading.counts.rows === taken.count;
+    const heldOutRows = rule.heldOut(isEachMeasured ? reading.counts.reasons : {});
     const heldOut = parts.flatMap((part) => part.take(heldOutRows));
     const readCounts = noRowsYet();
     const training = mixFiles(
@@ -107,12 +109,12 @@ export async function openDataset(
       reading,
     );
     if (reading.counts.tokens === 0 && !hasExample(training))
-      throw noRowLeftError(reading, reading.counts, { rows });
+      throw noRowLeftError(reading, reading.counts, { rows: taken.count });
     return {
       training,
       heldOut,
       report: datasetReport(reading, reading.counts, {
-        rows: measure ? undefined : rows,
+        rows: taken.count,
         fingerprint: rule.fingerprint(),
       }),
       readSoFar: () => readCounts,

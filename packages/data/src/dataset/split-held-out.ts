@@ -7,7 +7,7 @@ import { reasonsText, type RowCounts } from './keep-example.ts';
 const WAITING = 1024;
 
 /**
- * Decides by hashes which rows are held out: those below a bound. Rows of equal content have equal hashes, so
+ * Decides by hashes which rows are held out: those below a bound. Rows of equal values have equal hashes, so
  * they are always on the same side.
  * A fraction is the bound itself. It does not depend on other rows, so no row changes sides when a file
  * grows. For a count, the bound is the `count`-th smallest hash. It is exact (except for equal rows at the
@@ -16,6 +16,11 @@ const WAITING = 1024;
 export interface HeldOutRule {
   /** Adds a row by its number and its hash. */
   add(row: number, hash: number): void;
+  /**
+   * True if a count may still choose a row of this hash, so that it must have a token to predict. False for a
+   * fraction, whose choice does not depend on other rows.
+   */
+  isCandidate(hash: number): boolean;
   /** SHA-256 over the hashes of all rows in their order. It changes with the rows and with their order. */
   fingerprint(): string;
   /**
@@ -46,11 +51,13 @@ export function heldOutRule(share: number): HeldOutRule {
     below = below.filter(({ hash }) => hash <= bound);
     mostBelow = 2 * below.length + 1024; // equal rows at the bound all stay
   };
+  const isCandidate = (hash: number): boolean => !isFraction && hash <= bound;
   return {
+    isCandidate,
     add(row, hash) {
       waiting.writeUIntBE(hash * HASHES, (rows++ % WAITING) * BYTES_OF_HASH, BYTES_OF_HASH);
       if (rows % WAITING === 0) digest.update(waiting);
-      if (share === 0 || !(isFraction ? hash < bound : hash <= bound)) return;
+      if (!(isFraction ? hash < bound : isCandidate(hash))) return;
       below.push({ row, hash });
       if (below.length > mostBelow) keepSmallest();
     },

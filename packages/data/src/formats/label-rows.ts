@@ -1,3 +1,4 @@
+import { badData, NOT_JSON } from '../bad-data.ts';
 import { detectFormat, assertKeys, formatNamed, type DatasetFormat } from '../dataset/dataset-format.ts';
 import type { LabelledTokens } from '../labels/mask-prompt.ts';
 import { rowHash } from '../rows/row-hash.ts';
@@ -7,11 +8,12 @@ import type { Row, RowFormat, RowSettings } from './row-format.ts';
 export interface RowLabeller {
   /** The format detected from the first row; null before it. */
   readonly format: RowFormat | null;
-  /** Checks a row's keys without tokenizing it. @throws QdyloraError BAD_DATA */
-  check(row: Row): void;
   /** Tokenizes a row. @throws QdyloraError BAD_DATA; BAD_CONFIG if a tokenizer or a template is missing */
   label(row: Row): LabelledTokens;
-  /** Hash of the row's content, in [0, 1). Equal rows have equal hashes. */
+  /**
+   * Hash of the values that are trained on, in [0, 1). Rows of equal values have equal hashes. @throws
+   * QdyloraError BAD_DATA if a key is missing
+   */
   hash(row: Row): number;
 }
 
@@ -26,24 +28,42 @@ export function rowLabeller(
     assertKeys(row, format);
     return format;
   };
+  const variableKeys = (row: Row, { readsVariables }: RowFormat): readonly string[] =>
+    readsVariables?.(row, settings) ? [VARIABLES_KEY] : [];
   return {
     get format() {
       return format;
     },
-    check: (row) => {
-      formatOf(row);
+    label(row) {
+      const rowFormat = formatOf(row);
+      assertParsed(row, [...rowFormat.required, ...rowFormat.optional, ...variableKeys(row, rowFormat)]);
+      return rowFormat.label(row, settings);
     },
-    label: (row) => formatOf(row).label(row, settings),
     hash(row) {
-      const { required, optional, readsVariables } = formatOf(row);
+      const rowFormat = formatOf(row);
+      const { required, optional, maskKeys } = rowFormat;
       const valueOf = (key: string): unknown => row.value[key] ?? null;
-      const variables = readsVariables?.(row, settings) ? valueOf(VARIABLES_KEY) : null;
-      // a row without them keeps the hash that it had before there were any
-      const added = isEmpty(variables) ? [] : [[VARIABLES_KEY, variables]];
-      return rowHash([...[...required, ...optional].map(valueOf), ...added], seed);
+      // a row without these keeps the hash that it had before there were any
+      const added = [...variableKeys(row, rowFormat), ...(maskKeys?.(row, settings) ?? [])].filter(
+        (key) => !isEmpty(valueOf(key)),
+      );
+      const values = [...required, ...optional].map(valueOf);
+      return rowHash([...values, ...added.map((key) => [key, valueOf(key)])], seed);
     },
   };
 }
 
-const isEmpty = (variables: unknown): boolean =>
-  variables === null || (typeof variables === 'object' && Object.keys(variables).length === 0);
+/** @throws QdyloraError BAD_DATA for malformed JSON anywhere in the values of the keys */
+function assertParsed({ value, where }: Row, keys: readonly string[]): void {
+  const wrong = keys.find((key) => holdsMalformedJson(value[key]));
+  if (wrong !== undefined)
+    throw badData(where, `${JSON.stringify(wrong)} holds ${NOT_JSON}`, 'Correct or delete this row.');
+}
+
+const holdsMalformedJson = (value: unknown): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  (Object.hasOwn(value, NOT_JSON) || Object.values(value).some(holdsMalformedJson));
+
+const isEmpty = (value: unknown): boolean =>
+  value === null || (typeof value === 'object' && Object.keys(value).length === 0);

@@ -1,5 +1,6 @@
 import { NO_ARGUMENTS } from './python/arguments.ts';
 import { applyFilter } from './filters.ts';
+import { markedSafe, markedSum, withoutMark, type Markup } from './python/markup.ts';
 import { operate, operateOnOne } from './python/operators.ts';
 import type { Scope } from './scope.ts';
 import type { Argument, Binary, Call, Expression, FilterName, Member, Slice } from './syntax.ts';
@@ -27,16 +28,20 @@ import {
  *
  * @throws UnknownJinja, TemplateLimit, Error; `scope.rendering.failure` then names the node.
  */
-export function evaluate(node: Expression, scope: Scope): Value {
+export const evaluate = (node: Expression, scope: Scope): Value => withoutMark(evaluateMarked(node, scope));
+
+/** As `evaluate`, with the mark of a string that is safe. */
+export function evaluateMarked(node: Expression, scope: Scope): Value | Markup {
   const { rendering } = scope;
   const { budget } = rendering;
   budget.step(1);
   try {
-    const value = computed(node, scope);
+    const marked = computed(node, scope);
+    const value = withoutMark(marked);
     if (value === undefined && rendering.isStrict) assertExists(node);
     if (typeof value === 'string') budget.size(value.length, 'text');
     else if (Array.isArray(value)) budget.size(value.length, 'list');
-    return value;
+    return marked;
   } catch (error) {
     if (rendering.failure?.error !== error) rendering.failure = { error, node };
     throw error;
@@ -56,7 +61,7 @@ function assertExists(node: Expression): void {
 /** The operand of `is defined` or `default`, which may not exist. */
 const evaluateLeniently = (node: Expression, scope: Scope): Value =>
   node.type === 'Identifier' || node.type === 'MemberExpression'
-    ? computed(node, scope)
+    ? withoutMark(computed(node, scope))
     : evaluate(node, scope);
 
 const LENIENT_FILTERS: ReadonlySet<string> = new Set(['default', 'd']);
@@ -66,7 +71,7 @@ function operandOf(operand: Expression, name: string, lenient: ReadonlySet<strin
   return lenient.has(name) ? evaluateLeniently(operand, scope) : evaluate(operand, scope);
 }
 
-function computed(node: Expression, scope: Scope): Value {
+function computed(node: Expression, scope: Scope): Value | Markup {
   switch (node.type) {
     case 'StringLiteral':
     case 'IntegerLiteral':
@@ -89,12 +94,11 @@ function computed(node: Expression, scope: Scope): Value {
       return operateOnOne(node.operator.value, evaluate(node.argument, scope));
     case 'BinaryExpression':
       return binary(node, scope);
-    case 'FilterExpression':
-      return filtered(
-        operandOf(node.operand, filterName(node.filter), LENIENT_FILTERS, scope),
-        node.filter,
-        scope,
-      );
+    case 'FilterExpression': {
+      const name = filterName(node.filter);
+      const value = filtered(operandOf(node.operand, name, LENIENT_FILTERS, scope), node.filter, scope);
+      return name === 'safe' ? markedSafe(value, scope.rendering.budget.step) : value;
+    }
     case 'TestExpression': {
       const test = testNamed(node.test.value);
       const { step } = scope.rendering.budget;
@@ -102,9 +106,9 @@ function computed(node: Expression, scope: Scope): Value {
       return test(operand, undefined, step) !== node.negate;
     }
     case 'SelectExpression':
-      return isTrue(evaluate(node.test, scope)) ? evaluate(node.lhs, scope) : undefined;
+      return isTrue(evaluate(node.test, scope)) ? evaluateMarked(node.lhs, scope) : undefined;
     case 'Ternary':
-      return evaluate(isTrue(evaluate(node.condition, scope)) ? node.trueExpr : node.falseExpr, scope);
+      return evaluateMarked(isTrue(evaluate(node.condition, scope)) ? node.trueExpr : node.falseExpr, scope);
     default:
       throw new UnknownJinja(`Unknown expression: ${(node as { type: string }).type}`);
   }
@@ -123,18 +127,22 @@ function dictOf(entries: ReadonlyMap<Expression, Expression>, scope: Scope): Dic
 
 const ORDERS = new Set(['<', '<=', '>', '>=']);
 
-function binary({ operator, left, right }: Binary, scope: Scope): Value {
+function binary({ operator, left, right }: Binary, scope: Scope): Value | Markup {
   if (isOrder(left) && ORDERS.has(operator.value)) {
     // a < b < c is a < b and b < c, as in Python
     if (!isTrue(evaluate(left, scope))) return false;
     const middle = evaluate(left.right, scope);
     return operate(operator.value, middle, evaluate(right, scope), scope.rendering.budget.step);
   }
+  if (operator.value === '+') return sum(evaluateMarked(left, scope), evaluateMarked(right, scope), scope);
   const first = evaluate(left, scope);
   if (operator.value === 'and') return isTrue(first) ? evaluate(right, scope) : first;
   if (operator.value === 'or') return isTrue(first) ? first : evaluate(right, scope);
   return operate(operator.value, first, evaluate(right, scope), scope.rendering.budget.step);
 }
+
+const sum = (left: Value | Markup, right: Value | Markup, { rendering: { budget } }: Scope): Value | Markup =>
+  markedSum(left, right) ?? operate('+', withoutMark(left), withoutMark(right), budget.step);
 
 const isOrder = (node: Expression): node is Binary =>
   node.type === 'BinaryExpression' && ORDERS.has((node as Binary).operator.value);

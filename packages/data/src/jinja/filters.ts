@@ -44,7 +44,7 @@ const defaultValue = filter(
 
 /** Jinja's filters, with Python's results. */
 const FILTERS: ReadonlyMap<string, Filter> = new Map([
-  ['safe', filter((operand) => operand)],
+  ['safe', ofText((text) => text)], // its mark is in the evaluator
   ['string', ofText((text) => text)],
   ['upper', ofText((text) => text.toUpperCase())],
   ['lower', ofText((text) => text.toLowerCase())],

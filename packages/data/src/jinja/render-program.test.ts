@@ -92,6 +92,12 @@ describe('a template is rendered as Python renders it', () => {
       "{{ '-' * 3 }}{{ 2 * 'ab' }}{{ [0, 1] * 2 }}{{ 'a' * -1 }}{{ 'a' * true }}",
       '---abab[0, 1, 0, 1]a',
     ],
+    [
+      'a sum with a safe string escapes its other strings, and nothing else does',
+      "{{ 'a' | safe + '<&>' + \"'\" }}{{ '\"' + 'b' | safe }}{{ '<' ~ 'c' | safe }}{{ '<' | safe }}" +
+        "{% set d = '<d' | safe %}{{ d + '>' }}{{ ('e' | safe if true) + '<' }}{{ 1 | safe + '2' }}",
+      'a&lt;&amp;&gt;&#39;&#34;b<c<<d&gt;e&lt;12',
+    ],
     ['slices go both ways, by characters', "{{ 'a🙂cdef'[::-2] }}{{ [1, 2, 3][-2:] }}", 'fd🙂[2, 3]'],
   ])('%s', (_, source, expected) => {
     expect(render(source)).toBe(expected);

@@ -1,7 +1,9 @@
 import { bindArguments } from './python/arguments.ts';
 import { createBudget } from './budget.ts';
-import { evaluate, evaluateArguments, filtered } from './evaluate.ts';
+import { evaluate, evaluateArguments, evaluateMarked, filtered } from './evaluate.ts';
+import { withoutMark, type Markup } from './python/markup.ts';
 import { pythonText } from './python/python-text.ts';
+import { readsName } from './reads-name.ts';
 import { createScope, type Rendering, type Scope } from './scope.ts';
 import type {
   CallStatement,
@@ -187,24 +189,24 @@ function loopState(items: readonly Value[], i: number): Value {
 }
 
 function set({ assignee, value, body }: SetStatement, scope: Scope): void {
-  const assigned = value ? evaluate(value, scope) : block(body, scope.inner());
+  const assigned = value ? evaluateMarked(value, scope) : block(body, scope.inner());
   if (!scope.rendering.leaving) assign(assignee, assigned, scope);
 }
 
 /** Assigns to a name, to an attribute of a namespace, or to several names at once. */
-function assign(target: Expression, value: Value, scope: Scope): void {
+function assign(target: Expression, value: Value | Markup, scope: Scope): void {
   switch (target.type) {
     case 'Identifier':
       scope.set(target.value, value);
       return;
     case 'TupleLiteral':
-      unpack(target.value, value, scope);
+      unpack(target.value, withoutMark(value), scope);
       return;
     case 'MemberExpression': {
       const owner = evaluate(target.object, scope);
       if (!(owner instanceof Namespace) || target.property.type !== 'Identifier')
         throw new Error(`cannot assign to an attribute of ${nameOf(owner)}, only to one of a namespace`);
-      owner.entries.set(target.property.value, value);
+      owner.entries.set(target.property.value, withoutMark(value));
       return;
     }
     default:
@@ -248,7 +250,7 @@ function macroFunction(callable: string, { parameters, body }: MacroBody, scope:
   const names = parameters.map((parameter) =>
     parameter.type === 'Identifier' ? parameter.value : parameter.key.value,
   );
-  const takes = (name: string): boolean => mentions(body, name);
+  const takes = (name: string): boolean => readsName(body, name);
   const [takesPositional, takesNamed] = [takes('varargs'), takes('kwargs')];
   return (args) => {
     const inside = scope.inner();
@@ -273,13 +275,4 @@ function macroFunction(callable: string, { parameters, body }: MacroBody, scope:
     });
     return closedBlock(body, inside);
   };
-}
-
-/** Whether a name is read anywhere in a part of a template. */
-function mentions(part: unknown, name: string): boolean {
-  if (typeof part !== 'object' || part === null) return false;
-  const { type, value } = part as { type?: unknown; value?: unknown };
-  if (type === 'Identifier') return value === name;
-  const inside = part instanceof Map ? [...part].flat() : Object.values(part);
-  return inside.some((inner) => mentions(inner, name));
 }

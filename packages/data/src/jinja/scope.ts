@@ -1,6 +1,7 @@
 import type { Budget } from './budget.ts';
-import type { Node } from './syntax.ts';
+import type { Markup } from './python/markup.ts';
 import type { Value } from './python/values.ts';
+import type { Node } from './syntax.ts';
 
 /** One rendering of a template. */
 export interface Rendering {
@@ -17,27 +18,27 @@ export interface Rendering {
 export interface Scope {
   readonly rendering: Rendering;
   /** The value of a name; undefined if it is not set. */
-  get(name: string): Value;
-  set(name: string, value: Value): void;
+  get(name: string): Value | Markup;
+  set(name: string, value: Value | Markup): void;
   inner(): Scope;
 }
 
 class NestedScope implements Scope {
   readonly rendering: Rendering;
   readonly #outer: Scope | null;
-  readonly #values = new Map<string, Value>();
+  readonly #values = new Map<string, Value | Markup>();
 
   constructor(rendering: Rendering, outer: Scope | null) {
     this.rendering = rendering;
     this.#outer = outer;
   }
 
-  get(name: string): Value {
+  get(name: string): Value | Markup {
     const value = this.#values.get(name);
     return value === undefined && !this.#values.has(name) ? this.#outer?.get(name) : value;
   }
 
-  set(name: string, value: Value): void {
+  set(name: string, value: Value | Markup): void {
     this.#values.set(name, value);
   }
 

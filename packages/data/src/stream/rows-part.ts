@@ -66,7 +66,7 @@ interface PartState {
   readonly options: RowsPartOptions;
   readonly labeller: RowLabeller;
   readonly index: RowIndex;
-  /** For each entry of the file: whether it is a usable row, and whether it is trained on. */
+  /** For each entry: whether it is a usable row, not known to be dropped; and whether it is trained on. */
   readonly isUsable: BitSet;
   readonly isTraining: BitSet;
   /** Number of tokens of each entry; null if they are not measured. */
@@ -86,15 +86,14 @@ async function walkPart(
   for (const { row, place } of walkRows(rows, reading.bad)) {
     if (isUsable.length % ROWS_PER_TURN === 0) await yieldBetweenRows(reading.signal);
     state.index.add(place);
-    const measuredBefore = reading.counts.rows;
-    const facts = row && reading.bad.attempt(() => inspectRow(state, row));
-    isUsable.push(facts !== null);
-    state.isTraining.push(facts !== null);
+    const facts = row && reading.bad.attempt(() => inspectRow(state, row, rule));
+    const isKept = facts !== null && !facts.isDropped;
+    isUsable.push(isKept);
+    state.isTraining.push(isKept);
     state.lengths?.push(facts?.length ?? 0);
     if (labeller.format) reading.formats.add(labeller.format.name);
-    if (facts) rule.add(first + state.usable++, facts.hash);
-    // a measured row counts even if no token of it is left to predict
-    if (options.measure ? reading.counts.rows > measuredBefore : facts) taken.count++;
+    if (isKept) rule.add(first + state.usable++, facts.hash);
+    if (facts) taken.count++; // a dropped row counts too
     if (taken.count >= reading.limit) break;
     if (isUsable.length % 65536 === 0) options.onProgress?.(first + state.usable);
   }
@@ -102,15 +101,25 @@ async function walkPart(
   return first + state.usable;
 }
 
-/** The hash of a row, and its length if it is measured; null if the row is not usable. */
-function inspectRow(state: PartState, row: Row): { hash: number; length: number } | null {
+interface RowFacts {
+  readonly hash: number;
+  /** Number of tokens; 0 if the row was not tokenized. */
+  readonly length: number;
+  /** True if the row is known to have no token to predict. */
+  readonly isDropped: boolean;
+}
+
+/**
+ * Hashes a row, and tokenizes it if it is measured or may be held out. A count holds out as many rows with a
+ * token to predict as it says, so candidates without one must be known.
+ */
+function inspectRow(state: PartState, row: Row, rule: HeldOutRule): RowFacts {
   const { labeller, options, reading } = state;
-  if (!options.measure && reading.counts.rows >= MEASURED_ROWS) {
-    labeller.check(row);
-    return { hash: labeller.hash(row), length: 0 };
-  }
-  const example = exampleOf(state, row, reading.counts);
-  return example || !options.measure ? { hash: labeller.hash(row), length: example?.ids.length ?? 0 } : null;
+  const hash = labeller.hash(row);
+  const isMeasured = options.measure || reading.counts.rows < MEASURED_ROWS;
+  if (!isMeasured && !rule.isCandidate(hash)) return { hash, length: 0, isDropped: false };
+  const example = exampleOf(state, row, isMeasured ? reading.counts : noRowsYet());
+  return { hash, length: example?.ids.length ?? 0, isDropped: example === null };
 }
 
 const exampleOf = ({ labeller, reading }: PartState, row: Row, counts: RowCounts): Example | null =>

@@ -10,6 +10,7 @@ import {
   type OptionRules,
 } from '@qdylora/contract';
 import { templateValue } from '../jinja/python/values.ts';
+import { readsName } from '../jinja/reads-name.ts';
 import { renderProgram, TemplateFailure } from '../jinja/render-program.ts';
 import type { Program } from '../jinja/syntax.ts';
 import type { ChatMessage } from './chat-message.ts';
@@ -49,6 +50,8 @@ export interface ChatTemplate {
   readonly endToken?: string;
   /** The template for conversations with tools, if the model has a separate one. */
   readonly forTools?: ChatTemplate;
+  /** Whether the template reads a variable, such as `tools`. A key of a message of that name is no variable. */
+  reads(variable: string): boolean;
   /** Renders a conversation as the text that a model reads. */
   render(messages: readonly ChatMessage[], options?: RenderOptions): string;
   /** Renders a conversation, with the spans between generation marks. */
@@ -121,6 +124,7 @@ export function createChatTemplate(source: string, options: ChatTemplateOptions 
     marksAnswers,
     ...(variables.eos_token !== undefined && { endToken: variables.eos_token }),
     ...(toolSource !== null && { forTools: createChatTemplate(toolSource, { variables, date }) }),
+    reads: (variable) => readsName(plain(), variable),
     render(messages, renderOptions = {}) {
       const { continueFinalMessage, where = 'chat template' } = checked(messages, renderOptions);
       assertArgument(

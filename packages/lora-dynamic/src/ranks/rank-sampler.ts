@@ -127,18 +127,9 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
     });
   checkLossWeights(set, lossWeights);
   if (distillation) checkDistillation(set, distillation, { schedule, segments });
-  const probabilities = rankProbabilities(set, distribution);
+  const rankOf = rankByNumber(set, rankProbabilities(set, distribution));
   const rng = createRng(seed).named('rank');
   const partRng = rng.named('part');
-  const rankOf = (u: number): number => {
-    let remaining = u;
-    for (const [i, probability] of probabilities.entries()) {
-      remaining -= probability;
-      if (remaining < 0) return set.ranks[i];
-    }
-    // by rounding, the probabilities may sum to slightly less than u
-    return set.ranks[probabilities.findLastIndex((probability) => probability > 0)];
-  };
   const rankAt = (step: number): number => rankOf(rng.uniform(step));
   const student = distillation && (distillation.student ?? 'smallest');
   const partsDiffer = schedule !== 'one' && schedule !== 'all' && student !== 'drawn';
@@ -164,6 +155,19 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
     },
   };
 }
+
+/** Maps a uniform number of [0, 1) to a rank, each rank with its probability. */
+const rankByNumber =
+  ({ ranks }: RankSet, probabilities: readonly number[]) =>
+  (u: number): number => {
+    let remaining = u;
+    for (const [i, probability] of probabilities.entries()) {
+      remaining -= probability;
+      if (remaining < 0) return ranks[i];
+    }
+    // by rounding, the probabilities may sum to slightly less than u
+    return ranks[probabilities.findLastIndex((probability) => probability > 0)];
+  };
 
 /** The ranks of a part in a sandwich. `isDrawn`: the part is one of those at the drawn rank. */
 function ranksInSandwich(

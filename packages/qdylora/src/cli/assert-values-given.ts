@@ -30,7 +30,9 @@ export function assertValuesGiven(program: Command, words: readonly string[]): v
   throw new QdyloraError('BAD_CONFIG', {
     where: 'command line',
     problem: `\`${flag}\` needs a value, but \`${next}\` follows it`,
-    nextStep: `Write its value after it; one that looks like a flag as \`${flag}=${next}\`.`,
+    nextStep:
+      `Write the value after \`${flag}\`. If the value is \`${next}\` itself, ` +
+      `write \`${flag}=${next}\`.`,
     details: { flag },
   });
 }

@@ -20,7 +20,7 @@ describe('input that would be ignored', () => {
       ['generate', ...host, '--prompt', 'a', '--prompt-ids', '3,4'],
       /`prompt` has no/,
     ],
-    ['raw beside token ids', ['generate', ...host, '--raw', '--prompt-ids', '3,4'], /`raw` has no meaning/],
+    ['raw beside token ids', ['generate', ...host, '--raw', '--prompt-ids', '3,4'], /`raw` has no effect/],
     [
       'a system message that raw leaves out',
       ['generate', ...host, '--raw', '--prompt', 'a', '--system', 'b'],

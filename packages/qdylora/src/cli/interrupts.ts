@@ -45,11 +45,11 @@ export async function withInterrupts<T>(
   let deadline: NodeJS.Timeout | undefined;
   const onInterrupt = (): void => {
     if (controller.signal.aborted) return leave('SIGINT');
-    note(`${stopping}; Ctrl-C again leaves at once.`);
+    note(`${stopping}; Ctrl-C again quits at once.`);
     controller.abort(interruption('SIGINT'));
   };
   const leaveLate = (): void => {
-    note(`Not done within ${deadlineSeconds} s: leaving. What was saved before stays.`);
+    note(`Not done within ${deadlineSeconds} s: quitting. What was saved before is kept.`);
     leave('SIGTERM');
   };
   const stopSoon = (by: 'SIGTERM' | 'SIGHUP') => (): void => {

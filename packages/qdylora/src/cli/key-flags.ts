@@ -15,7 +15,7 @@ const PLACEHOLDERS: Readonly<Record<FlagKind, string>> = {
   numbers: 'n,…',
   texts: 'name,…',
   'word-or-numbers': 'word|n,…',
-  'word-or-texts': 'word|name,…',
+  'pattern-or-names': 'pattern|name,…',
   'word-or-sizes': 'word|size,…',
 };
 

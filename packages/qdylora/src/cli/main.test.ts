@@ -83,6 +83,28 @@ describe('train', () => {
     );
   });
 
+  it('counts with --dry-run the streamed rows that are not known to be dropped, and says so', async () => {
+    const trained = Array.from({ length: 1000 }, () => ({ input_ids: [3, 4, 5] }));
+    const plan = async (name: string, dataset: readonly object[]): Promise<Record<string, unknown>> => {
+      const file = folder.in(`${name}.jsonl`);
+      writeFileSync(file, dataset.map((row) => JSON.stringify(row)).join('\n'));
+      const { out } = await command(
+        ...train,
+        ...['--dataset', file, '--streaming', 'true', '--val-set-size', '0', '--dry-run', '--json'],
+        ...['--output-dir', folder.in('dry-streamed')],
+      );
+      return JSON.parse(out) as Record<string, unknown>;
+    };
+    const hollow = { input_ids: [6] };
+    const known = await plan('known', [hollow, ...trained.slice(0, 9), hollow]);
+    const unknown = await plan('unknown', [hollow, ...trained, hollow]);
+    expect([known.training_rows, unknown.training_rows]).toEqual([9, 1001]);
+    expect(String(known.notes as string[])).not.toMatch(/upper bound/);
+    expect(unknown.notes).toContainEqual(
+      expect.stringMatching(/number of training rows is an upper bound: 1000 of 1002 rows were tokenized/),
+    );
+  });
+
   it('leaves nothing behind where it is refused before the first step', async () => {
     const file = folder.in('no-folder');
     const paged = [...train, '--optimizer', 'paged_adamw_32bit', '--optimizer-memory-budget', '4KiB'];

@@ -125,7 +125,7 @@ export function createProgram(context: Context): Command {
   program
     .description('Fine-tune a language model at every LoRA rank in one run.')
     .version(VERSION)
-    .option('--debug', 'Show where an error comes from');
+    .option('--debug', 'Print the stack trace of an error');
   program
     .configureOutput({
       writeOut: (text) => terminal.write(text),
@@ -139,6 +139,6 @@ export function createProgram(context: Context): Command {
   program.enablePositionalOptions(false);
   for (const add of COMMANDS) add(program, context);
   for (const command of program.commands)
-    command.exitOverride().option('--debug', 'Show where an error comes from');
+    command.exitOverride().option('--debug', 'Print the stack trace of an error');
   return program;
 }

@@ -15,7 +15,7 @@ export function usageError(error: CommanderError, program: Command, words: reado
   const command = program.commands.find((one) => one.name() === verb);
   const name = command ? `qdylora ${command.name()}` : 'qdylora';
   const quoted = (/'(.*?)'/.exec(error.message)?.[1] ?? '').split('=', 1)[0];
-  const help = `\`npx ${name} --help\` shows what there is.`;
+  const help = `\`npx ${name} --help\` lists the ${command ? '' : 'commands and '}options.`;
   const bad = (problem: string, nextStep: string): QdyloraError =>
     new QdyloraError('BAD_CONFIG', { where: 'command line', problem, nextStep });
   switch (error.code) {

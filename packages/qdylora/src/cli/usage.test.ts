@@ -66,7 +66,7 @@ describe('the command line', () => {
     [['train', '--bnb_4bit_use_double_quant', 'true'], /It is called `--double-quantization` here\./],
     [['train', '--lr=1e-4'], /It is called `--learning-rate` here\./],
     [['eval', '--data', 'train', '--foo'], /`qdylora eval` has no option `--foo`/],
-    [['help', 'nope'], /There is no command `nope`\.\n`npx qdylora --help` shows/],
+    [['help', 'nope'], /There is no command `nope`\.\n`npx qdylora --help` lists the commands/],
     [['tain'], /There is no command `tain`\.\nDid you mean `train`\?/],
     [['train', '--seed'], /`--seed` needs a value/],
   ])('%j says what the name is here, as text and as JSON', async ([name, ...others], message) => {

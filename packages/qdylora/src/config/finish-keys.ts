@@ -55,11 +55,12 @@ export const isNestedOnly = (name: string): name is NestedOnlyKey =>
 /** What is not taken from the earlier run as it is. */
 const OTHER_DEFAULTS: { readonly [N in KeyName]?: string } = {
   learningRate:
-    'Peak learning rate; default: a fifth of that of the run, more where its scale is not tapered',
+    'Peak learning rate; default: a fifth of the peak of the run, or 0.5/√rank of it if that is more and ' +
+    'lora_scaling is not tapered',
   optimizerState:
-    'Folder of a checkpoint whose moments the optimizer starts with; default: the last of the run',
-  maxSteps: 'Optimizer steps; default: share · those of the run',
-  outputDir: 'Folder of the result, another one than that of the run',
+    'Checkpoint folder whose optimizer moments the run starts with; default: the last checkpoint of the run',
+  maxSteps: 'Optimizer steps; default: share times the steps of the run',
+  outputDir: 'Folder for the result; it must not be the folder of the run',
 };
 
 /**

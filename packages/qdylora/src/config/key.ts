@@ -25,7 +25,7 @@ export type FlagKind =
   | 'numbers'
   | 'texts'
   | 'word-or-numbers'
-  | 'word-or-texts'
+  | 'pattern-or-names'
   | 'word-or-sizes';
 
 /** One key of a run: its check, its default, and what help and errors say about it. */

@@ -115,13 +115,13 @@ function withRanks(
   const loraScaling = ranks.length === 1 && !isScalingChosen ? 'uniform' : config.loraScaling;
   const rateRanks = config.rateRanks ?? ratesOfAdapter(adapterRanks, ranks);
   assertRankListsFit(config, { ranks, rateRanks: rateRanks ?? ranks }, explicit);
-  const distillation = config.distillation ?? defaultDistillation(config, ranks);
+  const distillation = config.distillation ?? defaultDistillation(config, ranks, explicit);
   assertDistillationFits({ ...config, distillation }, ranks, explicit);
   assertAdapterStartFits(config, explicit);
   assertEvaluationFits(config, ranks, explicit);
   const levelSchedule = config.levelSchedule ?? defaultLevelSchedule(distillation);
   assertLevelsFit({ ...config, distillation, levelSchedule }, explicit);
-  assertWorkerRanksFit(config, ranks, explicit);
+  assertWorkerRanksFit({ ...config, distillation }, ranks, explicit);
   const wideRatio = wideRatioOf({ ...config, distillation }, ranks, explicit);
   return {
     ...config,
@@ -148,11 +148,12 @@ const DEFAULT_DISTILLATION = 0.5;
 const LARGEST_STUDENT = 2;
 
 function defaultDistillation(
-  { rankSchedule, distillationStudent }: RunConfig,
+  { rankSchedule }: RunConfig,
   ranks: readonly number[],
+  explicit: ExplicitValues,
 ): number {
   const isPossible = ranks.length > 1 && rankSchedule === 'sandwich';
-  const isUseful = distillationStudent !== 'smallest' || ranks[0] <= LARGEST_STUDENT;
+  const isUseful = ranks[0] <= LARGEST_STUDENT || explicit.has('distillationStudent');
   return isPossible && isUseful ? DEFAULT_DISTILLATION : 0;
 }
 
@@ -165,8 +166,10 @@ function defaultDistribution(
   return distillationStudent === 'both' ? 'top_heavy' : 'upper';
 }
 
-/** Several levels learn from 4 bits where anything is learned from another pass. */
-/** Also for one level, so that a `run.yaml` to which levels are added later has the right one. */
+/**
+ * With distillation, other levels learn from 4 bits too. Set for a single level as well, so that a `run.yaml`
+ * to which levels are added later has the right schedule.
+ */
 const defaultLevelSchedule = (distillation: number): 'distilled' | 'sampled' =>
   distillation > 0 ? 'distilled' : 'sampled';
 
@@ -194,7 +197,7 @@ function wideRatesOf({ wideRatio, wideRates }: RunConfig, explicit: ExplicitValu
     throw refusedValue(
       explicit,
       'wideRates',
-      (name) => `${name('wideRates')} is about the steps of ${name('wideRatio')}, which is 0 in this run`,
+      (name) => `${name('wideRates')} is for the steps of ${name('wideRatio')}, which is 0 in this run`,
       'Leave it out.',
     );
   return 'nested';

@@ -43,7 +43,7 @@ const options = fc
       loraAlpha: fc.double({ min: 0.5, max: 64, noNaN: true }),
       loraScaling: fc.constantFrom('paper', 'sqrt', 'uniform', 'constant'),
       targetModules: fc.oneof(
-        fc.constant('all-linear'),
+        fc.constantFrom('all-linear', String.raw`.*layers\.\d{1,2}\.self_attn\.(q|v)_proj`, '.*[0,1].q_proj'),
         fc.uniqueArray(fc.constantFrom('q_proj', 'k_proj', 'v_proj'), { minLength: 2 }),
       ),
       loraDropout: fc.double({ min: 0, max: 0.9, noNaN: true }),

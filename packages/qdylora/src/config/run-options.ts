@@ -18,15 +18,15 @@ export interface RunOptions {
    */
   readonly backend?: 'auto' | 'cpu' | 'cuda' | 'host';
   /**
-   * Type of the operands of matrix products; f16 trains with dynamic loss scaling; auto: bf16 where the
-   * processor has instructions for it, f16 on a GPU without them (default: auto).
+   * Data type of the operands of matrix multiplications; f16 trains with dynamic loss scaling; auto:
+   * bf16 if the processor or GPU has instructions for it, f16 on older GPUs, else f32 (default: auto).
    */
   readonly computeDtype?: 'auto' | 'f32' | 'bf16' | 'f16';
-  /** Threads of the kernels; all processors by default. Results do not depend on it. */
+  /** Number of kernel threads; all processors by default. The results do not depend on it. */
   readonly numThreads?: number | null;
   /**
-   * Use one kernel per op for any number of rows, so that a token has the same bits alone and in a
-   * batch; slower generation (default: false).
+   * Use one kernel per op for any number of rows, so that a result has the same bits alone and in a
+   * batch; generation is slower (default: false).
    */
   readonly batchInvariant?: boolean;
   /** Seed of all random numbers (default: 0). */
@@ -35,35 +35,35 @@ export interface RunOptions {
   readonly dataSeed?: number | null;
   /** Preset for quantization and ranks; none: full training (default: qdylora). */
   readonly method?: 'qdylora' | 'dylora' | 'qlora' | 'lora' | 'none';
-  /** paper: one rank a step, scale alpha/b, alpha 16 (QDyLoRA as published). */
+  /** paper: one rank per step, scale alpha/b, alpha 16 (QDyLoRA as published). */
   readonly preset?: 'paper' | null;
   /** Storage of the frozen matrices (default: nf4). */
   readonly quantization?: 'nf4' | 'fp4' | 'none';
   /** Quantize the block scales to 8 bits too (default: true). */
   readonly doubleQuantization?: boolean;
-  /** Weights that share one scale (default: 64). */
+  /** Number of weights that share one scale (default: 64). */
   readonly quantizationBlockSize?: number;
   /**
-   * Bits a weight at which the frozen matrices are used: 4 (nf4), 3 (the same codes, fewer values), 8 (a
-   * second nf4 matrix for what the first leaves over). `level_schedule` says how several are used
-   * (default: 4).
+   * Numbers of bits per weight at which the base is used: 4 (nf4), 3 (the same codes, fewer values), 8
+   * (a second nf4 matrix stores the error of the first). With several, see level_schedule (default: 4).
    */
   readonly quantizationLevels?: readonly number[];
   /**
-   * Level of each step. distilled: 4 bits (without 4 the most); in every second step a further pass at
-   * another level learns from the largest rank; sampled: of two steps one at 4 bits, one at another;
-   * descending: from most bits to fewest; feedback: fewer bits after each evaluation that does not
-   * improve. By default distilled where the run distils, else sampled.
+   * Which of several quantization_levels each step uses. distilled: 4 bits (or the most bits, if 4 is
+   * not listed), and in every second step a further pass at another level learns from the largest rank;
+   * sampled: every second step 4 bits, the others another level; descending: from most bits to fewest;
+   * feedback: fewer bits after each evaluation that does not improve. By default distilled if
+   * distillation is on, else sampled.
    */
   readonly levelSchedule?: 'distilled' | 'sampled' | 'descending' | 'feedback' | null;
   /**
-   * Folder of an adapter to start from. The run has its layers, ranks, scale, dropout and storage of the
-   * base unless a key says otherwise.
+   * Folder of an adapter to start from. The run has the layers of this adapter; ranks, scale, dropout
+   * and storage of the base are those of the adapter unless a key sets them.
    */
   readonly adapter?: string | null;
   /**
-   * Folder of the checkpoint (checkpoints/step-150) whose optimizer state the rows of adapter start
-   * with. Without it the moments start at 0.
+   * Checkpoint folder (checkpoints/step-150) of the run that trained adapter; the optimizer starts with
+   * its state. Without it the moments start at 0.
    */
   readonly optimizerState?: string | null;
   /** The largest rank (default: 64). */
@@ -71,91 +71,102 @@ export interface RunOptions {
   /** Ranks that the run trains; powers of two up to lora_r by default. */
   readonly ranks?: readonly number[] | null;
   /**
-   * How often each rank is drawn: uniform, geometric (small ranks more often), tail_heavy (in proportion
-   * to the rows that it adds), upper (half of the draws at the largest rank, none at the smallest),
-   * top_heavy (as upper, with three quarters), or one weight per rank. Default: upper where the smallest
-   * rank distils, top_heavy with distillation_student: both, else uniform.
+   * How often each rank is drawn: uniform; geometric: small ranks more often; tail_heavy: in proportion
+   * to the rows that a rank adds; upper: the largest rank in half of the draws, the smallest never;
+   * top_heavy: the largest in three quarters, the smallest never; or one weight per rank. Default:
+   * top_heavy with distillation, upper with distillation_student: smallest, uniform with drawn or
+   * without distillation.
    */
   readonly rankDistribution?:
     'uniform' | 'geometric' | 'tail_heavy' | 'upper' | 'top_heavy' | readonly number[] | null;
   /**
-   * Ranks of one step. sandwich: half of its parts at the largest rank, half at a drawn one; one: a
-   * single drawn rank; each: one draw per part; stratified: draws spread over all ranks; all: every rank
-   * (default: sandwich).
+   * How a step chooses its ranks. A step has parts: its micro batches, or parts of them (rank_segments).
+   * sandwich: half of the parts train the largest rank, half a drawn one; one: all parts train one drawn
+   * rank; each: every part draws a rank; stratified: the draws are spread over all ranks; all: every
+   * part trains every rank (default: sandwich).
    */
   readonly rankSchedule?: 'one' | 'each' | 'stratified' | 'sandwich' | 'all';
   /**
-   * Share of the steps that train the largest rank alone; then rows are sorted by SVD, and all ranks
-   * train. By default 0.5 where lora_scaling is tapered, uniform or constant, else 0.
+   * Share of the steps, at the beginning, that train the largest rank alone. Then the adapter rows are
+   * sorted by SVD, and all ranks train. By default 0.5, but 0 for a single rank, with lora_scaling sqrt
+   * or paper, update_rule: newest_block or distillation_student: drawn, or if adapter is set.
    */
   readonly wideRatio?: number | null;
   /**
-   * Factors on the learning rate of the rows of B during the steps of wide_ratio: dedicated: 1/√R for
-   * all rows (1 with rank_rates: uniform), as in a run of the largest rank R alone; nested, the default:
-   * those of rank_rates.
+   * Learning-rate factors of the rows of B during the steps of wide_ratio. nested, the default: those of
+   * rank_rates; dedicated: 1/√R for all rows, as in a run of the largest rank R alone (1 with
+   * rank_rates: uniform).
    */
   readonly wideRates?: 'dedicated' | 'nested' | null;
   /**
-   * Parts of a micro batch that train at ranks of their own; default: 2 where a step has one micro
-   * batch, else 1. Where a step has a single part, ranks alternate from step to step.
+   * Number of parts of a micro batch, each trained at its own rank; default: 2 if a step has one micro
+   * batch, else 1. If a step has a single part, ranks alternate from step to step.
    */
   readonly rankSegments?: number | null;
   /** Factors on the losses of the ranks, also in the steps of wide_ratio. */
   readonly rankLossWeights?: readonly number[] | null;
   /**
-   * With the schedule sandwich: a smaller rank runs over the rows of the largest and learns from its
-   * predictions, (1 - w)·cross-entropy + w·divergence; 0: off. By default 0.5 where the smallest of
-   * several ranks is 1 or 2.
+   * With rank_schedule: sandwich, a smaller rank also learns from the predictions of the largest rank on
+   * the same rows. Its loss is (1 - w)·cross-entropy + w·KL divergence; this key is w, and 0 turns it
+   * off. By default 0.5 if the smallest of several ranks is 1 or 2 or distillation_student is set, else
+   * 0.
    */
   readonly distillation?: number | null;
   /**
-   * The rank that learns from the largest: smallest: in a pass of its own, half as many rows more a
-   * step; drawn: in place of its own rows, so a step has half as many different rows; both: all rows run
-   * at the largest rank, one half once more at the smallest, the other half at the drawn rank (default:
-   * smallest).
+   * The rank that learns from the largest. both: all rows run at the largest rank, then half of them at
+   * the smallest rank and half at the drawn one; smallest: half of the rows run at the largest rank,
+   * then at the smallest, and the others at the drawn rank only; drawn: every row runs at the largest
+   * rank and at the drawn rank, so a step has half as many different rows (default: both).
    */
   readonly distillationStudent?: 'smallest' | 'drawn' | 'both';
-  /** Most likely tokens that distillation compares one by one; all others count together (default: 64). */
+  /**
+   * Number of most likely tokens that distillation compares one by one; all others count together, as
+   * one (default: 64).
+   */
   readonly distillationTopK?: number;
-  /** The scale, or its numerator (default: 8). */
+  /** Alpha: the scale of the adapter, or its numerator, depending on lora_scaling (default: 8). */
   readonly loraAlpha?: number;
   /**
-   * Scale at rank b of at most R: tapered: alpha·(1 + 3/(4b)), more at small ranks; uniform: alpha, the
-   * default at a single rank; sqrt: alpha/√b; paper: alpha/b; constant: alpha/R (default: tapered).
+   * Scale of the adapter at rank b (the largest rank is R). tapered: alpha·(1 + 3/(4b)), more at small
+   * ranks; uniform: alpha, the default at a single rank; sqrt: alpha/√b; paper: alpha/b; constant:
+   * alpha/R (default: tapered).
    */
   readonly loraScaling?: 'paper' | 'sqrt' | 'uniform' | 'tapered' | 'constant';
   /**
-   * Start of A, with B = 0. kaiming: random, as in PEFT; gradient: the directions in which the loss
-   * falls fastest over the first steps (64 rows or more), most important first; activations: the main
-   * directions of the inputs of a layer (EVA), without subtracting their mean, unlike EVA in PEFT.
-   * gradient and activations are estimates, rougher at a small lora_r (default: kaiming).
+   * Initial values of A; B starts at 0. kaiming: random, as in PEFT; gradient: the directions in which
+   * the loss falls fastest over the first steps (64 rows or more), most important first; activations:
+   * the main directions of the inputs of a layer (EVA), without subtracting their mean, unlike EVA in
+   * PEFT. gradient and activations are estimates, less accurate at a small lora_r (default: kaiming).
    */
   readonly adapterInit?: 'kaiming' | 'gradient' | 'activations';
-  /** Norm of the rows of A under another adapter_init than kaiming; 0.577 by default. */
+  /** Norm of each row of A with adapter_init gradient or activations; 0.577 by default. */
   readonly adapterInitNorm?: number | null;
-  /** Learning rate of B over that of A (LoRA+) (default: 1). */
+  /** Learning rate of B divided by that of A (LoRA+) (default: 1). */
   readonly loraplusLrRatio?: number;
   /**
-   * Factors on the learning rate of the rows of B that each rank adds: uniform; inverse_sqrt: 1/√b;
-   * steep: 1.5/b^0.77; or one number per rank. Where lora_scaling is tapered or uniform, the default is
-   * steep for several ranks and inverse_sqrt for one; otherwise it is uniform.
+   * Learning-rate factors of the rows of B that each rank adds: uniform; inverse_sqrt: 1/√b; steep:
+   * 1.5/b^0.77; or one number per rank. If lora_scaling is tapered or uniform, the default is steep for
+   * several ranks and inverse_sqrt for one; otherwise it is uniform.
    */
   readonly rankRates?: 'uniform' | 'inverse_sqrt' | 'steep' | readonly number[] | null;
   /**
-   * Ranks of the factors of rank_rates. By default those of the adapter that the run starts from, so
-   * that its rows keep their rates, else ranks.
+   * Ranks to which the factors of rank_rates belong. By default the ranks of adapter, so that its rows
+   * keep their rates, else ranks.
    */
   readonly rateRanks?: readonly number[] | null;
-  /** Rows that a step at rank b trains: all up to b, or only those that b adds (default: prefix). */
+  /**
+   * Rows that a step at rank b trains. prefix: all rows up to b; newest_block: only those that b adds
+   * (default: prefix).
+   */
   readonly updateRule?: 'prefix' | 'newest_block';
   /**
-   * What changes the gradients before the optimizer: none; prefix: gradients of A and B at rank b are
-   * scaled by (B·Bᵀ + 0.01)⁻¹ and (A·Aᵀ + 0.01)⁻¹ of the first b rows (Riemannian) (default: none).
+   * Preconditioner of the gradients. prefix: the gradients of A and B at rank b are multiplied by (B·Bᵀ
+   * + 0.01)⁻¹ and (A·Aᵀ + 0.01)⁻¹ of the first b rows (Riemannian) (default: none).
    */
   readonly preconditioner?: 'none' | 'prefix';
   /**
-   * Dropout on the input of the adapter; 0, or that of the adapter that the run starts from (default:
-   * 0).
+   * Dropout on the input of the adapter. A run that starts from an adapter uses its dropout unless this
+   * key is set (default: 0).
    */
   readonly loraDropout?: number;
   /**
@@ -170,11 +181,11 @@ export interface RunOptions {
   /** Held-out rows. */
   readonly evalDataset?: string | readonly string[] | null;
   /**
-   * Rows of dataset to hold out: a count, or a fraction below 1. A hash of the row decides, so equal
-   * rows stay together (default: 0).
+   * Rows of dataset to hold out: a count, or a fraction below 1. A hash of the row decides, so identical
+   * rows are never split between training and evaluation (default: 0).
    */
   readonly valSetSize?: number;
-  /** Read rows from their files when they are needed; default: where the files exceed 64 MiB. */
+  /** Read rows from their files when they are needed; by default only if the files exceed 64 MiB. */
   readonly streaming?: boolean | null;
   /** What to do with a row that cannot be used: end the run, or skip and count it (default: error). */
   readonly onBadRow?: 'error' | 'skip';
@@ -192,13 +203,13 @@ export interface RunOptions {
   /** Apply the chat template to prompts and answers; rows of messages always use it (default: false). */
   readonly applyChatTemplate?: boolean;
   /**
-   * Chat template in place of that of the model: a name, or the path of a Jinja file. It is stored with
-   * the adapter, and generate and eval use it.
+   * Chat template to use instead of that of the model: a name, or the path of a Jinja file. It is stored
+   * with the adapter, and generate and eval use it.
    */
   readonly chatTemplate?: string | null;
-  /** Compute the loss on answers only, where rows tell them from prompts; true by default. */
+  /** Compute the loss on answers only, if the row format separates them from prompts; true by default. */
   readonly completionOnlyLoss?: boolean | null;
-  /** Tokens of a row; longer rows are cut (default: 1024). */
+  /** Maximum number of tokens in a row; longer rows are truncated (default: 1024). */
   readonly maxSeqLength?: number;
   /** Pack several rows into one sequence; attention does not cross rows (default: false). */
   readonly packing?: boolean;
@@ -213,8 +224,8 @@ export interface RunOptions {
   /** Optimizer steps, over as many epochs as they take; overrides num_epochs. */
   readonly maxSteps?: number | null;
   /**
-   * Peak of the learning rate; by default 5e-4·(2000/hidden size)^0.781 for adapters, rounded to two
-   * digits, and 2e-4 for full training.
+   * Peak learning rate; by default 5e-4·(2000/hidden size)^0.781 for adapters, rounded to two digits,
+   * and 2e-4 for full training.
    */
   readonly learningRate?: number | null;
   /** Decay of the learning rate after the warm-up (default: cosine). */
@@ -229,7 +240,7 @@ export interface RunOptions {
     | 'warmup_stable_decay';
   /**
    * Final learning rate of cosine, polynomial and warmup_stable_decay, as a fraction of the peak; 0 by
-   * default, for polynomial a rate of 1e-7, as in transformers.
+   * default, and for polynomial a rate of 1e-7, as in transformers.
    */
   readonly minLearningRateRatio?: number | null;
   /**
@@ -252,8 +263,8 @@ export interface RunOptions {
   /** Clips the global gradient norm; 0 turns clipping off (default: 1). */
   readonly maxGradNorm?: number;
   /**
-   * 8bit: states of one byte, in blocks of 256; paged: states within optimizer_memory_budget, same
-   * results (default: adamw_32bit).
+   * 8bit: optimizer states of one byte, in blocks of 256; paged: at most optimizer_memory_budget of the
+   * states in memory, the others in a file, with the same results (default: adamw_32bit).
    */
   readonly optimizer?:
     'adamw_32bit' | 'adamw_8bit' | 'paged_adamw_32bit' | 'paged_adamw_8bit' | 'lion_8bit' | 'sgd';
@@ -268,37 +279,38 @@ export interface RunOptions {
   /** Folder for the pages that exceed the budget; output_dir by default. */
   readonly pageDir?: string | null;
   /**
-   * Recompute activations in backward instead of keeping them. true: of every layer; n: of n layers at a
-   * time; a size such as 8GB: of as few layers as the run needs to fit into it. Same results (default:
-   * true).
+   * Recompute activations in the backward pass instead of storing them. true: in every layer; n: n
+   * layers at a time; a size such as 8GB: in as few layers as the run needs to fit into that much
+   * memory. The results are the same (default: true).
    */
   readonly gradientCheckpointing?: boolean | number | string;
   /**
-   * On a GPU: the inputs of layers that run again in backward rest in pinned memory of the system until
-   * then. Same results (default: false).
+   * On a GPU: keep the inputs of recomputed layers in pinned memory of the system until the backward
+   * pass needs them. The results are the same (default: false).
    */
   readonly activationOffload?: boolean;
   /**
-   * Several processes: add gradients in the order of MPI or NCCL. Faster, but the last bits of the
-   * result depend on the number of processes. Without a launcher each micro batch is added to one sum,
-   * so the last bits differ from those of launch -n 1 (default: false).
+   * Several processes: let MPI or NCCL choose the order in which gradients are added. Faster, but the
+   * last bits of the result depend on the number of processes. Without a launcher all micro batches are
+   * added to one sum, so the last bits differ from those of launch -n 1 (default: false).
    */
   readonly fastReduce?: boolean;
   /**
-   * Several processes: send gradients as bf16 or int8, for slow networks. The next step makes up for the
-   * rounding. The result depends on the number of processes (default: none).
+   * Several processes: send gradients as bf16 or int8, for slow networks. The rounding error of a step
+   * is added to the next one. The result depends on the number of processes (default: none).
    */
   readonly gradientCompression?: 'none' | 'bf16' | 'int8';
   /**
-   * Several processes: the largest rank that each of them trains (64,8). It runs larger ranks at its
-   * own, and each row of the adapter gets the mean over the processes that trained it. A small one saves
-   * sums and activations of larger ranks, but has all gradients and states, since each updates all rows.
+   * Several processes: the largest rank that each one trains (64,8). It runs larger ranks at its own
+   * largest, and the gradient of each adapter row is the mean over the processes that trained it. A
+   * small rank saves only sums of gradients and activations: every process holds all gradients and
+   * states, since each updates all rows.
    */
   readonly maxRankByWorker?: readonly number[] | null;
   /** Folder for everything that the run writes. */
   readonly outputDir?: string | null;
   /**
-   * Resume from an earlier checkpoint: auto (the newest in output_dir; starts where there is none), or a
+   * Resume from an earlier checkpoint: auto (the newest in output_dir; a new run if there is none), or a
    * folder of checkpoints/.
    */
   readonly resumeFromCheckpoint?: string | null;
@@ -307,8 +319,8 @@ export interface RunOptions {
   /** Ranks of the evaluations between steps; all by default. The final report covers all ranks. */
   readonly evalRanks?: readonly number[] | null;
   /**
-   * Sizes of adapters with a rank for each layer (1MB,4MB) to evaluate at the end, for the curve of loss
-   * over bytes in the report; ranks: the sizes of all ranks below the largest.
+   * Sizes (1MB,4MB) to which the adapter is cut at the end, with a rank for each layer, and evaluated,
+   * for the curve of loss over bytes in the report; ranks: the sizes of all ranks below the largest.
    */
   readonly evalBudgets?: 'ranks' | number | string | readonly (number | string)[] | null;
   /**
@@ -324,11 +336,11 @@ export interface RunOptions {
   readonly saveSteps?: number;
   /** Checkpoints to keep (default: 2). */
   readonly saveTotalLimit?: number;
-  /** Type of the weights that full training saves (default: bf16). */
+  /** Data type of the weights that full training saves (default: bf16). */
   readonly saveDtype?: 'bf16' | 'f32';
   /**
-   * Steps between lines of progress where output is not a terminal; events.jsonl has every step
-   * (default: 10).
+   * Steps between lines of progress if output is not a terminal; events.jsonl has every step (default:
+   * 10).
    */
   readonly loggingSteps?: number;
   /** Time every op: profile.json for chrome://tracing, and a table of the costliest ops (default: false). */

@@ -9,8 +9,8 @@ export const SERVE_KEYS = {
   batchInvariant: booleanKey(true, {
     group: 'Model',
     about:
-      'An answer does not depend on the requests beside it; false is faster, and answers may differ in ' +
-      'close choices',
+      'An answer does not depend on other requests at the same time; false is faster, and close choices ' +
+      'may differ',
   }),
   level,
   chatTemplate: KEYS.chatTemplate,
@@ -19,34 +19,34 @@ export const SERVE_KEYS = {
     ...textKey({
       group: 'Server',
       placeholder: 'address',
-      about: 'Address to listen at. One that other machines reach needs api_key',
+      about: 'Address to listen on. An address that other machines can reach needs api_key',
     }),
     schema: z.string().min(1).default('127.0.0.1'),
   },
   port: numberKey({ from: 0, to: 65_535, whole: true }, 8080, {
     group: 'Server',
-    about: 'Port to listen at; 0: any that is free',
+    about: 'Port to listen on; 0: any free port',
   }),
   apiKey: textKey({
     group: 'Server',
     placeholder: 'key',
-    about: 'Key that requests must bring, as Authorization: Bearer key',
+    about: 'Key that requests must send as Authorization: Bearer key',
   }),
   maxConcurrency: numberKey({ from: 1, to: 1024, whole: true }, 8, {
     group: 'Server',
-    about: 'Answers that are written at the same time',
+    about: 'Number of answers that are generated at the same time',
   }),
   maxQueue: numberKey({ from: 0, to: 100_000, whole: true }, 64, {
     group: 'Server',
-    about: 'Answers that wait for their turn; further requests get status 503',
+    about: 'Number of answers that may wait for their turn; further requests get status 503',
   }),
   context: optionalNumberKey(
     { from: 2, whole: true },
     {
       group: 'Server',
       about:
-        'Tokens of a prompt and its answer at most; by default those of the model, at most 8192 and what ' +
-        'kv_memory holds',
+        'Maximum number of tokens in a prompt and its answer together; by default that of the model, but ' +
+        'at most 8192 and what kv_memory holds',
     },
   ),
   kvMemory: bytesKey({

@@ -9,7 +9,7 @@ export const TASK_ONLY_KEYS = {
       group: 'Benchmarks',
       placeholder: 'name,…',
       about:
-        'Judge on benchmark tasks, every rank and the base: gsm8k, mmlu, …, or a YAML file of ' +
+        'Benchmark tasks on which every rank and the base are scored: gsm8k, mmlu, …, or a YAML file of ' +
         'lm-evaluation-harness',
     }),
     expected: 'a task or a list of tasks',
@@ -27,22 +27,24 @@ export const TASK_ONLY_KEYS = {
   ),
   limit: optionalNumberKey(
     { from: 0, above: true },
-    { group: 'Benchmarks', about: 'Judge only the first n rows of each task; below 1: their share' },
+    { group: 'Benchmarks', about: 'Score only the first n rows of each task; below 1: that share of them' },
   ),
   allowCodeExecution: booleanKey(false, {
     group: 'Benchmarks',
-    about: 'Run the programs that the model writes for humaneval, in a sandbox, and judge them (pass@1)',
+    about:
+      'Run the programs that the model writes for humaneval, and score them (pass@1). They have limits ' +
+      'and, on Linux, no network, but they can read your files: use a container if that matters',
   }),
   racing: booleanKey(false, {
     group: 'Benchmarks',
-    about: 'Drop ranks that cannot be the best any more while rows remain; says what it saved',
+    about: 'Drop ranks as soon as they can no longer be the best; says what that saved',
   }),
   cacheRequests: textKey({
     group: 'Benchmarks',
     placeholder: 'folder',
     about:
-      'Folder that keeps every answer, so that an interrupted evaluation continues where it was; ' +
-      'by default answers/ in output_dir',
+      'Folder that keeps every answer, so that an interrupted evaluation continues where it stopped; by ' +
+      'default answers/ in output_dir',
   }),
   outputDir: {
     ...KEYS.outputDir,
@@ -56,7 +58,7 @@ export const EVALUATE_TASKS_KEYS = {
   batchInvariant: booleanKey(true, {
     group: 'Model',
     about:
-      'A score does not depend on the requests and ranks that are computed beside it; false is faster, and ' +
+      'A score does not depend on the requests and ranks that are computed with it; false is faster, and ' +
       'close choices may differ',
   }),
   ...TASK_ONLY_KEYS,
@@ -66,6 +68,6 @@ export const EVALUATE_TASKS_KEYS = {
   ranks: EVALUATE_KEYS.ranks,
   compareWithBase: booleanKey(true, {
     group: 'Evaluation and saving',
-    about: 'Also judge the base without its adapter',
+    about: 'Also score the base without its adapter',
   }),
 } satisfies Record<string, Key>;

@@ -54,7 +54,9 @@ const rank = optionalNumberKey(
 
 export const level = {
   group: 'Method',
-  about: 'Bits a weight at which nf4 matrices are used; 4 by default, or those of the run of the adapter',
+  about:
+    'Bits per weight at which an nf4 base is used; by default 4, or the level at which the adapter was ' +
+    'trained',
   flag: 'number',
   expected: `one of ${QUANTIZATION_LEVELS.join(', ')}`,
   schema: z
@@ -81,8 +83,9 @@ export const BASE_KEYS = {
 export const draftTokens = numberKey({ from: 0, to: 3, whole: true }, 3, {
   group: 'Text',
   about:
-    'Tokens that are drafted from the text so far and verified together with the next one (prompt lookup ' +
-    'decoding); 0: none. With batch_invariant answers stay the same; else close choices may differ',
+    'Number of tokens that are drafted from the text so far and verified together with the next one ' +
+    '(prompt lookup decoding); 0: none. With batch_invariant the answers stay the same; without it, close ' +
+    'choices may differ',
 });
 
 const rankList = z
@@ -126,8 +129,8 @@ export const EXPORT_KEYS = {
   model: textKey({
     group: 'Model',
     about:
-      'Base model. For format gguf its config decides the order of rows, and no weights are read; for ' +
-      'budget it runs over the rows of dataset',
+      'Base model. For format gguf its config determines the order of rows, and no weights are read; for ' +
+      'budget, the model runs over the rows of dataset',
   }),
   format: choiceKey(['peft', 'gguf'], 'peft', {
     group: 'Adapter',
@@ -151,7 +154,7 @@ export const EXPORT_KEYS = {
   }),
   force: booleanKey(false, {
     group: 'Adapter',
-    about: 'Cut at a rank that was never trained by itself without a warning',
+    about: 'Do not warn if the rank was never trained by itself',
   }),
   baseModelName: textKey({
     group: 'Model',
@@ -190,8 +193,8 @@ export const QUANTIZE_KEYS = {
   scaleRounding: choiceKey(SCALE_ROUNDINGS, 'nearest', {
     group: 'Method',
     about:
-      'Rounding of double quantization: nearest, as at load, or bitsandbytes, byte for byte as its CPU ' +
-      'library',
+      'Rounding of double quantization. nearest: as when a run loads a model; bitsandbytes: the same bytes ' +
+      'as the CPU library of bitsandbytes',
   }),
 } satisfies Record<string, Key>;
 
@@ -203,11 +206,11 @@ export const TUNE_ONLY_KEYS = {
   }),
   ratio: numberKey({ from: 1, above: true, to: 100 }, 2, {
     group: 'Training',
-    about: 'Each rate of the grid over the one below it',
+    about: 'Factor between one rate of the grid and the next',
   }),
   budget: numberKey({ from: 0, above: true, to: 100 }, 1, {
     group: 'Training',
-    about: 'Most optimizer steps of all candidates together, as a share of those of the run',
+    about: 'Limit on the optimizer steps of all candidates together, as a multiple of the steps of the run',
   }),
   alpha: booleanKey(false, {
     group: 'Training',
@@ -224,7 +227,7 @@ export const PLAN_KEYS = {
   memory: bytesKey({
     group: 'Training',
     about:
-      'Memory of the machine that will run it, or of each worker of max_rank_by_worker (32GB); default: ' +
+      'Memory of the machine that will train, or of each worker of max_rank_by_worker (32GB); default: ' +
       'that of this machine',
   }),
 } satisfies Record<string, Key>;
@@ -253,7 +256,10 @@ export const GENERATE_KEYS = {
     group: 'Text',
     about: 'Maximum length of the answer, in tokens',
   }),
-  temperature: numberKey({ from: 0 }, 0, { group: 'Text', about: '0: always the likeliest token' }),
+  temperature: numberKey({ from: 0 }, 0, {
+    group: 'Text',
+    about: 'Sampling temperature; 0: always the likeliest token',
+  }),
   topK: numberKey({ from: 0, whole: true }, 0, {
     group: 'Text',
     about: 'Sample from the k likeliest tokens; 0: from all',

@@ -51,10 +51,29 @@ it.each([
   [2, 2, 'of bad options'],
   [130, 130, 'of Ctrl-C'],
   [143, 130, 'of SIGTERM'],
+  [15, 130, 'of SIGTERM, as MPICH says it'],
   [9, 1, 'of another failure'],
 ])('status %i of the workers gives the command status %i, that %s', async (status, expected) => {
   useLauncher(`exit ${status}`);
   expect((await command('launch', 'run.yaml', '-n', '2')).code).toBe(expected);
+});
+
+it.each(['', 'a,', 'a,,b'])('refuses the hosts %j, one of which has no name', async (hosts) => {
+  useLauncher('exit 0');
+  const { code, err } = await command('launch', 'run.yaml', '--hosts', hosts);
+  expect([code, err]).toEqual([2, expect.stringContaining(`[--hosts] A host has no name (got "${hosts}").`)]);
+});
+
+it('refuses a TMPDIR that cannot be written, by its name', async () => {
+  const { TMPDIR } = process.env;
+  process.env.TMPDIR = place.in('nowhere');
+  useLauncher('exit 0');
+  try {
+    await expect(launchTwo([])).rejects.toMatchObject({ code: 'WRITE_FAILED', where: 'TMPDIR' });
+  } finally {
+    if (TMPDIR === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = TMPDIR;
+  }
 });
 
 it('takes status 0 for a failure where a worker has not finished', async () => {

@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { constants, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
+import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import type { ErrorCode } from '@qdylora/contract';
 import { LAUNCH_WORDS, NO_COLOR, WORKER_SIGNS } from '../cli/read-env.ts';
 import { launcherCommand, type LauncherCommand, type WorkerPlaces } from './launcher-command.ts';
+import { temporaryFolder } from './temporary-folder.ts';
 import { watchProcesses, type EndedProcess } from './watch-processes.ts';
 import { countFinished, errorOf, hasFinished } from './worker-signs.ts';
 
@@ -27,6 +27,7 @@ export interface LaunchOptions extends WorkerPlaces {
 export const FINAL_CODES: Readonly<Record<number, ErrorCode>> = {
   130: 'ABORTED', // Ctrl-C
   143: 'ABORTED', // SIGTERM
+  15: 'ABORTED', // SIGTERM, as MPICH says it
   2: 'BAD_CONFIG',
 };
 
@@ -49,7 +50,7 @@ const QUICK_TO_NOTICE = Object.fromEntries(
  * Starts the workers with the launcher of this machine, and again from their last checkpoint where they fail.
  *
  * @returns the exit status of the last start
- * @throws QdyloraError MISSING_FILE where there is no launcher
+ * @throws QdyloraError MISSING_FILE where there is no launcher; WRITE_FAILED
  */
 export async function launchWorkers(options: LaunchOptions): Promise<number> {
   const { words, maxRestarts, signal, note } = options;
@@ -83,7 +84,7 @@ async function startOnce(
     ...(!hasColor && { [NO_COLOR]: '1' }),
   };
   if (hosts.length > 0) return (await runLauncher(launcher, command, { signal, variables })).status;
-  const folder = mkdtempSync(join(tmpdir(), 'qdylora-launch-'));
+  const folder = temporaryFolder('qdylora-launch-');
   try {
     using watch = watchProcesses(folder, workers);
     const { status, printed } = await runLauncher(launcher, watch.watched(command), {

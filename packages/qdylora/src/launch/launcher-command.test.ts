@@ -21,10 +21,19 @@ it.each<[string, WorkerPlaces, boolean]>([
 
 it('Open MPI gets as many places on each host as workers need, and more than cores on this machine', () => {
   const places = { workers: 5, hosts: ['a', 'b:8'], sockets: 1 };
-  expect(openMpiFlags(places).join(' ')).toContain('-np 5 --host a:3,b:8');
+  expect(openMpiFlags(places).join(' ')).toContain('-np 5 --host a:1,b:8');
   expect(openMpiFlags(places)).not.toContain('--oversubscribe');
   expect(openMpiFlags({ workers: 5, hosts: [], sockets: 1 })).toContain('--oversubscribe');
   expect(mpichFlags(places).join(' ')).toContain('-np 5 -hosts a,b:8');
+});
+
+it.each([
+  [6, ['a:2', 'b'], 'a:2,b:4'],
+  [6, ['a:2', 'b', 'c'], 'a:2,b:2,c:2'],
+  [5, ['a', 'b'], 'a:3,b:3'],
+  [4, ['a:2', 'b:2'], 'a:2,b:2'],
+])('Open MPI has slots for %i workers on the hosts %j', (workers, hosts, slots) => {
+  expect(openMpiFlags({ workers, hosts, sockets: 1 }).join(' ')).toContain(`--host ${slots}`);
 });
 
 it('Open MPI passes to other hosts that workers print no colours', () => {
@@ -33,6 +42,24 @@ it('Open MPI passes to other hosts that workers print no colours', () => {
   expect(flagsFor(['a', 'b'], false).join(' ')).toContain('-x NO_COLOR');
   expect(flagsFor(['a', 'b'], true)).not.toContain('-x');
   expect(flagsFor([], false)).not.toContain('-x');
+});
+
+describe('the name of the MPI library', () => {
+  const name = 'QDYLORA_MPI_LIBRARY';
+  const before = process.env[name];
+  afterEach(() => {
+    if (before === undefined) delete process.env[name];
+    else process.env[name] = before;
+  });
+
+  it('is given to other hosts where it is set', () => {
+    const flagsFor = (hosts: string[]) => openMpiFlags({ workers: 2, hosts, sockets: 1 }).join(' ');
+    process.env[name] = '/opt/libmpi.so';
+    expect(flagsFor(['a', 'b'])).toContain(`-x ${name}`);
+    expect(flagsFor([])).not.toContain('-x');
+    delete process.env[name];
+    expect(flagsFor(['a', 'b'])).not.toContain(name);
+  });
 });
 
 describe('the time of collectives', () => {

@@ -5,6 +5,9 @@ import { COLLECTIVE_SECONDS, collectiveSeconds, NO_COLOR } from '../cli/read-env
 /** The names under which MPI launchers are installed, in the order in which they are tried. */
 export const MPI_LAUNCHERS = ['mpirun', 'mpiexec', 'mpirun.openmpi', 'mpirun.mpich', 'mpiexec.hydra'];
 
+/** The variable that names the MPI library of a worker. */
+const MPI_LIBRARY = 'QDYLORA_MPI_LIBRARY';
+
 export interface LauncherCommand {
   readonly command: string;
   /** Up to the program that it starts. */
@@ -57,19 +60,27 @@ const fillsSockets = ({ workers, hosts, sockets }: WorkerPlaces): boolean =>
  */
 export function openMpiFlags(places: WorkerPlaces): string[] {
   const { workers, hosts, hasColor = true } = places;
-  const perHost = Math.ceil(workers / Math.max(1, hosts.length));
   const forwarded = [
     ...(collectiveSeconds() === undefined ? [] : ['-x', COLLECTIVE_SECONDS]),
+    ...(process.env[MPI_LIBRARY] ? ['-x', MPI_LIBRARY] : []),
     ...(hasColor ? [] : ['-x', NO_COLOR]),
   ];
-  const slots = hosts.map((host) => (host.includes(':') ? host : `${host}:${perHost}`));
   return [
     ...(process.getuid?.() === 0 ? ['--allow-run-as-root'] : []),
     ...(hosts.length === 0 ? ['--oversubscribe'] : []),
     ...(fillsSockets(places) ? ['--map-by', 'socket', '--bind-to', 'socket'] : ['--bind-to', 'none']),
     ...['-np', String(workers)],
-    ...(hosts.length > 0 ? ['--host', slots.join(','), ...forwarded] : []),
+    ...(hosts.length > 0 ? ['--host', hostsWithSlots(places).join(','), ...forwarded] : []),
   ];
+}
+
+/** Hosts without slots share the workers for which the others have none, and get one slot at least. */
+function hostsWithSlots({ workers, hosts }: WorkerPlaces): string[] {
+  const isNamed = (host: string): boolean => host.includes(':');
+  const named = hosts.filter(isNamed);
+  const slots = named.reduce((sum, host) => sum + (Number(host.split(':')[1]) || 0), 0);
+  const share = Math.max(1, Math.ceil((workers - slots) / (hosts.length - named.length)));
+  return hosts.map((host) => (isNamed(host) ? host : `${host}:${share}`));
 }
 
 export const mpichFlags = (places: WorkerPlaces): string[] => [

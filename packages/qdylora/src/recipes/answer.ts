@@ -57,14 +57,14 @@ export async function openAnswerer(
   if (config.promptIds && beside)
     throw new QdyloraError('BAD_CONFIG', {
       where: 'prompt_ids',
-      problem: `\`prompt_ids\` is the whole prompt, so \`${beside}\` has no meaning beside it.`,
+      problem: `\`prompt_ids\` is the whole prompt, so \`${beside}\` has no effect with it.`,
       nextStep: 'Leave one of them out.',
     });
   const adapter = config.adapter === null ? null : readAdapter(config.adapter);
   if (!adapter && config.rank)
     throw new QdyloraError('BAD_CONFIG', {
       where: 'rank',
-      problem: `Rank ${config.rank} is that of an adapter, but no adapter was given.`,
+      problem: `Rank ${config.rank} needs an adapter, but none was given.`,
       nextStep: 'Name it: --adapter runs/first/adapter.',
     });
   const rank = adapter && ranksOf(adapter, [config.rank ?? adapter.state.maxRank])[0];

@@ -7,7 +7,7 @@ import {
   type Checkpoint,
 } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
-import { resortBySvd, slicedAlpha, sliceRank, type SlicedAdapter } from '@qdylora/lora-dynamic';
+import { slicedAlpha, sliceRank, truncateBySvd, type SlicedAdapter } from '@qdylora/lora-dynamic';
 import { describeModel } from '@qdylora/models';
 import { refusedValue } from '../config/values/check-combinations.ts';
 import { checkValues, type InputOf, type OutputOf } from '../config/values/check-values.ts';
@@ -81,7 +81,7 @@ export async function exportFrom(
     throw refusedValue(
       explicit,
       'dataset',
-      (name) => `${name('dataset')} has rows for ${name('budget')}, which is not given`,
+      (name) => `${name('dataset')} is only for ${name('budget')}, which is not set`,
       'Leave it out, or give a budget.',
     );
   return exportedOf(adapter, await exportOneRank(adapter, config, place, onNotice), place);
@@ -100,7 +100,7 @@ async function exportOneRank(
   const [rank] = ranksOf(adapter, [requestedRank ?? state.maxRank]) as [number];
   if (!svd && !force)
     warnOfUntrainedRank(state, rank, onNotice, 'Judge it first (`npx qdylora eval`), or pass --force.');
-  const sliced = svd ? resortBySvd(state, rank) : sliceRank(state, rank);
+  const sliced = svd ? truncateBySvd(state, rank) : sliceRank(state, rank);
   const names = state.layers.map(({ name }) => name);
   if (format === 'gguf')
     await writeGgufSlice(outputDir, sliced, await baseConfig(model), {
@@ -145,14 +145,14 @@ const exportedOf = (
   bytes: layers.reduce((sum, { a, b }) => sum + a.byteLength + b.byteLength, 0),
 });
 
-/** @throws QdyloraError BAD_CONFIG for a key that has no meaning beside `budget` */
+/** @throws QdyloraError BAD_CONFIG for a key that has no effect with `budget` */
 function refuseBesideBudget(explicit: ExplicitValues, others: Readonly<Record<string, boolean>>): void {
   const other = Object.keys(others).find((name) => others[name]);
   if (other === undefined) return;
   throw refusedValue(
     explicit,
     other,
-    (name) => `${name(other)} has no meaning beside ${name('budget')}, which gives each layer its own rank`,
+    (name) => `${name(other)} has no effect with ${name('budget')}, which gives each layer its own rank`,
     'Leave one of them out.',
   );
 }
@@ -192,7 +192,7 @@ async function writeGgufSlice(
     throw new QdyloraError('UNSUPPORTED', {
       where: folder,
       problem:
-        'A GGUF adapter holds LoRA matrices alone, but this adapter also holds ' +
+        'A GGUF adapter holds only LoRA matrices, but this adapter also holds ' +
         `${saved.names.join(', ')}.`,
       nextStep: 'Merge it into its base instead: qdylora merge --format gguf.',
       details: { names: saved.names },

@@ -160,7 +160,7 @@ function assertMergeable({ sidecar, folder }: ReadAdapter, { quantization }: Con
   if (level === undefined || quantization === 'none') return;
   throw new QdyloraError('UNSUPPORTED', {
     where: folder,
-    problem: `It was trained at ${level} bits a weight, and a merge decodes the base at ${STORED_LEVEL}.`,
+    problem: `It was trained at ${level} bits per weight, but a merge decodes the base at ${STORED_LEVEL}.`,
     nextStep: 'Merge it into the original weights (--quantization none), or use it unmerged.',
     details: { level },
   });

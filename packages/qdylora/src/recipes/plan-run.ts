@@ -25,6 +25,7 @@ export interface RunPlan {
   readonly backend: string;
   readonly totalSteps: number;
   readonly stepsPerEpoch: number;
+  /** Without the rows that are known to have nothing to predict; a note says where not all are known. */
   readonly trainingRows: number;
   readonly heldOutRows: number;
   readonly layers: number;
@@ -82,9 +83,18 @@ export async function planRun(
     passTokens: pass.tokens,
     forecastSeconds: secondsOf(run, data, config, pass),
     memory: forecast,
-    notes: session.notes,
+    notes: [...session.notes, ...countNotes(data)],
   };
 }
+
+/** A note where streamed rows without a token to predict may be among the counted ones. */
+const countNotes = ({ report: { rows, measuredRows } }: RunData): string[] =>
+  measuredRows < rows
+    ? [
+        `The number of training rows is an upper bound: ${measuredRows} of ${rows} rows were tokenized, and ` +
+          `others that have nothing to predict are left out when they are read.`,
+      ]
+    : [];
 
 function firstRow({ training }: RunData, tokenizer: Tokenizer | null, color: boolean): string {
   const example = firstExample(training);

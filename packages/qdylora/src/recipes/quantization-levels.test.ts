@@ -79,7 +79,7 @@ describe('a run at several quantization levels', () => {
     expect(prepareRun(valuesOfOptions(chosen)).quantizationLevels).toEqual([4]);
     const merged = { model, adapter, backend: 'host', check: false, outputDir: folder.in('merged') } as const;
     await expect(mergeAdapter(merged)).rejects.toThrow(
-      /It was trained at 3 bits a weight, and a merge decodes the base at 4\. .*--quantization none/,
+      /It was trained at 3 bits per weight, but a merge decodes the base at 4\. .*--quantization none/,
     );
     expect((await mergeAdapter({ ...merged, quantization: 'none' })).layers).toBeGreaterThan(0);
     const originals = { ...judged, quantization: 'none' } as const;

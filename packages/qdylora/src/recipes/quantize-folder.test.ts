@@ -155,7 +155,7 @@ describe('quantizeFolder', () => {
     writeFileSync(join(silent, 'config.json'), JSON.stringify({ ...config, quantization_config: undefined }));
     await expect(
       quantizeFolder({ model: silent, outputDir: folder.in('again'), backend: 'host' }),
-    ).rejects.toThrow('The model must be in full precision, but bitsandbytes has quantized it already.');
+    ).rejects.toThrow('The model must be in full precision, but bitsandbytes has already quantized it.');
   });
 
   it('names the weight that is not finite', async () => {

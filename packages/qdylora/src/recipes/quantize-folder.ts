@@ -129,8 +129,8 @@ function assertFullPrecision({ config, tensors }: Checkpoint, where: string): vo
   if (method !== null)
     throw new QdyloraError('UNSUPPORTED', {
       where,
-      problem: `The model must be in full precision, but ${method} has quantized it already.`,
-      nextStep: 'Start from the original.',
+      problem: `The model must be in full precision, but ${method} has already quantized it.`,
+      nextStep: 'Start from the original model.',
     });
 }
 

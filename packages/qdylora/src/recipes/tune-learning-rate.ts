@@ -143,7 +143,7 @@ function prepareTune(explicit: ExplicitValues): { settings: TuneSettings; config
     throw refusedValue(
       explicit,
       idle,
-      (name) => `${name(idle)} has no meaning beside ${name('rangeTest')}, which tries no grid`,
+      (name) => `${name(idle)} has no effect with ${name('rangeTest')}, which tries no grid`,
       'Leave one of them out.',
     );
   const config = prepareRun(new Map([...explicit].filter((entry) => !isOfTune(entry))));

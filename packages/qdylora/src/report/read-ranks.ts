@@ -90,8 +90,8 @@ function headlineOf(report: RankReport, best: RankRow, good: RankRow, decimals: 
       : `Rank ${best.rank} has the lowest loss, but one example cannot tell ranks apart`;
   if (base && outcome === null)
     return ranks.length > 1 && isOfAll
-      ? 'No rank can be told from the base'
-      : `Rank ${best.rank} cannot be told from the base`;
+      ? 'No rank differs significantly from the base'
+      : `Rank ${best.rank} does not differ significantly from the base`;
   if (ranks.length === 1)
     return base
       ? `Rank ${best.rank} lowers the loss from ${lossText(base.loss, decimals)} to ` +
@@ -118,17 +118,17 @@ function reasonOf(
   const detectable = detectableDifference([good.versusBest.standardError]);
   const fineness =
     detectable && detectable > 0
-      ? ` A difference below about ${lossText(detectable, decimals)} would mostly go unseen.`
+      ? ` Differences below about ${lossText(detectable, decimals)} would usually not be detected.`
       : '';
   if (ranks.length === 1) return `Measured ${over}${base ? ', against the base without an adapter' : ''}.`;
   const doubt =
     againstBase(best, alpha) === 'better' && againstBase(good, alpha) === null
-      ? ` Rank ${good.rank} cannot be told from the base either.`
+      ? ` Rank ${good.rank} does not differ significantly from the base either.`
       : '';
   if (good.rank !== best.rank)
     return (
-      `Rank ${best.rank} has the lowest loss ${over}, but they cannot tell rank ${good.rank} from ` +
-      `it.${fineness}${doubt}`
+      `Rank ${best.rank} has the lowest loss ${over}, but rank ${good.rank} is not significantly ` +
+      `worse.${fineness}${doubt}`
     );
   return `Compared pair by pair ${over}.`;
 }

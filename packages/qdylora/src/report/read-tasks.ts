@@ -65,7 +65,7 @@ export function taskSentence(report: ScoreReport, races: readonly TaskRace[]): s
   if (!hasSpread(report)) return 'One document cannot tell ranks apart.';
   const fineness =
     detectableDifference && detectableDifference > 0 && detectableDifference < 1
-      ? ` Differences below about ${lossText(detectableDifference)} would mostly go unseen.`
+      ? ` Differences below about ${lossText(detectableDifference)} would usually not be detected.`
       : '';
   return `${choiceClause(report, race)}${fineness}${base}${saved}`;
 }
@@ -112,7 +112,7 @@ function baseClause({ rank, versusBase }: ScoreRow, { alpha, higherIsBetter }: S
     case 'worse':
       return ` Rank ${rank} is worse than the base.`;
     case null:
-      return ` Rank ${rank} cannot be told from the base.`;
+      return ` Rank ${rank} does not differ significantly from the base.`;
   }
 }
 

@@ -208,14 +208,17 @@ describe('the report', () => {
 
   it.each([
     [exampleReport({ base: 0.4 }), 'Every rank is worse than the base'],
-    [exampleReport({ base: 0.81, losses: { 1: 0.81, 2: 0.809 } }), 'No rank can be told from the base'],
+    [
+      exampleReport({ base: 0.81, losses: { 1: 0.81, 2: 0.809 } }),
+      'No rank differs significantly from the base',
+    ],
     [exampleReport({ losses: { 1: 0.99, 2: 0.7 } }), 'Rank 2 is the best, and every smaller rank is worse'],
     [exampleReport({ losses: { 1: 0.7, 2: 0.9 } }), 'Rank 1, the smallest, is already the best'],
     [exampleReport({ losses: { 8: 0.86 } }), 'Rank 8 lowers the loss from 1.930 to 0.860'],
     [ODD['one held-out example'], 'Rank 64 has the lowest loss, but one example cannot tell ranks apart'],
     [ODD['nothing held out'], 'Nothing was held out'],
     [ODD['full training'], 'Held-out loss 2.500'],
-    [{ ...example, ranks: besides('better') }, 'Rank 64 cannot be told from the base'],
+    [{ ...example, ranks: besides('better') }, 'Rank 64 does not differ significantly from the base'],
     [{ ...example, ranks: besides('worse') }, 'Rank 64 is worse than the base'],
   ])('says what the data say (%#)', (data, headline) => {
     expect(textOf(documentOf(renderReport(data)).querySelector('h1'))).toBe(headline);

@@ -51,7 +51,7 @@ export async function adapterSource(text: string): Promise<AdapterSource> {
     throw new QdyloraError('BAD_CONFIG', {
       where: 'adapter',
       problem:
-        `The name of a model has letters, digits, dots, hyphens and underscores ` +
+        `The name of a model may have letters, digits, dots, hyphens and underscores ` +
         `(got ${JSON.stringify(name)}).`,
       nextStep: `Give it one: --adapter ${shellWord(`my-model=${path}`)}.`,
     });

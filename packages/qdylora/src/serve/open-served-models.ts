@@ -125,7 +125,7 @@ function assertOneBase(reads: readonly ReadAdapter[], isChosen: boolean): void {
       problem:
         `It was trained on a base in ${storageText(other.sidecar!)}, and ${first.folder} on one in ` +
         `${storageText(first.sidecar!)}: a server uses one base.`,
-      nextStep: 'Serve them apart, or choose the storage of the base with --quantization.',
+      nextStep: 'Serve them separately, or choose the storage of the base with --quantization.',
     });
   const whole = reads.find(({ saved }) => saved !== null);
   if (!whole || reads.length === 1) return;

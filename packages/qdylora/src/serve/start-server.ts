@@ -152,8 +152,8 @@ function listen(
       reject(
         new QdyloraError('BAD_CONFIG', {
           where: 'port',
-          problem: `The server cannot listen at ${host}:${port}: ${cause.message}.`,
-          nextStep: 'Choose another one: --port 0 takes any that is free.',
+          problem: `The server cannot listen on ${host}:${port}: ${cause.message}.`,
+          nextStep: 'Choose another port: --port 0 takes any free one.',
           cause,
         }),
       ),

@@ -3,7 +3,8 @@ import type { SchemaTree } from 'hyparquet';
 /**
  * A value of a Parquet file as JSON text. The type of the column gives what a JavaScript value does not show:
  * whole numbers in a column of floats are written as `1.0`, as in Python, and 64-bit integers keep all
- * digits. Dates become ISO 8601, non-finite numbers null.
+ * digits. The text of a JSON column is the value itself, as written. Dates become ISO 8601, non-finite
+ * numbers null.
  *
  * @param column the schema of the value; undefined inside values without columns
  */
@@ -11,6 +12,7 @@ export function parquetJson(value: unknown, column?: SchemaTree): string {
   if (value === null || value === undefined) return 'null';
   if (typeof value === 'bigint') return String(value);
   if (typeof value === 'number' && column && isFloat(column)) return floatJson(value);
+  if (typeof value === 'string' && column?.element.converted_type === 'JSON') return onOneLine(value);
   if (Array.isArray(value))
     return `[${value.map((inner) => parquetJson(inner, column && elementOf(column))).join(',')}]`;
   if (typeof value !== 'object' || ArrayBuffer.isView(value) || 'toJSON' in value)
@@ -22,6 +24,9 @@ export function parquetJson(value: unknown, column?: SchemaTree): string {
 
 const isFloat = ({ element: { type, logical_type: logical } }: SchemaTree): boolean =>
   type === 'FLOAT' || type === 'DOUBLE' || logical?.type === 'FLOAT16';
+
+/** Line feeds of JSON are white space between its values: those of a text are escaped. */
+const onOneLine = (json: string): string => json.replaceAll('\n', ' ');
 
 function floatJson(value: number): string {
   if (!Number.isFinite(value)) return 'null';
@@ -40,8 +45,9 @@ function elementOf(column: SchemaTree): SchemaTree {
 }
 
 /**
- * The fields of a record. For a map (a group of one repeated group of key and value) and for JSON as text:
- * its entries. Otherwise: every column, also columns without a value, which the reader leaves out.
+ * The fields of a record. For a map (a group of one repeated group of key and value) and for a record in
+ * place of an unreadable value: its entries. Otherwise: every column, also columns without a value, which
+ * the reader leaves out.
  */
 function fieldsOf(
   value: object,

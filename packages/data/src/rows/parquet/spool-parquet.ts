@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
 import type { AsyncBuffer, Compressors, FileMetaData, SchemaTree } from 'hyparquet';
-import { badData, NOT_UTF8 } from '../../bad-data.ts';
+import { badData, NOT_JSON, NOT_UTF8 } from '../../bad-data.ts';
 import { yieldToEvents } from '../../yield-to-events.ts';
 import { strictDecoder } from '../decode-text.ts';
 import { parquetJson } from './parquet-json.ts';
@@ -15,16 +15,26 @@ import { parquetJson } from './parquet-json.ts';
 const MAX_ROW_GROUP_BYTES = 2 ** 30;
 
 /**
- * Text that is not UTF-8 becomes a record, so that a row whose text it is says so. Columns of bytes that no
- * row reads do no harm.
+ * Text that is not UTF-8 and JSON that is malformed become a record, so that a row that needs them says so.
+ * Columns that no row reads do no harm. JSON stays text, because parsing would lose digits and the order of
+ * keys (`parquetJson`).
  */
 const STRICT_TEXT = {
   stringFromBytes: (bytes: Uint8Array | undefined): unknown => bytes && textOrRecord(bytes),
   jsonFromBytes(bytes: Uint8Array | undefined): unknown {
     const text = bytes && textOrRecord(bytes);
-    return typeof text === 'string' ? JSON.parse(text) : text;
+    return typeof text !== 'string' || isJson(text) ? text : { [NOT_JSON]: text.length };
   },
 };
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 function textOrRecord(bytes: Uint8Array): unknown {
   try {

@@ -42,7 +42,7 @@ interface Diagnosis {
 export function addDoctorCommand(program: Command, context: Context): void {
   const command = program
     .command('doctor')
-    .summary('which kernels run on this machine')
+    .summary('show which kernels run on this machine')
     .description('Shows which kernels run on this machine, why others do not, and what to do about it.')
     .option('--json', 'Print one JSON document');
   command.action(async (flags: CommonFlags) => {

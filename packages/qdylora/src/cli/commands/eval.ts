@@ -22,10 +22,10 @@ export type JudgeFlags = CommonFlags & Record<string, string | undefined>;
 export function addEvalCommand(program: Command, context: Context): void {
   const command = program
     .command('eval')
-    .summary('loss and perplexity, or benchmark tasks, at any ranks')
+    .summary('measure loss and perplexity, or benchmark scores, at any rank')
     .description(
-      'Loss and perplexity over text or answers, of a base model or of every rank of an adapter. ' +
-        'With --tasks: benchmark tasks, with the numbers of lm-evaluation-harness.',
+      'Measures loss and perplexity on text or answers, of a base model or of every rank of an adapter. ' +
+        'With --tasks: scores on benchmark tasks, with the numbers of lm-evaluation-harness.',
     );
   addKeyFlags(command, {
     ...EVALUATE_KEYS,

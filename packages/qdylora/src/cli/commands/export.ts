@@ -10,10 +10,10 @@ import { addKeyFlags, explicitFlags } from '../key-flags.ts';
 export function addExportCommand(program: Command, context: Context): void {
   const command = program
     .command('export')
-    .summary('an adapter at one rank, for PEFT or llama.cpp')
+    .summary('write an adapter at one rank, for PEFT or llama.cpp')
     .description(
-      'Writes an adapter at one rank in the format of Hugging Face PEFT, or as GGUF for llama.cpp. Of the ' +
-        'base model at most the config is read, except with --budget.',
+      'Writes an adapter at one rank in the format of Hugging Face PEFT, or as GGUF for llama.cpp. Reads ' +
+        'at most the config of the base model, except with --budget.',
     );
   addKeyFlags(command, EXPORT_KEYS).option('--json', 'Print one JSON document');
   command.action(async (flags: CommonFlags & Record<string, string | undefined>) => {

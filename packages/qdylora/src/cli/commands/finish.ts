@@ -11,12 +11,12 @@ export function addFinishCommand(program: Command, context: Context): void {
   const command = program
     .command('finish')
     .argument('<run>', 'Folder of a finished run')
-    .summary('train one rank of a run a little further, alone')
+    .summary('train one rank of a finished run further, alone')
     .description(
-      'Trains the chosen rank of a run alone for a share of its steps, with the data, the optimizer and ' +
-        'the moments of the run. The schedule warms up again, to a fifth of the learning rate of the ' +
-        'run, or to 0.5/√rank of it where that is more and lora_scaling is not tapered. Every key of the ' +
-        'run is also a flag.',
+      'Trains one rank of a finished run further, alone, for a share of its steps, with the data, the ' +
+        'optimizer and the optimizer moments of the run. The learning rate warms up again, to a fifth of ' +
+        'the peak of the run (if lora_scaling is not tapered: to 0.5/√rank of it, if that is more). Every ' +
+        'key of the run is also a flag, except those of nested ranks.',
     );
   addKeyFlags(command, FINISH_KEYS)
     .option(

@@ -21,7 +21,7 @@ type GenerateFlags = CommonFlags & { readonly stop?: readonly string[] } & Recor
 export function addGenerateCommand(program: Command, context: Context): void {
   const command = program
     .command('generate')
-    .summary('answer a prompt, or talk')
+    .summary('answer a prompt, or chat in the terminal')
     .description(
       'Streams an answer to a prompt, at any rank of an adapter. Without --prompt: a conversation in the ' +
         'terminal.',

@@ -29,7 +29,7 @@ export function addInspectCommand(program: Command, context: Context): void {
   const command = program
     .command('inspect')
     .argument('[path]', 'A checkpoint or an adapter')
-    .summary('a checkpoint, an adapter, or rows of data')
+    .summary('describe a checkpoint or an adapter, or show rows of data')
     .description(
       'Describes a checkpoint or an adapter. With --dataset, shows rows with the tokens that the loss ' +
         'counts.',
@@ -57,7 +57,7 @@ export function addInspectCommand(program: Command, context: Context): void {
       if (!config.model)
         throw new QdyloraError('BAD_CONFIG', {
           where: 'inspect',
-          problem: 'There is no path of what to inspect',
+          problem: 'Nothing was named to inspect',
           nextStep: 'Name a checkpoint, an adapter, or --dataset rows.jsonl.',
         });
       assertInspectable(config.model);

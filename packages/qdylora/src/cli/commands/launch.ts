@@ -16,10 +16,10 @@ export function addLaunchCommand(program: Command, context: Context): void {
     .command('launch')
     .argument('<run.yaml>', 'The run that all workers train together')
     .argument('[flags...]', 'Flags of `qdylora train`, after --')
-    .summary('train one run on several processes or hosts, by MPI')
+    .summary('train one run on several processes or hosts, with MPI')
     .description(
       'Starts workers with the MPI launcher of this machine (mpirun or mpiexec), which train one run ' +
-        'together: `mpirun -n 4 qdylora train run.yaml` does the same. The trained adapter has the same ' +
+        'together. `mpirun -n 4 qdylora train run.yaml` does the same. The trained adapter has the same ' +
         'bits for any number of workers.',
     )
     .option('-n <workers>', 'Number of workers; by default one for each processor socket of each host')
@@ -28,9 +28,13 @@ export function addLaunchCommand(program: Command, context: Context): void {
       '--launcher <command>',
       'The MPI launcher to call (mpirun.mpich); by default the first that is installed',
     )
-    .option('--max-restarts <count>', 'Starts all workers again from the last checkpoint, this often', '0')
+    .option(
+      '--max-restarts <count>',
+      'After a failure, restart all workers from the last checkpoint, at most this many times',
+      '0',
+    )
     .action(async (file: string, flags: readonly string[], options: LaunchFlags) => {
-      const hosts = options.hosts?.split(',').map((host) => host.trim()) ?? [];
+      const hosts = options.hosts === undefined ? [] : hostNames(options.hosts);
       const sockets = usableSockets();
       const count = options.n ?? String(sockets * Math.max(1, hosts.length));
       const status = await context.interruptible((signal) =>
@@ -51,9 +55,20 @@ export function addLaunchCommand(program: Command, context: Context): void {
       throw new QdyloraError(FINAL_CODES[status] ?? 'COLLECTIVE_FAILED', {
         where: 'launch',
         problem: `The workers ended with status ${status}`,
-        nextStep: 'The message of the worker that failed is above.',
+        nextStep: 'If a worker ended with an error, its message is above.',
       });
     });
+}
+
+/** @throws QdyloraError BAD_ARGUMENT for an empty name */
+function hostNames(text: string): string[] {
+  const hosts = text.split(',').map((host) => host.trim());
+  if (!hosts.includes('')) return hosts;
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where: '--hosts',
+    problem: `A host has no name (got "${text}")`,
+    nextStep: 'Separate the names by one comma: --hosts a,b.',
+  });
 }
 
 /** @throws QdyloraError BAD_ARGUMENT */

@@ -9,7 +9,7 @@ import { addKeyFlags, explicitFlags } from '../key-flags.ts';
 export function addMergeCommand(program: Command, context: Context): void {
   const command = program
     .command('merge')
-    .summary('a model with its adapter merged in')
+    .summary('merge an adapter into a copy of its base model')
     .description(
       'Merges an adapter at one rank into a copy of its base, and writes a Hugging Face folder or a GGUF ' +
         'file. Then opens the result and compares its logits with those of the base with its adapter.',

@@ -20,13 +20,13 @@ import type { Terminal } from '../terminal.ts';
 export function addPlanCommand(program: Command, context: Context): void {
   const command = program
     .command('plan')
-    .argument('[run.yaml]', 'Keys and values; flags override it')
-    .summary('memory and time that a run would need')
+    .argument('[run.yaml]', 'File with keys and values; flags override them')
+    .summary('forecast the memory and time of a run')
     .description(
       'Forecasts the peak memory of a training run, part by part. Needs only the config.json of the model: ' +
         'no weights are read or downloaded. Says whether the run fits into the memory of this machine or ' +
-        'its GPU (or --memory), and which keys to change where it does not. Estimates the time of a step ' +
-        'from one measured product; train --dry-run measures it on the model itself.',
+        'its GPU (or into --memory) and, if it does not, which keys to change. Estimates the time of a ' +
+        'step from one measured matrix multiplication; train --dry-run measures the model itself.',
     );
   addKeyFlags(addKeyFlags(command, PLAN_KEYS), KEYS).option('--json', 'Print one JSON document');
   command.action(

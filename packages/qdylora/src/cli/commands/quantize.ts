@@ -10,7 +10,7 @@ import { showPasses } from '../render/progress.ts';
 export function addQuantizeCommand(program: Command, context: Context): void {
   const command = program
     .command('quantize')
-    .summary('a model in 4 bits')
+    .summary('write a model in 4 bits')
     .description(
       'Writes a model with its linear layers in 4 bits, in the format of transformers and bitsandbytes. ' +
         'Needs little memory: two files of 0.13 GB at a time. After an interruption, run it again to ' +

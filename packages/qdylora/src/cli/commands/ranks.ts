@@ -21,9 +21,9 @@ import { evaluationValues, type JudgeFlags } from './eval.ts';
 export function addRanksCommand(program: Command, context: Context): void {
   const command = program
     .command('ranks')
-    .summary('which rank is worth it')
+    .summary('find the smallest rank that is good enough')
     .description(
-      'Evaluates every rank of an adapter and its base on the same rows: names the best rank, and the ' +
+      'Evaluates every rank of an adapter and its base on the same rows. Names the best rank, and the ' +
         'smallest one that is not significantly worse.',
     );
   addKeyFlags(command, EVALUATE_KEYS)
@@ -34,7 +34,7 @@ export function addRanksCommand(program: Command, context: Context): void {
     if (!flags.adapter)
       throw new QdyloraError('BAD_CONFIG', {
         where: 'adapter',
-        problem: 'There is no adapter whose ranks to evaluate',
+        problem: '`ranks` needs an adapter',
         nextStep: 'Name it: --adapter runs/first/adapter.',
       });
     const explicit = mergeExplicit(valuesOfFlags({ compareWithBase: true }), evaluationValues(flags));

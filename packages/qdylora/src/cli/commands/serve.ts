@@ -18,10 +18,10 @@ const { adapter, ...FLAGS } = SERVE_KEYS;
 export function addServeCommand(program: Command, context: Context): void {
   const command = program
     .command('serve')
-    .summary('an OpenAI-compatible server of every rank')
+    .summary('serve every rank through an OpenAI-compatible API')
     .argument('[folder]', 'Folder of a run or of an adapter')
     .description(
-      'Serves an adapter at every rank, and its base, with the interface of OpenAI. The rank is in the ' +
+      'Serves an adapter at every rank, and its base, through an OpenAI-compatible API. The rank is in the ' +
         "model's name: smol:r8, smol:base; smol is the recommended rank. All share one base in memory.",
     );
   addKeyFlags(command, FLAGS).addOption(

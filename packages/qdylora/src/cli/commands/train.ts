@@ -12,10 +12,10 @@ type TrainFlags = TrainingFlags & Record<string, string | undefined>;
 export function addTrainCommand(program: Command, context: Context): void {
   const command = program
     .command('train')
-    .argument('[run.yaml]', 'Keys and values; flags override it')
+    .argument('[run.yaml]', 'File with keys and values; flags override them')
     .summary('fine-tune a model, all ranks in one run')
     .description(
-      'Fine-tunes a model. Every key of run.yaml is also a flag. The file is optional where --model, ' +
+      'Fine-tunes a model. Every key of run.yaml is also a flag. The file is optional if --model, ' +
         '--dataset and --output-dir are given.',
     );
   addKeyFlags(command, KEYS)

@@ -25,7 +25,7 @@ const TUNE_KEYS = { ...TUNE_ONLY_KEYS, ...KEYS };
 export function addTuneCommand(program: Command, context: Context): void {
   const command = program
     .command('tune')
-    .argument('<run.yaml>', 'Keys and values; gets the chosen learning_rate. Flags override it')
+    .argument('<run.yaml>', 'File with keys and values; gets the chosen learning_rate. Flags override it')
     .summary('find the learning rate of a run')
     .description(
       'Tries learning rates around that of the run on its own model and rows, by successive halving, in at ' +

@@ -12,7 +12,7 @@ export function timeLine({ time, config }: Pick<MemoryPlan, 'time' | 'config'>):
   const gflops = Number((operationsPerSecond / 1e9).toPrecision(2));
   return (
     `Time: about ${durationText(stepSeconds)} for each step of ${rows} × ${config.maxSeqLength} tokens` +
-    `${run} (${countText(tokensPerSecond)} tokens/s, from one product measured at ` +
+    `${run} (${countText(tokensPerSecond)} tokens/s, estimated from one matrix multiplication at ` +
     `${gflops} GFLOP/s; without attention, evaluation and saving).`
   );
 }

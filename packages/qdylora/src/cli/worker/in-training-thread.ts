@@ -39,7 +39,7 @@ export function inTrainingThread<O extends TrainOrder>(
         new QdyloraError('NATIVE', {
           where: 'train',
           problem: `The training thread ended without a result (${code}).`,
-          nextStep: 'Go on from the last checkpoint with --resume-from-checkpoint auto.',
+          nextStep: 'Resume from the last checkpoint with --resume-from-checkpoint auto.',
         }),
       ),
     );

@@ -225,7 +225,7 @@ describe('the training thread', () => {
         outputDir = folder.in(`twice-${randomUUID()}`);
         ended = await command(
           [...run(outputDir), '--save-steps', '1'],
-          [{ when: /saved .*step-1\b/, after: 0.2 }, { when: /leaves at once/ }],
+          [{ when: /saved .*step-1\b/, after: 0.2 }, { when: /quits at once/ }],
         );
       }
       expect(ended!.by).toBe('SIGINT');

@@ -41,12 +41,12 @@ export const DATA_KEYS = {
   valSetSize: numberKey({ from: 0 }, 0, {
     group: 'Data',
     about:
-      'Rows of dataset to hold out: a count, or a fraction below 1. A hash of the row decides, so equal ' +
-      'rows stay together',
+      'Rows of dataset to hold out: a count, or a fraction below 1. A hash of the row decides, so ' +
+      'identical rows are never split between training and evaluation',
   }),
   streaming: optionalBooleanKey({
     group: 'Data',
-    about: 'Read rows from their files when they are needed; default: where the files exceed 64 MiB',
+    about: 'Read rows from their files when they are needed; by default only if the files exceed 64 MiB',
   }),
   onBadRow: choiceKey(BAD_ROW_POLICIES, 'error', {
     group: 'Data',
@@ -63,8 +63,8 @@ export const DATA_KEYS = {
   chatTemplate: {
     group: 'Data',
     about:
-      'Chat template in place of that of the model: a name, or the path of a Jinja file. It is stored with ' +
-      'the adapter, and generate and eval use it',
+      'Chat template to use instead of that of the model: a name, or the path of a Jinja file. It is ' +
+      'stored with the adapter, and generate and eval use it',
     flag: 'text',
     placeholder: 'name|path',
     expected: `one of ${BUILT_IN_TEMPLATE_NAMES.join(', ')}, or the path of a Jinja file`,
@@ -76,11 +76,11 @@ export const DATA_KEYS = {
   },
   completionOnlyLoss: optionalBooleanKey({
     group: 'Data',
-    about: 'Compute the loss on answers only, where rows tell them from prompts; true by default',
+    about: 'Compute the loss on answers only, if the row format separates them from prompts; true by default',
   }),
   maxSeqLength: numberKey({ from: 2, to: 2 ** 20, whole: true }, 1024, {
     group: 'Data',
-    about: 'Tokens of a row; longer rows are cut',
+    about: 'Maximum number of tokens in a row; longer rows are truncated',
   }),
   packing: booleanKey(false, {
     group: 'Data',

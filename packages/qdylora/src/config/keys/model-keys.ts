@@ -40,21 +40,21 @@ export const MODEL_KEYS = {
   computeDtype: choiceKey(['auto', ...FLOAT_DTYPES], 'auto', {
     group: 'Model',
     about:
-      'Type of the operands of matrix products; f16 trains with dynamic loss scaling; auto: bf16 where the ' +
-      'processor has instructions for it, f16 on a GPU without them',
+      'Data type of the operands of matrix multiplications; f16 trains with dynamic loss scaling; auto: ' +
+      'bf16 if the processor or GPU has instructions for it, f16 on older GPUs, else f32',
   }),
   numThreads: optionalNumberKey(
     { from: 1, to: 1024, whole: true },
     {
       group: 'Model',
-      about: 'Threads of the kernels; all processors by default. Results do not depend on it',
+      about: 'Number of kernel threads; all processors by default. The results do not depend on it',
     },
   ),
   batchInvariant: booleanKey(false, {
     group: 'Model',
     about:
-      'Use one kernel per op for any number of rows, so that a token has the same bits alone and in a ' +
-      'batch; slower generation',
+      'Use one kernel per op for any number of rows, so that a result has the same bits alone and in a ' +
+      'batch; generation is slower',
   }),
   seed: numberKey({ from: 0, to: Number.MAX_SAFE_INTEGER, whole: true }, 0, {
     group: 'Model',
@@ -77,7 +77,7 @@ export const METHOD_KEYS = {
   }),
   preset: optionalChoiceKey(['paper'], {
     group: 'Method',
-    about: 'paper: one rank a step, scale alpha/b, alpha 16 (QDyLoRA as published)',
+    about: 'paper: one rank per step, scale alpha/b, alpha 16 (QDyLoRA as published)',
   }),
   quantization: choiceKey(QUANTIZATIONS, 'nf4', {
     group: 'Method',
@@ -86,7 +86,7 @@ export const METHOD_KEYS = {
   doubleQuantization: booleanKey(true, { group: 'Method', about: 'Quantize the block scales to 8 bits too' }),
   quantizationBlockSize: {
     group: 'Method',
-    about: 'Weights that share one scale',
+    about: 'Number of weights that share one scale',
     flag: 'number',
     expected: `one of ${BLOCK_SIZES.join(', ')}`,
     schema: z
@@ -97,8 +97,8 @@ export const METHOD_KEYS = {
   quantizationLevels: {
     group: 'Method',
     about:
-      'Bits a weight at which the frozen matrices are used: 4 (nf4), 3 (the same codes, fewer values), 8 ' +
-      '(a second nf4 matrix for what the first leaves over). `level_schedule` says how several are used',
+      'Numbers of bits per weight at which the base is used: 4 (nf4), 3 (the same codes, fewer values), 8 ' +
+      '(a second nf4 matrix stores the error of the first). With several, see level_schedule',
     flag: 'numbers',
     expected: `a list of different ones of ${QUANTIZATION_LEVELS.join(', ')}`,
     schema: z
@@ -111,10 +111,11 @@ export const METHOD_KEYS = {
   levelSchedule: {
     group: 'Method',
     about:
-      'Level of each step. distilled: 4 bits (without 4 the most); in every second step a further pass at ' +
-      'another level learns from the largest rank; sampled: of two steps one at 4 bits, one at another; ' +
-      'descending: from most bits to fewest; feedback: fewer bits after each evaluation that does not ' +
-      'improve. By default distilled where the run distils, else sampled',
+      'Which of several quantization_levels each step uses. distilled: 4 bits (or the most bits, if 4 is ' +
+      'not listed), and in every second step a further pass at another level learns from the largest rank; ' +
+      'sampled: every second step 4 bits, the others another level; descending: from most bits to fewest; ' +
+      'feedback: fewer bits after each evaluation that does not improve. By default distilled if ' +
+      'distillation is on, else sampled',
     flag: 'text',
     expected: `one of ${LEVEL_SCHEDULES.join(', ')}`,
     schema: z

@@ -12,7 +12,7 @@ export const SAVING_KEYS = {
       placeholder: 'auto|path',
       group,
       about:
-        'Resume from an earlier checkpoint: auto (the newest in output_dir; starts where there is none), ' +
+        'Resume from an earlier checkpoint: auto (the newest in output_dir; a new run if there is none), ' +
         'or a folder of checkpoints/',
     }),
     expected: 'auto or the folder of a checkpoint',
@@ -36,8 +36,8 @@ export const SAVING_KEYS = {
   evalBudgets: sizesKey('ranks', {
     group,
     about:
-      'Sizes of adapters with a rank for each layer (1MB,4MB) to evaluate at the end, for the curve of ' +
-      'loss over bytes in the report; ranks: the sizes of all ranks below the largest',
+      'Sizes (1MB,4MB) to which the adapter is cut at the end, with a rank for each layer, and evaluated, ' +
+      'for the curve of loss over bytes in the report; ranks: the sizes of all ranks below the largest',
   }),
   earlyStopping: {
     group,
@@ -67,11 +67,11 @@ export const SAVING_KEYS = {
   saveTotalLimit: numberKey({ from: 1, whole: true }, 2, { group, about: 'Checkpoints to keep' }),
   saveDtype: choiceKey(['bf16', 'f32'], 'bf16', {
     group,
-    about: 'Type of the weights that full training saves',
+    about: 'Data type of the weights that full training saves',
   }),
   loggingSteps: numberKey({ from: 1, whole: true }, 10, {
     group,
-    about: 'Steps between lines of progress where output is not a terminal; events.jsonl has every step',
+    about: 'Steps between lines of progress if output is not a terminal; events.jsonl has every step',
   }),
   profile: booleanKey(false, {
     group,

@@ -40,8 +40,8 @@ const STEP_KEYS = {
     {
       group: 'Training',
       about:
-        'Peak of the learning rate; by default 5e-4·(2000/hidden size)^0.781 for adapters, rounded to two ' +
-        'digits, and 2e-4 for full training',
+        'Peak learning rate; by default 5e-4·(2000/hidden size)^0.781 for adapters, rounded to two digits, ' +
+        'and 2e-4 for full training',
     },
   ),
   lrScheduler: choiceKey(SCHEDULE_NAMES, 'cosine', {
@@ -54,7 +54,7 @@ const STEP_KEYS = {
       group: 'Training',
       about:
         'Final learning rate of cosine, polynomial and warmup_stable_decay, as a fraction of the peak; 0 ' +
-        'by default, for polynomial a rate of 1e-7, as in transformers',
+        'by default, and for polynomial a rate of 1e-7, as in transformers',
     },
   ),
   warmupRatio: optionalNumberKey(
@@ -101,8 +101,8 @@ const OPTIMIZER_KEYS = {
   optimizer: choiceKey(OPTIMIZERS, 'adamw_32bit', {
     group: 'Training',
     about:
-      '8bit: states of one byte, in blocks of 256; paged: states within optimizer_memory_budget, same ' +
-      'results',
+      '8bit: optimizer states of one byte, in blocks of 256; paged: at most optimizer_memory_budget of the ' +
+      'states in memory, the others in a file, with the same results',
   }),
   adamBeta1: optionalNumberKey(
     { from: 0, to: 1, below: true },
@@ -127,8 +127,9 @@ const OPTIMIZER_KEYS = {
   gradientCheckpointing: {
     group: 'Training',
     about:
-      'Recompute activations in backward instead of keeping them. true: of every layer; n: of n layers at ' +
-      'a time; a size such as 8GB: of as few layers as the run needs to fit into it. Same results',
+      'Recompute activations in the backward pass instead of storing them. true: in every layer; n: n ' +
+      'layers at a time; a size such as 8GB: in as few layers as the run needs to fit into that much ' +
+      'memory. The results are the same',
     flag: 'boolean-or-size',
     expected: 'true, false, a number of layers from 1 to 1024, or a size with a unit such as 8GB',
     schema: gradientCheckpointing.default(true),
@@ -136,8 +137,8 @@ const OPTIMIZER_KEYS = {
   activationOffload: booleanKey(false, {
     group: 'Training',
     about:
-      'On a GPU: the inputs of layers that run again in backward rest in pinned memory of the system until ' +
-      'then. Same results',
+      'On a GPU: keep the inputs of recomputed layers in pinned memory of the system until the backward ' +
+      'pass needs them. The results are the same',
   }),
 } satisfies Record<string, Key>;
 

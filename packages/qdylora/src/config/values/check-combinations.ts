@@ -5,6 +5,7 @@ import type { OutputOf } from './check-values.ts';
 import { isEachRowTwice } from '../distinct-rows.ts';
 import { SPELLINGS, type ExplicitValues } from '../explicit-values.ts';
 import { KEYS, type KeyName } from '../keys.ts';
+import { untrainedRank } from './untrained-rank.ts';
 
 type Config = OutputOf<typeof KEYS>;
 
@@ -67,8 +68,8 @@ export function assertOffloadFits(
     explicit,
     'activationOffload',
     (name) =>
-      `${name('activationOffload')} moves the inputs of layers that run again in backward, but with ` +
-      `${name('gradientCheckpointing')}: false no layer does`,
+      `${name('activationOffload')} moves the inputs of recomputed layers, but with ` +
+      `${name('gradientCheckpointing')}: false no layer is recomputed`,
     'Leave one of them out.',
   );
 }
@@ -104,7 +105,8 @@ export function assertRankListsFit(
     throw refusedValue(
       explicit,
       'rateRanks',
-      (name) => `The largest of ${name('rateRanks')} is ${rateRanks.at(-1)}, but a rank is ${ranks.at(-1)}`,
+      (name) =>
+        `The largest of ${name('rateRanks')} is ${rateRanks.at(-1)}, but the largest rank is ${ranks.at(-1)}`,
       'Name the ranks of the run that trained the rows, or leave it out.',
     );
 }
@@ -116,15 +118,13 @@ export function obstacleToWideSteps(
 ): ((name: NameKey) => string) | null {
   const { adapter, loraScaling, updateRule } = config;
   if (ranks.length === 1) return () => 'needs several ranks';
-  if (isEachRowTwice(config))
-    return (name) =>
-      `has no drawn rank that could learn, so it excludes ${name('distillationStudent')}: drawn`;
+  if (isEachRowTwice(config)) return (name) => `cannot be used with ${name('distillationStudent')}: drawn`;
   if (!FLAT_SCALINGS.includes(loraScaling))
     return (name) =>
-      `needs nearly one scale at all ranks: ${name('loraScaling')} ${FLAT_SCALINGS.join(' or ')}`;
+      `needs nearly the same scale at all ranks: ${name('loraScaling')} ${FLAT_SCALINGS.join(' or ')}`;
   if (updateRule !== 'prefix') return (name) => `needs ${name('updateRule')}: prefix`;
   if (adapter !== null)
-    return (name) => `belongs to a new adapter, but ${name('adapter')} names one with trained ranks`;
+    return (name) => `is only for a new adapter, but ${name('adapter')} names an existing one`;
   return null;
 }
 
@@ -159,7 +159,7 @@ export function assertDistillationFits(
     throw refusedValue(
       explicit,
       'rankSegments',
-      (name) => `${name('rankSegments')} has no meaning beside ${name('distillationStudent')}: drawn`,
+      (name) => `${name('rankSegments')} has no effect with ${name('distillationStudent')}: drawn`,
       'Leave it out: micro batches run whole at both ranks.',
     );
   if ((microBatchSize * gradientAccumulationSteps) % 2 === 1)
@@ -185,14 +185,15 @@ export function assertAdapterStartFits(
       explicit,
       'optimizerState',
       (name) =>
-        `${name('optimizerState')} belongs to the rows of an adapter, and ${name('adapter')} names none`,
-      'Name the adapter of that run too, or leave it out.',
+        `${name('optimizerState')} continues the training of an adapter, but ${name('adapter')} is not set`,
+      'Set the adapter of that run too, or leave it out.',
     );
   if (adapterInit !== 'kaiming' && adapter !== null)
     throw refusedValue(
       explicit,
       'adapterInit',
-      (name) => `${name('adapterInit')} is the start of a new adapter, but ${name('adapter')} names one`,
+      (name) =>
+        `${name('adapterInit')} is only for a new adapter, but ${name('adapter')} names an existing one`,
       'Leave one of them out.',
     );
   if (adapterInit === 'kaiming' && adapterInitNorm !== null)
@@ -200,7 +201,7 @@ export function assertAdapterStartFits(
       explicit,
       'adapterInitNorm',
       (name) => `${name('adapterInitNorm')} needs ${name('adapterInit')}: gradient or activations`,
-      'Leave it out, or choose such a start.',
+      'Leave it out, or set adapter_init to one of them.',
     );
 }
 
@@ -282,24 +283,25 @@ export function assertLevelsFit(config: Config, explicit: ExplicitValues): void 
     throw refusedValue(
       explicit,
       'levelSchedule',
-      (name) => `${name('levelSchedule')} feedback follows evaluations between steps, and there are none`,
+      (name) => `${name('levelSchedule')}: feedback needs evaluations between steps, and there are none`,
       'Set eval_steps, and val_set_size or eval_dataset.',
     );
   if (levelSchedule === 'distilled' && quantizationLevels.length > 1 && !distillation)
     throw refusedValue(
       explicit,
       'levelSchedule',
-      (name) => `${name('levelSchedule')} distilled needs ${name('distillation')}, and the run has none`,
+      (name) => `${name('levelSchedule')}: distilled needs ${name('distillation')}, which is off in this run`,
       'Set distillation: 0.5, or choose level_schedule: sampled.',
     );
 }
 
 /** @throws QdyloraError BAD_CONFIG for ranks of workers that are no ranks of the run, or leave rows out */
 export function assertWorkerRanksFit(
-  { maxRankByWorker, updateRule, preconditioner }: Config,
+  config: Config,
   ranks: readonly number[],
   explicit: ExplicitValues,
 ): void {
+  const { maxRankByWorker, updateRule, preconditioner } = config;
   if (maxRankByWorker === null) return;
   const refuse = (problem: (name: NameKey) => string, nextStep: string): QdyloraError =>
     refusedValue(explicit, 'maxRankByWorker', problem, nextStep);
@@ -319,6 +321,14 @@ export function assertWorkerRanksFit(
       (name) =>
         `${name('maxRankByWorker')} needs ${name('updateRule')}: prefix and ${name('preconditioner')}: none`,
       'Leave one of them out.',
+    );
+  const untrained = untrainedRank(maxRankByWorker, config);
+  if (untrained !== undefined)
+    throw refuse(
+      (name) =>
+        `No process of rank ${untrained} in ${name('maxRankByWorker')} gets a micro batch: ` +
+        `${name('gradientAccumulationSteps')} is ${config.gradientAccumulationSteps}`,
+      `Set gradient_accumulation_steps to ${(isEachRowTwice(config) ? 2 : 1) * maxRankByWorker.length} or more.`,
     );
 }
 
@@ -371,7 +381,7 @@ export function assertFullTraining(config: Config, explicit: ExplicitValues): vo
       throw refusedValue(
         explicit,
         key,
-        (name) => `${name(key)} is about an adapter, and full training (method none) has none`,
+        (name) => `${name(key)} needs an adapter, but full training (method none) has none`,
         'Leave it out, or choose another method.',
       );
 }

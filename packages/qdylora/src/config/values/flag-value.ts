@@ -21,13 +21,18 @@ export function flagValue(kind: FlagKind, text: string): unknown {
       return listOf(text);
     case 'word-or-numbers':
       return /^[a-z]/i.test(text) ? text : listOf(text).map(numberOr);
-    case 'word-or-texts':
+    case 'pattern-or-names':
+      return isListOfNames(text) ? listOf(text) : text;
     case 'word-or-sizes':
       return text.includes(',') ? listOf(text) : text;
   }
 }
 
 const listOf = (text: string): string[] => text.split(',').map((part) => part.trim());
+
+/** A comma also belongs to regular expressions: `layers.\d{1,2}`. */
+const isListOfNames = (text: string): boolean =>
+  text.includes(',') && listOf(text).every((part) => /^[\w.-]*$/.test(part));
 
 const numberOr = (text: string): number | string =>
   text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text;

@@ -1,4 +1,4 @@
-import { mergedLayer, type Adapted } from '@qdylora/lora-dynamic';
+import { mergeLayerAtRank, type Adapted } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import { decodedWeight, isPacked, Linear, modulesOf } from '@qdylora/tensor';
 import type { NamedWeight } from '../outputs/write-model.ts';
@@ -37,7 +37,7 @@ export function mergedWeights(
         `${module.name}.weight`,
         [adaptedLayer.outFeatures, adaptedLayer.inFeatures],
         true,
-        async () => (await mergedLayer(adaptedLayer, backend, rank)).weight,
+        async () => (await mergeLayerAtRank(adaptedLayer, backend, rank)).weight,
       );
     else if (weight && isPacked(weight))
       add(`${module.name}.weight`, weight.shape, true, () => decodedWeight(weight, backend));

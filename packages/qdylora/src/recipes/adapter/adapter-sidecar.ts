@@ -65,10 +65,10 @@ export function readSidecar(folder: string, value: unknown): AdapterSidecar | nu
   throw new QdyloraError('BAD_ADAPTER', {
     where: `${folder}/qdylora.json`,
     problem:
-      'This is not the sidecar of an adapter (format qdylora-adapter, version 1): at ' +
-      `${issue!.path.join('.') || 'its top'}: ${issue!.message}.`,
+      'This file does not describe an adapter (format qdylora-adapter, version 1). Its field ' +
+      `${issue!.path.join('.') || '(top level)'}: ${issue!.message}.`,
     nextStep:
-      'Take the adapter from where it was trained, or remove qdylora.json to use it at its full rank only.',
+      'Copy the adapter again from where it was trained, or delete qdylora.json to use its full rank only.',
     details: { path: issue!.path },
   });
 }

@@ -139,7 +139,7 @@ function nestedState(
       problem:
         `The rank is ${config.r} in adapter_config.json, but the largest rank of qdylora.json or ` +
         `of a layer is ${set.maxRank}.`,
-      nextStep: 'The files do not belong together; take the adapter from where it was trained.',
+      nextStep: 'The files do not belong together. Copy the adapter again from where it was trained.',
     });
   }
   assertScales(folder, layers, scaleAt(scaling, alpha, config.r, config.r));
@@ -159,8 +159,8 @@ function assertScales(folder: string, layers: PeftAdapter['layers'], sidecarScal
         `The scale of ${name} at rank ${rank} is ${scale} in adapter_config.json, but ${sidecarScale} in ` +
         'qdylora.json.',
       nextStep:
-        'Take the adapter from where it was trained. If you changed adapter_config.json yourself, delete ' +
-        'qdylora.json: the adapter then has its full rank only.',
+        'Copy the adapter again from where it was trained. If you changed adapter_config.json yourself, ' +
+        'delete qdylora.json: the adapter then has its full rank only.',
       details: { name, scale, sidecarScale },
     });
   }
@@ -242,7 +242,8 @@ export function ranksOf(
       throw new QdyloraError('BAD_ADAPTER', {
         where: folder,
         problem: `This adapter was trained at rank ${state.maxRank} only, so it has no rank ${rank}.`,
-        nextStep: 'A part of an ordinary LoRA adapter is worth little; train with ranks to get all of them.',
+        nextStep:
+          'A slice of an ordinary LoRA adapter is of little use. Train at several ranks to get each of them.',
         details: { rank, ranks: state.ranks },
       });
     }

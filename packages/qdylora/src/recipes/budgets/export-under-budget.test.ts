@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { mergeLayer, resortBySvd, sliceRank, type SlicedLayer } from '@qdylora/lora-dynamic';
+import { addAdapterInPlace, sliceRank, truncateBySvd, type SlicedLayer } from '@qdylora/lora-dynamic';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { rejection, run, tinyRun } from '../../../test/tiny-run.ts';
 import { evaluate, exportAdapter } from '../../index.ts';
@@ -23,7 +23,7 @@ const lossOf = async (path: string, rank?: number): Promise<number> => {
 
 /** What a layer of an adapter adds to its weight: [out, in] */
 const productOf = (layer: SlicedLayer, scale: number): Float32Array =>
-  mergeLayer(new Float32Array(layer.outFeatures * layer.inFeatures), layer, scale);
+  addAdapterInPlace(new Float32Array(layer.outFeatures * layer.inFeatures), layer, scale);
 
 describe('an adapter under a budget', () => {
   it('has the losses of the whole adapter where the budget holds all of it', async () => {
@@ -112,7 +112,7 @@ describe('an adapter under a budget', () => {
       const { state: cut, layerRanks } = readAdapter(outputDir);
       const whole = sliceRank(cut, cut.maxRank);
       for (const layer of whole.layers) {
-        const best = resortBySvd(state, layerRanks?.get(layer.name) ?? cut.maxRank);
+        const best = truncateBySvd(state, layerRanks?.get(layer.name) ?? cut.maxRank);
         const want = productOf(
           best.layers.find(({ name }) => name === layer.name)!,
           best.scale,
@@ -165,17 +165,17 @@ describe('an adapter under a budget', () => {
     expect(inspectAdapter(adapter).layerRanks).toBeNull();
   });
 
-  it('says what it needs, and what has no meaning beside it', async () => {
+  it('says what it needs, and what has no effect with it', async () => {
     const outputDir = folder.in('none');
     const refused = (options: object): Promise<Error> =>
       rejection(() => exportAdapter({ adapter, budget: 1e6, outputDir, model, dataset: rows, ...options }));
     expect((await refused({ model: undefined })).message).toMatch(/base model/);
     expect((await refused({ dataset: undefined })).message).toMatch(/--dataset/);
-    expect((await refused({ rank: 2 })).message).toMatch(/`rank` has no meaning beside `budget`/);
-    expect((await refused({ format: 'gguf' })).message).toMatch(/`format` has no meaning beside `budget`/);
+    expect((await refused({ rank: 2 })).message).toMatch(/`rank` has no effect with `budget`/);
+    expect((await refused({ format: 'gguf' })).message).toMatch(/`format` has no effect with `budget`/);
     const flags = valuesOfFlags({ adapter, budget: '1MB', rank: 2, outputDir });
     expect((await rejection(() => exportFrom(flags))).message).toBe(
-      '[command line] `--rank` has no meaning beside `--budget`, which gives each layer its own rank. ' +
+      '[command line] `--rank` has no effect with `--budget`, which gives each layer its own rank. ' +
         'Leave one of them out.',
     );
     // before a model is opened
@@ -183,7 +183,7 @@ describe('an adapter under a budget', () => {
       /A budget is 1 B, but the smallest row of an adapter takes \d+ B\. .*choose a size below it, or a rank/,
     );
     expect((await refused({ budget: undefined })).message).toMatch(
-      /`dataset` has rows for `budget`, which is not given/,
+      /`dataset` is only for `budget`, which is not set/,
     );
   });
 });

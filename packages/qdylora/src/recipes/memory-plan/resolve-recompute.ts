@@ -23,7 +23,7 @@ export async function resolveRecompute(
       problem:
         'On your own backend, `gradient_checkpointing` must be true, false or a number of ' +
         `layers (got ${gradientCheckpointing}).`,
-      nextStep: 'What it needs is not known before it runs.',
+      nextStep: 'A size needs a memory forecast, which exists only for built-in backends.',
     });
   const bytes = readByteSize(gradientCheckpointing)!;
   const least = await needOf({ first: layers });
@@ -46,11 +46,11 @@ export async function resolveRecompute(
   return { first: fits };
 }
 
-/** `the first 12 of 30 layers run again in backward`. */
+/** `the first 12 of 30 layers recomputed in the backward pass`. */
 export function recomputeText(recompute: Recompute, layers: number): string {
   if (typeof recompute === 'boolean')
-    return recompute ? 'layers run again in backward' : 'layers keep what backward needs';
+    return recompute ? 'layers recomputed in the backward pass' : 'no layer recomputed';
   return 'every' in recompute
-    ? `layers run again in backward, ${recompute.every} at a time`
-    : `the first ${recompute.first} of ${layers} layers run again in backward`;
+    ? `layers recomputed in the backward pass, ${recompute.every} at a time`
+    : `the first ${recompute.first} of ${layers} layers recomputed in the backward pass`;
 }

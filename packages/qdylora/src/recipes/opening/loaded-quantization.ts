@@ -41,8 +41,8 @@ export function noticeLoadedQuantization(
   const loaded = loadedQuantization(model);
   if (loaded && quantizationText(loaded) !== quantizationText(requested))
     warn(
-      `The weights of ${model.name} are stored in ${quantizationText(loaded)}. They stay so: ` +
-        `${quantizationText(requested)}, as the run or its adapter asks for, has no effect.`,
+      `The weights of ${model.name} are already stored in ${quantizationText(loaded)} and are used as they ` +
+        `are: ${quantizationText(requested)}, which the run or its adapter asks for, has no effect.`,
     );
   return loaded;
 }

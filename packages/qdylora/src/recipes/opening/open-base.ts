@@ -92,7 +92,7 @@ export function assertTokenizerFits(tokenizer: Tokenizer | null, vocabularySize:
     problem:
       `The tokenizer has ${tokenizer.baseVocabularySize} tokens, but the model has embeddings for ` +
       `${vocabularySize} only.`,
-    nextStep: 'Do tokenizer.json and the weights belong together?',
+    nextStep: 'Check whether tokenizer.json and the weights belong together.',
     details: { vocabularySize, tokenizerSize: tokenizer.baseVocabularySize },
   });
 }

@@ -146,7 +146,7 @@ function halfArray(values: Float32Array, name: string): Uint16Array {
   if (large !== undefined)
     throw new QdyloraError('NON_FINITE', {
       where: 'f16',
-      problem: `${name} has the value ${large}, but float16 ends at ${LARGEST_FLOAT16}.`,
+      problem: `${name} has the value ${large}, but the largest float16 value is ${LARGEST_FLOAT16}.`,
       nextStep: 'Choose bf16 or f32.',
       details: { name },
     });

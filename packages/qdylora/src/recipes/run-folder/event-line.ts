@@ -12,7 +12,7 @@ const whole = (about: string) => z.int().min(0).describe(about);
 const number = (about: string) => z.number().describe(about);
 /** Null where the number is not finite, which JSON cannot express. */
 const finiteOrNull = (about: string) =>
-  z.number().nullable().describe(`${about}; null where it is infinite or no number`);
+  z.number().nullable().describe(`${about}; null if it is infinite or not a number`);
 const step = whole('Optimizer steps done: the first step has 1');
 const rank = z.int().min(1).nullable();
 
@@ -20,31 +20,31 @@ const plan = z
   .object({
     type: z.literal('plan'),
     total_steps: whole('Steps of the whole run'),
-    steps_per_epoch: whole('Steps of one walk through the data'),
-    start_step: whole('Steps done before this process: 0, or where a resumed run goes on'),
-    resumed_from: z.string().nullable().describe('The checkpoint that the run goes on from'),
+    steps_per_epoch: whole('Steps of one epoch'),
+    start_step: whole('Steps done before this process: 0, or the step from which a run was resumed'),
+    resumed_from: z.string().nullable().describe('The checkpoint from which the run was resumed'),
     previous_total_steps: z
       .int()
       .min(0)
       .nullable()
-      .describe('Steps that the run was planned for before, where total_steps is another number'),
-    events_offset: whole('Events that the run had told of when that checkpoint was written'),
-    trainable_count: whole('Numbers that are trained'),
+      .describe('Steps that the run was planned for before, if total_steps has changed'),
+    events_offset: whole('Number of events of the run when that checkpoint was written'),
+    trainable_count: whole('Number of trainable parameters'),
     optimizer_bytes: whole('Gradients and optimizer state in memory'),
     optimizer_paged_bytes: whole('Optimizer state on pages'),
   })
-  .describe('A process begins: what will be done. A resumed run has one for each process');
+  .describe('The start of a process, and its plan. A resumed run has one for each process');
 
 const stepLine = z
   .object({
     type: z.literal('step'),
     step,
-    epoch: whole('Walks through the data before this step'),
+    epoch: whole('Epochs completed before this step'),
     loss: finiteOrNull('Mean over the counted tokens of the step, in nats'),
     smoothed_loss: finiteOrNull('Moving average of the loss over about ten steps'),
     rank: rank.describe('The drawn rank; null without adapters'),
     ranks: z.array(z.int().min(1)).describe('The different ranks that the step trained, largest first'),
-    level: z.int().min(1).optional().describe('Bits a weight of the base; missing in a run of one level'),
+    level: z.int().min(1).optional().describe('Bits per weight of the base; missing in a run of one level'),
     student_level: z
       .int()
       .min(1)
@@ -59,7 +59,7 @@ const stepLine = z
     resident_bytes: whole('Memory of the whole process'),
     optimizer_resident_bytes: whole('Optimizer state in memory'),
     optimizer_paged_bytes: whole('Optimizer state on pages'),
-    page_ins: whole('Pages that the step brought in'),
+    page_ins: whole('Pages that the step loaded'),
     page_wait_seconds: number('Part of step_seconds spent on moving pages'),
   })
   .describe('One optimizer step');
@@ -75,13 +75,13 @@ const evaluation = z
           loss: finiteOrNull('Held-out loss at this rank, in nats per token'),
         }),
       )
-      .describe('The judged ranks, rising'),
+      .describe('The evaluated ranks, in increasing order'),
     best_rank: rank.describe('The rank of the lowest loss'),
     aurac: finiteOrNull(
-      'Area under the rank curve: mean gain over the base, over log2 of the rank; null also where the base ' +
-        'was not judged',
+      'Area under the rank curve: mean gain over the base, over log2 of the rank; null also if the base ' +
+        'was not evaluated',
     ),
-    score: finiteOrNull('What "best" is judged by: lower is better'),
+    score: finiteOrNull('The score that decides which evaluation is the best: lower is better'),
     is_best: z.boolean().describe('The lowest score so far'),
   })
   .describe('One evaluation on held-out rows');
@@ -93,7 +93,7 @@ const checkpoint = z
     step,
     kind: z
       .enum(['step', 'best'])
-      .describe('step: everything to go on from there; best: the adapter of the best evaluation'),
+      .describe('step: everything that is needed to resume; best: the adapter of the best evaluation'),
   })
   .describe('A checkpoint is durable');
 
@@ -113,11 +113,11 @@ const warning = z
         'OTHER_EVALUATION',
         'UNSORTED_ROWS',
       ])
-      .describe('What went wrong, for programs'),
-    message: z.string().describe('The same as a sentence'),
+      .describe('The kind of warning, for programs'),
+    message: z.string().describe('The warning as a sentence'),
     step,
   })
-  .describe('Something went wrong that the run survives');
+  .describe('Something went wrong, and the run continues');
 
 const done = z
   .object({
@@ -139,7 +139,7 @@ const done = z
       checkpoint: z.string().nullable().describe('The newest checkpoint'),
     }),
   })
-  .describe('The training is over');
+  .describe('The end of the training');
 
 const lines = [plan, stepLine, evaluation, checkpoint, warning, done] as const;
 

@@ -60,7 +60,7 @@ export function checkOutputFolder(outputDir: string, resume: string | null): voi
     details: { path: outputDir },
     nextStep: isRun
       ? 'Go on with that run: --resume-from-checkpoint auto; or choose another output_dir.'
-      : 'Choose another output_dir: this one is not a run of ours and is left alone.',
+      : 'Choose another output_dir: this folder does not belong to a run, and is not changed.',
   });
 }
 
@@ -101,7 +101,7 @@ function assertIsCheckpoint(path: string): void {
   throw new QdyloraError('MISSING_FILE', {
     where: 'resume_from_checkpoint',
     problem: `${path} is not the folder of a checkpoint.`,
-    nextStep: 'Checkpoints lie in output_dir/checkpoints; auto takes the newest whole one.',
+    nextStep: 'Checkpoints are in output_dir/checkpoints; auto uses the newest complete one.',
     details: { path },
   });
 }

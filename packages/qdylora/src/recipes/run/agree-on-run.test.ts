@@ -1,7 +1,9 @@
+import { basename } from 'node:path';
+import { MANIFEST_FILE, NODE_FILE_SYSTEM, type FileSystem } from '@qdylora/checkpoint';
 import { localWorld, type Communicator } from '@qdylora/collectives';
 import { describe, expect, it } from 'vitest';
 import { valuesOfOptions } from '../../config/explicit-values.ts';
-import { openRun, type FinetuneOptions } from '../finetune.ts';
+import { finetune, openRun, type FinetuneOptions } from '../finetune.ts';
 import { temporaryPlace, writeTinyModel, writeTinyRows } from '../../../test/tiny-model.ts';
 import { agreeOnModel, agreeOnRun } from './agree-on-run.ts';
 import { prepareRun } from './prepare-run.ts';
@@ -12,9 +14,9 @@ const model = writeTinyModel(place.in('model'));
 const dataset = writeTinyRows(place.in('rows.jsonl'));
 
 /** Opens a run up to its first step, and compares it with that of the other worker. */
-async function open(workers: Communicator, changes: Partial<FinetuneOptions>): Promise<void> {
+async function open(workers: Communicator, { fs, ...changes }: Partial<FinetuneOptions>): Promise<void> {
   const options = { model, dataset, outputDir: place.in('run'), ranks: [1, 2], maxSteps: 2, ...changes };
-  const session = openSession({ backend: 'host', workers });
+  const session = openSession({ backend: 'host', workers, fs });
   using opened = await openRun(prepareRun(valuesOfOptions(options)), session);
   await agreeOnRun(opened, session);
 }
@@ -63,6 +65,44 @@ describe('workers that differ', () => {
     expect(await refusals({ evalDataset: same }, { evalDataset: rows })).toEqual(['', '']);
     for (const refusal of await refusals({ evalDataset: other }, { evalDataset: rows }))
       expect(refusal).toContain('[worker 1 of 2] Its held_out_rows_hash is');
+  });
+
+  /** Trains for two steps. Returns its adapter and its checkpoint. */
+  async function train(name: string, changes: Partial<FinetuneOptions> = {}) {
+    const outputDir = place.in(name);
+    const options = { model, dataset, outputDir, ranks: [1, 2], maxSteps: 2, ...changes };
+    await finetune({ ...options, backend: 'host' }).result;
+    return { outputDir, adapter: `${outputDir}/adapter`, checkpoint: `${outputDir}/checkpoints/step-2` };
+  }
+
+  it('are refused where one starts from other weights or another state, and not from copies', async () => {
+    const [first, same, other] = [
+      await train('first'),
+      await train('same'),
+      await train('other', { seed: 1 }),
+    ];
+    const start = { adapter: first.adapter, optimizerState: first.checkpoint };
+    const copy = { adapter: same.adapter, optimizerState: same.checkpoint };
+    expect(await refusals(copy, start)).toEqual(['', '']);
+    for (const refusal of await refusals({ ...start, adapter: other.adapter }, start))
+      expect(refusal).toContain('[worker 1 of 2] Its adapter_hash is');
+    for (const optimizerState of [other.checkpoint, null])
+      for (const refusal of await refusals({ ...start, optimizerState }, start))
+        expect(refusal).toContain('[worker 1 of 2] Its optimizer_state_hash is');
+  });
+
+  it('are refused where one has another checkpoint under the path from which the first resumes', async () => {
+    const { outputDir } = await train('resumed');
+    const resumed = { outputDir, resumeFromCheckpoint: 'auto' };
+    const here = { outputDir: place.in('of worker 1'), resumeFromCheckpoint: 'auto' };
+    expect(await refusals(here, resumed)).toEqual(['', '']);
+    const readFileSync = ((path: string) =>
+      basename(path) === MANIFEST_FILE
+        ? Buffer.from('{}')
+        : NODE_FILE_SYSTEM.readFileSync(path)) as FileSystem['readFileSync'];
+    const fs = { ...NODE_FILE_SYSTEM, readFileSync };
+    for (const refusal of await refusals({ ...here, fs }, resumed))
+      expect(refusal).toContain('[worker 1 of 2] Its checkpoint_hash is');
   });
 
   it('are refused where one has another version', async () => {

@@ -1,7 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import type { Communicator } from '@qdylora/collectives';
+import { temporaryFolder } from '../../launch/temporary-folder.ts';
 import { checkHooks } from './check-hooks.ts';
 import { findsCheckpoint } from '../run-folder/output-folder.ts';
 import { agreeOnRun } from './agree-on-run.ts';
@@ -24,7 +23,7 @@ export interface AssistOptions {
  * Computes this worker's share of a run whose first worker calls `finetune`. It trains a model of its own
  * with the same bits, and leaves no file behind: the first worker saves and reports.
  *
- * @throws QdyloraError what `finetune` throws
+ * @throws QdyloraError what `finetune` throws; WRITE_FAILED where TMPDIR cannot be written
  * @example
  * const workers = await connectWorld();
  * if (workers.rank > 0) await assistRun(prepareRun(options), { workers });
@@ -35,7 +34,7 @@ export async function assistRun(
 ): Promise<void> {
   checkHooks('assist-run', { signal, device });
   const isResumed = findsCheckpoint(requested);
-  const outputDir = mkdtempSync(join(tmpdir(), 'qdylora-worker-'));
+  const outputDir = temporaryFolder('qdylora-worker-');
   try {
     const session = openSession({ backend: requested.backend, device, signal, workers });
     const pageDir = requested.pageDir ?? requested.outputDir;

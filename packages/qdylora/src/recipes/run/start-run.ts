@@ -19,7 +19,7 @@ export function startRun<Result>(
 ): StartedRun<Result> {
   const events = eventQueue<FinetuneEvent>({
     isDroppable: ({ type }) => type === 'step',
-    mostWaiting: MOST_WAITING_STEPS,
+    maxWaiting: MOST_WAITING_STEPS,
   });
   const result = Promise.resolve().then(() => work(events.push));
   result.then(

@@ -44,8 +44,8 @@ function readLines(path: string): AnswerLine[] {
     if (answer) return answer;
     throw new QdyloraError('BAD_FILE', {
       where: `${path}:${i + 1}`,
-      problem: 'This line is not an answer',
-      nextStep: 'Delete the file: its requests are answered again.',
+      problem: 'This line is not a stored answer',
+      nextStep: 'Delete the file: its requests will be answered again.',
     });
   });
 }
@@ -88,7 +88,7 @@ function append(path: string, line: string): void {
   } catch (cause) {
     throw new QdyloraError('WRITE_FAILED', {
       where: path,
-      problem: `The answers cannot be kept: ${(cause as Error).message}`,
+      problem: `The answers cannot be saved: ${(cause as Error).message}`,
       nextStep: 'Choose another --output-dir or --cache-requests.',
       cause,
     });

@@ -168,3 +168,28 @@ test('a token behind an incomplete character begins behind it: a stop string lea
     offsets: [0, 0, 1],
   });
 });
+
+test('a special token is written only where it is one of those that are shown', async () => {
+  const TOKENS = ['a', ' b', '<call>', '<end>', ''];
+  const tokenizer = {
+    decode: (ids: ArrayLike<number>, { skipSpecialTokens = false } = {}) =>
+      Array.from(ids, (id) => (skipSpecialTokens && TOKENS[id].startsWith('<') ? '' : TOKENS[id])).join(''),
+  };
+  async function* written(): AsyncGenerator<DecodeEvent> {
+    for (const id of [0, 2, 1, 3, 4, 1, 2]) yield { type: 'token', id, logProbability: 0, top: [] };
+    yield await Promise.resolve({ type: 'end', reason: 'length', stopToken: null });
+  }
+  const answer = async (shownSpecialTokens: string[], stops: string[] = []) => {
+    let text = '';
+    let ids = 0;
+    for await (const event of decodeText(written(), tokenizer, { shownSpecialTokens, stops })) {
+      if (event.type !== 'text') continue;
+      text += event.text;
+      ids += event.tokens.length;
+    }
+    return { text, ids };
+  };
+  expect(await answer([])).toEqual({ text: 'a b b', ids: 7 });
+  expect(await answer(['<call>'])).toEqual({ text: 'a<call> b b<call>', ids: 7 });
+  expect(await answer(['<call>', '<end>'], ['<end>'])).toEqual({ text: 'a<call> b', ids: 3 });
+});

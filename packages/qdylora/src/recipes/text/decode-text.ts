@@ -2,7 +2,7 @@ import type { Tokenizer } from '@qdylora/data';
 import type { ChosenToken, DecodeEvent, TokenScores } from '@qdylora/models';
 import { countCharacters } from './count-characters.ts';
 import { createStopFinder } from './stop-finder.ts';
-import { createTextDecoder } from './text-decoder.ts';
+import { createTextDecoder, type DecodedPiece } from './text-decoder.ts';
 
 /** Why a text ended: a stop token or stop string, or `max_new_tokens`. */
 export type FinishReason = 'stop' | 'length';
@@ -30,6 +30,8 @@ export interface DecodeTextOptions {
   readonly stops?: readonly string[];
   /** The tokens that the answer goes on from; none where it begins a text of its own, as in a chat. */
   readonly context?: readonly number[];
+  /** Texts of special tokens that are written; without any no special token is written. */
+  readonly shownSpecialTokens?: readonly string[];
 }
 
 /**
@@ -39,9 +41,12 @@ export interface DecodeTextOptions {
 export async function* decodeText(
   events: AsyncIterable<DecodeEvent>,
   tokenizer: Pick<Tokenizer, 'decode'>,
-  { stops = [], context = [] }: DecodeTextOptions = {},
+  { stops = [], context = [], shownSpecialTokens = [] }: DecodeTextOptions = {},
 ): AsyncGenerator<TextEvent> {
-  const decoder = createTextDecoder(tokenizer, context);
+  const skipSpecialTokens = shownSpecialTokens.length === 0;
+  const decoder = createTextDecoder(tokenizer, context, { skipSpecialTokens });
+  const decoded = (id: number): DecodedPiece =>
+    skipSpecialTokens || isShown(id, tokenizer, shownSpecialTokens) ? decoder.push(id) : NOTHING;
   const finder = createStopFinder(stops);
   const pending: WrittenToken[] = [];
   let decodedLength = 0;
@@ -60,7 +65,7 @@ export async function* decodeText(
     } else if (event.type === 'token') {
       const { id, logProbability, top } = event;
       count++;
-      const piece = decoder.push(id);
+      const piece = decoded(id);
       pending.push({ id, logProbability, top, offset: decodedLength + piece.begin });
       decodedLength += countCharacters(piece.text);
       const { text, isStopped } = finder.push(piece.text);
@@ -79,4 +84,17 @@ export async function* decodeText(
       };
     }
   }
+}
+
+const NOTHING: DecodedPiece = { text: '', begin: 0 };
+
+/** Whether a token is no special token, or the special token of one of these texts. */
+function isShown(
+  id: number,
+  tokenizer: Pick<Tokenizer, 'decode'>,
+  shownSpecialTokens: readonly string[],
+): boolean {
+  const text = tokenizer.decode([id]);
+  const isSpecial = text !== '' && tokenizer.decode([id], { skipSpecialTokens: true }) === '';
+  return !isSpecial || shownSpecialTokens.includes(text);
 }

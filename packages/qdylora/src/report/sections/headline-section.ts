@@ -46,13 +46,13 @@ function withoutRanks({ heldOut, ranks, tasks }: ReportData): {
   if (tasks?.recommendation)
     return {
       headline: tasksHeadline(tasks.recommendation),
-      reason: 'The smallest rank that the documents do not distinguish from the best one is enough.',
+      reason: 'The smallest rank that does not differ significantly from the best one is enough.',
     };
   return {
     headline: 'Nothing was held out',
     reason:
-      'So this report has the training loss only, and recommends no rank: a loss on rows that were trained ' +
-      'on does not say which rank is better. Set val_set_size or eval_dataset to compare them.',
+      'So this report has only the training loss, and recommends no rank: the loss on training rows does ' +
+      'not show which rank is better. Set val_set_size or eval_dataset to compare ranks.',
   };
 }
 

@@ -29,7 +29,8 @@ function captionOf({ report: { ranks } }: RankReading): string {
   const bars = 'Bars: one standard error up and down. ';
   if (ranks.length === 1) return bars;
   return (
-    `${bars}Filled points are not significantly worse than the best, hollow ones are. Two ranks are ` +
-    'compared on the same examples, pair by pair. That is finer than the bars, which may overlap even so.'
+    `${bars}Filled points are not significantly worse than the best; hollow points are. Ranks are compared ` +
+    'example by example. This detects smaller differences than the bars suggest: bars may overlap and the ' +
+    'difference still be significant.'
   );
 }

@@ -42,8 +42,8 @@ const chartFigures = (charts: readonly (Html | null)[]): Html =>
   html`<div class="${charts.length > 1 ? 'equals' : 'single'}">${charts}</div>
     <p class="caption">
       Bars: 95 % confidence intervals. The line joins the ranks that no smaller rank equals. Hollow points
-      are significantly worse than the best rank. Two ranks are compared on the same documents, pair by
-      pair, which is finer than the bars: they may overlap even so.
+      are significantly worse than the best rank. Ranks are compared document by document. This detects
+      smaller differences than the bars suggest: bars may overlap and the difference still be significant.
     </p>`;
 
 function forAll(recommendation: RankRecommendation): Html | null {

@@ -22,7 +22,7 @@ const plain = {
 const begin = (role: string): unknown =>
   beginChatCompletion(
     { models: { find: () => plain } } as never,
-    { model: 'smol', messages: [{ role, content: 'hi' }] } as never,
+    { model: 'smol', messages: [{ role, content: 'hi' }], exactCalls: [null] } as never,
     {} as never,
   );
 
@@ -53,10 +53,13 @@ const ask = (fields: object, path = '/v1/chat/completions') =>
   app.post(path, JSON.stringify({ model: 'smol', ...fields }));
 const hi = { messages: [{ role: 'user', content: 'hi' }] };
 const text = (content: string) => ({ messages: [{ role: 'user', content }] });
+const toolsOf = (...functions: readonly object[]) => ({
+  tools: functions.map((each) => ({ type: 'function', function: each })),
+});
 const call = { function: { name: 'f', arguments: '{}' } };
 
 describe('a refused request names its field, and speaks of nothing but the request:', () => {
-  it.each([
+  it.each<[object, string, string | RegExp]>([
     [text('no'), 'messages', 'The chat template refuses this conversation: Say yes. Correct the messages.'],
     [text('%'), 'messages', /^The chat template fails on this conversation.* Correct the messages\.$/],
     [text('word '.repeat(1200)), 'messages', /^This model's context is 1000 tokens/],
@@ -70,6 +73,21 @@ describe('a refused request names its field, and speaks of nothing but the reque
       { ...hi, tools: [{ type: 'function', function: { name: 'f', strict: true } }] },
       'tools.0.function.strict',
       'tools.0.function.strict: only false is supported.',
+    ],
+    ...['', 'a.b', 'é', 'a'.repeat(65)].map((name): [object, string, string] => [
+      { ...hi, ...toolsOf({ name }) },
+      'tools.0.function.name',
+      'tools.0.function.name: a name of 1 to 64 letters, digits, _ and - is needed.',
+    ]),
+    ...['{}', [], 3].map((parameters): [object, string, string] => [
+      { ...hi, ...toolsOf({ name: 'f', parameters }) },
+      'tools.0.function.parameters',
+      'tools.0.function.parameters: a JSON schema is needed, which is an object.',
+    ]),
+    [
+      { ...hi, ...toolsOf({ name: 'f' }, { name: 'g' }, { name: 'f', parameters: {} }) },
+      'tools.2.function.name',
+      'tools.2.function.name: tools.0 has the name f already.',
     ],
     [
       { ...hi, stream_options: { include_usage: true } },
@@ -99,7 +117,8 @@ describe('a refused request names its field, and speaks of nothing but the reque
 
 it.each([
   { messages: [{ role: 'assistant', content: null, tool_calls: [call] }] },
-  { ...hi, tools: [{ type: 'function', function: { name: 'f', strict: false } }] },
+  { ...hi, ...toolsOf({ name: 'f', strict: false }, { name: 'a-B_9', parameters: null }) },
+  { messages: [...hi.messages, { role: 'assistant', content: 'a', tool_calls: [] }, ...hi.messages] },
   text('🙂'),
 ])('%j is answered', async (fields) => {
   expect((await ask(fields)).status).toBe(200);

@@ -2,7 +2,7 @@ import { QdyloraError, withParts } from '@qdylora/contract';
 import type { Tokenizer } from '@qdylora/data';
 import type { WrittenToken } from '../../recipes/text/decode-text.ts';
 import type { ServedModel } from '../served-models.ts';
-import { toolCallFormatOf } from '../tool-calls/tool-call-format.ts';
+import { CALL_MARKERS, toolCallFormatOf } from '../tool-calls/tool-call-format.ts';
 import { createToolCallReader, type ToolCallReader } from '../tool-calls/tool-call-reader.ts';
 import { ApiError, plainMessage } from './api-error.ts';
 import { readChatAnswer, type ChatEvent, type ChatFinish } from './chat-answer.ts';
@@ -25,7 +25,7 @@ type ChatLogprobs = {
 /** Begins the answers to a request of `/v1/chat/completions`. @throws as `beginChoices` */
 export function beginChatCompletion(service: Service, request: ChatRequest, life: RequestLife): Completion {
   const model = service.models.find(request.model);
-  const { prompt, readsCalls } = promptOf(model, request);
+  const { prompt, callMarkers, readsCalls } = promptOf(model, request);
   const topCount = request.logprobs ? (request.top_logprobs ?? 0) : null;
   const room = service.contextTokens - prompt.length;
   const choices = beginChoices(service, [prompt], {
@@ -35,6 +35,7 @@ export function beginChatCompletion(service: Service, request: ChatRequest, life
     maxNewTokens: request.max_completion_tokens ?? request.max_tokens ?? Math.max(1, room),
     scoring: topCount === null ? {} : { topLogProbabilities: topCount },
     isContinued: model.adapter.style.isContinued,
+    shownSpecialTokens: callMarkers,
     promptField: 'messages',
     life,
   });
@@ -150,6 +151,8 @@ async function wholeAnswer(answer: AsyncIterable<ChatEvent>) {
 /** A prompt, and how to read calls of tools from an answer to it. */
 interface ChatPrompt {
   readonly prompt: number[];
+  /** Special tokens that the reader looks for. */
+  readonly callMarkers: readonly string[];
   /** A reader for one answer; null where none is to be found, or the template shows no format. */
   readsCalls(): ToolCallReader | null;
 }
@@ -174,7 +177,7 @@ function writtenPrompt(
   const tools = request.tool_choice === 'none' ? [] : (request.tools ?? []);
   if (tools.length > 0) {
     const template = tokenizer.chatTemplate?.forTools ?? tokenizer.chatTemplate;
-    if (!style.usesTemplate || !template?.source.includes('tools'))
+    if (!style.usesTemplate || !template?.reads('tools'))
       throw new ApiError(400, 'tools_not_supported', `The chat template of ${name} takes no tools.`, 'tools');
     const format = toolCallFormatOf(template.source);
     const names = new Set(tools.map((tool) => tool.function.name));
@@ -182,6 +185,7 @@ function writtenPrompt(
       prompt: tokenizer.encode(
         template.render(messages, { addGenerationPrompt: true, tools: request.exactTools }),
       ),
+      callMarkers: format ? CALL_MARKERS[format] : [],
       readsCalls: () => format && createToolCallReader(format, names),
     };
   }
@@ -194,7 +198,7 @@ function writtenPrompt(
         `(got ${messages.length > 1 ? `${messages.length} messages` : role}).`,
       'messages',
     );
-  return { prompt: style.encode(messages), readsCalls: () => null };
+  return { prompt: style.encode(messages), callMarkers: [], readsCalls: () => null };
 }
 
 const chatLogprobs = (tokens: readonly WrittenToken[], tokenizer: Tokenizer): ChatLogprobs => {

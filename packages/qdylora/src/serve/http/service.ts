@@ -45,6 +45,8 @@ export interface ChoicesOptions {
   readonly scoring: Pick<DecodeOptions, 'scorePrompt' | 'topLogProbabilities'>;
   /** Whether answers go on with the text of the prompt; false by default: a turn of a chat. */
   readonly isContinued?: boolean;
+  /** Special tokens that stay in the text; none by default. */
+  readonly shownSpecialTokens?: readonly string[];
   /** The field of the request that the prompts come from, for errors. */
   readonly promptField: 'prompt' | 'messages';
   readonly life: RequestLife;
@@ -59,8 +61,10 @@ export interface ChoicesOptions {
 export function beginChoices(
   service: Service,
   prompts: readonly (readonly number[])[],
-  { model, fields, stopIds, maxNewTokens, scoring, isContinued = false, promptField, life }: ChoicesOptions,
+  options: ChoicesOptions,
 ): Choice[] {
+  const { model, fields, stopIds, maxNewTokens, scoring, promptField, life } = options;
+  const { isContinued = false, shownSpecialTokens } = options;
   const { engine, metrics } = service;
   const perPrompt = fields.n ?? 1;
   const answerCount = prompts.length * perPrompt;
@@ -89,7 +93,11 @@ export function beginChoices(
         });
         metrics.addPrompt(prompt.length);
         const context = isContinued ? prompt : [];
-        const texts = decodeText(events, model.adapter.tokenizer, { stops: fields.stop, context });
+        const texts = decodeText(events, model.adapter.tokenizer, {
+          stops: fields.stop,
+          context,
+          shownSpecialTokens,
+        });
         return { index: p * perPrompt + i, prompt, events: metrics.counted(texts) };
       });
     });

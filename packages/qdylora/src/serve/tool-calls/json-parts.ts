@@ -22,3 +22,20 @@ export function partsOf(json: string): string[] {
   }
   return parts;
 }
+
+/**
+ * Where the list or the object ends that begins at a place of a text, by its brackets; -1 where none begins
+ * there, or it has no end.
+ */
+export function endOfValue(text: string, from: number): number {
+  if (text[from] !== '{' && text[from] !== '[') return -1;
+  const tokens = new RegExp(JSON_TOKEN);
+  tokens.lastIndex = from;
+  let depth = 0;
+  for (let found = tokens.exec(text); found; found = tokens.exec(text)) {
+    if (found[0] === '{' || found[0] === '[') depth++;
+    if (found[0] === '}' || found[0] === ']') depth--;
+    if (depth === 0) return tokens.lastIndex;
+  }
+  return -1;
+}

@@ -12,13 +12,15 @@ function readCall(text: string, names: ReadonlySet<string>): ToolCall | null {
   const call = parsed(text);
   if (!isObject(call)) return null;
   const { name } = call;
-  if (typeof name !== 'string' || !names.has(name)) return null;
+  if (typeof name !== 'string') return null;
   const key = ['arguments', 'parameters'].find((each) => (call[each] ?? null) !== null);
-  if (key === undefined) return { name, arguments: '{}' };
-  const given = call[key];
-  const written = typeof given === 'string' ? given.trim() : valueText(text, key);
-  return isObject(parsed(written)) ? { name, arguments: written } : null;
+  const given = key === undefined ? '{}' : call[key];
+  return callOf(name, typeof given === 'string' ? given.trim() : valueText(text, key!), names);
 }
+
+/** A call of a tool with these arguments; null where `names` has no such tool, or they are no object. */
+export const callOf = (name: string, written: string, names: ReadonlySet<string>): ToolCall | null =>
+  names.has(name) && isObject(parsed(written)) ? { name, arguments: written } : null;
 
 /** The text of a value of an object. Of several with one key the last one counts, as in `JSON.parse`. */
 function valueText(object: string, key: string): string {

@@ -16,7 +16,8 @@ function read(format: ToolCallFormat, pieces: readonly string[]) {
   };
 }
 
-const CALL = '{"name": "add", "arguments": {"a": 1, "b": "</x>"}}';
+const ADDED = '{"a": 1, "b": "</x>"}';
+const CALL = `{"name": "add", "arguments": ${ADDED}}`;
 const OTHER = '{"name": "weather", "parameters": {}}';
 /** A call of a tool that nobody has: no call, whatever stands before it. */
 const UNKNOWN = CALL.replace('add', 'none');
@@ -33,8 +34,25 @@ describe('calls', () => {
     ],
     ['in a list', 'list', ` [${CALL}, ${OTHER}]`, ''],
     ['in a list behind its marker', 'list', `[TOOL_CALLS][${CALL}, ${OTHER}]`, ''],
+    ['in a list behind a text', 'list', `Wait. [TOOL_CALLS] [${CALL}, ${OTHER}]`, 'Wait.'],
+    ['in lists, before a text', 'list', `[TOOL_CALLS][${CALL}] [TOOL_CALLS][${OTHER}] ok`, ' ok'],
+    ['behind their names', 'named', `[TOOL_CALLS]add[ARGS]${ADDED}[TOOL_CALLS]weather[ARGS]{}`, ''],
+    [
+      'behind their names and ids, after a text',
+      'named',
+      `Wait [a].\n[TOOL_CALLS]add[CALL_ID]x1[ARGS]${ADDED}\n[TOOL_CALLS] weather[CALL_ID]y2[ARGS] {}\n`,
+      'Wait [a].',
+    ],
     ['as objects', 'object', `${CALL}; ${OTHER}`, ''],
     ['as objects behind a tag', 'object', `<|python_tag|>${CALL};${OTHER}`, ''],
+    ['as objects behind a tag after a text', 'object', `Wait. <|python_tag|>${CALL};${OTHER}`, 'Wait.'],
+    ['as objects in lines, with a semicolon at the end', 'object', `${CALL}\n${OTHER};\n`, ''],
+    [
+      'in a tag that is not closed',
+      'tagged',
+      `Wait.<tool_call>${CALL}</tool_call><tool_call>\n${OTHER}`,
+      'Wait.',
+    ],
   ])('%s are found, whatever pieces the answer comes in', (_, format, answer, text) => {
     fc.assert(
       fc.property(fc.array(fc.nat({ max: answer.length }), { maxLength: 20 }), (places) => {
@@ -47,7 +65,9 @@ describe('calls', () => {
 
   test('a text within a call that looks like the end of one is part of it', () => {
     const answer = '{"name": "add", "parameters": {"code": "a(); {b}"}}';
-    expect(read('object', [answer])).toEqual({ text: '', calls: ['add{"code": "a(); {b}"}'] });
+    const found = 'add{"code": "a(); {b}"}';
+    expect(read('object', [answer])).toEqual({ text: '', calls: [found] });
+    expect(read('object', [`${answer}; ${answer}`])).toEqual({ text: '', calls: [found, found] });
   });
 
   test('arguments that are a text of JSON are the object that it holds', () => {
@@ -71,7 +91,7 @@ describe('calls', () => {
   });
 });
 
-const FORMATS = ['tagged', 'list', 'object'] as const;
+const FORMATS = ['tagged', 'list', 'named', 'object'] as const;
 
 test('an answer without calls is the text as it is, and of plain text only white space is held back', () => {
   const part = fc.oneof(
@@ -80,6 +100,9 @@ test('an answer without calls is the text as it is, and of plain text only white
       '<tool_call>',
       '</tool_call>',
       '[TOOL_CALLS]',
+      '[TOOL_CALLS]none[ARGS]{}',
+      '<|python_tag|>',
+      ';',
       '[',
       '{',
       ' ',
@@ -111,14 +134,26 @@ test('what looks like a call but is none stays text', () => {
       text: `<tool_call>${json}</tool_call>`,
       calls: [],
     });
-    for (const format of ['list', 'object'] as const)
-      expect(read(format, [json])).toEqual({ text: json, calls: [] });
+    const named = `[TOOL_CALLS]sub[ARGS]{}[TOOL_CALLS]add[ARGS]${json.slice(1)}`;
+    for (const [format, answer] of [
+      ['tagged', `<tool_call>${json}`],
+      ['list', json],
+      ['list', `[TOOL_CALLS]${json}`],
+      ['named', named],
+      ['named', named.slice('[TOOL_CALLS]sub[ARGS]{}'.length)],
+      ['object', json],
+      ['object', `${CALL}; ${json}`],
+      ['object', `${CALL} is a call`],
+      ['list', `[${CALL}] is a list`],
+    ] as const)
+      expect(read(format, [answer])).toEqual({ text: answer, calls: [] });
   }
 });
 
 test('the format is that of the template', () => {
   expect(toolCallFormatOf("'\\n<tool_call>\\n' + tool_call.arguments | tojson")).toBe('tagged');
   expect(toolCallFormatOf('{{- "[TOOL_CALLS] [" }}')).toBe('list');
+  expect(toolCallFormatOf("'[TOOL_CALLS]' + name + '[ARGS]' + arguments")).toBe('named');
   expect(toolCallFormatOf('Respond in the format {"name": function name, "parameters": dictionary')).toBe(
     'object',
   );

@@ -1,6 +1,7 @@
 import { longestBeginning } from '../../recipes/text/stop-finder.ts';
+import { findJsonCalls, findNamedCalls, type FoundCalls } from './find-calls.ts';
 import { parseCalls, type ToolCall } from './parse-calls.ts';
-import type { ToolCallFormat } from './tool-call-format.ts';
+import { CALL_MARKERS, type ToolCallFormat } from './tool-call-format.ts';
 
 /** What is certain of an answer: its next text, and calls. */
 export interface AnswerPiece {
@@ -17,13 +18,15 @@ export interface ToolCallReader {
 
 /** @param names of the tools that may be called */
 export function createToolCallReader(format: ToolCallFormat, names: ReadonlySet<string>): ToolCallReader {
-  return format === 'tagged' ? taggedReader(names) : wholeReader(format, names);
+  return format === 'tagged' ? taggedReader(names) : markedReader(format, names);
 }
 
-const OPEN = '<tool_call>';
-const CLOSE = '</tool_call>';
+const [OPEN, CLOSE] = CALL_MARKERS.tagged;
 
-/** Calls in tags. White space before a call, and behind the last one, is not part of the text. */
+/**
+ * Calls in tags; at the end of the answer one without its closing tag too. White space before a call, and
+ * behind the last one, is not part of the text.
+ */
 function taggedReader(names: ReadonlySet<string>): ToolCallReader {
   let held = '';
   let hasCalls = false;
@@ -53,39 +56,50 @@ function taggedReader(names: ReadonlySet<string>): ToolCallReader {
         held = held.slice(end);
       }
     },
-    finish: () => ({ text: hasCalls && held.trim() === '' ? '' : held, calls: [] }),
+    finish() {
+      const open = held.indexOf(OPEN);
+      const found = open < 0 ? null : parseCalls(held.slice(open + OPEN.length), names);
+      if (found) return { text: '', calls: found };
+      return { text: hasCalls && held.trim() === '' ? '' : held, calls: [] };
+    },
   };
 }
 
-/** How an answer that is nothing but calls may begin, and what lies between its calls. */
-const WHOLE = {
-  list: { marker: '[TOOL_CALLS]', first: '[', between: null },
-  object: { marker: '<|python_tag|>', first: '{', between: /;\s*(?=\{)/ },
+/** Where the calls of an answer begin: at the marker, or at `first` where the answer begins with it. */
+const BEGINNINGS = {
+  list: { marker: CALL_MARKERS.list[0], first: '[' },
+  named: { marker: CALL_MARKERS.named[0], first: CALL_MARKERS.named[0] },
+  object: { marker: CALL_MARKERS.object[0], first: '{' },
 } as const;
 
-/** Calls that are the whole answer. Text that begins otherwise is not held back. */
-function wholeReader(format: keyof typeof WHOLE, names: ReadonlySet<string>): ToolCallReader {
-  const { marker, first, between } = WHOLE[format];
+/**
+ * Calls at the end of an answer, which are certain only then. Without a marker they are the whole answer.
+ * White space before them is not part of the text.
+ */
+function markedReader(format: keyof typeof BEGINNINGS, names: ReadonlySet<string>): ToolCallReader {
+  const { marker, first } = BEGINNINGS[format];
+  const find = (text: string): FoundCalls =>
+    format === 'named' ? findNamedCalls(text, names) : findJsonCalls(text, marker, names);
   let held = '';
-  let isText = false;
-  const mayBeCalls = (text: string): boolean =>
-    text === '' || text.startsWith(first) || text.startsWith(marker) || marker.startsWith(text);
+  let hasText = false;
   return {
     push(piece) {
       held += piece;
-      isText ||= !mayBeCalls(held.trimStart());
-      const text = isText ? held : '';
-      held = isText ? '' : held;
+      if (!hasText && held.trimStart().startsWith(first)) return { text: '', calls: [] };
+      const open = held.indexOf(marker);
+      const end = open < 0 ? held.length - longestBeginning(held, [marker]) : open;
+      const text = held.slice(0, end).trimEnd();
+      held = held.slice(text.length);
+      hasText ||= text !== '';
       return { text, calls: [] };
     },
     finish() {
-      const whole = held.trim();
-      const body = whole.startsWith(marker) ? whole.slice(marker.length) : whole;
-      const one = parseCalls(body, names); // first: a text in it may look like what lies between calls
-      const calls = one || !between ? [one] : body.split(between).map((part) => parseCalls(part, names));
-      return calls.every((found) => found !== null)
-        ? { text: '', calls: calls.flat() }
-        : { text: held, calls: [] };
+      const whole = find(held);
+      if (whole.calls.length > 0 && whole.rest === '') return { text: '', calls: whole.calls };
+      const open = held.indexOf(marker);
+      const { calls, rest } = find(open < 0 ? '' : held.slice(open));
+      const text = calls.length > 0 ? held.slice(0, open).trimEnd() + rest : held;
+      return { text, calls };
     },
   };
 }

@@ -1,3 +1,5 @@
+import { openCheckpoint } from '@qdylora/checkpoint';
+import { loadTokenizer } from '@qdylora/data';
 import { expect, test } from 'vitest';
 import { scriptedApp } from '../../../test/scripted-app.ts';
 import { EMBEDDED_BASE } from '../../../test/served-run.ts';
@@ -11,12 +13,26 @@ const TEMPLATES = {
   tagged: `${TOOLS}{# <tool_call> #}${MESSAGES}`,
   list: `${TOOLS}{# [TOOL_CALLS] #}${MESSAGES}`,
   object: `${TOOLS}{# <|python_tag|> #}${MESSAGES}`,
+  named: `${TOOLS}{# [TOOL_CALLS] [ARGS] #}${MESSAGES}`,
   none: `${TOOLS}${MESSAGES}`,
 };
 
+/** The tokenizer of the embedded base with this template, and with these special tokens too. */
+async function tokenizerWith(template: string, specialTokens: readonly string[]) {
+  if (specialTokens.length === 0)
+    return (await openTokenizer(EMBEDDED_BASE, { name: null, source: template }))!;
+  using checkpoint = await openCheckpoint(EMBEDDED_BASE);
+  const json = checkpoint.tokenizerFiles.tokenizerJson as { added_tokens: { id: number }[] };
+  const [first] = json.added_tokens;
+  const firstId = loadTokenizer(checkpoint.tokenizerFiles as never).vocabularySize;
+  const added = specialTokens.map((content, i) => ({ ...first, special: true, content, id: firstId + i }));
+  const tokenizerJson = { ...json, added_tokens: [...json.added_tokens, ...added] };
+  return loadTokenizer({ tokenizerJson, tokenizerConfig: null, chatTemplate: template });
+}
+
 /** A server whose model has this template and gives this answer, and the prompts that it got. */
-async function clientOf(template: string, answer: string) {
-  const tokenizer = (await openTokenizer(EMBEDDED_BASE, { name: null, source: template }))!;
+async function clientOf(template: string, answer: string, specialTokens: readonly string[] = []) {
+  const tokenizer = await tokenizerWith(template, specialTokens);
   const prompts: string[] = [];
   const app = await scriptedApp({
     tokenizer,
@@ -93,6 +109,40 @@ test('an answer without a call, a format in the template, or a tool to be called
   }
 });
 
+const ROME = '{"city": "Rome"}';
+
+test.each<[keyof typeof TEMPLATES, readonly string[], string, string | null]>([
+  ['tagged', ['<tool_call>', '</tool_call>', '<end>'], `Look.<tool_call>${CALL}</tool_call><end>`, 'Look.'],
+  ['list', ['[TOOL_CALLS]', '<end>'], `Look.<end>[TOOL_CALLS] [${CALL}]`, 'Look.'],
+  ['named', ['[TOOL_CALLS]', '[ARGS]'], `[TOOL_CALLS]weather[ARGS]${ROME}`, null],
+  ['named', ['[TOOL_CALLS]', '[CALL_ID]', '[ARGS]'], `[TOOL_CALLS]weather[CALL_ID]a1[ARGS]${ROME}`, null],
+  ['object', ['<|python_tag|>'], `<|python_tag|>${CALL}`, null],
+])(
+  'calls in the format "%s" are found where its marks %j are special tokens',
+  async (format, specialTokens, answer, content) => {
+    const { openai } = await clientOf(TEMPLATES[format], answer, specialTokens);
+    const [{ message }] = (await openai.chat.completions.create(ASK)).choices;
+    expect(message.content).toBe(content);
+    expect(message.tool_calls).toMatchObject([{ function: { name: 'weather', arguments: ROME } }]);
+    // without tools no special token is written
+    const plain = await openai.chat.completions.create({ ...ASK, tools: undefined });
+    const text = specialTokens.reduce((rest, token) => rest.replaceAll(token, ''), answer);
+    expect(plain.choices[0].message.content).toBe(text);
+  },
+);
+
+test('a stop text that closes a call leaves it a call', async () => {
+  const { openai } = await clientOf(TEMPLATES.tagged, `<tool_call>${CALL}</tool_call>`);
+  const { choices } = await openai.chat.completions.create({ ...ASK, stop: '</tool_call>' });
+  expect([choices[0].finish_reason, choices[0].message.tool_calls?.length]).toEqual(['tool_calls', 1]);
+});
+
+test('tools are refused where the template only mentions them', async () => {
+  const template = "{% for m in messages %}{{ m['tools'] }}{{ m.tools }}{{ m.content }}{% endfor %}";
+  const { openai } = await clientOf(template, 'Sunny.');
+  await expect(openai.chat.completions.create(ASK)).rejects.toMatchObject({ code: 'tools_not_supported' });
+});
+
 test('log-probabilities cover all tokens of an answer with calls', async () => {
   const { openai } = await clientOf(TEMPLATES.tagged, `Now<tool_call>${CALL}</tool_call>`);
   const { choices, usage } = await openai.chat.completions.create({ ...ASK, logprobs: true });
@@ -161,6 +211,18 @@ test('arguments and tools keep the digits of their numbers and the order of thei
   );
   expect(json.choices[0].message.tool_calls[0].function.arguments).toBe(EXACT);
   expect(prompts).toEqual([`${tools.replace(EXACT, PRINTED)}x${PRINTED}`]);
+});
+
+test('the keys of an earlier call reach the template in the order in which they were sent', async () => {
+  const calls =
+    '[{"function": {"arguments": {"b": 1}, "x": 1.0, "name": "weather"}, "id": "a", "type": null}]';
+  const { post, prompts } = await clientOf('{{ messages[0].tool_calls | tojson }}', 'Sunny.');
+  const body = calls.replace('{"b": 1}', JSON.stringify('{"b": 1}'));
+  await post(
+    '/v1/chat/completions',
+    `{"model": "smol", "messages": [{"tool_calls": ${body}, "role": "assistant"}]}`,
+  );
+  expect(prompts).toEqual([calls]);
 });
 
 test.each([
