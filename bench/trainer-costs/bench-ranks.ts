@@ -23,9 +23,9 @@ const distillation = { weight: 0.5, topK: 64 } as const;
 const DISTILLED = { schedule: 'sandwich', distribution: 'upper', distillation } as const;
 
 /**
- * The sampler of `qdylora train`: all rows at the largest rank, half of them again at the smallest. The others
- * run again only if a smaller rank is drawn, which happens in a quarter of the steps. A median says nothing of
- * the rarer steps, so each kind is measured by itself.
+ * The sampler of `qdylora train`: all rows at the largest rank, half of them again at the smallest. The
+ * others run again only if a smaller rank is drawn, which happens in a quarter of the steps. A median says
+ * nothing of the rarer steps, so each kind is measured by itself.
  */
 const defaultSampler = (isLargestDrawn: boolean) =>
   ({

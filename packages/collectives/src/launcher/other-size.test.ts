@@ -9,7 +9,7 @@ const messageFor = (name: LauncherName, known: number): string => {
 
 it('a library that knows one process of Slurm was started without MPI', () => {
   expect(messageFor('slurm', 1)).toMatch(
-    /^\[mpi\] The launcher \(slurm\) has 4 workers, but Open MPI v5\.0\.7 knows 1\. Slurm started .*--mpi=pmix/,
+    /^\[mpi\] The launcher \(slurm\) has 4 workers, but Open MPI v5\.0\.7 knows 1\. Slurm .*--mpi=pmix/,
   );
 });
 

@@ -21,8 +21,8 @@ const OTHER_LIBRARY =
 function adviceWithoutMpi({ name }: Launcher): string {
   if (name === 'slurm')
     return (
-      'Slurm started the workers without MPI: use srun --mpi=pmix (srun --mpi=list shows what there is), or ' +
-      'mpirun within the allocation.'
+      'Slurm started the workers without MPI: use srun --mpi=pmix (srun --mpi=list shows what there is), ' +
+      'or mpirun within the allocation.'
     );
   return (
     `If no launcher started this process, unset ${placeVariables(name).join(' and ')}, which one has left. ` +

@@ -91,7 +91,7 @@ export function prepareOp<I extends Arrays, O extends Arrays, A>(
   return { outputs: outputs as O, run };
 }
 
-/** What the outputs of a call are made from: their specs, and the arrays that the caller supplied for some. */
+/** What the outputs of a call are made from: their specs, and the arrays that the caller supplied. */
 interface Results {
   readonly op: Op;
   readonly specs: SpecsOf<Arrays>;

@@ -35,18 +35,18 @@ export function labelMessages(
   );
 }
 
-/** Notes tools and tool calls that the template cannot write, because its source never mentions them. */
+/** Notes tools and tool calls that the template cannot write, because it never reads them. */
 function noteUnshown(
   messages: readonly ChatMessage[],
   tools: readonly unknown[] | undefined,
   template: ChatTemplate,
   unshown: Set<string>,
 ): void {
-  const { source } = templateFor(template, tools);
+  const chosen = templateFor(template, tools);
   const calls = (message: ChatMessage): boolean =>
     Array.isArray(message.tool_calls) && message.tool_calls.length > 0;
-  if (tools && !source.includes('tools')) unshown.add('tools');
-  if (messages.some(calls) && !source.includes('tool_calls')) unshown.add('tool_calls');
+  if (tools && !chosen.reads('tools')) unshown.add('tools');
+  if (messages.some(calls) && !chosen.source.includes('tool_calls')) unshown.add('tool_calls');
 }
 
 function isUntrained(weight: unknown, name: string, where: string): boolean {

@@ -50,7 +50,7 @@ export interface ChatTemplate {
   readonly endToken?: string;
   /** The template for conversations with tools, if the model has a separate one. */
   readonly forTools?: ChatTemplate;
-  /** Whether the template reads a variable, such as `tools`. A key of a message of that name is no variable. */
+  /** Whether the template reads a variable, such as `tools`. A key of a message is not a variable. */
   reads(variable: string): boolean;
   /** Renders a conversation as the text that a model reads. */
   render(messages: readonly ChatMessage[], options?: RenderOptions): string;

@@ -91,8 +91,8 @@ export async function planRun(
 const countNotes = ({ report: { rows, measuredRows } }: RunData): string[] =>
   measuredRows < rows
     ? [
-        `The number of training rows is an upper bound: ${measuredRows} of ${rows} rows were tokenized, and ` +
-          `others that have nothing to predict are left out when they are read.`,
+        `The number of training rows is an upper bound: ${measuredRows} of ${rows} rows were tokenized, ` +
+          'and others that have nothing to predict are left out when they are read.',
       ]
     : [];
 

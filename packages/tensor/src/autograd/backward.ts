@@ -46,8 +46,8 @@ const BACKWARD_OPTIONS: OptionRules<BackwardOptions> = {
  * `leaves` in their order, each in an array of its own, and releases every recorded result as soon as nothing
  * needs it.
  *
- * @throws QdyloraError BAD_ARGUMENT where the tape has not recorded the root, or backward has run on it, where
- * the root is no scalar and has no seed, for a seed of another dtype or shape, and for an unknown option
+ * @throws QdyloraError BAD_ARGUMENT if the tape has not recorded the root or backward has run on it, if the
+ * root is not a scalar and has no seed, for a seed of another dtype or shape, and for an unknown option
  */
 export function backward<V extends ArrayView = FloatView>(
   tape: Tape,

@@ -323,12 +323,13 @@ export function assertWorkerRanksFit(
       'Leave one of them out.',
     );
   const untrained = untrainedRank(maxRankByWorker, config);
+  const enough = (isEachRowTwice(config) ? 2 : 1) * maxRankByWorker.length;
   if (untrained !== undefined)
     throw refuse(
       (name) =>
         `No process of rank ${untrained} in ${name('maxRankByWorker')} gets a micro batch: ` +
         `${name('gradientAccumulationSteps')} is ${config.gradientAccumulationSteps}`,
-      `Set gradient_accumulation_steps to ${(isEachRowTwice(config) ? 2 : 1) * maxRankByWorker.length} or more.`,
+      `Set gradient_accumulation_steps to ${enough} or more.`,
     );
 }
 

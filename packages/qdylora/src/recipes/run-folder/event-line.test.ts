@@ -102,7 +102,9 @@ describe('events.schema.json', () => {
     expectFits(lines);
     expect(
       lines.filter(({ type }) => type === 'warning').map(({ code, message }) => [code, message]),
-    ).toEqual([['OTHER_KERNELS', expect.stringMatching(/kernels of host; this run continues with host avx2/)]]);
+    ).toEqual([
+      ['OTHER_KERNELS', expect.stringMatching(/kernels of host; this run continues with host avx2/)],
+    ]);
   });
 
   it('holds for a run without a finite loss, which ends it', async () => {

@@ -85,7 +85,7 @@ async function hashesOfStart(
   };
 }
 
-/** The checkpoint that a run resumes from; null: it begins. Only the first worker has the folder of `auto`. */
+/** The checkpoint that a run resumes from; null: it begins. Only the first worker looks for `auto`. */
 const checkpointOf = (
   { outputDir, resumeFromCheckpoint: resume }: OpenedRun['config'],
   fs: FileSystem,

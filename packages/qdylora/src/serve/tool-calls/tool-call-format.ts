@@ -2,8 +2,8 @@
  * How a family writes calls of tools into its answer:
  * - `tagged` (Hermes, Qwen): `<tool_call>{"name": …, "arguments": {…}}</tool_call>`, between other text
  * - `list` (Mistral): `[TOOL_CALLS][{"name": …, "arguments": {…}}, …]`, after a text or without one
- * - `named` (Mistral since 2025): `[TOOL_CALLS]name[ARGS]{…}` or `[TOOL_CALLS]name[CALL_ID]id[ARGS]{…}`, after
- *   a text or without one, once for each call
+ * - `named` (Mistral since 2025): `[TOOL_CALLS]name[ARGS]{…}` or `[TOOL_CALLS]name[CALL_ID]id[ARGS]{…}`,
+ *   after a text or without one, once for each call
  * - `object` (Llama 3.1): `{"name": …, "parameters": {…}}`, the whole answer or behind `<|python_tag|>`;
  *   several with semicolons between
  */
