@@ -241,7 +241,7 @@ describe('a row', () => {
     expect(Array.from((await only({ input_ids: [5, 6] }, { tokenizer: null })).labels)).toEqual([5, 6]);
   });
 
-  it('of tokens without labels is counted where its masks of TRL say so', async () => {
+  it('of tokens is counted where its masks of TRL say so', async () => {
     const labelsOf = async (row: object, options: Partial<DatasetOptions> = {}): Promise<number[]> =>
       Array.from((await only({ input_ids: [5, 6, 7, 8], ...row }, { tokenizer: null, ...options })).labels);
     const completion = { completion_mask: [0, 1, 1, 1] };
@@ -251,7 +251,7 @@ describe('a row', () => {
     expect(await labelsOf(completion, everything)).toEqual([5, 6, 7, 8]);
     expect(await labelsOf(assistant, everything)).toEqual([5, 6, -100, 8]);
     expect(await labelsOf({ ...completion, ...assistant })).toEqual([-100, 6, -100, 8]);
-    expect(await labelsOf({ ...completion, ...assistant, labels: [5, 6, 7, -100] })).toEqual([5, 6, 7, -100]);
+    expect(await labelsOf({ ...completion, ...assistant, labels: [5, 6, 7, -100] })).toEqual([-100, 6, -100, -100]);
     expect(await labelsOf({ ...assistant, attention_mask: [0, 1, 1, 1] })).toEqual([6, -100, 8]);
   });
 

@@ -30,17 +30,20 @@ export function rowLabeller(
   };
   const variableKeys = (row: Row, { readsVariables }: RowFormat): readonly string[] =>
     readsVariables?.(row, settings) ? [VARIABLES_KEY] : [];
+  const assertRowParsed = (row: Row, rowFormat: RowFormat): void =>
+    assertParsed(row, [...rowFormat.required, ...rowFormat.optional, ...variableKeys(row, rowFormat)]);
   return {
     get format() {
       return format;
     },
     label(row) {
       const rowFormat = formatOf(row);
-      assertParsed(row, [...rowFormat.required, ...rowFormat.optional, ...variableKeys(row, rowFormat)]);
+      assertRowParsed(row, rowFormat);
       return rowFormat.label(row, settings);
     },
     hash(row) {
       const rowFormat = formatOf(row);
+      assertRowParsed(row, rowFormat);
       const { required, optional, maskKeys } = rowFormat;
       const valueOf = (key: string): unknown => row.value[key] ?? null;
       // a row without these keeps the hash that it had before there were any

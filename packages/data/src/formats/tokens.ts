@@ -15,8 +15,8 @@ const BIT: Range = { from: 0, to: 1 };
 
 /**
  * Tokenized rows, as in transformers: `{"input_ids": […], "labels": […]}`. Needs no tokenizer.
- * labels[i] belongs to input_ids[i]; −100 is not counted. Without labels, a token counts if the row's masks
- * (`maskKeys`, those of TRL) are 1 there. Positions whose `attention_mask` is 0 are padding and are removed.
+ * labels[i] belongs to input_ids[i]; −100 is not counted, and neither is a token whose masks (`maskKeys`,
+ * those of TRL) are not 1. Positions whose `attention_mask` is 0 are padding and are removed.
  */
 export const tokensFormat: RowFormat = {
   name: 'tokens',
@@ -52,9 +52,8 @@ export const tokensFormat: RowFormat = {
   },
 };
 
-/** As in TRL, masks decide only without labels, and `completion_mask` only with `completionOnlyLoss`. */
-function maskKeys({ value }: Row, { completionOnlyLoss }: RowSettings): readonly string[] {
-  if (value.labels != null) return [];
+/** As in TRL, `completion_mask` decides only with `completionOnlyLoss`. */
+function maskKeys(_: Row, { completionOnlyLoss }: RowSettings): readonly string[] {
   return completionOnlyLoss ? ['assistant_masks', 'completion_mask'] : ['assistant_masks'];
 }
 

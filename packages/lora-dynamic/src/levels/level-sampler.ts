@@ -12,8 +12,9 @@ import { QUANTIZATION_LEVELS, STORED_LEVEL } from '@qdylora/quant';
 
 /**
  * The quantization level of each optimizer step.
- * - `distilled`: all steps are at the anchor level. In one of every two, the parts of the largest rank run
- *   once more, at a level drawn from the rest, and learn from its predictions at the anchor (distillation).
+ * - `distilled`: all steps are at the anchor level. In one of every two, the parts that a smaller rank learns
+ *   from run once more, at the drawn rank and at a level drawn from the rest. They learn from the predictions
+ *   of the largest rank at the anchor (distillation).
  *   Their gradients have a small weight, so the other levels hardly cost the anchor anything.
  * - `sampled`: of every two steps one, in random order, is at the anchor level, the other at a level drawn
  *   from the rest. Ranks are drawn independently. So with the rank schedule `sandwich` (half of the parts of

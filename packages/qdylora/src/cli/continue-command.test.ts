@@ -29,7 +29,7 @@ it('an abort names the checkpoint and the command', () => {
   const abort = new QdyloraError('ABORTED', {
     where: 'train',
     problem: 'the run was aborted after step 4',
-    nextStep: 'Go on from c with resume_from_checkpoint.',
+    nextStep: 'Resume from c with resume_from_checkpoint.',
     details: { checkpoint: 'c' },
   });
   expect(withContinueCommand(abort, ['train', 'run.yaml'])).toMatchObject({
@@ -54,10 +54,10 @@ it.each([
   const abort = new QdyloraError('ABORTED', {
     where: 'train',
     problem: 'the run was aborted after step 4',
-    nextStep: 'Go on from c with resume_from_checkpoint.',
+    nextStep: 'Resume from c with resume_from_checkpoint.',
   });
   const { nextStep } = withContinueCommand(abort, ['train', 'run.yaml'], workers) as QdyloraError;
-  expect(nextStep).toBe(`Go on from c with resume_from_checkpoint.\n${expected}`);
+  expect(nextStep).toBe(`Resume from c with resume_from_checkpoint.\n${expected}`);
 });
 
 it('an error that cannot be continued from stays as it is', () => {

@@ -109,6 +109,7 @@ describe('a run', () => {
     ['quantization_levels: [4]', { levelSchedule: 'distilled' }],
     ['quantization: none\nquantization_levels: [4]', { quantizationLevels: [4] }],
     ['method: none\nquantization_levels: [4]\nlevel_schedule: sampled', { quantizationLevels: [4] }],
+    ['method: none\ndistillation_student: smallest', { method: 'none' }],
     ['eval_ranks: [64, 1, 1]', { evalRanks: [1, 64] }],
     [
       'eval_ranks: [3]\nearly_stopping: 3\neval_steps: 1\nval_set_size: 9',

@@ -81,9 +81,10 @@ export interface RunOptions {
     'uniform' | 'geometric' | 'tail_heavy' | 'upper' | 'top_heavy' | readonly number[] | null;
   /**
    * How a step chooses its ranks. A step has parts: its micro batches, or parts of them (rank_segments).
-   * sandwich: half of the parts train the largest rank, half a drawn one; one: all parts train one drawn
-   * rank; each: every part draws a rank; stratified: the draws are spread over all ranks; all: every
-   * part trains every rank (default: sandwich).
+   * sandwich: half of the parts train the largest rank, half a drawn one (with distillation see
+   * distillation_student); one: all parts train one drawn rank; each: every part draws a rank;
+   * stratified: the draws are spread over all ranks; all: every part trains every rank (default:
+   * sandwich).
    */
   readonly rankSchedule?: 'one' | 'each' | 'stratified' | 'sandwich' | 'all';
   /**
@@ -264,7 +265,8 @@ export interface RunOptions {
   readonly maxGradNorm?: number;
   /**
    * 8bit: optimizer states of one byte, in blocks of 256; paged: at most optimizer_memory_budget of the
-   * states in memory, the others in a file, with the same results (default: adamw_32bit).
+   * states in memory, the others in a file (on a GPU: in pinned memory of the system), with the same
+   * results (default: adamw_32bit).
    */
   readonly optimizer?:
     'adamw_32bit' | 'adamw_8bit' | 'paged_adamw_32bit' | 'paged_adamw_8bit' | 'lion_8bit' | 'sgd';

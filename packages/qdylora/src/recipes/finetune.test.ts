@@ -45,7 +45,7 @@ describe('finetune', () => {
           expect(events).toContainEqual({
             type: 'notice',
             message: expect.stringMatching(
-              /gradient_checkpointing 100GiB: the first 0 of \d+ layers run again/,
+              /gradient_checkpointing 100GiB: the first 0 of \d+ layers recomputed/,
             ) as string,
           });
         adapters.push(bytesOf(folder.in(`again-${i}/adapter`)));

@@ -220,3 +220,15 @@ test('a root that the tape has not recorded is refused, also in a second pass ov
   const fixed = constant(f32View([1], [1]));
   expect(() => backward(tape, sumOf(fixed, fixed))).toThrow(/depends on no parameter or leaf/);
 });
+
+test('a recomputed block without a gradient to compute leaves those of later layers alone', () => {
+  const backend = createHostBackend();
+  const ctx: ForwardContext = { ...inferenceContext(backend), tape: new Tape(backend), recompute: true };
+  const sum = (context: ForwardContext, a: FloatTensor, b: FloatTensor): FloatTensor =>
+    apply(context, differentiableAdd, { a, b }, {}).y;
+  const fixed = constant(f32View([1], [1]));
+  const first = recompute(ctx, null, (block) => sum(block, fixed, fixed));
+  const x = leaf(f32View([1], [3]));
+  const [dx] = backward(ctx.tape!, sum(ctx, first, x), { leaves: [x] });
+  expect(hostData(dx!)).toEqual(Float32Array.of(1));
+});

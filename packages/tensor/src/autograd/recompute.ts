@@ -42,6 +42,8 @@ export function recompute<X extends FloatTensor | null>(
           const start = input ? leaf(input) : null;
           const end = body({ ...ctx, backend: lazy.backend, tape, offload: null }, start as X);
           lazy.end();
+          // a block without trained weights or an input that needs a gradient: there is nothing to compute
+          if (!end.needsGradient) return { x: undefined };
           const [dx] = backward(tape, end, {
             seed: gradients.output!,
             ownsSeed: !leaves.includes(output) && store.ownedBy(output) !== undefined,

@@ -5,7 +5,7 @@ import { isAbsent, type RunIdentity } from './run-state.ts';
 /**
  * Refuses to resume if a value differs from that of the first run. A missing value equals null, so that a key
  * added by a later version does not end an older run. A hash (`…_hash`) that only one run has is ignored.
- * A larger `total_steps`, a key of `qdylora train`, extends the run and is accepted.
+ * A larger `total_steps`, which `qdylora train` stores beside the keys, extends the run.
  *
  * @throws QdyloraError BAD_RESUME that lists every value that differs.
  */

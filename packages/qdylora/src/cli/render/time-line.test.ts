@@ -13,7 +13,7 @@ it.each([
   [7.26e10, '73 GFLOP/s'],
   [3.4e8, '0.34 GFLOP/s'],
 ])('%f operations a second are written without an exponent', (operationsPerSecond, text) => {
-  expect(lineAt(operationsPerSecond)).toContain(`measured at ${text};`);
+  expect(lineAt(operationsPerSecond)).toContain(`multiplication at ${text};`);
 });
 
 it('a run of one step has no plural', () => {

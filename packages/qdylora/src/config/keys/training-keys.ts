@@ -102,7 +102,8 @@ const OPTIMIZER_KEYS = {
     group: 'Training',
     about:
       '8bit: optimizer states of one byte, in blocks of 256; paged: at most optimizer_memory_budget of the ' +
-      'states in memory, the others in a file, with the same results',
+      'states in memory, the others in a file (on a GPU: in pinned memory of the system), with the same ' +
+      'results',
   }),
   adamBeta1: optionalNumberKey(
     { from: 0, to: 1, below: true },

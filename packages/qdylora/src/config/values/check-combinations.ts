@@ -388,7 +388,10 @@ export function assertFullTraining(config: Config, explicit: ExplicitValues): vo
 }
 
 /** Defaults of earlier versions, which stand in the `run.yaml` of their runs. */
-const EARLIER_DEFAULTS: ReadonlyMap<KeyName, unknown> = new Map([['levelSchedule', 'sampled']]);
+const EARLIER_DEFAULTS: ReadonlyMap<KeyName, unknown> = new Map([
+  ['levelSchedule', 'sampled'],
+  ['distillationStudent', 'smallest'],
+]);
 
 /** Compares as JSON, since a list is never the same object as another. */
 const isDefault = (key: KeyName, value: unknown): boolean =>

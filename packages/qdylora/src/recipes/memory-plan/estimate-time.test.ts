@@ -44,7 +44,7 @@ describe('the estimate of time', () => {
       const time = await estimateTime(backend, config, model);
       expect(time.operationsPerSecond).toBeGreaterThan(0);
       expect(time.stepTokens).toBe(2 * 3 * 8);
-      expect(time.stepSeconds).toBeCloseTo((1.25 * 48 * 4060) / time.operationsPerSecond, 12);
+      expect(time.stepSeconds).toBeCloseTo((1.3125 * 48 * 4060) / time.operationsPerSecond, 12);
       expect(time.runSeconds).toBe(5 * time.stepSeconds);
       expect(backend.memory.usage().liveBytes).toBe(liveBytes);
     },
@@ -54,9 +54,9 @@ describe('the estimate of time', () => {
 describe('the passes of a row', () => {
   it.each<[number, object]>([
     [1, { distillation: 0 }],
-    [1.25, {}], // rank 1 runs over half of the rows, in half of the steps
-    [1.5, { wideRatio: 0 }],
-    [1.3125, { distillationStudent: 'both' }], // a smaller rank is drawn in one of four steps
+    [1.3125, {}], // in half of the steps rank 1 runs over half of the rows, in one of eight a drawn rank
+    [1.625, { wideRatio: 0 }],
+    [1.25, { distillationStudent: 'smallest' }],
     [1.5, { distillationStudent: 'both', ranks: [1, 4], rankDistribution: [1, 0] }],
     [1, { distillationStudent: 'drawn' }],
     [1, { method: 'none' }],

@@ -44,6 +44,6 @@ describe('a file of answers', () => {
   it('is refused with its line where it holds something else', () => {
     const path = join(temporaryFolder(), 'answers.jsonl');
     writeFileSync(path, '{"request":"x","text":"a"}\n{"rank":1}\n');
-    expect(() => openAnswers(path)).toThrow(/answers.jsonl:2.*not an answer/s);
+    expect(() => openAnswers(path)).toThrow(/answers.jsonl:2.*not a stored answer/s);
   });
 });
