@@ -251,7 +251,9 @@ describe('a row', () => {
     expect(await labelsOf(completion, everything)).toEqual([5, 6, 7, 8]);
     expect(await labelsOf(assistant, everything)).toEqual([5, 6, -100, 8]);
     expect(await labelsOf({ ...completion, ...assistant })).toEqual([-100, 6, -100, 8]);
-    expect(await labelsOf({ ...completion, ...assistant, labels: [5, 6, 7, -100] })).toEqual([-100, 6, -100, -100]);
+    expect(await labelsOf({ ...completion, ...assistant, labels: [5, 6, 7, -100] })).toEqual([
+      -100, 6, -100, -100,
+    ]);
     expect(await labelsOf({ ...assistant, attention_mask: [0, 1, 1, 1] })).toEqual([6, -100, 8]);
   });
 

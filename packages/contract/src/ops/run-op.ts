@@ -112,14 +112,14 @@ function assertResults({ op, specs, supplied, memory }: Results, attributes: unk
   }
 }
 
-/** The outputs of a call: the supplied ones, and fresh arrays for the others that somebody wants. */
+/** The outputs of a call: the supplied ones, and fresh arrays for the others. */
 function outputsOf({ op, specs, supplied, memory }: Results): Record<string, ArrayView | undefined> {
   const outputs: Record<string, ArrayView | undefined> = {};
   for (const name in specs) {
     const spec = specs[name];
     const view = supplied[name];
-    const isUnwanted = !view && op.accumulates?.includes(name);
-    outputs[name] = spec && !isUnwanted ? (view ?? memory.allocate(spec.dtype, spec.shape)) : undefined;
+    if (spec && !view && op.accumulates?.includes(name)) continue; // an accumulated output that nobody wants
+    outputs[name] = spec && (view ?? memory.allocate(spec.dtype, spec.shape));
   }
   return outputs;
 }

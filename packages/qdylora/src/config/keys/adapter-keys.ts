@@ -89,8 +89,8 @@ export const ADAPTER_KEYS = {
       about:
         'How a step chooses its ranks. A step has parts: its micro batches, or parts of them ' +
         '(rank_segments). sandwich: half of the parts train the largest rank, half a drawn one (with ' +
-        'distillation see distillation_student); one: all parts train one drawn rank; each: every part draws a rank; stratified: the draws are spread over ' +
-        'all ranks; all: every part trains every rank',
+        'distillation see distillation_student); one: all parts train one drawn rank; each: every part ' +
+        'draws a rank; stratified: the draws are spread over all ranks; all: every part trains every rank',
     },
   ),
   wideRatio: optionalNumberKey(
