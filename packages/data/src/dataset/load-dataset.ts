@@ -140,7 +140,7 @@ async function* labelledRows(
     for (const { row } of walkRows(rows, bad)) {
       if (entries++ % ROWS_PER_TURN === 0) await yieldBetweenRows(signal);
       const labelled =
-        row && bad.attempt(() => ({ ...labeller.label(row), source: row.source, hash: labeller.hash(row) }));
+        row && bad.attempt(() => ({ hash: labeller.hash(row), ...labeller.label(row), source: row.source }));
       if (labeller.format) formats.add(labeller.format.name);
       if (labelled) yield labelled;
     }

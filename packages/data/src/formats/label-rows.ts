@@ -8,11 +8,16 @@ import type { Row, RowFormat, RowSettings } from './row-format.ts';
 export interface RowLabeller {
   /** The format detected from the first row; null before it. */
   readonly format: RowFormat | null;
-  /** Tokenizes a row. @throws QdyloraError BAD_DATA; BAD_CONFIG if a tokenizer or a template is missing */
+  /**
+   * Tokenizes a row. Call `hash` first: it checks the row's values.
+   *
+   * @throws QdyloraError BAD_DATA; BAD_CONFIG if a tokenizer or a template is missing
+   */
   label(row: Row): LabelledTokens;
   /**
-   * Hash of the values that are trained on, in [0, 1). Rows of equal values have equal hashes. @throws
-   * QdyloraError BAD_DATA if a key is missing
+   * Hash of the values that are trained on, in [0, 1). Rows of equal values have equal hashes.
+   *
+   * @throws QdyloraError BAD_DATA if a key is missing, or holds malformed JSON
    */
   hash(row: Row): number;
 }
@@ -30,24 +35,19 @@ export function rowLabeller(
   };
   const variableKeys = (row: Row, { readsVariables }: RowFormat): readonly string[] =>
     readsVariables?.(row, settings) ? [VARIABLES_KEY] : [];
-  const assertRowParsed = (row: Row, rowFormat: RowFormat): void =>
-    assertParsed(row, [...rowFormat.required, ...rowFormat.optional, ...variableKeys(row, rowFormat)]);
   return {
     get format() {
       return format;
     },
-    label(row) {
-      const rowFormat = formatOf(row);
-      assertRowParsed(row, rowFormat);
-      return rowFormat.label(row, settings);
-    },
+    label: (row) => formatOf(row).label(row, settings),
     hash(row) {
       const rowFormat = formatOf(row);
-      assertRowParsed(row, rowFormat);
       const { required, optional, maskKeys } = rowFormat;
+      const ownVariables = variableKeys(row, rowFormat);
+      assertParsed(row, [...required, ...optional, ...ownVariables]);
       const valueOf = (key: string): unknown => row.value[key] ?? null;
       // a row without these keeps the hash that it had before there were any
-      const added = [...variableKeys(row, rowFormat), ...(maskKeys?.(row, settings) ?? [])].filter(
+      const added = [...ownVariables, ...(maskKeys?.(settings) ?? [])].filter(
         (key) => !isEmpty(valueOf(key)),
       );
       const values = [...required, ...optional].map(valueOf);

@@ -32,7 +32,7 @@ export interface RowFormat {
   /** Whether a row's own variables of the chat template (`readVariables`) change its tokens. */
   readsVariables?(row: Row, settings: RowSettings): boolean;
   /** The keys of masks that decide which tokens of a row count. */
-  maskKeys?(row: Row, settings: RowSettings): readonly string[];
+  maskKeys?(settings: RowSettings): readonly string[];
   /** True if rows separate prompts from answers. Otherwise every token counts as an answer. */
   readonly hasPrompts: boolean;
   label(row: Row, settings: RowSettings): LabelledTokens;

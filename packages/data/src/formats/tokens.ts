@@ -36,7 +36,7 @@ export const tokensFormat: RowFormat = {
     };
     const labels = perToken('labels', { from: NOT_COUNTED, to: top }) ?? ids;
     const attention = perToken('attention_mask', BIT);
-    const masks = maskKeys(row, settings).flatMap((key) => {
+    const masks = maskKeys(settings).flatMap((key) => {
       const mask = perToken(key, BIT);
       return mask ? [mask] : [];
     });
@@ -53,7 +53,7 @@ export const tokensFormat: RowFormat = {
 };
 
 /** As in TRL, `completion_mask` decides only with `completionOnlyLoss`. */
-function maskKeys(_: Row, { completionOnlyLoss }: RowSettings): readonly string[] {
+function maskKeys({ completionOnlyLoss }: RowSettings): readonly string[] {
   return completionOnlyLoss ? ['assistant_masks', 'completion_mask'] : ['assistant_masks'];
 }
 
@@ -65,11 +65,10 @@ function assertOneExample(row: Row, tokenCount: number, positions: readonly numb
   const lengths =
     row.value.seq_lengths == null ? null : integers(row, 'seq_lengths', { from: 0, to: MAX_ID });
   if (lengths && lengths.length > 1) throw storedPack(row, `\`seq_lengths\` has ${lengths.length} lengths`);
-  const [length = 0] = lengths ?? [tokenCount];
-  if (length !== tokenCount)
+  if (lengths && (lengths[0] ?? 0) !== tokenCount)
     throw badData(
       row.where,
-      `\`seq_lengths\` must be [${tokenCount}], the number of tokens (got [${length}])`,
+      `\`seq_lengths\` must be [${tokenCount}], the number of tokens (got [${lengths.join()}])`,
       'Correct or delete this line, or leave seq_lengths out.',
     );
   if (!positions) return;

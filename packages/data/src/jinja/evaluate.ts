@@ -1,6 +1,6 @@
 import { NO_ARGUMENTS } from './python/arguments.ts';
 import { applyFilter } from './filters.ts';
-import { markedSafe, markedSum, withoutMark, type Markup } from './python/markup.ts';
+import { markedSum, Markup, withoutMark } from './python/markup.ts';
 import { operate, operateOnOne } from './python/operators.ts';
 import type { Scope } from './scope.ts';
 import type { Argument, Binary, Call, Expression, FilterName, Member, Slice } from './syntax.ts';
@@ -97,7 +97,7 @@ function computed(node: Expression, scope: Scope): Value | Markup {
     case 'FilterExpression': {
       const name = filterName(node.filter);
       const value = filtered(operandOf(node.operand, name, LENIENT_FILTERS, scope), node.filter, scope);
-      return name === 'safe' ? markedSafe(value, scope.rendering.budget.step) : value;
+      return name === 'safe' ? new Markup(value as string) : value;
     }
     case 'TestExpression': {
       const test = testNamed(node.test.value);

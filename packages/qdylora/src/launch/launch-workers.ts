@@ -6,7 +6,7 @@ import { stripVTControlCharacters } from 'node:util';
 import type { ErrorCode } from '@qdylora/contract';
 import { LAUNCH_WORDS, NO_COLOR, WORKER_SIGNS } from '../cli/read-env.ts';
 import { launcherCommand, type LauncherCommand, type WorkerPlaces } from './launcher-command.ts';
-import { temporaryFolder } from './temporary-folder.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { watchProcesses, type EndedProcess } from './watch-processes.ts';
 import { countFinished, errorOf, hasFinished } from './worker-signs.ts';
 

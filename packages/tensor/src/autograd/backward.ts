@@ -18,7 +18,7 @@ import { fill } from '../ops/elements/fill.ts';
 import { Parameter } from '../parameter.ts';
 import type { Tensor } from '../tensor.ts';
 import { GradientStore } from './gradient-store.ts';
-import type { Tape, TapeNode } from './tape.ts';
+import { holds, type Tape, type TapeNode } from './tape.ts';
 
 export interface BackwardOptions<V extends ArrayView = FloatView> {
   /**
@@ -103,8 +103,7 @@ function assertSeed({ dtype, shape }: ArrayView, seed: FloatView | undefined): v
 /** Refuses a root from which no gradient can flow: without this check all gradients would silently be 0. */
 function assertRecorded({ nodes }: Tape, root: Tensor, leaves: readonly Tensor[]): void {
   if (leaves.includes(root)) return;
-  for (let at = nodes.length - 1; at >= 0; at--)
-    for (const name in nodes[at].outputs) if (nodes[at].outputs[name] === root) return;
+  for (let at = nodes.length - 1; at >= 0; at--) if (holds(nodes[at].outputs, root)) return;
   throw new QdyloraError('BAD_ARGUMENT', {
     where: 'backward',
     problem: root.needsGradient
@@ -168,8 +167,7 @@ function addContributions(
   const before: Record<string, FloatView | undefined> = {};
   for (const name in node.inputs)
     if (node.inputs[name]?.needsGradient) before[name] = store.get(node.inputs[name]);
-  let isRoot = false;
-  for (const name in node.outputs) isRoot ||= unseededRoot !== null && node.outputs[name] === unseededRoot;
+  const isRoot = unseededRoot !== null && holds(node.outputs, unseededRoot);
   const take = (name: string): ArrayView | undefined =>
     isReadAgain(node.inputs[name], at) ? undefined : node.inputs[name]!.view;
   const contributions = node.backward(gradients, { isRoot, tape, store, leaves, take });

@@ -78,7 +78,8 @@ export class Tape {
   }
 }
 
-function holds(tensors: Tensors, tensor: Tensor): boolean {
+/** Whether a tensor is one of these. */
+export function holds(tensors: Tensors, tensor: Tensor): boolean {
   for (const name in tensors) if (tensors[name] === tensor) return true;
   return false;
 }

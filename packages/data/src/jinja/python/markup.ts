@@ -1,4 +1,3 @@
-import { pythonText, type Step } from './python-text.ts';
 import type { Value } from './values.ts';
 
 /**
@@ -14,15 +13,13 @@ export class Markup {
   }
 }
 
-/** `value | safe` */
-export const markedSafe = (value: Value, step: Step): Markup => new Markup(pythonText(value, step));
-
 export const withoutMark = (value: Value | Markup): Value => (value instanceof Markup ? value.text : value);
 
 /** `left + right` where one is marked; null where neither is, or the other is no string. */
 export function markedSum(left: Value | Markup, right: Value | Markup): Markup | null {
   if (!(left instanceof Markup) && !(right instanceof Markup)) return null;
-  const [first, second] = [escaped(left), escaped(right)];
+  const first = escaped(left);
+  const second = escaped(right);
   return first === null || second === null ? null : new Markup(first + second);
 }
 

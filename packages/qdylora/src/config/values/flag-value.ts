@@ -22,7 +22,7 @@ export function flagValue(kind: FlagKind, text: string): unknown {
     case 'word-or-numbers':
       return /^[a-z]/i.test(text) ? text : listOf(text).map(numberOr);
     case 'pattern-or-names':
-      return isListOfNames(text) ? listOf(text) : text;
+      return namesOf(text) ?? text;
     case 'word-or-sizes':
       return text.includes(',') ? listOf(text) : text;
   }
@@ -30,9 +30,11 @@ export function flagValue(kind: FlagKind, text: string): unknown {
 
 const listOf = (text: string): string[] => text.split(',').map((part) => part.trim());
 
-/** A comma also belongs to regular expressions: `layers.\d{1,2}`. */
-const isListOfNames = (text: string): boolean =>
-  text.includes(',') && listOf(text).every((part) => /^[\w.-]*$/.test(part));
+/** Several names; null for one name, and for a regular expression with a comma: `layers.\d{1,2}`. */
+function namesOf(text: string): string[] | null {
+  const names = listOf(text);
+  return names.length > 1 && names.every((name) => /^[\w.-]*$/.test(name)) ? names : null;
+}
 
 const numberOr = (text: string): number | string =>
   text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text;

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import type { Communicator } from '@qdylora/collectives';
-import { temporaryFolder } from '../../launch/temporary-folder.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
 import { checkHooks } from './check-hooks.ts';
 import { findsCheckpoint } from '../run-folder/output-folder.ts';
 import { agreeOnRun } from './agree-on-run.ts';

@@ -94,7 +94,7 @@ function isShown(
   tokenizer: Pick<Tokenizer, 'decode'>,
   shownSpecialTokens: readonly string[],
 ): boolean {
+  if (tokenizer.decode([id], { skipSpecialTokens: true }) !== '') return true;
   const text = tokenizer.decode([id]);
-  const isSpecial = text !== '' && tokenizer.decode([id], { skipSpecialTokens: true }) === '';
-  return !isSpecial || shownSpecialTokens.includes(text);
+  return text === '' || shownSpecialTokens.includes(text);
 }

@@ -1,8 +1,9 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
+import { temporaryFolder } from '../../../temporary-folder.ts';
 import { createLimit } from './create-limit.ts';
 import { PYTHON_RUNNER } from './python-runner.ts';
 
@@ -68,7 +69,7 @@ async function runProgram(
   program: string,
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
-  const folder = mkdtempSync(join(tmpdir(), 'qdylora-program-'));
+  const folder = temporaryFolder('qdylora-program-');
   try {
     const file = join(folder, 'program.py');
     writeFileSync(file, program);
