@@ -6,6 +6,8 @@ import { kindOf } from '../json/read-json-file.ts';
  * missing or `null` value takes the default; without a default it is an error.
  */
 export interface ConfigReader {
+  /** The file, for messages. */
+  readonly path: string;
   readonly raw: Readonly<Record<string, unknown>>;
   /** True if the key is present and not `null`. */
   has(key: string): boolean;
@@ -48,6 +50,7 @@ export function configReader(
       details: { path, key: prefix + key, got: at(key) },
     });
   return {
+    path,
     raw,
     wrong,
     has: (key) => at(key) !== undefined && at(key) !== null,

@@ -26,9 +26,9 @@ export function ggufFacts(
       `only dense models are supported, but this one has ${experts} experts`,
       'Choose a dense model.',
     );
-  const heads = everyLayer(path, values, key('attention.head_count'));
+  const heads = everyLayer(values, key('attention.head_count'));
   const hiddenSize = positive(values, key('embedding_length'));
-  const kvHeads = everyLayer(path, values, key('attention.head_count_kv'), heads);
+  const kvHeads = everyLayer(values, key('attention.head_count_kv'), heads);
   const layers = positive(values, key('block_count'));
   if (layers > MAX_LAYERS) throw values.wrong(`at most ${MAX_LAYERS} layers`, key('block_count'));
   if (heads % kvHeads !== 0)
@@ -52,7 +52,7 @@ export function ggufConfig(
   facts: GgufFacts,
   { modelType, className, sizes, epsilon, fixed, derived }: GgufArchitecture,
 ): Record<string, unknown> {
-  const { path, values, key, tensors } = facts;
+  const { values, key, tensors } = facts;
   const embedding = tensors.get('token_embd.weight');
   const config: Record<string, unknown> = {
     model_type: modelType,
@@ -64,7 +64,7 @@ export function ggufConfig(
       key(epsilon === 'rms_norm_eps' ? 'attention.layer_norm_rms_epsilon' : 'attention.layer_norm_epsilon'),
     ),
   };
-  for (const [name, from] of Object.entries(sizes)) config[name] = everyLayer(path, values, key(from));
+  for (const [name, from] of Object.entries(sizes)) config[name] = everyLayer(values, key(from));
   Object.assign(config, derived?.(facts));
   for (const [name, from] of TOKEN_IDS) if (values.has(from)) config[name] = values.integer(from);
   if (values.has('general.name')) config._name_or_path = values.string('general.name');
@@ -92,13 +92,13 @@ function positive(values: ConfigReader, key: string, otherwise?: number): number
 }
 
 /** A number that is stored once or per layer; all layers must agree. */
-function everyLayer(path: string, values: ConfigReader, key: string, otherwise?: number): number {
+function everyLayer(values: ConfigReader, key: string, otherwise?: number): number {
   const list = values.raw[key];
   if (!Array.isArray(list)) return positive(values, key, otherwise);
   if (!Number.isSafeInteger(list[0]) || list[0] < 1) throw values.wrong('a whole number ≥ 1', key);
   if (list.some((value) => value !== list[0])) {
     throw unsupported(
-      path,
+      values.path,
       `${key} must have one value in all layers (got ${kindOf(list)} of different ones)`,
       'Choose a model whose layers are alike.',
     );

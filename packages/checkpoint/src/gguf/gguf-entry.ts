@@ -2,15 +2,13 @@ import { assertArgument, elementCount, QdyloraError } from '@qdylora/contract';
 import { GGML_BLOCKS, type GgmlBlock } from '@qdylora/quant';
 import { printedName } from '../bad-file.ts';
 import { allocateBytes, memoryByteSource, type ByteSource } from '../read/byte-source.ts';
-import { FLOAT_DTYPES, readAsFloat32 } from '../safetensors/read-float32.ts';
+import { FLOAT_DTYPES, readAsFloat32, type ReadInto } from '../safetensors/read-float32.ts';
 import type { TensorEntry } from '../tensor-entry.ts';
 import type { GgufTensor } from './file/read-gguf.ts';
 import type { RowOrder } from './tensor-layout.ts';
 
 /** Blocks decoded at a time, so that only the values are in memory as a whole. */
 const PIECE_BLOCKS = 4096;
-
-type ReadInto = (target: Uint8Array, byteOffset: number) => void;
 
 /**
  * A tensor of a GGUF file under another name and, with `fileRowOf`, with another order of rows: row r of the
@@ -19,8 +17,7 @@ type ReadInto = (target: Uint8Array, byteOffset: number) => void;
 export function ggufEntry(
   source: ByteSource,
   tensor: GgufTensor,
-  name: string,
-  fileRowOf?: RowOrder,
+  { name = tensor.name, fileRowOf }: { readonly name?: string; readonly fileRowOf?: RowOrder } = {},
 ): TensorEntry {
   const { type, shape, byteLength } = tensor;
   const label = `${source.path}: ${printedName(tensor.name)}`;
@@ -52,7 +49,7 @@ export function ggufEntry(
     const block = GGML_BLOCKS.get(type.name);
     if (block) unpack(block, target, bytesOf);
     else if ((FLOAT_DTYPES as readonly string[]).includes(type.name))
-      readAsFloat32(type.name, target, bytesOf, label);
+      readAsFloat32(target, { dtype: type.name, label, readInto: bytesOf });
     else throw unsupportedType(label, type.name);
   };
   return {

@@ -46,7 +46,7 @@ function countEqual(path: string, tensors: readonly ManifestTensor[]): number {
   for (const { name, type, shape, sha256 } of tensors) {
     const tensor = file.tensors.get(name)!;
     expect([tensor.type.name, tensor.shape], name).toEqual([type, shape]);
-    const entry = ggufEntry(source, tensor, name);
+    const entry = ggufEntry(source, tensor);
     if (!GGML_BLOCKS.has(type) && !['F32', 'F16', 'BF16', 'F64'].includes(type)) {
       expect(errorOf(() => entry.readFloat32(), 'UNSUPPORTED').message).toMatch(
         new RegExp(`${name}" has the type ${type}, which cannot be read. Supported: F32, .*Q8_0`),
@@ -86,7 +86,7 @@ describe('every-type.gguf, by the gguf package and checked against ggml in C', (
       'random.IQ4_NL',
       'random.IQ4_XS',
     ])
-      expect(ggufEntry(source, tensors.get(name)!, name).readFloat32(), name).toEqual(
+      expect(ggufEntry(source, tensors.get(name)!).readFloat32(), name).toEqual(
         expected.tensors.get(name)!.readFloat32(),
       );
     expected.dispose();

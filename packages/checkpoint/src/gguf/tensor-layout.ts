@@ -18,6 +18,12 @@ export type Layout =
   /** [out, in] instead of GPT-2's [in, out]. */
   | 'transposed';
 
+/** Head counts of the model whose tensors are rearranged. */
+export interface Heads {
+  readonly heads: number;
+  readonly kvHeads: number;
+}
+
 /** Maps row r of the Hugging Face checkpoint to a row of the file. */
 export type RowOrder = (row: number) => number;
 
@@ -27,17 +33,16 @@ export type RowOrder = (row: number) => number;
  * @throws QdyloraError BAD_FILE if the number of rows does not match the heads in the file.
  */
 export function rowOrder(
-  path: string,
   { name, shape }: GgufTensor,
   layout: Layout | undefined,
-  { heads, kvHeads }: GgufFacts,
+  facts: GgufFacts,
 ): RowOrder | undefined {
   const rows = shape[0] ?? 0;
   const headSize = (parts: number, multipleOf: number): number => {
     if (rows % (multipleOf * parts) !== 0)
       throw badFile({
         format: 'gguf',
-        path,
+        path: facts.path,
         problem:
           `${printedName(name)} has ${rows} rows, which are not ${parts} heads of ` +
           `${multipleOf === 2 ? 'an even' : 'one'} size.`,
@@ -46,7 +51,7 @@ export function rowOrder(
     return rows / parts;
   };
   if (rows === 0) return undefined;
-  return orderOf(layout, heads, kvHeads, headSize);
+  return orderOf(layout, facts, headSize);
 }
 
 /**
@@ -55,8 +60,7 @@ export function rowOrder(
  */
 export function orderOf(
   layout: Layout | undefined,
-  heads: number,
-  kvHeads: number,
+  { heads, kvHeads }: Heads,
   headSize: (parts: number, multipleOf: number) => number,
 ): RowOrder | undefined {
   switch (layout) {

@@ -76,7 +76,7 @@ describe('rows of q and k', () => {
       ['self_attn.v_proj', 'attn_v', 0],
     ] as const) {
       const entry = checkpoint.tensors.get(`model.layers.1.${name}.weight`)!;
-      const raw = ggufEntry(source, tensors.get(`blk.1.${ggufName}.weight`)!, ggufName);
+      const raw = ggufEntry(source, tensors.get(`blk.1.${ggufName}.weight`)!);
       const rows = entry.shape[0];
       const columns = entry.shape[1];
       const order = heads ? interleavedRow(rows / heads) : (row: number) => row;
@@ -107,8 +107,7 @@ it.each([
   const entry = ggufEntry(
     source,
     { name: 'w', type: GGML_TYPES.get(0)!, shape: [100, 9], begin: 7, byteLength: 3600 },
-    'w',
-    order,
+    { fileRowOf: order },
   );
   const want = Uint8Array.from(
     { length: 3600 },

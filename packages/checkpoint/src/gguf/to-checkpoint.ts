@@ -44,7 +44,7 @@ export function openGgufCheckpoint(path: string): Checkpoint {
     const architecture = ggufArchitecture(path, file.metadata.get('general.architecture'));
     const facts = ggufFacts(path, file, (name) => readFactors(source, file, name));
     const config = hfConfigOf(path, ggufConfig(facts, architecture), facts.readTensor(ROPE_FACTORS));
-    const tensors = translate(source, file, architecture, facts);
+    const tensors = translate(source, architecture, facts);
     return checkpointOf({
       name: basename(path, extname(path)),
       path,
@@ -74,17 +74,16 @@ function readFactors(source: ByteSource, { tensors }: GgufFile, name: string): F
       details: { tensor: name },
     });
   }
-  return ggufEntry(source, tensor, name).readFloat32();
+  return ggufEntry(source, tensor).readFloat32();
 }
 
 function translate(
   source: ByteSource,
-  file: GgufFile,
   architecture: GgufArchitecture,
   facts: GgufFacts,
 ): Map<string, TensorEntry> {
   const entries = new Map<string, TensorEntry>();
-  for (const tensor of file.tensors.values()) {
+  for (const tensor of facts.tensors.values()) {
     if (IN_CONFIG.has(tensor.name)) continue;
     const place = huggingFacePlace(source.path, architectureOf(architecture, facts), tensor.name);
     entries.set(place.name, entryAt(source, tensor, place, facts));
@@ -98,7 +97,7 @@ function entryAt(
   { name, layout }: HuggingFacePlace,
   facts: GgufFacts,
 ): TensorEntry {
-  const entry = ggufEntry(source, tensor, name, rowOrder(source.path, tensor, layout, facts));
+  const entry = ggufEntry(source, tensor, { name, fileRowOf: rowOrder(tensor, layout, facts) });
   if (layout === 'one-more') return oneLess(entry);
   if (layout !== 'transposed') return entry;
   if (tensor.shape.length !== 2)

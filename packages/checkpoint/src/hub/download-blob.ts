@@ -20,6 +20,13 @@ export interface HubFile {
   readonly hash: string;
 }
 
+/** A file to download, and the repository that has it. */
+export interface Download {
+  readonly url: string;
+  readonly file: HubFile;
+  readonly repository: string;
+}
+
 /** Number of tries; each continues where the last one stopped. */
 const TRIES = 5;
 const FIRST_WAIT_MS = 500;
@@ -34,18 +41,12 @@ const HASH_PIECE_BYTES = 2 ** 20;
  * @throws QdyloraError BAD_FILE for other bytes than listed (nothing is kept); NETWORK after five broken
  * tries (the partial file is kept for the next run); ACCESS_DENIED, MISSING_FILE, WRITE_FAILED.
  */
-export async function downloadBlob(
-  url: string,
-  path: string,
-  file: HubFile,
-  repository: string,
-  options: HubOptions,
-): Promise<void> {
+export async function downloadBlob(path: string, download: Download, options: HubOptions): Promise<void> {
   try {
     nodeFs.mkdirSync(dirname(path), { recursive: true });
     const partial = claimPartial(path);
     try {
-      await receiveAll(url, partial.path, file, repository, options);
+      await receiveAll(partial.path, download, options);
     } catch (cause) {
       partial.leave();
       throw cause;
@@ -58,16 +59,10 @@ export async function downloadBlob(
 }
 
 /** Retries after a broken connection, with longer waits if the server asks for them. */
-async function receiveAll(
-  url: string,
-  partial: string,
-  file: HubFile,
-  repository: string,
-  options: HubOptions,
-): Promise<void> {
+async function receiveAll(partial: string, download: Download, options: HubOptions): Promise<void> {
   for (let tries = 1; ; tries++) {
     try {
-      return await receive(url, partial, file, repository, options);
+      return await receive(partial, download, options);
     } catch (error) {
       options.signal?.throwIfAborted();
       if (!QdyloraError.isInstance(error) || error.code !== 'NETWORK' || tries === TRIES) throw error;
@@ -77,14 +72,13 @@ async function receiveAll(
 }
 
 /** One try: appends to the partial file, then checks the whole file. */
-async function receive(
-  url: string,
-  partial: string,
-  file: HubFile,
-  repository: string,
-  options: HubOptions,
-): Promise<void> {
+async function receive(partial: string, download: Download, options: HubOptions): Promise<void> {
+  const { url, file, repository } = download;
   const { name, size } = file;
+  const wrong = (expected: string, got: string): QdyloraError => {
+    nodeFs.rmSync(partial, { force: true });
+    return damaged(file, expected, got);
+  };
   const fd = nodeFs.openSync(partial, nodeFs.constants.O_RDWR | nodeFs.constants.O_CREAT, 0o644);
   try {
     let hash = hashOf(file);
@@ -92,14 +86,14 @@ async function receive(
     nodeFs.ftruncateSync(fd, done);
     hashPart(fd, done, hash);
     if (done < size || size === 0) {
-      const answer = await requestRest(url, fd, done, file, options);
+      const answer = await requestRest(download, done, options);
       if (done > 0 && answer.response.status !== 206) {
         // the server starts over
         nodeFs.ftruncateSync(fd, (done = 0));
         hash = hashOf(file);
       }
       for await (const piece of bodyOf(answer, url, options.signal)) {
-        if (done + piece.length > size) throw wrong(partial, file, `${size} bytes`, 'more');
+        if (done + piece.length > size) throw wrong(`${size} bytes`, 'more');
         writeAt(fd, piece, done);
         hash.update(piece);
         done += piece.length;
@@ -115,42 +109,35 @@ async function receive(
       });
     const got = hash.digest('hex');
     if (got !== file.hash)
-      throw wrong(partial, file, `${file.hash.length === 64 ? 'SHA-256' : 'git hash'} ${file.hash}`, got);
+      throw wrong(`${file.hash.length === 64 ? 'SHA-256' : 'git hash'} ${file.hash}`, got);
     nodeFs.fsyncSync(fd);
+  } catch (error) {
+    if (QdyloraError.isInstance(error) && error.details.status === RANGE_REFUSED) nodeFs.ftruncateSync(fd, 0);
+    throw error;
   } finally {
     nodeFs.closeSync(fd);
   }
 }
 
 /**
- * Requests the bytes from `done` on. If the server refuses or sends another range, the next try starts over.
+ * Requests the bytes from `done` on. A server that refuses the range, or sends another one, is an error of
+ * status RANGE_REFUSED: the next try starts over.
  */
-async function requestRest(
-  url: string,
-  fd: number,
-  done: number,
-  { name }: HubFile,
-  options: HubOptions,
-): Promise<HubResponse> {
-  try {
-    const answer = await hubRequest(url, options, done > 0 ? { headers: { range: `bytes=${done}-` } } : {});
-    const { response, listening } = answer;
-    const part = response.headers.get('content-range') ?? 'none';
-    if (response.status !== 206 || part.startsWith(`bytes ${done}-`)) return answer;
-    listening.end();
-    await response.body?.cancel();
-    throw new QdyloraError('NETWORK', {
-      where: 'hub',
-      problem:
-        `The hub was asked for the bytes of ${name} from ${done} on, but sent the part ` +
-        `${part.slice(0, 80)}.`,
-      nextStep: 'Run it again: it begins anew.',
-      details: { url, status: RANGE_REFUSED },
-    });
-  } catch (error) {
-    if (QdyloraError.isInstance(error) && error.details.status === RANGE_REFUSED) nodeFs.ftruncateSync(fd, 0);
-    throw error;
-  }
+async function requestRest({ url, file }: Download, done: number, options: HubOptions): Promise<HubResponse> {
+  const answer = await hubRequest(url, options, done > 0 ? { headers: { range: `bytes=${done}-` } } : {});
+  const { response, listening } = answer;
+  const part = response.headers.get('content-range') ?? 'none';
+  if (response.status !== 206 || part.startsWith(`bytes ${done}-`)) return answer;
+  listening.end();
+  await response.body?.cancel();
+  throw new QdyloraError('NETWORK', {
+    where: 'hub',
+    problem:
+      `The hub was asked for the bytes of ${file.name} from ${done} on, but sent the part ` +
+      `${part.slice(0, 80)}.`,
+    nextStep: 'Run it again: it begins anew.',
+    details: { url, status: RANGE_REFUSED },
+  });
 }
 
 /** HTTP status for a range beyond the file. */
@@ -183,9 +170,8 @@ function writeAt(fd: number, bytes: Uint8Array, position: number): void {
   }
 }
 
-function wrong(partial: string, { name }: HubFile, expected: string, got: string): QdyloraError {
-  nodeFs.rmSync(partial, { force: true });
-  return badFile({
+const damaged = ({ name }: HubFile, expected: string, got: string): QdyloraError =>
+  badFile({
     format: 'hub',
     path: name,
     problem: `The download must have ${expected} (got ${got})`,
@@ -193,4 +179,3 @@ function wrong(partial: string, { name }: HubFile, expected: string, got: string
       'The download is damaged and was removed. Run it again; if it stays so, something between here and ' +
       'the hub changes files.',
   });
-}

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { checkOptions, QdyloraError } from '@qdylora/contract';
 import { hubCache } from './hub-cache.ts';
 import { getterOf, listFiles } from './hub-files.ts';
-import { parseHubName } from './hub-name.ts';
+import { parseHubName, type HubSource } from './hub-name.ts';
 import { HUB_RULES, type HubOptions } from './hub-options.ts';
 
 /**
@@ -23,29 +23,29 @@ export async function fetchDataset(
   options: HubOptions,
 ): Promise<string[]> {
   checkOptions('hub', options, HUB_RULES);
-  const name = parseHubName(text);
-  const cache = hubCache(options.cacheFolder, name, 'datasets');
+  const source: HubSource = { kind: 'datasets', ...parseHubName(text) };
+  const cache = hubCache(options.cacheFolder, source);
   const cachedFiles = (): string[] => {
-    const commit = cache.commitOf(name.revision);
+    const commit = cache.commitOf(source.revision);
     if (commit === null) return [];
     const files = filesIn(cache.snapshot(commit)).filter(isNeeded);
     assertWhole(files, text);
     return files.map((file) => join(cache.snapshot(commit), file));
   };
-  if (options.isOffline) return assertSome(cachedFiles(), text, 'downloads are off (HF_HUB_OFFLINE)');
+  if (options.isOffline) return assertSome(cachedFiles(), text, null);
   let listing;
   try {
-    listing = await listFiles(name, options, 'datasets');
+    listing = await listFiles(source, options);
   } catch (error) {
     if (!QdyloraError.isInstance(error) || error.code !== 'NETWORK') throw error;
-    const files = assertSome(cachedFiles(), text, 'the hub cannot be reached', error);
+    const files = assertSome(cachedFiles(), text, error);
     options.onNotice?.(`The hub does not answer (${error.message}); the cached rows of ${text} are used.`);
     return files;
   }
   const needed = [...listing.files.keys()].filter(isNeeded).sort();
-  const get = getterOf(name, listing, cache, options, 'datasets');
+  const get = getterOf(listing, cache, options);
   for (const file of needed) await get(file);
-  if (needed.length > 0) cache.writeRef(name.revision, listing.commit);
+  if (needed.length > 0) cache.writeRef(source.revision, listing.commit);
   return needed.map((file) => join(cache.snapshot(listing.commit), file));
 }
 
@@ -83,13 +83,15 @@ function assertWhole(files: readonly string[], dataset: string): void {
   }
 }
 
-function assertSome(files: string[], text: string, reason: string, cause?: QdyloraError): string[] {
+/** @param cause why the hub did not answer; null if it was not asked */
+function assertSome(files: string[], text: string, cause: QdyloraError | null): string[] {
   if (files.length > 0) return files;
+  const reason = cause ? 'the hub cannot be reached' : 'downloads are off (HF_HUB_OFFLINE)';
   throw new QdyloraError('MISSING_FILE', {
     where: 'hub',
     problem: `The data set ${text} is not in the cache, and ${reason}`,
     nextStep: 'Run it once with a connection, or give its rows as files.',
     details: { dataset: text },
-    cause,
+    cause: cause ?? undefined,
   });
 }

@@ -6,7 +6,7 @@ import { INDEX_LIMITS } from '../json/json-limits.ts';
 import { isRecord, readJsonObject } from '../json/read-json-file.ts';
 import { hubCache, isCommit, type HubCache } from './hub-cache.ts';
 import { getterOf, listFiles, type Listing } from './hub-files.ts';
-import { parseHubName, type HubName } from './hub-name.ts';
+import { parseHubName, type HubName, type HubSource } from './hub-name.ts';
 import { HUB_RULES, type HubOptions } from './hub-options.ts';
 
 const INDEX = 'model.safetensors.index.json';
@@ -24,26 +24,26 @@ const CONFIG = 'config.json';
  */
 export async function fetchModel(text: string, options: HubOptions): Promise<string> {
   checkOptions('hub', options, HUB_RULES);
-  const name = parseHubName(text);
-  const cache = hubCache(options.cacheFolder, name);
-  if (options.isOffline) return cachedSnapshot(text, name, cache, null);
-  const cached = isCommit(name.revision) ? cache.commitOf(name.revision) : null;
+  const source: HubSource = { kind: 'models', ...parseHubName(text) };
+  const cache = hubCache(options.cacheFolder, source);
+  if (options.isOffline) return cachedSnapshot(text, cache, null);
+  const cached = isCommit(source.revision) ? cache.commitOf(source.revision) : null;
   // a commit never changes
   if (cached !== null && isComplete(cache.snapshot(cached))) return cache.snapshot(cached);
   let listing: Listing;
   try {
-    listing = await listFiles(name, options);
+    listing = await listFiles(source, options);
   } catch (error) {
     const cause = refusal(error);
     if (cause.code !== 'NETWORK') throw noModel(text, cache.folder, cause);
-    const folder = cachedSnapshot(text, name, cache, cause);
+    const folder = cachedSnapshot(text, cache, cause);
     options.onNotice?.(
-      `The hub does not answer (${cause.message}); the cached ${name.repository} is used: ${folder}`,
+      `The hub does not answer (${cause.message}); the cached ${source.repository} is used: ${folder}`,
     );
     return folder;
   }
-  await downloadAll(name, listing, cache, options);
-  cache.writeRef(name.revision, listing.commit);
+  await downloadAll(listing, cache, options);
+  cache.writeRef(source.revision, listing.commit);
   return cache.snapshot(listing.commit);
 }
 
@@ -55,16 +55,16 @@ export async function fetchModel(text: string, options: HubOptions): Promise<str
  */
 export async function fetchConfig(text: string, options: HubOptions): Promise<string> {
   checkOptions('hub', options, HUB_RULES);
-  const name = parseHubName(text);
-  const cache = hubCache(options.cacheFolder, name);
-  const cached = cache.commitOf(name.revision);
+  const source: HubSource = { kind: 'models', ...parseHubName(text) };
+  const cache = hubCache(options.cacheFolder, source);
+  const cached = cache.commitOf(source.revision);
   const configPath = cached && join(cache.snapshot(cached), CONFIG);
   const cachedConfig = configPath !== null && existsSync(configPath) ? configPath : null;
-  if (cachedConfig !== null && (options.isOffline || isCommit(name.revision))) return cachedConfig;
+  if (cachedConfig !== null && (options.isOffline || isCommit(source.revision))) return cachedConfig;
   if (options.isOffline) throw noModel(text, configPath ?? cache.folder, null);
   let listing: Listing;
   try {
-    listing = await listFiles(name, options);
+    listing = await listFiles(source, options);
   } catch (error) {
     const cause = refusal(error);
     if (cause.code !== 'NETWORK' || cachedConfig === null) throw noModel(text, cache.folder, cause);
@@ -73,9 +73,9 @@ export async function fetchConfig(text: string, options: HubOptions): Promise<st
     );
     return cachedConfig;
   }
-  await getterOf(name, listing, cache, options)(CONFIG);
+  await getterOf(listing, cache, options)(CONFIG);
   // a whole model of an earlier commit stays the one that is used offline
-  if (cached === null || !isComplete(cache.snapshot(cached))) cache.writeRef(name.revision, listing.commit);
+  if (cached === null || !isComplete(cache.snapshot(cached))) cache.writeRef(source.revision, listing.commit);
   return join(cache.snapshot(listing.commit), CONFIG);
 }
 
@@ -117,8 +117,8 @@ function noModel(text: string, looked: string, cause: QdyloraError | null): Qdyl
 }
 
 /** The cached model, if the hub was not asked or did not answer. */
-function cachedSnapshot(text: string, name: HubName, cache: HubCache, cause: QdyloraError | null): string {
-  const commit = cache.commitOf(name.revision);
+function cachedSnapshot(text: string, cache: HubCache, cause: QdyloraError | null): string {
+  const commit = cache.commitOf(cache.source.revision);
   const folder = commit && cache.snapshot(commit);
   if (folder === null) throw noModel(text, cache.folder, cause);
   if (isComplete(folder)) return folder;
@@ -151,17 +151,12 @@ function shardsIn(folder: string): string[] {
 }
 
 /** Downloads small files first, so that a wrong model is found early, and an index before its shards. */
-async function downloadAll(
-  name: HubName,
-  listing: Listing,
-  cache: HubCache,
-  options: HubOptions,
-): Promise<void> {
+async function downloadAll(listing: Listing, cache: HubCache, options: HubOptions): Promise<void> {
   const { commit, files } = listing;
-  const get = getterOf(name, listing, cache, options);
+  const get = getterOf(listing, cache, options);
   const ggufs = [...files.keys()].filter((file) => /^[^/]+\.gguf$/.test(file));
   const hasSafetensors = files.has(WEIGHTS) || files.has(INDEX);
-  if (!hasSafetensors && ggufs.length !== 1) throw noWeights(name, ggufs);
+  if (!hasSafetensors && ggufs.length !== 1) throw noWeights(cache.source, ggufs);
   for (const file of [...(files.has(CONFIG) ? [CONFIG] : []), ...[...files.keys()].filter(isCompanionFile)])
     await get(file); // no code
   if (!hasSafetensors) return get(ggufs[0]);

@@ -3,13 +3,15 @@ import { dirname, join, relative } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
 import { writeFailed } from '../write/write-failed.ts';
 import { writeFileDurably } from '../write/write-file-durably.ts';
-import type { HubName, RepositoryKind } from './hub-name.ts';
+import type { HubSource } from './hub-name.ts';
 
 /**
  * `models--org--name` or `datasets--org--name` in the cache: `refs/<revision>` holds a commit,
  * `snapshots/<commit>/<file>` links to `blobs/<hash>`.
  */
 export interface HubCache {
+  /** The repository whose files are cached here. */
+  readonly source: HubSource;
   readonly folder: string;
   blob(hash: string): string;
   snapshot(commit: string): string;
@@ -26,14 +28,12 @@ const LARGEST_REF_BYTES = 1024;
 
 export const isCommit = (text: string): boolean => COMMIT.test(text);
 
-export function hubCache(
-  cacheFolder: string,
-  { repository }: HubName,
-  kind: RepositoryKind = 'models',
-): HubCache {
+export function hubCache(cacheFolder: string, source: HubSource): HubCache {
+  const { kind, repository } = source;
   const folder = join(cacheFolder, `${kind}--${repository.replaceAll('/', '--')}`);
   const refPath = (revision: string): string => join(folder, 'refs', revision);
   return {
+    source,
     folder,
     blob: (hash) => join(folder, 'blobs', hash),
     snapshot: (commit) => join(folder, 'snapshots', commit),

@@ -4,7 +4,7 @@ import { printedName } from '../bad-file.ts';
 import { isRecord } from '../json/read-json-file.ts';
 import { downloadBlob, type HubFile } from './download-blob.ts';
 import { isCommit, type HubCache } from './hub-cache.ts';
-import type { HubName, RepositoryKind } from './hub-name.ts';
+import type { HubSource } from './hub-name.ts';
 import type { HubOptions } from './hub-options.ts';
 import { hubJson } from './hub-request.ts';
 
@@ -16,9 +16,8 @@ export interface Listing {
 
 /** @throws QdyloraError NETWORK, MISSING_FILE, ACCESS_DENIED */
 export async function listFiles(
-  { repository, revision }: HubName,
+  { kind, repository, revision }: HubSource,
   options: HubOptions,
-  kind: RepositoryKind = 'models',
 ): Promise<Listing> {
   const address = `${options.endpoint}/api/${kind}/${repository}`;
   const url = `${address}/revision/${encodeURIComponent(revision)}?blobs=true`;
@@ -63,19 +62,18 @@ function fileOf(entry: unknown): HubFile | null {
 
 /** Downloads one file of a listing into the cache, unless it is cached. */
 export function getterOf(
-  name: HubName,
   { commit, files }: Listing,
   cache: HubCache,
   options: HubOptions,
-  kind: RepositoryKind = 'models',
 ): (file: string) => Promise<void> {
+  const { kind, repository } = cache.source;
   return async (file) => {
     assertPlainPath(file);
     const listed = files.get(file);
     if (!listed)
       throw new QdyloraError('MISSING_FILE', {
         where: 'hub',
-        problem: `There is no ${printedName(file)} in ${name.repository}.`,
+        problem: `There is no ${printedName(file)} in ${repository}.`,
         nextStep: 'The repository is not complete; choose another revision.',
         details: { file },
       });
@@ -83,10 +81,8 @@ export function getterOf(
     const encodedPath = file.split('/').map(encodeURIComponent).join('/');
     if (!existsSync(cache.blob(listed.hash)))
       await downloadBlob(
-        `${address}/${name.repository}/resolve/${commit}/${encodedPath}`,
         cache.blob(listed.hash),
-        listed,
-        name.repository,
+        { url: `${address}/${repository}/resolve/${commit}/${encodedPath}`, file: listed, repository },
         options,
       );
     cache.link(commit, file, listed.hash);

@@ -36,3 +36,8 @@ export function parseHubName(text: string): HubName {
 
 /** What a repository holds; the hub has an address of its own for each kind. */
 export type RepositoryKind = 'models' | 'datasets';
+
+/** A repository of a kind, at a revision. */
+export interface HubSource extends HubName {
+  readonly kind: RepositoryKind;
+}

@@ -159,22 +159,21 @@ function readLayers(path: string, config: PeftAdapterConfig, pairs: Pairs): Map<
       );
     const rank = rankOf(module) ?? config.r;
     const alpha = alphaOf(module) ?? config.loraAlpha;
-    layers.set(
-      module,
-      readLayer(path, module, a, b, rank, config.useRslora ? alpha / Math.sqrt(rank) : alpha / rank),
-    );
+    const scale = config.useRslora ? alpha / Math.sqrt(rank) : alpha / rank;
+    layers.set(module, readLayer(path, module, { a, b, rank, scale }));
   }
   return layers;
 }
 
-function readLayer(
-  path: string,
-  module: string,
-  a: TensorEntry,
-  b: TensorEntry,
-  rank: number,
-  scale: number,
-): PeftLayer {
+/** A layer whose matrices are not read yet. */
+interface StoredLayer {
+  readonly a: TensorEntry;
+  readonly b: TensorEntry;
+  readonly rank: number;
+  readonly scale: number;
+}
+
+function readLayer(path: string, module: string, { a, b, rank, scale }: StoredLayer): PeftLayer {
   const [aRows, inFeatures] = a.shape;
   const [outFeatures, bColumns] = b.shape;
   if (a.shape.length !== 2 || b.shape.length !== 2)

@@ -61,14 +61,22 @@ export function openByteSource(path: string, format: string): ByteSource {
   try {
     const stats = nodeFs.fstatSync(fd); // the opened file may differ from the checked one
     refuse(stats);
-    return fileSource(fd, path, format, stats.size);
+    return fileSource({ fd, path, format }, stats.size);
   } catch (cause) {
     nodeFs.closeSync(fd);
     throw cause;
   }
 }
 
-function fileSource(fd: number, path: string, format: string, byteLength: number): ByteSource {
+/** An open file. `path` and `format` are for messages. */
+interface OpenFile {
+  readonly fd: number;
+  readonly path: string;
+  readonly format: string;
+}
+
+function fileSource(file: OpenFile, byteLength: number): ByteSource {
+  const { fd, path } = file;
   let isOpen = true;
   let pages: PageReader | null = null;
   const assertOpen = (): void => {
@@ -77,8 +85,8 @@ function fileSource(fd: number, path: string, format: string, byteLength: number
   const readIntoBehind = async (target: Uint8Array, offset: number): Promise<void> => {
     assertOpen();
     for (let done = 0; done < target.length;) {
-      const bytesRead = await readPieceBehind(fd, target, done, offset + done, path, format);
-      if (bytesRead === 0) throw shrunkFile(format, path, { offset, wanted: target.length, bytesRead: done });
+      const bytesRead = await readPieceBehind(file, target.subarray(done), offset + done);
+      if (bytesRead === 0) throw shrunkFile(file, { offset, wanted: target.length, bytesRead: done });
       done += bytesRead;
     }
   };
@@ -90,9 +98,8 @@ function fileSource(fd: number, path: string, format: string, byteLength: number
       assertOpen();
       let done = 0;
       while (done < target.length) {
-        const bytesRead = readPiece(fd, target, done, offset + done, path, format);
-        if (bytesRead === 0)
-          throw shrunkFile(format, path, { offset, wanted: target.length, bytesRead: done });
+        const bytesRead = readPiece(file, target.subarray(done), offset + done);
+        if (bytesRead === 0) throw shrunkFile(file, { offset, wanted: target.length, bytesRead: done });
         done += bytesRead;
       }
     },
@@ -108,41 +115,24 @@ function fileSource(fd: number, path: string, format: string, byteLength: number
   };
 }
 
-function readPiece(
-  fd: number,
-  target: Uint8Array,
-  at: number,
-  position: number,
-  path: string,
-  format: string,
-): number {
+/** Reads from `position` to the start of `target`; returns the number of bytes, 0 at the end of the file. */
+function readPiece(file: OpenFile, target: Uint8Array, position: number): number {
   try {
-    return nodeFs.readSync(fd, target, at, Math.min(READ_PIECE_BYTES, target.length - at), position);
+    return nodeFs.readSync(file.fd, target, 0, Math.min(READ_PIECE_BYTES, target.length), position);
   } catch (cause) {
-    throw unreadable(format, path, position, cause);
+    throw unreadable(file, position, cause);
   }
 }
 
-const readPieceBehind = (
-  fd: number,
-  target: Uint8Array,
-  at: number,
-  position: number,
-  path: string,
-  format: string,
-): Promise<number> =>
+const readPieceBehind = (file: OpenFile, target: Uint8Array, position: number): Promise<number> =>
   new Promise((resolve, reject) => {
-    nodeFs.read(
-      fd,
-      target,
-      at,
-      Math.min(READ_PIECE_BYTES, target.length - at),
-      position,
-      (cause, bytesRead) => (cause ? reject(unreadable(format, path, position, cause)) : resolve(bytesRead)),
+    const length = Math.min(READ_PIECE_BYTES, target.length);
+    nodeFs.read(file.fd, target, 0, length, position, (cause, bytesRead) =>
+      cause ? reject(unreadable(file, position, cause)) : resolve(bytesRead),
     );
   });
 
-const unreadable = (format: string, path: string, position: number, cause: unknown): QdyloraError =>
+const unreadable = ({ format, path }: OpenFile, position: number, cause: unknown): QdyloraError =>
   badFile({
     format,
     path,
@@ -152,8 +142,7 @@ const unreadable = (format: string, path: string, position: number, cause: unkno
   });
 
 const shrunkFile = (
-  format: string,
-  path: string,
+  { format, path }: OpenFile,
   {
     offset,
     wanted,

@@ -54,12 +54,12 @@ export function safetensorsEntry(
         'safetensors',
         `The ${elementCount(shape)} values of ${printedName(name)} do not fit into ` + `${target.length}`,
       );
-      readAsFloat32(dtype, target, readInto, label);
+      readAsFloat32(target, { dtype, label, readInto });
     },
     readFloat32() {
       assertFloatDtype(dtype, label);
       const values = new Float32Array(allocateBytes(elementCount(shape) * 4).buffer);
-      readAsFloat32(dtype, values, readInto, label);
+      readAsFloat32(values, { dtype, label, readInto });
       return values;
     },
   };

@@ -20,25 +20,30 @@ export function assertFloatDtype(dtype: string, label: string): void {
   });
 }
 
+/** Fills `target` with the bytes of a tensor from `byteOffset` on. */
+export type ReadInto = (target: Uint8Array, byteOffset: number) => void;
+
+/** A tensor whose values are read as float32. `label` names it in messages. */
+export interface FloatSource {
+  readonly dtype: string;
+  readonly label: string;
+  readonly readInto: ReadInto;
+}
+
 /**
  * Converts a plain float dtype to float32 in `values`. @throws QdyloraError UNSUPPORTED for any other dtype.
  */
-export function readAsFloat32(
-  dtype: string,
-  values: Float32Array,
-  readInto: (target: Uint8Array, byteOffset: number) => void,
-  label: string,
-): void {
+export function readAsFloat32(values: Float32Array, { dtype, label, readInto }: FloatSource): void {
   assertFloatDtype(dtype, label);
   const widening = WIDENINGS.get(dtype);
   if (widening) readWidened(values, widening, readInto);
   else readInto(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), 0);
 }
 
-/** Converts `length` values of another width to float32 at `values[at…]`. */
+/** Fills `values` with the values of another width at the start of `piece`. */
 interface Widening {
   readonly bytes: number;
-  convert(piece: ArrayBuffer, length: number, values: Float32Array, at: number): void;
+  convert(piece: ArrayBuffer, values: Float32Array): void;
 }
 
 const WIDENINGS: ReadonlyMap<string, Widening> = new Map([
@@ -46,8 +51,8 @@ const WIDENINGS: ReadonlyMap<string, Widening> = new Map([
     'F16',
     {
       bytes: 2,
-      convert(piece, length, values, at) {
-        float32FromFloat16(new Uint16Array(piece, 0, length), values.subarray(at, at + length));
+      convert(piece, values) {
+        float32FromFloat16(new Uint16Array(piece, 0, values.length), values);
       },
     },
   ],
@@ -55,11 +60,11 @@ const WIDENINGS: ReadonlyMap<string, Widening> = new Map([
     'BF16',
     {
       bytes: 2,
-      convert(piece, length, values, at) {
-        const halves = new Uint16Array(piece, 0, length);
-        const bits = new Uint32Array(values.buffer, values.byteOffset + at * 4, length);
+      convert(piece, values) {
+        const halves = new Uint16Array(piece, 0, values.length);
+        const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
         // a bfloat16 is the upper half of a float32
-        for (let i = 0; i < length; i++) bits[i] = halves[i] << 16;
+        for (let i = 0; i < bits.length; i++) bits[i] = halves[i] << 16;
       },
     },
   ],
@@ -67,23 +72,19 @@ const WIDENINGS: ReadonlyMap<string, Widening> = new Map([
     'F64',
     {
       bytes: 8,
-      convert(piece, length, values, at) {
-        values.set(new Float64Array(piece, 0, length), at);
+      convert(piece, values) {
+        values.set(new Float64Array(piece, 0, values.length));
       },
     },
   ],
 ] satisfies [string, Widening][]);
 
-function readWidened(
-  values: Float32Array,
-  { bytes, convert }: Widening,
-  readInto: (target: Uint8Array, byteOffset: number) => void,
-): void {
+function readWidened(values: Float32Array, { bytes, convert }: Widening, readInto: ReadInto): void {
   const piece = new ArrayBuffer(Math.min(PIECE_BYTES, values.length * bytes));
   const perPiece = PIECE_BYTES / bytes;
   for (let at = 0; at < values.length; at += perPiece) {
     const length = Math.min(perPiece, values.length - at);
     readInto(new Uint8Array(piece, 0, length * bytes), at * bytes);
-    convert(piece, length, values, at);
+    convert(piece, values.subarray(at, at + length));
   }
 }

@@ -28,12 +28,17 @@ export interface SafetensorsHeader {
   readonly dataStart: number;
 }
 
-/** The current entry, for messages; names are formatted only for errors. */
-interface Place {
+type Fail = (problem: string, details?: Readonly<Record<string, unknown>>) => Error;
+
+/** The state of reading the JSON of a header. */
+interface HeaderScan {
+  readonly cursor: JsonCursor;
+  readonly fail: Fail;
+  /** Bytes of the file after the header. */
+  readonly room: number;
+  /** The current entry, for messages; names are formatted only for errors. */
   tensor: string | null;
 }
-
-type Fail = (problem: string, details?: Readonly<Record<string, unknown>>) => Error;
 
 /**
  * Reads and checks the header of a safetensors file: `u64 N · N bytes of JSON · tensor bytes to the end of
@@ -61,17 +66,17 @@ export function readSafetensorsHeader(source: ByteSource): SafetensorsHeader {
     throw fail('the header must begin with {'); // checked before 100 MB are read
   const bytes = readBytes(source, LENGTH_FIELD_BYTES, length);
   checkTensorCount(bytes, fail);
-  const place: Place = { tensor: null };
   const room = source.byteLength - LENGTH_FIELD_BYTES - length;
   const cursor = jsonCursor(bytes, (problem, offset) =>
     fail(
       `${problem}, at byte ` +
         `${offset + LENGTH_FIELD_BYTES}` +
-        (place.tensor === null ? '' : ` of the entry ${printedName(place.tensor)}`),
-      { tensor: place.tensor },
+        (scan.tensor === null ? '' : ` of the entry ${printedName(scan.tensor)}`),
+      { tensor: scan.tensor },
     ),
   );
-  const header = scanHeader(cursor, place, room, fail);
+  const scan: HeaderScan = { cursor, fail, room, tensor: null };
+  const header = scanHeader(scan);
   for (let i = cursor.position; i < length; i++)
     if (bytes[i] !== 0x20)
       throw fail(
@@ -120,12 +125,11 @@ function checkTensorCount(bytes: Uint8Array, fail: Fail): void {
     if (++count > MAX_TENSORS) throw fail(`there are more than ${MAX_TENSORS} tensors`);
 }
 
-function scanHeader(
-  cursor: JsonCursor,
-  place: Place,
-  room: number,
-  fail: Fail,
-): { metadata: Map<string, string>; tensors: Map<string, TensorLocation> } {
+function scanHeader(scan: HeaderScan): {
+  metadata: Map<string, string>;
+  tensors: Map<string, TensorLocation>;
+} {
+  const { cursor, fail, room } = scan;
   const tensors = new Map<string, TensorLocation>();
   let metadata: Map<string, string> | undefined;
   let total = 0;
@@ -136,9 +140,9 @@ function scanHeader(
       return;
     }
     if (tensors.has(name)) throw fail(`the tensor ${printedName(name)} occurs twice`, { tensor: name });
-    place.tensor = name;
-    const location = scanEntry(cursor, name, room, fail);
-    place.tensor = null;
+    scan.tensor = name;
+    const location = scanEntry(scan, name);
+    scan.tensor = null;
     total += location.end - location.begin;
     if (total > room)
       throw fail(`the tensors need more than ${room} bytes together, at ${printedName(name)} (an overlap)`, {
@@ -172,7 +176,8 @@ function scanMetadata(cursor: JsonCursor, fail: Fail): Map<string, string> {
   return metadata;
 }
 
-function scanEntry(cursor: JsonCursor, name: string, room: number, fail: Fail): TensorLocation {
+function scanEntry(scan: HeaderScan, name: string): TensorLocation {
+  const { cursor, fail, room } = scan;
   let dtype: string | undefined;
   let shape: number[] | undefined;
   let offsets: number[] | undefined;
@@ -186,10 +191,10 @@ function scanEntry(cursor: JsonCursor, name: string, room: number, fail: Fail): 
       dtype = cursor.string('the dtype', MAX_NAME_BYTES);
     } else if (field === 'shape') {
       first(field, shape);
-      shape = scanNumbers(cursor, 'the shape', MAX_RANK, name, fail);
+      shape = scanNumbers(scan, 'the shape', MAX_RANK);
     } else if (field === 'data_offsets') {
       first(field, offsets);
-      offsets = scanNumbers(cursor, 'the data_offsets', 2, name, fail);
+      offsets = scanNumbers(scan, 'the data_offsets', 2);
     } else
       throw fail(`${printedName(name)} must have dtype, shape and data_offsets (got ${printedName(field)})`, {
         tensor: name,
@@ -204,15 +209,14 @@ function scanEntry(cursor: JsonCursor, name: string, room: number, fail: Fail): 
   return location;
 }
 
-function scanNumbers(cursor: JsonCursor, label: string, most: number, name: string, fail: Fail): number[] {
+/** Reads a list of at most `most` numbers of the current entry. */
+function scanNumbers({ cursor, fail, tensor }: HeaderScan, label: string, most: number): number[] {
   const numbers: number[] = [];
   cursor.expect('[');
   if (cursor.accept(']')) return numbers;
   do {
     if (numbers.length >= most)
-      throw fail(`${label} of ${printedName(name)} has more than ${most} numbers`, {
-        tensor: name,
-      });
+      throw fail(`${label} of ${printedName(tensor!)} has more than ${most} numbers`, { tensor });
     numbers.push(cursor.wholeNumber(`each number of ${label}`));
   } while (cursor.accept(','));
   cursor.expect(']');

@@ -1,11 +1,16 @@
+import { badFile } from '../../bad-file.ts';
 import type { ByteSource } from '../../read/byte-source.ts';
 import { HeaderWindow } from './header-window.ts';
+
+type Fail = (problem: string, details?: Readonly<Record<string, unknown>>) => Error;
 
 /** Reads the numbers and strings of a GGUF header in order, through a window that moves along the file. */
 export interface GgufCursor {
   readonly position: number;
   /** Bytes up to the end of the file, or up to the limit of a header. */
   readonly remaining: number;
+  /** The error for a problem of this file. */
+  readonly fail: Fail;
   u8(label: string): number;
   i8(label: string): number;
   u16(label: string): number;
@@ -26,8 +31,9 @@ export interface GgufCursor {
   skip(bytes: number, label: string): void;
 }
 
-/** Creates a cursor at the start of the file. `fail` makes the error that is thrown. */
-export function ggufCursor(source: ByteSource, fail: (problem: string) => Error): GgufCursor {
+/** Creates a cursor at the start of the file. */
+export function ggufCursor(source: ByteSource): GgufCursor {
+  const fail: Fail = (problem, details) => badFile({ format: 'gguf', path: source.path, problem, details });
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   const window = new HeaderWindow(source, fail);
   const numbers = numberReaders(window);
@@ -41,6 +47,7 @@ export function ggufCursor(source: ByteSource, fail: (problem: string) => Error)
   };
   return {
     ...numbers,
+    fail,
     get position() {
       return window.position;
     },

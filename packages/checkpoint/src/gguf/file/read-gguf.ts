@@ -36,8 +36,6 @@ export interface GgufFile {
   readonly tensors: ReadonlyMap<string, GgufTensor>;
 }
 
-type Fail = (problem: string, details?: Readonly<Record<string, unknown>>) => Error;
-
 export interface ReadGgufOptions {
   /**
    * Keys whose arrays are skipped: a vocabulary takes ten times as long as the rest of the header. Their
@@ -53,26 +51,25 @@ export interface ReadGgufOptions {
  * `gguf-limits.ts`.
  */
 export function readGguf(source: ByteSource, { leavesOut = () => false }: ReadGgufOptions = {}): GgufFile {
-  const fail: Fail = (problem, details) => badFile({ format: 'gguf', path: source.path, problem, details });
-  const cursor = ggufCursor(source, fail);
-  const version = readMagic(source, cursor, fail);
+  const cursor = ggufCursor(source);
+  const version = readMagic(source, cursor);
   const tensorCount = cursor.count('the number of tensors', MAX_GGUF_TENSORS);
   const keyCount = cursor.count('the number of metadata keys', MAX_METADATA_KEYS);
-  const metadata = readMetadata(cursor, keyCount, leavesOut, fail);
-  const alignment = readAlignment(metadata, fail);
+  const metadata = readMetadata(cursor, keyCount, leavesOut);
+  const alignment = readAlignment(metadata, cursor.fail);
   const relative: GgufTensor[] = [];
   const names = new Set<string>();
   for (let i = 0; i < tensorCount; i++) {
-    const tensor = readTensorInfo(cursor, fail);
+    const tensor = readTensorInfo(cursor);
     if (names.has(tensor.name))
-      throw fail(`the tensor ${printedName(tensor.name)} occurs twice`, {
+      throw cursor.fail(`the tensor ${printedName(tensor.name)} occurs twice`, {
         tensor: tensor.name,
       });
     names.add(tensor.name);
     relative.push(tensor);
   }
   const dataStart = alignUp(cursor.position, alignment);
-  checkLayout(relative, alignment, source.byteLength - dataStart, fail);
+  checkLayout(relative, { alignment, byteLength: source.byteLength - dataStart }, cursor.fail);
   return {
     version,
     alignment,
@@ -81,7 +78,8 @@ export function readGguf(source: ByteSource, { leavesOut = () => false }: ReadGg
   };
 }
 
-function readMagic(source: ByteSource, cursor: GgufCursor, fail: Fail): number {
+function readMagic(source: ByteSource, cursor: GgufCursor): number {
+  const { fail } = cursor;
   const magic = source.byteLength >= 4 ? Buffer.from(readBytes(source, 0, 4)).toString('latin1') : '';
   if (magic !== 'GGUF')
     throw fail(`the file must begin with the four bytes GGUF (got ${printedName(magic)})`);
@@ -106,8 +104,8 @@ function readMetadata(
   cursor: GgufCursor,
   keyCount: number,
   leavesOut: (key: string) => boolean,
-  fail: Fail,
 ): Map<string, GgufValue> {
+  const { fail } = cursor;
   const metadata = new Map<string, GgufValue>();
   let elements = 0;
   for (let i = 0; i < keyCount; i++) {
@@ -116,12 +114,13 @@ function readMetadata(
     const label = `the value of ${printedName(key)}`;
     const type = cursor.u32(`the type of ${printedName(key)}`);
     if (type !== ARRAY_TYPE) {
-      metadata.set(key, readScalar(cursor, type, label, fail));
+      metadata.set(key, readScalar(cursor, type, label));
       continue;
     }
     const elementType = cursor.u32(`the element type of ${printedName(key)}`);
     const length = cursor.count(`the length of ${printedName(key)}`, MAX_ARRAY_ELEMENTS);
-    const bytes = length * smallestBytes(elementType, label, fail);
+    const array: MetadataArray = { label, elementType, length };
+    const bytes = leastBytes(cursor, array);
     if (bytes > cursor.remaining)
       throw fail(`${label} needs at least ${bytes} bytes, but only ${cursor.remaining} are left`, {
         key,
@@ -132,32 +131,43 @@ function readMetadata(
         `all metadata arrays together have more than ${MAX_ARRAY_ELEMENTS} elements, at ` +
           `${printedName(key)}`,
       );
-    if (leavesOut(key)) {
-      walkOver(cursor, elementType, length, label, fail);
-      continue;
-    }
-    const values: GgufScalar[] = [];
-    const [, read] = scalarType(elementType, label, fail);
-    for (let j = 0; j < length; j++) values.push(read(cursor, label, fail));
-    metadata.set(key, values);
+    if (leavesOut(key)) skipArray(cursor, array);
+    else metadata.set(key, readArray(cursor, array));
   }
   return metadata;
 }
 
+/** An array whose elements follow in the file. `label` names it in messages. */
+interface MetadataArray {
+  readonly label: string;
+  readonly elementType: number;
+  readonly length: number;
+}
+
+/** Bytes that the array takes at least: a string may be longer than its length field. */
+const leastBytes = (cursor: GgufCursor, { label, elementType, length }: MetadataArray): number =>
+  length * scalarType(cursor, elementType, label)[0];
+
+function readArray(cursor: GgufCursor, { label, elementType, length }: MetadataArray): GgufScalar[] {
+  const [, read] = scalarType(cursor, elementType, label);
+  const values: GgufScalar[] = [];
+  for (let i = 0; i < length; i++) values.push(read(cursor, label));
+  return values;
+}
+
 /** Skips an array, with the same limits as for an array that is read. */
-function walkOver(cursor: GgufCursor, elementType: number, length: number, label: string, fail: Fail): void {
-  if (elementType === STRING_TYPE) cursor.skipStrings(length, label, MAX_GGUF_HEADER_BYTES);
-  else cursor.skip(length * smallestBytes(elementType, label, fail), label);
+function skipArray(cursor: GgufCursor, array: MetadataArray): void {
+  if (array.elementType === STRING_TYPE) cursor.skipStrings(array.length, array.label, MAX_GGUF_HEADER_BYTES);
+  else cursor.skip(leastBytes(cursor, array), array.label);
 }
 
 const ARRAY_TYPE = 9;
 const STRING_TYPE = 8;
 
-/** Metadata types by number: name, minimum size in bytes, and reader. */
-const SCALARS: ReadonlyMap<
-  number,
-  readonly [bytes: number, read: (cursor: GgufCursor, label: string, fail: Fail) => GgufScalar]
-> = new Map([
+type ScalarType = readonly [leastBytes: number, read: (cursor: GgufCursor, label: string) => GgufScalar];
+
+/** Metadata types by number. */
+const SCALARS: ReadonlyMap<number, ScalarType> = new Map<number, ScalarType>([
   [0, [1, (c, label) => c.u8(label)]],
   [1, [1, (c, label) => c.i8(label)]],
   [2, [2, (c, label) => c.u16(label)]],
@@ -169,9 +179,9 @@ const SCALARS: ReadonlyMap<
     7,
     [
       1,
-      (c, label, fail) => {
+      (c, label) => {
         const byte = c.u8(label);
-        if (byte > 1) throw fail(`${label} must be 0 or 1 (got ${byte})`);
+        if (byte > 1) throw c.fail(`${label} must be 0 or 1 (got ${byte})`);
         return byte === 1;
       },
     ],
@@ -180,27 +190,22 @@ const SCALARS: ReadonlyMap<
   [10, [8, (c, label) => c.u64(label)]],
   [11, [8, (c, label) => c.i64(label)]],
   [12, [8, (c, label) => c.f64(label)]],
-] satisfies [number, [number, (cursor: GgufCursor, label: string, fail: Fail) => GgufScalar]][]);
+]);
 
-function scalarType(
-  type: number,
-  label: string,
-  fail: Fail,
-): readonly [number, (cursor: GgufCursor, label: string, fail: Fail) => GgufScalar] {
+function scalarType(cursor: GgufCursor, type: number, label: string): ScalarType {
   const found = SCALARS.get(type);
   if (!found)
-    throw fail(
+    throw cursor.fail(
       `${label} must be a metadata type from 0 to 12 (got ` +
         `${type === ARRAY_TYPE ? 'an array inside an array' : type})`,
     );
   return found;
 }
 
-const readScalar = (cursor: GgufCursor, type: number, label: string, fail: Fail): GgufScalar =>
-  scalarType(type, label, fail)[1](cursor, label, fail);
-const smallestBytes = (type: number, label: string, fail: Fail): number => scalarType(type, label, fail)[0];
+const readScalar = (cursor: GgufCursor, type: number, label: string): GgufScalar =>
+  scalarType(cursor, type, label)[1](cursor, label);
 
-function readAlignment(metadata: ReadonlyMap<string, GgufValue>, fail: Fail): number {
+function readAlignment(metadata: ReadonlyMap<string, GgufValue>, fail: GgufCursor['fail']): number {
   const alignment = metadata.get('general.alignment') ?? DEFAULT_ALIGNMENT;
   const isPowerOfTwo = typeof alignment === 'number' && Number.isSafeInteger(Math.log2(alignment));
   if (!isPowerOfTwo || alignment < 1 || alignment > MAX_ALIGNMENT)
@@ -211,7 +216,8 @@ function readAlignment(metadata: ReadonlyMap<string, GgufValue>, fail: Fail): nu
   return alignment;
 }
 
-function readTensorInfo(cursor: GgufCursor, fail: Fail): GgufTensor {
+function readTensorInfo(cursor: GgufCursor): GgufTensor {
+  const { fail } = cursor;
   const name = cursor.string('a tensor name', MAX_TENSOR_NAME_BYTES);
   const shown = printedName(name);
   const dimensions = cursor.u32(`the number of dimensions of ${shown}`);
@@ -250,28 +256,31 @@ function readTensorInfo(cursor: GgufCursor, fail: Fail): GgufTensor {
  * Checks that tensors follow each other, each at the next multiple of the alignment, and end inside the file:
  * no overlaps and no gaps.
  */
-function checkLayout(tensors: readonly GgufTensor[], alignment: number, room: number, fail: Fail): void {
+function checkLayout(
+  tensors: readonly GgufTensor[],
+  data: { readonly alignment: number; readonly byteLength: number },
+  fail: GgufCursor['fail'],
+): void {
   let at = 0;
   for (const { name, type, shape, begin, byteLength } of [...tensors].sort(
     (a, b) => a.begin - b.begin || a.byteLength - b.byteLength,
   )) {
     const label = `${printedName(name)} (${type.name} [${shape.join(', ')}])`;
-    const expected = alignUp(at, alignment);
+    const expected = alignUp(at, data.alignment);
     if (begin !== expected)
       throw fail(`${label} must begin at byte ${expected} of the data (got ${begin})`, {
         tensor: name,
         expected,
         got: begin,
       });
-    if (byteLength > room - begin)
-      throw fail(
-        `${label} has ${byteLength} bytes, but the file has only ${Math.max(0, room - begin)} for ` + 'it',
-        {
-          tensor: name,
-          expected: byteLength,
-          got: Math.max(0, room - begin),
-        },
-      );
+    if (byteLength > data.byteLength - begin) {
+      const room = Math.max(0, data.byteLength - begin);
+      throw fail(`${label} has ${byteLength} bytes, but the file has only ${room} for it`, {
+        tensor: name,
+        expected: byteLength,
+        got: room,
+      });
+    }
     at = begin + byteLength;
   }
 }

@@ -1,23 +1,13 @@
 import { QdyloraError } from '@qdylora/contract';
 import { printedName } from '../../bad-file.ts';
-import { orderOf, type Layout, type RowOrder } from '../tensor-layout.ts';
-
-/** Head counts of the model whose tensors are rearranged. */
-export interface Heads {
-  readonly heads: number;
-  readonly kvHeads: number;
-}
+import { orderOf, type Heads, type RowOrder } from '../tensor-layout.ts';
+import type { GgufPlace } from './gguf-place.ts';
 
 /**
  * The row order that llama.cpp expects: row r of the checkpoint is written at row `order(r)`; undefined if
  * rows are unchanged. @throws QdyloraError BAD_SHAPE.
  */
-export function fileRowOrder(
-  name: string,
-  rows: number,
-  layout: Layout | undefined,
-  { heads, kvHeads }: Heads,
-): RowOrder | undefined {
+export function fileRowOrder({ name, layout }: GgufPlace, rows: number, heads: Heads): RowOrder | undefined {
   const headSize = (parts: number, multipleOf: number): number => {
     if (rows % (parts * multipleOf) === 0) return rows / parts;
     throw new QdyloraError('BAD_SHAPE', {
@@ -26,7 +16,7 @@ export function fileRowOrder(
       nextStep: 'Does the config belong to these weights?',
     });
   };
-  return orderOf(layout, heads, kvHeads, headSize);
+  return orderOf(layout, heads, headSize);
 }
 
 /** Reorders rows. values: [rows, columns] */

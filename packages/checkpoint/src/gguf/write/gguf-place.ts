@@ -23,20 +23,23 @@ export function ggufArchitectureOf(
   ]);
 }
 
+/** The name of a tensor in a GGUF file, and how its values are arranged there. */
+export interface GgufPlace {
+  readonly name: string;
+  readonly layout: Layout | undefined;
+}
+
 /**
  * Maps `model.layers.3.self_attn.q_proj.weight` → `blk.3.attn_q.weight`: the inverse of the table of names.
  *
  * @throws QdyloraError UNSUPPORTED for a tensor that the architecture does not have.
  */
-export function ggufPlace(
-  { layers, outer, inner, layouts = {} }: GgufArchitecture,
-  name: string,
-): { readonly name: string; readonly layout: Layout | undefined } {
+export function ggufPlace({ layers, outer, inner, layouts = {} }: GgufArchitecture, name: string): GgufPlace {
   const [, stem = '', suffix = ''] = /^(.*)\.(weight|bias)$/.exec(name) ?? [];
   const [, index = '', part = ''] = stem.startsWith(`${layers}.`)
     ? (/^(\d+)\.(.+)$/.exec(stem.slice(layers.length + 1)) ?? [])
     : [];
-  const place = (key: string, at: string) => ({
+  const place = (key: string, at: string): GgufPlace => ({
     name: `${at}${key}.${suffix}`,
     layout: layouts[key] === 'transposed' && suffix === 'bias' ? undefined : layouts[key],
   });

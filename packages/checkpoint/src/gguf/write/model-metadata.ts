@@ -4,7 +4,7 @@ import { llama3Divisors } from '../../config/llama3-rope.ts';
 import { DEFAULT_THETA } from '../../config/rope-config.ts';
 import type { GgufArchitecture } from '../architectures.ts';
 import { gemmaQueryScalar, gemmaRulesOf, hasWindow, layerType, type GemmaRules } from '../gemma-rules.ts';
-import type { Heads } from './arranged-values.ts';
+import type { Heads } from '../tensor-layout.ts';
 import type { MetadataToWrite } from './metadata-value.ts';
 
 type Entries = [string, MetadataToWrite][];
@@ -42,7 +42,6 @@ export function modelMetadata(
 ): Entries {
   const { sizes, epsilon, modelType } = architecture;
   const { heads, kvHeads, headDim, hiddenSize } = headsOf(config, architecture);
-  const at = (key: string): string => `${name}.${key}`;
   refuseUnsupportedValues(config);
   if (modelType === 'phi3' && headDim * heads !== hiddenSize)
     throw unsupportedByLlamaCpp(config.path, `head_dim ${headDim}`, 'hidden_size / num_attention_heads');
@@ -53,20 +52,17 @@ export function modelMetadata(
     // may be missing in GPT-2 and Falcon
     return gguf === 'feed_forward_length' ? config.integer(key, 4 * hiddenSize) : config.integer(key);
   };
-  const entries: Entries = Object.entries(sizes).map(([key, gguf]) => [at(gguf), { u32: size(key, gguf) }]);
+  const entries: Entries = Object.entries(sizes).map(([key, gguf]) => [gguf, { u32: size(key, gguf) }]);
   entries.push([
-    at(epsilon === 'rms_norm_eps' ? 'attention.layer_norm_rms_epsilon' : 'attention.layer_norm_epsilon'),
+    epsilon === 'rms_norm_eps' ? 'attention.layer_norm_rms_epsilon' : 'attention.layer_norm_epsilon',
     { f32: config.number(epsilon) },
   ]);
   if (modelType !== 'gpt2' && modelType !== 'gpt_neox')
-    entries.push([at('attention.head_count_kv'), { u32: kvHeads }]);
+    entries.push(['attention.head_count_kv', { u32: kvHeads }]);
   if (epsilon === 'rms_norm_eps' && modelType !== 'phi3')
-    entries.push(
-      [at('attention.key_length'), { u32: headDim }],
-      [at('attention.value_length'), { u32: headDim }],
-    );
-  entries.push(...ropeEntries(config, modelType, at, headDim), ...ownEntries(config, modelType, at));
-  return entries;
+    entries.push(['attention.key_length', { u32: headDim }], ['attention.value_length', { u32: headDim }]);
+  entries.push(...ropeEntries(config, modelType, headDim), ...ownEntries(config, modelType));
+  return entries.map(([key, value]) => [`${name}.${key}`, value]);
 }
 
 /**
@@ -83,24 +79,24 @@ function windowOf(config: CheckpointConfig): number {
   return modelType === 'phi3' || Object.hasOwn(config.raw, 'sliding_window') ? Infinity : 4096;
 }
 
-function ownEntries(config: CheckpointConfig, modelType: string, at: (key: string) => string): Entries {
+function ownEntries(config: CheckpointConfig, modelType: string): Entries {
   switch (modelType) {
     case 'gemma2':
       return [
-        [at('attn_logit_softcapping'), { f32: config.number('attn_logit_softcapping', 50) }],
-        [at('final_logit_softcapping'), { f32: config.number('final_logit_softcapping', 30) }],
-        [at('attention.sliding_window'), { u32: config.integer('sliding_window', 4096) }],
+        ['attn_logit_softcapping', { f32: config.number('attn_logit_softcapping', 50) }],
+        ['final_logit_softcapping', { f32: config.number('final_logit_softcapping', 30) }],
+        ['attention.sliding_window', { u32: config.integer('sliding_window', 4096) }],
       ];
     case 'gemma3_text':
-      return gemma3Entries(config, at);
+      return gemma3Entries(config);
     case 'falcon':
-      return [[at('tensor_data_layout'), { text: 'jploski' }]];
+      return [['tensor_data_layout', { text: 'jploski' }]];
     case 'gpt_neox':
-      return [[at('use_parallel_residual'), { bool: config.boolean('use_parallel_residual', true) }]];
+      return [['use_parallel_residual', { bool: config.boolean('use_parallel_residual', true) }]];
     case 'phi3':
       return [
-        [at('attention.sliding_window'), { u32: config.integer('sliding_window', 0) }],
-        [at('rope.scaling.original_context_length'), { u32: originalPositions(config) }],
+        ['attention.sliding_window', { u32: config.integer('sliding_window', 0) }],
+        ['rope.scaling.original_context_length', { u32: originalPositions(config) }],
       ];
     default:
       return [];
@@ -108,15 +104,15 @@ function ownEntries(config: CheckpointConfig, modelType: string, at: (key: strin
 }
 
 /** The cap of a Gemma 3 model, its window, and the rotary base of layers with a window. */
-function gemma3Entries(config: CheckpointConfig, at: (key: string) => string): Entries {
+function gemma3Entries(config: CheckpointConfig): Entries {
   const caps: Entries = config.has('final_logit_softcapping')
-    ? [[at('final_logit_softcapping'), { f32: config.number('final_logit_softcapping') }]]
+    ? [['final_logit_softcapping', { f32: config.number('final_logit_softcapping') }]]
     : [];
   if (!layerTypesOf(config).includes(layerType(true))) return caps;
   return [
     ...caps,
-    [at('attention.sliding_window'), { u32: config.integer('sliding_window', 4096) }],
-    [at('rope.freq_base_swa'), { f32: config.ropeOf('sliding_attention')?.theta ?? DEFAULT_THETA }],
+    ['attention.sliding_window', { u32: config.integer('sliding_window', 4096) }],
+    ['rope.freq_base_swa', { f32: config.ropeOf('sliding_attention')?.theta ?? DEFAULT_THETA }],
   ];
 }
 
@@ -134,17 +130,12 @@ const originalPositions = (config: CheckpointConfig): number =>
 const LONGROPE_NAMES = ['longrope', 'su', 'yarn'];
 
 /** Rotary parameters. Llama 3's scaling is a tensor: see `ropeFactors`. */
-function ropeEntries(
-  config: CheckpointConfig,
-  modelType: string,
-  at: (key: string) => string,
-  headDim: number,
-): Entries {
+function ropeEntries(config: CheckpointConfig, modelType: string, headDim: number): Entries {
   if (modelType === 'gpt2') return [];
   const { rope, path } = config;
   const entries: Entries = [
-    [at('rope.freq_base'), { f32: rope.theta }],
-    [at('rope.dimension_count'), { u32: Math.floor(headDim * rope.partialRotaryFactor) }],
+    ['rope.freq_base', { f32: rope.theta }],
+    ['rope.dimension_count', { u32: Math.floor(headDim * rope.partialRotaryFactor) }],
   ];
   if (modelType === 'phi3' && LONGROPE_NAMES.includes(rope.type)) throw longRopeNotWritten(path, rope.type);
   switch (rope.type) {
@@ -159,14 +150,14 @@ function ropeEntries(
     case 'linear':
       return [
         ...entries,
-        [at('rope.scaling.type'), { text: 'linear' }],
-        [at('rope.scaling.factor'), { f32: rope.factor ?? 1 }],
+        ['rope.scaling.type', { text: 'linear' }],
+        ['rope.scaling.factor', { f32: rope.factor ?? 1 }],
       ];
     case 'yarn':
       // llama.cpp would scale attention in layers with a window too
       if (modelType === 'gemma3_text')
         throw unsupportedByLlamaCpp(path, 'rope type yarn', 'default or linear');
-      return [...entries, ...yarnEntries(config, at)];
+      return [...entries, ...yarnEntries(config)];
     default:
       throw unsupportedByLlamaCpp(path, `rope type ${rope.type}`, 'default, linear, llama3 or yarn');
   }
@@ -178,7 +169,7 @@ const YARN_BOUNDS = [
   ['betaSlow', 'yarn_beta_slow', 1],
 ] as const;
 
-function yarnEntries(config: CheckpointConfig, at: (key: string) => string): Entries {
+function yarnEntries(config: CheckpointConfig): Entries {
   const { rope, path } = config;
   const bounds = YARN_BOUNDS.filter(([name]) => rope[name] !== undefined);
   if (
@@ -192,10 +183,10 @@ function yarnEntries(config: CheckpointConfig, at: (key: string) => string): Ent
       'yarn without them',
     );
   return [
-    [at('rope.scaling.type'), { text: 'yarn' }],
-    [at('rope.scaling.factor'), { f32: rope.factor ?? 1 }],
-    [at('rope.scaling.original_context_length'), { u32: originalPositions(config) }],
-    ...bounds.map(([, key, usual]): Entries[number] => [at(`rope.scaling.${key}`), { f32: usual }]),
+    ['rope.scaling.type', { text: 'yarn' }],
+    ['rope.scaling.factor', { f32: rope.factor ?? 1 }],
+    ['rope.scaling.original_context_length', { u32: originalPositions(config) }],
+    ...bounds.map(([, key, usual]): Entries[number] => [`rope.scaling.${key}`, { f32: usual }]),
   ];
 }
 

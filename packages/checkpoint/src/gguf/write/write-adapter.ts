@@ -75,7 +75,7 @@ export async function writeGgufAdapter(path: string, adapter: GgufAdapter): Prom
     const { a, b, rank } = layer;
     const place = ggufPlace(architecture, `${layer.name}.weight`);
     const outFeatures = valueCount(b) / rank;
-    const order = fileRowOrder(place.name, outFeatures, place.layout, heads);
+    const order = fileRowOrder(place, outFeatures, heads);
     return [
       {
         name: `${place.name}.lora_a`,

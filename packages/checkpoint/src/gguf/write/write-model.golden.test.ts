@@ -270,7 +270,7 @@ describe('Q8_0', () => {
     using expected = openSafetensors(fixturePath('gguf/every-type.expected.safetensors'));
     for (const type of ['Q8_0', 'F16', 'BF16'] as const) {
       expect(encodeValues(expected.tensors.get('source')!.readFloat32(), type), type).toEqual(
-        ggufEntry(source, tensors.get(`quantized.${type}`)!, type).readBytes(),
+        ggufEntry(source, tensors.get(`quantized.${type}`)!).readBytes(),
       );
     }
     source.close();

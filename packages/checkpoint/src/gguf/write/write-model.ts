@@ -10,11 +10,11 @@ import {
 import type { CheckpointConfig } from '../../config/hf-config.ts';
 import type { TokenizerFiles } from '../../tokenizer/tokenizer-files.ts';
 import { someEntries } from '../../write/option-kinds.ts';
-import type { Layout, RowOrder } from '../tensor-layout.ts';
-import { fileRowOrder, reorderedRows, transposedValues, type Heads } from './arranged-values.ts';
+import type { Heads, Layout, RowOrder } from '../tensor-layout.ts';
+import { fileRowOrder, reorderedRows, transposedValues } from './arranged-values.ts';
 import { encodedBytes, type Arrange, type FloatValues } from './encoded-bytes.ts';
 import { encodeValues, GGUF_WRITE_TYPES, type GgufWriteType } from './encode-values.ts';
-import { ggufArchitectureOf, ggufPlace } from './gguf-place.ts';
+import { ggufArchitectureOf, ggufPlace, type GgufPlace } from './gguf-place.ts';
 import type { MetadataToWrite } from './metadata-value.ts';
 import { headsOf, modelMetadata, ropeFactors } from './model-metadata.ts';
 import { tokenizerMetadata } from './tokenizer-metadata.ts';
@@ -97,11 +97,12 @@ export async function writeGgufModel(path: string, model: GgufModel): Promise<vo
 }
 
 function tensorAt(
-  { name, layout }: ReturnType<typeof ggufPlace>,
+  place: GgufPlace,
   { shape, values }: ModelTensor,
   heads: Heads,
   matrixType: GgufWriteType,
 ): GgufTensorToWrite {
+  const { name, layout } = place;
   const turned = layout === 'transposed' ? [...shape].reverse() : shape;
   const rows = shape[0];
   const isVector = shape.length === 1 || name.startsWith('position_embd');
@@ -110,7 +111,7 @@ function tensorAt(
     : matrixType === 'Q8_0' && turned.at(-1)! % Q8_0_BLOCK !== 0
       ? 'F16'
       : matrixType;
-  const order = fileRowOrder(name, rows, layout, heads);
+  const order = fileRowOrder(place, rows, heads);
   return {
     name,
     type,
