@@ -23,6 +23,7 @@ import { sameShape, shapeText } from '../arrays/shape.ts';
  * alias), BAD_SHAPE, DISPOSED; MissingKernelError where neither a kernel nor the reference can run; what the
  * op throws
  */
+// oxlint-disable-next-line max-params -- the parts of a call, in the order of every op
 export function runOp<I extends Arrays, O extends Arrays, A>(
   backend: Backend,
   op: Op<I, O, A>,
@@ -51,6 +52,7 @@ export interface PreparedCall<O> {
  * `runOp` without running the kernel: validates the call and allocates the outputs. The arrays must live
  * until `run`. @throws as `runOp`
  */
+// oxlint-disable-next-line max-params -- the parts of a call, as of runOp
 export function prepareOp<I extends Arrays, O extends Arrays, A>(
   backend: Backend,
   op: Op<I, O, A>,
@@ -107,8 +109,11 @@ function assertResults({ op, specs, supplied, memory }: Results, attributes: unk
     const spec = specs[name];
     if (!spec) continue;
     const view = supplied[name];
-    if (view) assertSupplied(op.name, name, view, spec, memory);
-    else if (name === addsTo || op.updates?.includes(name)) refuseMissing(op.name, name);
+    if (view) {
+      assertUsable(op.name, name, view, memory);
+      if (view.dtype !== spec.dtype || !sameShape(view.shape, spec.shape))
+        refuseOutput(op.name, name, { view, spec });
+    } else if (name === addsTo || op.updates?.includes(name)) refuseMissing(op.name, name);
   }
 }
 
@@ -124,9 +129,11 @@ function outputsOf({ op, specs, supplied, memory }: Results): Record<string, Arr
   return outputs;
 }
 
-function assertSupplied(where: string, name: string, view: ArrayView, spec: ArraySpec, memory: Memory): void {
-  assertUsable(where, name, view, memory);
-  if (view.dtype === spec.dtype && sameShape(view.shape, spec.shape)) return;
+function refuseOutput(
+  where: string,
+  name: string,
+  { view, spec }: { readonly view: ArrayView; readonly spec: ArraySpec },
+): never {
   throw new QdyloraError('BAD_SHAPE', {
     where,
     problem:
