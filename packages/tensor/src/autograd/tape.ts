@@ -104,6 +104,7 @@ export interface Recorder {
  * call is; the op has to allow it (`overwrites`). `{ y: view }`: into an array of the caller, which the tape
  * does not release, and which is no result that a gradient flows through.
  */
+// oxlint-disable-next-line max-params -- as runOp, with tensors
 export function apply<I extends Arrays, O extends Arrays, A>(
   recorder: Recorder,
   rule: DifferentiableOp<Op<I, O, A>, I, O, A>,
@@ -147,18 +148,32 @@ export function apply<I extends Arrays, O extends Arrays, A>(
     if (!(name in callerArrays)) outputs[name] = view && { view, needsGradient };
   }
   if (needsGradient)
-    recorder.tape!.nodes.push(nodeOf(rule, inputs as Tensors, views as I, outputs, arrays, attributes));
+    recorder.tape!.nodes.push(
+      nodeOf({ rule, inputs: inputs as Tensors, views: views as I, attributes, outputs, arrays }),
+    );
   return outputs as unknown as TensorsFrom<O>;
 }
 
-function nodeOf<I extends Arrays, O extends Arrays, A>(
-  rule: DifferentiableOp<Op<I, O, A>, I, O, A>,
-  inputs: Tensors,
-  views: I,
-  outputs: Tensors,
-  arrays: O,
-  attributes: A,
-): TapeNode {
+/** A call of an op that was made: its tensors, and their arrays. */
+interface Call<I extends Arrays, O extends Arrays, A> {
+  readonly rule: DifferentiableOp<Op<I, O, A>, I, O, A>;
+  readonly inputs: Tensors;
+  /** The arrays of the inputs. */
+  readonly views: I;
+  readonly attributes: A;
+  readonly outputs: Tensors;
+  /** The arrays of the outputs, with those that are no results. */
+  readonly arrays: O;
+}
+
+function nodeOf<I extends Arrays, O extends Arrays, A>({
+  rule,
+  inputs,
+  views,
+  attributes,
+  outputs,
+  arrays,
+}: Call<I, O, A>): TapeNode {
   const usesOutputs = rule.usesOutputs ?? [];
   const outputsForBackward: Record<string, ArrayView | undefined> = {};
   for (const name of usesOutputs) outputsForBackward[name] = arrays[name];
