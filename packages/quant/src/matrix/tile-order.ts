@@ -41,7 +41,7 @@ export const toTiles = <V extends Tileable>(
   shape: readonly [number, number],
   what: keyof typeof PIECE,
   into = emptyLike(view),
-): V => reorder(view, shape, PIECE[what], into, true);
+): V => reorder(view, into, { shape, elements: PIECE[what], isForward: true });
 
 /** The exact inverse of `toTiles`. */
 export const fromTiles = <V extends Tileable>(
@@ -49,7 +49,7 @@ export const fromTiles = <V extends Tileable>(
   shape: readonly [number, number],
   what: keyof typeof PIECE,
   into = emptyLike(view),
-): V => reorder(view, shape, PIECE[what], into, false);
+): V => reorder(view, into, { shape, elements: PIECE[what], isForward: false });
 
 const emptyLike = <V extends Tileable>(view: V): V =>
   viewOf(
@@ -67,13 +67,18 @@ function asWords(arrays: readonly (Uint8Array | Float32Array)[], elements: numbe
   return arrays.map((data) => new Uint32Array(data.buffer, data.byteOffset, data.length >> 2));
 }
 
-function reorder<V extends Tileable>(
-  view: V,
-  [rows, cols]: readonly [number, number],
-  elements: number,
-  into: V,
-  isForward: boolean,
-): V {
+/** How an array is reordered. */
+interface Reordering {
+  /** Of the matrix. */
+  readonly shape: readonly [number, number];
+  /** Elements of one block. */
+  readonly elements: number;
+  /** From rows into tiles; else back. */
+  readonly isForward: boolean;
+}
+
+function reorder<V extends Tileable>(view: V, into: V, { shape, elements, isForward }: Reordering): V {
+  const [rows, cols] = shape;
   const columns = cols / TILE_COLUMNS;
   const [source, target] = asWords([hostData(view), hostData(into)], elements);
   if (source.length !== target.length)
