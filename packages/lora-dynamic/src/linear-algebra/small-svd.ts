@@ -35,6 +35,7 @@ export function smallSvd(matrix: Float64Array, n: number): Svd {
 }
 
 /** Makes columns p and q orthogonal.  @returns false if they already are */
+// oxlint-disable-next-line max-params -- called for each pair of columns: no record
 function rotate(w: Float64Array, v: Float64Array, n: number, p: number, q: number): boolean {
   const alpha = columnDot(w, n, p, p);
   const beta = columnDot(w, n, q, q);

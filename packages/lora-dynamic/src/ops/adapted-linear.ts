@@ -294,36 +294,35 @@ export const adaptedLinearBackward = defineOp({
     for (let k = trainFrom; k < r; k++) {
       const weightOf = (t: number): number => (k >= partOf[t].trainFrom ? (partOf[t].weight ?? 1) : 0);
       addProducts(
-        da,
-        k - trainFrom,
+        rowOf(da, k - trainFrom),
         tokens,
-        cols,
         (t, j) => round(weightOf(t) * g[t * r + k]) * round(adapterInput![t * cols + j]),
       );
       addProducts(
-        db,
-        k - trainFrom,
+        rowOf(db, k - trainFrom),
         tokens,
-        rows,
         (t, o) => round(weightOf(t) * scale * uData[t * r + k]) * round(dyData[t * rows + o]),
       );
     }
   },
 });
 
+/** A row of a gradient, in place; undefined for a gradient that nobody wants. */
+function rowOf(gradient: F32 | undefined, row: number): Float32Array | undefined {
+  if (!gradient) return undefined;
+  const width = gradient.shape[1];
+  return hostData(gradient).subarray(row * width, (row + 1) * width);
+}
+
 /** row[j] += Σ_t product(t, j). */
 function addProducts(
-  gradient: F32 | undefined,
-  row: number,
+  row: Float32Array | undefined,
   tokens: number,
-  width: number,
   product: (t: number, j: number) => number,
 ): void {
-  if (!gradient) return;
-  const data = hostData(gradient);
-  for (let j = 0; j < width; j++) {
-    let sum = data[row * width + j];
+  for (let j = 0; row && j < row.length; j++) {
+    let sum = row[j];
     for (let t = 0; t < tokens; t++) sum += product(t, j);
-    data[row * width + j] = sum;
+    row[j] = sum;
   }
 }
