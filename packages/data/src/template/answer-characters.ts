@@ -44,7 +44,8 @@ export function answerCharacters(
         ? firstStart(text, message, (only, options) => template.render([only], { ...options, ...given }))
         : turnStart(text, render, turn);
     const upToTurn = turn + 1 === messages.length ? text : render(turn + 1);
-    const end = start === null ? null : turnEnd(text, withoutEnd(upToTurn, text, template), start, message);
+    const end =
+      start === null ? null : turnEnd(text, withoutEnd(upToTurn, text, template), { message, start });
     if (start === null || end === null)
       throw rewritten(where, { turn, isStartLost: start === null, messages });
     spans.push([Math.min(start, end), end]);
@@ -98,16 +99,23 @@ function withoutEnd(upToTurn: string, text: string, { endToken = '' }: ChatTempl
   return isOnce ? upToTurn.slice(0, -endToken.length) : upToTurn;
 }
 
+/** A turn whose end is not known yet. */
+interface OpenTurn {
+  readonly message: ChatMessage;
+  readonly start: number;
+}
+
 /**
  * End of a turn. If the template writes a last turn differently from an earlier one (Qwen 3 adds empty
  * thoughts): the end of its words, or of its tool calls, and of the text that closes them.
  *
  * @param upToTurn the conversation that ends with this turn, rendered
  */
-function turnEnd(text: string, upToTurn: string, start: number, message: ChatMessage): number | null {
+function turnEnd(text: string, upToTurn: string, turn: OpenTurn): number | null {
+  const { message, start } = turn;
   if (text.startsWith(upToTurn)) return upToTurn.length;
   const words = lastWords(message);
-  if (words === '') return callsEnd(text, upToTurn.slice(start), start, message);
+  if (words === '') return callsEnd(text, upToTurn, turn);
   const at = upToTurn.lastIndexOf(words);
   if (at < 0) return null;
   const closed = words + upToTurn.slice(at + words.length);
@@ -115,12 +123,12 @@ function turnEnd(text: string, upToTurn: string, start: number, message: ChatMes
   return found < 0 ? null : found + closed.length;
 }
 
-/** The end of a turn without words: of the longest end of `turn` at `start` that names all its calls. */
-function callsEnd(text: string, turn: string, start: number, message: ChatMessage): number | null {
+/** The end of a turn without words: of its longest end that is at `start` and names all its calls. */
+function callsEnd(text: string, upToTurn: string, { message, start }: OpenTurn): number | null {
   const names = namesOfCalls(message);
   if (names === null) return null;
-  for (let skipped = 0; skipped < turn.length; skipped++) {
-    const closed = turn.slice(skipped);
+  for (let from = start; from < upToTurn.length; from++) {
+    const closed = upToTurn.slice(from);
     if (text.startsWith(closed, start))
       return names.every((name) => closed.includes(name)) ? start + closed.length : null;
   }

@@ -12,7 +12,23 @@ export interface MarkedText {
 export const hasGenerationMarks = (template: string): boolean => /\{%-?\s*generation\s*-?%\}/.test(template);
 
 /** A mark, or a comment: marks inside comments do not count. */
-const COMMENT_OR_MARK = /\{#[\s\S]*?(?:#\}|$)|\{%(-?)(\s*)(end)?generation(\s*)(-?)%\}/g;
+const COMMENT_OR_MARK = /\{#[\s\S]*?(?:#\}|$)|\{%-?\s*(?:end)?generation\s*-?%\}/g;
+const MARK = /^\{%(?<left>-?)(?<before>\s*)(?<end>end)?generation(?<behind>\s*)(?<right>-?)%\}$/;
+
+/** The parts of a mark; `end` only in one that ends a span. */
+interface Mark {
+  readonly left: string;
+  readonly before: string;
+  readonly end?: string;
+  readonly behind: string;
+  readonly right: string;
+}
+
+const replaceMarks = (template: string, written: (mark: Mark) => string): string =>
+  template.replace(COMMENT_OR_MARK, (text) => {
+    const mark = MARK.exec(text)?.groups as Mark | undefined;
+    return mark ? written(mark) : text;
+  });
 
 /**
  * The marks become a block of the filter `d`, which changes no text, because Jinja's `{% generation %}` is a
@@ -25,14 +41,10 @@ const BLOCK_ENDS = 'endfilter    ';
  * Replaces the marks by characters around a block. Comments take over the `-` on the outer side of each mark.
  */
 export const writeMarks = (template: string): string =>
-  template.replace(
-    COMMENT_OR_MARK,
-    (whole, left?: string, _?: string, end?: string, __?: string, right = '') => {
-      if (left === undefined) return whole;
-      return end
-        ? `{%${left} ${BLOCK_ENDS}%}${CLOSE}{# ${right}#}`
-        : `{#${left} #}${OPEN}{% ${BLOCK_STARTS}${right}%}`;
-    },
+  replaceMarks(template, ({ left, end, right }) =>
+    end
+      ? `{%${left} ${BLOCK_ENDS}%}${CLOSE}{# ${right}#}`
+      : `{#${left} #}${OPEN}{% ${BLOCK_STARTS}${right}%}`,
   );
 
 /**
@@ -40,10 +52,10 @@ export const writeMarks = (template: string): string =>
  * length, so that places in errors stay right.
  */
 export const hideMarks = (template: string): string =>
-  template.replace(
-    COMMENT_OR_MARK,
-    (whole, left?: string, before?: string, end?: string, behind?: string, right = '') =>
-      left === undefined ? whole : `{%${left}${before}${end ? BLOCK_ENDS : BLOCK_STARTS}${behind}${right}%}`,
+  replaceMarks(
+    template,
+    ({ left, before, end, behind, right }) =>
+      `{%${left}${before}${end ? BLOCK_ENDS : BLOCK_STARTS}${behind}${right}%}`,
   );
 
 /** A tag of a template without its marks, as the template has it. */

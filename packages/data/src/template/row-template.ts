@@ -47,13 +47,17 @@ export function createRowTemplate(source: string, name: string): RowTemplate {
         return renderProgram(ast, Object.fromEntries(row), inputLength, { isStrict: true });
       } catch (error) {
         if (!(error instanceof TemplateFailure)) throw error;
-        throw rowError(error, source, name, where);
+        throw rowError(error, { source, name }, where);
       }
     },
   };
 }
 
-function rowError({ cause, node }: TemplateFailure, source: string, name: string, where: string): Error {
+function rowError(
+  { cause, node }: TemplateFailure,
+  { source, name }: { readonly source: string; readonly name: string },
+  where: string,
+): Error {
   if (QdyloraError.isInstance(cause)) return cause;
   const word = wordOf(node);
   const place = word === null ? null : wordPlace(source, word);
