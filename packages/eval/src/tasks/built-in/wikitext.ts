@@ -30,7 +30,7 @@ const pageOf = (document: PythonDict): string => document.get('page') as string;
 function withPage(row: RowValues): RowValues {
   const task = { name: 'wikitext' };
   if (typeof column(task, row, 'page') === 'string') return row;
-  throw badField(task, row, 'page', 'must be a text');
+  throw badField({ task, row }, 'page', 'must be a text');
 }
 
 /** Scored is the detokenized page; its log p is divided by the lengths of the page as it was. */

@@ -52,7 +52,7 @@ export function documentFields(task: TaskDefinition, columns: ReadonlySet<string
       value === null
         ? 'must be a text (got None)'
         : 'must be a text (tasks with several contexts are not supported)';
-    throw badField(task, row, 'doc_to_text', problem);
+    throw badField({ task, row }, 'doc_to_text', problem);
   }
 
   function target(row: RowValues, field: Field = task.target): PythonValue {
@@ -77,7 +77,7 @@ export function documentFields(task: TaskDefinition, columns: ReadonlySet<string
     const list = itemsOf(value);
     if (list !== null && list.length > 0 && list.every((item) => typeof item === 'string'))
       return list as readonly string[];
-    throw badField(task, row, 'doc_to_choice', 'must be a list of texts');
+    throw badField({ task, row }, 'doc_to_choice', 'must be a list of texts');
   }
 
   return {
@@ -118,12 +118,13 @@ export function column(task: Pick<TaskDefinition, 'name'>, row: RowValues, name:
   });
 }
 
-export function badField(
-  task: Pick<TaskDefinition, 'name'>,
-  row: RowValues,
-  field: string,
-  problem: string,
-): QdyloraError {
+/** A row that a task reads. */
+export interface TaskRow {
+  readonly task: Pick<TaskDefinition, 'name'>;
+  readonly row: RowValues;
+}
+
+export function badField({ task, row }: TaskRow, field: string, problem: string): QdyloraError {
   return new QdyloraError('BAD_DATA', {
     where: row.where,
     problem: `${field} of the task ${task.name} ${problem}`,

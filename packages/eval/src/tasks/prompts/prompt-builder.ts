@@ -2,7 +2,7 @@ import { itemsOf, numberOf, type ChatMessage, type PythonValue, type RowValues }
 import type { TaskDefinition } from '../definition/task-definition.ts';
 import type { TaskDocuments } from '../documents/task-documents.ts';
 import { endsWithSpace, joinDelimited, startsWithSpace } from '../python/text-rules.ts';
-import { badField, isInteger, type DocumentFields } from './document-fields.ts';
+import { badField, isInteger, type DocumentFields, type TaskRow } from './document-fields.ts';
 import { createSampler } from './example-sampler.ts';
 
 export interface PromptOptions {
@@ -49,7 +49,7 @@ export function createPromptBuilder(
 
   function exampleTurn(row: RowValues): Message[] {
     const choices = fewshot.choice === undefined ? null : fields.choices(row, fewshot.choice);
-    const answer = answerText(task, row, fields.target(row, fewshot.target), choices);
+    const answer = answerText({ task, row }, fields.target(row, fewshot.target), choices);
     return turnOf({
       question: fields.text(row, fewshot.text),
       answer,
@@ -104,16 +104,11 @@ function turnOf({ question, answer, prefix, targetDelimiter, closing }: Turn): M
 const meetAtSpace = (left: string, right: string): boolean => endsWithSpace(left) || startsWithSpace(right);
 
 /** The answer of an example: the choice of its index, the first of several answers, or the text. */
-function answerText(
-  task: TaskDefinition,
-  row: RowValues,
-  target: PythonValue,
-  choices: readonly string[] | null,
-): string {
+function answerText(where: TaskRow, target: PythonValue, choices: readonly string[] | null): string {
   const value =
     choices && isInteger(target) ? choices.at(numberOf(target)!) : (itemsOf(target)?.[0] ?? target);
   if (typeof value === 'string') return value;
-  throw badField(task, row, 'doc_to_target', 'must give a text as the answer of an example');
+  throw badField(where, 'doc_to_target', 'must give a text as the answer of an example');
 }
 
 /** All turns as one message of the user, between the system's message and the beginning of the answer. */

@@ -60,10 +60,10 @@ export function buildRequests(
     documents: judged.slice(0, count).map((row, id) => {
       const target = fields.target(row);
       const choices = task.choice === undefined ? null : fields.choices(row);
-      assertGold(task, row, target, choices);
+      assertGold(task, { row, target, choices });
       // The harness looks at the choices of the first document before it asks anything.
       if (id === 0 && choices?.includes(''))
-        throw badField(task, row, 'doc_to_choice', 'has an empty choice');
+        throw badField({ task, row }, 'doc_to_choice', 'has an empty choice');
       const prompt = prompts.promptOf(row);
       const requests = requestsOf(task, { row, prompt, target, choices }, options);
       return { row, id, requests, target, choices };
@@ -105,7 +105,7 @@ function requestsOf(
         }));
       const delimiter = choiceDelimiter(task, Boolean(chatTemplate));
       if (choices!.some((choice) => delimiter + choice === ''))
-        throw badField(task, row, 'doc_to_choice', 'has an empty choice');
+        throw badField({ task, row }, 'doc_to_choice', 'has an empty choice');
       const contexts = task.metrics.some(({ name }) => name === 'acc_mutual_info') ? [prompt, ''] : [prompt];
       return contexts.flatMap((context) =>
         choices!.map((choice) => ({
@@ -131,25 +131,20 @@ function choiceDelimiter({ targetDelimiter, genPrefix }: TaskDefinition, usesTem
 
 function textTarget(task: TaskDefinition, row: RowValues, target: PythonValue): string {
   if (typeof target === 'string') return target;
-  throw badField(task, row, 'doc_to_target', 'must give a text');
+  throw badField({ task, row }, 'doc_to_target', 'must give a text');
 }
 
 function answerTarget(task: TaskDefinition, row: RowValues, target: PythonValue): string {
   const answer = textTarget(task, row, target);
   if (answer !== '') return answer;
-  throw badField(task, row, 'doc_to_target', 'gives an empty text');
+  throw badField({ task, row }, 'doc_to_target', 'gives an empty text');
 }
 
 /**
  * The right answer among choices: an index or a choice, or a list of them. An index or a text that is no
  * choice counts as wrong. A generated text is compared with one choice, which its index must name.
  */
-function assertGold(
-  task: TaskDefinition,
-  row: RowValues,
-  target: PythonValue,
-  choices: readonly string[] | null,
-): void {
+function assertGold(task: TaskDefinition, { row, target, choices }: Omit<PromptedDocument, 'prompt'>): void {
   const isGenerated = task.outputType === 'generate_until';
   if (!choices || (!isGenerated && task.outputType !== 'multiple_choice')) return;
   const isGold = (value: PythonValue): boolean =>
@@ -160,7 +155,7 @@ function assertGold(
   const wrong = golds.find((gold) => !isGold(gold));
   if (golds.every(isGold)) return;
   const expected = isGenerated ? `the index of one of ${choices.length} choices` : 'a choice or its index';
-  throw badField(task, row, 'doc_to_target', `must give ${expected} (got ${strOf(wrong)})`);
+  throw badField({ task, row }, 'doc_to_target', `must give ${expected} (got ${strOf(wrong)})`);
 }
 
 /**

@@ -65,7 +65,7 @@ export function scoreTask(
         filter: pipeline.name,
         responses: responses[d],
         filtered,
-        metrics: metricsOf(requests, document, responses[d], filtered),
+        metrics: metricsOf(requests, document, { responses: responses[d], filtered }),
       };
     }),
   );
@@ -82,8 +82,7 @@ export function asValue(response: ModelResponse): PythonValue {
 function metricsOf(
   { task, hasManyTargets }: TaskRequests,
   document: JudgedDocument,
-  responses: readonly (readonly ModelResponse[])[],
-  filtered: readonly PythonValue[],
+  { responses, filtered }: Pick<Sample, 'responses' | 'filtered'>,
 ): ReadonlyMap<string, PythonValue> {
   const names = new Set(task.metrics.map(({ name }) => name));
   const firsts = responses.map(([first]) => first);
