@@ -50,7 +50,11 @@ export async function benchAdapter(
       rounds: 20,
       between: ceilings.measure,
     });
-    checkProduct('matmul-nf4', data, true, tokens, hostData(plain).slice(0, tokens * rows), compute);
+    checkProduct(
+      'matmul-nf4',
+      { data, direction: 'forward', tokens },
+      { answer: hostData(plain).slice(0, tokens * rows), exactness: compute },
+    );
     checkAdapter({ x, a, b, y, plain });
     print(
       benchRow(
@@ -62,10 +66,12 @@ export async function benchAdapter(
           threads: backend.numThreads,
           level: backend.level,
         },
-        { flops: 2 * tokens * (rows * cols + rank * (rows + cols)) },
-        withAdapter!,
-        ceilings[compute],
-        { 'matmul-nf4': base! },
+        {
+          work: { flops: 2 * tokens * (rows * cols + rank * (rows + cols)) },
+          seconds: withAdapter!,
+          ceilings: ceilings[compute],
+          rivals: { 'matmul-nf4': base! },
+        },
       ),
     );
   }

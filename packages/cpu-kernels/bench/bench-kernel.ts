@@ -77,10 +77,8 @@ async function checkAnswer<I extends Arrays, O extends Arrays, A>(
         );
         const problem = describeDifference(
           `${op.name} ${one.label}`,
-          got[name]!,
-          want[name],
+          { name, got: got[name]!, want: want[name] },
           one.bound ?? (() => 1e-4 * largest),
-          name,
         );
         if (problem) throw new Error(problem);
       }
@@ -139,9 +137,7 @@ function measure<I extends Arrays, O extends Arrays, A>(
           threads: backend.numThreads,
           level: backend.level,
         },
-        one,
-        seconds,
-        peaks,
+        { work: one, seconds, ceilings: peaks },
       ),
       json,
     );

@@ -15,7 +15,7 @@
 import { readdirSync } from 'node:fs';
 import { benchAdapter } from './bench-adapter.ts';
 import { benchShape } from './bench-products.ts';
-import type { Direction } from './placed-product.ts';
+import type { Direction } from './product-problem.ts';
 import { benchTeam } from './bench-team.ts';
 import { benchOptions } from './bench-options.ts';
 import { printRow, type PrintRow } from './bench-row.ts';

@@ -7,11 +7,12 @@ import {
   checkProduct,
   makeProblem,
   shapeName,
-  type ProblemData,
+  type Direction,
+  type Product,
   type ProductShape,
 } from './product-problem.ts';
 import { ownContestant, takeTurns } from './take-turns.ts';
-import { backwardProduct, COMPUTE, forwardProduct, placedWeights, type Direction } from './placed-product.ts';
+import { COMPUTE, placedProduct, placedWeights } from './placed-product.ts';
 import { ceilingsOf, TURNS, type ProductField } from './product-field.ts';
 import { bestOfEachMethod, rivalContestants } from './rivals/rival-contestants.ts';
 
@@ -31,38 +32,28 @@ export async function benchShape(
     writeFileSync(join(folder, 'codes.u8'), data.codes);
     writeFileSync(join(folder, 'absmax.f32'), data.scales);
     for (const direction of directions)
-      for (const tokens of tokenCounts) await benchProduct(data, direction, tokens, folder, field);
+      for (const tokens of tokenCounts) await benchProduct({ data, direction, tokens }, folder, field);
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
 async function benchProduct(
-  data: ProblemData,
-  direction: Direction,
-  tokens: number,
+  product: Product,
   folder: string,
   { threads, level, rivals, print }: ProductField,
 ): Promise<void> {
   using backend = await createCpuBackend({ numThreads: threads, level });
-  const isForward = direction === 'forward';
+  const { data, tokens } = product;
   const weights = placedWeights(backend, data);
-  const products = COMPUTE.map((compute) =>
-    (isForward ? forwardProduct : backwardProduct)(backend, data, weights, tokens, compute),
-  );
+  const products = COMPUTE.map((computeDtype) => placedProduct(backend, product, { weights, computeDtype }));
   const ours = products.map(({ op, run, answer }, i) => {
     run();
-    checkProduct(
-      `${op} ${backend.level}`,
-      data,
-      isForward,
-      tokens,
-      answer(),
-      COMPUTE[i] === 'bf16' ? 'bf16 throughout' : 'f32',
-    );
+    const exactness = COMPUTE[i] === 'bf16' ? 'bf16 throughout' : 'f32';
+    checkProduct(`${op} ${backend.level}`, product, { answer: answer(), exactness });
     return ownContestant(COMPUTE[i], run);
   });
-  const { contestants: others, leftOut } = await rivalContestants(rivals, data, direction, tokens, folder);
+  const { contestants: others, leftOut } = await rivalContestants(rivals, product, folder);
   const ceilings = ceilingsOf(backend);
   const seconds = await takeTurns([...ours, ...others], { ...TURNS, between: ceilings.measure });
   const best = bestOfEachMethod(others, seconds.slice(ours.length));
@@ -82,11 +73,7 @@ async function benchProduct(
           threads: backend.numThreads,
           level: backend.level,
         },
-        work,
-        seconds[i],
-        ceilings[compute],
-        best,
-        leftOut,
+        { work, seconds: seconds[i], ceilings: ceilings[compute], rivals: best, leftOut },
       ),
     ),
   );

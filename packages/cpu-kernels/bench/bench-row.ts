@@ -43,16 +43,21 @@ export interface Work {
 
 type Named = Pick<BenchRow, 'op' | 'shape' | 'm' | 'compute' | 'threads' | 'level'>;
 
-/**
- * A row from seconds per call (any order), the work of a call and the ceilings that were measured between.
- */
+interface Measurement {
+  /** Of a call. */
+  readonly work: Work;
+  /** Per call, in any order. */
+  readonly seconds: readonly number[];
+  /** Measured between the calls. */
+  readonly ceilings: readonly number[];
+  /** Seconds per call of each rival. */
+  readonly rivals?: Readonly<Record<string, readonly number[]>>;
+  readonly leftOut?: BenchRow['leftOut'];
+}
+
 export function benchRow(
   named: Named,
-  work: Work,
-  seconds: readonly number[],
-  ceilings: readonly number[],
-  rivals: Readonly<Record<string, readonly number[]>> = {},
-  leftOut: BenchRow['leftOut'] = {},
+  { work, seconds, ceilings, rivals = {}, leftOut = {} }: Measurement,
 ): BenchRow {
   const best = Math.min(...seconds);
   const middle = medianOf(seconds);

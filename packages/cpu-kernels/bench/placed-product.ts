@@ -21,9 +21,8 @@ import {
 } from '@qdylora/quant';
 import { numbersOf } from '@qdylora/testing';
 import { type CpuBackend } from '../src/index.ts';
-import { BLOCK_SIZE, NESTED_OFFSET, type ProblemData } from './product-problem.ts';
+import { BLOCK_SIZE, NESTED_OFFSET, type ProblemData, type Product } from './product-problem.ts';
 
-export type Direction = 'forward' | 'backward';
 export const COMPUTE = ['f32', 'bf16'] as const;
 export type Compute = (typeof COMPUTE)[number];
 
@@ -100,13 +99,26 @@ const groupAttributes = (weights: readonly PlacedWeight[], cols: number, compute
 const groupOperands = (weights: readonly PlacedWeight[]) =>
   weights.map(({ operands }, i) => withLayerNumber({ ...operands }, i));
 
-export function forwardProduct(
+/** Places a product. */
+export const placedProduct = (
   backend: CpuBackend,
-  { shape: { rows, cols }, total, x }: ProblemData,
-  weights: readonly PlacedWeight[],
-  tokens: number,
-  computeDtype: Compute,
+  product: Product,
+  operands: ProductOperands,
+): PlacedProduct =>
+  (product.direction === 'forward' ? forwardProduct : backwardProduct)(backend, product, operands);
+
+interface ProductOperands {
+  readonly weights: readonly PlacedWeight[];
+  readonly computeDtype: Compute;
+}
+
+function forwardProduct(
+  backend: CpuBackend,
+  { data, tokens }: Product,
+  { weights, computeDtype }: ProductOperands,
 ): PlacedProduct {
+  const { shape, total, x } = data;
+  const { rows, cols } = shape;
   const input = placedRows(backend, rowsOf(x, 0, tokens), computeDtype);
   const outputs = rows.map((count) => backend.memory.allocate(computeDtype, [tokens, count]));
   const [only] = weights;
@@ -140,13 +152,13 @@ export function forwardProduct(
   };
 }
 
-export function backwardProduct(
+function backwardProduct(
   backend: CpuBackend,
-  { shape: { rows, cols }, total, x, dy }: ProblemData,
-  weights: readonly PlacedWeight[],
-  tokens: number,
-  computeDtype: Compute,
+  { data, tokens }: Product,
+  { weights, computeDtype }: ProductOperands,
 ): PlacedProduct {
+  const { shape, total, x, dy } = data;
+  const { rows, cols } = shape;
   const dx = backend.memory.allocate(computeDtype, [tokens, cols]);
   const [only] = weights;
   let column = 0;

@@ -36,8 +36,19 @@ export interface ProblemData {
   readonly dy: ArrayView<'f32'>;
 }
 
+export type Direction = 'forward' | 'backward';
+
+/** The product of some of the rows with the weights. */
+export interface Product {
+  readonly data: ProblemData;
+  readonly direction: Direction;
+  readonly tokens: number;
+}
+
 export function makeProblem(shape: ProductShape, mostTokens: number): ProblemData {
-  const weights = shape.rows.map((rows, i) => packedWeight(i + 1, rows, shape.cols, BLOCK_SIZE, true));
+  const weights = shape.rows.map((rows, i) =>
+    packedWeight(i + 1, [rows, shape.cols], { blockSize: BLOCK_SIZE }),
+  );
   const total = shape.rows.reduce((sum, rows) => sum + rows, 0);
   return {
     shape,
@@ -98,13 +109,12 @@ const CHECKED = 400;
  */
 export function checkProduct(
   who: string,
-  { shape, total, codes, scales, x, dy }: ProblemData,
-  forward: boolean,
-  tokens: number,
-  answer: Float32Array,
-  exactness: Exactness,
+  { data, direction, tokens }: Product,
+  { answer, exactness }: { readonly answer: Float32Array; readonly exactness: Exactness },
 ): void {
+  const { shape, total, codes, scales, x, dy } = data;
   const { cols } = shape;
+  const forward = direction === 'forward';
   const width = forward ? total : cols;
   const depth = forward ? cols : total;
   const limit = allowed(exactness, depth);

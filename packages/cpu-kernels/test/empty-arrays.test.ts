@@ -175,19 +175,19 @@ const CALLS: Record<string, Call> = {
   ),
   'a 4-bit matrix without rows, decoded to float32': call(
     dequantizeBlockwise,
-    { ...packedWeight(1, 0, 64, 64, false) },
+    { ...packedWeight(1, [0, 64], { nested: false }) },
     packed,
     { values: f32(0, 64) },
   ),
   'a 4-bit matrix without rows, decoded to bf16': call(
     dequantizeBlockwise,
-    { ...packedWeight(1, 0, 64, 64, true) },
+    { ...packedWeight(1, [0, 64]) },
     { ...packed, valuesDtype: 'bf16' },
     { values: bf16(0, 64) },
   ),
   'a product with a 4-bit matrix without rows': call(
     matmulNf4,
-    { x: bf16(3, 64), ...packedWeight(1, 0, 64, 64, false) },
+    { x: bf16(3, 64), ...packedWeight(1, [0, 64], { nested: false }) },
     { ...packed, ...compute },
     { y: f32(3, 0) },
   ),

@@ -100,14 +100,14 @@ export const HALF_CALLS: Record<string, (sizes: HalfSizes) => HalfCall> = {
   'a 4-bit weight': ({ tokens, rows, cols, seed, computeDtype }) =>
     call(
       matmulNf4,
-      { x: halfNumbers(seed, 'x', [tokens, cols]), ...packedWeight(seed, rows, cols, 64, true) },
+      { x: halfNumbers(seed, 'x', [tokens, cols]), ...packedWeight(seed, [rows, cols]) },
       { rows, cols, blockSize: 64, nestedOffset: 0.5, computeDtype },
       halfOutput,
     ),
   'the input gradient of a 4-bit weight': ({ tokens, rows, cols, seed, computeDtype }) =>
     call(
       matmulNf4InputGradient,
-      { dy: halfNumbers(seed, 'dy', [tokens, rows]), ...packedWeight(seed, rows, cols, 64, true) },
+      { dy: halfNumbers(seed, 'dy', [tokens, rows]), ...packedWeight(seed, [rows, cols]) },
       { rows, cols, blockSize: 64, nestedOffset: 0.5, computeDtype, accumulate: false },
       halfOutput,
     ),
@@ -277,7 +277,7 @@ export const HALF_CALLS: Record<string, (sizes: HalfSizes) => HalfCall> = {
 
 function layerOf(seed: number, rows: number, cols: number, r: number): Record<string, ArrayView | undefined> {
   return {
-    ...packedWeight(seed, rows, cols, 64, true),
+    ...packedWeight(seed, [rows, cols]),
     a: normalView(seed, 'a', [r, cols]),
     b: normalView(seed, 'b', [r, rows]),
   } as never;

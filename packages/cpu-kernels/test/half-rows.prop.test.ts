@@ -71,12 +71,8 @@ function assertSameBits(
     for (const name of Object.keys(want)) {
       if (!want[name]) continue;
       expect(got[name]!.dtype, `${label}: ${name}`).toBe(want[name].dtype);
-      const problem = describeBitDifference(
-        `${op.name} at ${label} ${JSON.stringify(attributes)}`,
-        got[name]!,
-        want[name],
-        name,
-      );
+      const callText = `${op.name} at ${label} ${JSON.stringify(attributes)}`;
+      const problem = describeBitDifference(callText, { name, got: got[name]!, want: want[name] });
       if (problem) throw new Error(problem);
     }
   });

@@ -23,7 +23,7 @@ const PRODUCTS: Record<
       runOp(
         backend,
         matmulNf4,
-        { x, bias: normalView(1, 'bias', [ROWS]), ...packedWeight(1, ROWS, 1088, 64, true) },
+        { x, bias: normalView(1, 'bias', [ROWS]), ...packedWeight(1, [ROWS, 1088]) },
         { rows: ROWS, cols: 1088, blockSize: 64, nestedOffset: 0.03, computeDtype },
       ).y,
   },
@@ -33,7 +33,7 @@ const PRODUCTS: Record<
       runOp(
         backend,
         matmulNf4,
-        { x, ...packedWeight(1, ROWS, 104, 64, false) },
+        { x, ...packedWeight(1, [ROWS, 104], { nested: false }) },
         { rows: ROWS, cols: 104, blockSize: 64, nestedOffset: 0, computeDtype },
       ).y,
   },
@@ -43,7 +43,7 @@ const PRODUCTS: Record<
       runOp(
         backend,
         matmulNf4,
-        { x, bias: normalView(1, 'bias', [TILED_ROWS]), ...packedWeight(1, TILED_ROWS, 1536, 64, true) },
+        { x, bias: normalView(1, 'bias', [TILED_ROWS]), ...packedWeight(1, [TILED_ROWS, 1536]) },
         { rows: TILED_ROWS, cols: 1536, blockSize: 64, tiled: true, nestedOffset: 0.03, computeDtype },
       ).y,
   },
@@ -89,7 +89,7 @@ const PRODUCTS: Record<
         adaptedLinear,
         {
           x,
-          ...packedWeight(1, ROWS, 576, 64, true),
+          ...packedWeight(1, [ROWS, 576]),
           a: normalView(1, 'a', [11, 576]),
           b: normalView(1, 'b', [11, ROWS]),
         } as never,
@@ -104,7 +104,7 @@ const PRODUCTS: Record<
         adaptedLinear,
         {
           x,
-          ...packedWeight(1, TILED_ROWS, 1536, 64, true),
+          ...packedWeight(1, [TILED_ROWS, 1536]),
           a: normalView(1, 'a', [24, 1536]),
           b: normalView(1, 'b', [24, TILED_ROWS]),
         } as never,
@@ -130,7 +130,7 @@ function rowBesideRank(backend: Backend, cols: number, r: number, options: RowOp
   const a = normalView(1, 'a', [128, cols]);
   const b = normalView(1, 'b', [128, TILED_ROWS]);
   const x = normalView(1, 'x', [1, cols]);
-  const weight = packedWeight(1, TILED_ROWS, cols, 64, true);
+  const weight = packedWeight(1, [TILED_ROWS, cols]);
   const tiled = cols % 64 === 0;
   const shared = { rows: TILED_ROWS, cols, blockSize: 64, tiled, nestedOffset: 0.03, computeDtype };
   if (r === 0) return runOp(backend, matmulNf4, { x, ...weight }, shared).y;

@@ -110,8 +110,16 @@ test('among few rows, a number far above its neighbours costs them no more than 
           );
         const attributes = { ...quantizedAttributes(matrix), computeDtype: 'bf16' as const };
         const weight = quantizedInputs(matrix);
-        const sums = magnitudeBound(matmulNf4, { x, ...weight }, attributes, 2 ** -7 / EPSILON + cols + 8);
-        const units = magnitudeBound(matmulNf4, { x: largest, ...weight }, attributes, 2 ** -16 / EPSILON);
+        const sums = magnitudeBound(
+          matmulNf4,
+          { inputs: { x, ...weight }, attributes },
+          2 ** -7 / EPSILON + cols + 8,
+        );
+        const units = magnitudeBound(
+          matmulNf4,
+          { inputs: { x: largest, ...weight }, attributes },
+          2 ** -16 / EPSILON,
+        );
         await checkKernel(matmulNf4, levels, {
           inputs: { x, ...weight },
           attributes,

@@ -141,13 +141,17 @@ test.skipIf(!emulator).for([
     await checkKernel(linear, once, {
       inputs: forward,
       attributes,
-      bound: magnitudeBound(linear, forward, attributes, depth + 3),
+      bound: magnitudeBound(linear, { inputs: forward, attributes }, depth + 3),
     });
     const backward = { dy: normalView(1, 'dy', [rows, depth]), weight: half('w', [depth, columns]) };
     await checkKernel(linearInputGradient, once, {
       inputs: backward,
       attributes: { ...attributes, accumulate: false },
-      bound: magnitudeBound(linearInputGradient, backward, { ...attributes, accumulate: false }, depth + 3),
+      bound: magnitudeBound(
+        linearInputGradient,
+        { inputs: backward, attributes: { ...attributes, accumulate: false } },
+        depth + 3,
+      ),
     });
     const gradient = { dy: half('dy', [depth, rows]), x: half('x', [depth, columns]) };
     const suppliedOutputs = { dWeight: normalView(1, 'dw', [rows, columns]) };
@@ -155,7 +159,11 @@ test.skipIf(!emulator).for([
       inputs: gradient,
       attributes,
       suppliedOutputs,
-      bound: magnitudeBound(linearWeightGradient, gradient, attributes, depth + 4, suppliedOutputs),
+      bound: magnitudeBound(
+        linearWeightGradient,
+        { inputs: gradient, attributes, suppliedOutputs },
+        depth + 4,
+      ),
     });
   },
 );

@@ -44,7 +44,7 @@ function productCalls(): readonly (readonly [string, SmallCall])[] {
       callOf(linear, {
         inputs: forward,
         attributes: f16,
-        bound: magnitudeBound(linear, forward, f16, terms),
+        bound: magnitudeBound(linear, { inputs: forward, attributes: f16 }, terms),
       }),
     ],
     [
@@ -52,7 +52,7 @@ function productCalls(): readonly (readonly [string, SmallCall])[] {
       callOf(linearInputGradient, {
         inputs: backward,
         attributes: once,
-        bound: magnitudeBound(linearInputGradient, backward, once, terms),
+        bound: magnitudeBound(linearInputGradient, { inputs: backward, attributes: once }, terms),
       }),
     ],
     [
@@ -61,7 +61,11 @@ function productCalls(): readonly (readonly [string, SmallCall])[] {
         inputs: gradient,
         attributes: f16,
         suppliedOutputs,
-        bound: magnitudeBound(linearWeightGradient, gradient, f16, terms, suppliedOutputs),
+        bound: magnitudeBound(
+          linearWeightGradient,
+          { inputs: gradient, attributes: f16, suppliedOutputs },
+          terms,
+        ),
       }),
     ],
   ];

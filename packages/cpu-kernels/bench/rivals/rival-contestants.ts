@@ -1,10 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hostData } from '@qdylora/contract';
-import { checkProduct, type ProblemData } from '../product-problem.ts';
+import { checkProduct, type Product } from '../product-problem.ts';
 import type { Contestant } from '../take-turns.ts';
 import type { Rivals } from './find-rivals.ts';
-import type { Direction } from '../placed-product.ts';
 
 /**
  * The rivals' methods as contestants on the numbers in `folder`. Layers that share an input run separately
@@ -13,11 +12,10 @@ import type { Direction } from '../placed-product.ts';
  */
 export async function rivalContestants(
   { found, leftOut }: Rivals,
-  data: ProblemData,
-  direction: Direction,
-  tokens: number,
+  product: Product,
   folder: string,
 ): Promise<{ contestants: Contestant[]; leftOut: Record<string, string> }> {
+  const { data, direction, tokens } = product;
   const contestants: Contestant[] = [];
   const missing = { ...leftOut };
   const { rows, cols } = data.shape;
@@ -38,14 +36,10 @@ export async function rivalContestants(
           continue;
         }
         const bytes = readFileSync(join(folder, `${method}.f32`));
-        checkProduct(
-          method,
-          data,
-          direction === 'forward',
-          tokens,
-          new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4),
-          method.includes('openblas') ? 'f32' : 'bf16 throughout',
-        );
+        checkProduct(method, product, {
+          answer: new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4),
+          exactness: method.includes('openblas') ? 'f32' : 'bf16 throughout',
+        });
         contestants.push({
           name: method,
           time: async (samples, calls) =>

@@ -27,7 +27,7 @@ const cases = [32, 256, 1024].flatMap((tokens) =>
         wantsDx: true,
       },
       common: {
-        ...packedWeight(1, rows, cols, 64, true),
+        ...packedWeight(1, [rows, cols]),
         x: normalView(1, 'x', [tokens, cols]),
         a: normalView(1, 'a', [r, cols]),
         b: normalView(1, 'b', [r, rows]),

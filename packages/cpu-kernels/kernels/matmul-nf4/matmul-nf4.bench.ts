@@ -32,7 +32,7 @@ await benchKernel(
     label,
     flops,
     attributes,
-    inputs: { x: normalView(1, 'x', [tokens, cols]), ...packedWeight(1, rows, cols, 64, true) },
+    inputs: { x: normalView(1, 'x', [tokens, cols]), ...packedWeight(1, [rows, cols]) },
   })),
 );
 await benchKernel(
@@ -41,6 +41,6 @@ await benchKernel(
     label,
     flops,
     attributes,
-    inputs: { dy: normalView(1, 'dy', [tokens, rows]), ...packedWeight(1, rows, cols, 64, true) },
+    inputs: { dy: normalView(1, 'dy', [tokens, rows]), ...packedWeight(1, [rows, cols]) },
   })),
 );

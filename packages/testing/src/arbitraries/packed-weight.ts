@@ -5,10 +5,8 @@ import { normalView } from '../conformance/arbitraries.ts';
 /** The arrays of a random 4-bit matrix: any codes, any scales, with or without double quantization. */
 export function packedWeight(
   seed: number,
-  rows: number,
-  cols: number,
-  blockSize: number,
-  nested: boolean,
+  [rows, cols]: readonly [number, number],
+  { blockSize = 64, nested = true }: { readonly blockSize?: number; readonly nested?: boolean } = {},
 ): QuantizedInputs {
   const blocks = Math.ceil((rows * cols) / blockSize);
   const rng = createRng(seed).named('packed');

@@ -12,7 +12,14 @@ import type { ComputeDtype } from '@qdylora/tensor';
 import fc from 'fast-check';
 import { packedWeight } from '../arbitraries/packed-weight.ts';
 import { normalFloatView, normalView } from './arbitraries.ts';
-import { EPSILON, magnitudeBound, OPERAND_ROUNDING, SMALLEST_STEP, type Bound } from './tolerance.ts';
+import {
+  EPSILON,
+  magnitudeBound,
+  OPERAND_ROUNDING,
+  SMALLEST_STEP,
+  type Bound,
+  type BoundedCall,
+} from './tolerance.ts';
 
 /** Kinds of frozen weight: dense in float32 or two bytes, 4-bit with plain or doubly quantized scales. */
 export const basesIn = (half: HalfDType): readonly Base[] => ['f32', half, 'nf4', 'nested'];
@@ -66,7 +73,7 @@ export function baseOf(base: Base, seed: number, rows: number, cols: number): Ba
       return { weight: normalFloatView(base, seed, 'w', [rows, cols]) };
     case 'nf4':
     case 'nested':
-      return packedWeight(seed, rows, cols, 64, base === 'nested');
+      return packedWeight(seed, [rows, cols], { nested: base === 'nested' });
   }
 }
 
@@ -88,10 +95,11 @@ export const adaptedAttributes = (base: Base, rows: number, cols: number, comput
  */
 export function adaptedBound<I extends Arrays, O extends Arrays, A extends { computeDtype: ComputeDtype }>(
   op: Op<I, O, A>,
-  { inputs, attributes, suppliedOutputs = {} }: { inputs: I; attributes: A; suppliedOutputs?: Partial<O> },
+  call: BoundedCall<I, O, A>,
   roundings: number,
 ): Bound {
-  const sums = magnitudeBound(op, inputs, attributes, roundings, suppliedOutputs);
+  const { inputs, attributes, suppliedOutputs = {} } = call;
+  const sums = magnitudeBound(op, call, roundings);
   if (attributes.computeDtype === 'f32') return sums;
   const isBase = (name: string) => /^(weight|levels)/.test(name);
   const withoutBase = Object.fromEntries(
@@ -102,10 +110,8 @@ export function adaptedBound<I extends Arrays, O extends Arrays, A extends { com
   ) as Partial<O>;
   const steps = magnitudeBound(
     op,
-    withoutBase,
-    attributes,
+    { inputs: withoutBase, attributes, suppliedOutputs: zeros },
     (2 * OPERAND_ROUNDING[attributes.computeDtype]) / EPSILON,
-    zeros,
   );
   const smallest = 6 * roundings * SMALLEST_STEP[attributes.computeDtype];
   return (name, index, want) =>

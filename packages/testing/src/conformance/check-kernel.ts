@@ -75,7 +75,7 @@ function outputProblem<I, O extends Arrays, A>(
     const [got, want] = [outputs[name], expected[name]];
     if (!got !== !want) return `${where}: output ${name} is ${got ? 'made' : 'missing'}`;
     if (problemOf || !got || !want) continue;
-    const problem = describeDifference(where, got, want, bound, name);
+    const problem = describeDifference(where, { name, got, want }, bound);
     if (problem) return problem;
   }
   const problem = problemOf?.(outputs, expected);
@@ -85,7 +85,7 @@ function outputProblem<I, O extends Arrays, A>(
 /** The first element whose bits differ from those of the same array in `want`, in words. */
 function bitProblem(where: string, got: Arrays, want: Arrays): string | null {
   for (const [name, view] of Object.entries(want)) {
-    const problem = view && describeBitDifference(where, got[name]!, view, name);
+    const problem = view && describeBitDifference(where, { name, got: got[name]!, want: view });
     if (problem) return problem;
   }
   return null;

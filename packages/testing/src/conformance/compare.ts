@@ -5,16 +5,21 @@ import type { Bound } from './tolerance.ts';
 export const numbersOf = (view: ArrayView): ArrayLike<number> =>
   isHalfDType(view.dtype) ? widenHalves(view.dtype, hostData(view) as Uint16Array) : hostData(view);
 
+/** An output of a call, and what it should be. */
+export interface ComparedOutput {
+  readonly name: string;
+  readonly got: ArrayView;
+  readonly want: ArrayView;
+}
+
 /**
  * Describes the element that is furthest beyond its bound; null if all are within it. NaN agrees with NaN, ∞
  * with the same ∞. Where nothing is allowed, −0 is not 0.
  */
 export function describeDifference(
   callText: string,
-  got: ArrayView,
-  want: ArrayView,
+  { name, got, want }: ComparedOutput,
   bound: Bound,
-  name: string,
 ): string | null {
   const g = numbersOf(got);
   const w = numbersOf(want);
@@ -38,12 +43,7 @@ export function describeDifference(
 }
 
 /** Describes the first element whose bits differ; null if there is none. */
-export function describeBitDifference(
-  callText: string,
-  got: ArrayView,
-  want: ArrayView,
-  name: string,
-): string | null {
+export function describeBitDifference(callText: string, { name, got, want }: ComparedOutput): string | null {
   const g = hostData(got);
   const w = hostData(want);
   for (let i = 0; i < w.length; i++) {

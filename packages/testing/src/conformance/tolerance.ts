@@ -42,6 +42,13 @@ export const relativeBound =
   (_, __, want) =>
     roundings === 0 ? 0 : roundings * EPSILON * Math.abs(want) + 2 ** -149;
 
+/** A call whose results are bounded. */
+export interface BoundedCall<I extends Arrays, O extends Arrays, A> {
+  readonly inputs: I;
+  readonly attributes: A;
+  readonly suppliedOutputs?: Partial<O>;
+}
+
 /**
  * `roundings` · ε · Σ|terms|: for sums of products. Σ|terms| is what the reference makes of the inputs'
  * absolute values, so it fits every op that is a sum of products of its inputs. A sum of n terms in any order
@@ -49,10 +56,8 @@ export const relativeBound =
  */
 export function magnitudeBound<I extends Arrays, O extends Arrays, A>(
   op: Op<I, O, A>,
-  inputs: I,
-  attributes: A,
+  { inputs, attributes, suppliedOutputs = {} }: BoundedCall<I, O, A>,
   roundings: number,
-  suppliedOutputs: Partial<O> = {},
 ): Bound {
   const magnitudes = runOp(
     createHostBackend(),

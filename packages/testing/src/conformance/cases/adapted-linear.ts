@@ -65,7 +65,7 @@ const BLOCKS = [
 /** Operands of a doubly quantized layer. */
 function blockOperands(tokens: number, rows: number, cols: number, r: number) {
   return {
-    ...packedWeight(1, rows, cols, 64, true),
+    ...packedWeight(1, [rows, cols]),
     x: normalView(1, 'x', [tokens, cols]),
     a: normalView(1, 'a', [r, cols]),
     b: normalView(1, 'b', [r, rows]),
@@ -184,7 +184,7 @@ const tiledCase = ({ half }: HalfSetting): ConformanceCase =>
       // For up to 32 rows a backend may round the sixteen levels in place of level · scale. Either is within
       // one rounding of the exact weight, so the two are within two roundings of each other.
       const roundings = (2 * OPERAND_ROUNDING[half]) / EPSILON + cols + r + 8;
-      return { inputs, attributes, bound: magnitudeBound(adaptedLinear, inputs, attributes, roundings) };
+      return { inputs, attributes, bound: magnitudeBound(adaptedLinear, { inputs, attributes }, roundings) };
     },
   });
 

@@ -38,12 +38,12 @@ function* blocksAndOdd() {
     yield {
       inputs,
       attributes,
-      bound: magnitudeBound(linear, inputs, attributes, sumRoundings(columns)),
+      bound: magnitudeBound(linear, { inputs, attributes }, sumRoundings(columns)),
     };
   }
   const x = normalView(1, 'x', [20, 33]);
   const inputs = { x, weight: normalView(1, 'w', [40, 33]) };
-  const bound = magnitudeBound(linear, inputs, attributes, sumRoundings(33));
+  const bound = magnitudeBound(linear, { inputs, attributes }, sumRoundings(33));
   hostData(x)[3 * 33 + 5] = NaN;
   hostData(x)[7 * 33 + 32] = Infinity;
   yield { inputs, attributes, bound };
@@ -59,7 +59,7 @@ function* beyondRange() {
   const inputs = { x, weight: normalView(1, 'w', [40, 33]) };
   const ends = [65519, -65520, 1e30, 2 ** -25, 1.5 * 2 ** -25, 2 ** -24, -(2 ** -15), NaN];
   ends.forEach((end, row) => (hostData(x)[row * 33 + row] = end));
-  yield { inputs, attributes, bound: magnitudeBound(linear, inputs, attributes, sumRoundings(33)) };
+  yield { inputs, attributes, bound: magnitudeBound(linear, { inputs, attributes }, sumRoundings(33)) };
 }
 
 const forwardCase = (setting: HalfSetting): ConformanceCase =>
@@ -81,7 +81,7 @@ const forwardCase = (setting: HalfSetting): ConformanceCase =>
       return {
         inputs,
         attributes,
-        bound: magnitudeBound(linear, inputs, attributes, sumRoundings(columns)),
+        bound: magnitudeBound(linear, { inputs, attributes }, sumRoundings(columns)),
       };
     },
     edges: setting.half === 'f16' ? beyondRange : blocksAndOdd,
@@ -107,7 +107,11 @@ const inputGradientCase = (setting: HalfSetting): ConformanceCase =>
         inputs,
         attributes,
         suppliedOutputs,
-        bound: magnitudeBound(linearInputGradient, inputs, attributes, sumRoundings(out), suppliedOutputs),
+        bound: magnitudeBound(
+          linearInputGradient,
+          { inputs, attributes, suppliedOutputs },
+          sumRoundings(out),
+        ),
       };
     },
   });
@@ -133,10 +137,8 @@ const weightGradientCase = (setting: HalfSetting): ConformanceCase =>
         suppliedOutputs,
         bound: magnitudeBound(
           linearWeightGradient,
-          inputs,
-          attributes,
+          { inputs, attributes, suppliedOutputs },
           sumRoundings(tokens),
-          suppliedOutputs,
         ),
       };
     },

@@ -46,14 +46,14 @@ function* tileCalls() {
   const rows = 70;
   const bias = normalView(2, 'bias', [rows]);
   for (const cols of [192, 704]) {
-    const weight = packedWeight(4, rows, cols, 64, true);
+    const weight = packedWeight(4, [rows, cols]);
     for (const tokens of [65, 96, 127, 128, 129, 200, 256, 257]) {
       const attributes = { rows, cols, blockSize: 64, nestedOffset: 0.03, computeDtype: 'bf16' as const };
       const inputs = { x: normalView(1, 'x', [tokens, cols]), bias, ...weight };
       yield {
         inputs,
         attributes,
-        bound: magnitudeBound(matmulNf4, inputs, attributes, sumRoundings(cols)),
+        bound: magnitudeBound(matmulNf4, { inputs, attributes }, sumRoundings(cols)),
       };
     }
   }
@@ -64,13 +64,13 @@ function* forwardBlocks() {
     const { rows, cols, blockSize } = sizes;
     const inputs = {
       x: normalView(1, 'x', [tokens, cols]),
-      ...packedWeight(3, rows, cols, blockSize, true),
+      ...packedWeight(3, [rows, cols], { blockSize }),
     };
     const attributes = { ...sizes, nestedOffset: 0.03, computeDtype: 'f32' as const };
     yield {
       inputs,
       attributes,
-      bound: magnitudeBound(matmulNf4, inputs, attributes, sumRoundings(cols)),
+      bound: magnitudeBound(matmulNf4, { inputs, attributes }, sumRoundings(cols)),
     };
   }
   yield* tileCalls();
@@ -81,7 +81,7 @@ function* gradientBlocks() {
     const { rows, cols, blockSize } = sizes;
     const inputs = {
       dy: normalView(1, 'dy', [tokens, rows]),
-      ...packedWeight(3, rows, cols, blockSize, true),
+      ...packedWeight(3, [rows, cols], { blockSize }),
     };
     const attributes = {
       ...sizes,
@@ -92,7 +92,7 @@ function* gradientBlocks() {
     yield {
       inputs,
       attributes,
-      bound: magnitudeBound(matmulNf4InputGradient, inputs, attributes, sumRoundings(rows)),
+      bound: magnitudeBound(matmulNf4InputGradient, { inputs, attributes }, sumRoundings(rows)),
     };
   }
 }
@@ -106,13 +106,13 @@ const forwardCase = (setting: HalfSetting): ConformanceCase =>
       const inputs = {
         x: normalView(seed, 'x', [tokens, cols]),
         bias: flag ? normalView(seed, 'bias', [rows]) : undefined,
-        ...packedWeight(seed, rows, cols, blockSize, isNested),
+        ...packedWeight(seed, [rows, cols], { blockSize, nested: isNested }),
       };
       const attributes = { rows, cols, blockSize, nestedOffset, computeDtype };
       return {
         inputs,
         attributes,
-        bound: magnitudeBound(matmulNf4, inputs, attributes, sumRoundings(cols)),
+        bound: magnitudeBound(matmulNf4, { inputs, attributes }, sumRoundings(cols)),
       };
     },
     ...(setting.half === 'bf16' && { edges: forwardBlocks }),
@@ -126,7 +126,7 @@ const inputGradientCase = (setting: HalfSetting): ConformanceCase =>
     call: ({ tokens, rows, cols, blockSize, seed, isNested, flag, computeDtype, nestedOffset }) => {
       const inputs = {
         dy: normalView(seed, 'dy', [tokens, rows]),
-        ...packedWeight(seed, rows, cols, blockSize, isNested),
+        ...packedWeight(seed, [rows, cols], { blockSize, nested: isNested }),
       };
       const suppliedOutputs = flag ? { dx: normalView(seed, 'dx', [tokens, cols]) } : {};
       const attributes = { rows, cols, blockSize, nestedOffset, computeDtype, accumulate: flag };
@@ -136,10 +136,8 @@ const inputGradientCase = (setting: HalfSetting): ConformanceCase =>
         suppliedOutputs,
         bound: magnitudeBound(
           matmulNf4InputGradient,
-          inputs,
-          attributes,
+          { inputs, attributes, suppliedOutputs },
           sumRoundings(rows),
-          suppliedOutputs,
         ),
       };
     },
@@ -173,8 +171,7 @@ const tiledCase = ({ half }: HalfSetting): ConformanceCase =>
         attributes,
         bound: magnitudeBound(
           matmulNf4,
-          inputs,
-          attributes,
+          { inputs, attributes },
           (2 * OPERAND_ROUNDING[half]) / EPSILON + cols + 8,
         ),
       };
