@@ -32,7 +32,7 @@ export async function trainSeparate(setting: Setting): Promise<Trained> {
   for (let step = 0; step < steps; step++) {
     if (wideSteps > 0 && step === wideSteps) await startFromLargest(setting, groups);
     const isWide = step < wideSteps;
-    const { passes } = passesOfStep(step, batches.batchAt(step), allRanks, sampler, { isWide });
+    const { passes } = passesOfStep(step, batches.batchAt(step), { model: allRanks, sampler }, { isWide });
     for (const { ranks, adapted, optimizer, rate } of groups) {
       const groupPasses = passes.flatMap(({ view, batch }) => {
         const { rank } = view.active!;

@@ -28,7 +28,7 @@ export function costRunner(
     batches: readonly TokenBatch[],
     sampler: RankSampler | null,
   ): Promise<number> => {
-    const { passes, rows } = passesOfStep(at, batches, adapted, sampler);
+    const { passes, rows } = passesOfStep(at, batches, { model: adapted, sampler });
     return (
       await runStep(passes, optimizer, {
         rows,

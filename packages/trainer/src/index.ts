@@ -72,6 +72,7 @@ export {
   isOnePart,
   levelsOfStep,
   passesOfStep,
+  type SampledModel,
   type StepPlan,
   type StepPlanOptions,
 } from './step/passes-of-step.ts';

@@ -48,7 +48,7 @@ export async function gradientsOfStep(
   const sampler = rankSampler(adapted.ranks, { seed: 1, schedule: rankSchedule });
   clearGradients({ backend }, optimizer);
   const batches = tinyBatches(24, 2, accumulate).batchAt(step);
-  const passes = choose(passesOfStep(step, batches, adapted, sampler).passes);
+  const passes = choose(passesOfStep(step, batches, { model: adapted, sampler }).passes);
   const losses = backend.memory.allocate('f32', [passes.length]);
   backend.memory.persist(losses);
   const shared = { passes, lossScale, lossFactor: 1, losses, optimizer, workers, gradientSum, maxRanks };

@@ -114,7 +114,7 @@ interface TimedPass {
  * @throws QdyloraError BAD_DATA where the first steps have none
  */
 async function timePass({ model, training }: AssembledRun, signal?: AbortSignal): Promise<TimedPass> {
-  const { optimizer, sampler, computeDtype, recompute, offload } = training;
+  const { optimizer, computeDtype, recompute, offload } = training;
   const { backend } = model;
   // no state: nothing is updated, and no page file is opened
   for (const parameter of optimizer.parameters) parameter.makeTrainable(backend.memory);
@@ -122,8 +122,7 @@ async function timePass({ model, training }: AssembledRun, signal?: AbortSignal)
   const stepBatches = firstBatches(training);
   // of two steps one may have passes at another level
   const [passes, next] = [0, 1].map(
-    (step) =>
-      passesOfStep(step, stepBatches, training.model, sampler, levelsOfStep(training.levels, step)).passes,
+    (step) => passesOfStep(step, stepBatches, training, levelsOfStep(training.levels, step)).passes,
   );
   const [first] = passes;
   const losses = backend.memory.allocate('f32', [1]);

@@ -48,7 +48,12 @@ const HALF: Distillation = { weight: 0.5, topK: 4 };
 it('all passes of a step are at its level, the same model at each time', () => {
   const adapted = tinyAdapted({}, leveledModel());
   for (const level of [3, 4, 8]) {
-    const { passes } = passesOfStep(0, [tinyBatch(4), tinyBatch(2)], adapted, null, { level });
+    const { passes } = passesOfStep(
+      0,
+      [tinyBatch(4), tinyBatch(2)],
+      { model: adapted, sampler: null },
+      { level },
+    );
     expect(new Set(passes.map(({ view }) => view.model))).toEqual(
       new Set([adapted.atRank(1, { level }).model]),
     );
@@ -79,7 +84,12 @@ it('distilled levels add a pass that learns, at another level and the drawn rank
   for (let step = 0; step < 20; step++) {
     const levelsAt = levelsOfStep(levels, step);
     const { studentLevel } = levelsAt;
-    const { passes } = passesOfStep(step, [tinyBatch(4), tinyBatch(2)], adapted, sampler!, levelsAt);
+    const { passes } = passesOfStep(
+      step,
+      [tinyBatch(4), tinyBatch(2)],
+      { model: adapted, sampler: sampler! },
+      levelsAt,
+    );
     const drawn = sampler!.rankAt(step);
     // one worker has all that learn from one pass
     expect(termsOf(passes)[0]).toEqual({ from: 0, to: studentLevel === 4 ? 2 : 3 });

@@ -9,11 +9,12 @@ import type { ResolvedTrainOptions, StepBatches } from './train-options.ts';
  */
 export async function planStep(
   step: number,
-  { batches, model, workers, sampler }: ResolvedTrainOptions,
+  options: ResolvedTrainOptions,
   plan: StepPlanOptions,
 ): Promise<StepPlan> {
+  const { batches, workers } = options;
   const planOf = (microBatches: Parameters<typeof passesOfStep>[1]): StepPlan =>
-    passesOfStep(step, microBatches, model, sampler, plan);
+    passesOfStep(step, microBatches, options, plan);
   if (!workers || !batches.shareAt) return planOf(batches.batchAt(step));
   return planShared(step, batches as Required<StepBatches>, { workers, planOf });
 }

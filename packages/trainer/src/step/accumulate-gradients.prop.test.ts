@@ -109,12 +109,10 @@ describe('ranks of segments and weights of ranks', () => {
             const adapted = tinyAdapted();
             const batch = collate(tinyExamples(count, step));
             const scale = 1 / batch.predictedTokens;
-            const { passes } = passesOfStep(
-              step,
-              [batch],
-              adapted,
-              rankSampler(adapted.ranks, { seed: 1, schedule, segments, lossWeights }),
-            );
+            const { passes } = passesOfStep(step, [batch], {
+              model: adapted,
+              sampler: rankSampler(adapted.ranks, { seed: 1, schedule, segments, lossWeights }),
+            });
             const apart: Float32Array[][] = [];
             const together = await gradientsAfter(adapted, passes, scale);
             const weightOf = (rank: number): number => lossWeights[adapted.ranks.ranks.indexOf(rank)];
@@ -253,12 +251,10 @@ describe('ranks of segments and weights of ranks', () => {
   it('of 1 change no bit, and leave the reported loss the plain mean whatever they are', async () => {
     const run = async (lossWeights: number[] | null) => {
       const adapted = tinyAdapted();
-      const { passes } = passesOfStep(
-        3,
-        [tinyBatch(4, 1)],
-        adapted,
-        rankSampler(adapted.ranks, { seed: 1, schedule: 'all', lossWeights }),
-      );
+      const { passes } = passesOfStep(3, [tinyBatch(4, 1)], {
+        model: adapted,
+        sampler: rankSampler(adapted.ranks, { seed: 1, schedule: 'all', lossWeights }),
+      });
       return {
         ...(await runStep(passes, sgd(adapted.parameters(), { learningRate: 0.1 }), { maxGradNorm: null })),
         numbers: numbersOf(adapted.parameters()),

@@ -43,7 +43,11 @@ function planOf(sizes: readonly number[], step: number, distillation: Distillati
   const adapted = tinyAdapted();
   const batches = sizes.map((size) => collate(tinyExamples(size)));
   const sampler = samplerOf(adapted, { distillation });
-  return { batches, drawn: sampler.rankAt(step), ...passesOfStep(step, batches, adapted, sampler) };
+  return {
+    batches,
+    drawn: sampler.rankAt(step),
+    ...passesOfStep(step, batches, { model: adapted, sampler }),
+  };
 }
 
 describe('a step whose drawn rank distils', () => {
@@ -70,7 +74,7 @@ describe('a step whose drawn rank distils', () => {
     const adapted = tinyAdapted({ updateRule: 'newest_block' });
     const batch = tinyBatch();
     const step = stepOf(adapted, 1);
-    const { passes } = passesOfStep(step, [batch], adapted, samplerOf(adapted));
+    const { passes } = passesOfStep(step, [batch], { model: adapted, sampler: samplerOf(adapted) });
     const pair = await gradientsAfter(adapted, passes);
     const teacher = await gradientsAfter(adapted, [{ view: adapted.atRank(4), batch }]);
     // under newest_block the drawn rank 1 trains row 0 alone, and rank 4 the rows 2 and 3
@@ -87,8 +91,10 @@ describe('a step whose drawn rank distils', () => {
     const ofWeight = async (weight: number) =>
       gradientsAfter(
         adapted,
-        passesOfStep(step, [batch], adapted, samplerOf(adapted, { distillation: { ...HALF, weight } }))
-          .passes,
+        passesOfStep(step, [batch], {
+          model: adapted,
+          sampler: samplerOf(adapted, { distillation: { ...HALF, weight } }),
+        }).passes,
       );
     const teacher = await gradientsAfter(adapted, [{ view: adapted.atRank(4), batch }]);
     const crossEntropy = await gradientsAfter(adapted, [{ view: adapted.atRank(2), batch }]);
@@ -106,24 +112,20 @@ describe('a step whose drawn rank distils', () => {
   it('learns nothing from a teacher that predicts the same', async () => {
     const adapted = tinyAdapted();
     const batch = tinyBatch();
-    const { passes } = passesOfStep(
-      stepOf(adapted, 4),
-      [batch],
-      adapted,
-      samplerOf(adapted, { distillation: { ...HALF, weight: 1, topK: 100 } }),
-    );
+    const { passes } = passesOfStep(stepOf(adapted, 4), [batch], {
+      model: adapted,
+      sampler: samplerOf(adapted, { distillation: { ...HALF, weight: 1, topK: 100 } }),
+    });
     const teacher = await gradientsAfter(adapted, [{ view: adapted.atRank(4), batch }]);
     expectClose(await gradientsAfter(adapted, passes), teacher);
   });
 
   it('weighs each pass by the weight of its rank', async () => {
     const adapted = tinyAdapted();
-    const { passes } = passesOfStep(
-      stepOf(adapted, 1),
-      [tinyBatch()],
-      adapted,
-      samplerOf(adapted, { lossWeights: [3, 1, 0.5] }),
-    );
+    const { passes } = passesOfStep(stepOf(adapted, 1), [tinyBatch()], {
+      model: adapted,
+      sampler: samplerOf(adapted, { lossWeights: [3, 1, 0.5] }),
+    });
     expect(passes.map(({ weight }) => weight)).toEqual([0.5, 3]);
   });
 
@@ -133,7 +135,10 @@ describe('a step whose drawn rank distils', () => {
     const optimizer = sgd(adapted.parameters(), { learningRate: 0.1 });
     const take = async (step: number) => {
       const batches = [tinyBatch(3), tinyBatch(5)];
-      await runStep(passesOfStep(step, batches, adapted, samplerOf(adapted)).passes, optimizer);
+      await runStep(
+        passesOfStep(step, batches, { model: adapted, sampler: samplerOf(adapted) }).passes,
+        optimizer,
+      );
       return backend.memory.usage().liveBytes;
     };
     const first = await take(0);
@@ -169,7 +174,7 @@ describe('a step whose smallest rank distils', () => {
     const adapted = tinyAdapted();
     const batch = tinyBatch(5);
     const sampler = samplerOf(adapted, { distillation: SMALLEST });
-    const { passes } = passesOfStep(stepOf(adapted, 2), [batch], adapted, sampler);
+    const { passes } = passesOfStep(stepOf(adapted, 2), [batch], { model: adapted, sampler });
     expect(passes.map((pass) => [pass.view.active!.rank, pass.batch.segments.length - 1])).toEqual([
       [4, 2],
       [1, 2],
@@ -182,7 +187,7 @@ describe('a step whose smallest rank distils', () => {
     const adapted = tinyAdapted();
     const sampler = samplerOf(adapted, { distillation: SMALLEST });
     for (let step = 0; step < 10; step++) {
-      const { passes, rank } = passesOfStep(step, [tinyBatch(1)], adapted, sampler);
+      const { passes, rank } = passesOfStep(step, [tinyBatch(1)], { model: adapted, sampler });
       const drawn = sampler.rankAt(step);
       const ranks = step % 2 === 0 ? [4, 1] : [drawn];
       expect(passes.map(({ view }) => view.active!.rank)).toEqual(ranks);
@@ -221,7 +226,7 @@ describe('a step whose smallest and drawn ranks distil', () => {
     const adapted = tinyAdapted();
     const sampler = samplerOf(adapted, { distillation: BOTH });
     for (let step = 0; step < 10; step++) {
-      const { passes } = passesOfStep(step, [tinyBatch(1)], adapted, sampler);
+      const { passes } = passesOfStep(step, [tinyBatch(1)], { model: adapted, sampler });
       const drawn = sampler.rankAt(step);
       const ranks = step % 2 === 0 ? [4, 1] : drawn === 4 ? [4] : [4, drawn];
       expect(passes.map(({ view }) => view.active!.rank)).toEqual(ranks);
@@ -303,7 +308,7 @@ describe('a pass that learns from another one', () => {
       const optimizer = sgd(trained.parameters(), { learningRate: 0.1 });
       const sampler = rankSampler(trained.ranks, { seed: 1, schedule: 'sandwich', distillation });
       for (let at = 0; at < 3; at++) {
-        const { passes, rows } = passesOfStep(at, [tinyBatch(4), tinyBatch(3)], trained, sampler);
+        const { passes, rows } = passesOfStep(at, [tinyBatch(4), tinyBatch(3)], { model: trained, sampler });
         await runStep(passes, optimizer, { rows });
       }
       return numbersOf(trained.parameters());

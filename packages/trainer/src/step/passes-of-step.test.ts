@@ -22,7 +22,9 @@ const partsOf = ({
       [rank, segments.indexOf(until) - (i === 0 ? 0 : segments.indexOf(parts[i - 1].until))] as const,
   );
 const shape = (schedule: RankSchedule, step: number, sizes: readonly number[]) =>
-  passesOfStep(step, sizes.map(batchOf), adapted, sampler(schedule)).passes.flatMap(partsOf);
+  passesOfStep(step, sizes.map(batchOf), { model: adapted, sampler: sampler(schedule) }).passes.flatMap(
+    partsOf,
+  );
 
 describe('passes of a step', () => {
   it('one: every micro batch at the drawn rank', () => {
@@ -40,7 +42,11 @@ describe('passes of a step', () => {
     ]);
   });
   it('sandwich with one micro batch: its halves, in one pass', () => {
-    expect(passesOfStep(stepOf(1), [batchOf(5)], adapted, sampler('sandwich')).passes.map(partsOf)).toEqual([
+    expect(
+      passesOfStep(stepOf(1), [batchOf(5)], { model: adapted, sampler: sampler('sandwich') }).passes.map(
+        partsOf,
+      ),
+    ).toEqual([
       [
         [4, 2],
         [1, 3],
@@ -49,7 +55,7 @@ describe('passes of a step', () => {
   });
   it('sandwich with one micro batch that is not cut: largest and drawn rank take turns by step', () => {
     const rankOf = (step: number): number[] =>
-      passesOfStep(step, [batchOf(3)], adapted, sampler('sandwich', 1)).passes.map(
+      passesOfStep(step, [batchOf(3)], { model: adapted, sampler: sampler('sandwich', 1) }).passes.map(
         ({ view }) => view.active!.rank,
       );
     for (let step = 0; step < 20; step++)
@@ -58,7 +64,8 @@ describe('passes of a step', () => {
   it('stratified with one example, which cannot be cut: its parts take turns by step', () => {
     const parts = 3;
     const rankOf = (step: number): number =>
-      passesOfStep(step, [batchOf(1)], adapted, sampler('stratified', parts)).passes[0].view.active!.rank;
+      passesOfStep(step, [batchOf(1)], { model: adapted, sampler: sampler('stratified', parts) }).passes[0]
+        .view.active!.rank;
     for (let step = 0; step < 20; step++)
       expect(rankOf(step)).toBe(sampler('stratified', parts).ranksOfPart(step, step % parts, parts)[0]);
   });
@@ -67,7 +74,10 @@ describe('passes of a step', () => {
       'and the plan says which',
     () => {
       for (let step = 0; step < 20; step++) {
-        const { passes, rank } = passesOfStep(step, [batchOf(1)], adapted, sampler('sandwich'));
+        const { passes, rank } = passesOfStep(step, [batchOf(1)], {
+          model: adapted,
+          sampler: sampler('sandwich'),
+        });
         const want = step % 2 === 0 ? 4 : sampler('one').rankAt(step);
         expect([
           passes.map(({ view, batch }) => [view.active!.rank, batch.segments.length - 1]),
@@ -78,12 +88,12 @@ describe('passes of a step', () => {
   );
   it('names all ranks of the step, the largest first', () => {
     const ranksOf = (schedule: RankSchedule, step: number) =>
-      passesOfStep(step, [batchOf(4)], adapted, sampler(schedule)).ranks;
+      passesOfStep(step, [batchOf(4)], { model: adapted, sampler: sampler(schedule) }).ranks;
     expect(ranksOf('sandwich', stepOf(2))).toEqual([4, 2]);
     expect(ranksOf('sandwich', stepOf(4))).toEqual([4]);
     expect(ranksOf('one', stepOf(1))).toEqual([1]);
     expect(ranksOf('all', 0)).toEqual([4, 2, 1]);
-    expect(passesOfStep(0, [batchOf(2)], tinyModel(), null).ranks).toEqual([]);
+    expect(passesOfStep(0, [batchOf(2)], { model: tinyModel(), sampler: null }).ranks).toEqual([]);
   });
   it('all: every micro batch at every rank', () => {
     expect(shape('all', 0, [2, 1])).toEqual([
@@ -100,14 +110,14 @@ describe('passes of a step', () => {
   });
 
   it('without a sampler trains the largest rank, as ordinary LoRA', () => {
-    const { passes, rank, rows } = passesOfStep(7, [batchOf(2)], adapted, null);
+    const { passes, rank, rows } = passesOfStep(7, [batchOf(2)], { model: adapted, sampler: null });
     expect([passes.map(({ view }) => view.active!.rank), rank, rows]).toEqual([[4], 4, [[0, 4]]]);
   });
 
   it('of a wide step train the largest rank, with its weight', () => {
     const weighted = rankSampler(adapted.ranks, { seed: 1, schedule: 'sandwich', lossWeights: [3, 1, 0.5] });
     const batches = [batchOf(2), batchOf(3)];
-    const plan = passesOfStep(stepOf(1), batches, adapted, weighted, { isWide: true });
+    const plan = passesOfStep(stepOf(1), batches, { model: adapted, sampler: weighted }, { isWide: true });
     expect(plan.passes.map(({ view, weight }) => [view.active!.rank, weight])).toEqual([
       [4, 0.5],
       [4, 0.5],
@@ -116,13 +126,15 @@ describe('passes of a step', () => {
   });
 
   it('of a bare model have no rank', () => {
-    const { passes, rank, rows } = passesOfStep(0, [batchOf(2)], tinyModel(), null);
+    const { passes, rank, rows } = passesOfStep(0, [batchOf(2)], { model: tinyModel(), sampler: null });
     expect([passes[0].view.active, rank, rows]).toEqual([null, null, null]);
   });
 
   it('names the rows of all ranks that the step saw under newest_block', () => {
     const frozen = tinyAdapted({ updateRule: 'newest_block' });
-    expect(passesOfStep(stepOf(1), [batchOf(2)], frozen, sampler('sandwich')).rows).toEqual([
+    expect(
+      passesOfStep(stepOf(1), [batchOf(2)], { model: frozen, sampler: sampler('sandwich') }).rows,
+    ).toEqual([
       [0, 1],
       [2, 4],
     ]);
@@ -140,7 +152,10 @@ describe('passes of a step', () => {
           fc.nat(500),
           (sizes, segments, schedule, step) => {
             const batches = sizes.map(batchOf);
-            const { passes } = passesOfStep(step, batches, adapted, sampler(schedule, segments));
+            const { passes } = passesOfStep(step, batches, {
+              model: adapted,
+              sampler: sampler(schedule, segments),
+            });
             const times = schedule === 'all' ? adapted.ranks.ranks.length : 1;
             const ids = (all: readonly { ids: Int32Array }[]): number[] =>
               all.flatMap((part) => [...part.ids]);
@@ -163,24 +178,25 @@ describe('passes of a step', () => {
     () => {
       const step = Array.from({ length: 100 }, (_, i) => i).find(
         (i) =>
-          passesOfStep(i, [4, 3, 1].map(batchOf), adapted, sampler('each', 3)).passes.flatMap(partsOf)
-            .length === 7,
+          passesOfStep(i, [4, 3, 1].map(batchOf), {
+            model: adapted,
+            sampler: sampler('each', 3),
+          }).passes.flatMap(partsOf).length === 7,
       )!;
       expect(
-        passesOfStep(step, [4, 3, 1].map(batchOf), adapted, sampler('each', 3)).passes.map((pass) =>
-          partsOf(pass).map(([, examples]) => examples),
-        ),
+        passesOfStep(step, [4, 3, 1].map(batchOf), {
+          model: adapted,
+          sampler: sampler('each', 3),
+        }).passes.map((pass) => partsOf(pass).map(([, examples]) => examples)),
       ).toEqual([[1, 1, 2], [1, 1, 1], [1]]);
     },
   );
 
   it('carry the weight of their rank', () => {
-    const { passes } = passesOfStep(
-      stepOf(1),
-      [batchOf(2)],
-      adapted,
-      rankSampler(adapted.ranks, { seed: 1, schedule: 'sandwich', lossWeights: [3, 1, 0.5] }),
-    );
+    const { passes } = passesOfStep(stepOf(1), [batchOf(2)], {
+      model: adapted,
+      sampler: rankSampler(adapted.ranks, { seed: 1, schedule: 'sandwich', lossWeights: [3, 1, 0.5] }),
+    });
     expect(
       passes.map(({ view, weight }) => [view.active!.parts!.map((part) => [part.rank, part.weight]), weight]),
     ).toEqual([
@@ -192,12 +208,10 @@ describe('passes of a step', () => {
         undefined,
       ],
     ]);
-    const apart = passesOfStep(
-      stepOf(1),
-      [batchOf(2), batchOf(2)],
-      adapted,
-      rankSampler(adapted.ranks, { seed: 1, schedule: 'sandwich', lossWeights: [3, 1, 0.5] }),
-    ).passes;
+    const apart = passesOfStep(stepOf(1), [batchOf(2), batchOf(2)], {
+      model: adapted,
+      sampler: rankSampler(adapted.ranks, { seed: 1, schedule: 'sandwich', lossWeights: [3, 1, 0.5] }),
+    }).passes;
     expect(apart.map(({ view, weight }) => [view.active!.rank, view.active!.parts, weight])).toEqual([
       [4, undefined, 0.5],
       [1, undefined, 3],

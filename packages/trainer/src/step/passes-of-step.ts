@@ -18,6 +18,13 @@ export interface StepPlan {
   readonly ranks: readonly number[];
 }
 
+/** A model to train, and how the ranks of its adapters are drawn. */
+export interface SampledModel {
+  readonly model: Adapted<LossModel> | LossModel;
+  /** null: always the largest rank, as in ordinary LoRA. */
+  readonly sampler: RankSampler | null;
+}
+
 /** Options of a step's plan besides its ranks. */
 export interface StepPlanOptions {
   /** Quantization level of all passes, in bits per weight; 4 by default. Only for an adapted model. */
@@ -46,13 +53,12 @@ export const levelsOfStep = (
  * learns from the first. If `studentLevel` differs from `level`, the part runs a third time, at that level
  * and the step's drawn rank, and learns from the first as well.
  *
- * A model without adapters has no ranks. `sampler` null: always the largest rank, as in ordinary LoRA.
+ * A model without adapters has no ranks.
  */
 export function passesOfStep(
   step: number,
   batches: readonly TokenBatch[],
-  model: Adapted<LossModel> | LossModel,
-  sampler: RankSampler | null,
+  { model, sampler }: SampledModel,
   { level, studentLevel = level, isWide = false }: StepPlanOptions = {},
 ): StepPlan {
   if (!isAdapted(model)) {
@@ -62,7 +68,7 @@ export function passesOfStep(
   const { ranks, config } = model;
   const drawing = isWide ? null : sampler;
   const rankedBatches = drawing
-    ? rankBatches(step, batches, drawing, { level, studentLevel })
+    ? rankBatches(batches, drawing, { step, level, studentLevel })
     : batches.map((batch) => ({ batch, parts: [{ batch, rank: ranks.maxRank, level }] }));
   const partRanks = rankedBatches.flatMap(({ parts }) => parts.map(({ rank }) => rank));
   const drawnRank = drawing?.rankAt(step) ?? ranks.maxRank;
@@ -143,10 +149,9 @@ const MIN_TURNS = 2;
  * the roles of the parts in turn.
  */
 function rankBatches(
-  step: number,
   batches: readonly TokenBatch[],
   sampler: RankSampler,
-  levels: StepPlanOptions,
+  { step, level, studentLevel }: StepPlanOptions & { readonly step: number },
 ): RankedBatch[] {
   const segments = sampler.segmentsOf(batches.length);
   const pieces = batches.map((batch) => splitBatch(batch, partsOf(batch, segments)));
@@ -161,8 +166,8 @@ function rankBatches(
       const part = isSinglePart ? step % turns : index;
       index++;
       const ranks = sampler.ranksOfPart(step, part, partCount);
-      const runs = ranks.map((rank) => ({ batch: piece, rank, level: levels.level }));
-      return distilled(runs, sampler, { level: levels.studentLevel, drawnRank: sampler.rankAt(step) });
+      const runs = ranks.map((rank) => ({ batch: piece, rank, level }));
+      return distilled(runs, sampler, { level: studentLevel, drawnRank: sampler.rankAt(step) });
     }),
   }));
 }

@@ -57,7 +57,7 @@ describe('newest_block', () => {
           const sampler = rankSampler(adapted.ranks, { seed });
           const optimizer = adamw(adapted.parameters(), { learningRate: 1e-2, weightDecay: 0.1 });
           const stepAt = (step: number) => {
-            const { passes, rows } = passesOfStep(step, [tinyBatch(3, step)], adapted, sampler);
+            const { passes, rows } = passesOfStep(step, [tinyBatch(3, step)], { model: adapted, sampler });
             return runStep(passes, optimizer, { rows });
           };
           const snapshot = async () => [

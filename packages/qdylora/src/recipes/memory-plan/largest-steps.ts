@@ -95,10 +95,9 @@ function largestPasses<P extends PassSize>(passes: readonly P[], needOf: Attenti
 
 /** Every pass of the steps, as the sampler cuts them. */
 function passesOf({ batches, totalSteps, training }: AssembledRun): (PassSize & { readonly step: number })[] {
-  const { model } = training;
   return Array.from({ length: Math.min(totalSteps, MOST_STEPS) }, (_, step) => {
     const plan = { isWide: isWide({ training }, step) };
-    const { passes } = passesOfStep(step, batches.batchAt(step), model, training.sampler, plan);
+    const { passes } = passesOfStep(step, batches.batchAt(step), training, plan);
     return passes.map(({ batch: { ids, segments }, distillation }) => ({
       step,
       tokens: ids.length,

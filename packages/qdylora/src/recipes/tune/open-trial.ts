@@ -78,7 +78,7 @@ export async function openTrial(
       const isWide = !isSorted;
       const batches = training.batches.batchAt(step);
       const plan = { ...levelsOfStep(training.levels, step), isWide };
-      const { passes, rows } = passesOfStep(step, batches, adapted, sampler, plan);
+      const { passes, rows } = passesOfStep(step, batches, { model: adapted, sampler }, plan);
       const outcome = await runStep(passes, optimizer, {
         learningRate: rate,
         maxGradNorm: training.maxGradNorm,
