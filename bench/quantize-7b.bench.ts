@@ -228,7 +228,7 @@ async function quantizeAlone(backend: Backend, bytes: number): Promise<number> {
       levels,
       absmax,
       doubleQuantized: nested,
-    } = await quantizeOn(plain, 'nf4', matrix, [HIDDEN, HIDDEN], { kind: 'nf4' });
+    } = await quantizeOn(plain, matrix, [HIDDEN, HIDDEN], { kind: 'nf4' });
     for (const view of [codes, levels, absmax, nested?.codes, nested?.absmax, nested?.map])
       if (view) backend.memory.release(view); // else each takes fresh memory, and that is timed
   };

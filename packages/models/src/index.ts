@@ -29,7 +29,8 @@ export {
 export { ROPE_TYPES, ropeFrequencies, type RopeFrequencies } from './config/rope-frequencies.ts';
 export { buildDecoder, type DecoderModules } from './decoder/build-decoder.ts';
 export type { CausalLm } from './decoder/causal-lm.ts';
-export { createCausalLm } from './decoder/create-causal-lm.ts';
+export { createCausalLm, type ModelPlace } from './decoder/create-causal-lm.ts';
+export type { Decoder } from './decoder/decoder-hidden.ts';
 export type { Family } from './families/family.ts';
 export type { AttentionConfig, FamilyConfig } from './families/family-config.ts';
 export { FAMILIES, familyOf } from './families/family-of.ts';
@@ -37,7 +38,7 @@ export type { SamplingOptions } from './generate/choose-token.ts';
 export { generate, type GenerateOptions } from './generate/generate.ts';
 export { createKvCache, type KvCache, type LayerCache } from './generate/kv-cache.ts';
 export { matrixQuantizer, type MatrixQuantizer } from './quantize/matrix-quantizer.ts';
-export type { Quantization } from './quantize/quantization.ts';
+export type { MatrixQuantization, Quantization } from './quantize/quantization.ts';
 export { quantizeOn } from './quantize/quantize-on.ts';
 export { withWeightName } from './quantize/with-weight-name.ts';
 export type { LoadWorkers } from './quantize/share-quantization.ts';

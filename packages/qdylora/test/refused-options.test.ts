@@ -202,7 +202,7 @@ const TABLE: readonly RefusedCalls[] = [
   ['shapeWeights', shapeWeights as Call, {}, [...QUANTIZATIONS, [{ isPlain: true }]]],
   [
     'matrixQuantizer',
-    ({ quantization }: { quantization: never }) => matrixQuantizer(backend, 'nf4', [8, 8], quantization),
+    ({ quantization }: { quantization: never }) => matrixQuantizer(backend, [8, 8], quantization),
     {},
     QUANTIZATIONS.slice(1),
   ],

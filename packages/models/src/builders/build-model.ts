@@ -99,8 +99,8 @@ export async function buildModel(files: WeightFiles, options: BuildOptions): Pro
       base: family.names.base,
       storesInOut: family.storesInOut ?? false,
     });
-    const decoder = await loadWeights(source, (weights) => buildDecoder(family, familyConfig, weights));
-    return createCausalLm(family, familyConfig, decoder, backend, name);
+    const modules = await loadWeights(source, (weights) => buildDecoder(family, familyConfig, weights));
+    return createCausalLm({ family, config: familyConfig, modules }, { backend, name });
   } finally {
     if (piece) backend.memory.release(piece);
   }

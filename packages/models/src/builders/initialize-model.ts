@@ -47,5 +47,6 @@ export function initializeModel(
   const familyConfig = family.readConfig(parsed);
   const rng = createRng(seed).named('weights');
   const weights = randomWeights(backend, rng, familyConfig.initializerRange);
-  return createCausalLm(family, familyConfig, buildDecoder(family, familyConfig, weights), backend, name);
+  const modules = buildDecoder(family, familyConfig, weights);
+  return createCausalLm({ family, config: familyConfig, modules }, { backend, name });
 }

@@ -55,7 +55,8 @@ export function shapeModel(config: Readonly<Record<string, unknown>>, options: S
   const familyConfig = { ...whole, attention, layers: attention.length };
   const weights = shapeWeights(stored ? asStored(weightOptions, stored) : weightOptions);
   const { backend } = options;
-  return createCausalLm(family, familyConfig, buildDecoder(family, familyConfig, weights), backend, name);
+  const modules = buildDecoder(family, familyConfig, weights);
+  return createCausalLm({ family, config: familyConfig, modules }, { backend, name });
 }
 
 /** Options for the weights of a checkpoint in 4 bits. */

@@ -8,31 +8,34 @@ import {
   type FloatView,
 } from '@qdylora/contract';
 import { mapLinears, parametersOf, type ForwardContext, type Tensor } from '@qdylora/tensor';
-import type { Family } from '../families/family.ts';
 import type { FamilyConfig } from '../families/family-config.ts';
 import { createHeadCodes } from '../generate/head-codes.ts';
 import { createKvCache, type KvCache, type LayerCaches } from '../generate/kv-cache.ts';
 import { createTokenStep, type TokenStep } from '../generate/token-step.ts';
 import { batchArrays, i32Array, type BatchArrays, type TokenInputs } from './batch-arrays.ts';
-import type { DecoderModules } from './build-decoder.ts';
 import type { CausalLm } from './causal-lm.ts';
-import { decoderHidden } from './decoder-hidden.ts';
+import { decoderHidden, type Decoder } from './decoder-hidden.ts';
 import { createModelHead } from './model-head.ts';
 import { modelSizes } from './model-sizes.ts';
 import { scoreTargets } from './score-targets.ts';
 
 type F32 = ArrayView<'f32'>;
 
+/** The backend that a model computes on, and its name in messages. */
+export interface ModelPlace {
+  readonly backend: Backend;
+  readonly name: string;
+}
+
 /** A model of a family, from its config and its modules. */
 export function createCausalLm<C extends FamilyConfig, L>(
-  family: Family<C, L>,
-  config: C,
-  modules: DecoderModules<L>,
-  backend: Backend,
-  name: string,
+  decoder: Decoder<C, L>,
+  place: ModelPlace,
 ): CausalLm {
+  const { family, config, modules } = decoder;
+  const { backend, name } = place;
   const head = createModelHead(modules.head.weight, config.logitSoftCap);
-  const pass = createForwardPass(family, config, modules, backend, name);
+  const pass = createForwardPass(decoder, place);
   return {
     name,
     modelType: family.modelType,
@@ -41,7 +44,7 @@ export function createCausalLm<C extends FamilyConfig, L>(
     modules,
     peftTargets: family.peftTargets,
     storesInOut: family.storesInOut ?? false,
-    withModules: (replace) => createCausalLm(family, config, mapLinears(modules, replace), backend, name),
+    withModules: (replace) => createCausalLm({ ...decoder, modules: mapLinears(modules, replace) }, place),
     parameters: () => parametersOf(modules),
     ...modelSizes(modules),
     vocabularySize: config.vocabularySize,
@@ -57,7 +60,7 @@ export function createCausalLm<C extends FamilyConfig, L>(
     assertInputs: pass.assertInputs,
     lossOfArrays: (ctx, arrays, softTargets) =>
       head.loss(ctx, pass.hiddenOf(ctx, arrays), arrays, { lossScale: 1, softTargets }),
-    scoreTargets: (ctx, inputs) => scoreTargets(backend, head, inputs, ctx, () => pass.hidden(ctx, inputs)),
+    scoreTargets: (ctx, inputs) => scoreTargets({ backend, head, hidden: pass.hidden }, ctx, inputs),
     createCache: (capacity) => createKvCache(backend, config.attention, capacity),
     async nextLogits(ctx, inputs, cache) {
       return readOnce(backend, () => head.lastLogits(ctx, pass.hidden(ctx, inputs, cache)));
@@ -99,17 +102,15 @@ interface ForwardPass {
 }
 
 function createForwardPass<C extends FamilyConfig, L>(
-  family: Family<C, L>,
-  config: C,
-  modules: DecoderModules<L>,
-  backend: Backend,
-  name: string,
+  decoder: Decoder<C, L>,
+  { backend, name }: ModelPlace,
 ): ForwardPass {
+  const { positionLimit } = decoder.config;
   // The last norm returns float32.
   const hiddenOf = (ctx: ForwardContext, batch: BatchArrays, cache?: LayerCaches): Tensor<F32> =>
-    decoderHidden(family, config, modules, { ctx, batch, cache }) as Tensor<F32>;
+    decoderHidden(decoder, { ctx, batch, cache }) as Tensor<F32>;
   const assertInputs = ({ positions }: Pick<TokenInputs, 'positions'>): void => {
-    assertPositions(name, config.positionLimit, positions);
+    assertPositions(name, positionLimit, positions);
   };
   return {
     assertInputs,
@@ -123,7 +124,7 @@ function createForwardPass<C extends FamilyConfig, L>(
       createTokenStep(backend, {
         cache,
         assertPosition: (position) => {
-          assertPositions(name, config.positionLimit, Int32Array.of(position));
+          assertPositions(name, positionLimit, Int32Array.of(position));
         },
         pass(recorder, batch) {
           const inner = { ...ctx, backend: recorder };

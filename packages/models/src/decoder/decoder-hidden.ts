@@ -18,6 +18,13 @@ import type { BatchArrays } from './batch-arrays.ts';
 import type { DecoderModules } from './build-decoder.ts';
 import { recomputeSpans } from './recompute-spans.ts';
 
+/** A decoder of a family: its config and its modules. */
+export interface Decoder<C extends FamilyConfig, L> {
+  readonly family: Family<C, L>;
+  readonly config: C;
+  readonly modules: DecoderModules<L>;
+}
+
 export interface DecoderPass {
   readonly ctx: ForwardContext;
   readonly batch: BatchArrays;
@@ -30,9 +37,7 @@ export interface DecoderPass {
  * The embedding is computed inside the first span of blocks, so that recomputing that span recomputes it too.
  */
 export function decoderHidden<C extends FamilyConfig, L>(
-  family: Family<C, L>,
-  config: C,
-  modules: DecoderModules<L>,
+  { family, config, modules }: Decoder<C, L>,
   { ctx, batch, cache }: DecoderPass,
 ): Hidden {
   const angles = anglesByRope(ctx, batch, config.attention);

@@ -1,23 +1,22 @@
-import { rowsOf, type ArrayView, type Backend } from '@qdylora/contract';
-import type { ForwardContext, Tensor } from '@qdylora/tensor';
+import { rowsOf } from '@qdylora/contract';
+import type { ForwardContext } from '@qdylora/tensor';
 import { i32Array, type LossInputs } from './batch-arrays.ts';
-import type { ModelHead } from './model-head.ts';
+import type { CausalLm } from './causal-lm.ts';
 
 /**
  * Losses and most likely tokens of the counted targets, from the hidden states of one pass: [tokens] each.
  */
 export async function scoreTargets(
-  backend: Backend,
-  head: ModelHead,
-  { targets, segments }: LossInputs,
+  { backend, head, hidden }: Pick<CausalLm, 'backend' | 'head' | 'hidden'>,
   ctx: ForwardContext,
-  hidden: () => Tensor<ArrayView<'f32'>>,
+  inputs: LossInputs,
 ): Promise<{ readonly tokenLosses: Float32Array; readonly likeliest: Int32Array }> {
+  const { targets, segments } = inputs;
   const { memory } = backend;
   const ranges = countedRanges(targets, segments);
   const views = memory.scoped(
     () => {
-      const x = hidden();
+      const x = hidden(ctx, inputs);
       const { tokenLosses } = head.loss(ctx, x, { targets: i32Array(backend, targets) }, { lossScale: 1 });
       const ids = ranges.map(([from, to]) => head.likeliestOfRows(ctx, rowsOf(x.view, from, to)));
       return { tokenLosses, ids };

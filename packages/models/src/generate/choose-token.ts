@@ -42,10 +42,11 @@ export function chooseToken(
   rng: Rng,
   step: number,
 ): number {
-  const { weights, total, greatest } = weightsOf(logits, temperature);
+  const distribution = weightsOf(logits, temperature);
+  const { weights, total } = distribution;
   if (topK <= 0 && topP >= 1) return draw(rng.uniform(step) * total, logits.length, (i) => i, weights);
   const isEnough = (count: number, sum: number): boolean => (topK > 0 ? count >= topK : sum >= topP * total);
-  const likely = likeliest(logits, greatest, temperature, weights, isEnough);
+  const likely = likeliest(distribution, isEnough);
   const candidates = topK > 0 ? likely.slice(0, topK) : likely;
   const candidateTotal = topK > 0 ? candidates.reduce((sum, id) => sum + weights[id], 0) : total;
   if (candidates.length === 0) return 0;
@@ -56,11 +57,20 @@ export function chooseToken(
   return draw(rng.uniform(step) * sum, nucleusSize, (i) => candidates[i], weights);
 }
 
+/** The distribution that a token is drawn from. */
+interface Distribution {
+  /** [vocabulary] */
+  readonly logits: Float32Array;
+  readonly temperature: number;
+  readonly greatest: number;
+  /** Unnormalized probabilities: [vocabulary] */
+  readonly weights: Float64Array;
+  /** Of the weights. */
+  readonly total: number;
+}
+
 /** Unnormalized probabilities exp((logit − greatest) / temperature): [vocabulary] */
-function weightsOf(
-  logits: Float32Array,
-  temperature: number,
-): { readonly weights: Float64Array; readonly total: number; readonly greatest: number } {
+function weightsOf(logits: Float32Array, temperature: number): Distribution {
   let greatest = -Infinity;
   let total = 0;
   for (const logit of logits) if (logit > greatest) greatest = logit;
@@ -70,7 +80,7 @@ function weightsOf(
     const weight = logits[id] === greatest ? 1 : Math.exp((logits[id] - greatest) / temperature);
     if (weight > 0) total += weights[id] = weight;
   }
-  return { weights, total, greatest };
+  return { logits, temperature, greatest, weights, total };
 }
 
 /**
@@ -78,10 +88,7 @@ function weightsOf(
  * whole vocabulary takes longer than the model.
  */
 function likeliest(
-  logits: Float32Array,
-  greatest: number,
-  temperature: number,
-  weights: Float64Array,
+  { logits, temperature, greatest, weights }: Distribution,
   isEnough: (count: number, sum: number) => boolean,
 ): number[] {
   for (let below = NEAR * temperature; ; below *= 2) {

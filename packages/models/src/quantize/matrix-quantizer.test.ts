@@ -12,12 +12,12 @@ const { memory } = backend;
 describe('a matrix that is quantized stretch after stretch', () => {
   it('counts the numbers of a list, and is refused before all have come', async () => {
     const values = normalView(1, 'w', [4 * 64]);
-    const quantizer = matrixQuantizer(backend, 'nf4', [4, 64], { kind: 'nf4' });
+    const quantizer = matrixQuantizer(backend, [4, 64], { kind: 'nf4' });
     quantizer.add(hostData(values).slice(0, 64) as Float32Array);
     expect(quantizer.isFull).toBe(false);
     await expect(quantizer.finish()).rejects.toThrow('64 of 256 values have been added');
     quantizer.add(hostData(values).slice(64) as Float32Array);
-    const whole = await quantizeOn(backend, 'nf4', values, [4, 64], { kind: 'nf4' });
+    const whole = await quantizeOn(backend, values, [4, 64], { kind: 'nf4' });
     const pieces = await quantizer.finish();
     expect(hostData(pieces.codes)).toEqual(hostData(whole.codes));
     for (const view of [...arraysOf(pieces), ...arraysOf(whole)]) memory.release(view);
@@ -42,7 +42,7 @@ describe('a matrix that is quantized stretch after stretch', () => {
               rows * columns,
             ]),
           ].sort((a, b) => a - b);
-          const quantizer = matrixQuantizer(backend, 'nf4', shape, options);
+          const quantizer = matrixQuantizer(backend, shape, options);
           ends.forEach((end, i) => {
             expect(quantizer.isFull).toBe(false);
             quantizer.add(rowsOf(values, ends[i - 1] ?? 0, end));
@@ -50,7 +50,7 @@ describe('a matrix that is quantized stretch after stretch', () => {
           expect(quantizer.isFull).toBe(true);
           const [pieces, whole] = [
             await quantizer.finish(),
-            await quantizeOn(backend, 'nf4', values, shape, options),
+            await quantizeOn(backend, values, shape, options),
           ];
           expect(arraysOf(pieces).map((view) => hostData(view))).toEqual(
             arraysOf(whole).map((view) => hostData(view)),
@@ -64,8 +64,13 @@ describe('a matrix that is quantized stretch after stretch', () => {
     expect(memory.usage().liveBytes).toBe(0);
   });
 
+  it('is 4 bits of a kind: `none` is refused', () => {
+    expect(() => matrixQuantizer(backend, [2, 64], { kind: 'none' as 'nf4' })).toThrow(/kind.*none/);
+    expect(memory.usage().liveBytes).toBe(0);
+  });
+
   it('leaves nothing in memory where a value is not finite and it is cancelled', () => {
-    const quantizer = matrixQuantizer(backend, 'nf4', [2, 64], { kind: 'nf4' });
+    const quantizer = matrixQuantizer(backend, [2, 64], { kind: 'nf4' });
     expect(() => quantizer.add(Float32Array.of(1, NaN, ...new Array<number>(126).fill(0)))).toThrow(/NaN/);
     quantizer.cancel();
     expect(memory.usage().liveBytes).toBe(0);

@@ -20,12 +20,11 @@ import {
   signedDynamicMap,
   toTiles,
   type DoubleQuantizedScales,
-  type QuantizationKind,
   type QuantizedMatrix,
   type ScaleRounding,
 } from '@qdylora/quant';
 import { readValues, type Values } from '../weights/read-values.ts';
-import { QUANTIZATION_RULES, type Quantization } from './quantization.ts';
+import { MATRIX_QUANTIZATION_RULES, type MatrixQuantization } from './quantization.ts';
 
 /** Quantizes one matrix as its values arrive, piece by piece. */
 export interface MatrixQuantizer {
@@ -50,18 +49,17 @@ export interface MatrixQuantizer {
  * @param shape [out, in]
  * @throws QdyloraError BAD_ARGUMENT for unknown or wrong keys of `quantization`; `add` throws NON_FINITE
  * @example
- * const quantizer = matrixQuantizer(backend, 'nf4', [4096, 4096], { kind: 'nf4' });
+ * const quantizer = matrixQuantizer(backend, [4096, 4096], { kind: 'nf4' });
  * while (!quantizer.isFull) quantizer.add(await nextRows());
  * const matrix = await quantizer.finish();
  */
 export function matrixQuantizer(
   backend: Backend,
-  kind: QuantizationKind,
   shape: readonly [number, number],
-  quantization: Quantization,
+  quantization: MatrixQuantization,
 ): MatrixQuantizer {
-  checkOptions('quantization', quantization, QUANTIZATION_RULES);
-  const { doubleQuantization = true, blockSize = 64, scaleRounding = 'nearest' } = quantization;
+  checkOptions('quantization', quantization, MATRIX_QUANTIZATION_RULES);
+  const { kind, doubleQuantization = true, blockSize = 64, scaleRounding = 'nearest' } = quantization;
   const { memory } = backend;
   const weights = elementCount(shape);
   const matrix = shapeMatrix({

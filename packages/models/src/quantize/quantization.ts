@@ -35,3 +35,13 @@ export const QUANTIZATION_RULES: OptionRules<Quantization> = {
   scaleRounding: oneOf(SCALE_ROUNDINGS),
   levels: optionRule(`a list of ${QUANTIZATION_LEVELS.join(', ')}`, isLevels),
 };
+
+/** How one matrix is quantized. */
+export interface MatrixQuantization extends Quantization {
+  readonly kind: QuantizationKind;
+}
+
+export const MATRIX_QUANTIZATION_RULES: OptionRules<MatrixQuantization> = {
+  ...QUANTIZATION_RULES,
+  kind: required(oneOf(QUANTIZATION_KINDS)),
+};

@@ -14,12 +14,7 @@ const VALUES = hostData(normalView(3, 'w', [SHAPE[0] * SHAPE[1]]));
 const QUANTIZATION = { kind: 'nf4', levels: [3, 4, 8] } as const;
 
 const leveled = async (backend: Backend, values: Float32Array | null = VALUES) =>
-  quantizeLevels(
-    backend,
-    await quantizeOn(backend, 'nf4', VALUES, SHAPE, QUANTIZATION),
-    values,
-    QUANTIZATION,
-  );
+  quantizeLevels(backend, await quantizeOn(backend, VALUES, SHAPE, QUANTIZATION), values, QUANTIZATION);
 
 it.each([
   ['in host memory', createHostBackend()],
@@ -39,7 +34,7 @@ it.each([
 
 it('a matrix that is stored in 4 bits has 3, fitted to what it decodes to, and no 8', async () => {
   const backend = createHostBackend();
-  const matrix = await quantizeOn(backend, 'nf4', VALUES, SHAPE, QUANTIZATION);
+  const matrix = await quantizeOn(backend, VALUES, SHAPE, QUANTIZATION);
   const weight = await quantizeLevels(backend, matrix, null, { ...QUANTIZATION, levels: [3] });
   const nf4 = quantizeNf4({ data: VALUES, shape: SHAPE });
   expect(await decodedWeight(weight.otherLevels!.get(3)!, backend)).toEqual(
@@ -50,7 +45,7 @@ it('a matrix that is stored in 4 bits has 3, fitted to what it decodes to, and n
 
 it('a weight of level 4 alone is the packed weight of today', async () => {
   const backend = createHostBackend();
-  const matrix = await quantizeOn(backend, 'nf4', VALUES, SHAPE, { kind: 'nf4' });
+  const matrix = await quantizeOn(backend, VALUES, SHAPE, { kind: 'nf4' });
   for (const levels of [undefined, [4]])
     expect(
       (await quantizeLevels(backend, matrix, VALUES, { kind: 'nf4', levels })).otherLevels,

@@ -38,10 +38,9 @@ export async function quantizeLevels(
     residual: levels.includes(8)
       ? await quantizeOn(
           backend,
-          'nf4',
           weights.map((weight, i) => weight - decoded[i]),
           matrix.shape,
-          quantization,
+          { ...quantization, kind: 'nf4' },
         )
       : undefined,
   });

@@ -10,7 +10,7 @@ it('scales are rounded to the nearest number unless the bytes of bitsandbytes ar
   const { memory, ...backend } = createHostBackend();
   const packed = await Promise.all(
     (['nearest', 'bitsandbytes'] as const).map((scaleRounding) =>
-      quantizeOn({ memory, ...backend }, 'nf4', values, shape, { kind: 'nf4', scaleRounding }),
+      quantizeOn({ memory, ...backend }, values, shape, { kind: 'nf4', scaleRounding }),
     ),
   );
   const theirs = doubleQuantizeAsBitsandbytes(

@@ -1,8 +1,8 @@
 import type { Backend } from '@qdylora/contract';
-import { arraysOf, type QuantizationKind, type QuantizedMatrix } from '@qdylora/quant';
+import { arraysOf, type QuantizedMatrix } from '@qdylora/quant';
 import type { Values } from '../weights/read-values.ts';
 import { matrixQuantizer } from './matrix-quantizer.ts';
-import type { Quantization } from './quantization.ts';
+import type { MatrixQuantization } from './quantization.ts';
 
 /**
  * Quantizes one matrix whose values are in memory, or are read at once, with a backend's kernels.
@@ -11,16 +11,15 @@ import type { Quantization } from './quantization.ts';
  *
  * @throws QdyloraError as `matrixQuantizer`
  * @example
- * const matrix = await quantizeOn(backend, 'nf4', weights, [576, 576], { kind: 'nf4' });
+ * const matrix = await quantizeOn(backend, weights, [576, 576], { kind: 'nf4' });
  */
 export async function quantizeOn(
   backend: Backend,
-  kind: QuantizationKind,
   values: Values,
   shape: readonly [number, number],
-  quantization: Quantization,
+  quantization: MatrixQuantization,
 ): Promise<QuantizedMatrix> {
-  const quantizer = matrixQuantizer(backend, kind, shape, quantization);
+  const quantizer = matrixQuantizer(backend, shape, quantization);
   try {
     quantizer.add(values);
     const matrix = await quantizer.finish();

@@ -131,7 +131,7 @@ function packedWeights(
     shape: MatrixShape,
     kind: QuantizationKind,
   ): Promise<QuantizedMatrix> =>
-    quantizeOn(backend, kind, { ...entry, piece }, shape, quantization).catch((error: unknown) => {
+    quantizeOn(backend, { ...entry, piece }, shape, { ...quantization, kind }).catch((error: unknown) => {
       throw withWeightName(error, entry.name);
     });
   return {

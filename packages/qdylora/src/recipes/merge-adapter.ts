@@ -120,16 +120,14 @@ async function writeMerged(
   const weights = mergedWeights(model, adapted, rank).map((weight) => interruptible(weight, signal));
   const stored = asStored(weights, model);
   let packingError: number | null = null;
-  if (format === 'gguf') await writeMergedGguf(outputDir, stored, dtype, source);
+  if (format === 'gguf') await writeMergedGguf(outputDir, { weights: stored, source }, dtype);
   else if (dtype === 'nf4' || dtype === 'fp4')
     packingError = await writeMergedPacked(
       outputDir,
-      weights,
-      { ...config, quantization: dtype },
-      source,
-      opened.chosen.backend,
+      { weights, source },
+      { backend: opened.chosen.backend, packing: { ...config, quantization: dtype } },
     );
-  else await writeMergedFloats(outputDir, stored, dtype as SaveDtype, source);
+  else await writeMergedFloats(outputDir, { weights: stored, source }, dtype as SaveDtype);
   if (config.check) await yieldToEvents(signal, ABORTED_CHECK);
   const ids = config.check ? probeIds(await source.openTokenizer(), model.config) : null;
   return {

@@ -167,7 +167,7 @@ async function measuredProduct(
       dispose: () => memory.release(weight),
     };
   }
-  const matrix = await quantizeOn(backend, quantization, values, shape, quantizationOf(config));
+  const matrix = await quantizeOn(backend, values, shape, { ...quantizationOf(config), kind: quantization });
   const { multiply, operands, attributes } = packedWeight(matrix);
   return {
     multiply: (x) => runOp(backend, multiply, { x, ...operands }, { ...attributes, computeDtype }).y!,

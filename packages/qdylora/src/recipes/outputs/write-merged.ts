@@ -28,12 +28,18 @@ const GGUF_TYPES: Readonly<Partial<Record<MergeDtype, GgufWriteType>>> = {
 /** The file of a GGUF folder. */
 export const GGUF_FILE = 'model.gguf';
 
-/** Writes `model.gguf` into a folder of its own, all or nothing. Weights are as checkpoints store them. */
+/** A model to write: its merged weights, and what the base has beside weights. */
+export interface MergedWeights {
+  /** As checkpoints store them, except for `writeMergedPacked`. */
+  readonly weights: readonly ModelWeight[];
+  readonly source: ModelSource;
+}
+
+/** Writes `model.gguf` into a folder of its own, all or nothing. */
 export async function writeMergedGguf(
   folder: string,
-  weights: readonly ModelWeight[],
+  { weights, source }: MergedWeights,
   dtype: MergeDtype,
-  source: ModelSource,
 ): Promise<void> {
   using tokenizerSource = await openCheckpoint(source.tokenizerFolder);
   const { tokenizerFiles } = tokenizerSource;
@@ -76,18 +82,17 @@ export function statedConfig(config: CheckpointConfig): CheckpointConfig {
   return hfConfigOf(path, { ...raw, ...missing }, config.rope.factors);
 }
 
-/** Writes a Hugging Face folder of floats. Weights are as checkpoints store them. */
+/** Writes a Hugging Face folder of floats. */
 export const writeMergedFloats = (
   folder: string,
-  weights: readonly ModelWeight[],
+  { weights, source }: MergedWeights,
   dtype: SaveDtype,
-  { config, tokenizerFolder, template }: ModelSource,
 ): Promise<void> =>
   writeModelFolder(folder, {
     tensors: weightTensors(weights, dtype),
-    config: configWithDtype(config, dtype),
-    tokenizerFolder,
-    template,
+    config: configWithDtype(source.config, dtype),
+    tokenizerFolder: source.tokenizerFolder,
+    template: source.template,
   });
 
 /**
@@ -96,11 +101,10 @@ export const writeMergedFloats = (
  */
 export async function writeMergedPacked(
   folder: string,
-  weights: readonly ModelWeight[],
-  packing: Packing,
-  { config, tokenizerFolder, template }: ModelSource,
-  backend: Backend,
+  { weights, source }: MergedWeights,
+  { backend, packing }: { readonly backend: Backend; readonly packing: Packing },
 ): Promise<number> {
+  const { config, tokenizerFolder, template } = source;
   let errors = 0;
   let squares = 0;
   const pack = async ({ name, shape, values }: ModelWeight): Promise<TensorToWrite[]> => {

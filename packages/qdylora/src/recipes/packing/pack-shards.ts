@@ -93,7 +93,7 @@ async function addWeight(
   const dtype = arrivingDtype(memory, entry);
   const matrixPacking = { ...packing, name: weight.name };
   const matrix = dtype
-    ? await packArriving(backend, stretches, dtype, shape, matrixPacking)
+    ? await packArriving(backend, { dtype, shape, stretches }, matrixPacking)
     : await packMatrix(backend, entry, shape, matrixPacking);
   matrices.push(matrix);
   tensors.push(...packedTensors(weight.name, matrix, sourceDtypeOf(weight), memory));

@@ -18,7 +18,7 @@ it('a value that is not finite is refused with its weight and its index in the m
   const backend = createHostBackend();
   for (const packed of [
     packMatrix(backend, VALUES, SHAPE, PACKING),
-    packArriving(backend, stretches(), 'F32', SHAPE, PACKING),
+    packArriving(backend, { dtype: 'F32', shape: SHAPE, stretches: stretches() }, PACKING),
   ])
     await expect(packed).rejects.toMatchObject({
       code: 'NON_FINITE',
@@ -47,7 +47,7 @@ it.each([
     const packing = { ...PACKING, scaleRounding };
     for (const packed of [
       packMatrix(backend, values, [3, 64], packing),
-      packArriving(backend, stretches(), 'F32', [3, 64], packing),
+      packArriving(backend, { dtype: 'F32', shape: [3, 64], stretches: stretches() }, packing),
     ])
       await expect(packed).rejects.toMatchObject({ code: 'NON_FINITE', where: 'a.weight', details });
     expect(backend.memory.usage().liveBytes).toBe(0);

@@ -13,6 +13,7 @@ import {
   matrixQuantizer,
   quantizeOn,
   withWeightName,
+  type MatrixQuantization,
   type MatrixQuantizer,
   type Values,
 } from '@qdylora/models';
@@ -50,42 +51,45 @@ export async function packMatrix(
   backend: Backend,
   values: Values,
   shape: readonly [number, number],
-  { quantization, doubleQuantization, quantizationBlockSize, scaleRounding, name }: MatrixPacking,
+  packing: MatrixPacking,
 ): Promise<QuantizedMatrix> {
   try {
-    const matrix = await quantizeOn(
-      wrapBackend(backend, { packedLayout: undefined }),
-      quantization,
-      values,
-      shape,
-      { kind: quantization, doubleQuantization, blockSize: quantizationBlockSize, scaleRounding },
-    );
+    const rowMajor = wrapBackend(backend, { packedLayout: undefined });
+    const matrix = await quantizeOn(rowMajor, values, shape, matrixQuantizationOf(packing));
     return await copyToHost(matrix, backend.memory);
   } catch (error) {
-    throw withWeightName(error, name);
+    throw withWeightName(error, packing.name);
   }
 }
 
+const matrixQuantizationOf = (packing: Packing): MatrixQuantization => ({
+  kind: packing.quantization,
+  doubleQuantization: packing.doubleQuantization,
+  blockSize: packing.quantizationBlockSize,
+  scaleRounding: packing.scaleRounding,
+});
+
+/** A matrix whose bytes arrive in stretches. */
+export interface ArrivingMatrix {
+  readonly dtype: StoredDtype;
+  readonly shape: readonly [number, number];
+  readonly stretches: AsyncIterator<Uint8Array>;
+}
+
 /**
- * The same for values that arrive in stretches of bytes; takes the stretches of one matrix. The event loop
- * runs after each.
+ * The same for a matrix that arrives; takes the stretches of this matrix alone. The event loop runs after
+ * each.
  */
 export async function packArriving(
   backend: Backend,
-  coming: AsyncIterator<Uint8Array>,
-  dtype: StoredDtype,
-  shape: readonly [number, number],
-  { quantization, doubleQuantization, quantizationBlockSize, scaleRounding, name }: MatrixPacking,
+  { dtype, shape, stretches }: ArrivingMatrix,
+  packing: MatrixPacking,
 ): Promise<QuantizedMatrix> {
-  const quantizer = matrixQuantizer(wrapBackend(backend, { packedLayout: undefined }), quantization, shape, {
-    kind: quantization,
-    doubleQuantization,
-    blockSize: quantizationBlockSize,
-    scaleRounding,
-  });
+  const rowMajor = wrapBackend(backend, { packedLayout: undefined });
+  const quantizer = matrixQuantizer(rowMajor, shape, matrixQuantizationOf(packing));
   try {
     for (let done = 0; !quantizer.isFull;) {
-      const values = valuesOfBytes(dtype, (await coming.next()).value!);
+      const values = valuesOfBytes(dtype, (await stretches.next()).value!);
       addValues(quantizer, values, done);
       done += elementCount(values.shape);
       await setImmediate();
@@ -93,7 +97,7 @@ export async function packArriving(
     return await copyToHost(await quantizer.finish(), backend.memory);
   } catch (cause) {
     quantizer.cancel();
-    throw withWeightName(cause, name);
+    throw withWeightName(cause, packing.name);
   }
 }
 
