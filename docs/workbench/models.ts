@@ -6,13 +6,9 @@ export interface KnownModel {
   readonly config: Readonly<Record<string, unknown>>;
 }
 
-const llama = (
-  hidden: number,
-  layers: number,
-  heads: number,
-  kvHeads: number,
-  more: Readonly<Record<string, unknown>>,
-) => ({
+type Sizes = readonly [hidden: number, layers: number, heads: number, kvHeads: number];
+
+const llama = ([hidden, layers, heads, kvHeads]: Sizes, more: Readonly<Record<string, unknown>>) => ({
   model_type: 'llama',
   hidden_size: hidden,
   num_hidden_layers: layers,
@@ -25,8 +21,8 @@ const llama = (
   ...more,
 });
 
-const qwen3 = (hidden: number, layers: number, heads: number, inner: number, isTied: boolean) => ({
-  ...llama(hidden, layers, heads, 8, {
+const qwen3 = (sizes: Sizes, inner: number, isTied: boolean) => ({
+  ...llama(sizes, {
     intermediate_size: inner,
     vocab_size: 151936,
     head_dim: 128,
@@ -36,14 +32,8 @@ const qwen3 = (hidden: number, layers: number, heads: number, inner: number, isT
   model_type: 'qwen3',
 });
 
-const qwen2 = (
-  hidden: number,
-  layers: number,
-  heads: number,
-  kvHeads: number,
-  more: Readonly<Record<string, unknown>>,
-) => ({
-  ...llama(hidden, layers, heads, kvHeads, { max_position_embeddings: 32768, ...more }),
+const qwen2 = (sizes: Sizes, more: Readonly<Record<string, unknown>>) => ({
+  ...llama(sizes, { max_position_embeddings: 32768, ...more }),
   model_type: 'qwen2',
 });
 
@@ -54,7 +44,7 @@ export const KNOWN_MODELS: readonly KnownModel[] = [
   {
     name: 'LLaMA-7b (paper)',
     parameterCount: 6_738_415_616,
-    config: llama(4096, 32, 32, 32, {
+    config: llama([4096, 32, 32, 32], {
       intermediate_size: 11008,
       vocab_size: 32000,
       max_position_embeddings: 2048,
@@ -64,7 +54,7 @@ export const KNOWN_MODELS: readonly KnownModel[] = [
   {
     name: 'LLaMA-13b (paper)',
     parameterCount: 13_015_864_320,
-    config: llama(5120, 40, 40, 40, {
+    config: llama([5120, 40, 40, 40], {
       intermediate_size: 13824,
       vocab_size: 32000,
       max_position_embeddings: 2048,
@@ -74,7 +64,7 @@ export const KNOWN_MODELS: readonly KnownModel[] = [
   {
     name: 'LLaMA 2 13b (paper)',
     parameterCount: 13_015_864_320,
-    config: llama(5120, 40, 40, 40, {
+    config: llama([5120, 40, 40, 40], {
       intermediate_size: 13824,
       vocab_size: 32000,
       max_position_embeddings: 4096,
@@ -104,7 +94,7 @@ export const KNOWN_MODELS: readonly KnownModel[] = [
   {
     name: 'SmolLM2-135M',
     parameterCount: 134_515_008,
-    config: llama(576, 30, 9, 3, {
+    config: llama([576, 30, 9, 3], {
       intermediate_size: 1536,
       vocab_size: 49152,
       max_position_embeddings: 8192,
@@ -114,7 +104,7 @@ export const KNOWN_MODELS: readonly KnownModel[] = [
   {
     name: 'SmolLM2-360M',
     parameterCount: 361_821_120,
-    config: llama(960, 32, 15, 5, {
+    config: llama([960, 32, 15, 5], {
       intermediate_size: 2560,
       vocab_size: 49152,
       max_position_embeddings: 8192,
@@ -124,13 +114,17 @@ export const KNOWN_MODELS: readonly KnownModel[] = [
   {
     name: 'Qwen2.5-0.5B',
     parameterCount: 494_032_768,
-    config: qwen2(896, 24, 14, 2, { intermediate_size: 4864, vocab_size: 151936, tie_word_embeddings: true }),
+    config: qwen2([896, 24, 14, 2], {
+      intermediate_size: 4864,
+      vocab_size: 151936,
+      tie_word_embeddings: true,
+    }),
   },
-  { name: 'Qwen3-0.6B', parameterCount: 596_049_920, config: qwen3(1024, 28, 16, 3072, true) },
+  { name: 'Qwen3-0.6B', parameterCount: 596_049_920, config: qwen3([1024, 28, 16, 8], 3072, true) },
   {
     name: 'TinyLlama-1.1B',
     parameterCount: 1_100_048_384,
-    config: llama(2048, 22, 32, 4, {
+    config: llama([2048, 22, 32, 4], {
       intermediate_size: 5632,
       vocab_size: 32000,
       max_position_embeddings: 2048,
@@ -139,29 +133,29 @@ export const KNOWN_MODELS: readonly KnownModel[] = [
   {
     name: 'Llama-3.2-1B',
     parameterCount: 1_235_814_400,
-    config: llama(2048, 16, 32, 8, { intermediate_size: 8192, head_dim: 64, ...LLAMA_32 }),
+    config: llama([2048, 16, 32, 8], { intermediate_size: 8192, head_dim: 64, ...LLAMA_32 }),
   },
   {
     name: 'SmolLM2-1.7B',
     parameterCount: 1_711_376_384,
-    config: llama(2048, 24, 32, 32, {
+    config: llama([2048, 24, 32, 32], {
       intermediate_size: 8192,
       vocab_size: 49152,
       max_position_embeddings: 8192,
       tie_word_embeddings: true,
     }),
   },
-  { name: 'Qwen3-1.7B', parameterCount: 1_720_574_976, config: qwen3(2048, 28, 16, 6144, true) },
+  { name: 'Qwen3-1.7B', parameterCount: 1_720_574_976, config: qwen3([2048, 28, 16, 8], 6144, true) },
   {
     name: 'Llama-3.2-3B',
     parameterCount: 3_212_749_824,
-    config: llama(3072, 28, 24, 8, { intermediate_size: 8192, head_dim: 128, ...LLAMA_32 }),
+    config: llama([3072, 28, 24, 8], { intermediate_size: 8192, head_dim: 128, ...LLAMA_32 }),
   },
   {
     name: 'Phi-3-mini',
     parameterCount: 3_821_079_552,
     config: {
-      ...llama(3072, 32, 32, 32, {
+      ...llama([3072, 32, 32, 32], {
         intermediate_size: 8192,
         vocab_size: 32064,
         max_position_embeddings: 4096,
@@ -169,12 +163,12 @@ export const KNOWN_MODELS: readonly KnownModel[] = [
       model_type: 'phi3',
     },
   },
-  { name: 'Qwen3-4B', parameterCount: 4_022_468_096, config: qwen3(2560, 36, 32, 9728, true) },
+  { name: 'Qwen3-4B', parameterCount: 4_022_468_096, config: qwen3([2560, 36, 32, 8], 9728, true) },
   {
     name: 'Mistral-7B-v0.3',
     parameterCount: 7_248_023_552,
     config: {
-      ...llama(4096, 32, 32, 8, {
+      ...llama([4096, 32, 32, 8], {
         intermediate_size: 14336,
         vocab_size: 32768,
         max_position_embeddings: 32768,
@@ -186,16 +180,16 @@ export const KNOWN_MODELS: readonly KnownModel[] = [
   {
     name: 'Qwen2.5-7B',
     parameterCount: 7_615_616_512,
-    config: qwen2(3584, 28, 28, 4, { intermediate_size: 18944, vocab_size: 152064 }),
+    config: qwen2([3584, 28, 28, 4], { intermediate_size: 18944, vocab_size: 152064 }),
   },
   {
     name: 'Llama-3.1-8B',
     parameterCount: 8_030_261_248,
-    config: llama(4096, 32, 32, 8, {
+    config: llama([4096, 32, 32, 8], {
       intermediate_size: 14336,
       vocab_size: 128256,
       max_position_embeddings: 131072,
     }),
   },
-  { name: 'Qwen3-8B', parameterCount: 8_190_735_360, config: qwen3(4096, 36, 32, 12288, false) },
+  { name: 'Qwen3-8B', parameterCount: 8_190_735_360, config: qwen3([4096, 36, 32, 8], 12288, false) },
 ];
