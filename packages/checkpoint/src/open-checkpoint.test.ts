@@ -75,6 +75,9 @@ describe('openCheckpoint', () => {
     expect(await messageFor('pytorch_model.bin', 'training_args.bin')).toMatch(
       /only pytorch_model\.bin\. Such a file can run code when it is read.*save_pretrained/,
     );
+    expect(await messageFor('model.onnx', 'tf_model.h5')).toMatch(
+      /only model\.onnx, tf_model\.h5\. Weights of TensorFlow, Flax and ONNX are not read\. Take the safet/,
+    );
     expect(
       await messageFor(
         'pytorch_model-00001-of-00002.bin',

@@ -39,8 +39,9 @@ const ADAPTER_CONFIG_FILE = 'adapter_config.json';
  * file, or a folder with one `.gguf`. Reads the config and the headers, and no tensor.
  *
  * @throws QdyloraError MISSING_FILE if there is nothing to open; BAD_FILE, BAD_CONFIG, MISSING_TENSOR for a
- * damaged checkpoint; UNSUPPORTED_ARCHITECTURE for a GGUF file of an unknown architecture; BAD_ARGUMENT for
- * an invalid path, and for unknown or invalid options.
+ * damaged checkpoint; UNSUPPORTED_ARCHITECTURE for a GGUF file of an unknown architecture; UNSUPPORTED for one
+ * that is an adapter, a part of a split model, or has experts; BAD_ARGUMENT for an invalid path, and for unknown
+ * or invalid options.
  * @example
  * using checkpoint = await openCheckpoint('models/smollm2');
  * checkpoint.tensors.get('model.norm.weight')?.shape;   // [576]
@@ -107,7 +108,9 @@ function openFolder(
 
 /**
  * The weight file: `model.safetensors`, else its index, else the only `.safetensors`, else the only `.gguf`;
- * null if there is none or more than one.
+ * null if there is none.
+ *
+ * @throws QdyloraError MISSING_FILE if there are several of one kind
  */
 function weightFileOf(folder: string, exists: (name: string) => boolean): string | null {
   if (exists(MODEL_FILE)) return MODEL_FILE;
@@ -147,13 +150,16 @@ function withoutConfig(exists: (name: string) => boolean): string {
   return 'Name the folder that holds config.json and the weights.';
 }
 
-/** Weight files of other frameworks: PyTorch, TensorFlow, Flax, ONNX. */
-const OTHER_WEIGHTS = /\.(bin|pth|pt|ckpt|h5|msgpack|onnx)$/;
+/** Weight files of PyTorch, which are pickles. */
+const PICKLES = /\.(bin|pth|pt|ckpt)$/;
+/** Weight files of TensorFlow, Flax and ONNX. */
+const OTHER_WEIGHTS = /\.(h5|msgpack|onnx)$/;
 
 function withoutWeights(folder: string): QdyloraError {
   const other = nodeFs
     .readdirSync(folder)
-    .filter((name) => OTHER_WEIGHTS.test(name) && !/^(training_args|optimizer|scheduler)\./.test(name))
+    .filter((name) => PICKLES.test(name) || OTHER_WEIGHTS.test(name))
+    .filter((name) => !/^(training_args|optimizer|scheduler)\./.test(name))
     .sort();
   return new QdyloraError('MISSING_FILE', {
     where: 'checkpoint',
@@ -161,12 +167,16 @@ function withoutWeights(folder: string): QdyloraError {
       `${folder} has neither ${MODEL_FILE} nor ${INDEX_FILE}` +
       (other.length === 0 ? '.' : `, only ${other.slice(0, 3).join(', ')}${other.length > 3 ? ', …' : ''}.`),
     details: { folder, found: other },
-    nextStep:
-      other.length === 0
-        ? 'Download the weights.'
-        : 'Such a file can run code when it is read, and is not read here. Convert it with transformers: ' +
-          'AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder).',
+    nextStep: nextStepAfter(other),
   });
+}
+
+function nextStepAfter(otherWeights: readonly string[]): string {
+  if (otherWeights.length === 0) return 'Download the weights.';
+  return otherWeights.some((name) => PICKLES.test(name))
+    ? 'Such a file can run code when it is read, and is not read here. Convert it with transformers: ' +
+        'AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder).'
+    : 'Weights of TensorFlow, Flax and ONNX are not read. Take the safetensors files of the same model.';
 }
 
 /**

@@ -275,3 +275,13 @@ describe('rope parameters outside of rope_parameters', () => {
     ).toMatch(/the same as in rope_parameters/);
   });
 });
+
+it('divisors of a GGUF file hold for all layers, but not for those with a window of Gemma 3', () => {
+  const factors = Float32Array.of(1, 2);
+  const gemma = hfConfigOf('x.gguf', { model_type: 'gemma3_text', rope_local_base_freq: 10_000 }, factors);
+  for (const { rope, ropeOf } of [gemma, hfConfigOf('x.gguf', { model_type: 'llama' }, factors)]) {
+    expect(rope).toMatchObject({ type: 'factors', factors });
+    expect(ropeOf('full_attention')).toBe(rope);
+  }
+  expect(gemma.ropeOf('sliding_attention')?.type).toBe('default');
+});

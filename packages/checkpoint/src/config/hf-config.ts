@@ -58,7 +58,10 @@ function withOwnNames(raw: Readonly<Record<string, unknown>>): Readonly<Record<s
     : { ...raw, ...Object.fromEntries(renamed.map(([other, name]) => [name, raw[other]])) };
 }
 
-/** Reads a config from a record; `ropeFactors` are the per-frequency divisors that a GGUF file stores. */
+/**
+ * Reads a config from a record. `ropeFactors` are the per-frequency divisors that a GGUF file stores; layers
+ * with a window do not have them.
+ */
 export function hfConfigOf(
   path: string,
   raw: Readonly<Record<string, unknown>>,
@@ -86,7 +89,8 @@ export function hfConfigOf(
     modelType: reader.string('model_type'),
     dtype: dtype.replace(/^torch\./, '') || null,
     rope: storedRope,
-    ropeOf: (layerType) => byLayerType.get(layerType),
+    ropeOf: (layerType) =>
+      ropeFactors && layerType === 'full_attention' ? storedRope : byLayerType.get(layerType),
     quantization: readQuantization(reader),
   };
 }

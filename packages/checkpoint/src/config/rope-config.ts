@@ -1,4 +1,5 @@
 import type { ConfigReader } from './config-reader.ts';
+import { DEFAULT_THETA, familyDefaultsOf } from './family-defaults.ts';
 import { isRecord } from '../json/read-json-file.ts';
 import { canonicalJson } from '../write/canonical-json.ts';
 
@@ -26,11 +27,6 @@ export interface RopeConfig {
   /** The parameters as stored in the file. */
   readonly raw: Readonly<Record<string, unknown>>;
 }
-
-/** The default base of transformers; that of layers with a window in Gemma 3. */
-export const DEFAULT_THETA = 10_000;
-/** The default base of transformers for layers of Gemma 3 without a window. */
-const GEMMA3_FULL_THETA = 1_000_000;
 
 const NUMBERS = [
   ['factor', 'factor'],
@@ -61,9 +57,8 @@ export function readRope(config: ConfigReader): RopeConfigs {
   const scaling = recordAt(config, 'rope_scaling');
   // Gemma 3: layers with a window have a different base and no scaling
   const local = config.number('rope_local_base_freq', 0);
-  const defaultTheta = config.raw.model_type === 'gemma3_text' ? GEMMA3_FULL_THETA : DEFAULT_THETA;
   const keys = outerRopeKeys(config.raw.model_type);
-  const theta = config.number(keys.theta, defaultTheta);
+  const theta = config.number(keys.theta, familyDefaultsOf(config.raw.model_type).theta ?? DEFAULT_THETA);
   const partial = config.number(keys.partial, 1);
   const one = (key: string, values: Record<string, unknown>, base: number): RopeConfig =>
     withYarnFactor(config, ropeOf(config.nested(key, values), base, partial));

@@ -13,10 +13,12 @@ import { describe, expect, it } from 'vitest';
 import { cleanOrphans, writeFolderAtomically } from './atomic-folder.ts';
 import { validateFolder } from './manifest.ts';
 import { rejectionOf } from '../test-support/error-of.ts';
+import { machineTag } from '../write/machine-tag.ts';
 import { temporaryName } from '../write/write-file-durably.ts';
 import { temporaryFolder } from '@qdylora/testing/node';
 
 const root = temporaryFolder();
+const OTHER_MACHINE = machineTag() === '012345' ? '543210' : '012345';
 const writeHello = (temporary: string): void => writeFileSync(join(temporary, 'hello.txt'), 'hello');
 
 describe('writeFolderAtomically', () => {
@@ -133,15 +135,18 @@ describe('validateFolder', () => {
     expect(validateFolder(path)).toMatchObject({ isValid: false, reason: 'no-folder' });
     mkdirSync(path);
     expect(validateFolder(path)).toMatchObject({ isValid: false, reason: 'no-manifest' });
-    for (const text of [
-      '',
-      '[]',
-      '{"format":"qdylora-folder","version":2,"files":{}}',
-      '{"format":"qdylora-folder","version":1,"files":{"../x":{"size":1,"sha256":""}}}',
-      '{"format":"qdylora-folder","version":1,"files":{"x":{"size":-0.5,"sha256":""}}}',
-    ]) {
+    const damaged = /manifests is damaged or was written by another program$/;
+    for (const [text, problem] of [
+      ['', damaged],
+      ['[]', damaged],
+      ['{"format":"qdylora-folder","version":2,"files":{}}', /has version 2, but only version 1 is supported/],
+      ['{"format":"qdylora-folder","version":1,"files":{"../x":{"size":1,"sha256":""}}}', /is not inside/],
+      ['{"format":"qdylora-folder","version":1,"files":{"x":{"size":-0.5,"sha256":""}}}', damaged],
+    ] as const) {
       writeFileSync(join(path, 'manifest.json'), text);
-      expect(validateFolder(path)).toMatchObject({ isValid: false, reason: 'bad-manifest' });
+      const state = validateFolder(path);
+      expect(state).toMatchObject({ isValid: false, reason: 'bad-manifest' });
+      expect(!state.isValid && state.problem).toMatch(problem);
     }
   });
 });
@@ -150,12 +155,13 @@ describe('cleanOrphans', () => {
   it('clears leftovers of dead processes and older runs, and nothing else', () => {
     const parent = join(root, 'orphans');
     const dead = 4_194_305; // above every pid of Linux
-    const nonce = '0123456789ab';
+    const nonce = `${machineTag()}012345`;
     const names = [
       `run.tmp-${dead}-${nonce}`,
       `run.tmp-${process.pid}-${nonce}`,
       `new.tmp-${process.pid}-${nonce}`,
       `alive.tmp-${process.ppid}-${nonce}`,
+      `run.tmp-${dead}-${OTHER_MACHINE}012345`,
       'run',
       `x.tmp-${dead}-short`,
     ];
@@ -168,9 +174,17 @@ describe('cleanOrphans', () => {
 
   it('brings back an old folder whose replacement never arrived', async () => {
     const parent = join(root, 'restore');
-    const old = join(parent, 'run.old-4194303-0123456789ab');
+    const old = join(parent, `run.old-4194305-${machineTag()}012345`);
     await writeFolderAtomically(old, writeHello);
     expect(cleanOrphans(parent)).toEqual({ removed: [], restored: ['run'] });
     expect(existsSync(join(parent, 'run/hello.txt'))).toBe(true);
+  });
+
+  it('clears what another machine left only where the caller is alone', () => {
+    const parent = join(root, 'shared');
+    const name = `run.tmp-4194305-${OTHER_MACHINE}012345`;
+    mkdirSync(join(parent, name), { recursive: true });
+    expect(cleanOrphans(parent).removed).toEqual([]);
+    expect(cleanOrphans(parent, { isAlone: true }).removed).toEqual([name]);
   });
 });

@@ -47,14 +47,13 @@ export type FillFolder = (temporary: string, files: FolderFiles) => Promise<void
 
 /**
  * Lets `write` fill a temporary folder, then renames it to `path`.
- * Every file and folder is synced first; `manifest.json` with sizes and SHA-256 is written last. A link to a
- * folder stays, and the folder is replaced. What ended processes of this machine left of the folder since its
- * last start is removed first. After a crash at any moment `path` is absent, the old folder, or the new
- * folder, and never incomplete. Between the two renames of a replacement it is absent, and `cleanOrphans`
- * restores the old one.
+ * Every file and folder is synced first; `manifest.json` with sizes and SHA-256 is written last. If `path` is
+ * a link, the folder behind it is replaced. Temporary folders of `path` from ended processes of this machine
+ * are removed first. After a crash at any moment `path` is absent, the old folder, or the new folder, and never
+ * incomplete. Between the two renames of a replacement it is absent, and `cleanOrphans` restores the old one.
  *
- * @throws QdyloraError NOT_EMPTY if `path` holds something else; WRITE_FAILED on a disk error (nothing has
- * changed then); any error of `write`.
+ * @throws QdyloraError NOT_EMPTY if `path` holds something else; WRITE_FAILED on a disk error: `path` is
+ * unchanged, or, if only the last fsync failed, already replaced; any error of `write`.
  */
 export async function writeFolderAtomically(
   path: string,
@@ -149,8 +148,8 @@ function isLink(path: string, fs: FileSystem): boolean {
 }
 
 /**
- * Removes what ended processes of this machine left of this folder: process numbers of another machine that
- * shares the disk mean nothing here. What cannot be removed stays.
+ * Removes temporary folders of `target` whose process on this machine has ended. Process numbers of another
+ * machine are meaningless here, so its folders are kept. A folder that cannot be removed is skipped.
  */
 function removeAbandoned(target: string, fs: FileSystem): void {
   const startedAt = startOfProcess();
@@ -216,8 +215,8 @@ export function discardFolder(path: string, fs: FileSystem = NODE_FILE_SYSTEM): 
 
 export interface CleanOrphansOptions {
   /**
-   * Leftovers of a running process are kept if they changed at or after this time, in milliseconds since
-   * 1970. Default: the start of this process.
+   * Leftovers with this process's own number are kept if they changed at or after this time, in milliseconds
+   * since 1970. Default: the start of this process.
    */
   readonly startedAt?: number;
   /**
@@ -235,11 +234,12 @@ export interface CleanedOrphans {
 }
 
 /**
- * Removes what a crash left in `parent`. Temporary folders and files are removed. An old folder that was
- * being replaced is restored if the new one is missing.
+ * Removes temporary files and folders that a crash left in `parent`. An old folder that was being replaced is
+ * restored if the new one is missing.
  *
  * A leftover belongs to the process in its name. It is removed if that process has ended, or if the number is
  * our own and the leftover is older than this process (in a container every run may have the same number).
+ * A leftover of another machine, or of this one before its last start, is kept unless `isAlone`.
  *
  * @throws QdyloraError WRITE_FAILED if the folder cannot be read or changed
  */
@@ -262,8 +262,8 @@ function clean(
   { startedAt, isAlone, fs }: Required<CleanOrphansOptions>,
   { removed, restored }: { readonly removed: string[]; readonly restored: string[] },
 ): void {
-  for (const { name, path, target, kind, pid } of leftoversIn(parent, fs)) {
-    if (!isAlone && !isAbandoned(pid, path, startedAt, fs)) continue;
+  for (const { name, path, target, kind, pid, isOfMachine } of leftoversIn(parent, fs)) {
+    if (!isAlone && !(isOfMachine && isAbandoned(pid, path, startedAt, fs))) continue;
     if (kind === 'old' && !fs.existsSync(join(parent, target)) && validateFolder(path, fs).isValid) {
       fs.renameSync(path, join(parent, target));
       restored.push(target);

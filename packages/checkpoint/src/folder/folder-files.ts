@@ -5,8 +5,8 @@ import type { FileSystem } from '../write/file-system.ts';
 import { STAGING_BYTES, type FilePieces } from '../write/readable-bytes.ts';
 import { closeQuietly, syncInBackground } from '../write/write-file-durably.ts';
 
-/** Arrays per system call: the usual limit (IOV_MAX). */
-const BATCH_PIECES = 1024;
+/** Shorter bytes are copied and written together: that takes less time than a call of the system for them. */
+const LEAST_VIEW_BYTES = 2 ** 16;
 /** Bytes after which the disk is told to start writing, so that little is left to wait for at the end. */
 const SYNC_BYTES = 2 ** 23;
 
@@ -18,8 +18,7 @@ export interface FolderFiles {
    * Writes a file that does not exist yet. Resolves when the system has all bytes; the disk may still be
    * writing them.
    *
-   * @param pieces the file's bytes in order. Bytes in memory are not copied, so they must not change until
-   * this resolves; others are read into one buffer of at most STAGING_BYTES.
+   * @param pieces the file's bytes in order. A piece may be reused when the next one is requested.
    * @throws the file system's error, or the error of a piece that cannot be read
    */
   write(name: string, pieces: FilePieces): Promise<void>;
@@ -95,33 +94,36 @@ export function folderFiles(
 }
 
 /**
- * All bytes in order, in lists of at most `batchBytes`. Bytes in memory are sliced, not copied; others are
- * read into one buffer, which is reused for the next list.
+ * All bytes in order, in lists of at most `batchBytes`, each of which is written before the next is requested.
+ * Long parts of bytes in memory are views, the last of their list; the rest is copied or read into one buffer.
+ * So no list holds a view of a piece when the next piece is requested.
  */
 async function* batchesOf(pieces: FilePieces, batchBytes: number): AsyncGenerator<Uint8Array[]> {
+  const leastViewBytes = Math.min(LEAST_VIEW_BYTES, batchBytes);
   let staging: Uint8Array | null = null;
-  let batch: Uint8Array[] = [];
-  let bytes = 0;
+  let staged = 0;
   for await (const piece of pieces) {
     for (let done = 0; done < piece.byteLength;) {
-      const end = Math.min(piece.byteLength, done + batchBytes - bytes);
-      let part: Uint8Array;
-      if (piece instanceof Uint8Array) part = piece.subarray(done, end);
-      else {
+      const end = Math.min(piece.byteLength, done + batchBytes - staged);
+      if (piece instanceof Uint8Array && end - done >= leastViewBytes) {
+        const view = piece.subarray(done, end);
+        yield staging && staged > 0 ? [staging.subarray(0, staged), view] : [view];
+        staged = 0;
+      } else {
         staging ??= new Uint8Array(batchBytes);
-        part = staging.subarray(bytes, bytes + end - done); // never less room than the list has
-        await piece.read(part, done);
+        const part = staging.subarray(staged, staged + end - done);
+        if (piece instanceof Uint8Array) part.set(piece.subarray(done, end));
+        else await piece.read(part, done);
+        staged += part.length;
+        if (staged === batchBytes) {
+          yield [staging];
+          staged = 0;
+        }
       }
-      batch.push(part);
-      bytes += end - done;
       done = end;
-      if (bytes < batchBytes && batch.length < BATCH_PIECES) continue;
-      yield batch;
-      batch = [];
-      bytes = 0;
     }
   }
-  if (batch.length > 0) yield batch;
+  if (staging && staged > 0) yield [staging.subarray(0, staged)];
 }
 
 /** Writes all bytes. A write may take fewer bytes than given; a full disk shows only on the next one. */

@@ -1,6 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 import { llama3Parameters } from '../config/llama3-rope.ts';
-import { DEFAULT_THETA } from '../config/rope-config.ts';
+import { DEFAULT_THETA, FAMILY_DEFAULTS } from '../config/family-defaults.ts';
 import {
   GEMMA2_RULES,
   GEMMA3_RULES,
@@ -45,14 +45,16 @@ function haveBiases({ path, tensors }: GgufFacts, layers: readonly string[]): bo
   });
 }
 
+/** llama.cpp and transformers have the same defaults for Gemma 2. */
 export function gemma2Config(facts: GgufFacts): Derived {
   const { values, key } = facts;
+  const { scoreSoftCap, logitSoftCap, window } = FAMILY_DEFAULTS.gemma2;
   return {
     ...withHeadDim(facts),
     query_pre_attn_scalar: gemmaQueryScalar(GEMMA2_RULES, facts),
-    attn_logit_softcapping: values.number(key('attn_logit_softcapping'), 50),
-    final_logit_softcapping: values.number(key('final_logit_softcapping'), 30),
-    sliding_window: values.integer(key('attention.sliding_window'), 4096),
+    attn_logit_softcapping: values.number(key('attn_logit_softcapping'), scoreSoftCap),
+    final_logit_softcapping: values.number(key('final_logit_softcapping'), logitSoftCap),
+    sliding_window: values.integer(key('attention.sliding_window'), window),
     layer_types: layerTypes(facts, GEMMA2_RULES),
   };
 }
@@ -152,10 +154,10 @@ const YARN_KEYS = [
 ] as const;
 
 /**
- * `rope_parameters`; with `ownFactors` the caller reads the scaling. @throws QdyloraError UNSUPPORTED for a
+ * `rope_parameters`; with `callerReadsScaling` the caller reads the scaling. @throws QdyloraError UNSUPPORTED for a
  * factor whose meaning changed between versions.
  */
-function ropeParameters(facts: GgufFacts, headDim: number, ownFactors = false): Derived {
+function ropeParameters(facts: GgufFacts, headDim: number, callerReadsScaling = false): Derived {
   const { path, values, key } = facts;
   const parameters: Derived = {
     rope_type: 'default',
@@ -167,7 +169,7 @@ function ropeParameters(facts: GgufFacts, headDim: number, ownFactors = false): 
     key('rope.scaling.type'),
     values.has(key('rope.scale_linear')) ? 'linear' : 'none',
   );
-  if (scaling === 'none' || ownFactors) return { ...parameters, ...llama3Scaling(facts, parameters) };
+  if (scaling === 'none' || callerReadsScaling) return { ...parameters, ...llama3Scaling(facts, parameters) };
   if (values.number(key('rope.scaling.attn_factor'), 1) !== 1) {
     // llama.cpp multiplies it into another factor, in ways that changed between versions
     throw new QdyloraError('UNSUPPORTED', {

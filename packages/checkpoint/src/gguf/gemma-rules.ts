@@ -1,3 +1,4 @@
+import { FAMILY_DEFAULTS } from '../config/family-defaults.ts';
 import type { GgufFacts } from './gguf-facts.ts';
 
 /** Values of a Gemma version that GGUF files do not contain. llama.cpp decides in the same way. */
@@ -8,8 +9,14 @@ export interface GemmaRules {
   readonly layersOf27b: number;
 }
 
-export const GEMMA2_RULES: GemmaRules = { windowPeriod: 2, layersOf27b: 46 };
-export const GEMMA3_RULES: GemmaRules = { windowPeriod: 6, layersOf27b: 62 };
+export const GEMMA2_RULES: GemmaRules = {
+  windowPeriod: FAMILY_DEFAULTS.gemma2.windowPeriod,
+  layersOf27b: 46,
+};
+export const GEMMA3_RULES: GemmaRules = {
+  windowPeriod: FAMILY_DEFAULTS.gemma3_text.windowPeriod,
+  layersOf27b: 62,
+};
 
 /** The rules of a `model_type`; undefined for other families and for Gemma 1. */
 export const gemmaRulesOf = (modelType: string): GemmaRules | undefined =>

@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { hostname } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { temporaryFolder } from '@qdylora/testing/node';
@@ -11,6 +10,7 @@ import { rejectionOf } from '../test-support/error-of.ts';
 import { COMMIT, gitHash } from '../test-support/hub-server.ts';
 import { fetchModel } from './fetch-model.ts';
 import type { HubOptions } from './hub-options.ts';
+import { machineTag } from '../write/machine-tag.ts';
 
 type Answer = (request: IncomingMessage, response: ServerResponse, path: string) => void;
 
@@ -104,7 +104,6 @@ describe('a listing', () => {
       },
       /connection broke/,
     ],
-    ['of brackets inside brackets', (_, response) => response.end('['.repeat(2_000_000)), /is not JSON/],
     [
       'with too many requests before it',
       (_, response) => response.writeHead(429, { 'retry-after': '7' }).end(),
@@ -120,6 +119,19 @@ describe('a listing', () => {
     const error = await rejectionOf(fetchFrom(serverAnswer), 'MISSING_FILE');
     expect(error.message).toMatch(
       /the hub cannot be reached to look for a model of that name\..*The hub: \[hub\] /,
+    );
+    expect(error.message).toMatch(message);
+    expect(elapsed()).toBeLessThan(1000);
+  });
+
+  it.each([
+    ['brackets inside brackets', '['.repeat(2_000_000), /lists inside each other|deep|levels/],
+    ['300,000 files', `[${'{},'.repeat(300_000)}{}]`, /262144|262,144/],
+  ])('of %s is refused by its limit, as BAD_FILE, whatever is cached', async (_, body, message) => {
+    const elapsed = cpuStopwatch();
+    const error = await rejectionOf(
+      fetchFrom((_request, response) => response.end(body)),
+      'BAD_FILE',
     );
     expect(error.message).toMatch(message);
     expect(elapsed()).toBeLessThan(1000);
@@ -319,15 +331,19 @@ describe('two downloads of one file', () => {
     expect(readdirSync(blobs()).sort()).toEqual([gitHash(config), gitHash(weights)].sort());
   });
 
-  it('the part of a dead process is continued, and the part of a living one is left alone', async () => {
-    const host = hostname()
-      .replace(/[^\w.]/g, '_')
-      .slice(0, 64);
-    const part = (pid: number): string => `${blob()}.incomplete-${host}-${pid}-0123456789ab`;
-    const gone = 2 ** 22 + 1; // above the largest number of a process
+  const gone = 2 ** 22 + 1; // above the largest number of a process
+  const otherMachine = machineTag() === '012345' ? '543210' : '012345';
+  const part = (pid: number, machine = machineTag()): string =>
+    `${blob()}.incomplete-${machine}-${pid}-0123456789ab`;
+  it.each([
+    ['a dead process', () => part(gone)],
+    ['another machine, a day old,', () => part(process.pid, otherMachine)],
+  ])('the part of %s is continued; parts that may be written to are left alone', async (_, abandoned) => {
     mkdirSync(blobs(), { recursive: true });
-    writeFileSync(part(gone), weights.subarray(0, 200_000));
     writeFileSync(part(process.pid), weights.subarray(0, 250_000));
+    writeFileSync(part(gone, otherMachine), weights.subarray(0, 250_000));
+    writeFileSync(abandoned(), weights.subarray(0, 200_000));
+    if (abandoned() !== part(gone)) utimesSync(abandoned(), 1, 1);
     const offsets: number[] = [];
     await fetchFrom(
       wellBut((request, response) => {
@@ -339,6 +355,8 @@ describe('two downloads of one file', () => {
       }),
     );
     expect([offsets, isWhole(blob())]).toEqual([[200_000], true]);
-    expect([existsSync(part(gone)), existsSync(part(process.pid))]).toEqual([false, true]);
+    expect([abandoned(), part(process.pid), part(gone, otherMachine)].map((path) => existsSync(path))).toEqual(
+      [false, true, true],
+    );
   });
 });

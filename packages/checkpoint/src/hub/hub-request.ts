@@ -217,7 +217,11 @@ async function patientRequest(url: string, options: HubOptions): Promise<HubResp
   }
 }
 
-/** Sends a request and parses its JSON. */
+/**
+ * Sends a request and parses its JSON.
+ *
+ * @throws QdyloraError as `hubRequest`; BAD_FILE for an answer beyond a limit of JSON
+ */
 export async function hubJson(url: string, options: HubOptions): Promise<unknown> {
   const answer = await patientRequest(url, options);
   const pieces: Uint8Array[] = [];
@@ -227,13 +231,14 @@ export async function hubJson(url: string, options: HubOptions): Promise<unknown
       throw new QdyloraError('NETWORK', {
         where: 'hub',
         problem: `The answer from ${url} is longer than ${MAX_LISTING_BYTES} bytes.`,
+        nextStep: 'Name a repository with fewer files.',
         details: { url },
       });
     pieces.push(piece);
   }
+  const text = Buffer.concat(pieces).toString('utf8');
+  assertJsonLimits(url, 'hub', text, LISTING_LIMITS);
   try {
-    const text = Buffer.concat(pieces).toString('utf8');
-    assertJsonLimits(url, 'hub', text, LISTING_LIMITS);
     return JSON.parse(text);
   } catch (cause) {
     throw new QdyloraError('NETWORK', {

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { isRunning } from '../folder/is-running.ts';
+import { machineTag } from '../write/machine-tag.ts';
 
 /**
  * The file of an unfinished download: `<path>.incomplete` between two runs, and a separate name while a
@@ -14,19 +14,20 @@ export interface PartialFile {
   leave(): void;
 }
 
-/** The host name, as a part of file names. */
-const HOST = hostname()
-  .replace(/[^\w.]/g, '_')
-  .slice(0, 64);
+/**
+ * A file of another machine or container, or of this machine before its last start, is abandoned if nothing
+ * was written to it for so long: a download that hears nothing ends within minutes.
+ */
+const ABANDONED_MS = 24 * 3_600_000;
 
 /**
- * Takes over the partial file of an earlier download of `path`: one that has ended, or whose process on this
- * machine is gone. Without one, the file is created by the first write.
+ * Takes over the partial file of an earlier download of `path`: one that has ended, whose process on this
+ * machine is gone, or that was left elsewhere a day ago. Without one, the file is created by the first write.
  */
 export function claimPartial(path: string): PartialFile {
   const incomplete = `${path}.incomplete`;
-  const claimed = `${incomplete}-${HOST}-${process.pid}-${randomBytes(6).toString('hex')}`;
-  for (const from of [incomplete, ...partialsOfEndedProcesses(incomplete)]) {
+  const claimed = `${incomplete}-${machineTag()}-${process.pid}-${randomBytes(6).toString('hex')}`;
+  for (const from of [incomplete, ...abandonedPartials(incomplete)]) {
     try {
       renameSync(from, claimed); // at most one process succeeds
       break;
@@ -44,23 +45,22 @@ export function claimPartial(path: string): PartialFile {
   };
 }
 
-/** Partial files of killed processes, the largest first. */
-function partialsOfEndedProcesses(incomplete: string): string[] {
+/** Partial files that no process writes to any more, the largest first. */
+function abandonedPartials(incomplete: string): string[] {
   const folder = dirname(incomplete);
-  const start = `${basename(incomplete)}-${HOST}-`;
-  const names = readdirSync(folder).filter(
-    (name) =>
-      name.startsWith(start) && !isAlive(Number(/^(\d+)-[0-9a-f]{12}$/.exec(name.slice(start.length))?.[1])),
-  );
-  return names
-    .map((name) => join(folder, name))
-    .map((path) => ({ path, size: statSync(path, { throwIfNoEntry: false })?.size ?? 0 }))
-    .sort((a, b) => b.size - a.size)
-    .map(({ path }) => path);
+  const start = `${basename(incomplete)}-`;
+  const found: { readonly path: string; readonly size: number }[] = [];
+  for (const name of readdirSync(folder)) {
+    const [, machine, pid] =
+      (name.startsWith(start) && /^([0-9a-f]{6})-(\d+)-[0-9a-f]{12}$/.exec(name.slice(start.length))) || [];
+    if (machine === undefined) continue; // it belongs to something else
+    const path = join(folder, name);
+    const stats = statSync(path, { throwIfNoEntry: false });
+    const isAbandoned =
+      machine === machineTag()
+        ? !isRunning(Number(pid))
+        : stats !== undefined && Date.now() - stats.mtimeMs > ABANDONED_MS;
+    if (stats && isAbandoned) found.push({ path, size: stats.size });
+  }
+  return found.sort((a, b) => b.size - a.size).map(({ path }) => path);
 }
-
-/**
- * True for a running process, and for text that is not a process number: such a file belongs to something
- * else.
- */
-const isAlive = (pid: number): boolean => !Number.isSafeInteger(pid) || pid < 1 || isRunning(pid);

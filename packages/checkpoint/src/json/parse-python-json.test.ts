@@ -24,6 +24,8 @@ it('reads what JSON.parse reads, and refuses what it refuses', () => {
     '[--Infinity]',
     '[1 NaN]',
     '{NaN:1}x',
+    '{NaN: 1, "a": NaN}',
+    '{-Infinity : 1, "a": NaN}',
     "{'a':NaN}",
   ])
     expect(() => parsePythonJson(bad), bad).toThrow(SyntaxError);

@@ -1,5 +1,5 @@
-/** A string, or one of the three numbers that Python writes and JSON does not have. */
-const WORDS = /"(?:[^"\\]|\\[^])*"|-?\bInfinity\b|\bNaN\b/g;
+/** A string, or one of the three numbers that Python writes and JSON does not have. None of them is a key. */
+const WORDS = /"(?:[^"\\]|\\[^])*"|(?:-?\bInfinity\b|\bNaN\b)(?!\s*:)/g;
 
 const MARK = '\u0000number:';
 

@@ -281,6 +281,15 @@ describe('a hostile header', () => {
     expect(elapsed()).toBeLessThan(1000);
   });
 
+  it('more than a million tensors are refused, however their keys are spelled', () => {
+    const entries = Array.from(
+      { length: 1_000_001 },
+      (_, i) => `"${i}":{"dtype":"U8","shape":[0],"data\\u005foffsets":[0,0]}`,
+    );
+    const bytes = safetensorsBytes(`{${entries.join(',')}}`);
+    expect(errorOf(() => parse(bytes), 'BAD_FILE').message).toMatch(/more than 1000000 tensors/);
+  });
+
   it('fifty megabytes of metadata are read, and refused where they stop, within a second', () => {
     const bytes = safetensorsBytes(`{"__metadata__":{"k":"${'x'.repeat(50_000_000)}`);
     const elapsed = cpuStopwatch();

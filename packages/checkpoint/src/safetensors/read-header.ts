@@ -114,8 +114,8 @@ function headerLength(source: ByteSource, fail: Fail): number {
 }
 
 /**
- * Checks the number of tensors. Every entry has one `data_offsets`; counting these is a hundred times faster
- * than reading the entries.
+ * Checks the number of tensors before they are read. Every entry has one `data_offsets`; counting these is a
+ * hundred times faster than reading the entries. Keys with escapes are counted when they are read.
  */
 function checkTensorCount(bytes: Uint8Array, fail: Fail): void {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -139,6 +139,7 @@ function scanHeader(scan: HeaderScan): {
       metadata = scanMetadata(cursor, fail);
       return;
     }
+    if (tensors.size >= MAX_TENSORS) throw fail(`there are more than ${MAX_TENSORS} tensors`);
     if (tensors.has(name)) throw fail(`the tensor ${printedName(name)} occurs twice`, { tensor: name });
     scan.tensor = name;
     const location = scanEntry(scan, name);

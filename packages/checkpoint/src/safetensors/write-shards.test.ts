@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../open-checkpoint.ts';
+import { NODE_FILE_SYSTEM, type FileSystem } from '../write/file-system.ts';
 import { tensorOf } from './tensor-of.ts';
 import { writeShards } from './write-shards.ts';
 
@@ -40,5 +41,21 @@ describe('a model in several files', () => {
     expect(readdirSync(whole)).toEqual(['model.safetensors']);
     await writeShards(cut, tensors, { shardBytes: 1 });
     expect(readdirSync(cut).length).toBe(5);
+  });
+
+  it.each([
+    [false, 0],
+    [true, 10], // four files, their index, and the folder after each
+  ])('with isSynced: %s calls fsync %i times', async (isSynced, expected) => {
+    let syncs = 0;
+    const fs: FileSystem = {
+      ...NODE_FILE_SYSTEM,
+      fsyncSync(fd) {
+        syncs++;
+        NODE_FILE_SYSTEM.fsyncSync(fd);
+      },
+    };
+    await writeShards(temporaryFolder(), tensors, { shardBytes: 1, isSynced, fs });
+    expect(syncs).toBe(expected);
   });
 });

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { checkOptions, numberWithin, type OptionRules } from '@qdylora/contract';
 import { canonicalJson } from '../write/canonical-json.ts';
-import { streamFile, writeFileDurably } from '../write/write-file-durably.ts';
+import { streamFile, writeFileDurably, writeFileUnsynced } from '../write/write-file-durably.ts';
 import { cutByBytes } from './cut-by-bytes.ts';
 import {
   SAFETENSORS_RULES,
@@ -36,7 +36,7 @@ export async function writeShards(
   options: WriteShardsOptions = {},
 ): Promise<void> {
   checkOptions('shards', options, RULES);
-  const { shardBytes = SHARD_BYTES, metadata, isSynced, fs } = options;
+  const { shardBytes = SHARD_BYTES, metadata, isSynced = true, fs } = options;
   const shards = cutByBytes(tensors, tensorByteLength, shardBytes);
   const write = (name: string, shard: readonly TensorToStream[]): Promise<void> =>
     streamFile(join(folder, name), safetensorsPieces(shard, { metadata }), { isSynced, fs });
@@ -52,7 +52,7 @@ export async function writeShards(
       total += tensorByteLength(tensor);
     }
   }
-  writeFileDurably(
+  (isSynced ? writeFileDurably : writeFileUnsynced)(
     join(folder, 'model.safetensors.index.json'),
     [Buffer.from(canonicalJson({ metadata: { total_size: total }, weight_map: weightMap }))],
     fs,

@@ -101,6 +101,9 @@ const timer = (): Promise<void> => new Promise((resolve) => setTimeout(resolve))
  * A request gets the same tokens alone and beside others where the backend's results do not depend on other
  * rows (`batchInvariant` of the cpu backend, the host backend).
  *
+ * Weights must not change while an engine is open: it keeps keys and values of finished prompts, and an 8-bit
+ * copy of the head. Create a new engine after training.
+ *
  * @throws QdyloraError BAD_ARGUMENT, OUT_OF_MEMORY
  * @example
  * const engine = createDecodeEngine(model, { capacityTokens: 4096 });
@@ -115,27 +118,24 @@ export function createDecodeEngine(model: CausalLm, options: DecodeEngineOptions
   const runner = createPassRunner(inferenceContext(model.backend, options.computeDtype), pool);
   const totals: Totals = { promptTokens: 0, newTokens: 0, draftedTokens: 0, acceptedTokens: 0, passes: 0 };
   const maxDraftTokens = Math.min(options.draftTokens ?? 0, tokensAlike(model.config.attention) - 1);
-  let working: Promise<void> | null = null;
-  let isClosed = false;
-  const work = async (): Promise<void> => {
-    for (;;) {
-      await pause();
-      queue.admit();
-      if (queue.running.length === 0) break;
-      await runPass(queue, { runner, totals, passTokens, maxDraftTokens });
-    }
-    working = null;
+  const passes = createPassLoop(queue, pause, { runner, totals, passTokens, maxDraftTokens });
+  let closing: Promise<void> | null = null;
+  const close = async (): Promise<void> => {
+    endAll(queue, closedError());
+    await passes.ended();
+    runner[Symbol.dispose]();
+    pool[Symbol.dispose]();
   };
   return {
     decode(view, prompt, decodeOptions = {}) {
-      if (isClosed) throw closedError();
+      if (closing) throw closedError();
       const request = decodeRequest(view, prompt, decodeOptions);
       assertFits(request, model, capacityTokens);
       request.signal?.throwIfAborted();
       if (queue.freePlaces <= -maxWaiting) throw busyError(maxWaiting);
       const job = createJob(request);
       queue.add(job);
-      working ??= work();
+      passes.start();
       return job.events;
     },
     usage: () => ({
@@ -146,13 +146,9 @@ export function createDecodeEngine(model: CausalLm, options: DecodeEngineOptions
       capacityTokens,
       ...totals,
     }),
-    async close() {
-      if (isClosed) return;
-      isClosed = true;
-      for (const job of [...queue.running.map((each) => each.job), ...queue.waiting]) job.end(closedError());
-      await working;
-      runner[Symbol.dispose]();
-      pool[Symbol.dispose]();
+    close() {
+      closing ??= close();
+      return closing;
     },
   };
 }
@@ -172,6 +168,45 @@ interface PassWork {
   readonly totals: Totals;
   readonly passTokens: number;
   readonly maxDraftTokens: number;
+}
+
+interface PassLoop {
+  /** Runs passes until no job is running, unless they run already. */
+  start(): void;
+  /** Resolves when no pass runs. */
+  ended(): Promise<void>;
+}
+
+/** An error outside of a pass (of `pause`, for example) ends all jobs; the next job starts the loop again. */
+function createPassLoop(queue: JobQueue, pause: () => Promise<void>, work: PassWork): PassLoop {
+  let isRunning = false;
+  let running = Promise.resolve();
+  const run = async (): Promise<void> => {
+    try {
+      for (;;) {
+        await pause();
+        queue.admit();
+        if (queue.running.length === 0) break;
+        await runPass(queue, work);
+      }
+    } catch (error) {
+      endAll(queue, error);
+    } finally {
+      isRunning = false; // at once: a job that comes now starts the next loop
+    }
+  };
+  return {
+    start() {
+      if (isRunning) return;
+      isRunning = true;
+      running = run();
+    },
+    ended: () => running,
+  };
+}
+
+function endAll({ running, waiting }: JobQueue, error: unknown): void {
+  for (const job of [...running.map((each) => each.job), ...waiting]) job.end(error);
 }
 
 /** One pass of one model: the next tokens of its running jobs. An error ends these jobs only. */

@@ -2,7 +2,7 @@ import type { DecodeEvent, DecodeRequest } from './decode-request.ts';
 import { createDecodeRow, type DecodeRow } from './decode-row.ts';
 import { createEventChannel, type EventChannel } from './event-channel.ts';
 import type { KvPool } from './kv-pool.ts';
-import { createPlaces } from './places.ts';
+import { createPlaces, type Place } from './places.ts';
 
 /** A request with its reader. */
 export interface Job {
@@ -31,16 +31,16 @@ export interface JobQueue {
   readonly sharedTokens: number;
   add(job: Job): void;
   /**
-   * Forgets jobs that are over and gives their places to waiting ones. A job that begins like a prompt in the
-   * pool takes over the keys and values of these tokens; where that prompt is being read, it waits until it
-   * is. A job that finds no room waits, and those behind it wait too.
+   * Forgets jobs that are over and gives their places to waiting ones. A job reuses the keys and values of the
+   * longest prefix in the pool. If a running job still reads that prefix, the new job waits. A job that finds no room waits, and those behind it wait too. A job whose tokens cannot be copied ends
+   * with that error.
    */
   admit(): void;
 }
 
 export interface JobQueueOptions {
   readonly maxRunning: number;
-  /** Tokens of prompts in one pass at most. */
+  /** Tokens of prompts that one pass reads; the last piece of a prompt may have up to twice as many, less one. */
   readonly passTokens: number;
 }
 
@@ -103,7 +103,13 @@ export function createJobQueue(pool: KvPool, { maxRunning, passTokens }: JobQueu
           waiting.push(job);
           continue;
         }
-        const place = places.take(request);
+        let place: Place | null;
+        try {
+          place = places.take(request);
+        } catch (error) {
+          job.end(error);
+          continue;
+        }
         if (!place) {
           waiting.push(job);
           break;

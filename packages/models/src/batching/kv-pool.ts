@@ -1,5 +1,6 @@
 import { rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
 import { appendRows, constant, copy, fill } from '@qdylora/tensor';
+import { allocateLasting } from '../decoder/lasting-arrays.ts';
 import type { AttentionConfig } from '../families/family-config.ts';
 import type { LayerCache } from '../generate/kv-cache.ts';
 import { createTokenRanges, type TokenRange, type TokenRanges } from './token-ranges.ts';
@@ -23,8 +24,6 @@ export interface PoolSegments {
 /** Keys and values of many sequences in one array a layer. */
 export interface KvPool extends Disposable {
   readonly ranges: TokenRanges;
-  /** Bytes of a token's keys and values in all layers. */
-  readonly tokenBytes: number;
   /** The caches of a pass over new tokens of sequences, in the order of their ranges (`segments`). */
   cachesOf(sequences: readonly NewTokens[], segments: PoolSegments): readonly LayerCache[];
   /** Copies the keys and values of the first tokens of a range to the beginning of another one. */
@@ -47,22 +46,20 @@ export function createKvPool(
   capacity: number,
 ): KvPool {
   const { memory } = backend;
-  const views: ArrayView[] = [];
-  const rows = (width: number): F32 => {
-    const view = memory.allocate('f32', [capacity, width]);
-    memory.persist(view);
-    views.push(view);
-    // Kernels of a GPU weigh rows between sequences with 0, and 0 · NaN is NaN. Those of a CPU read none.
-    if (!memory.space.isHost) runOp(backend, fill, {}, { value: 0, shape: view.shape }, { y: view });
-    return view;
-  };
-  const layers = attention.map(({ kvHeads, headDim }) => ({
-    keys: rows(kvHeads * headDim),
-    values: rows(kvHeads * headDim),
-  }));
+  const { arrays: layers, release } = allocateLasting(memory, (allocate) => {
+    const rows = (width: number): F32 => {
+      const view = allocate('f32', [capacity, width]);
+      // Kernels of a GPU weigh rows between sequences with 0, and 0 · NaN is NaN. Those of a CPU read none.
+      if (!memory.space.isHost) runOp(backend, fill, {}, { value: 0, shape: view.shape }, { y: view });
+      return view;
+    };
+    return attention.map(({ kvHeads, headDim }) => ({
+      keys: rows(kvHeads * headDim),
+      values: rows(kvHeads * headDim),
+    }));
+  });
   return {
     ranges: createTokenRanges(capacity),
-    tokenBytes: kvTokenBytes(attention),
     cachesOf: (sequences, { keySegments, ends }) =>
       layers.map(({ keys, values }) => ({
         append(backend, k, v) {
@@ -77,9 +74,7 @@ export function createKvPool(
         runOp(backend, copy, { x }, {}, { y: rowsOf(pool, to.start, to.start + count) });
       }
     },
-    [Symbol.dispose]() {
-      for (const view of views.splice(0)) memory.release(view);
-    },
+    [Symbol.dispose]: release,
   };
 }
 

@@ -80,7 +80,12 @@ export function createPlaces(pool: KvPool, running: () => readonly DecodeRow[]):
       const beginning = beginningOf(request);
       const range = reserve(request.places, beginning.kept);
       if (range) {
-        if (beginning.range) pool.copyTokens(beginning.range, range, beginning.tokens);
+        try {
+          if (beginning.range) pool.copyTokens(beginning.range, range, beginning.tokens);
+        } catch (error) {
+          ranges.release(range);
+          throw error;
+        }
         taken += beginning.tokens;
         return { range, filled: beginning.tokens };
       }

@@ -5,12 +5,13 @@ import {
   runOp,
   type ArrayView,
   type Backend,
-  type DType,
+  type Memory,
   type RepeatedCall,
 } from '@qdylora/contract';
 import { constant, embedding, type ForwardContext, type SoftTargets } from '@qdylora/tensor';
 import type { BatchArrays } from '../decoder/batch-arrays.ts';
 import type { CausalLm } from '../decoder/causal-lm.ts';
+import { allocateLasting } from '../decoder/lasting-arrays.ts';
 import type { HeadCodes } from '../generate/head-codes.ts';
 import type { KvPool, PoolSegments } from './kv-pool.ts';
 import type { PassLayout, PassSequence, SequenceResult, TokenScores } from './sequence-pass.ts';
@@ -61,13 +62,9 @@ export function preparePass(
 ): PreparedPass {
   const { backend } = model;
   const { memory } = backend;
-  const views: ArrayView[] = [];
-  const arrays = passArrays(layout, model.vocabularySize, (dtype, shape) => {
-    const view = memory.allocate(dtype, shape);
-    memory.persist(view);
-    views.push(view);
-    return view;
-  });
+  const { arrays, release } = allocateLasting(memory, (allocate) =>
+    passArrays(layout, model.vocabularySize, allocate),
+  );
   const ofPool: PoolMemory = { memory, capacity: pool.ranges.capacity };
   let call: RepeatedCall<undefined> | null = null;
   let runs = 0;
@@ -81,7 +78,7 @@ export function preparePass(
     });
   };
   const compute = (sequences: readonly PassSequence[]): Scored[] => {
-    const headCodes = layout.likeliest.length > 0 ? codes() : undefined;
+    const headCodes = layout.likeliestSequences.length > 0 ? codes() : undefined;
     const x = computeTokens(model, layout, { ...computation, headCodes });
     return score(model.head, { ctx: computation.ctx, x, layout, sequences });
   };
@@ -105,7 +102,7 @@ export function preparePass(
     },
     [Symbol.dispose]() {
       call?.dispose();
-      for (const view of views.splice(0)) memory.release(view);
+      release();
     },
   };
 }
@@ -130,21 +127,21 @@ const keptViews = (scored: readonly Scored[]): ArrayView[] =>
   ]);
 
 function passArrays(
-  { tokens, sequences, likeliest, logits }: PassLayout,
+  { tokens, sequences, likeliestSequences, logitSequences }: PassLayout,
   vocabularySize: number,
-  lasting: <D extends DType>(dtype: D, shape: readonly number[]) => ArrayView<D>,
+  allocate: Memory['allocate'],
 ): PassArrays {
   const entries = 2 * sequences.length + 2;
   return {
     batch: {
-      ids: lasting('i32', [tokens]),
-      positions: lasting('i32', [tokens]),
-      segments: lasting('i32', [entries]),
+      ids: allocate('i32', [tokens]),
+      positions: allocate('i32', [tokens]),
+      segments: allocate('i32', [entries]),
     },
-    segments: { keySegments: lasting('i32', [entries]), ends: lasting('i32', [sequences.length]) },
-    predictedRows: lasting('i32', [likeliest.length + logits.length]),
-    likeliest: lasting('i32', [likeliest.length]),
-    logits: lasting('f32', [logits.length, vocabularySize]),
+    segments: { keySegments: allocate('i32', [entries]), ends: allocate('i32', [sequences.length]) },
+    predictedRows: allocate('i32', [likeliestSequences.length + logitSequences.length]),
+    likeliest: allocate('i32', [likeliestSequences.length]),
+    logits: allocate('f32', [logitSequences.length, vocabularySize]),
   };
 }
 
@@ -222,17 +219,17 @@ interface Computation {
  */
 function computeTokens(
   model: CausalLm,
-  { sequences, likeliest, logits }: PassLayout,
+  { sequences, likeliestSequences, logitSequences }: PassLayout,
   { ctx, pool, arrays, headCodes }: Computation,
 ): F32 {
   const { head } = model;
   const x = model.hiddenOfArrays(ctx, arrays.batch, pool.cachesOf(sequences, arrays.segments)).view;
-  const count = likeliest.length;
-  if (count + logits.length > 0) {
+  const count = likeliestSequences.length;
+  if (count + logitSequences.length > 0) {
     const { y } = runOp(ctx.backend, embedding, { weight: x, ids: arrays.predictedRows }, {});
     if (count > 0)
       head.likeliestOfRows(ctx, rowsOf(y, 0, count), { codes: headCodes, into: arrays.likeliest });
-    if (logits.length > 0) head.logits(ctx, constant(rowsOf(y, count, y.shape[0])), arrays.logits);
+    if (logitSequences.length > 0) head.logits(ctx, constant(rowsOf(y, count, y.shape[0])), arrays.logits);
   }
   return x;
 }
@@ -283,10 +280,10 @@ interface PassResults {
 async function readResults(
   memory: Backend['memory'],
   sequences: readonly PassSequence[],
-  { layout: { likeliest, logits }, arrays, scored }: PassResults,
+  { layout: { likeliestSequences, logitSequences }, arrays, scored }: PassResults,
 ): Promise<SequenceResult[]> {
-  const ids = likeliest.length > 0 ? await memory.read(arrays.likeliest) : new Int32Array(0);
-  const rows = logits.length > 0 ? await memory.read(arrays.logits) : new Float32Array(0);
+  const ids = likeliestSequences.length > 0 ? await memory.read(arrays.likeliest) : new Int32Array(0);
+  const rows = logitSequences.length > 0 ? await memory.read(arrays.logits) : new Float32Array(0);
   const vocabularySize = arrays.logits.shape[1];
   const scores = new Map<number, TokenScores>();
   for (const { sequences: members, arrays: soft, tokenLosses } of scored) {
@@ -306,8 +303,8 @@ async function readResults(
     }
   }
   return sequences.map((_, i) => ({
-    likeliest: likeliest.flatMap((sequence, at) => (sequence === i ? [ids[at]] : [])),
-    logits: logits.flatMap((sequence, at) =>
+    likeliest: likeliestSequences.flatMap((sequence, at) => (sequence === i ? [ids[at]] : [])),
+    logits: logitSequences.flatMap((sequence, at) =>
       sequence === i ? [rows.subarray(at * vocabularySize, (at + 1) * vocabularySize)] : [],
     ),
     scores: scores.get(i) ?? null,

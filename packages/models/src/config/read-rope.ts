@@ -1,4 +1,4 @@
-import { outerRopeKeys, type CheckpointConfig, type RopeConfig } from '@qdylora/checkpoint';
+import { DEFAULT_THETA, outerRopeKeys, type CheckpointConfig, type RopeConfig } from '@qdylora/checkpoint';
 import { ropeFrequencies, type RopeFrequencies } from './rope-frequencies.ts';
 import { refusedValue } from './refuse-value.ts';
 
@@ -9,7 +9,7 @@ export interface RopeOptions {
   readonly layerType?: string;
   /** Default for the share of a head that is rotated; `false`: this family rotates whole heads only. */
   readonly partial: number | false;
-  /** Default for the base θ; 10,000 by default. */
+  /** Default for the base θ; `DEFAULT_THETA` by default. */
   readonly theta?: number;
   /** Default for `original_max_position_embeddings`, before the value in the rope parameters. */
   readonly originalMaxPositions?: number;
@@ -32,7 +32,7 @@ export function readRope(
       ? config.rope
       : (config.ropeOf(layerType) ?? {
           type: 'default',
-          theta: config.number('rope_theta', 10_000),
+          theta: config.number('rope_theta', DEFAULT_THETA),
           partialRotaryFactor: 1,
           raw: {},
         });

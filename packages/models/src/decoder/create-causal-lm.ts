@@ -63,10 +63,10 @@ export function createCausalLm<C extends FamilyConfig, L>(
     scoreTargets: (ctx, inputs) => scoreTargets({ backend, head, hidden: pass.hidden }, ctx, inputs),
     createCache: (capacity) => createKvCache(backend, config.attention, capacity),
     async nextLogits(ctx, inputs, cache) {
-      return readOnce(backend, () => head.lastLogits(ctx, pass.hidden(ctx, inputs, cache)));
+      return readAndRelease(backend, () => head.lastLogits(ctx, pass.hidden(ctx, inputs, cache)));
     },
     async nextLikeliest(ctx, inputs, cache) {
-      const [id] = await readOnce(backend, () => head.likeliest(ctx, pass.hidden(ctx, inputs, cache)));
+      const [id] = await readAndRelease(backend, () => head.likeliest(ctx, pass.hidden(ctx, inputs, cache)));
       return id!;
     },
     createLogitsStep: (ctx, cache) => pass.createStep(ctx, cache, head.lastLogits),
@@ -75,7 +75,13 @@ export function createCausalLm<C extends FamilyConfig, L>(
       const codes = options.hasCodes
         ? createHeadCodes(backend, modules.head.weight.view as FloatView)
         : undefined;
-      const step = pass.createStep(ctx, cache, (inner, x) => head.likeliest(inner, x, codes));
+      let step: TokenStep<Int32Array>;
+      try {
+        step = pass.createStep(ctx, cache, (inner, x) => head.likeliest(inner, x, codes));
+      } catch (error) {
+        codes?.[Symbol.dispose]();
+        throw error;
+      }
       return {
         next: async (id) => (await step.next(id))[0],
         [Symbol.dispose]() {
@@ -135,7 +141,7 @@ function createForwardPass<C extends FamilyConfig, L>(
 }
 
 /** Copies the result of `compute` out and releases everything that it allocated. */
-async function readOnce<D extends 'f32' | 'i32'>(
+async function readAndRelease<D extends 'f32' | 'i32'>(
   backend: Backend,
   compute: () => ArrayView<D>,
 ): Promise<DataOf[D]> {

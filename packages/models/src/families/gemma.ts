@@ -1,4 +1,4 @@
-import type { CheckpointConfig } from '@qdylora/checkpoint';
+import { FAMILY_DEFAULTS, type CheckpointConfig } from '@qdylora/checkpoint';
 import type { ActivationKind } from '@qdylora/tensor';
 import { readActivation } from '../config/read-activation.ts';
 import { acceptOnly, refusedValue } from '../config/refuse-value.ts';
@@ -13,7 +13,10 @@ export const gemma: Family<LlamaConfig, LlamaLayer> = {
   ...llama,
   modelType: 'gemma',
   readConfig: (config) =>
-    readGemmaConfig(config, { defaultKvHeads: 16, activation: gemmaActivation(config) }),
+    readGemmaConfig(config, {
+      defaultKvHeads: FAMILY_DEFAULTS.gemma.kvHeads,
+      activation: gemmaActivation(config),
+    }),
 };
 
 /**
@@ -30,7 +33,7 @@ export function readGemmaConfig(config: CheckpointConfig, differences: LlamaDiff
     isOffset: true,
     qkvBias: bias,
     outBias: bias,
-    defaultHeadDim: 256,
+    defaultHeadDim: FAMILY_DEFAULTS.gemma.headDim,
     defaultMaxPositions: 8192,
     isTiedByDefault: true,
     ...differences,

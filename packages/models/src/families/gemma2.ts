@@ -1,4 +1,4 @@
-import type { CheckpointConfig } from '@qdylora/checkpoint';
+import { FAMILY_DEFAULTS, type CheckpointConfig } from '@qdylora/checkpoint';
 import type { RmsNormLayer } from '@qdylora/tensor';
 import { readSoftCap } from '../config/read-soft-cap.ts';
 import { readLayerTypes, readWindow, type LayerType } from '../config/read-windows.ts';
@@ -16,6 +16,8 @@ export interface Gemma2Layer extends LlamaLayer {
   readonly mlpOutNorm: RmsNormLayer;
 }
 
+const { kvHeads, window: defaultWindow, windowPeriod, queryScalar, ...caps } = FAMILY_DEFAULTS.gemma2;
+
 /**
  * Gemma 2: a norm after each branch too, sliding-window attention in every other layer, soft caps on
  * attention scores and logits (Gemma Team 2024).
@@ -27,7 +29,10 @@ export const gemma2: Family<LlamaConfig, Gemma2Layer> = {
   ...llama,
   modelType: 'gemma2',
   readConfig: (config) =>
-    readGemma2Config(config, { isSliding: (i) => i % 2 === 0, softCaps: { scores: 50, logits: 30 } }),
+    readGemma2Config(config, {
+      isSliding: (i) => (i + 1) % windowPeriod !== 0,
+      softCaps: { scores: caps.scoreSoftCap, logits: caps.logitSoftCap },
+    }),
 
   layer(config, weights, at, i) {
     const norm = (name: string): RmsNormLayer => llamaNorm(config, weights, `${at}.${name}`);
@@ -72,14 +77,14 @@ export function readGemma2Config(
   { isSliding, softCaps, ofType = () => ({}), ...differences }: Gemma2Options,
 ): LlamaConfig {
   const gemma1 = readGemmaConfig(config, {
-    defaultKvHeads: 4,
+    defaultKvHeads: kvHeads,
     logitSoftCap: readSoftCap(config, 'final_logit_softcapping', softCaps.logits),
     ...differences,
   });
-  const window = readWindow(config, 4096);
+  const window = readWindow(config, defaultWindow);
   const types = readLayerTypes(config, { layers: gemma1.layers, window, isSliding });
   const softCap = readSoftCap(config, 'attn_logit_softcapping', softCaps.scores);
-  const scale = 1 / Math.sqrt(config.number('query_pre_attn_scalar', 256));
+  const scale = 1 / Math.sqrt(config.number('query_pre_attn_scalar', queryScalar));
   const byType = { full_attention: ofType('full_attention'), sliding_attention: ofType('sliding_attention') };
   return {
     ...gemma1,

@@ -1,3 +1,4 @@
+import { DEFAULT_THETA, FAMILY_DEFAULTS } from '@qdylora/checkpoint';
 import { readRope } from '../config/read-rope.ts';
 import { LAYER_TYPES } from '../config/read-windows.ts';
 import { refusedValue } from '../config/refuse-value.ts';
@@ -20,8 +21,9 @@ export const gemma3Text: Family<LlamaConfig, Gemma2Layer> = {
     const parameters = config.raw.rope_parameters as Readonly<Record<string, unknown>> | null | undefined;
     if (parameters && !LAYER_TYPES.some((type) => Object.hasOwn(parameters, type)))
       throw refusedValue(config, 'rope_parameters', 'one entry for each kind of layer', parameters);
-    const period = config.integer('sliding_window_pattern', 6);
-    const headDim = config.integer('head_dim', 256);
+    const defaults = FAMILY_DEFAULTS.gemma3_text;
+    const period = config.integer('sliding_window_pattern', defaults.windowPeriod);
+    const headDim = config.integer('head_dim', defaults.headDim);
     const maxPositions = config.integer('max_position_embeddings', 131_072);
     return readGemma2Config(config, {
       isSliding: (i) => (i + 1) % period !== 0,
@@ -34,7 +36,7 @@ export const gemma3Text: Family<LlamaConfig, Gemma2Layer> = {
           maxPositions,
           layerType,
           partial: false,
-          theta: layerType === 'full_attention' ? 1_000_000 : 10_000,
+          theta: layerType === 'full_attention' ? defaults.theta : DEFAULT_THETA,
         }),
       }),
     });

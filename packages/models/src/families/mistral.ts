@@ -1,3 +1,4 @@
+import { FAMILY_DEFAULTS } from '@qdylora/checkpoint';
 import { readLayerTypes, readWindow } from '../config/read-windows.ts';
 import type { Family } from './family.ts';
 import { llama, readLlamaConfig, type LlamaConfig, type LlamaLayer } from './llama.ts';
@@ -11,14 +12,15 @@ export const mistral: Family<LlamaConfig, LlamaLayer> = {
   modelType: 'mistral',
 
   readConfig(config) {
-    const window = readWindow(config, 4096);
+    const { kvHeads: defaultKvHeads, window: defaultWindow } = FAMILY_DEFAULTS.mistral;
+    const window = readWindow(config, defaultWindow);
     const types = readLayerTypes(config, {
       layers: config.integer('num_hidden_layers'),
       window,
       isSliding: () => window > 0,
     });
     return readLlamaConfig(config, {
-      defaultKvHeads: 8,
+      defaultKvHeads,
       defaultMaxPositions: 131_072,
       windowOf: (i) => (types[i] === 'sliding_attention' ? window : 0),
     });

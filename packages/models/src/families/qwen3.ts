@@ -1,3 +1,4 @@
+import { FAMILY_DEFAULTS } from '@qdylora/checkpoint';
 import type { Family } from './family.ts';
 import { llama, readLlamaConfig, type LlamaConfig, type LlamaLayer } from './llama.ts';
 import { qwenWindows } from './qwen2.ts';
@@ -16,8 +17,8 @@ export const qwen3: Family<LlamaConfig, LlamaLayer> = {
       qkvBias: bias,
       outBias: bias,
       hasHeadNorms: true,
-      defaultKvHeads: 32,
-      defaultHeadDim: 128,
+      defaultKvHeads: FAMILY_DEFAULTS.qwen3.kvHeads,
+      defaultHeadDim: FAMILY_DEFAULTS.qwen3.headDim,
       defaultMaxPositions: 32_768,
       windowOf: qwenWindows(config),
     });

@@ -7,6 +7,7 @@ import {
   type Backend,
 } from '@qdylora/contract';
 import { appendRows, constant, type Tensor } from '@qdylora/tensor';
+import { allocateLasting } from '../decoder/lasting-arrays.ts';
 import type { AttentionConfig } from '../families/family-config.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -57,32 +58,25 @@ export function createKvCache(
     'kv-cache',
     `The capacity in tokens must be a whole number of at least 1 (got ${shownValue(capacity)})`,
   );
-  const views: ArrayView[] = [];
-  const lasting = <D extends 'f32' | 'i32'>(dtype: D, shape: readonly number[]): ArrayView<D> => {
-    const view = memory.allocate(dtype, shape);
-    memory.persist(view);
-    views.push(view);
-    return view;
-  };
-  const segments = lasting('i32', [2]); // shared by all layers
-  const layers = attention.map(({ kvHeads, headDim }): LayerCache => {
-    const keys = lasting('f32', [capacity, kvHeads * headDim]);
-    const values = lasting('f32', [capacity, kvHeads * headDim]);
-    return {
-      append(backend, k, v) {
-        for (const [x, y] of [
-          [k, keys],
-          [v, values],
-        ] as const)
-          runOp(backend, appendRows, { x, segments }, { rows: capacity }, { y });
-        return { k: constant(keys), v: constant(values), segments };
-      },
-    };
-  });
+  const { arrays, release: dispose } = allocateLasting(memory, (allocate) => ({
+    segments: allocate('i32', [2]), // shared by all layers
+    rows: attention.map(({ kvHeads, headDim }) => ({
+      keys: allocate('f32', [capacity, kvHeads * headDim]),
+      values: allocate('f32', [capacity, kvHeads * headDim]),
+    })),
+  }));
+  const { segments, rows } = arrays;
+  const layers = rows.map(({ keys, values }): LayerCache => ({
+    append(backend, k, v) {
+      for (const [x, y] of [
+        [k, keys],
+        [v, values],
+      ] as const)
+        runOp(backend, appendRows, { x, segments }, { rows: capacity }, { y });
+      return { k: constant(keys), v: constant(values), segments };
+    },
+  }));
   let length = 0;
-  const dispose = (): void => {
-    for (const view of views.splice(0)) memory.release(view);
-  };
   return {
     layers,
     capacity,

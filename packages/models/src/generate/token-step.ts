@@ -35,7 +35,10 @@ export function createTokenStep<D extends 'f32' | 'i32'>(
   { cache, pass, assertPosition }: TokenStepOptions<D>,
 ): TokenStep<DataOf[D]> {
   const { memory } = backend;
-  const batch = batchArrays(backend, oneSequence([0]));
+  const batch = memory.scoped(
+    () => batchArrays(backend, oneSequence([0])),
+    (arrays) => Object.values(arrays),
+  );
   const { ids, positions } = batch;
   memory.persist(...Object.values(batch));
   const newCall = (): RepeatedCall<ArrayView<D>> =>

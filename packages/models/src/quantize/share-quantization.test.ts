@@ -17,8 +17,8 @@ const contentsOf = (model: CausalLm): unknown[] =>
     return [layer.name, attributes, ...arrays];
   });
 
-async function build(quantization: Quantization, workers: LoadWorkers | null) {
-  using checkpoint = await openCheckpoint(FOLDER);
+async function build(quantization: Quantization, workers: LoadWorkers | null, folder = FOLDER) {
+  using checkpoint = await openCheckpoint(folder);
   let bytesRead = 0;
   const model = await buildModel(checkpoint, {
     backend: createHostBackend(),
@@ -26,8 +26,15 @@ async function build(quantization: Quantization, workers: LoadWorkers | null) {
     workers,
     onProgress: (bytes) => (bytesRead = bytes),
   });
-  return { contents: contentsOf(model), bytesRead };
+  const storedBytes = [...checkpoint.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+  return { contents: contentsOf(model), bytesRead, storedBytes };
 }
+
+it.each(['llama-bf16', 'llama-nf4-double-bf16'])('all bytes of %s are reported as they are read', async (name) => {
+  const folder = fileURLToPath(new URL(`../../fixtures/${name}`, import.meta.url));
+  const { bytesRead, storedBytes } = await build({ kind: 'nf4' }, null, folder);
+  expect(bytesRead).toBe(storedBytes);
+});
 
 describe('a model that several workers load', () => {
   it.each<[number, Quantization]>([

@@ -59,11 +59,19 @@ export function checkpointWeights(
   let bytesRead = 0;
   const entryOf = (name: string, shape: readonly number[]): TensorEntry =>
     weightEntry(checkpoint, base, name, shape);
+  const count = ({ byteLength }: TensorEntry): void => {
+    bytesRead += byteLength;
+    onProgress?.(bytesRead);
+  };
   const read = async <T>(entry: TensorEntry, take: (entry: TensorEntry) => T | Promise<T>): Promise<T> => {
     const value = await take(entry);
-    bytesRead += entry.byteLength;
-    onProgress?.(bytesRead);
+    count(entry);
     return value;
+  };
+  const readBytes = (entry: TensorEntry): Uint8Array => {
+    const bytes = entry.readBytes();
+    count(entry);
+    return bytes;
   };
   const inMemory = (entry: TensorEntry, asFloat32: boolean): Promise<ArrayView> =>
     read(entry, () => {
@@ -75,7 +83,7 @@ export function checkpointWeights(
     new Parameter(name, await inMemory(entry, asFloat32));
   const matrixOf = (name: string, shape: readonly [number, number]): TensorEntry =>
     storesInOut ? transposedEntry(entryOf(name, shape.toReversed())) : entryOf(name, shape);
-  const { packed, decoded, prepare } = packedWeights(checkpoint, options, { read, matrixOf });
+  const { packed, decoded, prepare } = packedWeights(checkpoint, options, { read, readBytes, matrixOf });
   return {
     prepare,
     async linear(name, shape, { bias: hasBias = false } = {}) {
@@ -104,6 +112,8 @@ interface MatrixReader {
   matrixOf(name: string, shape: MatrixShape): TensorEntry;
   /** Reads a tensor and counts its bytes. */
   read<T>(entry: TensorEntry, take: (entry: TensorEntry) => T | Promise<T>): Promise<T>;
+  /** The stored bytes of a tensor, which are counted too. */
+  readBytes(entry: TensorEntry): Uint8Array;
 }
 
 interface PackedWeights {
@@ -118,7 +128,7 @@ interface PackedWeights {
 function packedWeights(
   checkpoint: WeightFiles,
   options: CheckpointWeightsOptions,
-  { read, matrixOf }: MatrixReader,
+  { read, readBytes, matrixOf }: MatrixReader,
 ): PackedWeights {
   const { backend, quantization, piece, base } = options;
   let shared: ReadonlyMap<string, QuantizedMatrix> = new Map(); // of `prepare`, by name
@@ -134,6 +144,8 @@ function packedWeights(
     quantizeOn(backend, { ...entry, piece }, shape, { ...quantization, kind }).catch((error: unknown) => {
       throw withWeightName(error, entry.name);
     });
+  const stored4bit = (name: string, shape: MatrixShape): QuantizedMatrix =>
+    storedMatrix(checkpoint, { name, shape, readBytes });
   return {
     async prepare(matrices) {
       const weights = matrices.map(({ name, shape }) => ({ name: `${name}.weight`, shape }));
@@ -145,7 +157,7 @@ function packedWeights(
     async packed(name, shape) {
       const { stored, isPacked } = storedAs(name);
       if (isPacked) {
-        const arranged = arrangedFor(backend, storedMatrix(checkpoint, stored, shape));
+        const arranged = arrangedFor(backend, stored4bit(stored, shape));
         return quantizeLevels(backend, moveToMemory(arranged, backend.memory), null, quantization);
       }
       const { kind } = quantization;
@@ -160,7 +172,7 @@ function packedWeights(
     decoded(name, shape) {
       const { stored, isPacked } = storedAs(name);
       if (!isPacked) return undefined;
-      const values = dequantize4bit(storedMatrix(checkpoint, stored, shape));
+      const values = dequantize4bit(stored4bit(stored, shape));
       const view = readValues(backend, values, shape);
       backend.memory.persist(view);
       return new Parameter(name, view);
@@ -182,13 +194,12 @@ const arrangedFor = ({ packedLayout }: Backend, matrix: QuantizedMatrix): Quanti
 /** A matrix that bitsandbytes packed. */
 function storedMatrix(
   checkpoint: WeightFiles,
-  name: string,
-  shape: readonly [number, number],
+  { name, shape, readBytes }: Pick<MatrixReader, 'readBytes'> & MatrixRequest,
 ): QuantizedMatrix {
   const arrays = new Map<string, StoredArray>();
   for (const [key, entry] of checkpoint.tensors) {
     if (key === name || key.startsWith(`${name}.`))
-      arrays.set(key, { dtype: entry.dtype, shape: entry.shape, bytes: entry.readBytes() });
+      arrays.set(key, { dtype: entry.dtype, shape: entry.shape, bytes: readBytes(entry) });
   }
   const { matrix } = deserializeBitsandbytes(name, arrays);
   if (!sameShape(matrix.shape, shape))

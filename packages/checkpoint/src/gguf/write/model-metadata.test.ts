@@ -120,6 +120,21 @@ const writeEmpty = (raw: Record<string, unknown>, path = join(root, 'refused.ggu
   });
 
 describe('the config of a model written as GGUF', () => {
+  it.each([
+    ['qwen3', 64, { kvHeads: 32, headDim: 128 }],
+    ['mistral', 8, { kvHeads: 8, headDim: 6 }],
+    ['gemma', 16, { kvHeads: 16, headDim: 256 }],
+    ['llama', 8, { kvHeads: 8, headDim: 6 }],
+  ])('%s: missing sizes of heads are those of transformers', async (modelType, heads, expected) => {
+    const path = join(root, 'defaults.gguf');
+    const raw = { ...LLAMA, model_type: modelType, num_attention_heads: heads, head_dim: undefined };
+    await writeEmpty(raw, path);
+    using checkpoint = await openCheckpoint(path);
+    const { config } = checkpoint;
+    const read = { kvHeads: config.integer('num_key_value_heads'), headDim: config.integer('head_dim') };
+    expect(read).toEqual(expected);
+  });
+
   it(
     'the positions before scaling are those outside the rope parameters, else those inside, else ' +
       'max_position_embeddings',

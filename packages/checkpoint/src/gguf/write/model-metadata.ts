@@ -1,7 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
+import { DEFAULT_THETA, FAMILY_DEFAULTS, familyDefaultsOf } from '../../config/family-defaults.ts';
 import type { CheckpointConfig } from '../../config/hf-config.ts';
 import { llama3Divisors } from '../../config/llama3-rope.ts';
-import { DEFAULT_THETA } from '../../config/rope-config.ts';
 import type { GgufArchitecture } from '../architectures.ts';
 import { gemmaQueryScalar, gemmaRulesOf, hasWindow, layerType, type GemmaRules } from '../gemma-rules.ts';
 import type { Heads } from '../tensor-layout.ts';
@@ -9,7 +9,7 @@ import type { MetadataToWrite } from './metadata-value.ts';
 
 type Entries = [string, MetadataToWrite][];
 
-/** Head counts of a config, under the names of its family. */
+/** Head counts of a config, under the names of its family and with its defaults. */
 export function headsOf(
   config: CheckpointConfig,
   { sizes }: GgufArchitecture,
@@ -17,6 +17,9 @@ export function headsOf(
   const keyOf = (gguf: string): string => Object.entries(sizes).find(([, value]) => value === gguf)![0];
   const heads = config.integer(keyOf('attention.head_count'));
   const hiddenSize = config.integer(keyOf('embedding_length'));
+  const defaults = familyDefaultsOf(config.modelType);
+  const namesKvHeads = Object.hasOwn(config.raw, 'num_key_value_heads'); // null: as many as query heads
+  const otherwise = namesKvHeads ? heads : (defaults.kvHeads ?? heads);
   const isMultiQuery =
     config.modelType === 'falcon' &&
     config.boolean('multi_query', true) &&
@@ -24,8 +27,10 @@ export function headsOf(
   return {
     heads,
     hiddenSize,
-    kvHeads: isMultiQuery ? 1 : config.integer('num_key_value_heads', config.integer('num_kv_heads', heads)),
-    headDim: config.integer('head_dim', Math.floor(hiddenSize / heads)),
+    kvHeads: isMultiQuery
+      ? 1
+      : config.integer('num_key_value_heads', config.integer('num_kv_heads', otherwise)),
+    headDim: config.integer('head_dim', defaults.headDim ?? Math.floor(hiddenSize / heads)),
   };
 }
 
@@ -61,13 +66,13 @@ export function modelMetadata(
     entries.push(['attention.head_count_kv', { u32: kvHeads }]);
   if (epsilon === 'rms_norm_eps' && modelType !== 'phi3')
     entries.push(['attention.key_length', { u32: headDim }], ['attention.value_length', { u32: headDim }]);
-  entries.push(...ropeEntries(config, modelType, headDim), ...ownEntries(config, modelType));
+  entries.push(...ropeEntries(config, modelType, headDim), ...familyEntries(config, modelType));
   return entries.map(([key, value]) => [`${name}.${key}`, value]);
 }
 
 /**
  * The window of Mistral or Phi-3. llama.cpp does not apply it, so longer contexts are not declared. If
- * `sliding_window` is missing, transformers uses 4,096 for Mistral; null means none. `layer_types` of Mistral
+ * `sliding_window` is missing, transformers uses one for Mistral; null means none. `layer_types` of Mistral
  * may have full attention alone.
  */
 function windowOf(config: CheckpointConfig): number {
@@ -76,17 +81,15 @@ function windowOf(config: CheckpointConfig): number {
   const isListed = modelType === 'mistral' && config.has('layer_types');
   if (isListed && !config.strings('layer_types').includes('sliding_attention')) return Infinity;
   if (config.has('sliding_window')) return config.integer('sliding_window');
-  return modelType === 'phi3' || Object.hasOwn(config.raw, 'sliding_window') ? Infinity : 4096;
+  return modelType === 'phi3' || Object.hasOwn(config.raw, 'sliding_window')
+    ? Infinity
+    : FAMILY_DEFAULTS.mistral.window;
 }
 
-function ownEntries(config: CheckpointConfig, modelType: string): Entries {
+function familyEntries(config: CheckpointConfig, modelType: string): Entries {
   switch (modelType) {
     case 'gemma2':
-      return [
-        ['attn_logit_softcapping', { f32: config.number('attn_logit_softcapping', 50) }],
-        ['final_logit_softcapping', { f32: config.number('final_logit_softcapping', 30) }],
-        ['attention.sliding_window', { u32: config.integer('sliding_window', 4096) }],
-      ];
+      return gemma2Entries(config);
     case 'gemma3_text':
       return gemma3Entries(config);
     case 'falcon':
@@ -103,6 +106,15 @@ function ownEntries(config: CheckpointConfig, modelType: string): Entries {
   }
 }
 
+function gemma2Entries(config: CheckpointConfig): Entries {
+  const { scoreSoftCap, logitSoftCap, window } = FAMILY_DEFAULTS.gemma2;
+  return [
+    ['attn_logit_softcapping', { f32: config.number('attn_logit_softcapping', scoreSoftCap) }],
+    ['final_logit_softcapping', { f32: config.number('final_logit_softcapping', logitSoftCap) }],
+    ['attention.sliding_window', { u32: config.integer('sliding_window', window) }],
+  ];
+}
+
 /** The cap of a Gemma 3 model, its window, and the rotary base of layers with a window. */
 function gemma3Entries(config: CheckpointConfig): Entries {
   const caps: Entries = config.has('final_logit_softcapping')
@@ -111,7 +123,7 @@ function gemma3Entries(config: CheckpointConfig): Entries {
   if (!layerTypesOf(config).includes(layerType(true))) return caps;
   return [
     ...caps,
-    ['attention.sliding_window', { u32: config.integer('sliding_window', 4096) }],
+    ['attention.sliding_window', { u32: config.integer('sliding_window', FAMILY_DEFAULTS.gemma3_text.window) }],
     ['rope.freq_base_swa', { f32: config.ropeOf('sliding_attention')?.theta ?? DEFAULT_THETA }],
   ];
 }
@@ -258,7 +270,7 @@ function refuseOtherGemma(
     throw unsupportedByLlamaCpp(path, 'use_bidirectional_attention true', 'false');
   const rules = gemmaRulesOf(modelType);
   if (!rules) return;
-  const scalar = config.number('query_pre_attn_scalar', 256);
+  const scalar = config.number('query_pre_attn_scalar', FAMILY_DEFAULTS.gemma2.queryScalar);
   const assumed = gemmaQueryScalar(rules, { ...sizes, layers: config.integer('num_hidden_layers', 0) });
   if (scalar !== assumed)
     throw unsupportedByLlamaCpp(path, `query_pre_attn_scalar ${scalar}`, String(assumed));
