@@ -5,7 +5,7 @@ import type { CheckpointConfig } from './config/hf-config.ts';
 import type { TensorEntry } from './tensor-entry.ts';
 import { once, type TokenizerFiles } from './tokenizer/tokenizer-files.ts';
 
-/** Ids that end or pad a generated text. */
+/** Ids of the tokens that begin, end and pad a text. */
 export interface GenerationIds {
   readonly eosTokenIds: readonly number[];
   readonly bosTokenId: number | null;

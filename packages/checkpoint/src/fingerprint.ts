@@ -11,7 +11,7 @@ const END_BYTES = 4096;
  * SHA-256 over name, dtype, shape and the first and last 4 KiB of every tensor, in order of names; in hex.
  *
  * Cheap and stable: it distinguishes checkpoints of different training, and does not depend on how tensors
- * are split into files. It does not detect a deliberate change in the middle of a tensor.
+ * are split into files. It does not detect a change in the middle of a tensor.
  */
 export function fingerprintOf(tensors: ReadonlyMap<string, TensorEntry>): string {
   const hash = createHash('sha256');

@@ -104,8 +104,7 @@ export function validateFolder(path: string, fs: FileSystem = NODE_FILE_SYSTEM):
   if (!manifest)
     return damaged(
       'bad-manifest',
-      `The manifest of ${path} has ${versionIn(text)}, but only version ` +
-        `${MANIFEST_VERSION} is supported`,
+      `The manifest of ${path} ${manifestProblem(text)}`,
       MANIFEST_FILE,
     );
 
@@ -169,12 +168,12 @@ function parseManifest(text: string): Manifest | null {
   return Object.values(value.files).every(isRecordOfFile) ? (value as unknown as Manifest) : null;
 }
 
-/** The version in a manifest of an unknown format. */
-function versionIn(text: string): string {
+/** Why a manifest cannot be read. */
+function manifestProblem(text: string): string {
   const value = tryOr<unknown>(() => JSON.parse(text), null);
   return isRecord(value) && value.format === FORMAT && value.version !== MANIFEST_VERSION
-    ? `version ${String(value.version)}`
-    : 'something else';
+    ? `has version ${String(value.version)}, but only version ${MANIFEST_VERSION} is supported`
+    : 'is damaged or was written by another program';
 }
 
 const HASH_PIECE_BYTES = 2 ** 20;

@@ -73,8 +73,8 @@ const LLAMA = {
   fixed: { hidden_act: 'silu' },
 } as const;
 
-/** The names of Llama, with biased LayerNorms and one fused matrix for q, k and v. */
-const FUSED_INNER: Names = {
+/** Names that GPT-NeoX and Falcon share. */
+const NEOX_INNER: Names = {
   attn_norm: 'input_layernorm',
   ffn_norm: 'post_attention_layernorm',
   ffn_up: 'mlp.dense_h_to_4h',
@@ -172,7 +172,7 @@ export const GGUF_ARCHITECTURES: ReadonlyMap<string, GgufArchitecture> = new Map
         output: 'lm_head',
       },
       inner: {
-        ...FUSED_INNER,
+        ...NEOX_INNER,
         attn_norm_2: 'ln_attn',
         attn_qkv: 'self_attention.query_key_value',
         attn_output: 'self_attention.dense',
@@ -232,7 +232,7 @@ export const GGUF_ARCHITECTURES: ReadonlyMap<string, GgufArchitecture> = new Map
         output_norm: 'gpt_neox.final_layer_norm',
         output: 'embed_out',
       },
-      inner: { ...FUSED_INNER, attn_qkv: 'attention.query_key_value', attn_output: 'attention.dense' },
+      inner: { ...NEOX_INNER, attn_qkv: 'attention.query_key_value', attn_output: 'attention.dense' },
       sizes: SIZES,
       epsilon: 'layer_norm_eps',
       fixed: { hidden_act: 'gelu' },

@@ -7,7 +7,7 @@ import type { TensorEntry } from '../tensor-entry.ts';
 import type { GgufTensor } from './file/read-gguf.ts';
 import type { RowOrder } from './tensor-layout.ts';
 
-/** Blocks decoded at a time, so that only the values are in memory as a whole. */
+/** Blocks decoded at a time. A tensor whose rows are reordered is read as a whole first. */
 const PIECE_BLOCKS = 4096;
 
 /**
@@ -43,8 +43,7 @@ export function ggufEntry(
       'gguf',
       `The ${elementCount(shape)} values of ${label} do not fit into ${target.length}`,
     );
-    const whole = fileRowOf ? memoryByteSource(readBytes()) : null;
-    // packed rows are small
+    const whole = fileRowOf ? memoryByteSource(readBytes()) : null; // packed rows are small
     const bytesOf: ReadInto = whole ? (piece, at) => whole.readInto(piece, at) : readInto;
     const block = GGML_BLOCKS.get(type.name);
     if (block) unpack(block, target, bytesOf);

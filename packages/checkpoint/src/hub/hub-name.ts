@@ -1,6 +1,6 @@
 import { QdyloraError, shownValue } from '@qdylora/contract';
 
-/** A model on the hub: `org/name`, at a branch, tag or commit. */
+/** A repository on the hub: `org/name`, at a branch, tag or commit. */
 export interface HubName {
   readonly repository: string;
   readonly revision: string;
@@ -12,7 +12,7 @@ const NAME = new RegExp(`^(${PART}/${PART})(?:@(.+))?$`);
 const REVISION = /^[A-Za-z0-9][\w.-]*(?:\/[A-Za-z0-9][\w.-]*){0,4}$/;
 const LONGEST_REVISION = 200;
 
-/** True if a text can only be a name on the hub: `org/name` or `org/name@revision`. */
+/** True if a text has the form of a name on the hub, `org/name[@revision]`; a relative path may have it too. */
 export const isHubName = (text: string): boolean => NAME.test(text);
 
 /** Parses a name. @throws QdyloraError BAD_ARGUMENT for anything but `org/name[@revision]`. */
@@ -29,8 +29,8 @@ export function parseHubName(text: string): HubName {
     return { repository, revision };
   throw new QdyloraError('BAD_ARGUMENT', {
     where: 'hub',
-    problem: 'A model on the hub must be named org/name or org/name@revision (got ' + `${shownValue(text)}).`,
-    nextStep: "Write it as it stands on the model's page.",
+    problem: `A repository on the hub must be named org/name or org/name@revision (got ${shownValue(text)}).`,
+    nextStep: 'Write the name as its page shows it.',
   });
 }
 

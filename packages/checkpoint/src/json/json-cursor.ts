@@ -26,7 +26,7 @@ const NINE = 0x39;
 /** `fail` makes the error that is thrown, from a clause in lower case and the byte offset. */
 export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: number) => Error): JsonCursor {
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  const latin1 = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   let at = 0;
 
   const skipSpace = (): void => {
@@ -56,7 +56,7 @@ export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: nu
       ),
     );
     at = end + 1;
-    if (isAscii && !hasEscapes) return latin1.toString('latin1', start, end);
+    if (isAscii && !hasEscapes) return buffer.toString('latin1', start, end);
     return textOf(bytes.subarray(start - 1, at), decoder, hasEscapes, (problem) =>
       fail(`${label} ${problem}`, start),
     );

@@ -48,7 +48,7 @@ export interface WritePeftAdapterOptions {
   readonly useRslora?: boolean;
   /** The factor of B·A, if known: the write is refused if `loraAlpha` and `rank` give another one. */
   readonly scale?: number;
-  /** Dropout on the input of the adapter, for whoever trains it further; 0 by default. */
+  /** Dropout on the adapter's input, for further training; 0 by default. */
   readonly loraDropout?: number;
   /**
    * True if the base stores its matrices as [in, out] (GPT-2). A and B stay [rank, in] and [out, rank]; PEFT
@@ -168,7 +168,7 @@ function checkLayers(
   const names = new Set(layers.map(({ name }) => name));
   check(
     layers.length > 0 && names.size === layers.length,
-    `There must be at least one layer, and each once (got ${layers.length} with ${names.size} ` + 'names)',
+    `There must be at least one layer, and each once (got ${layers.length} with ${names.size} names)`,
   );
   for (const name of names)
     check(
@@ -183,7 +183,8 @@ function checkLayers(
       check(names.has(name), `${field} must hold full names of layers (got ${printedName(name)})`);
       check(
         field === 'rankPattern' ? isRank(value) : Number.isFinite(value),
-        `${printedName(name)} in ${field} must be a number (got ${value})`,
+        `${printedName(name)} in ${field} must be ` +
+          `${field === 'rankPattern' ? 'a whole number ≥ 1' : 'a finite number'} (got ${value})`,
       );
     }
   }

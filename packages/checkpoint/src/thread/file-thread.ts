@@ -51,7 +51,7 @@ interface Answer extends FileRead {
   readonly failure?: { readonly code: string; readonly message: string };
 }
 
-const FILER = `
+const READ_WRITE_THREAD_SOURCE = `
 const fs = require('node:fs'), { parentPort } = require('node:worker_threads');
 parentPort.on('message', ([call, fd, memory, at, length, position]) => {
   let count = 0, failure;
@@ -73,7 +73,7 @@ parentPort.on('message', ([call, fd, memory, at, length, position]) => {
  * 9.2 to 9.6 s).
  */
 export function createFileThread({ places, placeBytes, prepare }: FileThreadOptions): FileThread {
-  const thread = sharedThread<Request, Answer>(FILER, { bytes: places * placeBytes, prepare });
+  const thread = sharedThread<Request, Answer>(READ_WRITE_THREAD_SOURCE, { bytes: places * placeBytes, prepare });
   return {
     places: Array.from(
       { length: places },

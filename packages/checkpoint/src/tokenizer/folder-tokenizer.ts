@@ -106,14 +106,14 @@ const specialTokens = (
     Object.entries(classTokens(kind)).filter(([, content]) => hasToken(tokenizerJson, content)),
   ),
   ...Object.fromEntries(
-    Object.entries({ ...kind.tokenizerConfig, ...withoutRead(map, kind.tokenizerConfig) }).filter(([key]) =>
+    Object.entries({ ...kind.tokenizerConfig, ...missingFrom(map, kind.tokenizerConfig) }).filter(([key]) =>
       key.endsWith('_token'),
     ),
   ),
 });
 
 /** The entries of a special-tokens map that the config does not have. */
-const withoutRead = (
+const missingFrom = (
   map: Readonly<Record<string, unknown>>,
   config: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> =>

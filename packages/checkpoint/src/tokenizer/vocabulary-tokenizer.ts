@@ -1,7 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
 import { badFile, printedName } from '../bad-file.ts';
 import { specialTokenTemplate } from '../gguf/tokenizer/special-token-template.ts';
-import { preTokenizer } from '../gguf/tokenizer/pre-tokenizers.ts';
+import { preTokenizerOf } from '../gguf/tokenizer/pre-tokenizers.ts';
 import { TOKENIZER_LIMITS } from '../json/json-limits.ts';
 import { readJsonObject, readTextFile } from '../json/read-json-file.ts';
 import { tokenContent } from './tokenizer-files.ts';
@@ -60,7 +60,7 @@ export const classTokens = (kind: TokenizerKind): Readonly<Record<string, string
  */
 export function vocabularyTokenizer(files: VocabularyFiles): Record<string, unknown> {
   const { pre, special } = knownClass(files);
-  const { normalizer, preTokenizer: pieces } = preTokenizer(files.vocab, pre);
+  const { normalizer, preTokenizer } = preTokenizerOf(files.vocab, pre);
   const { bos_token: configuredBos, add_bos_token: addsBos } = files.tokenizerConfig;
   const vocab = readJsonObject(files.vocab, 'tokenizer', TOKENIZER_LIMITS) as Record<string, number>;
   const bos = tokenContent(configuredBos) ?? special.bos_token;
@@ -70,7 +70,7 @@ export function vocabularyTokenizer(files: VocabularyFiles): Record<string, unkn
     padding: null,
     added_tokens: [],
     normalizer,
-    pre_tokenizer: pieces,
+    pre_tokenizer: preTokenizer,
     post_processor: specialTokenTemplate(
       { vocab, special: () => bos ?? null },
       addsBos === true && bos !== undefined && vocab[bos] !== undefined,

@@ -48,7 +48,7 @@ export interface HashedBehind extends WriteBlocks {
   close(): Promise<void>;
 }
 
-const HASHER = `
+const HASH_THREAD_SOURCE = `
 const { createHash } = require('node:crypto'), { parentPort, workerData } = require('node:worker_threads');
 let hash = createHash('sha256');
 parentPort.on('message', (request) => {
@@ -70,7 +70,7 @@ export function createHashedBlocks({
   write,
   prepare,
 }: HashedBlocksOptions = {}): HashedBehind {
-  const thread = sharedThread<'begin' | 'digest' | readonly [number, number], string>(HASHER, {
+  const thread = sharedThread<'begin' | 'digest' | readonly [number, number], string>(HASH_THREAD_SOURCE, {
     bytes: BLOCKS * blockBytes,
     prepare,
   });

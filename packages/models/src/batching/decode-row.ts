@@ -3,7 +3,7 @@ import { chooseToken } from '../generate/choose-token.ts';
 import { penalizeRepetition } from '../generate/penalize-repetition.ts';
 import type { ChosenToken, DecodeEvent, DecodeRequest } from './decode-request.ts';
 import type { EventChannel } from './event-channel.ts';
-import { LEAST_MANY_QUERIES, draftOf } from './prompt-lookup.ts';
+import { MIN_BATCHED_QUERIES, draftOf } from './prompt-lookup.ts';
 import { promptScores, scoringOf } from './prompt-scores.ts';
 import type { PassSequence, SequenceResult, TokenScores } from './sequence-pass.ts';
 import type { TokenRange } from './token-ranges.ts';
@@ -20,7 +20,7 @@ const LONG_PROMPT = 1024;
  * predictions are scored may not, and some new tokens have to remain.
  */
 export function reusableTokens({ prompt, scorePrompt, scoreFrom }: DecodeRequest): number {
-  const leastNew = prompt.length > LONG_PROMPT ? LEAST_QUERIES_OF_LONG_PROMPTS : LEAST_MANY_QUERIES;
+  const leastNew = prompt.length > LONG_PROMPT ? LEAST_QUERIES_OF_LONG_PROMPTS : MIN_BATCHED_QUERIES;
   const unscored = scorePrompt ? scoreFrom - 1 : prompt.length;
   return Math.max(0, Math.min(unscored, prompt.length - leastNew));
 }
@@ -50,8 +50,8 @@ export interface DecodeRowOptions {
   readonly range: TokenRange;
   readonly events: Pick<EventChannel<DecodeEvent>, 'push'>;
   /**
-   * Tokens of a prompt that one pass reads, so that other requests need not wait long for their next token.
-   * The last piece of a prompt is never shorter.
+   * Tokens of a prompt that one pass reads, so that other requests need not wait long for their next token. The
+   * last piece of a prompt has at least as many, and fewer than twice as many.
    */
   readonly passTokens: number;
   /** First tokens of the prompt that are in the range already. */

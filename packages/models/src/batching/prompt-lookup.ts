@@ -37,4 +37,4 @@ export const tokensAlike = (attention: readonly AttentionConfig[]): number =>
   );
 
 /** From so many queries on, attention kernels compute every query alike, in another way than few ones. */
-export const LEAST_MANY_QUERIES = ALIKE_QUERIES + 1;
+export const MIN_BATCHED_QUERIES = ALIKE_QUERIES + 1;

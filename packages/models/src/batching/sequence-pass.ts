@@ -12,9 +12,9 @@ export interface PassSequence {
   readonly rank: number;
   /** How many of the new tokens, from the last one backwards, get a prediction of their next token. */
   readonly predicted: number;
-  /** A prediction has the most likely token. */
+  /** The most likely token of each prediction is wanted. */
   readonly wantsLikeliest: boolean;
-  /** A prediction has the logits. */
+  /** The logits of each prediction are wanted. */
   readonly wantsLogits: boolean;
   /** Predictions that are scored; null: none are. */
   readonly scoring: SequenceScoring | null;
@@ -64,10 +64,10 @@ export interface PassLayout {
     /** Keys that it has at most. */
     readonly mostKeys: number;
   }[];
-  /** The sequence of each prediction that has the most likely token. */
-  readonly likeliest: readonly number[];
-  /** The sequence of each prediction that has logits. */
-  readonly logits: readonly number[];
+  /** Number of the sequence of each prediction whose most likely token is wanted. */
+  readonly likeliestSequences: readonly number[];
+  /** Number of the sequence of each prediction whose logits are wanted. */
+  readonly logitSequences: readonly number[];
   /** Null: all tokens are the base's. */
   readonly active: ActiveRank | null;
   /** True where all new tokens get predictions and none is scored, so that the pass is likely to repeat. */
@@ -91,8 +91,8 @@ export function layoutOf(sequences: readonly PassSequence[], capacity: number): 
   return {
     tokens,
     sequences: laidOut,
-    likeliest: sequencesOf(({ wantsLikeliest }) => wantsLikeliest),
-    logits: sequencesOf(({ wantsLogits }) => wantsLogits),
+    likeliestSequences: sequencesOf(({ wantsLikeliest }) => wantsLikeliest),
+    logitSequences: sequencesOf(({ wantsLogits }) => wantsLogits),
     active: activeOf(laidOut),
     isDecoding: sequences.every(
       ({ ids, predicted, scoring }) => predicted === ids.length && scoring === null,

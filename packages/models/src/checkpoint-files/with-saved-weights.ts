@@ -112,17 +112,17 @@ function byBaseNames(saved: SavedWeights, head: string): SavedWeights {
  */
 const unties = (
   { tensors, modulesToSave, ensureWeightTying }: SavedWeights,
-  ends: readonly string[],
+  tiedWeights: readonly string[],
 ): boolean =>
   !(ensureWeightTying && modulesToSave.some((name) => KEEPS_TIE.test(name))) &&
-  ends.some((name) => tensors.has(name) && isCopied(name, modulesToSave));
+  tiedWeights.some((name) => tensors.has(name) && isCopied(name, modulesToSave));
 
 /** `EMBEDDING_LAYER_NAMES` of PEFT 0.21: the modules for which it honours `ensure_weight_tying`. */
 const KEEPS_TIE = /(?:^|\.)(?:embed_tokens|lm_head)$/;
 
-/** True if the name of the weight's module, or of a parent, ends in one of `ends`: PEFT's rule. */
-const isCopied = (weight: string, ends: readonly string[]): boolean =>
-  ends.some((end) => weight.includes(`${end}.`));
+/** True if the name of the weight's module, or of a parent, ends in one of `endings`: PEFT's rule. */
+const isCopied = (weight: string, endings: readonly string[]): boolean =>
+  endings.some((ending) => weight.includes(`${ending}.`));
 
 /** Weights of a model with a tied head: a saved head is its embedding. */
 function withoutHead(

@@ -53,10 +53,12 @@ export function assertComputable(config: CheckpointConfig, resolved: FamilyConfi
   if (!Number.isFinite(epsilon) || epsilon < 0)
     throw refusedValue(config, 'the epsilon of norms', 'a number ≥ 0', epsilon);
   if (!isPositive(embeddingScale) || !(logitSoftCap >= 0))
-    throw refusedValue(config, 'the scale of embeddings and the cap of logits', 'numbers > 0', [
-      embeddingScale,
-      logitSoftCap,
-    ]);
+    throw refusedValue(
+      config,
+      'the scale of embeddings and the cap of logits',
+      'a number > 0 and one ≥ 0',
+      [embeddingScale, logitSoftCap],
+    );
   for (const layer of new Set(attention)) assertAttention(config, layer);
 }
 
@@ -65,11 +67,12 @@ function assertAttention(
   { heads, kvHeads, headDim, scale, softCap, window, rope, alibiSlopes }: AttentionConfig,
 ): void {
   if (!isWhole(heads) || !isWhole(kvHeads) || heads % kvHeads !== 0 || !isWhole(headDim))
-    throw refusedValue(config, 'heads, kv heads and their width', 'whole numbers that divide each other', [
-      heads,
-      kvHeads,
-      headDim,
-    ]);
+    throw refusedValue(
+      config,
+      'heads, kv heads and their width',
+      'whole numbers ≥ 1, and heads a multiple of kv heads',
+      [heads, kvHeads, headDim],
+    );
   if (!isPositive(scale) || !(softCap >= 0) || !(window >= 0))
     throw refusedValue(config, 'the scale, cap and window of attention', 'a number > 0 and two ≥ 0', [
       scale,

@@ -14,7 +14,10 @@ export interface Quantization {
   readonly doubleQuantization?: boolean;
   /** Weights that share a scale; 64 by default. */
   readonly blockSize?: number;
-  /** How scales are rounded to 8 bits; `nearest` by default. `bitsandbytes` works in host memory only. */
+  /**
+   * How scales are rounded to 8 bits; `nearest` by default. `bitsandbytes` rounds on the host, also for a
+   * device.
+   */
   readonly scaleRounding?: ScaleRounding;
   /**
    * Levels in bits a weight that the model can compute at (`modelAtLevel`), some of 3, 4 and 8; [4] by

@@ -96,11 +96,11 @@ function leveled(backend: Backend, quantization: Quantization, dense: Dense): Pa
   const { levels = [] } = quantization;
   const { memory } = backend;
   if (levels.every((level) => level === STORED_LEVEL)) return packedWeight(matrix);
-  const readOnce = (dtype: 'f32'): void => {
+  const allocateBriefly = (dtype: 'f32'): void => {
     memory.release(memory.allocate(dtype, dense.shape));
   };
-  readOnce('f32'); // decoded
-  readOnce('f32'); // what was quantized
+  allocateBriefly('f32'); // decoded
+  allocateBriefly('f32'); // what was quantized
   const threeBits = levels.includes(3) ? { ...matrix, ...levelsAndScales(backend, matrix) } : undefined;
   const residual = levels.includes(8) ? packed(backend, quantization, { ...dense, dtype: 'f32' }) : undefined;
   return leveledWeight(matrix, { threeBits, residual });

@@ -1,7 +1,7 @@
 import { badFile, printedName } from '../../bad-file.ts';
 import type { ConfigReader } from '../../config/config-reader.ts';
 import { specialTokenTemplate } from './special-token-template.ts';
-import { preTokenizer, usualPreTokenizer } from './pre-tokenizers.ts';
+import { preTokenizerOf, usualPreTokenizer } from './pre-tokenizers.ts';
 import type { GgufVocabulary } from './vocabulary.ts';
 
 /**
@@ -14,7 +14,7 @@ export function byteLevelBpe(
   vocabulary: GgufVocabulary,
 ): Record<string, unknown> {
   const pre = metadata.has('tokenizer.ggml.pre')
-    ? preTokenizer(path, metadata.string('tokenizer.ggml.pre'))
+    ? preTokenizerOf(path, metadata.string('tokenizer.ggml.pre'))
     : usualPreTokenizer(path, metadata.string('general.architecture'));
   const addsBos = metadata.boolean('tokenizer.ggml.add_bos_token', pre.addsBos);
   const addsEos = metadata.boolean('tokenizer.ggml.add_eos_token', false);

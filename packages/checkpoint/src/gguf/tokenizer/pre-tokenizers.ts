@@ -218,7 +218,7 @@ const USUAL_WORDS: Readonly<Record<string, string>> = {
  * text in different ways: a guess would silently give other ids.
  */
 export function usualPreTokenizer(path: string, architecture: string): PreTokenizer {
-  if (Object.hasOwn(USUAL_WORDS, architecture)) return preTokenizer(path, USUAL_WORDS[architecture]);
+  if (Object.hasOwn(USUAL_WORDS, architecture)) return preTokenizerOf(path, USUAL_WORDS[architecture]);
   throw new QdyloraError('UNSUPPORTED', {
     where: 'gguf',
     problem:
@@ -231,7 +231,7 @@ export function usualPreTokenizer(path: string, architecture: string): PreTokeni
 }
 
 /** The splitting of that name. @throws QdyloraError UNSUPPORTED that lists the known ones. */
-export function preTokenizer(path: string, kind: string): PreTokenizer {
+export function preTokenizerOf(path: string, kind: string): PreTokenizer {
   const found = PRE_TOKENIZERS.get(kind);
   if (found) return found;
   const supported = [...PRE_TOKENIZERS.keys()];

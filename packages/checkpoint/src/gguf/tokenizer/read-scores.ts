@@ -3,7 +3,9 @@ import type { ConfigReader } from '../../config/config-reader.ts';
 import type { GgufVocabulary } from './vocabulary.ts';
 
 /**
- * The score of every token of a SentencePiece vocabulary: its log probability. @throws QdyloraError BAD_FILE
+ * The score of every token: its log probability (Unigram), or minus the rank of its merge (BPE).
+ *
+ * @throws QdyloraError BAD_FILE
  */
 export function readScores(
   path: string,

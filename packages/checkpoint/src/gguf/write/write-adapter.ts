@@ -47,7 +47,8 @@ const RULES: OptionRules<GgufAdapter> = {
  * scales by alpha / rank, so alpha = scale · rank.
  *
  * @throws UnsupportedArchitectureError; QdyloraError UNSUPPORTED for layers of different ranks or a layer
- * that the architecture does not have; WRITE_FAILED.
+ * that the architecture does not have; BAD_SHAPE for rows that do not fit the heads; BAD_ARGUMENT;
+ * WRITE_FAILED.
  */
 export async function writeGgufAdapter(path: string, adapter: GgufAdapter): Promise<void> {
   checkOptions('gguf', adapter, RULES);

@@ -58,7 +58,8 @@ const Q8_0_BLOCK = 32;
  * converter writes them. A tied head is omitted.
  *
  * @throws UnsupportedArchitectureError; QdyloraError UNSUPPORTED for a config or tokenizer that GGUF cannot
- * express; NON_FINITE for a value beyond the type; WRITE_FAILED.
+ * express; BAD_SHAPE for rows that do not fit the heads; NON_FINITE for a value beyond the type; BAD_ARGUMENT;
+ * WRITE_FAILED.
  */
 export async function writeGgufModel(path: string, model: GgufModel): Promise<void> {
   checkOptions('gguf', model, RULES);
