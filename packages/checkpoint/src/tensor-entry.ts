@@ -27,8 +27,8 @@ export interface TensorEntry {
   readInto(target: Uint8Array, byteOffset?: number): void;
   /**
    * Reads bytes in the background into a part of `place`, which has room for PAGES_AROUND more; returns that
-   * part. Present only if the bytes of the file are the requested bytes. Until it resolves, `place` must stay
-   * valid and the checkpoint open. A place that begins on a page may be read into past the system's cache.
+   * part. Absent if the entry transforms the file's bytes. Do not free `place` or dispose the checkpoint before
+   * it resolves. A page-aligned `place` may bypass the page cache.
    */
   readBehind?(place: Uint8Array, options?: ReadBehindOptions): Promise<Uint8Array>;
   /**

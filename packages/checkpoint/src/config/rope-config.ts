@@ -101,8 +101,8 @@ function refuseOldTypeName(scaling: ConfigReader): void {
 }
 
 /**
- * `factor: null` of YaRN is the ratio of all positions to those before scaling, as in transformers. Phi-3 has
- * the type yarn as another name of LongRoPE.
+ * With `factor: null`, YaRN's factor is max positions / original positions, as in transformers. Phi-3 has the
+ * type yarn as another name of LongRoPE.
  */
 function withYarnFactor(config: ConfigReader, rope: RopeConfig): RopeConfig {
   if (rope.type !== 'yarn' || rope.raw.factor !== null || config.raw.model_type === 'phi3') return rope;

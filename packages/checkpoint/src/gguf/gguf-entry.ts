@@ -28,7 +28,7 @@ export function ggufEntry(
     assertArgument(
       byteOffset >= 0 && byteOffset + target.length <= byteLength,
       'gguf',
-      `The bytes ${byteOffset}…${byteOffset + target.length} are not within 0…${byteLength} of ` + `${label}`,
+      `The bytes ${byteOffset}…${byteOffset + target.length} are not within 0…${byteLength} of ${label}`,
     );
     read(target, byteOffset);
   };

@@ -69,7 +69,7 @@ function readFactors(source: ByteSource, { tensors }: GgufFile, name: string): F
       format: 'gguf',
       path: source.path,
       problem:
-        `${printedName(name)} must hold at most ${MAX_ROPE_FACTORS} numbers (got ` +
+        `${printedName(name)} must be one list of at most ${MAX_ROPE_FACTORS} numbers (got ` +
         `[${tensor.shape.join(', ')}]).`,
       details: { tensor: name },
     });

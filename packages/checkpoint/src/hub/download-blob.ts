@@ -104,7 +104,7 @@ async function receive(partial: string, download: Download, options: HubOptions)
       throw new QdyloraError('NETWORK', {
         where: 'hub',
         problem: `The connection ended after ${done} of the ${size} bytes of ${name}.`,
-        nextStep: 'Run it again: it goes on where it stopped.',
+        nextStep: 'Run it again: the download resumes where it stopped.',
         details: { url, done, size },
       });
     const got = hash.digest('hex');
@@ -135,7 +135,7 @@ async function requestRest({ url, file }: Download, done: number, options: HubOp
     problem:
       `The hub was asked for the bytes of ${file.name} from ${done} on, but sent the part ` +
       `${part.slice(0, 80)}.`,
-    nextStep: 'Run it again: it begins anew.',
+    nextStep: 'Run it again: it starts again from the first byte.',
     details: { url, status: RANGE_REFUSED },
   });
 }
@@ -176,6 +176,6 @@ const damaged = ({ name }: HubFile, expected: string, got: string): QdyloraError
     path: name,
     problem: `The download must have ${expected} (got ${got})`,
     nextStep:
-      'The download is damaged and was removed. Run it again; if it stays so, something between here and ' +
-      'the hub changes files.',
+      'The download is damaged and was removed. Run it again; if this repeats, a proxy between here and the ' +
+      'hub changes files.',
   });

@@ -189,7 +189,7 @@ export async function* bodyOf(
     throw new QdyloraError('NETWORK', {
       where: 'hub',
       problem: `The connection broke before the end of ${url} (${reasonOf(cause)}).`,
-      nextStep: 'Run it again: it goes on where it stopped.',
+      nextStep: 'Run it again: the download resumes where it stopped.',
       details: { url },
       cause,
     });

@@ -52,7 +52,7 @@ export function safetensorsEntry(
       assertArgument(
         target.length === elementCount(shape),
         'safetensors',
-        `The ${elementCount(shape)} values of ${printedName(name)} do not fit into ` + `${target.length}`,
+        `The ${elementCount(shape)} values of ${printedName(name)} do not fit into ${target.length}`,
       );
       readAsFloat32(target, { dtype, label, readInto });
     },

@@ -69,8 +69,7 @@ export function readSafetensorsHeader(source: ByteSource): SafetensorsHeader {
   const room = source.byteLength - LENGTH_FIELD_BYTES - length;
   const cursor = jsonCursor(bytes, (problem, offset) =>
     fail(
-      `${problem}, at byte ` +
-        `${offset + LENGTH_FIELD_BYTES}` +
+      `${problem}, at byte ${offset + LENGTH_FIELD_BYTES}` +
         (scan.tensor === null ? '' : ` of the entry ${printedName(scan.tensor)}`),
       { tensor: scan.tensor },
     ),
@@ -80,7 +79,7 @@ export function readSafetensorsHeader(source: ByteSource): SafetensorsHeader {
   for (let i = cursor.position; i < length; i++)
     if (bytes[i] !== 0x20)
       throw fail(
-        `only spaces may follow the header (got byte ${bytes[i]} at byte ` + `${i + LENGTH_FIELD_BYTES})`,
+        `only spaces may follow the header (got byte ${bytes[i]} at byte ${i + LENGTH_FIELD_BYTES})`,
       );
   checkContiguous([...header.tensors.values()], room, fail);
   return { ...header, dataStart: LENGTH_FIELD_BYTES + length };
@@ -239,8 +238,7 @@ function checkSize({ name, dtype, shape, begin, end }: TensorLocation, room: num
   if (bits === undefined)
     throw wrong(
       (label) =>
-        `the dtype of ${label} must be one of ${SAFETENSORS_DTYPES.join(', ')} (got ` +
-        `${printedName(dtype)})`,
+        `the dtype of ${label} must be one of ${SAFETENSORS_DTYPES.join(', ')} (got ${printedName(dtype)})`,
     );
   if (!Number.isSafeInteger(total)) throw wrong((label) => `${label} has ${total} bits, more than 2^53 − 1`);
   if (total % 8 !== 0) throw wrong((label) => `${label} must have whole bytes (got ${total} bits)`);
@@ -250,7 +248,7 @@ function checkSize({ name, dtype, shape, begin, end }: TensorLocation, room: num
   if (end > room)
     throw wrong(
       (label) =>
-        `${label} has ${total / 8} bytes, but the file has only ${Math.max(0, room - begin)} for ` + 'it',
+        `${label} has ${total / 8} bytes, but the file has only ${Math.max(0, room - begin)} for it`,
     );
 }
 

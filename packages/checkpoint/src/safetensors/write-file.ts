@@ -175,7 +175,7 @@ function checkTensor(tensor: TensorShape, nameBytes: number): void {
   assertArgument(
     bits !== undefined,
     'safetensors',
-    `the dtype of ${label} must be one of ${SAFETENSORS_DTYPES.join(', ')} (got ` + `${tensor.dtype})`,
+    `the dtype of ${label} must be one of ${SAFETENSORS_DTYPES.join(', ')} (got ${tensor.dtype})`,
   );
   assertArgument(
     tensor.name !== '__metadata__' && nameBytes <= MAX_NAME_BYTES && !/\p{Surrogate}/u.test(tensor.name),

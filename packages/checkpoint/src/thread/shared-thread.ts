@@ -1,9 +1,14 @@
 import { Worker } from 'node:worker_threads';
+import { DisposedError } from '@qdylora/contract';
 
 /** A thread that works on memory shared with its owner; each request has one answer. */
 export interface SharedThread<Request, Answer> {
   readonly memory: SharedArrayBuffer;
-  /** Sends a request. @throws the thread's error, as a rejection, after it has ended */
+  /**
+   * Sends a request.
+   *
+   * @throws QdyloraError DISPOSED after `close`; the thread's error if it has ended otherwise
+   */
   ask(request: Request): Promise<Answer>;
   /** Sends a request without an answer. */
   tell(request: Request): void;
@@ -49,11 +54,11 @@ export function sharedThread<Request, Answer>(
     for (const { reject } of waiting.splice(0)) reject(failure);
   };
   worker.on('message', (answer: Answer) => {
-    waiting.shift()!.resolve(answer);
+    waiting.shift()?.resolve(answer); // none waits after `close`
   });
   worker.on('error', fail);
-  worker.on('exit', () => {
-    fail(new Error('the thread that reads or hashes files has ended'));
+  worker.on('exit', (exitCode) => {
+    fail(new Error(`the thread that reads or hashes files has ended (exit code ${exitCode})`));
   });
   return {
     memory: buffer,
@@ -67,6 +72,7 @@ export function sharedThread<Request, Answer>(
       worker.postMessage(request);
     },
     async close() {
+      fail(new DisposedError('thread that reads or hashes files'));
       await worker.terminate();
     },
   };

@@ -18,7 +18,7 @@ export function machineTag(): string {
   return tag;
 }
 
-/** What Linux says; empty elsewhere. */
+/** The content of a file of Linux; empty on other systems. */
 function textOf(read: () => string): string {
   try {
     return read();

@@ -32,8 +32,8 @@ export interface DecodeEngineOptions {
   /** Requests that wait for a place at most, besides those that run; others are refused. Default: 64. */
   readonly maxWaiting?: number;
   /**
-   * Tokens of prompts that one pass reads: fewer than twice as many. A request that is being written waits as
-   * long for its next token. At least 64; 256 by default.
+   * Prompt tokens per pass. A pass reads fewer than twice this number, and running requests wait for it. At
+   * least 64; 256 by default.
    */
   readonly passTokens?: number;
   /**
@@ -54,21 +54,23 @@ export interface EngineUsage {
   readonly waiting: number;
   readonly reservedTokens: number;
   readonly capacityTokens: number;
-  /** These count since the engine began. `promptTokens`: those that were computed. */
+  /** Prompt tokens computed since the engine was created. */
   readonly promptTokens: number;
-  /** Tokens of prompts whose keys and values came from another request that begins alike. */
+  /** Prompt tokens whose keys and values came from another request that begins alike. */
   readonly sharedPromptTokens: number;
   readonly newTokens: number;
-  /** Tokens of drafts, and those that were written before the token that their pass predicted last. */
+  /** Draft tokens verified. */
   readonly draftedTokens: number;
+  /** Draft tokens accepted. */
   readonly acceptedTokens: number;
+  /** Passes run. */
   readonly passes: number;
 }
 
 /**
  * Answers many requests together. Each pass computes the next tokens of all running requests, also of
- * different ranks; when one ends, a waiting one takes its place before the next pass. What requests at one
- * rank have in common at their beginnings is computed once, as long as the pool has room to keep it.
+ * different ranks; when one ends, a waiting one takes its place before the next pass. A prefix that requests at
+ * one rank share is computed once, while the pool has room for it.
  */
 export interface DecodeEngine {
   /**
@@ -259,4 +261,8 @@ const busyError = (waiting: number): QdyloraError =>
   });
 
 const closedError = (): QdyloraError =>
-  new QdyloraError('ABORTED', { where: 'decode', problem: 'The engine was closed' });
+  new QdyloraError('ABORTED', {
+    where: 'decode',
+    problem: 'The engine was closed',
+    nextStep: 'Create a new engine.',
+  });

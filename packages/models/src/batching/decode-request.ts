@@ -61,11 +61,11 @@ export type DecodeEvent =
   | {
       readonly type: 'prompt';
       /**
-       * Of each token from `scoreFrom` − 1 on the prediction of the next one; null unless `scorePrompt`. The
-       * row of the last token, which no token follows, is 0.
+       * Scores of the next-token predictions from token `scoreFrom` − 1 on; null unless `scorePrompt`. The row
+       * of the last token, which no token follows, is 0.
        */
       readonly scores: TokenScores | null;
-      /** Of the last token the prediction of each of `nextTargets`; null unless `scorePrompt`. */
+      /** Scores of each of `nextTargets` as the token after the prompt; null unless `scorePrompt`. */
       readonly nextScores: TokenScores | null;
     }
   | ({ readonly type: 'token' } & ChosenToken)

@@ -9,8 +9,9 @@ import type { PassSequence, SequenceResult, TokenScores } from './sequence-pass.
 import type { TokenRange } from './token-ranges.ts';
 
 /**
- * A prompt has the same bits in pieces where attention computes all its queries alike; beyond 1,024 keys,
- * pieces of fewer than 33 may be computed in another way.
+ * A prompt has the same bits in pieces where attention computes all its queries alike. The CPU kernel cuts the
+ * keys of a piece into chunks if they are more than 1,024 and its queries may fit one tile of 32 columns
+ * (`chunksOf` in `kernels/causal-attention/causal-attention.items.h`).
  */
 const LEAST_QUERIES_OF_LONG_PROMPTS = 33;
 const LONG_PROMPT = 1024;

@@ -19,8 +19,8 @@ export interface PassRunner extends Disposable {
 }
 
 /**
- * Passes that are kept. Another one for each number of requests that are written together, of ranks among
- * them, or of drafts among them; they come and go one by one.
+ * Recorded passes that are kept. Each combination of request count, ranks and draft lengths has its own; most
+ * last for a few tokens.
  */
 const KEPT_PASSES = 8;
 

@@ -34,8 +34,8 @@ const RULES: OptionRules<ShapeModelOptions> = {
 /**
  * Builds a model of shapes without numbers, of any size, in the memory of a dry backend.
  *
- * Everything that a model does runs on it and computes nothing, so the dry backend's books show the memory
- * that it needs. A checkpoint in 4 bits is counted as it is stored: its `llm_int8_skip_modules` and the
+ * Everything that a model does runs on it and computes nothing, so the dry backend records the memory that it
+ * needs. A checkpoint in 4 bits is counted as it is stored: its `llm_int8_skip_modules` and the
  * layers in `dtypes` are not packed.
  *
  * @throws UnsupportedArchitectureError; QdyloraError BAD_CONFIG, UNSUPPORTED; BAD_ARGUMENT for unknown or

@@ -15,7 +15,7 @@ export function storedQuantization(
   throw new QdyloraError('UNSUPPORTED', {
     where: name,
     problem:
-      `The weights are quantized with ${methodText(quantization)}; ` + 'only bitsandbytes 4-bit is supported',
+      `The weights are quantized with ${methodText(quantization)}; only bitsandbytes 4-bit is supported`,
     nextStep: 'Start from the unquantized checkpoint.',
   });
 }

@@ -52,6 +52,7 @@ function listedTypes(config: CheckpointConfig, layers: number): LayerType[] | nu
     throw new QdyloraError('BAD_CONFIG', {
       where: config.path,
       problem: `\`layer_types\` must have ${layers} entries, one for each layer (got ${types.length})`,
+      nextStep: 'Correct the file, or take the checkpoint from its source again.',
       details: { key: 'layer_types', got: types },
     });
   return types as LayerType[];

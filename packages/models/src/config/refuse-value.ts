@@ -11,7 +11,7 @@ export const refusedValue = (
   new QdyloraError('UNSUPPORTED', {
     where: config.path,
     problem: `${key} of a ${config.modelType} model must be ${requirement} (got ${JSON.stringify(got)})`,
-    nextStep: 'Other values are not implemented; nothing was loaded.',
+    nextStep: 'Use a model with one of these values.',
     details: { key, got },
   });
 

@@ -15,6 +15,8 @@ export interface RopeFrequencies {
 
 export const ROPE_TYPES = ['default', 'linear', 'llama3', 'yarn', 'longrope', 'factors'] as const;
 
+const CORRECT_CONFIG = 'Correct config.json, or take the checkpoint from its source again.';
+
 /**
  * The frequencies θ^(−2p / rotaryDim) of each pair p, scaled by the config's rope type.
  *
@@ -25,6 +27,7 @@ export function ropeFrequencies(rope: RopeConfig, rotaryDim: number, maxPosition
     throw new QdyloraError('BAD_CONFIG', {
       where: 'rope',
       problem: `\`rope_theta\` must be greater than 0 (got ${rope.theta})`,
+      nextStep: CORRECT_CONFIG,
     });
   const plain = Float64Array.from({ length: rotaryDim / 2 }, (_, p) => rope.theta ** ((-2 * p) / rotaryDim));
   switch (rope.type) {
@@ -131,6 +134,7 @@ function longrope(plain: Float64Array, rope: RopeConfig, maxPositions: number): 
       problem:
         `\`short_factor\` of the rope type longrope must be ${plain.length} numbers greater than 0 ` +
         `(got ${Array.isArray(short) ? short.length : typeof short})`,
+      nextStep: CORRECT_CONFIG,
     });
   }
   const scale =
@@ -157,6 +161,7 @@ function needed(rope: RopeConfig, parameter: keyof typeof KEYS): number {
     throw new QdyloraError('BAD_CONFIG', {
       where: 'rope',
       problem: `\`${key}\` of the rope type ${rope.type} must be greater than 0 (got ${value ?? 'none'})`,
+      nextStep: CORRECT_CONFIG,
       details: { key, got: value ?? null },
     });
   }

@@ -63,7 +63,7 @@ export interface CausalLm {
     options: { readonly lossScale: number; readonly softTargets?: SoftTargetUse | undefined },
   ): { loss: Tensor<ArrayView<'f32'>>; tokenLosses: ArrayView<'f32'> };
   /**
-   * What `loss` checks before it begins. A pass that is recorded checks the inputs of each replay so.
+   * Checks positions, as `loss` does first; for replays of a recorded pass.
    *
    * @throws QdyloraError BAD_ARGUMENT if the model has no such position
    */
@@ -79,8 +79,7 @@ export interface CausalLm {
     softTargets?: SoftTargetUse,
   ): { loss: Tensor<ArrayView<'f32'>>; tokenLosses: ArrayView<'f32'> };
   /**
-   * How the model sees the targets, without gradients: tokenLosses: [tokens], −log p of each counted target,
-   * else 0; likeliest: [tokens], the most likely token from the first counted target of a sequence to its
+   * Scores the targets without gradients: tokenLosses: [tokens], −log p of each counted target, else 0; likeliest: [tokens], the most likely token from the first counted target of a sequence to its
    * last one, else −1. One pass; the logits are never all in memory.
    */
   scoreTargets(

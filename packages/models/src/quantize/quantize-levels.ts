@@ -20,7 +20,7 @@ import { quantizeOn } from './quantize-on.ts';
  * They are computed in host memory, from the numbers that were quantized.
  *
  * @param values what was quantized; null for a matrix that a checkpoint stores in 4 bits
- * @throws QdyloraError UNSUPPORTED for 8 bits without `values`, which is all that the 4 bits leave over
+ * @throws QdyloraError UNSUPPORTED for level 8 without `values`: its residual is computed from them
  */
 export async function quantizeLevels(
   backend: Backend,

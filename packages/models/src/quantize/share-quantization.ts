@@ -34,8 +34,8 @@ const MATRICES_ON_THEIR_WAY = 2;
  * one before it quantizes its own.
  *
  * @param quantize reads and quantizes a matrix
- * @returns the matrices by name; none where nothing can be shared: without workers, or with several levels,
- * which need the numbers of the checkpoint
+ * @returns the matrices by name; empty without workers, and with several levels, which need the original
+ * values
  */
 export async function shareQuantization(
   requests: readonly MatrixRequest[],

@@ -28,8 +28,8 @@ import type { WeightSource } from './weight-source.ts';
 
 export interface ShapeWeightsOptions {
   /**
-   * A dry backend, whose books then hold every array of the weights and every temporary array of loading
-   * them. Without it nothing is allocated.
+   * A dry backend, which then records every array of the weights and every temporary array of loading them.
+   * Without it nothing is allocated.
    */
   readonly backend?: Backend;
   /** Storage of linear layers; `none` by default. */

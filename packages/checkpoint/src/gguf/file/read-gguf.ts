@@ -246,7 +246,7 @@ function readTensorInfo(cursor: GgufCursor): GgufTensor {
   const byteLength = (count / type.blockLength) * type.blockBytes;
   if (!Number.isSafeInteger(count) || !Number.isSafeInteger(byteLength))
     throw fail(
-      `${shown} has a size of 2^53 bytes or more: ${type.name} ` + `[${[...sizes].reverse().join(', ')}]`,
+      `${shown} has a size of 2^53 bytes or more: ${type.name} [${[...sizes].reverse().join(', ')}]`,
       { tensor: name },
     );
   return { name, type, shape: sizes.reverse(), begin, byteLength };

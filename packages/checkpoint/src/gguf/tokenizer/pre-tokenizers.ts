@@ -29,8 +29,8 @@ const splitThenBytes = (pattern: string): unknown => ({
 
 /** Contractions in any case, words, numbers of at most `digits` digits, punctuation, line ends, spaces. */
 const wordsAndNumbers = (digits: string): string =>
-  `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}${digits}| ` +
-  `?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
+  `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}${digits}` +
+  `| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
 
 /**
  * Words that end before a capital after a lower-case letter, numbers of at most `digits` digits, punctuation

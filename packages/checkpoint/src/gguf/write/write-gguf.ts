@@ -78,7 +78,7 @@ function checkTensors(tensors: readonly GgufTensorToWrite[]): void {
     assertArgument(
       !names.has(name) && Buffer.byteLength(name) <= MAX_TENSOR_NAME_BYTES,
       'gguf',
-      `Names must have at most ${MAX_TENSOR_NAME_BYTES} bytes and occur once (got ` + `${printedName(name)})`,
+      `Names must have at most ${MAX_TENSOR_NAME_BYTES} bytes and occur once (got ${printedName(name)})`,
     );
     names.add(name);
     const isWhole =
