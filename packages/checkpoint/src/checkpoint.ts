@@ -3,7 +3,8 @@ import { configReader } from './config/config-reader.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import type { CheckpointConfig } from './config/hf-config.ts';
 import type { TensorEntry } from './tensor-entry.ts';
-import { once, type TokenizerFiles } from './tokenizer/tokenizer-files.ts';
+import { type TokenizerFiles } from './tokenizer/tokenizer-files.ts';
+import { once } from './once.ts';
 
 /** Ids of the tokens that begin, end and pad a text. */
 export interface GenerationIds {

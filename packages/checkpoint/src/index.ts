@@ -103,11 +103,6 @@ export {
   type TensorSource,
 } from './write/readable-bytes.ts';
 export { isRunning } from './folder/is-running.ts';
-export {
-  parseTemporaryName,
-  type TemporaryName,
-  temporaryName,
-  writeFileAt,
-  writeFileDurably,
-  writeFileUnsynced,
-} from './write/write-file-durably.ts';
+export { writeFileDurably, writeFileUnsynced } from './write/write-file-durably.ts';
+export { parseTemporaryName, type TemporaryName, temporaryName } from './write/temporary-name.ts';
+export { writeFileAt } from './write/write-file-at.ts';

@@ -17,7 +17,7 @@ import { pathInside } from './path-inside.ts';
 import { openSafetensors } from './safetensors/open-safetensors.ts';
 import { openShards, type Shards } from './safetensors/shard-index.ts';
 import { folderTokenizerFiles } from './tokenizer/folder-tokenizer.ts';
-import { once } from './tokenizer/tokenizer-files.ts';
+import { once } from './once.ts';
 
 export interface OpenCheckpointOptions {
   /**

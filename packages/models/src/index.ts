@@ -1,4 +1,3 @@
-export * from './decoder/batch-arrays.ts';
 export {
   createDecodeEngine,
   type DecodeEngine,
@@ -15,7 +14,6 @@ export type {
 export { kvTokenBytes } from './batching/kv-pool.ts';
 export type { TokenScores } from './batching/sequence-pass.ts';
 export { buildModel, type BuildOptions } from './builders/build-model.ts';
-export { describeModel, type ModelDescription, type WeightShape } from './builders/describe-model.ts';
 export { initializeModel, type InitializeOptions } from './builders/initialize-model.ts';
 export { shapeModel, type ShapeModelOptions } from './builders/shape-model.ts';
 export { locateWeights, type LocatedWeight } from './checkpoint-files/locate-weights.ts';
@@ -27,16 +25,26 @@ export {
   type WeightFiles,
 } from './checkpoint-files/with-saved-weights.ts';
 export { ROPE_TYPES, ropeFrequencies, type RopeFrequencies } from './config/rope-frequencies.ts';
+export {
+  batchArrays,
+  i32Array,
+  oneSequence,
+  type BatchArrays,
+  type LossArrays,
+  type LossInputs,
+  type TokenInputs,
+} from './decoder/batch-arrays.ts';
 export { buildDecoder, type DecoderModules } from './decoder/build-decoder.ts';
 export type { CausalLm } from './decoder/causal-lm.ts';
 export { createCausalLm, type ModelPlace } from './decoder/create-causal-lm.ts';
 export type { Decoder } from './decoder/decoder-hidden.ts';
+export { describeModel, type ModelDescription, type WeightShape } from './decoder/describe-model.ts';
+export { createKvCache, type KvCache, type LayerCache } from './decoder/kv-cache.ts';
 export type { Family } from './families/family.ts';
 export type { AttentionConfig, FamilyConfig } from './families/family-config.ts';
 export { FAMILIES, familyOf } from './families/family-of.ts';
 export type { SamplingOptions } from './generate/choose-token.ts';
 export { generate, type GenerateOptions } from './generate/generate.ts';
-export { createKvCache, type KvCache, type LayerCache } from './generate/kv-cache.ts';
 export { matrixQuantizer, type MatrixQuantizer } from './quantize/matrix-quantizer.ts';
 export type { MatrixQuantization, Quantization } from './quantize/quantization.ts';
 export { quantizeOn } from './quantize/quantize-on.ts';

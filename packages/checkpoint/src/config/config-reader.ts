@@ -1,5 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import { kindOf } from '../json/read-json-file.ts';
+import { kindOf } from '../json/kind-of.ts';
 
 /**
  * Checked access to a record from a file. A value of the wrong type is an error that names file and key. A

@@ -1,5 +1,5 @@
 import type { ConfigReader } from './config-reader.ts';
-import { isRecord } from '../json/read-json-file.ts';
+import { isRecord } from '../json/is-record.ts';
 
 /**
  * The `quantization_config` of a checkpoint. Which layers are packed is decided by the tensors: a layer is

@@ -1,6 +1,6 @@
 import type { ConfigReader } from './config-reader.ts';
 import { DEFAULT_THETA, familyDefaultsOf } from './family-defaults.ts';
-import { isRecord } from '../json/read-json-file.ts';
+import { isRecord } from '../json/is-record.ts';
 import { canonicalJson } from '../write/canonical-json.ts';
 
 /**

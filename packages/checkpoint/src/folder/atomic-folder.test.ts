@@ -14,7 +14,7 @@ import { cleanOrphans, writeFolderAtomically } from './atomic-folder.ts';
 import { validateFolder } from './manifest.ts';
 import { rejectionOf } from '../test-support/error-of.ts';
 import { machineTag } from '../write/machine-tag.ts';
-import { temporaryName } from '../write/write-file-durably.ts';
+import { temporaryName } from '../write/temporary-name.ts';
 import { temporaryFolder } from '@qdylora/testing/node';
 
 const root = temporaryFolder();
@@ -139,7 +139,10 @@ describe('validateFolder', () => {
     for (const [text, problem] of [
       ['', damaged],
       ['[]', damaged],
-      ['{"format":"qdylora-folder","version":2,"files":{}}', /has version 2, but only version 1 is supported/],
+      [
+        '{"format":"qdylora-folder","version":2,"files":{}}',
+        /has version 2, but only version 1 is supported/,
+      ],
       ['{"format":"qdylora-folder","version":1,"files":{"../x":{"size":1,"sha256":""}}}', /is not inside/],
       ['{"format":"qdylora-folder","version":1,"files":{"x":{"size":-0.5,"sha256":""}}}', damaged],
     ] as const) {

@@ -13,17 +13,13 @@ import { MANIFEST_FILE, syncAndMakeManifest, validateFolder, type FileRecord } f
 import { canonicalJson } from '../write/canonical-json.ts';
 import { NODE_FILE_SYSTEM, type FileSystem } from '../write/file-system.ts';
 import { folderFiles, type FolderFiles } from './folder-files.ts';
-import { someFileSystem } from '../write/option-kinds.ts';
+import { someFileSystem } from '../write/option-rules.ts';
 import { isRunning } from './is-running.ts';
 import { writeFailed } from '../write/write-failed.ts';
-import {
-  parseTemporaryName,
-  removeQuietly,
-  syncFolder,
-  temporaryName,
-  writeFileDurably,
-  type TemporaryName,
-} from '../write/write-file-durably.ts';
+import { writeFileDurably } from '../write/write-file-durably.ts';
+import { parseTemporaryName, temporaryName, type TemporaryName } from '../write/temporary-name.ts';
+import { removeQuietly } from '../write/remove-quietly.ts';
+import { syncFolder } from '../write/sync-path.ts';
 
 export interface WriteFolderOptions {
   /** Replaces a folder that this function has written before. Any other non-empty folder is never touched. */

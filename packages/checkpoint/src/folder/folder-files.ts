@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import type { FileRecord } from './manifest.ts';
 import type { FileSystem } from '../write/file-system.ts';
 import { STAGING_BYTES, type FilePieces } from '../write/readable-bytes.ts';
-import { closeQuietly, syncInBackground } from '../write/write-file-durably.ts';
+import { closeQuietly } from '../write/close-quietly.ts';
+import { syncInBackground } from '../write/sync-path.ts';
+import { tookNoBytes } from '../write/write-all.ts';
 
 /** Shorter bytes are copied and written together: that takes less time than a call of the system for them. */
 const LEAST_VIEW_BYTES = 2 ** 16;
@@ -136,7 +138,7 @@ async function writeAll(
     const wrote = await new Promise<number>((resolve, reject) => {
       fs.writev(fd, left, at, (error, count) => (error ? reject(error) : resolve(count)));
     });
-    if (wrote <= 0) throw Object.assign(new Error('the system took no bytes'), { code: 'EIO' });
+    if (wrote <= 0) throw tookNoBytes();
     left = behind(left, wrote);
     at += wrote;
   }

@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
-import { isRecord } from '../json/read-json-file.ts';
+import { isRecord } from '../json/is-record.ts';
 import { pathInside } from '../path-inside.ts';
 import { NODE_FILE_SYSTEM, type FileSystem } from '../write/file-system.ts';
-import { syncPathInBackground } from '../write/write-file-durably.ts';
+import { syncPathInBackground } from '../write/sync-path.ts';
 
 /** The file that is written last: if it exists, all other files were complete. */
 export const MANIFEST_FILE = 'manifest.json';
 
 /** Version of the manifest itself. */
-export const MANIFEST_VERSION = 1;
+const MANIFEST_VERSION = 1;
 
 const FORMAT = 'qdylora-folder';
 
@@ -70,7 +70,7 @@ const knownRecord = (path: string, known: FileRecord | undefined, fs: FileSystem
  * Paths of all files below `folder`, with `/`, sorted. @throws QdyloraError BAD_ARGUMENT for anything but
  * files and folders.
  */
-export function filesBelow(folder: string, fs: FileSystem, prefix = ''): string[] {
+function filesBelow(folder: string, fs: FileSystem, prefix = ''): string[] {
   const found: string[] = [];
   for (const entry of fs.readdirSync(join(folder, prefix), { withFileTypes: true })) {
     const name = prefix ? `${prefix}/${entry.name}` : entry.name;
@@ -102,11 +102,7 @@ export function validateFolder(path: string, fs: FileSystem = NODE_FILE_SYSTEM):
   if (text === null) return damaged('no-manifest', `There is no ${MANIFEST_FILE} in ${path}`);
   const manifest = parseManifest(text);
   if (!manifest)
-    return damaged(
-      'bad-manifest',
-      `The manifest of ${path} ${manifestProblem(text)}`,
-      MANIFEST_FILE,
-    );
+    return damaged('bad-manifest', `The manifest of ${path} ${manifestProblem(text)}`, MANIFEST_FILE);
 
   const paths = new Map<string, string>();
   for (const name of Object.keys(manifest.files)) {

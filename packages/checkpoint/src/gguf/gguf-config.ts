@@ -1,6 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 import { configReader, type ConfigReader } from '../config/config-reader.ts';
-import { kindOf } from '../json/read-json-file.ts';
+import { kindOf } from '../json/kind-of.ts';
 import type { GgufArchitecture } from './architectures.ts';
 import type { GgufFacts } from './gguf-facts.ts';
 import { MAX_LAYERS } from './file/gguf-limits.ts';

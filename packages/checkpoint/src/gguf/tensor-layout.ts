@@ -95,7 +95,7 @@ export function interleavedRow(headSize: number): RowOrder {
  * The row order of a fused matrix: groups of (heads / kvHeads queries, a key, a value) in Hugging Face; all
  * queries, all keys, all values in the file.
  */
-export function groupedRow(headSize: number, heads: number, kvHeads: number): RowOrder {
+function groupedRow(headSize: number, heads: number, kvHeads: number): RowOrder {
   const queries = heads / kvHeads;
   const slots = queries + 2;
   return (row) => {

@@ -3,7 +3,7 @@ import * as nodeFs from 'node:fs';
 import { dirname } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
 import { badFile } from '../bad-file.ts';
-import { syncFolder } from '../write/write-file-durably.ts';
+import { syncFolder } from '../write/sync-path.ts';
 import { NODE_FILE_SYSTEM } from '../write/file-system.ts';
 import { writeFailed } from '../write/write-failed.ts';
 import { bodyOf, hubRequest, pause, requestedWait, type HubResponse } from './hub-request.ts';

@@ -355,8 +355,8 @@ describe('two downloads of one file', () => {
       }),
     );
     expect([offsets, isWhole(blob())]).toEqual([[200_000], true]);
-    expect([abandoned(), part(process.pid), part(gone, otherMachine)].map((path) => existsSync(path))).toEqual(
-      [false, true, true],
-    );
+    expect(
+      [abandoned(), part(process.pid), part(gone, otherMachine)].map((path) => existsSync(path)),
+    ).toEqual([false, true, true]);
   });
 });

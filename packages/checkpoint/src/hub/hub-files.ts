@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { QdyloraError } from '@qdylora/contract';
 import { printedName } from '../bad-file.ts';
-import { isRecord } from '../json/read-json-file.ts';
+import { isRecord } from '../json/is-record.ts';
 import { downloadBlob, type HubFile } from './download-blob.ts';
 import { isCommit, type HubCache } from './hub-cache.ts';
 import type { HubSource } from './hub-name.ts';

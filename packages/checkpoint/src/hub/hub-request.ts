@@ -14,8 +14,6 @@ export interface HubResponse {
   readonly response: Response;
   /** The caller must end it if it does not read the body. */
   readonly listening: Listening;
-  /** Headers of all responses along the redirects; the hub's come before those of its storage. */
-  readonly headers: readonly Headers[];
 }
 
 /**
@@ -30,7 +28,6 @@ export async function hubRequest(
   init: { readonly headers?: Record<string, string> } = {},
 ): Promise<HubResponse> {
   const home = hostOf(endpoint);
-  const headers: Headers[] = [];
   assertToken(token);
   for (let at = new URL(url), hop = 0; hop <= MAX_REDIRECTS; hop++) {
     const requestHeaders = {
@@ -57,10 +54,9 @@ export async function hubRequest(
         cause,
       });
     }
-    headers.push(response.headers);
     const location = response.headers.get('location');
     if (!REDIRECTS.includes(response.status) || location === null)
-      return { response: checked(response, url, listening), headers, listening };
+      return { response: checked(response, url, listening), listening };
     listening.end();
     await response.body?.cancel();
     at = addressOf(location, at, url);

@@ -2,6 +2,8 @@ import { openByteSource, readBytes } from '../read/byte-source.ts';
 import { badFile, mistakenFile } from '../bad-file.ts';
 import { assertJsonLimits, CONFIG_LIMITS, type JsonLimits } from './json-limits.ts';
 import { parsePythonJson } from './parse-python-json.ts';
+import { isRecord } from './is-record.ts';
+import { kindOf } from './kind-of.ts';
 
 /**
  * Reads a text file in strict UTF-8; a byte-order mark is kept. @throws QdyloraError MISSING_FILE, BAD_FILE.
@@ -76,18 +78,3 @@ export function readJson(path: string, format: string, limits: JsonLimits = CONF
     });
   }
 }
-
-export const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** Describes a JSON value, for a message. */
-export const kindOf = (value: unknown): string =>
-  value === null
-    ? 'null'
-    : value === undefined
-      ? 'nothing'
-      : Array.isArray(value)
-        ? 'a list'
-        : typeof value === 'object'
-          ? 'an object'
-          : `${typeof value} ${typeof value === 'number' ? value : JSON.stringify(value).slice(0, 80)}`;

@@ -1,5 +1,6 @@
 import { configReader, type ConfigReader } from '../config/config-reader.ts';
-import { isRecord, readJsonObject } from '../json/read-json-file.ts';
+import { readJsonObject } from '../json/read-json-file.ts';
+import { isRecord } from '../json/is-record.ts';
 import { unsupportedAdapter } from './bad-adapter.ts';
 
 /** The `adapter_config.json` of a LoRA adapter. */

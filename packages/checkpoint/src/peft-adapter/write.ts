@@ -18,7 +18,7 @@ import { tensorFrom, tensorOf } from '../safetensors/tensor-of.ts';
 import { safetensorsPieces, type TensorToStream } from '../safetensors/write-file.ts';
 import { canonicalJson } from '../write/canonical-json.ts';
 import { NODE_FILE_SYSTEM, type FileSystem } from '../write/file-system.ts';
-import { someEntries, someFileSystem, someNumbers, someTexts } from '../write/option-kinds.ts';
+import { anyIterable, someFileSystem, someNumbers, listOfTexts } from '../write/option-rules.ts';
 import type { TensorSource } from '../write/readable-bytes.ts';
 import { writeFileDurably } from '../write/write-file-durably.ts';
 import { isSameScale } from './is-same-scale.ts';
@@ -78,20 +78,20 @@ export interface WritePeftAdapterOptions {
 }
 
 const RULES: OptionRules<WritePeftAdapterOptions> = {
-  layers: required(someEntries),
+  layers: required(anyIterable),
   rank: required(wholeNumber(1)),
   loraAlpha: required(numberWithin()),
   useRslora: trueOrFalse,
   scale: numberWithin(),
   loraDropout: numberWithin({ least: 0, most: 1 }),
   fanInFanOut: trueOrFalse,
-  targetModules: someTexts,
+  targetModules: listOfTexts,
   baseModel: someText,
   sidecar: objectWith(),
   rankPattern: someNumbers,
   alphaPattern: someNumbers,
   saved: objectWith('get', 'entries'),
-  modulesToSave: someTexts,
+  modulesToSave: listOfTexts,
   ensureWeightTying: trueOrFalse,
   replace: trueOrFalse,
   fs: someFileSystem,

@@ -47,7 +47,7 @@ export function openByteSource(path: string, format: string): ByteSource {
       throw badFile({
         format,
         path,
-        problem: `This is ${kindOf(stats)}, not a regular file.`,
+        problem: `This is ${fileKindOf(stats)}, not a regular file.`,
         nextStep: 'Name the file itself.',
       });
   };
@@ -201,7 +201,7 @@ export function allocateBytes(length: number): Uint8Array<ArrayBuffer> {
   }
 }
 
-function kindOf(stats: nodeFs.Stats): string {
+function fileKindOf(stats: nodeFs.Stats): string {
   if (stats.isDirectory()) return 'a folder';
   if (stats.isFIFO()) return 'a FIFO';
   if (stats.isSocket()) return 'a socket';

@@ -13,8 +13,7 @@ export function assertFloatDtype(dtype: string, label: string): void {
   if ((FLOAT_DTYPES as readonly string[]).includes(dtype)) return;
   throw new QdyloraError('UNSUPPORTED', {
     where: 'tensor',
-    problem:
-      `${label} is ${dtype}, which cannot be read as float32. Supported: ${FLOAT_DTYPES.join(', ')}.`,
+    problem: `${label} is ${dtype}, which cannot be read as float32. Supported: ${FLOAT_DTYPES.join(', ')}.`,
     nextStep: 'Take the bytes with readBytes() and decode them yourself.',
     details: { dtype, supported: FLOAT_DTYPES },
   });

@@ -247,8 +247,7 @@ function checkSize({ name, dtype, shape, begin, end }: TensorLocation, room: num
     throw wrong((label) => `${label} has ${total / 8} bytes, but its data_offsets span ${end - begin}`);
   if (end > room)
     throw wrong(
-      (label) =>
-        `${label} has ${total / 8} bytes, but the file has only ${Math.max(0, room - begin)} for it`,
+      (label) => `${label} has ${total / 8} bytes, but the file has only ${Math.max(0, room - begin)} for it`,
     );
 }
 

@@ -9,7 +9,7 @@ import {
   type ReadableBytes,
   type TensorBytes,
 } from '../write/readable-bytes.ts';
-import { someFileSystem } from '../write/option-kinds.ts';
+import { someFileSystem } from '../write/option-rules.ts';
 import { writeFileBehind, type WriteBehindOptions } from '../write/write-file-behind.ts';
 import { writeFileDurably, writeFileUnsynced } from '../write/write-file-durably.ts';
 import {

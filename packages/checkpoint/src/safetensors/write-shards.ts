@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { checkOptions, numberWithin, type OptionRules } from '@qdylora/contract';
 import { canonicalJson } from '../write/canonical-json.ts';
-import { streamFile, writeFileDurably, writeFileUnsynced } from '../write/write-file-durably.ts';
+import { writeFileDurably, writeFileUnsynced } from '../write/write-file-durably.ts';
+import { streamFile } from '../write/stream-file.ts';
 import { cutByBytes } from './cut-by-bytes.ts';
 import {
   SAFETENSORS_RULES,

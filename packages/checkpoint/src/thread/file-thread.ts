@@ -73,7 +73,10 @@ parentPort.on('message', ([call, fd, memory, at, length, position]) => {
  * 9.2 to 9.6 s).
  */
 export function createFileThread({ places, placeBytes, prepare }: FileThreadOptions): FileThread {
-  const thread = sharedThread<Request, Answer>(READ_WRITE_THREAD_SOURCE, { bytes: places * placeBytes, prepare });
+  const thread = sharedThread<Request, Answer>(READ_WRITE_THREAD_SOURCE, {
+    bytes: places * placeBytes,
+    prepare,
+  });
   return {
     places: Array.from(
       { length: places },

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { isRecord, readTextFile } from '../json/read-json-file.ts';
+import { readTextFile } from '../json/read-json-file.ts';
+import { isRecord } from '../json/is-record.ts';
 
 /** Chat templates by purpose. */
 export interface ChatTemplates {

@@ -1,11 +1,13 @@
 import { existsSync } from 'node:fs';
 import { TOKENIZER_LIMITS } from '../json/json-limits.ts';
-import { isRecord, readJson, readJsonObject } from '../json/read-json-file.ts';
+import { readJson, readJsonObject } from '../json/read-json-file.ts';
+import { isRecord } from '../json/is-record.ts';
 import { pathInside } from '../path-inside.ts';
 import { sentencePieceTokenizer } from '../sentence-piece/sentence-piece-tokenizer.ts';
 import { folderTemplates } from './folder-templates.ts';
 import { isLlamaClass } from './is-llama-class.ts';
-import { lazyTokenizerFiles, once, tokenContent, type TokenizerFiles } from './tokenizer-files.ts';
+import { lazyTokenizerFiles, tokenContent, type TokenizerFiles } from './tokenizer-files.ts';
+import { once } from '../once.ts';
 import { classTokens, vocabularyTokenizer, type TokenizerKind } from './vocabulary-tokenizer.ts';
 import { hasToken, withDeclaredTokens } from './with-declared-tokens.ts';
 

@@ -1,4 +1,5 @@
-import { isRecord } from '../json/read-json-file.ts';
+import { isRecord } from '../json/is-record.ts';
+import { once } from '../once.ts';
 
 /** Texts of the special tokens; null if the checkpoint has none. */
 export interface SpecialTokens {
@@ -58,10 +59,4 @@ export function lazyTokenizerFiles(read: {
       return specialTokens();
     },
   };
-}
-
-/** A function that runs `make` the first time and remembers its result. */
-export function once<T>(make: () => T): () => T {
-  let result: { readonly value: T } | undefined;
-  return () => (result ??= { value: make() }).value;
 }

@@ -1,4 +1,4 @@
-import { isRecord } from '../json/read-json-file.ts';
+import { isRecord } from '../json/is-record.ts';
 
 /** Tokens declared in files other than `tokenizer.json`; values of an unexpected shape are ignored. */
 export interface DeclaredTokens {

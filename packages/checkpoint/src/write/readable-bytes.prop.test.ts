@@ -9,7 +9,7 @@ import { folderFiles } from '../folder/folder-files.ts';
 import { STAGING_BYTES, type ReadableBytes } from './readable-bytes.ts';
 import { PAGE_BYTES, plainBlocks } from './write-blocks.ts';
 import { writeFileBehind } from './write-file-behind.ts';
-import { streamFile } from './write-file-durably.ts';
+import { streamFile } from './stream-file.ts';
 
 const root = temporaryFolder();
 let run = 0;

@@ -55,20 +55,17 @@ export const piecesOfTensor = (bytes: TensorBytes): FilePieces =>
   bytes instanceof Uint8Array || 'read' in bytes ? [bytes] : bytes;
 
 /** All pieces as bytes, for a writer that finishes one before it requests the next. */
-export async function* stagedPieces(
-  pieces: FilePieces,
-  stagingBytes = STAGING_BYTES,
-): AsyncGenerator<Uint8Array> {
+export async function* stagedPieces(pieces: FilePieces): AsyncGenerator<Uint8Array> {
   let staging = new Uint8Array(0);
   for await (const piece of pieces) {
     if (piece instanceof Uint8Array) {
       yield piece;
       continue;
     }
-    const length = Math.min(stagingBytes, piece.byteLength);
+    const length = Math.min(STAGING_BYTES, piece.byteLength);
     if (staging.length < length) staging = new Uint8Array(length);
-    for (let done = 0; done < piece.byteLength; done += stagingBytes) {
-      const part = staging.subarray(0, Math.min(stagingBytes, piece.byteLength - done));
+    for (let done = 0; done < piece.byteLength; done += STAGING_BYTES) {
+      const part = staging.subarray(0, Math.min(STAGING_BYTES, piece.byteLength - done));
       await piece.read(part, done);
       yield part;
     }

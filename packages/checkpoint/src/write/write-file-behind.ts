@@ -7,7 +7,9 @@ import { NODE_FILE_SYSTEM } from './file-system.ts';
 import { writeFailed } from './write-failed.ts';
 import type { FilePieces } from './readable-bytes.ts';
 import { PAGE_BYTES, plainBlocks, type WriteBlocks } from './write-blocks.ts';
-import { syncFolder, temporaryName } from './write-file-durably.ts';
+import { syncFolder } from './sync-path.ts';
+import { temporaryName } from './temporary-name.ts';
+import { tookNoBytes } from './write-all.ts';
 
 export interface WriteBehindOptions {
   /**
@@ -184,7 +186,7 @@ async function writeAll(
 ): Promise<void> {
   for (let done = 0; done < bytes.length;) {
     const count = await write(file.fd, bytes.subarray(done), position + done);
-    if (count <= 0) throw Object.assign(new Error('the system took no bytes'), { code: 'EIO' });
+    if (count <= 0) throw tookNoBytes();
     done += count;
   }
 }

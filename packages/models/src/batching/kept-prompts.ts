@@ -24,6 +24,8 @@ export interface KeptPrompts {
   keep(request: RankedPrompt, tokens: number, range: TokenRange): void;
   /** The prompt that has the most first tokens in common; of equal ones the one that was used last. */
   longestOf(request: RankedPrompt): KeptPrompt | null;
+  /** The prompt is used now: it is the last one to be evicted. */
+  touch(prompt: KeptPrompt): void;
   /** Releases the prompt that was used longest ago, but not `spared`. False: there is none. */
   evict(spared: KeptPrompt | null): boolean;
 }
@@ -58,8 +60,10 @@ export function createKeptPrompts(ranges: TokenRanges): KeptPrompts {
         longest = prompt;
         most = shared;
       }
-      if (longest && kept.delete(longest)) kept.add(longest);
       return longest;
+    },
+    touch(prompt) {
+      if (kept.delete(prompt)) kept.add(prompt);
     },
     evict(spared) {
       const oldest = [...kept].find((prompt) => prompt !== spared);

@@ -2,7 +2,7 @@ import { rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
 import { appendRows, constant, copy, fill } from '@qdylora/tensor';
 import { allocateLasting } from '../decoder/lasting-arrays.ts';
 import type { AttentionConfig } from '../families/family-config.ts';
-import type { LayerCache } from '../generate/kv-cache.ts';
+import type { LayerCache } from '../decoder/kv-cache.ts';
 import { createTokenRanges, type TokenRange, type TokenRanges } from './token-ranges.ts';
 
 type F32 = ArrayView<'f32'>;

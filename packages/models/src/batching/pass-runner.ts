@@ -1,7 +1,7 @@
 import type { FloatView } from '@qdylora/contract';
 import type { ForwardContext } from '@qdylora/tensor';
 import type { CausalLm } from '../decoder/causal-lm.ts';
-import { createHeadCodes, type HeadCodes } from '../generate/head-codes.ts';
+import { createHeadCodes, type HeadCodes } from '../decoder/head-codes.ts';
 import type { KvPool } from './kv-pool.ts';
 import { preparePass, type PreparedPass } from './prepared-pass.ts';
 import { layoutOf, type PassSequence, type SequenceResult } from './sequence-pass.ts';

@@ -78,6 +78,7 @@ export function createPlaces(pool: KvPool, running: () => readonly DecodeRow[]):
     },
     take(request) {
       const beginning = beginningOf(request);
+      if (beginning.kept) keptPrompts.touch(beginning.kept);
       const range = reserve(request.places, beginning.kept);
       if (range) {
         try {

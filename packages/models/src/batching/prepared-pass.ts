@@ -12,7 +12,7 @@ import { constant, embedding, type ForwardContext, type SoftTargets } from '@qdy
 import type { BatchArrays } from '../decoder/batch-arrays.ts';
 import type { CausalLm } from '../decoder/causal-lm.ts';
 import { allocateLasting } from '../decoder/lasting-arrays.ts';
-import type { HeadCodes } from '../generate/head-codes.ts';
+import type { HeadCodes } from '../decoder/head-codes.ts';
 import type { KvPool, PoolSegments } from './kv-pool.ts';
 import type { PassLayout, PassSequence, SequenceResult, TokenScores } from './sequence-pass.ts';
 import type { TokenRange } from './token-ranges.ts';

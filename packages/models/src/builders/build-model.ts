@@ -25,8 +25,8 @@ import {
   checkBuildOptions,
   someBackend,
   someQuantization,
-} from './check-build-options.ts';
-import { describeModel } from './describe-model.ts';
+} from '../quantize/check-build-options.ts';
+import { describeModel } from '../decoder/describe-model.ts';
 import { storedQuantization } from './stored-quantization.ts';
 
 export interface BuildOptions {

@@ -12,7 +12,7 @@ import type { CausalLm } from '../decoder/causal-lm.ts';
 import { createCausalLm } from '../decoder/create-causal-lm.ts';
 import { familyOf } from '../families/family-of.ts';
 import { randomWeights } from '../weights/random-weights.ts';
-import { checkBuildOptions, someBackend } from './check-build-options.ts';
+import { checkBuildOptions, someBackend } from '../quantize/check-build-options.ts';
 
 export interface InitializeOptions {
   readonly backend: Backend;

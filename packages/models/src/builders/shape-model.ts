@@ -13,7 +13,7 @@ import type { CausalLm } from '../decoder/causal-lm.ts';
 import { createCausalLm } from '../decoder/create-causal-lm.ts';
 import { familyOf } from '../families/family-of.ts';
 import { SHAPE_RULES, shapeWeights, type ShapeWeightsOptions } from '../weights/shape-weights.ts';
-import { checkBuildOptions, someBackend } from './check-build-options.ts';
+import { checkBuildOptions, someBackend } from '../quantize/check-build-options.ts';
 import { storedQuantization } from './stored-quantization.ts';
 
 export interface ShapeModelOptions extends ShapeWeightsOptions {

@@ -1,5 +1,5 @@
 import { transposedEntry, type Checkpoint, type TensorEntry } from '@qdylora/checkpoint';
-import { describeModel } from '../builders/describe-model.ts';
+import { describeModel } from '../decoder/describe-model.ts';
 import { familyOf } from '../families/family-of.ts';
 import { assertNoOtherWeights } from './assert-no-other-weights.ts';
 import { storedName, weightEntry } from './weight-entry.ts';

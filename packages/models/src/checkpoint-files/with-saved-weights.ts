@@ -1,6 +1,6 @@
 import { hfConfigOf, type Checkpoint, type CheckpointConfig, type TensorEntry } from '@qdylora/checkpoint';
 import { QdyloraError, sameShape, shapeText } from '@qdylora/contract';
-import { describeModel } from '../builders/describe-model.ts';
+import { describeModel } from '../decoder/describe-model.ts';
 import { familyOf } from '../families/family-of.ts';
 import { isSameTensor } from './is-same-tensor.ts';
 import { storedName } from './weight-entry.ts';

@@ -1,8 +1,8 @@
 import type { ArrayView, Backend } from '@qdylora/contract';
 import type { ForwardContext, Linear, LinearLike, Parameter, SoftTargetUse, Tensor } from '@qdylora/tensor';
 import type { FamilyConfig } from '../families/family-config.ts';
-import type { KvCache, LayerCache } from '../generate/kv-cache.ts';
-import type { TokenStep } from '../generate/token-step.ts';
+import type { KvCache, LayerCache } from './kv-cache.ts';
+import type { TokenStep } from './token-step.ts';
 import type { BatchArrays, LossArrays, LossInputs, TokenInputs } from './batch-arrays.ts';
 import type { ModelHead } from './model-head.ts';
 

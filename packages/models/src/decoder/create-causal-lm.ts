@@ -9,9 +9,9 @@ import {
 } from '@qdylora/contract';
 import { mapLinears, parametersOf, type ForwardContext, type Tensor } from '@qdylora/tensor';
 import type { FamilyConfig } from '../families/family-config.ts';
-import { createHeadCodes } from '../generate/head-codes.ts';
-import { createKvCache, type KvCache, type LayerCaches } from '../generate/kv-cache.ts';
-import { createTokenStep, type TokenStep } from '../generate/token-step.ts';
+import { createHeadCodes } from './head-codes.ts';
+import { createKvCache, type KvCache, type LayerCaches } from './kv-cache.ts';
+import { createTokenStep, type TokenStep } from './token-step.ts';
 import { batchArrays, i32Array, type BatchArrays, type TokenInputs } from './batch-arrays.ts';
 import type { CausalLm } from './causal-lm.ts';
 import { decoderHidden, type Decoder } from './decoder-hidden.ts';

@@ -11,7 +11,7 @@ import {
 import type { RopeFrequencies } from '../config/rope-frequencies.ts';
 import type { Family } from '../families/family.ts';
 import type { AttentionConfig, FamilyConfig } from '../families/family-config.ts';
-import type { LayerCaches } from '../generate/kv-cache.ts';
+import type { LayerCaches } from './kv-cache.ts';
 import type { Hidden } from '../layers/layer-pass.ts';
 import { rotaryAngles, type RotaryAngles } from '../layers/rotary-angles.ts';
 import type { BatchArrays } from './batch-arrays.ts';

@@ -11,7 +11,7 @@ import {
   type Parameter,
   type Tensor,
 } from '@qdylora/tensor';
-import type { HeadCodes } from '../generate/head-codes.ts';
+import type { HeadCodes } from './head-codes.ts';
 import type { LossArrays } from './batch-arrays.ts';
 
 type F32 = ArrayView<'f32'>;

@@ -8,8 +8,7 @@ import {
 import { acceptOnly, refusedValue } from '../config/refuse-value.ts';
 import { readWindow } from '../config/read-windows.ts';
 import { fusedAttention, type FusedAttention } from '../layers/fused-attention.ts';
-import type { Hidden } from '../layers/layer-pass.ts';
-import type { LayerPass } from '../layers/layer-pass.ts';
+import type { Hidden, LayerPass } from '../layers/layer-pass.ts';
 import { residualSum } from '../layers/residual-sum.ts';
 import type { Family } from './family.ts';
 import { LLAMA_NAMES, llamaNorm, readLlamaConfig, type LlamaConfig } from './llama.ts';

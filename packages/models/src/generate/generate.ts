@@ -18,7 +18,7 @@ import { oneSequence, type TokenInputs } from '../decoder/batch-arrays.ts';
 import type { CausalLm } from '../decoder/causal-lm.ts';
 import { assertPrompt, someIds } from './assert-prompt.ts';
 import { chooseToken, SAMPLING_RULES, type SamplingOptions } from './choose-token.ts';
-import type { KvCache } from './kv-cache.ts';
+import type { KvCache } from '../decoder/kv-cache.ts';
 
 export interface GenerateOptions extends SamplingOptions {
   /** 128 by default. */

@@ -1,7 +1,6 @@
 import type { ArrayView } from '@qdylora/contract';
 import { apply, constant, differentiableCausalAttention, differentiableRope } from '@qdylora/tensor';
-import type { Hidden } from './layer-pass.ts';
-import type { LayerPass } from './layer-pass.ts';
+import type { Hidden, LayerPass } from './layer-pass.ts';
 
 /**
  * Causal attention between the projections: rotary embedding of q and k, key-value cache, softmax(q·kᵀ)·v.

@@ -1,7 +1,6 @@
 import { apply, differentiableSplitColumns, type LinearLike } from '@qdylora/tensor';
 import { attend } from './attend.ts';
-import type { Hidden } from './layer-pass.ts';
-import type { LayerPass } from './layer-pass.ts';
+import type { Hidden, LayerPass } from './layer-pass.ts';
 
 /** Attention with one matrix for q, k and v. As in PEFT, an adapter wraps the whole matrix. */
 export interface FusedAttention {

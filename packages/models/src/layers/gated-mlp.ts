@@ -6,8 +6,7 @@ import {
   type LinearLike,
 } from '@qdylora/tensor';
 import type { WeightSource } from '../weights/weight-source.ts';
-import type { Hidden } from './layer-pass.ts';
-import type { LayerPass } from './layer-pass.ts';
+import type { Hidden, LayerPass } from './layer-pass.ts';
 
 /** Gated MLP (Shazeer 2020): down(f(gate(x)) · up(x)) */
 export interface GatedMlp {

@@ -1,7 +1,7 @@
 import type { FloatTensor, ForwardContext } from '@qdylora/tensor';
 import type { BatchArrays } from '../decoder/batch-arrays.ts';
 import type { AttentionConfig } from '../families/family-config.ts';
-import type { LayerCache } from '../generate/kv-cache.ts';
+import type { LayerCache } from '../decoder/kv-cache.ts';
 import type { RotaryAngles } from './rotary-angles.ts';
 
 /**

@@ -1,6 +1,5 @@
 import { apply, differentiableActivation, type ActivationKind, type LinearLike } from '@qdylora/tensor';
-import type { Hidden } from './layer-pass.ts';
-import type { LayerPass } from './layer-pass.ts';
+import type { Hidden, LayerPass } from './layer-pass.ts';
 
 /** down(f(up(x))): the MLP without a gate. */
 export interface PlainMlp {

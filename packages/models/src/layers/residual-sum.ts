@@ -1,6 +1,5 @@
 import { apply, differentiableAdd } from '@qdylora/tensor';
-import type { Hidden } from './layer-pass.ts';
-import type { LayerPass } from './layer-pass.ts';
+import type { Hidden, LayerPass } from './layer-pass.ts';
 
 /** x + branch: [tokens, hidden], in place of the branch, which nothing else reads. */
 export const residualSum = ({ ctx }: LayerPass, x: Hidden, branch: Hidden): Hidden =>

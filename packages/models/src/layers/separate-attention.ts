@@ -2,8 +2,7 @@ import { projectTogether, type LinearLike, type RmsNormLayer } from '@qdylora/te
 import type { AttentionConfig } from '../families/family-config.ts';
 import type { WeightSource } from '../weights/weight-source.ts';
 import { attend } from './attend.ts';
-import type { Hidden } from './layer-pass.ts';
-import type { LayerPass } from './layer-pass.ts';
+import type { Hidden, LayerPass } from './layer-pass.ts';
 import { rmsNorm } from './norm.ts';
 
 /**

@@ -3,7 +3,7 @@ import * as quant from '@qdylora/quant';
 import { decodedWeight } from '@qdylora/tensor';
 import { createFakeDevice, normalView } from '@qdylora/testing';
 import { expect, it } from 'vitest';
-import { checkBuildOptions, someBackend, someQuantization } from '../builders/check-build-options.ts';
+import { checkBuildOptions, someBackend, someQuantization } from './check-build-options.ts';
 import { quantizeLevels } from './quantize-levels.ts';
 import { quantizeOn } from './quantize-on.ts';
 

@@ -22,7 +22,7 @@ import {
   type QuantizedMatrix,
 } from '@qdylora/quant';
 import { Linear, Parameter } from '@qdylora/tensor';
-import { checkBuildOptions, someBackend, someQuantization } from '../builders/check-build-options.ts';
+import { checkBuildOptions, someBackend, someQuantization } from '../quantize/check-build-options.ts';
 import type { Quantization } from '../quantize/quantization.ts';
 import type { WeightSource } from './weight-source.ts';
 

@@ -3,10 +3,10 @@ import { printedName } from '../../bad-file.ts';
 import type { ConfigReader } from '../../config/config-reader.ts';
 import {
   lazyTokenizerFiles,
-  once,
   type SpecialTokens,
   type TokenizerFiles,
 } from '../../tokenizer/tokenizer-files.ts';
+import { once } from '../../once.ts';
 import { byteLevelBpe } from './byte-level-bpe.ts';
 import { sentencePieceBpe } from './sentence-piece-bpe.ts';
 import { sentencePieceUnigram } from './sentence-piece-unigram.ts';

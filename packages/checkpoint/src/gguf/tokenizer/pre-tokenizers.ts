@@ -1,6 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 import { printedName } from '../../bad-file.ts';
-import { isRecord } from '../../json/read-json-file.ts';
+import { isRecord } from '../../json/is-record.ts';
 import { canonicalJson } from '../../write/canonical-json.ts';
 
 /** The parts of `tokenizer.json` that depend on how text is split. */

@@ -76,7 +76,7 @@ const MAX_MERGED_LENGTH = 256;
  * All pairs of tokens whose join is a token but no special one, ordered by its score, best first; equal
  * scores in order of the pair's ids.
  */
-export function mergesFromScores(
+function mergesFromScores(
   { tokens, vocab, addedTokens }: Pick<GgufVocabulary, 'tokens' | 'vocab' | 'addedTokens'>,
   scores: readonly number[],
 ): [string, string][] {

@@ -11,6 +11,7 @@ const root = temporaryFolder();
 const SCALE_12 = { query_pre_attn_scalar: 12 };
 const GEMMA3 = {
   model_type: 'gemma3_text',
+  num_key_value_heads: 6,
   intermediate_size: 4,
   max_position_embeddings: 64,
   rms_norm_eps: 1e-6,
@@ -127,8 +128,11 @@ describe('the config of a model written as GGUF', () => {
     ['llama', 8, { kvHeads: 8, headDim: 6 }],
   ])('%s: missing sizes of heads are those of transformers', async (modelType, heads, expected) => {
     const path = join(root, 'defaults.gguf');
-    const raw = { ...LLAMA, model_type: modelType, num_attention_heads: heads, head_dim: undefined };
-    await writeEmpty(raw, path);
+    const { num_key_value_heads: _, ...raw } = LLAMA;
+    await writeEmpty(
+      { ...raw, model_type: modelType, num_attention_heads: heads, head_dim: undefined },
+      path,
+    );
     using checkpoint = await openCheckpoint(path);
     const { config } = checkpoint;
     const read = { kvHeads: config.integer('num_key_value_heads'), headDim: config.integer('head_dim') };

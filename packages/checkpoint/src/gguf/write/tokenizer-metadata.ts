@@ -1,7 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
 import { printedName } from '../../bad-file.ts';
 import type { ConfigReader } from '../../config/config-reader.ts';
-import { isRecord } from '../../json/read-json-file.ts';
+import { isRecord } from '../../json/is-record.ts';
 import { isLlamaClass } from '../../tokenizer/is-llama-class.ts';
 import { tokenContent, type SpecialTokens, type TokenizerFiles } from '../../tokenizer/tokenizer-files.ts';
 import { TOOL_TEMPLATE, TOOL_TEMPLATE_NAME } from '../tokenizer/gguf-tokenizer.ts';

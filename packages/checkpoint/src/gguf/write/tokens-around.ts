@@ -1,4 +1,4 @@
-import { isRecord } from '../../json/read-json-file.ts';
+import { isRecord } from '../../json/is-record.ts';
 
 /** Tokens that are added in front of a text and behind it. */
 export interface TokensAround {

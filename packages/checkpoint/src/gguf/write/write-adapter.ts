@@ -8,7 +8,7 @@ import {
   type OptionRules,
 } from '@qdylora/contract';
 import type { CheckpointConfig } from '../../config/hf-config.ts';
-import { someEntries } from '../../write/option-kinds.ts';
+import { anyIterable } from '../../write/option-rules.ts';
 import { fileRowOrder, reorderedRows } from './arranged-values.ts';
 import { encodedBytes, valueCount, type FloatValues } from './encoded-bytes.ts';
 import { ggufArchitectureOf, ggufPlace } from './gguf-place.ts';
@@ -36,7 +36,7 @@ export interface GgufAdapter {
 }
 
 const RULES: OptionRules<GgufAdapter> = {
-  layers: required(someEntries),
+  layers: required(anyIterable),
   scale: required(numberWithin()),
   config: required(objectWith('integer')),
   name: someText,

@@ -3,7 +3,7 @@ import { printedName } from '../../bad-file.ts';
 import type { FileSystem } from '../../write/file-system.ts';
 import { countBytes } from '../../write/count-bytes.ts';
 import { piecesOfTensor, type FilePiece, type TensorBytes } from '../../write/readable-bytes.ts';
-import { streamFile } from '../../write/write-file-durably.ts';
+import { streamFile } from '../../write/stream-file.ts';
 import { GGML_TYPES } from '../file/ggml-types.ts';
 import { DEFAULT_ALIGNMENT, MAX_DIMENSIONS, MAX_TENSOR_NAME_BYTES } from '../file/gguf-limits.ts';
 import type { GgufWriteType } from './encode-values.ts';

@@ -9,7 +9,7 @@ import {
 } from '@qdylora/contract';
 import type { CheckpointConfig } from '../../config/hf-config.ts';
 import type { TokenizerFiles } from '../../tokenizer/tokenizer-files.ts';
-import { someEntries } from '../../write/option-kinds.ts';
+import { anyIterable } from '../../write/option-rules.ts';
 import type { Heads, Layout, RowOrder } from '../tensor-layout.ts';
 import { fileRowOrder, reorderedRows, transposedValues } from './arranged-values.ts';
 import { encodedBytes, type Arrange, type FloatValues } from './encoded-bytes.ts';
@@ -43,7 +43,7 @@ export interface GgufModel {
 const RULES: OptionRules<GgufModel> = {
   name: required(someText),
   config: required(objectWith('integer')),
-  tensors: required(someEntries),
+  tensors: required(anyIterable),
   tokenizer: required(orNull(objectWith())),
   type: required(oneOf(GGUF_WRITE_TYPES)),
 };

@@ -1,6 +1,6 @@
 import { objectWith, optionRule } from '@qdylora/contract';
 
-export const someTexts = optionRule(
+export const listOfTexts = optionRule(
   'an array of texts',
   (value) => Array.isArray(value) && value.every((entry) => typeof entry === 'string'),
 );
@@ -9,8 +9,8 @@ export const someNumbers = optionRule(
   (value) =>
     objectWith().holds(value) && Object.values(value as object).every((entry) => typeof entry === 'number'),
 );
-export const someEntries = optionRule(
-  'a list',
+export const anyIterable = optionRule(
+  'an iterable',
   (value) => typeof value === 'object' && value !== null && Symbol.iterator in value,
 );
 export const someFileSystem = objectWith('openSync', 'renameSync');

@@ -5,7 +5,7 @@ import {
   type DataOf,
   type RepeatedCall,
 } from '@qdylora/contract';
-import { batchArrays, oneSequence, type BatchArrays } from '../decoder/batch-arrays.ts';
+import { batchArrays, oneSequence, type BatchArrays } from './batch-arrays.ts';
 import type { KvCache } from './kv-cache.ts';
 
 /** The forward pass of one token after another: a token in, its answer out. */

@@ -1,6 +1,6 @@
 import { assertArgument, checkOptions, objectWith, shownValue, type OptionRule } from '@qdylora/contract';
 import { STORED_LEVEL } from '@qdylora/quant';
-import { QUANTIZATION_RULES, type Quantization } from '../quantize/quantization.ts';
+import { QUANTIZATION_RULES, type Quantization } from './quantization.ts';
 
 /** Rule for `backend`. */
 export const someBackend = objectWith('kernel');

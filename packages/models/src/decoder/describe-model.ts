@@ -1,7 +1,7 @@
 import { hfConfigOf } from '@qdylora/checkpoint';
 import { elementCount } from '@qdylora/contract';
 import { Linear, modulesOf, parametersOf } from '@qdylora/tensor';
-import { buildDecoder } from '../decoder/build-decoder.ts';
+import { buildDecoder } from './build-decoder.ts';
 import type { FamilyConfig } from '../families/family-config.ts';
 import { familyOf } from '../families/family-of.ts';
 import { shapeWeights } from '../weights/shape-weights.ts';

@@ -7,7 +7,7 @@ import {
   type Backend,
 } from '@qdylora/contract';
 import { appendRows, constant, type Tensor } from '@qdylora/tensor';
-import { allocateLasting } from '../decoder/lasting-arrays.ts';
+import { allocateLasting } from './lasting-arrays.ts';
 import type { AttentionConfig } from '../families/family-config.ts';
 
 type F32 = ArrayView<'f32'>;
