@@ -60,6 +60,16 @@ describe('render', () => {
     ).toBe('<s>add2');
   });
 
+  it('has no marks of answers in comments', () => {
+    const marksAnswers = (source: string): boolean => createChatTemplate(source).marksAnswers;
+    const block = '{%- generation -%}a{% endgeneration %}';
+    expect([
+      marksAnswers(block),
+      marksAnswers(`{# ${block} #}`),
+      marksAnswers(`{# ${block} #}${block}`),
+    ]).toEqual([true, false, true]);
+  });
+
   it('knows no documents, but their name', () => {
     const render = (source: string): string => createChatTemplate(source).render([user('x')]);
     expect(render('{{ documents is defined }}{{ documents is none }}{{ documents }}')).toBe('TrueTrueNone');

@@ -6,6 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { createChatTemplate, loadDataset, loadTokenizer, openDataset } from '../src/index.ts';
 import { unknownPattern } from '../src/tokenizer/guard-patterns.ts';
 import { checkTokenizerJson } from '../src/tokenizer/check-tokenizer-json.ts';
+import { jsonElements } from '../src/rows/json/json-elements.ts';
+import { BEGINNING, MAX_LINE_BYTES } from '../src/rows/read-lines.ts';
 import { tokenizerFixtures, tokenizerJson } from './fixtures.ts';
 import { temporaryFiles } from './temporary-files.ts';
 
@@ -260,6 +262,11 @@ describe('a hostile dataset', () => {
       '[{"input_ids":[1,2]}]\n\nmore',
       /list\.json:3\] There is more text after the JSON list/,
     ],
+    [
+      'a JSON list that a brace closes',
+      '[{"input_ids":[1,2]},\n{"input_ids":[3,4]}}',
+      /list\.json:2\] The JSON list is closed by \} in place of \]/,
+    ],
     ['an empty JSON list', ' [ ] ', /no rows: it is an empty JSON list/],
     ['a JSON list of lists', '[[1,2]]', /:1\] A row must be a JSON object \(got a list/],
     ['a JSON list nested a million deep', `[${'['.repeat(1e6)}`, /list\.json:1\] The JSON list has no \]/],
@@ -330,6 +337,22 @@ describe('a hostile dataset', () => {
     ]);
     expect(report.skippedMessages.join()).toMatch(/long\.json:1.*more than 16777216 bytes/);
     await expect(loadDataset(file, { tokenizer: null })).rejects.toThrow(/more than 16777216 bytes/);
+  });
+
+  it('with a row of one byte over 16 MiB in a JSON list is refused, of 16 MiB is not', () => {
+    const rowOf = (size: number): string => `{"x":"${'x'.repeat(size - '{"x":""}'.length)}"}`;
+    const lengths = (size: number): number[] => {
+      const file = files.write('limit.json', `[${rowOf(size)}]`);
+      const descriptor = openSync(file, 'r');
+      try {
+        const elements = jsonElements(descriptor, file, { place: BEGINNING, isInside: false });
+        return Array.from(elements, ({ bytes }) => bytes.length);
+      } finally {
+        closeSync(descriptor);
+      }
+    };
+    expect(lengths(MAX_LINE_BYTES)).toEqual([MAX_LINE_BYTES]);
+    expect(() => lengths(MAX_LINE_BYTES + 1)).toThrow(/limit\.json:1\] A row has more than 16777216 bytes/);
   });
 
   it('of nothing but bad rows is an error under on_bad_row: skip, too', async () => {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parquetWriteBuffer } from 'hyparquet-writer';
@@ -161,6 +162,31 @@ describe('a Parquet file', () => {
       where: file,
       message: expect.stringMatching(/cannot be written to .*nowhere as JSON.*TMPDIR/) as string,
     });
+  });
+
+  it('that finds no descriptor for its rows says which limit to raise', () => {
+    const child = files.write(
+      'descriptors.mts',
+      `import { closeSync, openSync } from 'node:fs';
+      import { loadDataset } from ${JSON.stringify(new URL('../src/index.ts', import.meta.url).href)};
+      const file = ${JSON.stringify(file)};
+      const read = () => loadDataset(file, { tokenizer: null }).catch(({ code, message }) => code + message);
+      await read(); // loads the modules
+      const open = [];
+      try {
+        for (;;) open.push(openSync(file));
+      } catch {
+        closeSync(open.pop()); // for the file itself
+      }
+      const text = await read();
+      open.forEach((descriptor) => closeSync(descriptor));
+      console.log(text);`,
+    );
+    const command = 'ulimit -n 200; exec "$0" --conditions=source --import "$1" "$2"';
+    const args = ['-c', command, process.execPath, import.meta.resolve('tsx'), child];
+    expect(execFileSync('sh', args, { encoding: 'utf8' })).toMatch(
+      /^WRITE_FAILED.* EMFILE: .*Raise the limit of open files \(ulimit -n\)\./,
+    );
   });
 
   it('that is damaged anywhere is refused, or gives rows', async () => {

@@ -1,5 +1,6 @@
+import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { loadDataset, type DatasetOptions } from '../src/index.ts';
+import { loadDataset, openDataset, type DatasetOptions } from '../src/index.ts';
 import { fixtureTokenizer } from './fixtures.ts';
 import { jsonl, temporaryFiles } from './temporary-files.ts';
 
@@ -207,6 +208,17 @@ describe('a dataset that cannot be used', () => {
       code,
       message: expect.stringMatching(message) as string,
     });
+  });
+
+  it('leaves no file open if a format nobody knows was named', async () => {
+    const file = files.write('rows.jsonl', jsonl({ text: 'a' }));
+    const openFiles = (): number => readdirSync('/proc/self/fd').length;
+    const before = openFiles();
+    for (let i = 0; i < 20; i++)
+      await expect(openDataset(file, { tokenizer: smol, datasetFormat: 'x' as never })).rejects.toThrow(
+        /`dataset_format` must be one of/,
+      );
+    expect(openFiles() - before).toBeLessThan(10);
   });
 
   it('is let go when the signal is aborted, with its reason', async () => {

@@ -44,8 +44,9 @@ export interface StreamedDataset extends Disposable {
 }
 
 /**
- * Files beyond this number are reopened for each row: a process may have only 256 or 1,024 files open. An
- * open file stays readable after it is unlinked.
+ * Text files beyond this number are reopened for each row: a process may have only 256 or 1,024 files open.
+ * An open file stays readable after it is unlinked. A Parquet file always keeps the descriptor of its
+ * temporary file, which has no name to reopen.
  */
 const MOST_OPEN_FILES = 64;
 

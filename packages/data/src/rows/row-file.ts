@@ -107,10 +107,13 @@ function reopened(file: string, first: number): OpenFile {
   return {
     descriptor() {
       if (open !== null) return open;
-      open = openRegularFile(file);
-      const now = fstatSync(open);
-      if (now.dev !== dev || now.ino !== ino)
+      const candidate = openRegularFile(file);
+      const now = fstatSync(candidate);
+      if (now.dev !== dev || now.ino !== ino) {
+        closeSync(candidate);
         throw changed(file, 'Another file has taken this name since the run began');
+      }
+      open = candidate;
       return open;
     },
     rest: close,

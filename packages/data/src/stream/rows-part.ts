@@ -36,6 +36,7 @@ export async function rowsPart(
   reading: Reading,
   options: RowsPartOptions,
 ): Promise<DatasetPart> {
+  const labeller = reading.labeller();
   const rows = await openRowFile(file.file, {
     signal: reading.signal,
     skipsLongLines: reading.onBadRow === 'skip',
@@ -44,7 +45,7 @@ export async function rowsPart(
     rows,
     reading,
     options,
-    labeller: reading.labeller(),
+    labeller,
     index: rowIndex(rows),
     isUsable: createBitSet(),
     isTraining: createBitSet(),

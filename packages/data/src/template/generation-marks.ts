@@ -8,9 +8,6 @@ export interface MarkedText {
   readonly spans: readonly (readonly [number, number])[];
 }
 
-/** True for a template that marks assistant text with `{% generation %}`. */
-export const hasGenerationMarks = (template: string): boolean => /\{%-?\s*generation\s*-?%\}/.test(template);
-
 /** A mark, or a comment: marks inside comments do not count. */
 const COMMENT_OR_MARK = /\{#[\s\S]*?(?:#\}|$)|\{%-?\s*(?:end)?generation\s*-?%\}/g;
 const MARK = /^\{%(?<left>-?)(?<before>\s*)(?<end>end)?generation(?<behind>\s*)(?<right>-?)%\}$/;
@@ -29,6 +26,10 @@ const replaceMarks = (template: string, written: (mark: Mark) => string): string
     const mark = MARK.exec(text)?.groups as Mark | undefined;
     return mark ? written(mark) : text;
   });
+
+/** True for a template that marks assistant text with `{% generation %}`. */
+export const hasGenerationMarks = (template: string): boolean =>
+  [...template.matchAll(COMMENT_OR_MARK)].some(([, left, , end]) => left !== undefined && end === undefined);
 
 /**
  * The marks become a block of the filter `d`, which changes no text, because Jinja's `{% generation %}` is a

@@ -90,9 +90,13 @@ describe('a regular expression of Python finds the same', () => {
     }
   });
 
-  it.each(['(?x)a', 'a++', '(?>a)', '(?i:a)', '[\\S]', '\\p', 'a)(b'])('%s is refused', (pattern) => {
-    expect(() => pythonRegex(pattern)).toThrow(/regular expression/);
-  });
+  const malformed = ['(?P=)', '(?P=a-b)', '(?P<a>b)(?P=a'];
+  it.each(['(?x)a', 'a++', '(?>a)', '(?i:a)', '[\\S]', '\\p', 'a)(b', ...malformed])(
+    '%s is refused',
+    (pattern) => {
+      expect(() => pythonRegex(pattern)).toThrow(/regular expression/);
+    },
+  );
 });
 
 describe('literals of Python', () => {

@@ -125,9 +125,10 @@ class Translator {
   #group(): string {
     if (this.#startsWith('(?P<')) return `(?<${this.#take(4).slice(4)}`;
     if (this.#startsWith('(?P=')) {
-      const [text, name] = /^\(\?P=(\w+)\)/.exec(this.#pattern.slice(this.#at)) ?? [''];
-      this.#at += text.length;
-      return `\\k<${name}>`;
+      const reference = /^\(\?P=(\w+)\)/.exec(this.#pattern.slice(this.#at));
+      if (!reference) throw invalid(this.#pattern, 'the name of a group is malformed');
+      this.#at += reference[0].length;
+      return `\\k<${reference[1]}>`;
     }
     if (this.#startsWith('(?#')) {
       this.#at = this.#pattern.indexOf(')', this.#at) + 1 || this.#pattern.length;

@@ -19,7 +19,7 @@ export interface ElementsFrom {
   readonly place: Place;
   /** True if `place` is an element. */
   readonly isInside: boolean;
-  /** Continues after an element over `maxBytes`, which then has an error in place of bytes. */
+  /** Continues after an element over the limit, which then has an error in place of bytes. */
   readonly skipsLongRows?: boolean;
 }
 
@@ -27,17 +27,16 @@ export interface ElementsFrom {
  * The elements of a JSON list in a file, as bytes, with one element in memory at a time. Only quotes and
  * brackets are followed; the bytes between two commas of the outermost list are for a parser.
  *
- * @throws QdyloraError BAD_DATA for an element over `maxBytes` unless `skipsLongRows`, a file that ends in
- * the list, or text after it.
+ * @throws QdyloraError BAD_DATA for an element over `MAX_LINE_BYTES` unless `skipsLongRows`, a file that ends
+ * in the list, a list that `}` closes, or text after it.
  */
 export function* jsonElements(
   descriptor: number,
   file: string,
   { place, isInside, skipsLongRows = false }: ElementsFrom,
-  maxBytes = MAX_LINE_BYTES,
 ): Generator<Line> {
   const walk = elementWalk(isInside ? 1 : 0);
-  const pending = pendingElement(file, place, { isInside, skipsLongRows, maxBytes });
+  const pending = pendingElement(file, place, { isInside, skipsLongRows });
   let { offset, line } = place;
   for (const chunk of chunksOf(descriptor, offset)) {
     let from = 0;
@@ -46,6 +45,7 @@ export function* jsonElements(
       const event = walk(byte);
       const next = { offset: offset + 1, line };
       if (event === 'outside') throw textAfterList(file, line);
+      if (event === 'mismatch') throw wrongEnd(file, line);
       if (event === 'begin') pending.begin(next);
       else if (event) {
         const element = pending.end(chunk.subarray(from, i), next, event);
@@ -66,20 +66,22 @@ interface PendingElement {
   begin(start: Place): void;
   /** Adds bytes. @throws QdyloraError BAD_DATA if the element is too long and such rows are not skipped */
   add(bytes: Buffer): void;
-  /** Ends the element; null for an empty list. @throws QdyloraError BAD_DATA for a missing element */
+  /**
+   * Ends the element with its last bytes; null for an empty list. @throws QdyloraError BAD_DATA for a missing
+   * element, or as `add` does
+   */
   end(bytes: Buffer, next: Place, event: 'comma' | 'end'): Line | null;
 }
 
 interface PendingOptions {
   readonly isInside: boolean;
   readonly skipsLongRows: boolean;
-  readonly maxBytes: number;
 }
 
 function pendingElement(
   file: string,
   from: Place,
-  { isInside, skipsLongRows, maxBytes }: PendingOptions,
+  { isInside, skipsLongRows }: PendingOptions,
 ): PendingElement {
   let parts: Buffer[] = [];
   let size = 0;
@@ -91,28 +93,34 @@ function pendingElement(
     start = place;
   };
   const tooLong = (): Error =>
-    badData(`${file}:${start.line}`, `A row has more than ${maxBytes} bytes`, 'Correct or delete this row.');
+    badData(
+      `${file}:${start.line}`,
+      `A row has more than ${MAX_LINE_BYTES} bytes`,
+      'Correct or delete this row.',
+    );
+  const add = (bytes: Buffer): void => {
+    parts.push(bytes);
+    size += bytes.length;
+    if (size <= MAX_LINE_BYTES) return;
+    if (!skipsLongRows) throw tooLong();
+    parts = [];
+  };
   return {
     begin(place) {
       isAfterComma = false;
       restart(place);
     },
-    add(bytes) {
-      parts.push(bytes);
-      size += bytes.length;
-      if (size <= maxBytes) return;
-      if (!skipsLongRows) throw tooLong();
-      parts = [];
-    },
+    add,
     end(bytes, next, event) {
-      if (size > maxBytes) {
+      add(bytes);
+      if (size > MAX_LINE_BYTES) {
         const error = tooLong();
         const { offset, line } = start;
         isAfterComma = true;
         restart(next);
         return { bytes: NOTHING, offset, line, next, error };
       }
-      const element = skipSpace(Buffer.concat([...parts, bytes]), start, next);
+      const element = skipSpace(Buffer.concat(parts), start, next);
       const isMissing = element.bytes.length === 0;
       if (isMissing && (event === 'comma' || isAfterComma))
         throw badData(
@@ -141,6 +149,13 @@ const cutList = (file: string, line: number): Error =>
     'The file may be cut: make or download it again.',
   );
 
+const wrongEnd = (file: string, line: number): Error =>
+  badData(
+    `${file}:${line}`,
+    'The JSON list is closed by } in place of ]',
+    'The file may be damaged: make or download it again.',
+  );
+
 /** Moves the start of an element to its first byte that is not white space. */
 function skipSpace(bytes: Buffer, start: Place, next: Place): Line {
   let from = 0;
@@ -149,9 +164,12 @@ function skipSpace(bytes: Buffer, start: Place, next: Place): Line {
   return { bytes: bytes.subarray(from), offset: start.offset + from, line, next };
 }
 
-type WalkEvent = 'begin' | 'comma' | 'end' | 'outside' | null;
+type WalkEvent = 'begin' | 'comma' | 'end' | 'outside' | 'mismatch' | null;
 
-/** Follows JSON byte by byte and reports the start, commas and end of the outermost list. */
+/**
+ * Follows JSON byte by byte and reports the start, commas and end of the outermost list. `mismatch` is a `}`
+ * in place of its `]`.
+ */
 function elementWalk(startDepth: number): ((byte: number) => WalkEvent) & { isInside: () => boolean } {
   let depth = startDepth;
   let isText = false;
@@ -173,6 +191,7 @@ function elementWalk(startDepth: number): ((byte: number) => WalkEvent) & { isIn
     }
     if (byte === QUOTE) isText = true;
     else if (byte === OPEN_LIST || byte === OPEN_RECORD) depth++;
+    else if (byte === CLOSE_RECORD && depth === 1) return 'mismatch';
     else if (byte === CLOSE_LIST || byte === CLOSE_RECORD) {
       depth--;
       if (depth === 0) {

@@ -53,7 +53,7 @@ const WRITE_BYTES = 2 ** 20;
  * position, which Parquet does not support. Numbers are written as in Python (`parquetJson`).
  *
  * @throws QdyloraError BAD_DATA for a file that is not Parquet, is cut off, uses an unknown compression, or
- * has row groups over 1 GiB; WRITE_FAILED if the folder for temporary files has no room; ABORTED.
+ * has row groups over 1 GiB; WRITE_FAILED if the temporary file cannot be opened or written; ABORTED.
  */
 export async function spoolParquet(descriptor: number, file: string, signal?: AbortSignal): Promise<number> {
   const [{ parquetMetadataAsync, parquetReadObjects, parquetSchema }, { compressors }] = await Promise.all([
@@ -62,15 +62,15 @@ export async function spoolParquet(descriptor: number, file: string, signal?: Ab
   ]); // loaded on demand: it takes 20 ms
   const decompressors = withEmptyLz4(compressors);
   const buffer = asyncBuffer(descriptor);
-  const metadata = await understood(file, () => parquetMetadataAsync(buffer, { geoparquet: false }));
-  const schema = await understood(file, () => Promise.resolve(parquetSchema(metadata)));
-  const spool = spooling(file, openNameless);
+  const metadata = await withReadErrors(file, () => parquetMetadataAsync(buffer, { geoparquet: false }));
+  const schema = await withReadErrors(file, () => parquetSchema(metadata));
+  const spool = withWriteErrors(file, openUnlinkedFile);
   try {
     assertColumns(file, metadata, schema, buffer.byteLength);
     let rowStart = 0;
     for (const group of rowGroups(metadata, file)) {
       const rowEnd = rowStart + group;
-      const rows = await understood(file, () =>
+      const rows = await withReadErrors(file, () =>
         parquetReadObjects({
           file: buffer,
           metadata,
@@ -87,9 +87,10 @@ export async function spoolParquet(descriptor: number, file: string, signal?: Ab
           `A row group must have ${group} rows (got ${rows.length})`,
           'The file may be damaged: make or download it again.',
         );
-      spooling(file, () => {
-        writeRows(spool, rows, schema);
-      });
+      for (const block of jsonBlocks(file, rows, schema))
+        withWriteErrors(file, () => {
+          writeText(spool, block);
+        });
       rowStart = rowEnd;
       await yieldToEvents(signal, {
         where: file,
@@ -115,30 +116,57 @@ function withEmptyLz4({ LZ4: lz4, LZ4_RAW: raw, ...others }: Compressors): Compr
   return { ...others, LZ4: unlessEmpty(lz4!), LZ4_RAW: unlessEmpty(raw!) };
 }
 
-function writeRows(spool: number, rows: readonly unknown[], schema: SchemaTree): void {
+/** The rows as JSON lines, in blocks of about `WRITE_BYTES`. */
+function* jsonBlocks(file: string, rows: readonly unknown[], schema: SchemaTree): Generator<string> {
   let text = '';
   for (const [i, row] of rows.entries()) {
-    text += `${parquetJson(row, schema)}\n`;
+    text += `${rowJson(file, row, schema)}\n`;
     if (text.length < WRITE_BYTES && i < rows.length - 1) continue;
-    for (let bytes = Buffer.from(text); bytes.length > 0;) bytes = bytes.subarray(writeSync(spool, bytes));
+    yield text;
     text = '';
   }
 }
 
-/** Runs `work`, which writes the copy, and names the folder in the error if it has no room. */
-function spooling<T>(file: string, work: () => T): T {
+function rowJson(file: string, row: unknown, schema: SchemaTree): string {
+  try {
+    return parquetJson(row, schema);
+  } catch (cause) {
+    throw unreadable(file, cause);
+  }
+}
+
+function writeText(spool: number, text: string): void {
+  for (let bytes = Buffer.from(text); bytes.length > 0;) bytes = bytes.subarray(writeSync(spool, bytes));
+}
+
+/** Runs `work`, which opens or writes the copy. @throws QdyloraError WRITE_FAILED with its folder */
+function withWriteErrors<T>(file: string, work: () => T): T {
   try {
     return work();
   } catch (cause) {
+    const { code } = cause as { code?: string };
     throw new QdyloraError('WRITE_FAILED', {
       where: file,
       problem:
         `The rows of the Parquet file cannot be written to ${tmpdir()} as JSON: ` +
         `${(cause as Error).message}.`,
-      nextStep: 'Free some space there, or name another folder in the environment variable TMPDIR.',
-      details: { folder: tmpdir(), code: (cause as { code?: unknown }).code },
+      nextStep: adviceFor(code),
+      details: { folder: tmpdir(), code },
       cause,
     });
+  }
+}
+
+function adviceFor(code: string | undefined): string {
+  switch (code) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return 'Free some space there, or name another folder in the environment variable TMPDIR.';
+    case 'EMFILE':
+    case 'ENFILE':
+      return 'Raise the limit of open files (ulimit -n).';
+    default:
+      return 'Name another folder in the environment variable TMPDIR.';
   }
 }
 
@@ -153,7 +181,7 @@ function assertColumns(
   schema: SchemaTree,
   byteLength: number,
 ): void {
-  const expected = leavesOf(schema).map(namedBy).sort().join();
+  const expected = leavesOf(schema).map(pathKey).sort().join();
   const names = schema.children.map(({ element }) => element.name);
   const damaged = (wanted: string, got: string): Error =>
     badData(
@@ -165,7 +193,7 @@ function assertColumns(
   for (const { columns } of groups) {
     if (
       columns
-        .map(({ meta_data: meta }) => namedBy(meta?.path_in_schema ?? []))
+        .map(({ meta_data: meta }) => pathKey(meta?.path_in_schema ?? []))
         .sort()
         .join() !== expected
     )
@@ -182,7 +210,7 @@ function assertColumns(
 const leavesOf = ({ children, path }: SchemaTree): (readonly string[])[] =>
   children.length === 0 ? [path] : children.flatMap(leavesOf);
 
-const namedBy = (path: readonly string[]): string => JSON.stringify(path);
+const pathKey = (path: readonly string[]): string => JSON.stringify(path);
 
 function rowGroups(metadata: FileMetaData, file: string): number[] {
   return metadata.row_groups.map(({ num_rows: rows, total_byte_size: bytes, columns }) => {
@@ -225,7 +253,8 @@ function asyncBuffer(descriptor: number): AsyncBuffer {
   };
 }
 
-function openNameless(): number {
+/** Opens a temporary file that has no name, so that it disappears with the process. */
+function openUnlinkedFile(): number {
   const folder = mkdtempSync(join(tmpdir(), 'qdylora-rows-'));
   try {
     return openSync(join(folder, 'rows.jsonl'), 'wx+', 0o600);
@@ -234,15 +263,18 @@ function openNameless(): number {
   }
 }
 
-async function understood<T>(file: string, read: () => Promise<T>): Promise<T> {
+async function withReadErrors<T>(file: string, read: () => T | Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (cause) {
-    throw badData(
-      file,
-      `The Parquet file cannot be read: ${(cause as Error).message}`,
-      'It may be cut, or use a compression that is not known: write it again with zstd or snappy.',
-      cause,
-    );
+    throw unreadable(file, cause);
   }
 }
+
+const unreadable = (file: string, cause: unknown): Error =>
+  badData(
+    file,
+    `The Parquet file cannot be read: ${(cause as Error).message}`,
+    'It may be cut, or use a compression that is not known: write it again with zstd or snappy.',
+    cause,
+  );
