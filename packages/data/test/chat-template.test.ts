@@ -41,11 +41,44 @@ const OPENS_THOUGHTS =
 
 describe('render', () => {
   it('gives a template the same date on every machine and every day, and another one on request', () => {
-    const source = "{{ strftime_now('%d %b %Y, %A %H:%M %q %%') }}";
-    expect(createChatTemplate(source).render([user('x')])).toBe('26 Jul 2024, Friday 00:00 %q %');
+    const source = "{{ strftime_now('%d %b %Y, %A %H:%M:%S %%') }}";
+    expect(createChatTemplate(source).render([user('x')])).toBe('26 Jul 2024, Friday 00:00:00 %');
     expect(
       createChatTemplate(source, { date: new Date(Date.UTC(2025, 11, 3, 4, 5)) }).render([user('x')]),
-    ).toBe('03 Dec 2025, Wednesday 04:05 %q %');
+    ).toBe('03 Dec 2025, Wednesday 04:05:00 %');
+  });
+
+  it.each([
+    ['%d %b %y %I %p %j', '03 Dec 25 04 PM 337', '31 Jul 24 12 AM 213'],
+    ['%e|%-d|%-m|%-j|%-I|%-M|%a', ' 3|3|12|337|4|5|Wed', '31|31|7|213|12|0|Wed'],
+  ])('writes the date %s as Python does', (format, december, july) => {
+    const source = `{{ strftime_now('${format}') }}`;
+    const write = (date: Date): string => createChatTemplate(source, { date }).render([user('x')]);
+    expect(write(new Date(Date.UTC(2025, 11, 3, 16, 5)))).toBe(december);
+    expect(write(new Date(Date.UTC(2024, 6, 31)))).toBe(july);
+  });
+
+  it.each(['%q', '%-Y', '%', '%x'])('refuses the date %s', (format) => {
+    const template = createChatTemplate(`{{ strftime_now('${format}') }}`);
+    expect(() => template.render([user('x')])).toThrow(
+      expect.objectContaining({
+        code: 'UNSUPPORTED',
+        message: expect.stringContaining(`Unknown directive of strftime_now: ${format}`) as string,
+      }),
+    );
+  });
+
+  it.each([
+    ["range('a')", 'range() takes a whole number, not a string'],
+    ['range(1.5)', 'range() takes a whole number, not a number'],
+    ['range()', 'range() takes 1 to 3 whole numbers'],
+    ['range(1, 2, 3, 4)', 'range() takes 1 to 3 whole numbers'],
+    ['range(3, step=2)', 'range() takes 1 to 3 whole numbers'],
+    ['range(0, 3, 0)', 'the step of range() cannot be zero'],
+  ])('fails on %s, as Python does', (range, message) => {
+    expect(() => createChatTemplate(`{{ ${range} }}`).render([user('x')])).toThrow(
+      expect.objectContaining({ code: 'BAD_DATA', message: expect.stringContaining(message) as string }),
+    );
   });
 
   it('passes tools, extra keys of messages and special tokens to the template', () => {

@@ -146,6 +146,12 @@ describe('held-out rows', () => {
   });
 });
 
+it.each([-1, NaN, 1.5, Infinity])('a val_set_size of %s is no size, and is told what is one', (heldOut) => {
+  expect(() => heldOutRule(heldOut)).toThrow(
+    /must be a whole number ≥ 0, or a fraction below 1 \(got .*\)\. Give a count of rows \(200\), a fraction/,
+  );
+});
+
 describe('a val_set_size that leaves no row for training', () => {
   it('is refused with the reasons for dropping the other rows', async () => {
     const rows = [...rowsOf(3), ...Array.from({ length: 5 }, () => ({ input_ids: [7] }))];

@@ -34,8 +34,8 @@ export function heldOutRule(share: number): HeldOutRule {
   if (!Number.isFinite(share) || share < 0 || (share >= 1 && !Number.isInteger(share)))
     throw badShare(
       share,
-      'a whole number, or a fraction below 1',
-      'Lower val_set_size, or name an eval_dataset.',
+      'a whole number ≥ 0, or a fraction below 1',
+      'Give a count of rows (200), a fraction (0.05), or 0 for none.',
     );
   const isFraction = share < 1;
   const digest = createHash('sha256');

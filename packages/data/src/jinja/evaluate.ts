@@ -17,6 +17,7 @@ import {
   PythonFloat,
   Tuple,
   UnknownJinja,
+  wholeNumber,
   type CallArguments,
   type Dict,
   type Value,
@@ -74,8 +75,9 @@ function operandOf(operand: Expression, name: string, lenient: ReadonlySet<strin
 function computed(node: Expression, scope: Scope): Value | Markup {
   switch (node.type) {
     case 'StringLiteral':
-    case 'IntegerLiteral':
       return node.value;
+    case 'IntegerLiteral':
+      return wholeNumber(node.value);
     case 'FloatLiteral':
       return new PythonFloat(node.value);
     case 'ArrayLiteral':

@@ -1,7 +1,8 @@
 import { bindArguments } from './python/arguments.ts';
 import type { Budget } from './budget.ts';
 import { jsonText } from './python/json-text.ts';
-import { compareValues } from './python/operators.ts';
+import { ExactNumber } from '../rows/json/exact-number.ts';
+import { compareValues, negated } from './python/operators.ts';
 import { capitalized, parsedNumber, pythonText, stripped, titledWords } from './python/python-text.ts';
 import { pythonRegex } from './python/python-regex.ts';
 import { testNamed } from './tests.ts';
@@ -18,6 +19,7 @@ import {
   PythonFloat,
   textOf,
   UnknownJinja,
+  wholeNumber,
   type CallArguments,
   type Dict,
   type Value,
@@ -164,8 +166,9 @@ function regexReplace(
 }
 
 function int(operand: Value, [otherwise = 0]: readonly Value[]): Value {
+  if (operand instanceof ExactNumber) return operand;
   const number = readNumber(operand);
-  return number === null ? otherwise : Math.trunc(number);
+  return number === null ? otherwise : wholeNumber(number);
 }
 
 function float(operand: Value, [otherwise = new PythonFloat(0)]: readonly Value[]): Value {
@@ -179,6 +182,7 @@ function readNumber(operand: Value): number | null {
 }
 
 function abs(operand: Value): Value {
+  if (operand instanceof ExactNumber) return operand.digits.startsWith('-') ? negated(operand) : operand;
   const number = numberOf(operand);
   if (number === null) throw new Error(`the filter abs takes a number, not ${nameOf(operand)}`);
   return operand instanceof PythonFloat ? new PythonFloat(Math.abs(number)) : Math.abs(number);
@@ -200,11 +204,18 @@ function sort(operand: Value, [isReversed, isCaseSensitive, attribute]: readonly
 function unique(operand: Value, [isCaseSensitive]: readonly Value[], { step }: Budget): Value {
   const keys = new Set<string>();
   return sequence(operand, 'unique').filter((item) => {
-    const number = numberOf(item);
+    const digits = digitsOf(item);
     const folded = typeof item === 'string' && !isTrue(isCaseSensitive) ? item.toLowerCase() : item;
-    const key = number === null ? `${kindOf(item)} ${pythonText(folded, step)}` : `number ${number}`;
+    const key = digits === null ? `${kindOf(item)} ${pythonText(folded, step)}` : `number ${digits}`;
     return keys.size < keys.add(key).size;
   });
+}
+
+/** A number as text, the same for equal numbers of any kind; null for another value. */
+function digitsOf(value: Value): string | null {
+  if (value instanceof ExactNumber) return value.digits;
+  const number = numberOf(value);
+  return number === null ? null : String(Number.isInteger(number) ? BigInt(number) : number);
 }
 
 function join(operand: Value, [separator = '']: readonly Value[], { step, size }: Budget): Value {

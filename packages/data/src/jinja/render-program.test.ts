@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { TemplateLimit } from './budget.ts';
-import { templateValue, UnknownJinja } from './python/values.ts';
+import { parseExactJson } from '../rows/json/parse-exact-json.ts';
+import { templateValue, UnknownJinja, type Dict } from './python/values.ts';
 import { renderProgram, TemplateFailure } from './render-program.ts';
 import { readProgram, readTokens } from './syntax.ts';
 
@@ -169,7 +170,50 @@ it.each<[string, string, RegExp]>([
   );
 });
 
-it.each(["'ab' * 10 ** 9", "'ab' * 10 ** 30", '[1] * 10 ** 9'])('%s is beyond the limits', (product) => {
+function renderLarge(expression: string): string {
+  const values = templateValue(parseExactJson('{"n": 12345678901234567890, "m": 12345678901234567891}'));
+  return renderProgram(
+    readProgram(readTokens(`{{ ${expression} }}`)),
+    Object.fromEntries(values as Dict),
+    99,
+  );
+}
+
+/** What Jinja 3.1.6 of Python prints for n = 12345678901234567890 and m = n + 1. */
+it.each([
+  ['n | int', '12345678901234567890'],
+  ['-n', '-12345678901234567890'],
+  ['+n', '12345678901234567890'],
+  ['-n | abs', '12345678901234567890'],
+  ['[n == m, n < m, n > m, n != m, -n > -m, n >= n]', '[False, True, False, True, True, True]'],
+  ['[n in [m], n in [m, n], [n] == [m]]', '[False, True, False]'],
+  ['[n == 12345678901234567168.0, n > 12345678901234567168.0, n > 1.5, n < 3]', '[False, True, True, False]'],
+  ['[m, n, m] | unique | list', '[12345678901234567891, 12345678901234567890]'],
+  ['[m, n, 10000000000000000000.0, 7] | sort', '[7, 1e+19, 12345678901234567890, 12345678901234567891]'],
+  ['n * 1.0', '1.2345678901234567e+19'],
+  ['9007199254740991', '9007199254740991'],
+])('a whole number beyond 2^53 keeps its digits: %s', (expression, expected) => {
+  expect(renderLarge(expression)).toBe(expected);
+});
+
+it.each([
+  'n + 1',
+  'm - n',
+  'n // 2',
+  'n * 2',
+  '10 ** 21',
+  '9007199254740992',
+  "'12345678901234567890' | int",
+])('a result beyond 2^53 is refused as not implemented: %s', (expression) => {
+  expect(() => renderLarge(expression)).toThrow(
+    expect.objectContaining({
+      message: expect.stringMatching(/Whole numbers beyond 2\^53 can be printed and compared/) as string,
+      cause: expect.any(UnknownJinja) as UnknownJinja,
+    }),
+  );
+});
+
+it.each(["'ab' * 10 ** 9", "'ab' * 10 ** 15", '[1] * 10 ** 9'])('%s is beyond the limits', (product) => {
   expect(() => render(`{{ ${product} }}`)).toThrow(
     expect.objectContaining({ cause: expect.any(TemplateLimit) as TemplateLimit }),
   );

@@ -38,6 +38,18 @@ describe('a template over a row', () => {
     expect(() => render(source)).toThrow(message);
   });
 
+  it('a template beyond its limits is named, not the row', () => {
+    expect(() => render("{{ '-' * 10 ** 6 }}")).toThrow(
+      expect.objectContaining({
+        code: 'BAD_CONFIG',
+        where: 'quiz, doc_to_text',
+        message: expect.stringMatching(
+          /asks for a text of more than \d+ elements.* beyond its limits/,
+        ) as string,
+      }),
+    );
+  });
+
   it('a template that is no Jinja is named', () => {
     expect(() => render('{{ a')).toThrow(
       '[quiz, doc_to_text] The template cannot be read at line 1, column 1',

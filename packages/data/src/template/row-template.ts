@@ -1,12 +1,12 @@
 import { QdyloraError } from '@qdylora/contract';
 import { badData } from '../bad-data.ts';
+import { TemplateLimit } from '../jinja/budget.ts';
 import { UnknownJinja, type Dict } from '../jinja/python/values.ts';
 import { jsonText } from '../jinja/python/json-text.ts';
 import { renderProgram, TemplateFailure } from '../jinja/render-program.ts';
 import { readUntrimmedTokens, type Program } from '../jinja/syntax.ts';
 import { parseTemplate } from './parse-template.ts';
-import { wordOf } from './template-error.ts';
-import { wordPlace } from './template-place.ts';
+import { placeText } from './template-place.ts';
 
 /** A template over the fields of one row. */
 export interface RowTemplate {
@@ -16,8 +16,9 @@ export interface RowTemplate {
    * Renders a row.
    *
    * @param where the row, for errors: `file:line`
-   * @throws QdyloraError BAD_CONFIG for a template that is not Jinja; BAD_DATA for a row without a field that
-   * the template reads, or with one that does not fit; UNSUPPORTED for Jinja that is not implemented
+   * @throws QdyloraError BAD_CONFIG for a template that is not Jinja or exceeds its limits; BAD_DATA for a
+   * row without a field that the template reads, or with one that does not fit; UNSUPPORTED for Jinja that is
+   * not implemented
    */
   render(row: Dict, where: string): string;
 }
@@ -59,10 +60,15 @@ function rowError(
   where: string,
 ): Error {
   if (QdyloraError.isInstance(cause)) return cause;
-  const word = wordOf(node);
-  const place = word === null ? null : wordPlace(source, word);
-  const at = place === null ? '' : ` at ${place} (${word!})`;
+  const at = placeText(source, node);
   const { message } = cause as Error;
+  if (cause instanceof TemplateLimit)
+    return new QdyloraError('BAD_CONFIG', {
+      where: name,
+      problem: `The template asks for ${message}${at}, which is beyond its limits`,
+      nextStep: 'Make this part of the template shorter.',
+      cause,
+    });
   if (cause instanceof UnknownJinja)
     return new QdyloraError('UNSUPPORTED', {
       where: name,

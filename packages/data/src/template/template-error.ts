@@ -2,8 +2,8 @@ import { QdyloraError } from '@qdylora/contract';
 import { badData } from '../bad-data.ts';
 import { TemplateLimit } from '../jinja/budget.ts';
 import { UnknownJinja } from '../jinja/python/values.ts';
-import type { Binary, Node } from '../jinja/syntax.ts';
-import { wordPlace } from './template-place.ts';
+import type { Node } from '../jinja/syntax.ts';
+import { placeText } from './template-place.ts';
 
 /** A template refused a conversation with `raise_exception`. */
 export class TemplateRefusal extends Error {}
@@ -22,9 +22,7 @@ export function templateError(
 ): QdyloraError {
   if (QdyloraError.isInstance(error)) return error;
   const { message } = error as Error;
-  const word = wordOf(node);
-  const place = word === null ? null : wordPlace(source, word);
-  const at = place === null ? '' : ` at ${place} (${word!})`;
+  const at = placeText(source, node);
   if (error instanceof TemplateRefusal)
     return badData(
       where,
@@ -52,20 +50,4 @@ export function templateError(
     'Correct the messages of this row, or give the model another template.',
     error,
   );
-}
-
-/**
- * The name of a filter, test, function or variable in a part of a template, or the operator `%`, for finding
- * the part in its source.
- */
-export function wordOf(node: unknown): string | null {
-  const part = node as Readonly<
-    Record<'type' | 'value' | 'filter' | 'test' | 'callee' | 'property', unknown>
-  > | null;
-  if (!part) return null;
-  // of the other operators a template has several
-  if (part.type === 'BinaryExpression') return (node as Binary).operator.value === '%' ? '%' : null;
-  if (part.type === 'Identifier') return typeof part.value === 'string' ? part.value : null;
-  const named = part.filter ?? part.test ?? part.callee ?? part.property;
-  return named ? wordOf(named) : null;
 }

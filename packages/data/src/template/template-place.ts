@@ -1,3 +1,4 @@
+import type { Binary, Node } from '../jinja/syntax.ts';
 import { shownMark } from './generation-marks.ts';
 
 /** A position in a text, for people: `line 3, column 7`. */
@@ -46,11 +47,34 @@ export function firstBadTag(source: string, read: (part: string) => unknown): st
   return tagPlace(source, Math.max(0, to - 1));
 }
 
+/** The place of a part of a template, for errors: ` at line 3, column 7 (name)`; empty if it is not found. */
+export function placeText(source: string, node: Node | null): string {
+  const word = wordOf(node);
+  const place = word === null ? null : wordPlace(source, word);
+  return place === null ? '' : ` at ${place} (${word!})`;
+}
+
+/**
+ * The name of a filter, test, function or variable in a part of a template, or the operator `%`, for finding
+ * the part in its source.
+ */
+function wordOf(node: unknown): string | null {
+  const part = node as Readonly<
+    Record<'type' | 'value' | 'filter' | 'test' | 'callee' | 'property', unknown>
+  > | null;
+  if (!part) return null;
+  // of the other operators a template has several
+  if (part.type === 'BinaryExpression') return (node as Binary).operator.value === '%' ? '%' : null;
+  if (part.type === 'Identifier') return typeof part.value === 'string' ? part.value : null;
+  const named = part.filter ?? part.test ?? part.callee ?? part.property;
+  return named ? wordOf(named) : null;
+}
+
 /**
  * The place of a name, preferably after `|`, `is` or `.`; of `%`, that after a quoted text. Null if it is not
  * found.
  */
-export function wordPlace(source: string, word: string): string | null {
+function wordPlace(source: string, word: string): string | null {
   if (word === '%') {
     const operator = /(?<=['"]\s+)%(?!\})/.exec(source);
     return operator && placeOf(source, operator.index);

@@ -1,3 +1,5 @@
+import { ExactNumber } from '../../rows/json/exact-number.ts';
+import { compareNumbers } from './compare-numbers.ts';
 import { compareTexts } from './compare-texts.ts';
 import { pythonText, type Step } from './python-text.ts';
 import {
@@ -11,6 +13,7 @@ import {
   textOf,
   Tuple,
   UnknownJinja,
+  wholeNumber,
   type Dict,
   type Value,
 } from './values.ts';
@@ -19,7 +22,8 @@ import {
  * `left operator right` as Python computes it. `and` and `or` are in the evaluator, because they may skip the
  * right side. Calls `step` for every part that a comparison visits.
  *
- * @throws Error for operands that Python refuses; UnknownJinja for an operator that is not implemented here
+ * @throws Error for operands that Python refuses; UnknownJinja for an operator that is not implemented here,
+ * and for whole numbers beyond 2^53, except to compare them
  */
 export function operate(operator: string, left: Value, right: Value, step: Step): Value {
   switch (operator) {
@@ -35,10 +39,8 @@ export function operate(operator: string, left: Value, right: Value, step: Step)
       return pythonText(left, step) + pythonText(right, step);
     default:
   }
-  const a = numberOf(left);
-  const b = numberOf(right);
-  if (a !== null && b !== null)
-    return calculate(operator, a, b, left instanceof PythonFloat || right instanceof PythonFloat);
+  const difference = compareNumbers(left, right);
+  if (difference !== null) return ordered(operator, difference) ?? calculate(operator, left, right);
   if (operator === '+') {
     const sum = concatenated(left, right);
     if (sum !== undefined) return sum;
@@ -110,9 +112,14 @@ function ordered(operator: string, order: number): boolean | undefined {
   }
 }
 
-function calculate(operator: string, a: number, b: number, isFloat: boolean): Value {
+/** `left operator right` of two numbers. */
+function calculate(operator: string, left: Value, right: Value): Value {
+  const isFloat = left instanceof PythonFloat || right instanceof PythonFloat;
+  const operand = (value: Value): number => (isFloat ? numberOf(value)! : wholeNumber(numberOf(value)!));
+  const a = operand(left);
+  const b = operand(right);
   const result = (value: number, float = isFloat): Value =>
-    float ? new PythonFloat(value) : Math.trunc(value);
+    float ? new PythonFloat(value) : wholeNumber(value);
   if (b === 0 && ['/', '//', '%'].includes(operator)) throw new Error('division by zero');
   switch (operator) {
     case '+':
@@ -130,11 +137,8 @@ function calculate(operator: string, a: number, b: number, isFloat: boolean): Va
     case '**':
       if (!Number.isFinite(a ** b)) throw new Error(`cannot compute ${a} ** ${b}`);
       return result(a ** b, isFloat || b < 0);
-    default: {
-      const order = ordered(operator, a - b);
-      if (order === undefined) throw new Error(`Unknown operator "${operator}" between numbers`);
-      return order;
-    }
+    default:
+      throw new Error(`Unknown operator "${operator}" between numbers`);
   }
 }
 
@@ -148,8 +152,8 @@ function remainder(a: number, b: number): number {
 /** `a == b` */
 export function areEqual(a: Value, b: Value, step: Step): boolean {
   step(1);
-  const numbers = [numberOf(a), numberOf(b)];
-  if (numbers[0] !== null && numbers[1] !== null) return numbers[0] === numbers[1];
+  const difference = compareNumbers(a, b);
+  if (difference !== null) return difference === 0;
   if (kindOf(a) !== kindOf(b)) return false;
   const items = itemsOf(a);
   if (items) {
@@ -182,8 +186,8 @@ export function isIn(item: Value, container: Value, step: Step): boolean {
  * @throws Error for values that Python does not order
  */
 export function compareValues(a: Value, b: Value, isCaseSensitive: boolean): number {
-  const numbers = [numberOf(a), numberOf(b)];
-  if (numbers[0] != null && numbers[1] != null) return numbers[0] - numbers[1];
+  const difference = compareNumbers(a, b);
+  if (difference !== null) return difference;
   if (typeof a !== 'string' || typeof b !== 'string')
     throw new Error(`cannot compare ${nameOf(a)} with ${nameOf(b)}`);
   return isCaseSensitive ? compareTexts(a, b) : compareTexts(a.toLowerCase(), b.toLowerCase());
@@ -195,6 +199,11 @@ export function operateOnOne(operator: string, value: Value): Value {
   const number = numberOf(value);
   if (number === null || (operator !== '+' && operator !== '-'))
     throw new Error(`cannot compute ${operator} ${nameOf(value)}`);
+  if (value instanceof ExactNumber) return operator === '-' ? negated(value) : value;
   const signed = operator === '-' ? -number : number;
   return value instanceof PythonFloat ? new PythonFloat(signed) : signed;
 }
+
+/** `-value` of a whole number beyond 2^53. */
+export const negated = ({ digits }: ExactNumber): ExactNumber =>
+  new ExactNumber(digits.startsWith('-') ? digits.slice(1) : `-${digits}`);

@@ -170,5 +170,16 @@ export function integerOf(value: Value, where: string): number {
   throw new Error(`${where} takes a whole number, not ${nameOf(value)}`);
 }
 
-/** A filter, a test or a function of Jinja that is not implemented here. */
+/**
+ * A result in whole numbers, truncated.
+ *
+ * @throws UnknownJinja beyond 2^53, where JavaScript's numbers are not exact
+ */
+export function wholeNumber(value: number): number {
+  const whole = Math.trunc(value);
+  if (Number.isSafeInteger(whole)) return whole;
+  throw new UnknownJinja('Whole numbers beyond 2^53 can be printed and compared, but not computed');
+}
+
+/** A filter, a test, a function or an operation of Jinja that is not implemented here. */
 export class UnknownJinja extends Error {}
