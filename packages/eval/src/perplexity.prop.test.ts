@@ -4,7 +4,7 @@ import { hostData } from '@qdylora/contract';
 import { collate, countPredicted, type Example } from '@qdylora/data';
 import { inferenceContext } from '@qdylora/tensor';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { tinyAdapted, tinyExamples, VOCABULARY } from '../test/tiny-model.ts';
 import { groupByTokenBudget, lossOver, perplexity, type EvalProgress, type MeasureOptions } from './index.ts';
 
@@ -141,6 +141,16 @@ describe('lossOver', () => {
       }),
     ).rejects.toMatchObject({ code: 'ABORTED', cause: 'enough' });
     expect(passes).toEqual([1, 2]);
+  });
+
+  it('releases the losses of a pass that cannot be read', async () => {
+    const view = tinyAdapted().atRank(1);
+    const { memory } = view.model.backend;
+    const read = vi.spyOn(memory, 'read').mockRejectedValue(new Error('device lost'));
+    const { liveBytes } = memory.usage();
+    await expect(lossOver(view, tinyExamples(3))).rejects.toThrow('device lost');
+    expect(memory.usage().liveBytes).toBe(liveBytes);
+    read.mockRestore();
   });
 
   it('reports every pass of every view, and the seconds left in proportion to the tokens left', async () => {

@@ -147,10 +147,13 @@ async function segmentSums(
     () => model.loss(ctx, batch, { lossScale: 1 }).tokenLosses,
     (view) => [view],
   );
-  const losses = await memory.read(tokenLosses);
-  memory.release(tokenLosses);
-  const { segments } = batch;
-  return Float64Array.from({ length: segments.length - 1 }, (_, s) =>
-    losses.subarray(segments[s], segments[s + 1]).reduce((sum, loss) => sum + loss, 0),
-  );
+  try {
+    const losses = await memory.read(tokenLosses);
+    const { segments } = batch;
+    return Float64Array.from({ length: segments.length - 1 }, (_, s) =>
+      losses.subarray(segments[s], segments[s + 1]).reduce((sum, loss) => sum + loss, 0),
+    );
+  } finally {
+    memory.release(tokenLosses);
+  }
 }

@@ -108,6 +108,15 @@ describe('literals of Python', () => {
     expect(() => parseLiteral(text)).toThrow(NotALiteral);
   });
 
+  it.each([
+    ['a character beyond Unicode', '"\\U00110000"'],
+    ['a list nested 20,000 times', '['.repeat(20_000)],
+    ['a list nested 65 times', `${'['.repeat(65)}${']'.repeat(65)}`],
+  ])('%s is none', (_, text) => {
+    expect(() => parseLiteral(text)).toThrow(NotALiteral);
+    expect(strOf(parseLiteral(`${'['.repeat(64)}${']'.repeat(64)}`))).toHaveLength(128);
+  });
+
   it('a text begins with title case', () => {
     for (const [text, expected] of PARTS.capitalized) expect(capitalized(text)).toBe(expected);
   });

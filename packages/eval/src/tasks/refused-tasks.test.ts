@@ -5,6 +5,7 @@ import { defineTask } from './definition/define-task.ts';
 import { readTaskYaml } from './definition/read-task-yaml.ts';
 import { readDocuments } from './documents/task-documents.ts';
 import { buildRequests, type TaskRequests } from './requests/build-requests.ts';
+import { withPassRates } from './scoring/pass-rates.ts';
 import { scoreTask } from './scoring/score-task.ts';
 
 const QUIZ = `task: quiz
@@ -63,6 +64,14 @@ describe('wrong tasks are refused with what to do', () => {
       'fewshot_config: {doc_to_target: !function utils.g}\n',
       '`doc_to_target` calls the Python function utils.g',
     ],
+    ['doc_to_text: !function utils.t\n', '`doc_to_text` calls the Python function utils.t'],
+    ['description: !function utils.d\n', '`description` calls the Python function utils.d, which cannot run'],
+    ['gen_prefix: !function utils.p\n', '`gen_prefix` calls the Python function utils.p'],
+    ['target_delimiter: !function utils.e\n', '`target_delimiter` calls the Python function utils.e'],
+    [
+      'fewshot_config: {gen_prefix: !function utils.p}\n',
+      '[quiz.yaml, fewshot_config] `gen_prefix` calls the Python function utils.p',
+    ],
     [
       'filter_list: [{name: a, filter: [{function: custom, filter_fn: !function utils.h}]}]\n',
       '`filter_fn` calls the Python function utils.h, which cannot run here',
@@ -93,6 +102,36 @@ describe('wrong tasks are refused with what to do', () => {
     expect(() => defined(others.join('\n') + line)).toThrow(message);
   });
 });
+
+it.each(['doc_to_text', 'doc_to_choice'])('a Python function of the target stands for none of %s', (key) => {
+  const others = QUIZ.split('\n').filter((line) => !line.startsWith(key));
+  const yaml = readTaskYaml(`${others.join('\n')}${key}: !function utils.f\n`, 'quiz.yaml');
+  expect(() => defineTask(yaml, 'quiz.yaml', { target: () => '' })).toThrow(
+    `\`${key}\` calls the Python function utils.f, which cannot run here`,
+  );
+});
+
+it.each([0, -1, NaN])('a limit of %s documents is refused', async (limit) => {
+  const task = defined(QUIZ);
+  const documents = await readDocuments(task, () => Promise.resolve(rowsOf(GOOD)), false);
+  expect(() => buildRequests(task, documents, { numFewshot: 0, limit })).toThrow(
+    expect.objectContaining({
+      code: 'BAD_ARGUMENT',
+      message: expect.stringContaining('`limit` must be greater than 0, or null for all documents') as string,
+    }),
+  );
+});
+
+it.each([[[]], [[[true], []]], [[[true], [true]]]])(
+  'outcomes %j of one document are refused',
+  async (passed) => {
+    const scores = scoreTask(await requestsOf(WRITTEN, rowsOf({ question: 'Q', gold: '1' })), [[['1']]]);
+    expect(() => withPassRates(scores, passed)).toThrow(
+      /There must be at least one outcome for each document \(got \d lists for 1 documents\)/,
+    );
+    expect(withPassRates(scores, [[true, false]]).metrics[0]!.value).toBe(0.5);
+  },
+);
 
 describe('a wrong setting of generation_kwargs is refused by its key', () => {
   it.each([
@@ -143,6 +182,30 @@ describe('rows that do not fit are refused with their place', () => {
     await expect(requestsOf(WRITTEN, rowsOf({ question: null, gold: '1' }))).rejects.toThrow(
       '[test.jsonl:1] doc_to_text of the task sums must be a text (got None)',
     );
+  });
+
+  it.each([
+    [3, undefined, '(got integer)'],
+    [['a'], undefined, '(got list)'],
+    ['7', '"{{question}}"', '(got digits, an index of contexts, which is not supported)'],
+  ])('a question of %j', async (question, template, got) => {
+    const yaml = QUIZ.replace('"{{question}}"', template ?? 'question');
+    await expect(requestsOf(yaml, rowsOf({ ...GOOD, question }))).rejects.toThrow(
+      `[test.jsonl:1] doc_to_text of the task quiz must be a text ${got}`,
+    );
+  });
+
+  it.each([
+    ['ctx_b', { ctx_b: 3 }, 'ctx_b of the task hellaswag must be a text'],
+    ['activity_label', { activity_label: undefined }, 'The row has no field "activity_label"'],
+    ['endings', { endings: [1] }, 'endings of the task hellaswag must be a list of texts'],
+  ])('a row of hellaswag with another %s', async (_, other, message) => {
+    const [task] = findTasks(['hellaswag']).tasks;
+    const good = { ctx_a: 'A', ctx_b: 'b', activity_label: 'L', endings: ['x', 'y'], label: '1' };
+    const row = JSON.parse(JSON.stringify({ ...good, ...other })) as object;
+    const read = (value: object) => readDocuments(task!, () => Promise.resolve(rowsOf(value)), false);
+    await expect(read(row)).rejects.toThrow(`[test.jsonl:1] ${message}`);
+    expect((await read(good)).judged[0]!.value.get('query')).toBe('L: A B');
   });
 
   it('a row of wikitext without a page, or with one that is no text', async () => {

@@ -1,4 +1,12 @@
-import { capitalized, stripped, type PythonDict, type PythonValue, type RowValues } from '@qdylora/data';
+import {
+  capitalized,
+  itemsOf,
+  stripped,
+  type PythonDict,
+  type PythonValue,
+  type RowValues,
+} from '@qdylora/data';
+import { badField, column } from '../prompts/document-fields.ts';
 import type { BuiltInTask } from './built-in-task.ts';
 
 /** lm_eval/tasks/hellaswag/hellaswag.yaml of lm-evaluation-harness 0.4.13 (MIT). */
@@ -31,18 +39,34 @@ export const HELLASWAG: BuiltInTask = {
   functions: { processRows: (rows) => rows.map(processed) },
 };
 
-/** `process_docs`: the query, the choices and the number of the right one. */
-function processed({ value, where }: RowValues): RowValues {
-  const text = (key: string): string => (value.get(key) as string | undefined) ?? '';
-  const context = `${text('ctx_a')} ${capitalized(text('ctx_b'))}`;
-  const endings = (value.get('endings') ?? []) as readonly string[];
+const TASK = { name: 'hellaswag' };
+
+/**
+ * `process_docs`: the query, the choices and the number of the right one.
+ *
+ * @throws QdyloraError BAD_DATA for a row without these texts
+ */
+function processed(row: RowValues): RowValues {
+  const context = `${textOf(row, 'ctx_a')} ${capitalized(textOf(row, 'ctx_b'))}`;
   const added: [string, PythonValue][] = [
-    ['query', cleaned(`${text('activity_label')}: ${context}`)],
-    ['choices', endings.map(cleaned)],
-    ['gold', Number(text('label'))],
+    ['query', cleaned(`${textOf(row, 'activity_label')}: ${context}`)],
+    ['choices', textsOf(row, 'endings').map(cleaned)],
+    ['gold', Number(row.value.get('label') ?? '')],
   ];
-  const processedValue: PythonDict = new Map([...value, ...added]);
-  return { value: processedValue, where };
+  const value: PythonDict = new Map([...row.value, ...added]);
+  return { value, where: row.where };
+}
+
+function textOf(row: RowValues, key: string): string {
+  const value = column(TASK, row, key);
+  if (typeof value === 'string') return value;
+  throw badField(TASK, row, key, 'must be a text');
+}
+
+function textsOf(row: RowValues, key: string): readonly string[] {
+  const list = itemsOf(column(TASK, row, key));
+  if (list?.every((item) => typeof item === 'string')) return list;
+  throw badField(TASK, row, key, 'must be a list of texts');
 }
 
 /** Removes what is left of WikiHow's headings. */

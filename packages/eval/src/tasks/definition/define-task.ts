@@ -6,7 +6,10 @@ import { OUTPUT_TYPES, type OutputType } from './output-type.ts';
 import type { FewshotDefinition, TaskDefinition, TaskFunctions } from './task-definition.ts';
 import { functionName, yamlEntries, type YamlEntries } from './yaml-entries.ts';
 
-/** Keys of a task that are read, and those that change nothing here. */
+/** Keys of the harness that are refused, because a task with them would be another one without them. */
+const REFUSED_KEYS = ['custom_dataset', 'doc_to_image', 'doc_to_audio', 'use_prompt'] as const;
+
+/** Keys of a task that are read, those that change nothing here, and those that are refused by name. */
 const KEYS: readonly string[] = [
   ...['task', 'task_alias', 'tag', 'dataset_path', 'dataset_name', 'dataset_kwargs', 'output_type'],
   ...['training_split', 'validation_split', 'test_split', 'fewshot_split', 'process_docs'],
@@ -14,10 +17,8 @@ const KEYS: readonly string[] = [
   ...['fewshot_delimiter', 'fewshot_config', 'num_fewshot', 'metric_list', 'generation_kwargs'],
   ...['repeats', 'filter_list', 'gen_prefix', 'metadata', 'should_decontaminate'],
   ...['doc_to_decontamination_query', 'process_results', 'unsafe_code'],
-  ...['custom_dataset', 'doc_to_image', 'doc_to_audio', 'use_prompt'],
+  ...REFUSED_KEYS,
 ];
-/** Keys of the harness that are refused, because a task with them would be another one without them. */
-const REFUSED_KEYS = ['custom_dataset', 'doc_to_image', 'doc_to_audio', 'use_prompt'] as const;
 
 const FEWSHOT_KEYS: readonly string[] = [
   ...['sampler', 'split', 'samples', 'doc_to_text', 'doc_to_target', 'doc_to_choice'],
@@ -81,12 +82,13 @@ const FUNCTION_KEYS: readonly (readonly [key: string, part: keyof TaskFunctions]
   ['process_docs', 'processRows'],
   ['doc_to_target', 'target'],
   ['process_results', 'lengths'],
-  ['doc_to_text', 'target'],
-  ['doc_to_choice', 'target'],
 ];
+/** Keys whose Python functions nothing replaces. */
+const TEMPLATE_KEYS = ['doc_to_text', 'doc_to_choice'] as const;
 
 function assertNoPython(task: YamlEntries, functions: TaskFunctions): void {
   for (const [key, part] of FUNCTION_KEYS) if (!functions[part]) refusePython(task, key);
+  for (const key of TEMPLATE_KEYS) refusePython(task, key);
   const examples = task.mapping('fewshot_config');
   if (examples) for (const key of EXAMPLE_KEYS) refusePython(examples, key);
   if (functions.prediction) return;

@@ -15,6 +15,7 @@ export interface YamlEntries {
   readonly where: string;
   has(key: string): boolean;
   value(key: string): PythonValue;
+  /** @throws QdyloraError BAD_CONFIG for anything but a text, also for the name of a Python function */
   text(key: string): string | null;
   flag(key: string): boolean;
   /** @param least the smallest number that is allowed */
@@ -43,7 +44,12 @@ export function yamlEntries(dict: PythonDict, where: string): YamlEntries {
       const value = dict.get(key);
       if (!present(key)) return null;
       if (typeof value !== 'string') throw wrong(key, 'a text');
-      return value;
+      const name = functionName(value);
+      if (name === null) return value;
+      throw error(
+        `\`${key}\` calls the Python function ${name}, which cannot run here.`,
+        'Write it as a text or a template.',
+      );
     },
     flag(key) {
       const value = dict.get(key) ?? false;

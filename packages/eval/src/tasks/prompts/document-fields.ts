@@ -44,15 +44,18 @@ export function documentFields(task: TaskDefinition, columns: ReadonlySet<string
   const hasChoices = task.choice !== undefined;
 
   function text(row: RowValues, field: Field = task.text): string {
-    const isTemplate = typeof field === 'string' && !columns.has(field);
-    const written = isTemplate ? rendered(row, field, 'doc_to_text') : field;
-    const value = typeof field === 'string' && !isTemplate ? column(task, row, field) : written;
-    if (typeof value === 'string' && !(isTemplate && hasChoices && isDigits(value))) return value;
-    const problem =
-      value === null
-        ? 'must be a text (got None)'
-        : 'must be a text (tasks with several contexts are not supported)';
-    throw badField({ task, row }, 'doc_to_text', problem);
+    const isColumn = typeof field === 'string' && columns.has(field);
+    const isTemplate = typeof field === 'string' && !isColumn;
+    const value = isColumn
+      ? column(task, row, field)
+      : isTemplate
+        ? rendered(row, field, 'doc_to_text')
+        : field;
+    // the harness takes digits for an index of contexts
+    const isIndex = isTemplate && hasChoices && isDigits(value as string);
+    if (typeof value === 'string' && !isIndex) return value;
+    const got = isIndex ? 'digits, an index of contexts, which is not supported' : kindOf(value);
+    throw badField({ task, row }, 'doc_to_text', `must be a text (got ${got})`);
   }
 
   function target(row: RowValues, field: Field = task.target): PythonValue {
@@ -91,6 +94,8 @@ export function documentFields(task: TaskDefinition, columns: ReadonlySet<string
     },
   };
 }
+
+const kindOf = (value: PythonValue): string => (value === null ? 'None' : pythonKindOf(value));
 
 const isDigits = (text: string): boolean => /^[0-9]+$/.test(text);
 

@@ -6,7 +6,7 @@ export class NotALiteral extends Error {}
 /**
  * `ast.literal_eval(text)` for texts, numbers, `None`, booleans, lists, tuples and mappings from texts.
  *
- * @throws NotALiteral
+ * @throws NotALiteral also for more than 64 levels of nesting
  * @example
  * parseLiteral("['it\\'s', 2]"); // ["it's", 2]
  */
@@ -37,15 +37,27 @@ const WORDS: ReadonlyMap<string, PythonValue> = new Map<string, PythonValue>([
   ['False', false],
 ]);
 
+/** Levels of nesting that are read, as of rows. Thousands would fill the stack. */
+const MAX_DEPTH = 64;
+const MAX_CODE_POINT = 0x10ffff;
+
 class LiteralReader {
   readonly #text: string;
   #at = 0;
+  #depth = 0;
 
   constructor(text: string) {
     this.#text = text;
   }
 
   value(): PythonValue {
+    if (++this.#depth > MAX_DEPTH) throw this.#unexpected();
+    const value = this.#valueAtDepth();
+    this.#depth--;
+    return value;
+  }
+
+  #valueAtDepth(): PythonValue {
     const first = this.#peek();
     if (first === '[') return this.#items(']').items;
     if (first === '(') {
@@ -128,7 +140,9 @@ class LiteralReader {
     if (length !== undefined) {
       const digits = this.#text.slice(this.#at, (this.#at += length));
       if (digits.length < length || !/^[0-9a-fA-F]+$/.test(digits)) throw this.#unexpected();
-      return String.fromCodePoint(Number.parseInt(digits, 16));
+      const code = Number.parseInt(digits, 16);
+      if (code > MAX_CODE_POINT) throw this.#unexpected();
+      return String.fromCodePoint(code);
     }
     const [octal] = /^[0-7]{1,3}/.exec(letter + this.#text.slice(this.#at, this.#at + 2)) ?? [];
     if (octal === undefined) return `\\${letter}`;

@@ -1,5 +1,5 @@
 import { numberOf, itemsOf, type PythonValue, type RowValues } from '@qdylora/data';
-import { QdyloraError } from '@qdylora/contract';
+import { assertArgument, QdyloraError } from '@qdylora/contract';
 import type { TaskDefinition } from '../definition/task-definition.ts';
 import type { TaskDocuments } from '../documents/task-documents.ts';
 import { badField, documentFields, isInteger } from '../prompts/document-fields.ts';
@@ -40,13 +40,19 @@ export const fewshotCount = ({ numFewshot }: TaskDefinition, chosen: number | nu
 /**
  * The requests of a task for its documents, equal to those of lm-evaluation-harness 0.4.13.
  *
- * @throws QdyloraError BAD_DATA with file and line for a document that does not fit the task
+ * @throws QdyloraError BAD_DATA with file and line for a document that does not fit the task; BAD_ARGUMENT
+ * for a limit that is not greater than 0
  */
 export function buildRequests(
   task: TaskDefinition,
   documents: TaskDocuments,
   options: RequestOptions,
 ): TaskRequests {
+  assertArgument(
+    options.limit === null || options.limit > 0,
+    'tasks',
+    `\`limit\` must be greater than 0, or null for all documents (got ${options.limit})`,
+  );
   const fields = documentFields(task, documents.fields);
   const prompts = createPromptBuilder(task, documents, fields, options);
   const { judged } = documents;

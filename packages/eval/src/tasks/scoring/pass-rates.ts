@@ -1,3 +1,4 @@
+import { assertArgument } from '@qdylora/contract';
 import { itemsOf, PythonFloat, type PythonValue } from '@qdylora/data';
 import { AGGREGATIONS, standardError } from '../metrics/aggregate.ts';
 import type { MetricDefinition } from '../metrics/metric-definition.ts';
@@ -32,8 +33,15 @@ const answersOf = (filtered: PythonValue): readonly string[] => (itemsOf(filtere
  * Adds the metric `pass@1`: the share of a document's programs that pass their tests.
  *
  * @param passed by program, as `programsOf` has them: [documents][repeats]
+ * @throws QdyloraError BAD_ARGUMENT unless every document has an outcome
  */
 export function withPassRates(scores: TaskScores, passed: readonly (readonly boolean[])[]): TaskScores {
+  assertArgument(
+    passed.length === scores.samples.length && passed.every(({ length }) => length > 0),
+    'pass-rates',
+    `There must be at least one outcome for each document (got ${passed.length} lists for ` +
+      `${scores.samples.length} documents)`,
+  );
   const { name: metric, aggregation } = PASS_AT_1;
   const items = passed.map((each) => new PythonFloat(each.filter(Boolean).length / each.length));
   const mean = AGGREGATIONS.get(aggregation)!;
