@@ -59,7 +59,7 @@ export { readRowValues, type RowValues } from './rows/read-row-values.ts';
 export { areEqual } from './jinja/python/operators.ts';
 export { jsonText } from './jinja/python/json-text.ts';
 export { pythonRegex } from './jinja/python/python-regex.ts';
-export { capitalized, floatText, pythonText, stripped } from './jinja/python/python-text.ts';
+export { capitalized, floatText, PYTHON_SPACE, pythonText, stripped } from './jinja/python/python-text.ts';
 export {
   itemsOf,
   kindOf as pythonKindOf,

@@ -53,8 +53,8 @@ describe('the report', () => {
   });
 
   it(
-    'tells that answers are not closed where there is no EOS, and that completion_only_loss has no say ' +
-      'in text',
+    'tells that answers do not end where there is no EOS, and that completion_only_loss has no effect ' +
+      'on text',
     async () => {
       const bare = loadTokenizer({
         tokenizerJson: tokenizerJson('tiny-llama2-style'),
@@ -62,10 +62,10 @@ describe('the report', () => {
         chatTemplate: null,
       });
       expect((await load([{ prompt: 'p', completion: 'c' }], { tokenizer: bare })).report.notes).toEqual([
-        expect.stringMatching(/names no EOS/),
+        expect.stringMatching(/has no EOS token/),
       ]);
       expect((await load([{ text: 'a b' }], { completionOnlyLoss: true })).report.notes).toEqual([
-        expect.stringMatching(/completion_only_loss has no say/),
+        expect.stringMatching(/completion_only_loss has no effect/),
       ]);
     },
   );

@@ -204,7 +204,7 @@ describe('a file of a mixture', () => {
   const tokenizer = fixtureTokenizer('smollm2');
 
   it.each(Object.entries(emptyFiles))(
-    'without a row (%s) is an error that names it, or is passed over and counted where bad rows are skipped',
+    'without a row (%s) is an error that names it, or is skipped and counted where bad rows are skipped',
     async (name, content) => {
       const full = files.write('full.jsonl', jsonl({ input_ids: [1, 2] }));
       const empty = files.write(name, content);
@@ -223,7 +223,7 @@ describe('a file of a mixture', () => {
         training,
       ]);
       for (const { emptyFiles: count, skipped, notes } of [report, opened.report])
-        expect([count, skipped, notes]).toEqual([1, 0, [`1 file has no rows and was passed over: ${empty}`]]);
+        expect([count, skipped, notes]).toEqual([1, 0, [`1 file has no rows and was skipped: ${empty}`]]);
       for (const read of [loadDataset, openDataset])
         await expect(read(empty, { tokenizer, onBadRow: 'skip' })).rejects.toMatchObject({
           code: 'BAD_DATA',
@@ -250,8 +250,8 @@ describe('a file of a mixture', () => {
         expect(notes).toEqual([
           expect.stringMatching(
             new RegExp(
-              `Named more than once.*: .*/(0000.jsonl|link) \\(${times} times\\)\\. Name a file once; ` +
-                `dataset_weights`,
+              `These files are listed more than once.*: .*/(0000.jsonl|link) \\(${times} times\\)\\. ` +
+                `List each file once, and set dataset_weights`,
             ),
           ),
         ]);

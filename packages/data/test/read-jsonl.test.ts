@@ -96,10 +96,15 @@ describe('readJsonl', () => {
     expect(({} as { isAdmin?: boolean }).isAdmin).toBeUndefined();
   });
 
-  it('stops reading a line at its limit, long before the line ends', () => {
-    const file = files.write('long.jsonl', `{"text":"a"}\n{"text":"${'x'.repeat(5000)}`);
-    expect(MAX_LINE_BYTES).toBe(16 * 1024 * 1024);
-    expect(() => [...readLines(file, 4096)]).toThrow(/long\.jsonl:2\] The line has more than 4096 bytes/);
+  it('refuses a line of one byte over 16 MiB, and no line of 16 MiB', () => {
+    const lengths = (size: number): number[] => {
+      const file = files.write('long.jsonl', `{"text":"a"}\n${'x'.repeat(size)}`);
+      return Array.from(readLines(file), ({ bytes }) => bytes.length);
+    };
+    expect(lengths(MAX_LINE_BYTES)).toEqual([12, 16 * 1024 * 1024]);
+    expect(() => lengths(MAX_LINE_BYTES + 1)).toThrow(
+      /long\.jsonl:2\] The line has more than 16777216 bytes/,
+    );
   });
 
   it('refuses a missing file, a folder and a pipe', () => {

@@ -159,9 +159,9 @@ describe('chat_template_kwargs of a row', () => {
 
   it.each<[string, unknown, RegExp]>([
     ['a list', [], /"chat_template_kwargs" must be an object \(got a list\)/],
-    ['messages', { messages: [] }, /"chat_template_kwargs" may not have "messages"/],
-    ['tools', { tools: [] }, /may not have "tools"/],
-    ['a generation prompt', { add_generation_prompt: true }, /may not have "add_generation_prompt"/],
+    ['messages', { messages: [] }, /"chat_template_kwargs" must not contain "messages"/],
+    ['tools', { tools: [] }, /must not contain "tools"/],
+    ['a generation prompt', { add_generation_prompt: true }, /must not contain "add_generation_prompt"/],
   ])('are refused with %s', async (_, variables, message) => {
     await expect(textOf({ messages: exchange, chat_template_kwargs: variables })).rejects.toThrow(message);
   });
@@ -307,10 +307,10 @@ it('says once what rows have and the chat template never writes, and nothing whe
     (await loadDataset(file, { tokenizer: { ...smol, chatTemplate: createChatTemplate(source) } })).report
       .notes;
   expect(await notesWith(plain)).toEqual([
-    expect.stringMatching(/^Rows have tool_calls and tools, of which the chat template writes nothing/),
+    expect.stringMatching(/^Rows have tool_calls and tools, but the chat template never writes them/),
   ]);
   expect(await notesWith(`{{ tools | tojson }}${plain}`)).toEqual([
-    expect.stringMatching(/^Rows have tool_calls, of/),
+    expect.stringMatching(/^Rows have tool_calls, but/),
   ]);
   expect(
     await notesWith(

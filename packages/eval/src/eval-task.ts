@@ -13,9 +13,9 @@ import type { ExampleLosses } from './example-losses.ts';
 
 /** How far an evaluation has come; reported after each forward pass. */
 export interface EvalProgress {
-  /** Finished forward passes. */
+  /** Finished passes of this worker. In `answerRequests`, a generated text counts as one pass. */
   readonly done: number;
-  /** All forward passes: batches × views. */
+  /** All passes of this worker: its batches × views. */
   readonly total: number;
   /** Time left, estimated from the tokens processed so far; 0 after the last pass. */
   readonly secondsLeft: number;

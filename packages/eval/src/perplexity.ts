@@ -62,7 +62,7 @@ export function perplexity(examples: readonly Example[], options: PerplexityOpti
       const ownGroups = groupsOfWorker(groups, measureOptions.workers);
       const passTokens = ownGroups.flatMap((group) => views.map(() => tokensOf(group)));
       const reportPass = passReporter(passTokens, measureOptions);
-      for (const group of ownGroups) {
+      for (const [g, group] of ownGroups.entries()) {
         const batch = collate(group.map((i) => examples[i]));
         for (const [v, view] of views.entries()) {
           await yieldToEvents(measureOptions.signal, ABORTED);
@@ -70,7 +70,7 @@ export function perplexity(examples: readonly Example[], options: PerplexityOpti
           group.forEach((example, segment) => {
             results[v].sums[example] = sums[segment];
           });
-          reportPass();
+          reportPass(g * views.length + v);
         }
       }
       if (measureOptions.workers) await joinSums(results, measureOptions.workers);

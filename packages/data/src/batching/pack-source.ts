@@ -9,7 +9,7 @@ import { lengthsOf, type Sequences } from './sequences.ts';
  * 0.9 % of the tokens of packs of 1,024 unused, and one window of 40,960 leaves 0.3 %. For lengths whose
  * logarithm is spread evenly: 0.1 % and 0.02 %.
  */
-export const PACKING_WINDOW = 4096;
+const PACKING_WINDOW = 4096;
 
 export interface PackOptions {
   /** Tokens per pack, at most. */

@@ -3,7 +3,7 @@ import { collate, countPredicted, NOT_COUNTED, type Example, type TokenBatch } f
 
 /** A worker's part in reading the rows of a step. */
 export interface StepShare {
-  /** The micro batches that this worker is going to run, of `count`: from `from` to `to` − 1. */
+  /** This worker's range `[from, to)` of `count` micro batches. */
   rangeOf(count: number): { readonly from: number; readonly to: number };
   /** Gives every worker the parts of all, in the order of the workers. */
   gather(part: Int32Array): Promise<readonly Int32Array[]>;
@@ -12,8 +12,8 @@ export interface StepShare {
 /** The micro batches of a step, of which this worker has read its own. */
 export interface SharedBatches {
   /**
-   * As `batchAt` returns them. A batch whose rows this worker has not read has the true segments and number
-   * of predicted tokens. Its ids are −1, which no model takes, and which of its targets count is made up.
+   * As `batchAt` returns them. A batch whose rows this worker has not read has the true segments. Its ids are
+   * −1, so a model refuses it. The number of counted targets is right; their positions are placeholders.
    */
   readonly batches: readonly TokenBatch[];
   /** Micro batch `index` with its rows, which are read now where this worker has not read them. */

@@ -10,7 +10,7 @@ import { textFormat } from '../formats/text.ts';
 import { tokensFormat } from '../formats/tokens.ts';
 
 /** The row formats, in the order in which they are tried on a first row. */
-export const ROW_FORMATS: readonly RowFormat[] = [
+const ROW_FORMATS = [
   tokensFormat,
   messagesFormat,
   sharegptFormat,
@@ -18,23 +18,18 @@ export const ROW_FORMATS: readonly RowFormat[] = [
   questionAnswerFormat,
   alpacaFormat,
   textFormat,
-];
+] as const;
 
 /** The format of a file that is one text, not rows. */
 export const PLAIN_TEXT = 'plain_text';
 
 /** The values of `dataset_format`. */
-export const DATASET_FORMATS = [
-  'tokens',
-  'messages',
-  'sharegpt',
-  'prompt_completion',
-  'question_answer',
-  'alpaca',
-  'text',
+export type DatasetFormat = (typeof ROW_FORMATS)[number]['name'] | typeof PLAIN_TEXT;
+export const DATASET_FORMATS: readonly [DatasetFormat, ...DatasetFormat[]] = [
+  ROW_FORMATS[0].name,
+  ...ROW_FORMATS.slice(1).map(({ name }) => name),
   PLAIN_TEXT,
-] as const;
-export type DatasetFormat = (typeof DATASET_FORMATS)[number];
+];
 
 /**
  * The format that the keys of a first row match.
@@ -48,7 +43,7 @@ export function detectFormat(row: Row): RowFormat {
   throw badData(
     row.where,
     `The keys of the row are ${keysOf(row)}. They fit none of the known shapes (${shapes})`,
-    'Rename the keys, or set dataset_format if the first row is no good example.',
+    'Rename the keys, or set dataset_format if the first row is not typical.',
   );
 }
 
@@ -58,8 +53,7 @@ export function formatNamed(name: string): RowFormat {
   if (found) return found;
   throw new QdyloraError('BAD_CONFIG', {
     where: 'data',
-    problem:
-      `\`dataset_format\` must be one of ${DATASET_FORMATS.join(', ')} (got ` + `${JSON.stringify(name)}).`,
+    problem: `\`dataset_format\` must be one of ${DATASET_FORMATS.join(', ')} (got ${JSON.stringify(name)}).`,
     nextStep: 'Leave it out to let the first row decide.',
   });
 }

@@ -159,10 +159,9 @@ export function resolveReading(names: string | readonly string[], options: Datas
     );
   if (!BAD_ROW_POLICIES.includes(onBadRow))
     throw badConfig(
-      `\`on_bad_row\` must be one of ${BAD_ROW_POLICIES.join(', ')} (got ` + `${JSON.stringify(onBadRow)})`,
+      `\`on_bad_row\` must be one of ${BAD_ROW_POLICIES.join(', ')} (got ${JSON.stringify(onBadRow)})`,
       'Leave it out to stop at a bad row.',
     );
-  assertArgument(limit >= 1, 'data', `\`limit\` must be a number ≥ 1 (got ${limit})`);
   const weighted = withWeights(list, options.weights);
   const unshown = new Set<string>();
   const settings = { tokenizer, completionOnlyLoss, applyChatTemplate, unshown };
@@ -203,7 +202,7 @@ function withWeights(
   )
     throw badConfig(
       `\`dataset_weights\` must be numbers ≥ 0, not all 0 (got ${weights.join(', ')})`,
-      '2 brings every row twice in an epoch, 0.5 half of them.',
+      '2 means every row twice per epoch, 0.5 half of the rows.',
     );
   return names.map((name, i) => ({ name, weight: weights[i] }));
 }

@@ -10,8 +10,8 @@ export interface DatasetReport {
   /** Usable rows (windows, for plain text), dropped ones included. */
   readonly rows: number;
   /**
-   * SHA-256 of the rows' content in their order, and of the seed. It changes if a row changes or if the order
-   * changes.
+   * SHA-256 over the seed and the content of the usable rows, in their order. Rows that are known to be
+   * dropped do not count.
    */
   readonly fingerprint: string;
   /**
@@ -74,21 +74,21 @@ function notesOn({
   const notes: string[] = [];
   if (hasExplicitCompletionOnly && has('text', PLAIN_TEXT, 'tokens'))
     notes.push(
-      'completion_only_loss has no say in text rows, nor in token rows without completion_mask: they tell ' +
-        'no prompts from answers.',
+      'completion_only_loss has no effect on text rows, or on token rows without completion_mask: they do ' +
+        'not separate prompts from answers.',
     );
   if (applyChatTemplate && has('text', PLAIN_TEXT, 'tokens'))
     notes.push('The chat template is not applied to text and token rows.');
   if (tokenizer && tokenizer.eosId === null && has('prompt_completion', 'question_answer', 'alpaca', 'text'))
     notes.push(
-      'The tokenizer names no EOS token: answers are not closed, and a model will not learn to stop.',
+      'The tokenizer has no EOS token, so answers do not end with one and the model does not learn to stop.',
     );
   if (tokenizer?.chatTemplate && !applyChatTemplate && has('prompt_completion', 'question_answer', 'alpaca'))
     notes.push('The tokenizer has a chat template; prompts are written plainly, without it.');
   if (unshown.size > 0)
     notes.push(
-      `Rows have ${[...unshown].sort().join(' and ')}, of which the chat template writes nothing: the ` +
-        `model does not see them. Use a model whose template does, or write them into the messages.`,
+      `Rows have ${[...unshown].sort().join(' and ')}, but the chat template never writes them, so the ` +
+        `model does not see them. Use a model whose template writes them, or write them into the messages.`,
     );
   if (bad.count > 0) {
     const skipped = bad.count === 1 ? '1 row' : `${bad.count} rows`;
@@ -98,13 +98,13 @@ function notesOn({
   if (bad.emptyFiles.length > 0) {
     const empty = bad.emptyFiles.length === 1 ? '1 file has' : `${bad.emptyFiles.length} files have`;
     const were = bad.emptyFiles.length === 1 ? 'was' : 'were';
-    notes.push(`${empty} no rows and ${were} passed over: ${listed(bad.emptyFiles)}`);
+    notes.push(`${empty} no rows and ${were} skipped: ${listed(bad.emptyFiles)}`);
   }
   const repeated = repeatedFiles(files);
   if (repeated.length > 0)
     notes.push(
-      `Named more than once, so that each time its rows come again in an epoch: ${listed(repeated)}. Name ` +
-        `a file once; dataset_weights says how often its rows come.`,
+      `These files are listed more than once, so their rows repeat in each epoch: ${listed(repeated)}. ` +
+        `List each file once, and set dataset_weights to repeat its rows.`,
     );
   return notes;
 }

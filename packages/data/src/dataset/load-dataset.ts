@@ -11,13 +11,13 @@ import {
 } from './dataset-options.ts';
 import { keepExample, type LabelledRow } from './keep-example.ts';
 import { openRowFile } from '../rows/row-file.ts';
-import { rowHash } from '../rows/row-hash.ts';
+import { windowHash } from '../rows/row-hash.ts';
 import { walkRows } from '../rows/walk-rows.ts';
 import { heldOutRule } from './split-held-out.ts';
 import { arraySource } from '../stream/example-source.ts';
 import { mixFiles } from '../stream/mix-files.ts';
 import type { Example } from '../token-batch.ts';
-import { yieldBetweenRows } from '../yield-to-events.ts';
+import { ROWS_PER_TURN, yieldBetweenRows } from '../yield-to-events.ts';
 
 export interface Dataset {
   readonly training: Example[];
@@ -26,20 +26,15 @@ export interface Dataset {
 }
 
 /**
- * Number of rows between two checks of the signal, and two turns of the event loop: about 30 ms of GSM8K on 2
- * cores.
- */
-const ROWS_PER_TURN = 64;
-
-/**
  * Reads files of rows into memory as tokens with labels.
  * Rows longer than `maxSeqLength` are cut on the right; rows without a token to predict are dropped. Both are
  * counted. Plain text becomes consecutive windows of `maxSeqLength` tokens, all counted. Names may be
  * patterns (`data/*.jsonl`).
  *
  * @throws QdyloraError MISSING_FILE; BAD_DATA with file and line, or with the reasons why no row is left;
- * BAD_CONFIG for settings that do not fit the data; BAD_ARGUMENT for unknown or invalid options; ABORTED with
- * the signal's reason as cause.
+ * BAD_CONFIG for settings that do not fit the data; UNSUPPORTED for a template with Jinja that is not
+ * implemented; BAD_FILE for characters that the tokenizer lacks; WRITE_FAILED if a Parquet file cannot be
+ * copied; BAD_ARGUMENT for unknown or invalid options; ABORTED with the signal's reason as cause.
  * @example
  * const options = { tokenizer, maxSeqLength: 512, heldOut: 200 };
  * const { training, heldOut, report } = await loadDataset('gsm8k.jsonl', options);
@@ -86,7 +81,7 @@ export async function loadDataset(
   };
 }
 
-/** This many references take half a gigabyte. */
+/** Rows of an epoch in memory, at most: 2^26 references of 8 bytes are half a gigabyte. */
 const MOST_IN_MEMORY = 2 ** 26;
 
 function assertInMemory(length: number): void {
@@ -94,7 +89,7 @@ function assertInMemory(length: number): void {
   throw new QdyloraError('BAD_CONFIG', {
     where: 'dataset_weights',
     problem: `An epoch has ${length} rows, more than the ${MOST_IN_MEMORY} that fit in memory.`,
-    nextStep: 'Lower the weights: how they compare to each other makes the mixture; or set streaming: true.',
+    nextStep: 'Lower the weights: only their ratios matter for the mixture; or set streaming: true.',
     details: { length },
   });
 }
@@ -129,7 +124,7 @@ async function* labelledRows(
   if (isPlainText(file, reading)) {
     for (const [i, window] of readWindows(file, reading).entries()) {
       if (i % ROWS_PER_TURN === 0) await yieldBetweenRows(signal);
-      yield { ...window, hash: rowHash([Array.from(window.ids)], seed) };
+      yield { ...window, hash: windowHash(window.ids, seed) };
     }
     return;
   }

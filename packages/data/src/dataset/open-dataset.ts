@@ -1,4 +1,4 @@
-import { someFunction, trueOrFalse, type OptionRules } from '@qdylora/contract';
+import { trueOrFalse, type OptionRules } from '@qdylora/contract';
 import {
   checkDatasetArguments,
   DATASET_RULES,
@@ -22,14 +22,11 @@ export interface OpenDatasetOptions extends DatasetOptions {
    * report then covers all rows. Default: false.
    */
   readonly measure?: boolean;
-  /** Called with the number of rows visited so far. */
-  readonly onProgress?: (rows: number) => void;
 }
 
 const RULES: OptionRules<OpenDatasetOptions> = {
   ...DATASET_RULES,
   measure: trueOrFalse,
-  onProgress: someFunction,
 };
 
 /** A dataset that stays in its files. A row is read and tokenized when it is needed. */
@@ -62,7 +59,7 @@ function hasExample({ length, at }: ExampleSource): boolean {
 /**
  * Opens files of rows without reading them into memory.
  * One pass finds malformed rows and decides which rows are held out. It keeps the position of every 1,024th
- * row and one or two bits per row (with `measure`, 4 bytes more). The examples are those of `loadDataset`, in
+ * row and two bits per row (with `measure`, 4 bytes more). The examples are those of `loadDataset`, in
  * the same order. Without `measure`, a training row beyond the first thousand that has no token to predict
  * is found, and left out, only when it is read.
  *
@@ -95,7 +92,6 @@ export async function openDataset(
         : await rowsPart(file, reading, {
             measure,
             keepsOpen: parts.length < MOST_OPEN_FILES,
-            onProgress: options.onProgress,
           });
       parts.push(part);
       rows = await part.walk(rule, rows, taken);

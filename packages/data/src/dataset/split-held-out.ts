@@ -21,11 +21,11 @@ export interface HeldOutRule {
    * fraction, whose choice does not depend on other rows.
    */
   isCandidate(hash: number): boolean;
-  /** SHA-256 over the hashes of all rows in their order. It changes with the rows and with their order. */
+  /** SHA-256 over the hashes of the added rows, in their order. */
   fingerprint(): string;
   /**
    * The numbers of the held-out rows, ascending. `reasons` for dropping other rows are for the message.
-   * @throws QdyloraError BAD_CONFIG if these are no rows or all rows.
+   * @throws QdyloraError BAD_CONFIG if no row, or every row, would be held out.
    */
   heldOut(reasons?: RowCounts['reasons']): number[];
 }

@@ -15,12 +15,11 @@ export const alpacaPrompt = (instruction: string, input: string): string =>
  * `{"instruction": "…", "input": "…", "output": "…"}`; `input` may be empty or missing. Rows with a system
  * text or earlier turns are refused: the Alpaca prompt has no place for them.
  */
-export const alpacaFormat: RowFormat = {
+export const alpacaFormat = {
   name: 'alpaca',
   required: ['instruction', 'output'],
   optional: ['input'],
   readsVariables: (_, { applyChatTemplate }) => applyChatTemplate,
-  hasPrompts: true,
   label(row, settings) {
     assertOneExchange(row);
     const instruction = textOf(row, 'instruction');
@@ -33,7 +32,7 @@ export const alpacaFormat: RowFormat = {
       tokenizer: assertTokenizer(settings.tokenizer, 'alpaca'),
     });
   },
-};
+} as const satisfies RowFormat;
 
 /** @throws QdyloraError BAD_DATA for LLaMA-Factory's columns of a system text and earlier turns */
 function assertOneExchange({ value, where }: Row): void {

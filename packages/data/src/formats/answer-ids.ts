@@ -14,9 +14,9 @@ const NEWLINE = '\n';
 
 /**
  * Tokens of an answer behind the tokens of its prompt, so that both together read as one text.
- * Those of the answer alone, unless the tokenizer puts a space at the beginning of every text (Llama 2): an
- * answer is no beginning. Then those that it has behind its prompt or, if that ends in other tokens in the
- * joint text, behind a newline.
+ * By default the answer is tokenized alone. A tokenizer that adds a space at the start of every text (Llama
+ * 2) would add one to the answer; then the ids after the prompt in the joint text are used, or, if the prompt
+ * has other tokens there, the ids after a newline.
  */
 export function answerIds(
   tokenizer: Tokenizer,

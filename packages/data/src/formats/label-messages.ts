@@ -54,7 +54,7 @@ function isUntrained(weight: unknown, name: string, where: string): boolean {
   if (weight === 0) return true;
   throw badData(
     where,
-    `The weight of ${name} must be 0 or 1 (got ` + `${typeof weight === 'number' ? weight : kindOf(weight)})`,
+    `The weight of ${name} must be 0 or 1 (got ${typeof weight === 'number' ? weight : kindOf(weight)})`,
     'A turn counts or does not: correct or delete this line.',
   );
 }

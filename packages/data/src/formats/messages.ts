@@ -8,14 +8,13 @@ import type { Row, RowFormat } from './row-format.ts';
  * Conversations, formatted with the tokenizer's chat template: `{"messages": [{"role": "user", "content":
  * "…"}, {"role": "assistant", "content": "…"}]}`. Other keys of a message are for the template.
  */
-export const messagesFormat: RowFormat = {
+export const messagesFormat = {
   name: 'messages',
   required: ['messages'],
   optional: ['tools'],
   readsVariables: () => true,
-  hasPrompts: true,
   label: (row, settings) => labelMessages(readMessages(row, 'messages'), row, settings),
-};
+} as const satisfies RowFormat;
 
 /**
  * Reads the messages under a key. @throws QdyloraError BAD_DATA if there are none or if they are not
@@ -105,7 +104,7 @@ function readContent(content: unknown, name: string, where: string): string | nu
     return parts.map((part) => part.text as string).join('');
   throw badData(
     where,
-    `${name} must be text (got ` + `${Array.isArray(content) ? 'parts that are not text' : kindOf(content)})`,
+    `${name} must be text (got ${Array.isArray(content) ? 'parts that are not text' : kindOf(content)})`,
     'Only text is trained on here: delete this line, or its images.',
   );
 }

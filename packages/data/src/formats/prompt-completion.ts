@@ -8,12 +8,11 @@ import { assertTokenizer, textOf, type RowFormat } from './row-format.ts';
  * Texts are used as written, with BOS as the tokenizer's files say, and EOS. Two lists of messages are one
  * conversation, formatted with the chat template; the loss is on the assistant turns of the completion.
  */
-export const promptCompletionFormat: RowFormat = {
+export const promptCompletionFormat = {
   name: 'prompt_completion',
   required: ['prompt', 'completion'],
   optional: ['tools'],
   readsVariables: ({ value }, { applyChatTemplate }) => applyChatTemplate || Array.isArray(value.prompt),
-  hasPrompts: true,
   label(row, settings) {
     if (Array.isArray(row.value.prompt)) {
       const told = readMessages(row, 'prompt').map((message) =>
@@ -31,4 +30,4 @@ export const promptCompletionFormat: RowFormat = {
       tokenizer: assertTokenizer(settings.tokenizer, 'prompt_completion'),
     });
   },
-};
+} as const satisfies RowFormat;

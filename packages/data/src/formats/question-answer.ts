@@ -8,12 +8,11 @@ export const questionPrompt = (question: string): string => `Question: ${questio
  * `{"question": "…", "answer": "…"}` (GSM8K): `questionPrompt(question)` and `{answer}{eos}`, both without
  * special tokens at the start.
  */
-export const questionAnswerFormat: RowFormat = {
+export const questionAnswerFormat = {
   name: 'question_answer',
   required: ['question', 'answer'],
   optional: [],
   readsVariables: (_, { applyChatTemplate }) => applyChatTemplate,
-  hasPrompts: true,
   label(row, settings) {
     const question = textOf(row, 'question');
     const answer = textOf(row, 'answer');
@@ -27,4 +26,4 @@ export const questionAnswerFormat: RowFormat = {
       tokenizer: assertTokenizer(settings.tokenizer, 'question_answer'),
     });
   },
-};
+} as const satisfies RowFormat;

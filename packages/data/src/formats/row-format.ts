@@ -33,8 +33,6 @@ export interface RowFormat {
   readsVariables?(row: Row, settings: RowSettings): boolean;
   /** The keys of masks that decide which tokens of a row count. */
   maskKeys?(settings: RowSettings): readonly string[];
-  /** True if rows separate prompts from answers. Otherwise every token counts as an answer. */
-  readonly hasPrompts: boolean;
   label(row: Row, settings: RowSettings): LabelledTokens;
 }
 

@@ -26,14 +26,13 @@ const ROLES: ReadonlyMap<string, string> = new Map([
  * `function_call` turns hold JSON of `name` and `arguments`, or a list of them, and become an assistant's
  * tool calls. `observation` is the answer of a tool. Turns with `role` and `content` are read as messages.
  */
-export const sharegptFormat: RowFormat = {
+export const sharegptFormat = {
   name: 'sharegpt',
   required: ['conversations'],
   optional: ['system', 'tools'],
   readsVariables: () => true,
-  hasPrompts: true,
   label: (row, settings) => labelMessages(readTurns(row), row, settings),
-};
+} as const satisfies RowFormat;
 
 function readTurns(row: Row): ChatMessage[] {
   const { conversations, system } = row.value;

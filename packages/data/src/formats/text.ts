@@ -3,13 +3,12 @@ import { opening, withEnd } from './label-exchange.ts';
 import { assertTokenizer, textOf, type RowFormat } from './row-format.ts';
 
 /** `{"text": "…"}`: a document. The loss is on every token. BOS as the tokenizer's files say, and one EOS. */
-export const textFormat: RowFormat = {
+export const textFormat = {
   name: 'text',
   required: ['text'],
   optional: [],
-  hasPrompts: false,
   label(row, settings) {
     const tokenizer = assertTokenizer(settings.tokenizer, 'text');
     return maskPrompt([{ ids: withEnd(tokenizer, opening(tokenizer, textOf(row, 'text'))), isAnswer: true }]);
   },
-};
+} as const satisfies RowFormat;

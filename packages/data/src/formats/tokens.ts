@@ -18,12 +18,11 @@ const BIT: Range = { from: 0, to: 1 };
  * labels[i] belongs to input_ids[i]; −100 is not counted, and neither is a token whose masks (`maskKeys`,
  * those of TRL) are not 1. Positions whose `attention_mask` is 0 are padding and are removed.
  */
-export const tokensFormat: RowFormat = {
+export const tokensFormat = {
   name: 'tokens',
   required: ['input_ids'],
   optional: ['labels', 'attention_mask'],
   maskKeys,
-  hasPrompts: false,
   label(row, settings) {
     const { tokenizer } = settings;
     const top = tokenizer ? tokenizer.vocabularySize - 1 : MAX_ID;
@@ -50,7 +49,7 @@ export const tokensFormat: RowFormat = {
       labels: labels.map((label, i) => (isCounted(i) ? label : NOT_COUNTED)).filter(isReal),
     };
   },
-};
+} as const satisfies RowFormat;
 
 /** As in TRL, `completion_mask` decides only with `completionOnlyLoss`. */
 function maskKeys({ completionOnlyLoss }: RowSettings): readonly string[] {

@@ -53,8 +53,8 @@ export function labelConversation(
 }
 
 /**
- * The conversation, with joined texts in place of parts if the template fails on parts, as one does that goes
- * through them in some turns only.
+ * The conversation. If rendering it with content parts fails, each message's parts are replaced by their
+ * joined text: some templates iterate over parts only in some turns.
  */
 function fitting(conversation: Conversation, template: ChatTemplate): Conversation {
   const { messages } = conversation;

@@ -26,7 +26,7 @@ export function* readJsonl(file: string): Generator<JsonlRow> {
       throw badData(
         where,
         'Each line must be one JSON object, but the file begins a JSON list',
-        "Convert it: jq -c '.[]' in.json > out.jsonl, or read it with loadDataset",
+        "Convert it: jq -c '.[]' in.json > out.jsonl, or read it with loadDataset.",
       );
     }
     const value = parseRow(bytes, where);

@@ -30,7 +30,6 @@ export interface Line extends Place {
 }
 
 export interface LineOptions {
-  readonly maxLineBytes?: number;
   /** Continues after a line over the limit, which then has an error in place of bytes. Default: false. */
   readonly skipsLongLines?: boolean;
   /** How errors name the place of a line, and what to do about a long one; by default as of a text file. */
@@ -44,35 +43,35 @@ export interface LineOptions {
  * @throws QdyloraError MISSING_FILE; BAD_DATA for anything but a regular file, or for a line over
  * `MAX_LINE_BYTES`.
  */
-export function* readLines(file: string, maxLineBytes = MAX_LINE_BYTES): Generator<Line> {
+export function* readLines(file: string): Generator<Line> {
   const descriptor = openRegularFile(file);
   try {
-    yield* linesOf(descriptor, file, BEGINNING, { maxLineBytes });
+    yield* linesOf(descriptor, file, BEGINNING);
   } finally {
     closeSync(descriptor);
   }
 }
 
 /**
- * The lines of an open file from `from` on. @throws QdyloraError BAD_DATA for a line over `maxLineBytes`,
+ * The lines of an open file from `from` on. @throws QdyloraError BAD_DATA for a line over `MAX_LINE_BYTES`,
  * unless `skipsLongLines`.
  */
 export function* linesOf(
   descriptor: number,
   file: string,
   from: Place,
-  { maxLineBytes = MAX_LINE_BYTES, skipsLongLines = false, described }: LineOptions = {},
+  { skipsLongLines = false, described }: LineOptions = {},
 ): Generator<Line> {
   let { line, offset } = from;
   const tooLong = (): Error =>
     badData(
       described?.where({ line, offset }) ?? `${file}:${line}`,
-      `The ${described ? 'row' : 'line'} has more than ${maxLineBytes} bytes`,
+      `The ${described ? 'row' : 'line'} has more than ${MAX_LINE_BYTES} bytes`,
       described?.nextStep ?? 'Put one row on each line, or name the file .txt to train on its text.',
     );
   const isTooLong = (size: number): boolean => {
-    if (size > maxLineBytes && !skipsLongLines) throw tooLong();
-    return size > maxLineBytes;
+    if (size > MAX_LINE_BYTES && !skipsLongLines) throw tooLong();
+    return size > MAX_LINE_BYTES;
   };
   for (const { bytes, end } of splitLines(chunksOf(descriptor, offset), offset, isTooLong)) {
     const next = { offset: end, line: line + 1 };
@@ -87,7 +86,10 @@ export function* linesOf(
 /** The bytes of a row that is too long. */
 export const NOTHING = Buffer.alloc(0);
 
-/** Opens a file for reading. @throws QdyloraError MISSING_FILE; BAD_DATA if it is not a regular file. */
+/**
+ * Opens a file for reading. @throws QdyloraError MISSING_FILE; BAD_DATA if it is not a regular file, or if it
+ * cannot be opened
+ */
 export function openRegularFile(file: string): number {
   assertRegularFile(file);
   const descriptor = openToRead(file);
@@ -127,7 +129,7 @@ export function assertRegularFile(file: string): void {
   if (!stat.isFile())
     throw badData(
       file,
-      'The dataset must be a regular file (got ' + `${stat.isDirectory() ? 'a folder' : 'something else'})`,
+      `The dataset must be a regular file (got ${stat.isDirectory() ? 'a folder' : 'something else'})`,
       'Name the file itself.',
     );
 }

@@ -16,7 +16,7 @@ export interface RowValues {
  * that Python sees.
  *
  * @throws QdyloraError MISSING_FILE; BAD_DATA with file and line for a row that is not a JSON object, and for
- * a file without rows
+ * a file without rows; WRITE_FAILED if a Parquet file cannot be copied; ABORTED
  * @example
  * const [row] = await readRowValues('test.jsonl');
  * row.value.get('question');

@@ -12,3 +12,6 @@ export function rowHash(values: readonly unknown[], seed: number): number {
   const digest = hash('sha256', `${seed}\n${JSON.stringify(values)}`, 'buffer');
   return digest.readUIntBE(0, BYTES_OF_HASH) / HASHES;
 }
+
+/** Hash of a window of plain text: that of a row with these ids. */
+export const windowHash = (ids: Int32Array, seed: number): number => rowHash([Array.from(ids)], seed);

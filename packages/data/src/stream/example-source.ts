@@ -19,9 +19,8 @@ export function arraySource(examples: readonly Example[]): ExampleSource {
   };
 }
 
-export const isExampleArray = (
-  examples: readonly Example[] | ExampleSource,
-): examples is readonly Example[] => Array.isArray(examples);
+const isExampleArray = (examples: readonly Example[] | ExampleSource): examples is readonly Example[] =>
+  Array.isArray(examples);
 
 /**
  * Converts examples to a source. @throws QdyloraError BAD_ARGUMENT for anything but an array or a source,
@@ -102,7 +101,7 @@ export function mixSources(parts: readonly WeightedSource[], seed: number): Exam
       if (count > MOST_EXAMPLES)
         throw badWeights(
           `An epoch of ${weight} times ${length} rows has more than 2^48 rows`,
-          'Lower the weights: how they compare to each other makes the mixture.',
+          'Lower the weights: only their ratios matter for the mixture.',
         );
       const share = permuteIndex(length, createRng(seed).named(`mixture ${part}`));
       const chosen = (slot: number): number => (slot < whole ? slot % length : share(slot % length));

@@ -8,8 +8,8 @@ export interface FileSource {
 }
 
 /**
- * Concatenates the files of each name, and combines the names by their weights. Half of a pattern is half of
- * all its rows, however few each file has.
+ * Concatenates the files of each name, and combines the names by their weights. Weight 0.5 selects half of
+ * all rows of a pattern, not half of each file.
  */
 export function mixFiles(
   parts: readonly FileSource[],

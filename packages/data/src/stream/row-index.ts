@@ -4,7 +4,8 @@ import type { RowFile } from '../rows/row-file.ts';
 import { readRow } from '../rows/walk-rows.ts';
 
 /**
- * Entries per stored position: 16 bytes per thousand rows, and about 500 lines to skip on the way to a row.
+ * Entries per stored position: about 50 bytes per thousand rows, and about 500 lines to skip on the way to a
+ * row.
  */
 export const ENTRIES_PER_MARK = 1024;
 

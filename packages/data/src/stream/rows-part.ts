@@ -6,7 +6,7 @@ import { openRowFile, type RowFile } from '../rows/row-file.ts';
 import { walkRows } from '../rows/walk-rows.ts';
 import type { HeldOutRule } from '../dataset/split-held-out.ts';
 import type { Example } from '../token-batch.ts';
-import { yieldBetweenRows } from '../yield-to-events.ts';
+import { ROWS_PER_TURN, yieldBetweenRows } from '../yield-to-events.ts';
 import { createBitSet, type BitSet } from './bit-set.ts';
 import type { DatasetPart, TakenRows } from './dataset-part.ts';
 import type { ExampleSource } from './example-source.ts';
@@ -16,16 +16,11 @@ import { rowIndex, type RowIndex } from './row-index.ts';
 /** Number of rows of an unmeasured dataset that are tokenized for the report. */
 const MEASURED_ROWS = 1000;
 
-/** Number of rows between two checks of the signal. */
-const ROWS_PER_TURN = 64;
-
 export interface RowsPartOptions {
   /** Tokenizes every row during the walk. */
   readonly measure: boolean;
   /** True if the file stays open between two reads. */
   readonly keepsOpen: boolean;
-  /** Called with the number of rows visited so far. */
-  readonly onProgress?: (rows: number) => void;
 }
 
 /**
@@ -96,7 +91,6 @@ async function walkPart(
     if (isKept) rule.add(first + state.usable++, facts.hash);
     if (facts) taken.count++; // a dropped row counts too
     if (taken.count >= reading.limit) break;
-    if (isUsable.length % 65536 === 0) options.onProgress?.(first + state.usable);
   }
   if (!options.keepsOpen) rows.rest();
   return first + state.usable;

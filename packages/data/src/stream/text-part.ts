@@ -1,6 +1,6 @@
 import { readWindows, type DatasetFile, type Reading } from '../dataset/dataset-options.ts';
 import { keepExample } from '../dataset/keep-example.ts';
-import { rowHash } from '../rows/row-hash.ts';
+import { windowHash } from '../rows/row-hash.ts';
 import type { Example } from '../token-batch.ts';
 import type { DatasetPart } from './dataset-part.ts';
 import { arraySource } from './example-source.ts';
@@ -20,7 +20,7 @@ export function textPart(file: DatasetFile, reading: Reading): DatasetPart {
         taken.count++;
         const example = keepExample(window, maxSeqLength, counts);
         if (!example) continue;
-        rule.add(first + examples.length, rowHash([Array.from(window.ids)], seed));
+        rule.add(first + examples.length, windowHash(window.ids, seed));
         examples.push(example);
       }
       return Promise.resolve(first + examples.length);

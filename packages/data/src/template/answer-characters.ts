@@ -118,7 +118,7 @@ function turnEnd(text: string, upToTurn: string, turn: OpenTurn): number | null 
   if (words === '') return callsEnd(text, upToTurn, turn);
   const at = upToTurn.lastIndexOf(words);
   if (at < 0) return null;
-  const closed = words + upToTurn.slice(at + words.length);
+  const closed = upToTurn.slice(at);
   const found = text.indexOf(closed, start);
   return found < 0 ? null : found + closed.length;
 }

@@ -80,10 +80,10 @@ const RULES: OptionRules<ChatTemplateOptions> = {
  * Compiles a model's chat template, in the dialect of transformers: trimmed blocks, `raise_exception`,
  * `strftime_now`, `{% generation %}`.
  *
- * `render` throws QdyloraError BAD_CONFIG for a template that is not Jinja, and BAD_DATA if the template
- * refuses a conversation (with the template's message) or its last message cannot be continued. `render` and
- * `createChatTemplate` throw BAD_ARGUMENT for unknown or invalid options and for messages that are not an
- * array.
+ * @throws QdyloraError BAD_ARGUMENT for invalid options. `render` throws BAD_CONFIG for a template that is
+ * not Jinja or exceeds its limits, UNSUPPORTED for Jinja that is not implemented, BAD_DATA if the template
+ * refuses the conversation or the last message cannot be continued, and BAD_ARGUMENT for messages that are
+ * not an array or for invalid options.
  */
 export function createChatTemplate(source: string, options: ChatTemplateOptions = {}): ChatTemplate {
   assertArgument(

@@ -2,10 +2,10 @@ import { QdyloraError } from '@qdylora/contract';
 import { kindOf } from '../bad-data.ts';
 
 /**
- * Upper limit of ids, far above any vocabulary (Gemma has 262,144 tokens). A larger id would only make a
- * sparse array.
+ * Upper limit of ids and of the number of merges, far above any vocabulary (Gemma has 262,144 tokens). A
+ * larger id would only make a sparse array.
  */
-const MAX_TOKEN_ID = 2 ** 24;
+export const MAX_TOKEN_ID = 2 ** 24;
 
 /**
  * Upper limit of added tokens, which are searched for at every position of a text before it is split. Gemma 3
@@ -138,6 +138,8 @@ function assertMerges(model: Record<string, unknown>): void {
     throw bad(
       `BPE needs an object \`vocab\` and a list \`merges\` (got ${kindOf(vocab)} and ${kindOf(merges)})`,
     );
+  if (merges.length > MAX_TOKEN_ID)
+    throw bad(`There may be at most ${MAX_TOKEN_ID} merges (got ${merges.length})`);
   if (prefix !== undefined && prefix !== null && typeof prefix !== 'string')
     throw bad(`\`continuing_subword_prefix\` must be a text (got ${kindOf(prefix)})`);
   for (const merge of merges as readonly unknown[]) {

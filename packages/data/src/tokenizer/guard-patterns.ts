@@ -52,7 +52,8 @@ const SECOND_ATTEMPT = 4;
 /** The first pattern of a tokenizer.json that is not known to take linear time; null if there is none. */
 export function unknownPattern(json: TokenizerJson): string | null {
   const stack: unknown[] = [json.normalizer, json.pre_tokenizer, json.decoder];
-  for (let part = stack.pop(); stack.length > 0 || part !== undefined; part = stack.pop()) {
+  while (stack.length > 0) {
+    const part = stack.pop();
     if (typeof part !== 'object' || part === null) continue;
     const { Regex: pattern } = part as { Regex?: unknown };
     if (typeof pattern === 'string' && !KNOWN_PATTERNS.has(pattern)) return pattern;

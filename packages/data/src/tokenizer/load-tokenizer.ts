@@ -48,7 +48,8 @@ const RULES: OptionRules<TokenizerFiles> = {
  * Creates the tokenizer of a model from the contents of its files. On every text of the golden files, ids and
  * decodings equal those of Hugging Face's library.
  *
- * @throws QdyloraError BAD_FILE for an invalid tokenizer.json; BAD_CONFIG for special tokens outside the
+ * @throws QdyloraError BAD_FILE for an invalid tokenizer.json; UNSUPPORTED for a kind of tokenizer that would
+ * give other tokens here; BAD_CONFIG for special tokens outside the
  * vocabulary; BAD_ARGUMENT for invalid `files`. `encode` and `decode` throw BAD_ARGUMENT for invalid texts,
  * ids and options; `encode` throws BAD_FILE for characters that the vocabulary lacks, if it names no unknown
  * token.

@@ -25,8 +25,8 @@ export interface RankChoice {
  * Confidence set for the best rank: the ranks that a paired test does not distinguish from the one with the
  * smallest loss, Holm-adjusted at level α.
  *
- * The set holds the truly best rank with confidence of at least 1 − α. To leave it out, another rank must
- * look better by a two-sided margin, and only one of the two sides can do that.
+ * The set holds the truly best rank with confidence of at least 1 − α. That rank is lost only if another rank
+ * looks significantly better, which is one side of a two-sided test, so the level is conservative.
  *
  * A rank whose loss is not finite is never in the set. A difference smaller than the report's
  * `detectableDifference` cannot be resolved.

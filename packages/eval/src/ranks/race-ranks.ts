@@ -1,7 +1,7 @@
 import { fewestDiscordant, mcNemarTest } from '../statistics/mcnemar-test.ts';
 import { pairedTTest, type PairedDifference } from '../statistics/paired-t-test.ts';
 import { Z_95 } from '../statistics/wilson-interval.ts';
-import { chooseRank } from './choose-rank.ts';
+import { chooseRank, type RankChoice } from './choose-rank.ts';
 import { isRightOrWrong, scaledLosses, type DocumentScores } from './score-report.ts';
 
 /** A rank that left a race before all documents were judged. */
@@ -10,8 +10,8 @@ export interface DroppedRank {
   /** Documents that it was judged on. */
   readonly documents: number;
   /**
-   * `worse`: significantly worse than the leading rank. `indifferent`: it differs from a smaller rank by less
-   * than anybody cares for.
+   * `worse`: significantly worse than the leading rank. `indifferent`: its difference from the leading rank
+   * is known to be below `indifference`, and a smaller rank remains.
    */
   readonly reason: 'worse' | 'indifferent';
   /** Its score minus that of the leading rank on these documents. */
@@ -80,7 +80,10 @@ export async function raceRanks(
     const measured = await measure(survivors, judged, look);
     survivors.forEach((rank, i) => scores.set(rank, joined(scores.get(rank), measured[i])));
     judged = look;
-    const race = compared(survivors, scores, higherIsBetter, (alpha * RACE_SHARE) / looks.length);
+    const race = compareSoFar(survivors, scores, {
+      higherIsBetter,
+      alpha: (alpha * RACE_SHARE) / looks.length,
+    });
     const leave = (rank: number, reason: DroppedRank['reason']): void => {
       dropped.push({ rank, documents: look, reason, mean: race.differences.get(rank)!.mean });
     };
@@ -98,13 +101,19 @@ export async function raceRanks(
   return { survivors, dropped, looks, documents: judged };
 }
 
-/** The ranks on the documents so far; differences are scores minus that of the leading rank. */
-function compared(
+/** Ranks on the documents so far. */
+interface RaceState extends Pick<RankChoice, 'bestRank' | 'confidenceSet'> {
+  /** By rank: its score minus that of the leading rank. */
+  readonly differences: ReadonlyMap<number, PairedDifference>;
+  /** The least half-width of an interval: that of documents which have not differed yet. */
+  readonly floor: number;
+}
+
+function compareSoFar(
   ranks: readonly number[],
   scores: ReadonlyMap<number, DocumentScores>,
-  higherIsBetter: boolean,
-  alpha: number,
-) {
+  { higherIsBetter, alpha }: { readonly higherIsBetter: boolean; readonly alpha: number },
+): RaceState {
   const sign = higherIsBetter ? -1 : 1;
   const measured = ranks.map((rank) => ({ rank, losses: scaledLosses(scores.get(rank)!, sign) }));
   const isBinary = ranks.every((rank) => isRightOrWrong(scores.get(rank)!));
@@ -118,6 +127,7 @@ function compared(
     bestRank,
     confidenceSet,
     differences: new Map(ranks.map((rank, i) => [rank, signed(versusBest[i])])),
+    // at 5 %, as the 95 % half-widths
     floor: isBinary ? fewestDiscordant(0.05) / measured[0].losses.counts.length : 0,
   };
 }

@@ -15,7 +15,7 @@ import type { RankLosses } from './rank-losses.ts';
 
 /**
  * Scores of one model, one entry a document: the score is Σ sums / Σ counts. Counts are 1, or the words or
- * bytes that a likelihood is divided by.
+ * bytes that a likelihood is divided by, or 1/n where each task of n documents counts the same.
  */
 export type DocumentScores = Pick<ExampleLosses, 'sums' | 'counts'>;
 

@@ -29,7 +29,8 @@ export function mcNemarTest(first: ExampleLosses, second: ExampleLosses): Paired
     differences.counts.every((count) => count === 1) &&
       worse + better + countOf(0) === differences.sums.length,
     'mcnemar-test',
-    'each example must be right or wrong: losses differ by −1, 0 or 1',
+    'Each example must be right or wrong: two losses may differ by −1, 0 or 1 only.',
+    'Use pairedTTest for other scores.',
   );
   const { mean, standardError } = ratioEstimate(differences);
   return { mean, standardError, pValue: midPValue(worse, better) };

@@ -5,7 +5,7 @@ import { studentTPValue } from './student-t-p-value.ts';
 
 /** Result of a paired comparison of two models. */
 export interface PairedDifference {
-  /** Loss of the first model minus loss of the second, in nats per token. */
+  /** First minus second: of losses in nats per token, or of scores in their own unit. */
   readonly mean: number;
   readonly standardError: number;
   /** Two-sided, for the null hypothesis of no difference. */
@@ -40,7 +40,8 @@ export function differencesOf(where: string, first: ExampleLosses, second: Examp
     first.counts.length === second.counts.length &&
       first.counts.every((count, i) => count === second.counts[i]),
     where,
-    'the two models were not measured on the same examples: their token counts differ',
+    'The two models were not measured on the same examples: their token counts differ.',
+    'Measure both on the same examples.',
   );
   return { sums: first.sums.map((sum, i) => sum - second.sums[i]), counts: first.counts };
 }

@@ -91,12 +91,23 @@ describe('a regular expression of Python finds the same', () => {
   });
 
   const malformed = ['(?P=)', '(?P=a-b)', '(?P<a>b)(?P=a'];
-  it.each(['(?x)a', 'a++', '(?>a)', '(?i:a)', '[\\S]', '\\p', 'a)(b', ...malformed])(
+  it.each(['(?x)a', 'a++', '(?>a)', '(?i:a)', '[a', '\\p', 'a)(b', ...malformed])(
     '%s is refused',
     (pattern) => {
       expect(() => pythonRegex(pattern)).toThrow(/regular expression/);
     },
   );
+});
+
+it.each([
+  ['[\\s\\S]', ['a', ' ', '\n', '9', '_']],
+  ['[\\S]+', ['a', '9_']],
+  ['[^\\S\\n]', [' ']],
+  ['[^\\W\\d]', ['a', '_']],
+  ['[\\D9]+', ['a \n9_']],
+  ['[^\\S]*9', [' \n9']],
+])('a character set with a complement finds the same: %s', (pattern, found) => {
+  expect('a \n9_'.match(pythonRegex(pattern))).toEqual(found);
 });
 
 describe('literals of Python', () => {

@@ -39,7 +39,7 @@ doc_to_target: gold
 
 describe('wrong tasks are refused with what to do', () => {
   it('an unknown task has a nearest name', () => {
-    expect(() => findTasks(['gsm8'])).toThrow('[tasks] There is no task gsm8. Did you mean gsm8k?');
+    expect(() => findTasks(['gsm8'])).toThrow('[tasks] Unknown task: gsm8. Did you mean gsm8k?');
     expect(() => findTasks(['nothing of the kind'])).toThrow('The tasks are: mmlu, ');
     expect(TASK_NAMES).toContain('mmlu_anatomy');
   });
@@ -55,7 +55,7 @@ describe('wrong tasks are refused with what to do', () => {
   });
 
   it.each([
-    ['doc_to_txt: a\n', '`doc_to_txt` is no key here. Did you mean `doc_to_text`?'],
+    ['doc_to_txt: a\n', '`doc_to_txt` is not a known key. Did you mean `doc_to_text`?'],
     ['output_type: choice\n', 'There is no output_type choice.'],
     ['metric_list: [{metric: accuracy}]\n', 'There is no metric accuracy for multiple_choice.'],
     ['metric_list: [{metric: acc, aggregation: men}]\n', 'Did you mean mean?'],

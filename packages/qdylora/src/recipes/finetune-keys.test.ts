@@ -239,8 +239,8 @@ describe('keys of a run', () => {
     expect(noticesOf(also)).toEqual(
       expect.arrayContaining([
         expect.stringMatching(/^eval_dataset: .* is also in dataset/),
-        `1 file has no rows and was passed over: ${empty}`,
-        expect.stringMatching(/^Named more than once.*\(2 times\)/),
+        `1 file has no rows and was skipped: ${empty}`,
+        expect.stringMatching(/^These files are listed more than once.*\(2 times\)/),
         expect.stringMatching(/^eval_dataset: 1 row could not be used and was skipped/),
       ]),
     );

@@ -86,12 +86,12 @@ describe('a resumed run', () => {
   );
 
   it(
-    'says that completion_only_loss has no say in rows of tokens to those who set it only, and goes on ' +
+    'says that completion_only_loss has no effect on rows of tokens to those who set it only, and goes on ' +
       'whether it was set or left out',
     async () => {
       const outputDir = folder.in('completions');
       const again = { ...common, outputDir, resumeFromCheckpoint: 'auto' } as const;
-      const note = 'completion_only_loss has no say';
+      const note = 'completion_only_loss has no effect';
       const noticesOf = async (options: FinetuneOptions): Promise<string> =>
         (await run(options))
           .flatMap((event) =>

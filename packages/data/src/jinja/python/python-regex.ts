@@ -1,4 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
+import { PYTHON_SPACE } from './python-text.ts';
 
 /**
  * Translates a regular expression of Python's `re` for texts into JavaScript's, with the flags `gu`.
@@ -30,10 +31,8 @@ export function pythonRegex(pattern: string): RegExp {
  * either side, so `$` would match inside an emoji.
  */
 const BETWEEN_CHARACTERS = '(?:^|(?<=[^]))';
-/** White space of Python's `\s`. */
-const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
 const WORD = '\\p{L}\\p{N}_';
-const CLASSES: Readonly<Record<string, string>> = { s: SPACE, d: '\\p{Nd}', w: WORD };
+const CLASSES: Readonly<Record<string, string>> = { s: PYTHON_SPACE, d: '\\p{Nd}', w: WORD };
 /** Control characters that a letter after a backslash means in both languages. */
 const SAME_ESCAPES: ReadonlySet<string> = new Set('nrtfv');
 const SYNTAX: ReadonlySet<string> = new Set('^$\\.*+?()[]{}|/');
@@ -176,28 +175,40 @@ class Translator {
 
   #class(): string {
     this.#at++;
-    let source = '[';
-    if (this.#startsWith('^')) source += this.#take();
+    const isNegated = this.#startsWith('^');
+    if (isNegated) this.#at++;
+    let source = '';
+    const complements: string[] = [];
     for (let isFirst = true; ; isFirst = false) {
       const character = this.#take();
       if (character === '') throw invalid(this.#pattern, 'unterminated character set');
-      if (character === ']' && !isFirst) return `${source}]`;
-      if (character === '\\') source += this.#classEscape();
+      if (character === ']' && !isFirst) return characterSet(source, complements, isNegated);
+      const complement = character === '\\' ? this.#complement() : undefined;
+      if (complement !== undefined) complements.push(complement);
+      else if (character === '\\') source += this.#classEscape();
       else source += character === '[' || character === ']' ? `\\${character}` : character;
     }
   }
 
-  #classEscape(): string {
-    const letter = this.#take();
-    if (CLASSES[letter]) return CLASSES[letter];
-    if (CLASSES[letter.toLowerCase()]) return this.#negatedInClass(letter);
-    return letter === 'b' ? '\\x08' : this.#characterEscape(letter);
+  /** The class whose complement an escape of a character set is: `\S`, `\D` or `\W`; undefined for others. */
+  #complement(): string | undefined {
+    const letter = this.#pattern[this.#at] ?? '';
+    if (!['S', 'D', 'W'].includes(letter)) return undefined;
+    this.#at++;
+    return CLASSES[letter.toLowerCase()];
   }
 
-  #negatedInClass(letter: string): string {
-    if (letter === 'D') return '\\P{Nd}';
-    throw unsupported(this.#pattern, `\\${letter} in a character set`);
+  #classEscape(): string {
+    const letter = this.#take();
+    return CLASSES[letter] ?? (letter === 'b' ? '\\x08' : this.#characterEscape(letter));
   }
+}
+
+/** A character of `source` or outside of any of `complements`; negated: none of these. */
+function characterSet(source: string, complements: readonly string[], isNegated: boolean): string {
+  const outside = complements.map((inside) => `[^${inside}]`);
+  if (isNegated) return `${outside.map((other) => `(?!${other})`).join('')}[^${source}]`;
+  return outside.length === 0 ? `[${source}]` : `(?:${[`[${source}]`, ...outside].join('|')})`;
 }
 
 const unsupported = (pattern: string, part: string): QdyloraError =>
@@ -210,7 +221,7 @@ const unsupported = (pattern: string, part: string): QdyloraError =>
 const invalid = (pattern: string, problem: string, cause?: unknown): QdyloraError =>
   new QdyloraError('BAD_CONFIG', {
     where: 'regular expression',
-    problem: `${JSON.stringify(pattern)} is no regular expression: ${problem}`,
+    problem: `${JSON.stringify(pattern)} is not a valid regular expression: ${problem}`,
     nextStep: 'Correct it. Expressions are written as for Python.',
     cause,
   });

@@ -2,13 +2,14 @@ import { ExactNumber } from '../../rows/json/exact-number.ts';
 import { PythonFloat, Tuple, type Dict, type Value } from './values.ts';
 
 /**
- * White space as in Python's `str.isspace`: U+001C to U+001F and U+0085 count, which JavaScript's `trim`
- * keeps; U+FEFF does not, which `trim` removes.
+ * White space of Python's `str.isspace` and `\s`, for the inside of a character class: U+001C to U+001F and
+ * U+0085 count, which JavaScript's `trim` keeps; U+FEFF does not, which `trim` removes.
  */
-const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
-const LEADING = new RegExp(`^[${SPACE}]+`);
-const SPACE_UNIT = new RegExp(`[${SPACE}]`);
-const WORDS = new RegExp(`[^${SPACE}]+`, 'g');
+export const PYTHON_SPACE =
+  '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
+const LEADING = new RegExp(`^[${PYTHON_SPACE}]+`);
+const SPACE_UNIT = new RegExp(`[${PYTHON_SPACE}]`);
+const WORDS = new RegExp(`[^${PYTHON_SPACE}]+`, 'g');
 
 /** `str.strip`, `lstrip` and `rstrip`: white space, or any of `characters`. */
 export function stripped(
@@ -74,7 +75,7 @@ export const titled = (text: string): string => text.replace(/\p{L}+/gu, capital
  */
 export const titledWords = (text: string): string =>
   text
-    .split(new RegExp(`([-${SPACE}({[<]+)`))
+    .split(new RegExp(`([-${PYTHON_SPACE}({[<]+)`))
     .map(([first = '', ...rest]) => first.toUpperCase() + rest.join('').toLowerCase())
     .join('');
 

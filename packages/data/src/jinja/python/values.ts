@@ -100,7 +100,7 @@ export function kindOf(value: Value): Kind {
 }
 
 /** A kind of value, for an error message. */
-export const KIND_NAMES: Readonly<Record<Kind, string>> = {
+const KIND_NAMES: Readonly<Record<Kind, string>> = {
   undefined: 'an undefined value',
   none: 'None',
   boolean: 'a boolean',

@@ -1,13 +1,11 @@
 import { BPE, type Tokenizer } from '@huggingface/tokenizers';
+import { MAX_TOKEN_ID } from '../check-tokenizer-json.ts';
 
-/** Length of a long word, in characters. The library is fast on shorter words, and caches them whole. */
+/** Length of a long word, in UTF-16 units. The library is fast on shorter words, and caches them whole. */
 const LONG_WORD = 256;
 
-/**
- * Ids and ranks are below this (`check-tokenizer-json` checks it), so that two of them fit in one exact
- * number.
- */
-const ID = 2 ** 24;
+/** Ids and ranks are below this (`checkTokenizerJson` checks it): two of them fit in one exact number. */
+const ID = MAX_TOKEN_ID;
 
 /**
  * Replaces byte pair encoding of long words by an implementation over typed arrays. The tokens are the same

@@ -43,49 +43,47 @@ export async function answerRequests(
   const { cache, signal, encode = requestEncoder(model) } = options;
   const encoded = requests.map(encode);
   const responses = requests.map((request) => cache?.find(request));
-  const settle = (index: number, response: ModelResponse): void => {
+  const recordResponse = (index: number, response: ModelResponse): void => {
     responses[index] = response;
     cache?.add(requests[index], response);
   };
-  const open = [...encoded.keys()].filter((i) => responses[i] === undefined);
-  const windows = windowsOf(open, encoded);
+  const unanswered = [...encoded.keys()].filter((i) => responses[i] === undefined);
+  const windows = windowsOf(unanswered, encoded);
   const groups = groupByPrefix(
     windows.map(({ tokens }) => tokens.ids),
     options.tokensPerBatch ?? DEFAULT_TOKENS_PER_BATCH,
   );
-  const writings = sortByPrefix(
-    open.filter((i) => encoded[i].writing !== null),
+  const generated = sortByPrefix(
+    unanswered.filter((i) => encoded[i].writing !== null),
     (i) => encoded[i].writing!.ids,
   );
   const reportPass = passReporter(
     [
-      ...groups.map((group) => group.reduce((sum, w) => sum + windows[w].tokens.ids.length, 0)),
-      ...writings.map((i) => encoded[i].writing!.ids.length),
+      ...groups.map((group) => group.reduce((sum, window) => sum + windows[window].tokens.ids.length, 0)),
+      ...generated.map((i) => encoded[i].writing!.ids.length),
     ],
     options,
   );
-  const parts = new Map(open.map((request): [number, LogLikelihood[]] => [request, []]));
+  const addScore = scoreCollector(unanswered, encoded, (request, scores) => {
+    recordResponse(request, scoredResponse(requests[request], scores));
+  });
   const beforeStep = (): Promise<void> => yieldToEvents(signal, ABORTED);
   const scoreGroup = async (group: readonly number[]): Promise<void> => {
-    const results = await model.score(group.map((w) => windows[w].tokens));
-    group.forEach((w, i) => {
-      const { request, place } = windows[w];
-      const ofRequest = parts.get(request)!;
-      ofRequest[place] = results[i];
-      const isWhole = Object.keys(ofRequest).length === encoded[request].windows.length;
-      if (isWhole) settle(request, scoredResponse(requests[request], ofRequest));
+    const scores = await model.score(group.map((window) => windows[window].tokens));
+    group.forEach((window, i) => {
+      addScore(windows[window], scores[i]);
     });
   };
   const write = async (i: number): Promise<void> => {
     const { ids, settings } = encoded[i].writing!;
-    settle(i, await writeUntil(model, ids, settings, beforeStep));
+    recordResponse(i, await writeUntil(model, ids, settings, beforeStep));
   };
-  const steps = [...groups.map((group) => () => scoreGroup(group)), ...writings.map((i) => () => write(i))];
+  const steps = [...groups.map((group) => () => scoreGroup(group)), ...generated.map((i) => () => write(i))];
   options.onPassCount?.(steps.length);
-  await runSteps(steps, model.concurrency ?? 1, async (step) => {
+  await runSteps(steps, model.concurrency ?? 1, async (step, index) => {
     await beforeStep();
     await step();
-    reportPass();
+    reportPass(index);
   });
   return {
     responses: requests.map((request, i) => responses[i] ?? scoredResponse(request, [])),
@@ -100,13 +98,14 @@ export async function answerRequests(
 async function runSteps<T>(
   steps: readonly T[],
   concurrency: number,
-  run: (step: T) => Promise<void>,
+  run: (step: T, index: number) => Promise<void>,
 ): Promise<void> {
   let next = 0;
   const work = async (): Promise<void> => {
     while (next < steps.length) {
       try {
-        await run(steps[next++]);
+        const index = next++;
+        await run(steps[index], index);
       } catch (error) {
         next = steps.length;
         throw error;
@@ -125,13 +124,36 @@ interface Window {
   readonly tokens: ScoredTokens;
 }
 
-const windowsOf = (open: readonly number[], encoded: readonly EncodedRequest[]): Window[] =>
-  open.flatMap((request) =>
+const windowsOf = (unanswered: readonly number[], encoded: readonly EncodedRequest[]): Window[] =>
+  unanswered.flatMap((request) =>
     encoded[request].windows.map((tokens, place): Window => ({ request, place, tokens })),
   );
 
+/**
+ * Collects the score of each window; calls `onComplete` with the scores of a request when its last one is
+ * added.
+ */
+function scoreCollector(
+  unanswered: readonly number[],
+  encoded: readonly EncodedRequest[],
+  onComplete: (request: number, scores: readonly LogLikelihood[]) => void,
+): (window: Window, score: LogLikelihood) => void {
+  const pending = new Map(
+    unanswered.map((request) => [
+      request,
+      { scores: [] as LogLikelihood[], missing: encoded[request].windows.length },
+    ]),
+  );
+  return ({ request, place }, score) => {
+    const ofRequest = pending.get(request)!;
+    ofRequest.scores[place] = score;
+    ofRequest.missing--;
+    if (ofRequest.missing === 0) onComplete(request, ofRequest.scores);
+  };
+}
+
 /** The response from the scores of all windows of a request; an empty text has none. */
-const scoredResponse = (request: ModelRequest, parts: readonly LogLikelihood[]): ModelResponse =>
+const scoredResponse = (request: ModelRequest, scores: readonly LogLikelihood[]): ModelResponse =>
   request.type === 'loglikelihood'
-    ? parts[0]
-    : parts.reduce((sum, { logLikelihood }) => sum + logLikelihood, 0);
+    ? scores[0]
+    : scores.reduce((sum, { logLikelihood }) => sum + logLikelihood, 0);

@@ -8,7 +8,8 @@ export interface GenerationSettings {
   readonly maxNewTokens: number;
 }
 
-const DEFAULT_MAX_TOKENS = 256;
+/** The harness's `max_gen_toks`. */
+export const DEFAULT_MAX_TOKENS = 256;
 /** Names of the greatest number of tokens; the first one that is given counts. */
 export const LENGTH_KEYS = ['max_gen_toks', 'max_new_tokens', 'max_tokens', 'max_completion_tokens'] as const;
 /** Keys that change nothing in greedy decoding. */

@@ -33,7 +33,7 @@ export const TASK_NAMES: readonly string[] = [...GROUPS.keys(), ...TASKS.keys()]
 /** Tasks and the groups that they belong to. */
 export interface ChosenTasks {
   readonly tasks: readonly TaskDefinition[];
-  /** With the groups of groups, each after those that it has. */
+  /** Includes nested groups; a group comes after its members. */
   readonly groups: readonly GroupDefinition[];
 }
 
@@ -69,7 +69,7 @@ function builtInTask(name: string, ownNames: Iterable<string>): TaskDefinition {
   const nearest = nearestName(name, names);
   throw new QdyloraError('BAD_CONFIG', {
     where: 'tasks',
-    problem: `There is no task ${name}`,
+    problem: `Unknown task: ${name}`,
     nextStep: nearest
       ? `Did you mean ${nearest}?`
       : `The tasks are: ${names.filter((each) => !MMLU_TASKS.has(each)).join(', ')}; or name a YAML file.`,

@@ -1,4 +1,4 @@
-import type { PythonDict, RowValues } from '@qdylora/data';
+import { PYTHON_SPACE, type PythonDict, type RowValues } from '@qdylora/data';
 import { badField, column } from '../prompts/document-fields.ts';
 import { textLengths } from '../scoring/text-lengths.ts';
 import type { BuiltInTask } from './built-in-task.ts';
@@ -46,7 +46,7 @@ export const WIKITEXT: BuiltInTask = {
 type Replacement = readonly [pattern: string | RegExp, replacement: string];
 
 /** White space of Python's `\s`. */
-const S = '[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]*';
+const S = `[${PYTHON_SPACE}]*`;
 /** A text between two marks, without white space around it. */
 const inside = (open: string, other: string, close: string): RegExp =>
   new RegExp(`${open}${S}(${other}*?)${S}${close}`, 'g');

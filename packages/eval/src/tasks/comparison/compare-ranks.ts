@@ -35,7 +35,8 @@ interface ComparedMetric {
  * `metric_list`. Groups come last. Metrics without a score of a single document, such as BLEU, are left out.
  * Without ranks the list is empty.
  *
- * The documents of a group are those of all its tasks; the interval of a proportion is clustered by task.
+ * The documents of a group are those of all its tasks. The interval of a proportion is clustered by task in
+ * weighted groups only; else it is ± 1.96 standard errors.
  *
  * @param views of the same requests; a rank that a race has dropped lacks the tasks of that race
  */

@@ -1,5 +1,5 @@
 import { itemsOf, numberOf, PythonFloat, type PythonDict, type PythonValue } from '@qdylora/data';
-import { LENGTH_KEYS } from '../answering/generation-settings.ts';
+import { DEFAULT_MAX_TOKENS, LENGTH_KEYS } from '../answering/generation-settings.ts';
 import { readFilters } from '../filters/read-filters.ts';
 import { readMetrics } from '../metrics/metric-definition.ts';
 import { OUTPUT_TYPES, type OutputType } from './output-type.ts';
@@ -25,7 +25,6 @@ const FEWSHOT_KEYS: readonly string[] = [
   ...['gen_prefix', 'fewshot_delimiter', 'target_delimiter'],
 ];
 const SAMPLERS = ['default', 'first_n'] as const;
-const DEFAULT_MAX_TOKENS = 256;
 
 /**
  * A task from the entries of its YAML, with the defaults of the harness.

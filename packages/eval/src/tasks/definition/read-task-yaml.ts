@@ -44,7 +44,7 @@ function readMerged(
   const [error] = document.errors;
   if (error) throw badYaml(where, error.message);
   const entries = valueOf(document.toJS({ mapAsMap: true }));
-  if (!(entries instanceof Map)) throw badYaml(where, 'it is no mapping of keys to values');
+  if (!(entries instanceof Map)) throw badYaml(where, 'it must be a mapping of keys to values');
   const own = new Map(entries as PythonDict);
   const includes = own.get('include');
   own.delete('include');

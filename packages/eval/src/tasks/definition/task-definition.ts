@@ -64,7 +64,7 @@ export interface TaskDefinition {
   /** The beginning of each answer: a field of the document or a template. */
   readonly genPrefix: string | null;
   readonly fewshot: FewshotDefinition;
-  /** Null: 0 unless the caller gives a number. 0: fixed. */
+  /** Default number of examples; null: 0. A task with 0 ignores the caller's number. */
   readonly numFewshot: number | null;
   /** `generation_kwargs`, with the defaults of the harness. */
   readonly generation: PythonDict | null;

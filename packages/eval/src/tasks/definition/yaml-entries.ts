@@ -87,7 +87,7 @@ export function yamlEntries(dict: PythonDict, where: string): YamlEntries {
       if (unknown === undefined) return;
       const nearest = nearestName(unknown, keys);
       throw error(
-        `\`${unknown}\` is no key here.`,
+        `\`${unknown}\` is not a known key.`,
         nearest ? `Did you mean \`${nearest}\`?` : `The keys are: ${keys.join(', ')}.`,
       );
     },

@@ -10,7 +10,7 @@ export type ReadSplit = (split: string) => Promise<readonly RowValues[]>;
 export interface TaskDocuments {
   /** To be judged. */
   readonly judged: readonly RowValues[];
-  /** From which examples are drawn. Fixed examples have no place. */
+  /** Examples to draw from; [] if none are needed. The place of fixed ones is the task and their number. */
   readonly examples: readonly RowValues[];
   /** Names of the fields of the judged documents. */
   readonly fields: ReadonlySet<string>;
@@ -41,17 +41,16 @@ export async function readDocuments(
       problem: `The split ${judgedSplit} has no rows`,
       nextStep: 'Put rows into it.',
     });
-  return {
-    judged,
-    examples: needsExamples ? await readExamples() : [],
-    fields: new Set(judged[0].value.keys()),
-  };
-
-  async function readExamples(): Promise<readonly RowValues[]> {
+  const readExamples = async (): Promise<readonly RowValues[]> => {
     if (fewshot.split !== null) return fewshot.split === judgedSplit ? judged : processed(fewshot.split);
     if (fewshot.samples !== null)
       return fewshot.samples.map((value, i) => ({ value, where: `${task.name}, sample ${i + 1}` }));
     const split = (splits.training ?? splits.validation ?? splits.test)!;
     return split === judgedSplit ? judged : processed(split);
-  }
+  };
+  return {
+    judged,
+    examples: needsExamples ? await readExamples() : [],
+    fields: new Set(judged[0].value.keys()),
+  };
 }

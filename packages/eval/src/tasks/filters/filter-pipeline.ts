@@ -1,10 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
-import type { PythonDict, PythonValue } from '@qdylora/data';
+import type { PythonValue } from '@qdylora/data';
 
-/** All responses to one request: a list until `take_first` picks one. */
-export type Responses = PythonValue;
-
-/** A step of a pipeline: the responses to one request, and its document. */
+/** A step of a pipeline: from the responses to one request to a list, or to one of them. */
 export type Filter = (responses: readonly PythonValue[]) => PythonValue;
 
 /** Filters in their order; the name is part of the metrics' names: `exact_match,strict-match`. */
@@ -33,6 +30,3 @@ export function applyPipeline(
   }
   return filtered;
 }
-
-/** The documents' part of a response: filters of built-in tasks read it. */
-export type PredictionOf = (document: PythonDict, response: string) => string;

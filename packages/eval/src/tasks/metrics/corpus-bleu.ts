@@ -1,7 +1,10 @@
-import { stripped } from '@qdylora/data';
+import { PYTHON_SPACE, stripped } from '@qdylora/data';
 
 /** Longest n-grams that count. */
 const MAX_ORDER = 4;
+
+/** sacrebleu's `my_log(0)`: its exponential is 0. */
+const LOG_OF_ZERO = -9_999_999_999;
 
 export interface BleuOptions {
   /** Precision of an order without a match: each one halves once more (`exponential`), or the score is 0. */
@@ -68,7 +71,7 @@ function scoreOf(
     precisions[order] =
       matches[order] === 0 ? 100 / (divisor * totals[order]) : (100 * matches[order]) / totals[order];
   }
-  const logs = precisions.map((precision) => (precision === 0 ? -9_999_999_999 : Math.log(precision)));
+  const logs = precisions.map((precision) => (precision === 0 ? LOG_OF_ZERO : Math.log(precision)));
   return brevity * Math.exp(logs.reduce((sum, log) => sum + log, 0) / MAX_ORDER);
 }
 
@@ -123,5 +126,5 @@ export function tokenize13a(text: string): string[] {
 const replaceAll = (text: string, pairs: readonly (readonly [RegExp, string])[]): string =>
   pairs.reduce((changed, [pattern, replacement]) => changed.replace(pattern, replacement), text);
 
-/** White space of Python's `str.split`. */
-const WHITE_SPACE = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/;
+/** Runs of white space, as in Python's `str.split`. */
+const WHITE_SPACE = new RegExp(`[${PYTHON_SPACE}]+`);

@@ -98,7 +98,10 @@ function readMetric(entries: YamlEntries, outputType: OutputType): MetricDefinit
   };
 }
 
-/** A mean of numbers cannot be taken of pairs, and so on. */
+/**
+ * @throws QdyloraError BAD_CONFIG if the aggregation takes other values (numbers, pairs, texts) than the
+ * metric gives
+ */
 function assertFits(entries: YamlEntries, usual: string, aggregation: string): void {
   const takes = AGGREGATIONS.get(usual)!.takes;
   if (AGGREGATIONS.get(aggregation)!.takes === takes) return;

@@ -1,12 +1,12 @@
-/**
- * F1 of common units: ROUGE of one prediction (Lin 2004), as `rouge_score` 0.1.2 computes it without
- * stemming.
- */
+/** Units that are compared: words, pairs of words, or the longest common subsequence. */
 export type RougeName = 'rouge1' | 'rouge2' | 'rougeL';
 
 export const ROUGE_NAMES: readonly RougeName[] = ['rouge1', 'rouge2', 'rougeL'];
 
 /**
+ * F1 of common units: ROUGE of one prediction (Lin 2004), as `rouge_score` 0.1.2 computes it without
+ * stemming.
+ *
  * rouge1 and rouge2: words and pairs of words that both texts have. rougeL: the longest common subsequence of
  * words. Words are runs of a–z and 0–9 after lower-casing.
  *

@@ -3,7 +3,7 @@ import { areEqual, type RowValues } from '@qdylora/data';
 import { createPythonRandom } from '../python/python-random.ts';
 
 /** The seed of the harness for examples. */
-export const FEWSHOT_SEED = 1234;
+const FEWSHOT_SEED = 1234;
 
 /** Draws the examples of one document after another: the state of its generator moves on. */
 export interface ExampleSampler {
@@ -26,19 +26,24 @@ export function createSampler(
   const rng = createPythonRandom(FEWSHOT_SEED);
   const without = (rows: readonly RowValues[], judged: RowValues): RowValues[] =>
     rows.filter((row) => !areEqual(row.value, judged.value, () => {}));
-  const drawn = (rows: readonly RowValues[], count: number): readonly RowValues[] => {
-    if (count <= rows.length) return rng.sample(rows, count);
+  const assertEnough = (available: number, count: number): void => {
+    if (count <= available) return;
     throw new QdyloraError('BAD_DATA', {
       where,
-      problem: `${count} examples are drawn for each prompt, but there are only ${rows.length}`,
+      problem: `${count} examples are drawn for each prompt, but there are only ${available}`,
       nextStep: 'Give more rows to the split of examples, or ask for fewer: --num-fewshot.',
     });
+  };
+  const drawn = (rows: readonly RowValues[], count: number): readonly RowValues[] => {
+    assertEnough(rows.length, count);
+    return rng.sample(rows, count);
   };
   if (sampler === 'first_n')
     return {
       sample(count, judged) {
         const rows = judged ? without(pool, judged) : pool;
-        return count <= rows.length ? rows.slice(0, count) : drawn(rows, count);
+        assertEnough(rows.length, count);
+        return rows.slice(0, count);
       },
     };
   return {

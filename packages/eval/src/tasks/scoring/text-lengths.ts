@@ -1,5 +1,7 @@
+import { PYTHON_SPACE } from '@qdylora/data';
+
 /** Runs of what Python's `\s` matches. */
-const SPACES = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/;
+const SPACES = new RegExp(`[${PYTHON_SPACE}]+`);
 
 /**
  * Words between white space, with empty ones at the edges, and UTF-8 bytes: what perplexities are divided by.
