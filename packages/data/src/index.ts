@@ -15,7 +15,7 @@ export type { ChatMessage } from './template/chat-message.ts';
 export type { SharedBatches, StepShare } from './batching/share-step.ts';
 export { DATASET_FORMATS, type DatasetFormat } from './dataset/dataset-format.ts';
 export { alpacaPrompt } from './formats/alpaca.ts';
-export { opening } from './formats/label-exchange.ts';
+export { encodeSequenceStart } from './formats/label-exchange.ts';
 export { questionPrompt } from './formats/question-answer.ts';
 export { answerCharacters, type Conversation, type Span } from './template/answer-characters.ts';
 export { labelConversation, type ConversationOptions } from './labels/label-conversation.ts';

@@ -58,8 +58,8 @@ describe('createBatches', () => {
   it('fills every step but the last of an epoch, in micro batches that are full but for the last', () => {
     fc.assert(
       fc.property(numberedExamples(), options(fc.constant(false)), (examples, settings) => {
-        const { stepsPerEpoch, examplesPerStep, batchAt } = createBatches(examples, settings);
-        expect(examplesPerStep).toBe(settings.microBatchSize * settings.gradientAccumulationSteps);
+        const { stepsPerEpoch, sequencesPerStep, batchAt } = createBatches(examples, settings);
+        expect(sequencesPerStep).toBe(settings.microBatchSize * settings.gradientAccumulationSteps);
         stepsOf(stepsPerEpoch, 0).forEach((step) => {
           const sizes = batchAt(step).map(({ segments }) => segments.length - 1);
           if (step + 1 < stepsPerEpoch)

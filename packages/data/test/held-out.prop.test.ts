@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { loadDataset, openDataset, type Example } from '../src/index.ts';
 import { rowHash } from '../src/rows/row-hash.ts';
-import { heldOutRule } from '../src/dataset/split-held-out.ts';
+import { heldOutRule } from '../src/dataset/held-out-rule.ts';
 import { jsonl, temporaryFiles } from './temporary-files.ts';
 
 const files = temporaryFiles();

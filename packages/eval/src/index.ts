@@ -79,7 +79,7 @@ export {
   tokensOfRequest,
   type EncodedRequest,
   type RequestEncoder,
-} from './tasks/answering/encode-request.ts';
+} from './tasks/answering/request-encoder.ts';
 export type { ScoredTokens, TokenModel, TokenScore } from './tasks/answering/token-model.ts';
 export { resultsDocument, type RunFacts } from './tasks/results/results-document.ts';
 export { scoreGroups, type GroupResult, type GroupScores } from './tasks/scoring/score-groups.ts';

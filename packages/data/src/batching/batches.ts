@@ -30,6 +30,7 @@ export interface BatchOptions {
    * other.
    */
   readonly packing: boolean;
+  /** Tokens per pack, at most. Used only with `packing`. */
   readonly maxSeqLength: number;
   /**
    * Groups examples of similar length into steps, which makes step times and memory even. The order of the
@@ -51,7 +52,7 @@ const RULES: OptionRules<BatchOptions> = {
 export interface Batches {
   readonly stepsPerEpoch: number;
   /** Sequences per step; the last step of an epoch may have fewer. */
-  readonly examplesPerStep: number;
+  readonly sequencesPerStep: number;
   /** Sequences per epoch: examples, or packs of examples. */
   readonly sequences: number;
   /**
@@ -81,7 +82,7 @@ export function createBatches(examples: readonly Example[] | ExampleSource, opti
   checkOptions('batches', options, RULES);
   const { microBatchSize, gradientAccumulationSteps } = options;
   const source = sourceOf(examples);
-  check(source, options);
+  assertBatchable(source, options);
   const sequences = options.packing ? packSource(source, options) : singleSequences(source);
   const perStep = microBatchSize * gradientAccumulationSteps;
   const stepsPerEpoch = Math.ceil(sequences.length / perStep);
@@ -97,7 +98,7 @@ export function createBatches(examples: readonly Example[] | ExampleSource, opti
   const placesOf = (step: number): number[] => orderOfEpoch(epochAt(step), step % stepsPerEpoch);
   return {
     stepsPerEpoch,
-    examplesPerStep: perStep,
+    sequencesPerStep: perStep,
     sequences: sequences.length,
     epochAt,
     batchAt: (step) =>
@@ -159,7 +160,10 @@ function stepOrder(
   };
 }
 
-function check({ length }: ExampleSource, { packing, groupByLength: grouped = false }: BatchOptions): void {
+function assertBatchable(
+  { length }: ExampleSource,
+  { packing, groupByLength: grouped = false }: BatchOptions,
+): void {
   if (length === 0)
     throw new QdyloraError('BAD_DATA', {
       where: 'batches',

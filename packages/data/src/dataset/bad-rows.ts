@@ -14,7 +14,7 @@ export interface BadRows {
   /** Ignored files without rows. */
   readonly emptyFiles: readonly string[];
   /** Ignores a file without rows and counts it. @throws `error` unless bad rows are skipped. */
-  passEmpty(file: string, error: Error): void;
+  skipEmptyFile(file: string, error: Error): void;
   /**
    * Returns the value of `body`. If it throws BAD_DATA and bad rows are skipped, counts the row and returns
    * null.
@@ -32,7 +32,7 @@ export function badRows(policy: BadRowPolicy): BadRows {
     get count() {
       return count;
     },
-    passEmpty(file, error) {
+    skipEmptyFile(file, error) {
       if (policy !== 'skip') throw error;
       emptyFiles.push(file);
     },

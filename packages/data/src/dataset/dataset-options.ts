@@ -19,7 +19,7 @@ import {
 } from '@qdylora/contract';
 import { BAD_ROW_POLICIES, badRows, type BadRowPolicy, type BadRows } from './bad-rows.ts';
 import { PLAIN_TEXT, type DatasetFormat } from './dataset-format.ts';
-import { rowLabeller, type RowLabeller } from '../formats/label-rows.ts';
+import { rowLabeller, type RowLabeller } from '../formats/row-labeller.ts';
 import { assertTokenizer } from '../formats/row-format.ts';
 import { noRowsYet, type RowCounts } from './keep-example.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -102,12 +102,10 @@ export function checkDatasetArguments(
   checkOptions(where, options, rules);
 }
 
-/**
- * A file of a dataset. `name` is the index of the list entry that it belongs to, and whose weight it shares.
- */
 export interface DatasetFile {
   readonly file: string;
-  readonly name: number;
+  /** The index of the list entry that the file belongs to, and whose weight it shares. */
+  readonly nameIndex: number;
 }
 
 /** One entry of the list of names, with its weight: how often its rows occur in an epoch. */
@@ -123,8 +121,10 @@ export interface Reading extends Required<Omit<DatasetOptions, 'signal' | 'datas
   readonly files: readonly DatasetFile[];
   readonly datasetFormat: DatasetFormat | undefined;
   readonly signal: AbortSignal | undefined;
+  /** Formats of the files read so far. */
   readonly formats: Set<string>;
   readonly counts: RowCounts;
+  /** Names of row content (`tools`, `tool_calls`) that the chat template never writes. */
   readonly unshown: Set<string>;
   readonly bad: BadRows;
   /** True if the caller set `completionOnlyLoss`. Notes about it are only for those callers. */
@@ -209,8 +209,8 @@ function withWeights(
 
 /** The files to read. Rows of weight 0 are neither trained on nor held out, so they are not read. */
 const filesOf = (names: readonly DatasetName[]): DatasetFile[] =>
-  expandGlobs(names.map(({ name }) => name)).flatMap((files, name) =>
-    names[name].weight > 0 ? files.map((file) => ({ file, name })) : [],
+  expandGlobs(names.map(({ name }) => name)).flatMap((files, nameIndex) =>
+    names[nameIndex].weight > 0 ? files.map((file) => ({ file, nameIndex })) : [],
   );
 
 /**
@@ -235,7 +235,7 @@ export function readWindows(
   return textWindows(
     assertTokenizer(tokenizer, PLAIN_TEXT).encode(
       readPlainText(file, (error) => {
-        bad.passEmpty(file, error);
+        bad.skipEmptyFile(file, error);
       }),
     ),
     maxSeqLength,

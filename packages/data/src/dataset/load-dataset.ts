@@ -13,7 +13,7 @@ import { keepExample, type LabelledRow } from './keep-example.ts';
 import { openRowFile } from '../rows/row-file.ts';
 import { windowHash } from '../rows/row-hash.ts';
 import { walkRows } from '../rows/walk-rows.ts';
-import { heldOutRule } from './split-held-out.ts';
+import { heldOutRule } from './held-out-rule.ts';
 import { arraySource } from '../stream/example-source.ts';
 import { mixFiles } from '../stream/mix-files.ts';
 import type { Example } from '../token-batch.ts';

@@ -8,7 +8,7 @@ import {
 } from './dataset-options.ts';
 import { datasetReport, noRowLeftError, type DatasetReport } from './dataset-report.ts';
 import { noRowsYet, type RowCounts } from './keep-example.ts';
-import { heldOutRule } from './split-held-out.ts';
+import { heldOutRule } from './held-out-rule.ts';
 import type { DatasetPart } from '../stream/dataset-part.ts';
 import type { ExampleSource } from '../stream/example-source.ts';
 import { mixFiles } from '../stream/mix-files.ts';

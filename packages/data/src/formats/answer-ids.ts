@@ -2,7 +2,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
 export interface AnswerOptions {
   /** Tokens of the prompt. */
-  readonly told: readonly number[];
+  readonly promptIds: readonly number[];
   readonly prompt: string;
   readonly answer: string;
   /** Tokenizes a prompt, as it begins a sequence. */
@@ -20,16 +20,16 @@ const NEWLINE = '\n';
  */
 export function answerIds(
   tokenizer: Tokenizer,
-  { told, prompt, answer, encodePrompt }: AnswerOptions,
+  { promptIds, prompt, answer, encodePrompt }: AnswerOptions,
 ): readonly number[] {
   const alone = tokenizer.encode(answer);
-  const last = told.slice(-1);
+  const last = promptIds.slice(-1);
   if (tokenizer.decode([...last, ...alone]) === tokenizer.decode(last) + answer) return alone;
   const joint = encodePrompt(prompt + answer);
   const text = tokenizer.decode(joint);
   const behindNewline = idsBehind(tokenizer.encode(NEWLINE + answer), tokenizer.encode(NEWLINE));
-  const found = [alone, idsBehind(joint, told), behindNewline].find(
-    (ids) => ids !== null && ids.length > 0 && tokenizer.decode([...told, ...ids]) === text,
+  const found = [alone, idsBehind(joint, promptIds), behindNewline].find(
+    (ids) => ids !== null && ids.length > 0 && tokenizer.decode([...promptIds, ...ids]) === text,
   );
   return found ?? alone;
 }

@@ -38,13 +38,13 @@ export function labelExchange(
     );
   }
   const encodePrompt = (text: string): readonly number[] =>
-    addSpecialTokens ? opening(tokenizer, text) : tokenizer.encode(text);
-  const told = encodePrompt(prompt);
-  const learned = answerIds(tokenizer, { told, prompt, answer, encodePrompt });
+    addSpecialTokens ? encodeSequenceStart(tokenizer, text) : tokenizer.encode(text);
+  const promptIds = encodePrompt(prompt);
+  const answerTokenIds = answerIds(tokenizer, { promptIds, prompt, answer, encodePrompt });
   return maskPrompt(
     [
-      { ids: told, isAnswer: false },
-      { ids: withEnd(tokenizer, learned), isAnswer: true },
+      { ids: promptIds, isAnswer: false },
+      { ids: appendEos(tokenizer, answerTokenIds), isAnswer: true },
     ],
     completionOnlyLoss,
   );
@@ -54,7 +54,7 @@ export function labelExchange(
  * Tokens of a text at the start of a sequence, with the special tokens that the tokenizer's files add before
  * a text (BOS), without those after it. BOS may be the same token as EOS.
  */
-export function opening(tokenizer: Tokenizer, text: string): number[] {
+export function encodeSequenceStart(tokenizer: Tokenizer, text: string): number[] {
   const ids = tokenizer.encode(text, { addSpecialTokens: true });
   const { bosId, eosId } = tokenizer;
   const isOnlyBos = ids.length === 1 && bosId === eosId;
@@ -64,5 +64,5 @@ export function opening(tokenizer: Tokenizer, text: string): number[] {
 }
 
 /** The tokens of an answer or a document, closed by EOS unless they already end with it. */
-export const withEnd = ({ eosId }: Tokenizer, ids: readonly number[]): readonly number[] =>
+export const appendEos = ({ eosId }: Tokenizer, ids: readonly number[]): readonly number[] =>
   eosId === null || ids.at(-1) === eosId ? ids : [...ids, eosId];

@@ -15,10 +15,10 @@ export const promptCompletionFormat = {
   readsVariables: ({ value }, { applyChatTemplate }) => applyChatTemplate || Array.isArray(value.prompt),
   label(row, settings) {
     if (Array.isArray(row.value.prompt)) {
-      const told = readMessages(row, 'prompt').map((message) =>
+      const promptMessages = readMessages(row, 'prompt').map((message) =>
         message.role === 'assistant' && settings.completionOnlyLoss ? { ...message, weight: 0 } : message,
       );
-      return labelMessages([...told, ...readMessages(row, 'completion')], row, settings);
+      return labelMessages([...promptMessages, ...readMessages(row, 'completion')], row, settings);
     }
     const exchange = {
       prompt: textOf(row, 'prompt'),

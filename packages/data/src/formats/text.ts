@@ -1,5 +1,5 @@
 import { maskPrompt } from '../labels/mask-prompt.ts';
-import { opening, withEnd } from './label-exchange.ts';
+import { encodeSequenceStart, appendEos } from './label-exchange.ts';
 import { assertTokenizer, textOf, type RowFormat } from './row-format.ts';
 
 /** `{"text": "…"}`: a document. The loss is on every token. BOS as the tokenizer's files say, and one EOS. */
@@ -9,6 +9,8 @@ export const textFormat = {
   optional: [],
   label(row, settings) {
     const tokenizer = assertTokenizer(settings.tokenizer, 'text');
-    return maskPrompt([{ ids: withEnd(tokenizer, opening(tokenizer, textOf(row, 'text'))), isAnswer: true }]);
+    return maskPrompt([
+      { ids: appendEos(tokenizer, encodeSequenceStart(tokenizer, textOf(row, 'text'))), isAnswer: true },
+    ]);
   },
 } as const satisfies RowFormat;

@@ -25,15 +25,15 @@ export const tokensFormat = {
   maskKeys,
   label(row, settings) {
     const { tokenizer } = settings;
-    const top = tokenizer ? tokenizer.vocabularySize - 1 : MAX_ID;
-    const ids = integers(row, 'input_ids', { from: 0, to: top });
+    const largestId = tokenizer ? tokenizer.vocabularySize - 1 : MAX_ID;
+    const ids = integers(row, 'input_ids', { from: 0, to: largestId });
     const perToken = (key: string, range: Range): readonly number[] | null => {
       if (row.value[key] == null) return null;
       const list = integers(row, key, range);
       assertLength(row, key, { list, ids });
       return list;
     };
-    const labels = perToken('labels', { from: NOT_COUNTED, to: top }) ?? ids;
+    const labels = perToken('labels', { from: NOT_COUNTED, to: largestId }) ?? ids;
     const attention = perToken('attention_mask', BIT);
     const masks = maskKeys(settings).flatMap((key) => {
       const mask = perToken(key, BIT);

@@ -37,7 +37,7 @@ export function evaluateMarked(node: Expression, scope: Scope): Value | Markup {
   const { budget } = rendering;
   budget.step(1);
   try {
-    const marked = computed(node, scope);
+    const marked = evaluateNode(node, scope);
     const value = withoutMark(marked);
     if (value === undefined && rendering.isStrict) assertExists(node);
     if (typeof value === 'string') budget.size(value.length, 'text');
@@ -62,7 +62,7 @@ function assertExists(node: Expression): void {
 /** The operand of `is defined` or `default`, which may not exist. */
 const evaluateLeniently = (node: Expression, scope: Scope): Value =>
   node.type === 'Identifier' || node.type === 'MemberExpression'
-    ? withoutMark(computed(node, scope))
+    ? withoutMark(evaluateNode(node, scope))
     : evaluate(node, scope);
 
 const LENIENT_FILTERS: ReadonlySet<string> = new Set(['default', 'd']);
@@ -72,7 +72,7 @@ function operandOf(operand: Expression, name: string, lenient: ReadonlySet<strin
   return lenient.has(name) ? evaluateLeniently(operand, scope) : evaluate(operand, scope);
 }
 
-function computed(node: Expression, scope: Scope): Value | Markup {
+function evaluateNode(node: Expression, scope: Scope): Value | Markup {
   switch (node.type) {
     case 'StringLiteral':
       return node.value;
@@ -91,14 +91,14 @@ function computed(node: Expression, scope: Scope): Value | Markup {
     case 'MemberExpression':
       return memberOf(node, scope);
     case 'CallExpression':
-      return called(node, scope);
+      return evaluateCall(node, scope);
     case 'UnaryExpression':
       return operateOnOne(node.operator.value, evaluate(node.argument, scope));
     case 'BinaryExpression':
-      return binary(node, scope);
+      return evaluateBinary(node, scope);
     case 'FilterExpression': {
       const name = filterName(node.filter);
-      const value = filtered(operandOf(node.operand, name, LENIENT_FILTERS, scope), node.filter, scope);
+      const value = evaluateFilter(operandOf(node.operand, name, LENIENT_FILTERS, scope), node.filter, scope);
       return name === 'safe' ? new Markup(value as string) : value;
     }
     case 'TestExpression': {
@@ -129,7 +129,7 @@ function dictOf(entries: ReadonlyMap<Expression, Expression>, scope: Scope): Dic
 
 const ORDERS = new Set(['<', '<=', '>', '>=']);
 
-function binary({ operator, left, right }: Binary, scope: Scope): Value | Markup {
+function evaluateBinary({ operator, left, right }: Binary, scope: Scope): Value | Markup {
   if (isOrder(left) && ORDERS.has(operator.value)) {
     // a < b < c is a < b and b < c, as in Python
     if (!isTrue(evaluate(left, scope))) return false;
@@ -150,7 +150,7 @@ const isOrder = (node: Expression): node is Binary =>
   node.type === 'BinaryExpression' && ORDERS.has((node as Binary).operator.value);
 
 /** `operand | filter` */
-export function filtered(operand: Value, filter: FilterName, scope: Scope): Value {
+export function evaluateFilter(operand: Value, filter: FilterName, scope: Scope): Value {
   const name = filterName(filter);
   const args = filter.type === 'Identifier' ? NO_ARGUMENTS : evaluateArguments(filter.args, scope);
   return applyFilter(operand, name, args, scope.rendering.budget);
@@ -162,7 +162,7 @@ function filterName(filter: FilterName): string {
   return name.value;
 }
 
-function called({ callee, args }: Call, scope: Scope): Value {
+function evaluateCall({ callee, args }: Call, scope: Scope): Value {
   const callable = evaluate(callee, scope);
   const values = evaluateArguments(args, scope);
   if (typeof callable === 'function') return callable(values);
@@ -179,7 +179,7 @@ export function evaluateArguments(args: readonly Argument[], scope: Scope): Call
   };
   for (const arg of args) {
     if (arg.type === 'KeywordArgumentExpression' || arg.type === 'KeywordSpreadExpression') continue;
-    if (arg.type === 'SpreadExpression') positional.push(...spread(evaluate(arg.argument, scope)));
+    if (arg.type === 'SpreadExpression') positional.push(...spreadItems(evaluate(arg.argument, scope)));
     else positional.push(evaluate(arg, scope));
   }
   for (const arg of args) {
@@ -192,7 +192,7 @@ export function evaluateArguments(args: readonly Argument[], scope: Scope): Call
   return { positional, named };
 }
 
-function spread(value: Value): readonly Value[] {
+function spreadItems(value: Value): readonly Value[] {
   const items = itemsOf(value);
   if (!items) throw new Error(`Argument after * must be a list, not ${nameOf(value)}`);
   return items;
@@ -202,7 +202,7 @@ function spread(value: Value): readonly Value[] {
 function memberOf({ object, property, computed: isComputed }: Member, scope: Scope): Value {
   const owner = evaluate(object, scope);
   if (owner === undefined) throw new Error('an undefined value has no attributes or elements');
-  if (property.type === 'SliceExpression') return sliced(owner, property, scope);
+  if (property.type === 'SliceExpression') return evaluateSlice(owner, property, scope);
   if (!isComputed && property.type === 'Identifier') {
     const name = property.value;
     return methodOf(owner, name, scope) ?? entryOf(owner, name);
@@ -236,7 +236,7 @@ function entryOf(owner: Value, key: Value): Value {
   return items?.at(numberOf(key)!);
 }
 
-function sliced(owner: Value, slice: Slice, scope: Scope): Value {
+function evaluateSlice(owner: Value, slice: Slice, scope: Scope): Value {
   const bound = (part: Expression | undefined): number | undefined => {
     const value = part && evaluate(part, scope);
     return value == null ? undefined : integerOf(value, 'a slice');

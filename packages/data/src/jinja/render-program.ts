@@ -1,6 +1,6 @@
 import { bindArguments } from './python/arguments.ts';
 import { createBudget } from './budget.ts';
-import { evaluate, evaluateArguments, evaluateMarked, filtered } from './evaluate.ts';
+import { evaluate, evaluateArguments, evaluateMarked, evaluateFilter } from './evaluate.ts';
 import { withoutMark, type Markup } from './python/markup.ts';
 import { pythonText } from './python/python-text.ts';
 import { readsName } from './reads-name.ts';
@@ -78,7 +78,7 @@ export function renderProgram(
   const scope = createScope(rendering);
   for (const [name, value] of Object.entries({ ...GLOBALS, ...variables })) scope.set(name, value);
   try {
-    return closedBlock(program.body, scope);
+    return renderOutsideLoop(program.body, scope);
   } catch (error) {
     throw new TemplateFailure(error, failedNode(rendering, error));
   }
@@ -88,7 +88,7 @@ const failedNode = ({ failure }: Rendering, error: unknown): Node | null =>
   failure && failure.error === error ? failure.node : null;
 
 /** Renders statements up to a `break` or a `continue`. */
-function block(statements: readonly Statement[], scope: Scope): string {
+function renderBlock(statements: readonly Statement[], scope: Scope): string {
   const { rendering } = scope;
   let text = '';
   for (const statement of statements) {
@@ -100,8 +100,8 @@ function block(statements: readonly Statement[], scope: Scope): string {
 }
 
 /** Renders statements outside of any loop. */
-function closedBlock(statements: readonly Statement[], scope: Scope): string {
-  const text = block(statements, scope);
+function renderOutsideLoop(statements: readonly Statement[], scope: Scope): string {
+  const text = renderBlock(statements, scope);
   const { leaving } = scope.rendering;
   if (leaving) throw new Error(`${leaving.toLowerCase()} outside of a loop`);
   return text;
@@ -113,20 +113,23 @@ function textOfStatement(statement: Statement, scope: Scope): string {
   switch (statement.type) {
     case 'If':
       step(1);
-      return block(isTrue(evaluate(statement.test, scope)) ? statement.body : statement.alternate, scope);
+      return renderBlock(
+        isTrue(evaluate(statement.test, scope)) ? statement.body : statement.alternate,
+        scope,
+      );
     case 'For':
-      return loop(statement, scope);
+      return renderLoop(statement, scope);
     case 'Set':
-      set(statement, scope);
+      runSet(statement, scope);
       return '';
     case 'Macro':
       scope.set(statement.name.value, macro(statement, scope));
       return '';
     case 'CallStatement':
-      return callBlock(statement, scope);
+      return renderCallBlock(statement, scope);
     case 'FilterStatement': {
-      const text = block(statement.body, scope.inner());
-      return rendering.leaving ? '' : pythonText(filtered(text, statement.filter, scope), step);
+      const text = renderBlock(statement.body, scope.inner());
+      return rendering.leaving ? '' : pythonText(evaluateFilter(text, statement.filter, scope), step);
     }
     case 'Break':
     case 'Continue':
@@ -139,7 +142,7 @@ function textOfStatement(statement: Statement, scope: Scope): string {
   }
 }
 
-function loop({ loopvar, iterable, body, defaultBlock }: For, scope: Scope): string {
+function renderLoop({ loopvar, iterable, body, defaultBlock }: For, scope: Scope): string {
   const { rendering } = scope;
   const [list, test] =
     iterable.type === 'SelectExpression' ? [iterable.lhs, iterable.test] : [iterable, null];
@@ -154,7 +157,7 @@ function loop({ loopvar, iterable, body, defaultBlock }: For, scope: Scope): str
     const turn = scope.inner();
     turn.set('loop', loopState(items, i));
     assign(loopvar, items[i], turn);
-    text += block(body, turn);
+    text += renderBlock(body, turn);
     rendering.budget.size(text.length, 'text');
     const { leaving } = rendering;
     rendering.leaving = null;
@@ -162,7 +165,7 @@ function loop({ loopvar, iterable, body, defaultBlock }: For, scope: Scope): str
     isAnyComplete ||= leaving === null;
   }
   // As in Jinja: also if `break` or `continue` has ended every iteration early.
-  return isAnyComplete ? text : text + block(defaultBlock, scope.inner());
+  return isAnyComplete ? text : text + renderBlock(defaultBlock, scope.inner());
 }
 
 /** True if `for x in list if test` keeps an item. */
@@ -188,8 +191,8 @@ function loopState(items: readonly Value[], i: number): Value {
   ]);
 }
 
-function set({ assignee, value, body }: SetStatement, scope: Scope): void {
-  const assigned = value ? evaluateMarked(value, scope) : block(body, scope.inner());
+function runSet({ assignee, value, body }: SetStatement, scope: Scope): void {
+  const assigned = value ? evaluateMarked(value, scope) : renderBlock(body, scope.inner());
   if (!scope.rendering.leaving) assign(assignee, assigned, scope);
 }
 
@@ -229,7 +232,7 @@ function macro({ name, args, body }: Macro, scope: Scope): TemplateFunction {
 }
 
 /** `{% call macro(…) %}body{% endcall %}`: the macro can call the body as `caller`. */
-function callBlock({ call, callerArgs, body }: CallStatement, scope: Scope): string {
+function renderCallBlock({ call, callerArgs, body }: CallStatement, scope: Scope): string {
   scope.rendering.budget.step(1);
   const callable = evaluate(call.callee, scope);
   const { positional, named } = evaluateArguments(call.args, scope);
@@ -273,6 +276,6 @@ function macroFunction(callable: string, { parameters, body }: MacroBody, scope:
       if (parameter.type === 'KeywordArgumentExpression' && values[i] === undefined)
         inside.set(names[i], evaluate(parameter.value, inside));
     });
-    return closedBlock(body, inside);
+    return renderOutsideLoop(body, inside);
   };
 }

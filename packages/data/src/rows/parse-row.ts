@@ -1,6 +1,6 @@
 import { badData, kindOf } from '../bad-data.ts';
 import { decodeText } from './decode-text.ts';
-import { assertPlainJson } from './json/plain-json.ts';
+import { assertPlainJson } from './json/assert-plain-json.ts';
 
 /**
  * Parses the bytes of one row into a record without prototype; null for a blank line.

@@ -1,4 +1,5 @@
 import { badData } from '../bad-data.ts';
+import { noRows } from './no-rows.ts';
 import { parseRow } from './parse-row.ts';
 import { readLines } from './read-lines.ts';
 
@@ -36,12 +37,3 @@ export function* readJsonl(file: string): Generator<JsonlRow> {
   }
   if (rows === 0) throw noRows(file);
 }
-
-export const EMPTY_FILE = 'an empty file';
-
-export const noRows = (file: string, got = EMPTY_FILE): Error =>
-  badData(
-    file,
-    `The dataset has no rows: it is ${got}`,
-    got === EMPTY_FILE ? 'Put rows into it: one JSON object on each line.' : 'Put rows into it.',
-  );

@@ -33,7 +33,7 @@ export interface LineOptions {
   /** Continues after a line over the limit, which then has an error in place of bytes. Default: false. */
   readonly skipsLongLines?: boolean;
   /** How errors name the place of a line, and what to do about a long one; by default as of a text file. */
-  readonly described?: { where(place: Place): string; readonly nextStep: string };
+  readonly wording?: { where(place: Place): string; readonly nextStep: string };
 }
 
 /**
@@ -60,14 +60,14 @@ export function* linesOf(
   descriptor: number,
   file: string,
   from: Place,
-  { skipsLongLines = false, described }: LineOptions = {},
+  { skipsLongLines = false, wording }: LineOptions = {},
 ): Generator<Line> {
   let { line, offset } = from;
   const tooLong = (): Error =>
     badData(
-      described?.where({ line, offset }) ?? `${file}:${line}`,
-      `The ${described ? 'row' : 'line'} has more than ${MAX_LINE_BYTES} bytes`,
-      described?.nextStep ?? 'Put one row on each line, or name the file .txt to train on its text.',
+      wording?.where({ line, offset }) ?? `${file}:${line}`,
+      `The ${wording ? 'row' : 'line'} has more than ${MAX_LINE_BYTES} bytes`,
+      wording?.nextStep ?? 'Put one row on each line, or name the file .txt to train on its text.',
     );
   const isTooLong = (size: number): boolean => {
     if (size > MAX_LINE_BYTES && !skipsLongLines) throw tooLong();

@@ -3,7 +3,7 @@ import { decodeText } from './decode-text.ts';
 import { parseExactJson } from './json/parse-exact-json.ts';
 import { openRowFile } from './row-file.ts';
 import { parseRow } from './parse-row.ts';
-import { noRows } from './read-jsonl.ts';
+import { noRows } from './no-rows.ts';
 
 /** A row as Python reads it, and its place for errors: `file:line`. */
 export interface RowValues {

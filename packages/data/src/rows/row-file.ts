@@ -2,7 +2,7 @@ import { closeSync, fstatSync, readSync } from 'node:fs';
 import { badData } from '../bad-data.ts';
 import { jsonElements } from './json/json-elements.ts';
 import { BEGINNING, BYTE_ORDER_MARK, linesOf, openRegularFile, type Line, type Place } from './read-lines.ts';
-import { EMPTY_FILE } from './read-jsonl.ts';
+import { EMPTY_FILE } from './no-rows.ts';
 import { spoolParquet } from './parquet/spool-parquet.ts';
 
 /** An open file of rows: JSON lines, a JSON list, or Parquet. */
@@ -24,7 +24,7 @@ export interface RowFile {
    * Closes the file until rows are read again. The temporary file of a Parquet file stays open, because it
    * has no name.
    */
-  rest(): void;
+  closeUntilNextRead(): void;
   close(): void;
 }
 
@@ -53,7 +53,7 @@ export async function openRowFile(
         rows: (from = BEGINNING) =>
           linesOf(spool, file, from, {
             skipsLongLines,
-            described: { where, nextStep: 'Shorten this row, or leave it out.' },
+            wording: { where, nextStep: 'Shorten this row, or leave it out.' },
           }),
       });
     }
@@ -81,7 +81,7 @@ export async function openRowFile(
 /** An open file that can be closed between reads. */
 interface OpenFile {
   descriptor(): number;
-  rest(): void;
+  closeUntilNextRead(): void;
   close(): void;
 }
 
@@ -89,7 +89,7 @@ function keptOpen(descriptor: number): OpenFile {
   let isOpen = true;
   return {
     descriptor: () => descriptor,
-    rest: () => {},
+    closeUntilNextRead: () => {},
     close() {
       if (isOpen) closeSync(descriptor);
       isOpen = false; // another file may get this number
@@ -116,7 +116,7 @@ function reopened(file: string, first: number): OpenFile {
       open = candidate;
       return open;
     },
-    rest: close,
+    closeUntilNextRead: close,
     close,
   };
 }
@@ -126,14 +126,14 @@ const changed = (file: string, problem: string): Error =>
 
 function rowFile(
   file: string,
-  { descriptor, rest, close }: OpenFile,
+  { descriptor, closeUntilNextRead, close }: OpenFile,
   reading: Pick<RowFile, 'empty' | 'rows' | 'where'>,
 ): RowFile {
   const { size, mtimeNs } = fstatSync(descriptor(), { bigint: true });
   return {
     file,
     ...reading,
-    rest,
+    closeUntilNextRead,
     close,
     assertUnchanged() {
       const now = fstatSync(descriptor(), { bigint: true });

@@ -3,7 +3,7 @@ import type { Row } from '../formats/row-format.ts';
 import { decodeText } from './decode-text.ts';
 import { parseExactJson } from './json/parse-exact-json.ts';
 import { parseRow } from './parse-row.ts';
-import { noRows } from './read-jsonl.ts';
+import { noRows } from './no-rows.ts';
 import type { Line, Place } from './read-lines.ts';
 import type { RowFile } from './row-file.ts';
 
@@ -27,7 +27,7 @@ export function* walkRows(file: RowFile, bad: BadRows): Generator<WalkedRow> {
     isEmpty &&= row === null && bad.count === before;
     yield { row, place: line };
   }
-  if (isEmpty) bad.passEmpty(file.file, noRows(file.file, file.empty));
+  if (isEmpty) bad.skipEmptyFile(file.file, noRows(file.file, file.empty));
 }
 
 /** Parses a line as a row; null for a blank line. @throws QdyloraError BAD_DATA */

@@ -1,5 +1,5 @@
 import type { RowCounts } from '../dataset/keep-example.ts';
-import type { HeldOutRule } from '../dataset/split-held-out.ts';
+import type { HeldOutRule } from '../dataset/held-out-rule.ts';
 import type { Example } from '../token-batch.ts';
 import type { ExampleSource } from './example-source.ts';
 

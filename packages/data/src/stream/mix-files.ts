@@ -17,12 +17,12 @@ export function mixFiles(
 ): ExampleSource {
   const sources = names.map((): ExampleSource[] => []);
   for (const {
-    file: { name },
+    file: { nameIndex },
     source,
   } of parts)
-    sources[name].push(source);
+    sources[nameIndex].push(source);
   return mixSources(
-    names.map(({ weight }, name) => ({ weight, source: joinSources(sources[name]) })),
+    names.map(({ weight }, i) => ({ weight, source: joinSources(sources[i]) })),
     seed,
   );
 }

@@ -1,10 +1,10 @@
 import type { DatasetFile, Reading } from '../dataset/dataset-options.ts';
-import type { RowLabeller } from '../formats/label-rows.ts';
+import type { RowLabeller } from '../formats/row-labeller.ts';
 import type { Row } from '../formats/row-format.ts';
 import { keepExample, noRowsYet, type RowCounts } from '../dataset/keep-example.ts';
 import { openRowFile, type RowFile } from '../rows/row-file.ts';
 import { walkRows } from '../rows/walk-rows.ts';
-import type { HeldOutRule } from '../dataset/split-held-out.ts';
+import type { HeldOutRule } from '../dataset/held-out-rule.ts';
 import type { Example } from '../token-batch.ts';
 import { ROWS_PER_TURN, yieldBetweenRows } from '../yield-to-events.ts';
 import { createBitSet, type BitSet } from './bit-set.ts';
@@ -92,7 +92,7 @@ async function walkPart(
     if (facts) taken.count++; // a dropped row counts too
     if (taken.count >= reading.limit) break;
   }
-  if (!options.keepsOpen) rows.rest();
+  if (!options.keepsOpen) rows.closeUntilNextRead();
   return first + state.usable;
 }
 
@@ -123,7 +123,7 @@ const exampleOf = ({ labeller, reading }: PartState, row: Row, counts: RowCounts
 /** Reads the example of an entry. */
 function readExample(state: PartState, entry: number, counts: RowCounts): Example | null {
   const row = state.index.read(entry);
-  if (!state.options.keepsOpen) state.rows.rest();
+  if (!state.options.keepsOpen) state.rows.closeUntilNextRead();
   return row && state.reading.bad.attempt(() => exampleOf(state, row, counts));
 }
 

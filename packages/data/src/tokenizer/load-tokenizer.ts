@@ -100,7 +100,7 @@ export function loadTokenizer(files: TokenizerFiles): Tokenizer {
           clean_up_tokenization_spaces: false,
         });
   };
-  const tokenText = behindALetter(encode, decode);
+  const tokenText = createTokenText(encode, decode);
   return {
     ...ids,
     encode,
@@ -164,9 +164,10 @@ function templateOf(config: Readonly<Record<string, unknown>>): string | null {
 }
 
 /** Decodes an id after a letter, because many decoders drop the leading space of a text. */
-function behindALetter(encode: Tokenizer['encode'], decode: Tokenizer['decode']): (id: number) => string {
+function createTokenText(encode: Tokenizer['encode'], decode: Tokenizer['decode']): (id: number) => string {
+  let letter: readonly number[] | null = null;
   return (id) => {
-    const letter = encode('a').slice(-1);
+    letter ??= encode('a').slice(-1);
     return decode([...letter, id]).slice(decode(letter).length);
   };
 }

@@ -22,10 +22,20 @@ const FREE = 64;
  * `json.dumps(value)`: `{"a": 1.0, "b": [null, 1e+16]}`. Calls `step` for every part, and for long indents
  * before they are made.
  */
-export function jsonText(value: Value, options: JsonTextOptions, step: Step, depth = 0): string {
+export const jsonText = (value: Value, options: JsonTextOptions, step: Step): string =>
+  nestedText(value, 0, { options, step });
+
+interface JsonContext {
+  readonly options: JsonTextOptions;
+  readonly step: Step;
+}
+
+/** The text of a value at a level of nesting. */
+function nestedText(value: Value, depth: number, context: JsonContext): string {
+  const { options, step } = context;
   const { indent = null, separators } = options;
   const [comma, colon] = separators ?? [indent === null ? ', ' : ',', ': '];
-  const inner = (part: Value): string => jsonText(part, options, step, depth + 1);
+  const inner = (part: Value): string => nestedText(part, depth + 1, context);
   const lines = (open: string, parts: readonly string[], close: string): string => {
     const unitLength = typeof indent === 'number' ? Math.max(0, indent) : (indent?.length ?? 0);
     step(parts.length * Math.floor((comma.length + colon.length + unitLength * (depth + 1)) / FREE));

@@ -1,6 +1,6 @@
 import { badData } from '../../bad-data.ts';
 import { parseExactJson } from './parse-exact-json.ts';
-import { assertPlainJson } from './plain-json.ts';
+import { assertPlainJson } from './assert-plain-json.ts';
 
 /**
  * Parses JSON text inside a row, as `parseExactJson` does.

@@ -1,5 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import { memory } from './remember-pieces.ts';
+import { boundedCache } from './bounded-cache.ts';
 
 /** Longest cluster of characters that is mapped as a whole, in bytes of UTF-8, as in the Rust library. */
 const LONGEST_CLUSTER = 5;
@@ -22,7 +22,7 @@ export function precompiledMap(base64: unknown): (text: string) => string {
     const end = replacements.indexOf(0, at);
     return decoder.decode(replacements.subarray(at, end < 0 ? replacements.length : end));
   };
-  const known = memory<string>();
+  const known = boundedCache<string>();
   const mapped = (cluster: string): string => {
     const isShort = encoder.encode(cluster).length <= LONGEST_CLUSTER;
     return (

@@ -1,11 +1,6 @@
 import { BPE, ByteLevelPreTokenizer, type Tokenizer } from '@huggingface/tokenizers';
+import { boundedCache } from './bounded-cache.ts';
 import { partsOf } from './parts-of.ts';
-
-/**
- * Number of cached pieces before the cache is cleared: about 20 MB. The training rows of GSM8K have 15,654
- * different pieces.
- */
-const MAX_PIECES = 100_000;
 
 /** Longest cached piece, in UTF-16 units, as in the library. Longer pieces rarely repeat. */
 const LONGEST_PIECE = 256;
@@ -16,14 +11,14 @@ const LONGEST_PIECE = 256;
  * after; Shakespeare (1.1 MB): 2.1 s, 1.1 s (processor time, Node 20, a busy 2-core machine).
  */
 export function rememberPieces(library: Tokenizer): void {
-  if (library.model instanceof BPE) library.model.cache = memory<string[]>() as unknown as BPE['cache'];
+  if (library.model instanceof BPE) library.model.cache = boundedCache<string[]>() as unknown as BPE['cache'];
   for (const part of partsOf(library.pre_tokenizer))
     if (part instanceof ByteLevelPreTokenizer) rememberSpelling(part);
 }
 
 /** Caches the result of the library's `ByteLevel.pre_tokenize_text` for each piece. */
 function rememberSpelling(part: ByteLevelPreTokenizer): void {
-  const spelled = memory<string>();
+  const spelled = boundedCache<string>();
   const spell = (piece: string): string => {
     const known = spelled.get(piece);
     if (known !== undefined) return known;
@@ -37,22 +32,5 @@ function rememberSpelling(part: ByteLevelPreTokenizer): void {
   part.pre_tokenize_text = (text) => {
     const whole = part.add_prefix_space && !text.startsWith(' ') ? ` ${text}` : text;
     return (part.use_regex ? (whole.match(part.pattern) ?? []) : [whole]).map(spell);
-  };
-}
-
-/** A map that is cleared when it is full. */
-export function memory<V>(): {
-  get(key: string): V | undefined;
-  put(key: string, value: V): void;
-  clear(): void;
-} {
-  const map = new Map<string, V>();
-  return {
-    get: (key) => map.get(key),
-    put: (key, value) => {
-      if (map.size >= MAX_PIECES) map.clear();
-      map.set(key, value);
-    },
-    clear: () => map.clear(),
   };
 }

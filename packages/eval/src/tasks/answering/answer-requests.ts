@@ -4,7 +4,7 @@ import { passReporter } from '../../pass-reporter.ts';
 import { DEFAULT_TOKENS_PER_BATCH } from '../../perplexity.ts';
 import type { LogLikelihood, ModelRequest, ModelResponse } from '../requests/model-request.ts';
 import type { AnswerCache } from './answer-cache.ts';
-import { requestEncoder, type EncodedRequest, type RequestEncoder } from './encode-request.ts';
+import { requestEncoder, type EncodedRequest, type RequestEncoder } from './request-encoder.ts';
 import { groupByPrefix, sortByPrefix } from './group-by-prefix.ts';
 import type { ScoredTokens, TokenModel } from './token-model.ts';
 import { writeUntil } from './write-until.ts';

@@ -1,6 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { Tokenizer } from '@qdylora/data';
-import { encodeText } from './encode-requests.ts';
+import { encodeText } from './token-pairs.ts';
 import type { GenerationSettings } from './generation-settings.ts';
 import type { TokenModel } from './token-model.ts';
 

@@ -1,5 +1,11 @@
 import { QdyloraError } from '@qdylora/contract';
-import { alpacaPrompt, opening, questionPrompt, type ChatMessage, type Tokenizer } from '@qdylora/data';
+import {
+  alpacaPrompt,
+  encodeSequenceStart,
+  questionPrompt,
+  type ChatMessage,
+  type Tokenizer,
+} from '@qdylora/data';
 import type { TrainedPrompt } from '../adapter/adapter-sidecar.ts';
 
 /** How a prompt becomes tokens. */
@@ -32,10 +38,12 @@ export function promptStyle(tokenizer: Tokenizer, trained: TrainedPrompt | null,
   const format = trained?.dataset_format ?? '';
   const isConversation = trained?.apply_chat_template === true || CONVERSATIONS.includes(format);
   if (!isConversation) {
-    if (format === 'alpaca') return promptOnly(format, (text) => opening(tokenizer, alpacaPrompt(text, '')));
+    if (format === 'alpaca')
+      return promptOnly(format, (text) => encodeSequenceStart(tokenizer, alpacaPrompt(text, '')));
     if (format === 'question_answer')
       return promptOnly(format, (text) => tokenizer.encode(questionPrompt(text)));
-    if (format === 'prompt_completion') return promptOnly('as it is', (text) => opening(tokenizer, text));
+    if (format === 'prompt_completion')
+      return promptOnly('as it is', (text) => encodeSequenceStart(tokenizer, text));
     if (TEXTS.includes(format)) return textStyle(tokenizer);
   }
   const template = tokenizer.chatTemplate;
@@ -65,4 +73,4 @@ const promptOnly = (name: string, encode: (text: string) => number[]): PromptSty
 });
 
 const textStyle = (tokenizer: Tokenizer): PromptStyle =>
-  promptOnly('as it is', (text) => opening(tokenizer, text));
+  promptOnly('as it is', (text) => encodeSequenceStart(tokenizer, text));

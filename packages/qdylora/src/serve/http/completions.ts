@@ -1,4 +1,4 @@
-import { opening } from '@qdylora/data';
+import { encodeSequenceStart } from '@qdylora/data';
 import type { FinishReason, TextEvent } from '../../recipes/text/decode-text.ts';
 import { countCharacters } from '../../recipes/text/count-characters.ts';
 import type { ServedModel } from '../served-models.ts';
@@ -35,7 +35,7 @@ export function beginCompletion(service: Service, request: CompletionRequest, li
   const { tokenizer } = model.adapter;
   const given = promptsOf(request);
   const prompts = given.map((prompt) =>
-    typeof prompt === 'string' ? opening(tokenizer, prompt) : [...prompt],
+    typeof prompt === 'string' ? encodeSequenceStart(tokenizer, prompt) : [...prompt],
   );
   const hasLogprobs = request.logprobs !== null && request.logprobs !== undefined;
   const choices = beginChoices(service, prompts, {

@@ -6,7 +6,7 @@ import {
   prefixToken,
   rollingWindows,
   scoredTokens,
-} from './encode-requests.ts';
+} from './token-pairs.ts';
 import { generationSettings, type GenerationSettings } from './generation-settings.ts';
 import type { ScoredTokens, TokenModel } from './token-model.ts';
 import { cutPrompt, type CutPrompt } from './write-until.ts';

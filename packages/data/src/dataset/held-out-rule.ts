@@ -4,7 +4,7 @@ import { BYTES_OF_HASH, HASHES } from '../rows/row-hash.ts';
 import { reasonsText, type RowCounts } from './keep-example.ts';
 
 /** Number of hashes digested together: digesting each alone would take as long as reading its row. */
-const WAITING = 1024;
+const HASHES_PER_DIGEST = 1024;
 
 /**
  * Decides by hashes which rows are held out: those below a bound. Rows of equal values have equal hashes, so
@@ -30,24 +30,25 @@ export interface HeldOutRule {
   heldOut(reasons?: RowCounts['reasons']): number[];
 }
 
-export function heldOutRule(share: number): HeldOutRule {
-  if (!Number.isFinite(share) || share < 0 || (share >= 1 && !Number.isInteger(share)))
+/** @param heldOut a count of rows, or below 1 a fraction of them */
+export function heldOutRule(heldOut: number): HeldOutRule {
+  if (!Number.isFinite(heldOut) || heldOut < 0 || (heldOut >= 1 && !Number.isInteger(heldOut)))
     throw badShare(
-      share,
+      heldOut,
       'a whole number ≥ 0, or a fraction below 1',
       'Give a count of rows (200), a fraction (0.05), or 0 for none.',
     );
-  const isFraction = share < 1;
+  const isFraction = heldOut < 1;
   const digest = createHash('sha256');
-  const waiting = Buffer.alloc(WAITING * BYTES_OF_HASH);
+  const pendingHashes = Buffer.alloc(HASHES_PER_DIGEST * BYTES_OF_HASH);
   let rows = 0;
-  let bound = isFraction ? share : Infinity;
+  let bound = isFraction ? heldOut : Infinity;
   let below: { row: number; hash: number }[] = [];
-  let mostBelow = 2 * share + 1024;
+  let mostBelow = 2 * heldOut + 1024;
   const keepSmallest = (): void => {
-    if (isFraction || below.length <= share) return;
+    if (isFraction || below.length <= heldOut) return;
     below.sort((a, b) => a.hash - b.hash || a.row - b.row);
-    bound = below[share - 1].hash;
+    bound = below[heldOut - 1].hash;
     below = below.filter(({ hash }) => hash <= bound);
     mostBelow = 2 * below.length + 1024; // equal rows at the bound all stay
   };
@@ -55,8 +56,8 @@ export function heldOutRule(share: number): HeldOutRule {
   return {
     isCandidate,
     add(row, hash) {
-      waiting.writeUIntBE(hash * HASHES, (rows++ % WAITING) * BYTES_OF_HASH, BYTES_OF_HASH);
-      if (rows % WAITING === 0) digest.update(waiting);
+      pendingHashes.writeUIntBE(hash * HASHES, (rows++ % HASHES_PER_DIGEST) * BYTES_OF_HASH, BYTES_OF_HASH);
+      if (rows % HASHES_PER_DIGEST === 0) digest.update(pendingHashes);
       if (!(isFraction ? hash < bound : isCandidate(hash))) return;
       below.push({ row, hash });
       if (below.length > mostBelow) keepSmallest();
@@ -64,16 +65,16 @@ export function heldOutRule(share: number): HeldOutRule {
     fingerprint: () =>
       digest
         .copy()
-        .update(waiting.subarray(0, (rows % WAITING) * BYTES_OF_HASH))
+        .update(pendingHashes.subarray(0, (rows % HASHES_PER_DIGEST) * BYTES_OF_HASH))
         .digest('hex'),
     heldOut(reasons = {}) {
-      if (share === 0) return [];
+      if (heldOut === 0) return [];
       keepSmallest();
-      if (below.length >= rows && !isFraction && share < rows) throw allAlike(share, rows);
-      if (below.length >= rows) throw noneLeft(share, rows, reasons);
+      if (below.length >= rows && !isFraction && heldOut < rows) throw allAlike(heldOut, rows);
+      if (below.length >= rows) throw noneLeft(heldOut, rows, reasons);
       if (below.length === 0)
         throw badShare(
-          share,
+          heldOut,
           `a share that a row of the ${rows} falls into (their hashes decide)`,
           'Raise val_set_size, give it as a count, or name an eval_dataset.',
         );
@@ -82,19 +83,19 @@ export function heldOutRule(share: number): HeldOutRule {
   };
 }
 
-const badShare = (share: number, expected: string, nextStep: string): QdyloraError =>
+const badShare = (heldOut: number, expected: string, nextStep: string): QdyloraError =>
   new QdyloraError('BAD_CONFIG', {
     where: 'val_set_size',
-    problem: `\`val_set_size\` must be ${expected} (got ${share}).`,
+    problem: `\`val_set_size\` must be ${expected} (got ${heldOut}).`,
     nextStep,
   });
 
-const noneLeft = (share: number, rows: number, reasons: RowCounts['reasons']): QdyloraError => {
+const noneLeft = (heldOut: number, rows: number, reasons: RowCounts['reasons']): QdyloraError => {
   const why = reasonsText(reasons);
   const outcome =
-    share < 1
+    heldOut < 1
       ? `puts all of the ${rows} rows on the held-out side (their hashes decide)`
-      : `is ${share}, but only ${rows} rows are left`;
+      : `is ${heldOut}, but only ${rows} rows are left`;
   return new QdyloraError('BAD_CONFIG', {
     where: 'val_set_size',
     problem: `\`val_set_size\` ${outcome}${why && `. Others were dropped: ${why}`}`,
@@ -105,11 +106,11 @@ const noneLeft = (share: number, rows: number, reasons: RowCounts['reasons']): Q
   });
 };
 
-const allAlike = (share: number, rows: number): QdyloraError =>
+const allAlike = (heldOut: number, rows: number): QdyloraError =>
   new QdyloraError('BAD_CONFIG', {
     where: 'val_set_size',
     problem:
-      `No rows are left for training beside ${share} held-out ones: too many of the ${rows} are equal, ` +
+      `No rows are left for training beside ${heldOut} held-out ones: too many of the ${rows} are equal, ` +
       `and equal rows are never on both sides`,
     nextStep: 'Remove rows that occur many times, or name an eval_dataset.',
     details: { rows },

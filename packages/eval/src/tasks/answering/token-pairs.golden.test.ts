@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { loadTokenizer } from '@qdylora/data';
 import { describe, expect, it } from 'vitest';
 import { HARNESS_FIXTURES } from '../../../test/harness-cases.ts';
-import { encodePair, encodeText, prefixToken, rollingWindows, scoredTokens } from './encode-requests.ts';
+import { encodePair, encodeText, prefixToken, rollingWindows, scoredTokens } from './token-pairs.ts';
 
 interface Expected {
   readonly max_length: number;
