@@ -40,10 +40,10 @@ export interface Op<I extends Arrays = Arrays, O extends Arrays = Arrays, A = un
    */
   shapes(inputs: I, attributes: A): SpecsOf<O>;
   /**
-   * Floating point operations of a call; a multiply-add counts two. Absent for ops that are bound by
-   * memory.
+   * Floating point operations of a call; a multiply-add counts two. Absent for ops that are bound by memory.
+   * undefined if the number depends on the contents of arrays that are not in host memory.
    */
-  flops?(inputs: I, attributes: A): number;
+  flops?(inputs: I, attributes: A): number | undefined;
   /** Computes the outputs. All arrays are in host memory and contiguous. */
   reference(inputs: I, outputs: O, attributes: A): void;
 }

@@ -46,9 +46,10 @@ export const activationGateBackward = defineOp({
   halves: ['gate', 'up', 'dy', 'dGate', 'dUp'],
   overwrites: { dGate: ['dy'], dUp: ['up'] },
   shapes(i: { gate: FloatView; up: FloatView; dy: FloatView }, { kind }: ActivationAttributes) {
-    assertShape('activation-gate-backward', 'dy', i.dy.shape, i.gate.shape);
-    for (const name of ['up', 'dy'] as const)
+    for (const name of ['up', 'dy'] as const) {
+      assertShape('activation-gate-backward', name, i[name].shape, i.gate.shape);
       assertDtype('activation-gate-backward', name, i[name], i.gate.dtype);
+    }
     activationFunction(kind);
     return {
       dGate: { dtype: i.gate.dtype, shape: i.gate.shape },

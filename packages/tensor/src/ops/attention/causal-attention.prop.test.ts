@@ -1,7 +1,7 @@
-import { i32View } from '@qdylora/contract';
+import { i32View, shapeOnly } from '@qdylora/contract';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { causalAttention } from './causal-attention.ts';
+import { causalAttention, causalAttentionBackward } from './causal-attention.ts';
 
 test(
   "an attention counts a multiply-add for each entry of a query's score and of its sum, for each key " +
@@ -40,3 +40,12 @@ test(
     );
   },
 );
+
+test('an attention whose segments are on a device has no count of operations', () => {
+  const segments = shapeOnly('i32', [3]);
+  const attributes = { heads: 1, kvHeads: 1, headDim: 8, window: 0 };
+  for (const op of [causalAttention, causalAttentionBackward])
+    expect(op.flops!({ querySegments: segments, keySegments: segments } as never, attributes as never)).toBe(
+      undefined,
+    );
+});

@@ -6,6 +6,7 @@ import {
   defineOp,
   f32Array,
   floatArray,
+  HostStorage,
   i32Array,
   optional,
   rounderTo,
@@ -82,7 +83,7 @@ export const causalAttention = defineOp({
       logSumExp: { dtype: 'f32', shape: [attributes.heads, i.q.shape[0]] },
     };
   },
-  flops: (inputs, attributes) => 4 * attributes.headDim * countScores(inputs, attributes),
+  flops: (inputs, attributes) => countOperations(inputs, attributes, 4),
   reference(inputs, { y, logSumExp }: { y: FloatView; logSumExp: F32 }, attributes) {
     const { headDim, computeDtype } = attributes;
     const queries = inputs.q.shape[0];
@@ -133,7 +134,7 @@ export const causalAttentionBackward = defineOp({
       dv: { dtype, shape: i.v.shape },
     };
   },
-  flops: (inputs, attributes) => 10 * attributes.headDim * countScores(inputs, attributes),
+  flops: (inputs, attributes) => countOperations(inputs, attributes, 10),
   reference(inputs, { dq, dk, dv }: { dq: FloatView; dk: FloatView; dv: FloatView }, attributes) {
     const yData = hostData(inputs.y);
     const dyData = hostData(inputs.dy);
@@ -173,14 +174,17 @@ export const causalAttentionBackward = defineOp({
   },
 });
 
-/** Scores q·k that a call needs, over all heads. */
-function countScores(
+/** Operations of a call; undefined if the segments are not in host memory. */
+function countOperations(
   { querySegments, keySegments }: AttentionInputs,
-  { heads, window }: AttentionAttributes,
-): number {
+  { heads, headDim, window }: AttentionAttributes,
+  perNumberOfAScore: number,
+): number | undefined {
+  if (!(querySegments.storage instanceof HostStorage && keySegments.storage instanceof HostStorage))
+    return undefined;
   const queryEnds = hostData(querySegments);
   const keyEnds = hostData(keySegments);
-  let scores = 0;
+  let scores = 0; // of one head
   for (let s = 0; s + 1 < querySegments.shape[0]; s++) {
     const queries = queryEnds[s + 1] - queryEnds[s];
     const keys = keyEnds[s + 1] - keyEnds[s];
@@ -189,7 +193,7 @@ function countScores(
     const unbounded = window ? Math.min(queries, Math.max(0, window - earlier)) : queries;
     scores += unbounded * (earlier + 1) + (unbounded * (unbounded - 1)) / 2 + (queries - unbounded) * window;
   }
-  return heads * scores;
+  return perNumberOfAScore * headDim * heads * scores;
 }
 
 function assertInputs(

@@ -5,6 +5,7 @@ import {
   defineOp,
   f32Array,
   floatArray,
+  HostStorage,
   i32Array,
   optional,
   type ArrayView,
@@ -62,6 +63,7 @@ export const linearCrossEntropy = defineOp({
     };
   },
   flops({ x, weight, targets }, { gradient }) {
+    if (!(targets.storage instanceof HostStorage)) return undefined;
     let counted = 0;
     for (const target of hostData(targets)) if (target !== IGNORED_TARGET) counted++;
     // the head's own gradient, where it is trained, comes on top

@@ -1,4 +1,12 @@
-import { createHostBackend, f32View, hostData, i32View, runOp, type ArrayView } from '@qdylora/contract';
+import {
+  createHostBackend,
+  f32View,
+  hostData,
+  i32View,
+  runOp,
+  shapeOnly,
+  type ArrayView,
+} from '@qdylora/contract';
 import { randomF32, seededNumbers } from '@qdylora/testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -234,5 +242,17 @@ describe('the loss', () => {
     expect(() => runOp(backend, linearDistillation, inputs, { ...attributes, distillation: 2 })).toThrow(
       'distillation must be a number within 0…1 (got 2)',
     );
+  });
+});
+
+describe('the operations of a head with a loss', () => {
+  it('are not counted if the targets are on a device', () => {
+    const arrays = {
+      x: shapeOnly('f32', [TOKENS, HIDDEN]),
+      weight: shapeOnly('f32', [5, HIDDEN]),
+      targets: shapeOnly('i32', [TOKENS]),
+    };
+    for (const op of [linearCrossEntropy, linearCrossEntropyTopK, linearDistillation])
+      expect(op.flops!(arrays as never, { gradient: true } as never)).toBeUndefined();
   });
 });
