@@ -12,5 +12,5 @@ export type FloatTensor = Tensor<FloatView>;
 /** A value without a gradient: inputs, frozen tables, ids. */
 export const constant = <V extends ArrayView>(view: V): Tensor<V> => ({ view, needsGradient: false });
 
-/** A value whose gradient is computed (gradcheck, inputs of recomputed blocks). */
+/** A value whose gradient `backward` can return: an activation. Weights are `Parameter`s. */
 export const leaf = <V extends ArrayView>(view: V): Tensor<V> => ({ view, needsGradient: true });

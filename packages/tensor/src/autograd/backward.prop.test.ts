@@ -8,6 +8,7 @@ import {
   constant,
   differentiableActivationGate,
   differentiableAdd,
+  differentiableLinear,
   inferenceContext,
   leaf,
   Linear,
@@ -231,4 +232,35 @@ test('a recomputed block without a gradient to compute leaves those of later lay
   const x = leaf(f32View([1], [3]));
   const [dx] = backward(ctx.tape!, sum(ctx, first, x), { leaves: [x] });
   expect(hostData(dx!)).toEqual(Float32Array.of(1));
+});
+
+test('a leaf whose op computes no gradient for it is refused by the name of the input', () => {
+  const backend = createHostBackend();
+  const tape = new Tape(backend);
+  const x = leaf(f32View([1, 2], [1, 2]));
+  const weight = leaf(f32View([1, 2], [3, 4]));
+  const { y } = apply({ backend, tape }, differentiableLinear, { x, weight }, { computeDtype: 'f32' });
+  expect(() => backward(tape, y, { leaves: [x, weight] })).toThrow(
+    /the leaf that is used as weight gets no gradient/,
+  );
+});
+
+test('a tape whose backward pass has failed is refused by a second one', () => {
+  const host = createHostBackend();
+  let isAborted = false;
+  const backend: Backend = {
+    ...host,
+    beforeCall() {
+      if (isAborted) throw new Error('aborted');
+    },
+  };
+  const tape = new Tape(backend);
+  const x = leaf(f32View([1], [3]));
+  const square = (a: FloatTensor): FloatTensor =>
+    apply({ backend, tape }, differentiableActivationGate, { gate: a, up: a }, { kind: 'silu' }).y;
+  const root = square(square(x));
+  isAborted = true;
+  expect(() => backward(tape, root, { leaves: [x], seed: f32View([1], [1]) })).toThrow('aborted');
+  isAborted = false;
+  expect(() => backward(tape, root, { leaves: [x] })).toThrow(/backward has already run on this tape/);
 });

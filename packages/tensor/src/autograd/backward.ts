@@ -47,7 +47,8 @@ const BACKWARD_OPTIONS: OptionRules<BackwardOptions> = {
  * needs it.
  *
  * @throws QdyloraError BAD_ARGUMENT if the tape has not recorded the root or backward has run on it, if the
- * root is not a scalar and has no seed, for a seed of another dtype or shape, and for an unknown option
+ * root is not a scalar and has no seed, for a seed of another dtype or shape, for a leaf that is used as an
+ * op's weight, bias or table, and for an unknown option
  */
 export function backward<V extends ArrayView = FloatView>(
   tape: Tape,
@@ -62,7 +63,7 @@ export function backward<V extends ArrayView = FloatView>(
   const store = new GradientStore(backend);
   const one = seed ?? oneLike(backend, root.view as FloatView);
   store.seed(root, one, ownsSeed);
-  const nodes = tape.nodes.reverse();
+  const nodes = tape.nodes.splice(0).reverse();
   const retained = new Set((ownsRoot ? leaves : [root, ...leaves]).map(({ view }): ArrayView => view));
   const pass: BackwardPass = {
     tape,
@@ -78,7 +79,6 @@ export function backward<V extends ArrayView = FloatView>(
     if (gradients) addContributions(node, at, gradients, pass);
     releaseUsedGradients(node, pass);
   }
-  nodes.length = 0;
   const gradients = leaves.map((tensor) => store.returned(tensor) as V | undefined);
   if (!seed) backend.memory.release(one);
   return gradients;
@@ -171,6 +171,7 @@ function addContributions(
   const take = (name: string): ArrayView | undefined =>
     isReadAgain(node.inputs[name], at) ? undefined : node.inputs[name]!.view;
   const contributions = node.backward(gradients, { isRoot, tape, store, leaves, take });
+  assertLeavesGetGradients(node, leaves, contributions);
   const outputGradients = Object.values(gradients);
   const names = Object.keys(contributions);
   for (const [i, name] of names.entries()) {
@@ -186,6 +187,24 @@ function addContributions(
       outputGradients.includes(contribution) ||
       names.some((other, j) => j > i && contributions[other] === contribution);
     if (!isUsed) tape.backend.memory.release(contribution);
+  }
+}
+
+/** Refuses a leaf as an input for which the op has no gradient: its gradient would silently be undefined. */
+function assertLeavesGetGradients(
+  { inputs }: TapeNode,
+  leaves: readonly Tensor[],
+  contributions: Readonly<Record<string, ArrayView | undefined>>,
+): void {
+  if (leaves.length === 0) return;
+  for (const name in inputs) {
+    const tensor = inputs[name];
+    if (!tensor || name in contributions || !leaves.includes(tensor)) continue;
+    throw new QdyloraError('BAD_ARGUMENT', {
+      where: 'backward',
+      problem: `the leaf that is used as ${name} gets no gradient: the op computes none for this input`,
+      nextStep: 'Use a `Parameter` for weights, biases and tables; backward adds to its `gradient`.',
+    });
   }
 }
 
