@@ -130,6 +130,7 @@ export function createArena<R>({
     scopes.push(scope);
     try {
       const result = body();
+      if (result instanceof Promise) refuseAsyncBody(name);
       const outer = scopes.at(-2) ?? null;
       for (const view of keep(result)) {
         const block = view && liveBlock(view);
@@ -180,6 +181,14 @@ export function createArena<R>({
       liveBytes = 0;
     },
   };
+}
+
+function refuseAsyncBody(where: string): never {
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where,
+    problem: 'the body of `scoped` must not be async: its arrays would be released at its first await',
+    nextStep: 'Call `persist` for arrays that must live longer, and `release` them yourself.',
+  });
 }
 
 /** Moves a block from its scope to another one, or to none. */

@@ -117,6 +117,13 @@ describe('dry memory', () => {
     ]);
   });
 
+  test('has no peak after a reset when nothing is alive', () => {
+    const dry = createDryMemory();
+    dry.scoped(() => dry.allocate('f32', [64]));
+    dry.resetPeak();
+    expect(dry.parts()).toEqual([{ part: 'other', liveBytes: 0, peakBytes: 0 }]);
+  });
+
   test('lends no bytes but those of indices, whatever the size', async () => {
     const dry = createDryMemory();
     const large = dry.allocate('f32', [2 ** 20, 2 ** 20]);

@@ -42,8 +42,8 @@ export interface Memory extends Disposable {
   /** True for the object that `allocate` returned, while it is alive. */
   isOwn?(view: ArrayView): boolean;
   /**
-   * Runs `body` in a new scope. Its allocations are released at the end, except the views that `keep` selects
-   * from the result: these pass to the outer scope.
+   * Runs `body`, which must be synchronous, in a new scope. Its allocations are released at the end, except
+   * the views that `keep` selects from the result: these pass to the outer scope.
    */
   scoped<T>(body: () => T, keep?: (result: T) => Iterable<ArrayView | undefined>): T;
   /** Moves allocations out of all scopes: they live until `release`. */

@@ -48,8 +48,8 @@ export class PartCounter {
 
   /** The present becomes the peak. */
   resetPeak(): void {
-    this.peakBytes = 0;
-    this.notePeak();
+    this.peakBytes = this.totalBytes;
+    this.atPeak = new Map(this.liveBytes);
   }
 
   private notePeak(): void {

@@ -146,6 +146,17 @@ describe('an array is refused before the op runs', () => {
   });
 });
 
+test('a scope refuses an async body, and releases what it allocated', () => {
+  const memory = createHostMemory();
+  expect(() =>
+    memory.scoped(async () => {
+      memory.allocate('f32', [8]);
+      await Promise.resolve();
+    }),
+  ).toThrow(/must not be async/);
+  expect(memory.usage().liveBytes).toBe(0);
+});
+
 describe('an output is refused', () => {
   test('that lies over an input which the op does not let it overwrite, or partly over any', () => {
     const shared = new Float32Array(16);
@@ -165,6 +176,13 @@ describe('an output is refused', () => {
     expect(
       hostData(runOp(host, both, { a: x() }, {}, { low: f32View([8]), high: f32View([8]) }).high)[7],
     ).toBe(7);
+  });
+
+  test('but not an empty one inside another array', () => {
+    const a = x();
+    const empty = f32View([0]);
+    for (const row of [0, 3])
+      expect(runOp(host, sum, { a: empty, b: a }, {}, { y: rowsOf(a, row, row) }).y.shape).toEqual([0]);
   });
 
   test('but not one that lies exactly where the op allows it', () => {

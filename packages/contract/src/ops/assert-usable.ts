@@ -134,7 +134,11 @@ function placeOf(name: string, view: ArrayView): Place {
  * here.
  */
 const overlaps = (a: Place, b: Place): boolean =>
-  a.begin < b.end && b.begin < a.end && sharesBytes(a.view.storage, b.view.storage);
+  a.begin < b.end &&
+  b.begin < a.end &&
+  a.begin < a.end &&
+  b.begin < b.end &&
+  sharesBytes(a.view.storage, b.view.storage);
 
 const sharesBytes = (a: Storage, b: Storage): boolean =>
   a === b ||

@@ -10,6 +10,7 @@ import {
   floatArray,
   i32Array,
   i32View,
+  InsufficientMemoryError,
   optional,
   partOf,
   prepareOp,
@@ -20,6 +21,7 @@ import {
   viewOf,
   type ArrayView,
   type FloatDType,
+  type Memory,
 } from '../index.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -131,6 +133,13 @@ describe.each([
     );
   });
 
+  test('with an input that the op does not have names it and those that it has', () => {
+    expect(call({ byas: f32View([3]) })).toBe(
+      'BAD_ARGUMENT [step] there is no input byas; the inputs are x, ids, bias.',
+    );
+    expect(call({ byas: undefined }, {})).toMatch(/the output state is missing/);
+  });
+
   test('with an attribute that is no number, or no float type, names it', () => {
     expect(call({}, { state }, { factor: NaN })).toBe(
       'BAD_ARGUMENT [step] factor must be a number, but it is NaN.',
@@ -162,6 +171,29 @@ test('a call whose op throws releases the outputs that it allocated, and no othe
   expect(() => runOp(backend, refusing, {}, {}, { z })).toThrow('the ids are no classes');
   expect(backend.memory.usage().liveBytes).toBe(liveBytes);
   expect(backend.memory.isReleased!(z)).toBe(false);
+});
+
+test('a call without memory for all outputs releases those that it has allocated', () => {
+  const { memory, ...backend } = createHostBackend();
+  let allocations = 0;
+  const scarce: Memory = {
+    ...memory,
+    allocate(dtype, shape) {
+      if (++allocations > 1) throw new InsufficientMemoryError(0, 0, 'scarce');
+      return memory.allocate(dtype, shape);
+    },
+  };
+  const pair = defineOp({
+    name: 'pair',
+    takes: {},
+    shapes: (_: object, __: object) => ({
+      y: { dtype: 'f32' as const, shape: [4] },
+      z: { dtype: 'f32' as const, shape: [4] },
+    }),
+    reference: (_, __: { y: F32; z: F32 }) => {},
+  });
+  expect(() => runOp({ ...backend, memory: scarce }, pair, {}, {})).toThrow(InsufficientMemoryError);
+  expect(memory.usage().liveBytes).toBe(0);
 });
 
 describe('an array is refused', () => {

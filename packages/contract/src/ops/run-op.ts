@@ -13,15 +13,15 @@ import { runReference } from './run-reference.ts';
 import { sameShape, shapeText } from '../arrays/shape.ts';
 
 /**
- * Runs one op. The call is validated once: inputs present, dtypes and shapes as declared, every operand in
- * the backend's memory, in-place outputs supplied, no aliasing. Then outputs that were not supplied are
- * allocated, and the backend's kernel runs or, in host memory, the reference. Where that throws, the
- * allocated outputs are released.
+ * Runs one op. The call is validated once: inputs present and known, dtypes and shapes as declared, every
+ * operand in the backend's memory, in-place outputs supplied, no aliasing. Then outputs that were not
+ * supplied are allocated, and the backend's kernel runs or, in host memory, the reference. If the allocation,
+ * the kernel or the reference throws, the allocated outputs are released.
  *
  * @param suppliedOutputs arrays to write to instead of fresh ones
- * @throws QdyloraError BAD_ARGUMENT (missing input or in-place output, dtype, attribute, other memory,
- * alias), BAD_SHAPE, DISPOSED; MissingKernelError where neither a kernel nor the reference can run; what the
- * op throws
+ * @throws QdyloraError BAD_ARGUMENT (missing input or in-place output, unknown name, dtype, attribute, other
+ * memory, alias), BAD_SHAPE, DISPOSED; MissingKernelError where neither a kernel nor the reference can run;
+ * what the op throws
  */
 // oxlint-disable-next-line max-params -- the parts of a call, in the order of every op
 export function runOp<I extends Arrays, O extends Arrays, A>(
@@ -35,11 +35,14 @@ export function runOp<I extends Arrays, O extends Arrays, A>(
   try {
     run();
   } catch (error) {
-    for (const name in outputs)
-      if (outputs[name] && !suppliedOutputs[name]) backend.memory.release(outputs[name]);
+    releaseAllocated(outputs, suppliedOutputs as Arrays, backend.memory);
     throw error;
   }
   return outputs;
+}
+
+function releaseAllocated(outputs: Arrays, supplied: Arrays, memory: Memory): void {
+  for (const name in outputs) if (outputs[name] && !supplied[name]) memory.release(outputs[name]);
 }
 
 /** A validated call: its outputs are allocated, `run` computes their contents. */
@@ -65,6 +68,7 @@ export function prepareOp<I extends Arrays, O extends Arrays, A>(
   for (const name in inputs) {
     const view = inputs[name];
     if (!view) continue;
+    if (!(name in op.takes)) refuseUnknownInput(op.name, name, op.takes);
     assertUsable(op.name, name, view, memory);
     if (isHalfDType(view.dtype)) assertFloatDtype(backend, op.name, `the array ${name}`, view.dtype);
   }
@@ -120,11 +124,16 @@ function assertResults({ op, specs, supplied, memory }: Results, attributes: unk
 /** The outputs of a call: the supplied ones, and fresh arrays for the others. */
 function outputsOf({ op, specs, supplied, memory }: Results): Record<string, ArrayView | undefined> {
   const outputs: Record<string, ArrayView | undefined> = {};
-  for (const name in specs) {
-    const spec = specs[name];
-    const view = supplied[name];
-    if (spec && !view && op.accumulates?.includes(name)) continue; // an accumulated output that nobody wants
-    outputs[name] = spec && (view ?? memory.allocate(spec.dtype, spec.shape));
+  try {
+    for (const name in specs) {
+      const spec = specs[name];
+      const view = supplied[name];
+      if (spec && !view && op.accumulates?.includes(name)) continue; // an output that nobody wants
+      outputs[name] = spec && (view ?? memory.allocate(spec.dtype, spec.shape));
+    }
+  } catch (error) {
+    releaseAllocated(outputs, supplied, memory);
+    throw error;
   }
   return outputs;
 }
@@ -167,6 +176,13 @@ function assertAttributes(
       });
     assertFloatDtype(backend, where, name, value);
   }
+}
+
+function refuseUnknownInput(where: string, input: string, takes: object): never {
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where,
+    problem: `there is no input ${input}; the inputs are ${Object.keys(takes).join(', ') || 'none'}`,
+  });
 }
 
 function refuseUnknown(where: string, output: string, specs: object): never {
