@@ -1,7 +1,11 @@
-import { assertFloat32Array } from '../blocks/assert-float32-array.ts';
 import { blockAbsmax } from '../blocks/block-absmax.ts';
 import { signedDynamicMap } from '../codebooks/dynamic-8bit.ts';
-import { NESTED_BLOCK_SIZE, type DoubleQuantized } from '../blocks/double-quantize.ts';
+import {
+  assertScales,
+  DIFFERENCES,
+  NESTED_BLOCK_SIZE,
+  type DoubleQuantized,
+} from '../blocks/double-quantize.ts';
 import { levelSearch, nearestLevel } from '../blocks/nearest-level.ts';
 
 /**
@@ -25,10 +29,10 @@ const PLACES = 65536;
  * @throws QdyloraError BAD_ARGUMENT for scales that are no Float32Array; NON_FINITE
  */
 export function doubleQuantizeAsBitsandbytes(absmax: Float32Array): DoubleQuantized {
-  assertFloat32Array('double-quantize', 'block scales', absmax);
+  assertScales(absmax);
   const offset = torchMean(absmax);
   const differences = absmax.map((scale) => scale - offset);
-  const nested = blockAbsmax(differences, NESTED_BLOCK_SIZE);
+  const nested = blockAbsmax(differences, NESTED_BLOCK_SIZE, DIFFERENCES);
   const map = signedDynamicMap();
   const search = levelSearch(map);
   // Infinite below 2.94e-39: as theirs, positive differences then get code 255, the others 0 (0 · ∞ is NaN).

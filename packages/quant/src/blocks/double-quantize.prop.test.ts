@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { doubleQuantizeAsBitsandbytes } from '../bitsandbytes/bitsandbytes-scales.ts';
 import { SMALLEST_DIVISOR } from './block-codes.ts';
 import { decodedScale, doubleQuantize, NESTED_BLOCK_SIZE } from './double-quantize.ts';
 
@@ -51,5 +52,16 @@ describe('double quantization', () => {
         },
       ),
     );
+  });
+
+  it.each([
+    ['to the nearest level', doubleQuantize],
+    ['as bitsandbytes', doubleQuantizeAsBitsandbytes],
+  ])('%s, names a scale that is not finite by its own index', (_, quantize) => {
+    for (const value of [NaN, Infinity, -Infinity])
+      expect(() => quantize(Float32Array.of(1, value, 2))).toThrow(
+        `the block scales must be finite (got ${value} at index 1, row-major)`,
+      );
+    expect(() => quantize(undefined as never)).toThrow('the block scales must be a Float32Array');
   });
 });

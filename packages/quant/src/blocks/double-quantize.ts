@@ -26,10 +26,11 @@ export interface DoubleQuantized {
  *
  * @throws QdyloraError BAD_ARGUMENT for scales that are no Float32Array; NON_FINITE
  */
-export function doubleQuantize(absmax: Float32Array, offset = float32Mean(absmax)): DoubleQuantized {
-  assertFloat32Array('double-quantize', 'block scales', absmax);
-  const differences = absmax.map((scale) => scale - offset);
-  const nested = blockAbsmax(differences, NESTED_BLOCK_SIZE);
+export function doubleQuantize(absmax: Float32Array, offset?: number): DoubleQuantized {
+  assertScales(absmax);
+  const mean = offset ?? float32Mean(absmax);
+  const differences = absmax.map((scale) => scale - mean);
+  const nested = blockAbsmax(differences, NESTED_BLOCK_SIZE, DIFFERENCES);
   const map = signedDynamicMap();
   const search = levelSearch(map);
   const codes = new Uint8Array(absmax.length);
@@ -39,8 +40,17 @@ export function doubleQuantize(absmax: Float32Array, offset = float32Mean(absmax
     const normalize = normalizer(nested[block], end - from === NESTED_BLOCK_SIZE);
     for (let i = from; i < end; i++) codes[i] = nearestLevel(search, normalize(differences[i]));
   }
-  return { codes, absmax: nested, map, offset };
+  return { codes, absmax: nested, map, offset: mean };
 }
+
+/** @throws QdyloraError BAD_ARGUMENT unless they are a Float32Array; NON_FINITE */
+export function assertScales(absmax: Float32Array): void {
+  assertFloat32Array('double-quantize', 'block scales', absmax);
+  blockAbsmax(absmax, NESTED_BLOCK_SIZE, 'block scales');
+}
+
+/** What is quantized, in messages. */
+export const DIFFERENCES = 'differences of block scales and their mean';
 
 /** Scale of block `i`, rounded after the product and after the sum. */
 export const decodedScale = ({ codes, absmax, map, offset }: DoubleQuantized, i: number): number =>

@@ -19,7 +19,12 @@ import { quantizeNf4 } from '../quantize-nf4.ts';
 import { dequantizeBlockwise } from './dequantize-blockwise.ts';
 import { matmulNf4, matmulNf4InputGradient } from './matmul-nf4.ts';
 import { quantizeBlockwise } from './quantize-blockwise.ts';
-import { quantizedAttributes, quantizedInputs } from './quantized-inputs.ts';
+import {
+  assertQuantized,
+  QUANTIZED_INPUTS,
+  quantizedAttributes,
+  quantizedInputs,
+} from './quantized-inputs.ts';
 
 const backend = createHostBackend();
 const TOKENS = 3;
@@ -201,6 +206,16 @@ describe('arrays that do not fit are refused by name', () => {
   ])('%s', (says, wrong) => {
     expect(() => runOp(backend, matmulNf4, wrong, attributes)).toThrow(
       expect.objectContaining({ code: 'BAD_SHAPE', message: expect.stringContaining(says) }),
+    );
+  });
+  it('scales of a layer in a group, by the names that they have in the call', () => {
+    const names = Object.fromEntries(
+      Object.keys(QUANTIZED_INPUTS).map((name) => [name, `${name}1`]),
+    ) as Record<keyof typeof QUANTIZED_INPUTS, string>;
+    const { codes, levels, absmaxCodes } = quantizedInputs(matrix);
+    const arrays = { codes1: codes, levels1: levels, absmaxCodes1: absmaxCodes };
+    expect(() => assertQuantized('group', arrays, attributes, names)).toThrow(
+      'the scales must be either absmax1, or absmaxCodes1, nestedAbsmax1 and nestedMap1 (got absmaxCodes1)',
     );
   });
   it('a block size that no one reads', () => {

@@ -113,6 +113,8 @@ const OWN_NAMES: QuantizedNames = {
   nestedMap: 'nestedMap',
 };
 
+const SCALES = ['absmax', 'absmaxCodes', 'nestedAbsmax', 'nestedMap'] as const;
+
 /**
  * Checks the arrays of a quantized weight against its attributes.
  *
@@ -137,14 +139,12 @@ export function assertQuantized(
   if (absmax && !absmaxCodes && !nestedAbsmax && !nestedMap)
     return assertLength(where, names.absmax, absmax, blocks);
   if (absmax || !absmaxCodes || !nestedAbsmax || !nestedMap) {
-    const present = Object.entries({ absmax, absmaxCodes, nestedAbsmax, nestedMap })
-      .filter(([, view]) => view)
-      .map(([name]) => name);
+    const present = SCALES.map((key) => names[key]).filter((name) => inputs[name]);
     throw new QdyloraError('BAD_SHAPE', {
       where,
       problem:
-        `the scales must be either absmax, or absmaxCodes, nestedAbsmax and nestedMap (got ` +
-        `${present.join(', ') || 'none'})`,
+        `the scales must be either ${names.absmax}, or ${names.absmaxCodes}, ${names.nestedAbsmax} and ` +
+        `${names.nestedMap} (got ${present.join(', ') || 'none'})`,
     });
   }
   assertLength(where, names.absmaxCodes, absmaxCodes, blocks);

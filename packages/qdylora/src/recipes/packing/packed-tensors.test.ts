@@ -23,8 +23,8 @@ it('a value that is not finite is refused with its weight and its index in the m
     await expect(packed).rejects.toMatchObject({
       code: 'NON_FINITE',
       message:
-        '[a.weight] the weights must be finite (got NaN at index 197, row-major). NaN and infinity have no ' +
-        '4-bit code.',
+        '[a.weight] the weights must be finite (got NaN at index 197, row-major). Check the file, or the ' +
+        'computation that produced them.',
       details: { index: 197, value: NaN },
     });
   expect(backend.memory.usage().liveBytes).toBe(0);
