@@ -20,8 +20,8 @@ export function loadAddon(name: 'mpi' | 'nccl'): unknown {
   return createRequire(import.meta.url)(path);
 }
 
-/** The folder of this package: above `src` or `dist`. */
-export function packageFolder(): string {
-  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder))
-    if (existsSync(join(folder, 'package.json'))) return folder;
+/** The nearest folder with a package.json, from `folder` up; the root if there is none. */
+export function packageFolder(folder = dirname(fileURLToPath(import.meta.url))): string {
+  while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) folder = dirname(folder);
+  return folder;
 }

@@ -10,7 +10,7 @@ export const SENT_FORMATS = ['bf16', 'int8'] as const satisfies readonly SentFor
 /** Numbers that share a scale, as in 8-bit optimizers (Dettmers et al. 2022). */
 const BLOCK = 256;
 const LARGEST_CODE = 127;
-/** Smallest float32 with all its bits; below, a scale is 0. */
+/** Smallest normal float32; below, a scale is 0. */
 const SMALLEST_SCALE = 2 ** -126;
 /** Added to a float64 and taken away again, it rounds to the nearest whole number, ties to even. */
 const ROUNDER = 1.5 * 2 ** 52;
@@ -78,8 +78,10 @@ const BF16: Codec = {
 const halvesIn = ({ buffer, byteOffset }: Uint8Array, count: number): Uint16Array =>
   new Uint16Array(buffer, byteOffset, count);
 
+const CODECS: Readonly<Record<SentFormat, Codec>> = { bf16: BF16, int8: INT8 };
+
 /** Encodes and decodes arrays. Bytes begin at a multiple of 4 in their buffer, so `byteLength` is one. */
 export function codecOf(format: SentFormat): Codec {
-  const codec = format === 'bf16' ? BF16 : INT8;
+  const codec = CODECS[format];
   return { ...codec, byteLength: (count) => 4 * Math.ceil(codec.byteLength(count) / 4) };
 }

@@ -25,6 +25,8 @@ const ID_BYTES = 128;
  * Joins the workers of a world once more, with NCCL: collectives between their GPUs. Each worker has a GPU of
  * its own. The world (MPI) passes NCCL's id on; afterwards it is used by `abort` and `close` only.
  *
+ * Closing the result closes `world` too. If `connectNccl` throws, `world` is still open.
+ *
  * Arrays are those of the host, as of every `Communicator`: each call copies them to the GPU and back.
  *
  * @throws QdyloraError UNSUPPORTED on every worker where one of them cannot open the libraries;

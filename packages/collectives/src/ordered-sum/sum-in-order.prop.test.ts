@@ -82,4 +82,21 @@ describe('a sum in order', () => {
       (await sumInOrder(oneProcess(), { count: 3, sums: ownSums(order, { from: 0, to: 3 }), length: 1 }))[0];
     expect(await sumOf([terms[1], terms[2], terms[0]])).not.toBe(await sumOf(terms));
   });
+
+  it('refuses sums that are not those of its blocks', async () => {
+    const three = new Float32Array(3);
+    for (const size of [1, 2])
+      for (const [count, sums] of [
+        [4, []],
+        [4, [three, three]],
+        [4, [new Float32Array(2)]],
+        [4, [new Float32Array(4)]],
+        [0, []],
+        [1.5, [three]],
+      ] as const)
+        for (const world of localWorld(size))
+          await expect(sumInOrder(world, { count, sums, length: 3 })).rejects.toMatchObject({
+            code: 'BAD_ARGUMENT',
+          });
+  });
 });

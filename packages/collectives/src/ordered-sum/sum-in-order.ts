@@ -1,3 +1,4 @@
+import { assertArgument } from '@qdylora/contract';
 import type { Communicator } from '../communicator.ts';
 import { blocksOf, termsOfWorker, type TermRange } from './blocks.ts';
 
@@ -17,6 +18,7 @@ import { blocksOf, termsOfWorker, type TermRange } from './blocks.ts';
  * [length]
  * @param length of each array; needed where this worker has no block
  * @returns the sum: [length]
+ * @throws QdyloraError BAD_ARGUMENT for a count below 1, another number of sums or one of another length
  * @example
  * const sum = await sumInOrder(world, { count: 8, sums: [mine], length: mine.length });
  */
@@ -24,6 +26,7 @@ export async function sumInOrder(
   world: Pick<Communicator, 'rank' | 'size' | 'allToAll' | 'allGather'>,
   { count, sums, length }: OrderedTerms,
 ): Promise<Float32Array> {
+  assertSums(world, { count, sums, length });
   if (world.size === 1) {
     const byStart = new Map(blocksOf({ from: 0, to: count }).map(({ from }, i) => [from, sums[i]]));
     return sumOfTree(count, ({ from }) => byStart.get(from) ?? null);
@@ -42,6 +45,24 @@ export interface OrderedTerms {
   readonly length: number;
 }
 
+function assertSums(
+  { rank, size }: Pick<Communicator, 'rank' | 'size'>,
+  { count, sums, length }: OrderedTerms,
+): void {
+  assertArgument(
+    Number.isInteger(count) && count >= 1,
+    'sum-in-order',
+    `count must be a whole number ≥ 1 (got ${count})`,
+  );
+  const blocks = blocksOf(termsOfWorker(count, rank, size)).length;
+  assertArgument(
+    sums.length === blocks && sums.every((sum) => sum.length === length),
+    'sum-in-order',
+    `sums must be ${blocks} arrays of ${length} numbers, one for each block of this worker (got arrays of ` +
+      `${sums.map((sum) => sum.length).join(', ') || 'none'})`,
+  );
+}
+
 /** This worker's shard of every block: [shard], by `from-to`. */
 async function exchangeBlocks(
   world: Pick<Communicator, 'size' | 'allToAll'>,
@@ -53,7 +74,7 @@ async function exchangeBlocks(
   const rounds = Math.max(...blocks.map((own) => own.length));
   const shards = new Map<string, Float32Array>();
   for (let round = 0; round < rounds; round++) {
-    const parts = padded(sums[round], { length, to: shard * size });
+    const parts = padded(sums[round], shard * size);
     const received = new Float32Array(shard * size);
     await world.allToAll(parts, received);
     blocks.forEach((own, worker) => {
@@ -66,13 +87,10 @@ async function exchangeBlocks(
 }
 
 /** The array itself where it needs no zeros at its end; undefined: zeros. */
-function padded(
-  values: Float32Array | undefined,
-  { length, to }: { readonly length: number; readonly to: number },
-): Float32Array {
-  if (values?.length === to) return values;
-  const parts = new Float32Array(to);
-  if (values) parts.set(values.subarray(0, length));
+function padded(values: Float32Array | undefined, length: number): Float32Array {
+  if (values?.length === length) return values;
+  const parts = new Float32Array(length);
+  if (values) parts.set(values);
   return parts;
 }
 

@@ -1,3 +1,5 @@
+import { assertArgument, shownValue } from '@qdylora/contract';
+import { assertGathered, assertRoot } from '../check-arrays.ts';
 import type { Communicator, NumberArray, Reduction, SentArray } from '../communicator.ts';
 
 /** What the workers bring to one collective, and what it does when all have come. */
@@ -6,6 +8,7 @@ interface Meeting {
   readonly arrays: (readonly SentArray[])[];
   readonly done: Promise<void>;
   settle(): void;
+  fail(error: Error): void;
 }
 
 /**
@@ -28,12 +31,18 @@ function localWorker(rank: number, size: number, meetings: Meeting[]): Communica
     run: (all: readonly (readonly SentArray[])[]) => void,
   ): Promise<void> => {
     const meeting = (meetings[next++] ??= newMeeting(name));
-    if (meeting.name !== name)
-      return Promise.reject(new Error(`Worker ${rank} calls ${name}, another one ${meeting.name}.`));
+    if (meeting.name !== name) {
+      meeting.fail(new Error(`Worker ${rank} calls ${name}, another one ${meeting.name}.`));
+      return meeting.done;
+    }
     meeting.arrays[rank] = arrays;
     if (Object.keys(meeting.arrays).length === size) {
-      run(meeting.arrays);
-      meeting.settle();
+      try {
+        run(meeting.arrays);
+        meeting.settle();
+      } catch (error) {
+        meeting.fail(error as Error);
+      }
     }
     return meeting.done;
   };
@@ -50,17 +59,22 @@ function localWorker(rank: number, size: number, meetings: Meeting[]): Communica
       }),
     broadcast: (values, root = 0) =>
       meet('broadcast', [values], (all) => {
+        assertRoot(root, size);
         for (const [array] of all) array.set(all[root][0]);
       }),
     allGather: (part, gathered) =>
       meet('all-gather', [part, gathered], (all) => {
+        for (const [sent, target] of all)
+          assertGathered('all-gather', sent, target, { partLength: sent.length, size });
         for (const [, target] of all)
-          all.forEach(([own], worker) => {
-            target.set(own, worker * own.length);
+          all.forEach(([sent], worker) => {
+            target.set(sent, worker * sent.length);
           });
       }),
     allToAll: (parts, received) =>
       meet('all-to-all', [parts, received], (all) => {
+        for (const [sent, target] of all)
+          assertGathered('all-to-all', sent, target, { partLength: sent.length / size, size });
         const length = parts.length / size;
         all.forEach(([, target], to) => {
           all.forEach(([sent], from) => {
@@ -79,10 +93,12 @@ function localWorker(rank: number, size: number, meetings: Meeting[]): Communica
 
 function newMeeting(name: string): Meeting {
   let settle = (): void => {};
-  const done = new Promise<void>((resolve) => {
+  let fail = (_: Error): void => {};
+  const done = new Promise<void>((resolve, reject) => {
     settle = resolve;
+    fail = reject;
   });
-  return { name, arrays: [], done, settle: () => settle() };
+  return { name, arrays: [], done, settle: () => settle(), fail: (error) => fail(error) };
 }
 
 const OPERATIONS: Readonly<Record<Reduction, (a: number, b: number) => number>> = {
@@ -92,10 +108,16 @@ const OPERATIONS: Readonly<Record<Reduction, (a: number, b: number) => number>> 
 };
 
 function reduceAll(arrays: readonly NumberArray[], reduction: Reduction): void {
+  const operation = OPERATIONS[reduction] as (typeof OPERATIONS)[Reduction] | undefined;
+  assertArgument(
+    operation,
+    'all-reduce',
+    `the reduction must be one of ${Object.keys(OPERATIONS).join(', ')} (got ${shownValue(reduction)})`,
+  );
   const result = arrays[0].slice();
   for (const array of arrays.slice(1))
     array.forEach((value, i) => {
-      result[i] = OPERATIONS[reduction](result[i], value);
+      result[i] = operation(result[i], value);
     });
   for (const array of arrays) array.set(result);
 }
