@@ -1,8 +1,8 @@
 #pragma once
 #include "vector-math.h"
 
-// The activations of tensor/src/ops/activation-function.ts, in the order of ACTIVATION_KINDS, and their
-// derivatives.
+// The activations of tensor/src/ops/activations/activation-function.ts, in the order of ACTIVATION_KINDS, and
+// their derivatives.
 namespace qdylora::QD_LEVEL {
 
 enum class Activation { SILU, GELU, GELU_TANH, RELU };

@@ -11,10 +11,9 @@ struct ReducedExponential {
   F32x n, power;
 };
 QD_INLINE ReducedExponential reduced(F32x x) {
-  // 1.5 · 2^23
   constexpr float LN2_HIGH = 0.693145751953125f;
   constexpr float LN2_LOW = 1.42860677e-6f;
-  constexpr float ROUND = 12582912.f;
+  constexpr float ROUND = 12582912.f;  // 1.5 · 2^23
   const F32x shifted = fma(x, all(LOG2_E), all(ROUND));
   const F32x n = shifted - ROUND;
   const F32x r = fma(n, all(-LN2_LOW), fma(n, all(-LN2_HIGH), x));

@@ -2,7 +2,7 @@ export type { NativeArgument, NativeFunction, NativeLevel } from './addon/addon-
 export { cpuLevels, type CpuLevels } from './addon/cpu-levels.ts';
 export { createCpuBackend, type CpuBackend, type CpuBackendOptions } from './create-cpu-backend.ts';
 export { createDryCpuBackend, WORKSPACES, type DryCpuBackend } from './create-dry-cpu-backend.ts';
-export { ceilingOf } from './measure-ceiling.ts';
+export { CEILING_BYTES, ceilingOf } from './measure-ceiling.ts';
 export { loadAddon, type LoadedAddon } from './load-addon.ts';
 export { preferLargePages } from './memory/prefer-large-pages.ts';
 export { availableBytes } from './memory/available-bytes.ts';

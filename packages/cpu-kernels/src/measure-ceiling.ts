@@ -1,8 +1,11 @@
 import { hostData } from '@qdylora/contract';
 import type { CpuBackend } from './create-cpu-backend.ts';
 
-/** Floats of the measured copy: 64 MiB, more than any cache. */
-const COPIED_FLOATS = 1 << 24;
+/**
+ * Bytes of the array whose halves are copied. 64 MiB is more than the caches of a desktop processor. On a
+ * server whose last-level cache is larger, the copy measures that cache.
+ */
+export const CEILING_BYTES = 64 * 2 ** 20;
 
 /**
  * Measures the peak of this machine: GFLOP/s of float32 or bf16 multiply-adds with the instructions of the
@@ -12,12 +15,13 @@ const COPIED_FLOATS = 1 << 24;
  * shared. Its memory belongs to the open scope.
  */
 export function ceilingOf(backend: CpuBackend, quantity: 'f32' | 'bf16' | 'gbps'): () => number {
-  const copied = backend.memory.allocate('f32', [quantity === 'gbps' ? COPIED_FLOATS : backend.numThreads]);
+  const floats = quantity === 'gbps' ? CEILING_BYTES / 4 : backend.numThreads;
+  const copied = backend.memory.allocate('f32', [floats]);
   const measure = backend.native(MEASUREMENTS[quantity]);
   const fallback = backend.native('fmaPeak');
   hostData(copied).fill(0);
-  const hasPairs = measure(copied) > 0; // the first one is slow
-  return () => (hasPairs ? measure : fallback)(copied);
+  const isMeasured = measure(copied) > 0; // the first one is slow; 0 for bf16 without pairs
+  return () => (isMeasured ? measure : fallback)(copied);
 }
 
 const MEASUREMENTS = { f32: 'fmaPeak', bf16: 'bf16Peak', gbps: 'copyBandwidth' } as const;

@@ -15,7 +15,8 @@ export interface ConnectWorldOptions {
 
 /**
  * Joins the workers that a launcher started: `mpirun -n 4 node program.js`, `srun -n 4 node program.js`.
- * Without a launcher, or for one worker, it is a world of one process.
+ * Without a launcher it is a world of one process, and also for a single worker of Slurm or torchrun. A
+ * single worker of mpirun joins MPI.
  *
  * `QDYLORA_MPI_LIBRARY` names the library where the launcher's own is not found.
  *
@@ -30,8 +31,9 @@ export async function connectWorld({
   timeoutSeconds,
 }: ConnectWorldOptions = {}): Promise<Communicator> {
   const launcher = readLauncher(env);
-  if (!launcher || (launcher.size === 1 && launcher.name !== 'openmpi' && launcher.name !== 'mpich'))
-    return oneProcess();
+  if (!launcher) return oneProcess();
+  const needsMpi = launcher.size > 1 || launcher.name === 'openmpi' || launcher.name === 'mpich';
+  if (!needsMpi) return oneProcess();
   const world = connectMpi({ libraries: librariesFor(launcher, env), timeoutSeconds });
   if (world.size === launcher.size) return world;
   throw otherSize(launcher, world);

@@ -15,7 +15,7 @@ export interface ArrayView<D extends DType = DType> {
   readonly offset: number;
 }
 
-/** Numbers of either float type. */
+/** Numbers of any floating point type: f32, bf16 or f16. */
 export type FloatView = ArrayView<FloatDType>;
 
 /** Arrays by name. `undefined`: an optional array that a call leaves out. */
@@ -58,14 +58,17 @@ export function viewOf<D extends DType>(dtype: D, shape: Shape, data: DataOf[D])
   return { dtype, shape, storage: new HostStorage(data), offset: 0 };
 }
 
-/** A float32 array of its own memory, from numbers. */
+/**
+ * A float32 array from numbers; zeros by default. A `Float32Array` is used without a copy, other lists are
+ * copied.
+ */
 export const f32View = (
   shape: Shape,
   values: ArrayLike<number> = new Float32Array(checkedCount(shape)),
 ): ArrayView<'f32'> =>
   viewOf('f32', shape, values instanceof Float32Array ? values : Float32Array.from(values));
 
-/** An int32 array of its own memory, from whole numbers. */
+/** An int32 array with a copy of `values`, whole numbers. */
 export const i32View = (shape: Shape, values: ArrayLike<number>): ArrayView<'i32'> =>
   viewOf('i32', shape, Int32Array.from(values));
 

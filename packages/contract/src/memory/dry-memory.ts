@@ -18,7 +18,10 @@ export interface DryMemory extends Memory {
   within<T>(part: string, body: () => T): T;
   /** Arrays allocated outside `within` count as `part` from now on. */
   begin(part: string): void;
-  /** Every part, in the order in which they began. The peaks add up to `usage().peakBytes`. */
+  /**
+   * Every part that has had an allocation, in the order of the first ones. The peaks add up to
+   * `usage().peakBytes`.
+   */
   parts(): readonly PartUsage[];
 }
 

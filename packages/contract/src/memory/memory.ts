@@ -10,9 +10,9 @@ export interface MemoryUsage {
   readonly peakBytes: number;
   /** Bytes reserved from the system. */
   readonly reservedBytes: number;
-  /** Reserved bytes that any array has ever covered. Only these can be in the resident set. */
+  /** Reserved bytes that arrays have covered since the last `trim`. Only these can be in the resident set. */
   readonly touchedBytes: number;
-  /** The largest `touchedBytes` ever. `trim` lowers that one, not this. */
+  /** The largest `touchedBytes` ever; `trim` does not lower it. */
   readonly peakTouchedBytes: number;
 }
 

@@ -36,7 +36,7 @@ export class PartCounter {
     return previous;
   }
 
-  /** Every part, in the order in which they began. */
+  /** Every part that has had an allocation, in the order of the first ones. */
   usage(): PartUsage[] {
     this.notePeak();
     return [...this.liveBytes].map(([part, liveBytes]) => ({

@@ -42,8 +42,8 @@ export const widenHalves = (dtype: HalfDType, halves: Uint16Array): Float32Array
   HALF_TYPES[dtype].widen(halves);
 
 /**
- * Float32 values as bits of this type, in `out`: to nearest, ties to even. What is beyond the largest number
- * of float16, 65504, becomes infinite; what is beyond its subnormals, below 2⁻²⁵, becomes 0.
+ * Float32 values as bits of this type, in `out`: to nearest, ties to even. In float16, magnitudes of 65520
+ * and more become infinite, and those of 2⁻²⁵ and less become 0.
  *
  * @example
  * narrowHalves('f16', Float32Array.of(1, 65520)); // [0x3c00, 0x7c00]: 1 and infinity

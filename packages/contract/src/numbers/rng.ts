@@ -60,9 +60,9 @@ function hashName(name: string, start: number): number {
 /**
  * Makes a generator from a seed.
  *
- * @throws QdyloraError BAD_ARGUMENT for a seed that is no whole number ≥ 0: all such seeds would give the
- * same numbers
- * @example createRng(7).named('rank').uniform(41); // the 41st number of this stream, within [0, 1)
+ * @throws QdyloraError BAD_ARGUMENT for a seed that is not a whole number within 0…2⁵³ − 1: NaN would give
+ * the numbers of seed 0, and 1.5 those of seed 1
+ * @example createRng(7).named('rank').uniform(41); // number 41 of this stream, within [0, 1)
  */
 export function createRng(seed: number): Rng {
   if (!Number.isSafeInteger(seed) || seed < 0)

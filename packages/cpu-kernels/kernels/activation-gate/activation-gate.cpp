@@ -3,7 +3,8 @@
 // Owners: A thread owns a contiguous share of the elements; a lane is one element.
 // Cost: 12 bytes per element forward, 20 backward, half of that in bf16; 20 to 35 operations for an
 //   exponential and a division. One core is near its memory bandwidth, several are bound by it.
-// Assumes: no alignment; dGate may be dy. Lengths are checked below. A gate below −87.3 gives exactly 0.
+// Assumes: no alignment; dGate may be dy, and dUp may be up. Lengths are checked below. A gate below −87.3
+//   gives exactly 0.
 // Not done: saving f(gate) for the backward pass: 4 more bytes per element to write, keep and read.
 #include "../../native/activations.h"
 #include "../../native/elementwise.h"

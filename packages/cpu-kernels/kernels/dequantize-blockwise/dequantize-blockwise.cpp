@@ -92,7 +92,7 @@ Status dequantizeBlockwise(Threads& threads, In<std::uint8_t> codes, In<float> l
     QD_NEED(nestedAbsmax, (blocks + NESTED_BLOCK - 1) / NESTED_BLOCK);
     QD_NEED(nestedMap, 256);
   }
-  // The place of a block's codes and scale: quant/src/tile-order.ts.
+  // The place of a block's codes and scale: quant/src/matrix/tile-order.ts.
   const auto placeOf = [&](Size block) {
     if (tileColumns == 0) return block;
     const Size row = block / tileColumns;

@@ -1,11 +1,11 @@
 // Computes: y = kept ? x / (1 − probability) : 0. Entry i is kept where the top 24 bits of word i & 1 of
 //   philox2x32-10(i / 2, counter, key) are ≥ probability · 2²⁴.
-// Owners: A thread owns a contiguous share of the elements; a lane is one element. Each element has its own
-//   counter, so the mask does not depend on the threads.
-// Cost: 8 bytes per element (4 in bf16) and about 2 integer operations (10 rounds of a 32 × 32 → 64 bit
-//   product per vector): bound by memory with AVX-512.
-// Assumes: `counter` and `key` are the words of contract/src/rng.ts, whose philox2x32 this repeats bit for
-//   bit. Lengths are checked below.
+// Owners: A thread owns a contiguous share of the elements; a lane is one element. The counter of an element
+//   depends on its index alone, so the mask does not depend on the threads.
+// Cost: 8 bytes per element (4 in bf16). A vector takes 10 rounds with a 32 × 32 → 64 bit product each: about
+//   2 instructions per element with 16 lanes. Bound by memory with AVX-512.
+// Assumes: `counter` and `key` are the words of contract/src/numbers/rng.ts, whose philox2x32 this repeats
+//   bit for bit. Lengths are checked below.
 // Dropped: one block per element, of which one word is thrown away: twice the work (0.56 ms instead of 0.3
 //   for 2048 × 576 on two cores of a Zen 4 server).
 #include "../../native/elementwise.h"

@@ -171,7 +171,7 @@ void quantize(Threads& threads, const T* values, const float* levels, std::uint8
               Size count, Size blockSize, Size tileColumns) {
   const Sorted table = sorted(levels);
   const Size blocks = (count + blockSize - 1) / blockSize;
-  // The place of a block's codes: quant/src/tile-order.ts.
+  // The place of a block's codes: quant/src/matrix/tile-order.ts.
   const auto placeOf = [&](Size block) {
     if (tileColumns == 0) return block;
     const Size row = block / tileColumns;

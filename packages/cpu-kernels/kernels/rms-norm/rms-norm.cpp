@@ -95,7 +95,7 @@ Size rmsNormBackwardScratch(Size tokens, Size hidden, bool withWeight) {
 // One row of the backward pass; each array begins at this row.
 struct BackwardRow {
   const float* x;
-  const float* weight;  // or nullptr
+  const float* weight;
   float* dx;
   float* partial;  // the block's sums for dWeight, or nullptr
   float r;

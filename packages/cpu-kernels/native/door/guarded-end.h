@@ -8,9 +8,9 @@
 namespace qdylora {
 
 // Under AddressSanitizer, nothing behind an array's last element may be touched while a kernel runs. Arrays
-// are padded to whole cache lines (host-memory.ts in the contract), so the end of the allocation alone would
-// hide an access up to 63 bytes too far. An array that shares its buffer with others is left alone. In an
-// ordinary build it does nothing.
+// are padded to whole cache lines (`ALIGNMENT` in contract/src/memory/arena.ts), so the end of the allocation
+// alone would hide an access up to 63 bytes too far. An array that shares its buffer with others is left
+// alone. In an ordinary build it does nothing.
 class GuardedEnd {
  public:
 #ifdef __SANITIZE_ADDRESS__

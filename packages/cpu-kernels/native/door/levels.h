@@ -3,7 +3,7 @@
 
 namespace qdylora {
 
-// One instruction set that is compiled in: its kernels, and the bits of the processor that it needs.
+// One instruction set that is compiled in, with its kernels.
 struct Level {
   const char* name;
   const KernelEntry* const* kernels;

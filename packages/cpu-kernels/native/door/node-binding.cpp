@@ -313,7 +313,7 @@ bool describeFields(napi_env env, const KernelEntry& entry, const ListShape& lis
 }
 
 // Gives the function of a kernel that takes lists a property `lists`: { most, fields } of each, in order.
-// src/flatten-arguments.ts makes the arguments by it.
+// src/addon/flatten-arguments.ts makes the arguments by it.
 bool describeLists(napi_env env, const KernelEntry& entry, napi_value function) {
   napi_value lists;
   if (entry.listCount == 0) return true;

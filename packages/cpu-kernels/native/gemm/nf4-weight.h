@@ -5,9 +5,10 @@
 // is the high nibble of byte i/2 for even i.
 namespace qdylora::QD_LEVEL {
 
-// Blocks of the second level that share one scale; quant/src/double-quantize.ts.
+// Blocks of the second level that share one scale; quant/src/blocks/double-quantize.ts.
 constexpr Size NESTED_BLOCK = 256;
-// Columns that are decoded together, and the tiles that codes may be arranged in; quant/src/tile-matrix.ts.
+// Columns that are decoded together, and the tiles that codes may be arranged in;
+// quant/src/matrix/tile-order.ts.
 constexpr Size RUN = 64;
 constexpr Size TILE_HEIGHT = 32;
 constexpr Size TILE_BYTES = TILE_HEIGHT * RUN / 2;

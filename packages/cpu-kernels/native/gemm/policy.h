@@ -141,8 +141,7 @@ QD_INLINE int wholeTerms(const Threads& threads, const Job& job, Size rows) {
 
 // True where threads take columns one after the other, as they come, instead of fixed shares. The weights of
 // few rows come from memory in so short a time that a thread which has to wake up, or which shares its core
-// with another process, would keep the others waiting (a text of SmolLM2-135M, two threads: see
-// bench/README.md).
+// with another process, would keep the others waiting.
 QD_INLINE bool dealsOut(const Threads& threads, int parts, const Stage& stage, Size rows) {
   if (parts == 1) return false;
   for (int j = 0; j < stage.jobCount; j++)

@@ -7,6 +7,7 @@ import {
   type DryBackend,
 } from '@qdylora/contract';
 import {
+  CEILING_BYTES,
   ceilingOf,
   createCpuBackend,
   createDryCpuBackend,
@@ -178,9 +179,6 @@ async function cpuBackend(
     dry: () => createDryCpuBackend({ level: backend.level, numThreads: backend.numThreads, batchInvariant }),
   });
 }
-
-/** The array of `ceilingOf` for a copy. */
-const CEILING_BYTES = 64 * 2 ** 20;
 
 /** The best of several short measurements: the cores may be shared. */
 function measuredCeilings(backend: CpuBackend): Ceilings {

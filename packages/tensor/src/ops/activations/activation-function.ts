@@ -18,10 +18,12 @@ const normalDensity = (x: number): number => Math.exp((-x * x) / 2) / Math.sqrt(
  * cancels, φ(x) / (|x| + 1/(|x| + 2/(|x| + …))). (Marsaglia 2004; Laplace 1805)
  */
 export function normalDistribution(x: number): number {
-  if (x > 9 || Number.isNaN(x)) return Number.isNaN(x) ? NaN : 1; // 1 − Φ(9) = 1e-19
+  if (Number.isNaN(x)) return NaN;
+  if (x > 9) return 1; // 1 − Φ(9) = 1e-19
   if (x < -4) {
     let fraction = -x;
-    for (let k = 60; k >= 1; k--) fraction = -x + k / fraction;
+    // 40 terms give float64 at −4, and fewer below
+    for (let k = 40; k >= 1; k--) fraction = -x + k / fraction;
     return normalDensity(x) / fraction;
   }
   let sum = 0;
@@ -39,7 +41,10 @@ export function normalDistribution(x: number): number {
  */
 const tanhArgument = (x: number): number => Math.sqrt(8 / Math.PI) * (x + 0.044715 * x ** 3);
 
-/** value = x · gate(x); slope = gate(x) + x · gate'(x), where an infinite x has gate' = 0. */
+/**
+ * value = x · gate(x); slope = gate(x) + x · gate′(x). At ±∞ both may be NaN (∞ · 0), and backends may give
+ * the limit instead.
+ */
 const FUNCTIONS: Readonly<Record<ActivationKind, ActivationFunction>> = {
   silu: { value: (x) => x * sigmoid(x), slope: (x) => sigmoid(x) * (1 + x * sigmoid(-x)) },
   gelu: {

@@ -14,7 +14,7 @@ import type { ActivationAttributes } from './activation.ts';
 /**
  * y = f(gate) · up, with f named by `kind`: SwiGLU for `silu`, GeGLU for `gelu` (Shazeer 2020).
  *
- * gate, up: [tokens, width], both f32 or both bf16   →   y: as gate
+ * gate, up: [tokens, width], both of one float type   →   y: as gate
  */
 export const activationGate = defineOp({
   name: 'activation-gate',

@@ -22,8 +22,9 @@ type Ids = ArrayView<'i32'>;
 
 /**
  * `scale`: factor on q·k. `softCap`: 0, or c for scores c·tanh(score / c) (Gemma 2). `window`: 0, or the
- * number of keys that a query sees, its own included. `computeDtype`: `bf16` rounds the operands of all
- * products to bfloat16 (q, k, v, the weights p, and in backward dy and e); softmax and sums are float32.
+ * number of keys that a query sees, its own included. `computeDtype`: with `bf16` or `f16` the operands of
+ * all products are rounded to it (q, k, v, the weights p, and in backward dy and e); softmax and sums are
+ * float32.
  */
 export interface AttentionAttributes {
   readonly heads: number;

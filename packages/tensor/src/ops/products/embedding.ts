@@ -36,7 +36,8 @@ export const embedding = defineOp({
 });
 
 /**
- * dWeight[id] += dy for every token, in token order.
+ * dWeight[id] += dy for every token, in token order, rounded to float32 after each token: kernels give the
+ * same bits.
  *
  * ids: [tokens]   dy: [tokens, hidden]   →   dWeight: [rows, hidden]
  */

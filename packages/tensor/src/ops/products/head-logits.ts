@@ -26,26 +26,29 @@ export function sumOfExponentials(logits: Float64Array): { readonly largest: num
   return { largest, sum: logits.reduce((sum, z) => sum + Math.exp(z - largest), 0) };
 }
 
-/** The head of a reference: logits of one token after the other, and the way back of their gradients. */
-export interface ReadHead {
+/**
+ * The head as a reference computes it: logits of one token at a time, and the gradients of x and of the
+ * weight from those of the logits.
+ */
+export interface ReferenceHead {
   /** Logits of token t, capped: [vocabulary]. The next call overwrites them. */
   logitsOf(t: number): Float64Array;
   /**
-   * Adds the gradients of the capped logits of token t, through the cap, to its row of dx: [tokens, hidden]
-   * and to dWeight: [vocabulary, hidden].
+   * Takes the gradients of the capped logits of token t through the cap. Writes its row of dx: [tokens,
+   * hidden], and adds to `weightSums`, which is the gradient of the weight in float64: [vocabulary, hidden].
    */
   addGradients(
     t: number,
     token: { readonly logits: Float64Array; readonly gradients: Float64Array },
-    into: { readonly dx?: F32; readonly dWeight?: F32 },
+    into: { readonly dx?: F32; readonly weightSums?: Float64Array },
   ): void;
 }
 
-/** Reads a head in float64.  x: [tokens, hidden]   weight: [vocabulary, hidden] */
-export function readHead(
+/** Sums are float64.  x: [tokens, hidden]   weight: [vocabulary, hidden] */
+export function referenceHead(
   { x, weight }: { readonly x: FloatView; readonly weight: FloatView },
   { computeDtype, softCap }: { readonly computeDtype: ComputeDtype; readonly softCap: number },
-): ReadHead {
+): ReferenceHead {
   const [vocabulary, hidden] = weight.shape as [number, number];
   const xAt = readElement(x, computeDtype);
   const wAt = readElement(weight, computeDtype);
@@ -60,17 +63,17 @@ export function readHead(
       }
       return logits;
     },
-    addGradients(t, token, { dx, dWeight }) {
-      const dxData = dx && hostData(dx);
-      const dWeightData = dWeight && hostData(dWeight);
+    addGradients(t, token, { dx, weightSums }) {
+      const dxRow = new Float64Array(hidden);
       for (let c = 0; c < vocabulary; c++) {
         const slope = softCap > 0 ? 1 - (token.logits[c] / softCap) ** 2 : 1;
         const gradient = round(slope * token.gradients[c]);
         for (let j = 0; j < hidden; j++) {
-          if (dxData) dxData[t * hidden + j] += gradient * wAt(c * hidden + j);
-          if (dWeightData) dWeightData[c * hidden + j] += gradient * xAt(t * hidden + j);
+          dxRow[j] += gradient * wAt(c * hidden + j);
+          if (weightSums) weightSums[c * hidden + j] += gradient * xAt(t * hidden + j);
         }
       }
+      if (dx) hostData(dx).set(dxRow, t * hidden);
     },
   };
 }

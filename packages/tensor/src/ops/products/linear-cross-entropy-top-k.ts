@@ -11,7 +11,7 @@ import {
 } from '@qdylora/contract';
 import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
 import { scaleBy } from '../elements/scale-by.ts';
-import { IGNORED_TARGET, readHead, sumOfExponentials } from './head-logits.ts';
+import { IGNORED_TARGET, referenceHead, sumOfExponentials } from './head-logits.ts';
 import { linearCrossEntropy, type CrossEntropyAttributes } from './linear-cross-entropy.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -75,7 +75,7 @@ export const linearCrossEntropyTopK = defineOp({
     const { loss, tokenLosses, dx, topIds, topLogProbabilities, tailMass } = outputs;
     linearCrossEntropy.reference(inputs, { loss, tokenLosses, dx }, attributes);
     const { computeDtype, softCap = 0, topK } = attributes;
-    const head = readHead(inputs, { computeDtype, softCap });
+    const head = referenceHead(inputs, { computeDtype, softCap });
     for (const array of [topIds, topLogProbabilities, tailMass]) hostData(array).fill(0);
     for (const [t, target] of hostData(inputs.targets).entries()) {
       if (target === IGNORED_TARGET) continue;

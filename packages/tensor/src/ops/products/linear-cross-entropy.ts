@@ -12,16 +12,16 @@ import {
   type FloatView,
 } from '@qdylora/contract';
 import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
-import { assertTarget, IGNORED_TARGET, readHead, sumOfExponentials } from './head-logits.ts';
+import { assertTarget, IGNORED_TARGET, referenceHead, sumOfExponentials } from './head-logits.ts';
 import type { ComputeDtype } from './linear.ts';
 import { scaleBy } from '../elements/scale-by.ts';
 
 type F32 = ArrayView<'f32'>;
 
 /**
- * `computeDtype: 'bf16'` rounds both operands of every product, also the gradient of the logits. `lossScale`:
- * factor on the sum (1 / predicted tokens for a mean). `gradient`: compute dx, and add to dWeight if it is
- * supplied. `softCap`: a logit z becomes c·tanh(z / c) (Gemma 2); 0: no cap.
+ * A `computeDtype` of two bytes rounds both operands of every product, also the gradient of the logits.
+ * `lossScale`: factor on the sum (1 / predicted tokens for a mean). `gradient`: compute dx, and add to
+ * dWeight if it is supplied. `softCap`: a logit z becomes c·tanh(z / c) (Gemma 2); 0: no cap.
  */
 export interface CrossEntropyAttributes {
   readonly computeDtype: ComputeDtype;
@@ -80,7 +80,8 @@ export const linearCrossEntropy = defineOp({
     const tokenLossesData = hostData(tokenLosses);
     const [tokens] = x.shape as [number];
     const vocabulary = weight.shape[0];
-    const head = readHead({ x, weight }, { computeDtype, softCap });
+    const head = referenceHead({ x, weight }, { computeDtype, softCap });
+    const weightSums = dWeight && Float64Array.from(hostData(dWeight));
     let total = 0;
     for (let t = 0; t < tokens; t++) {
       const target = targetsData[t];
@@ -94,10 +95,11 @@ export const linearCrossEntropy = defineOp({
       const tokenLoss = largest + Math.log(sum) - logits[target];
       tokenLossesData[t] = tokenLoss;
       total += tokenLoss * factor;
-      if (!dx && !dWeight) continue;
+      if (!dx && !weightSums) continue;
       const gradients = logits.map((z, c) => factor * (Math.exp(z - largest) / sum - (c === target ? 1 : 0)));
-      head.addGradients(t, { logits, gradients }, { dx, dWeight });
+      head.addGradients(t, { logits, gradients }, { dx, weightSums });
     }
+    if (dWeight && weightSums) hostData(dWeight).set(weightSums);
     hostData(loss)[0] = total;
   },
 });

@@ -256,3 +256,33 @@ describe('the operations of a head with a loss', () => {
       expect(op.flops!(arrays as never, { gradient: true } as never)).toBeUndefined();
   });
 });
+
+describe('the gradients of a head with a loss', () => {
+  it('are sums in float64, rounded once', () => {
+    const [tokens, vocabulary] = [200, 150];
+    const next = seededNumbers(3);
+    const x = randomF32([tokens, 1], next);
+    const weight = randomF32([vocabulary, 1], next);
+    const targets = i32View([tokens], new Int32Array(tokens));
+    const dWeight = f32View([vocabulary, 1]);
+    const attributes = { computeDtype: 'f32', lossScale: 1, gradient: true } as const;
+    const { dx } = runOp(backend, linearCrossEntropy, { x, weight, targets }, attributes, { dWeight });
+    const [xs, ws] = [hostData(x), hostData(weight)];
+    const ofLogits = Array.from(xs, (xOf) => {
+      const powers = Array.from(ws, (w) => Math.exp(xOf * w));
+      const total = powers.reduce((a, b) => a + b);
+      return powers.map((power, c) => power / total - (c === 0 ? 1 : 0));
+    });
+    const rounding = 2 ** -24 + 2 ** -40;
+    ofLogits.forEach((row, t) => {
+      const exact = row.reduce((sum, gradient, c) => sum + gradient * ws[c], 0);
+      expect(Math.abs(hostData(dx!)[t] - exact)).toBeLessThanOrEqual(rounding * Math.abs(exact) + 2 ** -45);
+    });
+    ws.forEach((_, c) => {
+      const exact = ofLogits.reduce((sum, row, t) => sum + row[c] * xs[t], 0);
+      expect(Math.abs(hostData(dWeight)[c] - exact)).toBeLessThanOrEqual(
+        rounding * Math.abs(exact) + 2 ** -45,
+      );
+    });
+  });
+});

@@ -13,7 +13,7 @@ import {
 } from '@qdylora/contract';
 import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
 import { scaleBy } from '../elements/scale-by.ts';
-import { assertTarget, IGNORED_TARGET, readHead, sumOfExponentials } from './head-logits.ts';
+import { assertTarget, IGNORED_TARGET, referenceHead, sumOfExponentials } from './head-logits.ts';
 import { linearCrossEntropy, type CrossEntropyAttributes } from './linear-cross-entropy.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -88,7 +88,7 @@ export const linearDistillation = defineOp({
     const [tokens, hidden] = x.shape as [number, number];
     const vocabulary = weight.shape[0];
     const k = topIds.shape[1];
-    const head = readHead({ x, weight }, { computeDtype, softCap });
+    const head = referenceHead({ x, weight }, { computeDtype, softCap });
     let total = 0;
     for (let t = 0; t < tokens; t++) {
       const target = hostData(targets)[t];

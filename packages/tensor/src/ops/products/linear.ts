@@ -14,8 +14,8 @@ import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
 import { readElement } from '../elements/read-element.ts';
 
 /**
- * Dtype of the operands of a product. `bf16` rounds both to bfloat16 first, as matrix units do. Sums are
- * float32.
+ * Dtype of the operands of a product. `bf16` and `f16` round both to that type first, as matrix units do.
+ * Sums are float32.
  */
 export type ComputeDtype = FloatDType;
 
