@@ -1,6 +1,6 @@
-export * from './autograd/backward.ts';
-export * from './autograd/differentiable-op.ts';
-export * from './autograd/gradcheck.ts';
+export { backward, type BackwardOptions } from './autograd/backward.ts';
+export type { Run, BackwardCall, DifferentiableOp } from './autograd/differentiable-op.ts';
+export { gradcheck, type GradcheckResult } from './autograd/gradcheck.ts';
 export {
   canOffload,
   createInputOffload,
@@ -8,47 +8,138 @@ export {
   type KeptInput,
   type OffloadingBackend,
 } from './autograd/input-offload.ts';
-export * from './autograd/recompute.ts';
+export { recompute } from './autograd/recompute.ts';
 export { apply, Tape, type Recorder, type TapeNode } from './autograd/tape.ts';
 export { assertView } from './nn/assert-view.ts';
-export * from './nn/decoded-weight.ts';
-export * from './nn/embedding-table.ts';
-export * from './nn/forward-context.ts';
-export * from './nn/head-loss.ts';
-export * from './nn/layer-norm-layer.ts';
-export * from './nn/linear.ts';
-export * from './nn/module-tree.ts';
-export * from './nn/rms-norm-layer.ts';
-export * from './ops/activations/activation.ts';
-export * from './ops/activations/activation-function.ts';
-export * from './ops/activations/activation-gate.ts';
+export { decodedWeight } from './nn/decoded-weight.ts';
+export { EmbeddingTable } from './nn/embedding-table.ts';
+export {
+  inferenceContext,
+  type ActivePart,
+  type ActiveRank,
+  type Recompute,
+  type ForwardContext,
+} from './nn/forward-context.ts';
+export {
+  headLoss,
+  type SoftTargets,
+  type SoftTargetUse,
+  type HeadLossOperands,
+  type HeadLossOptions,
+} from './nn/head-loss.ts';
+export { LayerNormLayer } from './nn/layer-norm-layer.ts';
+export {
+  isPacked,
+  Linear,
+  plusResidual,
+  packedOperands,
+  projectTogether,
+  type LinearWeight,
+  type LinearLike,
+} from './nn/linear.ts';
+export { modulesOf, parametersOf, mapLinears, type Module } from './nn/module-tree.ts';
+export { RmsNormLayer } from './nn/rms-norm-layer.ts';
+export {
+  activation,
+  activationBackward,
+  differentiableActivation,
+  type ActivationAttributes,
+} from './ops/activations/activation.ts';
+export {
+  ACTIVATION_KINDS,
+  activationFunction,
+  type ActivationKind,
+  type ActivationFunction,
+} from './ops/activations/activation-function.ts';
+export {
+  activationGate,
+  activationGateBackward,
+  differentiableActivationGate,
+} from './ops/activations/activation-gate.ts';
 export { adamw8bitRates, adamw8bitStep } from './ops/optimizers/adamw-8bit-step.ts';
 export { adamwRates, adamwStep, type AdamwAttributes, type AdamwRates } from './ops/optimizers/adamw-step.ts';
-export * from './ops/elements/add.ts';
-export * from './ops/attention/append-rows.ts';
-export * from './ops/attention/causal-attention.ts';
-export * from './ops/elements/copy.ts';
-export * from './ops/activations/dropout.ts';
-export * from './ops/products/embedding.ts';
-export * from './ops/elements/fill.ts';
-export * from './ops/norms/layer-norm.ts';
-export * from './ops/products/linear.ts';
-export * from './ops/products/linear-argmax.ts';
+export { add, addInto, differentiableAdd } from './ops/elements/add.ts';
+export { appendRows } from './ops/attention/append-rows.ts';
+export {
+  causalAttention,
+  causalAttentionBackward,
+  differentiableCausalAttention,
+  type AttentionAttributes,
+} from './ops/attention/causal-attention.ts';
+export { copy } from './ops/elements/copy.ts';
+export { dropout, differentiableDropout, type DropoutAttributes } from './ops/activations/dropout.ts';
+export {
+  embedding,
+  embeddingBackward,
+  assertIdsWithin,
+  differentiableEmbedding,
+} from './ops/products/embedding.ts';
+export { fill } from './ops/elements/fill.ts';
+export {
+  layerNorm,
+  layerNormBackward,
+  differentiableLayerNorm,
+  type LayerNormAttributes,
+} from './ops/norms/layer-norm.ts';
+export {
+  linear,
+  linearInputGradient,
+  linearWeightGradient,
+  differentiableLinear,
+  type ComputeDtype,
+  type LinearAttributes,
+} from './ops/products/linear.ts';
+export { linearArgmax } from './ops/products/linear-argmax.ts';
 export { IGNORED_TARGET } from './ops/products/head-logits.ts';
-export * from './ops/products/linear-cross-entropy.ts';
-export * from './ops/products/linear-cross-entropy-top-k.ts';
-export * from './ops/products/linear-distillation.ts';
-export * from './ops/optimizers/lion-8bit-step.ts';
+export {
+  differentiableLinearCrossEntropy,
+  linearCrossEntropy,
+  type CrossEntropyAttributes,
+} from './ops/products/linear-cross-entropy.ts';
+export {
+  linearCrossEntropyTopK,
+  differentiableLinearCrossEntropyTopK,
+  type TopKAttributes,
+} from './ops/products/linear-cross-entropy-top-k.ts';
+export {
+  linearDistillation,
+  differentiableLinearDistillation,
+  type DistillationAttributes,
+} from './ops/products/linear-distillation.ts';
+export { lion8bitStep } from './ops/optimizers/lion-8bit-step.ts';
 export { lionRates, lionStep, type LionAttributes } from './ops/optimizers/lion-step.ts';
-export * from './ops/products/quantize-rows.ts';
-export * from './ops/elements/read-element.ts';
-export * from './ops/norms/residual-norm.ts';
-export * from './ops/norms/rms-norm.ts';
-export * from './ops/attention/rope.ts';
-export * from './ops/elements/scale-by.ts';
-export * from './ops/activations/soft-cap.ts';
-export * from './ops/elements/split-columns.ts';
-export * from './ops/optimizers/state-codes.ts';
-export * from './ops/optimizers/sum-of-squares.ts';
-export * from './parameter.ts';
-export * from './tensor.ts';
+export { quantizeRows } from './ops/products/quantize-rows.ts';
+export { readElement } from './ops/elements/read-element.ts';
+export { residualNorm, differentiableResidualNorm } from './ops/norms/residual-norm.ts';
+export {
+  rmsNorm,
+  rmsNormBackward,
+  differentiableRmsNorm,
+  type RmsNormAttributes,
+} from './ops/norms/rms-norm.ts';
+export { ropeTable, rope, differentiableRope, type RopeAttributes } from './ops/attention/rope.ts';
+export { scaleBy, differentiableScaleBy } from './ops/elements/scale-by.ts';
+export {
+  softCap,
+  softCapBackward,
+  differentiableSoftCap,
+  type SoftCapAttributes,
+} from './ops/activations/soft-cap.ts';
+export {
+  splitColumns,
+  joinColumns,
+  differentiableSplitColumns,
+  type SplitAttributes,
+} from './ops/elements/split-columns.ts';
+export {
+  STATE_BLOCK_SIZE,
+  stateBlocks,
+  codeLimits,
+  forEachStateBlock,
+  encodeStateBlock,
+  type StateBlock,
+  type CodedState,
+} from './ops/optimizers/state-codes.ts';
+export { sumOfSquares } from './ops/optimizers/sum-of-squares.ts';
+export { Parameter } from './parameter.ts';
+export { constant, leaf, type Tensor, type FloatTensor } from './tensor.ts';

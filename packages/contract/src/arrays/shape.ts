@@ -14,17 +14,6 @@ export function elementCount(shape: Shape): number {
   return product;
 }
 
-/** Row-major strides, in elements. */
-export function contiguousStrides(shape: Shape): number[] {
-  const strides = new Array<number>(shape.length);
-  let step = 1;
-  for (let i = shape.length - 1; i >= 0; i--) {
-    strides[i] = step;
-    step *= shape[i];
-  }
-  return strides;
-}
-
 export const sameShape = (a: Shape, b: Shape): boolean => fits(a, b, false);
 
 /** `[2, 3]` as a person reads it. */

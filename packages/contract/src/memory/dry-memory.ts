@@ -26,7 +26,7 @@ export interface DryMemory extends Memory {
 }
 
 /** The address space of planned arrays. They have no bytes. */
-export const DRY_SPACE: AddressSpace = { name: 'dry', isHost: false };
+const DRY_SPACE: AddressSpace = { name: 'dry', isHost: false };
 
 /** Only index arrays have bytes: kernels compute workspace sizes from them (segments of attention). */
 const isReal = (dtype: DType): boolean => dtype === 'i32';

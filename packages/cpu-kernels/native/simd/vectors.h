@@ -13,7 +13,6 @@
 namespace qdylora::QD_LEVEL {
 
 constexpr int WIDTH = QD_WIDTH;
-constexpr int LANES_LOG = WIDTH == 16 ? 4 : WIDTH == 8 ? 3 : 2;
 static_assert(WIDTH == 4 || WIDTH == 8 || WIDTH == 16, "a vector has 4, 8 or 16 floats");
 
 typedef float F32x __attribute__((vector_size(4 * QD_WIDTH)));

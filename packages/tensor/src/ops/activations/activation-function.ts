@@ -17,7 +17,7 @@ const normalDensity = (x: number): number => Math.exp((-x * x) / 2) / Math.sqrt(
  * Φ(x), the normal distribution: 1/2 + φ(x)·(x + x³/3 + x⁵/(3·5) + …), and in the lower tail, where that sum
  * cancels, φ(x) / (|x| + 1/(|x| + 2/(|x| + …))). (Marsaglia 2004; Laplace 1805)
  */
-export function normalDistribution(x: number): number {
+function normalDistribution(x: number): number {
   if (Number.isNaN(x)) return NaN;
   if (x > 9) return 1; // 1 − Φ(9) = 1e-19
   if (x < -4) {

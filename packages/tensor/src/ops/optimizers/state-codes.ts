@@ -15,7 +15,7 @@ export function codeLimits(map: ArrayLike<number>): Float32Array {
 }
 
 /** The code of the level nearest to `x`; on a limit the lower one. */
-export function nearestCode(limits: Float32Array, x: number): number {
+function nearestCode(limits: Float32Array, x: number): number {
   let low = 0;
   let high = limits.length;
   while (low < high) {
@@ -60,9 +60,9 @@ export interface CodedState {
 }
 
 /**
- * Writes a block's numbers as codes of their largest magnitude. `leastCode` is for numbers that aren't 0 in
- * float32: a second moment that is rounded to 0 while its first moment is not would leave the next gradient
- * alone under the root, and move the weight thousands of steps at once.
+ * Writes a block's numbers as codes, relative to their largest magnitude. `leastCode`: the least code of a
+ * number that is not 0 in float32. With 0, a second moment could be rounded to 0 while the first is not; the
+ * next step would then divide by the root of a single gradient.
  */
 export function encodeStateBlock(
   { codes, absmax, limits }: CodedState,

@@ -10,9 +10,8 @@ import {
   type FloatView,
 } from '@qdylora/contract';
 import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
-import { scaleBy } from '../elements/scale-by.ts';
 import { IGNORED_TARGET, referenceHead, sumOfExponentials } from './head-logits.ts';
-import { linearCrossEntropy, type CrossEntropyAttributes } from './linear-cross-entropy.ts';
+import { linearCrossEntropy, lossGradient, type CrossEntropyAttributes } from './linear-cross-entropy.ts';
 
 type F32 = ArrayView<'f32'>;
 
@@ -100,11 +99,9 @@ const byFallingLogit =
     Number(Number.isNaN(logits[a])) - Number(Number.isNaN(logits[b])) ||
     a - b;
 
-/** The rule of `differentiableLinearCrossEntropy`. No gradient flows through the classes. */
+/** No gradient flows through the classes. */
 export const differentiableLinearCrossEntropyTopK: DifferentiableOp<typeof linearCrossEntropyTopK> = {
   op: linearCrossEntropyTopK,
   usesOutputs: ['dx'],
-  backward: ({ run, outputs, gradients, isRoot }) => ({
-    x: isRoot ? outputs.dx : run(scaleBy, { x: outputs.dx!, factor: gradients.loss }, {}).y,
-  }),
+  backward: lossGradient,
 };

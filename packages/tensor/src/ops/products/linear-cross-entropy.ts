@@ -11,7 +11,7 @@ import {
   type ArrayView,
   type FloatView,
 } from '@qdylora/contract';
-import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
+import type { DifferentiableOp, Run } from '../../autograd/differentiable-op.ts';
 import { assertTarget, IGNORED_TARGET, referenceHead, sumOfExponentials } from './head-logits.ts';
 import type { ComputeDtype } from './linear.ts';
 import { scaleBy } from '../elements/scale-by.ts';
@@ -108,11 +108,23 @@ export const linearCrossEntropy = defineOp({
  * The gradient exists already when backward begins; a loss that is the root (gradient 1) hands it on
  * untouched.
  */
+export const lossGradient = ({
+  run,
+  outputs,
+  gradients,
+  isRoot,
+}: {
+  readonly run: Run;
+  readonly outputs: { readonly dx?: F32 };
+  readonly gradients: { readonly loss: F32 };
+  readonly isRoot: boolean;
+}): { readonly x: F32 | undefined } => ({
+  x: isRoot ? outputs.dx : run(scaleBy, { x: outputs.dx!, factor: gradients.loss }, {}).y,
+});
+
 export const differentiableLinearCrossEntropy: DifferentiableOp<typeof linearCrossEntropy> = {
   op: linearCrossEntropy,
   usesOutputs: ['dx'],
   gradientInForward: { weight: 'dWeight' },
-  backward: ({ run, outputs, gradients, isRoot }) => ({
-    x: isRoot ? outputs.dx : run(scaleBy, { x: outputs.dx!, factor: gradients.loss }, {}).y,
-  }),
+  backward: lossGradient,
 };

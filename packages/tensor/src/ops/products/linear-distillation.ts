@@ -12,9 +12,8 @@ import {
   type FloatView,
 } from '@qdylora/contract';
 import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
-import { scaleBy } from '../elements/scale-by.ts';
 import { assertTarget, IGNORED_TARGET, referenceHead, sumOfExponentials } from './head-logits.ts';
-import { linearCrossEntropy, type CrossEntropyAttributes } from './linear-cross-entropy.ts';
+import { linearCrossEntropy, lossGradient, type CrossEntropyAttributes } from './linear-cross-entropy.ts';
 
 type F32 = ArrayView<'f32'>;
 
@@ -139,11 +138,8 @@ function assertIds(ids: Int32Array, position: number, vocabulary: number): void 
   });
 }
 
-/** The rule of `differentiableLinearCrossEntropy`. */
 export const differentiableLinearDistillation: DifferentiableOp<typeof linearDistillation> = {
   op: linearDistillation,
   usesOutputs: ['dx'],
-  backward: ({ run, outputs, gradients, isRoot }) => ({
-    x: isRoot ? outputs.dx : run(scaleBy, { x: outputs.dx!, factor: gradients.loss }, {}).y,
-  }),
+  backward: lossGradient,
 };
