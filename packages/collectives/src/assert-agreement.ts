@@ -22,7 +22,7 @@ export async function assertAgreement(
     throw new QdyloraError('COLLECTIVE_FAILED', {
       where: `worker ${index + 1} of ${world.size}`,
       problem:
-        `Its ${name} is ${other[name] ?? 'missing'}, ` +
+        `The ${name} of this worker is ${other[name] ?? 'missing'}, ` +
         `but that of worker 0 is ${first[name] ?? 'missing'}`,
       nextStep: 'Start the same program with the same options and files on all workers.',
       details: { name, worker: index + 1, isAgreed: true },

@@ -7,14 +7,18 @@ export interface QueueOptions {
   readonly timeoutSeconds: number;
 }
 
-/** Node's timers end at 2^31 − 1 ms (24.8 days), and longer ones at once: those are left out. */
+/** Longest time-out, 2³¹ − 1 ms (24.8 days): Node fires longer timers at once, so none is set. */
 const LONGEST_TIMER_SECONDS = (2 ** 31 - 1) / 1000;
 
 /** Runs calls one after the other. The first failure is the last call. */
 export interface CallQueue {
   /** @throws QdyloraError COLLECTIVE_FAILED, DISPOSED */
   run(name: string, call: () => Promise<void>): Promise<void>;
-  /** After a failure the library could wait for ever in `finish`: it is left out. Whether it was called. */
+  /**
+   * Ends the queue. Calls `finish` unless a call has failed, because the library could then wait for ever.
+   *
+   * @returns true if `finish` was called
+   */
   end(finish: () => void | Promise<void>): Promise<boolean>;
 }
 

@@ -21,7 +21,7 @@ interface Variables {
   readonly localSize: string;
 }
 
-/** The variables that launchers set. The first launcher whose two first ones are there is taken. */
+/** The variables that launchers set. The first launcher whose rank and size are both set is used. */
 const LAUNCHERS: readonly Variables[] = [
   {
     name: 'openmpi',

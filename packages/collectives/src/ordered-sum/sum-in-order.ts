@@ -52,14 +52,14 @@ function assertSums(
   assertArgument(
     Number.isInteger(count) && count >= 1,
     'sum-in-order',
-    `count must be a whole number ≥ 1 (got ${count})`,
+    `The count must be a whole number ≥ 1 (got ${count})`,
   );
   const blocks = blocksOf(termsOfWorker(count, rank, size)).length;
   assertArgument(
     sums.length === blocks && sums.every((sum) => sum.length === length),
     'sum-in-order',
-    `sums must be ${blocks} arrays of ${length} numbers, one for each block of this worker (got arrays of ` +
-      `${sums.map((sum) => sum.length).join(', ') || 'none'})`,
+    `The sums must be ${blocks} arrays of ${length} numbers, one for each block of this worker ` +
+      `(got arrays of ${sums.map((sum) => sum.length).join(', ') || 'none'})`,
   );
 }
 

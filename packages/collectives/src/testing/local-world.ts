@@ -112,7 +112,7 @@ function reduceAll(arrays: readonly NumberArray[], reduction: Reduction): void {
   assertArgument(
     operation,
     'all-reduce',
-    `the reduction must be one of ${Object.keys(OPERATIONS).join(', ')} (got ${shownValue(reduction)})`,
+    `The reduction must be one of ${Object.keys(OPERATIONS).join(', ')} (got ${shownValue(reduction)})`,
   );
   const result = arrays[0].slice();
   for (const array of arrays.slice(1))

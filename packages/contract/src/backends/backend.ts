@@ -69,7 +69,8 @@ export interface Recording extends Disposable {
   readonly backend: Backend;
   /**
    * Runs the calls again, in order, on the same arrays and attributes. The contents of arrays may have
-   * changed (ids, positions). Other segments must not need more scratch for attention than the recorded ones.
+   * changed (ids, positions). If segments have changed, attention must not need more scratch than when it was
+   * recorded.
    *
    * @param beforePiece called before each piece of the replay (some tens of calls); it throws to end the work
    * @throws DisposedError if the recording, its backend or an array that it reads was disposed

@@ -1,13 +1,15 @@
 import type { ArrayView } from '../arrays/array-view.ts';
 import { wrapBackend, type Backend, type Recording, type RecordOptions } from './backend.ts';
 
-/** One computation, made many times on the same arrays, whose contents change in between. */
+/** A computation that runs many times on the same arrays, whose contents change. */
 export interface RepeatedCall<V extends ArrayView | undefined> extends Disposable {
-  /** Makes it once; the result is the same array each time, or takes the last one's place. */
+  /**
+   * Runs it. The result is the same array each time (recorded), or a new array that replaces the last one.
+   */
   run(): V;
   /**
-   * Another computation, without a result, whose temporaries take the place of those of this one where both
-   * are recorded.
+   * A further computation without a result. If both are recorded, it reuses the memory of this one's
+   * temporaries.
    */
   another(body: (backend: Backend) => undefined): RepeatedCall<undefined>;
   dispose(): void;

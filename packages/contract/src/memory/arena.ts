@@ -21,19 +21,21 @@ export interface ArenaOptions<R> extends RegionOptions<R> {
 }
 
 /** The part of a memory that places arrays and ends their lives. It never accesses their contents. */
-export type Arena = Pick<
-  Memory,
-  | 'name'
-  | 'allocate'
-  | 'release'
-  | 'scoped'
-  | 'persist'
-  | 'isReleased'
-  | 'isOwn'
-  | 'usage'
-  | 'resetPeak'
-  | 'trim'
-  | 'dispose'
+export type Arena = Required<
+  Pick<
+    Memory,
+    | 'name'
+    | 'allocate'
+    | 'release'
+    | 'scoped'
+    | 'persist'
+    | 'isReleased'
+    | 'isOwn'
+    | 'usage'
+    | 'resetPeak'
+    | 'trim'
+    | 'dispose'
+  >
 >;
 
 /** One allocation. `place` is its index among the blocks of its scope. */

@@ -61,8 +61,8 @@ export function createHostMemory(options: HostMemoryOptions = {}): Memory {
   });
   const alive = <D extends DType>(view: ArrayView<D>): ArrayView<D> => {
     if (
-      !arena.isOwn!(view) &&
-      (arena.isReleased!(view) || (hostData(view).length === 0 && elementCount(view.shape) > 0))
+      !arena.isOwn(view) &&
+      (arena.isReleased(view) || (hostData(view).length === 0 && elementCount(view.shape) > 0))
     )
       throw new DisposedError('array');
     return view;

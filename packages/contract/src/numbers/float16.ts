@@ -62,11 +62,9 @@ export function float16Array<B extends ArrayBufferLike = ArrayBuffer>(
 const TOO_LARGE = 0x47800000;
 const INFINITE = 0x7f800000;
 const SMALLEST_NORMAL = 0x38800000;
-/**
- * What a half's exponent is smaller by (127 − 15), in place; and the bits of a fraction that it has no room
- * for.
- */
+/** The difference of the exponent biases, 127 − 15, at the place of a half's exponent. */
 const REBIAS = (127 - 15) << 10;
+/** Bits of a float32 fraction that a half does not have. */
 const LOST_BITS = 13;
 
 function halfBits(bits: number, value: number): number {

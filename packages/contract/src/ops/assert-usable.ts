@@ -87,7 +87,7 @@ const isDetached = (storage: Storage): boolean =>
 /**
  * Refuses supplied outputs that alias an input or each other. The exception is an output at the address of an
  * input that the op lets it overwrite (`overwrites`). Outputs that the backend allocates are fresh.
- * Two buffer objects over one SharedArrayBuffer are not recognized as one.
+ * Aliasing through two buffer objects over one SharedArrayBuffer is not detected.
  *
  * @throws QdyloraError BAD_ARGUMENT naming both arrays.
  */

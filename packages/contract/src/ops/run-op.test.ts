@@ -114,7 +114,7 @@ describe.each([
       /^BAD_ARGUMENT \[step\] the output state is missing: the op changes it in place/,
     );
     expect(call({}, { state }, { factor: 2, accumulate: true })).toMatch(
-      /the output y is missing: the op changes it in place/,
+      /the output y is missing: the op adds to it, because `accumulate` is true/,
     );
     expect(
       runOp(

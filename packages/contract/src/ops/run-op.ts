@@ -117,7 +117,8 @@ function assertResults({ op, specs, supplied, memory }: Results, attributes: unk
       assertUsable(op.name, name, view, memory);
       if (view.dtype !== spec.dtype || !sameShape(view.shape, spec.shape))
         refuseOutput(op.name, name, { view, spec });
-    } else if (name === addsTo || op.updates?.includes(name)) refuseMissing(op.name, name);
+    } else if (name === addsTo) refuseMissing(op.name, name, 'the op adds to it, because `accumulate` is true');
+    else if (op.updates?.includes(name)) refuseMissing(op.name, name, 'the op changes it in place');
   }
 }
 
@@ -192,10 +193,10 @@ function refuseUnknown(where: string, output: string, specs: object): never {
   });
 }
 
-function refuseMissing(where: string, output: string): never {
+function refuseMissing(where: string, output: string, reason: string): never {
   throw new QdyloraError('BAD_ARGUMENT', {
     where,
-    problem: `the output ${output} is missing: the op changes it in place`,
+    problem: `the output ${output} is missing: ${reason}`,
     nextStep: 'Pass it in the last argument: runOp(backend, op, inputs, attributes, { … }).',
   });
 }

@@ -61,7 +61,8 @@ export function openLevel({
 }
 
 /**
- * What `make` builds on an open level. Where it fails, the level is closed: its threads would go on.
+ * Opens a level and returns what `make` builds on it. If `make` throws, the level is closed, which ends its
+ * threads.
  *
  * @throws as `openLevel` and `make` do
  */

@@ -2,12 +2,12 @@ import { InsufficientMemoryError, QdyloraError } from '@qdylora/contract';
 import type { NativeAddon } from '../addon/addon-functions.ts';
 import { availableBytes } from './available-bytes.ts';
 
-/** A JavaScript buffer holds less than this (V8 in Node 20). */
+/** A JavaScript buffer holds at most this many bytes (V8 in Node 20). */
 const LARGEST_REGION = 2 ** 32 - 1;
 
 /**
  * Regions of huge-page-friendly memory for `createHostMemory`. Asks first whether the system has the bytes:
- * Linux would grant them and kill us later.
+ * Linux would grant them and kill the process later.
  */
 export const reserveRegions = (addon: NativeAddon, available: () => number = availableBytes) => ({
   reserve(bytes: number): ArrayBuffer {

@@ -126,7 +126,9 @@ describe.each(launchers)('qdylora train on workers of $name', (launcher) => {
     writeFileSync(program, withRateOfRank(words));
     const { status, output } = await launch(launcher, 2, [program]);
     expect(status, output).not.toBe(0);
-    expect(output).toContain('[worker 1 of 2] Its learning_rate is 0.002, but that of worker 0 is 0.001.');
+    expect(output).toContain(
+      '[worker 1 of 2] The learning_rate of this worker is 0.002, but that of worker 0 is 0.001.',
+    );
   });
 });
 

@@ -2,6 +2,7 @@ import { QdyloraError, shownValue } from '@qdylora/contract';
 import { BLOCK_SIZES } from '../blocks/block-size.ts';
 import { QUANTIZATION_KINDS, type QuantizationKind } from '../codebooks/levels-of.ts';
 import { NESTED_BLOCK_SIZE } from '../blocks/double-quantize.ts';
+import { isMatrixShape } from '../matrix/quantized-matrix.ts';
 
 export const SOURCE_DTYPES = ['float16', 'bfloat16', 'float32'] as const;
 
@@ -94,11 +95,6 @@ const oneOf =
     allowed.includes(value as T);
 const isFiniteNumber = (value: unknown): value is number =>
   typeof value === 'number' && Number.isFinite(Math.fround(value));
-const isMatrixShape = (value: unknown): value is [number, number] =>
-  Array.isArray(value) &&
-  value.length === 2 &&
-  value.every((size) => Number.isSafeInteger(size) && size >= 1) &&
-  Number.isSafeInteger(value[0] * value[1]);
 const badState = (name: string, problem: string, cause?: unknown): QdyloraError =>
   new QdyloraError('BAD_FILE', {
     where: 'bitsandbytes',

@@ -10,6 +10,7 @@ import {
 import { assertFloat32Array } from '../blocks/assert-float32-array.ts';
 import { blockAbsmax } from '../blocks/block-absmax.ts';
 import { blockCount } from '../blocks/block-size.ts';
+import { nibbleAt } from '../blocks/pack-nibbles.ts';
 import { decodedAbsmax } from '../dequantize-nf4.ts';
 import { quantizedMatrix, type QuantizedMatrix } from '../matrix/quantized-matrix.ts';
 import { storedScales } from '../matrix/stored-scales.ts';
@@ -95,7 +96,7 @@ function forEachBlock(
     counts.fill(0);
     const end = Math.min((block + 1) * blockSize, weights.length);
     for (let i = block * blockSize; i < end; i++) {
-      const code = (packed[i >>> 1] >> (i & 1 ? 0 : 4)) & 15;
+      const code = nibbleAt(packed, i);
       sums[code] += weights[i];
       counts[code]++;
     }

@@ -74,6 +74,7 @@ export function quantizedMatrix(parts: QuantizedParts): QuantizedMatrix {
   if (nested) assertStoredScales(where, nested);
   if (nested && !Number.isFinite(Math.fround(nested.offset)))
     throw notFinite('offset of the scales', 0, nested.offset);
+  // Only if the largest possible scale overflows float32 is each scale decoded and checked.
   if (
     nested?.absmax.storage.space.isHost &&
     !Number.isFinite(Math.fround(largestOf(nested.map) * largestOf(nested.absmax) + Math.abs(nested.offset)))
@@ -101,9 +102,12 @@ function assertStoredScales(where: string, { blockSize, offset }: DoubleQuantize
   );
 }
 
-/** True for the shape of a non-empty matrix. */
+/** True for the shape of a non-empty matrix whose elements can be counted exactly. */
 export const isMatrixShape = (shape: unknown): shape is readonly [number, number] =>
-  Array.isArray(shape) && shape.length === 2 && shape.every((size) => Number.isInteger(size) && size >= 1);
+  Array.isArray(shape) &&
+  shape.length === 2 &&
+  shape.every((size) => Number.isSafeInteger(size) && size >= 1) &&
+  Number.isSafeInteger(shape[0] * shape[1]);
 
 const largestOf = (view: ArrayView<'f32'>): number =>
   hostData(view).reduce((most, value) => Math.max(most, Math.abs(value)), 0);

@@ -1,4 +1,4 @@
-import { DTYPE_BYTES, elementCount, type ArrayView, type DType, type Shape } from '@qdylora/contract';
+import { byteLengthOf, elementCount, type ArrayView, type DType, type Shape } from '@qdylora/contract';
 import { assertBlockSize, blockCount } from '../blocks/block-size.ts';
 import type { QuantizationKind } from '../codebooks/levels-of.ts';
 import { NESTED_BLOCK_SIZE } from '../blocks/double-quantize.ts';
@@ -9,7 +9,7 @@ import { fitsTiles } from './tile-order.ts';
 export interface ShapeMatrixOptions extends QuantizeOptions {
   readonly kind: QuantizationKind;
   readonly shape: readonly [number, number];
-  /** In tiles where it has whole ones. */
+  /** True to store codes and scales in tiles, if the matrix divides into whole tiles. */
   readonly tiled: boolean;
   /** Makes each array, in the order in which `moveToMemory` does. */
   readonly array: <D extends DType>(dtype: D, shape: Shape) => ArrayView<D>;
@@ -40,7 +40,7 @@ export function shapeMatrix({
       } as const)
     : null;
   const byteLength = [codes, absmax, nested?.codes, nested?.absmax].reduce(
-    (sum, view) => sum + (view ? elementCount(view.shape) * DTYPE_BYTES[view.dtype] : 0),
+    (sum, view) => sum + (view ? byteLengthOf(view) : 0),
     0,
   );
   return {

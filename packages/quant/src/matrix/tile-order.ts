@@ -1,4 +1,12 @@
-import { hostData, QdyloraError, shapeText, viewOf, type ArrayView } from '@qdylora/contract';
+import {
+  elementCount,
+  hostData,
+  QdyloraError,
+  shapeText,
+  typedArray,
+  viewOf,
+  type ArrayView,
+} from '@qdylora/contract';
 
 /**
  * Rows of a tile, each with one block. Kernels read a tile as 1 KiB of contiguous codes, in forward and
@@ -26,9 +34,8 @@ export function assertTiles(shape: readonly [number, number], blockSize: number,
 type Tileable = ArrayView<'u8'> | ArrayView<'f32'>;
 
 /**
- * Elements of one block in the codes (two weights a byte) and in the scales. Row r of column of blocks k
- * lies, counted in such pieces, at r · columns + k in row-major order, and at ((r div 32) · columns + k) · 32
- * + r mod 32 in tiles.
+ * Elements of one block: 32 bytes of codes, or one scale. The block of row r and column k of blocks is number
+ * r · columns + k in row-major order, and number ((r div 32) · columns + k) · 32 + r mod 32 in tiles.
  */
 const PIECE = { codes: TILE_COLUMNS / 2, scales: 1 } as const;
 
@@ -52,11 +59,7 @@ export const fromTiles = <V extends Tileable>(
 ): V => reorder(view, into, { shape, elements: PIECE[what], isForward: false });
 
 const emptyLike = <V extends Tileable>(view: V): V =>
-  viewOf(
-    view.dtype,
-    view.shape,
-    new (hostData(view).constructor as Uint8ArrayConstructor)(hostData(view).length) as never,
-  ) as V;
+  viewOf(view.dtype, view.shape, typedArray(view.dtype, null, 0, elementCount(view.shape))) as V;
 
 /** Both arrays as 32-bit words where both are aligned, so that four bytes of codes move at a time. */
 function asWords(arrays: readonly (Uint8Array | Float32Array)[], elements: number) {

@@ -39,10 +39,7 @@ export const dequantizeGgml = defineOp({
     return { values: { dtype: 'f32', shape } };
   },
   reference({ blocks }, { values }: { values: ArrayView<'f32'> }, { type }) {
-    ggmlBlock(type).dequantize(
-      hostData(blocks).subarray(0, blocks.shape[0]),
-      hostData(values).subarray(0, elementCount(values.shape)),
-    );
+    ggmlBlock(type).dequantize(hostData(blocks), hostData(values));
   },
 });
 

@@ -17,8 +17,8 @@ export interface QuantizeBlockwiseAttributes {
   readonly kind: QuantizationKind;
   readonly blockSize: number;
   /**
-   * Codes in the order of `tileMatrix`, for a matrix of so many blocks a row. Scales stay in row-major order,
-   * in which they are quantized themselves.
+   * Blocks in a row of the matrix. If set, codes are written in the order of `tileMatrix`; scales stay in
+   * row-major order.
    */
   readonly tileColumns?: number;
 }
@@ -52,7 +52,7 @@ export const quantizeBlockwise = defineOp({
     { kind, blockSize, tileColumns },
   ) {
     const n = values.shape[0];
-    const data = hostData(values).subarray(0, n);
+    const data = hostData(values);
     const flat = isHalfDType(values.dtype)
       ? widenHalves(values.dtype, data as Uint16Array)
       : (data as Float32Array);

@@ -29,7 +29,7 @@ export const quantizeScales = defineOp({
       offset,
     }: { codes: ArrayView<'u8'>; nestedAbsmax: ArrayView<'f32'>; offset: ArrayView<'f32'> },
   ) {
-    const nested = doubleQuantize(hostData(absmax).slice(0, absmax.shape[0]));
+    const nested = doubleQuantize(hostData(absmax));
     hostData(codes).set(nested.codes);
     hostData(nestedAbsmax).set(nested.absmax);
     hostData(offset)[0] = nested.offset;

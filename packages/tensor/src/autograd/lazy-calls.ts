@@ -141,6 +141,5 @@ function settling(backend: Backend, settle: () => void): Backend {
   return wrapBackend(backend, {
     memory: settled,
     kernel: first((opName: string) => backend.kernel(opName)),
-    record: undefined,
   });
 }

@@ -4,14 +4,14 @@ import type { Recorder } from '../autograd/tape.ts';
 import type { ComputeDtype } from '../ops/products/linear.ts';
 
 /**
- * Consecutive rows (tokens) of a pass at one rank: from the end of the previous part up to `until`. `weight`
- * scales the gradients of the adapters from these rows; default 1.
+ * Consecutive tokens of a pass at one rank, from the end of the previous part to `until`. `weight` scales the
+ * gradients of the adapters from these tokens; default 1.
  */
 export interface ActivePart {
   readonly until: number;
-  /** Rows in use: 1 … maxRank, or 0: the base without adapters. */
+  /** Rank in use, 1 … maxRank; 0: the base without adapters. */
   readonly rank: number;
-  /** First row that gets a gradient: 0 (the whole prefix), or the start of the newest block. */
+  /** First row of A and B that gets a gradient: 0 (all of the prefix), or the start of the newest block. */
   readonly trainFrom: number;
   readonly weight?: number;
 }
@@ -21,9 +21,9 @@ export interface ActivePart {
  * interfere.
  */
 export interface ActiveRank {
-  /** Rows in use: 1 … maxRank. */
+  /** Rank in use, 1 … maxRank. */
   readonly rank: number;
-  /** First row whose gradient is made: 0 (the whole prefix), or the start of the newest block. */
+  /** First row of A and B that gets a gradient: 0 (all of the prefix), or the start of the newest block. */
   readonly trainFrom: number;
   /**
    * Parts of the pass at different ranks. `rank` is then the largest rank, `trainFrom` the smallest start.

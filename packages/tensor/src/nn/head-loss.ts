@@ -20,8 +20,8 @@ export interface SoftTargets {
 }
 
 /**
- * What a pass has to do with soft targets. `teacher`: its head's predictions are written into the arrays.
- * `student`: it learns from those that are in them, with this share of its loss.
+ * How a pass uses soft targets. `teacher`: writes its head's predictions into `arrays`. `student`: learns from
+ * `arrays`; `weight` is their share of the loss.
  */
 export type SoftTargetUse =
   | { readonly role: 'teacher'; readonly arrays: SoftTargets }

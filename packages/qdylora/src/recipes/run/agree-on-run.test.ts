@@ -50,7 +50,7 @@ describe('workers that differ', () => {
   ])('are refused on both at the start: %s', async (name, changes) => {
     const evaluated = { valSetSize: 2, evalSteps: 2, earlyStopping: 1 };
     for (const refusal of await refusals({ ...evaluated, ...changes() }, evaluated))
-      expect(refusal).toMatch(new RegExp(`\\[worker 1 of 2\\] Its ${name}.* is .*, but that of worker 0 is`));
+      expect(refusal).toMatch(new RegExp(`\\[worker 1 of 2\\] The ${name}.* is .*, but that of worker 0 is`));
   });
 
   it('are refused where one has rows of other contents', async () => {
@@ -113,7 +113,7 @@ describe('workers that differ', () => {
     );
     for (const outcome of outcomes)
       expect(String((outcome as PromiseRejectedResult).reason)).toContain(
-        '[worker 1 of 2] Its version is 0.1.0, but that of worker 0 is 0.0.0.',
+        '[worker 1 of 2] The version of this worker is 0.1.0, but that of worker 0 is 0.0.0.',
       );
   });
 });
