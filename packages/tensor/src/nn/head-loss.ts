@@ -20,8 +20,8 @@ export interface SoftTargets {
 }
 
 /**
- * How a pass uses soft targets. `teacher`: writes its head's predictions into `arrays`. `student`: learns from
- * `arrays`; `weight` is their share of the loss.
+ * How a pass uses soft targets. `teacher`: writes its head's predictions into `arrays`. `student`: learns
+ * from `arrays`; `weight` is their share of the loss.
  */
 export type SoftTargetUse =
   | { readonly role: 'teacher'; readonly arrays: SoftTargets }

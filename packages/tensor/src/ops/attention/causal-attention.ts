@@ -183,12 +183,12 @@ function countOperations(
 ): number | undefined {
   if (!(querySegments.storage instanceof HostStorage && keySegments.storage instanceof HostStorage))
     return undefined;
-  const queryEnds = hostData(querySegments);
-  const keyEnds = hostData(keySegments);
+  const queryBounds = hostData(querySegments);
+  const keyBounds = hostData(keySegments);
   let scores = 0; // of one head
   for (let s = 0; s + 1 < querySegments.shape[0]; s++) {
-    const queries = queryEnds[s + 1] - queryEnds[s];
-    const keys = keyEnds[s + 1] - keyEnds[s];
+    const queries = queryBounds[s + 1] - queryBounds[s];
+    const keys = keyBounds[s + 1] - keyBounds[s];
     const earlier = keys - queries;
     // queries that no window holds back
     const unbounded = window ? Math.min(queries, Math.max(0, window - earlier)) : queries;
@@ -253,14 +253,14 @@ function forEachQuery(
   const { querySegments, keySegments, alibiSlopes } = inputs;
   const q = readElement(inputs.q, computeDtype);
   const k = readElement(inputs.k, computeDtype);
-  const queryEnds = hostData(querySegments);
-  const keyEnds = hostData(keySegments);
+  const queryBounds = hostData(querySegments);
+  const keyBounds = hostData(keySegments);
   const slopes = alibiSlopes && hostData(alibiSlopes);
   for (let s = 0; s + 1 < querySegments.shape[0]; s++) {
-    const q0 = queryEnds[s];
-    const q1 = queryEnds[s + 1];
-    const k0 = keyEnds[s];
-    const k1 = keyEnds[s + 1];
+    const q0 = queryBounds[s];
+    const q1 = queryBounds[s + 1];
+    const k0 = keyBounds[s];
+    const k1 = keyBounds[s + 1];
     for (let query = q0; query < q1; query++) {
       const lastKey = k1 - (q1 - query);
       const firstKey = window > 0 ? Math.max(k0, lastKey - window + 1) : k0;

@@ -1,6 +1,7 @@
 import { hostData, assertShape, defineOp, f32Array, type ArrayView } from '@qdylora/contract';
 import {
   assertBetas,
+  assertEpsilon,
   assertStep,
   type AdamwAttributes,
   type AdamwRates,
@@ -97,13 +98,14 @@ export const adamw8bitStep = defineOp({
 /**
  * The `rates` of one step, computed in float64; storing them as float32 is the only rounding.
  *
- * @throws QdyloraError BAD_ARGUMENT for a step below 1
+ * @throws QdyloraError BAD_ARGUMENT for a step below 1, or an ε that is negative or NaN
  */
 export function adamw8bitRates(
   { beta1, beta2, epsilon }: AdamwAttributes,
   { learningRate, weightDecay, step, gradientScale }: AdamwRates,
 ): FourNumbers {
   assertStep('adamw-8bit-step', step);
+  assertEpsilon('adamw-8bit-step', epsilon);
   const rootCorrection = Math.sqrt(1 - beta2 ** step);
   return [
     (learningRate / (1 - beta1 ** step)) * rootCorrection,

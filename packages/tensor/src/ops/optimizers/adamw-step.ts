@@ -35,8 +35,7 @@ export const adamwStep = defineOp({
   updates: ['parameter', 'm', 'v'],
   shapes(i: { gradient: F32; rates: F32 }, attributes: AdamwAttributes) {
     assertBetas('adamw-step', attributes);
-    if (!(attributes.epsilon >= 0))
-      throw badArgument('adamw-step', `epsilon must be at least 0 (got ${attributes.epsilon})`);
+    assertEpsilon('adamw-step', attributes.epsilon);
     assertShape('adamw-step', 'rates', i.rates.shape, [4]);
     const spec = { dtype: 'f32' as const, shape: i.gradient.shape };
     return { parameter: spec, m: spec, v: spec };
@@ -84,6 +83,11 @@ export function adamwRates(
 export function assertBetas(where: string, { beta1, beta2 }: Pick<AdamwAttributes, 'beta1' | 'beta2'>): void {
   if (!(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1))
     throw badArgument(where, `beta1 and beta2 must be at least 0 and below 1 (got ${beta1} and ${beta2})`);
+}
+
+/** @throws QdyloraError BAD_ARGUMENT where a step could change its sign */
+export function assertEpsilon(where: string, epsilon: number): void {
+  if (!(epsilon >= 0)) throw badArgument(where, `epsilon must be at least 0 (got ${epsilon})`);
 }
 
 /** @throws QdyloraError BAD_ARGUMENT where the bias correction would divide by 0 */
