@@ -1,6 +1,6 @@
 import { checkOptions } from '@qdylora/contract';
 import type { Example } from '@qdylora/data';
-import { assertView } from '@qdylora/tensor';
+import { assertRankView } from '@qdylora/tensor';
 import type { EvalView } from './eval-model.ts';
 import { MEASURE_RULES, type MeasureOptions } from './eval-task.ts';
 import type { ExampleLosses } from './example-losses.ts';
@@ -33,7 +33,7 @@ export async function lossOver(
   examples: readonly Example[],
   options: PerplexityOptions & MeasureOptions = {},
 ): Promise<LossReport> {
-  assertView('loss-over', view);
+  assertRankView('loss-over', view);
   checkOptions('loss-over', options, { ...PERPLEXITY_RULES, ...MEASURE_RULES });
   const { tokensPerBatch, ...measureOptions } = options;
   const task = perplexity(examples, { tokensPerBatch });

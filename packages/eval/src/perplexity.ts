@@ -15,7 +15,7 @@ import {
   type Example,
   type TokenBatch,
 } from '@qdylora/data';
-import { assertView, inferenceContext } from '@qdylora/tensor';
+import { assertRankView, inferenceContext } from '@qdylora/tensor';
 import type { EvalView } from './eval-model.ts';
 import { MEASURE_RULES, type EvalTask, type EvalWorkers, type MeasureOptions } from './eval-task.ts';
 import type { ExampleLosses } from './example-losses.ts';
@@ -96,7 +96,7 @@ function assertViews(views: unknown): void {
     'Put a single view into an array: [view].',
   );
   views.forEach((view) => {
-    assertView('perplexity', view);
+    assertRankView('perplexity', view);
   });
 }
 

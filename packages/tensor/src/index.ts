@@ -10,7 +10,7 @@ export {
 } from './autograd/input-offload.ts';
 export { recompute } from './autograd/recompute.ts';
 export { apply, Tape, type Recorder, type TapeNode } from './autograd/tape.ts';
-export { assertView } from './nn/assert-view.ts';
+export { assertRankView } from './nn/assert-rank-view.ts';
 export { decodedWeight } from './nn/decoded-weight.ts';
 export { EmbeddingTable } from './nn/embedding-table.ts';
 export {

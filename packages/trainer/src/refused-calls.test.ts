@@ -17,7 +17,7 @@ describe('what would train nothing, or something else, is refused:', () => {
         adamw(adapted.parameters(), { learningRate: 1e-2 }),
       ),
     ).rejects.toThrow(
-      refused(/this must be a model at a rank, .*\(got one without active\)\. .* give adapted\.atRank\(8\)/),
+      refused(/this must be a model at a rank, .*\(got one without active\)\. Pass `adapted\.atRank\(8\)`/),
     );
   });
 

@@ -6,7 +6,7 @@ import {
   shownValue,
   type OptionRules,
 } from '@qdylora/contract';
-import { assertView } from '@qdylora/tensor';
+import { assertRankView } from '@qdylora/tensor';
 import { adapterBytes } from './adapter-bytes.ts';
 import type { EvalView } from '../eval-model.ts';
 import { MEASURE_RULES, type EvalTask, type MeasureOptions } from '../eval-task.ts';
@@ -25,7 +25,7 @@ export interface SweepOptions extends MeasureOptions {
 
 const RULES: OptionRules<SweepOptions> = {
   ...MEASURE_RULES,
-  base: anyValue, // `assertView` checks it
+  base: anyValue, // `assertRankView` checks it
   alpha: numberWithin({ above: 0, below: 1 }),
 };
 
@@ -53,11 +53,11 @@ export async function sweepRanks(
   const rising = risingRanks(ranks);
   const rankViews = rising.map((rank) => atRank(rank));
   rankViews.forEach((view) => {
-    assertView('sweep-ranks', view);
+    assertRankView('sweep-ranks', view);
   });
   const { model } = rankViews[0];
   const { base = { model, active: null }, alpha, ...measureOptions } = options;
-  if (base) assertView('sweep-ranks', base);
+  if (base) assertRankView('sweep-ranks', base);
   const views = base ? [...rankViews, base] : rankViews;
   const results = await task.measure(views, measureOptions);
   assertResults(task, results, views.length);

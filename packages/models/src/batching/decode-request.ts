@@ -7,7 +7,7 @@ import {
   wholeNumber,
   type OptionRules,
 } from '@qdylora/contract';
-import { assertView, type ActiveRank } from '@qdylora/tensor';
+import { assertRankView, type ActiveRank } from '@qdylora/tensor';
 import type { CausalLm } from '../decoder/causal-lm.ts';
 import { SAMPLING_RULES, type SamplingOptions } from '../generate/choose-token.ts';
 import { assertPrompt, someIds } from '../generate/assert-prompt.ts';
@@ -109,7 +109,7 @@ export function decodeRequest(
   options: DecodeOptions,
 ): DecodeRequest {
   const where = 'decode';
-  assertView(where, view);
+  assertRankView(where, view);
   checkOptions(where, options, RULES);
   const { model, active } = view;
   assertPrompt(where, prompt, model.vocabularySize);

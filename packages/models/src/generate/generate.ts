@@ -8,7 +8,7 @@ import {
   type OptionRules,
 } from '@qdylora/contract';
 import {
-  assertView,
+  assertRankView,
   inferenceContext,
   type ActiveRank,
   type ComputeDtype,
@@ -69,7 +69,7 @@ export async function* generate(
   prompt: ArrayLike<number>,
   options: GenerateOptions = {},
 ): AsyncGenerator<number> {
-  assertView('generate', view);
+  assertRankView('generate', view);
   checkOptions('generate', options, RULES);
   assertPrompt('generate', prompt, view.model.config.vocabularySize);
   const { maxNewTokens = 128, stopIds = [], computeDtype = 'f32', temperature = 0, signal } = options;

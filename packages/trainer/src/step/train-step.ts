@@ -20,7 +20,7 @@ import {
 import { oneProcess, type Communicator } from '@qdylora/collectives';
 import type { TokenBatch } from '@qdylora/data';
 import { trainedRows } from '@qdylora/lora-dynamic';
-import { assertView } from '@qdylora/tensor';
+import { assertRankView } from '@qdylora/tensor';
 import { clearArrays, type AccumulateOptions } from './accumulate-gradients.ts';
 import { clipCoefficient, DEFAULT_MAX_GRAD_NORM, globalNorm, sumSquares } from './clip-by-global-norm.ts';
 import type { TrainingView } from './loss-model.ts';
@@ -172,7 +172,7 @@ export async function runStep(
 
 /** @throws QdyloraError BAD_ARGUMENT */
 function assertPass({ view, batch, weight = 1 }: Pass): void {
-  assertView('trainStep', view);
+  assertRankView('trainStep', view);
   if (!Number.isInteger(batch.predictedTokens))
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'trainStep',

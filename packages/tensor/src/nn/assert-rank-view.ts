@@ -6,16 +6,16 @@ import { assertArgument, shownValue } from '@qdylora/contract';
  *
  * @throws QdyloraError BAD_ARGUMENT with the call that is probably meant
  */
-export function assertView(where: string, view: unknown): void {
-  const { model, active } = (typeof view === 'object' && view !== null ? view : {}) as {
+export function assertRankView(where: string, rankView: unknown): void {
+  const { model, active } = (typeof rankView === 'object' && rankView !== null ? rankView : {}) as {
     readonly model?: unknown;
     readonly active?: unknown;
   };
   assertArgument(
     typeof model === 'object' && model !== null,
     where,
-    `this must be a model at a rank, { model, active } (got ${shownKind(view)})`,
-    view instanceof Promise ? 'Await it first.' : ADVICE,
+    `this must be a model at a rank, { model, active } (got ${shownKind(rankView)})`,
+    rankView instanceof Promise ? 'Await it first.' : ADVICE,
   );
   const isRank =
     active === null ||
@@ -30,8 +30,8 @@ export function assertView(where: string, view: unknown): void {
 }
 
 const ADVICE =
-  'Of an adapted model give adapted.atRank(8), or adapted.base() for the model without its adapter; of any ' +
-  'other { model, active: null }.';
+  'Pass `adapted.atRank(8)`, `adapted.base()` for the model without its adapter, or ' +
+  '`{ model, active: null }` for a model that has none.';
 
 /** The kind of a value, since a whole model is too long for a message. */
 const shownKind = (view: unknown): string =>
