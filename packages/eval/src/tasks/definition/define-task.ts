@@ -4,7 +4,7 @@ import { readFilters } from '../filters/read-filters.ts';
 import { readMetrics } from '../metrics/metric-definition.ts';
 import { OUTPUT_TYPES, type OutputType } from './output-type.ts';
 import type { FewshotDefinition, TaskDefinition, TaskFunctions } from './task-definition.ts';
-import { functionName, yamlEntries, type YamlEntries } from './yaml-entries.ts';
+import { functionName, pythonProblem, yamlEntries, type YamlEntries } from './yaml-entries.ts';
 
 /** Keys of the harness that are refused, because a task with them would be another one without them. */
 const REFUSED_KEYS = ['custom_dataset', 'doc_to_image', 'doc_to_audio', 'use_prompt'] as const;
@@ -110,7 +110,7 @@ function refusePython(entries: YamlEntries, key: string): void {
   const name = functionName(entries.value(key));
   if (name === null) return;
   throw entries.error(
-    `\`${key}\` calls the Python function ${name}, which cannot run here.`,
+    pythonProblem(key, name),
     'Write it as a template or a filter, or prepare the rows of the data set.',
   );
 }

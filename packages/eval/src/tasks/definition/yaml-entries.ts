@@ -45,11 +45,8 @@ export function yamlEntries(dict: PythonDict, where: string): YamlEntries {
       if (!present(key)) return null;
       if (typeof value !== 'string') throw wrong(key, 'a text');
       const name = functionName(value);
-      if (name === null) return value;
-      throw error(
-        `\`${key}\` calls the Python function ${name}, which cannot run here.`,
-        'Write it as a text or a template.',
-      );
+      if (name !== null) throw error(pythonProblem(key, name), 'Write it as a text or a template.');
+      return value;
     },
     flag(key) {
       const value = dict.get(key) ?? false;
@@ -84,20 +81,24 @@ export function yamlEntries(dict: PythonDict, where: string): YamlEntries {
     },
     assertOnly(keys) {
       const unknown = [...dict.keys()].find((key) => !keys.includes(key));
-      if (unknown === undefined) return;
-      const nearest = nearestName(unknown, keys);
-      throw error(
-        `\`${unknown}\` is not a known key.`,
-        nearest ? `Did you mean \`${nearest}\`?` : `The keys are: ${keys.join(', ')}.`,
-      );
+      if (unknown !== undefined) throw error(`\`${unknown}\` is not a known key.`, keyAdvice(unknown, keys));
     },
   };
   return entries;
 }
 
+function keyAdvice(unknown: string, keys: readonly string[]): string {
+  const nearest = nearestName(unknown, keys);
+  return nearest ? `Did you mean \`${nearest}\`?` : `The keys are: ${keys.join(', ')}.`;
+}
+
 /** A float is an object here, and shows its number. */
 const shownEntry = (value: PythonValue): string =>
   shownValue(value instanceof PythonFloat ? value.value : value);
+
+/** The problem of a key with the name of a Python function. */
+export const pythonProblem = (key: string, name: string): string =>
+  `\`${key}\` calls the Python function ${name}, which cannot run here.`;
 
 /** The name of a Python function that a value stands for; null for another value. */
 export const functionName = (value: PythonValue): string | null =>

@@ -46,11 +46,9 @@ export function documentFields(task: TaskDefinition, columns: ReadonlySet<string
   function text(row: RowValues, field: Field = task.text): string {
     const isColumn = typeof field === 'string' && columns.has(field);
     const isTemplate = typeof field === 'string' && !isColumn;
-    const value = isColumn
-      ? column(task, row, field)
-      : isTemplate
-        ? rendered(row, field, 'doc_to_text')
-        : field;
+    let value: PythonValue = field;
+    if (isColumn) value = column(task, row, field);
+    if (isTemplate) value = rendered(row, field, 'doc_to_text');
     // the harness takes digits for an index of contexts
     const isIndex = isTemplate && hasChoices && isDigits(value as string);
     if (typeof value === 'string' && !isIndex) return value;
