@@ -6,7 +6,7 @@ import { createDecodeEngine, initializeModel, type CausalLm, type DecodeEngine }
 
 const config = JSON.parse(
   readFileSync(new URL('../../fixtures/llama-gqa/config.json', import.meta.url), 'utf8'),
-) as object;
+) as Record<string, unknown>;
 
 interface LimitedBackend {
   readonly backend: Backend;

@@ -60,13 +60,13 @@ function processed(row: RowValues): RowValues {
 function textOf(row: RowValues, key: string): string {
   const value = column(TASK, row, key);
   if (typeof value === 'string') return value;
-  throw badField(TASK, row, key, 'must be a text');
+  throw badField({ task: TASK, row }, key, 'must be a text');
 }
 
 function textsOf(row: RowValues, key: string): readonly string[] {
   const list = itemsOf(column(TASK, row, key));
   if (list?.every((item) => typeof item === 'string')) return list;
-  throw badField(TASK, row, key, 'must be a list of texts');
+  throw badField({ task: TASK, row }, key, 'must be a list of texts');
 }
 
 /** Removes what is left of WikiHow's headings. */
