@@ -53,12 +53,10 @@ export function assertComputable(config: CheckpointConfig, resolved: FamilyConfi
   if (!Number.isFinite(epsilon) || epsilon < 0)
     throw refusedValue(config, 'the epsilon of norms', 'a number ≥ 0', epsilon);
   if (!isPositive(embeddingScale) || !(logitSoftCap >= 0))
-    throw refusedValue(
-      config,
-      'the scale of embeddings and the cap of logits',
-      'a number > 0 and one ≥ 0',
-      [embeddingScale, logitSoftCap],
-    );
+    throw refusedValue(config, 'the scale of embeddings and the cap of logits', 'a number > 0 and one ≥ 0', [
+      embeddingScale,
+      logitSoftCap,
+    ]);
   for (const layer of new Set(attention)) assertAttention(config, layer);
 }
 

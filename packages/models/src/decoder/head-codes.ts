@@ -14,7 +14,10 @@ export interface HeadCodes extends Disposable {
  */
 export function createHeadCodes(backend: Backend, weight: FloatView): HeadCodes {
   const { memory } = backend;
-  const { codes, scales } = runOp(backend, quantizeRows, { weight }, {});
+  const { codes, scales } = memory.scoped(
+    () => runOp(backend, quantizeRows, { weight }, {}),
+    (made) => [made.codes, made.scales],
+  );
   memory.persist(codes, scales);
   return {
     operands: { codes, scales },

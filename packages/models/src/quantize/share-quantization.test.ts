@@ -30,11 +30,14 @@ async function build(quantization: Quantization, workers: LoadWorkers | null, fo
   return { contents: contentsOf(model), bytesRead, storedBytes };
 }
 
-it.each(['llama-bf16', 'llama-nf4-double-bf16'])('all bytes of %s are reported as they are read', async (name) => {
-  const folder = fileURLToPath(new URL(`../../fixtures/${name}`, import.meta.url));
-  const { bytesRead, storedBytes } = await build({ kind: 'nf4' }, null, folder);
-  expect(bytesRead).toBe(storedBytes);
-});
+it.each(['llama-bf16', 'llama-nf4-double-bf16'])(
+  'all bytes of %s are reported as they are read',
+  async (name) => {
+    const folder = fileURLToPath(new URL(`../../fixtures/${name}`, import.meta.url));
+    const { bytesRead, storedBytes } = await build({ kind: 'nf4' }, null, folder);
+    expect(bytesRead).toBe(storedBytes);
+  },
+);
 
 describe('a model that several workers load', () => {
   it.each<[number, Quantization]>([
