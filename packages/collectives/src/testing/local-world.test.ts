@@ -19,7 +19,11 @@ describe('workers of one process', () => {
   it.each([
     ['a part that does not fit', (world) => world.allGather(floats(2), floats(3)), /2 parts of equal length/],
     ['parts of unequal length', (world) => world.allToAll(floats(3), floats(3)), /2 parts of equal length/],
-    ['arrays of two types', (world) => world.allGather(floats(2), new Int32Array(4) as never), /have one type/],
+    [
+      'arrays of two types',
+      (world) => world.allGather(floats(2), new Int32Array(4) as never),
+      /have one type/,
+    ],
     ['a root that is no worker', (world) => world.broadcast(floats(2), 2), /from 0 to 1 \(got 2\)/],
     ['an unknown reduction', (world) => world.allReduce(floats(2), 'mean' as never), /mean/],
     [
