@@ -32,7 +32,7 @@ export async function sumInOrder(
     return sumOfTree(count, ({ from }) => byStart.get(from) ?? null);
   }
   const shard = Math.ceil(length / world.size);
-  const received = await exchangeBlocks(world, { count, sums, length }, shard);
+  const received = await exchangeBlocks(world, { count, sums }, shard);
   const mine = sumOfTree(count, ({ from, to }) => received.get(`${from}-${to}`) ?? null);
   const all = new Float32Array(shard * world.size);
   await world.allGather(mine, all);
@@ -66,7 +66,7 @@ function assertSums(
 /** This worker's shard of every block: [shard], by `from-to`. */
 async function exchangeBlocks(
   world: Pick<Communicator, 'size' | 'allToAll'>,
-  { count, sums, length }: OrderedTerms,
+  { count, sums }: Pick<OrderedTerms, 'count' | 'sums'>,
   shard: number,
 ): Promise<ReadonlyMap<string, Float32Array>> {
   const { size } = world;
