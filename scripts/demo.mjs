@@ -40,15 +40,19 @@ async function main() {
 function sayWhatCameOut(folder, seconds) {
   const report = resolve(root, folder, 'report.html');
   if (!existsSync(report)) return; // --dry-run, or --help
-  const { best_rank: bestRank } = JSON.parse(readFileSync(resolve(root, folder, 'report.json'), 'utf8'));
-  const question = 'Question: Tom has 3 apples and buys 4 more. How many does he have?\\nAnswer: ';
+  const { best_rank: bestRank, smallest_good_rank: smallestGoodRank } = JSON.parse(
+    readFileSync(resolve(root, folder, 'report.json'), 'utf8'),
+  );
+  const question = 'Tom has 3 apples and buys 4 more. How many does he have?';
   const generate =
     `npx qdylora generate --model packages/embedded-base/model --adapter ${folder}/adapter ` +
-    `--rank ${bestRank} --raw --prompt "${question}"`;
+    `--rank ${smallestGoodRank ?? bestRank} --prompt "${question}"`;
+  const smallest =
+    smallestGoodRank === null ? '' : `; smallest that is not significantly worse: ${smallestGoodRank}`;
   console.log(`
 [demo] trained in ${seconds.toFixed(0)} s.
 [demo] report:    ${report}
-[demo] best rank: ${bestRank}
+[demo] best rank: ${bestRank}${smallest}
 [demo] next:      ${generate}`);
   openOnDesktop(report);
 }

@@ -1,3 +1,4 @@
+import { isHubName } from '@qdylora/checkpoint';
 import { snakeCased } from '@qdylora/contract';
 import type { Command } from 'commander';
 import { byteSizeText } from '../../config/values/byte-size.ts';
@@ -57,10 +58,12 @@ function pythonLines({
     ? `, quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="${quantization}", ` +
       `bnb_4bit_use_double_quant=${doubleQuantization ? 'True' : 'False'})`
     : '';
+  // a local base is stored by its last folder alone
+  const baseText = baseModel !== null && isHubName(baseModel) ? baseModel : 'PATH OR HUB NAME OF THE BASE';
   const isOtherSize = isPacked && quantizationBlockSize !== BITSANDBYTES_BLOCK_SIZE;
   return [
     'in Python:',
-    `  base = AutoModelForCausalLM.from_pretrained(${JSON.stringify(baseModel ?? 'base-model')}${config})`,
+    `  base = AutoModelForCausalLM.from_pretrained(${JSON.stringify(baseText)}${config})`,
     `  model = PeftModel.from_pretrained(base, ${JSON.stringify(outputDir)})`,
     ...(isOtherSize
       ? [
