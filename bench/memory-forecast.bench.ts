@@ -108,7 +108,7 @@ function toldBy(
   const bytes = (text: string | undefined, unit: string | undefined): number =>
     Number(text) * (unit === 'GB' ? 1e9 : 1e6);
   const [, needed, unit, forecast, its] =
-    /needed at most ([\d.]+) (MB|GB) \(forecast ([\d.]+) (MB|GB)/.exec(told) ?? [];
+    /peak ([\d.]+) (MB|GB) \(the forecast, ([\d.]+) (MB|GB)/.exec(told) ?? [];
   return { forecast: bytes(forecast, its), needed: bytes(needed, unit) };
 }
 

@@ -34,8 +34,11 @@ const {
   chatTemplate,
   completionOnlyLoss,
   maxSeqLength,
-  outputDir,
+  outputDir: runFolder,
 } = KEYS;
+
+/** The folder of a result that is not a run. */
+const outputDir = { ...runFolder, about: 'Folder to write to; it must not exist, or be empty' };
 
 const adapter = textKey({ group: 'Adapter', about: 'Folder of the adapter to use' });
 const quantization = optionalChoiceKey(QUANTIZATIONS, {
@@ -45,7 +48,9 @@ const quantization = optionalChoiceKey(QUANTIZATIONS, {
 /** Exact by default: measurements must not depend on the processor. */
 const computeDtype = choiceKey(['auto', ...FLOAT_DTYPES], 'f32', {
   group: 'Model',
-  about: KEYS.computeDtype.about,
+  about:
+    'Data type of the operands of matrix multiplications; auto: bf16 if the processor or GPU has ' +
+    'instructions for it, f16 on older GPUs, else f32',
 });
 const rank = optionalNumberKey(
   { from: 0, whole: true },

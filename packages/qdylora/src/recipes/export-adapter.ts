@@ -68,13 +68,16 @@ export async function exportFrom(
     throw missingKey('output_dir', 'Name a folder for the result: --output-dir adapters/first-r8.');
   const adapter = readAdapter(config.adapter);
   const baseModel = baseModelName ?? adapter.baseModel;
-  if (format === 'peft' && baseModel !== null && !isHubName(baseModel)) warnOfLocalName(baseModel, onNotice);
+  const sayWhenWritten = (): void => {
+    if (format === 'peft' && baseModel !== null && !isHubName(baseModel)) warnOfLocalName(baseModel, onNotice);
+  };
   const place = { outputDir, baseModel };
   if (budget !== null) {
     const { rank, svd, force } = config;
     refuseBesideBudget(explicit, { rank: rank !== null, svd, force, format: format !== 'peft' });
     const cut = { adapter, budgetBytes: budget, model, dataset, warn: onNotice, signal };
     const layered = await exportUnderBudget({ ...cut, ...place });
+    sayWhenWritten();
     return exportedOf(adapter, { ...layered, loraAlpha: layered.rank, useRslora: false }, place);
   }
   if (dataset)
@@ -84,7 +87,9 @@ export async function exportFrom(
       (name) => `${name('dataset')} is only for ${name('budget')}, which is not set`,
       'Leave it out, or give a budget.',
     );
-  return exportedOf(adapter, await exportOneRank(adapter, config, place, onNotice), place);
+  const sliced = await exportOneRank(adapter, config, place, onNotice);
+  sayWhenWritten();
+  return exportedOf(adapter, sliced, place);
 }
 
 type Place = Pick<ExportedAdapter, 'outputDir' | 'baseModel'>;
@@ -99,7 +104,12 @@ async function exportOneRank(
   const { state, sidecar } = adapter;
   const [rank] = ranksOf(adapter, [requestedRank ?? state.maxRank]) as [number];
   if (!svd && !force)
-    warnOfUntrainedRank(state, rank, onNotice, 'Judge it first (`npx qdylora eval`), or pass --force.');
+    warnOfUntrainedRank(
+      state,
+      rank,
+      onNotice,
+      `It is written anyway: measure it with \`npx qdylora eval --ranks ${rank}\`. --force hides this warning.`,
+    );
   const sliced = svd ? truncateBySvd(state, rank) : sliceRank(state, rank);
   const names = state.layers.map(({ name }) => name);
   if (format === 'gguf')
@@ -160,9 +170,8 @@ function refuseBesideBudget(explicit: ExplicitValues, others: Readonly<Record<st
 /** AutoPeftModelForCausalLM looks for the base by this name. */
 const warnOfLocalName = (baseModel: string, warn: Warn): void =>
   warn(
-    `base_model_name_or_path is ${JSON.stringify(baseModel)}, which is only a folder name. PEFT looks for ` +
-      `it on the Hugging Face hub unless the base is loaded first. Give its name there: ` +
-      `--base-model-name org/name.`,
+    `The base for PEFT, base_model_name_or_path, is ${JSON.stringify(baseModel)}, which is only a folder ` +
+      'name. Export again with --base-model-name org/name, or load the base yourself and pass it to PEFT.',
   );
 
 /**

@@ -144,5 +144,5 @@ function cudaLines({ driver, devices, products, notUsed }: Diagnosis['cuda']): [
 
 const mpiLines = ({ launcher, shimCommand: command }: Diagnosis['mpi']): [string, string][] => [
   ['MPI launcher', launcher ?? 'none: apt-get install openmpi-bin, or mpich'],
-  ...(command ? [['  an unknown MPI needs', command] satisfies [string, string]] : []),
+  ...(command ? [['  a shim for another MPI', command] satisfies [string, string]] : []),
 ];

@@ -105,9 +105,9 @@ function noteLength(
   const tokens = `${length.toLocaleString('en-US')} token${length === 1 ? '' : 's'}`;
   const reason =
     length < maxNewTokens
-      ? `: the model has ${(prompt.length + length).toLocaleString('en-US')} positions.`
-      : ` (max_new_tokens): --max-new-tokens ${2 * maxNewTokens}.`;
-  terminal.note(terminal.paint('dim', `The answer ended at ${tokens}${reason}`));
+      ? `The model has ${(prompt.length + length).toLocaleString('en-US')} positions.`
+      : `For a longer one: --max-new-tokens ${2 * maxNewTokens}.`;
+  terminal.note(terminal.paint('dim', `The answer was cut off after ${tokens}. ${reason}`));
 }
 
 /**

@@ -8,7 +8,7 @@ type LaunchFlags = CommonFlags & {
   readonly n?: string;
   readonly hosts?: string;
   readonly launcher?: string;
-  readonly maxRestarts: string;
+  readonly maxRestarts?: string;
 };
 
 export function addLaunchCommand(program: Command, context: Context): void {
@@ -30,8 +30,7 @@ export function addLaunchCommand(program: Command, context: Context): void {
     )
     .option(
       '--max-restarts <count>',
-      'After a failure, restart all workers from the last checkpoint, at most this many times',
-      '0',
+      'After a failure, restart all workers from the last checkpoint, at most this many times (default: 0)',
     )
     .action(async (file: string, flags: readonly string[], options: LaunchFlags) => {
       const hosts = options.hosts === undefined ? [] : hostNames(options.hosts);
@@ -44,7 +43,7 @@ export function addLaunchCommand(program: Command, context: Context): void {
           launcher: options.launcher ?? null,
           sockets,
           hasColor: context.terminal.hasColor,
-          maxRestarts: wholeNumber('--max-restarts', options.maxRestarts, 0),
+          maxRestarts: wholeNumber('--max-restarts', options.maxRestarts ?? '0', 0),
           words: ['train', file, ...flags],
           launchWords: context.argv,
           signal,

@@ -39,8 +39,19 @@ export function addMergeCommand(program: Command, context: Context): void {
         : [
             `logits of ${difference.tokens} tokens differ from the base with its adapter by at most ` +
               `${difference.largest.toPrecision(3)}, ${difference.mean.toPrecision(3)} on average; the ` +
-              `likeliest token is the same at ${(100 * difference.agreement).toFixed(1)} % of them`,
+              `most likely token is the same for ${agreementText(difference)} of them`,
           ]),
     ]);
   });
+}
+
+function agreementText({
+  tokens,
+  agreement,
+}: {
+  readonly tokens: number;
+  readonly agreement: number;
+}): string {
+  const same = Math.round(agreement * tokens);
+  return same === tokens ? 'all' : String(same);
 }

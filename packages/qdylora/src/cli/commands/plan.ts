@@ -98,6 +98,15 @@ const trainedText = ({ adaptedLayers, trainableCount, config }: MemoryPlan): str
     : `${adaptedLayers} layers adapted, ranks ${config.ranks!.join(' ')}, ${countText(trainableCount)} ` +
       `trainable`;
 
+/** Keys after whose change the adapter is not that of the run as it was asked for. */
+const CHANGES_RESULT: ReadonlySet<string> = new Set([
+  'double_quantization',
+  'quantization',
+  'max_seq_length',
+  'lora_r',
+  'ranks',
+]);
+
 /** Whether the run, or its largest worker, fits into the memory; else which keys to change. */
 function limitLines({ limit, workers, process, ...plan }: MemoryPlan, isThisMachine: boolean): string[] {
   const { memoryBytes, fits, fit } = limit!;
@@ -106,12 +115,15 @@ function limitLines({ limit, workers, process, ...plan }: MemoryPlan, isThisMach
   const totalBytes = workers ? Math.max(...workers.map((worker) => worker.totalBytes)) : plan.totalBytes;
   const one = workers ? 'The largest worker' : 'It';
   if (fits) return [`${one} fits into ${memoryText}: ${byteSizeText(memoryBytes - totalBytes)} to spare.`];
-  const changes = Object.entries(fit?.values ?? {}).map(([key, value]) => `${key}: ${valueText(key, value)}`);
+  const changes = Object.entries(fit?.values ?? {}).map(
+    ([key, value]) =>
+      `  ${key}: ${valueText(key, value)}${CHANGES_RESULT.has(key) ? '  (changes the result)' : ''}`,
+  );
   return [
     `${one} does not fit into ${memoryText}: ${byteSizeText(totalBytes - memoryBytes)} too much.`,
-    fit
-      ? `It fits with ${changes.join(', ')}: ${byteSizeText(fit.totalBytes)}.`
-      : 'No change of keys makes it fit: it needs a smaller model, or more memory.',
+    ...(fit
+      ? [`It would need ${byteSizeText(fit.totalBytes)} with these keys:`, ...changes]
+      : ['No change of keys makes it fit: it needs a smaller model, or more memory.']),
   ];
 }
 

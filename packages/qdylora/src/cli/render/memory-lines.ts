@@ -15,7 +15,7 @@ export function memoryLines(event: MemoryEvent): string[] {
   const forecastError =
     forecastBytes === null
       ? ''
-      : ` (forecast ${byteSizeText(forecastBytes)}, ${percentText(forecastBytes / totalBytes - 1)})`;
+      : ` (the forecast, ${byteSizeText(forecastBytes)}, was ${offText(forecastBytes / totalBytes - 1)})`;
   return [
     `memory${ofGpu(event)}: peak ${needed}${forecastError}${partsText(event)}`,
     ...processLines(event, 'peak'),
@@ -35,5 +35,5 @@ function partsText({ parts }: MemoryParts): string {
   return shown.length > 0 ? `: ${shown.join(', ')}` : '';
 }
 
-const percentText = (share: number): string =>
-  `${share < 0 ? '−' : '+'}${Math.abs(100 * share).toFixed(1)} %`;
+const offText = (share: number): string =>
+  `${Math.abs(100 * share).toFixed(1)} % too ${share < 0 ? 'low' : 'high'}`;

@@ -2,11 +2,15 @@ import { byteSizeText } from '../../config/values/byte-size.ts';
 import type { ReadyEvent } from '../../recipes/run-folder/finetune-events.ts';
 import { VERSION } from '../../version.ts';
 
-/** What is about to be trained, in three lines: model, adapter, data. */
+/** A share of dropped rows from which on a line says what to do. */
+const MANY_DROPPED = 0.1;
+
+/** What is about to be trained: model, adapter, data, and whether many rows are missing. */
 export const readyLines = (event: ReadyEvent): string[] => [
   modelLine(event),
   trainedLine(event),
   dataLine(event),
+  ...droppedLines(event),
 ];
 
 function modelLine({ backend, model, config }: ReadyEvent): string {
@@ -25,34 +29,50 @@ function trainedLine({ adapter, model, config: { targetModules } }: ReadyEvent):
   const trainable = adapter?.trainableCount ?? model.parameterCount;
   const targets = Array.isArray(targetModules) ? targetModules.join(', ') : targetModules;
   const kind = adapter
-    ? `adapter: ${adapter.matched.length} layers (${targets}), ranks ${adapter.ranks.join(' ')}`
+    ? `adapter: ${adapter.matched.length} layers (${targets}), rank${adapter.ranks.length === 1 ? '' : 's'} ${adapter.ranks.join(' ')}`
     : 'full training';
   return `${kind}, ${millions(trainable)} trainable`;
 }
 
 function dataLine({ data: { training, heldOut, report }, config }: ReadyEvent): string {
+  const { dropped, truncated, skipped } = report;
   return [
-    `data: ${counted(training, 'row')} (${report.format})`,
-    `${heldOut.toLocaleString('en-US')} held out`,
-    ...(report.dropped > 0 ? [`${report.dropped} dropped`] : []),
-    ...(report.truncated > 0 ? [cutText(report, config.maxSeqLength)] : []),
-    ...(report.skipped > 0 ? [`${counted(report.skipped, 'bad row')} skipped`] : []),
-  ].join(', ');
+    `data: ${counted(training, 'row')} to train on, ${numberText(heldOut)} held out (${report.format}).`,
+    ...(truncated > 0 ? [cutText(report, config.maxSeqLength)] : []),
+    ...(dropped > 0 ? [`Dropped: ${counted(dropped, 'row')} with no token left to predict.`] : []),
+    ...(skipped > 0 ? [`Skipped: ${counted(skipped, 'bad row')}.`] : []),
+  ].join(' ');
 }
+
+type DatasetReport = ReadyEvent['data']['report'];
 
 /** How many rows were cut, and how many answer tokens they lost. */
-function cutText(report: ReadyEvent['data']['report'], maxSeqLength: number): string {
-  const { rows, measuredRows, truncated, truncatedAnswers, lostTokens } = report;
-  const measured = measuredRows < rows ? ` of the first ${measuredRows}` : '';
+function cutText(report: DatasetReport, maxSeqLength: number): string {
+  const { truncated, truncatedAnswers, lostTokens } = report;
   const lost =
     truncatedAnswers > 0
-      ? `${truncatedAnswers} of them lost ${lostTokens.toLocaleString('en-US')} answer tokens`
+      ? `${numberText(truncatedAnswers)} of them lost ${numberText(lostTokens)} answer tokens`
       : 'no answer token lost';
-  return `${truncated}${measured} cut to ${maxSeqLength} tokens (${lost})`;
+  return `Cut to ${maxSeqLength} tokens: ${numberText(truncated)} of ${measuredText(report)} (${lost}).`;
 }
 
+/** Says what to do if cutting leaves many rows without a token to predict. */
+function droppedLines({ data: { report }, config }: ReadyEvent): string[] {
+  const { dropped, truncated, measuredRows } = report;
+  if (truncated === 0 || dropped <= MANY_DROPPED * measuredRows) return [];
+  return [
+    `${numberText(dropped)} of ${measuredText(report)} were dropped: raise max_seq_length ` +
+      `(${config.maxSeqLength}).`,
+  ];
+}
+
+const measuredText = ({ rows, measuredRows }: DatasetReport): string =>
+  `${measuredRows < rows ? 'the first ' : ''}${counted(measuredRows, 'row')}`;
+
+const numberText = (count: number): string => count.toLocaleString('en-US');
+
 const counted = (count: number, noun: string): string =>
-  `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`;
+  `${numberText(count)} ${noun}${count === 1 ? '' : 's'}`;
 
 const millions = (count: number): string =>
   count < 1e5 ? count.toLocaleString('en-US') : `${(count / 1e6).toFixed(1)} M`;

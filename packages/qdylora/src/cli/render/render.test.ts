@@ -196,8 +196,9 @@ describe('memory', () => {
     show({ type: 'memory', parts: [], totalBytes: 210e6, forecastBytes: null });
     expect(err().trim().split('\n')).toEqual([
       'memory: will need about 208 MB: Node and the program 95.7 MB, base weights 112 MB',
-      'memory: peak 210 MB (forecast 208 MB, −1.1 %): Node and the program 95.7 MB, base weights ' + '112 MB',
-      expect.stringContaining('(forecast 208 MB, +3.8 %)'),
+      'memory: peak 210 MB (the forecast, 208 MB, was 1.1 % too low): Node and the program 95.7 MB, ' +
+        'base weights 112 MB',
+      expect.stringContaining('(the forecast, 208 MB, was 3.8 % too high)'),
       'memory: peak 210 MB',
     ]);
   });

@@ -8,11 +8,13 @@ export function timeLine({ time, config }: Pick<MemoryPlan, 'time' | 'config'>):
   const rows = config.microBatchSize * config.gradientAccumulationSteps;
   const run =
     runSeconds === null ? '' : `, ${durationText(runSeconds)} for ${countOf(config.maxSteps!, 'step')}`;
-  // two digits, and no exponent
+  // two digits, and no exponent; never 0
+  const rate =
+    tokensPerSecond < 10 ? String(Number(tokensPerSecond.toPrecision(2))) : countText(tokensPerSecond);
   const gflops = Number((operationsPerSecond / 1e9).toPrecision(2));
   return (
     `Time: about ${durationText(stepSeconds)} for each step of ${rows} × ${config.maxSeqLength} tokens` +
-    `${run} (${countText(tokensPerSecond)} tokens/s, estimated from one matrix multiplication at ` +
+    `${run} (${rate} tokens/s, estimated from one matrix multiplication at ` +
     `${gflops} GFLOP/s; without attention, evaluation and saving).`
   );
 }

@@ -89,8 +89,9 @@ const phaseText = ({ phase, done, total, secondsLeft }: PhaseEvent): string =>
     : progressText('evaluating', { done, total, secondsLeft });
 
 function evaluationLine({ step, byRank, isBest }: EvalEvent): string {
-  const losses = byRank.map(({ rank, loss }) => `${rank === null ? '' : `${rank}: `}${lossText(loss)}`);
-  return `step ${step}: held-out loss ${losses.join('  ')}${isBest ? '  (best so far)' : ''}`;
+  const losses = byRank.map(({ rank, loss }) => `${rank === null ? '' : `r${rank} `}${lossText(loss)}`);
+  const byRankText = byRank.some(({ rank }) => rank !== null) ? ' by rank:' : '';
+  return `step ${step}: held-out loss${byRankText} ${losses.join('  ')}${isBest ? '  (best so far)' : ''}`;
 }
 
 const earlyStopLines = ({ stoppedBy, step, best }: TrainResult): string[] =>
