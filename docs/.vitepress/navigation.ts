@@ -47,6 +47,7 @@ const GROUPS: readonly Group[] = [
       'do/export-and-merge': 'Export and merge',
       'do/serve': 'Serve',
       'do/several-processes': 'Several processes and hosts',
+      'do/when-it-fails': 'When it fails',
       'do/use-elsewhere': 'PEFT, vLLM, llama.cpp, Ollama',
       'do/own-trainer': 'A trainer of your own',
       'do/extend': 'Add an op, a kernel, a family',
