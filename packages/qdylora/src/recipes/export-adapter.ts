@@ -69,7 +69,8 @@ export async function exportFrom(
   const adapter = readAdapter(config.adapter);
   const baseModel = baseModelName ?? adapter.baseModel;
   const sayWhenWritten = (): void => {
-    if (format === 'peft' && baseModel !== null && !isHubName(baseModel)) warnOfLocalName(baseModel, onNotice);
+    if (format === 'peft' && baseModel !== null && !isHubName(baseModel))
+      warnOfLocalName(baseModel, onNotice);
   };
   const place = { outputDir, baseModel };
   if (budget !== null) {
@@ -108,7 +109,8 @@ async function exportOneRank(
       state,
       rank,
       onNotice,
-      `It is written anyway: measure it with \`npx qdylora eval --ranks ${rank}\`. --force hides this warning.`,
+      `It is written anyway: measure it with \`npx qdylora eval --ranks ${rank}\`. ` +
+        '--force hides this warning.',
     );
   const sliced = svd ? truncateBySvd(state, rank) : sliceRank(state, rank);
   const names = state.layers.map(({ name }) => name);

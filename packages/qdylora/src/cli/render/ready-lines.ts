@@ -29,10 +29,13 @@ function trainedLine({ adapter, model, config: { targetModules } }: ReadyEvent):
   const trainable = adapter?.trainableCount ?? model.parameterCount;
   const targets = Array.isArray(targetModules) ? targetModules.join(', ') : targetModules;
   const kind = adapter
-    ? `adapter: ${adapter.matched.length} layers (${targets}), rank${adapter.ranks.length === 1 ? '' : 's'} ${adapter.ranks.join(' ')}`
+    ? `adapter: ${adapter.matched.length} layers (${targets}), ${ranksText(adapter.ranks)}`
     : 'full training';
   return `${kind}, ${millions(trainable)} trainable`;
 }
+
+const ranksText = (ranks: readonly number[]): string =>
+  `rank${ranks.length === 1 ? '' : 's'} ${ranks.join(' ')}`;
 
 function dataLine({ data: { training, heldOut, report }, config }: ReadyEvent): string {
   const { dropped, truncated, skipped } = report;
