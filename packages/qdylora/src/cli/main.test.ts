@@ -336,7 +336,7 @@ describe('the other verbs', () => {
     const answer = async (...words: string[]) => {
       const { out, err } = await command('generate', ...host, ...adapter, ...words, '--json');
       const document = JSON.parse(out) as { text: string; ids: number[]; finish_reason: string };
-      return { ...document, note: /max_new_tokens/.test(err) };
+      return { ...document, note: /cut off after 12 tokens/.test(err) };
     };
     const whole = await answer('--max-new-tokens', '12');
     expect(whole).toMatchObject({ finish_reason: 'length', note: true });
