@@ -40,6 +40,21 @@ describe('files of a folder that are hashed on their way to the disk', () => {
     );
   });
 
+  it('have the same bytes where a short piece and a long one share a buffer', async () => {
+    const folder = temporaryFolder();
+    const lengths = [10, 100_000, 70_000, 5];
+    function* reused(): Generator<Uint8Array> {
+      const buffer = new Uint8Array(100_000);
+      for (const [i, length] of lengths.entries()) yield buffer.fill(i + 1).subarray(0, length);
+      buffer.fill(0);
+    }
+    const files = folderFiles(folder, NODE_FILE_SYSTEM);
+    await files.write('file', reused());
+    await files.settled();
+    const whole = Buffer.concat(lengths.map((length, i) => Buffer.alloc(length, i + 1)));
+    expect(readFileSync(join(folder, 'file')).equals(whole)).toBe(true);
+  });
+
   it('have the same bytes where their pieces share one buffer, which is overwritten at each request', async () => {
     const folder = temporaryFolder();
     let run = 0;

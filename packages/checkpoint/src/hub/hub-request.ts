@@ -224,11 +224,11 @@ export async function hubJson(url: string, options: HubOptions): Promise<unknown
   let length = 0;
   for await (const piece of bodyOf(answer, url, options.signal)) {
     if ((length += piece.length) > MAX_LISTING_BYTES)
-      throw new QdyloraError('NETWORK', {
-        where: 'hub',
-        problem: `The answer from ${url} is longer than ${MAX_LISTING_BYTES} bytes.`,
+      throw badFile({
+        format: 'hub',
+        path: url,
+        problem: `The answer is longer than ${MAX_LISTING_BYTES} bytes.`,
         nextStep: 'Name a repository with fewer files.',
-        details: { url },
       });
     pieces.push(piece);
   }

@@ -18,11 +18,11 @@ export interface PartialFile {
  * A file of another machine or container, or of this machine before its last start, is abandoned if nothing
  * was written to it for so long: a download that hears nothing ends within minutes.
  */
-const ABANDONED_MS = 24 * 3_600_000;
+const ABANDONED_MS = 3_600_000;
 
 /**
  * Takes over the partial file of an earlier download of `path`: one that has ended, whose process on this
- * machine is gone, or that was left elsewhere a day ago. Without one, the file is created by the first write.
+ * machine is gone, or that was left elsewhere an hour ago. Without one, the file is created by the first write.
  */
 export function claimPartial(path: string): PartialFile {
   const incomplete = `${path}.incomplete`;

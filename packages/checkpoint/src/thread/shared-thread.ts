@@ -72,8 +72,9 @@ export function sharedThread<Request, Answer>(
       worker.postMessage(request);
     },
     async close() {
-      fail(new DisposedError('thread that reads or hashes files'));
-      await worker.terminate();
+      failure ??= new DisposedError('thread that reads or hashes files');
+      await worker.terminate(); // until then it may write to a file of a waiting request
+      fail(failure);
     },
   };
 }

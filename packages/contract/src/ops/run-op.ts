@@ -117,7 +117,8 @@ function assertResults({ op, specs, supplied, memory }: Results, attributes: unk
       assertUsable(op.name, name, view, memory);
       if (view.dtype !== spec.dtype || !sameShape(view.shape, spec.shape))
         refuseOutput(op.name, name, { view, spec });
-    } else if (name === addsTo) refuseMissing(op.name, name, 'the op adds to it, because `accumulate` is true');
+    } else if (name === addsTo)
+      refuseMissing(op.name, name, 'the op adds to it, because `accumulate` is true');
     else if (op.updates?.includes(name)) refuseMissing(op.name, name, 'the op changes it in place');
   }
 }

@@ -204,7 +204,7 @@ function sort(operand: Value, [isReversed, isCaseSensitive, attribute]: readonly
 function unique(operand: Value, [isCaseSensitive]: readonly Value[], { step }: Budget): Value {
   const keys = new Set<string>();
   return sequence(operand, 'unique').filter((item) => {
-    const digits = digitsOf(item);
+    const digits = numberText(item);
     const folded = typeof item === 'string' && !isTrue(isCaseSensitive) ? item.toLowerCase() : item;
     const key = digits === null ? `${kindOf(item)} ${pythonText(folded, step)}` : `number ${digits}`;
     return keys.size < keys.add(key).size;
@@ -212,7 +212,7 @@ function unique(operand: Value, [isCaseSensitive]: readonly Value[], { step }: B
 }
 
 /** A number as text, the same for equal numbers of any kind; null for another value. */
-function digitsOf(value: Value): string | null {
+function numberText(value: Value): string | null {
   if (value instanceof ExactNumber) return value.digits;
   const number = numberOf(value);
   return number === null ? null : String(Number.isInteger(number) ? BigInt(number) : number);

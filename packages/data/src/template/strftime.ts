@@ -28,6 +28,7 @@ export function strftime(date: Date, format: string): string {
   const numbers = numberDirectives(date);
   const texts = textDirectives(date);
   return format.replace(/%(-?)([^]?)/g, (whole, minus: string, letter: string) => {
+    if (letter === '') return whole; // a single % at the end
     const number = numbers.get(letter);
     if (number) return String(number.value).padStart(minus ? 0 : number.width, '0');
     const text = minus ? undefined : texts.get(letter);

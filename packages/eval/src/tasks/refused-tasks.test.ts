@@ -122,7 +122,7 @@ it.each([0, -1, NaN])('a limit of %s documents is refused', async (limit) => {
   );
 });
 
-it.each([[[]], [[[true], []]], [[[true], [true]]]])(
+it.each([[[]], [[[]]], [[[true], []]], [[[true], [true]]]])(
   'outcomes %j of one document are refused',
   async (passed) => {
     const scores = scoreTask(await requestsOf(WRITTEN, rowsOf({ question: 'Q', gold: '1' })), [[['1']]]);

@@ -123,7 +123,10 @@ function gemma3Entries(config: CheckpointConfig): Entries {
   if (!layerTypesOf(config).includes(layerType(true))) return caps;
   return [
     ...caps,
-    ['attention.sliding_window', { u32: config.integer('sliding_window', FAMILY_DEFAULTS.gemma3_text.window) }],
+    [
+      'attention.sliding_window',
+      { u32: config.integer('sliding_window', FAMILY_DEFAULTS.gemma3_text.window) },
+    ],
     ['rope.freq_base_swa', { f32: config.ropeOf('sliding_attention')?.theta ?? DEFAULT_THETA }],
   ];
 }

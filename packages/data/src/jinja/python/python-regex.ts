@@ -186,7 +186,7 @@ class Translator {
       const complement = character === '\\' ? this.#complement() : undefined;
       if (complement !== undefined) complements.push(complement);
       else if (character === '\\') source += this.#classEscape();
-      else source += character === '[' || character === ']' ? `\\${character}` : character;
+      else source += ['[', ']', '^'].includes(character) ? `\\${character}` : character;
     }
   }
 

@@ -178,7 +178,9 @@ export function integerOf(value: Value, where: string): number {
 export function wholeNumber(value: number): number {
   const whole = Math.trunc(value);
   if (Number.isSafeInteger(whole)) return whole;
-  throw new UnknownJinja('Whole numbers beyond 2^53 can be printed and compared, but not computed');
+  throw new UnknownJinja(
+    'Whole numbers beyond 2^53 of the data can be printed and compared; computed and written ones are not exact',
+  );
 }
 
 /** A filter, a test, a function or an operation of Jinja that is not implemented here. */
