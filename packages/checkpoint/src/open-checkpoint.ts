@@ -38,10 +38,10 @@ const ADAPTER_CONFIG_FILE = 'adapter_config.json';
  * Opens a model: a Hugging Face folder (one or several safetensors files), a single `.safetensors` or `.gguf`
  * file, or a folder with one `.gguf`. Reads the config and the headers, and no tensor.
  *
- * @throws QdyloraError MISSING_FILE if there is nothing to open; BAD_FILE, BAD_CONFIG, MISSING_TENSOR for a
- * damaged checkpoint; UNSUPPORTED_ARCHITECTURE for a GGUF file of an unknown architecture; UNSUPPORTED for one
- * that is an adapter, a part of a split model, or has experts; BAD_ARGUMENT for an invalid path, and for unknown
- * or invalid options.
+ * @throws QdyloraError MISSING_FILE if there is nothing to open; BAD_FILE, BAD_CONFIG, MISSING_TENSOR for
+ * a damaged checkpoint; UNSUPPORTED_ARCHITECTURE for a GGUF file of an unknown architecture; UNSUPPORTED
+ * for one that is an adapter, a part of a split model, or has experts; BAD_ARGUMENT for an invalid path,
+ * and for unknown or invalid options.
  * @example
  * using checkpoint = await openCheckpoint('models/smollm2');
  * checkpoint.tensors.get('model.norm.weight')?.shape;   // [576]

@@ -26,9 +26,9 @@ export interface TensorEntry {
    */
   readInto(target: Uint8Array, byteOffset?: number): void;
   /**
-   * Reads bytes in the background into a part of `place`, which has room for PAGES_AROUND more; returns that
-   * part. Absent if the entry transforms the file's bytes. Do not free `place` or dispose the checkpoint before
-   * it resolves. A page-aligned `place` may bypass the page cache.
+   * Reads bytes in the background into a part of `place`, which has room for PAGES_AROUND more; returns
+   * that part. Absent if the entry transforms the file's bytes. Do not free `place` or dispose the
+   * checkpoint before it resolves. A page-aligned `place` may bypass the page cache.
    */
   readBehind?(place: Uint8Array, options?: ReadBehindOptions): Promise<Uint8Array>;
   /**

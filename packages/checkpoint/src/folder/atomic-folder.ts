@@ -42,12 +42,12 @@ const RULES: OptionRules<WriteFolderOptions> = {
 export type FillFolder = (temporary: string, files: FolderFiles) => Promise<void> | void;
 
 /**
- * Lets `write` fill a temporary folder, then renames it to `path`.
- * Every file and folder is synced first; `manifest.json` with sizes and SHA-256 is written last. If `path` is
- * a link, the folder behind it is replaced. Temporary folders of `path` from ended processes of this machine
- * are removed first. After a crash at any moment `path` is absent, the old folder, or the new folder, and never
- * incomplete. Between the two renames of a replacement it is absent, and `cleanOrphans` restores the old one
- * (after a restart of the machine with `isAlone` only).
+ * Lets `write` fill a temporary folder, then renames it to `path`. Every file and folder is synced first;
+ * `manifest.json` with sizes and SHA-256 is written last. If `path` is a link, the folder behind it is
+ * replaced. Temporary folders of `path` from ended processes of this machine are removed first. After a
+ * crash at any moment `path` is absent, the old folder, or the new folder, and never incomplete. Between
+ * the two renames of a replacement it is absent, and `cleanOrphans` restores the old one (after a
+ * restart of the machine with `isAlone` only).
  *
  * @throws QdyloraError NOT_EMPTY if `path` holds something else; WRITE_FAILED on a disk error: `path` is
  * unchanged, or, if only the last fsync failed, already replaced; any error of `write`.

@@ -55,7 +55,7 @@ describe('files of a folder that are hashed on their way to the disk', () => {
     expect(readFileSync(join(folder, 'file')).equals(whole)).toBe(true);
   });
 
-  it('have the same bytes where their pieces share one buffer, which is overwritten at each request', async () => {
+  it('have the same bytes where all pieces share one buffer, overwritten at each request', async () => {
     const folder = temporaryFolder();
     let run = 0;
     function* reused(pieces: readonly Uint8Array[]): Generator<Uint8Array> {

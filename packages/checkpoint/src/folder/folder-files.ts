@@ -96,9 +96,9 @@ export function folderFiles(
 }
 
 /**
- * All bytes in order, in lists of at most `batchBytes`, each of which is written before the next is requested.
- * Long parts of bytes in memory are views, the last of their list; the rest is copied or read into one buffer.
- * So no list holds a view of a piece when the next piece is requested.
+ * All bytes in order, in lists of at most `batchBytes`, each of which is written before the next is
+ * requested. Long parts of bytes in memory are views, the last of their list; the rest is copied or read
+ * into one buffer. So no list holds a view of a piece when the next piece is requested.
  */
 async function* batchesOf(pieces: FilePieces, batchBytes: number): AsyncGenerator<Uint8Array[]> {
   const leastViewBytes = Math.min(LEAST_VIEW_BYTES, batchBytes);

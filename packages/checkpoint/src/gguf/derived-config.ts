@@ -154,8 +154,8 @@ const YARN_KEYS = [
 ] as const;
 
 /**
- * `rope_parameters`; with `callerReadsScaling` the caller reads the scaling. @throws QdyloraError UNSUPPORTED for a
- * factor whose meaning changed between versions.
+ * `rope_parameters`; with `callerReadsScaling` the caller reads the scaling. @throws QdyloraError
+ * UNSUPPORTED for a factor whose meaning changed between versions.
  */
 function ropeParameters(facts: GgufFacts, headDim: number, callerReadsScaling = false): Derived {
   const { path, values, key } = facts;

@@ -176,6 +176,6 @@ const damaged = ({ name }: HubFile, expected: string, got: string): QdyloraError
     path: name,
     problem: `The download must have ${expected} (got ${got})`,
     nextStep:
-      'The download is damaged and was removed. Run it again; if this repeats, a proxy between here and the ' +
-      'hub changes files.',
+      'The download is damaged and was removed. Run it again; if this repeats, a proxy between here and ' +
+      'the hub changes files.',
   });

@@ -12,7 +12,10 @@ const NAME = new RegExp(`^(${PART}/${PART})(?:@(.+))?$`);
 const REVISION = /^[A-Za-z0-9][\w.-]*(?:\/[A-Za-z0-9][\w.-]*){0,4}$/;
 const LONGEST_REVISION = 200;
 
-/** True if a text has the form of a name on the hub, `org/name[@revision]`; a relative path may have it too. */
+/**
+ * True if a text has the form of a name on the hub, `org/name[@revision]`; a relative path may have it
+ * too.
+ */
 export const isHubName = (text: string): boolean => NAME.test(text);
 
 /** Parses a name. @throws QdyloraError BAD_ARGUMENT for anything but `org/name[@revision]`. */

@@ -81,9 +81,9 @@ export function pageReader(
 const CACHE_HANDICAP = 1.5;
 
 /**
- * Bytes of a long read that measure a method: the smallest measured amount and a page, so that the rest begins
- * on a page. A whole read (8 MB) through a cold cache would cost 10 to 20 ms, in which the disk reads 30 to 50
- * MB past it (2026).
+ * Bytes of a long read that measure a method: the smallest measured amount and a page, so that the rest
+ * begins on a page. A whole read (8 MB) through a cold cache would cost 10 to 20 ms, in which the disk
+ * reads 30 to 50 MB past it (2026).
  */
 const TRIAL_BYTES = LEAST_BYTES + PAGE_BYTES;
 

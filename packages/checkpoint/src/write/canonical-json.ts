@@ -1,6 +1,6 @@
 /**
- * JSON with an indent of two and keys in one fixed order: whole numbers first, then sorted texts. The same value
- * gives the same bytes, which look like those of Python's `json.dump(indent=2, sort_keys=True)`.
+ * JSON with an indent of two and keys in one fixed order: whole numbers first, then sorted texts. The same
+ * value gives the same bytes, which look like those of Python's `json.dump(indent=2, sort_keys=True)`.
  */
 export const canonicalJson = (value: unknown): string => JSON.stringify(sorted(value), null, 2);
 

@@ -26,8 +26,8 @@ export interface WriteBehindOptions {
  * Past the cache the processor copies nothing and clears no pages: 0.7 to 0.9 GB/s instead of 0.1 to 0.4 (2
  * cores, 2026).
  *
- * @throws QdyloraError WRITE_FAILED, as a rejection. The temporary file is removed; `path` is unchanged, or, if
- * only the last fsync failed, already replaced.
+ * @throws QdyloraError WRITE_FAILED, as a rejection. The temporary file is removed; `path` is unchanged,
+ * or, if only the last fsync failed, already replaced.
  */
 export async function writeFileBehind(
   path: string,

@@ -5,8 +5,8 @@ import { temporaryFile, type WriteOptions } from './temporary-file.ts';
  * Writes a file so that its name always refers to a complete one: temporary file, fsync, rename, fsync of the
  * folder. Pieces are read one at a time.
  *
- * @throws QdyloraError WRITE_FAILED with the system's error as cause. The temporary file is removed; `path` is
- * unchanged, or, if only the last fsync failed, already replaced.
+ * @throws QdyloraError WRITE_FAILED with the system's error as cause. The temporary file is removed;
+ * `path` is unchanged, or, if only the last fsync failed, already replaced.
  */
 export function writeFileDurably(
   path: string,

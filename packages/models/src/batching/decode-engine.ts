@@ -69,8 +69,8 @@ export interface EngineUsage {
 
 /**
  * Answers many requests together. Each pass computes the next tokens of all running requests, also of
- * different ranks; when one ends, a waiting one takes its place before the next pass. A prefix that requests at
- * one rank share is computed once, while the pool has room for it.
+ * different ranks; when one ends, a waiting one takes its place before the next pass. A prefix that
+ * requests at one rank share is computed once, while the pool has room for it.
  */
 export interface DecodeEngine {
   /**

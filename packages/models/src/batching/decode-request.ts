@@ -61,8 +61,8 @@ export type DecodeEvent =
   | {
       readonly type: 'prompt';
       /**
-       * Scores of the next-token predictions from token `scoreFrom` − 1 on; null unless `scorePrompt`. The row
-       * of the last token, which no token follows, is 0.
+       * Scores of the next-token predictions from token `scoreFrom` − 1 on; null unless `scorePrompt`. The
+       * row of the last token, which no token follows, is 0.
        */
       readonly scores: TokenScores | null;
       /** Scores of each of `nextTargets` as the token after the prompt; null unless `scorePrompt`. */

@@ -9,9 +9,9 @@ import type { PassSequence, SequenceResult, TokenScores } from './sequence-pass.
 import type { TokenRange } from './token-ranges.ts';
 
 /**
- * A prompt has the same bits in pieces where attention computes all its queries alike. The CPU kernel cuts the
- * keys of a piece into chunks if they are more than 1,024 and its queries may fit one tile of 32 columns
- * (`chunksOf` in `kernels/causal-attention/causal-attention.items.h`).
+ * A prompt has the same bits in pieces where attention computes all its queries alike. The CPU kernel cuts
+ * the keys of a piece into chunks if they are more than 1,024 and its queries may fit one tile of 32
+ * columns (`chunksOf` in `kernels/causal-attention/causal-attention.items.h`).
  */
 const LEAST_QUERIES_OF_LONG_PROMPTS = 33;
 const LONG_PROMPT = 1024;
@@ -51,8 +51,8 @@ export interface DecodeRowOptions {
   readonly range: TokenRange;
   readonly events: Pick<EventChannel<DecodeEvent>, 'push'>;
   /**
-   * Tokens of a prompt that one pass reads, so that other requests need not wait long for their next token. The
-   * last piece of a prompt has at least as many, and fewer than twice as many.
+   * Tokens of a prompt that one pass reads, so that other requests need not wait long for their next
+   * token. The last piece of a prompt has at least as many, and fewer than twice as many.
    */
   readonly passTokens: number;
   /** First tokens of the prompt that are in the range already. */

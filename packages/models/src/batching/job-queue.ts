@@ -31,16 +31,20 @@ export interface JobQueue {
   readonly sharedTokens: number;
   add(job: Job): void;
   /**
-   * Forgets jobs that are over and gives their places to waiting ones. A job reuses the keys and values of the
-   * longest prefix in the pool. If a running job still reads that prefix, the new job waits. A job that finds no room waits, and those behind it wait too. A job whose tokens cannot be copied ends
-   * with that error.
+   * Forgets jobs that are over and gives their places to waiting ones. A job reuses the keys and values of
+   * the longest prefix in the pool. If a running job still reads that prefix, the new job waits. A job
+   * that finds no room waits, and those behind it wait too. A job whose tokens cannot be copied ends with
+   * that error.
    */
   admit(): void;
 }
 
 export interface JobQueueOptions {
   readonly maxRunning: number;
-  /** Tokens of prompts that one pass reads; the last piece of a prompt may have up to twice as many, less one. */
+  /**
+   * Tokens of prompts that one pass reads; the last piece of a prompt may have up to twice as many, less
+   * one.
+   */
   readonly passTokens: number;
 }
 

@@ -5,8 +5,8 @@ import type { SequenceScoring, TokenScores } from './sequence-pass.ts';
 const NO_TARGET = -100;
 
 /**
- * The predictions of a piece that are scored: of each token from `scoreFrom − 1` on, and, after the last token
- * of the prompt, of each of `nextTargets`. Null: none.
+ * The predictions of a piece that are scored: of each token from `scoreFrom − 1` on, and, after the last
+ * token of the prompt, of each of `nextTargets`. Null: none.
  */
 export function scoringOf(
   { prompt, topLogProbabilities, scoreFrom, nextTargets }: DecodeRequest,

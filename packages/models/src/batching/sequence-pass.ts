@@ -107,7 +107,10 @@ export function layoutOf(sequences: readonly PassSequence[], capacity: number): 
   };
 }
 
-/** Short requests have one layout: the scratch of so many keys is small beside the weights that a pass reads. */
+/**
+ * Short requests have one layout: the scratch of so many keys is small beside the weights that a pass
+ * reads.
+ */
 const LEAST_KEYS = 128;
 
 /**

@@ -14,7 +14,8 @@ export function storedQuantization(
     return quantization;
   throw new QdyloraError('UNSUPPORTED', {
     where: name,
-    problem: `The weights are quantized with ${methodText(quantization)}; only bitsandbytes 4-bit is supported`,
+    problem:
+      `The weights are quantized with ${methodText(quantization)}; ` + 'only bitsandbytes 4-bit is supported',
     nextStep: 'Start from the unquantized checkpoint.',
   });
 }

@@ -79,8 +79,9 @@ export interface CausalLm {
     softTargets?: SoftTargetUse,
   ): { loss: Tensor<ArrayView<'f32'>>; tokenLosses: ArrayView<'f32'> };
   /**
-   * Scores the targets without gradients: tokenLosses: [tokens], −log p of each counted target, else 0; likeliest: [tokens], the most likely token from the first counted target of a sequence to its
-   * last one, else −1. One pass; the logits are never all in memory.
+   * Scores the targets without gradients: tokenLosses: [tokens], −log p of each counted target, else 0;
+   * likeliest: [tokens], the most likely token from the first counted target of a sequence to its last
+   * one, else −1. One pass; the logits are never all in memory.
    */
   scoreTargets(
     ctx: ForwardContext,

@@ -57,9 +57,9 @@ const Q8_0_BLOCK = 32;
  * Writes a model as a GGUF file that llama.cpp loads, with names, rows, metadata and tokenizer as its
  * converter writes them. A tied head is omitted.
  *
- * @throws UnsupportedArchitectureError; QdyloraError UNSUPPORTED for a config or tokenizer that GGUF cannot
- * express; BAD_SHAPE for rows that do not fit the heads; NON_FINITE for a value beyond the type; BAD_ARGUMENT;
- * WRITE_FAILED.
+ * @throws UnsupportedArchitectureError; QdyloraError UNSUPPORTED for a config or tokenizer that GGUF
+ * cannot express; BAD_SHAPE for rows that do not fit the heads; NON_FINITE for a value beyond the type;
+ * BAD_ARGUMENT; WRITE_FAILED.
  */
 export async function writeGgufModel(path: string, model: GgufModel): Promise<void> {
   checkOptions('gguf', model, RULES);
