@@ -22,7 +22,7 @@ const ABANDONED_MS = 3_600_000;
 
 /**
  * Takes over the partial file of an earlier download of `path`: one that has ended, whose process on this
- * machine is gone, or that was left elsewhere an hour ago. Without one, the file is created by the first write.
+ * machine is gone, or that was left elsewhere an hour ago. Without one, the first write creates the file.
  */
 export function claimPartial(path: string): PartialFile {
   const incomplete = `${path}.incomplete`;

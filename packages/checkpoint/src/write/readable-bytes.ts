@@ -17,7 +17,10 @@ export interface TensorSource extends ReadableBytes {
   readonly shape: readonly number[];
 }
 
-/** A piece of a file: bytes in memory, written without a copy where they are long, or bytes that are read into a buffer first. */
+/**
+ * A piece of a file: bytes in memory (long ones are written without a copy), or bytes that are read into a
+ * buffer first.
+ */
 export type FilePiece = Uint8Array | ReadableBytes;
 
 /** The bytes of a tensor: one piece, or several, each of which may be reused when the next is requested. */

@@ -179,7 +179,7 @@ export function wholeNumber(value: number): number {
   const whole = Math.trunc(value);
   if (Number.isSafeInteger(whole)) return whole;
   throw new UnknownJinja(
-    'Whole numbers beyond 2^53 of the data can be printed and compared; computed and written ones are not exact',
+    'Whole numbers beyond 2^53 of the data can be printed and compared, but not computed or written',
   );
 }
 
