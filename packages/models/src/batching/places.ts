@@ -81,12 +81,7 @@ export function createPlaces(pool: KvPool, running: () => readonly DecodeRow[]):
       if (beginning.kept) keptPrompts.touch(beginning.kept);
       const range = reserve(request.places, beginning.kept);
       if (range) {
-        try {
-          if (beginning.range) pool.copyTokens(beginning.range, range, beginning.tokens);
-        } catch (error) {
-          ranges.release(range);
-          throw error;
-        }
+        copyBeginning(pool, beginning, range);
         taken += beginning.tokens;
         return { range, filled: beginning.tokens };
       }
@@ -97,4 +92,14 @@ export function createPlaces(pool: KvPool, running: () => readonly DecodeRow[]):
       keptPrompts.keep(request, promptTokensRead, range);
     },
   };
+}
+
+/** Copies the tokens of a beginning to a new range, which is released if that fails. */
+function copyBeginning(pool: KvPool, { range: from, tokens }: Beginning, to: TokenRange): void {
+  try {
+    if (from) pool.copyTokens(from, to, tokens);
+  } catch (error) {
+    pool.ranges.release(to);
+    throw error;
+  }
 }

@@ -9,7 +9,7 @@ import {
 } from '@qdylora/contract';
 import { mapLinears, parametersOf, type ForwardContext, type Tensor } from '@qdylora/tensor';
 import type { FamilyConfig } from '../families/family-config.ts';
-import { createHeadCodes } from './head-codes.ts';
+import { createHeadCodes, type HeadCodes } from './head-codes.ts';
 import { createKvCache, type KvCache, type LayerCaches } from './kv-cache.ts';
 import { createTokenStep, type TokenStep } from './token-step.ts';
 import { batchArrays, i32Array, type BatchArrays, type TokenInputs } from './batch-arrays.ts';
@@ -75,20 +75,27 @@ export function createCausalLm<C extends FamilyConfig, L>(
       const codes = options.hasCodes
         ? createHeadCodes(backend, modules.head.weight.view as FloatView)
         : undefined;
-      let step: TokenStep<Int32Array>;
-      try {
-        step = pass.createStep(ctx, cache, (inner, x) => head.likeliest(inner, x, codes));
-      } catch (error) {
-        codes?.[Symbol.dispose]();
-        throw error;
-      }
-      return {
-        next: async (id) => (await step.next(id))[0],
-        [Symbol.dispose]() {
-          step[Symbol.dispose]();
-          codes?.[Symbol.dispose]();
-        },
-      };
+      return likeliestStep(codes, () =>
+        pass.createStep(ctx, cache, (inner, x) => head.likeliest(inner, x, codes)),
+      );
+    },
+  };
+}
+
+/** A step that owns the codes it reads: they are released with it, or at once if `create` fails. */
+function likeliestStep(codes: HeadCodes | undefined, create: () => TokenStep<Int32Array>): TokenStep<number> {
+  let step: TokenStep<Int32Array>;
+  try {
+    step = create();
+  } catch (error) {
+    codes?.[Symbol.dispose]();
+    throw error;
+  }
+  return {
+    next: async (id) => (await step.next(id))[0],
+    [Symbol.dispose]() {
+      step[Symbol.dispose]();
+      codes?.[Symbol.dispose]();
     },
   };
 }
