@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { QdyloraError } from '@qdylora/contract';
+import { badFile } from '../bad-file.ts';
 import { assertJsonLimits, type JsonLimits } from '../json/json-limits.ts';
 import type { HubOptions } from './hub-options.ts';
 import { listenFor, type Listening } from './listen-for.ts';

@@ -36,14 +36,7 @@ function localWorker(rank: number, size: number, meetings: Meeting[]): Communica
       return meeting.done;
     }
     meeting.arrays[rank] = arrays;
-    if (Object.keys(meeting.arrays).length === size) {
-      try {
-        run(meeting.arrays);
-        meeting.settle();
-      } catch (error) {
-        meeting.fail(error as Error);
-      }
-    }
+    if (Object.keys(meeting.arrays).length === size) conclude(meeting, run);
     return meeting.done;
   };
   return {
@@ -89,6 +82,16 @@ function localWorker(rank: number, size: number, meetings: Meeting[]): Communica
     async close() {},
     async [Symbol.asyncDispose]() {},
   };
+}
+
+/** All workers of a meeting succeed or fail together. */
+function conclude(meeting: Meeting, run: (all: Meeting['arrays']) => void): void {
+  try {
+    run(meeting.arrays);
+    meeting.settle();
+  } catch (error) {
+    meeting.fail(error as Error);
+  }
 }
 
 function newMeeting(name: string): Meeting {
