@@ -21,7 +21,14 @@ export { answerCharacters, type Conversation, type Span } from './template/answe
 export { labelConversation, type ConversationOptions } from './labels/label-conversation.ts';
 export { datasetBytes, type DatasetOptions } from './dataset/dataset-options.ts';
 export { type DatasetReport } from './dataset/dataset-report.ts';
-export { keepExample, noRowsYet, type LabelledRow, type RowCounts } from './dataset/keep-example.ts';
+export {
+  DROP_REASONS,
+  keepExample,
+  noRowsYet,
+  reasonsText,
+  type LabelledRow,
+  type RowCounts,
+} from './dataset/keep-example.ts';
 export { loadDataset, readLabelledRows, type Dataset } from './dataset/load-dataset.ts';
 export { openDataset, type OpenDatasetOptions, type StreamedDataset } from './dataset/open-dataset.ts';
 export { loadTokenizer, type TokenizerFiles } from './tokenizer/load-tokenizer.ts';

@@ -132,7 +132,10 @@ export function createArena<R>({
     scopes.push(scope);
     try {
       const result = body();
-      if (result instanceof Promise) refuseAsyncBody(name);
+      if (result instanceof Promise) {
+        result.catch(() => {}); // it goes on with released arrays, and may fail after the refusal
+        refuseAsyncBody(name);
+      }
       const outer = scopes.at(-2) ?? null;
       for (const view of keep(result)) {
         const block = view && liveBlock(view);

@@ -146,15 +146,17 @@ describe('an array is refused before the op runs', () => {
   });
 });
 
-test('a scope refuses an async body, and releases what it allocated', () => {
+test('a scope refuses an async body, releases what it allocated, and outlives its failure', async () => {
   const memory = createHostMemory();
   expect(() =>
     memory.scoped(async () => {
       memory.allocate('f32', [8]);
       await Promise.resolve();
+      throw new Error('after the refusal');
     }),
   ).toThrow(/must not be async/);
   expect(memory.usage().liveBytes).toBe(0);
+  await new Promise((resolve) => setImmediate(resolve)); // an unhandled rejection would end the process
 });
 
 describe('an output is refused', () => {

@@ -8,7 +8,7 @@ export interface LabelledRow {
 }
 
 /** Reasons for dropping rows, as reports print them. */
-const DROP_REASONS = {
+export const DROP_REASONS = {
   tooShort: 'fewer than two tokens, so none has a token before it',
   cutOff: 'cut by max_seq_length before the first counted token',
   masked: 'every label is masked',

@@ -173,7 +173,7 @@ function defaultDistribution(
 const defaultLevelSchedule = (distillation: number): 'distilled' | 'sampled' =>
   distillation > 0 ? 'distilled' : 'sampled';
 
-/** Half of the steps: at 0.3 rank 1 is better, but a run takes longer (docs/research/every-rank.md). */
+/** At 0.3 rank 1 is better, other ranks are not, and a run takes longer (docs/research/every-rank.md). */
 const DEFAULT_WIDE_RATIO = 0.5;
 
 /** Steps at the largest rank alone, where sorted rows can be what smaller ranks go on with. */

@@ -17,7 +17,7 @@ import { MERGE_DTYPES, MERGE_FORMATS } from './merge-formats.ts';
 
 /**
  * Keys of the commands that do not train. A key that a run has too is the same object, so that a word means
- * the same everywhere.
+ * the same everywhere; `output_dir` and `compute_dtype` alone have a text of their own.
  */
 
 const {

@@ -48,7 +48,7 @@ const BACKWARD_OPTIONS: OptionRules<BackwardOptions> = {
  *
  * @throws QdyloraError BAD_ARGUMENT if the tape has not recorded the root or backward has run on it, if the
  * root is not a scalar and has no seed, for a seed of another dtype or shape, for a leaf that is used as an
- * op's weight, bias or table, and for an unknown option
+ * input for which the op has no gradient (a weight, a bias, a factor), and for an unknown option
  */
 export function backward<V extends ArrayView = FloatView>(
   tape: Tape,
@@ -203,7 +203,10 @@ function assertLeavesGetGradients(
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'backward',
       problem: `the leaf that is used as ${name} gets no gradient: the op computes none for this input`,
-      nextStep: 'Use a `Parameter` for weights, biases and tables; backward adds to its `gradient`.',
+      nextStep:
+        tensor instanceof Parameter
+          ? 'Leave it out of `leaves`: backward adds to its `gradient`.'
+          : 'Leave it out of `leaves`. For a weight, a bias or a table use a `Parameter`.',
     });
   }
 }

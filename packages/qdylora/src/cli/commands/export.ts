@@ -1,4 +1,3 @@
-import { isHubName } from '@qdylora/checkpoint';
 import { snakeCased } from '@qdylora/contract';
 import type { Command } from 'commander';
 import { byteSizeText } from '../../config/values/byte-size.ts';
@@ -58,8 +57,8 @@ function pythonLines({
     ? `, quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="${quantization}", ` +
       `bnb_4bit_use_double_quant=${doubleQuantization ? 'True' : 'False'})`
     : '';
-  // a local base is stored by its last folder alone
-  const baseText = baseModel !== null && isHubName(baseModel) ? baseModel : 'PATH OR HUB NAME OF THE BASE';
+  // an adapter stores only the last folder of a local base, which Python would not find
+  const baseText = baseModel?.includes('/') ? baseModel : 'PATH OR HUB NAME OF THE BASE';
   const isOtherSize = isPacked && quantizationBlockSize !== BITSANDBYTES_BLOCK_SIZE;
   return [
     'in Python:',

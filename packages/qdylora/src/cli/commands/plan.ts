@@ -102,6 +102,7 @@ const trainedText = ({ adaptedLayers, trainableCount, config }: MemoryPlan): str
 const CHANGES_RESULT: ReadonlySet<string> = new Set([
   'double_quantization',
   'quantization',
+  'method',
   'max_seq_length',
   'lora_r',
   'ranks',

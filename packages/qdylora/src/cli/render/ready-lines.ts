@@ -1,3 +1,4 @@
+import { DROP_REASONS, reasonsText } from '@qdylora/data';
 import { byteSizeText } from '../../config/values/byte-size.ts';
 import type { ReadyEvent } from '../../recipes/run-folder/finetune-events.ts';
 import { VERSION } from '../../version.ts';
@@ -42,7 +43,7 @@ function dataLine({ data: { training, heldOut, report }, config }: ReadyEvent): 
   return [
     `data: ${counted(training, 'row')} to train on, ${numberText(heldOut)} held out (${report.format}).`,
     ...(truncated > 0 ? [cutText(report, config.maxSeqLength)] : []),
-    ...(dropped > 0 ? [`Dropped: ${counted(dropped, 'row')} with no token left to predict.`] : []),
+    ...(dropped > 0 ? [`Dropped: ${counted(dropped, 'row')} (${reasonsText(report.reasons)}).`] : []),
     ...(skipped > 0 ? [`Skipped: ${counted(skipped, 'bad row')}.`] : []),
   ].join(' ');
 }
@@ -61,11 +62,11 @@ function cutText(report: DatasetReport, maxSeqLength: number): string {
 
 /** Says what to do if cutting leaves many rows without a token to predict. */
 function droppedLines({ data: { report }, config }: ReadyEvent): string[] {
-  const { dropped, truncated, measuredRows } = report;
-  if (truncated === 0 || dropped <= MANY_DROPPED * measuredRows) return [];
+  const cutOff = report.reasons[DROP_REASONS.cutOff] ?? 0;
+  if (cutOff <= MANY_DROPPED * report.measuredRows) return [];
   return [
-    `${numberText(dropped)} of ${measuredText(report)} were dropped: raise max_seq_length ` +
-      `(${config.maxSeqLength}).`,
+    `${numberText(cutOff)} of ${measuredText(report)} were cut before their first answer token: raise ` +
+      `max_seq_length (${config.maxSeqLength}).`,
   ];
 }
 

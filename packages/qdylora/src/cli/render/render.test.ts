@@ -87,7 +87,15 @@ const ready = (config: object, heldOut = 0): FinetuneEvent => ({
   data: {
     training: 1,
     heldOut,
-    report: { format: 'text', tokens: 214, measuredRows: 10, dropped: 0, truncated: 0, skipped: 0 } as never,
+    report: {
+      format: 'text',
+      tokens: 214,
+      measuredRows: 10,
+      dropped: 0,
+      reasons: {},
+      truncated: 0,
+      skipped: 0,
+    } as never,
   },
 });
 
