@@ -16,6 +16,7 @@ const state: RunState = {
     badInARow: 1,
     evaluatedAt: 10,
     best: { step: 10, score: 0.1 + 0.2 },
+    lowestScore: 0.1 + 0.2,
     measured: 'rows 1 8',
     earlyStopping: { on: 'aurac', best: 1 / 7, bestStep: 5, waited: 2 },
     lossScale: { scale: 4096, goodSteps: 7 },
@@ -36,6 +37,14 @@ describe('the state of a run as JSON', () => {
     const fresh = { ...state, progress: freshProgress() };
     expect(parseRunState('at', throughJson(runStateJson(fresh)))).toEqual(fresh);
   });
+
+  it.each([null, { step: 10, score: 3 }])(
+    'comes back with a lowest score whose adapter could not be written, best %j',
+    (best) => {
+      const unwritten = { ...state, progress: { ...state.progress, best, lowestScore: 2.5 } };
+      expect(parseRunState('at', throughJson(runStateJson(unwritten)))).toEqual(unwritten);
+    },
+  );
 
   it('of an older version comes back with null for what it did not have', () => {
     const {
@@ -81,6 +90,7 @@ describe('the state of a run as JSON', () => {
     ['final_loss', 'x'],
     ['best', 3],
     ['best', { step: 1 }],
+    ['lowest_score', 'x'],
     ['early_stopping', 3],
     ['early_stopping', { on: 'loss', best: 1, best_step: 1, waited: 0 }],
     ['early_stopping', { on: 4, best: 1, best_step: 1, waited: -1 }],

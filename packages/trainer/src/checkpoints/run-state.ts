@@ -38,6 +38,8 @@ export function runStateJson({ progress, counts, identity, computedOn }: RunStat
     evaluated_at: progress.evaluatedAt,
     ...(progress.sortedAt > 0 && { sorted_at: progress.sortedAt }),
     best: progress.best,
+    // the score of `best`, unless a better adapter could not be written
+    ...(progress.lowestScore !== (progress.best?.score ?? null) && { lowest_score: progress.lowestScore }),
     ...(progress.measured !== null && { measured: progress.measured }),
     ...(progress.plateaus > 0 && { plateaus: progress.plateaus }),
     ...(earlyStopping && { early_stopping: earlyStoppingJson(earlyStopping) }),
@@ -97,6 +99,9 @@ function parseProgress(path: string, state: Fields): RunProgress {
     evaluatedAt: state.count('evaluated_at'),
     sortedAt: isAbsent(record.sorted_at) ? 0 : state.count('sorted_at'),
     best: best && { step: best.count('step'), score: best.number('score') },
+    lowestScore: isAbsent(record.lowest_score)
+      ? (best?.number('score') ?? null)
+      : state.number('lowest_score'),
     measured: parseMeasured(path, record.measured),
     plateaus: isAbsent(record.plateaus) ? 0 : state.count('plateaus'),
     earlyStopping: parseEarlyStopping(path, record.early_stopping),

@@ -93,7 +93,7 @@ const OTHER_EVALUATION =
 function forgetOtherScores(progress: RunProgress, evaluate: ResolvedTrainOptions['evaluate']): boolean {
   const { measured } = progress;
   const isOther = measured !== null && evaluate?.measures !== undefined && evaluate.measures !== measured;
-  if (isOther) Object.assign(progress, { best: null, earlyStopping: null });
+  if (isOther) Object.assign(progress, { best: null, lowestScore: null, earlyStopping: null });
   return isOther;
 }
 

@@ -19,8 +19,10 @@ export async function evaluateRun(run: TrainingRun): Promise<void> {
   const signal = options.workers ? undefined : options.signal;
   const evaluation = await options.evaluate!.run({ step, signal });
   const { byRank, score = mean(byRank.map(({ loss }) => loss)), aurac = null } = evaluation;
-  const best = progress.best;
-  const isBest = score < (best?.score ?? Infinity);
+  // plateaus follow what was measured: whether a file could be written must change no number
+  const isBest = score < (progress.lowestScore ?? Infinity);
+  const written = progress.best;
+  const isToWrite = score < (written?.score ?? Infinity);
   const event: EvalEvent = { type: 'eval', step, byRank, bestRank: bestRankOf(byRank), aurac, score, isBest };
   // until the rows are sorted, the ranks below the largest are not trained yet
   const isWide = isWideStep(run);
@@ -29,7 +31,8 @@ export async function evaluateRun(run: TrainingRun): Promise<void> {
   if (watched && !isWide) progress.earlyStopping = watched;
   progress.evaluatedAt = step;
   progress.measured = options.evaluate!.measures ?? null;
-  if (isBest) progress.best = { step, score };
+  if (isToWrite) progress.best = { step, score };
+  if (isBest) progress.lowestScore = score;
   else if (options.levels?.schedule === 'feedback' && !isWide) progress.plateaus++;
   run.emit(event);
   if (isPatienceOver(options, progress) && !isLastStep(run)) run.stoppedBy ??= 'early_stopping';
@@ -37,7 +40,7 @@ export async function evaluateRun(run: TrainingRun): Promise<void> {
     await awaitCallback(run, options.onEvaluate?.(event));
   } finally {
     // a best adapter that could not be written does not count
-    if (isBest && !(await saveBest(run))) progress.best = best;
+    if (isToWrite && !(await saveBest(run))) progress.best = written;
   }
 }
 

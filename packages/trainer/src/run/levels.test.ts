@@ -1,4 +1,5 @@
-import { hostData, type ArrayView } from '@qdylora/contract';
+import { localWorld } from '@qdylora/collectives';
+import { hostData, QdyloraError, type ArrayView } from '@qdylora/contract';
 import { levelSampler, type Distillation, type LevelSampler } from '@qdylora/lora-dynamic';
 import { dequantizeNf4, leveledWeight, moveToMemory, quantizeNf4, threeBitMatrix } from '@qdylora/quant';
 import { isPacked, Linear } from '@qdylora/tensor';
@@ -136,6 +137,49 @@ it.each(['sampled', 'feedback', 'distilled'] as const)(
     if (schedule === 'feedback') expect(whole.steps.map(({ level }) => level)).toEqual([8, 8, 4, 4, 3, 3]);
   },
 );
+
+it('a best adapter that cannot be written lowers no level, and parts no workers', async () => {
+  const levels = levelSampler([3, 4, 8], { seed: 2, schedule: 'feedback' });
+  const losses = [6, 5, 5.5, 5.6, 5.7, 5.8];
+  const evaluate = {
+    every: 1,
+    run: ({ step }: { step: number }) => Promise.resolve({ byRank: [{ rank: 1, loss: losses[step - 1]! }] }),
+  };
+  const failingSave = () => {
+    let calls = 0;
+    const writeBest = (at: string): void => {
+      if (++calls === 2) throw new QdyloraError('WRITE_FAILED', { where: at, problem: 'The disk is full' });
+    };
+    return { folder: temporaryFolder(), every: null, writeBest };
+  };
+  const whole = await outcomeOf(levels, { evaluate, accumulate: 4 });
+  expect(whole.steps.map(({ level }) => level)).toEqual([8, 8, 8, 4, 3, 3]);
+  const save = failingSave();
+  const alone = await outcomeOf(levels, { evaluate, accumulate: 4, save });
+  expect(alone).toEqual(whole);
+  const workers = await Promise.all(
+    localWorld(2).map((world) =>
+      outcomeOf(levels, { evaluate, accumulate: 4, workers: world, save: failingSave() }),
+    ),
+  );
+  for (const outcome of workers) expect(outcome).toEqual(whole);
+});
+
+it('a run that resumes after its best adapter could not be written keeps its levels', async () => {
+  const levels = levelSampler([3, 4, 8], { seed: 2, schedule: 'feedback' });
+  const losses = [6, 5, 5.5, 5.6, 5.7, 5.8];
+  const evaluate = {
+    every: 1,
+    run: ({ step }: { step: number }) => Promise.resolve({ byRank: [{ rank: 1, loss: losses[step - 1]! }] }),
+  };
+  const writeBest = (at: string): void => {
+    throw new QdyloraError('WRITE_FAILED', { where: at, problem: 'The disk is full' });
+  };
+  const save = { folder: temporaryFolder(), writeBest };
+  const begin = await outcomeOf(levels, { evaluate, save, totalSteps: 2 });
+  const end = await outcomeOf(levels, { evaluate, save, resume: 'latest' });
+  expect([...begin.steps, ...end.steps].map(({ level }) => level)).toEqual([8, 8, 8, 4, 3, 3]);
+});
 
 it('evaluations before the sort of the rows lower no level', async () => {
   const levels = levelSampler([3, 4, 8], { seed: 2, schedule: 'feedback' });

@@ -25,7 +25,10 @@ export interface RunProgress {
   evaluatedAt: number;
   /** Step after which the rows of the adapter were last sorted; 0: never. */
   sortedAt: number;
+  /** The best evaluation whose adapter could be written. */
   best: { step: number; score: number } | null;
+  /** The lowest score so far, written or not; null before the first one that is a number. */
+  lowestScore: number | null;
   /** `measures` of the last evaluation. null: not evaluated yet, no `measures`, or an older checkpoint. */
   measured: string | null;
   /** Evaluations that were not the best so far, if the quantization level follows them. */
@@ -51,6 +54,7 @@ export const freshProgress = (): RunProgress => ({
   evaluatedAt: 0,
   sortedAt: 0,
   best: null,
+  lowestScore: null,
   measured: null,
   plateaus: 0,
   earlyStopping: null,
