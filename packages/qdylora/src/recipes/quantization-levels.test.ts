@@ -1,6 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { MANIFEST_FILE } from '@qdylora/checkpoint';
+import { STATE_FILE } from '@qdylora/trainer';
 import { describe, expect, it } from 'vitest';
+import { writeTinyRows } from '../../test/tiny-model.ts';
 import { run, tinyRun } from '../../test/tiny-run.ts';
 import { mergeExplicit, valuesOfOptions } from '../config/explicit-values.ts';
 import { readRunYaml } from '../config/yaml/read-run-yaml.ts';
@@ -29,6 +33,22 @@ async function outcomeOf(name: string, options: Omit<FinetuneOptions, 'outputDir
   );
   const adapter = readFileSync(join(outputDir, 'adapter', 'adapter_model.safetensors')).toString('base64');
   return { steps, adapter, outputDir };
+}
+
+/** Makes a checkpoint one of a version that has not stored when a run evaluates, at what ranks and rows. */
+function dropEvaluations(checkpoint: string): void {
+  const path = join(checkpoint, STATE_FILE);
+  const state = JSON.parse(readFileSync(path, 'utf8')) as { config: Record<string, unknown> };
+  const { eval_steps: _steps, eval_ranks: _ranks, held_out_rows_hash: _rows, ...config } = state.config;
+  const text = JSON.stringify({ ...state, config });
+  writeFileSync(path, text);
+  const manifestPath = join(checkpoint, MANIFEST_FILE);
+  const manifest = JSON.parse(readFileSync(manifestPath, 'utf8')) as { files: Record<string, unknown> };
+  manifest.files[STATE_FILE] = {
+    size: text.length,
+    sha256: createHash('sha256').update(text).digest('hex'),
+  };
+  writeFileSync(manifestPath, JSON.stringify(manifest));
 }
 
 describe('a run at several quantization levels', () => {
@@ -139,6 +159,25 @@ describe('a run at several quantization levels', () => {
     ];
     expect(parts.flatMap(({ steps }) => steps)).toEqual(whole.steps);
     expect(parts[1].adapter).toBe(whole.adapter);
+  });
+
+  it('cannot be resumed with other evaluations where its levels follow them, unless it is older', async () => {
+    const feedback = { levelSchedule: 'feedback', evalSteps: 1 } as const;
+    const options = { ...LEVELS, ...feedback, valSetSize: 0, evalDataset: rows, maxSteps: 2 } as const;
+    const { outputDir } = await outcomeOf('followed', options);
+    const again = { ...options, outputDir, resumeFromCheckpoint: 'auto', maxSteps: 3 } as const;
+    const otherRows = writeTinyRows(folder.in('other.jsonl'), 5);
+    for (const [other, problem] of [
+      [{ evalSteps: 2 }, /: eval_steps 2 \(was 1\)\./],
+      [{ evalRanks: [4] }, /: eval_ranks \[4\] \(was \[1,2,4\]\)\./],
+      [{ evalDataset: otherRows }, /: held_out_rows_hash "[0-9a-f]{12}…" \(was "/],
+    ] as const)
+      await expect(run({ ...again, ...other })).rejects.toThrow(problem);
+    dropEvaluations(join(outputDir, 'checkpoints', 'step-2'));
+    const events = await run({ ...again, evalSteps: 2, evalRanks: [4] });
+    expect(events.flatMap((event) => (event.type === 'warning' ? [event.message] : []))).toEqual([
+      expect.stringMatching(/The levels of later steps follow the new scores\.$/),
+    ]);
   });
 
   it('is planned with the memory of its levels', async () => {

@@ -37,7 +37,7 @@ export async function beginRun(
   if (!start?.resumedFrom && options.optimizerState) startOptimizer(optimizer, options.optimizerState);
   const progress = start?.progress ?? freshProgress();
   if (!start?.resumedFrom && options.evaluate?.beforeFirstStep) progress.evaluatedAt = BEFORE_FIRST_STEP;
-  const isOther = forgetOtherScores(progress, options.evaluate);
+  const otherEvaluation = forgetOtherScores(progress, options);
   progress.lossScale = scaling ? (progress.lossScale ?? firstLossScale(scaling)) : null;
   if (progress.step < totalSteps) keeper?.assertRoom({ optimizer });
   const previousTotalSteps = progress.totalSteps === totalSteps ? null : progress.totalSteps;
@@ -66,7 +66,7 @@ export async function beginRun(
     const isFinished = progress.step >= totalSteps; // then no kernel runs
     if (code !== 'OTHER_KERNELS' || !isFinished) warn(code, message);
   }
-  if (isOther) warn('OTHER_EVALUATION', OTHER_EVALUATION);
+  if (otherEvaluation) warn('OTHER_EVALUATION', otherEvaluation);
   return {
     options,
     keeper,
@@ -89,12 +89,18 @@ const OTHER_EVALUATION =
   'The run resumes with other held-out rows or other ranks to evaluate, so its scores cannot be compared ' +
   'with earlier ones: the best adapter and early stopping start over.';
 
-/** Drops earlier scores if they are of other rows or ranks. Returns whether they were. */
-function forgetOtherScores(progress: RunProgress, evaluate: ResolvedTrainOptions['evaluate']): boolean {
+/** Drops earlier scores if they are of other rows or ranks. Returns the warning; null if they are not. */
+function forgetOtherScores(
+  progress: RunProgress,
+  { evaluate, levels }: Pick<ResolvedTrainOptions, 'evaluate' | 'levels'>,
+): string | null {
   const { measured } = progress;
   const isOther = measured !== null && evaluate?.measures !== undefined && evaluate.measures !== measured;
-  if (isOther) Object.assign(progress, { best: null, lowestScore: null, earlyStopping: null });
-  return isOther;
+  if (!isOther) return null;
+  Object.assign(progress, { best: null, lowestScore: null, earlyStopping: null });
+  return levels?.schedule === 'feedback'
+    ? `${OTHER_EVALUATION} The levels of later steps follow the new scores.`
+    : OTHER_EVALUATION;
 }
 
 /**

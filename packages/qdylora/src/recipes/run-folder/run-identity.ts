@@ -2,7 +2,10 @@ import { snakeCase } from '@qdylora/contract';
 import { KEY_NAMES, type KeyName } from '../../config/keys.ts';
 import { WARMUP_RATIO, type RunConfig } from '../../config/resolve-run.ts';
 
-/** Keys that may change when a run is resumed: places, speed, and how often it evaluates and saves. */
+/**
+ * Keys that may change when a run is resumed: places, speed, and how often it evaluates and saves. Where
+ * levels follow evaluations, those that decide the evaluations may not: `evaluationValues`.
+ */
 const FREE_KEYS: ReadonlySet<KeyName> = new Set<KeyName>([
   'model',
   'init',
@@ -68,11 +71,25 @@ const defaultsOf = ({ seed, optimizer, ranks, lrScheduler }: RunConfig) =>
     lrPower: 1,
   }) satisfies Partial<Record<KeyName, unknown>>;
 
-/** The values of keys that an identity has not, or has as null: a key set to its default is the same run. */
-export const absentValues = (config: RunConfig): Readonly<Record<string, unknown>> =>
-  Object.fromEntries(
+/**
+ * The values of keys that an identity has not, or has as null: a key set to its default is the same run.
+ * Earlier versions have not stored evaluations that levels follow: such a run can be resumed with any.
+ */
+export const absentValues = (config: RunConfig): Readonly<Record<string, unknown>> => ({
+  ...Object.fromEntries(
     [...LATER_KEYS, ...Object.entries(defaultsOf(config))].map(([name, value]) => [snakeCase(name), value]),
-  );
+  ),
+  ...evaluationValues(config),
+});
+
+/** When and at which ranks a run evaluates, if the levels of its steps follow that; otherwise nothing. */
+const evaluationValues = (config: RunConfig): Readonly<Record<string, unknown>> =>
+  followsEvaluations(config)
+    ? { eval_steps: config.evalSteps, eval_ranks: config.evalRanks ?? config.ranks }
+    : {};
+
+const followsEvaluations = ({ levelSchedule, quantizationLevels }: RunConfig): boolean =>
+  levelSchedule === 'feedback' && quantizationLevels.length > 1;
 
 /** An earlier version trained so, and has not stored the key. Its student was the drawn rank. */
 function isEarlierValue(name: KeyName, config: RunConfig): boolean {
@@ -92,10 +109,11 @@ export function runIdentity(
     readonly rows: number;
     readonly rowsHash: string;
     readonly tokensHash: string;
+    readonly heldOutHash: string;
     readonly totalSteps: number;
   },
 ): Record<string, unknown> {
-  const { fingerprint, rows, rowsHash, tokensHash, totalSteps } = facts;
+  const { fingerprint, rows, rowsHash, tokensHash, heldOutHash, totalSteps } = facts;
   const decidingValues = KEY_NAMES.filter(
     (name) => !FREE_KEYS.has(name) && !isEarlierValue(name, config),
   ).map((name) => [snakeCase(name), config[name]] as const);
@@ -110,5 +128,7 @@ export function runIdentity(
     training_rows_hash: rowsHash,
     training_tokens_hash: tokensHash,
     total_steps: totalSteps,
+    ...evaluationValues(config),
+    ...(followsEvaluations(config) && { held_out_rows_hash: heldOutHash }),
   };
 }

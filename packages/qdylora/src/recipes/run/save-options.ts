@@ -5,7 +5,7 @@ import { absentValues, runIdentity } from '../run-folder/run-identity.ts';
 import { adapterMetadata } from './adapter-metadata.ts';
 import type { OpenedRun } from './opened-run.ts';
 import type { RunSession } from './run-session.ts';
-import { tokensHash } from './tokens-hash.ts';
+import { hashOfExamples, tokensHash } from './tokens-hash.ts';
 
 /** The last save waits for room on a full disk, so that finished training is not lost. */
 const WAIT_FOR_ROOM_SECONDS = 600;
@@ -34,6 +34,7 @@ export const runIdentityOf = ({ config, source, data, run }: OpenedRun) =>
     rows: data.training.length,
     rowsHash: data.report.fingerprint,
     tokensHash: tokensHash(data.training),
+    heldOutHash: hashOfExamples(data.heldOut),
     totalSteps: run.totalSteps,
   });
 
