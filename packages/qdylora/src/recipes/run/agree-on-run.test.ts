@@ -56,7 +56,7 @@ describe('workers that differ', () => {
   it('are refused where one has rows of other contents', async () => {
     const other = writeTinyRows(place.in('other-rows.jsonl'), 1);
     for (const refusal of await refusals({ dataset: other }))
-      expect(refusal).toContain('[worker 1 of 2] Its');
+      expect(refusal).toContain('[worker 1 of 2] The training_rows of this worker is');
   });
 
   it('are refused where held-out rows differ, and not where only their file does', async () => {
@@ -64,7 +64,7 @@ describe('workers that differ', () => {
     const [rows, same, other] = [rowsOf('a.jsonl', 2), rowsOf('b.jsonl', 2), rowsOf('c.jsonl', 3)];
     expect(await refusals({ evalDataset: same }, { evalDataset: rows })).toEqual(['', '']);
     for (const refusal of await refusals({ evalDataset: other }, { evalDataset: rows }))
-      expect(refusal).toContain('[worker 1 of 2] Its held_out_rows_hash is');
+      expect(refusal).toContain('[worker 1 of 2] The held_out_rows_hash of this worker is');
   });
 
   /** Trains for two steps. Returns its adapter and its checkpoint. */
@@ -85,10 +85,10 @@ describe('workers that differ', () => {
     const copy = { adapter: same.adapter, optimizerState: same.checkpoint };
     expect(await refusals(copy, start)).toEqual(['', '']);
     for (const refusal of await refusals({ ...start, adapter: other.adapter }, start))
-      expect(refusal).toContain('[worker 1 of 2] Its adapter_hash is');
+      expect(refusal).toContain('[worker 1 of 2] The adapter_hash of this worker is');
     for (const optimizerState of [other.checkpoint, null])
       for (const refusal of await refusals({ ...start, optimizerState }, start))
-        expect(refusal).toContain('[worker 1 of 2] Its optimizer_state_hash is');
+        expect(refusal).toContain('[worker 1 of 2] The optimizer_state_hash of this worker is');
   });
 
   it('are refused where one has another checkpoint under the path from which the first resumes', async () => {
@@ -102,7 +102,7 @@ describe('workers that differ', () => {
         : NODE_FILE_SYSTEM.readFileSync(path)) as FileSystem['readFileSync'];
     const fs = { ...NODE_FILE_SYSTEM, readFileSync };
     for (const refusal of await refusals({ ...here, fs }, resumed))
-      expect(refusal).toContain('[worker 1 of 2] Its checkpoint_hash is');
+      expect(refusal).toContain('[worker 1 of 2] The checkpoint_hash of this worker is');
   });
 
   it('are refused where one has another version', async () => {
