@@ -44,6 +44,7 @@ export { isHubName, parseHubName, type HubName } from './hub/hub-name.ts';
 export type { HubOptions, HubProgress } from './hub/hub-options.ts';
 export {
   changedContent,
+  manifestDamage,
   MANIFEST_FILE,
   validateFolder,
   type FileRecord,

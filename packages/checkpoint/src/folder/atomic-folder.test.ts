@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { cleanOrphans, writeFolderAtomically } from './atomic-folder.ts';
-import { validateFolder } from './manifest.ts';
+import { manifestDamage, validateFolder } from './manifest.ts';
 import { rejectionOf } from '../test-support/error-of.ts';
 import { machineTag } from '../write/machine-tag.ts';
 import { temporaryName } from '../write/temporary-name.ts';
@@ -136,6 +136,7 @@ describe('validateFolder', () => {
     mkdirSync(path);
     expect(validateFolder(path)).toMatchObject({ isValid: false, reason: 'no-manifest' });
     const damaged = /manifests is damaged or was written by another program$/;
+    expect(manifestDamage(path)).toBeNull();
     for (const [text, problem] of [
       ['', damaged],
       ['[]', damaged],
@@ -150,6 +151,9 @@ describe('validateFolder', () => {
       const state = validateFolder(path);
       expect(state).toMatchObject({ isValid: false, reason: 'bad-manifest' });
       expect(!state.isValid && state.problem).toMatch(problem);
+      const damage = manifestDamage(path);
+      if (text.includes('../x')) expect(damage).toBeNull();
+      else expect(!state.isValid && state.problem).toBe(`The manifest of ${path} ${damage}`);
     }
   });
 });

@@ -145,6 +145,12 @@ export function changedContent(
   return record ? wrongHash(join(folder, name), record, fs) : null;
 }
 
+/** Why the manifest of a folder cannot be read, in words. Null where it can be, or where there is none. */
+export function manifestDamage(folder: string, fs: FileSystem = NODE_FILE_SYSTEM): string | null {
+  const text = readText(join(folder, MANIFEST_FILE), fs);
+  return text === null || parseManifest(text) ? null : manifestProblem(text);
+}
+
 function wrongHash(path: string, { sha256 }: FileRecord, fs: FileSystem): string | null {
   const got = tryOr(() => hashFile(path, fs).sha256, 'an unreadable file');
   return got === sha256 ? null : `SHA-256 ${got} instead of ${sha256}`;

@@ -29,6 +29,32 @@ it('an adapter whose weights were changed is refused, whatever else of its folde
   expect(readAdapter(damaged).state.maxRank).toBe(4);
 });
 
+it('an adapter is refused whose qdylora.json was changed, or whose manifest cannot be read', () => {
+  const changed = folder.in('changed');
+  cpSync(adapter, changed, { recursive: true });
+  const path = join(changed, 'qdylora.json');
+  const text = readFileSync(path, 'utf8');
+  const sidecar = JSON.parse(text) as { readonly ranks: readonly number[] };
+  writeFileSync(path, JSON.stringify({ ...sidecar, ranks: [1, 3, 4] }));
+  expect(() => readAdapter(changed)).toThrow(
+    /qdylora\.json.* has SHA-256 .*If you changed it yourself, delete manifest\.json\.$/,
+  );
+  writeFileSync(path, text);
+  const manifestPath = join(changed, 'manifest.json');
+  const manifest = readFileSync(manifestPath, 'utf8');
+  for (const damaged of ['', manifest.slice(0, -5), manifest.replace('qdylora-folder', 'qdylora-fnlder')]) {
+    writeFileSync(manifestPath, damaged);
+    expect(() => readAdapter(changed)).toThrow(
+      /The manifest of the adapter is damaged or was written by another program, so its files cannot/,
+    );
+  }
+  rmSync(path); // an adapter of PEFT, with a manifest.json of another program
+  expect(readAdapter(changed).state.ranks).toEqual([4]);
+  writeFileSync(path, text);
+  rmSync(manifestPath);
+  expect(readAdapter(changed).state.ranks).toEqual([1, 2, 4]);
+});
+
 it('a scale in adapter_config.json that is not that of qdylora.json is refused', () => {
   const edited = folder.in('edited');
   cpSync(adapter, edited, { recursive: true });

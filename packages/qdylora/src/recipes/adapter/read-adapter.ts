@@ -8,6 +8,7 @@ import {
   type PeftAdapterConfig,
   type PeftLayer,
   changedContent,
+  manifestDamage,
   isSameScale,
   MANIFEST_FILE,
 } from '@qdylora/checkpoint';
@@ -89,17 +90,36 @@ export function readAdapter(folder: string): ReadAdapter {
   };
 }
 
-/** @throws QdyloraError BAD_FILE where the weights are not those of the folder's manifest */
+const SIDECAR_FILE = 'qdylora.json';
+
+/**
+ * Checks the weights and `qdylora.json` against the manifest, but not adapter_config.json, in which people
+ * name another base. Without `qdylora.json` the adapter is one of PEFT, beside which any manifest may be.
+ *
+ * @throws QdyloraError BAD_FILE where a file was changed, or the manifest cannot be read
+ */
 function assertUndamaged(folder: string): void {
-  const change = changedContent(folder, ADAPTER_WEIGHTS_FILE);
-  if (change === null) return;
-  throw new QdyloraError('BAD_FILE', {
-    where: join(folder, ADAPTER_WEIGHTS_FILE),
-    problem: `The file was changed after it was written: it has ${change}`,
-    nextStep:
-      'Copy it again from where it was trained. If you changed it yourself, delete ' +
-      `${MANIFEST_FILE} and qdylora.json.`,
-  });
+  const hasSidecar = existsSync(join(folder, SIDECAR_FILE));
+  const damage = hasSidecar ? manifestDamage(folder) : null;
+  if (damage !== null)
+    throw new QdyloraError('BAD_FILE', {
+      where: join(folder, MANIFEST_FILE),
+      problem: `The manifest of the adapter ${damage}, so its files cannot be checked`,
+      nextStep:
+        'Copy the adapter again from where it was trained. To use it unchecked, delete ' +
+        `${MANIFEST_FILE}.`,
+    });
+  for (const name of hasSidecar ? [ADAPTER_WEIGHTS_FILE, SIDECAR_FILE] : [ADAPTER_WEIGHTS_FILE]) {
+    const change = changedContent(folder, name);
+    if (change === null) continue;
+    throw new QdyloraError('BAD_FILE', {
+      where: join(folder, name),
+      problem: `The file was changed after it was written: it has ${change}`,
+      nextStep:
+        'Copy it again from where it was trained. If you changed it yourself, delete ' +
+        (name === SIDECAR_FILE ? `${MANIFEST_FILE}.` : `${MANIFEST_FILE} and ${SIDECAR_FILE}.`),
+    });
+  }
 }
 
 /**
@@ -107,7 +127,7 @@ function assertUndamaged(folder: string): void {
  * `readAdapter` says what is wrong.
  */
 export function storedSidecar(folder: string): AdapterSidecar | null {
-  const path = join(folder, 'qdylora.json');
+  const path = join(folder, SIDECAR_FILE);
   if (!existsSync(path)) return null;
   try {
     return readSidecar(folder, JSON.parse(readFileSync(path, 'utf8')));
