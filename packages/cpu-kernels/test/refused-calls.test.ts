@@ -151,7 +151,7 @@ test.each<[string, unknown, object, object, RegExp, object?]>([
     adaptedLinearBackward,
     backwardOperands,
     { ...backwardLayer, accumulate: true },
-    /the output dx is missing: the op changes it in place/,
+    /the output dx is missing: the op adds to it, because `accumulate` is true/,
   ],
   [
     'a group of four layers',

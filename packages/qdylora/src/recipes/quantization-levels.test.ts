@@ -161,7 +161,7 @@ describe('a run at several quantization levels', () => {
     expect(parts[1].adapter).toBe(whole.adapter);
   });
 
-  it('cannot be resumed with other evaluations where its levels follow them, unless it is older', async () => {
+  it('cannot be resumed with other evaluations that its levels follow, unless it is older', async () => {
     const feedback = { levelSchedule: 'feedback', evalSteps: 1 } as const;
     const options = { ...LEVELS, ...feedback, valSetSize: 0, evalDataset: rows, maxSteps: 2 } as const;
     const { outputDir } = await outcomeOf('followed', options);
