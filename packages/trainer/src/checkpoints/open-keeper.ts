@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import { cleanOrphans, writeFolderAtomically, type FileSystem } from '@qdylora/checkpoint';
+import { cleanOrphans, type FileSystem } from '@qdylora/checkpoint';
 import { assertArgument, QdyloraError } from '@qdylora/contract';
+import { setOtherBestAside, writeBestAdapter } from './best-adapter.ts';
 import { listCheckpoints, pruneCheckpoints, setCheckpointAside } from './checkpoint-folders.ts';
 import { checkpointBytes, freeBytes, isFullDisk, noRoom } from './disk-room.ts';
 import { lockFolder } from './lock-folder.ts';
@@ -77,8 +78,8 @@ export interface CheckpointKeeper {
    * @throws QdyloraError WRITE_FAILED; for a full disk with the missing size.
    */
   save(contents: CheckpointContents): Promise<string>;
-  /** Writes `adapter-best`. @returns its path, or null without `writeBest` */
-  saveBest(): Promise<string | null>;
+  /** Writes `adapter-best` of that evaluation. @returns its path, or null without `writeBest` */
+  saveBest(best: NonNullable<RunProgress['best']>): Promise<string | null>;
   close(): void;
 }
 
@@ -136,12 +137,7 @@ export function openKeeper(options: SaveOptions): CheckpointKeeper {
       newest = await saveCheckpoint(place, contents, { write, newest });
       return newest;
     },
-    async saveBest() {
-      if (!writeBest) return null;
-      const path = join(folder, 'adapter-best');
-      await writeFolderAtomically(path, writeBest, { replace: true, fs });
-      return path;
-    },
+    saveBest: async (best) => (writeBest ? writeBestAdapter(folder, best, { write: writeBest, fs }) : null),
     close: lock.release,
   };
 }
@@ -163,6 +159,11 @@ function restoreRun(
   if (restored.otherKernels) warnings.push({ code: 'OTHER_KERNELS', message: restored.otherKernels });
   for (const checkpoint of listCheckpoints(checkpoints, fs))
     if (checkpoint.step > restored.progress.step) setCheckpointAside(checkpoint.path, 'superseded', fs);
+  const otherBest = path && setOtherBestAside(folder, restored.progress.best, fs);
+  if (otherBest) {
+    restored.progress.best = null;
+    warnings.push({ code: 'SUPERSEDED_BEST', message: otherBest });
+  }
   // needed if the run was killed between its last save and the removal of older checkpoints
   if (path) pruneCheckpoints(checkpoints, totalLimit, fs);
   return { progress: restored.progress, resumedFrom: path, warnings };

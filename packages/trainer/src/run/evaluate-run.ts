@@ -40,7 +40,7 @@ export async function evaluateRun(run: TrainingRun): Promise<void> {
     await awaitCallback(run, options.onEvaluate?.(event));
   } finally {
     // a best adapter that could not be written does not count
-    if (isToWrite && !(await saveBest(run))) progress.best = written;
+    if (isToWrite && !(await saveBest(run, { step, score }))) progress.best = written;
   }
 }
 

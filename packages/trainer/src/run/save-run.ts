@@ -1,6 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
 import { megabytes } from '../checkpoints/disk-room.ts';
 import { retryWhileDiskIsFull } from './retry-while-disk-is-full.ts';
+import type { RunProgress } from './run-progress.ts';
 import type { CheckpointEvent } from './train-events.ts';
 import { awaitCallback, isDue, isLastStep, type TrainingRun } from './training-run.ts';
 
@@ -49,10 +50,10 @@ export async function saveLastStep(run: TrainingRun): Promise<void> {
  *
  * @returns false if the write failed
  */
-export async function saveBest(run: TrainingRun): Promise<boolean> {
+export async function saveBest(run: TrainingRun, best: NonNullable<RunProgress['best']>): Promise<boolean> {
   let path: string | null;
   try {
-    path = (await run.keeper?.saveBest()) ?? null;
+    path = (await run.keeper?.saveBest(best)) ?? null;
   } catch (error) {
     warnOfFailedWrite(run, error);
     return false;

@@ -106,6 +106,7 @@ export interface CheckpointEvent {
  * - `OTHER_KERNELS`: the run resumes with kernels that round differently (another processor, level or
  * backend);
  * - `OTHER_EVALUATION`: the run resumes with other evaluated rows or ranks, so that scores are not compared;
+ * - `SUPERSEDED_BEST`: steps after the checkpoint wrote `adapter-best`, which is set aside;
  * - `UNSORTED_ROWS`: a stop ended the run before `wideSteps`, so ranks below the largest are not trained.
  */
 export type WarningCode =
@@ -118,6 +119,7 @@ export type WarningCode =
   | 'DISK_FULL'
   | 'OTHER_KERNELS'
   | 'OTHER_EVALUATION'
+  | 'SUPERSEDED_BEST'
   | 'UNSORTED_ROWS';
 export interface WarningEvent {
   readonly type: 'warning';

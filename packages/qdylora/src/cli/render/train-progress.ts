@@ -96,5 +96,5 @@ function evaluationLine({ step, byRank, isBest }: EvalEvent): string {
 
 const earlyStopLines = ({ stoppedBy, step, best }: TrainResult): string[] =>
   stoppedBy === 'early_stopping'
-    ? [`stopped early after step ${step}; adapter-best is from step ${best?.step ?? 0}`]
+    ? [`stopped early after step ${step}${best ? `; adapter-best is from step ${best.step}` : ''}`]
     : [];

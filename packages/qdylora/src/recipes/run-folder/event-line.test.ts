@@ -84,6 +84,7 @@ describe('events.schema.json', () => {
       );
       expect(resumed.filter(({ type }) => type === 'warning').map(({ code }) => code)).toEqual([
         'DAMAGED_CHECKPOINT',
+        'SUPERSEDED_BEST',
       ]);
       expect(whole.find(({ type }) => type === 'eval')).toMatchObject({
         by_rank: [{ rank: null }],

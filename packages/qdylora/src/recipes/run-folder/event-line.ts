@@ -111,6 +111,7 @@ const warning = z
         'DISK_FULL',
         'OTHER_KERNELS',
         'OTHER_EVALUATION',
+        'SUPERSEDED_BEST',
         'UNSORTED_ROWS',
       ])
       .describe('The kind of warning, for programs'),
