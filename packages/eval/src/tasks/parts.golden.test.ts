@@ -106,6 +106,7 @@ it.each([
   ['[^\\W\\d]', ['a', '_']],
   ['[\\D9]+', ['a \n9_']],
   ['[^\\S]*9', [' \n9']],
+  ['[\\S^a]+', ['a', '9_']],
 ])('a character set with a complement finds the same: %s', (pattern, found) => {
   expect('a \n9_'.match(pythonRegex(pattern))).toEqual(found);
 });
