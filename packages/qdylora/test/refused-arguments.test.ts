@@ -81,7 +81,7 @@ type Refusal = readonly [name: string, call: () => unknown, message: RegExp];
 
 const VIEWS: Refusal[] = (
   [
-    ['what attaching made', adapted, /without active.*adapted\.atRank\(8\), or adapted\.base\(\)/],
+    ['what attaching made', adapted, /without active.*`adapted\.atRank\(8\)`, `adapted\.base\(\)`/],
     ['a model', model, /without model/],
     ['a promise', Promise.resolve(view), /Await it first/],
     ['nothing', undefined, /nothing/],

@@ -21,15 +21,21 @@ interface Mark {
   readonly right: string;
 }
 
+/** The parts of a mark; undefined for a comment. */
+const markIn = (text: string): Mark | undefined => MARK.exec(text)?.groups as Mark | undefined;
+
 const replaceMarks = (template: string, written: (mark: Mark) => string): string =>
   template.replace(COMMENT_OR_MARK, (text) => {
-    const mark = MARK.exec(text)?.groups as Mark | undefined;
+    const mark = markIn(text);
     return mark ? written(mark) : text;
   });
 
 /** True for a template that marks assistant text with `{% generation %}`. */
 export const hasGenerationMarks = (template: string): boolean =>
-  [...template.matchAll(COMMENT_OR_MARK)].some(([, left, , end]) => left !== undefined && end === undefined);
+  [...template.matchAll(COMMENT_OR_MARK)].some(([text]) => {
+    const mark = markIn(text);
+    return mark !== undefined && mark.end === undefined;
+  });
 
 /**
  * The marks become a block of the filter `d`, which changes no text, because Jinja's `{% generation %}` is a
