@@ -207,7 +207,9 @@ it.each([
 ])('a result beyond 2^53 is refused as not implemented: %s', (expression) => {
   expect(() => renderLarge(expression)).toThrow(
     expect.objectContaining({
-      message: expect.stringMatching(/Whole numbers beyond 2\^53 of the data can be printed and compared, but not computed/) as string,
+      message: expect.stringMatching(
+        /Whole numbers beyond 2\^53 of the data can be printed and compared, but not computed/,
+      ) as string,
       cause: expect.any(UnknownJinja) as UnknownJinja,
     }),
   );
