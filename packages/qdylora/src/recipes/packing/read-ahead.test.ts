@@ -96,5 +96,7 @@ it('an ended thread leaves no one waiting', async () => {
   await expect(readAhead(ended.rings[0], [file.tensors.get('a')!]).next()).resolves.toMatchObject({
     value: expect.any(Uint8Array) as Uint8Array,
   }); // small: read through the cache
-  await expect(ended.rings[0].read(0, ended.rings[0].places[0], 0)).rejects.toThrow(/ended/);
+  await expect(ended.rings[0].read(0, ended.rings[0].places[0], 0)).rejects.toMatchObject({
+    code: 'DISPOSED',
+  });
 });
