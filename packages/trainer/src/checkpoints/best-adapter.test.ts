@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
@@ -66,6 +66,7 @@ describe('the best adapter of a resumed run', () => {
         warnings: step === 4 ? [expect.stringContaining('SUPERSEDED_BEST')] : [],
       });
       expect(weightsIn(folder)).toBe(ofStep6);
+      expect(readdirSync(folder).filter((name) => name.includes('superseded'))).toEqual([]);
     }
   });
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import {
   canonicalJson,
+  discardFolder,
   NODE_FILE_SYSTEM,
   writeFileUnsynced,
   writeFolderAtomically,
@@ -14,7 +15,12 @@ const BEST_FILE = 'best.json';
 
 type Best = NonNullable<RunProgress['best']>;
 
-/** Writes the adapter of the best evaluation, with the step and score of that. @returns its path */
+/**
+ * Writes the adapter of the best evaluation, with its step and score. If the one that was set aside is of
+ * the same evaluation, the run has reached it again, and it is removed.
+ *
+ * @returns the adapter's path
+ */
 export async function writeBestAdapter(
   folder: string,
   { step, score }: Best,
@@ -30,6 +36,8 @@ export async function writeBestAdapter(
     },
     { replace: true, fs },
   );
+  const aside = supersededBestIn(folder);
+  if (isOf({ step, score }, evaluationOf(aside, fs))) discardFolder(aside, fs);
   return path;
 }
 
@@ -46,17 +54,22 @@ export function setOtherBestAside(
 ): string | null {
   const path = bestAdapterIn(folder);
   const written = evaluationOf(path, fs);
-  if (written === null) return null;
-  if (best !== null && written.step === best.step && written.score === best.score) return null;
+  if (written === null || isOf(best, written)) return null;
   const aside = setCheckpointAside(path, 'superseded', fs);
   return (
     `${path} was written after step ${written.step}, but the checkpoint from which the run resumes has ` +
     `${best ? `its best evaluation at step ${best.step}` : 'no best evaluation'}: it was renamed to ` +
-    `${aside}, and the best adapter starts over.`
+    `${aside}, and the best adapter starts over. If the run reaches the same score at step ` +
+    `${written.step} again, the renamed one is removed.`
   );
 }
 
 const bestAdapterIn = (folder: string): string => join(folder, 'adapter-best');
+const supersededBestIn = (folder: string): string => `${bestAdapterIn(folder)}.superseded`;
+
+/** Whether an adapter is of an evaluation. */
+const isOf = (best: RunProgress['best'], written: Partial<Best> | null): boolean =>
+  best !== null && written?.step === best.step && written.score === best.score;
 
 /** The evaluation that an adapter is of; null if it does not say so. */
 function evaluationOf(path: string, fs: FileSystem): Partial<Best> | null {
