@@ -23,7 +23,12 @@ export {
   type WriteFile,
 } from './thread/file-thread.ts';
 export { fingerprintOf } from './fingerprint.ts';
-export { DEFAULT_THETA, FAMILY_DEFAULTS } from './config/family-defaults.ts';
+export {
+  DEFAULT_THETA,
+  FAMILY_DEFAULTS,
+  familyDefaultsOf,
+  type FamilyDefaults,
+} from './config/family-defaults.ts';
 export { hfConfigOf, readHfConfig, type CheckpointConfig } from './config/hf-config.ts';
 export { transposedEntry } from './gguf/changed-entry.ts';
 export {

@@ -1,5 +1,8 @@
 import { assertArgument, shownValue } from '@qdylora/contract';
-import type { SentArray } from './communicator.ts';
+import type { Reduction, SentArray } from './communicator.ts';
+
+/** In the order of native/typed-arrays.h. */
+export const REDUCTIONS: readonly Reduction[] = ['sum', 'max', 'min'];
 
 /** @throws QdyloraError BAD_ARGUMENT unless `all` has room for a part of every worker */
 export function assertGathered(
@@ -27,5 +30,14 @@ export function assertRoot(root: unknown, size: number): void {
     Number.isInteger(root) && (root as number) >= 0 && (root as number) < size,
     'broadcast',
     `The root must be a worker from 0 to ${size - 1} (got ${shownValue(root)})`,
+  );
+}
+
+/** @throws QdyloraError BAD_ARGUMENT unless it is a reduction */
+export function assertReduction(reduction: unknown): void {
+  assertArgument(
+    REDUCTIONS.includes(reduction as Reduction),
+    'all-reduce',
+    `The reduction must be one of ${REDUCTIONS.join(', ')} (got ${shownValue(reduction)})`,
   );
 }

@@ -1,7 +1,6 @@
-import { QdyloraError, shownValue } from '@qdylora/contract';
 import type { CallQueue } from './call-queue.ts';
-import { assertGathered, assertRoot } from './check-arrays.ts';
-import type { Communicator, NumberArray, Reduction, SentArray } from './communicator.ts';
+import { assertGathered, assertReduction, assertRoot, REDUCTIONS } from './check-arrays.ts';
+import type { Communicator, NumberArray, SentArray } from './communicator.ts';
 
 /** The collectives of an addon. The caller starts one at a time. */
 export interface CollectiveAddon {
@@ -13,9 +12,6 @@ export interface CollectiveAddon {
   barrier(): Promise<void>;
 }
 
-/** In the order of native/typed-arrays.h. */
-const REDUCTIONS: readonly Reduction[] = ['sum', 'max', 'min'];
-
 /** A communicator over an addon, whose calls wait for each other in a queue. */
 export function queuedCommunicator(
   addon: CollectiveAddon,
@@ -25,13 +21,11 @@ export function queuedCommunicator(
   const { size } = world;
   return {
     ...world,
-    allReduce(values, reduction = 'sum') {
-      const index = REDUCTIONS.indexOf(reduction);
-      return queue.run('all-reduce', () => {
-        if (index < 0) throw unknownReduction(reduction);
-        return addon.allReduce(values, index);
-      });
-    },
+    allReduce: (values, reduction = 'sum') =>
+      queue.run('all-reduce', () => {
+        assertReduction(reduction);
+        return addon.allReduce(values, REDUCTIONS.indexOf(reduction));
+      }),
     broadcast: (values, root = 0) =>
       queue.run('broadcast', () => {
         assertRoot(root, size);
@@ -51,9 +45,3 @@ export function queuedCommunicator(
     [Symbol.asyncDispose]: world.close,
   };
 }
-
-const unknownReduction = (reduction: unknown): QdyloraError =>
-  new QdyloraError('BAD_ARGUMENT', {
-    where: 'all-reduce',
-    problem: `The reduction must be one of ${REDUCTIONS.join(', ')} (got ${shownValue(reduction)})`,
-  });

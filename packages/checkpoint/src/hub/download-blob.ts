@@ -5,6 +5,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { badFile } from '../bad-file.ts';
 import { syncFolder } from '../write/sync-path.ts';
 import { NODE_FILE_SYSTEM } from '../write/file-system.ts';
+import { writeAll } from '../write/write-all.ts';
 import { writeFailed } from '../write/write-failed.ts';
 import { bodyOf, hubRequest, pause, requestedWait, type HubResponse } from './hub-request.ts';
 import type { HubOptions } from './hub-options.ts';
@@ -158,8 +159,7 @@ function hashPart(fd: number, length: number, hash: Hash): void {
 
 function writeAt(fd: number, bytes: Uint8Array, position: number): void {
   try {
-    for (let done = 0; done < bytes.length;)
-      done += nodeFs.writeSync(fd, bytes, done, bytes.length - done, position + done);
+    writeAll(fd, bytes, NODE_FILE_SYSTEM, position);
   } catch (cause) {
     throw new QdyloraError('WRITE_FAILED', {
       where: 'hub',

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { checkOptions, numberWithin, type OptionRules } from '@qdylora/contract';
 import { canonicalJson } from '../write/canonical-json.ts';
-import { writeFileDurably, writeFileUnsynced } from '../write/write-file-durably.ts';
 import { streamFile } from '../write/stream-file.ts';
 import { cutByBytes } from './cut-by-bytes.ts';
 import {
@@ -37,7 +36,7 @@ export async function writeShards(
   options: WriteShardsOptions = {},
 ): Promise<void> {
   checkOptions('shards', options, RULES);
-  const { shardBytes = SHARD_BYTES, metadata, isSynced = true, fs } = options;
+  const { shardBytes = SHARD_BYTES, metadata, isSynced, fs } = options;
   const shards = cutByBytes(tensors, tensorByteLength, shardBytes);
   const write = (name: string, shard: readonly TensorToStream[]): Promise<void> =>
     streamFile(join(folder, name), safetensorsPieces(shard, { metadata }), { isSynced, fs });
@@ -53,9 +52,9 @@ export async function writeShards(
       total += tensorByteLength(tensor);
     }
   }
-  (isSynced ? writeFileDurably : writeFileUnsynced)(
+  await streamFile(
     join(folder, 'model.safetensors.index.json'),
     [Buffer.from(canonicalJson({ metadata: { total_size: total }, weight_map: weightMap }))],
-    fs,
+    { isSynced, fs },
   );
 }

@@ -1,5 +1,4 @@
-import { assertArgument, shownValue } from '@qdylora/contract';
-import { assertGathered, assertRoot } from '../check-arrays.ts';
+import { assertGathered, assertReduction, assertRoot } from '../check-arrays.ts';
 import type { Communicator, NumberArray, Reduction, SentArray } from '../communicator.ts';
 
 /** What the workers bring to one collective, and what it does when all have come. */
@@ -101,7 +100,7 @@ function newMeeting(name: string): Meeting {
     settle = resolve;
     fail = reject;
   });
-  return { name, arrays: [], done, settle: () => settle(), fail: (error) => fail(error) };
+  return { name, arrays: [], done, settle, fail };
 }
 
 const OPERATIONS: Readonly<Record<Reduction, (a: number, b: number) => number>> = {
@@ -111,12 +110,8 @@ const OPERATIONS: Readonly<Record<Reduction, (a: number, b: number) => number>> 
 };
 
 function reduceAll(arrays: readonly NumberArray[], reduction: Reduction): void {
-  const operation = OPERATIONS[reduction] as (typeof OPERATIONS)[Reduction] | undefined;
-  assertArgument(
-    operation,
-    'all-reduce',
-    `The reduction must be one of ${Object.keys(OPERATIONS).join(', ')} (got ${shownValue(reduction)})`,
-  );
+  assertReduction(reduction);
+  const operation = OPERATIONS[reduction];
   const result = arrays[0].slice();
   for (const array of arrays.slice(1))
     array.forEach((value, i) => {

@@ -68,7 +68,7 @@ export function prepareOp<I extends Arrays, O extends Arrays, A>(
   for (const name in inputs) {
     const view = inputs[name];
     if (!view) continue;
-    if (!(name in op.takes)) refuseUnknownInput(op.name, name, op.takes);
+    if (!(name in op.takes)) refuseUnknown(op.name, 'input', name, op.takes);
     assertUsable(op.name, name, view, memory);
     if (isHalfDType(view.dtype)) assertFloatDtype(backend, op.name, `the array ${name}`, view.dtype);
   }
@@ -108,7 +108,8 @@ interface Results {
 /** Checks the supplied outputs, and that the caller supplied those that the op changes in place. */
 function assertResults({ op, specs, supplied, memory }: Results, attributes: unknown): void {
   const addsTo = (attributes as { accumulate?: boolean }).accumulate === true ? op.addsWhereAsked : undefined;
-  for (const name in supplied) if (supplied[name] && !(name in specs)) refuseUnknown(op.name, name, specs);
+  for (const name in supplied)
+    if (supplied[name] && !(name in specs)) refuseUnknown(op.name, 'output', name, specs);
   for (const name in specs) {
     const spec = specs[name];
     if (!spec) continue;
@@ -180,17 +181,10 @@ function assertAttributes(
   }
 }
 
-function refuseUnknownInput(where: string, input: string, takes: object): never {
+function refuseUnknown(where: string, kind: 'input' | 'output', name: string, known: object): never {
   throw new QdyloraError('BAD_ARGUMENT', {
     where,
-    problem: `there is no input ${input}; the inputs are ${Object.keys(takes).join(', ') || 'none'}`,
-  });
-}
-
-function refuseUnknown(where: string, output: string, specs: object): never {
-  throw new QdyloraError('BAD_ARGUMENT', {
-    where,
-    problem: `there is no output ${output}; the outputs are ${Object.keys(specs).join(', ')}`,
+    problem: `there is no ${kind} ${name}; the ${kind}s are ${Object.keys(known).join(', ') || 'none'}`,
   });
 }
 

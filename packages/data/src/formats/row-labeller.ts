@@ -66,7 +66,8 @@ function assertParsed({ value, where }: Row, keys: readonly string[]): void {
 const holdsMalformedJson = (value: unknown): boolean =>
   typeof value === 'object' &&
   value !== null &&
-  (Object.hasOwn(value, NOT_JSON) || Object.values(value).some(holdsMalformedJson));
+  (Object.hasOwn(value, NOT_JSON) ||
+    (Array.isArray(value) ? value : Object.values(value)).some(holdsMalformedJson));
 
 const isEmpty = (value: unknown): boolean =>
   value === null || (typeof value === 'object' && Object.keys(value).length === 0);

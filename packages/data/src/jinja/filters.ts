@@ -2,6 +2,7 @@ import { bindArguments } from './python/arguments.ts';
 import type { Budget } from './budget.ts';
 import { jsonText } from './python/json-text.ts';
 import { ExactNumber } from '../rows/json/exact-number.ts';
+import { numberText } from './python/compare-numbers.ts';
 import { compareValues, negated } from './python/operators.ts';
 import { capitalized, parsedNumber, pythonText, stripped, titledWords } from './python/python-text.ts';
 import { pythonRegex } from './python/python-regex.ts';
@@ -209,13 +210,6 @@ function unique(operand: Value, [isCaseSensitive]: readonly Value[], { step }: B
     const key = digits === null ? `${kindOf(item)} ${pythonText(folded, step)}` : `number ${digits}`;
     return keys.size < keys.add(key).size;
   });
-}
-
-/** A number as text, the same for equal numbers of any kind; null for another value. */
-function numberText(value: Value): string | null {
-  if (value instanceof ExactNumber) return value.digits;
-  const number = numberOf(value);
-  return number === null ? null : String(Number.isInteger(number) ? BigInt(number) : number);
 }
 
 function join(operand: Value, [separator = '']: readonly Value[], { step, size }: Budget): Value {

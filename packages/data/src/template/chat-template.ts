@@ -124,7 +124,7 @@ export function createChatTemplate(source: string, options: ChatTemplateOptions 
     marksAnswers,
     ...(variables.eos_token !== undefined && { endToken: variables.eos_token }),
     ...(toolSource !== null && { forTools: createChatTemplate(toolSource, { variables, date }) }),
-    reads: (variable) => readsName(plain(), variable),
+    reads: namesReadBy(plain),
     render(messages, renderOptions = {}) {
       const { continueFinalMessage, where = 'chat template' } = checked(messages, renderOptions);
       assertArgument(
@@ -142,6 +142,16 @@ export function createChatTemplate(source: string, options: ChatTemplateOptions 
       assertArgument(!continueFinalMessage, where, advice);
       return readMarks(render(marked, messages, renderOptions));
     },
+  };
+}
+
+/** Answers whether a program reads a variable, and looks through it once for each name. */
+function namesReadBy(program: () => Program): (variable: string) => boolean {
+  const known = new Map<string, boolean>();
+  return (variable) => {
+    const isRead = known.get(variable) ?? readsName(program(), variable);
+    known.set(variable, isRead);
+    return isRead;
   };
 }
 

@@ -9,10 +9,10 @@ export interface MarkedText {
 }
 
 /** A mark, or a comment: marks inside comments do not count. */
-const COMMENT_OR_MARK = /\{#[\s\S]*?(?:#\}|$)|\{%-?\s*(?:end)?generation\s*-?%\}/g;
-const MARK = /^\{%(?<left>-?)(?<before>\s*)(?<end>end)?generation(?<behind>\s*)(?<right>-?)%\}$/;
+const COMMENT_OR_MARK =
+  /\{#[\s\S]*?(?:#\}|$)|\{%(?<left>-?)(?<before>\s*)(?<end>end)?generation(?<behind>\s*)(?<right>-?)%\}/g;
 
-/** The parts of a mark; `end` only in one that ends a span. */
+/** The parts of a mark, which a comment has not; `end` only in one that ends a span. */
 interface Mark {
   readonly left: string;
   readonly before: string;
@@ -21,21 +21,17 @@ interface Mark {
   readonly right: string;
 }
 
-/** The parts of a mark; undefined for a comment. */
-const markIn = (text: string): Mark | undefined => MARK.exec(text)?.groups as Mark | undefined;
-
 const replaceMarks = (template: string, written: (mark: Mark) => string): string =>
-  template.replace(COMMENT_OR_MARK, (text) => {
-    const mark = markIn(text);
-    return mark ? written(mark) : text;
+  template.replace(COMMENT_OR_MARK, (text: string, ...rest: unknown[]) => {
+    const mark = rest.at(-1) as Partial<Mark>;
+    return mark.left === undefined ? text : written(mark as Mark);
   });
 
 /** True for a template that marks assistant text with `{% generation %}`. */
 export const hasGenerationMarks = (template: string): boolean =>
-  [...template.matchAll(COMMENT_OR_MARK)].some(([text]) => {
-    const mark = markIn(text);
-    return mark !== undefined && mark.end === undefined;
-  });
+  [...template.matchAll(COMMENT_OR_MARK)].some(
+    ({ groups }) => groups!.left !== undefined && groups!.end === undefined,
+  );
 
 /**
  * The marks become a block of the filter `d`, which changes no text, because Jinja's `{% generation %}` is a

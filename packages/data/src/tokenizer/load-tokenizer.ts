@@ -165,9 +165,13 @@ function templateOf(config: Readonly<Record<string, unknown>>): string | null {
 
 /** Decodes an id after a letter, because many decoders drop the leading space of a text. */
 function createTokenText(encode: Tokenizer['encode'], decode: Tokenizer['decode']): (id: number) => string {
-  let letter: readonly number[] | null = null;
+  let letter: { readonly ids: readonly number[]; readonly length: number } | null = null;
+  const firstLetter = () => {
+    const ids = encode('a').slice(-1);
+    return { ids, length: decode(ids).length };
+  };
   return (id) => {
-    letter ??= encode('a').slice(-1);
-    return decode([...letter, id]).slice(decode(letter).length);
+    letter ??= firstLetter();
+    return decode([...letter.ids, id]).slice(letter.length);
   };
 }

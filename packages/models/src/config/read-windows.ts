@@ -1,4 +1,4 @@
-import type { CheckpointConfig } from '@qdylora/checkpoint';
+import { familyDefaultsOf, type CheckpointConfig } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { refusedValue } from './refuse-value.ts';
 
@@ -59,12 +59,12 @@ function listedTypes(config: CheckpointConfig, layers: number): LayerType[] | nu
 }
 
 /**
- * Reads `sliding_window`: 0 if it is null, `otherwise` if the key is missing.
+ * Reads `sliding_window`: 0 if it is null, the family's default if the key is missing (0: none).
  *
  * @throws QdyloraError BAD_CONFIG unless it is null or a whole number ≥ 1
  */
-export function readWindow(config: CheckpointConfig, otherwise: number): number {
-  if (!Object.hasOwn(config.raw, 'sliding_window')) return otherwise;
+export function readWindow(config: CheckpointConfig): number {
+  if (!Object.hasOwn(config.raw, 'sliding_window')) return familyDefaultsOf(config.modelType).window ?? 0;
   if (!config.has('sliding_window')) return 0;
   const window = config.integer('sliding_window');
   if (window < 1) throw config.wrong('null or a whole number ≥ 1', 'sliding_window');

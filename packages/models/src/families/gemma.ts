@@ -1,4 +1,4 @@
-import { FAMILY_DEFAULTS, type CheckpointConfig } from '@qdylora/checkpoint';
+import type { CheckpointConfig } from '@qdylora/checkpoint';
 import type { ActivationKind } from '@qdylora/tensor';
 import { readActivation } from '../config/read-activation.ts';
 import { acceptOnly, refusedValue } from '../config/refuse-value.ts';
@@ -12,11 +12,7 @@ import { llama, readLlamaConfig, type LlamaConfig, type LlamaDifferences, type L
 export const gemma: Family<LlamaConfig, LlamaLayer> = {
   ...llama,
   modelType: 'gemma',
-  readConfig: (config) =>
-    readGemmaConfig(config, {
-      defaultKvHeads: FAMILY_DEFAULTS.gemma.kvHeads,
-      activation: gemmaActivation(config),
-    }),
+  readConfig: (config) => readGemmaConfig(config, { activation: gemmaActivation(config) }),
 };
 
 /**
@@ -33,7 +29,6 @@ export function readGemmaConfig(config: CheckpointConfig, differences: LlamaDiff
     isOffset: true,
     qkvBias: bias,
     outBias: bias,
-    defaultHeadDim: FAMILY_DEFAULTS.gemma.headDim,
     defaultMaxPositions: 8192,
     isTiedByDefault: true,
     ...differences,

@@ -1,4 +1,4 @@
-import { FAMILY_DEFAULTS, type CheckpointConfig } from '@qdylora/checkpoint';
+import { FAMILY_DEFAULTS, familyDefaultsOf, type CheckpointConfig } from '@qdylora/checkpoint';
 import type { RmsNormLayer } from '@qdylora/tensor';
 import { readSoftCap } from '../config/read-soft-cap.ts';
 import { readLayerTypes, readWindow, type LayerType } from '../config/read-windows.ts';
@@ -16,7 +16,7 @@ export interface Gemma2Layer extends LlamaLayer {
   readonly mlpOutNorm: RmsNormLayer;
 }
 
-const { kvHeads, window: defaultWindow, windowPeriod, queryScalar, ...caps } = FAMILY_DEFAULTS.gemma2;
+const DEFAULTS = FAMILY_DEFAULTS.gemma2;
 
 /**
  * Gemma 2: a norm after each branch too, sliding-window attention in every other layer, soft caps on
@@ -30,8 +30,8 @@ export const gemma2: Family<LlamaConfig, Gemma2Layer> = {
   modelType: 'gemma2',
   readConfig: (config) =>
     readGemma2Config(config, {
-      isSliding: (i) => (i + 1) % windowPeriod !== 0,
-      softCaps: { scores: caps.scoreSoftCap, logits: caps.logitSoftCap },
+      windowPeriod: DEFAULTS.windowPeriod,
+      softCaps: { scores: DEFAULTS.scoreSoftCap, logits: DEFAULTS.logitSoftCap },
     }),
 
   layer(config, weights, at, i) {
@@ -59,8 +59,8 @@ export const gemma2: Family<LlamaConfig, Gemma2Layer> = {
 };
 
 export interface Gemma2Options extends LlamaDifferences {
-  /** Whether layer i has a window, where the config does not list the layers. */
-  readonly isSliding: (i: number) => boolean;
+  /** The last of so many layers has no window, where the config does not list the layers. */
+  readonly windowPeriod: number;
   /** Defaults for the soft caps; 0: none. */
   readonly softCaps: { readonly scores: number; readonly logits: number };
   /** Values that differ between layers with a window and layers without. */
@@ -74,17 +74,21 @@ export interface Gemma2Options extends LlamaDifferences {
  */
 export function readGemma2Config(
   config: CheckpointConfig,
-  { isSliding, softCaps, ofType = () => ({}), ...differences }: Gemma2Options,
+  { windowPeriod, softCaps, ofType = () => ({}), ...differences }: Gemma2Options,
 ): LlamaConfig {
   const gemma1 = readGemmaConfig(config, {
-    defaultKvHeads: kvHeads,
     logitSoftCap: readSoftCap(config, 'final_logit_softcapping', softCaps.logits),
     ...differences,
   });
-  const window = readWindow(config, defaultWindow);
-  const types = readLayerTypes(config, { layers: gemma1.layers, window, isSliding });
+  const window = readWindow(config);
+  const types = readLayerTypes(config, {
+    layers: gemma1.layers,
+    window,
+    isSliding: (i) => (i + 1) % windowPeriod !== 0,
+  });
   const softCap = readSoftCap(config, 'attn_logit_softcapping', softCaps.scores);
-  const scale = 1 / Math.sqrt(config.number('query_pre_attn_scalar', queryScalar));
+  const scale =
+    1 / Math.sqrt(config.number('query_pre_attn_scalar', familyDefaultsOf(config.modelType).queryScalar));
   const byType = { full_attention: ofType('full_attention'), sliding_attention: ofType('sliding_attention') };
   return {
     ...gemma1,

@@ -22,11 +22,10 @@ export const gemma3Text: Family<LlamaConfig, Gemma2Layer> = {
     if (parameters && !LAYER_TYPES.some((type) => Object.hasOwn(parameters, type)))
       throw refusedValue(config, 'rope_parameters', 'one entry for each kind of layer', parameters);
     const defaults = FAMILY_DEFAULTS.gemma3_text;
-    const period = config.integer('sliding_window_pattern', defaults.windowPeriod);
     const headDim = config.integer('head_dim', defaults.headDim);
     const maxPositions = config.integer('max_position_embeddings', 131_072);
     return readGemma2Config(config, {
-      isSliding: (i) => (i + 1) % period !== 0,
+      windowPeriod: config.integer('sliding_window_pattern', defaults.windowPeriod),
       softCaps: { scores: 0, logits: 0 },
       hasHeadNorms: true,
       defaultMaxPositions: maxPositions,

@@ -1,4 +1,4 @@
-import type { CheckpointConfig } from '@qdylora/checkpoint';
+import { familyDefaultsOf, type CheckpointConfig } from '@qdylora/checkpoint';
 import type { ActivationKind, RmsNormLayer } from '@qdylora/tensor';
 import { readActivation } from '../config/read-activation.ts';
 import { readRope, type RopeOptions } from '../config/read-rope.ts';
@@ -95,8 +95,6 @@ export function llamaNorm(
 
 /** How a variant differs from Llama: values that replace Llama's, and defaults for keys that are missing. */
 export interface LlamaDifferences extends Partial<Omit<LlamaConfig, 'attention'>> {
-  readonly defaultKvHeads?: number;
-  readonly defaultHeadDim?: number;
   readonly defaultMaxPositions?: number;
   readonly isTiedByDefault?: boolean;
   /** For families that rotate a share of each head, or name rope types differently. */
@@ -113,8 +111,6 @@ export interface LlamaDifferences extends Partial<Omit<LlamaConfig, 'attention'>
 export function readLlamaConfig(
   config: CheckpointConfig,
   {
-    defaultKvHeads,
-    defaultHeadDim,
     defaultMaxPositions = 2048,
     isTiedByDefault = false,
     windowOf = () => 0,
@@ -126,8 +122,9 @@ export function readLlamaConfig(
   const hiddenSize = config.integer('hidden_size');
   const heads = config.integer('num_attention_heads');
   const namesKvHeads = Object.hasOwn(config.raw, 'num_key_value_heads'); // null: as many as query heads
-  const kvHeads = config.integer('num_key_value_heads', namesKvHeads ? heads : (defaultKvHeads ?? heads));
-  const headDim = config.integer('head_dim', defaultHeadDim ?? hiddenSize / heads);
+  const defaults = familyDefaultsOf(config.modelType);
+  const kvHeads = config.integer('num_key_value_heads', namesKvHeads ? heads : (defaults.kvHeads ?? heads));
+  const headDim = config.integer('head_dim', defaults.headDim ?? hiddenSize / heads);
   const maxPositions = config.integer('max_position_embeddings', defaultMaxPositions);
   const layers = config.integer('num_hidden_layers');
   if (heads % kvHeads !== 0)

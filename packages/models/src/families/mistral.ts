@@ -1,4 +1,3 @@
-import { FAMILY_DEFAULTS } from '@qdylora/checkpoint';
 import { readLayerTypes, readWindow } from '../config/read-windows.ts';
 import type { Family } from './family.ts';
 import { llama, readLlamaConfig, type LlamaConfig, type LlamaLayer } from './llama.ts';
@@ -12,15 +11,13 @@ export const mistral: Family<LlamaConfig, LlamaLayer> = {
   modelType: 'mistral',
 
   readConfig(config) {
-    const { kvHeads: defaultKvHeads, window: defaultWindow } = FAMILY_DEFAULTS.mistral;
-    const window = readWindow(config, defaultWindow);
+    const window = readWindow(config);
     const types = readLayerTypes(config, {
       layers: config.integer('num_hidden_layers'),
       window,
       isSliding: () => window > 0,
     });
     return readLlamaConfig(config, {
-      defaultKvHeads,
       defaultMaxPositions: 131_072,
       windowOf: (i) => (types[i] === 'sliding_attention' ? window : 0),
     });

@@ -38,7 +38,7 @@ export const phi3: Family<LlamaConfig, Phi3Layer> = {
 
   readConfig(config) {
     for (const key of ['resid_pdrop', 'embd_pdrop']) acceptOnly(config, key, [0]);
-    const window = readWindow(config, 0);
+    const window = readWindow(config);
     const rope = { partial: 1, originalMaxPositions: 4096, typeNames: LONGROPE_NAMES } as const;
     if (!['default', 'longrope', ...Object.keys(LONGROPE_NAMES)].includes(config.rope.type))
       throw refusedValue(config, 'rope_type', 'default or longrope', config.rope.type);

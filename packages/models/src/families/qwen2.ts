@@ -1,4 +1,4 @@
-import { FAMILY_DEFAULTS, type CheckpointConfig } from '@qdylora/checkpoint';
+import type { CheckpointConfig } from '@qdylora/checkpoint';
 import { readLayerTypes, readWindow } from '../config/read-windows.ts';
 import type { Family } from './family.ts';
 import { llama, readLlamaConfig, type LlamaConfig, type LlamaLayer } from './llama.ts';
@@ -13,7 +13,6 @@ export const qwen2: Family<LlamaConfig, LlamaLayer> = {
   readConfig: (config) =>
     readLlamaConfig(config, {
       qkvBias: true,
-      defaultKvHeads: FAMILY_DEFAULTS.qwen2.kvHeads,
       defaultMaxPositions: 32_768,
       windowOf: qwenWindows(config),
     }),
@@ -22,7 +21,7 @@ export const qwen2: Family<LlamaConfig, LlamaLayer> = {
 /** The window of each layer of Qwen 2 and 3; 0: none. */
 export function qwenWindows(config: CheckpointConfig): (i: number) => number {
   const usesWindow = config.boolean('use_sliding_window', false);
-  const window = usesWindow ? readWindow(config, FAMILY_DEFAULTS.qwen2.window) : 0;
+  const window = usesWindow ? readWindow(config) : 0;
   const firstWindowed = config.integer('max_window_layers', 28);
   const types = readLayerTypes(config, {
     layers: config.integer('num_hidden_layers'),

@@ -1,4 +1,3 @@
-import { FAMILY_DEFAULTS } from '@qdylora/checkpoint';
 import type { Family } from './family.ts';
 import { llama, readLlamaConfig, type LlamaConfig, type LlamaLayer } from './llama.ts';
 import { qwenWindows } from './qwen2.ts';
@@ -17,8 +16,6 @@ export const qwen3: Family<LlamaConfig, LlamaLayer> = {
       qkvBias: bias,
       outBias: bias,
       hasHeadNorms: true,
-      defaultKvHeads: FAMILY_DEFAULTS.qwen3.kvHeads,
-      defaultHeadDim: FAMILY_DEFAULTS.qwen3.headDim,
       defaultMaxPositions: 32_768,
       windowOf: qwenWindows(config),
     });

@@ -98,6 +98,11 @@ export function startedWorkers(): StartedWorkers | null {
 /** The variable for how long workers wait for one another, in seconds; 0: without a limit. */
 export const COLLECTIVE_SECONDS = 'QDYLORA_COLLECTIVE_SECONDS';
 
+/** The variable that names the MPI library of a worker. */
+export const MPI_LIBRARY = 'QDYLORA_MPI_LIBRARY';
+
+export const namesMpiLibrary = (): boolean => Boolean(process.env[MPI_LIBRARY]);
+
 /** Its value; undefined: the default, 10 minutes. @throws QdyloraError BAD_CONFIG */
 export function collectiveSeconds(): number | undefined {
   const text = process.env[COLLECTIVE_SECONDS]?.trim();

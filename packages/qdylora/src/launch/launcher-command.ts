@@ -1,12 +1,15 @@
 import { spawnSync } from 'node:child_process';
 import { QdyloraError } from '@qdylora/contract';
-import { COLLECTIVE_SECONDS, collectiveSeconds, NO_COLOR } from '../cli/read-env.ts';
+import {
+  COLLECTIVE_SECONDS,
+  collectiveSeconds,
+  MPI_LIBRARY,
+  namesMpiLibrary,
+  NO_COLOR,
+} from '../cli/read-env.ts';
 
 /** The names under which MPI launchers are installed, in the order in which they are tried. */
 export const MPI_LAUNCHERS = ['mpirun', 'mpiexec', 'mpirun.openmpi', 'mpirun.mpich', 'mpiexec.hydra'];
-
-/** The variable that names the MPI library of a worker. */
-const MPI_LIBRARY = 'QDYLORA_MPI_LIBRARY';
 
 export interface LauncherCommand {
   readonly command: string;
@@ -62,7 +65,7 @@ export function openMpiFlags(places: WorkerPlaces): string[] {
   const { workers, hosts, hasColor = true } = places;
   const forwarded = [
     ...(collectiveSeconds() === undefined ? [] : ['-x', COLLECTIVE_SECONDS]),
-    ...(process.env[MPI_LIBRARY] ? ['-x', MPI_LIBRARY] : []),
+    ...(namesMpiLibrary() ? ['-x', MPI_LIBRARY] : []),
     ...(hasColor ? [] : ['-x', NO_COLOR]),
   ];
   return [

@@ -30,7 +30,7 @@ import { prepareRun, type PreparedRun } from './run/prepare-run.ts';
 import { openSession, type RunSession } from './run/run-session.ts';
 import { startRun, type StartedRun } from './run/start-run.ts';
 import { afterSteps, beforeSteps, tellingAbort } from './run/steps/tell-abort.ts';
-import { checkOutputFolder, findsCheckpoint } from './run-folder/output-folder.ts';
+import { checkOutputFolder, checkpointOf } from './run-folder/output-folder.ts';
 
 /** The keys of a run in camelCase, and what only a program can pass. The run waits for its callbacks. */
 export type FinetuneOptions = Omit<RunOptions, 'backend' | 'dataset' | 'outputDir'> &
@@ -103,9 +103,9 @@ export async function runPipeline(requested: PreparedRun, session: RunSession): 
   using opened = await tellingAbort(before, () => openRun(requested, session));
   const forecastBytes = await tellingAbort(before, () => announceRun(opened, session));
   if (session.workers) mkdirSync(requested.outputDir, { recursive: true }); // others put their pages there
-  await agreeOnRun(opened, session);
-  if (!findsCheckpoint(requested, session.fs))
-    await tellingAbort(before, () => startAdapter(opened, session));
+  const checkpoint = checkpointOf(requested, session.fs);
+  await agreeOnRun(opened, session, checkpoint);
+  if (checkpoint === null) await tellingAbort(before, () => startAdapter(opened, session));
   const judge = judgeOf(opened, session);
 
   const { training, events } = await learn(opened, judge, session);

@@ -81,9 +81,8 @@ function windowOf(config: CheckpointConfig): number {
   const isListed = modelType === 'mistral' && config.has('layer_types');
   if (isListed && !config.strings('layer_types').includes('sliding_attention')) return Infinity;
   if (config.has('sliding_window')) return config.integer('sliding_window');
-  return modelType === 'phi3' || Object.hasOwn(config.raw, 'sliding_window')
-    ? Infinity
-    : FAMILY_DEFAULTS.mistral.window;
+  if (Object.hasOwn(config.raw, 'sliding_window')) return Infinity;
+  return familyDefaultsOf(modelType).window ?? Infinity;
 }
 
 function familyEntries(config: CheckpointConfig, modelType: string): Entries {
@@ -273,7 +272,7 @@ function refuseOtherGemma(
     throw unsupportedByLlamaCpp(path, 'use_bidirectional_attention true', 'false');
   const rules = gemmaRulesOf(modelType);
   if (!rules) return;
-  const scalar = config.number('query_pre_attn_scalar', FAMILY_DEFAULTS.gemma2.queryScalar);
+  const scalar = config.number('query_pre_attn_scalar', familyDefaultsOf(modelType).queryScalar);
   const assumed = gemmaQueryScalar(rules, { ...sizes, layers: config.integer('num_hidden_layers', 0) });
   if (scalar !== assumed)
     throw unsupportedByLlamaCpp(path, `query_pre_attn_scalar ${scalar}`, String(assumed));

@@ -19,11 +19,16 @@ export function compareNumbers(a: Value, b: Value): number | null {
   return right === null ? -x : compareDigits(left, right);
 }
 
-/** The digits of a whole number; null for an infinite float. */
-function digitsOf(value: Value, number: number): string | null {
+/** A number as text, the same for equal numbers of any kind; null for another value. */
+export function numberText(value: Value): string | null {
   if (value instanceof ExactNumber) return value.digits;
-  return Number.isFinite(number) ? String(BigInt(number)) : null;
+  const number = numberOf(value);
+  return number === null ? null : String(Number.isInteger(number) ? BigInt(number) : number);
 }
+
+/** The digits of a whole number; null for an infinite float. */
+const digitsOf = (value: Value, number: number): string | null =>
+  value instanceof ExactNumber || Number.isFinite(number) ? numberText(value) : null;
 
 /** Compares whole numbers of the same sign by their digits: parsing millions of them takes minutes. */
 function compareDigits(a: string, b: string): number {

@@ -6,7 +6,7 @@ import {
   type PythonValue,
   type RowValues,
 } from '@qdylora/data';
-import { badField, column } from '../prompts/document-fields.ts';
+import { badField, column, textColumn } from '../prompts/document-fields.ts';
 import type { BuiltInTask } from './built-in-task.ts';
 
 /** lm_eval/tasks/hellaswag/hellaswag.yaml of lm-evaluation-harness 0.4.13 (MIT). */
@@ -57,11 +57,7 @@ function processed(row: RowValues): RowValues {
   return { value, where: row.where };
 }
 
-function textOf(row: RowValues, key: string): string {
-  const value = column(TASK, row, key);
-  if (typeof value === 'string') return value;
-  throw badField({ task: TASK, row }, key, 'must be a text');
-}
+const textOf = (row: RowValues, key: string): string => textColumn({ task: TASK, row }, key);
 
 function textsOf(row: RowValues, key: string): readonly string[] {
   const list = itemsOf(column(TASK, row, key));

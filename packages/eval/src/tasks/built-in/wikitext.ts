@@ -1,5 +1,5 @@
 import { PYTHON_SPACE, type PythonDict, type RowValues } from '@qdylora/data';
-import { badField, column } from '../prompts/document-fields.ts';
+import { textColumn } from '../prompts/document-fields.ts';
 import { textLengths } from '../scoring/text-lengths.ts';
 import type { BuiltInTask } from './built-in-task.ts';
 
@@ -28,9 +28,8 @@ const pageOf = (document: PythonDict): string => document.get('page') as string;
 
 /** @throws QdyloraError BAD_DATA for a row without a text in `page` */
 function withPage(row: RowValues): RowValues {
-  const task = { name: 'wikitext' };
-  if (typeof column(task, row, 'page') === 'string') return row;
-  throw badField({ task, row }, 'page', 'must be a text');
+  textColumn({ task: { name: 'wikitext' }, row }, 'page');
+  return row;
 }
 
 /** Scored is the detokenized page; its log p is divided by the lengths of the page as it was. */

@@ -121,6 +121,13 @@ export function column(task: Pick<TaskDefinition, 'name'>, row: RowValues, name:
   });
 }
 
+/** A field that must be a text. @throws QdyloraError BAD_DATA */
+export function textColumn({ task, row }: TaskRow, name: string): string {
+  const value = column(task, row, name);
+  if (typeof value === 'string') return value;
+  throw badField({ task, row }, name, 'must be a text');
+}
+
 /** A row that a task reads. */
 export interface TaskRow {
   readonly task: Pick<TaskDefinition, 'name'>;

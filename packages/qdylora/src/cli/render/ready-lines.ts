@@ -1,6 +1,7 @@
 import { DROP_REASONS, reasonsText } from '@qdylora/data';
 import { byteSizeText } from '../../config/values/byte-size.ts';
 import type { ReadyEvent } from '../../recipes/run-folder/finetune-events.ts';
+import { countText } from '../../report/number-text.ts';
 import { VERSION } from '../../version.ts';
 
 /** A share of dropped rows from which on a line says what to do. */
@@ -41,7 +42,7 @@ const ranksText = (ranks: readonly number[]): string =>
 function dataLine({ data: { training, heldOut, report }, config }: ReadyEvent): string {
   const { dropped, truncated, skipped } = report;
   return [
-    `data: ${counted(training, 'row')} to train on, ${numberText(heldOut)} held out (${report.format}).`,
+    `data: ${counted(training, 'row')} to train on, ${countText(heldOut)} held out (${report.format}).`,
     ...(truncated > 0 ? [cutText(report, config.maxSeqLength)] : []),
     ...(dropped > 0 ? [`Dropped: ${counted(dropped, 'row')} (${reasonsText(report.reasons)}).`] : []),
     ...(skipped > 0 ? [`Skipped: ${counted(skipped, 'bad row')}.`] : []),
@@ -55,9 +56,9 @@ function cutText(report: DatasetReport, maxSeqLength: number): string {
   const { truncated, truncatedAnswers, lostTokens } = report;
   const lost =
     truncatedAnswers > 0
-      ? `${numberText(truncatedAnswers)} of them lost ${numberText(lostTokens)} answer tokens`
+      ? `${countText(truncatedAnswers)} of them lost ${countText(lostTokens)} answer tokens`
       : 'no answer token lost';
-  return `Cut to ${maxSeqLength} tokens: ${numberText(truncated)} of ${measuredText(report)} (${lost}).`;
+  return `Cut to ${maxSeqLength} tokens: ${countText(truncated)} of ${measuredText(report)} (${lost}).`;
 }
 
 /** Says what to do if cutting leaves many rows without a token to predict. */
@@ -65,7 +66,7 @@ function droppedLines({ data: { report }, config }: ReadyEvent): string[] {
   const cutOff = report.reasons[DROP_REASONS.cutOff] ?? 0;
   if (cutOff <= MANY_DROPPED * report.measuredRows) return [];
   return [
-    `${numberText(cutOff)} of ${measuredText(report)} were cut before their first answer token: raise ` +
+    `${countText(cutOff)} of ${measuredText(report)} were cut before their first answer token: raise ` +
       `max_seq_length (${config.maxSeqLength}).`,
   ];
 }
@@ -73,10 +74,8 @@ function droppedLines({ data: { report }, config }: ReadyEvent): string[] {
 const measuredText = ({ rows, measuredRows }: DatasetReport): string =>
   `${measuredRows < rows ? 'the first ' : ''}${counted(measuredRows, 'row')}`;
 
-const numberText = (count: number): string => count.toLocaleString('en-US');
-
 const counted = (count: number, noun: string): string =>
-  `${numberText(count)} ${noun}${count === 1 ? '' : 's'}`;
+  `${countText(count)} ${noun}${count === 1 ? '' : 's'}`;
 
 const millions = (count: number): string =>
-  count < 1e5 ? count.toLocaleString('en-US') : `${(count / 1e6).toFixed(1)} M`;
+  count < 1e5 ? countText(count) : `${(count / 1e6).toFixed(1)} M`;

@@ -1,5 +1,6 @@
 import type { Tokenizer } from '@qdylora/data';
 import { closingIds } from '../opening/chosen-template.ts';
+import { isSpecial } from '../text/is-special.ts';
 
 /**
  * Ids that end a text: those of the model's files, the end token of the tokenizer, and the special token with
@@ -14,6 +15,3 @@ export function stopIdsOf(modelIds: readonly number[], tokenizer: Tokenizer | nu
     ids.push(closingId);
   return [...new Set(ids)];
 }
-
-const isSpecial = (id: number, tokenizer: Tokenizer): boolean =>
-  tokenizer.decode([id], { skipSpecialTokens: true }) === '';

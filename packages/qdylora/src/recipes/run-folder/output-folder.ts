@@ -21,15 +21,14 @@ export const runPaths = (outputDir: string) => ({
   tune: join(outputDir, TUNE_FOLDER),
 });
 
-/** Whether a run resumes from a checkpoint: `auto` may find none. */
-export const findsCheckpoint = (
+/** The checkpoint from which a run resumes; null: it begins, also where `auto` finds none. */
+export const checkpointOf = (
   {
     outputDir,
     resumeFromCheckpoint: resume,
   }: { readonly outputDir: string; readonly resumeFromCheckpoint: string | null },
   fs?: FileSystem,
-): boolean =>
-  resume === 'auto' ? findCheckpoint(runPaths(outputDir).checkpoints, fs).path !== null : resume !== null;
+): string | null => (resume === 'auto' ? findCheckpoint(runPaths(outputDir).checkpoints, fs).path : resume);
 
 /** `auto` in the words of the trainer. */
 export const resumeFrom = (value: string | null): ResumeFrom => (value === 'auto' ? 'latest' : value);

@@ -109,7 +109,7 @@ export function runIdentity(
     readonly rows: number;
     readonly rowsHash: string;
     readonly tokensHash: string;
-    readonly heldOutHash: string;
+    readonly heldOutHash: () => string;
     readonly totalSteps: number;
   },
 ): Record<string, unknown> {
@@ -129,6 +129,6 @@ export function runIdentity(
     training_tokens_hash: tokensHash,
     total_steps: totalSteps,
     ...evaluationValues(config),
-    ...(followsEvaluations(config) && { held_out_rows_hash: heldOutHash }),
+    ...(followsEvaluations(config) && { held_out_rows_hash: heldOutHash() }),
   };
 }

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { valuesOfOptions } from '../../config/explicit-values.ts';
 import { finetune, openRun, type FinetuneOptions } from '../finetune.ts';
 import { temporaryPlace, writeTinyModel, writeTinyRows } from '../../../test/tiny-model.ts';
+import { checkpointOf } from '../run-folder/output-folder.ts';
 import { agreeOnModel, agreeOnRun } from './agree-on-run.ts';
 import { prepareRun } from './prepare-run.ts';
 import { openSession } from './run-session.ts';
@@ -18,7 +19,7 @@ async function open(workers: Communicator, { fs, ...changes }: Partial<FinetuneO
   const options = { model, dataset, outputDir: place.in('run'), ranks: [1, 2], maxSteps: 2, ...changes };
   const session = openSession({ backend: 'host', workers, fs });
   using opened = await openRun(prepareRun(valuesOfOptions(options)), session);
-  await agreeOnRun(opened, session);
+  await agreeOnRun(opened, session, checkpointOf(opened.config, fs));
 }
 
 /** The messages with which two workers refuse, the second of which has other options. */

@@ -1,15 +1,13 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { MANIFEST_FILE, NODE_FILE_SYSTEM, type FileSystem } from '@qdylora/checkpoint';
-import { assertAgreement, broadcastText, type Communicator } from '@qdylora/collectives';
+import { assertAgreement, broadcastText } from '@qdylora/collectives';
 import { snakeCase } from '@qdylora/contract';
 import type { Adapted } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
-import { findCheckpoint } from '@qdylora/trainer';
 import type { KeyName } from '../../config/keys.ts';
 import { VERSION } from '../../version.ts';
 import { quantizationOf } from '../opening/open-source.ts';
-import { runPaths } from '../run-folder/output-folder.ts';
 import type { OpenedRun } from './opened-run.ts';
 import type { RunSession } from './run-session.ts';
 import { runIdentityOf } from './save-options.ts';
@@ -49,9 +47,14 @@ export async function agreeOnModel(
  * Checks that all workers have the same options, model, training rows, held-out rows and start, and kernels
  * that round alike. The version was checked when they opened the model (`agreeOnModel`).
  *
+ * @param checkpoint from which this worker would resume; that of the first worker counts
  * @throws QdyloraError COLLECTIVE_FAILED on all of them, with what differs
  */
-export async function agreeOnRun(opened: OpenedRun, { workers, fs }: RunSession): Promise<void> {
+export async function agreeOnRun(
+  opened: OpenedRun,
+  { workers, fs }: RunSession,
+  checkpoint: string | null,
+): Promise<void> {
   if (!workers) return;
   const { config, data, chosen } = opened;
   const values: Record<string, unknown> = {
@@ -59,7 +62,7 @@ export async function agreeOnRun(opened: OpenedRun, { workers, fs }: RunSession)
     ...Object.fromEntries(SHARED_KEYS.map((name) => [snakeCase(name), config[name]])),
     start_from_adapter: config.adapter !== null, // its path may differ; such a run is evaluated at step 0
     held_out_rows_hash: hashOfExamples(data.heldOut),
-    ...(await hashesOfStart(opened, workers, fs)),
+    ...(await hashesOfStart(opened, await broadcastText(workers, checkpoint), fs)),
   };
   await assertAgreement(workers, {
     kernels: chosen.label.split(',')[0],
@@ -74,22 +77,15 @@ export async function agreeOnRun(opened: OpenedRun, { workers, fs }: RunSession)
  */
 async function hashesOfStart(
   { config, run }: OpenedRun,
-  workers: Communicator,
+  checkpoint: string | null,
   fs: FileSystem = NODE_FILE_SYSTEM,
 ): Promise<Record<string, string | null>> {
-  const checkpoint = await broadcastText(workers, checkpointOf(config, fs));
   if (checkpoint !== null) return { checkpoint_hash: hashOfCheckpoint(checkpoint, fs) };
   return {
     adapter_hash: run.adapted && (await hashOfAdapter(run.adapted)),
     optimizer_state_hash: config.optimizerState === null ? null : hashOfCheckpoint(config.optimizerState, fs),
   };
 }
-
-/** The checkpoint that a run resumes from; null: it begins. Only the first worker looks for `auto`. */
-const checkpointOf = (
-  { outputDir, resumeFromCheckpoint: resume }: OpenedRun['config'],
-  fs: FileSystem,
-): string | null => (resume === 'auto' ? findCheckpoint(runPaths(outputDir).checkpoints, fs).path : resume);
 
 /**
  * SHA-256 of the manifest, which has the hash of each file: the trainer checks them when it reads the folder.

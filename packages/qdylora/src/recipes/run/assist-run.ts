@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import type { Communicator } from '@qdylora/collectives';
 import { temporaryFolder } from '../../temporary-folder.ts';
 import { checkHooks } from './check-hooks.ts';
-import { findsCheckpoint } from '../run-folder/output-folder.ts';
+import { checkpointOf } from '../run-folder/output-folder.ts';
 import { agreeOnRun } from './agree-on-run.ts';
 import { judgeOf } from './judging/judge-run.ts';
 import { openRun } from '../finetune.ts';
@@ -33,14 +33,14 @@ export async function assistRun(
   { workers, device, signal }: AssistOptions,
 ): Promise<void> {
   checkHooks('assist-run', { signal, device });
-  const isResumed = findsCheckpoint(requested);
+  const checkpoint = checkpointOf(requested);
   const outputDir = temporaryFolder('qdylora-worker-');
   try {
     const session = openSession({ backend: requested.backend, device, signal, workers });
     const pageDir = requested.pageDir ?? requested.outputDir;
     using opened = await openRun({ ...requested, outputDir, pageDir }, session);
-    await agreeOnRun(opened, session);
-    if (!isResumed) await startAdapter(opened, session);
+    await agreeOnRun(opened, session, checkpoint);
+    if (checkpoint === null) await startAdapter(opened, session);
     const judge = judgeOf(opened, session);
     const { training } = await learn(opened, judge, session);
     await judge?.atEnd(training.step);

@@ -9,7 +9,7 @@ import { refusedValue } from '../../config/values/check-combinations.ts';
 import { missingKey } from '../../config/names/missing-key.ts';
 import { baseQuantization } from '../adapter/base-quantization.ts';
 import { readAdapter, type ReadAdapter } from '../adapter/read-adapter.ts';
-import { findsCheckpoint } from '../run-folder/output-folder.ts';
+import { checkpointOf } from '../run-folder/output-folder.ts';
 
 /** A resolved run with the values that it needs to start. */
 export type PreparedRun = RunConfig & { readonly outputDir: string; readonly dataset: string[] };
@@ -27,7 +27,7 @@ export function prepareRun(explicit: ExplicitValues): PreparedRun {
   if (!config.outputDir)
     throw missingKey('output_dir', 'Name a folder for what the run writes: --output-dir runs/first.');
   const run = config as PreparedRun;
-  if (!findsCheckpoint(run)) assertStateExists(run); // a run that resumes has its own
+  if (checkpointOf(run) === null) assertStateExists(run); // a run that resumes has its own
   return run;
 }
 

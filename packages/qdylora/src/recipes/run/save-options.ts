@@ -34,7 +34,7 @@ export const runIdentityOf = ({ config, source, data, run }: OpenedRun) =>
     rows: data.training.length,
     rowsHash: data.report.fingerprint,
     tokensHash: tokensHash(data.training),
-    heldOutHash: hashOfExamples(data.heldOut),
+    heldOutHash: () => hashOfExamples(data.heldOut),
     totalSteps: run.totalSteps,
   });
 

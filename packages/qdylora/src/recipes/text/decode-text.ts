@@ -1,6 +1,7 @@
 import type { Tokenizer } from '@qdylora/data';
 import type { ChosenToken, DecodeEvent, TokenScores } from '@qdylora/models';
 import { countCharacters } from './count-characters.ts';
+import { isSpecial } from './is-special.ts';
 import { createStopFinder } from './stop-finder.ts';
 import { createTextDecoder, type DecodedPiece } from './text-decoder.ts';
 
@@ -94,7 +95,7 @@ function isShown(
   tokenizer: Pick<Tokenizer, 'decode'>,
   shownSpecialTokens: readonly string[],
 ): boolean {
-  if (tokenizer.decode([id], { skipSpecialTokens: true }) !== '') return true;
+  if (!isSpecial(id, tokenizer)) return true;
   const text = tokenizer.decode([id]);
   return text === '' || shownSpecialTokens.includes(text);
 }

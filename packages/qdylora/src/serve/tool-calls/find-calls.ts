@@ -57,8 +57,8 @@ function findCalls(text: string, readNext: (from: number) => NextCalls | null): 
 /** Where that ends which may lie between calls. */
 const skipBetween = (text: string, from: number): number => from + matchAt(BETWEEN, text, from)![0].length;
 
+/** @param pattern a sticky one */
 function matchAt(pattern: RegExp, text: string, from: number): RegExpExecArray | null {
-  const sticky = new RegExp(pattern);
-  sticky.lastIndex = from;
-  return sticky.exec(text);
+  pattern.lastIndex = from;
+  return pattern.exec(text);
 }

@@ -65,19 +65,16 @@ function taggedReader(names: ReadonlySet<string>): ToolCallReader {
   };
 }
 
-/** Where the calls of an answer begin: at the marker, or at `first` where the answer begins with it. */
-const BEGINNINGS = {
-  list: { marker: CALL_MARKERS.list[0], first: '[' },
-  named: { marker: CALL_MARKERS.named[0], first: CALL_MARKERS.named[0] },
-  object: { marker: CALL_MARKERS.object[0], first: '{' },
-} as const;
+/** What calls may begin with where the whole answer is calls; elsewhere they begin at the marker. */
+const FIRST = { list: '[', named: CALL_MARKERS.named[0], object: '{' } as const;
 
 /**
  * Calls at the end of an answer, which are certain only then. Without a marker they are the whole answer.
  * White space before them is not part of the text.
  */
-function markedReader(format: keyof typeof BEGINNINGS, names: ReadonlySet<string>): ToolCallReader {
-  const { marker, first } = BEGINNINGS[format];
+function markedReader(format: keyof typeof FIRST, names: ReadonlySet<string>): ToolCallReader {
+  const [marker] = CALL_MARKERS[format];
+  const first = FIRST[format];
   const find = (text: string): FoundCalls =>
     format === 'named' ? findNamedCalls(text, names) : findJsonCalls(text, marker, names);
   let held = '';
