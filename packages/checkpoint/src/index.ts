@@ -99,7 +99,7 @@ export type { TensorEntry } from './tensor-entry.ts';
 export type { SpecialTokens, TokenizerFiles } from './tokenizer/tokenizer-files.ts';
 export { canonicalJson } from './write/canonical-json.ts';
 export { NODE_FILE_SYSTEM, type FileSystem } from './write/file-system.ts';
-export { createHashedBlocks, PAGE_BYTES, type HashedBehind, type WriteBlocks } from './write/write-blocks.ts';
+export { createHashedBlocks, PAGE_BYTES, type HashedBlocks, type WriteBlocks } from './write/write-blocks.ts';
 export {
   deferredBytes,
   type FilePiece,

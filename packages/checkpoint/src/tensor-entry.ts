@@ -1,6 +1,6 @@
 import type { ReadFile } from './thread/file-thread.ts';
 
-export interface ReadBehindOptions {
+export interface ReadAsyncOptions {
   /** Default: 0. */
   readonly byteOffset?: number;
   /** Default: all bytes after `byteOffset`. */
@@ -26,11 +26,11 @@ export interface TensorEntry {
    */
   readInto(target: Uint8Array, byteOffset?: number): void;
   /**
-   * Reads bytes in the background into a part of `place`, which has room for PAGES_AROUND more; returns
-   * that part. Absent if the entry transforms the file's bytes. Do not free `place` or dispose the
-   * checkpoint before it resolves. A page-aligned `place` may bypass the page cache.
+   * Reads bytes in the background into a part of `buffer`, which has room for PAGES_AROUND more; returns
+   * that part. Absent if the entry transforms the file's bytes. Do not free `buffer` or dispose the
+   * checkpoint before it resolves. A page-aligned `buffer` may bypass the page cache.
    */
-  readBehind?(place: Uint8Array, options?: ReadBehindOptions): Promise<Uint8Array>;
+  readAsync?(buffer: Uint8Array, options?: ReadAsyncOptions): Promise<Uint8Array>;
   /**
    * Reads the values as float32, row-major. Exact for F16, BF16 and F32, rounded to nearest for F64,
    * dequantized for GGUF's packed types. @throws QdyloraError UNSUPPORTED for other types.

@@ -19,11 +19,11 @@ export interface ByteSource {
   /** Fills `target` completely from `offset`. @throws QdyloraError BAD_FILE if there are not enough bytes. */
   readInto(target: Uint8Array, offset: number): void;
   /**
-   * Reads in the background, with the system's threads or with `read`, into a part of `place`, which is
+   * Reads in the background, with the system's threads or with `read`, into a part of `buffer`, which is
    * PAGES_AROUND longer than `length`; returns that part. Bypasses the system's cache if that is faster and
-   * `place` begins on a page. Until it resolves, `place` must stay valid and the source open.
+   * `buffer` begins on a page. Until it resolves, `buffer` must stay valid and the source open.
    */
-  readPagesBehind(place: Uint8Array, bytes: PagesToRead): Promise<Uint8Array>;
+  readPagesAsync(buffer: Uint8Array, bytes: PagesToRead): Promise<Uint8Array>;
   close(): void;
 }
 
@@ -82,10 +82,10 @@ function fileSource(file: OpenFile, byteLength: number): ByteSource {
   const assertOpen = (): void => {
     if (!isOpen) throw new DisposedError('checkpoint');
   };
-  const readIntoBehind = async (target: Uint8Array, offset: number): Promise<void> => {
+  const readIntoAsync = async (target: Uint8Array, offset: number): Promise<void> => {
     assertOpen();
     for (let done = 0; done < target.length;) {
-      const bytesRead = await readPieceBehind(file, target.subarray(done), offset + done);
+      const bytesRead = await readPieceAsync(file, target.subarray(done), offset + done);
       if (bytesRead === 0) throw shrunkFile(file, { offset, wanted: target.length, bytesRead: done });
       done += bytesRead;
     }
@@ -103,9 +103,9 @@ function fileSource(file: OpenFile, byteLength: number): ByteSource {
         done += bytesRead;
       }
     },
-    async readPagesBehind(place, bytes) {
+    async readPagesAsync(buffer, bytes) {
       assertOpen();
-      return await (pages ??= pageReader(fd, readIntoBehind)).read(place, bytes);
+      return await (pages ??= pageReader(fd, readIntoAsync)).read(buffer, bytes);
     },
     close() {
       pages?.close();
@@ -124,7 +124,7 @@ function readPiece(file: OpenFile, target: Uint8Array, position: number): number
   }
 }
 
-const readPieceBehind = (file: OpenFile, target: Uint8Array, position: number): Promise<number> =>
+const readPieceAsync = (file: OpenFile, target: Uint8Array, position: number): Promise<number> =>
   new Promise((resolve, reject) => {
     const length = Math.min(READ_PIECE_BYTES, target.length);
     nodeFs.read(file.fd, target, 0, length, position, (cause, bytesRead) =>
@@ -174,8 +174,8 @@ export function memoryByteSource(bytes: Uint8Array, path = 'memory', format = 'm
     name: basename(path),
     byteLength: bytes.length,
     readInto,
-    async readPagesBehind(place, { offset, length }) {
-      const part = place.subarray(0, length);
+    async readPagesAsync(buffer, { offset, length }) {
+      const part = buffer.subarray(0, length);
       readInto(part, offset);
       return part;
     },

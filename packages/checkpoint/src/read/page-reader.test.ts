@@ -19,17 +19,17 @@ it(
     'through it',
   async () => {
     const blocks = createHashedBlocks({ blockBytes: 8 * PAGE_BYTES });
-    const [aligned] = blocks.places;
+    const [aligned] = blocks.buffers;
     const source = openByteSource(path, 'any');
     try {
       await fc.assert(
         fc.asyncProperty(fc.nat(file.length), fc.nat(file.length), fc.boolean(), async (a, b, onPage) => {
           const [from, to] = [Math.min(a, b), Math.max(a, b)];
-          const place = onPage
+          const buffer = onPage
             ? aligned.subarray(0, to - from + PAGES_AROUND)
             : new Uint8Array(to - from + PAGES_AROUND + 1).subarray(1);
-          place.fill(255);
-          expect(await source.readPagesBehind(place, { offset: from, length: to - from })).toEqual(
+          buffer.fill(255);
+          expect(await source.readPagesAsync(buffer, { offset: from, length: to - from })).toEqual(
             file.subarray(from, to),
           );
         }),
@@ -57,9 +57,9 @@ it('a refused read past the cache is not tried again; the read through the cache
     offsets.push(offset);
     target.set(file.subarray(offset, offset + target.length));
   });
-  const place = new Uint8Array(PAGES_AROUND + 11).subarray(1); // off a page, and off every block of a disk
+  const buffer = new Uint8Array(PAGES_AROUND + 11).subarray(1); // off a page, and off every block of a disk
   for (const offset of [3, 3])
-    expect(await reader.read(place, { offset, length: 10 })).toEqual(file.subarray(3, 13));
+    expect(await reader.read(buffer, { offset, length: 10 })).toEqual(file.subarray(3, 13));
   expect(offsets).toEqual([3, 3]);
   reader.close();
   closeSync(fd);
@@ -72,9 +72,9 @@ it('a file that has shrunk is an error, whichever way it is read', async () => {
   const source = openByteSource(short, 'any');
   truncateSync(short, 2 * PAGE_BYTES + 5);
   try {
-    for (const place of [blocks.places[0], new Uint8Array(8 * PAGE_BYTES)])
+    for (const buffer of [blocks.buffers[0], new Uint8Array(8 * PAGE_BYTES)])
       await rejectionOf(
-        source.readPagesBehind(place, { offset: PAGE_BYTES, length: 2 * PAGE_BYTES }),
+        source.readPagesAsync(buffer, { offset: PAGE_BYTES, length: 2 * PAGE_BYTES }),
         'BAD_FILE',
       );
   } finally {
@@ -93,7 +93,7 @@ it(
     writeFileSync(large, bytes);
     const fd = openSync(large, 'r');
     const blocks = createHashedBlocks({ blockBytes: 2 ** 21 });
-    const [place] = blocks.places;
+    const [buffer] = blocks.buffers;
     let clock = 0;
     let through = 0;
     const reader = pageReader(
@@ -114,7 +114,7 @@ it(
     for (let i = 0; i < 5; i++)
       expect(
         Buffer.compare(
-          await reader.read(place!, { offset: 3, length: 2 ** 20, read }),
+          await reader.read(buffer!, { offset: 3, length: 2 ** 20, read }),
           bytes.subarray(3, 3 + 2 ** 20),
         ),
       ).toBe(0);
@@ -135,7 +135,7 @@ it('a long read tries a way on its first megabyte, and takes the other one for t
   writeFileSync(large, bytes);
   const fd = openSync(large, 'r');
   const blocks = createHashedBlocks({ blockBytes: 2 ** 22 });
-  const [place] = blocks.places;
+  const [buffer] = blocks.buffers;
   let clock = 0;
   const reader = pageReader(
     fd,
@@ -154,7 +154,7 @@ it('a long read tries a way on its first megabyte, and takes the other one for t
   for (let i = 0; i < 11; i++)
     expect(
       Buffer.compare(
-        await reader.read(place!, { offset: 70, length, read }),
+        await reader.read(buffer!, { offset: 70, length, read }),
         bytes.subarray(70, 70 + length),
       ),
     ).toBe(0);

@@ -15,10 +15,10 @@ export interface PagesToRead {
 /** Reads one open file in the background, through the system's cache or past it. */
 export interface PageReader {
   /**
-   * Reads `length` bytes at `offset` into a part of `place`, which is PAGES_AROUND longer, and returns that
-   * part. Only a place that begins on a page can be read into past the cache.
+   * Reads `length` bytes at `offset` into a part of `buffer`, which is PAGES_AROUND longer, and returns that
+   * part. Only a buffer that begins on a page can be read into past the cache.
    */
-  read(place: Uint8Array, bytes: PagesToRead): Promise<Uint8Array>;
+  read(buffer: Uint8Array, bytes: PagesToRead): Promise<Uint8Array>;
   close(): void;
 }
 
@@ -40,16 +40,16 @@ export function pageReader(
   let isRefused = false;
   const ways = fasterWay(['through', 'past'] as const, CACHE_HANDICAP);
   return {
-    async read(place, { offset, length, read = readBySystem }) {
+    async read(buffer, { offset, length, read = readBySystem }) {
       const shift = offset % PAGE_BYTES;
-      const part = place.subarray(shift, shift + length);
+      const part = buffer.subarray(shift, shift + length);
       const { way, other, isTrial } = ways.next();
       const readPart = async (taken: 'through' | 'past', from: number, to: number): Promise<void> => {
         if (taken === 'past' && direct !== null && !isRefused) {
           const page = from === 0 ? 0 : shift + from;
           const needed = shift + to - page;
           const { count, milliseconds } = await readPages(
-            place.subarray(page, page + Math.ceil(needed / PAGE_BYTES) * PAGE_BYTES),
+            buffer.subarray(page, page + Math.ceil(needed / PAGE_BYTES) * PAGE_BYTES),
             { fd: direct, offset: offset - shift + page, needed, read },
           );
           if (count >= needed) return ways.took(taken, to - from, milliseconds);

@@ -33,15 +33,15 @@ export function safetensorsEntry(
     shape,
     byteLength,
     readInto,
-    async readBehind(place, { byteOffset = 0, length = byteLength - byteOffset, read } = {}) {
+    async readAsync(buffer, { byteOffset = 0, length = byteLength - byteOffset, read } = {}) {
       assertInside(byteOffset, length);
       assertArgument(
-        place.length >= length + PAGES_AROUND,
+        buffer.length >= length + PAGES_AROUND,
         'safetensors',
         `The ${length} bytes of ${printedName(name)} and ${PAGES_AROUND} more do not fit into ` +
-          `${place.length}`,
+          `${buffer.length}`,
       );
-      return await source.readPagesBehind(place, { offset: start + byteOffset, length, read });
+      return await source.readPagesAsync(buffer, { offset: start + byteOffset, length, read });
     },
     readBytes() {
       const bytes = allocateBytes(byteLength);

@@ -10,7 +10,7 @@ import {
   type TensorBytes,
 } from '../write/readable-bytes.ts';
 import { someFileSystem } from '../write/option-rules.ts';
-import { writeFileBehind, type WriteBehindOptions } from '../write/write-file-behind.ts';
+import { writeFileAsync, type WriteAsyncOptions } from '../write/write-file-async.ts';
 import { writeFileDurably, writeFileUnsynced } from '../write/write-file-durably.ts';
 import {
   HEADER_ALIGNMENT,
@@ -85,16 +85,16 @@ export function writeSafetensors(
 }
 
 /**
- * Writes the same file in the background; returns its size and hash. See `writeFileBehind`.
+ * Writes the same file in the background; returns its size and hash. See `writeFileAsync`.
  *
  * @throws QdyloraError BAD_ARGUMENT, WRITE_FAILED, as a rejection
  */
 export async function streamSafetensors(
   path: string,
   tensors: Iterable<TensorToStream>,
-  { metadata, blocks }: Pick<WriteSafetensorsOptions, 'metadata'> & WriteBehindOptions = {},
+  { metadata, blocks }: Pick<WriteSafetensorsOptions, 'metadata'> & WriteAsyncOptions = {},
 ): Promise<FileRecord> {
-  return writeFileBehind(path, safetensorsPieces(tensors, { metadata }), { blocks });
+  return writeFileAsync(path, safetensorsPieces(tensors, { metadata }), { blocks });
 }
 
 /**

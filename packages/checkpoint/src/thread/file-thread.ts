@@ -20,21 +20,21 @@ export type WriteFile = (fd: number, bytes: Uint8Array, position: number) => Pro
 
 /**
  * A thread that executes reads and writes one after another, in the order of the requests. It reads into its
- * own places.
+ * own buffers.
  */
 export interface FileThread {
-  /** Memory to read into; each place begins on a page. */
-  readonly places: readonly Uint8Array[];
-  /** `target` must be a part of one of the places. */
+  /** Memory to read into; each buffer begins on a page. */
+  readonly buffers: readonly Uint8Array[];
+  /** `target` must be a part of one of the buffers. */
   readonly read: ReadFile;
   readonly write: WriteFile;
   close(): Promise<void>;
 }
 
 export interface FileThreadOptions extends Pick<SharedThreadOptions, 'prepare'> {
-  readonly places: number;
-  /** Size of a place, in whole pages. */
-  readonly placeBytes: number;
+  readonly buffers: number;
+  /** Size of a buffer, in whole pages. */
+  readonly bufferBytes: number;
 }
 
 /** Operation, file descriptor, memory with offset and length, and position in the file. */
@@ -72,15 +72,15 @@ parentPort.on('message', ([call, fd, memory, at, length, position]) => {
  * less memory (2 cores, a virtual machine, 2026: a model of 13.5 GB is quantized in 8.2 to 8.6 s instead of
  * 9.2 to 9.6 s).
  */
-export function createFileThread({ places, placeBytes, prepare }: FileThreadOptions): FileThread {
+export function createFileThread({ buffers, bufferBytes, prepare }: FileThreadOptions): FileThread {
   const thread = sharedThread<Request, Answer>(READ_WRITE_THREAD_SOURCE, {
-    bytes: places * placeBytes,
+    bytes: buffers * bufferBytes,
     prepare,
   });
   return {
-    places: Array.from(
-      { length: places },
-      (_, i) => new Uint8Array(thread.memory, i * placeBytes, placeBytes),
+    buffers: Array.from(
+      { length: buffers },
+      (_, i) => new Uint8Array(thread.memory, i * bufferBytes, bufferBytes),
     ),
     read: (fd, target, position) =>
       // the fallback read will report the reason

@@ -8,7 +8,7 @@ import { NODE_FILE_SYSTEM } from './file-system.ts';
 import { folderFiles } from '../folder/folder-files.ts';
 import { STAGING_BYTES, type ReadableBytes } from './readable-bytes.ts';
 import { PAGE_BYTES, plainBlocks } from './write-blocks.ts';
-import { writeFileBehind } from './write-file-behind.ts';
+import { writeFileAsync } from './write-file-async.ts';
 import { streamFile } from './stream-file.ts';
 
 const root = temporaryFolder();
@@ -75,7 +75,7 @@ describe('bytes that are read while a file is written', () => {
           list.map(({ bytes: few, isSource }) => ({ bytes: Buffer.alloc(99 * few.length, few), isSource })),
           PAGE_BYTES,
         );
-        const record = await writeFileBehind(join(folder, 'blocks'), large.pieces, {
+        const record = await writeFileAsync(join(folder, 'blocks'), large.pieces, {
           blocks: plainBlocks(PAGE_BYTES),
         });
         expect([files.records.get('folder'), record]).toEqual([recordOf(bytes), recordOf(large.bytes)]);
@@ -109,7 +109,7 @@ describe('bytes that are read while a file is written', () => {
       },
     };
     await expect(streamFile(join(folder, 'one'), [failing])).rejects.toBe(lost);
-    await expect(writeFileBehind(join(folder, 'two'), [failing])).rejects.toBe(lost);
+    await expect(writeFileAsync(join(folder, 'two'), [failing])).rejects.toBe(lost);
     expect(readdirSync(folder)).toEqual([]);
   });
 });

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { createFileThread } from '../thread/file-thread.ts';
 import { createHashedBlocks, PAGE_BYTES, plainBlocks } from './write-blocks.ts';
-import { writeFileBehind } from './write-file-behind.ts';
+import { writeFileAsync } from './write-file-async.ts';
 
 const root = temporaryFolder();
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
@@ -17,10 +17,10 @@ it(
   async () => {
     const hashed = createHashedBlocks({ blockBytes: 2 * PAGE_BYTES });
     const plain = plainBlocks(2 * PAGE_BYTES);
-    const thread = createFileThread({ places: 1, placeBytes: PAGE_BYTES });
+    const thread = createFileThread({ buffers: 1, bufferBytes: PAGE_BYTES });
     const written = createHashedBlocks({ blockBytes: 2 * PAGE_BYTES, write: thread.write });
     const path = join(root, 'any'); // small ones: files have many, and end anywhere in them
-    expect(hashed.places.map(({ byteOffset, length }) => [byteOffset, length])).toEqual(
+    expect(hashed.buffers.map(({ byteOffset, length }) => [byteOffset, length])).toEqual(
       [0, 1, 2, 3].map((i) => [2 * i * PAGE_BYTES, 2 * PAGE_BYTES]),
     );
     try {
@@ -31,7 +31,7 @@ it(
           );
           const whole = Buffer.concat(pieces);
           for (const blocks of [hashed, plain, written]) {
-            expect(await writeFileBehind(path, pieces, { blocks })).toEqual({
+            expect(await writeFileAsync(path, pieces, { blocks })).toEqual({
               size: whole.length,
               sha256: sha256(whole),
             });
@@ -63,18 +63,18 @@ it('a failed file leaves no trace in the next hash; none is written after the th
     yield bytes;
     throw new Error('no more');
   };
-  await expect(writeFileBehind(path, failing(), { blocks })).rejects.toThrow('no more');
-  expect(await writeFileBehind(path, [bytes], { blocks })).toEqual({ size: 9000, sha256: sha256(bytes) });
+  await expect(writeFileAsync(path, failing(), { blocks })).rejects.toThrow('no more');
+  expect(await writeFileAsync(path, [bytes], { blocks })).toEqual({ size: 9000, sha256: sha256(bytes) });
   rmSync(path);
   await blocks.close();
-  await expect(writeFileBehind(path, [bytes], { blocks })).rejects.toMatchObject({ code: 'DISPOSED' });
+  await expect(writeFileAsync(path, [bytes], { blocks })).rejects.toMatchObject({ code: 'DISPOSED' });
   expect(readdirSync(root)).toEqual([]);
 });
 
 it("a thread that the system refuses to write for says why, by the system's code, and goes on", async () => {
   const path = join(root, 'read-only');
-  const thread = createFileThread({ places: 2, placeBytes: PAGE_BYTES });
-  const [bytes, back] = thread.places;
+  const thread = createFileThread({ buffers: 2, bufferBytes: PAGE_BYTES });
+  const [bytes, back] = thread.buffers;
   writeFileSync(path, '');
   const reading = openSync(path, 'r');
   const both = openSync(path, 'r+');

@@ -4,7 +4,7 @@ import { sharedThread, type SharedThreadOptions } from '../thread/shared-thread.
 
 /** Memory blocks used in turn: one is filled while the others are hashed and written. */
 export interface WriteBlocks {
-  readonly places: readonly Uint8Array[];
+  readonly buffers: readonly Uint8Array[];
   /** Writes from the blocks; undefined: the system's threads write. */
   readonly write?: WriteFile;
   /** Starts the hash of the next file. */
@@ -30,7 +30,7 @@ export const PAGE_BYTES = 4096;
 export function plainBlocks(blockBytes = BLOCK_BYTES): WriteBlocks {
   let hash = createHash('sha256');
   return {
-    places: Array.from({ length: BLOCKS }, () => new Uint8Array(blockBytes)),
+    buffers: Array.from({ length: BLOCKS }, () => new Uint8Array(blockBytes)),
     beginHash() {
       hash = createHash('sha256');
     },
@@ -43,7 +43,7 @@ export function plainBlocks(blockBytes = BLOCK_BYTES): WriteBlocks {
 }
 
 /** Blocks of whole pages, with the thread that hashes them. */
-export interface HashedBehind extends WriteBlocks {
+export interface HashedBlocks extends WriteBlocks {
   /** Ends the thread. */
   close(): Promise<void>;
 }
@@ -69,13 +69,13 @@ export function createHashedBlocks({
   blockBytes = BLOCK_BYTES,
   write,
   prepare,
-}: HashedBlocksOptions = {}): HashedBehind {
+}: HashedBlocksOptions = {}): HashedBlocks {
   const thread = sharedThread<'begin' | 'digest' | readonly [number, number], string>(HASH_THREAD_SOURCE, {
     bytes: BLOCKS * blockBytes,
     prepare,
   });
   return {
-    places: Array.from(
+    buffers: Array.from(
       { length: BLOCKS },
       (_, i) => new Uint8Array(thread.memory, i * blockBytes, blockBytes),
     ),

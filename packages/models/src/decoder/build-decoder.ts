@@ -27,7 +27,9 @@ export function buildDecoder<C extends FamilyConfig, L>(
     new EmbeddingTable(name, weights.table(name, [rows, hiddenSize]));
   const embedding = table(names.embedding, vocabularySize);
   const positions = names.positions ? table(names.positions, maxPositions) : null;
-  const layers = config.attention.map((_, i) => family.layer(config, weights, `${names.layers}.${i}`, i));
+  const layers = config.attention.map((_, i) =>
+    family.buildLayer(config, weights, `${names.layers}.${i}`, i),
+  );
   const norm = family.norm(config, weights, names.norm);
   const head = config.tiedHead ? embedding.weight : weights.table(names.head, [vocabularySize, hiddenSize]);
   return {

@@ -50,7 +50,7 @@ export function decoderHidden<C extends FamilyConfig, L>(
       angles: attention.rope && angles.get(attention.rope)!,
       cache: cache?.layers[i],
     };
-    return family.block(modules.layers[i]!, config, pass, input ?? embedded(config, modules, inner, batch));
+    return family.forward(modules.layers[i]!, config, pass, input ?? embedded(config, modules, inner, batch));
   };
   const spans = recomputeSpans(ctx, modules.layers.length);
   // the first span makes its input again

@@ -56,7 +56,7 @@ export const falcon: Family<FalconConfig, FalconLayer> = {
   },
   norm: (config, weights, name) => layerNorm(weights, name, config),
 
-  layer(config, weights, at, i) {
+  buildLayer(config, weights, at, i) {
     const { hiddenSize, intermediateSize, hasBias: bias } = config;
     const { heads, kvHeads, headDim } = config.attention[i];
     return {
@@ -76,7 +76,7 @@ export const falcon: Family<FalconConfig, FalconLayer> = {
     };
   },
 
-  block({ attentionNorm, mlpNorm, attention, mlp }, { activation, mlpInput }, pass, x) {
+  forward({ attentionNorm, mlpNorm, attention, mlp }, { activation, mlpInput }, pass, x) {
     const { ctx } = pass;
     const attentionInput = attentionNorm.forward(ctx, x);
     const attended = fusedAttention(attention, 'by kv head', pass, attentionInput);

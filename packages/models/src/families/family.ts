@@ -40,7 +40,7 @@ export interface Family<C extends FamilyConfig = FamilyConfig, L = unknown> {
   /** The norm after the last layer. */
   norm(config: C, weights: WeightSource, name: string): Norm;
   /** The modules of layer `i`. Their names begin with `at`. */
-  layer(config: C, weights: WeightSource, at: string, i: number): L;
+  buildLayer(config: C, weights: WeightSource, at: string, i: number): L;
   /** Forward pass of one layer.  x: [tokens, hidden] → [tokens, hidden] */
-  block(layer: L, config: C, pass: LayerPass, x: Hidden): Hidden;
+  forward(layer: L, config: C, pass: LayerPass, x: Hidden): Hidden;
 }

@@ -34,7 +34,7 @@ export const gemma2: Family<LlamaConfig, Gemma2Layer> = {
       softCaps: { scores: DEFAULTS.scoreSoftCap, logits: DEFAULTS.logitSoftCap },
     }),
 
-  layer(config, weights, at, i) {
+  buildLayer(config, weights, at, i) {
     const norm = (name: string): RmsNormLayer => llamaNorm(config, weights, `${at}.${name}`);
     return {
       inputNorm: norm('input_layernorm'),
@@ -46,7 +46,7 @@ export const gemma2: Family<LlamaConfig, Gemma2Layer> = {
     };
   },
 
-  block(layer, { activation }, pass, x) {
+  forward(layer, { activation }, pass, x) {
     const { ctx } = pass;
     const attentionInput = layer.inputNorm.forward(ctx, x, ctx.activationDtype);
     const attended = separateAttention(layer.attention, pass, attentionInput);

@@ -85,7 +85,7 @@ export const gptNeox: Family<GptNeoxConfig, GptNeoxLayer> = {
 
   norm: (config, weights, name) => layerNorm(weights, name, config),
 
-  layer(config, weights, at) {
+  buildLayer(config, weights, at) {
     const { hiddenSize, intermediateSize, attentionBias: bias } = config;
     return {
       inputNorm: layerNorm(weights, `${at}.input_layernorm`, config),
@@ -103,7 +103,7 @@ export const gptNeox: Family<GptNeoxConfig, GptNeoxLayer> = {
     };
   },
 
-  block(layer, { activation, isParallel }, pass, x) {
+  forward(layer, { activation, isParallel }, pass, x) {
     const { ctx } = pass;
     const attentionInput = layer.inputNorm.forward(ctx, x);
     const attended = fusedAttention(layer.attention, 'by kv head', pass, attentionInput);

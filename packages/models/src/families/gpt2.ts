@@ -74,7 +74,7 @@ export const gpt2: Family<Gpt2Config, Gpt2Layer> = {
 
   norm: (config, weights, name) => layerNorm(weights, name, config),
 
-  layer(config, weights, at) {
+  buildLayer(config, weights, at) {
     const { hiddenSize, intermediateSize } = config;
     const bias = true;
     return {
@@ -91,7 +91,7 @@ export const gpt2: Family<Gpt2Config, Gpt2Layer> = {
     };
   },
 
-  block(layer, { activation }, pass, x) {
+  forward(layer, { activation }, pass, x) {
     const { ctx } = pass;
     const attentionInput = layer.inputNorm.forward(ctx, x);
     const attended = fusedAttention(layer.attention, 'side by side', pass, attentionInput);

@@ -67,14 +67,14 @@ export const llama: Family<LlamaConfig, LlamaLayer> = {
 
   norm: llamaNorm,
 
-  layer: (config, weights, at, i) => ({
+  buildLayer: (config, weights, at, i) => ({
     inputNorm: llamaNorm(config, weights, `${at}.input_layernorm`),
     attention: buildSeparateAttention(weights, `${at}.self_attn`, config.attention[i], config),
     mlpNorm: llamaNorm(config, weights, `${at}.post_attention_layernorm`),
     mlp: buildGatedMlp(weights, `${at}.mlp`, config),
   }),
 
-  block(layer, { activation }, pass, x) {
+  forward(layer, { activation }, pass, x) {
     const { ctx } = pass;
     const attentionInput = layer.inputNorm.forward(ctx, x, ctx.activationDtype);
     const attended = separateAttention(layer.attention, pass, attentionInput);

@@ -50,7 +50,7 @@ export const phi3: Family<LlamaConfig, Phi3Layer> = {
     });
   },
 
-  layer(config, weights, at, i) {
+  buildLayer(config, weights, at, i) {
     const { hiddenSize, intermediateSize } = config;
     const { heads, kvHeads, headDim } = config.attention[i];
     return {
@@ -70,7 +70,7 @@ export const phi3: Family<LlamaConfig, Phi3Layer> = {
     };
   },
 
-  block(layer, config, pass, x) {
+  forward(layer, config, pass, x) {
     const { ctx } = pass;
     const attentionInput = layer.inputNorm.forward(ctx, x);
     const attended = fusedAttention(layer.attention, 'side by side', pass, attentionInput);

@@ -150,7 +150,7 @@ function copiedFirst(
  * or lies in memory of another kind.
  */
 const arrivingDtype = (memory: Memory, entry: TensorEntry): StoredDtype | null =>
-  memory.space.isHost && entry.readBehind && isAsStored(entry.dtype) ? entry.dtype : null;
+  memory.space.isHost && entry.readAsync && isAsStored(entry.dtype) ? entry.dtype : null;
 
 /** What a reader decodes to by default: the dtype that the weight had. */
 const sourceDtypeOf = ({ storedDtype }: LocatedWeight): SourceDtype =>
@@ -164,7 +164,7 @@ function plainTensor({ name, entry }: LocatedWeight, ring: ReadingRing): TensorT
       name,
       dtype,
       shape,
-      bytes: () => (entry.readBehind ? readAhead(ring, [entry]) : piecesOf(entry)),
+      bytes: () => (entry.readAsync ? readAhead(ring, [entry]) : piecesOf(entry)),
     };
   return { name, dtype: 'BF16', shape, bytes: () => bytesIn(entry.readFloat32(), 'bf16') };
 }

@@ -78,9 +78,9 @@ it(
     const coming = readAhead(ring, entries);
     await coming.next();
     await coming.return();
-    for (const place of ring.places) place.fill(9);
+    for (const buffer of ring.buffers) buffer.fill(9);
     await new Promise((resolve) => setTimeout(resolve, 5));
-    expect(ring.places.every((place) => place.every((byte) => byte === 9))).toBe(true);
+    expect(ring.buffers.every((buffer) => buffer.every((byte) => byte === 9))).toBe(true);
     truncateSync(join(root, 'short'), statSync(join(root, 'short')).size - 10);
     const readAll = async (list: readonly TensorEntry[]): Promise<void> => {
       for await (const _ of readAhead(ring, list));
@@ -96,7 +96,7 @@ it('an ended thread leaves no one waiting', async () => {
   await expect(readAhead(ended.rings[0], [file.tensors.get('a')!]).next()).resolves.toMatchObject({
     value: expect.any(Uint8Array) as Uint8Array,
   }); // small: read through the cache
-  await expect(ended.rings[0].read(0, ended.rings[0].places[0], 0)).rejects.toMatchObject({
+  await expect(ended.rings[0].read(0, ended.rings[0].buffers[0], 0)).rejects.toMatchObject({
     code: 'DISPOSED',
   });
 });

@@ -18,11 +18,11 @@ export const STRETCH_BYTES = 2 ** 22;
  * One stretch belongs to the caller; the others are read or being read, so that a slow moment of disk or
  * caller stops neither.
  */
-const PLACES = 3;
+const BUFFERS = 3;
 
-/** Places that are filled in turn, and the function that reads into them. */
+/** Buffers that are filled in turn, and the function that reads into them. */
 export interface ReadingRing {
-  readonly places: readonly Uint8Array[];
+  readonly buffers: readonly Uint8Array[];
   readonly read: ReadFile;
 }
 
@@ -38,15 +38,15 @@ export interface ReadingRings {
 
 /** @param prepare as of `createFileThread` */
 export function createReadingRings(prepare?: (memory: Uint8Array) => void): ReadingRings {
-  const { places, read, write, close } = createFileThread({
-    places: 2 * PLACES,
-    placeBytes: Math.ceil((STRETCH_BYTES + PAGES_AROUND) / PAGE_BYTES) * PAGE_BYTES,
+  const { buffers, read, write, close } = createFileThread({
+    buffers: 2 * BUFFERS,
+    bufferBytes: Math.ceil((STRETCH_BYTES + PAGES_AROUND) / PAGE_BYTES) * PAGE_BYTES,
     prepare,
   });
   return {
     rings: [
-      { places: places.slice(0, PLACES), read },
-      { places: places.slice(PLACES), read },
+      { buffers: buffers.slice(0, BUFFERS), read },
+      { buffers: buffers.slice(BUFFERS), read },
     ],
     write,
     close,
@@ -55,13 +55,13 @@ export function createReadingRings(prepare?: (memory: Uint8Array) => void): Read
 
 /**
  * The bytes of tensors one after another, in stretches of at most STRETCH_BYTES, read while the caller works
- * on earlier ones. A stretch is valid until the next one is requested: it is in a place of a ring.
+ * on earlier ones. A stretch is valid until the next one is requested: it is in a buffer of a ring.
  *
- * @param entries tensors with `readBehind`
+ * @param entries tensors with `readAsync`
  * @throws QdyloraError BAD_FILE where bytes are missing
  */
 export async function* readAhead(
-  { places, read }: ReadingRing,
+  { buffers, read }: ReadingRing,
   entries: readonly TensorEntry[],
 ): AsyncGenerator<Uint8Array, void, void> {
   const stretches = entries.flatMap(cut);
@@ -69,18 +69,18 @@ export async function* readAhead(
   const begin = (i: number): void => {
     if (i >= stretches.length) return;
     const { entry, byteOffset, length } = stretches[i];
-    const reading = entry.readBehind!(places[i % places.length], { byteOffset, length, read });
+    const reading = entry.readAsync!(buffers[i % buffers.length], { byteOffset, length, read });
     reading.catch(() => {}); // told where it is awaited
     coming.push(reading);
   };
   try {
-    for (let i = 1; i < places.length; i++) begin(i - 1);
+    for (let i = 1; i < buffers.length; i++) begin(i - 1);
     for (let i = 0; i < stretches.length; i++) {
-      begin(i + places.length - 1);
+      begin(i + buffers.length - 1);
       yield await coming.shift()!;
     }
   } finally {
-    await Promise.allSettled(coming); // nothing may write into places that another takes
+    await Promise.allSettled(coming); // nothing may write into buffers that another takes
   }
 }
 

@@ -9,7 +9,7 @@ import { validateFolder } from '../folder/manifest.ts';
 import { tensorOf } from '../safetensors/tensor-of.ts';
 import { writeSafetensors, streamSafetensors } from '../safetensors/write-file.ts';
 import { rejectionOf } from '../test-support/error-of.ts';
-import { writeFileBehind } from './write-file-behind.ts';
+import { writeFileAsync } from './write-file-async.ts';
 
 const root = temporaryFolder();
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
@@ -20,19 +20,19 @@ describe('a file that is written behind', () => {
       fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 5 }), async (pieces) => {
         const path = join(root, 'any');
         const whole = Buffer.concat(pieces);
-        expect(await writeFileBehind(path, pieces)).toEqual({ size: whole.length, sha256: sha256(whole) });
+        expect(await writeFileAsync(path, pieces)).toEqual({ size: whole.length, sha256: sha256(whole) });
         expect(readFileSync(path).equals(whole)).toBe(true);
       }),
       { numRuns: 30 },
     );
     const many = Array.from({ length: 1500 }, (_, i) => Uint8Array.of(i % 256, 7));
-    expect(await writeFileBehind(join(root, 'many'), many)).toEqual({
+    expect(await writeFileAsync(join(root, 'many'), many)).toEqual({
       size: 3000,
       sha256: sha256(Buffer.concat(many)),
     });
     expect(readFileSync(join(root, 'many')).equals(Buffer.concat(many))).toBe(true);
     const large = new Uint8Array(2 ** 24 + 5).map((_, i) => i % 251);
-    expect(await writeFileBehind(join(root, 'large'), [large])).toEqual({
+    expect(await writeFileAsync(join(root, 'large'), [large])).toEqual({
       size: large.length,
       sha256: sha256(large),
     });
@@ -46,10 +46,10 @@ describe('a file that is written behind', () => {
       throw new Error('no more');
     };
     writeFileSync(path, 'old');
-    await expect(writeFileBehind(path, failing())).rejects.toThrow('no more');
+    await expect(writeFileAsync(path, failing())).rejects.toThrow('no more');
     mkdirSync(join(root, 'taken'));
-    await rejectionOf(writeFileBehind(join(root, 'taken'), [Uint8Array.of(1)]), 'WRITE_FAILED');
-    await rejectionOf(writeFileBehind(join(root, 'nowhere/x'), [Uint8Array.of(1)]), 'WRITE_FAILED');
+    await rejectionOf(writeFileAsync(join(root, 'taken'), [Uint8Array.of(1)]), 'WRITE_FAILED');
+    await rejectionOf(writeFileAsync(join(root, 'nowhere/x'), [Uint8Array.of(1)]), 'WRITE_FAILED');
     expect([readFileSync(path, 'utf8'), readdirSync(root).filter((name) => name.includes('.tmp-'))]).toEqual([
       'old',
       [],

@@ -11,7 +11,7 @@ import { syncFolder } from './sync-path.ts';
 import { temporaryName } from './temporary-name.ts';
 import { tookNoBytes } from './write-all.ts';
 
-export interface WriteBehindOptions {
+export interface WriteAsyncOptions {
   /**
    * Blocks to reuse for several files, which saves memory. Page-aligned blocks of whole pages are written
    * past the system's cache if the file system supports it.
@@ -29,21 +29,21 @@ export interface WriteBehindOptions {
  * @throws QdyloraError WRITE_FAILED, as a rejection. The temporary file is removed; `path` is unchanged,
  * or, if only the last fsync failed, already replaced.
  */
-export async function writeFileBehind(
+export async function writeFileAsync(
   path: string,
   pieces: FilePieces,
-  { blocks = plainBlocks() }: WriteBehindOptions = {},
+  { blocks = plainBlocks() }: WriteAsyncOptions = {},
 ): Promise<FileRecord> {
   const temporary = temporaryName(path);
   let size = 0;
   let sha256 = '';
   try {
     const file = await createFile(temporary, blocks.write);
-    const uses: Promise<unknown>[] = blocks.places.map(() => Promise.resolve());
+    const uses: Promise<unknown>[] = blocks.buffers.map(() => Promise.resolve());
     const writes: Promise<void>[] = [];
     try {
       blocks.beginHash();
-      for await (const { filled, turn } of filledBlocks(pieces, blocks.places, uses)) {
+      for await (const { filled, turn } of filledBlocks(pieces, blocks.buffers, uses)) {
         const position = size;
         const before = writes.length < WRITES_AT_ONCE ? Promise.resolve() : writes.shift()!;
         const write = before.then(() => file.write(filled, position));
@@ -92,7 +92,7 @@ interface FilledBlock {
  */
 async function* filledBlocks(
   pieces: FilePieces,
-  blocks: WriteBlocks['places'],
+  blocks: WriteBlocks['buffers'],
   uses: readonly Promise<unknown>[],
 ): AsyncGenerator<FilledBlock> {
   let turn = 0;
