@@ -89,8 +89,9 @@ export interface RunOptions {
   readonly rankSchedule?: 'one' | 'each' | 'stratified' | 'sandwich' | 'all';
   /**
    * Share of the steps, at the beginning, that train the largest rank alone. Then the adapter rows are
-   * sorted by SVD, and all ranks train. By default 0.5, but 0 for a single rank, with lora_scaling sqrt
-   * or paper, update_rule: newest_block or distillation_student: drawn, or if adapter is set.
+   * sorted by SVD, and all ranks train. By default 0.3 with distillation and 0.5 without, but 0 for a
+   * single rank, with lora_scaling sqrt or paper, update_rule: newest_block or distillation_student:
+   * drawn, or if adapter is set.
    */
   readonly wideRatio?: number | null;
   /**

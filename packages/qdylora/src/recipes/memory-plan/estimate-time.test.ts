@@ -44,7 +44,7 @@ describe('the estimate of time', () => {
       const time = await estimateTime(backend, config, model);
       expect(time.operationsPerSecond).toBeGreaterThan(0);
       expect(time.stepTokens).toBe(2 * 3 * 8);
-      expect(time.stepSeconds).toBeCloseTo((1.3125 * 48 * 4060) / time.operationsPerSecond, 12);
+      expect(time.stepSeconds).toBeCloseTo((1.4375 * 48 * 4060) / time.operationsPerSecond, 12);
       expect(time.runSeconds).toBe(5 * time.stepSeconds);
       expect(backend.memory.usage().liveBytes).toBe(liveBytes);
     },
@@ -54,14 +54,14 @@ describe('the estimate of time', () => {
 describe('the passes of a row', () => {
   it.each<[number, object]>([
     [1, { distillation: 0 }],
-    [1.3125, {}], // in half of the steps rank 1 runs over half of the rows, in one of eight a drawn rank
+    [1.4375, {}], // in 0.7 of the steps half of the rows run at rank 1 too, in a quarter of them a drawn rank
     [1.625, { wideRatio: 0 }],
-    [1.25, { distillationStudent: 'smallest' }],
-    [1.5, { distillationStudent: 'both', ranks: [1, 4], rankDistribution: [1, 0] }],
+    [1.35, { distillationStudent: 'smallest' }],
+    [1.7, { distillationStudent: 'both', ranks: [1, 4], rankDistribution: [1, 0] }],
     [1, { distillationStudent: 'drawn' }],
     [1, { method: 'none' }],
   ])('are %d on average with %j', (passes, options) => {
-    expect(passesPerRow(configOf(options))).toBe(passes);
+    expect(passesPerRow(configOf(options))).toBeCloseTo(passes, 12);
   });
 });
 
