@@ -53,7 +53,10 @@ export const MEASURE_RULES: OptionRules<MeasureOptions> = {
   clock: someFunction,
 };
 
-/** A set of examples and a way to measure a model on them. */
+/**
+ * A set of examples and a way to measure a model on them. What it measures is a loss: the ranks with the
+ * lowest Σ sums / Σ counts are the best. For a score, of which more is better, use `scoreReport`.
+ */
 export interface EvalTask {
   readonly name: string;
   /** Measures several views in one pass over the data. Results are in the order of `views`. */

@@ -8,6 +8,10 @@ export type SpecsOf<O> = { readonly [K in keyof O]: ArraySpec | undefined };
  * Kernels of all backends are tested against the reference.
  */
 export interface Op<I extends Arrays = Arrays, O extends Arrays = Arrays, A = unknown> {
+  /**
+   * Backends find kernels by this name. An op that has the name of another one's kernel is refused, so choose
+   * a prefix for ops of your own.
+   */
   readonly name: string;
   /**
    * Dtypes and number of axes of each input, and whether a call may leave it out. `runOp` checks them

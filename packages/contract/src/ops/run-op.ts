@@ -80,6 +80,7 @@ export function prepareOp<I extends Arrays, O extends Arrays, A>(
   assertResults(results, attributes);
   assertApart(op as Pick<Op, 'name' | 'overwrites'>, inputs, suppliedOutputs as Arrays);
   const kernel = backend.kernel(op.name) as Kernel<I, O, A> | undefined;
+  if (kernel?.op && kernel.op !== anyOp) assertSameOp(kernel.op, anyOp, backend);
   if (!kernel && !memory.space.isHost) throw new MissingKernelError(op.name, backend.name);
   if (!kernel) backend.onFallback?.(op.name);
   const outputs = outputsOf(results);
@@ -179,6 +180,19 @@ function assertAttributes(
       });
     assertFloatDtype(backend, where, name, value);
   }
+}
+
+/**
+ * A kernel is found by the name of its op, which another op may have too. Two copies of one package in a
+ * process have the same reference, and are the same op.
+ */
+function assertSameOp(ofKernel: Op, op: Op, backend: Backend): void {
+  if (ofKernel.reference === op.reference || String(ofKernel.reference) === String(op.reference)) return;
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where: op.name,
+    problem: `the backend ${backend.name} has a kernel for another op of this name`,
+    nextStep: 'Give your op a name of its own, for example with a prefix.',
+  });
 }
 
 function refuseUnknown(where: string, kind: 'input' | 'output', name: string, known: object): never {

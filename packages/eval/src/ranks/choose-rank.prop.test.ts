@@ -115,3 +115,17 @@ describe('chooseRank', () => {
     );
   });
 });
+
+describe('losses that do not fit', () => {
+  const of = (sums: number[], counts: number[]): RankLosses[] => [
+    { rank: 1, losses: { sums: Float64Array.from(sums), counts: Float64Array.from(counts) } },
+  ];
+  it.each([
+    [[1, 2, 3], [1, 1], /of rank 1 must have one entry for each example \(got 3 sums and 2 counts\)/],
+    [[1, 2], [1, -1], /counts of rank 1 must be numbers from 0 on/],
+    [[1, 2], [1, NaN], /counts of rank 1 must be numbers from 0 on/],
+    [[1, 2], [0, 0], /at least one of them above 0/],
+  ])('sums %j with counts %j are refused', (sums, counts, message) => {
+    expect(() => chooseRank(of(sums, counts))).toThrow(message);
+  });
+});

@@ -18,6 +18,7 @@ export function assertRankLosses(
     'The losses must be an array of { rank, losses: { sums, counts } }, where sums and counts are typed ' +
       `arrays (got ${shownValue(measured)})`,
   );
+  for (const entry of measured) assertCounts(where, entry);
   const ranks = measured.map(({ rank }) => rank);
   assertArgument(ranks.length > 0, where, 'There must be at least one rank to choose from');
   const repeated = ranks.find((rank, i) => ranks.indexOf(rank) < i);
@@ -28,3 +29,18 @@ const isRankLosses = (entry: Partial<RankLosses> | null | undefined): entry is R
   Number.isSafeInteger(entry?.rank) &&
   ArrayBuffer.isView(entry?.losses?.sums) &&
   ArrayBuffer.isView(entry.losses.counts);
+
+/** @throws QdyloraError BAD_ARGUMENT for lists of different lengths, and for counts that count nothing */
+function assertCounts(where: string, { rank, losses: { sums, counts } }: RankLosses): void {
+  assertArgument(
+    sums.length === counts.length,
+    where,
+    `The sums and counts of rank ${rank} must have one entry for each example (got ${sums.length} sums and ` +
+      `${counts.length} counts)`,
+  );
+  assertArgument(
+    counts.every((count) => Number.isFinite(count) && count >= 0) && counts.some((count) => count > 0),
+    where,
+    `The counts of rank ${rank} must be numbers from 0 on, at least one of them above 0`,
+  );
+}

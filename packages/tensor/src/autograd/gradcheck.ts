@@ -1,21 +1,27 @@
-import { hostData, f32View, type ArrayView, type Backend } from '@qdylora/contract';
+import { assertArgument, hostData, f32View, type ArrayView, type Backend } from '@qdylora/contract';
 import { leaf, type Tensor } from '../tensor.ts';
 import { backward } from './backward.ts';
 import { Tape, type Recorder } from './tape.ts';
 
+/** The entry whose gradient differs most. */
 export interface GradcheckResult {
+  /** |analytic − numeric| / max(1, |numeric|); NaN if any gradient or difference is NaN. */
   readonly worst: number;
+  /** Index of the input; -1 if no entry differs. */
   readonly input: number;
+  /** Index of the entry in the input, row-major; -1 if no entry differs. */
   readonly index: number;
   readonly analytic: number;
   readonly numeric: number;
 }
 
 /**
- * Compares the gradient of a scalar function with central differences, entry by entry.
+ * Compares the gradient of a scalar function with central differences, entry by entry. All arrays must be in
+ * host memory. The arrays of its passes are released.
  *
- * @returns `worst`: the largest |analytic − numeric| / max(1, |numeric|); about 1e-3 in float32 with the
- * default step
+ * @param step of the differences, above 0
+ * @returns the worst entry: about 1e-3 for right gradients in float32 with the default step
+ * @throws QdyloraError BAD_ARGUMENT for another step; what the function throws
  */
 export function gradcheck(
   backend: Backend,
@@ -23,16 +29,19 @@ export function gradcheck(
   inputs: readonly ArrayView<'f32'>[],
   step = 2 ** -7,
 ): GradcheckResult {
-  const tape = new Tape(backend);
-  const leaves = inputs.map((view) => leaf(view));
-  const gradients = backward(tape, scalar({ backend, tape }, leaves), { leaves });
+  assertArgument(step > 0, 'gradcheck', `The step must be above 0 (got ${step})`);
+  const { memory } = backend;
+  const gradients = memory.scoped(() => {
+    const tape = new Tape(backend);
+    const leaves = inputs.map((view) => leaf(view));
+    const found = backward(tape, scalar({ backend, tape }, leaves), { leaves });
+    return found.map((gradient) => gradient && Float32Array.from(hostData(gradient)));
+  });
   const value = (moved: readonly ArrayView<'f32'>[]): number =>
-    hostData(
-      scalar(
-        { backend, tape: null },
-        moved.map((view) => leaf(view)),
-      ).view,
-    )[0];
+    memory.scoped(() => {
+      const leaves = moved.map((view) => leaf(view));
+      return hostData(scalar({ backend, tape: null }, leaves).view)[0];
+    });
   let result: GradcheckResult = { worst: 0, input: -1, index: -1, analytic: 0, numeric: 0 };
   inputs.forEach((view, input) => {
     for (let index = 0; index < hostData(view).length; index++) {
@@ -41,10 +50,10 @@ export function gradcheck(
       const up = Math.fround(hostData(view)[index] + step) - hostData(view)[index];
       const down = hostData(view)[index] - Math.fround(hostData(view)[index] - step);
       const numeric = (at(step) - at(-step)) / (up + down);
-      const gradient = gradients[input];
-      const analytic = gradient ? hostData(gradient)[index] : 0;
+      const analytic = gradients[input]?.[index] ?? 0;
       const error = Math.abs(analytic - numeric) / Math.max(1, Math.abs(numeric));
-      if (!(error <= result.worst)) result = { worst: error, input, index, analytic, numeric };
+      const isWorse = error > result.worst || (Number.isNaN(error) && !Number.isNaN(result.worst));
+      if (isWorse) result = { worst: error, input, index, analytic, numeric };
     }
   });
   return result;
