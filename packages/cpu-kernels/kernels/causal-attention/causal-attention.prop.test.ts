@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { hostData, f32View, i32View, runOp, type Backend } from '@qdylora/contract';
+import { createHostBackend, hostData, f32View, i32View, runOp, type Backend } from '@qdylora/contract';
 import { causalAttention, causalAttentionBackward } from '@qdylora/tensor';
 import { normalView } from '@qdylora/testing';
 import { attentionAttributes, attentionInputs } from '@qdylora/testing/conformance';
@@ -76,6 +76,53 @@ describe("a query's output does not depend on the queries beside it", () => {
           );
           expect(outputOf(backend, queries, keys)).toEqual(alone.flat());
         }
+  });
+});
+
+/** Scores are `size` times 1, −1 and 0.5, so that a softmax has one key, or the mean of equal ones. */
+function inputsOfSize(size: number, queries: number, keys: number): AttentionInputs {
+  const headDim = 8;
+  const firstOnly = (count: number, at: (row: number) => number) =>
+    f32View(
+      [count, headDim],
+      Float32Array.from({ length: count * headDim }, (_, i) => (i % headDim ? 0 : at(i / headDim))),
+    );
+  return {
+    ...attentionInputs(1, [{ queries, keys }], attentionAttributes({ heads: 1, kvHeads: 1, headDim })),
+    q: firstOnly(queries, (row) => size * (1 + row / 64) * Math.sqrt(headDim)),
+    k: firstOnly(keys, (row) => [0.5, -1, 1, 1, 0.5][row % 5]! * (row < keys / 2 ? 0.5 : 1)),
+  };
+}
+
+describe('scores of any finite size have the softmax of float64', () => {
+  const attributes = attentionAttributes({ heads: 1, kvHeads: 1, headDim: 8 });
+  const reference = createHostBackend();
+  /** Operands in bf16 are off by 2^−9 of their size, on one side alone; means are of at most 1300 values. */
+  const BOUNDS = { f32: 2e-5, bf16: 2 ** -7 };
+  /** Largest difference to what is wanted, as a part of the largest of these. */
+  const errorOf = (got: Float32Array, want: Float32Array): number => {
+    const largest = want.reduce((most, one) => Math.max(most, Math.abs(one)), 0);
+    return got.reduce((most, one, i) => Math.max(most, Math.abs(one - want[i]!)), 0) / largest;
+  };
+  describe.each(['f32', 'bf16'] as const)('in %s', (computeDtype) => {
+    test.each([1e7, 1e8, 2e8, 1e9, 1e10, 1e12, -1e12, 1e15, 1e30])('about %d', (size) => {
+      for (const [queries, keys] of [
+        [150, 150], // tiles
+        [5, 1300], // one tile of columns, in chunks of keys
+        [2, 300], // few columns
+      ] as const) {
+        const inputs = inputsOfSize(size, queries, keys);
+        const want = runOp(reference, causalAttention, inputs, { ...attributes, computeDtype });
+        for (const { label, backends } of levels) {
+          const got = runOp(backends[0], causalAttention, inputs, { ...attributes, computeDtype });
+          for (const name of ['y', 'logSumExp'] as const)
+            expect(
+              errorOf(hostData(got[name]), hostData(want[name])),
+              `${name} of ${label}, ${queries} queries`,
+            ).toBeLessThan(BOUNDS[computeDtype]);
+        }
+      }
+    });
   });
 });
 

@@ -49,6 +49,14 @@ void ruleAndMask(float* scores, const Columns& c, int key, int rows, const Score
   }
 }
 
+// Turns the scores of columns with far exponents into exponents: factor · score, rounded.
+QD_INLINE void roundFar(float* scores, int rows, I32x isFar, float factor) {
+  for (int i = 0; i < rows; i++) {
+    const F32x score = load(scores + i * COLUMNS);
+    store(scores + i * COLUMNS, select(isFar, score * factor, score));
+  }
+}
+
 // scores → p = 2^(factor · score − largest) for one tile of keys, as words. `rescale`: the factor on the sums
 // so far, for each column. False where all factors are 1.
 template <class Word>
@@ -68,13 +76,19 @@ bool updateSoftmax(const Softmax& state, float* scores, float* rescale, const Co
     if (row < rows) even = larger(load(at + row * COLUMNS), even);
     const F32x highest = larger(even, odd) * factor;
     const F32x now = select(highest > before + SLACK, highest, before);
+    const I32x isFar = isFarExponent(now, LOWEST);
+    F32x toExponent = all(factor);
+    if (largestOf(select(isFar, all(1.f), F32x{})) != 0.f) {
+      roundFar(at, rows, isFar, factor);
+      toExponent = select(isFar, all(1.f), toExponent);
+    }
     const F32x change = exponential2(before - now);
     F32x sum = load(state.sum + j) * change;
     for (int i = 0; i < rows; i += PER_WORD<Word>) {
-      const F32x p = exponential2(fma(load(at + i * COLUMNS), all(factor), -now));
+      const F32x p = exponential2(fma(load(at + i * COLUMNS), toExponent, -now));
       sum = sum + p;
       if constexpr (IS_PAIR<Word>) {
-        const F32x next = exponential2(fma(load(at + (i + 1) * COLUMNS), all(factor), -now));
+        const F32x next = exponential2(fma(load(at + (i + 1) * COLUMNS), toExponent, -now));
         sum = sum + next;
         storeI32(at + i / 2 * COLUMNS, zipToBf16(p, next));
       } else {

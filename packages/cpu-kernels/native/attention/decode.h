@@ -173,6 +173,10 @@ QD_INLINE void softmaxRow(float* scores, int keys, int firstSeen, int lastSeen, 
   F32x total{};
   for (int i = 0; i < keys; i += WIDTH) most = larger(load(scores + i) * factor, most);
   *largest = largestOf(most);
+  if (isFarExponent(all(*largest), lowest)[0]) {
+    for (int i = 0; i < keys; i += WIDTH) store(scores + i, load(scores + i) * factor);
+    factor = 1;
+  }
   for (int i = 0; i < keys; i += WIDTH) {
     const F32x p = exponential2(fma(load(scores + i), all(factor), all(-*largest)));
     store(scores + i, p);

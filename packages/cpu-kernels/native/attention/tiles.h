@@ -97,6 +97,15 @@ struct ScoreRule {
   }
 };
 
+// True where an exponent e = factor · score is so far from 0 that a softmax has to subtract the rounded
+// product from rounded products. Nearer to 0 it subtracts it from exact ones (fma), which leaves the largest
+// at up to half a unit in the last place of e instead of 0: below 2^28 at most 2^3 (a weight of 2^8, as of
+// sums before they are rescaled), from 2^31 on 2^7 and more (a weight of infinity or 0). `lowest`: of a
+// column that has seen no key.
+QD_INLINE I32x isFarExponent(F32x e, float lowest) {
+  return (absolute(e) > 268435456.f) & (e != all(lowest));
+}
+
 // The columns of one tile. Those past `count`, up to whole pairs of vectors, repeat the limits of the last
 // one and hold zeros.
 struct Columns {
