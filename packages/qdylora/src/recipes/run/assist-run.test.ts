@@ -1,7 +1,9 @@
+import { existsSync, readdirSync } from 'node:fs';
 import { localWorld } from '@qdylora/collectives';
 import { afterEach, expect, it } from 'vitest';
 import { temporaryPlace, writeTinyModel, writeTinyRows } from '../../../test/tiny-model.ts';
 import { valuesOfOptions } from '../../config/explicit-values.ts';
+import { finetune } from '../finetune.ts';
 import { assistRun } from './assist-run.ts';
 import { prepareRun } from './prepare-run.ts';
 
@@ -13,12 +15,32 @@ afterEach(() => {
   else process.env.TMPDIR = TMPDIR;
 });
 
-it('names TMPDIR where a worker cannot write temporary files', async () => {
+it('needs no folder and writes no file: the first worker has them all', async () => {
   const model = writeTinyModel(place.in('model'));
   const dataset = writeTinyRows(place.in('rows.jsonl'));
-  const run = prepareRun(valuesOfOptions({ model, dataset, outputDir: place.in('run') }));
+  const options = {
+    model,
+    dataset,
+    backend: 'host',
+    loraR: 2,
+    maxSteps: 2,
+    valSetSize: 2,
+    gradientAccumulationSteps: 2,
+    reportTo: ['tensorboard'],
+    profile: true,
+    saveSteps: 1,
+  } as const;
   process.env.TMPDIR = place.in('nowhere');
-  await expect(assistRun(run, { workers: localWorld(2)[1] })).rejects.toThrow(
-    /^\[TMPDIR\] Temporary files cannot be written to .*nowhere: .* Set TMPDIR to a folder/,
-  );
+  const [first, second] = localWorld(2);
+  const outputDir = place.in('run');
+  await Promise.all([
+    finetune({ ...options, outputDir, workers: first }).result,
+    assistRun(prepareRun(valuesOfOptions({ ...options, outputDir: place.in('elsewhere') })), {
+      workers: second,
+    }),
+  ]);
+  expect(readdirSync(place.path).sort()).toEqual(['model', 'rows.jsonl', 'run']);
+  for (const name of ['run.yaml', 'events.jsonl', 'profile.json', 'tensorboard', 'checkpoints'])
+    expect([name, existsSync(`${outputDir}/${name}`)]).toEqual([name, true]);
+  expect(readdirSync(`${outputDir}/tensorboard`)).toHaveLength(1);
 });

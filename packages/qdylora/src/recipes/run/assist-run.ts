@@ -1,6 +1,4 @@
-import { rmSync } from 'node:fs';
 import type { Communicator } from '@qdylora/collectives';
-import { temporaryFolder } from '../../temporary-folder.ts';
 import { checkHooks } from './check-hooks.ts';
 import { checkpointOf } from '../run-folder/output-folder.ts';
 import { agreeOnRun } from './agree-on-run.ts';
@@ -21,9 +19,9 @@ export interface AssistOptions {
 
 /**
  * Computes this worker's share of a run whose first worker calls `finetune`. It trains a model of its own
- * with the same bits, and leaves no file behind: the first worker saves and reports.
+ * with the same bits, and writes no file but pages of optimizer state: the first worker saves and reports.
  *
- * @throws QdyloraError what `finetune` throws; WRITE_FAILED where TMPDIR cannot be written
+ * @throws QdyloraError what `finetune` throws
  * @example
  * const workers = await connectWorld();
  * if (workers.rank > 0) await assistRun(prepareRun(options), { workers });
@@ -34,17 +32,11 @@ export async function assistRun(
 ): Promise<void> {
   checkHooks('assist-run', { signal, device });
   const checkpoint = checkpointOf(requested);
-  const outputDir = temporaryFolder('qdylora-worker-');
-  try {
-    const session = openSession({ backend: requested.backend, device, signal, workers });
-    const pageDir = requested.pageDir ?? requested.outputDir;
-    using opened = await openRun({ ...requested, outputDir, pageDir }, session);
-    await agreeOnRun(opened, session, checkpoint);
-    if (checkpoint === null) await startAdapter(opened, session);
-    const judge = judgeOf(opened, session);
-    const { training } = await learn(opened, judge, session);
-    await judge?.atEnd(training.step);
-  } finally {
-    rmSync(outputDir, { recursive: true, force: true });
-  }
+  const session = openSession({ backend: requested.backend, device, signal, workers });
+  using opened = await openRun(requested, session);
+  await agreeOnRun(opened, session, checkpoint);
+  if (checkpoint === null) await startAdapter(opened, session);
+  const judge = judgeOf(opened, session);
+  const { training } = await learn(opened, judge, session);
+  await judge?.atEnd(training.step);
 }

@@ -22,13 +22,13 @@ import { saveOptions } from '../save-options.ts';
 /** A run after its last step. */
 export interface Learned {
   readonly training: TrainResult;
-  /** All events of the run, also those of earlier processes. */
+  /** All events of the run, also those of earlier processes; none for a worker that writes no files. */
   readonly events: () => readonly EventLine[];
 }
 
 /**
  * Trains, and passes each event to the log, the metric sinks and the run's listener. Files are written only
- * once the trainer holds the lock of the folder, in `onPlan`.
+ * once the trainer holds the lock of the folder, in `onPlan`, and only by the first of several workers.
  *
  * @throws QdyloraError whatever `train` throws
  */
@@ -36,11 +36,13 @@ export async function learn(opened: OpenedRun, judge: Judge | null, session: Run
   const { config, profile } = opened;
   const { emit, notes, notice, callbacks, fs } = session;
   const paths = runPaths(config.outputDir);
+  const isWriter = (session.workers?.rank ?? 0) === 0;
   const reduction = session.workers && reductionNotice(config, session.workers);
   if (reduction) notice(reduction);
   const logs: { current: EventLog | null } = { current: null };
   const onPlan: TrainOptions['onPlan'] = async ({ startStep, totalSteps, previousTotalSteps }) => {
     if (previousTotalSteps !== null) notice(continuation(previousTotalSteps, totalSteps));
+    if (!isWriter) return;
     writeFileDurably(paths.run, [Buffer.from(await runYaml(config))]);
     const warn: Parameters<typeof openEventLog>[1]['warn'] = (event) => {
       notes.push(event.message);
@@ -53,10 +55,10 @@ export async function learn(opened: OpenedRun, judge: Judge | null, session: Run
     return callbacks.onStep?.(event);
   };
   const run = train({ ...trainOptions(opened, judge, session), onPlan, onStep });
-  using sinks = metricSinks(config.reportTo, paths, notice);
+  using sinks = metricSinks(isWriter ? config.reportTo : [], paths, notice);
   try {
     for await (const event of run) {
-      logs.current!.write(event);
+      logs.current?.write(event);
       sinks.write(event);
       emit(event);
       if (isNoteworthy(event)) notes.push(event.message);
@@ -64,8 +66,8 @@ export async function learn(opened: OpenedRun, judge: Judge | null, session: Run
   } finally {
     logs.current?.close();
   }
-  writeProfile(opened, session);
-  return { training: await run.result, events: () => logs.current!.events() };
+  if (isWriter) writeProfile(opened, session);
+  return { training: await run.result, events: () => logs.current?.events() ?? [] };
 }
 
 /** For a run that is trained for more steps than planned, which changes later learning rates. */
