@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { NODE_FILE_SYSTEM, type FileSystem } from '@qdylora/checkpoint';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
 import { numbersOf } from '../../test/tiny-model.ts';
@@ -11,13 +12,18 @@ const LOSSES = [6, 5, 4, 3.5, 3, 2, 7, 8];
 /** A run of eight steps that evaluates them with `losses`; its best adapter has its weights as text. */
 async function runIn(
   folder: string,
-  { losses = LOSSES, every = 1, ...rest }: TinyRunOptions & { losses?: number[]; every?: number } = {},
+  {
+    losses = LOSSES,
+    every = 1,
+    fs,
+    ...rest
+  }: TinyRunOptions & { losses?: number[]; every?: number; fs?: FileSystem } = {},
 ) {
   const run = ({ step }: { step: number }) =>
     Promise.resolve({ byRank: [{ rank: 1, loss: losses[step - 1]! }] });
   const writeBest = (at: string): void =>
     writeFileSync(join(at, 'weights'), numbersOf(options.adapted.parameters()).join());
-  const save = { folder, every: 2, totalLimit: 9, writeBest };
+  const save = { folder, every: 2, totalLimit: 9, writeBest, fs };
   const options = tinyOptions({ totalSteps: 8, evaluate: { every, run }, save, ...rest });
   const events = await eventsOf(train(options));
   return {
@@ -77,5 +83,35 @@ describe('the best adapter of a resumed run', () => {
     const resumed = await runIn(folder, { ...fromStep(folder, 4), every: 8 });
     expect(resumed).toMatchObject({ best: { step: 4, score: 3.5 }, warnings: [] });
     expect(existsSync(join(folder, 'adapter-best'))).toBe(true);
+  });
+});
+
+describe('a best adapter whose evaluation cannot be read', () => {
+  const failing = (code: string): FileSystem => ({
+    ...NODE_FILE_SYSTEM,
+    readFileSync: ((path: string, ...rest: [never]) => {
+      if (path.endsWith('best.json')) throw Object.assign(new Error(`${code}: read`), { code });
+      return NODE_FILE_SYSTEM.readFileSync(path, ...rest);
+    }) as FileSystem['readFileSync'],
+  });
+
+  it('ends a resume with the reason, and stays as it is', async () => {
+    const folder = temporaryFolder();
+    await runIn(folder);
+    const ofStep6 = weightsIn(folder);
+    await expect(runIn(folder, { ...fromStep(folder, 4), fs: failing('EIO') })).rejects.toMatchObject({
+      code: 'BAD_RESUME',
+      message: expect.stringMatching(
+        /best\.json, which says .* cannot be read: EIO: read\. Make it readable/,
+      ),
+    });
+    expect(weightsIn(folder)).toBe(ofStep6);
+  });
+
+  it('never ends a run that writes a better one', async () => {
+    expect(await runIn(temporaryFolder(), { fs: failing('EIO') })).toMatchObject({
+      best: { step: 6, score: 2 },
+      warnings: [],
+    });
   });
 });

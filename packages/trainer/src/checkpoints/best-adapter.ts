@@ -7,6 +7,7 @@ import {
   writeFolderAtomically,
   type FileSystem,
 } from '@qdylora/checkpoint';
+import { QdyloraError } from '@qdylora/contract';
 import type { RunProgress } from '../run/run-progress.ts';
 import { setCheckpointAside } from './checkpoint-folders.ts';
 
@@ -37,7 +38,7 @@ export async function writeBestAdapter(
     { replace: true, fs },
   );
   const aside = supersededBestIn(folder);
-  if (isOf({ step, score }, evaluationOf(aside, fs))) discardFolder(aside, fs);
+  if (isReached(aside, { step, score }, fs)) discardFolder(aside, fs);
   return path;
 }
 
@@ -46,6 +47,7 @@ export async function writeBestAdapter(
  * wrote it. One that names no evaluation, of an earlier version, stays.
  *
  * @returns the warning; null if nothing was set aside
+ * @throws QdyloraError BAD_RESUME if the evaluation that it names cannot be read
  */
 export function setOtherBestAside(
   folder: string,
@@ -71,11 +73,43 @@ const supersededBestIn = (folder: string): string => `${bestAdapterIn(folder)}.s
 const isOf = (best: RunProgress['best'], written: Partial<Best> | null): boolean =>
   best !== null && written?.step === best.step && written.score === best.score;
 
-/** The evaluation that an adapter is of; null if it does not say so. */
-function evaluationOf(path: string, fs: FileSystem): Partial<Best> | null {
+/** Whether an adapter that was set aside is of this evaluation. One that cannot be read stays. */
+function isReached(aside: string, best: Best, fs: FileSystem): boolean {
   try {
-    return JSON.parse(fs.readFileSync(join(path, BEST_FILE), 'utf8')) as Partial<Best> | null;
+    return isOf(best, evaluationOf(aside, fs));
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The evaluation that an adapter is of; null if it does not say so.
+ *
+ * @throws QdyloraError BAD_RESUME if the file is there, but cannot be read
+ */
+function evaluationOf(path: string, fs: FileSystem): Partial<Best> | null {
+  const text = textOf(join(path, BEST_FILE), fs);
+  if (text === null) return null;
+  try {
+    return JSON.parse(text) as Partial<Best> | null;
   } catch {
     return null;
+  }
+}
+
+/** The text of a file; null if there is none. */
+function textOf(path: string, fs: FileSystem): string | null {
+  try {
+    return fs.readFileSync(path, 'utf8');
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    throw new QdyloraError('BAD_RESUME', {
+      where: 'resume',
+      problem: `${path}, which says of which step the best adapter is, cannot be read: ${message}`,
+      nextStep: 'Make it readable, or move its folder away: the best adapter then starts over.',
+      details: { path, code },
+      cause,
+    });
   }
 }
