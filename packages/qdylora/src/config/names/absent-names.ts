@@ -8,6 +8,13 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
     'eval_micro_batch_size',
     'eval_accumulation_steps',
   ],
+  'The adapter of the best evaluation is always kept, in adapter-best beside that of the last step.': [
+    'load_best_model_at_end',
+  ],
+  'The best evaluation has the lowest mean held-out loss; early_stopping chooses what may end a run.': [
+    'metric_for_best_model',
+    'greater_is_better',
+  ],
   'All rows of a file are used: shorten the file, or limit the steps with max_steps.': [
     'max_samples',
     'max_train_samples',

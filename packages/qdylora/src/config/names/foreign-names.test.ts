@@ -18,6 +18,15 @@ describe('a name of another trainer', () => {
       ]);
   });
 
+  it.each([
+    ['early_stopping_threshold', 0.01, 'It is called `early_stopping_min_delta` here.'],
+    ['load_best_model_at_end', true, 'The adapter of the best evaluation is always kept, in adapter-best '],
+    ['metric_for_best_model', 'eval_loss', 'The best evaluation has the lowest mean held-out loss'],
+    ['greater_is_better', false, 'The best evaluation has the lowest mean held-out loss'],
+  ])('about the best evaluation is answered: %s', (written, value, advice) => {
+    expect(adviceFor({ written, value, spell: SPELLINGS.yaml, keys: KEY_NAMES })).toContain(advice);
+  });
+
   it('that one command reads and another writes names the key that there is', () => {
     const advice = (keys: string[]): string =>
       adviceFor({ written: '--adapter-path', spell: SPELLINGS.flags, keys });

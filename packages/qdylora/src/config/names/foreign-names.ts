@@ -143,6 +143,7 @@ export const FOREIGN_NAMES: ReadonlyMap<string, ForeignName> = new Map(
     num_threads: ['threads', 'num_workers', 'n_threads'],
     group_by_length: ['length_grouping'],
     early_stopping_patience: ['patience'],
+    early_stopping_min_delta: ['early_stopping_threshold'],
     seed: ['random_seed'],
   }).flatMap(([key, names]) =>
     names.map((name): [string, ForeignName] => [
