@@ -277,7 +277,10 @@ export interface RunOptions {
   readonly adamBeta2?: number | null;
   /** Added to the root of the second moment; 1e-8 by default. */
   readonly adamEpsilon?: number | null;
-  /** Memory for the states of a paged optimizer (64MB, 1GB); half of the free memory by default. */
+  /**
+   * Memory for the states of a paged optimizer (64MB, 1GB), for each worker; by default half of the free
+   * memory, which the workers of a host share equally.
+   */
   readonly optimizerMemoryBudget?: number | string | null;
   /** Folder for the pages that exceed the budget; output_dir by default. */
   readonly pageDir?: string | null;

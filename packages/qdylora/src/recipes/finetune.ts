@@ -17,6 +17,7 @@ import { agreeOnModel, agreeOnRun } from './run/agree-on-run.ts';
 import { announceRun } from './run/announce-run.ts';
 import { assembleRun, attachForTraining } from './run/assemble-run.ts';
 import { checkHooks } from './run/check-hooks.ts';
+import { countWorkersOnHost } from './run/count-workers-on-host.ts';
 import { defaultLearningRate } from './run/steps/default-learning-rate.ts';
 import { judgeOf } from './run/judging/judge-run.ts';
 import { layOutSteps } from './run/steps/lay-out-steps.ts';
@@ -155,7 +156,9 @@ export async function openRun(requested: PreparedRun, session: RunSession): Prom
     if (adapted) assertBudgetsFit(config.evalBudgets, { ...adapted, ...adapted.ranks });
     warnOfPositions(model.config, data, config.maxSeqLength, notice);
     const needOf = needOfRun(config, { data, chosen, source });
-    const run = await assembleRun(config, { model, adapted, ...steps }, { warn: notice, needOf });
+    const workersOnHost = session.workers ? await countWorkersOnHost(session.workers) : 1;
+    const options = { warn: notice, needOf, workersOnHost };
+    const run = await assembleRun(config, { model, adapted, ...steps }, options);
     owned.add(run.training.optimizer);
     if (run.training.offload) owned.add(run.training.offload);
     return { config, source, chosen, data, run, profile, [Symbol.dispose]: owned.dispose };

@@ -237,7 +237,7 @@ async function judge(view: EvalView, passes: readonly (readonly Example[])[], co
 function preparedOptimizer(config: RunConfig, backend: DryBackend, trained: ModelToTrain): Optimizer {
   // a plan computes nothing with the learning rate
   const rated = { ...config, learningRate: config.learningRate ?? 1 };
-  const optimizer = optimizerOf(trained, rated, backend.openPageStore ?? nowhere);
+  const optimizer = optimizerOf(trained, rated, { open: backend.openPageStore ?? nowhere });
   backend.memory.begin(PARTS.optimizer);
   optimizer.prepare(backend);
   return optimizer;

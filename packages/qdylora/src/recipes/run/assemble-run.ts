@@ -71,13 +71,15 @@ export interface AssembleOptions {
   readonly warn: Warn;
   /** Bytes of the whole process with some layers recomputed; null for a backend that cannot be forecast. */
   readonly needOf: ((run: AssembledRun, recompute: Recompute) => Promise<number>) | null;
+  /** Workers of the run on this host, which share its memory. */
+  readonly workersOnHost: number;
 }
 
 /** Combines a model and its steps with the optimizer, the rank sampler and the layers to recompute. */
 export async function assembleRun(
   config: RatedConfig & { readonly computeDtype: ComputeDtype },
   { model, adapted, batches, totalSteps, schedule }: ModelToTrain & StepLayout,
-  { warn, needOf }: AssembleOptions,
+  { warn, needOf, workersOnHost }: AssembleOptions,
 ): Promise<AssembledRun> {
   const run: AssembledRun = {
     model,
@@ -91,7 +93,7 @@ export async function assembleRun(
       sampler: adapted && samplerOf(adapted, config),
       wideSteps: Math.round((config.wideRatio ?? 0) * totalSteps),
       levels: adapted && levelSamplerOf(config, totalSteps),
-      optimizer: optimizerOf({ model, adapted }, config),
+      optimizer: optimizerOf({ model, adapted }, config, { workersOnHost }),
       schedule,
       maxGradNorm: config.maxGradNorm || null,
       preconditioner: adapted && preconditionerOf(adapted, config),
@@ -218,11 +220,10 @@ export const preconditionerOf = (
   { preconditioner }: RunConfig,
 ): Preconditioner | null => (preconditioner === 'prefix' ? prefixPreconditioner(adapted) : null);
 
-/** @param open opens the page store; by default a file. A plan passes one without bytes. */
 export const optimizerOf = (
   { model, adapted }: ModelToTrain,
   config: RatedConfig,
-  open?: PagingOptions['open'],
+  place: PagingPlace = {},
 ): Optimizer =>
   createOptimizer(config.optimizer, adapted?.parameters() ?? model.parameters(), {
     learningRate: config.learningRate,
@@ -232,7 +233,7 @@ export const optimizerOf = (
     beta2: config.adamBeta2 ?? undefined,
     epsilon: config.adamEpsilon ?? undefined,
     rowRates: adapted ? rowRatesOf(adapted, config) : undefined,
-    paging: pagingOf(config, model.backend, open),
+    paging: pagingOf(config, model.backend, place),
   });
 
 const rowRatesOf = (
@@ -249,19 +250,29 @@ const rowRatesOf = (
 /** Share of the free memory that optimizer states may take where `optimizer_memory_budget` is not set. */
 const BUDGET_SHARE = 1 / 2;
 
+export interface PagingPlace {
+  /** Opens the page store; by default a file. A plan passes one without bytes. */
+  readonly open?: PagingOptions['open'];
+  /** Workers of the run on this host. Default: 1. */
+  readonly workersOnHost?: number;
+  /** Free bytes of the host; by default as the system says. */
+  readonly available?: () => number;
+}
+
 /** Beside a device pages rest in pinned memory, and one moves while another is updated. */
-const pagingOf = (
+export const pagingOf = (
   { optimizer, optimizerMemoryBudget, pageDir, outputDir }: RunConfig,
-  { memory, openPageStore }: Backend,
-  open?: PagingOptions['open'],
-): PagingOptions | undefined =>
-  isPaged(optimizer)
-    ? {
-        budgetBytes:
-          optimizerMemoryBudget ?? Math.floor((memory.freeBytes?.() ?? availableBytes()) * BUDGET_SHARE),
-        isDoubleBuffered: openPageStore !== undefined,
-        folder: pageDir ?? outputDir ?? '.',
-        reserve: fileReserver(),
-        open,
-      }
-    : undefined;
+  { memory, openPageStore }: Pick<Backend, 'memory' | 'openPageStore'>,
+  { open, workersOnHost = 1, available = availableBytes }: PagingPlace = {},
+): PagingOptions | undefined => {
+  if (!isPaged(optimizer)) return undefined;
+  // each worker has a device of its own, but the memory of the host together with the others
+  const freeBytes = memory.freeBytes?.() ?? available() / workersOnHost;
+  return {
+    budgetBytes: optimizerMemoryBudget ?? Math.floor(freeBytes * BUDGET_SHARE),
+    isDoubleBuffered: openPageStore !== undefined,
+    folder: pageDir ?? outputDir ?? '.',
+    reserve: fileReserver(),
+    open,
+  };
+};
