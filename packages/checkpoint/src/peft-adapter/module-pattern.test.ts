@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { cpuStopwatch } from '../test-support/cpu-stopwatch.ts';
 import { errorOf } from '../test-support/error-of.ts';
 import { modulePattern } from './module-pattern.ts';
 
@@ -20,25 +19,22 @@ describe('a pattern of modules', () => {
     expect(value({ 'a|b': 1 }, 'x.ab')).toBeUndefined();
   });
 
-  it('that JavaScript would read in another way than Python is UNSUPPORTED', () => {
-    const different = [
-      '.{,60}q_proj',
-      '.{,}q_proj',
-      '\\Amodel.*q_proj',
-      'q_proj\\Z',
-      '(q)_proj\\1',
-      '[]q]_proj',
-    ];
-    for (const pattern of different) errorOf(() => value({ [pattern]: 1 }, Q), 'UNSUPPORTED');
-    expect(value({ 'model\\.layers\\.\\d+\\.\\w{1,9}\\.q_proj': 1 }, Q)).toBe(1);
-    expect(value({ 'x\\\\A\\{,1}': 1 }, 'x\\A{,1}')).toBe(1);
+  it('is read as in Python, not as in JavaScript', () => {
+    for (const [pattern, module] of [
+      ['.{,60}q_proj', Q],
+      ['\\Amodel.*q_proj', Q],
+      ['q_proj\\Z', Q],
+      ['[]q]_proj', 'x.]_proj'],
+      ['model\\.layers\\.\\d+\\.\\w{1,9}\\.q_proj', Q],
+      ['x\\\\A\\{,1}', 'x\\A{,1}'],
+      ['(?P<x>q)_proj', Q],
+    ] as const)
+      expect(value({ [pattern]: 1 }, module), pattern).toBe(1);
+    expect(value({ '\\Aq_proj': 1 }, Q)).toBeUndefined();
   });
 
-  it('that could take for ever, or that is none, is UNSUPPORTED', () => {
-    for (const pattern of ['(a+)+', '(a|a)*b', '(a{1,9}){1,9}', '.*.*.*x', '(', '(?P<x>a)', 'a'.repeat(300)])
+  it('that is not read is UNSUPPORTED', () => {
+    for (const pattern of ['(q)_proj\\1', '(?i)Q_PROJ', '(', 'a'.repeat(2000)])
       errorOf(() => value({ [pattern]: 1 }, 'x'), 'UNSUPPORTED');
-    const elapsed = cpuStopwatch();
-    value({ '.*.*x': 1 }, 'a.'.repeat(128));
-    expect(elapsed()).toBeLessThan(1000);
   });
 });

@@ -36,6 +36,11 @@ export interface PeftAdapter {
    * reads them.
    */
   readonly saved: ReadonlyMap<string, readonly number[]>;
+  /**
+   * Fields of the config with an expression that is not read, so that PEFT may ignore some of `layers`. Such
+   * a field excludes nothing here.
+   */
+  readonly unreadFields: readonly string[];
   /** Content of `qdylora.json`; null if there is none. */
   readonly sidecar: unknown;
 }
@@ -67,11 +72,12 @@ export function readPeftAdapter(folder: string): PeftAdapter {
   try {
     const sidecar = join(folder, SIDECAR_FILE);
     const { pairs, saved } = sortTensors(path, file.tensors);
-    checkExclusions(folder, config, pairs);
+    const unreadFields = checkExclusions(folder, config, pairs);
     return {
       config,
       layers: readLayers(path, config, pairs),
       saved: new Map([...saved].map(([name, { shape }]) => [name, shape])),
+      unreadFields,
       sidecar: existsSync(sidecar) ? readJson(sidecar, 'peft-adapter') : null,
     };
   } finally {
@@ -130,12 +136,14 @@ function sortTensors(
   return { pairs, saved };
 }
 
-/** Refuses layers in the file that PEFT would ignore. */
-function checkExclusions(folder: string, config: PeftAdapterConfig, pairs: Pairs): void {
+/** Refuses layers in the file that PEFT would ignore. Returns the fields that are not read. */
+function checkExclusions(folder: string, config: PeftAdapterConfig, pairs: Pairs): readonly string[] {
   const configPath = join(folder, ADAPTER_CONFIG_FILE);
-  const excludedBy = exclusionOf(configPath, config);
+  const exclusionOfModule = exclusionOf(configPath, config);
+  const unread = new Set<string>();
   for (const module of pairs.keys()) {
-    const field = excludedBy(module);
+    const { field, unreadFields } = exclusionOfModule(module);
+    for (const name of unreadFields) unread.add(name);
     if (field !== null)
       throw badAdapter(
         configPath,
@@ -144,6 +152,7 @@ function checkExclusions(folder: string, config: PeftAdapterConfig, pairs: Pairs
         { module, field },
       );
   }
+  return [...unread];
 }
 
 function readLayers(path: string, config: PeftAdapterConfig, pairs: Pairs): Map<string, PeftLayer> {

@@ -14,6 +14,7 @@ import { checkValues, type InputOf, type OutputOf } from '../config/values/check
 import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { EXPORT_KEYS } from '../config/verb-keys.ts';
 import { assertAdapterShapes, type Warn } from './adapter/attach-adapter.ts';
+import { targetNotices } from './adapter/peft-targets.ts';
 import type { RecipeHooks } from './evaluate.ts';
 import { exportUnderBudget } from './budgets/export-under-budget.ts';
 import { missingKey } from '../config/names/missing-key.ts';
@@ -67,6 +68,8 @@ export async function exportFrom(
   if (!outputDir)
     throw missingKey('output_dir', 'Name a folder for the result: --output-dir adapters/first-r8.');
   const adapter = readAdapter(config.adapter);
+  // with a budget the base is opened, which gives these notices
+  if (budget === null) for (const notice of targetNotices(adapter, false)) onNotice(notice);
   const baseModel = baseModelName ?? adapter.baseModel;
   const sayWhenWritten = (): void => {
     if (format === 'peft' && baseModel !== null && !isHubName(baseModel))

@@ -3,6 +3,7 @@ import { attachDyLora, sliceState, type Adapted, type AdapterConfig } from '@qdy
 import type { CausalLm } from '@qdylora/models';
 import { Linear, modulesOf } from '@qdylora/tensor';
 import { isSameBase, type BaseIdentity } from './base-identity.ts';
+import { assertDefaultTargets, targetNotices } from './peft-targets.ts';
 import { rescaledNotice, type ReadAdapter } from './read-adapter.ts';
 
 /** Receives a sentence for the user about something that is allowed but perhaps not intended. */
@@ -42,14 +43,16 @@ export async function attachAdapter(
 }
 
 /**
- * Refuses an adapter of another architecture or other shapes. The same shapes with another fingerprint of the
- * base are allowed, with a warning that names both.
+ * Refuses an adapter of another architecture or other shapes, or with layers that PEFT ignores. The same
+ * shapes with another fingerprint of the base are allowed, with a warning that names both.
  *
  * @throws QdyloraError BAD_ADAPTER
  */
 function assertAdapterFits(model: CausalLm, adapter: ReadAdapter, facts: BaseFacts): void {
   assertArchitecture(model, adapter);
   assertShapes(model, adapter);
+  assertDefaultTargets(model, adapter);
+  for (const notice of targetNotices(adapter, true)) facts.warn(notice);
   const base = adapter.sidecar?.base;
   if (!base) return;
   const trained = { fingerprint: base.fingerprint, quantizedFrom: base.quantized_from ?? null };

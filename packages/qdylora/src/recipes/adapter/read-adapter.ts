@@ -33,6 +33,10 @@ export interface ReadAdapter {
   readonly saved: AdapterSaved | null;
   /** PEFT's flag for a base that stores its matrices as [in, out]. */
   readonly fanInFanOut: boolean;
+  /** Fields of its config with an expression that is not read: see `PeftAdapter`. */
+  readonly unreadFields: readonly string[];
+  /** True if its config names no modules, so that PEFT takes those of the base's architecture. */
+  readonly hasDefaultTargets: boolean;
 }
 
 /**
@@ -72,8 +76,9 @@ export function readAdapter(folder: string): ReadAdapter {
   const adapter = readPeftAdapter(folder);
   const sidecar = readSidecar(folder, adapter.sidecar);
   const {
-    config: { baseModel, loraDropout, fanInFanOut, modulesToSave, ensureWeightTying },
+    config: { baseModel, loraDropout, fanInFanOut, targetModules, modulesToSave, ensureWeightTying },
     saved,
+    unreadFields,
   } = adapter;
   const states = isNested(adapter, sidecar)
     ? { state: nestedState(folder, adapter, sidecar), rescaled: [] }
@@ -86,6 +91,8 @@ export function readAdapter(folder: string): ReadAdapter {
     sidecar,
     baseModel,
     fanInFanOut,
+    unreadFields,
+    hasDefaultTargets: targetModules === null,
     saved: saved.size === 0 ? null : { folder, names: [...saved.keys()], modulesToSave, ensureWeightTying },
   };
 }
