@@ -1,12 +1,13 @@
 /**
- * Writes the table of products for the GPU of this machine (`npm run tune -w @qdylora/cuda-kernels`): which
- * products of training cuBLASLt computes faster than our own kernels. Measurements of other GPUs stay.
+ * Writes the table of products for the GPU of this machine (`npm run tune` in this package): which products
+ * of training cuBLASLt computes faster than our own kernels. Measurements of other GPUs in the file stay.
  * `--output FILE`: where; prebuilt/products.json by default, which every backend reads. A few minutes.
  * Ends with 2 where there is no GPU or no cuBLASLt.
  */
-import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
 import { createCudaBackend, inspectCublas, listCudaDevices } from '../src/index.ts';
-import { productTablePath, readProductTable } from '../src/products/product-table.ts';
+import { productTablePath } from '../src/products/product-table.ts';
+import { extendProductTable } from './extend-product-table.ts';
 import { tuneProducts, type TunedSize } from './tune-products.ts';
 
 /** Matrices of Llama models of 1B, 7B and 13B: attention, and both ways through the MLP. */
@@ -31,18 +32,15 @@ function refuse(reason: string): number {
   return 2;
 }
 
-async function main(words: readonly string[]): Promise<number> {
-  const output = words.includes('--output') ? words[words.indexOf('--output') + 1] : productTablePath();
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: { output: { type: 'string', default: productTablePath() } } });
   const found = listCudaDevices();
   const cublas = await inspectCublas();
   if (!found.available) return refuse(found.reason);
   if (!cublas.isFound) return refuse(cublas.reason);
   const device = found.devices[0].name;
   const measured = await tuneProducts((products) => createCudaBackend({ products }), SIZES);
-  const { devices } = await readProductTable();
-  const others = devices.filter((one) => one.device !== device);
-  const table = { devices: [...others, { device, library: cublas.version, measured }] };
-  writeFileSync(output, `${JSON.stringify(table, null, 2)}\n`);
+  await extendProductTable(values.output, { device, library: cublas.version, measured });
   const faster = measured.filter((one) => one.libraryMicroseconds < one.ownMicroseconds).length;
   console.log(
     `${device}: cuBLASLt ${cublas.version} is faster for ${faster} of ${measured.length} products.`,
@@ -50,4 +48,4 @@ async function main(words: readonly string[]): Promise<number> {
   return 0;
 }
 
-process.exitCode = await main(process.argv.slice(2));
+process.exitCode = await main();

@@ -1,3 +1,6 @@
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { AddressSpace, ArrayView, PageStore } from '@qdylora/contract';
 import { describe, expect, test } from 'vitest';
 import type { CudaDriver, Handle } from '../src/addon/addon-functions.ts';
@@ -5,7 +8,7 @@ import { enterDevice, type DeviceContext } from '../src/driver/device-context.ts
 import { openDriver } from '../src/driver/open-driver.ts';
 import { CudaStorage } from '../src/memory/cuda-storage.ts';
 import { openPinnedPages } from '../src/memory/pinned-pages.ts';
-import { NOTHING, openFakeDriver, withFakeDriver } from './fake-driver.ts';
+import { NOTHING, openFakeDriver, withFakeBackend, withFakeDriver } from './fake-driver.ts';
 
 // Streams of the fake driver run as late as they may, and in any order: an event that nobody waits for shows.
 
@@ -159,6 +162,21 @@ describe.skipIf(!library)('pages in pinned memory', () => {
       return () => store.read(0, []);
     });
     expect(late).toThrow(expect.objectContaining({ code: 'DISPOSED' }) as Error);
+  });
+
+  test('are forgotten by their backend once they are disposed', async () => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc') as () => void;
+    await withFakeBackend(library, '', async (backend) => {
+      const disposed = (() => {
+        const store = backend.openPageStore!(4096);
+        store.dispose();
+        return new WeakRef(store);
+      })();
+      await setImmediate(); // until then a WeakRef keeps what it names
+      collectGarbage();
+      expect(disposed.deref()).toBeUndefined();
+    });
   });
 
   test('leave nothing behind where any call of their making fails', async () => {

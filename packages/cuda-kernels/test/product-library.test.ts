@@ -110,6 +110,24 @@ describe.skipIf(!library)('products by cuBLASLt', () => {
     expect(await used({ ...BY_LIBRARY, products: 'own' }, 16, 'bf16')).toBe(0);
   });
 
+  test('are left to our own kernels where the library has no algorithm, and it is asked once', async () => {
+    const logged = await withFakeBackend(
+      library,
+      'capability=8.0 fail=cublasLtMatmulAlgoGetHeuristic:1:15',
+      async (backend) => {
+        const x = backend.memory.allocate('bf16', [8, 8]);
+        backend.memory.fill(x, (values) => values.fill(0x3f80)); // 1
+        for (let call = 0; call < 2; call++) {
+          const { y } = runOp(backend, linear, { x, weight: x }, { computeDtype: 'bf16' });
+          expect([...(await backend.memory.read(y))]).toEqual(Array<number>(64).fill(8));
+        }
+      },
+      BY_LIBRARY,
+    );
+    expect(countOf(logged, 'cublasLtMatmul')).toBe(0);
+    expect(countOf(logged, 'cublasLtMatmulAlgoGetHeuristic')).toBe(1);
+  });
+
   test('replay as a part of a graph, and see new contents', async () => {
     const logged = await withFakeBackend(
       library,

@@ -1,4 +1,7 @@
+import { join } from 'node:path';
+import { temporaryFolder } from '@qdylora/testing/node';
 import { describe, expect, test } from 'vitest';
+import { extendProductTable } from '../bench/extend-product-table.ts';
 import { tuneProducts } from '../bench/tune-products.ts';
 import { createCudaBackend } from '../src/index.ts';
 import { libraryChoice, readProductTable, type MeasuredProduct } from '../src/products/product-table.ts';
@@ -44,6 +47,15 @@ describe('the table of products', () => {
     expect(choice({ ...shape, form: 'Nn' })).toBe(false);
     expect(choice({ ...shape, dtype: 'f32' })).toBe(false);
     expect(choice({ ...shape, hasPlus: true })).toBe(false);
+  });
+
+  test('keeps what other devices measured, in whatever file it is', async () => {
+    const path = join(temporaryFolder(), 'mine.json');
+    const deviceTable = (device: string, of = measured) => ({ device, library: '12.9.5', measured: of });
+    await extendProductTable(path, deviceTable('One'));
+    await extendProductTable(path, deviceTable('Two'));
+    await extendProductTable(path, deviceTable('One', []));
+    expect(await readProductTable(path)).toEqual({ devices: [deviceTable('Two'), deviceTable('One', [])] });
   });
 
   test('holds for its device and the major version of its library', () => {

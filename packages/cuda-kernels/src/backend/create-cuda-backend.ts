@@ -12,6 +12,7 @@ import {
   type AddressSpace,
   type Backend,
   type Memory,
+  type PageStore,
   type OptionRules,
 } from '@qdylora/contract';
 import { openCubins } from '../archive/open-cubins.ts';
@@ -112,10 +113,16 @@ function reserveNow(backend: CudaBackend): void {
   }
 }
 
-/** The same thing, which `list` ends later. */
-function kept<T extends Disposable>(thing: T, list: Disposable[]): T {
-  list.push(thing);
-  return thing;
+/** Opens a store of pages that is in `stores` until it is disposed. */
+function openStoreIn(stores: Set<Disposable>, context: DeviceContext, byteLength: number): PageStore {
+  const pages = openPinnedPages(context, byteLength);
+  const dispose = (): void => {
+    stores.delete(store);
+    pages.dispose();
+  };
+  const store = { ...pages, dispose, [Symbol.dispose]: dispose };
+  stores.add(store);
+  return store;
 }
 
 /** A memory of temporaries, in regions that are arrays of the backend's memory. */
@@ -165,7 +172,7 @@ function backendOn(
     cudaKernels({ launch: launcher.launch, withScratch: scratchIn(memory), library: library ?? undefined }),
   );
   const recordings = new Set<Disposable>();
-  const pageStores: Disposable[] = [];
+  const pageStores = new Set<Disposable>();
   let isDisposed = false;
   const dispose = (): void => {
     if (isDisposed) return;
@@ -201,7 +208,7 @@ function backendOn(
         createMemory: () =>
           recordingMemory(memory, staging, isLarge ? regionBytes : Math.min(regionBytes, TOKEN_REGION_BYTES)),
       }),
-    openPageStore: (byteLength) => kept(openPinnedPages(context, byteLength), pageStores),
+    openPageStore: (byteLength) => openStoreIn(pageStores, context, byteLength),
     dispose,
     [Symbol.dispose]: dispose,
   };

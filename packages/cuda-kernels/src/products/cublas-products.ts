@@ -1,4 +1,4 @@
-import type { ArrayView, FloatDType } from '@qdylora/contract';
+import { QdyloraError, type ArrayView, type FloatDType } from '@qdylora/contract';
 import type { CublasCalls, Handle } from '../addon/addon-functions.ts';
 import { ignoringFailures, type DeviceContext } from '../driver/device-context.ts';
 import { addressOf } from '../memory/cuda-storage.ts';
@@ -53,8 +53,8 @@ interface Description {
 
 /** Products by cuBLASLt on the stream of a device. */
 export interface CublasProducts {
-  /** Bytes of the workspace of a product. */
-  workspaceBytes(plan: ProductPlan): number;
+  /** Bytes of the workspace of a product; null where the library has no algorithm for it. */
+  workspaceBytes(plan: ProductPlan): number | null;
   /** Enqueues a product. @returns what enqueues it again */
   multiply(product: LibraryProduct, workspace: ArrayView): () => void;
   /** It does not throw. */
@@ -78,9 +78,9 @@ export function createCublasProducts({ stream }: DeviceContext, calls: CublasCal
   const handle = calls.cublasLtCreate();
   /** The one that was used last is last. */
   const descriptions = new Map<string, Description>();
+  const withoutAlgorithm = new Set<string>();
   const descriptionOf = (plan: ProductPlan): Description => {
-    const { form, rows, columns, depth, dtype, hasBias } = plan;
-    const key = [form, rows, columns, depth, dtype, hasBias].join(' ');
+    const key = keyOf(plan);
     const found = descriptions.get(key) ?? describeProduct(calls, handle, plan);
     descriptions.delete(key);
     descriptions.set(key, found);
@@ -92,7 +92,16 @@ export function createCublasProducts({ stream }: DeviceContext, calls: CublasCal
     return found;
   };
   return {
-    workspaceBytes: (plan) => descriptionOf(plan).workspaceBytes,
+    workspaceBytes(plan) {
+      if (withoutAlgorithm.has(keyOf(plan))) return null;
+      try {
+        return descriptionOf(plan).workspaceBytes;
+      } catch (error) {
+        if (!isUnsupported(error)) throw error;
+        withoutAlgorithm.add(keyOf(plan));
+        return null;
+      }
+    },
     multiply({ plan, ...arrays }, workspace) {
       const [aAt, bAt, cAt] = [arrays.a, arrays.b, arrays.c].map(addressOf);
       const beforeAt = addressOf(arrays.before ?? arrays.c);
@@ -118,6 +127,15 @@ export function createCublasProducts({ stream }: DeviceContext, calls: CublasCal
     },
   };
 }
+
+const keyOf = ({ form, rows, columns, depth, dtype, hasBias }: ProductPlan): string =>
+  [form, rows, columns, depth, dtype, hasBias].join(' ');
+
+/** Whether the heuristic has no algorithm for a product. */
+const isUnsupported = (error: unknown): boolean =>
+  QdyloraError.isInstance(error) &&
+  error.details.call === 'cublasLtMatmulAlgoGetHeuristic' &&
+  error.details.result === NOT_SUPPORTED;
 
 /** Makes all that the library wants to know of a kind of product, and chooses its algorithm. */
 function describeProduct(calls: CublasCalls, handle: Handle, plan: ProductPlan): Description {

@@ -23,8 +23,8 @@ export interface LibraryProduct {
 export interface ProductLibrary {
   /** Whether it is there, and the faster way to compute a product. */
   isFaster(shape: ProductShape): boolean;
-  /** Bytes of the workspace of a product. */
-  workspaceBytes(plan: ProductPlan): number;
+  /** Bytes of the workspace of a product; null where the library has no algorithm for it. */
+  workspaceBytes(plan: ProductPlan): number | null;
   /** Enqueues a product and returns. */
   multiply(product: LibraryProduct, workspace: ArrayView): void;
 }

@@ -1,7 +1,6 @@
 import { DTYPE_BYTES, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { CudaDoor } from '../launch/launch.ts';
 import type { Product } from '../kernels/linear/product.ts';
-import type { LibraryProduct, ProductLibrary } from './library-product.ts';
 
 /** Arrays and their rows begin at multiples of this: algorithms for tensor cores need it. */
 const ALIGNMENT_BYTES = 16;
@@ -42,15 +41,14 @@ export function multiplyByLibrary(door: CudaDoor, product: Product, own: OwnProd
   if (before && before.dtype !== dtype) return false;
   if (bias && dtype !== 'f32') return false;
   if (!library.isFaster({ form, rows, columns, depth, dtype: c.dtype, hasPlus })) return false;
+  const plan = { form, rows, columns, depth, dtype, hasBias: bias !== undefined };
+  const workspaceBytes = library.workspaceBytes(plan);
+  if (workspaceBytes === null) return false;
+  const workspaceWords = Math.ceil(workspaceBytes / DTYPE_BYTES.f32);
   const multiplyInto = (target: FloatView): void =>
-    withWorkspace(door, library, {
-      plan: { form, rows, columns, depth, dtype, hasBias: bias !== undefined },
-      a,
-      b,
-      before,
-      bias,
-      c: target,
-    });
+    door.withScratch(workspaceWords, (workspace) =>
+      library.multiply({ plan, a, b, before, bias, c: target }, workspace),
+    );
   if (!hasPlus) {
     multiplyInto(c);
     return true;
@@ -64,9 +62,4 @@ export function multiplyByLibrary(door: CudaDoor, product: Product, own: OwnProd
   if (c.dtype === 'f32') both(c);
   else own.withSum([rows, columns], both);
   return true;
-}
-
-function withWorkspace(door: CudaDoor, library: ProductLibrary, product: LibraryProduct): void {
-  const words = Math.ceil(library.workspaceBytes(product.plan) / DTYPE_BYTES.f32);
-  door.withScratch(words, (workspace) => library.multiply(product, workspace));
 }

@@ -7,7 +7,7 @@ import { libraryChoice, readProductTable } from './product-table.ts';
 export interface ProductOptions {
   /**
    * Which products cuBLASLt computes, where it is there. `table`, the default: those that the table of this
-   * device says it is faster for. `library`: all that it can. `own`: none.
+   * device says it is faster for. `library`: all that it has an algorithm for. `own`: none.
    */
   readonly products?: 'table' | 'library' | 'own';
   /** The table; that of the package by default. The tuner writes one (README). */
