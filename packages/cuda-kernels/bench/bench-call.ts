@@ -21,7 +21,10 @@ export interface BenchCall {
   enqueue(): void;
 }
 
-/** Contents are repeated from so many numbers: no kernel here depends on them. */
+/**
+ * Contents are repeated from so many numbers. Ids of rows and of classes are not made here: a kernel reads as
+ * many rows as there are different ids.
+ */
 const PATTERN = 4096;
 
 /** An array on the device with numbers around 0 in it; whole numbers from 0 on. */

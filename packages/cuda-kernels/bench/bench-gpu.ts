@@ -5,6 +5,7 @@
  * write, by the time of the device.
  * Ends with 2 where there is no GPU.
  */
+import { parseArgs } from 'node:util';
 import { ALL_CASES, checkConformance } from '@qdylora/testing/conformance';
 import { recordRows } from '@qdylora/testing/bench';
 import { cudaOpNames, createCudaBackend, listCudaDevices, type CudaBackend } from '../src/index.ts';
@@ -104,9 +105,16 @@ const textOf = ({ op, shape, microseconds, spread, gbps, tflops, ratio }: Row): 
   `${(100 * ratio).toFixed(0).padStart(4)} % of copy ` +
   `(± ${(50 * spread).toFixed(0)} %)`;
 
-async function main(words: readonly string[]): Promise<number> {
-  const json = words.includes('--json');
-  const tokens = words.includes('--tokens') ? Number(words[words.indexOf('--tokens') + 1]) : TOKENS;
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { json: { type: 'boolean', default: false }, tokens: { type: 'string', default: `${TOKENS}` } },
+  });
+  const { json } = values;
+  const tokens = Number(values.tokens);
+  if (!Number.isInteger(tokens) || tokens < 1) {
+    console.error(`[bench gpu] --tokens must be a whole number of at least 1 (got ${values.tokens}).`);
+    return 2;
+  }
   const found = listCudaDevices();
   if (!found.available) {
     console.error(`[bench gpu] nothing was measured: ${found.reason}`);
@@ -128,4 +136,4 @@ async function main(words: readonly string[]): Promise<number> {
   return 0;
 }
 
-process.exitCode = await main(process.argv.slice(2));
+process.exitCode = await main();

@@ -59,7 +59,11 @@ function rowCalls(backend: Backend, rows: number): BenchCall[] {
   const [x, dy] = [1, 2].map(() => placed(backend, 'f32', [rows, HIDDEN]));
   const [weight, bias] = [1, 2].map(() => placed(backend, 'f32', [HIDDEN]));
   const [mean, inverseDeviation] = [1, 2].map(() => placed(backend, 'f32', [rows]));
-  const ids = placed(backend, 'i32', [rows]);
+  const ids = backend.memory.allocate('i32', [rows]);
+  backend.memory.write(
+    ids,
+    Int32Array.from({ length: rows }, (_, i) => i),
+  );
   const [first, second] = [1, 2].map(() => placed(backend, 'f32', [rows, HIDDEN / 2]));
   const split = { groups: 1, widths: [HIDDEN / 2, HIDDEN / 2] } as const;
   const segments = backend.memory.allocate('i32', [2]);

@@ -1,4 +1,4 @@
-import type { Arrays, ArrayView, Backend } from '@qdylora/contract';
+import { runOp, type Arrays, type ArrayView, type Backend } from '@qdylora/contract';
 import {
   adaptedLinear,
   adaptedLinearBackward,
@@ -134,14 +134,18 @@ function headCalls(backend: Backend, tokens: number): BenchCall[] {
     tokenWeights: undefined,
   };
   const attributes = { computeDtype: 'bf16', lossScale: 1 / tokens, gradient: true } as const;
-  const soft = {
-    topIds: placed(backend, 'i32', [tokens, TOP_K]),
-    topLogProbabilities: placed(backend, 'f32', [tokens, TOP_K]),
-    tailMass: placed(backend, 'f32', [tokens]),
-  };
+  const topAttributes = { ...attributes, topK: TOP_K };
+  // the top classes of a token are different ones
+  const { topIds, topLogProbabilities, tailMass } = runOp(
+    backend,
+    linearCrossEntropyTopK,
+    inputs,
+    topAttributes,
+  );
+  const soft = { topIds, topLogProbabilities, tailMass };
   return [
     callOf(backend, linearCrossEntropy, { inputs, attributes, outputs: { dWeight: undefined } }),
-    callOf(backend, linearCrossEntropyTopK, { inputs, attributes: { ...attributes, topK: TOP_K } }),
+    callOf(backend, linearCrossEntropyTopK, { inputs, attributes: topAttributes }),
     callOf(backend, linearDistillation, {
       inputs: { ...inputs, ...soft },
       attributes: { ...attributes, distillation: 0.5 },
