@@ -117,9 +117,10 @@ function baseLine({ y, top, isBaseFar }, base) {
 }
 
 /** What a rank is called in the picture: its class, and a name where it is worth one. */
-function roleOf(rank, { best_rank: best, smallest_good_rank: good }) {
+function roleOf(rank, { ranks, best_rank: best, smallest_good_rank: good }) {
+  const isSmallest = rank === ranks[0].rank;
   if (rank === best)
-    return { name: best === good ? 'best; all smaller ranks are worse' : 'best', group: 'best' };
+    return { name: best === good && !isSmallest ? 'best; smaller ranks are worse' : 'best', group: 'best' };
   if (rank === good) return { name: 'smallest rank not significantly worse', group: 'good' };
   return { name: null, group: 'rank' };
 }

@@ -79,13 +79,21 @@ function demand(what, { status }) {
   process.exit(1);
 }
 
+/** Whether a version of Node is one that the packages run on: ^20.19 || >=22.12. */
+export function isSupported(version) {
+  const [major, minor] = version.split('.').map(Number);
+  return (major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major > 22;
+}
+
 /** Ends the process where a step fails. */
 export async function setUp({ forRunning = false } = {}) {
   const start = performance.now();
-  if (Number(process.versions.node.split('.')[0]) < 20)
-    demand(`Node ${process.version} is too old: 20.19 or newer (of 22, 22.12 or newer) is needed; set-up`, {
-      status: 1,
-    });
+  if (!isSupported(process.versions.node)) {
+    console.error(
+      `[set-up] Node ${process.version} is not supported. Use 20.19 or newer of 20, or 22.12 or newer.`,
+    );
+    process.exit(1);
+  }
   installDependencies({ forRunning });
   await buildPackages(forRunning);
   say(`ready after ${((performance.now() - start) / 1000).toFixed(0)} s.`);

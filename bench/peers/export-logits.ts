@@ -46,7 +46,7 @@ const read = readPeftAdapter(values.adapter!);
 const sidecar = read.sidecar as { ranks: number[]; lora_alpha: number; lora_scaling: 'sqrt' };
 const nest = { ranks: sidecar.ranks, alpha: sidecar.lora_alpha, scaling: sidecar.lora_scaling };
 const adapted = attachDyLora(model, { ...nest, targetModules: [...read.layers.keys()] });
-adapted.load(
+await adapted.load(
   adapterStateOf(
     {
       rank: read.config.r,

@@ -1,14 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { main } from '../src/cli/main.ts';
-import { createTerminal } from '../src/cli/terminal.ts';
-
-const plain = {
-  isTty: false,
-  hasColor: false,
-  hasColorInNotes: false,
-  canAsk: false,
-  outlivesTerminal: false,
-};
+import { terminalInMemory } from './terminal-in-memory.ts';
 
 export interface Ended {
   readonly code: number;
@@ -21,24 +13,9 @@ export const command = (...argv: string[]): Promise<Ended> => commandAt(80, ...a
 
 /** The same in a terminal of a given width. */
 export async function commandAt(columns: number, ...argv: string[]): Promise<Ended> {
-  let out = '';
-  let err = '';
-  const terminal = createTerminal(
-    { ...plain, columns },
-    {
-      stdout: {
-        write: (text) => {
-          out += text;
-        },
-      },
-      stderr: {
-        write: (text) => {
-          err += text;
-        },
-      },
-    },
-  );
-  return { code: await main(argv, { terminal, trainWorker: null, page: PAGE }), out, err };
+  const { terminal, out, err } = terminalInMemory({ columns });
+  const code = await main(argv, { terminal, trainWorker: null, page: PAGE });
+  return { code, out: out(), err: err() };
 }
 
 /** Folder of the page that `serve` shows. */

@@ -20,6 +20,7 @@ describe('input that would be ignored', () => {
       ['generate', ...host, '--prompt', 'a', '--prompt-ids', '3,4'],
       /`prompt` has no/,
     ],
+    ['--json of a conversation', ['generate', ...host, '--json'], /`--json` needs a prompt/],
     ['raw beside token ids', ['generate', ...host, '--raw', '--prompt-ids', '3,4'], /`raw` has no effect/],
     [
       'a system message that raw leaves out',

@@ -162,6 +162,7 @@ function answerLength(
       `The model has ${limit} positions, but the prompt has ${promptTokens} tokens` +
       (isFull ? ', so an answer has no room' : ` and the answer up to ${maxNewTokens}`),
     nextStep: isFull ? 'Shorten the prompt.' : `Shorten the prompt, or use max_new_tokens ${room}.`,
+    details: { limit, promptTokens },
   });
 }
 

@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline/promises';
 import { setImmediate } from 'node:timers/promises';
 import { QdyloraError } from '@qdylora/contract';
 import type { ChatMessage } from '@qdylora/data';
@@ -11,7 +10,8 @@ import type { FinishReason } from '../../recipes/text/decode-text.ts';
 import type { CommonFlags, Context } from '../context.ts';
 import { STOPPING } from '../interrupts.ts';
 import { addKeyFlags, explicitFlags, repeatedFlag } from '../key-flags.ts';
-import type { Terminal } from '../terminal.ts';
+import { noteLength, readingText } from '../render/answer-notes.ts';
+import { talk } from '../talk.ts';
 
 const { stop, ...FLAGS } = GENERATE_KEYS;
 
@@ -43,19 +43,21 @@ export function addGenerateCommand(program: Command, context: Context): void {
       const ids = answerer.promptOf([...opening, { role: 'user', content: prompt }]);
       return await answerOnce(answerer, ids, context, flags);
     }
+    if (flags.json)
+      throw new QdyloraError('BAD_CONFIG', {
+        where: 'json',
+        problem: '`--json` needs a prompt: a conversation has no document',
+        nextStep: 'Give one: --prompt "…".',
+      });
     if (!terminal.canAsk)
       throw new QdyloraError('BAD_CONFIG', {
         where: 'prompt',
         problem: 'There is no prompt, and standard input is not a terminal to type one',
         nextStep: 'Give one: --prompt "…".',
       });
-    await talk(answerer, opening, terminal);
+    await talk(answerer, opening, { terminal, input: process.stdin, output: process.stderr });
   });
 }
-
-/** The first token comes after the whole prompt was read, which takes seconds for a long prompt. */
-const readingText = (promptTokens: number): string =>
-  `reading the prompt (${promptTokens.toLocaleString('en-US')} tokens) …`;
 
 async function answerOnce(
   answerer: Answerer,
@@ -92,79 +94,4 @@ async function answerOnce(
     precision,
   };
   terminal.out(JSON.stringify(document, null, 2));
-}
-
-/** Says that an answer may go on. */
-function noteLength(
-  { config: { maxNewTokens }, longestAnswer }: Answerer,
-  prompt: readonly number[],
-  { finish, terminal }: { readonly finish: FinishReason; readonly terminal: Terminal },
-): void {
-  if (finish !== 'length') return;
-  const length = longestAnswer(prompt.length);
-  const tokens = `${length.toLocaleString('en-US')} token${length === 1 ? '' : 's'}`;
-  const reason =
-    length < maxNewTokens
-      ? `The model has ${(prompt.length + length).toLocaleString('en-US')} positions.`
-      : `For a longer one: --max-new-tokens ${2 * maxNewTokens}.`;
-  terminal.note(terminal.paint('dim', `The answer was cut off after ${tokens}. ${reason}`));
-}
-
-/**
- * Answers line after line until the input ends. Ctrl-C ends an answer, or the conversation between two
- * answers. Without a chat template each line is a prompt by itself.
- */
-async function talk(answerer: Answerer, opening: readonly ChatMessage[], terminal: Terminal): Promise<void> {
-  const reader = createInterface({ input: process.stdin, output: process.stderr });
-  const messages: ChatMessage[] = [...opening];
-  let answering: AbortController | null = null;
-  let isOpen = true;
-  reader.on('close', () => {
-    isOpen = false; // Ctrl-D, also during an answer
-  });
-  reader.on('SIGINT', () => {
-    if (answering) answering.abort();
-    else reader.close();
-  });
-  terminal.note(
-    terminal.paint('dim', 'Type, and press Enter. Ctrl-C ends an answer, Ctrl-D the conversation.'),
-  );
-  reader.setPrompt('> ');
-  reader.prompt();
-  for await (const line of reader) {
-    if (line.trim() !== '') {
-      if (!answerer.usesTemplate) messages.length = 0;
-      messages.push({ role: 'user', content: line });
-      answering = new AbortController();
-      const answer = await streamAnswer(answerer, messages, terminal, answering.signal);
-      messages.push({ role: 'assistant', content: answer });
-      answering = null;
-      terminal.out('');
-    }
-    if (isOpen) reader.prompt();
-  }
-}
-
-/** Streams an answer and returns its text; after an abort, the text so far. */
-async function streamAnswer(
-  answerer: Answerer,
-  messages: readonly ChatMessage[],
-  terminal: Terminal,
-  signal: AbortSignal,
-): Promise<string> {
-  const prompt = answerer.promptOf(messages);
-  let answer = '';
-  let finish: FinishReason = 'stop';
-  terminal.status(readingText(prompt.length));
-  await setImmediate(); // reading blocks the thread
-  for await (const event of answerer.answer(prompt)) {
-    if (event.type === 'end') finish = event.reason;
-    if (event.type !== 'text') continue;
-    terminal.write(event.text);
-    answer += event.text;
-    if (signal.aborted) break;
-  }
-  if (finish === 'length') terminal.out('');
-  noteLength(answerer, prompt, { finish, terminal });
-  return answer;
 }

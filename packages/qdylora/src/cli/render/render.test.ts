@@ -1,40 +1,13 @@
 import { QdyloraError } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
+import { terminalInMemory } from '../../../test/terminal-in-memory.ts';
 import type { FinetuneEvent } from '../../recipes/run-folder/finetune-events.ts';
 import { exitCodeOf } from '../exit-code.ts';
-import { createTerminal, type Terminal } from '../terminal.ts';
 import { packError, unpackError } from '../worker/error-transfer.ts';
 import { errorText } from './errors.ts';
 import { bar, clockText, durationText } from './progress.ts';
 import { columns, rankTable } from './table.ts';
 import { showTraining } from './train-progress.ts';
-
-const environment = {
-  isTty: false,
-  hasColor: false,
-  hasColorInNotes: false,
-  columns: 80,
-  canAsk: false,
-  outlivesTerminal: false,
-};
-
-function terminalOf(settings: Partial<typeof environment> = {}): { terminal: Terminal; err: () => string } {
-  let err = '';
-  return {
-    terminal: createTerminal(
-      { ...environment, ...settings },
-      {
-        stdout: { write: () => {} },
-        stderr: {
-          write: (text) => {
-            err += text;
-          },
-        },
-      },
-    ),
-    err: () => err,
-  };
-}
 
 it('colours go to a stream that shows them, and not to a file', () => {
   for (const [hasColor, hasColorInNotes] of [
@@ -42,14 +15,10 @@ it('colours go to a stream that shows them, and not to a file', () => {
     [false, true],
     [false, false],
   ]) {
-    let [out, err] = ['', ''];
-    const terminal = createTerminal(
-      { ...environment, hasColor, hasColorInNotes },
-      { stdout: { write: (text) => (out += text) }, stderr: { write: (text) => (err += text) } },
-    );
+    const { terminal, out, err } = terminalInMemory({ hasColor, hasColorInNotes });
     terminal.out(terminal.paint('bold', 'result'));
     terminal.note(terminal.paint('red', 'problem'));
-    expect([out, err]).toEqual([
+    expect([out(), err()]).toEqual([
       hasColor ? '\x1b[1mresult\x1b[22m\n' : 'result\n',
       hasColorInNotes ? '\x1b[31mproblem\x1b[39m\n' : 'problem\n',
     ]);
@@ -101,7 +70,7 @@ const ready = (config: object, heldOut = 0): FinetuneEvent => ({
 
 describe('progress', () => {
   it('redraws one line on a terminal', () => {
-    const { terminal, err } = terminalOf({ isTty: true, columns: 120 });
+    const { terminal, err } = terminalInMemory({ isTty: true, columns: 120 });
     const show = showTraining(terminal);
     show(step(84));
     show(step(85));
@@ -113,7 +82,7 @@ describe('progress', () => {
   });
 
   it('keeps the status line below the notes, until the result', () => {
-    const { terminal, err } = terminalOf({ isTty: true });
+    const { terminal, err } = terminalInMemory({ isTty: true });
     terminal.status('loading …');
     terminal.note('a notice');
     terminal.out('the result');
@@ -122,7 +91,7 @@ describe('progress', () => {
 
   it('never fills the last column, and leaves out what is least needed on a narrow terminal', () => {
     const shownIn = (columns: number, event: FinetuneEvent): string => {
-      const { terminal, err } = terminalOf({ isTty: true, columns });
+      const { terminal, err } = terminalInMemory({ isTty: true, columns });
       showTraining(terminal)(event);
       return err();
     };
@@ -139,7 +108,7 @@ describe('progress', () => {
   });
 
   it('is a plain line every logging_steps elsewhere, with the first and the last', () => {
-    const { terminal, err } = terminalOf();
+    const { terminal, err } = terminalInMemory();
     const show = showTraining(terminal);
     show(ready({ loggingSteps: 30 }));
     const linesBefore = err().split('\n').length;
@@ -155,7 +124,7 @@ describe('progress', () => {
 
   it('counts evaluations in the time left, by their tokens and then by the measured time', () => {
     let seconds = 0;
-    const { terminal, err } = terminalOf({ isTty: true, columns: 120 });
+    const { terminal, err } = terminalInMemory({ isTty: true, columns: 120 });
     const show = showTraining(terminal, () => seconds);
     // 3 views of 100 rows of 21.4 tokens: 6420 tokens at four times the speed of training, 0.75 s
     show(ready({ ranks: [1, 2], evalSteps: 100, gradientCheckpointing: true }, 100));
@@ -196,7 +165,7 @@ describe('memory', () => {
   ];
 
   it('is told part by part before the first step and at the end, with how far the forecast was off', () => {
-    const { terminal, err } = terminalOf();
+    const { terminal, err } = terminalInMemory();
     const show = showTraining(terminal);
     show({ type: 'forecast', parts, totalBytes: 207.7e6 });
     show({ type: 'memory', parts, totalBytes: 210e6, forecastBytes: 207.7e6 });
@@ -245,7 +214,7 @@ describe('a table', () => {
           { rank: 8, ...measured(0.8), versusBase: { mean: -0.1, standardError: 0.1, pValue: 0.5 } },
         ],
       },
-      terminalOf().terminal,
+      terminalInMemory().terminal,
     );
     expect(lines).toEqual([
       'rank   held-out loss    vs base   adapter',
@@ -265,15 +234,15 @@ describe('an error', () => {
   });
 
   it('is two lines, what happened and what to do, without a stack', () => {
-    expect(errorText(error, terminalOf().terminal, false)).toBe(
+    expect(errorText(error, terminalInMemory().terminal, false)).toBe(
       '[safetensors] expected 2 bytes, got 1.\nDownload it again.',
     );
-    expect(errorText(error, terminalOf().terminal, true)).toMatch(/\n +at /);
+    expect(errorText(error, terminalInMemory().terminal, true)).toMatch(/\n +at /);
   });
 
   it('and a notice show control characters of what they quote, and send none to the terminal', () => {
     const evil = 'a\x1b]0;b\x07\x9b\0';
-    const { terminal, err } = terminalOf();
+    const { terminal, err } = terminalInMemory();
     showTraining(terminal)({ type: 'notice', message: evil });
     for (const shown of [
       errorText(
