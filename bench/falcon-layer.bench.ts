@@ -2,8 +2,8 @@
  * One layer of Falcon-40b's true shapes, of random weights, forward and backward on the CPU, against
  * transformers in float32: loss, logits, and the gradient of every weight.
  *
- *     npx tsx --conditions=source bench/falcon-layer.bench.ts --peer-python .venv/bin/python [--tokens 32]
- *     [--threads 2] [--vocabulary 1024]
+ *     npm run bench falcon-layer -- --peer-python .venv/bin/python [--tokens 32] [--threads 2]
+ *         [--vocabulary 1024]
  *
  * Needs 3 GB of disk in the temporary folder and 7 GB of memory, first for Python, then for this process. The
  * config is that of the paper's model (packages/models/fixtures/families), with one layer and a small

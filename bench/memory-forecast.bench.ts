@@ -2,10 +2,10 @@
  * What `qdylora train` says that it will need, against what its process then had at most (VmHWM, from start
  * to last file), in unlike configurations.
  *
- *     npx tsx --conditions=source bench/memory-forecast.bench.ts --model ../smollm2 [--within 5] [--steps 3]
+ *     npm run bench memory-forecast -- --model ../smollm2 [--within 5] [--steps 3]
  *
- * Runs the built command (`node scripts/set-up.mjs` first) on rows of text that it makes up. Prints one JSON
- * row each; ends with 1 where a forecast is off by more than `--within` percent.
+ * Runs the built command on rows of text that it makes up. Prints one JSON row each; ends with 1 where a
+ * forecast is off by more than `--within` percent.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

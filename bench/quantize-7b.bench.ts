@@ -61,13 +61,14 @@ const config = {
 };
 
 /**
- * Bytes of bfloat16 numbers between ±0.016 and ±0.06: a fixed pattern, which no file system stores as a hole.
+ * Bytes of bfloat16 numbers between ±0.016 and ±0.031: a fixed pattern, which no file system stores as a
+ * hole.
  */
 function pattern(length: number): Uint8Array {
   const halves = new Uint16Array(length / 2);
   for (let i = 0, x = 1; i < halves.length; i++) {
     x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
-    halves[i] = ((x >>> 16) & 0x807f) | 0x3c80 | ((x >>> 9) & 0x80);
+    halves[i] = ((x >>> 16) & 0x807f) | 0x3c80;
   }
   return new Uint8Array(halves.buffer);
 }

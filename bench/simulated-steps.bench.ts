@@ -2,7 +2,7 @@
  * Efficiency of data-parallel training on more workers than we have: `simulateStep`. It is checked against
  * steps of 1 and 2 workers in results/simulated-workers.md.
  *
- *     npm run bench simulated-steps [--pass-seconds 3.33] [--gradient-mb 78] [--update-seconds 0.05]
+ *     npm run bench simulated-steps -- [--pass-seconds 3.33] [--gradient-mb 78] [--update-seconds 0.05]
  *         [--spread 0.02] [--seconds-per-gradient-gb 1.5]
  *
  * The defaults are SmolLM2-135M at r = 64 with micro batches of 4 · 512 tokens on 2 cores: 615 tokens a

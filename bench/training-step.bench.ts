@@ -6,10 +6,10 @@
  *         [--peer-compute f32|bf16] [--rounds 3] [--only with|without] [--steps 3] [--micro-batch 4]
  *         [--seq 512] [--threads 2] [--compute-dtype f32|bf16] [--no-recording]
  *
- * r = 64 on all linear layers, NF4 with double quantization, AdamW, random token ids, with and without
+ * r = 64 on all linear layers, NF4 with double quantization, AdamW, made-up token ids, with and without
  * gradient checkpointing. Steps are recorded and replayed, as `train` does. Each measurement is a process of
- * its own that runs the built packages, so its peak (VmHWM, in 10⁶ kB) is its own. Ours and the peers take
- * turns for some rounds, since cores may be shared.
+ * its own that runs the built packages, so its peak (VmHWM, in GB of 10⁹ bytes) is its own. Ours and the
+ * peers take turns for some rounds, since cores may be shared.
  * Prints one JSON row for each, then the medians and their ratios.
  */
 import { fileURLToPath } from 'node:url';

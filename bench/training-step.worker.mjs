@@ -55,6 +55,7 @@ for (let step = -2; step < steps; step++) {
   }
   for (let i = 0; i < 20; i++) peak = Math.max(peak, peakNow());
 }
+if (!Number.isFinite(loss)) throw new Error('The loss is not finite.');
 const [, peakKibibytes] = /VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'));
 console.log(
   JSON.stringify({
@@ -78,7 +79,7 @@ async function prepare(target) {
   return { vocabularySize: model.config.vocabularySize, adapted: layers, optimizer: adamW };
 }
 
-/** Random token ids, which change from step to step. */
+/** Token ids by a formula; they change from step to step. */
 function batchOf(step, vocabulary) {
   const example = (row) =>
     Int32Array.from({ length }, (_, t) => (step * 7919 + row * 104729 + t * 31) % vocabulary);

@@ -2,7 +2,7 @@
  * Step time and share of communication on 1 and 2 workers, on one host and on two, and what `simulateStep`
  * says of the same step from costs that were measured apart from it.
  *
- *     npm run bench workers [--repeats 3] [--steps 9] [--micro-batches 4] [--tokens 256] [--rank 64]
+ *     npm run bench workers -- [--repeats 3] [--steps 9] [--micro-batches 4] [--tokens 256] [--rank 64]
  *         [--model FOLDER]
  *
  * Needs Open MPI or MPICH; two hosts need root (network namespaces and a relay with 1 Gbit/s and 5 ms a way).

@@ -25,12 +25,15 @@ function readTable() {
 /** Tests, benches and TypeScript scripts run in this repository only, with the root's tools. */
 const isForDevelopment = (path) =>
   /\.test\.ts$|\.bench\.ts$|[\\/](test|test-support|bench)[\\/]|[\\/]scripts[\\/].*\.ts$/.test(path);
+
+/** `@qdylora/quant` of `@qdylora/quant/node`. */
 const packageOf = (specifier) =>
   specifier
     .split('/')
     .slice(0, specifier.startsWith('@') ? 2 : 1)
     .join('/');
-const isNodes = (specifier) => specifier.startsWith('node:') || builtinModules.includes(specifier);
+
+const isNodeBuiltin = (specifier) => specifier.startsWith('node:') || builtinModules.includes(specifier);
 
 /**
  * Node's or a page's globals that a file uses: names that it does not declare itself (a sliding `window` is
@@ -86,7 +89,7 @@ function checkPackage({ folder, path, manifest }) {
     for (const { fileName: specifier } of ts.preProcessFile(text, true, true).importedFiles) {
       counts.imports++;
       const name = packageOf(specifier);
-      if (isNodes(specifier)) {
+      if (isNodeBuiltin(specifier)) {
         if (isPure) complain(file, `imports ${specifier}, but ${folder} is pure`);
       } else if (specifier.startsWith('.')) {
         if (!resolve(dirname(file), specifier).startsWith(path + sep))
@@ -120,7 +123,5 @@ const isUsedByName = (path, name) =>
 packages.forEach(checkPackage);
 for (const folder of table.keys())
   if (!existsSync(join(root, 'packages', folder)))
-    problems.push(
-      `ARCHITECTURE.md: ${folder} stands in the table of §2, but packages/${folder} does not exist`,
-    );
+    problems.push(`ARCHITECTURE.md §2 lists ${folder}, but packages/${folder} does not exist`);
 reportCheck('check-boundaries', counts, problems);

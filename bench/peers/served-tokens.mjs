@@ -2,15 +2,15 @@
 // `llama-server` where one is named, in turn, on the same prompts and threads.
 //
 //   node bench/peers/served-tokens.mjs --model DIR --adapter DIR [--rank 8] [--clients 1,8,32] [--new 64]
-//       [--threads 2] [--compute-dtype bf16] [--batch-invariant true] [--draft-tokens 3]
+//       [--rounds 3] [--threads 2] [--compute-dtype bf16] [--batch-invariant true] [--draft-tokens 3]
 //       [--questions FILE.jsonl]
 //       [--llama-server PROGRAM --gguf FILE]
 //
-// Every client sends one request after another, each with a text of its own, so that no server has its prompt
-// from before: a line of prose, or with --questions the next row's `question`, written as the task gsm8k
-// writes it. Prints one JSON row for each server and number of clients: the tokens of all rounds over their
-// time, after a round that warms up, and the CPU time of the server for a token (Linux), which other
-// processes change less than wall time.
+// In each round every client sends one request, and the next round begins when all have answered. Each
+// request has a text of its own, so that no server has its prompt from before: a line of prose, or with
+// --questions the next row's `question`, written as the task gsm8k writes it. Prints one JSON row for each
+// server and number of clients: the tokens of all rounds over their time, after a round that warms up, and
+// the CPU time of the server for a token (Linux), which other processes change less than wall time.
 // llama-server has no adapter, so the comparison favours it.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

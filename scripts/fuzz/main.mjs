@@ -1,4 +1,5 @@
-// Feeds the readers of files from strangers with hostile inputs: `pnpm fuzz [seconds] [seed] [reader …]`.
+// Feeds the readers of files from strangers with hostile inputs:
+// `npm run fuzz -- [seconds] [seed] [reader …]`.
 // Each reader gets that many seconds of small accidents to valid files (the same seed gives the same inputs),
 // and as many of Jazzer.js, which looks for inputs that reach new code. Whatever is no typed error, takes
 // over a second, or costs over 100 MB is kept in a file and ends the run with 1. Needs a build (node
@@ -52,7 +53,7 @@ async function fuzzWithAccidents(name, { corpus: load, run, isText = false }) {
 const unknown = chosenNames.filter((name) => !Object.hasOwn(readers, name));
 if (!(seconds > 0) || !Number.isSafeInteger(seed) || unknown.length > 0) {
   console.error(
-    `[fuzz] usage: pnpm fuzz [seconds > 0] [seed] [${Object.keys(readers).join(' | ')} …] ` +
+    `[fuzz] usage: npm run fuzz -- [seconds > 0] [seed] [${Object.keys(readers).join(' | ')} …] ` +
       `(got ${process.argv.slice(2).join(' ')})`,
   );
   process.exit(2);

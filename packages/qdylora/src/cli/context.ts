@@ -10,8 +10,9 @@ export interface Context {
   /** Folder of the files of the page that `serve` shows. */
   readonly page: URL;
   /**
-   * Runs work with a signal that the first Ctrl-C and SIGTERM fire. The second Ctrl-C ends the process.
-   * `stopping` says what happens after the first one.
+   * Runs work with a signal that the first Ctrl-C, SIGTERM and SIGHUP fire. A second Ctrl-C ends the process;
+   * so does the deadline after SIGTERM and SIGHUP (`withInterrupts`). `stopping` says what happens after the
+   * first one.
    */
   interruptible<T>(work: (signal: AbortSignal) => Promise<T>, stopping?: string): Promise<T>;
 }

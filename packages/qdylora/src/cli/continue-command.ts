@@ -1,4 +1,4 @@
-import { QdyloraError } from '@qdylora/contract';
+import { QdyloraError, withParts } from '@qdylora/contract';
 import { shellCommand } from '../recipes/outputs/shell-command.ts';
 import type { StartedWorkers } from './read-env.ts';
 import { verbOf } from './verb-of.ts';
@@ -36,14 +36,8 @@ export function withContinueCommand(
   workers: StartedWorkers | null = null,
 ): unknown {
   if (!QdyloraError.isInstance(error) || !/resume[_-]from[_-]checkpoint/.test(error.nextStep)) return error;
-  const { code, where, nextStep, details, message } = error;
+  const { code, nextStep, details } = error;
   const isSaved = code === 'ABORTED' && typeof details.checkpoint === 'string';
   const advice = isSaved ? `The last whole step is saved in ${details.checkpoint as string}.` : nextStep;
-  return new QdyloraError(code, {
-    where,
-    problem: message.slice(`[${where}] `.length, message.length - nextStep.length).trim(),
-    nextStep: `${advice}\n${howToContinue(argv, workers)}`,
-    details,
-    cause: error,
-  });
+  return withParts(error, { nextStep: `${advice}\n${howToContinue(argv, workers)}` });
 }

@@ -2,9 +2,7 @@ import { readFileSync } from 'node:fs';
 import { readLauncher } from '@qdylora/collectives';
 import { QdyloraError } from '@qdylora/contract';
 
-/**
- * What the environment decides. The only file that reads environment variables and streams of the process.
- */
+/** What the environment decides. The only file of `cli` that reads environment variables. */
 export interface Environment {
   /** Somebody watches: progress may redraw its line. */
   readonly isTty: boolean;
@@ -21,7 +19,7 @@ export interface Environment {
 const DEFAULT_COLUMNS = 80;
 
 export function readEnvironment(): Environment {
-  const { NO_COLOR, FORCE_COLOR, TERM, _: startedBy = '' } = process.env;
+  const { NO_COLOR, FORCE_COLOR, TERM, _: command = '' } = process.env;
   const isTty = process.stderr.isTTY === true && TERM !== 'dumb';
   const isForced = FORCE_COLOR !== undefined && FORCE_COLOR !== '' && FORCE_COLOR !== '0';
   const hasColor = ({ isTTY }: { readonly isTTY?: boolean }): boolean =>
@@ -35,7 +33,7 @@ export function readEnvironment(): Environment {
       return process.stderr.columns || process.stdout.columns || DEFAULT_COLUMNS;
     },
     canAsk: process.stdin.isTTY === true,
-    outlivesTerminal: /(^|\/)nohup$/.test(startedBy) || isUnderNohup(),
+    outlivesTerminal: /(^|\/)nohup$/.test(command) || isUnderNohup(),
   };
 }
 
@@ -44,9 +42,9 @@ export function readEnvironment(): Environment {
  * does. Programs that it starts inherit that, but Node, and so npx, resets it for itself and its programs.
  */
 function isUnderNohup(): boolean {
-  const session = startedBy(process.pid)?.session;
+  const session = parentAndSession(process.pid)?.session;
   for (let pid = process.ppid; pid > 1;) {
-    const parent = startedBy(pid);
+    const parent = parentAndSession(pid);
     if (parent === null || parent.session !== session) return false;
     if (ignoresHangup(processFile(pid, 'status'))) return true;
     pid = parent.parentPid;
@@ -55,7 +53,7 @@ function isUnderNohup(): boolean {
 }
 
 /** The parent and the session of a process (proc(5), stat); null where the system does not say. */
-function startedBy(pid: number): { readonly parentPid: number; readonly session: number } | null {
+function parentAndSession(pid: number): { readonly parentPid: number; readonly session: number } | null {
   const afterName = /\) \S (\d+) \d+ (\d+) [^)]*$/.exec(processFile(pid, 'stat'));
   return afterName && { parentPid: Number(afterName[1]), session: Number(afterName[2]) };
 }
@@ -98,23 +96,27 @@ export function startedWorkers(): StartedWorkers | null {
 /** The variable for how long workers wait for one another, in seconds; 0: without a limit. */
 export const COLLECTIVE_SECONDS = 'QDYLORA_COLLECTIVE_SECONDS';
 
-/** The variable that names the MPI library of a worker. */
-export const MPI_LIBRARY = 'QDYLORA_MPI_LIBRARY';
-
-export const namesMpiLibrary = (): boolean => Boolean(process.env[MPI_LIBRARY]);
-
-/** Its value; undefined: the default, 10 minutes. @throws QdyloraError BAD_CONFIG */
+/**
+ * Seconds that workers wait for one another, from `QDYLORA_COLLECTIVE_SECONDS`; undefined: the default, 10
+ * minutes. @throws QdyloraError BAD_CONFIG
+ */
 export function collectiveSeconds(): number | undefined {
   const text = process.env[COLLECTIVE_SECONDS]?.trim();
   if (!text) return undefined;
   const seconds = Number(text);
-  if (seconds >= 0) return seconds;
+  if (Number.isFinite(seconds) && seconds >= 0) return seconds;
   throw new QdyloraError('BAD_CONFIG', {
     where: COLLECTIVE_SECONDS,
     problem: `It must be a number of seconds of at least 0 (got ${text}).`,
     nextStep: 'Set it to a number such as 3600, or to 0 for no limit.',
   });
 }
+
+/** The variable that names the MPI library of a worker. */
+export const MPI_LIBRARY = 'QDYLORA_MPI_LIBRARY';
+
+/** Whether the environment names the MPI library of this worker. */
+export const namesMpiLibrary = (): boolean => Boolean(process.env[MPI_LIBRARY]);
 
 /** Where a worker of `qdylora launch` leaves its signs, and its number; null for other processes. */
 export function launchedWorker(): { readonly folder: string; readonly rank: number } | null {

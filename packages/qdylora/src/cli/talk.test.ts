@@ -13,7 +13,7 @@ const answererOf = (answer: Answerer['answer']): Answerer =>
     usesTemplate: true,
     config: { maxNewTokens: 8 },
     promptOf: (messages: readonly ChatMessage[]) =>
-      messages.flatMap(({ content }) => [...content].map(() => 1)),
+      messages.flatMap(({ content }) => [...(content ?? '')].map(() => 1)),
     longestAnswer: () => 8,
     answer,
   }) as unknown as Answerer;

@@ -77,5 +77,7 @@ describe('the time of collectives', () => {
   it('is refused by its name where it is no number', () => {
     process.env[COLLECTIVE_SECONDS] = '10min';
     expect(collectiveSeconds).toThrow(/\[QDYLORA_COLLECTIVE_SECONDS\] It must be .* \(got 10min\)/);
+    process.env[COLLECTIVE_SECONDS] = 'Infinity';
+    expect(collectiveSeconds).toThrow(/It must be .* \(got Infinity\)/);
   });
 });

@@ -19,8 +19,8 @@ export function addLaunchCommand(program: Command, context: Context): void {
     .summary('train one run on several processes or hosts, with MPI')
     .description(
       'Starts workers with the MPI launcher of this machine (mpirun or mpiexec), which train one run ' +
-        'together. `mpirun -n 4 qdylora train run.yaml` does the same. The trained adapter has the same ' +
-        'bits for any number of workers.',
+        'together. `mpirun -n 4 qdylora train run.yaml` does the same. By default the trained adapter ' +
+        'has the same bits for any number of workers.',
     )
     .option('-n <workers>', 'Number of workers; by default one for each processor socket of each host')
     .option('--hosts <names>', 'Hosts of the workers, separated by commas; they need the same files')
@@ -54,7 +54,8 @@ export function addLaunchCommand(program: Command, context: Context): void {
       throw new QdyloraError(FINAL_CODES[status] ?? 'COLLECTIVE_FAILED', {
         where: 'launch',
         problem: `The workers ended with status ${status}`,
-        nextStep: 'If a worker ended with an error, its message is above.',
+        nextStep:
+          'Read the messages of the workers above. --max-restarts N starts them again after a failure.',
       });
     });
 }

@@ -28,8 +28,9 @@ export function addTuneCommand(program: Command, context: Context): void {
     .argument('<run.yaml>', 'File with keys and values; gets the chosen learning_rate. Flags override it')
     .summary('find the learning rate of a run')
     .description(
-      'Tries learning rates around that of the run on its own model and rows, by successive halving, in at ' +
-        'most the steps of one run. Writes the best one into run.yaml, and a plot into <output_dir>/tune.',
+      'Tries learning rates around that of the run on its own model and rows, by successive halving. ' +
+        'All tries together take at most the steps of one run (--budget changes this). Writes the best one ' +
+        'into run.yaml, and a plot into <output_dir>/tune.',
     );
   addKeyFlags(command, TUNE_KEYS)
     .option('--dry-run', 'Show the rates and the rounds; train and write nothing')
