@@ -42,9 +42,13 @@ const GROUPS: readonly Group[] = [
     {
       'do/data-formats': 'Data formats',
       'do/chat-templates': 'Chat templates and masks',
+      'do/tune': 'Find the learning rate',
       'do/continue': 'Continue a run',
+      'do/finish': 'Finish one rank',
       'do/evaluate': 'Evaluate',
+      'do/generate': 'Generate',
       'do/export-and-merge': 'Export and merge',
+      'do/quantize': 'Quantize a model',
       'do/serve': 'Serve',
       'do/several-processes': 'Several processes and hosts',
       'do/when-it-fails': 'When it fails',

@@ -22,14 +22,17 @@ const ADDRESS_OF_PAGES = '127.0.0.1:8080';
  * Threads that wait for a processor make these small runs many times slower beside other tests. Results do
  * not depend on their number.
  */
-const ONE_THREAD = 'case "$1" in train|eval|ranks|generate|serve) set -- "$@" --num-threads 1;; esac';
+const ONE_THREAD = 'case "$1" in train|eval|ranks|tune|finish|generate|serve) set -- "$@" --num-threads 1;; esac';
 
 export interface Ended {
   readonly status: number | null;
   readonly text: string;
 }
 
-/** A folder as the pages assume it: a checkout with rows of one's own. It goes away with the test file. */
+/**
+ * A folder as the pages assume it: a checkout after `npm run demo`, with rows of one's own. It goes away with
+ * the test file.
+ */
 export class Checkout {
   readonly folder = temporaryFolder();
   private server: { readonly child: ChildProcess; readonly address: string } | null = null;
@@ -38,6 +41,8 @@ export class Checkout {
     const { folder } = this;
     for (const name of ['packages', 'examples']) symlinkSync(join(root, name), join(folder, name));
     symlinkSync(join(docsFolder, 'node_modules'), join(folder, 'node_modules'));
+    mkdirSync(join(folder, 'runs/demo'), { recursive: true });
+    symlinkSync(join(docsFolder, 'public/demo/adapter'), join(folder, 'runs/demo/adapter'));
     const rows = readFileSync(join(root, 'examples/demo/gsm8k-train.jsonl'), 'utf8').split('\n').slice(0, 40);
     writeFileSync(join(folder, 'rows.jsonl'), `${rows.join('\n')}\n`);
     for (const name of HUB_NAMES) {
