@@ -22,6 +22,7 @@ const GROUPS: readonly Group[] = [
     {
       'decide/will-it-fit': 'Will it fit?',
       'decide/method-and-preset': 'Method, preset, rank',
+      'decide/settings': 'Choose settings',
       'decide/by-accuracy': 'Choose a rank by accuracy',
       'decide/compared': 'Compared with others',
       'decide/read-a-report': 'Read a report',

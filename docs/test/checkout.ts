@@ -22,7 +22,8 @@ const ADDRESS_OF_PAGES = '127.0.0.1:8080';
  * Threads that wait for a processor make these small runs many times slower beside other tests. Results do
  * not depend on their number.
  */
-const ONE_THREAD = 'case "$1" in train|eval|ranks|tune|finish|generate|serve) set -- "$@" --num-threads 1;; esac';
+const ONE_THREAD =
+  'case "$1" in train|eval|ranks|tune|finish|generate|serve) set -- "$@" --num-threads 1;; esac';
 
 export interface Ended {
   readonly status: number | null;
