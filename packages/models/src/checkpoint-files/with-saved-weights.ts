@@ -76,6 +76,10 @@ function resolveSaved(
   const named = byBaseNames(savedWeights, family.names.head);
   const wasTied = family.readConfig(config).tiedHead;
   const isTied = wasTied && !unties(named, [head, embedding]);
+  // a tied head is no weight of the model, so `checkSaved` does not look for it
+  const { tensors: stored, modulesToSave, ensureWeightTying } = named;
+  if (wasTied && !ensureWeightTying && !stored.has(head) && isCopied(head, modulesToSave))
+    throw missingWeight(where, head);
   const saved = isTied
     ? { ...named, tensors: withoutHead(where, named.tensors, { head, embedding }) }
     : named;
@@ -173,11 +177,13 @@ function checkSaved(
     });
   }
   const missing = weights.find(({ name }) => !tensors.has(name) && isCopied(name, modulesToSave))?.name;
-  if (missing !== undefined)
-    throw new QdyloraError('BAD_ADAPTER', {
-      where,
-      problem: `modules_to_save names the module of ${missing}, but the adapter's file has no such weight`,
-      nextStep: 'Config and weights do not belong together, or the adapter is damaged. Save it again.',
-      details: { missing },
-    });
+  if (missing !== undefined) throw missingWeight(where, missing);
 }
+
+const missingWeight = (where: string, missing: string): QdyloraError =>
+  new QdyloraError('BAD_ADAPTER', {
+    where,
+    problem: `modules_to_save names the module of ${missing}, but the adapter's file has no such weight`,
+    nextStep: 'Config and weights do not belong together, or the adapter is damaged. Save it again.',
+    details: { missing },
+  });

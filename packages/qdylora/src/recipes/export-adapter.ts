@@ -19,7 +19,13 @@ import type { RecipeHooks } from './evaluate.ts';
 import { exportUnderBudget } from './budgets/export-under-budget.ts';
 import { missingKey } from '../config/names/missing-key.ts';
 import { localModel } from './opening/local-model.ts';
-import { ranksOf, readAdapter, warnOfUntrainedRank, type ReadAdapter } from './adapter/read-adapter.ts';
+import {
+  assertSavedWeights,
+  ranksOf,
+  readAdapter,
+  warnOfUntrainedRank,
+  type ReadAdapter,
+} from './adapter/read-adapter.ts';
 import { statedConfig } from './outputs/write-merged.ts';
 import { writeSliced } from './adapter/write-adapter.ts';
 
@@ -68,6 +74,7 @@ export async function exportFrom(
   if (!outputDir)
     throw missingKey('output_dir', 'Name a folder for the result: --output-dir adapters/first-r8.');
   const adapter = readAdapter(config.adapter);
+  assertSavedWeights(adapter);
   // with a budget the base is opened, which gives these notices
   if (budget === null) for (const notice of targetNotices(adapter, false)) onNotice(notice);
   const baseModel = baseModelName ?? adapter.baseModel;

@@ -77,3 +77,27 @@ describe('an adapter whose target_modules', () => {
     expect(await evaluated(whole)).not.toMatch(/target_modules/);
   });
 });
+
+describe('an adapter whose modules_to_save', () => {
+  it('names a module of the base, but no weight of which is in the file, is refused', async () => {
+    const lost = await editedAdapter('lost', { modules_to_save: ['lm_head'] });
+    const other = await editedAdapter('lost-norm', { modules_to_save: ['norm'] });
+    for (const [adapter, use] of [
+      [lost, exported],
+      [other, exported],
+      [lost, evaluated],
+      [other, evaluated],
+    ] as const)
+      expect(await rejection(() => use(adapter))).toMatchObject({
+        code: 'BAD_ADAPTER',
+        message: expect.stringMatching(
+          /modules_to_save names .*, but the adapter's file has no such/,
+        ) as string,
+      });
+  });
+
+  it('names only modules that the base does not have is used without a notice', async () => {
+    const adapter = await editedAdapter('classifier', { modules_to_save: ['classifier'] });
+    expect(await evaluated(adapter)).not.toMatch(/whole weights/);
+  });
+});

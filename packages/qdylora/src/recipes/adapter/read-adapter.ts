@@ -29,7 +29,7 @@ export interface ReadAdapter {
   /** Null for an adapter from elsewhere. */
   readonly sidecar: AdapterSidecar | null;
   readonly baseModel: string | null;
-  /** Whole weights that replace those of the base; null: none. */
+  /** Whole weights that replace those of the base; null: it has none, and its config names no module. */
   readonly saved: AdapterSaved | null;
   /** PEFT's flag for a base that stores its matrices as [in, out]. */
   readonly fanInFanOut: boolean;
@@ -45,6 +45,7 @@ export interface ReadAdapter {
  */
 export interface AdapterSaved extends Pick<PeftAdapterConfig, 'modulesToSave' | 'ensureWeightTying'> {
   readonly folder: string;
+  /** Of the weights in its file; empty where they were lost, or the base has no module of the config. */
   readonly names: readonly string[];
 }
 
@@ -52,6 +53,25 @@ export interface AdapterSaved extends Pick<PeftAdapterConfig, 'modulesToSave' | 
 export const savedNotice = ({ names }: AdapterSaved): string =>
   `The adapter replaces whole weights of the base: ${names.join(', ')}. They are the same at every rank. ` +
   `The base that is shown beside the ranks has them too.`;
+
+/**
+ * Refuses an adapter whose file has none of the weights that its config names. For commands that open no
+ * base: `withSavedWeights` of @qdylora/models says it of each module that the base has.
+ *
+ * @throws QdyloraError BAD_ADAPTER
+ */
+export function assertSavedWeights({ folder, saved }: Pick<ReadAdapter, 'folder' | 'saved'>): void {
+  if (saved === null || saved.names.length > 0) return;
+  const { modulesToSave } = saved;
+  throw new QdyloraError('BAD_ADAPTER', {
+    where: folder,
+    problem: `modules_to_save names ${modulesToSave.join(', ')}, but the adapter's file has no such weight.`,
+    nextStep:
+      'Config and weights do not belong together, or the adapter is damaged. Save it again. If the base ' +
+      'has no such module, set modules_to_save to null.',
+    details: { modulesToSave },
+  });
+}
 
 /** Values of Axolotl's key `adapter`, which is no folder. */
 const METHOD_NAMES: readonly string[] = ['qlora', 'lora'];
@@ -83,6 +103,7 @@ export function readAdapter(folder: string): ReadAdapter {
   const states = isNested(adapter, sidecar)
     ? { state: nestedState(folder, adapter, sidecar), rescaled: [] }
     : singleRankState(adapter);
+  const isEmpty = saved.size === 0 && modulesToSave.length === 0;
   return {
     folder,
     ...states,
@@ -93,7 +114,7 @@ export function readAdapter(folder: string): ReadAdapter {
     fanInFanOut,
     unreadFields,
     hasDefaultTargets: targetModules === null,
-    saved: saved.size === 0 ? null : { folder, names: [...saved.keys()], modulesToSave, ensureWeightTying },
+    saved: isEmpty ? null : { folder, names: [...saved.keys()], modulesToSave, ensureWeightTying },
   };
 }
 

@@ -105,7 +105,8 @@ async function checkpointSource(
   { saved = savedOf(config.adapter), template = null, ...hub }: OpenSourceOptions,
 ): Promise<ModelSource> {
   if (!config.model) throw missingKey('model', 'Name the base model: --model path/to/folder.');
-  if (saved) hub.tell?.(savedNotice(saved));
+  const hasSaved = saved !== null && saved.names.length > 0;
+  if (hasSaved) hub.tell?.(savedNotice(saved));
   const model = await localModel(config.model, hub);
   using base = await openBase(model);
   const { name } = base;
@@ -120,7 +121,7 @@ async function checkpointSource(
     config: modelConfig,
     tokenizerFolder: model,
     template,
-    saved,
+    saved: hasSaved ? saved : null,
     stopIds: base.checkpoint.generation.eosTokenIds,
     openTokenizer: () => fittingTokenizer(model, vocabularySize, template),
     async build(backend, { signal, workers } = {}) {

@@ -51,7 +51,7 @@ function answerPaths(opened: OpenModel, config: EvaluateTasksConfig): (rank: num
     batch_invariant: config.batchInvariant,
   };
   return (rank) => {
-    const usesAdapter = rank !== null || adapter?.read.saved;
+    const usesAdapter = rank !== null || source.saved !== null;
     const identity = canonicalJson({ ...common, rank, adapter: usesAdapter ? adapterHash : null });
     const hash = createHash('sha256').update(identity).digest('hex').slice(0, 16);
     return join(folder, `${sanitizedName(modelName(opened, rank))}-${hash}.jsonl`);
