@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { COLLECTIVE_SECONDS, collectiveSeconds } from '../cli/read-env.ts';
+import { COLLECTIVE_SECONDS, collectiveSeconds, LAUNCH_WORDS } from '../cli/read-env.ts';
 import { mpichFlags, openMpiFlags, type WorkerPlaces } from './launcher-command.ts';
 
 const BOUND = { 'Open MPI': ['--map-by', 'socket', '--bind-to', 'socket'], MPICH: ['-bind-to', 'socket'] };
@@ -44,6 +44,12 @@ it('Open MPI passes to other hosts that workers print no colours', () => {
   expect(flagsFor([], false)).not.toContain('-x');
 });
 
+it('Open MPI passes to other hosts the words that started them, which errors repeat', () => {
+  const flagsFor = (hosts: string[]) => openMpiFlags({ workers: 2, hosts, sockets: 1 }).join(' ');
+  expect(flagsFor(['a', 'b'])).toContain(`--host a:1,b:1 -x ${LAUNCH_WORDS}`);
+  expect(flagsFor([])).not.toContain(LAUNCH_WORDS);
+});
+
 describe('the name of the MPI library', () => {
   const name = 'QDYLORA_MPI_LIBRARY';
   const before = process.env[name];
@@ -70,7 +76,7 @@ describe('the time of collectives', () => {
   it('is given to other hosts, to which Open MPI passes no variable by itself', () => {
     process.env[COLLECTIVE_SECONDS] = '3600';
     const flagsFor = (hosts: string[]) => openMpiFlags({ workers: 2, hosts, sockets: 1 }).join(' ');
-    expect(flagsFor(['a', 'b'])).toContain(`--host a:1,b:1 -x ${COLLECTIVE_SECONDS}`);
+    expect(flagsFor(['a', 'b'])).toContain(`-x ${COLLECTIVE_SECONDS}`);
     expect(flagsFor([])).not.toContain('-x');
   });
 

@@ -3,6 +3,7 @@ import { QdyloraError } from '@qdylora/contract';
 import {
   COLLECTIVE_SECONDS,
   collectiveSeconds,
+  LAUNCH_WORDS,
   MPI_LIBRARY,
   namesMpiLibrary,
   NO_COLOR,
@@ -64,6 +65,7 @@ const fillsSockets = ({ workers, hosts, sockets }: WorkerPlaces): boolean =>
 export function openMpiFlags(places: WorkerPlaces): string[] {
   const { workers, hosts, hasColor = true } = places;
   const forwarded = [
+    ...['-x', LAUNCH_WORDS],
     ...(collectiveSeconds() === undefined ? [] : ['-x', COLLECTIVE_SECONDS]),
     ...(namesMpiLibrary() ? ['-x', MPI_LIBRARY] : []),
     ...(hasColor ? [] : ['-x', NO_COLOR]),

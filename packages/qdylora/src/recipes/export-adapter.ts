@@ -1,13 +1,16 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   isHubName,
   openCheckpoint,
+  readHfConfig,
   writeFolderAtomically,
   writeGgufAdapter,
   type Checkpoint,
+  type CheckpointConfig,
 } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
-import { slicedAlpha, sliceRank, truncateBySvd, type SlicedAdapter } from '@qdylora/lora-dynamic';
+import { rankSet, slicedAlpha, sliceRank, truncateBySvd, type SlicedAdapter } from '@qdylora/lora-dynamic';
 import { describeModel } from '@qdylora/models';
 import { refusedValue } from '../config/values/check-combinations.ts';
 import { checkValues, type InputOf, type OutputOf } from '../config/values/check-values.ts';
@@ -18,7 +21,7 @@ import { targetNotices } from './adapter/peft-targets.ts';
 import type { RecipeHooks } from './evaluate.ts';
 import { exportUnderBudget } from './budgets/export-under-budget.ts';
 import { missingKey } from '../config/names/missing-key.ts';
-import { localModel } from './opening/local-model.ts';
+import { localConfig, localModel, type LocalModelOptions } from './opening/local-model.ts';
 import {
   assertSavedWeights,
   ranksOf,
@@ -98,7 +101,7 @@ export async function exportFrom(
       (name) => `${name('dataset')} is only for ${name('budget')}, which is not set`,
       'Leave it out, or give a budget.',
     );
-  const sliced = await exportOneRank(adapter, config, place, onNotice);
+  const sliced = await exportOneRank(adapter, config, { ...place, tell: onNotice, signal });
   sayWhenWritten();
   return exportedOf(adapter, sliced, place);
 }
@@ -109,23 +112,24 @@ type Place = Pick<ExportedAdapter, 'outputDir' | 'baseModel'>;
 async function exportOneRank(
   adapter: ReadAdapter,
   { rank: requestedRank, svd, force, format, model, baseModelName }: OutputOf<typeof EXPORT_KEYS>,
-  { outputDir, baseModel }: Place,
-  onNotice: Warn,
+  { outputDir, baseModel, tell, signal }: Place & { readonly tell: Warn; readonly signal?: AbortSignal },
 ): Promise<SlicedAdapter> {
   const { state, sidecar } = adapter;
-  const [rank] = ranksOf(adapter, [requestedRank ?? state.maxRank]) as [number];
+  const rank = requestedRank ?? state.maxRank;
+  if (svd) rankSet(state.ranks).assertUsable(rank);
+  else ranksOf(adapter, [rank]);
   if (!svd && !force)
     warnOfUntrainedRank(
       state,
       rank,
-      onNotice,
+      tell,
       `It is written anyway: measure it with \`npx qdylora eval --ranks ${rank}\`. ` +
         '--force hides this warning.',
     );
   const sliced = svd ? truncateBySvd(state, rank) : sliceRank(state, rank);
   const names = state.layers.map(({ name }) => name);
   if (format === 'gguf')
-    await writeGgufSlice(outputDir, sliced, await baseConfig(model), {
+    await writeGgufSlice(outputDir, sliced, await baseConfig(model, { tell, signal }), {
       ...adapter,
       baseName: baseModelName ?? sidecar?.base.name ?? adapter.baseModel,
     });
@@ -190,15 +194,30 @@ const warnOfLocalName = (baseModel: string, warn: Warn): void =>
  * The config of the base that a GGUF adapter is for; no weight is read. @throws QdyloraError BAD_CONFIG
  * without one
  */
-async function baseConfig(model: string | null): Promise<Pick<Checkpoint, 'name' | 'config'>> {
+async function baseConfig(
+  model: string | null,
+  hub: LocalModelOptions,
+): Promise<Pick<Checkpoint, 'name' | 'config'>> {
   if (!model)
     throw missingKey(
       'model',
       'Name the base model, whose heads decide the order of rows in a GGUF file: --model path/to/folder.',
     );
-  using checkpoint = await openCheckpoint(await localModel(model));
+  const hubConfig = existsSync(model) || !isHubName(model) ? null : await hubConfigOf(model, hub);
+  if (hubConfig) return { name: model.split('@')[0], config: hubConfig };
+  using checkpoint = await openCheckpoint(await localModel(model, hub));
   const { name, config } = checkpoint;
   return { name, config };
+}
+
+/** The config of a model on the hub, without its weights; null where it has no file for it (GGUF). */
+async function hubConfigOf(model: string, hub: LocalModelOptions): Promise<CheckpointConfig | null> {
+  try {
+    return readHfConfig(await localConfig(model, hub));
+  } catch (error) {
+    if (QdyloraError.isInstance(error) && error.code === 'MISSING_FILE') return null;
+    throw error;
+  }
 }
 
 /** `adapter.gguf` in a folder of its own. */

@@ -120,6 +120,12 @@ describe('finetune', () => {
     // judging is no step: its calls are not in it
     expect(traceEvents.length).toBe(profile.rows.reduce((sum, { calls }) => sum + calls, 0));
     expect(traceEvents.every(({ ph, dur }) => ph === 'X' && dur >= 0)).toBe(true);
+    // a resumed run that has ended takes no step, and keeps its trace
+    const trace = readFileSync(profile.file, 'utf8');
+    const resumed = { ...common, outputDir: folder.in('profiled'), profile: true };
+    const further = await run({ ...resumed, resumeFromCheckpoint: 'auto' });
+    expect(further.some(({ type }) => type === 'profile' || type === 'step')).toBe(false);
+    expect(readFileSync(profile.file, 'utf8')).toBe(trace);
   });
 
   it('goes on from an adapter with its ranks and scale', async () => {

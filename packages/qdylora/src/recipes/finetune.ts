@@ -6,6 +6,7 @@ import type { TrainCallbacks, TrainResult } from '@qdylora/trainer';
 import { valuesOfOptions } from '../config/explicit-values.ts';
 import type { RunOptions } from '../config/resolve-run.ts';
 import { assertBudgetsFit } from './budgets/assert-budgets-fit.ts';
+import { workerAmong } from './memory-plan/dry-world.ts';
 import { needOfRun } from './memory-plan/forecast-memory.ts';
 import { chooseBackend, type BackendChoice } from './opening/choose-backend.ts';
 import { chosenTemplate } from './opening/chosen-template.ts';
@@ -155,7 +156,7 @@ export async function openRun(requested: PreparedRun, session: RunSession): Prom
     const adapted = await attachForTraining(model, config, { ...source, warn: notice });
     if (adapted) assertBudgetsFit(config.evalBudgets, { ...adapted, ...adapted.ranks });
     warnOfPositions(model.config, data, config.maxSeqLength, notice);
-    const needOf = needOfRun(config, { data, chosen, source });
+    const needOf = needOfRun(config, { data, chosen, source, worker: workerAmong(session.workers) });
     const workersOnHost = session.workers ? await countWorkersOnHost(session.workers) : 1;
     const options = { warn: notice, needOf, workersOnHost };
     const run = await assembleRun(config, { model, adapted, ...steps }, options);

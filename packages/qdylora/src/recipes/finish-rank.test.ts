@@ -1,6 +1,7 @@
 import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { RankScaling } from '@qdylora/lora-dynamic';
+import { STATE_FILE } from '@qdylora/trainer';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { bytesOf, rejection, run, stepsIn, tinyRun } from '../../test/tiny-run.ts';
@@ -212,6 +213,14 @@ describe('finishing one rank of a run', () => {
     expect(await errorOf({ outputDir: `${earlier}/.` })).toMatch(
       /is the folder of the run itself, which stays as it is\. Choose another folder, such as .*-r2-finished/,
     );
+    const damaged = folder.in('damaged');
+    cpSync(earlier, damaged, { recursive: true });
+    for (const state of ['{"config', 'null']) {
+      writeFileSync(`${damaged}/checkpoints/step-6/${STATE_FILE}`, state);
+      expect(await errorOf({ run: damaged })).toMatch(
+        /step-6\/.*\.json\] The state of the checkpoint is damaged\. Delete .*step-6: .* start at 0/,
+      );
+    }
     renameSync(common.model, folder.in('moved'));
     expect(await errorOf({})).toMatch(/The base model of .*run is no longer at .*model\. .*: --model path/);
     expect((await finish('moved-model', { model: folder.in('moved') })).report.steps).toBe(1);

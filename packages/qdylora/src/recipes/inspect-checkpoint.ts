@@ -26,7 +26,7 @@ export interface CheckpointFacts {
 /** @throws UnsupportedArchitectureError; QdyloraError MISSING_FILE, BAD_FILE, BAD_CONFIG */
 export async function inspectCheckpoint(path: string, tell?: Warn): Promise<CheckpointFacts> {
   using base = await openBase(await localModel(path, { tell }));
-  const { checkpoint, name, vocabularySize } = base;
+  const { checkpoint, name, vocabularySize, layers, hiddenSize } = base;
   const { config, tensors, tokenizerFiles } = checkpoint;
   const entries = [...tensors.values()];
   const bytesOf = new Map<string, number>();
@@ -41,8 +41,8 @@ export async function inspectCheckpoint(path: string, tell?: Warn): Promise<Chec
     tensors: entries.length,
     dtypes: [...bytesOf].map(([dtype, bytes]) => ({ dtype, bytes })),
     vocabularySize,
-    layers: config.integer('num_hidden_layers'),
-    hiddenSize: config.integer('hidden_size'),
+    layers,
+    hiddenSize,
     quantization: config.quantization && `${config.quantization.method} ${config.quantization.quantType}`,
     hasTokenizer: tokenizerFiles.tokenizerJson !== null,
     hasChatTemplate: tokenizerFiles.chatTemplate !== null,

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { isPeftAdapter } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { readRunYaml } from '../config/yaml/read-run-yaml.ts';
@@ -16,7 +16,10 @@ export interface AdapterSource {
   readonly folder: string;
   /** The base model of its run; null for an adapter without a run. */
   readonly model: string | null;
-  /** The smallest rank of the report that is not worse than the best one; null without a report. */
+  /**
+   * The smallest rank of the report that is not worse than the best one; null without a report, and for an
+   * adapter beside the one that the report is about.
+   */
   readonly recommendedRank: number | null;
 }
 
@@ -59,7 +62,8 @@ export async function adapterSource(text: string): Promise<AdapterSource> {
     name,
     folder,
     model: isOfRun ? await modelOfRun(runPaths(run).run) : null,
-    recommendedRank: recommendedRank(join(run, 'report.json')),
+    recommendedRank:
+      resolve(folder) === runPaths(run).adapter ? recommendedRank(runPaths(run).reportJson) : null,
   };
 }
 

@@ -55,6 +55,19 @@ test('a client that leaves before its answer, or in the middle of its body, has 
   );
 });
 
+test('a prompt counts once, as in the usage of its answers', async () => {
+  const promptTokens = async (): Promise<number> =>
+    Number(/qdylora_prompt_tokens_total (\d+)/.exec(await metrics())![1]);
+  const before = await promptTokens();
+  const response = await fetch(`${run.url}/v1/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ ...LONG, prompt: ['abc', 'de'], n: 3, max_tokens: 1 }),
+  });
+  const { usage } = (await response.json()) as { usage: { prompt_tokens: number } };
+  expect(await promptTokens()).toBe(before + usage.prompt_tokens);
+});
+
 test('the seconds of a streamed answer count to its last chunk', async () => {
   const seconds = async (): Promise<number> =>
     Number(/request_seconds_total\{route="\/v1\/completions"\} (.*)/.exec(await metrics())?.[1] ?? 0);

@@ -10,7 +10,7 @@ export interface ServedAdapter {
   readonly adapted: Adapted<CausalLm>;
   /** Ranks that it was trained at, rising. */
   readonly ranks: readonly number[];
-  /** False for an adapter that was trained at its largest rank only. */
+  /** False for an adapter of one rank. */
   readonly isNested: boolean;
   /** The rank of the name alone: that of the run's report, else the largest. */
   readonly recommendedRank: number;

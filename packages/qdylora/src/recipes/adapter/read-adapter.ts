@@ -276,22 +276,23 @@ export function rescaledNotice({ rescaled, state: { layers } }: ReadAdapter): st
  * The requested ranks of an adapter: one, a list, or `all`.
  *
  * @throws QdyloraError BAD_ARGUMENT for rank 0 or above the largest; BAD_ADAPTER for a smaller rank of an
- * adapter that was trained at one rank only
+ * adapter of one rank
  */
 export function ranksOf(
-  { state, sidecar, folder }: ReadAdapter,
+  { state, folder }: ReadAdapter,
   requestedRanks: 'all' | readonly number[],
 ): readonly number[] {
   if (requestedRanks === 'all') return state.ranks;
   const set = rankSet(state.ranks);
   for (const rank of requestedRanks) {
     set.assertUsable(rank);
-    if (sidecar === null && rank !== state.maxRank) {
+    if (state.ranks.length === 1 && rank !== state.maxRank) {
       throw new QdyloraError('BAD_ADAPTER', {
         where: folder,
-        problem: `This adapter was trained at rank ${state.maxRank} only, so it has no rank ${rank}.`,
+        problem: `This adapter has rank ${state.maxRank} only, so it has no rank ${rank}.`,
         nextStep:
-          'A slice of an ordinary LoRA adapter is of little use. Train at several ranks to get each of them.',
+          'Its rows were not trained in an order, so a slice of them is of little use. Train at several ' +
+          'ranks, or let export approximate it with --svd.',
         details: { rank, ranks: state.ranks },
       });
     }

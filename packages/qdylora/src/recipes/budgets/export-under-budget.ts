@@ -37,8 +37,8 @@ export interface LayeredAdapter {
  * Of every layer the first rows are kept, and most of them where they gain most per byte (`weighRows`),
  * unless one rank everywhere has a smaller loss (`chooseRanks`).
  *
- * @throws QdyloraError BAD_CONFIG without a model or rows; BAD_ARGUMENT for a budget below one row; whatever
- * opening a model throws
+ * @throws QdyloraError BAD_CONFIG without a model or rows; BAD_ARGUMENT for a budget below one row;
+ * UNSUPPORTED for an adapter with whole weights, or one that was not trained; whatever opening a model throws
  */
 export async function exportUnderBudget({
   adapter,
@@ -90,7 +90,7 @@ async function chosenLayers(
   const { source, computeDtype } = opened;
   const examples = await loadEvalExamples(
     config.dataset!,
-    { ...config, vocabularySize: source.vocabularySize },
+    { ...config, vocabularySize: source.vocabularySize, signal },
     await source.openTokenizer(),
   );
   const taskRows = examples.slice(0, BUDGET_ROWS);

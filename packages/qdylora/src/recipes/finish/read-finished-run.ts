@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import * as z from 'zod';
 import { isHubName } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { OPTIMIZER_FILE, STATE_FILE } from '@qdylora/trainer';
@@ -27,8 +28,8 @@ export interface FinishedRun {
 /**
  * Reads the folder of a run that has trained an adapter.
  *
- * @throws QdyloraError MISSING_FILE where there is no run, no adapter or no report; BAD_CONFIG for full
- * training
+ * @throws QdyloraError MISSING_FILE where there is no run, no adapter or no report; BAD_FILE for a damaged
+ * report or state of the last checkpoint; BAD_CONFIG for full training
  */
 export async function readFinishedRun(folder: string): Promise<FinishedRun> {
   const paths = runPaths(folder);
@@ -50,13 +51,35 @@ export async function readFinishedRun(folder: string): Promise<FinishedRun> {
   return { folder, adapter: paths.adapter, values, steps, plannedSteps, lastCheckpoint };
 }
 
-/** The steps of a run of epochs, as its checkpoint has them; null where it does not say. */
+/**
+ * The steps of a run of epochs, as its checkpoint has them; null where it does not say.
+ *
+ * @throws QdyloraError BAD_FILE for a damaged file
+ */
 function totalStepsIn(checkpoint: string): number | null {
   const path = join(checkpoint, STATE_FILE);
   if (!existsSync(path)) return null; // the trainer says what a checkpoint lacks
-  const { config } = JSON.parse(readFileSync(path, 'utf8')) as { config?: Record<string, unknown> };
-  const total = config?.total_steps;
-  return typeof total === 'number' ? total : null;
+  const state = stateSchema.safeParse(jsonOf(path));
+  if (state.success) return state.data.config?.total_steps ?? null;
+  throw new QdyloraError('BAD_FILE', {
+    where: path,
+    problem: 'The state of the checkpoint is damaged.',
+    nextStep: `Delete ${checkpoint}: the optimizer's moments then start at 0.`,
+  });
+}
+
+/** The part of the state of a checkpoint that tells its steps. */
+const stateSchema = z.object({
+  config: z.object({ total_steps: z.number().optional() }).optional(),
+});
+
+/** The JSON of a file; undefined where it is none. */
+function jsonOf(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -6,6 +6,10 @@ import type { MemoryPart } from './memory-forecast.ts';
 /** One of several workers, whose memory is planned. */
 export type PlannedWorker = Pick<Communicator, 'rank' | 'size'>;
 
+/** The worker that this process is among several; undefined for one process. */
+export const workerAmong = (workers: Communicator | null | undefined): PlannedWorker | undefined =>
+  workers && workers.size > 1 ? workers : undefined;
+
 /** A worker alone: every collective ends at once, and leaves the arrays as they are. */
 export function dryWorld({ rank, size }: PlannedWorker): Communicator {
   const nothing = async (): Promise<void> => {};

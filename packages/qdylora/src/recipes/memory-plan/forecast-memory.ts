@@ -74,13 +74,18 @@ export async function forecastMemory(
  */
 export const needOfRun = (
   config: RunConfig & { readonly computeDtype: ComputeDtype },
-  { data, chosen: { dry, deviceBytes, ceilingBytes }, source }: Pick<OpenedRun, 'data' | 'chosen' | 'source'>,
+  {
+    data,
+    chosen: { dry, deviceBytes, ceilingBytes },
+    source,
+    worker,
+  }: Pick<OpenedRun, 'data' | 'chosen' | 'source'> & Pick<ForecastOptions, 'worker'>,
 ): AssembleOptions['needOf'] =>
   dry &&
   (async (run, recompute) => {
     const isOnDevice = deviceBytes !== null;
     const model = source.config.raw;
-    const options = { dryBackend: dry, isOnDevice, ceilingBytes, model, marks: [], recompute };
+    const options = { dryBackend: dry, isOnDevice, ceilingBytes, model, marks: [], worker, recompute };
     return (await forecastMemory(config, { run, data }, options)).totalBytes;
   });
 

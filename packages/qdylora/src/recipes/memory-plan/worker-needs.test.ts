@@ -12,6 +12,8 @@ import { prepareRun, resolveShape } from '../run/prepare-run.ts';
 import { openSession } from '../run/run-session.ts';
 import { planMemory, type MemoryPlan } from '../plan-memory.ts';
 import { atLargestRank, dryRun } from './dry-run.ts';
+import type { PlannedWorker } from './dry-world.ts';
+import { needOfRun } from './forecast-memory.ts';
 import { planModel, type ModelPlan } from './plan-model.ts';
 import { plannedModel } from './planned-model.ts';
 
@@ -124,4 +126,18 @@ test('plan says of the largest worker whether it fits', async () => {
   expect(await printed('1MB')).toMatch(
     /The largest worker does not fit into 1\.0 MB: [\d.]+ [MG]B too much\.\n/,
   );
+});
+
+test('layers are recomputed for a size with what workers exchange', async () => {
+  const model = writeTinyModel(folder.in('sized'));
+  const dataset = writeRowsOf(folder.in('sized.jsonl'), [12, 12]);
+  const options = { model, dataset, backend: 'host', maxSteps: 1, microBatchSize: 1 } as const;
+  const prepared = prepareRun(valuesOfOptions({ ...options, outputDir: folder.in('sized-out') }));
+  using opened = await openRun(prepared, openSession({ backend: 'host' }));
+  const needAs = (worker?: PlannedWorker): Promise<number> =>
+    needOfRun(opened.config, { ...opened, worker })!(opened.run, false);
+  await needAs(); // the process grows in the first one
+  const alone = await needAs();
+  const among = await needAs({ rank: 0, size: 2 });
+  expect(among - alone).toBeGreaterThan(8e6); // half of MPI_BYTES: the process may shrink between the two
 });

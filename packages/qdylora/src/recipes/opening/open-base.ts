@@ -17,6 +17,8 @@ export interface Base extends Disposable {
   /** Short name without a path. */
   readonly name: string;
   readonly vocabularySize: number;
+  readonly layers: number;
+  readonly hiddenSize: number;
   dispose(): void;
 }
 
@@ -30,11 +32,14 @@ export async function openBase(model: string): Promise<Base> {
   try {
     const checkpoint = withOwnHead(opened);
     const { config } = checkpoint;
-    const { vocabularySize } = familyOf(config.modelType, checkpoint.name).readConfig(config);
+    const { readConfig } = familyOf(config.modelType, checkpoint.name);
+    const { vocabularySize, layers, hiddenSize } = readConfig(config);
     return {
       checkpoint,
       name: checkpoint.name,
       vocabularySize,
+      layers,
+      hiddenSize,
       dispose: checkpoint.dispose,
       [Symbol.dispose]: checkpoint.dispose,
     };

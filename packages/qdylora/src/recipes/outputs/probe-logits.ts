@@ -20,7 +20,9 @@ export function probeIds(
 ): number[] {
   if (tokenizer) return [...tokenizer.encode(PROBE_TEXT, { addSpecialTokens: true })].slice(0, positionLimit);
   // the golden ratio spreads evenly
-  return Array.from({ length: PROBE_TOKENS }, (_, i) => Math.floor(((i * 0.618034) % 1) * vocabularySize));
+  return Array.from({ length: Math.min(PROBE_TOKENS, positionLimit) }, (_, i) =>
+    Math.floor(((i * 0.618034) % 1) * vocabularySize),
+  );
 }
 
 /** All logits of a few tokens, computed in float32: [tokens, vocabulary]. */

@@ -90,6 +90,8 @@ describe('the distance of a learning rate from the edge', () => {
       steps: null,
       lowestDiverged: 6e-3,
     });
+    expect(reportOf({}, { ...ranged, previous_alpha: 8 }).tuned).not.toBeNull();
+    expect(reportOf({}, { ...ranged, previous_alpha: 16 }).tuned).toBeNull();
   });
 
   it.each([

@@ -89,6 +89,8 @@ function largestRise(events: readonly EventLine[]): RateReport['largestRise'] {
 const tuneJson = z.object({
   method: z.enum(['successive_halving', 'range_test']),
   model: z.string(),
+  /** Absent in files of earlier versions. */
+  previous_alpha: z.number().optional(),
   candidates: z.array(
     z.object({
       learning_rate: z.number(),
@@ -101,18 +103,20 @@ const tuneJson = z.object({
   divergence: z.number().nullable(),
 });
 
-/** Null for a file that is missing or damaged, or about another model. */
+/** Null for a file that is missing or damaged, or about another model or alpha. */
 function tunedEdge(path: string, modelName: string, loraAlpha: number): TunedEdge | null {
   const { success, data } = tuneJson.safeParse(existsSync(path) ? jsonOf(path) : null);
   if (!success || data.model !== modelName) return null;
-  const { method, range, divergence } = data;
-  if (method === 'range_test')
+  const { method, range, divergence, previous_alpha: testedAlpha = loraAlpha } = data;
+  if (method === 'range_test') {
+    if (testedAlpha !== loraAlpha) return null;
     return {
       method,
       highestStable: range.at(-1)?.learning_rate ?? null,
       steps: null,
       lowestDiverged: divergence,
     };
+  }
   const tried = data.candidates.filter((candidate) => candidate.lora_alpha === loraAlpha);
   if (tried.length === 0) return null;
   const rising = [...tried].sort((a, b) => a.learning_rate - b.learning_rate);

@@ -107,11 +107,12 @@ async function copyCompanions(from: string, to: string): Promise<void> {
     }
     return;
   }
-  for (const [name, content] of companionsOf(checkpoint))
-    if (content !== null)
-      writeFileDurably(join(to, name), [
-        Buffer.from(typeof content === 'string' ? content : JSON.stringify(content)),
-      ]);
+  for (const [name, content] of companionsOf(checkpoint)) {
+    if (content === null) continue;
+    mkdirSync(dirname(join(to, name)), { recursive: true });
+    const text = typeof content === 'string' ? content : JSON.stringify(content);
+    writeFileDurably(join(to, name), [Buffer.from(text)]);
+  }
 }
 
 /** Names of a folder's files beside config and weights. */
@@ -127,6 +128,7 @@ const companionsOf = ({ tokenizerFiles, generationConfig }: Checkpoint): [string
   ['tokenizer.json', tokenizerFiles.tokenizerJson],
   ['tokenizer_config.json', tokenizerFiles.tokenizerConfig],
   ['chat_template.jinja', tokenizerFiles.chatTemplate],
+  [`${TEMPLATE_FOLDER}/tool_use.jinja`, tokenizerFiles.toolTemplate],
   ['generation_config.json', generationConfig],
 ];
 

@@ -1,3 +1,4 @@
+import { workerAmong } from '../memory-plan/dry-world.ts';
 import { forecastMemory } from '../memory-plan/forecast-memory.ts';
 import type { OpenedRun } from './opened-run.ts';
 import type { RunSession } from './run-session.ts';
@@ -31,7 +32,6 @@ export async function announceRun(
   assertNotAborted(signal, 'forecast');
   if (!chosen.dry) return null;
   const isOnDevice = chosen.deviceBytes !== null;
-  const worker = workers && workers.size > 1 ? workers : undefined;
   const forecast = await forecastMemory(
     config,
     { run, data },
@@ -41,7 +41,7 @@ export async function announceRun(
       ceilingBytes: chosen.ceilingBytes,
       model: source.config.raw,
       marks,
-      worker,
+      worker: workerAmong(workers),
     },
   );
   emit({ type: 'forecast', ...forecast });

@@ -115,8 +115,13 @@ describe('eval --tasks', () => {
 
   it('every rank and the base have the results files of the harness, from the same requests', async () => {
     const out = folder.in('out');
-    const own = ['--tasks', task, '--num-fewshot', '1', '--limit', '3', '--adapter', adapter];
-    const { code, out: text, err } = await command(...flags, ...own, '--output-dir', out, '--json');
+    const few = ['--tasks', task, '--num-fewshot', '1', '--limit', '3', '--adapter', adapter];
+    const precision = ['--compute-dtype', 'auto'];
+    const {
+      code,
+      out: text,
+      err,
+    } = await command(...flags, ...few, ...precision, '--output-dir', out, '--json');
     expect(code, err).toBe(0);
     const document = JSON.parse(text) as {
       results: { rank: number | null; metric: string; value: number; documents: number }[];
@@ -154,12 +159,14 @@ describe('eval --tasks', () => {
       (file) =>
         JSON.parse(readFileSync(file, 'utf8')) as {
           task_hashes: object;
+          config: object;
           'n-shot': object;
           results: { quiz: { 'acc,none': number } };
         },
     );
     for (const document of documents) expect(document.task_hashes).toEqual(documents[0]!.task_hashes);
     expect(documents[0]!['n-shot']).toEqual({ quiz: 1 });
+    expect(documents[0]!.config).toMatchObject({ model_dtype: 'f32' }); // of the backend, not `auto`
     expect(documents.map(({ results: { quiz } }) => quiz['acc,none'])).toEqual(
       results.filter(({ metric }) => metric === 'acc').map(({ value }) => value),
     );

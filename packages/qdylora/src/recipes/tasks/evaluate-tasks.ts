@@ -98,7 +98,7 @@ export async function evaluateTasksFrom(
   await using models = openTaskModels(opened, { tokenizer, requests, views: views.length, signal });
   tellCuts(requests, { encode: models.encode, maxLength: longestSequenceOf(opened.model), tell: onNotice });
   const judging: Judging = { config, chosen, opened, tokenizer, requests, models, date: new Date(), sandbox };
-  const answersOf = modelAnswers(opened, config);
+  const answersOf = await modelAnswers(opened, config);
   const judged: JudgedView[] = [];
   let races: readonly TaskRace[] = [];
   try {

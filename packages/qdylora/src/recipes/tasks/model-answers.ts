@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { canonicalJson } from '@qdylora/checkpoint';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { canonicalJson, openCheckpoint } from '@qdylora/checkpoint';
 import type { AnswerCache } from '@qdylora/eval';
 import { STORED_LEVEL } from '@qdylora/quant';
 import type { OpenModel } from '../opening/open-model.ts';
@@ -19,11 +19,11 @@ export const answerFolder = ({ cacheRequests, outputDir }: EvaluateTasksConfig):
  * decides an answer: weights, tokenizer, config, adapter, rank, storage of the weights, precision and
  * kernels. If one of them changes, so does the file's name.
  */
-export function modelAnswers(
+export async function modelAnswers(
   opened: OpenModel,
   config: EvaluateTasksConfig,
-): (rank: number | null) => AnswerCache {
-  const pathOf = answerPaths(opened, config);
+): Promise<(rank: number | null) => AnswerCache> {
+  const pathOf = await answerPaths(opened, config);
   const caches = new Map<number | null, AnswerCache>();
   return (rank) => {
     const cache = caches.get(rank) ?? openAnswers(pathOf(rank));
@@ -32,14 +32,17 @@ export function modelAnswers(
   };
 }
 
-function answerPaths(opened: OpenModel, config: EvaluateTasksConfig): (rank: number | null) => string | null {
+async function answerPaths(
+  opened: OpenModel,
+  config: EvaluateTasksConfig,
+): Promise<(rank: number | null) => string | null> {
   const folder = answerFolder(config);
   if (folder === null) return () => null;
   const { source, adapter, chosen, computeDtype, precision, level } = opened;
   const adapterHash = adapter && hashFiles(adapter.read.folder, /\.(safetensors|bin|json)$/);
   const common = {
     weights: source.fingerprint,
-    files: hashFiles(source.tokenizerFolder, /token|vocab|merges|special|config\.json$/),
+    files: await hashDescription(source.tokenizerFolder),
     compute_dtype: computeDtype,
     precision,
     quantization: config.quantization,
@@ -58,16 +61,29 @@ function answerPaths(opened: OpenModel, config: EvaluateTasksConfig): (rank: num
   };
 }
 
-/** SHA-256 over the names and bytes of a file, or of the matching files of a folder. */
-function hashFiles(path: string, names: RegExp): string {
-  const isFolder = existsSync(path) && statSync(path).isDirectory();
-  const files = isFolder
-    ? readdirSync(path, { withFileTypes: true })
-        .filter((entry) => !entry.isDirectory() && names.test(entry.name))
-        .map(({ name }) => name)
-        .sort()
-    : [];
+/**
+ * Of a model's folder or file, what decides an answer beside the weights: SHA-256 over the tokenizer and the
+ * configs, which a GGUF file contains, and which other files have beside them.
+ */
+async function hashDescription(path: string): Promise<string> {
+  using checkpoint = await openCheckpoint(path);
+  const { format, config, tokenizerFiles } = checkpoint;
+  if (format !== 'gguf') {
+    const folder = statSync(path).isDirectory() ? path : dirname(path);
+    return hashFiles(folder, /token|vocab|merges|special|config\.json$/);
+  }
+  const { tokenizerJson, tokenizerConfig } = tokenizerFiles;
+  const description = canonicalJson({ config: config.raw, tokenizerJson, tokenizerConfig });
+  return createHash('sha256').update(description).digest('hex');
+}
+
+/** SHA-256 over the names and bytes of the matching files of a folder. */
+function hashFiles(folder: string, names: RegExp): string {
+  const files = readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => !entry.isDirectory() && names.test(entry.name))
+    .map(({ name }) => name)
+    .sort();
   const hash = createHash('sha256');
-  for (const file of files) hash.update(`${file}\n`).update(readFileSync(join(path, file)));
+  for (const file of files) hash.update(`${file}\n`).update(readFileSync(join(folder, file)));
   return hash.digest('hex');
 }

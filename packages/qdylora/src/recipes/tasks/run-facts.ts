@@ -13,7 +13,7 @@ export const modelName = ({ source, adapter }: OpenModel, rank: number | null): 
 export function factsOf(
   opened: OpenModel,
   rank: number | null,
-  { limit, computeDtype, tasks }: EvaluateTasksConfig,
+  { limit, tasks }: EvaluateTasksConfig,
   { date, tokenizer, maxLength }: { date: Date; tokenizer: Tokenizer; maxLength: number },
 ): RunFacts {
   const name = modelName(opened, rank);
@@ -23,7 +23,7 @@ export function factsOf(
     config: new Map<string, RunFacts[string]>([
       ['model', 'qdylora'],
       ['model_args', `pretrained=${opened.source.name}${rank === null ? '' : `,rank=${rank}`}`],
-      ['model_dtype', computeDtype],
+      ['model_dtype', opened.computeDtype],
       ['tasks', tasks],
       ['limit', limit],
       ['bootstrap_iters', 100_000],

@@ -55,6 +55,7 @@ export async function searchRates(
     learningRate: best.learningRate,
     loraAlpha: settings.alpha ? best.loraAlpha : null,
     previousRate: config.learningRate,
+    previousAlpha: config.loraAlpha,
     ratesBelow,
     ratesAbove,
     startLoss,

@@ -55,6 +55,7 @@ export async function testRange(
     learningRate: Number(suggestion.learningRate.toPrecision(DIGITS)),
     loraAlpha: null,
     previousRate: config.learningRate,
+    previousAlpha: config.loraAlpha,
     ratesBelow: null,
     ratesAbove: null,
     startLoss: null,

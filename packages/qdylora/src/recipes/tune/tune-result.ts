@@ -11,6 +11,8 @@ export interface TuneResult {
   readonly loraAlpha: number | null;
   /** The rate that the run had. */
   readonly previousRate: number;
+  /** The `lora_alpha` that the run had. */
+  readonly previousAlpha: number;
   /** Rates of the grid below and above the chosen one; 0: it is at the edge. Null for a range test. */
   readonly ratesBelow: number | null;
   readonly ratesAbove: number | null;

@@ -64,6 +64,7 @@ describe('a refused request names its field, and speaks of nothing but the reque
     [text('%'), 'messages', /^The chat template fails on this conversation.* Correct the messages\.$/],
     [text('word '.repeat(1200)), 'messages', /^This model's context is 1000 tokens/],
     [{ ...hi, max_tokens: 1000 }, 'max_tokens', /^This model's context is 1000 tokens/],
+    [{ ...hi, max_completion_tokens: 1000 }, 'max_completion_tokens', /^This model's context is 1000/],
     [{ messages: [{ role: 'user' }] }, 'messages.0.content', /a text or a list of text parts is needed/],
     [{ messages: [{ role: 'tool', content: null }] }, 'messages.0.content', /a text or a list/],
     [{ messages: [{ role: 'assistant', content: null }] }, 'messages.0.content', /a text or a list/],

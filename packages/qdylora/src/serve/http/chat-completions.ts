@@ -37,6 +37,7 @@ export function beginChatCompletion(service: Service, request: ChatRequest, life
     isContinued: model.adapter.style.isContinued,
     shownSpecialTokens: callMarkers,
     promptField: 'messages',
+    lengthField: typeof request.max_completion_tokens === 'number' ? 'max_completion_tokens' : 'max_tokens',
     life,
   });
   const { tokenizer } = model.adapter;

@@ -45,6 +45,7 @@ export function beginCompletion(service: Service, request: CompletionRequest, li
     maxNewTokens: request.max_tokens,
     isContinued: true,
     promptField: 'prompt',
+    lengthField: 'max_tokens',
     scoring: {
       scorePrompt: hasLogprobs && request.echo === true,
       ...(hasLogprobs && { topLogProbabilities: request.logprobs ?? 0 }),

@@ -4,6 +4,7 @@ import type { TextEvent } from '../../recipes/text/decode-text.ts';
 /** Counts what a server does, for Prometheus. */
 export interface Metrics {
   addRequest(route: string, status: number, seconds: number): void;
+  /** Counts a prompt once, however many answers it gets. */
   addPrompt(tokens: number): void;
   /** The same events, with their tokens counted. */
   counted(events: AsyncIterable<TextEvent>): AsyncIterable<TextEvent>;

@@ -49,6 +49,8 @@ export interface ChoicesOptions {
   readonly shownSpecialTokens?: readonly string[];
   /** The field of the request that the prompts come from, for errors. */
   readonly promptField: 'prompt' | 'messages';
+  /** The field that the length of answers comes from. */
+  readonly lengthField: 'max_tokens' | 'max_completion_tokens';
   readonly life: RequestLife;
 }
 
@@ -63,7 +65,7 @@ export function beginChoices(
   prompts: readonly (readonly number[])[],
   options: ChoicesOptions,
 ): Choice[] {
-  const { model, fields, stopIds, maxNewTokens, scoring, promptField, life } = options;
+  const { model, fields, stopIds, maxNewTokens, scoring, life } = options;
   const { isContinued = false, shownSpecialTokens } = options;
   const { engine, metrics } = service;
   const perPrompt = fields.n ?? 1;
@@ -75,9 +77,9 @@ export function beginChoices(
       : new ApiError(400, 'too_many_answers', message, 'n');
   }
   for (const prompt of prompts)
-    assertFits(prompt.length, { maxNewTokens, contextTokens: service.contextTokens, promptField });
+    assertFits(prompt.length, { ...options, contextTokens: service.contextTokens });
   try {
-    return prompts.flatMap((prompt, p) => {
+    const choices = prompts.flatMap((prompt, p) => {
       const seed = seedOf(fields.seed ?? service.newSeed());
       return Array.from({ length: perPrompt }, (_, i): Choice => {
         const events = engine.decode(model.view, prompt, {
@@ -91,7 +93,6 @@ export function beginChoices(
           signal: life.signal,
           ...scoring,
         });
-        metrics.addPrompt(prompt.length);
         const context = isContinued ? prompt : [];
         const texts = decodeText(events, model.adapter.tokenizer, {
           stops: fields.stop,
@@ -101,6 +102,8 @@ export function beginChoices(
         return { index: p * perPrompt + i, prompt, events: metrics.counted(texts) };
       });
     });
+    for (const prompt of prompts) metrics.addPrompt(prompt.length);
+    return choices;
   } catch (error) {
     life.abort(error);
     throw error;
@@ -114,11 +117,14 @@ export function beginChoices(
 const seedOfAnswer = (seed: number, index: number): number =>
   index === 0 ? seed : createRng(seed).named('answer').words(index)[0];
 
-interface FitOptions extends Pick<ChoicesOptions, 'maxNewTokens' | 'promptField'> {
+interface FitOptions extends Pick<ChoicesOptions, 'maxNewTokens' | 'promptField' | 'lengthField'> {
   readonly contextTokens: number;
 }
 
-function assertFits(promptTokens: number, { maxNewTokens, contextTokens, promptField }: FitOptions): void {
+function assertFits(
+  promptTokens: number,
+  { maxNewTokens, contextTokens, promptField, lengthField }: FitOptions,
+): void {
   if (promptTokens === 0) throw new ApiError(400, 'empty_prompt', 'The prompt has no tokens.', promptField);
   if (promptTokens + maxNewTokens <= contextTokens) return;
   throw new ApiError(
@@ -126,7 +132,7 @@ function assertFits(promptTokens: number, { maxNewTokens, contextTokens, promptF
     'context_length_exceeded',
     `This model's context is ${contextTokens} tokens, but ${promptTokens + maxNewTokens} are asked for ` +
       `(${promptTokens} in the prompt, ${maxNewTokens} in the answer).`,
-    promptTokens + Math.min(1, maxNewTokens) > contextTokens ? promptField : 'max_tokens',
+    promptTokens + Math.min(1, maxNewTokens) > contextTokens ? promptField : lengthField,
   );
 }
 

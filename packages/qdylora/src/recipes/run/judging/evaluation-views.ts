@@ -18,6 +18,15 @@ export function viewsLeft(config: Evaluations, step: number, totalSteps: number)
   return Math.max(0, evaluations) * viewsBetween(config) + atEnd;
 }
 
-/** Share of the forward pass in a training pass: backward costs twice a forward, recompute one more. */
-export const forwardShare = ({ gradientCheckpointing }: Pick<RunConfig, 'gradientCheckpointing'>): number =>
-  gradientCheckpointing === false ? 1 / 3 : 1 / 4;
+/**
+ * Share of the forward pass in a training pass. Backward costs two forward passes, or one on a frozen base,
+ * which has no gradients of weights. Recompute costs one more.
+ */
+export function forwardShare({
+  method,
+  gradientCheckpointing,
+}: Pick<RunConfig, 'method' | 'gradientCheckpointing'>): number {
+  const backward = method === 'none' ? 2 : 1;
+  const recompute = gradientCheckpointing === false ? 0 : 1;
+  return 1 / (1 + backward + recompute);
+}

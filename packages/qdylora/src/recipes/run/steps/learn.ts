@@ -129,7 +129,8 @@ const beginningSteps = (batches: StepBatches, profile: OpProfile): StepBatches =
 });
 
 function writeProfile({ profile, chosen, config }: OpenedRun, { emit }: RunSession): void {
-  if (!profile) return;
+  const hasSteps = profile !== null && profile.summary(null).steps > 0;
+  if (!hasSteps) return; // a run that had ended before: its profile stays
   const { profile: file } = runPaths(config.outputDir);
   writeFileDurably(file, [Buffer.from(profile.trace())]);
   emit({ type: 'profile', file, ...profile.summary(chosen.ceilings()) });
