@@ -1,5 +1,5 @@
 import { assertArgument, shownValue } from '@qdylora/contract';
-import type { Reduction, SentArray } from './communicator.ts';
+import type { NumberArray, Reduction, SentArray } from './communicator.ts';
 
 /** In the order of native/typed-arrays.h. */
 export const REDUCTIONS: readonly Reduction[] = ['sum', 'max', 'min'];
@@ -23,6 +23,18 @@ export function assertGathered(
       `(got ${part.length} and ${all.length} elements)`,
   );
 }
+
+/** @throws QdyloraError BAD_ARGUMENT unless it is an array of numbers that can be reduced */
+export function assertReducible(values: NumberArray): void {
+  assertArgument(
+    [Float32Array, Float64Array, Int32Array].some((type) => (values as unknown) instanceof type),
+    'all-reduce',
+    `Only a Float32Array, a Float64Array or an Int32Array can be reduced (got ${typeText(values)})`,
+  );
+}
+
+const typeText = (value: unknown): string =>
+  ArrayBuffer.isView(value) ? `a ${value.constructor.name}` : shownValue(value);
 
 /** @throws QdyloraError BAD_ARGUMENT unless it is the number of a worker */
 export function assertRoot(root: unknown, size: number): void {

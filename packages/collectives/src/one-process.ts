@@ -1,5 +1,5 @@
 import { DisposedError } from '@qdylora/contract';
-import { assertGathered, assertRoot } from './check-arrays.ts';
+import { assertGathered, assertReducible, assertReduction, assertRoot } from './check-arrays.ts';
 import type { Communicator, SentArray } from './communicator.ts';
 
 /**
@@ -27,8 +27,10 @@ export function oneProcess(): Communicator {
     rank: 0,
     size: 1,
     library: 'one process',
-    async allReduce() {
+    async allReduce(values, reduction = 'sum') {
       assertOpen();
+      assertReducible(values);
+      assertReduction(reduction);
     },
     async broadcast(_, root = 0) {
       assertOpen();

@@ -1,5 +1,5 @@
 import type { CallQueue } from './call-queue.ts';
-import { assertGathered, assertReduction, assertRoot, REDUCTIONS } from './check-arrays.ts';
+import { assertGathered, assertReducible, assertReduction, assertRoot, REDUCTIONS } from './check-arrays.ts';
 import type { Communicator, NumberArray, SentArray } from './communicator.ts';
 
 /** The collectives of an addon. The caller starts one at a time. */
@@ -23,6 +23,7 @@ export function queuedCommunicator(
     ...world,
     allReduce: (values, reduction = 'sum') =>
       queue.run('all-reduce', () => {
+        assertReducible(values);
         assertReduction(reduction);
         return addon.allReduce(values, REDUCTIONS.indexOf(reduction));
       }),

@@ -112,6 +112,7 @@ export type { PageArrival, PageDeparture, PageStore } from './memory/page-store.
 export type { PartUsage } from './memory/part-counter.ts';
 export type { RegionOptions } from './memory/regions.ts';
 export { scratchIn } from './memory/scratch-in.ts';
+export { wrapMemory } from './memory/wrap-memory.ts';
 export { canRecord, repeatedCall, type RepeatedCall } from './backends/repeated-call.ts';
 export { philox2x32, createRng, shuffledIndices, type Rng } from './numbers/rng.ts';
 export { roundHalfEven } from './numbers/round-half-even.ts';

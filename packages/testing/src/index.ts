@@ -1,6 +1,7 @@
 export * from './arbitraries/arrays.ts';
 export * from './arbitraries/packed-weight.ts';
 export * from './backends/fake-device.ts';
+export * from './class-shaped.ts';
 export * from './conformance/arbitraries.ts';
 export * from './conformance/check-kernel.ts';
 export * from './conformance/compare.ts';

@@ -92,18 +92,40 @@ export type BackendLayer = Partial<Omit<Backend, 'contractVersion' | 'recordCall
  * outside. All other members of the layer replace the backend's. A layer with kernels of its own is not
  * recorded, since a recording holds the backend's kernels.
  *
+ * The result calls the backend's methods on the backend, so that may be an object of a class. Members that
+ * `Backend` does not have are kept where they are own properties.
+ *
  * @example
  * const abortable = wrapBackend(backend, { beforeCall: () => signal.throwIfAborted() });
  */
 export function wrapBackend<B extends Backend>(backend: B, layer: BackendLayer): B {
+  const members = membersOf(backend);
   return {
     ...backend,
+    ...members,
     ...(layer.kernel && { record: undefined }),
     ...layer,
-    beforeCall: bothCalls(layer.beforeCall, backend.beforeCall),
-    measure: bothMeasures(layer.measure, backend.measure),
+    beforeCall: bothCalls(layer.beforeCall, members.beforeCall),
+    measure: bothMeasures(layer.measure, members.measure),
   };
 }
+
+/** All members of a backend as own properties. A copy of an object has only its own: none of its class. */
+const membersOf = (backend: Backend): Backend => ({
+  name: backend.name,
+  level: backend.level,
+  contractVersion: backend.contractVersion,
+  memory: backend.memory,
+  floatDtypes: backend.floatDtypes,
+  kernel: (opName) => backend.kernel(opName),
+  packedLayout: backend.packedLayout,
+  onFallback: backend.onFallback?.bind(backend),
+  openPageStore: backend.openPageStore?.bind(backend),
+  beforeCall: backend.beforeCall?.bind(backend),
+  measure: backend.measure?.bind(backend),
+  recordCall: backend.recordCall?.bind(backend),
+  record: backend.record?.bind(backend),
+});
 
 const bothCalls = (outer: Backend['beforeCall'], inner: Backend['beforeCall']): Backend['beforeCall'] =>
   outer && inner

@@ -1,3 +1,4 @@
+import { classShaped } from '@qdylora/testing';
 import { expect, test } from 'vitest';
 import {
   hostData,
@@ -175,4 +176,18 @@ test('a layer reports fallbacks of recorded calls, and one with kernels is not r
   const withKernel = wrapBackend(backend, { kernel: () => undefined });
   expect(withKernel.record).toBeUndefined();
   expect(wrapBackend(backend, { kernel: () => undefined, record: backend.record }).record).toBeDefined();
+});
+
+test('a backend may be an object of a class, below a layer and recorded', () => {
+  const calls: string[] = [];
+  const backend = classShaped({
+    ...recordingBackend(),
+    beforeCall: () => calls.push('before'),
+    onFallback: (name: string) => calls.push(name),
+  });
+  const x = f32View([1], [1]);
+  using call = repeatedCall(wrapBackend(backend, {}), (on) => runOp(on, doubled, { x }, {}).y);
+  call.run();
+  expect([...hostData(call.run())]).toEqual([2]);
+  expect([calls, backend.replays()]).toEqual([['doubled', 'before', 'before'], 1]);
 });

@@ -37,7 +37,9 @@ function recordedCall<V extends ArrayView | undefined>(
   layer: Backend,
   body: (backend: Backend) => V,
 ): RepeatedCall<V> {
-  const { beforeCall, onFallback, floatDtypes } = layer;
+  const { floatDtypes } = layer;
+  const beforeCall = layer.beforeCall?.bind(layer);
+  const onFallback = layer.onFallback?.bind(layer);
   let recording: Recording | null = begin();
   let first: { readonly result: V } | undefined;
   const current = (): Recording => (recording ??= begin());

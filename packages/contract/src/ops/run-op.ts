@@ -87,10 +87,9 @@ export function prepareOp<I extends Arrays, O extends Arrays, A>(
   const compute = kernel
     ? (): void => kernel(inputs, outputs as O, attributes)
     : (): void => runReference(op, inputs, outputs as O, attributes);
-  const { recordCall, measure } = backend;
   const call: OpCall = { op: anyOp, inputs, outputs, attributes };
-  const recorded = recordCall ? (): void => recordCall(call, compute) : compute;
-  const measured = measure ? (): void => measure(call, recorded) : recorded;
+  const recorded = backend.recordCall ? (): void => backend.recordCall!(call, compute) : compute;
+  const measured = backend.measure ? (): void => backend.measure!(call, recorded) : recorded;
   const run = (): void => {
     backend.beforeCall?.();
     measured();

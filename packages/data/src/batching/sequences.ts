@@ -24,12 +24,12 @@ export const singleSequences = (source: ExampleSource): Sequences => ({
  * The lengths of examples. @throws QdyloraError BAD_ARGUMENT if they are unknown; `option` names the option
  * that needs them.
  */
-export function lengthsOf({ lengthAt }: ExampleSource, option: string): (index: number) => number {
+export function lengthsOf(source: ExampleSource, option: string): (index: number) => number {
   assertArgument(
-    lengthAt,
+    source.lengthAt,
     option,
     'The lengths of the examples must be known, but this streamed dataset was not measured',
     'Open it with measure: true.',
   );
-  return lengthAt;
+  return (index) => source.lengthAt!(index);
 }

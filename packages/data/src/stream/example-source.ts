@@ -90,7 +90,7 @@ export function mixSources(parts: readonly WeightedSource[], seed: number): Exam
         'dataset_weights',
         `The weights must be numbers ≥ 0 (got ${weight})`,
       );
-      const { length, lengthAt } = source;
+      const { length } = source;
       const count = Math.round(weight * length);
       const whole = Math.floor(count / Math.max(1, length)) * length;
       if (count === 0 && weight > 0 && length > 0)
@@ -108,7 +108,7 @@ export function mixSources(parts: readonly WeightedSource[], seed: number): Exam
       return {
         length: count,
         at: (slot) => source.at(chosen(slot)),
-        lengthAt: lengthAt && ((slot) => lengthAt(chosen(slot))),
+        lengthAt: source.lengthAt && ((slot) => source.lengthAt!(chosen(slot))),
       };
     }),
   );

@@ -2,10 +2,10 @@ import {
   prepareOp,
   runOp,
   wrapBackend,
+  wrapMemory,
   type Arrays,
   type ArrayView,
   type Backend,
-  type Memory,
   type Op,
 } from '@qdylora/contract';
 import type { DifferentiableOp } from './differentiable-op.ts';
@@ -113,8 +113,7 @@ function settling(backend: Backend, settle: () => void): Backend {
       settle();
       return body(...parameters);
     };
-  const settled: Memory = {
-    ...memory,
+  const settled = wrapMemory(memory, {
     release: first((view: ArrayView) => memory.release(view)),
     scoped: (body, keep) =>
       memory.scoped(() => {
@@ -137,7 +136,7 @@ function settling(backend: Backend, settle: () => void): Backend {
     trim: first(() => memory.trim()),
     dispose: first(() => memory.dispose()),
     [Symbol.dispose]: first(() => memory.dispose()),
-  };
+  });
   return wrapBackend(backend, {
     memory: settled,
     kernel: first((opName: string) => backend.kernel(opName)),

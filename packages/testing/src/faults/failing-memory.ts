@@ -1,4 +1,10 @@
-import { wrapBackend, InsufficientMemoryError, type Backend, type Memory } from '@qdylora/contract';
+import {
+  wrapBackend,
+  wrapMemory,
+  InsufficientMemoryError,
+  type Backend,
+  type Memory,
+} from '@qdylora/contract';
 
 /** A backend whose memory counts its allocations and refuses one of them. */
 export interface FailingMemory {
@@ -28,6 +34,6 @@ export function withFailingMemory(backend: Backend): FailingMemory {
     failAt: (call) => {
       failing = call;
     },
-    backend: wrapBackend(backend, { memory: { ...backend.memory, allocate } }),
+    backend: wrapBackend(backend, { memory: wrapMemory(backend.memory, { allocate }) }),
   };
 }

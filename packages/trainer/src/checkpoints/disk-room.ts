@@ -8,13 +8,14 @@ const SMALL_FILES_BYTES = 4096;
 const HEADER_BYTES = 128;
 
 /** Bytes of a checkpoint: trained weights and optimizer state. */
-export function checkpointBytes({ parameters, state }: Pick<Optimizer, 'parameters' | 'state'>): number {
+export function checkpointBytes(optimizer: Pick<Optimizer, 'parameters' | 'state'>): number {
   const bytes = (arrays: Iterable<{ readonly dtype: DType; readonly shape: Shape }>): number =>
     [...arrays].reduce(
       (sum, { dtype, shape }) => sum + elementCount(shape) * DTYPE_BYTES[dtype] + HEADER_BYTES,
       0,
     );
-  return bytes(parameters.map(({ view }) => view)) + bytes(state().arrays.values()) + SMALL_FILES_BYTES;
+  const weights = optimizer.parameters.map(({ view }) => view);
+  return bytes(weights) + bytes(optimizer.state().arrays.values()) + SMALL_FILES_BYTES;
 }
 
 /**

@@ -112,8 +112,7 @@ export interface Optimizer extends Disposable {
 }
 
 /** Arrays that together contain the gradients of an optimizer's parameters. */
-export const gradientArrays = ({
-  gradients,
-  parameters,
-}: Pick<Optimizer, 'parameters' | 'gradients'>): readonly ArrayView<'f32'>[] =>
-  gradients?.() ?? parameters.map(({ gradient }) => gradient!);
+export const gradientArrays = (
+  optimizer: Pick<Optimizer, 'parameters' | 'gradients'>,
+): readonly ArrayView<'f32'>[] =>
+  optimizer.gradients?.() ?? optimizer.parameters.map(({ gradient }) => gradient!);
