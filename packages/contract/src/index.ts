@@ -77,6 +77,7 @@ export {
   type HalfDType,
   type DataOf,
 } from './arrays/dtype.ts';
+export { assertContractVersion } from './backends/assert-contract-version.ts';
 export { assertFloatDtype, floatDtypesOf } from './backends/float-dtypes.ts';
 export {
   QdyloraError,

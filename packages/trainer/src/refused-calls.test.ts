@@ -104,3 +104,11 @@ it('a callback that throws nothing ends the events as it ends the run', async ()
   };
   await expect(read()).rejects.toBeUndefined();
 });
+
+it('a backend of another contract version is refused with both versions', () => {
+  const backend = { ...createHostBackend(), contractVersion: 7 };
+  const model = tinyModel(backend);
+  const failure = { code: 'UNSUPPORTED', details: { backend: 'host', contractVersion: 7, supported: 1 } };
+  expect(() => tinyAdapted({}, model)).toThrow(expect.objectContaining(failure));
+  expect(() => train({ ...tinyOptions(), model })).toThrow(expect.objectContaining(failure));
+});

@@ -24,6 +24,7 @@ export interface Backend {
    * bits.
    */
   readonly level?: string;
+  /** `CONTRACT_VERSION` when it was written; `assertContractVersion` refuses another one. */
   readonly contractVersion: number;
   readonly memory: Memory;
   /**

@@ -1,4 +1,5 @@
 import {
+  assertContractVersion,
   assertUsable,
   createRng,
   elementCount,
@@ -26,7 +27,7 @@ import { initializeAdapter } from './initialize.ts';
  * base model at first.
  *
  * @throws QdyloraError BAD_ARGUMENT if no layer matches (the message lists the names of the layers), or if
- * all layers are grouped or have adapters already
+ * all layers are grouped or have adapters already; UNSUPPORTED for a backend of another contract version
  * @example
  * const targetModules = ['q_proj', 'v_proj'];
  * const adapted = attachDyLora(model, { ranks: [1, 2, 4, 8], alpha: 8, targetModules });
@@ -34,6 +35,7 @@ import { initializeAdapter } from './initialize.ts';
  */
 export function attachDyLora<M extends AdaptableModel<M>>(model: M, config: AdapterConfig): Adapted<M> {
   const resolved = resolveAdapterConfig(config);
+  assertContractVersion('attachDyLora', model.backend);
   const { ranks, targetModules, seed } = resolved;
   const linears = modulesOf(model.modules).filter((layer): layer is Linear => layer instanceof Linear);
   const matches = matcherOf(targetModules);

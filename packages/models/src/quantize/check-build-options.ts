@@ -1,4 +1,12 @@
-import { assertArgument, checkOptions, objectWith, shownValue, type OptionRule } from '@qdylora/contract';
+import {
+  assertArgument,
+  assertContractVersion,
+  checkOptions,
+  objectWith,
+  shownValue,
+  type Backend,
+  type OptionRule,
+} from '@qdylora/contract';
 import { STORED_LEVEL } from '@qdylora/quant';
 import { QUANTIZATION_RULES, type Quantization } from './quantization.ts';
 
@@ -11,7 +19,7 @@ export const someQuantization: OptionRule = { ...objectWith(), expected: "an obj
 /**
  * Checks the options that a model is built with, and those of `quantization` within them.
  *
- * @throws QdyloraError BAD_ARGUMENT
+ * @throws QdyloraError BAD_ARGUMENT; UNSUPPORTED for a backend of another contract version
  */
 export function checkBuildOptions(
   where: string,
@@ -29,6 +37,7 @@ export function checkBuildOptions(
     'Await it first: const backend = await createCpuBackend().',
   );
   checkOptions(where, options, rules);
+  if (backend !== undefined) assertContractVersion(where, backend as Backend);
   if (quantization === undefined) return;
   checkOptions(`${where}: quantization`, quantization, QUANTIZATION_RULES);
   const { kind, levels = [] } = quantization as Quantization;

@@ -2,6 +2,7 @@ import {
   abortSignal,
   anyValue,
   assertArgument,
+  assertContractVersion,
   checkOptions,
   numberWithin,
   objectWith,
@@ -219,7 +220,10 @@ const SAVE: OptionRules<SaveOptions> = {
   fs: objectWith(),
 };
 
-/** Checks the options and fills in the defaults.  @throws QdyloraError BAD_ARGUMENT naming the bad option. */
+/**
+ * Checks the options and fills in the defaults. @throws QdyloraError BAD_ARGUMENT naming the bad option;
+ * UNSUPPORTED for a backend of another contract version
+ */
 export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions {
   checkOptions('train', options, OPTIONS);
   if (options.evaluate) checkOptions('train, evaluate', options.evaluate, EVALUATE);
@@ -266,9 +270,11 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions
     'There is no output folder to resume in',
     'Pass `save` too.',
   );
+  const { backend } = isAdapted(model) ? model.model : model;
+  assertContractVersion('train', backend);
   return {
     ...options,
-    backend: isAdapted(model) ? model.model.backend : model.backend,
+    backend,
     wideSteps,
     seed,
     maxBadSteps,

@@ -1,3 +1,4 @@
+import { createHostBackend } from '@qdylora/contract';
 import { usableThreads } from '@qdylora/cpu-kernels';
 import { expect, test } from 'vitest';
 import { chooseBackend } from './choose-backend.ts';
@@ -28,4 +29,12 @@ test('the peak rates need the memory that is named for them, and 1 MB at most be
   const { peakBytes } = chosen.backend.memory.usage();
   expect(peakBytes).toBeGreaterThanOrEqual(chosen.ceilingBytes);
   expect(peakBytes).toBeLessThan(chosen.ceilingBytes + 1e6);
+});
+
+test('a backend of the caller that was written for another contract is refused', async () => {
+  const backend = { ...createHostBackend(), contractVersion: 7 };
+  await expect(chooseBackend(backend)).rejects.toMatchObject({
+    code: 'UNSUPPORTED',
+    message: expect.stringMatching(/host was written for version 7 of .*, but this is version 1/) as string,
+  });
 });

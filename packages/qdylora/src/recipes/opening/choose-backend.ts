@@ -1,4 +1,5 @@
 import {
+  assertContractVersion,
   assertFloatDtype,
   createDryBackend,
   createHostBackend,
@@ -70,8 +71,8 @@ export interface ChooseBackendOptions {
  * Opens a backend. `auto` takes the GPU where it has kernels for all ops; otherwise the C++ kernels where
  * they load; otherwise TypeScript. It says so where it takes the next one.
  *
- * @throws QdyloraError UNSUPPORTED where a backend is named explicitly and does not load; MISSING_KERNEL with
- * their list where `cuda` lacks ops
+ * @throws QdyloraError UNSUPPORTED where a backend is named explicitly and does not load, or has another
+ * contract version; MISSING_KERNEL with their list where `cuda` lacks ops
  */
 export async function chooseBackend(
   choice: BackendChoice,
@@ -217,6 +218,7 @@ function chosen(
     ...about
   }: ChosenParts,
 ): ChosenBackend {
+  assertContractVersion('backend', backend);
   const dispose = (): void => {
     if (isOwn) end();
   };
