@@ -23,6 +23,15 @@ const mapped = (f: (a: number) => number) =>
     reference: ({ a }, { y }: { y: F32 }) => hostData(y).set(hostData(a).map(f)),
   });
 
+/** y[i] = −a[i], written elsewhere than `mapped`. */
+const mappedBackwards = () =>
+  defineOp({
+    name: 'mapped',
+    takes: { a: f32Array(1) },
+    shapes: (i: { a: F32 }, _: object) => ({ y: { dtype: 'f32' as const, shape: i.a.shape } }),
+    reference: (i, o: { y: F32 }) => hostData(o.y).set(hostData(i.a).map((x) => -x)),
+  });
+
 const doubled = mapped((a) => 2 * a);
 const kernels = kernelTable([bindKernel(doubled, ({ a }, { y }) => doubled.reference({ a }, { y }, {}))]);
 const backend = { ...createHostBackend(), kernel: (name: string) => kernels.get(name)?.run };
@@ -35,10 +44,7 @@ it('a kernel runs for its own op, also for a second copy of it', () => {
 });
 
 it('another op of that name is refused, not computed by the kernel', () => {
-  const negated = defineOp({
-    ...doubled,
-    reference: ({ a }: { a: F32 }, { y }: { y: F32 }) => hostData(y).set(hostData(a).map((x) => -x)),
-  });
+  const negated = mappedBackwards();
   expect([...hostData(runOp(createHostBackend(), negated, { a }, {}).y)]).toEqual([-1, -2]);
   expect(() => runOp(backend, negated, { a }, {})).toThrow(
     /^\[mapped\] the backend .* has a kernel for another op of this name\. Give your op a name of its own/,

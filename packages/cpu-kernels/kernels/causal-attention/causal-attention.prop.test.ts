@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { createHostBackend, hostData, f32View, i32View, runOp, type Backend } from '@qdylora/contract';
+import {
+  createHostBackend,
+  hostData,
+  f32View,
+  i32View,
+  runOp,
+  type ArrayView,
+  type Backend,
+} from '@qdylora/contract';
 import { causalAttention, causalAttentionBackward } from '@qdylora/tensor';
 import { normalView } from '@qdylora/testing';
 import { attentionAttributes, attentionInputs } from '@qdylora/testing/conformance';
@@ -117,7 +125,7 @@ describe('scores of any finite size have the softmax of float64', () => {
           const got = runOp(backends[0], causalAttention, inputs, { ...attributes, computeDtype });
           for (const name of ['y', 'logSumExp'] as const)
             expect(
-              errorOf(hostData(got[name]), hostData(want[name])),
+              errorOf(hostData(got[name] as ArrayView<'f32'>), hostData(want[name] as ArrayView<'f32'>)),
               `${name} of ${label}, ${queries} queries`,
             ).toBeLessThan(BOUNDS[computeDtype]);
         }

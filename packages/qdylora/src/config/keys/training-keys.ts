@@ -120,8 +120,8 @@ const OPTIMIZER_KEYS = {
   optimizerMemoryBudget: bytesKey({
     group: 'Training',
     about:
-      'Memory for the states of a paged optimizer (64MB, 1GB), for each worker; by default half of the free ' +
-      'memory, which the workers of a host share equally',
+      'Memory for the states of a paged optimizer (64MB, 1GB), for each worker; by default half of the free' +
+      ' memory, which the workers of a host share equally',
   }),
   pageDir: textKey({
     group: 'Training',
