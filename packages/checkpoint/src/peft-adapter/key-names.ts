@@ -34,6 +34,12 @@ export function readAdapterKey(key: string): AdapterKey {
       }
     }
   }
+  const adapted = BASE_WEIGHT.exec(key)?.groups!.module;
+  if (adapted !== undefined)
+    return {
+      kind: 'unsupported',
+      feature: `the base's weight of ${adapted}, which PEFT writes beside an adapter of a head or embedding`,
+    };
   for (const [part, feature] of FEATURES) if (key.includes(part)) return { kind: 'unsupported', feature };
   const name = key.startsWith(PREFIX) ? key.slice(PREFIX.length).replace(SAVED_PART, '') : '';
   if (WHOLE_WEIGHT.test(name) && !/lora_|\.base_layer\./.test(name)) {
@@ -45,6 +51,9 @@ export function readAdapterKey(key: string): AdapterKey {
     feature: 'weights that are neither LoRA matrices nor whole weights of the base',
   };
 }
+
+/** The weight of an adapted module itself. */
+const BASE_WEIGHT = /^base_model\.model\.(?<module>.+)\.base_layer\.(?:weight|bias)$/;
 
 /** A part of keys in state dicts that were saved manually. */
 const SAVED_PART = /\.modules_to_save\.default(?=\.(?:weight|bias)$)/;

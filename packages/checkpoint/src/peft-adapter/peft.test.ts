@@ -282,6 +282,7 @@ describe('readPeftAdapter', () => {
     for (const [name, feature] of [
       ['lora_magnitude_vector', /DoRA/],
       ['lora_embedding_A', /embedding/],
+      ['base_layer.weight', /the base's weight of x, which PEFT writes beside an adapter of a head or embed/],
       ['lora_B.bias', /lora_bias/],
       ['lora_C.weight', /neither LoRA matrices nor/],
       ['running_mean', /neither LoRA matrices nor/],

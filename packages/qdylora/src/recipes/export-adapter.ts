@@ -251,7 +251,7 @@ async function writeGgufSlice(
     ...weights.map((weight) => [weight.name.replace(/\.weight$/, ''), weight.shape] as const), // the head too
     ...linears.map((layer) => [layer.name, layer.shape] as const), // [out, in], however it is stored
   ]);
-  assertAdapterShapes({ name, shapes }, adapter);
+  assertAdapterShapes({ name, modelType: config.modelType, shapes }, adapter);
   await writeFolderAtomically(folder, (temporary) =>
     writeGgufAdapter(join(temporary, 'adapter.gguf'), {
       layers: layers.map((layer) => ({ ...layer, rank })),

@@ -4,6 +4,7 @@ import type { CausalLm } from '@qdylora/models';
 import { Linear, modulesOf } from '@qdylora/tensor';
 import { isSameBase, type BaseIdentity } from './base-identity.ts';
 import { assertDefaultTargets, targetNotices } from './peft-targets.ts';
+import { unadaptableModules } from './unadaptable-modules.ts';
 import { rescaledNotice, type ReadAdapter } from './read-adapter.ts';
 
 /** Receives a sentence for the user about something that is allowed but perhaps not intended. */
@@ -82,23 +83,37 @@ function assertShapes(model: CausalLm, adapter: ReadAdapter): void {
   const shapes = modulesOf(model.modules).flatMap((layer) =>
     layer instanceof Linear ? [[layer.name, [layer.outFeatures, layer.inFeatures]] as const] : [],
   );
-  assertAdapterShapes({ name: model.name, shapes: new Map(shapes) }, adapter);
+  const { name, modelType } = model;
+  assertAdapterShapes({ name, modelType, shapes: new Map(shapes) }, adapter);
 }
 
 /** Names and shapes [out, in] of the matrices that adapters may wrap. */
 export interface AdaptableShapes {
   readonly name: string;
+  readonly modelType: string;
   readonly shapes: ReadonlyMap<string, readonly number[]>;
 }
 
-/** @throws QdyloraError BAD_ADAPTER for a layer that the model lacks, or has in another shape */
+/**
+ * @throws QdyloraError BAD_ADAPTER for a layer that the model lacks, or has in another shape; UNSUPPORTED for
+ * a head or an embedding
+ */
 export function assertAdapterShapes(
-  { name: modelName, shapes }: AdaptableShapes,
+  { name: modelName, modelType, shapes }: AdaptableShapes,
   adapter: ReadAdapter,
 ): void {
+  const unadaptable = unadaptableModules(modelType, modelName);
   for (const { name, inFeatures, outFeatures } of adapter.state.layers) {
     const shape = shapes.get(name);
     if (shape?.[0] === outFeatures && shape[1] === inFeatures) continue;
+    const part = unadaptable.get(name);
+    if (shape === undefined && part !== undefined)
+      throw new QdyloraError('UNSUPPORTED', {
+        where: adapter.folder,
+        problem: `The adapter has matrices for ${name}, ${part}, which cannot have an adapter here.`,
+        nextStep: 'Merge it into its base model with PEFT, and open the result.',
+        details: { name },
+      });
     throw new QdyloraError('BAD_ADAPTER', {
       where: adapter.folder,
       problem:

@@ -13,12 +13,16 @@ const { linears } = describeModel(
 );
 
 /** An adapter of rank 2 of q_proj and down_proj, whose config was edited after it was saved. */
-async function editedAdapter(name: string, changes: Readonly<Record<string, unknown>>): Promise<string> {
+async function editedAdapter(
+  name: string,
+  changes: Readonly<Record<string, unknown>>,
+  others: readonly { readonly name: string; readonly shape: readonly number[] }[] = [],
+): Promise<string> {
   const path = folder.in(name);
   const ones = (length: number): Float32Array => new Float32Array(length).fill(0.01);
   await writePeftAdapter(path, {
-    layers: linears
-      .filter(({ name: layer }) => /(q|down)_proj$/.test(layer))
+    layers: [...linears, ...others]
+      .filter(({ name: layer }) => /(q|down)_proj$|lm_head/.test(layer))
       .map(({ name: layer, shape: [outFeatures, inFeatures] }) => ({
         name: layer,
         a: ones(2 * inFeatures!),
@@ -99,5 +103,15 @@ describe('an adapter whose modules_to_save', () => {
   it('names only modules that the base does not have is used without a notice', async () => {
     const adapter = await editedAdapter('classifier', { modules_to_save: ['classifier'] });
     expect(await evaluated(adapter)).not.toMatch(/whole weights/);
+  });
+});
+
+it('an adapter of the head is refused for that reason', async () => {
+  const adapter = await editedAdapter('head', {}, [{ name: 'lm_head', shape: [104, 16] }]);
+  expect(await rejection(() => evaluated(adapter))).toMatchObject({
+    code: 'UNSUPPORTED',
+    message: expect.stringMatching(
+      /has matrices for lm_head, the head, which cannot have an adapter/,
+    ) as string,
   });
 });
