@@ -172,8 +172,8 @@ export interface RunOptions {
    */
   readonly loraDropout?: number;
   /**
-   * Layers with an adapter: all-linear, names of layers, or a regular expression for whole names
-   * (default: all-linear).
+   * Layers with an adapter: all-linear, names of layers, or a regular expression for whole names. The
+   * head and the embeddings never get one (default: all-linear).
    */
   readonly targetModules?: string | readonly string[];
   /** Training rows: .jsonl, .json and .parquet files, .txt as plain text; patterns such as data/*.jsonl. */

@@ -226,7 +226,9 @@ export const ADAPTER_KEYS = {
   }),
   targetModules: {
     group: 'Adapter',
-    about: 'Layers with an adapter: all-linear, names of layers, or a regular expression for whole names',
+    about:
+      'Layers with an adapter: all-linear, names of layers, or a regular expression for whole names. The ' +
+      'head and the embeddings never get one',
     flag: 'pattern-or-names',
     expected: 'all-linear, a list of names or a regular expression',
     schema: targetModules.default('all-linear'),

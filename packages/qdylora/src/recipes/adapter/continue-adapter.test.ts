@@ -23,6 +23,15 @@ async function outcomeOf(name: string, changes: Partial<FinetuneOptions>) {
   return { notices, config: ready.config };
 }
 
+it('a run says where its target_modules match a head or an embedding, which get no adapter', async () => {
+  const both = await outcomeOf('head', { targetModules: '.*(q_proj|lm_head|embed_tokens)' });
+  expect(both.notices.join('\n')).toMatch(/also matches lm_head and model\.embed_tokens\. The head and/);
+  for (const targetModules of ['.*q_proj', 'all-linear']) {
+    const { notices } = await outcomeOf(`no ${targetModules.length}`, { targetModules });
+    expect(notices.join('\n')).not.toMatch(/also matches/);
+  }
+});
+
 describe('a run that starts from an adapter', () => {
   it('trains the layers of the adapter, on a base that is stored as it was', async () => {
     const { config, notices } = await outcomeOf('further', { adapter });

@@ -4,6 +4,7 @@ import type { Batches } from '@qdylora/data';
 import {
   attachDyLora,
   levelSampler,
+  matcherOf,
   rankSampler,
   scaleAt,
   type AdapterConfig,
@@ -29,6 +30,7 @@ import {
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { attachAdapter, type BaseFacts, type Warn } from '../adapter/attach-adapter.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
+import { unadaptableModules } from '../adapter/unadaptable-modules.ts';
 import { recomputeText, resolveRecompute } from '../memory-plan/resolve-recompute.ts';
 import { offloadOf } from './offload-of.ts';
 import type { RatedConfig } from './steps/default-learning-rate.ts';
@@ -125,6 +127,7 @@ export async function attachForTraining(
   const adapted = config.adapter
     ? await continueAdapter(model, config.adapter, facts, config)
     : attachDyLora(model, adapterConfigOf(config));
+  if (!config.adapter) noticeUnadaptable(config, model, facts.warn);
   const { widerThanLayer } = adapted.report;
   if (widerThanLayer.length > 0)
     facts.warn(
@@ -132,6 +135,21 @@ export async function attachForTraining(
         `(${widerThanLayer[0]}, …): allowed, as in PEFT; the rows beyond add nothing new there.`,
     );
   return adapted;
+}
+
+/** Says where an expression matches modules that get no adapter here. A list of names is refused for them. */
+function noticeUnadaptable(
+  { targetModules }: Pick<RunConfig, 'targetModules'>,
+  { modelType, name }: CausalLm,
+  warn: Warn,
+): void {
+  if (typeof targetModules !== 'string' || targetModules === 'all-linear') return;
+  const matched = [...unadaptableModules(modelType, name).keys()].filter(matcherOf(targetModules));
+  if (matched.length > 0)
+    warn(
+      `target_modules ${targetModules} also matches ${matched.join(' and ')}. The head and the embeddings ` +
+        'cannot have an adapter here, so they are not trained.',
+    );
 }
 
 /** Says where another alpha or scaling changes what the adapter computes before its first step. */
