@@ -68,7 +68,7 @@ export async function openAnswerer(
       nextStep: 'Name it: --adapter runs/first/adapter.',
     });
   const rank = adapter && ranksOf(adapter, [config.rank ?? adapter.state.maxRank])[0];
-  if (adapter && rank) warnOfUntrainedRank(adapter.state, rank, onNotice);
+  if (adapter && rank) warnOfUntrainedRank(adapter, rank, onNotice);
   const opened = await openModel(config, { adapter, warn: onNotice });
   try {
     const tokenizer = await opened.source.openTokenizer();

@@ -92,7 +92,7 @@ export async function evaluateFrom(
     onNotice('There is no adapter, so compare_with_base does nothing: the one row is the base.');
   const adapter = config.adapter === null ? null : readAdapter(config.adapter);
   const ranks = adapter && ranksOf(adapter, config.ranks);
-  for (const rank of ranks ?? []) warnOfUntrainedRank(adapter!.state, rank, onNotice);
+  for (const rank of ranks ?? []) warnOfUntrainedRank(adapter!, rank, onNotice);
   using opened = await openModel(config, { adapter, backend, warn: onNotice, signal });
   const examples = await loadEvalExamples(
     config.dataset,

@@ -26,6 +26,7 @@ import {
   assertSavedWeights,
   ranksOf,
   readAdapter,
+  trainedRanks,
   warnOfUntrainedRank,
   type ReadAdapter,
 } from './adapter/read-adapter.ts';
@@ -120,7 +121,7 @@ async function exportOneRank(
   else ranksOf(adapter, [rank]);
   if (!svd && !force)
     warnOfUntrainedRank(
-      state,
+      adapter,
       rank,
       tell,
       `It is written anyway: measure it with \`npx qdylora eval --ranks ${rank}\`. ` +
@@ -264,15 +265,24 @@ async function writeGgufSlice(
 
 /**
  * A slice still serves the smaller ranks. With `svd` the scale is part of the matrices, so it is the same at
- * every rank.
+ * every rank; the rows are in an order of their own then, so no rank is told apart as untrained.
  */
 function sidecarAt(
-  { sidecar, state }: ReadAdapter,
+  adapter: ReadAdapter,
   { rank, loraAlpha }: SlicedAdapter,
   svd: boolean,
 ): ReadAdapter['sidecar'] {
-  if (!sidecar) return null;
+  if (!adapter.sidecar) return null;
+  const { untrained_ranks: _, ...sidecar } = adapter.sidecar;
+  const { state } = adapter;
   const ranks = [...new Set([...state.ranks.filter((smaller) => smaller < rank), rank])];
   if (svd) return { ...sidecar, ranks, lora_alpha: loraAlpha, lora_scaling: 'constant' };
-  return { ...sidecar, ranks, lora_alpha: slicedAlpha(state, rank) };
+  const trained = trainedRanks(adapter);
+  const untrained = ranks.filter((each) => !trained.includes(each));
+  return {
+    ...sidecar,
+    ranks,
+    ...(untrained.length > 0 && { untrained_ranks: untrained }),
+    lora_alpha: slicedAlpha(state, rank),
+  };
 }

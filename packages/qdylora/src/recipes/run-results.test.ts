@@ -220,7 +220,7 @@ describe('what a run leaves behind', () => {
     });
     expect(notices).toEqual([expect.stringMatching(/model \(fingerprint .*other/)]);
     await evaluate({ ...judged, adapter, ranks: [3], onNotice: (message) => notices.push(message) });
-    expect(notices.at(-1)).toBe('Rank 3 was not trained: the ranks of this adapter are 1, 2, 4.');
+    expect(notices.at(-1)).toBe('Rank 3 was not trained: the trained ranks of this adapter are 1, 2, 4.');
   });
 
   it('goes with its base and with what quantize writes from it, without a warning, both ways', async () => {

@@ -22,6 +22,8 @@ const sidecarSchema = z.object({
   format: z.literal('qdylora-adapter'),
   version: z.literal(1),
   ranks: z.array(z.number().int().gte(1)).min(1),
+  /** Those of `ranks` that no step has trained: exported between two trained ones. Absent: none. */
+  untrained_ranks: z.array(z.number().int().gte(1)).optional(),
   lora_alpha: z.number().gt(0),
   lora_scaling: z.enum(RANK_SCALINGS),
   target_modules: z.array(z.string()).min(1),

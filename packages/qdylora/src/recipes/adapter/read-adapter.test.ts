@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { writePeftAdapter, type WritePeftAdapterOptions } from '@qdylora/checkpoint';
 import { beforeAll, expect, it } from 'vitest';
 import { run, tinyRun } from '../../../test/tiny-run.ts';
+import { evaluate, exportAdapter } from '../../index.ts';
 import { readAdapter, rescaledNotice } from './read-adapter.ts';
 
-const { folder, common } = tinyRun();
+const { folder, common, judged } = tinyRun();
 const adapter = join(folder.in('run'), 'adapter');
 
 beforeAll(async () => {
@@ -72,6 +73,34 @@ it('a scale in adapter_config.json that is not that of qdylora.json is refused',
   }
   rmSync(join(edited, 'qdylora.json'));
   expect(readAdapter(edited).state.ranks).toEqual([4]);
+});
+
+it('a rank that was exported between trained ones does not count as trained afterwards', async () => {
+  const notices: string[] = [];
+  const onNotice = (text: string): void => void notices.push(text);
+  const untrained = (out: string): readonly number[] => readAdapter(folder.in(out)).untrainedRanks;
+  await exportAdapter({ adapter, rank: 3, outputDir: folder.in('r3') });
+  await exportAdapter({ adapter: folder.in('r3'), rank: 3, outputDir: folder.in('r3-again'), onNotice });
+  await exportAdapter({ adapter: folder.in('r3'), rank: 2, outputDir: folder.in('r2') });
+  await evaluate({ ...judged, adapter: folder.in('r3'), onNotice });
+  const told = notices.filter((text) => text.startsWith('Rank 3 was not trained: the trained ranks of this'));
+  expect([told.length, untrained('r3'), untrained('r3-again'), untrained('r2')]).toEqual([2, [3], [3], []]);
+
+  const { ranks: _, ...options } = common;
+  const events = await run({
+    ...options,
+    adapter: folder.in('r3'),
+    maxSteps: 1,
+    outputDir: folder.in('further'),
+  });
+  expect(events).toContainEqual({
+    type: 'notice',
+    message: expect.stringMatching(/^Rank 3 of .* was exported between trained ranks/) as string,
+  });
+  expect(readAdapter(join(folder.in('further'), 'adapter'))).toMatchObject({
+    state: { ranks: [1, 2, 3] },
+    untrainedRanks: [],
+  });
 });
 
 /** Reads a PEFT adapter with r 2 and lora_alpha 16, whose a and b are ones; `narrow` have one row. */

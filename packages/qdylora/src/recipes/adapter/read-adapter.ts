@@ -20,6 +20,8 @@ import { readSidecar, type AdapterSidecar } from './adapter-sidecar.ts';
 export interface ReadAdapter {
   readonly folder: string;
   readonly state: AdapterState;
+  /** Ranks of `state` that no step has trained, though they were exported. */
+  readonly untrainedRanks: readonly number[];
   /** The rank of each layer where they differ; null: all layers have that of `state`. */
   readonly layerRanks: ReadonlyMap<string, number> | null;
   /** Layers whose scale is not that of `state`: their B contains the ratio of the two. */
@@ -107,6 +109,7 @@ export function readAdapter(folder: string): ReadAdapter {
   return {
     folder,
     ...states,
+    untrainedRanks: sidecar?.untrained_ranks ?? [],
     layerRanks: layerRanksOf(adapter),
     dropout: loraDropout,
     sidecar,
@@ -302,13 +305,20 @@ export function ranksOf(
 
 /** A rank between two trained ones works, but no step has optimized it. 0, the base, is no such rank. */
 export function warnOfUntrainedRank(
-  { ranks }: Pick<AdapterState, 'ranks'>,
+  adapter: Pick<ReadAdapter, 'state' | 'untrainedRanks'>,
   rank: number,
   warn: (message: string) => void,
   advice = '',
 ): void {
+  const ranks = trainedRanks(adapter);
   if (rank === 0 || ranks.includes(rank)) return;
-  warn(
-    `Rank ${rank} was not trained: the ranks of this adapter are ${ranks.join(', ')}. ${advice}`.trimEnd(),
-  );
+  const trained = ranks.length === 0 ? '.' : `: the trained ranks of this adapter are ${ranks.join(', ')}.`;
+  warn(`Rank ${rank} was not trained${trained} ${advice}`.trimEnd());
 }
+
+/** The ranks that steps have trained; none for a single rank that was exported between trained ones. */
+export const trainedRanks = ({
+  state,
+  untrainedRanks,
+}: Pick<ReadAdapter, 'state' | 'untrainedRanks'>): readonly number[] =>
+  state.ranks.filter((rank) => !untrainedRanks.includes(rank));

@@ -166,7 +166,7 @@ export async function writeLayered(
     baseModel: baseModel ?? undefined,
     sidecar: sidecar
       ? {
-          ...sidecar,
+          ...withoutUntrained(sidecar),
           ranks: [rank],
           lora_alpha: rank,
           lora_scaling: 'constant',
@@ -174,6 +174,11 @@ export async function writeLayered(
         }
       : undefined,
   });
+}
+
+/** With a rank for each layer, the ranks of training mean nothing. */
+function withoutUntrained({ untrained_ranks: _, ...sidecar }: AdapterSidecar): AdapterSidecar {
+  return sidecar;
 }
 
 /**

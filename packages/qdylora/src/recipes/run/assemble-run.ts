@@ -179,6 +179,12 @@ async function continueAdapter(
   const isPart = adapted.ranks.ranks.length < ranks.length;
   const part = isPart ? `rank ${rank} of ${folder}, which has the ranks ${ranks.join(', ')}` : folder;
   facts.warn(`The run starts from ${part}.`);
+  const untrained = adapted.ranks.ranks.filter((each) => adapter.untrainedRanks.includes(each));
+  if (untrained.length > 0)
+    facts.warn(
+      `Rank ${untrained.join(', ')} of ${folder} was exported between trained ranks, so no step has ` +
+        'trained it yet. This run does.',
+    );
   noticeOtherScale(adapter.state, adapted, facts.warn);
   const { optimizerState } = config;
   facts.warn(`The optimizer's moments start ${optimizerState ? `as in ${optimizerState}` : 'at 0'}.`);

@@ -251,7 +251,7 @@ describe('eval --tasks', () => {
     const options = { model, adapter, tasks: [task], taskData: data, ranks: [2, 3] };
     const quiet = { ...options, backend: 'host', quantization: 'none', compareWithBase: false } as const;
     await evaluateTasks({ ...quiet, onNotice: (text) => notices.push(text) });
-    expect(notices).toEqual(['Rank 3 was not trained: the ranks of this adapter are 1, 2, 4.']);
+    expect(notices).toEqual(['Rank 3 was not trained: the trained ranks of this adapter are 1, 2, 4.']);
   });
 
   it('a race that drops no rank says so, and changes no number', async () => {

@@ -88,7 +88,7 @@ export async function evaluateTasksFrom(
   const chosen = chooseTasks(config);
   const adapter = config.adapter === null ? null : readAdapter(config.adapter);
   const ranks = adapter ? ranksOf(adapter, config.ranks) : [];
-  for (const rank of ranks) warnOfUntrainedRank(adapter!.state, rank, onNotice);
+  for (const rank of ranks) warnOfUntrainedRank(adapter!, rank, onNotice);
   if (!adapter && Array.isArray(config.ranks)) onNotice(IDLE_RANKS);
   const sandbox = config.allowCodeExecution ? openTaskSandbox(chosen, onNotice) : null;
   using opened = await openModel(config, { adapter, backend, warn: onNotice, signal });
