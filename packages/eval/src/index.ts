@@ -8,6 +8,7 @@ export { lossOver, type LossReport } from './loss-over.ts';
 export { DEFAULT_TOKENS_PER_BATCH, perplexity, type PerplexityOptions } from './perplexity.ts';
 export type { RankLosses } from './ranks/rank-losses.ts';
 export {
+  DEFAULT_ALPHA,
   rankReport,
   type MeasuredLoss,
   type RankReport,

@@ -27,32 +27,35 @@ const post = (message: FromWorker): void => port.postMessage(message);
 const order = workerData as TrainOrder;
 const { signal } = listeningController(port, ({ reason }: ToWorker) => unpackError(reason));
 
-/** Time in which the command shows the error of this thread, before all processes of the run end. */
-const TIME_TO_SAY_MS = 1000;
+/** How long the command has to print this thread's error before MPI_Abort ends all workers. */
+const ERROR_PRINT_MS = 1000;
 
 async function train(requested: PreparedRun): Promise<FinetuneResult | null> {
   const world = await connectWorld({ timeoutSeconds: collectiveSeconds() });
-  if (world.library === 'one process') return lead(requested, { workers: null });
+  if (world.library === 'one process') return trainAsFirst(requested, { workers: null });
   let workers = world;
   try {
     const { options, ...place } = await takePlace(world, requested);
     ({ workers } = place);
     const result =
-      world.rank === 0 ? await lead(options, place) : await assistRun(options, { ...place, signal });
+      world.rank === 0 ? await trainAsFirst(options, place) : await assistRun(options, { ...place, signal });
     await workers.close();
     return result ?? null;
   } catch (error) {
     // When one worker leaves, the launcher ends the others; where all stop together, one may still save.
     if (QdyloraError.isInstance(error) && error.details.isAgreed) await workers.close();
-    else if (QdyloraError.isInstance(error) && error.code === 'COLLECTIVE_FAILED') endAllSoon(workers);
+    else if (QdyloraError.isInstance(error) && error.code === 'COLLECTIVE_FAILED') abortWorldSoon(workers);
     if (isShownByFirst(error, workers)) return null;
     throw asErrorOfWorker(error, workers);
   }
 }
 
-/** A call that waits for a hanging worker cannot be interrupted, and would keep this process alive. */
-function endAllSoon(workers: Communicator): void {
-  setTimeout(() => workers.abort(1), TIME_TO_SAY_MS).unref();
+/**
+ * Aborts the world soon. A collective that waits for a hanging worker cannot be interrupted and would keep
+ * this process alive.
+ */
+function abortWorldSoon(workers: Communicator): void {
+  setTimeout(() => workers.abort(1), ERROR_PRINT_MS).unref();
 }
 
 /** The workers of a run, and the GPU of this one. */
@@ -80,12 +83,12 @@ async function takePlace(
 }
 
 /** An MPI launcher may end with status 0 after a worker was killed: `qdylora launch` counts these signs. */
-function saySuccess(): void {
+function markFinished(): void {
   const worker = launchedWorker();
   if (worker) leaveSign(worker.folder, 'finished', worker.rank);
 }
 
-async function lead(options: PreparedRun, place: Place): Promise<FinetuneResult> {
+async function trainAsFirst(options: PreparedRun, place: Place): Promise<FinetuneResult> {
   const run = finetune({ ...options, ...place, signal });
   for await (const event of run) post({ type: 'event', event });
   return run.result;
@@ -96,7 +99,7 @@ try {
     order.task === 'train'
       ? await train(order.options)
       : await planRun(order.config, { color: order.color, signal });
-  saySuccess();
+  markFinished();
   post({ type: 'result', result });
 } catch (error) {
   post({ type: 'error', error: packError(error) });

@@ -42,6 +42,9 @@ export interface RankRow extends MeasuredLoss {
   readonly notWorse: boolean;
 }
 
+/** Error rate of the choice of a rank. */
+export const DEFAULT_ALPHA = 0.05;
+
 /** Results of one sweep over the ranks of an adapter. */
 export interface RankReport {
   readonly task: string;
@@ -74,7 +77,7 @@ export interface RankReportParts {
   /** One entry a rank, in any order. */
   readonly measured: readonly RankLosses[];
   readonly base: ExampleLosses | null;
-  /** 0.05 by default. */
+  /** `DEFAULT_ALPHA` by default. */
   readonly alpha?: number;
   readonly adapterBytes?: (rank: number) => number | null;
 }
@@ -98,7 +101,7 @@ const RULES: OptionRules<RankReportParts> = {
 export function rankReport(parts: RankReportParts): RankReport {
   checkOptions('rank-report', parts, RULES);
   assertRankLosses('rank-report', parts.measured);
-  const { task, measured, base, alpha = 0.05, adapterBytes = () => null } = parts;
+  const { task, measured, base, alpha = DEFAULT_ALPHA, adapterBytes = () => null } = parts;
   const rising = [...measured].sort((a, b) => a.rank - b.rank);
   const { versusBest, confidenceSet, bestRank, smallestGoodRank } = chooseRank(rising, alpha);
   const versusBase = base && compareWithEach(rising, base, pairedTTest);

@@ -19,14 +19,17 @@ export function assertValuesGiven(program: Command, words: readonly string[]): v
   const namesOf = ({ long, short }: Option): string[] => [long, short].filter((name) => name !== undefined);
   const withValue = new Set(options.filter(({ required }) => required).flatMap(namesOf));
   const flags = new Set([...options.flatMap(namesOf), ...HELP_FLAGS]);
-  const ownWords = words.includes('--') ? words.slice(0, words.indexOf('--')) : words;
+  const wordsBeforeSeparator = words.includes('--') ? words.slice(0, words.indexOf('--')) : words;
   // a text with spaces is a value: --prompt '--rank=8 means what?'
-  const nameOf = (word: string): string => (/\s/.test(word) ? word : word.split('=', 1)[0]);
-  const index = ownWords.findIndex(
-    (word, i) => withValue.has(word) && i + 1 < ownWords.length && flags.has(nameOf(ownWords[i + 1])),
+  const flagName = (word: string): string => (/\s/.test(word) ? word : word.split('=', 1)[0]);
+  const index = wordsBeforeSeparator.findIndex(
+    (word, i) =>
+      withValue.has(word) &&
+      i + 1 < wordsBeforeSeparator.length &&
+      flags.has(flagName(wordsBeforeSeparator[i + 1])),
   );
   if (index < 0) return;
-  const [flag, next] = [ownWords[index], nameOf(ownWords[index + 1])];
+  const [flag, next] = [wordsBeforeSeparator[index], flagName(wordsBeforeSeparator[index + 1])];
   throw new QdyloraError('BAD_CONFIG', {
     where: 'command line',
     problem: `\`${flag}\` needs a value, but \`${next}\` follows it`,

@@ -60,6 +60,8 @@ export function explicitFlags(keys: Keys, options: Readonly<Record<string, unkno
 /**
  * `--packing`, `--packing true` and `--no-packing` → `--packing=true|false`, so that a flag never takes the
  * next word for its value.
+ *
+ * @param keys those of every command: the command is not parsed yet
  */
 export function writeOutBooleans(argv: readonly string[], keys: Keys): string[] {
   const flags = new Map(

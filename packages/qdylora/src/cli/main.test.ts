@@ -217,7 +217,7 @@ describe('plan', () => {
           /^llama, [\d,]+ parameters, nf4 \+ double quantization; /,
           /7 layers adapted, ranks 1 4, [\d,]+ trainable\n[\s\S]*/,
           /base weights +[\d.]+ [kM]B[\s\S]*total, about +[\d.]+ [MG]B\n\n/,
-          /It fits into 68\.72 GB: [\d.]+ GB to spare\.\n/,
+          /The run fits into 68\.72 GB: [\d.]+ GB to spare\.\n/,
           /Time: about [\d.]+ (ms|s|min|h) for each step of \d+ × 128 tokens .*\n$/,
         ),
       ),
@@ -230,13 +230,13 @@ describe('plan', () => {
     expect(document.parts.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(document.total_bytes);
     expect(document.limit).toEqual({ memory_bytes: 2 ** 20, fits: false, fit: null });
     expect((await command(...words, '--memory', '1MiB')).out).toMatch(
-      /It does not fit into 1\.0 MB: [\d.]+ [MG]B too much\.\nNo change of keys/,
+      /The run does not fit into 1\.0 MB: [\d.]+ [MG]B too much\.\nNo change of keys/,
     );
   });
 
   it('compares with the memory of this machine where none is named', async () => {
     const { out } = await command('plan', '--model', `${model}/config.json`, '--backend', 'host');
-    expect(out).toContain(`It fits into ${byteSizeText(totalmem())}, the memory of this machine: `);
+    expect(out).toContain(`The run fits into ${byteSizeText(totalmem())}, the memory of this machine: `);
   });
 
   it('refuses a size without a unit, and names the likely one', async () => {

@@ -1,4 +1,5 @@
 import { snakeCased } from '@qdylora/contract';
+import { DEFAULT_ALPHA } from '@qdylora/eval';
 import { runYaml } from '../config/yaml/write-run-yaml.ts';
 import type { FinetuneResult } from '../recipes/finetune.ts';
 import { nextCommand } from '../recipes/outputs/next-command.ts';
@@ -44,16 +45,16 @@ function resultLines(
   { terminal }: Context,
 ): string[] {
   const { ranks, base, bestRank, smallestGoodRank, heldOut } = report;
-  const wholeModel = heldOut
+  const heldOutLine = heldOut
     ? [`held-out loss ${lossText(heldOut.loss)} ${errorText(heldOut.standardError)}`.trimEnd()]
     : [];
   const losses =
     ranks.length > 0
-      ? rankTable({ ranks, base, bestRank, smallestGoodRank, alpha: 0.05 }, terminal)
-      : wholeModel;
+      ? rankTable({ ranks, base, bestRank, smallestGoodRank, alpha: DEFAULT_ALPHA }, terminal)
+      : heldOutLine;
   return [
     ...losses,
-    `${files.adapter ? `adapter: ${files.adapter}` : `model: ${files.model}`}`,
+    files.adapter ? `adapter: ${files.adapter}` : `model: ${files.model}`,
     `report: ${files.reportHtml}`,
     `next: ${nextCommand(config, report)}`,
     ...(report.finish ? [`${finishText(report.finish)} ${report.finish.command}`] : []),

@@ -27,7 +27,7 @@ export interface Terminal extends Environment {
   paint(color: Color, text: string): string;
 }
 
-/** What `paint` adds. */
+/** The escape sequences that `paint` adds. */
 const PAINT = new RegExp(`\\x1b\\[(${Object.values(CODES).flat().join('|')})m`, 'g');
 
 const withoutColors = (line: string): string => line.replaceAll(PAINT, '');
@@ -53,9 +53,10 @@ export function createTerminal(environment: Environment, { stdout, stderr }: Str
   };
   return {
     ...environment,
+    // a getter: the window may be resized, and the spread above has copied one value
     get columns() {
       return environment.columns;
-    }, // a window changes its size
+    },
     out: (line) => {
       clear();
       stdout.write(`${environment.hasColor ? line : withoutColors(line)}\n`);

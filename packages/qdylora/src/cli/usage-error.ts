@@ -1,7 +1,7 @@
 import { nearestName, QdyloraError } from '@qdylora/contract';
 import { CommanderError, type Command } from 'commander';
 import { SPELLINGS } from '../config/explicit-values.ts';
-import { adviceFor } from '../config/names/unknown-key.ts';
+import { nearestAdvice } from '../config/names/unknown-key.ts';
 import { verbOf } from './verb-of.ts';
 
 /**
@@ -67,6 +67,6 @@ function optionAdvice(written: string, { options }: Command, words: readonly str
   const keys = options.map((option) => option.attributeName());
   const valueWord = words[words.indexOf(written) + 1];
   const value = valueWord === 'true' ? true : valueWord === 'false' ? false : undefined;
-  const advice = adviceFor({ written, value, keys, spell: SPELLINGS.flags });
-  return advice.startsWith('The keys are') ? '' : `${advice} `;
+  const advice = nearestAdvice({ written, value, keys, spell: SPELLINGS.flags });
+  return advice === null ? '' : `${advice} `;
 }

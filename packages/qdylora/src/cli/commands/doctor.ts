@@ -29,9 +29,9 @@ interface Diagnosis {
     readonly notUsed: string;
   };
   readonly mpi: {
-    /** What the launcher of `qdylora launch` says that it is; null: there is none. */
+    /** First line of the launcher's `--version`; null if no MPI launcher is installed. */
     readonly launcher: string | null;
-    /** Compiles what calls an MPI library whose binary interface is not known; null: there is no `mpicc`. */
+    /** Command that compiles the shim for an MPI library of unknown ABI; null without `mpicc`. */
     readonly shimCommand: string | null;
   };
   readonly backend: string;
@@ -80,10 +80,10 @@ async function diagnose(): Promise<Diagnosis> {
   };
 }
 
-/** Of C++. */
+/** C++ compilers, in the order in which they are tried. */
 const COMPILERS = ['c++', 'g++', 'clang++'];
 
-/** What the first of these programs says that it is. */
+/** The first line that the first installed one of these programs prints for `--version`. */
 function firstThatAnswers(names: readonly string[]): string | null {
   for (const name of names) {
     try {
@@ -137,12 +137,12 @@ function cudaLines({ driver, devices, products, notUsed }: Diagnosis['cuda']): [
       `${name}, ${byteSizeText(memoryBytes)}, capability ${capability}, ` +
         (kernels ? `kernels ${kernels}` : 'no kernels'),
     ]),
-    ...(products ? [['products', products] satisfies [string, string]] : []),
+    ...(products ? [['matrix multiplication', products] satisfies [string, string]] : []),
     ['cuda', notUsed ? `not used: ${notUsed}` : 'used: GPU 0'],
   ];
 }
 
 const mpiLines = ({ launcher, shimCommand: command }: Diagnosis['mpi']): [string, string][] => [
   ['MPI launcher', launcher ?? 'none: apt-get install openmpi-bin, or mpich'],
-  ...(command ? [['  a shim for another MPI', command] satisfies [string, string]] : []),
+  ...(command ? [['  to compile a shim for another MPI', command] satisfies [string, string]] : []),
 ];

@@ -114,14 +114,15 @@ function limitLines({ limit, workers, process, ...plan }: MemoryPlan, isThisMach
   const owner = process ? ', which this GPU has free' : ', the memory of this machine';
   const memoryText = `${byteSizeText(memoryBytes)}${isThisMachine ? owner : ''}`;
   const totalBytes = workers ? Math.max(...workers.map((worker) => worker.totalBytes)) : plan.totalBytes;
-  const one = workers ? 'The largest worker' : 'It';
-  if (fits) return [`${one} fits into ${memoryText}: ${byteSizeText(memoryBytes - totalBytes)} to spare.`];
+  const subject = workers ? 'The largest worker' : 'The run';
+  if (fits)
+    return [`${subject} fits into ${memoryText}: ${byteSizeText(memoryBytes - totalBytes)} to spare.`];
   const changes = Object.entries(fit?.values ?? {}).map(
     ([key, value]) =>
       `  ${key}: ${valueText(key, value)}${CHANGES_RESULT.has(key) ? '  (changes the result)' : ''}`,
   );
   return [
-    `${one} does not fit into ${memoryText}: ${byteSizeText(totalBytes - memoryBytes)} too much.`,
+    `${subject} does not fit into ${memoryText}: ${byteSizeText(totalBytes - memoryBytes)} too much.`,
     ...(fit
       ? [`It would need ${byteSizeText(fit.totalBytes)} with these keys:`, ...changes]
       : ['No change of keys makes it fit: it needs a smaller model, or more memory.']),

@@ -88,7 +88,7 @@ function candidateTable(tuned: TunedRate, { terminal: { paint } }: Context): str
   const sides = head.map((_, i) => (i === head.length - 1 ? ('left' as const) : ('right' as const)));
   const start = ['–', ...(hasAlpha ? ['–'] : []), '0', lossText(startLoss!), 'before any step'];
   const [first, ...lines] = columns([head, start, ...rows], sides);
-  return [paint('dim', first!), ...lines.map((line) => (line.includes('←') ? paint('bold', line) : line))];
+  return [paint('dim', first), ...lines.map((line) => (line.includes('←') ? paint('bold', line) : line))];
 }
 
 function choiceLines(tuned: TunedRate): string[] {

@@ -20,15 +20,6 @@ export function clockText(seconds: number): string {
   return `${hours > 0 ? `${hours}:` : ''}${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
 }
 
-/** `0.35 s`, `42 s`, `12 min`, `3.4 h`: about how long. */
-export function durationText(seconds: number): string {
-  const twoDigits = (value: number): string =>
-    value < 10 ? value.toPrecision(2) : Math.round(value).toString();
-  if (seconds < 1) return `${twoDigits(seconds * 1000)} ms`;
-  if (seconds < 100) return `${twoDigits(seconds)} s`;
-  return seconds < 100 * 60 ? `${twoDigits(seconds / 60)} min` : `${twoDigits(seconds / 3600)} h`;
-}
-
 /** `evaluating ▕████▏ 12/40  00:31 left`, without the time where it is not known. */
 export function progressText(verb: string, { done, total, secondsLeft }: RecipeProgress): string {
   const left = secondsLeft === undefined ? '' : `  ${clockText(secondsLeft)} left`;

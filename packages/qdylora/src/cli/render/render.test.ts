@@ -5,7 +5,8 @@ import type { FinetuneEvent } from '../../recipes/run-folder/finetune-events.ts'
 import { exitCodeOf } from '../exit-code.ts';
 import { packError, unpackError } from '../worker/error-transfer.ts';
 import { errorText } from './errors.ts';
-import { bar, clockText, durationText } from './progress.ts';
+import { bar, clockText } from './progress.ts';
+import { shortDurationText } from './short-duration-text.ts';
 import { columns, rankTable } from './table.ts';
 import { showTraining } from './train-progress.ts';
 
@@ -285,8 +286,9 @@ describe('an error', () => {
 });
 
 it('a duration has two digits', () => {
-  expect([0.35, 42, 720, 6000, 8900, 90_000].map(durationText)).toEqual([
+  expect([0.35, 0.9996, 42, 720, 6000, 8900, 90_000].map(shortDurationText)).toEqual([
     '350 ms',
+    '1.0 s',
     '42 s',
     '12 min',
     '1.7 h',

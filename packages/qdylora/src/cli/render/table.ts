@@ -55,7 +55,7 @@ export function rankTable(
     ? [paint('dim', `* differs significantly from the base (at ${alpha})`)]
     : [];
   return [
-    paint('dim', first!),
+    paint('dim', first),
     ...others.map((line) => (isMarked(line) ? paint('bold', line) : line)),
     ...legend,
   ];
@@ -93,5 +93,5 @@ export function evaluationTable(
   ]);
   const head = ['rank', 'loss', 'perplexity', 'tokens', isCompared ? 'vs model' : ''];
   const [first, ...others] = columns([head, ...cells], ['right', 'right', 'right', 'right', 'right']);
-  return [paint('dim', first!), ...others];
+  return [paint('dim', first), ...others];
 }

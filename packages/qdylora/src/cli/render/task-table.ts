@@ -48,7 +48,7 @@ export function taskTable(
     ['left', 'left', 'left', 'right', 'right', 'left', 'left'],
   );
   return [
-    paint('dim', first!),
+    paint('dim', first),
     ...others.map((line) => (line.includes('←') ? paint('bold', line) : line)),
     ...(cells.length === 0 ? ['No task has a metric: the samples hold the answers.'] : []),
     ...sentences(tasks),

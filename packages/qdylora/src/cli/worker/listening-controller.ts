@@ -1,15 +1,14 @@
 import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 
 /**
- * Milliseconds between two looks at the port: sooner than a person notices. A look costs tens of µs after a
- * kernel has filled the caches, little beside the ops between two looks.
+ * Minimum time between two polls of the port. A poll costs tens of µs when a kernel has evicted the caches,
+ * little beside the ops in between.
  */
-const PAUSE = 25;
+const POLL_INTERVAL_MS = 25;
 
 /**
- * A controller that any message of `port` aborts, with the reason `reasonOf(message)`. Reading its signal
- * also looks at the port: while a thread computes, its event loop delivers no messages, and a pass may take
- * minutes.
+ * An AbortController that any message on `port` aborts, with the reason `reasonOf(message)`. Reading
+ * `signal.aborted` also polls the port, because a busy thread's event loop delivers no messages.
  */
 export function listeningController<Message>(
   port: MessagePort,
@@ -17,20 +16,20 @@ export function listeningController<Message>(
 ): AbortController {
   const controller = new AbortController();
   const { signal } = controller;
-  const hear = (message: Message): void => controller.abort(reasonOf(message));
-  let lookedAt = 0;
-  const look = (): void => {
+  const abortFor = (message: Message): void => controller.abort(reasonOf(message));
+  let polledAt = 0;
+  const poll = (): void => {
     const now = performance.now();
-    if (now - lookedAt < PAUSE) return;
-    lookedAt = now;
+    if (now - polledAt < POLL_INTERVAL_MS) return;
+    polledAt = now;
     const received = receiveMessageOnPort(port) as { readonly message: Message } | undefined;
-    if (received) hear(received.message);
+    if (received) abortFor(received.message);
   };
-  port.on('message', hear);
+  port.on('message', abortFor);
   Object.defineProperty(signal, 'aborted', {
     get() {
       const isAborted = (): boolean => Reflect.get(AbortSignal.prototype, 'aborted', signal) as boolean;
-      if (!isAborted()) look();
+      if (!isAborted()) poll();
       return isAborted();
     },
   });

@@ -23,7 +23,11 @@ export function meantKey({ written, spell, keys }: UnknownKey): string | null {
 }
 
 /** What to write instead of an unknown key: one sentence or two. */
-export function adviceFor(unknown: UnknownKey): string {
+export const adviceFor = (unknown: UnknownKey): string =>
+  nearestAdvice(unknown) ?? `The keys are: ${unknown.keys.map(unknown.spell).join(', ')}.`;
+
+/** The same; null where no key is near. */
+export function nearestAdvice(unknown: UnknownKey): string | null {
   const { written, value, spell, keys } = unknown;
   const [key, readKey] = foreignKeys(written, keys);
   if (key !== undefined) {
@@ -40,7 +44,7 @@ export function adviceFor(unknown: UnknownKey): string {
   if (absence !== null) return absence;
   if (isRecord(value)) return 'Keys are not nested here: move those below it one level up.';
   const nearest = meantKey(unknown);
-  return nearest ? `Did you mean \`${nearest}\`?` : `The keys are: ${keys.map(spell).join(', ')}.`;
+  return nearest ? `Did you mean \`${nearest}\`?` : null;
 }
 
 /** `--lr`, `lr` or `perDeviceTrainBatchSize` as another trainer means it. */

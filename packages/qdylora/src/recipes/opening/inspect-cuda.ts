@@ -31,7 +31,7 @@ export interface CudaInspection {
   readonly devices: readonly InspectedDevice[];
   /** Ops without a CUDA kernel. */
   readonly missingOps: readonly string[];
-  /** What computes products, our own kernels or cuBLASLt, and why; null without a GPU. */
+  /** What computes matrix products, our own kernels or cuBLASLt, and why; null without a GPU. */
   readonly products: string | null;
   /** Why the backend cannot be used, with what to do; null where it can. */
   readonly obstacle: QdyloraError | null;
@@ -81,7 +81,7 @@ export async function gpusFor(backend: RunConfig['backend']): Promise<string[] |
   return obstacle ? null : devices.map(({ pciAddress }) => pciAddress);
 }
 
-/** `own kernels: no libcublasLt (…)`. */
+/** `own kernels: no cuBLASLt (…)`. */
 function productsText(cublas: Awaited<ReturnType<CudaKernels['inspectCublas']>>): string {
   if (!cublas.isFound) return `own kernels: no cuBLASLt (${cublas.reason})`;
   const { library, version, measuredProducts } = cublas;

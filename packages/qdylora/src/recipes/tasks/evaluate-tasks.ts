@@ -3,6 +3,7 @@ import type { Tokenizer } from '@qdylora/data';
 import {
   adapterBytes,
   compareRanks,
+  DEFAULT_ALPHA,
   findTasks,
   RACE_SHARE,
   recommendRanks,
@@ -40,9 +41,6 @@ import { raceTasks, requestsOfRank } from './race-tasks.ts';
 import { factsOf, modelName } from './run-facts.ts';
 import { writeTaskReport } from './write-task-report.ts';
 import { writeTaskResults } from './write-task-results.ts';
-
-/** Error rate of the choice of a rank. With a race, a part of it goes to the race. */
-const ALPHA = 0.05;
 
 export type EvaluateTasksOptions = Omit<InputOf<typeof EVALUATE_TASKS_KEYS>, 'backend'> &
   RecipeHooks & { readonly backend?: BackendChoice };
@@ -183,7 +181,8 @@ function summaryOf(
   races: readonly TaskRace[],
 ): TaskEvaluation {
   const comparisons = compareRanks(judged, {
-    alpha: config.racing ? ALPHA * (1 - RACE_SHARE) : ALPHA,
+    // with a race, a part of the error rate goes to the race
+    alpha: config.racing ? DEFAULT_ALPHA * (1 - RACE_SHARE) : DEFAULT_ALPHA,
     adapterBytes: (rank) => adapterBytes(opened.adapter?.adapted.model, rank),
   });
   const recommendation = recommendRanks(comparisons, scoreGroups(chosen.groups, []), races);
