@@ -50,7 +50,6 @@ constexpr std::uintptr_t LAUNCH_PARAM_BUFFER_SIZE = 2;
   X(cuModuleLoadData, "cuModuleLoadData", (Module * module, const void* image))                         \
   X(cuModuleUnload, "cuModuleUnload", (Module module))                                                  \
   X(cuModuleGetFunction, "cuModuleGetFunction", (Function * function, Module module, const char* name)) \
-  X(cuFuncSetAttribute, "cuFuncSetAttribute", (Function function, int attribute, int value))            \
   X(cuStreamCreate, "cuStreamCreate", (Stream * stream, unsigned flags))                                \
   X(cuStreamDestroy, "cuStreamDestroy_v2", (Stream stream))                                             \
   X(cuStreamSynchronize, "cuStreamSynchronize", (Stream stream))                                        \

@@ -57,10 +57,6 @@ QD_API cuModuleGetFunction(void** function, void* module, const char* name) {
   });
 }
 
-QD_API cuFuncSetAttribute(void*, int, int) {
-  return call("cuFuncSetAttribute", [] { return OK; });
-}
-
 // Arguments are copied at the call; the kernel runs when the stream gets there.
 QD_API cuLaunchKernel(void* function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX,
                       unsigned blockY, unsigned blockZ, unsigned sharedBytes, void* stream, void**,

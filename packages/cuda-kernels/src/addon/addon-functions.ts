@@ -35,7 +35,6 @@ export interface CudaDriver {
   cuModuleLoadData(image: Uint8Array): Handle;
   cuModuleUnload(module: Handle): void;
   cuModuleGetFunction(module: Handle, name: string): Handle;
-  cuFuncSetAttribute(kernel: Handle, attribute: number, value: number): void;
   /** `bytes`: how many of the packed arguments count. */
   cuLaunchKernel(
     kernel: Handle,

@@ -1,12 +1,12 @@
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
+import { packagePath } from '../package-path.ts';
 import type { CudaAddon } from './addon-functions.ts';
 
 /** The platform's package, then the local build of this package. */
-const candidates = (require: NodeJS.Require): string[] => [
+const candidates = (): string[] => [
   `@qdylora/cuda-kernels-${process.platform}-${process.arch}-gnu`,
-  join(dirname(require.resolve('@qdylora/cuda-kernels/package.json')), 'addon', 'build', 'qdylora_cuda.node'),
+  packagePath('addon', 'build', 'qdylora_cuda.node'),
 ];
 
 /**
@@ -16,7 +16,7 @@ const candidates = (require: NodeJS.Require): string[] => [
  */
 export function loadAddon(path?: string): CudaAddon {
   const require = createRequire(import.meta.url);
-  const paths = path ? [path] : candidates(require);
+  const paths = path ? [path] : candidates();
   const reasons: string[] = [];
   for (const candidate of paths)
     try {

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { brotliDecompressSync } from 'node:zlib';
 import { QdyloraError } from '@qdylora/contract';
+import { packagePath } from '../package-path.ts';
 import type { CubinIndex } from './cubin-index.ts';
 import { pickTarget, type ComputeCapability } from './pick-target.ts';
 
@@ -23,8 +23,7 @@ export interface CubinArchive {
 }
 
 /** Where build-cubins.mjs writes: `prebuilt` of this package. */
-const prebuiltFolder = (): string =>
-  join(dirname(createRequire(import.meta.url).resolve('@qdylora/cuda-kernels/package.json')), 'prebuilt');
+const prebuiltFolder = (): string => packagePath('prebuilt');
 
 /**
  * Opens the archive of compiled kernels.
@@ -76,7 +75,7 @@ function parseIndex(text: string, folder: string): CubinIndex {
     const index = JSON.parse(text) as CubinIndex;
     if (Array.isArray(index.images)) return index;
   } catch (cause) {
-    throw damaged(`${join(folder, 'index.json')} is no index of compiled kernels`, cause);
+    throw damaged(`${join(folder, 'index.json')} is not an index of compiled kernels`, cause);
   }
   throw damaged(`${join(folder, 'index.json')} has no images`);
 }

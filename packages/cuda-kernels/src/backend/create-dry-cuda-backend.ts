@@ -10,7 +10,7 @@ import type { CudaBackend } from './create-cuda-backend.ts';
 import { REGION_BYTES } from './region-bytes.ts';
 
 /** The part of the memory plan that holds temporary arrays of kernels. */
-export const WORKSPACES = 'workspaces of kernels';
+const WORKSPACES = 'workspaces of kernels';
 
 /** A backend has them. */
 export type DryCudaOptions = Partial<Pick<CudaBackend, 'library'>>;

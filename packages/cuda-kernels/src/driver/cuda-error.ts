@@ -1,6 +1,7 @@
 import { QdyloraError, type ErrorCode } from '@qdylora/contract';
 import type { DriverFailure } from '../addon/addon-functions.ts';
 import { cublasError, isCublasFailure } from '../products/cublas-error.ts';
+import { RESTART } from './restart.ts';
 
 /** What a CUresult means to a person. */
 interface Meaning {
@@ -10,7 +11,6 @@ interface Meaning {
   readonly code?: ErrorCode;
 }
 
-const RESTART = 'Start the program again: no call on this device can succeed in this process any more.';
 const FAULTY_KERNEL = `${RESTART} If it happens again, report it: a kernel has a fault.`;
 const UPDATE = 'Update the NVIDIA driver, or use the cpu backend.';
 const THIS_PACKAGE = 'Report it: this package made a wrong call.';

@@ -11,7 +11,11 @@ export interface DeviceContext {
   dispose(): void;
 }
 
-/** @throws QdyloraError for what the driver refuses */
+/**
+ * Retains the device's primary context and creates the stream.
+ *
+ * @throws QdyloraError for what the driver refuses
+ */
 export function enterDevice(driver: CudaDriver, index: number): DeviceContext {
   const device = describeDevice(driver, index);
   const handle = driver.cuDeviceGet(index);

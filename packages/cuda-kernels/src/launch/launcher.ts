@@ -28,11 +28,12 @@ export function createLauncher(context: DeviceContext, cubins: CubinArchive, tar
   const { driver, stream } = context;
   const modules = new Map<string, Handle>();
   const kernels = new Map<string, Handle>();
-  const packed = new Uint8Array(MOST_ARGUMENT_BYTES);
-  const packedView = new DataView(packed.buffer);
+  const argumentBytes = new Uint8Array(MOST_ARGUMENT_BYTES);
+  const argumentView = new DataView(argumentBytes.buffer);
 
   const moduleOf = (source: string): Handle => {
-    const loaded = modules.get(source) ?? driver.cuModuleLoadData(ended(cubins.image(source, target)));
+    const loaded =
+      modules.get(source) ?? driver.cuModuleLoadData(withTerminator(cubins.image(source, target)));
     modules.set(source, loaded);
     return loaded;
   };
@@ -52,13 +53,18 @@ export function createLauncher(context: DeviceContext, cubins: CubinArchive, tar
     launch(launch) {
       const { blocks, threads } = launch;
       if (blocks === 0) return;
-      const bytes = packArguments(launch.arguments, packedView);
-      launchPacked({ kernel: kernelOf(launch), blocks, threads, packedArguments: packed }, bytes);
+      const bytes = packArguments(launch.arguments, argumentView);
+      launchPacked({ kernel: kernelOf(launch), blocks, threads, packedArguments: argumentBytes }, bytes);
     },
     launchAndKeep(launch) {
       const { blocks, threads } = launch;
-      const bytes = packArguments(launch.arguments, packedView);
-      const kept = { kernel: kernelOf(launch), blocks, threads, packedArguments: packed.slice(0, bytes) };
+      const bytes = packArguments(launch.arguments, argumentView);
+      const kept = {
+        kernel: kernelOf(launch),
+        blocks,
+        threads,
+        packedArguments: argumentBytes.slice(0, bytes),
+      };
       launchPacked(kept);
       return kept;
     },
@@ -75,8 +81,8 @@ export function createLauncher(context: DeviceContext, cubins: CubinArchive, tar
   };
 }
 
-/** The driver takes PTX as text that ends with a zero; a cubin says itself where it ends. */
-function ended(image: Uint8Array): Uint8Array {
+/** Appends a zero byte: the driver takes PTX as a C string. A cubin knows its length. */
+function withTerminator(image: Uint8Array): Uint8Array {
   const text = new Uint8Array(image.length + 1);
   text.set(image);
   return text;

@@ -1,4 +1,5 @@
-const WARP = 32;
+/** Threads of a warp. */
+export const WARP = 32;
 /** Threads of a block at most: LARGEST_BLOCK in src/device/block-sum.h. */
 const LARGEST_BLOCK = 256;
 

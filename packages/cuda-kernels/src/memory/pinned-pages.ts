@@ -21,6 +21,7 @@ const ZEROS_BYTES = 2 ** 20;
 export function openPinnedPages(context: DeviceContext, byteLength: number): PageStore {
   const { driver } = context;
   const pinned = allocatePinned(context, byteLength);
+  // undone in reverse order: the stream is synchronized, then destroyed, then the memory is freed
   const undo: (() => void)[] = [() => driver.cuMemFreeHost(pinned)];
   const dispose = (): void => ignoringFailures(...undo.splice(0).reverse());
   const createEvent = (): Handle => {
@@ -30,7 +31,6 @@ export function openPinnedPages(context: DeviceContext, byteLength: number): Pag
   };
   try {
     const copies = driver.cuStreamCreate(STREAM_NON_BLOCKING);
-    // the last thing that is undone before the memory is freed, and after it has ended
     undo.push(() => driver.cuStreamDestroy(copies));
     const computed = createEvent();
     undo.push(() => driver.cuStreamSynchronize(copies));

@@ -116,21 +116,24 @@ export class StagingRing {
     return event;
   }
 
-  /** Pinned memory for `byteLength` bytes: in this segment, or in the next one when its copies are done. */
+  /**
+   * Pinned memory for `byteLength` bytes: in this segment, or in the next one. Waits if the next segment is
+   * still being copied.
+   */
   #take(byteLength: number): { readonly segment: Segment; readonly address: Handle } {
     let segment = this.#segments[this.#current];
     if (segment.usedBytes + byteLength > SEGMENT_BYTES) {
       this.#driver.cuEventRecord(segment.event, this.#stream);
       this.#current = (this.#current + 1) % SEGMENTS;
       segment = this.#segments[this.#current];
-      if (segment.usedBytes > 0) this.#empty(segment);
+      if (segment.usedBytes > 0) this.#reclaim(segment);
     }
     const address = segment.address + segment.usedBytes;
     segment.usedBytes += Math.ceil(byteLength / ALIGNMENT) * ALIGNMENT;
     return { segment, address };
   }
 
-  #empty(segment: Segment): void {
+  #reclaim(segment: Segment): void {
     this.#driver.cuEventSynchronize(segment.event);
     for (const piece of segment.pieces) this.#fill(piece);
     segment.pieces.clear();

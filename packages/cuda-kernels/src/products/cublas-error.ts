@@ -1,5 +1,6 @@
 import { QdyloraError, type ErrorCode } from '@qdylora/contract';
 import type { DriverFailure } from '../addon/addon-functions.ts';
+import { RESTART } from '../driver/restart.ts';
 
 /** What a cublasStatus_t means to a person. */
 interface Meaning {
@@ -11,7 +12,6 @@ interface Meaning {
 }
 
 const OWN_KERNELS = "Use createCudaBackend({ products: 'own' }), or report it.";
-const RESTART = 'Start the program again: no call on this device can succeed in this process any more.';
 
 /** cublasStatus_t → what it means: all that cuBLAS 12 and 13 have. */
 const MEANINGS: Readonly<Record<number, Meaning>> = {
@@ -35,7 +35,7 @@ const MEANINGS: Readonly<Record<number, Meaning>> = {
   15: {
     name: 'NOT_SUPPORTED',
     problem: 'the library has no algorithm for this product',
-    nextStep: 'Run the tuner again on this device, or use its own kernels.',
+    nextStep: "Run the tuner again on this device, or use createCudaBackend({ products: 'own' }).",
     code: 'UNSUPPORTED',
   },
   16: { name: 'LICENSE_ERROR', problem: 'the library may not be used here', nextStep: OWN_KERNELS },

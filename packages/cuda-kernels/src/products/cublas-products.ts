@@ -3,7 +3,7 @@ import type { CublasCalls, Handle } from '../addon/addon-functions.ts';
 import { ignoringFailures, type DeviceContext } from '../driver/device-context.ts';
 import { addressOf } from '../memory/cuda-storage.ts';
 import { cublasError } from './cublas-error.ts';
-import type { LibraryProduct, ProductPlan } from './library-product.ts';
+import { ALIGNMENT_BYTES, type LibraryProduct, type ProductPlan } from './library-product.ts';
 
 /** cudaDataType. */
 const TYPES: Readonly<Record<FloatDType, number>> = { f32: 0, bf16: 14, f16: 2 };
@@ -18,8 +18,6 @@ const PREFERENCE = { workspaceBytes: 1, reductions: 3, alignments: [5, 6, 7, 8] 
 const REDUCTION_NONE = 0;
 /** What NVIDIA recommends for Hopper. Algorithms take less, and only that much is allocated. */
 const MOST_WORKSPACE_BYTES = 32 * 2 ** 20;
-/** Of all arrays that come here (`multiplyByLibrary`). */
-const ALIGNMENT_BYTES = 16;
 /** cublasStatus_t. */
 const NOT_SUPPORTED = 15;
 /** cublasLtMatmulHeuristicResult_t: the algorithm, then the bytes of its workspace, and more. */

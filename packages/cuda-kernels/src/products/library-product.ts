@@ -1,6 +1,9 @@
 import type { ArrayView, FloatView } from '@qdylora/contract';
 import type { ProductShape } from './product-table.ts';
 
+/** Arrays and their rows begin at multiples of this: algorithms for tensor cores need it. */
+export const ALIGNMENT_BYTES = 16;
+
 /** A kind of product: all that its algorithm depends on. */
 export interface ProductPlan extends Omit<ProductShape, 'hasPlus'> {
   readonly hasBias: boolean;

@@ -1,9 +1,7 @@
 import { DTYPE_BYTES, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { CudaDoor } from '../launch/launch.ts';
 import type { Product } from '../kernels/linear/product.ts';
-
-/** Arrays and their rows begin at multiples of this: algorithms for tensor cores need it. */
-const ALIGNMENT_BYTES = 16;
+import { ALIGNMENT_BYTES } from './library-product.ts';
 
 const isAligned = ({ dtype, offset, shape }: ArrayView): boolean =>
   [offset, shape[1]].every((elements) => (elements * DTYPE_BYTES[dtype]) % ALIGNMENT_BYTES === 0);

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import { QdyloraError, type FloatDType } from '@qdylora/contract';
+import { packagePath } from '../package-path.ts';
 
 /** Sizes of a product of matrices in bfloat16. */
 export interface ProductShape {
@@ -36,12 +35,7 @@ export interface ProductTable {
 }
 
 /** prebuilt/products.json: the table that is in the repository. */
-export const productTablePath = (): string =>
-  join(
-    dirname(createRequire(import.meta.url).resolve('@qdylora/cuda-kernels/package.json')),
-    'prebuilt',
-    'products.json',
-  );
+export const productTablePath = (): string => packagePath('prebuilt', 'products.json');
 
 /** @throws QdyloraError MISSING_FILE, BAD_FILE */
 export async function readProductTable(path = productTablePath()): Promise<ProductTable> {
@@ -65,7 +59,7 @@ export async function readProductTable(path = productTablePath()): Promise<Produ
   }
   throw new QdyloraError('BAD_FILE', {
     where: 'cuda',
-    problem: `${path} is no table of products`,
+    problem: `${path} is not a table of matrix products`,
     nextStep: 'Write one with the tuner (README).',
   });
 }

@@ -5,17 +5,12 @@ import {
   adaptedLinearGroup,
   adaptedLinearGroupBackward,
   layerOperands,
-  type RankPart,
 } from '@qdylora/lora-dynamic';
 import type { CudaDoor } from '../../launch/launch.ts';
 import { launchProduct, withMatrix } from '../linear/launch-product.ts';
 import { addAdapterGradients, innerGradient, inputGradient, type LayerCall } from './layer-backward.ts';
 import { forwardLayer } from './layer-forward.ts';
-
-/** All rows at rank r, with gradients from `trainFrom` on. */
-export const onePart = (tokens: number, r: number, trainFrom = 0): readonly RankPart[] => [
-  { until: tokens, rank: r, trainFrom, factor: 1 },
-];
+import { onePart } from './scale-ranks.ts';
 
 const forwardKernels = (door: CudaDoor): BoundKernel[] => [
   bindKernel(adaptedLinear, (operands, { y, u }, attributes) =>

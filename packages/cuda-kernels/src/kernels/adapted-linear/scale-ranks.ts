@@ -10,6 +10,11 @@ export interface ScaledRanks {
   readonly factor: number;
 }
 
+/** All rows at rank r, with gradients from `trainFrom` on. */
+export const onePart = (tokens: number, r: number, trainFrom = 0): readonly RankPart[] => [
+  { until: tokens, rank: r, trainFrom, factor: 1 },
+];
+
 /**
  * Launches y = columns `from` … of x, scaled and cut as `rule` says for each part of the rows.
  *

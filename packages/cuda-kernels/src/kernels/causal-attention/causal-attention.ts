@@ -9,6 +9,7 @@ import { causalAttention, causalAttentionBackward, type AttentionAttributes } fr
 import { dtypeSuffix } from '../../launch/dtype-suffix.ts';
 import { elementKind, kindOf } from '../../launch/element-kind.ts';
 import { f32, i32, input, output, type Argument, type CudaDoor } from '../../launch/launch.ts';
+import { WARP } from '../../launch/row-threads.ts';
 
 type F32 = ArrayView<'f32'>;
 
@@ -21,7 +22,6 @@ const SHAPES = [
 /** The largest head and the own rows of blocks that use tensor cores: causal-attention.tensor.cu. */
 const TENSOR = { dim: 128, rows: 64 } as const;
 const THREADS = 128;
-const WARP = 32;
 /** Blocks that give every multiprocessor of a large device one of them: fewer are cut into chunks of keys. */
 const FEWEST_BLOCKS = 128;
 const LEAST_CHUNK_KEYS = 256;

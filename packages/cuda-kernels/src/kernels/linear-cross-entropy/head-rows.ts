@@ -6,7 +6,10 @@ import { launchProduct, withMatrix } from '../linear/launch-product.ts';
 
 type F32 = ArrayView<'f32'>;
 
-/** Logits that exist at once: 128 MiB, which is 256 rows of a vocabulary of 131,072. */
+/**
+ * Logits that exist at once: 128 MiB, which is 256 rows of a vocabulary of 131,072. Of more than 262,144
+ * entries those of `TILE_ROWS` tokens exist.
+ */
 const MOST_LOGITS = 2 ** 25;
 /** Rows of the tiles of a product: chunks are whole tiles. */
 const TILE_ROWS = 128;
@@ -53,7 +56,7 @@ export const launchRows = (
 ): void => launch({ ...call, blocks: logits.shape[0], threads: rowThreads(logits.shape[1]) });
 
 /** Launches states and token losses of all rows of a chunk; the logits are capped in place. */
-export const launchRowStates = (door: CudaDoor, chunk: HeadChunk, softCap: number): void =>
+const launchRowStates = (door: CudaDoor, chunk: HeadChunk, softCap: number): void =>
   launchRows(door, chunk, {
     module: 'linear-cross-entropy',
     kernel: 'rowStates',

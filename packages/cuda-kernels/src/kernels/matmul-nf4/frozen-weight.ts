@@ -3,6 +3,7 @@ import type { QuantizedAttributes, QuantizedInputs } from '@qdylora/quant';
 import type { CudaDoor } from '../../launch/launch.ts';
 import { elementKind, kindOf } from '../../launch/element-kind.ts';
 import { f32, i32, input, output, u32 } from '../../launch/launch.ts';
+import { WARP } from '../../launch/row-threads.ts';
 import { launchDequantize, scaleArguments } from '../dequantize-blockwise/launch-dequantize.ts';
 import { launchProduct, withMatrix } from '../linear/launch-product.ts';
 import type { AdapterFactors } from '../linear/product.ts';
@@ -10,7 +11,6 @@ import type { AdapterFactors } from '../linear/product.ts';
 /** MOST_TOKENS in matmul-nf4.cu. */
 const MOST_FEW_ROWS = 4;
 const WARPS_OF_BLOCK = 4;
-const WARP = 32;
 
 /** A frozen weight: dense, or the arrays of a packed matrix, of [rows, cols]. */
 export type FrozenWeight = Partial<QuantizedInputs> & { readonly weight?: FloatView };
@@ -32,21 +32,22 @@ function withDecoded(
   });
 }
 
-/** y = before + x·Wᵀ + bias + plus. */
+/** A product of activations and a frozen weight. */
+export interface FrozenProduct {
+  /** [tokens, cols] */
+  readonly x: FloatView;
+  /** [rows] */
+  readonly bias?: ArrayView<'f32'>;
+  readonly plus?: AdapterFactors;
+  /** [tokens, rows] */
+  readonly y: FloatView;
+}
+
+/** y = x·Wᵀ + bias + plus. */
 export function multiplyFrozen(
   door: CudaDoor,
   weight: FrozenWeight,
-  {
-    x,
-    bias,
-    plus,
-    y,
-  }: {
-    readonly x: FloatView;
-    readonly bias?: ArrayView<'f32'>;
-    readonly plus?: AdapterFactors;
-    readonly y: FloatView;
-  },
+  { x, bias, plus, y }: FrozenProduct,
   attributes: WeightAttributes,
 ): void {
   const { cols, blockSize, tiled, computeDtype } = attributes;
@@ -64,21 +65,22 @@ export function multiplyFrozen(
   );
 }
 
+/** The gradient of a frozen product's input. */
+export interface FrozenGradient {
+  /** [tokens, rows] */
+  readonly dy: FloatView;
+  readonly plus?: AdapterFactors;
+  /** [tokens, cols]; may be dx. */
+  readonly before?: FloatView;
+  /** [tokens, cols] */
+  readonly dx: FloatView;
+}
+
 /** dx = before + dy·W + plus. */
 export function frozenInputGradient(
   door: CudaDoor,
   weight: FrozenWeight,
-  {
-    dy,
-    plus,
-    before,
-    dx,
-  }: {
-    readonly dy: FloatView;
-    readonly plus?: AdapterFactors;
-    readonly before?: FloatView;
-    readonly dx: FloatView;
-  },
+  { dy, plus, before, dx }: FrozenGradient,
   attributes: WeightAttributes,
 ): void {
   const { computeDtype } = attributes;
@@ -90,7 +92,7 @@ export function frozenInputGradient(
 function launchFewRows(
   { launch }: CudaDoor,
   weight: QuantizedInputs,
-  { x, bias, y }: { readonly x: FloatView; readonly bias?: ArrayView<'f32'>; readonly y: FloatView },
+  { x, bias, y }: Omit<FrozenProduct, 'plus'>,
   { rows, cols, blockSize, nestedOffset, tiled, computeDtype }: WeightAttributes,
 ): void {
   const tokens = x.shape[0];

@@ -2,8 +2,8 @@ import { bindKernel, type BoundKernel } from '@qdylora/contract';
 import { levelSearch, levelsOf, quantizeBlockwise } from '@qdylora/quant';
 import { dtypeSuffix } from '../../launch/dtype-suffix.ts';
 import { f32, i32, input, output, u32, u64, type CudaDoor } from '../../launch/launch.ts';
+import { WARP } from '../../launch/row-threads.ts';
 
-const WARP = 32;
 const WARPS_OF_BLOCK = 8;
 /** Codes of a word, four bits each. */
 const CODES_OF_WORD = 8;

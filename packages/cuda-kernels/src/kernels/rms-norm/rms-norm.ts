@@ -81,20 +81,21 @@ export const rmsNormKernels = (door: CudaDoor): BoundKernel[] => [
   ...backwardKernels(door),
 ];
 
+interface NormGradient {
+  /** [rows, hidden] */
+  readonly x: FloatView;
+  /** [rows] */
+  readonly inverseRms: ArrayView<'f32'>;
+  /** [rows, hidden] */
+  readonly dy: FloatView;
+  /** [hidden] */
+  readonly dWeight: ArrayView<'f32'>;
+}
+
 /** dWeight += Σ dy·x·r: partial sums of 32 rows each, then their sum. */
 function addWeightGradient(
   { launch, withScratch }: CudaDoor,
-  {
-    x,
-    inverseRms,
-    dy,
-    dWeight,
-  }: {
-    readonly x: FloatView;
-    readonly inverseRms: ArrayView<'f32'>;
-    readonly dy: FloatView;
-    readonly dWeight: ArrayView<'f32'>;
-  },
+  { x, inverseRms, dy, dWeight }: NormGradient,
 ): void {
   const rows = inverseRms.shape[0];
   const hidden = dWeight.shape[0];
