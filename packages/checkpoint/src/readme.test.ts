@@ -3,6 +3,7 @@ import { inspect } from 'node:util';
 import { expect, it } from 'vitest';
 import * as library from './index.ts';
 import { fixturePath } from './test-support/fixture-path.ts';
+import { withoutTypes } from '@qdylora/testing';
 import { temporaryFolder } from '@qdylora/testing/node';
 
 const blocks = [...readFileSync(fixturePath('../README.md'), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)].map(
@@ -21,7 +22,7 @@ async function runExample(code: string): Promise<void> {
   const log = (...values: unknown[]): void => {
     printed.push(values.map((value) => (typeof value === 'string' ? value : inspect(value))).join(' '));
   };
-  const run = new Function('library', 'console', `return (async () => {${body}})()`) as (
+  const run = new Function('library', 'console', withoutTypes(`return (async () => {${body}})()`)) as (
     module: typeof library,
     console: { log: typeof log },
   ) => Promise<void>;

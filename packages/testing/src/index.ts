@@ -12,3 +12,4 @@ export * from './fixtures/golden-model.ts';
 export * from './fixtures/model-cases.ts';
 export * from './fixtures/read-safetensors.ts';
 export * from './readme/run-readme.ts';
+export * from './readme/without-types.ts';

@@ -1,0 +1,61 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import ts from 'typescript';
+import { expect, it } from 'vitest';
+import { Checkout } from './checkout.ts';
+import { codeBlocks, docsFolder } from './read-pages.ts';
+
+const root = join(docsFolder, '..');
+/** Packages whose examples are programs of their own. All others continue each other, and run so. */
+const APART = new Set(['checkpoint']);
+
+/** Programs of a README: the text of each. */
+function programsOf(name: string): string[] {
+  const blocks = codeBlocks(readFileSync(join(root, 'packages', name, 'README.md'), 'utf8'))
+    .filter(({ language, info }) => language === 'ts' && info === '')
+    .map(({ text }) => text);
+  return APART.has(name) || blocks.length === 0 ? blocks : [withoutRepeatedImports(blocks.join('\n'))];
+}
+
+function withoutRepeatedImports(program: string): string {
+  const imported = new Set<string>();
+  return program.replace(/^import \{ (.*) \} from (.*)$/gm, (_, names: string, from: string) => {
+    const fresh = names.split(', ').filter((name) => !imported.has(name));
+    for (const name of fresh) imported.add(name);
+    return `import { ${fresh.join(', ')} } from ${from}`;
+  });
+}
+
+it('every TypeScript block of a README compiles in strict mode, against the published types', () => {
+  const { folder } = new Checkout();
+  const model = readFileSync(join(root, 'examples/tiny-model.ts'), 'utf8');
+  writeFileSync(join(folder, 'tiny-model.ts'), model);
+  const names = readdirSync(join(root, 'packages'))
+    .filter((name) => existsSync(join(root, 'packages', name, 'README.md')))
+    .flatMap((name) =>
+      programsOf(name).map((program, i) => {
+        const path = join(folder, `${name}-${i}.mts`);
+        writeFileSync(path, program);
+        return path;
+      }),
+    );
+  const program = ts.createProgram(names, {
+    target: ts.ScriptTarget.ES2023,
+    module: ts.ModuleKind.NodeNext,
+    lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts'],
+    types: [join(root, 'node_modules/@types/node')],
+    strict: true,
+    skipLibCheck: true,
+    allowImportingTsExtensions: true,
+    // docs does not depend on it
+    paths: { '@qdylora/cuda-kernels': [join(root, 'packages/cuda-kernels/dist/index.d.ts')] },
+    noEmit: true,
+  });
+  const messages = ts.getPreEmitDiagnostics(program).map(({ file, start, messageText }) => {
+    const line = file ? file.getLineAndCharacterOfPosition(start ?? 0).line : 0;
+    const text = ts.flattenDiagnosticMessageText(messageText, '\n');
+    return `${file?.fileName}: ${text}\n  ${file?.text.split('\n')[line]}`;
+  });
+  expect(messages).toEqual([]);
+  expect(names.length).toBeGreaterThan(8);
+});
