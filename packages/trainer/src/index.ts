@@ -6,6 +6,7 @@ export { createPassRecorder, type PassRecorder } from './step/pass-recorder.ts';
 export type { Pass, PassDistillation, PassOptions } from './step/run-pass.ts';
 export { compressedGradients } from './sharing/compressed-gradients.ts';
 export type { WorkerRanks } from './sharing/limited-ranks.ts';
+export type { SumOrder } from './sharing/sum-order.ts';
 export { librarySum, type GradientSum, type PackedGradients } from './sharing/gradient-sum.ts';
 export type { ResumeFrom, SaveOptions } from './checkpoints/open-keeper.ts';
 export { clipCoefficient, DEFAULT_MAX_GRAD_NORM, gradientNorm } from './step/clip-by-global-norm.ts';

@@ -1,7 +1,11 @@
-/** The kernels that computed the last steps of a run; other kernels round differently. */
+import type { SumOrder } from '../sharing/sum-order.ts';
+
+/** What computed the last steps of a run: other kernels and other orders of sums round differently. */
 export interface ComputedOn {
   readonly backend: string;
   readonly level: string | null;
+  /** null in checkpoints of versions that did not record it. */
+  readonly sums: SumOrder | null;
 }
 
 /**
@@ -17,4 +21,32 @@ export function otherKernelsWarning(saved: ComputedOn | null, current: ComputedO
   );
 }
 
+/**
+ * The warning for a run that resumes with gradients added in another order; null if it is the same, or if
+ * the checkpoint does not name it.
+ */
+export function otherSumsWarning(saved: ComputedOn | null, current: ComputedOn): string | null {
+  if (!saved?.sums || !current.sums) return null;
+  if (saved.sums.method === current.sums.method && saved.sums.workers === current.sums.workers) return null;
+  return (
+    `The steps so far added gradients ${orderOf(saved.sums)}; this run adds them ${orderOf(current.sums)}, ` +
+    `which rounds differently. The result is as good, but its last bits may not be those of an ` +
+    `uninterrupted run. For the same bits, resume ${placeOf(saved.sums)}.`
+  );
+}
+
 const nameOf = ({ backend, level }: ComputedOn): string => (level === null ? backend : `${backend} ${level}`);
+
+function orderOf({ method, workers }: SumOrder): string {
+  if (workers !== null)
+    return `${method === 'library' ? "in the library's order" : `as ${method}`} on ${workers} workers`;
+  return method === 'one' ? 'one after the other' : 'in the order of any number of workers';
+}
+
+/** How to start a run that adds gradients in this order. */
+function placeOf({ method, workers }: SumOrder): string {
+  if (workers !== null) return `on ${workers} workers (launch -n ${workers})`;
+  return method === 'one'
+    ? 'without a launcher (in a program: `gradientSum: librarySum`, without `workers`)'
+    : 'with launch, on any number of workers, also one: launch -n 1 (in a program: without `gradientSum`)';
+}

@@ -155,8 +155,11 @@ function restoreRun(
   const path = chooseStart(place, resume, (message) => {
     warnings.push({ code: 'DAMAGED_CHECKPOINT', message });
   });
-  const restored = path ? resumeState(path, contents) : { progress: freshProgress(), otherKernels: null };
+  const restored = path
+    ? resumeState(path, contents)
+    : { progress: freshProgress(), otherKernels: null, otherSums: null };
   if (restored.otherKernels) warnings.push({ code: 'OTHER_KERNELS', message: restored.otherKernels });
+  if (restored.otherSums) warnings.push({ code: 'OTHER_SUMS', message: restored.otherSums });
   for (const checkpoint of listCheckpoints(checkpoints, fs))
     if (checkpoint.step > restored.progress.step) setCheckpointAside(checkpoint.path, 'superseded', fs);
   const otherBest = path && setOtherBestAside(folder, restored.progress.best, fs);

@@ -12,12 +12,12 @@ import { elementCount, QdyloraError, typedArray, type DType } from '@qdylora/con
 import type { SavedArray } from '../optimizers/optimizer.ts';
 import { checkSaved, stateArrayOf } from '../optimizers/states/state-array.ts';
 import { assertSameRun } from './assert-same-run.ts';
-import { otherKernelsWarning } from './computed-on.ts';
+import { otherKernelsWarning, otherSumsWarning } from './computed-on.ts';
 import type { RunProgress } from '../run/run-progress.ts';
 import { listCheckpoints } from './checkpoint-folders.ts';
 import { isAbsent, parseRunState, type RunIdentity } from './run-state.ts';
 import {
-  kernelsOf,
+  computedOnOf,
   OPTIMIZER_FILE,
   PARAMETERS_FILE,
   SAFETENSORS_NAMES,
@@ -58,12 +58,13 @@ export function checkpointProblem(path: string, fs: FileSystem = NODE_FILE_SYSTE
 }
 
 /**
- * Result of `resumeState`. `otherKernels`: a sentence if kernels that round differently computed the
- * checkpoint's steps; else null.
+ * Result of `resumeState`. `otherKernels`, `otherSums`: a sentence if kernels that round differently computed
+ * the checkpoint's steps, or if their gradients were added in another order; else null.
  */
 export interface Resumed {
   readonly progress: RunProgress;
   readonly otherKernels: string | null;
+  readonly otherSums: string | null;
 }
 
 /**
@@ -72,10 +73,8 @@ export interface Resumed {
  *
  * @throws QdyloraError BAD_RESUME if the checkpoint is not whole or belongs to another run.
  */
-export function resumeState(
-  path: string,
-  { backend, optimizer, identity, absentIdentity }: Omit<CheckpointContents, 'progress'>,
-): Resumed {
+export function resumeState(path: string, contents: Omit<CheckpointContents, 'progress'>): Resumed {
+  const { backend, optimizer, identity, absentIdentity } = contents;
   const problem = checkpointProblem(path);
   if (problem !== null)
     throw new QdyloraError('BAD_RESUME', {
@@ -101,8 +100,12 @@ export function resumeState(
     parameterFile.dispose();
     optimizerFile.dispose();
   }
-  const otherKernels = otherKernelsWarning(saved.computedOn, kernelsOf(backend));
-  return { progress: saved.progress, otherKernels };
+  const current = computedOnOf(contents);
+  return {
+    progress: saved.progress,
+    otherKernels: otherKernelsWarning(saved.computedOn, current),
+    otherSums: otherSumsWarning(saved.computedOn, current),
+  };
 }
 
 /** The identity, with the values of `absent` for keys that are missing or null. */

@@ -24,7 +24,7 @@ const state: RunState = {
   },
   counts: { rows: [1, 1, 3], rest: 0 },
   identity: { seed: 7, nested: { a: [1, 2] } },
-  computedOn: { backend: 'cpu', level: 'avx2' },
+  computedOn: { backend: 'cpu', level: 'avx2', sums: { method: 'int8', workers: 3 } },
 };
 const throughJson = (value: unknown): Record<string, unknown> =>
   JSON.parse(JSON.stringify(value)) as Record<string, unknown>;
@@ -70,12 +70,18 @@ describe('the state of a run as JSON', () => {
     });
   });
 
+  it('comes back without the order of sums where an older version did not name it', () => {
+    const computedOn = { backend: 'cpu', level: 'avx2', sums: null };
+    const older = { ...throughJson(runStateJson(state)), computed_on: { backend: 'cpu', level: 'avx2' } };
+    expect(parseRunState('at', older)).toEqual({ ...state, computedOn });
+  });
+
   it('comes back with a best value that was no number, and with kernels of one level only', () => {
     const earlyStopping = { on: 4, best: NaN, bestStep: 5, waited: 2 };
     const special: RunState = {
       ...state,
       progress: { ...state.progress, earlyStopping },
-      computedOn: { backend: 'host', level: null },
+      computedOn: { backend: 'host', level: null, sums: { method: 'tree', workers: null } },
     };
     expect(parseRunState('at', throughJson(runStateJson(special)))).toEqual(special);
   });
@@ -102,6 +108,9 @@ describe('the state of a run as JSON', () => {
     ['loss_average', { value: 1 }],
     ['computed_on', 'cpu'],
     ['computed_on', { backend: 'cpu' }],
+    ['computed_on', { backend: 'cpu', level: null, sums: 'tree' }],
+    ['computed_on', { backend: 'cpu', level: null, sums: { method: 'tree' } }],
+    ['computed_on', { backend: 'cpu', level: null, sums: { method: 'tree', workers: -1 } }],
     ['config', null],
   ])('is refused with %s %j, by name', (field, value) => {
     expect(() => parseRunState('the/path', { ...throughJson(runStateJson(state)), [field]: value })).toThrow(

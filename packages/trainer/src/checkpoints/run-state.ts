@@ -3,6 +3,7 @@ import type { StepCounts } from '../optimizers/optimizer.ts';
 import type { EarlyStoppingState } from '../run/early-stopping.ts';
 import type { LossAverage } from '../run/loss-average.ts';
 import type { LossScale } from '../step/loss-scale.ts';
+import type { SumOrder } from '../sharing/sum-order.ts';
 import type { ComputedOn } from './computed-on.ts';
 import type { RunProgress } from '../run/run-progress.ts';
 
@@ -153,10 +154,18 @@ function parseMeasured(path: string, json: unknown): string | null {
 
 function parseComputedOn(path: string, json: unknown): ComputedOn | null {
   if (isAbsent(json)) return null;
-  const { backend, level } = fieldsOf(path, '`computed_on`', json).record;
+  const { backend, level, sums } = fieldsOf(path, '`computed_on`', json).record;
   if (typeof backend !== 'string' || (level !== null && typeof level !== 'string'))
     throw badState(path, '`computed_on` must have a backend and a level', json);
-  return { backend, level };
+  return { backend, level, sums: parseSums(path, sums) };
+}
+
+function parseSums(path: string, json: unknown): SumOrder | null {
+  if (isAbsent(json)) return null;
+  const { method, workers } = fieldsOf(path, '`computed_on.sums`', json).record;
+  if (typeof method !== 'string' || (workers !== null && !isCount(workers)))
+    throw badState(path, '`computed_on.sums` must have a method and a number of workers', json);
+  return { method, workers };
 }
 
 /** An object of the JSON, and typed access to its fields; each access throws BAD_RESUME. */

@@ -13,6 +13,7 @@ import { DTYPE_BYTES, elementCount, type Backend, type DataOf, type DType } from
 import type { Optimizer, StateArray } from '../optimizers/optimizer.ts';
 import { stateArrayOf } from '../optimizers/states/state-array.ts';
 import type { ComputedOn } from './computed-on.ts';
+import type { SumOrder } from '../sharing/sum-order.ts';
 import { areStatesFinite, areWeightsFinite, assertSavable } from './finite-checks.ts';
 import type { RunProgress } from '../run/run-progress.ts';
 import { runStateJson, type RunIdentity } from './run-state.ts';
@@ -28,6 +29,8 @@ export interface CheckpointContents {
   readonly optimizer: Optimizer;
   readonly progress: RunProgress;
   readonly identity: RunIdentity;
+  /** How the run adds gradients. Default: null, which a resumed run compares with nothing. */
+  readonly sums?: SumOrder | null;
   /**
    * Defaults for keys that are missing or null in `identity`, in the checkpoint and in this run, so that a
    * checkpoint older than a key can be resumed. None by default.
@@ -58,9 +61,10 @@ export const SAFETENSORS_NAMES: Readonly<Record<DType, string>> = {
  */
 export async function saveState(
   path: string,
-  { backend, optimizer, progress, identity }: CheckpointContents,
+  contents: CheckpointContents,
   { write, fs = NODE_FILE_SYSTEM }: SaveStateOptions = {},
 ): Promise<void> {
+  const { backend, optimizer, progress, identity } = contents;
   const { counts, arrays } = optimizer.state();
   const { isHost } = backend.memory.space;
   const check = (name: string, values: DataOf[DType]): void => {
@@ -72,7 +76,9 @@ export async function saveState(
     areWeightsFinite(backend, optimizer) ? undefined : check,
   );
   const states = tensorsOf(isHost, arrays, areStatesFinite(backend, optimizer, arrays) ? undefined : check);
-  const text = canonicalJson(runStateJson({ progress, counts, identity, computedOn: kernelsOf(backend) }));
+  const text = canonicalJson(
+    runStateJson({ progress, counts, identity, computedOn: computedOnOf(contents) }),
+  );
   await writeFolderAtomically(
     path,
     async (folder, files) => {
@@ -86,8 +92,15 @@ export async function saveState(
   );
 }
 
-/** The kernels of a backend, as a checkpoint records them. */
-export const kernelsOf = ({ name, level }: Backend): ComputedOn => ({ backend: name, level: level ?? null });
+/** What computes the steps of a run, as a checkpoint records it. */
+export const computedOnOf = ({
+  backend: { name, level },
+  sums = null,
+}: Pick<CheckpointContents, 'backend' | 'sums'>): ComputedOn => ({
+  backend: name,
+  level: level ?? null,
+  sums,
+});
 
 /**
  * The tensors of a checkpoint file. Host memory is checked first and written without a copy. From a device,

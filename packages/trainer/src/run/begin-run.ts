@@ -5,6 +5,7 @@ import { resumeState } from '../checkpoints/resume-state.ts';
 import type { CheckpointContents } from '../checkpoints/save-state.ts';
 import { startOptimizer } from '../checkpoints/start-optimizer.ts';
 import { stateNameOf } from '../optimizers/create-optimizer.ts';
+import { sumOrderOf } from '../sharing/sum-order.ts';
 import { createPassRecorder } from '../step/pass-recorder.ts';
 import { firstLossScale } from '../step/loss-scale.ts';
 import { isAdapted } from '../step/passes-of-step.ts';
@@ -16,6 +17,9 @@ import { isPatienceOver, type TrainingRun } from './training-run.ts';
 
 /** `evaluatedAt` of a run that has yet to evaluate its initial weights. */
 const BEFORE_FIRST_STEP = -1;
+
+/** Warnings of a resume that say how the steps to come differ from those so far. */
+const ABOUT_LATER_STEPS: readonly WarningCode[] = ['OTHER_KERNELS', 'OTHER_SUMS'];
 
 /**
  * Prepares the optimizer, restores a checkpoint or the optimizer state of another run, checks that the disk
@@ -64,7 +68,7 @@ export async function beginRun(
   emit(plan);
   for (const { code, message } of start?.warnings ?? []) {
     const isFinished = progress.step >= totalSteps; // then no kernel runs
-    if (code !== 'OTHER_KERNELS' || !isFinished) warn(code, message);
+    if (!isFinished || !ABOUT_LATER_STEPS.includes(code)) warn(code, message);
   }
   if (otherEvaluation) warn('OTHER_EVALUATION', otherEvaluation);
   return {
@@ -110,10 +114,11 @@ function forgetOtherScores(
  */
 async function beginTogether(
   trained: Omit<CheckpointContents, 'progress'>,
-  { workers, resume, save }: ResolvedTrainOptions,
+  { workers, gradientSum, resume, save }: ResolvedTrainOptions,
   keeper: CheckpointKeeper | null,
 ): Promise<RunStart | null> {
-  const parts = { ...trained, absentIdentity: save?.absentConfig };
+  const sums = sumOrderOf({ workers, gradientSum });
+  const parts = { ...trained, absentIdentity: save?.absentConfig, sums };
   const start = keeper?.begin(parts, resume) ?? null;
   if (!workers) return start;
   const path = await broadcastText(workers, start?.resumedFrom ?? null);

@@ -1,5 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 import { megabytes } from '../checkpoints/disk-room.ts';
+import { sumOrderOf } from '../sharing/sum-order.ts';
 import { retryWhileDiskIsFull } from './retry-while-disk-is-full.ts';
 import type { RunProgress } from './run-progress.ts';
 import type { CheckpointEvent } from './train-events.ts';
@@ -64,7 +65,7 @@ export async function saveBest(run: TrainingRun, best: NonNullable<RunProgress['
 
 function writeCheckpoint({ keeper, options, progress, identity }: TrainingRun): Promise<string> {
   const { backend, optimizer } = options;
-  return keeper!.save({ backend, optimizer, progress, identity });
+  return keeper!.save({ backend, optimizer, progress, identity, sums: sumOrderOf(options) });
 }
 
 async function announceSave(run: TrainingRun, event: CheckpointEvent): Promise<void> {

@@ -105,6 +105,8 @@ export interface CheckpointEvent {
  * - `DISK_FULL`: the next checkpoint has no room, or the last one waits for room;
  * - `OTHER_KERNELS`: the run resumes with kernels that round differently (another processor, level or
  * backend);
+ * - `OTHER_SUMS`: the run resumes with gradients added in another order, which rounds differently (with a
+ * launcher or without one, or on another number of workers);
  * - `OTHER_EVALUATION`: the run resumes with other evaluated rows or ranks, so that scores are not compared;
  * - `SUPERSEDED_BEST`: steps after the checkpoint wrote `adapter-best`, which is set aside;
  * - `UNSORTED_ROWS`: a stop ended the run before `wideSteps`, so ranks below the largest are not trained.
@@ -118,6 +120,7 @@ export type WarningCode =
   | 'STALE_LOCK'
   | 'DISK_FULL'
   | 'OTHER_KERNELS'
+  | 'OTHER_SUMS'
   | 'OTHER_EVALUATION'
   | 'SUPERSEDED_BEST'
   | 'UNSORTED_ROWS';

@@ -18,6 +18,7 @@ export function compressedGradients(format: SentFormat): GradientSum {
   /** The residuals are gradients times this. */
   let residualFactor = 1;
   return {
+    name: format,
     async add(workers, { values, lengths, lossFactor }) {
       if (lossFactor !== residualFactor)
         for (const residual of residuals) scale(residual, lossFactor / residualFactor);

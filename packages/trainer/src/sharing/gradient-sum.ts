@@ -11,6 +11,8 @@ export interface PackedGradients {
 
 /** Adds the gradients of the workers. The bits of the sum may depend on the number of workers. */
 export interface GradientSum {
+  /** What a checkpoint calls it: a resumed run with another one rounds differently. Default: `custom`. */
+  readonly name?: string;
   /** Replaces `values` on every worker with the sum over all workers, with the same bits on each. */
   add(workers: Communicator, gradients: PackedGradients): Promise<void>;
 }
@@ -21,5 +23,6 @@ export interface GradientSum {
  * 2 n u Σ|terms|, with n terms and u = 2⁻²⁴.
  */
 export const librarySum: GradientSum = {
+  name: 'library',
   add: (workers, { values }) => workers.allReduce(values),
 };

@@ -110,6 +110,7 @@ const warning = z
         'STALE_LOCK',
         'DISK_FULL',
         'OTHER_KERNELS',
+        'OTHER_SUMS',
         'OTHER_EVALUATION',
         'SUPERSEDED_BEST',
         'UNSORTED_ROWS',

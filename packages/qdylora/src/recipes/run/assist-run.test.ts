@@ -44,3 +44,15 @@ it('needs no folder and writes no file: the first worker has them all', async ()
     expect([name, existsSync(`${outputDir}/${name}`)]).toEqual([name, true]);
   expect(readdirSync(`${outputDir}/tensorboard`)).toHaveLength(1);
 });
+
+it('a run that began without a launcher and continues with one says that its last bits change', async () => {
+  const model = writeTinyModel(place.in('other-model'));
+  const dataset = writeTinyRows(place.in('other-rows.jsonl'));
+  const outputDir = place.in('other-run');
+  const options = { model, dataset, outputDir, backend: 'host', loraR: 2, numThreads: 1 } as const;
+  await finetune({ ...options, maxSteps: 1 }).result;
+  const more = { ...options, maxSteps: 2, resumeFromCheckpoint: 'auto' };
+  const [workers] = localWorld(1);
+  const { report } = await finetune({ ...more, workers }).result;
+  expect(report.notes).toContainEqual(expect.stringMatching(/For the same bits, resume without a launcher/));
+});
