@@ -3,7 +3,7 @@ import * as data from '@qdylora/data';
 import * as lora from '@qdylora/lora-dynamic';
 import { runReadme } from '@qdylora/testing';
 import { expect, it } from 'vitest';
-import * as tiny from '../../../examples/tiny-model.ts';
+import * as tiny from '../test/tiny-model.ts';
 import * as trainer from './index.ts';
 
 it('the README shows values that its examples really give', async () => {
