@@ -116,12 +116,8 @@ describe('eval --tasks', () => {
   it('every rank and the base have the results files of the harness, from the same requests', async () => {
     const out = folder.in('out');
     const few = ['--tasks', task, '--num-fewshot', '1', '--limit', '3', '--adapter', adapter];
-    const precision = ['--compute-dtype', 'auto'];
-    const {
-      code,
-      out: text,
-      err,
-    } = await command(...flags, ...few, ...precision, '--output-dir', out, '--json');
+    const written = ['--compute-dtype', 'auto', '--output-dir', out, '--json'];
+    const { code, out: text, err } = await command(...flags, ...few, ...written);
     expect(code, err).toBe(0);
     const document = JSON.parse(text) as {
       results: { rank: number | null; metric: string; value: number; documents: number }[];
@@ -172,11 +168,10 @@ describe('eval --tasks', () => {
     );
     const [folderOfBase] = readdirSync(out).filter((name) => name.endsWith('__base'));
     const samples = readdirSync(join(out, folderOfBase!)).find((name) => name.startsWith('samples_quiz_'));
-    expect(
-      readFileSync(join(out, folderOfBase!, samples!), 'utf8')
-        .trim()
-        .split('\n'),
-    ).toHaveLength(3);
+    const lines = readFileSync(join(out, folderOfBase!, samples!), 'utf8')
+      .trim()
+      .split('\n');
+    expect(lines).toHaveLength(3);
   });
 
   it('below the table a sentence says which rank to take', async () => {
