@@ -44,7 +44,20 @@ describe('setting a value of a run file', () => {
     ['learning_rate:   # later\n', 'learning_rate:   8e-4 # later\n'],
     ['---\nseed: 1\n...\n', '---\nseed: 1\nlearning_rate: 8e-4\n...\n'],
     ['{"seed": 1}', '{"seed": 1, "learning_rate": 8e-4}'],
+    ['{"seed": 1,}', '{"seed": 1,"learning_rate": 8e-4}'],
+    ['{"seed": 1,\n}\n', '{"seed": 1,\n"learning_rate": 8e-4}\n'],
+    ['{}', '{"learning_rate": 8e-4}'],
+    ['  model: x # the base\n  seed: 1\n', '  model: x # the base\n  seed: 1\n  learning_rate: 8e-4\n'],
   ])('of %j gives %j', async (text, expected) => {
     expect(await setYamlValues(text, { learning_rate: '8e-4' })).toBe(expected);
   });
+
+  it.each(['learning_rate: &lr 1e-3\nadam_epsilon: *lr\n', 'learning_rate: |\n  1e-3\nseed: 1\n'])(
+    'never changes another value: %j is refused',
+    async (text) => {
+      await expect(setYamlValues(text, { learning_rate: '8e-4' })).rejects.toThrow(
+        /^\[learning_rate\] `learning_rate` cannot be set .* Write it yourself: learning_rate: 8e-4/,
+      );
+    },
+  );
 });

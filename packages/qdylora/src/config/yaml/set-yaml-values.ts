@@ -1,3 +1,5 @@
+import { QdyloraError } from '@qdylora/contract';
+
 /** The line that ends a YAML document. */
 const DOCUMENT_END = /^\.\.\.(?=\s|$)/m;
 
@@ -6,33 +8,79 @@ const DOCUMENT_END = /^\.\.\.(?=\s|$)/m;
  * A key that the file lacks is added at its end.
  *
  * @param values texts of the new values by key, in YAML's spelling
+ * @throws QdyloraError WRITE_FAILED if the file is spelled so that the change would alter other keys
  * @example
  * await setYamlValues('seed: 1 # any\n', { seed: '2' }); // 'seed: 2 # any\n'
  */
 export async function setYamlValues(text: string, values: Readonly<Record<string, string>>): Promise<string> {
-  const { isMap, isNode, isScalar, parseDocument } = await import('yaml');
   let changed = text;
-  for (const [key, value] of Object.entries(values)) {
-    const { contents } = parseDocument(changed, { schema: 'core' });
-    const pairs = isMap(contents) ? contents.items : [];
-    const pair = pairs.find((one) => isScalar(one.key) && one.key.value === key);
-    const isFlow = isMap(contents) && contents.flow === true;
-    if (pair && isNode(pair.value) && pair.value.range) {
-      const [start, end] = pair.value.range;
-      const space = start === end && changed[start - 1] === ':' ? ' ' : '';
-      const gap = changed[end] === '#' ? ' ' : ''; // a comment after no value
-      changed = `${changed.slice(0, start)}${space}${value}${gap}${changed.slice(end)}`;
-    } else if (isFlow && contents.range) {
-      const close = contents.range[1] - 1;
-      const comma = pairs.length > 0 ? ', ' : '';
-      // quoted, so that JSON stays JSON
-      changed = `${changed.slice(0, close)}${comma}"${key}": ${value}${changed.slice(close)}`;
-    } else {
-      const end = DOCUMENT_END.exec(changed)?.index ?? changed.length;
-      const before = changed.slice(0, end);
-      const lineEnd = before === '' || before.endsWith('\n') ? '' : '\n';
-      changed = `${before}${lineEnd}${key}: ${value}\n${changed.slice(end)}`;
-    }
-  }
+  for (const [key, value] of Object.entries(values)) changed = await withValue(changed, key, value);
   return changed;
+}
+
+async function withValue(text: string, key: string, value: string): Promise<string> {
+  const { isMap, isNode, isScalar, parse, parseDocument } = await import('yaml');
+  const { contents } = parseDocument(text, { schema: 'core' });
+  const pairs = isMap(contents) ? contents.items : [];
+  const pair = pairs.find((one) => isScalar(one.key) && one.key.value === key);
+  let changed: string;
+  if (pair && isNode(pair.value) && pair.value.range) {
+    const [start, end] = pair.value.range;
+    const space = start === end && text[start - 1] === ':' ? ' ' : '';
+    const gap = text[end] === '#' ? ' ' : ''; // a comment after no value
+    changed = `${text.slice(0, start)}${space}${value}${gap}${text.slice(end)}`;
+  } else if (isMap(contents) && contents.flow && contents.range) {
+    const close = contents.range[1] - 1;
+    const isOpen = pairs.length > 0 && !/,\s*$/.test(text.slice(0, close));
+    // quoted, so that JSON stays JSON
+    changed = `${text.slice(0, close)}${isOpen ? ', ' : ''}"${key}": ${value}${text.slice(close)}`;
+  } else {
+    const end = DOCUMENT_END.exec(text)?.index ?? text.length;
+    const before = text.slice(0, end);
+    const lineEnd = before === '' || before.endsWith('\n') ? '' : '\n';
+    const [first] = pairs;
+    const indent = isNode(first?.key) && first.key.range ? indentAt(text, first.key.range[0]) : '';
+    changed = `${before}${lineEnd}${indent}${key}: ${value}\n${text.slice(end)}`;
+  }
+  assertOnlyChanges({ key, value, before: parseOrNull(text, parse), after: parseOrNull(changed, parse) });
+  return changed;
+}
+
+/** The white space before the first key, which all keys have. */
+const indentAt = (text: string, start: number): string =>
+  /^[ ]*$/.test(text.slice(text.lastIndexOf('\n', start - 1) + 1, start))
+    ? text.slice(text.lastIndexOf('\n', start - 1) + 1, start)
+    : '';
+
+type Parse = (text: string, options: { readonly schema: 'core' }) => unknown;
+
+/** The values of a run file; null if it is no YAML. */
+function parseOrNull(text: string, parse: Parse): Readonly<Record<string, unknown>> | null {
+  try {
+    return (parse(text, { schema: 'core' }) ?? {}) as Readonly<Record<string, unknown>>;
+  } catch {
+    return null;
+  }
+}
+
+function assertOnlyChanges({
+  key,
+  value,
+  before,
+  after,
+}: {
+  readonly key: string;
+  readonly value: string;
+  readonly before: Readonly<Record<string, unknown>> | null;
+  readonly after: Readonly<Record<string, unknown>> | null;
+}): void {
+  const others = (values: Readonly<Record<string, unknown>> | null): string =>
+    JSON.stringify(values && { ...values, [key]: null });
+  if (after !== null && String(after[key]) === String(Number(value)) && others(before) === others(after))
+    return;
+  throw new QdyloraError('WRITE_FAILED', {
+    where: key,
+    problem: `\`${key}\` cannot be set without changing other values of the file, by how it is spelled`,
+    nextStep: `Write it yourself: ${key}: ${value}`,
+  });
 }

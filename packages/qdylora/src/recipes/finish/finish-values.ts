@@ -35,6 +35,7 @@ export async function prepareFinish(folder: string, explicit: ExplicitValues): P
   );
   const changes: ExplicitValues = new Map([...explicit].filter((entry) => !isOfFinish(entry)));
   if (rank === null) throw missingKey('rank', 'Name the rank to finish: --rank 8.');
+  assertLengthFits(explicit);
   const share = chosenShare ?? finishShare(rank);
   const run = await readFinishedRun(folder);
   const { ranks, scaling } = readAdapter(run.adapter).state;
@@ -54,6 +55,24 @@ export async function prepareFinish(folder: string, explicit: ExplicitValues): P
 
 /** Beside the folder of the run: `runs/smol-r8-finished`. */
 export const finishedFolder = (run: string, rank: number): string => besideFolder(run, `-r${rank}-finished`);
+
+/** The schedule of a finish is that of the run, shrunk to its steps, so these must be known first. */
+function assertLengthFits(explicit: ExplicitValues): void {
+  if (explicit.has('numEpochs'))
+    throw refusedValue(
+      explicit,
+      'numEpochs',
+      (name) => `${name('numEpochs')} is not possible in a finish`,
+      'Its length is a share of the steps of the run (share), or a number of steps (max_steps).',
+    );
+  if (explicit.has('share') && explicit.has('maxSteps'))
+    throw refusedValue(
+      explicit,
+      'share',
+      (name) => `${name('share')} has no effect beside ${name('maxSteps')}`,
+      'Leave one of them out.',
+    );
+}
 
 /** In the folder of the earlier run, continuing it would be proposed, which is not a finish. */
 function assertOtherFolder(folder: string, changes: ExplicitValues, rank: number): void {
