@@ -109,7 +109,7 @@ export function readAdapterConfig(path: string): PeftAdapterConfig {
     rankPattern: readPattern(config, 'rank_pattern'),
     alphaPattern: readPattern(config, 'alpha_pattern'),
     baseModel: text('base_model_name_or_path'),
-    loraDropout: config.number('lora_dropout', 0),
+    loraDropout: readDropout(config),
     fanInFanOut: config.boolean('fan_in_fan_out', false),
     modulesToSave: config.has('modules_to_save') ? config.strings('modules_to_save') : [],
     ensureWeightTying: config.boolean('ensure_weight_tying', false),
@@ -142,6 +142,12 @@ const isOff = (value: unknown): boolean =>
   value === false ||
   (Array.isArray(value) && value.length === 0) ||
   (isRecord(value) && Object.keys(value).length === 0);
+
+function readDropout(config: ConfigReader): number {
+  const dropout = config.number('lora_dropout', 0);
+  if (dropout >= 0 && dropout <= 1) return dropout;
+  throw config.wrong('a number from 0 to 1', 'lora_dropout');
+}
 
 function readTargets(config: ConfigReader): readonly string[] | string | null {
   if (!config.has('target_modules')) return null;

@@ -255,6 +255,8 @@ describe('readPeftAdapter', () => {
       { alpha_pattern: { q: 'x' } },
       { target_modules: [1] },
       { use_rslora: 'yes' },
+      { lora_dropout: 2 },
+      { lora_dropout: -0.1 },
     ])
       errorOf(() => readPeftAdapter(withConfig(changes)), 'BAD_CONFIG');
   });
