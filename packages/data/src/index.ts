@@ -61,6 +61,7 @@ export {
   type TokenBatch,
 } from './token-batch.ts';
 export { createRowTemplate, type RowTemplate } from './template/row-template.ts';
+export { ExactNumber } from './rows/json/exact-number.ts';
 export { parseExactJson } from './rows/json/parse-exact-json.ts';
 export { readRowValues, type RowValues } from './rows/read-row-values.ts';
 export { areEqual } from './jinja/python/operators.ts';

@@ -1,4 +1,4 @@
-import { PythonFloat, pythonText } from '@qdylora/data';
+import { ExactNumber, PythonFloat, pythonText } from '@qdylora/data';
 import { describe, expect, it } from 'vitest';
 import { readTaskYaml } from './read-task-yaml.ts';
 
@@ -21,6 +21,8 @@ const SCALARS: readonly (readonly [scalar: string, type: 'bool' | 'int' | 'float
     ['0x1F', 'int', '31'],
     ['-0b11', 'int', '-3'],
     ['190:20:30', 'int', '685230'],
+    ['9007199254740993', 'int', '9007199254740993'],
+    ['-0x2000_0000_0000_01', 'int', '-9007199254740993'],
     ['-1:30', 'int', '-90'],
     ['1.', 'float', '1.0'],
     ['.5', 'float', '0.5'],
@@ -37,7 +39,7 @@ describe('scalars of a task are those of PyYAML', () => {
   it.each(SCALARS)('%s is a %s', (scalar, type, text) => {
     const value = valueOf(scalar);
     const types = { boolean: 'bool', number: 'int', string: 'str', object: 'float' } as const;
-    expect(types[typeof value as keyof typeof types]).toBe(type);
+    expect(value instanceof ExactNumber ? 'int' : types[typeof value as keyof typeof types]).toBe(type);
     expect(value instanceof PythonFloat).toBe(type === 'float');
     expect(pythonText(value, () => {})).toBe(text);
   });

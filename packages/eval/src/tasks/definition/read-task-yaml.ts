@@ -1,5 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import { PythonFloat, type PythonDict, type PythonValue } from '@qdylora/data';
+import { ExactNumber, PythonFloat, type PythonDict, type PythonValue } from '@qdylora/data';
 import { parseDocument, type Document, type ScalarTag } from 'yaml';
 import { pythonTags } from './python-scalars.ts';
 
@@ -115,7 +115,7 @@ const refuseInclude: ReadInclude = (name, includedBy) => {
 
 /** Whole numbers are bigints here, and floats numbers: the reverse of what a template has. */
 function valueOf(value: unknown): PythonValue {
-  if (typeof value === 'bigint') return Number(value);
+  if (typeof value === 'bigint') return ExactNumber.of(String(value));
   if (typeof value === 'number') return new PythonFloat(value);
   if (Array.isArray(value)) return value.map(valueOf);
   if (value instanceof Map)
