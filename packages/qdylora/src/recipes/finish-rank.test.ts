@@ -90,7 +90,7 @@ describe('finishing one rank of a run', () => {
   });
 
   it('takes what its caller says before what the run says', async () => {
-    const { events } = await finish('own-keys', { share: 1, maxSteps: 2, learningRate: 1e-3, dataSeed: 9 });
+    const { events } = await finish('own-keys', { maxSteps: 2, learningRate: 1e-3, dataSeed: 9 });
     expect(events.find(({ type }) => type === 'ready')).toMatchObject({
       config: { maxSteps: 2, learningRate: 1e-3, dataSeed: 9 },
     });
@@ -207,6 +207,8 @@ describe('finishing one rank of a run', () => {
     expect(await errorOf({ rank: 3 })).toMatch(/did not train rank 3: its ranks are 1, 2, 4\. Choose one/);
     expect(await errorOf({ rank: 8 })).toMatch(/did not train rank 8: its ranks are 1, 2, 4/);
     expect(await errorOf({ share: 2 })).toMatch(/`share` must be a number > 0 and ≤ 1 \(got 2\)/);
+    expect(await errorOf({ numEpochs: 2 })).toMatch(/`numEpochs` is not possible in a finish\. Its length/);
+    expect(await errorOf({ share: 0.5, maxSteps: 2 })).toMatch(/`share` has no effect beside `maxSteps`/);
     expect(await errorOf({ optimizerState: folder.in('empty') })).toMatch(
       /^\[optimizer_state\] There is no optimizer\.safetensors in .*empty\. Name a folder of checkpoints\//,
     );
