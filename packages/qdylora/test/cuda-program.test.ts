@@ -114,7 +114,8 @@ const full = { method: 'none', ranks: undefined, model: large, saveDtype: 'f32' 
 
 const eightBit = { ...full, optimizer: 'adamw_8bit' } as const;
 const lion = { ...full, optimizer: 'lion_8bit', adamEpsilon: undefined } as const;
-const sgd = { optimizer: 'sgd', adamEpsilon: undefined, learningRate: 0.1 } as const;
+// a run of one step and its continuation both begin with one step at the largest rank
+const sgd = { optimizer: 'sgd', adamEpsilon: undefined, learningRate: 0.1, wideRatio: 0.5 } as const;
 const otherBase = { loraDropout: 0.1, quantization: 'fp4', doubleQuantization: false } as const;
 
 /** [name, capability, compute type, changes]; the runs that only a deep run makes come last. */
