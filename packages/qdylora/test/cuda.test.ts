@@ -66,7 +66,7 @@ test.skipIf(!driver)('with a GPU, doctor, auto and cuda say why it is not used',
   });
   expect(text.out).toMatch(/ {2}GPU 0 +Fake GPU, 8\.\d+ GB, capability 8\.6, kernels sm_86\n/);
   expect(text.out).toMatch(
-    /products +own kernels: libcublasLt\.so\.12 12\.9\.5 is there, but not measured on this GPU\n/,
+    /multiplication +own kernels: libcublasLt\.so\.12 12\.9\.5 is there, but not measured on this GPU\n/,
   );
   expect(old).toMatchObject({
     code: 0,
@@ -85,7 +85,7 @@ test.skipIf(!driver)('with a GPU, doctor, auto and cuda say why it is not used',
     expect(explicit.out).toMatch(
       /total of the GPU, about .*\n\nbeside the GPU:\n(.*\n)+total of the process, about/,
     );
-    expect(explicit.out).toContain('It fits into 8.59 GB, which this GPU has free: ');
+    expect(explicit.out).toContain('The run fits into 8.59 GB, which this GPU has free: ');
     expect([turing.code, turing.err.replaceAll(/\s+/g, ' ')]).toEqual([
       0,
       expect.stringContaining('Fake GPU has no bfloat16 instructions (compute capability 7.5)'),
