@@ -1,14 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import ts from 'typescript';
 import { afterAll, describe, expect, it } from 'vitest';
 import { snakeCase } from '@qdylora/contract';
 import { KEY_NAMES } from '../app-sources.ts';
 import { movePages } from '../generate/move-pages.ts';
 import { Checkout, type Ended } from './checkout.ts';
-import { codeBlocks, docsFolder, writtenPages, type CodeBlock } from './read-pages.ts';
+import { codeBlocks, writtenPages, type CodeBlock } from './read-pages.ts';
+import { typeErrors } from './type-errors.ts';
 
-const root = join(docsFolder, '..');
 const pages = [...writtenPages()].map(([path, text]) => ({ path, blocks: codeBlocks(text) }));
 
 /**
@@ -100,20 +99,7 @@ it('every TypeScript block compiles in strict mode, against the published types'
         return name;
       }),
   );
-  const program = ts.createProgram(names, {
-    target: ts.ScriptTarget.ES2023,
-    module: ts.ModuleKind.NodeNext,
-    lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts'],
-    types: [join(root, 'node_modules/@types/node')],
-    strict: true,
-    skipLibCheck: true,
-    noEmit: true,
-  });
-  const messages = ts
-    .getPreEmitDiagnostics(program)
-    .map(
-      ({ file, messageText }) => `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`,
-    );
+  const messages = typeErrors(names);
   expect(messages).toEqual([]);
   expect(names.length).toBeGreaterThan(0);
 });

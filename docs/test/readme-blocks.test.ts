@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import ts from 'typescript';
 import { expect, it } from 'vitest';
 import { Checkout } from './checkout.ts';
 import { codeBlocks, docsFolder } from './read-pages.ts';
+import { typeErrors } from './type-errors.ts';
 
 const root = join(docsFolder, '..');
 /** Packages whose examples are programs of their own. All others continue each other, and run so. */
@@ -39,22 +39,10 @@ it('every TypeScript block of a README compiles in strict mode, against the publ
         return path;
       }),
     );
-  const program = ts.createProgram(names, {
-    target: ts.ScriptTarget.ES2023,
-    module: ts.ModuleKind.NodeNext,
-    lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts'],
-    types: [join(root, 'node_modules/@types/node')],
-    strict: true,
-    skipLibCheck: true,
+  const messages = typeErrors(names, {
     allowImportingTsExtensions: true,
     // docs does not depend on it
     paths: { '@qdylora/cuda-kernels': [join(root, 'packages/cuda-kernels/dist/index.d.ts')] },
-    noEmit: true,
-  });
-  const messages = ts.getPreEmitDiagnostics(program).map(({ file, start, messageText }) => {
-    const line = file ? file.getLineAndCharacterOfPosition(start ?? 0).line : 0;
-    const text = ts.flattenDiagnosticMessageText(messageText, '\n');
-    return `${file?.fileName}: ${text}\n  ${file?.text.split('\n')[line]}`;
   });
   expect(messages).toEqual([]);
   expect(names.length).toBeGreaterThan(8);

@@ -88,9 +88,7 @@ function localWorker(rank: number, world: World): Communicator {
       meet(rank, world, { name: 'all-to-all', arrays: [parts, received], run: exchangeAll }),
     barrier: () => meet(rank, world, { name: 'barrier', arrays: [], run: () => {} }),
     abort(status = 1) {
-      const failure = failed(world, `Worker ${rank} ends the world with status ${status}`);
-      failWorld(world, failure);
-      throw failure;
+      throw failWorld(world, `Worker ${rank} ends the world with status ${status}`);
     },
     close,
     [Symbol.asyncDispose]: close,
@@ -105,12 +103,9 @@ function meet(rank: number, world: World, call: Call): Promise<void> {
   const text = textOf(call);
   const meeting = (world.meetings[index] ??= newMeeting(rank, text));
   const gone = world.isClosed.findIndex((isClosed, other) => isClosed && world.counts[other] <= index);
-  if (gone >= 0) failWorld(world, failed(world, `Worker ${rank} calls ${text}, but worker ${gone} has left`));
+  if (gone >= 0) failWorld(world, `Worker ${rank} calls ${text}, but worker ${gone} has left`);
   else if (meeting.text !== text)
-    failWorld(
-      world,
-      failed(world, `Worker ${rank} calls ${text}, but worker ${meeting.first} calls ${meeting.text}`),
-    );
+    failWorld(world, `Worker ${rank} calls ${text}, but worker ${meeting.first} calls ${meeting.text}`);
   meeting.arrays[rank] = call.arrays;
   if (Object.keys(meeting.arrays).length === world.size) conclude(meeting, call);
   return meeting.done;
@@ -122,11 +117,7 @@ async function leave(rank: number, world: World): Promise<void> {
   world.isClosed[rank] = true;
   const index = world.counts[rank];
   const waiting = world.meetings[index];
-  if (waiting)
-    failWorld(
-      world,
-      failed(world, `Worker ${waiting.first} calls ${waiting.text}, but worker ${rank} has left`),
-    );
+  if (waiting) failWorld(world, `Worker ${waiting.first} calls ${waiting.text}, but worker ${rank} has left`);
   await world.meetings[index - 1]?.done.catch(() => {
     /* its caller gets the error */
   });
@@ -142,18 +133,17 @@ function conclude(meeting: Meeting, call: Call): void {
   }
 }
 
-/** Fails all collectives that have not ended, and all later ones. */
-function failWorld(world: World, failure: QdyloraError): void {
-  world.failure ??= failure;
-  for (const meeting of world.meetings) meeting.fail(failure); // without effect on those that have ended
-}
-
-const failed = ({ size }: World, problem: string): QdyloraError =>
-  new QdyloraError('COLLECTIVE_FAILED', {
-    where: `${size} workers of one process`,
+/** Fails all collectives that have not ended, and all later ones. @returns the error */
+function failWorld(world: World, problem: string): QdyloraError {
+  const failure = new QdyloraError('COLLECTIVE_FAILED', {
+    where: `${world.size} workers of one process`,
     problem,
     nextStep: 'All workers must make the same calls, in the same order, before they close.',
   });
+  world.failure ??= failure;
+  for (const meeting of world.meetings) meeting.fail(failure); // without effect on those that have ended
+  return failure;
+}
 
 /** `all-reduce (sum) of Float32Array [3]` */
 function textOf({ name, argument, arrays }: Call): string {

@@ -17,6 +17,7 @@ import { checkValues, type InputOf, type OutputOf } from '../config/values/check
 import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { EXPORT_KEYS } from '../config/verb-keys.ts';
 import { assertAdapterShapes, type Warn } from './adapter/attach-adapter.ts';
+import { withoutUntrained } from './adapter/adapter-sidecar.ts';
 import { targetNotices } from './adapter/peft-targets.ts';
 import type { RecipeHooks } from './evaluate.ts';
 import { exportUnderBudget } from './budgets/export-under-budget.ts';
@@ -273,7 +274,7 @@ function sidecarAt(
   svd: boolean,
 ): ReadAdapter['sidecar'] {
   if (!adapter.sidecar) return null;
-  const { untrained_ranks: _, ...sidecar } = adapter.sidecar;
+  const sidecar = withoutUntrained(adapter.sidecar);
   const { state } = adapter;
   const ranks = [...new Set([...state.ranks.filter((smaller) => smaller < rank), rank])];
   if (svd) return { ...sidecar, ranks, lora_alpha: loraAlpha, lora_scaling: 'constant' };

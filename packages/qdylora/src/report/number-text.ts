@@ -64,6 +64,10 @@ export const pValueText = (p: number): string =>
 export const decimalsFor = (smallest: number): number =>
   smallest > 0 && Number.isFinite(smallest) ? Math.min(6, Math.max(3, Math.ceil(-Math.log10(smallest)))) : 3;
 
+/** `1 row`, `2 rows`: for lists, where `one row` stands beside numbers. */
+export const countedText = (count: number, noun: string): string =>
+  `${countText(count)} ${noun}${count === 1 ? '' : 's'}`;
+
 /** `one example`, `2 examples` */
 export const countOf = (count: number, noun: string): string =>
   count === 1 ? `one ${noun}` : `${countText(count)} ${noun}s`;

@@ -9,7 +9,7 @@ import {
 } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import type { RunProgress } from '../run/run-progress.ts';
-import { setCheckpointAside } from './checkpoint-folders.ts';
+import { asideOf, setCheckpointAside } from './checkpoint-folders.ts';
 
 /** Step and score of the evaluation that an `adapter-best` is of. */
 const BEST_FILE = 'best.json';
@@ -37,7 +37,7 @@ export async function writeBestAdapter(
     },
     { replace: true, fs },
   );
-  const aside = supersededBestIn(folder);
+  const aside = asideOf(path, 'superseded');
   if (isReached(aside, { step, score }, fs)) discardFolder(aside, fs);
   return path;
 }
@@ -67,7 +67,6 @@ export function setOtherBestAside(
 }
 
 const bestAdapterIn = (folder: string): string => join(folder, 'adapter-best');
-const supersededBestIn = (folder: string): string => `${bestAdapterIn(folder)}.superseded`;
 
 /** Whether an adapter is of an evaluation. */
 const isOf = (best: RunProgress['best'], written: Partial<Best> | null): boolean =>

@@ -50,16 +50,18 @@ export function pruneCheckpoints(folder: string, keep: number, fs: FileSystem = 
   return isAnyGone;
 }
 
+/** Why a folder is set aside. */
+type Reason = 'damaged' | 'superseded';
+
+/** The name of a folder that was set aside. */
+export const asideOf = (path: string, why: Reason): string => `${path}.${why}`;
+
 /**
  * Renames a checkpoint so that the run ignores it: `step-20.damaged`. Nothing is deleted, except an older
  * checkpoint under that name.
  */
-export function setCheckpointAside(
-  path: string,
-  why: 'damaged' | 'superseded',
-  fs: FileSystem = NODE_FILE_SYSTEM,
-): string {
-  const aside = `${path}.${why}`;
+export function setCheckpointAside(path: string, why: Reason, fs: FileSystem = NODE_FILE_SYSTEM): string {
+  const aside = asideOf(path, why);
   fs.rmSync(aside, { recursive: true, force: true });
   fs.renameSync(path, aside);
   return aside;

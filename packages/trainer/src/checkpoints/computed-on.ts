@@ -1,3 +1,4 @@
+import type { RunWarning } from '../run/train-events.ts';
 import type { SumOrder } from '../sharing/sum-order.ts';
 
 /** What computed the last steps of a run: other kernels and other orders of sums round differently. */
@@ -8,11 +9,21 @@ export interface ComputedOn {
   readonly sums: SumOrder | null;
 }
 
+/** The warnings for a run that resumes a checkpoint: how its later steps round differently. */
+export function computedOnWarnings(saved: ComputedOn | null, current: ComputedOn): RunWarning[] {
+  const kernels = otherKernelsWarning(saved, current);
+  const sums = otherSumsWarning(saved, current);
+  return [
+    ...(kernels ? [{ code: 'OTHER_KERNELS', message: kernels } as const] : []),
+    ...(sums ? [{ code: 'OTHER_SUMS', message: sums } as const] : []),
+  ];
+}
+
 /**
  * The warning for a run that resumes with kernels that round differently; null if they are the same, or if
  * the checkpoint does not name them.
  */
-export function otherKernelsWarning(saved: ComputedOn | null, current: ComputedOn): string | null {
+function otherKernelsWarning(saved: ComputedOn | null, current: ComputedOn): string | null {
   if (!saved || (saved.backend === current.backend && saved.level === current.level)) return null;
   return (
     `The steps so far were computed by the kernels of ${nameOf(saved)}; this run continues with ` +

@@ -8,7 +8,7 @@ import { lockFolder } from './lock-folder.ts';
 import { freshProgress, type RunProgress } from '../run/run-progress.ts';
 import { findCheckpoint, resumeState } from './resume-state.ts';
 import { saveState, type CheckpointContents } from './save-state.ts';
-import type { WarningCode } from '../run/train-events.ts';
+import type { RunWarning } from '../run/train-events.ts';
 
 /** Advice for messages: how to resume from the newest checkpoint. */
 export const RESUME_NEWEST = "resume_from_checkpoint auto (in a program: `resume: 'latest'`)";
@@ -53,7 +53,7 @@ export type ResumeFrom = 'latest' | (string & {}) | null;
 export interface RunStart {
   readonly progress: RunProgress;
   readonly resumedFrom: string | null;
-  readonly warnings: readonly { code: WarningCode; message: string }[];
+  readonly warnings: readonly RunWarning[];
 }
 
 /** The one writer of a run's folder, from `begin` to `close`. */
@@ -151,15 +151,12 @@ function restoreRun(
   const { folder, checkpoints, totalLimit, fs } = place;
   cleanOrphans(folder, { isAlone: true, fs });
   cleanOrphans(checkpoints, { isAlone: true, fs });
-  const warnings: { code: WarningCode; message: string }[] = [];
+  const warnings: RunWarning[] = [];
   const path = chooseStart(place, resume, (message) => {
     warnings.push({ code: 'DAMAGED_CHECKPOINT', message });
   });
-  const restored = path
-    ? resumeState(path, contents)
-    : { progress: freshProgress(), otherKernels: null, otherSums: null };
-  if (restored.otherKernels) warnings.push({ code: 'OTHER_KERNELS', message: restored.otherKernels });
-  if (restored.otherSums) warnings.push({ code: 'OTHER_SUMS', message: restored.otherSums });
+  const restored = path ? resumeState(path, contents) : { progress: freshProgress(), warnings: [] };
+  warnings.push(...restored.warnings);
   for (const checkpoint of listCheckpoints(checkpoints, fs))
     if (checkpoint.step > restored.progress.step) setCheckpointAside(checkpoint.path, 'superseded', fs);
   const otherBest = path && setOtherBestAside(folder, restored.progress.best, fs);

@@ -12,8 +12,9 @@ import { elementCount, QdyloraError, typedArray, type DType } from '@qdylora/con
 import type { SavedArray } from '../optimizers/optimizer.ts';
 import { checkSaved, stateArrayOf } from '../optimizers/states/state-array.ts';
 import { assertSameRun } from './assert-same-run.ts';
-import { otherKernelsWarning, otherSumsWarning } from './computed-on.ts';
+import { computedOnWarnings } from './computed-on.ts';
 import type { RunProgress } from '../run/run-progress.ts';
+import type { RunWarning } from '../run/train-events.ts';
 import { listCheckpoints } from './checkpoint-folders.ts';
 import { isAbsent, parseRunState, type RunIdentity } from './run-state.ts';
 import {
@@ -57,14 +58,11 @@ export function checkpointProblem(path: string, fs: FileSystem = NODE_FILE_SYSTE
   return missing === undefined ? null : `${path} has no ${missing}`;
 }
 
-/**
- * Result of `resumeState`. `otherKernels`, `otherSums`: a sentence if kernels that round differently computed
- * the checkpoint's steps, or if their gradients were added in another order; else null.
- */
+/** Result of `resumeState`. */
 export interface Resumed {
   readonly progress: RunProgress;
-  readonly otherKernels: string | null;
-  readonly otherSums: string | null;
+  /** How the steps to come round differently from those of the checkpoint. */
+  readonly warnings: readonly RunWarning[];
 }
 
 /**
@@ -100,11 +98,9 @@ export function resumeState(path: string, contents: Omit<CheckpointContents, 'pr
     parameterFile.dispose();
     optimizerFile.dispose();
   }
-  const current = computedOnOf(contents);
   return {
     progress: saved.progress,
-    otherKernels: otherKernelsWarning(saved.computedOn, current),
-    otherSums: otherSumsWarning(saved.computedOn, current),
+    warnings: computedOnWarnings(saved.computedOn, computedOnOf(contents)),
   };
 }
 

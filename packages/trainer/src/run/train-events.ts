@@ -124,10 +124,14 @@ export type WarningCode =
   | 'OTHER_EVALUATION'
   | 'SUPERSEDED_BEST'
   | 'UNSORTED_ROWS';
-export interface WarningEvent {
-  readonly type: 'warning';
+/** A warning before its step is known. */
+export interface RunWarning {
   readonly code: WarningCode;
   readonly message: string;
+}
+
+export interface WarningEvent extends RunWarning {
+  readonly type: 'warning';
   readonly step: number;
 }
 

@@ -1,10 +1,11 @@
 import type { Answerer } from '../../recipes/answer.ts';
 import type { FinishReason } from '../../recipes/text/decode-text.ts';
+import { countedText, countText } from '../../report/number-text.ts';
 import type { Terminal } from '../terminal.ts';
 
 /** The first token comes after the whole prompt was read, which takes seconds for a long prompt. */
 export const readingText = (promptTokens: number): string =>
-  `reading the prompt (${promptTokens.toLocaleString('en-US')} tokens) …`;
+  `reading the prompt (${countText(promptTokens)} tokens) …`;
 
 /** Says that an answer may go on. */
 export function noteLength(
@@ -14,10 +15,11 @@ export function noteLength(
 ): void {
   if (finish !== 'length') return;
   const length = longestAnswer(prompt.length);
-  const tokens = `${length.toLocaleString('en-US')} token${length === 1 ? '' : 's'}`;
   const reason =
     length < maxNewTokens
-      ? `The model has ${(prompt.length + length).toLocaleString('en-US')} positions.`
+      ? `The model has ${countText(prompt.length + length)} positions.`
       : `For a longer one: --max-new-tokens ${2 * maxNewTokens}.`;
-  terminal.note(terminal.paint('dim', `The answer was cut off after ${tokens}. ${reason}`));
+  terminal.note(
+    terminal.paint('dim', `The answer was cut off after ${countedText(length, 'token')}. ${reason}`),
+  );
 }

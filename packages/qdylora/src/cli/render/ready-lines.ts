@@ -1,7 +1,7 @@
 import { DROP_REASONS, reasonsText } from '@qdylora/data';
 import { byteSizeText } from '../../config/values/byte-size.ts';
 import type { ReadyEvent } from '../../recipes/run-folder/finetune-events.ts';
-import { countText } from '../../report/number-text.ts';
+import { countedText, countText } from '../../report/number-text.ts';
 import { VERSION } from '../../version.ts';
 
 /** A share of dropped rows from which on a line says what to do. */
@@ -42,10 +42,10 @@ const ranksText = (ranks: readonly number[]): string =>
 function dataLine({ data: { training, heldOut, report }, config }: ReadyEvent): string {
   const { dropped, truncated, skipped } = report;
   return [
-    `data: ${counted(training, 'row')} to train on, ${countText(heldOut)} held out (${report.format}).`,
+    `data: ${countedText(training, 'row')} to train on, ${countText(heldOut)} held out (${report.format}).`,
     ...(truncated > 0 ? [cutText(report, config.maxSeqLength)] : []),
-    ...(dropped > 0 ? [`Dropped: ${counted(dropped, 'row')} (${reasonsText(report.reasons)}).`] : []),
-    ...(skipped > 0 ? [`Skipped: ${counted(skipped, 'bad row')}.`] : []),
+    ...(dropped > 0 ? [`Dropped: ${countedText(dropped, 'row')} (${reasonsText(report.reasons)}).`] : []),
+    ...(skipped > 0 ? [`Skipped: ${countedText(skipped, 'bad row')}.`] : []),
   ].join(' ');
 }
 
@@ -72,10 +72,7 @@ function droppedLines({ data: { report }, config }: ReadyEvent): string[] {
 }
 
 const measuredText = ({ rows, measuredRows }: DatasetReport): string =>
-  `${measuredRows < rows ? 'the first ' : ''}${counted(measuredRows, 'row')}`;
-
-const counted = (count: number, noun: string): string =>
-  `${countText(count)} ${noun}${count === 1 ? '' : 's'}`;
+  `${measuredRows < rows ? 'the first ' : ''}${countedText(measuredRows, 'row')}`;
 
 const millions = (count: number): string =>
   count < 1e5 ? countText(count) : `${(count / 1e6).toFixed(1)} M`;

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { QdyloraError } from '@qdylora/contract';
 
 /** The line that ends a YAML document. */
@@ -19,8 +20,10 @@ export async function setYamlValues(text: string, values: Readonly<Record<string
 }
 
 async function withValue(text: string, key: string, value: string): Promise<string> {
-  const { isMap, isNode, isScalar, parse, parseDocument } = await import('yaml');
-  const { contents } = parseDocument(text, { schema: 'core' });
+  const { isMap, isNode, isScalar, parseDocument } = await import('yaml');
+  const parsed = (yaml: string) => parseDocument(yaml, { schema: 'core' });
+  const document = parsed(text);
+  const { contents } = document;
   const pairs = isMap(contents) ? contents.items : [];
   const pair = pairs.find((one) => isScalar(one.key) && one.key.value === key);
   let changed: string;
@@ -42,45 +45,18 @@ async function withValue(text: string, key: string, value: string): Promise<stri
     const indent = isNode(first?.key) && first.key.range ? indentAt(text, first.key.range[0]) : '';
     changed = `${before}${lineEnd}${indent}${key}: ${value}\n${text.slice(end)}`;
   }
-  assertOnlyChanges({ key, value, before: parseOrNull(text, parse), after: parseOrNull(changed, parse) });
-  return changed;
-}
-
-/** The white space before the first key, which all keys have. */
-const indentAt = (text: string, start: number): string =>
-  /^[ ]*$/.test(text.slice(text.lastIndexOf('\n', start - 1) + 1, start))
-    ? text.slice(text.lastIndexOf('\n', start - 1) + 1, start)
-    : '';
-
-type Parse = (text: string, options: { readonly schema: 'core' }) => unknown;
-
-/** The values of a run file; null if it is no YAML. */
-function parseOrNull(text: string, parse: Parse): Readonly<Record<string, unknown>> | null {
-  try {
-    return (parse(text, { schema: 'core' }) ?? {}) as Readonly<Record<string, unknown>>;
-  } catch {
-    return null;
-  }
-}
-
-function assertOnlyChanges({
-  key,
-  value,
-  before,
-  after,
-}: {
-  readonly key: string;
-  readonly value: string;
-  readonly before: Readonly<Record<string, unknown>> | null;
-  readonly after: Readonly<Record<string, unknown>> | null;
-}): void {
-  const others = (values: Readonly<Record<string, unknown>> | null): string =>
-    JSON.stringify(values && { ...values, [key]: null });
-  if (after !== null && String(after[key]) === String(Number(value)) && others(before) === others(after))
-    return;
+  const result = parsed(changed);
+  const wanted = { ...(document.toJS() as object | null), [key]: parsed(value).toJS() as unknown };
+  if (result.errors.length === 0 && isDeepStrictEqual(result.toJS(), wanted)) return changed;
   throw new QdyloraError('WRITE_FAILED', {
     where: key,
     problem: `\`${key}\` cannot be set without changing other values of the file, by how it is spelled`,
     nextStep: `Write it yourself: ${key}: ${value}`,
   });
+}
+
+/** The spaces before a key that begins its line; none for one that does not. */
+function indentAt(text: string, start: number): string {
+  const before = text.slice(text.lastIndexOf('\n', start - 1) + 1, start);
+  return /^ *$/.test(before) ? before : '';
 }

@@ -51,6 +51,11 @@ const sidecarSchema = z.object({
 
 export type AdapterSidecar = z.output<typeof sidecarSchema>;
 
+/** A sidecar for other ranks than those of `untrained_ranks`. */
+export function withoutUntrained({ untrained_ranks: _, ...sidecar }: AdapterSidecar): AdapterSidecar {
+  return sidecar;
+}
+
 /** How training wrote rows as prompts, so that generation can do the same. */
 export type TrainedPrompt = NonNullable<AdapterSidecar['prompt']>;
 

@@ -9,7 +9,7 @@ import { hostData, type Memory } from '@qdylora/contract';
 import { peftScaling, transposed, type Adapted, type SlicedAdapter } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import type { Parameter } from '@qdylora/tensor';
-import type { AdapterSidecar, TrainedPrompt } from './adapter-sidecar.ts';
+import { withoutUntrained, type AdapterSidecar, type TrainedPrompt } from './adapter-sidecar.ts';
 import type { AdapterSaved, ReadAdapter } from './read-adapter.ts';
 
 /** The base of an adapter, as its files name it. */
@@ -166,7 +166,7 @@ export async function writeLayered(
     baseModel: baseModel ?? undefined,
     sidecar: sidecar
       ? {
-          ...withoutUntrained(sidecar),
+          ...withoutUntrained(sidecar), // with a rank for each layer, the ranks of training mean nothing
           ranks: [rank],
           lora_alpha: rank,
           lora_scaling: 'constant',
@@ -174,11 +174,6 @@ export async function writeLayered(
         }
       : undefined,
   });
-}
-
-/** With a rank for each layer, the ranks of training mean nothing. */
-function withoutUntrained({ untrained_ranks: _, ...sidecar }: AdapterSidecar): AdapterSidecar {
-  return sidecar;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { isHubName } from '@qdylora/checkpoint';
@@ -6,6 +6,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { OPTIMIZER_FILE, STATE_FILE } from '@qdylora/trainer';
 import { numberIn, type ExplicitValues } from '../../config/explicit-values.ts';
 import { readRunYaml } from '../../config/yaml/read-run-yaml.ts';
+import { jsonInFile } from '../run-folder/json-in-file.ts';
 import { runPaths } from '../run-folder/output-folder.ts';
 import { readReport } from '../run-folder/read-report.ts';
 import { shellCommand } from '../outputs/shell-command.ts';
@@ -59,7 +60,7 @@ export async function readFinishedRun(folder: string): Promise<FinishedRun> {
 function totalStepsIn(checkpoint: string): number | null {
   const path = join(checkpoint, STATE_FILE);
   if (!existsSync(path)) return null; // the trainer says what a checkpoint lacks
-  const state = stateSchema.safeParse(jsonOf(path));
+  const state = stateSchema.safeParse(jsonInFile(path));
   if (state.success) return state.data.config?.total_steps ?? null;
   throw new QdyloraError('BAD_FILE', {
     where: path,
@@ -72,15 +73,6 @@ function totalStepsIn(checkpoint: string): number | null {
 const stateSchema = z.object({
   config: z.object({ total_steps: z.number().optional() }).optional(),
 });
-
-/** The JSON of a file; undefined where it is none. */
-function jsonOf(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch {
-    return undefined;
-  }
-}
 
 /**
  * Refuses a run that trains a whole model, or has not written its adapter yet.

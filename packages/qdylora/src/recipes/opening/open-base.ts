@@ -32,8 +32,8 @@ export async function openBase(model: string): Promise<Base> {
   try {
     const checkpoint = withOwnHead(opened);
     const { config } = checkpoint;
-    const { readConfig } = familyOf(config.modelType, checkpoint.name);
-    const { vocabularySize, layers, hiddenSize } = readConfig(config);
+    const family = familyOf(config.modelType, checkpoint.name);
+    const { vocabularySize, layers, hiddenSize } = family.readConfig(config);
     return {
       checkpoint,
       name: checkpoint.name,

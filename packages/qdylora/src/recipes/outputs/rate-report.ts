@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import type { RatedConfig } from '../run/steps/default-learning-rate.ts';
 import type { EventLine } from '../run-folder/event-line.ts';
+import { jsonInFile } from '../run-folder/json-in-file.ts';
 
 /** How near the learning rate of a run was to the edge beyond which training diverges, as far as is known. */
 export interface RateReport {
@@ -105,7 +105,7 @@ const tuneJson = z.object({
 
 /** Null for a file that is missing or damaged, or about another model or alpha. */
 function tunedEdge(path: string, modelName: string, loraAlpha: number): TunedEdge | null {
-  const { success, data } = tuneJson.safeParse(existsSync(path) ? jsonOf(path) : null);
+  const { success, data } = tuneJson.safeParse(jsonInFile(path));
   if (!success || data.model !== modelName) return null;
   const { method, range, divergence, previous_alpha: testedAlpha = loraAlpha } = data;
   if (method === 'range_test') {
@@ -130,12 +130,4 @@ function tunedEdge(path: string, modelName: string, loraAlpha: number): TunedEdg
     steps: stable?.steps ?? null,
     lowestDiverged: diverged?.learning_rate ?? null,
   };
-}
-
-function jsonOf(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch {
-    return null;
-  }
 }

@@ -1,10 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { jsonInFile } from './json-in-file.ts';
 
 /** The fields of a `report.json`; none where there is no such file, or it is not JSON. */
-export function readReport(path: string): Readonly<Record<string, unknown>> {
-  try {
-    return (JSON.parse(readFileSync(path, 'utf8')) ?? {}) as Record<string, unknown>;
-  } catch {
-    return {}; // each caller says what a missing field means
-  }
-}
+export const readReport = (path: string): Readonly<Record<string, unknown>> =>
+  (jsonInFile(path) ?? {}) as Readonly<Record<string, unknown>>;
