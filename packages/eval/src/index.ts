@@ -55,6 +55,8 @@ export { readTaskYaml } from './tasks/definition/read-task-yaml.ts';
 export type { OutputType } from './tasks/definition/output-type.ts';
 export type { GroupDefinition, GroupMetric, TaskDefinition } from './tasks/definition/task-definition.ts';
 export { readDocuments, type ReadSplit, type TaskDocuments } from './tasks/documents/task-documents.ts';
+export { HARNESS_VERSION } from './tasks/harness-version.ts';
+export { FEWSHOT_SEED } from './tasks/prompts/example-sampler.ts';
 export type { PromptOptions } from './tasks/prompts/prompt-builder.ts';
 export {
   buildRequests,

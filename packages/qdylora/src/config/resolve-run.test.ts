@@ -261,6 +261,8 @@ describe('a run', () => {
       /`early_stopping` watches rank 3, which is not evaluated\. Choose aurac or one of the ranks 1, 2, 4/,
     ],
     ['early_stopping: loss', /`early_stopping` must be a rank or aurac \(got "loss"\)/],
+    ['packing: true\ngroup_by_length: true', /`packing` and `group_by_length` exclude each other/],
+    ['eval_dataset: a.jsonl\nval_set_size: 9', /`eval_dataset` \(a\.jsonl\) and `val_set_size` \(9\) both/],
     ['early_stopping: 64\nval_set_size: 9', /`early_stopping` needs evaluations between steps/],
     ['early_stopping: 64\neval_steps: 1', /`early_stopping` needs held-out rows.*val_set_size/],
     ['method: none\nadapter_init: gradient', /`adapter_init` needs an adapter, but full training/],

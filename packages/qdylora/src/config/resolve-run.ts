@@ -12,6 +12,7 @@ import {
   obstacleToWideSteps,
   refusedValue,
 } from './values/check-combinations.ts';
+import { assertRowKeysFit } from './values/check-row-keys.ts';
 import { checkValues, type OutputOf } from './values/check-values.ts';
 import type { ExplicitValues } from './explicit-values.ts';
 import { KEYS, type KeyName } from './keys.ts';
@@ -71,6 +72,7 @@ export function resolveRun(explicit: ExplicitValues, inherited: InheritedValues 
   const config = withLearningRateEnd(withWarmup(values, explicit));
   assertOptimizerKeys(config, explicit);
   assertOffloadFits(config, explicit);
+  assertRowKeysFit(config, explicit);
   if (method === 'none') {
     assertFullTraining(config, explicit);
     return config;

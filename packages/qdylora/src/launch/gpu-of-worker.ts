@@ -13,10 +13,10 @@ type GpuPlace = Pick<PlacedWorker, 'host' | 'gpus'>;
  * gpuOfWorker([{ host: 'a', gpus: ['0000:17:00', '0000:65:00'] }, …], 1); // 1
  */
 export function gpuOfWorker(workers: readonly GpuPlace[], rank: number): number | null {
-  const crowded = workers.find(
+  const withoutGpu = workers.find(
     ({ gpus }, worker) => gpus !== null && placeOf(workers, worker) >= gpus.length,
   );
-  if (crowded) throw tooFew(crowded, sharersOf(workers, crowded).length);
+  if (withoutGpu) throw tooFew(withoutGpu, sharersOf(workers, withoutGpu).length);
   return workers[rank].gpus === null ? null : placeOf(workers, rank);
 }
 

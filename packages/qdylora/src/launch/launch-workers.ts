@@ -23,7 +23,10 @@ export interface LaunchOptions extends WorkerPlaces {
   readonly note: (text: string) => void;
 }
 
-/** What a status says after which no start follows: an end by request, or bad options or files. */
+/**
+ * Exit statuses after which the workers are not restarted, and the error code that each stands for: ended on
+ * request, or wrong options or files.
+ */
 export const FINAL_CODES: Readonly<Record<number, ErrorCode>> = {
   130: 'ABORTED', // Ctrl-C
   143: 'ABORTED', // SIGTERM
@@ -69,8 +72,8 @@ export async function launchWorkers(options: LaunchOptions): Promise<number> {
 
 /**
  * The status of one start. Workers of this machine leave a sign when they finish: 0 of the launcher without
- * all of these signs is a failure. After a failure this says what the launcher has left out. Folders of other
- * hosts are not seen from here.
+ * all of these signs is a failure. After a failure it notes errors that the launcher did not print. With
+ * hosts, signs are not used: their folders cannot be read from here.
  */
 async function startOnce(
   launcher: LauncherCommand,
@@ -96,7 +99,7 @@ async function startOnce(
     if (status === 0 && finished === workers) return 0;
     if (status === 0)
       note(`The launcher ended with status 0, but only ${finished} of ${workers} workers finished.`);
-    for (const text of unsaidOf(folder, { workers, printed, ended: watch.ended })) note(text);
+    for (const text of unprintedErrorsOf(folder, { workers, printed, ended: watch.ended })) note(text);
     return status || 1;
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -127,16 +130,16 @@ interface FailedStart {
 }
 
 /** Errors that the launcher lost, and the worker that ended without any. */
-function unsaidOf(folder: string, { workers, printed, ended }: FailedStart): string[] {
+function unprintedErrorsOf(folder: string, { workers, printed, ended }: FailedStart): string[] {
   const errors = Array.from({ length: workers }, (_, rank) => errorOf(folder, rank));
   const plain = stripVTControlCharacters(printed);
-  const lost = errors.filter((error) => error !== null && !plain.includes(error.split('\n', 1)[0]));
+  const unprinted = errors.filter((error) => error !== null && !plain.includes(error.split('\n', 1)[0]));
   const first = ended.find(({ rank }) => !hasFinished(folder, rank));
   const killed =
     first && errors[first.rank] === null
       ? [`[worker ${first.rank} of ${workers}] Its process ${first.pid} ended first, without an error.`]
       : [];
-  return [...(lost as string[]), ...killed];
+  return [...(unprinted as string[]), ...killed];
 }
 
 interface LauncherRun {

@@ -10,6 +10,7 @@ it.each<[string, WorkerPlaces, boolean]>([
   ['one for each socket of two hosts', { workers: 4, hosts: ['a', 'b'], sockets: 2 }, true],
   ['three workers on two sockets', { workers: 3, hosts: [], sockets: 2 }, false],
   ['two workers on one socket', { workers: 2, hosts: [], sockets: 1 }, false],
+  ['hosts of one and of three', { workers: 4, hosts: ['a:1', 'b:3'], sockets: 2 }, false],
   ['two hosts with one worker each', { workers: 2, hosts: ['a', 'b'], sockets: 2 }, false],
 ])('%s', (_, places, isBound) => {
   const openMpi = openMpiFlags(places);

@@ -52,11 +52,13 @@ export function launcherCommand(places: WorkerPlaces, chosen: string | null): La
 }
 
 /**
- * Whether each socket gets equally many workers. A worker that runs on two sockets reads half of its weights
- * from the memory of the other one.
+ * Whether each socket gets equally many workers; false where hosts name their slots, which may differ. A
+ * worker that runs on two sockets reads half of its weights from the memory of the other one.
  */
 const fillsSockets = ({ workers, hosts, sockets }: WorkerPlaces): boolean =>
-  sockets > 1 && workers % (sockets * Math.max(1, hosts.length)) === 0;
+  sockets > 1 && workers % (sockets * Math.max(1, hosts.length)) === 0 && !hosts.some(namesSlots);
+
+const namesSlots = (host: string): boolean => host.includes(':');
 
 /**
  * Open MPI would bind a worker to one processor, refuse root, start one worker on each host that is named,
@@ -81,11 +83,10 @@ export function openMpiFlags(places: WorkerPlaces): string[] {
 
 /** Hosts without slots share the workers for which the others have none, and get one slot at least. */
 function hostsWithSlots({ workers, hosts }: WorkerPlaces): string[] {
-  const isNamed = (host: string): boolean => host.includes(':');
-  const named = hosts.filter(isNamed);
+  const named = hosts.filter(namesSlots);
   const slots = named.reduce((sum, host) => sum + (Number(host.split(':')[1]) || 0), 0);
   const share = Math.max(1, Math.ceil((workers - slots) / (hosts.length - named.length)));
-  return hosts.map((host) => (isNamed(host) ? host : `${host}:${share}`));
+  return hosts.map((host) => (namesSlots(host) ? host : `${host}:${share}`));
 }
 
 export const mpichFlags = (places: WorkerPlaces): string[] => [

@@ -44,7 +44,7 @@ export interface Answerer extends Disposable {
  */
 export async function openAnswerer(
   explicit: ExplicitValues,
-  { onNotice = () => {} }: RecipeHooks,
+  { onNotice = () => {} }: Pick<RecipeHooks, 'onNotice'>,
 ): Promise<Answerer> {
   const config = checkModelValues(GENERATE_KEYS, explicit);
   if (config.raw && config.chatTemplate !== null)
@@ -61,14 +61,14 @@ export async function openAnswerer(
       nextStep: 'Leave one of them out.',
     });
   const adapter = config.adapter === null ? null : readAdapter(config.adapter);
-  if (!adapter && config.rank)
+  if (!adapter && config.rank !== null)
     throw new QdyloraError('BAD_CONFIG', {
       where: 'rank',
       problem: `Rank ${config.rank} needs an adapter, but none was given.`,
       nextStep: 'Name it: --adapter runs/first/adapter.',
     });
   const rank = adapter && ranksOf(adapter, [config.rank ?? adapter.state.maxRank])[0];
-  if (adapter && rank) warnOfUntrainedRank(adapter, rank, onNotice);
+  if (adapter && rank !== null) warnOfUntrainedRank(adapter, rank, onNotice);
   const opened = await openModel(config, { adapter, warn: onNotice });
   try {
     const tokenizer = await opened.source.openTokenizer();

@@ -21,7 +21,7 @@ import type { WeightPrecision } from './opening/weight-precision.ts';
 import { ranksOf, readAdapter, warnOfUntrainedRank } from './adapter/read-adapter.ts';
 
 export type EvaluateConfig = OutputOf<typeof EVALUATE_KEYS>;
-/** Work done so far: forward passes, or packed layers. */
+/** Work done so far, in units of the recipe: forward passes, packed layers, optimizer steps or documents. */
 export interface RecipeProgress {
   readonly done: number;
   readonly total: number;

@@ -23,6 +23,7 @@ import type { RecipeHooks } from './evaluate.ts';
 import { exportUnderBudget } from './budgets/export-under-budget.ts';
 import { missingKey } from '../config/names/missing-key.ts';
 import { localConfig, localModel, type LocalModelOptions } from './opening/local-model.ts';
+import { checkHooks } from './run/check-hooks.ts';
 import {
   assertSavedWeights,
   ranksOf,
@@ -65,8 +66,13 @@ export interface ExportedAdapter {
  * @example
  * await exportAdapter({ adapter: 'runs/smol/adapter', rank: 8, outputDir: 'runs/smol-r8' });
  */
-export const exportAdapter = ({ onNotice, ...options }: ExportAdapterOptions): Promise<ExportedAdapter> =>
-  exportFrom(valuesOfOptions(options), { onNotice });
+export async function exportAdapter({
+  onNotice,
+  ...options
+}: ExportAdapterOptions): Promise<ExportedAdapter> {
+  checkHooks('exportAdapter', { onNotice });
+  return exportFrom(valuesOfOptions(options), { onNotice });
+}
 
 /** The same for values from flags. */
 export async function exportFrom(

@@ -212,7 +212,7 @@ describe('keys of a run', () => {
     },
   );
 
-  it('skips bad rows where asked, says so, and refuses packing together with group_by_length', async () => {
+  it('skips bad rows where asked, and says so', async () => {
     const odd = folder.in('odd-rows.jsonl');
     writeFileSync(odd, `{"input_ids":[1,\n${readFileSync(rows, 'utf8')}`);
     expect(
@@ -244,12 +244,5 @@ describe('keys of a run', () => {
         expect.stringMatching(/^eval_dataset: 1 row could not be used and was skipped/),
       ]),
     );
-    expect(
-      (
-        await rejection(() =>
-          run({ ...common, packing: true, groupByLength: true, outputDir: folder.in('both') }),
-        )
-      ).message,
-    ).toMatch(/\[group_by_length\] `packing` and `group_by_length` exclude each other/);
   });
 });

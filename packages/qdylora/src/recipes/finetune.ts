@@ -154,7 +154,8 @@ export async function openRun(requested: PreparedRun, session: RunSession): Prom
     const config = withLoadedQuantization(resolved, model, notice);
     // attach: the adapter of all ranks, its optimizer and its rank sampler
     const adapted = await attachForTraining(model, config, { ...source, warn: notice });
-    if (adapted) assertBudgetsFit(config.evalBudgets, { ...adapted, ...adapted.ranks });
+    if (adapted)
+      assertBudgetsFit(config.evalBudgets, { layers: adapted.layers, maxRank: adapted.ranks.maxRank });
     warnOfPositions(model.config, data, config.maxSeqLength, notice);
     const needOf = needOfRun(config, { data, chosen, source, worker: workerAmong(session.workers) });
     const workersOnHost = session.workers ? await countWorkersOnHost(session.workers) : 1;

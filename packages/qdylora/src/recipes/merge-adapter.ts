@@ -11,6 +11,7 @@ import type { RecipeHooks } from './evaluate.ts';
 import { asStored, mergedWeights, type ModelWeight } from './adapter/adapted-weights.ts';
 import type { BackendChoice } from './opening/choose-backend.ts';
 import { missingKey } from '../config/names/missing-key.ts';
+import { checkHooks } from './run/check-hooks.ts';
 import { checkModelValues, openModel } from './opening/open-model.ts';
 import { logitDifference, probeIds, probeLogits, type LogitDifference } from './outputs/probe-logits.ts';
 import { ranksOf, readAdapter, type ReadAdapter } from './adapter/read-adapter.ts';
@@ -48,7 +49,8 @@ export interface MergedModel {
  * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_ADAPTER; BAD_ARGUMENT for a rank that the adapter does
  * not have; UNSUPPORTED for a model that GGUF cannot describe; NOT_EMPTY, WRITE_FAILED
  */
-export function mergeAdapter({ onNotice, ...options }: MergeAdapterOptions): Promise<MergedModel> {
+export async function mergeAdapter({ onNotice, ...options }: MergeAdapterOptions): Promise<MergedModel> {
+  checkHooks('mergeAdapter', { onNotice });
   return mergeFrom(valuesOfOptions(options), { backend: options.backend, onNotice });
 }
 

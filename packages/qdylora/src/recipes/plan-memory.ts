@@ -50,7 +50,7 @@ export async function planMemory({
   memoryBytes,
   ...options
 }: PlanMemoryOptions): Promise<MemoryPlan> {
-  checkHooks('plan', { signal, memoryBytes });
+  checkHooks('planMemory', { signal, memoryBytes });
   return planMemoryFrom(valuesOfOptions(options), { signal, memoryBytes });
 }
 
@@ -82,24 +82,7 @@ export async function planMemoryFrom(
     layers,
     recompute,
   });
-  const { parts, totalBytes, process, workers, notes, adaptedLayers, limit } = plan;
-  return {
-    parts,
-    totalBytes,
-    ...(process !== undefined && { process }),
-    ...(workers !== undefined && { workers }),
-    config,
-    recompute,
-    time,
-    notes,
-    modelType: model.config.modelType,
-    backend: chosen.label,
-    parameterCount,
-    trainableCount,
-    adaptedLayers,
-    layers,
-    limit,
-  };
+  return { ...plan, config, time, modelType: model.config.modelType, backend: chosen.label };
 }
 
 /** The memory of this process, which a training process has too. */

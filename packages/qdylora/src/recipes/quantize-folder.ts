@@ -22,7 +22,7 @@ import { missingKey } from '../config/names/missing-key.ts';
 import { localModel } from './opening/local-model.ts';
 import { packShards } from './packing/pack-shards.ts';
 import { quantizationConfig } from './packing/packed-tensors.ts';
-import { filesOf, shardWork } from './packing/shard-work.ts';
+import { weightFileStats, shardWork } from './packing/shard-work.ts';
 import { writableConfig, writeModelFiles } from './outputs/write-model.ts';
 
 export type QuantizeFolderOptions = Omit<InputOf<typeof QUANTIZE_KEYS>, 'backend'> & QuantizeHooks;
@@ -40,9 +40,9 @@ export interface QuantizedFolder {
 }
 
 /**
- * Largest file, in decimal units. Two files are in memory: one is written while the next is packed. An
- * interrupted run repeats at most two. Smaller files touch less fresh memory, which costs 2 core-seconds a GB
- * under a hypervisor (2026).
+ * Bytes at which a new file begins, in decimal units; a larger tensor has a file of its own. Two files are in
+ * memory: one is written while the next is packed. An interrupted run repeats at most two. Smaller files
+ * touch less fresh memory, which costs 2 core-seconds a GB under a hypervisor (2026).
  */
 const SHARD_BYTES = 125_000_000;
 
@@ -50,9 +50,9 @@ const SHARD_BYTES = 125_000_000;
  * Quantizes the linear layers of a model to 4 bits and writes a folder that transformers + bitsandbytes load.
  * Head, embedding and norms stay as they are.
  *
- * Tensors are read once, in stretches, ahead of packing. They are written in files of about 0.13 GB, each
- * while the next is packed, so peak memory is two files and some stretches. Finished files wait in
- * `<outputDir>.partial`: the same call continues after the last of them.
+ * Tensors are read once, in stretches, ahead of packing. They are written in files of at most 0.125 GB, or of
+ * one larger tensor, each while the next is packed, so peak memory is two files and some stretches. Finished
+ * files wait in `<outputDir>.partial`: the same call continues after the last of them.
  *
  * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_FILE; ABORTED (finished files stay); UNSUPPORTED for a
  * model that is quantized already; NON_FINITE; NOT_EMPTY, WRITE_FAILED
@@ -65,7 +65,7 @@ export async function quantizeFolder({
   shardBytes,
   ...options
 }: QuantizeFolderOptions): Promise<QuantizedFolder> {
-  checkHooks('quantize', { signal, onNotice, onProgress, shardBytes });
+  checkHooks('quantizeFolder', { signal, onNotice, onProgress, shardBytes });
   return quantizeFrom(valuesOfOptions(options), { backend, onNotice, onProgress, signal, shardBytes });
 }
 
@@ -92,7 +92,7 @@ export async function quantizeFrom(
   const shards = cutByBytes(weights, writtenBytes, shardBytes);
   using work = shardWork(
     realFolder(outputDir),
-    { files: filesOf(model), ...packingOf(config), shardBytes },
+    { files: weightFileStats(model), ...packingOf(config), shardBytes },
     shards.length,
   );
   using chosen = await chooseBackend(backend ?? config.backend, {
@@ -110,7 +110,7 @@ export async function quantizeFrom(
   await writeFolderAtomically(
     outputDir,
     async (temporary) => {
-      bytesAfter = work.moveInto(temporary, records);
+      bytesAfter = work.linkInto(temporary, records);
       await writeModelFiles(temporary, {
         config: quantizedConfig(checkpoint.config, config, opened.fingerprint()),
         tokenizerFolder: model,

@@ -44,8 +44,8 @@ const LOCAL_NAMES = ['127.0.0.1', 'localhost', '[::1]'];
 const KEEP_ALIVE_MS = 65_000;
 /** The longest that a client may take to send its request. */
 const RECEIVE_MS = 60_000;
-/** Where neither the model nor the user says how long a context is, and the memory allows more. */
-const MOST_CONTEXT = 8192;
+/** The default context is at most this, also where model and memory allow more. */
+const MOST_DEFAULT_CONTEXT_TOKENS = 8192;
 
 const isLocal = (host: string): boolean => ['127.0.0.1', 'localhost', '::1'].includes(host);
 
@@ -70,32 +70,32 @@ export async function startServer(served: OpenServedModels, options: ServerOptio
     computeDtype: opened.computeDtype,
     pause: () => setImmediate(),
   });
-  const service: Service = {
-    models,
-    engine,
-    metrics: createMetrics(),
-    contextTokens,
-    mostRequests: config.maxConcurrency + config.maxQueue,
-    timeoutMs: config.timeout * 1000,
-    clock: () => Math.floor(Date.now() / 1000),
-    newId: () => randomBytes(12).toString('hex'),
-    newSeed: () => randomInt(2 ** 48 - 1),
-    closing: closing.signal,
-    onError: options.onError,
-  };
-  const app = await createApp(service, {
-    apiKey: config.apiKey,
-    hosts: [...LOCAL_NAMES, config.host],
-    mostBodyBytes: config.maxBody ?? DEFAULT_BODY_BYTES,
-    page: readPage(options.page),
-    memoryUsage: () => memory.usage(),
-  });
-  const { createAdaptorServer } = await import('@hono/node-server');
-  const server = createAdaptorServer({ fetch: app.fetch }) as Server;
-  server.requestTimeout = RECEIVE_MS;
-  server.headersTimeout = RECEIVE_MS;
-  server.keepAliveTimeout = KEEP_ALIVE_MS;
   try {
+    const service: Service = {
+      models,
+      engine,
+      metrics: createMetrics(),
+      contextTokens,
+      mostRequests: config.maxConcurrency + config.maxQueue,
+      timeoutMs: config.timeout * 1000,
+      clock: () => Math.floor(Date.now() / 1000),
+      newId: () => randomBytes(12).toString('hex'),
+      newSeed: () => randomInt(2 ** 48 - 1),
+      closing: closing.signal,
+      onError: options.onError,
+    };
+    const app = await createApp(service, {
+      apiKey: config.apiKey,
+      hosts: [...LOCAL_NAMES, config.host],
+      mostBodyBytes: config.maxBody ?? DEFAULT_BODY_BYTES,
+      page: readPage(options.page),
+      memoryUsage: () => memory.usage(),
+    });
+    const { createAdaptorServer } = await import('@hono/node-server');
+    const server = createAdaptorServer({ fetch: app.fetch }) as Server;
+    server.requestTimeout = RECEIVE_MS;
+    server.headersTimeout = RECEIVE_MS;
+    server.keepAliveTimeout = KEEP_ALIVE_MS;
     const port = await listen(server, config);
     const name = config.host.includes(':') ? `[${config.host}]` : config.host;
     return {
@@ -125,7 +125,7 @@ function assertGuarded(host: string, apiKey: string | null): void {
 function sizesOf({ config, opened: { model } }: OpenServedModels) {
   const limit = longestSequenceOf(model);
   const fitting = Math.floor((config.kvMemory ?? DEFAULT_KV_BYTES) / kvTokenBytes(model.config.attention));
-  const contextTokens = config.context ?? Math.min(limit, MOST_CONTEXT, fitting);
+  const contextTokens = config.context ?? Math.min(limit, MOST_DEFAULT_CONTEXT_TOKENS, fitting);
   const needed = Math.max(2, contextTokens);
   const problem =
     contextTokens > limit

@@ -3,7 +3,7 @@ import { areEqual, type RowValues } from '@qdylora/data';
 import { createPythonRandom } from '../python/python-random.ts';
 
 /** The seed of the harness for examples. */
-const FEWSHOT_SEED = 1234;
+export const FEWSHOT_SEED = 1234;
 
 /** Draws the examples of one document after another: the state of its generator moves on. */
 export interface ExampleSampler {

@@ -1,4 +1,4 @@
-import { mergeLayerAtRank, type Adapted } from '@qdylora/lora-dynamic';
+import { mergeLayerAtRank, transposed, type Adapted } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import { decodedWeight, isPacked, Linear, modulesOf } from '@qdylora/tensor';
 import type { NamedWeight } from '../outputs/write-model.ts';
@@ -50,16 +50,10 @@ export const asStored = (
   weights: readonly ModelWeight[],
   { storesInOut }: Pick<CausalLm, 'storesInOut'>,
 ): readonly ModelWeight[] =>
-  storesInOut ? weights.map((weight) => (weight.isLinear ? turned(weight) : weight)) : weights;
+  storesInOut ? weights.map((weight) => (weight.isLinear ? transposedWeight(weight) : weight)) : weights;
 
-function turned(weight: ModelWeight): ModelWeight {
+function transposedWeight(weight: ModelWeight): ModelWeight {
   const [rows, columns] = weight.shape as readonly [number, number];
-  const values = async (): Promise<Float32Array> => {
-    const from = await weight.values();
-    const to = new Float32Array(from.length);
-    for (let row = 0; row < rows; row++)
-      for (let column = 0; column < columns; column++) to[column * rows + row] = from[row * columns + column];
-    return to;
-  };
+  const values = async (): Promise<Float32Array> => transposed(await weight.values(), rows, columns);
   return { ...weight, shape: [columns, rows], values };
 }

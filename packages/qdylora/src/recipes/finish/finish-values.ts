@@ -74,7 +74,10 @@ function assertLengthFits(explicit: ExplicitValues): void {
     );
 }
 
-/** In the folder of the earlier run, continuing it would be proposed, which is not a finish. */
+/**
+ * `checkOutputFolder` would refuse the folder of the earlier run with the advice to resume it, which is not a
+ * finish.
+ */
 function assertOtherFolder(folder: string, changes: ExplicitValues, rank: number): void {
   const outputDir = changes.get('outputDir')?.value;
   if (typeof outputDir !== 'string' || resolve(outputDir) !== resolve(folder)) return;

@@ -11,16 +11,17 @@ export type AttentionNeed = (segments: Int32Array) => number;
  * segment is cut into chunks. So this asks the kernels, on a dry backend.
  */
 export function attentionNeed(
-  { memory, ...backend }: DryBackend,
+  backend: DryBackend,
   layers: readonly AttentionConfig[],
   computeDtype: ComputeDtype,
 ): AttentionNeed {
-  const unlike = [
+  const { memory } = backend;
+  const distinctLayers = [
     ...new Map(
       layers.map((layer) => [[layer.heads, layer.kvHeads, layer.headDim, layer.window].join(), layer]),
     ).values(),
   ];
-  return (segments) => Math.max(...unlike.map((layer) => peakOf(segments, layer)));
+  return (segments) => Math.max(...distinctLayers.map((layer) => peakOf(segments, layer)));
 
   function peakOf(
     segments: Int32Array,
@@ -28,7 +29,6 @@ export function attentionNeed(
   ): number {
     const before = memory.usage().liveBytes;
     const tokens = segments.at(-1)!;
-    const on = { memory, ...backend };
     memory.resetPeak();
     memory.scoped(
       () => {
@@ -43,9 +43,9 @@ export function attentionNeed(
           keySegments: places,
         };
         const attributes = { heads, kvHeads, headDim, scale, window, softCap, computeDtype };
-        const { y, logSumExp } = runOp(on, causalAttention, inputs, attributes);
+        const { y, logSumExp } = runOp(backend, causalAttention, inputs, attributes);
         runOp(
-          on,
+          backend,
           causalAttentionBackward,
           { ...inputs, y: y!, logSumExp: logSumExp!, dy: rows(heads * headDim) },
           attributes,

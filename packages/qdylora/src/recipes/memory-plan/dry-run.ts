@@ -37,7 +37,7 @@ import { dryWorld, type PlannedWorker } from './dry-world.ts';
 import type { MemoryPart } from './memory-forecast.ts';
 
 /** Names of a plan's parts, in the order in which a run needs them. */
-export const PARTS = {
+const PARTS = {
   base: 'base weights',
   adapter: 'adapter',
   gradients: 'gradients',

@@ -19,7 +19,7 @@ const MOST_STEPS = 4096;
  * Number of passes whose attention is measured, those with most tokens first, at about 50 µs each.
  * Activations grow with tokens, so a pass of fewer tokens would need far more for its attention.
  */
-const MOST_ASKED = 1024;
+const MOST_MEASURED_PASSES = 1024;
 
 /** What decides how much a pass through the model needs. */
 interface PassSize {
@@ -34,7 +34,7 @@ interface Candidate<P> {
 }
 
 /** A run whose steps and held-out rows are inspected. */
-interface Looked {
+interface InspectedRun {
   readonly run: AssembledRun;
   readonly data: RunData;
 }
@@ -50,7 +50,7 @@ type Config = RunConfig & { readonly computeDtype: ComputeDtype };
  */
 export function largestSteps(
   config: Config,
-  { run, data }: Looked,
+  { run, data }: InspectedRun,
   backend: DryBackend,
 ): readonly PlannedStep[] {
   if (data.isStreamed) return fullestSteps(config);
@@ -66,7 +66,7 @@ export function largestSteps(
 /** Candidates for the largest evaluation pass, by the same rule as `largestSteps`. */
 export function largestJudged(
   { computeDtype }: Config,
-  { run, data: { heldOut } }: Looked,
+  { run, data: { heldOut } }: InspectedRun,
   backend: DryBackend,
 ): readonly (readonly Example[])[] {
   const judged = heldOut.filter(({ labels }) => countPredicted(labels) > 0);
@@ -85,7 +85,7 @@ export function largestJudged(
 
 function largestPasses<P extends PassSize>(passes: readonly P[], needOf: AttentionNeed): P[] {
   let largest: Candidate<P>[] = [];
-  for (const pass of [...passes].sort((a, b) => b.tokens - a.tokens).slice(0, MOST_ASKED)) {
+  for (const pass of [...passes].sort((a, b) => b.tokens - a.tokens).slice(0, MOST_MEASURED_PASSES)) {
     const one = { pass, attentionBytes: needOf(pass.segments) };
     if (!largest.some((other) => isWithin(one, other)))
       largest = [...largest.filter((other) => !isWithin(other, one)), one];

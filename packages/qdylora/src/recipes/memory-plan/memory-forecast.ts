@@ -16,7 +16,7 @@ export interface MemoryForecast extends MemoryParts {
   readonly process?: MemoryParts;
 }
 
-export const sumOf = (parts: readonly MemoryPart[]): MemoryParts => ({
+const sumOf = (parts: readonly MemoryPart[]): MemoryParts => ({
   parts,
   totalBytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
 });

@@ -43,11 +43,13 @@ export interface NeedsOfRuns {
   roomForStates(config: RunConfig, memoryBytes: number, least: number): Promise<number>;
 }
 
-/**
- * Arrays leave gaps between them: up to 1.4 % in plans of LLaMA-13b and Falcon-40b, 8 % in a model of two
- * such layers (2026).
- */
-const mostBytes = ({ leastBytes }: RoughlyNeeded): number => 1.03 * leastBytes + 2 ** 27;
+/** Gaps between arrays: twice the 1.4 % in plans of whole models (LLaMA-13b, Falcon-40b, 2026). */
+const GAP_SHARE = 0.03;
+/** Besides, for models of few layers, in which gaps are larger: 8 % in one of two such layers. */
+const FIXED_GAP_BYTES = 2 ** 27;
+
+/** An upper bound: `leastBytes` leaves out the gaps between arrays. */
+const mostBytes = ({ leastBytes }: RoughlyNeeded): number => (1 + GAP_SHARE) * leastBytes + FIXED_GAP_BYTES;
 /** Layers that differ (biases, windows) change the estimate by less than this. */
 const ROUGHNESS = 0.01;
 

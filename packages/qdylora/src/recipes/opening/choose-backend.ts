@@ -79,7 +79,7 @@ export async function chooseBackend(
   options: ChooseBackendOptions = {},
 ): Promise<ChosenBackend> {
   if (typeof choice !== 'string')
-    return chosen(choice, { label: choice.name, fastestDtype: 'f32', dry: null });
+    return backendWith(choice, { label: choice.name, fastestDtype: 'f32', dry: null });
   if (choice === 'host') return hostBackend();
   if (choice === 'cpu') return cpuBackend(options);
   const { cuda, ...inspection } = await inspectCuda();
@@ -100,7 +100,7 @@ export async function chooseBackend(
 }
 
 const hostBackend = (reason: string | null = null): ChosenBackend =>
-  chosen(createHostBackend(), {
+  backendWith(createHostBackend(), {
     label: 'host (TypeScript), 1 thread',
     fastestDtype: 'f32',
     reason,
@@ -128,7 +128,7 @@ async function cudaBackend(
       `The GPU is used: ${name}. The CUDA kernels have run in an emulator only: compare a short run with ` +
         `--backend cpu.`,
     );
-  const opened = chosen(backend, {
+  const opened = backendWith(backend, {
     label: `cuda ${backend.level}, ${name}`,
     fastestDtype: hasBfloat16 ? 'bf16' : 'f16',
     isOwn: true,
@@ -170,7 +170,7 @@ async function cpuBackend(
     );
   const label =
     `cpu ${backend.level}, ${backend.numThreads} thread${backend.numThreads === 1 ? '' : 's'}` + remark;
-  return chosen(backend, {
+  return backendWith(backend, {
     label,
     fastestDtype: /bf16|amx/.test(backend.level) ? 'bf16' : 'f32',
     isOwn: true,
@@ -206,7 +206,7 @@ interface ChosenParts {
   readonly deviceBytes?: ChosenBackend['deviceBytes'];
 }
 
-function chosen(
+function backendWith(
   backend: Backend,
   {
     isOwn = false,

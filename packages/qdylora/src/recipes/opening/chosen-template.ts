@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { QdyloraError } from '@qdylora/contract';
 import { BUILT_IN_TEMPLATES, type ChatTemplate, type Tokenizer } from '@qdylora/data';
 import { isBuiltInTemplate } from '../../config/keys/data-keys.ts';
@@ -30,11 +30,14 @@ export function chosenTemplate({ chatTemplate = null, adapter }: TemplateConfig)
   return { name: null, source: readTemplate(chatTemplate) };
 }
 
+/** @throws QdyloraError MISSING_FILE, BAD_CONFIG */
 function readTemplate(path: string): string {
-  let source: string;
   try {
-    source = readFileSync(path, 'utf8');
+    const { size } = statSync(path);
+    if (size > MOST_TEMPLATE_BYTES) throw tooLarge(path, size);
+    return readFileSync(path, 'utf8');
   } catch (cause) {
+    if (QdyloraError.isInstance(cause)) throw cause;
     throw new QdyloraError('MISSING_FILE', {
       where: path,
       problem: `The chat template cannot be read: ${(cause as Error).message}`,
@@ -42,14 +45,14 @@ function readTemplate(path: string): string {
       cause,
     });
   }
-  if (source.length > MOST_TEMPLATE_BYTES)
-    throw new QdyloraError('BAD_CONFIG', {
-      where: path,
-      problem: `A chat template has at most ${MOST_TEMPLATE_BYTES} bytes (got ${source.length}).`,
-      nextStep: 'Name a Jinja file.',
-    });
-  return source;
 }
+
+const tooLarge = (path: string, size: number): QdyloraError =>
+  new QdyloraError('BAD_CONFIG', {
+    where: path,
+    problem: `A chat template has at most ${MOST_TEMPLATE_BYTES} bytes (got ${size}).`,
+    nextStep: 'Name a Jinja file.',
+  });
 
 /** A tokenizer whose chat template is watched. */
 export interface WatchedTokenizer {

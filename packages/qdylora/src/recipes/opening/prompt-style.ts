@@ -14,7 +14,7 @@ export interface PromptStyle {
   readonly name: string;
   /** True if all messages of a conversation are shown to the model; else only the last one. */
   readonly usesTemplate: boolean;
-  /** True if the answer goes on with the text of its prompt; else it begins a text of its own. */
+  /** True if the answer continues the prompt's text; false if it is a text by itself, as in a chat. */
   readonly isContinued: boolean;
   /** Token ids of the messages, up to where the answer begins. */
   encode(messages: readonly ChatMessage[]): number[];

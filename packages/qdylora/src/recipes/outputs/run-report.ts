@@ -1,6 +1,7 @@
 import { snakeCased } from '@qdylora/contract';
 import { canonicalJson, writeFileDurably } from '@qdylora/checkpoint';
 import type { LevelReport, MeasuredLoss, RankReport, RankRow } from '@qdylora/eval';
+import { STORED_LEVEL } from '@qdylora/quant';
 import type { TrainResult } from '@qdylora/trainer';
 import { isEachRowTwice } from '../../config/distinct-rows.ts';
 import type { RunConfig } from '../../config/resolve-run.ts';
@@ -184,7 +185,6 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
     quantization,
     doubleQuantization,
     quantizationLevels,
-    levelSchedule,
     learningRate,
     lrScheduler,
     microBatchSize,
@@ -213,8 +213,8 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
         ? 'not quantized'
         : `${quantization}${doubleQuantization ? ' + double quantization' : ''}`,
     ],
-    ...(quantizationLevels.some((level) => level !== 4)
-      ? [['Quantization levels', `${quantizationLevels.join(', ')} bits, ${levelSchedule}`] as const]
+    ...(quantizationLevels.some((level) => level !== STORED_LEVEL)
+      ? [['Quantization levels', levelsText(config)] as const]
       : []),
     ['Steps', result.step],
     ['Tokens', result.tokens.toLocaleString('en-US')],
@@ -229,6 +229,10 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
   ];
   return settings.map(([name, value]) => ({ name, value: String(value) }));
 }
+
+/** The levels, and how the steps choose among several. */
+const levelsText = ({ quantizationLevels, levelSchedule }: RunConfig): string =>
+  `${quantizationLevels.join(', ')} bits${quantizationLevels.length > 1 ? `, ${levelSchedule}` : ''}`;
 
 /** The evaluations of a run. */
 export const reportEvaluations = (events: readonly EventLine[]): ReportEvaluation[] =>

@@ -78,7 +78,7 @@ export async function shipRun(
   };
   const report = runReport(parts);
   writeReports(paths, report, reportPage(parts, report, nextCommand(config, report)));
-  const files = filesOf(opened);
+  const files = runFilesOf(opened);
   emit({ type: 'memory', ...usedMemory(marks, arraysBytes, chosen.deviceBytes !== null), forecastBytes });
   emit({ type: 'report', report, files });
   return { report, files };
@@ -102,7 +102,7 @@ function freeTrainingMemory({ run: { model, training } }: OpenedRun): void {
   collectGarbage();
 }
 
-function filesOf({ config: { outputDir }, run: { adapted } }: OpenedRun): RunFiles {
+function runFilesOf({ config: { outputDir }, run: { adapted } }: OpenedRun): RunFiles {
   const { adapter, model, reportJson, reportHtml } = runPaths(outputDir);
   return {
     outputDir,

@@ -169,10 +169,10 @@ function plainTensor({ name, entry }: LocatedWeight, ring: ReadingRing): TensorT
   return { name, dtype: 'BF16', shape, bytes: () => bytesIn(entry.readFloat32(), 'bf16') };
 }
 
-/** Stays in the second-level cache, and is one read of a file's usual stretch. */
+/** Small enough for the second-level cache. */
 const PIECE_BYTES = 2 ** 20;
 
-/** The bytes of a tensor, in one piece of memory again and again. */
+/** The bytes of a tensor, each piece in the same buffer: a piece is valid until the next one. */
 function* piecesOf({ byteLength, readInto }: TensorEntry): Generator<Uint8Array> {
   const piece = new Uint8Array(Math.min(PIECE_BYTES, byteLength));
   for (let at = 0; at < byteLength; at += PIECE_BYTES) {

@@ -25,10 +25,12 @@ export interface ShardWork {
   /** Writes one shard, all or nothing, while the caller goes on. */
   write(index: number, tensors: readonly TensorToStream[], blocks: WriteBlocks): Promise<void>;
   /**
-   * Moves all shards into the folder of a model under Hugging Face's names, with their index. Returns their
-   * bytes of tensors, and adds hashes computed while writing to `records`.
+   * Links all shards into the folder of a model under Hugging Face's names (copies them where there are no
+   * links), and writes their index. Adds the hashes that were computed while writing to `records`.
+   *
+   * @returns bytes of their tensors
    */
-  moveInto(folder: string, records: Map<string, FileRecord>): number;
+  linkInto(folder: string, records: Map<string, FileRecord>): number;
   remove(): void;
   /** Lets other processes work on it. */
   [Symbol.dispose](): void;
@@ -68,7 +70,7 @@ export function shardWork(outputDir: string, identity: unknown, count: number): 
         await streamSafetensors(path(index), tensors, { metadata: { format: 'pt' }, blocks }),
       );
     },
-    moveInto(target, records) {
+    linkInto(target, records) {
       const weightMap: Record<string, string> = Object.create(null) as Record<string, string>;
       let bytes = 0;
       for (let index = 0; index < count; index++) {
@@ -129,7 +131,7 @@ function linkOrCopy(from: string, to: string): void {
 }
 
 /** Sizes and times of the weight files: enough to see a change without reading them. */
-export function filesOf(path: string): unknown {
+export function weightFileStats(path: string): unknown {
   const names = statSync(path).isDirectory()
     ? readdirSync(path)
         .filter((name) => /\.(safetensors|gguf)$/.test(name))

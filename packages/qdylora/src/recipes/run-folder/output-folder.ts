@@ -35,8 +35,8 @@ export const resumeFrom = (value: string | null): ResumeFrom => (value === 'auto
 
 /**
  * Refuses a folder that is in use, holds something else or cannot be created, and a checkpoint that does not
- * exist, before anything expensive happens. Also a run that has ended and has no checkpoint to go on from, or
- * that of another run: its results would be replaced. Writes nothing.
+ * exist, before anything expensive happens. Refuses to resume in a folder with results, too, where no
+ * checkpoint is left or `resume` names one of another run: the results would be replaced. Writes nothing.
  *
  * @throws QdyloraError BUSY_FOLDER, NOT_EMPTY, WRITE_FAILED, MISSING_FILE
  */

@@ -72,8 +72,9 @@ const defaultsOf = ({ seed, optimizer, ranks, lrScheduler }: RunConfig) =>
   }) satisfies Partial<Record<KeyName, unknown>>;
 
 /**
- * The values of keys that an identity has not, or has as null: a key set to its default is the same run.
- * Earlier versions have not stored evaluations that levels follow: such a run can be resumed with any.
+ * Defaults for keys that a stored identity lacks or has as null, so that a key set to its default does not
+ * refuse a resume. Earlier versions did not store the keys of evaluations that levels follow; a run of theirs
+ * can be resumed with any.
  */
 export const absentValues = (config: RunConfig): Readonly<Record<string, unknown>> => ({
   ...Object.fromEntries(

@@ -30,7 +30,7 @@ export async function assistRun(
   requested: PreparedRun,
   { workers, device, signal }: AssistOptions,
 ): Promise<void> {
-  checkHooks('assist-run', { signal, device });
+  checkHooks('assistRun', { signal, device });
   const checkpoint = checkpointOf(requested);
   const session = openSession({ backend: requested.backend, device, signal, workers });
   using opened = await openRun(requested, session);

@@ -3,7 +3,15 @@ import { join } from 'node:path';
 import type { QdyloraError } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
 import { temporaryPlace, writeTinyModel, writeTinyRows } from '../../../test/tiny-model.ts';
-import { evaluate, finetune, planMemory, quantizeFolder, type FinetuneOptions } from '../../index.ts';
+import {
+  evaluate,
+  exportAdapter,
+  finetune,
+  mergeAdapter,
+  planMemory,
+  quantizeFolder,
+  type FinetuneOptions,
+} from '../../index.ts';
 
 const folder = temporaryPlace();
 const model = writeTinyModel(folder.in('model'));
@@ -97,12 +105,22 @@ describe('what only a program can give is refused by name before anything begins
     [
       'quantizeFolder',
       () => quantizeFolder({ model, outputDir: folder.in('never'), signal: controller }),
-      /\[quantize\] `signal` must be an AbortSignal/,
+      /\[quantizeFolder\] `signal` must be an AbortSignal/,
     ],
     [
       'planMemory',
       () => planMemory({ model, memoryBytes: '32GiB' as never }),
-      /\[plan\] `memoryBytes` must be a number > 0, or null \(got "32GiB"\)/,
+      /\[planMemory\] `memoryBytes` must be a number > 0, or null \(got "32GiB"\)/,
+    ],
+    [
+      'mergeAdapter',
+      () => mergeAdapter({ model, adapter: 'a', outputDir: folder.in('never'), onNotice: 5 as never }),
+      /\[mergeAdapter\] `onNotice` must be a function \(got 5\)/,
+    ],
+    [
+      'exportAdapter',
+      () => exportAdapter({ adapter: 'a', outputDir: folder.in('never'), onNotice: 5 as never }),
+      /\[exportAdapter\] `onNotice` must be a function \(got 5\)/,
     ],
     ['finetune without options', () => finetune(undefined as never).result, /`model` has no value/],
   ])('%s', async (_, call, message) => {

@@ -1,4 +1,3 @@
-import { missingKey } from '../../config/names/missing-key.ts';
 import { QdyloraError } from '@qdylora/contract';
 import {
   datasetBytes,
@@ -17,6 +16,7 @@ import {
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { closingNote, watchTemplate } from '../opening/chosen-template.ts';
 import type { ModelSource } from '../opening/open-source.ts';
+import type { PreparedRun } from './prepare-run.ts';
 import type { RunSession } from './run-session.ts';
 
 /**
@@ -53,7 +53,7 @@ export type RowOptions = Pick<
  * tokenizer is freed afterwards.
  */
 export async function readRows(
-  config: RunConfig,
+  config: PreparedRun,
   {
     openTokenizer,
     vocabularySize,
@@ -70,31 +70,14 @@ export async function readRows(
 /**
  * Reads the rows of a run.
  *
- * @throws QdyloraError BAD_CONFIG without a dataset, where two keys set the held-out rows, or where no row
- * goes through the chosen chat template; BAD_DATA, MISSING_FILE
+ * @throws QdyloraError BAD_CONFIG where no row goes through the chosen chat template; BAD_DATA, MISSING_FILE
  */
 async function loadRunData(
-  config: RunConfig,
+  config: PreparedRun,
   tokenizer: Tokenizer | null,
   { vocabularySize, signal }: { readonly vocabularySize: number; readonly signal?: AbortSignal },
 ): Promise<RunData> {
   const { dataset, evalDataset, valSetSize, seed } = config;
-  if (!dataset) throw missingKey('dataset', 'Name the rows to train on: --dataset rows.jsonl.');
-  if (evalDataset && valSetSize > 0) {
-    throw new QdyloraError('BAD_CONFIG', {
-      where: 'val_set_size',
-      problem:
-        `\`eval_dataset\` (${evalDataset.join(', ')}) and \`val_set_size\` (${valSetSize}) both ` +
-        'name the held-out rows.',
-      nextStep: 'Leave one of them out.',
-    });
-  }
-  if (config.packing && config.groupByLength)
-    throw new QdyloraError('BAD_CONFIG', {
-      where: 'group_by_length',
-      problem: '`packing` and `group_by_length` exclude each other.',
-      nextStep: 'Packing fills every sequence, so there is nothing left to group: leave one out.',
-    });
   const watched = watchTemplate(tokenizer, config.chatTemplate);
   const opened = await openTraining(dataset, config, {
     ...datasetOptions(config, watched.tokenizer, signal),
@@ -110,7 +93,7 @@ async function loadRunData(
     if (judged.length === 0) assertNoneNeeded(config);
     for (const example of judged) assertIdsFit(example, vocabularySize);
     const training = withFittingIds(opened.training, vocabularySize);
-    if (!opened.isStreamed) for (let i = 0; i < training.length; i++) training.at(i);
+    if (!opened.isStreamed) checkAllRows(training);
     return {
       ...opened,
       training,
@@ -216,6 +199,11 @@ async function openTraining(
 const readNote = ({ rows, truncated, truncatedAnswers, lostTokens, dropped }: RowCounts): string =>
   `Of ${rows} rows read while training, ${truncated} were cut to max_seq_length, ${truncatedAnswers} of ` +
   `which lost ${lostTokens} answer tokens; ${dropped} had nothing to predict and were left out.`;
+
+/** Reads each row once, so that a wrong id is refused now and not at the step that needs it. */
+function checkAllRows(source: ExampleSource): void {
+  for (let i = 0; i < source.length; i++) source.at(i);
+}
 
 /** Checks each example when it is read: streamed ones do not exist earlier. */
 function withFittingIds(source: ExampleSource, vocabularySize: number): ExampleSource {

@@ -5,7 +5,7 @@ import type { Example, ExampleSource } from '@qdylora/data';
 const EXAMPLES = 64;
 
 /** Most rows to read for them: some streamed rows have nothing to predict. */
-const MOST_ASKED = 1024;
+const MOST_ROWS_READ = 1024;
 
 /**
  * SHA-256 over tokens and labels of the first training examples. A run that is resumed with another
@@ -13,7 +13,7 @@ const MOST_ASKED = 1024;
  */
 export function tokensHash(training: ExampleSource): string {
   const first: Example[] = [];
-  for (let i = 0; first.length < EXAMPLES && i < Math.min(training.length, MOST_ASKED); i++) {
+  for (let i = 0; first.length < EXAMPLES && i < Math.min(training.length, MOST_ROWS_READ); i++) {
     const example = training.at(i);
     if (example) first.push(example);
   }

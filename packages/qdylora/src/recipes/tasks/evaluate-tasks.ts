@@ -72,7 +72,7 @@ export async function evaluateTasks({
   onProgress,
   ...options
 }: EvaluateTasksOptions = {}): Promise<TaskEvaluation> {
-  checkHooks('evaluate-tasks', { signal, onNotice, onProgress });
+  checkHooks('evaluateTasks', { signal, onNotice, onProgress });
   const hooks = { signal, onNotice, onProgress, backend: options.backend };
   return evaluateTasksFrom(valuesOfOptions(options), hooks);
 }
@@ -83,41 +83,67 @@ export async function evaluateTasksFrom(
   { backend, signal, onNotice = () => {}, onProgress }: RecipeHooks & { readonly backend?: BackendChoice },
 ): Promise<TaskEvaluation> {
   const config = checkModelValues(EVALUATE_TASKS_KEYS, explicit);
-  const chosen = chooseTasks(config);
+  const chosenTasks = chooseTasks(config);
   const adapter = config.adapter === null ? null : readAdapter(config.adapter);
   const ranks = adapter ? ranksOf(adapter, config.ranks) : [];
   for (const rank of ranks) warnOfUntrainedRank(adapter!, rank, onNotice);
   if (!adapter && Array.isArray(config.ranks)) onNotice(IDLE_RANKS);
-  const sandbox = config.allowCodeExecution ? openTaskSandbox(chosen, onNotice) : null;
+  const sandbox = config.allowCodeExecution ? openTaskSandbox(chosenTasks, onNotice) : null;
   using opened = await openModel(config, { adapter, backend, warn: onNotice, signal });
   const tokenizer = await requiredTokenizer(opened);
-  const requests = await requestsFor(chosen, config, { tokenizer, signal, tell: onNotice });
-  const views = [...(adapter && !config.compareWithBase ? [] : [null]), ...ranks];
-  await using models = openTaskModels(opened, { tokenizer, requests, views: views.length, signal });
+  const requests = await requestsFor(chosenTasks, config, { tokenizer, signal, tell: onNotice });
+  const judgedRanks = [...(adapter && !config.compareWithBase ? [] : [null]), ...ranks];
+  await using models = openTaskModels(opened, { tokenizer, requests, rankCount: judgedRanks.length, signal });
   tellCuts(requests, { encode: models.encode, maxLength: longestSequenceOf(opened.model), tell: onNotice });
-  const judging: Judging = { config, chosen, opened, tokenizer, requests, models, date: new Date(), sandbox };
+  const judging: Judging = {
+    config,
+    chosenTasks,
+    opened,
+    tokenizer,
+    requests,
+    models,
+    date: new Date(),
+    sandbox,
+  };
+  const { judged, races } = await judgeAll(judging, judgedRanks, { signal, onProgress });
+  return summaryOf(judging, judged, races);
+}
+
+/**
+ * Judges all ranks at the same time, after a race where `racing` is set.
+ *
+ * @param judgedRanks null: the base
+ * @throws QdyloraError ABORTED with what was judged before
+ */
+async function judgeAll(
+  judging: Judging,
+  judgedRanks: readonly (number | null)[],
+  { signal, onProgress }: Pick<RecipeHooks, 'signal' | 'onProgress'>,
+): Promise<{ judged: readonly JudgedView[]; races: readonly TaskRace[] }> {
+  const { config, chosenTasks, opened, models, requests } = judging;
+  const { encode } = models;
   const answersOf = await modelAnswers(opened, config);
   const judged: JudgedView[] = [];
   let races: readonly TaskRace[] = [];
   try {
+    const ranks = judgedRanks.filter((rank) => rank !== null);
     if (config.racing && ranks.length > 1)
       races = await raceTasks(ranks, requests, {
         signal,
         onProgress,
-        groups: chosen.groups,
+        groups: chosenTasks.groups,
         modelAt: (rank) => models.at(rank),
-        encode: models.encode,
+        encode,
         answersOf,
       });
     const progressOf = progressOfViews(onProgress);
     const judgeRank = async (rank: number | null): Promise<void> => {
       const remaining = requestsOfRank(rank, requests, races);
       if (remaining.length === 0) return;
-      const { encode } = models;
-      const hooks = { signal, ...progressOf(), cache: answersOf(rank), encode };
-      judged.push(await judgeView({ ...judging, requests: remaining }, rank, hooks));
+      const answering = { signal, ...progressOf(), cache: answersOf(rank), encode };
+      judged.push(await judgeView({ ...judging, requests: remaining }, rank, answering));
     };
-    const judgements = views.map(judgeRank);
+    const judgements = judgedRanks.map(judgeRank);
     await Promise.allSettled(judgements);
     judged.sort((a, b) => (a.rank ?? 0) - (b.rank ?? 0));
     await Promise.all(judgements);
@@ -125,7 +151,7 @@ export async function evaluateTasksFrom(
     if (!QdyloraError.isInstance(error) || error.code !== 'ABORTED') throw error;
     throw stoppedEarly(error, judged, judging);
   }
-  return summaryOf(judging, judged, races);
+  return { judged, races };
 }
 
 /** The sandbox for programs, before anything is loaded; null where no task has any. */
@@ -140,7 +166,7 @@ function openTaskSandbox({ tasks }: ChosenTasks, tell: Warn): Sandbox | null {
 /** What is the same for all ranks of an evaluation. */
 interface Judging {
   readonly config: EvaluateTasksConfig;
-  readonly chosen: ChosenTasks;
+  readonly chosenTasks: ChosenTasks;
   readonly opened: OpenModel;
   readonly tokenizer: Tokenizer;
   readonly requests: readonly TaskRequests[];
@@ -157,14 +183,14 @@ interface JudgedView extends ScoredView {
 }
 
 async function judgeView(
-  { config, chosen, opened, tokenizer, requests, models, date, sandbox }: Judging,
+  { config, chosenTasks, opened, tokenizer, requests, models, date, sandbox }: Judging,
   rank: number | null,
   hooks: Pick<AnswerOptions, 'signal' | 'onPassCount' | 'onProgress' | 'cache' | 'encode'>,
 ): Promise<JudgedView> {
   const model = models.at(rank);
   const answered = await judgeTasks(requests, model, hooks);
   const scores = sandbox ? await judgePrograms(answered, sandbox, hooks.signal) : answered;
-  const groups = scoreGroups(chosen.groups, scores).filter(({ metrics }) => metrics.length > 0);
+  const groups = scoreGroups(chosenTasks.groups, scores).filter(({ metrics }) => metrics.length > 0);
   const facts = factsOf(opened, rank, config, { date, tokenizer, maxLength: model.maxLength });
   const { outputDir: folder } = config;
   const file =
@@ -176,7 +202,7 @@ async function judgeView(
 
 /** Compares the ranks that were judged, and writes the report. */
 function summaryOf(
-  { opened, config, chosen }: Judging,
+  { opened, config, chosenTasks }: Judging,
   judged: readonly JudgedView[],
   races: readonly TaskRace[],
 ): TaskEvaluation {
@@ -185,7 +211,7 @@ function summaryOf(
     alpha: config.racing ? DEFAULT_ALPHA * (1 - RACE_SHARE) : DEFAULT_ALPHA,
     adapterBytes: (rank) => adapterBytes(opened.adapter?.adapted.model, rank),
   });
-  const recommendation = recommendRanks(comparisons, scoreGroups(chosen.groups, []), races);
+  const recommendation = recommendRanks(comparisons, scoreGroups(chosenTasks.groups, []), races);
   const compared = { model: opened.source.name, comparisons, recommendation, races };
   return {
     ...compared,
@@ -222,11 +248,11 @@ function stoppedEarly(
 }
 
 const requestsFor = (
-  chosen: ChosenTasks,
+  chosenTasks: ChosenTasks,
   { taskData, numFewshot, limit, applyChatTemplate }: EvaluateTasksConfig,
   { tokenizer, ...hooks }: Pick<TaskRunOptions, 'signal' | 'tell'> & { readonly tokenizer: Tokenizer },
 ): Promise<readonly TaskRequests[]> =>
-  requestsOfTasks(chosen, {
+  requestsOfTasks(chosenTasks, {
     ...hooks,
     taskData,
     numFewshot,
@@ -240,10 +266,10 @@ function chooseTasks({ tasks }: EvaluateTasksConfig): ChosenTasks {
   if (!tasks)
     throw missingKey('tasks', `Name tasks: --tasks gsm8k,arc_easy. There are ${TASK_NAMES.length}.`);
   const distinct = [...new Set(tasks)];
-  const own = distinct.filter(isTaskFile).map(readOwnTask);
-  const names = [...distinct.filter((name) => !isTaskFile(name)), ...own.map(({ name }) => name)];
+  const fileTasks = distinct.filter(isTaskFile).map(readOwnTask);
+  const names = [...distinct.filter((name) => !isTaskFile(name)), ...fileTasks.map(({ name }) => name)];
   const repeated = names.find((name, i) => names.indexOf(name) < i);
-  if (repeated === undefined) return findTasks(names, own);
+  if (repeated === undefined) return findTasks(names, fileTasks);
   throw new QdyloraError('BAD_CONFIG', {
     where: 'tasks',
     problem: `Two tasks have the name ${repeated}, so one would be left out`,

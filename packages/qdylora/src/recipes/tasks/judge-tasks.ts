@@ -27,11 +27,11 @@ export interface TaskRunOptions extends Pick<PromptOptions, 'chatTemplate' | 'is
 /** The requests of all tasks: the same for every rank. */
 export async function requestsOfTasks(
   { tasks }: ChosenTasks,
-  { taskData, signal, tell, numFewshot: chosen, ...prompts }: TaskRunOptions,
+  { taskData, signal, tell, numFewshot: requestedFewshot, ...prompts }: TaskRunOptions,
 ): Promise<readonly TaskRequests[]> {
   const requests: TaskRequests[] = [];
   for (const task of tasks) {
-    const numFewshot = fewshotCount(task, chosen);
+    const numFewshot = fewshotCount(task, requestedFewshot);
     const readSplit =
       taskData === null ? readSplitOnHub(task, { signal, tell }) : readSplitIn(taskData, task, signal);
     const documents = await readDocuments(task, readSplit, numFewshot > 0);
@@ -46,10 +46,10 @@ export async function judgeTasks(
   model: TokenModel,
   options: AnswerOptions & { readonly resamples?: number },
 ): Promise<readonly TaskScores[]> {
-  const asked = tasks.flatMap(({ task, documents }) =>
+  const allRequests = tasks.flatMap(({ task, documents }) =>
     documents.flatMap(({ requests }) => requests.flatMap((request) => repeated(request, task.repeats))),
   );
-  const { responses } = await answerRequests(asked, model, options);
+  const { responses } = await answerRequests(allRequests, model, options);
   let next = 0;
   return tasks.map((requests) => {
     const { repeats } = requests.task;

@@ -1,5 +1,5 @@
 import type { Tokenizer } from '@qdylora/data';
-import type { RunFacts } from '@qdylora/eval';
+import { DEFAULT_RESAMPLES, FEWSHOT_SEED, HARNESS_VERSION, type RunFacts } from '@qdylora/eval';
 import { VERSION } from '../../version.ts';
 import type { OpenModel } from '../opening/open-model.ts';
 import type { EvaluateTasksConfig } from './evaluate-tasks-config.ts';
@@ -26,11 +26,11 @@ export function factsOf(
       ['model_dtype', opened.computeDtype],
       ['tasks', tasks],
       ['limit', limit],
-      ['bootstrap_iters', 100_000],
-      ['fewshot_seed', 1234],
+      ['bootstrap_iters', DEFAULT_RESAMPLES],
+      ['fewshot_seed', FEWSHOT_SEED],
     ]),
     date: Math.floor(date.getTime() / 1000),
-    lm_eval_version: '0.4.13',
+    lm_eval_version: HARNESS_VERSION,
     qdylora_version: VERSION,
     tokenizer_pad_token: special(tokenizer.padId),
     tokenizer_eos_token: special(tokenizer.eosId),

@@ -22,7 +22,7 @@ export function readSplitIn(folder: string, task: TaskDefinition, signal?: Abort
   const places = placesOf(folder, task);
   return async (split) => {
     for (const place of places) {
-      const files = filesOf(place, split);
+      const files = splitFilesIn(place, split);
       if (files.length === 0) continue;
       return readAll(files, signal);
     }
@@ -45,7 +45,7 @@ function placesOf(folder: string, { name, datasetPath, datasetName }: TaskDefini
   );
 }
 
-function filesOf(place: string, split: string): readonly string[] {
+function splitFilesIn(place: string, split: string): readonly string[] {
   if (!existsSync(place) || !statSync(place).isDirectory()) return [];
   const single = TYPES.map((type) => join(place, `${split}.${type}`)).find((file) => existsSync(file));
   if (single) return [single];

@@ -25,7 +25,7 @@ export interface TaskModelsOptions {
   readonly tokenizer: Tokenizer;
   readonly requests: readonly TaskRequests[];
   /** Ranks that are judged together, the base included. */
-  readonly views: number;
+  readonly rankCount: number;
   /** Ends all requests. */
   readonly signal: AbortSignal | undefined;
 }
@@ -39,7 +39,7 @@ const KV_BYTES = 2 ** 30;
 
 export function openTaskModels(
   opened: OpenModel,
-  { tokenizer, requests, views, signal }: TaskModelsOptions,
+  { tokenizer, requests, rankCount, signal }: TaskModelsOptions,
 ): TaskModels {
   const { model, adapter, source, computeDtype, level } = opened;
   const base: DecodeView = adapter?.adapted.base({ level }) ?? {
@@ -63,7 +63,7 @@ export function openTaskModels(
     engine,
     tokenizer,
     stopIds: [...new Set([...source.stopIds, ...(tokenizer.eosId === null ? [] : [tokenizer.eosId])])],
-    concurrency: Math.ceil(MOST_RUNNING / views),
+    concurrency: Math.ceil(MOST_RUNNING / rankCount),
   };
   const onAbort = (): void => void engine.close();
   signal?.addEventListener('abort', onAbort);

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { canonicalJson, writeFileDurably } from '@qdylora/checkpoint';
 import { snakeCased } from '@qdylora/contract';
-import type { RankRecommendation, ScoreReport } from '@qdylora/eval';
+import { HARNESS_VERSION, type RankRecommendation, type ScoreReport } from '@qdylora/eval';
 import { canCompareRanks, type TaskResults } from '../../report/read-tasks.ts';
 import { renderReport } from '../../report/render-report.ts';
 import { exportCommand } from '../outputs/next-command.ts';
@@ -55,7 +55,7 @@ function pageData(model: string, tasks: TaskResults, { adapter, limit, numFewsho
     Tasks: byTask.map(({ task }) => task).join(', '),
     'Examples in a prompt': numFewshot === null ? 'those of the task' : String(numFewshot),
     Limit: limit === null ? 'all documents' : String(limit),
-    Numbers: 'those of lm-evaluation-harness 0.4.13',
+    Numbers: `those of lm-evaluation-harness ${HARNESS_VERSION}`,
   };
   return {
     model,

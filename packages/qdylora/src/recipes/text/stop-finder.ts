@@ -8,18 +8,18 @@ export interface StopFinder {
 
 /** @param stops not empty strings; the one that begins first in the text counts */
 export function createStopFinder(stops: readonly string[]): StopFinder {
-  let held = '';
+  let pendingText = '';
   return {
     push(piece) {
-      held += piece;
-      const found = stops.map((stop) => held.indexOf(stop)).filter((at) => at >= 0);
-      if (found.length > 0) return { text: held.slice(0, Math.min(...found)), isStopped: true };
-      const safe = held.length - longestBeginning(held, stops);
-      const text = held.slice(0, safe);
-      held = held.slice(safe);
+      pendingText += piece;
+      const found = stops.map((stop) => pendingText.indexOf(stop)).filter((at) => at >= 0);
+      if (found.length > 0) return { text: pendingText.slice(0, Math.min(...found)), isStopped: true };
+      const safe = pendingText.length - longestBeginning(pendingText, stops);
+      const text = pendingText.slice(0, safe);
+      pendingText = pendingText.slice(safe);
       return { text, isStopped: false };
     },
-    finish: () => held,
+    finish: () => pendingText,
   };
 }
 

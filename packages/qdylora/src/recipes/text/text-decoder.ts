@@ -11,7 +11,10 @@ export interface DecodedPiece {
 /** Turns token ids into text, one after another. */
 export interface TextDecoder {
   push(id: number): DecodedPiece;
-  /** What is left at the end: the characters of an incomplete one. */
+  /**
+   * The text after the last complete character: U+FFFD for each byte sequence that the answer leaves
+   * incomplete.
+   */
   finish(): string;
 }
 
@@ -37,7 +40,7 @@ export function createTextDecoder(
   const ids = wholeContext(tokenizer, context);
   let before = 0; // first token that is decoded again
   let done = ids.length; // tokens whose text was returned
-  let held = ''; // text behind these, which is not complete
+  let incompleteText = ''; // behind these
   const decode = (from: number, to: number): string =>
     tokenizer.decode(ids.slice(from, to), { skipSpecialTokens });
   const rest = (): string => decode(before, ids.length).slice(decode(before, done).length);
@@ -47,13 +50,13 @@ export function createTextDecoder(
       const text = decode(before, ids.length);
       const piece = text.slice(decode(before, done).length);
       if (piece === '' || !isWhole(text)) {
-        held = piece;
+        incompleteText = piece;
         return { text: '', begin: 0 };
       }
-      const begin = countCommonCharacters(held, piece);
+      const begin = countCommonCharacters(incompleteText, piece);
       before = done;
       done = ids.length;
-      held = '';
+      incompleteText = '';
       return { text: piece, begin };
     },
     finish: rest,

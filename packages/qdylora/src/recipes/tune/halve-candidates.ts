@@ -11,8 +11,9 @@ export interface Candidate {
 /** How far a candidate came. */
 export interface TriedCandidate extends Candidate {
   readonly steps: number;
-  /** The newest judged loss; not finite where the candidate diverged. */
+  /** The newest judged loss; NaN where a step overflowed. */
   readonly loss: number;
+  /** The loss is NaN, or above that of the start. */
   readonly hasDiverged: boolean;
   /** Losses after each of its rounds. */
   readonly history: readonly { readonly step: number; readonly loss: number }[];
@@ -20,7 +21,7 @@ export interface TriedCandidate extends Candidate {
 
 /** Trains one candidate from where it stopped, and frees what it needs. */
 export interface Trial {
-  /** Trains up to `step` and judges. `loss` is not finite, and fewer steps count, if it diverges before. */
+  /** Trains up to `step` and judges. `loss` is NaN, with fewer steps, if a step overflows before. */
   trainTo(step: number): Promise<{ readonly steps: number; readonly loss: number }>;
   dispose(): void;
 }

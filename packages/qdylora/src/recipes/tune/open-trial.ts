@@ -40,7 +40,7 @@ export interface TrialOptions extends Pick<Candidate, 'learningRate' | 'loraAlph
 /** A trial that a range test steps by hand, each step at its own rate. */
 export interface SteppedTrial extends Disposable {
   /** Takes optimizer step `step`; steps follow one another from 0 on. */
-  take(step: number, learningRate: number): Promise<StepOutcome>;
+  takeStep(step: number, learningRate: number): Promise<StepOutcome>;
   /**
    * Mean over the judged ranks of the loss over the judged rows. As long as the largest rank trains alone,
    * the loss of that one: the others are not trained yet.
@@ -70,7 +70,7 @@ export async function openTrial(
     disposeStart();
   };
   return {
-    async take(step, rate) {
+    async takeStep(step, rate) {
       if (step >= wideSteps && !isSorted) {
         await sortAdapterRows(adapted, optimizer);
         isSorted = true;
@@ -140,7 +140,7 @@ export function candidateTrial(trial: SteppedTrial, rateAt: (step: number) => nu
   return {
     async trainTo(step) {
       for (; done < step; done++) {
-        const { status } = await trial.take(done, rateAt(done));
+        const { status } = await trial.takeStep(done, rateAt(done));
         if (status === 'non_finite') return { steps: done + 1, loss: NaN };
       }
       return { steps: done, loss: await trial.judge() };

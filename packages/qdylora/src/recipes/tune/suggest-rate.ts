@@ -7,8 +7,8 @@ export interface RangePoint {
 
 export interface RangeSuggestion {
   readonly learningRate: number;
-  /** Where the smoothed loss falls fastest over the logarithm of the rate; null where it never falls. */
-  readonly steepest: number | null;
+  /** Where the smoothed loss falls fastest over the logarithm of the rate. */
+  readonly steepest: number;
   /** The first rate at which the loss diverges; null where it does not. */
   readonly divergence: number | null;
   /** The smoothed loss of each step before the divergence. */
@@ -75,7 +75,7 @@ function smooth(points: readonly RangePoint[]): RangePoint[] {
 /** Flatter slopes are rounding. */
 const LEAST_SLOPE = 1e-9;
 
-/** The middle of the interval in which the loss falls fastest over log(rate), up to the lowest loss. */
+/** The middle of the interval in which the loss falls fastest over log(rate); null where it never falls. */
 function steepestOf(smoothed: readonly RangePoint[]): number | null {
   let steepest: { readonly slope: number; readonly rate: number } | null = null;
   for (let i = 1; i < smoothed.length; i++) {

@@ -27,7 +27,7 @@ export async function testRange(
   using trial = await openTrial(setting, { ...config, wideSteps: run.training.wideSteps ?? 0 });
   const points: RangePoint[] = [];
   for (const [step, learningRate] of rates.entries()) {
-    const { loss, status } = await trial.take(step, learningRate);
+    const { loss, status } = await trial.takeStep(step, learningRate);
     if (status !== 'no_tokens') points.push({ learningRate, loss });
     onProgress?.({ done: step + 1, total });
     if (hasDiverged(points)) break;
@@ -44,7 +44,7 @@ export async function testRange(
     });
   const { steepest, divergence } = suggestion;
   notice(
-    `The loss falls fastest at ${steepest!.toExponential(1)}` +
+    `The loss falls fastest at ${steepest.toExponential(1)}` +
       (divergence === null
         ? ', and does not diverge in the range.'
         : ` and diverges at ${divergence.toExponential(1)}.`),

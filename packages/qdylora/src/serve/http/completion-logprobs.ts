@@ -16,7 +16,7 @@ export interface CompletionLogprobs {
 }
 
 /** JSON has no infinity; OpenAI writes −9999 for what cannot happen. */
-export const LEAST_LOGPROB = -9999;
+const LEAST_LOGPROB = -9999;
 export const finite = (logProbability: number): number =>
   Number.isFinite(logProbability) ? logProbability : LEAST_LOGPROB;
 
@@ -31,12 +31,12 @@ export function logprobsOfTokens(
   return {
     tokens: tokens.map(({ id }) => tokenizer.tokenText(id)),
     token_logprobs: tokens.map(({ logProbability }) => finite(logProbability!)),
-    top_logprobs: tokens.map((token) => byText(withOwn(token), tokenizer)),
+    top_logprobs: tokens.map((token) => byText(withChosenToken(token), tokenizer)),
     text_offset: tokens.map(({ offset }) => offset + shift),
   };
 }
 
-const withOwn = ({ id, logProbability, top }: WrittenToken): readonly TokenChance[] => [
+const withChosenToken = ({ id, logProbability, top }: WrittenToken): readonly TokenChance[] => [
   ...top,
   { id, logProbability: logProbability! },
 ];
@@ -65,18 +65,18 @@ export function logprobsOfPrompt(
   { tokenizer, topCount, hiddenCount }: PromptLogprobsOptions,
 ): CompletionLogprobs {
   const perToken = scores.topIds.length / ids.length;
-  const own = (i: number): number => scores.logProbabilities[i - 1];
+  const logProbabilityAt = (i: number): number => scores.logProbabilities[i - 1];
   const topOf = (i: number): TokenChance[] => {
     const top = Array.from({ length: topCount }, (_, k) => {
       const at = (i - 1) * perToken + k;
       const id = scores.topIds[at];
-      return { id, logProbability: id === ids[i] ? own(i) : scores.topLogProbabilities[at] };
+      return { id, logProbability: id === ids[i] ? logProbabilityAt(i) : scores.topLogProbabilities[at] };
     });
-    return [...top, { id: ids[i], logProbability: own(i) }];
+    return [...top, { id: ids[i], logProbability: logProbabilityAt(i) }];
   };
   return {
     tokens: ids.map((id) => tokenizer.tokenText(id)),
-    token_logprobs: ids.map((_, i) => (i === 0 ? null : finite(own(i)))),
+    token_logprobs: ids.map((_, i) => (i === 0 ? null : finite(logProbabilityAt(i)))),
     top_logprobs: ids.map((_, i) => (i === 0 ? null : byText(topOf(i), tokenizer))),
     text_offset: offsetsOf(ids, tokenizer, hiddenCount),
   };

@@ -5,7 +5,7 @@ const ids = z.array(z.number().int().gte(0)).min(1);
 const text = z.string();
 
 /** Tokens that OpenAI's completions write without `max_tokens`. */
-export const DEFAULT_MAX_TOKENS = 16;
+const DEFAULT_MAX_TOKENS = 16;
 
 const completionFields = z.strictObject({
   ...SAMPLING_FIELDS,

@@ -33,8 +33,8 @@ export interface Completion {
 export function beginCompletion(service: Service, request: CompletionRequest, life: RequestLife): Completion {
   const model = service.models.find(request.model);
   const { tokenizer } = model.adapter;
-  const given = promptsOf(request);
-  const prompts = given.map((prompt) =>
+  const requestPrompts = promptsOf(request);
+  const prompts = requestPrompts.map((prompt) =>
     typeof prompt === 'string' ? encodeSequenceStart(tokenizer, prompt) : [...prompt],
   );
   const hasLogprobs = request.logprobs !== null && request.logprobs !== undefined;
@@ -61,7 +61,7 @@ export function beginCompletion(service: Service, request: CompletionRequest, li
   const partsOf = (choice: Choice): AsyncIterable<CompletionPart> =>
     completionParts(choice, request, {
       model,
-      echoed: request.echo ? given[Math.floor(choice.index / (request.n ?? 1))] : null,
+      echoed: request.echo ? requestPrompts[Math.floor(choice.index / (request.n ?? 1))] : null,
     });
   return {
     async whole() {

@@ -2,7 +2,7 @@ import type { QdyloraError } from '@qdylora/contract';
 import type { Context, Hono, MiddlewareHandler } from 'hono';
 import type { SSEStreamingApi } from 'hono/streaming';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import type { ListedModel } from '../served-models.ts';
+import type { ListedModel, ServedModel } from '../served-models.ts';
 import { ApiError, apiErrorOf, errorBody, plainMessage } from './api-error.ts';
 import { beginChatCompletion } from './chat-completions.ts';
 import { readChatRequest } from './chat-request.ts';
@@ -125,13 +125,14 @@ export async function createApp(service: Service, options: AppOptions): Promise<
 async function modelBody(c: Context, { models }: Service): Promise<JsonBody> {
   const body = await jsonBody(c);
   const { model } = (body.value ?? {}) as { model?: unknown };
-  if (typeof model === 'string') assertServed(model, models);
+  if (typeof model === 'string') servedModel(model, models);
   return body;
 }
 
-function assertServed(id: string, models: Service['models']): void {
+/** @throws ApiError 404 for a name that is not served */
+function servedModel(id: string, models: Service['models']): ServedModel {
   try {
-    models.find(id);
+    return models.find(id);
   } catch (error) {
     throw new ApiError(404, 'model_not_found', plainMessage(error as QdyloraError), 'model');
   }
@@ -179,11 +180,10 @@ function addFacts(app: App, service: Service, { page, memoryUsage }: AppOptions)
   app.get('/v1/models', (c) => c.json({ object: 'list', data: models.list.map(modelJson) }));
   app.get('/v1/models/:id', (c) => {
     const id = c.req.param('id');
-    assertServed(id, models);
-    const { adapter, rank } = models.find(id);
-    const { name, recommendedRank, style } = adapter;
-    const listed = { id, rank, adapter: name, isRecommended: rank === recommendedRank, ...style };
-    return c.json(modelJson({ ...listed, usesTemplate: style.usesTemplate }));
+    const { adapter, rank } = servedModel(id, models);
+    const isRecommended = rank === adapter.recommendedRank;
+    const { usesTemplate } = adapter.style;
+    return c.json(modelJson({ id, rank, adapter: adapter.name, isRecommended, usesTemplate }));
   });
   app.get('/health', (c) =>
     closing.aborted ? c.json({ status: 'shutting down' }, 503) : c.json({ status: 'ok' }),

@@ -26,7 +26,7 @@ export function findJsonCalls(text: string, marker: string, names: ReadonlySet<s
   });
 }
 
-/** What stands before the arguments of a call. An id in it is not used: each call gets a new one. */
+/** The part of a call before its arguments. An id in it is not used: each call gets a new one. */
 const HEAD = /\[TOOL_CALLS\]\s*([\w-]+)\s*(?:\[CALL_ID\][^[\]{}]*)?\[ARGS\]\s*/y;
 
 /** Calls in the form `[TOOL_CALLS]name[ARGS]{…}` or `[TOOL_CALLS]name[CALL_ID]id[ARGS]{…}`. */
@@ -54,7 +54,7 @@ function findCalls(text: string, readNext: (from: number) => NextCalls | null): 
   }
 }
 
-/** Where that ends which may lie between calls. */
+/** The index after white space and semicolons. */
 const skipBetween = (text: string, from: number): number => from + matchAt(BETWEEN, text, from)![0].length;
 
 /** @param pattern a sticky one */

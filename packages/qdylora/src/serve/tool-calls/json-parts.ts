@@ -1,4 +1,4 @@
-/** Texts of JSON, which may hold the others, and the marks that structure it. */
+/** Strings of JSON (they may contain the other tokens) and its structural characters. */
 export const JSON_TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]/g;
 
 /**
@@ -24,8 +24,8 @@ export function partsOf(json: string): string[] {
 }
 
 /**
- * Where the list or the object ends that begins at a place of a text, by its brackets; -1 where none begins
- * there, or it has no end.
+ * The index after the list or object that begins at `from`, by its brackets; -1 where none begins there or it
+ * is not closed.
  */
 export function endOfValue(text: string, from: number): number {
   if (text[from] !== '{' && text[from] !== '[') return -1;

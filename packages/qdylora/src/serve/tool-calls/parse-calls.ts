@@ -14,8 +14,12 @@ function readCall(text: string, names: ReadonlySet<string>): ToolCall | null {
   const { name } = call;
   if (typeof name !== 'string') return null;
   const key = ['arguments', 'parameters'].find((each) => (call[each] ?? null) !== null);
-  const given = key === undefined ? '{}' : call[key];
-  return callOf(name, typeof given === 'string' ? given.trim() : valueText(text, key!), names);
+  const callArguments = key === undefined ? '{}' : call[key];
+  return callOf(
+    name,
+    typeof callArguments === 'string' ? callArguments.trim() : valueText(text, key!),
+    names,
+  );
 }
 
 /** A call of a tool with these arguments; null where `names` has no such tool, or they are no object. */

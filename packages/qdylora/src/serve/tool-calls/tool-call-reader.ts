@@ -28,39 +28,39 @@ const [OPEN, CLOSE] = CALL_MARKERS.tagged;
  * behind the last one, is not part of the text.
  */
 function taggedReader(names: ReadonlySet<string>): ToolCallReader {
-  let held = '';
+  let pendingText = '';
   let hasCalls = false;
-  /** Takes the text before the next tag that may be a call; `held` begins with the white space before it. */
+  /** Takes the text before the next tag that may be a call. The white space before the tag stays pending. */
   const takeText = (end: number): string => {
-    const text = held.slice(0, end).trimEnd();
-    held = held.slice(text.length);
+    const text = pendingText.slice(0, end).trimEnd();
+    pendingText = pendingText.slice(text.length);
     return text;
   };
   return {
     push(piece) {
-      held += piece;
+      pendingText += piece;
       let text = '';
       const calls: ToolCall[] = [];
       for (;;) {
-        const open = held.indexOf(OPEN);
-        const close = open < 0 ? -1 : held.indexOf(CLOSE, open);
+        const open = pendingText.indexOf(OPEN);
+        const close = open < 0 ? -1 : pendingText.indexOf(CLOSE, open);
         if (close < 0) {
-          text += takeText(open < 0 ? held.length - longestBeginning(held, [OPEN]) : open);
+          text += takeText(open < 0 ? pendingText.length - longestBeginning(pendingText, [OPEN]) : open);
           return { text, calls };
         }
-        const found = parseCalls(held.slice(open + OPEN.length, close), names);
+        const found = parseCalls(pendingText.slice(open + OPEN.length, close), names);
         const end = close + CLOSE.length;
-        text += found ? held.slice(0, open).trimEnd() : held.slice(0, end);
+        text += found ? pendingText.slice(0, open).trimEnd() : pendingText.slice(0, end);
         calls.push(...(found ?? []));
         hasCalls ||= found !== null;
-        held = held.slice(end);
+        pendingText = pendingText.slice(end);
       }
     },
     finish() {
-      const open = held.indexOf(OPEN);
-      const found = open < 0 ? null : parseCalls(held.slice(open + OPEN.length), names);
+      const open = pendingText.indexOf(OPEN);
+      const found = open < 0 ? null : parseCalls(pendingText.slice(open + OPEN.length), names);
       if (found) return { text: '', calls: found };
-      return { text: hasCalls && held.trim() === '' ? '' : held, calls: [] };
+      return { text: hasCalls && pendingText.trim() === '' ? '' : pendingText, calls: [] };
     },
   };
 }
@@ -77,25 +77,25 @@ function markedReader(format: keyof typeof FIRST, names: ReadonlySet<string>): T
   const first = FIRST[format];
   const find = (text: string): FoundCalls =>
     format === 'named' ? findNamedCalls(text, names) : findJsonCalls(text, marker, names);
-  let held = '';
+  let pendingText = '';
   let hasText = false;
   return {
     push(piece) {
-      held += piece;
-      if (!hasText && held.trimStart().startsWith(first)) return { text: '', calls: [] };
-      const open = held.indexOf(marker);
-      const end = open < 0 ? held.length - longestBeginning(held, [marker]) : open;
-      const text = held.slice(0, end).trimEnd();
-      held = held.slice(text.length);
+      pendingText += piece;
+      if (!hasText && pendingText.trimStart().startsWith(first)) return { text: '', calls: [] };
+      const open = pendingText.indexOf(marker);
+      const end = open < 0 ? pendingText.length - longestBeginning(pendingText, [marker]) : open;
+      const text = pendingText.slice(0, end).trimEnd();
+      pendingText = pendingText.slice(text.length);
       hasText ||= text !== '';
       return { text, calls: [] };
     },
     finish() {
-      const whole = find(held);
+      const whole = find(pendingText);
       if (whole.calls.length > 0 && whole.rest === '') return { text: '', calls: whole.calls };
-      const open = held.indexOf(marker);
-      const { calls, rest } = find(open < 0 ? '' : held.slice(open));
-      const text = calls.length > 0 ? held.slice(0, open).trimEnd() + rest : held;
+      const open = pendingText.indexOf(marker);
+      const { calls, rest } = find(open < 0 ? '' : pendingText.slice(open));
+      const text = calls.length > 0 ? pendingText.slice(0, open).trimEnd() + rest : pendingText;
       return { text, calls };
     },
   };

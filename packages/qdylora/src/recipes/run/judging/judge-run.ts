@@ -1,4 +1,3 @@
-import { JUDGED_TOKENS } from './judged-tokens.ts';
 import { QdyloraError } from '@qdylora/contract';
 import type { Example } from '@qdylora/data';
 import {
@@ -14,8 +13,8 @@ import {
   type RankReport,
 } from '@qdylora/eval';
 import { anchorLevel, modelAtLevel } from '@qdylora/lora-dynamic';
-import { STORED_LEVEL } from '@qdylora/quant';
 import type { EvaluateOptions, RankLoss } from '@qdylora/trainer';
+import { JUDGED_TOKENS } from './judged-tokens.ts';
 import type { Judgement } from './judgement.ts';
 import type { ModelToTrain } from '../assemble-run.ts';
 import type { OpenedRun } from '../opened-run.ts';
@@ -51,17 +50,17 @@ export const judgeOf = (
         onProgress: (progress) => emit({ type: 'phase', phase: 'judging', ...progress }),
       });
 
-export interface JudgeOptions extends Omit<MeasureOptions, 'signal'> {
+interface JudgeOptions extends Omit<MeasureOptions, 'signal'> {
   readonly tokensPerBatch: number;
-  /** Quantization levels of the run; [4] by default. Losses between steps are those of the anchor. */
-  readonly levels?: readonly number[];
+  /** Quantization levels of the run. Losses between steps are those of the anchor. */
+  readonly levels: readonly number[];
 }
 
 /** @param heldOut rows; none of them may be trained on */
 function createJudge(
   { model, adapted }: ModelToTrain,
   heldOut: readonly Example[],
-  { tokensPerBatch, levels = [STORED_LEVEL], ...measuring }: JudgeOptions,
+  { tokensPerBatch, levels, ...measuring }: JudgeOptions,
 ): Judge {
   const task = perplexity(heldOut, { tokensPerBatch });
   const level = anchorLevel(levels);
@@ -157,12 +156,12 @@ type AtLevel = Parameters<typeof sweepLevels>[0];
 async function sweepKeeping(
   ...[atRank, ranks, task, options]: Required<Parameters<typeof sweepRanks>>
 ): Promise<Pick<Judgement, 'ranks' | 'rankLosses'>> {
-  const results: ExampleLosses[] = [];
+  let results: readonly ExampleLosses[] = [];
   const keepingTask: EvalTask = {
     name: task.name,
     async measure(views, measureOptions) {
-      results.push(...(await task.measure(views, measureOptions)));
-      return results;
+      results = await task.measure(views, measureOptions);
+      return [...results];
     },
   };
   const report = await sweepRanks(atRank, ranks, keepingTask, options);

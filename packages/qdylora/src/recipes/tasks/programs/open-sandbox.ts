@@ -30,9 +30,10 @@ const succeeds = (words: readonly string[]): boolean =>
   spawnSync(words[0], words.slice(1), { stdio: 'ignore', timeout: 10_000 }).status === 0;
 
 /**
- * Finds Python 3 and what isolates it. A program gets an empty environment, a temporary folder, 3 s, 1 GiB of
- * memory, files of at most 16 MiB, and no calls that start processes or remove files. Its files are those of
- * the user all the same: who needs more protection runs the command in a container.
+ * Finds Python 3 and what isolates it. A program gets PATH, LANG, and a temporary folder as HOME and TMPDIR,
+ * and no other variable. It may take 3 s and 1 GiB of memory, and write files of at most 16 MiB. Calls that
+ * start processes or remove files are replaced by None. It can still read every file that the user can read:
+ * for more protection run the command in a container.
  *
  * @throws QdyloraError UNSUPPORTED without Python 3, and on Windows
  */
