@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { packPrebuilt } from '../packages/cpu-kernels/scripts/pack-prebuilt.mjs';
@@ -78,7 +79,7 @@ async function lookInto({ manifest, tarball }) {
  * All tarballs together in an empty folder, as a user gets them with install scripts off; then each is
  * imported by plain Node.
  */
-function installAndImport(packs, prebuilt) {
+async function installAndImport(packs, prebuilt) {
   const home = mkdtempSync(join(temp, 'home-'));
   const dependencies = Object.fromEntries([
     ...packs.map(({ manifest, tarball }) => [manifest.name, `file:${tarball}`]),
@@ -120,6 +121,7 @@ function installAndImport(packs, prebuilt) {
     counts.imports++;
   }
   checkBrowserTypes(home);
+  await checkBundles(home);
   const command = runCommand(process.execPath, ['node_modules/qdylora/bin/qdylora.js', '--version'], {
     cwd: home,
     quiet: true,
@@ -149,6 +151,25 @@ function checkBrowserTypes(home) {
     writeFileSync(join(home, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['browser.ts'] }));
     const { status, stdout } = runCommand(process.execPath, [TYPE_CHECKER, '-p', home], { quiet: true });
     if (status !== 0) problems.push(`types with moduleResolution ${moduleResolution}: ${stdout.trim()}`);
+  }
+}
+
+/** Exports that need little of their package, and bytes that a minified bundle for a browser may have. */
+const SMALL_EXPORTS = [
+  { name: 'NF4_LEVELS', from: '@qdylora/quant', maxBytes: 1000 },
+  { name: 'rankSet', from: '@qdylora/lora-dynamic', maxBytes: 3000 },
+];
+
+/** A bundler leaves out what a program does not use. */
+async function checkBundles(home) {
+  for (const { name, from, maxBytes } of SMALL_EXPORTS) {
+    const { outputFiles, warnings } = await build({
+      stdin: { contents: `export { ${name} } from '${from}';`, resolveDir: home },
+      ...{ bundle: true, minify: true, write: false, platform: 'browser', format: 'esm', logLevel: 'silent' },
+    });
+    const bytes = outputFiles[0].contents.length;
+    if (bytes > maxBytes) problems.push(`${from}: a bundle of ${name} has ${bytes} bytes, not ≤ ${maxBytes}`);
+    for (const { text } of warnings) problems.push(`${from}: a bundle of ${name}: ${text}`);
   }
 }
 
@@ -232,7 +253,7 @@ try {
   const prebuilt = packPrebuilt(temp);
   if (prebuilt.why) console.log(`  the prebuilt kernels are not checked: ${prebuilt.why}`);
   else Object.assign(counts, { kernels: 0, fallbacks: 0 });
-  if (packs.length > 0) installAndImport(packs, prebuilt.why ? null : prebuilt);
+  if (packs.length > 0) await installAndImport(packs, prebuilt.why ? null : prebuilt);
 } finally {
   rmSync(temp, { recursive: true, force: true });
 }

@@ -1,4 +1,4 @@
 import { defineConfig } from 'tsup';
-import { build } from '../../tsup.base.ts';
+import { buildFiles } from '../../tsup.base.ts';
 
-export default defineConfig(build());
+export default defineConfig(buildFiles());

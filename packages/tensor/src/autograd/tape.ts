@@ -10,7 +10,7 @@ import {
 import { Parameter } from '../parameter.ts';
 import type { Tensor } from '../tensor.ts';
 import type { DifferentiableOp, Run } from './differentiable-op.ts';
-import { GradientStore } from './gradient-store.ts';
+import type { GradientStore } from './gradient-store.ts';
 import type { LazyCalls } from './lazy-calls.ts';
 
 type Tensors = Readonly<Record<string, Tensor | undefined>>;
