@@ -4,7 +4,7 @@ import { createHostBackend } from '@qdylora/contract';
 import type { TrainEvent } from '@qdylora/trainer';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect, describe, it } from 'vitest';
-import { temporaryPlace, writeTinyModel, writeTinyRows } from '../../../test/tiny-model.ts';
+import { tinyRun } from '../../../test/tiny-run.ts';
 import { finetune, type FinetuneOptions } from '../../index.ts';
 import { eventLineJsonSchema } from './event-line.ts';
 import { metricSinks } from './metric-sinks.ts';
@@ -14,22 +14,8 @@ const shipped = JSON.parse(readFileSync(new URL('../../../events.schema.json', i
 };
 const validate = new Ajv2020({ strict: true, allErrors: true, discriminator: false }).compile(shipped);
 
-const folder = temporaryPlace();
-const model = writeTinyModel(folder.in('model'));
-const rows = writeTinyRows(folder.in('rows.jsonl'));
-const common = {
-  model,
-  dataset: rows,
-  valSetSize: 4,
-  ranks: [1, 2, 4],
-  backend: 'host',
-  quantization: 'none',
-  microBatchSize: 2,
-  learningRate: 2e-2,
-  maxSteps: 4,
-  saveSteps: 2,
-  evalSteps: 2,
-} as const;
+const { folder, common: sixSteps } = tinyRun();
+const common = { ...sixSteps, maxSteps: 4, evalSteps: 2 } as const;
 
 type Line = Record<string, unknown> & { readonly type: string };
 const linesOf = (outputDir: string): Line[] =>

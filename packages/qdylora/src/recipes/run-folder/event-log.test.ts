@@ -5,14 +5,12 @@ import type { FileSystem } from '@qdylora/checkpoint';
 import { thisProcess, type TrainEvent } from '@qdylora/trainer';
 import { MemoryFileSystem } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
-import { temporaryPlace, writeTinyModel, writeTinyRows } from '../../../test/tiny-model.ts';
+import { tinyRun } from '../../../test/tiny-run.ts';
 import { finetune, type FinetuneEvent, type LogWarningEvent } from '../../index.ts';
 import { openEventLog } from './event-log.ts';
 
 const CODES = ['ENOSPC', 'EIO', 'EROFS', 'EMFILE'] as const;
-const folder = temporaryPlace();
-const model = writeTinyModel(folder.in('model'));
-const rows = writeTinyRows(folder.in('rows.jsonl'));
+const { folder, common: sixSteps } = tinyRun();
 const saved = (step: number): TrainEvent => ({
   type: 'checkpoint',
   path: `step-${step}`,
@@ -125,19 +123,7 @@ describe('the log of events', () => {
 });
 
 describe('a run whose log', () => {
-  const common = {
-    model,
-    dataset: rows,
-    valSetSize: 4,
-    ranks: [1, 2, 4],
-    backend: 'host',
-    quantization: 'none',
-    microBatchSize: 2,
-    learningRate: 2e-2,
-    maxSteps: 6,
-    saveSteps: 2,
-    evalSteps: 3,
-  } as const;
+  const common = { ...sixSteps, evalSteps: 3 } as const;
   const warningsOf = (events: readonly FinetuneEvent[]) =>
     events.filter((event): event is Extract<FinetuneEvent, { type: 'warning' }> => event.type === 'warning');
   async function trained(
