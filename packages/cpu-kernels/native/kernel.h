@@ -144,6 +144,9 @@ QD_INLINE constexpr Size times(Size a, Size b, Size c, More... more) {
     if (::qdylora::isGiven(array)) QD_NEED(array, elements); \
   } while (0)
 
+// The most arguments of a kernel: the door reads them into arrays of this length.
+constexpr int MAX_ARGUMENTS = 96;
+
 // A list among the arguments of a kernel: the number of records at `first`, then `most` records of `width`
 // arguments, which have these names.
 struct ListShape {
@@ -322,6 +325,7 @@ template <class Result, class... P, Result (*Function)(P...)>
 struct Erased<Function> {
   static constexpr bool returnsNumber = !__is_same(Result, Status);
   static constexpr int width = (Parameter<P>::width + ... + 0);
+  static_assert(width <= MAX_ARGUMENTS, "the door reads at most MAX_ARGUMENTS arguments");
   // The kinds of all arguments, where each parameter's begin, and the lists among the parameters.
   struct Layout {
     std::uint16_t kinds[width + 1];

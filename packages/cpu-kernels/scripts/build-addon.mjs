@@ -11,7 +11,7 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { COMPILERS, findCompiler } from './find-compiler.mjs';
+import { COMPILERS, compilerVersion, findCompiler } from './find-compiler.mjs';
 import { findNodeHeaders } from './find-node-headers.mjs';
 import { findOwnLevel, findTestedLevels } from './find-own-level.mjs';
 import { LEVELS } from './level-table.mjs';
@@ -147,9 +147,7 @@ if (!compiler || refusal(compiler, []))
 await takeTurn(join(build, 'lock')).catch(({ message }) =>
   fail(`the build folder is not writable: ${message}`),
 );
-const version = spawnSync(compiler.split(/\s+/)[0], ['--version'], { encoding: 'utf8' }).stdout.split(
-  '\n',
-)[0];
+const version = compilerVersion(compiler);
 const hash = sourceHash(version);
 const record = existsSync(recordFile) ? JSON.parse(readFileSync(recordFile, 'utf8')) : {};
 const isCurrent = !force && record.hash === hash && existsSync(binary);

@@ -145,6 +145,7 @@ test('memory is 64-byte aligned zeroed pages; more than there is gives Insuffici
   expect(buffer.byteLength).toBe(0);
   expect(() => reserveRegions(loaded.addon, () => 1000).reserve(1001)).toThrow(InsufficientMemoryError);
   expect(() => reserve(2 ** 33)).toThrow(/One array has 8589934592 bytes, but at most 4294967295 fit/);
+  expect(() => reserve(0.5)).toThrow(/reserve: the number of bytes must be at least 1/);
 });
 
 test('discard gives the RAM of whole pages back, and touches nothing beside them', () => {

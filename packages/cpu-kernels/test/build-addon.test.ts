@@ -20,6 +20,19 @@ it('a build folder that cannot be written ends the build with status 1 and one l
   expect(status).toBe(1);
 });
 
+it('a build behind a launcher records the version of the compiler, not that of the launcher', async () => {
+  const home = temporaryFolder();
+  const launcher = join(home, 'launcher');
+  writeFileSync(
+    launcher,
+    '#!/bin/sh\nif [ "$1" = --version ]; then echo launcher 1.0; else shift; echo "compiler 2.0 $*"; fi\n',
+    { mode: 0o755 },
+  );
+  const script = new URL('../scripts/find-compiler.mjs', import.meta.url).href;
+  const { compilerVersion } = (await import(script)) as { compilerVersion(compiler: string): string };
+  expect(compilerVersion(`${launcher} g++`)).toBe('compiler 2.0 --version');
+});
+
 it('the list of shipped levels names these alone, whichever are built', async () => {
   const home = temporaryFolder();
   for (const name of ['kernels', 'native']) symlinkSync(join(root, name), join(home, name));

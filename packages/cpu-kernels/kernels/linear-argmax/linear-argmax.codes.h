@@ -48,6 +48,8 @@ struct CodeInput {
   static constexpr Size BYTES = 64;
   static constexpr float MOST_UNITS = 127 * 256 + 127;
   static constexpr float LEAST = 1e-30f;  // x that are all below it count as 0
+  // Each of the 16 lanes of a sum adds in / 16 products of a shifted code and a digit, in 32 bits.
+  static constexpr Size MOST_LENGTH = 16 * (Size{0x7fffffff} / (255 * 128)) / BYTES * BYTES;
 
   const std::int8_t *high, *low;  // [in], from −128 to 127, and zeros up to a multiple of BYTES
   float unit;
@@ -123,6 +125,8 @@ QD_INLINE void codeDots(const CodeInput (&x)[TOKENS], const std::uint8_t* codes,
 #else
 // A token's x in products with codes.
 struct CodeInput {
+  static constexpr Size MOST_LENGTH = ~Size{0};  // sums are floats
+
   const float* x;
   float sumOfMagnitudes;
   float greatestError;  // of an element of x

@@ -228,7 +228,7 @@ Status linearArgmax(Threads& threads, In<float> x, Dense weight, OptionalIn<std:
   QD_NEED(ids, tokens);
   QD_NEED(logits, tokens);
   QD_NEED(scratch, linearArgmaxScratch(threads, tokens, out, in));
-  const bool screens = codes.data && scales.data;
+  const bool screens = codes.data && scales.data && in <= CodeInput::MOST_LENGTH;
   const Head head{weight, screens ? codes.data : nullptr, scales.data, out, in, bf16};
   for (Size from = 0; from < tokens; from += TOGETHER) {
     const int count = static_cast<int>(smaller<Size>(TOGETHER, tokens - from));

@@ -59,6 +59,17 @@ test('many small numbers of x count beside a large one', () => {
   }
 });
 
+test('rows so long that sums of their codes would pass 32 bits give the greater product', () => {
+  const size = 1_200_000;
+  const x = f32View([1, size], new Float32Array(size).fill(1));
+  const weight = f32View([2, size], new Float32Array(2 * size).fill(1, 0, size).fill(0.9, size));
+  const codes = runOp(host, quantizeRows, { weight }, {});
+  for (const { label, backend } of backends) {
+    const { ids } = runOp(backend, linearArgmax, { x, weight, ...codes }, { computeDtype: 'f32' });
+    expect(hostData(ids)[0], label).toBe(0);
+  }
+});
+
 test('of equal rows the first is the answer', () => {
   const row = [...hostData(normalView(1, 'w', [1, 37]))];
   const weight = f32View([120, 37], Array.from({ length: 120 }, () => row).flat());

@@ -10,8 +10,6 @@
 namespace qdylora {
 namespace {
 
-constexpr int MAX_ARGUMENTS = 96;
-
 struct Bound {
   const KernelEntry* entry;
   Instance* instance;
@@ -157,17 +155,17 @@ napi_value callKernel(napi_env env, napi_callback_info info) {
   napi_value values[MAX_ARGUMENTS];
   Argument arguments[MAX_ARGUMENTS];
   GuardedEnd ends[MAX_ARGUMENTS];
-  size_t given = MAX_ARGUMENTS;
+  size_t count = MAX_ARGUMENTS;
   void* data;
-  if (napi_get_cb_info(env, info, &given, values, nullptr, &data) != napi_ok) return nullptr;
+  if (napi_get_cb_info(env, info, &count, values, nullptr, &data) != napi_ok) return nullptr;
   const Bound& bound = *static_cast<Bound*>(data);
   const KernelEntry& entry = *bound.entry;
   if (!bound.instance->threads) {
     throwNative(env, "%s: the backend is disposed", entry.name);
     return nullptr;
   }
-  if (static_cast<int>(given) != bound.argumentCount) {
-    throwNative(env, "%s: it takes %d arguments (got %zu)", entry.name, bound.argumentCount, given);
+  if (static_cast<int>(count) != bound.argumentCount) {
+    throwNative(env, "%s: it takes %d arguments (got %zu)", entry.name, bound.argumentCount, count);
     return nullptr;
   }
   for (int i = 0, at = 0; i < entry.argumentCount; i++) {
@@ -198,13 +196,15 @@ napi_value callKernel(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// The instance of a function that got `count` numbers; null where it did not (an exception is then pending).
+// The instance of a function that takes `count` numbers, at most 3. Null, with a pending exception, where the
+// arguments are anything else.
 Instance* instanceOf(napi_env env, napi_callback_info info, const char* name, size_t count,
                      std::size_t* numbers) {
   napi_value values[3];
-  size_t given = 3;
+  size_t argumentCount = 3;
   void* data = nullptr;
-  bool fits = napi_get_cb_info(env, info, &given, values, nullptr, &data) == napi_ok && given == count;
+  bool fits = napi_get_cb_info(env, info, &argumentCount, values, nullptr, &data) == napi_ok &&
+              argumentCount == count;
   for (size_t i = 0; fits && i < count; i++) {
     Argument number;
     fits = readNumber(env, values[i], KIND_SIZE, number);

@@ -24,6 +24,9 @@ namespace {
 // mode, 2026).
 constexpr size_t HUGE_PAGE = size_t{2} << 20;
 
+// More than any machine has, and exact as a double and as a size_t.
+constexpr double MOST_BYTES = 1e15;
+
 struct Region {
   void* mapping;
   size_t mappedBytes;
@@ -82,8 +85,8 @@ napi_value reserveRegion(napi_env env, napi_callback_info info) {
   napi_value value, buffer = nullptr;
   double bytes = 0;
   if (napi_get_cb_info(env, info, &count, &value, nullptr, nullptr) != napi_ok || count < 1 ||
-      napi_get_value_double(env, value, &bytes) != napi_ok || !(bytes > 0 && bytes < 1e15)) {
-    throwNative(env, "reserve: the number of bytes must be at least 1");
+      napi_get_value_double(env, value, &bytes) != napi_ok || !(bytes >= 1 && bytes < MOST_BYTES)) {
+    throwNative(env, "reserve: the number of bytes must be at least 1 and below 10^15");
     return nullptr;
   }
   const size_t wanted = static_cast<size_t>(bytes);
