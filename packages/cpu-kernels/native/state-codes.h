@@ -116,17 +116,16 @@ struct DynamicMap {
       const int away = code < ZERO ? ZERO - code : code - ZERO;
       const int q = SIGNED ? 2 * away + 1 : away + 1;
       const int s = 31 - __builtin_clz(static_cast<unsigned>(q));
-      const float sized = stride[slotOf(s)] * static_cast<float>(q - (1 << s)) + start[slotOf(s)];
-      const float level = code < ZERO ? -sized : sized;
-      const float off = level - map[code];
-      if (!((off < 0 ? -off : off) <= 0x1p-21f * sized)) return false;
+      const float magnitude = stride[slotOf(s)] * static_cast<float>(q - (1 << s)) + start[slotOf(s)];
+      const float level = code < ZERO ? -magnitude : magnitude;
+      if (!(__builtin_fabsf(level - map[code]) <= 0x1p-21f * magnitude)) return false;
     }
     return true;
   }
 };
 
-// Calls body(from, count, block) for every block of [rows, columns]; each thread has a contiguous share of
-// the blocks.
+// Calls body(from, count, block) for every block of [rows, columns]: its first element, its length, and its
+// number. Each thread has a contiguous share of the blocks.
 template <class Body>
 QD_INLINE void forEachStateBlock(Threads& threads, Size rows, Size columns, const Body& body) {
   const Size perRow = (columns + STATE_BLOCK - 1) / STATE_BLOCK;

@@ -19,13 +19,13 @@ namespace {
 // two shared kernels of a layer that writes text (up to 150 µs; a wake-up costs 13 to 40 µs on Zen 4 and 20
 // to 70 on Granite Rapids, in virtual machines, 2026), so short that JavaScript at work does not pay a core
 // for it.
-constexpr std::int64_t IDLE_SPIN = 250'000;
+constexpr std::int64_t IDLE_SPIN_NANOSECONDS = 250'000;
 // Inside a run all parts are at work, so a part that came first waits longer. Then it sleeps rather than
 // yields: on a machine that others use, the core it gives up is the one that the system moves the late part
 // to.
-constexpr std::int64_t RUN_SPIN = 50'000;
-// How often a worker that finds itself on its caller's core moves away at most.
-constexpr std::int64_t MOVE_PAUSE = 2'000'000;
+constexpr std::int64_t RUN_SPIN_NANOSECONDS = 50'000;
+// The least time between two moves of a worker away from its caller's core.
+constexpr std::int64_t MOVE_PAUSE_NANOSECONDS = 2'000'000;
 
 #if defined(__linux__)
 int currentCore() { return sched_getcpu(); }
@@ -68,15 +68,16 @@ struct Threads::State {
   void (*call)(const void*, int) = nullptr;
   const void* body = nullptr;
 
-  void work(Worker& own, int part) {
-    std::int64_t moved = 0;
-    for (std::uint32_t seen = 0;; seen++) {
-      own.turns.waitWhile(seen, IDLE_SPIN);
+  // What the thread of `worker` does until the team ends: its part of each round that it is called to.
+  void work(Worker& worker, int part) {
+    std::int64_t lastMove = 0;
+    for (std::uint32_t turn = 0;; turn++) {
+      worker.turns.waitWhile(turn, IDLE_SPIN_NANOSECONDS);
       if (ending.load(std::memory_order_acquire)) return;
       if (callerCore >= 0 && currentCore() == callerCore) {
-        if (const std::int64_t now = nanoseconds(); now - moved >= MOVE_PAUSE) {
+        if (const std::int64_t now = nanoseconds(); now - lastMove >= MOVE_PAUSE_NANOSECONDS) {
           leaveCore(callerCore, count);
-          moved = now;
+          lastMove = now;
         }
       }
       call(body, part);
@@ -84,8 +85,9 @@ struct Threads::State {
     }
   }
 
-  void begin(int count) {
-    for (int part = 1; part < count; part++) {
+  // Calls the workers of the parts [1, partCount) to a round, or to their end.
+  void callWorkers(int partCount) {
+    for (int part = 1; part < partCount; part++) {
       WaitWord& turns = workers[static_cast<std::size_t>(part - 1)]->turns;
       turns.value.fetch_add(1);
       turns.wake();
@@ -97,9 +99,8 @@ Threads::Threads(int count, bool isBatchInvariant)
     : state_(new State), count_(1), isBatchInvariant_(isBatchInvariant) {
   for (int part = 1; part < count; part++) {
     auto worker = std::make_unique<State::Worker>();
-    State::Worker* own = worker.get();
     try {
-      worker->thread = std::thread([state = state_, own, part] { state->work(*own, part); });
+      worker->thread = std::thread([state = state_, self = worker.get(), part] { state->work(*self, part); });
     } catch (const std::system_error&) {
       break;
     }
@@ -111,7 +112,7 @@ Threads::Threads(int count, bool isBatchInvariant)
 
 Threads::~Threads() {
   state_->ending.store(true, std::memory_order_release);
-  state_->begin(count_);
+  state_->callWorkers(count_);
   for (auto& worker : state_->workers) worker->thread.join();
   delete state_;
 }
@@ -124,10 +125,10 @@ void Threads::dispatch(int parts, void (*call)(const void*, int), const void* bo
   s.body = body;
   s.arrived.store(0, std::memory_order_relaxed);
   s.unfinished.value.store(static_cast<std::uint32_t>(parts - 1));
-  s.begin(parts);
+  s.callWorkers(parts);
   call(body, 0);
   for (std::uint32_t left; (left = s.unfinished.value.load(std::memory_order_acquire)) != 0;)
-    s.unfinished.waitWhile(left, RUN_SPIN);
+    s.unfinished.waitWhile(left, RUN_SPIN_NANOSECONDS);
 }
 
 void Threads::meet() {
@@ -138,7 +139,7 @@ void Threads::meet() {
     s.crossings.value.fetch_add(1);
     s.crossings.wake();
   } else {
-    s.crossings.waitWhile(before, RUN_SPIN);
+    s.crossings.waitWhile(before, RUN_SPIN_NANOSECONDS);
   }
 }
 

@@ -1,4 +1,4 @@
-// Runs every kernels/*/*.bench.ts, or those whose folder contains an argument: `pnpm bench matmul-nf4
+// Runs every kernels/*/*.bench.ts, or those whose folder contains an argument: `npm run bench -- matmul-nf4
 // --threads=1,2 --level=avx2 --only=2048`.
 import { readdirSync } from 'node:fs';
 import { benchOptions } from '../bench/bench-options.ts';

@@ -1,7 +1,7 @@
-// `pnpm test:sanitizers [address|thread] [vitest arguments]`: builds the addon with AddressSanitizer and
-// UndefinedBehaviorSanitizer, then with ThreadSanitizer, and runs the addon's tests under each. The sources
-// are copied to build/sanitizers/<name>, so that the ordinary build stays as it is. Ends with 1 where a test
-// fails or a sanitizer reports anything.
+// `npm run test:sanitizers -- [address|thread] [vitest arguments]`: builds the addon with AddressSanitizer
+// and UndefinedBehaviorSanitizer, then with ThreadSanitizer, and runs the addon's tests under each. The
+// sources are copied to build/sanitizers/<name>, so that the ordinary build stays as it is. Ends with 1 where
+// a test fails or a sanitizer reports anything.
 import { spawnSync } from 'node:child_process';
 import {
   copyFileSync,

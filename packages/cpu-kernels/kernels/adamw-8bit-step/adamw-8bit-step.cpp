@@ -26,15 +26,29 @@ struct AdamwRates {
 using MMap = DynamicMap<true>;
 using VMap = DynamicMap<false>;
 
-// `m`, `v`: the new moments in float32, up to whole vectors.
-QD_INLINE void adamwBlock(const AdamwRates& r, const MMap& mMap, const VMap& vMap, const float* gradient,
-                          float* parameter, const std::uint8_t* mCodes, const std::uint8_t* vCodes, int count,
-                          float* m, float* v, float& mAbsmax, float& vAbsmax) {
-  const AdamwRates rates = r;
+// A block of up to STATE_BLOCK numbers: its gradient, its parameter, and its states in 8 bits.
+struct AdamwBlock {
+  int count;
+  const float* gradient;
+  float* parameter;
+  std::uint8_t *mCodes, *vCodes;
+  float &mAbsmax, &vAbsmax;
+};
+
+// Updates the parameter of a block, and the absmax of its new moments, which go to `m` and `v` in float32:
+// whole vectors, so up to STATE_BLOCK numbers.
+QD_INLINE void updateBlock(const AdamwBlock& block, const AdamwRates& r, const MMap& mMap, const VMap& vMap,
+                           float* m, float* v) {
+  const AdamwRates rates = r;  // copies stay in registers: no store can change them
+  const int count = block.count;
+  const float* gradient = block.gradient;
+  float* parameter = block.parameter;
+  const std::uint8_t* mCodes = block.mCodes;
+  const std::uint8_t* vCodes = block.vCodes;
   const MMap::Decoder decodeM(mMap);
   const VMap::Decoder decodeV(vMap);
-  const F32x mScale = all(r.beta1 * mAbsmax);
-  const F32x vScale = all(r.beta2 * vAbsmax);
+  const F32x mScale = all(r.beta1 * block.mAbsmax);
+  const F32x vScale = all(r.beta2 * block.vAbsmax);
   F32x mMost{};
   F32x vMost{};
   const auto update = [&](int i, int n) QD_INLINE_BODY {
@@ -53,8 +67,8 @@ QD_INLINE void adamwBlock(const AdamwRates& r, const MMap& mMap, const VMap& vMa
   int i = 0;
   for (; i + WIDTH <= count; i += WIDTH) update(i, WIDTH);
   if (i < count) update(i, count - i);
-  mAbsmax = largestOf(mMost);
-  vAbsmax = largestOf(vMost);
+  block.mAbsmax = largestOf(mMost);
+  block.vAbsmax = largestOf(vMost);
 }
 
 Status adamw8bitStep(Threads& threads, In<float> gradient, In<float> rates, In<float> mMap, In<float> vMap,
@@ -84,12 +98,18 @@ Status adamw8bitStep(Threads& threads, In<float> gradient, In<float> rates, In<f
                              static_cast<float>(beta2),
                              static_cast<float>(1 - beta1),
                              static_cast<float>(1 - beta2)};
-  forEachStateBlock(threads, rows, columns, [&](Size from, int n, Size block) {
+  forEachStateBlock(threads, rows, columns, [&](Size from, int n, Size place) {
+    const AdamwBlock block{n,
+                           gradient.data + from,
+                           parameter.data + from,
+                           mCodes.data + from,
+                           vCodes.data + from,
+                           mAbsmax.data[place],
+                           vAbsmax.data[place]};
     alignas(64) float first[STATE_BLOCK], second[STATE_BLOCK];
-    adamwBlock(stepRates, m, v, gradient.data + from, parameter.data + from, mCodes.data + from,
-               vCodes.data + from, n, first, second, mAbsmax.data[block], vAbsmax.data[block]);
-    encodeStates<0>(m, first, n, mAbsmax.data[block], mCodes.data + from);
-    encodeStates<1>(v, second, n, vAbsmax.data[block], vCodes.data + from);
+    updateBlock(block, stepRates, m, v, first, second);
+    encodeStates<0>(m, first, n, block.mAbsmax, block.mCodes);
+    encodeStates<1>(v, second, n, block.vAbsmax, block.vCodes);
   });
   return ok();
 }

@@ -14,15 +14,29 @@ namespace {
 
 using MMap = DynamicMap<true>;
 
-// `m`: the new momentum in float32, up to whole vectors. Returns its largest magnitude.
-QD_INLINE float lionBlock(const LionRule& rule, const MMap& map, const float* gradient, float* parameter,
-                          const std::uint8_t* codes, int count, float* m, float absmax) {
-  const LionRule blockRule = rule;
+// A block of up to STATE_BLOCK numbers: its gradient, its parameter, and its momentum in 8 bits.
+struct LionBlock {
+  int count;
+  const float* gradient;
+  float* parameter;
+  std::uint8_t* codes;
+  float& absmax;
+};
+
+// Updates the parameter of a block, and the absmax of its new momentum, which goes to `m` in float32: whole
+// vectors, so up to STATE_BLOCK numbers.
+QD_INLINE void updateBlock(const LionBlock& block, const LionRule& rule, const MMap& map, float* m) {
+  const LionRule blockRule = rule;  // copies stay in registers: no store can change them
+  const int count = block.count;
+  const float* gradient = block.gradient;
+  float* parameter = block.parameter;
+  const std::uint8_t* codes = block.codes;
   const MMap::Decoder decode(map);
-  const F32x scale = all(absmax);
+  const F32x scale = all(block.absmax);
   F32x most{};
   const auto update = [&](int i, int n) QD_INLINE_BODY {
-    F32x p = loadFirst(parameter + i, n), first = decode(loadFirstBytes(codes + i, n, MMap::ZERO)) * scale;
+    F32x p = loadFirst(parameter + i, n);
+    F32x first = decode(loadFirstBytes(codes + i, n, MMap::ZERO)) * scale;
     blockRule.update(loadFirst(gradient + i, n), p, first);
     storeFirst(parameter + i, p, n);
     store(m + i, first);
@@ -31,7 +45,7 @@ QD_INLINE float lionBlock(const LionRule& rule, const MMap& map, const float* gr
   int i = 0;
   for (; i + WIDTH <= count; i += WIDTH) update(i, WIDTH);
   if (i < count) update(i, count - i);
-  return largestOf(most);
+  block.absmax = largestOf(most);
 }
 
 Status lion8bitStep(Threads& threads, In<float> gradient, In<float> rates, In<float> mMap,
@@ -47,11 +61,12 @@ Status lion8bitStep(Threads& threads, In<float> gradient, In<float> rates, In<fl
   MMap map;
   if (!map.build(mMap.data)) return unsupported("mMap must be the signed dynamic map of 8-bit optimizers");
   const LionRule rule(rates.data, beta1, beta2);
-  forEachStateBlock(threads, rows, columns, [&](Size from, int n, Size block) {
+  forEachStateBlock(threads, rows, columns, [&](Size from, int n, Size place) {
+    const LionBlock block{n, gradient.data + from, parameter.data + from, mCodes.data + from,
+                          mAbsmax.data[place]};
     alignas(64) float m[STATE_BLOCK];
-    mAbsmax.data[block] = lionBlock(rule, map, gradient.data + from, parameter.data + from,
-                                    mCodes.data + from, n, m, mAbsmax.data[block]);
-    encodeStates<0>(map, m, n, mAbsmax.data[block], mCodes.data + from);
+    updateBlock(block, rule, map, m);
+    encodeStates<0>(map, m, n, block.absmax, block.codes);
   });
   return ok();
 }

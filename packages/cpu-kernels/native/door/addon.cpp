@@ -54,14 +54,13 @@ napi_value closeInstance(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// open(level, threads, isBatchInvariant) → { threads, functions, close } and what records kernels
+// open(level, threads, isBatchInvariant) → { threads, functions, close }, with the functions of bindPrograms
 napi_value open(napi_env env, napi_callback_info info) {
   size_t count = 3;
   napi_value values[3];
   napi_value result;
   napi_value functions;
   napi_value threads;
-  napi_value close;
   void* data = nullptr;
   char name[32] = "";
   char missing[256];
@@ -97,35 +96,26 @@ napi_value open(napi_env env, napi_callback_info info) {
   Instance* instance = instances.back().get();
   if (napi_create_object(env, &result) != napi_ok || napi_create_object(env, &functions) != napi_ok ||
       !bindKernels(env, functions, level->kernels, level->kernelCount, instance) ||
-      !bindPrograms(env, result, instance) ||
-      napi_create_int32(env, instance->threads->count(), &threads) != napi_ok ||
-      napi_create_function(env, "close", NAPI_AUTO_LENGTH, closeInstance, instance, &close) != napi_ok)
+      !bindPrograms(env, result, instance) || !addFunction(env, result, {"close", closeInstance}, instance) ||
+      napi_create_int32(env, instance->threads->count(), &threads) != napi_ok)
     return nullptr;
   napi_set_named_property(env, result, "threads", threads);
   napi_set_named_property(env, result, "functions", functions);
-  napi_set_named_property(env, result, "close", close);
   return result;
 }
 
 napi_value initialise(napi_env env, napi_value exports) {
   const auto destroy = [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); };
   if (napi_set_instance_data(env, new Environment, destroy, nullptr) != napi_ok) return nullptr;
-  const struct {
-    const char* name;
-    napi_callback call;
-  } FUNCTIONS[] = {{"levels", levels},
-                   {"open", open},
-                   {"reserve", reserveRegion},
-                   {"unreserve", unreserveRegion},
-                   {"discard", discardPages},
-                   {"reserveFile", reserveFile},
-                   {"preferLargePages", preferLargePages}};
-  for (const auto& f : FUNCTIONS) {
-    napi_value function;
-    if (napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.call, nullptr, &function) != napi_ok)
-      return nullptr;
-    napi_set_named_property(env, exports, f.name, function);
-  }
+  const NamedFunction FUNCTIONS[] = {{"levels", levels},
+                                     {"open", open},
+                                     {"reserve", reserveRegion},
+                                     {"unreserve", unreserveRegion},
+                                     {"discard", discardPages},
+                                     {"reserveFile", reserveFile},
+                                     {"preferLargePages", preferLargePages}};
+  for (const NamedFunction& function : FUNCTIONS)
+    if (!addFunction(env, exports, function, nullptr)) return nullptr;
   return exports;
 }
 

@@ -344,6 +344,12 @@ void throwNative(napi_env env, const char* format, ...) {
   napi_throw_type_error(env, "NATIVE", message);
 }
 
+bool addFunction(napi_env env, napi_value target, const NamedFunction& function, void* data) {
+  napi_value value;
+  return napi_create_function(env, function.name, NAPI_AUTO_LENGTH, function.call, data, &value) == napi_ok &&
+         napi_set_named_property(env, target, function.name, value) == napi_ok;
+}
+
 bool bindKernels(napi_env env, napi_value target, const KernelEntry* const* kernels, int count,
                  Instance* instance) {
   for (int i = 0; i < count; i++) {
@@ -365,20 +371,13 @@ bool bindKernels(napi_env env, napi_value target, const KernelEntry* const* kern
 }
 
 bool bindPrograms(napi_env env, napi_value target, Instance* instance) {
-  const struct {
-    const char* name;
-    napi_callback call;
-  } FUNCTIONS[] = {{"createProgram", createProgram},
-                   {"startRecording", startRecording},
-                   {"stopRecording", stopRecording},
-                   {"replay", replay},
-                   {"dropProgram", dropProgram}};
-  for (const auto& f : FUNCTIONS) {
-    napi_value function;
-    if (napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.call, instance, &function) != napi_ok ||
-        napi_set_named_property(env, target, f.name, function) != napi_ok)
-      return false;
-  }
+  const NamedFunction FUNCTIONS[] = {{"createProgram", createProgram},
+                                     {"startRecording", startRecording},
+                                     {"stopRecording", stopRecording},
+                                     {"replay", replay},
+                                     {"dropProgram", dropProgram}};
+  for (const NamedFunction& function : FUNCTIONS)
+    if (!addFunction(env, target, function, instance)) return false;
   return true;
 }
 

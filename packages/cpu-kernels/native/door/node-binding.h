@@ -23,6 +23,15 @@ bool bindKernels(napi_env env, napi_value target, const KernelEntry* const* kern
 // dropProgram. False = a pending exception.
 bool bindPrograms(napi_env env, napi_value target, Instance* instance);
 
+// A function of the addon by its name.
+struct NamedFunction {
+  const char* name;
+  napi_callback call;
+};
+
+// Adds a function to `target`; its calls receive `data`. False = a pending exception.
+bool addFunction(napi_env env, napi_value target, const NamedFunction& function, void* data);
+
 // Throws a TypeError-like error with code NATIVE and a printf-formatted message.
 void throwNative(napi_env env, const char* format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -17,9 +17,8 @@ export interface ThreadSources {
 
 /**
  * Threads that this process can keep busy: its cores, and no more than the CPU quotas of its control groups
- * and their parents pay for (a part of a core counts as one:
- * 1.5 cores are more than 1). Both versions of control groups are read; where neither is there only the cores
- * count.
+ * and their parents pay for, rounded up to whole cores. Both versions of control groups are read. Where there
+ * is neither, only the cores count.
  */
 export function usableThreads({
   cores = availableParallelism(),

@@ -3,8 +3,9 @@ import { assertArgument } from '@qdylora/contract';
 import { loadAddon } from '../load-addon.ts';
 
 /**
- * Reserves `bytes` of the disk for an open file.  @throws an error with the system's code, such as ENOSPC;
- * QdyloraError BAD_ARGUMENT
+ * Reserves `bytes` of the disk for an open file.
+ *
+ * @throws an error with the system's code, such as ENOSPC; QdyloraError BAD_ARGUMENT
  */
 export type ReserveFile = (fd: number, bytes: number) => void;
 
