@@ -40,9 +40,9 @@ class Outgoing {
     part.to_ += i;
     return part;
   }
-  // Asks for the line of element i, if it will be needed.
-  QD_INLINE void ask(std::size_t i) const {
-    if (!past_) writesAhead(to_ + i);
+  // Prefetches the line of element i, unless it is written past the caches.
+  QD_INLINE void prefetch(std::size_t i) const {
+    if (!past_) prefetchWrites(to_ + i);
   }
   // The first n lanes of v, from element i on, a multiple of WIDTH from the begin of a part.
   QD_INLINE void put(std::size_t i, F32x v, int n) const {

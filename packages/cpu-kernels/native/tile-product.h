@@ -77,10 +77,11 @@ void tileStrip(TileSums c, TileLeft<Word> a, TileRight<Word> b, int rows, int de
   }
 }
 
+// Rows of a block of sums that stays in registers.
 #if defined(__AVX512F__)
-constexpr int TILE_ROWS = 8;
+constexpr int REGISTER_ROWS = 8;
 #else
-constexpr int TILE_ROWS = 6;
+constexpr int REGISTER_ROWS = 6;
 #endif
 
 #if defined(QD_TILES)
@@ -141,8 +142,8 @@ void tileProduct(TileSums c, TileLeft<Word> a, TileRight<Word> b, int rows, int 
 #endif
   int j = 0;
   for (; j + 2 * WIDTH <= cols; j += 2 * WIDTH)
-    tileStrip<TILE_ROWS, 2, START>({c.at + j, c.stride}, a, {b.at + j, b.stride}, rows, depth,
-                                   factor + (START == Sums::scale ? j : 0));
+    tileStrip<REGISTER_ROWS, 2, START>({c.at + j, c.stride}, a, {b.at + j, b.stride}, rows, depth,
+                                       factor + (START == Sums::scale ? j : 0));
   if (j < cols)
     tileStrip<8, 1, START>({c.at + j, c.stride}, a, {b.at + j, b.stride}, rows, depth,
                            factor + (START == Sums::scale ? j : 0));

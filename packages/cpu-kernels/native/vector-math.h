@@ -42,9 +42,9 @@ QD_INLINE F32x exponential(F32x x) {
   return x == x ? y : x;
 }
 
-// 2^x within 3 ulp (2 with FMA) for −126 ≤ x < 128, exactly 1 at 0: 2^⌊x⌋ and a polynomial on [0, 1) (own
-// minimax fit with constant term 1: relative error 8.3e-8).
-// Below −126 something between 0 and 2^−126; NaN stays NaN. What a softmax needs, at about half the cost of
+// 2^x within 3 ulp (2 with FMA) for −126 ≤ x < 128, exactly 1 at 0: 2^⌊x⌋ and a polynomial on [0, 1), a
+// minimax fit with constant term 1 (relative error 8.3e-8).
+// Below −126 some number between 0 and 2^−126; NaN stays NaN. What a softmax needs, at about half the cost of
 // `exponential`.
 QD_INLINE F32x exponential2(F32x x) {
 #if defined(__AVX512DQ__) && QD_WIDTH == 16
@@ -68,8 +68,8 @@ QD_INLINE F32x exponential2(F32x x) {
 #endif
 }
 
-// e^x for x ≤ 0, as above without the upper end: no overflow to meet, so one power of two and a third fewer
-// operations. NaN stays NaN.
+// e^x for x ≤ 0, as `exponential` without the upper end: nothing overflows, so 2^n is one factor, and a third
+// of the operations is saved. NaN stays NaN.
 QD_INLINE F32x decay(F32x x) {
   constexpr float LEAST = -87.33654f;
   const F32x clamped = larger(all(LEAST), x);

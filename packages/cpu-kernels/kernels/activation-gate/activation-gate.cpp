@@ -24,8 +24,8 @@ Status gateOf(Threads& threads, const T* gate, const T* up, T* y, Size count, Si
   return withActivation(kind, [&](auto f) {
     const Outgoing<T> out(y, count, 64, IS_HALF<T>);
     elementwise(threads, count, [=](Size i, int n) {
-      readsAhead(gate + i, up + i);
-      out.ask(i);
+      prefetchReads(gate + i, up + i);
+      out.prefetch(i);
       out.put(i, valueAt<decltype(f)::kind>(loadFirst(gate + i, n)) * loadFirst(up + i, n), n);
     });
   });
@@ -46,9 +46,9 @@ Status gradientsOf(Threads& threads, const T* gate, const T* up, const T* dy, T*
   return withActivation(kind, [&](auto f) {
     const Outgoing<T> toGate(dGate, count, 64, IS_HALF<T> || dGate == dy), toUp(dUp, count, 64, IS_HALF<T>);
     elementwise(threads, count, [=](Size i, int n) {
-      readsAhead(gate + i, up + i, dy + i);
-      toGate.ask(i);
-      toUp.ask(i);
+      prefetchReads(gate + i, up + i, dy + i);
+      toGate.prefetch(i);
+      toUp.prefetch(i);
       const F32x d = loadFirst(dy + i, n);
       const Curve curve = curveAt<decltype(f)::kind>(loadFirst(gate + i, n));
       toGate.put(i, d * loadFirst(up + i, n) * curve.slope, n);

@@ -16,8 +16,8 @@ Status activation(Threads& threads, In<float> x, Out<float> y, Size count, Size 
   return withActivation(kind, [&](auto f) {
     const Outgoing<float> out(y.data, count, 64, y.data == x.data);
     elementwise(threads, count, [=](Size i, int n) {
-      readsAhead(x.data + i);
-      out.ask(i);
+      prefetchReads(x.data + i);
+      out.prefetch(i);
       out.put(i, valueAt<decltype(f)::kind>(loadFirst(x.data + i, n)), n);
     });
   });
@@ -30,8 +30,8 @@ Status activationBackward(Threads& threads, In<float> x, In<float> dy, Out<float
   return withActivation(kind, [&](auto f) {
     const Outgoing<float> out(dx.data, count, 64, dx.data == dy.data);
     elementwise(threads, count, [=](Size i, int n) {
-      readsAhead(x.data + i, dy.data + i);
-      out.ask(i);
+      prefetchReads(x.data + i, dy.data + i);
+      out.prefetch(i);
       out.put(i, loadFirst(dy.data + i, n) * curveAt<decltype(f)::kind>(loadFirst(x.data + i, n)).slope, n);
     });
   });

@@ -1,8 +1,9 @@
-// Computes: add: y = a + b. add-into: sum += x.
+// Computes: add: y = a + b. add-into: sum += x, in float32 or bf16.
 // Owners: A thread owns a contiguous share of the elements; a lane is one element.
-// Cost: 12 bytes per element (6 in bf16) for one addition: bound by memory bandwidth.
+// Cost: 12 bytes per element (6 in bf16) for one addition: bound by memory bandwidth. A large y goes past the
+//   caches, unless it is a or b.
 // Assumes: no alignment; lengths are checked below.
-// Not done: non-temporal stores, because the next op reads the sum at once.
+// Not done: stores past the caches in add-into, which has just read the lines of the sum.
 #include "../../native/elementwise.h"
 
 namespace qdylora::QD_LEVEL {

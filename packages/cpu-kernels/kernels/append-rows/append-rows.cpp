@@ -1,5 +1,5 @@
-// Computes: y[end − tokens + i] = x[i]: the newest rows of a key-value cache; `end` is where the last segment
-//   ends.
+// Computes: y[end − tokens + i] = x[i] for the rows i of x: [tokens, width], the newest of a key-value cache
+//   y: [rows, width]; `end` is the last of `segments`.
 // Owners: A thread owns a contiguous share of the elements; a lane is one element.
 // Cost: 8 bytes per element: bound by memory bandwidth.
 // Assumes: x and y do not overlap. Lengths and the place are checked below.

@@ -48,8 +48,8 @@ inline int chunksOf(const AttentionShape& shape, int tiles) {
 inline Item itemOf(const AttentionShape& shape, const Segment& s, Size kvHead, int tile0, int tile1) {
   Item item{s, kvHead, tile0, tile1, s.k0, s.k0, 0, 1, 0};
   if (tile1 == tile0) return item;
-  const Columns first = columnsOf(shape, s, kvHead, tile0, COLUMNS, nullptr);
-  const Columns last = columnsOf(shape, s, kvHead, tile1 - 1, COLUMNS, nullptr);
+  const ColumnTile first = columnsOf(shape, s, kvHead, tile0, COLUMNS, nullptr);
+  const ColumnTile last = columnsOf(shape, s, kvHead, tile1 - 1, COLUMNS, nullptr);
   item.from = firstKeyTile(s, first.firstKey());
   item.to = larger(item.from, last.lastKey() + 1);
   return item;

@@ -71,7 +71,7 @@ constexpr Size KEY_STEP = COLUMNS / PER_WORD<Word>;
 // Fills `dyTimesY` and `exponent`; 0 past the last column, where q and dy are 0 too.
 template <class Word>
 void packColumnNumbers(const Buffers<Word>& b, const BackwardArrays& a, const AttentionShape& shape,
-                       const Columns& c) {
+                       const ColumnTile& c) {
   for (int i = 0; i < COLUMNS; i++) {
     b.dyTimesY[i] = 0;
     b.exponent[i] = 0;
@@ -102,7 +102,7 @@ struct Weight {
 
 // Score and dy·v of WIDTH columns and one key → p and e. A masked entry is 0 whatever its numbers were.
 template <bool MASK, bool RULE, class Word>
-QD_INLINE Weight weightAt(const Buffers<Word>& b, const Columns& c, const Strip& s, int key, int row,
+QD_INLINE Weight weightAt(const Buffers<Word>& b, const ColumnTile& c, const Strip& s, int key, int row,
                           int column, const ScoreRule& rule, float factor) {
   const int at = row * STRIP_COLUMNS + column;
   const int inTile = s.column + column;
@@ -122,7 +122,7 @@ QD_INLINE Weight weightAt(const Buffers<Word>& b, const Columns& c, const Strip&
 
 // Scores and dy·v of a strip → its p and e, as words. `key`: of the strip's first row.
 template <bool MASK, bool RULE, class Word>
-void weigh(const Buffers<Word>& b, const Columns& c, const Strip& s, int key, const ScoreRule& rule) {
+void weigh(const Buffers<Word>& b, const ColumnTile& c, const Strip& s, int key, const ScoreRule& rule) {
   const float factor = rule.toExponent();
   const Size to = static_cast<Size>(s.row) * KEY_STEP<Word> + static_cast<Size>(s.column / PER_WORD<Word>);
   if constexpr (IS_PAIR<Word>) {
@@ -156,7 +156,7 @@ void weigh(const Buffers<Word>& b, const Columns& c, const Strip& s, int key, co
 }
 
 template <class Word>
-QD_INLINE void weighStrip(const Buffers<Word>& b, const Columns& c, const Strip& s, int key,
+QD_INLINE void weighStrip(const Buffers<Word>& b, const ColumnTile& c, const Strip& s, int key,
                           const ScoreRule& rule) {
   const int first = key + s.row;
   const bool mask = !c.seeAll(first, first + s.rows);
@@ -175,7 +175,7 @@ QD_INLINE TileLeft<Word> from(const TileLeft<Word>& rows, int row) {
 template <class Word>
 struct TilePair {
   const AttentionShape& shape;
-  const Columns& c;
+  const ColumnTile& c;
   const BackwardArrays& a;
   const Buffers<Word>& b;
   KeySide<Word> k, v;

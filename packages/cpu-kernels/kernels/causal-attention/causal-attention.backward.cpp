@@ -18,10 +18,10 @@ namespace {
 // Adds a tile of columns against all keys that it sees: to dk and dv in `sums`, and its dq in the buffers.
 // Meanwhile the columns `next` are prefetched.
 template <class Word>
-void addTile(const AttentionShape& shape, const Item& item, const Columns& c, const BackwardArrays& a,
-             const Buffers<Word>& b, const KeySums& sums, AskedColumns& next) {
+void addTile(const AttentionShape& shape, const Item& item, const ColumnTile& c, const BackwardArrays& a,
+             const Buffers<Word>& b, const KeySums& sums, ColumnPrefetcher& next) {
   const int end = c.lastKey() + 1;
-  const auto ask = [&] { next.step(8, a.q, a.dy, a.y, a.dq); };
+  const auto prefetchNext = [&] { next.step(8, a.q, a.dy, a.y, a.dq); };
   bool add = false;
   for (int key = firstKeyTile(item.s, c.firstKey()); key < end; key += KEY_TILE, add = true) {
     const TilePair<Word> pair{shape,
@@ -32,12 +32,12 @@ void addTile(const AttentionShape& shape, const Item& item, const Columns& c, co
                               keySide<Word>(a.v, a.packedV, shape, item.s, item.kvHead, key),
                               key,
                               rowsOf<Word>(smaller(KEY_TILE, end - key))};
-    pair.weighAll(ask);
+    pair.weighAll(prefetchNext);
     const Size row = static_cast<Size>(key - item.from) * shape.paddedDim();
     pair.addKeys(sums.dv + row, b.p, b.dyRows);
-    ask();
+    prefetchNext();
     pair.addKeys(sums.dk + row, b.e, b.qRows);
-    ask();
+    prefetchNext();
     pair.addQueries(add);
   }
   if (add) return;
@@ -62,13 +62,13 @@ void runItem(const AttentionShape& shape, const Item& item, const BackwardArrays
   alignas(64) float factor[COLUMNS];
   for (float& one : factor) one = a.rule.scale;
   int cleared = 0;
-  Columns columns[2];  // of this tile and of the next one
-  const auto columnsAt = [&](int tile) -> const Columns& {
+  ColumnTile columns[2];  // of this tile and of the next one
+  const auto columnsAt = [&](int tile) -> const ColumnTile& {
     return columns[tile % 2] = columnsOf(shape, item.s, item.kvHead, tile, COLUMNS, a.rule.slopes);
   };
   for (int tile = item.tile0; tile < item.tile1; tile++) {
-    const Columns& c = tile == item.tile0 ? columnsAt(tile) : columns[tile % 2];
-    AskedColumns next(shape, tile + 1 < item.tile1 ? &columnsAt(tile + 1) : nullptr, a.q.half);
+    const ColumnTile& c = tile == item.tile0 ? columnsAt(tile) : columns[tile % 2];
+    ColumnPrefetcher next(shape, tile + 1 < item.tile1 ? &columnsAt(tile + 1) : nullptr, a.q.half);
     const int endRow = larger(cleared, roundUp(c.lastKey() + 1 - item.from, KEY_UNIT));
     // just before they are added to, while they are in the caches
     clearRows(sums, shape.paddedDim(), cleared, endRow);
@@ -147,12 +147,6 @@ void packKeysAndValues(const AttentionShape& shape, const BackwardArrays& a, int
     const Segment s = shape.segment(seg);
     packKeysAndValues(a.packedK, a.k, a.packedV, a.v, shape, s, parts, part);
   }
-}
-
-AttentionShape shapeOf(In<std::int32_t> querySegments, In<std::int32_t> keySegments, Size queries, Size keys,
-                       Size heads, Size kvHeads, Size headDim, Size window) {
-  const Size segments = smaller(querySegments.size, keySegments.size);
-  return {querySegments.data, keySegments.data, segments, queries, keys, heads, kvHeads, headDim, window};
 }
 
 // The scratch of a call: a piece for each thread, the sums of all items, packed keys and values, widened

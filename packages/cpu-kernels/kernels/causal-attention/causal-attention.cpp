@@ -43,7 +43,7 @@ void runItem(const AttentionShape& shape, const Item& item, const ForwardArrays&
   if (item.isFew(shape))
     return attendFew(shape, item.s, item.from, item.to, {a.q.f32, a.k.f32, a.v.f32}, a.rule, LOWEST, scratch,
                      FewPartials::at(partial, shape, item.s));
-  const Columns c = columnsOf(shape, item.s, item.kvHead, item.tile, COLUMNS, a.rule.slopes);
+  const ColumnTile c = columnsOf(shape, item.s, item.kvHead, item.tile, COLUMNS, a.rule.slopes);
   float* const whole = scratch + shape.laneRows() * COLUMNS + KEY_TILE * COLUMNS + COLUMNS;
   const Softmax state = softmaxAt(item.isPartial() ? partial : whole);
   const KeyRange keys{item.s, item.kvHead, item.from, item.to};
@@ -65,12 +65,12 @@ void joinItem(const AttentionShape& shape, const Item& item, const ForwardArrays
   float* place = partials + item.partial;
   if (!item.isFew(shape)) {
     if (static_cast<int>(item.kvHead % static_cast<Size>(parts)) != part) return;
-    const Columns c = columnsOf(shape, item.s, item.kvHead, item.tile, COLUMNS, a.rule.slopes);
+    const ColumnTile c = columnsOf(shape, item.s, item.kvHead, item.tile, COLUMNS, a.rule.slopes);
     joinChunks(shape, c, place, item.chunks);
     return writeOutput(shape, c, a, softmaxAt(place));
   }
   for (Size kvHead = static_cast<Size>(part); kvHead < shape.kvHeads; kvHead += static_cast<Size>(parts)) {
-    const Columns c = columnsOf(shape, item.s, kvHead, 0, FEW_COLUMNS, nullptr);
+    const ColumnTile c = columnsOf(shape, item.s, kvHead, 0, FEW_COLUMNS, nullptr);
     for (int column = 0; column < c.count; column++)
       joinFew(shape, item.s, kvHead, c, column, place, partialFloats(shape, item.s), item.chunks, LOWEST,
               a.y.f32, a.logSumExp);
@@ -82,19 +82,6 @@ void packKeysAndValues(const AttentionShape& shape, const ForwardArrays& a, int 
     const Segment s = shape.segment(seg);
     if (!hasFewColumns(shape, s)) packKeysAndValues(a.packedK, a.k, a.packedV, a.v, shape, s, parts, part);
   }
-}
-
-AttentionShape shapeOf(In<std::int32_t> querySegments, In<std::int32_t> keySegments, Size queries, Size keys,
-                       Size heads, Size kvHeads, Size headDim, Size window) {
-  return {querySegments.data,
-          keySegments.data,
-          smaller(querySegments.size, keySegments.size),
-          queries,
-          keys,
-          heads,
-          kvHeads,
-          headDim,
-          window};
 }
 
 // The scratch of a call: a piece for each thread, partial results, packed keys and values, widened arrays.

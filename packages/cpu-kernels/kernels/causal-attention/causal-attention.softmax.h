@@ -37,7 +37,7 @@ Softmax softmaxAt(float* at) { return {at, at + COLUMNS, at + 2 * COLUMNS}; }
 Size softmaxFloats(const AttentionShape& shape) { return (shape.laneRows() + 2) * COLUMNS; }
 
 // Applies a rule that does more than scale, and masks keys that columns do not see.
-void ruleAndMask(float* scores, const Columns& c, int key, int rows, const ScoreRule& rule, bool mask) {
+void ruleAndMask(float* scores, const ColumnTile& c, int key, int rows, const ScoreRule& rule, bool mask) {
   for (int i = 0; i < rows; i++) {
     for (int j = 0; j < c.width; j += WIDTH) {
       float* at = scores + i * COLUMNS + j;
@@ -60,7 +60,7 @@ QD_INLINE void roundFar(float* scores, int rows, I32x isFar, float factor) {
 // scores → p = 2^(factor · score − largest) for one tile of keys, as words. `rescale`: the factor on the sums
 // so far, for each column. False where all factors are 1.
 template <class Word>
-bool updateSoftmax(const Softmax& state, float* scores, float* rescale, const Columns& c, int rows,
+bool updateSoftmax(const Softmax& state, float* scores, float* rescale, const ColumnTile& c, int rows,
                    float factor) {
   bool rescaled = false;
   for (int j = 0; j < c.width; j += WIDTH) {
@@ -105,7 +105,7 @@ bool updateSoftmax(const Softmax& state, float* scores, float* rescale, const Co
 
 // Softmax of one tile of columns over a range of keys, one tile of keys after the other.
 template <class Word>
-void attend(const AttentionShape& shape, const KeyRange& range, const Columns& c, const ForwardArrays& a,
+void attend(const AttentionShape& shape, const KeyRange& range, const ColumnTile& c, const ForwardArrays& a,
             float* scratch, const Softmax& state) {
   Word* q = reinterpret_cast<Word*>(scratch);
   float* scores = scratch + shape.laneRows() * COLUMNS;
@@ -140,7 +140,7 @@ void attend(const AttentionShape& shape, const KeyRange& range, const Columns& c
     for (int j = 0; j < c.width; j += WIDTH) store(state.o + i * COLUMNS + j, F32x{});
 }
 
-void writeOutput(const AttentionShape& shape, const Columns& c, const ForwardArrays& a,
+void writeOutput(const AttentionShape& shape, const ColumnTile& c, const ForwardArrays& a,
                  const Softmax& state) {
   alignas(64) float inverse[COLUMNS];
   for (int j = 0; j < c.width; j += WIDTH) store(inverse + j, 1.f / load(state.sum + j));
@@ -153,7 +153,7 @@ void writeOutput(const AttentionShape& shape, const Columns& c, const ForwardArr
 }
 
 // Joins the chunks of one (segment, kv head), in order, into the first one.
-void joinChunks(const AttentionShape& shape, const Columns& c, float* partials, int chunks) {
+void joinChunks(const AttentionShape& shape, const ColumnTile& c, float* partials, int chunks) {
   const Softmax whole = softmaxAt(partials);
   for (int chunk = 1; chunk < chunks; chunk++) {
     const Softmax next = softmaxAt(partials + static_cast<Size>(chunk) * softmaxFloats(shape));

@@ -15,10 +15,6 @@ namespace {
 
 constexpr double GRAIN = 32768;
 
-typedef std::uint64_t U64x __attribute__((vector_size(4 * QD_WIDTH)));
-typedef std::uint8_t U8Half __attribute__((vector_size(QD_WIDTH / 2)));
-typedef U8Half U8HalfUnaligned __attribute__((aligned(1), may_alias));
-
 // WIDTH / 2 bytes → the indices of WIDTH values; only the lower four bits of a lane count (Table16).
 QD_INLINE I32x indicesAt(const std::uint8_t* packed) {
   const U64x bytes = __builtin_convertvector(*reinterpret_cast<const U8HalfUnaligned*>(packed), U64x);
@@ -92,12 +88,6 @@ Status dequantizeBlockwise(Threads& threads, In<std::uint8_t> codes, In<float> l
     QD_NEED(nestedAbsmax, (blocks + NESTED_BLOCK - 1) / NESTED_BLOCK);
     QD_NEED(nestedMap, 256);
   }
-  // The place of a block's codes and scale: quant/src/matrix/tile-order.ts.
-  const auto placeOf = [&](Size block) {
-    if (tileColumns == 0) return block;
-    const Size row = block / tileColumns;
-    return (row / TILE_HEIGHT * tileColumns + block % tileColumns) * TILE_HEIGHT + row % TILE_HEIGHT;
-  };
   const int parts = threads.partsFor(static_cast<double>(count), GRAIN);
   const bool past =
       values.data ? goesPast(values.data, count, blockSize) : goesPast(halves.data, count, blockSize);
@@ -106,7 +96,7 @@ Status dequantizeBlockwise(Threads& threads, In<std::uint8_t> codes, In<float> l
     const Table16 table(levels.data);
     for (Size block = range.begin; block < range.end; block++) {
       const Size from = block * blockSize;
-      const Size place = placeOf(block);
+      const Size place = tileColumns ? placeInTiles(block, tileColumns) : block;  // of its codes and scale
       const Size n = smaller(blockSize, count - from);
       const float scale =
           absmax.data ? absmax.data[place]

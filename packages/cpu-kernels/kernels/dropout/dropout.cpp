@@ -17,8 +17,6 @@ constexpr std::uint32_t MULTIPLIER = 0xd256d193;
 constexpr std::uint32_t KEY_STEP = 0x9e3779b9;
 constexpr int ROUNDS = 10;
 
-typedef std::uint64_t U64x __attribute__((vector_size(4 * QD_WIDTH)));
-
 // The 64-bit products of the lower halves of the lanes with MULTIPLIER.
 QD_INLINE U64x product(U64x a) {
 #if defined(__AVX512F__) && QD_WIDTH == 16

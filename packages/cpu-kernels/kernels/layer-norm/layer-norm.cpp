@@ -29,7 +29,7 @@ Status layerNorm(Threads& threads, In<float> x, In<float> weight, OptionalIn<flo
       const float length = static_cast<float>(hidden);
       const float center = rowSum(hidden,
                                   [&](Size i, int n) {
-                                    readsAhead(row + i);
+                                    prefetchReads(row + i);
                                     return loadFirst(row + i, n);
                                   }) /
                            length;
@@ -41,8 +41,8 @@ Status layerNorm(Threads& threads, In<float> x, In<float> weight, OptionalIn<flo
       mean.data[t] = center;
       inverseDeviation.data[t] = inverse;
       alongRow(hidden, [&](Size i, int n) {
-        out.ask(t * hidden + i);
-        readsNext(hidden, row + i);
+        out.prefetch(t * hidden + i);
+        prefetchNextRow(hidden, row + i);
         const F32x scaled = (loadFirst(row + i, n) - center) * inverse * loadFirst(weight.data + i, n);
         out.put(t * hidden + i, bias.data ? scaled + loadFirst(bias.data + i, n) : scaled, n);
       });
@@ -74,8 +74,8 @@ QD_INLINE void backwardRow(const BackwardRow& a, Outgoing<float> out, Size hidde
   const auto normalized = [&](Size i, int n) { return (loadFirst(a.x + i, n) - a.mean) * a.r; };
   const auto scaled = [&](Size i, int n) { return loadFirst(a.dy + i, n) * loadFirst(a.weight + i, n); };
   const TwoSums sums = rowSum(hidden, [&](Size i, int n) {
-    readsAhead(a.dy + i, a.x + i);
-    out.ask(i);
+    prefetchReads(a.dy + i, a.x + i);
+    out.prefetch(i);
     const F32x g = scaled(i, n);
     return Two{g, g * normalized(i, n)};
   });
@@ -83,7 +83,7 @@ QD_INLINE void backwardRow(const BackwardRow& a, Outgoing<float> out, Size hidde
   const float sum = sums.first / length;
   const float projection = sums.second / length;
   alongRow(hidden, [&](Size i, int n) {
-    readsNext(hidden, a.dy + i, a.x + i);
+    prefetchNextRow(hidden, a.dy + i, a.x + i);
     const F32x dy = loadFirst(a.dy + i, n);
     const F32x x = normalized(i, n);
     const F32x gradient = a.r * (scaled(i, n) - sum - x * projection);

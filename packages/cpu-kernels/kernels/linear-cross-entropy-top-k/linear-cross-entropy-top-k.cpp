@@ -46,10 +46,10 @@ struct TopClasses {
   Out<float> logProbabilities;  // [tokens][k]
   Out<float> tailMass;          // [tokens]
 
-  Size rowFloats() const { return 2 * k; }
+  Size rowFloats() const { return 2 * k; }  // a heap of k classes of 8 bytes
 
-  void see(const float* z, const Block& block, Size, float* kept) const {
-    std::uint64_t* heap = reinterpret_cast<std::uint64_t*>(kept);
+  void see(const float* z, const Block& block, Size, float* rowState) const {
+    std::uint64_t* heap = reinterpret_cast<std::uint64_t*>(rowState);
     Size c = 0;
     for (; c < block.columns && block.begin + c < k; c++) {
       heap[block.begin + c] = classOf(z[c], block.begin + c);
@@ -64,9 +64,9 @@ struct TopClasses {
     }
   }
 
-  void finish(const Head& head, const HeadLoss& loss, const HeadRow& row, float* kept) const {
+  void finish(const Head& head, const HeadLoss& loss, const HeadRow& row, float* rowState) const {
     finishCrossEntropy(head, loss, row);
-    std::uint64_t* heap = reinterpret_cast<std::uint64_t*>(kept);
+    std::uint64_t* heap = reinterpret_cast<std::uint64_t*>(rowState);
     // The least of the first n goes behind them: descending in the end.
     for (Size n = k; n > 1; n--) {
       const std::uint64_t last = heap[n - 1];

@@ -16,10 +16,14 @@
 namespace qdylora::QD_LEVEL {
 namespace {
 
+// 24 MiB of logits: a chunk of a vocabulary of 49,152 then has 128 tokens.
 constexpr Size LOGITS = Size{6} << 20;
 constexpr Size MOST_TOKENS = 256;
 // dx = G·W goes over the vocabulary in slices, so that the packed gradient stays small.
 constexpr Size SLICE = 4096;
+// Logits per thread below which it is not woken: half of ELEMENTWISE_GRAIN, for an exponential each. Not
+// tuned.
+constexpr double SOFTMAX_GRAIN = 16384;
 
 Size chunkTokens(Size tokens, Size vocabulary) {
   return larger<Size>(1, smaller(smaller(tokens, MOST_TOKENS), LOGITS / larger<Size>(vocabulary, 1)));
@@ -66,6 +70,57 @@ double softmaxRow(float* z, Size n, std::int32_t target, float factor, float cap
   return static_cast<double>(largest) - static_cast<double>(ofTarget) + __builtin_log(sum);
 }
 
+// The active tokens that are computed together.
+struct Chunk {
+  Size count;
+  Size tokens[MOST_TOKENS];
+  std::int32_t targets[MOST_TOKENS];
+  float factors[MOST_TOKENS];  // what each token's loss is multiplied by
+  double losses[MOST_TOKENS];
+};
+
+// The logits of a chunk become their gradients G, in place.
+void softmaxRows(Threads& threads, float* logits, Size vocabulary, Chunk& chunk, float softCap) {
+  const double logitCount = static_cast<double>(chunk.count) * static_cast<double>(vocabulary);
+  const int parts = threads.partsFor(logitCount, SOFTMAX_GRAIN);
+  threads.run(parts, [&](int part) {
+    const Range rows = shareOf(chunk.count, parts, part);
+    for (Size i = rows.begin; i < rows.end; i++)
+      chunk.losses[i] =
+          softmaxRow(logits + i * vocabulary, vocabulary, chunk.targets[i], chunk.factors[i], softCap);
+  });
+}
+
+// The three products of a chunk of `count` tokens. x, dx: [count, hidden]; logits and G: [count, vocabulary].
+struct HeadProducts {
+  Threads& threads;
+  const Dense& weight;  // [vocabulary, hidden]
+  Size hidden, vocabulary;
+  bool bf16;
+  float* scratch;
+
+  // logits = x·Wᵀ
+  void multiplyLogits(const float* x, Size count, float* logits) const {
+    multiply(
+        threads, {count, vocabulary, toFloats(logits, vocabulary)}, scratch,
+        {rowMajor(x, hidden, count, bf16), rowsAsColumns(weight.f32, weight.bf16, hidden, bf16), hidden});
+  }
+  // dx = G·W, slice by slice of the vocabulary
+  void multiplyInputGradient(const float* g, Size count, float* dx) const {
+    for (Size from = 0; from < vocabulary; from += SLICE) {
+      const Columns w = columnsOf(weight.f32 ? weight.f32 + from * hidden : nullptr,
+                                  weight.bf16 ? weight.bf16 + from * hidden : nullptr, hidden, bf16);
+      multiply(threads, {count, hidden, toFloats(dx, hidden, from > 0)}, scratch,
+               {rowMajor(g + from, vocabulary, count, bf16), w, smaller(SLICE, vocabulary - from)});
+    }
+  }
+  // dW += Gᵀ·x
+  void addWeightGradient(const float* g, const float* x, Size count, float* dWeight) const {
+    multiply(threads, {vocabulary, hidden, toFloats(dWeight, hidden, true)}, scratch,
+             {columnMajor(g, vocabulary, vocabulary, bf16), columnsOf(x, nullptr, hidden, bf16), count});
+  }
+};
+
 Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::int32_t> targets,
                           OptionalIn<float> tokenWeights, Out<float> loss, Out<float> tokenLosses,
                           Out<float> dx, Out<float> dWeight, Out<float> scratch, Size tokens, Size hidden,
@@ -81,56 +136,36 @@ Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::i
   QD_NEED(dx, times(tokens, hidden));
   QD_NEED(dWeight, times(vocabulary, hidden));
   QD_NEED(scratch, plan.total);
-  for (Size t = 0; t < tokens; t++) {
-    const std::int32_t target = targets.data[t];
-    if (target != IGNORED_TARGET && (target < 0 || static_cast<Size>(target) >= vocabulary))
-      return badData(BAD_TARGET, t, target);
-  }
+  if (const Status s = checkTargets(targets, tokens, vocabulary); s.code != Status::OK) return s;
   float* logits = scratch.data;
   float* rows = scratch.data + plan.x;
   float* dRows = scratch.data + plan.dx;
-  float* work = scratch.data + plan.work;
-  const Columns forward = rowsAsColumns(weight.f32, weight.bf16, hidden, bf16);
+  const HeadProducts products{threads, weight, hidden, vocabulary, bf16, scratch.data + plan.work};
   double total = 0;
-  double losses[MOST_TOKENS];
-  float factors[MOST_TOKENS];
-  Size token[MOST_TOKENS];
+  Chunk chunk;
   for (Size t = 0; t < tokens;) {
-    Size count = 0;
-    for (; t < tokens && count < plan.chunk; t++) {
+    chunk.count = 0;
+    for (; t < tokens && chunk.count < plan.chunk; t++) {
       tokenLosses.data[t] = 0.f;
       if (targets.data[t] == IGNORED_TARGET) {
         for (Size j = 0; j < hidden; j++) dx.data[t * hidden + j] = 0.f;
         continue;
       }
-      copyFloats(x.data + t * hidden, rows + count * hidden, hidden);
-      factors[count] = factorOf(t, lossScale, tokenWeights);
-      token[count++] = t;
+      copyFloats(x.data + t * hidden, rows + chunk.count * hidden, hidden);
+      chunk.factors[chunk.count] = factorOf(t, lossScale, tokenWeights);
+      chunk.targets[chunk.count] = targets.data[t];
+      chunk.tokens[chunk.count++] = t;
     }
-    multiply(threads, {count, vocabulary, toFloats(logits, vocabulary)}, work,
-             {rowMajor(rows, hidden, count, bf16), forward, hidden});
-    const int parts = threads.partsFor(static_cast<double>(count) * static_cast<double>(vocabulary), 16384);
-    threads.run(parts, [&](int part) {
-      const Range mine = shareOf(count, parts, part);
-      for (Size i = mine.begin; i < mine.end; i++)
-        losses[i] =
-            softmaxRow(logits + i * vocabulary, vocabulary, targets.data[token[i]], factors[i], softCap);
-    });
-    for (Size i = 0; i < count; i++) {
-      tokenLosses.data[token[i]] = static_cast<float>(losses[i]);
-      total += losses[i] * static_cast<double>(factors[i]);
+    products.multiplyLogits(rows, chunk.count, logits);
+    softmaxRows(threads, logits, vocabulary, chunk, softCap);
+    products.multiplyInputGradient(logits, chunk.count, dRows);
+    for (Size i = 0; i < chunk.count; i++) {
+      const Size token = chunk.tokens[i];
+      copyFloats(dRows + i * hidden, dx.data + token * hidden, hidden);
+      tokenLosses.data[token] = static_cast<float>(chunk.losses[i]);
+      total += chunk.losses[i] * static_cast<double>(chunk.factors[i]);
     }
-    for (Size from = 0; from < vocabulary; from += SLICE) {
-      const Size slice = smaller(SLICE, vocabulary - from);
-      const Columns w = columnsOf(weight.f32 ? weight.f32 + from * hidden : nullptr,
-                                  weight.bf16 ? weight.bf16 + from * hidden : nullptr, hidden, bf16);
-      multiply(threads, {count, hidden, toFloats(dRows, hidden, from > 0)}, work,
-               {rowMajor(logits + from, vocabulary, count, bf16), w, slice});
-    }
-    for (Size i = 0; i < count; i++) copyFloats(dRows + i * hidden, dx.data + token[i] * hidden, hidden);
-    multiply(
-        threads, {vocabulary, hidden, toFloats(dWeight.data, hidden, true)}, work,
-        {columnMajor(logits, vocabulary, vocabulary, bf16), columnsOf(rows, nullptr, hidden, bf16), count});
+    products.addWeightGradient(logits, rows, chunk.count, dWeight.data);
   }
   loss.data[0] = static_cast<float>(total);
   return ok();

@@ -90,7 +90,7 @@ Size scratchFloats(const Sizes& s, Size tokens, Size classFloats, int threads) {
          static_cast<Size>(threads) * ThreadSizes(s, partRows(tokens), classFloats).floats();
 }
 
-// The workspace of `streamHead`; `classFloats`: what its `Classes` keeps of a row.
+// The workspace of `streamHead`; `classFloats`: the state that its `Classes` has of a row.
 double headScratch(Threads& threads, Size tokens, Size hidden, Size vocabulary, Size classFloats, bool bf16) {
   const Sizes sizes{hidden, vocabulary, BF16_PAIRS && bf16};
   return static_cast<double>(scratchFloats(sizes, tokens, classFloats, threads.count()));

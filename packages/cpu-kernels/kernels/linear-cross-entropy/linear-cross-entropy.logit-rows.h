@@ -5,10 +5,18 @@
 namespace qdylora::QD_LEVEL {
 
 constexpr std::int32_t IGNORED_TARGET = -100;
-constexpr const char* BAD_TARGET = "targets must be within the vocabulary, or -100";
 // No target names a logit past these, and where hidden is 0 no array bounds their number.
 constexpr Size MOST_VOCABULARY = 0x7fffffff;
 constexpr const char* TOO_MANY_LOGITS = "the weight must have fewer than 2^31 rows";
+
+inline Status checkTargets(const In<std::int32_t>& targets, Size tokens, Size vocabulary) {
+  for (Size t = 0; t < tokens; t++) {
+    const std::int32_t target = targets.data[t];
+    if (target != IGNORED_TARGET && (target < 0 || static_cast<Size>(target) >= vocabulary))
+      return badData("targets must be within the vocabulary, or -100", t, target);
+  }
+  return ok();
+}
 
 inline float largestOfRow(const float* z, Size n) {
   F32x most = all(-__builtin_inff());

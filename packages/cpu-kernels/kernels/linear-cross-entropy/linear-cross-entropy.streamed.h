@@ -57,12 +57,12 @@ void makeLogits(const Sizes& s, const Block& block, const RowGroup& group, const
     const Size words = wordsOf(smaller(s.depthStep(), s.hidden - k), s.pairs);
     for (Size p = 0; p < block.columns; p += PANEL) {
       eachStripe(group, s.pairs, [&](Size first, Size rows, Size height) {
-        const Segment segment{thread.x + (group.begin + first) * s.words() + before * height,
-                              block.forLogits + BLOCK_COLUMNS * before + p * words,
-                              words,
-                              nullptr,
-                              0,
-                              nullptr};
+        const DepthSegment segment{thread.x + (group.begin + first) * s.words() + before * height,
+                                   block.forLogits + BLOCK_COLUMNS * before + p * words,
+                                   words,
+                                   nullptr,
+                                   0,
+                                   nullptr};
         multiplyTile(
             rows, {&segment, 1, s.pairs, thread.logits + first * BLOCK_COLUMNS + p, BLOCK_COLUMNS, nowhere(),
                    PANEL, k == 0 ? Start::overwrite : Start::add, nullptr, thread.late, 0});
@@ -113,45 +113,14 @@ void finishCrossEntropy(const Head& head, const HeadLoss& loss, const HeadRow& r
 }
 
 struct TargetClass {
-  // Floats that are kept of a row from block to block.
+  // Floats of the state that a row has from block to block.
   Size rowFloats() const { return 0; }
-  // A block of a row's logits, before they are summed.
+  // Called with a block of a row's logits before they are summed, which it may change, and the row's state.
   void see(float*, const Block&, Size, float*) const {}
   void finish(const Head& head, const HeadLoss& loss, const HeadRow& row, float*) const {
     finishCrossEntropy(head, loss, row);
   }
 };
-
-// One row's logits of a block → its weights, and what the row has summed so far.
-template <class Classes>
-void updateRow(float* z, const Block& block, Size row, Size token, const HeadLoss& loss, bool isFirst,
-               const Classes& classes, const ThreadScratch& thread) {
-  const float cap = loss.softCap;
-  const Size hidden = loss.hidden;
-  const bool gradient = loss.dx.data != nullptr;
-  if (cap > 0.f) capRow(z, block.columns, cap);
-  const Size target = static_cast<Size>(loss.targets.data[token]);
-  const Size at = target - block.begin;
-  if (target >= block.begin && at < block.columns) thread.ofTarget[row] = z[at];
-  classes.see(z, block, token, thread.classes + row * classes.rowFloats());
-  const float highest = largestOfRow(z, block.columns);
-  const float before = thread.largest[row];
-  if (isFirst) {
-    thread.largest[row] = highest;
-    thread.sum[row] = 0;
-  } else if (highest > before + SLACK) {
-    const float change = exponential(all(before - highest))[0];
-    thread.largest[row] = highest;
-    thread.sum[row] *= static_cast<double>(change);
-    float* dx = thread.dx + row * hidden;
-    for (Size j = 0; gradient && j < hidden; j += WIDTH) {
-      const int n = static_cast<int>(smaller<Size>(WIDTH, hidden - j));
-      storeFirst(dx + j, loadFirst(dx + j, n) * change, n);
-    }
-  }
-  thread.sum[row] += sumOfExponentials(z, block.columns, thread.largest[row], gradient && cap == 0.f);
-  if (gradient && cap > 0.f) weighCapped(z, block.columns, cap, thread.largest[row], 1.f);
-}
 
 // dx[count][hidden] (+)= weights · W of a block.
 void addGradients(const Head& head, const Block& block, const RowGroup& group, bool isFirst,
@@ -164,7 +133,7 @@ void addGradients(const Head& head, const Block& block, const RowGroup& group, b
   });
   for (Size p = 0; p < s.hidden; p += PANEL) {
     eachStripe(group, s.pairs, [&](Size first, Size rows, Size) {
-      const Segment segment{
+      const DepthSegment segment{
           thread.weights + first * words, block.forGradient + p * words, words, nullptr, 0, nullptr};
       multiplyTile(rows, {&segment, 1, s.pairs, thread.dx + (group.begin + first) * s.hidden + p, s.hidden,
                           nowhere(), smaller(PANEL, s.hidden - p), isFirst ? Start::overwrite : Start::add,
@@ -174,113 +143,199 @@ void addGradients(const Head& head, const Block& block, const RowGroup& group, b
   thread.late->finish();
 }
 
+// One thread's work on a call: rounds of rows, each against all blocks of the vocabulary.
+template <class Classes>
+struct HeadPart {
+  Threads& threads;
+  const Head& head;
+  const HeadLoss& operands;
+  const Classes& classes;
+  int parts, part;
+  Size active;    // tokens that have a target
+  Size rounds;    // of all threads
+  float* packed;  // the blocks of W that are packed together: for logits, then for dx
+  ThreadScratch thread;
+  Size tokens[MOST_PART_ROWS];  // the token of each row of the round
+  Size rowCount;                // rows of the round
+  Size nextToken;               // the first token after them, in the order of the rounds
+  Size passed;                  // tokens before it that have a target
+
+  void run() {
+    for (Size round = 0; round < rounds; round++) {
+      takeRows(round);
+      packRows();
+      for (Size first = 0; first < head.sizes.blocks(); first += head.sizes.together()) passBlocks(first);
+      finishRows();
+    }
+  }
+
+ private:
+  bool hasGradient() const { return operands.dx.data != nullptr; }
+
+  // The part's share of the tokens of a round.
+  void takeRows(Size round) {
+    const Size from = active * round / rounds;
+    const Range share = shareOf(active * (round + 1) / rounds - from, parts, part);
+    rowCount = share.end - share.begin;
+    for (; passed < from + share.end; nextToken++) {
+      if (operands.targets.data[nextToken] == IGNORED_TARGET) continue;
+      if (passed >= from + share.begin) tokens[passed - from - share.begin] = nextToken;
+      passed++;
+    }
+  }
+
+  template <class Visit>
+  void eachGroup(const Visit& visit) const {
+    for (Size begin = 0; begin < rowCount; begin += BLOCK_ROWS) {
+      const Size rows = smaller(BLOCK_ROWS, rowCount - begin);
+      visit(RowGroup{begin, rows, divideUp(rows, stripeRows(head.sizes.pairs))});
+    }
+  }
+
+  // Packs the rows of x. Rows that have a target need not be adjacent: they are gathered in the memory of dx
+  // first.
+  void packRows() const {
+    const Sizes& s = head.sizes;
+    const Size hidden = s.hidden;
+    eachGroup([&](const RowGroup& group) {
+      for (Size i = 0; i < group.count; i++)
+        copyFloats(operands.x.data + tokens[group.begin + i] * hidden, thread.dx + i * hidden, hidden);
+      const Rows rows = rowMajor(thread.dx, hidden, group.count, head.bf16);
+      eachStripe(group, s.pairs, [&](Size first, Size height, Size) {
+        packStripe(rows, s.pairs, first, height, 0, hidden, thread.x + (group.begin + first) * s.words());
+      });
+    });
+  }
+
+  // Block `first` + i of the vocabulary, in place i of the packed ones.
+  Block blockAt(Size first, Size i) const {
+    const Sizes& s = head.sizes;
+    const Size begin = (first + i) * BLOCK_COLUMNS;
+    return {begin, smaller(BLOCK_COLUMNS, s.vocabulary - begin), packed + i * s.forLogits(),
+            packed + s.together() * s.forLogits() + i * s.forGradient()};
+  }
+
+  // The rows against the blocks from `first` on that are packed together.
+  void passBlocks(Size first) {
+    const Size count = smaller(head.sizes.together(), head.sizes.blocks() - first);
+    for (Size i = 0; i < count; i++) packBlock(head, blockAt(first, i), hasGradient(), parts, part);
+    threads.barrier();
+    for (Size i = 0; i < count; i++) {
+      const Block block = blockAt(first, i);
+      const bool isFirst = first + i == 0;
+      eachGroup([&](const RowGroup& group) {
+        makeLogits(head.sizes, block, group, thread);
+        for (Size r = 0; r < group.count; r++)
+          weighRow(thread.logits + r * BLOCK_COLUMNS, block, group.begin + r, isFirst);
+        if (hasGradient()) addGradients(head, block, group, isFirst, thread);
+      });
+    }
+    threads.barrier();
+  }
+
+  // One row's logits of a block → its weights, and what the row has summed so far.
+  void weighRow(float* z, const Block& block, Size row, bool isFirst) const {
+    const float cap = operands.softCap;
+    if (cap > 0.f) capRow(z, block.columns, cap);
+    const Size target = static_cast<Size>(operands.targets.data[tokens[row]]);
+    const Size at = target - block.begin;
+    if (target >= block.begin && at < block.columns) thread.ofTarget[row] = z[at];
+    classes.see(z, block, tokens[row], thread.classes + row * classes.rowFloats());
+    const float highest = largestOfRow(z, block.columns);
+    if (isFirst) {
+      thread.largest[row] = highest;
+      thread.sum[row] = 0;
+    } else if (highest > thread.largest[row] + SLACK) {
+      rescaleRow(row, exponential(all(thread.largest[row] - highest))[0]);
+      thread.largest[row] = highest;
+    }
+    thread.sum[row] += sumOfExponentials(z, block.columns, thread.largest[row], hasGradient() && cap == 0.f);
+    if (hasGradient() && cap > 0.f) weighCapped(z, block.columns, cap, thread.largest[row], 1.f);
+  }
+
+  // Multiplies what a row has summed so far.
+  void rescaleRow(Size row, float change) const {
+    thread.sum[row] *= static_cast<double>(change);
+    if (!hasGradient()) return;
+    const Size hidden = head.sizes.hidden;
+    float* dx = thread.dx + row * hidden;
+    for (Size j = 0; j < hidden; j += WIDTH) {
+      const int n = static_cast<int>(smaller<Size>(WIDTH, hidden - j));
+      storeFirst(dx + j, loadFirst(dx + j, n) * change, n);
+    }
+  }
+
+  // The losses and gradients of the round's rows.
+  void finishRows() const {
+    for (Size i = 0; i < rowCount; i++) {
+      const HeadRow row{tokens[i],         operands.targets.data[tokens[i]],
+                        thread.largest[i], thread.ofTarget[i],
+                        thread.sum[i],     thread.dx + i * head.sizes.hidden};
+      classes.finish(head, operands, row, thread.classes + i * classes.rowFloats());
+    }
+  }
+};
+
+// Clears the results of tokens without a target. Returns the number of the others.
+Size clearIgnored(const HeadLoss& operands) {
+  Size active = 0;
+  for (Size t = 0; t < operands.tokens; t++) {
+    operands.tokenLosses.data[t] = 0.f;
+    if (operands.targets.data[t] != IGNORED_TARGET) {
+      active++;
+      continue;
+    }
+    if (!operands.dx.data) continue;
+    for (Size j = 0; j < operands.hidden; j++) operands.dx.data[t * operands.hidden + j] = 0.f;
+  }
+  return active;
+}
+
+// The factors of the tokens times their losses.
+double totalLoss(const HeadLoss& operands) {
+  double total = 0;
+  for (Size t = 0; t < operands.tokens; t++)
+    total += static_cast<double>(operands.tokenLosses.data[t]) *
+             static_cast<double>(factorOf(t, operands.lossScale, operands.tokenWeights));
+  return total;
+}
+
 template <class Classes>
 Status streamHead(Threads& threads, const HeadLoss& operands, const Classes& classes) {
-  const In<float>& x = operands.x;
-  const In<std::int32_t>& targets = operands.targets;
-  const OptionalOut<float>& dx = operands.dx;
   const Size tokens = operands.tokens;
   const Size hidden = operands.hidden;
   const Size vocabulary = operands.vocabulary;
-  const bool bf16 = operands.bf16;
   if (vocabulary > MOST_VOCABULARY) return unsupported(TOO_MANY_LOGITS);
-  const Head head{operands.weight, {hidden, vocabulary, BF16_PAIRS && bf16}, bf16};
+  const Head head{operands.weight, {hidden, vocabulary, BF16_PAIRS && operands.bf16}, operands.bf16};
   const Sizes& s = head.sizes;
-  QD_NEED(x, times(tokens, hidden));
+  QD_NEED(operands.x, times(tokens, hidden));
   QD_NEED(operands.weight, times(vocabulary, hidden));
-  QD_NEED(targets, tokens);
+  QD_NEED(operands.targets, tokens);
   QD_NEED_IF_GIVEN(operands.tokenWeights, tokens);
   QD_NEED(operands.loss, 1);
   QD_NEED(operands.tokenLosses, tokens);
-  QD_NEED_IF_GIVEN(dx, times(tokens, hidden));
+  QD_NEED_IF_GIVEN(operands.dx, times(tokens, hidden));
   QD_NEED(operands.scratch, scratchFloats(s, tokens, classes.rowFloats(), threads.count()));
-  Size active = 0;
-  for (Size t = 0; t < tokens; t++) {
-    const std::int32_t target = targets.data[t];
-    operands.tokenLosses.data[t] = 0.f;
-    if (target == IGNORED_TARGET) {
-      for (Size j = 0; dx.data && j < hidden; j++) dx.data[t * hidden + j] = 0.f;
-      continue;
-    }
-    if (target < 0 || static_cast<Size>(target) >= vocabulary) return badData(BAD_TARGET, t, target);
-    active++;
-  }
+  if (const Status status = checkTargets(operands.targets, tokens, vocabulary); status.code != Status::OK)
+    return status;
+  const Size active = clearIgnored(operands);
   const int parts = partsForProduct(threads, active, vocabulary, hidden);
-  const Size room = partRows(tokens);
-  const Size together = s.together();
-  const Size rounds = divideUp(active, room * static_cast<Size>(parts));
+  const Size rounds = divideUp(active, partRows(tokens) * static_cast<Size>(parts));
   float* const packed = operands.scratch.data;
+  float* const threadScratch = packed + roundUp(s.together() * (s.forLogits() + s.forGradient()), 16);
   threads.run(parts, [&](int part) {
     [[maybe_unused]] const TileRegisters registers;
-    const ThreadSizes sizes(s, room, classes.rowFloats());
+    const ThreadSizes sizes(s, partRows(tokens), classes.rowFloats());
     LateRows late;
-    const ThreadScratch thread =
-        threadScratchAt(packed + roundUp(together * (s.forLogits() + s.forGradient()), 16) +
-                            static_cast<Size>(part) * sizes.floats(),
-                        sizes, late);
-    // the next token to look at, and how many tokens before it count
-    Size token[MOST_PART_ROWS];
-    Size next = 0;
-    Size passed = 0;
-    for (Size round = 0; round < rounds; round++) {
-      const Size from = active * round / rounds;
-      const Range inRound = shareOf(active * (round + 1) / rounds - from, parts, part);
-      const Range mine{from + inRound.begin, from + inRound.end};
-      const Size count = mine.end - mine.begin;
-      for (; passed < mine.end; next++) {
-        if (targets.data[next] == IGNORED_TARGET) continue;
-        if (passed >= mine.begin) token[passed - mine.begin] = next;
-        passed++;
-      }
-      const auto eachGroup = [&](const auto& visit) {
-        for (Size begin = 0; begin < count; begin += BLOCK_ROWS) {
-          const Size rows = smaller(BLOCK_ROWS, count - begin);
-          visit(RowGroup{begin, rows, divideUp(rows, stripeRows(s.pairs))});
-        }
-      };
-      eachGroup([&](const RowGroup& group) {
-        // Rows that count need not be adjacent: they are gathered in the memory of dx first.
-        for (Size i = 0; i < group.count; i++)
-          copyFloats(x.data + token[group.begin + i] * hidden, thread.dx + i * hidden, hidden);
-        const Rows rows = rowMajor(thread.dx, hidden, group.count, bf16);
-        eachStripe(group, s.pairs, [&](Size first, Size height, Size) {
-          packStripe(rows, s.pairs, first, height, 0, hidden, thread.x + (group.begin + first) * s.words());
-        });
-      });
-      for (Size b = 0; b < s.blocks(); b += together) {
-        const auto blockAt = [&](Size i) {
-          const Size begin = (b + i) * BLOCK_COLUMNS;
-          return Block{begin, smaller(BLOCK_COLUMNS, vocabulary - begin), packed + i * s.forLogits(),
-                       packed + together * s.forLogits() + i * s.forGradient()};
-        };
-        const Size blocks = smaller(together, s.blocks() - b);
-        for (Size i = 0; i < blocks; i++) packBlock(head, blockAt(i), dx.data, parts, part);
-        threads.barrier();
-        for (Size i = 0; i < blocks; i++) {
-          const Block block = blockAt(i);
-          const bool isFirst = b + i == 0;
-          eachGroup([&](const RowGroup& group) {
-            makeLogits(s, block, group, thread);
-            for (Size r = 0; r < group.count; r++)
-              updateRow(thread.logits + r * BLOCK_COLUMNS, block, group.begin + r, token[group.begin + r],
-                        operands, isFirst, classes, thread);
-            if (dx.data) addGradients(head, block, group, isFirst, thread);
-          });
-        }
-        threads.barrier();
-      }
-      for (Size i = 0; i < count; i++) {
-        const HeadRow row{token[i],           targets.data[token[i]], thread.largest[i],
-                          thread.ofTarget[i], thread.sum[i],          thread.dx + i * hidden};
-        classes.finish(head, operands, row, thread.classes + i * classes.rowFloats());
-      }
-    }
+    HeadPart<Classes> work{
+        threads,  head,
+        operands, classes,
+        parts,    part,
+        active,   rounds,
+        packed,   threadScratchAt(threadScratch + static_cast<Size>(part) * sizes.floats(), sizes, late)};
+    work.run();
   });
-  double total = 0;
-  for (Size t = 0; t < tokens; t++)
-    total += static_cast<double>(operands.tokenLosses.data[t]) *
-             static_cast<double>(factorOf(t, operands.lossScale, operands.tokenWeights));
-  operands.loss.data[0] = static_cast<float>(total);
+  operands.loss.data[0] = static_cast<float>(totalLoss(operands));
   return ok();
 }
 

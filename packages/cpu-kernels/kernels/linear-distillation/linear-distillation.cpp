@@ -27,9 +27,9 @@ struct SoftClasses {
   Size rowFloats() const { return k; }
 
   void see(float* z, const Block& block, Size token, float* picked) const {
-    const std::int32_t* own = ids.data + token * k;
+    const std::int32_t* rowIds = ids.data + token * k;
     for (Size i = 0; i < k; i++) {
-      const Size at = static_cast<Size>(own[i]) - block.begin;  // wraps around below the block
+      const Size at = static_cast<Size>(rowIds[i]) - block.begin;  // wraps around below the block
       if (at >= block.columns) continue;
       picked[i] = z[at];
       z[at] = hidden;
@@ -38,7 +38,7 @@ struct SoftClasses {
 
   void finish(const Head& head, const HeadLoss& loss, const HeadRow& row, const float* picked) const {
     const Size t = row.token;
-    const std::int32_t* own = ids.data + t * k;
+    const std::int32_t* rowIds = ids.data + t * k;
     const float* logP = logProbabilities.data + t * k;
     const bool hasTail = k < loss.vocabulary;
     const double lambda = static_cast<double>(distillation);
@@ -66,7 +66,7 @@ struct SoftClasses {
     for (Size i = 0; i < k; i++) {
       const double q = __builtin_exp(static_cast<double>(picked[i]) - logSum);
       const double p = __builtin_exp(static_cast<double>(logP[i]));
-      addRow(head, static_cast<Size>(own[i]), factor * (q - lambda * p), picked[i], loss, dx);
+      addRow(head, static_cast<Size>(rowIds[i]), factor * (q - lambda * p), picked[i], loss, dx);
     }
     addRow(head, static_cast<Size>(row.target), -factor * (1 - lambda), row.ofTarget, loss, dx);
   }

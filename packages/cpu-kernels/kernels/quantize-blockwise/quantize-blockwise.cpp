@@ -7,7 +7,8 @@
 // Cost: reads a block twice, the second time from the first cache. 2.6 (bf16) or 4.6 bytes moved per value
 //   for about 18 operations on a vector: bound by memory.
 // Assumes: levels: [16] in any order, and a block size that is a multiple of 32. The binding reads
-//   quantizeBlockwiseBadBlock, which finds NaN and ∞. In tiles, rows of `tileColumns` blocks.
+//   quantizeBlockwiseBadBlock, which finds NaN and ∞. Where `tileColumns` > 0, a row has so many blocks and
+//   the codes are in tiles; absmax stays in row-major order.
 // Dropped: a sum over all 15 limits (45 operations); AVX2 tables of 16 from two registers each with a scalar
 //   store of every byte (2.4 times as slow). Not done: a table of 32 equal buckets with one limit each (5
 //   operations fewer; FP4 has three limits within 1/192).
@@ -18,13 +19,6 @@ namespace {
 
 constexpr int CHUNK = 32;
 constexpr double GRAIN = 16384;
-// bitsandbytes' floor for a divisor: 1 / 1e-38 is still finite.
-constexpr float SMALLEST_DIVISOR = 1e-38f;
-constexpr std::int32_t INFINITY_BITS = 0x7f800000;
-
-typedef std::uint64_t U64x __attribute__((vector_size(4 * QD_WIDTH)));
-typedef std::uint8_t U8Half __attribute__((vector_size(QD_WIDTH / 2)));
-typedef U8Half U8HalfUnaligned __attribute__((aligned(1), may_alias));
 
 // Limits between neighbouring levels, rising, and the code of each place. `after1` and `after3` are the
 // limits 1 and 3 places on.
@@ -139,18 +133,18 @@ QD_INLINE std::int32_t largestBits(const T* values, Size count) {
   return largest;
 }
 
-// FULL blocks multiply by the rounded reciprocal, a short one divides, as bitsandbytes' CPU code does.
+// Whole blocks multiply by the rounded reciprocal, a short one divides, as bitsandbytes' CPU code does.
 template <class T>
 QD_INLINE void packBlock(const Search& search, const T* values, Size count, Size blockSize, float absmax,
                          std::uint8_t* packed) {
   const float divisor = larger(absmax, SMALLEST_DIVISOR);
   const float reciprocal = 1.f / divisor;
-  I32x some[CHUNK / WIDTH];
+  I32x chunkCodes[CHUNK / WIDTH];
   if (count == blockSize) {
     for (Size i = 0; i < count; i += CHUNK) {
       for (int k = 0; k < CHUNK / WIDTH; k++)
-        some[k] = search.codesOf(loadValues(values + i + static_cast<Size>(k) * WIDTH) * reciprocal);
-      packCodes(some, packed + i / 2);
+        chunkCodes[k] = search.codesOf(loadValues(values + i + static_cast<Size>(k) * WIDTH) * reciprocal);
+      packCodes(chunkCodes, packed + i / 2);
     }
     return;
   }
@@ -160,8 +154,9 @@ QD_INLINE void packBlock(const Search& search, const T* values, Size count, Size
     std::uint8_t bytes[CHUNK / 2];
     const Size n = smaller<Size>(CHUNK, count - i);
     for (Size j = 0; j < n; j++) padded[j] = valueAt(values + i + j);
-    for (int k = 0; k < CHUNK / WIDTH; k++) some[k] = search.codesOf(load(padded + k * WIDTH) / divisor);
-    packCodes(some, bytes);
+    for (int k = 0; k < CHUNK / WIDTH; k++)
+      chunkCodes[k] = search.codesOf(load(padded + k * WIDTH) / divisor);
+    packCodes(chunkCodes, bytes);
     for (Size j = 0; j < (n + 1) / 2; j++) packed[i / 2 + j] = bytes[j];
   }
 }
@@ -171,12 +166,6 @@ void quantize(Threads& threads, const T* values, const float* levels, std::uint8
               Size count, Size blockSize, Size tileColumns) {
   const Sorted table = sorted(levels);
   const Size blocks = (count + blockSize - 1) / blockSize;
-  // The place of a block's codes: quant/src/matrix/tile-order.ts.
-  const auto placeOf = [&](Size block) {
-    if (tileColumns == 0) return block;
-    const Size row = block / tileColumns;
-    return (row / TILE_HEIGHT * tileColumns + block % tileColumns) * TILE_HEIGHT + row % TILE_HEIGHT;
-  };
   const int parts = threads.partsFor(static_cast<double>(count), GRAIN);
   threads.run(parts, [&](int part) {
     const Range range = shareOf(blocks, parts, part);
@@ -186,7 +175,8 @@ void quantize(Threads& threads, const T* values, const float* levels, std::uint8
       const Size n = smaller(blockSize, count - from);
       const float largest = __builtin_bit_cast(float, largestBits(values + from, n));
       absmax[block] = largest;
-      packBlock(search, values + from, n, blockSize, largest, codes + placeOf(block) * blockSize / 2);
+      const Size place = tileColumns ? placeInTiles(block, tileColumns) : block;
+      packBlock(search, values + from, n, blockSize, largest, codes + place * blockSize / 2);
     }
   });
 }

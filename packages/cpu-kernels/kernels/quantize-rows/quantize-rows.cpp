@@ -16,20 +16,19 @@ constexpr float LARGEST_CODE = 127;
 constexpr float LEAST_SCALE = 0x1p-100f;
 // Added to a number of few bits, it leaves the nearest even integer in the lowest ones.
 constexpr float ROUNDER = 0x1.8p23f;
-constexpr std::int32_t INFINITE_BITS = 0x7f800000;
 
 template <class T>
 float scaleOf(const T* row, Size cols) {
   I32x most{};
   for (Size i = 0; i < cols; i += WIDTH) {
-    readsAhead(row + i);
+    prefetchReads(row + i);
     const I32x magnitude =
         asI32(loadFirst(row + i, static_cast<int>(smaller<Size>(WIDTH, cols - i)))) & 0x7fffffff;
     most = magnitude > most ? magnitude : most;
   }
   const std::int32_t bits = largestOf(most);
   const float scale = __builtin_bit_cast(float, bits) / LARGEST_CODE;
-  return bits < INFINITE_BITS && (bits == 0 || scale >= LEAST_SCALE) ? scale : __builtin_nanf("");
+  return bits < INFINITY_BITS && (bits == 0 || scale >= LEAST_SCALE) ? scale : __builtin_nanf("");
 }
 
 template <class T>

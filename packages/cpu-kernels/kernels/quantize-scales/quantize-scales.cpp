@@ -9,20 +9,17 @@
 //   quantizeBlockwiseBadBlock, which finds NaN and ∞.
 // Not done: a table by the leading bits of a difference; the mean in several chains (its last bit would
 //   depend on their number).
-#include "../../native/simd.h"
+#include "../../native/gemm/nf4-weight.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {
 
-constexpr Size GROUP = 256;
 constexpr double GRAIN = 4096;
-// bitsandbytes' floor for a divisor: 1 / 1e-38 is still finite.
-constexpr float SMALLEST_DIVISOR = 1e-38f;
 
 // Full groups multiply by the rounded reciprocal, a short one divides, as for weights.
 void packGroup(const float* absmax, Size count, float offset, const float* limits,
                const std::uint8_t* mapCodes, std::uint8_t* codes, float& nestedAbsmax) {
-  float differences[GROUP];
+  float differences[NESTED_BLOCK];
   std::int32_t largest = 0;
   for (Size i = 0; i < count; i++) {
     differences[i] = absmax[i] - offset;
@@ -31,10 +28,10 @@ void packGroup(const float* absmax, Size count, float offset, const float* limit
   nestedAbsmax = __builtin_bit_cast(float, largest);
   const float divisor = larger(nestedAbsmax, SMALLEST_DIVISOR);
   const float reciprocal = 1.f / divisor;
-  const bool full = count == GROUP;
-  std::int32_t places[GROUP] = {};
+  const bool isFull = count == NESTED_BLOCK;
+  std::int32_t places[NESTED_BLOCK] = {};
   for (Size i = 0; i < count; i++)
-    differences[i] = full ? differences[i] * reciprocal : differences[i] / divisor;
+    differences[i] = isFull ? differences[i] * reciprocal : differences[i] / divisor;
   for (std::int32_t half = 128; half > 0; half /= 2) {
     for (Size i = 0; i < count; i++) places[i] += differences[i] > limits[places[i] + half - 1] ? half : 0;
   }
@@ -43,7 +40,7 @@ void packGroup(const float* absmax, Size count, float offset, const float* limit
 
 Status quantizeScales(Threads& threads, In<float> absmax, In<float> limits, In<std::uint8_t> mapCodes,
                       Out<std::uint8_t> codes, Out<float> nestedAbsmax, Out<float> offset, Size blocks) {
-  const Size groups = (blocks + GROUP - 1) / GROUP;
+  const Size groups = (blocks + NESTED_BLOCK - 1) / NESTED_BLOCK;
   QD_NEED(absmax, blocks);
   QD_NEED(limits, 255);
   QD_NEED(mapCodes, 256);
@@ -58,8 +55,8 @@ Status quantizeScales(Threads& threads, In<float> absmax, In<float> limits, In<s
   threads.run(parts, [&](int part) {
     const Range range = shareOf(groups, parts, part);
     for (Size group = range.begin; group < range.end; group++) {
-      const Size from = group * GROUP;
-      packGroup(absmax.data + from, smaller(GROUP, blocks - from), mean, limits.data, mapCodes.data,
+      const Size from = group * NESTED_BLOCK;
+      packGroup(absmax.data + from, smaller(NESTED_BLOCK, blocks - from), mean, limits.data, mapCodes.data,
                 codes.data + from, nestedAbsmax.data[group]);
     }
   });

@@ -18,14 +18,14 @@ template <class T>
 QD_INLINE float normalizeRow(const float* row, const float* weight, Outgoing<T> y, Size hidden, float epsilon,
                              float weightOffset) {
   const float squares = rowSum(hidden, [&](Size i, int n) {
-    readsAhead(row + i);
+    prefetchReads(row + i);
     const F32x v = loadFirst(row + i, n);
     return v * v;
   });
   const float inverse = 1.f / __builtin_sqrtf(squares / static_cast<float>(hidden) + epsilon);
   alongRow(hidden, [&](Size i, int n) {
-    y.ask(i);
-    readsNext(hidden, row + i);
+    y.prefetch(i);
+    prefetchNextRow(hidden, row + i);
     y.put(i, loadFirst(row + i, n) * inverse * (loadFirst(weight + i, n) + weightOffset), n);
   });
   return inverse;
@@ -74,8 +74,8 @@ Status residualNorm(Threads& threads, In<float> a, In<float> b, In<float> weight
       for (Size t = range.begin; t < range.end; t++) {
         const Size row = t * hidden;
         alongRow(hidden, [&](Size i, int n) {
-          readsAhead(a.data + row + i, b.data + row + i);
-          writesAhead(sum.data + row + i);
+          prefetchReads(a.data + row + i, b.data + row + i);
+          prefetchWrites(sum.data + row + i);
           storeFirst(sum.data + row + i, loadFirst(a.data + row + i, n) + loadFirst(b.data + row + i, n), n);
         });
         inverseRms.data[t] =
@@ -106,14 +106,14 @@ struct BackwardRow {
 template <class T>
 QD_INLINE void backwardRow(const BackwardRow& a, const T* gradients, Outgoing<float> out, Size hidden) {
   const float projection = rowSum(hidden, [&](Size i, int n) {
-    readsAhead(gradients + i, a.x + i);
-    out.ask(i);
+    prefetchReads(gradients + i, a.x + i);
+    out.prefetch(i);
     return loadFirst(gradients + i, n) * (loadFirst(a.weight + i, n) + a.weightOffset) *
            loadFirst(a.x + i, n);
   });
   const float factor = a.r * a.r * a.r * (projection / static_cast<float>(hidden));
   alongRow(hidden, [&](Size i, int n) {
-    readsNext(hidden, a.x + i, gradients + i);
+    prefetchNextRow(hidden, a.x + i, gradients + i);
     const F32x x = loadFirst(a.x + i, n);
     const F32x dy = loadFirst(gradients + i, n);
     const F32x w = loadFirst(a.weight + i, n) + a.weightOffset;

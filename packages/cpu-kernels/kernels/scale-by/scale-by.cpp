@@ -2,13 +2,14 @@
 // Owners: A thread owns a contiguous share of the elements; a lane is one element.
 // Cost: reads 4 and writes 4 bytes per element for one multiplication: bound by memory bandwidth.
 // Assumes: no alignment; x and y may be the same array. Lengths are checked below.
-// Not done: non-temporal stores, because the next op reads y at once.
+// Not done: non-temporal stores, because the next op reads y at once. Dropped: `elementwise` (native), with
+//   stores of the first n lanes: 55 % more time for 2^20 elements (avx512_bf16, one thread, Zen 5, 2026).
 #include "../../native/simd.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {
 
-// Below this many elements per thread, waking it costs more than it saves (about 5 µs, Zen 3, 2026).
+// As ELEMENTWISE_GRAIN.
 constexpr double GRAIN = 32768;
 
 Status scaleBy(Threads& threads, In<float> x, In<float> factor, Out<float> y, Size count) {

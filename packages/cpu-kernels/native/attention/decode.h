@@ -76,7 +76,7 @@ struct HeadRows {
 //     read, without prefetch 8, into the first cache 9, 128 rows ahead 16, 256 ahead 14.
 //   Emerald Rapids (100 keys, from the third cache, 2026): 8 to 16 rows ahead are best, 28 µs; 64 ahead 31
 //     µs; 37 µs where values are not prefetched while keys are read.
-constexpr int AHEAD = 16;
+constexpr int AHEAD_ROWS = 16;
 // A chunk's rows in the order in which they are read: its keys, its values, then the next chunk's keys.
 struct FewStream {
   const float* k;
@@ -84,7 +84,7 @@ struct FewStream {
   Size stride;
   int keys;
   // Prefetches part `part` of `parts` of each of the rows [from, to); past the end it is only a hint.
-  QD_INLINE void ask(int from, int to, Size part, Size parts) const {
+  QD_INLINE void prefetch(int from, int to, Size part, Size parts) const {
     const Size lines = (stride + 15) / 16;
     for (int row = from; row < to; row++) {
       const float* at = row >= keys && row < 2 * keys
@@ -193,7 +193,7 @@ struct FewArrays {
 inline void packFewQueries(float* out, const float* q, const AttentionShape& shape, const Segment& s) {
   const Size padded = shape.paddedDim();
   for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) {
-    const Columns c = columnsOf(shape, s, kvHead, 0, FEW_COLUMNS, nullptr);
+    const ColumnTile c = columnsOf(shape, s, kvHead, 0, FEW_COLUMNS, nullptr);
     for (int column = 0; column < c.count; column++, out += padded) {
       const float* row = q + c.offset[column];
       for (Size d = 0; d < padded; d++) out[d] = d < shape.headDim ? row[d] : 0.f;
@@ -218,17 +218,17 @@ inline void attendFew(const AttentionShape& shape, const Segment& s, int from, i
   };
   const auto scoresAt = [&](Size kvHead) { return scores + kvHead * static_cast<Size>(columns) * FEW_KEYS; };
   const FewStream stream{rowsAt(a.k, 0).at, rowsAt(a.v, 0).at, stride, keys};
-  if (keys > 0) stream.ask(0, AHEAD, 0, 1);  // none where the window excludes them
+  if (keys > 0) stream.prefetch(0, AHEAD_ROWS, 0, 1);  // none where the window excludes them
   packFewQueries(q, a.q, shape, s);
   for (int key = 0; key < keys; key += WIDTH) {
     for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) {
-      stream.ask(key + AHEAD, key + AHEAD + WIDTH, kvHead, shape.kvHeads);
+      stream.prefetch(key + AHEAD_ROWS, key + AHEAD_ROWS + WIDTH, kvHead, shape.kvHeads);
       scoreColumns(rowsAt(a.k, kvHead), key, smaller(WIDTH, keys - key),
                    q + kvHead * static_cast<Size>(columns) * padded, dim, padded, columns, scoresAt(kvHead));
     }
   }
   for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) {
-    const Columns c = columnsOf(shape, s, kvHead, 0, FEW_COLUMNS, rule.slopes);
+    const ColumnTile c = columnsOf(shape, s, kvHead, 0, FEW_COLUMNS, rule.slopes);
     for (int column = 0; column < columns; column++) {
       float* row = scoresAt(kvHead) + column * FEW_KEYS;
       const Size at = kvHead * static_cast<Size>(columns) + static_cast<Size>(column);
@@ -243,7 +243,7 @@ inline void attendFew(const AttentionShape& shape, const Segment& s, int from, i
     for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) {
       const float* v = rowsAt(a.v, kvHead).at + static_cast<Size>(key) * stride;
       const float* p = scoresAt(kvHead) + key;
-      stream.ask(keys + key + AHEAD, keys + key + AHEAD + 8, kvHead, shape.kvHeads);
+      stream.prefetch(keys + key + AHEAD_ROWS, keys + key + AHEAD_ROWS + 8, kvHead, shape.kvHeads);
       float* o = out.o + kvHead * static_cast<Size>(columns) * padded;
       if (key + 8 <= keys)
         addValues<8>(v, stride, p, dim, padded, columns, o);
@@ -255,8 +255,9 @@ inline void attendFew(const AttentionShape& shape, const Segment& s, int from, i
 
 // Joins the chunks of one column, in order, and writes its y and logSumExp. `place`: the first chunk's
 // partials, `step` floats before the next one's.
-inline void joinFew(const AttentionShape& shape, const Segment& s, Size kvHead, const Columns& c, int column,
-                    float* place, Size step, int chunks, float lowest, float* y, float* logSumExp) {
+inline void joinFew(const AttentionShape& shape, const Segment& s, Size kvHead, const ColumnTile& c,
+                    int column, float* place, Size step, int chunks, float lowest, float* y,
+                    float* logSumExp) {
   const Size padded = shape.paddedDim();
   const Size at = kvHead * static_cast<Size>(shape.columns(s)) + static_cast<Size>(column);
   float most = lowest;

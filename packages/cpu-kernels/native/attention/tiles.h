@@ -75,6 +75,12 @@ struct AttentionShape {
   }
 };
 
+inline AttentionShape shapeOf(In<std::int32_t> querySegments, In<std::int32_t> keySegments, Size queries,
+                              Size keys, Size heads, Size kvHeads, Size headDim, Size window) {
+  const Size segments = smaller(querySegments.size, keySegments.size);
+  return {querySegments.data, keySegments.data, segments, queries, keys, heads, kvHeads, headDim, window};
+}
+
 // From a product q·k to a score: times `scale`; where softCap > 0, softCap · tanh(· / softCap); where there
 // are ALiBi slopes, plus slopes[head] · (key − the query's last key).
 struct ScoreRule {
@@ -108,7 +114,7 @@ QD_INLINE I32x isFarExponent(F32x e, float lowest) {
 
 // The columns of one tile. Those past `count`, up to whole pairs of vectors, repeat the limits of the last
 // one and hold zeros.
-struct Columns {
+struct ColumnTile {
   int begin;                         // the first column within the segment
   int count;                         // of columns
   int width;                         // `count`, rounded up to whole units
@@ -131,9 +137,9 @@ struct Columns {
 };
 
 // Tile number `tile` of the tiles of `width` columns. `slopes`: ALiBi slopes of all heads, or nullptr.
-inline Columns columnsOf(const AttentionShape& shape, const Segment& s, Size kvHead, int tile, int width,
-                         const float* slopes) {
-  Columns c;
+inline ColumnTile columnsOf(const AttentionShape& shape, const Segment& s, Size kvHead, int tile, int width,
+                            const float* slopes) {
+  ColumnTile c;
   const int group = static_cast<int>(shape.group());
   const int window =
       shape.window > 0 && shape.window < 0x7fffffff ? static_cast<int>(shape.window) : 0x7fffffff;

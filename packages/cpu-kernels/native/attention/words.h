@@ -44,9 +44,9 @@ QD_INLINE F32x loadUpTo(Numbers row, Size from, Size end) {
 
 // Prefetches the rows of columns, which are far apart, a few cache lines at a time while something else is
 // computed.
-class AskedColumns {
+class ColumnPrefetcher {
  public:
-  AskedColumns(const AttentionShape& shape, const Columns* c, bool half)
+  ColumnPrefetcher(const AttentionShape& shape, const ColumnTile* c, bool half)
       : columns_(c), headDim_(shape.headDim), line_(half ? 32 : 16) {}
   // The next `lines` lines of each array, if so many are left.
   template <class... A>
@@ -54,7 +54,7 @@ class AskedColumns {
     if (!columns_) return;
     for (; lines > 0 && column_ < columns_->count; lines--) {
       const Size at = columns_->offset[column_] + at_;
-      (ask(arrays, at), ...);
+      (prefetch(arrays, at), ...);
       at_ += line_;
       if (at_ >= headDim_) {
         at_ = 0;
@@ -64,13 +64,13 @@ class AskedColumns {
   }
 
  private:
-  static QD_INLINE void ask(const Numbers& x, Size at) {
+  static QD_INLINE void prefetch(const Numbers& x, Size at) {
     __builtin_prefetch(x.f32 ? static_cast<const void*>(x.f32 + at) : x.half + at, 0, 2);
   }
-  static QD_INLINE void ask(const Results& x, Size at) {
+  static QD_INLINE void prefetch(const Results& x, Size at) {
     __builtin_prefetch(x.f32 ? static_cast<const void*>(x.f32 + at) : x.half + at, 1, 2);
   }
-  const Columns* columns_;
+  const ColumnTile* columns_;
   Size headDim_;
   Size line_;       // numbers in a cache line
   int column_ = 0;  // the next line: its column
@@ -90,7 +90,7 @@ QD_INLINE I32x wordsOfRow(Numbers row, Size at, Size length) {
 
 // out[word][column]: the columns' numbers along headDim, lanes = columns, zero past the last.
 template <class Word>
-void packColumns(Word* out, int stride, Numbers x, const AttentionShape& shape, const Columns& c) {
+void packColumns(Word* out, int stride, Numbers x, const AttentionShape& shape, const ColumnTile& c) {
   for (int column = 0; column < c.width; column += WIDTH) {
     for (Size word = 0; word < depthWords<Word>(shape); word += WIDTH) {
       I32x rows[WIDTH];
@@ -110,14 +110,14 @@ void packColumns(Word* out, int stride, Numbers x, const AttentionShape& shape, 
 
 // The columns of a tile as the depth of a product, in words.
 template <class Word>
-int columnWords(const Columns& c) {
+int columnWords(const ColumnTile& c) {
   return AMX_TILES && IS_PAIR<Word> ? c.width / 2 : (c.count + PER_WORD<Word> - 1) / PER_WORD<Word>;
 }
 
 // out[column / PER_WORD][d], lanes = headDim, for products whose depth is the columns. Rows have paddedDim
 // words.
 template <class Word>
-void packColumnRows(Word* out, Numbers x, const AttentionShape& shape, const Columns& c) {
+void packColumnRows(Word* out, Numbers x, const AttentionShape& shape, const ColumnTile& c) {
   const Size padded = shape.paddedDim();
   for (int column = 0; column < columnWords<Word>(c) * PER_WORD<Word>;
        column += PER_WORD<Word>, out += padded) {
@@ -141,7 +141,7 @@ void packColumnRows(Word* out, Numbers x, const AttentionShape& shape, const Col
 // x[column][d] = factor[column] · sums[d][place of column], lanes = columns. Where `evenOdd`, each block of
 // 2·WIDTH places holds its even columns first.
 inline void writeColumns(const Results& x, const float* sums, int stride, const AttentionShape& shape,
-                         const Columns& c, const float* factor, bool evenOdd) {
+                         const ColumnTile& c, const float* factor, bool evenOdd) {
   const int width = evenOdd ? roundUp(c.width, 2 * WIDTH) : c.width;
   for (int place = 0; place < width; place += WIDTH) {
     const int first = evenOdd ? place / (2 * WIDTH) * 2 * WIDTH + place / WIDTH % 2 : place;

@@ -49,8 +49,8 @@ constexpr Size MOST_ROWS = 1024;
 constexpr Size LEAST_ROWS = AMX_TILES ? 128 : 8 * TILE_ROWS;
 
 // Packed rows of a thread that take more than this do not stay in its second level (2 MiB), and the third
-// gives 29 GB/s: they are asked for early (Granite Rapids, 2026).
-constexpr Size ASKED_FLOATS = Size{1} << 18;
+// gives 29 GB/s: they are prefetched (Granite Rapids, 2026).
+constexpr Size PREFETCHED_FLOATS = Size{1} << 18;
 
 QD_INLINE constexpr Size divideUp(Size a, Size b) { return (a + b - 1) / b; }
 QD_INLINE constexpr Size roundUp(Size a, Size b) { return divideUp(a, b) * b; }

@@ -48,18 +48,18 @@ void packNf4Panels(const Columns& b, Form form, Size column0, Size columns, Size
 void packNf4Levels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out,
                    float* scales);
 
-// Asks, into the second level, for share `share` of `shares` of what packNf4Levels will read: memory rests
-// while columns are multiplied, and the tiles right ahead, which it asks for itself, come too late from there
-// (prompts of SmolLM2-135M, whose weights stay in no cache, all products: 8 tokens −11 %, 16 −8 %, 32 −5 %;
-// Zen 4, 2026).
-QD_INLINE void askForLevels(const Nf4Weight& w, Size column0, Size columns, Size k0, Size depth, Size share,
-                            Size shares) {
+// Prefetches, into the second level, share `share` of `shares` of what packNf4Levels will read. Memory rests
+// while columns are multiplied, and the tiles right ahead, which packNf4Levels prefetches itself, come too
+// late from there (prompts of SmolLM2-135M, whose weights stay in no cache, all products: 8 tokens −11 %, 16
+// −8 %, 32 −5 %; Zen 4, 2026).
+QD_INLINE void prefetchLevels(const Nf4Weight& w, Size column0, Size columns, Size k0, Size depth, Size share,
+                              Size shares) {
   const Size runs = depth / RUN;
   const Size tiles = divideUp(columns, TILE_HEIGHT) * runs;
   for (Size i = tiles * share / shares; i < tiles * (share + 1) / shares; i++) {
     const Size row = column0 + i / runs * TILE_HEIGHT;
     const Size run = k0 / RUN + i % runs;
-    askForTile<2>(w.runCodes(row, run));
+    prefetchTile<2>(w.runCodes(row, run));
     if (!w.absmax) __builtin_prefetch(w.absmaxCodes + w.scalePlace(row, run), 0, 2);
   }
 }

@@ -4,17 +4,17 @@
 // Sums that are stored while the next tile is computed.
 namespace qdylora::QD_LEVEL {
 
-// Where a tile of sums goes. C[m][n], its first element at `f32` or `half`, one of which is set.
+// Where a tile of sums goes: C[m][n], whose first element is at `f32` or at `half`; one of them is set.
 struct LateTile {
   const float* before;  // sums that these are added to, or nullptr
   Size beforeStride;
   float* f32;
   BFloat16* half;
   Size stride;
-  bool past = false;    // the caches: rows are whole cache lines
+  bool past = false;    // past the caches: rows are whole cache lines
   bool across = false;  // sums are in order [n][m]; only then do the next two apply
-  bool add = false;     // to C as well
-  Size columns = 0;     // n that exist
+  bool add = false;     // the sums are added to C as well
+  Size columns = 0;     // how many n exist
 };
 
 // The sums of a tile, added or stored a few rows at a time while the next tile is computed. Stores of a whole

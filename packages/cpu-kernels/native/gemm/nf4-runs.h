@@ -75,7 +75,7 @@ QD_INLINE void readTransposed(const std::uint8_t* first, Size stride, Size rows,
 #endif
 }
 
-// Asks for the tile two runs after run i of a panel's `runs`, or of the panel below: the hardware sees too
+// Prefetches the tile two runs after run i of a panel's `runs`, or of the panel below: the hardware sees too
 // late that one tile follows another, and not at all where the next panel begins.
 QD_INLINE void prefetchAhead(const Nf4Weight& w, Size row0, Size run0, Size i, Size runs) {
   constexpr Size AHEAD = 2;
@@ -84,7 +84,7 @@ QD_INLINE void prefetchAhead(const Nf4Weight& w, Size row0, Size run0, Size i, S
       i + AHEAD < runs
           ? w.runCodes(row0, run0 + i + AHEAD)
           : w.runCodes(smaller(row0 + PANEL, (w.rows - 1) / PANEL * PANEL), run0 + i + AHEAD - runs);
-  askForTile<3>(tile);
+  prefetchTile<3>(tile);
 }
 
 // WIDTH consecutive weights at p, decoded: their table already holds the scale.

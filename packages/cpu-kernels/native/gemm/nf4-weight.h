@@ -7,16 +7,25 @@ namespace qdylora::QD_LEVEL {
 
 // Blocks of the second level that share one scale; quant/src/blocks/double-quantize.ts.
 constexpr Size NESTED_BLOCK = 256;
+// bitsandbytes' floor for the divisor of a block: 1 / 1e-38 is still finite.
+constexpr float SMALLEST_DIVISOR = 1e-38f;
 // Columns that are decoded together, and the tiles that codes may be arranged in;
 // quant/src/matrix/tile-order.ts.
 constexpr Size RUN = 64;
 constexpr Size TILE_HEIGHT = 32;
-constexpr Size TILE_BYTES = TILE_HEIGHT * RUN / 2;
+constexpr Size NF4_TILE_BYTES = TILE_HEIGHT * RUN / 2;
+
+// The place of block `block`, in row-major order, among the blocks of a matrix in tiles, `columns` blocks
+// wide.
+QD_INLINE Size placeInTiles(Size block, Size columns) {
+  const Size row = block / columns;
+  return (row / TILE_HEIGHT * columns + block % columns) * TILE_HEIGHT + row % TILE_HEIGHT;
+}
 
 // Into the first cache (LOCALITY 3) or the second (2).
 template <int LOCALITY>
-QD_INLINE void askForTile(const std::uint8_t* codes) {
-  for (Size line = 0; line < TILE_BYTES; line += 64) __builtin_prefetch(codes + line, 0, LOCALITY);
+QD_INLINE void prefetchTile(const std::uint8_t* codes) {
+  for (Size line = 0; line < NF4_TILE_BYTES; line += 64) __builtin_prefetch(codes + line, 0, LOCALITY);
 }
 
 struct Nf4Weight {
@@ -44,13 +53,14 @@ struct Nf4Weight {
            (tiled ? scale(row, col / RUN) : scaleAt(i / blockSize, i / blockSize));
   }
 
-  // True where every row is made of whole runs of RUN columns that share a scale: the fast ways ask for it.
+  // True where every row is made of whole runs of RUN columns that share a scale: what the fast ways need.
   QD_INLINE bool hasRuns() const { return blockSize % RUN == 0 && cols % RUN == 0; }
   QD_INLINE Size rowRuns() const { return cols / RUN; }
   // The 32 bytes of a row in a column of runs; the rows after it, up to the next multiple of TILE_HEIGHT, are
   // rowStride() bytes apart.
   QD_INLINE const std::uint8_t* runCodes(Size row, Size run) const {
-    return tiled ? codes + (row / TILE_HEIGHT * rowRuns() + run) * TILE_BYTES + row % TILE_HEIGHT * (RUN / 2)
+    return tiled ? codes + (row / TILE_HEIGHT * rowRuns() + run) * NF4_TILE_BYTES +
+                       row % TILE_HEIGHT * (RUN / 2)
                  : codes + row * (cols / 2) + run * (RUN / 2);
   }
   QD_INLINE Size rowStride() const { return tiled ? RUN / 2 : cols / 2; }

@@ -10,9 +10,8 @@ struct Rows {
   Size stride;
   bool transposed;  // false: A(m, k) = at[m · stride + k]; true: A(m, k) = at[k · stride + m]
   Size height;      // rows of A that exist
-  // each float is multiplied by `factor`, then rounded to bf16 where asked; a bf16 number stays as it is
-  bool bf16;
-  float factor;
+  bool bf16;        // each float is rounded to bf16, after the factor
+  float factor;     // that each float is multiplied by; a bf16 number stays as it is
 };
 
 QD_INLINE Rows rowMajor(const float* data, Size stride, Size height, bool bf16 = false, float factor = 1.f) {

@@ -206,10 +206,10 @@ QD_INLINE Start firstStart(const Destination& to, bool across, bool isAdded) {
   return to.bias ? Start::bias : Start::overwrite;
 }
 
-// True where a tile asks the caches for rows that a later tile will read: a thread's packed rows are too
+// True where a tile prefetches rows that a later tile will read: a thread's packed rows are too
 // large for its second-level cache.
-QD_INLINE bool asksAhead(Size stripes, Size rowWords, bool pairs) {
-  return fillsTiles(pairs) && stripes * stripeRows(pairs) * rowWords >= ASKED_FLOATS;
+QD_INLINE bool prefetchesAhead(Size stripes, Size rowWords, bool pairs) {
+  return fillsTiles(pairs) && stripes * stripeRows(pairs) * rowWords >= PREFETCHED_FLOATS;
 }
 
 }  // namespace qdylora::QD_LEVEL

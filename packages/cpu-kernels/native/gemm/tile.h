@@ -7,8 +7,8 @@ namespace qdylora::QD_LEVEL {
 // What a tile does with the C that it finds.
 enum class Start { overwrite, bias, add };
 
-// A part of the depth: its stripe and its panel.
-struct Segment {
+// What a tile reads of one part of the depth.
+struct DepthSegment {
   const float* stripe;  // [words][rows], or tiles; with `rowWords`, the first of the unpacked rows
   const float* panel;   // [words][PANEL]
   Size words;
@@ -39,7 +39,7 @@ QD_INLINE void finishRow(const Finished& to, Size at, const float* sums, Size co
 QD_INLINE Finished nowhere() { return {nullptr, nullptr, 0, false, false}; }
 
 struct TileTask {
-  const Segment* segments;
+  const DepthSegment* segments;
   int count;
   bool pairs;  // a word is two bf16 numbers
   float* c;    // first element of the tile: C, or sums that are not whole yet

@@ -19,7 +19,7 @@ namespace qdylora::QD_LEVEL {
 namespace {
 
 constexpr Size PANEL_BYTES = PANEL * 4;
-constexpr Size TILE_BYTES = AMX_ROWS * 64;
+constexpr Size AMX_TILE_BYTES = AMX_ROWS * 64;
 
 // Sums that do not wait: of a tile of few columns, or added to a finished C.
 void writeNow(const float* sums, Size rows, const TileTask& t) {
@@ -46,11 +46,11 @@ LateTile lateTile(const TileTask& t) {
   return {before, t.stride, t.c, nullptr, t.stride};
 }
 
-// Asks for what another tile will read, as its segment says.
+// Prefetches what another tile will read, as its segment says.
 class Ahead {
  public:
   explicit QD_INLINE Ahead(const TileTask& t) : lines_(t.aheadLines) {}
-  QD_INLINE void begin(const Segment& s) { at_ = s.ahead; }
+  QD_INLINE void begin(const DepthSegment& s) { at_ = s.ahead; }
   QD_INLINE void step() {
     if (!at_) return;
     for (Size i = 0; i < lines_; i++, at_ += AMX_WORDS) __builtin_prefetch(at_, 0, 1);
@@ -96,9 +96,9 @@ void multiplyTiles(Size rows, const TileTask& t) {
   };
   for (int i = 0; i < t.count; i++) {
     ahead.begin(t.segments[i]);
-    addTileProducts<HIGH, WIDE, Stream::left>({t.segments[i].stripe, 64, TILE_BYTES, HIGH * TILE_BYTES},
-                                              {t.segments[i].panel, PANEL_BYTES, 64, AMX_WORDS * PANEL_BYTES},
-                                              t.segments[i].words, each);
+    addTileProducts<HIGH, WIDE, Stream::left>(
+        {t.segments[i].stripe, 64, AMX_TILE_BYTES, HIGH * AMX_TILE_BYTES},
+        {t.segments[i].panel, PANEL_BYTES, 64, AMX_WORDS * PANEL_BYTES}, t.segments[i].words, each);
   }
   if (isDirect) {
     late.finish();  // it may be of the sums that stood here
@@ -124,9 +124,10 @@ void multiplyTilesAcross(Size rows, const TileTask& t) {
   else
     clearTiles<HIGH, WIDE>();
   for (int i = 0; i < t.count; i++) {
-    addTileProducts<HIGH, WIDE, Stream::right>({t.segments[i].stripe, 64, TILE_BYTES, HIGH * TILE_BYTES},
-                                               {t.segments[i].panel, 64, TILE_BYTES, 2 * TILE_BYTES},
-                                               t.segments[i].words, [&] { late.step(); });
+    addTileProducts<HIGH, WIDE, Stream::right>(
+        {t.segments[i].stripe, 64, AMX_TILE_BYTES, HIGH * AMX_TILE_BYTES},
+        {t.segments[i].panel, 64, AMX_TILE_BYTES, 2 * AMX_TILE_BYTES}, t.segments[i].words,
+        [&] { late.step(); });
   }
   if (!isLast && !adds) {
     late.finish();  // it may be of the sums that stood here

@@ -23,7 +23,7 @@ namespace {
 constexpr Size TILE_FLOATS = AMX_ROWS * AMX_WORDS;
 constexpr Size ROW_BYTES = AMX_WORDS * 4;
 constexpr Size SUM_BYTES = PANEL * 4;
-// Codes that are asked for while others are decoded (multiply-tiled-rows.cpp).
+// How many bytes of codes ahead are prefetched while others are decoded (multiply-tiled-rows.cpp).
 constexpr Size AHEAD = 8192;
 
 // The rows of A at a step of the depth: two tiles side by side, of which the second is empty.
@@ -87,7 +87,7 @@ void addRuns(const Nf4Weight& w, const Part& part, const FewColumns& to, const f
   }
 }
 
-// Whole steps of a dense bf16 weight whose rows are the columns; the columns after these are asked for.
+// Whole steps of a dense bf16 weight whose rows are the columns; the columns after these are prefetched.
 template <int HIGH>
 void addDenseRows(const Columns& b, const Part& part, const FewColumns& to, const float* rows) {
   const BFloat16* first = b.bf16 + to.column * b.stride + part.k;

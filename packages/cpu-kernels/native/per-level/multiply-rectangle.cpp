@@ -46,16 +46,17 @@ Group groupAt(const Product& product, const RowBlock& block, Size column, Size c
   return {column, columns, room.sums, GROUP_COLUMNS, isAdded ? nullptr : bias, apart, start};
 }
 
-// Levels of a 4-bit matrix that will be packed after those at hand. They are asked for meanwhile.
+// Levels of a 4-bit matrix that will be packed next. They are prefetched meanwhile.
 struct NextParts {
   Part parts[MOST_TERMS];
   int count;
   Size column, columns;
 
-  QD_INLINE void ask(Size share, Size shares) const {
+  QD_INLINE void prefetch(Size share, Size shares) const {
     for (int i = 0; i < count; i++) {
       const Term& t = parts[i].placed->term;
-      if (t.hasLevels()) askForLevels(t.b.packed, column, columns, parts[i].k, parts[i].depth, share, shares);
+      if (t.hasLevels())
+        prefetchLevels(t.b.packed, column, columns, parts[i].k, parts[i].depth, share, shares);
     }
   }
 };
@@ -121,8 +122,8 @@ struct Walk {
   Range tiles;      // the thread's stripes
   Start start;      // what the tiles find in the sums
   bool isLast;      // sums are whole after this block of the depth
-  bool asks;        // tiles ask for rows that later tiles will read
-  Size aheadLines;  // cache lines that a tile asks for, for each step of the depth
+  bool prefetches;  // tiles prefetch rows that later tiles will read
+  Size aheadLines;  // cache lines that a tile prefetches for each step of the depth
 };
 
 // Where the packed words begin that the same stripe of the next round will read; after the last round, the
@@ -139,12 +140,13 @@ QD_INLINE const float* aheadOf(const Walk& walk, const Source& source, Size stri
 }
 
 // What the tile at stripe `rows` and column p of the group reads of one part of the depth.
-QD_INLINE Segment segmentOf(const Walk& walk, const Source& source, Range rows, Size p, const float* ahead) {
+QD_INLINE DepthSegment segmentOf(const Walk& walk, const Source& source, Range rows, Size p,
+                                 const float* ahead) {
   const Packing& packing = walk.block.packing;
   const Size height = roundUp(rows.end - rows.begin, rowUnit(packing.pairs, packing.across));
   const float* const left = source.stripe(rows.begin, height, source.before);
   const float* const right = source.columns + p * source.words;
-  Segment segment{};
+  DepthSegment segment{};
   segment.stripe = packing.across ? right : left;
   segment.panel = packing.across ? left : right;
   segment.words = source.words;
@@ -171,10 +173,10 @@ QD_INLINE void multiplyOne(const Walk& walk, Size i, Size p, Size next, bool sta
   const Group& group = walk.group;
   const bool across = block.packing.across;
   const Range rows = tileRows(block.rows, block.tiles, i, block.packing.pairs);
-  Segment segments[MOST_TERMS];
+  DepthSegment segments[MOST_TERMS];
   for (int s = 0; s < walk.sourceCount; s++) {
     const Source& source = walk.sources[s];
-    const float* ahead = walk.asks ? aheadOf(walk, source, next, startsAgain, p / PANEL) : nullptr;
+    const float* ahead = walk.prefetches ? aheadOf(walk, source, next, startsAgain, p / PANEL) : nullptr;
     segments[s] = segmentOf(walk, source, rows, p, ahead);
   }
   // Across, the sums of a tile are a square of their own.
@@ -208,7 +210,7 @@ void multiplyTiles(const Walk& walk, const NextParts& after) {
     const Size nextRound = startsAgain ? tiles.begin : end;
     for (Size p = 0; p < columns; p += PANEL) {
       for (Size i = from; i < end; i++) {
-        after.ask(call++, calls);
+        after.prefetch(call++, calls);
         multiplyOne(walk, i, p, nextRound + i - from, startsAgain);
       }
     }
@@ -225,9 +227,9 @@ void multiplyPanels(const Part* parts, int count, const RowBlock& block, Range t
     words += sources[i].words;
   }
   const bool pairs = block.packing.pairs;
-  const bool asks = asksAhead(tiles.end - tiles.begin, sources[0].rowWords, pairs);
+  const bool prefetches = prefetchesAhead(tiles.end - tiles.begin, sources[0].rowWords, pairs);
   const Size aheadLines = divideUp(stripeRows(pairs), divideUp(group.columns, PANEL));
-  multiplyTiles({block, group, room, sources, count, tiles, start, isLast, asks, aheadLines}, after);
+  multiplyTiles({block, group, room, sources, count, tiles, start, isLast, prefetches, aheadLines}, after);
 }
 
 // One block of the depth straight from B.

@@ -43,7 +43,7 @@ QD_INLINE void addStep(F32x (&c)[ROWS][VECTORS], const float* panel, const At& a
 template <int ROWS>
 struct PackedRows {
   const float* at;
-  QD_INLINE explicit PackedRows(const Segment& s) : at(s.stripe) {}
+  QD_INLINE explicit PackedRows(const DepthSegment& s) : at(s.stripe) {}
   QD_INLINE float operator()(int m) const { return at[m]; }
   QD_INLINE void next() { at += ROWS; }
 };
@@ -53,7 +53,7 @@ struct UnpackedRows {
   static constexpr int POINTERS = (ROWS + 2) / 3;
   const float* at[POINTERS];
   Size apart;
-  QD_INLINE explicit UnpackedRows(const Segment& s) : apart(s.rowWords) {
+  QD_INLINE explicit UnpackedRows(const DepthSegment& s) : apart(s.rowWords) {
 #pragma GCC unroll 5
     for (int i = 0; i < POINTERS; i++) at[i] = s.stripe + static_cast<Size>(3 * i) * apart;
   }
@@ -81,7 +81,7 @@ QD_INLINE void addSteps(F32x (&c)[ROWS][VECTORS], Rows& rows, const float* panel
 
 // A panel of levels: the sums of every run times the run's scales.
 template <bool PAIRS, int ROWS, int VECTORS, class Rows>
-QD_INLINE void addScaledRuns(F32x (&c)[ROWS][VECTORS], Rows& rows, const Segment& segment) {
+QD_INLINE void addScaledRuns(F32x (&c)[ROWS][VECTORS], Rows& rows, const DepthSegment& segment) {
   const float* panel = segment.panel;
   const float* scales = segment.scales;
   for (Size left = segment.words; left > 0; left -= RUN_WORDS, panel += RUN_WORDS * PANEL, scales += PANEL) {
@@ -98,7 +98,7 @@ QD_INLINE void addScaledRuns(F32x (&c)[ROWS][VECTORS], Rows& rows, const Segment
 }
 
 template <bool PAIRS, int ROWS, int VECTORS, class Rows>
-QD_INLINE void addSegment(F32x (&c)[ROWS][VECTORS], Rows rows, const Segment& segment) {
+QD_INLINE void addSegment(F32x (&c)[ROWS][VECTORS], Rows rows, const DepthSegment& segment) {
   if constexpr (PAIRS && VECTORS == 2 && ROWS <= static_cast<int>(SCALED_ROWS))
     if (segment.scales) return addScaledRuns<PAIRS>(c, rows, segment);
   addSteps<PAIRS>(c, rows, segment.panel, segment.words);
@@ -142,7 +142,7 @@ __attribute__((noinline)) void multiplyRows(const TileTask& task) {
     for (int v = 0; v < VECTORS; v++)
       __builtin_prefetch(task.c + static_cast<Size>(m) * task.stride + v * WIDTH, 1);
   for (int s = 0; s < task.count; s++) {
-    const Segment& segment = task.segments[s];
+    const DepthSegment& segment = task.segments[s];
     if (PAIRS && segment.rowWords)
       addSegment<PAIRS>(c, UnpackedRows<ROWS>(segment), segment);
     else

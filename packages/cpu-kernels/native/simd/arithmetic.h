@@ -53,6 +53,8 @@ QD_INLINE F32x larger(F32x a, F32x b) { return (F32x)_mm256_max_ps((__m256)a, (_
 QD_INLINE F32x smaller(F32x a, F32x b) { return a < b ? a : b; }
 QD_INLINE F32x larger(F32x a, F32x b) { return a > b ? a : b; }
 #endif
+// The bits of ∞. Magnitudes rise as their bits do, and those of NaN are greater.
+constexpr std::int32_t INFINITY_BITS = 0x7f800000;
 QD_INLINE F32x absolute(F32x v) { return asF32(asI32(v) & 0x7fffffff); }
 QD_INLINE F32x select(I32x mask, F32x yes, F32x no) { return mask ? yes : no; }
 

@@ -25,6 +25,10 @@ typedef U8x U8xUnaligned __attribute__((aligned(1), may_alias));
 typedef std::uint16_t U16x __attribute__((vector_size(2 * QD_WIDTH)));
 typedef U16x U16xUnaligned __attribute__((aligned(2), may_alias));
 typedef std::uint16_t U16x2 __attribute__((vector_size(4 * QD_WIDTH)));
+// As wide as the others, so half as many lanes; and as many bytes.
+typedef std::uint64_t U64x __attribute__((vector_size(4 * QD_WIDTH)));
+typedef std::uint8_t U8Half __attribute__((vector_size(QD_WIDTH / 2)));
+typedef U8Half U8HalfUnaligned __attribute__((aligned(1), may_alias));
 
 template <class T>
 QD_INLINE constexpr T smaller(T a, T b) {
