@@ -241,7 +241,7 @@ describe('a streamed dataset', () => {
     });
     for (const change of [{ packing: true }, { groupByLength: true }])
       expect(() => createBatches(dataset.training, { ...batching, ...change })).toThrow(
-        /lengths of the examples must be known.*measure: true/,
+        /lengths of the examples must be known.*measure: true, or give your own source a lengthAt/,
       );
   });
 

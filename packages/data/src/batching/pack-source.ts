@@ -1,6 +1,7 @@
-import { createRng } from '@qdylora/contract';
-import type { ExampleSource } from '../stream/example-source.ts';
+import { assertArgument, createRng } from '@qdylora/contract';
+import { exampleAt, type ExampleSource } from '../stream/example-source.ts';
 import { permuteIndex } from '../stream/permute-index.ts';
+import type { Example } from '../token-batch.ts';
 import { packSequences } from './pack-sequences.ts';
 import { lengthsOf, type Sequences } from './sequences.ts';
 
@@ -25,7 +26,8 @@ export interface PackOptions {
  * The packs are the same in each epoch; only their order differs. Keeps 8 bytes per example, never the
  * examples.
  *
- * @throws QdyloraError BAD_ARGUMENT for an example longer than a pack, or a source without known lengths.
+ * @throws QdyloraError BAD_ARGUMENT for an example longer than a pack, or a source without known lengths;
+ * when a pack is read, for an example of another length than `lengthAt` said.
  */
 export function packSource(source: ExampleSource, { maxSeqLength, shuffle, seed }: PackOptions): Sequences {
   const lengthAt = lengthsOf(source, 'packing');
@@ -49,7 +51,20 @@ export function packSource(source: ExampleSource, { maxSeqLength, shuffle, seed 
     length: offsets.length,
     at: (pack) =>
       Array.from(members.subarray(pack === 0 ? 0 : offsets[pack - 1], offsets[pack])).flatMap(
-        (index) => source.at(index) ?? [],
+        (index) => readMeasured(source, index, lengthAt(index)) ?? [],
       ),
   };
+}
+
+/** Reads an example for which a pack has `length` tokens of room. */
+function readMeasured(source: ExampleSource, index: number, length: number): Example | null {
+  const example = exampleAt(source, index);
+  const tokens = (example as Partial<Example> | null)?.ids?.length ?? length; // collate refuses missing ids
+  assertArgument(
+    tokens === length,
+    'packing',
+    `Example ${index} has ${tokens} tokens, but lengthAt(${index}) of its source is ${length}`,
+    'Give the exact lengths: packs are made of them.',
+  );
+  return example;
 }

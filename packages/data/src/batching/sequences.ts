@@ -1,5 +1,5 @@
 import { assertArgument } from '@qdylora/contract';
-import type { ExampleSource } from '../stream/example-source.ts';
+import { exampleAt, type ExampleSource } from '../stream/example-source.ts';
 import type { Example } from '../token-batch.ts';
 
 /**
@@ -15,7 +15,7 @@ export interface Sequences {
 export const singleSequences = (source: ExampleSource): Sequences => ({
   length: source.length,
   at(index) {
-    const example = source.at(index);
+    const example = exampleAt(source, index);
     return example ? [example] : [];
   },
 });
@@ -28,8 +28,8 @@ export function lengthsOf(source: ExampleSource, option: string): (index: number
   assertArgument(
     source.lengthAt,
     option,
-    'The lengths of the examples must be known, but this streamed dataset was not measured',
-    'Open it with measure: true.',
+    'The lengths of the examples must be known, but lengthAt of this source is null',
+    'Use openDataset with measure: true, or give your own source a lengthAt.',
   );
   return (index) => source.lengthAt!(index);
 }

@@ -5,9 +5,15 @@ import { permuteIndex } from './permute-index.ts';
 /** Examples by index: an array, or a file whose rows are read on demand. */
 export interface ExampleSource {
   readonly length: number;
-  /** Example `index`; null if the row has no token to predict. Pure: the same result each time. */
+  /**
+   * Example `index`; null if the row has no token to predict. Synchronous and pure: the same example each
+   * time, however often and in whichever order it is read.
+   */
   at(index: number): Example | null;
-  /** Number of tokens of an example without reading it; null if it was not measured. */
+  /**
+   * Number of tokens of an example without reading it; null if the lengths are unknown, which excludes
+   * packing and grouping by length. Of a row that turns out to be null when it is read, any length from 1.
+   */
   readonly lengthAt: ((index: number) => number) | null;
 }
 
@@ -31,7 +37,7 @@ export function sourceOf(examples: readonly Example[] | ExampleSource): ExampleS
   assertArgument(
     isSource(examples),
     'examples',
-    'The examples must be an array, or a source with length and at (got ' +
+    'The examples must be an array, or a source with length, at and lengthAt (got ' +
       `${examples instanceof Promise ? 'a promise' : shownValue(examples)})`,
     adviceFor(examples),
   );
@@ -39,11 +45,33 @@ export function sourceOf(examples: readonly Example[] | ExampleSource): ExampleS
 }
 
 const isSource = (value: unknown): value is ExampleSource => {
-  const { length, at } = (
+  const { length, at, lengthAt } = (
     typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) ? value : {}
   ) as Partial<ExampleSource>;
-  return Number.isSafeInteger(length) && length! >= 0 && typeof at === 'function';
+  const isMeasured = typeof lengthAt === 'function';
+  return (
+    Number.isSafeInteger(length) &&
+    length! >= 0 &&
+    typeof at === 'function' &&
+    (isMeasured || (lengthAt ?? null) === null)
+  );
 };
+
+/**
+ * Reads example `index` of a source.
+ *
+ * @throws QdyloraError BAD_ARGUMENT if `at` returned a promise
+ */
+export function exampleAt(source: ExampleSource, index: number): Example | null {
+  const example: unknown = source.at(index);
+  assertArgument(
+    typeof (example as { then?: unknown } | null | undefined)?.then !== 'function',
+    'examples',
+    `at(${index}) of the source returned a promise, but examples are read synchronously`,
+    'Return the example itself: read files with readSync, or read ahead into memory.',
+  );
+  return example as Example | null;
+}
 
 function adviceFor(examples: unknown): string {
   if (examples instanceof Promise) return 'Await it first: const { training } = await loadDataset(…).';
@@ -59,7 +87,7 @@ function adviceFor(examples: unknown): string {
 export function firstExample(examples: readonly Example[] | ExampleSource, from = 0): Example | undefined {
   const source = sourceOf(examples);
   for (let i = from; i < Math.min(source.length, from + 1000); i++) {
-    const example = source.at(i);
+    const example = exampleAt(source, i);
     if (example) return example;
   }
   return undefined;
