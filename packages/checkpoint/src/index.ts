@@ -9,6 +9,7 @@ export {
   type CleanOrphansOptions,
   type WriteFolderOptions,
 } from './folder/atomic-folder.ts';
+export { assertCanCreate, createFolder } from './folder/create-folder.ts';
 export type { FolderFiles } from './folder/folder-files.ts';
 export type { Checkpoint, GenerationIds } from './checkpoint.ts';
 export { configReader, type ConfigReader } from './config/config-reader.ts';

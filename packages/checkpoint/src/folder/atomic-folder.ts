@@ -9,6 +9,7 @@ import {
   trueOrFalse,
   type OptionRules,
 } from '@qdylora/contract';
+import { assertCanCreate, createFolder } from './create-folder.ts';
 import { MANIFEST_FILE, syncAndMakeManifest, validateFolder, type FileRecord } from './manifest.ts';
 import { canonicalJson } from '../write/canonical-json.ts';
 import { NODE_FILE_SYSTEM, type FileSystem } from '../write/file-system.ts';
@@ -70,14 +71,14 @@ export async function writeFolderAtomically(
   const temporary = temporaryName(target);
   const files = folderFiles(temporary, fs);
   try {
-    assertNewFolder(target, { replace, fs });
+    assertFree(target, { replace, fs });
     removeAbandoned(target, fs);
-    const firstMade = fs.mkdirSync(parent, { recursive: true });
+    const firstMade = createFolder(parent, fs);
     fs.mkdirSync(temporary);
     await write(temporary, files);
     await files.settled();
     await seal(temporary, fs, new Map([...(known ?? []), ...files.records]));
-    assertNewFolder(target, { replace, fs }); // it may have come meanwhile
+    assertFree(target, { replace, fs }); // it may have come meanwhile
     moveInto(temporary, target, fs);
     for (let at = parent; ; at = dirname(at)) {
       // up to the parent of the first new folder
@@ -92,15 +93,24 @@ export async function writeFolderAtomically(
 }
 
 /**
- * Runs the check of `writeFolderAtomically` early, before long work.
+ * Runs the checks of `writeFolderAtomically` early, before long work.
  *
- * @throws QdyloraError NOT_EMPTY if `path` holds something else
+ * @throws QdyloraError NOT_EMPTY if `path` holds something else; WRITE_FAILED if it cannot be created
  */
 export function assertNewFolder(
   path: string,
   { replace = false, fs = NODE_FILE_SYSTEM }: Pick<WriteFolderOptions, 'replace' | 'fs'> = {},
 ): void {
   const target = realFolder(path, fs);
+  assertFree(target, { replace, fs });
+  assertCanCreate(target, fs);
+}
+
+/** @throws QdyloraError NOT_EMPTY */
+function assertFree(
+  target: string,
+  { replace, fs }: { readonly replace: boolean; readonly fs: FileSystem },
+): void {
   if (!fs.existsSync(target)) return;
   const isFolder = fs.lstatSync(target).isDirectory();
   const entries = isFolder ? fs.readdirSync(target) : [];

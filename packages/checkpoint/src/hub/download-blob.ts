@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
 import { badFile } from '../bad-file.ts';
 import { syncFolder } from '../write/sync-path.ts';
+import { createFolder } from '../folder/create-folder.ts';
 import { NODE_FILE_SYSTEM } from '../write/file-system.ts';
 import { writeAll } from '../write/write-all.ts';
 import { writeFailed } from '../write/write-failed.ts';
@@ -44,7 +45,7 @@ const HASH_PIECE_BYTES = 2 ** 20;
  */
 export async function downloadBlob(path: string, download: Download, options: HubOptions): Promise<void> {
   try {
-    nodeFs.mkdirSync(dirname(path), { recursive: true });
+    createFolder(dirname(path));
     const partial = claimPartial(path);
     try {
       await receiveAll(partial.path, download, options);

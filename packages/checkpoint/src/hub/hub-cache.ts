@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
+import { createFolder } from '../folder/create-folder.ts';
 import { writeFailed } from '../write/write-failed.ts';
 import { writeFileDurably } from '../write/write-file-durably.ts';
 import type { HubSource } from './hub-name.ts';
@@ -46,7 +47,7 @@ export function hubCache(cacheFolder: string, source: HubSource): HubCache {
     writeRef(revision, commit) {
       if (isCommit(revision)) return;
       try {
-        mkdirSync(dirname(refPath(revision)), { recursive: true });
+        createFolder(dirname(refPath(revision)));
         writeFileDurably(refPath(revision), [Buffer.from(commit)]);
       } catch (cause) {
         throw writeFailed(refPath(revision), cause);
@@ -55,7 +56,7 @@ export function hubCache(cacheFolder: string, source: HubSource): HubCache {
     link(commit, file, hash) {
       const path = join(folder, 'snapshots', commit, file);
       try {
-        mkdirSync(dirname(path), { recursive: true });
+        createFolder(dirname(path));
         symlinkSync(relative(dirname(path), join(folder, 'blobs', hash)), path);
       } catch (cause) {
         if ((cause as { code?: string }).code !== 'EEXIST' || !existsSync(path))

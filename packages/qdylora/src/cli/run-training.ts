@@ -64,11 +64,12 @@ function resultLines(
 async function showPlan(config: PreparedRun, context: Context, flags: CommonFlags): Promise<void> {
   const { terminal } = context;
   terminal.status('loading model and data, timing one pass …');
-  const plan = await context.interruptible(
-    (signal) =>
-      planTraining(context.trainWorker, config, { color: terminal.hasColor && !flags.json, signal }),
-    STOPPING,
-  );
+  const plan = await context.interruptible(async (signal) => {
+    const color = terminal.hasColor && !flags.json;
+    const planned = await planTraining(context.trainWorker, config, { color, signal });
+    signal.throwIfAborted(); // the thread may have ended before it saw the signal
+    return planned;
+  }, STOPPING);
   const values = await runYaml(plan.config);
   printResult(context, flags, snakeCased(plan), () => planLines(plan, values, context));
 }

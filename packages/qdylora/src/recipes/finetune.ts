@@ -1,6 +1,5 @@
-import { mkdirSync } from 'node:fs';
 import { wrapBackend } from '@qdylora/contract';
-import type { FileSystem } from '@qdylora/checkpoint';
+import { createFolder, type FileSystem } from '@qdylora/checkpoint';
 import type { Communicator } from '@qdylora/collectives';
 import type { TrainCallbacks, TrainResult } from '@qdylora/trainer';
 import { valuesOfOptions } from '../config/explicit-values.ts';
@@ -104,7 +103,7 @@ export async function runPipeline(requested: PreparedRun, session: RunSession): 
   const before = beforeSteps(requested.resumeFromCheckpoint);
   using opened = await tellingAbort(before, () => openRun(requested, session));
   const forecastBytes = await tellingAbort(before, () => announceRun(opened, session));
-  if (session.workers) mkdirSync(requested.outputDir, { recursive: true }); // others put their pages there
+  if (session.workers) createFolder(requested.outputDir); // others put their pages there
   const checkpoint = checkpointOf(requested, session.fs);
   await agreeOnRun(opened, session, checkpoint);
   if (checkpoint === null) await tellingAbort(before, () => startAdapter(opened, session));

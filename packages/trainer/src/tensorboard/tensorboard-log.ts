@@ -1,4 +1,4 @@
-import { appendFileSync, closeSync, mkdirSync, openSync } from 'node:fs';
+import { appendFileSync, closeSync, openSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -11,6 +11,7 @@ import {
   wholeNumber,
   type OptionRules,
 } from '@qdylora/contract';
+import { makeFolder } from '../make-folder.ts';
 import { eventRecord, FILE_VERSION, type EventContent } from './event-record.ts';
 
 export interface TensorboardOptions {
@@ -86,7 +87,7 @@ export function openTensorboard(folder: string, options: TensorboardOptions = {}
  * first; a counter separates files of one process within one second.
  */
 function createFile(folder: string, seconds: number): { path: string; file: number } {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   for (let count = 0; ; count++) {
     const path = join(
       folder,

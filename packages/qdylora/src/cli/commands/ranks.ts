@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeFileDurably } from '@qdylora/checkpoint';
+import { createFolder, writeFileDurably } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { rankReportJson, type RankReport } from '@qdylora/eval';
 import type { Command } from 'commander';
@@ -92,7 +92,7 @@ function writeSweep(
   { adapter, data, dataset }: JudgeFlags,
   nextCommand: string | null,
 ): void {
-  mkdirSync(folder, { recursive: true });
+  createFolder(folder);
   const rows = data ?? dataset ?? null;
   const page = renderReport({
     model,

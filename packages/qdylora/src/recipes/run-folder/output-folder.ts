@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { parseTemporaryName, type FileSystem } from '@qdylora/checkpoint';
+import { assertCanCreate, parseTemporaryName, type FileSystem } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { assertFolderFree, findCheckpoint, LOCK_FILE, STATE_FILE, type ResumeFrom } from '@qdylora/trainer';
 
@@ -127,4 +127,5 @@ export function assertCanWrite(outputDir: string): void {
       cause,
     });
   }
+  assertCanCreate(outputDir); // access() allows root what the file system refuses
 }

@@ -1,3 +1,4 @@
+import { assertCanCreate } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import type { Tokenizer } from '@qdylora/data';
 import {
@@ -84,6 +85,7 @@ export async function evaluateTasksFrom(
 ): Promise<TaskEvaluation> {
   const config = checkModelValues(EVALUATE_TASKS_KEYS, explicit);
   const chosenTasks = chooseTasks(config);
+  for (const folder of [config.outputDir, answerFolder(config)]) if (folder !== null) assertCanCreate(folder);
   const adapter = config.adapter === null ? null : readAdapter(config.adapter);
   const ranks = adapter ? ranksOf(adapter, config.ranks) : [];
   for (const rank of ranks) warnOfUntrainedRank(adapter!, rank, onNotice);

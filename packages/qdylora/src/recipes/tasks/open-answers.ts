@@ -1,5 +1,6 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, truncateSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, truncateSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { createFolder } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { requestKey, type AnswerCache, type ModelResponse } from '@qdylora/eval';
 
@@ -83,7 +84,7 @@ function responseOf({
 
 function append(path: string, line: string): void {
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    createFolder(dirname(path));
     appendFileSync(path, line);
   } catch (cause) {
     throw new QdyloraError('WRITE_FAILED', {

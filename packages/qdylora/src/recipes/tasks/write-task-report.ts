@@ -1,6 +1,5 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { canonicalJson, writeFileDurably } from '@qdylora/checkpoint';
+import { canonicalJson, createFolder, writeFileDurably } from '@qdylora/checkpoint';
 import { snakeCased } from '@qdylora/contract';
 import { HARNESS_VERSION, type RankRecommendation, type ScoreReport } from '@qdylora/eval';
 import { canCompareRanks, type TaskResults } from '../../report/read-tasks.ts';
@@ -20,7 +19,7 @@ export function writeTaskReport(
   config: EvaluateTasksConfig,
 ): string | null {
   if (!tasks.recommendation) return null;
-  mkdirSync(folder, { recursive: true });
+  createFolder(folder);
   writeFileDurably(join(folder, 'task-report.json'), [
     Buffer.from(canonicalJson({ model, ...taskReportJson(tasks) })),
   ]);

@@ -1,5 +1,6 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createFolder } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { resultsDocument, sampleLine, type GroupScores, type RunFacts, type TaskScores } from '@qdylora/eval';
 
@@ -32,7 +33,7 @@ export function writeTaskResults({ folder, modelName, date, scores, groups, fact
   const time = date.toISOString().slice(0, -1).replaceAll(':', '-');
   const results = join(place, `results_${time}.json`);
   try {
-    mkdirSync(place, { recursive: true });
+    createFolder(place);
     for (const { requests, samples } of scores)
       writeFileSync(
         join(place, `samples_${requests.task.name}_${time}.jsonl`),

@@ -1,6 +1,6 @@
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { canonicalJson, writeFileDurably } from '@qdylora/checkpoint';
+import { canonicalJson, createFolder, writeFileDurably } from '@qdylora/checkpoint';
 import { QdyloraError, snakeCased } from '@qdylora/contract';
 import { setYamlValues } from '../../config/yaml/set-yaml-values.ts';
 import { tunePage } from '../../report/tune-page.ts';
@@ -42,7 +42,7 @@ export async function writeTuned(
 ): Promise<TuneFiles> {
   const { tune: folder } = runPaths(outputDir);
   const files = { json: join(folder, 'tune.json'), html: join(folder, 'tune.html'), yaml: runFile };
-  mkdirSync(folder, { recursive: true });
+  createFolder(folder);
   writeFileDurably(files.json, [Buffer.from(canonicalJson(snakeCased(result)))]);
   writeFileDurably(files.html, [Buffer.from(tunePage(result))]);
   if (runFile !== null) {
