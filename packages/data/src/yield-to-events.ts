@@ -18,11 +18,22 @@ export async function yieldToEvents(signal: AbortSignal | undefined, work: Abort
   if (signal?.aborted) throw new QdyloraError('ABORTED', { ...work, cause: signal.reason });
 }
 
+/** Milliseconds of reading between two checks of the signal. */
+const TURN_MS = 30;
+
 /**
- * Number of rows between two checks of the signal, and two turns of the event loop: about 30 ms of GSM8K on 2
- * cores.
+ * `yieldToEvents` between rows of a dataset: at the first row, then whenever 30 ms have passed. Rows may have
+ * any length, so their number is no measure of the time.
  */
-export const ROWS_PER_TURN = 64;
+export function rowTurns(signal: AbortSignal | undefined): () => Promise<void> | undefined {
+  let next = 0;
+  return () => {
+    if (performance.now() < next) return undefined;
+    return yieldBetweenRows(signal).then(() => {
+      next = performance.now() + TURN_MS;
+    });
+  };
+}
 
 /** `yieldToEvents` between rows of a dataset. */
 export const yieldBetweenRows = (signal: AbortSignal | undefined): Promise<void> =>

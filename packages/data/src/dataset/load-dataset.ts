@@ -17,7 +17,7 @@ import { heldOutRule } from './held-out-rule.ts';
 import { arraySource } from '../stream/example-source.ts';
 import { mixFiles } from '../stream/mix-files.ts';
 import type { Example } from '../token-batch.ts';
-import { ROWS_PER_TURN, yieldBetweenRows } from '../yield-to-events.ts';
+import { rowTurns, yieldBetweenRows } from '../yield-to-events.ts';
 
 export interface Dataset {
   readonly training: Example[];
@@ -121,9 +121,10 @@ async function* labelledRows(
   reading: Reading,
 ): AsyncGenerator<LabelledRow & { readonly hash: number }> {
   const { formats, bad, onBadRow, seed, signal } = reading;
+  const turn = rowTurns(signal);
   if (isPlainText(file, reading)) {
-    for (const [i, window] of readWindows(file, reading).entries()) {
-      if (i % ROWS_PER_TURN === 0) await yieldBetweenRows(signal);
+    for (const window of readWindows(file, reading)) {
+      await turn();
       yield { ...window, hash: windowHash(window.ids, seed) };
     }
     return;
@@ -131,9 +132,8 @@ async function* labelledRows(
   const labeller = reading.labeller();
   const rows = await openRowFile(file.file, { signal, skipsLongLines: onBadRow === 'skip' });
   try {
-    let entries = 0;
     for (const { row } of walkRows(rows, bad)) {
-      if (entries++ % ROWS_PER_TURN === 0) await yieldBetweenRows(signal);
+      await turn();
       const labelled =
         row && bad.attempt(() => ({ hash: labeller.hash(row), ...labeller.label(row), source: row.source }));
       if (labeller.format) formats.add(labeller.format.name);

@@ -6,7 +6,7 @@ import { openRowFile, type RowFile } from '../rows/row-file.ts';
 import { walkRows } from '../rows/walk-rows.ts';
 import type { HeldOutRule } from '../dataset/held-out-rule.ts';
 import type { Example } from '../token-batch.ts';
-import { ROWS_PER_TURN, yieldBetweenRows } from '../yield-to-events.ts';
+import { rowTurns } from '../yield-to-events.ts';
 import { createBitSet, type BitSet } from './bit-set.ts';
 import type { DatasetPart, TakenRows } from './dataset-part.ts';
 import type { ExampleSource } from './example-source.ts';
@@ -79,8 +79,9 @@ async function walkPart(
 ): Promise<number> {
   const { rows, reading, options, labeller, isUsable } = state;
   state.start = first;
+  const turn = rowTurns(reading.signal);
   for (const { row, place } of walkRows(rows, reading.bad)) {
-    if (isUsable.length % ROWS_PER_TURN === 0) await yieldBetweenRows(reading.signal);
+    await turn();
     state.index.add(place);
     const facts = row && reading.bad.attempt(() => inspectRow(state, row, rule));
     const isKept = facts !== null && !facts.isDropped;
