@@ -90,3 +90,15 @@ it('a text beyond the positions of the model is a notice', async () => {
   const answered = await command('generate', ...host, '--prompt-ids', '3,4', '--max-new-tokens', '130');
   expect(answered.err).toMatch(/Prompt and answer may have 132 tokens, and .* 128 positions/);
 });
+
+it('says that top_k and top_p have no effect at temperature 0, and nothing where it is above', async () => {
+  const words = ['generate', ...host, '--prompt-ids', '3,4', '--max-new-tokens', '2'];
+  for (const [flag, value] of [
+    ['--top-k', '3'],
+    ['--top-p', '0.5'],
+  ] as const) {
+    const key = flag.slice(2).replace('-', '_');
+    expect((await command(...words, flag, value)).err).toContain(`${key} has no effect: temperature is 0`);
+    expect((await command(...words, flag, value, '--temperature', '1')).err).not.toContain('no effect');
+  }
+});

@@ -60,11 +60,9 @@ export async function openAnswerer(
       problem: `\`prompt_ids\` is the whole prompt, so \`${beside}\` has no effect with it.`,
       nextStep: 'Leave one of them out.',
     });
-  if (config.temperature === 0 && (config.topK > 0 || config.topP < 1))
-    onNotice(
-      `${config.topK > 0 ? 'top_k' : 'top_p'} has no effect: temperature is 0, which always takes the ` +
-        'likeliest token.',
-    );
+  if (config.temperature === 0)
+    for (const [name, isSet] of Object.entries({ top_k: config.topK > 0, top_p: config.topP < 1 }))
+      if (isSet) onNotice(`${name} has no effect: temperature is 0, so the likeliest token is always taken.`);
   const adapter = config.adapter === null ? null : readAdapter(config.adapter);
   if (!adapter && config.rank !== null)
     throw new QdyloraError('BAD_CONFIG', {
