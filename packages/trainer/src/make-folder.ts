@@ -1,33 +1,24 @@
-import { existsSync, mkdirSync, rmdirSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { rmdirSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { createFolder } from '@qdylora/checkpoint';
 
 /**
- * Creates a folder and its missing parents. Node's `recursive` option never returns if an existing folder
- * accepts no entries and reports ENOENT, as /proc does (Node 20, 2026).
+ * Creates a folder and its missing parents.
  *
  * @returns a function that removes the created folders again if they are empty
+ * @throws QdyloraError WRITE_FAILED
  */
 export function makeFolder(path: string): () => void {
-  const newFolders = makeMissing(path);
+  const outermost = createFolder(path);
   return () => {
+    if (outermost === undefined) return;
     try {
-      for (const folder of newFolders) rmdirSync(folder);
+      for (let folder = resolve(path); ; folder = dirname(folder)) {
+        rmdirSync(folder);
+        if (folder === resolve(outermost)) break;
+      }
     } catch {
       /* it is no longer empty: it stays, and so do its parents */
     }
   };
-}
-
-/** Creates missing folders. Returns them, innermost first. */
-function makeMissing(path: string): string[] {
-  try {
-    mkdirSync(path);
-    return [path];
-  } catch (error) {
-    const { code } = error as { code?: string };
-    if (code === 'EEXIST' && statSync(path).isDirectory()) return [];
-    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error;
-    const above = makeMissing(dirname(path));
-    return [...makeMissing(path), ...above];
-  }
 }

@@ -46,7 +46,7 @@ const MAX_ATTEMPTS = 3;
  * try { … } finally { lock.release(); }
  */
 export function lockFolder(folder: string, self: ProcessIdentity = thisProcess()): FolderLock {
-  const unmake = makeWritable(folder);
+  const unmake = makeFolder(folder);
   try {
     return takeLock(folder, self, unmake);
   } catch (error) {
@@ -138,14 +138,6 @@ function createAtomically(path: string, text: string): boolean {
     throw writeFailed(path, error);
   } finally {
     fs.rmSync(temporary, { force: true });
-  }
-}
-
-function makeWritable(folder: string): () => void {
-  try {
-    return makeFolder(folder);
-  } catch (error) {
-    throw writeFailed(folder, error);
   }
 }
 

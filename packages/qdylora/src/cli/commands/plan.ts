@@ -37,10 +37,12 @@ export function addPlanCommand(program: Command, context: Context): void {
         explicitFlags(KEYS, flags),
       );
       const tell = (text: string): void => context.terminal.note(text);
-      const plan = await context.interruptible(
-        (signal) => planMemoryFrom(explicit, { memoryBytes: memory, isForThisMachine: true, signal, tell }),
-        STOPPING,
-      );
+      const plan = await context.interruptible(async (signal) => {
+        const options = { memoryBytes: memory, isForThisMachine: true, signal, tell };
+        const planned = await planMemoryFrom(explicit, options);
+        signal.throwIfAborted(); // it may have fired after the last check
+        return planned;
+      }, STOPPING);
       const isThisMachine = memory === null;
       printResult(context, flags, snakeCased(plan), () => planLines(plan, isThisMachine, context.terminal));
     },

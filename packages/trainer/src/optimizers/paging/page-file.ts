@@ -88,7 +88,7 @@ function openUnlinked(folder: string, byteLength: number): number {
       unmake();
     }
   } catch (cause) {
-    throw noRoom(folder, byteLength, cause);
+    throw noRoom(folder, byteLength, QdyloraError.isInstance(cause) ? cause.cause : cause);
   }
 }
 
