@@ -50,9 +50,9 @@ export const preconditionerOf = (
 export function samplerOf({ ranks }: Adapted<CausalLm>, job: Job): RankSampler | null {
   if (ranks.ranks.length === 1) return null;
   const { schedule, distribution, segments, seed, distillation: weight } = job;
-  const { distillationTopK: topK, distillationStudent: student } = job;
+  const { distillationTopK: topK, distillationStudent: student, rankLossWeights: lossWeights } = job;
   const distillation = weight > 0 ? { weight, topK, student } : null;
-  return rankSampler(ranks, { schedule, distribution, segments, distillation, seed });
+  return rankSampler(ranks, { schedule, distribution, segments, distillation, lossWeights, seed });
 }
 
 /** Steps whose rows a start reads: 64 rows. */

@@ -35,6 +35,8 @@ export interface Job {
   /** Student of the distillation. With `drawn`, a step has 4 rows, each at two ranks, instead of 8. */
   readonly distillationStudent: DistillationStudent;
   readonly distillationTopK: number;
+  /** Weight of the loss of passes at each rank; null: 1. */
+  readonly rankLossWeights: readonly number[] | null;
   /** Learning rate of B over that of A. */
   readonly bRatio: number;
   readonly rankRates: RankRates;
@@ -152,6 +154,7 @@ export const DEFAULTS = {
   distillation: 0,
   distillationStudent: 'drawn',
   distillationTopK: 64,
+  rankLossWeights: null,
   bRatio: 1,
   rankRates: 'uniform',
   rowFactors: null,
