@@ -11,6 +11,7 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { COMPILERS, compilerVersion, findCompiler } from './find-compiler.mjs';
 import { findNodeHeaders } from './find-node-headers.mjs';
 import { findOwnLevel, findTestedLevels } from './find-own-level.mjs';
@@ -23,10 +24,19 @@ const addon = join(root, 'addon');
 const build = join(addon, 'build');
 const binary = join(build, 'Release', 'qdylora_cpu.node');
 const recordFile = join(build, 'levels.json');
-const ownLevelOnly = process.argv.includes('--own-level');
-const force = process.argv.includes('--force');
-const verbose = process.argv.includes('--verbose');
+const { ownLevelOnly, force, verbose } = readFlags();
 const env = { ...process.env };
+
+function readFlags() {
+  const flag = { type: 'boolean', default: false };
+  try {
+    const { values } = parseArgs({ options: { 'own-level': flag, force: flag, verbose: flag } });
+    return { ownLevelOnly: values['own-level'], force: values.force, verbose: values.verbose };
+  } catch (error) {
+    console.error(`[build-addon] ${error.message}. The flags are --own-level, --force and --verbose.`);
+    process.exit(2);
+  }
+}
 
 function filesBelow(folder, pattern) {
   return readdirSync(folder, { withFileTypes: true })

@@ -20,6 +20,14 @@ it('a build folder that cannot be written ends the build with status 1 and one l
   expect(status).toBe(1);
 });
 
+it('a flag that it does not know ends the build before it begins, with status 2 and the flags', () => {
+  const { status, stderr } = spawnSync(process.execPath, [join(root, 'scripts/build-addon.mjs'), '--help'], {
+    encoding: 'utf8',
+  });
+  expect(stderr).toMatch(/^\[build-addon\] Unknown option '--help'.*--own-level, --force and --verbose\.\n$/);
+  expect(status).toBe(2);
+});
+
 it('a build behind a launcher records the version of the compiler, not that of the launcher', async () => {
   const home = temporaryFolder();
   const launcher = join(home, 'launcher');

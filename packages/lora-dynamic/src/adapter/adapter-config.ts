@@ -26,10 +26,13 @@ export interface AdapterConfig {
   readonly alpha?: number;
   /** Default `sqrt`. */
   readonly scaling?: RankScaling;
+  /** Default `all-linear`. */
   readonly targetModules?: TargetModules;
+  /** Default `prefix`. */
   readonly updateRule?: UpdateRule;
   /** Probability of dropping an entry of an adapter's input while training. Default 0. */
   readonly dropout?: number;
+  /** Seed of the first values of A. Default 0. */
   readonly seed?: number;
 }
 

@@ -55,8 +55,10 @@ export interface Distillation {
 }
 
 export interface RankSamplerOptions {
+  /** Default `uniform`. */
   readonly distribution?: RankDistribution;
   readonly seed: number;
+  /** Default `one`. */
   readonly schedule?: RankSchedule;
   /**
    * Parts of each micro batch, cut between examples. Default: 2 if a step has a single micro batch and its

@@ -23,7 +23,8 @@ export function assertPrompt(
       assertArgument(
         false,
         where,
-        `The ids of the prompt must be below ${vocabularySize} (got ${shownValue(ids[i])} at ${i})`,
+        `The ids of the prompt must be whole numbers from 0 to ${vocabularySize - 1} ` +
+          `(got ${shownValue(ids[i])} at ${i})`,
         'Encode it with the tokenizer of this model.',
       );
 }
