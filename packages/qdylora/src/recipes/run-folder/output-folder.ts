@@ -36,7 +36,8 @@ export const resumeFrom = (value: string | null): ResumeFrom => (value === 'auto
 /**
  * Refuses a folder that is in use, holds something else or cannot be created, and a checkpoint that does not
  * exist, before anything expensive happens. Refuses to resume in a folder with results, too, where no
- * checkpoint is left or `resume` names one of another run: the results would be replaced. Writes nothing.
+ * checkpoint is left or `resume` names one of another run: the results would be replaced. Leaves nothing
+ * behind.
  *
  * @throws QdyloraError BUSY_FOLDER, NOT_EMPTY, WRITE_FAILED, MISSING_FILE
  */
