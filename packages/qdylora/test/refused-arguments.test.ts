@@ -98,7 +98,7 @@ const PROMPTS: Refusal[] = (
     ['Hello', /tokenizer\.encode\(text\)/],
     [undefined, /nothing/],
     [[], /at least one token/],
-    [[1, 16], /below 16.*16 at 1/],
+    [[1, 16], /from 0 to 15 .*16 at 1/],
     [[-1], /-1 at 0/],
     [[0.5], /0\.5 at 0/],
     [['1'], /"1" at 0/],
@@ -130,8 +130,8 @@ const SOURCES: Refusal[] = (
     ['a whole dataset', { training: examples, heldOut: [] }, /dataset\.training/],
     ['nothing', undefined, /nothing/],
     ['an array of numbers', Int32Array.of(1), /Int32Array/],
-    ['a source without at', { length: 3 }, /length and at/],
-    ['a source of a length that is a text', { length: '3', at: () => example }, /length and at/],
+    ['a source without at', { length: 3 }, /length, at and lengthAt/],
+    ['a source of a length that is a text', { length: '3', at: () => example }, /length, at and lengthAt/],
   ] as const
 ).flatMap(([name, argument, message]): Refusal[] => [
   [`createBatches: ${name}`, () => createBatches(argument as WrongArgument, BATCHING), message],
