@@ -118,7 +118,7 @@ describe('refusals', () => {
     ['a misspelt field', { max_token: 5 }, 400, 'unknown_field', 'Did you mean max_tokens?'],
     ['an answer that does not fit', { max_tokens: 1000 }, 400, 'context_length_exceeded', '128 tokens'],
     ['a negative length', { max_tokens: -1 }, 400, 'invalid_field', 'max_tokens'],
-    ['an id outside the vocabulary', { prompt: [1, 2, 9999] }, 400, 'bad_argument', 'below 104'],
+    ['an id outside the vocabulary', { prompt: [1, 2, 9999] }, 400, 'bad_argument', 'from 0 to 103'],
     ['an empty prompt', { prompt: '' }, 400, 'empty_prompt', 'no tokens'],
     ['too many prompts', { prompt: Array.from({ length: 140 }, () => 'a') }, 400, 'too_many_prompts', '132'],
     ['too many answers', { prompt: Array(10).fill('a'), n: 16 }, 400, 'too_many_answers', '132 answers'],
