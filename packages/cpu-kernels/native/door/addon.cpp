@@ -96,7 +96,8 @@ napi_value open(napi_env env, napi_callback_info info) {
   Instance* instance = instances.back().get();
   if (napi_create_object(env, &result) != napi_ok || napi_create_object(env, &functions) != napi_ok ||
       !bindKernels(env, functions, level->kernels, level->kernelCount, instance) ||
-      !bindPrograms(env, result, instance) || !addFunction(env, result, {"close", closeInstance}, instance) ||
+      !bindPrograms(env, result, instance) ||
+      !addFunctions(env, result, {{"close", closeInstance}}, instance) ||
       napi_create_int32(env, instance->threads->count(), &threads) != napi_ok)
     return nullptr;
   napi_set_named_property(env, result, "threads", threads);
@@ -107,16 +108,16 @@ napi_value open(napi_env env, napi_callback_info info) {
 napi_value initialise(napi_env env, napi_value exports) {
   const auto destroy = [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); };
   if (napi_set_instance_data(env, new Environment, destroy, nullptr) != napi_ok) return nullptr;
-  const NamedFunction FUNCTIONS[] = {{"levels", levels},
-                                     {"open", open},
-                                     {"reserve", reserveRegion},
-                                     {"unreserve", unreserveRegion},
-                                     {"discard", discardPages},
-                                     {"reserveFile", reserveFile},
-                                     {"preferLargePages", preferLargePages}};
-  for (const NamedFunction& function : FUNCTIONS)
-    if (!addFunction(env, exports, function, nullptr)) return nullptr;
-  return exports;
+  const bool isComplete = addFunctions(env, exports,
+                                       {{"levels", levels},
+                                        {"open", open},
+                                        {"reserve", reserveRegion},
+                                        {"unreserve", unreserveRegion},
+                                        {"discard", discardPages},
+                                        {"reserveFile", reserveFile},
+                                        {"preferLargePages", preferLargePages}},
+                                       nullptr);
+  return isComplete ? exports : nullptr;
 }
 
 }  // namespace

@@ -344,10 +344,15 @@ void throwNative(napi_env env, const char* format, ...) {
   napi_throw_type_error(env, "NATIVE", message);
 }
 
-bool addFunction(napi_env env, napi_value target, const NamedFunction& function, void* data) {
-  napi_value value;
-  return napi_create_function(env, function.name, NAPI_AUTO_LENGTH, function.call, data, &value) == napi_ok &&
-         napi_set_named_property(env, target, function.name, value) == napi_ok;
+bool addFunctions(napi_env env, napi_value target, std::initializer_list<NamedFunction> functions,
+                  void* data) {
+  for (const NamedFunction& function : functions) {
+    napi_value value;
+    if (napi_create_function(env, function.name, NAPI_AUTO_LENGTH, function.call, data, &value) != napi_ok ||
+        napi_set_named_property(env, target, function.name, value) != napi_ok)
+      return false;
+  }
+  return true;
 }
 
 bool bindKernels(napi_env env, napi_value target, const KernelEntry* const* kernels, int count,
@@ -371,14 +376,13 @@ bool bindKernels(napi_env env, napi_value target, const KernelEntry* const* kern
 }
 
 bool bindPrograms(napi_env env, napi_value target, Instance* instance) {
-  const NamedFunction FUNCTIONS[] = {{"createProgram", createProgram},
-                                     {"startRecording", startRecording},
-                                     {"stopRecording", stopRecording},
-                                     {"replay", replay},
-                                     {"dropProgram", dropProgram}};
-  for (const NamedFunction& function : FUNCTIONS)
-    if (!addFunction(env, target, function, instance)) return false;
-  return true;
+  return addFunctions(env, target,
+                      {{"createProgram", createProgram},
+                       {"startRecording", startRecording},
+                       {"stopRecording", stopRecording},
+                       {"replay", replay},
+                       {"dropProgram", dropProgram}},
+                      instance);
 }
 
 }  // namespace qdylora

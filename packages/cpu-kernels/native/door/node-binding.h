@@ -1,6 +1,8 @@
 #pragma once
 #include <node_api.h>
 
+#include <initializer_list>
+
 #include "../kernel.h"
 #include "program.h"
 
@@ -29,8 +31,9 @@ struct NamedFunction {
   napi_callback call;
 };
 
-// Adds a function to `target`; its calls receive `data`. False = a pending exception.
-bool addFunction(napi_env env, napi_value target, const NamedFunction& function, void* data);
+// Adds functions to `target`; their calls receive `data`. False = a pending exception.
+bool addFunctions(napi_env env, napi_value target, std::initializer_list<NamedFunction> functions,
+                  void* data);
 
 // Throws a TypeError-like error with code NATIVE and a printf-formatted message.
 void throwNative(napi_env env, const char* format, ...) __attribute__((format(printf, 2, 3)));

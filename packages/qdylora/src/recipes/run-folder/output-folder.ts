@@ -113,13 +113,12 @@ function assertIsCheckpoint(path: string): void {
  * @throws QdyloraError WRITE_FAILED
  */
 export function assertCanWrite(outputDir: string): void {
-  let nearest = resolve(outputDir);
-  while (!existsSync(nearest)) nearest = dirname(nearest);
-  // a file: refused as what is not empty
-  if (nearest === resolve(outputDir) && !statSync(nearest).isDirectory()) return;
   try {
-    accessSync(`${nearest}/.`, constants.W_OK | constants.X_OK);
-  } catch (cause) {
+    if (!existsSync(outputDir)) assertCanCreate(outputDir);
+    // a file: refused as what is not empty
+    else if (statSync(outputDir).isDirectory()) accessSync(outputDir, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const cause = QdyloraError.isInstance(error) ? error.cause : error;
     throw new QdyloraError('WRITE_FAILED', {
       where: 'output_dir',
       problem: `The folder ${outputDir} cannot be written: ${(cause as Error).message}.`,
@@ -128,5 +127,4 @@ export function assertCanWrite(outputDir: string): void {
       cause,
     });
   }
-  assertCanCreate(outputDir); // access() allows root what the file system refuses
 }
