@@ -19,6 +19,7 @@ import { openShards, type Shards } from './safetensors/shard-index.ts';
 import { folderTokenizerFiles } from './tokenizer/folder-tokenizer.ts';
 import { once } from './once.ts';
 
+/** Options of `openCheckpoint`: which symbolic links it follows. */
 export interface OpenCheckpointOptions {
   /**
    * Follows links that lead out of the folder. Default: only inside it, or inside the Hugging Face cache of

@@ -4,6 +4,7 @@ export type NumberArray = Float32Array | Float64Array | Int32Array;
 /** Arrays that are sent as they are. */
 export type SentArray = NumberArray | Uint8Array;
 
+/** The operation of `allReduce`, element by element. */
 export type Reduction = 'sum' | 'max' | 'min';
 
 /**

@@ -25,11 +25,18 @@ import {
 } from './addon/open-level.ts';
 import { reserveRegions } from './memory/reserve-regions.ts';
 
+/**
+ * Options of `createCpuBackend`: its kernels and threads (`OpenLevelOptions`), and how it reserves memory.
+ */
 export interface CpuBackendOptions extends OpenLevelOptions {
-  /** Smallest region that is taken from the system, in bytes. */
+  /** Smallest region that is taken from the system, in bytes. Default: 64 MiB. */
   readonly regionBytes?: number;
-  /** Fills fresh float arrays with NaN, so that a test sees a read of memory that was never written. */
+  /**
+   * Fills fresh float arrays with NaN, so that a test sees a read of memory that was never written. Default:
+   * false.
+   */
   readonly poison?: boolean;
+  /** Called each time a reference runs in place of a kernel. */
   readonly onFallback?: (opName: string) => void;
 }
 
@@ -40,7 +47,9 @@ const RULES: OptionRules<CpuBackendOptions> = {
   onFallback: someFunction,
 };
 
+/** A backend of host memory and C++ kernels on a team of threads. */
 export interface CpuBackend extends Backend, Disposable {
+  /** The instruction set of its kernels, such as `avx2`. */
   readonly level: string;
   readonly numThreads: number;
   /** A C++ function by name, for measurements. */

@@ -16,9 +16,13 @@ import {
   type OpenLevelOptions,
 } from './addon/open-level.ts';
 
+/** A dry backend with the workspaces of the C++ kernels: see `createDryCpuBackend`. */
 export interface DryCpuBackend extends DryBackend, Disposable {
+  /** The instruction set whose workspaces it plans. */
   readonly level: string;
+  /** The number of threads whose workspaces it plans. */
   readonly numThreads: number;
+  /** Ends the threads. */
   dispose(): void;
 }
 

@@ -23,6 +23,7 @@ export interface DenseMatrix {
   readonly shape: readonly [number, number];
 }
 
+/** Options of `quantize4bit`: the block size and the precision of the scales. */
 export interface QuantizeOptions {
   /** Weights per scale: a power of two, 32 … 4096. Default 64. */
   readonly blockSize?: number;

@@ -22,11 +22,13 @@ import { parseTemporaryName, temporaryName, type TemporaryName } from '../write/
 import { removeQuietly } from '../write/remove-quietly.ts';
 import { syncFolder } from '../write/sync-path.ts';
 
+/** Options of `writeFolderAtomically`: whether it may replace a folder, and which hashes it reuses. */
 export interface WriteFolderOptions {
   /** Replaces a folder that this function has written before. Any other non-empty folder is never touched. */
   readonly replace?: boolean;
   /** Size and hash of files that were hashed while they were written; filled by `write`. */
   readonly known?: ReadonlyMap<string, FileRecord>;
+  /** Default: `NODE_FILE_SYSTEM`. */
   readonly fs?: FileSystem;
 }
 
@@ -220,6 +222,7 @@ export function discardFolder(path: string, fs: FileSystem = NODE_FILE_SYSTEM): 
   fs.rmSync(doomed, { recursive: true, force: true });
 }
 
+/** Options of `cleanOrphans`: how it decides that the process of a leftover has ended. */
 export interface CleanOrphansOptions {
   /**
    * Leftovers with this process's own number are kept if they changed at or after this time, in milliseconds
@@ -231,6 +234,7 @@ export interface CleanOrphansOptions {
    * its process number now belongs to another process.
    */
   readonly isAlone?: boolean;
+  /** Default: `NODE_FILE_SYSTEM`. */
   readonly fs?: FileSystem;
 }
 

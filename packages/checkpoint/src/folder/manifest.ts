@@ -14,8 +14,11 @@ const MANIFEST_VERSION = 1;
 
 const FORMAT = 'qdylora-folder';
 
+/** The size and hash of one file of a folder, as its manifest lists them. */
 export interface FileRecord {
+  /** In bytes. */
   readonly size: number;
+  /** In lowercase hexadecimal digits. */
   readonly sha256: string;
 }
 
@@ -30,11 +33,13 @@ export interface Manifest {
 export type FolderDamage =
   'no-folder' | 'no-manifest' | 'bad-manifest' | 'missing-file' | 'wrong-size' | 'wrong-hash';
 
+/** The result of `validateFolder`: the manifest of an intact folder, or the first damage found. */
 export type FolderState =
   | { readonly isValid: true; readonly manifest: Manifest }
   | {
       readonly isValid: false;
       readonly reason: FolderDamage;
+      /** Path of the damaged file within the folder; absent if the folder or its manifest is missing. */
       readonly file?: string;
       readonly problem: string;
     };

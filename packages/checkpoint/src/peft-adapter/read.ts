@@ -11,8 +11,11 @@ import { exclusionOf } from './exclusion-of.ts';
 import { readAdapterKey } from './key-names.ts';
 import { modulePattern } from './module-pattern.ts';
 
+/** PEFT's name for the config of an adapter. */
 export const ADAPTER_CONFIG_FILE = 'adapter_config.json';
+/** PEFT's name for the weights of an adapter, a safetensors file. */
 export const ADAPTER_WEIGHTS_FILE = 'adapter_model.safetensors';
+/** The file beside PEFT's two that PEFT does not read: how the adapter was trained. */
 export const SIDECAR_FILE = 'qdylora.json';
 
 /** The two matrices of an adapted module, which adds `scale · b · a · x`. */
@@ -27,6 +30,7 @@ export interface PeftLayer {
   readonly scale: number;
 }
 
+/** The content of a PEFT LoRA adapter folder; the matrices of its layers are in memory. */
 export interface PeftAdapter {
   readonly config: PeftAdapterConfig;
   /** By module name (`model.layers.0.self_attn.q_proj`), in file order. */

@@ -20,7 +20,9 @@ export interface TensorLocation {
   readonly end: number;
 }
 
+/** The header of a safetensors file: its metadata, and the position and shape of each tensor. */
 export interface SafetensorsHeader {
+  /** `__metadata__`; empty if the header has none. */
   readonly metadata: ReadonlyMap<string, string>;
   /** In the order of the header. */
   readonly tensors: ReadonlyMap<string, TensorLocation>;

@@ -18,6 +18,7 @@ const DTYPES = [
   [BigUint64Array, 'U64'],
 ] as const;
 
+/** An array that `tensorOf` writes: its class alone determines the safetensors dtype. */
 export type WritableArray =
   | Float32Array
   | Float64Array

@@ -43,6 +43,7 @@ export type TensorToStream = Omit<TensorToWrite, 'bytes'> & {
   readonly bytes: Uint8Array | ReadableBytes | (() => TensorBytes | Promise<TensorBytes>);
 };
 
+/** Options of `writeSafetensors`: the metadata, and whether the file is synced to the disk. */
 export interface WriteSafetensorsOptions {
   /** `__metadata__`; Hugging Face's loaders expect `{ format: 'pt' }`. */
   readonly metadata?: Readonly<Record<string, string>>;
@@ -51,6 +52,7 @@ export interface WriteSafetensorsOptions {
    * true.
    */
   readonly isSynced?: boolean;
+  /** Default: `NODE_FILE_SYSTEM`. */
   readonly fs?: FileSystem;
 }
 

@@ -11,10 +11,15 @@ import {
   type WriteSafetensorsOptions,
 } from './write-file.ts';
 
-/** Hugging Face's default size of a shard (decimal). A shard stays below it, unless one tensor is larger. */
+/**
+ * Hugging Face's default size of a shard (decimal). The tensors of a shard have at most this many bytes,
+ * unless one tensor alone is larger.
+ */
 export const SHARD_BYTES = 5_000_000_000;
 
+/** Options of `writeShards`: where it begins a new file, and those of each file. */
 export interface WriteShardsOptions extends WriteSafetensorsOptions {
+  /** Largest total of the tensor bytes in one shard. Default: `SHARD_BYTES`. */
   readonly shardBytes?: number;
 }
 

@@ -31,6 +31,7 @@ export interface FileThread {
   close(): Promise<void>;
 }
 
+/** Options of `createFileThread`: the number and size of its buffers. */
 export interface FileThreadOptions extends Pick<SharedThreadOptions, 'prepare'> {
   readonly buffers: number;
   /** Size of a buffer, in whole pages. */

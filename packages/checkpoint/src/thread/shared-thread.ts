@@ -15,7 +15,9 @@ export interface SharedThread<Request, Answer> {
   close(): Promise<void>;
 }
 
+/** Options of `sharedThread`: the memory it shares with its owner. */
 export interface SharedThreadOptions {
+  /** Size of the memory, rounded up to whole pages of 64 KiB. */
   readonly bytes: number;
   /**
    * Called with the new memory before it is touched, for example to request large pages, which need fewer

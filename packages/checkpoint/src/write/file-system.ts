@@ -20,4 +20,5 @@ export type FileSystem = Pick<
   | 'statfsSync'
 >;
 
+/** The file system calls of `node:fs`, the default of every writer. */
 export const NODE_FILE_SYSTEM: FileSystem = nodeFs;

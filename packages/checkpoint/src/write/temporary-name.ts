@@ -16,8 +16,11 @@ export function parseTemporaryName(name: string): TemporaryName | null {
     : { target, kind, pid: Number(pid), isOfMachine: machine === machineTag() };
 }
 
+/** The parts of a temporary name: its target, its kind, and the process that made it. */
 export interface TemporaryName {
+  /** Name of the file or folder that it belongs to. */
   readonly target: string;
+  /** `tmp` for one being written or deleted, `old` for a folder that is being replaced. */
   readonly kind: string;
   readonly pid: number;
   /** Whether `pid` is a number of this machine. */

@@ -5,6 +5,7 @@ import { bfloat16Array, float32FromBfloat16 } from '@qdylora/contract';
  */
 export type SentFormat = 'bf16' | 'int8';
 
+/** Every `SentFormat`, for checks and messages. */
 export const SENT_FORMATS = ['bf16', 'int8'] as const satisfies readonly SentFormat[];
 
 /** Numbers that share a scale, as in 8-bit optimizers (Dettmers et al. 2022). */

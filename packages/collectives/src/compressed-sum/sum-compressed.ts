@@ -2,6 +2,7 @@ import { assertArgument, shownValue } from '@qdylora/contract';
 import type { Communicator } from '../communicator.ts';
 import { codecOf, SENT_FORMATS, type SentFormat } from './sent-codes.ts';
 
+/** The arrays of one worker in a compressed sum, and the format in which they are sent. */
 export interface CompressedTerms {
   /** What this worker adds; afterwards the sum, with the same bits on every worker: [n] */
   readonly values: Float32Array;

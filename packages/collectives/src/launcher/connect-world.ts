@@ -6,6 +6,9 @@ import { oneProcess } from '../one-process.ts';
 import { otherSize } from './other-size.ts';
 import { readLauncher, type Launcher } from './read-launcher.ts';
 
+/**
+ * Options of `connectWorld`: the environment that describes the launcher, and the time limit of a collective.
+ */
 export interface ConnectWorldOptions {
   /** Variables of the process; `process.env` by default. */
   readonly env?: Readonly<Record<string, string | undefined>>;

@@ -5,6 +5,7 @@ import type { Communicator } from '../communicator.ts';
 import { loadMpiAddon } from './mpi-addon.ts';
 import { openFirstLibrary, type MpiLibrary } from './mpi-libraries.ts';
 
+/** Options of `connectMpi`: the MPI libraries to try, and the time limit of a collective. */
 export interface ConnectMpiOptions {
   /** The libraries to try, in this order. */
   readonly libraries: readonly MpiLibrary[];
@@ -15,6 +16,7 @@ export interface ConnectMpiOptions {
   readonly timeoutSeconds?: number;
 }
 
+/** Seconds that a collective may take by default, with MPI and with NCCL. */
 export const DEFAULT_TIMEOUT_SECONDS = 600;
 
 /** MPICH's launcher drops what it has not read from a worker when that worker aborts: its error, for one. */

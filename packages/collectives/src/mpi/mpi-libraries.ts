@@ -10,6 +10,7 @@ import type { MpiAddon, OpenedWorld } from './mpi-addon.ts';
  */
 export type MpiAbi = 'openmpi' | 'mpich' | 'standard' | 'shim';
 
+/** An MPI library to try: where it is, and which binary interface it has. */
 export interface MpiLibrary {
   /** A path, or a name that the system's loader finds. */
   readonly path: string;

@@ -6,6 +6,7 @@ import { DEFAULT_TIMEOUT_SECONDS } from '../mpi/connect-mpi.ts';
 import { queuedCommunicator } from '../queued-communicator.ts';
 import { loadNcclAddon, type NcclAddon } from './nccl-addon.ts';
 
+/** Options of `connectNccl`: the GPU of this worker, the libraries, and the time limit of a collective. */
 export interface ConnectNcclOptions {
   /** The number of this worker's GPU; by default its place among the workers of its host. */
   readonly device?: number;

@@ -13,10 +13,6 @@ import { blocksOf, termsOfWorker, type TermRange } from './blocks.ts';
  * the array, however many workers there are. Each has one block where all have the same number of terms, a
  * power of two.
  *
- * @param count terms of all workers together, at least 1
- * @param sums the sums of this worker's blocks, in the order of `blocksOf(termsOfWorker(count, …))`: each
- * [length]
- * @param length of each array; needed where this worker has no block
  * @returns the sum: [length]
  * @throws QdyloraError BAD_ARGUMENT for a count below 1, another number of sums or one of another length
  * @example
@@ -39,9 +35,13 @@ export async function sumInOrder(
   return all.subarray(0, length);
 }
 
+/** The part of one worker in an ordered sum. */
 export interface OrderedTerms {
+  /** Terms of all workers together, at least 1. */
   readonly count: number;
+  /** The sums of this worker's blocks, in the order of `blocksOf(termsOfWorker(count, …))`: each [length] */
   readonly sums: readonly Float32Array[];
+  /** Numbers in the result; a worker without blocks knows it from here only. */
   readonly length: number;
 }
 

@@ -3,6 +3,7 @@ export type DType = 'f32' | 'bf16' | 'f16' | 'i32' | 'u8';
 
 /** The floating point types of weights, activations and operands of products. */
 export const FLOAT_DTYPES = ['f32', 'bf16', 'f16'] as const satisfies readonly DType[];
+/** The name of a floating point type. */
 export type FloatDType = (typeof FLOAT_DTYPES)[number];
 
 /** The floating point types of two bytes. */
@@ -15,6 +16,7 @@ export const DTYPE_BYTES: Readonly<Record<DType, number>> = { f32: 4, bf16: 2, f
 export const isFloatDType = (dtype: unknown): dtype is FloatDType =>
   (FLOAT_DTYPES as readonly unknown[]).includes(dtype);
 
+/** The typed array that holds the elements of each type in host memory. */
 export interface DataOf {
   f32: Float32Array<ArrayBufferLike>;
   /** bfloat16 bit patterns: the upper half of a float32. */

@@ -1,5 +1,6 @@
 import { QdyloraError } from '../errors/errors.ts';
 
+/** The size of each axis, outermost first; `[]` is one element. */
 export type Shape = readonly number[];
 
 // Plain loops: an op asks these a dozen times, and a step has a thousand ops.
@@ -14,6 +15,7 @@ export function elementCount(shape: Shape): number {
   return product;
 }
 
+/** True if both shapes have the same number of axes and the same sizes. */
 export const sameShape = (a: Shape, b: Shape): boolean => fits(a, b, false);
 
 /** `[2, 3]` as a person reads it. */

@@ -59,6 +59,7 @@ export interface Backend {
   readonly record?: (options?: RecordOptions) => Recording;
 }
 
+/** Options of `Backend.record`: how much memory a recording reserves at a time. */
 export interface RecordOptions {
   /** True for megabytes of temporaries: their memory is reserved in larger pieces. False by default. */
   readonly isLarge?: boolean;

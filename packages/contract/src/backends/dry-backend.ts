@@ -4,14 +4,18 @@ import { createDryMemory, type DryMemory } from '../memory/dry-memory.ts';
 import type { PageStore } from '../memory/page-store.ts';
 import type { Kernel } from '../ops/kernel.ts';
 
+/** A backend without kernels that plans memory: see `createDryBackend`. */
 export interface DryBackend extends Backend {
   readonly memory: DryMemory;
   /** The most bytes that its page stores had at one time: host memory beside a device. */
   pageBytes(): number;
 }
 
+/** Options of `createDryBackend`: the properties of the backend that is planned for. */
 export interface DryBackendOptions {
+  /** Default: a new `createDryMemory()`. */
   readonly memory?: DryMemory;
+  /** The layout of packed weights on that backend. Default: row-major. */
   readonly packedLayout?: Backend['packedLayout'];
   /** True to plan for a device: the backend opens page stores, without bytes. False by default. */
   readonly hasPageStores?: boolean;

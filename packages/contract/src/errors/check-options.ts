@@ -22,6 +22,10 @@ export const optionRule = (expected: string, holds: (value: unknown) => boolean)
   holds,
 });
 
+/**
+ * Bounds of a number. It may equal `least` and `most`, but neither `above` nor `below`; a missing bound
+ * allows every number.
+ */
 export interface NumberRange {
   readonly least?: number;
   readonly above?: number;
@@ -57,11 +61,15 @@ export const wholeNumber = (least = 0): OptionRule =>
     (value) => Number.isSafeInteger(value) && (value as number) >= least,
   );
 
+/** A boolean; no other value counts as true or false. */
 export const trueOrFalse = optionRule('true or false', (value) => typeof value === 'boolean');
+/** A string, which may be empty. */
 export const someText = optionRule('a string', (value) => typeof value === 'string');
+/** A function of any signature. */
 export const someFunction = optionRule('a function', (value) => typeof value === 'function');
 /** Any value: the function that uses it checks it. */
 export const anyValue = optionRule('a value', () => true);
+/** One of these values, compared by identity. */
 export const oneOf = (names: readonly unknown[]): OptionRule =>
   optionRule(`one of ${names.join(', ')}`, (value) => names.includes(value));
 
@@ -85,13 +93,18 @@ export const abortSignal = optionRule(
     typeof (value as { addEventListener?: unknown }).addEventListener === 'function',
 );
 
+/** A value that `rule` allows, or null. Required if `rule` is. */
 export const orNull = (rule: OptionRule): OptionRule => ({
   ...rule,
   expected: `${rule.expected}, or null`,
   holds: (value) => value === null || rule.holds(value),
 });
+/**
+ * A value that at least one of the two rules allows. The result is optional, even if both rules are required.
+ */
 export const either = (one: OptionRule, other: OptionRule): OptionRule =>
   optionRule(`${one.expected}, or ${other.expected}`, (value) => one.holds(value) || other.holds(value));
+/** The same rule for an option that may not be left out. */
 export const required = (rule: OptionRule): OptionRule => ({ ...rule, isRequired: true });
 
 /**

@@ -54,6 +54,7 @@ export type ErrorCode =
   /** A call between the workers of a run failed, or they do not train the same run. */
   | 'COLLECTIVE_FAILED';
 
+/** The parts of an error: its message in three pieces, the values behind it, and its cause. */
 export interface ErrorParts {
   /** Where it happened: a package, a file, a key, a line. */
   readonly where: string;
@@ -63,6 +64,7 @@ export interface ErrorParts {
   readonly nextStep?: string;
   /** The values behind the message. */
   readonly details?: Readonly<Record<string, unknown>>;
+  /** The error that led to this one. */
   readonly cause?: unknown;
 }
 

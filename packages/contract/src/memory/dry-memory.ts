@@ -6,9 +6,11 @@ import { PartCounter, type PartUsage } from './part-counter.ts';
 import { elementCount, type Shape } from '../arrays/shape.ts';
 import { HostStorage, ShapeStorage, type AddressSpace } from '../arrays/storage.ts';
 
+/** Options of `createDryMemory`: the properties of the memory that is planned for. */
 export interface DryMemoryOptions {
+  /** Names the memory in errors. Default: `dry`. */
   readonly name?: string;
-  /** Smallest region, in bytes: that of the memory that is planned for. */
+  /** Smallest region, in bytes: that of the memory that is planned for. Default: 1 MiB. */
   readonly regionBytes?: number;
 }
 

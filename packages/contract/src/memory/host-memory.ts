@@ -7,20 +7,25 @@ import { isHalfDType } from '../numbers/half-types.ts';
 import { elementCount, shapeText } from '../arrays/shape.ts';
 import { HOST_SPACE } from '../arrays/storage.ts';
 
+/** Options of `createHostMemory`: how it reserves regions and gives them back to the system. */
 export interface HostMemoryOptions {
+  /** Names the memory in errors. Default: `host`. */
   readonly name?: string;
   /**
    * Reserves one region; by default a JavaScript ArrayBuffer. Throws InsufficientMemoryError if there is no
    * memory.
    */
   readonly reserve?: (bytes: number) => ArrayBufferLike;
-  /** Returns a region to the system. */
+  /** Returns a region to the system. By default the garbage collector does. */
   readonly unreserve?: (buffer: ArrayBufferLike) => void;
-  /** Returns the RAM of an unused range to the system. */
+  /** Returns the RAM of an unused range to the system. By default it stays with the process. */
   readonly discard?: (buffer: ArrayBufferLike, offset: number, bytes: number) => void;
-  /** Smallest region, in bytes. */
+  /** Smallest region, in bytes. Default: 1 MiB. */
   readonly regionBytes?: number;
-  /** Fills fresh float arrays with NaN, so that tests detect reads of memory that was never written. */
+  /**
+   * Fills fresh float arrays with NaN, so that tests detect reads of memory that was never written. Default:
+   * false.
+   */
   readonly poison?: boolean;
 }
 

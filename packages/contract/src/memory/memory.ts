@@ -3,6 +3,7 @@ import type { DataOf, DType } from '../arrays/dtype.ts';
 import type { Shape } from '../arrays/shape.ts';
 import type { AddressSpace } from '../arrays/storage.ts';
 
+/** How many bytes a memory uses, reserves and has touched, now and at most. */
 export interface MemoryUsage {
   /** Bytes of live arrays. */
   readonly liveBytes: number;

@@ -1,5 +1,6 @@
 import { FreeList } from './free-list.ts';
 
+/** How a memory reserves regions of type `R` from the system and gives them back. */
 export interface RegionOptions<R> {
   /** Smallest region, in bytes. */
   readonly regionBytes: number;

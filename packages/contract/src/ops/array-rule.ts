@@ -34,6 +34,7 @@ export interface NamedRule extends ArrayRule {
   readonly name: string;
 }
 
+/** The rules of an op's inputs as a list, in the order of the record. */
 export const namedRules = (takes: Readonly<Record<string, ArrayRule>>): readonly NamedRule[] =>
   Object.entries(takes).map(([name, { dtypes, axes, isOptional }]) => ({ name, dtypes, axes, isOptional }));
 

@@ -1,6 +1,7 @@
 import { namedRules, type ArrayRule, type NamedRule } from './array-rule.ts';
 import type { Arrays, ArraySpec } from '../arrays/array-view.ts';
 
+/** Dtype and shape of each output of a call; undefined for one that the call does not make. */
 export type SpecsOf<O> = { readonly [K in keyof O]: ArraySpec | undefined };
 
 /**

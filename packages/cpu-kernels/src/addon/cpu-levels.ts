@@ -11,14 +11,21 @@ export const TEST_LEVELS: readonly string[] = LEVELS.filter(({ forTests }) => fo
   ({ name }) => name,
 );
 
+/** The instruction set levels of the addon on this machine, or why there are none. */
 export type CpuLevels =
   | {
       readonly available: true;
+      /** The addon's file. */
       readonly path: string;
+      /**
+       * All levels in the addon, the best one last. `missing` names the CPU features that this machine lacks.
+       */
       readonly levels: readonly NativeLevel[];
       /** Levels that this addon was built without: `node scripts/build-addon.mjs` builds all. */
       readonly notBuilt: readonly string[];
+      /** The level that is chosen by default. */
       readonly best: string;
+      /** The level in QDYLORA_CPU_LEVEL; null if the variable is not set. */
       readonly forced: string | null;
     }
   | { readonly available: false; readonly reason: string; readonly nextStep: string };

@@ -5,13 +5,14 @@ import { controlGroups, orEmpty } from '../control-groups.ts';
 /** The largest team of threads. */
 export const MOST_THREADS = 1024;
 
+/** Where `usableThreads` gets the number of cores and the CPU quotas; tests replace them. */
 export interface ThreadSources {
   /**
-   * Cores that the scheduler may put this process on: Node's own count respects its affinity, and only newer
-   * ones the quotas of its control groups.
+   * Cores that the scheduler may put this process on. Default: Node's own count, which respects its affinity,
+   * and only in newer versions the quotas of its control groups.
    */
   readonly cores?: number;
-  /** A file's text; throws where there is none. */
+  /** A file's text; throws where there is none. Default: `readFileSync`. */
   readonly readFile?: (path: string) => string;
 }
 

@@ -36,6 +36,9 @@ import { createRecording } from './create-recording.ts';
 import { REGION_BYTES } from './region-bytes.ts';
 import { measurementsOn, type CudaMeasurements } from './measure.ts';
 
+/**
+ * Options of `createCudaBackend`: the GPU, how its memory is reserved, and which products cuBLASLt computes.
+ */
 export interface CudaBackendOptions extends OpenDriverOptions, ProductOptions {
   /** Number of the device, as `listCudaDevices` shows it. Default: 0. */
   readonly device?: number;
@@ -44,7 +47,7 @@ export interface CudaBackendOptions extends OpenDriverOptions, ProductOptions {
    * are needed.
    */
   readonly memoryBytes?: number;
-  /** Smallest region where `memoryBytes` is not given. */
+  /** Smallest region in bytes, where `memoryBytes` is not given. Default: 64 MiB. */
   readonly regionBytes?: number;
 }
 
@@ -59,6 +62,7 @@ const RULES: OptionRules<CudaBackendOptions> = {
   cublasPath: someText,
 };
 
+/** A backend of one NVIDIA GPU: its memory and the CUDA kernels. */
 export interface CudaBackend extends Backend, CudaMeasurements, Disposable {
   /** The images that run: `sm_80`, or `compute_80` for PTX that the driver compiled. */
   readonly level: string;

@@ -3,6 +3,7 @@ import type { CudaDriver } from '../addon/addon-functions.ts';
 import { loadAddon } from '../addon/load-addon.ts';
 import { withCudaErrors } from './cuda-error.ts';
 
+/** Options of `openDriver`: where the driver's library and the addon are. */
 export interface OpenDriverOptions {
   /** The driver's library: a path, or a name that the system's loader finds. Default: `libcuda.so.1`. */
   readonly libraryPath?: string;

@@ -4,6 +4,7 @@ import { findCublas, type FoundCublas } from './find-cublas.ts';
 import type { ProductLibrary } from './library-product.ts';
 import { libraryChoice, readProductTable } from './product-table.ts';
 
+/** Which matrix products cuBLASLt computes, and where its library is. */
 export interface ProductOptions {
   /**
    * Which products cuBLASLt computes, where it is there. `table`, the default: those that the table of this

@@ -13,6 +13,7 @@ import { levelSearch, nearestLevel } from '../blocks/nearest-level.ts';
  * library of bitsandbytes.
  */
 export const SCALE_ROUNDINGS = ['nearest', 'bitsandbytes'] as const;
+/** One of `SCALE_ROUNDINGS`: how block scales are rounded to 8 bits. */
 export type ScaleRounding = (typeof SCALE_ROUNDINGS)[number];
 
 /**

@@ -7,6 +7,7 @@ const LEVELS = { nf4: NF4_LEVELS, fp4: FP4_LEVELS } as const;
 /** The 4-bit number types. */
 export type QuantizationKind = keyof typeof LEVELS;
 
+/** Every `QuantizationKind`, for checks and messages. */
 export const QUANTIZATION_KINDS = Object.keys(LEVELS) as readonly QuantizationKind[];
 
 /** The sixteen levels of a kind, by code.  @throws QdyloraError UNSUPPORTED for an unknown kind */

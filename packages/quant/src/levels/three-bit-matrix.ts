@@ -16,6 +16,7 @@ import { quantizedMatrix, type QuantizedMatrix } from '../matrix/quantized-matri
 import { storedScales } from '../matrix/stored-scales.ts';
 import { mergeLevels, type CodeSums } from './merge-levels.ts';
 
+/** Options of `threeBitMatrix`: whether the 3-bit matrix has block scales of its own. */
 export interface ThreeBitOptions {
   /**
    * Gives the blocks scales of their own, by least squares: 0.127 more bits a weight at block size 64 (0.5

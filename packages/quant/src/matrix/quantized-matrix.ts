@@ -42,6 +42,7 @@ export interface QuantizedMatrix extends QuantizedParts {
   readonly byteLength: number;
 }
 
+/** The result of `quantizeNf4`. The type does not exclude other kinds. */
 export type Nf4Matrix = QuantizedMatrix;
 
 /**

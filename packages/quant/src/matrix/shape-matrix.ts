@@ -6,8 +6,10 @@ import type { QuantizedMatrix } from './quantized-matrix.ts';
 import type { QuantizeOptions } from '../quantize-4bit.ts';
 import { fitsTiles } from './tile-order.ts';
 
+/** Options of `shapeMatrix`: how the matrix is quantized, and how its arrays are made. */
 export interface ShapeMatrixOptions extends QuantizeOptions {
   readonly kind: QuantizationKind;
+  /** [rows, cols] */
   readonly shape: readonly [number, number];
   /** True to store codes and scales in tiles, if the matrix divides into whole tiles. */
   readonly tiled: boolean;

@@ -11,6 +11,7 @@ import {
 } from '@qdylora/contract';
 import { GGML_BLOCKS } from '../ggml/ggml-blocks.ts';
 
+/** Attributes of `dequantizeGgml`: the layout of the blocks, and the shape of the values. */
 export interface DequantizeGgmlAttributes {
   /** A key of `GGML_BLOCKS`. */
   readonly type: string;

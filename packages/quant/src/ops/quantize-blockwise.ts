@@ -13,8 +13,10 @@ import { assertBlockSize, blockCount } from '../blocks/block-size.ts';
 import { levelsOf, type QuantizationKind } from '../codebooks/levels-of.ts';
 import { assertTiles, toTiles } from '../matrix/tile-order.ts';
 
+/** Attributes of `quantizeBlockwise`: the codebook, the block size, and the order of the codes. */
 export interface QuantizeBlockwiseAttributes {
   readonly kind: QuantizationKind;
+  /** Values per scale: a power of two, 32 … 4096. */
   readonly blockSize: number;
   /**
    * Blocks in a row of the matrix. If set, codes are written in the order of `tileMatrix`; scales stay in

@@ -33,10 +33,13 @@ export interface FakeDeviceCounts {
   readonly hostAccesses: number;
 }
 
+/** A backend whose arrays JavaScript cannot reach: see `createFakeDevice`. */
 export interface FakeDevice extends Backend {
+  /** Counts since the device was created. */
   counts(): FakeDeviceCounts;
 }
 
+/** Options of `createFakeDevice`: its ops, and how much queued work runs at a time. */
 export interface FakeDeviceOptions {
   /** All ops that it has kernels for. */
   readonly ops: readonly Op[];

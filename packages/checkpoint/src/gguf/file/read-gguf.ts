@@ -17,6 +17,7 @@ import {
 
 /** A metadata value; 64-bit numbers beyond 2⁵³ are `bigint`. */
 export type GgufScalar = number | bigint | boolean | string;
+/** A metadata value, or an array of them; arrays of arrays are refused. */
 export type GgufValue = GgufScalar | readonly GgufScalar[];
 
 /** The position and shape of a tensor. `shape` is row-major: the reverse of the order in the file. */
@@ -29,10 +30,15 @@ export interface GgufTensor {
   readonly byteLength: number;
 }
 
+/** The header of a GGUF file: its metadata, and the position and shape of each tensor. */
 export interface GgufFile {
+  /** Version of the format, 2 or 3. */
   readonly version: number;
+  /** Tensor data begins at multiples of this number of bytes. */
   readonly alignment: number;
+  /** In file order, without the arrays that `leavesOut` skips. */
   readonly metadata: ReadonlyMap<string, GgufValue>;
+  /** By name, in file order. */
   readonly tensors: ReadonlyMap<string, GgufTensor>;
 }
 

@@ -3,6 +3,7 @@ import { LARGEST_Q8_0_CODE, quantizeQ8_0 } from './quantize-q8-0.ts';
 
 /** Element types that can be written. */
 export const GGUF_WRITE_TYPES = ['F32', 'F16', 'BF16', 'Q8_0'] as const;
+/** An element type that `encodeValues` can write. */
 export type GgufWriteType = (typeof GGUF_WRITE_TYPES)[number];
 
 /**

@@ -26,12 +26,14 @@ export interface GgufAdapterLayer {
   readonly rank: number;
 }
 
+/** A LoRA adapter to write as a GGUF file; all its layers have the same rank. */
 export interface GgufAdapter {
   readonly layers: readonly GgufAdapterLayer[];
   /** Factor of b · a, equal for all layers. */
   readonly scale: number;
   /** Config of the base model. Its architecture and heads decide names and row order. */
   readonly config: CheckpointConfig;
+  /** `general.name`; omitted from the file by default. */
   readonly name?: string;
 }
 

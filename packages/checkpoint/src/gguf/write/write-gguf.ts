@@ -21,9 +21,11 @@ export interface GgufTensorToWrite {
   readonly bytes: () => TensorBytes | Promise<TensorBytes>;
 }
 
+/** The metadata and the tensors of a GGUF file to write. */
 export interface GgufToWrite {
   /** In file order; contains `general.architecture`. */
   readonly metadata: ReadonlyMap<string, MetadataToWrite>;
+  /** In file order, with unique names. */
   readonly tensors: readonly GgufTensorToWrite[];
 }
 

@@ -28,10 +28,13 @@ export interface ModelTensor {
   readonly values: () => FloatValues | Promise<FloatValues>;
 }
 
+/** A model to write as a GGUF file: its weights under Hugging Face names, its config and its tokenizer. */
 export interface GgufModel {
+  /** `general.name` */
   readonly name: string;
   readonly config: CheckpointConfig;
   readonly tensors: Iterable<ModelTensor>;
+  /** Null for a file without a vocabulary. */
   readonly tokenizer: TokenizerFiles | null;
   /**
    * Type of the matrices. Vectors stay F32, and matrices with rows that Q8_0 cannot hold (not a multiple of
