@@ -29,6 +29,7 @@ export interface EvalWorkers {
   allReduce(values: Float64Array): Promise<void>;
 }
 
+/** Options of an evaluation: its compute dtype, its workers, and how its progress is reported. */
 export interface MeasureOptions {
   /** `f32` by default. */
   readonly computeDtype?: ComputeDtype;

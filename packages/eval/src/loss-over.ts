@@ -7,6 +7,7 @@ import type { ExampleLosses } from './example-losses.ts';
 import { perplexity, PERPLEXITY_RULES, type PerplexityOptions } from './perplexity.ts';
 import { ratioEstimate } from './statistics/ratio-estimate.ts';
 
+/** The loss of one view over a set of examples, with its standard error. */
 export interface LossReport {
   /** Mean over all counted tokens, in nats. */
   readonly loss: number;
@@ -16,6 +17,7 @@ export interface LossReport {
   readonly tokens: number;
   /** Standard error of `loss`, clustered by example; NaN for fewer than two examples. */
   readonly standardError: number;
+  /** Summed loss and counted tokens of each example, for paired comparisons. */
   readonly perExample: ExampleLosses;
 }
 

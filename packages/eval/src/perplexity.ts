@@ -27,6 +27,7 @@ export const DEFAULT_TOKENS_PER_BATCH = 2048;
 
 const ABORTED: AbortedWork = { where: 'eval', problem: 'The evaluation was aborted' };
 
+/** Options of `perplexity`: the size of a forward pass. They do not change the examples that count. */
 export interface PerplexityOptions {
   /** Tokens of one forward pass at most; a longer example is a pass of its own. 2048 by default. */
   readonly tokensPerBatch?: number;

@@ -17,6 +17,9 @@ import { packSource } from './pack-source.ts';
 import { lengthsOf, singleSequences } from './sequences.ts';
 import { shareStep, type SharedBatches, type StepShare } from './share-step.ts';
 
+/**
+ * Options of `createBatches`: the number of sequences in a step, their order, and whether they are packed.
+ */
 export interface BatchOptions {
   /** Sequences in one forward pass: examples, or packs of examples. */
   readonly microBatchSize: number;
@@ -24,6 +27,7 @@ export interface BatchOptions {
   readonly gradientAccumulationSteps: number;
   /** Shuffles in each epoch; false keeps the order of the files. */
   readonly shuffle: boolean;
+  /** Seed of the shuffle, of the packs and of the order of grouped steps. */
   readonly seed: number;
   /**
    * Packs several examples into a sequence of at most `maxSeqLength` tokens. They do not attend to each
@@ -49,6 +53,7 @@ const RULES: OptionRules<BatchOptions> = {
   groupByLength: trueOrFalse,
 };
 
+/** The micro batches of every optimizer step, computed from the step's number. */
 export interface Batches {
   readonly stepsPerEpoch: number;
   /** Sequences per step; the last step of an epoch may have fewer. */
@@ -66,6 +71,7 @@ export interface Batches {
    * it.
    */
   shareAt(step: number, share: StepShare): Promise<SharedBatches>;
+  /** The epoch of a step, from 0. */
   epochAt(step: number): number;
 }
 

@@ -2,6 +2,7 @@ import { QdyloraError } from '@qdylora/contract';
 
 /** What to do with a row that cannot be used: stop, or leave it out and count it. */
 export const BAD_ROW_POLICIES = ['error', 'skip'] as const;
+/** One of `BAD_ROW_POLICIES`. */
 export type BadRowPolicy = (typeof BAD_ROW_POLICIES)[number];
 
 /** Number of messages kept for the report. */

@@ -25,6 +25,7 @@ export const PLAIN_TEXT = 'plain_text';
 
 /** The values of `dataset_format`. */
 export type DatasetFormat = (typeof ROW_FORMATS)[number]['name'] | typeof PLAIN_TEXT;
+/** Every `DatasetFormat`, in the order in which they are tried on a first row; plain text is last. */
 export const DATASET_FORMATS: readonly [DatasetFormat, ...DatasetFormat[]] = [
   ROW_FORMATS[0].name,
   ...ROW_FORMATS.slice(1).map(({ name }) => name),

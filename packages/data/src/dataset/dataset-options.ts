@@ -29,6 +29,10 @@ import { readPlainText } from '../rows/read-plain-text.ts';
 import { textWindows } from '../text-windows.ts';
 import type { Example } from '../token-batch.ts';
 
+/**
+ * Options of `loadDataset` and `openDataset`: which rows are read, how they become tokens, and which are held
+ * out.
+ */
 export interface DatasetOptions {
   /** May be null only for rows of `input_ids`. */
   readonly tokenizer: Tokenizer | null;
@@ -54,10 +58,11 @@ export interface DatasetOptions {
   readonly applyChatTemplate?: boolean;
   /** Rows held out for evaluation: a count, or a fraction below 1. Their hashes decide which. Default: 0. */
   readonly heldOut?: number;
-  /** Maximum number of rows to read (windows, for plain text). */
+  /** Maximum number of rows to read (windows, for plain text). Default: no limit. */
   readonly limit?: number;
   /** Seed of the choice of held-out rows. Default: 0. */
   readonly seed?: number;
+  /** Ends the reading with ABORTED. */
   readonly signal?: AbortSignal;
 }
 

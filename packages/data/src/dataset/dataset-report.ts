@@ -4,6 +4,7 @@ import type { DatasetFile, Reading } from './dataset-options.ts';
 import { reasonsText, type RowCounts } from './keep-example.ts';
 import { fileIdentity } from '../file-names/file-identity.ts';
 
+/** The outcome of reading a dataset: its rows and tokens, and how many rows were cut or left out. */
 export interface DatasetReport {
   /** The format of each file; several formats are separated by commas. */
   readonly format: string;
@@ -19,19 +20,23 @@ export interface DatasetReport {
    * counts below are about these rows.
    */
   readonly measuredRows: number;
-  /** Tokens of the kept examples, and how many of them the loss counts. */
+  /** Tokens of the kept examples. */
   readonly tokens: number;
+  /** Those of `tokens` that the loss counts. */
   readonly predictedTokens: number;
   /** Rows cut to `maxSeqLength`. */
   readonly truncated: number;
-  /** Cut rows that lost counted tokens, and the total number of these tokens. */
+  /** Cut rows that lost counted tokens. */
   readonly truncatedAnswers: number;
+  /** Counted tokens that those rows lost together. */
   readonly lostTokens: number;
-  /** Rows left out because they have no token to predict, by reason. */
+  /** Rows left out because they have no token to predict. */
   readonly dropped: number;
+  /** The dropped rows by reason, in words. */
   readonly reasons: Readonly<Record<string, number>>;
-  /** Rows left out under `onBadRow: 'skip'`, and the messages of the first ones. */
+  /** Rows left out under `onBadRow: 'skip'`. */
   readonly skipped: number;
+  /** The messages of the first skipped rows, 5 at most; each names file and line. */
   readonly skippedMessages: readonly string[];
   /** Files without rows, ignored under `onBadRow: 'skip'`. */
   readonly emptyFiles: number;

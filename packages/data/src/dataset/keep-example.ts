@@ -38,6 +38,7 @@ export interface RowCounts {
   readonly reasons: Record<string, number>;
 }
 
+/** Counts of no rows: all 0. */
 export const noRowsYet = (): RowCounts => ({
   rows: 0,
   tokens: 0,

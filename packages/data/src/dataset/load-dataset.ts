@@ -19,8 +19,11 @@ import { mixFiles } from '../stream/mix-files.ts';
 import type { Example } from '../token-batch.ts';
 import { rowTurns, yieldBetweenRows } from '../yield-to-events.ts';
 
+/** The examples of a dataset in memory, and the report on how they were read. */
 export interface Dataset {
+  /** One epoch, in the order of the files; rows of weight 2 occur twice. */
   readonly training: Example[];
+  /** Rows for evaluation, which `training` does not contain. */
   readonly heldOut: Example[];
   readonly report: DatasetReport;
 }

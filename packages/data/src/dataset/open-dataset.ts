@@ -16,6 +16,7 @@ import { rowsPart } from '../stream/rows-part.ts';
 import { textPart } from '../stream/text-part.ts';
 import type { Example } from '../token-batch.ts';
 
+/** Options of `openDataset`: those of `loadDataset`, and whether every row is tokenized at the start. */
 export interface OpenDatasetOptions extends DatasetOptions {
   /**
    * Tokenizes every row once now, to know all lengths. Packing and grouping by length need them, and the

@@ -12,10 +12,13 @@ import { withoutParts } from '../template/content-parts.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { maskPrompt, type LabelledTokens, type Piece } from './mask-prompt.ts';
 
+/** Options of `labelConversation`: the template, the tokenizer, and the turns that have a loss. */
 export interface ConversationOptions {
   readonly tokenizer: Tokenizer;
   readonly template: ChatTemplate;
+  /** True for a loss on assistant turns only. */
   readonly completionOnlyLoss: boolean;
+  /** Source of the conversation, for errors. */
   readonly where: string;
   /** Indices of messages whose assistant turns have no loss. Default: none. */
   readonly untrained?: readonly number[];

@@ -13,6 +13,7 @@ import { commonPrefix } from '../common-prefix.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { assertExamples, NOT_COUNTED, type Example } from '../token-batch.ts';
 
+/** Options of `maskPreview`: how much of an example is shown, and how counted tokens are marked. */
 export interface PreviewOptions {
   /** Null: ids are shown instead of text. */
   readonly tokenizer: Tokenizer | null;

@@ -93,6 +93,7 @@ export function firstExample(examples: readonly Example[] | ExampleSource, from 
   return undefined;
 }
 
+/** A source of a mixture (`mixSources`), and its share in an epoch. */
 export interface WeightedSource {
   readonly source: ExampleSource;
   /** How often its examples occur in an epoch. */

@@ -4,8 +4,10 @@ import { CONTENT_PARTS, type ChatMessage } from './chat-message.ts';
 import type { ChatTemplate, RenderOptions } from './chat-template.ts';
 import { lastWords, withText } from './content-parts.ts';
 
+/** The messages of one row of chat data, and the other inputs of the template. */
 export interface Conversation {
   readonly messages: readonly ChatMessage[];
+  /** The tools that the assistant may call, as JSON Schema or in another form that the template reads. */
   readonly tools?: readonly unknown[];
   /** Variables of the template for this conversation, such as `enable_thinking`. */
   readonly variables?: Readonly<Record<string, unknown>>;

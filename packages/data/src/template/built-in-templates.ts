@@ -70,6 +70,7 @@ export const BUILT_IN_TEMPLATES = {
   }),
 } as const satisfies Readonly<Record<string, string>>;
 
+/** The name of a built-in chat template. */
 export type BuiltInTemplate = keyof typeof BUILT_IN_TEMPLATES;
 
 /** Names of the built-in chat templates. */

@@ -21,15 +21,20 @@ import { renderContinued } from './render-continued.ts';
 import { templateError } from './template-error.ts';
 import { templateGlobals } from './template-globals.ts';
 
+/** Options of `ChatTemplate.render`: how the text ends, and which variables the template gets. */
 export interface RenderOptions {
-  /** Adds the header of an assistant turn, ready for generation. */
+  /** Adds the header of an assistant turn, ready for generation. Default: false. */
   readonly addGenerationPrompt?: boolean;
-  /** Ends with the text of the last message, so that a model goes on with it; not in `renderMarked`. */
+  /**
+   * Ends with the text of the last message, so that a model goes on with it; not in `renderMarked`. Default:
+   * false.
+   */
   readonly continueFinalMessage?: boolean;
+  /** The template's `tools`. Default: None. */
   readonly tools?: readonly unknown[];
   /** More variables of the template, such as `enable_thinking`; they replace those of the tokenizer. */
   readonly variables?: Readonly<Record<string, unknown>>;
-  /** Source of the conversation, for errors. */
+  /** Source of the conversation, for errors. Default: `chat template`. */
   readonly where?: string;
 }
 
@@ -41,6 +46,7 @@ const RENDER_RULES: OptionRules<RenderOptions> = {
   where: someText,
 };
 
+/** A compiled chat template: it turns a conversation into the text that a model reads. */
 export interface ChatTemplate {
   /** The Jinja text. */
   readonly source: string;
@@ -58,6 +64,7 @@ export interface ChatTemplate {
   renderMarked(messages: readonly ChatMessage[], options?: RenderOptions): MarkedText;
 }
 
+/** Options of `createChatTemplate`: the variables that every conversation shares, and the date. */
 export interface ChatTemplateOptions {
   /** Variables of the template, such as `bos_token`. */
   readonly variables?: Readonly<Record<string, string>>;

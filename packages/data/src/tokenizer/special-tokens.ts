@@ -3,9 +3,13 @@ import { QdyloraError } from '@qdylora/contract';
 /** A special token by text or id; null = none. */
 export type SpecialToken = string | number | null | undefined;
 
+/** The special tokens that a caller chooses; undefined for those of tokenizer_config.json. */
 export interface SpecialTokens {
+  /** Begin of a sequence. */
   readonly bos?: SpecialToken;
+  /** End of a sequence. */
   readonly eos?: SpecialToken;
+  /** Padding. */
   readonly pad?: SpecialToken;
 }
 

@@ -8,6 +8,7 @@ import { ratioEstimate } from '../statistics/ratio-estimate.ts';
 /** A two-sided paired test of two models on the same examples: `pairedTTest` or `mcNemarTest`. */
 export type PairedTest = (first: ExampleLosses, second: ExampleLosses) => PairedDifference;
 
+/** The result of `chooseRank`: the best rank, and the ranks that a test does not distinguish from it. */
 export interface RankChoice {
   /** The rank with the smallest held-out loss; among equals, the smallest. */
   readonly bestRank: number;

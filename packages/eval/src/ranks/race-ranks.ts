@@ -18,6 +18,7 @@ export interface DroppedRank {
   readonly mean: number;
 }
 
+/** The outcome of `raceRanks`: which ranks are left, and why the others are not. */
 export interface RaceResult {
   /** Ranks that may still be the best, rising. */
   readonly survivors: readonly number[];
@@ -29,7 +30,9 @@ export interface RaceResult {
   readonly documents: number;
 }
 
+/** Options of `raceRanks`: the direction of the score, and the error rate of the race. */
 export interface RaceOptions {
+  /** True for a score such as accuracy, false for a loss or an error. */
   readonly higherIsBetter: boolean;
   /** Probability of losing the best rank, over the race and the comparison after it; 0.05 by default. */
   readonly alpha?: number;

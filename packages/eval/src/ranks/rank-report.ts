@@ -27,6 +27,7 @@ export interface MeasuredLoss {
   readonly perplexity: number;
 }
 
+/** The held-out loss of one rank, compared with the base and with the best rank. */
 export interface RankRow extends MeasuredLoss {
   readonly rank: number;
   /**
@@ -72,13 +73,17 @@ export interface RankReport {
   readonly detectableDifference: number | null;
 }
 
+/** The measurements that `rankReport` compares: the loss of every example at every rank. */
 export interface RankReportParts {
+  /** The name of the task, for the report. */
   readonly task: string;
   /** One entry a rank, in any order. */
   readonly measured: readonly RankLosses[];
+  /** The model without its adapter on the same examples; null if it was not measured. */
   readonly base: ExampleLosses | null;
   /** `DEFAULT_ALPHA` by default. */
   readonly alpha?: number;
+  /** Bytes of an adapter cut at a rank, in float32. Unknown by default. */
   readonly adapterBytes?: (rank: number) => number | null;
 }
 

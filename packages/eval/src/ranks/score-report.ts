@@ -25,12 +25,14 @@ export interface RankScores {
   readonly scores: DocumentScores;
 }
 
+/** The score of one model, with its confidence interval. */
 export interface MeasuredScore {
   readonly score: number;
   /** 95 % confidence interval: Wilson's for right and wrong, otherwise ± 1.96 standard errors. */
   readonly interval: ConfidenceInterval;
 }
 
+/** The score of one rank, compared with the base and with the best rank. */
 export interface ScoreRow extends MeasuredScore {
   readonly rank: number;
   /** Score minus the base's score, Holm-adjusted over all ranks; null where the base was not judged. */
@@ -71,9 +73,11 @@ export interface ScoreReport {
   readonly detectableDifference: number | null;
 }
 
+/** The measurements that `scoreReport` compares: the score of every document at every rank. */
 export interface ScoreReportParts extends Pick<ScoreReport, 'task' | 'metric' | 'filter' | 'higherIsBetter'> {
   /** One entry a rank, in any order. */
   readonly measured: readonly RankScores[];
+  /** The model without its adapter on the same documents; null if it was not judged. */
   readonly base: DocumentScores | null;
   /** The subject of each document, as a number, where the documents are those of a group of tasks. */
   readonly clusters?: readonly number[] | null;
@@ -81,6 +85,7 @@ export interface ScoreReportParts extends Pick<ScoreReport, 'task' | 'metric' | 
   readonly aggregate?: (mean: number) => number;
   /** 0.05 by default. */
   readonly alpha?: number;
+  /** Bytes of an adapter cut at a rank, in float32. Unknown by default. */
   readonly adapterBytes?: (rank: number) => number | null;
 }
 

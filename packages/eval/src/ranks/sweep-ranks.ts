@@ -13,6 +13,7 @@ import { MEASURE_RULES, type EvalTask, type MeasureOptions } from '../eval-task.
 import type { ExampleLosses } from '../example-losses.ts';
 import { rankReport, type RankReport } from './rank-report.ts';
 
+/** Options of `sweepRanks`: the model to compare with, the error rate, and those of the evaluation. */
 export interface SweepOptions extends MeasureOptions {
   /**
    * The model without its adapter, for comparison. By default the same model with no active rank; null leaves

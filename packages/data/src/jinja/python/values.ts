@@ -39,6 +39,7 @@ export class PythonFloat {
   }
 }
 
+/** Python's `tuple`: a list is an array here, so this class tells them apart. */
 export class Tuple {
   readonly items: readonly Value[];
 
@@ -77,6 +78,7 @@ export type Kind =
   | 'namespace'
   | 'function';
 
+/** The Python type of a template's value. Python's `int` is `integer`, also beyond 2^53. */
 export function kindOf(value: Value): Kind {
   switch (typeof value) {
     case 'undefined':

@@ -11,6 +11,7 @@ import { writeUntil } from './write-until.ts';
 
 const ABORTED: AbortedWork = { where: 'tasks', problem: 'The evaluation was aborted' };
 
+/** Options of `answerRequests`: the size of a forward pass, and which answers are known already. */
 export interface AnswerOptions extends Pick<MeasureOptions, 'signal' | 'onProgress' | 'clock'> {
   /** Tokens of one forward pass at most; 2048 by default. */
   readonly tokensPerBatch?: number;

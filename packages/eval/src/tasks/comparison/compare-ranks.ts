@@ -11,9 +11,11 @@ export interface ScoredView {
   readonly groups: readonly GroupScores[];
 }
 
+/** Options of `compareRanks`: the error rate, and the size of an adapter at each rank. */
 export interface ComparisonOptions {
-  /** 0.05 by default. */
+  /** Family-wise significance level of the comparisons; 0.05 by default. */
   readonly alpha?: number;
+  /** Bytes of an adapter cut at a rank, in float32. Unknown by default. */
   readonly adapterBytes?: (rank: number) => number | null;
 }
 

@@ -88,6 +88,7 @@ export interface GroupDefinition {
   readonly version: PythonValue;
 }
 
+/** A metric of a group: the mean of a metric over the group's tasks. */
 export interface GroupMetric {
   readonly metric: string;
   /** Weighted by the number of documents of each task (micro); else each task counts the same (macro). */

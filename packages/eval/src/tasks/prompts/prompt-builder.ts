@@ -5,13 +5,15 @@ import { endsWithSpace, joinDelimited, startsWithSpace } from '../python/text-ru
 import { badField, isInteger, type DocumentFields, type TaskRow } from './document-fields.ts';
 import { createSampler } from './example-sampler.ts';
 
+/** Options of the prompts of a task: the number of examples, and how the prompts are written as messages. */
 export interface PromptOptions {
   /** Examples in each prompt. */
   readonly numFewshot: number;
-  /** Writes messages as the chat template does; null: plain text. */
+  /** Writes messages as the chat template does; null, the default: plain text. */
   readonly chatTemplate?: ((messages: readonly ChatMessage[], addGenerationPrompt: boolean) => string) | null;
-  /** Examples are turns of a conversation; else they stand in one message of the user. */
+  /** Examples are turns of a conversation; else they are part of one user message. Default: false. */
   readonly isMultiturn?: boolean;
+  /** Precedes the description of the task. Default: none. */
   readonly systemInstruction?: string | null;
 }
 

@@ -7,6 +7,7 @@ import { createPromptBuilder, type PromptOptions } from '../prompts/prompt-build
 import { endsWithSpace, strOf } from '../python/text-rules.ts';
 import type { ModelRequest } from './model-request.ts';
 
+/** Options of `buildRequests`: the number of documents, and how their prompts are written. */
 export interface RequestOptions extends PromptOptions {
   /** The first documents only: their number, or below 1 their share. Null: all. */
   readonly limit: number | null;

@@ -15,7 +15,9 @@ export type ModelRequest =
   /** The text that the model writes after a context. `settings`: `generation_kwargs`. */
   | { readonly type: 'generate_until'; readonly context: string; readonly settings: PythonDict };
 
+/** The response to a `loglikelihood` request. */
 export interface LogLikelihood {
+  /** log p of the continuation, summed over its tokens, in nats. */
   readonly logLikelihood: number;
   /** Every token of the continuation is the likeliest one. */
   readonly isGreedy: boolean;

@@ -15,6 +15,7 @@ export interface GroupResult {
   readonly documents: number;
 }
 
+/** The metrics of one group of tasks. */
 export interface GroupScores {
   readonly group: GroupDefinition;
   /** Names of its tasks, also those of groups inside. */

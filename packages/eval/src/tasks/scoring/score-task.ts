@@ -32,8 +32,10 @@ export interface MetricResult {
   readonly items: readonly MetricItem[];
 }
 
+/** The judged documents of one task, and its metrics over all of them. */
 export interface TaskScores {
   readonly requests: TaskRequests;
+  /** Each document once for each filter pipeline, pipeline by pipeline. */
   readonly samples: readonly Sample[];
   readonly metrics: readonly MetricResult[];
 }
