@@ -20,9 +20,11 @@ import { UPDATE_RULES, type UpdateRule } from '../ranks/update-rule.ts';
  */
 export type TargetModules = 'all-linear' | (string & {}) | readonly string[];
 
+/** Options of an adapter: its ranks, the factor on B·A at each, and the layers that get one. */
 export interface AdapterConfig {
+  /** The ranks that the adapter is trained for; A and B have as many rows as the largest. */
   readonly ranks: RankSet | readonly number[];
-  /** Default 8. */
+  /** Numerator of the factor on B·A: see `RankScaling`. Default 8. */
   readonly alpha?: number;
   /** Default `sqrt`. */
   readonly scaling?: RankScaling;
@@ -36,6 +38,7 @@ export interface AdapterConfig {
   readonly seed?: number;
 }
 
+/** An `AdapterConfig` with all defaults, checked. */
 export interface ResolvedAdapterConfig {
   readonly ranks: RankSet;
   readonly alpha: number;

@@ -25,8 +25,10 @@ import { QUANTIZATION_LEVELS, STORED_LEVEL } from '@qdylora/quant';
  *   section 5).
  */
 export type LevelSchedule = 'distilled' | 'sampled' | 'descending' | 'feedback';
+/** Every `LevelSchedule`, for checks and messages. */
 export const LEVEL_SCHEDULES: readonly LevelSchedule[] = ['distilled', 'sampled', 'descending', 'feedback'];
 
+/** Options of `levelSampler`: the schedule of the levels, and its seed. */
 export interface LevelSamplerOptions {
   /** Default `sampled`. */
   readonly schedule?: LevelSchedule;
@@ -35,6 +37,7 @@ export interface LevelSamplerOptions {
   readonly totalSteps?: number;
 }
 
+/** The quantization level, in bits, of every step of a run. */
 export interface LevelSampler {
   readonly schedule: LevelSchedule;
   /** Ascending. */

@@ -35,10 +35,13 @@ export const GROUP_LAYERS = 3;
  */
 export type GroupLayer = Pick<AdaptedAttributes, 'rows' | 'blockSize' | 'nestedOffset' | 'tiled' | 'scale'>;
 
+/** Attributes of `adaptedLinearGroup`: its layers, and the properties that they share. */
 export interface GroupAttributes {
   readonly layers: readonly GroupLayer[];
+  /** Columns of every weight: the features of x. */
   readonly cols: number;
   readonly computeDtype: ComputeDtype;
+  /** As in `AdaptedAttributes`. */
   readonly parts?: readonly RankPart[];
   /** Of every y; default f32. */
   readonly outDtype?: FloatDType;
@@ -88,6 +91,7 @@ const namesWith = (suffix: string | number): LayerNames =>
  * constant strings faster than concatenated ones.
  */
 export const LAYER_NAMES = namesWith('');
+/** The names of the arrays of each layer of a group: [GROUP_LAYERS] */
 export const GROUP_NAMES: readonly LayerNames[] = Array.from({ length: GROUP_LAYERS }, (_, i) =>
   namesWith(i),
 );

@@ -14,6 +14,7 @@ import type { RankSet } from './rank-set.ts';
  */
 export type RankDistribution = (typeof RANK_DISTRIBUTIONS)[number] | readonly number[];
 
+/** The distributions that have a name, for checks and messages. */
 export const RANK_DISTRIBUTIONS = ['uniform', 'geometric', 'tail_heavy', 'upper', 'top_heavy'] as const;
 
 /**

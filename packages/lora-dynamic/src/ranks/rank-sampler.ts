@@ -27,6 +27,7 @@ import type { RankSet } from './rank-set.ts';
  * than once.
  */
 export type RankSchedule = 'one' | 'each' | 'stratified' | 'sandwich' | 'all';
+/** Every `RankSchedule`, for checks and messages. */
 export const RANK_SCHEDULES: readonly RankSchedule[] = ['one', 'each', 'stratified', 'sandwich', 'all'];
 
 /**
@@ -39,6 +40,7 @@ export const RANK_SCHEDULES: readonly RankSchedule[] = ['one', 'each', 'stratifi
  *   more.
  */
 export type DistillationStudent = (typeof DISTILLATION_STUDENTS)[number];
+/** Every `DistillationStudent`, for checks and messages. */
 export const DISTILLATION_STUDENTS = ['smallest', 'drawn', 'both'] as const;
 
 /**
@@ -54,6 +56,7 @@ export interface Distillation {
   readonly student?: DistillationStudent;
 }
 
+/** Options of `rankSampler`: the distribution of the ranks, and how a step is divided among them. */
 export interface RankSamplerOptions {
   /** Default `uniform`. */
   readonly distribution?: RankDistribution;
@@ -71,6 +74,7 @@ export interface RankSamplerOptions {
   readonly distillation?: Distillation | null;
 }
 
+/** The ranks of every part of every step, with the factors on their losses. */
 export interface RankSampler {
   readonly schedule: RankSchedule;
   /** If set: a part that runs at two ranks trains the second one on the predictions of the first. */

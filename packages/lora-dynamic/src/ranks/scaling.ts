@@ -13,6 +13,7 @@ import { QdyloraError } from '@qdylora/contract';
  *   adapter of rank R has this scale.
  */
 export type RankScaling = 'paper' | 'sqrt' | 'uniform' | 'tapered' | 'constant';
+/** Every `RankScaling`, for checks and messages. */
 export const RANK_SCALINGS = [
   'paper',
   'sqrt',

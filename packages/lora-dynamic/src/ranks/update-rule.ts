@@ -6,6 +6,7 @@ import type { RankSet } from './rank-set.ts';
  * the next smaller listed rank; all other rows keep their bits.
  */
 export type UpdateRule = 'prefix' | 'newest_block';
+/** Every `UpdateRule`, for checks and messages. */
 export const UPDATE_RULES: readonly UpdateRule[] = ['prefix', 'newest_block'];
 
 /** First row that a step at `rank` trains. */

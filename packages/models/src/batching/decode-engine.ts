@@ -24,6 +24,9 @@ import { createKvPool } from './kv-pool.ts';
 import { createPassRunner, type PassRunner } from './pass-runner.ts';
 import { tokensAlike } from './prompt-lookup.ts';
 
+/**
+ * Options of `createDecodeEngine`: the size of its pool and of its passes, and how many requests it takes.
+ */
 export interface DecodeEngineOptions {
   /** Tokens of all requests together whose keys and values are kept. */
   readonly capacityTokens: number;
@@ -49,15 +52,21 @@ export interface DecodeEngineOptions {
   readonly pause?: () => Promise<void>;
 }
 
+/** The load of an engine now, and its totals since it was created. */
 export interface EngineUsage {
+  /** Requests that are computed now. */
   readonly running: number;
+  /** Requests that wait for a place. */
   readonly waiting: number;
+  /** Tokens of the pool that the running requests have reserved. */
   readonly reservedTokens: number;
+  /** Tokens of the pool. */
   readonly capacityTokens: number;
   /** Prompt tokens computed since the engine was created. */
   readonly promptTokens: number;
   /** Prompt tokens whose keys and values came from another request that begins alike. */
   readonly sharedPromptTokens: number;
+  /** Tokens written after prompts. */
   readonly newTokens: number;
   /** Draft tokens verified. */
   readonly draftedTokens: number;

@@ -19,18 +19,22 @@ export interface DecodeView {
   readonly active: ActiveRank | null;
 }
 
+/** Options of a request to an engine: when it ends, how tokens are chosen, and which are scored. */
 export interface DecodeOptions extends SamplingOptions {
   /** Tokens after the prompt at most; 0 only reads the prompt. Default: 128. */
   readonly maxNewTokens?: number;
   /** Seed of sampling; 0 by default. */
   readonly seed?: number;
-  /** Ids that end the text; they are not yielded. */
+  /** Ids that end the text; they are not yielded. Default: none. */
   readonly stopIds?: readonly number[];
   /** Above 1: tokens that occurred before are less likely; 1 by default. */
   readonly repetitionPenalty?: number;
   /** Yields the log-probability of each new token, and so many of the most likely ones. Default: none. */
   readonly topLogProbabilities?: number;
-  /** Scores the tokens of the prompt too, with `topLogProbabilities` classes each (at least one). */
+  /**
+   * Scores the tokens of the prompt too, with `topLogProbabilities` classes each (at least one). Default:
+   * false.
+   */
   readonly scorePrompt?: boolean;
   /**
    * The first token of the prompt whose prediction is scored, with `scorePrompt`; 1 by default, the second
@@ -43,6 +47,7 @@ export interface DecodeOptions extends SamplingOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A token, and its log-probability in nats before temperature and penalties. */
 export interface TokenChance {
   readonly id: number;
   readonly logProbability: number;

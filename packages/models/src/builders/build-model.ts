@@ -29,6 +29,7 @@ import {
 import { describeModel } from '../decoder/describe-model.ts';
 import { storedQuantization } from './stored-quantization.ts';
 
+/** Options of `buildModel`: the memory of the weights, and how they are stored there. */
 export interface BuildOptions {
   readonly backend: Backend;
   /**
@@ -36,7 +37,10 @@ export interface BuildOptions {
    * it is; layers that it keeps in higher precision stay so.
    */
   readonly quantization?: Quantization;
-  /** Keep all weights in float32, for full training. Requires `quantization: { kind: 'none' }`. */
+  /**
+   * Keep all weights in float32, for full training. Requires `quantization: { kind: 'none' }`. Default:
+   * false.
+   */
   readonly trainable?: boolean;
   /**
    * The workers that share the quantizing: each quantizes a part of the matrices and sends it to the others.

@@ -14,6 +14,7 @@ import { familyOf } from '../families/family-of.ts';
 import { randomWeights } from '../weights/random-weights.ts';
 import { checkBuildOptions, someBackend } from '../quantize/check-build-options.ts';
 
+/** Options of `initializeModel`: the memory of the weights, and the seed that they are drawn with. */
 export interface InitializeOptions {
   readonly backend: Backend;
   /** Seed of the random weights; 0 by default. */

@@ -16,11 +16,12 @@ import { SHAPE_RULES, shapeWeights, type ShapeWeightsOptions } from '../weights/
 import { checkBuildOptions, someBackend } from '../quantize/check-build-options.ts';
 import { storedQuantization } from './stored-quantization.ts';
 
+/** Options of `shapeModel`: the dry backend, the number of layers, and how weights would be stored. */
 export interface ShapeModelOptions extends ShapeWeightsOptions {
   readonly backend: Backend;
   /** `CausalLm.name`; `config.json` by default. */
   readonly name?: string;
-  /** Build only the first layers, to learn what one more layer needs. */
+  /** Build only the first layers, to learn what one more layer needs. Default: all. */
   readonly mostLayers?: number;
 }
 

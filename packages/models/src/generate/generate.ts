@@ -20,12 +20,13 @@ import { assertPrompt, someIds } from './assert-prompt.ts';
 import { chooseToken, SAMPLING_RULES, type SamplingOptions } from './choose-token.ts';
 import type { KvCache } from '../decoder/kv-cache.ts';
 
+/** Options of `generate`: when the text ends, and how its tokens are chosen. */
 export interface GenerateOptions extends SamplingOptions {
   /** 128 by default. */
   readonly maxNewTokens?: number;
   /** Seed of sampling; 0 by default. */
   readonly seed?: number;
-  /** Ids that end the text; they are not yielded. */
+  /** Ids that end the text; they are not yielded. Default: none. */
   readonly stopIds?: readonly number[];
   /** `f32` by default. */
   readonly computeDtype?: ComputeDtype;

@@ -26,15 +26,16 @@ import { checkBuildOptions, someBackend, someQuantization } from '../quantize/ch
 import type { Quantization } from '../quantize/quantization.ts';
 import type { WeightSource } from './weight-source.ts';
 
+/** Options of `shapeWeights`: how the weights would be stored, and where their arrays are counted. */
 export interface ShapeWeightsOptions {
   /**
    * A dry backend, which then records every array of the weights and every temporary array of loading them.
    * Without it nothing is allocated.
    */
   readonly backend?: Backend;
-  /** Storage of linear layers; `none` by default. */
+  /** Storage of linear layers; `none` by default. Without a backend it has no effect. */
   readonly quantization?: Quantization;
-  /** Names of linear layers that are not quantized. */
+  /** Names of linear layers that are not quantized. Default: none. */
   readonly isPlain?: (name: string) => boolean;
   /**
    * Element type of tables and matrices, in the checkpoint and, unless quantized, in memory; `f32` by

@@ -20,17 +20,26 @@ import type { Tensor } from '../tensor.ts';
 import { GradientStore } from './gradient-store.ts';
 import { holds, type Tape, type TapeNode } from './tape.ts';
 
+/**
+ * Options of `backward`: the gradient to start from, the arrays it may reuse, and the gradients to return.
+ */
 export interface BackwardOptions<V extends ArrayView = FloatView> {
   /**
    * Gradient of the root, of its dtype and shape. Default: 1, for a root of one element. The caller keeps
    * the array.
    */
   readonly seed?: FloatView;
-  /** True if backward may add to the seed in place, because nobody else reads it. */
+  /** True if backward may add to the seed in place, because nobody else reads it. Default: false. */
   readonly ownsSeed?: boolean;
-  /** True if nobody reads the root's values any more: its memory is released before anything else runs. */
+  /**
+   * True if nobody reads the root's values any more: its memory is released before anything else runs.
+   * Default: false.
+   */
   readonly ownsRoot?: boolean;
-  /** Tensors whose gradients are returned. All other gradients are released after their last use. */
+  /**
+   * Tensors whose gradients are returned. All other gradients are released after their last use. Default:
+   * none.
+   */
   readonly leaves?: readonly Tensor<V>[];
 }
 

@@ -27,21 +27,25 @@ export type SoftTargetUse =
   | { readonly role: 'teacher'; readonly arrays: SoftTargets }
   | { readonly role: 'student'; readonly arrays: SoftTargets; readonly weight: number };
 
+/** The arrays of `headLoss`. */
 export interface HeadLossOperands {
   /** [tokens, hidden] */
   readonly x: Tensor<F32>;
   /** [vocabulary, hidden] */
   readonly weight: Parameter;
-  /** [tokens] */
+  /** [tokens]; −100 is ignored. */
   readonly targets: ArrayView<'i32'>;
-  /** [tokens] */
+  /** Factor on the loss of each token: [tokens]; 1 by default. */
   readonly tokenWeights?: F32 | undefined;
 }
 
+/** Options of `headLoss`: the scale of the loss, the cap of the logits, and the use of soft targets. */
 export interface HeadLossOptions {
+  /** Factor on the sum over tokens: 1 / predicted tokens for a mean. */
   readonly lossScale: number;
   /** A logit z becomes c·tanh(z / c); 0 by default: no cap. */
   readonly softCap?: number;
+  /** Predictions that the pass writes or learns from; none by default. */
   readonly softTargets?: SoftTargetUse | undefined;
 }
 

@@ -18,6 +18,7 @@ import type { ForwardContext } from './forward-context.ts';
 /** A weight of a linear layer: dense (can be trained), or packed (frozen). */
 export type LinearWeight = Parameter | PackedWeight;
 
+/** True for a packed weight, which has codes in place of a view and is frozen. */
 export const isPacked = (weight: LinearWeight): weight is PackedWeight => !('view' in weight);
 
 /** A linear layer of a model, plain or with an adapter around it. */

@@ -2,6 +2,7 @@ import { QdyloraError } from '@qdylora/contract';
 
 /** Activation functions: x·sigmoid(x); x·Φ(x); its tanh form (`gelu_new`, `gelu_pytorch_tanh`); max(x, 0). */
 export const ACTIVATION_KINDS = ['silu', 'gelu', 'gelu_tanh', 'relu'] as const;
+/** The name of an activation function. */
 export type ActivationKind = (typeof ACTIVATION_KINDS)[number];
 
 /** A function of one number and its derivative, in float64. */

@@ -72,6 +72,7 @@ export const activationGateBackward = defineOp({
   },
 });
 
+/** `activationGate` with its gradients: those of gate and up. */
 export const differentiableActivationGate: DifferentiableOp<typeof activationGate> = {
   op: activationGate,
   backward({ run, inputs, gradients, attributes, spare, take }) {

@@ -11,6 +11,7 @@ import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
 import { activationFunction, type ActivationKind } from './activation-function.ts';
 
 type F32 = ArrayView<'f32'>;
+/** Attributes of `activation` and `activationGate`: the function f. */
 export interface ActivationAttributes {
   readonly kind: ActivationKind;
 }
@@ -50,6 +51,7 @@ export const activationBackward = defineOp({
   },
 });
 
+/** `activation` with its gradient: dx = dy · f′(x). */
 export const differentiableActivation: DifferentiableOp<typeof activation> = {
   op: activation,
   backward: ({ run, inputs, gradients, attributes, spare }) => ({

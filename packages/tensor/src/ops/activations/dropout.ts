@@ -12,7 +12,9 @@ import {
 } from '@qdylora/contract';
 import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
 
+/** Attributes of `dropout`: the probability, and the key of the random mask. */
 export interface DropoutAttributes {
+  /** Probability of dropping an entry, within 0…1. */
   readonly probability: number;
   /** The generator's key for one layer (uint32). */
   readonly key: number;
@@ -48,6 +50,7 @@ export const dropout = defineOp({
   },
 });
 
+/** `dropout` with its gradient: the same mask and factor on dy. */
 export const differentiableDropout: DifferentiableOp<typeof dropout> = {
   op: dropout,
   backward: ({ run, inputs: { counter }, gradients, attributes }) => ({

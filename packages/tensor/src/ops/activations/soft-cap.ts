@@ -11,7 +11,9 @@ import {
 import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
+/** Attributes of `softCap`: the bound of its results. */
 export interface SoftCapAttributes {
+  /** A finite number > 0. */
   readonly cap: number;
 }
 
@@ -53,6 +55,7 @@ export const softCapBackward = defineOp({
   },
 });
 
+/** `softCap` with its gradient: dx = dy · (1 − (y / cap)²). */
 export const differentiableSoftCap: DifferentiableOp<typeof softCap> = {
   op: softCap,
   usesOutputs: ['y'],

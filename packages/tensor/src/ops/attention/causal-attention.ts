@@ -281,6 +281,7 @@ function forEachQuery(
   }
 }
 
+/** `causalAttention` with the gradients of q, k and v. The slopes of ALiBi have none. */
 export const differentiableCausalAttention: DifferentiableOp<typeof causalAttention> = {
   op: causalAttention,
   usesOutputs: ['y', 'logSumExp'],

@@ -103,6 +103,7 @@ export const rope = defineOp({
   },
 });
 
+/** `rope` with its gradient: the rotation by the negative angle. */
 export const differentiableRope: DifferentiableOp<typeof rope> = {
   op: rope,
   backward: ({ run, inputs, gradients, attributes, spare }) => ({

@@ -45,6 +45,7 @@ export const addInto = defineOp({
   },
 });
 
+/** `add` with its gradients: da = db = dy. */
 export const differentiableAdd: DifferentiableOp<typeof add> = {
   op: add,
   readsNoInput: true,

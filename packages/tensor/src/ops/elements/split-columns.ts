@@ -116,6 +116,7 @@ function forEachRun(
   }
 }
 
+/** `splitColumns` with its gradient, which joins the gradients of the parts (`joinColumns`). */
 export const differentiableSplitColumns: DifferentiableOp<typeof splitColumns> = {
   op: splitColumns,
   backward: ({ run, inputs, gradients: { first, second, third }, attributes }) => ({

@@ -11,7 +11,9 @@ import {
 import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
+/** Attributes of `layerNorm`: the number that keeps a row of equal entries from a division by 0. */
 export interface LayerNormAttributes {
+  /** ε, added to the variance; at least 0. */
   readonly epsilon: number;
 }
 
@@ -131,6 +133,7 @@ export const layerNormBackward = defineOp({
   },
 });
 
+/** `layerNorm` with the gradients of x, weight and bias. */
 export const differentiableLayerNorm: DifferentiableOp<typeof layerNorm> = {
   op: layerNorm,
   usesOutputs: ['mean', 'inverseDeviation'],

@@ -117,6 +117,7 @@ export const rmsNormBackward = defineOp({
   },
 });
 
+/** `rmsNorm` with the gradients of x and weight. */
 export const differentiableRmsNorm: DifferentiableOp<typeof rmsNorm> = {
   op: rmsNorm,
   usesOutputs: ['inverseRms'],

@@ -61,7 +61,11 @@ export const embeddingBackward = defineOp({
   },
 });
 
-/** @throws QdyloraError BAD_DATA for the first id that is no row of a table with `rows` rows */
+/**
+ * Checks that all ids are rows of a table with `rows` rows.
+ *
+ * @throws QdyloraError BAD_DATA that names the first other id
+ */
 export function assertIdsWithin(ids: ArrayView<'i32'>, rows: number): void {
   const idsData = hostData(ids);
   for (let t = 0; t < idsData.length; t++) {
@@ -76,6 +80,7 @@ export function assertIdsWithin(ids: ArrayView<'i32'>, rows: number): void {
   }
 }
 
+/** `embedding` with the gradient of the table; ids have none. */
 export const differentiableEmbedding: DifferentiableOp<typeof embedding> = {
   op: embedding,
   backward({ run, inputs, gradients, into }) {

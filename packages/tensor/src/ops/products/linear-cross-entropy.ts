@@ -122,6 +122,9 @@ export const lossGradient = ({
   x: isRoot ? outputs.dx : run(scaleBy, { x: outputs.dx!, factor: gradients.loss }, {}).y,
 });
 
+/**
+ * `linearCrossEntropy` with the gradients of x and weight, which the forward op computes (`gradient: true`).
+ */
 export const differentiableLinearCrossEntropy: DifferentiableOp<typeof linearCrossEntropy> = {
   op: linearCrossEntropy,
   usesOutputs: ['dx'],

@@ -138,6 +138,7 @@ function assertIds(ids: Int32Array, position: number, vocabulary: number): void 
   });
 }
 
+/** `linearDistillation` with the gradient of x, which the forward op computes (`gradient: true`). */
 export const differentiableLinearDistillation: DifferentiableOp<typeof linearDistillation> = {
   op: linearDistillation,
   usesOutputs: ['dx'],

@@ -137,6 +137,7 @@ export const linearWeightGradient = defineOp({
   },
 });
 
+/** `linear` with the gradients of x, weight and bias. */
 export const differentiableLinear: DifferentiableOp<typeof linear> = {
   op: linear,
   backward({ run, inputs, gradients, attributes: { computeDtype }, wants, into, pending }) {
