@@ -20,6 +20,7 @@ const CHECKS = new Map([
     pnpmCommand(['exec', 'oxlint', '--deny-warnings', 'packages', 'scripts', 'bench', 'examples', 'docs']),
   ],
   script('check-boundaries'),
+  script('check-docstrings'),
   script('check-cycles'),
   script('check-kernel-folders'),
 ]);

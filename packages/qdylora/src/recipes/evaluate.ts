@@ -28,12 +28,16 @@ export interface RecipeProgress {
   /** Estimated time left; missing where it is not known. */
   readonly secondsLeft?: number;
 }
+/** The callbacks and the abort signal that recipes take beside their keys. */
 export interface RecipeHooks {
+  /** Ends the work with ABORTED. */
   readonly signal?: AbortSignal;
   /** Told what the user should read once. */
   readonly onNotice?: Warn;
+  /** Called after each unit of work. */
   readonly onProgress?: (progress: RecipeProgress) => void;
 }
+/** Options of `evaluate`: the keys of `qdylora eval` in camelCase, the hooks, and the backend. */
 export type EvaluateOptions = Omit<InputOf<typeof EVALUATE_KEYS>, 'backend'> &
   RecipeHooks & { readonly backend?: BackendChoice };
 
@@ -48,7 +52,9 @@ export interface EvaluationRow {
   readonly versusBase: PairedDifference | null;
 }
 
+/** The result of `evaluate`: the loss at each rank, and how the ranks compare. */
 export interface Evaluation {
+  /** The name of the model. */
   readonly model: string;
   /** How the matrices of the model are stored, and how many of them. */
   readonly precision: WeightPrecision;

@@ -35,8 +35,10 @@ import {
 import { statedConfig } from './outputs/write-merged.ts';
 import { writeSliced } from './adapter/write-adapter.ts';
 
+/** Options of `exportAdapter`: the keys of `qdylora export` in camelCase, and the hook for notices. */
 export type ExportAdapterOptions = InputOf<typeof EXPORT_KEYS> & Pick<RecipeHooks, 'onNotice'>;
 
+/** The result of `exportAdapter`: the folder that was written, and the adapter in it. */
 export interface ExportedAdapter {
   readonly outputDir: string;
   /** The largest of the layers. */
@@ -47,11 +49,17 @@ export interface ExportedAdapter {
   readonly baseModel: string | null;
   /** How the base was stored in training; null where it is not known. */
   readonly quantization: string | null;
+  /** Whether its scales were 8-bit; null where it is not known. */
   readonly doubleQuantization: boolean | null;
+  /** Weights per scale; null where it is not known. */
   readonly quantizationBlockSize: number | null;
+  /** Number of adapted layers. */
   readonly layers: number;
+  /** `lora_alpha` of the written config. */
   readonly loraAlpha: number;
+  /** `use_rslora` of the written config. */
   readonly useRslora: boolean;
+  /** Bytes of A and B of all layers, in float32. */
   readonly bytes: number;
 }
 

@@ -53,6 +53,7 @@ export type FinetuneOptions = Omit<RunOptions, 'backend' | 'dataset' | 'outputDi
     readonly fs?: FileSystem;
   };
 
+/** The result of `finetune`: the report and files of the run, and the outcome of its steps. */
 export type FinetuneResult = ShippedRun & { readonly training: TrainResult };
 
 /**

@@ -18,6 +18,9 @@ import { ranksOf, readAdapter, type ReadAdapter } from './adapter/read-adapter.t
 import { GGUF_FILE, writeMergedFloats, writeMergedGguf, writeMergedPacked } from './outputs/write-merged.ts';
 import type { SaveDtype } from './outputs/write-model.ts';
 
+/**
+ * Options of `mergeAdapter`: the keys of `qdylora merge` in camelCase, the hook for notices, and the backend.
+ */
 export type MergeAdapterOptions = Omit<InputOf<typeof MERGE_KEYS>, 'backend'> &
   Pick<RecipeHooks, 'onNotice'> & { readonly backend?: BackendChoice };
 
@@ -26,9 +29,12 @@ type MergeHooks = Pick<RecipeHooks, 'onNotice' | 'signal'> & { readonly backend?
 
 type Config = OutputOf<typeof MERGE_KEYS>;
 
+/** The result of `mergeAdapter`: the model that was written, and how it differs from base and adapter. */
 export interface MergedModel {
   readonly outputDir: string;
+  /** The rank at which the adapter was merged. */
   readonly rank: number;
+  /** Number of adapted layers. */
   readonly layers: number;
   readonly format: MergeFormat;
   readonly dtype: MergeDtype;

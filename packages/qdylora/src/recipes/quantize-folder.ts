@@ -25,6 +25,10 @@ import { quantizationConfig } from './packing/packed-tensors.ts';
 import { weightFileStats, shardWork } from './packing/shard-work.ts';
 import { writableConfig, writeModelFiles } from './outputs/write-model.ts';
 
+/**
+ * Options of `quantizeFolder`: the keys of `qdylora quantize` in camelCase, the hooks, the backend, and the
+ * size of files.
+ */
 export type QuantizeFolderOptions = Omit<InputOf<typeof QUANTIZE_KEYS>, 'backend'> & QuantizeHooks;
 
 /** The hooks of every recipe, the backend, and the size of files. */
@@ -32,10 +36,14 @@ type QuantizeHooks = RecipeHooks & { readonly backend?: BackendChoice; readonly 
 
 type Config = OutputOf<typeof QUANTIZE_KEYS>;
 
+/** The result of `quantizeFolder`: the folder that was written, and its size. */
 export interface QuantizedFolder {
   readonly outputDir: string;
+  /** Number of quantized layers. */
   readonly layers: number;
+  /** Bytes of all weights of the model. */
   readonly bytesBefore: number;
+  /** Bytes of all tensors of the result, scales included. */
   readonly bytesAfter: number;
 }
 

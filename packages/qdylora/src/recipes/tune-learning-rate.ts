@@ -27,6 +27,7 @@ export type TuneOptions = Omit<FinetuneOptions, 'onStep' | 'onEvaluate' | 'onSav
     readonly runFile?: string | null;
   };
 
+/** The result of `tuneLearningRate`: the chosen rate, the candidates, and the files that were written. */
 export type TunedRate = TuneResult & { readonly files: TuneFiles };
 
 /**

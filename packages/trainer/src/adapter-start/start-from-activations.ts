@@ -15,12 +15,15 @@ import type { LossModel } from '../step/loss-model.ts';
 import { setAdapterRows } from '../set-adapter-rows.ts';
 import { KAIMING_ROW_NORM, orderedRows, randomRows } from './ordered-rows.ts';
 
+/** Options of `startFromActivations`: the seed of its random rows, and the norm of the rows of A. */
 export interface ActivationStartOptions {
+  /** Seed of the random rows; 0 by default. */
   readonly seed?: number;
   /** Norm of each row of A; 1/√3 by default, the root mean square norm of the Kaiming start. */
   readonly rowNorm?: number;
   /** `f32` by default. */
   readonly computeDtype?: ComputeDtype;
+  /** Checked before each batch. */
   readonly signal?: AbortSignal;
 }
 

@@ -9,7 +9,9 @@ import { setAdapterRows } from '../set-adapter-rows.ts';
 import { viewOfAllRows } from '../step/view-of-all-rows.ts';
 import { KAIMING_ROW_NORM, orderedRows, randomRows } from './ordered-rows.ts';
 
+/** Options of `startFromGradients`: those of its passes, the seed, and the norm of the rows of A. */
 export interface GradientStartOptions extends Omit<PassOptions, 'dropout'> {
+  /** Seed of the random rows; 0 by default. */
   readonly seed?: number;
   /** Norm of each row of A; 1/√3 by default, the root mean square norm of the Kaiming start. */
   readonly rowNorm?: number;

@@ -6,6 +6,7 @@ import { isRunning, temporaryName } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { makeFolder } from '../make-folder.ts';
 
+/** The file in a run's folder that names the process which writes there. */
 export const LOCK_FILE = 'lock.json';
 
 /**
@@ -19,6 +20,7 @@ export interface ProcessIdentity {
   readonly startTime: string | null;
 }
 
+/** The lock of a folder, as `lockFolder` returns it. */
 export interface FolderLock {
   /** A sentence about the older lock that was taken over; null without one. */
   readonly tookOver: string | null;
@@ -97,6 +99,7 @@ export function assertFolderFree(folder: string, self: ProcessIdentity = thisPro
   if (holder && mayBeRunning(holder, self)) throw busy(path, holder);
 }
 
+/** The identity of this process. Boot id and start time come from `/proc`, so only Linux has them. */
 export const thisProcess = (): ProcessIdentity => ({
   pid: process.pid,
   host: hostname(),

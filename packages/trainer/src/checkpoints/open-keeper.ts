@@ -13,10 +13,11 @@ import type { RunWarning } from '../run/train-events.ts';
 /** Advice for messages: how to resume from the newest checkpoint. */
 export const RESUME_NEWEST = "resume_from_checkpoint auto (in a program: `resume: 'latest'`)";
 
+/** Options of a run's checkpoints: where and how often they are written, and how many are kept. */
 export interface SaveOptions {
   /** The run's folder. It contains `checkpoints/step-<n>`, `adapter-best` and `lock.json`. */
   readonly folder: string;
-  /** Steps between two checkpoints; null: only one, at the end or when the run ends early. */
+  /** Steps between two checkpoints; null, the default: only one, at the end or when the run ends early. */
   readonly every?: number | null;
   /** Number of checkpoints to keep, at least 1. Default: 2. */
   readonly totalLimit?: number;

@@ -26,6 +26,7 @@ import {
   type CheckpointContents,
 } from './save-state.ts';
 
+/** The result of `findCheckpoint`. */
 export interface FoundCheckpoint {
   /** The newest whole checkpoint; null if there is none. */
   readonly path: string | null;

@@ -18,9 +18,11 @@ import { areStatesFinite, areWeightsFinite, assertSavable } from './finite-check
 import type { RunProgress } from '../run/run-progress.ts';
 import { runStateJson, type RunIdentity } from './run-state.ts';
 
-/** Files of one checkpoint folder, `checkpoints/step-<n>`. */
+/** The file of a checkpoint folder (`checkpoints/step-<n>`) with the progress and the identity of the run. */
 export const STATE_FILE = 'state.json';
+/** The file of a checkpoint folder with the trained parameters. */
 export const PARAMETERS_FILE = 'parameters.safetensors';
+/** The file of a checkpoint folder with the arrays of the optimizer's state. */
 export const OPTIMIZER_FILE = 'optimizer.safetensors';
 
 /** What a checkpoint stores of a run. */
@@ -38,9 +40,11 @@ export interface CheckpointContents {
   readonly absentIdentity?: RunIdentity;
 }
 
+/** Options of `saveState`: further files of the checkpoint, and the file system. */
 export interface SaveStateOptions {
   /** Adds further files (an adapter) to the folder before it is sealed. */
   readonly write?: (folder: string) => void | Promise<void>;
+  /** Default: `NODE_FILE_SYSTEM`. */
   readonly fs?: FileSystem;
 }
 

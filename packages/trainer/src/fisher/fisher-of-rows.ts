@@ -7,6 +7,7 @@ import type { LossModel } from '../step/loss-model.ts';
 import type { PassOptions } from '../step/run-pass.ts';
 import { viewOfAllRows } from '../step/view-of-all-rows.ts';
 
+/** Options of `fisherOfRows`: the level of the base, and those of its passes. */
 export interface FisherOptions extends Omit<PassOptions, 'dropout'> {
   /** Quantization level of the base, in bits per weight; 4 by default. */
   readonly level?: number;

@@ -30,12 +30,15 @@ export const SCHEDULE_NAMES = [
   'inverse_sqrt',
   'warmup_stable_decay',
 ] as const;
+/** The name of a learning rate schedule. */
 export type ScheduleName = (typeof SCHEDULE_NAMES)[number];
 
+/** Options of `learningRateSchedule`: the shape of the curve, its peak, and its warm-up. */
 export interface ScheduleOptions {
   readonly name: ScheduleName;
   /** Peak learning rate. */
   readonly learningRate: number;
+  /** Optimizer steps of the whole run. */
   readonly totalSteps: number;
   /**
    * Steps of linear increase from 0; takes precedence over `warmupRatio`. `constant` has no warm-up, as in

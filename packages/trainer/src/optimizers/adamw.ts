@@ -22,7 +22,9 @@ import { absmaxOf } from './states/state-layout.ts';
 type F32 = ArrayView<'f32'>;
 type U8 = ArrayView<'u8'>;
 
+/** Options of `adamw`: its constants, and how its moments are stored. */
 export interface AdamwOptions {
+  /** The rate that `trainStep` uses by default. `train` takes the rate from its schedule instead. */
   readonly learningRate: number;
   /** 0.9 by default. */
   readonly beta1?: number;
@@ -30,7 +32,7 @@ export interface AdamwOptions {
   readonly beta2?: number;
   /** 1e-8 by default; added after bias correction. */
   readonly epsilon?: number;
-  /** 0 by default. */
+  /** Decoupled from the gradient; 0 by default. */
   readonly weightDecay?: number;
   /** Whether a parameter decays. By default those with at least two axes do: no norms and no biases. */
   readonly decays?: (parameter: Parameter) => boolean;

@@ -11,6 +11,7 @@ import type { RowRates } from './row-rates.ts';
  * - numbers: one factor > 0 for each of these ranks.
  */
 export type RankRates = 'uniform' | 'inverse_sqrt' | 'steep' | readonly number[];
+/** The rank rates that have a name, for checks and messages. */
 export const RANK_RATES = ['uniform', 'inverse_sqrt', 'steep'] as const;
 
 /**
@@ -20,8 +21,10 @@ export const RANK_RATES = ['uniform', 'inverse_sqrt', 'steep'] as const;
  * - `nested`: those of `rankRates`, as at all other steps.
  */
 export type WideRates = (typeof WIDE_RATES)[number];
+/** Every `WideRates`, for checks and messages. */
 export const WIDE_RATES = ['dedicated', 'nested'] as const;
 
+/** Options of `adapterRowRates`: the learning rates of an adapter's rows, relative to that of A. */
 export interface AdapterRates {
   /** Learning rate of B over that of A (LoRA+, Hayou et al. 2024, arXiv 2402.12354); 1 by default. */
   readonly bRatio?: number;

@@ -22,7 +22,9 @@ import { stepCounter } from './step-counter.ts';
 
 type F32 = ArrayView<'f32'>;
 
+/** Options of `sgd`: its constants, and which parameters decay. */
 export interface SgdOptions {
+  /** The rate that `trainStep` uses by default. `train` takes the rate from its schedule instead. */
   readonly learningRate: number;
   /** 0 by default: no state. */
   readonly momentum?: number;

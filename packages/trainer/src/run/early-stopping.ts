@@ -24,6 +24,7 @@ export interface EarlyStoppingState {
   readonly waited: number;
 }
 
+/** Default of `EarlyStoppingOptions.patience`. */
 export const DEFAULT_PATIENCE = 3;
 
 /** Checks the options. @throws QdyloraError BAD_ARGUMENT that names the invalid option. */

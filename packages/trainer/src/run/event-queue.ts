@@ -14,6 +14,7 @@ export interface EventQueue<T> extends AsyncIterable<T> {
   readonly pushed: number;
 }
 
+/** Options of `eventQueue`: which events a slow reader may lose, and from how many on. */
 export interface EventQueueOptions<T> {
   /** Whether an event may be dropped if a reader is slow or absent; all other events wait without a limit. */
   readonly isDroppable: (event: T) => boolean;

@@ -24,10 +24,12 @@ export interface PlanEvent {
   readonly optimizerPagedBytes: number;
 }
 
+/** One optimizer step is done, or was skipped. */
 export interface StepEvent {
   readonly type: 'step';
   readonly step: number;
   readonly totalSteps: number;
+  /** From 0. */
   readonly epoch: number;
   /**
    * Mean over the counted tokens of the step, without student passes. If the step was skipped it may be NaN
@@ -71,6 +73,7 @@ export interface RankLoss {
   readonly loss: number;
 }
 
+/** The model was evaluated on held-out rows. */
 export interface EvalEvent {
   readonly type: 'eval';
   readonly step: number;
@@ -87,10 +90,12 @@ export interface EvalEvent {
   readonly isBest: boolean;
 }
 
+/** A checkpoint, or a new best adapter, is complete on the disk. */
 export interface CheckpointEvent {
   readonly type: 'checkpoint';
   readonly path: string;
   readonly step: number;
+  /** `step`: a checkpoint to resume from; `best`: the adapter of the best evaluation so far. */
   readonly kind: 'step' | 'best';
 }
 
@@ -130,16 +135,19 @@ export interface RunWarning {
   readonly message: string;
 }
 
+/** A problem that the run survives: see `WarningCode`. */
 export interface WarningEvent extends RunWarning {
   readonly type: 'warning';
   readonly step: number;
 }
 
+/** The last event of a run that ends without an error. */
 export interface DoneEvent {
   readonly type: 'done';
   readonly result: TrainResult;
 }
 
+/** The outcome of a run. */
 export interface TrainResult {
   /** Optimizer steps done, over all processes of the run. */
   readonly step: number;
@@ -147,9 +155,11 @@ export interface TrainResult {
   readonly finalLoss: number;
   /** Tokens that went through the model, over all processes of the run. */
   readonly tokens: number;
+  /** Steps that changed no weight: they had no token to learn from, or a number that is not finite. */
   readonly skippedSteps: number;
   /** Wall time of this process. */
   readonly seconds: number;
+  /** The best evaluation whose adapter could be written; null if there is none. */
   readonly best: { readonly step: number; readonly score: number } | null;
   /** What ended the run before `totalSteps`; null if nothing did. */
   readonly stoppedBy: 'early_stopping' | 'callback' | null;

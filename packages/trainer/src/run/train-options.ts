@@ -43,6 +43,7 @@ export interface StepBatches {
   epochAt(step: number): number;
 }
 
+/** Options of the evaluations within a run: how often they are, and the function that measures the model. */
 export interface EvaluateOptions {
   /** Steps between two evaluations; the last step is always evaluated. */
   readonly every: number;
@@ -78,6 +79,7 @@ export interface TrainCallbacks {
   readonly onSave?: (event: CheckpointEvent) => CallbackResult;
 }
 
+/** Options of `train`: the model, its data, its optimizer and schedule, and the parts that a run may add. */
 export interface TrainOptions extends TrainCallbacks {
   /**
    * The parameters of `optimizer` are trained: the adapters of an adapted model, the weights of a bare one.

@@ -7,6 +7,7 @@ import { runPass, type Pass, type PassOptions, type PassRun } from './run-pass.t
 import { createSoftTargetMemory } from './soft-target-memory.ts';
 import { gradientArrays, type Optimizer } from '../optimizers/optimizer.ts';
 
+/** Options of `accumulateGradients`: those of its passes, and how they are recorded. */
 export interface AccumulateOptions extends PassOptions {
   /** Checked before each op. */
   readonly signal?: AbortSignal;

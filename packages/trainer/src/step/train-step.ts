@@ -32,12 +32,15 @@ import { countedPasses } from '../sharing/passes-of-worker.ts';
 import { shareAccumulation } from '../sharing/share-accumulation.ts';
 import { gradientArrays, type Optimizer, type RowRange } from '../optimizers/optimizer.ts';
 
+/**
+ * Options of `trainStep` and `runStep`: the rate and the clipping of the update, and how passes are shared.
+ */
 export interface StepOptions extends AccumulateOptions {
   /** The optimizer's `learningRate` by default. */
   readonly learningRate?: number;
   /** Clips the global gradient norm; 1 by default, null turns clipping off. */
   readonly maxGradNorm?: number | null;
-  /** Rows of the adapters that the optimizer may change; null: all. */
+  /** Rows of the adapters that the optimizer may change; null, the default of `runStep`: all. */
   readonly rows?: readonly RowRange[] | null;
   /** Changes the gradients before the update, with the clipping coefficient of the plain ones; null: none. */
   readonly preconditioner?: Preconditioner | null;
@@ -79,6 +82,7 @@ export interface StepOptions extends AccumulateOptions {
  */
 export type StepStatus = 'updated' | 'non_finite' | 'no_tokens';
 
+/** The result of one step: whether weights have changed, and the measurements of its passes. */
 export interface StepOutcome {
   readonly status: StepStatus;
   /** The first of the three that is infinite or NaN; null if all are finite. */

@@ -14,6 +14,7 @@ import {
 import { makeFolder } from '../make-folder.ts';
 import { eventRecord, FILE_VERSION, type EventContent } from './event-record.ts';
 
+/** Options of `openTensorboard`: the first step of this process, and its clock. */
 export interface TensorboardOptions {
   /** Steps done before this process; TensorBoard drops later steps of older files. 0 by default. */
   readonly startStep?: number;

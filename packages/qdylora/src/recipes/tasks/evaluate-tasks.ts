@@ -43,6 +43,9 @@ import { factsOf, modelName } from './run-facts.ts';
 import { writeTaskReport } from './write-task-report.ts';
 import { writeTaskResults } from './write-task-results.ts';
 
+/**
+ * Options of `evaluateTasks`: the keys of `qdylora eval --tasks` in camelCase, the hooks, and the backend.
+ */
 export type EvaluateTasksOptions = Omit<InputOf<typeof EVALUATE_TASKS_KEYS>, 'backend'> &
   RecipeHooks & { readonly backend?: BackendChoice };
 
@@ -64,8 +67,9 @@ export interface TaskEvaluation extends TaskResults {
  *
  * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_DATA, UNSUPPORTED, ABORTED, …
  * @example
- * const options = { model: 'models/smollm2', adapter: 'runs/smol/adapter', tasks: ['gsm8k'], taskData: 'data'
- * }; const { results } = await evaluateTasks(options);
+ * const adapter = 'runs/smol/adapter';
+ * const options = { model: 'models/smollm2', adapter, tasks: ['gsm8k'], taskData: 'data' };
+ * const { results } = await evaluateTasks(options);
  */
 export async function evaluateTasks({
   signal,

@@ -14,6 +14,7 @@ import type { StateLayout } from '../states/state-layout.ts';
 import { openPageFile, type PageFileOptions } from './page-file.ts';
 import { slotKey, type Page, type PagePlan } from './plan-pages.ts';
 
+/** How much optimizer state stays in memory, and where the rest of it is kept. */
 export interface PagingOptions extends Pick<PageFileOptions, 'folder' | 'reserve'> {
   /** Bytes of optimizer state that may be in memory; gradients do not count. */
   readonly budgetBytes: number;
