@@ -15,7 +15,7 @@ import { modulePattern } from './module-pattern.ts';
 export const ADAPTER_CONFIG_FILE = 'adapter_config.json';
 /** PEFT's name for the weights of an adapter, a safetensors file. */
 export const ADAPTER_WEIGHTS_FILE = 'adapter_model.safetensors';
-/** The file beside PEFT's two that PEFT does not read: how the adapter was trained. */
+/** A third file, which PEFT ignores: how qdylora trained the adapter. */
 export const SIDECAR_FILE = 'qdylora.json';
 
 /** The two matrices of an adapted module, which adds `scale · b · a · x`. */

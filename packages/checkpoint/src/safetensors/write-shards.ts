@@ -17,7 +17,7 @@ import {
  */
 export const SHARD_BYTES = 5_000_000_000;
 
-/** Options of `writeShards`: where it begins a new file, and those of each file. */
+/** Options of `writeShards`: the size of a shard, and the options of each file. */
 export interface WriteShardsOptions extends WriteSafetensorsOptions {
   /** Largest total of the tensor bytes in one shard. Default: `SHARD_BYTES`. */
   readonly shardBytes?: number;
