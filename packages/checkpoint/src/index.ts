@@ -68,6 +68,7 @@ export {
   readPeftAdapter,
   type PeftAdapter,
   type PeftLayer,
+  SIDECAR_FILE,
 } from './peft-adapter/read.ts';
 export {
   writePeftAdapter,

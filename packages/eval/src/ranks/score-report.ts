@@ -68,7 +68,8 @@ export interface ScoreReport {
   readonly confidenceSet: readonly number[];
   /**
    * Minimum detectable difference from the best rank, with power 80 % at α = 5 % for one comparison, on the
-   * scale of the scores. Null for one rank.
+   * scale of the scores. For right and wrong, at least the smallest difference that is significant at
+   * `alpha`. Null for one rank.
    */
   readonly detectableDifference: number | null;
 }

@@ -11,6 +11,7 @@ import {
   manifestDamage,
   isSameScale,
   MANIFEST_FILE,
+  SIDECAR_FILE,
 } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { adapterStateOf, rankSet, scaleAt, type AdapterState } from '@qdylora/lora-dynamic';
@@ -120,8 +121,6 @@ export function readAdapter(folder: string): ReadAdapter {
     saved: isEmpty ? null : { folder, names: [...saved.keys()], modulesToSave, ensureWeightTying },
   };
 }
-
-const SIDECAR_FILE = 'qdylora.json';
 
 /**
  * Checks the weights and `qdylora.json` against the manifest, but not adapter_config.json, in which people
