@@ -1,6 +1,6 @@
 // Every export of a package's src/index.ts has a docstring: the API reference is generated from them. An
 // export that is declared in another package is checked there.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import ts from 'typescript';
 import { listPackages } from './list-packages.mjs';
@@ -12,7 +12,7 @@ const packages = listPackages().filter((entry) => existsSync(entryOf(entry)));
 
 /** One program for all entry points. Names and comments need no types, so the library files are left out. */
 function openProgram() {
-  const config = ts.readConfigFile(join(root, 'tsconfig.base.json'), (path) => readFileSync(path, 'utf8'));
+  const config = ts.readConfigFile(join(root, 'tsconfig.base.json'), ts.sys.readFile);
   const { options } = ts.parseJsonConfigFileContent({ ...config.config, files: [] }, ts.sys, root);
   return ts.createProgram(packages.map(entryOf), { ...options, noLib: true });
 }

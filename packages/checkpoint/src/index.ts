@@ -66,9 +66,9 @@ export {
   isPeftAdapter,
   openSavedWeights,
   readPeftAdapter,
+  SIDECAR_FILE,
   type PeftAdapter,
   type PeftLayer,
-  SIDECAR_FILE,
 } from './peft-adapter/read.ts';
 export {
   writePeftAdapter,

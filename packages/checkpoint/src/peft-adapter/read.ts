@@ -89,7 +89,7 @@ export function readPeftAdapter(folder: string): PeftAdapter {
   }
 }
 
-/** True for a folder with an adapter. */
+/** True for a folder with an adapter's config; its weights are not looked at. */
 export const isPeftAdapter = (folder: string): boolean =>
   existsSync(join(folder, ADAPTER_CONFIG_FILE)) && statSync(join(folder, ADAPTER_CONFIG_FILE)).isFile();
 

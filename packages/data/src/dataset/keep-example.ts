@@ -23,18 +23,19 @@ export const reasonsText = (reasons: RowCounts['reasons']): string =>
 /** Counts of kept, cut and dropped rows. */
 export interface RowCounts {
   rows: number;
-  /** Tokens of the kept examples, and how many of them the loss counts. */
+  /** Tokens of the kept examples. */
   tokens: number;
+  /** Those of `tokens` that the loss counts. */
   predictedTokens: number;
-  /**
-   * Rows cut to `maxSeqLength`, those among them that lost counted tokens, and the total number of these
-   * tokens.
-   */
+  /** Rows cut to `maxSeqLength`. */
   truncated: number;
+  /** Cut rows that lost counted tokens. */
   truncatedAnswers: number;
+  /** Counted tokens that those rows lost together. */
   lostTokens: number;
-  /** Rows without a token to predict, by reason. */
+  /** Rows without a token to predict. */
   dropped: number;
+  /** The dropped rows by reason, in words. */
   readonly reasons: Record<string, number>;
 }
 

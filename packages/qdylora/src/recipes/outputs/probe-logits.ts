@@ -44,8 +44,9 @@ export async function probeLogits(
 /** How far two models are apart on the same tokens. */
 export interface LogitDifference {
   readonly tokens: number;
-  /** Largest and mean |difference| of a logit. */
+  /** Largest |difference| of a logit. */
   readonly largest: number;
+  /** Mean |difference| of a logit. */
   readonly mean: number;
   /** Share of the tokens after which both models predict the same token. */
   readonly agreement: number;

@@ -13,8 +13,9 @@ export interface TuneResult {
   readonly previousRate: number;
   /** The `lora_alpha` that the run had. */
   readonly previousAlpha: number;
-  /** Rates of the grid below and above the chosen one; 0: it is at the edge. Null for a range test. */
+  /** Rates of the grid below the chosen one; 0: it is the lowest. Null for a range test. */
   readonly ratesBelow: number | null;
+  /** Rates of the grid above the chosen one; 0: it is the highest. Null for a range test. */
   readonly ratesAbove: number | null;
   /** Loss over the judged rows before any step, mean over the judged ranks. Null for a range test. */
   readonly startLoss: number | null;
@@ -26,8 +27,9 @@ export interface TuneResult {
   readonly range: readonly RangePoint[];
   /** The first rate at which a range test diverged. */
   readonly divergence: number | null;
-  /** Optimizer steps of all candidates, and the most that were allowed. */
+  /** Optimizer steps of all candidates. */
   readonly spentSteps: number;
+  /** The most optimizer steps that all candidates together were allowed. */
   readonly budgetSteps: number;
   readonly seed: number;
   /** Sentences for the user. */
