@@ -120,7 +120,7 @@ async function useTypes(page: Page): Promise<void> {
     .locator('.typed', { hasText: /^quantizeNf4/ })
     .first()
     .hover();
-  await type.filter({ hasText: 'Nf4Matrix' }).waitFor();
+  await type.filter({ hasText: 'QuantizedMatrix' }).waitFor();
 }
 
 async function useSearch(page: Page): Promise<void> {

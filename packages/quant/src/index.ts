@@ -21,7 +21,7 @@ export { doubleQuantize, NESTED_BLOCK_SIZE, type DoubleQuantized } from './block
 export { GGML_BLOCKS, type GgmlBlock } from './ggml/ggml-blocks.ts';
 export { moveLevelsAndScales, moveToMemory } from './matrix/move-to-memory.ts';
 export { levelSearch, nearestLevel, type LevelSearch } from './blocks/nearest-level.ts';
-export { quantizedMatrix, type Nf4Matrix, type QuantizedMatrix } from './matrix/quantized-matrix.ts';
+export { quantizedMatrix, type QuantizedMatrix } from './matrix/quantized-matrix.ts';
 export { arraysOf, type DoubleQuantizedScales, type QuantizedParts } from './matrix/quantized-parts.ts';
 export { copyToHost, readMatrix } from './matrix/copy-to-host.ts';
 export { dequantizeBlockwise, type DequantizeAttributes } from './ops/dequantize-blockwise.ts';

@@ -1,4 +1,4 @@
-import type { Nf4Matrix } from './matrix/quantized-matrix.ts';
+import type { QuantizedMatrix } from './matrix/quantized-matrix.ts';
 import { quantize4bit, type DenseMatrix, type QuantizeOptions } from './quantize-4bit.ts';
 
 /**
@@ -9,5 +9,5 @@ import { quantize4bit, type DenseMatrix, type QuantizeOptions } from './quantize
  * const packed = quantizeNf4({ data: weights, shape: [4096, 4096] }, { blockSize: 64 });
  * packed.bitsPerWeight; // 4.127
  */
-export const quantizeNf4 = (matrix: DenseMatrix, options?: QuantizeOptions): Nf4Matrix =>
+export const quantizeNf4 = (matrix: DenseMatrix, options?: QuantizeOptions): QuantizedMatrix =>
   quantize4bit('nf4', matrix, options);

@@ -52,7 +52,7 @@ export interface QuantizedFolder {
  * memory: one is written while the next is packed. An interrupted run repeats at most two. Smaller files
  * touch less fresh memory, which costs 2 core-seconds a GB under a hypervisor (2026).
  */
-const SHARD_BYTES = 125_000_000;
+const FILE_BYTES = 125_000_000;
 
 /**
  * Quantizes the linear layers of a model to 4 bits and writes a folder that transformers + bitsandbytes load.
@@ -80,7 +80,7 @@ export async function quantizeFolder({
 /** The same for values from flags. */
 export async function quantizeFrom(
   explicit: ExplicitValues,
-  { backend, onNotice = () => {}, onProgress = () => {}, signal, shardBytes = SHARD_BYTES }: QuantizeHooks,
+  { backend, onNotice = () => {}, onProgress = () => {}, signal, shardBytes = FILE_BYTES }: QuantizeHooks,
 ): Promise<QuantizedFolder> {
   const config = checkValues(QUANTIZE_KEYS, explicit);
   const { outputDir } = config;

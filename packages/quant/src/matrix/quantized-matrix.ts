@@ -42,9 +42,6 @@ export interface QuantizedMatrix extends QuantizedParts {
   readonly byteLength: number;
 }
 
-/** The result of `quantizeNf4`. The type does not exclude other kinds. */
-export type Nf4Matrix = QuantizedMatrix;
-
 /**
  * Assembles a matrix and checks it once: kernels do not check scales again.
  *
