@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { renderPage } from './render-page.ts';
-import { PAGE, renderedPage } from './rendered-page.ts';
-import type { Result } from './results.ts';
+import { PAGE_NAMES, pageUrl, renderedPage } from './research-pages.ts';
+import { allResults, type Result } from './results.ts';
 
 /** Four held-out rows of 10 tokens. */
 const result = (id: string, rowSums: Result['rowSums'], more: Partial<Result> = {}): Result =>
@@ -22,9 +22,9 @@ const NESTED = result(
 const DEDICATED = result('dedicated', { 1: [7.1, 8, 6, 7.1], 2: [7.1, 8.1, 6, 6.9] });
 const render = (template: string): string => renderPage(template, [NESTED, DEDICATED]);
 
-test('the page has the numbers of the results', () => {
-  // after new results or a new template: node --conditions=source --import tsx bench/research/every-rank.ts
-  expect(readFileSync(PAGE, 'utf8')).toBe(renderedPage());
+test.each(PAGE_NAMES)('%s has the numbers of the results', (name) => {
+  // after new results or a new template: node --conditions=source --import tsx bench/research/write-pages.ts
+  expect(readFileSync(pageUrl(name), 'utf8')).toBe(renderedPage(name, allResults()));
 });
 
 test.each([
@@ -34,6 +34,8 @@ test.each([
   ['{{loss nested+finish:15 1}}, {{loss nested+finish:30:0.0004:kept 1}}', '0.700, 0.600'],
   ['{{percent nested dedicated 1}}', '+13.5\u00a0%'],
   ['{{gap dedicated nested 1}}', '−0.095 ± 0.003'],
+  ['{{loss nested,dedicated 2}}', '0.705'],
+  ['{{gap nested,dedicated dedicated,dedicated 1}}', '+0.048 ± 0.001'],
   ['{{tokens nested}} tokens', '12,345 tokens'],
 ])('%s becomes %s', (template, text) => {
   expect(render(template)).toBe(text);

@@ -11,6 +11,12 @@ interface Measured {
   readonly rowCounts: readonly number[];
 }
 
+/** Sums of token losses, and numbers of tokens, of each held-out row. */
+interface RowLosses {
+  readonly sums: Float64Array;
+  readonly counts: Float64Array;
+}
+
 /** A call of the template: `{{name argument argument …}}`. */
 interface Call {
   readonly name: string;
@@ -22,7 +28,8 @@ const CALL = /\{\{([^}]+)\}\}/g;
 /**
  * Fills a template of Markdown with numbers of results. An adapter is named by the id of its run, or
  * `id+cut:energy`, `id+squeezed`, `id+level:3`, `id+finish`, `id+finish:30:0.0004:kept` (steps, rate,
- * moments) or `id+budget:by-loss`. A rank is a number, or `mean`: the mean over all ranks.
+ * moments) or `id+budget:by-loss`. Names joined by commas are runs with several seeds over the same held-out
+ * rows: each row has its mean loss. A rank is a number, or `mean`: the mean over all ranks.
  *
  * - `{{loss id rank}}`; `{{losses id rank …}}`: cells of a row, by default of all ranks and their mean;
  *   `{{list id rank …}}`: the same in a sentence.
@@ -124,7 +131,14 @@ class ResultSource {
     return pairedTTest(this.#rowLosses(name, rank), this.#rowLosses(other, rank));
   }
 
-  #rowLosses(name: string, rank: string): { readonly sums: Float64Array; readonly counts: Float64Array } {
+  #rowLosses(names: string, rank: string): RowLosses {
+    const runs = names.split(',').map((name) => this.#rowLossesOfRun(name, rank));
+    const [{ counts }] = runs;
+    const sums = counts.map((_, row) => runs.reduce((sum, run) => sum + run.sums[row], 0) / runs.length);
+    return { sums, counts };
+  }
+
+  #rowLossesOfRun(name: string, rank: string): RowLosses {
     const { rowSums, rowCounts } = this.#measured(name);
     const needed = rank === 'mean' ? ranksOf(COLUMNS) : [Number(rank)];
     for (const each of needed)

@@ -78,6 +78,7 @@ const GROUPS: readonly Group[] = [
       'trust/benchmarks': 'Benchmarks',
       'trust/limits': 'Limits',
       'research/every-rank': 'Is every rank as good?',
+      'research/how-the-default-was-found': 'How the default was found',
       'agents/agents': 'For agents',
     },
   ],

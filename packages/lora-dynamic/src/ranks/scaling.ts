@@ -27,7 +27,7 @@ export const FLAT_SCALINGS: readonly RankScaling[] = ['uniform', 'tapered', 'con
 
 /**
  * How much more a row counts at rank 1 under `tapered`: the best of 0, 0.25, 0.75 and 2 at ranks 1, 8 and 64
- * (SmolLM2-135M on GSM8K, November 2026; docs/research/every-rank.md).
+ * (SmolLM2-135M on GSM8K, November 2026; docs/research/how-the-default-was-found.md).
  */
 const TAPER = 0.75;
 

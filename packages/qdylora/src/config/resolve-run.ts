@@ -143,7 +143,10 @@ function withRanks(
   };
 }
 
-/** At 0.8 rank 1 gains up to 0.002 on one task and loses 0.009 on another (docs/research/every-rank.md). */
+/**
+ * At 0.8 the loss of rank 1 was up to 0.002 lower on one task and 0.009 higher on another
+ * (docs/research/how-the-default-was-found.md).
+ */
 const DEFAULT_DISTILLATION = 0.5;
 
 /** Ranks from 4 on need few rows of their own. */
@@ -177,7 +180,8 @@ const defaultLevelSchedule = (distillation: number): 'distilled' | 'sampled' =>
 
 /**
  * With distillation 0.3: rank 1 has a lower loss than with 0.5 on two models and two tasks, for 1.30 in place
- * of 1.22 times the time of QLoRA. Without it 0.5 is better than 0 and 0.3 (docs/research/every-rank.md).
+ * of 1.22 times the time of QLoRA. Without it 0.5 is better than 0 and 0.3
+ * (docs/research/how-the-default-was-found.md).
  */
 const defaultWideRatio = (distillation: number): number => (distillation > 0 ? 0.3 : 0.5);
 

@@ -7,7 +7,8 @@ import type { RowRates } from './row-rates.ts';
  * - `uniform`: 1.
  * - `inverse_sqrt`: 1/√b. With the scaling `uniform`, an update at rank b then changes the output by
  *   alpha·Σ over j ≤ b of 1/√j ≈ 2·alpha·√b. It grows with b as under the scaling `sqrt` (alpha·√b).
- * - `steep`: 1.5/b^0.77, which was better at most ranks on two models (docs/research/every-rank.md).
+ * - `steep`: 1.5/b^0.77, which was better at most ranks on two models
+ *   (docs/research/how-the-default-was-found.md).
  * - numbers: one factor > 0 for each of these ranks.
  */
 export type RankRates = 'uniform' | 'inverse_sqrt' | 'steep' | readonly number[];
@@ -17,7 +18,7 @@ export const RANK_RATES = ['uniform', 'inverse_sqrt', 'steep'] as const;
 /**
  * Factors on the learning rate of B's rows at wide steps, which train the largest rank R alone.
  * - `dedicated`: the same for all rows, as in a run of rank R alone: 1/√R, or 1 if `rankRates` is `uniform`.
- *   With `inverse_sqrt` it was better in one longer run (docs/research/every-rank.md).
+ *   With `inverse_sqrt` it was better in one longer run (docs/research/how-the-default-was-found.md).
  * - `nested`: those of `rankRates`, as at all other steps.
  */
 export type WideRates = (typeof WIDE_RATES)[number];

@@ -175,7 +175,7 @@ function rankBatches(
 /**
  * Weight of the gradient of a pass at another level. Training several levels raised the loss at 4 bits by
  * 0.001 to 0.006 with weight 1, and by about 0.001 with 0.3 (SmolLM2-135M on GSM8K;
- * docs/research/every-rank.md).
+ * docs/research/how-the-default-was-found.md).
  */
 const OTHER_LEVEL_WEIGHT = 0.3;
 

@@ -119,9 +119,9 @@ const SCHEDULE_STEPS = ['warmupSteps', 'lrTimescale', 'lrNumDecaySteps'] as cons
 /**
  * Peak of the learning rate over that of the run: 0.2. Under another scale than `tapered`, which has less at
  * small ranks, it is 0.5/√rank, but at least 0.2. Measured with SmolLM2-135M on GSM8K
- * (docs/research/every-rank.md): under `tapered` rank 1 is as good at 0.2 as at 0.3, and better than at 0.5;
- * under `uniform` it is best at 0.5, and rank 8 at 0.2. At the whole peak rank 8 becomes worse than it was,
- * since a short run has no time to come down.
+ * (docs/research/how-the-default-was-found.md): under `tapered` rank 1 is as good at 0.2 as at 0.3, and
+ * better than at 0.5; under `uniform` it is best at 0.5, and rank 8 at 0.2. At the whole peak rank 8 becomes
+ * worse than it was, since a short run has no time to come down.
  */
 export const rateShare = (rank: number, scaling: RankScaling): number =>
   scaling === 'tapered' ? 0.2 : Math.max(0.2, 0.5 / Math.sqrt(rank));

@@ -13,7 +13,8 @@ const FULL_TRAINING_RATE = 2e-4;
  * Thinking Machines for LoRA on Llama models (tinker cookbook, 2025).
  *
  * It gives 1.3e-3 at a hidden size of 576, where the best rates on GSM8K were 1e-3 to 2e-3
- * (docs/research/every-rank.md). At 4096 and 8192 it gives 2.9e-4 and 1.7e-4; QLoRA used 2e-4 and 1e-4 there.
+ * (docs/research/how-the-default-was-found.md). At 4096 and 8192 it gives 2.9e-4 and 1.7e-4; QLoRA used 2e-4
+ * and 1e-4 there.
  */
 export function defaultLearningRate({ method }: Pick<RunConfig, 'method'>, config: CheckpointConfig): number {
   if (method === 'none') return FULL_TRAINING_RATE;
