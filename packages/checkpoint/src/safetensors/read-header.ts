@@ -47,8 +47,8 @@ interface HeaderScan {
  * the file`.
  *
  * Stricter than the reference reader: the first byte is `{`, no duplicate keys, no unknown keys in an entry,
- * whole numbers only, valid UTF-8, and tensor bytes without holes or overlaps up to the exact end of the
- * file.
+ * whole numbers only, valid UTF-8, `__metadata__` is not null, and tensor bytes without holes or overlaps up
+ * to the exact end of the file.
  *
  * @throws QdyloraError BAD_FILE that names the file, the tensor and the problem.
  */

@@ -186,6 +186,8 @@ function loopState(items: readonly Value[], i: number): Value {
     ['first', i === 0],
     ['last', i === length - 1],
     ['length', length],
+    ['depth', 1], // more only in a recursive loop
+    ['depth0', 0],
     ['previtem', items[i - 1]],
     ['nextitem', items[i + 1]],
   ]);

@@ -15,14 +15,14 @@ export interface TemplateKind {
 
 export const CHAT_TEMPLATE: TemplateKind = {
   where: 'chat template',
-  nextStep: 'Use the chat_template of the model that the tokenizer belongs to.',
+  nextStep: "Write this tag another way, or use the chat_template of the tokenizer's own model.",
   read: readTokens,
 };
 
 /**
  * Parses a template.
  *
- * @throws QdyloraError BAD_CONFIG with line and column if it is not Jinja
+ * @throws QdyloraError BAD_CONFIG with line and column if it is not Jinja, or has a tag that is not supported
  */
 export function parseTemplate(source: string, kind: TemplateKind = CHAT_TEMPLATE): Program {
   const unreadable = (place: string, cause: unknown): QdyloraError =>

@@ -22,6 +22,7 @@ describe('a template over a row', () => {
     ["{{question|regex_replace('[a-z]', '.', 1)}}", 'W.y? '],
     ['{{choices.label.count(key)}}', '1'],
     ["{% for c in choices.text %}{{c}}{{', ' if not loop.last}}{% endfor %}", 'a, b'],
+    ['{% for c in choices.text %}{{loop.depth}}{{loop.depth0}} {% endfor %}', '10 10 '],
     ["{{('y' if not key)|length}}{{('y' if not key) is defined}}", '0False'],
     ["{{'\u00dfe \u01c6A'|title}}", 'SSe \u01c4a'],
   ])('%j is rendered as the harness renders it', (source, expected) => {

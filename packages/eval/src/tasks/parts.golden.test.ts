@@ -91,7 +91,7 @@ describe('a regular expression of Python finds the same', () => {
   });
 
   const malformed = ['(?P=)', '(?P=a-b)', '(?P<a>b)(?P=a'];
-  it.each(['(?x)a', 'a++', '(?>a)', '(?i:a)', '[a', '\\p', 'a)(b', ...malformed])(
+  it.each(['(?x)a', 'a++', '(?>a)', '(?i:a)', '[a', '[\\w-z]', '\\p', 'a)(b', ...malformed])(
     '%s is refused',
     (pattern) => {
       expect(() => pythonRegex(pattern)).toThrow(/regular expression/);
@@ -107,6 +107,9 @@ it.each([
   ['[\\D9]+', ['a \n9_']],
   ['[^\\S]*9', [' \n9']],
   ['[\\S^a]+', ['a', '9_']],
+  ['[^\\W\\d_]+', ['a']],
+  ['[^\\W]{2}', ['9_']],
+  ['[^\\S\\n]*9', ['9']],
 ])('a character set with a complement finds the same: %s', (pattern, found) => {
   expect('a \n9_'.match(pythonRegex(pattern))).toEqual(found);
 });

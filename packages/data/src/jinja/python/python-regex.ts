@@ -31,7 +31,7 @@ export function pythonRegex(pattern: string): RegExp {
  * either side, so `$` would match inside an emoji.
  */
 const BETWEEN_CHARACTERS = '(?:^|(?<=[^]))';
-const WORD = '\\p{L}\\p{N}_';
+const WORD = '_\\p{L}\\p{N}';
 const CLASSES: Readonly<Record<string, string>> = { s: PYTHON_SPACE, d: '\\p{Nd}', w: WORD };
 /** Control characters that a letter after a backslash means in both languages. */
 const SAME_ESCAPES: ReadonlySet<string> = new Set('nrtfv');
@@ -207,8 +207,10 @@ class Translator {
 /** A character of `source` or outside of any of `complements`; negated: none of these. */
 function characterSet(source: string, complements: readonly string[], isNegated: boolean): string {
   const outside = complements.map((inside) => `[^${inside}]`);
-  if (isNegated) return `${outside.map((other) => `(?!${other})`).join('')}[^${source}]`;
-  return outside.length === 0 ? `[${source}]` : `(?:${[`[${source}]`, ...outside].join('|')})`;
+  if (outside.length === 0) return isNegated ? `[^${source}]` : `[${source}]`;
+  // grouped, so that a quantifier repeats all of it
+  if (isNegated) return `(?:${outside.map((other) => `(?!${other})`).join('')}[^${source}])`;
+  return `(?:${[`[${source}]`, ...outside].join('|')})`;
 }
 
 const unsupported = (pattern: string, part: string): QdyloraError =>
