@@ -20,7 +20,8 @@ const NESTED = result(
   },
 );
 const DEDICATED = result('dedicated', { 1: [7.1, 8, 6, 7.1], 2: [7.1, 8.1, 6, 6.9] });
-const render = (template: string): string => renderPage(template, [NESTED, DEDICATED]);
+const OTHER_ROWS = { ...DEDICATED, id: 'other-rows', rowCounts: [10, 10, 10, 9] };
+const render = (template: string): string => renderPage(template, [NESTED, DEDICATED, OTHER_ROWS]);
 
 test.each(PAGE_NAMES)('%s has the numbers of the results', (name) => {
   // after new results or a new template: node --conditions=source --import tsx bench/research/write-pages.ts
@@ -61,6 +62,7 @@ test.each([
   ['{{loss dedicated+cut:energy 1}}', 'dedicated has no result of cut:energy.'],
   ['{{loss nested+cut:prefix 1}}', 'nested has no result of cut:prefix.'],
   ['{{loss nested+finish 1}}', 'A rank was finished in several ways: name steps, rate and moments.'],
+  ['{{loss nested,other-rows 1}}', 'nested,other-rows were not measured over the same held-out rows.'],
   ['{{p nested dedicated 1}}', 'The table has no such difference.'],
   ['{{median nested 1}}', 'There is no call `median`.'],
 ])('%s is refused', (template, problem) => {

@@ -1,5 +1,5 @@
-import { holmBonferroni, pairedTTest, type PairedDifference } from '@qdylora/eval';
-import { meanOverRanks, type Result, type RowSums } from './results.ts';
+import { holmBonferroni, pairedTTest, type ExampleLosses, type PairedDifference } from '@qdylora/eval';
+import { meanByRow, meanOverRanks, type Result, type RowSums } from './results.ts';
 
 /** All ranks of a nested run, and their mean. */
 const COLUMNS = ['1', '2', '4', '8', '16', '32', '64', 'mean'];
@@ -9,12 +9,6 @@ const SIGNIFICANT = 0.05;
 interface Measured {
   readonly rowSums: RowSums;
   readonly rowCounts: readonly number[];
-}
-
-/** Sums of token losses, and numbers of tokens, of each held-out row. */
-interface RowLosses {
-  readonly sums: Float64Array;
-  readonly counts: Float64Array;
 }
 
 /** A call of the template: `{{name argument argument …}}`. */
@@ -131,14 +125,15 @@ class ResultSource {
     return pairedTTest(this.#rowLosses(name, rank), this.#rowLosses(other, rank));
   }
 
-  #rowLosses(names: string, rank: string): RowLosses {
+  #rowLosses(names: string, rank: string): ExampleLosses {
     const runs = names.split(',').map((name) => this.#rowLossesOfRun(name, rank));
     const [{ counts }] = runs;
-    const sums = counts.map((_, row) => runs.reduce((sum, run) => sum + run.sums[row], 0) / runs.length);
-    return { sums, counts };
+    if (runs.some((run) => String(run.counts) !== String(counts)))
+      throw new Error(`${names} were not measured over the same held-out rows.`);
+    return { sums: meanByRow(runs.map(({ sums }) => sums)), counts };
   }
 
-  #rowLossesOfRun(name: string, rank: string): RowLosses {
+  #rowLossesOfRun(name: string, rank: string): ExampleLosses {
     const { rowSums, rowCounts } = this.#measured(name);
     const needed = rank === 'mean' ? ranksOf(COLUMNS) : [Number(rank)];
     for (const each of needed)

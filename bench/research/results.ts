@@ -55,7 +55,11 @@ export const allResults = (): Result[] =>
 
 /** The mean over ranks of the sums of each held-out row. */
 export const meanOverRanks = (rowSums: RowSums, ranks: readonly number[]): Float64Array =>
+  meanByRow(ranks.map((rank) => rowSums[rank]));
+
+/** The mean of several arrays of one value per held-out row. */
+export const meanByRow = (arrays: readonly ArrayLike<number>[]): Float64Array =>
   Float64Array.from(
-    rowSums[ranks[0]],
-    (_, row) => ranks.reduce((sum, rank) => sum + rowSums[rank][row], 0) / ranks.length,
+    arrays[0],
+    (_, row) => arrays.reduce((sum, values) => sum + values[row], 0) / arrays.length,
   );

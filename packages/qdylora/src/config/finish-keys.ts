@@ -4,7 +4,7 @@ import { KEYS, type KeyName } from './keys.ts';
 
 /**
  * Steps of a finish as a share of those of the run, by default. A tenth makes ranks 8 and 64 equal to
- * dedicated runs. Rank 1 needs more (docs/research/how-the-default-was-found.md).
+ * dedicated runs. Rank 1 needs more (docs/research/every-rank.md).
  */
 export const finishShare = (rank: number): number => (rank === 1 ? 0.2 : 0.1);
 
