@@ -106,7 +106,10 @@ export const EVALUATE_KEYS = {
   level,
   dataset: { ...dataset, about: `Rows to evaluate: ${ROW_FILES}` },
   datasetFormat,
-  applyChatTemplate,
+  applyChatTemplate: {
+    ...applyChatTemplate,
+    about: `${applyChatTemplate.about}. Default with an adapter: as in its training`,
+  },
   chatTemplate,
   completionOnlyLoss,
   maxSeqLength,

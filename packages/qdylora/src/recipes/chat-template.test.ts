@@ -185,6 +185,33 @@ describe('a chat_template that cannot be used', () => {
     await run({ ...plain, applyChatTemplate: true, outputDir: folder.in('applied') });
   });
 
+  it('eval writes rows of prompts and answers as the training of the adapter did', async () => {
+    const { model: path, backend } = options;
+    const applied = { ...options, dataset: pairs, chatTemplate: 'chatml', applyChatTemplate: true };
+    await run({ ...applied, outputDir: folder.in('trained') });
+    const adapter = folder.in('trained/adapter');
+    const notices: string[] = [];
+    const rowsWith = async (applyChatTemplate?: boolean) => {
+      const onNotice = (notice: string) => notices.push(notice);
+      const { results } = await evaluate({
+        model: path,
+        backend,
+        adapter,
+        dataset: pairs,
+        applyChatTemplate,
+        onNotice,
+      });
+      return results;
+    };
+    const trained = await rowsWith(true);
+    expect(await rowsWith()).toEqual(trained);
+    expect(notices).not.toContainEqual(expect.stringContaining('apply_chat_template'));
+    expect(await rowsWith(false)).not.toEqual(trained);
+    expect(notices).toContainEqual(
+      expect.stringContaining('trained with apply_chat_template: true. Here it is false'),
+    );
+  });
+
   it('generate refuses it together with raw', async () => {
     const error = await rejection(() => promptText({ chatTemplate: 'chatml', raw: true }));
     expect(error.message).toContain('`raw` writes the prompt as it is, without the chat template chatml.');

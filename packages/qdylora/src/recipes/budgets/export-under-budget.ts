@@ -8,6 +8,7 @@ import type { Warn } from '../adapter/attach-adapter.ts';
 import type { ReadAdapter } from '../adapter/read-adapter.ts';
 import { writeLayered, type RankedMatrices } from '../adapter/write-adapter.ts';
 import { checkModelValues, openModel } from '../opening/open-model.ts';
+import { trainedRows } from '../adapter/trained-rows.ts';
 import { loadEvalExamples } from '../run/load-data.ts';
 import { assertBudgetsFit } from './assert-budgets-fit.ts';
 import { chooseRanks } from './choose-ranks.ts';
@@ -79,12 +80,8 @@ async function chosenLayers(
 ): Promise<CutLayer[]> {
   const config = checkModelValues(
     EVALUATE_KEYS,
-    valuesOfOptions({
-      model,
-      dataset,
-      adapter: adapter.folder,
-      applyChatTemplate: adapter.sidecar?.prompt?.apply_chat_template ?? false,
-    }),
+    valuesOfOptions({ model, dataset, adapter: adapter.folder }),
+    trainedRows,
   );
   using opened = await openModel(config, { adapter, warn, signal });
   const { source, computeDtype } = opened;

@@ -2,9 +2,10 @@ import type { Adapted } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import { STORED_LEVEL } from '@qdylora/quant';
 import type { ComputeDtype } from '@qdylora/tensor';
-import { checkValues, type OutputOf } from '../../config/values/check-values.ts';
+import { checkValues, type InputOf, type OutputOf } from '../../config/values/check-values.ts';
 import type { ExplicitValues } from '../../config/explicit-values.ts';
 import type { Key } from '../../config/key.ts';
+import type { AdapterSidecar } from '../adapter/adapter-sidecar.ts';
 import { attachAdapter, type Warn } from '../adapter/attach-adapter.ts';
 import { baseQuantization } from '../adapter/base-quantization.ts';
 import { chosenTemplate, type TemplateConfig } from './chosen-template.ts';
@@ -44,13 +45,15 @@ export interface OpenModel extends Disposable {
 /**
  * Checks the values of a command. Where an adapter is named, the default for the storage of the base is that
  * of its training.
+ *
+ * @param trainedValues further defaults that come from the training of the adapter
  */
 export function checkModelValues<K extends Readonly<Record<string, Key>>>(
   keys: K,
   explicit: ExplicitValues,
+  trainedValues: (sidecar: AdapterSidecar) => Partial<InputOf<K>> = () => ({}),
 ): OutputOf<K> {
-  const folder = explicit.get('adapter')?.value;
-  const sidecar = typeof folder === 'string' ? storedSidecar(folder) : null;
+  const sidecar = namedSidecar(explicit);
   // other matrices than those of the run have no such level
   const hasLevel = Object.hasOwn(keys, 'level') && !explicit.has('quantization');
   return checkValues(
@@ -60,9 +63,16 @@ export function checkModelValues<K extends Readonly<Record<string, Key>>>(
       ? {
           ...baseQuantization(sidecar),
           ...(hasLevel && sidecar.base.level !== undefined && { level: sidecar.base.level }),
+          ...trainedValues(sidecar),
         }
       : {},
   );
+}
+
+/** How the adapter of a command was trained; null without an adapter of ours. */
+export function namedSidecar(explicit: ExplicitValues): AdapterSidecar | null {
+  const folder = explicit.get('adapter')?.value;
+  return typeof folder === 'string' ? storedSidecar(folder) : null;
 }
 
 export interface OpenModelOptions {
