@@ -48,6 +48,7 @@ export async function scriptedApp({
       clock: () => 0,
       newId: () => 'a1b2c3d4e5f6',
       newSeed,
+      draining: new AbortController().signal,
       closing: new AbortController().signal,
       onError: (error) => {
         throw error;

@@ -15,6 +15,7 @@ import { promptStyle } from '../recipes/opening/prompt-style.ts';
 import { assertBaseExists } from '../recipes/finish/read-finished-run.ts';
 import { stopIdsOf } from '../recipes/outputs/stop-ids.ts';
 import type { AdapterSource } from './adapter-source.ts';
+import { assertGuarded } from './assert-guarded.ts';
 import { servedModels, type ServedAdapter, type ServedModels } from './served-models.ts';
 
 export type ServeConfig = OutputOf<typeof SERVE_KEYS>;
@@ -40,8 +41,9 @@ export async function openServedModels(
   const reads = sources.map(({ folder }) => readAdapter(folder));
   assertOneBase(reads, explicit.has('quantization'));
   const [first] = sources;
-  const folder = valuesOfFlags({ adapter: first.folder });
-  const config = checkModelValues(SERVE_KEYS, mergeExplicit(explicit, folder));
+  const { folder } = reads.find(({ sidecar }) => sidecar !== null) ?? reads[0];
+  const config = checkModelValues(SERVE_KEYS, mergeExplicit(explicit, valuesOfFlags({ adapter: folder })));
+  assertGuarded(config.host, config.apiKey);
   const model = config.model ?? first.model ?? reads[0].baseModel;
   if (config.model === null) assertBaseExists(first.folder, first.model);
   const opened = await openModel({ ...config, model }, { adapter: reads[0], warn });

@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rejection } from '../../test/tiny-run.ts';
@@ -238,6 +239,25 @@ describe('limits of time and of the queue', () => {
     await expect(fetch(`${closing.url}/health`)).rejects.toThrow();
     closing.opened[Symbol.dispose]();
   });
+});
+
+test('a server that closes refuses new requests on connections that are still open', async () => {
+  const closing = await serveRuns([runs[0]], { maxConcurrency: 1 }, 60_000);
+  const socket = connect(Number(new URL(closing.url).port), '127.0.0.1');
+  const answers = text(socket);
+  const body = JSON.stringify({ model: 'smol', prompt: 'a', max_tokens: 60 });
+  socket.write(
+    'POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n' +
+      `Content-Length: ${body.length}\r\n\r\n${body}`,
+  );
+  while (closing.server.usage().passes === 0) await sleep(1);
+  const closed = closing.server.close();
+  socket.write('GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
+  const [, running, late] = (await answers).split('HTTP/1.1 ');
+  expect(running).toMatch(/^200 /);
+  expect(late).toMatch(/^503 [^]*\r\nconnection: close\r\n[^]*"code":"shutting_down"/i);
+  await closed;
+  closing.opened[Symbol.dispose]();
 });
 
 test('an answer that repeats itself is drafted', async () => {

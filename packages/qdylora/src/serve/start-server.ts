@@ -5,6 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import { QdyloraError } from '@qdylora/contract';
 import { createDecodeEngine, kvTokenBytes, type EngineUsage } from '@qdylora/models';
 import { longestSequenceOf } from '../recipes/opening/longest-sequence-of.ts';
+import { LOCAL_NAMES, nameInUrl } from './assert-guarded.ts';
 import { createApp } from './http/create-app.ts';
 import { createMetrics } from './http/metrics.ts';
 import type { Service } from './http/service.ts';
@@ -38,8 +39,6 @@ const DEFAULT_GRACE_MS = 5000;
 const DEFAULT_BODY_BYTES = 4 * 2 ** 20;
 /** 1 GiB: 23,000 tokens of SmolLM2-135M, 1,000 of Llama 2 7B. */
 const DEFAULT_KV_BYTES = 2 ** 30;
-/** Names of this machine in a request's Host. */
-const LOCAL_NAMES = ['127.0.0.1', 'localhost', '[::1]'];
 /** Longer than proxies and clients keep a connection: they must not send into one that is being closed. */
 const KEEP_ALIVE_MS = 65_000;
 /** The longest that a client may take to send its request. */
@@ -47,19 +46,16 @@ const RECEIVE_MS = 60_000;
 /** The default context is at most this, also where model and memory allow more. */
 const MOST_DEFAULT_CONTEXT_TOKENS = 8192;
 
-const isLocal = (host: string): boolean => ['127.0.0.1', 'localhost', '::1'].includes(host);
-
 /**
  * Serves models over HTTP.
  *
- * @throws QdyloraError BAD_CONFIG for an open host without a key, a context that does not fit, or a port that
- * is taken
+ * @throws QdyloraError BAD_CONFIG for a context that does not fit, or an address where it cannot listen
  */
 export async function startServer(served: OpenServedModels, options: ServerOptions): Promise<RunningServer> {
   const { config, opened, models } = served;
-  assertGuarded(config.host, config.apiKey);
   const { memory } = opened.model.backend;
   const { contextTokens, capacityTokens } = sizesOf(served);
+  const draining = new AbortController();
   const closing = new AbortController();
   setMaxListeners(0, closing.signal); // one for each running request
   const engine = createDecodeEngine(opened.model, {
@@ -81,12 +77,13 @@ export async function startServer(served: OpenServedModels, options: ServerOptio
       clock: () => Math.floor(Date.now() / 1000),
       newId: () => randomBytes(12).toString('hex'),
       newSeed: () => randomInt(2 ** 48 - 1),
+      draining: draining.signal,
       closing: closing.signal,
       onError: options.onError,
     };
     const app = await createApp(service, {
       apiKey: config.apiKey,
-      hosts: [...LOCAL_NAMES, config.host],
+      hosts: [...LOCAL_NAMES.map(nameInUrl), config.host],
       mostBodyBytes: config.maxBody ?? DEFAULT_BODY_BYTES,
       page: readPage(options.page),
       memoryUsage: () => memory.usage(),
@@ -97,28 +94,20 @@ export async function startServer(served: OpenServedModels, options: ServerOptio
     server.headersTimeout = RECEIVE_MS;
     server.keepAliveTimeout = KEEP_ALIVE_MS;
     const port = await listen(server, config);
-    const name = config.host.includes(':') ? `[${config.host}]` : config.host;
     return {
-      url: `http://${name}:${port}`,
+      url: `http://${nameInUrl(config.host)}:${port}`,
       contextTokens,
       capacityTokens,
       usage: () => engine.usage(),
-      close: () => closeServer(server, { engine, closing, graceMs: options.graceMs ?? DEFAULT_GRACE_MS }),
+      close: () => {
+        draining.abort();
+        return closeServer(server, { engine, closing, graceMs: options.graceMs ?? DEFAULT_GRACE_MS });
+      },
     };
   } catch (error) {
     await engine.close();
     throw error;
   }
-}
-
-/** @throws QdyloraError BAD_CONFIG */
-function assertGuarded(host: string, apiKey: string | null): void {
-  if (isLocal(host) || apiKey !== null) return;
-  throw new QdyloraError('BAD_CONFIG', {
-    where: 'host',
-    problem: `Other machines can reach ${host}, so a server there needs an API key.`,
-    nextStep: 'Set one: --api-key, or leave --host out to serve this machine only.',
-  });
 }
 
 /** The context, and the tokens whose keys and values fit the memory. @throws QdyloraError BAD_CONFIG */
@@ -151,9 +140,11 @@ function listen(
     server.once('error', (cause: NodeJS.ErrnoException) =>
       reject(
         new QdyloraError('BAD_CONFIG', {
-          where: 'port',
+          where: isPortProblem(cause) ? 'port' : 'host',
           problem: `The server cannot listen on ${host}:${port}: ${cause.message}.`,
-          nextStep: 'Choose another port: --port 0 takes any free one.',
+          nextStep: isPortProblem(cause)
+            ? 'Choose another port: --port 0 takes any free one.'
+            : 'Choose another --host: an address or a name of this machine.',
           cause,
         }),
       ),
@@ -164,6 +155,10 @@ function listen(
     });
   });
 }
+
+/** The port is taken, or needs other rights. Otherwise the host is no address of this machine. */
+const isPortProblem = ({ code }: NodeJS.ErrnoException): boolean =>
+  code === 'EADDRINUSE' || code === 'EACCES';
 
 interface Closing {
   readonly engine: Service['engine'];

@@ -1,4 +1,3 @@
-import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createFolder, writeFileDurably } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
@@ -7,7 +6,7 @@ import type { Command } from 'commander';
 import { valuesOfFlags, mergeExplicit } from '../../config/explicit-values.ts';
 import { EVALUATE_KEYS } from '../../config/verb-keys.ts';
 import { evaluateFrom, type Evaluation } from '../../recipes/evaluate.ts';
-import { assertCanWrite } from '../../recipes/run-folder/output-folder.ts';
+import { assertReportFits } from '../../recipes/run-folder/output-folder.ts';
 import { renderReport } from '../../report/render-report.ts';
 import { printResult, type Context } from '../context.ts';
 import { STOPPING } from '../interrupts.ts';
@@ -38,7 +37,7 @@ export function addRanksCommand(program: Command, context: Context): void {
         nextStep: 'Name it: --adapter runs/first/adapter.',
       });
     const explicit = mergeExplicit(valuesOfFlags({ compareWithBase: true }), evaluationValues(flags));
-    if (flags.outputDir) assertReportFits(flags.outputDir);
+    if (flags.outputDir) assertReportFits(flags.outputDir, 'ranks');
     context.terminal.status('loading model and data …');
     const evaluation = await context.interruptible(
       (signal) =>
@@ -61,24 +60,6 @@ export function addRanksCommand(program: Command, context: Context): void {
       ...(flags.outputDir ? [`report: ${join(flags.outputDir, 'report.html')}`] : []),
       next === null ? 'One row cannot tell ranks apart: evaluate more rows.' : `next: ${next}`,
     ]);
-  });
-}
-
-/**
- * Before the evaluation, which takes a while.
- *
- * @throws QdyloraError WRITE_FAILED; NOT_EMPTY for the folder of a run, whose own report would be replaced
- */
-function assertReportFits(folder: string): void {
-  assertCanWrite(folder);
-  const isFile = existsSync(folder) && !statSync(folder).isDirectory();
-  if (!isFile && !existsSync(join(folder, 'report.json'))) return;
-  throw new QdyloraError('NOT_EMPTY', {
-    where: 'output_dir',
-    problem: isFile
-      ? `${folder} is a file.`
-      : `${folder} is the folder of a run, whose report.html would be replaced.`,
-    nextStep: `Choose another folder, such as ${isFile ? `${folder}-ranks` : join(folder, 'ranks')}.`,
   });
 }
 

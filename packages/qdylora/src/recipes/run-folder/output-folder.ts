@@ -128,3 +128,22 @@ export function assertCanWrite(outputDir: string): void {
     });
   }
 }
+
+/**
+ * Checks the folder for the report of an evaluation before the evaluation, which takes a while.
+ *
+ * @param name a folder in that of a run, for the advice
+ * @throws QdyloraError WRITE_FAILED; NOT_EMPTY for the folder of a run, whose own report would be replaced
+ */
+export function assertReportFits(folder: string, name: string): void {
+  assertCanWrite(folder);
+  const isFile = existsSync(folder) && !statSync(folder).isDirectory();
+  if (!isFile && !existsSync(runPaths(folder).reportJson)) return;
+  throw new QdyloraError('NOT_EMPTY', {
+    where: 'output_dir',
+    problem: isFile
+      ? `${folder} is a file.`
+      : `${folder} is the folder of a run, whose report.html would be replaced.`,
+    nextStep: `Choose another folder, such as ${isFile ? `${folder}-${name}` : join(folder, name)}.`,
+  });
+}

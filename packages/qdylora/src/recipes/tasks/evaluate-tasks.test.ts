@@ -50,6 +50,31 @@ describe('eval --tasks', () => {
     expect(code, err).toBe(0);
   });
 
+  it('refuses the folder of a run, whose report it would replace, and a file', async () => {
+    const judge = [...flags, '--tasks', task, '--adapter', adapter, '--model', model];
+    const report = readFileSync(folder.in('run/report.html'), 'utf8');
+    const inRun = await command(...judge, '--output-dir', folder.in('run'));
+    expect([inRun.code, inRun.err]).toEqual([
+      2,
+      expect.stringMatching(/report\.html would be replaced[^]*run\/tasks/),
+    ]);
+    expect(readFileSync(folder.in('run/report.html'), 'utf8')).toBe(report);
+    const inFile = await command(...judge, '--output-dir', task);
+    expect([inFile.code, inFile.err]).toEqual([2, expect.stringContaining(`${task} is a file.`)]);
+  });
+
+  it('writes the samples of a task whose name has a slash', async () => {
+    const named = folder.in('named.yaml');
+    writeFileSync(named, QUIZ.replace('task: quiz', 'task: org/quiz'));
+    const results = folder.in('named');
+    const judge = [...flags, '--tasks', named, '--model', model, '--output-dir', results];
+    const { code, err } = await command(...judge);
+    expect(code, err).toBe(0);
+    expect(readdirSync(results, { recursive: true })).toContainEqual(
+      expect.stringMatching(/samples_org__quiz_[^/]*\.jsonl$/),
+    );
+  });
+
   it('uses a base at the quantization level of the run of the adapter, or at another', async () => {
     const levels = ['--quantization', 'nf4', '--quantization-levels', '3'];
     const { code, err } = await command(...train, ...levels, '--output-dir', folder.in('three'));

@@ -23,6 +23,7 @@ import { EVALUATE_TASKS_KEYS } from '../../config/task-keys.ts';
 import { ranksOf, readAdapter, warnOfUntrainedRank } from '../adapter/read-adapter.ts';
 import type { Warn } from '../adapter/attach-adapter.ts';
 import { IDLE_RANKS, type RecipeHooks } from '../evaluate.ts';
+import { assertReportFits } from '../run-folder/output-folder.ts';
 import type { BackendChoice } from '../opening/choose-backend.ts';
 import { longestSequenceOf } from '../opening/longest-sequence-of.ts';
 import { checkModelValues, openModel, type OpenModel } from '../opening/open-model.ts';
@@ -89,7 +90,9 @@ export async function evaluateTasksFrom(
 ): Promise<TaskEvaluation> {
   const config = checkModelValues(EVALUATE_TASKS_KEYS, explicit);
   const chosenTasks = chooseTasks(config);
-  for (const folder of [config.outputDir, answerFolder(config)]) if (folder !== null) assertCanCreate(folder);
+  if (config.outputDir !== null) assertReportFits(config.outputDir, 'tasks');
+  const answers = answerFolder(config);
+  if (answers !== null) assertCanCreate(answers);
   const adapter = config.adapter === null ? null : readAdapter(config.adapter);
   const ranks = adapter ? ranksOf(adapter, config.ranks) : [];
   for (const rank of ranks) warnOfUntrainedRank(adapter!, rank, onNotice);

@@ -19,7 +19,8 @@ export interface ResultsToWrite {
   readonly facts: RunFacts;
 }
 
-export const sanitizedName = (modelName: string): string => modelName.replace(NOT_IN_NAMES, '__');
+/** The name of a model or a task, with `__` for characters that no file's name may have. */
+export const sanitizedName = (name: string): string => name.replace(NOT_IN_NAMES, '__');
 
 /**
  * Writes the files of lm-evaluation-harness: `results_<time>.json`, and `samples_<task>_<time>.jsonl` for
@@ -36,7 +37,7 @@ export function writeTaskResults({ folder, modelName, date, scores, groups, fact
     createFolder(place);
     for (const { requests, samples } of scores)
       writeFileSync(
-        join(place, `samples_${requests.task.name}_${time}.jsonl`),
+        join(place, `samples_${sanitizedName(requests.task.name)}_${time}.jsonl`),
         samples.map((sample) => `${sampleLine(sample)}\n`).join(''),
       );
     writeFileSync(results, resultsDocument(scores, groups, facts));

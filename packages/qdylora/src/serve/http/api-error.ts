@@ -1,7 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
 
 /** 499 is nginx's: the client closed the connection. Nobody reads that answer, but `/metrics` counts it. */
-type Status = 400 | 401 | 403 | 404 | 405 | 413 | 415 | 499 | 500 | 503 | 504;
+type Status = 400 | 401 | 403 | 404 | 413 | 415 | 499 | 500 | 503 | 504;
 
 /** An answer that refuses a request, in the form of OpenAI's errors. */
 export class ApiError extends Error {
@@ -33,6 +33,9 @@ export const errorBody = ({ status, code, message, param }: ApiError): ErrorBody
 export const clientClosed = (): ApiError =>
   new ApiError(499, 'client_closed', 'The client closed the connection.');
 
+export const shuttingDown = (): ApiError =>
+  new ApiError(503, 'shutting_down', 'The server is shutting down.');
+
 /** The message without the place in the program, which means nothing to a client. */
 export const plainMessage = ({ where, message }: QdyloraError): string =>
   message.startsWith(`[${where}] `) ? message.slice(`[${where}] `.length) : message;
@@ -51,7 +54,7 @@ export function apiErrorOf(error: unknown, onInternal: (error: unknown) => void)
   if (QdyloraError.isInstance(error)) {
     if (error.code === 'BUSY')
       return new ApiError(503, 'queue_full', 'Too many requests wait already. Try again later.');
-    if (error.code === 'ABORTED') return new ApiError(503, 'shutting_down', 'The server is shutting down.');
+    if (error.code === 'ABORTED') return shuttingDown();
     if (BAD_REQUEST.has(error.code)) return new ApiError(400, error.code.toLowerCase(), plainMessage(error));
   }
   // the only connections here are those of clients: one closed while its body was read

@@ -3,7 +3,7 @@ import type { Context, Hono, MiddlewareHandler } from 'hono';
 import type { SSEStreamingApi } from 'hono/streaming';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { ListedModel, ServedModel } from '../served-models.ts';
-import { ApiError, apiErrorOf, errorBody, plainMessage } from './api-error.ts';
+import { ApiError, apiErrorOf, errorBody, plainMessage, shuttingDown } from './api-error.ts';
 import { beginChatCompletion } from './chat-completions.ts';
 import { readChatRequest } from './chat-request.ts';
 import { completionRequest } from './completion-request.ts';
@@ -63,6 +63,15 @@ const countRequests =
     else count(c.res.status);
   };
 
+/** Connections that clients keep open may bring requests after the server has begun to close. */
+const refuseWhileDraining =
+  ({ draining }: Service): MiddlewareHandler<AppEnv> =>
+  async (c, next) => {
+    if (!draining.aborted) return next();
+    c.header('connection', 'close');
+    throw shuttingDown();
+  };
+
 /** The routes of a server. Hono is loaded here, so that other commands do not wait for it. */
 export async function createApp(service: Service, options: AppOptions): Promise<App> {
   const { Hono } = await import('hono');
@@ -88,6 +97,7 @@ export async function createApp(service: Service, options: AppOptions): Promise<
       },
     }),
   );
+  app.use('/v1/*', refuseWhileDraining(service));
   addFacts(app, service, options);
   const answer = async (c: Context<AppEnv>, isStream: boolean, begin: (life: RequestLife) => Completion) => {
     const { closing, timeoutMs } = service;
@@ -165,7 +175,7 @@ async function streamChunks(
 
 /** Routes that answer at once: models, health, metrics and the page. */
 function addFacts(app: App, service: Service, { page, memoryUsage }: AppOptions): void {
-  const { models, engine, metrics, closing } = service;
+  const { models, engine, metrics, draining } = service;
   const began = service.clock();
   const modelJson = ({ id, rank, adapter, isRecommended, usesTemplate }: ListedModel) => ({
     id,
@@ -186,7 +196,7 @@ function addFacts(app: App, service: Service, { page, memoryUsage }: AppOptions)
     return c.json(modelJson({ id, rank, adapter: adapter.name, isRecommended, usesTemplate }));
   });
   app.get('/health', (c) =>
-    closing.aborted ? c.json({ status: 'shutting down' }, 503) : c.json({ status: 'ok' }),
+    draining.aborted ? c.json({ status: 'shutting down' }, 503) : c.json({ status: 'ok' }),
   );
   app.get('/metrics', (c) => {
     c.header('content-type', 'text/plain; version=0.0.4; charset=utf-8');

@@ -24,7 +24,9 @@ export interface Service {
   readonly newId: () => string;
   /** Seed of a prompt whose request has none. */
   readonly newSeed: () => number;
-  /** Fires when the server ends. */
+  /** Fires when the server takes no new requests. */
+  readonly draining: AbortSignal;
+  /** Fires when running requests are ended too. */
   readonly closing: AbortSignal;
   /** Receives errors that clients are not told. */
   readonly onError: (error: unknown) => void;
