@@ -30,6 +30,7 @@ export {
   familyDefaultsOf,
   type FamilyDefaults,
 } from './config/family-defaults.ts';
+export { llama3Frequencies, type Llama3Rope } from './config/llama3-rope.ts';
 export { hfConfigOf, readHfConfig, type CheckpointConfig } from './config/hf-config.ts';
 export { transposedEntry } from './gguf/changed-entry.ts';
 export {

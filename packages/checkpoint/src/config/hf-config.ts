@@ -2,7 +2,7 @@ import { assertArgument, shownValue } from '@qdylora/contract';
 import { configReader, type ConfigReader } from './config-reader.ts';
 import { readJsonObject } from '../json/read-json-file.ts';
 import { readQuantization, type QuantizationConfig } from './quantization-config.ts';
-import { readRope, type RopeConfig } from './rope-config.ts';
+import { readRopeConfigs, type RopeConfig } from './rope-config.ts';
 
 /**
  * A `config.json` whose values are checked when they are read. Nothing in it is executed (`auto_map` is only
@@ -80,7 +80,7 @@ export function hfConfigOf(
     'Give its raw: checkpoint.config.raw.',
   );
   const reader = configReader(path, withOwnNames(raw));
-  const { rope, byLayerType } = readRope(reader);
+  const { rope, byLayerType } = readRopeConfigs(reader);
   const storedRope: RopeConfig = ropeFactors ? { ...rope, type: 'factors', factors: ropeFactors } : rope;
   const dtype = reader.string('dtype', reader.string('torch_dtype', ''));
   return {

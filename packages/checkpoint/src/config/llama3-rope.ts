@@ -7,20 +7,29 @@ export interface Llama3Rope {
 }
 
 /**
- * Divisors of every frequency by Llama 3's rule: long wavelengths are divided by the factor, short ones by 1,
- * with a ramp between.  → [headDim / 2]
+ * Frequencies scaled by Llama 3's rule: long wavelengths are divided by the factor, short ones are kept, those
+ * between are interpolated.
+ *
+ * @param plain the frequencies θ^(−2p / headDim) without scaling: [headDim / 2]
  */
-export function llama3Divisors(
+export function llama3Frequencies(
+  plain: Float64Array,
   { factor, lowFreqFactor: low, highFreqFactor: high, originalPositions }: Llama3Rope,
-  theta: number,
-  headDim: number,
-): Float32Array {
-  return Float32Array.from({ length: headDim / 2 }, (_, i) => {
-    const wavelength = 2 * Math.PI * theta ** ((2 * i) / headDim);
+): Float64Array {
+  return plain.map((frequency) => {
+    const wavelength = (2 * Math.PI) / frequency;
+    if (wavelength > originalPositions / low) return frequency / factor;
+    if (wavelength < originalPositions / high) return frequency;
     const smooth = (originalPositions / wavelength - low) / (high - low);
-    if (wavelength < originalPositions / high) return 1;
-    return wavelength > originalPositions / low ? factor : 1 / ((1 - smooth) / factor + smooth);
+    return ((1 - smooth) * frequency) / factor + smooth * frequency;
   });
+}
+
+/** What `llama3Frequencies` divides each frequency by.  → [headDim / 2] */
+export function llama3Divisors(rope: Llama3Rope, theta: number, headDim: number): Float32Array {
+  const plain = Float64Array.from({ length: headDim / 2 }, (_, p) => theta ** ((-2 * p) / headDim));
+  const scaled = llama3Frequencies(plain, rope);
+  return Float32Array.from(plain, (frequency, p) => frequency / scaled[p]);
 }
 
 /** Powers of two that `original_max_position_embeddings` may be; 8192 in Llama 3.1 to 3.3. */

@@ -52,7 +52,7 @@ export interface RopeConfigs {
  *
  * @throws QdyloraError BAD_CONFIG for a parameter that is not a number.
  */
-export function readRope(config: ConfigReader): RopeConfigs {
+export function readRopeConfigs(config: ConfigReader): RopeConfigs {
   const parameters = recordAt(config, 'rope_parameters');
   const scaling = recordAt(config, 'rope_scaling');
   // Gemma 3: layers with a window have a different base and no scaling

@@ -1,4 +1,4 @@
-import type { RopeConfig } from '@qdylora/checkpoint';
+import { llama3Frequencies, type RopeConfig } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 
 /** Rotary embedding: pair p of a head is rotated by position · frequencies[p]. */
@@ -43,7 +43,7 @@ export function ropeFrequencies(rope: RopeConfig, rotaryDim: number, maxPosition
     case 'factors':
       return { frequencies: plain.map((f, p) => f / rope.factors![p]), scale: 1 };
     case 'llama3':
-      return { frequencies: llama3(plain, rope, originalOf(rope, maxPositions)), scale: 1 };
+      return { frequencies: llama3(plain, rope, maxPositions), scale: 1 };
     case 'yarn':
       return yarn(plain, rope, rotaryDim, maxPositions);
     case 'longrope':
@@ -66,21 +66,14 @@ const originalOf = (rope: RopeConfig, maxPositions: number): number =>
 const reaching = (positions: number, factor: number): Pick<RopeFrequencies, 'reach'> =>
   factor > 1 ? { reach: Math.floor(positions * factor) } : {};
 
-/**
- * Llama 3.1: low frequencies are divided by the factor, high ones are kept, those between are interpolated.
- */
-function llama3(plain: Float64Array, rope: RopeConfig, original: number): Float64Array {
-  const factor = needed(rope, 'factor');
-  const low = needed(rope, 'lowFreqFactor');
-  const high = needed(rope, 'highFreqFactor');
-  return plain.map((f) => {
-    const wavelength = (2 * Math.PI) / f;
-    if (wavelength > original / low) return f / factor;
-    if (wavelength < original / high) return f;
-    const smooth = (original / wavelength - low) / (high - low);
-    return ((1 - smooth) * f) / factor + smooth * f;
+/** Llama 3.1: `llama3Frequencies`, all of whose parameters the config must have. */
+const llama3 = (plain: Float64Array, rope: RopeConfig, maxPositions: number): Float64Array =>
+  llama3Frequencies(plain, {
+    factor: needed(rope, 'factor'),
+    lowFreqFactor: needed(rope, 'lowFreqFactor'),
+    highFreqFactor: needed(rope, 'highFreqFactor'),
+    originalPositions: originalOf(rope, maxPositions),
   });
-}
 
 /**
  * YaRN (Peng et al. 2023): low frequencies are divided by the factor, high ones are kept, with a linear ramp
