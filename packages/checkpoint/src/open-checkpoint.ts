@@ -14,6 +14,7 @@ import { openGgufCheckpoint } from './gguf/to-checkpoint.ts';
 import { isHubName } from './hub/hub-name.ts';
 import { readJsonObject } from './json/read-json-file.ts';
 import { pathInside } from './path-inside.ts';
+import { ADAPTER_CONFIG_FILE } from './peft-adapter/read.ts';
 import { openSafetensors } from './safetensors/open-safetensors.ts';
 import { openShards, type Shards } from './safetensors/shard-index.ts';
 import { folderTokenizerFiles } from './tokenizer/folder-tokenizer.ts';
@@ -33,7 +34,6 @@ const RULES: OptionRules<OpenCheckpointOptions> = { followLinks: trueOrFalse };
 const MODEL_FILE = 'model.safetensors';
 const INDEX_FILE = 'model.safetensors.index.json';
 const CONFIG_FILE = 'config.json';
-const ADAPTER_CONFIG_FILE = 'adapter_config.json';
 
 /**
  * Opens a model: a Hugging Face folder (one or several safetensors files), a single `.safetensors` or `.gguf`

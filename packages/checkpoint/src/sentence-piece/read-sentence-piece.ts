@@ -25,7 +25,7 @@ export interface SentencePieceModel {
 export interface SentencePiece {
   readonly piece: string;
   readonly score: number;
-  /** NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER_DEFINED = 4, UNUSED = 5, BYTE = 6, as in GGUF. */
+  /** One of `TOKEN_TYPES`, as in GGUF. */
   readonly type: number;
 }
 

@@ -1,6 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { ConfigReader } from '../../config/config-reader.ts';
 import { readScores } from './read-scores.ts';
+import { specialTokenTemplate } from './special-token-template.ts';
 import type { GgufVocabulary } from './vocabulary.ts';
 
 const SPACE = '\u2581'; // ▁, SentencePiece's visible space
@@ -27,6 +28,8 @@ export function sentencePieceUnigram(
     });
   }
   const scores = readScores(path, metadata, vocabulary);
+  const addsBos = metadata.boolean('tokenizer.ggml.add_bos_token', false);
+  const addsEos = metadata.boolean('tokenizer.ggml.add_eos_token', true); // as T5 does
   const addsPrefix = metadata.boolean('tokenizer.ggml.add_space_prefix', true);
   const metaspace = {
     type: 'Metaspace',
@@ -46,7 +49,7 @@ export function sentencePieceUnigram(
         }
       : null,
     pre_tokenizer: metaspace,
-    post_processor: endTemplate(vocabulary, metadata),
+    post_processor: specialTokenTemplate(vocabulary, addsBos, addsEos),
     decoder: vocabulary.hasByteFallback
       ? { type: 'Sequence', decoders: [{ type: 'ByteFallback' }, metaspace] }
       : metaspace,
@@ -69,23 +72,3 @@ const replaced = (pattern: string, content: string): unknown => ({
   pattern: { Regex: pattern },
   content,
 });
-
-/** The post-processor: this kind adds the end token by default. */
-function endTemplate({ special, vocab }: GgufVocabulary, metadata: ConfigReader): Record<string, unknown> {
-  const bos = metadata.boolean('tokenizer.ggml.add_bos_token', false)
-    ? special('tokenizer.ggml.bos_token_id')
-    : null;
-  const eos = metadata.boolean('tokenizer.ggml.add_eos_token', true)
-    ? special('tokenizer.ggml.eos_token_id')
-    : null;
-  const token = (id: string | null): unknown[] => (id === null ? [] : [{ SpecialToken: { id, type_id: 0 } }]);
-  const sequence = (id: 'A' | 'B'): unknown[] => [{ Sequence: { id, type_id: 0 } }];
-  return {
-    type: 'TemplateProcessing',
-    single: [...token(bos), ...sequence('A'), ...token(eos)],
-    pair: [...token(bos), ...sequence('A'), ...sequence('B'), ...token(eos)],
-    special_tokens: Object.fromEntries(
-      [bos, eos].filter((id) => id !== null).map((id) => [id, { id, ids: [vocab[id]], tokens: [id] }]),
-    ),
-  };
-}

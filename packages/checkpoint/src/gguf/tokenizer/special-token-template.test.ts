@@ -2,11 +2,12 @@ import { expect, it } from 'vitest';
 import { configReader } from '../../config/config-reader.ts';
 import { byteLevelBpe } from './byte-level-bpe.ts';
 import { sentencePieceBpe } from './sentence-piece-bpe.ts';
+import { sentencePieceUnigram } from './sentence-piece-unigram.ts';
 import { readVocabulary } from './vocabulary.ts';
 
-const BUILDERS = { byteLevelBpe, sentencePieceBpe } as const;
+const BUILDERS = { byteLevelBpe, sentencePieceBpe, sentencePieceUnigram } as const;
 
-/** The post-processor of a file of either kind, with these keys. */
+/** The post-processor of a file of any kind, with these keys. */
 const postProcessorOf = (kind: keyof typeof BUILDERS, keys: Readonly<Record<string, boolean>>): unknown => {
   const metadata = configReader('model.gguf', {
     'general.architecture': 'gpt2',
@@ -33,6 +34,8 @@ it.each([
   ['sentencePieceBpe', {}, [BEGIN, A]],
   ['sentencePieceBpe', { [ADD_EOS]: true }, [BEGIN, A, END]],
   ['sentencePieceBpe', { [ADD_BOS]: false, [ADD_EOS]: true }, [A, END]],
+  ['sentencePieceUnigram', {}, [A, END]],
+  ['sentencePieceUnigram', { [ADD_BOS]: true, [ADD_EOS]: false }, [BEGIN, A]],
 ] as const)('%s adds begin and end tokens as the file says: %j', (kind, keys, single) => {
   expect(postProcessorOf(kind, keys)).toMatchObject({ single });
 });

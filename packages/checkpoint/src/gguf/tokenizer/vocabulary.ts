@@ -1,11 +1,6 @@
 import { badFile, printedName } from '../../bad-file.ts';
 import type { ConfigReader } from '../../config/config-reader.ts';
-
-/** Token types of a GGUF vocabulary. */
-const UNKNOWN = 2;
-const CONTROL = 3;
-const USER_DEFINED = 4;
-const BYTE = 6;
+import { TOKEN_TYPES } from './token-types.ts';
 
 /** Tokens of Phi-3 that keep the white space after them, as in llama.cpp. */
 const PHI3_KEEPS_SPACE: readonly string[] = ['<unk>', '<s>', '<|endoftext|>'];
@@ -60,8 +55,8 @@ export function readVocabulary(path: string, metadata: ConfigReader, format = 'g
     vocab[content] = id;
     const type: unknown = types?.[id];
     // llama.cpp and transformers match <unk> in a text, SentencePiece does not
-    const isSpecial = type === CONTROL || (type === UNKNOWN && format === 'gguf');
-    if (isSpecial || type === USER_DEFINED)
+    const isSpecial = type === TOKEN_TYPES.control || (type === TOKEN_TYPES.unknown && format === 'gguf');
+    if (isSpecial || type === TOKEN_TYPES.userDefined)
       addedTokens.push({
         id,
         content,
@@ -84,7 +79,7 @@ export function readVocabulary(path: string, metadata: ConfigReader, format = 'g
     vocab,
     addedTokens,
     // SentencePiece has byte tokens if and only if it was trained with byte_fallback
-    hasByteFallback: types?.includes(BYTE) ?? false,
+    hasByteFallback: types?.includes(TOKEN_TYPES.byte) ?? false,
     special,
     has: (token) => known.has(token),
   };

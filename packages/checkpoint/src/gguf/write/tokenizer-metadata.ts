@@ -6,18 +6,11 @@ import { isLlamaClass } from '../../tokenizer/is-llama-class.ts';
 import { tokenContent, type SpecialTokens, type TokenizerFiles } from '../../tokenizer/tokenizer-files.ts';
 import { TOOL_TEMPLATE, TOOL_TEMPLATE_NAME } from '../tokenizer/gguf-tokenizer.ts';
 import { preTokenizerName } from '../tokenizer/pre-tokenizers.ts';
+import { TOKEN_TYPES } from '../tokenizer/token-types.ts';
 import type { MetadataToWrite } from './metadata-value.ts';
 import { tokensAround } from './tokens-around.ts';
 
 type Entries = [string, MetadataToWrite][];
-
-/** Token types of a GGUF vocabulary. */
-const NORMAL = 1;
-const UNKNOWN = 2;
-const CONTROL = 3;
-const USER_DEFINED = 4;
-const UNUSED = 5;
-const BYTE = 6;
 
 /** What SentencePiece writes in place of a space. */
 const MARK = '▁';
@@ -141,7 +134,7 @@ function tokensOf(json: TokenizerJson, unknown: string | null, vocabularySize: n
   const { model, added_tokens: added = [] } = json;
   const tokens: Token[] = Array.from({ length: vocabularySize }, (_, id) => ({
     text: `[PAD${id}]`,
-    kind: UNUSED,
+    kind: TOKEN_TYPES.unused,
   }));
   const put = (id: number, token: Token): void => {
     if (!(id < vocabularySize))
@@ -155,17 +148,21 @@ function tokensOf(json: TokenizerJson, unknown: string | null, vocabularySize: n
     put(id, {
       text,
       kind:
-        hasByteFallback(json) && /^<0x[0-9A-F]{2}>$/.test(text) ? BYTE : text === unknown ? UNKNOWN : NORMAL,
+        hasByteFallback(json) && /^<0x[0-9A-F]{2}>$/.test(text)
+          ? TOKEN_TYPES.byte
+          : text === unknown
+            ? TOKEN_TYPES.unknown
+            : TOKEN_TYPES.normal,
     });
   for (const { id, content, special = false } of added)
     // one without a row of the embedding is left out
-    if (id < vocabularySize && tokens[id].kind !== UNKNOWN)
+    if (id < vocabularySize && tokens[id].kind !== TOKEN_TYPES.unknown)
       put(
         id,
         special || LOOKS_SPECIAL.test(content)
-          ? { text: content, kind: CONTROL }
+          ? { text: content, kind: TOKEN_TYPES.control }
           : // llama.cpp matches these before it marks spaces, and its converter writes them so
-            { text: content.replaceAll(MARK, ' '), kind: USER_DEFINED },
+            { text: content.replaceAll(MARK, ' '), kind: TOKEN_TYPES.userDefined },
       );
   return tokens;
 }
@@ -217,7 +214,7 @@ function sentencePieceEntries(
       'tokenizer.ggml.scores',
       {
         f32s: tokens.map(({ text, kind }) =>
-          kind === NORMAL ? -(rankOf.get(text) ?? json.model.merges.length) : 0,
+          kind === TOKEN_TYPES.normal ? -(rankOf.get(text) ?? json.model.merges.length) : 0,
         ),
       },
     ],
