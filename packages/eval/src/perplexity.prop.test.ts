@@ -1,8 +1,8 @@
 import { localWorld } from '@qdylora/collectives';
 import type { Parameter } from '@qdylora/tensor';
 import { hostData } from '@qdylora/contract';
-import { collate, countPredicted, type Example } from '@qdylora/data';
-import { inferenceContext } from '@qdylora/tensor';
+import { collate, countPredicted, NOT_COUNTED, type Example } from '@qdylora/data';
+import { IGNORED_TARGET, inferenceContext } from '@qdylora/tensor';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { tinyAdapted, tinyExamples, VOCABULARY } from '../test/tiny-model.ts';
@@ -14,6 +14,10 @@ const examplesOf = fc
   .tuple(fc.integer({ min: 1, max: 12 }), fc.nat(1000))
   .map(([count, seed]) => tinyExamples(count, seed))
   .filter(hasTokens);
+
+it('the losses ignore the label that data does not count', () => {
+  expect(IGNORED_TARGET).toBe(NOT_COUNTED);
+});
 
 describe('lossOver', () => {
   it('gives each example, in the order given, the sum that the model gives it alone', async () => {

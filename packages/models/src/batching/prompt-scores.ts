@@ -1,8 +1,6 @@
+import { IGNORED_TARGET } from '@qdylora/tensor';
 import type { DecodeRequest } from './decode-request.ts';
 import type { SequenceScoring, TokenScores } from './sequence-pass.ts';
-
-/** The ignored target of the losses. */
-const NO_TARGET = -100;
 
 /**
  * The predictions of a piece that are scored: of each token from `scoreFrom − 1` on, and, after the last
@@ -17,7 +15,7 @@ export function scoringOf(
   const targets: number[] = [];
   for (let token = Math.max(from, scoreFrom - 1); token < from + count; token++) {
     rows.push(token - from);
-    targets.push(prompt[token + 1] ?? NO_TARGET);
+    targets.push(prompt[token + 1] ?? IGNORED_TARGET);
   }
   if (from + count === prompt.length) {
     for (const target of nextTargets) {
