@@ -6,6 +6,7 @@ import { mergeExplicit } from '../../config/explicit-values.ts';
 import { KEYS } from '../../config/keys.ts';
 import { readRunYaml } from '../../config/yaml/read-run-yaml.ts';
 import { PLAN_KEYS } from '../../config/verb-keys.ts';
+import { shortQuantizationText } from '../../recipes/adapter/base-quantization.ts';
 import { planMemoryFrom, type MemoryPlan } from '../../recipes/plan-memory.ts';
 import type { MemoryParts } from '../../recipes/memory-plan/memory-forecast.ts';
 import { recomputeText } from '../../recipes/memory-plan/resolve-recompute.ts';
@@ -51,10 +52,7 @@ export function addPlanCommand(program: Command, context: Context): void {
 
 function planLines(plan: MemoryPlan, isThisMachine: boolean, { paint }: Terminal): string[] {
   const { config } = plan;
-  const storage =
-    config.quantization === 'none'
-      ? 'not quantized'
-      : `${config.quantization}${config.doubleQuantization ? ' + double quantization' : ''}`;
+  const storage = shortQuantizationText(config);
   return [
     `${plan.modelType}, ${countText(plan.parameterCount)} parameters, ${storage}; ${trainedText(plan)}`,
     `one pass: ${config.microBatchSize} × ${config.maxSeqLength} tokens, ` +

@@ -1,5 +1,6 @@
 import { DROP_REASONS, reasonsText } from '@qdylora/data';
 import { byteSizeText } from '../../config/values/byte-size.ts';
+import { shortQuantizationText } from '../../recipes/adapter/base-quantization.ts';
 import type { ReadyEvent } from '../../recipes/run-folder/finetune-events.ts';
 import { countedText, countText } from '../../report/number-text.ts';
 import { VERSION } from '../../version.ts';
@@ -16,13 +17,9 @@ export const readyLines = (event: ReadyEvent): string[] => [
 ];
 
 function modelLine({ backend, model, config }: ReadyEvent): string {
-  const { quantization, doubleQuantization, computeDtype } = config;
-  const storage =
-    quantization === 'none'
-      ? 'not quantized'
-      : `${quantization}${doubleQuantization ? ' + double quantization' : ''}`;
+  const storage = shortQuantizationText(config);
   return (
-    `qdylora ${VERSION} · ${backend}, ${computeDtype} · ${model.name} (${model.modelType}, ` +
+    `qdylora ${VERSION} · ${backend}, ${config.computeDtype} · ${model.name} (${model.modelType}, ` +
     `${millions(model.parameterCount)}) · ${storage} ${byteSizeText(model.weightBytes)}`
   );
 }

@@ -24,3 +24,12 @@ export const quantizationText = ({
     ? 'full precision'
     : `${quantization} ${doubleQuantization ? 'with' : 'without'} double quantization, ` +
       `blocks of ${quantizationBlockSize}`;
+
+/** `nf4 + double quantization`, for overviews, where the size of blocks does not matter. */
+export const shortQuantizationText = ({
+  quantization,
+  doubleQuantization,
+}: Pick<MatrixQuantization, 'quantization' | 'doubleQuantization'>): string =>
+  quantization === 'none'
+    ? 'not quantized'
+    : `${quantization}${doubleQuantization ? ' + double quantization' : ''}`;

@@ -8,6 +8,7 @@ import type { RunConfig } from '../../config/resolve-run.ts';
 import { isComparable } from '../../report/read-ranks.ts';
 import type { ReportData, ReportEvaluation, ReportSamples, ReportStep } from '../../report/report-data.ts';
 import { renderReport } from '../../report/render-report.ts';
+import { shortQuantizationText } from '../adapter/base-quantization.ts';
 import { finishOffer, type FinishOffer } from './finish-offer.ts';
 import type { RateReport } from './rate-report.ts';
 import type { BudgetReport } from '../budgets/budget-report.ts';
@@ -182,8 +183,6 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
     loraAlpha,
     rankSchedule,
     maxRankByWorker,
-    quantization,
-    doubleQuantization,
     quantizationLevels,
     learningRate,
     lrScheduler,
@@ -207,12 +206,7 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
   const settings: (readonly [string, unknown])[] = [
     ['Method', method],
     ...adapter,
-    [
-      'Base weights',
-      quantization === 'none'
-        ? 'not quantized'
-        : `${quantization}${doubleQuantization ? ' + double quantization' : ''}`,
-    ],
+    ['Base weights', shortQuantizationText(config)],
     ...(quantizationLevels.some((level) => level !== STORED_LEVEL)
       ? [['Quantization levels', levelsText(config)] as const]
       : []),
