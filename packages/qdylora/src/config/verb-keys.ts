@@ -53,7 +53,7 @@ const computeDtype = choiceKey(['auto', ...FLOAT_DTYPES], 'f32', {
     'instructions for it, f16 on older GPUs, else f32',
 });
 const rank = optionalNumberKey(
-  { from: 0, whole: true },
+  { from: 1, whole: true },
   { group: 'Adapter', about: 'Rank of the adapter; the largest by default' },
 );
 
@@ -94,7 +94,7 @@ export const draftTokens = numberKey({ from: 0, to: 3, whole: true }, 3, {
 });
 
 const rankList = z
-  .array(z.number().int().gte(0))
+  .array(z.number().int().gte(1))
   .min(1)
   .transform((list) => [...new Set(list)].sort((a, b) => a - b));
 
@@ -117,7 +117,7 @@ export const EVALUATE_KEYS = {
     group: 'Adapter',
     about: 'Ranks to evaluate: all, or a list',
     flag: 'word-or-numbers',
-    expected: 'all or a list of whole numbers',
+    expected: 'all or a list of whole numbers ≥ 1',
     schema: z.union([z.literal('all'), rankList]).default('all'),
   },
   limitTokens: optionalNumberKey(

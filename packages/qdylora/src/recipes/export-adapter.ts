@@ -69,7 +69,7 @@ export interface ExportedAdapter {
  * not needed; for GGUF its config is. With `budget`, each layer has a rank of its own, chosen by what it
  * does to rows of the task; that needs the base model.
  *
- * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_ADAPTER; BAD_ARGUMENT for rank 0 or above the largest;
+ * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_ADAPTER; BAD_ARGUMENT for a rank above the largest;
  * NOT_EMPTY, WRITE_FAILED
  * @example
  * await exportAdapter({ adapter: 'runs/smol/adapter', rank: 8, outputDir: 'runs/smol-r8' });

@@ -302,7 +302,7 @@ export function ranksOf(
   return requestedRanks;
 }
 
-/** A rank between two trained ones works, but no step has optimized it. 0, the base, is no such rank. */
+/** A rank between two trained ones works, but no step has optimized it. */
 export function warnOfUntrainedRank(
   adapter: Pick<ReadAdapter, 'state' | 'untrainedRanks'>,
   rank: number,
@@ -310,7 +310,7 @@ export function warnOfUntrainedRank(
   advice = '',
 ): void {
   const ranks = trainedRanks(adapter);
-  if (rank === 0 || ranks.includes(rank)) return;
+  if (ranks.includes(rank)) return;
   const trained = ranks.length === 0 ? '.' : `: the trained ranks of this adapter are ${ranks.join(', ')}.`;
   warn(`Rank ${rank} was not trained${trained} ${advice}`.trimEnd());
 }
