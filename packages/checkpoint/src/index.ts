@@ -40,7 +40,7 @@ export {
   type GgufTensor,
   type GgufValue,
 } from './gguf/file/read-gguf.ts';
-export { GGUF_WRITE_TYPES, type GgufWriteType } from './gguf/write/encode-values.ts';
+export type { GgufWriteType } from './gguf/write/encode-values.ts';
 export type { FloatValues } from './gguf/write/encoded-bytes.ts';
 export { writeGgufAdapter, type GgufAdapter, type GgufAdapterLayer } from './gguf/write/write-adapter.ts';
 export { writeGguf, type GgufTensorToWrite, type GgufToWrite } from './gguf/write/write-gguf.ts';
@@ -80,24 +80,18 @@ export type { QuantizationConfig } from './config/quantization-config.ts';
 export { outerRopeKeys, type RopeConfig } from './config/rope-config.ts';
 export { memoryByteSource, openByteSource, type ByteSource } from './read/byte-source.ts';
 export { openSafetensors, safetensorsOf, type SafetensorsFile } from './safetensors/open-safetensors.ts';
-export {
-  readSafetensorsHeader,
-  type SafetensorsHeader,
-  type TensorLocation,
-} from './safetensors/read-header.ts';
 export { tensorFrom, tensorOf, type WritableArray } from './safetensors/tensor-of.ts';
 export { PAGES_AROUND } from './read/page-reader.ts';
 export {
   safetensorsPieces,
   streamSafetensors,
-  tensorByteLength,
   writeSafetensors,
   type TensorToStream,
   type TensorToWrite,
   type WriteSafetensorsOptions,
 } from './safetensors/write-file.ts';
 export { cutByBytes } from './safetensors/cut-by-bytes.ts';
-export { SHARD_BYTES, writeShards, type WriteShardsOptions } from './safetensors/write-shards.ts';
+export { writeShards, type WriteShardsOptions } from './safetensors/write-shards.ts';
 export type { TensorEntry } from './tensor-entry.ts';
 export type { SpecialTokens, TokenizerFiles } from './tokenizer/tokenizer-files.ts';
 export { canonicalJson } from './write/canonical-json.ts';

@@ -5,7 +5,7 @@ export type { EvalProgress, EvalTask, EvalWorkers, MeasureOptions } from './eval
 export type { ExampleLosses } from './example-losses.ts';
 export { groupByTokenBudget } from './group-by-token-budget.ts';
 export { lossOver, type LossReport } from './loss-over.ts';
-export { DEFAULT_TOKENS_PER_BATCH, perplexity, type PerplexityOptions } from './perplexity.ts';
+export { perplexity, type PerplexityOptions } from './perplexity.ts';
 export type { RankLosses } from './ranks/rank-losses.ts';
 export {
   DEFAULT_ALPHA,
@@ -35,7 +35,7 @@ export {
 } from './ranks/race-ranks.ts';
 export { aurac, type RankAxis } from './statistics/aurac.ts';
 export { holmBonferroni } from './statistics/holm-bonferroni.ts';
-export { mcNemarTest, midPValue } from './statistics/mcnemar-test.ts';
+export { mcNemarTest } from './statistics/mcnemar-test.ts';
 export { pairedTTest, type PairedDifference } from './statistics/paired-t-test.ts';
 export { ratioEstimate, type RatioEstimate } from './statistics/ratio-estimate.ts';
 export { studentTPValue } from './statistics/student-t-p-value.ts';

@@ -24,7 +24,7 @@ export {
   type SavedWeights,
   type WeightFiles,
 } from './checkpoint-files/with-saved-weights.ts';
-export { ROPE_TYPES, ropeFrequencies, type RopeFrequencies } from './config/rope-frequencies.ts';
+export type { RopeFrequencies } from './config/rope-frequencies.ts';
 export {
   batchArrays,
   i32Array,
@@ -39,7 +39,7 @@ export type { CausalLm } from './decoder/causal-lm.ts';
 export { createCausalLm, type ModelPlace } from './decoder/create-causal-lm.ts';
 export type { Decoder } from './decoder/decoder-hidden.ts';
 export { describeModel, type ModelDescription, type WeightShape } from './decoder/describe-model.ts';
-export { createKvCache, type KvCache, type LayerCache } from './decoder/kv-cache.ts';
+export type { KvCache, LayerCache } from './decoder/kv-cache.ts';
 export type { Family } from './families/family.ts';
 export type { AttentionConfig, FamilyConfig } from './families/family-config.ts';
 export { FAMILIES, familyOf } from './families/family-of.ts';

@@ -15,11 +15,11 @@ import {
  * Hugging Face's default size of a shard (decimal). The tensors of a shard have at most this many bytes,
  * unless one tensor alone is larger.
  */
-export const SHARD_BYTES = 5_000_000_000;
+const SHARD_BYTES = 5_000_000_000;
 
 /** Options of `writeShards`: the size of a shard, and the options of each file. */
 export interface WriteShardsOptions extends WriteSafetensorsOptions {
-  /** Largest total of the tensor bytes in one shard. Default: `SHARD_BYTES`. */
+  /** Largest total of the tensor bytes in one shard. Default: 5,000,000,000, as in transformers. */
   readonly shardBytes?: number;
 }
 

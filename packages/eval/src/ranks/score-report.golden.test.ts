@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { goldenSums } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
-import { effectiveSize, midPValue, scoreReport, wilsonInterval, type DocumentScores } from '../index.ts';
+import { effectiveSize, scoreReport, wilsonInterval, type DocumentScores } from '../index.ts';
+import { midPValue } from '../statistics/mcnemar-test.ts';
 
 const FOLDER = fileURLToPath(new URL('../../fixtures/statistics', import.meta.url));
 

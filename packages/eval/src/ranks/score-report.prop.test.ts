@@ -5,13 +5,13 @@ import {
   chooseRank,
   effectiveSize,
   mcNemarTest,
-  midPValue,
   pairedTTest,
   scoreReport,
   wilsonInterval,
   type DocumentScores,
   type RankScores,
 } from '../index.ts';
+import { midPValue } from '../statistics/mcnemar-test.ts';
 
 const scores = (values: readonly number[]): DocumentScores => ({
   sums: Float64Array.from(values),

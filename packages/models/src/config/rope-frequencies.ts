@@ -14,7 +14,7 @@ export interface RopeFrequencies {
 }
 
 /** The rope types that `ropeFrequencies` implements. `factors` is that of GGUF files with `rope_freqs`. */
-export const ROPE_TYPES = ['default', 'linear', 'llama3', 'yarn', 'longrope', 'factors'] as const;
+const ROPE_TYPES = ['default', 'linear', 'llama3', 'yarn', 'longrope', 'factors'] as const;
 
 const CORRECT_CONFIG = 'Correct config.json, or take the checkpoint from its source again.';
 
