@@ -25,8 +25,8 @@ const ABOUT_LATER_STEPS: readonly WarningCode[] = ['OTHER_KERNELS', 'OTHER_SUMS'
  * Prepares the optimizer, restores a checkpoint or the optimizer state of another run, checks that the disk
  * has room for the next checkpoint, and emits the plan.
  *
- * @throws QdyloraError BAD_ARGUMENT for an optimizer of another model's parameters; BAD_RESUME; NOT_EMPTY;
- * WRITE_FAILED.
+ * @throws QdyloraError BAD_ARGUMENT for an optimizer with parameters that the run does not train; BAD_RESUME;
+ * NOT_EMPTY; WRITE_FAILED.
  */
 export async function beginRun(
   options: ResolvedTrainOptions,
@@ -126,16 +126,22 @@ async function beginTogether(
   return { progress: resumeState(path, parts).progress, resumedFrom: path, warnings: [] };
 }
 
-/** An optimizer of another model's weights would run to the end and train nothing. */
+/**
+ * Refuses an optimizer with a parameter that the run does not train. Weights of another model get no gradient.
+ * Weights of the base would be taken for adapter matrices: only their first `maxRank` rows would change, and
+ * workers would not share the gradients of rows beyond the rank of the step.
+ */
 function assertTrainsModel({ model, optimizer }: ResolvedTrainOptions): void {
-  const modelParameters = new Set(
-    isAdapted(model) ? [...model.parameters(), ...model.model.parameters()] : model.parameters(),
-  );
-  const stranger = optimizer.parameters.find((parameter) => !modelParameters.has(parameter));
-  if (!stranger) return;
+  const trainable = new Set(model.parameters());
+  const other = optimizer.parameters.find((parameter) => !trainable.has(parameter));
+  if (!other) return;
+  const isOfBase = isAdapted(model) && model.model.parameters().includes(other);
   throw new QdyloraError('BAD_ARGUMENT', {
     where: 'train',
-    problem: `The optimizer has a parameter, ${stranger.name}, that is not one of the model`,
-    nextStep: 'Make the optimizer from parameters() of the adapter that is trained.',
+    problem: isOfBase
+      ? `The optimizer has the parameter ${other.name} of the base, but only the adapters are trained`
+      : `The optimizer has the parameter ${other.name}, which is not a parameter of the model`,
+    nextStep: 'Make the optimizer from `parameters()` of the model that you pass to `train`.',
+    details: { parameter: other.name },
   });
 }
