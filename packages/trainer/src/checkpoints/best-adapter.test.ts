@@ -86,6 +86,48 @@ describe('the best adapter of a resumed run', () => {
   });
 });
 
+describe('the best adapter after a resume that failed before its first checkpoint', () => {
+  /** A run of eight steps, and a resume from step 4 whose first callback fails. */
+  const failedResume = async (): Promise<string> => {
+    const folder = temporaryFolder();
+    await runIn(folder);
+    const onPlan = (): void => {
+      throw new Error('no plan');
+    };
+    await expect(runIn(folder, { ...fromStep(folder, 4), onPlan })).rejects.toThrow('no plan');
+    expect(existsSync(join(folder, 'adapter-best'))).toBe(false);
+    return folder;
+  };
+
+  it('starts over with a warning: the result never names an adapter that is missing', async () => {
+    const folder = await failedResume();
+    const resumed = await runIn(folder, { resume: 'latest', losses: LOSSES.map(() => NaN) });
+    expect(resumed.best).toBeNull();
+    expect(resumed.warnings).toEqual([
+      expect.stringMatching(
+        /^SUPERSEDED_BEST: The best evaluation of .* is that of step 4, but its adapter .* is missing: /,
+      ),
+    ]);
+  });
+
+  it('is that of the uninterrupted run if the next resume reaches its step', async () => {
+    const folder = await failedResume();
+    const ofStep6 = weightsIn(folder, 'adapter-best.superseded');
+    expect((await runIn(folder, { resume: 'latest' })).best).toEqual({ step: 6, score: 2 });
+    expect(weightsIn(folder)).toBe(ofStep6);
+    expect(existsSync(join(folder, 'adapter-best.superseded'))).toBe(false);
+  });
+
+  it('is renamed back if the next resume begins after its step', async () => {
+    const folder = await failedResume();
+    const ofStep6 = weightsIn(folder, 'adapter-best.superseded');
+    const resumed = await runIn(folder, { resume: join(folder, 'checkpoints', 'step-8.superseded') });
+    expect(resumed).toMatchObject({ best: { step: 6, score: 2 }, warnings: [] });
+    expect(weightsIn(folder)).toBe(ofStep6);
+    expect(existsSync(join(folder, 'adapter-best.superseded'))).toBe(false);
+  });
+});
+
 describe('a best adapter whose evaluation cannot be read', () => {
   const failing = (code: string): FileSystem => ({
     ...NODE_FILE_SYSTEM,

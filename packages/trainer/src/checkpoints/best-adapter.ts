@@ -42,21 +42,50 @@ export async function writeBestAdapter(
   return path;
 }
 
+/** The best evaluation of a resumed run, and a warning if it is not that of the checkpoint. */
+interface RestoredBest {
+  readonly best: RunProgress['best'];
+  readonly warning: string | null;
+}
+
 /**
- * Sets aside an `adapter-best` that is not of the best evaluation of the restored checkpoint: later steps
- * wrote it. One that names no evaluation, of an earlier version, stays.
+ * Makes `adapter-best` and the best evaluation of the restored checkpoint agree:
+ * - An adapter that later steps wrote is set aside. One that names no evaluation, as in earlier versions,
+ *   stays.
+ * - A missing one may have been set aside by a resume that ended before its first checkpoint. It is renamed
+ *   back if it is that of the checkpoint. Otherwise the best adapter starts over.
  *
- * @returns the warning; null if nothing was set aside
- * @throws QdyloraError BAD_RESUME if the evaluation that it names cannot be read
+ * @param options.isWritten whether the run writes `adapter-best`; otherwise a missing one is no fault
+ * @throws QdyloraError BAD_RESUME if the evaluation that an adapter names cannot be read
  */
-export function setOtherBestAside(
+export function restoreBest(
   folder: string,
   best: RunProgress['best'],
-  fs: FileSystem = NODE_FILE_SYSTEM,
-): string | null {
+  { isWritten, fs = NODE_FILE_SYSTEM }: { readonly isWritten: boolean; readonly fs?: FileSystem | undefined },
+): RestoredBest {
   const path = bestAdapterIn(folder);
   const written = evaluationOf(path, fs);
-  if (written === null || isOf(best, written)) return null;
+  const isInPlace = written === null ? fs.existsSync(path) : isOf(best, written);
+  if (isInPlace) return { best, warning: null };
+  if (written) return { best: null, warning: setLaterBestAside(path, { written, best }, fs) };
+  if (best === null || !isWritten) return { best, warning: null };
+  const aside = asideOf(path, 'superseded');
+  if (isReached(aside, best, fs)) {
+    fs.renameSync(aside, path);
+    return { best, warning: null };
+  }
+  const warning =
+    `The best evaluation of the checkpoint from which the run resumes is that of step ${best.step}, but ` +
+    `its adapter ${path} is missing: the best adapter starts over.`;
+  return { best: null, warning };
+}
+
+/** Sets aside an `adapter-best` of later steps. @returns the warning */
+function setLaterBestAside(
+  path: string,
+  { written, best }: { readonly written: Partial<Best>; readonly best: RunProgress['best'] },
+  fs: FileSystem,
+): string {
   const aside = setCheckpointAside(path, 'superseded', fs);
   return (
     `${path} was written after step ${written.step}, but the checkpoint from which the run resumes has ` +

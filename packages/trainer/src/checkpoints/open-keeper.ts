@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { cleanOrphans, type FileSystem } from '@qdylora/checkpoint';
 import { assertArgument, QdyloraError } from '@qdylora/contract';
-import { setOtherBestAside, writeBestAdapter } from './best-adapter.ts';
+import { restoreBest, writeBestAdapter } from './best-adapter.ts';
 import { listCheckpoints, pruneCheckpoints, setCheckpointAside } from './checkpoint-folders.ts';
 import { checkpointBytes, freeBytes, isFullDisk, noRoom } from './disk-room.ts';
 import { lockFolder } from './lock-folder.ts';
@@ -90,6 +90,8 @@ interface Place {
   /** `<folder>/checkpoints` */
   readonly checkpoints: string;
   readonly totalLimit: number;
+  /** Whether the run writes `adapter-best`. */
+  readonly isBestWritten: boolean;
   readonly fs: FileSystem | undefined;
 }
 
@@ -105,7 +107,8 @@ export function openKeeper(options: SaveOptions): CheckpointKeeper {
     'save_total_limit',
     `\`save_total_limit\` must be a whole number of at least 1 (got ${totalLimit})`,
   );
-  const place: Place = { folder, checkpoints: join(folder, 'checkpoints'), totalLimit, fs };
+  const checkpoints = join(folder, 'checkpoints');
+  const place: Place = { folder, checkpoints, totalLimit, isBestWritten: writeBest !== undefined, fs };
   const lock = lockFolder(folder);
   let newest: string | null = null;
   return {
@@ -149,7 +152,7 @@ function restoreRun(
   contents: Omit<CheckpointContents, 'progress'>,
   resume: ResumeFrom,
 ): RunStart {
-  const { folder, checkpoints, totalLimit, fs } = place;
+  const { folder, checkpoints, totalLimit, isBestWritten, fs } = place;
   cleanOrphans(folder, { isAlone: true, fs });
   cleanOrphans(checkpoints, { isAlone: true, fs });
   const warnings: RunWarning[] = [];
@@ -160,10 +163,10 @@ function restoreRun(
   warnings.push(...restored.warnings);
   for (const checkpoint of listCheckpoints(checkpoints, fs))
     if (checkpoint.step > restored.progress.step) setCheckpointAside(checkpoint.path, 'superseded', fs);
-  const otherBest = path && setOtherBestAside(folder, restored.progress.best, fs);
-  if (otherBest) {
-    restored.progress.best = null;
-    warnings.push({ code: 'SUPERSEDED_BEST', message: otherBest });
+  if (path) {
+    const { best, warning } = restoreBest(folder, restored.progress.best, { isWritten: isBestWritten, fs });
+    restored.progress.best = best;
+    if (warning) warnings.push({ code: 'SUPERSEDED_BEST', message: warning });
   }
   // needed if the run was killed between its last save and the removal of older checkpoints
   if (path) pruneCheckpoints(checkpoints, totalLimit, fs);

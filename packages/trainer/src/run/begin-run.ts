@@ -127,9 +127,9 @@ async function beginTogether(
 }
 
 /**
- * Refuses an optimizer with a parameter that the run does not train. Weights of another model get no gradient.
- * Weights of the base would be taken for adapter matrices: only their first `maxRank` rows would change, and
- * workers would not share the gradients of rows beyond the rank of the step.
+ * Refuses an optimizer with a parameter that the run does not train. Weights of another model get no
+ * gradient. Weights of the base would be taken for adapter matrices: only their first `maxRank` rows would
+ * change, and workers would not share the gradients of rows beyond the rank of the step.
  */
 function assertTrainsModel({ model, optimizer }: ResolvedTrainOptions): void {
   const trainable = new Set(model.parameters());

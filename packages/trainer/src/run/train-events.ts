@@ -113,7 +113,8 @@ export interface CheckpointEvent {
  * - `OTHER_SUMS`: the run resumes with gradients added in another order, which rounds differently (with a
  * launcher or without one, or on another number of workers);
  * - `OTHER_EVALUATION`: the run resumes with other evaluated rows or ranks, so that scores are not compared;
- * - `SUPERSEDED_BEST`: steps after the checkpoint wrote `adapter-best`, which is set aside;
+ * - `SUPERSEDED_BEST`: `adapter-best` is not that of the checkpoint, so the best adapter starts over: later
+ * steps wrote it, and it is set aside, or it is missing;
  * - `UNSORTED_ROWS`: a stop ended the run before `wideSteps`, so ranks below the largest are not trained.
  */
 export type WarningCode =
