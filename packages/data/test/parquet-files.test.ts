@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
 import { createChatTemplate, loadDataset, openDataset, type Example } from '../src/index.ts';
+import { spoolParquet } from '../src/rows/parquet/spool-parquet.ts';
 import { fixtureTokenizer } from './fixtures.ts';
 import { jsonl, temporaryFiles } from './temporary-files.ts';
 
@@ -262,5 +263,45 @@ describe('a Parquet file whose columns lie', () => {
       code: 'BAD_DATA',
       message: expect.stringMatching(/a different name for each column/) as string,
     });
+  });
+});
+
+/** A file of one row group with one constant column: a few kilobytes for millions of rows. */
+const constantColumn = (rows: number): Uint8Array =>
+  new Uint8Array(
+    parquetWriteBuffer({
+      columnData: [{ name: 'text', data: Array<string>(rows).fill('x'), type: 'STRING' }],
+      rowGroupSize: rows,
+    }),
+  );
+
+describe('a row group of more values than bytes', () => {
+  it('is refused over 2^24 values', async () => {
+    const bytes = constantColumn(2 ** 24 + 1);
+    expect(bytes.length).toBeLessThan(4000);
+    await expect(
+      loadDataset(files.write('constant.parquet', bytes), { tokenizer: null }),
+    ).rejects.toMatchObject({
+      code: 'BAD_DATA',
+      message: expect.stringMatching(
+        /A row group has 16777217 values, more than the limit of 16777216\. Write the file with smaller/,
+      ) as string,
+    });
+  });
+
+  it('is read in parts: all rows, in their order', async () => {
+    const rows = 2 ** 18 + 3;
+    const data = Array.from({ length: rows }, (_, i) => (i < rows - 4 ? 0 : i));
+    const written = parquetWriteBuffer({
+      columnData: [{ name: 'n', data, type: 'INT32' }],
+      rowGroupSize: rows,
+    });
+    const descriptor = openSync(files.write('parts.parquet', new Uint8Array(written)), 'r');
+    const spool = await spoolParquet(descriptor, 'parts.parquet');
+    const lines = Buffer.alloc(fstatSync(spool).size);
+    readSync(spool, lines, 0, lines.length, 0);
+    closeSync(spool);
+    closeSync(descriptor);
+    expect(lines.toString()).toBe(data.map((n) => `{"n":${n}}\n`).join(''));
   });
 });

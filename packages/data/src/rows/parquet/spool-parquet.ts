@@ -15,6 +15,16 @@ import { parquetJson } from './parquet-json.ts';
 const MAX_ROW_GROUP_BYTES = 2 ** 30;
 
 /**
+ * The most values of a row group, over all columns: run-length encoding writes millions of equal ones in a few
+ * bytes. All columns of a row group are decoded to arrays, and a page in hand has a second array, so the
+ * values take at most 2 × 8 × 2^24 bytes = 256 MiB. Writers end a row group after 2^20 rows.
+ */
+const MAX_ROW_GROUP_VALUES = 2 ** 24;
+
+/** Rows that are objects at the same time: 642 MiB / 4 million rows of one column is 168 bytes each, 42 MiB. */
+const ROWS_AT_ONCE = 2 ** 18;
+
+/**
  * Text that is not UTF-8 and JSON that is malformed become a record, so that a row that needs them says so.
  * Columns that no row reads do no harm. JSON stays text, because parsing would lose digits and the order of
  * keys (`parquetJson`).
@@ -53,7 +63,7 @@ const WRITE_BYTES = 2 ** 20;
  * position, which Parquet does not support. Numbers are written as in Python (`parquetJson`).
  *
  * @throws QdyloraError BAD_DATA for a file that is not Parquet, is cut off, uses an unknown compression, or
- * has row groups over 1 GiB; WRITE_FAILED if the temporary file cannot be opened or written; ABORTED.
+ * has row groups over 1 GiB or over 2^24 values; WRITE_FAILED if the temporary file cannot be opened or written; ABORTED.
  */
 export async function spoolParquet(descriptor: number, file: string, signal?: AbortSignal): Promise<number> {
   const [{ parquetMetadataAsync, parquetReadObjects, parquetSchema }, { compressors }] = await Promise.all([
@@ -68,8 +78,8 @@ export async function spoolParquet(descriptor: number, file: string, signal?: Ab
   try {
     assertColumns(file, metadata, schema, buffer.byteLength);
     let rowStart = 0;
-    for (const group of rowGroups(metadata, file)) {
-      const rowEnd = rowStart + group;
+    for (const rowCount of slicesOf(rowGroups(metadata, file))) {
+      const rowEnd = rowStart + rowCount;
       const rows = await withReadErrors(file, () =>
         parquetReadObjects({
           file: buffer,
@@ -81,10 +91,10 @@ export async function spoolParquet(descriptor: number, file: string, signal?: Ab
           parsers: STRICT_TEXT,
         }),
       );
-      if (rows.length !== group)
+      if (rows.length !== rowCount)
         throw badData(
           file,
-          `A row group must have ${group} rows (got ${rows.length})`,
+          `Rows ${rowStart} to ${rowEnd} must be ${rowCount} rows (got ${rows.length})`,
           'The file may be damaged: make or download it again.',
         );
       for (const block of jsonBlocks(file, rows, schema))
@@ -212,27 +222,39 @@ const leavesOf = ({ children, path }: SchemaTree): (readonly string[])[] =>
 
 const pathKey = (path: readonly string[]): string => JSON.stringify(path);
 
-function rowGroups(metadata: FileMetaData, file: string): number[] {
-  return metadata.row_groups.map(({ num_rows: rows, total_byte_size: bytes, columns }) => {
-    const claimed = columns.reduce(
-      (sum, column) => sum + Number(column.meta_data?.total_uncompressed_size ?? 0n),
-      0,
-    );
-    if (Math.max(Number(bytes), claimed) > MAX_ROW_GROUP_BYTES)
+/** Splits the rows of each row group into parts of at most `ROWS_AT_ONCE`. */
+function* slicesOf(groups: readonly number[]): Generator<number> {
+  for (const rows of groups)
+    for (let start = 0; start < rows; start += ROWS_AT_ONCE) yield Math.min(ROWS_AT_ONCE, rows - start);
+}
+
+/** Rows of each row group.  @throws QdyloraError BAD_DATA for a row group that is too large to decode */
+function rowGroups({ row_groups: groups }: FileMetaData, file: string): number[] {
+  return groups.map(({ num_rows: rowCount, total_byte_size: groupBytes, columns }) => {
+    const sum = (count: 'total_uncompressed_size' | 'num_values'): number =>
+      columns.reduce((total, { meta_data: meta }) => total + Number(meta?.[count] ?? 0n), 0);
+    const rows = Number(rowCount);
+    if (!(rows >= 0))
       throw badData(
         file,
-        `A row group has ${Math.max(Number(bytes), claimed)} bytes, more than the limit of ` +
-          `${MAX_ROW_GROUP_BYTES}`,
-        'Write the file with smaller row groups.',
-      );
-    if (rows < 0n || rows > BigInt(MAX_ROW_GROUP_BYTES))
-      throw badData(
-        file,
-        `A row group must state its number of rows (got ${rows})`,
+        `A row group must state its number of rows (got ${rowCount})`,
         'The file may be damaged: make or download it again.',
       );
-    return Number(rows);
+    assertWithin(file, 'bytes', Math.max(Number(groupBytes), sum('total_uncompressed_size')));
+    assertWithin(file, 'values', Math.max(rows, sum('num_values')));
+    return rows;
   });
+}
+
+/** @throws QdyloraError BAD_DATA for a row group over the limit of its bytes or values */
+function assertWithin(file: string, unit: 'bytes' | 'values', count: number): void {
+  const most = unit === 'bytes' ? MAX_ROW_GROUP_BYTES : MAX_ROW_GROUP_VALUES;
+  if (count > most)
+    throw badData(
+      file,
+      `A row group has ${count} ${unit}, more than the limit of ${most}`,
+      'Write the file with smaller row groups.',
+    );
 }
 
 function asyncBuffer(descriptor: number): AsyncBuffer {
