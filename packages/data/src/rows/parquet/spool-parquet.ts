@@ -15,13 +15,13 @@ import { parquetJson } from './parquet-json.ts';
 const MAX_ROW_GROUP_BYTES = 2 ** 30;
 
 /**
- * The most values of a row group, over all columns: run-length encoding writes millions of equal ones in a few
- * bytes. All columns of a row group are decoded to arrays, and a page in hand has a second array, so the
+ * The most values of a row group, over all columns: run-length encoding writes millions of equal ones in a
+ * few bytes. All columns of a row group are decoded to arrays, and a page in hand has a second array, so the
  * values take at most 2 × 8 × 2^24 bytes = 256 MiB. Writers end a row group after 2^20 rows.
  */
 const MAX_ROW_GROUP_VALUES = 2 ** 24;
 
-/** Rows that are objects at the same time: 642 MiB / 4 million rows of one column is 168 bytes each, 42 MiB. */
+/** Rows that are objects at the same time. 4 million rows of one column took 168 bytes each: 42 MiB. */
 const ROWS_AT_ONCE = 2 ** 18;
 
 /**
@@ -63,7 +63,8 @@ const WRITE_BYTES = 2 ** 20;
  * position, which Parquet does not support. Numbers are written as in Python (`parquetJson`).
  *
  * @throws QdyloraError BAD_DATA for a file that is not Parquet, is cut off, uses an unknown compression, or
- * has row groups over 1 GiB or over 2^24 values; WRITE_FAILED if the temporary file cannot be opened or written; ABORTED.
+ * has row groups over 1 GiB or over 2^24 values; WRITE_FAILED if the temporary file cannot be opened or
+ * written; ABORTED.
  */
 export async function spoolParquet(descriptor: number, file: string, signal?: AbortSignal): Promise<number> {
   const [{ parquetMetadataAsync, parquetReadObjects, parquetSchema }, { compressors }] = await Promise.all([
