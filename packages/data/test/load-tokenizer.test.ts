@@ -87,13 +87,16 @@ describe('a tokenizer', () => {
     expect(encode('a'.repeat(200_000)).length).toBe(200_000);
   });
 
-  it('takes chat_template.jinja, else the template of the config, of several the one named default', () => {
+  it('takes the template it gets, none for null, else that of the config named default', () => {
     const named = [
       { name: 'tool_use', template: 'T' },
       { name: 'default', template: 'D' },
     ];
-    expect(load({ tokenizerConfig: { chat_template: 'C' } }).chatTemplate?.source).toBe('C');
-    expect(load({ tokenizerConfig: { chat_template: named } }).chatTemplate?.source).toBe('D');
+    const ofConfig = (template: unknown): Tokenizer =>
+      load({ tokenizerConfig: { chat_template: template }, chatTemplate: undefined });
+    expect(ofConfig('C').chatTemplate?.source).toBe('C');
+    expect(ofConfig(named).chatTemplate?.source).toBe('D');
+    expect(load({ tokenizerConfig: { chat_template: named }, chatTemplate: null }).chatTemplate).toBeNull();
     expect(load({ tokenizerConfig: { chat_template: named }, chatTemplate: 'J' }).chatTemplate?.source).toBe(
       'J',
     );

@@ -28,8 +28,12 @@ export interface TokenizerFiles {
   readonly tokenizerJson: unknown;
   /** Parsed tokenizer_config.json; null if there is none. */
   readonly tokenizerConfig: Readonly<Record<string, unknown>> | null;
-  /** Text of chat_template.jinja; null = the template in tokenizer_config.json, if any. */
-  readonly chatTemplate: string | null;
+  /**
+   * Text of the template, as in chat_template.jinja. Null = none, also if tokenizer_config.json has one: a
+   * folder with files of templates, none of them the default, has none in transformers. Omitted = the
+   * template of tokenizer_config.json.
+   */
+  readonly chatTemplate?: string | null;
   /** The template named `tool_use`; null or omitted = the same for all conversations. */
   readonly toolTemplate?: string | null;
   /** Special tokens that override the config, as texts or ids, for example from a GGUF file. */
@@ -39,7 +43,7 @@ export interface TokenizerFiles {
 const RULES: OptionRules<TokenizerFiles> = {
   tokenizerJson: required(anyValue),
   tokenizerConfig: required(orNull(objectWith())),
-  chatTemplate: required(orNull(someText)),
+  chatTemplate: orNull(someText),
   toolTemplate: orNull(someText),
   specialTokens: objectWith(),
 };
@@ -66,7 +70,7 @@ export function loadTokenizer(files: TokenizerFiles): Tokenizer {
   const texts = library.model!.vocab;
   const vocabulary: Vocabulary = { idOf: (token) => library.token_to_id(token), textOf: (id) => texts[id] };
   const ids = specialIds(files.specialTokens ?? {}, config, vocabulary);
-  const source = files.chatTemplate ?? templateOf(config);
+  const source = files.chatTemplate === undefined ? templateOf(config) : files.chatTemplate;
 
   const plain = plainEncode(library);
   const pattern = unknownPattern(json);
