@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { loadTokenizer, type TokenizerFiles } from '../src/index.ts';
+import { loadTokenizer, type Tokenizer, type TokenizerFiles } from '../src/index.ts';
 import { fixtureTokenizer, tokenizerJson } from './fixtures.ts';
 
 const tiny = tokenizerJson('tiny-llama2-style') as {

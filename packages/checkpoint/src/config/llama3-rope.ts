@@ -7,8 +7,8 @@ export interface Llama3Rope {
 }
 
 /**
- * Frequencies scaled by Llama 3's rule: long wavelengths are divided by the factor, short ones are kept, those
- * between are interpolated.
+ * Frequencies scaled by Llama 3's rule: those of long wavelengths are divided by the factor, those of short
+ * ones are kept, and those between are interpolated.
  *
  * @param plain the frequencies θ^(−2p / headDim) without scaling: [headDim / 2]
  */

@@ -18,7 +18,7 @@ it('an adapter of one rank of ours is served at that rank only', async () => {
   expect(() => served.models.find('one:r2')).toThrow(/The adapter one has no rank 2/);
 });
 
-it('the base is stored as a run of ours says, also where an adapter of another trainer comes first', async () => {
+it('an adapter of ours decides how the base is stored, also after one of another trainer', async () => {
   await run({ ...common, quantization: 'nf4', maxSteps: 1, outputDir: folder.in('nf4') });
   await exportAdapter({
     adapter: folder.in('nf4/adapter'),
