@@ -85,6 +85,16 @@ describe('newest_block', () => {
     },
   );
 
+  it('keeps the rows of other ranks also if `rows` is undefined', async () => {
+    const after = async (options?: { rows: undefined }): Promise<Float32Array[]> => {
+      const adapted = tinyAdapted({ updateRule: 'newest_block' });
+      const optimizer = adamw(adapted.parameters(), { learningRate: 1e-2, weightDecay: 0.1 });
+      await trainStep(adapted.atRank(2), tinyBatch(), optimizer, options);
+      return numbersOf(adapted.parameters());
+    };
+    expect(await after({ rows: undefined })).toEqual(await after());
+  });
+
   it('counts the updates of each block by itself', async () => {
     const adapted = tinyAdapted({ updateRule: 'newest_block' });
     const optimizer = adamw(adapted.parameters(), { learningRate: 1e-2 });

@@ -116,9 +116,10 @@ export function trainStep(
   options: StepOptions = {},
 ): Promise<StepOutcome> {
   const batches = 'ids' in batch ? [batch] : batch;
-  const rows = view.active ? trainedRows(view.active) : null;
+  const rowsOfView = view.active ? trainedRows(view.active) : null;
+  const { rows = rowsOfView, ...others } = options;
   const passes = batches.map((microBatch) => ({ view, batch: microBatch }));
-  return runStep(passes, optimizer, { rows, ...options });
+  return runStep(passes, optimizer, { ...others, rows });
 }
 
 const OPTIONS: OptionRules<StepOptions> = {
