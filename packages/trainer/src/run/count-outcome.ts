@@ -66,18 +66,27 @@ function countBadStep(run: TrainingRun, { nonFinite, loss, gradNorm }: StepOutco
     nonFinite === 'state' ? 'the optimizer state is not finite' : `loss ${loss}, gradient norm ${gradNorm}`;
   run.warn('NON_FINITE_LOSS', `step ${progress.step} was skipped: ${finding}`);
   if (progress.badInARow < options.maxBadSteps) return;
-  run.isSavable = false;
-  const checkpoint = keeper?.newest ?? null;
-  const remedy =
-    nonFinite === 'state'
-      ? 'Resume from an earlier checkpoint.'
-      : 'Use a smaller learning_rate or max_grad_norm.';
+  const isStateBad = nonFinite === 'state';
+  // with a bad loss or gradient, weights and state are those of the last update, which a checkpoint keeps
+  if (isStateBad) run.isSavable = false;
   throw new QdyloraError('NON_FINITE_LOSS', {
     where: 'train',
     problem:
       `${progress.badInARow} steps in a row had a loss, gradient or optimizer state that is not finite ` +
       `(step ${progress.step}: ${finding})`,
-    nextStep: checkpoint ? `${remedy} The last good checkpoint is ${checkpoint}.` : remedy,
-    details: { step: progress.step, badSteps: progress.badInARow, checkpoint },
+    nextStep: isStateBad ? resumeEarlier(run) : 'Use a smaller learning_rate or max_grad_norm.',
+    details: {
+      step: progress.step,
+      badSteps: progress.badInARow,
+      // read late: the last step may be saved after this error is made
+      get checkpoint() {
+        return keeper?.newest ?? null;
+      },
+    },
   });
 }
+
+const resumeEarlier = ({ keeper }: TrainingRun): string =>
+  keeper?.newest
+    ? `Resume from an earlier checkpoint. The last good checkpoint is ${keeper.newest}.`
+    : 'Begin the run again.';

@@ -25,10 +25,16 @@ export async function endEarly(run: TrainingRun, cause: unknown): Promise<unknow
   const failure = await saveIfWorthIt(run);
   const unsaved =
     failure !== null && run.savedAt < progress.step
-      ? `its checkpoint could not be written: ${(failure as Error).message}`
+      ? `its checkpoint could not be written: ${(failure as Error).message}${lastGood(failure, run)}`
       : null;
   return isAborted ? abortError(run, cause, { failure, unsaved }) : withProgress(run, cause, unsaved);
 }
+
+/** The checkpoint before weights that are not finite. The error of a full disk names it already. */
+const lastGood = (failure: unknown, { keeper }: TrainingRun): string =>
+  keeper?.newest && QdyloraError.isInstance(failure) && failure.code === 'NON_FINITE'
+    ? ` The last good checkpoint is ${keeper.newest}.`
+    : '';
 
 /** Whether all workers agreed to stop because one was aborted, which may be another one. */
 const isAbortOfWorkers = (cause: unknown): boolean =>

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { hostData } from '@qdylora/contract';
 import { temporaryFolder } from '@qdylora/testing/node';
@@ -40,14 +39,45 @@ describe('steps without a finite loss', () => {
     ]);
   });
 
-  it('end the run after too many in a row, with the last good checkpoint kept and named', async () => {
+  it('end the run after too many in a row, and the weights of the last update are saved', async () => {
     const folder = temporaryFolder();
-    const failure = await failureOf(
-      train(poisoned((step) => step >= 3, { totalSteps: 20, maxBadSteps: 4, save: { folder, every: 2 } })),
-    );
+    const save = { folder, every: null };
+    const bad = poisoned((step) => step >= 3, { totalSteps: 20, maxBadSteps: 4, save });
+    const failure = await failureOf(train(bad));
+    const checkpoint = join(folder, 'checkpoints', 'step-7');
     expect(failure.code).toBe('NON_FINITE_LOSS');
-    expect(failure.details).toMatchObject({ step: 7, badSteps: 4 });
-    expect(existsSync(join(failure.details.checkpoint as string, 'manifest.json'))).toBe(true);
+    expect(failure.details).toMatchObject({ step: 7, badSteps: 4, checkpoint });
+    expect(failure.nextStep).toBe(
+      'Use a smaller learning_rate or max_grad_norm. What was learned up to step 7 is kept. ' +
+        `Resume from ${checkpoint} with resume_from_checkpoint.`,
+    );
+    const good = tinyOptions({ adapter: {}, totalSteps: 20, save, resume: 'latest' });
+    let restored: Float32Array[] = [];
+    const onPlan = (): void => {
+      restored = numbersOf(good.adapted.parameters());
+    };
+    const { step, skippedSteps } = await train({ ...good, onPlan }).result;
+    expect({ step, skippedSteps }).toEqual({ step: 20, skippedSteps: 4 });
+    const whole = tinyOptions({ adapter: {}, totalSteps: 20 });
+    await train({ ...whole, onStep: ({ step: last }) => (last === 3 ? 'stop' : undefined) }).result;
+    expect(restored).toEqual(numbersOf(whole.adapted.parameters()));
+  });
+
+  it('end the run without a save if the weights are not finite either', async () => {
+    const folder = temporaryFolder();
+    const options = tinyOptions({ totalSteps: 9, maxBadSteps: 2, save: { folder, every: 2 }, adapter: {} });
+    const batches = {
+      ...options.batches,
+      batchAt: (step: number) => {
+        if (step === 3) hostData(options.adapted.layers[0].a.view)[0] = NaN;
+        return options.batches.batchAt(step);
+      },
+    };
+    const failure = await failureOf(train({ ...options, batches }));
+    const checkpoint = join(folder, 'checkpoints', 'step-2');
+    expect(failure.details).toMatchObject({ step: 5, badSteps: 2, checkpoint });
+    expect(failure.message).toMatch(/lora_A.* has the value NaN .*The last good checkpoint is .*step-2\.$/);
+    expect(checkpointsIn(folder)).toEqual(['step-2']);
   });
 
   it('do not add up over good ones', async () => {

@@ -19,7 +19,7 @@ export interface TrainingRun {
   savedAt: number;
   /** Whether readers have been warned that the disk has no room for the next checkpoint. */
   isDiskLow: boolean;
-  /** False during an update, and after too many non-finite steps: a save would store a bad state. */
+  /** False during an update, and if a non-finite state ends the run: a save would store a bad state. */
   isSavable: boolean;
   /** The error of the last save if it failed; else null. */
   failedSave: unknown;

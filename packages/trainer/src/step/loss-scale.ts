@@ -11,7 +11,7 @@ export interface LossScaling {
   readonly initialScale?: number;
   /** Factor on the scale after `growthSteps` steps without an overflow; 2 by default. */
   readonly growthFactor?: number;
-  /** Factor on the scale after a step whose gradient is not finite; 0.5 by default. */
+  /** Factor on the scale after a step whose gradient is not finite; 0.5 by default. It ends at scale 1. */
   readonly backoffFactor?: number;
   /** Steps in a row without an overflow after which the scale grows; 2000 by default. */
   readonly growthSteps?: number;
@@ -47,7 +47,14 @@ export const firstLossScale = ({
 }: LossScaling): LossScale => ({ scale: initialScale, goodSteps: 0 });
 
 /**
- * The scale after a step.
+ * The least scale that a back-off leads to. Without scaling the factor is 1: a smaller one loses small
+ * gradients and cannot cure a loss that is NaN, and it would take `growthSteps` steps to double again. torch
+ * has no such limit.
+ */
+const LEAST_SCALE = 1;
+
+/**
+ * The scale after a step. A step that is not finite never raises it, and lowers it to 1 at most.
  *
  * @param isFinite whether the gradient of the step was finite; a step whose gradient was not is skipped
  * @example
@@ -60,7 +67,10 @@ export function nextLossScale(
   options: LossScaling,
 ): LossScale {
   const { growthFactor, backoffFactor, growthSteps } = { ...DEFAULT_LOSS_SCALING, ...options };
-  if (!isFinite) return { scale: Math.fround(scale * backoffFactor), goodSteps: 0 };
+  if (!isFinite) {
+    const reduced = Math.max(LEAST_SCALE, Math.fround(scale * backoffFactor));
+    return { scale: Math.min(scale, reduced), goodSteps: 0 };
+  }
   if (goodSteps + 1 < growthSteps) return { scale, goodSteps: goodSteps + 1 };
   const grown = Math.fround(scale * growthFactor);
   return { scale: Number.isFinite(grown) ? grown : scale, goodSteps: 0 };
