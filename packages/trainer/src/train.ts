@@ -93,13 +93,10 @@ async function trainSteps(run: TrainingRun): Promise<void> {
       if (!run.options.workers) throwIfAborted(run);
       if (isEvaluationDue(run)) await evaluateRun(run);
       if (isSaveDue(run)) await saveRun(run);
-      if (isEvaluationDue(run)) {
-        run.savedAt = NOT_SAVED; // `onSave` returned 'stop': evaluate this step, then save it again
-        continue;
-      }
       await agreeToStop(run);
       if (isEvaluationDue(run)) {
-        run.savedAt = NOT_SAVED; // a worker ended the run with this step: evaluate it, then save it again
+        // `onSave` or a worker ended the run with this step: evaluate it, then save it again
+        run.savedAt = NOT_SAVED;
         continue;
       }
       if (isLastSaveDue(run)) continue;

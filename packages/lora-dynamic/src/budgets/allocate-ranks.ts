@@ -1,4 +1,4 @@
-import { QdyloraError } from '@qdylora/contract';
+import { assertArgument, QdyloraError } from '@qdylora/contract';
 
 /** Bytes of a row of A and one of B in float32, which PEFT saves. */
 export const rowBytes = ({
@@ -24,9 +24,15 @@ export interface RankedLayer {
  * these gains, up to the bytes of one row (a fractional knapsack). A layer may get rank 0: no adapter.
  *
  * @returns ranks by the name of the layer
- * @throws QdyloraError BAD_ARGUMENT for a budget below the smallest row
+ * @throws QdyloraError BAD_ARGUMENT for no layers, or for a budget below the smallest row
  */
 export function allocateRanks(layers: readonly RankedLayer[], budgetBytes: number): Map<string, number> {
+  assertArgument(
+    layers.length > 0,
+    'budget',
+    'There must be at least one layer to share the budget (got none)',
+    'Pass the layers of `gainsOfRows`.',
+  );
   const smallest = Math.min(...layers.map(rowBytes));
   if (!(budgetBytes >= smallest))
     throw new QdyloraError('BAD_ARGUMENT', {

@@ -50,6 +50,17 @@ describe('ranks under a budget', () => {
     expect(totals).toEqual([1, 2, 4, 6]);
   });
 
+  test('are refused without a layer', () => {
+    expect(() => allocateRanks([], 100)).toThrow(
+      expect.objectContaining({
+        code: 'BAD_ARGUMENT',
+        message: expect.stringMatching(
+          /^\[budget\] There must be at least one layer .*\(got none\)/,
+        ) as string,
+      }),
+    );
+  });
+
   test('are refused for a budget below one row', () => {
     expect(() =>
       allocateRanks([{ name: 'a', inFeatures: 3, outFeatures: 3, gains: Float64Array.of(1) }], 23),

@@ -10,8 +10,6 @@ export interface EventQueue<T> extends AsyncIterable<T> {
   push(event: T): void;
   /** Ends the queue: readers end after their last event, with `error` if there is one. */
   close(error?: unknown): void;
-  /** Number of events pushed, read or not. */
-  readonly pushed: number;
 }
 
 /** Options of `eventQueue`: which events a slow reader may lose, and from how many on. */
@@ -46,7 +44,6 @@ interface Reader<T> {
 export function eventQueue<T>(options: EventQueueOptions<T>): EventQueue<T> {
   const readers = new Set<Reader<T>>();
   let unread = backlogOf(options);
-  let pushed = 0;
   let end: { readonly error?: unknown } | null = null;
   const next = (reader: Reader<T>): Promise<Result<T>> => {
     if (!readers.has(reader)) return Promise.resolve(DONE);
@@ -63,11 +60,7 @@ export function eventQueue<T>(options: EventQueueOptions<T>): EventQueue<T> {
     return Promise.resolve(DONE);
   };
   return {
-    get pushed() {
-      return pushed;
-    },
     push(event) {
-      pushed++;
       if (readers.size === 0) unread.add(event);
       for (const { backlog, answers } of readers) {
         const answer = answers.shift();

@@ -51,6 +51,7 @@ export function openTensorboard(folder: string, options: TensorboardOptions = {}
   );
   checkOptions('tensorboard', options, OPTIONS);
   const { startStep = 0, clock = Date.now } = options;
+  makeFolder(folder);
   const { path, file } = writing(folder, () => createFile(folder, Math.floor(clock() / 1000)));
   let isOpen = true;
   const append = (step: number, content: EventContent): void => {
@@ -88,7 +89,6 @@ export function openTensorboard(folder: string, options: TensorboardOptions = {}
  * first; a counter separates files of one process within one second.
  */
 function createFile(folder: string, seconds: number): { path: string; file: number } {
-  makeFolder(folder);
   for (let count = 0; ; count++) {
     const path = join(
       folder,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { QdyloraError } from '@qdylora/contract';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
 import { eventsOf, tinyTrain } from '../../test/tiny-run.ts';
@@ -56,6 +57,15 @@ function recordsIn(path: string): { step: number; content: Buffer }[] {
   }
   return records;
 }
+
+const failureOf = (run: () => unknown): Error => {
+  try {
+    run();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('It did not fail.');
+};
 
 describe('a log', () => {
   it(
@@ -115,9 +125,9 @@ describe('a log', () => {
     const folder = temporaryFolder();
     const log = openTensorboard(folder);
     writeFileSync(join(folder, 'file'), '');
-    expect(() => openTensorboard(join(folder, 'file'))).toThrow(
-      /\[tensorboard\] .*file.* could not be written/,
-    );
+    const failure = failureOf(() => openTensorboard(join(folder, 'file')));
+    expect(failure).toMatchObject({ code: 'WRITE_FAILED', message: expect.stringContaining('file') });
+    expect(QdyloraError.isInstance(failure.cause), 'an error in an error').toBe(false);
     log[Symbol.dispose]();
     log[Symbol.dispose]();
     expect(() => log.write(1, {})).toThrow(/disposed/);
