@@ -15,11 +15,11 @@ import { checkHooks } from './run/check-hooks.ts';
 import type { BackendChoice } from './opening/choose-backend.ts';
 import { loadEvalExamples } from './run/load-data.ts';
 import { missingKey } from '../config/names/missing-key.ts';
-import { checkModelValues, namedSidecar, openModel, type OpenModel } from './opening/open-model.ts';
+import { checkModelValues, openModel, type OpenModel } from './opening/open-model.ts';
 import { warnOfLongText } from './opening/warn-of-positions.ts';
 import type { WeightPrecision } from './opening/weight-precision.ts';
 import { ranksOf, readAdapter, warnOfUntrainedRank } from './adapter/read-adapter.ts';
-import { noticeOtherRows, trainedRows } from './adapter/trained-rows.ts';
+import { noticeOtherRows, rowsAsTrained } from './adapter/rows-as-trained.ts';
 
 export type EvaluateConfig = OutputOf<typeof EVALUATE_KEYS>;
 /** Work done so far, in units of the recipe: forward passes, packed layers, optimizer steps or documents. */
@@ -92,13 +92,13 @@ export async function evaluateFrom(
   explicit: ExplicitValues,
   { backend, signal, onNotice = () => {}, onProgress }: RecipeHooks & { readonly backend?: BackendChoice },
 ): Promise<Evaluation> {
-  const config = checkModelValues(EVALUATE_KEYS, explicit, trainedRows);
-  noticeOtherRows(namedSidecar(explicit), config, onNotice);
+  const config = checkModelValues(EVALUATE_KEYS, explicit, rowsAsTrained);
   if (!config.dataset) throw missingKey('dataset', 'Name the rows to judge by: --dataset rows.jsonl.');
   if (!config.adapter && Array.isArray(config.ranks)) onNotice(IDLE_RANKS);
   if (!config.adapter && config.compareWithBase)
     onNotice('There is no adapter, so compare_with_base does nothing: the one row is the base.');
   const adapter = config.adapter === null ? null : readAdapter(config.adapter);
+  noticeOtherRows(adapter?.sidecar ?? null, config, onNotice);
   const ranks = adapter && ranksOf(adapter, config.ranks);
   for (const rank of ranks ?? []) warnOfUntrainedRank(adapter!, rank, onNotice);
   using opened = await openModel(config, { adapter, backend, warn: onNotice, signal });

@@ -99,10 +99,8 @@ export async function startServer(served: OpenServedModels, options: ServerOptio
       contextTokens,
       capacityTokens,
       usage: () => engine.usage(),
-      close: () => {
-        draining.abort();
-        return closeServer(server, { engine, closing, graceMs: options.graceMs ?? DEFAULT_GRACE_MS });
-      },
+      close: () =>
+        closeServer(server, { engine, draining, closing, graceMs: options.graceMs ?? DEFAULT_GRACE_MS }),
     };
   } catch (error) {
     await engine.close();
@@ -162,11 +160,13 @@ const isPortProblem = ({ code }: NodeJS.ErrnoException): boolean =>
 
 interface Closing {
   readonly engine: Service['engine'];
+  readonly draining: AbortController;
   readonly closing: AbortController;
   readonly graceMs: number;
 }
 
-async function closeServer(server: Server, { engine, closing, graceMs }: Closing): Promise<void> {
+async function closeServer(server: Server, { engine, draining, closing, graceMs }: Closing): Promise<void> {
+  draining.abort(shuttingDown());
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
   const grace = setTimeout(() => {

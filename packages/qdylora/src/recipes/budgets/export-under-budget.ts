@@ -6,9 +6,9 @@ import { missingKey } from '../../config/names/missing-key.ts';
 import { EVALUATE_KEYS } from '../../config/verb-keys.ts';
 import type { Warn } from '../adapter/attach-adapter.ts';
 import type { ReadAdapter } from '../adapter/read-adapter.ts';
+import { rowsAsTrained } from '../adapter/rows-as-trained.ts';
 import { writeLayered, type RankedMatrices } from '../adapter/write-adapter.ts';
 import { checkModelValues, openModel } from '../opening/open-model.ts';
-import { trainedRows } from '../adapter/trained-rows.ts';
 import { loadEvalExamples } from '../run/load-data.ts';
 import { assertBudgetsFit } from './assert-budgets-fit.ts';
 import { chooseRanks } from './choose-ranks.ts';
@@ -81,7 +81,7 @@ async function chosenLayers(
   const config = checkModelValues(
     EVALUATE_KEYS,
     valuesOfOptions({ model, dataset, adapter: adapter.folder }),
-    trainedRows,
+    rowsAsTrained,
   );
   using opened = await openModel(config, { adapter, warn, signal });
   const { source, computeDtype } = opened;

@@ -53,7 +53,8 @@ export function checkModelValues<K extends Readonly<Record<string, Key>>>(
   explicit: ExplicitValues,
   trainedValues: (sidecar: AdapterSidecar) => Partial<InputOf<K>> = () => ({}),
 ): OutputOf<K> {
-  const sidecar = namedSidecar(explicit);
+  const folder = explicit.get('adapter')?.value;
+  const sidecar = typeof folder === 'string' ? storedSidecar(folder) : null;
   // other matrices than those of the run have no such level
   const hasLevel = Object.hasOwn(keys, 'level') && !explicit.has('quantization');
   return checkValues(
@@ -67,12 +68,6 @@ export function checkModelValues<K extends Readonly<Record<string, Key>>>(
         }
       : {},
   );
-}
-
-/** How the adapter of a command was trained; null without an adapter of ours. */
-export function namedSidecar(explicit: ExplicitValues): AdapterSidecar | null {
-  const folder = explicit.get('adapter')?.value;
-  return typeof folder === 'string' ? storedSidecar(folder) : null;
 }
 
 export interface OpenModelOptions {

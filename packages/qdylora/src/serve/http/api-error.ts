@@ -33,9 +33,6 @@ export const errorBody = ({ status, code, message, param }: ApiError): ErrorBody
 export const clientClosed = (): ApiError =>
   new ApiError(499, 'client_closed', 'The client closed the connection.');
 
-export const shuttingDown = (): ApiError =>
-  new ApiError(503, 'shutting_down', 'The server is shutting down.');
-
 /** The message without the place in the program, which means nothing to a client. */
 export const plainMessage = ({ where, message }: QdyloraError): string =>
   message.startsWith(`[${where}] `) ? message.slice(`[${where}] `.length) : message;
@@ -54,7 +51,7 @@ export function apiErrorOf(error: unknown, onInternal: (error: unknown) => void)
   if (QdyloraError.isInstance(error)) {
     if (error.code === 'BUSY')
       return new ApiError(503, 'queue_full', 'Too many requests wait already. Try again later.');
-    if (error.code === 'ABORTED') return shuttingDown();
+    if (error.code === 'ABORTED') return new ApiError(503, 'shutting_down', 'The server is shutting down.');
     if (BAD_REQUEST.has(error.code)) return new ApiError(400, error.code.toLowerCase(), plainMessage(error));
   }
   // the only connections here are those of clients: one closed while its body was read

@@ -3,7 +3,7 @@ import type { Context, Hono, MiddlewareHandler } from 'hono';
 import type { SSEStreamingApi } from 'hono/streaming';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { ListedModel, ServedModel } from '../served-models.ts';
-import { ApiError, apiErrorOf, errorBody, plainMessage, shuttingDown } from './api-error.ts';
+import { ApiError, apiErrorOf, errorBody, plainMessage } from './api-error.ts';
 import { beginChatCompletion } from './chat-completions.ts';
 import { readChatRequest } from './chat-request.ts';
 import { completionRequest } from './completion-request.ts';
@@ -67,9 +67,9 @@ const countRequests =
 const refuseWhileDraining =
   ({ draining }: Service): MiddlewareHandler<AppEnv> =>
   async (c, next) => {
-    if (!draining.aborted) return next();
-    c.header('connection', 'close');
-    throw shuttingDown();
+    if (draining.aborted) c.header('connection', 'close');
+    draining.throwIfAborted();
+    await next();
   };
 
 /** The routes of a server. Hono is loaded here, so that other commands do not wait for it. */

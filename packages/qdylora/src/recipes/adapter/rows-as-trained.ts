@@ -7,7 +7,7 @@ interface RowReading {
 }
 
 /** Rows of prompts and answers are evaluated as the adapter was trained on them. */
-export const trainedRows = ({ prompt }: AdapterSidecar): RowReading => ({
+export const rowsAsTrained = ({ prompt }: AdapterSidecar): RowReading => ({
   applyChatTemplate: prompt?.apply_chat_template ?? false,
 });
 
@@ -17,7 +17,7 @@ export function noticeOtherRows(
   { applyChatTemplate }: RowReading,
   notice: Warn,
 ): void {
-  if (!sidecar?.prompt || trainedRows(sidecar).applyChatTemplate === applyChatTemplate) return;
+  if (!sidecar?.prompt || rowsAsTrained(sidecar).applyChatTemplate === applyChatTemplate) return;
   notice(
     `The adapter was trained with apply_chat_template: ${!applyChatTemplate}. Here it is ` +
       `${applyChatTemplate}, so the rows are written in another way than in training.`,
