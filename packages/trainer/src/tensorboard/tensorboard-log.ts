@@ -51,7 +51,6 @@ export function openTensorboard(folder: string, options: TensorboardOptions = {}
   );
   checkOptions('tensorboard', options, OPTIONS);
   const { startStep = 0, clock = Date.now } = options;
-  makeFolder(folder);
   const { path, file } = writing(folder, () => createFile(folder, Math.floor(clock() / 1000)));
   let isOpen = true;
   const append = (step: number, content: EventContent): void => {
@@ -89,6 +88,7 @@ export function openTensorboard(folder: string, options: TensorboardOptions = {}
  * first; a counter separates files of one process within one second.
  */
 function createFile(folder: string, seconds: number): { path: string; file: number } {
+  makeFolder(folder);
   for (let count = 0; ; count++) {
     const path = join(
       folder,
@@ -105,7 +105,9 @@ function createFile(folder: string, seconds: number): { path: string; file: numb
 function writing<T>(path: string, write: () => T): T {
   try {
     return write();
-  } catch (cause) {
+  } catch (error) {
+    // that of makeFolder is a QdyloraError already
+    const cause = QdyloraError.isInstance(error) ? error.cause : error;
     throw new QdyloraError('WRITE_FAILED', {
       where: 'tensorboard',
       problem: `${path} could not be written: ${(cause as Error).message}`,
