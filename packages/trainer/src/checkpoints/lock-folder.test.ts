@@ -1,12 +1,20 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import * as fs from 'node:fs';
 import { existsSync, mkdirSync, readdirSync, readFileSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cleanOrphans } from '@qdylora/checkpoint';
+import { cleanOrphans, temporaryName } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '@qdylora/testing/node';
-import { assertFolderFree, LOCK_FILE, lockFolder, thisProcess } from './lock-folder.ts';
+import {
+  assertFolderFree,
+  LOCK_FILE,
+  lockFolder,
+  lockFolderOn,
+  thisProcess,
+  type LockFileSystem,
+} from './lock-folder.ts';
 
 const writeLock = (folder: string, holder: object): void =>
   writeFileSync(join(folder, LOCK_FILE), JSON.stringify(holder));
@@ -98,8 +106,8 @@ describe('a folder lock', () => {
       seen.add(String(name));
     });
     lockFolder(folder);
-    // the lock itself, its first name, and the name that the dead one went by
-    await expect.poll(() => seen.size).toBeGreaterThan(2);
+    // the lock itself, and the name of its claim
+    await expect.poll(() => seen.size).toBeGreaterThan(1);
     watcher.close();
     for (const name of seen) if (name !== LOCK_FILE) mkdirSync(join(folder, name));
     expect(cleanOrphans(folder, { isAlone: true }).removed.length).toBe(seen.size - 1);
@@ -145,5 +153,101 @@ describe('a folder lock', () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'file'), '');
     expect(codeOf(() => lockFolder(join(folder, 'file')))).toBe('WRITE_FAILED');
+  });
+});
+
+/** A file system that calls `before` at each call. */
+const interrupted = (files: LockFileSystem, before: (call: string) => void): LockFileSystem =>
+  new Proxy(files, {
+    get: (target, name: keyof LockFileSystem) =>
+      name in target
+        ? (...values: never[]): unknown => {
+            before(name);
+            return (target[name] as (...all: never[]) => unknown)(...values);
+          }
+        : undefined,
+  });
+const failing = (call: keyof LockFileSystem, code: string): LockFileSystem =>
+  interrupted(fs, (name) => {
+    if (name === call) throw Object.assign(new Error(`${code}: ${call}`), { code });
+  });
+
+describe('two processes that lock a folder at the same time', () => {
+  const states: [string, (folder: string) => void][] = [
+    ['without a lock', () => {}],
+    ['with a dead lock', (folder) => writeLock(folder, { ...asJson(), boot_id: 'another boot' })],
+    ['with a lock that cannot be read', (folder) => writeFileSync(join(folder, LOCK_FILE), '')],
+  ];
+  const places: [string, LockFileSystem][] = [
+    ['hard links', fs],
+    ['no hard links', failing('linkSync', 'EPERM')],
+  ];
+  const cases = states.flatMap(([state, prepare]) =>
+    places.map(([place, files]) => ({ state, place, prepare, files })),
+  );
+
+  /** Locks a folder, with a second attempt right before call `at` of the first. Returns who holds it. */
+  const held = ({ prepare, files }: (typeof cases)[number], at: number) => {
+    const folder = temporaryFolder();
+    prepare(folder);
+    let calls = 0;
+    let second: string | undefined = 'not called';
+    const first = codeOf(() =>
+      lockFolderOn(
+        interrupted(files, () => {
+          if (calls++ === at) second = codeOf(() => lockFolderOn(files, folder));
+        }),
+        folder,
+      ),
+    );
+    return { calls, codes: [first, second], names: readdirSync(folder) };
+  };
+
+  it.each(cases)('never both hold it: $state, $place', (one) => {
+    let at = 0;
+    for (let calls = 1; at < calls; at++) {
+      const { codes, names, calls: made } = held(one, at);
+      const message = `interrupted at call ${at}`;
+      expect(codes.filter((code) => code === undefined).length, message).toBeLessThan(2);
+      for (const code of codes) expect([undefined, 'BUSY_FOLDER'], message).toContain(code);
+      if (codes.includes(undefined)) expect(names, message).toEqual([LOCK_FILE]);
+      calls = made;
+    }
+    expect(at).toBeGreaterThan(4);
+  });
+
+  it('leave the lock to the one that goes on, and a claim of a killed process holds nobody up', async () => {
+    const folder = temporaryFolder();
+    const pid = await deadPid();
+    const claim = temporaryName(join(folder, LOCK_FILE)).replace(`-${process.pid}-`, `-${pid}-`);
+    for (const text of ['', JSON.stringify({ ...asJson(), pid })]) {
+      writeFileSync(claim, text);
+      lockFolder(folder).release();
+    }
+    writeFileSync(claim, JSON.stringify(asJson()));
+    expect(() => lockFolder(folder)).toThrow(claim);
+  });
+});
+
+describe('a lock on a file system that fails', () => {
+  it.each<[keyof LockFileSystem, string]>([
+    ['writeFileSync', 'ENOSPC'],
+    ['readdirSync', 'EIO'],
+    ['readFileSync', 'EACCES'],
+    ['linkSync', 'EIO'],
+  ])('is no lock of another process: %s with %s is a WRITE_FAILED', (call, code) => {
+    const folder = temporaryFolder();
+    expect(() => lockFolderOn(failing(call, code), folder)).toThrow(
+      expect.objectContaining({ code: 'WRITE_FAILED', details: expect.objectContaining({ code }) as object }),
+    );
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('without hard links names the failure of the rename', () => {
+    const files = interrupted(failing('linkSync', 'ENOTSUP'), (name) => {
+      if (name === 'renameSync') throw Object.assign(new Error('EROFS: rename'), { code: 'EROFS' });
+    });
+    const folder = temporaryFolder();
+    expect(() => lockFolderOn(files, folder)).toThrow(/lock\.json could not be created: EROFS/);
   });
 });

@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
-import * as fs from 'node:fs';
+import { randomInt, randomUUID } from 'node:crypto';
+import * as nodeFs from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
-import { isRunning, temporaryName } from '@qdylora/checkpoint';
+import { basename, dirname, join } from 'node:path';
+import { isRunning, parseTemporaryName, temporaryName } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { makeFolder } from '../make-folder.ts';
 
@@ -31,11 +31,17 @@ export interface FolderLock {
   release(): void;
 }
 
+/** The calls that take a lock: an argument, so that a test can interrupt them or make them fail. */
+export type LockFileSystem = Pick<
+  typeof nodeFs,
+  'existsSync' | 'linkSync' | 'readdirSync' | 'readFileSync' | 'renameSync' | 'rmSync' | 'writeFileSync'
+>;
+
 /**
- * Attempts to take the lock. Two processes that find the same dead lock may each win once; after the third
- * attempt the lock is busy.
+ * Processes that claim a folder at the same time all withdraw and try again, each after its own random wait
+ * of less than 2^attempt · 4 ms: 120 ms in all, many times as long as an attempt.
  */
-const MAX_ATTEMPTS = 3;
+const MAX_ATTEMPTS = 5;
 
 /**
  * Makes this process the only one that writes checkpoints into `folder`. It takes over the lock of a process
@@ -47,17 +53,33 @@ const MAX_ATTEMPTS = 3;
  * const lock = lockFolder('runs/first');
  * try { … } finally { lock.release(); }
  */
-export function lockFolder(folder: string, self: ProcessIdentity = thisProcess()): FolderLock {
+export const lockFolder = (folder: string, self: ProcessIdentity = thisProcess()): FolderLock =>
+  lockFolderOn(nodeFs, folder, self);
+
+/** `lockFolder` with the calls of a file system. */
+export function lockFolderOn(
+  fs: LockFileSystem,
+  folder: string,
+  self: ProcessIdentity = thisProcess(),
+): FolderLock {
   const unmake = makeFolder(folder);
   try {
-    return takeLock(folder, self, unmake);
+    return takeLock(folder, { self, fs, unmake });
   } catch (error) {
     unmake();
     throw error;
   }
 }
 
-function takeLock(folder: string, self: ProcessIdentity, unmake: () => void): FolderLock {
+/** Who takes a lock, and how. */
+interface Locker {
+  readonly self: ProcessIdentity;
+  readonly fs: LockFileSystem;
+  /** Removes the folder if the lock created it. */
+  readonly unmake: () => void;
+}
+
+function takeLock(folder: string, { self, fs, unmake }: Locker): FolderLock {
   const path = join(folder, LOCK_FILE);
   const lockText = JSON.stringify({
     pid: self.pid,
@@ -66,27 +88,110 @@ function takeLock(folder: string, self: ProcessIdentity, unmake: () => void): Fo
     start_time: self.startTime,
     nonce: randomUUID(),
   });
-  let tookOver: string | null = null;
+  const release = (): void => {
+    if (readText(path) === lockText) fs.rmSync(path, { force: true });
+    unmake();
+  };
+  let rival: string | null = null;
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-    if (createAtomically(path, lockText))
-      return {
-        tookOver,
-        release: () => {
-          if (readText(path) === lockText) fs.rmSync(path, { force: true });
-          unmake();
-        },
-      };
-    const foundText = readText(path);
-    if (foundText === null) continue;
-    const holder = identityOf(foundText);
-    if (holder && mayBeRunning(holder, self)) throw busy(path, holder);
-    tookOver = holder
-      ? `took over the lock of process ${holder.pid}, which is gone`
-      : 'took over a lock that nobody can read';
-    removeDeadLock(path, foundText);
+    if (attempt > 0) sleep(randomInt(2 ** attempt * 4));
+    const outcome = claimLock(path, lockText, { self, fs });
+    if (outcome.isTaken) return { tookOver: outcome.tookOver, release };
+    rival = outcome.rival;
   }
-  throw busy(path, identityOf(readText(path) ?? ''));
+  throw busy(rival ?? path, identityOf(readText(rival ?? path) ?? ''));
 }
+
+type Outcome =
+  | { readonly isTaken: true; readonly tookOver: string | null }
+  | { readonly isTaken: false; readonly rival: string | null };
+
+/**
+ * One attempt to take the lock. The lock is first a claim: a file with a temporary name, which becomes the
+ * lock by a link or a rename, so that it appears with its full content. A process goes on only if it finds no
+ * other claim and then no lock of a running process. Of two processes at least one finds the claim of the
+ * other, or the lock that it became, so both never hold the lock, on file systems without hard links too.
+ *
+ * @throws QdyloraError BUSY_FOLDER, WRITE_FAILED
+ */
+function claimLock(path: string, lockText: string, { self, fs }: Omit<Locker, 'unmake'>): Outcome {
+  const claim = temporaryName(path);
+  try {
+    fs.writeFileSync(claim, lockText, { flag: 'wx' });
+    const rival = rivalOf(claim, path, { self, fs });
+    const found = lockTextAt(path, fs);
+    const holder = found === null ? null : identityOf(found);
+    if (holder && mayBeRunning(holder, self)) throw busy(path, holder);
+    // a holder that has released the lock since may have removed the claim as a leftover
+    const isFree = rival === null && fs.existsSync(claim);
+    if (!isFree || !publish(claim, path, { isNew: found === null, fs })) return { isTaken: false, rival };
+    return { isTaken: true, tookOver: found === null ? null : takenOver(holder) };
+  } catch (error) {
+    throw QdyloraError.isInstance(error) ? error : writeFailed(path, error);
+  } finally {
+    fs.rmSync(claim, { force: true });
+  }
+}
+
+const takenOver = (holder: ProcessIdentity | null): string =>
+  holder
+    ? `took over the lock of process ${holder.pid}, which is gone`
+    : 'took over a lock that nobody can read';
+
+/** The path of another claim whose process may be running; null without one. */
+function rivalOf(claim: string, path: string, { self, fs }: Omit<Locker, 'unmake'>): string | null {
+  const folder = dirname(path);
+  const rival = fs.readdirSync(folder).find((name) => {
+    const parts = parseTemporaryName(name);
+    if (parts?.target !== LOCK_FILE || name === basename(claim)) return false;
+    const text = lockTextAt(join(folder, name), fs);
+    if (text === null) return false; // withdrawn, or it has become the lock
+    const identity = identityOf(text);
+    if (identity) return mayBeRunning(identity, self);
+    return !parts.isOfMachine || isRunning(parts.pid); // not fully written yet
+  });
+  return rival === undefined ? null : join(folder, rival);
+}
+
+/**
+ * Turns a claim into the lock. A link refuses to replace a lock that another machine has created since, which
+ * a listing of a network folder may show late.
+ *
+ * @returns false if there is a lock by now, or the claim is gone
+ */
+function publish(
+  claim: string,
+  path: string,
+  { isNew, fs }: { readonly isNew: boolean; readonly fs: LockFileSystem },
+): boolean {
+  try {
+    if (!isNew || !linked(claim, path, fs)) fs.renameSync(claim, path);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' || code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/** Codes of `link` on a file system without hard links. */
+const NO_LINKS: readonly (string | undefined)[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
+
+/** Links a file; false if the file system has no hard links. */
+function linked(from: string, to: string, fs: LockFileSystem): boolean {
+  try {
+    fs.linkSync(from, to);
+    return true;
+  } catch (error) {
+    if (NO_LINKS.includes((error as NodeJS.ErrnoException).code)) return false;
+    throw error;
+  }
+}
+
+/** Blocks the thread, as all calls of a lock do. */
+const sleep = (milliseconds: number): void => {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+};
 
 /**
  * Checks that this process could lock `folder`, and changes nothing.
@@ -125,46 +230,6 @@ function mayBeRunning(holder: ProcessIdentity, self: ProcessIdentity): boolean {
   return holder.startTime === null || now === null || holder.startTime === now;
 }
 
-/** Creates a file that appears with its full content; false if the file exists. */
-function createAtomically(path: string, text: string): boolean {
-  const temporary = temporaryName(path);
-  try {
-    fs.writeFileSync(temporary, text, { flag: 'wx' });
-    fs.linkSync(temporary, path);
-    return true;
-  } catch (error) {
-    const { code } = error as { code?: string };
-    // it exists, or its holder has cleared our temporary file as a leftover
-    if (code === 'EEXIST' || code === 'ENOENT') return false;
-    // a file system without hard links
-    if (code === 'EPERM' || code === 'ENOTSUP' || code === 'ENOSYS') return createExclusively(path, text);
-    throw writeFailed(path, error);
-  } finally {
-    fs.rmSync(temporary, { force: true });
-  }
-}
-
-function createExclusively(path: string, text: string): boolean {
-  try {
-    fs.writeFileSync(path, text, { flag: 'wx' });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Removes a dead lock, unless another process has replaced it meanwhile. */
-function removeDeadLock(path: string, dead: string): void {
-  const aside = temporaryName(path);
-  try {
-    fs.renameSync(path, aside);
-    if (readText(aside) !== dead) fs.linkSync(aside, path);
-  } catch {
-    /* another process was quicker; the next attempt reads its lock */
-  }
-  fs.rmSync(aside, { force: true });
-}
-
 function identityOf(text: string): ProcessIdentity | null {
   try {
     const { pid, host, boot_id: bootId, start_time: startTime } = JSON.parse(text) as Record<string, unknown>;
@@ -177,9 +242,20 @@ function identityOf(text: string): ProcessIdentity | null {
   }
 }
 
-function readText(path: string): string | null {
+/** The text of a lock or a claim; null if there is none. @throws errors of the file system */
+function lockTextAt(path: string, fs: LockFileSystem): string | null {
   try {
     return fs.readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+/** The text of a file; null if it cannot be read. */
+function readText(path: string): string | null {
+  try {
+    return nodeFs.readFileSync(path, 'utf8');
   } catch {
     return null;
   }
