@@ -52,10 +52,15 @@ export function momentOptimizer(parameters: readonly Parameter[], rule: MomentRu
   const table = rateTable(states.factors);
   const repeated = repeatedUpdate();
   const ops: UpdateOps = { parameters, rule, states, maps, table, repeated };
-  const dispose = (): void => {
-    repeated.dispose();
+  let isPrepared = false;
+  const releaseConstants = (): void => {
     table.dispose();
     maps.release();
+  };
+  const dispose = (): void => {
+    isPrepared = false;
+    repeated.dispose();
+    releaseConstants();
     states.dispose();
     counter.load({ rows: [], rest: 0 }); // a new state is bias-corrected from the start
   };
@@ -68,10 +73,16 @@ export function momentOptimizer(parameters: readonly Parameter[], rule: MomentRu
     gradients: states.gradients,
     resident: states.resident,
     prepare(backend) {
-      states.prepare(backend);
-      // allocated here, so that a step cannot run out of memory halfway; every step needs the same arrays
-      table.prepare(backend);
-      if (hasCodes) maps.on(backend);
+      try {
+        // allocated here, so that a step cannot run out of memory halfway; every step needs the same arrays
+        table.prepare(backend);
+        if (hasCodes) maps.on(backend);
+        states.prepare(backend);
+        isPrepared = true;
+      } catch (error) {
+        if (!isPrepared) releaseConstants(); // a second backend is refused, and the first one is kept
+        throw error;
+      }
     },
     step(update) {
       checkUpdate(parameters, update);

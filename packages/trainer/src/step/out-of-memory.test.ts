@@ -66,6 +66,30 @@ async function refusal(work: () => Promise<unknown>): Promise<unknown> {
 }
 
 describe.each(OPTIMIZER_NAMES)('where memory runs out with %s', (name) => {
+  it('at any allocation of prepare, nothing stays allocated, and the call can be repeated', () => {
+    const { memory, parameters, optimizer } = tinyStep(name);
+    const { backend } = memory;
+    const { liveBytes } = backend.memory.usage();
+    const before = memory.allocations;
+    optimizer.prepare(backend);
+    const allocations = memory.allocations - before;
+    optimizer.dispose();
+    for (let call = 1; call <= allocations; call++) {
+      memory.failAt(memory.allocations + call);
+      expect(() => optimizer.prepare(backend), `allocation ${call}`).toThrow(InsufficientMemoryError);
+      expect(backend.memory.usage().liveBytes, `allocation ${call}`).toBe(liveBytes);
+      expect(
+        parameters.some(({ needsGradient }) => needsGradient),
+        `allocation ${call}`,
+      ).toBe(false);
+    }
+    memory.failAt(null);
+    optimizer.prepare(backend);
+    expect(optimizer.state().counts).toEqual({ rows: [], rest: 0 });
+    optimizer.dispose();
+    expect(backend.memory.usage().liveBytes).toBe(liveBytes);
+  });
+
   it(
     'at any allocation of the first step, it is an InsufficientMemoryError, nothing leaks, no weight, ' +
       'state or counter has changed, and the next try computes the same bits',
