@@ -1,16 +1,10 @@
 import { badArgument, isSize, QdyloraError } from '@qdylora/contract';
+import type { ActivePart } from '@qdylora/tensor';
 
-/** Consecutive tokens of a pass at one rank: from the end of the previous part up to token `until`. */
-export interface RankPart {
-  readonly until: number;
-  /** Number of rows of A and B in use. */
-  readonly rank: number;
-  /** First row of A and B that gets a gradient from these tokens. */
-  readonly trainFrom: number;
+/** A part of a pass as the ops of an adapted layer get it: with the layer's factor at its rank. */
+export interface RankPart extends ActivePart {
   /** Multiplies `scale`. */
   readonly factor: number;
-  /** Weight of these tokens in the gradients of A and B; default 1. The gradient of x is not weighted. */
-  readonly weight?: number;
 }
 
 /**

@@ -2,14 +2,24 @@ import type { ActiveRank } from '@qdylora/tensor';
 import type { RankSet } from './rank-set.ts';
 
 /**
- * The rows that a step at rank b trains. `prefix`: rows 0 … b−1. `newest_block`: only the rows that b adds to
- * the next smaller listed rank; all other rows keep their bits.
+ * Which rows of the adapter matrices a step of `train` at rank b changes:
+ *
+ * | rule           | rows with a gradient         | rows that the optimizer updates |
+ * | -------------- | ---------------------------- | ------------------------------- |
+ * | `prefix`       | 0 … b−1, all rows of rank b  | 0 … maxRank−1                   |
+ * | `newest_block` | s … b−1, the newest rows     | s … b−1                         |
+ *
+ * s is the next smaller rank of the list, 0 for the smallest. With `prefix` the rows from b on have gradient
+ * 0 in such a step: their moments decay, and momentum and weight decay still move them. With `newest_block`
+ * all other rows and their moments keep their bits. `trainStep`, with either rule, updates only the rows with
+ * a gradient.
  */
 export type UpdateRule = 'prefix' | 'newest_block';
+
 /** Every `UpdateRule`, for checks and messages. */
 export const UPDATE_RULES: readonly UpdateRule[] = ['prefix', 'newest_block'];
 
-/** First row that a step at `rank` trains. */
+/** First row that gets a gradient in a step at `rank`. */
 export const trainFrom = (rule: UpdateRule, ranks: RankSet, rank: number): number =>
   rule === 'newest_block' ? ranks.blockStart(rank) : 0;
 
@@ -28,8 +38,8 @@ export function trainedRows({
 }
 
 /**
- * The rows of every adapter matrix that the optimizer may touch after passes at `passRanks`: ascending
- * and disjoint.
+ * The rows of every adapter matrix that the optimizer updates after passes at `passRanks`: ascending and
+ * disjoint. With `prefix` these are all rows, at any ranks.
  */
 export function updatedRows(
   rule: UpdateRule,

@@ -4,8 +4,7 @@ import type { Recorder } from '../autograd/tape.ts';
 import type { ComputeDtype } from '../ops/products/linear.ts';
 
 /**
- * Consecutive tokens of a pass at one rank, from the end of the previous part to `until`. `weight` scales the
- * gradients of the adapters from these tokens; default 1.
+ * Consecutive tokens of a pass at one rank: from the end of the previous part up to token `until`, exclusive.
  */
 export interface ActivePart {
   readonly until: number;
@@ -13,6 +12,7 @@ export interface ActivePart {
   readonly rank: number;
   /** First row of A and B that gets a gradient: 0 (all of the prefix), or the start of the newest block. */
   readonly trainFrom: number;
+  /** Weight of these tokens in the gradients of A and B; default 1. The gradient of x is not weighted. */
   readonly weight?: number;
 }
 
