@@ -65,19 +65,21 @@ function countBadStep(run: TrainingRun, { nonFinite, loss, gradNorm }: StepOutco
   const finding =
     nonFinite === 'state' ? 'the optimizer state is not finite' : `loss ${loss}, gradient norm ${gradNorm}`;
   run.warn('NON_FINITE_LOSS', `step ${progress.step} was skipped: ${finding}`);
-  if (progress.badInARow < options.maxBadSteps) return;
+  const badSteps = progress.badInARow;
+  if (badSteps < options.maxBadSteps) return;
+  progress.badInARow = 0; // a run that resumes from here may have as many again
   const isStateBad = nonFinite === 'state';
   // with a bad loss or gradient, weights and state are those of the last update, which a checkpoint keeps
   if (isStateBad) run.isSavable = false;
   throw new QdyloraError('NON_FINITE_LOSS', {
     where: 'train',
     problem:
-      `${progress.badInARow} steps in a row had a loss, gradient or optimizer state that is not finite ` +
+      `${badSteps} steps in a row had a loss, gradient or optimizer state that is not finite ` +
       `(step ${progress.step}: ${finding})`,
     nextStep: isStateBad ? resumeEarlier(run) : 'Use a smaller learning_rate or max_grad_norm.',
     details: {
       step: progress.step,
-      badSteps: progress.badInARow,
+      badSteps,
       // read late: the last step may be saved after this error is made
       get checkpoint() {
         return keeper?.newest ?? null;

@@ -63,6 +63,14 @@ describe('steps without a finite loss', () => {
     expect(restored).toEqual(numbersOf(whole.adapted.parameters()));
   });
 
+  it('may be as many again after the run was resumed', async () => {
+    const save = { folder: temporaryFolder(), every: null };
+    const part = { totalSteps: 9, maxBadSteps: 3, save };
+    await failureOf(train(poisoned((step) => step >= 2, part)));
+    const resumed = poisoned((step) => step < 7, { ...part, resume: 'latest' });
+    expect((await train(resumed).result).skippedSteps).toBe(5);
+  });
+
   it('end the run without a save if the weights are not finite either', async () => {
     const folder = temporaryFolder();
     const options = tinyOptions({ totalSteps: 9, maxBadSteps: 2, save: { folder, every: 2 }, adapter: {} });
