@@ -25,7 +25,7 @@ type ChatLogprobs = {
 /** Begins the answers to a request of `/v1/chat/completions`. @throws as `beginChoices` */
 export function beginChatCompletion(service: Service, request: ChatRequest, life: RequestLife): Completion {
   const model = service.models.find(request.model);
-  const { prompt, callMarkers, readsCalls } = promptOf(model, request);
+  const { prompt, callMarkers, openCallReader } = promptOf(model, request);
   const topCount = request.logprobs ? (request.top_logprobs ?? 0) : null;
   const room = service.contextTokens - prompt.length;
   const choices = beginChoices(service, [prompt], {
@@ -42,7 +42,7 @@ export function beginChatCompletion(service: Service, request: ChatRequest, life
   });
   const { tokenizer } = model.adapter;
   const answerOf = ({ events }: Choice): AsyncIterable<ChatEvent> =>
-    readChatAnswer(events, { reader: readsCalls(), newId: service.newId });
+    readChatAnswer(events, { reader: openCallReader(), newId: service.newId });
   const envelope = { id: `chatcmpl-${service.newId()}`, created: service.clock(), model: model.id };
   const logprobsOf = (tokens: readonly WrittenToken[]): ChatLogprobs | null =>
     topCount === null ? null : chatLogprobs(tokens, tokenizer);
@@ -155,7 +155,7 @@ interface ChatPrompt {
   /** Special tokens that the reader looks for. */
   readonly callMarkers: readonly string[];
   /** A reader for one answer; null where none is to be found, or the template shows no format. */
-  readsCalls(): ToolCallReader | null;
+  openCallReader(): ToolCallReader | null;
 }
 
 /** @throws ApiError 400 where the prompt cannot show all that the request has, or its template refuses it */
@@ -187,7 +187,7 @@ function writtenPrompt(
         template.render(messages, { addGenerationPrompt: true, tools: request.exactTools }),
       ),
       callMarkers: format ? CALL_MARKERS[format] : [],
-      readsCalls: () => format && createToolCallReader(format, names),
+      openCallReader: () => format && createToolCallReader(format, names),
     };
   }
   const [{ role }] = request.messages;
@@ -199,7 +199,7 @@ function writtenPrompt(
         `(got ${messages.length > 1 ? `${messages.length} messages` : role}).`,
       'messages',
     );
-  return { prompt: style.encode(messages), callMarkers: [], readsCalls: () => null };
+  return { prompt: style.encode(messages), callMarkers: [], openCallReader: () => null };
 }
 
 const chatLogprobs = (tokens: readonly WrittenToken[], tokenizer: Tokenizer): ChatLogprobs => {

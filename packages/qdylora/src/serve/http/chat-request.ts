@@ -1,6 +1,6 @@
-import type { ChatMessage } from '@qdylora/data';
+import { parseExactJson, type ChatMessage } from '@qdylora/data';
 import * as z from 'zod';
-import { exactObject } from './exact-json.ts';
+import { callArguments } from './exact-json.ts';
 import type { JsonBody } from './guards.ts';
 import { checkBody, IDLE_FIELDS, onlyFalse, onlyInStream, SAMPLING_FIELDS } from './request-fields.ts';
 
@@ -14,7 +14,7 @@ const toolCall = z.looseObject({
   function: z.looseObject({
     name: z.string(),
     arguments: z.string().transform((text, context) => {
-      const fields = exactObject(text);
+      const fields = callArguments(text);
       if (fields) return fields;
       context.addIssue('the arguments of a call are an object, as JSON text');
       return z.NEVER;
@@ -103,7 +103,7 @@ export interface ChatRequest extends z.output<typeof chatRequest> {
 export function readChatRequest({ value, text }: JsonBody): ChatRequest {
   const request = checkBody(chatRequest, value);
   const isExact = request.tools || request.messages.some(({ tool_calls: calls }) => calls);
-  const exact = isExact ? exactObject(text)! : null;
+  const exact = isExact ? (parseExactJson(text) as Fields) : null;
   const exactMessages = exact?.get('messages') as readonly Fields[] | undefined;
   return {
     ...request,

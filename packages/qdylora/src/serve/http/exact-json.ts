@@ -16,11 +16,11 @@ export function hasFewLevels(json: string): boolean {
 }
 
 /**
- * The object that a JSON text holds, with the order of its keys and all digits of its whole numbers, as
- * training reads them. A blank text and `null` are an empty object, and a text within the text is read too,
- * since clients send these for the arguments of a call. Null where the text holds no object.
+ * The arguments of a tool call, from their JSON text, with the order of their keys and all digits of their
+ * whole numbers, as training reads them. Clients also send a blank text or `null` for no arguments, and JSON
+ * text within a JSON string. Null where the text holds no object.
  */
-export function exactObject(text: string): ReadonlyMap<string, unknown> | null {
+export function callArguments(text: string): ReadonlyMap<string, unknown> | null {
   if (text.trim() === '') return new Map();
   if (!hasFewLevels(text)) return null;
   let plain: unknown;
@@ -30,7 +30,7 @@ export function exactObject(text: string): ReadonlyMap<string, unknown> | null {
     return null;
   }
   if (plain === null) return new Map();
-  if (typeof plain === 'string') return exactObject(plain);
+  if (typeof plain === 'string') return callArguments(plain);
   const isObject = typeof plain === 'object' && !Array.isArray(plain);
   return isObject ? (parseExactJson(text) as ReadonlyMap<string, unknown>) : null;
 }
