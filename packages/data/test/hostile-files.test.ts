@@ -145,7 +145,7 @@ describe('a template with Jinja that is not known here is refused with the place
     [
       'a statement',
       'text\n{% for m in messages %}\n{% include "other" %}{% endfor %}',
-      'BAD_CONFIG',
+      'UNSUPPORTED',
       /cannot be read at line 3, column 1 \(\{% include "other" %\}\): Unknown statement type: include/,
     ],
     [

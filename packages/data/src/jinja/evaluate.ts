@@ -3,12 +3,24 @@ import { applyFilter } from './filters.ts';
 import { markedSum, Markup, withoutMark } from './python/markup.ts';
 import { operate, operateOnOne } from './python/operators.ts';
 import type { Scope } from './scope.ts';
-import type { Argument, Binary, Call, Expression, FilterName, Member, Slice } from './syntax.ts';
+import type {
+  Argument,
+  Binary,
+  Call,
+  ComparisonChain,
+  Expression,
+  FilterName,
+  Identifier,
+  Member,
+  Slice,
+  TestExpression,
+} from './nodes.ts';
 import { testNamed } from './tests.ts';
 import { DICT_METHODS, LIST_METHODS, TEXT_METHODS } from './python/methods.ts';
 import {
   integerOf,
   isTrue,
+  iterated,
   itemsOf,
   kindOf,
   nameOf,
@@ -101,12 +113,10 @@ function evaluateNode(node: Expression, scope: Scope): Value | Markup {
       const value = evaluateFilter(operandOf(node.operand, name, LENIENT_FILTERS, scope), node.filter, scope);
       return name === 'safe' ? new Markup(value as string) : value;
     }
-    case 'TestExpression': {
-      const test = testNamed(node.test.value);
-      const { step } = scope.rendering.budget;
-      const operand = operandOf(node.operand, node.test.value, LENIENT_TESTS, scope);
-      return test(operand, undefined, step) !== node.negate;
-    }
+    case 'ComparisonChain':
+      return evaluateChain(node, scope);
+    case 'TestExpression':
+      return evaluateTest(node, scope);
     case 'SelectExpression':
       return isTrue(evaluate(node.test, scope)) ? evaluateMarked(node.lhs, scope) : undefined;
     case 'Ternary':
@@ -127,15 +137,7 @@ function dictOf(entries: ReadonlyMap<Expression, Expression>, scope: Scope): Dic
   return dict;
 }
 
-const ORDERS = new Set(['<', '<=', '>', '>=']);
-
 function evaluateBinary({ operator, left, right }: Binary, scope: Scope): Value | Markup {
-  if (isOrder(left) && ORDERS.has(operator.value)) {
-    // a < b < c is a < b and b < c, as in Python
-    if (!isTrue(evaluate(left, scope))) return false;
-    const middle = evaluate(left.right, scope);
-    return operate(operator.value, middle, evaluate(right, scope), scope.rendering.budget.step);
-  }
   if (operator.value === '+') return sum(evaluateMarked(left, scope), evaluateMarked(right, scope), scope);
   const first = evaluate(left, scope);
   if (operator.value === 'and') return isTrue(first) ? evaluate(right, scope) : first;
@@ -143,11 +145,29 @@ function evaluateBinary({ operator, left, right }: Binary, scope: Scope): Value 
   return operate(operator.value, first, evaluate(right, scope), scope.rendering.budget.step);
 }
 
+function evaluateChain({ first, others }: ComparisonChain, scope: Scope): boolean {
+  let left = evaluate(first, scope);
+  for (const { operator, operand } of others) {
+    const right = evaluate(operand, scope);
+    if (!isTrue(operate(operator.value, left, right, scope.rendering.budget.step))) return false;
+    left = right;
+  }
+  return true;
+}
+
 const sum = (left: Value | Markup, right: Value | Markup, { rendering: { budget } }: Scope): Value | Markup =>
   markedSum(left, right) ?? operate('+', withoutMark(left), withoutMark(right), budget.step);
 
-const isOrder = (node: Expression): node is Binary =>
-  node.type === 'BinaryExpression' && ORDERS.has((node as Binary).operator.value);
+/** `operand is test`, or `is not` */
+function evaluateTest({ operand, negate, test }: TestExpression, scope: Scope): boolean {
+  const name = test.type === 'Identifier' ? test.value : (test.callee as Identifier).value;
+  const isPassed = testNamed(name);
+  const value = operandOf(operand, name, LENIENT_TESTS, scope);
+  const { positional, named } =
+    test.type === 'Identifier' ? NO_ARGUMENTS : evaluateArguments(test.args, scope);
+  if (named.size > 0) throw new UnknownJinja(`Unknown argument of the test ${name}`);
+  return isPassed(value, positional, scope.rendering.budget.step) !== negate;
+}
 
 /** `operand | filter` */
 export function evaluateFilter(operand: Value, filter: FilterName, scope: Scope): Value {
@@ -193,7 +213,7 @@ export function evaluateArguments(args: readonly Argument[], scope: Scope): Call
 }
 
 function spreadItems(value: Value): readonly Value[] {
-  const items = itemsOf(value);
+  const items = iterated(value);
   if (!items) throw new Error(`Argument after * must be a list, not ${nameOf(value)}`);
   return items;
 }

@@ -2,21 +2,40 @@ import { bindArguments } from './python/arguments.ts';
 import type { Budget } from './budget.ts';
 import { jsonText } from './python/json-text.ts';
 import { ExactNumber } from '../rows/json/exact-number.ts';
-import { numberText } from './python/compare-numbers.ts';
 import { compareValues, negated } from './python/operators.ts';
-import { capitalized, parsedNumber, pythonText, stripped, titledWords } from './python/python-text.ts';
+import {
+  capitalized,
+  LINE_END,
+  parsedNumber,
+  pythonText,
+  stripped,
+  titledWords,
+} from './python/python-text.ts';
 import { pythonRegex } from './python/python-regex.ts';
-import { testNamed } from './tests.ts';
+import {
+  countOf,
+  extreme,
+  first,
+  itemsIfAny,
+  join,
+  listOf,
+  map,
+  reverse,
+  select,
+  selectByAttribute,
+  sequence,
+  sort,
+  sum,
+  unique,
+} from './sequence-filters.ts';
 import { dictItems, replaced } from './python/methods.ts';
 import {
   integerOf,
   isTrue,
-  iterated,
   itemsOf,
-  kindOf,
+  Iterator,
   nameOf,
   numberOf,
-  Namespace,
   PythonFloat,
   textOf,
   UnknownJinja,
@@ -65,16 +84,24 @@ const FILTERS: ReadonlyMap<string, Filter> = new Map([
   ['default', defaultValue],
   ['d', defaultValue],
   ['list', filter((operand) => [...sequence(operand, 'list')])],
-  ['first', filter((operand) => sequence(operand, 'first')[0])],
-  ['last', filter((operand) => sequence(operand, 'last').at(-1))],
+  ['first', filter(first)],
+  ['last', filter((operand) => listOf(operand, 'last').at(-1))],
   ['reverse', filter(reverse)],
   ['sort', filter(sort, 'reverse', 'case_sensitive', 'attribute')],
   ['unique', filter(unique, 'case_sensitive')],
   ['join', filter(join, 'd')],
   ['map', filter(map, 'attribute', 'default')],
+  ['select', filter((...args) => select(true, ...args), 'test', 'argument')],
+  ['reject', filter((...args) => select(false, ...args), 'test', 'argument')],
   ['selectattr', filter((...args) => selectByAttribute(true, ...args), 'attribute', 'test', 'argument')],
   ['rejectattr', filter((...args) => selectByAttribute(false, ...args), 'attribute', 'test', 'argument')],
-  ['items', filter((operand) => (operand === undefined ? [] : dictItems(mapping(operand, 'items'))))],
+  ['sum', filter(sum, 'attribute', 'start')],
+  ['min', filter((operand, args) => extreme(-1, operand, args), 'case_sensitive', 'attribute')],
+  ['max', filter((operand, args) => extreme(1, operand, args), 'case_sensitive', 'attribute')],
+  [
+    'items',
+    filter((operand) => new Iterator(operand === undefined ? [] : dictItems(mapping(operand, 'items')))),
+  ],
   ['dictsort', filter(dictsort, 'case_sensitive', 'by', 'reverse')],
   ['tojson', filter(tojson, 'ensure_ascii', 'indent', 'separators', 'sort_keys')],
 ]);
@@ -102,33 +129,15 @@ function filterArguments(args: CallArguments, parameters: readonly string[], nam
   }
 }
 
-/** The items of an operand. @throws Error if the operand of the filter is not iterable. */
-function sequence(operand: Value, name: string): readonly Value[] {
-  const items = iterated(operand);
-  if (!items) throw new Error(`the filter ${name} takes a list, not ${nameOf(operand)}`);
-  return items;
-}
-
-/** The items of an operand of map, selectattr or rejectattr: none of `None`, as in Jinja. */
-const itemsIfAny = (operand: Value, name: string): readonly Value[] =>
-  isTrue(operand) ? sequence(operand, name) : [];
-
 function mapping(operand: Value, name: string): Dict {
   if (operand instanceof Map) return operand as Dict;
   throw new Error(`the filter ${name} takes a mapping, not ${nameOf(operand)}`);
-}
-
-function countOf(operand: Value): number {
-  return operand instanceof Map ? operand.size : sequence(operand, 'length').length;
 }
 
 function trim(operand: Value, [characters]: readonly Value[], { step }: Budget): Value {
   const text = pythonText(operand, step);
   return stripped(text, 'strip', characters == null ? null : textOf(characters, 'trim'));
 }
-
-/** Line ends, as in `str.splitlines`. */
-const LINE_END = /\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/;
 
 function indent(
   operand: Value,
@@ -169,7 +178,10 @@ function regexReplace(
 function int(operand: Value, [otherwise = 0]: readonly Value[]): Value {
   if (operand instanceof ExactNumber) return operand;
   const number = readNumber(operand);
-  return number === null ? otherwise : wholeNumber(number);
+  if (number === null || Number.isNaN(number)) return otherwise;
+  if (Number.isFinite(number)) return wholeNumber(number);
+  if (typeof operand === 'string') return otherwise;
+  throw new Error('an infinite number is no whole number');
 }
 
 function float(operand: Value, [otherwise = new PythonFloat(0)]: readonly Value[]): Value {
@@ -189,79 +201,16 @@ function abs(operand: Value): Value {
   return operand instanceof PythonFloat ? new PythonFloat(Math.abs(number)) : Math.abs(number);
 }
 
-function reverse(operand: Value): Value {
-  const reversed = [...sequence(operand, 'reverse')].reverse();
-  return typeof operand === 'string' ? reversed.join('') : reversed;
-}
-
-function sort(operand: Value, [isReversed, isCaseSensitive, attribute]: readonly Value[]): Value {
-  const sign = isTrue(isReversed) ? -1 : 1;
-  const key = attribute == null ? (item: Value): Value => item : attributeOf(attribute);
-  return [...sequence(operand, 'sort')].sort(
-    (a, b) => sign * compareValues(key(a), key(b), isTrue(isCaseSensitive)),
-  );
-}
-
-function unique(operand: Value, [isCaseSensitive]: readonly Value[], { step }: Budget): Value {
-  const keys = new Set<string>();
-  return sequence(operand, 'unique').filter((item) => {
-    const digits = numberText(item);
-    const folded = typeof item === 'string' && !isTrue(isCaseSensitive) ? item.toLowerCase() : item;
-    const key = digits === null ? `${kindOf(item)} ${pythonText(folded, step)}` : `number ${digits}`;
-    return keys.size < keys.add(key).size;
-  });
-}
-
-function join(operand: Value, [separator = '']: readonly Value[], { step, size }: Budget): Value {
-  const between = pythonText(separator, step);
-  const texts = sequence(operand, 'join').map((item) => pythonText(item, step));
-  size(
-    texts.reduce((sum, text) => sum + text.length + between.length, 0),
-    'text',
-  );
-  return texts.join(between);
-}
-
-function map(operand: Value, [attribute, otherwise]: readonly Value[]): Value {
-  if (attribute === undefined) throw new UnknownJinja('Unknown argument of the filter map: no attribute');
-  const valueOf = attributeOf(attribute);
-  return itemsIfAny(operand, 'map').map(
-    (item) => valueOf(item) ?? (valueOf(item) === null ? null : otherwise),
-  );
-}
-
 /** `map('upper')` applies a filter to each item, with the other arguments; `map(attribute='name')` reads. */
 function mapByFilter(operand: Value, { positional, named }: CallArguments, budget: Budget): Value {
   const [name, ...rest] = positional;
   const filterName = textOf(name, 'the name of a filter');
-  return itemsIfAny(operand, 'map').map((item) => {
-    budget.step(1);
-    return applyFilter(item, filterName, { positional: rest, named }, budget);
-  });
-}
-
-function selectByAttribute(
-  isSelecting: boolean,
-  operand: Value,
-  [attribute, testName, argument]: readonly Value[],
-  { step }: Budget,
-): Value {
-  const valueOf = attributeOf(attribute);
-  const test = testName === undefined ? isTrue : testNamed(textOf(testName, 'the name of a test'));
-  return itemsIfAny(operand, isSelecting ? 'selectattr' : 'rejectattr').filter(
-    (item) => test(valueOf(item), argument, step) === isSelecting,
+  return new Iterator(
+    itemsIfAny(operand, 'map').map((item) => {
+      budget.step(1);
+      return applyFilter(item, filterName, { positional: rest, named }, budget);
+    }),
   );
-}
-
-/** Reads an attribute by its path: `function.name`, `0`. */
-function attributeOf(path: Value): (item: Value) => Value {
-  const names = typeof path === 'number' ? [String(path)] : textOf(path, 'an attribute').split('.');
-  return (item) =>
-    names.reduce<Value>((value, name) => {
-      if (value instanceof Map) return (value as Dict).get(name);
-      if (value instanceof Namespace) return value.entries.get(name);
-      return /^\d+$/.test(name) ? itemsOf(value)?.[Number(name)] : undefined;
-    }, item);
 }
 
 function dictsort(operand: Value, [isCaseSensitive, by = 'key', isReversed]: readonly Value[]): Value {

@@ -19,6 +19,9 @@ it.each([
   '{% macro f(a=tools) %}{% endmacro %}',
   '{{ f(a=tools, **b) }}',
   '{% call f(tools) %}{% endcall %}',
+  '{{ 1 is in tools }}{{ 1 is divisibleby(2) }}',
+  '{{ 1 < 2 < tools }}',
+  '{% with a = tools %}{% endwith %}',
 ])('%s reads the variable', (source) => {
   expect(readsTools(source)).toBe(true);
 });
@@ -31,6 +34,7 @@ it.each([
   '{% macro tools(a) %}{% endmacro %}',
   '{% macro f(tools) %}{% endmacro %}',
   '{{ f(tools=1) }}',
+  '{% with tools = 1 %}{% endwith %}{{ 1 is tools }}',
 ])('%s only mentions its name', (source) => {
   expect(readsTools(source)).toBe(false);
 });

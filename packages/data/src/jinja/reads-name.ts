@@ -1,4 +1,4 @@
-import type { Expression, FilterName, Node, Parameter } from './syntax.ts';
+import type { Expression, FilterName, Node, Parameter } from './nodes.ts';
 
 /**
  * Whether a part of a template reads a variable anywhere. `message.tools`, `message['tools']` and
@@ -27,7 +27,11 @@ function valuesOf(node: Exclude<Node | Parameter, { type: 'Identifier' }>): read
     case 'FilterStatement':
       return [argumentsOf(node.filter), node.body];
     case 'TestExpression':
-      return [node.operand];
+      return [node.operand, argumentsOf(node.test)];
+    case 'With':
+      return [node.values, node.body];
+    case 'ComparisonChain':
+      return [node.first, ...node.others.map(({ operand }) => operand)];
     case 'Set':
       return [ownerOf(node.assignee), node.value, node.body];
     case 'For':

@@ -15,7 +15,8 @@ import type {
   Program,
   SetStatement,
   Statement,
-} from './syntax.ts';
+  With,
+} from './nodes.ts';
 import {
   isTrue,
   iterated,
@@ -27,7 +28,7 @@ import {
   type TemplateFunction,
   type Value,
 } from './python/values.ts';
-import { namespace } from './namespace.ts';
+import { dict, namespace } from './namespace.ts';
 
 /** Names that every template knows. */
 const GLOBALS: Readonly<Record<string, Value>> = {
@@ -37,6 +38,7 @@ const GLOBALS: Readonly<Record<string, Value>> = {
   True: true,
   False: false,
   None: null,
+  dict,
   namespace,
 };
 
@@ -127,6 +129,8 @@ function textOfStatement(statement: Statement, scope: Scope): string {
       return '';
     case 'CallStatement':
       return renderCallBlock(statement, scope);
+    case 'With':
+      return renderWith(statement, scope);
     case 'FilterStatement': {
       const text = renderBlock(statement.body, scope.inner());
       return rendering.leaving ? '' : pythonText(evaluateFilter(text, statement.filter, scope), step);
@@ -190,7 +194,14 @@ function loopState(items: readonly Value[], i: number): Value {
     ['depth0', 0],
     ['previtem', items[i - 1]],
     ['nextitem', items[i + 1]],
+    ['cycle', ({ positional }: CallArguments) => cycled(positional, i)],
   ]);
+}
+
+/** `loop.cycle(…)`: the values in turn. */
+function cycled(values: readonly Value[], i: number): Value {
+  if (values.length === 0) throw new Error('loop.cycle() takes at least one value');
+  return values[i % values.length];
 }
 
 function runSet({ assignee, value, body }: SetStatement, scope: Scope): void {
@@ -245,6 +256,16 @@ function renderCallBlock({ call, callerArgs, body }: CallStatement, scope: Scope
   return pythonText(value, scope.rendering.budget.step);
 }
 
+/** The values see only the names around the block. */
+function renderWith({ targets, values, body }: With, scope: Scope): string {
+  const inside = scope.inner();
+  const assigned = values.map((value) => evaluateMarked(value, scope));
+  targets.forEach((target, i) => {
+    assign(target, assigned[i], inside);
+  });
+  return renderBlock(body, inside);
+}
+
 interface MacroBody {
   readonly parameters: readonly Parameter[];
   readonly body: readonly Statement[];
@@ -256,7 +277,7 @@ function macroFunction(callable: string, { parameters, body }: MacroBody, scope:
     parameter.type === 'Identifier' ? parameter.value : parameter.key.value,
   );
   const takes = (name: string): boolean => readsName(body, name);
-  const [takesPositional, takesNamed] = [takes('varargs'), takes('kwargs')];
+  const [takesPositional, takesNamed, takesCaller] = ['varargs', 'kwargs', 'caller'].map(takes);
   return (args) => {
     const inside = scope.inner();
     const { positional, named } = args;
@@ -267,7 +288,9 @@ function macroFunction(callable: string, { parameters, body }: MacroBody, scope:
     const taken: CallArguments = {
       positional: takesPositional ? positional.slice(0, names.length) : positional,
       named: new Map(
-        [...named].filter(([name]) => names.includes(name) || (!takesNamed && name !== 'caller')),
+        [...named].filter(([name]) =>
+          name === 'caller' ? !takesCaller || names.includes(name) : names.includes(name) || !takesNamed,
+        ),
       ),
     };
     const values = bindArguments(taken, names, callable);

@@ -1,7 +1,7 @@
 import type { Budget } from './budget.ts';
 import type { Markup } from './python/markup.ts';
 import type { Value } from './python/values.ts';
-import type { Node } from './syntax.ts';
+import type { Node } from './nodes.ts';
 
 /** One rendering of a template. */
 export interface Rendering {

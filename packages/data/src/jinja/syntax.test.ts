@@ -22,7 +22,7 @@ function shapeOf(node: unknown): unknown {
   return { [type ?? '?']: Object.fromEntries(entries) };
 }
 
-it('@huggingface/jinja parses every construct into the nodes that the evaluator reads', () => {
+it('the parser makes of every construct the nodes that the evaluator reads', () => {
   expect(shapeOf(readProgram(readTokens(EVERYTHING)))).toMatchSnapshot();
 });
 

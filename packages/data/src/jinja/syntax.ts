@@ -1,172 +1,24 @@
-import { parse, tokenize } from '@huggingface/jinja';
-import { trimBlocks } from './trim-blocks.ts';
+import { tokenize } from '@huggingface/jinja';
+import type { Program } from './nodes.ts';
+import { parseProgram } from './parser/parse-program.ts';
+import type { Token } from './parser/token-cursor.ts';
+import { plainSource } from './plain-source.ts';
 
-/**
- * The syntax tree that @huggingface/jinja 0.5.11 parses a template into. The package exports its parser, not
- * the types of its nodes, so they are declared here; `syntax.test.ts` fails when a node changes.
- */
-export interface Program {
-  readonly type: 'Program';
-  readonly body: readonly Statement[];
-}
-
-export type Statement =
-  | Expression
-  | If
-  | For
-  | SetStatement
-  | Macro
-  | CallStatement
-  | FilterStatement
-  | { readonly type: 'Break' | 'Continue' | 'Comment' };
-
-export interface If {
-  readonly type: 'If';
-  readonly test: Expression;
-  readonly body: readonly Statement[];
-  readonly alternate: readonly Statement[];
-}
-
-export interface For {
-  readonly type: 'For';
-  readonly loopvar: Expression;
-  /** `for x in list if test` has a selection here. */
-  readonly iterable: Expression;
-  readonly body: readonly Statement[];
-  /** `{% else %}` */
-  readonly defaultBlock: readonly Statement[];
-}
-
-export interface SetStatement {
-  readonly type: 'Set';
-  readonly assignee: Expression;
-  /** Null: the text of `body` is assigned. */
-  readonly value: Expression | null;
-  readonly body: readonly Statement[];
-}
-
-/** A parameter of a macro, with a default value or without. */
-export type Parameter = Identifier | KeywordArgument;
-
-export interface Macro {
-  readonly type: 'Macro';
-  readonly name: Identifier;
-  readonly args: readonly Parameter[];
-  readonly body: readonly Statement[];
-}
-
-export interface CallStatement {
-  readonly type: 'CallStatement';
-  readonly call: Call;
-  readonly callerArgs: readonly Parameter[] | null;
-  readonly body: readonly Statement[];
-}
-
-export interface FilterStatement {
-  readonly type: 'FilterStatement';
-  readonly filter: FilterName;
-  readonly body: readonly Statement[];
-}
-
-export type Expression =
-  | { readonly type: 'IntegerLiteral' | 'FloatLiteral'; readonly value: number }
-  | { readonly type: 'StringLiteral'; readonly value: string }
-  | { readonly type: 'ArrayLiteral' | 'TupleLiteral'; readonly value: readonly Expression[] }
-  | { readonly type: 'ObjectLiteral'; readonly value: ReadonlyMap<Expression, Expression> }
-  | Identifier
-  | Member
-  | Call
-  | Unary
-  | Binary
-  | { readonly type: 'FilterExpression'; readonly operand: Expression; readonly filter: FilterName }
-  | TestExpression
-  | { readonly type: 'SelectExpression'; readonly lhs: Expression; readonly test: Expression }
-  | Ternary;
-
-export interface Identifier {
-  readonly type: 'Identifier';
-  readonly value: string;
-}
-
-/** `object.property`, or `object[property]` where it is computed. */
-export interface Member {
-  readonly type: 'MemberExpression';
-  readonly object: Expression;
-  readonly property: Expression | Slice;
-  readonly computed: boolean;
-}
-
-export interface Slice {
-  readonly type: 'SliceExpression';
-  readonly start?: Expression;
-  readonly stop?: Expression;
-  readonly step?: Expression;
-}
-
-export interface Call {
-  readonly type: 'CallExpression';
-  readonly callee: Expression;
-  readonly args: readonly Argument[];
-}
-
-export type Argument =
-  | Expression
-  | KeywordArgument
-  | { readonly type: 'SpreadExpression'; readonly argument: Expression }
-  | { readonly type: 'KeywordSpreadExpression'; readonly argument: Expression };
-
-export interface KeywordArgument {
-  readonly type: 'KeywordArgumentExpression';
-  readonly key: Identifier;
-  readonly value: Expression;
-}
-
-/** A filter by its name, or with arguments. */
-export type FilterName = Identifier | Call;
-
-export interface Unary {
-  readonly type: 'UnaryExpression';
-  readonly operator: { readonly value: string };
-  readonly argument: Expression;
-}
-
-export interface Binary {
-  readonly type: 'BinaryExpression';
-  readonly operator: { readonly value: string };
-  readonly left: Expression;
-  readonly right: Expression;
-}
-
-export interface TestExpression {
-  readonly type: 'TestExpression';
-  readonly operand: Expression;
-  readonly negate: boolean;
-  readonly test: Identifier;
-}
-
-export interface Ternary {
-  readonly type: 'Ternary';
-  readonly condition: Expression;
-  readonly trueExpr: Expression;
-  readonly falseExpr: Expression;
-}
-
-/** Any part of a template. */
-export type Node = Program | Statement | Slice;
-
-export type Tokens = ReturnType<typeof tokenize>;
+export type Tokens = readonly Token[];
 
 /** Every line end of a template is read as \n, as in Jinja: a file may have been saved on Windows. */
 const withLineFeeds = (source: string): string => source.replaceAll(/\r\n?/g, '\n');
 
+const tokensOf = (source: string): Tokens => tokenize(source, { lstrip_blocks: false, trim_blocks: false });
+
 /** Tokens of a template, with the whitespace around blocks trimmed as transformers does. */
 export const readTokens = (source: string): Tokens =>
-  tokenize(trimBlocks(withLineFeeds(source)), { lstrip_blocks: false, trim_blocks: false });
+  tokensOf(plainSource(withLineFeeds(source), { isTrimmed: true }));
 
 /** Tokens of a template of the harness: whitespace around blocks stays, also the last newline. */
 export const readUntrimmedTokens = (source: string): Tokens => {
   const text = withLineFeeds(source);
-  return tokenize(text.endsWith('\n') ? `${text}\n` : text, { lstrip_blocks: false, trim_blocks: false });
+  return tokensOf(plainSource(text.endsWith('\n') ? `${text}\n` : text, { isTrimmed: false }));
 };
 
-export const readProgram = (tokens: Tokens): Program => parse(tokens) as unknown as Program;
+export const readProgram = (tokens: Tokens): Program => parseProgram(tokens);

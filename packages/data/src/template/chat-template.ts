@@ -12,7 +12,7 @@ import {
 import { templateValue } from '../jinja/python/values.ts';
 import { readsName } from '../jinja/reads-name.ts';
 import { renderProgram, TemplateFailure } from '../jinja/render-program.ts';
-import type { Program } from '../jinja/syntax.ts';
+import type { Program } from '../jinja/nodes.ts';
 import type { ChatMessage } from './chat-message.ts';
 import { contentFor } from './content-parts.ts';
 import { hasGenerationMarks, hideMarks, readMarks, writeMarks, type MarkedText } from './generation-marks.ts';

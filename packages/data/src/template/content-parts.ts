@@ -1,4 +1,4 @@
-import type { Expression, Program } from '../jinja/syntax.ts';
+import type { Expression, Program } from '../jinja/nodes.ts';
 import { CONTENT_PARTS, type ChatMessage } from './chat-message.ts';
 
 /** A message with another text, in parts if its own text is in parts. */

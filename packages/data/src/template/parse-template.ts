@@ -1,5 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
-import { readProgram, readTokens, type Program, type Tokens } from '../jinja/syntax.ts';
+import type { Program } from '../jinja/nodes.ts';
+import { UnknownJinja } from '../jinja/python/values.ts';
+import { readProgram, readTokens, type Tokens } from '../jinja/syntax.ts';
 import { firstBadTag, tagPlace } from './template-place.ts';
 
 /** The longest template accepted. Templates of models have up to 20 kB. */
@@ -22,7 +24,8 @@ export const CHAT_TEMPLATE: TemplateKind = {
 /**
  * Parses a template.
  *
- * @throws QdyloraError BAD_CONFIG with line and column if it is not Jinja, or has a tag that is not supported
+ * @throws QdyloraError with line and column: BAD_CONFIG if it is not Jinja, UNSUPPORTED for Jinja that is not
+ * implemented
  */
 export function parseTemplate(source: string, kind: TemplateKind = CHAT_TEMPLATE): Program {
   const unreadable = (place: string, cause: unknown): QdyloraError =>
@@ -58,4 +61,9 @@ const shownProblem = ({ message }: Error, place: string): string =>
   place.includes('endgeneration') ? message.replace('endfilter', 'endgeneration') : message;
 
 const notJinja = ({ where, nextStep }: TemplateKind, problem: string, cause?: unknown): QdyloraError =>
-  new QdyloraError('BAD_CONFIG', { where, problem, nextStep, cause });
+  new QdyloraError(cause instanceof UnknownJinja ? 'UNSUPPORTED' : 'BAD_CONFIG', {
+    where,
+    problem,
+    nextStep,
+    cause,
+  });

@@ -4,7 +4,8 @@ import { TemplateLimit } from '../jinja/budget.ts';
 import { UnknownJinja, type Dict } from '../jinja/python/values.ts';
 import { jsonText } from '../jinja/python/json-text.ts';
 import { renderProgram, TemplateFailure } from '../jinja/render-program.ts';
-import { readUntrimmedTokens, type Program } from '../jinja/syntax.ts';
+import type { Program } from '../jinja/nodes.ts';
+import { readUntrimmedTokens } from '../jinja/syntax.ts';
 import { parseTemplate } from './parse-template.ts';
 import { placeText } from './template-place.ts';
 

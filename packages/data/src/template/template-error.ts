@@ -2,7 +2,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { badData } from '../bad-data.ts';
 import { TemplateLimit } from '../jinja/budget.ts';
 import { UnknownJinja } from '../jinja/python/values.ts';
-import type { Node } from '../jinja/syntax.ts';
+import type { Node } from '../jinja/nodes.ts';
 import { placeText } from './template-place.ts';
 
 /** A template refused a conversation with `raise_exception`. */

@@ -1,4 +1,5 @@
-import type { Binary, Node } from '../jinja/syntax.ts';
+import type { Binary, Node } from '../jinja/nodes.ts';
+import { RAW_BLOCK } from '../jinja/plain-source.ts';
 import { shownMark } from './generation-marks.ts';
 
 /** A position in a text, for people: `line 3, column 7`. */
@@ -8,9 +9,11 @@ export function placeOf(source: string, index: number): string {
   return `line ${line}, column ${index - before.lastIndexOf('\n')}`;
 }
 
-/** The tags of a template that its parser sees: no comments. */
+const TAGS = new RegExp(String.raw`${RAW_BLOCK}|\{#[\s\S]*?#\}|\{[{%][\s\S]*?(?:[}%]\}|$)`, 'g');
+
+/** The tags of a template that its parser sees: a raw block as one, and no comments. */
 function tagsOf(source: string): { readonly index: number; readonly text: string }[] {
-  return Array.from(source.matchAll(/\{#[\s\S]*?#\}|\{[{%][\s\S]*?(?:[}%]\}|$)/g), (match) => ({
+  return Array.from(source.matchAll(TAGS), (match) => ({
     index: match.index,
     text: match[0],
   })).filter(({ text }) => !text.startsWith('{#'));

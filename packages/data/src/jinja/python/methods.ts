@@ -1,10 +1,12 @@
 import { bindArguments } from './arguments.ts';
 import type { Budget } from '../budget.ts';
 import { areEqual } from './operators.ts';
-import { capitalized, pythonText, stripped, titled, wordsOf } from './python-text.ts';
+import { capitalized, LINE_END, pythonText, stripped, titled, wordsOf } from './python-text.ts';
 import {
   integerOf,
+  iterated,
   itemsOf,
+  nameOf,
   textOf,
   Tuple,
   UnknownJinja,
@@ -36,6 +38,54 @@ export const TEXT_METHODS: ReadonlyMap<string, Method<string>> = new Map<string,
       const [separator, limit = -1] = bindArguments(args, ['sep', 'maxsplit'], 'split()');
       const most = integerOf(limit, 'split(maxsplit)');
       return separator == null ? wordsOf(text, most) : splitText(text, textOf(separator, 'split()'), most);
+    },
+  ],
+  [
+    'rsplit',
+    (text, args) => {
+      const [separator, limit = -1] = bindArguments(args, ['sep', 'maxsplit'], 'rsplit()');
+      const most = integerOf(limit, 'rsplit(maxsplit)');
+      if (separator != null) return splitFromRight(text, textOf(separator, 'rsplit()'), most);
+      if (most >= 0) throw new UnknownJinja('rsplit() of a number of words');
+      return wordsOf(text);
+    },
+  ],
+  [
+    'splitlines',
+    (text, args) => {
+      bindArguments(args, [], 'splitlines()');
+      const lines = text.split(LINE_END);
+      return lines.at(-1) === '' ? lines.slice(0, -1) : lines;
+    },
+  ],
+  ['join', (text, args, budget) => joined(text, bindArguments(args, ['iterable'], 'join()')[0], budget)],
+  ['count', (text, args) => countOf(text, textOf(bindWithoutRange(args, 'sub', 'count()')[0], 'count()'))],
+  [
+    'find',
+    (text, args) => {
+      const [part] = bindWithoutRange(args, 'sub', 'find()');
+      return characterIndex(text, text.indexOf(textOf(part, 'find()')));
+    },
+  ],
+  [
+    'rfind',
+    (text, args) => {
+      const [part] = bindWithoutRange(args, 'sub', 'rfind()');
+      return characterIndex(text, text.lastIndexOf(textOf(part, 'rfind()')));
+    },
+  ],
+  [
+    'removeprefix',
+    (text, args) => {
+      const prefix = textOf(bindArguments(args, ['prefix'], 'removeprefix()')[0], 'removeprefix()');
+      return text.startsWith(prefix) ? text.slice(prefix.length) : text;
+    },
+  ],
+  [
+    'removesuffix',
+    (text, args) => {
+      const suffix = textOf(bindArguments(args, ['suffix'], 'removesuffix()')[0], 'removesuffix()');
+      return text.endsWith(suffix) ? text.slice(0, text.length - suffix.length) : text;
     },
   ],
   [
@@ -104,6 +154,32 @@ function bindWithoutRange(args: CallArguments, parameter: string, method: string
 function affixes(args: CallArguments, method: string): readonly string[] {
   const [affix] = bindWithoutRange(args, 'prefix', method);
   return (itemsOf(affix) ?? [affix]).map((text) => textOf(text, method));
+}
+
+/** `separator.join(items)` */
+function joined(separator: string, iterable: Value, { size }: Budget): string {
+  const items = iterated(iterable);
+  if (!items) throw new Error(`join() takes a list, not ${nameOf(iterable)}`);
+  const texts = items.map((item) => textOf(item, 'an item of join()'));
+  size(
+    texts.reduce((length, text) => length + text.length + separator.length, 0),
+    'text',
+  );
+  return texts.join(separator);
+}
+
+/** How often a text contains another one, without overlaps. */
+const countOf = (text: string, part: string): number =>
+  part === '' ? Array.from(text).length + 1 : text.split(part).length - 1;
+
+/** An index in UTF-16 units as one in characters; -1 stays. */
+const characterIndex = (text: string, index: number): number =>
+  index < 0 ? index : Array.from(text.slice(0, index)).length;
+
+function splitFromRight(text: string, separator: string, most: number): string[] {
+  const parts = splitText(text, separator, -1);
+  const from = most < 0 ? 0 : Math.max(0, parts.length - most - 1);
+  return from === 0 ? parts : [parts.slice(0, from + 1).join(separator), ...parts.slice(from + 1)];
 }
 
 function splitText(text: string, separator: string, most: number): string[] {

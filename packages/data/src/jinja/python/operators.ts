@@ -5,6 +5,7 @@ import { pythonText, type Step } from './python-text.ts';
 import {
   isTrue,
   itemsOf,
+  Iterator,
   kindOf,
   nameOf,
   Namespace,
@@ -131,7 +132,7 @@ function calculate(operator: string, left: Value, right: Value): Value {
     case '/':
       return result(a / b, true);
     case '//':
-      return result(Math.floor(a / b));
+      return result(floorQuotient(a, b));
     case '%':
       return result(remainder(a, b));
     case '**':
@@ -140,6 +141,13 @@ function calculate(operator: string, left: Value, right: Value): Value {
     default:
       throw new Error(`Unknown operator "${operator}" between numbers`);
   }
+}
+
+/** `a // b`. The quotient of the rest without remainder: 1 // 0.1 is 9, but 1 / 0.1 is 10. */
+function floorQuotient(a: number, b: number): number {
+  const rest = a % b;
+  const quotient = Math.round((a - rest) / b) - (rest !== 0 && rest < 0 !== b < 0 ? 1 : 0);
+  return quotient === 0 && a / b < 0 ? -0 : quotient;
 }
 
 /** `a % b`, which has the sign of b. */
@@ -171,6 +179,7 @@ export function areEqual(a: Value, b: Value, step: Step): boolean {
 
 /** `item in container` */
 export function isIn(item: Value, container: Value, step: Step): boolean {
+  if (container instanceof Iterator) return isInIterator(item, container, step);
   const items = itemsOf(container);
   if (items) return items.some((other) => areEqual(item, other, step));
   if (typeof container === 'string') return container.includes(textOf(item, 'in'));
@@ -178,6 +187,13 @@ export function isIn(item: Value, container: Value, step: Step): boolean {
   if (container instanceof Namespace) return typeof item === 'string' && container.entries.has(item);
   if (container === undefined) return false;
   throw new Error(`cannot look for something in ${nameOf(container)}`);
+}
+
+/** Takes items up to the one that is looked for, as Python does. */
+function isInIterator(item: Value, iterator: Iterator, step: Step): boolean {
+  for (let taken = iterator.take(1); taken.length > 0; taken = iterator.take(1))
+    if (areEqual(item, taken[0], step)) return true;
+  return false;
 }
 
 /**
@@ -200,8 +216,8 @@ export function operateOnOne(operator: string, value: Value): Value {
   if (number === null || (operator !== '+' && operator !== '-'))
     throw new Error(`cannot compute ${operator} ${nameOf(value)}`);
   if (value instanceof ExactNumber) return operator === '-' ? negated(value) : value;
-  const signed = operator === '-' ? -number : number;
-  return value instanceof PythonFloat ? new PythonFloat(signed) : signed;
+  if (value instanceof PythonFloat) return new PythonFloat(operator === '-' ? -number : number);
+  return operator === '-' && number !== 0 ? -number : number; // Python's int has no -0
 }
 
 /** `-value` of a whole number beyond 2^53. */

@@ -1,5 +1,5 @@
 import { ExactNumber } from '../../rows/json/exact-number.ts';
-import { PythonFloat, Tuple, type Dict, type Value } from './values.ts';
+import { Iterator, PythonFloat, Tuple, UnknownJinja, type Dict, type Value } from './values.ts';
 
 /**
  * White space of Python's `str.isspace` and `\s`, for the inside of a character class: U+001C to U+001F and
@@ -10,6 +10,9 @@ export const PYTHON_SPACE =
 const LEADING = new RegExp(`^[${PYTHON_SPACE}]+`);
 const SPACE_UNIT = new RegExp(`[${PYTHON_SPACE}]`);
 const WORDS = new RegExp(`[^${PYTHON_SPACE}]+`, 'g');
+
+/** Line ends, as in `str.splitlines`. */
+export const LINE_END = /\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/;
 
 /** `str.strip`, `lstrip` and `rstrip`: white space, or any of `characters`. */
 export function stripped(
@@ -81,8 +84,25 @@ export const titledWords = (text: string): string =>
 
 /** `float(text)`; null if the text is not a number. */
 export function parsedNumber(text: string): number | null {
-  const digits = stripped(text, 'strip').replace(/(?<=\d)_(?=\d)/g, '');
+  const word = asciiDigits(stripped(text, 'strip'));
+  const [, sign, name] = /^([+-]?)(?:(inf(?:inity)?)|nan)$/i.exec(word) ?? [];
+  if (sign !== undefined) return name === undefined ? NaN : sign === '-' ? -Infinity : Infinity;
+  const digits = word.replace(/(?<=\d)_(?=\d)/g, '');
   return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(digits) ? Number(digits) : null;
+}
+
+/** Digits of any script as those of ASCII: ٣ is 3. */
+const asciiDigits = (text: string): string =>
+  text.replace(/(?![0-9])\p{Nd}/gu, (digit) => String(digitValue(digit.codePointAt(0)!)));
+
+const MATHEMATICAL_DIGITS = 0x1d7ce;
+
+/** Each script has ten digits in a row, which begin at a multiple of 16 or 6 behind one. */
+function digitValue(code: number): number {
+  if (code >= MATHEMATICAL_DIGITS && code < MATHEMATICAL_DIGITS + 50)
+    return (code - MATHEMATICAL_DIGITS) % 10;
+  const place = code % 16;
+  return /\p{Nd}/u.test(String.fromCodePoint(code - place)) ? place : place - 6;
 }
 
 /** Counts work. A template can make a value whose text has no end. */
@@ -117,6 +137,8 @@ function pythonRepr(value: Value, step: Step): string {
   if (value === null) return 'None';
   if (value instanceof PythonFloat) return floatText(value.value);
   if (value instanceof ExactNumber) return value.digits;
+  if (value instanceof Iterator)
+    throw new UnknownJinja('The text of an iterator is its address in memory; add `| list` to it');
   if (value instanceof Tuple) return `(${joined(value.items)}${value.items.length === 1 ? ',' : ''})`;
   if (Array.isArray(value)) return `[${joined(value as readonly Value[])}]`;
   const entries = value instanceof Map ? [...(value as Dict)] : [];

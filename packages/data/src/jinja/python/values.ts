@@ -10,6 +10,7 @@ import { ExactNumber } from '../../rows/json/exact-number.ts';
  * | number, `ExactNumber` | `int`; beyond 2^53 with the digits that were written |
  * | `PythonFloat` | `float` |
  * | array, `Tuple`, `Map` | `list`, `tuple`, `dict` |
+ * | `Iterator` | an iterator: what `map`, `selectattr` and other filters of Jinja give |
  * | `Namespace` | Jinja's `namespace()` |
  * | function | a function, a method or a macro |
  */
@@ -23,6 +24,7 @@ export type Value =
   | PythonFloat
   | readonly Value[]
   | Tuple
+  | Iterator
   | Dict
   | Namespace
   | TemplateFunction;
@@ -45,6 +47,22 @@ export class Tuple {
 
   constructor(items: readonly Value[]) {
     this.items = items;
+  }
+}
+
+/** An iterator: its items can be visited once, and it is true even without any. */
+export class Iterator {
+  #items: readonly Value[];
+
+  constructor(items: readonly Value[]) {
+    this.#items = items;
+  }
+
+  /** The items that were not taken yet, or the first `count` of them. */
+  take(count = Infinity): readonly Value[] {
+    const taken = this.#items.slice(0, count);
+    this.#items = this.#items.slice(count);
+    return taken;
   }
 }
 
@@ -74,6 +92,7 @@ export type Kind =
   | 'float'
   | 'list'
   | 'tuple'
+  | 'iterator'
   | 'dict'
   | 'namespace'
   | 'function';
@@ -98,6 +117,7 @@ export function kindOf(value: Value): Kind {
   if (value instanceof Map) return 'dict';
   if (value instanceof PythonFloat) return 'float';
   if (value instanceof ExactNumber) return 'integer';
+  if (value instanceof Iterator) return 'iterator';
   return value instanceof Tuple ? 'tuple' : 'namespace';
 }
 
@@ -111,6 +131,7 @@ const KIND_NAMES: Readonly<Record<Kind, string>> = {
   float: 'a number',
   list: 'a list',
   tuple: 'a tuple',
+  iterator: 'an iterator',
   dict: 'a mapping',
   namespace: 'a namespace',
   function: 'a function',
@@ -150,12 +171,13 @@ export const itemsOf = (value: Value): readonly Value[] | null =>
   Array.isArray(value) ? (value as readonly Value[]) : value instanceof Tuple ? value.items : null;
 
 /**
- * The items that `for` visits: items, the keys of a mapping, the characters of a string; null if the value is
- * not iterable.
+ * The items that `for` visits: items, the keys of a mapping, the characters of a string, what is left of an
+ * iterator; null if the value is not iterable.
  */
 export function iterated(value: Value): readonly Value[] | null {
   if (typeof value === 'string') return Array.from(value);
   if (value instanceof Map) return [...(value as Dict).keys()];
+  if (value instanceof Iterator) return value.take();
   return value === undefined ? [] : itemsOf(value);
 }
 
