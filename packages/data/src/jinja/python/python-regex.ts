@@ -1,5 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 import { PYTHON_SPACE } from './python-text.ts';
+import { RegexGroups, type GroupKind } from './regex-groups.ts';
 
 /**
  * Translates a regular expression of Python's `re` for texts into JavaScript's, with the flags `gu`.
@@ -9,7 +10,8 @@ import { PYTHON_SPACE } from './python-text.ts';
  * are spelled otherwise; a backslash may stand before any punctuation; no match begins inside a character.
  *
  * @throws QdyloraError UNSUPPORTED for what JavaScript cannot express (`(?x)`, flags of a part, atomic
- * groups, possessive quantifiers, conditions); BAD_CONFIG for an invalid expression
+ * groups, possessive quantifiers, conditions, references to optional or repeated groups); BAD_CONFIG
+ * for an invalid expression
  * @example
  * '😀 42'.match(pythonRegex('[0-9]*$')); // ['42', '']
  */
@@ -35,6 +37,14 @@ const WORD = '_\\p{L}\\p{N}';
 const CLASSES: Readonly<Record<string, string>> = { s: PYTHON_SPACE, d: '\\p{Nd}', w: WORD };
 /** Control characters that a letter after a backslash means in both languages. */
 const SAME_ESCAPES: ReadonlySet<string> = new Set('nrtfv');
+/** The openings of groups that are no captures. */
+const KINDS: Readonly<Record<string, GroupKind>> = {
+  '(?:': 'plain',
+  '(?=': 'lookahead',
+  '(?!': 'negative lookahead',
+  '(?<=': 'lookbehind',
+  '(?<!': 'negative lookbehind',
+};
 const SYNTAX: ReadonlySet<string> = new Set('^$\\.*+?()[]{}|/');
 
 /** Flags at the beginning of an expression: `(?s)`, `(?im)`. */
@@ -47,6 +57,7 @@ function leadingFlags(pattern: string): { readonly flags: ReadonlySet<string>; r
 class Translator {
   readonly #pattern: string;
   readonly #flags: ReadonlySet<string>;
+  readonly #groups = new RegexGroups();
   #at: number;
 
   constructor(pattern: string, start: number, flags: ReadonlySet<string>) {
@@ -73,6 +84,7 @@ class Translator {
 
   #next(): string {
     const character = this.#pattern[this.#at];
+    if (!'*+?{'.includes(character)) this.#groups.atom();
     switch (character) {
       case '\\':
         return this.#escape();
@@ -80,6 +92,12 @@ class Translator {
         return this.#class();
       case '(':
         return this.#group();
+      case ')':
+        this.#groups.close();
+        return this.#take();
+      case '|':
+        this.#groups.alternative();
+        return this.#take();
       case '.':
         this.#at++;
         return this.#flags.has('s') ? '[^]' : '[^\\n]';
@@ -117,29 +135,70 @@ class Translator {
   }
 
   #quantifier(text: string): string {
+    if (this.#groups.quantifier()?.includes('look'))
+      throw unsupported(this.#pattern, 'a quantifier behind a lookahead or a lookbehind');
     if (this.#startsWith('+')) throw unsupported(this.#pattern, 'a possessive quantifier');
     return this.#startsWith('?') ? `${text}${this.#take()}` : text;
   }
 
   #group(): string {
-    if (this.#startsWith('(?P<')) return `(?<${this.#take(4).slice(4)}`;
+    const [named, name] = /^\(\?P<(\w+)>/u.exec(this.#pattern.slice(this.#at)) ?? [];
+    if (named !== undefined) {
+      this.#groups.open('capture', name);
+      this.#at += named.length;
+      return `(?<${name}>`;
+    }
     if (this.#startsWith('(?P=')) {
       const reference = /^\(\?P=(\w+)\)/.exec(this.#pattern.slice(this.#at));
       if (!reference) throw invalid(this.#pattern, 'the name of a group is malformed');
       this.#at += reference[0].length;
-      return `\\k<${reference[1]}>`;
+      return this.#reference(reference[1], `\\k<${reference[1]}>`);
     }
     if (this.#startsWith('(?#')) {
       this.#at = this.#pattern.indexOf(')', this.#at) + 1 || this.#pattern.length;
       return '';
     }
-    const known = ['(?:', '(?=', '(?!', '(?<=', '(?<!'].find((opening) => this.#startsWith(opening));
+    const known = Object.keys(KINDS).find((opening) => this.#startsWith(opening));
     if (known === undefined && this.#startsWith('(?'))
       throw unsupported(
         this.#pattern,
         `a group that begins with ${this.#pattern.slice(this.#at, this.#at + 4)}`,
       );
+    this.#groups.open(known === undefined ? 'capture' : KINDS[known]);
     return this.#take(known?.length ?? 1);
+  }
+
+  /** A reference to a group, by its number or its name. */
+  #reference(group: number | string, source: string): string {
+    switch (this.#groups.referenceTo(group)) {
+      case 'matched':
+        return source;
+      case 'unsure':
+        throw unsupported(
+          this.#pattern,
+          `a reference to the group ${group}, which is optional, repeated or in another alternative`,
+        );
+      case 'open':
+        throw invalid(this.#pattern, `the group ${group} has a reference to itself`);
+      case 'missing':
+        throw invalid(this.#pattern, `there is no group ${group} before the reference to it`);
+    }
+  }
+
+  /** Digits behind a backslash and the digit `first`: a character in octal, or the number of a group. */
+  #digits(first: string): string {
+    const octal = first === '0' ? /^[0-7]{0,2}/ : /^[0-7]{2}/;
+    const [rest] = (/[0-7]/.test(first) && octal.exec(this.#pattern.slice(this.#at))) || [];
+    if (rest !== undefined) return this.#octal(first + this.#take(rest.length));
+    const second = /^\d/.exec(this.#pattern.slice(this.#at))?.[0] ?? '';
+    const number = Number(first + this.#take(second.length));
+    return this.#reference(number, `(?:\\${number})`);
+  }
+
+  #octal(digits: string): string {
+    const code = parseInt(digits, 8);
+    if (code > 0xff) throw invalid(this.#pattern, `the octal escape \\${digits} is beyond \\377`);
+    return `\\x${code.toString(16).padStart(2, '0')}`;
   }
 
   #escape(): string {
@@ -158,7 +217,7 @@ class Translator {
       case 'Z':
         return '(?![^])';
       default:
-        return /[1-9]/.test(letter) ? `\\${letter}` : this.#characterEscape(letter);
+        return /\d/.test(letter) ? this.#digits(letter) : this.#characterEscape(letter);
     }
   }
 
@@ -168,7 +227,6 @@ class Translator {
     const lengths: Readonly<Record<string, number>> = { x: 2, u: 4, U: 8 };
     if (lengths[letter]) return `\\u{${this.#take(lengths[letter])}}`;
     if (letter === 'a') return '\\x07';
-    if (letter === '0') return '\\0';
     if (/[A-Za-z]/.test(letter) || letter === '') throw invalid(this.#pattern, `bad escape \\${letter}`);
     return SYNTAX.has(letter) || letter === '-' ? `\\${letter === '-' ? 'x2d' : letter}` : letter;
   }
@@ -200,7 +258,13 @@ class Translator {
 
   #classEscape(): string {
     const letter = this.#take();
-    return CLASSES[letter] ?? (letter === 'b' ? '\\x08' : this.#characterEscape(letter));
+    if (CLASSES[letter]) return CLASSES[letter];
+    if (letter === 'b') return '\\x08';
+    if (!/\d/.test(letter)) return this.#characterEscape(letter);
+    const [digits] = /^[0-7]{1,3}/.exec(letter + this.#pattern.slice(this.#at, this.#at + 2)) ?? [];
+    if (digits === undefined) throw invalid(this.#pattern, `bad escape \\${letter}`);
+    this.#take(digits.length - 1);
+    return this.#octal(digits);
   }
 }
 
