@@ -48,6 +48,20 @@ describe('special tokens', () => {
   });
 });
 
+it.each([true, 1, 'true'])('a config that splits special tokens (%j) is refused', (value) => {
+  expect(() => load({ tokenizerConfig: { split_special_tokens: value } })).toThrow(
+    expect.objectContaining({
+      code: 'UNSUPPORTED',
+      where: 'tokenizer_config.json',
+      message: expect.stringMatching(
+        /`split_special_tokens` must be false \(got .*Set it to false/,
+      ) as string,
+    }),
+  );
+  for (const isSplit of [false, null, undefined])
+    expect(load({ tokenizerConfig: { split_special_tokens: isSplit } }).encode('</s>')).toEqual([2]);
+});
+
 describe('a tokenizer', () => {
   it('says what one token stands for inside a text', () => {
     const llama = load({});

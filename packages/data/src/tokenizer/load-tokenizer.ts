@@ -53,7 +53,7 @@ const RULES: OptionRules<TokenizerFiles> = {
  * decodings equal those of Hugging Face's library.
  *
  * @throws QdyloraError BAD_FILE for an invalid tokenizer.json; UNSUPPORTED for a kind of tokenizer that would
- * give other tokens here; BAD_CONFIG for special tokens outside the
+ * give other tokens here, and for `split_special_tokens`; BAD_CONFIG for special tokens outside the
  * vocabulary; BAD_ARGUMENT for invalid `files`. `encode` and `decode` throw BAD_ARGUMENT for invalid texts,
  * ids and options; `encode` throws BAD_FILE for characters that the vocabulary lacks, if it names no unknown
  * token.
@@ -65,6 +65,7 @@ const RULES: OptionRules<TokenizerFiles> = {
 export function loadTokenizer(files: TokenizerFiles): Tokenizer {
   checkOptions('tokenizer', files, RULES);
   const config = files.tokenizerConfig ?? {};
+  assertWholeTokens(config);
   const json = withPrefixSpace(withLlamaParts(checkTokenizerJson(files.tokenizerJson), config), config);
   const library = openLibrary(json, config);
   const texts = library.model!.vocab;
@@ -121,6 +122,23 @@ export function loadTokenizer(files: TokenizerFiles): Tokenizer {
     tokenText,
     tokenBytes: bytesOfTokens(library, tokenText),
   };
+}
+
+/**
+ * transformers 5.24 splits special tokens of a text, also those of the chat template, into ordinary tokens if
+ * a config asks for it. Here they are always whole.
+ *
+ * @throws QdyloraError UNSUPPORTED for `split_special_tokens`
+ */
+function assertWholeTokens({ split_special_tokens: isSplit }: Readonly<Record<string, unknown>>): void {
+  if (isSplit === undefined || isSplit === null || isSplit === false) return;
+  throw new QdyloraError('UNSUPPORTED', {
+    where: 'tokenizer_config.json',
+    problem:
+      `\`split_special_tokens\` must be false (got ${shownValue(isSplit)}): it would split the special ` +
+      'tokens of the chat template into ordinary ones',
+    nextStep: 'Set it to false or remove it. A model that was trained with whole special tokens needs them.',
+  });
 }
 
 /** Encodes valid texts.  @throws QdyloraError BAD_FILE for a token without an id */
