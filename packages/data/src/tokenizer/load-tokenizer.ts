@@ -64,8 +64,7 @@ const RULES: OptionRules<TokenizerFiles> = {
  */
 export function loadTokenizer(files: TokenizerFiles): Tokenizer {
   checkOptions('tokenizer', files, RULES);
-  const config = files.tokenizerConfig ?? {};
-  assertWholeTokens(config);
+  const config = checkedConfig(files.tokenizerConfig ?? {});
   const json = withPrefixSpace(withLlamaParts(checkTokenizerJson(files.tokenizerJson), config), config);
   const library = openLibrary(json, config);
   const texts = library.model!.vocab;
@@ -130,8 +129,9 @@ export function loadTokenizer(files: TokenizerFiles): Tokenizer {
  *
  * @throws QdyloraError UNSUPPORTED for `split_special_tokens`
  */
-function assertWholeTokens({ split_special_tokens: isSplit }: Readonly<Record<string, unknown>>): void {
-  if (isSplit === undefined || isSplit === null || isSplit === false) return;
+function checkedConfig(config: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const { split_special_tokens: isSplit } = config;
+  if (isSplit === undefined || isSplit === null || isSplit === false) return config;
   throw new QdyloraError('UNSUPPORTED', {
     where: 'tokenizer_config.json',
     problem:
