@@ -13,9 +13,10 @@ import { EVALUATE_KEYS } from '../config/verb-keys.ts';
 import type { Warn } from './adapter/attach-adapter.ts';
 import { checkHooks } from './run/check-hooks.ts';
 import type { BackendChoice } from './opening/choose-backend.ts';
+import { assertRowsExist } from './run/assert-rows-exist.ts';
 import { loadEvalExamples } from './run/load-data.ts';
 import { missingKey } from '../config/names/missing-key.ts';
-import { checkModelValues, openModel, type OpenModel } from './opening/open-model.ts';
+import { checkModelValues, openModel, openModelSource, type OpenModel } from './opening/open-model.ts';
 import { warnOfLongText } from './opening/warn-of-positions.ts';
 import type { WeightPrecision } from './opening/weight-precision.ts';
 import { ranksOf, readAdapter, warnOfUntrainedRank } from './adapter/read-adapter.ts';
@@ -94,6 +95,7 @@ export async function evaluateFrom(
 ): Promise<Evaluation> {
   const config = checkModelValues(EVALUATE_KEYS, explicit, rowsAsTrained);
   if (!config.dataset) throw missingKey('dataset', 'Name the rows to judge by: --dataset rows.jsonl.');
+  assertRowsExist(config.dataset);
   if (!config.adapter && Array.isArray(config.ranks)) onNotice(IDLE_RANKS);
   if (!config.adapter && config.compareWithBase)
     onNotice('There is no adapter, so compare_with_base does nothing: the one row is the base.');
@@ -101,12 +103,15 @@ export async function evaluateFrom(
   noticeOtherRows(adapter?.sidecar ?? null, config, onNotice);
   const ranks = adapter && ranksOf(adapter, config.ranks);
   for (const rank of ranks ?? []) warnOfUntrainedRank(adapter!, rank, onNotice);
-  using opened = await openModel(config, { adapter, backend, warn: onNotice, signal });
+  const opening = { adapter, warn: onNotice, signal };
+  // rows before weights: a mistake in them is found at once, and the memory of the tokenizer is free again
+  const source = await openModelSource(config, opening);
   const examples = await loadEvalExamples(
     config.dataset,
-    { ...config, vocabularySize: opened.source.vocabularySize, signal },
-    await opened.source.openTokenizer(),
+    { ...config, vocabularySize: source.vocabularySize, signal },
+    await source.openTokenizer(),
   );
+  using opened = await openModel(config, { ...opening, backend, source });
   const longest = examples.reduce((most, { ids }) => Math.max(most, ids.length), 0);
   const rows = { what: 'Rows have up to', tokens: longest, advice: 'lower max_seq_length' };
   warnOfLongText(opened.model.config, rows, onNotice);

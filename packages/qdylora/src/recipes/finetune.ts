@@ -22,7 +22,8 @@ import { defaultLearningRate } from './run/steps/default-learning-rate.ts';
 import { judgeOf } from './run/judging/judge-run.ts';
 import { layOutSteps } from './run/steps/lay-out-steps.ts';
 import { learn } from './run/steps/learn.ts';
-import { readRows } from './run/load-data.ts';
+import { assertRowsExist } from './run/assert-rows-exist.ts';
+import { readRows, trainedNames } from './run/load-data.ts';
 import { startAdapter } from './run/steps/start-adapter.ts';
 import { openProfile } from './run/steps/op-profile.ts';
 import type { OpenedRun } from './run/opened-run.ts';
@@ -130,6 +131,7 @@ export async function openRun(requested: PreparedRun, session: RunSession): Prom
   const owned = ownedResources();
   try {
     session.emit({ type: 'phase', phase: 'loading' });
+    assertRowsExist([...trainedNames(requested), ...(requested.evalDataset ?? [])]);
     session.mark('Node and the program');
     // open: names and shapes; no weight is read yet
     const template = chosenTemplate(requested);

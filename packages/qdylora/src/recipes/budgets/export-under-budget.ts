@@ -8,7 +8,8 @@ import type { Warn } from '../adapter/attach-adapter.ts';
 import type { ReadAdapter } from '../adapter/read-adapter.ts';
 import { rowsAsTrained } from '../adapter/rows-as-trained.ts';
 import { writeLayered, type RankedMatrices } from '../adapter/write-adapter.ts';
-import { checkModelValues, openModel } from '../opening/open-model.ts';
+import { checkModelValues, openModel, openModelSource } from '../opening/open-model.ts';
+import { assertRowsExist } from '../run/assert-rows-exist.ts';
 import { loadEvalExamples } from '../run/load-data.ts';
 import { assertBudgetsFit } from './assert-budgets-fit.ts';
 import { chooseRanks } from './choose-ranks.ts';
@@ -83,15 +84,17 @@ async function chosenLayers(
     valuesOfOptions({ model, dataset, adapter: adapter.folder }),
     rowsAsTrained,
   );
-  using opened = await openModel(config, { adapter, warn, signal });
-  const { source, computeDtype } = opened;
+  assertRowsExist(config.dataset!);
+  const opening = { adapter, warn, signal };
+  const source = await openModelSource(config, opening);
   const examples = await loadEvalExamples(
     config.dataset!,
     { ...config, vocabularySize: source.vocabularySize, signal },
     await source.openTokenizer(),
   );
   const taskRows = examples.slice(0, BUDGET_ROWS);
-  const { model: base, level } = opened;
+  using opened = await openModel(config, { ...opening, source });
+  const { model: base, level, computeDtype } = opened;
   const trained = { model: base, adapted: opened.adapter!.adapted, state: adapter.state, level };
   const weighed = await weighRows(trained, taskRows, { computeDtype, signal });
   if (weighed.gains.every(({ gains }) => gains.every((gain) => gain === 0)))

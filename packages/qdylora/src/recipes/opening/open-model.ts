@@ -70,13 +70,41 @@ export function checkModelValues<K extends Readonly<Record<string, Key>>>(
   );
 }
 
-export interface OpenModelOptions {
+interface SourceOptions {
   readonly adapter: ReadAdapter | null;
-  readonly backend?: BackendChoice;
   readonly warn: Warn;
   /** Stops a download, and reading between two weights. */
   readonly signal?: AbortSignal;
 }
+
+export interface OpenModelOptions extends SourceOptions {
+  readonly backend?: BackendChoice;
+  /** That of `openModelSource`, where something was read with it before the weights. */
+  readonly source?: ModelSource;
+}
+
+/**
+ * Opens the files of a model that is used, not trained. Its tokenizer can be read, and no weight is loaded
+ * yet.
+ *
+ * @throws QdyloraError whatever `openSource` throws
+ */
+export const openModelSource = (
+  config: ModelConfig,
+  { adapter, warn, signal }: SourceOptions,
+): Promise<ModelSource> =>
+  openSource(
+    {
+      ...config,
+      quantization: config.quantization ?? 'none', // as it is stored
+      quantizationLevels: [config.level ?? STORED_LEVEL],
+      init: null,
+      adapter: null,
+      method: 'qdylora',
+      seed: 0,
+    },
+    { tell: warn, signal, saved: adapter?.saved ?? null, template: chosenTemplate(config) },
+  );
 
 /**
  * Loads a model and attaches its adapter.
@@ -85,21 +113,10 @@ export interface OpenModelOptions {
  */
 export async function openModel(
   config: ModelConfig,
-  { adapter: read, backend, warn, signal }: OpenModelOptions,
+  { adapter: read, backend, warn, signal, source: openedSource }: OpenModelOptions,
 ): Promise<OpenModel> {
   const level = config.level ?? STORED_LEVEL;
-  const source = await openSource(
-    {
-      ...config,
-      quantization: config.quantization ?? 'none', // as it is stored
-      quantizationLevels: [level],
-      init: null,
-      adapter: null,
-      method: 'qdylora',
-      seed: 0,
-    },
-    { tell: warn, signal, saved: read?.saved ?? null, template: chosenTemplate(config) },
-  );
+  const source = openedSource ?? (await openModelSource(config, { adapter: read, warn, signal }));
   const chosen = await chooseBackend(backend ?? config.backend, {
     numThreads: config.numThreads,
     batchInvariant: config.batchInvariant,

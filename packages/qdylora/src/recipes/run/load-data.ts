@@ -132,6 +132,13 @@ function assertNoneNeeded({
   });
 }
 
+/** The names of the rows to train on; those of weight 0 are not read. */
+export const trainedNames = ({
+  dataset,
+  datasetWeights,
+}: Pick<RunConfig, 'dataset' | 'datasetWeights'>): string[] =>
+  (dataset ?? []).filter((_, i) => (datasetWeights?.[i] ?? 1) > 0);
+
 /** Notes on the held-out rows. */
 function heldOutNotes(
   { dataset, datasetWeights, evalDataset, valSetSize }: RunConfig,
@@ -147,8 +154,7 @@ function heldOutNotes(
       'Nothing is held out: neither eval_dataset nor val_set_size is set, so no loss per rank can be shown.',
     ];
   if (!evalDataset) return [];
-  const trainedOn = dataset!.filter((_, i) => (datasetWeights?.[i] ?? 1) > 0);
-  const shared = sharedFiles(evalDataset, trainedOn);
+  const shared = sharedFiles(evalDataset, trainedNames({ dataset, datasetWeights }));
   if (shared.length === 0) return [];
   return [
     `eval_dataset: ${shared[0]} ${shared.length === 1 ? 'is' : `and ${shared.length - 1} more files are`} ` +

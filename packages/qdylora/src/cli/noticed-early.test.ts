@@ -1,0 +1,56 @@
+import { writeFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { command } from '../../test/run-command.ts';
+import { tinyCommands } from '../../test/tiny-commands.ts';
+import { TINY_CONFIG, writeTinyModel } from '../../test/tiny-model.ts';
+
+const { folder, rows, host, train } = tinyCommands();
+const run = folder.in('run');
+const adapter = `${run}/adapter`;
+const away = ['--model', folder.in('away'), '--backend', 'host', '--quantization', 'none'];
+const nowhere = folder.in('nowhere.jsonl');
+
+/** A model whose tokenizer can be read, but whose weights cannot: it lacks those of its second layer. */
+const incomplete = ['--model', folder.in('incomplete'), ...host.slice(2)];
+
+beforeAll(async () => {
+  const { code, err } = await command(...train, '--output-dir', run);
+  expect(code, err).toBe(0);
+  const path = writeTinyModel(folder.in('incomplete'), { tokenizer: true });
+  writeFileSync(`${path}/config.json`, JSON.stringify({ ...TINY_CONFIG, num_hidden_layers: 2 }));
+  expect((await command('eval', ...incomplete, '--dataset', rows)).err).toMatch(/layers\.1/);
+});
+
+describe('before the files of a model are opened', () => {
+  const cut = ['export', '--adapter', adapter, '--output-dir', folder.in('cut'), '--budget', '1kB'];
+  it.each<[string, string[], string]>([
+    ['eval', ['eval', ...away, '--dataset', nowhere], nowhere],
+    ['eval with a pattern', ['eval', ...away, '--dataset', `${nowhere}*`], `${nowhere}*`],
+    ['ranks', ['ranks', ...away, '--adapter', adapter, '--data', nowhere], nowhere],
+    ['export', [...cut, '--model', folder.in('away'), '--dataset', nowhere], nowhere],
+    ['finish', ['finish', run, '--rank', '2', '--output-dir', folder.in('f'), '--dataset', nowhere], nowhere],
+    ['train', [...train, ...away, '--output-dir', folder.in('t'), '--dataset', nowhere], nowhere],
+    [
+      'train with an eval_dataset',
+      [...train, ...away, '--output-dir', folder.in('t'), '--val-set-size', '0', '--eval-dataset', nowhere],
+      nowhere,
+    ],
+  ])('%s notices rows that are not there', async (_, argv, where) => {
+    const { code, err } = await command(...argv);
+    expect(code, err).toBe(2);
+    expect(err).toContain(`[${where}]`);
+    expect(err).toMatch(/There is no such dataset file|No file matches this pattern/);
+  });
+});
+
+describe('before the weights of a model are loaded', () => {
+  it.each<[string, string[]]>([
+    ['eval', ['eval', ...incomplete]],
+    ['ranks', ['ranks', ...incomplete, '--adapter', adapter]],
+  ])('%s notices rows that do not fit', async (_, argv) => {
+    const wrong = folder.in('wrong.jsonl');
+    writeFileSync(wrong, '{"input_ids":[1,2,104]}');
+    const { err } = await command(...argv, '--dataset', wrong);
+    expect(err).toContain('got 104 at index 2');
+  });
+});
