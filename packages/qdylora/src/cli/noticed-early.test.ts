@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { createServer, type AddressInfo } from 'node:net';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { command } from '../../test/run-command.ts';
 import { tinyCommands } from '../../test/tiny-commands.ts';
 import { TINY_CONFIG, writeTinyModel } from '../../test/tiny-model.ts';
@@ -41,6 +43,16 @@ describe('before the files of a model are opened', () => {
     expect(err).toContain(`[${where}]`);
     expect(err).toMatch(/There is no such dataset file|No file matches this pattern/);
   });
+});
+
+it('a port that is taken is noticed before a model is opened', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const { code, err } = await command('serve', run, ...away, '--port', String(port));
+  expect([code, err]).toEqual([2, expect.stringContaining(`cannot listen on 127.0.0.1:${port}`)]);
+  expect((await command('serve', run, ...away, '--port', '0')).err).toContain(folder.in('away'));
 });
 
 describe('before the weights of a model are loaded', () => {

@@ -16,6 +16,7 @@ import { assertBaseExists } from '../recipes/finish/read-finished-run.ts';
 import { stopIdsOf } from '../recipes/outputs/stop-ids.ts';
 import type { AdapterSource } from './adapter-source.ts';
 import { assertGuarded } from './assert-guarded.ts';
+import { assertCanListen } from './listen.ts';
 import { servedModels, type ServedAdapter, type ServedModels } from './served-models.ts';
 
 export type ServeConfig = OutputOf<typeof SERVE_KEYS>;
@@ -44,6 +45,7 @@ export async function openServedModels(
   const { folder } = reads.find(({ sidecar }) => sidecar !== null) ?? reads[0];
   const config = checkModelValues(SERVE_KEYS, mergeExplicit(explicit, valuesOfFlags({ adapter: folder })));
   assertGuarded(config.host, config.apiKey);
+  await assertCanListen(config);
   const model = config.model ?? first.model ?? reads[0].baseModel;
   if (config.model === null) assertBaseExists(first.folder, first.model);
   const opened = await openModel({ ...config, model }, { adapter: reads[0], warn });

@@ -6,6 +6,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { createDecodeEngine, kvTokenBytes, type EngineUsage } from '@qdylora/models';
 import { longestSequenceOf } from '../recipes/opening/longest-sequence-of.ts';
 import { LOCAL_NAMES, nameInUrl } from './assert-guarded.ts';
+import { listen } from './listen.ts';
 import { createApp } from './http/create-app.ts';
 import { createMetrics } from './http/metrics.ts';
 import type { Service } from './http/service.ts';
@@ -129,34 +130,6 @@ function sizesOf({ config, opened: { model } }: OpenServedModels) {
     });
   return { contextTokens, capacityTokens: Math.min(fitting, contextTokens * config.maxConcurrency) };
 }
-
-function listen(
-  server: Server,
-  { host, port }: { readonly host: string; readonly port: number },
-): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) =>
-      reject(
-        new QdyloraError('BAD_CONFIG', {
-          where: isPortProblem(cause) ? 'port' : 'host',
-          problem: `The server cannot listen on ${host}:${port}: ${cause.message}.`,
-          nextStep: isPortProblem(cause)
-            ? 'Choose another port: --port 0 takes any free one.'
-            : 'Choose another --host: an address or a name of this machine.',
-          cause,
-        }),
-      ),
-    );
-    server.listen(port, host, () => {
-      const address = server.address();
-      resolve(typeof address === 'object' && address ? address.port : port);
-    });
-  });
-}
-
-/** The port is taken, or needs other rights. Otherwise the host is no address of this machine. */
-const isPortProblem = ({ code }: NodeJS.ErrnoException): boolean =>
-  code === 'EADDRINUSE' || code === 'EACCES';
 
 interface Closing {
   readonly engine: Service['engine'];
