@@ -45,6 +45,14 @@ describe('before the files of a model are opened', () => {
   });
 });
 
+it.each([
+  ['without a prompt', [], /There is no prompt, and standard input is not a terminal/],
+  ['with --json and without a prompt', ['--json'], /`--json` needs a prompt/],
+])('generate %s is refused before a model is opened', async (_, words, message) => {
+  const { code, err } = await command('generate', ...away, ...words);
+  expect([code, err]).toEqual([2, expect.stringMatching(message)]);
+});
+
 it('a port that is taken is noticed before a model is opened', async () => {
   const server = createServer().listen(0, '127.0.0.1');
   onTestFinished(() => void server.close());
@@ -56,6 +64,19 @@ it('a port that is taken is noticed before a model is opened', async () => {
 });
 
 describe('before the weights of a model are loaded', () => {
+  it('generate notices what needs a tokenizer or a chat template', async () => {
+    const bare = writeTinyModel(folder.in('bare'));
+    writeFileSync(`${bare}/config.json`, JSON.stringify({ ...TINY_CONFIG, num_hidden_layers: 2 }));
+    const errorOf = async (model: string[], ...words: string[]) =>
+      (await command('generate', ...model, ...words)).err;
+    const withoutTokenizer = ['--model', bare, ...host.slice(2)];
+    expect(await errorOf(withoutTokenizer, '--prompt', 'a')).toContain('it cannot read a prompt');
+    expect(await errorOf(withoutTokenizer, '--prompt-ids', '3', '--stop', 'b')).toContain('Leave --stop out');
+    expect(await errorOf(incomplete, '--prompt', 'a', '--system', 'b', '--raw')).toContain(
+      'A system message needs a chat template',
+    );
+  });
+
   it.each<[string, string[]]>([
     ['eval', ['eval', ...incomplete]],
     ['ranks', ['ranks', ...incomplete, '--adapter', adapter]],

@@ -11,7 +11,7 @@ import type { RecipeHooks } from './evaluate.ts';
 import type { Warn } from './adapter/attach-adapter.ts';
 import { closingNote } from './opening/chosen-template.ts';
 import { warnOfLongText } from './opening/warn-of-positions.ts';
-import { checkModelValues, openModel, type OpenModel } from './opening/open-model.ts';
+import { checkModelValues, openModel, openModelSource, type OpenModel } from './opening/open-model.ts';
 import { promptStyle, type PromptStyle } from './opening/prompt-style.ts';
 import { tellOnce } from './tell-once.ts';
 import type { WeightPrecision } from './opening/weight-precision.ts';
@@ -72,27 +72,37 @@ export async function openAnswerer(
     });
   const rank = adapter && ranksOf(adapter, [config.rank ?? adapter.state.maxRank])[0];
   if (adapter && rank !== null) warnOfUntrainedRank(adapter, rank, onNotice);
-  const opened = await openModel(config, { adapter, warn: onNotice });
+  const source = await openModelSource(config, { adapter, warn: onNotice });
+  const tokenizer = await source.openTokenizer();
+  if (!tokenizer) assertNeedsNoTokenizer(config, source.name);
+  // a template that is asked for is used whatever was trained
+  const trained = config.chatTemplate === null ? (adapter?.sidecar?.prompt ?? null) : null;
+  const style = tokenizer && promptStyle(tokenizer, trained, config.raw);
+  if (style) assertSystemIsShown(config, style);
+  const opened = await openModel(config, { adapter, warn: onNotice, source });
   try {
-    const tokenizer = await opened.source.openTokenizer();
-    if (!tokenizer && !config.promptIds)
-      throw new QdyloraError('BAD_CONFIG', {
-        where: opened.source.name,
-        problem: 'The model has no tokenizer, so it cannot read a prompt.',
-        nextStep: 'Give token ids: --prompt-ids 1,2,3.',
-      });
-    if (!tokenizer && config.stop)
-      throw new QdyloraError('BAD_CONFIG', {
-        where: 'stop',
-        problem: 'The model has no tokenizer, so its tokens cannot be compared with a text.',
-        nextStep: 'Leave --stop out.',
-      });
     const isLengthChosen = explicit.has('maxNewTokens');
-    return answererOf(opened, config, { rank, tokenizer, isLengthChosen, onNotice });
+    return answererOf(opened, config, { rank, tokenizer, style, isLengthChosen, onNotice });
   } catch (error) {
     opened.dispose();
     throw error;
   }
+}
+
+/** @throws QdyloraError BAD_CONFIG for a text as prompt or stop */
+function assertNeedsNoTokenizer({ promptIds, stop }: GenerateConfig, modelName: string): void {
+  if (!promptIds)
+    throw new QdyloraError('BAD_CONFIG', {
+      where: modelName,
+      problem: 'The model has no tokenizer, so it cannot read a prompt.',
+      nextStep: 'Give token ids: --prompt-ids 1,2,3.',
+    });
+  if (stop)
+    throw new QdyloraError('BAD_CONFIG', {
+      where: 'stop',
+      problem: 'The model has no tokenizer, so its tokens cannot be compared with a text.',
+      nextStep: 'Leave --stop out.',
+    });
 }
 
 function answererOf(
@@ -101,11 +111,14 @@ function answererOf(
   {
     rank,
     tokenizer,
+    style,
     isLengthChosen,
     onNotice,
   }: {
     readonly rank: number | null;
     readonly tokenizer: Tokenizer | null;
+    /** Null without a tokenizer. */
+    readonly style: PromptStyle | null;
     readonly isLengthChosen: boolean;
     readonly onNotice: Warn;
   },
@@ -115,10 +128,6 @@ function answererOf(
     adapter && rank !== null
       ? adapter.adapted.atRank(rank, { level })
       : { model: groupFrozenLayers(modelAtLevel(model, level)), active: null };
-  // a template that is asked for is used whatever was trained
-  const trained = config.chatTemplate === null ? (adapter?.read.sidecar?.prompt ?? null) : null;
-  const style = tokenizer && promptStyle(tokenizer, trained, config.raw);
-  if (style) assertSystemIsShown(config, style);
   const endless = style?.usesTemplate && !config.promptIds ? closingNote(tokenizer, source.template) : null;
   if (endless !== null) onNotice(endless);
   const warnOnce = tellOnce(onNotice);

@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { mergeExplicit, valuesOfFlags } from '../../config/explicit-values.ts';
 import { GENERATE_KEYS } from '../../config/verb-keys.ts';
 import { openAnswerer, type Answerer } from '../../recipes/answer.ts';
+import { checkModelValues } from '../../recipes/opening/open-model.ts';
 import { precisionText } from '../../recipes/opening/weight-precision.ts';
 import type { FinishReason } from '../../recipes/text/decode-text.ts';
 import type { CommonFlags, Context } from '../context.ts';
@@ -12,6 +13,7 @@ import { STOPPING } from '../interrupts.ts';
 import { addKeyFlags, explicitFlags, repeatedFlag } from '../key-flags.ts';
 import { noteLength, readingText } from '../render/answer-notes.ts';
 import { talk } from '../talk.ts';
+import type { Terminal } from '../terminal.ts';
 
 const { stop, ...FLAGS } = GENERATE_KEYS;
 
@@ -31,32 +33,37 @@ export function addGenerateCommand(program: Command, context: Context): void {
     .option('--json', 'Print one JSON document');
   command.action(async (flags: GenerateFlags) => {
     const { terminal } = context;
-    terminal.status('loading the model …');
     const explicit = mergeExplicit(explicitFlags(FLAGS, flags), valuesOfFlags({ stop: flags.stop }));
+    const { prompt, promptIds, system } = checkModelValues(GENERATE_KEYS, explicit);
+    if (!prompt && !promptIds) assertCanTalk(flags, terminal);
+    terminal.status('loading the model …');
     using answerer = await openAnswerer(explicit, { onNotice: terminal.note });
     terminal.status('');
     terminal.note(terminal.paint('dim', precisionText(answerer.precision)));
-    const { prompt, promptIds, system } = answerer.config;
     const opening: ChatMessage[] = system ? [{ role: 'system', content: system }] : [];
     if (promptIds) return await answerOnce(answerer, promptIds, context, flags);
     if (prompt) {
       const ids = answerer.promptOf([...opening, { role: 'user', content: prompt }]);
       return await answerOnce(answerer, ids, context, flags);
     }
-    if (flags.json)
-      throw new QdyloraError('BAD_CONFIG', {
-        where: 'json',
-        problem: '`--json` needs a prompt: a conversation has no document',
-        nextStep: 'Give one: --prompt "…".',
-      });
-    if (!terminal.canAsk)
-      throw new QdyloraError('BAD_CONFIG', {
-        where: 'prompt',
-        problem: 'There is no prompt, and standard input is not a terminal to type one',
-        nextStep: 'Give one: --prompt "…".',
-      });
     await talk(answerer, opening, { terminal, input: process.stdin, output: process.stderr });
   });
+}
+
+/** @throws QdyloraError BAD_CONFIG where a conversation is not possible */
+function assertCanTalk({ json }: GenerateFlags, { canAsk }: Terminal): void {
+  if (json)
+    throw new QdyloraError('BAD_CONFIG', {
+      where: 'json',
+      problem: '`--json` needs a prompt: a conversation has no document',
+      nextStep: 'Give one: --prompt "…".',
+    });
+  if (!canAsk)
+    throw new QdyloraError('BAD_CONFIG', {
+      where: 'prompt',
+      problem: 'There is no prompt, and standard input is not a terminal to type one',
+      nextStep: 'Give one: --prompt "…".',
+    });
 }
 
 async function answerOnce(
