@@ -130,20 +130,22 @@ export function assertCanWrite(outputDir: string): void {
 }
 
 /**
- * Checks the folder for the report of an evaluation before the evaluation, which takes a while.
+ * Checks the folder for the results of an evaluation before the evaluation, which takes a while.
  *
  * @param name a folder in that of a run, for the advice
- * @throws QdyloraError WRITE_FAILED; NOT_EMPTY for the folder of a run, whose own report would be replaced
+ * @param hasReport whether a report is among the results, which would replace that of a run
+ * @throws QdyloraError WRITE_FAILED; NOT_EMPTY for the folder of a run
  */
-export function assertReportFits(folder: string, name: string): void {
+export function assertReportFits(folder: string, name: string, hasReport = true): void {
   assertCanWrite(folder);
   const isFile = existsSync(folder) && !statSync(folder).isDirectory();
   if (!isFile && !existsSync(runPaths(folder).reportJson)) return;
+  const reason = hasReport
+    ? 'whose report.html would be replaced'
+    : 'with which the results of an evaluation are not mixed';
   throw new QdyloraError('NOT_EMPTY', {
     where: 'output_dir',
-    problem: isFile
-      ? `${folder} is a file.`
-      : `${folder} is the folder of a run, whose report.html would be replaced.`,
+    problem: isFile ? `${folder} is a file.` : `${folder} is the folder of a run, ${reason}.`,
     nextStep: `Choose another folder, such as ${isFile ? `${folder}-${name}` : join(folder, name)}.`,
   });
 }

@@ -59,6 +59,11 @@ describe('eval --tasks', () => {
       expect.stringMatching(/report\.html would be replaced[^]*run\/tasks/),
     ]);
     expect(readFileSync(folder.in('run/report.html'), 'utf8')).toBe(report);
+    const baseInRun = await command(...flags, '--tasks', task, '--output-dir', folder.in('run'));
+    expect([baseInRun.code, baseInRun.err]).toEqual([
+      2,
+      expect.stringMatching(/run, with which the results of an evaluation are not mixed\.[^]*run\/tasks/),
+    ]);
     const inFile = await command(...judge, '--output-dir', task);
     expect([inFile.code, inFile.err]).toEqual([2, expect.stringContaining(`${task} is a file.`)]);
   });

@@ -90,7 +90,7 @@ export async function evaluateTasksFrom(
 ): Promise<TaskEvaluation> {
   const config = checkModelValues(EVALUATE_TASKS_KEYS, explicit);
   const chosenTasks = chooseTasks(config);
-  if (config.outputDir !== null) assertReportFits(config.outputDir, 'tasks');
+  if (config.outputDir !== null) assertReportFits(config.outputDir, 'tasks', config.adapter !== null);
   const answers = answerFolder(config);
   if (answers !== null) assertCanCreate(answers);
   const adapter = config.adapter === null ? null : readAdapter(config.adapter);
