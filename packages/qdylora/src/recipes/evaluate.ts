@@ -15,6 +15,7 @@ import { checkHooks } from './run/check-hooks.ts';
 import type { BackendChoice } from './opening/choose-backend.ts';
 import { assertRowsExist } from './run/assert-rows-exist.ts';
 import { loadEvalExamples } from './run/load-data.ts';
+import { assertNotAborted } from './run/steps/tell-abort.ts';
 import { missingKey } from '../config/names/missing-key.ts';
 import { checkModelValues, openModel, openModelSource, type OpenModel } from './opening/open-model.ts';
 import { warnOfLongText } from './opening/warn-of-positions.ts';
@@ -95,6 +96,7 @@ export async function evaluateFrom(
 ): Promise<Evaluation> {
   const config = checkModelValues(EVALUATE_KEYS, explicit, rowsAsTrained);
   if (!config.dataset) throw missingKey('dataset', 'Name the rows to judge by: --dataset rows.jsonl.');
+  assertNotAborted(signal, 'evaluate');
   assertRowsExist(config.dataset);
   if (!config.adapter && Array.isArray(config.ranks)) onNotice(IDLE_RANKS);
   if (!config.adapter && config.compareWithBase)

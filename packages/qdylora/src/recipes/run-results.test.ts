@@ -82,7 +82,7 @@ describe('what a run leaves behind', () => {
     expect(existsSync(place) ? readdirSync(place) : []).toEqual([]);
   });
 
-  it('an evaluation that is interrupted while its model loads does not go on to its rows', async () => {
+  it('an evaluation that is interrupted before it begins does not look for its rows', async () => {
     const options = { ...judged, dataset: folder.in('absent.jsonl'), signal: AbortSignal.abort('Ctrl-C') };
     await expect(evaluate(options)).rejects.toMatchObject({ code: 'ABORTED', cause: 'Ctrl-C' });
   });
