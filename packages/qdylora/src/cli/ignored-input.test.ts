@@ -38,6 +38,11 @@ describe('input that would be ignored', () => {
       ['inspect', '--data', rows, ...judged],
       /--data is short for --dataset/,
     ],
+    [
+      'the model of an export that reads none',
+      ['export', '--adapter', adapter, '--output-dir', folder.in('r2'), '--rank', '2', ...host.slice(0, 2)],
+      /`--model` is only for `--budget`, which is not set, and for `--format` gguf.*base_model_name/s,
+    ],
     ['a folder that a finish lacks', ['finish', run, '--rank', '2'], /--output-dir .*-r2-finished/],
     [
       'a grid beside a range test',

@@ -110,13 +110,7 @@ export async function exportFrom(
     sayWhenWritten();
     return exportedOf(adapter, { ...layered, loraAlpha: layered.rank, useRslora: false }, place);
   }
-  if (dataset)
-    throw refusedValue(
-      explicit,
-      'dataset',
-      (name) => `${name('dataset')} is only for ${name('budget')}, which is not set`,
-      'Leave it out, or give a budget.',
-    );
+  refuseWithoutBudget(config, explicit);
   const sliced = await exportOneRank(adapter, config, { ...place, tell: onNotice, signal });
   sayWhenWritten();
   return exportedOf(adapter, sliced, place);
@@ -197,6 +191,28 @@ function refuseBesideBudget(explicit: ExplicitValues, others: Readonly<Record<st
     (name) => `${name(other)} has no effect with ${name('budget')}, which gives each layer its own rank`,
     'Leave one of them out.',
   );
+}
+
+/** @throws QdyloraError BAD_CONFIG for rows or a model that nothing would be read from */
+function refuseWithoutBudget(
+  { dataset, model, format }: OutputOf<typeof EXPORT_KEYS>,
+  explicit: ExplicitValues,
+): void {
+  if (dataset)
+    throw refusedValue(
+      explicit,
+      'dataset',
+      (name) => `${name('dataset')} is only for ${name('budget')}, which is not set`,
+      'Leave it out, or give a budget.',
+    );
+  if (model && format === 'peft')
+    throw refusedValue(
+      explicit,
+      'model',
+      (name) =>
+        `${name('model')} is only for ${name('budget')}, which is not set, and for ${name('format')} gguf`,
+      'Leave it out. base_model_name sets the name of the base in the written config.',
+    );
 }
 
 /** AutoPeftModelForCausalLM looks for the base by this name. */
