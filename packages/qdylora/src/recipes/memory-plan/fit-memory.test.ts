@@ -102,6 +102,9 @@ test.each([
   ['two ranks', { ranks: [8, 64] }],
   ['ranks that are no halves', { loraR: 12 }],
   ['weights for each rank', { ranks: [8, 64], rankLossWeights: [1, 2] }],
+  ['a rank that early stopping watches', { earlyStopping: 64, evalSteps: 10, valSetSize: 8 }],
+  ['a rank that is evaluated between steps', { evalRanks: [4, 64] }],
+  ['budgets of smaller ranks', { ranks: [8, 64], evalBudgets: 'ranks', valSetSize: 8 }],
   ['an odd micro batch', { microBatchSize: 3 }],
   ['a micro batch of 6', { microBatchSize: 6 }],
 ] as const)('of %s, what is proposed is what was measured, with as many rows a step', async (_what, keys) => {

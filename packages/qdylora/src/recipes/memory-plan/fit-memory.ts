@@ -1,6 +1,7 @@
 import { snakeCase } from '@qdylora/contract';
 import { powersOfTwoUpTo } from '@qdylora/lora-dynamic';
 import type { RunConfig } from '../../config/resolve-run.ts';
+import { assertEvaluationFits } from '../../config/values/check-combinations.ts';
 import { needsOfRuns, type NeedsOfRuns } from './needs-of-runs.ts';
 
 /** Values of keys with which a run fits, and the memory that it then needs. */
@@ -71,15 +72,12 @@ function smallestFactor(n: number): number {
 const isDefaultRanks = (ranks: readonly number[], loraR: number): boolean =>
   ranks.join() === powersOfTwoUpTo(loraR).ranks.join();
 
-/** Half of the largest rank where no other rank is named; else the named ones without the largest. */
-function smallerRanks({
-  loraR,
-  ranks,
-  rankDistribution,
-  rankLossWeights,
-  rankRates,
-  maxRankByWorker,
-}: RunConfig): Partial<RunConfig> | null {
+/**
+ * Half of the largest rank where no other rank is named; else the named ones without the largest. Null where
+ * a run with these would be refused.
+ */
+function smallerRanks(config: RunConfig): Partial<RunConfig> | null {
+  const { loraR, ranks, rankDistribution, rankLossWeights, rankRates, maxRankByWorker } = config;
   const isListedByRank = [rankDistribution, rankLossWeights, rankRates, maxRankByWorker].some(Array.isArray);
   if (!ranks || loraR < 2 || isListedByRank) return null;
   const fewer = isDefaultRanks(ranks, loraR)
@@ -87,7 +85,17 @@ function smallerRanks({
     : ranks.length === 1
       ? [half(loraR)]
       : ranks.slice(0, -1);
-  return { loraR: fewer.at(-1)!, ranks: fewer };
+  return canEvaluate(config, fewer) ? { loraR: fewer.at(-1)!, ranks: fewer } : null;
+}
+
+/** Whether the ranks and budgets that a run evaluates, and the rank that ends it, fit these ranks. */
+function canEvaluate(config: RunConfig, ranks: readonly number[]): boolean {
+  try {
+    assertEvaluationFits(config, ranks, new Map());
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**
