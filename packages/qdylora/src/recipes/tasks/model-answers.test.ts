@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { hfConfigOf, writeGgufModel } from '@qdylora/checkpoint';
 import { expect, it } from 'vitest';
 import { temporaryPlace, writeTinyModel } from '../../../test/tiny-model.ts';
@@ -11,15 +11,15 @@ const folder = temporaryPlace();
 const model = writeTinyModel(folder.in('model'), { tokenizer: true });
 
 /** The file of the answers of a model whose weights are always the same. */
-async function answerFile(tokenizerFolder: string): Promise<string> {
+async function answerFile(tokenizerFolder: string, adapterFolder?: string): Promise<string> {
   const place = temporaryPlace();
   const opened = {
-    source: { name: 'tiny', fingerprint: 'same', tokenizerFolder },
-    adapter: null,
+    source: { name: 'tiny', fingerprint: 'same', tokenizerFolder, saved: null },
+    adapter: adapterFolder ? { read: { folder: adapterFolder } } : null,
     chosen: { backend: { name: 'host' } },
   } as unknown as OpenModel;
   const answersOf = await modelAnswers(opened, { cacheRequests: place.path } as EvaluateTasksConfig);
-  answersOf(null).add({ type: 'generate', context: '', until: [] } as never, 'a');
+  answersOf(adapterFolder ? 1 : null).add({ type: 'generate', context: '', until: [] } as never, 'a');
   return readdirSync(place.path)[0]!;
 }
 
@@ -71,3 +71,12 @@ it('answers change with the config and the tokenizer in a GGUF file', async () =
   expect(await write('other token', {}, '😀')).not.toBe(plain);
   expect(await write('other base', { rope_theta: 20_000 }, 'a')).not.toBe(plain);
 });
+
+it('answers are kept for an adapter of more than 2 GiB, which no buffer holds', async () => {
+  const adapter = folder.in('adapter');
+  const path = `${adapter}/adapter_model.safetensors`;
+  mkdirSync(adapter);
+  writeFileSync(path, '');
+  truncateSync(path, 2 ** 31 + 1); // zeros, which take no room on the disk
+  expect(await answerFile(model, adapter)).toMatch(/^tiny.*r1-[0-9a-f]{16}\.jsonl$/);
+}, 120_000);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { createReadStream, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { canonicalJson, openCheckpoint } from '@qdylora/checkpoint';
 import type { AnswerCache } from '@qdylora/eval';
@@ -39,7 +39,7 @@ async function answerPaths(
   const folder = answerFolder(config);
   if (folder === null) return () => null;
   const { source, adapter, chosen, computeDtype, precision, level } = opened;
-  const adapterHash = adapter && hashFiles(adapter.read.folder, /\.(safetensors|bin|json)$/);
+  const adapterHash = adapter && (await hashFiles(adapter.read.folder, /\.(safetensors|bin|json)$/));
   const common = {
     weights: source.fingerprint,
     files: await hashDescription(source.tokenizerFolder),
@@ -77,13 +77,20 @@ async function hashDescription(path: string): Promise<string> {
   return createHash('sha256').update(description).digest('hex');
 }
 
-/** SHA-256 over the names and bytes of the matching files of a folder. */
-function hashFiles(folder: string, names: RegExp): string {
+/** Bytes of a file that are in memory while it is hashed. */
+const CHUNK_BYTES = 2 ** 20;
+
+/** SHA-256 over the names and bytes of the matching files of a folder, which may have more than 2 GiB. */
+async function hashFiles(folder: string, names: RegExp): Promise<string> {
   const files = readdirSync(folder, { withFileTypes: true })
     .filter((entry) => !entry.isDirectory() && names.test(entry.name))
     .map(({ name }) => name)
     .sort();
   const hash = createHash('sha256');
-  for (const file of files) hash.update(`${file}\n`).update(readFileSync(join(folder, file)));
+  for (const file of files) {
+    hash.update(`${file}\n`);
+    for await (const chunk of createReadStream(join(folder, file), { highWaterMark: CHUNK_BYTES }))
+      hash.update(chunk as Buffer);
+  }
   return hash.digest('hex');
 }
