@@ -64,6 +64,11 @@ it('a port that is taken is noticed before a model is opened', async () => {
 });
 
 describe('before the weights of a model are loaded', () => {
+  it('eval --tasks notices rows of tasks that are not there', async () => {
+    const { err } = await command('eval', ...incomplete, '--tasks', 'gsm8k', '--task-data', folder.path);
+    expect(err).toContain('There is no file of the split test');
+  });
+
   it('generate notices what needs a tokenizer or a chat template', async () => {
     const bare = writeTinyModel(folder.in('bare'));
     writeFileSync(`${bare}/config.json`, JSON.stringify({ ...TINY_CONFIG, num_hidden_layers: 2 }));

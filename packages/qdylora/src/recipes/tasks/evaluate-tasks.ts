@@ -26,7 +26,8 @@ import { IDLE_RANKS, type RecipeHooks } from '../evaluate.ts';
 import { assertReportFits } from '../run-folder/output-folder.ts';
 import type { BackendChoice } from '../opening/choose-backend.ts';
 import { longestSequenceOf } from '../opening/longest-sequence-of.ts';
-import { checkModelValues, openModel, type OpenModel } from '../opening/open-model.ts';
+import { checkModelValues, openModel, openModelSource, type OpenModel } from '../opening/open-model.ts';
+import type { ModelSource } from '../opening/open-source.ts';
 import type { WeightPrecision } from '../opening/weight-precision.ts';
 import { checkHooks } from '../run/check-hooks.ts';
 import type { EvaluateTasksConfig } from './evaluate-tasks-config.ts';
@@ -98,9 +99,12 @@ export async function evaluateTasksFrom(
   for (const rank of ranks) warnOfUntrainedRank(adapter!, rank, onNotice);
   if (!adapter && Array.isArray(config.ranks)) onNotice(IDLE_RANKS);
   const sandbox = config.allowCodeExecution ? openTaskSandbox(chosenTasks, onNotice) : null;
-  using opened = await openModel(config, { adapter, backend, warn: onNotice, signal });
-  const tokenizer = await requiredTokenizer(opened);
+  const opening = { adapter, warn: onNotice, signal };
+  // tasks before weights: a mistake in their rows is found at once
+  const source = await openModelSource(config, opening);
+  const tokenizer = await requiredTokenizer(source);
   const requests = await requestsFor(chosenTasks, config, { tokenizer, signal, tell: onNotice });
+  using opened = await openModel(config, { ...opening, backend, source });
   const judgedRanks = [...(adapter && !config.compareWithBase ? [] : [null]), ...ranks];
   await using models = openTaskModels(opened, { tokenizer, requests, rankCount: judgedRanks.length, signal });
   tellCuts(requests, { encode: models.encode, maxLength: longestSequenceOf(opened.model), tell: onNotice });
@@ -286,7 +290,7 @@ function chooseTasks({ tasks }: EvaluateTasksConfig): ChosenTasks {
   });
 }
 
-async function requiredTokenizer({ source }: OpenModel): Promise<Tokenizer> {
+async function requiredTokenizer(source: ModelSource): Promise<Tokenizer> {
   const tokenizer = await source.openTokenizer();
   if (tokenizer) return tokenizer;
   throw new QdyloraError('BAD_CONFIG', {
