@@ -23,6 +23,16 @@ describe('input that would be ignored', () => {
     ['--json of a conversation', ['generate', ...host, '--json'], /`--json` needs a prompt/],
     ['raw beside token ids', ['generate', ...host, '--raw', '--prompt-ids', '3,4'], /`raw` has no effect/],
     [
+      'a system message beside token ids',
+      ['generate', ...host, '--prompt-ids', '3,4', '--system', 'b'],
+      /`system` has no effect/,
+    ],
+    [
+      'a chat template beside token ids',
+      ['generate', ...host, '--prompt-ids', '3,4', '--chat-template', 'chatml'],
+      /`chat_template` has no effect/,
+    ],
+    [
       'a system message that raw leaves out',
       ['generate', ...host, '--raw', '--prompt', 'a', '--system', 'b'],
       /needs a chat template, and the prompt is written without one here \(as it is\)/,

@@ -53,13 +53,7 @@ export async function openAnswerer(
       problem: `\`raw\` writes the prompt as it is, without the chat template ${config.chatTemplate}.`,
       nextStep: 'Leave one of them out.',
     });
-  const beside = config.prompt ? 'prompt' : config.raw ? 'raw' : null;
-  if (config.promptIds && beside)
-    throw new QdyloraError('BAD_CONFIG', {
-      where: 'prompt_ids',
-      problem: `\`prompt_ids\` is the whole prompt, so \`${beside}\` has no effect with it.`,
-      nextStep: 'Leave one of them out.',
-    });
+  if (config.promptIds) assertNothingBesideIds(config);
   if (config.temperature === 0)
     for (const [name, isSet] of Object.entries({ top_k: config.topK > 0, top_p: config.topP < 1 }))
       if (isSet) onNotice(`${name} has no effect: temperature is 0, so the likeliest token is always taken.`);
@@ -87,6 +81,18 @@ export async function openAnswerer(
     opened.dispose();
     throw error;
   }
+}
+
+/** @throws QdyloraError BAD_CONFIG for what makes a prompt of a text */
+function assertNothingBesideIds({ prompt, raw, system, chatTemplate }: GenerateConfig): void {
+  const textKeys = { prompt, raw, system, chat_template: chatTemplate };
+  const beside = Object.entries(textKeys).find(([, value]) => value);
+  if (beside)
+    throw new QdyloraError('BAD_CONFIG', {
+      where: 'prompt_ids',
+      problem: `\`prompt_ids\` is the whole prompt, so \`${beside[0]}\` has no effect with it.`,
+      nextStep: 'Leave one of them out.',
+    });
 }
 
 /** @throws QdyloraError BAD_CONFIG for a text as prompt or stop */
