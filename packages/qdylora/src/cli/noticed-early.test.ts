@@ -69,6 +69,14 @@ describe('before the weights of a model are loaded', () => {
     expect(err).toContain('There is no file of the split test');
   });
 
+  it.each([
+    ['context', ['--context', '4000'], /The model reads 128 tokens, and the context has 4000/],
+    ['memory', ['--kv-memory', '1kB', '--context', '64'], /kv_memory, and 64 are needed/],
+  ])('serve notices a %s that does not fit', async (_, words, message) => {
+    const { err } = await command('serve', run, ...incomplete, '--port', '0', ...words);
+    expect(err).toMatch(message);
+  });
+
   it('generate notices what needs a tokenizer or a chat template', async () => {
     const bare = writeTinyModel(folder.in('bare'));
     writeFileSync(`${bare}/config.json`, JSON.stringify({ ...TINY_CONFIG, num_hidden_layers: 2 }));

@@ -1,6 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { Adapted } from '@qdylora/lora-dynamic';
-import type { CausalLm } from '@qdylora/models';
+import { familyOf, type CausalLm } from '@qdylora/models';
 import { mergeExplicit, valuesOfFlags, type ExplicitValues } from '../config/explicit-values.ts';
 import type { OutputOf } from '../config/values/check-values.ts';
 import { SERVE_KEYS } from '../config/serve-keys.ts';
@@ -10,13 +10,19 @@ import { attachAdapter, type Warn } from '../recipes/adapter/attach-adapter.ts';
 import { readAdapter, type ReadAdapter } from '../recipes/adapter/read-adapter.ts';
 import { chosenTemplate, closingNote } from '../recipes/opening/chosen-template.ts';
 import { openTokenizer } from '../recipes/opening/open-base.ts';
-import { checkModelValues, openModel, type OpenModel } from '../recipes/opening/open-model.ts';
+import {
+  checkModelValues,
+  openModel,
+  openModelSource,
+  type OpenModel,
+} from '../recipes/opening/open-model.ts';
 import { promptStyle } from '../recipes/opening/prompt-style.ts';
 import { assertBaseExists } from '../recipes/finish/read-finished-run.ts';
 import { stopIdsOf } from '../recipes/outputs/stop-ids.ts';
 import type { AdapterSource } from './adapter-source.ts';
 import { assertGuarded } from './assert-guarded.ts';
 import { assertCanListen } from './listen.ts';
+import { serverSizes } from './server-sizes.ts';
 import { servedModels, type ServedAdapter, type ServedModels } from './served-models.ts';
 
 export type ServeConfig = OutputOf<typeof SERVE_KEYS>;
@@ -48,7 +54,11 @@ export async function openServedModels(
   await assertCanListen(config);
   const model = config.model ?? first.model ?? reads[0].baseModel;
   if (config.model === null) assertBaseExists(first.folder, first.model);
-  const opened = await openModel({ ...config, model }, { adapter: reads[0], warn });
+  const opening = { adapter: reads[0], warn };
+  const openedSource = await openModelSource({ ...config, model }, opening);
+  const { config: files, name } = openedSource;
+  serverSizes(config, familyOf(files.modelType, name).readConfig(files)); // before the weights
+  const opened = await openModel({ ...config, model }, { ...opening, source: openedSource });
   try {
     const adapters: ServedAdapter[] = [];
     for (const [i, source] of sources.entries()) {

@@ -3,8 +3,7 @@ import { setMaxListeners } from 'node:events';
 import type { Server } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
 import { QdyloraError } from '@qdylora/contract';
-import { createDecodeEngine, kvTokenBytes, type EngineUsage } from '@qdylora/models';
-import { longestSequenceOf } from '../recipes/opening/longest-sequence-of.ts';
+import { createDecodeEngine, type EngineUsage } from '@qdylora/models';
 import { LOCAL_NAMES, nameInUrl } from './assert-guarded.ts';
 import { listen } from './listen.ts';
 import { createApp } from './http/create-app.ts';
@@ -12,6 +11,7 @@ import { createMetrics } from './http/metrics.ts';
 import type { Service } from './http/service.ts';
 import type { OpenServedModels } from './open-served-models.ts';
 import { readPage } from './read-page.ts';
+import { serverSizes } from './server-sizes.ts';
 
 /** A server that listens. */
 export interface RunningServer {
@@ -38,14 +38,10 @@ export interface ServerOptions {
 
 const DEFAULT_GRACE_MS = 5000;
 const DEFAULT_BODY_BYTES = 4 * 2 ** 20;
-/** 1 GiB: 23,000 tokens of SmolLM2-135M, 1,000 of Llama 2 7B. */
-const DEFAULT_KV_BYTES = 2 ** 30;
 /** Longer than proxies and clients keep a connection: they must not send into one that is being closed. */
 const KEEP_ALIVE_MS = 65_000;
 /** The longest that a client may take to send its request. */
 const RECEIVE_MS = 60_000;
-/** The default context is at most this, also where model and memory allow more. */
-const MOST_DEFAULT_CONTEXT_TOKENS = 8192;
 
 /**
  * Serves models over HTTP.
@@ -55,7 +51,7 @@ const MOST_DEFAULT_CONTEXT_TOKENS = 8192;
 export async function startServer(served: OpenServedModels, options: ServerOptions): Promise<RunningServer> {
   const { config, opened, models } = served;
   const { memory } = opened.model.backend;
-  const { contextTokens, capacityTokens } = sizesOf(served);
+  const { contextTokens, capacityTokens } = serverSizes(config, opened.model.config);
   const draining = new AbortController();
   const closing = new AbortController();
   setMaxListeners(0, closing.signal); // one for each running request
@@ -107,28 +103,6 @@ export async function startServer(served: OpenServedModels, options: ServerOptio
     await engine.close();
     throw error;
   }
-}
-
-/** The context, and the tokens whose keys and values fit the memory. @throws QdyloraError BAD_CONFIG */
-function sizesOf({ config, opened: { model } }: OpenServedModels) {
-  const limit = longestSequenceOf(model);
-  const fitting = Math.floor((config.kvMemory ?? DEFAULT_KV_BYTES) / kvTokenBytes(model.config.attention));
-  const contextTokens = config.context ?? Math.min(limit, MOST_DEFAULT_CONTEXT_TOKENS, fitting);
-  const needed = Math.max(2, contextTokens);
-  const problem =
-    contextTokens > limit
-      ? `The model reads ${limit} tokens, and the context has ${contextTokens}.`
-      : needed > fitting
-        ? `Keys and values of ${fitting} tokens fit kv_memory, and ${needed} are needed.`
-        : null;
-  if (problem !== null)
-    throw new QdyloraError('BAD_CONFIG', {
-      where: 'context',
-      problem,
-      nextStep:
-        fitting < 2 ? 'Set a larger --kv-memory.' : 'Set a smaller --context, or a larger --kv-memory.',
-    });
-  return { contextTokens, capacityTokens: Math.min(fitting, contextTokens * config.maxConcurrency) };
 }
 
 interface Closing {
