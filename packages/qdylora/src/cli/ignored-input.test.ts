@@ -53,6 +53,11 @@ describe('input that would be ignored', () => {
       ['export', '--adapter', adapter, '--output-dir', folder.in('r2'), '--rank', '2', ...host.slice(0, 2)],
       /`--model` is only for `--budget`, which is not set, and for `--format` gguf.*base_model_name/s,
     ],
+    [
+      'a row of no rows',
+      ['inspect', adapter, '--row', '3'],
+      /--row is about rows, but no --dataset is named/,
+    ],
     ['a folder that a finish lacks', ['finish', run, '--rank', '2'], /--output-dir .*-r2-finished/],
     [
       'a grid beside a range test',

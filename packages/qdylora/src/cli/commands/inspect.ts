@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { isPeftAdapter, writeFileDurably } from '@qdylora/checkpoint';
-import { snakeCased, QdyloraError } from '@qdylora/contract';
+import { snakeCase, snakeCased, QdyloraError } from '@qdylora/contract';
 import { STATE_FILE } from '@qdylora/trainer';
 import type { Command } from 'commander';
 import { byteSizeText } from '../../config/values/byte-size.ts';
 import { checkValues, type OutputOf } from '../../config/values/check-values.ts';
 import { mergeExplicit } from '../../config/explicit-values.ts';
+import { kebabCase } from '../../config/names/names.ts';
 import { ROWS } from '../../config/yaml/read-run-yaml.ts';
 import { INSPECT_KEYS } from '../../config/verb-keys.ts';
 import { inspectAdapter, type AdapterFacts } from '../../recipes/inspect-adapter.ts';
@@ -54,6 +55,7 @@ export function addInspectCommand(program: Command, context: Context): void {
         ),
       );
       if (config.dataset) return showRows(config, context, flags);
+      assertNoRowFlags(flags);
       if (!config.model)
         throw new QdyloraError('BAD_CONFIG', {
           where: 'inspect',
@@ -69,6 +71,17 @@ export function addInspectCommand(program: Command, context: Context): void {
       );
     },
   );
+}
+
+/** @throws QdyloraError BAD_CONFIG for a flag that has no effect without rows */
+function assertNoRowFlags(flags: Readonly<Record<string, unknown>>): void {
+  const idle = Object.keys(INSPECT_KEYS).find((key) => key !== 'model' && flags[key] !== undefined);
+  if (idle === undefined) return;
+  throw new QdyloraError('BAD_CONFIG', {
+    where: snakeCase(idle),
+    problem: `--${kebabCase(idle)} is about rows, but no --dataset is named.`,
+    nextStep: 'Leave it out, or name the rows: --dataset rows.jsonl.',
+  });
 }
 
 /** @throws QdyloraError BAD_CONFIG for a file of rows, the folder of a run, and its saved states */
