@@ -1,12 +1,6 @@
 export type { RunConfig, RunOptions } from './config/resolve-run.ts';
-export {
-  evaluate,
-  type EvaluateOptions,
-  type Evaluation,
-  type EvaluationRow,
-  type RecipeHooks,
-  type RecipeProgress,
-} from './recipes/evaluate.ts';
+export { evaluate, type EvaluateOptions, type Evaluation, type EvaluationRow } from './recipes/evaluate.ts';
+export type { RecipeHooks, RecipeProgress } from './recipes/hooks.ts';
 export {
   evaluateTasks,
   type EvaluateTasksOptions,

@@ -43,7 +43,7 @@ export async function scriptedApp({
       engine: { decode, usage: () => IDLE, close: () => Promise.resolve() },
       metrics: createMetrics(),
       contextTokens: 1000,
-      mostRequests: 4,
+      mostAnswers: 4,
       timeoutMs: 10_000,
       clock: () => 0,
       newId: () => 'a1b2c3d4e5f6',

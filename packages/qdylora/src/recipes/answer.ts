@@ -7,8 +7,6 @@ import type { ComputeDtype } from '@qdylora/tensor';
 import type { OutputOf } from '../config/values/check-values.ts';
 import type { ExplicitValues } from '../config/explicit-values.ts';
 import { GENERATE_KEYS } from '../config/verb-keys.ts';
-import type { RecipeHooks } from './evaluate.ts';
-import type { Warn } from './adapter/attach-adapter.ts';
 import { closingNote } from './opening/chosen-template.ts';
 import { warnOfLongText } from './opening/warn-of-positions.ts';
 import { checkModelValues, openModel, openModelSource, type OpenModel } from './opening/open-model.ts';
@@ -18,6 +16,7 @@ import type { WeightPrecision } from './opening/weight-precision.ts';
 import { ranksOf, readAdapter, warnOfUntrainedRank } from './adapter/read-adapter.ts';
 import { stopIdsOf } from './outputs/stop-ids.ts';
 import { decodeText, type TextEvent } from './text/decode-text.ts';
+import type { RecipeHooks, Warn } from './hooks.ts';
 
 export type GenerateConfig = OutputOf<typeof GENERATE_KEYS>;
 

@@ -10,7 +10,6 @@ import { modelAtLevel } from '@qdylora/lora-dynamic';
 import type { InputOf, OutputOf } from '../config/values/check-values.ts';
 import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { EVALUATE_KEYS } from '../config/verb-keys.ts';
-import type { Warn } from './adapter/attach-adapter.ts';
 import { checkHooks } from './run/check-hooks.ts';
 import type { BackendChoice } from './opening/choose-backend.ts';
 import { assertRowsExist } from './run/assert-rows-exist.ts';
@@ -22,24 +21,9 @@ import { warnOfLongText } from './opening/warn-of-positions.ts';
 import type { WeightPrecision } from './opening/weight-precision.ts';
 import { ranksOf, readAdapter, warnOfUntrainedRank } from './adapter/read-adapter.ts';
 import { noticeOtherRows, rowsAsTrained } from './adapter/rows-as-trained.ts';
+import type { RecipeHooks } from './hooks.ts';
 
 export type EvaluateConfig = OutputOf<typeof EVALUATE_KEYS>;
-/** Work done so far, in units of the recipe: forward passes, packed layers, optimizer steps or documents. */
-export interface RecipeProgress {
-  readonly done: number;
-  readonly total: number;
-  /** Estimated time left; missing where it is not known. */
-  readonly secondsLeft?: number;
-}
-/** The callbacks and the abort signal that recipes take beside their keys. */
-export interface RecipeHooks {
-  /** Ends the work with ABORTED. */
-  readonly signal?: AbortSignal;
-  /** Told what the user should read once. */
-  readonly onNotice?: Warn;
-  /** Called after each unit of work. */
-  readonly onProgress?: (progress: RecipeProgress) => void;
-}
 /** Options of `evaluate`: the keys of `qdylora eval` in camelCase, the hooks, and the backend. */
 export type EvaluateOptions = Omit<InputOf<typeof EVALUATE_KEYS>, 'backend'> &
   RecipeHooks & { readonly backend?: BackendChoice };

@@ -16,10 +16,9 @@ import { refusedValue } from '../config/values/check-combinations.ts';
 import { checkValues, type InputOf, type OutputOf } from '../config/values/check-values.ts';
 import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { EXPORT_KEYS } from '../config/verb-keys.ts';
-import { assertAdapterShapes, type Warn } from './adapter/attach-adapter.ts';
+import { assertAdapterShapes } from './adapter/attach-adapter.ts';
 import { withoutUntrained } from './adapter/adapter-sidecar.ts';
 import { targetNotices } from './adapter/peft-targets.ts';
-import type { RecipeHooks } from './evaluate.ts';
 import { exportUnderBudget } from './budgets/export-under-budget.ts';
 import { missingKey } from '../config/names/missing-key.ts';
 import { localConfig, localModel, type LocalModelOptions } from './opening/local-model.ts';
@@ -34,6 +33,7 @@ import {
 } from './adapter/read-adapter.ts';
 import { statedConfig } from './outputs/write-merged.ts';
 import { writeSliced } from './adapter/write-adapter.ts';
+import type { RecipeHooks, Warn } from './hooks.ts';
 
 /** Options of `exportAdapter`: the keys of `qdylora export` in camelCase, and the hook for notices. */
 export type ExportAdapterOptions = InputOf<typeof EXPORT_KEYS> & Pick<RecipeHooks, 'onNotice'>;

@@ -1,7 +1,7 @@
 import type { TensorEntry } from '@qdylora/checkpoint';
-import type { Warn } from './adapter/attach-adapter.ts';
 import { localModel } from './opening/local-model.ts';
 import { openBase } from './opening/open-base.ts';
+import type { Warn } from './hooks.ts';
 
 /** What a checkpoint is, from its headers alone. */
 export interface CheckpointFacts {

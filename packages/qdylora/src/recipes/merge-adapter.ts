@@ -7,7 +7,6 @@ import type { InputOf, OutputOf } from '../config/values/check-values.ts';
 import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { FORMAT_DTYPES, type MergeDtype, type MergeFormat } from '../config/merge-formats.ts';
 import { MERGE_KEYS } from '../config/verb-keys.ts';
-import type { RecipeHooks } from './evaluate.ts';
 import { asStored, mergedWeights, type ModelWeight } from './adapter/adapted-weights.ts';
 import type { BackendChoice } from './opening/choose-backend.ts';
 import { missingKey } from '../config/names/missing-key.ts';
@@ -17,6 +16,7 @@ import { logitDifference, probeIds, probeLogits, type LogitDifference } from './
 import { ranksOf, readAdapter, type ReadAdapter } from './adapter/read-adapter.ts';
 import { GGUF_FILE, writeMergedFloats, writeMergedGguf, writeMergedPacked } from './outputs/write-merged.ts';
 import type { SaveDtype } from './outputs/write-model.ts';
+import type { RecipeHooks } from './hooks.ts';
 
 /**
  * Options of `mergeAdapter`: the keys of `qdylora merge` in camelCase, the hook for notices, and the backend.

@@ -14,7 +14,6 @@ import { quantStateName } from '@qdylora/quant';
 import { checkValues, type InputOf, type OutputOf } from '../config/values/check-values.ts';
 import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.ts';
 import { QUANTIZE_KEYS } from '../config/verb-keys.ts';
-import type { RecipeHooks } from './evaluate.ts';
 import { QUANTIZED_FROM } from './adapter/base-identity.ts';
 import { checkHooks } from './run/check-hooks.ts';
 import { chooseBackend, type BackendChoice } from './opening/choose-backend.ts';
@@ -24,6 +23,7 @@ import { packShards } from './packing/pack-shards.ts';
 import { quantizationConfig } from './packing/packed-tensors.ts';
 import { weightFileStats, shardWork } from './packing/shard-work.ts';
 import { writableConfig, writeModelFiles } from './outputs/write-model.ts';
+import type { RecipeHooks } from './hooks.ts';
 
 /**
  * Options of `quantizeFolder`: the keys of `qdylora quantize` in camelCase, the hooks, the backend, and the

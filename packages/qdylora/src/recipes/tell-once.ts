@@ -1,4 +1,4 @@
-import type { Warn } from './adapter/attach-adapter.ts';
+import type { Warn } from './hooks.ts';
 
 /** Passes the first message on. */
 export function tellOnce(tell: Warn): Warn {

@@ -3,7 +3,6 @@ import { valuesOfOptions, type ExplicitValues } from '../config/explicit-values.
 import { checkValues } from '../config/values/check-values.ts';
 import { refusedValue } from '../config/values/check-combinations.ts';
 import { TUNE_ONLY_KEYS } from '../config/verb-keys.ts';
-import type { RecipeHooks } from './evaluate.ts';
 import { openRun, type FinetuneOptions } from './finetune.ts';
 import { checkHooks } from './run/check-hooks.ts';
 import type { OpenedRun } from './run/opened-run.ts';
@@ -18,6 +17,7 @@ import { rateGrid } from './tune/rate-grid.ts';
 import type { TuneFiles, TunePlan, TuneResult } from './tune/tune-result.ts';
 import { budgetOf, planWithin, rangeStepsWithin, type TuneSettings } from './tune/tune-settings.ts';
 import { assertPlotFits, assertRunFileWritable, writeTuned } from './tune/write-tuned.ts';
+import type { RecipeHooks } from './hooks.ts';
 
 /** The keys of the run to tune, and how to search. */
 export type TuneOptions = Omit<FinetuneOptions, 'onStep' | 'onEvaluate' | 'onSave' | 'fs' | 'workers'> &

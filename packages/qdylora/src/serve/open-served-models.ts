@@ -6,7 +6,7 @@ import type { OutputOf } from '../config/values/check-values.ts';
 import { SERVE_KEYS } from '../config/serve-keys.ts';
 import type { AdapterSidecar } from '../recipes/adapter/adapter-sidecar.ts';
 import { baseQuantization, quantizationText } from '../recipes/adapter/base-quantization.ts';
-import { attachAdapter, type Warn } from '../recipes/adapter/attach-adapter.ts';
+import { attachAdapter } from '../recipes/adapter/attach-adapter.ts';
 import { readAdapter, type ReadAdapter } from '../recipes/adapter/read-adapter.ts';
 import { chosenTemplate, closingNote } from '../recipes/opening/chosen-template.ts';
 import { openTokenizer } from '../recipes/opening/open-base.ts';
@@ -24,6 +24,7 @@ import { assertGuarded } from './assert-guarded.ts';
 import { assertCanListen } from './listen.ts';
 import { serverSizes } from './server-sizes.ts';
 import { servedModels, type ServedAdapter, type ServedModels } from './served-models.ts';
+import type { Warn } from '../recipes/hooks.ts';
 
 export type ServeConfig = OutputOf<typeof SERVE_KEYS>;
 

@@ -69,7 +69,7 @@ export async function startServer(served: OpenServedModels, options: ServerOptio
       engine,
       metrics: createMetrics(),
       contextTokens,
-      mostRequests: config.maxConcurrency + config.maxQueue,
+      mostAnswers: config.maxConcurrency + config.maxQueue,
       timeoutMs: config.timeout * 1000,
       clock: () => Math.floor(Date.now() / 1000),
       newId: () => randomBytes(12).toString('hex'),

@@ -1,5 +1,5 @@
-import type { RecipeProgress } from '../../recipes/evaluate.ts';
 import type { Terminal } from '../terminal.ts';
+import type { RecipeProgress } from '../../recipes/hooks.ts';
 
 const BAR_CELLS = 10;
 const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];

@@ -6,9 +6,7 @@ import { isSameBase, type BaseIdentity } from './base-identity.ts';
 import { assertDefaultTargets, targetNotices } from './peft-targets.ts';
 import { unadaptableModules } from './unadaptable-modules.ts';
 import { rescaledNotice, type ReadAdapter } from './read-adapter.ts';
-
-/** Receives a sentence for the user about something that is allowed but perhaps not intended. */
-export type Warn = (message: string) => void;
+import type { Warn } from '../hooks.ts';
 
 export interface BaseFacts extends BaseIdentity {
   readonly warn: Warn;

@@ -1,5 +1,5 @@
 import type { AdapterSidecar } from './adapter-sidecar.ts';
-import type { Warn } from './attach-adapter.ts';
+import type { Warn } from '../hooks.ts';
 
 /** How rows are read, in the keys of the commands that evaluate. */
 interface RowReading {

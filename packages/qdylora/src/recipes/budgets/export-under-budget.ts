@@ -4,7 +4,6 @@ import { sliceLayer } from '@qdylora/lora-dynamic';
 import { valuesOfOptions } from '../../config/explicit-values.ts';
 import { missingKey } from '../../config/names/missing-key.ts';
 import { EVALUATE_KEYS } from '../../config/verb-keys.ts';
-import type { Warn } from '../adapter/attach-adapter.ts';
 import type { ReadAdapter } from '../adapter/read-adapter.ts';
 import { rowsAsTrained } from '../adapter/rows-as-trained.ts';
 import { writeLayered, type RankedMatrices } from '../adapter/write-adapter.ts';
@@ -15,6 +14,7 @@ import { assertBudgetsFit } from './assert-budgets-fit.ts';
 import { chooseRanks } from './choose-ranks.ts';
 import { layersAtRanks, withCuts, type CutLayer } from './cut-adapter.ts';
 import { BUDGET_ROWS, weighRows } from './weigh-rows.ts';
+import type { Warn } from '../hooks.ts';
 
 export interface BudgetOptions {
   readonly adapter: ReadAdapter;

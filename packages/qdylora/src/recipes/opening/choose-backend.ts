@@ -16,9 +16,9 @@ import {
   type CpuBackend,
 } from '@qdylora/cpu-kernels';
 import type { ComputeDtype } from '@qdylora/tensor';
-import type { Warn } from '../adapter/attach-adapter.ts';
 import type { Ceilings } from '../run/steps/op-profile.ts';
 import { inspectCuda, obstacleText, type CudaKernels } from './inspect-cuda.ts';
+import type { Warn } from '../hooks.ts';
 
 /** A backend by name, or one of the caller's own. */
 export type BackendChoice = 'auto' | 'cpu' | 'cuda' | 'host' | Backend;

@@ -1,8 +1,8 @@
 import type { CausalLm } from '@qdylora/models';
 import { isPacked, Linear, modulesOf } from '@qdylora/tensor';
 import { methodOf, type RunConfig } from '../../config/resolve-run.ts';
-import type { Warn } from '../adapter/attach-adapter.ts';
 import { quantizationText, type MatrixQuantization } from '../adapter/base-quantization.ts';
+import type { Warn } from '../hooks.ts';
 
 /** How the matrices of a model in memory are quantized; null: none is in 4 bits. */
 function loadedQuantization({ modules }: Pick<CausalLm, 'modules'>): MatrixQuantization | null {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fetchConfig, fetchModel, isHubName, type HubProgress } from '@qdylora/checkpoint';
 import { byteSizeText } from '../../config/values/byte-size.ts';
 import { hubSettings, type HubEnvironment } from '../../config/hub-settings.ts';
-import type { Warn } from '../adapter/attach-adapter.ts';
+import type { Warn } from '../hooks.ts';
 
 /** Smaller files are not reported. */
 const TOLD_FROM_BYTES = 10 * 2 ** 20;

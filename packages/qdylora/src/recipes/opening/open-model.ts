@@ -6,7 +6,7 @@ import { checkValues, type InputOf, type OutputOf } from '../../config/values/ch
 import type { ExplicitValues } from '../../config/explicit-values.ts';
 import type { Key } from '../../config/key.ts';
 import type { AdapterSidecar } from '../adapter/adapter-sidecar.ts';
-import { attachAdapter, type Warn } from '../adapter/attach-adapter.ts';
+import { attachAdapter } from '../adapter/attach-adapter.ts';
 import { baseQuantization } from '../adapter/base-quantization.ts';
 import { chosenTemplate, type TemplateConfig } from './chosen-template.ts';
 import { chooseBackend, type BackendChoice, type ChosenBackend } from './choose-backend.ts';
@@ -14,6 +14,7 @@ import { noticeLoadedQuantization } from './loaded-quantization.ts';
 import { openSource, type ModelSource } from './open-source.ts';
 import { weightPrecision, type WeightPrecision } from './weight-precision.ts';
 import { storedSidecar, type ReadAdapter } from '../adapter/read-adapter.ts';
+import type { Warn } from '../hooks.ts';
 
 /** Keys of the commands that use a model without training it. */
 export type ModelConfig = {

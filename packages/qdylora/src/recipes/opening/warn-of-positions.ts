@@ -1,6 +1,6 @@
 import type { CausalLm } from '@qdylora/models';
-import type { Warn } from '../adapter/attach-adapter.ts';
 import type { RunData } from '../run/load-data.ts';
+import type { Warn } from '../hooks.ts';
 
 type Config = CausalLm['config'];
 interface PositionsConfig extends Pick<Config, 'maxPositions'> {

@@ -1,6 +1,6 @@
 import { openTensorboard, scalarsOfEvent, type TensorboardLog, type TrainEvent } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
-import type { Warn } from '../adapter/attach-adapter.ts';
+import type { Warn } from '../hooks.ts';
 
 /** Where the numbers of a run go besides `events.jsonl`. */
 export interface MetricSinks extends Disposable {

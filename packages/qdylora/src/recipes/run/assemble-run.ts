@@ -28,13 +28,14 @@ import {
   type TrainOptions,
 } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
-import { attachAdapter, type BaseFacts, type Warn } from '../adapter/attach-adapter.ts';
+import { attachAdapter, type BaseFacts } from '../adapter/attach-adapter.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
 import { unadaptableModules } from '../adapter/unadaptable-modules.ts';
 import { recomputeText, resolveRecompute } from '../memory-plan/resolve-recompute.ts';
 import { offloadOf } from './offload-of.ts';
 import type { RatedConfig } from './steps/default-learning-rate.ts';
 import type { StepLayout } from './steps/lay-out-steps.ts';
+import type { Warn } from '../hooks.ts';
 
 /** Everything that `train` takes except events, evaluation and saving. */
 export interface AssembledRun {

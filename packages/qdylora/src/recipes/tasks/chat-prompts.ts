@@ -1,8 +1,8 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { ChatMessage, Tokenizer } from '@qdylora/data';
 import type { PromptOptions } from '@qdylora/eval';
-import type { Warn } from '../adapter/attach-adapter.ts';
 import { tellOnce } from '../tell-once.ts';
+import type { Warn } from '../hooks.ts';
 
 /**
  * Writes the messages of a prompt by the chat template of the model. A template that refuses a system

@@ -4,8 +4,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { command } from '../../../test/run-command.ts';
 import { tinyCommands } from '../../../test/tiny-commands.ts';
 import type { QdyloraError } from '@qdylora/contract';
-import type { RecipeProgress } from '../evaluate.ts';
 import { evaluateTasks } from './evaluate-tasks.ts';
+import type { RecipeProgress } from '../hooks.ts';
 
 const QUIZ = `task: quiz
 dataset_path: made/quiz

@@ -21,8 +21,7 @@ import { missingKey } from '../../config/names/missing-key.ts';
 import type { InputOf } from '../../config/values/check-values.ts';
 import { EVALUATE_TASKS_KEYS } from '../../config/task-keys.ts';
 import { ranksOf, readAdapter, warnOfUntrainedRank } from '../adapter/read-adapter.ts';
-import type { Warn } from '../adapter/attach-adapter.ts';
-import { IDLE_RANKS, type RecipeHooks } from '../evaluate.ts';
+import { IDLE_RANKS } from '../evaluate.ts';
 import { assertReportFits } from '../run-folder/output-folder.ts';
 import type { BackendChoice } from '../opening/choose-backend.ts';
 import { longestSequenceOf } from '../opening/longest-sequence-of.ts';
@@ -44,6 +43,7 @@ import { raceTasks, requestsOfRank } from './race-tasks.ts';
 import { factsOf, modelName } from './run-facts.ts';
 import { writeTaskReport } from './write-task-report.ts';
 import { writeTaskResults } from './write-task-results.ts';
+import type { RecipeHooks, Warn } from '../hooks.ts';
 
 /**
  * Options of `evaluateTasks`: the keys of `qdylora eval --tasks` in camelCase, the hooks, and the backend.

@@ -12,8 +12,8 @@ import {
   type TaskScores,
   type TokenModel,
 } from '@qdylora/eval';
-import type { Warn } from '../adapter/attach-adapter.ts';
 import { readSplitIn, readSplitOnHub } from './task-data.ts';
+import type { Warn } from '../hooks.ts';
 
 export interface TaskRunOptions extends Pick<PromptOptions, 'chatTemplate' | 'isMultiturn'> {
   /** Null: the rows come from the hub. */

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import type { RecipeProgress } from '../evaluate.ts';
 import { progressOfViews } from './progress-of-views.ts';
+import type { RecipeProgress } from '../hooks.ts';
 
 it('counts the passes of each view, and the slowest one says how long it takes', () => {
   const seen: RecipeProgress[] = [];

@@ -1,5 +1,5 @@
 import type { AnswerOptions, EvalProgress } from '@qdylora/eval';
-import type { RecipeProgress } from '../evaluate.ts';
+import type { RecipeProgress } from '../hooks.ts';
 
 /**
  * Progress over several views of a model that answer requests together. Views differ in their numbers of

@@ -5,10 +5,10 @@ import { defineTask, readTaskYaml, type AnswerCache, type TokenModel } from '@qd
 import { temporaryFolder } from '@qdylora/testing/node';
 import { beforeAll, expect, it } from 'vitest';
 import type { TaskRequests } from '@qdylora/eval';
-import type { RecipeProgress } from '../evaluate.ts';
 import { judgeTasks, requestsOfTasks } from './judge-tasks.ts';
 import { openAnswers } from './open-answers.ts';
 import { raceTasks, requestsOfRank } from './race-tasks.ts';
+import type { RecipeProgress } from '../hooks.ts';
 
 const QUIZ = `task: quiz
 dataset_path: made/quiz

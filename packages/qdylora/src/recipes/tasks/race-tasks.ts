@@ -10,8 +10,8 @@ import {
   type TokenModel,
 } from '@qdylora/eval';
 import type { TaskRace } from '../../report/read-tasks.ts';
-import type { RecipeHooks } from '../evaluate.ts';
 import { judgeTasks } from './judge-tasks.ts';
+import type { RecipeHooks } from '../hooks.ts';
 
 /** Differences of accuracies that do not matter: one percentage point. */
 const INDIFFERENCE = 0.01;

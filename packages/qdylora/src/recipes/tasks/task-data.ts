@@ -5,7 +5,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { readRowValues, type RowValues } from '@qdylora/data';
 import type { ReadSplit, TaskDefinition } from '@qdylora/eval';
 import { hubSettings, type HubEnvironment } from '../../config/hub-settings.ts';
-import type { Warn } from '../adapter/attach-adapter.ts';
+import type { Warn } from '../hooks.ts';
 
 const TYPES = ['jsonl', 'json', 'parquet'] as const;
 

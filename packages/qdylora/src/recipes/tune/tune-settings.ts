@@ -1,8 +1,8 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { OutputOf } from '../../config/values/check-values.ts';
 import type { TUNE_ONLY_KEYS } from '../../config/verb-keys.ts';
-import type { RecipeHooks } from '../evaluate.ts';
 import { leastBudget, planHalving, type HalvingPlan } from './plan-halving.ts';
+import type { RecipeHooks } from '../hooks.ts';
 
 /** How to search. */
 export type TuneSettings = OutputOf<typeof TUNE_ONLY_KEYS>;

@@ -14,8 +14,8 @@ export interface Service {
   readonly metrics: Metrics;
   /** Tokens of a prompt and its answer at most. */
   readonly contextTokens: number;
-  /** Requests that run and wait at most. */
-  readonly mostRequests: number;
+  /** Answers that run and wait at most. */
+  readonly mostAnswers: number;
   /** Milliseconds after which a request is ended. */
   readonly timeoutMs: number;
   /** Seconds since 1970. */
@@ -72,9 +72,9 @@ export function beginChoices(
   const { engine, metrics } = service;
   const perPrompt = fields.n ?? 1;
   const answerCount = prompts.length * perPrompt;
-  if (answerCount > service.mostRequests) {
-    const message = `A request has at most ${service.mostRequests} answers here (got ${answerCount}).`;
-    throw prompts.length > service.mostRequests
+  if (answerCount > service.mostAnswers) {
+    const message = `A request has at most ${service.mostAnswers} answers here (got ${answerCount}).`;
+    throw prompts.length > service.mostAnswers
       ? new ApiError(400, 'too_many_prompts', message, 'prompt')
       : new ApiError(400, 'too_many_answers', message, 'n');
   }

@@ -4,8 +4,8 @@ import { learningRateSchedule, type LearningRateSchedule } from '@qdylora/traine
 import { distinctRows } from '../../../config/distinct-rows.ts';
 import type { RunConfig } from '../../../config/resolve-run.ts';
 import type { RatedConfig } from './default-learning-rate.ts';
-import type { Warn } from '../../adapter/attach-adapter.ts';
 import type { RunData } from '../load-data.ts';
+import type { Warn } from '../../hooks.ts';
 
 type TrainingRows = Pick<RunData, 'training'>;
 
