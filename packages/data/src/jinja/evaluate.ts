@@ -9,8 +9,7 @@ import type {
   Call,
   ComparisonChain,
   Expression,
-  FilterName,
-  Identifier,
+  FilterOrTest,
   Member,
   Slice,
   TestExpression,
@@ -109,7 +108,7 @@ function evaluateNode(node: Expression, scope: Scope): Value | Markup {
     case 'BinaryExpression':
       return evaluateBinary(node, scope);
     case 'FilterExpression': {
-      const name = filterName(node.filter);
+      const name = calledName(node.filter);
       const value = evaluateFilter(operandOf(node.operand, name, LENIENT_FILTERS, scope), node.filter, scope);
       return name === 'safe' ? new Markup(value as string) : value;
     }
@@ -160,27 +159,23 @@ const sum = (left: Value | Markup, right: Value | Markup, { rendering: { budget 
 
 /** `operand is test`, or `is not` */
 function evaluateTest({ operand, negate, test }: TestExpression, scope: Scope): boolean {
-  const name = test.type === 'Identifier' ? test.value : (test.callee as Identifier).value;
+  const name = calledName(test);
   const isPassed = testNamed(name);
   const value = operandOf(operand, name, LENIENT_TESTS, scope);
-  const { positional, named } =
-    test.type === 'Identifier' ? NO_ARGUMENTS : evaluateArguments(test.args, scope);
+  const { positional, named } = calledArguments(test, scope);
   if (named.size > 0) throw new UnknownJinja(`Unknown argument of the test ${name}`);
   return isPassed(value, positional, scope.rendering.budget.step) !== negate;
 }
 
 /** `operand | filter` */
-export function evaluateFilter(operand: Value, filter: FilterName, scope: Scope): Value {
-  const name = filterName(filter);
-  const args = filter.type === 'Identifier' ? NO_ARGUMENTS : evaluateArguments(filter.args, scope);
-  return applyFilter(operand, name, args, scope.rendering.budget);
-}
+export const evaluateFilter = (operand: Value, filter: FilterOrTest, scope: Scope): Value =>
+  applyFilter(operand, calledName(filter), calledArguments(filter, scope), scope.rendering.budget);
 
-function filterName(filter: FilterName): string {
-  const name = filter.type === 'Identifier' ? filter : filter.callee;
-  if (name.type !== 'Identifier') throw new UnknownJinja(`Unknown filter: ${name.type}`);
-  return name.value;
-}
+const calledName = (called: FilterOrTest): string =>
+  called.type === 'Identifier' ? called.value : called.callee.value;
+
+const calledArguments = (called: FilterOrTest, scope: Scope): CallArguments =>
+  called.type === 'Identifier' ? NO_ARGUMENTS : evaluateArguments(called.args, scope);
 
 function evaluateCall({ callee, args }: Call, scope: Scope): Value {
   const callable = evaluate(callee, scope);

@@ -60,7 +60,7 @@ export interface CallStatement {
 
 export interface FilterStatement {
   readonly type: 'FilterStatement';
-  readonly filter: FilterName;
+  readonly filter: FilterOrTest;
   readonly body: readonly Statement[];
 }
 
@@ -83,7 +83,7 @@ export type Expression =
   | Unary
   | Binary
   | ComparisonChain
-  | { readonly type: 'FilterExpression'; readonly operand: Expression; readonly filter: FilterName }
+  | { readonly type: 'FilterExpression'; readonly operand: Expression; readonly filter: FilterOrTest }
   | TestExpression
   | { readonly type: 'SelectExpression'; readonly lhs: Expression; readonly test: Expression }
   | Ternary;
@@ -126,8 +126,8 @@ export interface KeywordArgument {
   readonly value: Expression;
 }
 
-/** A filter by its name, or with arguments. */
-export type FilterName = Identifier | Call;
+/** A filter or a test, by its name alone or with arguments. */
+export type FilterOrTest = Identifier | (Call & { readonly callee: Identifier });
 
 export interface Unary {
   readonly type: 'UnaryExpression';
@@ -158,11 +158,8 @@ export interface TestExpression {
   readonly type: 'TestExpression';
   readonly operand: Expression;
   readonly negate: boolean;
-  readonly test: TestName;
+  readonly test: FilterOrTest;
 }
-
-/** A test by its name, or with arguments. */
-export type TestName = Identifier | Call;
 
 export interface Ternary {
   readonly type: 'Ternary';

@@ -1,4 +1,4 @@
-import type { Expression, FilterName, Node, Parameter } from './nodes.ts';
+import type { Expression, FilterOrTest, Node, Parameter } from './nodes.ts';
 
 /**
  * Whether a part of a template reads a variable anywhere. `message.tools`, `message['tools']` and
@@ -45,7 +45,7 @@ function valuesOf(node: Exclude<Node | Parameter, { type: 'Identifier' }>): read
   }
 }
 
-const argumentsOf = (filter: FilterName): unknown => (filter.type === 'Identifier' ? [] : filter.args);
+const argumentsOf = (called: FilterOrTest): unknown => (called.type === 'Identifier' ? [] : called.args);
 
 const ownerOf = (assignee: Expression): unknown =>
   assignee.type === 'MemberExpression' ? assignee.object : [];

@@ -288,8 +288,8 @@ function macroFunction(callable: string, { parameters, body }: MacroBody, scope:
     const taken: CallArguments = {
       positional: takesPositional ? positional.slice(0, names.length) : positional,
       named: new Map(
-        [...named].filter(([name]) =>
-          name === 'caller' ? !takesCaller || names.includes(name) : names.includes(name) || !takesNamed,
+        [...named].filter(
+          ([name]) => names.includes(name) || !(name === 'caller' ? takesCaller : takesNamed),
         ),
       ),
     };

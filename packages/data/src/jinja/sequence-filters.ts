@@ -1,5 +1,6 @@
 import type { Budget } from './budget.ts';
 import { numberText } from './python/compare-numbers.ts';
+import { joinedTexts } from './python/methods.ts';
 import { compareValues, operate } from './python/operators.ts';
 import { pythonText } from './python/python-text.ts';
 import {
@@ -77,23 +78,18 @@ export function unique(operand: Value, [isCaseSensitive]: readonly Value[], { st
 }
 
 /** The texts of the items, with a separator between them. */
-export function join(operand: Value, [separator = '']: readonly Value[], { step, size }: Budget): Value {
-  const between = pythonText(separator, step);
-  const texts = sequence(operand, 'join').map((item) => pythonText(item, step));
-  size(
-    texts.reduce((sum, text) => sum + text.length + between.length, 0),
-    'text',
-  );
-  return texts.join(between);
+export function join(operand: Value, [separator = '']: readonly Value[], budget: Budget): Value {
+  const between = pythonText(separator, budget.step);
+  const texts = sequence(operand, 'join').map((item) => pythonText(item, budget.step));
+  return joinedTexts(texts, between, budget);
 }
 
 /** An attribute of each item. A filter by its name is applied in `mapByFilter`. */
 export function map(operand: Value, [attribute, otherwise]: readonly Value[]): Value {
   if (attribute === undefined) throw new UnknownJinja('Unknown argument of the filter map: no attribute');
   const valueOf = attributeOf(attribute);
-  return new Iterator(
-    itemsIfAny(operand, 'map').map((item) => valueOf(item) ?? (valueOf(item) === null ? null : otherwise)),
-  );
+  const values = itemsIfAny(operand, 'map').map(valueOf);
+  return new Iterator(values.map((value) => (value === undefined ? otherwise : value)));
 }
 
 /** `select('equalto', 1)` keeps the items that pass a test, or that are true; `reject` the others. */

@@ -1,4 +1,4 @@
-import type { Binary, Comparison, Expression, Identifier, Slice, TestName } from '../nodes.ts';
+import type { Binary, Comparison, Expression, FilterOrTest, Identifier, Slice } from '../nodes.ts';
 import { UnknownJinja } from '../python/values.ts';
 import { parseCallArguments, parseName } from './parse-arguments.ts';
 import { shownToken, type Token, type TokenCursor } from './token-cursor.ts';
@@ -63,7 +63,7 @@ function parseOperations(
   return left;
 }
 
-const binary = (left: Expression, operator: Token, right: Expression): Binary => ({
+const binary = (left: Expression, operator: Binary['operator'], right: Expression): Binary => ({
   type: 'BinaryExpression',
   operator,
   left,
@@ -83,7 +83,7 @@ function parseComparison(cursor: TokenCursor): Expression {
   const [only] = others;
   if (!only) return first;
   return others.length === 1
-    ? binary(first, only.operator as Token, only.operand)
+    ? binary(first, only.operator, only.operand)
     : { type: 'ComparisonChain', first, others };
 }
 
@@ -170,12 +170,12 @@ function parseSubscript(cursor: TokenCursor): Expression | Slice {
 }
 
 /** The name of a filter, with its arguments. */
-export function parseFilterName(cursor: TokenCursor): TestName {
+export function parseFilterName(cursor: TokenCursor): FilterOrTest {
   const name = parseDottedName(cursor);
   return cursor.is('OpenParen') ? withArguments(cursor, name) : name;
 }
 
-const withArguments = (cursor: TokenCursor, callee: Identifier): TestName => ({
+const withArguments = (cursor: TokenCursor, callee: Identifier): FilterOrTest => ({
   type: 'CallExpression',
   callee,
   args: parseCallArguments(cursor, parseExpression),
@@ -199,7 +199,12 @@ const BARE_ARGUMENTS: ReadonlySet<string> = new Set([
 function parseTest(cursor: TokenCursor, operand: Expression): Expression {
   const negate = cursor.skipWord('not');
   const test = parseDottedName(cursor);
-  const done = (named: TestName): Expression => ({ type: 'TestExpression', operand, negate, test: named });
+  const done = (named: FilterOrTest): Expression => ({
+    type: 'TestExpression',
+    operand,
+    negate,
+    test: named,
+  });
   if (cursor.is('OpenParen')) return done(withArguments(cursor, test));
   const isBare = BARE_ARGUMENTS.has(cursor.peek()?.type ?? '') && !cursor.isWord('else', 'or', 'and');
   if (!isBare) return done(test);
@@ -249,25 +254,28 @@ function parseNumber(cursor: TokenCursor): Expression {
 }
 
 function parseList(cursor: TokenCursor): Expression {
-  const items: Expression[] = [];
-  cursor.expect('OpenSquareBracket', '`[`');
-  while (!cursor.is('CloseSquareBracket')) {
-    items.push(parseExpression(cursor));
-    if (!cursor.skip('Comma')) break;
-  }
-  cursor.expect('CloseSquareBracket', '`]`');
-  return { type: 'ArrayLiteral', value: items };
+  cursor.take();
+  const value = parseItems(cursor, ['CloseSquareBracket', '`]`'], () => parseExpression(cursor));
+  return { type: 'ArrayLiteral', value };
 }
 
 function parseMapping(cursor: TokenCursor): Expression {
-  const entries = new Map<Expression, Expression>();
-  cursor.expect('OpenCurlyBracket', '`{`');
-  while (!cursor.is('CloseCurlyBracket')) {
+  cursor.take();
+  const entries = parseItems(cursor, ['CloseCurlyBracket', '`}`'], () => {
     const key = parseExpression(cursor);
     cursor.expect('Colon', '`:`');
-    entries.set(key, parseExpression(cursor));
+    return [key, parseExpression(cursor)] as const;
+  });
+  return { type: 'ObjectLiteral', value: new Map(entries) };
+}
+
+/** Items between commas, up to a closing bracket, which is read too; a comma may follow the last item. */
+function parseItems<T>(cursor: TokenCursor, [close, name]: readonly [string, string], parse: () => T): T[] {
+  const items: T[] = [];
+  while (!cursor.is(close)) {
+    items.push(parse());
     if (!cursor.skip('Comma')) break;
   }
-  cursor.expect('CloseCurlyBracket', '`}`');
-  return { type: 'ObjectLiteral', value: entries };
+  cursor.expect(close, name);
+  return items;
 }

@@ -1,4 +1,4 @@
-import type { Call, Expression, FilterName, For, If, Parameter, Program, Statement, With } from '../nodes.ts';
+import type { Expression, For, If, Parameter, Program, Statement, With } from '../nodes.ts';
 import { UnknownJinja } from '../python/values.ts';
 import { parseName, parseParameters } from './parse-arguments.ts';
 import {
@@ -166,11 +166,11 @@ function parseCallBlock(cursor: TokenCursor): Statement {
   const call = parseMembers(cursor, parsePrimary(cursor));
   if (call.type !== 'CallExpression') throw new SyntaxError('a call is missing behind `call`');
   const { body } = parseBlock(cursor, 'endcall');
-  return { type: 'CallStatement', call: call as Call, callerArgs, body };
+  return { type: 'CallStatement', call, callerArgs, body };
 }
 
 function parseFilterBlock(cursor: TokenCursor): Statement {
-  const filter: FilterName = parseFilterName(cursor);
+  const filter = parseFilterName(cursor);
   if (cursor.is('Pipe')) throw new UnknownJinja('Unknown statement type: a block of several filters');
   return { type: 'FilterStatement', filter, body: parseBlock(cursor, 'endfilter').body };
 }

@@ -157,10 +157,15 @@ function affixes(args: CallArguments, method: string): readonly string[] {
 }
 
 /** `separator.join(items)` */
-function joined(separator: string, iterable: Value, { size }: Budget): string {
+function joined(separator: string, iterable: Value, budget: Budget): string {
   const items = iterated(iterable);
   if (!items) throw new Error(`join() takes a list, not ${nameOf(iterable)}`);
   const texts = items.map((item) => textOf(item, 'an item of join()'));
+  return joinedTexts(texts, separator, budget);
+}
+
+/** Texts with a separator between them. @throws TemplateLimit for a text that is too long */
+export function joinedTexts(texts: readonly string[], separator: string, { size }: Budget): string {
   size(
     texts.reduce((length, text) => length + text.length + separator.length, 0),
     'text',

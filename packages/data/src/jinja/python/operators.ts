@@ -143,7 +143,7 @@ function calculate(operator: string, left: Value, right: Value): Value {
   }
 }
 
-/** `a // b`. The quotient of the rest without remainder: 1 // 0.1 is 9, but 1 / 0.1 is 10. */
+/** `a // b`: (a − remainder) / b, since a / b may be rounded up. 1 // 0.1 is 9, but 1 / 0.1 is 10. */
 function floorQuotient(a: number, b: number): number {
   const rest = a % b;
   const quotient = Math.round((a - rest) / b) - (rest !== 0 && rest < 0 !== b < 0 ? 1 : 0);
