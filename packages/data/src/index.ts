@@ -38,6 +38,7 @@ export { maskPrompt, type LabelledTokens, type Piece } from './labels/mask-promp
 export { packSequences } from './batching/pack-sequences.ts';
 export { readJsonl, type JsonlRow } from './rows/read-jsonl.ts';
 export { expandGlobs } from './file-names/expand-globs.ts';
+export { assertRegularFile } from './rows/read-lines.ts';
 export { readPlainText } from './rows/read-plain-text.ts';
 export { sharedFiles } from './file-names/shared-files.ts';
 export { type SpecialTokens } from './tokenizer/special-tokens.ts';

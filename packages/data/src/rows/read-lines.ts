@@ -115,8 +115,10 @@ function openToRead(file: string): number {
 }
 
 /**
- * Refuses anything but regular files: a FIFO or a device would block, and a folder would fail later with a
- * worse message.
+ * Checks that a file of rows is a regular file: a FIFO or a device would block, and a folder would fail later
+ * with a worse message.
+ *
+ * @throws QdyloraError MISSING_FILE; BAD_DATA for anything but a regular file
  */
 export function assertRegularFile(file: string): void {
   const stat = statOf(file);

@@ -1,21 +1,11 @@
-import { existsSync } from 'node:fs';
-import { QdyloraError } from '@qdylora/contract';
-import { expandGlobs } from '@qdylora/data';
+import { assertRegularFile, expandGlobs } from '@qdylora/data';
 
 /**
- * Checks that every file of rows exists, before anything is downloaded or loaded. Only its existence: the
- * reader of the rows checks the rest.
+ * Checks the files of rows before anything is downloaded or loaded, as their reader does.
  *
- * @throws QdyloraError MISSING_FILE for a file that is not there, or a pattern that matches none
+ * @throws QdyloraError MISSING_FILE for a file that is not there, or a pattern that matches none; BAD_DATA
+ * for anything but a regular file
  */
 export function assertRowsExist(names: readonly string[]): void {
-  const missing = expandGlobs(names)
-    .flat()
-    .find((file) => !existsSync(file));
-  if (missing === undefined) return;
-  throw new QdyloraError('MISSING_FILE', {
-    where: missing,
-    problem: 'There is no such dataset file.',
-    nextStep: 'Check the path: it is relative to the working directory.',
-  });
+  for (const file of expandGlobs(names).flat()) assertRegularFile(file);
 }
