@@ -22,7 +22,7 @@ import { stopIdsOf } from '../recipes/outputs/stop-ids.ts';
 import type { AdapterSource } from './adapter-source.ts';
 import { assertGuarded } from './assert-guarded.ts';
 import { assertCanListen } from './listen.ts';
-import { serverSizes } from './server-sizes.ts';
+import { serverSizes, type ServerSizes } from './server-sizes.ts';
 import { servedModels, type ServedAdapter, type ServedModels } from './served-models.ts';
 import type { Warn } from '../recipes/hooks.ts';
 
@@ -33,6 +33,7 @@ export interface OpenServedModels extends Disposable {
   readonly config: ServeConfig;
   readonly opened: OpenModel;
   readonly models: ServedModels;
+  readonly sizes: ServerSizes;
 }
 
 /**
@@ -58,7 +59,7 @@ export async function openServedModels(
   const opening = { adapter: reads[0], warn };
   const openedSource = await openModelSource({ ...config, model }, opening);
   const { config: files, name } = openedSource;
-  serverSizes(config, familyOf(files.modelType, name).readConfig(files)); // before the weights
+  const sizes = serverSizes(config, familyOf(files.modelType, name).readConfig(files)); // before the weights
   const opened = await openModel({ ...config, model }, { ...opening, source: openedSource });
   try {
     const adapters: ServedAdapter[] = [];
@@ -67,7 +68,8 @@ export async function openServedModels(
       const adapted = i === 0 ? opened.adapter!.adapted : await attachAdapter(opened.model, reads[i], facts);
       adapters.push(await servedAdapter(opened, { source, read: reads[i], adapted, config, warn }));
     }
-    return { config, opened, models: servedModels(adapters, opened.level), [Symbol.dispose]: opened.dispose };
+    const models = servedModels(adapters, opened.level);
+    return { config, opened, models, sizes, [Symbol.dispose]: opened.dispose };
   } catch (error) {
     opened.dispose();
     throw error;

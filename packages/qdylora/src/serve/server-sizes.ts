@@ -7,7 +7,7 @@ import { longestSequenceOf } from '../recipes/opening/longest-sequence-of.ts';
 type SizeKeys = Pick<OutputOf<typeof SERVE_KEYS>, 'context' | 'kvMemory' | 'maxConcurrency'>;
 
 /** How much text a server holds. */
-interface ServerSizes {
+export interface ServerSizes {
   /** Of a prompt and its answer together. */
   readonly contextTokens: number;
   /** Of all running requests together. */

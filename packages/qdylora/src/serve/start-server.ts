@@ -11,7 +11,6 @@ import { createMetrics } from './http/metrics.ts';
 import type { Service } from './http/service.ts';
 import type { OpenServedModels } from './open-served-models.ts';
 import { readPage } from './read-page.ts';
-import { serverSizes } from './server-sizes.ts';
 
 /** A server that listens. */
 export interface RunningServer {
@@ -46,12 +45,12 @@ const RECEIVE_MS = 60_000;
 /**
  * Serves models over HTTP.
  *
- * @throws QdyloraError BAD_CONFIG for a context that does not fit, or an address where it cannot listen
+ * @throws QdyloraError BAD_CONFIG for an address where it cannot listen
  */
 export async function startServer(served: OpenServedModels, options: ServerOptions): Promise<RunningServer> {
-  const { config, opened, models } = served;
+  const { config, opened, models, sizes } = served;
   const { memory } = opened.model.backend;
-  const { contextTokens, capacityTokens } = serverSizes(config, opened.model.config);
+  const { contextTokens, capacityTokens } = sizes;
   const draining = new AbortController();
   const closing = new AbortController();
   setMaxListeners(0, closing.signal); // one for each running request

@@ -1,4 +1,4 @@
-import { snakeCase } from '@qdylora/contract';
+import { QdyloraError, snakeCase } from '@qdylora/contract';
 import { powersOfTwoUpTo } from '@qdylora/lora-dynamic';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { assertEvaluationFits } from '../../config/values/check-combinations.ts';
@@ -93,8 +93,9 @@ function canEvaluate(config: RunConfig, ranks: readonly number[]): boolean {
   try {
     assertEvaluationFits(config, ranks, new Map());
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    if (QdyloraError.isInstance(error)) return false;
+    throw error;
   }
 }
 
