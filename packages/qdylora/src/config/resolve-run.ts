@@ -2,7 +2,6 @@ import { powersOfTwoUpTo, slicedAlpha, type RankScaling } from '@qdylora/lora-dy
 import {
   assertAdapterStartFits,
   assertDistillationFits,
-  assertEvaluationFits,
   assertFullTraining,
   assertLevelsFit,
   assertOffloadFits,
@@ -12,6 +11,7 @@ import {
   obstacleToWideSteps,
   refusedValue,
 } from './values/check-combinations.ts';
+import { assertEarlyStoppingKeys, assertEvaluationFits } from './values/check-evaluation.ts';
 import { assertRowKeysFit } from './values/check-row-keys.ts';
 import { checkValues, type OutputOf } from './values/check-values.ts';
 import type { ExplicitValues } from './explicit-values.ts';
@@ -72,6 +72,7 @@ export function resolveRun(explicit: ExplicitValues, inherited: InheritedValues 
   const config = withLearningRateEnd(withWarmup(values, explicit));
   assertOptimizerKeys(config, explicit);
   assertOffloadFits(config, explicit);
+  assertEarlyStoppingKeys(config, explicit);
   assertRowKeysFit(config, explicit);
   if (method === 'none') {
     assertFullTraining(config, explicit);

@@ -1,7 +1,7 @@
 import { QdyloraError, snakeCase } from '@qdylora/contract';
 import { powersOfTwoUpTo } from '@qdylora/lora-dynamic';
 import type { RunConfig } from '../../config/resolve-run.ts';
-import { assertEvaluationFits } from '../../config/values/check-combinations.ts';
+import { assertEvaluationFits } from '../../config/values/check-evaluation.ts';
 import { needsOfRuns, type NeedsOfRuns } from './needs-of-runs.ts';
 
 /** Values of keys with which a run fits, and the memory that it then needs. */
