@@ -1,31 +1,29 @@
 import type { QdyloraError } from '@qdylora/contract';
-import { DEFAULT_PATIENCE } from '@qdylora/trainer';
 import type { ExplicitValues } from '../explicit-values.ts';
-import type { KEYS } from '../keys.ts';
+import { KEYS, type KeyName } from '../keys.ts';
 import { refusedValue, type NameKey } from './check-combinations.ts';
 import type { OutputOf } from './check-values.ts';
 
 type Config = OutputOf<typeof KEYS>;
+
+/** Keys that only a run with early stopping uses. */
+const EARLY_STOPPING_KEYS = ['earlyStoppingPatience', 'earlyStoppingMinDelta'] as const;
 
 /**
  * Values that are the defaults are allowed, since the saved config of a run names all its values.
  *
  * @throws QdyloraError BAD_CONFIG for a patience or a least change in a run that does not stop early
  */
-export function assertEarlyStoppingKeys(
-  { earlyStopping, earlyStoppingPatience, earlyStoppingMinDelta }: Config,
-  explicit: ExplicitValues,
-): void {
-  if (earlyStopping !== null) return;
-  const refuse = (key: string): QdyloraError =>
-    refusedValue(
-      explicit,
-      key,
-      (name) => `${name(key)} has no effect without ${name('earlyStopping')}`,
-      'Set early_stopping to aurac or to a rank, or leave it out.',
-    );
-  if (earlyStoppingPatience !== DEFAULT_PATIENCE) throw refuse('earlyStoppingPatience');
-  if (earlyStoppingMinDelta !== 0) throw refuse('earlyStoppingMinDelta');
+export function assertEarlyStoppingKeys(config: Config, explicit: ExplicitValues): void {
+  if (config.earlyStopping !== null) return;
+  for (const key of EARLY_STOPPING_KEYS)
+    if (config[key] !== KEYS[key].schema.parse(undefined))
+      throw refusedValue(
+        explicit,
+        key,
+        (name) => `${name(key)} has no effect without ${name('earlyStopping')}`,
+        'Set early_stopping to aurac or to a rank, or leave it out.',
+      );
 }
 
 /** @throws QdyloraError BAD_CONFIG for evaluations or early stopping that have nothing to evaluate */
@@ -56,11 +54,21 @@ export function assertEvaluationFits(
       (name) => `${name('earlyStopping')} needs evaluations between steps, and ${name('evalSteps')} is 0`,
       'Set it to the number of steps between two evaluations.',
     );
-  if (!evalDataset && valSetSize === 0)
-    throw refuse(
-      (name) => `${name('earlyStopping')} needs held-out rows`,
-      'Set val_set_size or eval_dataset.',
-    );
+  assertHeldOutRows('earlyStopping', { evalDataset, valSetSize }, explicit);
+}
+
+function assertHeldOutRows(
+  key: KeyName,
+  { evalDataset, valSetSize }: Pick<Config, 'evalDataset' | 'valSetSize'>,
+  explicit: ExplicitValues,
+): void {
+  if (evalDataset || valSetSize > 0) return;
+  throw refusedValue(
+    explicit,
+    key,
+    (name) => `${name(key)} needs held-out rows`,
+    'Set val_set_size or eval_dataset.',
+  );
 }
 
 function assertBudgets(
@@ -68,13 +76,7 @@ function assertBudgets(
   ranks: readonly number[],
   explicit: ExplicitValues,
 ): void {
-  if (!evalDataset && valSetSize === 0)
-    throw refusedValue(
-      explicit,
-      'evalBudgets',
-      (name) => `${name('evalBudgets')} needs held-out rows`,
-      'Set val_set_size or eval_dataset.',
-    );
+  assertHeldOutRows('evalBudgets', { evalDataset, valSetSize }, explicit);
   if (evalBudgets === 'ranks' && ranks.length === 1)
     throw refusedValue(
       explicit,
