@@ -15,6 +15,7 @@ describe('bad input', () => {
     ['a data set that is not there', { dataset: 'nowhere.jsonl' }, 'MISSING_FILE'],
     ['both kinds of held-out rows', { evalDataset: rows }, 'BAD_CONFIG'],
     ['a checkpoint that is not there', { resumeFromCheckpoint: 'nowhere' }, 'MISSING_FILE'],
+    ['a file for optimizer pages', { optimizer: 'paged_adamw_32bit', pageDir: rows }, 'WRITE_FAILED'],
   ] as const)('%s is an error, and nothing is written', async (_, options, code) => {
     expect((await rejection(() => run({ ...common, ...options, outputDir: folder.in('bad') }))).code).toBe(
       code,

@@ -32,7 +32,7 @@ import { prepareRun, type PreparedRun } from './run/prepare-run.ts';
 import { openSession, type RunSession } from './run/run-session.ts';
 import { startRun, type StartedRun } from './run/start-run.ts';
 import { afterSteps, beforeSteps, tellingAbort } from './run/steps/tell-abort.ts';
-import { checkOutputFolder, checkpointOf } from './run-folder/output-folder.ts';
+import { checkOutputFolder, checkPageFolder, checkpointOf } from './run-folder/output-folder.ts';
 
 /** The keys of a run in camelCase, and what only a program can pass. The run waits for its callbacks. */
 export type FinetuneOptions = Omit<RunOptions, 'backend' | 'dataset' | 'outputDir'> &
@@ -102,6 +102,7 @@ export function finetune(
  */
 export async function runPipeline(requested: PreparedRun, session: RunSession): Promise<FinetuneResult> {
   checkOutputFolder(requested.outputDir, requested.resumeFromCheckpoint);
+  if (requested.pageDir !== null) checkPageFolder(requested.pageDir);
   const before = beforeSteps(requested.resumeFromCheckpoint);
   using opened = await tellingAbort(before, () => openRun(requested, session));
   const forecastBytes = await tellingAbort(before, () => announceRun(opened, session));

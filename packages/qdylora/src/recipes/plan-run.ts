@@ -16,7 +16,7 @@ import { forecastMemory } from './memory-plan/forecast-memory.ts';
 import type { MemoryForecast } from './memory-plan/memory-forecast.ts';
 import { openRun } from './finetune.ts';
 import { openSession } from './run/run-session.ts';
-import { checkOutputFolder } from './run-folder/output-folder.ts';
+import { checkOutputFolder, checkPageFolder } from './run-folder/output-folder.ts';
 import { forwardShare, viewsBetween, viewsLeft } from './run/judging/evaluation-views.ts';
 
 /** What a run would do. */
@@ -51,6 +51,7 @@ export async function planRun(
   { color, signal }: { readonly color: boolean; readonly signal?: AbortSignal },
 ): Promise<RunPlan> {
   checkOutputFolder(requested.outputDir, requested.resumeFromCheckpoint);
+  if (requested.pageDir !== null) checkPageFolder(requested.pageDir);
   const session = openSession({ backend: requested.backend, signal });
   using opened = await openRun(requested, session);
   const { config, source, data, chosen, run } = opened;

@@ -11,9 +11,11 @@ const { folder, model, common } = tinyRun();
 
 it('an adapter of one rank of ours is served at that rank only', async () => {
   await run({ ...common, ranks: [4], maxSteps: 1, outputDir: folder.in('one') });
-  writeTinyTokenizer(model);
   const flags = valuesOfFlags({ backend: 'host', quantization: 'none' });
-  using served = await openServedModels([await adapterSource(folder.in('one'))], flags, () => {});
+  const sources = [await adapterSource(folder.in('one'))];
+  await expect(openServedModels(sources, flags, () => {})).rejects.toThrow('The model has no tokenizer');
+  writeTinyTokenizer(model);
+  using served = await openServedModels(sources, flags, () => {});
   expect(served.models.find('one').rank).toBe(4);
   expect(() => served.models.find('one:r2')).toThrow(/The adapter one has no rank 2/);
 });

@@ -1,10 +1,11 @@
 import { QdyloraError } from '@qdylora/contract';
+import type { Tokenizer } from '@qdylora/data';
 import type { Adapted } from '@qdylora/lora-dynamic';
 import { familyOf, type CausalLm } from '@qdylora/models';
 import { mergeExplicit, valuesOfFlags, type ExplicitValues } from '../config/explicit-values.ts';
 import type { OutputOf } from '../config/values/check-values.ts';
 import { SERVE_KEYS } from '../config/serve-keys.ts';
-import type { AdapterSidecar } from '../recipes/adapter/adapter-sidecar.ts';
+import type { AdapterSidecar, StoredTemplate } from '../recipes/adapter/adapter-sidecar.ts';
 import { baseQuantization, quantizationText } from '../recipes/adapter/base-quantization.ts';
 import { attachAdapter } from '../recipes/adapter/attach-adapter.ts';
 import { readAdapter, type ReadAdapter } from '../recipes/adapter/read-adapter.ts';
@@ -16,6 +17,7 @@ import {
   openModelSource,
   type OpenModel,
 } from '../recipes/opening/open-model.ts';
+import type { ModelSource } from '../recipes/opening/open-source.ts';
 import { promptStyle } from '../recipes/opening/prompt-style.ts';
 import { assertBaseExists } from '../recipes/finish/read-finished-run.ts';
 import { stopIdsOf } from '../recipes/outputs/stop-ids.ts';
@@ -59,14 +61,17 @@ export async function openServedModels(
   const opening = { adapter: reads[0], warn };
   const openedSource = await openModelSource({ ...config, model }, opening);
   const { config: files, name } = openedSource;
-  const sizes = serverSizes(config, familyOf(files.modelType, name).readConfig(files)); // before the weights
+  // what may be refused, before the weights
+  const sizes = serverSizes(config, familyOf(files.modelType, name).readConfig(files));
+  const tokenizers: ServedTokenizer[] = [];
+  for (const source of sources) tokenizers.push(await servedTokenizer(openedSource, source.folder, config));
   const opened = await openModel({ ...config, model }, { ...opening, source: openedSource });
   try {
     const adapters: ServedAdapter[] = [];
     for (const [i, source] of sources.entries()) {
       const facts = { ...opened.source, warn };
       const adapted = i === 0 ? opened.adapter!.adapted : await attachAdapter(opened.model, reads[i], facts);
-      adapters.push(await servedAdapter(opened, { source, read: reads[i], adapted, config, warn }));
+      adapters.push(servedAdapter(opened, { source, read: reads[i], adapted, config, warn }, tokenizers[i]));
     }
     const models = servedModels(adapters, opened.level);
     return { config, opened, models, sizes, [Symbol.dispose]: opened.dispose };
@@ -74,6 +79,28 @@ export async function openServedModels(
     opened.dispose();
     throw error;
   }
+}
+
+interface ServedTokenizer {
+  readonly tokenizer: Tokenizer;
+  /** That of the command or of the adapter; null: that of the tokenizer. */
+  readonly template: StoredTemplate | null;
+}
+
+/** @throws QdyloraError BAD_CONFIG for a model without a tokenizer */
+async function servedTokenizer(
+  { tokenizerFolder, name }: ModelSource,
+  adapter: string,
+  { chatTemplate }: ServeConfig,
+): Promise<ServedTokenizer> {
+  const template = chosenTemplate({ chatTemplate, adapter });
+  const tokenizer = await openTokenizer(tokenizerFolder, template);
+  if (tokenizer) return { tokenizer, template };
+  throw new QdyloraError('BAD_CONFIG', {
+    where: name,
+    problem: 'The model has no tokenizer, so it cannot be served.',
+    nextStep: 'Put tokenizer.json beside its weights.',
+  });
 }
 
 interface AdapterParts {
@@ -84,18 +111,11 @@ interface AdapterParts {
   readonly warn: Warn;
 }
 
-async function servedAdapter(
-  { source: { stopIds, tokenizerFolder, name: baseName } }: OpenModel,
+function servedAdapter(
+  { source: { stopIds } }: OpenModel,
   { source, read, adapted, config: { chatTemplate }, warn }: AdapterParts,
-): Promise<ServedAdapter> {
-  const template = chosenTemplate({ chatTemplate, adapter: source.folder });
-  const tokenizer = await openTokenizer(tokenizerFolder, template);
-  if (!tokenizer)
-    throw new QdyloraError('BAD_CONFIG', {
-      where: baseName,
-      problem: 'The model has no tokenizer, so it cannot be served.',
-      nextStep: 'Put tokenizer.json beside its weights.',
-    });
+  { tokenizer, template }: ServedTokenizer,
+): ServedAdapter {
   const { ranks, maxRank } = read.state;
   const trained = chatTemplate === null ? (read.sidecar?.prompt ?? null) : null;
   const style = promptStyle(tokenizer, trained, false);

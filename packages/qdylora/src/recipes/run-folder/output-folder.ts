@@ -108,25 +108,41 @@ function assertIsCheckpoint(path: string): void {
 
 /**
  * The folder, or the nearest existing one above it, must accept new entries. Problems that only a write shows
- * are reported then.
+ * are reported then. A file is let through: `checkOutputFolder` refuses it as what is not empty.
  *
+ * @param key the one that names the folder
  * @throws QdyloraError WRITE_FAILED
  */
-export function assertCanWrite(outputDir: string): void {
+export function assertCanWrite(folder: string, key = 'output_dir'): void {
   try {
-    if (!existsSync(outputDir)) assertCanCreate(outputDir);
-    // a file: refused as what is not empty
-    else if (statSync(outputDir).isDirectory()) accessSync(outputDir, constants.W_OK | constants.X_OK);
+    if (!existsSync(folder)) assertCanCreate(folder);
+    else if (statSync(folder).isDirectory()) accessSync(folder, constants.W_OK | constants.X_OK);
   } catch (error) {
     const cause = QdyloraError.isInstance(error) ? error.cause : error;
     throw new QdyloraError('WRITE_FAILED', {
-      where: 'output_dir',
-      problem: `The folder ${outputDir} cannot be written: ${(cause as Error).message}.`,
-      nextStep: 'Choose another output_dir, or make that folder writable.',
-      details: { path: outputDir, code: (cause as { code?: unknown }).code },
+      where: key,
+      problem: `The folder ${folder} cannot be written: ${(cause as Error).message}.`,
+      nextStep: `Choose another ${key}, or make that folder writable.`,
+      details: { path: folder, code: (cause as { code?: unknown }).code },
       cause,
     });
   }
+}
+
+/**
+ * Refuses a folder for optimizer pages that cannot be written, before the weights are loaded.
+ *
+ * @throws QdyloraError WRITE_FAILED
+ */
+export function checkPageFolder(pageDir: string): void {
+  assertCanWrite(pageDir, 'page_dir');
+  if (!existsSync(pageDir) || statSync(pageDir).isDirectory()) return;
+  throw new QdyloraError('WRITE_FAILED', {
+    where: 'page_dir',
+    problem: `${pageDir} is a file, not a folder.`,
+    nextStep: 'Choose another page_dir.',
+    details: { path: pageDir },
+  });
 }
 
 /**
