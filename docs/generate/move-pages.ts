@@ -29,8 +29,8 @@ const list = (items: readonly string[]): string => items.map((item) => `- ${item
 function movePage(trainer: Trainer): string {
   const { title, place, names, notes, values = [], showsSameRun = false, absent } = trainer;
   const parts = [
-    `The settings are in ${place}. A name that differs here is an error, and its message says the name ` +
-      `to use.`,
+    `The settings are in ${place}. Names that differ here are an error. Its message lists all of them, ` +
+      `with what to write instead.`,
     table(['there', 'here', 'what it is', 'default here'], names.map(nameRow)),
     '## What is different',
     list(notes),

@@ -110,7 +110,10 @@ describe('train', () => {
     const paged = [...train, '--optimizer', 'paged_adamw_32bit', '--optimizer-memory-budget', '4KiB'];
     writeFileSync(file, '');
     for (const [words, message] of [
-      [['--page-dir', `${file}/pages`], /page_dir\] The folder .*no-folder\/pages cannot be written: ENOTDIR/],
+      [
+        ['--page-dir', `${file}/pages`],
+        /page_dir\] The folder .*no-folder\/pages cannot be written: ENOTDIR/,
+      ],
       [
         ['--page-dir', folder.in('refused-pages/below'), '--optimizer-memory-budget', '1B'],
         /optimizer_memory_budget/,

@@ -27,6 +27,16 @@ describe('a name of another trainer', () => {
     expect(adviceFor({ written, value, spell: SPELLINGS.yaml, keys: KEY_NAMES })).toContain(advice);
   });
 
+  it.each([
+    ['bf16', true, 'It is called `compute_dtype` here. `true` is `bf16` here.'],
+    ['fp16', true, 'It is called `compute_dtype` here. `true` is `f16` here.'],
+    ['bf16', 'auto', 'It is called `compute_dtype` here.'],
+    ['evals_per_epoch', 4, 'It is called `eval_steps` here. It is a number of optimizer steps.'],
+    ['init_lora_weights', 'eva', 'It is called `adapter_init` here. `eva` is `activations` here.'],
+  ])('with another value is answered with ours: %s: %s', (written, value, advice) => {
+    expect(adviceFor({ written, value, spell: SPELLINGS.yaml, keys: KEY_NAMES })).toBe(advice);
+  });
+
   it('that one command reads and another writes names the key that there is', () => {
     const advice = (keys: string[]): string =>
       adviceFor({ written: '--adapter-path', spell: SPELLINGS.flags, keys });
@@ -39,7 +49,7 @@ describe('a name of another trainer', () => {
     for (const written of ABSENT_NAMES) {
       const unknown = { written, spell: SPELLINGS.yaml, keys };
       expect([written, FOREIGN_NAMES.has(written), meantKey(unknown)]).toEqual([written, false, null]);
-      expect(adviceFor(unknown)).not.toMatch(/^(Did you mean|The keys are|It is called)/);
+      expect(adviceFor(unknown)).not.toMatch(/^(Did you mean|No key has|It is called)/);
     }
     const evalBatch = { written: '--eval-batch-size', spell: SPELLINGS.flags, keys };
     expect(adviceFor(evalBatch)).toMatch(/^Evaluation chooses its batches itself/);

@@ -8,12 +8,28 @@ export interface ForeignName {
   readonly isOpposite: boolean;
   /** Our key where the name means an adapter to read, not a folder to write; null: it means `key` alone. */
   readonly readKey: string | null;
+  /** A sentence on what differs besides the name; null: nothing does. */
+  readonly remark: string | null;
 }
 
 const OPPOSITES: ReadonlySet<string> = new Set(['train_on_inputs', 'train_on_prompt']);
 
 /** mlx-lm trains into the folder `adapter_path`. Its other commands, and other programs, read it. */
 const READ_KEYS: ReadonlyMap<string, string> = new Map([['adapter_path', 'adapter']]);
+
+const IS_STEPS = 'It is a number of optimizer steps.';
+const CHOOSES_LAYERS = 'A regular expression of the names of modules chooses layers.';
+
+const REMARKS: ReadonlyMap<string, string> = new Map([
+  ['evals_per_epoch', IS_STEPS],
+  ['eval_strategy', IS_STEPS],
+  ['evaluation_strategy', IS_STEPS],
+  ['saves_per_epoch', IS_STEPS],
+  ['save_strategy', IS_STEPS],
+  ['logging_strategy', IS_STEPS],
+  ['num_layers', CHOOSES_LAYERS],
+  ['lora_layers', CHOOSES_LAYERS],
+]);
 
 /** Names of transformers, TRL, PEFT, axolotl, LLaMA-Factory and mlx-lm, in YAML's spelling. */
 export const FOREIGN_NAMES: ReadonlyMap<string, ForeignName> = new Map(
@@ -100,9 +116,9 @@ export const FOREIGN_NAMES: ReadonlyMap<string, ForeignName> = new Map(
       'lora_layers',
       'num_layers',
     ],
+    adapter_init: ['init_lora_weights', 'peft_init_lora_weights'],
     adapter: ['adapter_name_or_path', 'lora_model_dir', 'lora_path', 'resume_adapter_file'],
     quantization: ['load_in_4bit', 'quant_type', 'bnb_4bit_quant_type', 'quantization_bit', 'bits'],
-    quantization_levels: ['load_in_8bit'],
     double_quantization: ['use_double_quant', 'bnb_4bit_use_double_quant', 'double_quant'],
     compute_dtype: [
       'bf16',
@@ -128,7 +144,7 @@ export const FOREIGN_NAMES: ReadonlyMap<string, ForeignName> = new Map(
     ],
     output_dir: ['output', 'out_dir', 'output_path', 'save_dir', 'adapter_path'],
     resume_from_checkpoint: ['resume', 'resume_from', 'auto_resume_from_checkpoints'],
-    logging_steps: ['log_steps', 'log_interval', 'steps_per_report'],
+    logging_steps: ['log_steps', 'log_interval', 'steps_per_report', 'logging_strategy'],
     eval_steps: [
       'eval_interval',
       'evaluation_steps',
@@ -139,7 +155,7 @@ export const FOREIGN_NAMES: ReadonlyMap<string, ForeignName> = new Map(
     ],
     save_steps: ['save_interval', 'save_every', 'saves_per_epoch', 'save_strategy', 'checkpoint_interval'],
     save_total_limit: ['max_checkpoints', 'keep_last'],
-    report_to: ['logger', 'log_with', 'tensorboard', 'wandb', 'wandb_project', 'logging_dir'],
+    report_to: ['logger', 'log_with', 'tensorboard', 'logging_dir'],
     num_threads: ['threads', 'num_workers', 'n_threads'],
     group_by_length: ['length_grouping'],
     early_stopping_patience: ['patience'],
@@ -148,7 +164,12 @@ export const FOREIGN_NAMES: ReadonlyMap<string, ForeignName> = new Map(
   }).flatMap(([key, names]) =>
     names.map((name): [string, ForeignName] => [
       name,
-      { key, isOpposite: OPPOSITES.has(name), readKey: READ_KEYS.get(name) ?? null },
+      {
+        key,
+        isOpposite: OPPOSITES.has(name),
+        readKey: READ_KEYS.get(name) ?? null,
+        remark: REMARKS.get(name) ?? null,
+      },
     ]),
   ),
 );

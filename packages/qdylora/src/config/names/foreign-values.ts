@@ -1,3 +1,5 @@
+import { foreignSpelling } from './names.ts';
+
 /** Values of other trainers, by our key in TypeScript's spelling, and what they are called here. */
 const FOREIGN_VALUES: ReadonlyMap<string, Readonly<Record<string, string>>> = new Map(
   Object.entries<Readonly<Record<string, string>>>({
@@ -6,6 +8,7 @@ const FOREIGN_VALUES: ReadonlyMap<string, Readonly<Record<string, string>>> = ne
     computeDtype: { bfloat16: 'bf16', float16: 'f16', fp16: 'f16', float32: 'f32', fp32: 'f32' },
     targetModules: { true: 'all-linear' },
     loraScaling: { true: 'sqrt' },
+    adapterInit: { true: 'kaiming', eva: 'activations' },
     optimizer: {
       adam: 'adamw_32bit',
       adamw: 'adamw_32bit',
@@ -19,6 +22,18 @@ const FOREIGN_VALUES: ReadonlyMap<string, Readonly<Record<string, string>>> = ne
     resumeFromCheckpoint: { true: 'auto' },
   }),
 );
+
+/** Names of other trainers that switch on one value of our key: `bf16: true` is `compute_dtype: bf16`. */
+const SWITCHES: ReadonlyMap<string, string> = new Map([
+  ['bf16', 'bf16'],
+  ['fp16', 'f16'],
+]);
+
+/** What to write instead of such a name with the value true: one sentence. Null for any other. */
+export function adviceForSwitch(written: string, value: unknown): string | null {
+  const meant = value === true ? SWITCHES.get(foreignSpelling(written)) : undefined;
+  return meant === undefined ? null : `\`true\` is \`${meant}\` here.`;
+}
 
 const FILES_KEYS: readonly string[] = ['dataset', 'evalDataset'];
 

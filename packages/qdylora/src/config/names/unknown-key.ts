@@ -1,7 +1,7 @@
 import { nearestName } from '@qdylora/contract';
 import { absenceOf } from './absent-names.ts';
 import { FOREIGN_NAMES, type ForeignName } from './foreign-names.ts';
-import { adviceForValue, isRecord } from './foreign-values.ts';
+import { adviceForSwitch, adviceForValue, isRecord } from './foreign-values.ts';
 import { camelCase, foreignSpelling } from './names.ts';
 
 /** An unknown key and the place where it was written. */
@@ -24,7 +24,7 @@ export function meantKey({ written, spell, keys }: UnknownKey): string | null {
 
 /** What to write instead of an unknown key: one sentence or two. */
 export const adviceFor = (unknown: UnknownKey): string =>
-  nearestAdvice(unknown) ?? `The keys are: ${unknown.keys.map(unknown.spell).join(', ')}.`;
+  nearestAdvice(unknown) ?? 'No key has a similar name; `--help` of the command lists them.';
 
 /** The same; null where no key is near. */
 export function nearestAdvice(unknown: UnknownKey): string | null {
@@ -33,10 +33,12 @@ export function nearestAdvice(unknown: UnknownKey): string | null {
   if (key !== undefined) {
     if (readKey !== undefined)
       return `The folder to write to is \`${spell(key)}\` here, an adapter to read is \`${spell(readKey)}\`.`;
-    if (!foreignName(written)!.isOpposite)
-      return [`It is called \`${spell(key)}\` here.`, adviceForValue(key, value, spell)]
-        .filter((sentence) => sentence !== null)
-        .join(' ');
+    const { isOpposite, remark } = foreignName(written)!;
+    if (!isOpposite) {
+      const ofValue = adviceForSwitch(written, value) ?? adviceForValue(key, value, spell);
+      const sentences = [`It is called \`${spell(key)}\` here.`, remark, ofValue];
+      return sentences.filter((sentence) => sentence !== null).join(' ');
+    }
     const example = typeof value === 'boolean' ? `: ${!value} instead of ${value}` : '';
     return `Here it is \`${spell(key)}\`, which means the opposite${example}.`;
   }

@@ -4,7 +4,7 @@ import { likelySizes } from './byte-size.ts';
 import { SPELLINGS, type ExplicitValue, type ExplicitValues } from '../explicit-values.ts';
 import type { Key } from '../key.ts';
 import { adviceForValue } from '../names/foreign-values.ts';
-import { adviceFor, meantKey } from '../names/unknown-key.ts';
+import { unknownKeysError } from '../names/unknown-keys-error.ts';
 
 type Keys = Readonly<Record<string, Key>>;
 type SchemasOf<K extends Keys> = { [N in keyof K]: K[N]['schema'] };
@@ -29,17 +29,18 @@ export type OutputOf<K extends Keys> = z.output<ReturnType<typeof schemaOf<K>>>;
 /**
  * Checks explicit values against their keys and adds `defaults`, then the defaults of the keys.
  *
- * @throws QdyloraError BAD_CONFIG with the key as it was spelled, its place, and what it must be. For an
- * unknown key: the nearest one, or our name for the name of another trainer.
+ * @throws QdyloraError BAD_CONFIG with the key as it was spelled, its place, and what it must be. For unknown
+ * keys, all at once: the nearest one, or our name for the name of another trainer.
  */
 export function checkValues<K extends Keys>(
   keys: K,
   explicit: ExplicitValues,
   defaults: Readonly<Record<string, unknown>> = {},
 ): OutputOf<K> {
-  for (const [name, value] of explicit)
-    if (!Object.hasOwn(keys, name) || value.spell(name) !== value.written)
-      throw unknownKeyError(value, Object.keys(keys));
+  const unknown = [...explicit]
+    .filter(([name, { spell, written }]) => !Object.hasOwn(keys, name) || spell(name) !== written)
+    .map(([, value]) => value);
+  if (unknown.length > 0) throw unknownKeysError(unknown, Object.keys(keys));
   const entries = [...explicit].map(([name, entry]) => [name, valueOf(keys[name], entry)] as const);
   const values: Record<string, unknown> = { ...defaults, ...Object.fromEntries(entries) };
   const result = schemaOf(keys).safeParse(values);
@@ -69,18 +70,5 @@ function wrongValueError(
     problem: `\`${spell(name)}\` must be ${expected} (got ${shownValue(value)})`,
     nextStep: sizes ? `Did you mean ${sizes}?` : advice,
     details: { key: name, got: value },
-  });
-}
-
-function unknownKeyError(
-  { where, written, value, spell }: ExplicitValue,
-  keys: readonly string[],
-): QdyloraError {
-  const unknown = { written, value, spell, keys };
-  return new QdyloraError('BAD_CONFIG', {
-    where,
-    problem: `There is no key \`${written}\``,
-    details: { key: written, nearest: meantKey(unknown) },
-    nextStep: adviceFor(unknown),
   });
 }
