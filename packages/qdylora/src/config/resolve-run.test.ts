@@ -140,8 +140,9 @@ describe('a run', () => {
       message: expect.stringMatching(/^\[run\.yaml:1\] 3 keys do not exist here\. /) as string,
       nextStep: [
         'run.yaml:1 `base_model`: It is called `model` here.',
-        'run.yaml:3 `strict`: No key has a similar name; `--help` of the command lists them.',
+        'run.yaml:3 `strict`: No key has a similar name.',
         'run.yaml:4 `sequence_len`: It is called `max_seq_length` here.',
+        'The `--help` of the command lists all keys.',
       ].join('\n'),
       details: { keys: ['base_model', 'strict', 'sequence_len'] },
     });
@@ -153,7 +154,10 @@ describe('a run', () => {
       /^\[run\.yaml:2\] There is no key `learning_rat`\. Did you mean `learning_rate`\?$/,
     ],
     ['learningRate: 1', /no key `learningRate`\. Did you mean `learning_rate`\?/],
-    ['__proto__: 1', /There is no key `__proto__`\. No key has a similar name; `--help` .* lists them\.$/],
+    [
+      '__proto__: 1',
+      /There is no key `__proto__`\. No key has a similar name\. The `--help` .* lists all keys\.$/,
+    ],
     ['learning_rate: fast', /\[run\.yaml:1\] `learning_rate` must be a number > 0 \(got "fast"\)\./],
     ['learning_rate: .nan', /`learning_rate` must be a number > 0 \(got NaN\)/],
     ['rank_distribution: [1, .inf]', /`rank_distribution` must be .* \(got \[1,Infinity\]\)/],

@@ -2,7 +2,9 @@ import { foreignSpelling } from './names.ts';
 
 /** Keys of other trainers that have no counterpart here, by the sentence that says so. */
 const NAMES: Readonly<Record<string, readonly string[]>> = {
-  'Evaluation chooses its batches itself, so there is no key for their size.': [
+  'Evaluation chooses its batches itself, so there is no key for them.': [
+    'eval_packing',
+    'eval_sample_packing',
     'eval_batch_size',
     'per_device_eval_batch_size',
     'eval_micro_batch_size',
@@ -21,6 +23,8 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
     'max_eval_samples',
   ],
   'Several processes are started by `qdylora launch`, without a key.': [
+    'ddp_find_unused_parameters',
+    'ddp_bucket_cap_mb',
     'local_rank',
     'deepspeed',
     'fsdp',
@@ -39,6 +43,8 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
     'is_falcon_derived_model',
   ],
   'There is one kind of attention, so it has no key.': [
+    'shift_attn',
+    's2_attention',
     'attn_implementation',
     'flash_attention',
     'flash_attn',
@@ -48,6 +54,11 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
     'eager_attention',
   ],
   'Kernels are those of the backend: there is nothing to switch on.': [
+    'enable_liger_kernel',
+    'use_unsloth',
+    'lora_on_cpu',
+    'torch_empty_cache_steps',
+    'use_cpu',
     'use_liger_kernel',
     'torch_compile',
     'tf32',
@@ -64,7 +75,6 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   ],
   'Special tokens are those of the tokenizer of the model.': [
     'special_tokens',
-    'tokens',
     'pad_token',
     'eos_token',
     'bos_token',
@@ -116,6 +126,47 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   ],
   'Leave modules out by a regular expression in target_modules.': ['exclude_modules'],
   'Label smoothing is not here.': ['label_smoothing_factor', 'label_smoothing'],
+  'A checkpoint always has all that a run needs to go on.': [
+    'save_only_model',
+    'save_optimizer_and_scheduler',
+  ],
+  'Fields that a row format does not need are ignored.': ['remove_unused_columns'],
+  'A run trains adapters of a causal language model; method chooses which.': [
+    'use_peft',
+    'task_type',
+    'lora_task_type',
+    'inference_mode',
+    'peft_type',
+    'fan_in_fan_out',
+    'lora_fan_in_fan_out',
+  ],
+  'gradient_checkpointing has no further settings.': ['gradient_checkpointing_kwargs'],
+  'What a schedule can be told are keys of their own, such as min_learning_rate_ratio.': [
+    'lr_scheduler_kwargs',
+  ],
+  'What an optimizer can be told are keys of their own, such as adam_beta2.': ['optim_args', 'optim_kwargs'],
+  'The report of a run has a plot of its loss.': ['plot_loss'],
+  'A run has the name of its output_dir.': ['run_name', 'name'],
+  'The loss is always the mean over all counted tokens of a step.': ['average_tokens_across_devices'],
+  'Runs are deterministic without a key.': ['full_determinism'],
+  'Rows are files: name them in dataset and eval_dataset.': [
+    'dataset_train_split',
+    'dataset_test_split',
+    'dataset_config',
+    'dataset_config_name',
+    'dataset_split',
+    'dataset_dir',
+    'hf_dataset',
+  ],
+  'A row has one of the formats of dataset_format.': ['formatting_func', 'formatting_prompts_func'],
+  'A system message is a message of its row.': ['default_system_message', 'default_system', 'system_prompt'],
+  'Every answer of a conversation counts in the loss.': ['mask_history', 'last_turn_only'],
+  '`qdylora plan` says which batch fits in memory.': ['auto_find_batch_size'],
+  'The token of the hub is read from the environment: HF_TOKEN.': [
+    'hf_use_auth_token',
+    'hf_hub_token',
+    'use_auth_token',
+  ],
   'DoRA is not here.': ['use_dora', 'peft_use_dora', 'lora_use_dora'],
   'NEFTune is not here.': ['neftune_noise_alpha', 'noisy_embedding_alpha'],
   'Adapters are trained on linear layers alone: whole modules and biases stay as they are.': [
@@ -138,7 +189,14 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
     'push_dataset_to_hub',
     'hub_strategy',
   ],
-  'Weights & Biases is not here; report_to knows tensorboard.': [
+  'Trackers other than TensorBoard are not here: report_to: tensorboard.': [
+    'mlflow_tracking_uri',
+    'mlflow_experiment_name',
+    'comet_project_name',
+    'use_swanlab',
+    'swanlab_project',
+    'use_mlflow',
+    'use_comet',
     'use_wandb',
     'wandb',
     'wandb_project',

@@ -52,6 +52,7 @@ export const FOREIGN_NAMES: ReadonlyMap<string, ForeignName> = new Map(
       'train_file',
       'train_dataset',
       'train_data',
+      'pretraining_dataset',
     ],
     eval_dataset: [
       'eval_file',
@@ -77,7 +78,7 @@ export const FOREIGN_NAMES: ReadonlyMap<string, ForeignName> = new Map(
       'block_size',
       'context_length',
     ],
-    packing: ['sample_packing', 'pack'],
+    packing: ['sample_packing', 'pack', 'neat_packing'],
     micro_batch_size: [
       'batch_size',
       'per_device_train_batch_size',
@@ -118,8 +119,21 @@ export const FOREIGN_NAMES: ReadonlyMap<string, ForeignName> = new Map(
     ],
     adapter_init: ['init_lora_weights', 'peft_init_lora_weights'],
     adapter: ['adapter_name_or_path', 'lora_model_dir', 'lora_path', 'resume_adapter_file'],
-    quantization: ['load_in_4bit', 'quant_type', 'bnb_4bit_quant_type', 'quantization_bit', 'bits'],
-    double_quantization: ['use_double_quant', 'bnb_4bit_use_double_quant', 'double_quant'],
+    quantization: [
+      'load_in_4bit',
+      'quant_type',
+      'bnb_4bit_quant_type',
+      'quantization_bit',
+      'quantization_method',
+      'bits',
+    ],
+    activation_offload: ['activation_offloading'],
+    double_quantization: [
+      'use_bnb_nested_quant',
+      'use_double_quant',
+      'bnb_4bit_use_double_quant',
+      'double_quant',
+    ],
     compute_dtype: [
       'bf16',
       'fp16',

@@ -4,7 +4,7 @@ import { foreignSpelling } from './names.ts';
 const FOREIGN_VALUES: ReadonlyMap<string, Readonly<Record<string, string>>> = new Map(
   Object.entries<Readonly<Record<string, string>>>({
     method: { full: 'none' },
-    quantization: { true: 'nf4', false: 'none', 4: 'nf4' },
+    quantization: { true: 'nf4', false: 'none', 4: 'nf4', bnb: 'nf4', bitsandbytes: 'nf4' },
     computeDtype: { bfloat16: 'bf16', float16: 'f16', fp16: 'f16', float32: 'f32', fp32: 'f32' },
     targetModules: { true: 'all-linear' },
     loraScaling: { true: 'sqrt' },

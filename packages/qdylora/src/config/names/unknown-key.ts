@@ -15,6 +15,11 @@ export interface UnknownKey {
   readonly keys: readonly string[];
 }
 
+/** The advice for a key that is like none. */
+export const NOTHING_SIMILAR = 'No key has a similar name.';
+/** Where the keys are listed. */
+export const WHERE_LISTED = 'The `--help` of the command lists all keys.';
+
 /** The key that was probably meant, as its place spells it; null where no key is near. */
 export function meantKey({ written, spell, keys }: UnknownKey): string | null {
   const [foreign] = foreignKeys(written, keys);
@@ -24,7 +29,7 @@ export function meantKey({ written, spell, keys }: UnknownKey): string | null {
 
 /** What to write instead of an unknown key: one sentence or two. */
 export const adviceFor = (unknown: UnknownKey): string =>
-  nearestAdvice(unknown) ?? 'No key has a similar name; `--help` of the command lists them.';
+  nearestAdvice(unknown) ?? `${NOTHING_SIMILAR} ${WHERE_LISTED}`;
 
 /** The same; null where no key is near. */
 export function nearestAdvice(unknown: UnknownKey): string | null {

@@ -1,6 +1,13 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { ExplicitValue } from '../explicit-values.ts';
-import { adviceFor, meantKey, type UnknownKey } from './unknown-key.ts';
+import {
+  adviceFor,
+  meantKey,
+  nearestAdvice,
+  NOTHING_SIMILAR,
+  WHERE_LISTED,
+  type UnknownKey,
+} from './unknown-key.ts';
 
 /**
  * The error for keys that do not exist, all of them at once: a file of another trainer has many.
@@ -28,11 +35,14 @@ export function unknownKeysError(unknown: readonly ExplicitValue[], keys: readon
       details,
       nextStep: adviceFor(asWritten(first!)),
     });
-  const lines = unknown.map((one) => `${one.where} \`${one.written}\`: ${adviceFor(asWritten(one))}`);
+  const lines = unknown.map((one) => {
+    const advice = nearestAdvice(asWritten(one)) ?? NOTHING_SIMILAR;
+    return `${one.where} \`${one.written}\`: ${advice}`;
+  });
   return new QdyloraError('BAD_CONFIG', {
     where,
     problem: `${unknown.length} keys do not exist here`,
     details,
-    nextStep: lines.join('\n'),
+    nextStep: [...lines, WHERE_LISTED].join('\n'),
   });
 }
