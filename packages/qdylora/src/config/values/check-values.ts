@@ -26,6 +26,14 @@ export type InputOf<K extends Keys> = ReadableFields<z.input<ReturnType<typeof s
 /** Every key with its value. */
 export type OutputOf<K extends Keys> = z.output<ReturnType<typeof schemaOf<K>>>;
 
+/** @throws QdyloraError BAD_CONFIG for keys that do not exist, with what to write instead */
+export function assertKnownKeys(keys: Keys, explicit: ExplicitValues): void {
+  const unknown = [...explicit]
+    .filter(([name, { spell, written }]) => !Object.hasOwn(keys, name) || spell(name) !== written)
+    .map(([, value]) => value);
+  if (unknown.length > 0) throw unknownKeysError(unknown, Object.keys(keys));
+}
+
 /**
  * Checks explicit values against their keys and adds `defaults`, then the defaults of the keys.
  *
@@ -37,10 +45,7 @@ export function checkValues<K extends Keys>(
   explicit: ExplicitValues,
   defaults: Readonly<Record<string, unknown>> = {},
 ): OutputOf<K> {
-  const unknown = [...explicit]
-    .filter(([name, { spell, written }]) => !Object.hasOwn(keys, name) || spell(name) !== written)
-    .map(([, value]) => value);
-  if (unknown.length > 0) throw unknownKeysError(unknown, Object.keys(keys));
+  assertKnownKeys(keys, explicit);
   const entries = [...explicit].map(([name, entry]) => [name, valueOf(keys[name], entry)] as const);
   const values: Record<string, unknown> = { ...defaults, ...Object.fromEntries(entries) };
   const result = schemaOf(keys).safeParse(values);

@@ -5,6 +5,8 @@ import { beforeAll, expect, it } from 'vitest';
 import { run, tinyRun } from '../../../test/tiny-run.ts';
 import { evaluate, exportAdapter } from '../../index.ts';
 import { readAdapter, rescaledNotice } from './read-adapter.ts';
+import { valuesOfYaml } from '../../config/explicit-values.ts';
+import { resolveShape } from '../run/prepare-run.ts';
 
 const { folder, common, judged } = tinyRun();
 const adapter = join(folder.in('run'), 'adapter');
@@ -141,4 +143,12 @@ it.each([
 it("Axolotl's names of methods are no folders, and the message has our key", () => {
   expect(() => readAdapter('qlora')).toThrow(/`adapter: qlora` is `method: qlora` here\.$/);
   expect(() => readAdapter('nowhere')).toThrow(/A run writes it to <output_dir>\/adapter\.$/);
+});
+
+it('keys that do not exist are told before an adapter that is not there', () => {
+  const explicit = valuesOfYaml([
+    ['adapter', 'qlora', 'run.yaml:1'],
+    ['base_model', 'a', 'run.yaml:2'],
+  ]);
+  expect(() => resolveShape(explicit)).toThrow(/^\[run\.yaml:2\] There is no key `base_model`/);
 });

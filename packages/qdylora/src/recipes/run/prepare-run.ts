@@ -5,7 +5,9 @@ import { matcherOf } from '@qdylora/lora-dynamic';
 import { OPTIMIZER_FILE } from '@qdylora/trainer';
 import { resolveRun, type InheritedValues, type RunConfig } from '../../config/resolve-run.ts';
 import type { ExplicitValues } from '../../config/explicit-values.ts';
+import { KEYS } from '../../config/keys.ts';
 import { refusedValue } from '../../config/values/check-combinations.ts';
+import { assertKnownKeys } from '../../config/values/check-values.ts';
 import { missingKey } from '../../config/names/missing-key.ts';
 import { baseQuantization } from '../adapter/base-quantization.ts';
 import { readAdapter, type ReadAdapter } from '../adapter/read-adapter.ts';
@@ -87,6 +89,7 @@ function assertSameLayers(
 
 /** A run like that of `prepareRun`, without a dataset and an output folder: enough for a plan. */
 export function resolveShape(explicit: ExplicitValues): RunConfig {
+  assertKnownKeys(KEYS, explicit); // before the adapter: `adapter` of Axolotl is no folder
   const folder = explicit.get('adapter')?.value;
   const adapter = typeof folder === 'string' ? readAdapter(folder) : null;
   const resolved = resolveRun(explicit, adapter && inheritedValues(adapter, explicit));
