@@ -181,6 +181,8 @@ describe('a run', () => {
     ],
     ['dataset:\n  - path: a.jsonl', /`dataset` must be .* Name the files alone, `dataset: \[rows\.jsonl\]`/],
     ['optimizer: adamw_torch', /`optimizer` must be one of .* `adamw_torch` is `adamw_32bit` here\.$/],
+    ['dataset_format: chat_template', /`chat_template` is `messages` here\.$/],
+    ['lr_scheduler: cosine_with_min_lr', /`cosine_with_min_lr` is `cosine` here\.$/],
     ['optimizer: adamw_bnb_8bit', /`adamw_bnb_8bit` is `adamw_8bit` here\.$/],
     ['seed:3', /with a space after the colon/],
     ['target_modules: "(("', /`target_modules` must be all-linear, a list of names or a regular expression/],

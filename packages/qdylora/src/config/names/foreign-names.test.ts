@@ -32,6 +32,7 @@ describe('a name of another trainer', () => {
     ['fp16', true, 'It is called `compute_dtype` here. `true` is `f16` here.'],
     ['bf16', 'auto', 'It is called `compute_dtype` here.'],
     ['evals_per_epoch', 4, 'It is called `eval_steps` here. It is a number of optimizer steps.'],
+    ['lora_target', 'all', 'It is called `target_modules` here. `all` is `all-linear` here.'],
     ['init_lora_weights', 'eva', 'It is called `adapter_init` here. `eva` is `activations` here.'],
   ])('with another value is answered with ours: %s: %s', (written, value, advice) => {
     expect(adviceFor({ written, value, spell: SPELLINGS.yaml, keys: KEY_NAMES })).toBe(advice);

@@ -6,8 +6,10 @@ const FOREIGN_VALUES: ReadonlyMap<string, Readonly<Record<string, string>>> = ne
     method: { full: 'none' },
     quantization: { true: 'nf4', false: 'none', 4: 'nf4', bnb: 'nf4', bitsandbytes: 'nf4' },
     computeDtype: { bfloat16: 'bf16', float16: 'f16', fp16: 'f16', float32: 'f32', fp32: 'f32' },
-    targetModules: { true: 'all-linear' },
+    targetModules: { true: 'all-linear', all: 'all-linear' },
     loraScaling: { true: 'sqrt' },
+    datasetFormat: { chat_template: 'messages', chatml: 'messages', openai: 'messages', completion: 'text' },
+    lrScheduler: { cosine_with_min_lr: 'cosine', linear_with_warmup: 'linear', wsd: 'warmup_stable_decay' },
     adapterInit: { true: 'kaiming', eva: 'activations' },
     optimizer: {
       adam: 'adamw_32bit',
