@@ -3,7 +3,6 @@ import { OPTIMIZER_NAMES } from '@qdylora/trainer';
 import { describe, expect, it } from 'vitest';
 import { valuesOfFlags, valuesOfOptions, mergeExplicit } from './explicit-values.ts';
 import { OPTIMIZERS } from './keys/training-keys.ts';
-import { byteSizeText, readByteSize } from './values/byte-size.ts';
 import { parseRunYaml } from './yaml/read-run-yaml.ts';
 import { resolveRun } from './resolve-run.ts';
 
@@ -381,32 +380,4 @@ describe('a run', () => {
 
 it('offers every optimizer that the trainer has', () => {
   expect([...OPTIMIZERS].sort()).toEqual([...OPTIMIZER_NAMES].sort());
-});
-
-describe('a size', () => {
-  it.each([
-    ['64KiB', 65536],
-    ['1.5 GB', 1.5e9],
-    ['64mb', 64e6],
-    ['4194304', 4194304],
-    ['4096', null],
-    ['32', null],
-    ['3B', 3],
-    ['3XB', null],
-    ['-1', null],
-    ['', null],
-  ])('%j is %s bytes', (text, bytes) => {
-    expect(readByteSize(text)).toBe(bytes);
-  });
-
-  it.each([
-    [12, '12 B'],
-    [4896, '4.9 kB'],
-    [19584, '20 kB'],
-    [312e3, '0.3 MB'],
-    [112e6, '112 MB'],
-    [25.28e9, '25.28 GB'],
-  ])('%s reads %s', (bytes, text) => {
-    expect(byteSizeText(bytes)).toBe(text);
-  });
 });
