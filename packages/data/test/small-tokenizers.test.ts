@@ -13,17 +13,23 @@ const bpe = (tokens: string[], change: object = {}): object => ({
     ...change,
   },
 });
-const added = (content: string, id: number): object => ({
-  added_tokens: [{ id, content, normalized: true }],
+const added = (content: string, id: number, change: object = {}): object => ({
+  added_tokens: [{ id, content, normalized: true, ...change }],
+});
+const metaspace = (scheme: string): object => ({
+  type: 'Metaspace',
+  replacement: '▁',
+  prepend_scheme: scheme,
 });
 
 /** What the Rust library (tokenizers 0.23.3 of Python) gives. */
 describe('the ids of a text equal those of the Rust library', () => {
-  const metaspace = { type: 'Metaspace', replacement: '▁', prepend_scheme: 'first' };
+  const first = metaspace('first');
   const afterDigits = {
     type: 'Sequence',
-    pretokenizers: [{ type: 'Digits', individual_digits: true }, metaspace],
+    pretokenizers: [{ type: 'Digits', individual_digits: true }, first],
   };
+  const bert = { type: 'BertNormalizer', handle_chinese_chars: true, strip_accents: null, lowercase: true };
   const joined = bpe(['a', 'b', 'ab'], { merges: [['a', 'b']] });
   const scored = (vocab: [string, number][]): object => ({ model: { type: 'Unigram', unk_id: 0, vocab } });
 
@@ -39,7 +45,7 @@ describe('the ids of a text equal those of the Rust library', () => {
     ],
     [
       'no mark behind an added token',
-      { ...bpe(['▁', 'a']), ...added('<t>', 2), normalizer: { type: 'NFC' }, pre_tokenizer: metaspace },
+      { ...bpe(['▁', 'a']), ...added('<t>', 2), normalizer: { type: 'NFC' }, pre_tokenizer: first },
       '<t>a',
       [2, 1],
     ],
@@ -69,6 +75,51 @@ describe('the ids of a text equal those of the Rust library', () => {
       },
       'ab',
       [2, 3, 1],
+    ],
+    [
+      'an added token that takes U+0085 on its right, but not U+FEFF',
+      { ...bpe(['a', '\ufeff', '\u0085']), ...added('<t>', 3, { normalized: false, rstrip: true }) },
+      '<t>\u0085a<t>\ufeffa',
+      [3, 0, 3, 1, 0],
+    ],
+    [
+      'a text that equals an added token only when it is normalized',
+      {
+        ...bpe(['<', '/', 's', '>']),
+        ...added('</s>', 4, { normalized: false }),
+        normalizer: { type: 'Lowercase' },
+      },
+      '</S></s>',
+      [0, 1, 2, 3, 4],
+    ],
+    [
+      'no mark between added tokens that take all of the text between them',
+      {
+        ...bpe(['▁', 'a']),
+        ...added('<t>', 2, { normalized: false, rstrip: true }),
+        pre_tokenizer: metaspace('always'),
+      },
+      '<t> <t>a',
+      [2, 2, 0, 1],
+    ],
+    [
+      'an added token of white space beside one that takes white space',
+      {
+        ...bpe(['a']),
+        added_tokens: [
+          { id: 1, content: '<t>', normalized: false, rstrip: true },
+          { id: 2, content: '  ', normalized: false },
+        ],
+      },
+      '<t>  a',
+      [1, 2, 0],
+    ],
+    ['each Σ alone under BertNormalizer', { ...bpe(['σ', 'ς']), normalizer: bert }, 'ΣΣ', [0, 0]],
+    [
+      'a Chinese character beyond U+FFFF under BertNormalizer',
+      { ...bpe(['𠀀', ' ', 'a']), normalizer: bert },
+      'a𠀀a',
+      [2, 1, 0, 1, 2],
     ],
   ])('%s', (_, json, text, ids) => {
     expect(load(json).encode(text)).toEqual(ids);

@@ -157,3 +157,30 @@ it('Unigram takes each piece by a method, and a split its pattern, both of which
   part.pre_tokenize_text = () => ['x', 'y', 'z'];
   expect(other.encode('b').ids).toEqual([1, 1, 1]);
 });
+
+it('encode_text can be replaced, and a splitter cuts a text at the longest of its texts', () => {
+  const other = new Tokenizer(
+    {
+      added_tokens: [{ id: 1, content: '<t>', normalized: false, special: false }],
+      normalizer: null,
+      pre_tokenizer: null,
+      post_processor: null,
+      decoder: null,
+      model: { type: 'BPE', vocab: { a: 0 }, merges: [] },
+    },
+    {},
+  );
+  const members = other as unknown as {
+    readonly added_tokens_map: Map<string, unknown>;
+    readonly splitter_unnormalized: object;
+    encode_text(text: string | null): string[] | null;
+  };
+  expect([...members.added_tokens_map.keys()]).toEqual(['<t>']);
+  const Splitter = members.splitter_unnormalized.constructor as new (texts: string[]) => {
+    split(text: string): string[];
+  };
+  expect(new Splitter(['<', '<t>']).split('a<t><b<t>')).toEqual(['a', '<t>', '<', 'b', '<t>']);
+  expect(new Splitter([]).split('a')).toEqual(['a']);
+  members.encode_text = (text) => (text === null ? null : [...text]);
+  expect(other.encode('aa').ids).toEqual([0, 0]);
+});

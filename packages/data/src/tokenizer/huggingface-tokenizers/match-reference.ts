@@ -1,5 +1,5 @@
 import {
-  type AddedToken,
+  BertNormalizer,
   ByteFallbackDecoder,
   ByteLevelPreTokenizer,
   LowercaseNormalizer,
@@ -10,6 +10,7 @@ import {
   SplitPreTokenizer,
   type Tokenizer,
 } from '@huggingface/tokenizers';
+import { replaceEncodeText } from './encode-text.ts';
 import { matchUnigram } from './match-unigram.ts';
 import { partsOf } from './parts-of.ts';
 import { precompiledMap } from './precompiled-map.ts';
@@ -109,18 +110,18 @@ const wordsFrom = (mark: string): unknown => onlyMatches(`${mark}[^${mark}]*|[^$
  * - `Split` lacks the merging behaviors, keeps matches of a text or a group that it should remove, and
  *   removes the rest of the text whenever it is inverted.
  * - `Precompiled` ignores its map and does about what SentencePiece's usual one does.
- * - `Lowercase` lowers whole words, in which a last Σ becomes ς; Rust lowers each character alone.
+ * - `Lowercase` and `BertNormalizer` lower whole words, in which a last Σ becomes ς; Rust lowers each
+ *   character alone. `BertNormalizer` also looks for Chinese characters among UTF-16 units; Rust finds those
+ *   beyond U+FFFF too.
  * - Unknown tokens are fused over the whole text; in Rust, within a piece.
  * - An added token that is matched in normalized text is decoded as it is written in the file; in Rust, as it
  *   is matched: with the ▁ of its space.
- * - Behind another token, the library also finds such a token as it is written in the file; Rust finds it
- *   only as it is matched.
  * - `Replace` reads `$&` in its content as the match; Rust writes it as it is.
  */
 export function matchParts(library: Tokenizer): void {
   for (const part of partsOf(library.normalizer)) {
-    if (part instanceof LowercaseNormalizer)
-      part.normalize = (text) => Array.from(text, (character) => character.toLowerCase()).join('');
+    if (part instanceof LowercaseNormalizer) part.normalize = lowered;
+    if (part instanceof BertNormalizer) part.normalize = bertNormalizer(part);
     if (part instanceof PrecompiledNormalizer) part.normalize = precompiledMap(part.charsmap);
     if (part instanceof ReplaceNormalizer) part.config = withLiteralContent(part.config);
   }
@@ -141,7 +142,28 @@ export function matchParts(library: Tokenizer): void {
     if (part instanceof ReplaceDecoder) part.config = withLiteralContent(part.config);
   }
   decodeAsMatched(library);
-  findAsMatched(library);
+  replaceEncodeText(library);
+}
+
+/** Lowers each character alone. */
+const lowered = (text: string): string => Array.from(text, (character) => character.toLowerCase()).join('');
+
+/** Chinese characters as `BertNormalizer` of the Rust library has them, the gap below U+2B920 included. */
+const CHINESE = new RegExp(
+  '[\u4e00-\u9fff\u3400-\u4dbf\uf900-\ufaff' +
+    '\u{20000}-\u{2a6df}\u{2a700}-\u{2b81f}\u{2b920}-\u{2ceaf}\u{2f800}-\u{2fa1f}]',
+  'gu',
+);
+
+function bertNormalizer(part: BertNormalizer): (text: string) => string {
+  const { clean_text: cleans, handle_chinese_chars: spaces, lowercase, strip_accents: strips } = part.config;
+  const { clean_text: clean } = part as unknown as { clean_text(text: string): string };
+  return (text) => {
+    const cleaned = cleans ? clean.call(part, text) : text;
+    const spaced = spaces ? cleaned.replace(CHINESE, ' $& ') : cleaned;
+    const bare = (strips ?? lowercase) ? part.strip_accents(spaced) : spaced;
+    return lowercase ? lowered(bare) : bare;
+  };
 }
 
 /** The settings of a `Replace`, with each `$` doubled, which `replaceAll` writes as one. */
@@ -174,18 +196,6 @@ function decodeAsMatched(library: Tokenizer): void {
   if (matched.size === 0) return;
   const decode = decoder.decode_chain.bind(decoder);
   decoder.decode_chain = (tokens) => decode(tokens.map((token) => matched.get(token) ?? token));
-}
-
-function findAsMatched(library: Tokenizer): void {
-  const { normalizer } = library;
-  if (!normalizer) return;
-  const { added_tokens_map: tokenOf } = library as unknown as {
-    readonly added_tokens_map: Map<string, AddedToken>;
-  };
-  for (const token of library.get_added_tokens_decoder().values()) {
-    const isOther = token.normalized && normalizer(token.content) !== token.content;
-    if (isOther && tokenOf.get(token.content) === token) tokenOf.delete(token.content);
-  }
 }
 
 function decodeMarks(part: MetaspaceDecoder): void {
