@@ -57,6 +57,11 @@ describe('a template is rendered as Python renders it', () => {
       "1(2,){'b': 3}",
     ],
     [
+      'an undefined argument takes the place of a default',
+      '{% macro f(a=1) %}{{ a }}{% endmacro %}[{{ f(nope) }}|{{ f(a=nope) }}|{{ f() }}|{{ f(none) }}]',
+      '[||1|None]',
+    ],
+    [
       'a call block is the caller',
       '{% macro f() %}<{{ caller(1) }}>{% endmacro %}{% call(x) f() %}{{ x }}{% endcall %}',
       '<1>',

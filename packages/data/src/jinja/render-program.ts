@@ -298,7 +298,8 @@ function macroFunction(callable: string, { parameters, body }: MacroBody, scope:
       inside.set(name, values[i]);
     });
     parameters.forEach((parameter, i) => {
-      if (parameter.type === 'KeywordArgumentExpression' && values[i] === undefined)
+      const isGiven = i < positional.length || named.has(names[i]); // an undefined value counts
+      if (parameter.type === 'KeywordArgumentExpression' && !isGiven)
         inside.set(names[i], evaluate(parameter.value, inside));
     });
     return renderOutsideLoop(body, inside);
