@@ -4,6 +4,7 @@ export {
   BUILT_IN_TEMPLATE_NAMES,
   type BuiltInTemplate,
 } from './template/built-in-templates.ts';
+export { countCopies } from './count-copies.ts';
 export { createBatches, splitIntoMicroBatches, type BatchOptions, type Batches } from './batching/batches.ts';
 export {
   createChatTemplate,

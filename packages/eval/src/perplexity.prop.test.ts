@@ -1,7 +1,7 @@
 import { localWorld } from '@qdylora/collectives';
 import type { Parameter } from '@qdylora/tensor';
 import { hostData } from '@qdylora/contract';
-import { collate, countPredicted, NOT_COUNTED, type Example } from '@qdylora/data';
+import { collate, countCopies, countPredicted, NOT_COUNTED, type Example } from '@qdylora/data';
 import { IGNORED_TARGET, inferenceContext } from '@qdylora/tensor';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
@@ -13,7 +13,7 @@ const hasTokens = (examples: readonly Example[]): boolean =>
 const examplesOf = fc
   .tuple(fc.integer({ min: 1, max: 12 }), fc.nat(1000))
   .map(([count, seed]) => tinyExamples(count, seed))
-  .filter(hasTokens);
+  .filter((examples) => hasTokens(examples) && countCopies(examples).every((copies) => copies === 1));
 
 it('the losses ignore the label that data does not count', () => {
   expect(IGNORED_TARGET).toBe(NOT_COUNTED);
@@ -84,6 +84,30 @@ describe('lossOver', () => {
     const alone = await lossOver(view, examples);
     const { loss, standardError, perExample } = await lossOver(view, [empty, ...examples]);
     expect([loss, standardError, perExample.counts[0]]).toEqual([alone.loss, alone.standardError, 0]);
+  });
+
+  it('has the same loss and error if all examples occur several times, and runs none twice', async () => {
+    await fc.assert(
+      fc.asyncProperty(examplesOf, fc.integer({ min: 2, max: 4 }), async (examples, times) => {
+        const view = tinyAdapted().atRank(2);
+        const passes: number[] = [];
+        const options = { tokensPerBatch: 1, onProgress: ({ done }: EvalProgress) => passes.push(done) };
+        const once = await lossOver(view, examples);
+        const repeated = await lossOver(
+          view,
+          Array<Example[]>(times)
+            .fill([...examples])
+            .flat(),
+          options,
+        );
+        expect(repeated.loss).toBeCloseTo(once.loss, 12);
+        if (Number.isNaN(once.standardError)) expect(repeated.standardError).toBeNaN();
+        else expect(repeated.standardError).toBeCloseTo(once.standardError, 12);
+        expect(repeated.tokens).toBe(times * once.tokens);
+        expect(passes.length).toBe(examples.filter(({ labels }) => countPredicted(labels) > 0).length);
+      }),
+      { numRuns: 20 },
+    );
   });
 
   it('has the same bits on any number of workers, which share the passes', async () => {
@@ -159,8 +183,8 @@ describe('lossOver', () => {
 
   it('reports every pass of every view, and the seconds left in proportion to the tokens left', async () => {
     const adapted = tinyAdapted();
-    const examples = [6, 3, 3].map((length) => ({
-      ids: new Int32Array(length),
+    const examples = [6, 3, 3].map((length, i) => ({
+      ids: new Int32Array(length).fill(i),
       labels: new Int32Array(length),
     }));
     let seconds = 100;

@@ -9,6 +9,7 @@ import {
 import {
   assertExamples,
   collate,
+  countCopies,
   countPredicted,
   yieldToEvents,
   type AbortedWork,
@@ -38,7 +39,8 @@ export const PERPLEXITY_RULES: OptionRules<PerplexityOptions> = { tokensPerBatch
 /**
  * The task of measuring perplexity: the loss of each example under each view, in one pass over the data.
  *
- * Examples without a counted token are not run; their sum and count are 0.
+ * Examples without a counted token are not run; their sum and count are 0. Copies of an example are run once:
+ * the first of them has the sums and counts of all, the others have 0 (`ExampleLosses`).
  *
  * @throws QdyloraError BAD_DATA if no token is counted; BAD_ARGUMENT for values that are not examples, and
  * for unknown or wrong options
@@ -49,7 +51,8 @@ export function perplexity(examples: readonly Example[], options: PerplexityOpti
   checkOptions('perplexity', options, PERPLEXITY_RULES);
   assertExamples('perplexity', examples);
   const { tokensPerBatch = DEFAULT_TOKENS_PER_BATCH } = options;
-  const counts = Float64Array.from(examples, ({ labels }) => countPredicted(labels));
+  const copies = countCopies(examples);
+  const counts = Float64Array.from(examples, ({ labels }, i) => copies[i] * countPredicted(labels));
   assertCountedToken(counts);
   const groups = groupCounted(examples, counts, tokensPerBatch);
   return {
@@ -69,7 +72,7 @@ export function perplexity(examples: readonly Example[], options: PerplexityOpti
           await yieldToEvents(measureOptions.signal, ABORTED);
           const sums = await segmentSums(view, batch, measureOptions);
           group.forEach((example, segment) => {
-            results[v].sums[example] = sums[segment];
+            results[v].sums[example] = copies[example] * sums[segment];
           });
           reportPass(g * views.length + v);
         }

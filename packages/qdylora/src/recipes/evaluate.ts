@@ -17,6 +17,7 @@ import { loadEvalExamples } from './run/load-data.ts';
 import { assertNotAborted } from './run/steps/tell-abort.ts';
 import { missingKey } from '../config/names/missing-key.ts';
 import { checkModelValues, openModel, openModelSource, type OpenModel } from './opening/open-model.ts';
+import { warnOfCopies } from './opening/warn-of-copies.ts';
 import { warnOfLongText } from './opening/warn-of-positions.ts';
 import type { WeightPrecision } from './opening/weight-precision.ts';
 import { ranksOf, readAdapter, warnOfUntrainedRank } from './adapter/read-adapter.ts';
@@ -97,6 +98,7 @@ export async function evaluateFrom(
     { ...config, vocabularySize: source.vocabularySize, signal },
     await source.openTokenizer(),
   );
+  warnOfCopies(examples, 'rows', onNotice);
   using opened = await openModel(config, { ...opening, backend, source });
   const longest = examples.reduce((most, { ids }) => Math.max(most, ids.length), 0);
   const rows = { what: 'Rows have up to', tokens: longest, advice: 'lower max_seq_length' };

@@ -11,6 +11,7 @@ import { chooseBackend, type BackendChoice } from './opening/choose-backend.ts';
 import { chosenTemplate } from './opening/chosen-template.ts';
 import { withLoadedQuantization } from './opening/loaded-quantization.ts';
 import { openSource } from './opening/open-source.ts';
+import { warnOfCopies } from './opening/warn-of-copies.ts';
 import { warnOfPositions } from './opening/warn-of-positions.ts';
 import { shipRun, type ShippedRun } from './outputs/ship-run.ts';
 import { agreeOnModel, agreeOnRun } from './run/agree-on-run.ts';
@@ -160,6 +161,7 @@ export async function openRun(requested: PreparedRun, session: RunSession): Prom
     if (adapted)
       assertBudgetsFit(config.evalBudgets, { layers: adapted.layers, maxRank: adapted.ranks.maxRank });
     warnOfPositions(model.config, data, config.maxSeqLength, notice);
+    warnOfCopies(data.heldOut, 'held-out rows', notice);
     const needOf = needOfRun(config, { data, chosen, source, worker: workerAmong(session.workers) });
     const workersOnHost = session.workers ? await countWorkersOnHost(session.workers) : 1;
     const options = { warn: notice, needOf, workersOnHost };

@@ -135,8 +135,9 @@ async function orNaN(
 async function judgeWhole(
   ...[view, heldOut, options]: Required<Parameters<typeof lossOver>>
 ): Promise<Judgement> {
-  const { perExample: _perExample, ...measured } = await lossOver(view, heldOut, options);
-  return { ranks: null, rankLosses: [], whole: { ...measured, examples: heldOut.length } };
+  const { perExample, ...measured } = await lossOver(view, heldOut, options);
+  const examples = perExample.counts.filter((count) => count > 0).length;
+  return { ranks: null, rankLosses: [], whole: { ...measured, examples } };
 }
 
 /** Where one worker leaves an evaluation, the others would wait for it: with workers it goes to its end. */
