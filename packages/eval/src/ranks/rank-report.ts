@@ -120,9 +120,10 @@ export function rankReport(parts: RankReportParts): RankReport {
     notWorse: confidenceSet.includes(rank),
   }));
   const { counts } = rising[0].losses;
+  const examples = counts.filter((count) => count > 0).length;
   return {
     task,
-    examples: counts.filter((count) => count > 0).length,
+    examples,
     tokens: counts.reduce((sum, count) => sum + count, 0),
     alpha,
     base: baseLoss,
@@ -136,6 +137,7 @@ export function rankReport(parts: RankReportParts): RankReport {
       ranks
         .filter(({ rank, loss }) => rank !== bestRank && Number.isFinite(loss))
         .map((row) => row.versusBest.standardError),
+      examples,
     ),
   };
 }

@@ -198,10 +198,10 @@ describe('scoreReport', () => {
     expect(bestRank).toBe(2);
     expect(ranks[0].score).toBeCloseTo(Math.exp(229 / 75), 12);
     expect(ranks[0].versusBest).toEqual(pairedTTest(worse, better));
-    // 1.959964 + 0.841621 standard errors of the mean, as a difference of perplexities
-    const ofMeans = 2.801585 * pairedTTest(worse, better).standardError;
+    // t(0.975) + t(0.8) standard errors of the mean, 3 degrees of freedom, as a difference of perplexities
+    const ofMeans = 4.160918617647 * pairedTTest(worse, better).standardError;
     const best = 151 / 75;
-    expect(detectableDifference).toBeCloseTo(Math.exp(best + ofMeans) - Math.exp(best), 12);
+    expect(detectableDifference).toBeCloseTo(Math.exp(best + ofMeans) - Math.exp(best), 9);
   });
 
   it('refuses ranks that were judged on different documents', () => {

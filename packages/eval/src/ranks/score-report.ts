@@ -133,7 +133,7 @@ export function scoreReport({
     .filter((_, i) => rising[i].rank !== bestRank)
     .map(({ standardError }) => standardError)
     .filter(Number.isFinite);
-  const ofMeans = detectableDifference(standardErrors);
+  const ofMeans = detectableDifference(standardErrors, counts.length);
   const bestMean = ratioEstimate(rising.find(({ rank }) => rank === bestRank)!.scores).mean;
   const detectable =
     ofMeans === null || aggregate === unchanged

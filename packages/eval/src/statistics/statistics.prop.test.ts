@@ -3,6 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ExampleLosses } from '../example-losses.ts';
 import { aurac } from './aurac.ts';
+import { criticalT } from './critical-t.ts';
+import { detectableDifference } from './detectable-difference.ts';
 import { holmBonferroni } from './holm-bonferroni.ts';
 import { pairedTTest } from './paired-t-test.ts';
 import { ratioEstimate } from './ratio-estimate.ts';
@@ -56,6 +58,29 @@ describe("Student's t", () => {
   });
   it('is 0 at infinity and NaN at NaN', () => {
     expect([studentTPValue(Infinity, 3), studentTPValue(NaN, 3)]).toEqual([0, NaN]);
+  });
+  it('has its p-value at the critical t', () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: 1e-6, max: 0.999, noNaN: true }),
+        fc.integer({ min: 1, max: 5000 }),
+        (p, dof) => {
+          expect(studentTPValue(criticalT(p, dof), dof) / p).toBeCloseTo(1, 9);
+        },
+      ),
+    );
+  });
+  // t.ppf(0.975, n − 1) + t.ppf(0.8, n − 1) of SciPy 1.17
+  it.each([
+    [3, 5.363312901529284],
+    [8, 3.2606538959065],
+    [200, 2.81538774418905],
+    [10000, 2.801858446358074],
+  ])('with %d examples a difference of %d standard errors is detectable', (examples, expected) => {
+    expect(detectableDifference([1, 2, 1.5], examples)! / 2).toBeCloseTo(expected, 8);
+  });
+  it('detects nothing with one example, and has no figure without comparisons', () => {
+    expect([detectableDifference([NaN], 1), detectableDifference([], 5)]).toEqual([NaN, null]);
   });
 });
 

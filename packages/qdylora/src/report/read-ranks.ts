@@ -115,7 +115,7 @@ function reasonOf(
 ): string {
   const over = `on ${countOf(examples, 'held-out example')}`;
   if (examples < 2) return 'Hold out more rows (val_set_size or eval_dataset) to compare them.';
-  const detectable = detectableDifference([good.versusBest.standardError]);
+  const detectable = detectableDifference([good.versusBest.standardError], examples);
   const fineness =
     detectable && detectable > 0
       ? ` Differences below about ${lossText(detectable, decimals)} would usually not be detected.`
