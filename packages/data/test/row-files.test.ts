@@ -319,3 +319,33 @@ it('says once what rows have and the chat template never writes, and nothing whe
     ),
   ).toEqual([]);
 });
+
+it('a note names arguments of tool calls that the template writes as a quoted string', async () => {
+  const rowWith = (given: unknown): object => ({
+    messages: [
+      { role: 'user', content: 'q' },
+      {
+        role: 'assistant',
+        content: '',
+        tool_calls: [{ type: 'function', function: { name: 'f', arguments: given } }],
+      },
+    ],
+  });
+  const template = (call: string): string =>
+    '{% for m in messages %}[{{ m.role }}]{{ m.content }}' +
+    `{% for c in m.tool_calls or [] %}${call}{% endfor %}{% endfor %}` +
+    '{% if add_generation_prompt %}[assistant]{% endif %}';
+  const notesWith = async (source: string, ...given: unknown[]): Promise<readonly string[]> => {
+    const file = files.write('arguments.jsonl', jsonl(...given.map(rowWith)));
+    const tokenizer = { ...smol, chatTemplate: createChatTemplate(source) };
+    return (await loadDataset(file, { tokenizer })).report.notes;
+  };
+  const quoting = template('{{ c.function | tojson }}');
+  expect(await notesWith(quoting, { x: 1 }, '{"x": 1}', '{"x": 2}')).toEqual([
+    expect.stringMatching(
+      /^Arguments of tool calls are JSON text \(the first in \S*arguments\.jsonl:2\).* Make each an object/,
+    ),
+  ]);
+  expect(await notesWith(quoting, { x: 1 }, 'x', '{x', '')).toEqual([]);
+  expect(await notesWith(template('{{ c.function.arguments }}'), '{"x": 1}')).toEqual([]);
+});

@@ -19,6 +19,7 @@ import {
 } from '@qdylora/contract';
 import { BAD_ROW_POLICIES, badRows, type BadRowPolicy, type BadRows } from './bad-rows.ts';
 import { PLAIN_TEXT, type DatasetFormat } from './dataset-format.ts';
+import { noNotesYet, type TemplateNotes } from '../formats/note-template.ts';
 import { rowLabeller, type RowLabeller } from '../formats/row-labeller.ts';
 import { assertTokenizer } from '../formats/row-format.ts';
 import { noRowsYet, type RowCounts } from './keep-example.ts';
@@ -129,8 +130,7 @@ export interface Reading extends Required<Omit<DatasetOptions, 'signal' | 'datas
   /** Formats of the files read so far. */
   readonly formats: Set<string>;
   readonly counts: RowCounts;
-  /** Names of row content (`tools`, `tool_calls`) that the chat template never writes. */
-  readonly unshown: Set<string>;
+  readonly templateNotes: TemplateNotes;
   readonly bad: BadRows;
   /** True if the caller set `completionOnlyLoss`. Notes about it are only for those callers. */
   readonly hasExplicitCompletionOnly: boolean;
@@ -168,8 +168,8 @@ export function resolveReading(names: string | readonly string[], options: Datas
       'Leave it out to stop at a bad row.',
     );
   const weighted = withWeights(list, options.weights);
-  const unshown = new Set<string>();
-  const settings = { tokenizer, completionOnlyLoss, applyChatTemplate, unshown };
+  const templateNotes = noNotesYet();
+  const settings = { tokenizer, completionOnlyLoss, applyChatTemplate, templateNotes };
   return {
     tokenizer,
     maxSeqLength,
@@ -185,7 +185,7 @@ export function resolveReading(names: string | readonly string[], options: Datas
     files: filesOf(weighted),
     formats: new Set(),
     counts: noRowsYet(),
-    unshown,
+    templateNotes,
     bad: badRows(onBadRow),
     hasExplicitCompletionOnly: options.completionOnlyLoss === true,
     labeller: () => rowLabeller(settings, { datasetFormat, seed }),

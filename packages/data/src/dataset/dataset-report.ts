@@ -73,7 +73,7 @@ function notesOn({
   hasExplicitCompletionOnly,
   applyChatTemplate,
   bad,
-  unshown,
+  templateNotes: { unshown, quotedArguments },
 }: Reading): string[] {
   const has = (...names: DatasetFormat[]): boolean => names.some((name) => formats.has(name));
   const notes: string[] = [];
@@ -94,6 +94,11 @@ function notesOn({
     notes.push(
       `Rows have ${[...unshown].sort().join(' and ')}, but the chat template never writes them, so the ` +
         `model does not see them. Use a model whose template writes them, or write them into the messages.`,
+    );
+  if (quotedArguments !== null)
+    notes.push(
+      `Arguments of tool calls are JSON text (the first in ${quotedArguments}), which the chat template ` +
+        'writes as a quoted string. Make each an object, as a model that is served gets it.',
     );
   if (bad.count > 0) {
     const skipped = bad.count === 1 ? '1 row' : `${bad.count} rows`;

@@ -1,9 +1,9 @@
 import { badData, kindOf } from '../bad-data.ts';
 import type { ChatMessage } from '../template/chat-message.ts';
-import { templateFor, type ChatTemplate } from '../template/chat-template.ts';
 import { labelConversation } from '../labels/label-conversation.ts';
 import type { LabelledTokens } from '../labels/mask-prompt.ts';
 import { parseJsonText } from '../rows/json/parse-json-text.ts';
+import { noteTemplate } from './note-template.ts';
 import { readVariables } from './read-variables.ts';
 import { assertTemplate, assertTokenizer, type Row, type RowSettings } from './row-format.ts';
 
@@ -19,7 +19,7 @@ export function labelMessages(
   row: Row,
   settings: RowSettings,
 ): LabelledTokens {
-  const { completionOnlyLoss, unshown } = settings;
+  const { completionOnlyLoss, templateNotes } = settings;
   const tokenizer = assertTokenizer(settings.tokenizer, 'messages');
   const untrained = messages.flatMap(({ weight, role }, i) =>
     isUntrained(weight, `message ${i}`, row.where) && role === 'assistant' ? [i] : [],
@@ -27,26 +27,17 @@ export function labelMessages(
   const template = assertTemplate(tokenizer);
   const tools = readTools(row);
   const variables = readVariables(row);
-  noteUnshown(messages, tools, template, unshown);
   const shown = messages.map(({ weight: _, ...message }): ChatMessage => message as ChatMessage);
-  return labelConversation(
-    { messages: shown, tools, variables },
-    { tokenizer, template, completionOnlyLoss, where: row.where, untrained },
-  );
-}
-
-/** Notes tools and tool calls that the template cannot write, because it never reads them. */
-function noteUnshown(
-  messages: readonly ChatMessage[],
-  tools: readonly unknown[] | undefined,
-  template: ChatTemplate,
-  unshown: Set<string>,
-): void {
-  const chosen = templateFor(template, tools);
-  const calls = (message: ChatMessage): boolean =>
-    Array.isArray(message.tool_calls) && message.tool_calls.length > 0;
-  if (tools && !chosen.reads('tools')) unshown.add('tools');
-  if (messages.some(calls) && !chosen.source.includes('tool_calls')) unshown.add('tool_calls');
+  const conversation = { messages: shown, tools, variables };
+  const labelled = labelConversation(conversation, {
+    tokenizer,
+    template,
+    completionOnlyLoss,
+    where: row.where,
+    untrained,
+  });
+  noteTemplate(conversation, template, row.where, templateNotes);
+  return labelled;
 }
 
 function isUntrained(weight: unknown, name: string, where: string): boolean {

@@ -2,6 +2,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { badData, kindOf } from '../bad-data.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { LabelledTokens } from '../labels/mask-prompt.ts';
+import type { TemplateNotes } from './note-template.ts';
 
 /** A row, with its place for errors: `file:line`. */
 export interface Row {
@@ -18,8 +19,7 @@ export interface RowSettings {
   readonly completionOnlyLoss: boolean;
   /** Formats prompts and answers with the tokenizer's chat template. */
   readonly applyChatTemplate: boolean;
-  /** Collects names of row content that the chat template never writes. */
-  readonly unshown: Set<string>;
+  readonly templateNotes: TemplateNotes;
 }
 
 /** A row format. */

@@ -59,7 +59,7 @@ export function labelConversation(
  * The conversation. If rendering it with content parts fails, each message's parts are replaced by their
  * joined text: some templates iterate over parts only in some turns.
  */
-function fitting(conversation: Conversation, template: ChatTemplate): Conversation {
+export function fitting(conversation: Conversation, template: ChatTemplate): Conversation {
   const { messages } = conversation;
   if (!messages.some((message) => message[CONTENT_PARTS])) return conversation;
   try {
