@@ -188,7 +188,10 @@ function refuseBesideBudget(explicit: ExplicitValues, others: Readonly<Record<st
   throw refusedValue(
     explicit,
     other,
-    (name) => `${name(other)} has no effect with ${name('budget')}, which gives each layer its own rank`,
+    (name) =>
+      other === 'format'
+        ? `${name('budget')} gives each layer its own rank, and an adapter in GGUF has one for all`
+        : `${name(other)} has no effect with ${name('budget')}, which gives each layer its own rank`,
     'Leave one of them out.',
   );
 }

@@ -13,7 +13,7 @@ import { missingKey } from '../config/names/missing-key.ts';
 import { checkHooks } from './run/check-hooks.ts';
 import { checkModelValues, openModel } from './opening/open-model.ts';
 import { logitDifference, probeIds, probeLogits, type LogitDifference } from './outputs/probe-logits.ts';
-import { ranksOf, readAdapter, type ReadAdapter } from './adapter/read-adapter.ts';
+import { ranksOf, readAdapter, warnOfUntrainedRank, type ReadAdapter } from './adapter/read-adapter.ts';
 import { GGUF_FILE, writeMergedFloats, writeMergedGguf, writeMergedPacked } from './outputs/write-merged.ts';
 import type { SaveDtype } from './outputs/write-model.ts';
 import type { RecipeHooks } from './hooks.ts';
@@ -122,6 +122,7 @@ async function writeMerged(
   const adapter = readAdapter(folder);
   assertMergeable(adapter, config);
   const [rank] = ranksOf(adapter, [config.rank ?? adapter.state.maxRank]) as [number];
+  warnOfUntrainedRank(adapter, rank, onNotice);
   using opened = await openModel(config, { adapter, backend, warn: onNotice, signal });
   const { adapted } = opened.adapter!;
   const { source, model } = opened;

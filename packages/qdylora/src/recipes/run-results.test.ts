@@ -220,7 +220,12 @@ describe('what a run leaves behind', () => {
     });
     expect(notices).toEqual([expect.stringMatching(/model \(fingerprint .*other/)]);
     await evaluate({ ...judged, adapter, ranks: [3], onNotice: (message) => notices.push(message) });
-    expect(notices.at(-1)).toBe('Rank 3 was not trained: the trained ranks of this adapter are 1, 2, 4.');
+    const untrained = 'Rank 3 was not trained: the trained ranks of this adapter are 1, 2, 4.';
+    expect(notices.at(-1)).toBe(untrained);
+    notices.length = 0;
+    const merged = { model, adapter, rank: 3, outputDir: folder.in('merged-at-3'), check: false } as const;
+    await mergeAdapter({ ...merged, backend: 'host', onNotice: (message) => notices.push(message) });
+    expect(notices).toContain(untrained);
   });
 
   it('goes with its base and with what quantize writes from it, without a warning, both ways', async () => {

@@ -180,7 +180,9 @@ describe('an adapter under a budget', () => {
     expect((await refused({ model: undefined })).message).toMatch(/base model/);
     expect((await refused({ dataset: undefined })).message).toMatch(/--dataset/);
     expect((await refused({ rank: 2 })).message).toMatch(/`rank` has no effect with `budget`/);
-    expect((await refused({ format: 'gguf' })).message).toMatch(/`format` has no effect with `budget`/);
+    expect((await refused({ format: 'gguf' })).message).toMatch(
+      /`budget` gives each layer its own rank, and an adapter in GGUF has one/,
+    );
     const flags = valuesOfFlags({ adapter, budget: '1MB', rank: 2, outputDir });
     expect((await rejection(() => exportFrom(flags))).message).toBe(
       '[command line] `--rank` has no effect with `--budget`, which gives each layer its own rank. ' +
