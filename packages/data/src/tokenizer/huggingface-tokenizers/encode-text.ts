@@ -9,7 +9,6 @@ interface Splitter {
 interface Members {
   readonly added_tokens_map: Map<string, AddedToken>;
   readonly splitter_unnormalized: Splitter;
-  readonly splitter_normalized: Splitter;
   encode_text(text: string | null): string[] | null;
 }
 
