@@ -49,7 +49,7 @@ export const DEFAULT_ALPHA = 0.05;
 /** Results of one sweep over the ranks of an adapter. */
 export interface RankReport {
   readonly task: string;
-  /** Examples with a counted token. */
+  /** Examples with a counted token; copies of an example count once. */
   readonly examples: number;
   /** Counted tokens. */
   readonly tokens: number;

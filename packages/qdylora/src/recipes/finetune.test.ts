@@ -145,7 +145,8 @@ describe('finetune', () => {
     mkdirSync(folder.in('init'));
     writeFileSync(folder.in('init/config.json'), JSON.stringify(TINY_CONFIG));
     writeTinyTokenizer(folder.in('init'));
-    writeFileSync(folder.in('text.txt'), 'to be or not to be, that is the question. '.repeat(12));
+    const squares = Array.from({ length: 120 }, (_, i) => i * i);
+    writeFileSync(folder.in('text.txt'), squares.join(' '));
     const outputDir = folder.in('whole');
     const options = {
       init: folder.in('init/config.json'),

@@ -1,11 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { chromiumPath, openPage, type BrowserPage } from '../../test/chromium.ts';
 import { EMBEDDED_BASE, serveRuns, trainRuns, type ServedRun } from '../../test/served-run.ts';
 
 const chromium = chromiumPath();
-if (!chromium) console.log('skipped: the page of the server, because there is no chromium in the PATH');
 
 let adapters: string[];
 let run: ServedRun;
@@ -17,6 +16,8 @@ beforeAll(async () => {
   run = await serveRuns(adapters);
   page = await openPage(chromium, `${run.url}/`);
 }, 180_000);
+
+beforeEach((context) => context.skip(!chromium, 'there is no chromium in the PATH'));
 
 afterAll(async () => {
   await page?.close();
@@ -37,7 +38,7 @@ const texts = (selector: string) =>
     `[...document.querySelectorAll('${selector}')].map((e) => e.value ?? e.textContent)`,
   );
 
-test.skipIf(!chromium)('the page compares two ranks side by side', async () => {
+test('the page compares two ranks side by side', async () => {
   await until(`document.querySelector('#adapter option')`);
   const report = JSON.parse(readFileSync(`${adapters[0]}/report.json`, 'utf8')) as {
     smallest_good_rank: number;
@@ -65,7 +66,7 @@ test.skipIf(!chromium)('the page compares two ranks side by side', async () => {
   expect(page.problems).toEqual([]);
 });
 
-test.skipIf(!chromium)('every control has a name, and the page loads nothing from elsewhere', async () => {
+test('every control has a name, and the page loads nothing from elsewhere', async () => {
   const nameless = await page.evaluate<
     string[]
   >(`[...document.querySelectorAll('input, select, textarea, button')]
@@ -77,38 +78,35 @@ test.skipIf(!chromium)('every control has a name, and the page loads nothing fro
   expect(origins).toEqual([run.url]);
 });
 
-test.skipIf(!chromium)(
-  'a message that is sent before the key is entered stays, and the key is asked for',
-  async () => {
-    await using guarded = await serveRuns(adapters, { apiKey: 'secret' });
-    const shown = await openPage(chromium!, `${guarded.url}/`);
-    const alert = `document.querySelector('#problem')?.textContent`;
-    const state = () =>
-      shown.evaluate<unknown[]>(`[
+test('a message that is sent before the key is entered stays, and the key is asked for', async () => {
+  await using guarded = await serveRuns(adapters, { apiKey: 'secret' });
+  const shown = await openPage(chromium!, `${guarded.url}/`);
+  const alert = `document.querySelector('#problem')?.textContent`;
+  const state = () =>
+    shown.evaluate<unknown[]>(`[
       ${alert}, document.querySelector('#prompt').value, document.querySelectorAll('.messages li').length
     ]`);
-    const needsKey = 'This server needs its API key.';
-    await until(`${alert} === '${needsKey}'`, shown);
-    await shown.evaluate(`(() => {
+  const needsKey = 'This server needs its API key.';
+  await until(`${alert} === '${needsKey}'`, shown);
+  await shown.evaluate(`(() => {
     document.querySelector('#problem').textContent = '';
     document.querySelector('#max-tokens').value = '2';
     document.querySelector('#prompt').value = 'say 3';
     document.querySelector('#ask').requestSubmit();
   })()`);
-    await until(alert, shown);
-    expect(await state()).toEqual([needsKey, 'say 3', 0]);
-    await shown.evaluate(`(() => {
+  await until(alert, shown);
+  expect(await state()).toEqual([needsKey, 'say 3', 0]);
+  await shown.evaluate(`(() => {
     document.querySelector('#key').value = 'secret';
     document.querySelector('#key').dispatchEvent(new Event('change'));
   })()`);
-    await until(`document.querySelector('#adapter option')`, shown);
-    expect(await state()).toEqual(['', 'say 3', 0]);
-    await shown.evaluate(`document.querySelector('#ask').requestSubmit()`);
-    await until(
-      `[...document.querySelectorAll('.speed')].every((e) => e.textContent.includes('tokens'))`,
-      shown,
-    );
-    expect(await state()).toEqual(['', '', 4]);
-    await shown.close();
-  },
-);
+  await until(`document.querySelector('#adapter option')`, shown);
+  expect(await state()).toEqual(['', 'say 3', 0]);
+  await shown.evaluate(`document.querySelector('#ask').requestSubmit()`);
+  await until(
+    `[...document.querySelectorAll('.speed')].every((e) => e.textContent.includes('tokens'))`,
+    shown,
+  );
+  expect(await state()).toEqual(['', '', 4]);
+  await shown.close();
+});

@@ -50,6 +50,7 @@ export interface RunReport {
   readonly aurac: number | null;
   readonly auracLinear: number | null;
   readonly detectableDifference: number | null;
+  /** Held-out rows with a counted token; copies of a row count once. */
   readonly heldOutExamples: number;
   readonly heldOutTokens: number;
   /** How near the learning rate was to the edge. */
