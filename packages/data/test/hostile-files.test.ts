@@ -268,7 +268,7 @@ describe('a hostile dataset', () => {
       /list\.json:2\] The JSON list is closed by \} in place of \]/,
     ],
     ['an empty JSON list', ' [ ] ', /no rows: it is an empty JSON list/],
-    ['a JSON list of lists', '[[1,2]]', /:1\] A row must be a JSON object \(got a list/],
+    ['a JSON list of lists', '[[1,2]]', /:1, byte 2\] A row must be a JSON object \(got a list/],
     ['a JSON list nested a million deep', `[${'['.repeat(1e6)}`, /list\.json:1\] The JSON list has no \]/],
     ['a file that says it is Parquet', 'PAR1 and no more', /The Parquet file cannot be read/],
   ])('that is %s is refused, naming the line', async (_, content, message) => {
@@ -339,6 +339,15 @@ describe('a hostile dataset', () => {
     await expect(loadDataset(file, { tokenizer: null })).rejects.toThrow(/more than 16777216 bytes/);
   });
 
+  it.each([
+    ['[{"input_ids":[1,2]},{"x":1}]', ':1, byte 22'],
+    ['[\n{"input_ids":[1,2]},\n{"x":1}\n]', ':3'],
+    ['[{"input_ids":[1,2]},,{"x":1}]', ':1, byte 22'],
+  ])('tells where the bad row of %j is', async (content, place) => {
+    const file = files.write('place.json', content);
+    await expect(loadDataset(file, { tokenizer: null })).rejects.toMatchObject({ where: `${file}${place}` });
+  });
+
   it('with a row of one byte over 16 MiB in a JSON list is refused, of 16 MiB is not', () => {
     const rowOf = (size: number): string => `{"x":"${'x'.repeat(size - '{"x":""}'.length)}"}`;
     const lengths = (size: number): number[] => {
@@ -352,7 +361,9 @@ describe('a hostile dataset', () => {
       }
     };
     expect(lengths(MAX_LINE_BYTES)).toEqual([MAX_LINE_BYTES]);
-    expect(() => lengths(MAX_LINE_BYTES + 1)).toThrow(/limit\.json:1\] A row has more than 16777216 bytes/);
+    expect(() => lengths(MAX_LINE_BYTES + 1)).toThrow(
+      /limit\.json:1, byte 2\] A row has more than 16777216 bytes/,
+    );
   });
 
   it('of nothing but bad rows is an error under on_bad_row: skip, too', async () => {

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import { badData } from '../bad-data.ts';
-import { jsonElements } from './json/json-elements.ts';
+import { jsonElements, placeInList } from './json/json-elements.ts';
 import { BEGINNING, BYTE_ORDER_MARK, linesOf, openRegularFile, type Line, type Place } from './read-lines.ts';
 import { EMPTY_FILE } from './no-rows.ts';
 import { spoolParquet } from './parquet/spool-parquet.ts';
@@ -62,7 +62,7 @@ export async function openRowFile(
     const opened = reopened(file, descriptor);
     return rowFile(file, opened, {
       empty: isList ? 'an empty JSON list' : EMPTY_FILE,
-      where: ({ line }) => `${file}:${line}`,
+      where: (place) => (isList ? placeInList(file, place) : `${file}:${place.line}`),
       rows: isList
         ? (from) =>
             jsonElements(opened.descriptor(), file, {

@@ -23,6 +23,10 @@ export interface ElementsFrom {
   readonly skipsLongRows?: boolean;
 }
 
+/** The place of an element, for errors: with its byte where it may share a line with others. Both from 1. */
+export const placeInList = (file: string, { offset, line }: Place): string =>
+  line === 1 ? `${file}:1, byte ${offset + 1}` : `${file}:${line}`;
+
 /**
  * The elements of a JSON list in a file, as bytes, with one element in memory at a time. Only quotes and
  * brackets are followed; the bytes between two commas of the outermost list are for a parser.
@@ -94,7 +98,7 @@ function pendingElement(
   };
   const tooLong = (): Error =>
     badData(
-      `${file}:${start.line}`,
+      placeInList(file, start),
       `A row has more than ${MAX_LINE_BYTES} bytes`,
       'Correct or delete this row.',
     );
@@ -124,7 +128,7 @@ function pendingElement(
       const isMissing = element.bytes.length === 0;
       if (isMissing && (event === 'comma' || isAfterComma))
         throw badData(
-          `${file}:${element.line}`,
+          placeInList(file, element),
           'There is no JSON object between commas',
           'Delete the comma.',
         );
