@@ -30,6 +30,7 @@ test.each(PAGE_NAMES)('%s has the numbers of the results', (name) => {
 
 test.each([
   ['| {{losses nested 1 2 64}} |', '| 0.800 | 0.708 |  |'],
+  ['| {{losses nested,dedicated 2 8}} |', '| 0.705 |  |'],
   ['{{list nested 1 2 8}} at ranks 1, 2 and 8', '0.800, 0.708 and 0.610 at ranks 1, 2 and 8'],
   ['{{loss nested+cut:energy 1}} and {{loss nested+cut:energy 8}}', '0.900 and 0.610'],
   ['{{loss nested+finish:15 1}}, {{loss nested+finish:30:0.0004:kept 1}}', '0.700, 0.600'],

@@ -114,11 +114,11 @@ class ResultSource {
   }
 
   /** One cell per column; empty for a rank that was not measured. */
-  cells(name: string, columns: readonly string[]): string[] {
-    const { rowSums } = this.#measured(name);
+  cells(names: string, columns: readonly string[]): string[] {
+    const runs = names.split(',').map((name) => this.#measured(name).rowSums);
     const isThere = (column: string): boolean =>
-      column === 'mean' ? ranksOf(COLUMNS).every((rank) => rank in rowSums) : column in rowSums;
-    return columns.map((column) => (isThere(column) ? this.loss(name, column).toFixed(3) : ''));
+      (column === 'mean' ? ranksOf(COLUMNS) : [column]).every((rank) => runs.every((sums) => rank in sums));
+    return columns.map((column) => (isThere(column) ? this.loss(names, column).toFixed(3) : ''));
   }
 
   difference([name, other, rank]: readonly string[]): PairedDifference {
